@@ -1,2 +1,73 @@
+"""Packaging: everything stated in settings.ini stays there; the built-in project travels inside the wheel."""
+
+import configparser
+import re
+import shutil
+from pathlib import Path
+
 from setuptools import find_packages, setup
-setup(name="mlnb", version="0.1.0", packages=find_packages(include=["mlnb*"]), entry_points={"console_scripts": ["mlnb=mlnb.cli.main:main"]})
+from setuptools.command.build_py import build_py
+
+ROOT = Path(__file__).parent
+SETTINGS = configparser.ConfigParser()
+SETTINGS.read(ROOT / "settings.ini", encoding="utf-8")
+ABOUT = SETTINGS["DEFAULT"]
+
+
+def requirements(name: str) -> list[str]:
+    """Return the requirements of one set of settings.ini, for instance `serving`."""
+    return ABOUT[f"{name}_requirements"].split()
+
+
+class BuildWithProject(build_py):
+    """Copy what makes a project — stage notebooks, settings and services — into `mlnb/builtin` of the wheel."""
+
+    def builtin(self) -> dict[str, str]:
+        """Return where each file of the built-in project comes from, by where it goes."""
+        sources = [Path("settings.ini"), *sorted(Path("nbs/stages").glob("*.ipynb"))]
+        sources += sorted(
+            path for path in Path("bentos").rglob("*") if path.is_file() and "__pycache__" not in path.parts
+        )
+        return {str(Path(self.build_lib, "mlnb", "builtin", path)): str(path) for path in sources}
+
+    def run(self) -> None:
+        super().run()
+        if self.editable_mode:
+            return
+        shutil.rmtree(Path(self.build_lib, "mlnb", "builtin"), ignore_errors=True)
+        for target, source in self.builtin().items():
+            self.mkpath(str(Path(target).parent))
+            self.copy_file(source, target)
+
+    def get_outputs(self, include_bytecode: bool = True) -> list[str]:
+        return super().get_outputs(include_bytecode) + ([] if self.editable_mode else list(self.builtin()))
+
+
+setup(
+    name=ABOUT["lib_name"],
+    version=ABOUT["version"],
+    description=ABOUT["description"],
+    long_description=re.sub(
+        r"\]\((?!https?:|#)[^)]*\)", "]", (ROOT / "README.md").read_text(encoding="utf-8")
+    ),
+    long_description_content_type="text/markdown",
+    author=ABOUT["author"],
+    author_email=ABOUT["author_email"],
+    license="Apache-2.0",
+    license_files=["LICENSE"],
+    url=ABOUT["git_url"],
+    keywords=ABOUT["keywords"].split(),
+    python_requires=f">={ABOUT['min_python']}",
+    packages=find_packages(include=["mlnb", "mlnb.*"]),
+    package_data={"mlnb": ["py.typed"]},
+    install_requires=[*requirements("serving"), *requirements("modelling"), *requirements("notebook")],
+    extras_require={"serving": requirements("serving"), "dev": requirements("dev")},
+    entry_points={"console_scripts": ["mlnb=mlnb.cli.main:main"]},
+    classifiers=[
+        "Development Status :: 3 - Alpha",
+        "Intended Audience :: Developers",
+        "Natural Language :: English",
+        "Programming Language :: Python :: 3",
+        *[f"Programming Language :: Python :: 3.{minor}" for minor in (11, 12, 13)],
+    ],
+)

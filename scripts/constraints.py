@@ -1,0 +1,111 @@
+"""Write constraints.txt from the requirements in settings.ini, or check without a network that the two agree.
+
+python scripts/constraints.py              resolve again, keeping the versions that still fit
+python scripts/constraints.py --upgrade    resolve again, taking the newest versions that fit
+python scripts/constraints.py --check      say what is out of step, and end with 1 if anything is
+"""
+
+import argparse
+import configparser
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+ROOT = Path(__file__).resolve().parent.parent
+SETS = ("serving", "modelling", "notebook", "dev")
+OLDEST, NEWEST = "3.11", "3.13"
+LINE = re.compile(r"^[a-z0-9-]+==[A-Za-z0-9.+!]+( ; [^#/\\@]+)?$")
+
+
+def declared(settings: Path) -> list[str]:
+    """Return the requirements of all sets in settings.ini, in the order in which they stand there."""
+    parser = configparser.ConfigParser()
+    parser.read(settings, encoding="utf-8")
+    return [line for name in SETS for line in parser["DEFAULT"][f"{name}_requirements"].split()]
+
+
+def resolve(requirements: list[str], previous: str, upgrade: bool) -> str:
+    """Return one line `name==version ; marker` for each package that `requirements` need, on every platform."""
+    with tempfile.TemporaryDirectory() as folder:
+        wanted, found = Path(folder, "requirements.in"), Path(folder, "constraints.txt")
+        wanted.write_text("\n".join(requirements) + "\n", encoding="utf-8")
+        found.write_text(previous, encoding="utf-8")
+        command = [
+            shutil.which("uv") or str(Path(sys.executable).with_name("uv")),
+            "pip",
+            "compile",
+            "--quiet",
+            "--universal",
+        ]
+        command += [
+            "--python-version",
+            OLDEST,
+            "--no-header",
+            "--no-annotate",
+            "--no-emit-index-url",
+            "--no-emit-find-links",
+        ]
+        command += ["--upgrade"] if upgrade else []
+        subprocess.run([*command, "--output-file", str(found), str(wanted)], check=True)
+        return "".join(
+            f"{line}\n"
+            for line in found.read_text(encoding="utf-8").splitlines()
+            if line and line[0] not in "#-"
+        )
+
+
+def problems(requirements: list[str], constraints: str) -> list[str]:
+    """Return what is wrong with `constraints`: lines that say more than a version, and requirements that they miss."""
+    lines = constraints.splitlines()
+    found = [
+        f"{line!r} is not of the form 'name==version ; marker'" for line in lines if not LINE.match(line)
+    ]
+    pins: dict[str, list[Requirement]] = {}
+    for line in lines:
+        if LINE.match(line):
+            pin = Requirement(line)
+            pins.setdefault(canonicalize_name(pin.name), []).append(pin)
+    for requirement in map(Requirement, requirements):
+        for python in (OLDEST, NEWEST):
+            where = {"python_version": python, "python_full_version": f"{python}.7", "extra": ""}
+            known = [
+                p
+                for p in pins.get(canonicalize_name(requirement.name), [])
+                if not p.marker or p.marker.evaluate(where)
+            ]
+            if len(known) != 1:
+                found.append(f"{requirement.name}: {len(known)} versions for Python {python}, expected one")
+            elif not requirement.specifier.contains(next(iter(known[0].specifier)).version, prereleases=True):
+                found.append(f"{known[0]} does not satisfy {requirement}")
+    return found
+
+
+def main() -> int:
+    """Write or check constraints.txt; return 0 when it is right."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--check", action="store_true", help="change nothing, use no network")
+    parser.add_argument("--upgrade", action="store_true", help="take the newest versions that fit")
+    args = parser.parse_args()
+    requirements, path = declared(ROOT / "settings.ini"), ROOT / "constraints.txt"
+    previous = path.read_text(encoding="utf-8") if path.exists() else ""
+    if not args.check:
+        previous = resolve(requirements, previous, args.upgrade)
+        path.write_text(previous, encoding="utf-8")
+    found = problems(requirements, previous)
+    for problem in found:
+        print(f"constraints.txt: {problem}", file=sys.stderr)
+    if found:
+        print("constraints.txt: run `make constraints` and commit what it writes", file=sys.stderr)
+    return 1 if found else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,144 @@
+"""Create .venv and install the project into it, exactly as constraints.txt says: what `make` calls when the set-up is stale.
+
+    python3 scripts/environment.py [--stamp FILE]
+
+Run it with the Python that the environment is to have. It needs nothing but that Python. An environment whose set-up was interrupted
+is made anew; one that is merely out of date, or made by hand, is brought up to date in place. uv installs when it can, else pip.
+"""
+
+import argparse
+import fcntl
+import os
+import shutil
+import subprocess
+import sys
+import time
+import venv
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+VENV = ROOT / ".venv"
+PYTHON = VENV / "bin" / "python"
+UNFINISHED = VENV / ".set-up-unfinished"
+OLDEST, NEWEST = (3, 11), (3, 13)  # what the project is tested on
+
+
+def version_of(python: Path | str) -> tuple[int, int] | None:
+    """Return (major, minor) of an interpreter, or None when it does not start."""
+    try:
+        answer = subprocess.run(
+            [python, "-c", "import sys; print(*sys.version_info[:2])"],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        major, minor = answer.stdout.split()
+        return int(major), int(minor)
+    except (OSError, ValueError, subprocess.CalledProcessError):
+        return None
+
+
+def create() -> None:
+    """Make an empty environment, unless there is a sound one of this Python already."""
+    if VENV.exists() and (UNFINISHED.exists() or version_of(PYTHON) != sys.version_info[:2]):
+        print("  the environment is unfinished or of another Python: making it anew")
+        shutil.rmtree(VENV)
+    if not VENV.exists():
+        VENV.mkdir()
+        UNFINISHED.touch()
+        try:
+            venv.create(VENV, with_pip=True, symlinks=True)
+        except subprocess.CalledProcessError:
+            shutil.rmtree(VENV)
+            raise SystemExit(
+                "No pip in a new environment. On Debian and Ubuntu: apt install python3-venv, then run this again."
+            ) from None
+    UNFINISHED.touch()
+
+
+def pip(*arguments: str, quiet: bool = False) -> subprocess.CompletedProcess[str]:
+    """Run the environment's pip and return what came of it."""
+    command = [str(PYTHON), "-m", "pip", "--disable-pip-version-check", *arguments]
+    return subprocess.run(command, cwd=ROOT, text=True, capture_output=quiet)
+
+
+def pip_settings() -> dict[str, str]:
+    """Return pip's own settings (files and environment), the part after the last dot as key: uv does not read them."""
+    lines = (line.partition("=") for line in pip("config", "list", quiet=True).stdout.splitlines())
+    return {key.rpartition(".")[2]: value.strip().strip("'\"") for key, _, value in lines}
+
+
+def install_with_uv(wanted: list[str]) -> bool:
+    """Install with uv, several times faster than pip; return False when it cannot be had, or cannot install here."""
+    settings = pip_settings()
+    if "no-index" in settings:
+        return False
+    if pip("install", "--quiet", "--constraint", "constraints.txt", "uv", quiet=True).returncode:
+        return False
+    environment = {**os.environ, "UV_SYSTEM_CERTS": "true"}
+    if "index-url" in settings:
+        environment.setdefault("UV_DEFAULT_INDEX", settings["index-url"])
+    if "cert" in settings:
+        environment.setdefault("SSL_CERT_FILE", settings["cert"])
+    command = [
+        str(VENV / "bin" / "uv"),
+        "pip",
+        "install",
+        "--quiet",
+        "--python",
+        str(PYTHON),
+        "--compile-bytecode",
+        *wanted,
+    ]
+    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True).returncode == 0
+
+
+def install() -> None:
+    """Install the project, editable, with its development set; end with a message when neither uv nor pip can."""
+    wanted = ["--constraint", "constraints.txt", "--editable", ".[dev]"]
+    if install_with_uv(wanted):
+        return
+    print("  uv cannot be used here; pip can, and takes a few minutes")
+    if pip("install", "--quiet", *wanted).returncode:
+        raise SystemExit(
+            "The installation failed, pip says why above. Once that is cured, run the same command again."
+        )
+
+
+def main() -> None:
+    """Set up the environment and write the stamp that says it is complete."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--stamp", type=Path, help="file to write when all is done; older stamps beside it are removed first"
+    )
+    args = parser.parse_args()
+    python = ".".join(map(str, sys.version_info[:2]))
+    if sys.version_info[:2] < OLDEST:
+        raise SystemExit(f"Found Python {python}, expected 3.11 or newer: make PYTHON=/path/to/python3.12")
+    lock = os.open(ROOT, os.O_RDONLY)
+    fcntl.flock(lock, fcntl.LOCK_EX)  # two commands on a fresh clone: the second waits, then finds the stamp
+    if (
+        args.stamp
+        and args.stamp.exists()
+        and not UNFINISHED.exists()
+        and version_of(PYTHON) == sys.version_info[:2]
+    ):
+        return
+    started = time.monotonic()
+    untested = "" if sys.version_info[:2] <= NEWEST else ", newer than any this is tested on"
+    print(f"Setting up .venv with Python {python}{untested} …", flush=True)
+    create()
+    for old in VENV.glob(".ready-*"):
+        old.unlink()
+    install()
+    if args.stamp:
+        args.stamp.touch()
+    UNFINISHED.unlink()
+    print(f"  ready after {time.monotonic() - started:.0f} s", flush=True)
+
+
+if __name__ == "__main__":
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    sys.exit(main())
