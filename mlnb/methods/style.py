@@ -20,7 +20,7 @@ DIVERGING = LinearSegmentedColormap.from_list("mlnb_diverging", ["#d55e00", "#f7
 
 
 def use_style() -> None:
-    "Set matplotlib's defaults to the look of the project: quiet frame, readable sizes, `PALETTE` in order."
+    """Set matplotlib's defaults to the look of the project: quiet frame, readable sizes, `PALETTE`."""
     mpl.rcParams.update(
         {
             "axes.axisbelow": True,
