@@ -20,7 +20,7 @@ def requirements(name: str) -> list[str]:
 
 
 class BuildWithProject(build_py):
-    """Copy what makes a project — stage notebooks, settings and services — into `mlnb/builtin` of the wheel."""
+    """Copy what makes a project (stage notebooks, settings, services) into `mlnb/builtin` of the wheel."""
 
     def builtin(self) -> dict[str, str]:
         """Return where each file of the built-in project comes from, by where it goes."""
@@ -31,6 +31,7 @@ class BuildWithProject(build_py):
         return {str(Path(self.build_lib, "mlnb", "builtin", path)): str(path) for path in sources}
 
     def run(self) -> None:
+        """Build as ever, then add the project; an editable install finds it in the checkout."""
         super().run()
         if self.editable_mode:
             return
@@ -40,6 +41,7 @@ class BuildWithProject(build_py):
             self.copy_file(source, target)
 
     def get_outputs(self, include_bytecode: bool = True) -> list[str]:
+        """Return all files that are built, the project's included."""
         return super().get_outputs(include_bytecode) + ([] if self.editable_mode else list(self.builtin()))
 
 

@@ -31,7 +31,7 @@ def declared(settings: Path) -> list[str]:
 
 
 def resolve(requirements: list[str], previous: str, upgrade: bool) -> str:
-    """Return one line `name==version ; marker` for each package that `requirements` need, on every platform."""
+    """Return one line `name==version ; marker` for each package that is needed, on every platform."""
     with tempfile.TemporaryDirectory() as folder:
         wanted, found = Path(folder, "requirements.in"), Path(folder, "constraints.txt")
         wanted.write_text("\n".join(requirements) + "\n", encoding="utf-8")
@@ -61,7 +61,7 @@ def resolve(requirements: list[str], previous: str, upgrade: bool) -> str:
 
 
 def problems(requirements: list[str], constraints: str) -> list[str]:
-    """Return what is wrong with `constraints`: lines that say more than a version, and requirements that they miss."""
+    """Return what is wrong with `constraints`: lines that say more than a version, requirements missed."""
     lines = constraints.splitlines()
     found = [
         f"{line!r} is not of the form 'name==version ; marker'" for line in lines if not LINE.match(line)

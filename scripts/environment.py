@@ -1,9 +1,10 @@
-"""Create .venv and install the project into it, exactly as constraints.txt says: what `make` calls when the set-up is stale.
+"""Create .venv and install the project into it, as constraints.txt says: what `make` calls when it must.
 
     python3 scripts/environment.py [--stamp FILE]
 
-Run it with the Python that the environment is to have. It needs nothing but that Python. An environment whose set-up was interrupted
-is made anew; one that is merely out of date, or made by hand, is brought up to date in place. uv installs when it can, else pip.
+Run it with the Python that the environment is to have; it needs nothing else. An environment whose set-up was
+interrupted is made anew; one that is merely out of date, or made by hand, is brought up to date in place.
+uv installs when it can, else pip.
 """
 
 import argparse
@@ -51,7 +52,7 @@ def create() -> None:
         except subprocess.CalledProcessError:
             shutil.rmtree(VENV)
             raise SystemExit(
-                "No pip in a new environment. On Debian and Ubuntu: apt install python3-venv, then run this again."
+                "A new environment has no pip. Debian and Ubuntu: apt install python3-venv, then try again."
             ) from None
     UNFINISHED.touch()
 
@@ -63,13 +64,13 @@ def pip(*arguments: str, quiet: bool = False) -> subprocess.CompletedProcess[str
 
 
 def pip_settings() -> dict[str, str]:
-    """Return pip's own settings (files and environment), the part after the last dot as key: uv does not read them."""
+    """Return pip's own settings by name, `index-url` for instance: uv does not read them."""
     lines = (line.partition("=") for line in pip("config", "list", quiet=True).stdout.splitlines())
     return {key.rpartition(".")[2]: value.strip().strip("'\"") for key, _, value in lines}
 
 
 def install_with_uv(wanted: list[str]) -> bool:
-    """Install with uv, several times faster than pip; return False when it cannot be had, or cannot install here."""
+    """Install with uv, several times faster than pip; return False when it cannot be had or fails."""
     settings = pip_settings()
     if "no-index" in settings:
         return False
@@ -94,7 +95,7 @@ def install_with_uv(wanted: list[str]) -> bool:
 
 
 def install() -> None:
-    """Install the project, editable, with its development set; end with a message when neither uv nor pip can."""
+    """Install the project, editable, with its development set, or end with a message."""
     wanted = ["--constraint", "constraints.txt", "--editable", ".[dev]"]
     if install_with_uv(wanted):
         return
@@ -141,4 +142,4 @@ def main() -> None:
 
 if __name__ == "__main__":
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
-    sys.exit(main())
+    main()
