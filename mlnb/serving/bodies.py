@@ -1,0 +1,79 @@
+"""The body of a request as rows, and the errors that a client is answered with."""
+
+import json
+from typing import Any, NoReturn
+
+from mlnb.errors import UsageError
+
+MAX_ROWS = 10_000  # rows of one request: more is a job for batch scoring
+MAX_BYTES = 64 * 2**20  # bytes of one body
+SHOWN = 20  # problems listed in one answer
+
+Problem = dict[str, Any]  # {"row", "column", "found", "expected"}
+
+
+class BadRequest(UsageError):
+    """A request that cannot be answered; `status` is the HTTP status and `problems` say what to change."""
+
+    def __init__(self, message: str, problems: list[Problem], status: int = 400) -> None:
+        super().__init__(message)
+        self.problems = problems
+        self.status = status
+
+    def answer(self) -> dict[str, Any]:
+        """Return the body of the answer: the message and the first problems."""
+        return {"error": str(self), "problems": self.problems[:SHOWN]}
+
+
+class BadRows(BadRequest):
+    """Rows that do not fit the schema; `row`, `column`, `found` and `expected` are the first problem's."""
+
+    def __init__(self, problems: list[Problem]) -> None:
+        first = problems[0]
+        row, column = first["row"], first["column"]
+        places = [f"row {row}" if row is not None else "", f"column {column!r}" if column is not None else ""]
+        place = ", ".join(part for part in places if part) or "the rows"
+        others = len(problems) - 1
+        more = f" (and {others} more problem{'s' if others > 1 else ''})" if others else ""
+        super().__init__(f"{place}: found {first['found']}, expected {first['expected']}{more}", problems, 422)
+        self.row, self.column = row, column
+        self.found, self.expected = first["found"], first["expected"]
+
+
+def read_rows(body: bytes, limit: int = MAX_ROWS) -> list[dict[str, Any]]:
+    """Return the rows of a body; raises `BadRequest` (400, or 413 when there are too many) when it is not a list of objects."""
+    if len(body) > MAX_BYTES:
+        raise _too_large(f"more than {MAX_BYTES:,} bytes", f"at most {MAX_BYTES:,} bytes in one request")
+    try:
+        rows = json.loads(body, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as error:
+        raise _bad_body(f"no JSON ({error})") from None
+    if not isinstance(rows, list):
+        raise _bad_body(_kind(rows))
+    for number, row in enumerate(rows):
+        if not isinstance(row, dict):
+            raise _bad_body(f"{_kind(row)} as row {number}", number)
+    if len(rows) > limit:
+        raise _too_large(f"{len(rows):,} rows", f"at most {limit:,} rows in one request")
+    return rows
+
+
+def _refuse_constant(text: str) -> NoReturn:
+    raise ValueError(f"{text} is no JSON number; send null for a missing value")
+
+
+def _bad_body(found: str, row: int | None = None) -> BadRequest:
+    expected = 'a JSON list of objects by column name, such as [{"column": 1}]'
+    problem = {"row": row, "column": None, "found": found, "expected": expected}
+    return BadRequest(f"the body: found {found}, expected {expected}", [problem], 400)
+
+
+def _too_large(found: str, expected: str) -> BadRequest:
+    problem = {"row": None, "column": None, "found": found, "expected": expected}
+    return BadRequest(f"the body: found {found}, expected {expected}; send it in parts", [problem], 413)
+
+
+def _kind(value: Any) -> str:
+    """Return the name that JSON has for the kind of a value."""
+    names = {dict: "an object", list: "a list", str: "a string", bool: "a boolean", type(None): "null"}
+    return names.get(type(value), "a number")

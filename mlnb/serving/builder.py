@@ -1,0 +1,44 @@
+"""Saves a bundle's model and builds its bento: `python -P builder.py bundle name version model_version`.
+
+It runs in a process of its own and imports nothing of mlnb, so that the service is imported from the bundle's own copy and
+BentoML leaves no trace in the process that asked for the bento. It prints one line of JSON: the paths in BentoML's stores.
+"""
+
+import json
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+import bentoml
+from bentoml._internal import configuration
+from bentoml._internal.configuration.containers import BentoMLContainer
+
+
+def save_model(bundle: Path, tag: str, store: Any) -> str:
+    """Return the path of the model in BentoML's store, saving it when it is not there."""
+    try:
+        return str(store.get(tag).path)
+    except bentoml.exceptions.NotFound:
+        pass
+    with bentoml.models.create(tag, labels={"made-by": "mlnb"}) as model:
+        shutil.copytree(bundle / "model", model.path, dirs_exist_ok=True)
+    return str(bentoml.models.get(tag).path)
+
+
+def build_bento(bundle: Path, version: str) -> str:
+    """Return the path of the bento that is built from the bundle; nothing is downloaded.
+
+    BentoML asks for uv even when nothing is to be locked, and would install it with pip. The versions are pinned in the
+    bundle already, so it is told that there is a uv, which it then never runs.
+    """
+    configuration.get_uv_command = lambda: ["uv"]
+    bento = bentoml.bentos.build_bentofile(str(bundle / "bentofile.yaml"), version=version, build_ctx=str(bundle))
+    return str(bento.path)
+
+
+if __name__ == "__main__":
+    folder, name, version, model_version = sys.argv[1:]
+    bundle = Path(folder)
+    model = save_model(bundle, f"{name}:{model_version}", BentoMLContainer.model_store.get())
+    print(json.dumps({"model": model, "bento": build_bento(bundle, version)}))

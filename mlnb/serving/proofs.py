@@ -1,0 +1,56 @@
+"""The parity certificate: held-out rows are answered over HTTP, by the built bento, exactly as in the notebook."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from mlnb.errors import ServingError
+from mlnb.serving.bodies import MAX_ROWS
+from mlnb.serving.bundles import Bundle, digest_tree
+from mlnb.serving.parity import compare
+from mlnb.serving.servers import Server, call, serving
+from mlnb.serving.stores import Built
+
+
+def prove(bundle: Bundle, built: Built, scratch: Path) -> dict[str, Any]:
+    """Return the certificate of a built bento: its golden rows were asked over HTTP and all answers were identical.
+
+    Each row is asked for alone and all of them together. Raises `ServingError` naming the first row and field that differ,
+    or saying what the service printed when it does not start or does not answer.
+    """
+    golden = json.loads((bundle.folder / "model" / "golden.json").read_text("utf-8"))
+    rows, expected = golden["rows"], golden["predictions"]
+    with serving(built.path, scratch / "service.log") as server:
+        server.wait("/livez")  # not /readyz, which compares too, but cannot say what differs
+        together = [answer for at in range(0, len(rows), MAX_ROWS) for answer in ask(server, rows[at : at + MAX_ROWS])]
+        alone = [answer for row in rows for answer in ask(server, [row])]
+        ready, _, _ = call(server.host, server.port, "GET", "/readyz")
+    for way, found in (("all rows in one request", together), ("one row a request", alone)):
+        difference = compare(found, expected)
+        if difference is not None:
+            raise ServingError(
+                f"The bento {built.tag} and the notebook disagree ({way}): {difference}. It must not be shipped. "
+                "Look for a step that the service does in another way than the notebook, such as an encoder that was "
+                "changed after the model was fitted, then give the same command again."
+            )
+    if ready != 200:
+        raise ServingError(f"The bento {built.tag} answers /readyz with {ready}, expected 200.")
+    return {
+        "bento": built.tag,
+        "model": built.model_tag,
+        "service": digest_tree(bundle.folder),
+        "rows": len(rows),
+        "requests": len(rows) + -(-len(rows) // MAX_ROWS),
+        "identical": True,
+    }
+
+
+def ask(server: Server, rows: list[dict[str, Any]]) -> list[Any]:
+    """Return the service's answers for rows; raises `ServingError` when it refuses them."""
+    status, body, _ = call(server.host, server.port, "POST", "/predict", rows)
+    if status != 200:
+        raise ServingError(f"/predict answered {status}, expected 200: {body.decode('utf-8', 'replace')[:500]}")
+    answers = json.loads(body)
+    if not isinstance(answers, list):
+        raise ServingError(f"/predict answered {str(answers)[:200]}, expected a list of predictions.")
+    return answers

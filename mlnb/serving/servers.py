@@ -1,0 +1,149 @@
+"""A built bento, served from its own files by a process of its own, which never outlives the one that asked for it."""
+
+import http.client
+import json
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from mlnb.errors import ServingError, UsageError
+from mlnb.serving.stores import last_lines, quiet_environment
+
+# The kernel ends the server when its parent dies, however the parent dies (Linux; elsewhere the `finally` below must do).
+LAUNCH = """
+import os, signal, sys
+parent = int(sys.argv[1])
+try:
+    import ctypes
+    ctypes.CDLL(None).prctl(1, signal.SIGTERM)
+except (AttributeError, OSError):
+    pass
+if os.getppid() == parent:
+    os.execv(sys.executable, [sys.executable, *sys.argv[2:]])
+"""
+
+
+@dataclass(frozen=True)
+class Server:
+    """A running server."""
+
+    process: "subprocess.Popen[bytes]"
+    host: str
+    port: int
+    log: Path
+
+    @property
+    def address(self) -> str:
+        """Where it answers."""
+        return f"http://{self.host}:{self.port}"
+
+    def wait(self, path: str = "/readyz", seconds: float = 60.0) -> None:
+        """Return when `path` answers 200; raises `ServingError` with the end of the log when it ends or is too slow."""
+        deadline = time.monotonic() + seconds
+        status = 0
+        while time.monotonic() < deadline:
+            if self.process.poll() is not None:
+                raise ServingError(f"The service ended with code {self.process.returncode} before it answered:\n{self._tail()}")
+            try:
+                status, _, _ = call(self.host, self.port, "GET", path, timeout=5)
+            except (OSError, http.client.HTTPException):
+                status = 0
+            if status == 200:
+                return
+            time.sleep(0.05)
+        said = f"{path} answered {status}" if status else f"{path} did not answer"
+        raise ServingError(f"The service was not ready after {seconds:.0f} s: {said}, expected 200.\n{self._tail()}")
+
+    def stop(self, patience: float = 5.0) -> None:
+        """End the server and every process that it started."""
+        family = _family(self.process.pid)
+        if self.process.poll() is None:
+            self.process.terminate()
+            try:
+                self.process.wait(patience)
+            except subprocess.TimeoutExpired:
+                pass
+        for process in family:
+            try:
+                process.kill()
+            except psutil.NoSuchProcess:
+                pass
+        self.process.wait()
+
+    def _tail(self) -> str:
+        return last_lines(self.log.read_text("utf-8", "replace") if self.log.exists() else "")
+
+
+@contextmanager
+def serving(bento: Path, log: Path, host: str = "127.0.0.1", port: int | None = None, workers: int = 1) -> Iterator[Server]:
+    """Serve the bento in folder `bento` while inside; `port` None means any free one. What it prints goes to `log`."""
+    server = start(bento, log, host, free_port(host) if port is None else port, workers)
+    try:
+        yield server
+    finally:
+        server.stop()
+
+
+def start(bento: Path, log: Path, host: str, port: int, workers: int = 1) -> Server:
+    """Return the server that was started for a bento; it may not be ready yet. Raises `UsageError` when the port is taken."""
+    check_port(host, port)
+    serve = ["-P", "-m", "bentoml", "serve", str(bento), "--host", host, "--port", str(port), "--api-workers", str(workers)]
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-c", LAUNCH, str(psutil.Process().pid), *serve],
+            env=quiet_environment(),
+            cwd=bento,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    return Server(process, host, port, log)
+
+
+def free_port(host: str = "127.0.0.1") -> int:
+    """Return a port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind((host, 0))
+        return int(probe.getsockname()[1])
+
+
+def check_port(host: str, port: int) -> None:
+    """Raise `UsageError` when a server cannot listen there."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except (OSError, OverflowError) as error:
+            raise UsageError(f"Cannot listen on {host}:{port} ({error}). Choose another port: mlnb serve --port {port + 1}") from error
+
+
+def call(
+    host: str, port: int, method: str, path: str, value: Any = None, timeout: float = 60
+) -> tuple[int, bytes, dict[str, str]]:
+    """Return status, body and headers (names in small letters) of one request; `value` is sent as JSON."""
+    connection = http.client.HTTPConnection(host, port, timeout=timeout)
+    try:
+        body = None if value is None else json.dumps(value).encode()
+        connection.request(method, path, body, {"Content-Type": "application/json"})
+        response = connection.getresponse()
+        return response.status, response.read(), {name.lower(): text for name, text in response.getheaders()}
+    finally:
+        connection.close()
+
+
+def _family(pid: int) -> list[psutil.Process]:
+    try:
+        parent = psutil.Process(pid)
+        return [*parent.children(recursive=True), parent]
+    except psutil.NoSuchProcess:
+        return []
