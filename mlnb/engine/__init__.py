@@ -1,0 +1,1 @@
+"""How a run happens: projects, stage notebooks, graph, plan, store, runs, and the session that a notebook opens."""

@@ -1,0 +1,86 @@
+"""The `mlnb` command: finds the verb in one table and imports its module alone."""
+
+import argparse
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+
+from mlnb import __version__
+from mlnb.errors import MlnbError
+
+# verb -> (module of mlnb.cli, what it does)
+VERBS = {
+    "run": ("run", "run a pipeline; what has not changed is reused"),
+    "plan": ("plan", "show what `mlnb run` would do, and why"),
+    "stages": ("stages", "list the stages, or one stage's parameters, reads and writes"),
+    "runs": ("runs", "list, sort, filter and compare runs"),
+    "show": ("show", "show one run, a stage of it, or an artifact"),
+    "report": ("report", "write a run's report and print where it is"),
+    "build": ("build", "build the bento of a run's model"),
+    "serve": ("serve", "answer predictions over HTTP with a run's model"),
+    "new": ("new", "start a project of your own in a new folder"),
+    "lab": ("lab", "open the project's notebooks in JupyterLab"),
+    "check": ("check", "check the project's stage notebooks without running them"),
+    "doctor": ("doctor", "look at this machine and installation, and say what would hold a run back"),
+    "clean": ("clean", "remove what no run needs from the artifact store"),
+}
+INTERRUPTED = 130
+
+EXAMPLES = """examples:
+  mlnb run                                          the whole pipeline on the project's data
+  mlnb run --data churn.csv --target Churn          on a file of yours
+  mlnb run -p tune.trials 50 --upto train           another value, and only as far as training
+  mlnb runs --sort roc_auc                          what has been tried
+  mlnb serve                                        the last model, answering on loopback
+
+exit codes: 0 done, 1 unexpected, 2 asked wrongly, 3 a stage failed, 4 the gate failed, 5 timeout, 6 disk full, 130 interrupted
+"""
+
+
+def overview() -> str:
+    """Return the help of `mlnb` without a verb."""
+    width = max(map(len, VERBS))
+    verbs = "\n".join(f"  {name:<{width}}  {text}" for name, (_, text) in VERBS.items())
+    return (
+        "usage: mlnb VERB [options]\n\nNotebooks in, a proven service out.\n\n"
+        f"verbs:\n{verbs}\n\n`mlnb VERB --help` has the options and examples of each.\n\n{EXAMPLES}"
+    )
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; return its exit code."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    if not arguments or arguments[0] in ("-h", "--help", "help"):
+        print(overview())
+        return 0
+    if arguments[0] in ("-V", "--version"):
+        print(f"mlnb {__version__}")
+        return 0
+    verb = arguments[0]
+    if verb not in VERBS:
+        from mlnb.engine.parameters import nearest
+
+        print(f"mlnb: no verb {verb!r}.{nearest(verb, list(VERBS))} `mlnb --help` lists them.", file=sys.stderr)
+        return 2
+    name, text = VERBS[verb]
+    module = importlib.import_module(f"mlnb.cli.{name}")
+    parser = argparse.ArgumentParser(
+        prog=f"mlnb {verb}", description=text, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    module.parser(parser)
+    try:
+        return int(module.main(parser.parse_args(arguments[1:])))
+    except MlnbError as error:
+        print(f"mlnb {verb}: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print(f"mlnb {verb}: interrupted.", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:  # `mlnb runs | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

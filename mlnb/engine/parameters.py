@@ -1,0 +1,184 @@
+"""The parameters cell: the only home of every default, read without running it, and values checked against it."""
+
+import ast
+import difflib
+import io
+import json
+import re
+import tokenize
+from dataclasses import dataclass
+from typing import Any
+
+from mlnb.errors import NotebookError, ParameterError
+
+SCALARS = {"str": str, "int": int, "float": float, "bool": bool, "dict": dict}
+LISTS = {f"list[{name}]": name for name in ("str", "int", "float", "bool")}
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One line of a parameters cell: `name: type = literal  # meaning, unit [allowed]`."""
+
+    name: str
+    type: str  # str, int, float, bool, dict, list[...], each perhaps with " | None"
+    default: Any
+    meaning: str = ""
+    allowed: str = ""  # "lo..hi", "a|b|c", "file" or ""
+
+    @property
+    def optional(self) -> bool:
+        """Whether None is a value of it."""
+        return self.type.endswith(" | None")
+
+    @property
+    def base(self) -> str:
+        """The type without ` | None`."""
+        return self.type.removesuffix(" | None")
+
+    @property
+    def is_file(self) -> bool:
+        """Whether the value may name a file whose contents count."""
+        return self.allowed == "file"
+
+    def describe(self) -> str:
+        """Return what a value must be, in words."""
+        if ".." in self.allowed:
+            low, high = self.allowed.split("..")
+            limits = " and ".join([f"at least {low}"] * bool(low) + [f"at most {high}"] * bool(high))
+            return f"{self.type}, {limits}"
+        if "|" in self.allowed:
+            return f"one of {', '.join(self.allowed.split('|'))}"
+        return self.type
+
+
+def nearest(word: str, words: list[str]) -> str:
+    """Return a `did you mean` sentence for `word`, or an empty text."""
+    close = difflib.get_close_matches(word, words, n=1, cutoff=0.5)
+    return f" Did you mean {close[0]!r}?" if close else ""
+
+
+def read_parameters(source: str, where: str) -> tuple[Parameter, ...]:
+    """Return the parameters that a cell declares, in order; `run` is the first.
+
+    Raises `NotebookError` for a line that is not `name: type = literal  # meaning [allowed]`.
+    """
+    try:
+        tree = ast.parse(source)
+        comments = {
+            token.start[0]: token.string.lstrip("#").strip()
+            for token in tokenize.generate_tokens(io.StringIO(source).readline)
+            if token.type == tokenize.COMMENT
+        }
+    except (SyntaxError, tokenize.TokenError) as error:
+        raise NotebookError(f"{where}: the parameters cell is not Python: {error}") from error
+    found = [_read_line(node, comments, source, where) for node in tree.body]
+    if not found or found[0].name != "run" or found[0].type != "str" or found[0].default != "draft":
+        raise NotebookError(f'{where}: the parameters cell must start with `run: str = "draft"`.')
+    names = [parameter.name for parameter in found]
+    for name in names:
+        if names.count(name) > 1:
+            raise NotebookError(f"{where}: parameter {name!r} is declared twice.")
+    return tuple(found)
+
+
+def _read_line(node: ast.stmt, comments: dict[int, str], source: str, where: str) -> Parameter:
+    text = ast.get_source_segment(source, node) or ""
+    expected = "expected `name: type = literal  # meaning, unit [allowed]`"
+    if not (isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.value is not None):
+        raise NotebookError(f"{where}: line {node.lineno} of the parameters cell is `{text}`; {expected}.")
+    kind = " | ".join(sorted(ast.unparse(node.annotation).split(" | "), key=lambda part: part == "None"))
+    try:
+        default = ast.literal_eval(node.value)
+    except ValueError as error:
+        raise NotebookError(
+            f"{where}: the default of {node.target.id!r} is `{ast.unparse(node.value)}`, not a literal; {expected}."
+        ) from error
+    comment = comments.get(node.end_lineno or node.lineno, comments.get(node.lineno, ""))
+    match = re.fullmatch(r"(.*?)\s*\[([^\[\]]*)\]", comment)
+    meaning, allowed = (match[1], match[2].strip()) if match else (comment, "")
+    parameter = Parameter(node.target.id, kind, default, meaning.strip(), allowed)
+    if parameter.base not in SCALARS and parameter.base not in LISTS:
+        raise NotebookError(
+            f"{where}: {parameter.name!r} has type `{kind}`; expected one of "
+            f"{', '.join([*SCALARS, *LISTS])}, each perhaps with ` | None`."
+        )
+    if ".." in allowed:
+        try:
+            [float(end) for end in allowed.split("..") if end]
+        except ValueError as error:
+            raise NotebookError(f"{where}: {parameter.name!r} allows `[{allowed}]`; expected `[low..high]`.") from error
+    try:
+        return Parameter(node.target.id, kind, check_value(parameter, default, where), meaning.strip(), allowed)
+    except ParameterError as error:
+        raise NotebookError(f"the default breaks its own declaration. {error}") from error
+
+
+def check_value(parameter: Parameter, value: Any, where: str) -> Any:
+    """Return `value` as the parameter's type (an int becomes a float where one is due).
+
+    Raises `ParameterError` that says what was found and what was expected.
+    """
+    if value is None and parameter.optional:
+        return None
+    fitted = _fit(parameter.base, value)
+    if fitted is _MISFIT:
+        raise ParameterError(
+            f"{where}: {parameter.name} is {value!r} ({type(value).__name__}); expected {parameter.describe()}."
+        )
+    for item in fitted if isinstance(fitted, list) else [fitted]:
+        if not _within(parameter.allowed, item):
+            hint = nearest(item, parameter.allowed.split("|")) if isinstance(item, str) else ""
+            raise ParameterError(f"{where}: {parameter.name} is {item!r}; expected {parameter.describe()}.{hint}")
+    return fitted
+
+
+_MISFIT = object()
+
+
+def _fit(kind: str, value: Any) -> Any:
+    if kind in LISTS:
+        if not isinstance(value, list | tuple):
+            return _MISFIT
+        items = [_fit(LISTS[kind], item) for item in value]
+        return _MISFIT if any(item is _MISFIT for item in items) else items
+    if kind == "float" and type(value) is int:
+        return float(value)
+    if kind == "float" and isinstance(value, float) and value != value:
+        return _MISFIT
+    return value if type(value) is SCALARS[kind] else _MISFIT
+
+
+def _within(allowed: str, item: Any) -> bool:
+    if ".." in allowed:
+        low, high = allowed.split("..")
+        return (not low or item >= float(low)) and (not high or item <= float(high))
+    return "|" not in allowed or str(item) in allowed.split("|")
+
+
+def parse_text(parameter: Parameter, text: str, where: str) -> Any:
+    """Return the value that `text`, as given on a command line, means for `parameter`.
+
+    Lists are comma-separated or JSON, dicts are JSON, `none` is None where the type allows it.
+    Raises `ParameterError` as `check_value` does.
+    """
+    if parameter.optional and text.lower() in ("none", "null"):
+        return None
+    if parameter.base in LISTS and not text.lstrip().startswith("["):
+        items = [part.strip() for part in text.split(",")] if text.strip() else []
+        return check_value(parameter, [_from_text(LISTS[parameter.base], item) for item in items], where)
+    return check_value(parameter, _from_text(parameter.base, text), where)
+
+
+def _from_text(kind: str, text: str) -> Any:
+    try:
+        if kind == "int":
+            return int(text)
+        if kind == "float":
+            return float(text)
+        if kind == "bool":
+            return {"true": True, "false": False, "yes": True, "no": False, "1": True, "0": False}[text.lower()]
+        if kind == "dict" or kind in LISTS:
+            return json.loads(text)
+    except (ValueError, KeyError):
+        return text
+    return text

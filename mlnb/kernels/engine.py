@@ -1,0 +1,66 @@
+"""A papermill engine: the standard one, telling where it is, and keeping secrets out of what is written."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from papermill.engines import NBClientEngine
+
+CellTold = Callable[[int, int, str], None]
+
+
+class TellingEngine(NBClientEngine):  # type: ignore[misc]
+    """Papermill's own engine with two additions, set by `told` and `hidden` before a notebook is executed."""
+
+    told: CellTold = staticmethod(lambda cell, cells, heading: None)
+    hidden: Mapping[str, str] = {}
+
+    @classmethod
+    def execute_managed_notebook(cls, nb_man: Any, kernel_name: str, **options: Any) -> None:
+        """Execute through papermill, with the notebook's cells watched and its outputs cleaned before each save."""
+        headings = cell_headings(nb_man.nb)
+        begin, save = nb_man.cell_start, nb_man.save
+
+        def cell_start(cell: Any, cell_index: int | None = None, **more: Any) -> None:
+            if cell_index is not None:
+                cls.told(cell_index, len(nb_man.nb.cells), headings[cell_index])
+            begin(cell, cell_index, **more)
+
+        def clean_save(**more: Any) -> None:
+            hide(nb_man.nb.cells, cls.hidden)
+            save(**more)
+
+        nb_man.cell_start, nb_man.save = cell_start, clean_save
+        super().execute_managed_notebook(nb_man, kernel_name, **options)
+        hide(nb_man.nb.cells, cls.hidden)
+
+
+def cell_headings(notebook: Any) -> list[str]:
+    """Return for every cell the nearest markdown heading at or above it."""
+    heading, found = "", []
+    for cell in notebook.cells:
+        if cell.cell_type == "markdown":
+            for line in cell.source.splitlines():
+                if line.startswith("#"):
+                    heading = line.lstrip("#").strip()
+        found.append(heading)
+    return found
+
+
+def hide(cells: list[Any], secrets: Mapping[str, str]) -> None:
+    """Replace every secret in the cells' outputs by its name, in place."""
+    if secrets:
+        for cell in cells:
+            if cell.get("outputs"):
+                cell["outputs"] = hidden(cell["outputs"], secrets)
+
+
+def hidden(value: Any, secrets: Mapping[str, str]) -> Any:
+    """Return `value`, text or anything made of text, with every secret's value replaced by `${NAME}`."""
+    if isinstance(value, str):
+        for name, secret in secrets.items():
+            if secret:
+                value = value.replace(secret, f"${{{name}}}")
+        return value
+    if isinstance(value, dict):
+        return type(value)({key: hidden(item, secrets) for key, item in value.items()})
+    return [hidden(item, secrets) for item in value] if isinstance(value, list) else value

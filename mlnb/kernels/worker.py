@@ -1,0 +1,104 @@
+"""The worker process: reads jobs as JSON lines from its input, executes each notebook, answers in JSON lines.
+
+It ends when its input closes or its parent is gone, and its kernels with it.
+"""
+
+import asyncio
+import ctypes
+import json
+import os
+import signal
+import sys
+import threading
+import warnings
+from typing import Any
+
+Answer = dict[str, Any]
+
+
+def main() -> None:
+    """Serve jobs until the input closes."""
+    die_with_parent()
+    out = os.fdopen(os.dup(1), "w", buffering=1)
+    os.dup2(2, 1)  # whatever a library prints must not look like an answer
+    warnings.simplefilter("ignore")
+    import papermill  # noqa: F401 -- before the first job comes: it takes a third of a second
+
+    from mlnb.kernels.engine import TellingEngine
+
+    lock = threading.Lock()
+
+    def answer(message: Answer) -> None:
+        with lock:
+            out.write(json.dumps(message) + "\n")
+
+    def told(cell: int, cells: int, heading: str) -> None:
+        answer({"event": "cell", "cell": cell, "cells": cells, "heading": heading})
+
+    TellingEngine.told = staticmethod(told)
+    answer({"event": "ready"})
+    for line in sys.stdin:
+        job = json.loads(line)
+        TellingEngine.hidden = job["secrets"]
+        os.environ.update(job["environment"])
+        answer({"event": "done", **execute(job)})
+
+
+def execute(job: dict[str, Any]) -> Answer:
+    """Execute one notebook; return {"state", "cell", "heading", "cause"}."""
+    import papermill
+    from nbclient.exceptions import CellTimeoutError, DeadKernelError
+    from papermill.engines import papermill_engines
+
+    from mlnb.kernels.engine import TellingEngine, hidden
+
+    papermill_engines.register("mlnb-telling", TellingEngine)
+    try:
+        papermill.execute_notebook(
+            job["source"],
+            job["target"],
+            parameters=job["parameters"],
+            engine_name="mlnb-telling",
+            cwd=job["folder"],
+            progress_bar=False,
+            log_output=False,
+            execution_timeout=job["cell_timeout"],
+            autosave_cell_every=0,
+            request_save_on_cell_execute=False,
+        )
+        return {"state": "finished"}
+    except papermill.PapermillExecutionError as error:
+        heading = _heading(job["target"], error.cell_index)
+        cause = hidden(f"{error.ename}: {error.evalue}", job["secrets"])
+        return {"state": "failed", "cell": error.cell_index, "heading": heading, "cause": cause}
+    except CellTimeoutError:
+        return {"state": "timeout", "cause": f"a cell took longer than {job['cell_timeout']:g} s"}
+    except DeadKernelError as error:
+        return {"state": "died", "cause": f"the kernel died: {error}"}
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        return {"state": "interrupted"}
+    except Exception as error:
+        return {"state": "failed", "cause": hidden(f"{type(error).__name__}: {error}", job["secrets"])}
+
+
+def _heading(path: str, index: int | None) -> str:
+    """Return the heading above a cell; papermill puts its banner first in a notebook that failed."""
+    import nbformat
+
+    from mlnb.kernels.engine import cell_headings
+
+    try:
+        headings = cell_headings(nbformat.read(path, as_version=4))
+    except (OSError, ValueError):
+        return ""
+    return headings[index] if index is not None and index < len(headings) else ""
+
+
+def die_with_parent() -> None:
+    """Ask the kernel (Linux) to end this process when its parent ends; elsewhere the closing input does."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(1, signal.SIGTERM)
+
+
+if __name__ == "__main__":
+    main()
