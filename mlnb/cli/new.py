@@ -46,10 +46,10 @@ clear_all = False
 README = """\
 # {name}
 
-A project of [mlnb](https://example.org/mlnb). The notebooks in `nbs/stages` are yours: open, change and run them.
+A project of [mlnb](https://example.org/mlnb). The notebooks in `nbs/stages` are yours: open and change them.
 
     mlnb run --data churn.csv --target Churn    from data to a proven model; what did not change is reused
-    mlnb lab                                    the notebooks in JupyterLab; a draft reads the last run's artifacts
+    mlnb lab                                    the notebooks in JupyterLab; a draft reads the last run's data
     mlnb check                                  whether every notebook keeps the stage contract
     mlnb serve                                  answer predictions over HTTP
     nbdev_test                                  run the notebooks' examples and assertions

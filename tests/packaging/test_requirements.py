@@ -1,0 +1,128 @@
+"""The requirement sets: what is imported is declared, what is declared is used, and constraints.txt satisfies all."""
+
+import ast
+import configparser
+import importlib.metadata
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+ROOT = Path(__file__).resolve().parents[2]
+OWN = {"mlnb", "tests", "service", "setup"}
+# Declared without an import of ours, and why.
+UNSEEN = {
+    "execnb": "a cap: nbdev 2.4 fails at import with newer ones",
+    "fastcore": "a cap: as execnb",
+    "ghapi": "a cap: as execnb",
+    "nbdev": "its commands test and export notebooks",
+    "ipykernel": "the kernel that stages run in",
+    "jupyterlab": "mlnb lab starts it",
+    "openpyxl": "pandas reads Excel files with it",
+    "pyarrow": "pandas reads and writes Parquet with it",
+    "sqlalchemy": "pandas reads databases with it",
+    "build": "makes the wheel in .ci/run",
+    "hypothesis": "property tests",
+    "import-linter": "make check",
+    "jupytext": "notebooks as text, for whoever writes them in an editor",
+    "mypy": "make check",
+    "pytest": "make test",
+    "pytest-timeout": "make test",
+    "pytest-xdist": "make test",
+    "ruff": "make check",
+    "setuptools": "the build backend",
+    "uv": "make constraints, and fast installation",
+}
+
+
+def sets() -> dict[str, list[Requirement]]:
+    parser = configparser.ConfigParser()
+    parser.read(ROOT / "settings.ini", encoding="utf-8")
+    names = ("serving", "modelling", "notebook", "dev")
+    return {name: [Requirement(line) for line in parser["DEFAULT"][f"{name}_requirements"].split()] for name in names}
+
+
+def sources(folder: str) -> list[str]:
+    files = [path for path in (ROOT / folder).rglob("*.py") if "__pycache__" not in path.parts]
+    found = [path.read_text(encoding="utf-8") for path in files]
+    for path in (ROOT / folder).rglob("*.ipynb"):
+        cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+        found += ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
+    return found
+
+
+def imported(folders: tuple[str, ...]) -> set[str]:
+    """Return the distributions that the code in some folders imports."""
+    names: set[str] = set()
+    for source in (text for folder in folders for text in sources(folder)):
+        try:
+            nodes = list(ast.walk(ast.parse(source)))
+        except SyntaxError:  # a cell with a magic
+            continue
+        names |= {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+        names |= {node.module or "" for node in nodes if isinstance(node, ast.ImportFrom) and not node.level}
+    tops = {name.partition(".")[0] for name in names} - OWN - set(sys.stdlib_module_names)
+    known = importlib.metadata.packages_distributions()
+    return {canonicalize_name(known[top][0]) for top in tops if top in known}
+
+
+def names(chosen: list[Requirement]) -> set[str]:
+    return {canonicalize_name(requirement.name) for requirement in chosen}
+
+
+def test_all_that_is_imported_is_declared() -> None:
+    declared = names(sets()["serving"] + sets()["modelling"] + sets()["notebook"])
+    needed = imported(("mlnb", "nbs", "bentos"))
+    through = {"starlette", "pydantic", "jupyter-client", "scipy", "ipython", "traitlets", "pillow", "tqdm"}
+    assert needed - declared - through == set(), "declare it in settings.ini, then make constraints"
+
+
+def test_all_that_is_declared_is_used() -> None:
+    declared = {name for chosen in sets().values() for name in names(chosen)}
+    used = imported(("mlnb", "nbs", "bentos", "tests", "scripts", "benchmarks"))
+    assert declared - used - set(UNSEEN) == set(), "delete it from settings.ini, or say here what it is for"
+
+
+def test_a_service_pins_nothing_beyond_the_serving_set() -> None:
+    requirements = pytest.importorskip("mlnb.serving.requirements")
+    wanted = {name for family in (*requirements.FAMILIES, "other") for name in requirements.libraries(family)}
+    assert wanted <= names(sets()["serving"])
+
+
+def test_constraints_are_in_step() -> None:
+    done = subprocess.run(
+        [sys.executable, ROOT / "scripts" / "constraints.py", "--check"], capture_output=True, text=True
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_constraints_name_no_hosts_and_no_paths() -> None:
+    text = (ROOT / "constraints.txt").read_text(encoding="utf-8")
+    assert not any(mark in text for mark in ("://", "/", "@", "#", "--"))
+
+
+@pytest.mark.parametrize(
+    ("line", "problem"),
+    [
+        ("pandas==2.2.3", "pandas==2.2.3 does not satisfy pandas<3.1,>=3.0"),
+        ("pandas @ https://example.org/pandas.whl", "is not of the form"),
+        ("", "pandas: 0 versions for Python 3.11, expected one"),
+        ("pandas==3.0.1\npandas==3.0.2", "pandas: 2 versions for Python 3.13, expected one"),
+    ],
+)
+def test_constraints_out_of_step_are_told(line: str, problem: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(ROOT / "scripts"))
+    import constraints
+
+    found = constraints.problems(["pandas>=3.0,<3.1"], line)
+    assert any(problem in text for text in found), found
+
+
+def test_the_wheel_s_base_is_the_three_sets() -> None:
+    required = [Requirement(text) for text in importlib.metadata.requires("mlnb") or []]
+    base = names([r for r in required if r.marker is None])
+    assert base == names(sets()["serving"] + sets()["modelling"] + sets()["notebook"])
