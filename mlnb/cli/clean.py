@@ -1,0 +1,55 @@
+"""`mlnb clean`: removes from the store what no run needs; `--runs KEEP` removes old runs first."""
+
+import argparse
+import json
+import shutil
+from pathlib import Path
+
+from mlnb.engine import runs
+from mlnb.engine.files import read_json
+from mlnb.engine.project import Project
+
+
+def parser(p: argparse.ArgumentParser) -> None:
+    """Add the options of `mlnb clean`."""
+    p.add_argument("--runs", type=int, metavar="KEEP", help="keep only so many of the newest runs")
+    p.add_argument("--dry-run", action="store_true", help="say what would go, remove nothing")
+    p.epilog = "examples:\n  mlnb clean --dry-run\n  mlnb clean --runs 20     the newest 20 runs and all they need stay\n"
+
+
+def main(args: argparse.Namespace) -> int:
+    """Remove runs beyond those to keep, then every object that no run that is left refers to."""
+    project = Project.find()
+    kept = runs.list_runs(project)
+    if any(run.state == "running" for run in kept):
+        print("A run is going on in this project; nothing was removed.")
+        return 2
+    goners: list[Path] = []
+    if args.runs is not None:
+        goners += [run.folder for run in kept[max(args.runs, 0) :]]
+        kept = kept[: max(args.runs, 0)]
+    keys = {stage["key"] for run in kept for stage in run.record["stages"].values()}
+    entries = {path.stem: read_json(path) for path in (project.store_root / "keys").glob("*.json")}
+    goners += [project.store_root / "keys" / f"{key}.json" for key in entries if key not in keys]
+    needed = needed_objects(project, [entry for key, entry in entries.items() if key in keys and entry])
+    objects = project.store_root / "objects"
+    goners += [path for path in objects.glob("*/*") if path.parent.name + path.name not in needed]
+    goners += [path for path in (project.store_root / "trees").glob("*") if path.name not in needed]
+    size = sum(part.stat().st_size for path in goners for part in [path, *path.rglob("*")] if part.is_file())
+    if not args.dry_run:
+        for path in goners:
+            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+    print(f"{'would remove' if args.dry_run else 'removed'} {len(goners)} entries, {size / 1e6:.1f} MB")
+    return 0
+
+
+def needed_objects(project: Project, entries: list[dict[str, dict[str, dict[str, str]]]]) -> set[str]:
+    """Return the digests that results refer to, the files of trees included."""
+    needed: set[str] = set()
+    for entry in entries:
+        needed.add(str(entry["notebook"]))
+        for output in entry["outputs"].values():
+            needed.add(output["digest"])
+            if output["format"] == "tree" and project.store.intact(output["digest"]):
+                needed |= set(json.loads(project.store.read(output["digest"])).values())
+    return needed

@@ -1,0 +1,165 @@
+"""`mlnb run`: plan, reuse what is unchanged, run the rest, and say what came of it."""
+
+import argparse
+import importlib
+import os
+import shlex
+import signal
+import sys
+import threading
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mlnb.cli.asking import add_options, planners
+from mlnb.cli.ending import exit_code, failure, verdict
+from mlnb.engine.plan import Planner, twin
+from mlnb.engine.project import Project
+from mlnb.engine.runs import Run, point_latest
+
+if TYPE_CHECKING:
+    from mlnb.engine.events import Listener
+
+
+def parser(p: argparse.ArgumentParser) -> None:
+    """Add the options of `mlnb run`."""
+    add_options(p)
+    p.add_argument("--workers", type=int, metavar="N", help="stages side by side (default: the setting, 2)")
+    p.add_argument("--tracker", choices=("wandb", "local"), help="where runs are tracked (default: the setting)")
+    p.add_argument("--clean", action="store_true", help="take nothing from the store: run all that was asked for")
+    p.add_argument("--no-report", action="store_true", help="write no HTML report")
+    p.add_argument("--json", action="store_true", help="events as JSON lines, for machines")
+
+
+def main(args: argparse.Namespace) -> int:
+    """Run every combination that was asked for; return the worst exit code."""
+    project = Project.find()
+    if args.clean:
+        args.force = []
+    asked = planners(project, args)
+    waiting = []
+    codes = [0]
+    for planner, grid in asked:
+        done = twin(project, planner_pipeline(project, args), planner.plan())
+        if done is None:
+            waiting.append((planner, grid))
+        else:
+            point_latest(done)
+            _say(args, verdict(done, _report_path(done), nothing_to_do=True), done)
+    if waiting:
+        codes += _run_all(project, args, waiting)
+    return max(codes)
+
+
+def planner_pipeline(project: Project, args: argparse.Namespace) -> str:
+    """Return the name of the pipeline that was asked for."""
+    return str(args.pipeline or project.settings["pipeline"])
+
+
+def _run_all(project: Project, args: argparse.Namespace, waiting: list[Any]) -> list[int]:
+    """Run several plans as siblings on one executor; what they have in common is made once."""
+    from mlnb.engine.events import Announcer
+    from mlnb.engine.pipeline import Pipeline
+    from mlnb.executors.local import LocalExecutor
+
+    workers = args.workers or int(project.number("workers"))
+    executor = LocalExecutor(workers)
+    executor.warm(1)
+    listeners = _listeners(project, args)
+    announce = Announcer(listeners)
+    group = None
+    pipelines: list[Pipeline] = []
+    try:
+        for planner, grid in waiting:
+            facts = {
+                "pipeline": planner_pipeline(project, args),
+                "command": ["mlnb", *sys.argv[1:]],
+                "profile": args.profile,
+                "group": group,
+                "grid": dict(grid),
+            }
+            pipeline = Pipeline(planner, executor, announce, facts, workers)
+            if len(waiting) > 1 and group is None:
+                group = pipeline.run.record["group"] = f"grid-{pipeline.run.id}"
+            pipelines.append(pipeline)
+        _execute(pipelines)
+    finally:
+        executor.close()
+        for listener in listeners:
+            getattr(listener, "close", lambda: None)()
+    codes = []
+    for pipeline in pipelines:
+        run = pipeline.run
+        codes.append(exit_code(run))
+        report = None if args.no_report else _write_report(run)
+        if codes[-1] == 0:
+            _say(args, verdict(run, report), run)
+        else:
+            print(failure(run, _again(args)), file=sys.stderr)
+            if report:
+                print(f"  report    {report}", file=sys.stderr)
+    return codes
+
+
+def _execute(pipelines: list[Any]) -> None:
+    """Execute one pipeline here, or several in a thread each; Ctrl-C and SIGTERM end all of them cleanly."""
+
+    def stop(number: int, frame: Any) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        if len(pipelines) == 1:
+            pipelines[0].execute()
+            return
+        threads = [threading.Thread(target=pipeline.execute) for pipeline in pipelines]
+        for thread in threads:
+            thread.start()
+        try:
+            for thread in threads:
+                thread.join()
+        except KeyboardInterrupt:
+            for pipeline in pipelines:
+                pipeline.interrupt()
+            for thread in threads:
+                thread.join()
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _listeners(project: Project, args: argparse.Namespace) -> "list[Listener]":
+    from mlnb.cli.progress import listener
+    from mlnb.tracking import make_tracker
+
+    found: list[Listener] = [listener(args.json)]
+    tracker = make_tracker(project, args.tracker)
+    return [*found, tracker] if tracker is not None else found
+
+
+def _write_report(run: Run) -> Path | None:
+    """Write the report; a report that fails is a warning, as the run itself is done."""
+    try:
+        write = importlib.import_module("mlnb.reports").write_report
+        return Path(os.path.relpath(write(run)))
+    except Exception as error:
+        warnings.warn(f"the report could not be written: {error!r}; `mlnb report` tries again", RuntimeWarning, stacklevel=2)
+        return None
+
+
+def _report_path(run: Run) -> Path | None:
+    path = run.folder / "report.html"
+    return Path(os.path.relpath(path)) if path.exists() else None
+
+
+def _say(args: argparse.Namespace, text: str, run: Run) -> None:
+    if args.json:
+        import json
+
+        print(json.dumps({"event": "verdict", "run": run.id, "state": run.record["state"]}))
+    else:
+        print(text)
+
+
+def _again(args: argparse.Namespace) -> str:
+    """Return the command that goes on from what was kept: the same one."""
+    return shlex.join(["mlnb", *sys.argv[1:]])
