@@ -3,10 +3,11 @@
 from pathlib import Path
 
 import bentoml
+from starlette.responses import Response
+
 from mlnb.serving.bodies import BadRequest, read_rows
 from mlnb.serving.interface import describe, refuse, reply
 from mlnb.serving.predictor import Predictor
-from starlette.responses import Response
 
 MODEL = Path(__file__).parent / "model"
 VERSION = (MODEL / "version.txt").read_text().strip()
@@ -24,8 +25,8 @@ class Tabular:
     def predict(self, body: bytes, /) -> Response:
         """Answers one prediction a row, with the probability of every class where there are classes.
 
-        Rows that do not fit the model's columns are refused with status 422 and the row, the column, what was found
-        and what was expected; a body that is no JSON list of objects with status 400, one that is too large with 413.
+        Rows that do not fit the model's columns are refused with status 422 and the row, the column, what was
+        found and what was expected; a body that is no JSON list of objects with 400, one too large with 413.
         """
         try:
             return reply(self.predictor.predict(read_rows(body)), VERSION)

@@ -35,13 +35,18 @@ class BadRows(BadRequest):
         place = ", ".join(part for part in places if part) or "the rows"
         others = len(problems) - 1
         more = f" (and {others} more problem{'s' if others > 1 else ''})" if others else ""
-        super().__init__(f"{place}: found {first['found']}, expected {first['expected']}{more}", problems, 422)
+        super().__init__(
+            f"{place}: found {first['found']}, expected {first['expected']}{more}", problems, 422
+        )
         self.row, self.column = row, column
         self.found, self.expected = first["found"], first["expected"]
 
 
 def read_rows(body: bytes, limit: int = MAX_ROWS) -> list[dict[str, Any]]:
-    """Return the rows of a body; raises `BadRequest` (400, or 413 when there are too many) when it is not a list of objects."""
+    """Return the rows of a body.
+
+    Raises `BadRequest`: with status 400 when it is no list of objects, with 413 when it is too large.
+    """
     if len(body) > MAX_BYTES:
         raise _too_large(f"more than {MAX_BYTES:,} bytes", f"at most {MAX_BYTES:,} bytes in one request")
     try:

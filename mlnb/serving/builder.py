@@ -1,7 +1,8 @@
 """Saves a bundle's model and builds its bento: `python -P builder.py bundle name version model_version`.
 
-It runs in a process of its own and imports nothing of mlnb, so that the service is imported from the bundle's own copy and
-BentoML leaves no trace in the process that asked for the bento. It prints one line of JSON: the paths in BentoML's stores.
+It runs in a process of its own and imports nothing of mlnb, so that the service is imported from the bundle's
+own copy, and BentoML leaves no trace in the process that asked for the bento. Its last line is JSON: the
+paths in BentoML's stores.
 """
 
 import json
@@ -29,11 +30,13 @@ def save_model(bundle: Path, tag: str, store: Any) -> str:
 def build_bento(bundle: Path, version: str) -> str:
     """Return the path of the bento that is built from the bundle; nothing is downloaded.
 
-    BentoML asks for uv even when nothing is to be locked, and would install it with pip. The versions are pinned in the
-    bundle already, so it is told that there is a uv, which it then never runs.
+    BentoML asks for uv even when nothing is to be locked, and would install it with pip. The versions are
+    pinned in the bundle already, so it is told that there is a uv, which it then never runs.
     """
-    configuration.get_uv_command = lambda: ["uv"]
-    bento = bentoml.bentos.build_bentofile(str(bundle / "bentofile.yaml"), version=version, build_ctx=str(bundle))
+    setattr(configuration, "get_uv_command", lambda: ["uv"])  # noqa: B010 -- a typed function is replaced
+    bento = bentoml.bentos.build_bentofile(
+        str(bundle / "bentofile.yaml"), version=version, build_ctx=str(bundle)
+    )
     return str(bento.path)
 
 

@@ -13,8 +13,8 @@ from typing import Any
 from mlnb.engine.digest import digest_file, digest_value
 from mlnb.engine.project import Project, builtin_folder
 from mlnb.errors import ServingError
-from mlnb.serving.requirements import SYSTEM, libraries, pin
-from mlnb.serving.sources import ROOT, follow_imports
+from mlnb.serving.requirements import libraries, pin, system_packages
+from mlnb.serving.sources import follow_imports
 
 VERSION_DIGITS = 12  # hexadecimal digits of a digest that stand for a version
 LONGEST_NAME = 40  # characters; BentoML allows 63
@@ -36,7 +36,9 @@ class Bundle:
             name = json.loads((folder / "bundle.json").read_text("utf-8"))["name"]
             model_version = (folder / "model" / "version.txt").read_text("utf-8").strip().partition(":")[2]
         except (OSError, ValueError, KeyError) as error:
-            raise ServingError(f"{folder} holds no service bundle ({error}); run `mlnb run --force package`.") from error
+            raise ServingError(
+                f"{folder} holds no service bundle ({error}); run `mlnb run --force package`."
+            ) from error
         return cls(folder, name, digest_tree(folder)[:VERSION_DIGITS], model_version)
 
     @property
@@ -50,17 +52,18 @@ class Bundle:
         return f"{self.name}:{self.model_version}"
 
 
-def find_service(name: str, project: Project | None = None) -> Path:
-    """Return the folder of a service: the project's own `bentos/<name>`, else the built-in one.
+def find_service(name: str, project: Project) -> Path:
+    """Return the folder of a service: the project's own, a path or `bentos/<name>`, else the built-in one.
 
     Raises `ServingError` when there is neither.
     """
-    homes = [folder / "bentos" for folder in ([project.root] if project else []) + [builtin_folder()]]
-    for home in homes:
-        if (home / name / "service.py").is_file():
-            return home / name
-    known = sorted({path.parent.name for home in homes for path in home.glob("*/service.py")})
-    raise ServingError(f"No service {name!r}: found {', '.join(known) or 'none'} in {', '.join(map(str, homes))}.")
+    homes = dict.fromkeys([project.root, project.home, builtin_folder()])
+    for folder in [home / place for home in homes for place in (name, f"bentos/{name}")]:
+        if (folder / "service.py").is_file():
+            return folder
+    known = sorted({path.parent.name for home in homes for path in home.glob("bentos/*/service.py")})
+    found = f"found {', '.join(known) or 'none'} in {', '.join(f'{home}/bentos' for home in homes)}"
+    raise ServingError(f"No service {name!r}: {found}; expected a folder with service.py and bentofile.yaml.")
 
 
 def make_bundle(
@@ -73,8 +76,9 @@ def make_bundle(
     encoder: dict[str, Any],
     model: Path,  # folder of the fitted model
     golden: dict[str, Any],  # rows and predictions
+    project: Path | None = None,  # folder whose modules the service may import
 ) -> Bundle:
-    """Return the bundle written to `folder`: service, settings, pinned libraries, model, golden rows and mlnb's own part."""
+    """Return the bundle written to `folder`: service, libraries, model, golden rows, mlnb's own part."""
     name = tag_name(name) if name else default_name(contract)
     shutil.rmtree(folder, ignore_errors=True)
     inside = folder / "model"
@@ -85,20 +89,22 @@ def make_bundle(
     model_tag = f"{name}:{digest_tree(inside)[:VERSION_DIGITS]}"
     (inside / "version.txt").write_text(f"{model_tag}\n", "utf-8")
 
-    family = json.loads((model / "model.json").read_text("utf-8"))["family"]
+    needed = libraries(model)
     _copy_tree(service, folder)
-    (folder / "bentofile.yaml").write_text(_settings(service, name, model_tag, family), "utf-8")
-    (folder / "requirements.txt").write_text(pin(libraries(family)), "utf-8")
-    for source in follow_imports(service / "service.py"):
-        (folder / source).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(ROOT / source, folder / source)
-    _write_json(folder / "bundle.json", {"name": name, "service": service.name, "family": family})
+    (folder / "bentofile.yaml").write_text(
+        _settings(service, name, model_tag, system_packages(needed)), "utf-8"
+    )
+    (folder / "requirements.txt").write_text(pin(needed), "utf-8")
+    for place, source in follow_imports(service / "service.py", project).items():
+        (folder / place).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source, folder / place)
+    _write_json(folder / "bundle.json", {"name": name, "service": service.name})
     (folder / "README.md").write_text(_readme(name, contract, golden), "utf-8")
     return Bundle.read(folder)
 
 
 def tag_name(text: str) -> str:
-    """Return `text` as BentoML allows it in a name: small ASCII letters, digits, dots and dashes; may be empty."""
+    """Return `text` as BentoML allows it in a name: small letters, digits, dots, dashes; maybe empty."""
     plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
     return re.sub(r"[^a-z0-9.]+", "-", plain)[:LONGEST_NAME].strip("-.")
 
@@ -111,12 +117,16 @@ def default_name(contract: dict[str, Any]) -> str:
 
 def digest_tree(folder: Path) -> str:
     """Return one digest for names and bytes of all files below `folder`, byte code caches apart."""
-    return digest_value({path.relative_to(folder).as_posix(): digest_file(path) for path in tree_files(folder)})
+    return digest_value(
+        {path.relative_to(folder).as_posix(): digest_file(path) for path in tree_files(folder)}
+    )
 
 
 def tree_files(folder: Path) -> list[Path]:
     """Return the files below `folder`, sorted, byte code caches apart."""
-    return sorted(p for p in folder.rglob("*") if p.is_file() and "__pycache__" not in p.relative_to(folder).parts)
+    return sorted(
+        p for p in folder.rglob("*") if p.is_file() and "__pycache__" not in p.relative_to(folder).parts
+    )
 
 
 def curl(golden: dict[str, Any], port: int = 3000, host: str = "127.0.0.1") -> str:
@@ -125,10 +135,10 @@ def curl(golden: dict[str, Any], port: int = 3000, host: str = "127.0.0.1") -> s
     return f"curl -s http://{host}:{port}/predict -d '{body}'"
 
 
-def _settings(service: Path, name: str, model_tag: str, family: str) -> str:
+def _settings(service: Path, name: str, model_tag: str, system: list[str]) -> str:
     template = Template((service / "bentofile.yaml").read_text("utf-8"))
     python = f"{sys.version_info.major}.{sys.version_info.minor}"
-    return template.substitute(name=name, model=model_tag, python=python, system=json.dumps(SYSTEM.get(family, ())))
+    return template.substitute(name=name, model=model_tag, python=python, system=json.dumps(system))
 
 
 def _readme(name: str, contract: dict[str, Any], golden: dict[str, Any]) -> str:
@@ -143,15 +153,16 @@ Predicts `{target}` from the other columns of a row.
 
     bentoml serve {name}:latest
 
-`POST /predict` takes a list of rows as JSON objects by column name and answers one prediction a row, in order:
+`POST /predict` takes a list of rows, JSON objects by column name, and answers one prediction a row, in order:
 
     {curl}
     {answer}
 
-Rows that do not fit are refused with status 422 and a list of problems, each with `row`, `column`, `found` and `expected`;
-a body that is not a JSON list of objects with 400, too many rows with 413. The header `X-Model-Version` names the model.
-`GET /livez` says that the process lives, `GET /readyz` that the model still gives the held-out rows the predictions that
-the notebook gave them, `GET /metrics` is for Prometheus, `GET /docs.json` describes the columns.
+Rows that do not fit are refused with status 422 and a list of problems, each with `row`, `column`, `found`
+and `expected`; a body that is not a JSON list of objects with 400, too many rows with 413. The header
+`X-Model-Version` names the model. `GET /livez` says that the process lives, `GET /readyz` that the model
+still gives the held-out rows the predictions that the notebook gave them, `GET /metrics` is for Prometheus,
+`GET /docs.json` describes the columns.
 """
 
 

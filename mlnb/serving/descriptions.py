@@ -44,7 +44,7 @@ def describe_column(column: Column) -> dict[str, Any]:
 
 
 def describe_answers(contract: dict[str, Any], example: list[dict[str, Any]]) -> dict[str, Any]:
-    """Return the JSON Schema of an answer: one object a row, with the prediction and, for classes, their probabilities."""
+    """Return the JSON Schema of an answer: one object a row, with the prediction and any probabilities."""
     classes = contract.get("classes")
     if classes:
         each = {name: {"type": "number", "minimum": 0.0, "maximum": 1.0} for name in classes}

@@ -1,4 +1,4 @@
-"""BentoML's side of the request path: how a body comes in, how an answer goes out, and what OpenAPI says of both."""
+"""BentoML's side of the request path: how bodies come in, answers go out, and what OpenAPI says."""
 
 import copy
 import json
@@ -14,7 +14,7 @@ from mlnb.serving.bodies import MAX_BYTES, BadRequest
 from mlnb.serving.descriptions import describe_answers, describe_rows
 
 
-class Body(IORootModel[Any]):
+class Body(IORootModel[Any]):  # type: ignore[misc]
     """The raw bytes of a request: whoever reads them can say what is wrong in words of rows and columns."""
 
     __root_input__: ClassVar[bool] = True
@@ -34,7 +34,7 @@ class Body(IORootModel[Any]):
         return {**copy.deepcopy(cls.described), "root_input": True}
 
 
-class Answer(IORootModel[Any]):
+class Answer(IORootModel[Any]):  # type: ignore[misc]
     """What goes out."""
 
     described: ClassVar[dict[str, Any]] = {}
@@ -46,7 +46,7 @@ class Answer(IORootModel[Any]):
 
 
 def describe(folder: Path) -> tuple[type[Body], type[Answer]]:
-    """Return the types of request and answer for the model in `folder`, with its columns, classes and an example."""
+    """Return the types of request and answer for the model in `folder`: columns, classes, an example."""
     contract, schema, golden = (
         json.loads((folder / f"{name}.json").read_text("utf-8")) for name in ("contract", "schema", "golden")
     )
@@ -64,4 +64,3 @@ def reply(value: Any, version: str, status: int = 200) -> Response:
 def refuse(error: BadRequest, version: str) -> Response:
     """Return the response that tells a client what to change."""
     return reply(error.answer(), version, error.status)
-

@@ -25,13 +25,15 @@ def compare(
     found: Sequence[Any],  # n JSON values: the service's answers
     expected: Sequence[Any],  # n JSON values: the notebook's predictions
 ) -> Difference | None:
-    """Return the first difference, or None when all are identical; numbers are compared by their bits, not by nearness."""
+    """Return the first difference, or None when all are identical: numbers by their bits, not by nearness."""
     for row, (one, other) in enumerate(zip(found, expected, strict=False)):
         difference = _compare_values(one, other, "")
         if difference is not None:
             return Difference(row, *difference)
     if len(found) != len(expected):
-        return Difference(min(len(found), len(expected)), "", f"{len(found)} predictions", f"{len(expected)} predictions")
+        return Difference(
+            min(len(found), len(expected)), "", f"{len(found)} predictions", f"{len(expected)} predictions"
+        )
     return None
 
 
@@ -50,7 +52,9 @@ def _compare_values(found: Any, expected: Any, field: str) -> tuple[str, Any, An
         inner_difference = compare(found, expected)
         if inner_difference is None:
             return None
-        place = f"{field}[{inner_difference.row}]{'.' if inner_difference.field else ''}{inner_difference.field}"
+        place = (
+            f"{field}[{inner_difference.row}]{'.' if inner_difference.field else ''}{inner_difference.field}"
+        )
         return place, inner_difference.found, inner_difference.expected
     return None if _same(found, expected) else (field, found, expected)
 

@@ -5,11 +5,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from mlnb.methods.columns import Schema, check_rows, to_arrays
 from mlnb.methods.encoders import Encoder
-from mlnb.methods.models import load_model, predict
+from mlnb.methods.models import Model, answers, load_model, predict
 from mlnb.serving.bodies import BadRows
 from mlnb.serving.parity import Difference, compare
 
@@ -23,19 +21,28 @@ class Predictor:
     contract: dict[str, Any]  # task, classes and the rest of the problem's contract
     schema: Schema  # the columns that rows are checked against
     encoder: Encoder  # learned on the training rows alone
-    model: Any  # what `load_model` returns
-    golden: dict[str, Any] = field(default_factory=dict)  # held-out rows and the notebook's predictions for them
+    model: Model
+    golden: dict[str, Any] = field(
+        default_factory=dict
+    )  # held-out rows and the notebook's predictions for them
 
     @classmethod
     def load(cls, folder: Path) -> "Predictor":
-        """Return the predictor that a bundle's `model` folder holds; raises OSError or ValueError when it is damaged."""
+        """Return the predictor of a bundle's `model` folder; OSError or ValueError when it is damaged."""
         contract, schema, encoder, golden = (
-            json.loads((folder / f"{name}.json").read_text("utf-8")) for name in ("contract", "schema", "encoder", "golden")
+            json.loads((folder / f"{name}.json").read_text("utf-8"))
+            for name in ("contract", "schema", "encoder", "golden")
         )
-        return cls(contract, Schema.from_json(schema), Encoder.from_json(encoder), load_model(folder / "fitted"), golden)
+        return cls(
+            contract,
+            Schema.from_json(schema),
+            Encoder.from_json(encoder),
+            load_model(folder / "fitted"),
+            golden,
+        )
 
     def predict(self, rows: list[Row]) -> list[dict[str, Any]]:
-        """Return one answer a row, as `answers` shapes it; raises `BadRows` when a row does not fit the schema."""
+        """Return one answer a row, shaped by `answers`; raises `BadRows` when one does not fit the schema."""
         problems = check_rows(rows, self.schema)
         if problems:
             raise BadRows(problems)
@@ -45,20 +52,5 @@ class Predictor:
         return answers(predict(self.model, encoded), self.contract)
 
     def replay(self) -> Difference | None:
-        """Return where the golden rows' predictions first differ from the notebook's, or None when they are identical."""
+        """Return where the golden rows' predictions first differ from the notebook's; None when identical."""
         return compare(self.predict(self.golden["rows"]), self.golden["predictions"])
-
-
-def answers(
-    prediction: np.ndarray,  # shape (n, k): probability of each class; or (n,): values
-    contract: dict[str, Any],  # with the names of the classes, or None of them
-) -> list[dict[str, Any]]:  # n answers, plain JSON values
-    """Return predictions as a service gives them: the likeliest class and all probabilities by name, or the value."""
-    classes = contract.get("classes")
-    if not classes:
-        return [{"prediction": float(value)} for value in prediction]
-    likeliest = prediction.argmax(axis=1)
-    return [
-        {"prediction": classes[index], "probabilities": dict(zip(classes, row, strict=True))}
-        for index, row in zip(likeliest.tolist(), prediction.tolist(), strict=True)
-    ]

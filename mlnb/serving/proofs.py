@@ -1,4 +1,4 @@
-"""The parity certificate: held-out rows are answered over HTTP, by the built bento, exactly as in the notebook."""
+"""The parity certificate: the built bento answers held-out rows over HTTP exactly as the notebook did."""
 
 import json
 from pathlib import Path
@@ -13,25 +13,27 @@ from mlnb.serving.stores import Built
 
 
 def prove(bundle: Bundle, built: Built, scratch: Path) -> dict[str, Any]:
-    """Return the certificate of a built bento: its golden rows were asked over HTTP and all answers were identical.
+    """Return the certificate of a built bento: its golden rows, asked over HTTP, got identical answers.
 
-    Each row is asked for alone and all of them together. Raises `ServingError` naming the first row and field that differ,
-    or saying what the service printed when it does not start or does not answer.
+    Each row is asked for alone and all of them together. Raises `ServingError` naming the first row and field
+    that differ, or saying what the service printed when it does not start or does not answer.
     """
     golden = json.loads((bundle.folder / "model" / "golden.json").read_text("utf-8"))
     rows, expected = golden["rows"], golden["predictions"]
     with serving(built.path, scratch / "service.log") as server:
         server.wait("/livez")  # not /readyz, which compares too, but cannot say what differs
-        together = [answer for at in range(0, len(rows), MAX_ROWS) for answer in ask(server, rows[at : at + MAX_ROWS])]
+        together = [
+            answer for at in range(0, len(rows), MAX_ROWS) for answer in ask(server, rows[at : at + MAX_ROWS])
+        ]
         alone = [answer for row in rows for answer in ask(server, [row])]
         ready, _, _ = call(server.host, server.port, "GET", "/readyz")
     for way, found in (("all rows in one request", together), ("one row a request", alone)):
         difference = compare(found, expected)
         if difference is not None:
             raise ServingError(
-                f"The bento {built.tag} and the notebook disagree ({way}): {difference}. It must not be shipped. "
-                "Look for a step that the service does in another way than the notebook, such as an encoder that was "
-                "changed after the model was fitted, then give the same command again."
+                f"The bento {built.tag} and the notebook disagree ({way}): {difference}. "
+                "It must not be shipped. Look for a step that the service takes in another way than the "
+                "notebook, such as an encoder changed after the model was fitted, then run it again."
             )
     if ready != 200:
         raise ServingError(f"The bento {built.tag} answers /readyz with {ready}, expected 200.")
@@ -49,7 +51,9 @@ def ask(server: Server, rows: list[dict[str, Any]]) -> list[Any]:
     """Return the service's answers for rows; raises `ServingError` when it refuses them."""
     status, body, _ = call(server.host, server.port, "POST", "/predict", rows)
     if status != 200:
-        raise ServingError(f"/predict answered {status}, expected 200: {body.decode('utf-8', 'replace')[:500]}")
+        raise ServingError(
+            f"/predict answered {status}, expected 200: {body.decode('utf-8', 'replace')[:500]}"
+        )
     answers = json.loads(body)
     if not isinstance(answers, list):
         raise ServingError(f"/predict answered {str(answers)[:200]}, expected a list of predictions.")

@@ -2,25 +2,30 @@
 
 from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, distribution
+from pathlib import Path
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from mlnb.errors import MissingExtra
 
-BASE = ("bentoml", "numpy")  # a service without a model
-FAMILIES = {"lightgbm": ("lightgbm",)}  # what a winner of that family needs; all others are scikit-learn's
-OTHERS = ("scikit-learn",)
+BASE = ("bentoml", "numpy")  # enough for the models that are numbers in JSON: linear ones and the baseline
+BY_FILE = {"model.txt": "lightgbm", "model.pkl": "scikit-learn"}  # what reads each file of a model's folder
 SYSTEM = {"lightgbm": ("libgomp1",)}  # Debian packages beside Python's: LightGBM's wheel brings no OpenMP
 
 
-def libraries(family: str) -> tuple[str, ...]:
-    """Return the names of the libraries that a service for a model of that family imports."""
-    return (*BASE, *FAMILIES.get(family, OTHERS))
+def libraries(model: Path) -> tuple[str, ...]:
+    """Return the names of the libraries that a service imports for the model in a folder."""
+    return (*BASE, *(library for name, library in BY_FILE.items() if (model / name).is_file()))
+
+
+def system_packages(names: Iterable[str]) -> list[str]:
+    """Return the names of the system's packages that the libraries need in an image."""
+    return sorted({package for name in names for package in SYSTEM.get(name, ())})
 
 
 def pin(names: Iterable[str]) -> str:
-    """Return the text of a requirements.txt: the libraries, then all that they need, at the versions installed here.
+    """Return the text of a requirements.txt: libraries, then what they need, at the versions installed here.
 
     Raises `MissingExtra` when one of `names` is not installed.
     """
@@ -38,9 +43,9 @@ def _pinned(name: str) -> str:
 
 
 def _closure(names: Iterable[str]) -> set[str]:
-    """Return the canonical names of the libraries and everything that they require here, extras they ask for included."""
+    """Return the canonical names of the libraries and of all that they require here, extras included."""
     waiting = [(canonicalize_name(name), "") for name in names]
-    seen, installed = set(waiting), set()
+    seen, installed = set(waiting), set[str]()
     while waiting:
         name, extra = waiting.pop()
         try:

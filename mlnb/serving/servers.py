@@ -1,4 +1,4 @@
-"""A built bento, served from its own files by a process of its own, which never outlives the one that asked for it."""
+"""A built bento, served from its own files by a process that never outlives the one that asked for it."""
 
 import http.client
 import json
@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ import psutil
 from mlnb.errors import ServingError, UsageError
 from mlnb.serving.stores import last_lines, quiet_environment
 
-# The kernel ends the server when its parent dies, however the parent dies (Linux; elsewhere the `finally` below must do).
+# Linux ends the server when its parent dies, however that dies; elsewhere the `finally` below must do.
 LAUNCH = """
 import os, signal, sys
 parent = int(sys.argv[1])
@@ -41,41 +41,46 @@ class Server:
     log: Path
 
     @property
+    def reachable(self) -> str:
+        """The address to ask from this machine."""
+        return "127.0.0.1" if self.host == "0.0.0.0" else self.host
+
+    @property
     def address(self) -> str:
         """Where it answers."""
-        return f"http://{self.host}:{self.port}"
+        return f"http://{self.reachable}:{self.port}"
 
     def wait(self, path: str = "/readyz", seconds: float = 60.0) -> None:
-        """Return when `path` answers 200; raises `ServingError` with the end of the log when it ends or is too slow."""
+        """Return when `path` answers 200; `ServingError` with the end of the log if it dies or is late."""
         deadline = time.monotonic() + seconds
         status = 0
         while time.monotonic() < deadline:
             if self.process.poll() is not None:
-                raise ServingError(f"The service ended with code {self.process.returncode} before it answered:\n{self._tail()}")
+                raise ServingError(
+                    f"The service ended with {self.process.returncode} before it answered:\n{self._tail()}"
+                )
             try:
-                status, _, _ = call(self.host, self.port, "GET", path, timeout=5)
+                status, _, _ = call(self.reachable, self.port, "GET", path, timeout=5)
             except (OSError, http.client.HTTPException):
                 status = 0
             if status == 200:
                 return
             time.sleep(0.05)
         said = f"{path} answered {status}" if status else f"{path} did not answer"
-        raise ServingError(f"The service was not ready after {seconds:.0f} s: {said}, expected 200.\n{self._tail()}")
+        raise ServingError(
+            f"The service was not ready after {seconds:.0f} s: {said}, expected 200.\n{self._tail()}"
+        )
 
     def stop(self, patience: float = 5.0) -> None:
         """End the server and every process that it started."""
         family = _family(self.process.pid)
         if self.process.poll() is None:
             self.process.terminate()
-            try:
+            with suppress(subprocess.TimeoutExpired):
                 self.process.wait(patience)
-            except subprocess.TimeoutExpired:
-                pass
         for process in family:
-            try:
+            with suppress(psutil.NoSuchProcess):
                 process.kill()
-            except psutil.NoSuchProcess:
-                pass
         self.process.wait()
 
     def _tail(self) -> str:
@@ -83,8 +88,10 @@ class Server:
 
 
 @contextmanager
-def serving(bento: Path, log: Path, host: str = "127.0.0.1", port: int | None = None, workers: int = 1) -> Iterator[Server]:
-    """Serve the bento in folder `bento` while inside; `port` None means any free one. What it prints goes to `log`."""
+def serving(
+    bento: Path, log: Path, host: str = "127.0.0.1", port: int | None = None, workers: int = 1
+) -> Iterator[Server]:
+    """Serve the bento in a folder while inside; `port` None means any free one; it prints to `log`."""
     server = start(bento, log, host, free_port(host) if port is None else port, workers)
     try:
         yield server
@@ -93,9 +100,21 @@ def serving(bento: Path, log: Path, host: str = "127.0.0.1", port: int | None = 
 
 
 def start(bento: Path, log: Path, host: str, port: int, workers: int = 1) -> Server:
-    """Return the server that was started for a bento; it may not be ready yet. Raises `UsageError` when the port is taken."""
+    """Return a bento's server, started but perhaps not ready yet; `UsageError` when the port is taken."""
     check_port(host, port)
-    serve = ["-P", "-m", "bentoml", "serve", str(bento), "--host", host, "--port", str(port), "--api-workers", str(workers)]
+    serve = [
+        "-P",
+        "-m",
+        "bentoml",
+        "serve",
+        str(bento),
+        "--host",
+        host,
+        "--port",
+        str(port),
+        "--api-workers",
+        str(workers),
+    ]
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("wb") as output:
         process = subprocess.Popen(
@@ -124,7 +143,9 @@ def check_port(host: str, port: int) -> None:
         try:
             probe.bind((host, port))
         except (OSError, OverflowError) as error:
-            raise UsageError(f"Cannot listen on {host}:{port} ({error}). Choose another port: mlnb serve --port {port + 1}") from error
+            raise UsageError(
+                f"Cannot listen on {host}:{port} ({error}). Choose another port: mlnb serve --port {port + 1}"
+            ) from error
 
 
 def call(

@@ -1,4 +1,4 @@
-"""Bentos and models in BentoML's own stores: built once, found again, mended when a kill left one half written."""
+"""Bentos and models in BentoML's stores: built once, found again, mended when a kill left half of one."""
 
 import json
 import os
@@ -48,17 +48,15 @@ def find_bento(bundle: Bundle) -> Built | None:
     """Return the bento of a bundle when BentoML's stores hold it and its model whole, else None."""
     bento = home() / "bentos" / bundle.name / bundle.version
     model = home() / "models" / bundle.name / bundle.model_version
-    if (bento / "bento.yaml").is_file() and _holds(bento / "src", bundle.folder) and (model / "model.yaml").is_file():
-        if _holds(model, bundle.folder / "model"):
-            return Built(bundle.tag, bundle.model_tag, bento, True)
-    return None
+    whole = (bento / "bento.yaml").is_file() and _holds(bento / "src", bundle.folder)
+    return Built(bundle.tag, bundle.model_tag, bento, True) if whole and _has_model(model, bundle) else None
 
 
 def build_bento(bundle: Bundle) -> Built:
     """Return the bento of a bundle, building it when it is not there; nothing is downloaded.
 
-    The version comes from the bundle's digest, so the same bundle is always the same bento. Raises `ServingError` with
-    the end of BentoML's output when it cannot be built.
+    The version comes from the bundle's digest, so the same bundle is always the same bento. Raises
+    `ServingError` with the end of BentoML's output when it cannot be built.
     """
     with _locked(home() / ".mlnb-build.lock"):
         found = find_bento(bundle)
@@ -66,19 +64,39 @@ def build_bento(bundle: Bundle) -> Built:
             return found
         shutil.rmtree(home() / "bentos" / bundle.name / bundle.version, ignore_errors=True)
         model = home() / "models" / bundle.name / bundle.model_version
-        if model.exists() and not ((model / "model.yaml").is_file() and _holds(model, bundle.folder / "model")):
+        if model.exists() and not (
+            (model / "model.yaml").is_file() and _holds(model, bundle.folder / "model")
+        ):
             shutil.rmtree(model)
-        command = [sys.executable, "-P", str(BUILDER), str(bundle.folder), bundle.name, bundle.version, bundle.model_version]
-        done = subprocess.run(command, env=quiet_environment(), capture_output=True, text=True, stdin=subprocess.DEVNULL)
+        command = [
+            sys.executable,
+            "-P",
+            str(BUILDER),
+            str(bundle.folder),
+            bundle.name,
+            bundle.version,
+            bundle.model_version,
+        ]
+        done = subprocess.run(
+            command, env=quiet_environment(), capture_output=True, text=True, stdin=subprocess.DEVNULL
+        )
         if done.returncode != 0:
-            raise ServingError(f"BentoML could not build {bundle.tag} from {bundle.folder}:\n{last_lines(done.stderr or done.stdout)}")
+            raise ServingError(
+                f"BentoML could not build {bundle.tag}:\n{last_lines(done.stderr or done.stdout)}"
+            )
         path = Path(json.loads(done.stdout.splitlines()[-1])["bento"])
         return Built(bundle.tag, bundle.model_tag, path, False)
 
 
 def last_lines(text: str, count: int = 15) -> str:
     """Return the end of a long output, indented."""
-    return "\n".join(f"    {line}" for line in text.strip().splitlines()[-count:]) or "    (it printed nothing)"
+    return (
+        "\n".join(f"    {line}" for line in text.strip().splitlines()[-count:]) or "    (it printed nothing)"
+    )
+
+
+def _has_model(path: Path, bundle: Bundle) -> bool:
+    return (path / "model.yaml").is_file() and _holds(path, bundle.folder / "model")
 
 
 def _holds(folder: Path, other: Path) -> bool:
@@ -88,7 +106,11 @@ def _holds(folder: Path, other: Path) -> bool:
         if str(relative) == REWRITTEN:
             continue
         copy = folder / relative
-        if not copy.is_file() or copy.stat().st_size != path.stat().st_size or digest_file(copy) != digest_file(path):
+        if (
+            not copy.is_file()
+            or copy.stat().st_size != path.stat().st_size
+            or digest_file(copy) != digest_file(path)
+        ):
             return False
     return True
 

@@ -1,0 +1,39 @@
+"""`mlnb build`: the bento of a run's model, in BentoML's store."""
+
+import argparse
+import json
+
+from mlnb.engine.project import Project
+from mlnb.serving.winners import LATEST, build_winner, find_winner
+
+
+def parser(p: argparse.ArgumentParser) -> None:
+    """Declare the arguments of `mlnb build`."""
+    p.add_argument(
+        "run", nargs="?", default=LATEST, help="a run's id, or its start (default: the newest proven)"
+    )
+    p.add_argument("--json", action="store_true", help="print one JSON object")
+    p.formatter_class = argparse.RawDescriptionHelpFormatter
+    p.epilog = (
+        "examples:\n  mlnb build\n  mlnb build 20260102-0304 --json\n  bentoml list\n\n"
+        "The version comes from the bundle's bytes: building again finds the same bento. Nothing is downloaded."
+    )
+
+
+def main(args: argparse.Namespace) -> int:
+    """Build the bento, or find it, and print its tag."""
+    run = find_winner(Project.find(), args.run)
+    _, built = build_winner(run)
+    if args.json:
+        facts = {
+            "run": run.id,
+            "bento": built.tag,
+            "model": built.model_tag,
+            "path": str(built.path),
+            "built": not built.was_there,
+        }
+        print(json.dumps(facts))
+    else:
+        print(f"{built.tag}  ({'was there already' if built.was_there else 'built'}, from run {run.id})")
+        print(f"  {built.path}\n\nNext:\n  mlnb serve {run.id}\n  bentoml containerize {built.tag}")
+    return 0
