@@ -1,0 +1,76 @@
+"""Replays a run folder to the project's tracker, as the engine would:  replay.py <root> <run> [kill]."""
+
+import copy
+import os
+import sys
+import time
+from pathlib import Path
+
+from mlnb.engine.events import Event
+from mlnb.engine.project import DEFAULTS, Project
+from mlnb.engine.runs import Run, open_run
+from mlnb.tracking.tracker import open_tracker
+
+
+def counters() -> dict[str, int]:
+    """Packets and connections of this network namespace that went, or tried to go, anywhere."""
+    lines = Path("/proc/net/snmp").read_text().splitlines()
+    found = {}
+    for names, values in zip(lines[::2], lines[1::2], strict=True):
+        protocol, *names = names.split()
+        found.update(
+            {protocol + name: int(value) for name, value in zip(names, values.split()[1:], strict=True)}
+        )
+    return {
+        name: found[name]
+        for name in ("Ip:OutRequests", "Ip:OutNoRoutes", "Tcp:ActiveOpens", "Udp:OutDatagrams")
+    }
+
+
+def children() -> list[str]:
+    """Command lines of the processes that have this one as their parent."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            if stat.read_text().rpartition(")")[2].split()[1] == str(os.getpid()):
+                found.append((stat.parent / "cmdline").read_text().replace("\0", " "))
+        except OSError:
+            continue
+    return found
+
+
+def main(root: str, run_id: str, how: str = "") -> None:
+    """Tell the tracker everything; print what it cost and what it left behind."""
+    project = Project(Path(root), Path(root), dict(DEFAULTS), {})
+    run = open_run(project, run_id)
+    final = run.record
+    live = Run(project, run.folder, copy.deepcopy(final))
+    live.record["state"] = "running"
+    before = counters()
+    tracker = open_tracker(project)
+    assert tracker is not None and "wandb" not in sys.modules
+    began = time.perf_counter()
+    tracker(Event("run_started", live))
+    for stage, facts in final["stages"].items():
+        if facts["state"] == "skipped":
+            continue
+        if facts["state"] != "reused":
+            tracker(Event("stage_started", live, stage))
+            tracker(Event("stage_progress", live, stage, {"cell": 1}))
+        tracker(Event(f"stage_{facts['state']}", live, stage))
+    told = time.perf_counter()
+    if how == "kill":
+        time.sleep(4)
+        os.kill(os.getpid(), 9)
+    live.record.update(final)
+    tracker(Event("run_finished", live))
+    ended = time.perf_counter()
+    print(f"telling {told - began:.3f} s, joining {ended - told:.3f} s", file=sys.stderr)
+    print(
+        "traffic", {name: value - before[name] for name, value in counters().items() if value != before[name]}
+    )
+    print("left", [command for command in children() if "wandb" in command])
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,111 @@
+"""The run never waits for its tracker, and never suffers from it."""
+
+import threading
+import time
+
+import pytest
+
+from mlnb.engine.events import Event
+from mlnb.errors import ProjectError
+from mlnb.tracking.background import Background
+from mlnb.tracking.tracker import open_tracker
+
+
+class Notes:
+    """A tracker that remembers, slowly if it must, and raises at `fails`."""
+
+    def __init__(self, seconds=0.0, fails=None):
+        self.seen, self.closed, self.seconds, self.fails = [], 0, seconds, fails
+
+    def __call__(self, event):
+        time.sleep(self.seconds)
+        if event.kind == self.fails:
+            raise RuntimeError("no more")
+        self.seen.append((event.kind, event.stage, event.run.record["state"]))
+
+    def close(self):
+        self.closed += 1
+
+
+@pytest.fixture
+def run(tmp_path, example):
+    return example.make_run(example.make_project(tmp_path / "titanic"), upto="split")
+
+
+def tell(listener, run, *kinds):
+    for kind in kinds:
+        listener(Event(kind, run, "ingest" if kind.startswith("stage") else None))
+
+
+def test_events_arrive_in_order_with_the_record_of_their_moment(run):
+    notes, warnings = Notes(), []
+    listener = Background(lambda: notes, warnings.append)
+    run.record["state"] = "running"
+    tell(listener, run, "run_started", "stage_reused", "stage_started", "stage_progress", "stage_finished")
+    run.record["state"] = "finished"
+    tell(listener, run, "run_finished")
+    assert notes.seen == [
+        ("run_started", None, "running"),
+        ("stage_reused", "ingest", "running"),
+        ("stage_started", "ingest", "running"),
+        ("stage_finished", "ingest", "running"),
+        ("run_finished", None, "finished"),
+    ]
+    assert notes.closed == 1 and not warnings
+
+
+def test_a_run_with_nothing_to_do_makes_no_tracker(run):
+    def make():
+        raise AssertionError("made")
+
+    threads = threading.active_count()
+    tell(Background(make, print), run, "run_started", "stage_reused", "run_finished")
+    assert threading.active_count() == threads
+
+
+def test_telling_takes_no_time_and_the_end_is_bounded(run):
+    notes, warnings = Notes(seconds=0.3), []
+    listener = Background(lambda: notes, warnings.append, patience=0.1)
+    began = time.perf_counter()
+    tell(listener, run, "run_started", "stage_started", "stage_finished", "run_finished")
+    assert time.perf_counter() - began < 0.3
+    assert "not done after" in warnings[0]
+
+
+def test_a_tracker_that_fails_is_closed_and_reported_once(run):
+    notes, warnings = Notes(fails="stage_started"), []
+    listener = Background(lambda: notes, warnings.append)
+    tell(listener, run, "run_started", "stage_started", "stage_finished", "run_finished")
+    assert notes.closed == 1
+    assert len(warnings) == 1 and "no more" in warnings[0] and "mlnb show" in warnings[0]
+
+
+def test_runs_one_after_another_have_a_tracker_each(run, example):
+    other = example.make_run(run.project, "20260314-101500-train-c3d4", upto="split")
+    made = []
+    listener = Background(lambda: made.append(Notes()) or made[-1], print)
+    for each in (run, other):
+        tell(listener, each, "run_started", "stage_started", "run_finished")
+    assert [len(notes.seen) for notes in made] == [3, 3]
+
+
+def test_the_settings_choose_the_tracker(run, monkeypatch):
+    monkeypatch.delenv("WANDB_MODE", raising=False)
+    settings = run.project.settings
+    assert isinstance(open_tracker(run.project), Background)
+    monkeypatch.setenv("WANDB_MODE", "disabled")
+    assert open_tracker(run.project) is None
+    monkeypatch.delenv("WANDB_MODE")
+    settings["tracker"] = "local"
+    assert open_tracker(run.project) is None
+    settings["tracker"] = "wandbb"
+    with pytest.raises(ProjectError, match="expected wandb or local"):
+        open_tracker(run.project)
+
+
+def test_without_wandb_the_run_goes_on_and_says_what_to_do(run, monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "mlnb.tracking.wandb", None)
+    warnings = []
+    listener = open_tracker(run.project, warnings.append)
+    tell(listener, run, "run_started", "stage_started", "run_finished")
+    assert "pip install wandb" in warnings[0]
