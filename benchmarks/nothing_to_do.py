@@ -1,9 +1,9 @@
-"""How long `mlnb run` takes from the shell when there is nothing to do, beside a Python that does nothing at all.
+"""How long `mlnb run` takes from the shell with nothing to do, beside a Python that does nothing at all.
 
 python benchmarks/nothing_to_do.py [--rounds 15] [--profile smoke]
 
-Runs the pipeline once if it has to, then times whole processes, the two commands in turn, and prints the medians and
-their ratio. Ends with 1 when a heavy library is imported on the way, or when the median is over the limit.
+Runs the pipeline once if it has to, then times whole processes, the two commands in turn, and prints the
+medians and their ratio. Ends with 1 when a heavy library is imported or the median is over the limit.
 """
 
 import argparse

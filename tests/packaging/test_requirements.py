@@ -1,4 +1,4 @@
-"""The requirement sets: what is imported is declared, what is declared is used, and constraints.txt satisfies all."""
+"""What is imported is declared, what is declared is used, and constraints.txt satisfies all of it."""
 
 import ast
 import configparser
@@ -43,7 +43,10 @@ def sets() -> dict[str, list[Requirement]]:
     parser = configparser.ConfigParser()
     parser.read(ROOT / "settings.ini", encoding="utf-8")
     names = ("serving", "modelling", "notebook", "dev")
-    return {name: [Requirement(line) for line in parser["DEFAULT"][f"{name}_requirements"].split()] for name in names}
+    return {
+        name: [Requirement(line) for line in parser["DEFAULT"][f"{name}_requirements"].split()]
+        for name in names
+    }
 
 
 def sources(folder: str) -> list[str]:
@@ -77,7 +80,7 @@ def names(chosen: list[Requirement]) -> set[str]:
 def test_all_that_is_imported_is_declared() -> None:
     declared = names(sets()["serving"] + sets()["modelling"] + sets()["notebook"])
     needed = imported(("mlnb", "nbs", "bentos"))
-    through = {"starlette", "pydantic", "jupyter-client", "scipy", "ipython", "traitlets", "pillow", "tqdm"}
+    through = {"starlette", "pydantic", "jupyter-client", "scipy", "ipython", "cycler", "threadpoolctl"}
     assert needed - declared - through == set(), "declare it in settings.ini, then make constraints"
 
 

@@ -1,0 +1,136 @@
+"""Every notebook of the project keeps its contract: stages, methods and guides alike."""
+
+import ast
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from mlnb.cli.check import problems, remarks
+from mlnb.engine.notebook import imported_names, read_notebook
+from mlnb.engine.project import Project
+
+ROOT = Path(__file__).resolve().parents[2]
+NBS = ROOT / "nbs"
+STAGES = sorted((NBS / "stages").glob("*.ipynb"))
+METHODS = sorted((NBS / "methods").glob("*.ipynb"))
+GUIDES = sorted((NBS / "guides").glob("*.ipynb"))
+# What `#| stage` cells may import of mlnb, beside `open_stage`, methods and stages.
+ALSO = {"package": ("mlnb.serving",), "document": ("mlnb.governance",)}
+
+
+def cells_of(path: Path) -> list[tuple[str, str]]:
+    """Return (type, source) of every cell that says something."""
+    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    return [(cell["cell_type"], "".join(cell["source"])) for cell in cells if "".join(cell["source"]).strip()]
+
+
+def directive(source: str, name: str) -> bool:
+    return re.search(rf"^#\|\s*{name}\b", source, re.MULTILINE) is not None
+
+
+def public(source: str) -> list[ast.FunctionDef | ast.ClassDef]:
+    nodes = [node for node in ast.parse(source).body if isinstance(node, ast.FunctionDef | ast.ClassDef)]
+    return [node for node in nodes if not node.name.startswith("_")]
+
+
+def name_of(path: Path) -> str:
+    return path.stem
+
+
+def test_the_project_has_no_problem() -> None:
+    assert problems(Project.find(ROOT)) == []
+
+
+@pytest.mark.parametrize("path", STAGES, ids=name_of)
+def test_stage_can_be_read_and_leaves_nothing_to_remark(path: Path) -> None:
+    stage = read_notebook(path)
+    assert list(remarks(stage)) == []
+    assert {name: text for name, text in stage.writes.items() if len(text.split()) < 3} == {}
+
+
+@pytest.mark.parametrize("path", STAGES, ids=name_of)
+def test_stage_has_its_cells_in_order(path: Path) -> None:
+    (first, title), (second, export), (third, parameters), *_ = cells_of(path)
+    assert (first, second, third) == ("markdown", "code", "code")
+    assert title.startswith("# ")
+    assert "\n> " in title
+    assert directive(export, "default_exp")
+    assert parameters.startswith('run: str = "draft"')
+
+
+@pytest.mark.parametrize("path", STAGES, ids=name_of)
+def test_stage_keeps_pure_code_before_its_run(path: Path) -> None:
+    cells = cells_of(path)
+    start = next(n for n, (_, source) in enumerate(cells) if source.startswith("## Run the stage"))
+    assert not any(directive(source, "stage") for kind, source in cells[:start] if kind == "code")
+    assert all(directive(source, "stage") for kind, source in cells[start:] if kind == "code")
+    assert cells[-1][1].rstrip().endswith("stage.close()") or "stage.close()" in cells[-1][1]
+
+
+@pytest.mark.parametrize("path", STAGES, ids=name_of)
+def test_stage_imports_only_what_it_may(path: Path) -> None:
+    stage = read_notebook(path)
+    for cell in stage.cells:
+        names = {name for name in imported_names(ast.parse(cell.source)) if name.partition(".")[0] == "mlnb"}
+        allowed = ("mlnb.methods", "mlnb.stages", "mlnb.errors")
+        if cell.has("stage"):
+            allowed += ("mlnb.open_stage", *ALSO.get(stage.name, ()))
+        assert [name for name in names if not name.startswith(allowed)] == []
+
+
+@pytest.mark.parametrize("path", METHODS, ids=name_of)
+def test_method_has_title_promise_and_its_own_module(path: Path) -> None:
+    (first, title), *_ = cells = cells_of(path)
+    assert first == "markdown"
+    assert title.startswith("# ")
+    assert "\n> " in title
+    exports = re.findall(
+        r"^#\|\s*default_exp\s+(\S+)", "\n".join(source for _, source in cells), re.MULTILINE
+    )
+    assert exports == [f"methods.{path.stem}"]
+
+
+@pytest.mark.parametrize("path", METHODS, ids=name_of)
+def test_method_never_meets_the_machinery(path: Path) -> None:
+    for source in (
+        source for kind, source in cells_of(path) if kind == "code" and directive(source, "export")
+    ):
+        names = {name for name in imported_names(ast.parse(source)) if name.partition(".")[0] == "mlnb"}
+        assert [name for name in names if not name.startswith(("mlnb.methods", "mlnb.errors"))] == []
+
+
+@pytest.mark.parametrize("path", METHODS + STAGES, ids=name_of)
+def test_public_code_is_explained_and_followed_by_assertions(path: Path) -> None:
+    code = [source for kind, source in cells_of(path) if kind == "code"]
+    exported = [n for n, source in enumerate(code) if directive(source, "export") and public(source)]
+    for here, following in zip(exported, [*exported[1:], len(code)], strict=True):
+        names = [node.name for node in public(code[here])]
+        assert [node.name for node in public(code[here]) if not ast.get_docstring(node)] == []
+        checked = any(
+            re.search(r"^\s*assert\b", source, re.MULTILINE) for source in code[here + 1 : following]
+        )
+        assert checked, f"no cell asserts what {', '.join(names)} does"
+
+
+@pytest.mark.parametrize("path", GUIDES, ids=name_of)
+def test_guide_exports_nothing(path: Path) -> None:
+    cells = cells_of(path)
+    assert cells[0][1].startswith("# ")
+    assert not any(directive(source, "(export|default_exp|stage)") for _, source in cells)
+
+
+@pytest.mark.parametrize("path", [NBS / "index.ipynb", *GUIDES, *STAGES, *METHODS], ids=name_of)
+def test_notebook_links_lead_somewhere(path: Path) -> None:
+    text = "\n".join(source for kind, source in cells_of(path) if kind == "markdown")
+    links = [link.partition("#")[0] for link in re.findall(r"\]\(([^)\s]+)\)", text) if "://" not in link]
+    assert [link for link in links if link and not (path.parent / link).exists()] == []
+
+
+@pytest.mark.parametrize("path", [NBS / "index.ipynb", *GUIDES, *STAGES, *METHODS], ids=name_of)
+def test_notebook_is_saved_clean(path: Path) -> None:
+    for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
+        if cell["cell_type"] == "code":
+            assert (cell["outputs"], cell["execution_count"]) == ([], None)
+        assert set(cell["metadata"]) <= {"tags"}
