@@ -60,7 +60,8 @@ def main(root: str, run_id: str, how: str = "") -> None:
         tracker(Event(f"stage_{facts['state']}", live, stage))
     told = time.perf_counter()
     if how == "kill":
-        time.sleep(4)
+        while not any(b"evaluate/roc_auc" in path.read_bytes() for path in Path(root).glob("wandb/*/*.wandb")):
+            time.sleep(0.1)
         os.kill(os.getpid(), 9)
     live.record.update(final)
     tracker(Event("run_finished", live))
