@@ -100,7 +100,7 @@ class Encoder:
         self,
         arrays: Mapping[str, np.ndarray],  # feature -> array (n,), from `to_arrays`
     ) -> np.ndarray:  # float64, shape (n, d), C-contiguous, NaN for missing
-        """The encoded rows, each independent of the others; ValueError for a missing column or ragged ones."""
+        """The encoded rows, each independent of the others; ValueError for a missing or a ragged column."""
         rows = len(_array(arrays, self.codecs[0].column))
         out = np.empty((rows, len(self.names)), dtype=np.float64)
         for codec, start, stop in self._slices:

@@ -252,7 +252,7 @@ def score_many(
     if not len(y) or prediction.ndim != (1 if value else 2) or len(prediction) != len(y):
         expected = "(n,)" if value else "(n, classes)"
         raise ValueError(
-            f"{name}: found {len(y)} rows, predictions of shape {prediction.shape}; expected {expected}, n > 0"
+            f"{name}: found {len(y)} rows, predictions of {prediction.shape}; expected {expected}, n > 0"
         )
     if not np.isfinite(prediction).all():
         raise ValueError(f"{name}: found a prediction that is NaN or infinite, expected finite numbers")
