@@ -6,13 +6,14 @@
 unexport PYTHONDONTWRITEBYTECODE
 SHELL := /bin/sh
 ARGS ?=
+comma := ,
 BIN := .venv/bin
 
 # The set-up is done when the stamp of these very requirements is there; editing a notebook or a module never repeats it.
 READY := .venv/.ready-$(shell { cat constraints.txt setup.py; sed '/^\[mlnb\]/q' settings.ini; } | cksum | tr ' \t' '--')
 ifneq ($(origin PYTHON),undefined)
   # A Python was asked for: an environment of another one is not what was meant.
-  ifneq ($(shell $(PYTHON) -V 2>&1),$(shell $(BIN)/python -V 2>&1))
+  ifneq ($(shell $(PYTHON) -V 2>/dev/null),$(shell $(BIN)/python -V 2>/dev/null))
     .PHONY: $(READY)
   endif
 endif
@@ -61,4 +62,4 @@ $(READY):
 	    exec "$$python" scripts/environment.py --stamp $@; \
 	  fi; \
 	done; \
-	echo 'No Python 3.11 or newer found$(if $(PYTHON), as $(PYTHON)): install one, or name it: make PYTHON=/path/to/python3.12' >&2; exit 2
+	echo 'No Python 3.11 or newer found$(if $(PYTHON),$(comma) $(PYTHON) is none): install one, or name it: make PYTHON=/path/to/python3.12' >&2; exit 2

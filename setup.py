@@ -61,6 +61,7 @@ setup(
     keywords=ABOUT["keywords"].split(),
     python_requires=f">={ABOUT['min_python']}",
     packages=find_packages(include=["mlnb", "mlnb.*"]),
+    cmdclass={"build_py": BuildWithProject},
     package_data={"mlnb": ["py.typed"]},
     install_requires=[*requirements("serving"), *requirements("modelling"), *requirements("notebook")],
     extras_require={"serving": requirements("serving"), "dev": requirements("dev")},

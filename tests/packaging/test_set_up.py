@@ -1,0 +1,148 @@
+"""The set-up that `make` does: which Python, when it is stale, and how it heals."""
+
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+NEEDED = ("Makefile", "constraints.txt", "setup.py", "settings.ini")
+pytestmark = pytest.mark.skipif(shutil.which("make") is None, reason="no make here")
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """A checkout whose set-up only says that it was called, and marks itself done."""
+    for name in NEEDED:
+        shutil.copy(ROOT / name, tmp_path)
+    (tmp_path / "scripts").mkdir()
+    (tmp_path / "scripts" / "environment.py").write_text(
+        "import os, pathlib, sys\n"
+        "print('set up by', sys.executable)\n"
+        "bin = pathlib.Path('.venv/bin'); bin.mkdir(parents=True, exist_ok=True)\n"
+        "python = bin / 'python'; python.exists() or python.symlink_to(sys.executable)\n"
+        "mlnb = bin / 'mlnb'; mlnb.write_text('#!/bin/sh\\necho mlnb \"$@\"\\n'); mlnb.chmod(0o755)\n"
+        "[old.unlink() for old in pathlib.Path('.venv').glob('.ready-*')]\n"
+        "pathlib.Path(sys.argv[2]).touch()\n"
+    )
+    return tmp_path
+
+
+def make(folder: Path, *arguments: str) -> tuple[int, str]:
+    environment = {"PATH": f"{Path(sys.executable).parent}:{os.defpath}", "HOME": str(folder)}
+    done = subprocess.run(["make", *arguments], cwd=folder, env=environment, capture_output=True, text=True)
+    return done.returncode, done.stdout + done.stderr
+
+
+def test_help_is_the_default_and_needs_no_set_up(checkout: Path) -> None:
+    code, text = make(checkout)
+    assert code == 0
+    assert "set up by" not in text
+    for target in ("run", "test", "check", "lab", "serve", "bench", "constraints", "clean"):
+        assert f"\n  {target} " in text
+
+
+def test_the_first_command_sets_up_and_the_second_does_not(checkout: Path) -> None:
+    code, text = make(checkout, "run", "ARGS=--upto split")
+    assert (code, "set up by" in text, "mlnb run --upto split" in text) == (0, True, True), text
+    assert make(checkout, "run") == (0, "mlnb run\n")
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new", "stale"),
+    [
+        ("constraints.txt", "pandas==", "pandas==9.", True),
+        ("setup.py", "setup(", "setup( ", True),
+        ("settings.ini", "optuna>=", "optuna>=9.", True),
+        ("settings.ini", "workers = 2", "workers = 3", False),
+    ],
+)
+def test_only_requirements_make_it_stale(checkout: Path, name: str, old: str, new: str, stale: bool) -> None:
+    make(checkout, "run")
+    text = (checkout / name).read_text(encoding="utf-8")
+    assert old in text
+    (checkout / name).write_text(text.replace(old, new, 1), encoding="utf-8")
+    assert ("set up by" in make(checkout, "run")[1]) is stale
+
+
+def test_a_python_that_is_gone_is_replaced(checkout: Path) -> None:
+    make(checkout, "run")
+    (checkout / ".venv/bin/python").unlink()
+    (checkout / ".venv/bin/python").symlink_to(checkout / "gone")
+    code, text = make(checkout, "run", f"PYTHON={sys.executable}")
+    assert "set up by" in text, (code, text)
+
+
+def test_a_missing_or_old_python_is_told(checkout: Path) -> None:
+    code, text = make(checkout, "run", "PYTHON=/no/such/python")
+    assert code == 2
+    assert "No Python 3.11 or newer found, /no/such/python is none" in text
+    old = checkout / "old"
+    old.write_text("#!/bin/sh\nexit 1\n")
+    old.chmod(0o755)
+    assert "No Python 3.11 or newer found" in make(checkout, "run", f"PYTHON={old}")[1]
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> ModuleType:
+    """The set-up script, working in a folder of its own."""
+    spec = importlib.util.spec_from_file_location("environment_script", ROOT / "scripts" / "environment.py")
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    module.ROOT, module.VENV = tmp_path, tmp_path / ".venv"
+    module.PYTHON, module.UNFINISHED = tmp_path / ".venv/bin/python", tmp_path / ".venv/.set-up-unfinished"
+    return module
+
+
+def test_an_interrupted_set_up_is_made_anew(environment: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = []
+    monkeypatch.setattr(environment.venv, "create", lambda folder, **_: made.append(folder))
+    (environment.VENV / "bin").mkdir(parents=True)
+    environment.PYTHON.symlink_to(sys.executable)
+    (environment.VENV / "half-written").touch()
+    environment.UNFINISHED.touch()
+    environment.create()
+    assert made == [environment.VENV]
+    assert not (environment.VENV / "half-written").exists()
+    assert environment.UNFINISHED.exists()
+
+
+def test_an_environment_made_by_hand_is_kept(environment: ModuleType) -> None:
+    (environment.VENV / "bin").mkdir(parents=True)
+    environment.PYTHON.symlink_to(sys.executable)
+    (environment.VENV / "mine").touch()
+    environment.create()
+    assert (environment.VENV / "mine").exists()
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"), [({}, None), ({"index-url": "https://a.example/"}, "https://a.example/")]
+)
+def test_uv_is_told_pip_s_index(
+    environment: ModuleType, monkeypatch: pytest.MonkeyPatch, settings: dict[str, str], told: str | None
+) -> None:
+    seen = {}
+
+    def run(command: list[str], env: dict[str, str], **_: object) -> subprocess.CompletedProcess[str]:
+        seen.update(env)
+        return subprocess.CompletedProcess(command, 0)
+
+    monkeypatch.delenv("UV_DEFAULT_INDEX", raising=False)
+    monkeypatch.setattr(environment, "pip_settings", lambda: settings)
+    monkeypatch.setattr(environment, "pip", lambda *a, **k: subprocess.CompletedProcess(a, 0))
+    monkeypatch.setattr(environment.subprocess, "run", run)
+    assert environment.install_with_uv([])
+    assert seen.get("UV_DEFAULT_INDEX") == told
+
+
+def test_pip_alone_installs_when_no_index_may_be_asked(
+    environment: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(environment, "pip_settings", lambda: {"no-index": "true"})
+    assert not environment.install_with_uv([])
