@@ -16,7 +16,7 @@ def parser(p: argparse.ArgumentParser) -> None:
     p.formatter_class = argparse.RawDescriptionHelpFormatter
     p.epilog = (
         "examples:\n  mlnb build\n  mlnb build 20260102-0304 --json\n  bentoml list\n\n"
-        "The version comes from the bundle's bytes: building again finds the same bento. Nothing is downloaded."
+        "The version comes from the bundle's bytes: building again finds the same bento."
     )
 
 

@@ -23,7 +23,8 @@ def parser(p: argparse.ArgumentParser) -> None:
     p.add_argument("--workers", type=int, default=1, help="processes that answer (default: %(default)s)")
     p.formatter_class = argparse.RawDescriptionHelpFormatter
     p.epilog = (
-        "examples:\n  mlnb serve\n  mlnb serve 20260102-0304 --port 8080\n  mlnb serve --host 0.0.0.0 --workers 2\n\n"
+        "examples:\n  mlnb serve\n  mlnb serve 20260102-0304 --port 8080\n"
+        "  mlnb serve --host 0.0.0.0 --workers 2    for other machines too\n\n"
         "Routes: POST /predict, GET /livez, /readyz, /metrics, /docs.json. Ctrl-C stops it."
     )
 

@@ -1,7 +1,7 @@
 """The request path: rows in, predictions out, with nothing loaded but what the model needs."""
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,24 +22,17 @@ class Predictor:
     schema: Schema  # the columns that rows are checked against
     encoder: Encoder  # learned on the training rows alone
     model: Model
-    golden: dict[str, Any] = field(
-        default_factory=dict
-    )  # held-out rows and the notebook's predictions for them
+    golden: dict[str, Any]  # held-out rows and the notebook's predictions for them
 
     @classmethod
     def load(cls, folder: Path) -> "Predictor":
         """Return the predictor of a bundle's `model` folder; OSError or ValueError when it is damaged."""
+        names = ("contract", "schema", "encoder", "golden")
         contract, schema, encoder, golden = (
-            json.loads((folder / f"{name}.json").read_text("utf-8"))
-            for name in ("contract", "schema", "encoder", "golden")
+            json.loads((folder / f"{name}.json").read_text("utf-8")) for name in names
         )
-        return cls(
-            contract,
-            Schema.from_json(schema),
-            Encoder.from_json(encoder),
-            load_model(folder / "fitted"),
-            golden,
-        )
+        model = load_model(folder / "fitted")
+        return cls(contract, Schema.from_json(schema), Encoder.from_json(encoder), model, golden)
 
     def predict(self, rows: list[Row]) -> list[dict[str, Any]]:
         """Return one answer a row, shaped by `answers`; raises `BadRows` when one does not fit the schema."""

@@ -1,6 +1,9 @@
 """The parity certificate: the built bento answers held-out rows over HTTP exactly as the notebook did."""
 
 import json
+import statistics
+import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,20 +15,35 @@ from mlnb.serving.servers import Server, call, serving
 from mlnb.serving.stores import Built
 
 
-def prove(bundle: Bundle, built: Built, scratch: Path) -> dict[str, Any]:
-    """Return the certificate of a built bento: its golden rows, asked over HTTP, got identical answers.
+@dataclass(frozen=True)
+class Proof:
+    """What was proven, and how long things took while it was."""
+
+    certificate: dict[str, Any]  # the same for the same bundle
+    start_seconds: float  # until the service answered
+    request_ms: float  # median of the requests with one row
+
+
+def prove(bundle: Bundle, built: Built, scratch: Path) -> Proof:
+    """Return the proof that a built bento answers its golden rows, asked over HTTP, as the notebook did.
 
     Each row is asked for alone and all of them together. Raises `ServingError` naming the first row and field
     that differ, or saying what the service printed when it does not start or does not answer.
     """
     golden = json.loads((bundle.folder / "model" / "golden.json").read_text("utf-8"))
     rows, expected = golden["rows"], golden["predictions"]
+    began = time.monotonic()
     with serving(built.path, scratch / "service.log") as server:
         server.wait("/livez")  # not /readyz, which compares too, but cannot say what differs
+        start_seconds = time.monotonic() - began
         together = [
             answer for at in range(0, len(rows), MAX_ROWS) for answer in ask(server, rows[at : at + MAX_ROWS])
         ]
-        alone = [answer for row in rows for answer in ask(server, [row])]
+        alone, took = [], []
+        for row in rows:
+            began = time.perf_counter()
+            alone += ask(server, [row])
+            took.append(1000 * (time.perf_counter() - began))
         ready, _, _ = call(server.host, server.port, "GET", "/readyz")
     for way, found in (("all rows in one request", together), ("one row a request", alone)):
         difference = compare(found, expected)
@@ -37,7 +55,7 @@ def prove(bundle: Bundle, built: Built, scratch: Path) -> dict[str, Any]:
             )
     if ready != 200:
         raise ServingError(f"The bento {built.tag} answers /readyz with {ready}, expected 200.")
-    return {
+    certificate = {
         "bento": built.tag,
         "model": built.model_tag,
         "service": digest_tree(bundle.folder),
@@ -45,15 +63,15 @@ def prove(bundle: Bundle, built: Built, scratch: Path) -> dict[str, Any]:
         "requests": len(rows) + -(-len(rows) // MAX_ROWS),
         "identical": True,
     }
+    return Proof(certificate, start_seconds, statistics.median(took) if took else 0.0)
 
 
 def ask(server: Server, rows: list[dict[str, Any]]) -> list[Any]:
     """Return the service's answers for rows; raises `ServingError` when it refuses them."""
     status, body, _ = call(server.host, server.port, "POST", "/predict", rows)
     if status != 200:
-        raise ServingError(
-            f"/predict answered {status}, expected 200: {body.decode('utf-8', 'replace')[:500]}"
-        )
+        said = body.decode("utf-8", "replace")[:500]
+        raise ServingError(f"/predict answered {status}, expected 200: {said}")
     answers = json.loads(body)
     if not isinstance(answers, list):
         raise ServingError(f"/predict answered {str(answers)[:200]}, expected a list of predictions.")
