@@ -49,11 +49,14 @@ def create() -> None:
         UNFINISHED.touch()
         try:
             venv.create(VENV, with_pip=True, symlinks=True)
-        except subprocess.CalledProcessError:
-            shutil.rmtree(VENV)
-            raise SystemExit(
-                "A new environment has no pip. Debian and Ubuntu: apt install python3-venv, then try again."
-            ) from None
+        except subprocess.CalledProcessError:  # a Python without ensurepip, as some distributions have it
+            venv.create(VENV, symlinks=True, clear=True)
+            UNFINISHED.touch()
+            bootstrap = [sys.executable, "-m", "pip", "--python", str(PYTHON), "install", "--quiet", "pip"]
+            if subprocess.run(bootstrap).returncode:
+                raise SystemExit(
+                    "A new environment has no pip: apt install python3-venv, then try again."
+                ) from None
     UNFINISHED.touch()
 
 
