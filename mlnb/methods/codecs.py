@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['PARTS', 'DAY', 'WORD', 'NumberCodec', 'CategoryCodec', 'DateCodec', 'date_part', 'TextCodec', 'words_of', 'bucket_of']
 
-# %% ../../nbs/methods/codecs.ipynb #c02
+# %% ../../nbs/methods/codecs.ipynb #c03
 import re
 import unicodedata
 import zlib
@@ -18,7 +18,7 @@ PARTS = ("year", "month", "day", "weekday", "yearday", "hour", "minute")
 DAY = 86_400.0  # seconds
 WORD = re.compile(r"\w+")
 
-# %% ../../nbs/methods/codecs.ipynb #c04
+# %% ../../nbs/methods/codecs.ipynb #c05
 @dataclass(frozen=True)
 class NumberCodec:
     """A number or a truth value, as it is."""
@@ -41,7 +41,7 @@ class NumberCodec:
         """Write `values` (n,) into `out` (n, 1)."""
         out[:, 0] = values
 
-# %% ../../nbs/methods/codecs.ipynb #c07
+# %% ../../nbs/methods/codecs.ipynb #c08
 @dataclass(frozen=True)
 class CategoryCodec:
     """One-hot columns for few levels, share and rank for many."""
@@ -97,7 +97,7 @@ class CategoryCodec:
         gone = len(self.levels) + 1
         return np.array([index.get(v, other) == gone for v in values], dtype=np.float64)
 
-# %% ../../nbs/methods/codecs.ipynb #c10
+# %% ../../nbs/methods/codecs.ipynb #c11
 @dataclass(frozen=True)
 class DateCodec:
     """Calendar parts and days since the earliest training date."""
@@ -154,7 +154,7 @@ def date_part(
         raise ValueError(f"found date part {part!r}, expected one of {', '.join(PARTS)}")
     return np.where(known, number.astype(np.float64), np.nan)
 
-# %% ../../nbs/methods/codecs.ipynb #c13
+# %% ../../nbs/methods/codecs.ipynb #c14
 @dataclass(frozen=True)
 class TextCodec:
     """Characters, words, and indicators of hashed words."""

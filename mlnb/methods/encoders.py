@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['UNSEEN', 'CODECS', 'Encoder']
 
-# %% ../../nbs/methods/encoders.ipynb #c02
+# %% ../../nbs/methods/encoders.ipynb #c03
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -18,7 +18,7 @@ from .columns import Schema, nearest
 
 UNSEEN = ("other", "missing")
 
-# %% ../../nbs/methods/encoders.ipynb #c04
+# %% ../../nbs/methods/encoders.ipynb #c05
 CODECS = {"number": NumberCodec, "category": CategoryCodec, "date": DateCodec, "text": TextCodec}
 
 

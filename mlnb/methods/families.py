@@ -6,7 +6,7 @@
 __all__ = ['SPACES', 'FAMILIES', 'SEARCHED', 'ROUNDS', 'PATIENCE', 'TREES', 'OBJECTIVES', 'Range', 'check_families',
            'default_params', 'fit_model', 'rounds_of', 'balanced_weights']
 
-# %% ../../nbs/methods/families.ipynb #c02
+# %% ../../nbs/methods/families.ipynb #c03
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ import numpy as np
 from .columns import nearest
 from .models import LARGEST, STEEPEST, Model
 
-# %% ../../nbs/methods/families.ipynb #c04
+# %% ../../nbs/methods/families.ipynb #c05
 @dataclass(frozen=True)
 class Range:
     """One dimension of a search space."""
@@ -86,7 +86,7 @@ def default_params(
         for name, r in SPACES[check_families([family])[0]].items()
     }
 
-# %% ../../nbs/methods/families.ipynb #c07
+# %% ../../nbs/methods/families.ipynb #c08
 OBJECTIVES = {"mae": "regression_l1", "mape": "mape"}
 
 

@@ -7,7 +7,7 @@ __all__ = ['EPSILON', 'METRICS', 'roc_auc', 'average_precision', 'log_loss', 'br
            'balanced_accuracy', 'f1', 'f1_macro', 'mcc', 'rmse', 'mae', 'mape', 'r2', 'Metric', 'metrics_of',
            'score_many', 'score']
 
-# %% ../../nbs/methods/metrics.ipynb #c02
+# %% ../../nbs/methods/metrics.ipynb #c03
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -18,7 +18,7 @@ from .problems import METRIC_TASKS
 
 EPSILON = float(np.finfo(np.float64).eps)  # probabilities are kept this far from 0 and 1, as in scikit-learn
 
-# %% ../../nbs/methods/metrics.ipynb #c04
+# %% ../../nbs/methods/metrics.ipynb #c05
 def _groups(scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The order of falling scores, and where each group of equal scores starts."""
     order = np.argsort(-scores, kind="stable")
@@ -66,7 +66,7 @@ def average_precision(
     precision = np.nan_to_num(_divide(np.cumsum(hits, axis=1), rows))
     return _divide((precision * hits).sum(1), hits.sum(1))
 
-# %% ../../nbs/methods/metrics.ipynb #c06
+# %% ../../nbs/methods/metrics.ipynb #c07
 def _mean(loss: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """Weighted mean of a loss (n,) under each line of weights (B, n)."""
     return _divide(weights @ loss, weights.sum(1))
@@ -91,7 +91,7 @@ def brier_score(
         return _mean((p[:, 1] - (y == 1)) ** 2, weights)
     return _mean(((p - np.eye(p.shape[1])[y]) ** 2).sum(1), weights)
 
-# %% ../../nbs/methods/metrics.ipynb #c08
+# %% ../../nbs/methods/metrics.ipynb #c09
 def confusion(
     y: np.ndarray,  # codes (n,)
     p: np.ndarray,  # probabilities (n, k)
@@ -166,7 +166,7 @@ def mcc(
     spread = np.sqrt(np.maximum((total**2 - (true**2).sum(1)) * (total**2 - (said**2).sum(1)), 0.0))
     return np.where(total > 0, np.nan_to_num(_divide(covariance, spread)), np.nan)
 
-# %% ../../nbs/methods/metrics.ipynb #c10
+# %% ../../nbs/methods/metrics.ipynb #c11
 def rmse(
     y: np.ndarray,  # truth (n,)
     p: np.ndarray,  # prediction (n,)
@@ -203,7 +203,7 @@ def r2(
     centre = _divide(weights @ y, weights.sum(1))[:, None]
     return 1.0 - _divide(weights @ ((y - p) ** 2), (weights * (y[None] - centre) ** 2).sum(1))
 
-# %% ../../nbs/methods/metrics.ipynb #c12
+# %% ../../nbs/methods/metrics.ipynb #c13
 @dataclass(frozen=True)
 class Metric:
     """A metric: what it suits, which way is better, what it reads."""

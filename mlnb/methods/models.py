@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['LARGEST', 'STEEPEST', 'CHUNK', 'Model', 'predict', 'answers', 'to_bytes', 'save_model', 'load_model']
 
-# %% ../../nbs/methods/models.ipynb #c02
+# %% ../../nbs/methods/models.ipynb #c03
 import io
 import json
 import pickle
@@ -31,7 +31,7 @@ class Model:
     features: int  # columns of the matrix that it reads
     native: Any  # a LightGBM Booster, a scikit-learn estimator, or a dict of numbers
 
-# %% ../../nbs/methods/models.ipynb #c04
+# %% ../../nbs/methods/models.ipynb #c05
 def _linear(native: Mapping[str, Any], X: np.ndarray, outputs: int) -> np.ndarray:
     """Linear scores (n, outputs); each row's terms are added in the order of the columns."""
     fill, mean, scale = (np.asarray(native[name]) for name in ("fill", "mean", "scale"))
@@ -109,7 +109,7 @@ def answers(
         for label, row in zip(labels, prediction.tolist(), strict=True)
     ]
 
-# %% ../../nbs/methods/models.ipynb #c07
+# %% ../../nbs/methods/models.ipynb #c08
 class _Canonical(pickle.Pickler):
     """A pickler whose bytes depend on the values alone: padding zeroed, threads left out."""
 

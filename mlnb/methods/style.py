@@ -5,12 +5,12 @@
 # %% auto #0
 __all__ = ['INK', 'MUTED', 'GRID', 'PALETTE', 'SEQUENTIAL', 'DIVERGING', 'use_style']
 
-# %% ../../nbs/methods/style.ipynb #c02
+# %% ../../nbs/methods/style.ipynb #c03
 import matplotlib as mpl
 from cycler import cycler
 from matplotlib.colors import LinearSegmentedColormap
 
-# %% ../../nbs/methods/style.ipynb #c03
+# %% ../../nbs/methods/style.ipynb #c04
 INK = "#1f2933"  # text and the one thing that a figure is about
 MUTED = "#7b8794"  # what is compared against: references, folds, pruned trials
 GRID = "#e4e7eb"
