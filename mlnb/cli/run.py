@@ -1,6 +1,7 @@
 """`mlnb run`: plan, reuse what is unchanged, run the rest, and say what came of it."""
 
 import argparse
+import dataclasses
 import importlib
 import os
 import shlex
@@ -34,6 +35,8 @@ def parser(p: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> int:
     """Run every combination that was asked for; return the worst exit code."""
     project = Project.find()
+    if args.tracker:
+        project = dataclasses.replace(project, settings=project.settings | {"tracker": args.tracker})
     if args.clean:
         args.force = []
     asked = planners(project, args)
@@ -129,10 +132,10 @@ def _execute(pipelines: list[Any]) -> None:
 
 def _listeners(project: Project, args: argparse.Namespace) -> "list[Listener]":
     from mlnb.cli.progress import listener
-    from mlnb.tracking import make_tracker
+    from mlnb.tracking.tracker import open_tracker
 
     found: list[Listener] = [listener(args.json)]
-    tracker = make_tracker(project, args.tracker)
+    tracker = open_tracker(project)
     return [*found, tracker] if tracker is not None else found
 
 

@@ -74,6 +74,11 @@ def read_parameters(source: str, where: str) -> tuple[Parameter, ...]:
     found = [_read_line(node, comments, source, where) for node in tree.body]
     if not found or found[0].name != "run" or found[0].type != "str" or found[0].default != "draft":
         raise NotebookError(f'{where}: the parameters cell must start with `run: str = "draft"`.')
+    if len(source.strip().splitlines()) == 1:
+        raise NotebookError(
+            f"{where}: a parameters cell of the one line `{source.strip()}` is read by IPython as its magic %run; "
+            "put a comment line above it."
+        )
     names = [parameter.name for parameter in found]
     for name in names:
         if names.count(name) > 1:

@@ -1,0 +1,182 @@
+"""Runs of a small project: what is reused and why, selections, grids, drafts, secrets."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import toys
+
+from mlnb.engine import runs
+from mlnb.engine.project import Project
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project that has run once."""
+    root = toys.chain(tmp_path_factory.mktemp("chain"))
+    toys.mlnb(root, "run", "--no-report")
+    return root
+
+
+@pytest.fixture
+def root(done: Path, tmp_path: Path) -> Path:
+    """A copy of it, to change at will."""
+    subprocess.run(["cp", "-a", f"{done}/.", str(tmp_path)], check=True)
+    return tmp_path
+
+
+def total(root: Path) -> dict[str, object]:
+    return dict(runs.open_run(Project.find(root)).load("total"))
+
+
+def plan(root: Path, *arguments: str) -> dict[str, tuple[str, str]]:
+    text = toys.mlnb(root, "plan", "--json", *arguments)
+    return {step["stage"]: (step["action"], step["why"]) for step in json.loads(text)["stages"]}
+
+
+def test_a_run_makes_everything_and_the_next_nothing(done: Path) -> None:
+    assert toys.states(done) == dict.fromkeys(["number", "double", "note", "total"], "finished")
+    assert total(done) == {"total": 7.0, "note": "number 3"}
+    before = len(list((done / "runs").iterdir()))
+    assert "Nothing to do" in toys.mlnb(done, "run")
+    assert len(list((done / "runs").iterdir())) == before
+
+
+def test_the_executed_notebook_and_the_record_are_there(done: Path) -> None:
+    record = toys.record(done)
+    stage = record["stages"]["double"]
+    folder = done / "runs" / record["id"]
+    assert "Parameters" in (folder / stage["notebook"]).read_text()
+    assert stage["parameters"] == {"factor": {"value": 2.0, "from": "cell"}}
+    assert stage["reads"]["number"] == record["stages"]["number"]["outputs"]["number"]["digest"]
+    assert record["stages"]["number"]["metrics"] == {"number": 3.0}
+
+
+def test_the_plan_says_why(root: Path) -> None:
+    assert plan(root, "-p", "factor", "3") == {
+        "number": ("reuse", "unchanged"),
+        "double": ("run", "factor changed: 2.0 -> 3.0"),
+        "note": ("reuse", "unchanged"),
+        "total": ("maybe", "after double"),
+    }
+    toys.edit(root, "25_note", 'stage.save("note", f"', 'stage.save("note", f"a ')
+    assert plan(root)["note"] == ("run", "its code changed")
+    toys.edit(root, "25_note", "It does note.", "Another promise, which is prose.")
+    toys.edit(root, "25_note", 'f"a ', 'f"')
+    assert plan(root)["note"] == ("reuse", "unchanged")
+
+
+def test_the_same_bytes_let_everything_after_be_reused(root: Path) -> None:
+    toys.edit(root, "20_double", "factor * stage", "(1 + factor - 1) * stage")
+    toys.mlnb(root, "run", "--no-report")
+    assert toys.states(root) == {"number": "reused", "double": "finished", "note": "reused", "total": "reused"}
+
+
+def test_upto_only_from_and_force(root: Path) -> None:
+    assert plan(root, "--upto", "double")["total"][0] == "skip"
+    assert plan(root, "--only", "total", "-p", "number", "9")["number"] == (
+        "given",
+        f"as run {toys.record(root)['id']} made it, out of date",
+    )
+    assert plan(root, "--from", "double", "--force", "double")["double"] == ("run", "forced")
+    assert {action for action, _ in plan(root, "--force").values()} == {"run"}
+    toys.mlnb(root, "run", "--no-report", "--only", "double", "-p", "factor", "4", "-p", "word", "nombre")
+    assert toys.states(root) == {"number": "reused", "double": "finished", "note": "skipped", "total": "skipped"}
+
+
+def test_where_values_come_from_and_which_wins(root: Path) -> None:
+    (root / "values.yaml").write_text("double:\n  factor: 6\nword: nombre\n")
+    text = toys.mlnb(root, "plan", "--json", "--profile", "quick", "-f", "values.yaml", "-p", "number", "4")
+    values = json.loads(text)["values"]
+    assert values["double"]["factor"] == {"value": 6.0, "from": "-f values.yaml"}
+    assert values["note"]["word"] == {"value": "nombre", "from": "-f values.yaml"}
+    assert values["number"]["number"] == {"value": 4, "from": "-p"}
+    text = toys.mlnb(root, "plan", "--profile", "quick")
+    assert "double.factor = 5.0   (profile quick)" in text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["-p", "facto", "3"], "Did you mean 'factor'"),
+        (["-p", "doubel.factor", "3"], "Did you mean 'double'"),
+        (["-p", "factor", "much"], "expected float, at least 0"),
+        (["-p", "run", "x"], "set by mlnb itself"),
+        (["-f", "nowhere.yaml"], "No such file"),
+        (["--profile", "quik"], "Did you mean 'quick'"),
+        (["trian"], "Did you mean 'train'"),
+        (["--upto", "totl"], "Did you mean 'total'"),
+        (["-g", "factor"], "expected `name=value,value`"),
+        (["-p", "word", "${NO_SUCH_SECRET}"], "expected one of"),
+    ],
+)
+def test_what_was_asked_wrongly_ends_with_two(done: Path, arguments: list[str], says: str) -> None:
+    assert says in toys.mlnb(done, "run", *arguments, code=2)
+
+
+def test_a_grid_runs_siblings_that_share(root: Path) -> None:
+    toys.mlnb(root, "run", "--no-report", "-g", "factor=7,8", "-g", "number=3")
+    first, second = toys.record(root, -2), toys.record(root, -1)
+    assert first["group"] == second["group"] is not None
+    assert {run["stages"]["double"]["parameters"]["factor"]["value"] for run in (first, second)} == {7.0, 8.0}
+    assert toys.states(root)["number"] == "reused"
+
+
+def test_by_hand_reads_through_and_changes_no_record(root: Path) -> None:
+    run = toys.record(root)["id"]
+    before = (root / "runs" / run / "run.json").read_bytes()
+    source, target = root / "nbs/stages/20_double.ipynb", root / "out.ipynb"
+    command = [sys.executable, "-m", "papermill", str(source), str(target), "-p"]
+    subprocess.run([*command, "run", run], cwd=root, check=True, capture_output=True)
+    assert "the same bytes as" in target.read_text()
+    subprocess.run([*command, "run", "draft", "-p", "factor", "9"], cwd=root, check=True, capture_output=True)
+    subprocess.run(
+        [sys.executable, "-m", "papermill", str(root / "nbs/stages/30_total.ipynb"), str(target)],
+        cwd=root,
+        check=True,
+        capture_output=True,
+    )
+    assert "from the draft of double" in target.read_text() and f"from run {run}" in target.read_text()
+    assert (root / "runs" / run / "run.json").read_bytes() == before
+    draft = json.loads((root / "runs" / "draft" / "total.json").read_text())
+    assert "total" in draft["outputs"]
+    assert "Nothing to do" in toys.mlnb(root, "run")
+
+
+def test_secrets_reach_no_output_and_no_record(tmp_path: Path) -> None:
+    secret = "hunter2-çédille"
+    body = (
+        'key = stage.resolve(word)\nprint("the key is", key)\ndisplay({"key": key})\n'
+        'stage.save("length", len(key))\nif number:\n    raise ValueError(f"no entry with {key}")'
+    )
+    root = toys.project(
+        tmp_path,
+        {
+            "10_secret": toys.stage(
+                "secret", body, writes={"length": "letters"}, parameters='word: str = "x"  # a key\nnumber: int = 0  # fail'
+            )
+        },
+    )
+    toys.mlnb(root, "run", "-p", "word", "${THE_KEY}", code=2)
+    environment = {"THE_KEY": secret}
+    toys.mlnb(root, "run", "-p", "word", "${THE_KEY}", env=environment)
+    text = toys.mlnb(root, "run", "-p", "word", "${THE_KEY}", "-p", "number", "1", env=environment, code=3)
+    assert "no entry with ${THE_KEY}" in text
+    length = runs.list_runs(Project.find(root))[1].load("length")
+    assert length == len(secret)
+    leaks = [
+        path
+        for path in root.rglob("*")
+        if path.is_file() and (secret.encode() in path.read_bytes() or b"hunter2" in path.read_bytes())
+    ]
+    assert leaks == []
+
+
+def test_without_a_project_the_builtin_stages_run_here(tmp_path: Path) -> None:
+    project = Project.find(tmp_path)
+    assert project.is_builtin and project.runs == tmp_path / "runs"
+    assert "ingest" in toys.mlnb(tmp_path, "stages")
+    assert os.listdir(tmp_path) == []

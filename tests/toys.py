@@ -1,0 +1,145 @@
+"""Small projects made for a test: notebooks from a few lines of code, and the command to run them."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+SETTINGS = """[mlnb]
+tracker = local
+{settings}
+
+[pipeline train]
+stages = {stages}
+
+[profile quick]
+{profile}
+"""
+
+
+def notebook(cells: list[tuple[str, str] | tuple[str, str, list[str]]]) -> dict[str, Any]:
+    """Return a notebook of (cell type, source[, tags])."""
+    made = []
+    for number, (kind, source, *tags) in enumerate(cells):
+        cell: dict[str, Any] = {"cell_type": kind, "id": f"c{number:02}", "metadata": {}, "source": source}
+        if tags:
+            cell["metadata"] = {"tags": tags[0]}
+        if kind == "code":
+            cell |= {"outputs": [], "execution_count": None}
+        made.append(cell)
+    spec = {"display_name": "python3", "language": "python", "name": "python3"}
+    return {"cells": made, "metadata": {"kernelspec": spec}, "nbformat": 4, "nbformat_minor": 5}
+
+
+def stage(
+    name: str,
+    body: str,
+    reads: list[str] | None = None,
+    writes: dict[str, str] | None = None,
+    parameters: str = "",
+    functions: str = "",
+) -> dict[str, Any]:
+    """Return a stage notebook whose run cell is `body`, between `open_stage` and `close`."""
+    cells: list[Any] = [
+        ("markdown", f"# {name.title()}\n> It does {name}."),
+        ("code", f"#| default_exp stages.{name}"),
+        ("code", '# What a run may set.\nrun: str = "draft"\n' + parameters, ["parameters"]),
+        ("code", "#| export\n" + (functions or "import math")),
+        ("markdown", "## Run the stage"),
+        (
+            "code",
+            "#| stage\nfrom mlnb import open_stage\n"
+            f'stage = open_stage("{name}", run, reads={reads or []!r}, writes={writes or {}!r})',
+        ),
+        ("markdown", "### Work"),
+        ("code", "#| stage\n" + body),
+        ("code", "#| stage\nstage.close()"),
+    ]
+    return notebook(cells)
+
+
+def project(root: Path, stages: dict[str, dict[str, Any]], settings: str = "", profile: str = "") -> Path:
+    """Write a project whose stage notebooks are {"10_a": notebook}; return its folder."""
+    folder = root / "nbs" / "stages"
+    folder.mkdir(parents=True, exist_ok=True)
+    names = " ".join(stem.partition("_")[2] for stem in stages)
+    (root / "settings.ini").write_text(SETTINGS.format(stages=names, settings=settings, profile=profile))
+    for stem, document in stages.items():
+        (folder / f"{stem}.ipynb").write_text(json.dumps(document))
+    return root
+
+
+def chain(root: Path, settings: str = "") -> Path:
+    """Write the project most tests use: number -> double -> total, with a side branch `note`."""
+    return project(
+        root,
+        {
+            "10_number": stage(
+                "number",
+                'stage.save("number", number)\nstage.log(number=number)',
+                writes={"number": "one number"},
+                parameters="number: int = 3  # a number [0..100]",
+            ),
+            "20_double": stage(
+                "double",
+                'stage.save("double", factor * stage.load("number"))',
+                reads=["number"],
+                writes={"double": "the number times the factor"},
+                parameters="factor: float = 2.0  # times what [0..]",
+            ),
+            "25_note": stage(
+                "note",
+                'stage.save("note", f"{word} {stage.load(\'number\')}")',
+                reads=["number"],
+                writes={"note": "a sentence"},
+                parameters='word: str = "number"  # what comes first [number|nombre]',
+            ),
+            "30_total": stage(
+                "total",
+                'stage.save("total", {"total": stage.load("double") + 1, "note": stage.load("note")})',
+                reads=["double", "note"],
+                writes={"total": "the sum and the sentence"},
+            ),
+        },
+        settings,
+        "double.factor = 5",
+    )
+
+
+def edit(root: Path, stem: str, old: str, new: str) -> None:
+    """Replace a piece of source in a stage notebook."""
+    path = root / "nbs" / "stages" / f"{stem}.ipynb"
+    document = json.loads(path.read_text())
+    assert any(old in cell["source"] for cell in document["cells"]), f"{old!r} is not in {stem}"
+    for cell in document["cells"]:
+        cell["source"] = cell["source"].replace(old, new)
+    path.write_text(json.dumps(document))
+
+
+def mlnb(root: Path, *arguments: str, code: int | None = 0, env: dict[str, str] | None = None, timeout: float = 120) -> str:
+    """Run the command in `root`; return what it printed on both outputs. `code` is the exit code it must have."""
+    done = subprocess.run(
+        [sys.executable, "-m", "mlnb.cli.main", *arguments],
+        cwd=root,
+        env={**os.environ, **(env or {})},
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
+    )
+    text = done.stdout + done.stderr
+    assert code is None or done.returncode == code, f"exit code {done.returncode}, expected {code}:\n{text}"
+    return text
+
+
+def record(root: Path, which: int = -1) -> dict[str, Any]:
+    """Return the record of a run, the newest by default."""
+    found = sorted((json.loads(p.read_text()) for p in (root / "runs").glob("*/run.json")), key=lambda r: r["started"])
+    return found[which]
+
+
+def states(root: Path, which: int = -1) -> dict[str, str]:
+    """Return {stage: state} of a run."""
+    return {name: stage["state"] for name, stage in record(root, which)["stages"].items()}
