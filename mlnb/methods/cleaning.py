@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from .columns import Column, Schema
 from .parsing import MISSING_WORDS, find_codes, parse_booleans, parse_dates, parse_numbers
@@ -37,6 +39,19 @@ def _quote(values: Any, most: int = 3) -> str:
     """A few examples for a message."""
     shown = [repr(str(v))[:40] for v in list(values)[:most]]
     return ", ".join(shown) + (" ..." if len(values) > most else "")
+
+
+def _plain_numbers(raw: pd.Series) -> np.ndarray | None:
+    """The numbers of a column where all but blanks is plain numbers; None when anything else is in it."""
+    texts = pc.utf8_trim_whitespace(pa.array(raw, pa.string(), from_pandas=True))
+    try:
+        numbers = pc.cast(pc.if_else(pc.equal(texts, ""), None, texts), pa.float64())
+    except pa.ArrowInvalid:
+        return None
+    code = r"^0\d|\d{16}|^[+-]?[a-zA-Z]"
+    if numbers.null_count == len(numbers) or pc.any(pc.match_substring_regex(texts, code)).as_py():
+        return None
+    return numbers.to_numpy(zero_copy_only=False).astype(np.float64)
 
 
 class _Cleaner:
@@ -73,13 +88,8 @@ class _Cleaner:
         outside = (dates < pd.Timestamp("1678-01-01")) | (dates >= pd.Timestamp("2262-01-01"))
         if outside.any():
             examples = _quote(dates[outside].dt.strftime("%Y-%m-%d").unique())
-            self.note(
-                "dates out of range",
-                "warning",
-                outside.sum(),
-                f"years outside 1678 to 2261: {examples}",
-                "set missing",
-            )
+            message = f"years outside 1678 to 2261: {examples}"
+            self.note("dates out of range", "warning", outside.sum(), message, "set missing")
         return dates.mask(outside)
 
     def _finite(self, numbers: np.ndarray, counts: np.ndarray | int = 1) -> np.ndarray:
@@ -92,6 +102,8 @@ class _Cleaner:
 
     def _clean_text(self, raw: pd.Series) -> tuple[str, pd.Series]:
         """The kind and values of a column of text."""
+        if self.decimal != "," and (quick := _plain_numbers(raw)) is not None:
+            return "number", pd.Series(self._finite(quick), raw.index)
         codes, different = pd.factorize(raw.astype("str"), use_na_sentinel=True)
         texts = pd.Series(np.asarray(different, dtype=object), dtype="str").str.strip()
         words = MISSING_WORDS - {"none"} if self.is_target else MISSING_WORDS
@@ -226,9 +238,10 @@ def _example(kind: str, values: pd.Series) -> Any:
     if kind == "text":
         return str(present.iloc[0])
     if kind in ("number", "date"):
-        middle = present.sort_values(kind="stable").iloc[(len(present) - 1) // 2]
+        array, middle = present.to_numpy(), (len(present) - 1) // 2
+        middle = np.partition(array, middle)[middle]
         if kind == "date":
-            return str(middle.isoformat())
+            return str(pd.Timestamp(middle).isoformat())
         return int(middle) if float(middle).is_integer() and abs(middle) < 2**53 else float(middle)
     counts = present.value_counts(sort=False)
     top = min((value for value, count in counts.items() if count == counts.max()), key=str)

@@ -56,7 +56,9 @@ def parse_numbers(
     best[infinite] = np.where(texts[infinite].str.startswith("-"), -np.inf, np.inf)
     if decimal != "," and (plain | infinite).all():
         return best, "plain"
-    spelling, stripped = "plain", texts.str.replace(_AFFIX, r"\1", regex=True).str.strip()
+    spelling, stripped = "plain", texts
+    if texts.str.contains("[$€£¥₹%A-Z]").any():
+        stripped = texts.str.replace(_AFFIX, r"\1", regex=True).str.strip()
     patterns = [("thousands", _THOUSANDS), ("decimal comma", _COMMA)]
     for name, pattern in reversed(patterns) if prefer_comma else patterns:
         if (decimal == "." and name == "decimal comma") or (decimal == "," and name == "thousands"):
@@ -94,8 +96,8 @@ def parse_booleans(
     texts: pd.Series,  # n different texts, stripped, none missing
 ) -> np.ndarray | None:  # shape (n,) bool, or None when one of them is no word for true or false
     """Which texts mean true, when all are words such as yes, no, true, f; digits are numbers and no truth values."""
-    words = [str(text).lower() for text in texts]
-    if len(words) == 0 or len(words) > 8 or any(w not in BOOLEAN_WORDS or w.isdigit() for w in words):
+    words = [str(text).lower() for text in texts.head(9)]
+    if not 0 < len(words) < 9 or any(w not in BOOLEAN_WORDS or w.isdigit() for w in words):
         return None
     return np.array([BOOLEAN_WORDS[word] == 1.0 for word in words])
 

@@ -108,9 +108,8 @@ def _read_json(data: bytes) -> pd.DataFrame:
             json.loads(line) for line in text.splitlines() if line.strip()
         ]  # fmt: skip
     except json.JSONDecodeError as error:
-        raise ValueError(
-            f"the file is not JSON lines: {error.msg} near {error.doc[error.pos : error.pos + 40]!r}"
-        ) from None
+        near = repr(error.doc[error.pos : error.pos + 40])
+        raise ValueError(f"the file is not JSON lines: {error.msg} near {near}") from None
     if not all(isinstance(record, dict) for record in records):
         raise ValueError("the file is not a table; expected one JSON object a line, or a list of objects")
     names = list(dict.fromkeys(name for record in records for name in record))
@@ -291,6 +290,6 @@ def read_table(
             f"{shown}: the table has {table.shape[0]} rows and {table.shape[1]} columns; expected some"
         )
     table = table.apply(one_type).reset_index(drop=True)
-    read = {"digest": digest_table(table), "decimal": decimal} | read
+    read = {"digest": read.get("digest") or digest_table(table), "decimal": decimal} | read
     read |= {key: value for key, value in (facts or {}).items() if value}
     return table, {"source": shown, "rows": len(table), "columns": list(map(str, table.columns)), **read}
