@@ -175,25 +175,17 @@ def make_run(
     for name in names:
         number, title, promise, reads, writes, seconds = STAGES[name]
         broken = failed is not None and names.index(name) >= names.index(failed)
-        state = (
-            "failed"
-            if name == failed
-            else "skipped"
-            if broken
-            else "reused"
-            if name in reused
-            else "finished"
-        )
+        state = "failed" if name == failed else "skipped" if broken else "reused" if name in reused else "finished"
         notebook = None
         if state != "skipped":
             notebook = f"notebooks/{number}_{name}.ipynb"
             (folder / notebook).write_text(json.dumps(executed(name, state, feature, pictures)))
+        producers.update(dict.fromkeys(writes, name))
         outputs = {}
         for artifact in writes if not broken else ():
             kind, digest, size = save_object(project.store, values[artifact])
             description = f"what {name} says about {artifact}"
             outputs[artifact] = {"digest": digest, "format": kind, "bytes": size, "description": description}
-            producers[artifact] = name
         cause = f"ValueError: found 'n/a' in {feature}, expected a number"
         error = {
             "kind": "CellFailed",
@@ -221,7 +213,7 @@ def make_run(
                 for key, (value, origin) in {"run": (run_id, "-p"), **PARAMETERS.get(name, {})}.items()
             },
             "reads": {
-                read: stages[producers[read]]["outputs"][read]["digest"]
+                read: stages[producers[read]]["outputs"].get(read, {}).get("digest")
                 for read in reads
                 if read in producers
             },
@@ -272,9 +264,7 @@ def artifacts(task: str, feature: str, score: float) -> dict:
             "number": n,
             "state": ["complete", "complete", "pruned"][n % 3],
             "family": ["lightgbm", "forest", "linear", "boosting"][n % 4],
-            "score": float(0.8 + 0.075 * (1 - np.exp(-n / 5)) + random.normal(0, 0.008))
-            if n % 3 < 2
-            else None,
+            "score": float(0.8 + 0.075 * (1 - np.exp(-n / 5)) + random.normal(0, 0.008)) if n % 3 < 2 else None,
             "params": json.dumps({"learning_rate": round(0.01 * (n + 1), 4), "num_leaves": 2 ** (n % 6 + 2)}),
         }
         for n in range(24)
@@ -483,9 +473,7 @@ def artifacts(task: str, feature: str, score: float) -> dict:
 def executed(stage: str, state: str, feature: str, pictures: bool) -> dict:
     """Return an executed stage notebook as papermill leaves it."""
     cells = [
-        _markdown(
-            f"# {STAGES[stage][1]}\n\n> {STAGES[stage][2]}\n\nThe median is $\\tilde x$; see `mlnb.stages`."
-        ),
+        _markdown(f"# {STAGES[stage][1]}\n\n> {STAGES[stage][2]}\n\nThe median is $\\tilde x$; see `mlnb.stages`."),
         _code("#| default_exp stages." + stage),
         _code('run: str = "draft"  # id of the run, or draft', tags=["parameters"]),
         _code(
@@ -535,9 +523,7 @@ def executed(stage: str, state: str, feature: str, pictures: bool) -> dict:
                 ],
             )
         )
-    cells.append(
-        _code("#| stage\nstage.close()", [{"output_type": "stream", "name": "stdout", "text": ["saved\n"]}])
-    )
+    cells.append(_code("#| stage\nstage.close()", [{"output_type": "stream", "name": "stdout", "text": ["saved\n"]}]))
     kernel = {"kernelspec": {"name": "python3", "display_name": "python3", "language": "python"}}
     return {"nbformat": 4, "nbformat_minor": 5, "metadata": kernel, "cells": cells}
 

@@ -30,9 +30,7 @@ class Background:
     with one warning, never the run.
     """
 
-    def __init__(
-        self, make: Callable[[], Tracker], warn: Callable[[str], None], patience: float = 30.0
-    ) -> None:
+    def __init__(self, make: Callable[[], Tracker], warn: Callable[[str], None], patience: float = 30.0) -> None:
         self.make = make
         self.warn = warn
         self.patience = patience
@@ -59,9 +57,7 @@ class Background:
             return
         thread.join(self.patience)
         if thread.is_alive():
-            self.warn(
-                f"Tracking is not done after {self.patience:.0f} s and was left; the run record is whole."
-            )
+            self.warn(f"Tracking is not done after {self.patience:.0f} s and was left; the run record is whole.")
 
     def _work(self, events: "queue.SimpleQueue[Event]") -> None:
         try:

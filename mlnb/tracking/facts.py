@@ -46,9 +46,7 @@ def versions(record: Mapping[str, Any]) -> dict[str, str]:
 
 def producer(record: Mapping[str, Any], artifact: str) -> str | None:
     """Return the stage that made an artifact of this run, or None."""
-    return next(
-        (name for name, facts in stages(record).items() if artifact in (facts.get("outputs") or {})), None
-    )
+    return next((name for name, facts in stages(record).items() if artifact in (facts.get("outputs") or {})), None)
 
 
 def load(run: Run, artifact: str) -> Any:

@@ -95,9 +95,7 @@ class WandbTracker:
 
     def _stage(self, run: Run, stage: str, fresh: bool) -> None:
         stage_facts = run.record["stages"][stage]
-        row: dict[str, Any] = {
-            f"{stage}/{name}": value for name, value in (stage_facts.get("metrics") or {}).items()
-        }
+        row: dict[str, Any] = {f"{stage}/{name}": value for name, value in (stage_facts.get("metrics") or {}).items()}
         if fresh and stage_facts.get("seconds") is not None:
             row[f"seconds/{stage}"] = stage_facts["seconds"]
         outputs = stage_facts.get("outputs") or {}

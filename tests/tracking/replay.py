@@ -18,13 +18,8 @@ def counters() -> dict[str, int]:
     found = {}
     for names, values in zip(lines[::2], lines[1::2], strict=True):
         protocol, *names = names.split()
-        found.update(
-            {protocol + name: int(value) for name, value in zip(names, values.split()[1:], strict=True)}
-        )
-    return {
-        name: found[name]
-        for name in ("Ip:OutRequests", "Ip:OutNoRoutes", "Tcp:ActiveOpens", "Udp:OutDatagrams")
-    }
+        found.update({protocol + name: int(value) for name, value in zip(names, values.split()[1:], strict=True)})
+    return {name: found[name] for name in ("Ip:OutRequests", "Ip:OutNoRoutes", "Tcp:ActiveOpens", "Udp:OutDatagrams")}
 
 
 def children() -> list[str]:
@@ -67,9 +62,7 @@ def main(root: str, run_id: str, how: str = "") -> None:
     tracker(Event("run_finished", live))
     ended = time.perf_counter()
     print(f"telling {told - began:.3f} s, joining {ended - told:.3f} s", file=sys.stderr)
-    print(
-        "traffic", {name: value - before[name] for name, value in counters().items() if value != before[name]}
-    )
+    print("traffic", {name: value - before[name] for name, value in counters().items() if value != before[name]})
     print("left", [command for command in children() if "wandb" in command])
 
 

@@ -87,10 +87,7 @@ def test_metrics_plots_findings_and_the_verdict(tracked):
 
 def test_data_is_used_and_the_model_is_made(tracked):
     folder, _ = tracked
-    made = {
-        artifact.type: artifact
-        for artifact in of(ledger.read_ledger(ledger.find_run(folder, RUN)), "artifact")
-    }
+    made = {artifact.type: artifact for artifact in of(ledger.read_ledger(ledger.find_run(folder, RUN)), "artifact")}
     assert made["dataset"].use_after_commit and not made["model"].use_after_commit
     assert json.loads(made["dataset"].metadata)["digest"]
     assert json.loads(made["model"].metadata)["family"] == "lightgbm"
@@ -115,9 +112,7 @@ def test_wandb_sync_finds_every_run(tracked):
     wandb = Path(sys.executable).with_name("wandb")
     environment = {"PATH": "/usr/bin:/bin", "HOME": str(folder.parent), "WANDB_ERROR_REPORTING": "false"}
     runs = [str(path) for path in folder.glob("offline-run-*")]
-    done = subprocess.run(
-        [wandb, "sync", "--dry-run", *runs], env=environment, capture_output=True, text=True
-    )
+    done = subprocess.run([wandb, "sync", "--dry-run", *runs], env=environment, capture_output=True, text=True)
     assert done.returncode == 0
     assert "Would sync 25 run(s)" in done.stdout + done.stderr
 

@@ -1,0 +1,118 @@
+"""How values are put on a page: numbers, times, sizes, digests and parameters, short and exact enough."""
+
+import json
+import math
+from datetime import UTC, datetime
+from typing import Any
+
+TASKS = {
+    "binary": "binary classification",
+    "multiclass": "multiclass classification",
+    "regression": "regression",
+    "forecasting": "forecasting",
+    "anomaly": "anomaly detection",
+    "ranking": "ranking",
+}
+METRICS = {
+    "roc_auc": "ROC AUC",
+    "average_precision": "average precision",
+    "log_loss": "log loss",
+    "brier_score": "Brier score",
+    "f1": "F1",
+    "f1_macro": "F1 (macro)",
+    "mcc": "MCC",
+    "rmse": "RMSE",
+    "mae": "MAE",
+    "r2": "R²",
+    "mape": "MAPE",
+}
+FAMILIES = {"lightgbm": "LightGBM", "boosting": "histogram boosting", "forest": "random forest"}
+
+
+def number(value: Any) -> str:
+    """Return a number in four significant digits with a true minus; anything else as text, None as a dash."""
+    if value is None:
+        return "–"
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return str(value)
+    if isinstance(value, float) and not math.isfinite(value):
+        return "–"
+    size = abs(value)
+    if size == 0:
+        return "0"
+    if isinstance(value, int) or (size >= 1000 and size < 1e15):
+        text = f"{value:,.0f}"
+    elif size and (size < 1e-3 or size >= 1e15):
+        text = f"{value:.2e}"
+    else:
+        text = f"{value:#.4g}".rstrip(".")
+    return text.replace("-", "−")
+
+
+def interval(entry: dict[str, Any]) -> str:
+    """Return "[low, high]" of an entry, or nothing when it has no interval."""
+    if entry.get("low") is None or entry.get("high") is None:
+        return ""
+    return f"[{number(entry['low'])}, {number(entry['high'])}]"
+
+
+def seconds(value: Any) -> str:
+    """Return a duration: "0.7 s", "41 s", "3 min 5 s", "1 h 2 min"; a dash for None."""
+    if not isinstance(value, int | float):
+        return "–"
+    if value < 9.95:
+        return f"{value:.1f} s"
+    whole = round(value)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def size(value: Any) -> str:
+    """Return a number of bytes in B, KB, MB or GB (powers of 1000); a dash for none."""
+    if not isinstance(value, int | float):
+        return "–"
+    for unit, scale in (("GB", 1e9), ("MB", 1e6), ("KB", 1e3)):
+        if value >= scale:
+            return f"{value / scale:.1f} {unit}"
+    return f"{value} B"
+
+
+def moment(text: Any) -> str:
+    """Return an ISO time as "14 March 2026, 09:15 UTC"; a dash for None, the text itself if it is no time."""
+    if not text:
+        return "–"
+    try:
+        at = datetime.fromisoformat(str(text)).astimezone(UTC)
+    except ValueError:
+        return str(text)
+    return f"{at.day} {at:%B %Y, %H:%M} UTC"
+
+
+def parameter(value: Any) -> str:
+    """Return a parameter's value: text as it is, anything else as JSON; empty text as two quotes."""
+    if isinstance(value, str):
+        return value or '""'
+    return json.dumps(value, ensure_ascii=False, default=str)
+
+
+def short(digest: Any) -> str:
+    """Return the first twelve characters of a digest."""
+    return str(digest or "–")[:12]
+
+
+def task(name: Any) -> str:
+    """Return a task's name in full."""
+    return TASKS.get(str(name), str(name or ""))
+
+
+def metric(name: Any) -> str:
+    """Return a metric as people write it."""
+    return METRICS.get(str(name), str(name or "").replace("_", " "))
+
+
+def family(name: Any) -> str:
+    """Return a model family as people write it."""
+    return FAMILIES.get(str(name), str(name or "").replace("_", " "))

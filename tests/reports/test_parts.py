@@ -1,0 +1,88 @@
+"""The parts of a page: words, layout of the graph, figures, outputs of cells."""
+
+import pytest
+
+from mlnb.reports import words
+from mlnb.reports.figures import history, intervals, ticks
+from mlnb.reports.graph import draw_graph, lay_out
+from mlnb.reports.notebooks import read_cells, screen, show
+
+
+@pytest.mark.parametrize(
+    "value, text",
+    [(None, "–"), (0, "0"), (0.0, "0"), (0.86234, "0.8623"), (-0.5, "−0.5000"), (12345, "12,345"), (12345.6, "12,346"),
+     (3.2e-5, "3.20e−05"),
+     (float("nan"), "–"), (float("inf"), "–"), (True, "True"), ("text", "text"), (100.0, "100.0")],
+)  # fmt: skip
+def test_numbers(value, text):
+    assert words.number(value) == text
+
+
+def test_times_sizes_and_values():
+    assert [words.seconds(value) for value in (None, 0.04, 9.96, 59.7, 3725)] == [
+        "–",
+        "0.0 s",
+        "10 s",
+        "1 min 0 s",
+        "1 h 2 min",
+    ]
+    assert [words.size(value) for value in (None, 12, 2150, 3.2e6, 4e9)] == ["–", "12 B", "2.1 KB", "3.2 MB", "4.0 GB"]
+    assert words.moment("2026-03-14T09:15:00Z") == "14 March 2026, 09:15 UTC"
+    assert words.moment("yesterday") == "yesterday"
+    assert words.parameter(["a", 1]) == '["a", 1]' and words.parameter("") == '""'
+
+
+def test_layout_keeps_only_arrows_that_others_do_not_imply():
+    layout = lay_out({"a": [], "b": ["a"], "c": ["a", "b"], "d": ["a"], "e": ["c", "d"]})
+    assert set(layout.arrows) == {("a", "b"), ("b", "c"), ("a", "d"), ("c", "e"), ("d", "e")}
+    assert layout.places["a"] == (0, 0) and layout.places["c"] == (2, 0) and layout.places["e"] == (3, 0)
+    assert layout.arrows["d", "e"] == [(2, 1)]
+
+
+def test_no_two_boxes_or_lanes_share_a_place():
+    layout = lay_out({"a": [], "b": [], "c": ["a"], "d": ["b", "c"], "e": ["a"], "f": ["d", "e"], "g": ["b", "f"]})
+    taken = [*layout.places.values(), *(place for way in layout.arrows.values() for place in way)]
+    assert len(taken) == len(set(taken))
+
+
+def test_a_graph_of_nothing_is_nothing_and_names_are_escaped():
+    assert draw_graph({}) == ""
+    assert "<b>" not in draw_graph({"<b>": {"state": "failed", "producers": {"x": "y"}}})
+
+
+def test_figures_leave_out_what_is_not_there():
+    assert intervals([{"label": "a", "value": None}]) == ""
+    assert intervals([{"label": "a", "value": float("nan")}]) == ""
+    drawn = intervals(
+        [{"label": "<i>", "value": 1.0}, {"label": "b", "value": 1.0, "low": 1.0, "high": 1.0}], bound=1.0
+    )
+    assert "&lt;i&gt;" in drawn and 'class="bound"' in drawn
+    assert history([{"number": 0, "score": 0.5}], "maximize") == ""
+    for direction in ("maximize", "minimize"):
+        drawn = history([{"number": n, "score": s} for n, s in enumerate([0.5, 0.4, -1e9, 0.6, 0.6])], direction)
+        assert "nan" not in drawn and drawn.count("<circle") == 5
+
+
+def test_ticks_are_round_and_inside():
+    assert ticks(0.47, 0.93) == pytest.approx([0.5, 0.6, 0.7, 0.8, 0.9])
+    assert ticks(1.0, 1.0) == [1.0]
+    assert all(-3 <= tick <= 7 for tick in ticks(-3, 7))
+
+
+def test_what_a_cell_shows():
+    assert screen("\x1b[31mred\x1b[0m\n10%\r20%\r\ndone") == "red\n20%\ndone"
+    assert show({"output_type": "stream", "name": "stdout", "text": ["\n"]}) is None
+    assert "<pre" in show({"output_type": "stream", "name": "stderr", "text": "a < b"})
+    assert "a &lt; b" in show({"output_type": "stream", "name": "stderr", "text": "a < b"})
+    picture = show({"output_type": "display_data", "data": {"image/svg+xml": "<svg onload='x'/>", "text/plain": ""}})
+    assert picture.startswith('<img alt="plot" src="data:image/svg+xml;base64,') and "onload" not in picture
+    assert show({"output_type": "display_data", "data": {"text/plain": "<b>"}}) == '<pre class="said">&lt;b&gt;</pre>'
+
+
+def test_cells_without_anything_to_show_are_left_out(tmp_path):
+    path = tmp_path / "n.ipynb"
+    path.write_text(
+        '{"cells": [{"cell_type": "code", "source": ["#| default_exp a"], "outputs": []}, {"cell_type": "raw"}]}'
+    )
+    assert read_cells(path) == []
+    assert read_cells(tmp_path / "none") == []

@@ -1,0 +1,181 @@
+"""The page of a run: complete for any state of the run, alone in the world, and safe with any name in the data."""
+
+import html.parser
+import re
+
+import pytest
+
+from mlnb.reports.report import write_report
+
+HOSTILE = '<script>alert("x")</script>'
+EMPTY = {"meta", "link", "br", "hr", "img", "input", "circle", "line", "rect", "path"}
+
+
+class Reader(html.parser.HTMLParser):
+    """Collects tags, ids, links and text, and checks that every tag is closed in order."""
+
+    def __init__(self, page):
+        super().__init__()
+        self.open, self.tags, self.ids, self.links, self.text = [], [], set(), [], []
+        self.feed(page)
+        assert self.open == []
+
+    def handle_starttag(self, tag, attributes):
+        values = dict(attributes)
+        self.tags.append(tag)
+        self.ids.add(values.get("id"))
+        self.links += [values[name] for name in ("href", "src", "action", "data", "poster") if name in values]
+        assert not [name for name in values if name.startswith("on")]
+        if tag not in EMPTY:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        if tag not in EMPTY:
+            assert self.open.pop() == tag
+
+    def handle_startendtag(self, tag, attributes):
+        self.handle_starttag(tag, attributes)
+        if tag not in EMPTY:
+            self.open.pop()
+
+    def handle_data(self, data):
+        self.text.append(data)
+
+
+def read(path):
+    page = path.read_text(encoding="utf-8")
+    reader = Reader(page)
+    reader.page, reader.said = page, " ".join(" ".join(reader.text).split())
+    return reader
+
+
+@pytest.fixture
+def project(tmp_path, example):
+    return example.make_project(tmp_path / "titanic")
+
+
+SITUATIONS = {
+    "finished": {},
+    "failed early": {"failed": "validate"},
+    "failed in tuning": {"failed": "tune"},
+    "only some stages": {"upto": "split"},
+    "nothing but the problem": {"upto": "problem"},
+    "regression": {"task": "regression", "score": 2.9},
+    "hostile names": {"feature": HOSTILE},
+}
+
+
+@pytest.mark.parametrize("situation", SITUATIONS.values(), ids=SITUATIONS)
+def test_every_page_is_whole_and_makes_no_request(project, example, situation):
+    run = example.make_run(project, **situation)
+    path = write_report(run)
+    assert path == run.folder / "report.html"
+    pages = [path, *sorted((run.folder / "notebooks").glob("*.html"))]
+    notebooks = [stage["notebook"] for stage in run.record["stages"].values() if stage["notebook"]]
+    assert len(pages) == 1 + len(notebooks)
+    for page in pages:
+        reader = read(page)
+        assert not {"script", "iframe", "object", "embed", "link", "form"} & set(reader.tags)
+        assert "default-src 'none'" in reader.page
+        assert not re.findall(r"url\(|@import|https?://", reader.page.split("</style>")[0])
+        for link in reader.links:
+            target, _, anchor = link.partition("#")
+            assert target.startswith("data:image/") or not target or (page.parent / target).is_file(), link
+            if not target and anchor:
+                assert anchor in reader.ids
+
+
+def test_a_finished_run_says_everything(project, example):
+    reader = read(write_report(example.make_run(project)))
+    for words in (
+        "Predicting survived",
+        "Binary classification",
+        "LightGBM",
+        "0.8623 [0.8213, 0.8993]",
+        "ROC AUC on 179 held-out rows",
+        "survived:5f3a , proven on 20 rows over HTTP",
+        "difference 0.362 [0.29, 0.43]",
+        "required: interval above 0",
+        "1 min 6 s",
+        "14 March 2026, 09:15 UTC",
+        "4cf0cc7f4cf0 with changes",
+        "77 % of the values are missing",
+        "profile smoke",
+        "15 parameters at their defaults",
+        "24 trials, 16 complete, 8 pruned",
+        "learning_rate 0.1, num_leaves 32",
+        "Model card: survived",
+        "who owns this model?",
+        "lightgbm 4.7.0",
+    ):
+        assert words in reader.said, words
+    assert reader.said.index("gives the target away") < reader.said.index("every value is different")
+    plots = sum(len(titles) for titles in example.PLOTS.values())
+    assert len([link for link in reader.links if link.startswith("data:image/png")]) == plots
+    assert "Target against features (2)" in reader.said
+
+
+def test_names_from_the_data_are_shown_and_not_obeyed(project, example):
+    run = example.make_run(project, feature=HOSTILE)
+    reader = read(write_report(run))
+    assert HOSTILE in reader.said
+    assert HOSTILE not in reader.page
+    page = (run.folder / "notebooks/25_explore.html").read_text()
+    assert HOSTILE not in page and "&lt;script&gt;" in page
+
+
+def test_markdown_of_a_hostile_card_cannot_act():
+    from mlnb.reports.markdown import to_html
+
+    page = to_html("<img src=x onerror=alert(1)>\n\n[a](javascript:alert(1)) `<b>`\n\n| a |\n|---|\n| <i> |\n")
+    assert "<img" not in page and "<i>" not in page and "javascript:" not in page
+    assert "<table>" in page
+
+
+def test_a_failure_comes_first_and_leads_to_its_cell(project, example):
+    run = example.make_run(project, failed="tune")
+    reader = read(write_report(run))
+    assert "tune failed in “Search”" in reader.said
+    assert "ValueError: found 'n/a' in fare" in reader.said
+    assert reader.page.index("tune failed") < reader.page.index('id="stages"')
+    assert "notebooks/50_tune.html#failed" in reader.links
+    cell = (run.folder / "notebooks/50_tune.html").read_text()
+    assert 'id="failed"' in cell and "\x1b" not in cell
+
+
+def test_a_missed_gate_is_marked(project, example, monkeypatch):
+    values = example.artifacts("binary", "fare", 0.6)
+    values["gate"] = {
+        "passed": False,
+        "lines": [{"check": "roc_auc", "found": "0.6", "required": "0.9", "passed": False}],
+    }
+    monkeypatch.setattr(example, "artifacts", lambda *_: values)
+    reader = read(write_report(example.make_run(project)))
+    assert 'class="missed"' in reader.page and "required: 0.9" in reader.said
+
+
+def test_other_problems_have_a_page_without_being_known(project, example, monkeypatch):
+    values = example.artifacts("binary", "fare", 0.6)
+    values["contract"] = {"task": "ranking", "target": "clicked", "metric": "ndcg_at_10"}
+    values["metrics"] = {"deciding": {"name": "ndcg_at_10", "value": 0.41}, "standard": {"ndcg_at_10": 0.41}}
+    values["gate"] = None
+    monkeypatch.setattr(example, "artifacts", lambda *_: values)
+    reader = read(write_report(example.make_run(project)))
+    assert "Ranking" in reader.said and "ndcg at 10 on held-out rows" in reader.said
+
+
+def test_the_same_run_gives_the_same_page(project, example):
+    run = example.make_run(project)
+    first = write_report(run).read_bytes()
+    assert write_report(run).read_bytes() == first
+
+
+def test_lost_artifacts_and_notebooks_leave_gaps_not_errors(project, example):
+    run = example.make_run(project)
+    for name in ("contract", "metrics", "trials", "card"):
+        project.store.drop(run.output(name)["digest"])
+    (run.folder / "notebooks/70_evaluate.ipynb").write_text("{")
+    (run.folder / "notebooks/50_tune.ipynb").unlink()
+    reader = read(write_report(run))
+    assert "Pipeline train" in reader.said
+    assert "cannot be read" in (run.folder / "notebooks/70_evaluate.html").read_text()
