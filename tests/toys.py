@@ -118,7 +118,9 @@ def edit(root: Path, stem: str, old: str, new: str) -> None:
     path.write_text(json.dumps(document))
 
 
-def mlnb(root: Path, *arguments: str, code: int | None = 0, env: dict[str, str] | None = None, timeout: float = 120) -> str:
+def mlnb(
+    root: Path, *arguments: str, code: int | None = 0, env: dict[str, str] | None = None, timeout: float = 120
+) -> str:
     """Run the command in `root`; return what it printed on both outputs. `code` is the exit code it must have."""
     done = subprocess.run(
         [sys.executable, "-m", "mlnb.cli.main", *arguments],

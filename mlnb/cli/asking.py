@@ -18,9 +18,10 @@ EXAMPLES = """examples:
   mlnb run -f params.yaml                         many values, as `tune.trials: 50` or nested by stage
   mlnb run -g tune.sampler=tpe,random -g seed=1,2 four sibling runs that share what they have in common
   mlnb run --upto features                        as far as a stage; --from, --only and --force likewise
-  mlnb run -p ingest.data 'postgresql://u:${DB_PASSWORD}@host/db::customers'   a secret stays in the environment
+  mlnb run -p ingest.data 'postgresql://u:${DB_PASSWORD}@host/db::customers'   the secret stays outside
 
-A value's precedence: the notebook's cell < --profile < -f < --data, --target and -p < -g. `mlnb stages` lists the parameters.
+A value's precedence: the notebook's cell < --profile < -f < --data, --target and -p < -g.
+`mlnb stages NAME` lists a stage's parameters.
 """
 
 
@@ -28,10 +29,14 @@ def add_options(p: argparse.ArgumentParser) -> None:
     """Add the options that say which run is meant."""
     p.add_argument("pipeline", nargs="?", help="a pipeline of settings.ini (default: its `pipeline` setting)")
     p.add_argument("--data", metavar="DATA", help="the data set: a file, URL, SQL, or sklearn:NAME")
-    p.add_argument("--target", metavar="COLUMN", help="the column to predict, by name or, without a header, by position")
+    p.add_argument(
+        "--target", metavar="COLUMN", help="the column to predict, by name or, without a header, by position"
+    )
     p.add_argument("-p", "--parameter", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"))
     p.add_argument("-f", "--file", action="append", default=[], type=Path, metavar="YAML", help="a file of parameters")
-    p.add_argument("-g", "--grid", action="append", default=[], metavar="NAME=A,B", help="one sibling run a combination")
+    p.add_argument(
+        "-g", "--grid", action="append", default=[], metavar="NAME=A,B", help="one sibling run a combination"
+    )
     p.add_argument("--profile", help="a profile of settings.ini")
     p.add_argument("--upto", metavar="STAGE", help="this stage and what it depends on")
     p.add_argument("--from", dest="since", metavar="STAGE", help="this stage and what depends on it; the rest as it is")

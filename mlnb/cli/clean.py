@@ -14,7 +14,9 @@ def parser(p: argparse.ArgumentParser) -> None:
     """Add the options of `mlnb clean`."""
     p.add_argument("--runs", type=int, metavar="KEEP", help="keep only so many of the newest runs")
     p.add_argument("--dry-run", action="store_true", help="say what would go, remove nothing")
-    p.epilog = "examples:\n  mlnb clean --dry-run\n  mlnb clean --runs 20     the newest 20 runs and all they need stay\n"
+    p.epilog = (
+        "examples:\n  mlnb clean --dry-run\n  mlnb clean --runs 20     the newest 20 runs and all they need stay\n"
+    )
 
 
 def main(args: argparse.Namespace) -> int:

@@ -27,11 +27,15 @@ def verdict(run: Run, report: Path | None = None, nothing_to_do: bool = False) -
         lines = [f"Nothing to do: run {run.id} is up to date."]
     best, metrics, gate, certificate = (_read(run, name) for name in ("best", "metrics", "gate", "certificate"))
     if best:
-        lines.append(f"  winner    {best['family']}" + (f"  {_brief(best.get('params', {}))}" if best.get("params") else ""))
+        lines.append(
+            f"  winner    {best['family']}" + (f"  {_brief(best.get('params', {}))}" if best.get("params") else "")
+        )
     if metrics:
         deciding = metrics["deciding"]
         name = deciding["name"]
-        others = [f"{other} {metrics[other][name]:.4g}" for other in ("linear", "dummy") if name in metrics.get(other, {})]
+        others = [
+            f"{other} {metrics[other][name]:.4g}" for other in ("linear", "dummy") if name in metrics.get(other, {})
+        ]
         lines.append(
             f"  test      {name} {deciding['value']:.4g}  [{deciding['low']:.4g}, {deciding['high']:.4g}]"
             + (f"   ({', '.join(others)})" if others else "")
@@ -40,7 +44,9 @@ def verdict(run: Run, report: Path | None = None, nothing_to_do: bool = False) -
         mark = "pass" if line["passed"] else "FAIL"
         lines.append(f"  gate      {mark}  {line['check']}: {line['found']} (required: {line['required']})")
     if certificate:
-        lines.append(f"  bento     {certificate['bento']}  ({certificate['rows']} rows answered over HTTP as in the notebook)")
+        lines.append(
+            f"  bento     {certificate['bento']}  ({certificate['rows']} rows answered over HTTP as in the notebook)"
+        )
     if report:
         lines.append(f"  report    {report}")
     return "\n".join([*lines, "", "next:", *next_commands(run, bool(certificate))])
@@ -51,7 +57,9 @@ def next_commands(run: Run, servable: bool) -> list[str]:
     commands = [("mlnb show", "the run, stage by stage")]
     if servable:
         commands.insert(0, ("mlnb serve", "answer predictions at http://127.0.0.1:3000/predict"))
-    commands += [("mlnb run -p tune.trials 60", "look further; the rest is reused"), ("mlnb lab", "open the notebooks")]
+    if "tune" in run.record["stages"]:
+        commands.append(("mlnb run -p tune.trials 60", "look further; the rest is reused"))
+    commands.append(("mlnb lab", "open the notebooks"))
     return [f"  {command:<28} {what}" for command, what in commands]
 
 
@@ -69,7 +77,8 @@ def failure(run: Run, command: str) -> str:
                 lines.append(f"  notebook  {run.folder / error['notebook']}")
     kept = [name for name, stage in record["stages"].items() if stage["state"] in ("finished", "reused")]
     if record["state"] == "interrupted":
-        lines.append(f"\nInterrupted in {', '.join(n for n, s in record['stages'].items() if s['state'] == 'interrupted') or 'time'}.")
+        ended = [name for name, stage in record["stages"].items() if stage["state"] == "interrupted"]
+        lines.append(f"\nInterrupted in {', '.join(ended) or 'time'}.")
     lines.append(f"  kept      {', '.join(kept) or 'nothing was finished yet'}")
     lines.append(f"  go on     {command}")
     return "\n".join(lines)
@@ -80,6 +89,8 @@ def _read(run: Run, artifact: str) -> Any:
 
 
 def _brief(params: dict[str, Any]) -> str:
-    parts = [f"{k}={v:.3g}" if isinstance(v, float) else f"{k}={v}" for k, v in params.items() if not isinstance(v, dict)]
+    parts = [
+        f"{k}={v:.3g}" if isinstance(v, float) else f"{k}={v}" for k, v in params.items() if not isinstance(v, dict)
+    ]
     text = ", ".join(parts)
     return text if len(text) <= 90 else text[:87] + "..."

@@ -34,7 +34,8 @@ EXAMPLES = """examples:
   mlnb runs --sort roc_auc                          what has been tried
   mlnb serve                                        the last model, answering on loopback
 
-exit codes: 0 done, 1 unexpected, 2 asked wrongly, 3 a stage failed, 4 the gate failed, 5 timeout, 6 disk full, 130 interrupted
+exit codes: 0 done, 1 unexpected, 2 asked wrongly, 3 a stage failed, 4 the gate failed, 5 timeout,
+            6 disk full, 130 interrupted
 """
 
 

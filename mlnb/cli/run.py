@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from mlnb.cli.asking import add_options, planners
 from mlnb.cli.ending import exit_code, failure, verdict
-from mlnb.engine.plan import Planner, twin
+from mlnb.engine.plan import twin
 from mlnb.engine.project import Project
 from mlnb.engine.runs import Run, point_latest
 
@@ -144,8 +144,10 @@ def _write_report(run: Run) -> Path | None:
     try:
         write = importlib.import_module("mlnb.reports").write_report
         return Path(os.path.relpath(write(run)))
-    except Exception as error:
-        warnings.warn(f"the report could not be written: {error!r}; `mlnb report` tries again", RuntimeWarning, stacklevel=2)
+    except Exception as error:  # noqa: BLE001 -- the run is done whatever its report meets
+        warnings.warn(
+            f"the report could not be written: {error!r}; `mlnb report` tries again", RuntimeWarning, stacklevel=2
+        )
         return None
 
 

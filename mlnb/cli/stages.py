@@ -59,5 +59,7 @@ def in_full(stage: StageNotebook) -> str:
     for parameter in stage.parameters:
         if parameter.name != "run":
             allowed = f" [{parameter.allowed}]" if parameter.allowed else ""
-            lines.append(f"    {parameter.name}: {parameter.type} = {parameter.default!r}  # {parameter.meaning}{allowed}")
+            lines.append(
+                f"    {parameter.name}: {parameter.type} = {parameter.default!r}  # {parameter.meaning}{allowed}"
+            )
     return "\n".join(lines)

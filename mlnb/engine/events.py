@@ -41,10 +41,13 @@ class Announcer:
         self._lock = threading.RLock()
 
     def __call__(self, event: Event) -> None:
+        """Tell every listener."""
         with self._lock:
             for listener in list(self._listeners):
                 try:
                     listener(event)
-                except Exception as error:
+                except Exception as error:  # noqa: BLE001 -- a listener must not end a run
                     self._listeners.remove(listener)
-                    warnings.warn(f"{type(listener).__name__} stopped listening: {error!r}", RuntimeWarning, stacklevel=2)
+                    warnings.warn(
+                        f"{type(listener).__name__} stopped listening: {error!r}", RuntimeWarning, stacklevel=2
+                    )

@@ -49,7 +49,7 @@ def load_object(store: Store, kind: str, digest: str) -> Any:
         import numpy
 
         return numpy.load(io.BytesIO(data), allow_pickle=False)
-    return pickle.loads(data)  # noqa: S301 -- bytes that this store wrote, checked against their digest
+    return pickle.loads(data)
 
 
 def _encode(value: Any) -> tuple[str, bytes]:
@@ -101,4 +101,4 @@ def _pickle(value: Any) -> bytes:
                 f"A {type(value).__name__} defined in the notebook can be loaded nowhere else. "
                 "Put its class in an exported cell and import it from the module, or save a table, an array or JSON."
             )
-    return pickle.dumps(pickle.loads(data), protocol=5)  # noqa: S301 -- once more, so that equal objects give equal bytes
+    return pickle.dumps(pickle.loads(data), protocol=5)

@@ -1,5 +1,6 @@
 """The graph of a pipeline: who makes what, in which order, and what depends on what."""
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -53,7 +54,9 @@ def build_graph(known: Mapping[str, StageNotebook], chosen: Sequence[str]) -> Gr
     for name in chosen:
         for artifact in known[name].writes:
             if artifact in producers:
-                raise GraphError(f"Both {producers[artifact]!r} and {name!r} write {artifact!r}; expected one producer.")
+                raise GraphError(
+                    f"Both {producers[artifact]!r} and {name!r} write {artifact!r}; expected one producer."
+                )
             producers[artifact] = name
     for name in chosen:
         for artifact in known[name].reads:
@@ -98,7 +101,7 @@ def _circle(known: Mapping[str, StageNotebook], waiting: list[str], producers: M
         path.append(next(producers[a] for a in known[path[-1]].reads if producers[a] in waiting))
     circle = path[path.index(path[-1]) :]
     steps = []
-    for reader, producer in zip(circle, circle[1:], strict=False):
+    for reader, producer in itertools.pairwise(circle):
         artifact = next(a for a in known[reader].reads if producers[a] == producer)
         steps.append(f"{reader} reads {artifact!r} of {producer}")
     return ", ".join(steps)

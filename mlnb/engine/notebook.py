@@ -159,7 +159,7 @@ def _read_contract(cells: list[Cell], name: str, where: str) -> tuple[tuple[str,
         ]
     if len(calls) != 1:
         raise NotebookError(
-            f"{where}: found {len(calls) or 'no'} `open_stage(...)` in its `#| stage` cells; expected one: `{expected}`."
+            f"{where}: found {len(calls) or 'no'} `open_stage(...)` in `#| stage` cells; expected one: `{expected}`."
         )
     call = calls[0]
     keywords = {keyword.arg: keyword.value for keyword in call.keywords}

@@ -193,12 +193,14 @@ class Pipeline:
         return False
 
     def _rebuild(self, name: str, pending: list[str]) -> bool:
-        """Send damaged ancestors, and the stage that met the damage, back to be made again; False when there are none."""
+        """Send damaged ancestors, and the stage that met them, back to be made again; False when there are none."""
         damaged = [
             other
             for other in self.graph.ancestors(name)
             if other in self._outputs
-            and not all(self.project.store.intact(o["digest"], o["format"] == "tree") for o in self._outputs[other].values())
+            and not all(
+                self.project.store.intact(o["digest"], o["format"] == "tree") for o in self._outputs[other].values()
+            )
         ]
         if not damaged or name in self._rebuilt:
             return False
@@ -271,4 +273,6 @@ def _kind(outcome: Outcome) -> str:
     named = outcome.cause.partition(":")[0]
     if named in ("GateFailed", "StoreFull", "StoreCorrupted", "ContractBroken"):
         return named
-    return {"timeout": "CellTimeout", "died": "KernelDied", "interrupted": "Interrupted"}.get(outcome.state, "CellFailed")
+    return {"timeout": "CellTimeout", "died": "KernelDied", "interrupted": "Interrupted"}.get(
+        outcome.state, "CellFailed"
+    )

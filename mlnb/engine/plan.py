@@ -157,7 +157,9 @@ class Planner:
                 return Step(name, "given", "unchanged", key, basis, entry)
         last = runs.last_stage(self._runs(), name)
         if last is None:
-            raise UnknownRun(f"Stage {name!r} was left out, but no run has made its artifacts yet; `mlnb run` makes them.")
+            raise UnknownRun(
+                f"Stage {name!r} was left out, but no run has made its artifacts yet; `mlnb run` makes them."
+            )
         entry = self.project.store.result(last["key"])
         if entry is None or not self.project.store.whole(entry):
             raise UnknownRun(f"Stage {name!r} was left out, but its artifacts are gone from the store; leave it in.")

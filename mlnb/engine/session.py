@@ -36,7 +36,7 @@ def open_stage(name: str, run: str, reads: Sequence[str] = (), writes: Mapping[s
         for parameter, planned in order["values"].items():
             if caller.get(parameter) != planned:
                 raise ParameterError(
-                    f"{name}.{parameter} is {caller.get(parameter)!r} in the notebook, but the run planned {planned!r}. "
+                    f"{name}.{parameter} is {caller.get(parameter)!r} in the notebook; the run planned {planned!r}. "
                     "Is the cell tagged `parameters` the one that sets it, and set nowhere else?"
                 )
         return PipelineStage(project, name, run, list(reads), dict(writes or {}), order)
@@ -93,7 +93,7 @@ class Stage(ABC):
                 raise ContractBroken(f"stage.log({name}={value!r}): expected a number.") from error
 
     def resolve(self, text: str) -> str:
-        """Return `text` ready for use: `${NAME}` from the environment, a relative path of a file that exists absolute."""
+        """Return `text` ready for use: `${NAME}` from the environment, the relative path of a file made absolute."""
         expanded = SECRET.sub(lambda match: self._secret(match[1]), text)
         path = self.project.root / expanded
         return str(path) if "://" not in expanded and path.exists() else expanded
@@ -119,7 +119,7 @@ class Stage(ABC):
     @property
     @abstractmethod
     def scratch(self) -> Path:
-        """A folder for what should survive a kill; the same in every attempt at the same work, gone once it ends well."""
+        """A folder for what should survive a kill; the same in every attempt, gone once it ends well."""
 
     def _secret(self, name: str) -> str:
         if name not in os.environ:
@@ -150,7 +150,7 @@ class PipelineStage(Stage):
 
     @property
     def scratch(self) -> Path:
-        """A folder for what should survive a kill; the same in every attempt at the same work, gone once it ends well."""
+        """A folder for what should survive a kill; the same in every attempt, gone once it ends well."""
         return self.project.store.scratch(self.order["key"])
 
     def _find(self, artifact: str) -> dict[str, Any]:

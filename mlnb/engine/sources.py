@@ -13,7 +13,15 @@ from mlnb.engine.notebook import imported_names
 from mlnb.engine.project import Project
 
 # The machinery itself is not part of a stage's key: a new engine must not rerun what it would run alike.
-MACHINERY = ("mlnb.engine", "mlnb.kernels", "mlnb.executors", "mlnb.tracking", "mlnb.reports", "mlnb.cli", "mlnb.errors")
+MACHINERY = (
+    "mlnb.engine",
+    "mlnb.kernels",
+    "mlnb.executors",
+    "mlnb.tracking",
+    "mlnb.reports",
+    "mlnb.cli",
+    "mlnb.errors",
+)
 DISTRIBUTIONS = {"sklearn": "scikit-learn", "PIL": "pillow", "yaml": "PyYAML", "dateutil": "python-dateutil"}
 
 

@@ -1,1 +1,1 @@
-"""Executing notebooks with papermill, each worker process one notebook at a time. Knows nothing of mlnb but its errors."""
+"""Executing notebooks with papermill, one at a time in each worker process; knows nothing of the rest of mlnb."""

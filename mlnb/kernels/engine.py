@@ -21,7 +21,7 @@ class TellingEngine(NBClientEngine):  # type: ignore[misc]
         begin, save = nb_man.cell_start, nb_man.save
 
         def cell_start(cell: Any, cell_index: int | None = None, **more: Any) -> None:
-            if cell_index is not None:
+            if cell_index is not None and cell.cell_type == "code":
                 cls.told(cell_index, len(nb_man.nb.cells), headings[cell_index])
             begin(cell, cell_index, **more)
 

@@ -32,7 +32,8 @@ class Worker:
         )
         self._answers: queue.Queue[Answer | None] = queue.Queue()
         self.interrupted = False
-        threading.Thread(target=self._listen, daemon=True).start()
+        self._listener = threading.Thread(target=self._listen, daemon=True)
+        self._listener.start()
 
     @property
     def alive(self) -> bool:
@@ -88,6 +89,9 @@ class Worker:
                 os.kill(pid, signal.SIGKILL)
             except ProcessLookupError:
                 continue
+        self._listener.join(GRACE)
+        if self.process.stdout and not self._listener.is_alive():
+            self.process.stdout.close()
 
     def _listen(self) -> None:
         assert self.process.stdout is not None

@@ -77,7 +77,7 @@ def execute(job: dict[str, Any]) -> Answer:
         return {"state": "died", "cause": f"the kernel died: {error}"}
     except (KeyboardInterrupt, asyncio.CancelledError):
         return {"state": "interrupted"}
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 -- whatever papermill meets is the stage's failure
         return {"state": "failed", "cause": hidden(f"{type(error).__name__}: {error}", job["secrets"])}
 
 
@@ -88,9 +88,10 @@ def _heading(path: str, index: int | None) -> str:
     from mlnb.kernels.engine import cell_headings
 
     try:
-        headings = cell_headings(nbformat.read(path, as_version=4))
+        document = nbformat.read(path, as_version=4)  # type: ignore[no-untyped-call]
     except (OSError, ValueError):
         return ""
+    headings = cell_headings(document)
     return headings[index] if index is not None and index < len(headings) else ""
 
 

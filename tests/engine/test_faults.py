@@ -22,7 +22,9 @@ def two(tmp_path: Path, body: str, settings: str = "", reads: str = "first") -> 
         tmp_path,
         {
             "10_first": toys.stage("first", 'stage.save("first", 1)', writes={"first": "one"}),
-            "20_second": toys.stage("second", body, [reads], {"second": "two"}, "seconds: float = 0.0  # to wait [0..]"),
+            "20_second": toys.stage(
+                "second", body, [reads], {"second": "two"}, "seconds: float = 0.0  # to wait [0..]"
+            ),
         },
         settings,
     )
@@ -113,7 +115,9 @@ def test_a_full_disk_says_so_and_keeps_what_is_finished(tmp_path: Path) -> None:
 def test_a_really_full_disk(tmp_path: Path) -> None:
     small = tmp_path / "small"
     small.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=600k", "tmpfs", str(small)], check=False, capture_output=True)
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=600k", "tmpfs", str(small)], check=False, capture_output=True
+    )
     if mounted.returncode:
         pytest.skip("mount is not allowed here")
     try:
@@ -166,7 +170,7 @@ def test_kill_9_at_any_moment_loses_nothing_finished(tmp_path: Path) -> None:
         children = psutil.Process(process.pid).children(recursive=True)
         process.kill()
         process.wait()
-        gone, alive = psutil.wait_procs(children, timeout=10)
+        _, alive = psutil.wait_procs(children, timeout=10)
         assert not alive, f"left behind after {moment} s: {alive}"
         for path in (root / "runs").glob("*-*/run.json"):
             stages = json.loads(path.read_text())["stages"]

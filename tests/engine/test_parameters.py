@@ -5,7 +5,7 @@ import pytest
 from mlnb.engine.parameters import check_value, parse_text, read_parameters
 from mlnb.errors import NotebookError, ParameterError
 
-CELL = '''
+CELL = """
 run: str = "draft"  # id of the run, or draft
 share: float = 1  # share of rows held out [0.05..1]
 lags: list[int] = [
@@ -16,7 +16,7 @@ kind: str = "auto"  # how rows are split [auto|random|time]
 bound: float | None = None  # what the metric must reach
 equation: str = "a=b # not a comment"  # a value with = and # in it
 data: str = "x.csv"  # the data set [file]
-'''
+"""
 
 
 def test_reads_what_papermill_misses() -> None:

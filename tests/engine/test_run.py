@@ -156,7 +156,10 @@ def test_secrets_reach_no_output_and_no_record(tmp_path: Path) -> None:
         tmp_path,
         {
             "10_secret": toys.stage(
-                "secret", body, writes={"length": "letters"}, parameters='word: str = "x"  # a key\nnumber: int = 0  # fail'
+                "secret",
+                body,
+                writes={"length": "letters"},
+                parameters='word: str = "x"  # a key\nnumber: int = 0  # fail',
             )
         },
     )
