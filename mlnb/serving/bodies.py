@@ -35,9 +35,7 @@ class BadRows(BadRequest):
         place = ", ".join(part for part in places if part) or "the rows"
         others = len(problems) - 1
         more = f" (and {others} more problem{'s' if others > 1 else ''})" if others else ""
-        super().__init__(
-            f"{place}: found {first['found']}, expected {first['expected']}{more}", problems, 422
-        )
+        super().__init__(f"{place}: found {first['found']}, expected {first['expected']}{more}", problems, 422)
         self.row, self.column = row, column
         self.found, self.expected = first["found"], first["expected"]
 

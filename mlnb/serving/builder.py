@@ -34,9 +34,7 @@ def build_bento(bundle: Path, version: str) -> str:
     pinned in the bundle already, so it is told that there is a uv, which it then never runs.
     """
     setattr(configuration, "get_uv_command", lambda: ["uv"])  # noqa: B010 -- a typed function is replaced
-    bento = bentoml.bentos.build_bentofile(
-        str(bundle / "bentofile.yaml"), version=version, build_ctx=str(bundle)
-    )
+    bento = bentoml.bentos.build_bentofile(str(bundle / "bentofile.yaml"), version=version, build_ctx=str(bundle))
     return str(bento.path)
 
 

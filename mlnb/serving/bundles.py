@@ -91,10 +91,10 @@ def make_bundle(
 
     needed = libraries(model)
     _copy_tree(service, folder)
-    (folder / "bentofile.yaml").write_text(
-        _settings(service, name, model_tag, system_packages(needed)), "utf-8"
-    )
-    (folder / "requirements.txt").write_text(pin(needed), "utf-8")
+    pinned = pin(needed)
+    (folder / "requirements.txt").write_text(pinned, "utf-8")
+    settings = _settings(service, name, model_tag, pinned, system_packages(needed))
+    (folder / "bentofile.yaml").write_text(settings, "utf-8")
     for place, source in follow_imports(service / "service.py", project).items():
         (folder / place).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source, folder / place)
@@ -117,16 +117,12 @@ def default_name(contract: dict[str, Any]) -> str:
 
 def digest_tree(folder: Path) -> str:
     """Return one digest for names and bytes of all files below `folder`, byte code caches apart."""
-    return digest_value(
-        {path.relative_to(folder).as_posix(): digest_file(path) for path in tree_files(folder)}
-    )
+    return digest_value({path.relative_to(folder).as_posix(): digest_file(path) for path in tree_files(folder)})
 
 
 def tree_files(folder: Path) -> list[Path]:
     """Return the files below `folder`, sorted, byte code caches apart."""
-    return sorted(
-        p for p in folder.rglob("*") if p.is_file() and "__pycache__" not in p.relative_to(folder).parts
-    )
+    return sorted(p for p in folder.rglob("*") if p.is_file() and "__pycache__" not in p.relative_to(folder).parts)
 
 
 def curl(golden: dict[str, Any], port: int = 3000, host: str = "127.0.0.1") -> str:
@@ -135,10 +131,15 @@ def curl(golden: dict[str, Any], port: int = 3000, host: str = "127.0.0.1") -> s
     return f"curl -s http://{host}:{port}/predict -d '{body}'"
 
 
-def _settings(service: Path, name: str, model_tag: str, system: list[str]) -> str:
-    template = Template((service / "bentofile.yaml").read_text("utf-8"))
-    python = f"{sys.version_info.major}.{sys.version_info.minor}"
-    return template.substitute(name=name, model=model_tag, python=python, system=json.dumps(system))
+def _settings(service: Path, name: str, model_tag: str, pinned: str, system: list[str]) -> str:
+    facts = {
+        "name": name,
+        "model": model_tag,
+        "python": f"{sys.version_info.major}.{sys.version_info.minor}",
+        "packages": json.dumps([line for line in pinned.splitlines() if not line.startswith("#")]),
+        "system": json.dumps(system),
+    }
+    return Template((service / "bentofile.yaml").read_text("utf-8")).substitute(facts)
 
 
 def _readme(name: str, contract: dict[str, Any], golden: dict[str, Any]) -> str:

@@ -52,9 +52,7 @@ def _compare_values(found: Any, expected: Any, field: str) -> tuple[str, Any, An
         inner_difference = compare(found, expected)
         if inner_difference is None:
             return None
-        place = (
-            f"{field}[{inner_difference.row}]{'.' if inner_difference.field else ''}{inner_difference.field}"
-        )
+        place = f"{field}[{inner_difference.row}]{'.' if inner_difference.field else ''}{inner_difference.field}"
         return place, inner_difference.found, inner_difference.expected
     return None if _same(found, expected) else (field, found, expected)
 

@@ -28,9 +28,7 @@ class Predictor:
     def load(cls, folder: Path) -> "Predictor":
         """Return the predictor of a bundle's `model` folder; OSError or ValueError when it is damaged."""
         names = ("contract", "schema", "encoder", "golden")
-        contract, schema, encoder, golden = (
-            json.loads((folder / f"{name}.json").read_text("utf-8")) for name in names
-        )
+        contract, schema, encoder, golden = (json.loads((folder / f"{name}.json").read_text("utf-8")) for name in names)
         model = load_model(folder / "fitted")
         return cls(contract, Schema.from_json(schema), Encoder.from_json(encoder), model, golden)
 

@@ -67,9 +67,7 @@ class Server:
                 return
             time.sleep(0.05)
         said = f"{path} answered {status}" if status else f"{path} did not answer"
-        raise ServingError(
-            f"The service was not ready after {seconds:.0f} s: {said}, expected 200.\n{self._tail()}"
-        )
+        raise ServingError(f"The service was not ready after {seconds:.0f} s: {said}, expected 200.\n{self._tail()}")
 
     def stop(self, patience: float = 5.0) -> None:
         """End the server and every process that it started."""

@@ -64,9 +64,7 @@ def build_bento(bundle: Bundle) -> Built:
             return found
         shutil.rmtree(home() / "bentos" / bundle.name / bundle.version, ignore_errors=True)
         model = home() / "models" / bundle.name / bundle.model_version
-        if model.exists() and not (
-            (model / "model.yaml").is_file() and _holds(model, bundle.folder / "model")
-        ):
+        if model.exists() and not ((model / "model.yaml").is_file() and _holds(model, bundle.folder / "model")):
             shutil.rmtree(model)
         command = [
             sys.executable,
@@ -81,18 +79,14 @@ def build_bento(bundle: Bundle) -> Built:
             command, env=quiet_environment(), capture_output=True, text=True, stdin=subprocess.DEVNULL
         )
         if done.returncode != 0:
-            raise ServingError(
-                f"BentoML could not build {bundle.tag}:\n{last_lines(done.stderr or done.stdout)}"
-            )
+            raise ServingError(f"BentoML could not build {bundle.tag}:\n{last_lines(done.stderr or done.stdout)}")
         path = Path(json.loads(done.stdout.splitlines()[-1])["bento"])
         return Built(bundle.tag, bundle.model_tag, path, False)
 
 
 def last_lines(text: str, count: int = 15) -> str:
     """Return the end of a long output, indented."""
-    return (
-        "\n".join(f"    {line}" for line in text.strip().splitlines()[-count:]) or "    (it printed nothing)"
-    )
+    return "\n".join(f"    {line}" for line in text.strip().splitlines()[-count:]) or "    (it printed nothing)"
 
 
 def _has_model(path: Path, bundle: Bundle) -> bool:
@@ -106,11 +100,7 @@ def _holds(folder: Path, other: Path) -> bool:
         if str(relative) == REWRITTEN:
             continue
         copy = folder / relative
-        if (
-            not copy.is_file()
-            or copy.stat().st_size != path.stat().st_size
-            or digest_file(copy) != digest_file(path)
-        ):
+        if not copy.is_file() or copy.stat().st_size != path.stat().st_size or digest_file(copy) != digest_file(path):
             return False
     return True
 

@@ -1,0 +1,143 @@
+"""A small model of each kind with all that a service needs, and one built bento that several tests ask."""
+
+import os
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # before anything loads OpenMP: tests share the cores
+
+from mlnb.engine.project import Project
+from mlnb.methods.columns import Column, Schema, to_arrays
+from mlnb.methods.encoders import Encoder
+from mlnb.methods.families import default_params, fit_model
+from mlnb.methods.models import answers, predict, save_model
+from mlnb.serving.bundles import Bundle, find_service, make_bundle
+from mlnb.serving.servers import Server, serving
+from mlnb.serving.stores import Built, build_bento
+
+SCHEMA = Schema(
+    (
+        Column("age", "number", nullable=True, minimum=1.0, maximum=80.0, example=31.0),
+        Column("fare paid €", "number", nullable=False, minimum=0.0, maximum=300.0, example=7.25),
+        Column("sex", "category", nullable=False, categories=("f", "m"), example="f"),
+        Column("note", "text", example="nothing to say"),
+        Column("ok", "boolean", example=True),
+        Column("day", "date", minimum="2020-01-01", maximum="2020-12-28", example="2020-05-01"),
+        Column("survived", "category", role="target", categories=("no", "yes")),
+    ),
+    rows=300,
+)
+
+
+@dataclass(frozen=True)
+class Material:
+    """What a bundle is made of."""
+
+    contract: dict[str, Any]
+    schema: dict[str, Any]
+    encoder: dict[str, Any]
+    model: Path
+    golden: dict[str, Any]
+
+    def bundle(self, folder: Path, **changes: Any) -> Bundle:
+        """Return the bundle in `folder`."""
+        parts = {**vars(self), "name": "", "service": find_service("tabular", Project.find()), **changes}
+        return make_bundle(folder, **parts)
+
+
+def make_material(folder: Path, family: str, task: str) -> Material:
+    """Return a fitted model of a family, with golden rows predicted in one batch."""
+    rng = np.random.default_rng(7)
+    rows = [
+        {
+            "age": None if number % 11 == 0 else float(rng.integers(1, 80)),
+            "fare paid €": round(float(rng.exponential(30)), 2),
+            "sex": str(rng.choice(["f", "m"])),
+            "note": str(rng.choice(["first class", "third class", "crew"])),
+            "ok": bool(rng.integers(2)),
+            "day": f"2020-{rng.integers(1, 13):02}-{rng.integers(1, 29):02}",
+        }
+        for number in range(300)
+    ]
+    fare = np.array([row["fare paid €"] for row in rows])
+    women = np.array([row["sex"] == "f" for row in rows])
+    classes = {"binary": ["no", "yes"], "multiclass": ["a", "b", "c"], "regression": None}[task]
+    y = {
+        "binary": (women & (fare > 10)).astype(int),
+        "multiclass": np.digitize(fare, [10, 40]),
+        "regression": 2.5 * fare + women,
+    }[task]
+    arrays = to_arrays(rows, SCHEMA)
+    encoder = Encoder.fit(arrays, SCHEMA)
+    encoded = encoder.transform(arrays)
+    count = len(classes or ())
+    model = fit_model(family, default_params(family), encoded, y, task, count, threads=1)
+    contract = {"task": task, "target": "survived", "classes": classes}
+    golden = {"rows": rows[:25], "predictions": answers(predict(model, encoded[:25]), contract)}
+    folder = save_model(model, folder / "model")
+    return Material(contract, SCHEMA.to_json(), encoder.to_json(), folder, golden)
+
+
+@pytest.fixture(scope="session")
+def material(tmp_path_factory):
+    """Return a function from family and task to the material of a bundle."""
+    made: dict[tuple[str, str], Material] = {}
+
+    def make(family: str = "lightgbm", task: str = "binary") -> Material:
+        if (family, task) not in made:
+            made[family, task] = make_material(tmp_path_factory.mktemp(family), family, task)
+        return made[family, task]
+
+    return make
+
+
+@pytest.fixture(scope="session", autouse=True)
+def bentoml_home(tmp_path_factory):
+    """Stores of the tests' own."""
+    with pytest.MonkeyPatch.context() as patch:
+        folder = tmp_path_factory.mktemp("bentoml")
+        patch.setenv("BENTOML_HOME", str(folder))
+        yield folder
+
+
+@pytest.fixture(scope="session")
+def bundle(material, tmp_path_factory) -> Bundle:
+    """The bundle of a LightGBM classifier."""
+    return material().bundle(tmp_path_factory.mktemp("bundle") / "service")
+
+
+@pytest.fixture(scope="session")
+def built(bundle) -> Built:
+    """Its bento."""
+    return build_bento(bundle)
+
+
+@pytest.fixture(scope="session")
+def server(built, tmp_path_factory) -> Server:
+    """The bento, answering; its own copy of mlnb says so in a header, to show whose code runs."""
+    own = built.path / "src" / "mlnb" / "serving" / "interface.py"
+    kept = own.read_text()
+    own.write_text(kept.replace('{"X-Model-Version": version}', '{"X-Model-Version": version, "X-Whose": "bento"}'))
+    with serving(built.path, tmp_path_factory.mktemp("log") / "service.log") as running:
+        running.wait()
+        own.write_text(kept)
+        yield running
+
+
+@pytest.fixture
+def altered(material):
+    """Return a function that makes material with a golden prediction changed by one bit."""
+
+    def alter(**changes: Any) -> Material:
+        base = material(**changes)
+        predictions = [dict(answer) for answer in base.golden["predictions"]]
+        probabilities = dict(predictions[3]["probabilities"])
+        probabilities["yes"] = float(np.nextafter(probabilities["yes"], 1))
+        predictions[3]["probabilities"] = probabilities
+        return replace(base, golden={"rows": base.golden["rows"], "predictions": predictions})
+
+    return alter

@@ -1,0 +1,107 @@
+import json
+import subprocess
+import sys
+
+import pytest
+import yaml
+
+from mlnb.engine.project import Project
+from mlnb.errors import ServingError
+from mlnb.serving.bundles import Bundle, curl, default_name, digest_tree, find_service, tag_name, tree_files
+
+
+def contents(folder):
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in tree_files(folder)}
+
+
+def test_the_same_inputs_give_the_same_bytes(material, bundle, tmp_path):
+    again = material().bundle(tmp_path / "again")
+    assert contents(again.folder) == contents(bundle.folder)
+    assert (again.tag, again.model_tag) == (bundle.tag, bundle.model_tag)
+    assert material().bundle(tmp_path / "again").version == bundle.version  # over what was there
+
+
+def test_no_file_tells_of_this_machine(bundle):
+    for name, data in contents(bundle.folder).items():
+        assert b"/tmp/" not in data and b"/home/" not in data, name
+        assert str(bundle.folder.parent).encode() not in data, name
+
+
+def test_a_change_of_anything_changes_the_version(material, bundle, tmp_path):
+    other = material().bundle(tmp_path / "other", contract={**material().contract, "target": "other"}, name=bundle.name)
+    assert other.model_version != bundle.model_version
+    assert other.version != bundle.version
+    service = tmp_path / "own"
+    for path in tree_files(find_service("tabular", Project.find())):
+        service.mkdir(exist_ok=True)
+        (service / path.name).write_bytes(path.read_bytes())
+    (service / "service.py").write_text((service / "service.py").read_text() + "\nEXTRA = 1\n")
+    changed = material().bundle(tmp_path / "changed", service=service)
+    assert changed.model_version == bundle.model_version
+    assert changed.version != bundle.version
+
+
+def test_the_parts_are_there(bundle, material):
+    settings = yaml.safe_load((bundle.folder / "bentofile.yaml").read_text())
+    assert settings["name"] == "survived-classifier"
+    assert settings["labels"] == {"model": bundle.model_tag}
+    assert settings["python"]["lock_packages"] is False
+    assert settings["python"]["packages"][0].startswith("bentoml==")
+    assert settings["docker"]["system_packages"] == ["libgomp1"]
+    assert json.loads((bundle.folder / "model" / "golden.json").read_text()) == material().golden
+    assert "lightgbm==" in (bundle.folder / "requirements.txt").read_text()
+    assert curl(material().golden) in (bundle.folder / "README.md").read_text()
+    assert (bundle.folder / "mlnb" / "methods" / "models.py").is_file()
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("Überlebt / 2", "uberlebt-2"),
+        ("a" * 100, "a" * 40),
+        ("--x.y_z--", "x.y-z"),
+        ("生存", ""),
+        ("median price ($)", "median-price"),
+    ],
+)
+def test_names_are_what_bentoml_allows(text, name):
+    assert tag_name(text) == name
+
+
+def test_a_name_comes_from_what_is_predicted():
+    assert default_name({"target": "Survived", "classes": ["no", "yes"]}) == "survived-classifier"
+    assert default_name({"target": "生存", "classes": None}) == "regressor"
+
+
+def test_a_curl_line_survives_the_shell():
+    golden = {"rows": [{"who's": 'a "b" $HOME', "ä": None}]}
+    command = curl(golden).replace("curl -s http://127.0.0.1:3000/predict -d", "printf %s")
+    said = subprocess.run(command, shell=True, capture_output=True, text=True).stdout
+    assert json.loads(said) == golden["rows"]
+
+
+def test_a_projects_own_service_comes_before_the_built_in(tmp_path, monkeypatch):
+    monkeypatch.delenv("MLNB_ROOT", raising=False)
+    (tmp_path / "settings.ini").write_text("[mlnb]\n")
+    project = Project.find(tmp_path)
+    assert find_service("tabular", project).parent.parent != tmp_path
+    assert find_service("bentos/tabular", project).name == "tabular"
+    own = tmp_path / "bentos" / "tabular"
+    own.mkdir(parents=True)
+    (own / "service.py").touch()
+    assert find_service("tabular", project) == find_service("bentos/tabular", project) == own
+    with pytest.raises(
+        ServingError, match=r"No service 'tabulr': found tabular in .*expected a folder with service\.py"
+    ):
+        find_service("tabulr", project)
+
+
+def test_a_folder_that_is_no_bundle_is_refused(tmp_path):
+    with pytest.raises(ServingError, match="no service bundle"):
+        Bundle.read(tmp_path)
+
+
+def test_byte_code_does_not_count(bundle):
+    before = digest_tree(bundle.folder)
+    subprocess.run([sys.executable, "-m", "compileall", "-q", str(bundle.folder / "mlnb")], check=True)
+    assert digest_tree(bundle.folder) == before

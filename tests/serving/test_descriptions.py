@@ -1,0 +1,35 @@
+from mlnb.methods.columns import Column, Schema
+from mlnb.serving.descriptions import describe_answers, describe_column, describe_rows
+
+
+def test_a_row_has_the_models_columns_and_no_others():
+    schema = Schema(
+        (
+            Column("age", "number", nullable=True, integer=True, minimum=1.0, maximum=80.0, example=31.0),
+            Column("sex", "category", nullable=False, categories=("f", "m"), example="f"),
+            Column("id", "number", role="identifier"),
+            Column("survived", "category", role="target"),
+        )
+    )
+    described = describe_rows(schema, [{"age": 3, "sex": "f"}])
+    row = described["items"]
+    assert list(row["properties"]) == ["age", "sex"]
+    assert row["required"] == ["sex"]
+    age = row["properties"]["age"]
+    assert (age["type"], age["example"]) == ("number", 31.0)
+    assert age["description"] == "whole, 1 to 80 in training; may be left out"
+    assert row["properties"]["sex"]["description"] == "seen in training: f, m"
+    assert described["example"] == [{"age": 3, "sex": "f"}]
+
+
+def test_many_categories_are_cut_and_dates_are_dates():
+    many = Column("town", "category", nullable=False, categories=tuple(f"t{n:04}" for n in range(1000)))
+    assert describe_column(many)["description"].endswith("t0019 and 980 more")
+    assert describe_column(Column("day", "date"))["format"] == "date-time"
+
+
+def test_answers_name_the_classes():
+    described = describe_answers({"classes": ["no", "yes"]}, [])["items"]
+    assert described["properties"]["prediction"]["enum"] == ["no", "yes"]
+    assert list(described["properties"]["probabilities"]["properties"]) == ["no", "yes"]
+    assert describe_answers({"classes": None}, [])["items"]["properties"] == {"prediction": {"type": "number"}}

@@ -1,0 +1,73 @@
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+import psutil
+import pytest
+
+from mlnb.errors import ServingError, UsageError
+from mlnb.serving.servers import check_port, free_port, serving
+
+PARENT = """
+import sys, time
+from pathlib import Path
+from mlnb.serving.servers import free_port, start
+server = start(Path(sys.argv[1]), Path(sys.argv[2]), "127.0.0.1", free_port())
+server.wait("/livez")
+print(server.process.pid, flush=True)
+time.sleep(60)
+"""
+
+
+def gone(processes, seconds: float = 10) -> bool:
+    return not psutil.wait_procs(processes, seconds)[1]
+
+
+def test_a_server_and_its_workers_end_with_the_block(built, tmp_path):
+    with serving(built.path, tmp_path / "log") as running:
+        running.wait()
+        family = [
+            psutil.Process(running.process.pid),
+            *psutil.Process(running.process.pid).children(recursive=True),
+        ]
+        assert len(family) >= 2
+    assert gone(family, 1)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="ending with the parent is Linux's")
+def test_a_server_ends_when_its_caller_is_killed(built, tmp_path):
+    command = [sys.executable, "-c", PARENT, str(built.path), str(tmp_path / "log")]
+    parent = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    pid = int(parent.stdout.readline())
+    family = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
+    os.kill(parent.pid, signal.SIGKILL)
+    parent.wait()
+    parent.stdout.close()
+    assert gone(family)
+
+
+def test_a_bento_that_cannot_start_shows_the_end_of_its_log(tmp_path):
+    began = time.monotonic()
+    with (
+        pytest.raises(ServingError, match="before it answered"),
+        serving(tmp_path, tmp_path / "log") as running,
+    ):
+        running.wait()
+    assert time.monotonic() - began < 30
+
+
+def test_a_taken_port_is_said_before_anything_starts(built, tmp_path):
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        with pytest.raises(UsageError, match=f"--port {port + 1}"):
+            check_port("127.0.0.1", port)
+        with pytest.raises(UsageError), serving(built.path, tmp_path / "log", port=port):
+            pass
+    check_port("127.0.0.1", free_port())
+    with pytest.raises(UsageError):
+        check_port("127.0.0.1", 99_999)

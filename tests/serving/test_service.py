@@ -1,0 +1,101 @@
+"""The built bento, asked over HTTP as a client would."""
+
+import http.client
+import json
+import subprocess
+import sys
+
+import pytest
+
+from mlnb.serving.bodies import MAX_ROWS
+from mlnb.serving.servers import call
+from mlnb.serving.stores import quiet_environment
+
+GOOD = {"age": 31, "fare paid €": 7.25, "sex": "f", "note": "crew", "ok": True, "day": "2020-05-01"}
+
+
+def post(server, body: bytes, kind: str = "application/json"):
+    connection = http.client.HTTPConnection(server.host, server.port, timeout=30)
+    try:
+        connection.request("POST", "/predict", body, {"Content-Type": kind})
+        response = connection.getresponse()
+        return response.status, json.loads(response.read()), dict(response.getheaders())
+    finally:
+        connection.close()
+
+
+def test_rows_are_answered_by_the_bentos_own_code(server, bundle, material):
+    status, body, headers = call(server.host, server.port, "POST", "/predict", material().golden["rows"])
+    assert (status, headers["content-type"]) == (200, "application/json")
+    assert json.loads(body) == material().golden["predictions"]
+    assert headers["x-model-version"] == bundle.model_tag
+    assert headers["x-whose"] == "bento"
+
+
+def test_curl_without_a_content_type_is_understood(server):
+    status, answer, _ = post(server, json.dumps([GOOD]).encode(), "application/x-www-form-urlencoded")
+    assert status == 200
+    assert answer[0]["prediction"] in ("no", "yes")
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "column", "found"),
+    [
+        (b"[]", 200, None, None),
+        (b"not json", 400, None, "no JSON"),
+        (b"", 400, None, "no JSON"),
+        (b'{"rows": []}', 400, None, "an object"),
+        (b"[1]", 400, None, "a number as row 0"),
+        (b'[{"age": NaN, "fare paid \xe2\x82\xac": 1, "sex": "f"}]', 400, None, "NaN"),
+        (b'[{"age": "old", "fare paid \xe2\x82\xac": 1, "sex": "f"}]', 422, "age", "'old'"),
+        (b'[{"age": 1e999, "fare paid \xe2\x82\xac": 1, "sex": "f"}]', 422, "age", "inf"),
+        (b'[{"sex": "f"}]', 422, "fare paid €", "nothing"),
+        (b'[{"fare paid \xe2\x82\xac": 1, "sex": "f", "x": 1}]', 422, "x", "unknown"),
+        (b'[{"fare paid \xe2\x82\xac": 1, "sex": {"is": "f"}}]', 422, "sex", "{'is': 'f'}"),
+        (b'[{"fare paid \xe2\x82\xac": 1, "sex": "f", "\\ud800": 1}]', 422, "\ud800", "unknown"),
+        (json.dumps([{}] * (MAX_ROWS + 1)).encode(), 413, None, "10,001 rows"),
+    ],
+)
+def test_bad_requests_say_what_to_change(server, bundle, body, status, column, found):
+    got, answer, headers = post(server, body)
+    assert got == status
+    if status != 200:
+        assert set(answer) == {"error", "problems"}
+        assert answer["problems"][0]["column"] == column
+        assert found in answer["problems"][0]["found"]
+        assert answer["problems"][0]["expected"]
+    assert {name.lower(): text for name, text in headers.items()}["x-model-version"] == bundle.model_tag
+
+
+def test_pickles_are_refused(server):
+    assert post(server, b"x", "application/vnd.bentoml+pickle")[0] == 415
+
+
+@pytest.mark.parametrize("path", ["/livez", "/readyz", "/metrics", "/docs.json", "/"])
+def test_what_operators_ask_is_answered(server, path):
+    assert call(server.host, server.port, "GET", path)[0] == 200
+
+
+def test_openapi_describes_this_very_model(server):
+    _, body, _ = call(server.host, server.port, "GET", "/docs.json")
+    post = json.loads(body)["paths"]["/predict"]["post"]
+    row = post["requestBody"]["content"]["application/json"]["schema"]["items"]
+    assert set(row["properties"]) == set(GOOD)
+    assert row["required"] == ["fare paid €", "sex"]
+    assert "f, m" in row["properties"]["sex"]["description"]
+    answer = post["responses"]["200"]["content"]["application/json"]["schema"]["items"]
+    assert answer["properties"]["prediction"]["enum"] == ["no", "yes"]
+
+
+CLIENT = """
+import json, sys, bentoml
+with bentoml.SyncHTTPClient(sys.argv[1]) as client:
+    print(json.dumps(client.predict(json.loads(sys.argv[2]))))
+"""
+
+
+def test_bentomls_own_client_is_understood(server, material):
+    rows = json.dumps(material().golden["rows"][:2])
+    command = [sys.executable, "-P", "-c", CLIENT, server.address, rows]
+    done = subprocess.run(command, env=quiet_environment(), capture_output=True, text=True)
+    assert json.loads(done.stdout) == material().golden["predictions"][:2], done.stderr

@@ -1,0 +1,60 @@
+from pathlib import Path
+
+import pytest
+
+from mlnb.engine.project import Project
+from mlnb.serving.bundles import find_service
+from mlnb.serving.sources import follow_imports
+
+
+def write(root: Path, **files: str) -> Path:
+    for name, text in files.items():
+        path = root / name.replace("__", "/").replace("/init", "/__init__")
+        path = path.with_suffix(".py")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    return root
+
+
+def test_the_service_takes_the_request_path_and_nothing_of_the_workshop():
+    found = follow_imports(find_service("tabular", Project.find()) / "service.py")
+    assert {
+        "mlnb/__init__.py",
+        "mlnb/errors.py",
+        "mlnb/serving/predictor.py",
+        "mlnb/methods/models.py",
+    } <= set(found)
+    assert not [name for name in found if name.startswith(("mlnb/engine", "mlnb/cli", "mlnb/tracking", "mlnb/stages"))]
+    for builder in ("bundles", "stores", "servers", "proofs", "builder"):
+        assert f"mlnb/serving/{builder}.py" not in found
+    assert list(found) == sorted(found)
+
+
+def test_a_projects_own_modules_are_followed_however_they_are_imported(tmp_path):
+    root = write(
+        tmp_path,
+        service="import churn.features\nfrom churn import extra\nimport numpy, absent",
+        churn__init="",
+        churn__features="from .deep.inner import thing\nfrom . import sibling",
+        churn__sibling="def f():\n    import churn.lazy",
+        churn__lazy="",
+        churn__extra="from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import churn.types",
+        churn__types="",
+        churn__deep__init="",
+        churn__deep__inner="from ..up import x\nthing = 1",
+        churn__up="import churn.features\nx = 1",
+    )
+    found = follow_imports(root / "service.py", root)
+    names = ["__init__", "deep/__init__", "deep/inner", "extra", "features", "lazy", "sibling", "up"]
+    assert list(found) == [f"churn/{name}.py" for name in names]
+    assert found["churn/up.py"] == root / "churn" / "up.py"
+
+
+def test_without_a_project_only_mlnb_is_followed(tmp_path):
+    root = write(tmp_path, service="import churn\nimport mlnb.errors", churn__init="")
+    assert list(follow_imports(root / "service.py")) == ["mlnb/__init__.py", "mlnb/errors.py"]
+
+
+def test_a_script_that_is_no_python_is_refused(tmp_path):
+    with pytest.raises(SyntaxError):
+        follow_imports(write(tmp_path, service="def") / "service.py")
