@@ -1,0 +1,27 @@
+"""`mlnb report`: write a run's report again and say where it is."""
+
+import argparse
+import os
+
+from mlnb.engine.project import Project
+from mlnb.engine.runs import open_run
+from mlnb.reports.report import write_report
+
+
+def parser(p: argparse.ArgumentParser) -> None:
+    """Add the options of `mlnb report`."""
+    p.add_argument("run", nargs="?", default="latest", help="a run's id, a part of it that is unique, or latest")
+    p.add_argument("--open", action="store_true", help="show it in the browser")
+    p.epilog = "examples:\n  mlnb report              the latest run's\n  mlnb report --open       and look at it\n"
+
+
+def main(args: argparse.Namespace) -> int:
+    """Write the report; print its path."""
+    path = write_report(open_run(Project.find(), args.run))
+    print(os.path.relpath(path))
+    if args.open:
+        import webbrowser
+
+        if not webbrowser.open(path.as_uri()):
+            print("No browser could be started here; open the file yourself.")
+    return 0

@@ -1,0 +1,158 @@
+"""`mlnb runs`, `mlnb show` and `mlnb report`: what they print, and how quickly."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from mlnb.cli.main import main
+
+A, B, C = "20260314-091500-train-a1b2", "20260314-101500-train-c3d4", "20260314-111500-train-e5f6"
+
+
+@pytest.fixture
+def project(tmp_path, example, monkeypatch):
+    """Three runs: a good one, a better one, and one that failed in tuning."""
+    project = example.make_project(tmp_path / "titanic")
+    (project.root / "settings.ini").write_text("[mlnb]\n[pipeline train]\nstages = problem\n")
+    example.make_run(project, A)
+    example.make_run(project, B, minute=20, score=0.91)
+    example.make_run(project, C, minute=25, failed="tune")
+    monkeypatch.chdir(project.root)
+    return project
+
+
+def said(capsys, *arguments, code=0):
+    assert main(list(arguments)) == code
+    shown = capsys.readouterr()
+    return shown.out if code == 0 else shown.err
+
+
+def order(text):
+    return [line.split()[0] for line in text.splitlines() if line.startswith("2026")]
+
+
+def test_runs_newest_first(project, capsys):
+    text = said(capsys, "runs")
+    assert order(text) == [C, B, A]
+    assert "failed" in text and "lightgbm" in text and "[0.8213, 0.8993]" in text
+
+
+def test_runs_without_any(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert "mlnb run" in said(capsys, "runs")
+    assert "No runs" in said(capsys, "show", code=2)
+
+
+@pytest.mark.parametrize(
+    "arguments, expected",
+    [
+        (["--sort", "roc_auc"], [B, A, C]),
+        (["--sort", "roc_auc", "--reverse"], [A, B, C]),
+        (["--sort", "log_loss", "--last", "2"], [B, C]),
+        (["--filter", "metrics.roc_auc>0.9"], [B]),
+        (["--filter", "roc_auc>=0.8", "--filter", "roc_auc < 0.9"], [A]),
+        (["--filter", "state=failed"], [C]),
+        (["--filter", "tune.trials=24", "--filter", "gate=true"], [B, A]),
+        (["--filter", "sampler!=random"], []),
+        (["--filter", "winner=lightgbm", "--last", "2"], [B]),
+        (["--filter", "data=titanic.csv", "--sort", "started"], [C, B, A]),
+        (["--last", "1"], [C]),
+    ],
+)
+def test_runs_sorted_and_filtered(project, capsys, arguments, expected):
+    found = order(said(capsys, "runs", *arguments))
+    assert sorted(found) == sorted(expected) if "started" in arguments else found == expected
+
+
+def test_runs_as_json(project, capsys):
+    (run,) = json.loads(said(capsys, "runs", "--filter", "roc_auc>0.9", "--json"))
+    assert (run["id"], run["winner"], run["value"], run["gate"]) == (B, "lightgbm", 0.91, True)
+    assert run["parameters"]["tune.sampler"] == "random"
+    assert json.loads(said(capsys, "runs", "--filter", "roc_auc>2", "--json")) == []
+
+
+@pytest.mark.parametrize(
+    "arguments, words",
+    [
+        (["--filter", "rocauc>0.9"], "Did you mean 'roc_auc'"),
+        (["--filter", "roc_auc"], "expected a name, one of"),
+        (["--sort", "acuracy"], "Did you mean 'accuracy'"),
+        (["compare", "latest"], "expected `mlnb runs` or `mlnb runs compare A B`"),
+        (["compare", "latest", "20260314"], "3 runs match"),
+    ],
+)
+def test_runs_asked_wrongly(project, capsys, arguments, words):
+    assert words in said(capsys, "runs", *arguments, code=2)
+
+
+def test_compare_shows_what_differs(project, example, capsys):
+    text = said(capsys, "runs", "compare", "a1b2", "c3d4")
+    assert "parameters: the same" in text
+    assert "evaluate.roc_auc  0.8623  0.9100  0.04770" in text
+    assert "reused from 20260314-080000-train-0000" in text
+    stages = json.loads(said(capsys, "runs", "compare", A, B, "--json"))["stages"]
+    assert stages["features"]["result"] == "the same" and stages["evaluate"]["result"] == "differ"
+
+
+def test_show_a_run(project, capsys):
+    text = said(capsys, "show", A)
+    for words in ("tune      finished   42 s", "evaluate.roc_auc", "test      roc_auc 0.8623 [0.8213, 0.8993]",
+                  "gate      pass", "survived:5f3a", "`mlnb report " + A + "` writes it"):  # fmt: skip
+        assert words in text, words
+
+
+def test_show_a_failed_run_says_why(project, capsys):
+    text = said(capsys, "show")
+    assert "tune failed: ValueError: found 'n/a'" in text and "notebooks/50_tune.ipynb" in text
+
+
+@pytest.mark.parametrize("arguments", [["latest", "tune"], ["tune"]])
+def test_show_a_stage(project, capsys, arguments):
+    text = said(capsys, "show", *arguments)
+    assert "tune  failed" in text and "profile smoke" in text and "CellFailed in cell 7 (Search)" in text
+
+
+def test_show_artifacts(project, capsys):
+    assert json.loads(said(capsys, "show", A, "--artifact", "gate"))["passed"] is True
+    assert said(capsys, "show", A, "--artifact", "card").startswith("# Model card")
+    assert "… 24 rows" in said(capsys, "show", A, "--artifact", "trials")
+    assert "model.json" in said(capsys, "show", A, "--artifact", "model")
+    assert "ndarray (4,) int8" in said(capsys, "show", A, "--artifact", "folds")
+    assert "Did you mean 'gate'" in said(capsys, "show", A, "--artifact", "gates", code=2)
+
+
+def test_show_as_json(project, capsys):
+    assert json.loads(said(capsys, "show", "--json"))["state"] == "failed"
+    assert json.loads(said(capsys, "show", A, "tune", "--json"))["metrics"]["trials"] == 24
+
+
+@pytest.mark.parametrize("arguments", [["nosuchrun"], ["latest", "tunes"], ["nosuchrun", "tune"]])
+def test_show_what_is_not_there(project, capsys, arguments):
+    assert "mlnb show" in said(capsys, "show", *arguments, code=2)
+
+
+def test_a_run_whose_process_is_gone_was_killed(project, example, capsys):
+    run = example.make_run(project, "20260314-121500-train-dead", minute=30, upto="split")
+    run.record |= {"state": "running", "pid": 2**22 + 1}
+    run.save()
+    assert order(said(capsys, "runs", "--filter", "state=killed")) == [run.id]
+    assert "killed" in said(capsys, "show", run.id)
+
+
+def test_report_says_where_it_is(project, capsys, monkeypatch):
+    assert said(capsys, "report", A) == f"runs/{A}/report.html\n"
+    opened = []
+    monkeypatch.setattr("webbrowser.open", lambda url: not opened.append(url))
+    said(capsys, "report", "--open")
+    assert opened == [(project.runs / C / "report.html").as_uri()]
+
+
+@pytest.mark.parametrize("verb", [["runs"], ["show", A], ["show", A, "tune"], ["runs", "compare", A, B]])
+def test_reading_imports_nothing_heavy(project, verb):
+    code = "import sys; from mlnb.cli.main import main; main(sys.argv[1:]); print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code, *verb], capture_output=True, text=True, check=True)
+    loaded = set(done.stdout.splitlines()[-1].split())
+    heavy = {"pandas", "numpy", "pyarrow", "papermill", "nbformat", "wandb", "bentoml", "jinja2", "matplotlib", "rich"}
+    assert not loaded & heavy
