@@ -1,0 +1,117 @@
+"""Stage `package` in a pipeline of its own: from a fitted model to a proven bento, and what stops it."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from mlnb.engine import runs
+from mlnb.engine.project import Project, builtin_folder
+from mlnb.serving.stores import home, quiet_environment
+
+SETTINGS = "[mlnb]\ntracker = local\n\n[pipeline train]\nstages = fitted package\n"
+RUN = """#| stage
+import json
+from pathlib import Path
+from mlnb import open_stage
+names = ["contract", "schema", "encoder", "golden", "gate"]
+stage = open_stage("fitted", run, reads=[], writes={writes})
+given = Path(stage.resolve(folder))
+for name in names:
+    stage.save(name, json.loads((given / f"{{name}}.json").read_text()))
+stage.save("model", given / "model")
+stage.close()"""
+WRITES = dict.fromkeys(["contract", "schema", "encoder", "golden", "gate", "model"], "as it was given")
+GATE = {"passed": True, "lines": [{"check": "roc_auc", "found": "0.9", "required": "0.8", "passed": True}]}
+FAILED = {"passed": False, "lines": [{**GATE["lines"][0], "found": "0.7", "passed": False}]}
+
+
+def code(source: str, *tags: str) -> dict[str, object]:
+    metadata = {"tags": list(tags)} if tags else {}
+    return {"cell_type": "code", "metadata": metadata, "source": source, "outputs": [], "execution_count": None}
+
+
+@pytest.fixture
+def project(material, tmp_path) -> Path:
+    """A project whose one stage before `package` hands over a linear model."""
+    given = material("linear")
+    cells = [
+        {"cell_type": "markdown", "metadata": {}, "source": "# Fitted\n\n> A model that was fitted elsewhere."},
+        code("#| default_exp stages.fitted"),
+        code('run: str = "draft"\nfolder: str = "given"  # what to hand over [file]', "parameters"),
+        code(RUN.format(writes=WRITES)),
+    ]
+    kernel = {"kernelspec": {"display_name": "python3", "language": "python", "name": "python3"}}
+    for number, cell in enumerate(cells):
+        cell["id"] = f"c{number}"
+    stages = tmp_path / "nbs" / "stages"
+    stages.mkdir(parents=True)
+    notebook = {"cells": cells, "metadata": kernel, "nbformat": 4, "nbformat_minor": 5}
+    (stages / "10_fitted.ipynb").write_text(json.dumps(notebook))
+    shutil.copy(builtin_folder() / "nbs" / "stages" / "80_package.ipynb", stages)
+    (tmp_path / "settings.ini").write_text(SETTINGS)
+    shutil.copytree(given.model, tmp_path / "given" / "model")
+    for name in ("contract", "schema", "encoder", "golden"):
+        (tmp_path / "given" / f"{name}.json").write_text(json.dumps(getattr(given, name)))
+    (tmp_path / "given" / "gate.json").write_text(json.dumps(GATE))
+    return tmp_path
+
+
+def mlnb(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "mlnb.cli.main", *arguments]
+    environment = {**quiet_environment(), "MLNB_ROOT": str(root)}
+    environment["PYTHONDONTWRITEBYTECODE"] = ""
+    return subprocess.run(command, cwd=root, env=environment, text=True, capture_output=True, timeout=120)
+
+
+def newest(root: Path) -> runs.Run:
+    return runs.list_runs(Project.find(root))[0]
+
+
+def test_a_model_becomes_a_proven_bento(project):
+    done = mlnb(project, "run", "-p", "golden_rows", "5")
+    assert done.returncode == 0, done.stderr
+    run = newest(project)
+    certificate = run.load("certificate")
+    assert (certificate["rows"], certificate["identical"]) == (5, True)
+    name, _, version = certificate["bento"].partition(":")
+    assert name == "survived-classifier"
+    assert (home() / "bentos" / name / version / "bento.yaml").is_file()
+    record = run.record["stages"]["package"]
+    assert record["metrics"]["golden_rows"] == 5
+    assert 0 < record["metrics"]["request_ms"] < 1000
+    text = (run.folder / record["notebook"]).read_text()
+    assert "every number identical to the last bit" in text
+    assert "the fitted model" in text
+
+    shutil.rmtree(home() / "bentos" / name)
+    assert f"{certificate['bento']}  (built, " in mlnb(project, "build").stdout
+
+    first = record["outputs"]
+    done = mlnb(project, "run", "-p", "golden_rows", "5", "--force", "package")
+    assert done.returncode == 0, done.stderr
+    assert newest(project).record["stages"]["package"]["outputs"] == first
+
+
+def test_a_failed_gate_stops_it(project):
+    (project / "given" / "gate.json").write_text(json.dumps(FAILED))
+    done = mlnb(project, "run")
+    assert done.returncode == 4
+    said = done.stdout + done.stderr
+    assert "roc_auc: found 0.7, required 0.8" in said
+    assert "-p package.require_gate false" in said
+    assert not newest(project).has("certificate")
+
+
+def test_a_model_that_answers_otherwise_is_not_shipped_whatever_the_gate(project):
+    (project / "given" / "gate.json").write_text(json.dumps(FAILED))
+    golden = json.loads((project / "given" / "golden.json").read_text())
+    golden["predictions"][2]["probabilities"]["yes"] += 1e-9
+    (project / "given" / "golden.json").write_text(json.dumps(golden))
+    done = mlnb(project, "run", "-p", "package.require_gate", "false", "-p", "golden_rows", "4")
+    assert done.returncode == 3
+    assert "row 2, probabilities.yes: found" in done.stdout + done.stderr
+    assert not newest(project).has("service")
