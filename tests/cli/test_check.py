@@ -1,0 +1,96 @@
+"""`mlnb check`: every problem of a project at once, each with its cure."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from mlnb.cli.check import problems
+from mlnb.cli.main import main
+from mlnb.engine.project import Project
+
+SETTINGS = "[mlnb]\n\n[pipeline train]\nstages = one two\n\n[profile smoke]\none.size = 2\n"
+
+
+def save(folder: Path, name: str, reads: str, writes: str, parameters: str = "size: int = 1  # rows [1..]") -> Path:
+    """Save a small stage notebook; `parameters` follow the line of `run`."""
+    stage = Path(name).stem.partition("_")[2]
+    opened = f'#| stage\nstage = open_stage("{stage}", run, reads={reads}, writes={writes})\nprint(size)\nstage.close()'
+    cells = [
+        {"cell_type": "markdown", "metadata": {}, "source": f"# {stage}\n\n> It does what it does."},
+        {"cell_type": "code", "metadata": {}, "source": f"#| default_exp stages.{stage}"},
+        {"cell_type": "code", "metadata": {"tags": ["parameters"]}, "source": f'run: str = "draft"\n{parameters}'},
+        {"cell_type": "code", "metadata": {}, "source": opened},
+    ]
+    for cell in cells:
+        if cell["cell_type"] == "code":
+            cell |= {"outputs": [], "execution_count": None}
+    path = folder / "nbs" / "stages" / name
+    path.write_text(json.dumps({"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 5}))
+    return path
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "nbs" / "stages").mkdir(parents=True)
+    (tmp_path / "settings.ini").write_text(SETTINGS)
+    save(tmp_path, "10_one.ipynb", "[]", '{"a": "a number"}')
+    save(tmp_path, "20_two.ipynb", '["a"]', '{"b": "another number"}')
+    return tmp_path
+
+
+def test_a_sound_project(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.chdir(folder)
+    assert main(["check"]) == 0
+    assert capsys.readouterr().out == "2 stage notebooks keep the contract; pipelines: train (2 stages).\n"
+
+
+def test_problems_end_with_2(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    save(folder, "10_one.ipynb", "[]", '{"a": "a number"}', parameters="size: int = '1'")
+    save(folder, "20_two.ipynb", '["a"', '{"b": "another number"}')
+    monkeypatch.chdir(folder)
+    assert main(["check"]) == 2
+    assert "2 problems in" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("name", "reads", "writes", "told"),
+    [
+        ("20_two.ipynb", '["c"]', '{"b": "a number"}', "[pipeline train] Stage 'two' reads 'c', but no stage writes"),
+        ("20_two.ipynb", "[]", '{"a": "a number"}', "[pipeline train] Both 'one' and 'two' write 'a'"),
+        ("10_one.ipynb", '["b"]', '{"a": "a number"}', "[pipeline train] These stages wait for each other"),
+        ("30_one.ipynb", "[]", '{"c": "a number"}', "are both stage 'one'"),
+    ],
+)
+def test_between_notebooks(folder: Path, name: str, reads: str, writes: str, told: str) -> None:
+    save(folder, name, reads, writes)
+    found = problems(Project.find(folder))
+    assert any(told in problem for problem in found), found
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("one.sise = 2", "[profile smoke] profile smoke: Stage 'one' has no parameter 'sise'. Did you mean 'size'?"),
+        ("one.size = 0", "size is 0; expected int, at least 1"),
+        ("three.size = 2", "no stage 'three'"),
+    ],
+)
+def test_profiles(folder: Path, line: str, told: str) -> None:
+    (folder / "settings.ini").write_text(SETTINGS.replace("one.size = 2", line))
+    found = problems(Project.find(folder))
+    assert any(told in problem for problem in found), found
+
+
+@pytest.mark.parametrize(
+    ("parameters", "told"),
+    [
+        ("size: int = 1", "parameter 'size' has no comment"),
+        ("size: int = 1  # rows\nnever: int = 2  # rows", "parameter 'never' is read by no `#| stage` cell"),
+    ],
+)
+def test_what_runs_but_should_be_better(folder: Path, parameters: str, told: str) -> None:
+    save(folder, "10_one.ipynb", "[]", '{"a": "a number"}', parameters)
+    found = problems(Project.find(folder))
+    assert len(found) == 1
+    assert told in found[0]

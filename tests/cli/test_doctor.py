@@ -1,0 +1,83 @@
+"""`mlnb doctor`: what is wrong is said with its cure, and ends with 2."""
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from mlnb.cli import doctor
+from mlnb.cli.main import main
+from mlnb.engine.project import Project
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
+    monkeypatch.setenv("BENTOML_HOME", str(tmp_path / "bentoml"))
+    monkeypatch.delenv("WANDB_MODE", raising=False)
+    return Project.find(tmp_path)
+
+
+def states(findings: Iterator[doctor.Finding]) -> dict[str, str]:
+    return {finding.topic: finding.state for finding in findings}
+
+
+def test_this_environment_is_well(
+    project: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(project.root)
+    assert main(["doctor"]) == 0, capsys.readouterr().out
+    assert "All is well." in capsys.readouterr().out
+    assert list(project.root.iterdir()) == [], "looking leaves nothing behind"
+
+
+def test_slow_imports_are_told(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    assert states(doctor.python(project))["bytecode"] == "note"
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
+    assert "bytecode" not in states(doctor.python(project))
+
+
+@pytest.mark.parametrize(("version", "state"), [((3, 10, 1), "wrong"), ((3, 12, 1), "ok"), ((3, 19, 0), "note")])
+def test_the_python_is_judged(
+    project: Project, monkeypatch: pytest.MonkeyPatch, version: tuple[int, ...], state: str
+) -> None:
+    monkeypatch.setattr(sys, "version_info", version)
+    assert states(doctor.python(project))["python"] == state
+
+
+def test_a_library_out_of_its_limits_is_told(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = doctor.metadata.version
+    monkeypatch.setattr(doctor.metadata, "version", lambda name: "9.9" if name == "pandas" else real(name))
+    wrong = [finding for finding in doctor.versions(project) if finding.state == "wrong"]
+    assert [finding.found for finding in wrong] == ["pandas is 9.9, expected <3.1,>=3.0"]
+    assert "constraints.txt" in wrong[0].cure
+
+
+def test_what_leaves_the_machine_is_told(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert states(doctor.network(project)) == {"wandb": "ok"}
+    monkeypatch.setenv("WANDB_MODE", "online")
+    monkeypatch.setenv("BENTOML_DO_NOT_TRACK", "False")
+    assert states(doctor.network(project)) == {"wandb": "note", "telemetry": "note"}
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+    tmp_path.chmod(0o500)
+    assert doctor.unwritable(tmp_path / "runs") == "Permission denied"
+
+
+def test_a_file_in_the_way_is_told(project: Project) -> None:
+    project.runs.touch()
+    assert states(doctor.folders(project))["runs"] == "wrong"
+
+
+def test_too_many_threads_are_told() -> None:
+    found = list(doctor.threads({"OMP_NUM_THREADS": "64", "OMP_WAIT_POLICY": "passive"}, cores=2))
+    assert [(f.found, f.cure) for f in found] == [
+        ("OMP_NUM_THREADS=64", "there are 2 cores: lower it"),
+        ("OMP_WAIT_POLICY=passive", ""),
+    ]

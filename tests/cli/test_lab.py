@@ -1,0 +1,48 @@
+"""`mlnb lab`: JupyterLab on the project, with nothing asked of the network."""
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from mlnb.cli import lab
+from mlnb.cli.main import main
+from mlnb.engine.project import Project
+
+
+def test_without_a_project_it_says_how_to_get_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["lab"]) == 2
+    assert "mlnb new my_project" in capsys.readouterr().err
+
+
+def test_it_becomes_jupyterlab_in_the_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "settings.ini").write_text("[mlnb]\n")
+    seen = []
+    monkeypatch.setattr(os, "execv", lambda program, command: seen.append((program, command)))
+    for name in ("MLNB_ROOT", "DO_NOT_TRACK"):
+        monkeypatch.setenv(name, os.environ.get(name, ""))
+    monkeypatch.setenv("MLNB_ROOT", str(tmp_path))
+    main_args = ["lab", "--no-browser", "--port", "9001", "--", "--debug"]
+    with pytest.raises(TypeError):  # the real execv does not come back
+        main(main_args)
+    ((program, command),) = seen
+    assert program == sys.executable
+    assert f"--ServerApp.root_dir={tmp_path}" in command
+    assert "--LabApp.news_url=None" in command
+    assert command[-2:] == ["--no-browser", "--debug"]
+
+
+def test_the_options_are_ones_that_jupyterlab_has(tmp_path: Path) -> None:
+    from jupyterlab.handlers.announcements import NeverCheckForUpdate
+    from jupyterlab.labapp import LabApp
+
+    (tmp_path / "settings.ini").write_text("[mlnb]\n")
+    command = lab.command(Project.find(tmp_path), 8888, True, [])
+    traits = LabApp.class_traits()
+    for option in (word for word in command if word.startswith("--LabApp.")):
+        assert option.removeprefix("--LabApp.").partition("=")[0] in traits
+    assert f"{NeverCheckForUpdate.__module__}.{NeverCheckForUpdate.__name__}" in " ".join(command)

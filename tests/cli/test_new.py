@@ -1,0 +1,67 @@
+"""`mlnb new`: a project of one's own, all of it or nothing."""
+
+import configparser
+from pathlib import Path
+
+import pytest
+
+from mlnb.cli.main import main
+from mlnb.cli.new import create, library_name
+from mlnb.engine.notebook import read_notebooks
+from mlnb.engine.project import Project, builtin_folder
+from mlnb.errors import ProjectError
+
+
+def test_a_new_project_is_complete(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["new", str(tmp_path / "Shop 1")]) == 0
+    folder = tmp_path / "Shop 1"
+    assert "mlnb run" in capsys.readouterr().out
+    project = Project.find(folder)
+    assert (project.root, project.is_builtin) == (folder, False)
+    builtin = Project.find(builtin_folder())
+    assert list(read_notebooks(project.notebooks)) == list(read_notebooks(builtin.notebooks))
+    assert (project.pipelines, project.profiles) == (builtin.pipelines, builtin.profiles)
+    assert (folder / "bentos" / "tabular" / "service.py").is_file()
+    settings = configparser.ConfigParser()
+    settings.read(folder / "settings.ini")
+    assert settings["DEFAULT"]["lib_name"] == "shop_1"
+    assert (folder / "shop_1" / "__init__.py").is_file()
+    assert [path.name for path in tmp_path.iterdir()] == ["Shop 1"], "nothing is left beside it"
+
+
+def test_an_empty_folder_may_become_one(tmp_path: Path) -> None:
+    create(tmp_path / "empty")
+    (tmp_path / "other").mkdir()
+    assert create(tmp_path / "other") == "other"
+
+
+def test_a_folder_with_something_in_it_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "mine.txt").touch()
+    assert main(["new", str(tmp_path)]) == 2
+    assert "not empty; expected a new folder" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
+    with pytest.raises(ProjectError, match=r"is a file; expected a new folder"):
+        create(tmp_path / "mine.txt")
+
+
+def test_a_project_that_cannot_be_written_leaves_nothing(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(ProjectError, match="cannot be made"):
+        create(tmp_path / "file" / "shop")
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+@pytest.mark.parametrize(
+    ("name", "library"),
+    [
+        ("churn", "churn"),
+        ("Churn Model", "churn_model"),
+        ("2026-sales", "project_2026_sales"),
+        ("json", "json_project"),
+        ("pandas", "pandas_project"),
+        ("mlnb", "mlnb_project"),
+        ("日本", "project"),
+    ],
+)
+def test_a_library_has_a_name_of_its_own(name: str, library: str) -> None:
+    assert library_name(name) == library
