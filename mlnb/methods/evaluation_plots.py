@@ -123,7 +123,7 @@ def plot_calibration(
     label: str,  # what the probability is of
     bins: int = 10,  # with about equally many rows each
 ) -> Figure:
-    """Observed share against predicted probability, with 95 % intervals (Wilson, 1927); of several classes the predicted one."""
+    """Observed share against predicted probability, of the predicted class if many; intervals of Wilson, 1927."""
     use_style()
     if p.shape[1] == 2:
         believed, hit = p[:, 1], (y == 1).astype(float)

@@ -142,6 +142,8 @@ def save_model(
 ) -> Path:  # the folder
     """Write the model's files; the same model gives the same bytes."""
     folder.mkdir(parents=True, exist_ok=True)
+    for name in ("model.txt", "model.pkl"):
+        (folder / name).unlink(missing_ok=True)
     about = {name: getattr(model, name) for name in ("family", "task", "classes", "features")}
     if isinstance(model.native, dict):
         about["native"] = model.native
@@ -160,9 +162,7 @@ def load_model(
     try:
         about = json.loads((folder / "model.json").read_text("utf-8"))
     except FileNotFoundError:
-        raise ValueError(
-            f"found no model.json in {folder}, expected a folder that save_model wrote"
-        ) from None
+        raise ValueError(f"found no model.json in {folder}, expected a folder that save_model wrote") from None
     native = about.pop("native", None)
     if native is None and about["family"] == "lightgbm":
         from lightgbm import Booster  # the one model that needs it
