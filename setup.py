@@ -49,9 +49,7 @@ setup(
     name=ABOUT["lib_name"],
     version=ABOUT["version"],
     description=ABOUT["description"],
-    long_description=re.sub(
-        r"\]\((?!https?:|#)[^)]*\)", "]", (ROOT / "README.md").read_text(encoding="utf-8")
-    ),
+    long_description=re.sub(r"\]\((?!https?:|#)[^)]*\)", "]", (ROOT / "README.md").read_text(encoding="utf-8")),
     long_description_content_type="text/markdown",
     author=ABOUT["author"],
     author_email=ABOUT["author_email"],

@@ -25,9 +25,7 @@ CACHED = {name: value for name, value in os.environ.items() if name != "PYTHONDO
 def seconds(command: list[str]) -> float:
     """Return the wall-clock seconds of one whole process; raises when it fails."""
     started = time.perf_counter()
-    subprocess.run(
-        command, cwd=ROOT, env=CACHED, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
-    )
+    subprocess.run(command, cwd=ROOT, env=CACHED, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
     return time.perf_counter() - started
 
 
@@ -46,12 +44,8 @@ def imported(command: list[str]) -> set[str]:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument(
-        "--rounds", type=int, default=15, help="whole-process runs of each command (default: 15)"
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=15, help="whole-process runs of each command (default: 15)")
     parser.add_argument("--profile", default="smoke", help="profile of the run (default: smoke)")
     args = parser.parse_args()
     run = [MLNB, "run", "--profile", args.profile]
@@ -66,9 +60,7 @@ def main() -> int:
     if "PYTHONDONTWRITEBYTECODE" in os.environ:
         print("PYTHONDONTWRITEBYTECODE is set here; it was unset for both")
     for name, values in times.items():
-        print(
-            f"{name:16} {medians[name] * 1e3:7.0f} ms  ({min(values) * 1e3:.0f} to {max(values) * 1e3:.0f})"
-        )
+        print(f"{name:16} {medians[name] * 1e3:7.0f} ms  ({min(values) * 1e3:.0f} to {max(values) * 1e3:.0f})")
     print(f"{'ratio':16} {medians['mlnb run'] / medians['python -c pass']:7.1f}")
     print(f"{'imported':16} {', '.join(found) or 'none'} of {', '.join(HEAVY)}")
     if medians["mlnb run"] > LIMIT:

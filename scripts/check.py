@@ -73,14 +73,10 @@ def differences(here: Path, there: Path, pattern: str) -> list[str]:
 def short_modules() -> None:
     """Check that every module can be read in one sitting."""
     generated = (ROOT / "mlnb" / "_modidx.py",)
-    paths = [
-        path for folder in WRITTEN_BY_HAND for path in (ROOT / folder).rglob("*.py") if path not in generated
-    ]
+    paths = [path for folder in WRITTEN_BY_HAND for path in (ROOT / folder).rglob("*.py") if path not in generated]
     lengths = {path: len(path.read_text(encoding="utf-8").splitlines()) for path in paths}
     long = [
-        f"{path.relative_to(ROOT)}: {n} lines, expected {LONGEST} at most"
-        for path, n in lengths.items()
-        if n > LONGEST
+        f"{path.relative_to(ROOT)}: {n} lines, expected {LONGEST} at most" for path, n in lengths.items() if n > LONGEST
     ]
     if long:
         raise Wrong("\n".join(long))

@@ -54,18 +54,14 @@ def resolve(requirements: list[str], previous: str, upgrade: bool) -> str:
         command += ["--upgrade"] if upgrade else []
         subprocess.run([*command, "--output-file", str(found), str(wanted)], check=True)
         return "".join(
-            f"{line}\n"
-            for line in found.read_text(encoding="utf-8").splitlines()
-            if line and line[0] not in "#-"
+            f"{line}\n" for line in found.read_text(encoding="utf-8").splitlines() if line and line[0] not in "#-"
         )
 
 
 def problems(requirements: list[str], constraints: str) -> list[str]:
     """Return what is wrong with `constraints`: lines that say more than a version, requirements missed."""
     lines = constraints.splitlines()
-    found = [
-        f"{line!r} is not of the form 'name==version ; marker'" for line in lines if not LINE.match(line)
-    ]
+    found = [f"{line!r} is not of the form 'name==version ; marker'" for line in lines if not LINE.match(line)]
     pins: dict[str, list[Requirement]] = {}
     for line in lines:
         if LINE.match(line):
@@ -75,9 +71,7 @@ def problems(requirements: list[str], constraints: str) -> list[str]:
         for python in (OLDEST, NEWEST):
             where = {"python_version": python, "python_full_version": f"{python}.7", "extra": ""}
             known = [
-                p
-                for p in pins.get(canonicalize_name(requirement.name), [])
-                if not p.marker or p.marker.evaluate(where)
+                p for p in pins.get(canonicalize_name(requirement.name), []) if not p.marker or p.marker.evaluate(where)
             ]
             if len(known) != 1:
                 found.append(f"{requirement.name}: {len(known)} versions for Python {python}, expected one")
@@ -88,9 +82,7 @@ def problems(requirements: list[str], constraints: str) -> list[str]:
 
 def main() -> int:
     """Write or check constraints.txt; return 0 when it is right."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--check", action="store_true", help="change nothing, use no network")
     parser.add_argument("--upgrade", action="store_true", help="take the newest versions that fit")
     args = parser.parse_args()

@@ -54,9 +54,7 @@ def create() -> None:
             UNFINISHED.touch()
             bootstrap = [sys.executable, "-m", "pip", "--python", str(PYTHON), "install", "--quiet", "pip"]
             if subprocess.run(bootstrap).returncode:
-                raise SystemExit(
-                    "A new environment has no pip: apt install python3-venv, then try again."
-                ) from None
+                raise SystemExit("A new environment has no pip: apt install python3-venv, then try again.") from None
     UNFINISHED.touch()
 
 
@@ -104,16 +102,12 @@ def install() -> None:
         return
     print("  uv cannot be used here; pip can, and takes a few minutes")
     if pip("install", "--quiet", *wanted).returncode:
-        raise SystemExit(
-            "The installation failed, pip says why above. Once that is cured, run the same command again."
-        )
+        raise SystemExit("The installation failed, pip says why above. Once that is cured, run the same command again.")
 
 
 def main() -> None:
     """Set up the environment and write the stamp that says it is complete."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
         "--stamp", type=Path, help="file to write when all is done; older stamps beside it are removed first"
     )
@@ -123,12 +117,7 @@ def main() -> None:
         raise SystemExit(f"Found Python {python}, expected 3.11 or newer: make PYTHON=/path/to/python3.12")
     lock = os.open(ROOT, os.O_RDONLY)
     fcntl.flock(lock, fcntl.LOCK_EX)  # two commands on a fresh clone: the second waits, then finds the stamp
-    if (
-        args.stamp
-        and args.stamp.exists()
-        and not UNFINISHED.exists()
-        and version_of(PYTHON) == sys.version_info[:2]
-    ):
+    if args.stamp and args.stamp.exists() and not UNFINISHED.exists() and version_of(PYTHON) == sys.version_info[:2]:
         return
     started = time.monotonic()
     untested = "" if sys.version_info[:2] <= NEWEST else ", newer than any this is tested on"

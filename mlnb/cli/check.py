@@ -14,9 +14,7 @@ from mlnb.errors import NotebookError, UsageError
 def parser(p: argparse.ArgumentParser) -> None:
     """Declare the arguments of `mlnb check`."""
     p.formatter_class = argparse.RawDescriptionHelpFormatter
-    p.epilog = (
-        "examples:\n  mlnb check\n\nEnds with 0 when all is well, with 2 and one message a problem when not."
-    )
+    p.epilog = "examples:\n  mlnb check\n\nEnds with 0 when all is well, with 2 and one message a problem when not."
 
 
 def main(args: argparse.Namespace) -> int:

@@ -33,9 +33,7 @@ class Finding:
 def parser(p: argparse.ArgumentParser) -> None:
     """Declare the arguments of `mlnb doctor`."""
     p.formatter_class = argparse.RawDescriptionHelpFormatter
-    p.epilog = (
-        "examples:\n  mlnb doctor\n\nEnds with 2 when something is wrong; notes are for your judgement."
-    )
+    p.epilog = "examples:\n  mlnb doctor\n\nEnds with 2 when something is wrong; notes are for your judgement."
 
 
 def main(args: argparse.Namespace) -> int:
@@ -83,9 +81,7 @@ def versions(project: Project) -> Iterator[Finding]:
         if not requirement.specifier.contains(version, prereleases=True):
             bad.append(f"{requirement.name} is {version}, expected {requirement.specifier}")
     for found in bad:
-        yield Finding(
-            "wrong", "libraries", found, "install against the project's constraints.txt, or mlnb anew"
-        )
+        yield Finding("wrong", "libraries", found, "install against the project's constraints.txt, or mlnb anew")
     if not bad:
         yield Finding("ok", "libraries", f"{len(needed)} that mlnb needs, all within their limits")
 
@@ -109,25 +105,17 @@ def network(project: Project) -> Iterator[Finding]:
     """Look at what may leave the machine."""
     mode = environment.wandb_mode(project.settings)
     if mode == "online":
-        yield Finding(
-            "note", "wandb", "online: runs are uploaded", "unset WANDB_MODE to keep them on this machine"
-        )
+        yield Finding("note", "wandb", "online: runs are uploaded", "unset WANDB_MODE to keep them on this machine")
     else:
         yield Finding("ok", "wandb", f"{mode}: nothing leaves this machine; `wandb sync` uploads later")
     for name, quiet in environment.QUIET.items():
         if "TRACK" in name and os.environ.get(name, quiet).lower() not in ("1", "true", quiet.lower()):
-            yield Finding(
-                "note", "telemetry", f"{name} is {os.environ[name]!r}", f"unset {name} to report nothing"
-            )
+            yield Finding("note", "telemetry", f"{name} is {os.environ[name]!r}", f"unset {name} to report nothing")
 
 
 def folders(project: Project) -> Iterator[Finding]:
     """Look at the project, and at whether what it writes can be written."""
-    kind = (
-        "mlnb's own stages, for want of a project here"
-        if project.is_builtin
-        else project.settings["notebooks"]
-    )
+    kind = "mlnb's own stages, for want of a project here" if project.is_builtin else project.settings["notebooks"]
     yield Finding("ok", "project", f"{project.root} ({kind})")
     bentoml_home = Path(os.environ.get("BENTOML_HOME") or Path.home() / "bentoml")
     for topic, folder in (
@@ -158,9 +146,7 @@ def machine(project: Project) -> Iterator[Finding]:
     existing = next(folder for folder in [project.store_root, *project.store_root.parents] if folder.exists())
     free = shutil.disk_usage(existing).free / GIGABYTE
     cure = "" if free > 2 else "delete old runs, or put the store elsewhere: `store` in settings.ini"
-    yield Finding(
-        "ok" if free > 2 else "note" if free > 0.2 else "wrong", "disk", f"{free:.1f} GB free", cure
-    )
+    yield Finding("ok" if free > 2 else "note" if free > 0.2 else "wrong", "disk", f"{free:.1f} GB free", cure)
     memory = psutil.virtual_memory()
     cure = "" if memory.available > 2 * GIGABYTE else "close something: a run takes about 1 GB"
     found = f"{memory.available / GIGABYTE:.1f} of {memory.total / GIGABYTE:.1f} GB free"
@@ -179,9 +165,7 @@ def threads(variables: Mapping[str, str], cores: int) -> Iterator[Finding]:
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_WAIT_POLICY"):
         if text := variables.get(name):
             many = text.isdigit() and int(text) > cores
-            yield Finding(
-                "note", "threads", f"{name}={text}", f"there are {cores} cores: lower it" if many else ""
-            )
+            yield Finding("note", "threads", f"{name}={text}", f"there are {cores} cores: lower it" if many else "")
     if "OMP_WAIT_POLICY" not in variables:
         yield Finding("ok", "threads", "OMP_WAIT_POLICY is free for mlnb to set")
 

@@ -17,9 +17,7 @@ QUIET = (
 
 def parser(p: argparse.ArgumentParser) -> None:
     """Declare the arguments of `mlnb lab`."""
-    p.add_argument(
-        "--port", type=int, default=8888, help="port on loopback (default: 8888, or the next free one)"
-    )
+    p.add_argument("--port", type=int, default=8888, help="port on loopback (default: 8888, or the next free one)")
     p.add_argument("--no-browser", action="store_true", help="print the address and open nothing")
     p.add_argument("more", nargs="*", metavar="OPTION", help="options for JupyterLab, after --")
     p.formatter_class = argparse.RawDescriptionHelpFormatter

@@ -69,9 +69,7 @@ def main(args: argparse.Namespace) -> int:
     folder = args.folder.expanduser().resolve()
     library = create(folder)
     shown = _shown(folder)
-    print(
-        f"Made {shown}: stage notebooks in {shown}/nbs/stages, their functions will be in {shown}/{library}.\n"
-    )
+    print(f"Made {shown}: stage notebooks in {shown}/nbs/stages, their functions will be in {shown}/{library}.\n")
     print(f"Next:\n  cd {shown}\n  mlnb run    the built-in example, end to end\n  mlnb lab    the notebooks")
     return 0
 

@@ -43,10 +43,7 @@ def sets() -> dict[str, list[Requirement]]:
     parser = configparser.ConfigParser()
     parser.read(ROOT / "settings.ini", encoding="utf-8")
     names = ("serving", "modelling", "notebook", "dev")
-    return {
-        name: [Requirement(line) for line in parser["DEFAULT"][f"{name}_requirements"].split()]
-        for name in names
-    }
+    return {name: [Requirement(line) for line in parser["DEFAULT"][f"{name}_requirements"].split()] for name in names}
 
 
 def sources(folder: str) -> list[str]:

@@ -38,9 +38,7 @@ def build(source: Path, out: Path, kind: str) -> Path:
         str(out),
         str(source),
     ]
-    done = subprocess.run(
-        command, capture_output=True, text=True, env={**os.environ, "PYTHONWARNINGS": "ignore"}
-    )
+    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "PYTHONWARNINGS": "ignore"})
     assert done.returncode == 0, done.stdout + done.stderr
     return next(out.iterdir())
 
@@ -61,9 +59,7 @@ def test_the_wheel_carries_the_built_in_project(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     inside = {name.removeprefix("mlnb/builtin/") for name in names if name.startswith("mlnb/builtin/")}
     wanted = [Path("settings.ini"), *Path(ROOT).glob("nbs/stages/*.ipynb")]
-    wanted += [
-        path for path in (ROOT / "bentos").rglob("*") if path.is_file() and "__pycache__" not in path.parts
-    ]
+    wanted += [path for path in (ROOT / "bentos").rglob("*") if path.is_file() and "__pycache__" not in path.parts]
     assert inside == {str(path.relative_to(ROOT) if path.is_absolute() else path) for path in wanted}
 
 
@@ -80,9 +76,7 @@ def test_the_wheel_carries_all_modules_and_nothing_of_the_workshop(wheel: Path) 
 def test_the_wheel_gives_the_command_and_says_what_it_needs(wheel: Path) -> None:
     archive = zipfile.ZipFile(wheel)
     texts = {
-        name.rpartition("/")[2]: archive.read(name).decode()
-        for name in archive.namelist()
-        if "dist-info/" in name
+        name.rpartition("/")[2]: archive.read(name).decode() for name in archive.namelist() if "dist-info/" in name
     }
     assert "mlnb = mlnb.cli.main:main" in texts["entry_points.txt"]
     metadata = texts["METADATA"]
