@@ -13,13 +13,9 @@ from mlnb.serving.winners import LATEST, build_winner, find_winner
 
 def parser(p: argparse.ArgumentParser) -> None:
     """Declare the arguments of `mlnb serve`."""
-    p.add_argument(
-        "run", nargs="?", default=LATEST, help="a run's id, or its start (default: the newest proven)"
-    )
+    p.add_argument("run", nargs="?", default=LATEST, help="a run's id, or its start (default: the newest proven)")
     p.add_argument("--port", type=int, default=3000, help="port to listen on (default: %(default)s)")
-    p.add_argument(
-        "--host", default="127.0.0.1", help="address to listen on (default: %(default)s, loopback)"
-    )
+    p.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s, loopback)")
     p.add_argument("--workers", type=int, default=1, help="processes that answer (default: %(default)s)")
     p.formatter_class = argparse.RawDescriptionHelpFormatter
     p.epilog = (
@@ -45,6 +41,4 @@ def main(args: argparse.Namespace) -> int:
         except KeyboardInterrupt:
             print("\nStopped.")
             return 0
-    raise ServingError(
-        f"The service ended with {code}, not asked to:\n{last_lines(log.read_text('utf-8', 'replace'))}"
-    )
+    raise ServingError(f"The service ended with {code}, not asked to:\n{last_lines(server.said())}")

@@ -30,6 +30,8 @@ if os.getppid() == parent:
     os.execv(sys.executable, [sys.executable, *sys.argv[2:]])
 """
 
+CRASHED = "Application startup failed"  # of a worker; its supervisor would start it again and again
+
 
 @dataclass(frozen=True)
 class Server:
@@ -55,10 +57,8 @@ class Server:
         deadline = time.monotonic() + seconds
         status = 0
         while time.monotonic() < deadline:
-            if self.process.poll() is not None:
-                raise ServingError(
-                    f"The service ended with {self.process.returncode} before it answered:\n{self._tail()}"
-                )
+            if self.process.poll() is not None or CRASHED in self.said():
+                raise ServingError(f"The service ended before it answered. It said:\n{self._tail()}")
             try:
                 status, _, _ = call(self.reachable, self.port, "GET", path, timeout=5)
             except (OSError, http.client.HTTPException):
@@ -81,8 +81,12 @@ class Server:
                 process.kill()
         self.process.wait()
 
+    def said(self) -> str:
+        """Return all that the server has printed."""
+        return self.log.read_text("utf-8", "replace") if self.log.exists() else ""
+
     def _tail(self) -> str:
-        return last_lines(self.log.read_text("utf-8", "replace") if self.log.exists() else "")
+        return last_lines(self.said())
 
 
 @contextmanager

@@ -9,7 +9,9 @@ import psutil
 import pytest
 
 from mlnb.errors import ServingError, UsageError
+from mlnb.serving.bundles import Bundle
 from mlnb.serving.servers import check_port, free_port, serving
+from mlnb.serving.stores import build_bento
 
 PARENT = """
 import sys, time
@@ -35,6 +37,16 @@ def test_a_server_and_its_workers_end_with_the_block(built, tmp_path):
         ]
         assert len(family) >= 2
     assert gone(family, 1)
+
+
+def test_a_model_that_cannot_be_loaded_is_said_at_once(material, tmp_path):
+    bundle = material("linear").bundle(tmp_path / "service", name="unloadable")
+    (bundle.folder / "model" / "fitted" / "model.json").unlink()
+    path = build_bento(Bundle.read(bundle.folder)).path
+    began = time.monotonic()
+    with pytest.raises(ServingError, match=r"found no model\.json"), serving(path, tmp_path / "log") as running:
+        running.wait()
+    assert time.monotonic() - began < 20
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="ending with the parent is Linux's")
