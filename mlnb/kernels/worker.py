@@ -4,21 +4,25 @@ It ends when its input closes or its parent is gone, and its kernels with it.
 """
 
 import asyncio
-import ctypes
+import contextlib
 import json
 import os
+import queue
 import signal
 import sys
 import threading
 import warnings
 from typing import Any
 
+from mlnb.kernels.process import descendants
+
 Answer = dict[str, Any]
 
 
 def main() -> None:
-    """Serve jobs until the input closes."""
-    die_with_parent()
+    """Serve jobs until the input closes; then nothing of this process is left, whatever runs."""
+    jobs: queue.Queue[str] = queue.Queue()
+    threading.Thread(target=listen, args=(jobs,), daemon=True).start()
     out = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)  # whatever a library prints must not look like an answer
     warnings.simplefilter("ignore")
@@ -37,8 +41,8 @@ def main() -> None:
 
     TellingEngine.told = staticmethod(told)
     answer({"event": "ready"})
-    for line in sys.stdin:
-        job = json.loads(line)
+    while True:
+        job = json.loads(jobs.get())
         TellingEngine.hidden = job["secrets"]
         os.environ.update(job["environment"])
         answer({"event": "done", **execute(job)})
@@ -95,10 +99,17 @@ def _heading(path: str, index: int | None) -> str:
     return headings[index] if index is not None and index < len(headings) else ""
 
 
-def die_with_parent() -> None:
-    """Ask the kernel (Linux) to end this process when its parent ends; elsewhere the closing input does."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(1, signal.SIGTERM)
+def listen(jobs: "queue.Queue[str]") -> None:
+    """Take jobs from the input; when it closes the parent has ended, so end the kernel and this process.
+
+    The system's own signal for a parent's death would come when the *thread* that started this process ends.
+    """
+    for line in sys.stdin:
+        jobs.put(line)
+    for pid in descendants(os.getpid()):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    os._exit(0)
 
 
 if __name__ == "__main__":
