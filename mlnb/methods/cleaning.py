@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 
 from .columns import Column, Schema
 from .parsing import MISSING_WORDS, find_codes, parse_booleans, parse_dates, parse_numbers
+from .sources import one_type
 
 MOST_CATEGORIES = 1000  # categories that a schema lists
 IDENTIFIER_ROWS = 20  # rows from which a column of different values is taken for an identifier
@@ -282,7 +283,7 @@ def clean(
     columns, typed, findings = [], {}, []
     for name in raw.columns:
         cleaner = _Cleaner(str(name), decimal, prefer_comma, name == target)
-        kind, values = cleaner.clean(raw[name])
+        kind, values = cleaner.clean(one_type(raw[name]))
         role, reason = ("target", "") if name == target else find_role(str(name), kind, values)
         if role != "target" and reason:
             rows = int(values.notna().sum()) if role == "identifier" else len(values)
