@@ -94,6 +94,7 @@ def _verdict(run: Run, contract: Mapping[str, Any]) -> dict[str, Any] | None:
     return {
         **verdict,
         "rows": metrics.get("rows"),
+        "level": metrics.get("level", 0.95),
         "direction": "lower is better" if contract.get("direction") == "minimize" else "higher is better",
         "figure": intervals(rows, contract.get("bound")),
         "gate": facts.load(run, "gate"),

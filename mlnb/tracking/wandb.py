@@ -6,6 +6,7 @@ while the run goes on is flushed every second: of a killed run, `wandb sync` fin
 """
 
 import json
+import math
 import os
 import re
 import tempfile
@@ -158,7 +159,7 @@ class WandbTracker:
         metric = (facts.load(run, "best") or {}).get("metric")
         self.run.log({"trials": _table(rows)})
         for row in rows:
-            if isinstance(row.get("score"), float):
+            if _finite(row.get("score")):
                 self.run.log({"trial/number": row.get("number"), "trial/score": row["score"]})
         if not fresh:  # a study that was reused wrote its trials down when it ran
             return
@@ -169,7 +170,7 @@ class WandbTracker:
         config = {"parent": parent, "family": row.get("family"), **_parameters(row.get("params"))}
         child = self._init(f"{parent}-trial-{row.get('number')}", job_type="trial", config=config)
         state = str(row.get("state", "")).lower()
-        numbers = {name: value for name, value in row.items() if isinstance(value, int | float)}
+        numbers = {name: value for name, value in row.items() if _finite(value)}
         if metric and "score" in numbers:
             numbers[metric] = numbers["score"]
         child.log(numbers)
@@ -207,7 +208,13 @@ def _table(rows: list[dict[str, Any]]) -> Any:
     return wandb.Table(columns=columns, data=data, allow_mixed_types=True)
 
 
+def _finite(value: Any) -> bool:
+    return isinstance(value, int | float) and math.isfinite(value)
+
+
 def _plain(value: Any) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
     if value is None or isinstance(value, str | int | float):
         return value
     return json.dumps(value, sort_keys=True, default=str)
