@@ -254,6 +254,9 @@ def artifacts(task: str, feature: str, score: float) -> dict:
     import numpy as np
     import pandas as pd
 
+    from mlnb.methods.cards import model_card
+    from mlnb.methods.questions import answer_questions
+
     target = "mpg" if task == "regression" else "survived"
     metric = "rmse" if task == "regression" else "roc_auc"
     classes = None if task == "regression" else ["0", "1"]
@@ -415,7 +418,7 @@ def artifacts(task: str, feature: str, score: float) -> dict:
             },
         ],
     }
-    return {
+    values = {
         "problem": {"target": target},
         "raw": table,
         "table": table,
@@ -464,10 +467,9 @@ def artifacts(task: str, feature: str, score: float) -> dict:
             "identical": True,
             "service": "ab" * 32,
         },
-        "card": f"# Model card: {target}\n\nPredicts **{target}** from `{feature}`.\n\n"
-        "## Data\n\n| column | kind |\n|---|---|\n"
-        f"| {feature} | number |\n\n- 891 rows\n- **Open:** who owns this model?\n",
     }
+    card = model_card({**values, "trials": rows}, answer_questions(contract, {"owner": "Risk team"}))
+    return {**values, "card": card}
 
 
 def executed(stage: str, state: str, feature: str, pictures: bool) -> dict:

@@ -105,7 +105,7 @@ def test_a_finished_run_says_everything(project, example):
         "24 trials, 16 complete, 8 pruned",
         "learning_rate 0.1, num_leaves 32",
         "Model card: survived",
-        "who owns this model?",
+        "Who owns this model and answers for it? Risk team",
         "lightgbm 4.7.0",
     ):
         assert words in reader.said, words
