@@ -117,6 +117,12 @@ def built(bundle) -> Built:
 
 
 @pytest.fixture(scope="session")
+def quick(material, tmp_path_factory) -> Built:
+    """The bento of a linear model, which starts sooner."""
+    return build_bento(material("linear").bundle(tmp_path_factory.mktemp("quick") / "service", name="quick"))
+
+
+@pytest.fixture(scope="session")
 def server(built, tmp_path_factory) -> Server:
     """The bento, answering; its own copy of mlnb says so in a header, to show whose code runs."""
     own = built.path / "src" / "mlnb" / "serving" / "interface.py"

@@ -28,8 +28,8 @@ def gone(processes, seconds: float = 10) -> bool:
     return not psutil.wait_procs(processes, seconds)[1]
 
 
-def test_a_server_and_its_workers_end_with_the_block(built, tmp_path):
-    with serving(built.path, tmp_path / "log") as running:
+def test_a_server_and_its_workers_end_with_the_block(quick, tmp_path):
+    with serving(quick.path, tmp_path / "log") as running:
         running.wait()
         family = [
             psutil.Process(running.process.pid),
@@ -50,8 +50,8 @@ def test_a_model_that_cannot_be_loaded_is_said_at_once(material, tmp_path):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="ending with the parent is Linux's")
-def test_a_server_ends_when_its_caller_is_killed(built, tmp_path):
-    command = [sys.executable, "-c", PARENT, str(built.path), str(tmp_path / "log")]
+def test_a_server_ends_when_its_caller_is_killed(quick, tmp_path):
+    command = [sys.executable, "-c", PARENT, str(quick.path), str(tmp_path / "log")]
     parent = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     pid = int(parent.stdout.readline())
     family = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
@@ -71,14 +71,14 @@ def test_a_bento_that_cannot_start_shows_the_end_of_its_log(tmp_path):
     assert time.monotonic() - began < 30
 
 
-def test_a_taken_port_is_said_before_anything_starts(built, tmp_path):
+def test_a_taken_port_is_said_before_anything_starts(quick, tmp_path):
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()
         port = other.getsockname()[1]
         with pytest.raises(UsageError, match=f"--port {port + 1}"):
             check_port("127.0.0.1", port)
-        with pytest.raises(UsageError), serving(built.path, tmp_path / "log", port=port):
+        with pytest.raises(UsageError), serving(quick.path, tmp_path / "log", port=port):
             pass
     check_port("127.0.0.1", free_port())
     with pytest.raises(UsageError):
