@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+import yaml
 
 from mlnb.errors import ServingError, UsageError
 from mlnb.serving.stores import last_lines, quiet_environment
@@ -104,24 +105,16 @@ def serving(
 def start(bento: Path, log: Path, host: str, port: int, workers: int = 1) -> Server:
     """Return a bento's server, started but perhaps not ready yet; `UsageError` when the port is taken."""
     check_port(host, port)
-    serve = [
-        "-P",
-        "-m",
-        "bentoml",
-        "serve",
-        str(bento),
-        "--host",
-        host,
-        "--port",
-        str(port),
-        "--api-workers",
-        str(workers),
-    ]
+    name = yaml.safe_load((bento / "bento.yaml").read_text("utf-8"))["entry_service"]
+    environment = quiet_environment()
+    options = [environment.get("BENTOML_CONFIG_OPTIONS", ""), f"services.{name}.workers={workers}"]
+    environment["BENTOML_CONFIG_OPTIONS"] = " ".join(options).strip()  # `--api-workers` does nothing
+    serve = ["-P", "-m", "bentoml", "serve", str(bento.absolute()), "--host", host, "--port", str(port)]
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("wb") as output:
         process = subprocess.Popen(
             [sys.executable, "-c", LAUNCH, str(psutil.Process().pid), *serve],
-            env=quiet_environment(),
+            env=environment,
             cwd=bento,
             stdin=subprocess.DEVNULL,
             stdout=output,

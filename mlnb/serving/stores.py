@@ -33,7 +33,7 @@ class Built:
 
 def home(environment: Mapping[str, str] = os.environ) -> Path:
     """Return the folder of BentoML's stores: `BENTOML_HOME`, else `~/bentoml`."""
-    return Path(environment.get("BENTOML_HOME") or Path.home() / "bentoml").expanduser()
+    return Path(environment.get("BENTOML_HOME") or Path.home() / "bentoml").expanduser().absolute()
 
 
 def quiet_environment() -> dict[str, str]:
