@@ -77,9 +77,10 @@ def table(run: Run, artifact: str) -> list[dict[str, Any]]:
 def verdict(run: Run) -> dict[str, Any]:
     """Return what the run came to: winner, metric, value, low, high, gate; None for what it lacks."""
     deciding = (load(run, "metrics") or {}).get("deciding") or {}
+    best = load(run, "best") or {}
     return {
-        "winner": (load(run, "best") or {}).get("family"),
-        "metric": deciding.get("name"),
+        "winner": best.get("family"),
+        "metric": deciding.get("name") or best.get("metric"),
         **{name: deciding.get(name) for name in ("value", "low", "high")},
         "gate": (load(run, "gate") or {}).get("passed"),
     }
