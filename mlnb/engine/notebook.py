@@ -66,14 +66,16 @@ class StageNotebook:
         return next((parameter for parameter in self.parameters if parameter.name == name), None)
 
 
-def imported_names(tree: ast.AST | None) -> set[str]:
-    """Return the dotted names that a syntax tree imports, wherever in it."""
+def imported_names(tree: ast.AST | None, package: str = "") -> set[str]:
+    """Return the dotted names that a syntax tree imports, wherever in it; `package` is where `from .` leads."""
     found: set[str] = set()
     for node in ast.walk(tree) if tree else ():
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            above = package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
+            base = ".".join([*above, *([node.module] if node.module else [])])
+            found |= {f"{base}.{alias.name}" for alias in node.names}
     return found
 
 

@@ -52,8 +52,9 @@ class Sources:
                 continue
             module, path = found
             if module not in modules and not module.startswith(MACHINERY) and module != "mlnb":
-                modules[module], inner = self._read(path)
+                modules[module], inner = self._read(module, path)
                 waiting.extend(inner)
+                waiting.append(module.rpartition(".")[0] or module)  # a package's __init__ runs too
         versions = {name: self.version(name) for name in libraries if name not in sys.stdlib_module_names}
         return dict(sorted(modules.items())), dict(sorted(versions.items()))
 
@@ -82,14 +83,15 @@ class Sources:
                     return ".".join(parts[:size]), path
         return None
 
-    def _read(self, path: Path) -> tuple[str, frozenset[str]]:
+    def _read(self, module: str, path: Path) -> tuple[str, frozenset[str]]:
         if path not in self._modules:
             cache: StatCache = self.project.sources
             known = cache.get(path)
             if known is None:
                 source = path.read_text(encoding="utf-8")
                 try:
-                    names = imported_names(ast.parse(source))
+                    package = module if path.name == "__init__.py" else module.rpartition(".")[0]
+                    names = imported_names(ast.parse(source), package)
                 except SyntaxError:
                     names = set()
                 known = [digest_code([source]), sorted(names)]

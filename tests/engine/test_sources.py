@@ -1,0 +1,45 @@
+"""What a stage stands on is found through its imports, however they are spelled, and nothing else is."""
+
+from pathlib import Path
+
+import toys
+
+from mlnb.engine.project import Project
+from mlnb.engine.sources import Sources, python_version
+
+
+def behind(root: Path, *imports: str) -> tuple[dict[str, str], dict[str, str]]:
+    return Sources(Project.find(root)).behind(imports)
+
+
+def test_modules_are_followed_through_every_kind_of_import(tmp_path: Path) -> None:
+    root = toys.chain(tmp_path)
+    (root / "lib" / "deep").mkdir(parents=True)
+    (root / "lib" / "__init__.py").write_text("")
+    (root / "lib" / "a.py").write_text("from .deep import c\nfrom . import b\n")
+    (root / "lib" / "b.py").write_text("def f():\n    import pandas.api\n")
+    (root / "lib" / "deep" / "__init__.py").write_text("")
+    (root / "lib" / "deep" / "c.py").write_text("from ..d import x\nimport json\n")
+    (root / "lib" / "d.py").write_text("x = 1\n")
+    (root / "lib" / "unused.py").write_text("import numpy\n")
+    modules, libraries = behind(root, "lib.a", "mlnb.open_stage")
+    assert set(modules) == {"lib", "lib.a", "lib.b", "lib.deep", "lib.deep.c", "lib.d"}
+    assert set(libraries) == {"pandas"}
+    (root / "lib" / "d.py").write_text("x = 2\n")
+    changed = behind(root, "lib.a")[0]
+    assert [name for name in modules if modules[name] != changed[name]] == ["lib.d"]
+    (root / "lib" / "d.py").write_text('"""Prose."""\nx = 2  # two\n')
+    assert behind(root, "lib.a")[0] == changed
+
+
+def test_the_machinery_is_no_part_of_a_key_and_methods_are(tmp_path: Path) -> None:
+    modules, libraries = behind(tmp_path, "mlnb.open_stage", "mlnb.methods.columns.Schema")
+    assert set(modules) == {"mlnb.methods", "mlnb.methods.columns"} and "numpy" in libraries
+
+
+def test_versions_are_the_installed_ones(tmp_path: Path) -> None:
+    import sklearn
+
+    sources = Sources(Project.find(tmp_path))
+    assert sources.version("sklearn") == sklearn.__version__ and sources.version("no_such_library") == "none"
+    assert python_version().startswith("3.")
