@@ -18,7 +18,7 @@ from matplotlib.axes import Axes
 from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from matplotlib.figure import Figure
 
-from .columns import Column, Schema
+from .columns import Column, Schema, to_label
 from .style import INK, MUTED, PALETTE, SEQUENTIAL, use_style
 
 MOST_PANELS, MOST_ROWS, MOST_BARS = 12, 20_000, 10
@@ -150,7 +150,8 @@ def _draw_boxes(axes: Axes, groups: dict[str, np.ndarray], sideways: bool) -> No
     groups = {name: values for name, values in groups.items() if len(values)}
     boxes = axes.boxplot(
         list(groups.values()), orientation="horizontal" if sideways else "vertical", whis=(5, 95), widths=0.6,
-        showfliers=False, patch_artist=True, medianprops={"color": INK},
+        showfliers=False, patch_artist=True, medianprops={"color": INK}, boxprops={"edgecolor": "white"},
+        whiskerprops={"color": MUTED}, capprops={"color": MUTED},
     )  # fmt: skip
     for position, box in enumerate(boxes["boxes"]):
         box.set(facecolor=PALETTE[position % len(PALETTE)] if not sideways else PALETTE[0], alpha=0.75)
@@ -167,7 +168,7 @@ def _draw_against_classes(
     axes: Axes, values: pd.Series, column: Column, target: pd.Series, classes: list[str]
 ) -> None:
     """A feature against classes."""
-    labels = target.astype(str)
+    labels = pd.Series([to_label(value) for value in target.tolist()], values.index, dtype=object)
     if column.kind in ("number", "date"):
         numbers = pd.Series(values.to_numpy(), labels.index)
         shown = classes[:8]
