@@ -3,7 +3,8 @@
 python benchmarks/nothing_to_do.py [--rounds 15] [--profile smoke]
 
 Runs the pipeline once if it has to, then times whole processes, the two commands in turn, and prints the
-medians and their ratio. Ends with 1 when a heavy library is imported or the median is over the limit.
+medians and their ratio. Ends with 1 when a heavy library is imported, or the median is over the limit though
+the machine is idle.
 """
 
 import argparse
@@ -18,6 +19,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 MLNB = str(Path(sys.executable).with_name("mlnb"))
 LIMIT = 0.5  # seconds from the shell
+BUSY = 0.05  # seconds that a Python doing nothing takes at most on a machine that can be judged by
 HEAVY = ("pandas", "papermill", "wandb", "bentoml")
 CACHED = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 
@@ -56,6 +58,7 @@ def main() -> int:
         times["python -c pass"].append(seconds([sys.executable, "-c", "pass"]))
         times["mlnb run"].append(seconds(run))
     medians = {name: statistics.median(values) for name, values in times.items()}
+    busy = medians["python -c pass"] > BUSY
     print()
     if "PYTHONDONTWRITEBYTECODE" in os.environ:
         print("PYTHONDONTWRITEBYTECODE is set here; it was unset for both")
@@ -63,9 +66,10 @@ def main() -> int:
         print(f"{name:16} {medians[name] * 1e3:7.0f} ms  ({min(values) * 1e3:.0f} to {max(values) * 1e3:.0f})")
     print(f"{'ratio':16} {medians['mlnb run'] / medians['python -c pass']:7.1f}")
     print(f"{'imported':16} {', '.join(found) or 'none'} of {', '.join(HEAVY)}")
-    if medians["mlnb run"] > LIMIT:
-        print(f"over the limit of {LIMIT} s", file=sys.stderr)
-    return 1 if found or medians["mlnb run"] > LIMIT else 0
+    late = medians["mlnb run"] > LIMIT
+    if late:
+        print(f"over the limit of {LIMIT} s" + (", on a busy machine: not judged" if busy else ""))
+    return 1 if found or (late and not busy) else 0
 
 
 if __name__ == "__main__":
