@@ -126,7 +126,7 @@ PARAMETERS = {
         "trials": (24, "profile smoke"),
         "seconds": (60.0, "cell"),
         "seed": (0, "cell"),
-        "families": (["lightgbm", "forest", "linear", "boosting"], "cell"),
+        "families": (["lightgbm", "random_forest", "linear", "hist_boosting"], "cell"),
         "sampler": ("random", "-g"),
     },
     "evaluate": {"resamples": (1000, "cell"), "seed": (0, "cell")},
@@ -266,7 +266,7 @@ def artifacts(task: str, feature: str, score: float) -> dict:
         {
             "number": n,
             "state": ["complete", "complete", "pruned"][n % 3],
-            "family": ["lightgbm", "forest", "linear", "boosting"][n % 4],
+            "family": ["lightgbm", "random_forest", "linear", "hist_boosting"][n % 4],
             "score": float(0.8 + 0.075 * (1 - np.exp(-n / 5)) + random.normal(0, 0.008)) if n % 3 < 2 else None,
             "params": json.dumps({"learning_rate": round(0.01 * (n + 1), 4), "num_leaves": 2 ** (n % 6 + 2)}),
         }

@@ -62,7 +62,7 @@ def _stage(name: str, first: Run, second: Run) -> dict[str, str]:
     digests = [{key: output["digest"] for key, output in (e.get("outputs") or {}).items()} for e in entries]
     result = "–" if not all(digests) else "the same" if digests[0] == digests[1] else "differ"
     states = [
-        f"reused from {entry['from_run']}" if entry.get("from_run") else entry.get("state", "not in this run")
+        f"reused from {entry['from_run']}" if entry.get("state") == "reused" else entry.get("state", "not in this run")
         for entry in entries
     ]
     return {"result": result, "A": states[0], "B": states[1]}

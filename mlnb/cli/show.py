@@ -85,7 +85,7 @@ def one_stage(run: Run, name: str) -> str:
     entry = run.record["stages"][name]
     seconds = words.seconds(entry.get("seconds"))
     parts = [f"{name}  {entry['state']}  {seconds}\n{entry.get('promise') or ''}\n{entry.get('why') or ''}".rstrip()]
-    if entry.get("from_run"):
+    if entry["state"] == "reused":
         parts.append(f"made in {entry['from_run']}")
     if error := entry.get("error"):
         parts.append(f"{error['kind']} in cell {error['cell']} ({error['title']})\n  {error['cause']}")

@@ -185,7 +185,8 @@ def describe_search(
     rows = []
     for family in sorted({str(trial["family"]) for trial in trials}):
         mine = [trial for trial in trials if trial["family"] == family]
-        scores = [t["score"] for t in mine if isinstance(t["score"], float) and math.isfinite(t["score"])]
+        whole = [trial["score"] for trial in mine if trial.get("state", "complete") == "complete"]
+        scores = [score for score in whole if isinstance(score, float) and math.isfinite(score)]
         rows.append([plain(family), f"{len(mine):,}", figure(better(scores)) if scores else "–"])
     off = f" ± {figure(best['deviation'])} between folds" if best.get("deviation") is not None else ""
     parts = [
@@ -252,7 +253,7 @@ def model_card(
     answered = [f"- **{QUESTIONS[name]}** {plain(text)}" for name, text in answers.items() if text]
     task = TASKS.get(str(contract.get("task")), plain(contract.get("task")))
     summary = (
-        f"A {plain(best.get('family'))} model that predicts {plain(contract.get('target'))} ({task}). "
+        f"Predicts {plain(contract.get('target'))} ({task}) with {plain(best.get('family'))}. "
         f"On {figure(metrics.get('rows'))} test rows: {plain(deciding.get('name'))} {spread(deciding)}. "
         f"The gate was {'passed' if gate.get('passed') else 'missed'}."
     )

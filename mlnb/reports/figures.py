@@ -63,12 +63,14 @@ def intervals(rows: Sequence[Mapping[str, Any]], bound: float | None = None) -> 
 
 
 def history(trials: Sequence[Mapping[str, Any]], direction: str) -> Markup:
-    """Return the score of every trial by its number, the best so far as a line; nothing for under two."""
-    points = [(int(row["number"]), float(row["score"])) for row in trials if _finite(row.get("score"))]
+    """Return the score of every trial by its number, the best so far as a line; nothing for under two.
+
+    Trials have "number", "score" and "whole"; the pruned ones, which are not whole, are hollow and never best.
+    """
+    points = sorted((int(row["number"]), float(row["score"]), bool(row.get("whole", True))) for row in trials)
     if len(points) < 2:
         return Markup("")
-    points.sort()
-    scores = sorted(score for _, score in points)
+    scores = sorted(score for _, score, _ in points)
     low, high = scores[0], scores[-1]
     if direction == "maximize":  # trials far below the rest would flatten what matters
         low = max(low, scores[len(scores) // 2] - 2.5 * ((high - scores[len(scores) // 2]) or 1e-9))
@@ -91,23 +93,20 @@ def history(trials: Sequence[Mapping[str, Any]], direction: str) -> Markup:
     for tick in ticks(first, last, 8):
         if tick == int(tick):
             parts.append(f'<text class="tick" x="{x(int(tick))}" y="{height - 8}">{int(tick)}</text>')
-    best, path = points[0][1], ""
+    best: float | None = None
+    path = ""
     better = max if direction == "maximize" else min
-    for place, score in points:
-        before, best = best, better(best, score)
-        path += f"M{x(place)} {y(best)}" if not path else f"L{x(place)} {y(before)}L{x(place)} {y(best)}"
-    parts.append(f'<path class="best" d="{path}"/>')
-    for place, score in points:
-        kind = "point best" if score == best else "point other"
+    for place, score in ((place, score) for place, score, whole in points if whole):
+        before, best = best, score if best is None else better(best, score)
+        path += f"M{x(place)} {y(best)}" if before is None else f"L{x(place)} {y(before)}L{x(place)} {y(best)}"
+    parts.append(f'<path class="best" d="{path + f"L{x(last)} {y(best)}" if best is not None else ""}"/>')
+    for place, score, whole in points:
+        kind = "point pruned" if not whole else "point best" if score == best else "point other"
         parts.append(
-            f'<circle class="{kind}" cx="{x(place)}" cy="{y(score)}" r="{5 if score == best else 3}">'
+            f'<circle class="{kind}" cx="{x(place)}" cy="{y(score)}" r="{5 if kind == "point best" else 3}">'
             f"<title>trial {place}: {number(score)}</title></circle>"
         )
     return _svg("history", width, height, parts)
-
-
-def _finite(value: Any) -> bool:
-    return isinstance(value, int | float) and math.isfinite(value)
 
 
 def _tick(value: float, span: float) -> str:

@@ -166,7 +166,10 @@ def _plots(run: Run, stages: Mapping[str, Mapping[str, Any]]) -> list[dict[str, 
                 }
                 for plot in plots
             ]
-            found.append({"stage": name, "title": entry.get("title") or name, "pictures": pictures})
+            steps: dict[str, list[dict[str, Any]]] = {}
+            for plot, picture in zip(plots, pictures, strict=True):
+                steps.setdefault(plot.step, []).append(picture)
+            found.append({"stage": name, "title": entry.get("title") or name, "steps": steps})
     return found
 
 
@@ -176,15 +179,21 @@ def _trials(run: Run, contract: Mapping[str, Any]) -> dict[str, Any] | None:
         return None
     best = facts.load(run, "best") or {}
     direction = str(contract.get("direction", "maximize"))
-    scored = [row for row in rows if isinstance(row.get("score"), float) and row["score"] == row["score"]]
-    scored.sort(key=lambda row: row["score"], reverse=direction == "maximize")
     states = [str(row.get("state", "")).lower() for row in rows]
+    scored = [row | {"whole": is_whole(row)} for row in rows if facts.is_finite(row.get("score"))]
+    ranked = sorted((row for row in scored if row["whole"]), key=lambda row: row["score"])
+    ranked = ranked if direction == "minimize" else ranked[::-1]
     return {
         "figure": history(scored, direction),
         "metric": best.get("metric") or contract.get("metric"),
         "counts": ", ".join([f"{len(rows)} trials", *(f"{states.count(name)} {name}" for name in sorted(set(states)))]),
-        "top": [{**row, "params": _settings(row.get("params"))} for row in scored[:TRIALS]],
+        "top": [{**row, "params": _settings(row.get("params"))} for row in ranked[:TRIALS]],
     }
+
+
+def is_whole(trial: Mapping[str, Any]) -> bool:
+    """Return whether a trial was measured on all folds: the mean of a pruned one is over easier or harder ones."""
+    return str(trial.get("state", "complete")).lower() in ("complete", "finished")
 
 
 def _settings(text: Any) -> str:

@@ -26,11 +26,11 @@ METRICS = {
     "r2": "R²",
     "mape": "MAPE",
 }
-FAMILIES = {"lightgbm": "LightGBM", "boosting": "histogram boosting", "forest": "random forest"}
+FAMILIES = {"lightgbm": "LightGBM", "hist_boosting": "histogram boosting"}
 
 
 def number(value: Any) -> str:
-    """Return a number in four significant digits with a true minus; anything else as text, None as a dash."""
+    """Return a number in four significant digits, whole ones without a point; other values as text, None as a dash."""
     if value is None:
         return "–"
     if isinstance(value, bool) or not isinstance(value, int | float):
@@ -40,7 +40,7 @@ def number(value: Any) -> str:
     size = abs(value)
     if size == 0:
         return "0"
-    if isinstance(value, int) or (size >= 1000 and size < 1e15):
+    if isinstance(value, int) or (size >= 1000 and size < 1e15) or (1 < size < 1e15 and value == int(value)):
         text = f"{value:,.0f}"
     elif size and (size < 1e-3 or size >= 1e15):
         text = f"{value:.2e}"

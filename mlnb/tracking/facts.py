@@ -1,6 +1,7 @@
 """What a run record says, as plain values: the one reading that trackers, reports and commands share."""
 
 import io
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -72,6 +73,11 @@ def table(run: Run, artifact: str) -> list[dict[str, Any]]:
         return []
     rows: list[dict[str, Any]] = pyarrow.parquet.read_table(io.BytesIO(data)).to_pylist()
     return [{name: value for name, value in row.items() if name != "__index_level_0__"} for row in rows]
+
+
+def is_finite(value: Any) -> bool:
+    """Return whether a value is a number that can be drawn and compared."""
+    return isinstance(value, int | float) and math.isfinite(value)
 
 
 def verdict(run: Run) -> dict[str, Any]:

@@ -14,10 +14,11 @@ MARK = re.compile(r"[*`]|(?<!\w)_|_(?!\w)")
 
 @dataclass(frozen=True)
 class Plot:
-    """One picture: the heading above its cell, and its PNG bytes."""
+    """One picture: its title, its PNG bytes, and the heading of its step, which is the title without a number."""
 
     title: str
     png: bytes
+    step: str = ""
 
     @property
     def size(self) -> tuple[int, int]:
@@ -42,7 +43,7 @@ def read_plots(notebook: Path) -> list[Plot]:
             headings = HEADING.findall(source)
             title = MARK.sub("", headings[-1]) if headings else title
         elif source.lstrip().startswith("#| stage"):
-            found += [Plot(title, png) for output in cell.get("outputs", []) if (png := _png(output))]
+            found += [Plot(title, png, title) for output in cell.get("outputs", []) if (png := _png(output))]
     return _numbered(found)
 
 
@@ -67,5 +68,5 @@ def _numbered(plots: list[Plot]) -> list[Plot]:
     numbered = []
     for plot in plots:
         count = seen[plot.title] = seen.get(plot.title, 0) + 1
-        numbered.append(plot if count == 1 else Plot(f"{plot.title} ({count})", plot.png))
+        numbered.append(plot if count == 1 else Plot(f"{plot.title} ({count})", plot.png, plot.step))
     return numbered

@@ -159,7 +159,7 @@ class WandbTracker:
         metric = (facts.load(run, "best") or {}).get("metric")
         self.run.log({"trials": _table(rows)})
         for row in rows:
-            if _finite(row.get("score")):
+            if facts.is_finite(row.get("score")) and str(row.get("state")).lower() == "complete":
                 self.run.log({"trial/number": row.get("number"), "trial/score": row["score"]})
         if not fresh:  # a study that was reused wrote its trials down when it ran
             return
@@ -170,7 +170,7 @@ class WandbTracker:
         config = {"parent": parent, "family": row.get("family"), **_parameters(row.get("params"))}
         child = self._init(f"{parent}-trial-{row.get('number')}", job_type="trial", config=config)
         state = str(row.get("state", "")).lower()
-        numbers = {name: value for name, value in row.items() if _finite(value)}
+        numbers = {name: value for name, value in row.items() if facts.is_finite(value)}
         if metric and "score" in numbers:
             numbers[metric] = numbers["score"]
         child.log(numbers)
@@ -206,10 +206,6 @@ def _table(rows: list[dict[str, Any]]) -> Any:
     columns: list[str | int] = list(dict.fromkeys(name for row in rows for name in row))
     data = [[_plain(row.get(str(name))) for name in columns] for row in rows]
     return wandb.Table(columns=columns, data=data, allow_mixed_types=True)
-
-
-def _finite(value: Any) -> bool:
-    return isinstance(value, int | float) and math.isfinite(value)
 
 
 def _plain(value: Any) -> Any:

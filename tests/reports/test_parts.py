@@ -12,7 +12,7 @@ from mlnb.reports.notebooks import read_cells, screen, show
     "value, text",
     [(None, "–"), (0, "0"), (0.0, "0"), (0.86234, "0.8623"), (-0.5, "−0.5000"), (12345, "12,345"), (12345.6, "12,346"),
      (3.2e-5, "3.20e−05"),
-     (float("nan"), "–"), (float("inf"), "–"), (True, "True"), ("text", "text"), (100.0, "100.0")],
+     (float("nan"), "–"), (float("inf"), "–"), (True, "True"), ("text", "text"), (100.0, "100"), (1.0, "1.000")],
 )  # fmt: skip
 def test_numbers(value, text):
     assert words.number(value) == text

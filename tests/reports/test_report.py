@@ -112,7 +112,16 @@ def test_a_finished_run_says_everything(project, example):
     assert reader.said.index("gives the target away") < reader.said.index("every value is different")
     plots = sum(len(titles) for titles in example.PLOTS.values())
     assert len([link for link in reader.links if link.startswith("data:image/png")]) == plots
-    assert "Target against features (2)" in reader.said
+    assert 'alt="Target against features (2)"' in reader.page
+
+
+def test_a_pruned_trial_is_shown_but_never_the_best(project, example, monkeypatch):
+    values = example.artifacts("binary", "fare", 0.6)
+    values["trials"].loc[2, ["score", "state"]] = [0.999, "pruned"]  # on the first folds only
+    monkeypatch.setattr(example, "artifacts", lambda *_: values)
+    reader = read(write_report(example.make_run(project)))
+    assert "hollow ones were pruned" in reader.said and "trial 2: 0.9990" in reader.said
+    assert 'class="point pruned"' in reader.page and ">0.9990<" not in reader.page
 
 
 def test_names_from_the_data_are_shown_and_not_obeyed(project, example):
