@@ -27,7 +27,7 @@ def type_table(
     provenance: dict[str, Any],  # from the stage ingest
     duplicates: str = "keep",  # keep or drop
 ) -> tuple[dict[str, Any], Schema, pd.DataFrame, Findings]:
-    """Contract, schema, typed rows that have a target, and findings; ValueError when there is no such target."""
+    """Contract, schema, typed rows that have a target, findings; ValueError when there is no such target."""
     names = [str(name) for name in raw.columns]
     target, source = resolve_target(problem["target"], names, provenance.get("target"))
     table, schema, findings = clean(
