@@ -169,7 +169,8 @@ def _draw_against_classes(
 ) -> None:
     """A feature against classes."""
     labels = pd.Series([to_label(value) for value in target.tolist()], values.index, dtype=object)
-    if column.kind in ("number", "date"):
+    few = column.kind == "number" and values.nunique() <= 8
+    if column.kind in ("number", "date") and not few:
         numbers = pd.Series(values.to_numpy(), labels.index)
         shown = classes[:8]
         if column.kind == "date":
@@ -177,8 +178,12 @@ def _draw_against_classes(
             axes.set_ylabel("year", fontsize=8)
         _draw_boxes(axes, {c: numbers[labels == c].dropna().to_numpy(float) for c in shown}, sideways=False)
         return
-    words = values.astype(object).where(values.notna(), "missing").astype(str)
-    top = _top(words)
+    words = pd.Series([to_label(value) or "missing" for value in values.tolist()], values.index, dtype=object)
+    top = (
+        _top(words)
+        if not few
+        else sorted(set(words), key=lambda w: (w == "missing", w != "missing" and float(w)))
+    )
     shares = pd.crosstab(words[words.isin(top)], labels, normalize="index").reindex(index=top)
     shown = classes[1:] if len(classes) == 2 else classes[:6]
     left = np.zeros(len(top))
@@ -189,7 +194,9 @@ def _draw_against_classes(
         )
         left = left + share
     axes.set_yticks(range(len(top)), [shorten(label, 14) for label in top])
-    axes.set_xlabel(f"% {shorten(shown[0], 14)}" if len(classes) == 2 else "% of each class", fontsize=8)
+    axes.set_xlabel(
+        f"% in class {shorten(shown[0], 14)}" if len(classes) == 2 else "% of each class", fontsize=8
+    )
     axes.set_xlim(0, 100)
     axes.invert_yaxis()
     axes.grid(axis="y", visible=False)
@@ -208,7 +215,7 @@ def _draw_against_numbers(axes: Axes, values: pd.Series, column: Column, target:
         if column.kind == "date":
             _dates(axes)
         return
-    words = values.astype(object).where(values.notna(), "missing").astype(str).to_numpy()
+    words = np.array([to_label(value) or "missing" for value in values.tolist()], dtype=object)
     _draw_boxes(axes, {label: y[words == label] for label in _top(pd.Series(words))}, sideways=True)
 
 
