@@ -60,7 +60,7 @@ setup(
     python_requires=f">={ABOUT['min_python']}",
     packages=find_packages(include=["mlnb", "mlnb.*"]),
     cmdclass={"build_py": BuildWithProject},
-    package_data={"mlnb": ["py.typed"]},
+    package_data={"mlnb": ["py.typed"], "": ["*.html", "*.css"]},
     install_requires=[*requirements("serving"), *requirements("modelling"), *requirements("notebook")],
     extras_require={"serving": requirements("serving"), "dev": requirements("dev")},
     entry_points={"console_scripts": ["mlnb=mlnb.cli.main:main"]},

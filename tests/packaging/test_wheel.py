@@ -65,8 +65,8 @@ def test_the_wheel_carries_the_built_in_project(wheel: Path) -> None:
 
 def test_the_wheel_carries_all_modules_and_nothing_of_the_workshop(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
-    modules = [path for path in (ROOT / "mlnb").rglob("*.py") if "builtin" not in path.parts]
-    assert {str(path.relative_to(ROOT)) for path in modules} <= set(names)
+    files = [path for path in (ROOT / "mlnb").rglob("*") if path.is_file() and "__pycache__" not in path.parts]
+    assert {str(path.relative_to(ROOT)) for path in files} <= set(names)
     tops = {name.partition("/")[0] for name in names if ".dist-info/" not in name}
     assert tops == {"mlnb"}
     assert "mlnb/py.typed" in names
