@@ -1,0 +1,1 @@
+"""What shows that a model may be trusted: lineage, model card and technical documentation."""

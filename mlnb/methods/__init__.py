@@ -1,0 +1,1 @@
+"""The library that stages and services call: pure functions, made from the notebooks in nbs/methods."""
