@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['TASKS', 'FIELDS', 'plain', 'figure', 'spread', 'markdown_table', 'limits', 'describe_contract', 'describe_data',
-           'describe_findings', 'describe_search', 'describe_metrics', 'describe_gate', 'model_card']
+           'describe_associations', 'describe_findings', 'describe_search', 'describe_metrics', 'describe_gate',
+           'model_card']
 
 # %% ../../nbs/methods/cards.ipynb #c02
 import html
@@ -160,6 +161,23 @@ def describe_data(
     return "\n\n".join(part for part in parts if part)
 
 
+def describe_associations(
+    exploration: Mapping[str, Any],  # {"association": {feature: 0..1}, "close_pairs": [[a, b, 0..1]]}
+) -> str:  # two sentences, or nothing
+    "Which features hang together with the target, and which two say nearly the same."
+    strength = exploration.get("association") or {}
+    parts = []
+    if strength:
+        first = sorted(strength, key=lambda name: (-strength[name], name))[:5]
+        text = ", ".join(f"{plain(name)} {figure(strength[name])}" for name in first)
+        parts.append(f"Associated with the target, most first (0 to 1): {text}.")
+    pairs = exploration.get("close_pairs") or []
+    if pairs:
+        text = "; ".join(f"{plain(a)} and {plain(b)} ({figure(value)})" for a, b, value in pairs[:5])
+        parts.append(f"Nearly the same: {text}.")
+    return " ".join(parts)
+
+
 def describe_findings(
     findings: Sequence[Mapping[str, Any]],  # {"check", "severity", "column", "message", "action"}
 ) -> str:  # a table of errors and warnings, and a count of the rest
@@ -231,26 +249,19 @@ def describe_gate(
 
 # %% ../../nbs/methods/cards.ipynb #c15
 def model_card(
-    facts: Mapping[
-        str, Any
-    ],  # artifacts by name: contract, provenance, schema, findings, best, trials, metrics, gate
+    facts: Mapping[str, Any],  # artifacts by name; any may be missing
     answers: Mapping[str, str],  # from `mlnb.methods.questions.answer_questions`
 ) -> str:  # Markdown; the same for the same facts and answers
     "The model card. Sections whose artifacts are missing say so; nothing is guessed."
     contract, metrics, best = (facts.get(name) or {} for name in ("contract", "metrics", "best"))
-    gate, certificate, findings = (
-        facts.get("gate") or {},
-        facts.get("certificate") or {},
-        facts.get("findings") or [],
-    )
+    gate, certificate = facts.get("gate") or {}, facts.get("certificate") or {}
+    findings = facts.get("findings") or []
     deciding, share = metrics.get("deciding") or {}, completeness(answers)
     owner = plain(answers["owner"]) if answers["owner"] else "nobody yet"
-    open_ones = [
-        f"- **{QUESTIONS[name]}** Open; to be answered by: {owner}."
-        for name, text in answers.items()
-        if not text
+    told = [
+        f"- **{QUESTIONS[name]}** {plain(text) if text else f'Open; to be answered by: {owner}.'}"
+        for name, text in sorted(answers.items(), key=lambda item: not item[1])
     ]
-    answered = [f"- **{QUESTIONS[name]}** {plain(text)}" for name, text in answers.items() if text]
     task = TASKS.get(str(contract.get("task")), plain(contract.get("task")))
     summary = (
         f"Predicts {plain(contract.get('target'))} ({task}) with {plain(best.get('family'))}. "
@@ -263,18 +274,18 @@ def model_card(
         if certificate.get("identical")
         else "It has not been packaged."
     )
-    level = f"{metrics.get('level', 0.95):.0%}"
+    data = describe_data(facts.get("provenance") or {}, facts.get("schema") or {})
     sections = {
         "What it does": describe_contract(contract),
-        "Data": describe_data(facts.get("provenance") or {}, facts.get("schema") or {}),
+        "Data": f"{data}\n\n{describe_associations(facts.get('exploration') or {})}".strip(),
         "Findings in the data": describe_findings(findings),
         "Model": describe_search(best, facts.get("trials") or []),
         "How good it is": f"Measured once, on {figure(metrics.get('rows'))} rows that were sealed until then; "
-        f"{level} bootstrap intervals.\n\n" + describe_metrics(metrics),
+        f"{metrics.get('level', 0.95):.0%} bootstrap intervals.\n\n" + describe_metrics(metrics),
         "Gate": describe_gate(gate),
         "Limitations": "\n".join(f"- {text}" for text in limits(contract, metrics, findings, best)),
-        "Questions for people": f"{len(answered)} of {len(answers)} answered; the card is {share:.0%} complete.\n\n"
-        + "\n".join([*answered, *open_ones]),
+        "Questions for people": f"{sum(map(bool, answers.values()))} of {len(answers)} answered; "
+        f"the card is {share:.0%} complete.\n\n" + "\n".join(told),
         "Service": proof,
         "How to make it again": "`mlnb run` with the same data, parameters, code and versions gives the same bytes; "
         "`mlnb show` lists them all, with their digests.",

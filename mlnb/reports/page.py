@@ -15,7 +15,7 @@ from mlnb.tracking.plots import read_plots
 
 SEVERITIES = ("error", "warning", "info")
 TRIALS = 10  # rows of the trials table
-SCALE = 0.77  # of every plot, so that two stand side by side and all have letters of one size
+SCALE = 0.72  # of every plot, so that two stand side by side and all have letters of one size
 
 
 def gather(run: Run) -> dict[str, Any]:
