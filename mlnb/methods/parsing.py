@@ -82,7 +82,7 @@ def parse_numbers(
 def find_codes(
     texts: pd.Series,  # different texts, stripped, none missing
 ) -> str:  # "" or why they are no quantities
-    """Why digits are names and not quantities: zeros in front, or more digits than a float holds; empty when they are not."""
+    """Why digits are names, not quantities: zeros in front, or more digits than a float holds; else empty."""
     texts = texts.astype("str")
     if texts.str.fullmatch(r"0\d+").any() and texts.str.fullmatch(r"\d+").mean() > 0.95:
         return "zeros in front"

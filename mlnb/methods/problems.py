@@ -37,8 +37,8 @@ METRIC_TASKS: dict[str, tuple[tuple[str, ...], str]] = {
     "mape": (("regression",), "minimize"),
 }
 METRIC_LIMITS: dict[str, tuple[float, float]] = {
-    **{name: (0.0, 1.0) for name in METRIC_TASKS},
-    **{name: (0.0, math.inf) for name in ("log_loss", "rmse", "mae", "mape")},
+    **dict.fromkeys(METRIC_TASKS, (0.0, 1.0)),
+    **dict.fromkeys(("log_loss", "rmse", "mae", "mape"), (0.0, math.inf)),
     "brier_score": (0.0, 2.0),
     "mcc": (-1.0, 1.0),
     "r2": (-math.inf, 1.0),
