@@ -16,6 +16,7 @@ from mlnb.engine.plan import Outputs, Planner, Step, plan_path
 from mlnb.engine.project import Project
 from mlnb.engine.records import first_record
 from mlnb.engine.values import secrets as secret_values
+from mlnb.environment import wandb_mode
 from mlnb.errors import StoreFull
 
 POLL = 0.2  # seconds between two looks at progress and at an interruption
@@ -117,7 +118,11 @@ class Pipeline:
         values = {name: value.value for name, value in self.planner.values[step.name].items()}
         order = {"nonce": nonce, "key": step.key, "inputs": inputs, "values": values}
         write_json(folder / "stages" / f"{step.name}.order.json", order)
-        environment = {"MLNB_ROOT": str(self.project.root), "MLNB_ORDER": nonce}
+        environment = {
+            "MLNB_ROOT": str(self.project.root),
+            "MLNB_ORDER": nonce,
+            "WANDB_MODE": wandb_mode(self.project.settings),
+        }
         if not self.project.is_builtin:  # a project's own modules are imported from its root
             environment["PYTHONPATH"] = os.pathsep.join(
                 filter(None, [str(self.project.root), os.environ.get("PYTHONPATH")])

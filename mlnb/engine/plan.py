@@ -139,6 +139,8 @@ class Planner:
         if not is_file or not isinstance(value.value, str) or "://" in value.value or "${" in value.value:
             return value.value
         path = self.project.root / value.value
+        if not path.exists():  # a part of the built-in project, as its service is
+            path = self.project.home / value.value
         if path.is_file():
             return {"file": self.project.files.digest(path), "suffix": "".join(path.suffixes[-2:])}
         if path.is_dir():
@@ -197,7 +199,9 @@ def explain(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
     if old["python"] != new["python"]:
         reasons.append(f"Python {old['python']} -> {new['python']}")
     known = {name: digest for name, digest in old["inputs"].items() if name in new["inputs"]}
-    reasons += [f"input {name} changed" for name in _differing(known, new["inputs"])]
+    changed = _differing(known, new["inputs"])
+    if changed:
+        reasons.append(f"input{'s' * (len(changed) > 1)} {', '.join(changed)} changed")
     return "; ".join(reasons)
 
 

@@ -1,1 +1,0 @@
-"""What shows that a model may be trusted: lineage, model card and technical documentation."""
