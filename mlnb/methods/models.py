@@ -10,13 +10,15 @@ import io
 import json
 import pickle
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-LARGEST = 3.0e38  # scikit-learn's trees read 32-bit floats: larger numbers are brought to this
+LARGEST = 1.0e30  # trees of scikit-learn read, and sum, 32-bit floats: larger numbers are brought to this
 STEEPEST = 50.0  # standardised values of the linear model are kept within this many deviations
 CHUNK = 65_536  # rows predicted at a time, so that memory stays bounded
 
@@ -54,6 +56,19 @@ def _probabilities(scores: np.ndarray) -> np.ndarray:
     return raised / np.add.accumulate(raised, axis=1)[:, -1:]
 
 
+@cache
+def _controller() -> Any:
+    """What limits the threads of the libraries that are loaded by now; found once, as that takes milliseconds."""
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController()
+
+
+def _threads(limit: int | None) -> Any:
+    """A context in which OpenMP uses so many threads: to wake others for one row costs more than the row."""
+    return nullcontext() if limit is None else _controller().limit(limits=limit, user_api="openmp")
+
+
 def _predict(model: Model, X: np.ndarray) -> np.ndarray:
     """Predictions for a chunk of rows."""
     native = model.native
@@ -71,9 +86,11 @@ def _predict(model: Model, X: np.ndarray) -> np.ndarray:
         p, seen = _probabilities(scores), native["classes"]
     else:
         X = np.clip(X, -LARGEST, LARGEST)
+        with _threads(1 if len(X) < 1024 else None):
+            p = native.predict(X) if model.task == "regression" else native.predict_proba(X)
         if model.task == "regression":
-            return native.predict(X)
-        p, seen = native.predict_proba(X), native.classes_
+            return p
+        seen = native.classes_
     if len(seen) == model.classes:
         return p
     full = np.zeros((len(X), model.classes))  # a class that training rows lacked has probability 0
@@ -132,7 +149,9 @@ def to_bytes(
             if hasattr(part, name):
                 setattr(part, name, 1)
     buffer = io.BytesIO()
-    _Canonical(buffer, protocol=4).dump(estimator)
+    pickler = _Canonical(buffer, protocol=4)
+    pickler.fast = True  # no references to what was met before: whether equal values are one object must not matter
+    pickler.dump(estimator)
     return buffer.getvalue()
 
 

@@ -1,0 +1,111 @@
+"""Tuning: a study whose process is killed goes on as if nothing had happened."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import optuna
+import pytest
+
+from mlnb.methods.folds import Fold
+from mlnb.methods.tuning import tune
+
+TRIALS = 16
+SEARCH = """
+import sys
+sys.path.insert(0, sys.argv[2])
+from test_tuning_resume import search
+search(sys.argv[1], progress=lambda done, total, text: print(done, flush=True), pause=0.05)
+"""
+
+
+def folds():
+    """Three folds of a noisy line and a noisy circle."""
+    random = np.random.default_rng(0)
+    X = random.normal(size=(180, 4))
+    y = (X[:, 0] + X[:, 1] ** 2 + random.normal(0, 0.5, 180) > 1).astype(int)
+    place = np.arange(180) % 3
+    return [Fold(X[place != f], y[place != f], X[place == f], y[place == f]) for f in range(3)]
+
+
+def search(storage=None, progress=None, pause=0.0, **options):
+    """The study of this test; `pause` slows each trial, so that a kill is likely to meet one running."""
+    if pause:
+        from mlnb.methods import tuning
+
+        fit = tuning.fit_model
+
+        def slow(*arguments, **named):
+            time.sleep(pause)
+            return fit(*arguments, **named)
+
+        tuning.fit_model = slow
+    settings = {"families": ["lightgbm", "linear", "hist_boosting"], "trials": TRIALS, "seed": 5, "threads": 1, **options}
+    return tune(folds(), "binary", "roc_auc", 2, storage=storage, progress=progress, **settings)
+
+
+@pytest.fixture(scope="module")
+def uninterrupted():
+    """The study that nobody disturbed."""
+    return search()
+
+
+@pytest.mark.parametrize(("finished", "delay"), [(1, 0.02), (5, 0.09), (12, 0.0)])
+def test_killed_and_resumed_is_the_same_study(uninterrupted, tmp_path, finished, delay):
+    storage = f"sqlite:///{tmp_path}/study.db"
+    run = [sys.executable, "-c", SEARCH, storage, os.path.dirname(__file__)]
+    with subprocess.Popen(run, stdout=subprocess.PIPE, text=True) as process:
+        for line in process.stdout:
+            if int(line) == finished:
+                break
+        time.sleep(delay)
+        process.send_signal(signal.SIGKILL)
+    assert process.returncode == -signal.SIGKILL
+    done: list[int] = []
+    resumed = search(storage, progress=lambda number, total, text: done.append(number))
+    assert done and done[0] > finished  # what was finished was not done again
+    assert resumed.trials.equals(uninterrupted.trials)
+    assert resumed.best == uninterrupted.best
+    study = optuna.load_study(study_name=None, storage=storage)
+    assert not study.get_trials(states=(optuna.trial.TrialState.RUNNING,))
+
+
+def test_more_trials_go_on_from_what_is_there(uninterrupted, tmp_path):
+    storage = f"sqlite:///{tmp_path}/study.db"
+    search(storage, trials=6)
+    done: list[int] = []
+    assert search(storage, progress=lambda number, *_: done.append(number)).trials.equals(uninterrupted.trials)
+    assert done == list(range(7, TRIALS + 1))
+
+
+def test_other_settings_are_another_study_in_the_same_storage(uninterrupted, tmp_path):
+    storage = f"sqlite:///{tmp_path}/study.db"
+    other = search(storage, trials=5, seed=6)
+    same = search(storage, trials=5)
+    assert same.trials.equals(uninterrupted.trials[:5])
+    assert len(other.trials) == 5 and len(optuna.get_all_study_names(storage)) == 2
+
+
+def test_a_trial_of_a_living_process_is_left_alone(tmp_path):
+    storage = f"sqlite:///{tmp_path}/study.db"
+    search(storage, trials=2)
+    from mlnb.methods.studies import worker_name
+
+    study = optuna.load_study(study_name=None, storage=storage)
+    study.ask().set_user_attr("worker", worker_name())
+    search(storage, trials=3)
+    states = [trial.state.name for trial in study.get_trials()]
+    assert states.count("RUNNING") == 1 and len(states) == 4
+
+
+def test_random_search_is_repeatable_too():
+    assert search(sampler="random", trials=5).trials.equals(search(sampler="random", trials=5).trials)
+
+
+def test_class_weights_are_searched_when_asked():
+    found = search(class_weight="tuned", trials=12).trials["class_weight"]
+    assert set(found) == {"none", "balanced"}
+    assert set(search(class_weight="balanced", trials=3).trials["class_weight"]) == {"balanced"}
