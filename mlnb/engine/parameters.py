@@ -98,7 +98,8 @@ def _read_line(node: ast.stmt, comments: dict[int, str], source: str, where: str
         raise NotebookError(
             f"{where}: the default of {node.target.id!r} is `{ast.unparse(node.value)}`, not a literal; {expected}."
         ) from error
-    comment = comments.get(node.end_lineno or node.lineno, comments.get(node.lineno, ""))
+    last = node.end_lineno or node.lineno
+    comment = next((comments[line] for line in range(last, node.lineno - 1, -1) if line in comments), "")
     match = re.fullmatch(r"(.*?)\s*\[([^\[\]]*)\]", comment)
     meaning, allowed = (match[1], match[2].strip()) if match else (comment, "")
     parameter = Parameter(node.target.id, kind, default, meaning.strip(), allowed)
