@@ -191,6 +191,14 @@ def digest_table(
     return digest.hexdigest()
 
 
+def _place(source: str, folder: str) -> str:
+    """The source with the folder in front of a relative file, or of SQLite's."""
+    scheme, place = ("sqlite:///", source[10:]) if source.startswith("sqlite:///") else ("", source)
+    if scheme or not ("://" in source or source.startswith("sklearn:")):
+        return scheme + str(Path(folder) / place)
+    return source
+
+
 def _read_bytes(source: str) -> bytes:
     """The bytes of a local file or of a URL; FileNotFoundError suggests the nearest name in the folder."""
     if "://" in source:
@@ -200,19 +208,14 @@ def _read_bytes(source: str) -> bytes:
             with fsspec.open(source, "rb") as file:
                 return bytes(file.read())
         except ImportError as error:
-            raise MissingExtra(
-                f"{source.split(':')[0]} needs a library that is not installed: {error}"
-            ) from None
+            raise MissingExtra(f"{source.split(':')[0]} needs a library that is not installed: {error}") from None
     path = Path(source)
     if path.is_dir():
-        raise IsADirectoryError(
-            f"{path.name!r} is a folder; expected a file, such as a .csv or .parquet in it"
-        )
+        raise IsADirectoryError(f"{path.name!r} is a folder; expected a file, such as a .csv or .parquet in it")
     if not path.exists():
-        folder = (
-            [p.name for p in sorted(path.parent.iterdir()) if p.is_file()] if path.parent.is_dir() else []
-        )
-        raise FileNotFoundError(f"there is no file {path.name!r}{nearest(path.name, folder)}")
+        near = sorted(path.parent.iterdir()) if path.parent.is_dir() else []
+        names = [p.name for p in near if p.suffix.lower() in (*_KINDS, ".gz", ".zip", ".bz2", ".xz")]
+        raise FileNotFoundError(f"there is no file {path.name!r}{nearest(path.name, names)}")
     return path.read_bytes()
 
 
@@ -225,13 +228,9 @@ def _unpack(data: bytes, name: str) -> tuple[bytes, str]:
             return openers[path.suffix](data), path.stem
         if path.suffix == ".zip":
             with zipfile.ZipFile(io.BytesIO(data)) as archive:
-                names = [
-                    n for n in archive.namelist() if not n.endswith("/") and not n.startswith("__MACOSX")
-                ]
+                names = [n for n in archive.namelist() if not n.endswith("/") and not n.startswith("__MACOSX")]
                 if len(names) != 1:
-                    raise ValueError(
-                        f"{name!r} holds {len(names)} files; expected one: {', '.join(names[:5])}"
-                    )
+                    raise ValueError(f"{name!r} holds {len(names)} files; expected one: {', '.join(names[:5])}")
                 return archive.read(names[0]), names[0]
     except (OSError, EOFError, zipfile.BadZipFile, lzma.LZMAError) as error:
         raise ValueError(f"{name!r} cannot be unpacked: {error}") from None
@@ -245,11 +244,12 @@ def read_table(
     encoding: str = "auto",  # delimited text: auto or an encoding's name
     decimal: str = "auto",  # decimal sign of numbers in text: auto, . or , (cleaning reads it)
     sheet: str = "",  # Excel: the sheet's name; empty: the first
+    folder: str = "",  # where relative files are looked for; empty: the working directory
     name: str = "",  # the source as the user wrote it, with `${NAME}` for secrets; empty: `source`
     facts: Mapping[str, Any] | None = None,  # owner, licence ...: kept in the provenance
 ) -> tuple[pd.DataFrame, dict[str, Any]]:  # the raw table, one type a column, and its provenance
     """The raw table and where it came from; ValueError or OSError say what is wrong with the source and what to do."""
-    shown, read = hide_secrets(name or source), dict[str, Any]()
+    shown, read, source = hide_secrets(name or source), dict[str, Any](), _place(source, folder)
     if decimal not in ("auto", ".", ","):
         raise ValueError(f"unknown decimal sign {decimal!r}; expected auto, '.' or ','")
     try:
@@ -286,9 +286,7 @@ def read_table(
         table = table.reset_index(drop=all(level is None for level in table.index.names))
     table.columns = name_columns([str(column) for column in table.columns])
     if table.shape[0] == 0 or table.shape[1] == 0:
-        raise ValueError(
-            f"{shown}: the table has {table.shape[0]} rows and {table.shape[1]} columns; expected some"
-        )
+        raise ValueError(f"{shown}: the table has {table.shape[0]} rows and {table.shape[1]} columns; expected some")
     table = table.apply(one_type).reset_index(drop=True)
     read = {"digest": read.get("digest") or digest_table(table), "decimal": decimal} | read
     read |= {key: value for key, value in (facts or {}).items() if value}
