@@ -17,7 +17,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
 LONGEST = 300
-WRITTEN_BY_HAND = ("mlnb", "scripts", "bentos", "benchmarks", "tests")
+READ_IN_ONE_SITTING = ("mlnb", "scripts", "bentos", "benchmarks")
 
 
 class Wrong(Exception):
@@ -73,7 +73,7 @@ def differences(here: Path, there: Path, pattern: str) -> list[str]:
 def short_modules() -> None:
     """Check that every module can be read in one sitting."""
     generated = (ROOT / "mlnb" / "_modidx.py",)
-    paths = [path for folder in WRITTEN_BY_HAND for path in (ROOT / folder).rglob("*.py") if path not in generated]
+    paths = [path for folder in READ_IN_ONE_SITTING for path in (ROOT / folder).rglob("*.py") if path not in generated]
     lengths = {path: len(path.read_text(encoding="utf-8").splitlines()) for path in paths}
     long = [
         f"{path.relative_to(ROOT)}: {n} lines, expected {LONGEST} at most" for path, n in lengths.items() if n > LONGEST
