@@ -27,8 +27,8 @@ def plot_metrics(
     """A panel a metric: the model with its interval, the linear model and the dummy."""
     use_style()
     names = [name for name, found in metrics["standard"].items() if found["value"] is not None]
-    width = min(4, max(1, len(names)))
-    height = max(1, -(-len(names) // width))
+    height = max(1, -(-len(names) // 4))
+    width = max(1, -(-len(names) // height))
     figure, axes = plt.subplots(height, width, figsize=(2.3 * width + 0.6, 1.5 * height + 0.3), squeeze=False)
     for axis in axes.flat:
         axis.set_visible(False)
@@ -201,6 +201,7 @@ def plot_contributions(
     names = [columns[j] if len(columns[j]) <= 40 else columns[j][:39] + "…" for j in order]
     axis.set_yticks(range(len(order)), names)
     axis.set(
-        title="What moved each prediction", xlabel="SHAP value on the raw scale (dark: small value, bright: large)"
+        title="What moved each prediction",
+        xlabel="SHAP value on the raw scale (dark: small value, bright: large, grey: neither)",
     )
     return figure

@@ -11,16 +11,20 @@ import hashlib
 import json
 import os
 import socket
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import optuna
 import pandas as pd
-from optuna.trial import TrialState
 from sqlalchemy.exc import SQLAlchemyError
+
+with warnings.catch_warnings():
+    warnings.filterwarnings("ignore", message="IProgress not found")  # of tqdm, in a notebook without widgets
+    import optuna
+    from optuna.trial import TrialState
 
 from .families import default_params
 from .folds import Fold
@@ -119,12 +123,8 @@ def study_name(
 class Tuned:
     """A finished study: the winner, and every trial."""
 
-    best: dict[
-        str, Any
-    ]  # family, params, class_weight, score, deviation, fold_scores, metric, counts of trials
-    trials: (
-        pd.DataFrame
-    )  # one row a finished trial: number, state, family, score, rounds, class_weight, params, ...
+    best: dict[str, Any]  # family, params, class_weight, score, deviation, fold_scores, metric, counts of trials
+    trials: pd.DataFrame  # one row a finished trial: number, state, family, score, rounds, class_weight, params, ...
 
 
 def is_complete(trial: Any) -> bool:
@@ -135,27 +135,19 @@ def is_complete(trial: Any) -> bool:
 def best_trial(study: optuna.Study) -> Any:
     """The complete trial with the best mean score, the first of equals; None when there is none."""
     sign = -1.0 if study.direction == optuna.study.StudyDirection.MAXIMIZE else 1.0
-    return min(
-        filter(is_complete, finished_trials(study)), key=lambda t: (sign * t.value, t.number), default=None
-    )
+    return min(filter(is_complete, finished_trials(study)), key=lambda t: (sign * t.value, t.number), default=None)
 
 
 def best_line(study: optuna.Study, metric: str) -> str:
     """One line about the best so far."""
     best = best_trial(study)
-    return (
-        "no trial finished yet"
-        if best is None
-        else f"best {metric} {best.value:.4g} ({best.params['family']})"
-    )
+    return "no trial finished yet" if best is None else f"best {metric} {best.value:.4g} ({best.params['family']})"
 
 
 def _params(trial: Any) -> dict[str, Any]:
     """A trial's parameters without the family's name before them."""
     family = trial.params.get("family", "")
-    return {
-        key.removeprefix(f"{family}."): v for key, v in trial.params.items() if key.startswith(f"{family}.")
-    }
+    return {key.removeprefix(f"{family}."): v for key, v in trial.params.items() if key.startswith(f"{family}.")}
 
 
 def result_of(study: optuna.Study, plan: Mapping[str, Any], sampler: str, stopped: str) -> Tuned:

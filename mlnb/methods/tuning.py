@@ -11,8 +11,6 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
-import optuna
-from optuna.trial import TrialState
 
 from .families import SPACES, balanced_weights, check_families, fit_model, rounds_of
 from .folds import Fold
@@ -30,6 +28,8 @@ from mlnb.methods.studies import (
     study_name,
     worker_name,
 )
+import optuna  # after studies, which keeps its import quiet
+from optuna.trial import TrialState
 
 SAMPLERS = ("tpe", "random")
 CLASS_WEIGHTS = ("none", "balanced", "tuned")
@@ -79,9 +79,7 @@ def _run(trial: Any, folds: list[Fold], plan: Mapping[str, Any], stop: Callable[
             if step + 1 < len(folds) and trial.should_prune():
                 raise optuna.TrialPruned
     if not known:
-        raise ValueError(
-            f"{plan['metric']} is undefined in every fold, expected folds in which all classes occur"
-        )
+        raise ValueError(f"{plan['metric']} is undefined in every fold, expected folds in which all classes occur")
     if rounds:
         trial.set_user_attr("rounds", max(1, round(float(np.mean(rounds)))))
     return float(np.mean(known))
@@ -100,8 +98,7 @@ def tune(
     seed: int = 0,
     threads: int = 2,  # of the fits
     storage: str | None = None,  # Optuna storage URL; None: memory, which no kill survives
-    progress: Callable[[int, int, str], None]
-    | None = None,  # called with (done, total, text) after each trial
+    progress: Callable[[int, int, str], None] | None = None,  # called with (done, total, text) after each trial
     clock: Callable[[], float] = time.monotonic,
 ) -> Tuned:
     """The finished study, resumed where the storage holds a part; ValueError for unfit settings."""
@@ -113,15 +110,11 @@ def tune(
         if found not in allowed:
             raise ValueError(f"found {word} {found!r}, expected one of {', '.join(allowed)}")
     if trials < 1 or metric not in METRICS or task not in METRICS[metric].tasks:
-        raise ValueError(
-            f"found {trials} trials of {metric!r}, expected at least 1 of a metric that suits {task}"
-        )
+        raise ValueError(f"found {trials} trials of {metric!r}, expected at least 1 of a metric that suits {task}")
     direction = METRICS[metric].direction
     plan = {"task": task, "classes": classes, "metric": metric, "families": families, "seed": seed}
     plan |= {"class_weight": "none" if task == "regression" else class_weight, "threads": threads}
-    study = open_study(
-        storage, study_name(folds, {"sampler": sampler, "folds": len(folds), **plan}), direction
-    )
+    study = open_study(storage, study_name(folds, {"sampler": sampler, "folds": len(folds), **plan}), direction)
     for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING, TrialState.WAITING)):
         if is_dead(trial.user_attrs.get("worker", "")):
             study.tell(trial.number, state=TrialState.FAIL)
@@ -130,9 +123,7 @@ def tune(
 
         def late() -> bool:
             return (
-                bool(seconds)
-                and clock() - begun > seconds
-                and any(map(is_complete, study.get_trials(deepcopy=False)))
+                bool(seconds) and clock() - begun > seconds and any(map(is_complete, study.get_trials(deepcopy=False)))
             )
 
         if late():

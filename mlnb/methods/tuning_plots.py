@@ -14,9 +14,10 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from .families import SPACES
-from .style import GRID, INK, MUTED, PALETTE, use_style
+from .style import GRID, INK, MUTED, PALETTE, plain_log, use_style
 
 
 def _colours(families: Sequence[str]) -> dict[str, str]:
@@ -55,7 +56,11 @@ def plot_history(
     axis.step(trials["number"], so_far.ffill(), where="post", color=INK, linewidth=1.2, zorder=2, label="best so far")
     _view(axis, trials["score"].to_numpy(dtype=float), best["direction"])
     title = f"Trial {best['number']} wins with {best['metric']} {best['score']:.4g}"
-    axis.set(title=title, xlabel="trial (hollow: pruned)", ylabel=f"mean {best['metric']} of the folds")
+    axis.set(
+        title=title,
+        xlabel="trial (hollow: pruned, mean of the folds that it saw)",
+        ylabel=f"mean {best['metric']} of the folds",
+    )
     axis.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
     return figure
 
@@ -110,6 +115,7 @@ def plot_slices(
         axis.set_xlabel(f"rank correlation {share:+.2f}", size=8)
         if SPACES[best["family"]][name].log:
             axis.set_xscale("log")
+            plain_log(axis.xaxis)
     for axis in list(axes.flat)[len(names) :]:
         axis.set_visible(False)
     _view(axes[0, 0], rows["score"].to_numpy(dtype=float), best["direction"])
@@ -129,6 +135,7 @@ def plot_losses(
     for (rows, losses), colour in zip(record.items(), PALETTE, strict=False):
         for name, values in losses.items():
             axis.plot(np.arange(1, len(values) + 1), values, color=colour, label=f"{rows}: {name}")
+    axis.xaxis.set_major_locator(MaxNLocator(integer=True))
     axis.set(title="Loss by boosting round", xlabel="round", ylabel="loss")
     axis.legend()
     return figure
