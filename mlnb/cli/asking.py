@@ -4,11 +4,13 @@ import argparse
 import os
 from pathlib import Path
 
-from mlnb.engine.graph import build_graph
+from mlnb.engine.graph import Graph, build_graph
 from mlnb.engine.notebook import read_notebooks
+from mlnb.engine.parameters import nearest
 from mlnb.engine.plan import Planner, Step, select
 from mlnb.engine.project import Project
-from mlnb.engine.values import Asked, combinations, resolve_values
+from mlnb.engine.values import Asked, Values, combinations, resolve_values
+from mlnb.errors import ParameterError
 
 EXAMPLES = """examples:
   mlnb run                                        everything; what has not changed is reused
@@ -61,8 +63,25 @@ def planners(project: Project, args: argparse.Namespace) -> list[tuple[Planner, 
     for grid in combinations(args.grid):
         asked = Asked(args.profile, project.profile(args.profile), args.file, pairs, grid)
         values = resolve_values(known, list(graph.stages), asked)
+        check_files(project, graph, values)
         found.append((Planner(project, graph, values, selection), grid))
     return found
+
+
+def check_files(project: Project, graph: Graph, values: Values) -> None:
+    """Raise `ParameterError` for a file that was asked for and is not there, before anything is started."""
+    for name, stage in graph.stages.items():
+        for parameter in stage.parameters:
+            value = values[name].get(parameter.name)
+            if value is None or value.origin == "cell" or not parameter.is_file or not isinstance(value.value, str):
+                continue
+            path = project.root / value.value
+            if value.value and ":" not in value.value and "${" not in value.value and not path.exists():
+                names = sorted(other.name for other in path.parent.iterdir()) if path.parent.is_dir() else []
+                raise ParameterError(
+                    f"{value.origin} {name}.{parameter.name}: there is no file {value.value!r}."
+                    + nearest(path.name, names)
+                )
 
 
 def _from_root(project: Project, name: str, text: str) -> str:

@@ -136,7 +136,8 @@ class Planner:
 
     def _counted(self, value: Value, is_file: bool) -> Any:
         """Return what counts of a value: of a file its bytes and the end of its name, else the value."""
-        if not is_file or not isinstance(value.value, str) or "://" in value.value or "${" in value.value:
+        named = is_file and isinstance(value.value, str) and value.value != ""
+        if not named or "://" in value.value or "${" in value.value:
             return value.value
         path = self.project.root / value.value
         if not path.exists():  # a part of the built-in project, as its service is

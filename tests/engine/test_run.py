@@ -109,11 +109,13 @@ def test_where_values_come_from_and_which_wins(root: Path) -> None:
         (["--profile", "quik"], "Did you mean 'quick'"),
         (["trian"], "Did you mean 'train'"),
         (["--upto", "totl"], "Did you mean 'total'"),
+        (["-p", "source", "vlaues.csv"], "Did you mean 'values.csv'"),
         (["-g", "factor"], "expected `name=value,value`"),
         (["-p", "word", "${NO_SUCH_SECRET}"], "expected one of"),
     ],
 )
 def test_what_was_asked_wrongly_ends_with_two(done: Path, arguments: list[str], says: str) -> None:
+    (done / "values.csv").touch()
     assert says in toys.mlnb(done, "run", *arguments, code=2)
 
 
