@@ -94,7 +94,7 @@ def chain(root: Path, settings: str = "") -> Path:
                 'stage.save("note", f"{word} {stage.load(\'number\')}")',
                 reads=["number"],
                 writes={"note": "a sentence"},
-                parameters='word: str = "number"  # what comes first [number|nombre]\nsource: str = ""  # a file [file]',
+                parameters='word: str = "number"  # the first word [number|nombre]\nsource: str = ""  # a file [file]',
             ),
             "30_total": stage(
                 "total",
