@@ -1,24 +1,24 @@
 """Every error that mlnb raises on purpose: one root, and each is also the builtin it resembles.
 
-    MlnbError
-    ├── UsageError (ValueError)            what was asked for cannot be: exit code 2
-    │   ├── ProjectError                   settings.ini, a pipeline or a profile is wrong
-    │   ├── NotebookError                  a stage notebook breaks the contract
-    │   ├── ParameterError                 an unknown name, a wrong type, a value out of range
-    │   ├── GraphError                     two producers, nobody produces it, a circle
-    │   ├── UnknownRun (LookupError)       no run, stage or artifact of that name
-    │   └── BadRequest                     a request to the service, in mlnb.serving.bodies
-    │       └── BadRows                    rows that do not fit the model's columns
-    ├── StageError (RuntimeError)          something failed while a stage ran: exit code 3
-    │   ├── ContractBroken                 an undeclared load or save, a promise left unkept
-    │   ├── CellFailed                     a cell raised
-    │   ├── CellTimeout (TimeoutError)     a cell or a stage took too long: exit code 5
-    │   └── KernelDied                     the kernel exited or was killed
-    ├── GateFailed (ValueError)            the model misses the problem's contract: exit code 4
-    ├── StoreCorrupted (OSError)           stored bytes are not what their digest says
-    ├── StoreFull (OSError)                no space left for what was being written: exit code 6
-    ├── MissingExtra (ImportError)         an optional library is not installed: exit code 2
-    └── ServingError (RuntimeError)        a bento cannot be built, started or proven: exit code 3
+MlnbError
+├── UsageError (ValueError)            what was asked for cannot be: exit code 2
+│   ├── ProjectError                   settings.ini, a pipeline or a profile is wrong
+│   ├── NotebookError                  a stage notebook breaks the contract
+│   ├── ParameterError                 an unknown name, a wrong type, a value out of range
+│   ├── GraphError                     two producers, nobody produces it, a circle
+│   ├── UnknownRun (LookupError)       no run, stage or artifact of that name
+│   └── BadRequest                     a request to the service, in mlnb.serving.bodies
+│       └── BadRows                    rows that do not fit the model's columns
+├── StageError (RuntimeError)          something failed while a stage ran: exit code 3
+│   ├── ContractBroken                 an undeclared load or save, a promise left unkept
+│   ├── CellFailed                     a cell raised
+│   ├── CellTimeout (TimeoutError)     a cell or a stage took too long: exit code 5
+│   └── KernelDied                     the kernel exited or was killed
+├── GateFailed (ValueError)            the model misses the problem's contract: exit code 4
+├── StoreCorrupted (OSError)           stored bytes are not what their digest says
+├── StoreFull (OSError)                no space left for what was being written: exit code 6
+├── MissingExtra (ImportError)         an optional library is not installed: exit code 2
+└── ServingError (RuntimeError)        a bento cannot be built, started or proven: exit code 3
 """
 
 

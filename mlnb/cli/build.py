@@ -9,9 +9,7 @@ from mlnb.serving.winners import LATEST, build_winner, find_winner
 
 def parser(p: argparse.ArgumentParser) -> None:
     """Declare the arguments of `mlnb build`."""
-    p.add_argument(
-        "run", nargs="?", default=LATEST, help="a run's id, or its start (default: the newest proven)"
-    )
+    p.add_argument("run", nargs="?", default=LATEST, help="a run's id, or its start (default: the newest proven)")
     p.add_argument("--json", action="store_true", help="print one JSON object")
     p.formatter_class = argparse.RawDescriptionHelpFormatter
     p.epilog = (

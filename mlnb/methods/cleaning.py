@@ -192,9 +192,7 @@ class _Cleaner:
         values = texts.to_numpy(object)
         word_count = texts.str.count(r"\s+").to_numpy() + 1
         spread = len(texts) > max(20, 0.5 * total)
-        wordy = (
-            np.average(word_count, weights=counts) >= 2 or np.average(texts.str.len(), weights=counts) > 50
-        )
+        wordy = np.average(word_count, weights=counts) >= 2 or np.average(texts.str.len(), weights=counts) > 50
         return ("text" if spread and wordy and not self.is_target else "category"), values
 
 # %% ../../nbs/methods/cleaning.ipynb #c07
@@ -224,9 +222,7 @@ def find_role(
     if kind == "category" and different >= (0.9 if _is_name_of_id(name) else 0.99) * rows:
         return "identifier", f"{different} different values in {rows} rows"
     if kind == "number" and different == rows and bool((present == present.round()).all()):
-        if _is_name_of_id(name) or (
-            present.max() - present.min() == rows - 1 and present.is_monotonic_increasing
-        ):
+        if _is_name_of_id(name) or (present.max() - present.min() == rows - 1 and present.is_monotonic_increasing):
             return "identifier", f"{different} different whole numbers in {rows} rows"
     return "feature", ""
 
@@ -280,7 +276,7 @@ def clean(
     prefer_comma: bool = False,  # whether 1,234 is read with a decimal comma, as in files cut by semicolons
 ) -> tuple[pd.DataFrame, Schema, list[dict[str, Any]]]:  # the typed table, its schema, the findings
     """The typed table, its schema and every decision as a finding; all rows and columns are kept."""
-    columns, typed, findings = [], {}, []
+    columns, typed, findings, words = [], {}, [], []
     for name in raw.columns:
         cleaner = _Cleaner(str(name), decimal, prefer_comma, name == target)
         kind, values = cleaner.clean(one_type(raw[name]))
@@ -288,10 +284,13 @@ def clean(
         if role != "target" and reason:
             rows = int(values.notna().sum()) if role == "identifier" else len(values)
             check = "identifier" if role == "identifier" else "empty" if values.isna().all() else "constant"
-            cleaner.note(
-                check, "warning" if check == "empty" else "info", rows, reason, "not shown to models"
-            )
+            cleaner.note(check, "warning" if check == "empty" else "info", rows, reason, "not shown to models")
         columns.append(describe_column(str(name), kind, values, role, reason))
         typed[name] = values
-        findings += cleaner.notes
+        findings += [note for note in cleaner.notes if note["check"] != "missing"]
+        words += [note for note in cleaner.notes if note["check"] == "missing"]
+    if len(words) > 5:
+        message = f"{words[0]['message']} in {len(words)} columns"
+        words = [finding("missing", "info", None, sum(note["rows"] for note in words), message, "read as missing")]
+    findings += words
     return pd.DataFrame(typed), Schema(tuple(columns), len(raw)), findings

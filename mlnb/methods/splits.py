@@ -25,26 +25,18 @@ def choose_kind(
 ) -> tuple[str, str]:  # random, stratified, group or time; and the reason
     """How to split and why; ValueError when what was stated does not go together."""
     if kind not in KINDS:
-        raise ValueError(
-            f"unknown kind of split {kind!r}{nearest(kind, KINDS)}; expected one of {', '.join(KINDS)}"
-        )
+        raise ValueError(f"unknown kind of split {kind!r}{nearest(kind, KINDS)}; expected one of {', '.join(KINDS)}")
     for word, column in (("group", group), ("time", time)):
         if column and column not in schema.names:
             raise ValueError(f"there is no {word} column {column!r}{nearest(column, schema.names)}")
         if kind == word and not column:
             raise ValueError(f"the split is by {word}, but no column is stated; state split.{word}=NAME")
         if column and kind not in ("auto", word):
-            raise ValueError(
-                f"the split is {kind}, but the {word} column {column!r} is stated; state one of them"
-            )
+            raise ValueError(f"the split is {kind}, but the {word} column {column!r} is stated; state one of them")
     if group and time:
-        raise ValueError(
-            f"both a group column ({group!r}) and a time column ({time!r}) are stated; state one of them"
-        )
+        raise ValueError(f"both a group column ({group!r}) and a time column ({time!r}) are stated; state one of them")
     if time and schema.column(time).kind not in ("date", "number"):
-        raise ValueError(
-            f"the time column {time!r} holds {schema.column(time).kind} values; expected dates or numbers"
-        )
+        raise ValueError(f"the time column {time!r} holds {schema.column(time).kind} values; expected dates or numbers")
     if group or time:
         return (
             ("group", f"the group column {group!r} is stated")
@@ -126,18 +118,11 @@ def split_rows(
     training, test = np.flatnonzero(parts == 0), np.flatnonzero(parts == 1)
     if len(training) < 2 or len(test) < 1:
         found = f"{len(training)} training rows and {len(test)} test rows"
-        raise ValueError(
-            f"{len(table)} rows cut by {kind} give {found}; expected 2 and 1 at least, gather more rows"
-        )
+        raise ValueError(f"{len(table)} rows cut by {kind} give {found}; expected 2 and 1 at least, gather more rows")
     if contract["task"] != "regression":
-        labels = table[contract["target"]].to_numpy()
-        for name, rows in (("training", training), ("test", test)):
-            lacking = sorted(set(map(str, labels)) - set(map(str, labels[rows])))
-            if lacking and name == "training":
-                message = (
-                    f"the {name} rows have no row of class {lacking[0]!r}; split by another kind or column"
-                )
-                raise ValueError(message)
+        labels = table[contract["target"]].astype(str).to_numpy()
+        if lacking := sorted(set(labels) - set(labels[training])):
+            raise ValueError(f"no training row is of class {lacking[0]!r}; split by another kind or column")
     return training, test
 
 
@@ -167,18 +152,14 @@ def make_folds(
     folds: int = 5,  # folds wanted [2..20]
     seed: int = 0,  # of the shuffle
     column: str = "",  # group or time column
-) -> tuple[
-    np.ndarray, str
-]:  # shape (n,) int8: fold of each row, -1 when it is never validated; and why fewer, or ""
+) -> tuple[np.ndarray, str]:  # shape (n,) int8: fold of each row, -1 when it is never validated; and why fewer, or ""
     """The fold in which each row is validated; ValueError when there are too few rows for two folds."""
     keys, wanted, why = _keys(training, contract, kind, column), folds, ""
     limits = [(len(training) // 2, f"there are {len(training)} training rows")]
     if contract["task"] != "regression" and kind in ("stratified", "random"):
         counts = training[contract["target"]].value_counts()
         keys = {"labels": training[contract["target"]].astype(str).to_numpy()}
-        limits.append(
-            (max(2, int(counts.min())), f"class {counts.index[-1]!r} has {counts.min()} training rows")
-        )
+        limits.append((max(2, int(counts.min())), f"class {counts.index[-1]!r} has {counts.min()} training rows"))
     if kind == "group":
         limits.append((training[column].nunique(), f"there are {training[column].nunique()} groups"))
     if kind == "time":

@@ -49,10 +49,8 @@ def explore_table(
     table: pd.DataFrame,  # n typed rows
     schema: Schema,  # from validate
     contract: dict[str, Any],  # from validate
-    most: int = 24,  # features whose pairs are looked at
-) -> tuple[
-    dict[str, Any], pd.DataFrame
-]:  # the exploration, and the associations of the features shown and the target
+    most: int = 12,  # features whose pairs are looked at
+) -> tuple[dict[str, Any], pd.DataFrame]:  # the exploration, and the associations of the features shown and the target
     """The facts of every feature, its association with the target, and the pairs that say nearly the same."""
     target = contract["target"]
     step = max(1, -(-len(table) // MOST_ROWS))

@@ -43,7 +43,13 @@ def search(storage=None, progress=None, pause=0.0, **options):
             return fit(*arguments, **named)
 
         tuning.fit_model = slow
-    settings = {"families": ["lightgbm", "linear", "hist_boosting"], "trials": TRIALS, "seed": 5, "threads": 1, **options}
+    settings = {
+        "families": ["lightgbm", "linear", "hist_boosting"],
+        "trials": TRIALS,
+        "seed": 5,
+        "threads": 1,
+        **options,
+    }
     return tune(folds(), "binary", "roc_auc", 2, storage=storage, progress=progress, **settings)
 
 
