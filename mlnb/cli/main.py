@@ -3,8 +3,11 @@
 import argparse
 import importlib
 import os
+import signal
 import sys
+import threading
 from collections.abc import Sequence
+from types import FrameType
 
 from mlnb import __version__
 from mlnb.errors import MlnbError
@@ -70,6 +73,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         prog=f"mlnb {verb}", description=text, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     module.parser(parser)
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, _stop)
     try:
         return int(module.main(parser.parse_args(arguments[1:])))
     except MlnbError as error:
@@ -81,6 +86,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # `mlnb runs | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+
+
+def _stop(number: int, frame: FrameType | None) -> None:
+    """End on SIGTERM as on Ctrl-C: cleanly, with nothing left running."""
+    raise KeyboardInterrupt
 
 
 if __name__ == "__main__":

@@ -5,7 +5,6 @@ import dataclasses
 import importlib
 import os
 import shlex
-import signal
 import sys
 import threading
 import warnings
@@ -105,29 +104,21 @@ def _run_all(project: Project, args: argparse.Namespace, waiting: list[Any]) -> 
 
 
 def _execute(pipelines: list[Any]) -> None:
-    """Execute one pipeline here, or several in a thread each; Ctrl-C and SIGTERM end all of them cleanly."""
-
-    def stop(number: int, frame: Any) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, stop)
+    """Execute one pipeline here, or several in a thread each; Ctrl-C ends all of them cleanly."""
+    if len(pipelines) == 1:
+        pipelines[0].execute()
+        return
+    threads = [threading.Thread(target=pipeline.execute) for pipeline in pipelines]
+    for thread in threads:
+        thread.start()
     try:
-        if len(pipelines) == 1:
-            pipelines[0].execute()
-            return
-        threads = [threading.Thread(target=pipeline.execute) for pipeline in pipelines]
         for thread in threads:
-            thread.start()
-        try:
-            for thread in threads:
-                thread.join()
-        except KeyboardInterrupt:
-            for pipeline in pipelines:
-                pipeline.interrupt()
-            for thread in threads:
-                thread.join()
-    finally:
-        signal.signal(signal.SIGTERM, before)
+            thread.join()
+    except KeyboardInterrupt:
+        for pipeline in pipelines:
+            pipeline.interrupt()
+        for thread in threads:
+            thread.join()
 
 
 def _listeners(project: Project, args: argparse.Namespace) -> "list[Listener]":
