@@ -129,14 +129,15 @@ def test_a_really_full_disk(tmp_path: Path) -> None:
         subprocess.run(["umount", "-l", str(small)], check=True)
 
 
-def test_ctrl_c_stops_cleanly_and_says_how_to_go_on(tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_run_stops_cleanly_and_says_how_to_go_on(tmp_path: Path, number: signal.Signals) -> None:
     root = two(tmp_path, "import time\ntime.sleep(seconds)\nstage.save('second', 1)")
     command = [sys.executable, "-m", "mlnb.cli.main", "run", "--no-report", "-p", "seconds", "60"]
     with subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         wait_for(lambda: toys.states(root)["second"] == "running")
         time.sleep(2)
         children = psutil.Process(process.pid).children(recursive=True)
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
         _, errors = process.communicate(timeout=30)
     assert process.returncode == 130
     assert "Interrupted in second" in errors and "go on     mlnb run" in errors and "kept      first" in errors
