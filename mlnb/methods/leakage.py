@@ -80,9 +80,7 @@ def score_features(
     """The skill of every feature alone."""
     y = encode_target(table[contract["target"]], contract)
     classes = len(contract["classes"] or ())
-    skills = {
-        c.name: measure_skill(to_array(table[c.name].to_numpy(), c), y, classes) for c in schema.features
-    }
+    skills = {c.name: measure_skill(to_array(table[c.name].to_numpy(), c), y, classes) for c in schema.features}
     return dict(sorted(skills.items(), key=lambda item: (-item[1], item[0])))
 
 
@@ -104,9 +102,7 @@ def find_leaks(
         message = f"alone it predicts {contract['target']!r} with a skill of {skill:.3f} (0 guesses, 1 knows)"
         few = len(table) < _LEAST_ROWS
         if skill < GIVEAWAY or policy == "keep" or few or left == 1:
-            why = (
-                "too few rows to be sure" if few else "the last feature" if left == 1 else f"leakage={policy}"
-            )
+            why = "too few rows to be sure" if few else "the last feature" if left == 1 else f"leakage={policy}"
             action = f"kept ({why}); ask whether it is known before {contract['target']!r} is"
             findings.append(finding("leakage", "warning", name, len(table), message, action))
             continue
@@ -117,9 +113,7 @@ def find_leaks(
         left -= 1
         dropped[name] = message
         findings.append(
-            finding(
-                "leakage", "warning", name, len(table), message, "not shown to models; leakage=keep keeps it"
-            )
+            finding("leakage", "warning", name, len(table), message, "not shown to models; leakage=keep keeps it")
         )
     columns = tuple(_dropped(column, dropped) for column in schema.columns)
     return Schema(columns, schema.rows), findings, skills
@@ -139,8 +133,9 @@ def shared_rows(
 ) -> int:  # rows of test
     """How many test rows have the features and the target of a training row: they measure memory."""
     names = [c.name for c in schema.columns if c.role in ("feature", "target")]
-    both = pd.concat([training[names].drop_duplicates(), test[names]], ignore_index=True)
-    known = len(training[names].drop_duplicates())
-    keys = pd.DataFrame({name: pd.factorize(both[name])[0] for name in names})
-    seen = set(map(tuple, keys.iloc[:known].to_numpy().tolist()))
-    return sum(tuple(row) in seen for row in keys.iloc[known:].to_numpy().tolist())
+    both = pd.concat([training[names], test[names]], ignore_index=True)
+    rows = np.zeros(len(both), dtype=np.int64)
+    for name in names:
+        codes = pd.factorize(both[name])[0] + 1
+        rows = pd.factorize(rows * (int(codes.max(initial=0)) + 1) + codes)[0]
+    return int(np.isin(rows[len(training) :], rows[: len(training)]).sum())
