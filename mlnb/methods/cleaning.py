@@ -276,7 +276,7 @@ def clean(
     prefer_comma: bool = False,  # whether 1,234 is read with a decimal comma, as in files cut by semicolons
 ) -> tuple[pd.DataFrame, Schema, list[dict[str, Any]]]:  # the typed table, its schema, the findings
     """The typed table, its schema and every decision as a finding; all rows and columns are kept."""
-    columns, typed, findings, words = [], {}, [], []
+    columns, typed, findings = [], {}, []
     for name in raw.columns:
         cleaner = _Cleaner(str(name), decimal, prefer_comma, name == target)
         kind, values = cleaner.clean(one_type(raw[name]))
@@ -287,10 +287,5 @@ def clean(
             cleaner.note(check, "warning" if check == "empty" else "info", rows, reason, "not shown to models")
         columns.append(describe_column(str(name), kind, values, role, reason))
         typed[name] = values
-        findings += [note for note in cleaner.notes if note["check"] != "missing"]
-        words += [note for note in cleaner.notes if note["check"] == "missing"]
-    if len(words) > 5:
-        message = f"{words[0]['message']} in {len(words)} columns"
-        words = [finding("missing", "info", None, sum(note["rows"] for note in words), message, "read as missing")]
-    findings += words
+        findings += cleaner.notes
     return pd.DataFrame(typed), Schema(tuple(columns), len(raw)), findings

@@ -16,7 +16,7 @@ from ..methods.columns import Schema
 from ..methods.leakage import find_leaks
 from ..methods.problems import complete
 from ..methods.targets import resolve_target
-from ..methods.validation import audit, check_table, drop_unlabelled
+from ..methods.validation import audit, check_table, condense, drop_unlabelled
 
 Findings = list[dict[str, Any]]
 
@@ -30,9 +30,7 @@ def type_table(
     """Contract, schema, typed rows that have a target, findings; ValueError when there is no such target."""
     names = [str(name) for name in raw.columns]
     target, source = resolve_target(problem["target"], names, provenance.get("target"))
-    table, schema, findings = clean(
-        raw, target, provenance.get("decimal", "auto"), provenance.get("separator") == ";"
-    )
+    table, schema, findings = clean(raw, target, provenance.get("decimal", "auto"), provenance.get("separator") == ";")
     contract = complete(problem, table[target], source)
     table, dropped = drop_unlabelled(table, contract)
     findings += dropped
@@ -51,9 +49,7 @@ def _settle(table: pd.DataFrame, schema: Schema, contract: dict[str, Any]) -> Sc
         if column.role == "target":
             kind = "category" if contract["classes"] else "number"
             settled = describe_column(column.name, kind, values, "target")
-            columns.append(
-                replace(settled, categories=tuple(contract["classes"]) if contract["classes"] else None)
-            )
+            columns.append(replace(settled, categories=tuple(contract["classes"]) if contract["classes"] else None))
             continue
         role, reason = (column.role, column.reason) if column.reason else find_role(column.name, kind, values)
         columns.append(describe_column(column.name, kind, values, role, reason))
@@ -65,9 +61,7 @@ def audit_table(
     schema: Schema,  # from `type_table`
     contract: dict[str, Any],  # from `type_table`
     leakage: str = "drop",  # drop, stop or keep
-) -> tuple[
-    Schema, Findings, dict[str, float]
-]:  # the schema without leaks, findings, skill of each feature alone
+) -> tuple[Schema, Findings, dict[str, float]]:  # the schema without leaks, findings, skill of each feature alone
     """What is doubtful about the table, and the schema once giveaways are taken out."""
     audited, leaks, skills = find_leaks(table, schema, contract, leakage)
     return audited, leaks + check_table(table, audited) + audit(table, audited, contract), skills
@@ -78,13 +72,8 @@ def stop_on_errors(
     schema: Schema,  # after the audit
 ) -> Findings:  # the same, errors first, then warnings
     """The findings in order; ValueError with every error among them, or when no feature is left."""
-    order = {"error": 0, "warning": 1, "info": 2}
-    ordered = sorted(findings, key=lambda f: (order[f["severity"]], f["check"], f["column"] or ""))
-    errors = [
-        f"{f['column'] or 'table'}: {f['message']}; {f['action']}"
-        for f in ordered
-        if f["severity"] == "error"
-    ]
+    ordered = condense(findings)
+    errors = [f"{f['column'] or 'table'}: {f['message']}; {f['action']}" for f in ordered if f["severity"] == "error"]
     if errors:
         raise ValueError("the data cannot be used:\n" + "\n".join(errors))
     if not schema.features:
