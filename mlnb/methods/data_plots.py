@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['MOST_PANELS', 'MOST_ROWS', 'MOST_BARS', 'shorten', 'plot_missing', 'plot_distributions', 'plot_against_target',
-           'plot_associations']
+           'plot_skills', 'plot_associations']
 
 # %% ../../nbs/methods/data_plots.ipynb #c02
 from functools import lru_cache
@@ -75,18 +75,14 @@ def plot_missing(
 ) -> Figure:
     """The share of missing values of the twenty columns that lack most; says so when none lacks any."""
     use_style()
-    shares = sorted(
-        ((float(table[c.name].isna().mean()), c.name) for c in schema.columns), key=lambda s: (-s[0], s[1])
-    )
+    shares = sorted(((float(table[c.name].isna().mean()), c.name) for c in schema.columns), key=lambda s: (-s[0], s[1]))
     shares = [s for s in shares if s[0] > 0][:20]
     figure, axes = plt.subplots(figsize=(6.5, 0.26 * max(len(shares), 2) + 0.9))
     if not shares:
         axes.text(0.5, 0.5, "no value is missing", ha="center", va="center", transform=axes.transAxes)
         axes.set_axis_off()
         return figure
-    bars = axes.barh(
-        [shorten(name) for _, name in shares], [100 * share for share, _ in shares], color=PALETTE[0]
-    )
+    bars = axes.barh([shorten(name) for _, name in shares], [100 * share for share, _ in shares], color=PALETTE[0])
     axes.bar_label(bars, fmt="%.1f", padding=3, fontsize=8)
     axes.invert_yaxis()
     axes.set(xlim=(0, 108), xlabel="missing values, % of rows", title="What is missing")
@@ -164,9 +160,7 @@ def _draw_boxes(axes: Axes, groups: dict[str, np.ndarray], sideways: bool) -> No
     axes.grid(axis="y" if sideways else "x", visible=False)
 
 
-def _draw_against_classes(
-    axes: Axes, values: pd.Series, column: Column, target: pd.Series, classes: list[str]
-) -> None:
+def _draw_against_classes(axes: Axes, values: pd.Series, column: Column, target: pd.Series, classes: list[str]) -> None:
     """A feature against classes."""
     labels = pd.Series([to_label(value) for value in target.tolist()], values.index, dtype=object)
     few = column.kind == "number" and values.nunique() <= 8
@@ -179,24 +173,16 @@ def _draw_against_classes(
         _draw_boxes(axes, {c: numbers[labels == c].dropna().to_numpy(float) for c in shown}, sideways=False)
         return
     words = pd.Series([to_label(value) or "missing" for value in values.tolist()], values.index, dtype=object)
-    top = (
-        _top(words)
-        if not few
-        else sorted(set(words), key=lambda w: (w == "missing", w != "missing" and float(w)))
-    )
+    top = _top(words) if not few else sorted(set(words), key=lambda w: (w == "missing", w != "missing" and float(w)))
     shares = pd.crosstab(words[words.isin(top)], labels, normalize="index").reindex(index=top)
     shown = classes[1:] if len(classes) == 2 else classes[:6]
     left = np.zeros(len(top))
     for position, name in enumerate(shown):
         share = 100 * shares[name].to_numpy() if name in shares else np.zeros(len(top))
-        axes.barh(
-            range(len(top)), share, left=left, color=PALETTE[position % len(PALETTE)], label=shorten(name, 12)
-        )
+        axes.barh(range(len(top)), share, left=left, color=PALETTE[position % len(PALETTE)], label=shorten(name, 12))
         left = left + share
     axes.set_yticks(range(len(top)), [shorten(label, 14) for label in top])
-    axes.set_xlabel(
-        f"% in class {shorten(shown[0], 14)}" if len(classes) == 2 else "% of each class", fontsize=8
-    )
+    axes.set_xlabel(f"% in class {shorten(shown[0], 14)}" if len(classes) == 2 else "% of each class", fontsize=8)
     axes.set_xlim(0, 100)
     axes.invert_yaxis()
     axes.grid(axis="y", visible=False)
@@ -246,6 +232,24 @@ def plot_against_target(
     return figure
 
 # %% ../../nbs/methods/data_plots.ipynb #c11
+def plot_skills(
+    skills: dict[str, float],  # feature -> skill [0..1], from `leakage.find_leaks`
+    giveaway: float,  # skill from which a feature knows the target
+) -> Figure:
+    """The skill of the twenty best features alone; giveaways stand out, and the line shows from where on."""
+    use_style()
+    best = sorted(skills.items(), key=lambda item: (-item[1], item[0]))[:20]
+    figure, axes = plt.subplots(figsize=(6.5, 0.26 * max(len(best), 2) + 1.0))
+    colors = [PALETTE[1] if skill >= giveaway else PALETTE[0] for _, skill in best]
+    bars = axes.barh([shorten(name) for name, _ in best], [skill for _, skill in best], color=colors)
+    axes.bar_label(bars, fmt="%.2f", padding=3, fontsize=8)
+    axes.axvline(giveaway, color=MUTED, linestyle="--", linewidth=1)
+    axes.invert_yaxis()
+    axes.set(xlim=(0, 1.09), xlabel="skill alone: 0 guesses, 1 knows", title="What each feature knows of the target")
+    axes.grid(axis="y", visible=False)
+    return figure
+
+# %% ../../nbs/methods/data_plots.ipynb #c13
 def plot_associations(
     matrix: pd.DataFrame,  # (d, d) from `associations.associate`
 ) -> Figure:
@@ -263,9 +267,7 @@ def plot_associations(
         for (row, column), value in np.ndenumerate(matrix.to_numpy()):
             if row != column and value >= 0.1:
                 color = "white" if value > 0.6 else INK
-                axes.text(
-                    column, row, f"{value:.1f}".lstrip("0"), ha="center", va="center", fontsize=7, color=color
-                )
+                axes.text(column, row, f"{value:.1f}".lstrip("0"), ha="center", va="center", fontsize=7, color=color)
     axes.set_title("How strongly columns hang together")
     figure.colorbar(image, ax=axes, shrink=0.7, label="association, 0 to 1")
     return figure
