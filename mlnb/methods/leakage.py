@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 from .cleaning import finding
 from .columns import Column, Schema, to_array
@@ -22,23 +21,30 @@ SUSPECT = 0.98  # skill from which it is worth asking [0..1]
 _MOST_ROWS, _FOLDS, _LEAST_ROWS = 5000, 5, 30
 
 
-def _predict_categories(
-    codes: np.ndarray,  # shape (n,): the value of each row
-    y: np.ndarray,  # shape (n,): the target
-    train: np.ndarray,  # rows to learn from
-    test: np.ndarray,  # rows to guess
-    k: int,  # number of classes, 0 for numbers
-) -> np.ndarray:
-    """The best guess for each test row from the training rows that have the same value."""
-    size = int(codes.max()) + 1
+def _learn(codes: np.ndarray, y: np.ndarray, size: int, k: int) -> np.ndarray:
+    """The best guess within each of `size` values: the most telling of k classes, or the mean when k is 0."""
     if k:
         table = np.zeros((size, k))
-        np.add.at(table, (codes[train], y[train]), 1.0 / np.bincount(y[train], minlength=k)[y[train]])
-        return table.argmax(axis=1)[codes[test]]
-    count = np.bincount(codes[train], minlength=size)
-    total = np.bincount(codes[train], weights=y[train], minlength=size)
-    means = np.where(count > 0, total / np.maximum(count, 1), y[train].mean())
-    return means[codes[test]]
+        np.add.at(table, (codes, y), 1.0 / np.maximum(np.bincount(y, minlength=k), 1)[y])
+        return table.argmax(axis=1)
+    count = np.bincount(codes, minlength=size)
+    total = np.bincount(codes, weights=y, minlength=size)
+    return np.where(count > 0, total / np.maximum(count, 1), y.mean())
+
+
+def _guess(values: np.ndarray, y: np.ndarray, train: np.ndarray, test: np.ndarray, k: int) -> np.ndarray:
+    """The best guess for each test row from the training rows with the same value, or with the nearest number."""
+    if values.dtype == object:
+        codes = pd.factorize(values, use_na_sentinel=False)[0]
+        return _learn(codes[train], y[train], int(codes.max()) + 1, k)[codes[test]]
+    known = values[np.isfinite(values)]
+    low, high = (known.min(), known.max()) if len(known) else (0.0, 0.0)
+    numbers = np.where(np.isnan(values), 2 * high - low + 1, values)
+    levels, codes = np.unique(numbers[train], return_inverse=True)
+    right = np.clip(np.searchsorted(levels, numbers[test]), 0, len(levels) - 1)
+    left = np.clip(right - 1, 0, None)
+    nearest = np.where(numbers[test] - levels[left] < levels[right] - numbers[test], left, right)
+    return _learn(codes, y[train], len(levels), k)[nearest]
 
 
 def measure_skill(
@@ -53,17 +59,10 @@ def measure_skill(
     folds = np.empty(len(y), dtype=np.int64)
     folds[order] = np.arange(len(y)) % _FOLDS
     guess = np.empty(len(y))
-    if values.dtype == object:
-        codes = pd.factorize(values, use_na_sentinel=False)[0]
     for fold in range(_FOLDS):
         train, test = np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
-        if len(test) == 0 or len(train) == 0:
-            continue
-        if values.dtype == object:
-            guess[test] = _predict_categories(codes, y, train, test, classes)
-        else:
-            tree = (DecisionTreeClassifier if classes else DecisionTreeRegressor)(random_state=0)
-            guess[test] = tree.fit(values[train, None], y[train]).predict(values[test, None])
+        if len(test) and len(train):
+            guess[test] = _guess(values, y, train, test, classes)
     if classes:
         present = np.unique(y)
         right = [float((guess[y == c] == c).mean()) for c in present]
