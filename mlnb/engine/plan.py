@@ -136,12 +136,16 @@ class Planner:
 
     def _counted(self, value: Value, is_file: bool) -> Any:
         """Return what counts of a value: of a file its bytes and the end of its name, else the value."""
-        named = is_file and isinstance(value.value, str) and value.value != ""
-        if not named or "://" in value.value or "${" in value.value:
+        named = value.value if is_file and isinstance(value.value, str) else ""
+        if named.startswith("sqlite:///"):
+            place, _, query = named.removeprefix("sqlite:///").partition("::")
+            path = self.project.root / place
+            return {"file": self.project.files.digest(path), "query": query} if path.is_file() else named
+        if not named or "://" in named or "${" in named:
             return value.value
-        path = self.project.root / value.value
+        path = self.project.root / named
         if not path.exists():  # a part of the built-in project, as its service is
-            path = self.project.home / value.value
+            path = self.project.home / named
         if path.is_file():
             return {"file": self.project.files.digest(path), "suffix": "".join(path.suffixes[-2:])}
         if path.is_dir():
