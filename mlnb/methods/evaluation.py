@@ -17,9 +17,9 @@ from .columns import Schema, is_missing
 from .metrics import METRICS, metrics_of, score, score_many
 
 LEVEL = 0.95  # share of resamples inside an interval
-CELLS = 2_000_000  # weights held in memory at a time
+CELLS = 8_000_000  # weights held in memory at a time
 WORK = 400_000_000  # rows scored over all resamples at most: large test sets need fewer resamples
-LEAST = 200  # resamples at least
+LEAST = 100  # resamples at least
 
 
 def draw_weights(
