@@ -59,7 +59,8 @@ def next_commands(run: Run, servable: bool) -> list[str]:
         commands.insert(0, ("mlnb serve", "answer predictions at http://127.0.0.1:3000/predict"))
     if "tune" in run.record["stages"]:
         commands.append(("mlnb run -p tune.trials 60", "look further; the rest is reused"))
-    commands.append(("mlnb lab", "open the notebooks"))
+    own = ("mlnb new my_project", "the notebooks as a project of your own")
+    commands.append(own if run.project.is_builtin else ("mlnb lab", "open the notebooks"))
     return [f"  {command:<28} {what}" for command, what in commands]
 
 
