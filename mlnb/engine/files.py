@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from mlnb.errors import StoreFull
 
@@ -29,17 +29,18 @@ def full_disk_explained(path: Path) -> Iterator[None]:
         raise
 
 
-def write_whole(path: Path, data: bytes, mode: int = 0o644) -> None:
-    """Write `data` to `path` so that a reader sees the old file or the new one, never a part.
+@contextmanager
+def writing(path: Path, mode: int = 0o644) -> Iterator[BinaryIO]:
+    """Yield a file that becomes `path`, whole and flushed to the disk, when all went well; else nothing is left of it.
 
-    Raises `StoreFull` when the disk is full; the temporary file is removed.
+    Raises `StoreFull` when the disk is full.
     """
     with full_disk_explained(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, temporary = tempfile.mkstemp(prefix=".writing-", dir=path.parent)
         try:
             with os.fdopen(handle, "wb") as file:
-                file.write(data)
+                yield file
                 file.flush()
                 os.fsync(file.fileno())
             os.chmod(temporary, mode)
@@ -47,6 +48,18 @@ def write_whole(path: Path, data: bytes, mode: int = 0o644) -> None:
         except BaseException:
             Path(temporary).unlink(missing_ok=True)
             raise
+
+
+def write_whole(path: Path, data: bytes, mode: int = 0o644) -> None:
+    """Write `data` to `path` so that a reader sees the old file or the new one, never a part. Raises `StoreFull`."""
+    with writing(path, mode) as file:
+        file.write(data)
+
+
+def copy_whole(source: Path, target: Path, mode: int = 0o644) -> None:
+    """Copy a file so that `target` appears whole. Raises `StoreFull`."""
+    with source.open("rb") as origin, writing(target, mode) as file:
+        shutil.copyfileobj(origin, file, 1 << 20)
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -60,23 +73,6 @@ def read_json(path: Path) -> Any:
         return json.loads(path.read_bytes())
     except (FileNotFoundError, NotADirectoryError, ValueError):
         return None
-
-
-def copy_whole(source: Path, target: Path, mode: int = 0o644) -> None:
-    """Copy a file so that `target` appears whole."""
-    with full_disk_explained(target):
-        target.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(prefix=".writing-", dir=target.parent)
-        try:
-            with os.fdopen(handle, "wb") as file, source.open("rb") as origin:
-                shutil.copyfileobj(origin, file, 1 << 20)
-                file.flush()
-                os.fsync(file.fileno())
-            os.chmod(temporary, mode)
-            os.replace(temporary, target)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
 
 
 @contextmanager
