@@ -1,0 +1,67 @@
+"""Jobs run in worker processes that are used again; a kernel that could not be started is tried once more."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import toys
+
+from mlnb.engine.jobs import Job
+from mlnb.executors import local
+from mlnb.executors.local import LocalExecutor
+
+
+@pytest.fixture
+def executor() -> Iterator[LocalExecutor]:
+    made = LocalExecutor(1)
+    yield made
+    made.close()
+
+
+def job(folder: Path, source: str = "print(1)") -> Job:
+    (folder / "in.ipynb").write_text(json.dumps(toys.notebook([("code", source)])))
+    return Job("stage", folder / "in.ipynb", folder / "out.ipynb", {}, folder)
+
+
+def test_a_worker_is_used_again_and_closed(executor: LocalExecutor, tmp_path: Path) -> None:
+    for _ in range(2):
+        assert executor.execute(job(tmp_path), lambda *where: None).state == "finished"
+    assert len(executor._all) == 1
+    executor.close()
+    assert executor._all[0].process.poll() is not None
+    assert executor.execute(job(tmp_path), lambda *where: None).state == "interrupted"
+
+
+class Flaky:
+    """A worker whose kernel does not start as often as `failures` says."""
+
+    failures = 1
+    alive = True
+
+    def __init__(self, environment: Any) -> None:
+        self.ended = False
+
+    def execute(self, request: dict[str, Any], told: Any, limit: float | None) -> dict[str, Any]:
+        if Flaky.failures:
+            Flaky.failures -= 1
+            return {"state": "failed", "cause": "RuntimeError: Kernel died before replying to kernel_info"}
+        told(0, 1, "")
+        return {"state": "finished"}
+
+    def end(self) -> None:
+        self.ended = True
+
+
+@pytest.mark.parametrize(("failures", "state", "tries"), [(0, "finished", 1), (1, "finished", 2), (2, "failed", 2)])
+def test_a_kernel_that_did_not_start_is_tried_once_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failures: int, state: str, tries: int
+) -> None:
+    monkeypatch.setattr(local, "Worker", Flaky)
+    monkeypatch.setattr(Flaky, "failures", failures)
+    executor = LocalExecutor(1)
+    assert executor.execute(job(tmp_path), lambda *where: None).state == state
+    assert len(executor._all) == tries
+    executor_ended = [worker.ended for worker in executor._all]  # type: ignore[attr-defined]
+    assert executor_ended[: tries - 1] == [True] * (tries - 1)
