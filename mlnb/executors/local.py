@@ -31,21 +31,37 @@ class LocalExecutor:
                 self._idle.append(worker)
 
     def execute(self, job: Job, on_cell: OnCell) -> Outcome:
-        """Run one job in a worker of its own; never raises for what the notebook does."""
+        """Run one job in a worker of its own; never raises for what the notebook does.
+
+        A job that ends before its first cell has begun met a kernel that could not be started, as happens when two
+        processes choose the same port at the same moment: it is tried once more, in a new worker.
+        """
         with self._slots:
-            if self._closed:
-                return Outcome("interrupted")
-            worker = self._take()
-            request = dataclasses.asdict(job) | {
-                name: str(getattr(job, name)) for name in ("source", "target", "folder")
-            }
-            answer = worker.execute(request, on_cell, job.stage_timeout)
-            if answer["state"] in ("finished", "failed") and worker.alive:
-                with self._lock:
-                    self._idle.append(worker)
-            else:
-                worker.end()
-        return Outcome(answer["state"], answer.get("cell"), answer.get("heading", ""), answer.get("cause", ""))
+            outcome, begun = self._attempt(job, on_cell)
+            if outcome.state in ("failed", "died") and not begun:
+                outcome, _ = self._attempt(job, on_cell, fresh=True)
+        return outcome
+
+    def _attempt(self, job: Job, on_cell: OnCell, fresh: bool = False) -> tuple[Outcome, bool]:
+        """Run one job once; return how it ended and whether any cell had begun."""
+        if self._closed:
+            return Outcome("interrupted"), False
+        begun = False
+
+        def told(cell: int, cells: int, heading: str) -> None:
+            nonlocal begun
+            begun = True
+            on_cell(cell, cells, heading)
+
+        worker = self._start() if fresh else self._take()
+        request = dataclasses.asdict(job) | {name: str(getattr(job, name)) for name in ("source", "target", "folder")}
+        answer = worker.execute(request, told, job.stage_timeout)
+        if answer["state"] in ("finished", "failed") and worker.alive and begun:
+            with self._lock:
+                self._idle.append(worker)
+        else:
+            worker.end()
+        return Outcome(answer["state"], answer.get("cell"), answer.get("heading", ""), answer.get("cause", "")), begun
 
     def interrupt(self) -> None:
         """End every job that runs."""

@@ -43,7 +43,8 @@ def test_one_worker_does_many_and_survives_a_failure(worker: Worker, tmp_path: P
 def test_variables_and_environment_are_the_job_s_own(worker: Worker, tmp_path: Path) -> None:
     source = "import os\nprint(os.environ['COLOUR'], 'left' in globals())\nleft = 1"
     for colour in ("red", "blue"):
-        worker.execute(job(tmp_path, source, environment={"COLOUR": colour}), lambda *where: None, None)
+        answer = worker.execute(job(tmp_path, source, environment={"COLOUR": colour}), lambda *where: None, None)
+        assert answer["state"] == "finished", answer
         assert f"{colour} False" in (tmp_path / "out.ipynb").read_text()
 
 
