@@ -34,7 +34,15 @@ def add_options(p: argparse.ArgumentParser) -> None:
     p.add_argument(
         "--target", metavar="COLUMN", help="the column to predict, by name or, without a header, by position"
     )
-    p.add_argument("-p", "--parameter", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"))
+    p.add_argument(
+        "-p",
+        "--parameter",
+        nargs=2,
+        action="append",
+        default=[],
+        metavar=("NAME", "VALUE"),
+        help="a parameter, as stage.name; a bare name reaches every stage that has it",
+    )
     p.add_argument("-f", "--file", action="append", default=[], type=Path, metavar="YAML", help="a file of parameters")
     p.add_argument(
         "-g", "--grid", action="append", default=[], metavar="NAME=A,B", help="one sibling run a combination"

@@ -16,6 +16,7 @@ from mlnb.cli.ending import exit_code, failure, verdict
 from mlnb.engine.plan import twin
 from mlnb.engine.project import Project
 from mlnb.engine.runs import Run, point_latest
+from mlnb.errors import UsageError
 
 if TYPE_CHECKING:
     from mlnb.engine.events import Listener
@@ -64,7 +65,9 @@ def _run_all(project: Project, args: argparse.Namespace, waiting: list[Any]) -> 
     from mlnb.engine.pipeline import Pipeline
     from mlnb.executors.local import LocalExecutor
 
-    workers = args.workers or int(project.number("workers"))
+    workers = int(project.number("workers")) if args.workers is None else args.workers
+    if workers < 1:
+        raise UsageError(f"{workers} workers cannot run anything; expected 1 or more.")
     executor = LocalExecutor(workers)
     executor.warm(1)
     listeners = _listeners(project, args)

@@ -110,6 +110,7 @@ def test_where_values_come_from_and_which_wins(root: Path) -> None:
         (["trian"], "Did you mean 'train'"),
         (["--upto", "totl"], "Did you mean 'total'"),
         (["-p", "source", "vlaues.csv"], "Did you mean 'values.csv'"),
+        (["--workers", "0", "-p", "factor", "9"], "expected 1 or more"),
         (["-g", "factor"], "expected `name=value,value`"),
         (["-p", "word", "${NO_SUCH_SECRET}"], "expected one of"),
     ],
