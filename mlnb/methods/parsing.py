@@ -141,4 +141,4 @@ def parse_dates(
     if np.mean(~np.isnat(found)) < 0.95:
         return None
     early, late = np.datetime64("1678-01-01"), np.datetime64("2262-01-01")
-    return np.where((found < early) | (found >= late), np.datetime64("NaT"), found), spelling, doubt
+    return np.where((found < early) | (found >= late), np.datetime64("NaT", "us"), found), spelling, doubt
