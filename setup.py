@@ -63,7 +63,10 @@ setup(
     package_data={"mlnb": ["py.typed"], "": ["*.html", "*.css"]},
     install_requires=[*requirements("serving"), *requirements("modelling"), *requirements("notebook")],
     extras_require={"serving": requirements("serving"), "dev": requirements("dev")},
-    entry_points={"console_scripts": ["mlnb=mlnb.cli.main:main"]},
+    entry_points={
+        "console_scripts": ["mlnb=mlnb.cli.main:main"],
+        "papermill.engine": ["mlnb=mlnb.kernels.warm:WarmEngine"],
+    },
     classifiers=[
         "Development Status :: 3 - Alpha",
         "Intended Audience :: Developers",

@@ -26,6 +26,7 @@ VERBS = {
     "lab": ("lab", "open the project's notebooks in JupyterLab"),
     "check": ("check", "check the project's stage notebooks without running them"),
     "doctor": ("doctor", "look at this machine and installation, and say what would hold a run back"),
+    "kernels": ("kernels", "show or stop what is held ready to run notebooks fast"),
     "clean": ("clean", "remove what no run needs from the artifact store"),
 }
 INTERRUPTED = 130

@@ -1,0 +1,52 @@
+"""`mlnb kernels`: what the project's warm parents hold ready, and how to end them."""
+
+import argparse
+import time
+from pathlib import Path
+from typing import Any
+
+from mlnb.kernels import call, places
+
+EXAMPLES = """A warm parent has the libraries that notebooks import ready and forks a kernel for each notebook. It starts
+at first use, notices changed packages, and ends after a while without work (kernels_idle in settings.ini, seconds).
+
+examples:
+  mlnb kernels status          what is running
+  mlnb kernels stop            end the warm parents once their notebooks are done
+  mlnb kernels stop --now      and their notebooks at once
+"""
+
+
+def parser(p: argparse.ArgumentParser) -> None:
+    """Add the verb's options."""
+    p.epilog = EXAMPLES
+    p.add_argument("what", nargs="?", choices=["status", "stop"], default="status", help="default: status")
+    p.add_argument("--now", action="store_true", help="with stop: end notebooks that run, too")
+
+
+def main(args: argparse.Namespace) -> int:
+    """Show or stop every warm parent of the project that this folder is in."""
+    folder = places.settings(Path.cwd()).folder
+    asked = {"verb": args.what, "now": args.now}
+    answers = [(place, call.ask(place, asked)) for place in places.here(folder)]
+    alive = [(place, answer) for place, answer in answers if answer is not None]
+    for place, answer in alive:
+        print("\n".join(told(place, answer)) if args.what == "status" else f"stopped {answer['stopped']}")
+    if not alive:
+        print(f"No warm parent is running for {folder.parent}.")
+    return 0
+
+
+def told(place: places.Place, answer: dict[str, Any]) -> list[str]:
+    """Return the lines about one parent."""
+    minutes = (time.time() - answer["started"]) / 60
+    lines = [
+        f"{place.key}  process {answer['pid']}, Python {answer['version']}, {answer['memory'] / 2**20:.0f} MB, "
+        f"up {minutes:.0f} min, {answer['served']} notebooks served, ends after {answer['idle'] / 60:.0f} min idle",
+        f"  ready    {' '.join(answer['imported']) or 'nothing yet: it learns from the notebooks'}",
+    ]
+    lines += [f"  left     {name}: {why}" for name, why in answer["never"].items()]
+    lines += [f"  running  {pid}  {notebook}" for pid, notebook in answer["running"].items()]
+    if answer["waiting"]:
+        lines.append(f"  waiting  {answer['waiting']}")
+    return lines

@@ -1,0 +1,82 @@
+"""From a fork of the warm parent to a process like any kernel: its own session, environment, folder and chance."""
+
+import contextlib
+import os
+import resource
+import signal
+import socket
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+OOM = "500"  # of 1000: when memory ends, the system takes the notebook, not the parent or the driver
+LIMITS = ("RLIMIT_AS", "RLIMIT_CPU", "RLIMIT_DATA", "RLIMIT_FSIZE", "RLIMIT_NOFILE", "RLIMIT_CORE")
+
+
+def circumstances() -> dict[str, Any]:
+    """Return what a kernel takes over from the process that asks for it."""
+    mask = os.umask(0)
+    os.umask(mask)
+    return {
+        "cwd": os.getcwd(),
+        "environment": dict(os.environ),
+        "umask": mask,
+        "processors": sorted(os.sched_getaffinity(0)),
+        "limits": {name: resource.getrlimit(getattr(resource, name)) for name in LIMITS},
+        "driver": os.getpid(),
+    }
+
+
+def become(connection: socket.socket, asked: dict[str, Any], descriptors: list[int]) -> None:
+    """Become the kernel that was asked for, in a process just forked; does not return."""
+    try:
+        _settle(asked, descriptors)
+        sys.modules.pop("matplotlib_inline.backend_inline", None)
+        for name in [name for name in sys.modules if name == "mlnb" or name.startswith("mlnb.")]:
+            del sys.modules[name]  # the notebook's project may have another mlnb
+        from_parent["serve"](connection, sys.argv[1:], asked["secret"])
+    except BaseException:  # noqa: BLE001 -- nothing of this process may go on in the parent's code
+        with contextlib.suppress(BaseException):
+            import traceback
+
+            traceback.print_exc(file=sys.__stderr__)
+            sys.__stderr__.flush()  # type: ignore[union-attr]
+    finally:
+        os._exit(70)
+
+
+from_parent: dict[str, Any] = {}  # functions handed over before the modules are dropped
+
+
+def _settle(asked: dict[str, Any], descriptors: list[int]) -> None:
+    os.setsid()
+    signal.set_wakeup_fd(-1)
+    for number in (signal.SIGTERM, signal.SIGCHLD):
+        signal.signal(number, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    for target, descriptor in enumerate(descriptors, start=1):
+        os.dup2(descriptor, target)
+        os.close(descriptor)
+    for name in ("stdout", "stderr"):
+        standin = getattr(sys, name)
+        standin.preloading = False
+        setattr(sys, name, getattr(sys, f"__{name}__"))
+    with contextlib.suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text(OOM)
+    with contextlib.suppress(OSError):
+        os.sched_setaffinity(0, asked["processors"])
+    for name, limit in asked["limits"].items():
+        if tuple(limit) != resource.getrlimit(getattr(resource, name)):
+            with contextlib.suppress(ValueError, OSError):
+                resource.setrlimit(getattr(resource, name), tuple(limit))
+    os.umask(asked["umask"])
+    os.environ.clear()
+    os.environ.update(asked["environment"])
+    os.environ["JPY_PARENT_PID"] = str(asked["driver"])
+    time.tzset()
+    os.chdir(asked["cwd"])
+    sys.argv = [asked["launcher"], "-f", asked["file"], *asked["arguments"]]
+    numpy = sys.modules.get("numpy")
+    if numpy is not None:
+        numpy.random.seed()  # a state of its own, as a new interpreter has; Python's is renewed by the fork

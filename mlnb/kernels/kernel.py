@@ -1,0 +1,206 @@
+"""ipykernel's own application, kernel and shell, on one plain socket instead of five of ZeroMQ.
+
+What a cell shows is made by ipykernel and IPython themselves, so it is what the standard engine writes; only the way
+out is another. Everything here runs in a process forked for one notebook.
+"""
+
+import asyncio
+import atexit
+import contextlib
+import gc
+import json
+import os
+import signal
+import sys
+import threading
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import zmq
+from ipykernel.ipkernel import IPythonKernel
+from ipykernel.kernelapp import IPKernelApp
+from tornado import ioloop
+from traitlets import Any as AnyTrait
+from traitlets.config import Config
+
+from mlnb.kernels.publisher import Publisher
+from mlnb.kernels.wire import Wire
+
+Handler = Callable[[list[Any]], Awaitable[None]]
+
+
+class ShellStream:
+    """The kernel's shell channel: requests come in between cells, replies go out at once."""
+
+    def __init__(self, wire: Wire) -> None:
+        self.wire = wire
+        self._handler: Handler | None = None
+
+    def on_recv(self, handler: Handler, copy: bool = False) -> None:
+        """Hand each request to `handler`, as a ZMQStream does."""
+        self._handler = handler
+
+    def handle(self, parts: list[bytes]) -> None:
+        """Start handling one request."""
+        assert self._handler is not None
+        task = asyncio.ensure_future(self._handler([zmq.Frame(part) for part in parts]))
+        _running.add(task)
+        task.add_done_callback(_running.discard)
+
+    def send_multipart(self, parts: list[Any], **_: Any) -> None:
+        """Send a reply."""
+        self.wire.send(b"s", parts)
+
+    def flush(self, *_: Any) -> None:
+        """Return at once: nothing waits."""
+
+
+_running: set[Any] = set()
+
+
+class OneThread:
+    """Stands where ipykernel keeps its shell channel thread; this kernel has none."""
+
+    def __init__(self) -> None:
+        self.parent_thread = threading.current_thread()
+
+    def __bool__(self) -> bool:
+        return False
+
+
+class ForkedKernel(IPythonKernel):  # type: ignore[misc]
+    """ipykernel's kernel without its threads for control and subshells."""
+
+    shell_stream = AnyTrait()
+
+    def start(self) -> None:
+        """Take requests, without the debugger."""
+        self.shell.exit_now = False
+        super(IPythonKernel, self).start()
+
+    @property
+    def _supports_kernel_subshells(self) -> bool:
+        return False
+
+
+class ForkedApp(IPKernelApp):  # type: ignore[misc]
+    """ipykernel's application, whose sockets are one connection that exists already."""
+
+    wire: Wire
+    secret = b""
+    kernel_class = ForkedKernel
+
+    def init_connection_file(self) -> None:
+        """Do nothing: nobody connects from outside."""
+
+    def init_poller(self) -> None:
+        """Do nothing: the publisher notices when the driver is gone."""
+
+    def init_heartbeat(self) -> None:
+        """Do nothing: a process that ends is noticed without."""
+
+    def write_connection_file(self, **_: Any) -> None:
+        """Do nothing: nobody connects from outside."""
+
+    def log_connection_info(self) -> None:
+        """Do nothing: nobody connects from outside."""
+
+    def init_sockets(self) -> None:
+        """Publish through the connection."""
+        self.session.key = self.secret
+        self.shell_stream = ShellStream(self.wire)
+        self.configure_tornado_logger()
+        self.iopub_thread = Publisher(self.wire, self.session, lambda: os.killpg(0, signal.SIGKILL))
+        self.iopub_thread.start()
+        self.iopub_socket = self.iopub_thread.background_socket
+
+    def init_kernel(self) -> None:
+        """Create ipykernel's kernel and IPython's shell."""
+        self.kernel = ForkedKernel.instance(
+            parent=self,
+            session=self.session,
+            shell_stream=self.shell_stream,
+            shell_channel_thread=OneThread(),
+            iopub_thread=self.iopub_thread,
+            iopub_socket=self.iopub_socket,
+            log=self.log,
+            profile_dir=self.profile_dir,
+            user_ns=self.user_ns,
+        )
+        self.displayhook.get_execution_count = lambda: self.kernel.execution_count
+
+    def parse_command_line(self, argv: Any = None) -> None:
+        """Take the arguments of every notebook without building a parser; any others as ever."""
+        if [part for part in argv or [] if not part.startswith(("-f", "--HistoryManager.hist_file=")) and part != ""][1:]:
+            super().parse_command_line(argv)
+        else:
+            self.update_config(Config({"HistoryManager": {"hist_file": ":memory:"}}))
+
+    def close(self) -> None:
+        """Do nothing: the process leaves by `leave`."""
+
+
+def serve(connection: Any, arguments: list[str], secret: str) -> None:
+    """Be the kernel of one notebook until the driver says leave; does not return."""
+    wire = Wire(connection)
+    ForkedApp.wire = wire
+    loop = ioloop.IOLoop.current()
+    app = ForkedApp.instance()
+    app.secret = secret.encode()
+    app.initialize(arguments)
+    app.kernel.start()
+    asked = False
+
+    def arrived(*_: Any) -> None:
+        nonlocal asked
+        messages = wire.available()
+        if messages is None:
+            os.killpg(0, signal.SIGKILL)
+        for channel, parts in messages or []:
+            if channel == b"q":
+                asked = True
+                loop.stop()
+            else:
+                app.shell_stream.handle(parts)
+
+    loop.add_handler(wire.fileno(), arrived, ioloop.IOLoop.READ)
+    wire.send(b"h", [json.dumps({"pid": os.getpid()}).encode()])
+    while not asked:
+        try:
+            loop.start()
+        except KeyboardInterrupt:
+            continue
+    leave(app, wire)
+
+
+def leave(app: ForkedApp, wire: Wire) -> None:
+    """End as an interpreter ends (processes, threads, exit hooks, variables, files), without taking it all apart."""
+    code = 0
+    try:
+        if Path(f"/proc/self/task/{os.getpid()}/children").read_text() or len(os.listdir("/proc/self/task")) > 50:
+            ioloop.IOLoop.current().run_sync(app.kernel._at_shutdown)
+        threading._shutdown()  # type: ignore[attr-defined]
+        atexit._run_exitfuncs()
+        forget(app.shell)
+        for stream in (sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__):
+            with contextlib.suppress(Exception):
+                stream.flush()  # type: ignore[union-attr]
+        with contextlib.suppress(OSError):
+            wire.send(b"b", [])
+    except BaseException:  # noqa: BLE001 -- whatever an exit hook does, the process leaves
+        code = 1
+    finally:
+        os._exit(code)
+
+
+def forget(shell: Any) -> None:
+    """Drop the notebook's variables, so that what they hold is closed and flushed."""
+    for name in ("last_type", "last_value", "last_traceback", "last_exc"):
+        if hasattr(sys, name):
+            delattr(sys, name)
+    if shell.history_manager is not None:
+        shell.history_manager.output_hist.clear()
+    shell.user_module.__dict__.clear()
+    shell.user_ns.clear()
+    gc.collect()

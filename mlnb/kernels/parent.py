@@ -1,0 +1,289 @@
+"""The warm parent: imports libraries ahead, uses none of them, and forks a kernel for each notebook that asks.
+
+    python -m mlnb.kernels.parent FOLDER KEY LISTENER IDLE NEVER
+
+It runs in one thread and never runs a notebook's code. When its interpreter, its packages or a file that it has
+imported has changed, or an import must be undone, it starts itself anew under the same process id and socket.
+"""
+
+import contextlib
+import gc
+import json
+import os
+import resource
+import select
+import signal
+import socket
+import sys
+import time
+import warnings
+from pathlib import Path
+from typing import Any
+
+from mlnb.kernels import child, preload
+from mlnb.kernels.places import Place
+from mlnb.kernels.wire import pack, requested
+
+CHECK = 0.5  # seconds for which files that were looked at count as unchanged
+PATIENCE = 5.0  # seconds that a request may take to arrive
+REMEMBERED = 200  # ends of kernels kept for drivers that ask how one ended
+ROOM = 256 << 20  # bytes of memory that stay free when another kernel is let in
+LAUNCHER = "ipykernel_launcher.py"
+
+
+class Parent:
+    """Serves one socket until it is told to stop or nobody has asked for long."""
+
+    def __init__(self, place: Place, listener: socket.socket, idle: float, never: list[str]) -> None:
+        self.place = place
+        self.listener = listener
+        self.idle = idle
+        self.started = time.time()
+        self.running: dict[int, str] = {}  # process id -> what runs there
+        self.ends: dict[int, int] = {}  # process id -> wait status
+        self.waiting: list[tuple[socket.socket, dict[str, Any], list[int]]] = []
+        self.served = 0
+        self.largest = 0  # bytes that the largest kernel so far took
+        self.done: set[str] = set()
+        notes = place.read_notes()
+        self.never: dict[str, str] = notes.get("never", {})
+        if notes.get("trying"):  # the process before this one did not survive that import
+            self.never[notes["trying"]] = "ended the process that imported it"
+        self.declared_never = tuple(never)
+        self.imports: list[str] = notes.get("imports", [])
+        self.signed: dict[str, tuple[int, int]] = {}
+        self.checked = 0.0
+
+    def prepare(self) -> None:
+        """Import what every kernel needs."""
+        sys.stdout, sys.stderr = preload.Standin("stdout"), preload.Standin("stderr")
+        sys.modules["debugpy"] = None  # type: ignore[assignment]  # no debugger: it costs 0.1 s and starts threads
+        import ipykernel.debugger  # noqa: F401
+
+        del sys.modules["debugpy"]
+        from mlnb.kernels.kernel import serve
+
+        child.from_parent["serve"] = serve
+        for name in preload.KERNEL:
+            with contextlib.suppress(ImportError):
+                __import__(name)
+        self._sign()
+
+    def _sign(self) -> None:
+        self.signed = preload.signature()
+        self.checked = time.monotonic()
+        gc.collect()
+        gc.freeze()  # the memory that children share is not touched by their garbage collection
+
+    def _note(self, trying: str = "") -> None:
+        with contextlib.suppress(OSError):
+            self.place.write_notes({"imports": self.imports, "never": self.never, "trying": trying})
+
+    def learn(self, names: list[str]) -> None:
+        """Import libraries ahead; start anew without one that may not be."""
+        names = [name for name in names if name not in self.done and name not in self.never]
+        names = [name for name in names if preload.allowed(name, self.declared_never) and preload.third_party(name)]
+        if not names:
+            return
+        self.imports += [name for name in names if name not in self.imports]
+        if preload.preload(names, self.done, self.never, self._note):
+            self.imports = [name for name in self.imports if name not in self.never]
+            self.renew("an import may not be made ahead")
+        self._sign()
+
+    def renew(self, why: str) -> None:
+        """Start anew in this process, keeping the socket and the kernels that run; does not return."""
+        self._note()
+        print(f"starting anew: {why}", file=sys.__stderr__, flush=True)
+        for connection, _, _ in self.waiting:
+            self._answer(connection, {"again": why})
+        os.set_inheritable(self.listener.fileno(), True)
+        os.execv(sys.executable, [sys.executable, *_flags(), "-m", "mlnb.kernels.parent", *sys.argv[1:]])
+
+    def serve(self) -> str:
+        """Serve until the end; return why it ended."""
+        bell, ring = os.pipe()
+        os.set_blocking(ring, False)
+        os.set_blocking(bell, False)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+        signal.set_wakeup_fd(ring, warn_on_full_buffer=False)
+        poll = select.poll()
+        poll.register(self.listener, select.POLLIN)
+        poll.register(bell, select.POLLIN)
+        self._keep = {bell, ring}
+        mine = os.stat(self.place.socket).st_ino
+        last = time.monotonic()
+        while True:
+            wait = min(self.idle, 30.0)
+            ready = {descriptor for descriptor, _ in poll.poll(wait * 1000)}
+            with contextlib.suppress(BlockingIOError):
+                os.read(bell, 4096)
+            self._reap()
+            if self.listener.fileno() in ready and (asked := self._accept()) == "stop":
+                return asked
+            self._admit()
+            if self.running or self.waiting or ready:
+                last = time.monotonic()
+            elif time.monotonic() - last >= self.idle:
+                return "idle"
+            try:
+                if os.stat(self.place.socket).st_ino != mine:
+                    return "another has taken the socket"
+            except OSError:
+                return "its folder is gone"
+
+    def _accept(self) -> str | None:
+        connection, _ = self.listener.accept()
+        connection.settimeout(PATIENCE)
+        try:
+            asked, descriptors = requested(connection)
+            connection.settimeout(None)
+            verb = asked["verb"]
+            if verb == "kernel":
+                self._check(connection)
+                self.waiting.append((connection, asked, descriptors))
+                if not self._room(asked):
+                    self._answer(connection, {"queued": len(self.waiting)}, close=False)
+                return None
+            if verb == "end":
+                self._answer(connection, {"status": self.ends.get(asked["pid"])})
+            elif verb == "status":
+                self._answer(connection, self.status())
+            elif verb == "stop":
+                if asked.get("now"):
+                    for pid in self.running:
+                        with contextlib.suppress(ProcessLookupError):
+                            os.killpg(pid, signal.SIGKILL)
+                self._answer(connection, {"stopped": os.getpid()})
+                return "stop"
+        except (OSError, ValueError, KeyError):
+            connection.close()
+        return None
+
+    def _check(self, connection: socket.socket) -> None:
+        if time.monotonic() - self.checked < CHECK:
+            return
+        self.checked = time.monotonic()
+        file = preload.changed(self.signed)
+        if file is not None:
+            self.waiting.append((connection, {}, []))
+            self.renew(f"{file} has changed")
+
+    def _room(self, asked: dict[str, Any]) -> bool:
+        """Return whether another kernel fits beside those that run; one inside another's notebook always does."""
+        if not self.running or asked.get("nested"):
+            return True
+        return len(self.running) < asked["at_once"] and free_memory() > ROOM + self.largest
+
+    def _admit(self) -> None:
+        while self.waiting and self._room(self.waiting[0][1]):
+            connection, asked, descriptors = self.waiting[0]
+            self.learn(asked["imports"])
+            del self.waiting[0]
+            pid = self._fork(connection, asked, descriptors)
+            self.running[pid] = asked.get("notebook", "")
+            self.served += 1
+            connection.close()
+            for descriptor in descriptors:
+                os.close(descriptor)
+
+    def _fork(self, connection: socket.socket, asked: dict[str, Any], descriptors: list[int]) -> int:
+        kept, warnings.showwarning = warnings.showwarning, lambda *_, **__: None
+        pid = os.fork()  # Python 3.12 warns of native threads: those of an idle BLAS, which knows how to fork
+        warnings.showwarning = kept
+        if pid:
+            return pid
+        self.listener.close()
+        for descriptor in self._keep:
+            os.close(descriptor)
+        for other, _, more in self.waiting:
+            other.close()
+            for descriptor in more:
+                os.close(descriptor)
+        child.become(connection, asked | {"launcher": _launcher()}, descriptors)
+        return 0
+
+    def _reap(self) -> None:
+        """Take the ends of kernels, and end what their notebooks left running in their process groups."""
+        while True:
+            try:
+                found = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+            except ChildProcessError:
+                return
+            if found is None:
+                return
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(found.si_pid, signal.SIGKILL)
+            _, status, usage = os.wait4(found.si_pid, 0)
+            self.largest = max(self.largest, usage.ru_maxrss * 1024)
+            self.running.pop(found.si_pid, None)
+            self.ends[found.si_pid] = status
+            while len(self.ends) > REMEMBERED:
+                del self.ends[next(iter(self.ends))]
+
+    def _answer(self, connection: socket.socket, answer: dict[str, Any], close: bool = True) -> None:
+        with contextlib.suppress(OSError):
+            connection.sendall(pack(b"a", [json.dumps(answer).encode()]))
+        if close:
+            connection.close()
+
+    def status(self) -> dict[str, Any]:
+        """Return what `mlnb kernels status` shows."""
+        return {
+            "pid": os.getpid(),
+            "started": self.started,
+            "python": sys.executable,
+            "version": sys.version.split()[0],
+            "imported": self.imports,
+            "never": self.never,
+            "running": {str(pid): notebook for pid, notebook in self.running.items()},
+            "waiting": len(self.waiting),
+            "served": self.served,
+            "idle": self.idle,
+            "memory": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+        }
+
+
+def free_memory() -> int:
+    """Return the bytes of memory that a new process could take."""
+    for line in Path("/proc/meminfo").read_text().splitlines():
+        if line.startswith("MemAvailable:"):
+            return int(line.split()[1]) * 1024
+    return 1 << 62
+
+
+def _launcher() -> str:
+    """Return what `sys.argv[0]` is in a kernel that Jupyter starts."""
+    import ipykernel
+
+    return str(Path(ipykernel.__file__).parent.parent / LAUNCHER)
+
+
+def _flags() -> list[str]:
+    import subprocess
+
+    return subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined, no-any-return]
+
+
+def main(arguments: list[str]) -> None:
+    """Serve in the background: the process that was started ends at once."""
+    folder, name, listener, idle, never = arguments
+    if os.getpid() != os.getsid(0):  # not started anew
+        if os.fork():
+            os._exit(0)
+        os.setsid()
+    del sys.path[0]  # the folder it was started in: never the place of a library
+    os.chdir("/")
+    os.environ.setdefault("MPLBACKEND", "module://matplotlib_inline.backend_inline")  # read by Matplotlib's import
+    parent = Parent(Place(Path(folder), name), socket.socket(fileno=int(listener)), float(idle), never.split())
+    parent.prepare()
+    why = parent.serve()
+    print(f"ends: {why}", file=sys.__stderr__, flush=True)
+    if why != "another has taken the socket":
+        with contextlib.suppress(OSError):
+            parent.place.socket.unlink()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

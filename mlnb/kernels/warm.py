@@ -1,0 +1,169 @@
+"""`papermill --engine mlnb`: papermill's own engine on kernels forked from a warm parent.
+
+Papermill's notebook manager, nbclient's handling of outputs and ipykernel's kernel are all the standard ones; where a
+notebook needs another kernel, or no warm parent can be had, the standard engine runs it, and the log says why.
+"""
+
+import functools
+import os
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+from nbclient.exceptions import DeadKernelError
+from nbclient.util import run_sync
+from papermill.clientwrap import PapermillNotebookClient
+from papermill.engines import NBClientEngine
+from papermill.log import logger
+from papermill.utils import merge_kwargs, remove_args
+
+from mlnb.kernels import call, imports, places
+from mlnb.kernels.manager import Manager
+
+MOST = int(os.environ.get("MLNB_KERNELS_OUTPUT", 256 << 20))  # characters of output that one cell may keep
+PYTHONS = ("python", "python3", f"python{sys.version_info[0]}.{sys.version_info[1]}")
+
+
+class WarmClient(PapermillNotebookClient):  # type: ignore[misc]
+    """Papermill's client, which hears of a kernel's end at once and bounds what a cell may print."""
+
+    def create_kernel_manager(self) -> Any:
+        """Return the manager of a kernel that will be forked."""
+        self.km = self.warm_manager
+        return self.km
+
+    warm_manager: Manager
+
+    async def _async_poll_kernel_alive(self) -> None:
+        await self.kc.ended()
+        self.log.error("Kernel died while waiting for execute reply.")
+        if self.task_poll_for_reply is not None:
+            self.task_poll_for_reply.cancel()
+
+    async def async_execute_cell(self, cell: Any, cell_index: int, **options: Any) -> Any:
+        """Execute one cell; a kernel's death is told with its signal or exit code."""
+        self._size, self._cut = 0, False
+        try:
+            return await super().async_execute_cell(cell, cell_index, **options)
+        except DeadKernelError as error:
+            end = self.warm_manager.end_told()
+            raise DeadKernelError(f"{error}: {end}" if end else str(error)) from None
+
+    execute_cell = run_sync(async_execute_cell)
+
+    def output(self, outs: list[Any], msg: dict[str, Any], display_id: str | None, cell_index: int) -> Any:
+        """Handle one output, unless the cell has had too much already."""
+        self._size += size(msg["content"])
+        if self._size <= MOST:
+            return super().output(outs, msg, display_id, cell_index)
+        if not self._cut:
+            self._cut = True
+            note = f"\n[mlnb: this cell's output is cut here, after {MOST:,} characters]\n"
+            msg = msg | {"msg_type": "stream", "content": {"name": "stderr", "text": note}}
+            msg["header"] = msg["header"] | {"msg_type": "stream"}
+            return super().output(outs, msg, None, cell_index)
+        return None
+
+
+def size(content: Any) -> int:
+    """Return how many characters a message's content has."""
+    if isinstance(content, str):
+        return len(content)
+    if isinstance(content, dict):
+        return sum(map(size, content.values()))
+    return sum(map(size, content)) if isinstance(content, list) else 0
+
+
+class WarmEngine(NBClientEngine):  # type: ignore[misc]
+    """Executes notebooks in kernels forked from this project's warm parent."""
+
+    @classmethod
+    def execute_managed_notebook(
+        cls,
+        nb_man: Any,
+        kernel_name: str,
+        log_output: bool = False,
+        stdout_file: Any = None,
+        stderr_file: Any = None,
+        start_timeout: float = 60,
+        execution_timeout: float | None = None,
+        **kwargs: Any,
+    ) -> Any:
+        """Execute in a forked kernel, or as the standard engine does where that cannot be."""
+        standard = functools.partial(
+            super().execute_managed_notebook,
+            nb_man,
+            kernel_name,
+            log_output=log_output,
+            stdout_file=stdout_file,
+            stderr_file=stderr_file,
+            start_timeout=start_timeout,
+            execution_timeout=execution_timeout,
+            **kwargs,
+        )
+        folder = Path.cwd()
+        start = places.settings(folder)
+        why = "the settings say so" if start.kernels == "standard" else call.possible() or unlike(kernel_name, kwargs)
+        if why is not None:
+            logger.info(f"The standard engine executes this notebook: {why}.")
+            return standard()
+        asked = {
+            "notebook": str(kwargs.get("input_path") or nb_man.nb.metadata.papermill.get("input_path") or ""),
+            "imports": [*start.preload, *wanted(nb_man.nb, folder)],
+            "file": str(start.folder / "connection.json"),
+        }
+        final = merge_kwargs(
+            remove_args(["timeout", "startup_timeout"], **remove_args(["input_path"], **kwargs)),
+            timeout=execution_timeout if execution_timeout else kwargs.get("timeout"),
+            startup_timeout=start_timeout,
+            kernel_name=kernel_name,
+            log=logger,
+            log_output=log_output,
+            stdout_file=stdout_file,
+            stderr_file=stderr_file,
+        )
+        client = WarmClient(nb_man, **final)
+        client.warm_manager = Manager(start, asked, start_timeout)
+        try:
+            return client.execute()
+        except call.NoParent as error:
+            logger.warning(f"The standard engine executes this notebook: {error}.")
+            return standard()
+
+
+def wanted(notebook: Any, folder: Path) -> list[str]:
+    """Return the libraries that a notebook imports."""
+    return imports.needed((cell.source for cell in notebook.cells if cell.cell_type == "code"), folder)
+
+
+def unlike(kernel_name: str, options: dict[str, Any]) -> str | None:
+    """Return why a notebook needs the standard engine, or None when a forked kernel is the same."""
+    if options.get("kernel_manager_class") is not None:
+        return "another kernel manager is asked for"
+    argv = command(kernel_name)
+    if argv is None:
+        return f"there is no kernel {kernel_name!r}"  # the standard engine's own error says it best
+    if argv[1:] != ["-m", "ipykernel_launcher", "-f", "{connection_file}"]:
+        return f"kernel {kernel_name!r} is not IPython's"
+    if argv[0] not in PYTHONS and not same_interpreter(argv[0]):
+        return f"kernel {kernel_name!r} has another interpreter, {argv[0]}"
+    return None
+
+
+@functools.lru_cache(maxsize=64)
+def command(kernel_name: str) -> list[str] | None:
+    """Return the command of a Jupyter kernel; None when there is no such kernel, or it sets an environment of its own."""
+    from jupyter_client.kernelspec import KernelSpecManager, NoSuchKernel
+
+    try:
+        spec = KernelSpecManager().get_kernel_spec(kernel_name)
+    except NoSuchKernel:
+        return None
+    return [*spec.argv, *(["environment"] if spec.env else [])]
+
+
+def same_interpreter(path: str) -> bool:
+    """Return whether a path is this process's interpreter, in the same environment."""
+    found = shutil.which(path)
+    return found is not None and os.path.abspath(found) == os.path.abspath(sys.executable)
