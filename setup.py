@@ -65,7 +65,7 @@ setup(
     extras_require={"serving": requirements("serving"), "dev": requirements("dev")},
     entry_points={
         "console_scripts": ["mlnb=mlnb.cli.main:main"],
-        "papermill.engine": ["mlnb=mlnb.kernels.warm:WarmEngine"],
+        "papermill.engine": ["mlnb=mlnb.kernels.entry:engine"],
     },
     classifiers=[
         "Development Status :: 3 - Alpha",

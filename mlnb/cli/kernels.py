@@ -7,8 +7,9 @@ from typing import Any
 
 from mlnb.kernels import call, places
 
-EXAMPLES = """A warm parent has the libraries that notebooks import ready and forks a kernel for each notebook. It starts
-at first use, notices changed packages, and ends after a while without work (kernels_idle in settings.ini, seconds).
+EXAMPLES = """A warm parent has the libraries that notebooks import ready and forks a kernel for each notebook. It
+starts at first use, notices changed packages, and ends after a while without work (kernels_idle in
+settings.ini, seconds).
 
 examples:
   mlnb kernels status          what is running

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from mlnb.errors import KernelDied
-from mlnb.kernels import places
+from mlnb.kernels import places, system
 from mlnb.kernels.wire import Wire, request
 
 TRIES = 4  # a parent may start anew a few times while it learns which imports it must leave alone
@@ -78,9 +78,8 @@ def _start(place: places.Place, start: places.Settings, address: str) -> None:
         os.chmod(place.socket, 0o600)
         listener.listen(128)
         arguments = [str(place.folder), place.key, str(listener.fileno()), str(start.idle), " ".join(start.never)]
-        flags = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]
         started = subprocess.run(
-            [sys.executable, *flags, "-m", "mlnb.kernels.parent", *arguments],
+            [sys.executable, *system.flags(), "-m", "mlnb.kernels.parent", *arguments],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,

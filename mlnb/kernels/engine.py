@@ -1,21 +1,21 @@
-"""A papermill engine: the standard one, telling where it is, and keeping secrets out of what is written."""
+"""A papermill engine on warm kernels, telling where it is, and keeping secrets out of what is written."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from papermill.engines import NBClientEngine
+from mlnb.kernels.warm import WarmEngine
 
 CellTold = Callable[[int, int, str], None]
 
 
-class TellingEngine(NBClientEngine):  # type: ignore[misc]
-    """Papermill's own engine with two additions, set by `told` and `hidden` before a notebook is executed."""
+class TellingEngine(WarmEngine):
+    """The warm engine with two additions, set by `told` and `hidden` before a notebook is executed."""
 
     told: CellTold = staticmethod(lambda cell, cells, heading: None)
     hidden: Mapping[str, str] = {}
 
     @classmethod
-    def execute_managed_notebook(cls, nb_man: Any, kernel_name: str, **options: Any) -> None:
+    def execute_managed_notebook(cls, nb_man: Any, kernel_name: str, *values: Any, **options: Any) -> Any:
         """Execute through papermill, with the notebook's cells watched and its outputs cleaned before each save."""
         headings = cell_headings(nb_man.nb)
         begin, save = nb_man.cell_start, nb_man.save
@@ -30,7 +30,7 @@ class TellingEngine(NBClientEngine):  # type: ignore[misc]
             save(**more)
 
         nb_man.cell_start, nb_man.save = cell_start, clean_save
-        super().execute_managed_notebook(nb_man, kernel_name, **options)
+        super().execute_managed_notebook(nb_man, kernel_name, *values, **options)
         hide(nb_man.nb.cells, cls.hidden)
 
 

@@ -69,22 +69,22 @@ class OneThread:
         return False
 
 
-class ForkedKernel(IPythonKernel):  # type: ignore[misc]
+class ForkedKernel(IPythonKernel):
     """ipykernel's kernel without its threads for control and subshells."""
 
     shell_stream = AnyTrait()
 
     def start(self) -> None:
         """Take requests, without the debugger."""
-        self.shell.exit_now = False
-        super(IPythonKernel, self).start()
+        self.shell.exit_now = False  # type: ignore[union-attr]
+        super(IPythonKernel, self).start()  # type: ignore[no-untyped-call]
 
     @property
     def _supports_kernel_subshells(self) -> bool:
         return False
 
 
-class ForkedApp(IPKernelApp):  # type: ignore[misc]
+class ForkedApp(IPKernelApp):
     """ipykernel's application, whose sockets are one connection that exists already."""
 
     wire: Wire
@@ -110,7 +110,7 @@ class ForkedApp(IPKernelApp):  # type: ignore[misc]
         """Publish through the connection."""
         self.session.key = self.secret
         self.shell_stream = ShellStream(self.wire)
-        self.configure_tornado_logger()
+        self.configure_tornado_logger()  # type: ignore[no-untyped-call]
         self.iopub_thread = Publisher(self.wire, self.session, lambda: os.killpg(0, signal.SIGKILL))
         self.iopub_thread.start()
         self.iopub_socket = self.iopub_thread.background_socket
@@ -132,7 +132,8 @@ class ForkedApp(IPKernelApp):  # type: ignore[misc]
 
     def parse_command_line(self, argv: Any = None) -> None:
         """Take the arguments of every notebook without building a parser; any others as ever."""
-        if [part for part in argv or [] if not part.startswith(("-f", "--HistoryManager.hist_file=")) and part != ""][1:]:
+        usual = ("-f", str(argv[1]), "--HistoryManager.hist_file=:memory:") if argv else ()
+        if set(argv or ()) - set(usual):
             super().parse_command_line(argv)
         else:
             self.update_config(Config({"HistoryManager": {"hist_file": ":memory:"}}))
@@ -148,7 +149,7 @@ def serve(connection: Any, arguments: list[str], secret: str) -> None:
     loop = ioloop.IOLoop.current()
     app = ForkedApp.instance()
     app.secret = secret.encode()
-    app.initialize(arguments)
+    app.initialize(arguments)  # type: ignore[no-untyped-call]
     app.kernel.start()
     asked = False
 

@@ -20,7 +20,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-from mlnb.kernels import child, preload
+from mlnb.kernels import child, preload, system
 from mlnb.kernels.places import Place
 from mlnb.kernels.wire import pack, requested
 
@@ -28,7 +28,14 @@ CHECK = 0.5  # seconds for which files that were looked at count as unchanged
 PATIENCE = 5.0  # seconds that a request may take to arrive
 REMEMBERED = 200  # ends of kernels kept for drivers that ask how one ended
 ROOM = 256 << 20  # bytes of memory that stay free when another kernel is let in
-LAUNCHER = "ipykernel_launcher.py"
+
+
+class Forked(BaseException):
+    """Raised in a kernel just forked, out of all that the parent does: its stack is then as short as any kernel's."""
+
+    def __init__(self, *kernel: Any) -> None:
+        super().__init__()
+        self.kernel = kernel
 
 
 class Parent:
@@ -46,8 +53,10 @@ class Parent:
         self.largest = 0  # bytes that the largest kernel so far took
         self.done: set[str] = set()
         notes = place.read_notes()
-        self.never: dict[str, str] = notes.get("never", {})
-        if notes.get("trying"):  # the process before this one did not survive that import
+        self.packages = [preload.stamp(file) for file in (*preload.site_folders(), preload.__file__)]
+        same = notes.get("packages") == [list(stamp) for stamp in self.packages]
+        self.never: dict[str, str] = notes.get("never", {}) if same else {}  # new packages get a new chance
+        if same and notes.get("trying"):  # the process before this one did not survive that import
             self.never[notes["trying"]] = "ended the process that imported it"
         self.declared_never = tuple(never)
         self.imports: list[str] = notes.get("imports", [])
@@ -77,7 +86,9 @@ class Parent:
 
     def _note(self, trying: str = "") -> None:
         with contextlib.suppress(OSError):
-            self.place.write_notes({"imports": self.imports, "never": self.never, "trying": trying})
+            self.place.write_notes(
+                {"imports": self.imports, "never": self.never, "trying": trying, "packages": self.packages}
+            )
 
     def learn(self, names: list[str]) -> None:
         """Import libraries ahead; start anew without one that may not be."""
@@ -98,7 +109,7 @@ class Parent:
         for connection, _, _ in self.waiting:
             self._answer(connection, {"again": why})
         os.set_inheritable(self.listener.fileno(), True)
-        os.execv(sys.executable, [sys.executable, *_flags(), "-m", "mlnb.kernels.parent", *sys.argv[1:]])
+        os.execv(sys.executable, [sys.executable, *system.flags(), "-m", "mlnb.kernels.parent", *sys.argv[1:]])
 
     def serve(self) -> str:
         """Serve until the end; return why it ended."""
@@ -168,13 +179,14 @@ class Parent:
         file = preload.changed(self.signed)
         if file is not None:
             self.waiting.append((connection, {}, []))
+            self.never = {}
             self.renew(f"{file} has changed")
 
     def _room(self, asked: dict[str, Any]) -> bool:
         """Return whether another kernel fits beside those that run; one inside another's notebook always does."""
         if not self.running or asked.get("nested"):
             return True
-        return len(self.running) < asked["at_once"] and free_memory() > ROOM + self.largest
+        return len(self.running) < asked["at_once"] and system.free_memory() > ROOM + self.largest
 
     def _admit(self) -> None:
         while self.waiting and self._room(self.waiting[0][1]):
@@ -201,8 +213,7 @@ class Parent:
             other.close()
             for descriptor in more:
                 os.close(descriptor)
-        child.become(connection, asked | {"launcher": _launcher()}, descriptors)
-        return 0
+        raise Forked(connection, asked | {"launcher": system.launcher()}, descriptors)
 
     def _reap(self) -> None:
         """Take the ends of kernels, and end what their notebooks left running in their process groups."""
@@ -245,29 +256,8 @@ class Parent:
         }
 
 
-def free_memory() -> int:
-    """Return the bytes of memory that a new process could take."""
-    for line in Path("/proc/meminfo").read_text().splitlines():
-        if line.startswith("MemAvailable:"):
-            return int(line.split()[1]) * 1024
-    return 1 << 62
-
-
-def _launcher() -> str:
-    """Return what `sys.argv[0]` is in a kernel that Jupyter starts."""
-    import ipykernel
-
-    return str(Path(ipykernel.__file__).parent.parent / LAUNCHER)
-
-
-def _flags() -> list[str]:
-    import subprocess
-
-    return subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined, no-any-return]
-
-
-def main(arguments: list[str]) -> None:
-    """Serve in the background: the process that was started ends at once."""
+def main(arguments: list[str]) -> tuple[Any, ...] | None:
+    """Serve in the background, the process that was started ends at once; in a fork, return what kernel it is."""
     folder, name, listener, idle, never = arguments
     if os.getpid() != os.getsid(0):  # not started anew
         if os.fork():
@@ -278,12 +268,16 @@ def main(arguments: list[str]) -> None:
     os.environ.setdefault("MPLBACKEND", "module://matplotlib_inline.backend_inline")  # read by Matplotlib's import
     parent = Parent(Place(Path(folder), name), socket.socket(fileno=int(listener)), float(idle), never.split())
     parent.prepare()
-    why = parent.serve()
+    try:
+        why = parent.serve()
+    except Forked as forked:
+        return forked.kernel
     print(f"ends: {why}", file=sys.__stderr__, flush=True)
     if why != "another has taken the socket":
         with contextlib.suppress(OSError):
             parent.place.socket.unlink()
+    return None
 
 
-if __name__ == "__main__":
-    main(sys.argv[1:])
+if __name__ == "__main__" and (kernel := main(sys.argv[1:])) is not None:
+    child.become(*kernel)

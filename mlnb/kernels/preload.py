@@ -10,8 +10,9 @@ import sys
 import sysconfig
 import threading
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 # What ipykernel and IPython import when the first cell runs.
@@ -22,7 +23,7 @@ IPython.core.magic_arguments IPython.core.logger IPython.extensions.storemagic I
 IPython.utils.timing IPython.utils._process_posix sqlite3 unicodedata timeit resource pexpect pygments.formatters.html
 pygments.formatters.terminal256 pygments.lexers.python pygments.styles.default executing asttokens pure_eval
 stack_data psutil jupyter_client.session IPython.core.pylabtools asyncio.unix_events colorsys html
-""".split()
+""".split()  # noqa: SIM905
 # Never ahead: they start devices or threads, or ask at import whether a notebook imports them.
 NEVER = (
     "torch", "tensorflow", "jax", "cupy", "cudf", "mxnet", "rmm", "numba.cuda", "tqdm.auto", "tqdm.autonotebook",
@@ -34,7 +35,7 @@ SAID = 200  # characters kept of what an import printed
 def allowed(name: str, never: tuple[str, ...]) -> bool:
     """Return whether a module may be imported ahead by its name alone."""
     parts = name.split(".")
-    if any(part.startswith("_") or part == "experimental" or part.startswith("enable_") for part in parts):
+    if any(part.startswith(("_", "enable_")) or part == "experimental" for part in parts):
         return False
     return not any(name == one or name.startswith(one + ".") for one in (*NEVER, *never))
 
@@ -52,7 +53,7 @@ def third_party(name: str) -> bool:
 def site_folders() -> tuple[str, ...]:
     """Return the folders that installed packages are in."""
     paths = sysconfig.get_paths()
-    return tuple({paths["purelib"] + os.sep, paths["platlib"] + os.sep})
+    return tuple(sorted({paths["purelib"] + os.sep, paths["platlib"] + os.sep}))
 
 
 class Standin(io.TextIOBase):
@@ -92,17 +93,35 @@ class Standin(io.TextIOBase):
         return False
 
 
+class ZMQInteractiveShell:
+    """What a library that asks at import whether it is in a notebook is told: yes; to anything more, nothing."""
+
+    config: Mapping[str, Any] = MappingProxyType({"IPKernelApp": MappingProxyType({})})
+    kernel = None
+
+    def __init__(self, asked: list[str]) -> None:
+        self.__dict__["_asked"] = asked
+
+    def __getattr__(self, name: str) -> Any:
+        self._asked.append(f"uses the notebook's shell when it is imported ({name})")
+        raise AttributeError(name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        self._asked.append(f"changes the notebook's shell when it is imported ({name})")
+
+
 class Refused(Exception):
     """An import may not be made ahead; the text says why."""
 
 
 @contextlib.contextmanager
 def watched() -> Iterator[None]:
-    """Raise Refused when what happens inside prints, warns, starts threads, or asks for a notebook's shell."""
+    """Raise Refused when what happens inside prints, warns, starts threads, or does something to a notebook's shell."""
     asked: list[str] = []
+    shell = ZMQInteractiveShell(asked)
 
-    def get_ipython() -> None:
-        asked.append("asks whether a notebook imports it")
+    def get_ipython() -> ZMQInteractiveShell:
+        return shell
 
     def showwarning(message: Any, *_: Any, **__: Any) -> None:
         asked.append(f"warns: {message}"[:SAID])
@@ -111,9 +130,9 @@ def watched() -> Iterator[None]:
     import IPython.core.getipython
 
     streams = [sys.stdout, sys.stderr]
-    before = threading.active_count(), len(asked)
+    before = threading.active_count()
     kept = IPython.get_ipython, IPython.core.getipython.get_ipython, warnings.showwarning
-    IPython.get_ipython = IPython.core.getipython.get_ipython = get_ipython
+    IPython.get_ipython = IPython.core.getipython.get_ipython = get_ipython  # type: ignore[assignment]
     builtins.get_ipython = get_ipython  # type: ignore[attr-defined]
     warnings.showwarning = showwarning
     try:
@@ -125,7 +144,7 @@ def watched() -> Iterator[None]:
         if isinstance(stream, Standin) and stream.heard:
             asked.append(f"prints: {''.join(stream.heard)}"[:SAID])
             stream.heard.clear()
-    if threading.active_count() > before[0]:
+    if threading.active_count() > before:
         asked.append("starts a thread")
     if asked:
         raise Refused(asked[0])

@@ -43,7 +43,7 @@ class Timers:
         return max(0.0, self._due[0][0] - time.monotonic()) * 1000 + 1 if self._due else None
 
 
-class Publisher(IOPubThread):  # type: ignore[misc]
+class Publisher(IOPubThread):
     """Sends what a kernel publishes from one thread, and takes over what processes forked by the notebook publish."""
 
     def __init__(self, wire: Wire, session: Any, gone: Callable[[], None]) -> None:
@@ -54,11 +54,12 @@ class Publisher(IOPubThread):  # type: ignore[misc]
         self._stopped = False
         self._pipe_flag = True
         self._master_pid = os.getpid()
-        self.background_socket = BackgroundSocket(self)
+        self.background_socket = BackgroundSocket(self)  # type: ignore[no-untyped-call]
         self._events: deque[Callable[..., Any]] = deque()
         self._bell = os.eventfd(0, os.EFD_CLOEXEC)
         self._inbox, self._outbox = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self.io_loop = Timers(self._ring)
+        self.timers = Timers(self._ring)
+        self.io_loop = self.timers  # type: ignore[assignment]
         self.thread = threading.Thread(target=self._thread_main, name="IOPub", daemon=True)
 
     def start(self) -> None:
@@ -91,7 +92,7 @@ class Publisher(IOPubThread):  # type: ignore[misc]
         poll.register(self.wire, select.POLLRDHUP)
         try:
             while True:
-                wait = self.io_loop.run()
+                wait = self.timers.run()
                 for _ in range(len(self._events)):
                     self._events.popleft()()
                 if self._stopped and not self._events:
@@ -108,7 +109,7 @@ class Publisher(IOPubThread):  # type: ignore[misc]
             self._gone()
 
     def _really_send(self, msg: list[Any], *args: Any, **kwargs: Any) -> None:
-        if self._check_mp_mode() == CHILD:
+        if self._check_mp_mode() == CHILD:  # type: ignore[no-untyped-call]
             self._hand_over(pack(b"i", msg))
         else:
             self.wire.send(b"i", msg)

@@ -153,7 +153,7 @@ def unlike(kernel_name: str, options: dict[str, Any]) -> str | None:
 
 @functools.lru_cache(maxsize=64)
 def command(kernel_name: str) -> list[str] | None:
-    """Return the command of a Jupyter kernel; None when there is no such kernel, or it sets an environment of its own."""
+    """Return the command of a Jupyter kernel; None when there is none. One that sets an environment is marked."""
     from jupyter_client.kernelspec import KernelSpecManager, NoSuchKernel
 
     try:

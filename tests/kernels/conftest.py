@@ -1,0 +1,31 @@
+"""A project of its own for each module of tests, whose warm parent ends with it."""
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from mlnb.kernels import call, places
+
+sys.modules.setdefault("rfc3987_syntax", None)  # JupyterLab's URI grammar takes seconds to build and nobody asks it
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder with settings and a warm parent."""
+    folder = tmp_path_factory.mktemp("project")
+    (folder / "settings.ini").write_text("[mlnb]\nkernels_at_once = 4\n")
+    yield folder
+    for place in places.here(places.settings(folder).folder):
+        call.ask(place, {"verb": "stop", "now": True})
+
+
+@pytest.fixture
+def project(made: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The folder, as the working directory."""
+    monkeypatch.delenv("MLNB_KERNELS", raising=False)
+    monkeypatch.chdir(made)
+    yield made
+    assert os.getcwd() == str(made)

@@ -1,0 +1,96 @@
+"""Running a notebook under both engines, and what of it is the same wherever it runs."""
+
+import logging
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import papermill
+from papermill.engines import NBClientEngine, papermill_engines
+
+from mlnb.kernels.warm import WarmEngine
+
+ENGINES = {"standard": NBClientEngine, "warm": WarmEngine}
+for _name, _engine in ENGINES.items():
+    papermill_engines.register(f"test-{_name}", _engine)
+VARY = (
+    (r"/tmp/ipykernel_\d+/", "/tmp/ipykernel_N/"),
+    (r"0x[0-9a-f]{6,}", "0xN"),
+    (r"\d+(\.\d+)?(e[-+]?\d+)? ?(ns|μs|µs|ms|s|min)\b", "T"),
+    (r"(Thread-)\d+", r"\1N"),
+    (r'id="[0-9a-f]{6,}"|T_[0-9a-f]{5}', "ID"),
+    (r"pid[ =:]+\d+", "pid N"),
+    (r"\bpid='\d+'|asyncio_\d+", "N"),
+)
+
+
+def notebook(cells: list[Any]) -> Any:
+    """Return a notebook of cells that are sources, or (source, tag, ...)."""
+    made = []
+    for number, cell in enumerate(cells):
+        source, *tags = (cell,) if isinstance(cell, str) else cell
+        made.append(nbformat.v4.new_code_cell(source, id=f"cell{number}", metadata={"tags": tags} if tags else {}))
+    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    return nbformat.v4.new_notebook(cells=made, metadata={"kernelspec": kernel})
+
+
+def execute(engine: str, document: Any, folder: Path, **options: Any) -> tuple[Any, str, list[str]]:
+    """Return the notebook executed in `folder`, the error that came out, and the files that it left."""
+    folder.mkdir(exist_ok=True)
+    nbformat.write(document, folder / "in.ipynb")
+    before = os.getcwd()
+    os.chdir(folder)
+    os.environ["PWD_EXPECTED"] = str(folder)
+    try:
+        said = ""
+        papermill.execute_notebook("in.ipynb", "out.ipynb", engine_name=f"test-{engine}", progress_bar=False, **options)
+    except Exception as error:
+        said = plain(f"{type(error).__name__}: {error}")
+    finally:
+        os.chdir(before)
+    files = sorted(path.name for path in folder.iterdir() if path.suffix != ".ipynb")
+    return nbformat.read(folder / "out.ipynb", 4), said, files
+
+
+def seen(document: Any) -> list[dict[str, Any]]:
+    """Return what a reader of an executed notebook sees, without what differs from run to run."""
+    cells = []
+    for cell in document.cells:
+        shown: dict[str, Any] = {"source": cell.source, "tags": cell.metadata.get("tags", [])}
+        about = cell.metadata.get("papermill", {})
+        shown["papermill"] = [about.get("status"), about.get("exception"), sorted(about)]
+        if cell.cell_type == "code":
+            shown["count"] = cell.execution_count
+            shown["timing"] = sorted(cell.metadata.get("execution", {}))
+            shown["outputs"] = joined([plain(dict(output)) for output in cell.outputs])
+        cells.append(shown)
+    about = {name: document.metadata.get(name) for name in ("language_info", "kernelspec", "widgets")}
+    about["exception"] = document.metadata.papermill["exception"]
+    return [*cells, about]
+
+
+def joined(outputs: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return outputs with neighbouring pieces of one stream in one: where it is cut is a matter of time."""
+    found: list[dict[str, Any]] = []
+    for output in outputs:
+        if found and output["output_type"] == "stream" and found[-1].get("name") == output["name"]:
+            found[-1]["text"] += output["text"]
+        else:
+            found.append(output)
+    return found
+
+
+def plain(value: Any) -> Any:
+    """Return text, or anything made of text, without process ids, addresses and times."""
+    if isinstance(value, str):
+        for pattern, instead in VARY:
+            value = re.sub(pattern, instead, value)
+        return value
+    if isinstance(value, dict):
+        return {name: plain(item) for name, item in value.items()}
+    return [plain(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+logging.getLogger("papermill").setLevel(logging.ERROR)
