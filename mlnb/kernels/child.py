@@ -32,10 +32,11 @@ def become(connection: socket.socket, asked: dict[str, Any], descriptors: list[i
     """Become the kernel that was asked for, in a process just forked; does not return."""
     try:
         _settle(asked, descriptors)
+        before = set(sys.modules)
         sys.modules.pop("matplotlib_inline.backend_inline", None)
         for name in [name for name in sys.modules if name == "mlnb" or name.startswith("mlnb.")]:
             del sys.modules[name]  # the notebook's project may have another mlnb
-        from_parent["serve"](connection, sys.argv[1:], asked["secret"])
+        from_parent["serve"](connection, sys.argv[1:], asked["secret"], lambda: _tell(asked["parent"], before))
     except BaseException:  # noqa: BLE001 -- nothing of this process may go on in the parent's code
         with contextlib.suppress(BaseException):
             import traceback
@@ -47,6 +48,17 @@ def become(connection: socket.socket, asked: dict[str, Any], descriptors: list[i
 
 
 from_parent: dict[str, Any] = {}  # functions handed over before the modules are dropped
+
+
+def _tell(parent: list[str], before: set[str]) -> None:
+    """Tell the parent what the notebook has imported besides, for it to have ready next time."""
+    names = [name for name in list(sys.modules) if name not in before]
+    if names:
+        folder = os.open(parent[0], os.O_RDONLY | os.O_DIRECTORY)
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.settimeout(1)
+            connection.connect(f"/proc/self/fd/{folder}/{parent[1]}")
+            from_parent["request"](connection, {"verb": "learned", "imports": names}, [])
 
 
 def _settle(asked: dict[str, Any], descriptors: list[int]) -> None:

@@ -142,7 +142,7 @@ class ForkedApp(IPKernelApp):
         """Do nothing: the process leaves by `leave`."""
 
 
-def serve(connection: Any, arguments: list[str], secret: str) -> None:
+def serve(connection: Any, arguments: list[str], secret: str, last: Callable[[], None]) -> None:
     """Be the kernel of one notebook until the driver says leave; does not return."""
     wire = Wire(connection)
     ForkedApp.wire = wire
@@ -172,11 +172,14 @@ def serve(connection: Any, arguments: list[str], secret: str) -> None:
             loop.start()
         except KeyboardInterrupt:
             continue
-    leave(app, wire)
+    leave(app, wire, last)
 
 
-def leave(app: ForkedApp, wire: Wire) -> None:
-    """End as an interpreter ends (processes, threads, exit hooks, variables, files), without taking it all apart."""
+def leave(app: ForkedApp, wire: Wire, last: Callable[[], None]) -> None:
+    """End as an interpreter ends (processes, threads, exit hooks, variables, files), without taking it all apart.
+
+    `last` is called when nobody waits any more.
+    """
     code = 0
     try:
         if Path(f"/proc/self/task/{os.getpid()}/children").read_text() or len(os.listdir("/proc/self/task")) > 50:
@@ -189,6 +192,7 @@ def leave(app: ForkedApp, wire: Wire) -> None:
                 stream.flush()  # type: ignore[union-attr]
         with contextlib.suppress(OSError):
             wire.send(b"b", [])
+        last()
     except BaseException:  # noqa: BLE001 -- whatever an exit hook does, the process leaves
         code = 1
     finally:

@@ -22,7 +22,7 @@ from typing import Any
 
 from mlnb.kernels import child, preload, system
 from mlnb.kernels.places import Place
-from mlnb.kernels.wire import pack, requested
+from mlnb.kernels.wire import pack, request, requested
 
 CHECK = 0.5  # seconds for which files that were looked at count as unchanged
 PATIENCE = 5.0  # seconds that a request may take to arrive
@@ -72,7 +72,7 @@ class Parent:
         del sys.modules["debugpy"]
         from mlnb.kernels.kernel import serve
 
-        child.from_parent["serve"] = serve
+        child.from_parent.update(serve=serve, request=request)
         for name in preload.KERNEL:
             with contextlib.suppress(ImportError):
                 __import__(name)
@@ -157,7 +157,10 @@ class Parent:
                 if not self._room(asked):
                     self._answer(connection, {"queued": len(self.waiting)}, close=False)
                 return None
-            if verb == "end":
+            if verb == "learned":
+                connection.close()
+                self.learn([name for name in asked["imports"] if name.partition(".")[0] in sys.modules])
+            elif verb == "end":
                 self._answer(connection, {"status": self.ends.get(asked["pid"])})
             elif verb == "status":
                 self._answer(connection, self.status())
@@ -213,7 +216,8 @@ class Parent:
             other.close()
             for descriptor in more:
                 os.close(descriptor)
-        raise Forked(connection, asked | {"launcher": system.launcher()}, descriptors)
+        here = [str(self.place.folder), self.place.socket.name]
+        raise Forked(connection, asked | {"launcher": system.launcher(), "parent": here}, descriptors)
 
     def _reap(self) -> None:
         """Take the ends of kernels, and end what their notebooks left running in their process groups."""
@@ -266,6 +270,7 @@ def main(arguments: list[str]) -> tuple[Any, ...] | None:
     del sys.path[0]  # the folder it was started in: never the place of a library
     os.chdir("/")
     os.environ.setdefault("MPLBACKEND", "module://matplotlib_inline.backend_inline")  # read by Matplotlib's import
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # threads that spin starve the neighbour's; read at load, too
     parent = Parent(Place(Path(folder), name), socket.socket(fileno=int(listener)), float(idle), never.split())
     parent.prepare()
     try:

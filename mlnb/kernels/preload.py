@@ -27,7 +27,7 @@ stack_data psutil jupyter_client.session IPython.core.pylabtools asyncio.unix_ev
 # Never ahead: they start devices or threads, or ask at import whether a notebook imports them.
 NEVER = (
     "torch", "tensorflow", "jax", "cupy", "cudf", "mxnet", "rmm", "numba.cuda", "tqdm.auto", "tqdm.autonotebook",
-    "matplotlib_inline.backend_inline", "matplotlib.pylab", "google", "mpi4py", "ray", "pyspark", "debugpy", "mlnb",
+    "matplotlib_inline.backend_inline", "matplotlib.pylab", "google", "mpi4py", "ray", "pyspark", "debugpy", "pandas.plotting", "mlnb",
 )  # fmt: skip
 SAID = 200  # characters kept of what an import printed
 
@@ -35,7 +35,7 @@ SAID = 200  # characters kept of what an import printed
 def allowed(name: str, never: tuple[str, ...]) -> bool:
     """Return whether a module may be imported ahead by its name alone."""
     parts = name.split(".")
-    if any(part.startswith(("_", "enable_")) or part == "experimental" for part in parts):
+    if any(part.startswith(("__", "enable_")) or part == "experimental" for part in parts):
         return False
     return not any(name == one or name.startswith(one + ".") for one in (*NEVER, *never))
 

@@ -1,0 +1,149 @@
+"""Eight notebooks with pandas, scikit-learn, LightGBM and matplotlib: one plain process, papermill's engine, ours.
+
+    python benchmarks/kernels.py [--rounds 3] [--memory]
+
+Interleaved rounds, each in processes of its own; medians of wall and processor seconds, and the ratios to one process.
+`warm` finds its warm parent running, `cold` starts it. The standard engine takes most of the time: `--rounds` says how
+often.
+"""
+
+import argparse
+import json
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import psutil
+
+STAGES = [
+    "import numpy as np, pandas as pd\nr = np.random.default_rng(0)\n"
+    "d = pd.DataFrame(r.normal(size=(2000, 6)), columns=list('abcdef')); d['y'] = (d.a + d.b > 0).astype(int)\n"
+    "d.to_parquet('data.parquet')\nd.head()",
+    "import pandas as pd\nd = pd.read_parquet('data.parquet')\nd.describe()",
+    "import pandas as pd\nfrom sklearn.model_selection import train_test_split\n"
+    "a, b = train_test_split(pd.read_parquet('data.parquet'), random_state=0)\n"
+    "a.to_parquet('train.parquet'); b.to_parquet('test.parquet')\nprint(len(a), len(b))",
+    "import pandas as pd\nfrom sklearn.preprocessing import StandardScaler\nd = pd.read_parquet('train.parquet')\n"
+    "StandardScaler().fit(d[list('abcdef')]).mean_",
+    "import pandas as pd, lightgbm as lgb\nd = pd.read_parquet('train.parquet')\n"
+    "m = lgb.LGBMClassifier(n_estimators=10, verbose=-1, n_jobs=2).fit(d[list('abcdef')], d.y)\n"
+    "m.booster_.save_model('model.txt');",
+    "import pandas as pd, lightgbm as lgb\nfrom sklearn.metrics import roc_auc_score\n"
+    "d = pd.read_parquet('test.parquet')\nroc_auc_score(d.y, lgb.Booster(model_file='model.txt').predict(d[list('abcdef')]))",
+    "import pandas as pd, matplotlib.pyplot as plt\nd = pd.read_parquet('test.parquet')\nplt.figure(figsize=(3, 2))\n"
+    "plt.scatter(d.a, d.b, c=d.y, s=2)\nplt.show()",
+    "import pandas as pd\npd.read_parquet('test.parquet').groupby('y').mean()",
+]
+DRIVER = """
+import sys, time, json
+sys.modules["rfc3987_syntax"] = None  # JupyterLab's URI grammar: seconds, in every engine alike
+import papermill
+engine, parallel, *names = sys.argv[1:]
+def one(name):
+    start = time.perf_counter()
+    papermill.execute_notebook(name, "out_" + name, engine_name=engine or None, progress_bar=False)
+    return time.perf_counter() - start
+start = time.perf_counter()
+took = [one(name) for name in names]
+print(json.dumps({"inside": time.perf_counter() - start, "each": took}))
+"""
+
+
+def write(folder: Path) -> None:
+    """Write the stages as notebooks and as one script, and an empty notebook."""
+    import nbformat
+
+    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    for number, source in [*enumerate(STAGES), ("empty", "")]:
+        cells = [nbformat.v4.new_code_cell(source)]
+        nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel}), folder / f"{number}.ipynb")
+    script = "import matplotlib; matplotlib.use('agg')\n" + "\n".join(
+        f"def stage{n}():\n" + "\n".join("    " + line for line in source.splitlines()) for n, source in enumerate(STAGES)
+    )
+    (folder / "plain.py").write_text(script + "\n" + "\n".join(f"stage{n}()" for n in range(len(STAGES))))
+    (folder / "driver.py").write_text(DRIVER)
+    (folder / "settings.ini").write_text("[mlnb]\n")
+
+
+def parents(folder: Path) -> list[psutil.Process]:
+    """Return the warm parents of the folder."""
+    from mlnb.kernels import call, places
+
+    answers = [call.ask(place, {"verb": "status"}) for place in places.here(places.settings(folder).folder)]
+    return [psutil.Process(answer["pid"]) for answer in answers if answer]
+
+
+def stop(folder: Path) -> None:
+    """End the warm parents of the folder."""
+    from mlnb.kernels import call, places
+
+    for place in places.here(places.settings(folder).folder):
+        call.ask(place, {"verb": "stop", "now": True})
+
+
+def processor(folder: Path) -> float:
+    """Return the processor seconds of this process's children, and of warm parents and their kernels."""
+    own = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return own.ru_utime + own.ru_stime + sum(sum(process.cpu_times()[:4]) for process in parents(folder))
+
+
+def measure(folder: Path, *command: str) -> dict[str, float]:
+    """Return wall and processor seconds of a command, and what it measured itself."""
+    before, start = processor(folder), time.perf_counter()
+    done = subprocess.run([sys.executable, *command], cwd=folder, capture_output=True, text=True, check=False)
+    wall = time.perf_counter() - start
+    if done.returncode:
+        raise SystemExit(done.stderr)
+    time.sleep(0.2)  # the last kernel's time is counted when the parent has taken its end
+    inside = json.loads(done.stdout)["inside"] if done.stdout.startswith("{") else wall
+    return {"wall": wall, "processor": processor(folder) - before, "inside": inside}
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--quick", action="store_true", help="leave the standard engine out")
+    options = parser.parse_args()
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    folder = Path(tempfile.mkdtemp())
+    write(folder)
+    names = [f"{n}.ipynb" for n in range(len(STAGES))]
+    ways = {
+        "one process": ["plain.py"],
+        "mlnb warm": ["driver.py", "mlnb", "", *names],
+        "mlnb cold": ["driver.py", "mlnb", "", *names],
+        "papermill": ["driver.py", "", "", *names],
+        "empty warm": ["driver.py", "mlnb", "", *["empty.ipynb"] * 10],
+    }
+    if options.quick:
+        del ways["papermill"]
+    found: dict[str, list[dict[str, float]]] = {way: [] for way in ways}
+    measure(folder, *ways["one process"])
+    measure(folder, *ways["mlnb warm"])
+    for _ in range(options.rounds):
+        for way, command in ways.items():
+            if way == "mlnb cold":
+                stop(folder)
+                time.sleep(0.5)
+            found[way].append(measure(folder, *command))
+    plain = statistics.median(one["wall"] for one in found["one process"])
+    print(f"{'':14}{'wall':>8}{'processor':>11}{'in driver':>11}{'× process':>11}")
+    for way, all_of_it in found.items():
+        wall, cpu, inside = (statistics.median(one[what] for one in all_of_it) for what in ("wall", "processor", "inside"))
+        print(f"{way:14}{wall:8.2f}{cpu:11.2f}{inside:11.2f}{wall / plain:11.2f}")
+    if not options.quick:
+        ratio = [p["wall"] / w["wall"] for p, w in zip(found["papermill"], found["mlnb warm"], strict=True)]
+        print(f"papermill's engine takes {statistics.median(ratio):.1f} × as long as warm kernels")
+    empty = statistics.median(one["inside"] for one in found["empty warm"]) / 10
+    print(f"one empty notebook: {empty * 1000:.0f} ms from execute_notebook to the written output")
+    stop(folder)
+
+
+if __name__ == "__main__":
+    main()
