@@ -34,7 +34,8 @@ STAGES = [
     "m = lgb.LGBMClassifier(n_estimators=10, verbose=-1, n_jobs=2).fit(d[list('abcdef')], d.y)\n"
     "m.booster_.save_model('model.txt');",
     "import pandas as pd, lightgbm as lgb\nfrom sklearn.metrics import roc_auc_score\n"
-    "d = pd.read_parquet('test.parquet')\nroc_auc_score(d.y, lgb.Booster(model_file='model.txt').predict(d[list('abcdef')]))",
+    "d = pd.read_parquet('test.parquet')\n"
+    "roc_auc_score(d.y, lgb.Booster(model_file='model.txt').predict(d[list('abcdef')]))",
     "import pandas as pd, matplotlib.pyplot as plt\nd = pd.read_parquet('test.parquet')\nplt.figure(figsize=(3, 2))\n"
     "plt.scatter(d.a, d.b, c=d.y, s=2)\nplt.show()",
     "import pandas as pd\npd.read_parquet('test.parquet').groupby('y').mean()",
@@ -61,9 +62,11 @@ def write(folder: Path) -> None:
     kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
     for number, source in [*enumerate(STAGES), ("empty", "")]:
         cells = [nbformat.v4.new_code_cell(source)]
-        nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel}), folder / f"{number}.ipynb")
+        made = nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel})
+        nbformat.write(made, folder / f"{number}.ipynb")
     script = "import matplotlib; matplotlib.use('agg')\n" + "\n".join(
-        f"def stage{n}():\n" + "\n".join("    " + line for line in source.splitlines()) for n, source in enumerate(STAGES)
+        f"def stage{number}():\n" + "\n".join("    " + line for line in source.splitlines())
+        for number, source in enumerate(STAGES)
     )
     (folder / "plain.py").write_text(script + "\n" + "\n".join(f"stage{n}()" for n in range(len(STAGES))))
     (folder / "driver.py").write_text(DRIVER)
@@ -135,7 +138,8 @@ def main() -> None:
     plain = statistics.median(one["wall"] for one in found["one process"])
     print(f"{'':14}{'wall':>8}{'processor':>11}{'in driver':>11}{'× process':>11}")
     for way, all_of_it in found.items():
-        wall, cpu, inside = (statistics.median(one[what] for one in all_of_it) for what in ("wall", "processor", "inside"))
+        columns = ("wall", "processor", "inside")
+        wall, cpu, inside = (statistics.median(one[what] for one in all_of_it) for what in columns)
         print(f"{way:14}{wall:8.2f}{cpu:11.2f}{inside:11.2f}{wall / plain:11.2f}")
     if not options.quick:
         ratio = [p["wall"] / w["wall"] for p, w in zip(found["papermill"], found["mlnb warm"], strict=True)]

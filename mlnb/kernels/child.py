@@ -28,15 +28,40 @@ def circumstances() -> dict[str, Any]:
     }
 
 
-def become(connection: socket.socket, asked: dict[str, Any], descriptors: list[int]) -> None:
-    """Become the kernel that was asked for, in a process just forked; does not return."""
+def like(one: dict[str, Any], other: dict[str, Any]) -> bool:
+    """Return whether a kernel made ready for one request is right for another."""
+    names = ("cwd", "umask", "processors", "limits", "file", "arguments")
+    return all(one[name] == other[name] for name in names) and _fixed(one) == _fixed(other)
+
+
+def _fixed(asked: dict[str, Any]) -> dict[str, str]:
+    """Return the environment that a kernel may read while it is made ready."""
+    return {name: value for name, value in asked["environment"].items() if not name.startswith("MLNB_")}
+
+
+def become(link: socket.socket, asked: dict[str, Any]) -> None:
+    """Become a kernel in a process just forked, for a request like `asked` that comes over `link`; does not return."""
+    imported: set[str] = set()
+
+    def adopted() -> tuple[socket.socket, str, list[int]]:
+        try:
+            own, descriptors = from_parent["requested"](link)
+        except (OSError, ValueError):
+            os._exit(0)  # nobody wanted it
+        link.close()
+        imported.update(sys.modules)
+        for name in [name for name in os.environ if name.startswith("MLNB_")]:
+            del os.environ[name]
+        os.environ.update({name: value for name, value in own["environment"].items() if name.startswith("MLNB_")})
+        os.environ["JPY_PARENT_PID"] = str(own["driver"])
+        return socket.socket(fileno=descriptors[0]), own["secret"], descriptors[1:]
+
     try:
-        _settle(asked, descriptors)
-        before = set(sys.modules)
+        _settle(asked)
         sys.modules.pop("matplotlib_inline.backend_inline", None)
         for name in [name for name in sys.modules if name == "mlnb" or name.startswith("mlnb.")]:
             del sys.modules[name]  # the notebook's project may have another mlnb
-        from_parent["serve"](connection, sys.argv[1:], asked["secret"], lambda: _tell(asked["parent"], before))
+        from_parent["serve"](sys.argv[1:], adopted, lambda: _tell(asked["parent"], imported))
     except BaseException:  # noqa: BLE001 -- nothing of this process may go on in the parent's code
         with contextlib.suppress(BaseException):
             import traceback
@@ -61,15 +86,12 @@ def _tell(parent: list[str], before: set[str]) -> None:
             from_parent["request"](connection, {"verb": "learned", "imports": names}, [])
 
 
-def _settle(asked: dict[str, Any], descriptors: list[int]) -> None:
+def _settle(asked: dict[str, Any]) -> None:
     os.setsid()
     signal.set_wakeup_fd(-1)
     for number in (signal.SIGTERM, signal.SIGCHLD):
         signal.signal(number, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    for target, descriptor in enumerate(descriptors, start=1):
-        os.dup2(descriptor, target)
-        os.close(descriptor)
     for name in ("stdout", "stderr"):
         standin = getattr(sys, name)
         standin.preloading = False

@@ -11,6 +11,7 @@ import gc
 import json
 import os
 import signal
+import socket
 import sys
 import threading
 from collections.abc import Awaitable, Callable
@@ -27,6 +28,7 @@ from traitlets.config import Config
 from mlnb.kernels.publisher import Publisher
 from mlnb.kernels.wire import Wire
 
+Adopted = tuple[socket.socket, str, list[int]]  # connection to the driver, its secret, its standard streams
 Handler = Callable[[list[Any]], Awaitable[None]]
 
 
@@ -88,7 +90,6 @@ class ForkedApp(IPKernelApp):
     """ipykernel's application, whose sockets are one connection that exists already."""
 
     wire: Wire
-    secret = b""
     kernel_class = ForkedKernel
 
     def init_connection_file(self) -> None:
@@ -108,11 +109,9 @@ class ForkedApp(IPKernelApp):
 
     def init_sockets(self) -> None:
         """Publish through the connection."""
-        self.session.key = self.secret
         self.shell_stream = ShellStream(self.wire)
         self.configure_tornado_logger()  # type: ignore[no-untyped-call]
         self.iopub_thread = Publisher(self.wire, self.session, lambda: os.killpg(0, signal.SIGKILL))
-        self.iopub_thread.start()
         self.iopub_socket = self.iopub_thread.background_socket
 
     def init_kernel(self) -> None:
@@ -142,15 +141,24 @@ class ForkedApp(IPKernelApp):
         """Do nothing: the process leaves by `leave`."""
 
 
-def serve(connection: Any, arguments: list[str], secret: str, last: Callable[[], None]) -> None:
-    """Be the kernel of one notebook until the driver says leave; does not return."""
-    wire = Wire(connection)
-    ForkedApp.wire = wire
+def serve(arguments: list[str], adopted: Callable[[], Adopted], last: Callable[[], None]) -> None:
+    """Be the kernel of one notebook until the driver says leave; does not return.
+
+    All is made ready before `adopted` is called, which waits for a notebook.
+    """
+    wire = ForkedApp.wire = Wire(None)
     loop = ioloop.IOLoop.current()
     app = ForkedApp.instance()
-    app.secret = secret.encode()
     app.initialize(arguments)  # type: ignore[no-untyped-call]
     app.kernel.start()
+    connection, secret, streams = adopted()
+    app.session.key = secret.encode()
+    for number, descriptor in enumerate(streams, start=1):
+        stream = (sys.stdout, sys.stderr)[number - 1]  # where they keep the original, when they watch the descriptor
+        os.dup2(descriptor, getattr(stream, "_original_stdstream_copy", number))
+        os.close(descriptor)
+    wire.attach(connection)
+    app.iopub_thread.start()
     asked = False
 
     def arrived(*_: Any) -> None:
@@ -182,7 +190,7 @@ def leave(app: ForkedApp, wire: Wire, last: Callable[[], None]) -> None:
     """
     code = 0
     try:
-        if Path(f"/proc/self/task/{os.getpid()}/children").read_text() or len(os.listdir("/proc/self/task")) > 50:
+        if any(file.read_text() for file in Path("/proc/self/task").glob("*/children")):
             ioloop.IOLoop.current().run_sync(app.kernel._at_shutdown)
         threading._shutdown()  # type: ignore[attr-defined]
         atexit._run_exitfuncs()

@@ -16,6 +16,7 @@ from jupyter_client.session import Session
 from mlnb.kernels import call, child, places
 from mlnb.kernels.wire import Wire
 
+TAKEN = 1.0  # seconds in which what a dead kernel has said is read
 LEAVING = 5.0  # seconds that a kernel may take to leave, as Jupyter gives it
 NESTED = "MLNB_KERNEL"  # set in a kernel: one that its notebook starts must not wait for it to end
 ENDING = 1.0  # seconds between asking it to end and ending it
@@ -148,9 +149,12 @@ class Client:
             self._waiters.discard(waiter)
 
     async def ended(self) -> None:
-        """Wait until the kernel is gone and everything that it said has been taken."""
-        while self.is_alive():
-            await (asyncio.sleep(0.002) if self.gone else self.wait(None))
+        """Wait until the kernel is gone and everything that it said has been taken, or nobody takes it."""
+        while not self.gone:
+            await self.wait(None)
+        until = time.monotonic() + TAKEN
+        while self.is_alive() and time.monotonic() < until:
+            await asyncio.sleep(0.002)
 
     def _arrived(self) -> None:
         self.read()

@@ -17,6 +17,7 @@ import socket
 import sys
 import time
 import warnings
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,15 @@ class Forked(BaseException):
         self.kernel = kernel
 
 
+@dataclass(frozen=True)
+class Spare:
+    """A kernel that was forked ahead: it has its shell and waits at the other end of `link` for a notebook."""
+
+    pid: int
+    link: socket.socket
+    asked: dict[str, Any]
+
+
 class Parent:
     """Serves one socket until it is told to stop or nobody has asked for long."""
 
@@ -50,6 +60,7 @@ class Parent:
         self.ends: dict[int, int] = {}  # process id -> wait status
         self.waiting: list[tuple[socket.socket, dict[str, Any], list[int]]] = []
         self.served = 0
+        self.spare: Spare | None = None
         self.largest = 0  # bytes that the largest kernel so far took
         self.done: set[str] = set()
         notes = place.read_notes()
@@ -72,7 +83,7 @@ class Parent:
         del sys.modules["debugpy"]
         from mlnb.kernels.kernel import serve
 
-        child.from_parent.update(serve=serve, request=request)
+        child.from_parent.update(serve=serve, request=request, requested=requested)
         for name in preload.KERNEL:
             with contextlib.suppress(ImportError):
                 __import__(name)
@@ -96,6 +107,7 @@ class Parent:
         names = [name for name in names if preload.allowed(name, self.declared_never) and preload.third_party(name)]
         if not names:
             return
+        self._drop()
         self.imports += [name for name in names if name not in self.imports]
         if preload.preload(names, self.done, self.never, self._note):
             self.imports = [name for name in self.imports if name not in self.never]
@@ -195,20 +207,32 @@ class Parent:
         while self.waiting and self._room(self.waiting[0][1]):
             connection, asked, descriptors = self.waiting[0]
             self.learn(asked["imports"])
+            if self.spare is not None and not child.like(self.spare.asked, asked):
+                self._drop()
+            spare = self.spare or self._fork(asked)
+            self.spare = None
             del self.waiting[0]
-            pid = self._fork(connection, asked, descriptors)
-            self.running[pid] = asked.get("notebook", "")
+            with contextlib.suppress(OSError):  # one that is gone is noticed by the driver
+                request(spare.link, asked, [connection.fileno(), *descriptors])
+            spare.link.close()
+            self.running[spare.pid] = asked.get("notebook", "")
             self.served += 1
             connection.close()
             for descriptor in descriptors:
                 os.close(descriptor)
+            if not self.waiting:
+                self.spare = self._fork(asked)
 
-    def _fork(self, connection: socket.socket, asked: dict[str, Any], descriptors: list[int]) -> int:
+    def _fork(self, asked: dict[str, Any]) -> "Spare":
+        """Return a kernel that makes itself ready for requests like `asked`."""
+        ours, theirs = socket.socketpair()
         kept, warnings.showwarning = warnings.showwarning, lambda *_, **__: None
         pid = os.fork()  # Python 3.12 warns of native threads: those of an idle BLAS, which knows how to fork
         warnings.showwarning = kept
         if pid:
-            return pid
+            theirs.close()
+            return Spare(pid, ours, asked)
+        ours.close()
         self.listener.close()
         for descriptor in self._keep:
             os.close(descriptor)
@@ -217,7 +241,13 @@ class Parent:
             for descriptor in more:
                 os.close(descriptor)
         here = [str(self.place.folder), self.place.socket.name]
-        raise Forked(connection, asked | {"launcher": system.launcher(), "parent": here}, descriptors)
+        raise Forked(theirs, asked | {"launcher": system.launcher(), "parent": here})
+
+    def _drop(self) -> None:
+        """Let the spare kernel go: it was made ready for something else."""
+        if self.spare is not None:
+            self.spare.link.close()
+            self.spare = None
 
     def _reap(self) -> None:
         """Take the ends of kernels, and end what their notebooks left running in their process groups."""
@@ -233,6 +263,8 @@ class Parent:
             _, status, usage = os.wait4(found.si_pid, 0)
             self.largest = max(self.largest, usage.ru_maxrss * 1024)
             self.running.pop(found.si_pid, None)
+            if self.spare is not None and self.spare.pid == found.si_pid:
+                self._drop()
             self.ends[found.si_pid] = status
             while len(self.ends) > REMEMBERED:
                 del self.ends[next(iter(self.ends))]

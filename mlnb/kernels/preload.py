@@ -25,10 +25,12 @@ pygments.formatters.terminal256 pygments.lexers.python pygments.styles.default e
 stack_data psutil jupyter_client.session IPython.core.pylabtools asyncio.unix_events colorsys html
 """.split()  # noqa: SIM905
 # Never ahead: they start devices or threads, or ask at import whether a notebook imports them.
-NEVER = (
-    "torch", "tensorflow", "jax", "cupy", "cudf", "mxnet", "rmm", "numba.cuda", "tqdm.auto", "tqdm.autonotebook",
-    "matplotlib_inline.backend_inline", "matplotlib.pylab", "google", "mpi4py", "ray", "pyspark", "debugpy", "pandas.plotting", "mlnb",
-)  # fmt: skip
+NEVER = tuple(
+    """
+    torch tensorflow jax cupy cudf mxnet rmm numba.cuda tqdm.auto tqdm.autonotebook
+    matplotlib_inline.backend_inline matplotlib.pylab google mpi4py ray pyspark debugpy pandas.plotting mlnb
+    """.split()  # noqa: SIM905
+)
 SAID = 200  # characters kept of what an import printed
 
 

@@ -61,11 +61,22 @@ class Reader:
 class Wire:
     """A connected socket that sends whole messages, from any thread."""
 
-    def __init__(self, connection: socket.socket) -> None:
-        self.connection = connection
+    def __init__(self, connection: socket.socket | None) -> None:
+        self._connection = connection  # without one, what is sent is lost: nobody listens yet
         self._lock = threading.Lock()
         self._reader = Reader()
         self._ready: list[Message] = []
+
+    @property
+    def connection(self) -> socket.socket:
+        """The socket; raises OSError while there is none."""
+        if self._connection is None:
+            raise OSError("not connected yet")
+        return self._connection
+
+    def attach(self, connection: socket.socket) -> None:
+        """Send and receive through a socket from now on."""
+        self._connection = connection
 
     def fileno(self) -> int:
         """Return the descriptor, for select."""
@@ -78,7 +89,8 @@ class Wire:
     def send_packed(self, data: bytes) -> None:
         """Send bytes that `pack` has made."""
         with self._lock:
-            self.connection.sendall(data)
+            if self._connection is not None:
+                self._connection.sendall(data)
 
     def available(self) -> list[Message] | None:
         """Return the messages that have arrived, without waiting; None when the other side is gone."""

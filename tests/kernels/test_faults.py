@@ -27,9 +27,9 @@ def parent(folder: Path) -> psutil.Process:
 
 
 def quiet(process: psutil.Process) -> bool:
-    """Return whether the parent has no process left, within a few seconds."""
+    """Return whether the parent has no process left but the one it holds ready, within a few seconds."""
     for _ in range(100):
-        if not process.children(recursive=True):
+        if len(process.children(recursive=True)) <= 1:
             return True
         time.sleep(0.05)
     return False

@@ -43,6 +43,7 @@ def execute(engine: str, document: Any, folder: Path, **options: Any) -> tuple[A
     before = os.getcwd()
     os.chdir(folder)
     os.environ["PWD_EXPECTED"] = str(folder)
+    testing = os.environ.pop("PYTEST_CURRENT_TEST", None)  # with it, ipykernel leaves descriptors 1 and 2 alone
     try:
         said = ""
         papermill.execute_notebook("in.ipynb", "out.ipynb", engine_name=f"test-{engine}", progress_bar=False, **options)
@@ -50,6 +51,8 @@ def execute(engine: str, document: Any, folder: Path, **options: Any) -> tuple[A
         said = plain(f"{type(error).__name__}: {error}")
     finally:
         os.chdir(before)
+        if testing is not None:
+            os.environ["PYTEST_CURRENT_TEST"] = testing
     files = sorted(path.name for path in folder.iterdir() if path.suffix != ".ipynb")
     return nbformat.read(folder / "out.ipynb", 4), said, files
 
