@@ -142,9 +142,7 @@ class Client:
         waiter = loop.create_future()
         self._waiters.add(waiter)
         try:
-            await asyncio.wait_for(waiter, timeout)
-        except TimeoutError:
-            return
+            await asyncio.wait((waiter,), timeout=timeout)  # wait_for may swallow a cancellation (Python 3.11)
         finally:
             self._waiters.discard(waiter)
 
