@@ -1,11 +1,12 @@
 """`mlnb kernels`: what the project's warm parents hold ready, and how to end them."""
 
 import argparse
+import sys
 import time
 from pathlib import Path
 from typing import Any
 
-from mlnb.kernels import call, places
+from mlnb.kernels import call, jupyter, places
 
 EXAMPLES = """A warm parent has the libraries that notebooks import ready and forks a kernel for each notebook. It
 starts at first use, notices changed packages, and ends after a while without work (kernels_idle in
@@ -15,18 +16,22 @@ examples:
   mlnb kernels status          what is running
   mlnb kernels stop            end the warm parents once their notebooks are done
   mlnb kernels stop --now      and their notebooks at once
+  mlnb kernels install         offer the kernel "mlnb (warm)" in JupyterLab
 """
 
 
 def parser(p: argparse.ArgumentParser) -> None:
     """Add the verb's options."""
     p.epilog = EXAMPLES
-    p.add_argument("what", nargs="?", choices=["status", "stop"], default="status", help="default: status")
+    p.add_argument("what", nargs="?", choices=["status", "stop", "install"], default="status", help="default: status")
     p.add_argument("--now", action="store_true", help="with stop: end notebooks that run, too")
 
 
 def main(args: argparse.Namespace) -> int:
     """Show or stop every warm parent of the project that this folder is in."""
+    if args.what == "install":
+        print(f'JupyterLab of this environment now offers "mlnb (warm)": {jupyter.install(Path(sys.prefix))}')
+        return 0
     folder = places.settings(Path.cwd()).folder
     asked = {"verb": args.what, "now": args.now}
     answers = [(place, call.ask(place, asked)) for place in places.here(folder)]

@@ -30,8 +30,8 @@ def circumstances() -> dict[str, Any]:
 
 def like(one: dict[str, Any], other: dict[str, Any]) -> bool:
     """Return whether a kernel made ready for one request is right for another."""
-    names = ("cwd", "umask", "processors", "limits", "file", "arguments")
-    return all(one[name] == other[name] for name in names) and _fixed(one) == _fixed(other)
+    names = ("cwd", "umask", "processors", "limits", "file", "arguments", "jupyter")
+    return all(one.get(name) == other.get(name) for name in names) and _fixed(one) == _fixed(other)
 
 
 def _fixed(asked: dict[str, Any]) -> dict[str, str]:
@@ -53,7 +53,8 @@ def become(link: socket.socket, asked: dict[str, Any]) -> None:
         for name in [name for name in os.environ if name.startswith("MLNB_")]:
             del os.environ[name]
         os.environ.update({name: value for name, value in own["environment"].items() if name.startswith("MLNB_")})
-        os.environ["JPY_PARENT_PID"] = str(own["driver"])
+        if not own.get("jupyter"):
+            os.environ["JPY_PARENT_PID"] = str(own["driver"])
         return socket.socket(fileno=descriptors[0]), own["secret"], descriptors[1:]
 
     try:
@@ -61,7 +62,9 @@ def become(link: socket.socket, asked: dict[str, Any]) -> None:
         sys.modules.pop("matplotlib_inline.backend_inline", None)
         for name in [name for name in sys.modules if name == "mlnb" or name.startswith("mlnb.")]:
             del sys.modules[name]  # the notebook's project may have another mlnb
-        from_parent["serve"](sys.argv[1:], adopted, lambda: _tell(asked["parent"], imported))
+        from_parent["launch" if asked.get("jupyter") else "serve"](
+            sys.argv[1:], adopted, lambda: _tell(asked["parent"], imported)
+        )
     except BaseException:  # noqa: BLE001 -- nothing of this process may go on in the parent's code
         with contextlib.suppress(BaseException):
             import traceback
@@ -107,7 +110,8 @@ def _settle(asked: dict[str, Any]) -> None:
     os.umask(asked["umask"])
     os.environ.clear()
     os.environ.update(asked["environment"])
-    os.environ["JPY_PARENT_PID"] = str(asked["driver"])
+    if not asked.get("jupyter"):  # there it would be compared with the parent of this process, which is another
+        os.environ["JPY_PARENT_PID"] = str(asked["driver"])
     time.tzset()
     os.chdir(asked["cwd"])
     sys.argv = [asked["launcher"], "-f", asked["file"], *asked["arguments"]]

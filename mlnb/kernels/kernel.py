@@ -183,7 +183,30 @@ def serve(arguments: list[str], adopted: Callable[[], Adopted], last: Callable[[
     leave(app, wire, last)
 
 
-def leave(app: ForkedApp, wire: Wire, last: Callable[[], None]) -> None:
+def launch(arguments: list[str], adopted: Callable[[], Adopted], last: Callable[[], None]) -> None:
+    """Be a kernel with all of Jupyter's sockets, as `ipykernel_launcher` is; does not return.
+
+    It lives as long as the process that Jupyter has started for it.
+    """
+    connection, _, streams = adopted()
+    for number, descriptor in enumerate(streams, start=1):
+        os.dup2(descriptor, number)
+        os.close(descriptor)
+    wire = Wire(connection)
+    wire.send(b"h", [json.dumps({"pid": os.getpid()}).encode()])
+
+    def watch() -> None:
+        wire.receive()
+        os.killpg(0, signal.SIGKILL)
+
+    threading.Thread(target=watch, name="Launcher", daemon=True).start()
+    app = IPKernelApp.instance()
+    app.initialize(arguments)  # type: ignore[no-untyped-call]
+    app.start()  # type: ignore[no-untyped-call]
+    leave(app, wire, last)
+
+
+def leave(app: IPKernelApp, wire: Wire, last: Callable[[], None]) -> None:
     """End as an interpreter ends (processes, threads, exit hooks, variables, files), without taking it all apart.
 
     `last` is called when nobody waits any more.

@@ -81,9 +81,9 @@ class Parent:
         import ipykernel.debugger  # noqa: F401
 
         del sys.modules["debugpy"]
-        from mlnb.kernels.kernel import serve
+        from mlnb.kernels.kernel import launch, serve
 
-        child.from_parent.update(serve=serve, request=request, requested=requested)
+        child.from_parent.update(serve=serve, launch=launch, request=request, requested=requested)
         for name in preload.KERNEL:
             with contextlib.suppress(ImportError):
                 __import__(name)
@@ -199,7 +199,7 @@ class Parent:
 
     def _room(self, asked: dict[str, Any]) -> bool:
         """Return whether another kernel fits beside those that run; one inside another's notebook always does."""
-        if not self.running or asked.get("nested"):
+        if not self.running or asked.get("nested") or asked.get("jupyter"):
             return True
         return len(self.running) < asked["at_once"] and system.free_memory() > ROOM + self.largest
 
@@ -220,7 +220,7 @@ class Parent:
             connection.close()
             for descriptor in descriptors:
                 os.close(descriptor)
-            if not self.waiting:
+            if not self.waiting and not asked.get("jupyter"):
                 self.spare = self._fork(asked)
 
     def _fork(self, asked: dict[str, Any]) -> "Spare":

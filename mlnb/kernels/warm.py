@@ -18,7 +18,7 @@ from papermill.engines import NBClientEngine
 from papermill.log import logger
 from papermill.utils import merge_kwargs, remove_args
 
-from mlnb.kernels import call, imports, places
+from mlnb.kernels import call, imports, jupyter, places
 from mlnb.kernels.manager import Manager
 
 MOST = int(os.environ.get("MLNB_KERNELS_OUTPUT", 256 << 20))  # characters of output that one cell may keep
@@ -144,7 +144,7 @@ def unlike(kernel_name: str, options: dict[str, Any]) -> str | None:
     argv = command(kernel_name)
     if argv is None:
         return f"there is no kernel {kernel_name!r}"  # the standard engine's own error says it best
-    if argv[1:] != ["-m", "ipykernel_launcher", "-f", "{connection_file}"]:
+    if argv[1:] not in (["-m", "ipykernel_launcher", "-f", "{connection_file}"], jupyter.ARGV):
         return f"kernel {kernel_name!r} is not IPython's"
     if argv[0] not in PYTHONS and not same_interpreter(argv[0]):
         return f"kernel {kernel_name!r} has another interpreter, {argv[0]}"

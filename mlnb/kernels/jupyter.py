@@ -1,0 +1,83 @@
+"""The Jupyter kernel "mlnb (warm)": forked from the project's warm parent, ready with its imports at once.
+
+    python -m mlnb.kernels.jupyter -f CONNECTION_FILE
+
+Jupyter starts this small process, which stands for the kernel: it hands on signals and ends when the kernel ends. The
+kernel has all of Jupyter's sockets, widgets and inputs included. Where no warm parent can be had, it becomes the
+ordinary kernel.
+"""
+
+import json
+import os
+import select
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+from mlnb.kernels import call, child, places
+
+NAME = "mlnb-warm"
+ARGV = ["-m", "mlnb.kernels.jupyter", "-f", "{connection_file}"]
+PATIENCE = 60.0  # seconds in which the kernel must come
+
+
+def main(arguments: list[str]) -> int:
+    """Run one kernel to its end; return its exit code."""
+    try:
+        place, pid, connection = start(arguments)
+    except call.NoParent as error:
+        print(f"mlnb: an ordinary kernel: {error}", file=sys.stderr, flush=True)
+        os.execv(sys.executable, [sys.executable, "-m", "ipykernel_launcher", *arguments])
+    watch = os.pidfd_open(pid)
+
+    def hand_on(number: int, _: Any) -> None:
+        signal.pidfd_send_signal(watch, number)
+
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, hand_on)
+    select.select([watch], [], [])
+    connection.close()
+    status = (call.ask(place, {"verb": "end", "pid": pid}) or {}).get("status")
+    return abs(os.waitstatus_to_exitcode(status)) if status is not None else 0
+
+
+def start(arguments: list[str]) -> tuple[places.Place, int, Any]:
+    """Have a kernel forked; return where, its process id and the connection that it lives by."""
+    why = call.possible()
+    if why is not None:
+        raise call.NoParent(why)
+    settings = places.settings(Path.cwd())
+    asked = child.circumstances()
+    place = places.Place(settings.folder, places.key(asked["environment"]))
+    asked["environment"].pop("JPY_PARENT_PID", None)
+    asked |= {
+        "verb": "kernel",
+        "jupyter": True,
+        "notebook": "(interactive)",
+        "imports": [*settings.preload, *place.read_notes().get("imports", [])],
+        "file": arguments[arguments.index("-f") + 1],
+        "arguments": [part for part in arguments if part not in ("-f", arguments[arguments.index("-f") + 1])],
+        "at_once": settings.at_once,
+        "secret": "",
+    }
+    wire, pid = call.kernel(place, settings, asked, PATIENCE)
+    return place, pid, wire
+
+
+def install(folder: Path) -> Path:
+    """Write the kernel's specification below `folder`/share/jupyter; return where."""
+    target = folder / "share" / "jupyter" / "kernels" / NAME
+    target.mkdir(parents=True, exist_ok=True)
+    spec = {
+        "argv": [sys.executable, *ARGV],
+        "display_name": "mlnb (warm)",
+        "language": "python",
+        "interrupt_mode": "signal",
+    }
+    (target / "kernel.json").write_text(json.dumps(spec, indent=1) + "\n")
+    return target
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
