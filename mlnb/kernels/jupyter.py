@@ -36,7 +36,10 @@ def main(arguments: list[str]) -> int:
 
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, hand_on)
-    select.select([watch], [], [])
+    server = os.getppid()
+    while not select.select([watch], [], [], 1.0)[0]:
+        if os.getppid() != server:  # Jupyter is gone: nobody will ask this kernel anything
+            break
     connection.close()
     status = (call.ask(place, {"verb": "end", "pid": pid}) or {}).get("status")
     return abs(os.waitstatus_to_exitcode(status)) if status is not None else 0
@@ -55,7 +58,7 @@ def start(arguments: list[str]) -> tuple[places.Place, int, Any]:
         "verb": "kernel",
         "jupyter": True,
         "notebook": "(interactive)",
-        "imports": [*settings.preload, *place.read_notes().get("imports", [])],
+        "imports": [*settings.preload, *places.learned(settings.folder)],
         "file": arguments[arguments.index("-f") + 1],
         "arguments": [part for part in arguments if part not in ("-f", arguments[arguments.index("-f") + 1])],
         "at_once": settings.at_once,

@@ -121,6 +121,12 @@ class Place:
         partial.replace(self.notes)
 
 
+def learned(folder: Path) -> list[str]:
+    """Return the imports that any parent of a folder has learned to have ready."""
+    notes = [Place(folder, path.stem).read_notes() for path in sorted(folder.glob("*.json"))]
+    return list(dict.fromkeys(name for note in notes for name in note.get("imports", [])))
+
+
 def here(folder: Path) -> list[Place]:
     """Return the places in a folder at which a parent may listen."""
     return [Place(folder, path.stem) for path in sorted(folder.glob("*.sock"))]
