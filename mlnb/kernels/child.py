@@ -7,6 +7,7 @@ import signal
 import socket
 import sys
 import time
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,13 @@ def circumstances() -> dict[str, Any]:
 def like(one: dict[str, Any], other: dict[str, Any]) -> bool:
     """Return whether a kernel made ready for one request is right for another."""
     names = ("cwd", "umask", "processors", "limits", "file", "arguments", "jupyter")
-    return all(one.get(name) == other.get(name) for name in names) and _fixed(one) == _fixed(other)
+    same = all(one.get(name) == other.get(name) for name in names) and _fixed(one) == _fixed(other)
+    return same and _plain(one) == _plain(other)
+
+
+def _plain(asked: dict[str, Any]) -> bool:
+    """Return whether a notebook imports nothing but what every kernel has."""
+    return "own" in asked and {name.partition(".")[0] for name in asked["own"]} <= from_parent["base"]
 
 
 def _fixed(asked: dict[str, Any]) -> dict[str, str]:
@@ -115,6 +122,9 @@ def _settle(asked: dict[str, Any]) -> None:
     time.tzset()
     os.chdir(asked["cwd"])
     sys.argv = [asked["launcher"], "-f", asked["file"], *asked["arguments"]]
+    if _plain(asked):  # libraries that other notebooks import have filters of their own
+        warnings.filters[:] = from_parent["filters"]  # type: ignore[index]
+        warnings._filters_mutated()  # type: ignore[attr-defined]
     numpy = sys.modules.get("numpy")
     if numpy is not None:
         numpy.random.seed()  # a state of its own, as a new interpreter has; Python's is renewed by the fork

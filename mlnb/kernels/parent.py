@@ -87,6 +87,8 @@ class Parent:
         for name in preload.KERNEL:
             with contextlib.suppress(ImportError):
                 __import__(name)
+        child.from_parent["filters"] = list(warnings.filters)
+        child.from_parent["base"] = {name.partition(".")[0] for name in sys.modules}
         self._sign()
 
     def _sign(self) -> None:

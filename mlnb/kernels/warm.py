@@ -108,9 +108,11 @@ class WarmEngine(NBClientEngine):  # type: ignore[misc]
         if why is not None:
             logger.info(f"The standard engine executes this notebook: {why}.")
             return standard()
+        own = wanted(nb_man.nb, folder)
         asked = {
+            "own": own,
             "notebook": str(kwargs.get("input_path") or nb_man.nb.metadata.papermill.get("input_path") or ""),
-            "imports": [*start.preload, *wanted(nb_man.nb, folder)],
+            "imports": [*start.preload, *own],
             "file": str(start.folder / "connection.json"),
         }
         final = merge_kwargs(

@@ -1,0 +1,46 @@
+"""Papermill's own test notebooks give the same results under both engines."""
+
+import shutil
+from pathlib import Path
+
+import nbformat
+import papermill
+import pytest
+
+from kernels.corpus import compare
+
+FOLDER = Path(papermill.__file__).parent / "tests" / "notebooks"
+# Those that need another language, another store, or a format of their own.
+OTHERS = ("julia", "scala", "r_", "sas", "matlab", "powershell", "gcs", "s3", "nb_language", "unknown")
+
+
+def usable() -> list[Path]:
+    """Return the notebooks that run on IPython's kernel."""
+    found = []
+    for path in sorted(FOLDER.glob("*.ipynb")):
+        try:
+            document = nbformat.read(path, as_version=4)
+        except (ValueError, KeyError):
+            continue
+        name = document.metadata.get("kernelspec", {}).get("name", "")
+        if name.startswith("python") and not path.name.startswith(OTHERS):
+            found.append(path)
+    return found
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("path", usable(), ids=lambda path: path.stem)
+def test_both_engines_agree(project: Path, path: Path) -> None:
+    document = nbformat.read(path, as_version=4)
+    document.metadata["kernelspec"]["name"] = "python3"
+    document = nbformat.v4.upgrade(document)
+    found = {}
+    for engine in ("standard", "warm"):
+        shutil.rmtree(project / "here", ignore_errors=True)
+        executed, said, files = compare.execute(engine, document, project / "here")
+        found[engine] = compare.seen(executed), said, files
+    assert found["warm"] == found["standard"]
+
+
+def test_there_are_some() -> None:
+    assert len(usable()) >= 10
