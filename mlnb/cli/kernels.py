@@ -14,7 +14,7 @@ settings.ini, seconds).
 
 examples:
   mlnb kernels status          what is running
-  mlnb kernels stop            end the warm parents once their notebooks are done
+  mlnb kernels stop            end the warm parents; notebooks that run go on
   mlnb kernels stop --now      and their notebooks at once
   mlnb kernels install         offer the kernel "mlnb (warm)" in JupyterLab
 """

@@ -56,6 +56,7 @@ def become(link: socket.socket, asked: dict[str, Any]) -> None:
         except (OSError, ValueError):
             os._exit(0)  # nobody wanted it
         link.close()
+        os.chdir(own["cwd"])  # the path is the same, the folder may be another by now
         imported.update(sys.modules)
         for name in [name for name in os.environ if name.startswith("MLNB_")]:
             del os.environ[name]

@@ -17,35 +17,18 @@ import socket
 import sys
 import time
 import warnings
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from mlnb.kernels import child, preload, system
 from mlnb.kernels.places import Place
+from mlnb.kernels.spare import Forked, Spare
 from mlnb.kernels.wire import pack, request, requested
 
 CHECK = 0.5  # seconds for which files that were looked at count as unchanged
 PATIENCE = 5.0  # seconds that a request may take to arrive
-REMEMBERED = 200  # ends of kernels kept for drivers that ask how one ended
+REMEMBERED = 200  # ends of kernels, kept for drivers that ask
 ROOM = 256 << 20  # bytes of memory that stay free when another kernel is let in
-
-
-class Forked(BaseException):
-    """Raised in a kernel just forked, out of all that the parent does: its stack is then as short as any kernel's."""
-
-    def __init__(self, *kernel: Any) -> None:
-        super().__init__()
-        self.kernel = kernel
-
-
-@dataclass(frozen=True)
-class Spare:
-    """A kernel that was forked ahead: it has its shell and waits at the other end of `link` for a notebook."""
-
-    pid: int
-    link: socket.socket
-    asked: dict[str, Any]
 
 
 class Parent:
@@ -128,25 +111,23 @@ class Parent:
     def serve(self) -> str:
         """Serve until the end; return why it ended."""
         bell, ring = os.pipe()
-        os.set_blocking(ring, False)
-        os.set_blocking(bell, False)
+        for end in (bell, ring):
+            os.set_blocking(end, False)
         signal.signal(signal.SIGCHLD, lambda *_: None)
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
         signal.set_wakeup_fd(ring, warn_on_full_buffer=False)
         poll = select.poll()
-        poll.register(self.listener, select.POLLIN)
-        poll.register(bell, select.POLLIN)
+        for heard in (self.listener, bell):
+            poll.register(heard, select.POLLIN)
         self._keep = {bell, ring}
-        mine = os.stat(self.place.socket).st_ino
-        last = time.monotonic()
+        mine, last = os.stat(self.place.socket).st_ino, time.monotonic()
         while True:
-            wait = min(self.idle, 30.0)
-            ready = {descriptor for descriptor, _ in poll.poll(wait * 1000)}
+            ready = {descriptor for descriptor, _ in poll.poll(min(self.idle, 30.0) * 1000)}
             with contextlib.suppress(BlockingIOError):
                 os.read(bell, 4096)
             self._reap()
-            if self.listener.fileno() in ready and (asked := self._accept()) == "stop":
-                return asked
+            if self.listener.fileno() in ready and self._accept() == "stop":
+                return "stopped"
             self._admit()
             if self.running or self.waiting or ready:
                 last = time.monotonic()
@@ -164,14 +145,9 @@ class Parent:
         try:
             asked, descriptors = requested(connection)
             connection.settimeout(None)
-            verb = asked["verb"]
-            if verb == "kernel":
-                self._check(connection)
-                self.waiting.append((connection, asked, descriptors))
-                if not self._room(asked):
-                    self._answer(connection, {"queued": len(self.waiting)}, close=False)
-                return None
-            if verb == "learned":
+            if (verb := asked["verb"]) == "kernel":
+                self._take(connection, asked, descriptors)
+            elif verb == "learned":
                 connection.close()
                 self.learn([name for name in asked["imports"] if name.partition(".")[0] in sys.modules])
             elif verb == "end":
@@ -189,15 +165,17 @@ class Parent:
             connection.close()
         return None
 
-    def _check(self, connection: socket.socket) -> None:
-        if time.monotonic() - self.checked < CHECK:
-            return
-        self.checked = time.monotonic()
-        file = preload.changed(self.signed)
-        if file is not None:
-            self.waiting.append((connection, {}, []))
-            self.never = {}
-            self.renew(f"{file} has changed")
+    def _take(self, connection: socket.socket, asked: dict[str, Any], descriptors: list[int]) -> None:
+        """Put a request in the queue; start anew first when a file that was imported has changed."""
+        self.waiting.append((connection, asked, descriptors))
+        if time.monotonic() - self.checked >= CHECK:
+            self.checked = time.monotonic()
+            file = preload.changed(self.signed)
+            if file is not None:
+                self.never = {}
+                self.renew(f"{file} has changed")
+        if not self._room(asked):
+            self._answer(connection, {"queued": len(self.waiting)}, close=False)
 
     def _room(self, asked: dict[str, Any]) -> bool:
         """Return whether another kernel fits beside those that run; one inside another's notebook always does."""
