@@ -10,8 +10,20 @@ import pytest
 from kernels.corpus import compare
 
 FOLDER = Path(papermill.__file__).parent / "tests" / "notebooks"
-# Those that need another language, another store, or a format of their own.
-OTHERS = ("julia", "scala", "r_", "sas", "matlab", "powershell", "gcs", "s3", "nb_language", "unknown")
+# Those that need another language, another store, or a format of their own, and one that only sleeps for a minute.
+OTHERS = (
+    "keyboard_interrupt",
+    "julia",
+    "scala",
+    "r_",
+    "sas",
+    "matlab",
+    "powershell",
+    "gcs",
+    "s3",
+    "nb_language",
+    "unknown",
+)
 
 
 def usable() -> list[Path]:
