@@ -22,6 +22,11 @@ DEFAULTS = {
     "workers": "2",
     "cell_timeout": "1800",
     "stage_timeout": "3600",
+    "kernels": "warm",
+    "kernels_idle": "600",
+    "kernels_at_once": "0",
+    "preload": "",
+    "preload_never": "",
 }
 
 
