@@ -1,6 +1,6 @@
 """Eight notebooks with pandas, scikit-learn, LightGBM and matplotlib: one plain process, papermill's engine, ours.
 
-    python benchmarks/kernels.py [--rounds 3] [--memory]
+    python benchmarks/kernels.py [--rounds 3]
 
 Interleaved rounds, each in processes of its own; medians of wall and processor seconds, and the ratios to one process.
 `warm` finds its warm parent running, `cold` starts it. The standard engine takes most of the time: `--rounds` says how

@@ -1,10 +1,14 @@
 """What several rooms' tests share."""
 
 import importlib.util
+import os
 from pathlib import Path
 from types import ModuleType
 
 import pytest
+
+# Each small project of a test starts a warm parent of its own: it must not stay long after the test.
+os.environ.setdefault("MLNB_KERNELS_IDLE", "5")
 
 
 @pytest.fixture(scope="session")

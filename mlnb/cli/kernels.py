@@ -49,10 +49,16 @@ def told(place: places.Place, answer: dict[str, Any]) -> list[str]:
     lines = [
         f"{place.key}  process {answer['pid']}, Python {answer['version']}, {answer['memory'] / 2**20:.0f} MB, "
         f"up {minutes:.0f} min, {answer['served']} notebooks served, ends after {answer['idle'] / 60:.0f} min idle",
-        f"  ready    {' '.join(answer['imported']) or 'nothing yet: it learns from the notebooks'}",
+        f"  ready    {libraries(answer['imported']) or 'nothing yet: it learns from the notebooks'}",
     ]
     lines += [f"  left     {name}: {why}" for name, why in answer["never"].items()]
     lines += [f"  running  {pid}  {notebook}" for pid, notebook in answer["running"].items()]
     if answer["waiting"]:
         lines.append(f"  waiting  {answer['waiting']}")
     return lines
+
+
+def libraries(modules: list[str]) -> str:
+    """Return the libraries that modules belong to, each once, with the number of modules."""
+    names = dict.fromkeys(name.partition(".")[0] for name in modules)
+    return f"{', '.join(names)} ({len(modules)} modules)" if names else ""

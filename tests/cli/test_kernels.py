@@ -1,0 +1,36 @@
+"""`mlnb kernels` tells what is held ready, ends it, and a setting or the environment does without."""
+
+import sys
+from pathlib import Path
+
+import pytest
+import toys
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="kernels are forked on Linux alone")
+
+
+def test_status_and_stop(tmp_path: Path) -> None:
+    root = toys.chain(tmp_path)
+    keep = {"MLNB_KERNELS_IDLE": "60"}
+    assert "No warm parent is running" in toys.mlnb(root, "kernels")
+    toys.mlnb(root, "run", "--no-report", env=keep)
+    told = toys.mlnb(root, "kernels", "status")
+    assert "4 notebooks served" in told and "ends after 1 min idle" in told
+    assert "stopped" in toys.mlnb(root, "kernels", "stop")
+    assert "No warm parent is running" in toys.mlnb(root, "kernels")
+
+
+@pytest.mark.parametrize(("settings", "env"), [("kernels = standard", {}), ("", {"MLNB_KERNELS": "standard"})])
+def test_the_standard_engine_can_be_asked_for(tmp_path: Path, settings: str, env: dict[str, str]) -> None:
+    root = toys.chain(tmp_path, settings)
+    toys.mlnb(root, "run", "--no-report", "--upto", "number", env=env)
+    assert toys.states(root)["number"] == "finished"
+    assert not (root / ".mlnb" / "kernels").exists() and "No warm parent" in toys.mlnb(root, "kernels")
+
+
+def test_both_engines_give_a_stage_the_same_key_and_bytes(tmp_path: Path) -> None:
+    root = toys.chain(tmp_path)
+    toys.mlnb(root, "run", "--no-report")
+    toys.mlnb(root, "run", "--no-report", "--clean", env={"MLNB_KERNELS": "standard"})
+    first, second = (toys.record(root, which)["stages"] for which in (-2, -1))
+    assert [(s["key"], s["outputs"]) for s in first.values()] == [(s["key"], s["outputs"]) for s in second.values()]
