@@ -4,10 +4,12 @@ import argparse
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 from mlnb.engine import runs
 from mlnb.engine.files import read_json
 from mlnb.engine.project import Project
+from mlnb.errors import ProjectError
 
 
 def parser(p: argparse.ArgumentParser) -> None:
@@ -23,9 +25,9 @@ def main(args: argparse.Namespace) -> int:
     """Remove runs beyond those to keep, then every object that no run that is left refers to."""
     project = Project.find()
     kept = runs.list_runs(project)
-    if any(run.state == "running" for run in kept):
-        print("A run is going on in this project; nothing was removed.")
-        return 2
+    going = [run.id for run in kept if run.state == "running"]
+    if going:
+        raise ProjectError(f"Run {going[0]} is going on in this project; nothing was removed. Wait for its end.")
     goners: list[Path] = []
     if args.runs is not None:
         goners += [run.folder for run in kept[max(args.runs, 0) :]]
@@ -34,6 +36,7 @@ def main(args: argparse.Namespace) -> int:
     entries = {path.stem: read_json(path) for path in (project.store_root / "keys").glob("*.json")}
     goners += [project.store_root / "keys" / f"{key}.json" for key in entries if key not in keys]
     needed = needed_objects(project, [entry for key, entry in entries.items() if key in keys and entry])
+    needed |= drafted_objects(project)
     objects = project.store_root / "objects"
     goners += [path for path in objects.glob("*/*") if path.parent.name + path.name not in needed]
     goners += [path for path in (project.store_root / "trees").glob("*") if path.name not in needed]
@@ -45,13 +48,19 @@ def main(args: argparse.Namespace) -> int:
     return 0
 
 
-def needed_objects(project: Project, entries: list[dict[str, dict[str, dict[str, str]]]]) -> set[str]:
-    """Return the digests that results refer to, the files of trees included."""
+def needed_objects(project: Project, records: list[dict[str, Any]]) -> set[str]:
+    """Return the digests that records of stages refer to: outputs, the files of trees, executed notebooks."""
     needed: set[str] = set()
-    for entry in entries:
-        needed.add(str(entry["notebook"]))
-        for output in entry["outputs"].values():
+    for record in records:
+        needed |= {record["notebook"]} if "notebook" in record else set()
+        for output in record["outputs"].values():
             needed.add(output["digest"])
             if output["format"] == "tree" and project.store.intact(output["digest"]):
                 needed |= set(json.loads(project.store.read(output["digest"])).values())
     return needed
+
+
+def drafted_objects(project: Project) -> set[str]:
+    """Return the digests that drafts and stages run by hand refer to: a person may still be at work on them."""
+    paths = [*(project.runs / runs.DRAFT).glob("*.json"), *project.runs.glob("*/hand/*.json")]
+    return needed_objects(project, [record for path in paths if (record := read_json(path)) and "outputs" in record])

@@ -1,0 +1,53 @@
+"""`mlnb clean` removes what no run needs, and nothing that a run or a draft does."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import toys
+
+from mlnb.engine import runs
+from mlnb.engine.project import Project
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made = toys.chain(tmp_path_factory.mktemp("clean"))
+    toys.mlnb(made, "run", "--no-report", "-p", "factor", "9")
+    toys.mlnb(made, "run", "--no-report")
+    notebook = made / "nbs/stages/20_double.ipynb"
+    command = [sys.executable, "-m", "papermill", str(notebook), str(made / "out.ipynb"), "-p", "factor", "11"]
+    subprocess.run(command, cwd=made, check=True, capture_output=True)
+    return made
+
+
+def objects(root: Path) -> int:
+    return len(list((root / ".mlnb" / "objects").glob("*/*")))
+
+
+def test_what_runs_and_drafts_need_stays(root: Path) -> None:
+    before = objects(root)
+    assert "removed 0 entries" in toys.mlnb(root, "clean")
+    assert "would remove" in toys.mlnb(root, "clean", "--runs", "1", "--dry-run") and objects(root) == before
+    toys.mlnb(root, "clean", "--runs", "1")
+    assert objects(root) < before and len(runs.list_runs(Project.find(root))) == 1
+    assert "Nothing to do" in toys.mlnb(root, "run")
+    total = root / "nbs/stages/30_total.ipynb"
+    command = [sys.executable, "-m", "papermill", str(total), str(root / "out.ipynb")]
+    subprocess.run(command, cwd=root, check=True, capture_output=True)
+    assert runs.open_run(Project.find(root)).load("total") == {"total": 7.0, "note": "number 3"}
+
+
+def test_nothing_is_removed_while_a_run_goes_on(root: Path) -> None:
+    run = runs.list_runs(Project.find(root))[0]
+    own = {"pid": os.getpid(), "pid_started": runs.process_start(os.getpid())}
+    before = dict(run.record)
+    run.record |= {"state": "running", **own}
+    run.save()
+    try:
+        assert "is going on" in toys.mlnb(root, "clean", "--runs", "0", code=2)
+    finally:
+        run.record |= before
+        run.save()
