@@ -100,7 +100,7 @@ def _run_all(project: Project, args: argparse.Namespace, waiting: list[Any]) -> 
         if codes[-1] == 0:
             _say(args, verdict(run, report), run)
         else:
-            print(failure(run, _again(args)), file=sys.stderr)
+            print(failure(run, _again()), file=sys.stderr)
             if report:
                 print(f"  report    {report}", file=sys.stderr)
     return codes
@@ -159,6 +159,6 @@ def _say(args: argparse.Namespace, text: str, run: Run) -> None:
         print(text)
 
 
-def _again(args: argparse.Namespace) -> str:
+def _again() -> str:
     """Return the command that goes on from what was kept: the same one."""
     return shlex.join(["mlnb", *sys.argv[1:]])

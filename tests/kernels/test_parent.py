@@ -137,9 +137,7 @@ def test_it_ends_when_idle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.delenv("MLNB_KERNELS_IDLE", raising=False)
     run(tmp_path, "1")
     assert status(tmp_path)
-    until = time.monotonic() + 20
-    while status(tmp_path) and time.monotonic() < until:
-        time.sleep(1.2)  # longer than a second, as a question counts as work
+    time.sleep(3.5)
     assert not status(tmp_path) and not places.here(places.settings(tmp_path).folder)
 
 
