@@ -23,6 +23,9 @@ class Fold:
     y: np.ndarray  # (n,)
     valid_X: np.ndarray  # (m, d)
     valid_y: np.ndarray  # (m,)
+    groups: np.ndarray | None = None  # (n,) code of the query or series that a row belongs to, where the task has them
+    valid_groups: np.ndarray | None = None  # (m,)
+    weights: np.ndarray | None = None  # (n,) of the rows to learn from, at least 0
 
 
 def fold_rows(

@@ -87,11 +87,11 @@ def infer_task(
         raise ValueError(
             f"the target {values.name!r} holds dates; expected classes or numbers. Predict a number made from it"
         )
-    if tuple(suits) == ("regression",):
+    if "regression" in suits:
         return "regression", "inferred: the metric is one of regression"
     if different == 2:
         return "binary", "inferred: the target has 2 different values"
-    if tuple(suits) == ("binary",):
+    if "binary" in suits and "multiclass" not in suits:
         return "binary", "inferred: the metric is one of binary tasks"
     if not numeric:
         if different > max(20, rows // 4):
