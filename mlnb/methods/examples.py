@@ -43,7 +43,8 @@ def learn_examples(
     training: pd.DataFrame,  # typed training rows
 ) -> Examples:
     """The examples that the final model learns from."""
-    return Examples(encoder.transform(to_arrays(training, schema)), encode_target(training[contract["target"]], contract))
+    y = encode_target(training[contract["target"]], contract)
+    return Examples(encoder.transform(to_arrays(training, schema)), y)
 
 
 def fold_examples(
