@@ -3,6 +3,7 @@
 from typing import Any
 
 from mlnb.methods.columns import Column, Schema
+from mlnb.serving.tasks import find_kind
 
 JSON_KINDS: dict[str, dict[str, Any]] = {
     "number": {"type": "number"},
@@ -44,16 +45,8 @@ def describe_column(column: Column) -> dict[str, Any]:
 
 
 def describe_answers(contract: dict[str, Any], example: list[dict[str, Any]]) -> dict[str, Any]:
-    """Return the JSON Schema of an answer: one object a row, with the prediction and any probabilities."""
-    classes = contract.get("classes")
-    if classes:
-        each = {name: {"type": "number", "minimum": 0.0, "maximum": 1.0} for name in classes}
-        properties: dict[str, Any] = {
-            "prediction": {"type": "string", "enum": list(classes)},
-            "probabilities": {"type": "object", "properties": each},
-        }
-    else:
-        properties = {"prediction": {"type": "number"}}
+    """Return the JSON Schema of an answer: one object a row, as the kind of problem has it."""
+    properties = find_kind(contract).describe(contract)
     item = {"type": "object", "title": "Prediction", "properties": properties, "required": sorted(properties)}
     return {"type": "array", "title": "Predictions", "items": item, "example": example}
 

@@ -29,7 +29,7 @@ def test_many_categories_are_cut_and_dates_are_dates():
 
 
 def test_answers_name_the_classes():
-    described = describe_answers({"classes": ["no", "yes"]}, [])["items"]
+    described = describe_answers({"task": "binary", "classes": ["no", "yes"]}, [])["items"]
     assert described["properties"]["prediction"]["enum"] == ["no", "yes"]
     assert list(described["properties"]["probabilities"]["properties"]) == ["no", "yes"]
-    assert describe_answers({"classes": None}, [])["items"]["properties"] == {"prediction": {"type": "number"}}
+    assert describe_answers({"task": "regression", "classes": None}, [])["items"]["properties"] == {"prediction": {"type": "number"}}

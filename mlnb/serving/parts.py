@@ -1,0 +1,47 @@
+"""What a service is made of, and what each kind of problem does with it: `mlnb.serving.tasks` lists the kinds."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Protocol
+
+from mlnb.methods.columns import Schema
+from mlnb.methods.models import Model, load_model
+
+Row = dict[str, Any]  # one row of a table, by column name
+Answer = dict[str, Any]  # what a client gets for it
+
+
+@dataclass(frozen=True)
+class Parts:
+    """A model with all that stands between a request and its answer."""
+
+    contract: dict[str, Any]  # task, classes and the rest of the problem's contract
+    schema: Schema  # the columns that rows are checked against
+    encoder: dict[str, Any]  # learned on the training rows alone, as JSON
+    model: Model
+    decision: dict[str, Any]  # calibration, threshold and interval, as learned in training; empty: none
+
+    @classmethod
+    def load(cls, folder: Path) -> "Parts":
+        """Return the parts in a bundle's `model` folder; OSError or ValueError when it is damaged."""
+        contract, schema, encoder = (read_json(folder / f"{name}.json") for name in ("contract", "schema", "encoder"))
+        fitted = folder / "fitted"
+        decision = read_json(fitted / "decision.json") if (fitted / "decision.json").is_file() else {}
+        return cls(contract, Schema.from_json(schema), encoder, load_model(fitted), decision)
+
+
+class Task(Protocol):
+    """How the rows of one request become answers, for one kind of problem."""
+
+    independent: ClassVar[bool]  # whether a row's answer is the same whatever rows come with it
+
+    def __init__(self, parts: Parts) -> None: ...
+
+    def answer(self, rows: list[Row]) -> list[Answer]:
+        """Return the answers to a request's rows; raises `BadRows` when they do not fit."""
+
+
+def read_json(path: Path) -> Any:
+    """Return the value in a JSON file."""
+    return json.loads(path.read_text("utf-8"))

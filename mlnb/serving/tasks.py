@@ -1,0 +1,41 @@
+"""The kinds of problem that a service answers: what it does with rows, and what OpenAPI says of its answers.
+
+A new kind is a module with a class like `mlnb.serving.tabular.Tabular`, a function for the properties of its
+answer, and one line here.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from mlnb.serving.parts import Parts, Task
+from mlnb.serving.tabular import Tabular, describe_classes, describe_value
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind of problem."""
+
+    answering: type[Task]
+    describe: Callable[[dict[str, Any]], dict[str, Any]]  # contract -> JSON Schema properties of one answer
+
+
+KINDS: dict[str, Kind] = {
+    "binary": Kind(Tabular, describe_classes),
+    "multiclass": Kind(Tabular, describe_classes),
+    "regression": Kind(Tabular, describe_value),
+}
+
+
+def find_kind(contract: dict[str, Any]) -> Kind:
+    """Return the kind of a contract's task; ValueError when a service cannot answer it."""
+    try:
+        return KINDS[contract["task"]]
+    except KeyError:
+        found = contract.get("task")
+        raise ValueError(f"found task {found!r}, expected one that a service answers: {', '.join(KINDS)}") from None
+
+
+def make_task(parts: Parts) -> Task:
+    """Return what answers requests for a model."""
+    return find_kind(parts.contract).answering(parts)
