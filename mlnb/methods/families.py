@@ -92,6 +92,14 @@ def default_params(
 OBJECTIVES = {"mae": "regression_l1", "mape": "mape"}
 
 
+def _sizes(groups: np.ndarray | None) -> np.ndarray | None:
+    """Rows of each query, in their order."""
+    if groups is None:
+        return None
+    starts = np.flatnonzero(np.r_[True, groups[1:] != groups[:-1]])
+    return np.diff(np.r_[starts, len(groups)])
+
+
 def _fit_lightgbm(params: dict[str, Any], X, y, weights, valid, spec: dict[str, Any], record: dict | None) -> Any:
     """A LightGBM booster."""
     import lightgbm
@@ -110,13 +118,14 @@ def _fit_lightgbm(params: dict[str, Any], X, y, weights, valid, spec: dict[str, 
         **params,
     }
     options = {"free_raw_data": True, "params": {"verbosity": -1, "force_row_wise": True}}
-    training = lightgbm.Dataset(X, y, weight=weights, **options)
+    training = lightgbm.Dataset(X, y, weight=weights, group=_sizes(spec["groups"]), **options)
     watched, names, callbacks = [], [], []
     if record is not None:
         watched, names = [training], ["training"]
         callbacks = [lightgbm.record_evaluation(record)]
     if valid is not None:
-        watched.append(lightgbm.Dataset(*valid, reference=training, **options))
+        held, truth, of = (*valid, None)[:3]
+        watched.append(lightgbm.Dataset(held, truth, reference=training, group=_sizes(of), **options))
         names.append("validation")
         callbacks.append(lightgbm.early_stopping(PATIENCE, verbose=False))
     booster = lightgbm.train(settings, training, rounds, valid_sets=watched, valid_names=names, callbacks=callbacks)
@@ -190,7 +199,8 @@ def fit_model(
     seed: int = 0,
     threads: int = 2,
     weights: np.ndarray | None = None,  # (n,), at least 0
-    valid: tuple[np.ndarray, np.ndarray] | None = None,  # rows and targets that stop boosting early
+    groups: np.ndarray | None = None,  # (n,): query of each row, whose rows lie together
+    valid: tuple[np.ndarray, ...] | None = None,  # rows, targets and perhaps queries, that stop boosting early
     record: dict[str, Any] | None = None,  # filled with LightGBM's loss a round
 ) -> Model:
     """The fitted model, the same bytes for the same arguments; ValueError for rows that teach nothing."""
@@ -198,10 +208,14 @@ def fit_model(
     X, y = np.ascontiguousarray(X, dtype=np.float64), np.asarray(y)
     if X.ndim != 2 or not len(X) or len(X) != len(y) or not X.shape[1]:
         raise ValueError(f"found rows of shape {X.shape} and {len(y)} targets, expected (n, d), n of them, n and d > 0")
+    if weights is not None and not (len(weights) == len(y) and np.isfinite(weights).all() and (weights >= 0).all()):
+        raise ValueError(f"found weights {weights}, expected a finite number of at least 0 for each of {len(y)} rows")
+    if weights is not None and not weights.any():
+        raise ValueError("found weights that are all 0, expected a row that counts")
     if not np.isfinite(y.astype(np.float64)).all():
         raise ValueError("found a target that is missing or infinite, expected a finite number for each row")
     about = {"family": family, "task": task, "classes": classes, "features": X.shape[1]}
-    spec = {"task": task, "classes": classes, "metric": metric, "seed": seed, "threads": threads}
+    spec = {"task": task, "classes": classes, "metric": metric, "seed": seed, "threads": threads, "groups": groups}
     chosen = dict(params)
     if task != "regression" and (family == "baseline" or len(np.unique(y)) == 1):
         shares = np.bincount(y.astype(np.int64), weights=weights, minlength=classes)

@@ -26,6 +26,7 @@ class Fold:
     groups: np.ndarray | None = None  # (n,) code of the query or series that a row belongs to, where the task has them
     valid_groups: np.ndarray | None = None  # (m,)
     weights: np.ndarray | None = None  # (n,) of the rows to learn from, at least 0
+    rows: np.ndarray | None = None  # (m,): place of each row to score among all training rows
 
 
 def fold_rows(
@@ -50,6 +51,8 @@ def encode_folds(
     folds: np.ndarray,  # fold number of each row (n,)
     schema: Schema,
     encoder: Encoder,  # gives the options; what it learned from all training rows is not used
+    groups: np.ndarray | None = None,  # query of each row (n,)
+    weights: np.ndarray | None = None,  # (n,), at least 0
 ) -> list[Fold]:
     """The folds, each encoded by an encoder learned from its own training rows; once for all trials."""
     out = []
@@ -57,5 +60,7 @@ def encode_folds(
         rows = {name: values[training] for name, values in arrays.items()}
         fitted = encoder.refit(rows, schema)
         held = fitted.transform({name: values[validation] for name, values in arrays.items()})
-        out.append(Fold(fitted.transform(rows), y[training], held, y[validation]))
+        of, held_of = (None, None) if groups is None else (groups[training], groups[validation])
+        heavy = None if weights is None else weights[training]
+        out.append(Fold(fitted.transform(rows), y[training], held, y[validation], of, held_of, heavy, validation))
     return out

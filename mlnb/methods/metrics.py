@@ -212,7 +212,8 @@ class Metric:
     tasks: tuple[str, ...]  # of binary, multiclass, regression
     direction: str  # maximize or minimize
     needs: str  # probability, label or value
-    function: Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
+    function: Callable[..., np.ndarray]  # of truth, prediction, weights, and queries where it is grouped
+    grouped: bool = False  # whether it is a mean over queries
 
     @property
     def sign(self) -> float:
@@ -244,6 +245,7 @@ def score_many(
     y: np.ndarray,  # truth (n,): codes, or values
     prediction: np.ndarray,  # (n, k) probabilities, or (n,) values
     weights: np.ndarray,  # (B, n), at least 0
+    groups: np.ndarray | None = None,  # query of each row (n,), for metrics that are means over queries
 ) -> np.ndarray:  # (B,)
     """The metric under each line of weights, NaN where undefined; ValueError for what cannot be scored."""
     if name not in METRICS:
@@ -256,13 +258,17 @@ def score_many(
         )
     if not np.isfinite(prediction).all():
         raise ValueError(f"{name}: found a prediction that is NaN or infinite, expected finite numbers")
-    return METRICS[name].function(np.asarray(y), prediction, np.asarray(weights, dtype=np.float64))
+    if METRICS[name].grouped and (groups is None or len(groups) != len(y)):
+        raise ValueError(f"{name}: found no query of each of the {len(y)} rows, expected one: it is a mean over them")
+    asked = (groups,) if METRICS[name].grouped else ()
+    return METRICS[name].function(np.asarray(y), prediction, np.asarray(weights, dtype=np.float64), *asked)
 
 
 def score(
     name: str,  # key of METRICS
     y: np.ndarray,  # truth (n,): codes, or values
     prediction: np.ndarray,  # (n, k) probabilities, or (n,) values
+    groups: np.ndarray | None = None,  # query of each row (n,)
 ) -> float:
     """The metric over all rows, NaN where they cannot define it; ValueError as `score_many`."""
-    return float(score_many(name, y, prediction, np.ones((1, len(y))))[0])
+    return float(score_many(name, y, prediction, np.ones((1, len(y))), groups)[0])

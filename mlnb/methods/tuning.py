@@ -66,11 +66,14 @@ def _run(trial: Any, folds: list[Fold], plan: Mapping[str, Any], stop: Callable[
     for step, fold in enumerate(folds):
         if stop():
             raise _TimeUp
-        weights = balanced_weights(fold.y, plan["classes"]) if weighting == "balanced" else None
+        weights = fold.weights
+        if weighting == "balanced":
+            balanced = balanced_weights(fold.y, plan["classes"])
+            weights = balanced if weights is None else weights * balanced
         about = {key: plan[key] for key in ("task", "classes", "metric", "seed", "threads")}
-        valid = (fold.valid_X, fold.valid_y)
-        model = fit_model(family, params, fold.X, fold.y, weights=weights, valid=valid, **about)
-        scores.append(score(plan["metric"], fold.valid_y, predict(model, fold.valid_X)))
+        valid = (fold.valid_X, fold.valid_y, *(() if fold.valid_groups is None else (fold.valid_groups,)))
+        model = fit_model(family, params, fold.X, fold.y, weights=weights, groups=fold.groups, valid=valid, **about)
+        scores.append(score(plan["metric"], fold.valid_y, predict(model, fold.valid_X), fold.valid_groups))
         rounds += [count] if (count := rounds_of(model)) is not None else []
         known = [value for value in scores if not np.isnan(value)]
         trial.set_user_attr("fold_scores", [None if np.isnan(value) else value for value in scores])
