@@ -14,7 +14,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 
-from .metrics import METRICS, confusion
+from .class_metrics import confusion
+from .metrics import METRICS
 from .style import GRID, INK, MUTED, PALETTE, SEQUENTIAL, use_style
 
 SHOWN = 20  # classes that fit in a confusion matrix
