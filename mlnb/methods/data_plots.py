@@ -18,8 +18,9 @@ from matplotlib.axes import Axes
 from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from matplotlib.figure import Figure
 
-from .columns import Column, Schema, to_label
+from .columns import Column, Schema
 from .style import INK, MUTED, PALETTE, SEQUENTIAL, use_style
+from .values import to_label
 
 MOST_PANELS, MOST_ROWS, MOST_BARS = 12, 20_000, 10
 

@@ -38,14 +38,12 @@ class Encoder:
         self.codecs, self.options = tuple(codecs), dict(options)
         names: list[str] = []
         sources: list[str] = []
-        self._slices: list[tuple[Any, int, int]] = []
-        self._flags: list[tuple[Any, int, int]] = []  # codec, its first column, its flag's column
+        self.places: list[tuple[Any, int, int]] = []  # codec, its first column, the one after its last: its flag's
         for codec in self.codecs:
             start = len(names)
             names += codec.names
-            self._slices.append((codec, start, len(names)))
+            self.places.append((codec, start, len(names)))
             if codec.missing:
-                self._flags.append((codec, start, len(names)))
                 names.append(f"{codec.column} is missing")
             sources += [codec.column] * (len(names) - start)
         seen = Counter[str]()
@@ -103,7 +101,7 @@ class Encoder:
         """The encoded rows, each independent of the others; ValueError for a missing or a ragged column."""
         rows = len(_array(arrays, self.codecs[0].column))
         out = np.empty((rows, len(self.names)), dtype=np.float64)
-        for codec, start, stop in self._slices:
+        for codec, start, stop in self.places:
             values = _array(arrays, codec.column)
             if len(values) != rows:
                 raise ValueError(
@@ -113,7 +111,9 @@ class Encoder:
         infinite = np.isinf(out)
         if infinite.any():
             out[infinite] = np.nan
-        for codec, start, flag in self._flags:
+        for codec, start, flag in self.places:
+            if not codec.missing:
+                continue
             if isinstance(codec, CategoryCodec):
                 out[:, flag] = codec.absent(arrays[codec.column])
             else:

@@ -13,8 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from .columns import Schema, is_missing
+from .columns import Schema
 from .metrics import METRICS, metrics_of, score, score_many
+from .values import is_missing
 
 LEVEL = 0.95  # share of resamples inside an interval
 CELLS = 8_000_000  # weights held in memory at a time

@@ -11,7 +11,7 @@ import re
 import numpy as np
 import pandas as pd
 
-from .columns import BOOLEAN_WORDS
+from .values import BOOLEAN_WORDS
 
 MISSING_WORDS = frozenset(
     [

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from .columns import is_missing, nearest, to_label
+from .columns import nearest
+from .values import is_missing, to_label
 from .targets import choose_positive, count_classes, infer_task
 
 TASKS = ("binary", "multiclass", "regression", "forecasting", "anomaly", "ranking")

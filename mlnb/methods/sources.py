@@ -23,8 +23,9 @@ import numpy as np
 import pandas as pd
 
 from ..errors import MissingExtra
-from .columns import is_missing, nearest, to_label
+from .columns import nearest
 from .delimited import name_columns, read_delimited
+from .values import is_missing, to_label
 
 SKLEARN = ("breast_cancer", "diabetes", "digits", "iris", "wine")
 _KINDS = {

@@ -13,7 +13,8 @@ import pandas as pd
 import pandera.pandas as pa
 
 from .cleaning import MOST_CATEGORIES, finding
-from .columns import Schema, to_label
+from .columns import Schema
+from .values import to_label
 
 # %% ../../nbs/methods/validation.ipynb #c04
 _TYPES = {"number": "float64", "boolean": "boolean", "date": "datetime64[us]"}
