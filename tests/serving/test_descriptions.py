@@ -32,4 +32,5 @@ def test_answers_name_the_classes():
     described = describe_answers({"task": "binary", "classes": ["no", "yes"]}, [])["items"]
     assert described["properties"]["prediction"]["enum"] == ["no", "yes"]
     assert list(described["properties"]["probabilities"]["properties"]) == ["no", "yes"]
-    assert describe_answers({"task": "regression", "classes": None}, [])["items"]["properties"] == {"prediction": {"type": "number"}}
+    value = describe_answers({"task": "regression", "classes": None}, [])["items"]
+    assert value["properties"] == {"prediction": {"type": "number"}}
