@@ -27,6 +27,7 @@ from mlnb.methods.class_metrics import (
 )
 from .columns import nearest
 from .problems import METRIC_TASKS
+from .ranking_metrics import RANKING_METRICS
 
 # %% ../../nbs/methods/metrics.ipynb #c11
 def rmse(
@@ -91,6 +92,8 @@ _FUNCTIONS = {
 METRICS: dict[str, Metric] = {
     f.__name__: Metric(f.__name__, *METRIC_TASKS[f.__name__], needs, f) for needs, fs in _FUNCTIONS.items() for f in fs
 }
+for _name, _function in RANKING_METRICS.items():
+    METRICS[_name] = Metric(_name, *METRIC_TASKS[_name], "value", _function, grouped=True)
 
 
 def metrics_of(

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from .columns import nearest
+from .ranking_metrics import RANKING_METRICS
 from .values import is_missing, to_label
 from .targets import choose_positive, count_classes, infer_task
 
@@ -45,9 +46,7 @@ METRIC_TASKS: dict[str, tuple[tuple[str, ...], str]] = {
     "smape": (("forecasting",), "minimize"),
     "wape": (("forecasting",), "minimize"),
     "pinball": (("forecasting",), "minimize"),
-    "ndcg": (("ranking",), "maximize"),
-    "map": (("ranking",), "maximize"),
-    "mrr": (("ranking",), "maximize"),
+    **dict.fromkeys(RANKING_METRICS, (("ranking",), "maximize")),
     "precision_at_k": (("anomaly",), "maximize"),
 }
 METRIC_LIMITS: dict[str, tuple[float, float]] = {
@@ -63,13 +62,14 @@ DEFAULT_METRIC = {
     "regression": "rmse",
     "forecasting": "mase",
     "anomaly": "average_precision",
-    "ranking": "ndcg",
+    "ranking": "ndcg@10",
 }
 _ALIASES = {
     "auc": "roc_auc", "rocauc": "roc_auc", "pr_auc": "average_precision", "ap": "average_precision",
     "logloss": "log_loss", "cross_entropy": "log_loss", "brier": "brier_score", "acc": "accuracy",
     "f1_score": "f1", "matthews": "mcc", "mse": "rmse", "root_mean_squared_error": "rmse",
     "mean_absolute_error": "mae", "r_squared": "r2", "precision": "average_precision",
+    "ndcg": "ndcg@10", "recall": "recall@10",
 }  # fmt: skip
 
 
