@@ -62,7 +62,7 @@ setup(
     cmdclass={"build_py": BuildWithProject},
     package_data={"mlnb": ["py.typed"], "": ["*.html", "*.css"]},
     install_requires=[*requirements("serving"), *requirements("modelling"), *requirements("notebook")],
-    extras_require={"serving": requirements("serving"), "dev": requirements("dev")},
+    extras_require={name: requirements(name) for name in ("serving", "postgres", "dev")},
     entry_points={
         "console_scripts": ["mlnb=mlnb.cli.main:main"],
         "papermill.engine": ["mlnb=mlnb.kernels.entry:engine"],

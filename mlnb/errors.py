@@ -18,7 +18,8 @@ MlnbError
 ├── StoreCorrupted (OSError)           stored bytes are not what their digest says
 ├── StoreFull (OSError)                no space left for what was being written: exit code 6
 ├── MissingExtra (ImportError)         an optional library is not installed: exit code 2
-└── ServingError (RuntimeError)        a bento cannot be built, started or proven: exit code 3
+├── ServingError (RuntimeError)        a bento cannot be built, started or proven: exit code 3
+└── RegistryError (OSError)            the registry cannot be opened, read or written: exit code 3
 """
 
 
@@ -102,5 +103,11 @@ class MissingExtra(MlnbError, ImportError):
 
 class ServingError(MlnbError, RuntimeError):
     """A bento cannot be built, started or proven."""
+
+    exit_code = 3
+
+
+class RegistryError(MlnbError, OSError):
+    """The registry of models cannot be opened, read or written."""
 
     exit_code = 3

@@ -4,12 +4,13 @@ import argparse
 import json
 
 from mlnb.engine.project import Project
+from mlnb.registry.registry import meant
 from mlnb.serving.winners import LATEST, build_winner, find_winner
 
 
 def parser(p: argparse.ArgumentParser) -> None:
     """Declare the arguments of `mlnb build`."""
-    p.add_argument("run", nargs="?", default=LATEST, help="a run's id, or its start (default: the newest proven)")
+    p.add_argument("run", nargs="?", default=LATEST, help="a run, or a version: @champion (default: newest proven run)")
     p.add_argument("--json", action="store_true", help="print one JSON object")
     p.formatter_class = argparse.RawDescriptionHelpFormatter
     p.epilog = (
@@ -20,7 +21,8 @@ def parser(p: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> int:
     """Build the bento, or find it, and print its tag."""
-    run = find_winner(Project.find(), args.run)
+    project = Project.find()
+    run = find_winner(project, meant(project, args.run))
     _, built = build_winner(run)
     if args.json:
         facts = {

@@ -10,6 +10,7 @@ from mlnb.engine import runs
 from mlnb.engine.files import read_json
 from mlnb.engine.project import Project
 from mlnb.errors import ProjectError
+from mlnb.registry.registry import Registry
 
 
 def parser(p: argparse.ArgumentParser) -> None:
@@ -36,7 +37,7 @@ def main(args: argparse.Namespace) -> int:
     entries = {path.stem: read_json(path) for path in (project.store_root / "keys").glob("*.json")}
     goners += [project.store_root / "keys" / f"{key}.json" for key in entries if key not in keys]
     needed = needed_objects(project, [entry for key, entry in entries.items() if key in keys and entry])
-    needed |= drafted_objects(project)
+    needed |= drafted_objects(project) | registered_objects(project)
     objects = project.store_root / "objects"
     goners += [path for path in objects.glob("*/*") if path.parent.name + path.name not in needed]
     goners += [path for path in (project.store_root / "trees").glob("*") if path.name not in needed]
@@ -58,6 +59,15 @@ def needed_objects(project: Project, records: list[dict[str, Any]]) -> set[str]:
             if output["format"] == "tree" and project.store.intact(output["digest"]):
                 needed |= set(json.loads(project.store.read(output["digest"])).values())
     return needed
+
+
+def registered_objects(project: Project) -> set[str]:
+    """Return the digests of what registered versions are served from and compared by."""
+    if not project.settings["registry"] and not (project.store_root / "registry.db").exists():
+        return set()
+    facts = [version.facts for version in Registry(project).versions()]
+    records = [{"outputs": {"service": found["service"]}} for found in facts]
+    return needed_objects(project, records) | {found["predictions"] for found in facts if found["predictions"]}
 
 
 def drafted_objects(project: Project) -> set[str]:

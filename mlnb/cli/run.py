@@ -16,7 +16,7 @@ from mlnb.cli.ending import exit_code, failure, verdict
 from mlnb.engine.plan import twin
 from mlnb.engine.project import Project
 from mlnb.engine.runs import Run, point_latest
-from mlnb.errors import UsageError
+from mlnb.errors import MlnbError, UsageError
 
 if TYPE_CHECKING:
     from mlnb.engine.events import Listener
@@ -96,6 +96,7 @@ def _run_all(project: Project, args: argparse.Namespace, waiting: list[Any]) -> 
     for pipeline in pipelines:
         run = pipeline.run
         codes.append(exit_code(run))
+        _register(run)
         report = None if args.no_report else _write_report(run)
         if codes[-1] == 0:
             _say(args, verdict(run, report), run)
@@ -131,6 +132,18 @@ def _listeners(project: Project, args: argparse.Namespace) -> "list[Listener]":
     found: list[Listener] = [listener(args.json)]
     tracker = open_tracker(project)
     return [*found, tracker] if tracker is not None else found
+
+
+def _register(run: Run) -> None:
+    """Register what the run has proven; a registry that fails is a warning, as every verb of it tries again."""
+    if run.record["state"] != "finished" or not run.has("certificate"):
+        return
+    from mlnb.registry.registry import Registry
+
+    try:
+        Registry(run.project).register(run)
+    except MlnbError as error:
+        warnings.warn(f"run {run.id} is not registered yet: {error}", RuntimeWarning, stacklevel=2)
 
 
 def _write_report(run: Run) -> Path | None:

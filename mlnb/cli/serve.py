@@ -5,6 +5,7 @@ import json
 
 from mlnb.engine.project import Project
 from mlnb.errors import ServingError
+from mlnb.registry.registry import meant
 from mlnb.serving.bundles import curl
 from mlnb.serving.servers import serving
 from mlnb.serving.stores import last_lines
@@ -13,7 +14,7 @@ from mlnb.serving.winners import LATEST, build_winner, find_winner
 
 def parser(p: argparse.ArgumentParser) -> None:
     """Declare the arguments of `mlnb serve`."""
-    p.add_argument("run", nargs="?", default=LATEST, help="a run's id, or its start (default: the newest proven)")
+    p.add_argument("run", nargs="?", default=LATEST, help="a run, or a version: @champion (default: newest proven run)")
     p.add_argument("--port", type=int, default=3000, help="port to listen on (default: %(default)s)")
     p.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s, loopback)")
     p.add_argument("--workers", type=int, default=1, help="processes that answer (default: %(default)s)")
@@ -28,7 +29,7 @@ def parser(p: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> int:
     """Serve until Ctrl-C."""
     project = Project.find()
-    run = find_winner(project, args.run)
+    run = find_winner(project, meant(project, args.run))
     bundle, built = build_winner(run)
     log = project.store_root / "serve" / f"{args.port}.log"
     golden = json.loads((bundle.folder / "model" / "golden.json").read_text("utf-8"))

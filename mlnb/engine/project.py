@@ -19,6 +19,8 @@ DEFAULTS = {
     "pipeline": "train",
     "tracker": "wandb",
     "wandb_mode": "offline",
+    "registry": "",
+    "approvals": "0",
     "workers": "2",
     "cell_timeout": "1800",
     "stage_timeout": "3600",

@@ -1,0 +1,146 @@
+"""The registry's database: four tables, one writer at a time, and a log that refuses to be rewritten."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import sqlalchemy as sa
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+
+from mlnb.errors import MissingExtra, RegistryError
+
+PATIENCE = 30  # seconds to wait for another writer
+
+METADATA = sa.MetaData()
+LOG = sa.Table(
+    "mlnb_log",
+    METADATA,
+    sa.Column("number", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("entry", sa.Text, nullable=False),  # JSON of everything but the digest
+    sa.Column("digest", sa.String(64), nullable=False),
+)
+VERSIONS = sa.Table(
+    "mlnb_versions",
+    METADATA,
+    sa.Column("model", sa.String(200), primary_key=True),
+    sa.Column("number", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("service", sa.String(64), nullable=False),  # digest of what the bento is built from
+    sa.Column("run", sa.String(200), nullable=False),
+    sa.Column("facts", sa.Text, nullable=False),  # JSON
+    sa.UniqueConstraint("model", "service"),
+)
+ALIASES = sa.Table(
+    "mlnb_aliases",
+    METADATA,
+    sa.Column("model", sa.String(200), primary_key=True),
+    sa.Column("alias", sa.String(100), primary_key=True),
+    sa.Column("number", sa.Integer, nullable=False),
+)
+APPROVALS = sa.Table(
+    "mlnb_approvals",
+    METADATA,
+    sa.Column("model", sa.String(200), primary_key=True),
+    sa.Column("number", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("who", sa.String(200), primary_key=True),
+)
+
+_SQLITE = """CREATE TRIGGER IF NOT EXISTS mlnb_log_{verb} BEFORE {verb} ON mlnb_log
+BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END"""
+_POSTGRESQL = (
+    """CREATE OR REPLACE FUNCTION mlnb_refuse() RETURNS trigger LANGUAGE plpgsql
+AS 'BEGIN RAISE EXCEPTION ''the audit log is append-only''; END'""",
+    """CREATE OR REPLACE TRIGGER mlnb_log_only_grows BEFORE UPDATE OR DELETE OR TRUNCATE ON mlnb_log
+EXECUTE FUNCTION mlnb_refuse()""",
+)
+
+
+def open_database(url: str) -> sa.Engine:
+    """Return an engine on the registry at an SQLAlchemy URL, its tables made when they are not there.
+
+    Raises `RegistryError` when it cannot be opened, `MissingExtra` when its driver is not installed.
+    """
+    kind = url.partition(":")[0]
+    sqlite = kind.startswith("sqlite")
+    if kind == "postgresql":
+        url = "postgresql+psycopg" + url[len(kind) :]
+    try:
+        options = (
+            {"connect_args": {"timeout": PATIENCE, "isolation_level": None}} if sqlite else {"pool_pre_ping": True}
+        )
+        if sqlite and (path := sa.make_url(url).database):
+            Path(path).parent.mkdir(parents=True, exist_ok=True)
+        engine = sa.create_engine(url, poolclass=sa.NullPool if sqlite else None, **options)
+        with writing(engine) as connection:
+            _prepare(connection)
+    except ModuleNotFoundError as error:
+        raise MissingExtra(
+            f"The registry's database {kind} needs a driver: pip install 'mlnb[postgres]' ({error})."
+        ) from error
+    except (SQLAlchemyError, OSError, ValueError) as error:
+        raise RegistryError(
+            f"The registry {kind}:… cannot be opened: {_short(error)}. Expected an SQLAlchemy URL such as "
+            "sqlite:///registry.db or postgresql://user@host/name in settings.ini, [mlnb] registry."
+        ) from error
+    return engine
+
+
+def _prepare(connection: sa.Connection) -> None:
+    if sa.inspect(connection).has_table(LOG.name):
+        return
+    METADATA.create_all(connection)
+    if connection.dialect.name == "sqlite":
+        for verb in ("UPDATE", "DELETE"):
+            connection.exec_driver_sql(_SQLITE.format(verb=verb))
+    elif connection.dialect.name == "postgresql":
+        for statement in _POSTGRESQL:
+            connection.exec_driver_sql(statement)
+
+
+@contextmanager
+def writing(engine: sa.Engine) -> Iterator[sa.Connection]:
+    """Yield a connection that alone may write until it leaves: all of what it wrote is kept, or nothing.
+
+    Raises `RegistryError` when another writer holds the registry for longer than `PATIENCE`.
+    """
+    try:
+        with engine.connect() as connection:
+            if connection.dialect.name == "sqlite":
+                connection.exec_driver_sql("BEGIN IMMEDIATE")
+                try:
+                    yield connection
+                except BaseException:
+                    connection.exec_driver_sql("ROLLBACK")
+                    raise
+                connection.exec_driver_sql("COMMIT")
+            else:
+                with connection.begin():
+                    if connection.dialect.name == "postgresql":
+                        connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{PATIENCE}s'")
+                        connection.exec_driver_sql("SELECT pg_advisory_xact_lock(7236821)")
+                    yield connection
+    except DBAPIError as error:
+        raise RegistryError(
+            f"The registry could not be written: {_short(error)}. Nothing of this change was kept; try it again."
+        ) from error
+
+
+@contextmanager
+def reading(engine: sa.Engine) -> Iterator[sa.Connection]:
+    """Yield a connection that sees one state of the registry. Raises `RegistryError` when it cannot be read."""
+    try:
+        with engine.connect() as connection:
+            if connection.dialect.name == "sqlite":
+                connection.exec_driver_sql("BEGIN")
+                try:
+                    yield connection
+                finally:
+                    connection.exec_driver_sql("ROLLBACK")
+            else:
+                yield connection.execution_options(isolation_level="REPEATABLE READ")
+    except DBAPIError as error:
+        raise RegistryError(f"The registry could not be read: {_short(error)}.") from error
+
+
+def _short(error: Exception) -> str:
+    cause = getattr(error, "orig", None) or error
+    return " ".join(str(cause).split())[:200]

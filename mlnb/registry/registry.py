@@ -1,0 +1,256 @@
+"""The registry of a project: versions are registered, aliases moved and moved back, and every change is logged."""
+
+import getpass
+import json
+import os
+from collections.abc import Iterable
+from functools import cached_property
+from typing import Any
+
+import sqlalchemy as sa
+
+from mlnb.engine import runs
+from mlnb.engine.digest import digest_value
+from mlnb.engine.parameters import nearest
+from mlnb.engine.project import Project
+from mlnb.errors import GateFailed, UnknownRun, UsageError
+from mlnb.registry import ledger
+from mlnb.registry.database import ALIASES, APPROVALS, VERSIONS, open_database, reading, writing
+from mlnb.registry.versions import Version, check_alias, facts_of, model_of, read_facts, split_reference
+
+CHAMPION = "champion"
+
+
+def database_url(project: Project) -> str:
+    """Return where the registry is: the setting, `${NAME}` taken from the environment, or a file in the store."""
+    stated = os.path.expandvars(project.settings["registry"])
+    return stated or f"sqlite:///{project.store_root / 'registry.db'}"
+
+
+def meant(project: Project, reference: str) -> str:
+    """Return the id of the run that a version's reference such as @champion means; any other reference as it is."""
+    if ":" in reference or "@" in reference:
+        return Registry(project).find(reference).run
+    return reference
+
+
+def actor() -> str:
+    """Return who acts: MLNB_ACTOR, which CI sets, or the user of this machine."""
+    try:
+        return os.environ.get("MLNB_ACTOR") or getpass.getuser()
+    except (KeyError, OSError):
+        return "unknown"
+
+
+class Registry:
+    """What is registered in a project; every method is one transaction."""
+
+    def __init__(self, project: Project, who: str = "") -> None:
+        self.project = project
+        self.who = who or actor()
+
+    @cached_property
+    def engine(self) -> sa.Engine:
+        """The open database. Raises `RegistryError`."""
+        return open_database(database_url(self.project))
+
+    def register(self, run: runs.Run) -> Version:
+        """Return the version of a proven run, made when the model has none of the same bytes yet."""
+        facts, model = facts_of(run), model_of(run)
+        service = facts["service"]["digest"]
+        with writing(self.engine) as connection:
+            known = connection.execute(
+                sa.select(VERSIONS.c.number).where(VERSIONS.c.model == model, VERSIONS.c.service == service)
+            ).scalar()
+            if known is None:
+                last = connection.execute(sa.select(sa.func.max(VERSIONS.c.number)).where(VERSIONS.c.model == model))
+                known = (last.scalar() or 0) + 1
+                text = json.dumps(facts, sort_keys=True, ensure_ascii=False)
+                values = {"model": model, "number": known, "service": service, "run": run.id, "facts": text}
+                connection.execute(VERSIONS.insert().values(**values))
+                evidence = {"run": run.id, "service": service, "facts": digest_value([run.id, service, facts])}
+                change = {"what": "registered", "model": model, "version": known, "evidence": evidence}
+                ledger.append(connection, runs.now(), self.who, **change)
+        return self.find(f"{model}:{known}")
+
+    def sync(self) -> list[Version]:
+        """Register every proven run that is not registered yet, oldest first; return what was new."""
+        with reading(self.engine) as connection:
+            known = set(connection.execute(sa.select(VERSIONS.c.service)).scalars())
+        new = []
+        for run in reversed(runs.list_runs(self.project)):
+            output = run.output("service") if run.has("certificate") else None
+            if output and output["digest"] not in known:
+                new.append(self.register(run))
+                known.add(output["digest"])
+        return new
+
+    def versions(self, model: str = "") -> list[Version]:
+        """Return all versions, or those of one model, in the order of registration."""
+        with reading(self.engine) as connection:
+            return _versions(connection, model)
+
+    def find(self, reference: str) -> Version:
+        """Return the version that is meant: model:3, model@alias, 3 or @alias where there is one model alone.
+
+        Raises `UnknownRun` when there is none, `UsageError` when it could be several.
+        """
+        model, number, alias = split_reference(reference)
+        every = self.versions()
+        model = _choose(model, sorted({version.model for version in every}))
+        mine = [version for version in every if version.model == model]
+        if number is None and not alias:
+            return mine[-1]
+        for version in mine:
+            if version.number == number or (alias and alias in version.aliases):
+                return version
+        known = sorted({name for version in mine for name in version.aliases})
+        what = f"version {number}; it has 1 to {mine[-1].number}" if number is not None else f"alias {alias!r}"
+        hint = nearest(alias, known) if alias else ""
+        raise UnknownRun(f"{model} has no {what}.{hint} `mlnb models` lists what there is.")
+
+    def promote(self, reference: str, alias: str = CHAMPION, why: str = "", force: bool = False) -> ledger.Entry:
+        """Point an alias to a version and return the entry of the log.
+
+        Raises `GateFailed` when the version's gate failed or approvals lack and `force` is not given, `UsageError`
+        without a reason, or when the alias points there already.
+        """
+        version, alias = self.find(reference), check_alias(alias)
+        why = _reason(why, f"mlnb promote {version.name}")
+        doubts = self._doubts(version)
+        if doubts and not force:
+            raise GateFailed(f"{version.name} is not promoted: {'; '.join(doubts)}. --force does it, and is logged.")
+        evidence = {"service": version.service, "gate": version.facts["gate"], "bento": version.facts["bento"]}
+        evidence |= {"deciding": version.facts["deciding"], "approved by": list(version.approved_by)}
+        evidence |= {"forced past": doubts} if doubts else {}
+        return self._move("promoted", version, alias, why, evidence)
+
+    def rollback(self, model: str = "", alias: str = CHAMPION, why: str = "") -> ledger.Entry:
+        """Point an alias to the version that it pointed to before, and return the entry.
+
+        Raises `UsageError` when it has never pointed to another.
+        """
+        version = self.find(f"{model}@{alias}")
+        why = _reason(why, f"mlnb rollback {version.model}")
+        stack: list[int] = []
+        for entry in self.log():
+            if (entry.model, entry.alias) == (version.model, alias):
+                if entry.what == "promoted":
+                    stack.append(entry.version)
+                elif entry.what == "rolled back" and stack:
+                    stack.pop()
+        if len(stack) < 2:
+            raise UsageError(f"{version.name} is the first {alias} of {version.model}: there is nothing to go back to.")
+        target = self.find(f"{version.model}:{stack[-2]}")
+        return self._move("rolled back", target, alias, why, {"from": version.name, "service": target.service})
+
+    def approve(self, reference: str, why: str = "") -> ledger.Entry:
+        """Record that a person stands for a version. Raises `UsageError` without a reason or for a second time."""
+        version = self.find(reference)
+        why = _reason(why, f"mlnb approve {version.name}")
+        if self.who in version.approved_by:
+            raise UsageError(f"{self.who} has approved {version.name} already.")
+        with writing(self.engine) as connection:
+            connection.execute(APPROVALS.insert().values(model=version.model, number=version.number, who=self.who))
+            change = {"what": "approved", "model": version.model, "version": version.number, "why": why}
+            return ledger.append(connection, runs.now(), self.who, evidence={"service": version.service}, **change)
+
+    def log(self) -> list[ledger.Entry]:
+        """Return the entries of the audit log, oldest first; ValueError or TypeError for one that is damaged."""
+        with reading(self.engine) as connection:
+            return ledger.read(ledger.entries(connection))
+
+    def verify(self, head: str = "") -> tuple[list[str], int, str]:
+        """Return every fault of log and tables in words, how many entries there are, and the digest of the last."""
+        with reading(self.engine) as connection:
+            lines = ledger.entries(connection)
+            faults = ledger.verify(lines, head)
+            if not faults:
+                faults = _compare(ledger.replay(ledger.read(lines)), _state(connection))
+        return faults, len(lines), lines[-1][2] if lines else ledger.ORIGIN
+
+    def _move(self, what: str, version: Version, alias: str, why: str, evidence: dict[str, Any]) -> ledger.Entry:
+        here = (ALIASES.c.model == version.model, ALIASES.c.alias == alias)
+        with writing(self.engine) as connection:
+            before = connection.execute(sa.select(ALIASES.c.number).where(*here)).scalar()
+            if before == version.number:
+                raise UsageError(f"{alias} of {version.model} is version {before} already.")
+            if before is None:
+                values = {"model": version.model, "alias": alias, "number": version.number}
+                connection.execute(ALIASES.insert().values(**values))
+            else:
+                connection.execute(ALIASES.update().where(*here).values(number=version.number))
+            change = {"what": what, "model": version.model, "version": version.number, "alias": alias}
+            return ledger.append(connection, runs.now(), self.who, before=before, why=why, evidence=evidence, **change)
+
+    def _doubts(self, version: Version) -> list[str]:
+        needed = int(self.project.number("approvals"))
+        doubts = [] if version.facts["gate"] else ["its gate has failed"]
+        if not version.facts["certificate"].get("identical"):
+            doubts.append("its bento is not proven to answer as the notebook did")
+        if len(version.approved_by) < needed:
+            doubts.append(f"approved by {len(version.approved_by)} of {needed} people: `mlnb approve {version.name}`")
+        return doubts
+
+
+def _versions(connection: sa.Connection, model: str) -> list[Version]:
+    aliases: dict[tuple[str, int], list[str]] = {}
+    for line in connection.execute(sa.select(ALIASES).order_by(ALIASES.c.alias)):
+        aliases.setdefault((line.model, line.number), []).append(line.alias)
+    approvals: dict[tuple[str, int], list[str]] = {}
+    for line in connection.execute(sa.select(APPROVALS).order_by(APPROVALS.c.who)):
+        approvals.setdefault((line.model, line.number), []).append(line.who)
+    found = []
+    for line in connection.execute(sa.select(VERSIONS).order_by(VERSIONS.c.model, VERSIONS.c.number)):
+        if not model or line.model == model:
+            key = (line.model, line.number)
+            pointing, people = tuple(aliases.get(key, ())), tuple(approvals.get(key, ()))
+            found.append(
+                Version(line.model, line.number, line.run, line.service, read_facts(line.facts), pointing, people)
+            )
+    return found
+
+
+def _state(connection: sa.Connection) -> dict[str, Any]:
+    """The tables as `replay` would have them."""
+    every = _versions(connection, "")
+    return {
+        "versions": {(v.model, v.number): digest_value([v.run, v.service, v.facts]) for v in every},
+        "aliases": {(line.model, line.alias): line.number for line in connection.execute(sa.select(ALIASES))},
+        "approvals": {(line.model, line.number, line.who) for line in connection.execute(sa.select(APPROVALS))},
+    }
+
+
+def _compare(logged: dict[str, Any], found: dict[str, Any]) -> list[str]:
+    faults = []
+    for model, number in sorted(logged["versions"].keys() | found["versions"].keys()):
+        one, other = logged["versions"].get((model, number)), found["versions"].get((model, number))
+        if one != other:
+            how = "is not in the log" if one is None else "is gone" if other is None else "was altered"
+            faults.append(f"version {model}:{number} {how}")
+    for model, alias in sorted(logged["aliases"].keys() | found["aliases"].keys()):
+        one, other = logged["aliases"].get((model, alias)), found["aliases"].get((model, alias))
+        if one != other:
+            faults.append(
+                f"{alias} of {model} is version {other}, the log says {one}: an entry or the alias was altered"
+            )
+    for model, number, who in sorted(logged["approvals"] ^ found["approvals"]):
+        faults.append(f"the approval of {model}:{number} by {who} is in the log or in the table alone")
+    return faults
+
+
+def _choose(model: str, models: Iterable[str]) -> str:
+    names = list(models)
+    if not names:
+        raise UnknownRun("No model is registered yet. `mlnb run` makes one and registers it.")
+    if not model and len(names) > 1:
+        raise UsageError(f"There are {len(names)} models: {', '.join(names[:10])}. Say which: {names[0]}:1, say.")
+    if model and model not in names:
+        raise UnknownRun(f"No model is called {model!r}; there is {', '.join(names[:10])}.{nearest(model, names)}")
+    return model or names[0]
+
+
+def _reason(why: str, command: str) -> str:
+    if not why.strip():
+        raise UsageError(f"A reason is needed, it goes into the audit log: {command} --why 'better on fresh rows'")
+    return why.strip()

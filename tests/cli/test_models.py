@@ -1,0 +1,73 @@
+"""`mlnb models`, `promote`, `rollback`, `approve`, `compare` and `audit`: what they print and end with."""
+
+import json
+
+import pytest
+
+from mlnb.cli.main import main
+from mlnb.engine.formats import save_object
+from mlnb.engine.runs import open_run
+
+A, B = "20260314-091500-train-a1b2", "20260314-101500-train-c3d4"
+
+
+@pytest.fixture
+def project(tmp_path, example, monkeypatch):
+    """Two proven runs whose models differ."""
+    project = example.make_project(tmp_path / "titanic")
+    (project.root / "settings.ini").write_text("[mlnb]\n[pipeline train]\nstages = problem\n")
+    example.make_run(project, A)
+    other = example.make_run(project, B, minute=20, score=0.91)
+    (tmp_path / "service").mkdir()
+    (tmp_path / "service" / "model.txt").write_text("another")
+    kind, digest, size = save_object(project.store, tmp_path / "service")
+    other.record["stages"]["package"]["outputs"]["service"] |= {"digest": digest, "format": kind, "bytes": size}
+    other.save()
+    monkeypatch.chdir(project.root)
+    monkeypatch.setenv("MLNB_ACTOR", "ann")
+    return project
+
+
+def said(capsys, *arguments, code=0):
+    assert main(list(arguments)) == code
+    shown = capsys.readouterr()
+    return shown.out if code == 0 else shown.err
+
+
+def test_from_registration_to_rollback(project, capsys):
+    listing = said(capsys, "models")
+    assert "survived:1" in listing and "survived:2" in listing and "[0.8213, 0.8993]" in listing
+    assert "survived:1 promoted as champion. Entry 3" in said(capsys, "promote", "1", "--why", "first")
+    assert "it was version 1" in said(capsys, "promote", "2", "--why", "better")
+    assert "survived:1 rolled back as champion" in said(capsys, "rollback", "--why", "complaints")
+    assert "survived:2 approved" in said(capsys, "approve", "2", "--why", "seen")
+    log = said(capsys, "audit")
+    assert "champion: 2 → 1" in log and "complaints" in log and "ann" in log
+    assert "6 entries" in said(capsys, "audit", "verify")
+    lines = [json.loads(line) for line in said(capsys, "audit", "--json").splitlines()]
+    assert [line["what"] for line in lines][2:] == ["promoted", "promoted", "rolled back", "approved"]
+
+
+def test_one_version_whole_and_two_side_by_side(project, capsys):
+    said(capsys, "models")
+    assert "rows proven over HTTP" in said(capsys, "models", "survived:2")
+    assert json.loads(said(capsys, "models", "2", "--json"))["run"] == B
+    text = said(capsys, "compare", "1", "2")
+    assert "0.9100" in text and "data: the same" in text
+    assert json.loads(said(capsys, "compare", "1", "2", "--json"))["versions"] == ["survived:1", "survived:2"]
+
+
+def test_refusals(project, capsys):
+    said(capsys, "models")
+    assert "A reason is needed" in said(capsys, "promote", "1", code=2)
+    assert "no version 7" in said(capsys, "promote", "7", "--why", "x", code=2)
+    assert "no alias 'champion'" in said(capsys, "rollback", "--why", "x", code=2)
+    assert "is no alias" in said(capsys, "promote", "1", "--as", "9", "--why", "x", code=2)
+
+
+def test_what_versions_need_is_not_cleaned_away(project, capsys):
+    said(capsys, "models")
+    kept = [run.output("service")["digest"] for run in (open_run(project, A), open_run(project, B))]
+    said(capsys, "clean", "--runs", "0")
+    assert all(project.store.intact(digest, tree=True) for digest in kept)
+    assert "survived:2" in said(capsys, "models")

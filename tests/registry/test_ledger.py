@@ -1,0 +1,100 @@
+"""The audit log: whatever is done to it behind its back is found."""
+
+import json
+
+import pytest
+import sqlalchemy as sa
+
+from mlnb.registry.database import ALIASES, APPROVALS, LOG, VERSIONS
+
+
+@pytest.fixture
+def filled(registry, proven):
+    for number in (1, 2, 3):
+        registry.register(proven(number))
+    registry.promote("1", why="first")
+    registry.promote("2", why="better")
+    registry.approve("2", "seen")
+    assert registry.verify()[0] == []
+    return registry
+
+
+def behind(registry, *statements):
+    """What somebody does who may write to the database, and knows of the triggers."""
+    with registry.engine.begin() as connection:
+        if connection.dialect.name == "sqlite":
+            for verb in ("UPDATE", "DELETE"):
+                connection.exec_driver_sql(f"DROP TRIGGER mlnb_log_{verb}")
+        else:
+            connection.exec_driver_sql("DROP TRIGGER mlnb_log_only_grows ON mlnb_log")
+        for statement in statements:
+            connection.execute(statement)
+
+
+def rewrite(registry, number, **change):
+    with registry.engine.connect() as connection:
+        text = connection.execute(sa.select(LOG.c.entry).where(LOG.c.number == number)).scalar()
+    return LOG.update().where(LOG.c.number == number).values(entry=json.dumps(json.loads(text) | change))
+
+
+def test_the_log_refuses_to_be_rewritten(filled):
+    for statement in (LOG.update().values(digest="0" * 64), LOG.delete()):
+        with pytest.raises(sa.exc.DBAPIError, match="append-only"), filled.engine.begin() as connection:
+            connection.execute(statement)
+    assert filled.verify()[0] == []
+
+
+def test_altered(filled):
+    behind(filled, rewrite(filled, 4, why="because"))
+    (fault,) = filled.verify()[0]
+    assert fault.startswith("altered: entry 4 (promoted")
+
+
+def test_missing_in_the_middle(filled):
+    behind(filled, LOG.delete().where(LOG.c.number == 3))
+    assert "missing: entry 3" in filled.verify()[0]
+
+
+def test_missing_at_the_end(filled):
+    behind(filled, LOG.delete().where(LOG.c.number >= 5))
+    faults = filled.verify()[0]
+    assert any("champion" in fault for fault in faults) and any("approval" in fault for fault in faults)
+
+
+def test_missing_at_the_end_with_the_tables_put_back(filled):
+    _, _, head = filled.verify()
+    behind(
+        filled,
+        LOG.delete().where(LOG.c.number >= 5),
+        ALIASES.update().values(number=1),
+        APPROVALS.delete(),
+    )
+    assert filled.verify()[0] == []  # nothing inside can tell
+    assert "was once the head" in filled.verify(head)[0][0]  # who noted the head can
+
+
+def test_reordered(filled):
+    behind(
+        filled,
+        LOG.update().where(LOG.c.number == 4).values(number=99),
+        LOG.update().where(LOG.c.number == 5).values(number=4),
+        LOG.update().where(LOG.c.number == 99).values(number=5),
+    )
+    faults = filled.verify()[0]
+    assert any(fault.startswith("moved: entry 4 was written as entry 5") for fault in faults)
+
+
+def test_unreadable(filled):
+    behind(filled, LOG.update().where(LOG.c.number == 2).values(entry="{torn"))
+    assert any("entry 2 cannot be read" in fault for fault in filled.verify()[0])
+
+
+def test_tables_behind_the_log(filled):
+    behind(
+        filled,
+        ALIASES.update().values(number=3),
+        VERSIONS.update().where(VERSIONS.c.number == 1).values(run="another"),
+        APPROVALS.insert().values(model=filled.find("1").model, number=1, who="eve"),
+    )
+    faults = "\n".join(filled.verify()[0])
+    assert "the log says 2" in faults and ":1 was altered" in faults and "eve" in faults

@@ -1,0 +1,180 @@
+"""Versions, aliases, promotion and rollback, on SQLite and PostgreSQL alike."""
+
+import json
+import multiprocessing
+
+import pytest
+
+from mlnb.engine.project import Project
+from mlnb.engine.runs import open_run
+from mlnb.errors import GateFailed, RegistryError, UnknownRun, UsageError
+from mlnb.registry.comparison import compare
+from mlnb.registry.registry import Registry
+from mlnb.registry.versions import split_reference
+
+
+def test_a_proven_run_is_a_version_and_the_same_bytes_are_the_same_version(registry, proven):
+    first = registry.register(proven(1))
+    again = registry.register(proven(2))
+    assert (first.number, again.number) == (1, 2) and first.name == f"{first.model}:1"
+    assert registry.register(open_run(registry.project, first.run)).number == 1
+    assert first.facts["metrics"]["roc_auc"] == 0.86 and first.facts["environment"]["python"] == "3.12.4"
+    assert first.facts["gate"] is True and first.facts["certificate"]["identical"] is True
+    proven(3)
+    assert [version.number for version in registry.sync()] == [3]  # what no command has registered yet
+    assert registry.sync() == []
+
+
+def test_promotion_and_rollback_go_one_step_at_a_time(registry, proven):
+    for number in (1, 2, 3):
+        registry.register(proven(number))
+    for number in ("1", "2", "3"):
+        registry.promote(number, why="better")
+    assert registry.find("@champion").number == 3
+    entry = registry.rollback(why="complaints")
+    assert (entry.what, entry.before, entry.version, entry.who) == ("rolled back", 3, 2, "ann")
+    registry.rollback(why="still complaints")
+    assert registry.find("@champion").number == 1
+    with pytest.raises(UsageError, match="nothing to go back to"):
+        registry.rollback(why="more")
+    registry.promote("3", why="mended")
+    registry.rollback(why="not mended")
+    assert registry.find("@champion").number == 1
+    assert registry.verify()[0] == []
+
+
+def test_aliases_are_independent(registry, proven):
+    registry.register(proven(1))
+    registry.register(proven(2))
+    registry.promote("1", why="first")
+    registry.promote("2", "challenger", why="to be watched")
+    champion, challenger = registry.find("@champion"), registry.find("@challenger")
+    assert (champion.number, challenger.number, champion.aliases) == (1, 2, ("champion",))
+    with pytest.raises(UsageError, match="already"):
+        registry.promote("1", why="again")
+
+
+def test_what_failed_its_gate_needs_force_and_that_is_logged(registry, proven):
+    registry.register(proven(1, passed=False))
+    with pytest.raises(GateFailed, match="its gate has failed"):
+        registry.promote("1", why="hurry")
+    assert len(registry.log()) == 1  # nothing was written
+    entry = registry.promote("1", why="the bound was wrong", force=True)
+    assert entry.evidence["forced past"] == ["its gate has failed"]
+
+
+def test_approvals_by_setting(registry, proven):
+    registry.project.settings["approvals"] = "2"
+    registry.register(proven(1))
+    registry.approve("1", "report read")
+    with pytest.raises(UsageError, match="ann has approved"):
+        registry.approve("1", "again")
+    with pytest.raises(GateFailed, match="approved by 1 of 2"):
+        registry.promote("1", why="better")
+    registry.who = "ben"
+    registry.approve("1", "slices looked at")
+    assert registry.promote("1", why="better").evidence["approved by"] == ["ann", "ben"]
+    assert registry.find("1").approved_by == ("ann", "ben")
+
+
+@pytest.mark.parametrize(
+    "reference, says",
+    [
+        ("9", "no version 9; it has 1 to 1"),
+        ("@chamption", "Did you mean 'champion'"),
+        ("other:1", "No model is called"),
+    ],
+)
+def test_what_is_not_there(registry, proven, reference, says):
+    registry.register(proven(1))
+    registry.promote("1", why="first")
+    with pytest.raises(UnknownRun, match=says):
+        registry.find(reference)
+
+
+def test_references_and_reasons(registry, proven):
+    assert split_reference("churn:3") == ("churn", 3, "") and split_reference("@champion") == ("", None, "champion")
+    assert split_reference("3") == ("", 3, "") and split_reference("churn") == ("churn", None, "")
+    for wrong in ("churn:", "churn:x", "churn@", "@3", ":3:4"):
+        with pytest.raises(UsageError):
+            split_reference(wrong)
+    with pytest.raises(UnknownRun, match="No model is registered yet"):
+        registry.find("1")
+    registry.register(proven(1))
+    for act in (registry.promote, registry.approve):
+        with pytest.raises(UsageError, match="A reason is needed"):
+            act("1", why=" ")
+
+
+def test_versions_that_answered_the_same_rows_are_compared_in_pairs(registry, proven):
+    unsure = [0.6, 0.4] * 5 + [0.3, 0.7] * 15
+    first, second = registry.register(proven(1, p=unsure)), registry.register(proven(2))
+    found = compare(registry.project, first, second)["difference"]
+    assert found["metric"] == "roc_auc" and found["rows"] == 40
+    assert 0 < found["low"] <= found["value"] <= found["high"] and found["second is better in"] > 0.97
+    other = proven(3)
+    other.record["stages"]["split"]["outputs"]["test"]["digest"] = "0" * 64
+    other.save()
+    assert "different rows" in compare(registry.project, first, registry.register(other))["difference"]["why"]
+
+
+def _register(root, settings, run, who):
+    project = Project(root, root, settings)
+    registry = Registry(project, who)
+    registry.register(open_run(project, run))
+    registry.approve(registry.find("1").name, f"seen by {who}")
+    registry.engine.dispose()
+
+
+def test_many_writers_leave_one_unbroken_chain(registry, proven):
+    runs = [proven(number) for number in range(1, 7)]
+    context = multiprocessing.get_context("spawn")
+    jobs = [
+        context.Process(target=_register, args=(run.project.root, run.project.settings, run.id, f"writer {n}"))
+        for n, run in enumerate(runs)
+    ]
+    for job in jobs:
+        job.start()
+    for job in jobs:
+        job.join(60)
+    assert [job.exitcode for job in jobs] == [0] * 6
+    assert [version.number for version in registry.versions()] == [1, 2, 3, 4, 5, 6]
+    faults, count, _ = registry.verify()
+    assert (faults, count) == ([], 12) and len(registry.find("1").approved_by) == 6
+
+
+def test_a_kill_in_the_middle_leaves_the_old_state(registry, proven, monkeypatch):
+    registry.register(proven(1))
+    registry.register(proven(2))
+    registry.promote("1", why="first")
+    monkeypatch.setattr("mlnb.registry.ledger.append", _killed)
+    with pytest.raises(KeyboardInterrupt):
+        registry.promote("2", why="better")
+    assert registry.find("@champion").number == 1 and registry.verify()[0] == []
+
+
+def _killed(*_, **__):
+    raise KeyboardInterrupt
+
+
+def test_a_database_that_cannot_be_opened_is_named(project, proven, tmp_path):
+    (tmp_path / "file").write_text("no folder")
+    for url, says in [
+        (f"sqlite:///{tmp_path / 'file' / 'registry.db'}", "cannot be opened"),
+        ("postgresql://nobody@127.0.0.1:1/none", "cannot be opened"),
+        ("nonsense", "Expected an SQLAlchemy URL"),
+    ]:
+        project.settings["registry"] = url
+        with pytest.raises(RegistryError, match=says):
+            Registry(project).versions()
+
+
+def test_a_secret_comes_from_the_environment(project, monkeypatch, tmp_path):
+    monkeypatch.setenv("REGISTRY_FOLDER", str(tmp_path))
+    project.settings["registry"] = "sqlite:///${REGISTRY_FOLDER}/shared.db"
+    assert Registry(project).versions() == [] and (tmp_path / "shared.db").exists()
+
+
+def test_facts_are_json(registry, proven):
+    version = registry.register(proven(1))
+    assert json.loads(json.dumps(version.facts)) == version.facts
