@@ -54,7 +54,8 @@ def interpolate(
         return np.full(len(values), y[0])
     place = np.clip(np.searchsorted(x, values, side="right") - 1, 0, len(x) - 2)
     share = np.clip((values - x[place]) / (x[place + 1] - x[place]), 0.0, 1.0)
-    return y[place] * (1.0 - share) + y[place + 1] * share
+    low, high = y[place], y[place + 1]
+    return np.clip(low + (high - low) * share, np.minimum(low, high), np.maximum(low, high))
 
 
 def _sigmoid(scores: np.ndarray) -> np.ndarray:
