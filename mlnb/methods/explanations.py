@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from .metrics import METRICS, score
-from .models import Model, predict
+from .models import Model, is_booster, predict
 
 
 def own_importance(
@@ -23,7 +23,7 @@ def own_importance(
     native = model.native
     if isinstance(native, dict):
         raw = np.abs(np.asarray(native["coefficients"])).sum(0) if "coefficients" in native else np.zeros(0)
-    elif model.family == "lightgbm":
+    elif is_booster(model):
         raw = native.feature_importance(importance_type="gain")
     else:
         raw = np.asarray(getattr(native, "feature_importances_", np.zeros(0)))

@@ -16,6 +16,7 @@ import numpy as np
 
 from .columns import nearest
 from .models import LARGEST, STEEPEST, Model
+from .trees import to_lightgbm
 
 # %% ../../nbs/methods/families.ipynb #c05
 @dataclass(frozen=True)
@@ -160,7 +161,8 @@ def _fit_linear(params: dict[str, Any], X, y, weights, spec: dict[str, Any]) -> 
 
 
 def _fit_trees(family: str, params: dict[str, Any], X, y, weights, spec: dict[str, Any]) -> Any:
-    """A scikit-learn forest or histogram boosting."""
+    """A forest or histogram boosting, fitted by scikit-learn and answered by LightGBM: see `mlnb.methods.trees`."""
+    from lightgbm import Booster
     from sklearn import ensemble
     from threadpoolctl import threadpool_limits
 
@@ -183,9 +185,7 @@ def _fit_trees(family: str, params: dict[str, Any], X, y, weights, spec: dict[st
     # Of two threads either order gives one sum, of more it does not.
     with threadpool_limits(2 if X.size >= SMALL else 1, user_api="openmp"):
         fitted = estimator.fit(X, y, weights)
-    if hasattr(fitted, "n_jobs"):
-        fitted.n_jobs = 1  # threads add up trees in any order: one thread gives one answer
-    return fitted
+    return Booster(model_str=to_lightgbm(fitted, spec["classes"]))
 
 
 def fit_model(

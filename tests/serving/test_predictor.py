@@ -115,7 +115,7 @@ import json, sys
 from pathlib import Path
 class Forbidden:
     def find_spec(self, name, path=None, target=None):
-        workshop = "pandas papermill nbdev wandb optuna matplotlib IPython pyarrow".split()
+        workshop = "pandas papermill nbdev wandb optuna matplotlib IPython pyarrow sklearn".split()
         if name.split(".")[0] in workshop or name == "mlnb.engine":
             raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 sys.meta_path.insert(0, Forbidden())
@@ -128,7 +128,7 @@ print(json.dumps(sorted(name for name in sys.modules if name in {"sklearn", "sci
 
 @pytest.mark.parametrize(
     ("family", "loaded"),
-    [("lightgbm", "lightgbm"), ("linear", "[]"), ("baseline", "[]"), ("extra_trees", "sklearn")],
+    [("lightgbm", "lightgbm"), ("linear", "[]"), ("baseline", "[]"), ("extra_trees", "lightgbm")],
 )
 def test_the_request_path_needs_nothing_of_the_workshop(material, tmp_path, family, loaded):
     folder = material(family, "binary").bundle(tmp_path / "service").folder
