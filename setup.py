@@ -12,6 +12,7 @@ ROOT = Path(__file__).parent
 SETTINGS = configparser.ConfigParser()
 SETTINGS.read(ROOT / "settings.ini", encoding="utf-8")
 ABOUT = SETTINGS["DEFAULT"]
+SETS = [key.removesuffix("_requirements") for key in ABOUT if key.endswith("_requirements")]
 
 
 def requirements(name: str) -> list[str]:
@@ -62,7 +63,7 @@ setup(
     cmdclass={"build_py": BuildWithProject},
     package_data={"mlnb": ["py.typed"], "": ["*.html", "*.css"]},
     install_requires=[*requirements("serving"), *requirements("modelling"), *requirements("notebook")],
-    extras_require={name: requirements(name) for name in ("serving", "postgres", "dev")},
+    extras_require={name: requirements(name) for name in SETS if name not in ("modelling", "notebook")},
     entry_points={
         "console_scripts": ["mlnb=mlnb.cli.main:main"],
         "papermill.engine": ["mlnb=mlnb.kernels.entry:engine"],

@@ -18,7 +18,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parent.parent
-SETS = ("serving", "modelling", "notebook", "dev")
+APART = "bench_requirements"  # what the benchmarks compare with need not fit the rest
 OLDEST, NEWEST = "3.11", "3.13"
 LINE = re.compile(r"^[a-z0-9-]+==[A-Za-z0-9.+!]+( ; [^#/\\@]+)?$")
 
@@ -27,7 +27,8 @@ def declared(settings: Path) -> list[str]:
     """Return the requirements of all sets in settings.ini, in the order in which they stand there."""
     parser = configparser.ConfigParser()
     parser.read(settings, encoding="utf-8")
-    return [line for name in SETS for line in parser["DEFAULT"][f"{name}_requirements"].split()]
+    keys = [key for key in parser["DEFAULT"] if key.endswith("_requirements") and key != APART]
+    return list(dict.fromkeys(line for key in keys for line in parser["DEFAULT"][key].split()))
 
 
 def resolve(requirements: list[str], previous: str, upgrade: bool) -> str:

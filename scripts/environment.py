@@ -8,6 +8,7 @@ uv installs when it can, else pip.
 """
 
 import argparse
+import configparser
 import fcntl
 import os
 import shutil
@@ -96,8 +97,12 @@ def install_with_uv(wanted: list[str]) -> bool:
 
 
 def install() -> None:
-    """Install the project, editable, with its development set, or end with a message."""
-    wanted = ["--constraint", "constraints.txt", "--editable", ".[dev]"]
+    """Install the project, editable, with every extra but that of the benchmarks, or end with a message."""
+    parser = configparser.ConfigParser()
+    parser.read(ROOT / "settings.ini", encoding="utf-8")
+    sets = [key.removesuffix("_requirements") for key in parser["DEFAULT"] if key.endswith("_requirements")]
+    extras = ",".join(name for name in sets if name not in ("serving", "modelling", "notebook", "bench"))
+    wanted = ["--constraint", "constraints.txt", "--editable", f".[{extras}]"]
     if install_with_uv(wanted):
         return
     print("  uv cannot be used here; pip can, and takes a few minutes")

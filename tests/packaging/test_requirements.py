@@ -25,7 +25,7 @@ UNSEEN = {
     "jupyterlab": "mlnb lab starts it",
     "openpyxl": "pandas reads Excel files with it",
     "pyarrow": "pandas reads and writes Parquet with it",
-    "sqlalchemy": "pandas reads databases with it",
+    "psycopg": "SQLAlchemy reaches PostgreSQL with it",
     "build": "makes the wheel in .ci/run",
     "hypothesis": "property tests",
     "import-linter": "make check",
@@ -43,8 +43,11 @@ UNSEEN = {
 def sets() -> dict[str, list[Requirement]]:
     parser = configparser.ConfigParser()
     parser.read(ROOT / "settings.ini", encoding="utf-8")
-    names = ("serving", "modelling", "notebook", "dev")
-    return {name: [Requirement(line) for line in parser["DEFAULT"][f"{name}_requirements"].split()] for name in names}
+    keys = [key for key in parser["DEFAULT"] if key.endswith("_requirements")]
+    return {
+        key.removesuffix("_requirements"): [Requirement(line) for line in parser["DEFAULT"][key].split()]
+        for key in keys
+    }
 
 
 def sources(folder: str) -> list[str]:
@@ -76,7 +79,7 @@ def names(chosen: list[Requirement]) -> set[str]:
 
 
 def test_all_that_is_imported_is_declared() -> None:
-    declared = names(sets()["serving"] + sets()["modelling"] + sets()["notebook"])
+    declared = names([r for name, chosen in sets().items() for r in chosen if name not in ("dev", "bench")])
     needed = imported(("mlnb", "nbs", "bentos"))
     through = {"starlette", "pydantic", "jupyter-client", "scipy", "ipython", "cycler", "threadpoolctl", "markupsafe"}
     through |= {"pyzmq", "tornado", "traitlets"}  # what ipykernel, whose parts the warm kernels are made of, stands on
