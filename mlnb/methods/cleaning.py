@@ -99,7 +99,7 @@ class _Cleaner:
         if infinite.any():
             rows, action = (infinite * counts).sum(), "set missing; check the division that made them"
             self.note("infinite", "warning", rows, "infinite values", action)
-        return np.where(infinite, np.nan, numbers)
+        return np.where(infinite, np.nan, numbers + 0.0)  # no negative zeros: JSON and CSV lose them
 
     def _clean_text(self, raw: pd.Series) -> tuple[str, pd.Series]:
         """The kind and values of a column of text."""

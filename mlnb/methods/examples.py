@@ -44,7 +44,7 @@ def learn_examples(
 ) -> Examples:
     """The examples that the final model learns from."""
     y = encode_target(training[contract["target"]], contract)
-    return Examples(encoder.transform(to_arrays(training, schema)), y)
+    return Examples(encoder.transform_training(to_arrays(training, schema), y), y)
 
 
 def fold_examples(

@@ -58,9 +58,10 @@ def encode_folds(
     out = []
     for training, validation in fold_rows(folds):
         rows = {name: values[training] for name, values in arrays.items()}
-        fitted = encoder.refit(rows, schema)
+        fitted = encoder.refit(rows, schema, y[training])
         held = fitted.transform({name: values[validation] for name, values in arrays.items()})
         of, held_of = (None, None) if groups is None else (groups[training], groups[validation])
         heavy = None if weights is None else weights[training]
-        out.append(Fold(fitted.transform(rows), y[training], held, y[validation], of, held_of, heavy, validation))
+        learned = fitted.transform_training(rows, y[training])
+        out.append(Fold(learned, y[training], held, y[validation], of, held_of, heavy, validation))
     return out

@@ -13,9 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from .codecs import DAY, PARTS, CategoryCodec, DateCodec, NumberCodec, TextCodec, bucket_of, words_of
+from .codecs import DAY, PARTS, CategoryCodec, DateCodec, NumberCodec
 from .columns import Schema
 from .encoders import Encoder
+from .texts import TextCodec
 from .values import BOOLEAN_WORDS, REFUSALS, fits, to_label, to_seconds
 
 Write = Callable[[Any, np.ndarray], bool]  # writes a value's numbers into a row of zeros; True when it is refused
@@ -139,24 +140,18 @@ def _write_date(codec: DateCodec, at: int, flag: int) -> Write:
 
 def _write_text(codec: TextCodec, at: int, flag: int) -> Write:
     """The closure of a text."""
-    places = {bucket: at + 2 + j for j, bucket in enumerate(codec.kept)}
-    buckets = codec.buckets
+    stop = at + len(codec.names)
 
     def write(value: Any, out: np.ndarray) -> bool:
         if value is not None and not isinstance(value, str):
             return True
         text = value.strip() if value else ""
-        if not text:
-            out[at] = out[at + 1] = math.nan
-            if flag:
-                out[flag] = 1.0
+        if text:
+            codec.write(text, out[at:stop])
             return False
-        words = words_of(text)
-        out[at], out[at + 1] = len(text), len(words)
-        for word in words:
-            place = places.get(bucket_of(word, buckets))
-            if place is not None:
-                out[place] = 1.0
+        out[at] = out[at + 1] = math.nan
+        if flag:
+            out[flag] = 1.0
         return False
 
     return write

@@ -41,6 +41,7 @@ def tables(draw):
     each = {c.name: VALUES[c.kind] | odd | st.sampled_from([row[c.name] for row in learned]) for c in columns}
     some = st.fixed_dictionaries({}, optional={**each, "y": odd})
     options = {"one_hot": draw(st.sampled_from([0, 2, 16])), "unseen": draw(st.sampled_from(["other", "missing"]))}
+    options |= {"components": draw(st.sampled_from([0, 1, 2])), "classes": draw(st.sampled_from([0, 2, 3]))}
     return schema, learned, draw(st.lists(st.fixed_dictionaries(each) | some, min_size=1, max_size=4)), options
 
 
@@ -48,7 +49,7 @@ def tables(draw):
 @given(tables())
 def test_same_bits_or_none(table):
     schema, learned, rows, options = table
-    encoder = Encoder.fit(to_arrays(learned, schema), schema, **options)
+    encoder = Encoder.fit(to_arrays(learned, schema), schema, np.arange(len(learned)) % 3, **options)
     encode = compile_row(schema, Encoder.from_json(encoder.to_json()))
     for row in rows:
         found = encode(row)
