@@ -23,8 +23,8 @@ MONTHS = {"M": 1, "Q": 3, "Y": 12}
 SEASONS = {"s": 60, "min": 60, "h": 24, "D": 7, "B": 5, "W": 52, "M": 12, "Q": 4, "Y": 1}  # periods of a cycle
 HORIZONS = {"s": 60, "min": 60, "h": 24, "D": 14, "B": 10, "W": 13, "M": 12, "Q": 8, "Y": 6}  # periods ahead
 _ALIASES = {
-    "S": "s", "sec": "s", "T": "min", "H": "h", "hourly": "h", "d": "D", "daily": "D", "b": "B", "w": "W", "weekly": "W",
-    "m": "M", "MS": "M", "ME": "M", "monthly": "M", "q": "Q", "QS": "Q", "QE": "Q", "quarterly": "Q",
+    "S": "s", "sec": "s", "T": "min", "H": "h", "hourly": "h", "d": "D", "daily": "D", "b": "B", "w": "W",
+    "weekly": "W", "m": "M", "MS": "M", "ME": "M", "monthly": "M", "q": "Q", "QS": "Q", "QE": "Q", "quarterly": "Q",
     "y": "Y", "YS": "Y", "YE": "Y", "A": "Y", "yearly": "Y",
 }  # fmt: skip
 
