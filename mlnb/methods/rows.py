@@ -61,7 +61,7 @@ def _write_boolean(at: int, flag: int) -> Write:
         elif not fits(value, "boolean"):
             return True
         else:
-            out[at] = BOOLEAN_WORDS[value.strip().lower()] if isinstance(value, str) else float(value)
+            out[at] = BOOLEAN_WORDS[value.strip().lower()] if isinstance(value, str) else 1.0 if value else 0.0
         return False
 
     return write
