@@ -28,8 +28,8 @@ class Model:
     """A fitted model: what it is, and what it was made of."""
 
     family: str  # lightgbm, linear, random_forest, extra_trees, hist_boosting, baseline
-    task: str  # binary, multiclass or regression
-    classes: int  # number of classes, 0 for regression
+    task: str  # one of problems.TASKS
+    classes: int  # number of classes, 0 where a value is predicted
     features: int  # columns of the matrix that it reads
     native: Any  # a LightGBM Booster, a dict of numbers, or an estimator of a family of one's own
 
@@ -81,21 +81,21 @@ def _predict(model: Model, X: np.ndarray) -> np.ndarray:
     native = model.native
     if isinstance(native, dict) and "constant" in native:
         p = np.repeat(np.asarray([native["constant"]], dtype=np.float64), len(X), axis=0)
-        return p[:, 0] if model.task == "regression" else p
+        return p if model.classes else p[:, 0]
     if is_booster(model):
         threads = 1 if len(X) < 1024 else -1
         p = native.predict(X, num_threads=threads)
         return np.stack([1.0 - p, p], axis=1) if model.task == "binary" else p
     if model.family == "linear":
         scores = _linear(native, X, len(native["intercepts"]))
-        if model.task == "regression":
+        if not model.classes:
             return scores[:, 0]
         p, seen = _probabilities(scores), native["classes"]
     else:
         X = np.clip(X, -LARGEST, LARGEST)
         with _threads(1 if len(X) < 1024 else None):
-            p = native.predict(X) if model.task == "regression" else native.predict_proba(X)
-        if model.task == "regression":
+            p = native.predict_proba(X) if model.classes else native.predict(X)
+        if not model.classes:
             return p
         seen = native.classes_
     if len(seen) == model.classes:

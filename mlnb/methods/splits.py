@@ -16,6 +16,11 @@ from .columns import Schema, nearest
 KINDS = ("auto", "random", "stratified", "group", "time")
 
 
+def _has_classes(contract: dict[str, Any]) -> bool:
+    """Whether the target names classes, which parts should hold in equal shares."""
+    return contract["task"] in ("binary", "multiclass", "anomaly") and contract.get("target", "") is not None
+
+
 def choose_kind(
     contract: dict[str, Any],  # from `problems.complete`
     schema: Schema,  # columns of the table
@@ -44,12 +49,12 @@ def choose_kind(
             else ("time", f"the time column {time!r} is stated")
         )
     if kind != "auto":
-        if kind == "stratified" and contract["task"] == "regression":
+        if kind == "stratified" and not _has_classes(contract):
             raise ValueError("the split is stratified, but the target has no classes; state random")
         return kind, "stated"
     chosen, why = (
         ("random", "the target is a number")
-        if contract["task"] == "regression"
+        if not _has_classes(contract)
         else ("stratified", "the target has classes")
     )
     dates = [c.name for c in schema.columns if c.kind == "date" and c.role == "feature"]
@@ -119,7 +124,7 @@ def split_rows(
     if len(training) < 2 or len(test) < 1:
         found = f"{len(training)} training rows and {len(test)} test rows"
         raise ValueError(f"{len(table)} rows cut by {kind} give {found}; expected 2 and 1 at least, gather more rows")
-    if contract["task"] != "regression":
+    if _has_classes(contract):
         labels = table[contract["target"]].astype(str).to_numpy()
         if lacking := sorted(set(labels) - set(labels[training])):
             raise ValueError(f"no training row is of class {lacking[0]!r}; split by another kind or column")
@@ -156,7 +161,7 @@ def make_folds(
     """The fold in which each row is validated; ValueError when there are too few rows for two folds."""
     keys, wanted, why = _keys(training, contract, kind, column), folds, ""
     limits = [(len(training) // 2, f"there are {len(training)} training rows")]
-    if contract["task"] != "regression" and kind in ("stratified", "random"):
+    if _has_classes(contract) and kind in ("stratified", "random"):
         counts = training[contract["target"]].value_counts()
         keys = {"labels": training[contract["target"]].astype(str).to_numpy()}
         limits.append((max(2, int(counts.min())), f"class {counts.index[-1]!r} has {counts.min()} training rows"))

@@ -12,7 +12,15 @@ from typing import Any
 
 import numpy as np
 
-from .families import SPACES, balanced_weights, check_families, fit_model, rounds_of
+from mlnb.methods.families import (
+    SEARCHED,
+    SPACES,
+    TASK_FAMILIES,
+    balanced_weights,
+    check_families,
+    fit_model,
+    rounds_of,
+)
 from .folds import Fold
 from .metrics import METRICS, score
 from .models import predict
@@ -93,7 +101,7 @@ def tune(
     task: str,  # binary, multiclass or regression
     metric: str,  # deciding metric, key of METRICS
     classes: int = 0,  # number of classes, 0 for regression
-    families: list[str] | None = None,  # keys of SPACES; None: all but the baseline
+    families: list[str] | None = None,  # keys of SPACES; none: those of the task
     trials: int = 24,  # finished trials in all, those of an interrupted process included [1..]
     seconds: float = 0.0,  # upper bound for this process, 0 for none; the result then depends on the machine
     sampler: str = "tpe",  # one of SAMPLERS
@@ -105,7 +113,7 @@ def tune(
     clock: Callable[[], float] = time.monotonic,
 ) -> Tuned:
     """The finished study, resumed where the storage holds a part; ValueError for unfit settings."""
-    families = check_families(list(families or [name for name in SPACES if name != "baseline"]))
+    families = check_families(list(families or TASK_FAMILIES.get(task, SEARCHED)), task)
     for word, found, allowed in [
         ("sampler", sampler, SAMPLERS),
         ("class_weight", class_weight, CLASS_WEIGHTS),
@@ -116,7 +124,7 @@ def tune(
         raise ValueError(f"found {trials} trials of {metric!r}, expected at least 1 of a metric that suits {task}")
     direction = METRICS[metric].direction
     plan = {"task": task, "classes": classes, "metric": metric, "families": families, "seed": seed}
-    plan |= {"class_weight": "none" if task == "regression" else class_weight, "threads": threads}
+    plan |= {"class_weight": class_weight if classes else "none", "threads": threads}
     study = open_study(storage, study_name(folds, {"sampler": sampler, "folds": len(folds), **plan}), direction)
     for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING, TrialState.WAITING)):
         if is_dead(trial.user_attrs.get("worker", "")):
