@@ -13,6 +13,7 @@ import pandas as pd
 
 from .metrics import METRICS, score
 from .models import Model, is_booster, predict
+from .shapley import share_out
 
 
 def own_importance(
@@ -68,19 +69,10 @@ def permutation_importance(
 
 
 def contributions(
-    model: Model,  # of the family lightgbm
+    model: Model,
     X: np.ndarray,  # encoded rows (n, d)
     sources: Sequence[str],  # column that each encoded column comes from (d,)
-) -> tuple[np.ndarray, list[str]]:  # SHAP values (n, columns) on the raw scale, and the columns
-    """What each column added to each prediction, or to the predicted class; ValueError for other families."""
-    if model.family != "lightgbm" or isinstance(model.native, dict):
-        raise ValueError(f"found a model of the family {model.family!r}, expected lightgbm")
-    width = X.shape[1] + 1
-    raw = model.native.predict(X, pred_contrib=True, num_threads=1).reshape(len(X), -1, width)
-    chosen = predict(model, X).argmax(1) if model.task == "multiclass" else np.zeros(len(X), dtype=int)
-    raw = raw[np.arange(len(X)), chosen]
-    columns = list(dict.fromkeys(sources))
-    place = np.array([columns.index(source) for source in sources])
-    out = np.zeros((len(X), len(columns)))
-    np.add.at(out.T, place, raw[:, :-1].T)
-    return out, columns
+) -> tuple[np.ndarray, list[str]]:  # Shapley values (n, columns) on the raw scale, and the columns
+    """What each column added to each prediction, or to the predicted class; ValueError as `share_out`."""
+    parts, _, columns = share_out(model, X, sources, predict(model, X).argmax(1) if model.classes else None)
+    return parts, columns
