@@ -26,7 +26,8 @@ from mlnb.methods.class_metrics import (
     weighted_mean,
 )
 from .columns import nearest
-from .problems import METRIC_TASKS
+from .decision_metrics import PARAMETRIC, make_metric
+from .goals import METRIC_TASKS
 from .ranking_metrics import RANKING_METRICS
 
 # %% ../../nbs/methods/metrics.ipynb #c11
@@ -89,9 +90,27 @@ _FUNCTIONS = {
     "label": (accuracy, balanced_accuracy, f1, f1_macro, mcc),
     "value": (rmse, mae, r2, mape),
 }
-METRICS: dict[str, Metric] = {
-    f.__name__: Metric(f.__name__, *METRIC_TASKS[f.__name__], needs, f) for needs, fs in _FUNCTIONS.items() for f in fs
-}
+
+
+class _Table(dict[str, Metric]):
+    """Metrics by name; one whose name holds a number, such as `precision_at@0.05`, is made when it is asked for."""
+
+    def __missing__(self, name: str) -> Metric:
+        function, base = make_metric(name), name.partition("@")[0]
+        if function is None:
+            raise KeyError(name)
+        tasks, direction = METRIC_TASKS[base]
+        return Metric(name, tasks, direction, "probability" if base == "precision_at" else "label", function)
+
+    def __contains__(self, name: object) -> bool:
+        return super().__contains__(name) or (isinstance(name, str) and make_metric(name) is not None)
+
+
+METRICS: dict[str, Metric] = _Table(
+    (f.__name__, Metric(f.__name__, *METRIC_TASKS[f.__name__], needs, f))
+    for needs, functions in _FUNCTIONS.items()
+    for f in functions
+)
 for _name, _function in RANKING_METRICS.items():
     METRICS[_name] = Metric(_name, *METRIC_TASKS[_name], "value", _function, grouped=True)
 
@@ -112,7 +131,8 @@ def score_many(
 ) -> np.ndarray:  # (B,)
     """The metric under each line of weights, NaN where undefined; ValueError for what cannot be scored."""
     if name not in METRICS:
-        raise ValueError(f"unknown metric {name!r}{nearest(name, list(METRICS))}")
+        number = f"; it needs a number, as in {name}@0.05" if name in PARAMETRIC else nearest(name, list(METRICS))
+        raise ValueError(f"unknown metric {name!r}{number}")
     value = METRICS[name].needs == "value"
     if not len(y) or prediction.ndim != (1 if value else 2) or len(prediction) != len(y):
         expected = "(n,)" if value else "(n, classes)"
@@ -121,8 +141,11 @@ def score_many(
         raise ValueError(f"{name}: found a prediction that is NaN or infinite, expected finite numbers")
     if METRICS[name].grouped and (groups is None or len(groups) != len(y)):
         raise ValueError(f"{name}: found no query of each of the {len(y)} rows, expected one: it is a mean over them")
+    weights = np.asarray(weights, dtype=np.float64)
+    if weights.size and weights.min() < 0:
+        raise ValueError(f"{name}: found a weight of {weights.min():g}, expected weights of at least 0")
     asked = (groups,) if METRICS[name].grouped else ()
-    return METRICS[name].function(np.asarray(y), prediction, np.asarray(weights, dtype=np.float64), *asked)
+    return METRICS[name].function(np.asarray(y), prediction, weights, *asked)
 
 
 def score(
