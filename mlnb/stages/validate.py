@@ -31,7 +31,7 @@ def type_table(
     names = [str(name) for name in raw.columns]
     target, source = resolve_target(problem["target"], names, provenance.get("target"))
     table, schema, findings = clean(raw, target, provenance.get("decimal", "auto"), provenance.get("separator") == ";")
-    contract = complete(problem, table[target], source)
+    contract = complete(problem, table[target], source, list(table))
     table, dropped = drop_unlabelled(table, contract)
     findings += dropped
     if duplicates == "drop" and (copies := table.duplicated()).any():
