@@ -2,13 +2,16 @@
 
 import argparse
 import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from mlnb.engine.graph import Graph, build_graph
-from mlnb.engine.notebook import read_notebooks
+from mlnb.engine.notebook import StageNotebook, read_notebooks
 from mlnb.engine.parameters import nearest
 from mlnb.engine.plan import Planner, Step, select
 from mlnb.engine.project import Project
+from mlnb.engine.runs import giver, open_run
 from mlnb.engine.values import Asked, Values, combinations, resolve_values
 from mlnb.errors import ParameterError
 
@@ -47,6 +50,7 @@ def add_options(p: argparse.ArgumentParser) -> None:
     p.add_argument(
         "-g", "--grid", action="append", default=[], metavar="NAME=A,B", help="one sibling run a combination"
     )
+    p.add_argument("--given", metavar="RUN", help="the run or version that gives what the pipeline does not make")
     p.add_argument("--profile", help="a profile of settings.ini")
     p.add_argument("--upto", metavar="STAGE", help="this stage and what it depends on")
     p.add_argument("--from", dest="since", metavar="STAGE", help="this stage and what depends on it; the rest as it is")
@@ -59,7 +63,7 @@ def planners(project: Project, args: argparse.Namespace) -> list[tuple[Planner, 
     """Return a planner for every combination of the grids, with the combination. Raises `UsageError`s."""
     known = read_notebooks(project.notebooks)
     chosen = project.pipeline(args.pipeline)
-    graph = build_graph(known, chosen)
+    graph = build_graph(known, chosen, given(project, known, chosen, args))
     selection = select(graph, args.upto, args.since, args.only, args.force)
     pairs = [(name, text) for name, text in args.parameter]
     if args.target is not None:
@@ -74,6 +78,24 @@ def planners(project: Project, args: argparse.Namespace) -> list[tuple[Planner, 
         check_files(project, graph, values)
         found.append((Planner(project, graph, values, selection), grid))
     return found
+
+
+def given(
+    project: Project, known: Mapping[str, StageNotebook], chosen: Sequence[str], args: argparse.Namespace
+) -> dict[str, dict[str, Any]]:
+    """Return what the pipeline takes from a run of another: of the one that --given names, else of the newest."""
+    pipeline = args.pipeline or project.settings["pipeline"]
+    made = {artifact for name in chosen if name in known for artifact in known[name].writes}
+    wanted = {artifact for name in chosen if name in known for artifact in known[name].reads} - made
+    if not wanted or not (args.given or pipeline in project.givers):
+        return {}
+    if args.given:
+        from mlnb.registry.registry import meant  # a database, which only few runs need
+
+        run = open_run(project, meant(project, args.given))
+    else:
+        run = giver(project, project.givers[pipeline], wanted)
+    return {artifact: output for artifact in wanted if (output := run.output(artifact)) is not None}
 
 
 def check_files(project: Project, graph: Graph, values: Values) -> None:

@@ -49,7 +49,8 @@ def problems(project: Project) -> list[str]:
         return [*found, str(error)]
     for name, chosen in project.pipelines.items():
         try:
-            build_graph(known, chosen)
+            giving = project.pipelines.get(project.givers.get(name, ""), ())
+            build_graph(known, chosen, {artifact: {} for giver in giving for artifact in known[giver].writes})
         except UsageError as error:
             found.append(f"[pipeline {name}] {error}")
     for name, values in project.profiles.items():

@@ -2,7 +2,8 @@
 
 import itertools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 from mlnb.engine.notebook import StageNotebook
 from mlnb.engine.parameters import nearest
@@ -15,10 +16,12 @@ class Graph:
 
     stages: dict[str, StageNotebook]
     producers: dict[str, str]  # artifact -> stage
+    given: dict[str, dict[str, Any]] = field(default_factory=dict)  # artifact -> its record in another pipeline's run
 
     def parents(self, name: str) -> tuple[str, ...]:
         """Return the stages whose artifacts a stage reads, each once, in order."""
-        return tuple(dict.fromkeys(self.producers[artifact] for artifact in self.stages[name].reads))
+        made = (artifact for artifact in self.stages[name].reads if artifact in self.producers)
+        return tuple(dict.fromkeys(self.producers[artifact] for artifact in made))
 
     def ancestors(self, name: str) -> set[str]:
         """Return every stage that a stage depends on."""
@@ -39,8 +42,12 @@ class Graph:
         return name
 
 
-def build_graph(known: Mapping[str, StageNotebook], chosen: Sequence[str]) -> Graph:
+def build_graph(
+    known: Mapping[str, StageNotebook], chosen: Sequence[str], given: Mapping[str, dict[str, Any]] | None = None
+) -> Graph:
     """Return the graph of the chosen stages, in an order where producers come first and numbers decide the rest.
+
+    An artifact that none of them makes is taken from `given`, artifacts of another pipeline's run.
 
     Raises `GraphError` for an unknown stage, two producers, an artifact that nobody makes, a sealed artifact
     with more than one reader, and a circle.
@@ -60,10 +67,14 @@ def build_graph(known: Mapping[str, StageNotebook], chosen: Sequence[str]) -> Gr
             producers[artifact] = name
     for name in chosen:
         for artifact in known[name].reads:
-            if artifact not in producers:
+            seal = artifact not in producers and (given or {}).get(artifact, {}).get("description", "")
+            if seal and seal.lower().startswith("sealed"):
+                raise GraphError(f"Stage {name!r} reads {artifact!r}, which is sealed: no other pipeline may read it.")
+            if artifact not in producers and artifact not in (given or {}):
                 raise GraphError(f"Stage {name!r} reads {artifact!r}, but {_who(artifact, known, producers)}")
     _check_seals(known, chosen, producers)
-    return Graph({name: known[name] for name in _order(known, chosen, producers)}, producers)
+    taken = {name: record for name, record in (given or {}).items() if name not in producers}
+    return Graph({name: known[name] for name in _order(known, chosen, producers)}, producers, taken)
 
 
 def _who(artifact: str, known: Mapping[str, StageNotebook], producers: Mapping[str, str]) -> str:
@@ -87,7 +98,7 @@ def _order(known: Mapping[str, StageNotebook], chosen: Sequence[str], producers:
     waiting = sorted(dict.fromkeys(chosen), key=lambda name: (known[name].number, name))
     ordered: list[str] = []
     while waiting:
-        ready = [n for n in waiting if all(producers[a] in ordered for a in known[n].reads)]
+        ready = [n for n in waiting if all(producers[a] in ordered for a in known[n].reads if a in producers)]
         if not ready:
             raise GraphError(f"These stages wait for each other in a circle: {_circle(known, waiting, producers)}.")
         ordered.append(ready[0])
@@ -98,10 +109,10 @@ def _order(known: Mapping[str, StageNotebook], chosen: Sequence[str], producers:
 def _circle(known: Mapping[str, StageNotebook], waiting: list[str], producers: Mapping[str, str]) -> str:
     path = [waiting[0]]
     while len(path) == len(set(path)):
-        path.append(next(producers[a] for a in known[path[-1]].reads if producers[a] in waiting))
+        path.append(next(producers[a] for a in known[path[-1]].reads if producers.get(a) in waiting))
     circle = path[path.index(path[-1]) :]
     steps = []
     for reader, producer in itertools.pairwise(circle):
-        artifact = next(a for a in known[reader].reads if producers[a] == producer)
+        artifact = next(a for a in known[reader].reads if producers.get(a) == producer)
         steps.append(f"{reader} reads {artifact!r} of {producer}")
     return ", ".join(steps)

@@ -114,7 +114,7 @@ class Pipeline:
         stage, folder = self.graph.stages[step.name], self.run.folder
         target = folder / "notebooks" / stage.path.name
         nonce = secrets.token_hex(8)
-        inputs = {name: self._outputs[self.graph.producers[name]][name] for name in stage.reads}
+        inputs = {name: self._input(name) for name in stage.reads}
         values = {name: value.value for name, value in self.planner.values[step.name].items()}
         order = {"nonce": nonce, "key": step.key, "inputs": inputs, "values": values}
         write_json(folder / "stages" / f"{step.name}.order.json", order)
@@ -236,10 +236,15 @@ class Pipeline:
             finished=entry["finished"],
             seconds=entry["seconds"],
             notebook=self._notebook(name),
-            reads={a: self._outputs[self.graph.producers[a]][a]["digest"] for a in self.graph.stages[name].reads},
+            reads={a: self._input(a)["digest"] for a in self.graph.stages[name].reads},
         )
         self.run.save()
         self._tell("stage_finished" if state == "finished" else "stage_reused", name)
+
+    def _input(self, artifact: str) -> dict[str, Any]:
+        """Return the record of an artifact that a stage reads: made in this run, or given by another's."""
+        made = self.graph.given.get(artifact)
+        return dict(made) if made is not None else self._outputs[self.graph.producers[artifact]][artifact]
 
     def _finish(self, failed: bool) -> None:
         record = self.run.record

@@ -117,6 +117,9 @@ class Planner:
         modules, libraries = self._behind[name]
         inputs: dict[str, str] = {}
         for artifact in stage.reads:
+            if artifact in self.graph.given:
+                inputs[artifact] = self.graph.given[artifact]["digest"]
+                continue
             made = outputs.get(self.graph.producers[artifact])
             if made is not None and artifact in made:
                 inputs[artifact] = made[artifact]["digest"]

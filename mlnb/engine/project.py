@@ -48,6 +48,7 @@ class Project:
     settings: dict[str, str]
     pipelines: dict[str, tuple[str, ...]] = field(default_factory=dict)
     profiles: dict[str, dict[str, str]] = field(default_factory=dict)
+    givers: dict[str, str] = field(default_factory=dict)  # pipeline -> the one whose runs give it what it does not make
 
     @classmethod
     def find(cls, start: Path | None = None) -> "Project":
@@ -136,7 +137,7 @@ class Project:
         return self.profiles[name]
 
 
-Parsed = tuple[dict[str, str], dict[str, tuple[str, ...]], dict[str, dict[str, str]]]
+Parsed = tuple[dict[str, str], dict[str, tuple[str, ...]], dict[str, dict[str, str]], dict[str, str]]
 
 
 def _read_settings(path: Path) -> Parsed | None:
@@ -156,10 +157,13 @@ def _read_settings(path: Path) -> Parsed | None:
             raise ProjectError(f"{path}: [mlnb] has no setting {name!r}." + nearest(name, list(DEFAULTS)))
     pipelines: dict[str, tuple[str, ...]] = {}
     profiles: dict[str, dict[str, str]] = {}
+    givers: dict[str, str] = {}
     for section in parser.sections():
         kind, _, name = section.partition(" ")
         if kind == "pipeline":
             pipelines[name] = tuple(parser[section].get("stages", "").split())
+            if "given" in parser[section]:
+                givers[name] = parser[section]["given"].strip()
         elif kind == "profile":
             profiles[name] = dict(parser[section])
-    return DEFAULTS | settings, pipelines, profiles
+    return DEFAULTS | settings, pipelines, profiles, givers

@@ -26,7 +26,7 @@ def first_record(planner: Planner, facts: dict[str, Any]) -> dict[str, Any]:
             "seconds": None,
             "parameters": {key: {"value": item.value, "from": item.origin} for key, item in values.items()},
             "reads": dict.fromkeys(stage.reads),
-            "producers": {artifact: planner.graph.producers[artifact] for artifact in stage.reads},
+            "producers": {a: planner.graph.producers[a] for a in stage.reads if a in planner.graph.producers},
             "outputs": {},
             "metrics": {},
             "versions": {},

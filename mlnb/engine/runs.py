@@ -2,6 +2,7 @@
 
 import os
 import secrets
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -150,6 +151,17 @@ def last_output(project: Project, artifact: str, but: str | None = None) -> tupl
         if run.id != but and run.has(artifact):
             return run, run.output(artifact) or {}
     return None
+
+
+def giver(project: Project, pipeline: str, wanted: Iterable[str]) -> Run:
+    """Return the newest finished run of a pipeline that has all wanted artifacts. Raises `UnknownRun`."""
+    wanted = set(wanted)
+    for run in list_runs(project):
+        if run.record["pipeline"] == pipeline and run.state == "finished" and all(map(run.has, wanted)):
+            return run
+    raise UnknownRun(
+        f"No finished run of pipeline {pipeline!r} has {', '.join(sorted(wanted))}. Make one: `mlnb run {pipeline}`."
+    )
 
 
 def last_stage(runs: list[Run], stage: str) -> dict[str, Any] | None:

@@ -42,6 +42,18 @@ def test_what_cannot_run_is_refused(known: dict[str, StageNotebook], says: str) 
         build_graph(known, list(known))
 
 
+def test_what_another_run_gives_needs_no_producer() -> None:
+    known = stages(
+        ingest=([], ["table"]), train=(["table"], ["model"]), watch=(["model", "seen"], []), see=([], ["seen"])
+    )
+    given = {"model": {"digest": "ab", "description": "a model"}, "table": {"digest": "cd", "description": "rows"}}
+    graph = build_graph(known, ["see", "watch"], given)
+    assert graph.parents("watch") == ("see",) and graph.given == given
+    assert build_graph(known, ["ingest", "train"], given).given == {}  # what is made here is not taken from there
+    with pytest.raises(GraphError, match="is sealed"):
+        build_graph(known, ["see", "watch"], {"model": {"digest": "ab", "description": "sealed: rows"}})
+
+
 def test_a_pipeline_names_stages_that_exist_and_all_it_needs() -> None:
     known = stages(ingest=([], ["table"]), train=(["table"], []))
     with pytest.raises(GraphError, match="Did you mean 'train'"):

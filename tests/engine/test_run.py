@@ -204,3 +204,21 @@ def test_what_a_file_holds_counts_and_where_it_is_does_not(root: Path) -> None:
     with sqlite3.connect(root / "b.db") as connection:
         connection.execute("insert into t values (1)")
     assert plan(root, "-p", "source", "sqlite:///b.db::t")["note"][0] == "run"
+
+
+def test_a_pipeline_takes_what_it_does_not_make_from_another_s_run(root: Path) -> None:
+    settings = root / "settings.ini"
+    settings.write_text(settings.read_text() + "\n[pipeline again]\nstages = total\ngiven = train\n")
+    assert "1 problem" in toys.mlnb(root, "check", code=2)  # a parameter of the chain that nobody reads, nothing else
+    toys.mlnb(root, "run", "--no-report", "-p", "factor", "3")
+    first, second = sorted(path.name for path in (root / "runs").glob("*-train-*"))
+    assert "Nothing to do" not in toys.mlnb(root, "run", "again", "--no-report")  # from the newest of train
+    assert toys.states(root) == {"total": "reused"} and total(root)["total"] == 10.0
+    toys.mlnb(root, "run", "again", "--no-report", "--given", first)
+    assert total(root)["total"] == 7.0
+    toys.edit(root, "30_total", "+ 1", "+ 2")
+    toys.mlnb(root, "run", "again", "--no-report", "--given", second)
+    assert toys.states(root) == {"total": "finished"} and total(root)["total"] == 11.0
+    assert toys.record(root)["stages"]["total"]["producers"] == {}
+    settings.write_text(settings.read_text().replace("given = train", "given = never"))
+    assert "No finished run of pipeline 'never'" in toys.mlnb(root, "run", "again", code=2)
