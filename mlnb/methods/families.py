@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from .autoregression import FORECASTERS, fit_forecaster
 from .columns import nearest
 from .models import LARGEST, STEEPEST, Model
 from .ranking import RANKERS, fit_ranker
@@ -73,7 +74,14 @@ SPACES |= dict.fromkeys(
         "lambda_l2": Range(1e-8, 10.0, 1e-8, log=True),
     },
 )
-TASK_FAMILIES: dict[str, tuple[str, ...]] = {"ranking": (*RANKERS, *SEARCHED)}  # where other than SEARCHED
+SPACES |= {
+    "autoregression": {"penalty": Range(1e-2, 1e4, 10.0, log=True), "apart": Range(1.0, 1e5, 30.0, log=True)},
+    "seasonal_naive": {},
+}
+TASK_FAMILIES: dict[str, tuple[str, ...]] = {  # where other than SEARCHED
+    "ranking": (*RANKERS, *SEARCHED),
+    "forecasting": (*FORECASTERS, *SEARCHED),
+}
 ROUNDS = 500  # boosting rounds at most
 PATIENCE = 30  # rounds without a better validation loss before boosting stops
 TREES = 200  # trees of a forest
@@ -237,6 +245,8 @@ def fit_model(
         spec = {"metric": metric, "seed": seed, "threads": threads}
         native = fit_ranker(family, chosen, X, y, groups, weights, valid, record=record, **spec)
         about["family"] = "lightgbm"  # that is what it is once fitted
+    elif family in FORECASTERS:
+        native = fit_forecaster(family, chosen, X, y, weights)
     elif family == "linear":
         native = _fit_linear(chosen, X, y, weights, spec)
     else:

@@ -26,6 +26,7 @@ from mlnb.methods.class_metrics import (
     weighted_mean,
 )
 from .columns import nearest
+from .forecast_metrics import FORECAST_METRICS
 from .decision_metrics import PARAMETRIC, make_metric
 from .goals import METRIC_TASKS
 from .ranking_metrics import RANKING_METRICS
@@ -88,7 +89,7 @@ class Metric:
 _FUNCTIONS = {
     "probability": (roc_auc, average_precision, log_loss, brier_score),
     "label": (accuracy, balanced_accuracy, f1, f1_macro, mcc),
-    "value": (rmse, mae, r2, mape),
+    "value": (rmse, mae, r2, mape, *FORECAST_METRICS.values()),
 }
 
 

@@ -19,6 +19,8 @@ from typing import Any
 
 import numpy as np
 
+from .autoregression import FORECASTERS, predict_forecaster
+
 LARGEST = 1.0e30  # estimators of scikit-learn may read, and sum, 32-bit floats: larger numbers are brought to this
 STEEPEST = 50.0  # standardised values of the linear model are kept within this many deviations
 CHUNK = 65_536  # rows predicted at a time, so that memory stays bounded
@@ -94,6 +96,8 @@ def _predict(model: Model, X: np.ndarray) -> np.ndarray:
         threads = 1 if len(X) < 1024 else -1
         p = native.predict(X, num_threads=threads)
         return np.stack([1.0 - p, p], axis=1) if model.task == "binary" else p
+    if model.family in FORECASTERS:
+        return predict_forecaster(native, X)
     if model.family == "linear":
         scores = _linear(native, X)
         if not model.classes:
