@@ -17,7 +17,7 @@ from .ranking_metrics import RANKING_METRICS
 # %% ../../nbs/methods/goals.ipynb #go04
 _CLASSES = ("binary", "multiclass")
 METRIC_TASKS: dict[str, tuple[tuple[str, ...], str]] = {
-    "roc_auc": (_CLASSES, "maximize"),
+    "roc_auc": ((*_CLASSES, "anomaly"), "maximize"),
     "average_precision": (("binary", "anomaly"), "maximize"),
     "log_loss": (_CLASSES, "minimize"),
     "brier_score": (_CLASSES, "minimize"),
@@ -38,6 +38,7 @@ METRIC_TASKS: dict[str, tuple[tuple[str, ...], str]] = {
     "mean_cost": (_CLASSES, "minimize"),
     **dict.fromkeys(RANKING_METRICS, (("ranking",), "maximize")),
     "precision_at_k": (("anomaly",), "maximize"),
+    "stability": (("anomaly",), "maximize"),
 }
 METRIC_LIMITS: dict[str, tuple[float, float]] = {
     **dict.fromkeys(METRIC_TASKS, (0.0, 1.0)),

@@ -27,6 +27,7 @@ from mlnb.methods.class_metrics import (
 )
 from .columns import nearest
 from .forecast_metrics import FORECAST_METRICS
+from .alert_metrics import precision_at_k
 from .decision_metrics import PARAMETRIC, make_metric
 from .goals import METRIC_TASKS
 from .ranking_metrics import RANKING_METRICS
@@ -114,6 +115,8 @@ METRICS: dict[str, Metric] = _Table(
 )
 for _name, _function in RANKING_METRICS.items():
     METRICS[_name] = Metric(_name, *METRIC_TASKS[_name], "value", _function, grouped=True)
+for _name in ("precision_at_k", "stability"):  # stability: against the alerts of a twin, see anomaly
+    METRICS[_name] = Metric(_name, *METRIC_TASKS[_name], "value", precision_at_k)
 
 
 def metrics_of(
@@ -135,6 +138,11 @@ def score_many(
         number = f"; it needs a number, as in {name}@0.05" if name in PARAMETRIC else nearest(name, list(METRICS))
         raise ValueError(f"unknown metric {name!r}{number}")
     value = METRICS[name].needs == "value"
+    if "anomaly" in METRICS[name].tasks and prediction.ndim == 1 and len(prediction) == len(y):
+        known = ~np.isnan(y)  # rows without a label do not count
+        y, prediction, weights = y[known].astype(np.int64), prediction[known], np.asarray(weights)[:, known]
+        if not value:  # a score serves as that of the positive class
+            prediction = np.stack([-prediction, prediction], axis=1)
     if not len(y) or prediction.ndim != (1 if value else 2) or len(prediction) != len(y):
         expected = "(n,)" if value else "(n, classes)"
         raise ValueError(f"{name}: found {len(y)} rows, predictions of {prediction.shape}; expected {expected}, n > 0")
