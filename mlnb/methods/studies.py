@@ -26,9 +26,9 @@ with warnings.catch_warnings():
     import optuna
     from optuna.trial import TrialState
 
-from .families import default_params
 from .folds import Fold
 from .metrics import METRICS
+from .spaces import default_params
 
 STARTUP = 10  # finished trials before TPE takes over, the families' defaults included
 

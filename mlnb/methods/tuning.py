@@ -12,18 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from mlnb.methods.families import (
-    SEARCHED,
-    SPACES,
-    TASK_FAMILIES,
-    balanced_weights,
-    check_families,
-    fit_model,
-    rounds_of,
-)
+from .families import balanced_weights, fit_model, rounds_of
 from .folds import Fold
 from .metrics import METRICS, score
 from .models import predict
+from .spaces import SEARCHED, SPACES, TASK_FAMILIES, check_families
 from mlnb.methods.studies import (
     Tuned,
     best_line,

@@ -16,7 +16,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from .families import SPACES
+from .spaces import SPACES
 from .style import GRID, INK, MUTED, PALETTE, plain_log, use_style
 
 

@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ..methods.families import default_params, fit_model
+from ..methods.families import fit_model
 from ..methods.models import predict
+from ..methods.spaces import default_params
 
 
 def predict_references(

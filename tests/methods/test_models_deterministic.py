@@ -10,15 +10,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from mlnb.methods.families import FAMILIES, fit_model
+from mlnb.methods.families import fit_model
 from mlnb.methods.models import load_model, predict, save_model
+from mlnb.methods.spaces import FAMILIES
 
 QUICK = {
-    "lightgbm": {"rounds": 15, "min_child_samples": 5, "bagging_fraction": 0.7, "feature_fraction": 0.8},
+    "lightgbm": {"rounds": 15, "bags": 2, "min_child_samples": 5, "bagging_fraction": 0.7, "feature_fraction": 0.8},
     "linear": {"penalty": 0.5},
     "random_forest": {"n_estimators": 12, "max_features": 0.5},
     "extra_trees": {"n_estimators": 12, "max_features": 0.5},
     "hist_boosting": {"max_iter": 12, "max_features": 0.8},
+    "network": {"width": 8, "learning_rate": 0.01, "penalty": 0.01, "quantiles": 1, "bags": 2},
+    "neighbours": {"neighbours": 5, "power": 1.0},
     "baseline": {},
 }
 TASKS = {"binary": 2, "multiclass": 3, "regression": 0}
@@ -113,6 +116,8 @@ def test_large_batches_are_predicted_as_small_ones(models):
 WITHOUT = {
     "lightgbm": ["sklearn", "pandas"],
     "linear": ["sklearn", "pandas", "lightgbm", "scipy"],
+    "network": ["sklearn", "pandas", "lightgbm", "scipy"],
+    "neighbours": ["sklearn", "pandas", "lightgbm", "scipy"],
     "baseline": ["sklearn"],
 }
 

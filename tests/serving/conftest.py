@@ -13,8 +13,9 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # before anything loads Ope
 from mlnb.engine.project import Project
 from mlnb.methods.columns import Column, Schema, to_arrays
 from mlnb.methods.encoders import Encoder
-from mlnb.methods.families import default_params, fit_model
+from mlnb.methods.families import fit_model
 from mlnb.methods.models import answers, predict, save_model
+from mlnb.methods.spaces import default_params
 from mlnb.serving.bundles import Bundle, find_service, make_bundle
 from mlnb.serving.servers import Server, serving
 from mlnb.serving.stores import Built, build_bento
