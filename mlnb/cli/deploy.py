@@ -1,0 +1,83 @@
+"""`mlnb deploy`: what a Kubernetes cluster, or AWS Lambda, is given to run a model."""
+
+import argparse
+import json
+import re
+import tempfile
+from pathlib import Path
+
+import yaml
+
+from mlnb.engine.files import write_whole
+from mlnb.engine.project import Project
+from mlnb.errors import UsageError
+from mlnb.serving.manifests import Deployed, manifests, measure_memory
+from mlnb.serving.servers import serving
+from mlnb.serving.winners import LATEST, build_winner, find_winner
+
+NAME = re.compile(r"[a-z]([a-z0-9-]{0,57}[a-z0-9])?")  # 63 characters at most, with room for "-key"
+
+
+def parser(p: argparse.ArgumentParser) -> None:
+    """Declare the arguments of `mlnb deploy`."""
+    places = p.add_subparsers(dest="place", required=True, metavar="PLACE")
+    cluster = places.add_parser(
+        "kubernetes",
+        help="Deployment, Service, autoscaler, disruption budget, network policy and service monitor",
+        description="write what a Kubernetes cluster needs to run an image of a run's model",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog=(
+            "examples:\n"
+            "  mlnb deploy kubernetes --image registry.example/churn:7\n"
+            "  mlnb deploy kubernetes --image registry.example/churn:7 --namespace shop --replicas 3\n"
+            "  kubectl create secret generic churn-classifier-key --from-literal=key=...   once, first\n"
+            "  kubectl apply -k dist/kubernetes\n\n"
+            "Without --memory the service is started here and what it holds after some requests is the request;\n"
+            "the limit is half as much again. The secret NAME-key holds the API key."
+        ),
+    )
+    cluster.add_argument("run", nargs="?", default=LATEST, help="a run's id, or its start (default: the newest proven)")
+    cluster.add_argument("--image", help="the image's name, as the cluster pulls it (default: the bento's)")
+    cluster.add_argument("--name", help="of all objects (default: the bento's)")
+    cluster.add_argument("--namespace", default="default", help="where they live (default: %(default)s)")
+    cluster.add_argument("--replicas", type=int, default=2, help="at least so many (default: %(default)s)")
+    cluster.add_argument("--most", type=int, default=10, help="at most so many under load (default: %(default)s)")
+    cluster.add_argument("--memory", type=int, metavar="MIB", help="what the service needs (default: measured here)")
+    cluster.add_argument("--out", type=Path, help="folder (default: dist/kubernetes)")
+    cluster.set_defaults(act=to_kubernetes)
+    p.epilog = "examples:\n  mlnb deploy kubernetes --image registry.example/churn:7\n  mlnb deploy kubernetes --help"
+
+
+def main(args: argparse.Namespace) -> int:
+    """Write what the place needs."""
+    return int(args.act(args))
+
+
+def to_kubernetes(args: argparse.Namespace) -> int:
+    """Write the documents, one a file, and print how to apply them."""
+    project = Project.find()
+    run = find_winner(project, args.run)
+    bundle, built = build_winner(run)
+    name = args.name or bundle.name.replace(".", "-")
+    for given, text in (("--name", name), ("--namespace", args.namespace)):
+        if not NAME.fullmatch(text):
+            raise UsageError(f"{given} {text!r}: expected small letters, digits and dashes, as Kubernetes asks.")
+    if not 1 <= args.replicas <= args.most:
+        raise UsageError(f"--replicas {args.replicas} --most {args.most}: expected 1 <= replicas <= most.")
+    if args.memory is None:
+        golden = json.loads((bundle.folder / "model" / "golden.json").read_text("utf-8"))
+        with tempfile.TemporaryDirectory() as folder, serving(built.path, Path(folder, "log")) as server:
+            server.wait()
+            memory = measure_memory(server, golden["rows"])
+    else:
+        memory = args.memory * 2**20
+    image = args.image or built.tag
+    deployed = Deployed(name, image, built.model_tag, memory, args.namespace, args.replicas, args.most)
+    out = args.out or project.root / "dist" / "kubernetes"
+    for file, document in manifests(deployed).items():
+        write_whole(out / f"{file}.yaml", yaml.safe_dump(document, sort_keys=False).encode())
+    source = "measured here" if args.memory is None else "as given"
+    print(f"{out}  (image {image}, {memory / 2**20:.0f} MiB {source}, from run {run.id})\n\nNext:")
+    print(f"  kubectl -n {args.namespace} create secret generic {name}-key --from-literal=key=...")
+    print(f"  kubectl apply -k {out}")
+    return 0

@@ -1,0 +1,277 @@
+"""Build and run a real container of a run's model, on a machine without a Docker daemon or an image registry.
+
+python scripts/container.py                    the newest run of the project around the working directory
+python scripts/container.py --skippable        end with 0, not 77, when this machine cannot do it
+
+It needs root and Debian (or a relative with apt): Podman comes from apt, the base image is made from Debian packages
+and this environment's own Python, and all of it lives in a temporary folder that is removed. The sizes, the time to
+readiness and the memory are printed and held against what was promised.
+"""
+
+import argparse
+import json
+import os
+import resource
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import yaml
+from base_image import make_base
+
+TOOLS = ("podman", "runc", "netavark", "iptables", "catatonit", "mmdebstrap")  # catatonit: for pods
+PORT = 13790
+KEY = "only-for-this-test"
+MOST_BYTES = {False: 300e6, True: 400e6}  # of an image, by whether scikit-learn is in it
+MOST_SECONDS = 3.0  # until ready, on an idle machine
+MOST_MEMORY = 200e6  # bytes, all processes of the container together
+CLUSTER = "1.34.0"  # version of Kubernetes whose schemas the documents are held against
+NO_SCHEMA = {"kustomization", "service-monitor"}  # kinds that are not Kubernetes' own: tests look at these
+SKIPPED = 77  # as automake's tests say it
+STRICT = ("--read-only", "--tmpfs", "/tmp:rw,size=64m", "--cap-drop=all", "--security-opt=no-new-privileges")
+LIMITS = ("--memory", "512m", "--cpus", "1", "--pids-limit", "128")
+BIN = Path(sys.executable).parent
+
+
+class Wrong(Exception):
+    """The container is not what was promised."""
+
+
+class Podman:
+    """Podman with a configuration and a store of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.environment = os.environ | {"CONTAINERS_STORAGE_CONF": str(folder / "storage.conf")}
+        self.building = self.environment | {"CONTAINERS_CONF": str(folder / "build.conf")}
+        self.running = self.environment | {"CONTAINERS_CONF": str(folder / "run.conf")}
+
+    def configure(self) -> None:
+        """Write its configuration: builds get uv, its cache and certificates as mounts, leaving no trace."""
+        files = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        processes = min(n for n in (resource.getrlimit(resource.RLIMIT_NPROC)[1], 4_194_304) if n > 0)
+        processes = min(processes, int(Path("/proc/sys/kernel/pid_max").read_text()))
+        common = (
+            f'default_ulimits = ["nofile={files}:{files}", "nproc={processes}:{processes}"]\n'
+            f'[network]\nnetwork_backend = "netavark"\nnetwork_config_dir = "{self.folder}/networks"\n'
+            '[engine]\nruntime = "runc"\ncgroup_manager = "cgroupfs"\nevents_logger = "file"\n'
+        )
+        store = f'[storage]\ndriver = "overlay"\ngraphroot = "{self.folder}/store"\nrunroot = "{self.folder}/run"\n'
+        uv = 'system-certs = true\ncache-dir = "/run/build/cache"\nlink-mode = "copy"\npython-downloads = "never"\n'
+        bundle = "/etc/ssl/certs/ca-certificates.crt"
+        mounts = [f"{self.folder}/build:/run/build:rw", f"{BIN}/uv:/usr/local/bin/uv:ro"]
+        mounts += [f"{self.folder}/uv.toml:/etc/uv/uv.toml:ro", f"{bundle}:{bundle}:ro"]
+        (self.folder / "build" / "cache").mkdir(parents=True, exist_ok=True)
+        (self.folder / "uv.toml").write_text(uv)
+        (self.folder / "storage.conf").write_text(store)
+        (self.folder / "run.conf").write_text(f"[containers]\n{common}")
+        (self.folder / "build.conf").write_text(
+            f'[containers]\nnetns = "host"\nvolumes = {json.dumps(mounts)}\n{common}'
+        )
+
+    def __call__(self, *arguments: str) -> str:
+        """Return what a command of Podman's prints; raises `Wrong` with its complaint."""
+        return command(["podman", *arguments], self.running)
+
+    def clean(self) -> None:
+        """Remove containers, pods, images and the store."""
+        for arguments in (("pod", "rm", "-fa"), ("rm", "-fa", "-t", "2"), ("system", "reset", "-f")):
+            subprocess.run(["podman", *arguments], env=self.running, capture_output=True, check=False)
+
+
+def command(arguments: list[str], environment: dict[str, str] | None = None) -> str:
+    """Return what a command prints on standard output; raises `Wrong` with the end of its complaint."""
+    done = subprocess.run(arguments, env=environment, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    if done.returncode:
+        said = "\n".join((done.stdout + done.stderr).strip().splitlines()[-20:])
+        raise Wrong(f"{' '.join(arguments[:3])} ended with {done.returncode}:\n{said}")
+    return done.stdout
+
+
+def hindrance() -> str:
+    """Return why this machine cannot do it; empty when it can."""
+    if sys.platform != "linux" or shutil.which("apt-get") is None:
+        return "no Debian with apt"
+    if os.geteuid() != 0:
+        return "not root, so packages cannot be installed nor a base image made"
+    missing = [tool for tool in TOOLS if subprocess.run(["dpkg", "-s", tool], capture_output=True).returncode]
+    if missing:
+        environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
+        try:
+            command(["apt-get", "update", "-qq"], environment)
+            command(["apt-get", "install", "-y", "-qq", "--no-install-recommends", *missing], environment)
+        except Wrong as wrong:
+            return f"packages cannot be installed: {wrong}"
+    return ""
+
+
+def ask(path: str, rows: Any = None, key: str = KEY, port: int = PORT) -> tuple[int, bytes]:
+    """Return status and body of a request to the container."""
+    body = None if rows is None else json.dumps(rows).encode()
+    headers = {"Content-Type": "application/json", "Authorization": f"Bearer {key}"}
+    request = urllib.request.Request(f"http://127.0.0.1:{port}{path}", body, headers)
+    try:
+        with urllib.request.urlopen(request, timeout=10) as response:
+            return response.status, response.read()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read()
+    except OSError as error:
+        return 0, str(error).encode()
+
+
+def wait(ready: Callable[[], bool], alive: Callable[[], str], began: float, patience: float = 60) -> float:
+    """Return the seconds until the service was ready; raises `Wrong` with what it printed when it never is."""
+    while not ready():
+        if time.monotonic() - began > patience:
+            raise Wrong(f"not ready after {patience:.0f} s:\n{alive()}")
+        time.sleep(0.02)
+    return time.monotonic() - began
+
+
+def proportional_memory(podman: Podman, name: str) -> int:
+    """Return the bytes that all processes of a container hold, what they share counted once."""
+    pids = podman("top", name, "hpid").split()[1:]
+    lines = [line for pid in pids for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()]
+    return sum(1024 * int(line.split()[1]) for line in lines if line.startswith("Pss:"))
+
+
+def expect(passed: bool, message: str) -> None:
+    """Print what was checked; raises `Wrong` when it failed."""
+    print(f"  {'ok   ' if passed else 'WRONG'} {message}", flush=True)
+    if not passed:
+        raise Wrong(message)
+
+
+def check_running(podman: Podman, tag: str, model: Path, idle: bool) -> int:
+    """Run the container as production would, ask it all that can be asked, and return the bytes it needs."""
+    golden = json.loads((model / "golden.json").read_text("utf-8"))
+    began = time.monotonic()
+    publish = ("-p", f"127.0.0.1:{PORT}:3000", "-e", f"MLNB_API_KEY={KEY}")
+    podman("run", "-d", "--name", "service", "--pull=never", *publish, *STRICT, *LIMITS, tag)
+    seconds = wait(lambda: ask("/readyz")[0] == 200, lambda: podman("logs", "service"), began)
+    expect(seconds <= MOST_SECONDS or not idle, f"ready after {seconds:.2f} s (at most {MOST_SECONDS:.0f} s when idle)")
+    status, body = ask("/predict", golden["rows"])
+    expect((status, json.loads(body)) == (200, golden["predictions"]), f"{len(golden['rows'])} golden rows, bit by bit")
+    status, _ = ask("/predict", [{"no such column": 1}])
+    expect(status == 422, f"a row that does not fit: {status}")
+    status, _ = ask("/predict", golden["rows"], key="wrong")
+    expect(status in (200, 401), f"another key: {status}")
+    for path in ("/livez", "/readyz", "/metrics", "/docs.json"):
+        expect(ask(path)[0] == 200, path)
+    for _ in range(200):
+        ask("/predict", golden["rows"][:1])
+    held = proportional_memory(podman, "service")
+    expect(held <= MOST_MEMORY, f"{held / 1e6:.0f} MB of memory (at most {MOST_MEMORY / 1e6:.0f} MB)")
+    who = podman("exec", "service", "python", "-c", "import os; print(os.getuid(), os.access('/home', os.W_OK))")
+    expect(
+        who.split()[0] != "0" and who.split()[1] == "False", f"user {who.split()[0]}, and its root cannot be written"
+    )
+    podman("stop", "-t", "20", "service")
+    code = podman("inspect", "service", "--format", "{{.State.ExitCode}}").strip()
+    expect(code == "0", f"stopped with exit code {code}")
+    podman("rm", "-f", "service")
+    return held
+
+
+def check_without_network(podman: Podman, tag: str) -> None:
+    """Run the container with no network at all: it must become ready."""
+    address = "http://127.0.0.1:3000/readyz"
+    inside = ("exec", "alone", "python", "-c", f"import urllib.request as u; u.urlopen('{address}')")
+
+    def ready() -> bool:
+        with suppress(Wrong):
+            podman(*inside)
+            return True
+        return False
+
+    podman("run", "-d", "--name", "alone", "--pull=never", "--network=none", "-e", f"MLNB_API_KEY={KEY}", *STRICT, tag)
+    seconds = wait(ready, lambda: podman("logs", "alone"), time.monotonic())
+    expect(True, f"ready without a network, {seconds:.1f} s")
+    podman("rm", "-f", "-t", "2", "alone")
+
+
+def check_pod(podman: Podman, folder: Path, run: str, tag: str, held: int, model: Path) -> None:
+    """Write the documents for Kubernetes, validate them strictly, and run the Deployment as a pod."""
+    out = folder / "kubernetes"
+    memory = ["--memory", str(-(-held // 2**20))]
+    command([str(BIN / "mlnb"), "deploy", "kubernetes", run, "--image", tag, "--out", str(out), *memory])
+    known = sorted(path for path in out.glob("*.yaml") if path.stem not in NO_SCHEMA)
+    validate = [str(BIN / "kubernetes-validate"), "--strict", "-k", CLUSTER, *map(str, known)]
+    done = subprocess.run(validate, capture_output=True, text=True)
+    said = (done.stdout + done.stderr).strip()
+    clean = done.returncode == 0 and "WARN" not in said
+    expect(clean, f"{len(known)} documents are valid for Kubernetes {CLUSTER}" + ("" if clean else f":\n{said}"))
+    deployment = yaml.safe_load((out / "deployment.yaml").read_text("utf-8"))
+    deployment["spec"]["replicas"] = 1
+    pod = deployment["spec"]["template"]["spec"]
+    (service,) = pod["containers"]
+    service["ports"][0] |= {"hostPort": PORT, "hostIP": "127.0.0.1"}
+    service["imagePullPolicy"] = "Never"
+    for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
+        del service[probe]  # Podman asks with curl inside the container, and there is none
+    service["env"] = [{"name": "MLNB_API_KEY", "value": KEY}]  # versions of Podman disagree on what a secret holds
+    play = folder / "play.yaml"
+    play.write_text(yaml.safe_dump(deployment, sort_keys=False))
+    began = time.monotonic()
+    podman("kube", "play", str(play))
+    seconds = wait(lambda: ask("/readyz")[0] == 200, lambda: podman("ps", "-a"), began)
+    golden = json.loads((model / "golden.json").read_text("utf-8"))
+    status, body = ask("/predict", golden["rows"])
+    right = (status, json.loads(body)) == (200, golden["predictions"])
+    expect(right, f"the Deployment as a pod answers the golden rows, ready after {seconds:.1f} s")
+    podman("kube", "down", str(play))
+
+
+def main() -> int:
+    """Build, run, check, clean up; return 0, 1 when something is not as promised, 77 when this machine cannot do it."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("run", nargs="?", default="latest", help="a run's id (default: the newest proven)")
+    parser.add_argument("--skippable", action="store_true", help="end with 0 when this machine cannot do it")
+    parser.add_argument("--keep", type=Path, metavar="FOLDER", help="work there, and leave all of it for a look")
+    parser.add_argument("--idle", action="store_true", help="the machine is idle: hold the time to readiness too")
+    asked = parser.parse_args()
+    why = hindrance()
+    if why:
+        print(f"SKIPPED: no container was built or run, because this is {why}.", file=sys.stderr)
+        return 0 if asked.skippable else SKIPPED
+    folder = asked.keep or Path(tempfile.mkdtemp(prefix="mlnb-container-"))
+    podman = Podman(folder)
+    began = time.monotonic()
+    try:
+        podman.configure()
+        base = make_base(folder, podman)
+        print(f"base image: {time.monotonic() - began:.0f} s", flush=True)
+        build = [str(BIN / "mlnb"), "containerize", asked.run, "--engine", "podman", "--base", base, "--json"]
+        tag = "localhost/mlnb-service:ci"
+        image = json.loads(command([*build, "-t", tag, "--sbom", str(folder / "sbom.json")], podman.building))
+        most = MOST_BYTES["scikit-learn" in (folder / "sbom.json").read_text()]
+        expect(image["bytes"] <= most, f"{image['bytes'] / 1e6:.0f} MB of image (at most {most / 1e6:.0f} MB)")
+        expect(image["packages"] > 20, f"{image['packages']} packages in the bill of materials, user {image['user']}")
+        model = folder / "model"
+        podman("create", "--name", "copied", tag)
+        podman("cp", "copied:/home/bentoml/bento/src/model", str(model))
+        podman("rm", "copied")
+        held = check_running(podman, tag, model, asked.idle)
+        check_without_network(podman, tag)
+        check_pod(podman, folder, asked.run, tag, held, model)
+    except Wrong as wrong:
+        print(f"WRONG: {wrong}", file=sys.stderr)
+        return 1
+    finally:
+        if asked.keep is None:
+            podman.clean()
+            shutil.rmtree(folder, ignore_errors=True)
+    print(f"the container is as promised ({time.monotonic() - began:.0f} s)")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
