@@ -1,0 +1,165 @@
+"""A table in, a table of predictions out: the service's own encoder, model and decision, whole columns at a time."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from mlnb.errors import ServingError, UsageError
+from mlnb.methods.columns import check_rows
+from mlnb.methods.decisions import bound_values, choose_classes, decide
+from mlnb.methods.encoders import Encoder
+from mlnb.methods.models import predict
+from mlnb.serving.batch.columns import Values, read_column
+from mlnb.serving.parity import compare
+from mlnb.serving.parts import Parts, read_json
+
+TASKS = ("binary", "multiclass", "regression", "anomaly")  # whose rows do not depend on each other
+
+
+@dataclass(frozen=True)
+class Scored:
+    """What became of some rows."""
+
+    rows: int
+    good: pa.Table  # predictions, with the number of the row
+    bad: list[dict[str, Any]]  # problems: row, column, found, expected; and the row itself
+
+
+class Scorer:
+    """Scores tables with the model of a bundle."""
+
+    def __init__(self, folder: Path, keep: tuple[str, ...] = ()) -> None:
+        """Load the model; ServingError unless the golden rows get the notebook's predictions on this path too."""
+        self.parts = Parts.load(folder)
+        if self.parts.contract["task"] not in TASKS:
+            raise UsageError(
+                f"A {self.parts.contract['task']} model answers rows together, not one by one: "
+                "ask the service, with all the rows of a series or a query in one request."
+            )
+        self.schema = self.parts.schema
+        self.keep: tuple[str, ...] = ()
+        encoder = Encoder.from_json(self.parts.encoder)
+        self.width = len(encoder.names)
+        self.encoders = [(Encoder((codec,), encoder.options), at) for codec, at, _ in encoder.places]
+        golden = read_json(folder / "golden.json")
+        difference = compare(self._answers(golden["rows"]), golden["predictions"])
+        if difference is not None:
+            raise ServingError(f"Scoring files and the notebook disagree: {difference}. Report it; nothing was scored.")
+        self.keep = keep
+
+    def score(self, table: pa.Table, first: int, text: bool) -> Scored:
+        """Return predictions and problems of a table whose first row has the number `first`."""
+        columns = self._read(table, text)
+        flags = [values.bad for values in columns.values() if values.bad is not None]
+        bad = np.logical_or.reduce(flags) if flags else np.zeros(len(table), dtype=bool)
+        good = np.flatnonzero(~bad)
+        prediction = predict(self.parts.model, self._encode(columns, None if good.size == len(table) else good))
+        said: dict[str, Any] = {"row": pa.array(good + first)}
+        said |= {name: table.column(name).take(pa.array(good)) for name in self.keep}
+        said |= self._columns(prediction)
+        return Scored(len(table), pa.table(said), self._problems(table, np.flatnonzero(bad), first, text))
+
+    def check_names(self, names: list[str]) -> None:
+        """Raise `UsageError` when columns are missing that the model needs, or that are to be kept."""
+        needed = [column.name for column in self.schema.features if not column.nullable]
+        for name in (*needed, *self.keep):
+            if name not in names:
+                what = "the model needs it" if name in needed else "it is to be kept"
+                shown = ", ".join(names[:20])
+                raise UsageError(f"There is no column {name!r}, and {what}; the file has {shown}.")
+
+    def _read(self, table: pa.Table, text: bool) -> dict[str, Values]:
+        names = set(table.column_names)
+        found = {}
+        for column in self.schema.features:
+            array = table.column(column.name).combine_chunks() if column.name in names else None
+            found[column.name] = read_column(array, column, len(table), text)
+        return found
+
+    def _encode(self, columns: dict[str, Values], chosen: np.ndarray | None) -> np.ndarray:
+        """Return the matrix: each different value is encoded once by the encoder of its column alone."""
+        rows = len(next(iter(columns.values()))) if chosen is None else len(chosen)
+        out = np.empty((rows, self.width))
+        for (encoder, at), (name, values) in zip(self.encoders, columns.items(), strict=True):
+            part = out[:, at : at + len(encoder.names)]
+            if values.codes is not None:
+                codes = values.codes if chosen is None else values.codes[chosen]
+                part[:] = encoder.transform({name: values.values})[codes]
+            else:
+                part[:] = encoder.transform({name: values.values if chosen is None else values.values[chosen]})
+        return out
+
+    def _columns(self, prediction: np.ndarray) -> dict[str, Any]:
+        """Return the columns of the answers that `mlnb.methods.decisions.answers` gives row by row."""
+        contract, decision = self.parts.contract, self.parts.decision
+        final = decide(prediction, decision, contract)
+        if contract["task"] == "anomaly":
+            limit = decision.get("threshold")
+            strange = final >= (np.inf if limit is None else limit)
+            return {"prediction": _named(strange.astype(np.int32), ["normal", "anomaly"]), "score": pa.array(final)}
+        if not contract.get("classes"):
+            said = {"prediction": pa.array(final)}
+            if decision.get("interval") is not None:
+                ends = bound_values(final, decision["interval"])
+                said |= {"low": pa.array(ends[:, 0].copy()), "high": pa.array(ends[:, 1].copy())}
+            return said
+        classes = list(contract["classes"])
+        said = {"prediction": _named(choose_classes(final, decision).astype(np.int32), classes)}
+        return said | {f"probability {name}": pa.array(final[:, j].copy()) for j, name in enumerate(classes)}
+
+    def _problems(self, table: pa.Table, bad: np.ndarray, first: int, text: bool) -> list[dict[str, Any]]:
+        """Return what is wrong with rows, in the service's words, with the rows themselves."""
+        found = []
+        features = [column.name for column in self.schema.features if column.name in set(table.column_names)]
+        for number, row in zip(bad.tolist(), table.take(pa.array(bad)).to_pylist(), strict=True):
+            values = self._read(table.slice(number, 1), text)
+            wrong = [name for name in features if values[name].bad is not None]
+            said = {
+                p["column"]: p
+                for p in check_rows([{name: row[name] for name in wrong}], self.schema)
+                if p["column"] in wrong
+            }
+            for name in wrong:
+                problem = said.get(name, {"found": repr(row[name]), "expected": "a value that fits"})
+                found.append(
+                    {
+                        "row": first + number,
+                        "column": name,
+                        "found": problem["found"],
+                        "expected": problem["expected"],
+                        "values": row,
+                    }
+                )
+        return found
+
+    def _answers(self, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Return rows' answers by way of columns, in the form in which the service gives them."""
+        names = [column.name for column in self.schema.features]
+        arrays = {name: _typed([row.get(name) for row in rows]) for name in names}
+        said = self.score(pa.table(arrays), 0, text=False).good.drop_columns("row").to_pylist()
+        return [_answer(row, self.parts.contract) for row in said]
+
+
+def _named(codes: np.ndarray, names: list[str]) -> pa.Array:
+    return pa.DictionaryArray.from_arrays(pa.array(codes), pa.array(names))
+
+
+def _typed(values: list[Any]) -> pa.Array:
+    """Return JSON values as an array; of mixed kinds, as text, which is what they are in a category."""
+    try:
+        return pa.array(values)
+    except (pa.ArrowInvalid, pa.ArrowTypeError):
+        return pa.array([None if value is None else str(value) for value in values])
+
+
+def _answer(row: dict[str, Any], contract: dict[str, Any]) -> dict[str, Any]:
+    if contract.get("classes") and contract["task"] != "anomaly":
+        mark = "probability "
+        each = {name.removeprefix(mark): value for name, value in row.items() if name.startswith(mark)}
+        return {"prediction": row["prediction"], "probabilities": each}
+    if "low" in row:
+        return {"prediction": row["prediction"], "interval": {"low": row["low"], "high": row["high"]}}
+    return row
