@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from mlnb.engine.looks import is_sealed
 from mlnb.engine.notebook import StageNotebook
 from mlnb.engine.parameters import nearest
 from mlnb.errors import GraphError
@@ -67,8 +68,7 @@ def build_graph(
             producers[artifact] = name
     for name in chosen:
         for artifact in known[name].reads:
-            seal = artifact not in producers and (given or {}).get(artifact, {}).get("description", "")
-            if seal and seal.lower().startswith("sealed"):
+            if artifact not in producers and is_sealed((given or {}).get(artifact, {})):
                 raise GraphError(f"Stage {name!r} reads {artifact!r}, which is sealed: no other pipeline may read it.")
             if artifact not in producers and artifact not in (given or {}):
                 raise GraphError(f"Stage {name!r} reads {artifact!r}, but {_who(artifact, known, producers)}")
@@ -87,7 +87,7 @@ def _who(artifact: str, known: Mapping[str, StageNotebook], producers: Mapping[s
 def _check_seals(known: Mapping[str, StageNotebook], chosen: Sequence[str], producers: Mapping[str, str]) -> None:
     for artifact, producer in producers.items():
         readers = [name for name in chosen if artifact in known[name].reads]
-        if known[producer].writes[artifact].lower().startswith("sealed") and len(readers) > 1:
+        if is_sealed({"description": known[producer].writes[artifact]}) and len(readers) > 1:
             raise GraphError(
                 f"{artifact!r} is sealed: one stage may read it, but {' and '.join(map(repr, readers))} do. "
                 "Let the first write what the others need."

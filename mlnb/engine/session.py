@@ -13,6 +13,7 @@ from typing import Any
 from mlnb.engine import runs
 from mlnb.engine.files import read_json, write_json
 from mlnb.engine.formats import load_object, save_object
+from mlnb.engine.looks import by_hand, is_sealed, look
 from mlnb.engine.parameters import nearest
 from mlnb.engine.project import Project
 from mlnb.engine.values import SECRET
@@ -54,7 +55,9 @@ class Stage(ABC):
         self.writes = writes
         self.metrics: dict[str, float] = {}
         self.outputs: dict[str, dict[str, Any]] = {}
+        self.looks: dict[str, int] = {}  # sealed artifact -> runs that have opened it so far, this one included
         self.folder = project.runs / run / "stages"
+        self._visitor = run
         self._told = 0.0
 
     def load(self, artifact: str) -> Any:
@@ -65,6 +68,8 @@ class Stage(ABC):
                 "add it there, so that the graph knows." + nearest(artifact, self.reads)
             )
         output = self._find(artifact)
+        if is_sealed(output):
+            self.looks[artifact] = look(self.project.store.root, output["digest"], self._visitor)
         return load_object(self.project.store, output["format"], output["digest"])
 
     def save(self, artifact: str, value: Any) -> None:
@@ -178,6 +183,7 @@ class HandStage(Stage):
         self.folder = base if self.origin is None else base / "hand"
         self.folder.mkdir(parents=True, exist_ok=True)
         self._origins: dict[str, str] = {}
+        self._visitor = by_hand()
 
     @property
     def scratch(self) -> Path:
