@@ -37,7 +37,7 @@ _PLAIN = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
 _INFINITE = r"[+-]?(?i:inf|infinity|#div/0!|∞)"
 _SPACES = " \u00a0\u202f'"  # the blank, two that do not break, and the Swiss apostrophe
 _THOUSANDS = rf"[+-]?\d{{1,3}}(?:[,{_SPACES}]\d{{3}})+(?:\.\d+)?"
-_COMMA = rf"[+-]?(?:\d{{1,3}}(?:[.{_SPACES}]\d{{3}})+|\d+)?(?:,\d+)?(?:[eE][+-]?\d+)?"
+_COMMA = rf"[+-]?(?=,?\d)(?:\d{{1,3}}(?:[.{_SPACES}]\d{{3}})+|\d+)?(?:,\d+)?(?:[eE][+-]?\d+)?"
 _AFFIX = re.compile(r"^([+-]?)\s*(?:[$€£¥₹]|USD|EUR|GBP|CHF)\s*|\s*(?:[$€£¥₹%]|USD|EUR|GBP|CHF)$")
 
 # %% ../../nbs/methods/parsing.ipynb #c04

@@ -1,0 +1,171 @@
+"""A million rows of thirty mixed columns, from the file to an evaluated LightGBM: by hand, and through the stages.
+
+    python benchmarks/million.py [--rows 1000000] [--format csv|parquet] [--folder DIR]
+
+By hand: pandas reads the file, categories and dates become what LightGBM takes, 80 % of the rows are fitted with the parameters
+and boosting rounds that mlnb used, the rest scored. mlnb: `mlnb run --upto evaluate` of a new project, one trial, no tuning, with
+all that it does besides: typing, findings, leaks, exploration, folds, intervals, a linear model to compare with, explanations.
+Each in processes of its own, one after the other; prints seconds, the highest memory of all its processes together
+(proportional set size), and the ratios to the hand-written way and to the table in memory.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+import psutil
+
+MARK = "MLNB_BENCHMARK"  # environment variable by which the processes of one side are told
+
+GENERATE = """
+import sys
+import numpy as np, pyarrow as pa, pyarrow.csv as csv, pyarrow.parquet as parquet
+path, rows = sys.argv[1], int(sys.argv[2])
+r = np.random.default_rng(0)
+columns, signal = {}, np.zeros(rows)
+for i in range(12):
+    values = r.normal(size=rows).round(4) * 10 ** (i % 4)
+    signal += values / 10 ** (i % 4) * (i % 3) / 3
+    columns[f"measure_{i}"] = pa.array(values, mask=r.random(rows) < (0.05 if i % 4 == 0 else 0))
+for i in range(4):
+    values = r.poisson(3 * (i + 1), rows)
+    signal += 0.2 * np.log1p(values) * (i % 2)
+    columns[f"count_{i}"] = pa.array(values)
+for i, levels in enumerate([3, 5, 8, 12, 200, 1000, 5000, 20000]):
+    codes = r.integers(0, levels, rows)
+    if levels > 12:
+        codes = np.minimum((r.pareto(1.0, rows) * levels / 20).astype(int), levels - 1)
+    effect = r.normal(size=levels)
+    signal += 0.5 * effect[codes]
+    names = pa.array([f"{'abcdefgh'[i]}{n:05d}" for n in range(levels)])
+    columns[f"category_{i}"] = pa.DictionaryArray.from_arrays(pa.array(codes, pa.int32()), names).cast(pa.string())
+for i in range(3):
+    columns[f"flag_{i}"] = pa.array(np.where(r.random(rows) < 0.3, "true", "false"))
+for i in range(3):
+    stamps = np.datetime64("2020-01-01", "s") + r.integers(0, 1461 * 86400, rows)
+    signal += 0.3 * np.sin(stamps.astype(np.int64) / 86400 / 58) * (i == 0)
+    texts = np.datetime_as_string(stamps.astype("datetime64[D]") if i else stamps)
+    columns[f"date_{i}"] = pa.array([t.replace("T", " ") for t in texts.tolist()])
+columns["churned"] = pa.array(np.where(signal + r.logistic(size=rows) > 0.6, "yes", "no"))
+table = pa.table(columns)
+parquet.write_table(table, path) if path.endswith(".parquet") else csv.write_csv(table, path)
+"""
+
+BY_HAND = """
+import json, sys
+import lightgbm, numpy as np, pandas as pd
+from sklearn.metrics import roc_auc_score
+path, params = sys.argv[1], json.loads(sys.argv[2])
+table = pd.read_parquet(path) if path.endswith(".parquet") else pd.read_csv(path)
+size = int(table.memory_usage(deep=True).sum())
+y = (table.pop("churned") == "yes").to_numpy()
+for name in table.columns:
+    if name.startswith("date"):
+        table[name] = pd.to_datetime(table[name]).astype("int64")
+    elif not pd.api.types.is_numeric_dtype(table[name]):
+        table[name] = table[name].astype("category")
+test = np.random.default_rng(0).random(len(table)) < 0.2
+train = lightgbm.Dataset(table[~test], y[~test])
+rounds = params.pop("rounds")
+model = lightgbm.train({"objective": "binary", "verbosity": -1, "num_threads": 2, **params}, train, rounds)
+print(json.dumps({"score": roc_auc_score(y[test], model.predict(table[test])), "size": size}))
+"""
+
+
+def measure(command: list[str], side: str, cwd: Path) -> tuple[str, float, int]:
+    """Run a command; return what it printed, its seconds, and the highest memory of its processes in bytes."""
+    highest, done = [0], threading.Event()
+
+    def watch() -> None:
+        while not done.wait(0.25):
+            total = 0
+            for process in psutil.process_iter():
+                try:
+                    if process.environ().get(MARK) == side:
+                        total += process.memory_full_info().pss
+                except psutil.Error:
+                    continue
+            highest[0] = max(highest[0], total)
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    begun = time.perf_counter()
+    run = subprocess.run(command, cwd=cwd, env={**os.environ, MARK: side}, capture_output=True, text=True)
+    seconds = time.perf_counter() - begun
+    done.set()
+    watcher.join()
+    if run.returncode:
+        sys.exit(f"{side} failed:\n{run.stdout[-3000:]}{run.stderr[-3000:]}")
+    return run.stdout, seconds, highest[0]
+
+
+def compare(folder: Path, rows: int, form: str) -> None:
+    """Generate the file, run both sides and print the ratios."""
+    path, mlnb = folder / f"rows.{form}", str(Path(sys.executable).parent / "mlnb")
+    subprocess.run([sys.executable, "-c", GENERATE, str(path), str(rows)], check=True)
+    subprocess.run([mlnb, "new", "project"], cwd=folder, check=True, capture_output=True)
+    project = folder / "project"
+    command = [mlnb, "run", "--data", str(path), "--target", "churned", "--upto", "evaluate", "--no-report"]
+    command += [
+        "--tracker",
+        "local",
+        "-p",
+        "tune.trials",
+        "1",
+        "-p",
+        "tune.families",
+        '["lightgbm"]',
+        "-p",
+        "metric",
+        "roc_auc",
+    ]
+    _, stages, used = measure(command, "stages", project)
+    record = json.loads(max(project.glob("runs/*/run.json")).read_text())
+    best = artifact(project, "best")
+    score = artifact(project, "metrics")["deciding"]["value"]
+    told, hand, held = measure([sys.executable, "-c", BY_HAND, str(path), json.dumps(best["params"])], "hand", folder)
+    facts = json.loads(told)
+    print(f"{rows:,} rows, {form}, {path.stat().st_size / 2**20:.0f} MB; in memory {facts['size'] / 2**20:.0f} MB")
+    print(f"{'':12}{'seconds':>10}{'memory MB':>12}{'x data':>8}{'roc_auc':>9}")
+    for name, took, memory, value in [("by hand", hand, held, facts["score"]), ("mlnb", stages, used, score)]:
+        print(f"{name:12}{took:10.1f}{memory / 2**20:12.0f}{memory / facts['size']:8.2f}{value:9.4f}")
+    print(f"ratio of time {stages / hand:.2f} (at most 2.5); memory {used / facts['size']:.2f} x the data (at most 4)")
+    for name, stage in record["stages"].items():
+        if stage.get("seconds"):
+            print(f"  {name:10}{stage['seconds']:8.1f} s")
+
+
+def artifact(project: Path, name: str) -> dict:
+    """Return a JSON artifact of a run."""
+    code = (
+        "import json, sys; from pathlib import Path; from mlnb.engine import runs; "
+        "from mlnb.engine.project import Project; "
+        "print(json.dumps(runs.open_run(Project.find(Path('.'))).load(sys.argv[1])))"
+    )
+    out = subprocess.run([sys.executable, "-c", code, name], cwd=project, capture_output=True, text=True, check=True)
+    return json.loads(out.stdout)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rows", type=int, default=1_000_000)
+    parser.add_argument("--format", choices=["csv", "parquet"], default="csv")
+    parser.add_argument("--folder", type=Path, help="where to work (default: a temporary folder)")
+    asked = parser.parse_args()
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    if asked.folder:
+        asked.folder.mkdir(parents=True, exist_ok=True)
+        compare(asked.folder, asked.rows, asked.format)
+    else:
+        with tempfile.TemporaryDirectory() as folder:
+            compare(Path(folder), asked.rows, asked.format)
+
+
+if __name__ == "__main__":
+    main()
