@@ -17,16 +17,21 @@ from .codecs import DAY, PARTS, CategoryCodec, DateCodec, NumberCodec
 from .columns import Schema
 from .encoders import Encoder
 from .texts import TextCodec
-from .values import BOOLEAN_WORDS, REFUSALS, fits, to_label, to_seconds
+from .values import BOOLEAN_WORDS, REFUSALS, fits, to_level, to_seconds
 
 Write = Callable[[Any, np.ndarray], bool]  # writes a value's numbers into a row of zeros; True when it is refused
 _EPOCH_DAY = date(1970, 1, 1).toordinal()
 
 # %% ../../nbs/methods/rows.ipynb #c05
-def _write_number(at: int, flag: int) -> Write:
-    """The closure of a number."""
+def _write_number(at: int, flag: int, sentinels: tuple[float, ...]) -> Write:
+    """The closure of a number; sentinels stand for a missing one."""
 
     def write(value: Any, out: np.ndarray) -> bool:
+        if value is None or value in sentinels:
+            out[at] = math.nan
+            if flag:
+                out[flag] = 1.0
+            return False
         if type(value) is float or type(value) is int:
             try:
                 if value - value != 0:
@@ -34,11 +39,6 @@ def _write_number(at: int, flag: int) -> Write:
                 out[at] = value
             except OverflowError:
                 return True
-            return False
-        if value is None:
-            out[at] = math.nan
-            if flag:
-                out[flag] = 1.0
             return False
         if not fits(value, "number"):
             return True
@@ -83,11 +83,11 @@ def _write_category(codec: CategoryCodec, at: int, flag: int) -> Write:
         if type(value) is str:
             writes = rows.get(value)
             if writes is None:
-                writes = rows.get(value.strip() or None, unseen)
+                writes = rows.get(to_level(value), unseen)
         elif value is None:
             writes = rows[None]
         elif fits(value, "category"):
-            writes = rows.get(to_label(value), unseen)
+            writes = rows.get(to_level(value), unseen)
         else:
             return True
         for place, number in writes:
@@ -145,8 +145,8 @@ def _write_text(codec: TextCodec, at: int, flag: int) -> Write:
     def write(value: Any, out: np.ndarray) -> bool:
         if value is not None and not isinstance(value, str):
             return True
-        text = value.strip() if value else ""
-        if text:
+        text = to_level(value)
+        if text is not None:
             codec.write(text, out[at:stop])
             return False
         out[at] = out[at + 1] = math.nan
@@ -176,7 +176,8 @@ def compile_row(
     for column, (codec, at, stop) in zip(features, encoder.places, strict=True):
         flag = stop if codec.missing else 0
         if isinstance(codec, NumberCodec):
-            write = (_write_boolean if column.kind == "boolean" else _write_number)(at, flag)
+            number = column.kind == "number"
+            write = _write_number(at, flag, column.sentinels) if number else _write_boolean(at, flag)
         elif isinstance(codec, CategoryCodec):
             write = _write_category(codec, at, flag)
         elif isinstance(codec, DateCodec):

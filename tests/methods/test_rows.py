@@ -25,6 +25,7 @@ VALUES = {
 odd = (
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=4)
     | st.sampled_from([10**400, -(10**20), -0.0, "yes", " NO ", "2024-02-29", "2024-02", b"x"])
+    | st.sampled_from([-999, 9999.0, "NA", " ? "])
     | st.sampled_from(["9999-12-31T23:59:59.999999", "2261-12-31T23:59:59.999999", "1678-01-01T00:00:00.000001"])
     | st.sampled_from([date(1500, 1, 1), np.float64(1.5), np.int64(3), np.datetime64("NaT"), [], {}, "x" * 4000])
     | moments | moments.map(lambda m: m.replace(tzinfo=UTC)) | moments.map(lambda m: m.isoformat() + "+05:30")
@@ -35,7 +36,8 @@ odd = (
 def tables(draw):
     """A schema, rows to learn from, and rows to encode: of the column's kind, of any kind, or left out."""
     kinds = draw(st.lists(st.sampled_from(list(VALUES)), min_size=1, max_size=5))
-    columns = [Column(f"{kind} {j}", kind, nullable=draw(st.booleans())) for j, kind in enumerate(kinds)]
+    coded = {"number": {"sentinels": (-999.0, 9999.0)}}
+    columns = [Column(f"{k} {j}", k, nullable=draw(st.booleans()), **coded.get(k, {})) for j, k in enumerate(kinds)]
     schema = Schema((*columns, Column("y", "number", "target")))
     learned = draw(st.lists(st.fixed_dictionaries({c.name: VALUES[c.kind] for c in columns}), min_size=1, max_size=8))
     each = {c.name: VALUES[c.kind] | odd | st.sampled_from([row[c.name] for row in learned]) for c in columns}
