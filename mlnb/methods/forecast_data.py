@@ -15,7 +15,9 @@ import pandas as pd
 from .calendars import Frequency, infer_frequency, read_frequency
 from .cleaning import finding
 from .columns import Column, Schema, nearest, to_array
+from .goals import DEFAULT_METRIC, METRIC_TASKS, check_metric
 from .histories import describe_histories, gather
+from .requirements import complete_requirements
 from .values import to_label
 
 _TIME_NAMES = ("date", "time", "datetime", "timestamp", "ds", "day", "week", "month", "year", "period")
@@ -88,12 +90,15 @@ def find_series(
 
 # %% ../../nbs/methods/forecast_data.ipynb #c06
 def complete_forecast(
-    contract: dict[str, Any],  # from `problems.complete`: task forecasting
+    problem: dict[str, Any],  # from `problems.state`
     table: pd.DataFrame,  # n typed rows that have a target
     schema: Schema,
+    target: str,  # column to forecast
+    source: str = "stated",  # where the choice of the target came from
 ) -> tuple[dict[str, Any], pd.DataFrame, Schema, list[dict[str, Any]]]:  # all settled, and what was found
     """Contract, rows in order of time, schema and findings; ValueError when the rows make no series to forecast."""
-    target, sources = contract["target"], dict(contract["sources"])
+    contract = _start(problem, table[target], source, list(table))
+    sources = contract["sources"]
     time, sources["time"] = find_time(table, schema, contract.get("time"), target)
     table = table.assign(**{time: _as_dates(table[time], schema.column(time))})
     findings, undated = [], table[time].isna()
@@ -130,8 +135,37 @@ def complete_forecast(
         )
     columns = tuple(_settled(c, time, keys, table) for c in schema.columns)
     settled = {"time": time, "series": keys, "frequency": str(frequency), "horizon": horizon}
-    more = {"ruler": frequency.to_json(), "sources": dict(sorted(sources.items()))}
+    more = {"ruler": frequency.to_json(), "sources": dict(sorted(sources.items()))}  # the ruler: frequency and phase
     return {**contract, **settled, **more}, table, Schema(columns, len(table)), findings
+
+
+def _start(problem: dict[str, Any], values: pd.Series, source: str, columns: list[str]) -> dict[str, Any]:
+    """The contract's fields that need no stamps; ValueError when the target cannot be forecast."""
+    name, metric = str(values.name), problem["metric"]
+    if not len(values):
+        raise ValueError(f"the target {name!r} has no values: all are missing")
+    if not pd.api.types.is_numeric_dtype(values) or pd.api.types.is_bool_dtype(values):
+        raise ValueError(
+            f"the task is forecasting, but the target {name!r} holds values such as {to_label(values.iloc[0])!r}; "
+            "expected numbers"
+        )
+    if problem["positive"] is not None:
+        raise ValueError(f"a positive class ({problem['positive']!r}) was stated, but the task is forecasting")
+    required, why = complete_requirements(problem, "forecasting", None, columns)
+    sources = {"task": "stated", **problem["sources"], **why, "target": source, "classes": "default: none for numbers"}
+    if metric is None:
+        metric, sources["metric"] = DEFAULT_METRIC["forecasting"], "default: for the task forecasting"
+    check_metric(metric, "forecasting")
+    if problem["bound"] is None:
+        sources["bound"] = (
+            "default: better than the seasonal-naive forecast, the interval of the difference without zero"
+        )
+    found = {"target": name, "task": "forecasting", "metric": metric, "direction": METRIC_TASKS[metric][1]}
+    contract = {**problem, **required, **found, "classes": None, "sources": sources}
+    for field in problem:
+        if contract[field] in (None, "", []) and field not in sources:
+            sources[field] = "default: not stated"
+    return contract
 
 
 def _choose_horizon(stated: int | None, frequency: Frequency, longest: int) -> tuple[int, str]:

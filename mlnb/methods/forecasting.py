@@ -51,7 +51,7 @@ def deal_periods(
     contract: Mapping[str, Any],
     folds: int,  # folds wanted [2..]
 ) -> tuple[np.ndarray, str]:  # int8 (n,): fold in which a row is validated, -1 for never; and why fewer, or ""
-    """Blocks of one horizon or more from the newer half of the training rows; ValueError when there is room for none."""
+    """Blocks of a horizon or more from the newer half of the training rows; ValueError when there is room for none."""
     periods, horizon = periods_of(training, contract), int(contract["horizon"])
     last, span = int(periods.max()), int(periods.max() - periods.min()) + 1
     size = max(horizon, span // (2 * folds))
