@@ -172,9 +172,13 @@ def complete(
 def encode_target(
     values: pd.Series,  # n values of the target
     contract: dict[str, Any],  # from `complete`
-) -> np.ndarray:  # shape (n,): int64 codes 0..k-1 of `classes`, or float64 for regression
+) -> np.ndarray:  # shape (n,): int64 codes 0..k-1 of `classes`, else float64; of anomalies 1, 0, NaN for unknown
     """The target as a model learns it; ValueError for a missing value or an unknown class."""
-    if contract["task"] == "regression":
+    if contract["task"] == "anomaly":
+        blank = 0.0 if contract["blank"] == "normal" else np.nan
+        found = [to_label(value) for value in values.tolist()]
+        return np.array([blank if label is None else float(label == contract["positive"]) for label in found])
+    if not contract.get("classes"):
         numbers = pd.to_numeric(values).to_numpy(dtype=np.float64, na_value=np.nan)
         if not np.isfinite(numbers).all():
             raise ValueError(f"the target {contract['target']!r} has missing or infinite values; drop those rows first")

@@ -22,7 +22,8 @@ def resolve_target(
     target: str | int | None,  # as stated: a name, or a position counted from 1
     names: Sequence[str],  # the table's columns
     known: str | None = None,  # the data set's own target, if it has one
-) -> tuple[str, str]:  # the column's name, and where that came from
+    needed: bool = True,  # whether there has to be one
+) -> tuple[str | None, str]:  # the column's name, and where that came from
     """The column to predict and why that one; ValueError with the nearest name when there is none."""
     if target is not None:
         if str(target) in names:
@@ -37,6 +38,8 @@ def resolve_target(
         raise ValueError(f"there is no target column {str(target)!r}{nearest(str(target), names)}")
     if known is not None and known in names:
         return known, "inferred: the data set's own target"
+    if not needed:
+        return None, "default: none stated, none needed"
     named = [name for name in names if name.strip().lower() in _TARGET_NAMES]
     if len(named) == 1:
         return named[0], "inferred: the only column with such a name"

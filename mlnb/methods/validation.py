@@ -78,6 +78,10 @@ def drop_unlabelled(
 ) -> tuple[pd.DataFrame, list[dict[str, Any]]]:  # the rows that are left, and the findings
     """The rows whose target can be learned; those without one, or of too rare a class, are reported."""
     target, findings = contract["target"], []
+    if contract["task"] == "anomaly":  # rows without a label are learned from, too
+        if target is not None:
+            table = table.assign(**{target: pd.Series(map(to_label, table[target]), table.index, dtype=object)})
+        return table, []
     missing = table[target].isna()
     if missing.any():
         message = f"{missing.sum()} of {len(table)} rows have no target"

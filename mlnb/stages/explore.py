@@ -55,17 +55,22 @@ def explore_table(
     target = contract["target"]
     step = max(1, -(-len(table) // MOST_ROWS))
     rows = table.iloc[::step]
-    y = to_array(rows[target].to_numpy(), schema.column(target))
-    strength = {c.name: measure_association(to_array(rows[c.name].to_numpy(), c), y) for c in schema.features}
+    arrays = {c.name: to_array(rows[c.name].to_numpy(), c) for c in schema.features}
+    if target is None:  # the columns that hang together most come first
+        every = associate(rows, schema, list(arrays)[:most]) if arrays else pd.DataFrame()
+        strength = dict.fromkeys(arrays, 0.0) | {a: float(every[a].drop(a).max()) for a in every if len(every) > 1}
+    else:
+        y = to_array(rows[target].to_numpy(), schema.column(target))
+        strength = {name: measure_association(values, y) for name, values in arrays.items()}
     ranked = sorted(strength, key=lambda name: (-strength[name], name))
-    matrix = associate(table, schema, [target, *ranked[:most]])
+    matrix = associate(table, schema, [*([] if target is None else [target]), *ranked[:most]])
     pairs = [
         [a, b, round(float(matrix.loc[a, b]), 4)]
         for i, a in enumerate(ranked[:most]) for b in ranked[i + 1 : most] if matrix.loc[a, b] >= CLOSE
     ]  # fmt: skip
     exploration = {
         "rows": len(table),
-        "target": summarise(table[target], schema.column(target)),
+        "target": None if target is None else summarise(table[target], schema.column(target)),
         "columns": {c.name: summarise(table[c.name], c) for c in schema.features},
         "association": {name: round(strength[name], 4) for name in ranked},
         "close_pairs": sorted(pairs, key=lambda pair: (-pair[2], pair[0], pair[1])),

@@ -23,8 +23,11 @@ def compare_parts(
     parts |= {f"fold {fold}": training[folds == fold] for fold in sorted(set(folds.tolist())) if fold >= 0}
     lines = {}
     for name, rows in parts.items():
-        values = rows[contract["target"]]
         facts: dict[str, float] = {"rows": len(rows)}
+        if contract["target"] is None:
+            lines[name] = facts
+            continue
+        values = rows[contract["target"]]
         if contract["classes"]:
             for label in contract["classes"][:8]:
                 facts[f"% {label}"] = round(100 * float((values.astype(str) == label).mean()), 1)

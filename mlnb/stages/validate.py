@@ -14,8 +14,8 @@ import pandas as pd
 from ..methods.cleaning import clean, describe_column, find_role, finding
 from ..methods.columns import Schema
 from ..methods.leakage import find_leaks
-from ..methods.problems import complete
 from ..methods.targets import resolve_target
+from ..methods.task_contracts import audit_queries, complete_task, set_roles
 from ..methods.validation import audit, check_table, condense, drop_unlabelled
 
 Findings = list[dict[str, Any]]
@@ -29,9 +29,11 @@ def type_table(
 ) -> tuple[dict[str, Any], Schema, pd.DataFrame, Findings]:
     """Contract, schema, typed rows that have a target, findings; ValueError when there is no such target."""
     names = [str(name) for name in raw.columns]
-    target, source = resolve_target(problem["target"], names, provenance.get("target"))
+    needed = problem["task"] != "anomaly"
+    target, source = resolve_target(problem["target"], names, provenance.get("target"), needed)
     table, schema, findings = clean(raw, target, provenance.get("decimal", "auto"), provenance.get("separator") == ";")
-    contract = complete(problem, table[target], source, list(table))
+    contract = complete_task(problem, table, target, source)
+    schema = set_roles(schema, contract)
     table, dropped = drop_unlabelled(table, contract)
     findings += dropped
     if duplicates == "drop" and (copies := table.duplicated()).any():
@@ -47,7 +49,7 @@ def _settle(table: pd.DataFrame, schema: Schema, contract: dict[str, Any]) -> Sc
     for column in schema.columns:
         values, kind = table[column.name], column.kind
         if column.role == "target":
-            kind = "category" if contract["classes"] else "number"
+            kind = "category" if contract["classes"] or contract["task"] == "anomaly" else "number"
             settled = describe_column(column.name, kind, values, "target")
             columns.append(replace(settled, categories=tuple(contract["classes"]) if contract["classes"] else None))
             continue
@@ -63,7 +65,10 @@ def audit_table(
     leakage: str = "drop",  # drop, stop or keep
 ) -> tuple[Schema, Findings, dict[str, float]]:  # the schema without leaks, findings, skill of each feature alone
     """What is doubtful about the table, and the schema once giveaways are taken out."""
+    if contract["task"] == "anomaly":  # nothing is learned from a label
+        return schema, check_table(table, schema) + audit(table, schema, contract), {}
     audited, leaks, skills = find_leaks(table, schema, contract, leakage)
+    leaks += audit_queries(table, contract)
     return audited, leaks + check_table(table, audited) + audit(table, audited, contract), skills
 
 
