@@ -55,7 +55,7 @@ def surprise(
     return known + np.log10(1.0 + beyond)
 
 # %% ../../nbs/methods/detectors.ipynb #c08
-def _fit_isolation(Z: np.ndarray, params: Mapping[str, Any], seed: int) -> dict[str, np.ndarray]:
+def _fit_isolation(Z: np.ndarray, params: Mapping[str, Any], seed: int) -> dict[str, Any]:
     """Isolation trees as arrays (trees, nodes); `length` is the path's length where a node is a leaf."""
     from sklearn.ensemble import IsolationForest
 
@@ -77,7 +77,7 @@ def _fit_isolation(Z: np.ndarray, params: Mapping[str, Any], seed: int) -> dict[
         out["right"][t, :nodes] = np.where(inner, tree.children_right, here)
         out["length"][t, :nodes] = np.where(inner, 0.0, depth + _expected(tree.n_node_samples))
     steps = int(max(tree.max_depth for tree in trees))
-    return {**out, "steps": np.array(steps), "norm": np.maximum(_expected(np.array([size])), 1.0)[0]}
+    return {**out, "steps": steps, "norm": float(np.maximum(_expected(np.array([size])), 1.0)[0])}
 
 
 def _expected(n: np.ndarray) -> np.ndarray:
@@ -87,20 +87,20 @@ def _expected(n: np.ndarray) -> np.ndarray:
     return np.where(n <= 1, 0.0, np.where(n == 2, 1.0, harmonic))
 
 
-def _score_isolation(Z: np.ndarray, fitted: Mapping[str, np.ndarray]) -> np.ndarray:
+def _score_isolation(Z: np.ndarray, fitted: Mapping[str, Any]) -> np.ndarray:
     trees = np.arange(len(fitted["feature"]))[None]
     node = np.zeros((len(Z), trees.size), dtype=np.int64)
     rows = np.arange(len(Z))[:, None]
-    for _ in range(int(fitted["steps"])):
+    for _ in range(fitted["steps"]):
         low = Z[rows, fitted["feature"][trees, node]] <= fitted["threshold"][trees, node]
         node = np.where(low, fitted["left"][trees, node], fitted["right"][trees, node])
     total = np.add.accumulate(fitted["length"][trees, node], axis=1)[:, -1]
     return np.exp2(-total / (trees.size * fitted["norm"]))
 
 
-def _neighbours(Z: np.ndarray, fitted: Mapping[str, np.ndarray], itself: bool) -> tuple[np.ndarray, np.ndarray]:
+def _neighbours(Z: np.ndarray, fitted: Mapping[str, Any], itself: bool) -> tuple[np.ndarray, np.ndarray]:
     """Distances (n, k) to the nearest kept rows, rising, and which those are; without the row itself."""
-    kept, k = fitted["rows"], int(fitted["k"])
+    kept, k = fitted["rows"], fitted["k"]
     squares = np.zeros((len(Z), len(kept)))
     for j in range(Z.shape[1]):
         squares += (Z[:, j, None] - kept[None, :, j]) ** 2
@@ -117,15 +117,15 @@ def _mean(values: np.ndarray) -> np.ndarray:
     return np.add.accumulate(values, axis=1)[:, -1] / values.shape[1]
 
 
-def _fit_nearest(Z: np.ndarray, params: Mapping[str, Any], seed: int) -> dict[str, np.ndarray]:
-    return {"rows": Z, "k": np.array(min(int(params.get("neighbours", NEIGHBOURS)), len(Z) - 1))}
+def _fit_nearest(Z: np.ndarray, params: Mapping[str, Any], seed: int) -> dict[str, Any]:
+    return {"rows": Z, "k": min(int(params.get("neighbours", NEIGHBOURS)), len(Z) - 1)}
 
 
-def _score_nearest(Z: np.ndarray, fitted: Mapping[str, np.ndarray], itself: bool = False) -> np.ndarray:
+def _score_nearest(Z: np.ndarray, fitted: Mapping[str, Any], itself: bool = False) -> np.ndarray:
     return _mean(_neighbours(Z, fitted, itself)[0])
 
 
-def _fit_density(Z: np.ndarray, params: Mapping[str, Any], seed: int) -> dict[str, np.ndarray]:
+def _fit_density(Z: np.ndarray, params: Mapping[str, Any], seed: int) -> dict[str, Any]:
     """The kept rows, the distance of each to its k-th neighbour, and its local reachability density."""
     fitted = _fit_nearest(Z, params, seed)
     far, near = _neighbours(Z, fitted, itself=True)
@@ -134,7 +134,7 @@ def _fit_density(Z: np.ndarray, params: Mapping[str, Any], seed: int) -> dict[st
     return fitted
 
 
-def _score_density(Z: np.ndarray, fitted: Mapping[str, np.ndarray], itself: bool = False) -> np.ndarray:
+def _score_density(Z: np.ndarray, fitted: Mapping[str, Any], itself: bool = False) -> np.ndarray:
     far, near = _neighbours(Z, fitted, itself)
     return _mean(fitted["density"][near]) * (_mean(np.maximum(far, fitted["reach"][near])) + TINY)
 
@@ -154,7 +154,7 @@ def _fit_covariance(Z: np.ndarray, params: Mapping[str, Any], seed: int) -> dict
     return fitted
 
 
-def _score_covariance(Z: np.ndarray, fitted: Mapping[str, np.ndarray]) -> np.ndarray:
+def _score_covariance(Z: np.ndarray, fitted: Mapping[str, Any]) -> np.ndarray:
     out = np.zeros((len(Z), Z.shape[1]))
     for j in range(Z.shape[1]):
         out += (Z[:, j, None] - fitted["centre"][j]) * fitted["whitening"][j][None]
@@ -169,12 +169,12 @@ def _fit_tails(Z: np.ndarray, params: Mapping[str, Any], seed: int) -> dict[str,
         below = np.cumsum(count) / len(values)
         kept = _spread(len(knots))
         columns.append({"x": knots[kept], "low": below[kept], "high": (1.0 - below + count / len(values))[kept]})
-    return {"columns": columns, "count": np.array(len(Z))}
+    return {"columns": columns, "count": len(Z)}
 
 
 def _each_tail(Z: np.ndarray, fitted: Mapping[str, Any]) -> np.ndarray:
     """How far out in its column's tails each number lies (n, d): -log10 of twice the smaller tail's share."""
-    out, least = np.empty(Z.shape), 1.0 / (float(fitted["count"]) + 1.0)
+    out, least = np.empty(Z.shape), 1.0 / (fitted["count"] + 1.0)
     for j, column in enumerate(fitted["columns"]):
         low = np.r_[0.0, column["low"]][np.searchsorted(column["x"], Z[:, j], side="right")]
         high = np.r_[column["high"], 0.0][np.searchsorted(column["x"], Z[:, j], side="left")]
@@ -265,14 +265,12 @@ def column_surprise(
 
 
 def prepare(
-    value: Any,  # what JSON has made of a detector: lists for arrays
-) -> Any:
-    """The detector with its arrays again, the same bits."""
-    if isinstance(value, dict):
-        ready = {name: prepare(inner) for name, inner in value.items()}
-        if "scorers" in ready:  # in the order in which they were added up
-            ready["scorers"] = {name: ready["scorers"][name] for name in SCORERS if name in ready["scorers"]}
-        return ready
-    if isinstance(value, list) and value and isinstance(value[0], dict):
-        return [prepare(inner) for inner in value]
-    return np.asarray(value)
+    native: Mapping[str, Any],  # what a file has made of a detector: every array of float64, scorers in any order
+) -> dict[str, Any]:
+    """The detector as it was fitted: places whole again, scorers in the order in which they are added up."""
+    scorers = {name: dict(native["scorers"][name]) for name in SCORERS if name in native["scorers"]}
+    if "isolation_forest" in scorers:
+        trees = scorers["isolation_forest"]["fitted"]
+        whole = {name: np.asarray(trees[name]).astype(np.int64) for name in ("feature", "left", "right")}
+        scorers["isolation_forest"]["fitted"] = {**trees, **whole}
+    return {**native, "scorers": scorers}

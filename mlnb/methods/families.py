@@ -14,6 +14,7 @@ import numpy as np
 
 from .autoregression import FORECASTERS, fit_forecaster
 from .bags import deal_bags, merge_boosters
+from .detectors import fit_detector
 from .models import Model, is_booster
 from .ranking import RANKERS, fit_ranker
 from .smooth import LARGEST, fit_linear, fit_neighbours, fit_network
@@ -131,6 +132,9 @@ def fit_model(
         raise ValueError(f"found weights {weights}, expected a finite number of at least 0 for each of {len(y)} rows")
     if weights is not None and not weights.any():
         raise ValueError("found weights that are all 0, expected a row that counts")
+    if task == "anomaly":  # labels, where there are any, do not teach
+        native = {"constant": [0.0]} if family == "baseline" else fit_detector(family, params, X, seed)
+        return Model(family, task, 0, X.shape[1], native)
     if not np.isfinite(y.astype(np.float64)).all():
         raise ValueError("found a target that is missing or infinite, expected a finite number for each row")
     about = {"family": family, "task": task, "classes": classes, "features": X.shape[1]}

@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from .autoregression import FORECASTERS, predict_forecaster
+from .detectors import prepare, score_rows
 from .smooth import LARGEST, apply_scale, predict_linear, predict_neighbours, predict_network
 
 CHUNK = 65_536  # rows predicted at a time, so that memory stays bounded
@@ -81,6 +82,8 @@ def _predict(model: Model, X: np.ndarray) -> np.ndarray:
     if isinstance(native, dict) and "constant" in native:
         p = np.repeat(np.asarray([native["constant"]], dtype=np.float64), len(X), axis=0)
         return p if model.classes else p[:, 0]
+    if isinstance(native, dict) and "scorers" in native:
+        return score_rows(native, X)
     if is_booster(model):
         threads = 1 if len(X) < 1024 else -1
         p = native.predict(X, num_threads=threads)
@@ -214,6 +217,8 @@ def load_model(
     except FileNotFoundError:
         raise ValueError(f"found no model.json in {folder}, expected a folder that save_model wrote") from None
     native = _unpack(about.pop("native", None))
+    if native is not None and "scorers" in native:
+        native = prepare(native)
     if "weights" in about:
         weights = about.pop("weights")
         native = {"members": [load_model(folder / str(m)) for m in range(len(weights))], "weights": weights}

@@ -13,6 +13,7 @@ from typing import Any
 
 from .autoregression import FORECASTERS
 from .columns import nearest
+from .detectors import DETECTORS
 from .ranking import RANKERS
 
 # %% ../../nbs/methods/spaces.ipynb #ne3f02be
@@ -85,7 +86,17 @@ SPACES |= {
     "autoregression": {"penalty": Range(1e-2, 1e4, 10.0, log=True), "apart": Range(1.0, 1e5, 30.0, log=True)},
     "seasonal_naive": {},
 }
+_NEAR = {"neighbours": Range(5, 60, 20, log=True, integer=True)}
+SPACES |= {
+    "detectors": _NEAR,
+    "isolation_forest": {"sample": Range(64, 1024, 256, log=True, integer=True)},
+    "nearest": _NEAR,
+    "density": _NEAR,
+    "covariance": {},
+    "tails": {},
+}
 TASK_FAMILIES: dict[str, tuple[str, ...]] = {  # where other than SEARCHED
+    "anomaly": DETECTORS,
     "ranking": (*RANKERS, *SEARCHED),
     "forecasting": (*FORECASTERS, *SEARCHED),
 }
