@@ -109,7 +109,7 @@ def learn_interval(
     for form in forms[1:]:
         gain = scores[best] - scores[form]
         error = float(gain.std(ddof=1) / np.sqrt(len(gain)))
-        if gain.mean() > error:
+        if gain.mean() > 2 * error:
             best, why = form, f"its interval score is less than the {best} form's by {gain.mean():.3g} ± {error:.2g}"
     ends = held[best]
     measured = {
