@@ -12,8 +12,9 @@ import numpy as np
 import pandas as pd
 import pandera.pandas as pa
 
-from .cleaning import MOST_CATEGORIES, finding
+from .cleaning import finding
 from .columns import Schema
+from .profiles import MOST_CATEGORIES
 from .values import to_label
 
 # %% ../../nbs/methods/validation.ipynb #c04

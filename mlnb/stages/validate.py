@@ -11,9 +11,10 @@ from typing import Any
 
 import pandas as pd
 
-from ..methods.cleaning import clean, describe_column, find_role, finding
+from ..methods.cleaning import clean, finding
 from ..methods.columns import Schema
 from ..methods.leakage import find_leaks
+from ..methods.profiles import describe_column, find_role
 from ..methods.targets import resolve_target
 from ..methods.task_contracts import audit_queries, complete_task, set_roles
 from ..methods.validation import audit, check_table, condense, drop_unlabelled
@@ -53,8 +54,10 @@ def _settle(table: pd.DataFrame, schema: Schema, contract: dict[str, Any]) -> Sc
             settled = describe_column(column.name, kind, values, "target")
             columns.append(replace(settled, categories=tuple(contract["classes"]) if contract["classes"] else None))
             continue
-        role, reason = (column.role, column.reason) if column.reason else find_role(column.name, kind, values)
-        columns.append(describe_column(column.name, kind, values, role, reason))
+        if len(table) < schema.rows:
+            role, reason = (column.role, column.reason) if column.reason else find_role(column.name, kind, values)
+            column = describe_column(column.name, kind, values, role, reason, column.sentinels)
+        columns.append(column)
     return Schema(tuple(columns), len(table))
 
 
