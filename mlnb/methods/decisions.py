@@ -8,6 +8,7 @@ __all__ = ['FILE', 'CLIP', 'read_decision', 'write_decision', 'interpolate', 'ca
 
 # %% ../../nbs/methods/decisions.ipynb #c03
 import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -134,7 +135,9 @@ def answers(
     final = decide(prediction, decision, contract)
     if contract["task"] == "anomaly":
         limit = decision.get("threshold")
-        strange = final >= (np.inf if limit is None else limit)
+        if limit is None:  # a score is -log10 of the share of rows that are as strange
+            limit = -math.log10(contract["contamination"])
+        strange = final >= limit
         names = ("normal", "anomaly")
         return [{"prediction": names[s], "score": v} for s, v in zip(strange.tolist(), final.tolist(), strict=True)]
     if contract["task"] == "ranking":

@@ -27,10 +27,11 @@ def draw_weights(
     rows: int,  # rows of the test set [1..]
     resamples: int,  # [1..]
     seed: int,
+    cells: int = CELLS,  # weights drawn at a time
 ) -> Iterator[np.ndarray]:  # float64 (b, rows): how often each row was drawn
     """Bootstrap resamples as counts a row, a bounded chunk at a time."""
     random = np.random.default_rng(seed)
-    step = max(1, min(resamples, CELLS // rows))
+    step = max(1, min(resamples, cells // rows))
     for start in range(0, resamples, step):
         count = min(step, resamples - start)
         drawn = random.integers(0, rows, (count, rows)) + np.arange(count)[:, None] * rows
@@ -60,16 +61,21 @@ def evaluate(
     metric: str,  # the deciding one
     resamples: int = 1000,  # bootstrap resamples asked for [1..]
     seed: int = 0,
+    groups: np.ndarray | None = None,  # query of each row (n,): resamples draw whole queries
 ) -> dict[str, Any]:
     """All metrics of the task with intervals, references, and differences to them; ValueError as `score`."""
-    names = metrics_of(task)
+    labels = metric != "stability"  # without labels there is nothing else to measure
+    names = [name for name in metrics_of(task) if name != "stability"] if labels else [metric]
     used = max(min(resamples, LEAST), min(resamples, WORK // max(1, len(y) * len(names))))
-    values = {who: {name: score(name, y, p) for name in names} for who, p in predictions.items()}
+    values = {who: {name: score(name, y, p, groups) for name in names} for who, p in predictions.items()}
     drawn: dict[str, dict[str, list[np.ndarray]]] = {who: {} for who in predictions}
-    for weights in draw_weights(len(y), used, seed):
+    codes = np.arange(len(y)) if groups is None else np.unique(groups, return_inverse=True)[1]
+    units = int(codes.max()) + 1
+    for drawn_weights in draw_weights(units, used, seed, CELLS * units // len(y)):
+        weights = drawn_weights[:, codes]
         for who, p in predictions.items():
             for name in names if who == "model" else [metric]:
-                drawn[who].setdefault(name, []).append(score_many(name, y, p, weights))
+                drawn[who].setdefault(name, []).append(score_many(name, y, p, weights, groups))
     spread = {who: {name: np.concatenate(parts) for name, parts in each.items()} for who, each in drawn.items()}
     standard = {name: interval(values["model"][name], spread["model"][name]) for name in names}
     out: dict[str, Any] = {
@@ -132,9 +138,11 @@ def in_words(
 def json_rows(
     table: Any,  # pandas DataFrame with the schema's feature columns
     schema: Schema,
+    also: Sequence[str] = (),  # columns that are no features, such as a ranking's query
 ) -> list[dict[str, Any]]:  # one JSON object a row, features only
     """The rows as JSON values."""
-    columns = {c.name: (c.kind, table[c.name].tolist()) for c in schema.features}
+    asked = [*(schema.column(name) for name in also), *schema.features]
+    columns = {c.name: (c.kind, table[c.name].tolist()) for c in asked}
     return [{name: _plain(values[i], kind) for name, (kind, values) in columns.items()} for i in range(len(table))]
 
 

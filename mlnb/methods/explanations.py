@@ -48,13 +48,18 @@ def permutation_importance(
     repeats: int = 5,  # shuffles a column
     seed: int = 0,
     rows: int = 5000,  # at most so many rows are used
+    groups: np.ndarray | None = None,  # query of each row (n,)
 ) -> pd.DataFrame:  # column, importance (how much worse the metric gets, in its unit), deviation over repeats
     """How much worse the metric gets when a column is shuffled, all its encoded columns together."""
     random = np.random.default_rng(seed)
     if len(X) > rows:
         some = np.sort(random.choice(len(X), rows, replace=False))
-        X, y = X[some], y[some]
-    sign, whole = METRICS[metric].sign, score(metric, y, predict(model, X))
+        if groups is not None:  # whole queries
+            names = random.permutation(np.unique(groups))
+            reached = np.cumsum(np.bincount(groups)[names])
+            some = np.flatnonzero(np.isin(groups, names[: max(1, int((reached <= rows).sum()))]))
+        X, y, groups = X[some], y[some], None if groups is None else groups[some]
+    sign, whole = METRICS[metric].sign, score(metric, y, predict(model, X), groups)
     columns = list(dict.fromkeys(sources))
     found = []
     for column in columns:
@@ -63,7 +68,7 @@ def permutation_importance(
         for _ in range(repeats):
             shuffled = X.copy()
             shuffled[:, places] = X[random.permutation(len(X))][:, places]
-            falls.append(sign * (whole - score(metric, y, predict(model, shuffled))))
+            falls.append(sign * (whole - score(metric, y, predict(model, shuffled), groups)))
         found.append((column, float(np.mean(falls)), float(np.std(falls))))
     return _ranked(pd.DataFrame(found, columns=["column", "importance", "deviation"]))
 

@@ -29,6 +29,8 @@ def predict_references(
     about = {"task": contract["task"], "classes": len(contract["classes"] or []), "metric": contract["metric"]}
     statistic = "median" if contract["metric"] in ("mae", "mape") else "mean"
     dummy = fit_model("baseline", {"statistic": statistic}, X, y, **about)
+    if contract["task"] == "anomaly":
+        return {"dummy": predict(dummy, test_X)}
     linear = fit_model("linear", default_params("linear"), X, y, seed=seed, threads=threads, **about)
     return {"dummy": predict(dummy, test_X), "linear": predict(linear, test_X)}
 
@@ -39,7 +41,7 @@ def table_predictions(
     prediction: np.ndarray,  # (n, k) or (n,)
 ) -> pd.DataFrame:  # truth, prediction, and a column "p <class>" for each class
     """The test rows' truths and predictions, in the order of the test set."""
-    if contract["task"] == "regression":
+    if not contract["classes"]:
         return pd.DataFrame({"truth": y, "prediction": prediction})
     classes = np.array(contract["classes"], dtype=object)
     table = pd.DataFrame({"truth": classes[y], "prediction": classes[prediction.argmax(axis=1)]})

@@ -23,10 +23,11 @@ def fit_best(
     seed: int = 0,
     threads: int = 2,
     record: dict[str, Any] | None = None,  # filled with the loss a round when the family boosts by LightGBM
+    groups: np.ndarray | None = None,  # query of each row (n,), for a ranking
 ) -> Model:
     """The winner fitted on all rows; ValueError for rows that teach nothing."""
     classes = len(contract["classes"] or [])
     weights = balanced_weights(y, classes) if classes and best["class_weight"] == "balanced" else None
     about = {"task": contract["task"], "classes": classes, "metric": contract["metric"]}
-    settings = {"seed": seed, "threads": threads, "record": record}
+    settings = {"seed": seed, "threads": threads, "record": record, "groups": groups}
     return fit_model(best["family"], best["params"], X, y, weights=weights, **about, **settings)
