@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['MOST', 'periods_of', 'split_periods', 'deal_periods', 'choose_origins', 'fit_windows', 'learn_fan', 'fold_fans',
-           'test_fan']
+           'test_fan', 'prove_windows']
 
 # %% ../../nbs/methods/forecasting.ipynb #c03
 from collections.abc import Mapping, Sequence
@@ -187,3 +187,28 @@ def test_fan(
     if not len(fan.y):
         raise ValueError(f"found no value to test on in {len(test)} test rows; state a larger split.test_share")
     return fan, histories
+
+
+def prove_windows(
+    contract: Mapping[str, Any],
+    schema: Schema,
+    encoder: Windows,
+    training: pd.DataFrame,
+    origins: int = 5,  # origins that are looked at, spread over the history [1..]
+) -> None:
+    """Encode some origins from their own window alone, read anew from JSON; ValueError when a bit differs."""
+    arrays = to_arrays(training, request_schema(schema, contract))
+    histories, again = encoder.histories(arrays), Windows.from_json(encoder.to_json())
+    longest = max(range(len(histories)), key=lambda place: histories[place].known)
+    history = histories[longest]
+    for known in np.unique(np.linspace(encoder.least, history.known, origins).astype(int)):
+        if not np.isfinite(history.values[:known]).any():
+            continue
+        whole = encoder.transform([history], [np.array([known])])
+        first = max(0, known - encoder.width)
+        columns = {name: values[first:] for name, values in history.columns.items()}
+        values = np.concatenate([history.values[first:known], np.full(len(history.values) - known, np.nan)])
+        window = History(history.key, history.first + first, values, columns)
+        alone = again.transform([window], [np.array([known - first])])
+        if alone.X.tobytes() != whole.X.tobytes() or alone.level.tobytes() != whole.level.tobytes():
+            raise ValueError(f"the origin after {known} periods is encoded differently from its own window alone")

@@ -6,6 +6,7 @@
 __all__ = ['TASKS', 'DETAILS', 'LEAST_ROWS', 'check_details', 'state', 'complete', 'encode_target']
 
 # %% ../../nbs/methods/problems.ipynb #c02
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -47,6 +48,23 @@ def check_details(
     return {field: None if details.get(field) in ("", []) else details.get(field) for field in known}
 
 
+_AHEAD = re.compile(r"\bforecast|\bnext \d+ (second|minute|hour|day|week|month|quarter|year)s?\b", re.I)
+
+
+def _implied_task(details: dict[str, Any], metric: str, goal: str) -> tuple[str | None, str]:
+    """The task that details, metric or goal can only mean, and why; ValueError when they mean different ones."""
+    owners = {field: task for task, fields in DETAILS.items() for field in fields if details.get(field) is not None}
+    if len(set(owners.values())) > 1:
+        found = ", ".join(f"{field} (of {task})" for field, task in owners.items())
+        raise ValueError(f"found {found}; expected the details of one task: leave out the others, or state the task")
+    for field, task in owners.items():
+        return task, f"inferred: {field} is stated"
+    suits = METRIC_TASKS[base_name(metric)][0] if metric != "auto" else ()
+    if len(suits) == 1 and suits[0] in DETAILS:
+        return suits[0], "inferred: the metric is one of this task alone"
+    return ("forecasting", "inferred: the goal looks ahead in time") if _AHEAD.search(goal) else (None, "")
+
+
 def state(
     target: str | None = None,  # column to predict: its name, or its position counted from 1
     task: str = "auto",  # auto, or one of TASKS
@@ -81,14 +99,18 @@ def state(
     required = state_requirements(**(requirements or {}))
     if base_name(metric) == "precision_at" and "@" in metric:
         metric, required["top"] = "precision_at", float(metric.partition("@")[2])
+    details = check_details(details or {}, task)
+    implied, why = _implied_task(details, metric, goal) if task == "auto" else (task, "")
+    if why:
+        sources["task"] = why
     problem = {
         "target": None if target is None else str(target),
-        "task": None if task == "auto" else task,
+        "task": implied,
         "metric": None if metric == "auto" else metric,
         "bound": bound,
         "positive": to_label(positive),
         "goal": goal,
-        **check_details(details or {}, task),
+        **details,
         **required,
         **{name: str(text) for name, text in texts.items()},
     }

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from .columns import Schema, nearest
+from .forecasting import deal_periods, split_periods
 
 KINDS = ("auto", "random", "stratified", "group", "time")
 
@@ -27,10 +28,14 @@ def choose_kind(
     kind: str = "auto",  # as stated
     group: str = "",  # column whose rows belong together
     time: str = "",  # column that orders the rows
-) -> tuple[str, str]:  # random, stratified, group or time; and the reason
+) -> tuple[str, str]:  # random, stratified, group, time or (of forecasts) horizons; and the reason
     """How to split and why; ValueError when what was stated does not go together."""
     if kind not in KINDS:
         raise ValueError(f"unknown kind of split {kind!r}{nearest(kind, KINDS)}; expected one of {', '.join(KINDS)}")
+    if contract["task"] == "forecasting":
+        if kind != "auto" or group or time not in ("", contract["time"]):
+            raise ValueError("a forecast is tested on the newest horizons; leave out split.kind, group and time")
+        return "horizons", f"the newest rows by {contract['time']!r}, as a forecast is used"
     for word, column in (("group", group), ("time", time)):
         if column and column not in schema.names:
             raise ValueError(f"there is no {word} column {column!r}{nearest(column, schema.names)}")
@@ -119,6 +124,8 @@ def split_rows(
     """The training rows and the test rows; ValueError when the table is too small to hold any out."""
     if not 0 < test_share < 1:
         raise ValueError(f"found a test share of {test_share:g}, expected one between 0 and 1, such as 0.2")
+    if kind == "horizons":
+        return split_periods(table, contract, test_share)[:2]
     parts = deal_rows(len(table), [1 - test_share, test_share], seed, **_keys(table, contract, kind, column))
     training, test = np.flatnonzero(parts == 0), np.flatnonzero(parts == 1)
     if len(training) < 2 or len(test) < 1:
@@ -159,6 +166,8 @@ def make_folds(
     column: str = "",  # group or time column
 ) -> tuple[np.ndarray, str]:  # shape (n,) int8: fold of each row, -1 when it is never validated; and why fewer, or ""
     """The fold in which each row is validated; ValueError when there are too few rows for two folds."""
+    if kind == "horizons":
+        return deal_periods(training, contract, folds)
     keys, wanted, why = _keys(training, contract, kind, column), folds, ""
     limits = [(len(training) // 2, f"there are {len(training)} training rows")]
     if _has_classes(contract) and kind in ("stratified", "random"):

@@ -14,6 +14,7 @@ import pandas as pd
 
 from .cleaning import finding
 from .columns import Schema, nearest
+from .forecast_data import start_forecast
 from .goals import METRIC_TASKS, check_metric
 from .problems import complete
 from .ranking_metrics import CUTS, LARGEST_GRADE
@@ -162,6 +163,8 @@ def complete_task(
         raise ValueError("no target stated; say which column to predict")
     if problem["task"] == "ranking":
         return complete_ranking(problem, table, target, source)
+    if problem["task"] == "forecasting":
+        return start_forecast(problem, table[target], source, list(table.columns))
     return complete(problem, table[target], source, list(table.columns))
 
 

@@ -24,7 +24,7 @@ def describe_encoding(
         gaps = np.isnan(matrix)
         filled = np.where(gaps, np.inf, matrix).min(axis=0), np.where(gaps, -np.inf, matrix).max(axis=0)
         flat = (filled[0] >= filled[1]) & (~gaps.any(axis=0) | gaps.all(axis=0))
-    for column in schema.features:
+    for column in [c for c in schema.columns if c.name in encoder.sources]:
         places = [j for j, source in enumerate(encoder.sources) if source == column.name]
         names = [encoder.names[j] for j in places]
         rows.append(

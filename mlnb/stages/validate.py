@@ -13,6 +13,7 @@ import pandas as pd
 
 from ..methods.cleaning import clean, finding
 from ..methods.columns import Schema
+from ..methods.forecast_data import complete_forecast
 from ..methods.leakage import find_leaks
 from ..methods.profiles import describe_column, find_role
 from ..methods.targets import resolve_target
@@ -41,7 +42,11 @@ def type_table(
         message = f"{copies.sum()} rows equal an earlier one in every column"
         findings.append(finding("duplicates", "warning", None, copies.sum(), message, "rows dropped"))
         table = table[~copies].reset_index(drop=True)
-    return contract, _settle(table, schema, contract), table, findings
+    schema = _settle(table, schema, contract)
+    if contract["task"] == "forecasting":
+        contract, table, schema, more = complete_forecast(contract, table, schema)
+        findings += more
+    return contract, schema, table, findings
 
 
 def _settle(table: pd.DataFrame, schema: Schema, contract: dict[str, Any]) -> Schema:
@@ -68,7 +73,7 @@ def audit_table(
     leakage: str = "drop",  # drop, stop or keep
 ) -> tuple[Schema, Findings, dict[str, float]]:  # the schema without leaks, findings, skill of each feature alone
     """What is doubtful about the table, and the schema once giveaways are taken out."""
-    if contract["task"] == "anomaly":  # nothing is learned from a label
+    if contract["task"] in ("anomaly", "forecasting"):  # nothing is learned from a label, or before its time
         return schema, check_table(table, schema) + audit(table, schema, contract), {}
     audited, leaks, skills = find_leaks(table, schema, contract, leakage)
     leaks += audit_queries(table, contract)
