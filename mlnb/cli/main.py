@@ -31,6 +31,7 @@ VERBS = {
     "containerize": ("containerize", "build the container image of a run's model, and its bill of materials"),
     "deploy": ("deploy", "write what a Kubernetes cluster needs to run a model"),
     "score": ("score", "predict for the rows of files of any size"),
+    "export": ("export", "write a run's model for places without this environment: ONNX, or text"),
     "new": ("new", "start a project of your own in a new folder"),
     "lab": ("lab", "open the project's notebooks in JupyterLab"),
     "check": ("check", "check the project's stage notebooks without running them"),

@@ -26,6 +26,8 @@ UNSEEN = {
     "openpyxl": "pandas reads Excel files with it",
     "pyarrow": "pandas reads and writes Parquet with it",
     "psycopg": "SQLAlchemy reaches PostgreSQL with it",
+    "awslambdaric": "tests answer Lambda's runtime interface with it",
+    "kubernetes-validate": "manifests are held against Kubernetes' schemas in tests",
     "build": "makes the wheel in .ci/run",
     "hypothesis": "property tests",
     "import-linter": "make check",

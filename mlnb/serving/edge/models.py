@@ -1,0 +1,146 @@
+"""A fitted model and its decision as operators of ONNX."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from mlnb.errors import UsageError
+from mlnb.methods.decisions import CLIP
+from mlnb.methods.models import Model, is_booster
+from mlnb.methods.smooth import STEEPEST
+from mlnb.serving.edge.boosters import Boosted, Tree, read_booster
+from mlnb.serving.edge.graphs import ML, Graph
+
+LEQ = 0  # mode of a node that goes to its true branch when the value is at most the threshold
+
+
+def write_model(graph: Graph, model: Model, X: str) -> str:
+    """Return probabilities (n, k) or values (n, 1); raises `UsageError` for a model that ONNX has no form for here."""
+    native = model.native
+    if isinstance(native, dict) and "members" in native:
+        parts = [
+            graph.op("Mul", write_model(graph, member, X), float(weight))
+            for member, weight in zip(native["members"], native["weights"], strict=True)
+        ]
+        return graph.op("Sum", *parts)
+    if isinstance(native, dict) and "constant" in native:
+        first = graph.op("Mul", graph.double(graph.op("Shape", X, start=0, end=1)), 0.0)
+        zeros = graph.op("Expand", graph.op("Reshape", first, np.array([1, 1])), _rows(graph, X))
+        return graph.op("Add", zeros, np.atleast_2d(np.asarray(native["constant"], dtype=np.float64)))
+    if is_booster(model):
+        return _booster(graph, read_booster(native.model_to_string()), X, model)
+    if model.family == "linear":
+        return _linear(graph, native, X, model.classes)
+    raise UsageError(
+        f"A model of the family {model.family!r} has no ONNX form here; trees, linear ones and their ensembles do. "
+        "Train with another: mlnb run -p tune.families '[lightgbm]'"
+    )
+
+
+def _rows(graph: Graph, X: str) -> str:
+    """Return the shape (n, 1)."""
+    return graph.op("Concat", graph.op("Shape", X, start=0, end=1), np.array([1]), axis=0)
+
+
+def _booster(graph: Graph, boosted: Boosted, X: str, model: Model) -> str:
+    scores = _trees(graph, boosted, X)
+    if boosted.mean:
+        scores = graph.op("Div", scores, float(len(boosted.trees) // boosted.outputs))
+    if boosted.link == "exp":
+        scores = graph.op("Exp", scores)
+    if boosted.link == "softmax":
+        return graph.op("Softmax", scores, axis=1)
+    if boosted.link == "sigmoid":
+        steep = graph.op("Mul", scores, -boosted.slope)
+        scores = graph.op("Div", 1.0, graph.op("Add", graph.op("Exp", steep), 1.0))
+    return _both(graph, scores) if model.task == "binary" else scores
+
+
+def _both(graph: Graph, positive: str) -> str:
+    return graph.op("Concat", graph.op("Sub", 1.0, positive), positive, axis=1)
+
+
+def _trees(graph: Graph, boosted: Boosted, X: str) -> str:
+    """Return raw scores (n, outputs) by one operator for all trees."""
+    lists: dict[str, list[Any]] = {name: [] for name in ("feature", "split", "nan", "yes", "yes_leaf", "no", "no_leaf")}
+    roots: list[int] = []
+    target: list[int] = []
+    weight: list[float] = []
+    for number, tree in enumerate(boosted.trees):
+        if not tree.feature:  # a single leaf, which the operator can only say as a split that does not matter
+            tree = Tree([0], [0.0], [-1], [-1], [True], tree.value)
+        start, leaves = len(lists["feature"]), len(weight)
+        roots.append(start)
+        lists["feature"] += tree.feature
+        lists["split"] += tree.threshold
+        lists["nan"] += map(int, tree.nan_left)
+        for side, children in (("yes", tree.left), ("no", tree.right)):
+            lists[side] += [leaves + ~child if child < 0 else start + child for child in children]
+            lists[f"{side}_leaf"] += [int(child < 0) for child in children]
+        target += [number % boosted.outputs] * len(tree.value)
+        weight += tree.value
+    attributes: dict[str, Any] = {
+        "n_targets": boosted.outputs,
+        "aggregate_function": 1,  # sum
+        "post_transform": 0,
+        "tree_roots": roots,
+        "nodes_featureids": lists["feature"],
+        "nodes_missing_value_tracks_true": lists["nan"],
+        "nodes_truenodeids": lists["yes"],
+        "nodes_trueleafs": lists["yes_leaf"],
+        "nodes_falsenodeids": lists["no"],
+        "nodes_falseleafs": lists["no_leaf"],
+        "leaf_targetids": target,
+    }
+    tensors = {"nodes_splits": lists["split"], "leaf_weights": weight}
+    return graph.op("TreeEnsemble", X, domain=ML, **attributes, **graph.tensors(tensors, len(lists["feature"]), LEQ))
+
+
+def _linear(graph: Graph, native: Mapping[str, Any], X: str, classes: int) -> str:
+    if "knots" in native:
+        raise UsageError("A linear model on quantiles has no ONNX form here; --to onnx takes trees and plain ones.")
+    fill, mean, scale = (np.asarray([native[name]], dtype=np.float64) for name in ("fill", "mean", "scale"))
+    filled = graph.op("Where", graph.op("IsNaN", X), fill, X)
+    Z = graph.op("Clip", graph.op("Div", graph.op("Sub", filled, mean), scale), -STEEPEST, STEEPEST)
+    weights = np.asarray(native["coefficients"], dtype=np.float64).T
+    scores = graph.op("Add", graph.op("MatMul", Z, weights), np.asarray([native["intercepts"]], dtype=np.float64))
+    if not classes:
+        return scores
+    if len(native["classes"]) != classes:
+        raise UsageError("The training rows lacked a class: there is no ONNX form for that. Train on more rows.")
+    if weights.shape[1] > 1:
+        return graph.op("Softmax", scores, axis=1)
+    return _both(graph, graph.op("Div", 1.0, graph.op("Add", graph.op("Exp", graph.op("Neg", scores)), 1.0)))
+
+
+def write_calibration(graph: Graph, p: str, map_: Mapping[str, Any] | None) -> str:
+    """Return calibrated probabilities (n, k)."""
+    if map_ is None:
+        return p
+    if map_["method"] == "temperature":
+        powers = graph.op("Div", graph.op("Log", graph.op("Clip", p, CLIP, 1.0)), float(map_["temperature"]))
+        return graph.op("Softmax", powers, axis=1)
+    positive = graph.op("Slice", p, np.array([1]), np.array([2]), np.array([1]))
+    if map_["method"] == "isotonic":
+        return _both(graph, graph.interpolate(positive, map_["x"], map_["y"]))
+    clipped = graph.op("Clip", positive, CLIP, 1.0 - CLIP)
+    a, b = map_["a"], map_["b"] if map_["method"] == "beta" else map_["a"]
+    low = graph.op("Mul", graph.op("Log", clipped), float(a))
+    high = graph.op("Mul", graph.op("Log", graph.op("Sub", 1.0, clipped)), float(b))
+    score = graph.op("Add", graph.op("Sub", low, high), float(map_["c"]))
+    return _both(graph, graph.op("Div", 1.0, graph.op("Add", graph.op("Exp", graph.op("Neg", score)), 1.0)))
+
+
+def write_choice(graph: Graph, p: str, decision: Mapping[str, Any], classes: list[str]) -> str:
+    """Return the names (n,) of the classes that are said."""
+    if decision.get("threshold") is not None:
+        positive = graph.op("Gather", p, np.array(1), axis=1)
+        place = graph.whole(graph.op("GreaterOrEqual", positive, float(decision["threshold"])))
+    elif decision.get("costs") is not None:
+        place = graph.op(
+            "ArgMin", graph.op("MatMul", p, np.asarray(decision["costs"], dtype=np.float64)), axis=1, keepdims=0
+        )
+    else:
+        place = graph.op("ArgMax", p, axis=1, keepdims=0)
+    return graph.op("Gather", graph.number(np.array(classes)), place)

@@ -1,0 +1,109 @@
+"""`--to onnx`: encoder, model and decision in one graph, verified on the golden rows."""
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+from onnx import TensorProto
+
+from mlnb.errors import ServingError, UsageError
+from mlnb.methods.columns import Schema, to_arrays
+from mlnb.methods.encoders import Encoder
+from mlnb.serving.edge.encoding import write_encoder
+from mlnb.serving.edge.graphs import Graph
+from mlnb.serving.edge.models import write_calibration, write_choice, write_model
+from mlnb.serving.parts import Parts, read_json
+
+TASKS = ("binary", "multiclass", "regression")
+TOLERANCE = 1e-9  # of a probability, and of a value relative to its size
+OUTPUTS = ("prediction", "probabilities", "low", "high")  # names that no column may have
+
+
+def export_onnx(folder: Path, file: Path) -> dict[str, Any]:
+    """Return what was verified of the graph written to `file`.
+
+    Raises `UsageError` for what ONNX has no form for, `ServingError` when a golden row comes out differently.
+    """
+    parts = Parts.load(folder)
+    version = (folder / "version.txt").read_text("utf-8").strip()
+    model = make_graph(parts).model({"mlnb.model": version, "mlnb.task": parts.contract["task"]})
+    data = model.SerializeToString(deterministic=True)
+    golden = read_json(folder / "golden.json")
+    worst = verify(data, parts, golden["rows"], golden["predictions"])
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(data)
+    return {"rows": len(golden["rows"]), "largest_difference": worst, "tolerance": TOLERANCE, "bytes": len(data)}
+
+
+def make_graph(parts: Parts) -> Graph:
+    """Return the graph of all that stands between a row and its answer."""
+    contract, decision = parts.contract, parts.decision
+    if contract["task"] not in TASKS:
+        raise UsageError(f"A {contract['task']} model answers rows together; ONNX is for {', '.join(TASKS)}.")
+    taken = {column.name for column in parts.schema.features} & {*OUTPUTS}
+    if taken:
+        raise UsageError(f"Column {taken.pop()!r} has the name of an output; rename it to export the model.")
+    graph = Graph()
+    X = write_encoder(graph, Encoder.from_json(parts.encoder), parts.schema)
+    final = write_model(graph, parts.model, X)
+    if contract.get("classes"):
+        classes = list(contract["classes"])
+        final = write_calibration(graph, final, decision.get("calibration"))
+        graph.give("prediction", write_choice(graph, final, decision, classes), TensorProto.STRING, ["rows"])
+        graph.give("probabilities", final, TensorProto.DOUBLE, ["rows", len(classes)])
+        return graph
+    graph.give("prediction", final, TensorProto.DOUBLE, ["rows", 1])
+    interval = decision.get("interval")
+    if interval is not None:
+        scale = graph.interpolate(final, interval["x"], interval["scale"])
+        for name in ("low", "high"):
+            end = graph.op("Add", final, graph.op("Mul", scale, float(interval[name])))
+            graph.give(name, end, TensorProto.DOUBLE, ["rows", 1])
+    return graph
+
+
+def verify(data: bytes, parts: Parts, rows: list[dict[str, Any]], expected: list[dict[str, Any]]) -> float:
+    """Return the largest difference between the graph's answers, by ONNX Runtime, and the notebook's.
+
+    Raises `ServingError` naming the first row whose class differs, or whose numbers differ by more than TOLERANCE.
+    """
+    session = onnxruntime.InferenceSession(data, providers=["CPUExecutionProvider"])
+    names = [output.name for output in session.get_outputs()]
+    inputs = to_inputs(rows, parts.schema)
+    said = dict(zip(names, session.run(None, inputs), strict=True))
+    alone = [session.run(None, {name: value[i : i + 1] for name, value in inputs.items()}) for i in range(len(rows))]
+    worst = 0.0
+    for number, answer in enumerate(expected):
+        together = {name: values[number] for name, values in said.items()}
+        for found in (together, {name: values[0] for name, values in zip(names, alone[number], strict=True)}):
+            worst = max(worst, _difference(number, found, answer, parts.contract))
+    return worst
+
+
+def to_inputs(rows: list[dict[str, Any]], schema: Schema) -> dict[str, np.ndarray]:
+    """Return the graph's inputs (n, 1): text, empty where missing; numbers, NaN where missing; dates in seconds."""
+    inputs = {}
+    for name, values in to_arrays(rows, schema).items():
+        if values.dtype == object:
+            values = np.array(["" if value is None else value for value in values.tolist()], dtype=object)
+        inputs[name] = values[:, None]
+    return inputs
+
+
+def _difference(row: int, found: Mapping[str, Any], expected: Mapping[str, Any], contract: Mapping[str, Any]) -> float:
+    if contract.get("classes"):
+        pairs = list(zip(found["probabilities"].tolist(), expected["probabilities"].values(), strict=True))
+        if str(found["prediction"]) != expected["prediction"]:
+            raise ServingError(
+                f"Row {row}: ONNX says {found['prediction']!r}, the notebook {expected['prediction']!r}."
+            )
+    else:
+        pairs = [(float(found["prediction"][0]), expected["prediction"])]
+        pairs += [(float(found[name][0]), value) for name, value in expected.get("interval", {}).items()]
+    worst: float = max(abs(one - other) / max(1.0, abs(other)) for one, other in pairs)
+    if not worst <= TOLERANCE or any(math.isnan(one) for one, _ in pairs):
+        raise ServingError(f"Row {row}: ONNX differs from the notebook by {worst:.3g}, expected at most {TOLERANCE}.")
+    return worst

@@ -1,0 +1,88 @@
+"""Small model folders of every kind, as a bundle holds them, for what ships a model in another form."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mlnb.methods.columns import Column, Schema, to_arrays
+from mlnb.methods.decisions import answers, write_decision
+from mlnb.methods.encoders import Encoder
+from mlnb.methods.families import fit_model
+from mlnb.methods.models import Model, predict, save_model
+from mlnb.methods.spaces import default_params
+
+COLUMNS = (
+    Column("age", "number", nullable=True),
+    Column("fare paid €", "number", nullable=True),
+    Column("sex", "category", nullable=True, categories=("f", "m")),
+    Column("town", "category", nullable=True),
+    Column("ok", "boolean", nullable=True),
+    Column("day", "date", nullable=True),
+)
+TEXT = Column("note", "text", nullable=True)
+DECISIONS: dict[str, dict[str, Any]] = {
+    "plain": {},
+    "sigmoid": {"calibration": {"method": "sigmoid", "a": 1.1, "c": 0.2}, "threshold": 0.4},
+    "beta": {"calibration": {"method": "beta", "a": 0.9, "b": 1.2, "c": -0.1}, "costs": [[0, 1], [5, 0]]},
+    "isotonic": {"calibration": {"method": "isotonic", "x": [0.0, 0.3, 0.6, 1.0], "y": [0.1, 0.1, 0.8, 0.9]}},
+    "temperature": {"calibration": {"method": "temperature", "temperature": 1.7}},
+    "interval": {"interval": {"low": -1.5, "high": 2.0, "x": [0.0, 50.0, 100.0], "scale": [1.0, 2.0, 8.0]}},
+}
+CLASSES = {"binary": ["no", "yes"], "multiclass": ["a", "b", "c"], "regression": None}
+
+
+def make_rows(count: int, seed: int = 7) -> list[dict[str, Any]]:
+    """Return rows with missing values, unseen levels and dates before 1970."""
+    rng = np.random.default_rng(seed)
+    return [
+        {
+            "age": None if number % 11 == 0 else float(rng.integers(1, 80)),
+            "fare paid €": None if number % 17 == 0 else round(float(rng.exponential(30)), 2),
+            "sex": None if number % 13 == 0 else str(rng.choice(["f", "m"])),
+            "town": f"town {rng.integers(40)}",
+            "ok": None if number % 7 == 0 else bool(rng.integers(2)),
+            "day": None if number % 19 == 0 else f"{rng.integers(1890, 2040)}-{rng.integers(1, 13):02}-28T13:45:06.5",
+            "note": None if number % 5 == 0 else " ".join(rng.choice(["first", "Élan", "crew", "x²", "third"], 3)),
+        }
+        for number in range(count)
+    ]
+
+
+def make_model(
+    folder: Path, family: str = "lightgbm", task: str = "binary", decision: str = "plain", text: bool = False
+) -> Path:
+    """Return the `model` folder of a bundle; the family "ensemble" is one of boosters, "mixed" has a linear member."""
+    schema = Schema((*COLUMNS, TEXT) if text else COLUMNS, rows=400)
+    rows = [row if text else {k: v for k, v in row.items() if k != "note"} for row in make_rows(400)]
+    arrays = to_arrays(rows, schema)
+    fare = np.nan_to_num(arrays["fare paid €"]) + 20 * (arrays["sex"] == "f") + np.nan_to_num(arrays["age"]) / 9
+    y = {"binary": fare > 30, "multiclass": np.digitize(fare, [15, 45]), "regression": 2.5 * fare}[task]
+    y = y.astype(float if task == "regression" else int)
+    classes = CLASSES[task]
+    count = len(classes or ())
+    encoder = Encoder.fit(arrays, schema, y, classes=count)
+    X = encoder.transform(arrays)
+    families = {"ensemble": ["lightgbm", "random_forest"], "mixed": ["lightgbm", "linear"]}.get(family, [family])
+    members = [_fit(each, X, y, task, count) for each in families]
+    model = members[0]
+    if len(members) > 1:
+        model = Model("ensemble", task, count, X.shape[1], {"members": members, "weights": [0.7, 0.3]})
+    contract = {"task": task, "target": "survived", "classes": classes}
+    held_out = [{k: v for k, v in row.items() if text or k != "note"} for row in make_rows(40, seed=8)]
+    held_out[3]["town"] = "a town that nobody saw"
+    prediction = predict(model, encoder.transform(to_arrays(held_out, schema)))
+    golden = {"rows": held_out, "predictions": answers(prediction, contract, DECISIONS[decision])}
+    folder.mkdir(parents=True)
+    write_decision(DECISIONS[decision], save_model(model, folder / "fitted"))
+    parts = {"contract": contract, "schema": schema.to_json(), "encoder": encoder.to_json(), "golden": golden}
+    for name, value in parts.items():
+        (folder / f"{name}.json").write_text(json.dumps(value), "utf-8")
+    (folder / "version.txt").write_text("small:0123456789ab\n")
+    return folder
+
+
+def _fit(family: str, X: np.ndarray, y: np.ndarray, task: str, classes: int) -> Model:
+    more = {"rounds": 20} if family == "lightgbm" else {}
+    return fit_model(family, {**default_params(family), **more}, X, y, task, classes, threads=1)
