@@ -13,7 +13,8 @@ import numpy as np
 import pandas as pd
 
 from .cleaning import finding
-from .columns import Column, Schema, to_array
+from .columns import Column, Schema, column_array
+from .copies import group_equal
 from .problems import encode_target
 
 GIVEAWAY = 0.999  # skill from which a feature knows the target [0..1]
@@ -77,9 +78,10 @@ def score_features(
     contract: dict[str, Any],  # from `problems.complete`
 ) -> dict[str, float]:  # feature -> skill, best first
     """The skill of every feature alone."""
+    table = table.iloc[:: max(1, -(-len(table) // _MOST_ROWS))]
     y = encode_target(table[contract["target"]], contract)
     classes = len(contract["classes"] or ())
-    skills = {c.name: measure_skill(to_array(table[c.name].to_numpy(), c), y, classes) for c in schema.features}
+    skills = {c.name: measure_skill(column_array(table, c), y, classes) for c in schema.features}
     return dict(sorted(skills.items(), key=lambda item: (-item[1], item[0])))
 
 
@@ -132,9 +134,5 @@ def shared_rows(
 ) -> int:  # rows of test
     """How many test rows have the features and the target of a training row: they measure memory."""
     names = [c.name for c in schema.columns if c.role in ("feature", "target")]
-    both = pd.concat([training[names], test[names]], ignore_index=True)
-    rows = np.zeros(len(both), dtype=np.int64)
-    for name in names:
-        codes = pd.factorize(both[name])[0] + 1
-        rows = pd.factorize(rows * (int(codes.max(initial=0)) + 1) + codes)[0]
-    return int(np.isin(rows[len(training) :], rows[: len(training)]).sum())
+    rows, groups = group_equal([training, test], names)
+    return int(np.isin(groups[rows >= len(training)], groups[rows < len(training)]).sum())

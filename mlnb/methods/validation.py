@@ -14,6 +14,7 @@ import pandera.pandas as pa
 
 from .cleaning import finding
 from .columns import Schema
+from .copies import equal_columns, find_copies, group_equal
 from .profiles import MOST_CATEGORIES
 from .values import to_label
 
@@ -115,11 +116,9 @@ _PLACEHOLDERS = (-1.0, -9.0, -99.0, -999.0, -9999.0, -99999.0, 99.0, 999.0, 9999
 def _audit_number(name: str, values: pd.Series) -> list[dict[str, Any]]:
     """Outliers and placeholders of a column of numbers."""
     numbers, findings = values.dropna().to_numpy(), []
-    for extreme, others in (
-        (numbers.min(), numbers[numbers > numbers.min()]),
-        (numbers.max(), numbers[numbers < numbers.max()]),
-    ):
-        if extreme in _PLACEHOLDERS and len(others) > 1 and np.min(np.abs(others - extreme)) > np.ptp(others) > 0:
+    for extreme in (numbers.min(), numbers.max()):
+        others = numbers[numbers != extreme] if extreme in _PLACEHOLDERS else numbers[:0]
+        if len(others) > 1 and np.min(np.abs(others - extreme)) > np.ptp(others) > 0:
             count = int((numbers == extreme).sum())
             message = f"{extreme:g} stands apart from all other values"
             findings.append(
@@ -132,7 +131,7 @@ def _audit_number(name: str, values: pd.Series) -> list[dict[str, Any]]:
                     "set missing in the source if it means missing",
                 )
             )
-    low, high = np.percentile(numbers, [25, 75])
+    low, high = np.percentile(numbers[:: max(1, len(numbers) // 100_000)], [25, 75])
     reach = 3 * (high - low)
     far = int(((numbers < low - reach) | (numbers > high + reach)).sum())
     if 0 < far <= 0.05 * len(numbers) and reach > 0:
@@ -172,31 +171,31 @@ def _audit_table(table: pd.DataFrame, schema: Schema, target: str | None) -> lis
         rows = table[some].isna().any(axis=1).sum()
         message = f"{len(some)} features have missing values: {', '.join(some[:6])}" + (" ..." if len(some) > 6 else "")
         findings.append(finding("missing", "info", None, rows, message, "kept; models are told which are missing"))
-    copies = table.duplicated()
+    copies = find_copies(table)
     if copies.any():
         message = f"{copies.sum()} rows equal an earlier one in every column"
         findings.append(
             finding("duplicates", "warning", None, copies.sum(), message, "kept unless duplicates=drop is stated")
         )
     if target is not None and features:
-        used = pd.DataFrame({name: pd.factorize(table[name])[0] for name in features})
-        label = pd.Series(pd.factorize(table[target])[0])
-        differing = label.groupby([used[name] for name in features], sort=False).transform("nunique") > 1
-        if differing.any():
-            message = f"{differing.sum()} rows have equal features and different targets"
-            findings.append(
-                finding("label noise", "info", target, differing.sum(), message, "no model can tell them apart")
-            )
-    seen: dict[bytes, str] = {}
-    for name in features:
-        key = pd.factorize(table[name])[0].tobytes()
-        if key in seen:
-            message = f"says the same as {seen[key]!r}, value by value"
-            findings.append(
-                finding("copies", "info", name, len(table), message, "kept; drop one of the two in the source")
-            )
-        seen.setdefault(key, name)
+        rows, groups = group_equal([table], features)
+        answers = pd.Series(table[target].iloc[rows].factorize()[0])
+        differing = int((answers.groupby(groups).transform("nunique") > 1).sum())
+        if differing:
+            message = f"{differing} rows have equal features and different targets"
+            findings.append(finding("label noise", "info", target, differing, message, "no model can tell them apart"))
+    for name, first in equal_columns(table, features):
+        message, action = f"says the same as {first!r}, value by value", "kept; drop one of the two in the source"
+        findings.append(finding("copies", "info", name, len(table), message, action))
     return findings
+
+
+def _most_common(present: pd.Series, least: float) -> int:
+    """How often the most common value occurs, 0 when an even sample shows that it is less than `least` times."""
+    head = present.iloc[:: max(1, len(present) // 2000)]
+    if len(head) < len(present) and head.value_counts().iloc[0] < 0.9 * least * len(head) / len(present):
+        return 0
+    return int(present.value_counts().iloc[0])
 
 
 def audit(
@@ -224,7 +223,7 @@ def audit(
                     "kept; ask whether it will be known",
                 )
             )
-        top = present.value_counts().iloc[0]
+        top = _most_common(present, 0.99 * len(values))
         if len(values) >= 50 and len(present) > top >= 0.99 * len(values):
             message = f"one value in {top} of {len(values)} rows"
             findings.append(finding("near-constant", "info", column.name, top, message, "kept; it can hardly help"))
