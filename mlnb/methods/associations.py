@@ -9,7 +9,7 @@ __all__ = ['MOST_ROWS', 'measure_association', 'associate']
 import numpy as np
 import pandas as pd
 
-from .columns import Schema, to_array
+from .columns import Schema, column_array
 
 MOST_ROWS = 10_000
 
@@ -74,7 +74,8 @@ def associate(
 ) -> pd.DataFrame:  # (d, d) symmetric, 1 on the diagonal, names on both sides
     """The association of every two of the columns."""
     step = max(1, -(-len(table) // MOST_ROWS))
-    arrays = [to_array(table[name].iloc[::step].to_numpy(), schema.column(name)) for name in names]
+    rows = table.iloc[::step]
+    arrays = [column_array(rows, schema.column(name)) for name in names]
     matrix = np.eye(len(names))
     for i in range(len(names)):
         for j in range(i):
