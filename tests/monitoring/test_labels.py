@@ -1,0 +1,58 @@
+"""Late labels: the same again changes nothing, another is a conflict, and a failure leaves none behind."""
+
+import pytest
+
+from mlnb.errors import UsageError
+from mlnb.monitoring.labels import add_labels, as_text, pick, read_labels
+
+
+def test_added_once(tmp_path):
+    database = tmp_path / "labels.db"
+    first = add_labels(database, [("a", 0, "yes"), ("a", 1, "no"), ("b", 0, None)], 10.0, "june.csv")
+    assert (first.new, first.known, first.empty) == (2, 0, 1)
+    again = add_labels(database, [("a", 0, "yes"), ("a", 1, "no"), ("b", 0, 1.0)], 20.0)
+    assert (again.new, again.known) == (1, 2)
+    assert read_labels(database) == {("a", 0): ("yes", 10.0), ("a", 1): ("no", 10.0), ("b", 0): ("1", 20.0)}
+
+
+def test_another_label_is_a_conflict_unless_it_is_to_replace(tmp_path):
+    database = tmp_path / "labels.db"
+    add_labels(database, [("a", 0, "yes")], 10.0)
+    refused = add_labels(database, [("a", 0, "no")], 20.0)
+    assert refused.conflicts == [("a", 0, "yes", "no")] and read_labels(database)[("a", 0)] == ("yes", 10.0)
+    replaced = add_labels(database, [("a", 0, "no")], 30.0, replace=True)
+    assert replaced.changed == 1 and read_labels(database)[("a", 0)] == ("no", 30.0)
+
+
+def test_two_labels_in_one_file_are_a_conflict_too(tmp_path):
+    added = add_labels(tmp_path / "labels.db", [("a", 0, "yes"), ("a", 0, "no"), ("a", 0, "yes")], 1.0)
+    assert (added.new, added.known, len(added.conflicts)) == (1, 1, 1)
+
+
+def test_unknown_requests_are_told_and_kept(tmp_path):
+    database = tmp_path / "labels.db"
+    added = add_labels(database, [("a", 0, 1), ("x", 0, 0), ("x", 1, 0)], 1.0, requests={"a"})
+    assert added.unknown == ["x"] and len(read_labels(database)) == 3  # their segment may come later
+
+
+def test_a_failure_leaves_nothing(tmp_path):
+    database = tmp_path / "labels.db"
+
+    def broken():
+        yield "a", 0, "yes"
+        raise UsageError("Line 2 cannot be read.")
+
+    with pytest.raises(UsageError):
+        add_labels(database, broken(), 1.0)
+    assert add_labels(database, [], 1.0).new == 0 and read_labels(database) == {}
+    assert read_labels(tmp_path / "none.db") == {}
+
+
+def test_rows_of_a_file():
+    rows = [{"id": "a", "y": 1.0}, {"id": "a", "row": 1, "y": float("nan")}, {"id": "b", "row": "0", "y": ""}]
+    assert list(pick(rows, "id", "y", "row")) == [("a", 0, 1.0), ("a", 1, None), ("b", 0, None)]
+    with pytest.raises(UsageError, match="no column 'label'"):
+        list(pick(rows, "id", "label", "row"))
+    with pytest.raises(UsageError, match="number of the row"):
+        list(pick([{"id": "a", "row": "first", "y": 1}], "id", "y", "row"))
+    assert [as_text(v) for v in (True, 3.0, 2.5, "yes", "1.0", 7)] == ["true", "3", "2.5", "yes", "1", "7"]

@@ -1,0 +1,166 @@
+"""The prediction log: what a service writes, what a kill leaves, and what is read back."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from mlnb.monitoring.segments import convert, convert_finished, flatten, read_lines, read_log
+from mlnb.serving.recorder import Policy, Recorder
+
+ROW = {"age": 41, "plan": "basic", "vip": True, "note": None}
+ANSWER = {"prediction": "yes", "probabilities": {"no": 0.25, "yes": 0.75}}
+
+
+def wait(until, seconds=10.0):
+    deadline = time.monotonic() + seconds
+    while not until():
+        assert time.monotonic() < deadline, "it did not happen"
+        time.sleep(0.02)
+
+
+def test_from_the_service_to_a_table(tmp_path):
+    recorder = Recorder(tmp_path, convert=convert, clock=lambda: 1000.0)
+    recorder.put("r1", "v1", [ROW, {**ROW, "age": 7.5}], [ANSWER, ANSWER], 0.002)
+    recorder.put("r2", "v2", [ROW], [ANSWER], 0.001)
+    recorder.close()
+    assert (recorder.recorded, recorder.dropped, recorder.failure) == (3, 0, "")
+    assert [path.suffix for path in tmp_path.iterdir()] == [".parquet"]
+    table, damaged = read_log(tmp_path)
+    assert damaged == 0 and table["in.age"].tolist() == [41.0, 7.5, 41.0]
+    assert table["request"].tolist() == ["r1", "r1", "r2"] and table["row"].tolist() == [0, 1, 0]
+    assert table["out.probabilities.yes"].tolist() == [0.75] * 3 and table["in.vip"].tolist() == [True] * 3
+    assert table["model"].tolist() == ["v1", "v1", "v2"] and table["milliseconds"].tolist() == [2.0, 2.0, 1.0]
+    assert len(read_log(tmp_path, since=1000.5)[0]) == 0 == len(read_log(tmp_path, until=1000.0)[0])
+
+
+def test_duckdb_reads_it_across_versions_with_other_columns(tmp_path):
+    duckdb = pytest.importorskip("duckdb")
+    for version, row in (("v1", {"age": 41}), ("v2", {"age": "unknown", "city": "Bern"})):
+        recorder = Recorder(tmp_path / version, convert=convert)
+        recorder.put("r", version, [row], [ANSWER], 0.001)
+        recorder.close()
+    query = f"SELECT model, \"in.city\" FROM read_parquet('{tmp_path}/*/*.parquet', union_by_name=true) ORDER BY model"
+    assert duckdb.sql(query).fetchall() == [("v1", None), ("v2", "Bern")]
+
+
+def test_what_is_still_being_written_is_read_too(tmp_path):
+    recorder = Recorder(tmp_path)
+    recorder.put("r1", "v1", [ROW], [ANSWER], 0.002)
+    wait(lambda: recorder.recorded == 1)
+    (path,) = tmp_path.glob("*.jsonl")
+    assert len(read_log(tmp_path)[0]) == 1 and convert_finished(tmp_path) == []  # this process is alive
+    assert path.stat().st_mode & 0o777 == 0o600
+    recorder.close()
+
+
+def test_segments_end_by_rows(tmp_path):
+    recorder = Recorder(tmp_path, Policy(rows=2), convert)
+    for number in range(3):
+        recorder.put(f"r{number}", "v", [ROW, ROW], [ANSWER, ANSWER], 0.001)
+        wait(lambda number=number: recorder.recorded == 2 * number + 2)
+    recorder.close()
+    assert len(list(tmp_path.glob("*.parquet"))) >= 2 and len(read_log(tmp_path)[0]) == 6
+
+
+def test_a_full_queue_drops_and_counts(tmp_path, monkeypatch):
+    monkeypatch.setattr("mlnb.serving.recorder.FLUSH", 60)
+    recorder = Recorder(tmp_path, Policy(limit=2))
+    for number in range(5):
+        recorder.put(f"r{number}", "v", [ROW], [ANSWER], 0.001)
+    assert recorder.dropped == 3
+    recorder.close()
+    assert recorder.recorded == 2
+
+
+def test_a_full_queue_that_waits_loses_nothing(tmp_path):
+    recorder = Recorder(tmp_path, Policy(limit=2, when_full="wait"))
+    for number in range(5):
+        recorder.put(f"r{number}", "v", [ROW], [ANSWER], 0.001)
+    recorder.close()
+    assert (recorder.recorded, recorder.dropped) == (5, 0) and len(read_log(tmp_path)[0]) == 5
+
+
+def test_a_disk_that_refuses_does_not_stop_the_service(tmp_path, monkeypatch):
+    recorder = Recorder(tmp_path)
+    monkeypatch.setattr(os, "fsync", lambda handle: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+    recorder.put("r1", "v", [ROW], [ANSWER], 0.001)
+    wait(lambda: recorder.dropped == 1)
+    assert "No space left" in recorder.failure
+    monkeypatch.undo()
+    recorder.put("r2", "v", [ROW], [ANSWER], 0.001)
+    wait(lambda: recorder.recorded == 1)
+    recorder.close()
+
+
+def test_masked_columns_are_not_written(tmp_path):
+    recorder = Recorder(tmp_path, Policy(masked=frozenset({"plan", "note"})))
+    recorder.put("r1", "v", [ROW], [ANSWER], 0.001)
+    recorder.close()
+    text = next(tmp_path.glob("*.jsonl")).read_text()
+    assert "basic" not in text and '"plan":"masked"' in text and '"note":null' in text
+
+
+KILLED = """
+import sys, time
+from pathlib import Path
+from mlnb.serving.recorder import Recorder
+recorder = Recorder(Path(sys.argv[1]))
+for number in range(10**9):
+    recorder.put(f"r{number}", "v", [{"n": number}], [{"prediction": 1.0}], 0.001)
+    if number % 50 == 0:
+        print(number, time.monotonic(), flush=True)
+    time.sleep(0.001)
+"""
+
+
+def test_a_kill_loses_at_most_the_last_second(tmp_path):
+    process = subprocess.Popen([sys.executable, "-c", KILLED, str(tmp_path)], stdout=subprocess.PIPE, text=True)
+    wait(lambda: any(path.stat().st_size > 20_000 for path in tmp_path.glob("*.jsonl")), 30)
+    told = [process.stdout.readline().split() for _ in range(3)]
+    at = time.monotonic()
+    process.send_signal(signal.SIGKILL)
+    told += [line.split() for line in process.stdout.read().splitlines()]
+    process.wait()
+    process.stdout.close()
+    (path,) = tmp_path.glob("*.jsonl")
+    with path.open("ab") as file:
+        file.write(b'{"id": "torn", "ti')
+    requests, damaged = read_lines(path)
+    assert damaged == 1 and [r["id"] for r in requests] == [f"r{n}" for n in range(len(requests))]  # without a gap
+    old = [int(number) for number, moment in told if float(moment) < at - 1.0]
+    assert not old or len(requests) > max(old)
+    (made,) = convert_finished(tmp_path)
+    assert made.suffix == ".parquet" and not path.exists() and len(read_log(tmp_path)[0]) == len(requests)
+
+
+def test_a_clock_that_goes_back_loses_nothing(tmp_path):
+    moments = iter([2000.0, 2000.0, 1000.0, 1000.0, *[1000.0] * 100])
+    recorder = Recorder(tmp_path, convert=convert, clock=lambda: next(moments, 1000.0))
+    for number in range(4):
+        recorder.put(f"r{number}", "v", [ROW], [ANSWER], 0.001)
+    recorder.close()
+    assert sorted(read_log(tmp_path)[0]["request"]) == ["r0", "r1", "r2", "r3"]
+
+
+def test_columns_of_mixed_kinds_become_text_and_damage_is_counted(tmp_path):
+    recorder = Recorder(tmp_path, convert=convert)
+    recorder.put("r1", "v", [{"a": 1, "b": 10**400}], [ANSWER], 0.001)
+    recorder.put("r2", "v", [{"a": "x", "b": 2}], [ANSWER], 0.001)
+    recorder.close()
+    (tmp_path / "20260101T000000-1-1.parquet").write_bytes(b"PAR1 cut off")
+    table, damaged = read_log(tmp_path)
+    assert damaged == 1 and table["in.a"].tolist() == ["1", "x"] and table["in.b"].tolist()[1] == "2"
+    assert read_log(tmp_path / "nothing")[0].empty
+    assert list(flatten([{"id": "r", "time": 1, "model": "v", "ms": 1, "rows": [], "answers": []}])) == []
+
+
+def test_policies_come_from_the_environment():
+    policy = Policy.read({"MLNB_LOG_LIMIT": "10", "MLNB_LOG_WHEN_FULL": "wait", "MLNB_LOG_MASK": "name, email"})
+    assert (policy.limit, policy.when_full, policy.masked) == (10, "wait", {"name", "email"})
+    for wrong in ({"MLNB_LOG_WHEN_FULL": "crash"}, {"MLNB_LOG_SECONDS": "0"}, {"MLNB_LOG_ROWS": "many"}):
+        with pytest.raises(ValueError, match=r"expected|invalid"):
+            Policy.read(wrong)
