@@ -88,7 +88,9 @@ def bin_counts(
 ) -> tuple[np.ndarray, np.ndarray]:  # counts in the deciles of `before`, outer bins open
     """Both samples counted in bins that hold equal shares of the first."""
     edges = np.unique(np.quantile(before, np.linspace(0, 1, bins + 1)[1:-1]))
-    return tuple(np.bincount(np.searchsorted(edges, v, side="right"), minlength=len(edges) + 1) for v in (before, after))
+    return tuple(
+        np.bincount(np.searchsorted(edges, v, side="right"), minlength=len(edges) + 1) for v in (before, after)
+    )
 
 # %% ../../nbs/methods/drift.ipynb #c08
 def _ks(before: np.ndarray, after: np.ndarray) -> float:
@@ -157,10 +159,16 @@ def compare_column(
     for side in (before, after):
         step = -(-len(side) // MOST)
         side = np.asarray(side[::step])
-        known = ~np.isnan(side.astype(np.float64)) if numeric else np.array([not is_missing(v) for v in side], dtype=bool)
+        known = (
+            ~np.isnan(side.astype(np.float64)) if numeric else np.array([not is_missing(v) for v in side], dtype=bool)
+        )
         sides.append((side[known].astype(np.float64) if numeric else side[known], 1.0 - float(known.mean()), len(side)))
     (old, gone, n), (new, going, m) = sides
-    facts: dict[str, Any] = {"missing_before": gone, "missing_after": going, "missing_p": _proportions(gone, n, going, m)}
+    facts: dict[str, Any] = {
+        "missing_before": gone,
+        "missing_after": going,
+        "missing_p": _proportions(gone, n, going, m),
+    }
     if min(len(old), len(new)) < LEAST:
         return Shift(column, kind, f"none: fewer than {LEAST} values", 1.0, 0.0, 0.0, **facts)
     if kind in ("number", "date"):
@@ -172,9 +180,7 @@ def compare_column(
     if min(side.sum() for side in counts) == 0:
         return Shift(column, kind, "none: no words", 1.0, 0.0, 0.0, **facts)
     test = "chi-square of words" if kind == "text" else "chi-square"
-    return Shift(
-        column, kind, test, _chi_square(*counts), jensen_shannon(*counts), stability_index(*counts), **facts
-    )
+    return Shift(column, kind, test, _chi_square(*counts), jensen_shannon(*counts), stability_index(*counts), **facts)
 
 # %% ../../nbs/methods/drift.ipynb #c11
 def holm(
@@ -241,7 +247,8 @@ def domain_classifier(
     fold = np.concatenate([random.permutation(len(side)) % 3 for side in sides])
     settings = {
         "objective": "binary", "num_leaves": 7, "learning_rate": 0.1, "min_data_in_leaf": max(5, len(X) // 100),
-        "is_unbalance": True, "seed": seed, "num_threads": 1, "deterministic": True, "force_row_wise": True, "verbosity": -1,
+        "is_unbalance": True, "seed": seed,
+        "num_threads": 1, "deterministic": True, "force_row_wise": True, "verbosity": -1,
     }  # fmt: skip
     scores, gains = np.empty(len(X)), np.zeros(X.shape[1])
     for k in range(3):

@@ -1,0 +1,88 @@
+"""`mlnb monitor`: what was seen of a model in service, and what to do about it."""
+
+import argparse
+import json
+import sys
+from typing import Any
+
+from mlnb.cli import run as run_verb
+from mlnb.engine.project import Project
+from mlnb.engine.runs import open_run
+from mlnb.errors import UsageError
+from mlnb.monitoring.alerts import CODES, notify
+from mlnb.monitoring.places import label_database, log_folder
+from mlnb.registry.registry import CHAMPION, Registry
+
+
+def parser(p: argparse.ArgumentParser) -> None:
+    """Declare the arguments of `mlnb monitor`."""
+    p.add_argument("version", nargs="?", default="", help="model:3, model@champion ... (default: the champion)")
+    p.add_argument("--days", type=float, default=7.0, help="length of the window (default: %(default)s)")
+    p.add_argument("--label-delay", type=float, default=0.0, metavar="DAYS", help="days that labels take as a rule")
+    p.add_argument("--tolerance", type=float, default=0.0, help="loss of the deciding metric that is put up with")
+    p.add_argument("--webhook", default="", metavar="URL", help="where a verdict other than keep is sent, signed")
+    p.add_argument("--json", action="store_true", help="the verdict as one JSON object")
+    codes = ", ".join(f"{code} {outcome}" for outcome, code in CODES.items())
+    p.epilog = (
+        "examples:\n  mlnb monitor\n  mlnb monitor churn@champion --days 1 --label-delay 14\n"
+        "  mlnb monitor --webhook https://chat.internal/hook\n\n"
+        f"Exit codes for CI and cron: {codes}; others as everywhere.\n"
+        "The webhook's body is signed with HMAC-SHA256 by MLNB_WEBHOOK_SECRET, in the header X-Mlnb-Signature."
+    )
+
+
+def main(args: argparse.Namespace) -> int:
+    """Run the pipeline `monitor` on the log; return the outcome's code."""
+    project = Project.find()
+    registry = Registry(project)
+    registry.sync()
+    version = _meant(registry, args.version)
+    log = log_folder(project, version.model)
+    if not log.is_dir():
+        raise UsageError(f"{version.model} has no prediction log in {log}. `mlnb serve` keeps one.")
+    values: dict[str, Any] = {
+        "monitor.log": log,
+        "monitor.labels": labels if (labels := label_database(project, version.model)).exists() else "",
+        "monitor.version": str(version.facts["bento"]).partition(":")[2],
+        "monitor.days": args.days,
+        "monitor.label_delay": args.label_delay,
+        "monitor.tolerance": args.tolerance,
+    }
+    arguments = ["monitor", "--given", version.run, "--no-report", "--tracker", "local"]
+    for name, value in values.items():
+        arguments += ["-p", name, str(value)]
+    inner = argparse.ArgumentParser()
+    run_verb.parser(inner)
+    quiet = ["--json"] if args.json else []
+    output = sys.stdout
+    if args.json:
+        sys.stdout = sys.stderr  # events of the run; the verdict alone goes to standard output
+    try:
+        code = run_verb.main(inner.parse_args([*arguments, *quiet]))
+    finally:
+        sys.stdout = output
+    if code:
+        return code
+    verdict = open_run(project).load("verdict")
+    outcome = str(verdict["outcome"])
+    if args.json:
+        print(json.dumps(verdict | {"model": version.name}, ensure_ascii=False))
+    else:
+        print(f"\n{version.name}: {outcome}")
+        for reason in verdict["reasons"]:
+            print(f"  {reason['outcome']:<9} {reason['text']}")
+    if args.webhook and outcome != "keep":
+        notify(args.webhook, {"model": version.name, **verdict})
+    return CODES[outcome]
+
+
+def _meant(registry: Registry, reference: str) -> Any:
+    """The version that was named, else the champion, else the newest."""
+    if reference:
+        return registry.find(reference)
+    versions = registry.versions()
+    models = sorted({version.model for version in versions})
+    if len(models) > 1:
+        raise UsageError(f"There are {len(models)} models: {', '.join(models)}. Say which: {models[0]}@champion")
+    champion = [version for version in versions if CHAMPION in version.aliases]
+    return champion[0] if champion else registry.find(models[0] if models else "1")

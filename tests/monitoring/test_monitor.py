@@ -1,0 +1,120 @@
+"""The monitor stage on a project of two notebooks: what is broken, what has drifted, what has become worse."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import toys
+
+from mlnb.engine import runs
+from mlnb.engine.project import Project
+from mlnb.monitoring.labels import add_labels
+from mlnb.monitoring.segments import convert
+from mlnb.serving.recorder import Recorder
+
+NOTEBOOK = Path(__file__).resolve().parents[2] / "nbs" / "stages" / "90_monitor.ipynb"
+MAKE = """
+import numpy as np, pandas as pd
+from mlnb.methods.columns import Column, Schema, to_arrays
+from mlnb.methods.encoders import Encoder
+random = np.random.default_rng(0)
+training = pd.DataFrame({"a": random.normal(size=800), "b": random.normal(size=800), "y": "no"})
+schema = Schema((Column("a", "number"), Column("b", "number"), Column("y", "category", role="target")), 800)
+p = 1 / (1 + np.exp(-2 * training["a"].to_numpy()))
+contract = {"task": "binary", "target": "y", "classes": ["no", "yes"], "metric": "roc_auc", "direction": "maximize"}
+stage.save("contract", contract)
+stage.save("schema", schema.to_json())
+stage.save("training", training)
+stage.save("encoder", Encoder.fit(to_arrays(training, schema), schema).to_json())
+stage.save("predictions", pd.DataFrame({"truth": "no", "prediction": "no", "p no": 1 - p, "p yes": p}))
+stage.save("metrics", {"deciding": {"name": "roc_auc", "value": 0.86, "low": 0.84, "high": 0.88}})
+"""
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    writes = dict.fromkeys(["contract", "schema", "training", "encoder", "predictions", "metrics"], "what it says")
+    root = toys.project(tmp_path_factory.mktemp("monitored"), {"10_make": toys.stage("make", MAKE, writes=writes)})
+    shutil.copy(NOTEBOOK, root / "nbs" / "stages")
+    settings = root / "settings.ini"
+    settings.write_text(settings.read_text() + "\n[pipeline monitor]\nstages = monitor\ngiven = train\n")
+    toys.mlnb(root, "run", "--no-report")
+    return root
+
+
+def seen(root, name, *, count=700, version="v1", change=None, noise=0.0, labels=1.0, days=1.0):
+    """Serve a window of requests and look at it; return the verdict and the performance."""
+    random = np.random.default_rng(len(name))
+    log, database = root / "logs" / name, root / f"{name}.db"
+    moments = iter(np.linspace(0, 86_400 * days, 2 * count + 50) + 86_400 * len(list((root / "logs").glob("*"))))
+    recorder = Recorder(log, convert=convert, clock=lambda: float(next(moments)))
+    truth = []
+    for number in range(count):
+        row = {"a": float(random.normal()), "b": float(random.normal())}
+        p = 1 / (1 + np.exp(-2 * row["a"]))
+        happened = random.random() < (p if random.random() >= noise else 0.5)
+        row = change(row) if change else row
+        answer = {"prediction": "yes" if p >= 0.5 else "no", "probabilities": {"no": 1 - p, "yes": p}}
+        recorder.put(f"{name}-{number}", version, [row], [answer], 0.001)
+        if random.random() < labels:
+            truth.append((f"{name}-{number}", 0, "yes" if happened else "no"))
+    recorder.close()
+    add_labels(database, truth, 0.0)
+    toys.mlnb(root, "run", "monitor", "--no-report", "-p", "log", str(log), "-p", "labels", str(database))
+    run = runs.open_run(Project.find(root))
+    return run.load("verdict"), run.load("performance")
+
+
+def test_nothing_has_happened(root):
+    verdict, performance = seen(root, "calm")
+    assert verdict["outcome"] == "keep", verdict
+    assert 0.8 < performance["now"]["value"] < 0.92 and verdict["window"]["rows"] == 700
+
+
+def test_a_broken_column_is_called_broken(root):
+    verdict, _ = seen(root, "broken", change=lambda row: {"a": row["a"]})
+    assert verdict["outcome"] == "watch"
+    assert [r["kind"] for r in verdict["reasons"]] == ["broken"] and "b: missing in 100%" in verdict["reasons"][0][
+        "text"
+    ]
+
+
+def test_a_shift_that_does_not_hurt_is_watched(root):
+    verdict, performance = seen(root, "shifted", change=lambda row: {**row, "b": row["b"] + 1})
+    assert verdict["outcome"] == "watch" and performance["lost"]["low"] < 0
+    assert {r["kind"] for r in verdict["reasons"]} == {"drift"}
+
+
+def test_a_model_that_has_become_worse_is_retrained(root):
+    verdict, performance = seen(root, "worse", noise=0.6)
+    assert verdict["outcome"] == "retrain" and performance["lost"]["low"] > 0
+    assert verdict["reasons"][0]["kind"] == "performance"
+
+
+def test_performance_waits_for_labels(root):
+    verdict, performance = seen(root, "early", noise=0.6, labels=0.3)
+    assert performance["now"] is None and verdict["outcome"] == "keep"
+    assert 0.2 < performance["labels"][0]["share"] < 0.4
+
+
+def test_an_empty_log_is_refused(root, tmp_path):
+    empty = tmp_path / "log"
+    empty.mkdir()
+    said = toys.mlnb(root, "run", "monitor", "--no-report", "-p", "log", str(empty), code=4)
+    assert "is empty: nothing was predicted yet" in said
+
+
+def test_the_same_log_gives_the_same_verdict(root):
+    first = toys.record(root)["stages"]["monitor"]["outputs"]
+    seen(root, "again")
+    one = toys.record(root)["stages"]["monitor"]["outputs"]
+    toys.mlnb(root, "run", "monitor", "--no-report", "--force", *_again(root))
+    assert toys.record(root)["stages"]["monitor"]["outputs"] == one != first
+    assert json.dumps(one)
+
+
+def _again(root):
+    log, labels = root / "logs" / "again", root / "again.db"
+    return ["-p", "log", str(log), "-p", "labels", str(labels)]
