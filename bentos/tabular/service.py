@@ -5,21 +5,19 @@ from pathlib import Path
 import bentoml
 from starlette.responses import Response
 
-from mlnb.serving.bodies import BadRequest, read_rows
-from mlnb.serving.interface import describe, refuse, reply
-from mlnb.serving.predictor import Predictor
+from mlnb.serving.endpoint import Endpoint
+from mlnb.serving.interface import Front, describe, to_response
 
 MODEL = Path(__file__).parent / "model"
-VERSION = (MODEL / "version.txt").read_text().strip()
 Rows, Predictions = describe(MODEL)
 
 
-@bentoml.service(threads=4, traffic={"timeout": 60})
+@bentoml.service(service_class=Front, logging={"access": {"enabled": False}})
 class Tabular:
     """Predicts from the rows of a table."""
 
     def __init__(self) -> None:
-        self.predictor = Predictor.load(MODEL)
+        self.endpoint = Endpoint(MODEL)
 
     @bentoml.api(input_spec=Rows, output_spec=Predictions)
     def predict(self, body: bytes, /) -> Response:
@@ -27,12 +25,10 @@ class Tabular:
 
         Rows that do not fit the model's columns are refused with status 422 and the row, the column, what was
         found and what was expected; a body that is no JSON list of objects with 400, one too large with 413.
+        Large batches may come as Arrow streams or Parquet files, and are answered likewise.
         """
-        try:
-            return reply(self.predictor.predict(read_rows(body)), VERSION)
-        except BadRequest as error:
-            return refuse(error, VERSION)
+        return to_response(self.endpoint.respond(body))
 
     def __is_ready__(self) -> bool:
         """Ready as long as the golden rows get the very predictions that the notebook made."""
-        return self.predictor.replay() is None
+        return self.endpoint.ready()

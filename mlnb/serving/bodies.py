@@ -46,9 +46,9 @@ def read_rows(body: bytes, limit: int = MAX_ROWS) -> list[dict[str, Any]]:
     Raises `BadRequest`: with status 400 when it is no list of objects, with 413 when it is too large.
     """
     if len(body) > MAX_BYTES:
-        raise _too_large(f"more than {MAX_BYTES:,} bytes", f"at most {MAX_BYTES:,} bytes in one request")
+        raise too_large(f"more than {MAX_BYTES:,} bytes", f"at most {MAX_BYTES:,} bytes in one request")
     try:
-        rows = json.loads(body, parse_constant=_refuse_constant)
+        rows = _decode(body.decode("utf-8-sig"))
     except (ValueError, RecursionError) as error:
         raise _bad_body(f"no JSON ({error})") from None
     if not isinstance(rows, list):
@@ -57,12 +57,15 @@ def read_rows(body: bytes, limit: int = MAX_ROWS) -> list[dict[str, Any]]:
         if not isinstance(row, dict):
             raise _bad_body(f"{_kind(row)} as row {number}", number)
     if len(rows) > limit:
-        raise _too_large(f"{len(rows):,} rows", f"at most {limit:,} rows in one request")
+        raise too_large(f"{len(rows):,} rows", f"at most {limit:,} rows in one request")
     return rows
 
 
 def _refuse_constant(text: str) -> NoReturn:
     raise ValueError(f"{text} is no JSON number; send null for a missing value")
+
+
+_decode = json.JSONDecoder(parse_constant=_refuse_constant).decode
 
 
 def _bad_body(found: str, row: int | None = None) -> BadRequest:
@@ -71,7 +74,8 @@ def _bad_body(found: str, row: int | None = None) -> BadRequest:
     return BadRequest(f"the body: found {found}, expected {expected}", [problem], 400)
 
 
-def _too_large(found: str, expected: str) -> BadRequest:
+def too_large(found: str, expected: str) -> BadRequest:
+    """Return the error for a body that should be sent in parts."""
     problem = {"row": None, "column": None, "found": found, "expected": expected}
     return BadRequest(f"the body: found {found}, expected {expected}; send it in parts", [problem], 413)
 

@@ -1,17 +1,88 @@
-"""BentoML's side of the request path: how bodies come in, answers go out, and what OpenAPI says."""
+"""BentoML's side of the request path: the service that takes requests at the door, and what OpenAPI says of it."""
 
 import copy
+import functools
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
+import bentoml
 from _bentoml_sdk.io_models import IODescriptor, IORootModel
+from bentoml._internal.utils import circus
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 
 from mlnb.methods.columns import Schema
-from mlnb.serving.bodies import MAX_BYTES, BadRequest
-from mlnb.serving.descriptions import describe_answers, describe_rows
+from mlnb.serving.access import PROBES, Guard, bound_host, check_exposure
+from mlnb.serving.bodies import MAX_BYTES
+from mlnb.serving.descriptions import describe_answers, describe_rows, describe_service
+from mlnb.serving.endpoint import Receive, Reply, Scope, Send
+from mlnb.serving.logs import structure
+
+ROUTE = "/predict"
+LOOK = 1.0  # seconds between a supervisor's looks at its workers; BentoML's own 10 are too long to be away
+
+
+class Front(bentoml.Service):  # type: ignore[misc]
+    """A service whose predictions are answered before BentoML's middleware, which takes longer than they do.
+
+    Everything else (probes, metrics, documentation) goes BentoML's way, behind the same guard. The class served has
+    an `endpoint`.
+    """
+
+    instance: Any = None  # of the class served, once the worker has started
+
+    def __attrs_post_init__(self) -> None:
+        super().__attrs_post_init__()
+        host = bound_host()
+        if host is not None:
+            check_exposure(host)
+            circus.create_standalone_arbiter = functools.partial(circus.create_standalone_arbiter, check_delay=LOOK)
+
+    def __call__(self) -> Any:
+        """Return the instance that answers, kept for the door."""
+        self.instance = super().__call__()
+        return self.instance
+
+    def to_asgi(self, is_main: bool = True) -> Any:
+        """Return the application that a worker serves."""
+        structure()
+        return Door(super().to_asgi(is_main), self)
+
+    @property
+    def openapi_spec(self) -> Any:
+        """BentoML's description, and what it cannot know: errors, other bodies, headers, keys."""
+        return Described(describe_service(super().openapi_spec.asdict(), ROUTE))
+
+
+@dataclass(frozen=True)
+class Described:
+    """An OpenAPI document, as BentoML asks for it."""
+
+    document: dict[str, Any]
+
+    def asdict(self) -> dict[str, Any]:
+        """Return the document."""
+        return self.document
+
+
+class Door:
+    """Hands predictions to the endpoint and the rest to BentoML."""
+
+    def __init__(self, app: Any, service: Front) -> None:
+        self.app, self.service, self.guard = app, service, Guard.read()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request, or have it answered."""
+        app: Any = self.app
+        if scope["type"] == "http":
+            if scope["path"] == ROUTE:
+                app = self.service.instance.endpoint
+            elif scope["path"] not in PROBES and not self.guard.admits(dict(scope["headers"])):
+                error = {"error": "a key of this service is needed"}
+                app = JSONResponse(error, 401, {"WWW-Authenticate": "Bearer"})
+        await app(scope, receive, send)
 
 
 class Body(IORootModel[Any]):  # type: ignore[misc]
@@ -55,12 +126,6 @@ def describe(folder: Path) -> tuple[type[Body], type[Answer]]:
     return type("Rows", (Body,), {"described": rows}), type("Predictions", (Answer,), {"described": answers})
 
 
-def reply(value: Any, version: str, status: int = 200) -> Response:
-    """Return a JSON response that names the model's version in the header `X-Model-Version`."""
-    body = json.dumps(value, allow_nan=False, separators=(",", ":"))
-    return Response(body, status, {"X-Model-Version": version}, "application/json")
-
-
-def refuse(error: BadRequest, version: str) -> Response:
-    """Return the response that tells a client what to change."""
-    return reply(error.answer(), version, error.status)
+def to_response(reply: Reply) -> Response:
+    """Return the reply as BentoML takes it from a method."""
+    return Response(reply.body, reply.status, {"X-Model-Version": reply.version}, reply.kind)

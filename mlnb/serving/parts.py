@@ -1,12 +1,16 @@
 """What a service is made of, and what each kind of problem does with it: `mlnb.serving.tasks` lists the kinds."""
 
 import json
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar
 
 from mlnb.methods.columns import Schema
+from mlnb.methods.decisions import read_decision
 from mlnb.methods.models import Model, load_model
+from mlnb.serving.bodies import BadRequest
+from mlnb.serving.tables import to_rows
 
 Row = dict[str, Any]  # one row of a table, by column name
 Answer = dict[str, Any]  # what a client gets for it
@@ -27,19 +31,28 @@ class Parts:
         """Return the parts in a bundle's `model` folder; OSError or ValueError when it is damaged."""
         contract, schema, encoder = (read_json(folder / f"{name}.json") for name in ("contract", "schema", "encoder"))
         fitted = folder / "fitted"
-        decision = read_json(fitted / "decision.json") if (fitted / "decision.json").is_file() else {}
-        return cls(contract, Schema.from_json(schema), encoder, load_model(fitted), decision)
+        return cls(contract, Schema.from_json(schema), encoder, load_model(fitted), read_decision(fitted))
 
 
-class Task(Protocol):
+class Task(ABC):
     """How the rows of one request become answers, for one kind of problem."""
 
     independent: ClassVar[bool]  # whether a row's answer is the same whatever rows come with it
 
-    def __init__(self, parts: Parts) -> None: ...
+    def __init__(self, parts: Parts) -> None:
+        self.parts = parts
 
+    @abstractmethod
     def answer(self, rows: list[Row]) -> list[Answer]:
         """Return the answers to a request's rows; raises `BadRows` when they do not fit."""
+
+    def answer_table(self, table: Any) -> list[Answer]:
+        """Return the answers to a pyarrow table; raises `BadRows` when its rows do not fit."""
+        return self.answer(to_rows(table))
+
+    def explain(self, rows: list[Row]) -> list[dict[str, Any]]:
+        """Return why, one object an answer; raises `BadRequest` where this is not known."""
+        raise BadRequest(f"predictions of task {self.parts.contract['task']!r} are not explained", [])
 
 
 def read_json(path: Path) -> Any:

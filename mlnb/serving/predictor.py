@@ -27,6 +27,14 @@ class Predictor:
         """Return the answers to a request's rows; raises `BadRows` when one does not fit the schema."""
         return self.task.answer(rows)
 
+    def predict_table(self, table: Any) -> list[Answer]:
+        """Return the answers to a pyarrow table, the same as to its rows; raises `BadRows` likewise."""
+        return self.task.answer_table(table)
+
+    def explain(self, rows: list[Row]) -> list[dict[str, Any]]:
+        """Return why each row is answered as it is; raises `BadRequest` where this is not known."""
+        return self.task.explain(rows)
+
     def replay(self) -> Difference | None:
         """Return where the golden rows' predictions first differ from the notebook's; None when identical."""
         return compare(self.predict(self.golden["rows"]), self.golden["predictions"])

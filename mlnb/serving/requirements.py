@@ -9,7 +9,7 @@ from packaging.utils import canonicalize_name
 
 from mlnb.errors import MissingExtra
 
-BASE = ("bentoml", "numpy")  # enough for the models that are numbers in JSON: linear ones and the baseline
+BASE = ("bentoml", "httptools", "numpy", "uvloop")  # the server, and enough for models that are numbers in JSON
 BY_FILE = {"model.txt": "lightgbm", "model.pkl": "scikit-learn"}  # what reads each file of a model's folder
 SYSTEM = {"lightgbm": ("libgomp1",)}  # Debian packages beside Python's: LightGBM's wheel brings no OpenMP
 

@@ -20,6 +20,8 @@ UNSEEN = {
     "fastcore": "a cap: as execnb",
     "ghapi": "a cap: as execnb",
     "nbdev": "its commands test and export notebooks",
+    "httptools": "uvicorn reads requests with it, four times as fast",
+    "uvloop": "uvicorn's loop where it is installed: steadier answers",
     "opentelemetry-sdk": "the version on which BentoML and W&B agree",
     "ipykernel": "the kernel that stages run in",
     "jupyterlab": "mlnb lab starts it",
@@ -84,6 +86,7 @@ def test_all_that_is_imported_is_declared() -> None:
     declared = names([r for name, chosen in sets().items() for r in chosen if name not in ("dev", "bench")])
     needed = imported(("mlnb", "nbs", "bentos"))
     through = {"starlette", "pydantic", "jupyter-client", "scipy", "ipython", "cycler", "threadpoolctl", "markupsafe"}
+    through |= {"click", "prometheus-client"}  # BentoML's command line, and what its metrics are made of
     through |= {"pyzmq", "tornado", "traitlets"}  # what ipykernel, whose parts the warm kernels are made of, stands on
     assert needed - declared - through == set(), "declare it in settings.ini, then make constraints"
 

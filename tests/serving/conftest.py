@@ -126,9 +126,11 @@ def quick(material, tmp_path_factory) -> Built:
 @pytest.fixture(scope="session")
 def server(built, tmp_path_factory) -> Server:
     """The bento, answering; its own copy of mlnb says so in a header, to show whose code runs."""
-    own = built.path / "src" / "mlnb" / "serving" / "interface.py"
+    own = built.path / "src" / "mlnb" / "serving" / "endpoint.py"
     kept = own.read_text()
-    own.write_text(kept.replace('{"X-Model-Version": version}', '{"X-Model-Version": version, "X-Whose": "bento"}'))
+    own.write_text(
+        kept.replace('(b"x-request-id", request_id),', '(b"x-request-id", request_id), (b"x-whose", b"bento"),')
+    )
     with serving(built.path, tmp_path_factory.mktemp("log") / "service.log") as running:
         running.wait()
         own.write_text(kept)

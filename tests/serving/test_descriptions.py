@@ -33,4 +33,5 @@ def test_answers_name_the_classes():
     assert described["properties"]["prediction"]["enum"] == ["no", "yes"]
     assert list(described["properties"]["probabilities"]["properties"]) == ["no", "yes"]
     value = describe_answers({"task": "regression", "classes": None}, [])["items"]
-    assert value["properties"] == {"prediction": {"type": "number"}}
+    assert value["properties"]["prediction"]["type"] == "number"
+    assert value["required"] == ["prediction"]

@@ -11,7 +11,7 @@ from mlnb.serving.requirements import libraries, pin, system_packages
 )
 def test_a_model_brings_the_library_that_reads_it(tmp_path, file, library):
     (tmp_path / file).touch()
-    assert list(libraries(tmp_path)) == ["bentoml", "numpy", *library]
+    assert list(libraries(tmp_path)) == ["bentoml", "httptools", "numpy", "uvloop", *library]
 
 
 def test_everything_is_pinned_once_to_what_is_installed():

@@ -1,0 +1,202 @@
+"""POST /predict as an ASGI application: one function call from a request's bytes to its answer's.
+
+One row, or a few, are answered where they arrive; what takes longer goes to a thread, so that nobody waits behind it.
+"""
+
+import asyncio
+import itertools
+import json
+import logging
+import secrets
+from collections.abc import Awaitable, Callable, MutableMapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+from mlnb.serving.access import Guard
+from mlnb.serving.bodies import MAX_BYTES, BadRequest, read_rows, too_large
+from mlnb.serving.following import Followed, Live
+from mlnb.serving.logs import log
+from mlnb.serving.meters import meters
+from mlnb.serving.tables import ARROW, PARQUET, read_table, to_rows, write_table
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+JSON = "application/json"
+KINDS = (JSON, ARROW, PARQUET, "", "text/plain", "application/x-www-form-urlencoded")  # the last is curl's own
+THREADS = 4  # batches answered at a time
+WAITING = 64  # batches that may wait for a thread
+INLINE = 16_384  # bytes of a JSON body that is answered where it arrives
+SECONDS = 60.0  # until a batch is given up
+LONGEST_ID = 128  # characters of a request id that is passed through
+
+encode = json.JSONEncoder(allow_nan=False, separators=(",", ":")).encode
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a request says of itself."""
+
+    kind: str = JSON  # media type of the body
+    accept: str = ""  # media types of the answer
+    explain: bool = False  # whether each answer says why
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What goes back."""
+
+    status: int
+    body: bytes
+    version: str
+    kind: str = JSON
+
+
+class Endpoint:
+    """Answers rows with the model that is live, counts what it answers, and says what it refuses."""
+
+    def __init__(self, folder: Path) -> None:
+        self.guard, self.meters = Guard.read(), meters()
+        self.followed = Followed.read(folder, self.meters.switched, self.meters.refused_model)
+        self.pool = ThreadPoolExecutor(THREADS, "batch")
+        self.pending = 0
+        self.prefix, self.number = secrets.token_hex(6), itertools.count()
+        self.followed.start()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request for predictions."""
+        began = perf_counter()
+        headers = dict(scope["headers"])
+        request_id = self._request_id(headers)
+        reply = await self._answer(scope, headers, receive)
+        out = [
+            (b"content-type", reply.kind.encode()),
+            (b"content-length", str(len(reply.body)).encode()),
+            (b"x-model-version", reply.version.encode()),
+            (b"x-request-id", request_id),
+        ]
+        if reply.status == 401:
+            out.append((b"www-authenticate", b"Bearer"))
+        elif reply.status == 405:
+            out.append((b"allow", b"POST"))
+        elif reply.status == 503:
+            out.append((b"retry-after", b"1"))
+        await send({"type": "http.response.start", "status": reply.status, "headers": out})
+        await send({"type": "http.response.body", "body": reply.body})
+        took = perf_counter() - began
+        self.meters.took(took)
+        self.meters.count("requests", str(reply.status), reply.version)
+        if reply.status >= 400:
+            said = reply.body[:2000].decode("utf-8", "replace")
+            facts = {"status": reply.status, "request_id": request_id.decode(), "milliseconds": round(1000 * took, 3)}
+            log("request refused", logging.WARNING, None, **facts, model_version=reply.version, answer=said)
+
+    def respond(self, body: bytes, asked: Asked = Asked()) -> Reply:
+        """Return the reply to a body; whatever it holds, it is answered or told what to change."""
+        live = self.followed.live
+        try:
+            answers = _answers(live, body, asked)
+            self.meters.answered(answers, live.version)
+            kind = JSON if JSON in asked.accept or asked.kind == JSON else asked.kind
+            out = encode(answers).encode() if kind == JSON else write_table(answers, kind)
+            return Reply(200, out, live.version, kind)
+        except BadRequest as error:
+            self.meters.refused(error.problems, frozenset(live.predictor.parts.schema.names), live.version)
+            return Reply(error.status, encode(error.answer()).encode(), live.version)
+        except Exception as error:  # noqa: BLE001 -- a fault of the service's own: the client need not know which
+            log("request failed", logging.ERROR, error, model_version=live.version)
+            return _refusal(500, "a fault of the service; its log has the cause", "an answer", live.version)
+
+    def ready(self) -> bool:
+        """Whether the golden rows get the very predictions that the notebook made."""
+        return self.followed.live.predictor.replay() is None
+
+    def close(self) -> None:
+        """End the threads once they have answered."""
+        self.followed.stop()
+        self.pool.shutdown()
+
+    async def _answer(self, scope: Scope, headers: dict[bytes, bytes], receive: Receive) -> Reply:
+        version = self.followed.live.version
+        if not self.guard.admits(headers):
+            expected = "`Authorization: Bearer ...` or `X-API-Key: ...` with a key of this service"
+            return _refusal(401, "no key or another", expected, version)
+        if scope["method"] != "POST":
+            return _refusal(405, f"method {scope['method']}", "POST", version)
+        try:
+            asked = _read_request(scope, headers)
+            body = await _read_body(headers, receive)
+        except BadRequest as error:
+            return Reply(error.status, encode(error.answer()).encode(), version)
+        if asked.kind == JSON and len(body) <= INLINE and not asked.explain:
+            return self.respond(body, asked)
+        return await self._answer_in_thread(body, asked, version)
+
+    async def _answer_in_thread(self, body: bytes, asked: Asked, version: str) -> Reply:
+        if self.pending >= WAITING + THREADS:
+            return _refusal(503, f"{self.pending} batches before this one", "fewer at a time; ask again", version)
+        self.pending += 1
+        self.meters.busy.inc()
+        try:
+            work = asyncio.get_running_loop().run_in_executor(self.pool, self.respond, body, asked)
+            return await asyncio.wait_for(work, SECONDS)
+        except TimeoutError:
+            return _refusal(504, f"no answer after {SECONDS:.0f} s", "fewer rows in one request", version)
+        finally:
+            self.pending -= 1
+            self.meters.busy.dec()
+
+    def _request_id(self, headers: dict[bytes, bytes]) -> bytes:
+        """Return the id that a request brings, if it can be a header's value, or a new one."""
+        given = headers.get(b"x-request-id", b"")
+        if given and len(given) <= LONGEST_ID and given.isascii() and given.decode().isprintable():
+            return given
+        return f"{self.prefix}-{next(self.number):x}".encode()
+
+
+def _answers(live: Live, body: bytes, asked: Asked) -> list[dict[str, Any]]:
+    predictor = live.predictor
+    if asked.kind not in (ARROW, PARQUET):
+        rows = read_rows(body)
+        answers = predictor.predict(rows)
+    else:
+        table = read_table(body, asked.kind)
+        answers, rows = predictor.predict_table(table), to_rows(table) if asked.explain else []
+    if asked.explain:
+        reasons = predictor.explain(rows)
+        answers = [{**answer, "explanation": why} for answer, why in zip(answers, reasons, strict=True)]
+    return answers
+
+
+async def _read_body(headers: dict[bytes, bytes], receive: Receive) -> bytes:
+    """Return the body; raises `BadRequest` as soon as it is known to be too long."""
+    length = headers.get(b"content-length", b"")
+    if length.isdigit() and int(length) > MAX_BYTES:
+        raise too_large(f"{int(length):,} bytes", f"at most {MAX_BYTES:,} bytes in one request")
+    message = await receive()
+    body: bytes = message.get("body", b"")
+    while message.get("more_body"):
+        message = await receive()
+        body += message.get("body", b"")
+        if len(body) > MAX_BYTES:
+            raise too_large(f"more than {MAX_BYTES:,} bytes", f"at most {MAX_BYTES:,} bytes in one request")
+    return body
+
+
+def _read_request(scope: Scope, headers: dict[bytes, bytes]) -> Asked:
+    given = headers.get(b"content-type", b"").partition(b";")[0].strip().lower().decode("latin-1")
+    if given not in KINDS:
+        raise BadRequest(f"found a body of type {given!r}, expected {', '.join(KINDS[:3])}", [], 415)
+    kind = given if given in (ARROW, PARQUET) else JSON
+    explain = b"explain=true" in scope.get("query_string", b"").lower().split(b"&")
+    return Asked(kind, headers.get(b"accept", b"").decode("latin-1"), explain)
+
+
+def _refusal(status: int, found: str, expected: str, version: str) -> Reply:
+    problem = {"row": None, "column": None, "found": found, "expected": expected}
+    answer = {"error": f"found {found}, expected {expected}", "problems": [problem]}
+    return Reply(status, encode(answer).encode(), version)
