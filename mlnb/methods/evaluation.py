@@ -62,20 +62,29 @@ def evaluate(
     resamples: int = 1000,  # bootstrap resamples asked for [1..]
     seed: int = 0,
     groups: np.ndarray | None = None,  # query of each row (n,): resamples draw whole queries
+    decided: Mapping[str, np.ndarray] | None = None,  # decided labels as 0 and 1 (n, k), of those who have a decision
+    also: Sequence[str] = (),  # metrics wanted beside those of the task
 ) -> dict[str, Any]:
     """All metrics of the task with intervals, references, and differences to them; ValueError as `score`."""
     labels = metric != "stability"  # without labels there is nothing else to measure
     names = [name for name in metrics_of(task) if name != "stability"] if labels else [metric]
+    names = list(dict.fromkeys([*names, metric, *also]))
     used = max(min(resamples, LEAST), min(resamples, WORK // max(1, len(y) * len(names))))
-    values = {who: {name: score(name, y, p, groups) for name in names} for who, p in predictions.items()}
+
+    def said(who: str, name: str) -> np.ndarray:
+        """What the metric reads: labels where there is a decision, else the prediction."""
+        by_label = decided is not None and who in decided and METRICS[name].needs == "label"
+        return decided[who] if decided is not None and by_label else predictions[who]
+
+    values = {who: {name: score(name, y, said(who, name), groups) for name in names} for who in predictions}
     drawn: dict[str, dict[str, list[np.ndarray]]] = {who: {} for who in predictions}
     codes = np.arange(len(y)) if groups is None else np.unique(groups, return_inverse=True)[1]
     units = int(codes.max()) + 1
     for drawn_weights in draw_weights(units, used, seed, CELLS * units // len(y)):
-        weights = drawn_weights[:, codes]
-        for who, p in predictions.items():
+        weights = drawn_weights if groups is None else drawn_weights[:, codes]
+        for who in predictions:
             for name in names if who == "model" else [metric]:
-                drawn[who].setdefault(name, []).append(score_many(name, y, p, weights, groups))
+                drawn[who].setdefault(name, []).append(score_many(name, y, said(who, name), weights, groups))
     spread = {who: {name: np.concatenate(parts) for name, parts in each.items()} for who, each in drawn.items()}
     standard = {name: interval(values["model"][name], spread["model"][name]) for name in names}
     out: dict[str, Any] = {
@@ -97,6 +106,7 @@ def evaluate(
 def make_gate(
     contract: Mapping[str, Any],  # "metric", "direction", "bound"
     metrics: Mapping[str, Any],  # from `evaluate`
+    more: Sequence[Mapping[str, Any]] = (),  # lines of other requirements: fairness, coverage, latency
 ) -> dict[str, Any]:  # passed, and lines of check, found, required (text ready to print), passed
     """Whether the model may pass, and why; ValueError when contract and metrics differ in the deciding metric."""
     deciding = metrics["deciding"]
@@ -121,6 +131,7 @@ def make_gate(
             "passed": better["low"] is not None and better["low"] > 0,
         }
     )
+    lines += map(dict, more)
     return {"passed": all(line["passed"] for line in lines), "lines": lines}
 
 
