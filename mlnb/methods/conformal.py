@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['PARTS', 'BINS', 'LEAST_BIN', 'FLOOR', 'FORMS', 'conformal_quantile', 'fit_scale', 'fit_interval', 'interval_scores',
-           'learn_interval', 'check_interval', 'coverage_by']
+           'learn_interval', 'check_interval', 'coverage_by', 'coverage_line']
 
 # %% ../../nbs/methods/conformal.ipynb #c03
 import math
@@ -155,3 +155,28 @@ def coverage_by(
         about = {"from": float(values[part].min()), "to": float(values[part].max()), "rows": len(part)}
         out.append({**about, "covered": float(inside.mean()), "width": float((ends[:, 1] - ends[:, 0]).mean())})
     return out
+
+
+def coverage_line(
+    contract: Mapping[str, Any],  # coverage, and sources that say whether it was stated
+    metrics: Mapping[str, Any],  # "interval" from `check_interval`, where there is one
+) -> list[dict[str, Any]]:  # a line of the gate, where a coverage was stated
+    """Whether the intervals hold as many truths as was asked for."""
+    if contract.get("coverage") is None or contract["sources"].get("coverage") != "stated":
+        return []
+    found = metrics.get("interval")
+    covered = found["covered"] if found else None
+    said = (
+        f"{covered['value']:.3g} [{covered['low']:.3g}, {covered['high']:.3g}]"
+        if covered
+        else "no intervals: too few rows"
+    )
+    required = f"{contract['coverage']:g} within the uncertainty of the test rows"
+    return [
+        {
+            "check": "truths inside their interval",
+            "found": said,
+            "required": required,
+            "passed": bool(found and found["kept"]),
+        }
+    ]
