@@ -19,6 +19,8 @@ from .profiles import describe_column, find_role
 from .sources import one_type
 from .values import MISSING_WORDS
 
+_LOOK = 1000  # rows that tell words from numbers
+
 
 def finding(
     check: str,  # what was looked at
@@ -43,7 +45,9 @@ def _quote(values: Any, most: int = 3) -> str:
 
 def _plain_numbers(raw: pd.Series) -> np.ndarray | None:
     """The numbers of a column where all but blanks is plain numbers; None when anything else is in it."""
-    texts = pc.utf8_trim_whitespace(pa.array(raw, pa.string(), from_pandas=True))
+    if len(raw) > _LOOK and _plain_numbers(raw.iloc[:_LOOK]) is None and raw.iloc[:_LOOK].str.strip().ne("").any():
+        return None  # which spares most columns of words the look at every cell
+    texts = pc.utf8_trim_whitespace(pa.array(raw, pa.large_string(), from_pandas=True))
     try:
         numbers = pc.cast(pc.if_else(pc.equal(texts, ""), None, texts), pa.float64())
     except pa.ArrowInvalid:
@@ -51,7 +55,7 @@ def _plain_numbers(raw: pd.Series) -> np.ndarray | None:
     code = r"^0\d|\d{16}|^[+-]?[a-zA-Z]"
     if numbers.null_count == len(numbers) or pc.any(pc.match_substring_regex(texts, code)).as_py():
         return None
-    return numbers.to_numpy(zero_copy_only=False).astype(np.float64)
+    return numbers.to_numpy(zero_copy_only=False)
 
 
 def _plain_dates(texts: pd.Series) -> np.ndarray | None:
