@@ -4,10 +4,11 @@
 
 # %% auto #0
 __all__ = ['DETECTORS', 'TREES', 'SAMPLE', 'REFERENCE', 'CELLS', 'NEIGHBOURS', 'KNOTS', 'WIDE', 'STEEPEST', 'LEAST', 'CHUNK',
-           'TINY', 'SCORERS', 'learn_tail', 'surprise', 'fit_detector', 'score_rows', 'column_surprise', 'prepare']
+           'TINY', 'SCORERS', 'learn_tail', 'surprise', 'fit_detector', 'score_rows', 'column_surprise', 'drivers',
+           'prepare']
 
 # %% ../../nbs/methods/detectors.ipynb #c03
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -262,6 +263,24 @@ def column_surprise(
         found = ", ".join(native["scorers"])
         raise ValueError(f"found the scorers {found}, expected tails among them, as in the family detectors")
     return _each_tail(_standardise(X, native), native["scorers"]["tails"]["fitted"])
+
+
+def drivers(
+    native: Mapping[str, Any],  # from `fit_detector` with the scorer tails
+    X: np.ndarray,  # encoded rows (n, d)
+    sources: Sequence[str],  # column that each encoded column comes from (d,)
+    most: int = 3,  # columns named a row
+) -> list[dict[str, float]]:  # for each row: column -> -log10 of its tail's share, largest first
+    """The columns that are strange by themselves, those of one row in three (0.5) and rarer."""
+    each = column_surprise(native, X)
+    columns = list(dict.fromkeys(sources))
+    places = [np.flatnonzero([source == column for source in sources]) for column in columns]
+    highest = np.stack([each[:, place].max(axis=1) for place in places], axis=1)
+    order = np.argsort(-highest, axis=1, kind="stable")[:, :most]
+    return [
+        {columns[j]: round(float(row[j]), 4) for j in chosen.tolist() if row[j] > 0.5}
+        for row, chosen in zip(highest, order, strict=True)
+    ]
 
 
 def prepare(

@@ -110,8 +110,9 @@ def tag_name(text: str) -> str:
 
 
 def default_name(contract: dict[str, Any]) -> str:
-    """Return a name from what is predicted: `survived-classifier`, `mpg-regressor`."""
-    kind = "classifier" if contract.get("classes") else "regressor"
+    """Return a name from what is predicted: `survived-classifier`, `mpg-regressor`, `relevance-ranker`."""
+    kinds = {"ranking": "ranker", "anomaly": "detector", "forecasting": "forecaster"}
+    kind = kinds.get(contract.get("task", ""), "classifier" if contract.get("classes") else "regressor")
     return "-".join(part for part in (tag_name(str(contract.get("target") or "")), kind) if part)
 
 
@@ -144,7 +145,7 @@ def _settings(service: Path, name: str, model_tag: str, pinned: str, system: lis
 
 def _readme(name: str, contract: dict[str, Any], golden: dict[str, Any]) -> str:
     answer = json.dumps(golden["predictions"][:1], ensure_ascii=False)
-    target = contract.get("target")
+    target = contract.get("target") or "anomaly"
     return README.format(name=name, target=target, curl=curl(golden), answer=answer)
 
 

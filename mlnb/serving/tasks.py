@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mlnb.serving.parts import Parts, Task
+from mlnb.serving.scored import Ranked, Scored, describe_alert, describe_rank
 from mlnb.serving.tabular import Tabular, describe_classes, describe_value
 
 
@@ -24,6 +25,8 @@ KINDS: dict[str, Kind] = {
     "binary": Kind(Tabular, describe_classes),
     "multiclass": Kind(Tabular, describe_classes),
     "regression": Kind(Tabular, describe_value),
+    "anomaly": Kind(Scored, describe_alert),
+    "ranking": Kind(Ranked, describe_rank),
 }
 
 

@@ -1,0 +1,101 @@
+"""Rows that get a score: ranked within their query, or compared with what is normal."""
+
+from typing import Any, ClassVar
+
+import numpy as np
+
+from mlnb.methods.columns import check_rows, to_arrays
+from mlnb.methods.decisions import answers
+from mlnb.methods.detectors import drivers
+from mlnb.methods.encoders import Encoder
+from mlnb.methods.models import predict
+from mlnb.serving.bodies import BadRequest, BadRows
+from mlnb.serving.parts import Answer, Parts, Row, Task
+
+
+class Scored(Task):
+    """Answers each row with a score; anomalies stand alone."""
+
+    independent: ClassVar[bool] = True
+
+    def __init__(self, parts: Parts) -> None:
+        self.parts = parts
+        self.encoder = Encoder.from_json(parts.encoder)
+
+    def answer(self, rows: list[Row]) -> list[Answer]:
+        """Return one answer a row, in order; raises `BadRows` when one does not fit the schema."""
+        encoded, groups = self.encode(rows), self.groups(rows)
+        if not rows:
+            return []
+        prediction = predict(self.parts.model, encoded)
+        said: list[Answer] = answers(prediction, self.parts.contract, self.parts.decision, groups)
+        return said
+
+    def encode(self, rows: list[Row]) -> np.ndarray:
+        """Return the rows as a matrix; raises `BadRows` when one does not fit the schema."""
+        problems = check_rows(rows, self.parts.schema)
+        if problems:
+            raise BadRows(problems)
+        return self.encoder.transform(to_arrays(rows, self.parts.schema))
+
+    def groups(self, rows: list[Row]) -> np.ndarray | None:
+        """Return which rows compete with each other; None: a row's answer does not depend on the others."""
+        return None
+
+    def explain(self, rows: list[Row]) -> list[dict[str, Any]]:
+        """Return which columns of each row are strange by themselves, and how rare: 2 is one row in a hundred."""
+        encoded = self.encode(rows)
+        try:
+            return [{"columns": found} for found in drivers(self.parts.model.native, encoded, self.encoder.sources)]
+        except (KeyError, TypeError, ValueError) as error:
+            raise BadRequest(f"this model's predictions cannot be explained: {error}", []) from None
+
+
+class Ranked(Scored):
+    """Ranks the rows of each query; rows that name no query are one."""
+
+    independent: ClassVar[bool] = False
+
+    def groups(self, rows: list[Row]) -> np.ndarray | None:
+        """Return the number of each row's query; raises `BadRows` when only some rows name theirs."""
+        query = self.parts.contract["query"]
+        named = [row.get(query) for row in rows]
+        if all(name is None for name in named):
+            return np.zeros(len(rows), dtype=np.int64)
+        expected = "the row's query: a text or number"
+        problems = [
+            {
+                "row": number,
+                "column": query,
+                "found": "nothing" if name is None else "an object",
+                "expected": expected,
+            }
+            for number, name in enumerate(named)
+            if name is None or isinstance(name, dict | list)
+        ]
+        if problems:
+            raise BadRows(problems)
+        codes = {name: code for code, name in enumerate(dict.fromkeys(map(str, named)))}
+        return np.array([codes[str(name)] for name in named], dtype=np.int64)
+
+    def explain(self, rows: list[Row]) -> list[dict[str, Any]]:
+        """Refuse: what moved a row among the others of its query is not told."""
+        raise BadRequest("the ranks of this model are not explained", [])
+
+
+def describe_alert(contract: dict[str, Any]) -> dict[str, Any]:
+    """Return the JSON Schema properties of an answer: whether a row is an anomaly, and how rare such rows are."""
+    share = "-log10 of the share of training rows that are as strange or stranger: 2 is one row in a hundred"
+    return {
+        "prediction": {"type": "string", "enum": ["normal", "anomaly"]},
+        "score": {"type": "number", "minimum": 0.0, "description": share},
+    }
+
+
+def describe_rank(contract: dict[str, Any]) -> dict[str, Any]:
+    """Return the JSON Schema properties of an answer of a ranking: the score, and the place within the query."""
+    place = f"place among the request's rows with the same {contract['query']!r}, 1 for the best"
+    return {
+        "score": {"type": "number", "description": "higher is better; compared within a query alone"},
+        "rank": {"type": "integer", "minimum": 1, "description": place},
+    }
