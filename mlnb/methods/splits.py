@@ -6,6 +6,7 @@
 __all__ = ['KINDS', 'choose_kind', 'deal_rows', 'split_rows', 'make_folds']
 
 # %% ../../nbs/methods/splits.ipynb #c02
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ import pandas as pd
 
 from .columns import Schema, nearest
 from .forecasting import deal_periods, split_periods
+from .split_proposals import Proposal
 
 KINDS = ("auto", "random", "stratified", "group", "time")
 
@@ -28,6 +30,7 @@ def choose_kind(
     kind: str = "auto",  # as stated
     group: str = "",  # column whose rows belong together
     time: str = "",  # column that orders the rows
+    proposals: Sequence[Proposal] = (),  # what the data asks for, from `propose_splits`
 ) -> tuple[str, str]:  # random, stratified, group, time or (of forecasts) horizons; and the reason
     """How to split and why; ValueError when what was stated does not go together."""
     if kind not in KINDS:
@@ -62,8 +65,8 @@ def choose_kind(
         if not _has_classes(contract)
         else ("stratified", "the target has classes")
     )
-    dates = [c.name for c in schema.columns if c.kind == "date" and c.role == "feature"]
-    return chosen, why + (f"; to test on the newest rows state time={dates[0]!r}" if dates else "")
+    signs = [f"{proposal.why}: consider {proposal.setting}" for proposal in proposals]
+    return chosen, "; but ".join([why, *signs])
 
 # %% ../../nbs/methods/splits.ipynb #c05
 def _quotas(count: int, shares: np.ndarray, rng: np.random.Generator) -> np.ndarray:

@@ -17,6 +17,7 @@ from ..methods.copies import find_copies
 from ..methods.forecast_data import complete_forecast
 from ..methods.leakage import find_leaks
 from ..methods.profiles import describe_column, find_role
+from ..methods.split_proposals import propose_splits
 from ..methods.targets import resolve_target
 from ..methods.task_contracts import audit_queries, complete_task, set_roles
 from ..methods.validation import audit, check_table, condense, drop_unlabelled
@@ -79,6 +80,9 @@ def audit_table(
         return schema, check_table(table, schema) + audit(table, schema, contract), {}
     audited, leaks, skills = find_leaks(table, schema, contract, leakage)
     leaks += audit_queries(table, contract)
+    for proposal in propose_splits(table, audited, contract):
+        action = f"a random split may flatter; consider {proposal.setting}"
+        leaks.append(finding("split", "warning", proposal.column, None, proposal.why, action))
     sample = table.iloc[:: max(1, len(table) // CHECKED_ROWS)]
     return audited, leaks + check_table(sample, audited) + audit(table, audited, contract), skills
 
