@@ -14,6 +14,7 @@ import numpy as np
 from .calibration import learn_calibration
 from .conformal import learn_interval
 from .decisions import calibrate
+from .forecast_evaluation import learn_step_interval
 from .requirements import COVERAGE
 from .thresholds import learn_threshold
 
@@ -23,6 +24,7 @@ def learn_decision(
     held_out: np.ndarray,  # out-of-fold predictions (n, k), or of numbers (n, 1); NaN where never validated
     y: np.ndarray,  # truth (n,): codes, or values
     seed: int = 0,
+    step: np.ndarray | None = None,  # steps ahead of each example (n,), of a forecast
 ) -> tuple[dict[str, Any], dict[str, Any]]:  # the decision, {} for tasks without one; what was measured, part by part
     """The decision that suits the task; ValueError when predictions and truth are not of the same rows."""
     if len(held_out) != len(y):
@@ -30,6 +32,10 @@ def learn_decision(
     if contract["task"] == "regression":
         coverage = contract.get("coverage") or COVERAGE
         interval, measured = learn_interval(held_out.reshape(len(y), -1)[:, 0], y, coverage, seed)
+        return {"interval": interval}, {"interval": measured}
+    if contract["task"] == "forecasting" and step is not None:
+        coverage = contract.get("coverage") or COVERAGE
+        interval, measured = learn_step_interval(step, y, held_out[:, 0], int(contract["horizon"]), coverage)
         return {"interval": interval}, {"interval": measured}
     if contract["task"] not in ("binary", "multiclass"):
         return {}, {}

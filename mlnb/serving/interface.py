@@ -19,6 +19,7 @@ from mlnb.serving.bodies import MAX_BYTES
 from mlnb.serving.descriptions import describe_answers, describe_rows, describe_service
 from mlnb.serving.endpoint import Receive, Reply, Scope, Send
 from mlnb.serving.logs import structure
+from mlnb.serving.tasks import find_kind
 
 ROUTE = "/predict"
 LOOK = 1.0  # seconds between a supervisor's looks at its workers; BentoML's own 10 are too long to be away
@@ -121,8 +122,10 @@ def describe(folder: Path) -> tuple[type[Body], type[Answer]]:
     contract, schema, golden = (
         json.loads((folder / f"{name}.json").read_text("utf-8")) for name in ("contract", "schema", "golden")
     )
-    rows = describe_rows(Schema.from_json(schema), golden["rows"][:1])
-    answers = describe_answers(contract, golden["predictions"][:1])
+    kind = find_kind(contract)
+    shown = None if kind.whole else 1
+    rows = describe_rows(kind.ask(Schema.from_json(schema), contract), golden["rows"][:shown])
+    answers = describe_answers(contract, golden["predictions"][:shown])
     return type("Rows", (Body,), {"described": rows}), type("Predictions", (Answer,), {"described": answers})
 
 

@@ -8,9 +8,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from mlnb.methods.columns import Schema
+from mlnb.serving.forecasts import Forecasts, ask_history, describe_forecast
 from mlnb.serving.parts import Parts, Task
 from mlnb.serving.scored import Ranked, Scored, describe_alert, describe_rank
 from mlnb.serving.tabular import Tabular, describe_classes, describe_value
+
+
+def ask_features(schema: Schema, contract: dict[str, Any]) -> Schema:
+    """Return the columns of a request: the features as they are."""
+    return schema
 
 
 @dataclass(frozen=True)
@@ -19,6 +26,8 @@ class Kind:
 
     answering: type[Task]
     describe: Callable[[dict[str, Any]], dict[str, Any]]  # contract -> JSON Schema properties of one answer
+    ask: Callable[[Schema, dict[str, Any]], Schema] = ask_features  # schema, contract -> columns of a request
+    whole: bool = False  # whether an example of a request is all golden rows, or one of them
 
 
 KINDS: dict[str, Kind] = {
@@ -27,6 +36,7 @@ KINDS: dict[str, Kind] = {
     "regression": Kind(Tabular, describe_value),
     "anomaly": Kind(Scored, describe_alert),
     "ranking": Kind(Ranked, describe_rank),
+    "forecasting": Kind(Forecasts, describe_forecast, ask_history, whole=True),
 }
 
 
