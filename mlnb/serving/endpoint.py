@@ -7,6 +7,7 @@ import asyncio
 import itertools
 import json
 import logging
+import os
 import secrets
 from collections.abc import Awaitable, Callable, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
@@ -20,6 +21,8 @@ from mlnb.serving.bodies import MAX_BYTES, BadRequest, read_rows, too_large
 from mlnb.serving.following import Followed, Live
 from mlnb.serving.logs import log
 from mlnb.serving.meters import meters
+from mlnb.serving.parts import Answer, Row
+from mlnb.serving.recorder import Policy, Recorder
 from mlnb.serving.tables import ARROW, PARQUET, read_table, to_rows, write_table
 
 Scope = MutableMapping[str, Any]
@@ -32,6 +35,7 @@ THREADS = 4  # batches answered at a time
 WAITING = 64  # batches that may wait for a thread
 INLINE = 16_384  # bytes of a JSON body that is answered where it arrives
 SECONDS = 60.0  # until a batch is given up
+LOG = "MLNB_LOG"  # folder of the prediction log; without it nothing is written down
 LONGEST_ID = 128  # characters of a request id that is passed through
 
 encode = json.JSONEncoder(allow_nan=False, separators=(",", ":")).encode
@@ -44,6 +48,7 @@ class Asked:
     kind: str = JSON  # media type of the body
     accept: str = ""  # media types of the answer
     explain: bool = False  # whether each answer says why
+    request_id: str = ""  # the client's or a new one
 
 
 @dataclass(frozen=True)
@@ -62,6 +67,8 @@ class Endpoint:
     def __init__(self, folder: Path) -> None:
         self.guard, self.meters = Guard.read(), meters()
         self.followed = Followed.read(folder, self.meters.switched, self.meters.refused_model)
+        folder_of_log = os.environ.get(LOG)
+        self.recorder = Recorder(Path(folder_of_log), Policy.read(os.environ)) if folder_of_log else None
         self.pool = ThreadPoolExecutor(THREADS, "batch")
         self.pending = 0
         self.prefix, self.number = secrets.token_hex(6), itertools.count()
@@ -72,7 +79,7 @@ class Endpoint:
         began = perf_counter()
         headers = dict(scope["headers"])
         request_id = self._request_id(headers)
-        reply = await self._answer(scope, headers, receive)
+        reply = await self._answer(scope, headers, receive, request_id.decode())
         out = [
             (b"content-type", reply.kind.encode()),
             (b"content-length", str(len(reply.body)).encode()),
@@ -97,10 +104,12 @@ class Endpoint:
 
     def respond(self, body: bytes, asked: Asked = Asked()) -> Reply:
         """Return the reply to a body; whatever it holds, it is answered or told what to change."""
-        live = self.followed.live
+        live, began = self.followed.live, perf_counter()
         try:
-            answers = _answers(live, body, asked)
+            rows, answers = _answers(live, body, asked, self.recorder is not None)
             self.meters.answered(answers, live.version)
+            if self.recorder is not None:
+                self.recorder.put(asked.request_id, live.version, rows, answers, perf_counter() - began)
             kind = JSON if JSON in asked.accept or asked.kind == JSON else asked.kind
             out = encode(answers).encode() if kind == JSON else write_table(answers, kind)
             return Reply(200, out, live.version, kind)
@@ -119,8 +128,10 @@ class Endpoint:
         """End the threads once they have answered."""
         self.followed.stop()
         self.pool.shutdown()
+        if self.recorder is not None:
+            self.recorder.close()
 
-    async def _answer(self, scope: Scope, headers: dict[bytes, bytes], receive: Receive) -> Reply:
+    async def _answer(self, scope: Scope, headers: dict[bytes, bytes], receive: Receive, request_id: str) -> Reply:
         version = self.followed.live.version
         if not self.guard.admits(headers):
             expected = "`Authorization: Bearer ...` or `X-API-Key: ...` with a key of this service"
@@ -128,7 +139,7 @@ class Endpoint:
         if scope["method"] != "POST":
             return _refusal(405, f"method {scope['method']}", "POST", version)
         try:
-            asked = _read_request(scope, headers)
+            asked = _read_request(scope, headers, request_id)
             body = await _read_body(headers, receive)
         except BadRequest as error:
             return Reply(error.status, encode(error.answer()).encode(), version)
@@ -158,18 +169,19 @@ class Endpoint:
         return f"{self.prefix}-{next(self.number):x}".encode()
 
 
-def _answers(live: Live, body: bytes, asked: Asked) -> list[dict[str, Any]]:
+def _answers(live: Live, body: bytes, asked: Asked, noted: bool) -> tuple[list[Row], list[Answer]]:
+    """Return the rows of a body and their answers; the rows of a table only where they are explained or noted."""
     predictor = live.predictor
-    if asked.kind not in (ARROW, PARQUET):
+    if asked.kind == JSON:
         rows = read_rows(body)
         answers = predictor.predict(rows)
     else:
         table = read_table(body, asked.kind)
-        answers, rows = predictor.predict_table(table), to_rows(table) if asked.explain else []
+        rows, answers = to_rows(table) if noted or asked.explain else [], predictor.predict_table(table)
     if asked.explain:
         reasons = predictor.explain(rows)
         answers = [{**answer, "explanation": why} for answer, why in zip(answers, reasons, strict=True)]
-    return answers
+    return rows, answers
 
 
 async def _read_body(headers: dict[bytes, bytes], receive: Receive) -> bytes:
@@ -187,13 +199,13 @@ async def _read_body(headers: dict[bytes, bytes], receive: Receive) -> bytes:
     return body
 
 
-def _read_request(scope: Scope, headers: dict[bytes, bytes]) -> Asked:
+def _read_request(scope: Scope, headers: dict[bytes, bytes], request_id: str) -> Asked:
     given = headers.get(b"content-type", b"").partition(b";")[0].strip().lower().decode("latin-1")
     if given not in KINDS:
         raise BadRequest(f"found a body of type {given!r}, expected {', '.join(KINDS[:3])}", [], 415)
     kind = given if given in (ARROW, PARQUET) else JSON
     explain = b"explain=true" in scope.get("query_string", b"").lower().split(b"&")
-    return Asked(kind, headers.get(b"accept", b"").decode("latin-1"), explain)
+    return Asked(kind, headers.get(b"accept", b"").decode("latin-1"), explain, request_id)
 
 
 def _refusal(status: int, found: str, expected: str, version: str) -> Reply:
