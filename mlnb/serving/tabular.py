@@ -1,6 +1,5 @@
 """Rows of a table, each answered alone: classes with their probabilities, or a value with its interval."""
 
-from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import numpy as np
@@ -17,6 +16,8 @@ from mlnb.serving.parts import Answer, Parts, Row, Task
 from mlnb.serving.scorers import compile_scorer
 from mlnb.serving.tables import read_columns
 
+FEW = 16  # rows that are scored one by one: a call for a matrix costs as much
+
 
 class Tabular(Task):
     """Answers rows by encoder, model and decision; what it says of a row does not depend on the others."""
@@ -32,19 +33,20 @@ class Tabular(Task):
 
     def answer(self, rows: list[Row]) -> list[Answer]:
         """Return one answer a row; raises `BadRows` when one does not fit the schema."""
-        if len(rows) == 1:
-            encoded = self._encode(rows[0])
-            if encoded is not None:
-                return [self._say(self._score(encoded))]
-        return self._answer_arrays(self.read(rows)) if rows else []
+        encoded = [row for row in map(self._encode, rows) if row is not None]
+        if len(encoded) < len(rows):  # a row that does not fit, or that only the batch's way can read
+            return self._answer_matrix(self.encoder.transform(self.read(rows)))
+        if len(rows) <= FEW:
+            return [self._say(self._score(row)) for row in encoded]
+        return self._answer_matrix(np.array(encoded))
 
     def answer_table(self, table: Any) -> list[Answer]:
         """Return one answer a row of a pyarrow table; raises `BadRows` when one does not fit the schema."""
         arrays = read_columns(table, self.parts.schema)
-        return self._answer_arrays(arrays) if table.num_rows else []
+        return self._answer_matrix(self.encoder.transform(arrays)) if table.num_rows else []
 
-    def _answer_arrays(self, arrays: Mapping[str, np.ndarray]) -> list[Answer]:
-        prediction = predict(self.parts.model, self.encoder.transform(arrays))
+    def _answer_matrix(self, encoded: np.ndarray) -> list[Answer]:
+        prediction = predict(self.parts.model, encoded)
         said: list[Answer] = answers(prediction, self.parts.contract, self.parts.decision)
         return said
 

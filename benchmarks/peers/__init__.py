@@ -1,0 +1,1 @@
+"""What the benchmarks compare with: the recipes that a person would write without mlnb."""
