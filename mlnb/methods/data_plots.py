@@ -214,7 +214,7 @@ def plot_against_target(
 ) -> Figure:
     """The target against each feature."""
     names, rows = names[:MOST_PANELS], _sample(table).reset_index(drop=True)
-    target, classes = rows[contract["target"]], contract["classes"]
+    target, classes = rows[contract["target"]], contract["classes"] or contract.get("labels")
     figure, panels = _panels(max(len(names), 1), 2.3)
     for axes, name in zip(panels, names, strict=False):
         column, values = schema.column(name), rows[name]

@@ -122,6 +122,7 @@ def complete_anomaly(
             raise ValueError(f"{counts[found['positive']]} of {len(table)} rows are {found['positive']!r}; expected "
                              "anomalies to be the rarer: state positive, or the task binary")  # fmt: skip
         found["blank"] = "normal" if len(counts) == 1 else "unknown"
+        found["labels"] = [label for label in counts if label != found["positive"]] + [found["positive"]]
         found["metric"] = metric or "average_precision"
         why |= {} if metric else {"metric": "default: for anomalies with labels"}
         if share is None and problem["alert_budget"] is None:

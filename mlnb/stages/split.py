@@ -28,8 +28,8 @@ def compare_parts(
             lines[name] = facts
             continue
         values = rows[contract["target"]]
-        if contract["classes"]:
-            for label in contract["classes"][:8]:
+        if classes := contract["classes"] or contract.get("labels"):
+            for label in classes[:8]:
                 facts[f"% {label}"] = round(100 * float((values.astype(str) == label).mean()), 1)
         else:
             low, middle, high = np.percentile(values, [25, 50, 75])
