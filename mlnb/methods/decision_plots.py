@@ -15,6 +15,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from .conformal import coverage_by
+from .decision_metrics import short_name
 from .decisions import bound_values
 from .style import INK, MUTED, PALETTE, use_style
 from .thresholds import threshold_costs
@@ -195,5 +196,5 @@ def plot_robustness(
     axis.barh(range(len(shown)), [1 - row["share_lost"] for row in shown], color=PALETTE[0], height=0.7)
     axis.axvline(0, color=INK, linewidth=1)
     axis.set_yticks(range(len(shown)), [_cut(row["inputs"]) for row in shown])
-    axis.set(title=f"What is left of {metric.partition('@')[0]}", xlabel="0: no better than the dummy, 1: undisturbed")
+    axis.set(title=f"What is left of {short_name(metric)}", xlabel="0: no better than the dummy, 1: undisturbed")
     return figure

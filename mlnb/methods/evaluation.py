@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from .columns import Schema
+from .decision_metrics import short_name
 from .metrics import METRICS, metrics_of, score, score_many
 from .values import is_missing
 
@@ -120,12 +121,12 @@ def make_gate(
         up = contract["direction"] == "maximize"
         passed = value is not None and (value >= bound if up else value <= bound)
         required = f"{'at least' if up else 'at most'} {bound:.4g}"
-        check = f"{deciding['name']} on {metrics['rows']:,} test rows"
+        check = f"{short_name(deciding['name'])} on {metrics['rows']:,} test rows"
         lines.append({"check": check, "found": in_words(deciding), "required": required, "passed": bool(passed)})
     better = metrics["difference_to_dummy"]
     lines.append(
         {
-            "check": f"{deciding['name']} better than a dummy's",
+            "check": f"{short_name(deciding['name'])} better than a dummy's",
             "found": f"better by {in_words(better)}",
             "required": f"above 0 with its whole {metrics['level']:.0%} interval",
             "passed": better["low"] is not None and better["low"] > 0,

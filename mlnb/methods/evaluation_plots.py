@@ -15,6 +15,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from .class_metrics import confusion
+from .decision_metrics import short_name
 from .metrics import METRICS
 from .style import GRID, INK, MUTED, PALETTE, SEQUENTIAL, use_style
 
@@ -47,7 +48,7 @@ def plot_metrics(
         axis.set_ylim(-0.6, top + 0.6)
         arrow = "↑" if METRICS[name].sign > 0 else "↓"
         decides = " decides" if name == metrics["deciding"]["name"] else ""
-        axis.set_title(f"{name} {arrow}{decides}", size=9.5)
+        axis.set_title(f"{short_name(name)} {arrow}{decides}", size=9.5)
         axis.locator_params(axis="x", nbins=4)
     return figure
 
