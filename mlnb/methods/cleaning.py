@@ -52,7 +52,7 @@ def _plain_numbers(raw: pd.Series) -> np.ndarray | None:
         numbers = pc.cast(pc.if_else(pc.equal(texts, ""), None, texts), pa.float64())
     except pa.ArrowInvalid:
         return None
-    code = r"^0\d|\d{16}|^[+-]?[a-zA-Z]"
+    code = r"^0\d|\d{16}|^[+-]?[a-zA-Z]|^\+\d{7}"
     if numbers.null_count == len(numbers) or pc.any(pc.match_substring_regex(texts, code)).as_py():
         return None
     return numbers.to_numpy(zero_copy_only=False)
@@ -104,6 +104,15 @@ class _Cleaner:
             self.note("sentinel", "warning", found.sum(), message, "read as missing, in requests too")
         return numbers.mask(found)
 
+    def _are_days(self, numbers: np.ndarray) -> bool:
+        """Whether all of the numbers are days such as 20240229, and several of them differ."""
+        known = numbers[~np.isnan(numbers)]
+        if self.is_target or not len(known) or not (known.min() >= 19000101 and known.max() <= 21001231):
+            return False
+        days = pd.Series(np.unique(known))
+        found = pd.to_datetime(days.astype(np.int64).astype(str), format="%Y%m%d", errors="coerce")
+        return len(days) > 9 and bool((days == days.round()).all() and found.notna().all())
+
     def _say_codes(self, rows: Any, why: str) -> None:
         """Report digits that are names."""
         self.note("codes", "info", int(np.sum(rows)), f"digits that are names: {why}", "kept as text")
@@ -128,7 +137,7 @@ class _Cleaner:
 
     def _clean_text(self, raw: pd.Series) -> tuple[str, pd.Series]:
         """The kind and values of a column of text."""
-        if self.decimal != "," and (quick := _plain_numbers(raw)) is not None:
+        if self.decimal != "," and (quick := _plain_numbers(raw)) is not None and not self._are_days(quick):
             return "number", pd.Series(self._finite(quick), raw.index)
         codes, different = pd.factorize(raw.astype("str"), use_na_sentinel=True)
         texts = pd.Series(different, dtype="str").str.strip()
@@ -162,6 +171,8 @@ class _Cleaner:
         if not self.is_target and (quick := _plain_dates(texts)) is not None:
             return "date", self._in_range(pd.Series(quick), counts).to_numpy()
         numbers, spelling = parse_numbers(texts, self.decimal, self.prefer_comma)
+        if self._are_days(numbers):
+            numbers = np.full(len(texts), np.nan)
         numeric = ~np.isnan(numbers)
         share = counts[numeric].sum() / total
         if share >= (1.0 if self.is_target else 0.95):

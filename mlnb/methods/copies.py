@@ -52,13 +52,16 @@ def equal_columns(
     table: pd.DataFrame,  # n rows
     names: list[str],  # the columns to compare
 ) -> list[tuple[str, str]]:  # (a column, the first that says the same)
-    """The columns that tell rows apart exactly as an earlier one does, under whatever names of their values."""
+    """The columns that equal an earlier one, or tell the rows apart as it does under other names of the values."""
     pairs, candidates = [], list(names)
     head = table.iloc[:: max(1, len(table) // _LOOK)]
     for part in (head, table):
         seen: dict[bytes, list[str]] = {}
         for name in candidates:
-            digest = hashlib.blake2b(part[name].factorize()[0].tobytes(), digest_size=16).digest()
+            codes, levels = part[name].factorize()
+            if 2 * len(levels) > len(codes):  # when nearly all rows differ, to tell them apart alike says nothing
+                codes = pd.util.hash_array(part[name].to_numpy(), categorize=False)
+            digest = hashlib.blake2b(codes.tobytes(), digest_size=16).digest()
             seen.setdefault(digest, []).append(name)
         alike = [group for group in seen.values() if len(group) > 1]
         again = {name for group in alike for name in group}

@@ -19,6 +19,7 @@ _INFINITE = r"[+-]?(?i:inf|infinity|#div/0!|∞)"
 _SPACES = " \u00a0\u202f'"  # the blank, two that do not break, and the Swiss apostrophe
 _THOUSANDS = rf"[+-]?\d{{1,3}}(?:[,{_SPACES}]\d{{3}})+(?:\.\d+)?"
 _COMMA = rf"[+-]?(?=,?\d)(?:\d{{1,3}}(?:[.{_SPACES}]\d{{3}})+|\d+)?(?:,\d+)?(?:[eE][+-]?\d+)?"
+_UNIT = re.compile(r"[+-]?[\d.,]+\s*([a-zA-Zµ°²³/]{1,9})")
 _AFFIX = re.compile(r"^([+-]?)\s*(?:[$€£¥₹]|USD|EUR|GBP|CHF)\s*|\s*(?:[$€£¥₹%]|USD|EUR|GBP|CHF)$")
 
 # %% ../../nbs/methods/parsing.ipynb #c04
@@ -38,8 +39,12 @@ def parse_numbers(
     if decimal != "," and (plain | infinite).all():
         return best, "plain"
     spelling, stripped = "plain", texts
+    if texts.str.fullmatch(r"\(.*\d\)").any():  # accountants' way to write a minus
+        stripped = stripped.str.replace(r"^\((.*)\)$", r"-\1", regex=True)
+    if unit := _unit_of(texts):
+        stripped = stripped.str.removesuffix(unit).str.strip()
     if texts.str.contains("[$€£¥₹%A-Z]").any():
-        stripped = texts.str.replace(_AFFIX, r"\1", regex=True).str.strip()
+        stripped = stripped.str.replace(_AFFIX, r"\1", regex=True).str.strip()
     patterns = [("thousands", _THOUSANDS), ("decimal comma", _COMMA)]
     for name, pattern in reversed(patterns) if prefer_comma else patterns:
         if (decimal == "." and name == "decimal comma") or (decimal == "," and name == "thousands"):
@@ -57,7 +62,14 @@ def parse_numbers(
         values[infinite] = best[infinite]
         if np.isfinite(values).sum() > np.isfinite(best).sum():
             best, spelling = values, name
-    return best, spelling
+    return best, f"the unit {unit!r}" if unit and spelling != "plain" else spelling
+
+
+def _unit_of(texts: pd.Series) -> str:
+    """The one unit behind all of the numbers, such as kg; empty when there is none."""
+    found = [match[1] if (match := _UNIT.fullmatch(text)) else "" for text in texts.head(50)]
+    unit = found[0] if found and len(set(found)) == 1 else ""
+    return unit if unit and not re.fullmatch("[eE]", unit) and texts.str.endswith(unit).mean() > 0.95 else ""
 
 
 def find_codes(
@@ -67,6 +79,8 @@ def find_codes(
     texts = texts.astype("str")
     if texts.str.fullmatch(r"0\d+").any() and texts.str.fullmatch(r"\d+").mean() > 0.95:
         return "zeros in front"
+    if texts.str.fullmatch(r"\+\d{7,}").mean() > 0.95:
+        return "telephone numbers"
     digits = texts[texts.str.fullmatch(r"[+-]?\d{16,}")]
     if any(abs(int(text)) > 2**53 for text in digits):
         return "whole numbers beyond 2**53, which floats cannot tell apart"
@@ -99,11 +113,13 @@ def parse_booleans(
 # %% ../../nbs/methods/parsing.ipynb #c10
 _DATE = re.compile(
     r"\d{1,4}[-/.]\d{1,2}([-/.]\d{1,4})?([T ].*)?|\d{1,2}[ -]\w{3,9}\.?[ -,]+\d{2,4}.*|\w{3,9}\.? \d{1,2},? \d{4}.*"
+    r"|[A-Z][a-z]{2,8}[- ](\d{2}|\d{4})|(19|20)\d{6}|[A-Z][a-z]{2,8},? \w+ \w+,? \d{4}"
 )
 _FORMATS = (
     ("%Y-%m-%d", "%Y/%m/%d", "%Y.%m.%d", "%m/%d/%Y", "%d/%m/%Y", "%d.%m.%Y", "%d-%m-%Y", "%m-%d-%Y")
     + ("%m/%d/%y", "%d/%m/%y", "%d.%m.%y", "%d %b %Y", "%d-%b-%Y", "%d-%b-%y", "%d %B %Y")
-    + ("%b %d, %Y", "%B %d, %Y", "%Y-%m", "%Y/%m")
+    + ("%b %d, %Y", "%B %d, %Y", "%Y-%m", "%Y/%m", "%b-%y", "%b %Y", "%B %Y", "%Y%m%d")
+    + ("%A %d %B %Y", "%A, %d %B %Y", "%A, %B %d, %Y", "%a, %d %b %Y", "%d %b. %Y")
 )  # fmt: skip
 _TIMES = ("", " %H:%M", " %H:%M:%S", " %H:%M:%S.%f", " %I:%M %p", " %I:%M:%S %p")
 

@@ -17,7 +17,7 @@ _NAIVE_EPOCH = datetime(1970, 1, 1)
 EPOCH = _NAIVE_EPOCH.replace(tzinfo=UTC)
 EARLIEST, LATEST = -9214560000.0, 9214646400.0  # 1678-01-01 and 2262-01-01, seconds since 1970 UTC
 MISSING_WORDS = frozenset(
-    ["", "?", "-", "--", "na", "n/a", "n.a.", "#n/a", "<na>", "nan", "nat", "null", "(null)", "none", "nil", "\\n"]
+    ["", "?", ".", "-", "--", "na", "n/a", "n.a.", "#n/a", "<na>", "nan", "nat", "null", "(null)", "none", "nil", "\\n"]
 )
 BOOLEAN_WORDS = {
     "true": 1.0, "t": 1.0, "yes": 1.0, "y": 1.0, "on": 1.0, "1": 1.0,

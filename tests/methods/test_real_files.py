@@ -1,0 +1,183 @@
+"""Files as the world has them: cut, typed and understood, each decision found again among the findings."""
+
+from datetime import datetime, timedelta
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from mlnb.methods.columns import check_rows, column_array, to_arrays
+from mlnb.methods.encoders import Encoder
+from mlnb.methods.evaluation import json_rows
+from mlnb.methods.problems import encode_target, state
+from mlnb.methods.rows import compile_row
+from mlnb.methods.sources import read_table
+from mlnb.stages.validate import audit_table, stop_on_errors, type_table
+
+ROWS = 120
+random = np.random.default_rng(0)
+LABELS = random.choice(["yes", "no"], ROWS)
+X = [f"{v:.3f}" for v in random.random(ROWS)]
+DAYS = [datetime(2020, 1, 1) + timedelta(hours=int(h)) for h in random.integers(0, 20_000, ROWS)]
+
+
+@pytest.fixture
+def read(tmp_path):
+    """A function from a file's content to its schema, typed table and findings."""
+
+    def run(content, target="y", leakage="drop", problem=None, **options):
+        path = tmp_path / "data.csv"
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        raw, provenance = read_table(str(path), **options)
+        contract, schema, table, findings = type_table(raw, problem or state(target), provenance)
+        schema, doubts, _ = audit_table(table, schema, contract, leakage)
+        return schema, table, stop_on_errors(findings + doubts, schema)
+
+    return run
+
+
+def text(separator=",", **columns):
+    """A file's text with the columns, and `y` last."""
+    columns = {**columns, "y": LABELS}
+    lines = [separator.join(columns)]
+    return "\n".join(lines + [separator.join(map(str, row)) for row in zip(*columns.values(), strict=True)]) + "\n"
+
+
+@pytest.mark.parametrize(
+    ("content", "columns"),
+    [
+        (text("^", x=X), ["x", "y"]),
+        (text("|", x=X), ["x", "y"]),
+        (text(" ", x=X, z=X[::-1]), ["x", "z", "y"]),
+        ("Sales of 2024\n\n" + text(x=X, z=X[::-1]), ["x", "z", "y"]),
+        ("# exported by hand\n" + text(x=X), ["x", "y"]),
+        ("sep=;\n" + text(";", x=X), ["x", "y"]),
+        (text(x=X).replace("\n", "\r\n").encode("utf-8-sig"), ["x", "y"]),
+        (text("\t", größe=X).encode("utf-16"), ["größe", "y"]),
+        ("x,y\n" + "\n".join(f"{i},{X[i]},{LABELS[i]}" for i in range(ROWS)), ["column_1", "x", "y"]),
+    ],
+)  # fmt: skip
+def test_cut_right(read, content, columns):
+    schema, table, _ = read(content)
+    assert list(schema.names) == columns and len(table) == ROWS
+
+
+@pytest.mark.parametrize(
+    ("spelling", "kind"),
+    [
+        (lambda i: f"{i % 9} kg", "number"),
+        (lambda i: f"({i % 9}.5)" if i % 3 else f"{i % 7}.5", "number"),
+        (lambda i: f"${i % 9},{i % 900 + 100}.50".replace(",", "."), "category"),
+        (lambda i: f"{i % 9 + 1}%", "number"),
+        (lambda i: "." if i % 3 else f"{i}.5", "number"),
+        (lambda i: f"1e{i % 5}", "number"),
+        (lambda i: f"e{i % 50:05d}", "category"),
+        (lambda i: f"+4930{1234567 + i % 40}", "category"),
+        (lambda i: f"{i % 70:05d}", "category"),
+        (lambda i: "TF"[i % 2], "boolean"),
+        (lambda i: "01"[i % 2], "number"),
+        (lambda i: f"18-{25 + i % 3}", "category"),
+        (lambda i: f"city {i % 60}", "category"),
+        (lambda i: f"the {['red', 'blue'][i % 2]} car of day {i} was slow", "text"),
+    ],
+)
+def test_kinds(read, spelling, kind):
+    schema, *_ = read(text("\t", c=[spelling(i) for i in range(ROWS)], x=X), separator="tab")
+    assert schema.column("c").kind == kind
+
+
+@pytest.mark.parametrize(
+    "form",
+    ["%Y-%m-%d", "%m/%d/%Y", "%d.%m.%Y", "%d %b %Y", "%Y%m%d", "%d/%m/%y", "%A %d %B %Y", "%Y/%m/%d", "%b %d, %Y"],
+)
+def test_dates_in_many_forms(read, form):
+    _, table, _ = read(text("\t", day=[day.strftime(form) for day in DAYS], x=X))
+    assert table["day"].dt.date.tolist() == [day.date() for day in DAYS]
+
+
+@pytest.mark.parametrize("form", ["%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%d %H:%M", "%m/%d/%Y %I:%M %p", "%d.%m.%Y %H:%M"])
+def test_times_in_many_forms(read, form):
+    _, table, _ = read(text(day=[day.strftime(form) for day in DAYS], x=X))
+    assert table["day"].tolist() == DAYS
+
+
+def test_a_sentinel_is_missing_in_a_request_too(read):
+    schema, table, findings = read(text(age=[-999 if i % 9 == 0 else i % 50 for i in range(ROWS)], x=X))
+    assert schema.column("age").sentinels == (-999.0,) and table["age"].isna().sum() == 14
+    assert ("sentinel", "age") in {(f["check"], f["column"]) for f in findings}
+    encoder = Encoder.fit(to_arrays(table, schema), schema)
+    encode = compile_row(schema, encoder)
+    assert np.isnan(encode({"age": -999, "x": 0.5})[0]) and encode({"age": 7, "x": 0.5})[0] == 7.0
+
+
+def test_dates_out_of_range_are_missing_everywhere(read):
+    odd = ["0001-01-01", "1500-01-01", "9999-12-31"]
+    values = [odd[i % 3] if i % 10 == 0 else day.date().isoformat() for i, day in enumerate(DAYS)]
+    schema, table, findings = read(text(day=values, x=X))
+    assert table["day"].isna().sum() == 12 and "dates out of range" in {f["check"] for f in findings}
+    rows = [{"day": value, "x": 1.0} for value in odd]
+    assert check_rows(rows, schema) == [] and np.isnan(to_arrays(rows, schema)["day"]).all()
+    late = pd.DataFrame({"day": pd.to_datetime(odd, format="ISO8601").astype("datetime64[us]")})
+    assert np.isnan(column_array(late, schema.column("day"))).all()
+
+
+def test_ids_groups_copies_and_constants(read):
+    columns = {"id": range(ROWS), "customer_id": [f"C{i % 30}" for i in range(ROWS)]}
+    columns["mail"] = [f"u{i}@x.org" for i in range(ROWS)]
+    columns |= {"always": ["a"] * ROWS, "none": [""] * ROWS, "x": X, "again": X}
+    schema, _, findings = read(text(**columns))
+    roles = {c.name: c.role for c in schema.columns}
+    assert roles == {"id": "identifier", "customer_id": "feature", "mail": "identifier", "always": "dropped",
+                     "none": "dropped", "x": "feature", "again": "feature", "y": "target"}  # fmt: skip
+    found = {(f["check"], f["column"]): f for f in findings}
+    assert "consider split.group=customer_id" in found["split", "customer_id"]["action"]
+    assert ("copies", "again") in found and ("constant", "always") in found and ("empty", "none") in found
+
+
+def test_infinite_values_are_told_and_missing(read):
+    _, table, findings = read(text(a=["inf", "-inf", "nan", "1.5"] * 30, x=X))
+    assert table["a"].isna().sum() == 90 and not np.isinf(table["a"]).any()
+    assert {(f["check"], f["rows"]) for f in findings if f["column"] == "a"} >= {("infinite", 60), ("missing", 30)}
+
+
+@pytest.mark.parametrize(
+    ("labels", "says"),
+    [(["a"] * ROWS, "one value only"), ([""] * ROWS, "all are missing"), (["a"] + ["b"] * (ROWS - 1), "too few rows")],
+)
+def test_targets_that_teach_nothing(read, labels, says):
+    content = "x,z,y\n" + "\n".join(f"{x},{i % 7},{y}" for i, (x, y) in enumerate(zip(X, labels, strict=True)))
+    with pytest.raises(ValueError, match=says):
+        read(content)
+
+
+@pytest.mark.parametrize("leakage", ["drop", "stop", "keep"])
+def test_a_leak_is_named_and_treated_as_set(read, leakage):
+    content = text(alive=["dead" if label == "no" else "alive" for label in LABELS], x=X)
+    if leakage == "stop":
+        with pytest.raises(ValueError, match="alive: alone it predicts 'y'"):
+            read(content, leakage=leakage)
+        return
+    schema, _, findings = read(content, leakage=leakage)
+    assert (schema.column("alive").role == "feature") == (leakage == "keep")
+    assert next(f for f in findings if f["check"] == "leakage")["column"] == "alive"
+
+
+def test_rows_of_the_file_come_back_as_requests(read):
+    columns = {"a": [f"{i} kg" for i in range(ROWS)], "c": [day.strftime("%d.%m.%Y") for day in DAYS]}
+    columns |= {"b": ["?" if i % 9 == 0 else f"b{i % 40}" for i in range(ROWS)], "x": X}
+    columns["d"] = ["yes" if i % 3 else "" for i in range(ROWS)]
+    content = text("\t", **columns)
+    schema, table, _ = read(content)
+    y = encode_target(table["y"], {"task": "binary", "classes": ["no", "yes"], "target": "y"})
+    encoder = Encoder.fit(to_arrays(table, schema), schema, y, classes=2)
+    batch, encode = encoder.transform(to_arrays(table, schema)), compile_row(schema, encoder)
+    rows = json_rows(table, schema)
+    assert check_rows(rows, schema) == []
+    assert all(encode(row).tobytes() == batch[i].tobytes() for i, row in enumerate(rows))
+
+
+def test_two_thousand_columns_and_a_thousand_rows(read):
+    wide = pd.DataFrame(random.normal(size=(300, 2000)).round(3)).rename(columns=lambda j: f"x{j}")
+    content = wide.assign(y=random.choice(["a", "b"], 300)).to_csv(index=False)
+    schema, table, findings = read(content)
+    assert len(schema.features) == 2000 and len(table) == 300 and len(findings) < 60
