@@ -14,6 +14,8 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
+from .values import to_label
+
 CUTS = 5  # instants at which the log is cut; the last one tests
 FIRST_CUT = 0.5  # share of the log before the first cut
 MOST = 50  # candidates a user, half of them for being popular
@@ -71,10 +73,16 @@ def read_log(
     if liked is not None and len(liked) and liked.min() < 0:
         raise ValueError(f"found a rating of {liked.min():g}, expected 0 or more")
     order = np.argsort(when, kind="stable")
-    who, users = pd.factorize(table[user].astype(str), sort=True)
-    what, items = pd.factorize(table[item].astype(str), sort=True)
+    who, users = _named(table[user])
+    what, items = _named(table[item])
     parts = who[order], what[order], when[order], None if liked is None else liked[order]
-    return Log(*parts, np.asarray(users, dtype=object), np.asarray(items, dtype=object))
+    return Log(*parts, users, items)
+
+
+def _named(values: pd.Series) -> tuple[np.ndarray, np.ndarray]:
+    """Codes of the values, and their names as texts."""
+    codes, different = pd.factorize(values, sort=True)
+    return codes, np.array([to_label(value) for value in different.tolist()], dtype=object)
 
 # %% ../../nbs/methods/candidates.ipynb #c06
 FEATURES = (

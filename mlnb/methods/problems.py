@@ -22,8 +22,8 @@ from .values import is_missing, to_label
 
 TASKS = ("binary", "multiclass", "regression", "forecasting", "anomaly", "ranking")
 DETAILS: dict[str, tuple[str, ...]] = {  # what more a task's problem says
+    "ranking": ("query", "item", "rating", "time", "at"),
     "forecasting": ("time", "series", "horizon", "frequency"),
-    "ranking": ("query", "item", "at"),
     "anomaly": ("contamination", "alert_budget"),
 }
 
@@ -37,7 +37,7 @@ def check_details(
     for field, value in details.items():
         if field not in known:
             raise ValueError(f"unknown field {field!r}{nearest(field, tuple(known))}")
-        if value not in (None, "", []) and task not in ("auto", known[field]):
+        if value not in (None, "", []) and task != "auto" and field not in DETAILS.get(task, ()):
             raise ValueError(f"{field} ({value!r}) belongs to the task {known[field]}, the task stated is {task}")
     for field in ("horizon", "at"):
         if details.get(field) is not None and details[field] < 1:
@@ -94,8 +94,8 @@ def state(
         raise ValueError(f"the bound {bound:g} has no metric; state the metric too, such as roc_auc or rmse")
     if bound is not None:
         bound = check_bound(metric, bound)
-    if positive is not None and task not in ("auto", "binary"):
-        raise ValueError(f"a positive class ({positive!r}) makes sense for the task binary alone, not for {task}")
+    if positive is not None and task not in ("auto", "binary", "anomaly"):
+        raise ValueError(f"a positive class ({positive!r}) makes sense for binary and anomaly alone, not for {task}")
     required = state_requirements(**(requirements or {}))
     if base_name(metric) == "precision_at" and "@" in metric:
         metric, required["top"] = "precision_at", float(metric.partition("@")[2])

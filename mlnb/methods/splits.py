@@ -130,6 +130,8 @@ def split_rows(
     if kind == "horizons":
         return split_periods(table, contract, test_share)[:2]
     parts = deal_rows(len(table), [1 - test_share, test_share], seed, **_keys(table, contract, kind, column))
+    if kind == "time" and not (parts == 1).any():  # the newest instant holds more than its share: it is the test
+        parts = (table[column] == table[column].max()).to_numpy(dtype=np.int64)
     training, test = np.flatnonzero(parts == 0), np.flatnonzero(parts == 1)
     if len(training) < 2 or len(test) < 1:
         found = f"{len(training)} training rows and {len(test)} test rows"

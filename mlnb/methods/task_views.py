@@ -31,6 +31,8 @@ def popular_reference(
     item = contract.get("item")
     if contract["task"] != "ranking" or item is None:
         return {}
+    if contract.get("cut") is not None:
+        return {"dummy": test["popularity lately"].to_numpy(dtype=np.float64)}
     return {"dummy": popularity(training[item].to_numpy(), y, test[item].to_numpy())}
 
 

@@ -19,7 +19,7 @@ from ..methods.leakage import find_leaks
 from ..methods.profiles import describe_column, find_role
 from ..methods.split_proposals import propose_splits
 from ..methods.targets import resolve_target
-from ..methods.task_contracts import audit_queries, complete_task, set_roles
+from ..methods.task_contracts import audit_queries, complete_task, read_interactions, set_roles
 from ..methods.validation import audit, check_table, condense, drop_unlabelled
 
 CHECKED_ROWS = 100_000  # rows that are held against the schema which was learned from all of them
@@ -33,6 +33,9 @@ def type_table(
     duplicates: str = "keep",  # keep or drop
 ) -> tuple[dict[str, Any], Schema, pd.DataFrame, Findings]:
     """Contract, schema, typed rows that have a target, findings; ValueError when there is no such target."""
+    told: Findings = []
+    if problem["task"] == "ranking" and problem["item"] and problem["target"] is None:
+        raw, problem, told = read_interactions(clean(raw)[0], problem)
     names = [str(name) for name in raw.columns]
     needed = problem["task"] != "anomaly"
     target, source = resolve_target(problem["target"], names, provenance.get("target"), needed)
@@ -40,7 +43,7 @@ def type_table(
     contract = complete_task(problem, table, target, source)
     schema = set_roles(schema, contract)
     table, dropped = drop_unlabelled(table, contract)
-    findings += dropped
+    findings += told + dropped
     if duplicates == "drop" and (copies := find_copies(table)).any():
         message = f"{copies.sum()} rows equal an earlier one in every column"
         findings.append(finding("duplicates", "warning", None, copies.sum(), message, "rows dropped"))
