@@ -9,6 +9,7 @@ import pytest
 
 # Each small project of a test starts a warm parent of its own: it must not stay long after the test.
 os.environ.setdefault("MLNB_KERNELS_IDLE", "5")
+os.environ.setdefault("MLNB_SNAPSHOT_MINUTES", "0.2")
 
 
 @pytest.fixture(scope="session")

@@ -4,7 +4,7 @@ import argparse
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mlnb.engine.graph import Graph, build_graph
 from mlnb.engine.notebook import StageNotebook, read_notebooks
@@ -14,6 +14,9 @@ from mlnb.engine.project import Project
 from mlnb.engine.runs import giver, open_run
 from mlnb.engine.values import Asked, Values, combinations, resolve_values
 from mlnb.errors import ParameterError
+
+if TYPE_CHECKING:
+    from mlnb.engine.states import Living
 
 EXAMPLES = """examples:
   mlnb run                                        everything; what has not changed is reused
@@ -76,7 +79,7 @@ def planners(project: Project, args: argparse.Namespace) -> list[tuple[Planner, 
         asked = Asked(args.profile, project.profile(args.profile), args.file, pairs, grid)
         values = resolve_values(known, list(graph.stages), asked)
         check_files(project, graph, values)
-        found.append((Planner(project, graph, values, selection), grid))
+        found.append((Planner(project, graph, values, selection, living), grid))
     return found
 
 
@@ -96,6 +99,13 @@ def given(
     else:
         run = giver(project, project.givers[pipeline], wanted)
     return {artifact: output for artifact in wanted if (output := run.output(artifact)) is not None}
+
+
+def living(project: Project) -> "Living":
+    """Return the states that are kept on this machine."""
+    from mlnb.executors import kept
+
+    return kept.living(project)
 
 
 def check_files(project: Project, graph: Graph, values: Values) -> None:

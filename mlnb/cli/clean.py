@@ -10,6 +10,7 @@ from mlnb.engine import runs
 from mlnb.engine.files import read_json
 from mlnb.engine.project import Project
 from mlnb.errors import ProjectError
+from mlnb.executors import kept as states
 from mlnb.registry.registry import Registry
 
 
@@ -43,6 +44,7 @@ def main(args: argparse.Namespace) -> int:
     goners += [path for path in (project.store_root / "trees").glob("*") if path.name not in needed]
     size = sum(part.stat().st_size for path in goners for part in [path, *path.rglob("*")] if part.is_file())
     if not args.dry_run:
+        states.drop(project)  # what a stage had saved by then may go
         for path in goners:
             shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
     print(f"{'would remove' if args.dry_run else 'removed'} {len(goners)} entries, {size / 1e6:.1f} MB")

@@ -64,8 +64,11 @@ def next_commands(run: Run, servable: bool) -> list[str]:
     return [f"  {command:<28} {what}" for command, what in commands]
 
 
-def failure(run: Run, command: str) -> str:
-    """Return what a person needs when a run has failed: stage, cell, cause, where to look, how to go on."""
+def failure(run: Run, command: str, look: str = "") -> str:
+    """Return what a person needs when a run has failed: stage, cell, cause, where to look, how to go on.
+
+    `look` is the command that opens the state before the failing cell, when there is one.
+    """
     record = run.record
     lines = []
     for name, stage in record["stages"].items():
@@ -81,6 +84,7 @@ def failure(run: Run, command: str) -> str:
         ended = [name for name, stage in record["stages"].items() if stage["state"] == "interrupted"]
         lines.append(f"\nInterrupted in {', '.join(ended) or 'time'}.")
     lines.append(f"  kept      {', '.join(kept) or 'nothing was finished yet'}")
+    lines += [f"  look      {look}"] if look else []
     lines.append(f"  go on     {command}")
     return "\n".join(lines)
 

@@ -13,8 +13,8 @@ starts at first use, notices changed packages, and ends after a while without wo
 settings.ini, seconds).
 
 examples:
-  mlnb kernels status          what is running
-  mlnb kernels stop            end the warm parents; notebooks that run go on
+  mlnb kernels status          what is running, and which states of notebooks are kept (mlnb debug)
+  mlnb kernels stop            end the warm parents and the states they keep; notebooks that run go on
   mlnb kernels stop --now      and their notebooks at once
   mlnb kernels install         offer the kernel "mlnb (warm)" in JupyterLab
 """
@@ -53,6 +53,13 @@ def told(place: places.Place, answer: dict[str, Any]) -> list[str]:
     ]
     lines += [f"  left     {name}: {why}" for name, why in answer["never"].items()]
     lines += [f"  running  {pid}  {notebook}" for pid, notebook in answer["running"].items()]
+    lines += [
+        f"  kept     {one['pid']}  {one.get('stage', '')} before cell {one['cell'] + 1}, "
+        f"ends in {max(0, one['until'] - time.time()) / 60:.0f} min, of run {one.get('run', '')}"
+        for one in answer["kept"]
+    ]
+    if answer["kept"]:
+        lines.append(f"           {answer['kept_memory'] / 2**20:.0f} MB in all that is kept")
     if answer["waiting"]:
         lines.append(f"  waiting  {answer['waiting']}")
     return lines

@@ -17,6 +17,7 @@ VERBS = {
     "run": ("run", "run a pipeline; what has not changed is reused"),
     "plan": ("plan", "show what `mlnb run` would do, and why"),
     "stages": ("stages", "list the stages, or one stage's parameters, reads and writes"),
+    "debug": ("debug", "open the state before a stage's failing cell, every variable alive"),
     "runs": ("runs", "list, sort, filter and compare runs"),
     "show": ("show", "show one run, a stage of it, or an artifact"),
     "report": ("report", "write a run's report and print where it is"),

@@ -101,7 +101,7 @@ def _run_all(project: Project, args: argparse.Namespace, waiting: list[Any]) -> 
         if codes[-1] == 0:
             _say(args, verdict(run, report), run)
         else:
-            print(failure(run, _again()), file=sys.stderr)
+            print(failure(run, _again(), _look(run)), file=sys.stderr)
             if report:
                 print(f"  report    {report}", file=sys.stderr)
     return codes
@@ -170,6 +170,14 @@ def _say(args: argparse.Namespace, text: str, run: Run) -> None:
         print(json.dumps({"event": "verdict", "run": run.id, "state": run.record["state"]}))
     else:
         print(text)
+
+
+def _look(run: Run) -> str:
+    """Return the command that opens the state before the cell that failed; "" when it was not kept."""
+    from mlnb.executors import kept
+
+    alive = {told["run"] for told in kept.living(run.project).values()}
+    return f"mlnb debug {run.id}" if run.id in alive else ""
 
 
 def _again() -> str:

@@ -19,6 +19,9 @@ class Job:
     secrets: dict[str, str] = field(default_factory=dict)  # name -> value that must reach no output
     cell_timeout: float | None = None  # seconds
     stage_timeout: float | None = None  # seconds
+    keeping: dict[str, Any] | None = (
+        None  # which states are kept, and which to go on from: mlnb.kernels.keeping.Keeping
+    )
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,7 @@ class Outcome:
     cell: int | None = None  # index of the cell in the notebook, from 0
     heading: str = ""
     cause: str = ""  # "ValueError: what it said"
+    went_on: bool = False  # from a state that was kept
 
 
 OnCell = Callable[[int, int, str], None]  # (cell's index, number of cells, heading)

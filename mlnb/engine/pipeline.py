@@ -1,6 +1,5 @@
 """Runs a plan: stages side by side where the graph allows, records whole at every step, clean ends."""
 
-import os
 import secrets
 import threading
 import time
@@ -15,6 +14,7 @@ from mlnb.engine.jobs import Executor, Job, Outcome
 from mlnb.engine.plan import Outputs, Planner, Step, plan_path
 from mlnb.engine.project import Project
 from mlnb.engine.records import first_record
+from mlnb.engine.states import keeping
 from mlnb.engine.values import secrets as secret_values
 from mlnb.environment import wandb_mode
 from mlnb.errors import StoreFull
@@ -116,17 +116,24 @@ class Pipeline:
         nonce = secrets.token_hex(8)
         inputs = {name: self._input(name) for name in stage.reads}
         values = {name: value.value for name, value in self.planner.values[step.name].items()}
-        order = {"nonce": nonce, "key": step.key, "inputs": inputs, "values": values}
+        woken = self.planner.alive(step.states.before[step.wake]) if step.states and step.wake is not None else None
+        scratch = str(woken["scratch"]) if woken else step.key
+        order = {
+            "nonce": nonce,
+            "key": step.key,
+            "inputs": inputs,
+            "values": values,
+            "scratch": scratch,
+            "states": step.states.before if step.states else {},
+        }
         write_json(folder / "stages" / f"{step.name}.order.json", order)
         environment = {
             "MLNB_ROOT": str(self.project.root),
             "MLNB_ORDER": nonce,
+            "MLNB_RUN": self.run.id,
             "WANDB_MODE": wandb_mode(self.project.settings),
+            **self.project.import_path(),
         }
-        if not self.project.is_builtin:  # a project's own modules are imported from its root
-            environment["PYTHONPATH"] = os.pathsep.join(
-                filter(None, [str(self.project.root), os.environ.get("PYTHONPATH")])
-            )
         started, begun = runs.now(), time.monotonic()
         outcome = self.executor.execute(
             Job(
@@ -139,11 +146,14 @@ class Pipeline:
                 secrets=self.secrets,
                 cell_timeout=self.project.number("cell_timeout") or None,
                 stage_timeout=self.project.number("stage_timeout") or None,
+                keeping=keeping(self.run, step.name, step.states, scratch, woken) if step.states else None,
             ),
             lambda cell, cells, heading: self._tell(
                 "stage_progress", step.name, cell=cell, cells=cells, heading=heading
             ),
         )
+        if step.wake is not None and not outcome.went_on:
+            self._note(step.name, why=f"{step.why}, no more: from the top")
         if outcome.state != "finished":
             return outcome
         said = read_json(folder / "stages" / f"{step.name}.json")
@@ -159,7 +169,7 @@ class Pipeline:
             "seconds": round(time.monotonic() - begun, 3),
         }
         self.project.store.put_result(step.key, entry)
-        self.project.store.clear_scratch(step.key)
+        self.project.store.clear_scratch(scratch)
         return entry
 
     def _settle(self, name: str, future: Future[Any], pending: list[str]) -> bool:

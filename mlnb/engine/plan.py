@@ -1,7 +1,7 @@
 """The plan: for every stage whether it runs or is reused, and why."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ from mlnb.engine.digest import digest_value
 from mlnb.engine.graph import Graph
 from mlnb.engine.project import Project
 from mlnb.engine.sources import Sources, python_version
+from mlnb.engine.states import Living, States, kept, newest, states
 from mlnb.engine.values import Value, Values
 from mlnb.errors import UnknownRun
 
@@ -26,6 +27,8 @@ class Step:
     key: str | None = None
     basis: dict[str, Any] = field(default_factory=dict)
     entry: dict[str, Any] | None = None  # what is reused
+    states: States | None = None  # those that it passes through
+    wake: int | None = None  # the cell at which it goes on from a state that was kept
 
 
 @dataclass(frozen=True)
@@ -62,8 +65,18 @@ def select(
 class Planner:
     """Decides, stage by stage, from the project as it is now."""
 
-    def __init__(self, project: Project, graph: Graph, values: Values, selection: Selection) -> None:
+    def __init__(
+        self,
+        project: Project,
+        graph: Graph,
+        values: Values,
+        selection: Selection,
+        living: Callable[[Project], Living] = lambda project: {},
+    ) -> None:
+        """`living` returns the states that are kept, by name; it is asked when a stage is to run."""
         self.project = project
+        self._ask_living = living
+        self._living: Living | None = None
         self.graph = graph
         self.values = values
         self.selection = selection
@@ -101,13 +114,33 @@ class Planner:
             return Step(name, "maybe", f"after {', '.join(waiting)}", basis=basis)
         key = digest_value(basis)
         if forced:
-            return Step(name, "run", forced, key, basis)
+            return self._resumed(Step(name, "run", forced, key, basis), from_top=True)
         entry = self.project.store.result(key)
         if entry is None:
-            return Step(name, "run", self._why(name, basis) or "never finished", key, basis)
+            return self._resumed(Step(name, "run", self._why(name, basis) or "never finished", key, basis))
         if not self.project.store.whole(entry):
-            return Step(name, "run", "its artifacts are missing or damaged in the store", key, basis)
+            return self._resumed(Step(name, "run", "its artifacts are missing or damaged in the store", key, basis))
         return Step(name, "reuse", "unchanged", key, basis, entry)
+
+    def _resumed(self, step: Step, from_top: bool = False) -> Step:
+        """Return a step that runs with its states, and the one that it goes on from unless it must start at the top."""
+        if kept(self.project) == "off":
+            return step
+        stage = self.graph.stages[step.name]
+        found = states(stage, step.basis, self.sources)
+        if self._living is None:
+            self._living = self._ask_living(self.project)
+        cell = None if from_top else newest(found, self._living)
+        if cell is None:
+            return replace(step, states=found)
+        heading = next(one.heading for one in stage.cells if one.index == cell)
+        place = f"cell {cell + 1} ({heading})"  # in the executed notebook, which has one more
+        why = f"{step.why}; goes on from {place}, the state before it is alive"
+        return replace(step, states=found, wake=cell, why=why)
+
+    def alive(self, state: str) -> dict[str, Any]:
+        """Return what is told of a state that was found alive."""
+        return (self._living or {})[state]
 
     def basis(self, name: str, outputs: Mapping[str, Outputs | None]) -> dict[str, Any]:
         """Return all that a stage's outputs depend on; inputs that are not known yet are left out."""

@@ -27,6 +27,9 @@ DEFAULTS = {
     "kernels": "warm",
     "kernels_idle": "600",
     "kernels_at_once": "0",
+    "snapshots": "failed",
+    "snapshot_minutes": "30",
+    "snapshot_bytes": "1e9",
     "preload": "",
     "preload_never": "",
 }
@@ -107,6 +110,13 @@ class Project:
     def files(self) -> StatCache:
         """Digests of data files, remembered by stat."""
         return StatCache(self.store_root / "cache" / "files.json")
+
+    def import_path(self) -> dict[str, str]:
+        """Return the environment in which a project's own modules are imported from its root."""
+        if self.is_builtin:
+            return {}
+        before = os.environ.get("PYTHONPATH")
+        return {"PYTHONPATH": os.pathsep.join(filter(None, [str(self.root), before]))}
 
     def number(self, name: str) -> float:
         """Return a numeric setting; raises `ProjectError` when it is not a number."""

@@ -153,18 +153,34 @@ class PipelineStage(Stage):
         super().__init__(project, name, run, reads, writes)
         self.order = order
 
+    def _follow(self) -> bool:
+        """Belong to the run that this state was woken for; return whether there is one, as by hand there is none."""
+        nonce = os.environ.get("MLNB_ORDER")
+        if nonce == self.order["nonce"]:
+            return True
+        folder = self.project.runs / os.environ.get("MLNB_RUN", "") / "stages"
+        order = read_json(folder / f"{self.name}.order.json")
+        if order is None or order["nonce"] != nonce:
+            return False
+        self.order, self.folder, self.run = order, folder, folder.parent.name
+        return True
+
     @property
     def scratch(self) -> Path:
         """A folder for what should survive a kill; the same in every attempt, gone once it ends well."""
-        return self.project.store.scratch(self.order["key"])
+        return self.project.store.scratch(self.order["scratch"])
 
     def _find(self, artifact: str) -> dict[str, Any]:
         return dict(self.order["inputs"][artifact])
 
     def _tell(self, note: dict[str, Any]) -> None:
-        (self.folder / f"{self.name}.progress.json").write_text(json.dumps(note))
+        if self._follow():
+            (self.folder / f"{self.name}.progress.json").write_text(json.dumps(note))
 
     def _record(self) -> None:
+        if not self._follow():
+            print(f"{self.name}: nothing is recorded from here; `mlnb run` goes on with what the notebook then says.")
+            return
         record = {"nonce": self.order["nonce"], "outputs": self.outputs, "metrics": self.metrics}
         write_json(self.folder / f"{self.name}.json", record)
         self.project.store.seen.save()

@@ -13,6 +13,11 @@ from mlnb.kernels.process import Worker
 KERNELS = {"OMP_WAIT_POLICY": "passive", "PYTHONHASHSEED": "0", "JUPYTER_PREFER_ENV_PATH": "1"}
 
 
+def worker_environment() -> dict[str, str]:
+    """Return the environment of worker processes; kernels add to it what their job says."""
+    return {**environment.QUIET, **KERNELS, **os.environ}
+
+
 class LocalExecutor:
     """At most `workers` jobs at once; worker processes start when first needed."""
 
@@ -61,7 +66,8 @@ class LocalExecutor:
                 self._idle.append(worker)
         else:
             worker.end()
-        return Outcome(answer["state"], answer.get("cell"), answer.get("heading", ""), answer.get("cause", "")), begun
+        where = answer.get("cell"), answer.get("heading", ""), answer.get("cause", "")
+        return Outcome(answer["state"], *where, went_on=answer.get("went_on", False)), begun
 
     def interrupt(self) -> None:
         """End every job that runs."""
@@ -85,7 +91,7 @@ class LocalExecutor:
         return self._start()
 
     def _start(self) -> Worker:
-        worker = Worker({**environment.QUIET, **KERNELS, **os.environ})
+        worker = Worker(worker_environment())
         with self._lock:
             self._all.append(worker)
         return worker

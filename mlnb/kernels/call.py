@@ -107,8 +107,10 @@ def ask(place: places.Place, asked: dict[str, Any], timeout: float = 10.0) -> di
     return dict(json.loads(message[1][0])) if message else None
 
 
-def kernel(place: places.Place, start: places.Settings, asked: dict[str, Any], timeout: float) -> tuple[Wire, int]:
-    """Return the connection to a new kernel and its process id.
+def kernel(
+    place: places.Place, start: places.Settings | None, asked: dict[str, Any], timeout: float
+) -> tuple[Wire, dict[str, Any]]:
+    """Return the connection to a new kernel, and what it said: its `pid`, and the `state` that it goes on from, if any.
 
     Raises:
         NoParent: no parent could be started, or it ended twice, or no kernel came in time.
@@ -126,7 +128,7 @@ def kernel(place: places.Place, start: places.Settings, asked: dict[str, Any], t
                 channel, parts = message
                 if channel == b"h":
                     connection.settimeout(None)
-                    return wire, int(json.loads(parts[0])["pid"])
+                    return wire, dict(json.loads(parts[0]))
                 if channel == b"a":
                     answer = json.loads(parts[0])
                     if "again" in answer:

@@ -8,6 +8,7 @@ import socket
 import sys
 import time
 import warnings
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,13 @@ def circumstances() -> dict[str, Any]:
         "limits": {name: resource.getrlimit(getattr(resource, name)) for name in LIMITS},
         "driver": os.getpid(),
     }
+
+
+def identity() -> str:
+    """Return what tells this process from any other that ever has its number; starting anew in place keeps it."""
+    stat = Path("/proc/self/stat").read_text()
+    boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    return f"{boot}-{os.getpid()}-{stat.rpartition(')')[2].split()[19]}"
 
 
 def like(one: dict[str, Any], other: dict[str, Any]) -> bool:
@@ -70,9 +78,11 @@ def become(link: socket.socket, asked: dict[str, Any]) -> None:
         sys.modules.pop("matplotlib_inline.backend_inline", None)
         for name in [name for name in sys.modules if name == "mlnb" or name.startswith("mlnb.")]:
             del sys.modules[name]  # the notebook's project may have another mlnb
-        from_parent["launch" if asked.get("jupyter") else "serve"](
-            sys.argv[1:], adopted, lambda: _tell(asked["parent"], imported)
-        )
+        last = partial(_tell, asked["parent"], imported)
+        if asked.get("jupyter"):
+            from_parent["launch"](sys.argv[1:], adopted, last)
+        else:
+            from_parent["serve"](sys.argv[1:], adopted, last, asked["parent"])
     except BaseException:  # noqa: BLE001 -- nothing of this process may go on in the parent's code
         with contextlib.suppress(BaseException):
             import traceback

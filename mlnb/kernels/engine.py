@@ -15,6 +15,11 @@ class TellingEngine(WarmEngine):
     hidden: Mapping[str, str] = {}
 
     @classmethod
+    def clean(cls, outputs: Any) -> Any:
+        """Return outputs without secrets."""
+        return hidden(outputs, cls.hidden)
+
+    @classmethod
     def execute_managed_notebook(cls, nb_man: Any, kernel_name: str, *values: Any, **options: Any) -> Any:
         """Execute through papermill, with the notebook's cells watched and its outputs cleaned before each save."""
         headings = cell_headings(nb_man.nb)

@@ -19,6 +19,7 @@ from mlnb.kernels import call, child, places
 
 NAME = "mlnb-warm"
 ARGV = ["-m", "mlnb.kernels.jupyter", "-f", "{connection_file}"]
+WAKE, WAKE_AT, WAKE_FOR = "MLNB_WAKE", "MLNB_WAKE_AT", "MLNB_WAKE_FOR"  # a state, its parent's socket, a notebook
 PATIENCE = 60.0  # seconds in which the kernel must come
 
 
@@ -50,33 +51,46 @@ def start(arguments: list[str]) -> tuple[places.Place, int, Any]:
     why = call.possible()
     if why is not None:
         raise call.NoParent(why)
-    settings = places.settings(Path.cwd())
+    found: places.Settings | None = places.settings(Path.cwd())
+    assert found is not None
     asked = child.circumstances()
-    place = places.Place(settings.folder, places.key(asked["environment"]))
+    place = places.Place(found.folder, places.key(asked["environment"]))
     asked["environment"].pop("JPY_PARENT_PID", None)
     asked |= {
         "verb": "kernel",
         "jupyter": True,
         "notebook": "(interactive)",
-        "imports": [*settings.preload, *places.learned(settings.folder)],
+        "imports": [*found.preload, *places.learned(found.folder)],
         "file": arguments[arguments.index("-f") + 1],
         "arguments": [part for part in arguments if part not in ("-f", arguments[arguments.index("-f") + 1])],
-        "at_once": settings.at_once,
+        "at_once": found.at_once,
         "secret": "",
     }
-    wire, pid = call.kernel(place, settings, asked, PATIENCE)
-    return place, pid, wire
+    state = os.environ.get(WAKE)
+    if state and os.environ.get("JPY_SESSION_NAME", "").endswith(os.environ.get(WAKE_FOR, "")):
+        place, found = places.Place(Path(os.environ[WAKE_AT]).parent, Path(os.environ[WAKE_AT]).stem), None
+        asked |= {"wake": state, "set": {"MLNB_ORDER": "", "MLNB_RUN": ""}, "variables": {}, "notebook": "(debugging)"}
+    wire, said = call.kernel(place, found, asked, PATIENCE)
+    if state and said.get("state") != state and found is None:
+        print("mlnb: the state is gone; this kernel is a new one", file=sys.stderr, flush=True)
+    return place, said["pid"], wire
 
 
-def install(folder: Path) -> Path:
+def waking(state: str, place: places.Place, notebook: str) -> dict[str, str]:
+    """Return the environment in which this kernel goes on from a state that is kept, for one notebook alone."""
+    return {WAKE: state, WAKE_AT: str(place.socket), WAKE_FOR: notebook}
+
+
+def install(folder: Path, name: str = NAME, title: str = "mlnb (warm)", **environment: str) -> Path:
     """Write the kernel's specification below `folder`/share/jupyter; return where."""
-    target = folder / "share" / "jupyter" / "kernels" / NAME
+    target = folder / "share" / "jupyter" / "kernels" / name
     target.mkdir(parents=True, exist_ok=True)
     spec = {
         "argv": [sys.executable, *ARGV],
-        "display_name": "mlnb (warm)",
+        "display_name": title,
         "language": "python",
         "interrupt_mode": "signal",
+        "env": environment,
     }
     (target / "kernel.json").write_text(json.dumps(spec, indent=1) + "\n")
     return target

@@ -25,6 +25,7 @@ from tornado import ioloop
 from traitlets import Any as AnyTrait
 from traitlets.config import Config
 
+from mlnb.kernels import fitness, snapshot, sockets
 from mlnb.kernels.publisher import Publisher
 from mlnb.kernels.wire import Wire
 
@@ -141,46 +142,87 @@ class ForkedApp(IPKernelApp):
         """Do nothing: the process leaves by `leave`."""
 
 
-def serve(arguments: list[str], adopted: Callable[[], Adopted], last: Callable[[], None]) -> None:
-    """Be the kernel of one notebook until the driver says leave; does not return.
+class Line:
+    """The connection that a kernel lives by: requests come in, the wish to leave, and to keep the state."""
 
-    All is made ready before `adopted` is called, which waits for a notebook.
-    """
-    wire = ForkedApp.wire = Wire(None)
-    loop = ioloop.IOLoop.current()
-    app = ForkedApp.instance()
-    app.initialize(arguments)  # type: ignore[no-untyped-call]
-    app.kernel.start()
-    connection, secret, streams = adopted()
-    app.session.key = secret.encode()
-    for number, descriptor in enumerate(streams, start=1):
-        stream = (sys.stdout, sys.stderr)[number - 1]  # where they keep the original, when they watch the descriptor
-        os.dup2(descriptor, getattr(stream, "_original_stdstream_copy", number))
-        os.close(descriptor)
-    wire.attach(connection)
-    app.iopub_thread.start()
-    asked = False
+    def __init__(self, app: ForkedApp, parent: list[str]) -> None:
+        self.app = app
+        self.parent = parent
+        self.loop = ioloop.IOLoop.current()
+        self.asked_to_leave = False
 
-    def arrived(*_: Any) -> None:
-        nonlocal asked
-        messages = wire.available()
+    def take(self, connection: socket.socket, streams: list[int], about: dict[str, Any]) -> None:
+        """Live by a connection from now on, and say so; `streams` become the process's own output and error."""
+        kept = self.app.kernel._stdout, self.app.kernel._stderr
+        for number, descriptor in enumerate(streams, start=1):
+            # where they keep the original, when they watch the descriptor
+            os.dup2(descriptor, getattr(kept[number - 1], "_original_stdstream_copy", number))
+            os.close(descriptor)
+        self.app.wire.attach(connection)
+        self.app.iopub_thread.start()
+        self.loop.add_handler(self.app.wire.fileno(), self._arrived, ioloop.IOLoop.READ)
+        self.app.wire.send(b"h", [json.dumps({"pid": os.getpid(), **about}).encode()])
+
+    def _arrived(self, *_: Any) -> None:
+        messages = self.app.wire.available()
         if messages is None:
             os.killpg(0, signal.SIGKILL)
         for channel, parts in messages or []:
             if channel == b"q":
-                asked = True
-                loop.stop()
+                self.asked_to_leave = True
+                self.loop.stop()
+            elif channel == b"f":
+                self._keep(json.loads(parts[0]))
             else:
-                app.shell_stream.handle(parts)
+                self.app.shell_stream.handle(parts)
 
-    loop.add_handler(wire.fileno(), arrived, ioloop.IOLoop.READ)
-    wire.send(b"h", [json.dumps({"pid": os.getpid()}).encode()])
-    while not asked:
+    def _keep(self, about: dict[str, Any]) -> None:
+        """Keep the state once the last request is done with, and answer; be another kernel where one comes of it."""
+        if _running:
+            self.loop.call_later(0.001, lambda: self._keep(about))
+            return
+        answer: dict[str, Any] = {"kept": True}
         try:
-            loop.start()
+            woken = snapshot.keep(self.app, self.loop.asyncio_loop, about, self.parent)  # type: ignore[attr-defined]
+        except (fitness.Unfit, OSError) as error:
+            woken, answer = None, {"kept": False, "why": str(error)}
+        if woken is None:
+            self.app.wire.send(b"f", [json.dumps(answer).encode()])
+        else:
+            self._wake(*woken)
+
+    def _wake(self, asked: dict[str, Any], descriptors: list[int]) -> None:
+        """Go on from the state that was kept, for whoever asks now."""
+        os.environ.update(asked["set"])
+        self.app.kernel.shell.user_ns.update(asked["variables"])
+        self.app.session.key = asked["secret"].encode()
+        if asked.get("jupyter"):
+            sockets.open_sockets(self.app, Path(asked["file"]))
+        else:
+            os.environ["JPY_PARENT_PID"] = str(asked["driver"])
+        self.take(socket.socket(fileno=descriptors[0]), descriptors[1:], {"state": asked["wake"]})
+
+
+def serve(arguments: list[str], adopted: Callable[[], Adopted], last: Callable[[], None], parent: list[str]) -> None:
+    """Be the kernel of one notebook until the driver says leave; does not return.
+
+    All is made ready before `adopted` is called, which waits for a notebook. `parent` is where the warm parent listens.
+    """
+    ForkedApp.wire = Wire(None)
+    app = ForkedApp.instance()
+    line = Line(app, parent)
+    app.initialize(arguments)  # type: ignore[no-untyped-call]
+    app.kernel.start()
+    connection, secret, streams = adopted()
+    app.session.key = secret.encode()
+    line.take(connection, streams, {})
+    while not line.asked_to_leave:
+        try:
+            line.loop.start()
         except KeyboardInterrupt:
             continue
-    leave(app, wire, last)
+        break  # asked to leave, or the notebook has said exit
+    leave(app, app.wire, last)
 
 
 def launch(arguments: list[str], adopted: Callable[[], Adopted], last: Callable[[], None]) -> None:

@@ -7,7 +7,6 @@ imported has changed, or an import must be undone, it starts itself anew under t
 """
 
 import contextlib
-import gc
 import json
 import os
 import resource
@@ -20,12 +19,13 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-from mlnb.kernels import child, preload, system
+from mlnb.kernels import child, system
+from mlnb.kernels.library import Library
 from mlnb.kernels.places import Place
+from mlnb.kernels.shelf import Kept, Shelf
 from mlnb.kernels.spare import Forked, Spare
 from mlnb.kernels.wire import pack, request, requested
 
-CHECK = 0.5  # seconds for which files that were looked at count as unchanged
 PATIENCE = 5.0  # seconds that a request may take to arrive
 REMEMBERED = 200  # ends of kernels, kept for drivers that ask
 ROOM = 256 << 20  # bytes of memory that stay free when another kernel is let in
@@ -45,63 +45,29 @@ class Parent:
         self.served = 0
         self.spare: Spare | None = None
         self.largest = 0  # bytes that the largest kernel so far took
-        self.done: set[str] = set()
-        notes = place.read_notes()
-        self.packages = [preload.stamp(file) for file in (*preload.site_folders(), preload.__file__)]
-        same = notes.get("packages") == [list(stamp) for stamp in self.packages]
-        self.never: dict[str, str] = notes.get("never", {}) if same else {}  # new packages get a new chance
-        if same and notes.get("trying"):  # the process before this one did not survive that import
-            self.never[notes["trying"]] = "ended the process that imported it"
-        self.declared_never = tuple(never)
-        self.imports: list[str] = notes.get("imports", [])
-        self.signed: dict[str, tuple[int, int]] = {}
-        self.checked = 0.0
+        self.library = Library(place, never)
+        self.shelf = Shelf()
 
     def prepare(self) -> None:
-        """Import what every kernel needs."""
-        sys.stdout, sys.stderr = preload.Standin("stdout"), preload.Standin("stderr")
-        sys.modules["debugpy"] = None  # type: ignore[assignment]  # no debugger: it costs 0.1 s and starts threads
-        import ipykernel.debugger  # noqa: F401
-
-        del sys.modules["debugpy"]
-        from mlnb.kernels.kernel import launch, serve
-
-        child.from_parent.update(serve=serve, launch=launch, request=request, requested=requested)
-        for name in preload.KERNEL:
-            with contextlib.suppress(ImportError):
-                __import__(name)
-        child.from_parent["filters"] = list(warnings.filters)
-        child.from_parent["base"] = {name.partition(".")[0] for name in sys.modules}
-        self._sign()
-
-    def _sign(self) -> None:
-        self.signed = preload.signature()
-        self.checked = time.monotonic()
-        gc.collect()
-        gc.freeze()  # the memory that children share is not touched by their garbage collection
-
-    def _note(self, trying: str = "") -> None:
-        with contextlib.suppress(OSError):
-            self.place.write_notes(
-                {"imports": self.imports, "never": self.never, "trying": trying, "packages": self.packages}
-            )
+        """Import what every kernel needs; go on with the states that the life before has kept."""
+        self.library.prepare()
+        self.shelf.take_over(self.library.handed_on)
+        self.library.note()
 
     def learn(self, names: list[str]) -> None:
         """Import libraries ahead; start anew without one that may not be."""
-        names = [name for name in names if name not in self.done and name not in self.never]
-        names = [name for name in names if preload.allowed(name, self.declared_never) and preload.third_party(name)]
-        if not names:
-            return
-        self._drop()
-        self.imports += [name for name in names if name not in self.imports]
-        if preload.preload(names, self.done, self.never, self._note):
-            self.imports = [name for name in self.imports if name not in self.never]
-            self.renew("an import may not be made ahead")
-        self._sign()
+        names = self.library.unknown(names)
+        if names:
+            self._drop()
+            if self.library.learn(names):
+                self.renew("an import may not be made ahead", self.shelf.handed_on())
 
-    def renew(self, why: str) -> None:
-        """Start anew in this process, keeping the socket and the kernels that run; does not return."""
-        self._note()
+    def renew(self, why: str, kept: list[list[Any]]) -> None:
+        """Start anew in this process, keeping the socket, the kernels that run and the states named; does not return.
+
+        States that are not named end: what they have imported has changed.
+        """
+        self.library.note(kept=kept)
         print(f"starting anew: {why}", file=sys.__stderr__, flush=True)
         for connection, _, _ in self.waiting:
             self._answer(connection, {"again": why})
@@ -116,20 +82,20 @@ class Parent:
         signal.signal(signal.SIGCHLD, lambda *_: None)
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
         signal.set_wakeup_fd(ring, warn_on_full_buffer=False)
-        poll = select.poll()
-        for heard in (self.listener, bell):
-            poll.register(heard, select.POLLIN)
         self._keep = {bell, ring}
         mine, last = os.stat(self.place.socket).st_ino, time.monotonic()
         while True:
-            ready = {descriptor for descriptor, _ in poll.poll(min(self.idle, 30.0) * 1000)}
+            heard = [self.listener.fileno(), bell, *(one.connection.fileno() for one in self.shelf.kept)]
+            ready = set(select.select(heard, [], [], min(self.idle, 30.0, *self.shelf.next_ends()))[0])
             with contextlib.suppress(BlockingIOError):
                 os.read(bell, 4096)
             self._reap()
+            self.shelf.gone(ready)
+            self.shelf.tend(len(self.running) + 1)
             if self.listener.fileno() in ready and self._accept() == "stop":
                 return "stopped"
             self._admit()
-            if self.running or self.waiting or ready:
+            if self.running or self.waiting or self.shelf.kept or ready:
                 last = time.monotonic()
             elif time.monotonic() - last >= self.idle:
                 return "idle"
@@ -150,6 +116,12 @@ class Parent:
             elif verb == "learned":
                 connection.close()
                 self.learn([name for name in asked["imports"] if name.partition(".")[0] in sys.modules])
+            elif verb == "snapshot":
+                self.shelf.put(connection, asked["about"])
+            elif verb == "drop":
+                of = asked["family"]
+                self.shelf.end(one for one in list(self.shelf.kept) if of in (None, one.about["family"]))
+                connection.close()
             elif verb == "end":
                 self._answer(connection, {"status": self.ends.get(asked["pid"])})
             elif verb == "status":
@@ -168,12 +140,9 @@ class Parent:
     def _take(self, connection: socket.socket, asked: dict[str, Any], descriptors: list[int]) -> None:
         """Put a request in the queue; start anew first when a file that was imported has changed."""
         self.waiting.append((connection, asked, descriptors))
-        if time.monotonic() - self.checked >= CHECK:
-            self.checked = time.monotonic()
-            file = preload.changed(self.signed)
-            if file is not None:
-                self.never = {}
-                self.renew(f"{file} has changed")
+        file = self.library.changed()
+        if file is not None:
+            self.renew(f"{file} has changed", [])
         if not self._room(asked):
             self._answer(connection, {"queued": len(self.waiting)}, close=False)
 
@@ -186,6 +155,8 @@ class Parent:
     def _admit(self) -> None:
         while self.waiting and self._room(self.waiting[0][1]):
             connection, asked, descriptors = self.waiting[0]
+            if (kept := self.shelf.find(asked.get("wake"))) and self._wake(kept):
+                continue
             self.learn(asked["imports"])
             if self.spare is not None and not child.like(self.spare.asked, asked):
                 self._drop()
@@ -195,13 +166,28 @@ class Parent:
             with contextlib.suppress(OSError):  # one that is gone is noticed by the driver
                 request(spare.link, asked, [connection.fileno(), *descriptors])
             spare.link.close()
-            self.running[spare.pid] = asked.get("notebook", "")
-            self.served += 1
-            connection.close()
-            for descriptor in descriptors:
-                os.close(descriptor)
+            self._began(spare.pid, connection, asked, descriptors)
             if not self.waiting and not asked.get("jupyter"):
                 self.spare = self._fork(asked)
+
+    def _began(self, pid: int, connection: socket.socket, asked: dict[str, Any], descriptors: list[int]) -> None:
+        """Remember a kernel that has what it needs, and let go of its descriptors."""
+        if pid not in self.ends:
+            self.running[pid] = asked.get("notebook", "")
+        self.served += 1
+        connection.close()
+        for descriptor in descriptors:
+            os.close(descriptor)
+
+    def _wake(self, kept: Kept) -> bool:
+        """Have the first request's kernel made of a state that was kept; return whether that could be."""
+        connection, asked, descriptors = self.waiting[0]
+        pid = self.shelf.wake(kept, asked, [connection.fileno(), *descriptors])
+        if pid is None:
+            return False
+        del self.waiting[0]
+        self._began(pid, connection, asked, descriptors)
+        return True
 
     def _fork(self, asked: dict[str, Any]) -> "Spare":
         """Return a kernel that makes itself ready for requests like `asked`."""
@@ -214,6 +200,8 @@ class Parent:
             return Spare(pid, ours, asked)
         ours.close()
         self.listener.close()
+        for one in self.shelf.kept:
+            one.connection.close()
         for descriptor in self._keep:
             os.close(descriptor)
         for other, _, more in self.waiting:
@@ -262,8 +250,10 @@ class Parent:
             "started": self.started,
             "python": sys.executable,
             "version": sys.version.split()[0],
-            "imported": self.imports,
-            "never": self.never,
+            "imported": self.library.imports,
+            "never": self.library.never,
+            "kept": self.shelf.told(),
+            "kept_memory": self.shelf.memory(len(self.running) + 1),
             "running": {str(pid): notebook for pid, notebook in self.running.items()},
             "waiting": len(self.waiting),
             "served": self.served,
@@ -284,6 +274,7 @@ def main(arguments: list[str]) -> tuple[Any, ...] | None:
     os.environ.setdefault("MPLBACKEND", "module://matplotlib_inline.backend_inline")  # read by Matplotlib's import
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # threads that spin starve the neighbour's; read at load, too
     parent = Parent(Place(Path(folder), name), socket.socket(fileno=int(listener)), float(idle), never.split())
+    system.adopt_orphans()
     parent.prepare()
     try:
         why = parent.serve()

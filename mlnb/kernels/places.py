@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-PROTOCOL = 1  # raised when driver and parent of different versions would misunderstand each other
+from mlnb.kernels import system
+
+PROTOCOL = 2  # raised when driver and parent of different versions would misunderstand each other
 # What libraries and the interpreter read once, when they are loaded; a parent serves one set of these values.
 READ_AT_LOAD = (
     "PYTHON", "LD_", "LC_", "LANG", "OMP_", "GOMP_", "KMP_", "MKL_", "OPENBLAS_", "BLIS_", "GOTO_", "VECLIB_",
@@ -65,7 +67,7 @@ def _runtime_folder() -> Path:
 def key(environment: dict[str, str]) -> str:
     """Return the name of the parent that serves this interpreter under `environment`."""
     seen = {name: value for name, value in environment.items() if name.startswith(READ_AT_LOAD)}
-    about = [PROTOCOL, sys.executable, sys.prefix, sys.version, repr(sys.flags), __file__, seen]
+    about = [PROTOCOL, sys.executable, sys.prefix, sys.version, system.flags(), __file__, seen]
     return hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()[:12]
 
 

@@ -8,13 +8,13 @@ import socket
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import count
 from typing import Any
 
 from ipykernel.iostream import CHILD, BackgroundSocket, IOPubThread
 
-from mlnb.kernels.wire import Wire, pack
+from mlnb.kernels.wire import Reader, Wire, pack, received_with
 
 ANSWER = 3.0  # seconds that a forked process waits until what it printed has been taken over
 
@@ -53,14 +53,46 @@ class Publisher(IOPubThread):
         self._gone = gone
         self._stopped = False
         self._pipe_flag = True
-        self._master_pid = os.getpid()
         self.background_socket = BackgroundSocket(self)  # type: ignore[no-untyped-call]
         self._events: deque[Callable[..., Any]] = deque()
-        self._bell = os.eventfd(0, os.EFD_CLOEXEC)
-        self._inbox, self._outbox = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.timers = Timers(self._ring)
         self.io_loop = self.timers  # type: ignore[assignment]
+        self.out: Callable[[list[Any]], None] = lambda message: wire.send(b"i", message)
+        self.reopen()
+
+    def reopen(self) -> None:
+        """Belong to this process, with a thread and descriptors of its own."""
+        self._master_pid = os.getpid()
+        self._bell = os.eventfd(0, os.EFD_CLOEXEC)
+        self._inbox, self._outbox = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.thread = threading.Thread(target=self._thread_main, name="IOPub", daemon=True)
+
+    def abandon(self) -> None:
+        """Close the descriptors, in a fork of the process that goes on with them."""
+        os.close(self._bell)
+        self._inbox.close()
+        self._outbox.close()
+
+    @property
+    def sockets(self) -> set[int]:
+        """The sockets that are its own."""
+        return {self._inbox.fileno(), self._outbox.fileno()}
+
+    @contextlib.contextmanager
+    def still(self) -> Iterator[None]:
+        """Hold the thread still, with nothing left to send and no lock taken, while the process is forked."""
+        here, go = threading.Event(), threading.Event()
+
+        def rest() -> None:
+            here.set()
+            go.wait()
+
+        self.schedule(rest)
+        here.wait()
+        try:
+            yield
+        finally:
+            go.set()
 
     def start(self) -> None:
         """Start the thread; it ends with the process."""
@@ -112,7 +144,7 @@ class Publisher(IOPubThread):
         if self._check_mp_mode() == CHILD:  # type: ignore[no-untyped-call]
             self._hand_over(pack(b"i", msg))
         else:
-            self.wire.send(b"i", msg)
+            self.out(msg)
 
     def _hand_over(self, data: bytes) -> None:
         """In a forked process: give a packed message to the kernel and wait until it has it, so that order is kept."""
@@ -126,12 +158,13 @@ class Publisher(IOPubThread):
             ours.recv(1)
 
     def _take_over(self) -> None:
-        _, descriptors, _, _ = socket.recv_fds(self._inbox, 1, 1, socket.MSG_CMSG_CLOEXEC)
+        _, descriptors = received_with(self._inbox, 1, 1)
         for descriptor in descriptors:
             with socket.socket(fileno=descriptor) as theirs, contextlib.suppress(OSError):
                 theirs.settimeout(ANSWER)
                 parts = []
                 while part := theirs.recv(1 << 20):
                     parts.append(part)
-                self.wire.send_packed(b"".join(parts))
+                for _, message in Reader().feed(b"".join(parts)):
+                    self.out(message)
                 theirs.send(b"+")

@@ -3,6 +3,8 @@
 import subprocess
 from pathlib import Path
 
+SET_CHILD_SUBREAPER = 36  # of linux/prctl.h
+
 
 def free_memory() -> int:
     """Return the bytes of memory that a new process could take."""
@@ -22,3 +24,11 @@ def launcher() -> str:
 def flags() -> list[str]:
     """Return the options that this interpreter was started with, for another to be started alike."""
     return list(subprocess._args_from_interpreter_flags())  # type: ignore[attr-defined]
+
+
+def adopt_orphans() -> None:
+    """Make this process the parent of those whose own has ended, so that it hears of their end."""
+    import ctypes
+
+    if ctypes.CDLL(None, use_errno=True).prctl(SET_CHILD_SUBREAPER, 1, 0, 0, 0):
+        raise OSError(ctypes.get_errno(), "prctl(PR_SET_CHILD_SUBREAPER)")

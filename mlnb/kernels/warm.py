@@ -19,6 +19,7 @@ from papermill.log import logger
 from papermill.utils import merge_kwargs, remove_args
 
 from mlnb.kernels import call, imports, jupyter, places
+from mlnb.kernels.keeping import Keeping, Shown
 from mlnb.kernels.manager import Manager
 
 MOST = int(os.environ.get("MLNB_KERNELS_OUTPUT", 256 << 20))  # characters of output that one cell may keep
@@ -41,9 +42,13 @@ class WarmClient(PapermillNotebookClient):  # type: ignore[misc]
         if self.task_poll_for_reply is not None:
             self.task_poll_for_reply.cancel()
 
+    shown: Shown | None = None  # what is kept of this notebook, and gone on from
+
     async def async_execute_cell(self, cell: Any, cell_index: int, **options: Any) -> Any:
         """Execute one cell; a kernel's death is told with its signal or exit code."""
         self._size, self._cut = 0, False
+        if self.shown is not None and await self._kept(self.shown, cell_index):
+            return cell
         try:
             return await super().async_execute_cell(cell, cell_index, **options)
         except DeadKernelError as error:
@@ -51,6 +56,28 @@ class WarmClient(PapermillNotebookClient):  # type: ignore[misc]
             raise DeadKernelError(f"{error}: {end}" if end else str(error)) from None
 
     execute_cell = run_sync(async_execute_cell)
+
+    async def _kept(self, shown: Shown, place: int) -> bool:
+        """Return whether the kernel goes on after a cell, so that it need not run; if not, keep its state."""
+        if self.warm_manager.state is not None:
+            if place == 0:
+                shown.restore(self)
+            if place < shown.first:
+                return True
+        shown.touched.add(place)
+        if shown.state(place) is None or self.comm_objects:
+            return False
+        shown.write(place, self)
+        if place > shown.first or self.warm_manager.state is None:
+            why = await self.kc.keep(shown.asked.told(shown.numbers[place]))
+            if why is not None:
+                self.log.info(f"The state before cell {place} is not kept: {why}.")
+        return False
+
+    def _update_display_id(self, display_id: str, msg: dict[str, Any]) -> None:
+        if self.shown is not None:
+            self.shown.touched |= set(self._display_id_map.get(display_id, ()))
+        super()._update_display_id(display_id, msg)
 
     def output(self, outs: list[Any], msg: dict[str, Any], display_id: str | None, cell_index: int) -> Any:
         """Handle one output, unless the cell has had too much already."""
@@ -77,6 +104,14 @@ def size(content: Any) -> int:
 
 class WarmEngine(NBClientEngine):  # type: ignore[misc]
     """Executes notebooks in kernels forked from this project's warm parent."""
+
+    keeping: Keeping | None = None  # set before a notebook is executed whose states are to be kept
+    went_on = False  # whether the last one went on from a state that was kept
+
+    @classmethod
+    def clean(cls, outputs: Any) -> Any:
+        """Return outputs as they may be written."""
+        return outputs
 
     @classmethod
     def execute_managed_notebook(
@@ -109,7 +144,7 @@ class WarmEngine(NBClientEngine):  # type: ignore[misc]
             logger.info(f"The standard engine executes this notebook: {why}.")
             return standard()
         own = wanted(nb_man.nb, folder)
-        asked = {
+        asked: dict[str, Any] = {
             "own": own,
             "notebook": str(kwargs.get("input_path") or nb_man.nb.metadata.papermill.get("input_path") or ""),
             "imports": [*start.preload, *own],
@@ -126,12 +161,32 @@ class WarmEngine(NBClientEngine):  # type: ignore[misc]
             stderr_file=stderr_file,
         )
         client = WarmClient(nb_man, **final)
+        if cls.keeping is not None:
+            client.shown = Shown(cls.keeping, nb_man.nb.cells, cls.clean)
+            if client.shown.first:
+                asked |= {"wake": cls.keeping.wake, "variables": dict(cls.keeping.variables)}
         client.warm_manager = Manager(start, asked, start_timeout)
         try:
             return client.execute()
         except call.NoParent as error:
             logger.warning(f"The standard engine executes this notebook: {error}.")
             return standard()
+        finally:
+            if client.shown is not None:
+                cls._end_keeping(nb_man.nb.cells, client.shown, client.warm_manager)
+
+    @classmethod
+    def _end_keeping(cls, cells: list[Any], shown: Shown, manager: Manager) -> None:
+        """Date what was not run again; let go of the states of a notebook that has ended well."""
+        shown.close()
+        cls.went_on = manager.state is not None
+        if cls.went_on:
+            shown.date(cells)
+        well = sys.exception() is None and not any(
+            cell.metadata.get("papermill", {}).get("exception") for cell in cells
+        )
+        if well and not shown.asked.after and manager.place is not None:
+            call.ask(manager.place, {"verb": "drop", "family": shown.asked.family})
 
 
 def wanted(notebook: Any, folder: Path) -> list[str]:

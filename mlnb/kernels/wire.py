@@ -4,10 +4,12 @@ A message is a channel (one byte) and any number of byte strings. One connection
 
     driver -> parent   r  a request (JSON), with the descriptors that become the kernel's standard output and error
     parent -> driver   a  an answer (JSON)
-    kernel -> driver   h  hello (JSON: its process id), then s replies, i what it publishes, b bye: it leaves
-    driver -> kernel   s  a Jupyter request, q leave
+    kernel -> driver   h  hello (JSON: its process id, the state it goes on from), then s replies, i what it publishes,
+                       f  whether its state was kept, b bye: it leaves
+    driver -> kernel   s  a Jupyter request, f keep your state (JSON: what it is), q leave
 """
 
+import array
 import json
 import socket
 import struct
@@ -77,6 +79,8 @@ class Wire:
     def attach(self, connection: socket.socket) -> None:
         """Send and receive through a socket from now on."""
         self._connection = connection
+        self._lock = threading.Lock()  # whoever held it may be in another process
+        self._reader = Reader()
 
     def fileno(self) -> int:
         """Return the descriptor, for select."""
@@ -131,7 +135,7 @@ def requested(connection: socket.socket, most: int = 4) -> tuple[dict[str, Any],
     """Wait for a request; return it with the descriptors that came along. Raises ValueError when it is none."""
     reader, descriptors = Reader(), list[int]()
     while True:
-        data, received, _, _ = socket.recv_fds(connection, CHUNK, most, socket.MSG_CMSG_CLOEXEC)
+        data, received = received_with(connection, CHUNK, most)
         descriptors += received
         if not data:
             raise ValueError("the other side left before it had asked")
@@ -139,3 +143,17 @@ def requested(connection: socket.socket, most: int = 4) -> tuple[dict[str, Any],
             if channel != b"r" or len(parts) != 1:
                 raise ValueError(f"expected a request, found a message on channel {channel!r}")
             return json.loads(parts[0]), descriptors
+
+
+def received_with(connection: socket.socket, size: int, most: int) -> tuple[bytes, list[int]]:
+    """Wait for bytes; return them with the descriptors that came along, which no other program inherits.
+
+    `socket.recv_fds` leaves its flags unused in several versions of Python, and its descriptors inheritable.
+    """
+    found = array.array("i")
+    room = socket.CMSG_LEN(most * found.itemsize)
+    data, extras, _, _ = connection.recvmsg(size, room, socket.MSG_CMSG_CLOEXEC)
+    for level, kind, content in extras:
+        if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
+            found.frombytes(content[: len(content) - len(content) % found.itemsize])
+    return data, list(found)

@@ -46,7 +46,7 @@ def main() -> None:
         job = json.loads(jobs.get())
         TellingEngine.hidden = job["secrets"]
         os.environ.update(job["environment"])
-        answer({"event": "done", **execute(job)})
+        answer({"event": "done", **execute(job), "went_on": TellingEngine.went_on})
 
 
 def execute(job: dict[str, Any]) -> Answer:
@@ -56,8 +56,11 @@ def execute(job: dict[str, Any]) -> Answer:
     from papermill.engines import papermill_engines
 
     from mlnb.kernels.engine import TellingEngine, hidden
+    from mlnb.kernels.keeping import Keeping
 
     papermill_engines.register("mlnb-telling", TellingEngine)
+    TellingEngine.keeping = Keeping.read(job["keeping"]) if job.get("keeping") else None
+    TellingEngine.went_on = False
     try:
         papermill.execute_notebook(
             job["source"],

@@ -1,0 +1,102 @@
+"""A stage that failed is gone into, edited, and gone on with: the record is that of a run from the top."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import toys
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="kernels are forked on Linux alone")
+
+CELLS = [
+    ("markdown", "# Work\n> It works."),
+    ("code", "#| default_exp stages.work"),
+    ("code", 'run: str = "draft"\nstart: int = 3  # a number [0..100]\nplace: str = ""  # where', ["parameters"]),
+    ("code", "# a remark"),
+    ("markdown", "## Open"),
+    ("code", '#| stage\nfrom mlnb import open_stage\nstage = open_stage("work", run, writes={"sum": "a number"})'),
+    ("markdown", "### Slow part"),
+    (
+        "code",
+        "#| stage\nimport random\nrandom.seed(start)\nopen(place + '/ran', 'a').write('x')\n"
+        "(stage.scratch / 'note').write_text('kept')\nstage.log(first=1)\nnumber = random.random()\nnumber",
+    ),
+    ("markdown", "### Fragile part"),
+    ("code", "#| stage\nassert (stage.scratch / 'note').exists()\nnumber += random.random() / zero"),
+    ("code", '#| stage\nstage.save("sum", number)\nstage.log(second=2)'),
+    ("code", "#| stage\nstage.close()"),
+]
+
+
+@pytest.fixture
+def failed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A project whose stage has failed."""
+    monkeypatch.setenv("MLNB_SNAPSHOT_MINUTES", "5")
+    root = toys.project(tmp_path / "project", {"10_work": toys.notebook(CELLS)})
+    said = toys.mlnb(root, "run", "--no-report", "-p", "place", str(root), code=3)
+    assert "Fragile part) failed: NameError" in said and "mlnb debug" in said
+    yield root
+    toys.mlnb(root, "kernels", "stop", "--now")
+
+
+def run(root: Path, *more: str) -> str:
+    return toys.mlnb(root, "run", "--no-report", "-p", "place", str(root), *more)
+
+
+def shown(root: Path) -> list[Any]:
+    """Return what the last run's executed notebook shows."""
+    record = toys.record(root)
+    path = root / "runs" / record["id"] / record["stages"]["work"]["notebook"]
+    cells = [cell for cell in json.loads(path.read_text())["cells"] if cell["cell_type"] == "code"]
+    found = [[cell["execution_count"], cell["outputs"], "".join(cell["source"])] for cell in cells]
+    return [cell for cell in found if "run = " not in cell[2]]
+
+
+def test_a_failed_stage_is_opened_edited_and_gone_on_with(failed: Path) -> None:
+    told = subprocess.run(
+        [sys.executable, "-m", "mlnb.cli.main", "debug"],
+        input="number < 1\nzero = 2\nnumber + zero > 2\n",
+        cwd=failed,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    ).stdout
+    assert "before cell 10; its variables are alive" in told and told.count("True") == 2
+    toys.edit(failed, "10_work", "/ zero", "/ 2")
+    toys.edit(failed, "10_work", "# Work", "# Work\nMore prose, which is no reason to start at the top.")
+    wanted = ["-p", "place", str(failed)]
+    assert "goes on from cell 10 (Fragile part)" in toys.mlnb(failed, "plan", *wanted)
+    assert "goes on from cell 10 (Fragile part)" in run(failed)
+    went_on, seen = toys.record(failed), shown(failed)
+    assert (failed / "ran").read_text() == "x"
+    assert "kept" not in toys.mlnb(failed, "kernels", "status")
+    assert not list((failed / ".mlnb" / "scratch").iterdir())
+    run(failed, "--clean")
+    clean = toys.record(failed)
+    assert (failed / "ran").read_text() == "xx"
+    for what in ("key", "outputs", "metrics"):
+        assert went_on["stages"]["work"][what] == clean["stages"]["work"][what]
+    assert went_on["id"] != clean["id"] and seen == shown(failed)
+
+
+def test_an_edit_above_or_another_value_starts_at_the_top(failed: Path) -> None:
+    toys.edit(failed, "10_work", "/ zero", "/ 2")
+    assert "goes on" not in toys.mlnb(failed, "plan", "-p", "place", str(failed), "-p", "start", "4")
+    toys.edit(failed, "10_work", "number = random.random()", "number = 1 + random.random()")
+    assert "goes on from cell 8 (Slow part)" in run(failed)
+    assert (failed / "ran").read_text() == "xx"
+
+
+def test_nothing_is_opened_when_nothing_is_alive(failed: Path) -> None:
+    assert "kept" in toys.mlnb(failed, "kernels", "status")
+    toys.mlnb(failed, "clean")
+    assert "kept" not in toys.mlnb(failed, "kernels", "status")
+    assert "is alive" in toys.mlnb(failed, "debug", code=2)
+    assert "has no stage 'wrok'" in toys.mlnb(failed, "debug", "latest", "wrok", code=2)
+    toys.edit(failed, "10_work", "/ zero", "/ 2")
+    assert "goes on" not in run(failed) and (failed / "ran").read_text() == "xx"
