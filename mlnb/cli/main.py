@@ -30,6 +30,7 @@ VERBS = {
     "compare": ("compare", "two versions side by side, with the interval of their difference"),
     "labels": ("labels", "add labels that arrive late, or say how many rows have theirs"),
     "monitor": ("monitor", "look at what was seen of a model in service, and say what to do"),
+    "retrain": ("retrain", "let a challenger learn from what was met in service, and judge both on fresh rows"),
     "audit": ("audit", "show the log of every change to the registry, or verify it"),
     "containerize": ("containerize", "build the container image of a run's model, and its bill of materials"),
     "deploy": ("deploy", "write what a Kubernetes cluster needs to run a model"),

@@ -12,6 +12,7 @@ from mlnb.errors import UsageError
 from mlnb.monitoring.alerts import CODES, notify
 from mlnb.monitoring.places import label_database, log_folder
 from mlnb.registry.registry import CHAMPION, Registry
+from mlnb.registry.versions import Version
 
 
 def parser(p: argparse.ArgumentParser) -> None:
@@ -36,7 +37,7 @@ def main(args: argparse.Namespace) -> int:
     project = Project.find()
     registry = Registry(project)
     registry.sync()
-    version = _meant(registry, args.version)
+    version = chosen(registry, args.version)
     log = log_folder(project, version.model)
     if not log.is_dir():
         raise UsageError(f"{version.model} has no prediction log in {log}. `mlnb serve` keeps one.")
@@ -76,8 +77,8 @@ def main(args: argparse.Namespace) -> int:
     return CODES[outcome]
 
 
-def _meant(registry: Registry, reference: str) -> Any:
-    """The version that was named, else the champion, else the newest."""
+def chosen(registry: Registry, reference: str) -> Version:
+    """Return the version that was named, else the champion, else the newest. Raises `UsageError`, `UnknownRun`."""
     if reference:
         return registry.find(reference)
     versions = registry.versions()

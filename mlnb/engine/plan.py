@@ -14,6 +14,8 @@ from mlnb.engine.states import Living, States, kept, newest, states
 from mlnb.engine.values import Value, Values
 from mlnb.errors import UnknownRun
 
+MODULES = 3  # changed modules that a reason names
+
 Outputs = dict[str, dict[str, Any]]  # artifact -> {"digest", "format", "bytes", "description"}
 
 
@@ -232,7 +234,11 @@ def explain(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
         reasons.append("its code changed")
     if old["contract"] != new["contract"]:
         reasons.append("its reads or writes changed")
-    reasons += [f"{name} changed" for name in _differing(old["modules"], new["modules"])]
+    modules = _differing(old["modules"], new["modules"])
+    if len(modules) > MODULES:
+        reasons.append(f"{', '.join(modules[:MODULES])} and {len(modules) - MODULES} more modules changed")
+    else:
+        reasons += [f"{name} changed" for name in modules]
     reasons += [
         f"{name} {old['libraries'].get(name, 'none')} -> {new['libraries'].get(name, 'none')}"
         for name in _differing(old["libraries"], new["libraries"])

@@ -66,6 +66,7 @@ def _line(knots: list[float], heights: list[float]) -> Callable[[float], float]:
     def at(value: float) -> float:
         place = min(max(bisect_right(x, value) - 1, 0), last)
         share = min(max((value - x[place]) / (x[place + 1] - x[place]), 0.0), 1.0)
-        return y[place] * (1.0 - share) + y[place + 1] * share
+        low, high = y[place], y[place + 1]
+        return min(max(low + (high - low) * share, min(low, high)), max(low, high))
 
     return at if last >= 0 else lambda value: y[0]
