@@ -2,7 +2,9 @@
 
 import argparse
 import json
+import platform
 import re
+import sys
 import tempfile
 from pathlib import Path
 
@@ -11,8 +13,10 @@ import yaml
 from mlnb.engine.files import write_whole
 from mlnb.engine.project import Project
 from mlnb.errors import UsageError
+from mlnb.serving.bundles import Bundle
 from mlnb.serving.manifests import Deployed, manifests, measure_memory
 from mlnb.serving.servers import serving
+from mlnb.serving.serverless.packages import MOST_UNZIPPED, MOST_UPLOADED, make_package
 from mlnb.serving.winners import LATEST, build_winner, find_winner
 
 NAME = re.compile(r"[a-z]([a-z0-9-]{0,57}[a-z0-9])?")  # 63 characters at most, with room for "-key"
@@ -45,7 +49,26 @@ def parser(p: argparse.ArgumentParser) -> None:
     cluster.add_argument("--memory", type=int, metavar="MIB", help="what the service needs (default: measured here)")
     cluster.add_argument("--out", type=Path, help="folder (default: dist/kubernetes)")
     cluster.set_defaults(act=to_kubernetes)
-    p.epilog = "examples:\n  mlnb deploy kubernetes --image registry.example/churn:7\n  mlnb deploy kubernetes --help"
+    function = places.add_parser(
+        "lambda",
+        help="the zip of an AWS Lambda function",
+        description="write the zip of an AWS Lambda function that answers with a run's model",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog=(
+            "examples:\n"
+            "  mlnb deploy lambda\n"
+            "  mlnb deploy lambda 20260102-0304 --out churn.zip\n\n"
+            "The zip holds the handler, the request path, the model and this environment's libraries: build it on\n"
+            "the architecture that the function will have. It is verified on the golden rows from its files alone.\n"
+            "With MLNB_API_KEY in the function's environment requests need the key; else AWS alone decides."
+        ),
+    )
+    function.add_argument(
+        "run", nargs="?", default=LATEST, help="a run's id, or its start (default: the newest proven)"
+    )
+    function.add_argument("--out", type=Path, help="the zip (default: dist/lambda/<name>.zip)")
+    function.set_defaults(act=to_lambda)
+    p.epilog = "examples:\n  mlnb deploy kubernetes --image registry.example/churn:7\n  mlnb deploy lambda\n  mlnb deploy kubernetes --help"
 
 
 def main(args: argparse.Namespace) -> int:
@@ -80,4 +103,27 @@ def to_kubernetes(args: argparse.Namespace) -> int:
     print(f"{out}  (image {image}, {memory / 2**20:.0f} MiB {source}, from run {run.id})\n\nNext:")
     print(f"  kubectl -n {args.namespace} create secret generic {name}-key --from-literal=key=...")
     print(f"  kubectl apply -k {out}")
+    return 0
+
+
+def to_lambda(args: argparse.Namespace) -> int:
+    """Write the zip, and print its sizes and how to create the function."""
+    project = Project.find()
+    run = find_winner(project, args.run)
+    bundle = Bundle.read(run.load("service"))
+    package = make_package(bundle, args.out or project.root / "dist" / "lambda" / f"{bundle.name}.zip")
+    print(f"{package.file}  ({package.zipped / 2**20:.1f} MB, {bundle.model_tag} of run {run.id})")
+    print(f"  {package.unzipped / 2**20:.0f} MB unzipped, of {MOST_UNZIPPED / 2**20:.0f} MB that Lambda takes")
+    print(
+        f"  {package.rows} golden rows answered as in the notebook; first answer after {package.cold_seconds:.2f} s here"
+    )
+    memory = max(256, -(-2 * package.peak // 2**26) * 64)
+    name = bundle.name.replace(".", "-")
+    runtime = f"python{sys.version_info.major}.{sys.version_info.minor}"
+    machine = {"x86_64": "x86_64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
+    what = f"fileb://{package.file}" if package.zipped <= MOST_UPLOADED else "s3://... (over 50 MB goes through S3)"
+    print(
+        f"\nNext:\n  aws lambda create-function --function-name {name} --handler handler.handle --runtime {runtime} \\"
+    )
+    print(f"    --architectures {machine} --memory-size {memory} --timeout 30 --role ARN --zip-file {what}")
     return 0

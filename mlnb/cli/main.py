@@ -33,7 +33,7 @@ VERBS = {
     "retrain": ("retrain", "let a challenger learn from what was met in service, and judge both on fresh rows"),
     "audit": ("audit", "show the log of every change to the registry, or verify it"),
     "containerize": ("containerize", "build the container image of a run's model, and its bill of materials"),
-    "deploy": ("deploy", "write what a Kubernetes cluster needs to run a model"),
+    "deploy": ("deploy", "write what a Kubernetes cluster, or AWS Lambda, needs to run a model"),
     "score": ("score", "predict for the rows of files of any size"),
     "export": ("export", "write a run's model for places without this environment: ONNX, or text"),
     "new": ("new", "start a project of your own in a new folder"),

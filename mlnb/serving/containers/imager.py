@@ -20,7 +20,7 @@ from bentoml.container import get_backend, get_containerfile
 BUILT = "base-container"  # BentoML's name for its stage
 VENV = "/app/.venv"
 BENTO = "/home/bentoml/bento"
-TRIMMING = Path(__file__).with_name("trimming.py")
+TRIMMING = Path(__file__).parents[1] / "trimming.py"
 LAST_STAGE = """
 FROM {base}
 USER 0

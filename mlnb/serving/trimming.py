@@ -1,6 +1,6 @@
-"""Deletes from an environment what a service never reads: `python trimming.py`, while an image is built.
+"""Deletes from a folder of libraries what a service never reads: `python trimming.py [folder]`, default: its own.
 
-Its source runs inside the image's first stage, so it needs Python alone. What was deleted by mistake cannot go
+It runs inside an image's first stage and over a Lambda package, so it needs Python alone. What was deleted by mistake cannot go
 unnoticed: a service is ready only when the golden rows get the notebook's predictions.
 """
 
@@ -40,6 +40,6 @@ def trim_scipy(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    site = Path(sysconfig.get_path("purelib"))
+    site = Path(sys.argv[1] if len(sys.argv) > 1 else sysconfig.get_path("purelib")).resolve()
     trim_tests(site)
     trim_scipy(site)

@@ -1,0 +1,110 @@
+"""The Lambda package: asked through AWS's own runtime client, from its files alone."""
+
+import base64
+import json
+import time
+import zipfile
+
+import pytest
+from lambda_runtime import running
+from small_models import make_model
+
+from mlnb.errors import ServingError
+from mlnb.serving.bundles import Bundle
+from mlnb.serving.serverless.packages import MOST_UNZIPPED, make_package
+
+
+@pytest.fixture(scope="module")
+def package(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("lambda")
+    make_model(folder / "model", "lightgbm", "binary", text=True)
+    return make_package(Bundle(folder, "small", "1", "2"), folder / "small.zip"), folder
+
+
+@pytest.fixture(scope="module")
+def unpacked(package):
+    made, folder = package
+    with zipfile.ZipFile(made.file) as archive:
+        archive.extractall(folder / "task")
+    return folder / "task"
+
+
+@pytest.fixture(scope="module")
+def function(unpacked):
+    began = time.monotonic()
+    with running(unpacked, "handler.handle", MLNB_API_KEY="secret") as runtime:
+        assert runtime.invoke([]) == []
+        runtime.cold = time.monotonic() - began
+        yield runtime
+
+
+@pytest.fixture(scope="module")
+def golden(unpacked):
+    return json.loads((unpacked / "model" / "golden.json").read_text())
+
+
+def url(body, method="POST", path="/predict", key="secret", **more):
+    headers = {"authorization": f"Bearer {key}"}
+    context = {"http": {"method": method, "path": path}, "stage": "$default"}
+    return {"version": "2.0", "rawPath": path, "headers": headers, "requestContext": context, "body": body, **more}
+
+
+def test_the_package_is_small_and_answers_from_its_files_alone(package):
+    made, _ = package
+    assert made.unzipped < MOST_UNZIPPED / 2
+    assert made.rows == 40
+    with zipfile.ZipFile(made.file) as archive:
+        names = archive.namelist()
+    assert {"handler.py", "lib/libgomp.so.1", "model/fitted/model.txt", "mlnb/serving/predictor.py"} <= set(names)
+    tops = {name.partition("/")[0] for name in names}
+    assert not tops & {"bentoml", "pandas", "sklearn", "starlette", "pyarrow"}
+
+
+def test_every_kind_of_event_is_answered_as_in_the_notebook(function, golden):
+    body = json.dumps(golden["rows"])
+    gateway = {"httpMethod": "POST", "path": "/predict", "headers": {"X-Api-Key": "secret"}, "body": body}
+    staged = url(body, path="/prod/predict")
+    staged["requestContext"]["stage"] = "prod"
+    packed = url(base64.b64encode(body.encode()).decode(), isBase64Encoded=True)
+    for event in (url(body), gateway, staged, packed):
+        answer = function.invoke(event)
+        assert (answer["statusCode"], json.loads(answer["body"])) == (200, golden["predictions"])
+        assert answer["headers"]["X-Model-Version"] == "small:0123456789ab"
+    assert function.invoke(golden["rows"][:2]) == golden["predictions"][:2]
+    assert function.cold < 20
+
+
+@pytest.mark.parametrize(
+    ("event", "status", "said"),
+    [
+        (url("[{}", key="secret"), 400, "the body"),
+        (url('[{"shoe size": 44}]'), 422, "shoe size"),
+        (url("[]", key="wrong"), 401, "API key"),
+        (url("[]", method="GET"), 405, "expected POST"),
+        (url("[]", path="/elsewhere"), 404, "/elsewhere"),
+        (url("%", isBase64Encoded=True), 400, "base64"),
+        (url(None), 400, "no JSON"),
+        (url("", method="GET", path="/readyz"), 200, "true"),
+    ],
+)
+def test_what_cannot_be_answered_is_told(function, event, status, said):
+    answer = function.invoke(event)
+    assert answer["statusCode"] == status, answer
+    assert said in answer["body"]
+
+
+def test_a_package_that_differs_from_the_notebook_is_not_written(tmp_path):
+    folder = make_model(tmp_path / "model", "linear")
+    golden = json.loads((folder / "golden.json").read_text())
+    golden["predictions"][0]["prediction"] = "perhaps"
+    (folder / "golden.json").write_text(json.dumps(golden))
+    with pytest.raises(ServingError, match="disagree on the golden rows"):
+        make_package(Bundle(tmp_path, "small", "1", "2"), tmp_path / "small.zip")
+    assert not (tmp_path / "small.zip").exists()
+
+
+def test_the_same_bundle_gives_the_same_bytes(tmp_path):
+    make_model(tmp_path / "model", "linear")
+    bundle = Bundle(tmp_path, "small", "1", "2")
+    first, second = (make_package(bundle, tmp_path / f"{n}.zip").file.read_bytes() for n in (1, 2))
+    assert first == second
