@@ -30,14 +30,23 @@ class Runtime:
         self.events.put((f"request-{time.monotonic_ns()}", json.dumps(event).encode()))
         until = time.monotonic() + patience
         while True:
-            assert self.process.poll() is None and time.monotonic() < until, "the function's process ended, or hangs"
             try:
                 kind, answer = self.answers.get(timeout=0.5)
                 break
             except queue.Empty:
-                continue
+                assert self.process.poll() is None and time.monotonic() < until, "the function ended, or hangs"
         assert kind == "response", answer
         return answer
+
+
+class Server(ThreadingHTTPServer):
+    """A server that takes a client's death as the end of its connection."""
+
+    daemon_threads = True
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        if not isinstance(sys.exc_info()[1], ConnectionError):
+            super().handle_error(request, client_address)
 
 
 @contextmanager
@@ -45,12 +54,16 @@ def running(folder: Path, handler: str, **environment: str) -> Iterator[Runtime]
     """Yield a function that runs from its unpacked folder by AWS's own runtime client, as on Lambda."""
 
     class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
         def do_GET(self) -> None:
             number, body = runtime.events.get()
             self.send_response(200)
             self.send_header("Lambda-Runtime-Aws-Request-Id", number)
             self.send_header("Lambda-Runtime-Deadline-Ms", str(int(1000 * (time.time() + 30))))
             self.send_header("Lambda-Runtime-Invoked-Function-Arn", "arn:aws:lambda:eu-west-1:0:function:test")
+            self.send_header("Lambda-Runtime-Trace-Id", "Root=1-5bef4de7-ad49b0e87f6ef6c87fc2e700;Sampled=0")
+            self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)
@@ -65,8 +78,7 @@ def running(folder: Path, handler: str, **environment: str) -> Iterator[Runtime]
         def log_message(self, *args: Any) -> None:
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
+    server = Server(("127.0.0.1", 0), Handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     wanted = {
         "PATH": os.environ["PATH"],

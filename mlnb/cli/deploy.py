@@ -15,8 +15,8 @@ from mlnb.engine.project import Project
 from mlnb.errors import UsageError
 from mlnb.serving.bundles import Bundle
 from mlnb.serving.manifests import Deployed, manifests, measure_memory
-from mlnb.serving.servers import serving
 from mlnb.serving.serverless.packages import MOST_UNZIPPED, MOST_UPLOADED, make_package
+from mlnb.serving.servers import serving
 from mlnb.serving.winners import LATEST, build_winner, find_winner
 
 NAME = re.compile(r"[a-z]([a-z0-9-]{0,57}[a-z0-9])?")  # 63 characters at most, with room for "-key"
@@ -68,7 +68,8 @@ def parser(p: argparse.ArgumentParser) -> None:
     )
     function.add_argument("--out", type=Path, help="the zip (default: dist/lambda/<name>.zip)")
     function.set_defaults(act=to_lambda)
-    p.epilog = "examples:\n  mlnb deploy kubernetes --image registry.example/churn:7\n  mlnb deploy lambda\n  mlnb deploy kubernetes --help"
+    p.epilog = "examples:\n  mlnb deploy kubernetes --image registry.example/churn:7\n  mlnb deploy lambda\n"
+    p.epilog += "  mlnb deploy kubernetes --help"
 
 
 def main(args: argparse.Namespace) -> int:
@@ -114,9 +115,7 @@ def to_lambda(args: argparse.Namespace) -> int:
     package = make_package(bundle, args.out or project.root / "dist" / "lambda" / f"{bundle.name}.zip")
     print(f"{package.file}  ({package.zipped / 2**20:.1f} MB, {bundle.model_tag} of run {run.id})")
     print(f"  {package.unzipped / 2**20:.0f} MB unzipped, of {MOST_UNZIPPED / 2**20:.0f} MB that Lambda takes")
-    print(
-        f"  {package.rows} golden rows answered as in the notebook; first answer after {package.cold_seconds:.2f} s here"
-    )
+    print(f"  {package.rows} golden rows as in the notebook; first answer after {package.cold_seconds:.2f} s here")
     memory = max(256, -(-2 * package.peak // 2**26) * 64)
     name = bundle.name.replace(".", "-")
     runtime = f"python{sys.version_info.major}.{sys.version_info.minor}"

@@ -1,7 +1,7 @@
 """Deletes from a folder of libraries what a service never reads: `python trimming.py [folder]`, default: its own.
 
-It runs inside an image's first stage and over a Lambda package, so it needs Python alone. What was deleted by mistake cannot go
-unnoticed: a service is ready only when the golden rows get the notebook's predictions.
+It runs inside an image's first stage and over a Lambda package, so it needs Python alone. What was deleted by
+mistake cannot go unnoticed: a service is ready only when the golden rows get the notebook's predictions.
 """
 
 import importlib.util

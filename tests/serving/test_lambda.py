@@ -17,7 +17,7 @@ from mlnb.serving.serverless.packages import MOST_UNZIPPED, make_package
 @pytest.fixture(scope="module")
 def package(tmp_path_factory):
     folder = tmp_path_factory.mktemp("lambda")
-    make_model(folder / "model", "lightgbm", "binary", text=True)
+    make_model(folder / "model", "lightgbm", "binary", "sigmoid", text=True)
     return make_package(Bundle(folder, "small", "1", "2"), folder / "small.zip"), folder
 
 

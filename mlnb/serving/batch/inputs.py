@@ -41,8 +41,8 @@ class File:
         return max(",;\t|", key=text.count)
 
     def open(self) -> Any:
-        """Return the file, opened for reading bytes."""
-        return fsspec.open(self.url, "rb", compression=self.packed).open()
+        """Return what opens the file for reading bytes, and closes all of it at the end of a `with`."""
+        return fsspec.open(self.url, "rb", compression=self.packed)
 
 
 @dataclass(frozen=True)
@@ -132,6 +132,7 @@ def _cut_parquet(file: File, place: int, position: int, workers: int) -> Iterato
 
 def _cut_csv(file: File, place: int, position: int) -> Iterator[Unit]:
     """Yield whole lines, cut only where no quotation is open; `position` is in bytes, 0 means after the header."""
+    header = file.header
     with file.open() as opened:
         if position:
             opened.seek(position)
@@ -146,7 +147,7 @@ def _cut_csv(file: File, place: int, position: int) -> Iterator[Unit]:
                 position += end
                 after = (place, position) if block else (place + 1, 0)
                 if text[:end].strip():
-                    yield Unit(place, after, file.header + text[:end])
+                    yield Unit(place, after, header + text[:end])
             rest = text[end:]
             if not block:
                 return

@@ -103,6 +103,8 @@ class _Part:
 
     def add(self, unit: Unit, scored: Scored) -> None:
         """Take up a unit's rows, and write all down when there are many or it was long ago."""
+        if unit.file != self.place[0]:
+            self.counts.in_file = 0
         first = self.counts.in_file
         if scored.rows:
             rows = pa.array(scored.good.column("row").to_numpy() + first)

@@ -15,8 +15,7 @@ from mlnb.methods.models import predict
 from mlnb.serving.batch.columns import Values, read_column
 from mlnb.serving.parity import compare
 from mlnb.serving.parts import Parts, read_json
-
-TASKS = ("binary", "multiclass", "regression", "anomaly")  # whose rows do not depend on each other
+from mlnb.serving.tasks import find_kind
 
 
 @dataclass(frozen=True)
@@ -34,7 +33,7 @@ class Scorer:
     def __init__(self, folder: Path, keep: tuple[str, ...] = ()) -> None:
         """Load the model; ServingError unless the golden rows get the notebook's predictions on this path too."""
         self.parts = Parts.load(folder)
-        if self.parts.contract["task"] not in TASKS:
+        if not find_kind(self.parts.contract).answering.independent:
             raise UsageError(
                 f"A {self.parts.contract['task']} model answers rows together, not one by one: "
                 "ask the service, with all the rows of a series or a query in one request."

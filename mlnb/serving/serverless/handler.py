@@ -6,19 +6,20 @@ what the events look like. The model is loaded when the module is imported, whic
 
 import base64
 import binascii
-import hmac
 import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from mlnb.serving.access import Guard
 from mlnb.serving.bodies import BadRequest, read_rows
 from mlnb.serving.predictor import Predictor
 
 MODEL = Path(os.environ.get("MLNB_MODEL") or Path(os.environ.get("LAMBDA_TASK_ROOT", Path.cwd()), "model"))
 VERSION = (MODEL / "version.txt").read_text("utf-8").strip()
 PREDICTOR = Predictor.load(MODEL)
+GUARD = Guard.read()
 
 
 def handle(event: Any, context: Any) -> Any:
@@ -66,10 +67,8 @@ def body_of(event: Mapping[str, Any]) -> bytes:
 
 def allowed(event: Mapping[str, Any]) -> bool:
     """Whether the request has the key of `MLNB_API_KEY`; without one AWS alone decides who may ask."""
-    key = os.environ.get("MLNB_API_KEY", "")
-    headers = {str(name).lower(): str(value) for name, value in (event.get("headers") or {}).items()}
-    said = headers.get("x-api-key") or headers.get("authorization", "").removeprefix("Bearer ")
-    return not key or hmac.compare_digest(said.encode(), key.encode())
+    headers = {str(name).lower().encode(): str(value).encode() for name, value in (event.get("headers") or {}).items()}
+    return GUARD.admits(headers)
 
 
 def respond(status: int, value: Any, headers: Mapping[str, str] | None = None) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from typing import Any
 from mlnb.engine.files import writing
 from mlnb.errors import ServingError
 from mlnb.serving.bundles import Bundle, tree_files
-from mlnb.serving.requirements import libraries, pin
+from mlnb.serving.requirements import BY_FILE, libraries, pin
 from mlnb.serving.sources import follow_imports
 
 HANDLER = Path(__file__).with_name("handler.py")
@@ -67,7 +67,7 @@ def make_package(bundle: Bundle, file: Path) -> Package:
         for place, source in follow_imports(HANDLER).items():
             (folder / place).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(source, folder / place)
-        names = [name for name in libraries(model / "fitted") if name != "bentoml"]
+        names = ["numpy", *(name for name in libraries(model / "fitted") if name in BY_FILE.values())]
         for line in pin(names).splitlines():
             if line and not line.startswith("#"):
                 _copy_library(line.partition("==")[0], folder)
@@ -79,7 +79,7 @@ def make_package(bundle: Bundle, file: Path) -> Package:
         unzipped = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
         if unzipped > MOST_UNZIPPED:
             raise ServingError(
-                f"The function has {unzipped / 2**20:.0f} MB unzipped, and Lambda takes {MOST_UNZIPPED / 2**20:.0f} MB. "
+                f"The function has {unzipped / 2**20:.0f} MB unzipped, expected at most {MOST_UNZIPPED / 2**20:.0f}. "
                 "A model of trees or a linear one needs no scikit-learn and fits; larger ones go as a container image."
             )
         _zip(folder, file)

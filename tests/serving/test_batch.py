@@ -1,0 +1,191 @@
+"""Files scored: the service's numbers, whatever the file, however often it was killed, and no row lost."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import fsspec
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from small_models import make_model, make_rows
+
+from mlnb.errors import UsageError
+from mlnb.serving.batch import inputs, jobs
+from mlnb.serving.batch.inputs import cut, find_files
+from mlnb.serving.batch.jobs import Asked, run_job
+from mlnb.serving.batch.scorer import Scorer
+from mlnb.serving.predictor import Predictor
+
+ROWS = 3000
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    return make_model(tmp_path_factory.mktemp("batch") / "model", "lightgbm", "binary", "sigmoid", text=True)
+
+
+@pytest.fixture(scope="module")
+def rows():
+    return make_rows(ROWS, seed=3)
+
+
+@pytest.fixture(scope="module")
+def expected(model, rows):
+    """What the service answers."""
+    return [answer["probabilities"]["yes"] for answer in Predictor.load(model).predict(rows)]
+
+
+@pytest.fixture(scope="module")
+def files(rows, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("files")
+    table = pd.DataFrame(rows).assign(number=range(ROWS))
+    table.to_csv(folder / "rows.csv", index=False)
+    table.to_csv(folder / "packed.csv.gz", index=False)
+    table.to_csv(folder / "semicolons.csv", index=False, sep=";")
+    table.assign(day=pd.to_datetime(table["day"], format="ISO8601")).to_parquet(
+        folder / "rows.parquet", row_group_size=700
+    )
+    return folder
+
+
+def score(model, sources, output, tmp_path, **more):
+    return run_job(Asked([str(s) for s in sources], str(output), model, "small:1", **more), tmp_path / "scratch")
+
+
+@pytest.mark.parametrize("name", ["rows.csv", "packed.csv.gz", "semicolons.csv", "rows.parquet"])
+def test_the_numbers_are_the_service_s_to_the_last_bit(name, model, files, expected, tmp_path, monkeypatch):
+    monkeypatch.setattr(inputs, "BLOCK", 20_000)  # many units
+    monkeypatch.setattr(jobs, "PART_ROWS", 900)  # many parts
+    counts = score(model, [files / name], tmp_path / "out.parquet", tmp_path, keep=("number",))
+    assert (counts.read, counts.scored, counts.bad) == (ROWS, ROWS, 0)
+    out = pq.read_table(tmp_path / "out.parquet")
+    assert out.column_names == ["row", "number", "prediction", "probability no", "probability yes"]
+    assert out["row"].to_pylist() == list(range(ROWS)) == [int(n) for n in out["number"].to_pylist()]
+    assert out["probability yes"].to_pylist() == expected
+    assert [path.name for path in tmp_path.iterdir()] == ["out.parquet"]
+
+
+def test_several_workers_give_the_same_file(model, files, tmp_path):
+    for workers in (1, 2):
+        score(model, [files / "rows.parquet"], tmp_path / f"{workers}.csv", tmp_path, workers=workers)
+    assert (tmp_path / "1.csv").read_bytes() == (tmp_path / "2.csv").read_bytes()
+
+
+def test_many_files_by_glob_and_url(model, files, expected, tmp_path):
+    memory = fsspec.filesystem("memory")
+    for part in range(3):
+        memory.pipe(f"/in/part-{part}.csv", (files / "rows.csv").read_bytes())
+    counts = score(model, ["memory://in/part-*.csv"], "memory://out/all.parquet", tmp_path)
+    assert counts.scored == 3 * ROWS
+    with memory.open("/out/all.parquet") as file:
+        out = pd.read_parquet(file)
+    assert out["file"].value_counts().tolist() == [ROWS] * 3
+    assert out["probability yes"].tolist() == expected * 3
+    assert out["row"].tolist() == list(range(ROWS)) * 3
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "found"),
+    [
+        ("age", "forty", "'forty'"),
+        ("ok", "perhaps", "'perhaps'"),
+        ("day", "2020-13-01", "'2020-13-01'"),
+        ("age", "inf", "inf"),
+    ],
+)
+def test_a_bad_row_stops_the_job_or_is_put_aside(column, value, found, model, rows, tmp_path, expected):
+    table = pd.DataFrame(rows).astype({column: object})
+    for row in (100, 2000):
+        table.loc[row, column] = value
+    table.to_csv(tmp_path / "in.csv", index=False)
+    with pytest.raises(UsageError, match=rf"in.csv, row 100, column '{column}'.*{found}.*--quarantine"):
+        score(model, [tmp_path / "in.csv"], tmp_path / "out.parquet", tmp_path)
+    assert not (tmp_path / "out.parquet").exists()
+    bad = tmp_path / "bad.jsonl"
+    counts = score(model, [tmp_path / "in.csv"], tmp_path / "out.parquet", tmp_path, quarantine=str(bad))
+    assert (counts.read, counts.scored, counts.bad) == (ROWS, ROWS - 2, 2)
+    lines = [json.loads(line) for line in bad.read_text().splitlines()]
+    assert [(line["row"], line["column"]) for line in lines] == [(100, column), (2000, column)]
+    assert lines[0]["values"]["town"] == rows[100]["town"]
+    out = pd.read_parquet(tmp_path / "out.parquet")
+    assert out["probability yes"].tolist() == [p for row, p in enumerate(expected) if row not in (100, 2000)]
+
+
+def test_typed_files_are_held_to_the_service_s_rules(model, tmp_path):
+    table = pa.table({"age": ["3", "4"], "town": ["a", "b"]})
+    pq.write_table(table, tmp_path / "in.parquet")
+    with pytest.raises(UsageError, match="column 'age': found '3', expected a finite number"):
+        score(model, [tmp_path / "in.parquet"], tmp_path / "out.parquet", tmp_path)
+    scorer = Scorer(model)
+    table = pa.table({"age": [1.0, np.inf, np.nan], "ok": pa.array([True, None, False]), "town": ["x", None, " "]})
+    scored = scorer.score(table, 10, text=False)
+    assert (scored.good["row"].to_pylist(), [p["row"] for p in scored.bad]) == ([10, 12], [11])
+
+
+def test_a_quotation_is_never_cut(tmp_path, monkeypatch):
+    monkeypatch.setattr(inputs, "BLOCK", 64)
+    lines = ['"a, with\nnew ""lines"" in it",1\n', "plain,2\n"] * 20
+    (tmp_path / "x.csv").write_text("text,number\n" + "".join(lines))
+    files = find_files([str(tmp_path / "x.csv")])
+    units = list(cut(files, (0, 0), 1))
+    bodies = [unit.body.removeprefix(files[0].header) for unit in units]
+    assert b"".join(bodies).decode() == "".join(lines)
+    assert len(units) > 5
+    assert all(body.count(b'"') % 2 == 0 for body in bodies)
+    again = list(cut(files, units[2].next, 1))
+    assert [unit.body for unit in again] == [unit.body for unit in units[3:]]
+
+
+@pytest.mark.parametrize(
+    ("source", "output", "said"),
+    [
+        ("nothing-*.csv", "out.parquet", "found no file"),
+        ("rows.csv", "out.xlsx", "'.xlsx'"),
+        ("rows.json", "out.csv", "found no kind"),
+    ],
+)
+def test_what_cannot_be_scored_is_told(source, output, said, model, files, tmp_path):
+    (files / "rows.json").write_text("[]")
+    with pytest.raises(UsageError, match=said):
+        score(model, [files / source], tmp_path / output, tmp_path)
+
+
+def test_a_killed_job_goes_on_and_ends_with_the_same_bytes(model, rows, tmp_path):
+    """SIGKILL in the middle, several times: what was finished is not done again, and the output is the same."""
+    pd.DataFrame(rows * 40).to_csv(tmp_path / "in.csv", index=False)
+    script = (
+        "import sys; from pathlib import Path; from mlnb.serving.batch import inputs, jobs\n"
+        "inputs.BLOCK = 200_000; jobs.PART_ROWS = 5_000\n"
+        "if __name__ == '__main__':\n"
+        "    asked = jobs.Asked([sys.argv[1]], sys.argv[2], Path(sys.argv[3]), 'small:1')\n"
+        "    jobs.run_job(asked, Path(sys.argv[2] + '.scratch'), lambda c, t: print(c.read, flush=True))\n"
+    )
+    (tmp_path / "job.py").write_text(script)
+    whole, killed = tmp_path / "whole.parquet", tmp_path / "killed.parquet"
+    command = [sys.executable, str(tmp_path / "job.py"), str(tmp_path / "in.csv")]
+    subprocess.run([*command, str(whole), str(model)], check=True, stdout=subprocess.DEVNULL)
+    starts = []
+    for attempt in range(3):
+        process = subprocess.Popen([*command, str(killed), str(model)], stdout=subprocess.PIPE, text=True)
+        starts.append(int(process.stdout.readline()))
+        if attempt < 2:
+            until = time.monotonic() + 30
+            parts = Path(tmp_path, ".killed.parquet.parts")
+            have = len(list(parts.glob("*.json")))
+            while len(list(parts.glob("*.json"))) <= have and process.poll() is None and time.monotonic() < until:
+                time.sleep(0.002)
+            assert not killed.exists()
+            os.kill(process.pid, signal.SIGKILL)
+        process.communicate()
+    assert starts == sorted(set(starts))
+    assert starts[1] > 0
+    one, other = pq.read_table(whole), pq.read_table(killed)
+    assert len(one) == 40 * ROWS
+    assert one.equals(other)
