@@ -60,6 +60,9 @@ TASKS = {
     "binary": "binary classification",
     "multiclass": "multiclass classification",
     "regression": "regression",
+    "forecasting": "forecasting",
+    "anomaly": "anomaly detection",
+    "ranking": "ranking",
 }
 FIELDS = {
     "target": "target",
@@ -220,7 +223,7 @@ def model_card(
     task = TASKS.get(str(contract.get("task")), plain(contract.get("task")))
     name = plain(short_name(str(deciding.get("name") or "")))
     summary = (
-        f"Predicts {plain(contract.get('target'))} ({task}) with {plain(best.get('family'))}. "
+        f"Predicts {plain(contract.get('target') or 'how strange a row is')} ({task}) with {plain(best.get('family'))}. "
         f"On {figure(metrics.get('rows'))} test rows: {name} {spread(deciding)}. "
         f"The gate was {'passed' if gate.get('passed') else 'missed'}."
     )

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from .alert_metrics import top_threshold
 from .calibration import learn_calibration
 from .conformal import learn_interval
 from .decisions import calibrate
@@ -37,6 +38,11 @@ def learn_decision(
         coverage = contract.get("coverage") or COVERAGE
         interval, measured = learn_step_interval(step, y, held_out[:, 0], int(contract["horizon"]), coverage)
         return {"interval": interval}, {"interval": measured}
+    if contract["task"] == "anomaly":
+        share, seen = contract["contamination"], held_out[~np.isnan(held_out)]
+        why = f"{share:.3g} of {len(seen):,} rows, scored by models that had not seen them, reach it"
+        limit = top_threshold(seen, share) if len(seen) else None
+        return {"threshold": limit}, {"threshold": {"rows": len(seen), "why": why}}
     if contract["task"] not in ("binary", "multiclass"):
         return {}, {}
     map_, calibration = learn_calibration(held_out, y, seed)

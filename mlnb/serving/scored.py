@@ -1,10 +1,11 @@
 """Rows that get a score: ranked within their query, or compared with what is normal."""
 
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
 
-from mlnb.methods.columns import check_rows, to_arrays
+from mlnb.methods.columns import Schema, check_rows, to_arrays
 from mlnb.methods.decisions import answers
 from mlnb.methods.detectors import drivers
 from mlnb.methods.encoders import Encoder
@@ -81,6 +82,12 @@ class Ranked(Scored):
     def explain(self, rows: list[Row]) -> list[dict[str, Any]]:
         """Refuse: what moved a row among the others of its query is not told."""
         raise BadRequest("the ranks of this model are not explained", [])
+
+
+def ask_query(schema: Schema, contract: dict[str, Any]) -> Schema:
+    """Return the columns of a request: the features, and the query that a row belongs to, which may be left out."""
+    query = schema.column(contract["query"])
+    return Schema((replace(query, role="feature", nullable=True), *schema.features), schema.rows)
 
 
 def describe_alert(contract: dict[str, Any]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from typing import Any
 from mlnb.methods.columns import Schema
 from mlnb.serving.forecasts import Forecasts, ask_history, describe_forecast
 from mlnb.serving.parts import Parts, Task
-from mlnb.serving.scored import Ranked, Scored, describe_alert, describe_rank
+from mlnb.serving.scored import Ranked, Scored, ask_query, describe_alert, describe_rank
 from mlnb.serving.tabular import Tabular, describe_classes, describe_value
 
 
@@ -35,7 +35,7 @@ KINDS: dict[str, Kind] = {
     "multiclass": Kind(Tabular, describe_classes),
     "regression": Kind(Tabular, describe_value),
     "anomaly": Kind(Scored, describe_alert),
-    "ranking": Kind(Ranked, describe_rank),
+    "ranking": Kind(Ranked, describe_rank, ask_query),
     "forecasting": Kind(Forecasts, describe_forecast, ask_history, whole=True),
 }
 
