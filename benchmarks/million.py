@@ -2,9 +2,10 @@
 
     python benchmarks/million.py [--rows 1000000] [--format csv|parquet] [--folder DIR]
 
-By hand: pandas reads the file, categories and dates become what LightGBM takes, 80 % of the rows are fitted with the parameters
-and boosting rounds that mlnb used, the rest scored. mlnb: `mlnb run --upto evaluate` of a new project, one trial, no tuning, with
-all that it does besides: typing, findings, leaks, exploration, folds, intervals, a linear model to compare with, explanations.
+By hand: pandas reads the file, categories and dates become what LightGBM takes, 80 % of the rows are fitted with the
+parameters and boosting rounds that mlnb used, the rest scored. mlnb: `mlnb run --upto evaluate` of a new project, one
+trial, no tuning, with all that it does besides: typing, findings, leaks, exploration, folds, intervals, a linear model
+to compare with, slices, explanations, robustness.
 Each in processes of its own, one after the other; prints seconds, the highest memory of all its processes together
 (proportional set size), and the ratios to the hand-written way and to the table in memory.
 """

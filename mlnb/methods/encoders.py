@@ -147,6 +147,10 @@ class Encoder:
             out[stop - 1] = declared.get(codec.column, 0)  # the number, the truth value, or the days of a date
         return out
 
+    def constraints(self) -> dict[str, Any]:
+        """What a fit on the encoded columns has to keep: nothing, or `monotone`."""
+        return {"monotone": self.monotone()} if self.options["monotone"] else {}
+
     def to_json(self) -> dict[str, Any]:
         """Everything learned, as plain JSON values."""
         return {"options": dict(self.options), "columns": [_plain(codec) for codec in self.codecs]}

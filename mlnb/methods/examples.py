@@ -8,7 +8,7 @@ __all__ = ['LONG', 'SAMPLE', 'RARE', 'Examples', 'load_encoder', 'objective', 'r
 
 # %% ../../nbs/methods/examples.ipynb #c03
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -36,6 +36,7 @@ class Examples:
     y: np.ndarray  # (n,): codes of the classes, or values
     groups: np.ndarray | None = None  # (n,) code of the query or series that an example belongs to
     weights: np.ndarray | None = None  # (n,), at least 0
+    constraints: Mapping[str, Any] = field(default_factory=dict)  # what a fit has to keep: monotone columns
 
 
 def load_encoder(
@@ -81,7 +82,7 @@ def learn_examples(
         return Examples(fan.X, fan.y)
     y = read_target(contract, training)
     X = encoder.transform_training(TableArrays(training, schema), y)
-    return Examples(X, y, read_groups(contract, training))
+    return Examples(X, y, read_groups(contract, training), constraints=encoder.constraints())
 
 
 def sample_rows(

@@ -7,7 +7,8 @@ __all__ = ['Fold', 'fold_rows', 'encode_folds']
 
 # %% ../../nbs/methods/folds.ipynb #c03
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -26,6 +27,7 @@ class Fold:
     groups: np.ndarray | None = None  # (n,) code of the query or series that a row belongs to, where the task has them
     valid_groups: np.ndarray | None = None  # (m,)
     weights: np.ndarray | None = None  # (n,) of the rows to learn from, at least 0
+    constraints: Mapping[str, Any] = field(default_factory=dict)  # what a fit has to keep: monotone columns
     rows: np.ndarray | None = None  # (m,): place of each row to score among all training rows
 
 
@@ -63,5 +65,6 @@ def encode_folds(
         of, held_of = (None, None) if groups is None else (groups[training], groups[validation])
         heavy = None if weights is None else weights[training]
         learned = fitted.transform_training(rows, y[training])
-        out.append(Fold(learned, y[training], held, y[validation], of, held_of, heavy, validation))
+        held_to = fitted.constraints()
+        out.append(Fold(learned, y[training], held, y[validation], of, held_of, heavy, held_to, validation))
     return out

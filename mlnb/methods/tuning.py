@@ -73,7 +73,8 @@ def _run(trial: Any, folds: list[Fold], plan: Mapping[str, Any], stop: Callable[
             weights = balanced if weights is None else weights * balanced
         about = {key: plan[key] for key in ("task", "classes", "metric", "seed", "threads")}
         valid = (fold.valid_X, fold.valid_y, *(() if fold.valid_groups is None else (fold.valid_groups,)))
-        model = fit_model(family, params, fold.X, fold.y, weights=weights, groups=fold.groups, valid=valid, **about)
+        own = {**params, **fold.constraints}
+        model = fit_model(family, own, fold.X, fold.y, weights=weights, groups=fold.groups, valid=valid, **about)
         scores.append(score(plan["metric"], fold.valid_y, predict(model, fold.valid_X), fold.valid_groups))
         rounds += [count] if (count := rounds_of(model)) is not None else []
         known = [value for value in scores if not np.isnan(value)]

@@ -25,13 +25,15 @@ def fit_best(
     threads: int = 2,
     record: dict[str, Any] | None = None,  # filled with the loss a round when the family boosts by LightGBM
     groups: np.ndarray | None = None,  # query of each row (n,), for a ranking
+    constraints: Mapping[str, Any] | None = None,  # what the fit has to keep: monotone columns
 ) -> Model:
     """The winner fitted on all rows; ValueError for rows that teach nothing."""
     classes = len(contract["classes"] or [])
     weights = balanced_weights(y, classes) if classes and best["class_weight"] == "balanced" else None
     about = {"task": contract["task"], "classes": classes, "metric": contract["metric"]}
     settings = {"seed": seed, "threads": threads, "record": record, "groups": groups}
-    return fit_model(best["family"], best["params"], X, y, weights=weights, **about, **settings)
+    params = {**best["params"], **(constraints or {})}
+    return fit_model(best["family"], params, X, y, weights=weights, **about, **settings)
 
 
 def predict_held_out(
@@ -45,6 +47,7 @@ def predict_held_out(
     """What the winner predicts for each example when it is fitted without the example's fold."""
     held_out = np.full((rows, max(1, len(contract["classes"] or []))), np.nan)
     for fold in folds:
-        model = fit_best(best, contract, fold.X, fold.y, seed, threads, groups=fold.groups)
+        own = {"groups": fold.groups, "constraints": fold.constraints}
+        model = fit_best(best, contract, fold.X, fold.y, seed, threads, **own)
         held_out[fold.rows] = predict(model, fold.valid_X).reshape(len(fold.valid_y), -1)
     return held_out
