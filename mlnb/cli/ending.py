@@ -34,11 +34,11 @@ def verdict(run: Run, report: Path | None = None, nothing_to_do: bool = False) -
         deciding = metrics["deciding"]
         name = deciding["name"]
         others = [
-            f"{other} {metrics[other][name]:.4g}" for other in ("linear", "dummy") if name in metrics.get(other, {})
+            f"{other} {_figure(metrics[other][name])}" for other in ("linear", "dummy") if name in metrics.get(other, {})
         ]
+        spread = f"  [{_figure(deciding['low'])}, {_figure(deciding['high'])}]" if deciding["low"] is not None else ""
         lines.append(
-            f"  test      {name} {deciding['value']:.4g}  [{deciding['low']:.4g}, {deciding['high']:.4g}]"
-            + (f"   ({', '.join(others)})" if others else "")
+            f"  test      {name} {_figure(deciding['value'])}{spread}" + (f"   ({', '.join(others)})" if others else "")
         )
     for line in gate["lines"] if gate else ():
         mark = "pass" if line["passed"] else "FAIL"
@@ -50,6 +50,10 @@ def verdict(run: Run, report: Path | None = None, nothing_to_do: bool = False) -
     if report:
         lines.append(f"  report    {report}")
     return "\n".join([*lines, "", "next:", *next_commands(run, bool(certificate))])
+
+
+def _figure(value: float | None) -> str:
+    return "undefined on these rows" if value is None else f"{value:.4g}"
 
 
 def next_commands(run: Run, servable: bool) -> list[str]:

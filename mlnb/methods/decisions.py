@@ -54,7 +54,8 @@ def interpolate(
     if len(x) == 1:
         return np.full(len(values), y[0])
     place = np.clip(np.searchsorted(x, values, side="right") - 1, 0, len(x) - 2)
-    share = np.clip((values - x[place]) / (x[place + 1] - x[place]), 0.0, 1.0)
+    with np.errstate(over="ignore"):  # knots may lie as close as two floats can
+        share = np.clip((values - x[place]) / (x[place + 1] - x[place]), 0.0, 1.0)
     low, high = y[place], y[place + 1]
     return np.clip(low + (high - low) * share, np.minimum(low, high), np.maximum(low, high))
 

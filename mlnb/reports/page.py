@@ -101,6 +101,7 @@ def _verdict(run: Run, contract: Mapping[str, Any]) -> dict[str, Any] | None:
         "bento": certificate.get("bento"),
         "proven": certificate.get("rows") if certificate.get("identical") else None,
         "score": (facts.load(run, "best") or {}).get("score"),
+        "looks": int((facts.stages(run.record).get("evaluate", {}).get("metrics") or {}).get("test_looks", 0)),
     }
 
 

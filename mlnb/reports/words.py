@@ -109,7 +109,12 @@ def task(name: Any) -> str:
 
 
 def metric(name: Any) -> str:
-    """Return a metric as people write it."""
+    """Return a metric as people write it; of one whose name holds a number, such as precision_at@0.05, in words."""
+    base, _, text = str(name or "").partition("@")
+    if base == "precision_at" and text:
+        return f"precision in the top {float(text):.3g}"
+    if base == "mean_cost":
+        return "mean cost"
     return METRICS.get(str(name), str(name or "").replace("_", " "))
 
 

@@ -29,6 +29,8 @@ def test_times_sizes_and_values():
     assert [words.size(value) for value in (None, 12, 2150, 3.2e6, 4e9)] == ["–", "12 B", "2.1 KB", "3.2 MB", "4.0 GB"]
     assert words.moment("2026-03-14T09:15:00Z") == "14 March 2026, 09:15 UTC"
     assert words.moment("yesterday") == "yesterday"
+    assert words.metric("precision_at@0.05") == "precision in the top 0.05" and words.metric("ndcg@10") == "ndcg@10"
+    assert words.metric("mean_cost@[[0,1],[5,0]]") == "mean cost" and words.metric("roc_auc") == "ROC AUC"
     assert words.parameter(["a", 1]) == '["a", 1]' and words.parameter("") == '""'
 
 

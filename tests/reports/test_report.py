@@ -93,6 +93,7 @@ def test_a_finished_run_says_everything(project, example):
         "LightGBM",
         "0.8623 [0.8213, 0.8993]",
         "ROC AUC on 179 held-out rows",
+        "Look 3 at this very test set",
         "survived:5f3a , proven on 20 rows over HTTP",
         "difference 0.362 [0.29, 0.43]",
         "required: interval above 0",

@@ -1,0 +1,146 @@
+"""Decisions: the same bits for one row and for many, an order that is kept, promises that hold on rows never used."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.datasets import load_diabetes, load_digits
+from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
+from sklearn.model_selection import cross_val_predict
+
+from mlnb.methods.conformal import check_interval
+from mlnb.methods.decisions import answers, bound_values, calibrate, choose_classes, decide
+from mlnb.methods.evaluation import evaluate, make_gate
+from mlnb.methods.fairness import assess_fairness, fairness_lines
+from mlnb.methods.learning import learn_decision
+from mlnb.methods.metrics import score
+from mlnb.methods.problems import complete, state
+
+BINARY = {"task": "binary", "classes": ["no", "yes"], "metric": "log_loss", "costs": None}
+share = st.floats(0, 1) | st.sampled_from([0.0, 1.0, 0.5, 1e-300, 5e-324, 1 - 2**-53])
+size = st.floats(1e-6, 50)
+rising = st.lists(share, min_size=2, max_size=9, unique=True).map(sorted)
+maps = st.one_of(
+    st.none(),
+    st.builds(lambda a, c: {"method": "sigmoid", "a": a, "c": c}, size, st.floats(-30, 30)),
+    st.builds(lambda a, b, c: {"method": "beta", "a": a, "b": b, "c": c}, size, size, st.floats(-30, 30)),
+    st.builds(lambda x: {"method": "isotonic", "x": x, "y": sorted(x)}, rising),
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(share, min_size=1, max_size=40), maps, st.none() | share)
+def test_one_row_is_answered_as_among_many(shares, map_, threshold):
+    p = np.c_[1 - np.array(shares), shares]
+    decision = {"calibration": map_, "threshold": threshold, "costs": None}
+    together = answers(p, BINARY, decision)
+    assert together == [answers(row[None], BINARY, decision)[0] for row in p]
+    final = decide(p, decision, BINARY)
+    assert np.isfinite(final).all() and (final >= 0).all() and (final <= 1).all()
+    order = np.argsort(p[:, 1], kind="stable")
+    assert (np.diff(final[order, 1]) >= 0).all(), "who ranked above stays above"
+
+
+@settings(max_examples=80, deadline=None)
+@given(st.integers(2, 9), st.floats(0.05, 20), st.integers(0, 2**32 - 1), st.booleans())
+def test_many_classes_likewise(k, temperature, seed, priced):
+    random = np.random.default_rng(seed)
+    p = random.dirichlet(np.full(k, 0.3), 30)
+    contract = {"task": "multiclass", "classes": [str(c) for c in range(k)]}
+    costs = random.random((k, k)).tolist() if priced else None
+    decision = {"calibration": {"method": "temperature", "temperature": temperature}, "costs": costs}
+    assert answers(p, contract, decision) == [answers(row[None], contract, decision)[0] for row in p]
+    assert (calibrate(p, decision["calibration"]).argmax(1) == p.argmax(1)).all()
+
+
+@settings(max_examples=80, deadline=None)
+@given(st.lists(st.floats(-1e9, 1e9), min_size=1, max_size=30), st.lists(st.floats(-1e6, 1e6), min_size=1, unique=True))
+def test_intervals_likewise(values, knots):
+    band = {"low": -1.5, "high": 0.5, "x": sorted(knots), "scale": [abs(x) + 1.0 for x in sorted(knots)]}
+    ends = bound_values(np.array(values), band)
+    assert (ends[:, 0] <= ends[:, 1]).all()
+    alone = np.concatenate([bound_values(np.array([value]), band) for value in values])
+    assert alone.tobytes() == ends.tobytes()
+
+
+@pytest.fixture(scope="module")
+def forest():
+    """Held-out and test probabilities of a forest, which says 0.7 where it should say 0.9, and their truths."""
+    X, digit = load_digits(return_X_y=True)
+    y = digit % 2
+    some = np.random.default_rng(0).permutation(len(y))
+    training, test = some[:1000], some[1000:]
+    model = RandomForestClassifier(50, max_depth=3, random_state=0, n_jobs=1)
+    held_out = cross_val_predict(model, X[training], y[training], cv=5, method="predict_proba")
+    return held_out, y[training], model.fit(X[training], y[training]).predict_proba(X[test]), y[test]
+
+
+def test_calibration_helps_on_rows_never_used(forest):
+    held_out, y, p, truth = forest
+    decision, learned = learn_decision(BINARY, held_out, y)
+    assert decision["calibration"] is not None, learned
+    after = decide(p, decision, BINARY)
+    assert score("log_loss", truth, after) < score("log_loss", truth, p)
+    assert score("roc_auc", truth, after) == pytest.approx(score("roc_auc", truth, p), abs=1e-3)
+
+
+def test_a_threshold_from_costs_costs_less_on_rows_never_used(forest):
+    held_out, y, p, truth = forest
+    costs = [[0.0, 1.0], [0.1, 0.0]]
+    decision, _ = learn_decision({**BINARY, "costs": costs}, held_out, y)
+    cost = np.asarray(costs)
+    said = choose_classes(decide(p, decision, BINARY), decision)
+    assert cost[truth, said].mean() <= cost[truth, choose_classes(p, {})].mean()
+
+
+def test_intervals_hold_what_they_promise_on_rows_never_used():
+    X, y = load_diabetes(return_X_y=True)
+    found = []
+    for seed in range(5):
+        some = np.random.default_rng(seed).permutation(len(y))
+        training, test = some[:300], some[300:]
+        model = RandomForestRegressor(30, min_samples_leaf=3, random_state=0, n_jobs=1)
+        held_out = cross_val_predict(model, X[training], y[training], cv=5)
+        contract = {"task": "regression", "classes": None, "metric": "rmse", "coverage": 0.8}
+        decision, _ = learn_decision(contract, held_out[:, None], y[training])
+        values = model.fit(X[training], y[training]).predict(X[test])
+        checked = check_interval(y[test], bound_values(values, decision["interval"]), 0.8)
+        assert checked["kept"], checked
+        found.append(checked["covered"]["value"])
+    assert 0.75 < np.mean(found) < 0.87, found
+
+
+def test_a_test_set_without_a_class_is_measured_where_it_can_be_and_passes_no_gate():
+    p = np.array([[0.9, 0.1], [0.8, 0.2], [0.3, 0.7]])
+    contract = {"metric": "roc_auc", "direction": "maximize", "bound": 0.5}
+    metrics = evaluate(np.zeros(3, dtype=int), {"model": p, "dummy": p}, "binary", "roc_auc", 20)
+    assert metrics["deciding"]["value"] is None and metrics["standard"]["accuracy"]["value"] == pytest.approx(2 / 3)
+    gate = make_gate(contract, metrics)
+    assert not gate["passed"] and gate["lines"][0]["found"] == "undefined on these rows"
+
+
+def test_groups_of_one_class_are_shown_and_not_compared():
+    sex = np.array(["f"] * 60 + ["m"] * 60, dtype=object)
+    y = np.r_[np.zeros(60, dtype=int), np.ones(60, dtype=int)]  # no woman is positive, no man negative
+    contract = {"protected": ["sex"], "fairness_metric": "equal_opportunity", "fairness_limit": 0.1}
+    found = assess_fairness(contract, {"sex": sex}, y, y)
+    assert found[0]["groups"][0]["true_positive"] is None and found[0]["difference"]["value"] is None
+    assert not fairness_lines(found)[0]["passed"]
+
+
+def test_costs_that_decide_alone_are_refused_before_anything_is_fitted():
+    import pandas as pd
+
+    target = pd.Series(["no", "yes"] * 30, name="y")
+    for costs in ({"cost_false_negative": 0}, {"cost_false_positive": 0}, {"cost_false_positive": -1}):
+        with pytest.raises(ValueError, match="the costs make every decision the same"):
+            complete(state("y", requirements=costs), target)
+    with pytest.raises(ValueError, match="punish the truth"):
+        complete(state("y", requirements={"costs": {"no": {"no": 3, "yes": 1}, "yes": {"no": 1, "yes": 2}}}), target)
+
+
+def test_costs_of_which_one_is_overwhelming_are_said_to_decide():
+    random = np.random.default_rng(0)
+    p = random.uniform(0.2, 0.8, 500)
+    _, learned = learn_decision({**BINARY, "costs": [[0, 1], [1e6, 0]]}, np.c_[1 - p, p], random.integers(0, 2, 500))
+    assert "says positive of every held-out row" in learned["threshold"]["why"]
