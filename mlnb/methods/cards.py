@@ -222,8 +222,9 @@ def model_card(
     ]
     task = TASKS.get(str(contract.get("task")), plain(contract.get("task")))
     name = plain(short_name(str(deciding.get("name") or "")))
+    what = plain(contract.get("target") or "how strange a row is")
     summary = (
-        f"Predicts {plain(contract.get('target') or 'how strange a row is')} ({task}) with {plain(best.get('family'))}. "
+        f"Predicts {what} ({task}) with {plain(best.get('family'))}. "
         f"On {figure(metrics.get('rows'))} test rows: {name} {spread(deciding)}. "
         f"The gate was {'passed' if gate.get('passed') else 'missed'}."
     )
