@@ -24,15 +24,15 @@ class Layers:
 
     if LAYER == "batched":
 
-        @bentoml.api(batchable=True)
-        def predict(self, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        @bentoml.api(batchable=True, max_batch_size=64, max_latency_ms=100)  # with its default of a minute it hangs
+        def predict(self, rows: list[dict[str, Any]], /) -> list[dict[str, Any]]:
             """Answers rows, several requests at a time."""
             return self.predictor.predict(rows)
 
     elif LAYER != "mounted":
 
         @bentoml.api
-        def predict(self, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        def predict(self, rows: list[dict[str, Any]], /) -> list[dict[str, Any]]:
             """Answers rows."""
             return predict_rows(rows) if LAYER == "pipeline" else self.predictor.predict(rows)
 
