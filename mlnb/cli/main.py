@@ -31,6 +31,8 @@ VERBS = {
     "labels": ("labels", "add labels that arrive late, or say how many rows have theirs"),
     "monitor": ("monitor", "look at what was seen of a model in service, and say what to do"),
     "retrain": ("retrain", "let a challenger learn from what was met in service, and judge both on fresh rows"),
+    "loop": ("loop", "monitor by the clock, and retrain or roll back where it must be"),
+    "schedule": ("schedule", "write what makes cron, systemd, GitHub or Kubernetes turn the loop"),
     "audit": ("audit", "show the log of every change to the registry, or verify it"),
     "containerize": ("containerize", "build the container image of a run's model, and its bill of materials"),
     "deploy": ("deploy", "write what a Kubernetes cluster, or AWS Lambda, needs to run a model"),
