@@ -16,7 +16,7 @@ import numpy as np
 
 from .lookback import fill_gaps
 
-LONGEST_SEASON = 24  # periods: the limit of R's ets, beyond which a season has too many states
+LONGEST_SEASON = 60  # periods: beyond, a season has too many states
 MOST = 5_000  # values of the training history that are fitted, the newest
 
 
