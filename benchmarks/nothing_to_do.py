@@ -1,46 +1,93 @@
-"""How long `mlnb run` takes from the shell with nothing to do, beside a Python that does nothing at all.
+"""How long `mlnb run` takes from the shell with nothing to do: eight notebooks, 100 MB of inputs.
 
-python benchmarks/nothing_to_do.py [--rounds 15] [--profile smoke]
+python benchmarks/nothing_to_do.py [--rounds 15] [--here]
 
-Runs the pipeline once if it has to, then times whole processes, the two commands in turn, and prints the
-medians and their ratio. Ends with 1 when a heavy library is imported, or the median is over the limit though
-the machine is idle.
+Makes a project of eight stage notebooks in a temporary folder, of which two read 50 MB each, runs it once, then times
+whole processes: a Python that does nothing and `mlnb run`, in turn. Prints the medians and their ratio. `--here`
+measures the project of this checkout instead (profile smoke). Ends with 1 when a heavy library is imported, or the
+median is over the limit though the machine is idle.
 """
 
 import argparse
+import json
 import os
+import random
 import re
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 MLNB = str(Path(sys.executable).with_name("mlnb"))
-LIMIT = 0.5  # seconds from the shell
-BUSY = 0.05  # seconds that a Python doing nothing takes at most on a machine that can be judged by
-HEAVY = ("pandas", "papermill", "wandb", "bentoml")
+LIMIT = 0.15  # seconds from the shell
+BUSY = 0.02  # seconds that a Python doing nothing takes at most on a machine that can be judged by
+HEAVY = ("pandas", "papermill", "wandb", "bentoml", "nbformat", "typing_extensions")
 CACHED = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+NAMES = ("ingest", "check", "explore", "split", "features", "tune", "train", "evaluate")
+SETTINGS = f"[mlnb]\ntracker = local\nkernels_idle = 5\n\n[pipeline train]\nstages = {' '.join(NAMES)}\n"
 
 
-def seconds(command: list[str]) -> float:
+def notebook(name: str, before: str | None, data: str | None) -> dict[str, object]:
+    """Return a stage notebook that imports what stages import, and reads what the stage before has written."""
+    reads = [before] if before else []
+    parameters = '# What a run may set.\nrun: str = "draft"\n'
+    if data:
+        parameters += f'data: str = "{data}"  # a file [file]\n'
+    body = f"stage.save({name!r}, " + (f"stage.load({before!r}) + 1" if before else "0") + ")"
+    sources = [
+        ("markdown", f"# {name.title()}\n> It does {name}."),
+        ("code", f"#| default_exp stages.{name}"),
+        ("code", parameters),
+        ("code", "#| export\nimport json\nimport math\n\n\ndef doubled(x):\n    return 2 * x"),
+        ("code", "assert doubled(2) == 4"),
+        (
+            "code",
+            "#| stage\nimport numpy as np\nimport pandas as pd\nfrom mlnb import open_stage\n"
+            f'stage = open_stage("{name}", run, reads={reads!r}, writes={{"{name}": "a number"}})',
+        ),
+        ("code", f"#| stage\n{body}"),
+        ("code", "#| stage\nstage.close()"),
+    ]
+    cells = []
+    for number, (kind, source) in enumerate(sources):
+        cell: dict[str, object] = {"cell_type": kind, "id": f"c{number}", "metadata": {}, "source": source}
+        if kind == "code":
+            cell |= {"outputs": [], "execution_count": None}
+        cells.append(cell)
+    cells[2]["metadata"] = {"tags": ["parameters"]}
+    kernel = {"display_name": "python3", "language": "python", "name": "python3"}
+    return {"cells": cells, "metadata": {"kernelspec": kernel}, "nbformat": 4, "nbformat_minor": 5}
+
+
+def project(root: Path) -> Path:
+    """Write the project, and 100 MB for two of its stages to read; return its folder."""
+    folder = root / "nbs" / "stages"
+    folder.mkdir(parents=True)
+    (root / "settings.ini").write_text(SETTINGS)
+    for number, name in enumerate(NAMES):
+        data = f"{name}.bin" if name in ("ingest", "features") else None
+        if data:
+            (root / data).write_bytes(random.Random(number).randbytes(50_000_000))
+        before = NAMES[number - 1] if number else None
+        (folder / f"{number + 1}0_{name}.ipynb").write_text(json.dumps(notebook(name, before, data)))
+    time.sleep(2.1)  # a younger file is read again, as its time could not show a change
+    return root
+
+
+def seconds(command: list[str], folder: Path) -> float:
     """Return the wall-clock seconds of one whole process; raises when it fails."""
     started = time.perf_counter()
-    subprocess.run(command, cwd=ROOT, env=CACHED, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    subprocess.run(command, cwd=folder, env=CACHED, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
     return time.perf_counter() - started
 
 
-def imported(command: list[str]) -> set[str]:
+def imported(command: list[str], folder: Path) -> set[str]:
     """Return the top-level names of all modules that the command imports."""
-    traced = subprocess.run(
-        [sys.executable, "-X", "importtime", *command],
-        cwd=ROOT,
-        env=CACHED,
-        check=True,
-        capture_output=True,
-        text=True,
-    )
+    command = [sys.executable, "-X", "importtime", *command]
+    traced = subprocess.run(command, cwd=folder, env=CACHED, check=True, capture_output=True, text=True)
     names = re.findall(r"^import time:\s+\d+ \|\s+\d+ \|\s+(\S+)", traced.stderr, re.MULTILINE)
     return {name.partition(".")[0] for name in names}
 
@@ -48,15 +95,18 @@ def imported(command: list[str]) -> set[str]:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=15, help="whole-process runs of each command (default: 15)")
-    parser.add_argument("--profile", default="smoke", help="profile of the run (default: smoke)")
+    parser.add_argument("--here", action="store_true", help="measure this checkout's own project, profile smoke")
     args = parser.parse_args()
-    run = [MLNB, "run", "--profile", args.profile]
-    subprocess.run(run, cwd=ROOT, env=CACHED, check=True)
-    found = sorted(imported(run) & set(HEAVY))
-    times: dict[str, list[float]] = {"python -c pass": [], "mlnb run": []}
-    for _ in range(args.rounds):
-        times["python -c pass"].append(seconds([sys.executable, "-c", "pass"]))
-        times["mlnb run"].append(seconds(run))
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = ROOT if args.here else project(Path(temporary))
+        run = [MLNB, "run", "--no-report", *(["--profile", "smoke"] if args.here else [])]
+        subprocess.run(run, cwd=folder, env=CACHED, check=True)
+        found = sorted(imported(run, folder) & set(HEAVY))
+        times: dict[str, list[float]] = {"python -c pass": [], "mlnb run": []}
+        for _ in range(args.rounds):
+            times["python -c pass"].append(seconds([sys.executable, "-c", "pass"], folder))
+            times["mlnb run"].append(seconds(run, folder))
+        subprocess.run([MLNB, "kernels", "stop"], cwd=folder, env=CACHED, check=True, stdout=subprocess.DEVNULL)
     medians = {name: statistics.median(values) for name, values in times.items()}
     busy = medians["python -c pass"] > BUSY
     print()

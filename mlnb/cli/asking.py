@@ -64,7 +64,7 @@ def add_options(p: argparse.ArgumentParser) -> None:
 
 def planners(project: Project, args: argparse.Namespace) -> list[tuple[Planner, tuple[tuple[str, str], ...]]]:
     """Return a planner for every combination of the grids, with the combination. Raises `UsageError`s."""
-    known = read_notebooks(project.notebooks)
+    known = read_notebooks(project.notebooks, project.sources)
     chosen = project.pipeline(args.pipeline)
     graph = build_graph(known, chosen, given(project, known, chosen, args))
     selection = select(graph, args.upto, args.since, args.only, args.force)

@@ -20,7 +20,7 @@ def parser(p: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> int:
     """Print the stages."""
     project = Project.find()
-    stages = read_notebooks(project.notebooks)
+    stages = read_notebooks(project.notebooks, project.sources)
     if args.stage is not None and args.stage not in stages:
         raise GraphError(f"No stage {args.stage!r}; there are {', '.join(stages)}." + nearest(args.stage, list(stages)))
     chosen = [stages[args.stage]] if args.stage else list(stages.values())

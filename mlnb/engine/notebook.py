@@ -2,13 +2,16 @@
 
 import ast
 import json
+import os
 import re
-from dataclasses import dataclass
+import sys
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from mlnb.engine.digest import digest_code, digest_value, parse_cell
+from mlnb.engine import digest, parameters
+from mlnb.engine.digest import StatCache, digest_code, digest_value, parse_cell
 from mlnb.engine.parameters import Parameter, read_parameters
 from mlnb.errors import NotebookError
 
@@ -100,22 +103,45 @@ def read_notebook(path: Path) -> StageNotebook:
         raise NotebookError(
             f"{where}: found `#| default_exp {' '.join(exported)}`; expected `#| default_exp stages.{stem[2]}`."
         )
-    parameters = read_parameters(tagged[0].source, where)
+    declared = read_parameters(tagged[0].source, where)
     reads, writes = _read_contract(cells, stem[2], where)
-    return StageNotebook(stem[2], int(stem[1]), path, title, promise, parameters, reads, writes, tuple(cells))
+    return StageNotebook(stem[2], int(stem[1]), path, title, promise, declared, reads, writes, tuple(cells))
 
 
-def read_notebooks(folder: Path) -> dict[str, StageNotebook]:
-    """Return the stages of a folder by name, in the order of their numbers. Raises `NotebookError`."""
+def read_notebooks(folder: Path, cache: StatCache | None = None) -> dict[str, StageNotebook]:
+    """Return the stages of a folder by name, in the order of their numbers. Raises `NotebookError`.
+
+    A notebook that has not changed since it was read is taken from `cache`.
+    """
     paths = sorted(path for path in folder.glob("*.ipynb") if not path.name.startswith("."))
     if not paths:
         raise NotebookError(f"No stage notebooks in {folder}; expected files like 10_ingest.ipynb.")
     stages: dict[str, StageNotebook] = {}
-    for stage in sorted((read_notebook(path) for path in paths), key=lambda stage: (stage.number, stage.name)):
+    for stage in sorted((_known(path, cache) for path in paths), key=lambda stage: (stage.number, stage.name)):
         if stage.name in stages:
             raise NotebookError(f"{stage.path.name} and {stages[stage.name].path.name} are both stage {stage.name!r}.")
         stages[stage.name] = stage
     return stages
+
+
+def _known(path: Path, cache: StatCache | None) -> StageNotebook:
+    """Return the stage that a notebook is, as it was read before if it and what reads it are the same."""
+    if cache is None:
+        return read_notebook(path)
+    reader = [sys.version, *(os.stat(file).st_mtime_ns for file in (__file__, digest.__file__, parameters.__file__))]
+    found = cache.get(path)
+    if found is None or found["reader"] != reader:
+        stage = read_notebook(path)
+        facts = asdict(stage) | {"code_digest": stage.code_digest, "imports": sorted(stage.imports), "reader": reader}
+        del facts["path"]
+        cache.put(path, facts)
+        return stage
+    facts = {name: value for name, value in found.items() if name not in ("code_digest", "imports", "reader")}
+    facts["parameters"] = tuple(Parameter(**one) for one in facts["parameters"])
+    facts["cells"] = tuple(Cell(**{**one, "tags": tuple(one["tags"])}) for one in facts["cells"])
+    stage = StageNotebook(**{**facts, "path": path, "reads": tuple(facts["reads"])})
+    vars(stage).update(code_digest=found["code_digest"], imports=frozenset(found["imports"]))
+    return stage
 
 
 def _read_json(path: Path) -> dict[str, Any]:

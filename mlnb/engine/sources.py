@@ -1,7 +1,7 @@
 """What a stage's code stands on: the project's modules that it imports, transitively, and the versions of libraries."""
 
 import ast
-import platform
+import os
 import sys
 import sysconfig
 from collections.abc import Iterable
@@ -33,6 +33,8 @@ class Sources:
         self.package = Path(mlnb.__file__).parent
         self._modules: dict[Path, tuple[str, frozenset[str]]] = {}
         self._versions: dict[str, str] = {}
+        self._listings: dict[str, frozenset[str]] = {}
+        self._found: dict[str, tuple[str, Path] | None] = {}
 
     def behind(self, imports: Iterable[str]) -> tuple[dict[str, str], dict[str, str]]:
         """Return ({project module: digest of its code}, {library: version}) for dotted imported names."""
@@ -74,14 +76,32 @@ class Sources:
 
     def _find(self, name: str) -> tuple[str, Path] | None:
         """Return (module, file) of the longest part of a dotted name that is a module of the project."""
+        if name in self._found:
+            return self._found[name]
         root = self.package.parent if self._is_ours(name) else self.project.root
+        found, folder = None, str(root)
         parts = name.split(".")
-        for size in range(len(parts), 0, -1):
-            base = root.joinpath(*parts[:size])
-            for path in (base.with_suffix(".py"), base / "__init__.py"):
-                if path.is_file():
-                    return ".".join(parts[:size]), path
-        return None
+        for size, part in enumerate(parts, start=1):
+            here = self._listing(folder)
+            inside = os.path.join(folder, part)
+            if f"{part}.py" in here:
+                found = ".".join(parts[:size]), Path(f"{inside}.py")
+            elif part in here and "__init__.py" in self._listing(inside):
+                found = ".".join(parts[:size]), Path(inside, "__init__.py")
+            if part not in here:
+                break
+            folder = inside
+        self._found[name] = found
+        return found
+
+    def _listing(self, folder: str) -> frozenset[str]:
+        """Return the names in a folder; none when it is no folder."""
+        if folder not in self._listings:
+            try:
+                self._listings[folder] = frozenset(os.listdir(folder))
+            except OSError:
+                self._listings[folder] = frozenset()
+        return self._listings[folder]
 
     def _read(self, module: str, path: Path) -> tuple[str, frozenset[str]]:
         if path not in self._modules:
@@ -112,4 +132,4 @@ def _installed_version(library: str) -> str:
 
 def python_version() -> str:
     """Return the Python minor version, as it counts in a key."""
-    return ".".join(platform.python_version_tuple()[:2])
+    return f"{sys.version_info.major}.{sys.version_info.minor}"
