@@ -34,7 +34,9 @@ def verdict(run: Run, report: Path | None = None, nothing_to_do: bool = False) -
         deciding = metrics["deciding"]
         name = deciding["name"]
         others = [
-            f"{other} {_figure(metrics[other][name])}" for other in ("linear", "dummy") if name in metrics.get(other, {})
+            f"{other} {_figure(metrics[other][name])}"
+            for other in ("linear", "dummy")
+            if name in metrics.get(other, {})
         ]
         spread = f"  [{_figure(deciding['low'])}, {_figure(deciding['high'])}]" if deciding["low"] is not None else ""
         lines.append(
