@@ -26,7 +26,7 @@ class Column:
     name: str  # as in the source, spaces and Unicode kept
     kind: str  # one of KINDS
     role: str = "feature"  # one of ROLES
-    nullable: bool = True  # whether values were missing where the schema was learned
+    nullable: bool = True  # whether it may be left out of a row; learned: whether values were missing
     integer: bool = False  # numbers: whether all are whole
     minimum: float | str | None = None  # smallest seen; dates: ISO 8601 text
     maximum: float | str | None = None  # largest seen; dates: ISO 8601 text
