@@ -25,14 +25,14 @@ def parser(p: argparse.ArgumentParser) -> None:
     p.add_argument("--days", default="7", help="length of the window that is looked at (default: %(default)s)")
     p.add_argument("--label-delay", default="0", metavar="DAYS", help="days that labels take as a rule")
     p.add_argument("--tolerance", default="0", help="loss of the deciding metric that is put up with")
-    p.add_argument("--policy", default="growing", help="rows a challenger learns from: growing, sliding, since_last")
+    p.add_argument("--policy", default="growing", help="what a challenger learns from (default: %(default)s)")
     p.add_argument("--profile", help="a profile of settings.ini, for retraining")
     p.add_argument("--webhook", default="", metavar="URL", help="where a verdict other than keep is sent, signed")
     p.epilog = (
         "examples:\n  mlnb loop --promote --rollback\n"
         "  mlnb loop --every '0 3 * * *' --label-delay 14\n"
         "  mlnb loop --once       for cron and CI; `mlnb schedule` writes the file\n\n"
-        "Without --promote and --rollback nothing is put in charge: verdicts, challengers and duels are made and told.\n"
+        "Without --promote and --rollback nothing is put in charge; verdicts, challengers and duels are told.\n"
         "Exit codes of --once: those of `mlnb monitor`, or of `mlnb retrain` when it was run."
     )
 

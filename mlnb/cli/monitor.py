@@ -11,6 +11,7 @@ from mlnb.engine.runs import open_run
 from mlnb.errors import UsageError
 from mlnb.monitoring.alerts import CODES, notify
 from mlnb.monitoring.places import label_database, log_folder
+from mlnb.monitoring.segments import convert_finished
 from mlnb.registry.registry import CHAMPION, Registry
 from mlnb.registry.versions import Version
 
@@ -41,10 +42,11 @@ def main(args: argparse.Namespace) -> int:
     log = log_folder(project, version.model)
     if not log.is_dir():
         raise UsageError(f"{version.model} has no prediction log in {log}. `mlnb serve` keeps one.")
+    convert_finished(log)
     values: dict[str, Any] = {
         "monitor.log": log,
         "monitor.labels": labels if (labels := label_database(project, version.model)).exists() else "",
-        "monitor.version": str(version.facts["bento"]).partition(":")[2],
+        "monitor.version": version.facts["certificate"]["model"],
         "monitor.days": args.days,
         "monitor.label_delay": args.label_delay,
         "monitor.tolerance": args.tolerance,

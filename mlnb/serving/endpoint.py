@@ -7,7 +7,6 @@ import asyncio
 import itertools
 import json
 import logging
-import os
 import secrets
 from collections.abc import Awaitable, Callable, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
@@ -22,7 +21,7 @@ from mlnb.serving.following import Followed, Live
 from mlnb.serving.logs import log
 from mlnb.serving.meters import meters
 from mlnb.serving.parts import Answer, Row
-from mlnb.serving.recorder import Policy, Recorder
+from mlnb.serving.recorder import Recorder
 from mlnb.serving.tables import ARROW, PARQUET, read_table, to_rows, write_table
 
 Scope = MutableMapping[str, Any]
@@ -35,7 +34,6 @@ THREADS = 4  # batches answered at a time
 WAITING = 64  # batches that may wait for a thread
 INLINE = 16_384  # bytes of a JSON body that is answered where it arrives
 SECONDS = 60.0  # until a batch is given up
-LOG = "MLNB_LOG"  # folder of the prediction log; without it nothing is written down
 LONGEST_ID = 128  # characters of a request id that is passed through
 
 encode = json.JSONEncoder(allow_nan=False, separators=(",", ":")).encode
@@ -67,8 +65,7 @@ class Endpoint:
     def __init__(self, folder: Path) -> None:
         self.guard, self.meters = Guard.read(), meters()
         self.followed = Followed.read(folder, self.meters.switched, self.meters.refused_model)
-        folder_of_log = os.environ.get(LOG)
-        self.recorder = Recorder(Path(folder_of_log), Policy.read(os.environ)) if folder_of_log else None
+        self.recorder = Recorder.read()
         self.pool = ThreadPoolExecutor(THREADS, "batch")
         self.pending = 0
         self.prefix, self.number = secrets.token_hex(6), itertools.count()

@@ -7,10 +7,14 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from mlnb.serving.segments import convert
+
 FLUSH = 0.5  # seconds between two writes to the disk: what a crash can lose at most, and one second with the next line
+FOLDER = "MLNB_LOG"  # folder of the prediction log; without it nothing is written down
 MASKED = "masked"
 
 Convert = Callable[[Path], Any]  # what turns a finished segment into a Parquet file
@@ -74,6 +78,14 @@ class Recorder:
         folder.mkdir(parents=True, exist_ok=True)
         self._thread = threading.Thread(target=self._work, name="prediction log", daemon=True)
         self._thread.start()
+
+    @classmethod
+    def read(cls, environment: Mapping[str, str] = os.environ) -> "Recorder | None":
+        """Return the log that MLNB_LOG asks for, or None; segments become Parquet where pyarrow is installed."""
+        folder = environment.get(FOLDER)
+        if not folder:
+            return None
+        return cls(Path(folder), Policy.read(environment), convert if find_spec("pyarrow") else None)
 
     def put(
         self, request: str, version: str, rows: list[dict[str, Any]], answers: list[dict[str, Any]], seconds: float

@@ -11,8 +11,8 @@ import toys
 from mlnb.engine import runs
 from mlnb.engine.project import Project
 from mlnb.monitoring.labels import add_labels
-from mlnb.monitoring.segments import convert
 from mlnb.serving.recorder import Recorder
+from mlnb.serving.segments import convert
 
 NOTEBOOK = Path(__file__).resolve().parents[2] / "nbs" / "stages" / "90_monitor.ipynb"
 MAKE = """

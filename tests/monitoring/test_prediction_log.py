@@ -8,8 +8,9 @@ import time
 
 import pytest
 
-from mlnb.monitoring.segments import convert, convert_finished, flatten, read_lines, read_log
+from mlnb.monitoring.segments import convert_finished, read_log
 from mlnb.serving.recorder import Policy, Recorder
+from mlnb.serving.segments import convert, flatten, read_lines
 
 ROW = {"age": 41, "plan": "basic", "vip": True, "note": None}
 ANSWER = {"prediction": "yes", "probabilities": {"no": 0.25, "yes": 0.75}}
