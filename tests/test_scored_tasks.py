@@ -1,0 +1,109 @@
+"""Rankings, logs of users and items, and anomalies: from a file to a proven service, on very little data."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import toys
+
+from mlnb.engine import runs
+from mlnb.engine.project import Project
+from mlnb.methods.columns import Schema
+from mlnb.methods.decisions import read_decision
+from mlnb.methods.models import load_model
+from mlnb.serving.bodies import BadRows
+from mlnb.serving.parts import Parts
+from mlnb.serving.predictor import Predictor
+from mlnb.serving.scored import Scored
+
+QUICK = ("-p", "tune.trials", "1", "-p", "evaluate.resamples", "50", "-p", "evaluate.repeats", "1", "--no-report")
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A new project."""
+    folder = tmp_path_factory.mktemp("scored")
+    toys.mlnb(folder, "new", "project")
+    return folder / "project"
+
+
+def run(root: Path, table: pd.DataFrame, *arguments: str) -> runs.Run:
+    """Return the run of a table."""
+    table.to_parquet(root / "data.parquet")
+    toys.mlnb(root, "run", "--data", "data.parquet", *QUICK, *arguments, timeout=280)
+    return runs.open_run(Project.find(root))
+
+
+def searches(queries: int = 24, rows: int = 8) -> pd.DataFrame:
+    """Return queries of eight rows, in which one column tells the order, and rows of a query lie apart."""
+    random = np.random.default_rng(0)
+    table = pd.DataFrame({"query": np.repeat([f"q{n}" for n in range(queries)], rows)})
+    table["match"] = random.normal(size=len(table))
+    table["noise"] = random.normal(size=len(table))
+    table["relevance"] = np.clip(np.round(table["match"] + 0.2 * table["noise"]), 0, 3).astype(int)
+    return table.sample(frac=1, random_state=0, ignore_index=True)
+
+
+def test_a_ranking_is_served_as_it_was_evaluated(root: Path) -> None:
+    ranked = run(root, searches(), "--target", "relevance", "-p", "problem.task", "ranking", "-p", "problem.query",
+                 "query", "-p", "tune.families", '["lambdarank"]')  # fmt: skip
+    contract, training, test = (ranked.load(name) for name in ("contract", "training", "test"))
+    assert (contract["metric"], contract["at"]) == ("ndcg@5", 5)
+    assert not set(training["query"]) & set(test["query"])  # a query is never torn apart
+    folds = pd.Series(ranked.load("folds")).groupby(training["query"]).nunique()
+    assert (folds == 1).all()
+    assert ranked.load("metrics")["difference_to_dummy"]["low"] > 0 and ranked.load("gate")["passed"]
+    certificate = ranked.load("certificate")
+    assert certificate["identical"] and certificate["bento"].startswith("relevance-ranker")
+
+    predictor = Predictor.load(Path(ranked.load("service")) / "model")
+    assert predictor.replay() is None
+    rows = [{"query": "a", "match": 0.0, "noise": 0.0}, {"query": "b", "match": 9.0, "noise": 0.0}]
+    rows.append({"query": "a", "match": 9.0, "noise": 0.0})
+    said = predictor.predict(rows)
+    assert [answer["rank"] for answer in said] == [2, 1, 1] and said[1]["score"] == said[2]["score"]
+    alone = predictor.predict([{name: row[name] for name in ("match", "noise")} for row in rows])
+    assert sorted(answer["rank"] for answer in alone) == [1, 2, 3]  # no query named: one query
+    for wrong in ({"match": 1.0, "noise": 0.0}, {"query": ["a"], "match": 1.0, "noise": 0.0}):
+        with pytest.raises(BadRows, match="row 3, column 'query'"):
+            predictor.predict([*rows, wrong])
+
+
+def test_a_log_is_cut_and_its_newest_candidates_are_the_test(root: Path) -> None:
+    random = np.random.default_rng(0)
+    log = pd.DataFrame({"user": random.integers(0, 30, 900), "item": random.integers(0, 25, 900)})
+    log["item"] = (log["user"] % 5) * 5 + log["item"] % 5 * (random.random(900) < 0.9)
+    log["day"] = pd.Timestamp("2024-01-01") + pd.to_timedelta(np.sort(random.random(900)) * 90, unit="D")
+    split = run(root, log, "--upto", "split", "-p", "problem.task", "ranking", "-p", "problem.query", "user",
+                "-p", "problem.item", "item", "-p", "problem.time", "day")  # fmt: skip
+    training, test = split.load("training"), split.load("test")
+    assert training["cut"].max() < test["cut"].min() and test["cut"].nunique() == 1
+    schema = {column["name"]: column["role"] for column in split.load("schema")["columns"]}
+    assert {schema[name] for name in ("request", "cut", "user", "item")} == {"identifier"}
+    assert schema["relevance"] == "target" and schema["together"] == "feature"
+    said = [finding["message"] for finding in split.load("findings") if finding["check"] == "candidates"]
+    assert "of what was taken later is among them" in said[0]
+
+
+def test_anomalies_without_labels_get_a_budget_and_are_explained(root: Path) -> None:
+    random = np.random.default_rng(0)
+    table = pd.DataFrame(random.normal(size=(240, 3)), columns=["a", "b", "c"])
+    table.loc[:9, "b"] += 9
+    found = run(
+        root, table, "--upto", "evaluate", "-p", "problem.task", "anomaly", "-p", "problem.alert_budget", "0.05"
+    )
+    contract, best = found.load("contract"), found.load("best")
+    assert (contract["target"], contract["contamination"], best["family"]) == (None, 0.05, "detectors")
+    assert found.load("metrics")["deciding"]["name"] == "stability" and found.load("gate")["passed"]
+    model = Path(found.load("model"))
+    parts = Parts(contract, Schema.from_json(found.load("schema")), found.load("encoder"), load_model(model),
+                  read_decision(model))  # fmt: skip
+    service, golden = Scored(parts), found.load("golden")
+    assert parts.decision["threshold"] is not None and service.answer(golden["rows"]) == golden["predictions"]
+    rows = [{"a": 0.0, "b": 30.0, "c": 0.0}, {"a": 0.1, "b": 0.2, "c": -0.1}]
+    said = service.answer(rows)
+    assert [answer["prediction"] for answer in said] == ["anomaly", "normal"]
+    assert json.dumps(service.answer(rows[:1])) == json.dumps(said[:1])  # one row as in a batch
+    assert next(iter(service.explain(rows)[0]["columns"])) == "b"
