@@ -233,19 +233,21 @@ def clean(
     target: str | None = None,  # the column to predict: its words stay class names
     decimal: str = "auto",  # decimal sign of numbers in text: auto, . or ,
     prefer_comma: bool = False,  # whether 1,234 is read with a decimal comma, as in files cut by semicolons
+    use_up: bool = False,  # whether columns leave `raw` as they are typed: half of the memory for a long table
 ) -> tuple[pd.DataFrame, Schema, list[dict[str, Any]]]:  # the typed table, its schema, the findings
     """The typed table, its schema and every decision as a finding; all rows and columns are kept."""
     columns, typed, findings = [], {}, []
-    for name in raw.columns:
+    names, rows = list(raw.columns), len(raw)
+    for name in names:
         cleaner = _Cleaner(str(name), decimal, prefer_comma, name == target)
-        kind, values = cleaner.clean(one_type(raw[name]))
+        kind, values = cleaner.clean(one_type(raw.pop(name) if use_up else raw[name]))
         values = cleaner.drop_sentinels(values) if kind == "number" else values
         role, reason = ("target", "") if name == target else find_role(str(name), kind, values)
         if role != "target" and reason:
-            rows = int(values.notna().sum()) if role == "identifier" else len(values)
+            told = int(values.notna().sum()) if role == "identifier" else rows
             check = "identifier" if role == "identifier" else "empty" if values.isna().all() else "constant"
-            cleaner.note(check, "warning" if check == "empty" else "info", rows, reason, "not shown to models")
+            cleaner.note(check, "warning" if check == "empty" else "info", told, reason, "not shown to models")
         columns.append(describe_column(str(name), kind, values, role, reason, cleaner.sentinels))
         typed[name] = values
         findings += cleaner.notes
-    return pd.DataFrame(typed), Schema(tuple(columns), len(raw)), findings
+    return pd.DataFrame(typed), Schema(tuple(columns), rows), findings

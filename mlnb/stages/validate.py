@@ -31,6 +31,7 @@ def type_table(
     problem: dict[str, Any],  # from the stage problem
     provenance: dict[str, Any],  # from the stage ingest
     duplicates: str = "keep",  # keep or drop
+    use_up: bool = False,  # whether the raw table may be emptied on the way
 ) -> tuple[dict[str, Any], Schema, pd.DataFrame, Findings]:
     """Contract, schema, typed rows that have a target, findings; ValueError when there is no such target."""
     told: Findings = []
@@ -39,7 +40,8 @@ def type_table(
     names = [str(name) for name in raw.columns]
     needed = problem["task"] != "anomaly"
     target, source = resolve_target(problem["target"], names, provenance.get("target"), needed)
-    table, schema, findings = clean(raw, target, provenance.get("decimal", "auto"), provenance.get("separator") == ";")
+    spelled = (provenance.get("decimal", "auto"), provenance.get("separator") == ";")
+    table, schema, findings = clean(raw, target, *spelled, use_up)
     contract = complete_task(problem, table, target, source)
     schema = set_roles(schema, contract)
     table, dropped = drop_unlabelled(table, contract)
