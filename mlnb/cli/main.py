@@ -33,6 +33,7 @@ VERBS = {
     "retrain": ("retrain", "let a challenger learn from what was met in service, and judge both on fresh rows"),
     "loop": ("loop", "monitor by the clock, and retrain or roll back where it must be"),
     "schedule": ("schedule", "write what makes cron, systemd, GitHub or Kubernetes turn the loop"),
+    "simulate": ("simulate", "let a made-up world, or a table of yours, ask the running service day by day"),
     "audit": ("audit", "show the log of every change to the registry, or verify it"),
     "containerize": ("containerize", "build the container image of a run's model, and its bill of materials"),
     "deploy": ("deploy", "write what a Kubernetes cluster, or AWS Lambda, needs to run a model"),

@@ -47,6 +47,7 @@ class Asked:
     accept: str = ""  # media types of the answer
     explain: bool = False  # whether each answer says why
     request_id: str = ""  # the client's or a new one
+    event_time: bytes = b""  # seconds since 1970 as the client has it; counts for the log of a simulated world alone
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,8 @@ class Endpoint:
             rows, answers = _answers(live, body, asked, self.recorder is not None)
             self.meters.answered(answers, live.version)
             if self.recorder is not None:
-                self.recorder.put(asked.request_id, live.version, rows, answers, perf_counter() - began)
+                took = perf_counter() - began
+                self.recorder.put(asked.request_id, live.version, rows, answers, took, asked.event_time)
             kind = JSON if JSON in asked.accept or asked.kind == JSON else asked.kind
             out = encode(answers).encode() if kind == JSON else write_table(answers, kind)
             return Reply(200, out, live.version, kind)
@@ -202,7 +204,8 @@ def _read_request(scope: Scope, headers: dict[bytes, bytes], request_id: str) ->
         raise BadRequest(f"found a body of type {given!r}, expected {', '.join(KINDS[:3])}", [], 415)
     kind = given if given in (ARROW, PARQUET) else JSON
     explain = b"explain=true" in scope.get("query_string", b"").lower().split(b"&")
-    return Asked(kind, headers.get(b"accept", b"").decode("latin-1"), explain, request_id)
+    accept, event_time = headers.get(b"accept", b"").decode("latin-1"), headers.get(b"x-event-time", b"")
+    return Asked(kind, accept, explain, request_id, event_time)
 
 
 def _refusal(status: int, found: str, expected: str, version: str) -> Reply:

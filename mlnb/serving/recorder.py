@@ -6,6 +6,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -29,6 +30,7 @@ class Policy:
     rows: int = 100_000  # rows after which a segment ends
     seconds: float = 300.0  # and the time after which it does
     masked: frozenset[str] = frozenset()  # columns whose values are not written down
+    event_time: bool = False  # whether a request says when it happened, as those of a simulated world do
 
     @classmethod
     def read(cls, environment: Mapping[str, str]) -> "Policy":
@@ -44,7 +46,8 @@ class Policy:
                 if numbers[name] <= 0:
                     raise ValueError(f"MLNB_LOG_{name.upper()} is {text}; expected a number above 0.")
         masked = frozenset(filter(None, (part.strip() for part in environment.get("MLNB_LOG_MASK", "").split(","))))
-        return cls(when_full=when_full, masked=masked, **numbers)
+        told = environment.get("MLNB_LOG_EVENT_TIME", "") == "1"
+        return cls(when_full=when_full, masked=masked, event_time=told, **numbers)
 
 
 class Recorder:
@@ -88,9 +91,15 @@ class Recorder:
         return cls(Path(folder), Policy.read(environment), convert if find_spec("pyarrow") else None)
 
     def put(
-        self, request: str, version: str, rows: list[dict[str, Any]], answers: list[dict[str, Any]], seconds: float
+        self,
+        request: str,  # its id
+        version: str,  # of the model
+        rows: list[dict[str, Any]],
+        answers: list[dict[str, Any]],
+        seconds: float,  # how long it took
+        event_time: bytes = b"",  # when it happened, as the request says; see `Policy`
     ) -> None:
-        """Note a request that was answered: its id, the model's version, rows, answers, and how long it took."""
+        """Note a request that was answered."""
         with self._room:
             if self._rows + len(rows) > self.policy.limit and self._waiting:
                 if self.policy.when_full == "drop":
@@ -98,8 +107,14 @@ class Recorder:
                     return
                 while self._rows + len(rows) > self.policy.limit and self._waiting and not self._ended.is_set():
                     self._room.wait(FLUSH)
-            self._waiting.append((request, self._clock(), version, rows, answers, seconds))
+            self._waiting.append((request, self._moment(event_time), version, rows, answers, seconds))
             self._rows += len(rows)
+
+    def _moment(self, event_time: bytes) -> float:
+        if self.policy.event_time and event_time:
+            with suppress(ValueError):
+                return float(event_time)
+        return self._clock()
 
     def close(self, patience: float = 10.0) -> None:
         """Write what is waiting and end."""

@@ -159,6 +159,15 @@ def test_columns_of_mixed_kinds_become_text_and_damage_is_counted(tmp_path):
     assert list(flatten([{"id": "r", "time": 1, "model": "v", "ms": 1, "rows": [], "answers": []}])) == []
 
 
+def test_a_simulated_world_says_when_it_happens(tmp_path):
+    for told, moment in ((True, 86_400.5), (False, 7.0)):
+        recorder = Recorder(tmp_path / str(told), Policy(event_time=told), clock=lambda: 7.0)
+        recorder.put("r1", "v", [ROW], [ANSWER], 0.001, b"86400.5")
+        recorder.put("r2", "v", [ROW], [ANSWER], 0.001, b"yesterday")
+        recorder.close()
+        assert sorted(read_log(tmp_path / str(told))[0]["time"]) == sorted([moment, 7.0])
+
+
 def test_policies_come_from_the_environment():
     policy = Policy.read({"MLNB_LOG_LIMIT": "10", "MLNB_LOG_WHEN_FULL": "wait", "MLNB_LOG_MASK": "name, email"})
     assert (policy.limit, policy.when_full, policy.masked) == (10, "wait", {"name", "email"})
