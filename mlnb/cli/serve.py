@@ -12,6 +12,7 @@ from mlnb.engine.project import Project
 from mlnb.errors import MlnbError, ServingError
 from mlnb.monitoring.places import log_folder
 from mlnb.registry.registry import meant
+from mlnb.serving.access import ANONYMOUS
 from mlnb.serving.bundles import curl
 from mlnb.serving.servers import Server, serving
 from mlnb.serving.stores import last_lines
@@ -27,12 +28,13 @@ def parser(p: argparse.ArgumentParser) -> None:
     p.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s, loopback)")
     p.add_argument("--workers", type=int, default=1, help="processes that answer (default: %(default)s)")
     p.add_argument("--follow", action="store_true", help="when the alias or the newest run is another, serve that one")
+    p.add_argument("--allow-anonymous", action="store_true", help="answer anyone, on any address, without a key")
     p.add_argument("--no-log", action="store_true", help="keep no prediction log")
     p.formatter_class = argparse.RawDescriptionHelpFormatter
     p.epilog = (
         "examples:\n  mlnb serve\n  mlnb serve 20260102-0304 --port 8080\n"
         "  mlnb serve @champion --follow             a promotion takes over without a request lost\n"
-        "  mlnb serve --host 0.0.0.0 --workers 2    for other machines too\n\n"
+        "  MLNB_API_KEY=... mlnb serve --host 0.0.0.0 --workers 2    for other machines too\n\n"
         "Routes: POST /predict, GET /livez, /readyz, /metrics, /docs.json. Ctrl-C stops it."
     )
 
@@ -47,6 +49,8 @@ def main(args: argparse.Namespace) -> int:
     if args.follow:
         point(pointer, bundle.folder)
         os.environ["MLNB_FOLLOW"] = str(pointer)
+    if args.allow_anonymous:
+        os.environ[ANONYMOUS] = "1"
     if not args.no_log:
         os.environ.setdefault("MLNB_LOG", str(log_folder(project, bundle.name)))
     golden = json.loads((bundle.folder / "model" / "golden.json").read_text("utf-8"))

@@ -2,18 +2,23 @@
 
 import json
 import statistics
+import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import mlnb
+from mlnb.engine.digest import digest_value
 from mlnb.errors import ServingError
 from mlnb.serving.bodies import MAX_ROWS
 from mlnb.serving.bundles import Bundle, digest_tree
 from mlnb.serving.parity import compare
 from mlnb.serving.servers import Server, call, serving
-from mlnb.serving.stores import Built
+from mlnb.serving.stores import Built, certify
 from mlnb.serving.tasks import find_kind
+
+ALONE = {"MLNB_API_KEY": "", "MLNB_FOLLOW": "", "MLNB_LOG": ""}  # what is set for a service does not concern its proof
 
 
 @dataclass(frozen=True)
@@ -36,7 +41,7 @@ def prove(bundle: Bundle, built: Built, scratch: Path) -> Proof:
     contract = json.loads((bundle.folder / "model" / "contract.json").read_text("utf-8"))
     independent = find_kind(contract).answering.independent
     began = time.monotonic()
-    with serving(built.path, scratch / "service.log") as server:
+    with serving(built.path, scratch / "service.log", environment=ALONE) as server:
         server.wait("/livez")  # not /readyz, which compares too, but cannot say what differs
         start_seconds = time.monotonic() - began
         size = MAX_ROWS if independent else max(1, len(rows))
@@ -62,12 +67,28 @@ def prove(bundle: Bundle, built: Built, scratch: Path) -> Proof:
     certificate = {
         "bento": built.tag,
         "model": built.model_tag,
-        "service": digest_tree(bundle.folder),
         "rows": len(rows),
         "requests": len(alone) + len(batches),
+        "ways": list(ways),
         "identical": True,
+        "service": digest_tree(bundle.folder),
+        "digests": {
+            "rows": digest_value(rows),
+            "predictions": digest_value(expected),
+            "model": digest_tree(bundle.folder / "model"),
+        },
+        "versions": read_versions(bundle.folder / "requirements.txt"),
     }
+    certify(built, certificate)
     return Proof(certificate, start_seconds, statistics.median(took) if took else 0.0)
+
+
+def read_versions(requirements: Path) -> dict[str, str]:
+    """Return the version of Python, of mlnb and of each library that a bundle's requirements.txt pins first."""
+    lines = requirements.read_text("utf-8").partition("# what these need")[0].splitlines()
+    pinned = (line for line in lines if "==" in line)
+    found = {"python": ".".join(map(str, sys.version_info[:3])), "mlnb": mlnb.__version__}
+    return found | {line.partition("==")[0]: line.partition("==")[2] for line in pinned}
 
 
 def ask(server: Server, rows: list[dict[str, Any]]) -> list[Any]:

@@ -6,7 +6,7 @@ The numbers are those of `mlnb.methods.models.predict`, bit for bit; only the wa
 import ctypes
 import threading
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any
 
@@ -21,7 +21,24 @@ NORMAL, FLOAT64 = 0, 1  # LightGBM's C_API_PREDICT_NORMAL and C_API_DTYPE_FLOAT6
 
 def compile_scorer(model: Model) -> Score:
     """Return what scores one encoded row, from any thread."""
-    return _Trees(model).score if is_booster(model) else _score_by_matrix(model)
+    if is_booster(model):
+        return _Trees(model).score
+    native = model.native
+    if isinstance(native, dict) and "members" in native:
+        return _score_together([compile_scorer(member) for member in native["members"]], native["weights"])
+    return _score_by_matrix(model)
+
+
+def _score_together(members: Sequence[Score], weights: Sequence[float]) -> Score:
+    """Return the weighted sum of an ensemble's members, added up in their order."""
+
+    def score(row: np.ndarray) -> list[float]:
+        total = [0.0 + weights[0] * value for value in members[0](row)]
+        for member, weight in zip(members[1:], weights[1:], strict=True):
+            total = [so_far + weight * value for so_far, value in zip(total, member(row), strict=True)]
+        return total
+
+    return score
 
 
 def _score_by_matrix(model: Model) -> Score:

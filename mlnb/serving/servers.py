@@ -6,7 +6,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +16,7 @@ import psutil
 import yaml
 
 from mlnb.errors import ServingError, UsageError
+from mlnb.serving.access import check_exposure
 from mlnb.serving.stores import last_lines, quiet_environment
 
 # Linux ends the server when its parent dies, however that dies; elsewhere the `finally` below must do.
@@ -92,25 +93,43 @@ class Server:
 
 @contextmanager
 def serving(
-    bento: Path, log: Path, host: str = "127.0.0.1", port: int | None = None, workers: int = 1
+    bento: Path,
+    log: Path,
+    host: str = "127.0.0.1",
+    port: int | None = None,
+    workers: int = 1,
+    environment: Mapping[str, str] | None = None,
 ) -> Iterator[Server]:
     """Serve the bento in a folder while inside; `port` None means any free one; it prints to `log`."""
-    server = start(bento, log, host, free_port(host) if port is None else port, workers)
+    server = start(bento, log, host, free_port(host) if port is None else port, workers, environment)
     try:
         yield server
     finally:
         server.stop()
 
 
-def start(bento: Path, log: Path, host: str, port: int, workers: int = 1) -> Server:
-    """Return a bento's server, started but perhaps not ready yet; `UsageError` when the port is taken."""
+def start(
+    bento: Path,  # folder of the built bento
+    log: Path,  # file that it prints to
+    host: str,
+    port: int,
+    workers: int = 1,
+    extra: Mapping[str, str] | None = None,  # variables beside this process's own
+) -> Server:
+    """Return a bento's server, started but perhaps not ready yet.
+
+    Raises `UsageError` when the port is taken, or when anyone on the network could ask, unasked for.
+    """
+    environment = quiet_environment() | dict(extra or {})
+    check_exposure(host, environment)
     check_port(host, port)
     name = yaml.safe_load((bento / "bento.yaml").read_text("utf-8"))["entry_service"]
-    environment = quiet_environment()
     options = [environment.get("BENTOML_CONFIG_OPTIONS", ""), f"services.{name}.workers={workers}"]
     environment["BENTOML_CONFIG_OPTIONS"] = " ".join(options).strip()  # `--api-workers` does nothing
     serve = ["-P", "-m", "bentoml", "serve", str(bento.absolute()), "--host", host, "--port", str(port)]
     log.parent.mkdir(parents=True, exist_ok=True)
+    # BentoML empties the counters in its home when a server starts: each server has a home of its own.
+    environment["BENTOML_HOME"] = str(log.absolute().with_suffix(".home"))
     with log.open("wb") as output:
         process = subprocess.Popen(
             [sys.executable, "-c", LAUNCH, str(psutil.Process().pid), *serve],

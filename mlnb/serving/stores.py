@@ -10,14 +10,16 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from mlnb.engine.digest import digest_file
-from mlnb.engine.files import try_lock
+from mlnb.engine.files import try_lock, write_json
 from mlnb.environment import apply
 from mlnb.errors import ServingError
 from mlnb.serving.bundles import Bundle, tree_files
 
 BUILDER = Path(__file__).with_name("builder.py")
+CERTIFICATE = "certificate.json"
 REWRITTEN = "bentofile.yaml"  # BentoML writes its own form of it into the bento
 
 
@@ -82,6 +84,11 @@ def build_bento(bundle: Bundle) -> Built:
             raise ServingError(f"BentoML could not build {bundle.tag}:\n{last_lines(done.stderr or done.stdout)}")
         path = Path(json.loads(done.stdout.splitlines()[-1])["bento"])
         return Built(bundle.tag, bundle.model_tag, path, False)
+
+
+def certify(built: Built, certificate: Mapping[str, Any]) -> None:
+    """Put the parity certificate into a bento, which it speaks of and so cannot be a part of before."""
+    write_json(built.path / "src" / CERTIFICATE, dict(certificate))
 
 
 def last_lines(text: str, count: int = 15) -> str:

@@ -119,7 +119,7 @@ def _batches(body: bytes, kind: str) -> Iterator[Any]:
 
 def _read_column(values: Any, column: Column) -> tuple[np.ndarray, list[Problem]]:
     """Return the canonical array of a column, and its first value that does not fit."""
-    from pyarrow import types
+    from pyarrow import timestamp, types
 
     kind = values.type
     numeric = types.is_integer(kind) or types.is_floating(kind) or types.is_null(kind)
@@ -131,7 +131,7 @@ def _read_column(values: Any, column: Column) -> tuple[np.ndarray, list[Problem]
         row = int(endless[0])
         return array, [_problem(row, column.name, repr(float(array[row])), EXPECTED["number"])]
     if types.is_timestamp(kind):
-        values = values.cast(f"timestamp[us{f', tz={kind.tz}' if kind.tz else ''}]", safe=False)
+        values = values.cast(timestamp("us", kind.tz), safe=False)
     try:
         packed = values.unify_dictionaries() if types.is_dictionary(kind) else values.dictionary_encode()
         packed = packed.combine_chunks()

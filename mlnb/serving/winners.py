@@ -4,7 +4,7 @@ from mlnb.engine import runs
 from mlnb.engine.project import Project
 from mlnb.errors import UnknownRun
 from mlnb.serving.bundles import Bundle
-from mlnb.serving.stores import Built, build_bento
+from mlnb.serving.stores import Built, build_bento, certify
 
 LATEST = "latest"
 
@@ -31,4 +31,6 @@ def find_winner(project: Project, ref: str = LATEST) -> runs.Run:
 def build_winner(run: runs.Run) -> tuple[Bundle, Built]:
     """Return a run's bundle and its bento; raises `ServingError` when it cannot be built."""
     bundle = Bundle.read(run.load("service"))
-    return bundle, build_bento(bundle)
+    built = build_bento(bundle)
+    certify(built, run.load("certificate"))
+    return bundle, built

@@ -118,9 +118,15 @@ def built(bundle) -> Built:
 
 
 @pytest.fixture(scope="session")
-def quick(material, tmp_path_factory) -> Built:
+def quick_bundle(material, tmp_path_factory) -> Bundle:
+    """The bundle of a linear model."""
+    return material("linear").bundle(tmp_path_factory.mktemp("quick") / "service", name="quick")
+
+
+@pytest.fixture(scope="session")
+def quick(quick_bundle) -> Built:
     """The bento of a linear model, which starts sooner."""
-    return build_bento(material("linear").bundle(tmp_path_factory.mktemp("quick") / "service", name="quick"))
+    return build_bento(quick_bundle)
 
 
 @pytest.fixture(scope="session")

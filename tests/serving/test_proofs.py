@@ -12,16 +12,27 @@ from mlnb.serving.stores import build_bento
 
 def test_a_bento_that_answers_as_the_notebook_did_is_certified(bundle, built, tmp_path):
     proof = prove(bundle, built, tmp_path)
-    assert proof.certificate == {
+    certificate = dict(proof.certificate)
+    digests, versions = certificate.pop("digests"), certificate.pop("versions")
+    assert certificate == {
         "bento": bundle.tag,
         "model": bundle.model_tag,
         "service": digest_tree(bundle.folder),
         "rows": 25,
         "requests": 26,
+        "ways": ["all rows in one request", "one row a request"],
         "identical": True,
     }
+    assert set(digests) == {"rows", "predictions", "model"}
+    assert {"python", "mlnb", "bentoml", "lightgbm", "numpy"} <= set(versions)
+    assert json.loads((built.path / "src" / "certificate.json").read_text()) == proof.certificate
     assert 0 < proof.request_ms < 1000
     assert 0 < proof.start_seconds < 60
+
+
+def test_a_key_that_is_set_for_the_service_does_not_lock_its_proof_out(quick_bundle, quick, tmp_path, monkeypatch):
+    monkeypatch.setenv("MLNB_API_KEY", "secret")
+    assert prove(quick_bundle, quick, tmp_path).certificate["identical"]
 
 
 def test_one_bit_of_difference_is_named(altered, tmp_path):

@@ -1,0 +1,61 @@
+import socket
+
+import click
+import pytest
+
+from mlnb.errors import UsageError
+from mlnb.serving.access import Guard, bound_host, check_exposure
+
+KEYED = {"MLNB_API_KEY": " one , two "}
+
+
+@pytest.mark.parametrize(
+    ("headers", "admitted"),
+    [
+        ({b"x-api-key": b"one"}, True),
+        ({b"authorization": b"Bearer two"}, True),
+        ({b"authorization": b"bearer  one"}, True),
+        ({}, False),
+        ({b"x-api-key": b""}, False),
+        ({b"x-api-key": b"on"}, False),
+        ({b"x-api-key": b"one , two"}, False),
+        ({b"authorization": b"Basic one"}, False),
+        ({b"authorization": b"one"}, False),
+        ({b"x-api-key": "ünïcödé".encode()}, False),
+    ],
+)
+def test_one_of_the_keys_opens(headers, admitted):
+    assert Guard.read(KEYED).admits(headers) is admitted
+
+
+def test_without_keys_everybody_is_answered():
+    assert Guard.read({}).admits({})
+    assert Guard.read({"MLNB_API_KEY": " , "}).keys == ()
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.5", "example.org"])
+def test_an_open_door_on_a_network_is_refused_unless_asked_for(host):
+    with pytest.raises(UsageError, match="MLNB_API_KEY"):
+        check_exposure(host, {})
+    check_exposure(host, KEYED)
+    check_exposure(host, {"MLNB_ALLOW_ANONYMOUS": "1"})
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.9.9.9", "::1", "localhost"])
+def test_loopback_is_open(host):
+    check_exposure(host, {})
+
+
+def test_the_address_is_known_from_the_command_that_binds_it():
+    assert bound_host() is None
+    command = click.Command("serve")
+    with click.Context(command) as context:
+        context.params = {"host": "1.2.3.4"}
+        assert bound_host() == "1.2.3.4"
+        context.params = {"host": None}
+        assert bound_host() == "0.0.0.0"
+        with socket.socket() as listening:
+            listening.bind(("127.0.0.1", 0))
+            context.params = {"fd": listening.fileno()}
+            assert bound_host() == "127.0.0.1"
+            assert listening.fileno() >= 0
