@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['LONG', 'SAMPLE', 'RARE', 'Examples', 'load_encoder', 'objective', 'read_target', 'read_groups', 'learn_examples',
-           'sample_rows', 'fold_examples', 'test_examples']
+           'sample_rows', 'count_examples', 'fold_examples', 'test_examples']
 
 # %% ../../nbs/methods/examples.ipynb #c03
 from collections.abc import Mapping
@@ -95,6 +95,16 @@ def sample_rows(
         rarest = np.bincount(y, minlength=classes).min() / len(y) if classes else 1.0
         size = min(len(y), max(SAMPLE, int(RARE / max(rarest, 1 / len(y)))))
     return np.unique(np.linspace(0, len(y) - 1, size).astype(np.int64))
+
+
+def count_examples(
+    contract: dict[str, Any],
+    schema: Schema,
+    encoder: Any,
+    training: pd.DataFrame,  # typed training rows
+) -> int:
+    """How many examples the final model learns from."""
+    return len(learn_examples(contract, schema, encoder, training).y) if isinstance(encoder, Windows) else len(training)
 
 
 def fold_examples(

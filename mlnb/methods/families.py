@@ -8,6 +8,7 @@ __all__ = ['ROUNDS', 'PATIENCE', 'TREES', 'SAMPLE', 'DIRECTED', 'SMALL', 'OBJECT
 
 # %% ../../nbs/methods/families.ipynb #c03
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
@@ -30,6 +31,18 @@ SAMPLE = 50_000  # rows that a tree of a forest sees at most: bounds time and si
 DIRECTED = ("lightgbm", "hist_boosting", "baseline")  # families that keep declared directions
 SMALL = 200_000  # cells of a matrix below which boosting uses one thread: waking a second costs more than it saves
 OBJECTIVES = {"mae": "regression_l1", "mape": "mape"}
+
+
+def _end_when(stop: Callable[[], bool]) -> Callable[[Any], None]:
+    """A callback of LightGBM that ends boosting, and keeps the rounds so far, when `stop` says so."""
+
+    def callback(state: Any) -> None:
+        if stop():
+            raise EarlyStopException(state.iteration, state.evaluation_result_list or [])
+
+    from lightgbm.callback import EarlyStopException
+
+    return callback
 
 
 def _fit_lightgbm(params: dict[str, Any], X, y, weights, valid, spec: dict[str, Any], record: dict | None) -> Any:
@@ -64,7 +77,7 @@ def _fit_lightgbm(params: dict[str, Any], X, y, weights, valid, spec: dict[str, 
         patience = int(np.clip(3.0 / params.get("learning_rate", 0.1), *PATIENCE))
         callbacks.append(lightgbm.early_stopping(patience, verbose=False))
     if spec["stop"] is not None:
-        callbacks.append(lambda state: spec["stop"]())
+        callbacks.append(_end_when(spec["stop"]))
     booster = lightgbm.train(settings, training, rounds, valid_sets=watched, valid_names=names, callbacks=callbacks)
     best = booster.best_iteration
     return lightgbm.Booster(model_str=booster.model_to_string(num_iteration=best if best > 0 else None))
@@ -97,18 +110,23 @@ def _fit_trees(family: str, params: dict[str, Any], X, y, weights, spec: dict[st
     # Of two threads either order gives one sum, of more it does not.
     with threadpool_limits(2 if X.size >= SMALL else 1, user_api="openmp"):
         fitted = estimator.fit(X, y, weights)
-    return Booster(model_str=to_lightgbm(fitted, spec["classes"]))
+    return Booster(model_str=to_lightgbm(fitted, spec["classes"])) if spec["keep"] else fitted
 
 
 def _fit_bag(family: str, params: dict[str, Any], X, y, groups, weights, spec: dict[str, Any]) -> Model:
     """The mean of several boosters, each of which leaves a part of the rows out."""
     bags = int(params.pop("bags"))
-    parts, models = deal_bags(len(y), bags, spec["seed"], groups), []
-    for bag in range(bags):
+    parts = deal_bags(len(y), bags, spec["seed"], groups)
+    beside = spec["threads"] if X.size < SMALL else 1  # small fits use a thread each
+
+    def fit_one(bag: int) -> Model:
         rows = np.flatnonzero(parts != bag)
         of, heavy = (None if of_all is None else of_all[rows] for of_all in (groups, weights))
         own = {**spec, "seed": spec["seed"] + bag, "record": None if bag else spec["record"]}
-        models.append(fit_model(family, params, X[rows], y[rows], weights=heavy, groups=of, **own))
+        return fit_model(family, params, X[rows], y[rows], weights=heavy, groups=of, **own)
+
+    with ThreadPoolExecutor(beside) as pool:
+        models = list(pool.map(fit_one, range(bags)))
     boosters = [model.native for model in models if is_booster(model)]  # of one class alone there is none
     return replace(models[0], native=merge_boosters(boosters) if boosters else models[0].native)
 
@@ -128,7 +146,8 @@ def fit_model(
     groups: np.ndarray | None = None,  # (n,): query of each row, for a ranking
     valid: tuple[np.ndarray, ...] | None = None,  # rows, targets and perhaps queries, that stop boosting early
     record: dict[str, Any] | None = None,  # filled with LightGBM's loss a round
-    stop: Callable[[], None] | None = None,  # called after each boosting round; what it raises ends the fit
+    stop: Callable[[], bool] | None = None,  # asked after each boosting round whether to leave it at that
+    keep: bool = True,  # whether the model is to be kept and served; a trial's is not, and saves a translation
 ) -> Model:
     """The fitted model, the same bytes for the same arguments; ValueError for rows that teach nothing."""
     check_families([family])
@@ -172,7 +191,7 @@ def fit_model(
     elif family == "neighbours":
         native = fit_neighbours(chosen, X, y, weights, classes)
     else:
-        native = _fit_trees(family, chosen, X, y, weights, spec)
+        native = _fit_trees(family, chosen, X, y, weights, {**spec, "keep": keep})
     return Model(native=native, **about)
 
 

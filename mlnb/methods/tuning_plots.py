@@ -55,7 +55,9 @@ def plot_history(
     so_far = complete.cummax() if up else complete.cummin()
     axis.step(trials["number"], so_far.ffill(), where="post", color=INK, linewidth=1.2, zorder=2, label="best so far")
     _view(axis, trials["score"].to_numpy(dtype=float), best["direction"])
-    title = f"Trial {best['number']} wins with {best['metric']} {best['score']:.4g}"
+    several = len(best.get("members") or ())
+    who = f"{several} trials together win" if several > 1 else f"Trial {best['number']} wins"
+    title = f"{who} with {best['metric']} {best['score']:.4g}"
     axis.set(
         title=title,
         xlabel="trial (hollow: pruned, mean of the folds that it saw)",
@@ -93,8 +95,11 @@ def plot_slices(
 ) -> Figure | None:
     """The winner's parameters against the score, with their rank correlation; None when it has none or one trial."""
     use_style()
-    names = list(SPACES.get(best["family"], {}))
-    rows = trials[(trials["family"] == best["family"]) & trials["score"].notna()]
+    members = best.get("members") or [best]
+    leader = max(members, key=lambda member: member.get("weight", 1.0))  # of an ensemble the one that counts most
+    family, params = leader["family"], leader["params"]
+    names = list(SPACES.get(family, {}))
+    rows = trials[(trials["family"] == family) & trials["score"].notna()]
     if not names or len(rows) < 2:
         return None
     values = pd.DataFrame([json.loads(text) for text in rows["params"]], index=rows.index)
@@ -108,12 +113,12 @@ def plot_slices(
         whole = rows["state"] == "complete"
         axis.scatter(values[name][whole], rows["score"][whole], color=PALETTE[0], s=20)
         axis.scatter(values[name][~whole], rows["score"][~whole], facecolor="none", edgecolor=PALETTE[0], s=20)
-        axis.axvline(best["params"][name], color=PALETTE[1], linewidth=1)
+        axis.axvline(params[name], color=PALETTE[1], linewidth=1)
         spread = values[name].nunique() > 1 and rows["score"].nunique() > 1
         share = values[name].rank().corr(ranks) if spread else 0.0
         axis.set_title(name, size=9.5)
         axis.set_xlabel(f"rank correlation {share:+.2f}", size=8)
-        if SPACES[best["family"]][name].log:
+        if SPACES[family][name].log:
             axis.set_xscale("log")
             plain_log(axis.xaxis)
     for axis in list(axes.flat)[len(names) :]:
@@ -121,7 +126,7 @@ def plot_slices(
     _view(axes[0, 0], rows["score"].to_numpy(dtype=float), best["direction"])
     axes[0, 0].set_ylabel(best["metric"])
     figure.suptitle(
-        f"{best['family']}: parameters against score (line: the winner)", x=0.01, ha="left", weight="bold", size=11
+        f"{family}: parameters against score (line: the winner)", x=0.01, ha="left", weight="bold", size=11
     )
     return figure
 

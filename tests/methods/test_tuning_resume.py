@@ -11,9 +11,11 @@ import optuna
 import pytest
 
 from mlnb.methods.folds import Fold
+from mlnb.methods.models import save_model
 from mlnb.methods.tuning import tune
+from mlnb.methods.winners import fit_winner
 
-TRIALS = 16
+TRIALS = 12
 SEARCH = """
 import sys
 sys.path.insert(0, sys.argv[2])
@@ -34,20 +36,21 @@ def folds():
 def search(storage=None, progress=None, pause=0.0, **options):
     """The study of this test; `pause` slows each trial, so that a kill is likely to meet one running."""
     if pause:
-        from mlnb.methods import tuning
+        from mlnb.methods import trials
 
-        fit = tuning.fit_model
+        fit = trials.fit_model
 
         def slow(*arguments, **named):
             time.sleep(pause)
             return fit(*arguments, **named)
 
-        tuning.fit_model = slow
+        trials.fit_model = slow
     settings = {
-        "families": ["lightgbm", "linear", "hist_boosting"],
+        "families": ["linear", "neighbours", "hist_boosting"],
         "trials": TRIALS,
         "seed": 5,
         "threads": 1,
+        "workers": 1,
         **options,
     }
     return tune(folds(), "binary", "roc_auc", 2, storage=storage, progress=progress, **settings)
@@ -59,7 +62,7 @@ def uninterrupted():
     return search()
 
 
-@pytest.mark.parametrize(("finished", "delay"), [(1, 0.02), (5, 0.09), (12, 0.0)])
+@pytest.mark.parametrize(("finished", "delay"), [(1, 0.02), (7, 0.05)])
 def test_killed_and_resumed_is_the_same_study(uninterrupted, tmp_path, finished, delay):
     storage = f"sqlite:///{tmp_path}/study.db"
     run = [sys.executable, "-c", SEARCH, storage, os.path.dirname(__file__)]
@@ -77,6 +80,35 @@ def test_killed_and_resumed_is_the_same_study(uninterrupted, tmp_path, finished,
     assert resumed.best == uninterrupted.best
     study = optuna.load_study(study_name=None, storage=storage)
     assert not study.get_trials(states=(optuna.trial.TrialState.RUNNING,))
+
+
+def test_workers_and_processes_share_a_study_that_stays_the_same(uninterrupted, tmp_path):
+    assert search(workers=3).trials.equals(uninterrupted.trials)
+    storage = f"sqlite:///{tmp_path}/study.db"
+    run = [sys.executable, "-c", SEARCH, storage, os.path.dirname(__file__)]
+    others = [subprocess.Popen(run, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    mine = search(storage, workers=2)
+    told = [len(process.communicate()[0].split()) for process in others]
+    assert [process.returncode for process in others] == [0, 0] and max(told) > 0
+    assert mine.trials.equals(uninterrupted.trials) and mine.best == uninterrupted.best
+    assert mine.held_out.tobytes() == uninterrupted.held_out.tobytes()
+
+
+def test_one_worker_and_two_make_the_same_model_files(tmp_path):
+    files = []
+    for workers in (1, 2):
+        found = search(families=["lightgbm", "linear", "extra_trees", "network"], trials=9, workers=workers, threads=2)
+        rows = folds()[0]
+        model = fit_winner(found.best, "binary", 2, "roc_auc", rows.X, rows.y, seed=5, threads=workers)
+        folder = save_model(model, tmp_path / str(workers))
+        files.append({str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()})
+    assert files[0] == files[1]
+
+
+def test_a_budget_of_one_second_answers(tmp_path):
+    begun = time.monotonic()
+    found = search(trials=1000, seconds=1.0, families=["lightgbm"])
+    assert time.monotonic() - begun < 10 and found.best["stopped_by"] == "seconds"
 
 
 def test_more_trials_go_on_from_what_is_there(uninterrupted, tmp_path):
@@ -112,6 +144,6 @@ def test_random_search_is_repeatable_too():
 
 
 def test_class_weights_are_searched_when_asked():
-    found = search(class_weight="tuned", trials=12).trials["class_weight"]
+    found = search(class_weight="tuned", trials=16).trials["class_weight"]
     assert set(found) == {"none", "balanced"}
     assert set(search(class_weight="balanced", trials=3).trials["class_weight"]) == {"balanced"}
