@@ -1,0 +1,169 @@
+"""The endpoint as an ASGI application, asked without a server."""
+
+import asyncio
+import gzip
+import json
+import logging
+
+import pytest
+
+from mlnb.serving import endpoint as module
+from mlnb.serving.endpoint import Endpoint
+from mlnb.serving.tables import ARROW, PARQUET
+
+GOOD = {"age": 31, "fare paid €": 7.25, "sex": "f", "note": "crew", "ok": True, "day": "2020-05-01"}
+
+
+@pytest.fixture(scope="module")
+def endpoint(material, tmp_path_factory):
+    folder = material().bundle(tmp_path_factory.mktemp("endpoint") / "service").folder / "model"
+    made = Endpoint(folder)
+    yield made
+    made.close()
+
+
+def ask(endpoint, body=b"", headers=(), method="POST", query=b"", parts=1):
+    """Return status, value and headers of one request, its body sent in some parts."""
+    given = [(name.encode(), value.encode()) for name, value in headers]
+    size = -(-len(body) // parts) or 1
+    pieces = [body[at : at + size] for at in range(0, len(body), size)] or [b""]
+    waiting = [{"type": "http.request", "body": piece, "more_body": True} for piece in pieces]
+    waiting[-1]["more_body"] = False
+    sent = []
+
+    async def receive():
+        return waiting.pop(0)
+
+    async def send(message):
+        sent.append(message)
+
+    scope = {"type": "http", "method": method, "path": "/predict", "query_string": query, "headers": given}
+    asyncio.run(endpoint(scope, receive, send))
+    start, content = sent
+    names = {name.decode(): value.decode() for name, value in start["headers"]}
+    assert int(names["content-length"]) == len(content["body"])
+    kind = names["content-type"]
+    return start["status"], json.loads(content["body"]) if kind == "application/json" else content["body"], names
+
+
+def body(rows):
+    return json.dumps(rows).encode()
+
+
+def test_an_answer_names_the_model_and_the_request(endpoint):
+    status, answers, headers = ask(endpoint, body([GOOD]), [("x-request-id", "order-66")], parts=3)
+    assert status == 200 and set(answers[0]) == {"prediction", "probabilities"}
+    assert headers["x-request-id"] == "order-66"
+    assert headers["x-model-version"] == endpoint.followed.live.version
+
+
+@pytest.mark.parametrize("given", ["", "x" * 129, "two\nlines", "tab\there", "ünïcödé"])
+def test_an_id_that_cannot_be_passed_on_is_replaced(endpoint, given):
+    one, other = (ask(endpoint, body([GOOD]), [("x-request-id", given)])[2]["x-request-id"] for _ in range(2))
+    assert one != given and one != other
+
+
+def test_batches_are_answered_by_threads_and_alike(endpoint):
+    rows = [GOOD] * 400
+    assert len(body(rows)) > module.INLINE
+    assert ask(endpoint, body(rows))[1] == ask(endpoint, body([GOOD]))[1] * 400
+
+
+def test_a_prediction_says_why(endpoint):
+    _, plain, _ = ask(endpoint, body([GOOD]))
+    status, said, _ = ask(endpoint, body([GOOD]), query=b"x=1&explain=true")
+    why = said[0].pop("explanation")
+    assert (status, said) == (200, plain)
+    assert why["class"] == "yes" and set(why["columns"]) == set(GOOD)
+    assert why["score"] == pytest.approx(why["base"] + sum(why["columns"].values()))
+    assert ask(endpoint, body([{"sex": 1}]), query=b"explain=true")[0] == 422
+
+
+@pytest.mark.parametrize(
+    ("content", "headers", "method", "status", "said"),
+    [
+        (b"", [], "GET", 405, "POST"),
+        (b"x", [("content-type", "image/png")], "POST", 415, "image/png"),
+        (b"x", [("content-type", "multipart/form-data; boundary=x")], "POST", 415, "multipart"),
+        (b"[", [], "POST", 400, "no JSON"),
+        (b"\xff\xfe", [], "POST", 400, "no JSON"),
+        (gzip.compress(b"[]"), [("content-encoding", "gzip")], "POST", 400, "no JSON"),
+        (b"[]", [("content-length", str(10**12))], "POST", 413, "1,000,000,000,000 bytes"),
+        (b"no table", [("content-type", ARROW)], "POST", 400, "no Arrow stream"),
+        (b"no table", [("content-type", PARQUET)], "POST", 400, "no Parquet file"),
+    ],
+)
+def test_what_cannot_be_answered_is_told_why(endpoint, content, headers, method, status, said):
+    got, answer, names = ask(endpoint, content, headers, method)
+    assert got == status
+    assert said in answer["error"] + str(answer["problems"])
+    assert names["x-model-version"] and names["x-request-id"]
+
+
+def test_a_stream_that_does_not_end_is_cut_off(endpoint, monkeypatch):
+    monkeypatch.setattr(module, "MAX_BYTES", 100)
+    status, answer, _ = ask(endpoint, b" " * 150, parts=3)
+    assert (status, "more than 100 bytes" in answer["error"]) == (413, True)
+
+
+def test_a_key_is_asked_for(material, tmp_path, monkeypatch):
+    monkeypatch.setenv("MLNB_API_KEY", "secret")
+    locked = Endpoint(material("linear").bundle(tmp_path / "service").folder / "model")
+    status, answer, headers = ask(locked, body([GOOD]))
+    assert (status, headers["www-authenticate"]) == (401, "Bearer") and "X-API-Key" in answer["error"]
+    assert "secret" not in json.dumps(answer)
+    assert ask(locked, body([GOOD]), [("authorization", "Bearer secret")])[0] == 200
+    locked.close()
+
+
+def test_too_many_batches_are_told_to_come_back(endpoint, monkeypatch):
+    monkeypatch.setattr(endpoint, "pending", module.WAITING + module.THREADS)
+    status, _, headers = ask(endpoint, body([GOOD] * 400))
+    assert (status, headers["retry-after"]) == (503, "1")
+
+
+def test_a_batch_that_takes_too_long_is_given_up(endpoint, monkeypatch):
+    monkeypatch.setattr(module, "SECONDS", 0.0)
+    assert ask(endpoint, body([GOOD] * 400))[0] == 504
+
+
+def test_a_fault_of_our_own_is_logged_and_hidden(endpoint, monkeypatch, caplog):
+    def broken(*_):
+        raise RuntimeError("inner words")
+
+    monkeypatch.setattr(module, "_answers", broken)
+    with caplog.at_level(logging.ERROR, "mlnb.serving"):
+        status, answer, _ = ask(endpoint, body([GOOD]))
+    assert status == 500 and "inner words" not in json.dumps(answer)
+    assert "inner words" in str(caplog.records[0].exc_info)
+
+
+def test_what_happened_is_counted(endpoint):
+    def value(counter, **labels):
+        return counter.labels(**labels)._value.get()
+
+    version, meters = endpoint.followed.live.version, endpoint.meters
+    rows = {"column": "age", "model_version": version}, {"column": "(unknown)", "model_version": version}
+    before = [value(meters.rejected, **labels) for labels in rows]
+    answered = value(meters.requests, status="422", model_version=version)
+    ask(endpoint, body([{**GOOD, "age": "x"}, {**GOOD, "age": []}, {**GOOD, "made up": 1}]))
+    assert [value(meters.rejected, **labels) for labels in rows] == [before[0] + 2, before[1] + 1]
+    assert value(meters.requests, status="422", model_version=version) == answered + 1
+    name = ask(endpoint, body([GOOD] * 3))[1][0]["prediction"]
+    assert value(meters.predictions, prediction=name, model_version=version) >= 3
+    assert value(meters.loaded, model_version=version) == 1
+
+
+def test_refusals_are_lines_of_json(endpoint, capsys):
+    from mlnb.serving.logs import LOG, Lines
+
+    handler = logging.StreamHandler()
+    handler.setFormatter(Lines())
+    LOG.addHandler(handler)
+    try:
+        ask(endpoint, body([{**GOOD, "age": "x"}]), [("x-request-id", "abc")])
+    finally:
+        LOG.removeHandler(handler)
+    line = json.loads(capsys.readouterr().err.splitlines()[-1])
+    assert (line["event"], line["status"], line["request_id"]) == ("request refused", 422, "abc")
+    assert "'age'" in line["answer"] and line["level"] == "warning" and line["time"].endswith("+00:00")

@@ -1,0 +1,126 @@
+"""A model takes over while requests keep coming, or is refused and the old one goes on."""
+
+import json
+import shutil
+
+import pytest
+
+from mlnb.serving.following import Followed, Live, find_model
+
+
+@pytest.fixture
+def models(material, tmp_path):
+    """Model folders: the one that answers, another fit of the same problem, and ways to be wrong."""
+    one = material().bundle(tmp_path / "one").folder / "model"
+    other = material("linear").bundle(tmp_path / "other", name="other").folder / "model"
+
+    def spoiled(name, file, change):
+        folder = tmp_path / name
+        shutil.copytree(other, folder)
+        value = json.loads((folder / file).read_text())
+        change(value)
+        (folder / file).write_text(json.dumps(value))
+        (folder / "version.txt").write_text(f"{name}:1\n")
+        return folder
+
+    return one, other, spoiled
+
+
+class Told:
+    """Remembers what a service would count."""
+
+    def __init__(self):
+        self.switches, self.refusals = [], 0
+
+    def switched(self, old, new):
+        self.switches.append((old, new))
+
+    def refused(self):
+        self.refusals += 1
+
+
+def follow(own, pointer):
+    told = Told()
+    return Followed(own, pointer, told.switched, told.refused), told
+
+
+def test_without_a_pointer_the_own_model_answers(models, tmp_path):
+    followed, told = follow(models[0], None)
+    assert not followed.look()
+    followed, told = follow(models[0], tmp_path / "nothing there yet")
+    assert not followed.look()
+    assert told.refusals == 0 and told.switches == [("", followed.live.version)]
+
+
+@pytest.mark.parametrize("form", ["text", "link", "bundle"])
+def test_a_pointer_is_followed_there_and_back(models, tmp_path, form):
+    one, other, _ = models
+    pointer = tmp_path / "pointer"
+
+    def point(folder):
+        pointer.unlink(missing_ok=True)
+        if form == "text":
+            pointer.write_text(f"{folder}\n")
+        else:
+            pointer.symlink_to(folder.parent if form == "bundle" else folder)
+
+    followed, told = follow(one, pointer)
+    first = followed.live
+    point(other)
+    assert followed.look()
+    assert followed.live.version == Live.load(other).version != first.version
+    assert not followed.look()
+    assert first.predictor.replay() is None  # who still answers with the old model can
+    point(one)
+    assert followed.look()
+    assert [new for _, new in told.switches] == [first.version, Live.load(other).version, first.version]
+
+
+def change_task(contract):
+    contract["task"] = "multiclass"
+
+
+def change_golden(golden):
+    golden["predictions"][3]["probabilities"]["yes"] += 1e-12
+
+
+def drop_column(schema):
+    schema["columns"] = [column for column in schema["columns"] if column["name"] != "note"]
+
+
+@pytest.mark.parametrize(
+    ("name", "file", "change", "said"),
+    [
+        ("task", "contract.json", change_task, "found task 'multiclass', expected 'binary'"),
+        ("golden", "golden.json", change_golden, "does not predict what its notebook predicted: row 3, prob"),
+        ("column", "schema.json", drop_column, ""),
+    ],
+)
+def test_a_bad_model_is_refused_and_said(models, tmp_path, caplog, name, file, change, said):
+    one, other, spoiled = models
+    pointer = tmp_path / "pointer"
+    pointer.write_text(str(spoiled(name, file, change)))
+    followed, told = follow(one, pointer)
+    with caplog.at_level("ERROR", "mlnb.serving"):
+        assert not followed.look()
+    assert followed.live.version == Live.load(one).version
+    assert (told.refusals, len(told.switches)) == (1, 1)
+    record = caplog.records[-1]
+    assert record.getMessage() == "model refused"
+    assert said in str(record.exc_info)
+    assert not followed.look() and told.refusals == 1  # it is not tried again until it changes
+    pointer.write_text(str(other))
+    assert followed.look()
+
+
+def test_rubbish_is_refused(models, tmp_path):
+    pointer = tmp_path / "pointer"
+    followed, told = follow(models[0], pointer)
+    for content in ("", "/nowhere", "\0"):
+        pointer.write_text(content)
+        assert not followed.look()
+    assert told.refusals == 3
+    with pytest.raises(OSError):
+        find_model(pointer.with_name("dangling")) or pointer.with_name("x").symlink_to("y") or find_model(
+            pointer.with_name("x")
+        )
