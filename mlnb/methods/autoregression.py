@@ -45,7 +45,7 @@ def fit_forecaster(
             heavy = None if weights is None else weights[rows]
             own = Ridge(alpha=params["apart"]).fit(Z[rows], rest[rows], heavy)
             beta[place], start[place] = shared.coef_ + own.coef_, shared.intercept_ + own.intercept_
-    numbers = {"steps": steps, "fill": fill, "mean": mean, "scale": scale, "coefficients": beta, "intercepts": start}
+    numbers = {"steps": steps, "fill": fill, "mean": mean, "scale": scale, "slopes": beta, "starts": start}
     return {name: array.tolist() for name, array in numbers.items()}
 
 
@@ -56,7 +56,7 @@ def predict_forecaster(
     """Predictions, each row for itself, terms added in the order of the columns; an unknown step is the next known."""
     if "column" in native:
         return np.nan_to_num(X[:, native["column"]], posinf=0.0, neginf=0.0)
-    names = ("steps", "fill", "mean", "scale", "coefficients", "intercepts")
+    names = ("steps", "fill", "mean", "scale", "slopes", "starts")
     steps, fill, mean, scale, beta, start = (np.asarray(native[name]) for name in names)
     place = np.minimum(np.searchsorted(steps, X[:, STEP]), len(steps) - 1)
     Z = np.clip((np.where(np.isfinite(X), X, fill) - mean) / scale, -FARTHEST, FARTHEST)
