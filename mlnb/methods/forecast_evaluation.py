@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from .conformal import conformal_quantile
+from .conformal import check_interval, conformal_quantile
 from .evaluation import evaluate, json_rows
 from .families import fit_model
 from .forecast_answers import answer_request, bound_steps, say_forecasts
@@ -163,6 +163,7 @@ def judge_forecasts(
     ends, interval = None, decision.get("interval")
     if interval is not None:
         ends = bound_steps(forecasts["model"], fan.step, interval)
+        metrics["interval"] = check_interval(fan.y, ends, interval["coverage"])
         metrics["intervals"] = judge_intervals(fan.y, ends[:, 0], ends[:, 1], fan.step, interval["coverage"])
     table = _table(fan, histories, encoder, forecasts["model"], decision)
     golden = _golden(contract, schema, encoder, model, decision, pd.concat([training, test], ignore_index=True))
@@ -196,6 +197,10 @@ def _golden(
     known = table[keys].astype(str).agg("|".join, axis=1) if keys else pd.Series("", table.index)
     counts = known[window].value_counts()
     enough = sorted(counts.index[counts >= encoder.least + 1])[: max(1, GOLDEN // encoder.width)]
+    if encoder.facts["known"]:  # the future is sent as far as it is known ahead
+        ahead = (periods > last) & (periods <= last + encoder.horizon)
+        table = table.assign(**{encoder.target: table[encoder.target].mask(ahead)})
+        window = window | ahead
     rows = json_rows(table[window & known.isin(enough)], asked)
     return {"rows": rows, "predictions": answer_request(rows, asked, encoder, model, decision)}
 
