@@ -33,6 +33,7 @@ UNSEEN = {
     "build": "makes the wheel in .ci/run",
     "hypothesis": "property tests",
     "import-linter": "make check",
+    "ipywidgets": "widgets and tqdm's bars in the notebooks that both engines execute",
     "jupytext": "notebooks as text, for whoever writes them in an editor",
     "mypy": "make check",
     "pytest": "make test",

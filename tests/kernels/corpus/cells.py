@@ -32,8 +32,9 @@ NOTEBOOKS: dict[str, list[object]] = {
     "system_exit": ["print('a')\nimport sys; sys.exit()", "print('b')"],
     "system_exit_zero": ["import sys; sys.exit(0)", "1"],
     "system_exit_code": ["import sys; sys.exit(3)", "1"],
-    "quit": ["print(1)\nquit()", "print(2)"],
-    "exit_bare": ["exit", "print(2)"],
+    # A kernel ends 0.1 s after it was told to exit, if it is idle then: what follows must last longer to say the same.
+    "quit": ["print(1)\nquit()", "import asyncio\nawait asyncio.sleep(5)\nprint(2)"],
+    "exit_bare": ["exit", "import asyncio\nawait asyncio.sleep(5)\nprint(2)"],
     "display_update": ["h = display('one', display_id='x')", "h.update('two')", "display('three', display_id='x')"],
     "update_in_cell": ["h = display('a', display_id=True)\nh.update('b')\nprint('p')\nh.update('c')"],
     "clear_output": ["from IPython.display import clear_output\nprint(1)\nclear_output()\nprint(2)"],
@@ -233,5 +234,19 @@ NOTEBOOKS: dict[str, list[object]] = {
     "signal": [
         "import signal\nsignal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT) is signal.default_int_handler"
     ],
+    "widget": ["import ipywidgets as w\ns = w.IntSlider(value=3, description='n')\ns", "s.value = 5\ns.value"],
+    "widget_output": [
+        "import ipywidgets as w\no = w.Output()\nwith o:\n    print('inside'); display('shown')\no",
+        "with o:\n    print('later')",
+    ],
+    "widget_interact": ["from ipywidgets import interact\ninteract(lambda n: print(n), n=(0, 3));"],
+    "widget_observed": [
+        "import ipywidgets as w\ns = w.IntText()\ns.observe(lambda c: print('now', c['new']), 'value')",
+        "s.value = 7",
+        "box = w.HBox([s, w.Label('label')])\nbox",
+        "s.close()",
+    ],
+    "tqdm_notebook": ["from tqdm.notebook import tqdm\nfor _ in tqdm(range(3), desc='bar', mininterval=0): pass"],
+    "tqdm_auto_bar": ["from tqdm.auto import tqdm\nsum(tqdm(range(3), leave=False))", "tqdm.pandas()"],
     "set_next_input": ["get_ipython().set_next_input('x = 1')", "%load_ext nothing_there"],
 }

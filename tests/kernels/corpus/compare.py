@@ -1,8 +1,12 @@
 """Running a notebook under both engines, and what of it is the same wherever it runs."""
 
+import difflib
+import json
 import logging
 import os
 import re
+import shutil
+import time
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +26,9 @@ VARY = (
     (r"(Thread-)\d+", r"\1N"),
     (r'id="[0-9a-f]{6,}"|T_[0-9a-f]{5}', "ID"),
     (r"pid[ =:]+\d+", "pid N"),
+    (r"(?<![0-9a-f])[0-9a-f]{32}(?![0-9a-f])", "ID"),
+    (r"\d\d:\d\d(<|&lt;)[\d:?]+, ?[^\]]*\]", "T]"),
+    (r": (killed by SIG[A-Z]+|exit code \d+)$", ""),
     (r"\bpid='\d+'|asyncio_\d+", "N"),
 )
 
@@ -57,6 +64,21 @@ def execute(engine: str, document: Any, folder: Path, **options: Any) -> tuple[A
     return nbformat.read(folder / "out.ipynb", 4), said, files
 
 
+def same(document: Any, project: Path) -> None:
+    """Execute a notebook under both engines; fail with all that differs, and with what the machinery has said."""
+    found, told = {}, []
+    for engine in ("standard", "warm"):
+        shutil.rmtree(project / "here", ignore_errors=True)
+        started = time.monotonic()
+        executed, said, files = execute(engine, document, project / "here")
+        found[engine] = json.dumps([seen(executed), said, files], indent=1, default=str).splitlines()
+        told.append(f"{engine}: {time.monotonic() - started:.1f} s, load {os.getloadavg()[0]:.1f}")
+    if found["warm"] != found["standard"]:
+        difference = difflib.unified_diff(found["standard"], found["warm"], "standard", "warm", lineterm="", n=2)
+        logs = [path.read_text()[-2000:] for path in (project / ".mlnb" / "kernels").glob("*.log")]
+        raise AssertionError("\n".join([*told, *difference, *logs]))
+
+
 def seen(document: Any) -> list[dict[str, Any]]:
     """Return what a reader of an executed notebook sees, without what differs from run to run."""
     cells = []
@@ -70,8 +92,14 @@ def seen(document: Any) -> list[dict[str, Any]]:
             shown["outputs"] = joined([plain(dict(output)) for output in cell.outputs])
         cells.append(shown)
     about = {name: document.metadata.get(name) for name in ("language_info", "kernelspec", "widgets")}
+    about["widgets"] = [sorted(json.dumps(plain(one)) for one in _widgets(document))]
     about["exception"] = document.metadata.papermill["exception"]
     return [*cells, about]
+
+
+def _widgets(document: Any) -> list[Any]:
+    """Return the states of a notebook's widgets, whose names are chance."""
+    return [one for held in document.metadata.get("widgets", {}).values() for one in held["state"].values()]
 
 
 def joined(outputs: list[dict[str, Any]]) -> list[dict[str, Any]]:
