@@ -21,6 +21,7 @@ from papermill.utils import merge_kwargs, remove_args
 from mlnb.kernels import call, imports, jupyter, places
 from mlnb.kernels.keeping import Keeping, Shown
 from mlnb.kernels.manager import Manager
+from mlnb.kernels.private import PrivateManager
 
 MOST = int(os.environ.get("MLNB_KERNELS_OUTPUT", 256 << 20))  # characters of output that one cell may keep
 PYTHONS = ("python", "python3", f"python{sys.version_info[0]}.{sys.version_info[1]}")
@@ -135,7 +136,7 @@ class WarmEngine(NBClientEngine):  # type: ignore[misc]
             stderr_file=stderr_file,
             start_timeout=start_timeout,
             execution_timeout=execution_timeout,
-            **kwargs,
+            **{"kernel_manager_class": PrivateManager, **kwargs},
         )
         folder = Path.cwd()
         start = places.settings(folder)

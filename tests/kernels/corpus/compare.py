@@ -14,9 +14,19 @@ import nbformat
 import papermill
 from papermill.engines import NBClientEngine, papermill_engines
 
+from mlnb.kernels.private import PrivateManager
 from mlnb.kernels.warm import WarmEngine
 
-ENGINES = {"standard": NBClientEngine, "warm": WarmEngine}
+
+class StandardEngine(NBClientEngine):
+    """Papermill's own engine, on sockets that no other kernel can take."""
+
+    @classmethod
+    def execute_managed_notebook(cls, *values: Any, **options: Any) -> Any:
+        return super().execute_managed_notebook(*values, kernel_manager_class=PrivateManager, **options)
+
+
+ENGINES = {"standard": StandardEngine, "warm": WarmEngine}
 for _name, _engine in ENGINES.items():
     papermill_engines.register(f"test-{_name}", _engine)
 VARY = (
