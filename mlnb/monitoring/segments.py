@@ -28,10 +28,13 @@ def _alive(path: Path) -> bool:
     return True
 
 
-def read_log(folder: Path, since: float = float("-inf"), until: float = float("inf")) -> tuple[Any, int]:
+def read_log(
+    folder: Path, since: float = float("-inf"), until: float = float("inf"), shadows: bool = False
+) -> tuple[Any, int]:
     """Return a table (pandas) of the rows predicted in [since, until), seconds since 1970, and the lines damaged.
 
-    Parquet and lines still being written are read alike; rows are in the order of time, each once.
+    Parquet and lines still being written are read alike, what a shadow answered only when asked for; rows are in
+    the order of time, each once.
     """
     import pandas as pd
     import pyarrow.parquet as parquet
@@ -57,5 +60,8 @@ def read_log(folder: Path, since: float = float("-inf"), until: float = float("i
         return pd.DataFrame({name: [] for name in FACTS}), damaged
     table = pd.concat(frames, ignore_index=True)
     inside = table[(table["time"] >= since) & (table["time"] < until)]
-    inside = inside.drop_duplicates(["request", "row", "time"]).sort_values(["time", "request", "row"], kind="stable")
+    inside = inside if shadows else inside[~inside["shadow"].astype(bool)]
+    inside = inside.drop_duplicates(["request", "row", "time", "model"]).sort_values(
+        ["time", "request", "row"], kind="stable"
+    )
     return inside.reset_index(drop=True), damaged

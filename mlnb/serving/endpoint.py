@@ -7,6 +7,7 @@ import asyncio
 import itertools
 import json
 import logging
+import os
 import secrets
 from collections.abc import Awaitable, Callable, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
@@ -22,6 +23,7 @@ from mlnb.serving.logs import log
 from mlnb.serving.meters import meters
 from mlnb.serving.parts import Answer, Row
 from mlnb.serving.recorder import Recorder
+from mlnb.serving.rivals import Rivals, key_of
 from mlnb.serving.tables import ARROW, PARQUET, read_table, to_rows, write_table
 
 Scope = MutableMapping[str, Any]
@@ -47,6 +49,7 @@ class Asked:
     accept: str = ""  # media types of the answer
     explain: bool = False  # whether each answer says why
     request_id: str = ""  # the client's or a new one
+    key: str = ""  # what decides whether a canary answers
     event_time: bytes = b""  # seconds since 1970 as the client has it; counts for the log of a simulated world alone
 
 
@@ -67,6 +70,7 @@ class Endpoint:
         self.guard, self.meters = Guard.read(), meters()
         self.followed = Followed.read(folder, self.meters.switched, self.meters.refused_model)
         self.recorder = Recorder.read()
+        self.rivals = Rivals.read(folder, self.meters, self._note_shadow if self.recorder else None, os.environ)
         self.pool = ThreadPoolExecutor(THREADS, "batch")
         self.pending = 0
         self.prefix, self.number = secrets.token_hex(6), itertools.count()
@@ -102,13 +106,36 @@ class Endpoint:
 
     def respond(self, body: bytes, asked: Asked = Asked()) -> Reply:
         """Return the reply to a body; whatever it holds, it is answered or told what to change."""
-        live, began = self.followed.live, perf_counter()
+        live, canary = self.followed.live, self.rivals.canary
+        rival = canary.live(asked.key, live) if canary is not None else None
+        if rival is not None:
+            reply = self._respond(rival, body, asked)
+            if reply.status < 500:
+                return reply  # else the model in charge answers: a client never meets a canary's failure
+        return self._respond(live, body, asked)
+
+    def _respond(self, live: Live, body: bytes, asked: Asked) -> Reply:
+        began = perf_counter()
+        reply = self._reply(live, body, asked)
+        if self.rivals.canary is not None:
+            canary = live.version != self.followed.live.version
+            self.rivals.canary.note(live.version, perf_counter() - began, reply.status >= 500, canary)
+        return reply
+
+    def _note_shadow(self, request: str, version: str, rows: list[Row], answers: list[Answer], seconds: float) -> None:
+        if self.recorder is not None:
+            self.recorder.put(request, version, rows, answers, seconds, shadow=True)
+
+    def _reply(self, live: Live, body: bytes, asked: Asked) -> Reply:
+        began, shadow = perf_counter(), self.rivals.shadow
         try:
-            rows, answers = _answers(live, body, asked, self.recorder is not None)
+            rows, answers = _answers(live, body, asked, self.recorder is not None or shadow is not None)
             self.meters.answered(answers, live.version)
             if self.recorder is not None:
                 took = perf_counter() - began
                 self.recorder.put(asked.request_id, live.version, rows, answers, took, asked.event_time)
+            if shadow is not None:
+                shadow.put(asked.request_id, rows, answers, live.version)
             kind = JSON if JSON in asked.accept or asked.kind == JSON else asked.kind
             out = encode(answers).encode() if kind == JSON else write_table(answers, kind)
             return Reply(200, out, live.version, kind)
@@ -127,6 +154,7 @@ class Endpoint:
         """End the threads once they have answered."""
         self.followed.stop()
         self.pool.shutdown()
+        self.rivals.close()
         if self.recorder is not None:
             self.recorder.close()
 
@@ -205,7 +233,7 @@ def _read_request(scope: Scope, headers: dict[bytes, bytes], request_id: str) ->
     kind = given if given in (ARROW, PARQUET) else JSON
     explain = b"explain=true" in scope.get("query_string", b"").lower().split(b"&")
     accept, event_time = headers.get(b"accept", b"").decode("latin-1"), headers.get(b"x-event-time", b"")
-    return Asked(kind, accept, explain, request_id, event_time)
+    return Asked(kind, accept, explain, request_id, key_of(headers, request_id), event_time)
 
 
 def _refusal(status: int, found: str, expected: str, version: str) -> Reply:

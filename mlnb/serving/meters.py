@@ -33,6 +33,9 @@ class Meters:
         self.swaps = Counter(
             "mlnb_model_swaps_total", "Models that were to take over, by what became of it.", ["result"]
         )
+        self.shadowed = Counter(
+            "mlnb_shadow_rows_total", "Rows that a shadow answered, by how that compares.", ["result", "model_version"]
+        )
         self.loaded = Gauge(
             "mlnb_model_info", "1 for the version that answers.", ["model_version"], multiprocess_mode="livemax"
         )

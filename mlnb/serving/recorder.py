@@ -98,6 +98,7 @@ class Recorder:
         answers: list[dict[str, Any]],
         seconds: float,  # how long it took
         event_time: bytes = b"",  # when it happened, as the request says; see `Policy`
+        shadow: bool = False,  # whether the answers were never sent
     ) -> None:
         """Note a request that was answered."""
         with self._room:
@@ -107,7 +108,7 @@ class Recorder:
                     return
                 while self._rows + len(rows) > self.policy.limit and self._waiting and not self._ended.is_set():
                     self._room.wait(FLUSH)
-            self._waiting.append((request, self._moment(event_time), version, rows, answers, seconds))
+            self._waiting.append((request, self._moment(event_time), version, rows, answers, seconds, shadow))
             self._rows += len(rows)
 
     def _moment(self, event_time: bytes) -> float:
@@ -153,7 +154,9 @@ class Recorder:
         self._held += rows
         self.failure = ""
 
-    def _line(self, request: str, at: float, version: str, rows: Any, answers: Any, seconds: float) -> bytes:
+    def _line(
+        self, request: str, at: float, version: str, rows: Any, answers: Any, seconds: float, shadow: bool
+    ) -> bytes:
         if self.policy.masked:
             rows = [
                 {
@@ -163,6 +166,7 @@ class Recorder:
                 for r in rows
             ]
         entry = {"id": request, "time": at, "model": version, "ms": 1000 * seconds, "rows": rows, "answers": answers}
+        entry |= {"shadow": True} if shadow else {}
         return json.dumps(entry, separators=(",", ":"), default=str).encode() + b"\n"
 
     def _start_segment(self) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-FACTS = ("request", "row", "time", "model", "milliseconds")  # of every predicted row
+FACTS = ("request", "row", "time", "model", "milliseconds", "shadow")  # of every predicted row
 INPUT, OUTPUT = "in.", "out."  # what the names of the columns of rows and answers begin with
 
 
@@ -34,6 +34,7 @@ def flatten(requests: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
                 "time": float(request["time"]),
                 "model": request["model"],
                 "milliseconds": float(request["ms"]),
+                "shadow": bool(request.get("shadow", False)),
                 **{f"{INPUT}{name}": value for name, value in row.items()},
                 **{f"{OUTPUT}{name}": value for name, value in _fields(answer)},
             }

@@ -1,0 +1,88 @@
+"""A shadow is heard by nobody; a canary answers its share of the keys, and is withdrawn when it does badly."""
+
+import time
+from types import SimpleNamespace
+
+import pytest
+
+from mlnb.serving.meters import meters
+from mlnb.serving.rivals import LEAST, Canary, Shadow, key_of
+
+CHAMPION = SimpleNamespace(version="churn:1", predictor=None)
+
+
+class Predicts:
+    """A model that says one thing, or fails."""
+
+    def __init__(self, said):
+        self.said = said
+
+    def predict(self, rows):
+        if self.said is None:
+            raise ValueError("broken")
+        return [{"prediction": self.said} for _ in rows]
+
+
+def beside(version="churn:2", said="yes"):
+    return SimpleNamespace(live=SimpleNamespace(version=version, predictor=Predicts(said)), stop=lambda: None)
+
+
+def test_a_canary_answers_its_share_and_the_same_key_meets_the_same_model():
+    canary = Canary(beside(), 0.2, meters())
+    keys = [f"customer {number}" for number in range(5000)]
+    first = [canary.live(key, CHAMPION) is not None for key in keys]
+    assert 0.18 < sum(first) / len(first) < 0.22
+    assert [canary.live(key, CHAMPION) is not None for key in keys] == first
+    assert Canary(beside("churn:1"), 0.2, meters()).live("any", CHAMPION) is None  # it is the champion itself
+
+
+@pytest.mark.parametrize("share", [0.0, 0.6, -1.0])
+def test_a_share_that_is_none(share):
+    with pytest.raises(ValueError, match="expected a share"):
+        Canary(beside(), share, meters())
+
+
+def test_a_canary_that_fails_is_withdrawn_until_there_is_another():
+    canary = Canary(beside(), 0.5, meters())
+    for number in range(LEAST):
+        canary.note("churn:2", 0.001, failed=number % 10 == 0, canary=True)
+    assert canary.withdrawn == "churn:2"
+    assert not any(canary.live(f"{number}", CHAMPION) for number in range(100))
+    canary.followed.live = SimpleNamespace(version="churn:3", predictor=None)
+    assert any(canary.live(f"{number}", CHAMPION) for number in range(100))
+    for _ in range(2 * LEAST):
+        canary.note("churn:3", 0.001, failed=False, canary=True)
+    assert canary.withdrawn == "churn:2"
+
+
+def test_a_canary_that_is_slow_is_withdrawn():
+    canary = Canary(beside(), 0.5, meters())
+    for _ in range(LEAST):
+        canary.note("churn:1", 0.001, failed=False, canary=False)
+        canary.note("churn:2", 0.010, failed=False, canary=True)
+    assert canary.withdrawn == "churn:2"
+
+
+def test_a_shadow_is_compared_noted_and_never_in_the_way():
+    noted = []
+    shadow = Shadow(beside(), lambda *entry: noted.append(entry), meters())
+    shadow.put("r1", [{"a": 1}, {"a": 2}], [{"prediction": "yes"}, {"prediction": "no"}], "churn:1")
+    shadow.close()
+    ((request, version, rows, answers, seconds),) = noted
+    assert (request, version, len(rows), answers[0]["prediction"]) == ("r1", "churn:2", 2, "yes") and seconds >= 0
+
+
+def test_a_shadow_that_fails_harms_nobody():
+    shadow = Shadow(beside(said=None), None, meters())
+    for number in range(3):
+        shadow.put(f"r{number}", [{"a": 1}], [{"prediction": "yes"}], "churn:1")
+    deadline = time.monotonic() + 5
+    while shadow.waiting and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert shadow.thread.is_alive() and not shadow.waiting
+    shadow.close()
+    assert not shadow.thread.is_alive()
+
+
+def test_keys():
+    assert key_of({b"x-routing-key": b"customer 7"}, "r1") == "customer 7" and key_of({}, "r1") == "r1"
