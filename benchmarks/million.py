@@ -85,11 +85,19 @@ def measure(command: list[str], side: str, cwd: Path) -> tuple[str, float, float
     highest, spent, done = [0], dict[int, float](), threading.Event()
 
     def watch() -> None:
-        while not done.wait(0.25):
+        others = set[int]()
+        while not done.wait(0.5):
             total = 0
             for process in psutil.process_iter():
                 try:
-                    if process.environ().get(MARK) == side:
+                    if process.pid in others:
+                        continue
+                    if process.environ().get(MARK) != side:
+                        if (
+                            time.time() - process.create_time() > 2
+                        ):  # a younger one may not have its own environment yet
+                            others.add(process.pid)
+                    else:
                         total += process.memory_full_info().pss
                         times = process.cpu_times()
                         spent[process.pid] = times.user + times.system
