@@ -59,7 +59,7 @@ def intervals(rows: Sequence[Mapping[str, Any]], bound: float | None = None) -> 
             f'<circle class="point {kind}" cx="{x(row["value"])}" cy="{y}" r="{5 if kind == "best" else 4}">'
             f"<title>{escape(tip)}</title></circle>"
         )
-    return _svg("intervals", 572, height, parts)
+    return svg("intervals", 572, height, parts)
 
 
 def history(trials: Sequence[Mapping[str, Any]], direction: str) -> Markup:
@@ -106,7 +106,7 @@ def history(trials: Sequence[Mapping[str, Any]], direction: str) -> Markup:
             f'<circle class="{kind}" cx="{x(place)}" cy="{y(score)}" r="{5 if kind == "point best" else 3}">'
             f"<title>trial {place}: {number(score)}</title></circle>"
         )
-    return _svg("history", width, height, parts)
+    return svg("history", width, height, parts)
 
 
 def _tick(value: float, span: float) -> str:
@@ -116,6 +116,7 @@ def _tick(value: float, span: float) -> str:
     return "0" if text in ("-0", "") else text.replace("-", "−")
 
 
-def _svg(name: str, width: float, height: float, parts: Sequence[str]) -> Markup:
+def svg(name: str, width: float, height: float, parts: Sequence[str]) -> Markup:
+    """Return a figure of a name, a size and its parts."""
     head = f'<svg class="figure {name}" viewBox="0 0 {width} {height}" role="img" aria-label="{name}">'
     return Markup(head + "".join(parts) + "</svg>")

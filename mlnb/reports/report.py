@@ -22,24 +22,24 @@ def write_report(run: Run) -> Path:
     forbids any request. It can be written for a run in any state. Raises `StoreFull` when the disk is full.
     """
     _write_notebooks(run)
-    page = _environment().get_template("report.html").render(gather(run), style=_style())
+    page = environment().get_template("report.html").render(gather(run), style=style())
     path = run.folder / "report.html"
     write_whole(path, page.encode())
     return path
 
 
 def _write_notebooks(run: Run) -> None:
-    template = _environment().get_template("notebook.html")
+    template = environment().get_template("notebook.html")
     for name, entry in facts.stages(run.record).items():
         source = run.folder / entry["notebook"] if entry.get("notebook") else None
         if source is None or not source.is_file():
             continue
-        page = template.render(run=run, stage=name, entry=entry, cells=read_cells(source), style=_style(), words=words)
+        page = template.render(run=run, stage=name, entry=entry, cells=read_cells(source), style=style(), words=words)
         write_whole(run.folder / page_name(entry["notebook"]), page.encode())
 
 
 @cache
-def _environment() -> Environment:
+def environment() -> Environment:
     """Return an environment in which every value is escaped: names come from data, and data is hostile."""
     return Environment(
         loader=FileSystemLoader(HERE),
@@ -51,5 +51,6 @@ def _environment() -> Environment:
 
 
 @cache
-def _style() -> str:
+def style() -> str:
+    """Return the styles of every page."""
     return (HERE / "style.css").read_text(encoding="utf-8")
