@@ -29,6 +29,11 @@ class Tabular:
         """
         return to_response(self.endpoint.respond(body))
 
+    @bentoml.on_shutdown
+    def close(self) -> None:
+        """Write down what is still to be noted."""
+        self.endpoint.close()
+
     def __is_ready__(self) -> bool:
         """Ready as long as the golden rows get the very predictions that the notebook made."""
         return self.endpoint.ready()

@@ -4,6 +4,7 @@ import copy
 import functools
 import json
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -19,6 +20,7 @@ from mlnb.serving.bodies import MAX_BYTES
 from mlnb.serving.descriptions import describe_answers, describe_rows, describe_service
 from mlnb.serving.endpoint import Receive, Reply, Scope, Send
 from mlnb.serving.logs import structure
+from mlnb.serving.scorers import import_alone
 from mlnb.serving.tasks import find_kind
 
 ROUTE = "/predict"
@@ -49,6 +51,8 @@ class Front(bentoml.Service):  # type: ignore[misc]
     def to_asgi(self, is_main: bool = True) -> Any:
         """Return the application that a worker serves."""
         structure()
+        if find_spec("lightgbm"):
+            import_alone()
         return Door(super().to_asgi(is_main), self)
 
     @property

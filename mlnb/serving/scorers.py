@@ -4,6 +4,8 @@ The numbers are those of `mlnb.methods.models.predict`, bit for bit; only the wa
 """
 
 import ctypes
+import importlib
+import sys
 import threading
 import weakref
 from collections.abc import Callable, Sequence
@@ -27,6 +29,22 @@ def compile_scorer(model: Model) -> Score:
     if isinstance(native, dict) and "members" in native:
         return _score_together([compile_scorer(member) for member in native["members"]], native["weights"])
     return _score_by_matrix(model)
+
+
+def import_alone() -> None:
+    """Import LightGBM without the libraries that it tries and a service needs not: they take seconds, and memory.
+
+    For processes that only serve: LightGBM's scikit-learn classes are not there afterwards.
+    """
+    if "lightgbm" in sys.modules:
+        return
+    unwanted = [name for name in ("sklearn", "pandas", "matplotlib", "dask") if name not in sys.modules]
+    sys.modules.update(dict.fromkeys(unwanted))  # type: ignore[arg-type]  # None: importing it is an ImportError
+    try:
+        importlib.import_module("lightgbm")
+    finally:
+        for name in unwanted:
+            del sys.modules[name]
 
 
 def _score_together(members: Sequence[Score], weights: Sequence[float]) -> Score:

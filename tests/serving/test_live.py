@@ -115,11 +115,11 @@ def test_a_killed_worker_is_back_and_nobody_is_told_wrong(followed, bundle):
     assert load.wrong == []
 
 
-def test_strangers_find_no_fault_of_ours(followed):
+def test_strangers_find_no_fault_of_ours(followed, tmp_path):
     command = [str(Path(sys.executable).with_name("schemathesis")), "run", f"{followed.address}/docs.json"]
     command += ["--checks", "not_a_server_error", "--max-examples", "12", "--seed", "1", "--phases", "coverage,fuzzing"]
     command += ["--generation-database", "none", "--url", followed.address]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=200)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=200, cwd=tmp_path)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-1000:]
 
 

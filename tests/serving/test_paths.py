@@ -2,6 +2,8 @@
 
 import io
 import json
+import subprocess
+import sys
 import threading
 
 import numpy as np
@@ -171,7 +173,22 @@ def test_a_body_that_is_no_table_is_refused(kind, monkeypatch):
     with pytest.raises(BadRequest) as caught:
         read_table((to_arrow if kind == ARROW else to_parquet)(ROW * 3), kind, limit=2)
     assert caught.value.status == 413
-    monkeypatch.setitem(__import__("sys").modules, "pyarrow", None)
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
     with pytest.raises(BadRequest, match="pip install pyarrow") as caught:
         read_table(b"", kind)
     assert caught.value.status == 415
+
+
+ALONE = """
+import sys
+from mlnb.serving.scorers import import_alone
+import_alone()
+import lightgbm
+assert lightgbm.Booster and not {"sklearn", "pandas", "matplotlib"} & set(sys.modules)
+import sklearn
+"""
+
+
+def test_a_service_imports_lightgbm_alone():
+    done = subprocess.run([sys.executable, "-c", ALONE], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
