@@ -98,10 +98,11 @@ class _Cleaner:
     def drop_sentinels(self, numbers: pd.Series) -> pd.Series:
         """The numbers without those that stand for a missing one."""
         self.sentinels = () if self.is_target else find_sentinels(numbers.to_numpy())
+        if not self.sentinels:
+            return numbers
         found = numbers.isin(self.sentinels)
-        if self.sentinels:
-            message = f"{_quote([f'{code:g}' for code in self.sentinels])} apart from all other values"
-            self.note("sentinel", "warning", found.sum(), message, "read as missing, in requests too")
+        message = f"{_quote([f'{code:g}' for code in self.sentinels])} apart from all other values"
+        self.note("sentinel", "warning", found.sum(), message, "read as missing, in requests too")
         return numbers.mask(found)
 
     def _are_days(self, numbers: np.ndarray) -> bool:
