@@ -154,7 +154,10 @@ README = """# {name}
 
 Predicts `{target}` from the other columns of a row.
 
-    bentoml serve {name}:latest
+    bentoml serve {name}:latest --host 127.0.0.1
+
+On another address, a container's included, it wants a key: `MLNB_API_KEY` in its environment, which clients send as
+`Authorization: Bearer ...` or `X-API-Key: ...`; or `MLNB_ALLOW_ANONYMOUS=1`, to answer anyone.
 
 `POST /predict` takes a list of rows, JSON objects by column name, and answers one prediction a row, in order:
 
