@@ -14,7 +14,7 @@ from mlnb.methods.models import Model, predict, save_model
 from mlnb.methods.spaces import default_params
 
 COLUMNS = (
-    Column("age", "number", nullable=True),
+    Column("age", "number", nullable=True, sentinels=(-999.0,)),
     Column("fare paid €", "number", nullable=True),
     Column("sex", "category", nullable=True, categories=("f", "m")),
     Column("town", "category", nullable=True),
@@ -38,9 +38,9 @@ def make_rows(count: int, seed: int = 7) -> list[dict[str, Any]]:
     rng = np.random.default_rng(seed)
     return [
         {
-            "age": None if number % 11 == 0 else float(rng.integers(1, 80)),
+            "age": None if number % 11 == 0 else -999.0 if number % 23 == 0 else float(rng.integers(1, 80)),
             "fare paid €": None if number % 17 == 0 else round(float(rng.exponential(30)), 2),
-            "sex": None if number % 13 == 0 else str(rng.choice(["f", "m"])),
+            "sex": "NA" if number % 29 == 0 else None if number % 13 == 0 else str(rng.choice(["f", "m"])),
             "town": f"town {rng.integers(40)}",
             "ok": None if number % 7 == 0 else bool(rng.integers(2)),
             "day": None if number % 19 == 0 else f"{rng.integers(1890, 2040)}-{rng.integers(1, 13):02}-28T13:45:06.5",

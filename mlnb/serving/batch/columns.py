@@ -8,26 +8,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mlnb.methods.columns import Column, to_array
-from mlnb.methods.values import REFUSALS, fits
+from mlnb.methods.values import MISSING_WORDS, REFUSALS, fits
 
-MISSING = (
-    "",
-    "?",
-    "-",
-    "--",
-    "na",
-    "n/a",
-    "n.a.",
-    "#n/a",
-    "<na>",
-    "nan",
-    "nat",
-    "null",
-    "(null)",
-    "none",
-    "nil",
-    "\\n",
-)
+LONGEST = max(map(len, MISSING_WORDS))
 NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
 
 
@@ -56,45 +39,52 @@ def read_column(
     if text:
         found = _blank_missing(found)
         if column.kind == "number":
-            return _numbers_of_text(found)
+            return _numbers_of_text(found, column)
     kind = found.type
     if column.kind == "number" and (pa.types.is_floating(kind) or pa.types.is_integer(kind)):
-        return _numbers(found)
+        return _numbers(found, column)
     if column.kind == "date" and pa.types.is_timestamp(kind):
-        naive = found.cast(pa.timestamp(kind.unit)).to_numpy(zero_copy_only=False)
-        return Values(to_array(naive, column), None, None)
+        encoded = pc.dictionary_encode(found)
+        if len(encoded.dictionary) * 4 > len(found):
+            return Values(to_array(_naive(found), column), None, None)
+        codes = encoded.indices.fill_null(len(encoded.dictionary)).to_numpy(zero_copy_only=False)
+        return Values(np.append(to_array(_naive(encoded.dictionary), column), np.nan), codes, None)
     return _different(found, column)
+
+
+def _naive(found: pa.Array) -> np.ndarray:
+    """Return instants as numpy has them, in UTC."""
+    instants: np.ndarray = found.cast(pa.timestamp(found.type.unit)).to_numpy(zero_copy_only=False)
+    return instants
 
 
 def _blank_missing(found: pa.Array) -> pa.Array:
     """Return cells of CSV without blanks around them, and null where they say that nothing is known."""
     trimmed = pc.utf8_trim_whitespace(found)
-    short = pc.less_equal(pc.utf8_length(trimmed), max(map(len, MISSING)))
+    short = pc.less_equal(pc.utf8_length(trimmed), LONGEST)
     if not pc.any(short).as_py():
         return trimmed
-    gone = pc.is_in(pc.utf8_lower(trimmed), pa.array(MISSING))
+    gone = pc.is_in(pc.utf8_lower(trimmed), pa.array(sorted(MISSING_WORDS)))
     return pc.if_else(gone, pa.scalar(None, trimmed.type), trimmed)
 
 
-def _numbers_of_text(found: pa.Array) -> Values:
+def _numbers_of_text(found: pa.Array, column: Column) -> Values:
     """Return the numbers that cells spell; bad where they spell none."""
     try:
-        return _numbers(found.cast(pa.float64()))
+        return _numbers(found.cast(pa.float64()), column)
     except pa.ArrowInvalid:
         spelled = pc.fill_null(pc.match_substring_regex(found, NUMBER), True)
-        numbers = _numbers(pc.if_else(spelled, found, pa.scalar(None, found.type)).cast(pa.float64()))
+        numbers = _numbers(pc.if_else(spelled, found, pa.scalar(None, found.type)).cast(pa.float64()), column)
         bad = ~spelled.to_numpy(zero_copy_only=False)
         return Values(numbers.values, None, bad if numbers.bad is None else bad | numbers.bad)
 
 
-def _numbers(found: pa.Array) -> Values:
-    """Return numbers as float64, NaN where missing; bad where infinite."""
+def _numbers(found: pa.Array, column: Column) -> Values:
+    """Return numbers as float64, NaN where missing or where they stand for that; bad where infinite."""
     numbers = found.to_numpy(zero_copy_only=False).astype(np.float64, copy=True)
     infinite = np.isinf(numbers)
-    if not infinite.any():
-        return Values(numbers, None, None)
     numbers[infinite] = np.nan
-    return Values(numbers, None, infinite)
+    return Values(to_array(numbers, column), None, infinite if infinite.any() else None)
 
 
 def _different(found: pa.Array, column: Column) -> Values:
@@ -103,7 +93,7 @@ def _different(found: pa.Array, column: Column) -> Values:
     values: list[Any] = [*encoded.dictionary.to_pylist(), None]
     if pa.types.is_floating(encoded.dictionary.type):
         values = [None if value is not None and value != value else value for value in values]
-    codes = encoded.indices.fill_null(len(values) - 1).to_numpy(zero_copy_only=False).astype(np.int64)
+    codes = encoded.indices.fill_null(len(values) - 1).to_numpy(zero_copy_only=False)
     wrong = np.array([not _fits(value, column.kind) for value in values])
     kept = [None if bad else value for value, bad in zip(values, wrong.tolist(), strict=True)]
     return Values(to_array(kept, column), codes, wrong[codes] if wrong.any() else None)

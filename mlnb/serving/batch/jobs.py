@@ -13,10 +13,10 @@ import pyarrow as pa
 from mlnb.errors import ServingError, UsageError
 from mlnb.serving.batch.inputs import Unit, count_rows, cut, find_files
 from mlnb.serving.batch.ledger import Counts, Ledger
-from mlnb.serving.batch.scorer import Scored, Scorer
+from mlnb.serving.batch.scorer import WORTH, Scored, Scorer
 from mlnb.serving.batch.workers import Job, score_units
 
-PART_ROWS = 500_000  # rows after which what is done is written down
+PART_ROWS = 1_000_000  # rows after which what is done is written down
 PART_SECONDS = 20.0  # or seconds
 ENDINGS = (".parquet", ".csv")
 
@@ -53,20 +53,22 @@ def run_job(asked: Asked, scratch: Path, tell: Tell = lambda counts, total: None
     output = Path(path) if local else scratch / f"output{ending}"
     folder = output.with_name(f".{output.name}.parts")
     quarantine = None if asked.quarantine is None else Path(asked.quarantine)
-    job = {
+    key = {
         "files": [[file.url, file.version] for file in files],
         "model": asked.version,
         "keep": list(asked.keep),
         "quarantine": asked.quarantine is not None,
         "workers": asked.workers,  # large row groups are cut by them
     }
-    ledger = Ledger(folder, job)
+    ledger = Ledger(folder, key)
     total = count_rows(files)
     named = [file.url for file in files] if len(files) > 1 else None
     part = _Part(ledger, named)
     tell(ledger.counts, total)
     units = cut(files, ledger.place, asked.workers)
-    for unit, scored in score_units(Job(asked.model, files, asked.keep, asked.workers), units):
+    many = total is not None and total - ledger.counts.read >= 2 * WORTH * asked.workers
+    job = Job(asked.model, files, asked.keep, asked.workers, 1 if many else WORTH)
+    for unit, scored in score_units(job, units):
         if scored.bad and quarantine is None:
             part.close()
             raise _refused(scored.bad, files[unit.file].url, part.counts.in_file)

@@ -11,7 +11,7 @@ import pyarrow.csv as pc
 import pyarrow.parquet as pq
 
 from mlnb.engine.digest import digest_value
-from mlnb.engine.files import read_json, write_json, write_whole, writing
+from mlnb.engine.files import copy_whole, read_json, write_json, write_whole, writing
 
 Place = tuple[int, int]  # file, position in it
 
@@ -53,7 +53,7 @@ class Ledger:
         part = self._path(number, "parquet")
         table = pa.concat_tables(tables).unify_dictionaries()
         with writing(part) as file:
-            pq.write_table(table, file)
+            pq.write_table(table, file, use_dictionary=_repeated(table.schema))
         write_whole(self._path(number, "jsonl"), "".join(json.dumps(line, default=str) + "\n" for line in bad).encode())
         write_json(self._path(number, "json"), {"place": list(place), "counts": vars(counts)})
         self.parts.append(part)
@@ -61,11 +61,11 @@ class Ledger:
 
     def finish(self, output: Path, problems: Path | None) -> None:
         """Put the parts together to the output, whole, and remove them."""
-        with writing(output) as file:
-            if output.suffix == ".csv":
-                _write_csv(self.parts, file)
-            else:
-                _write_parquet(self.parts, file)
+        if len(self.parts) == 1 and output.suffix != ".csv":
+            copy_whole(self.parts[0], output)
+        else:
+            with writing(output) as file:
+                (_write_csv if output.suffix == ".csv" else _write_parquet)(self.parts, file)
         if problems is not None and self.counts.bad:
             with writing(problems) as file:
                 for number in range(len(self.parts)):
@@ -79,10 +79,15 @@ class Ledger:
 
 def _write_parquet(parts: list[Path], file: Any) -> None:
     schema = pq.read_schema(parts[0])
-    with pq.ParquetWriter(file, schema) as writer:
+    with pq.ParquetWriter(file, schema, use_dictionary=_repeated(schema)) as writer:
         for part in parts:
             for group in range(pq.ParquetFile(part).num_row_groups):
                 writer.write_table(pq.ParquetFile(part).read_row_group(group).cast(schema))
+
+
+def _repeated(schema: pa.Schema) -> list[str]:
+    """Return the columns whose values come again and again: only these are worth a dictionary."""
+    return [field.name for field in schema if pa.types.is_dictionary(field.type)]
 
 
 def _write_csv(parts: list[Path], file: Any) -> None:

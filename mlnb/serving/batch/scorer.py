@@ -13,9 +13,12 @@ from mlnb.methods.decisions import bound_values, choose_classes, decide
 from mlnb.methods.encoders import Encoder
 from mlnb.methods.models import predict
 from mlnb.serving.batch.columns import Values, read_column
+from mlnb.serving.batch.compiled import Compiled, compile_model
 from mlnb.serving.parity import compare
 from mlnb.serving.parts import Parts, read_json
 from mlnb.serving.tasks import find_kind
+
+WORTH = 200_000  # rows after which a process compiles the trees
 
 
 @dataclass(frozen=True)
@@ -30,7 +33,7 @@ class Scored:
 class Scorer:
     """Scores tables with the model of a bundle."""
 
-    def __init__(self, folder: Path, keep: tuple[str, ...] = ()) -> None:
+    def __init__(self, folder: Path, keep: tuple[str, ...] = (), worth: int = WORTH) -> None:
         """Load the model; ServingError unless the golden rows get the notebook's predictions on this path too."""
         self.parts = Parts.load(folder)
         if not find_kind(self.parts.contract).answering.independent:
@@ -42,12 +45,14 @@ class Scorer:
         self.keep: tuple[str, ...] = ()
         encoder = Encoder.from_json(self.parts.encoder)
         self.width = len(encoder.names)
+        self.seen, self.worth = 0, worth
+        self.compiled: Compiled | None = None
         self.encoders = [(Encoder((codec,), encoder.options), at) for codec, at, _ in encoder.places]
         golden = read_json(folder / "golden.json")
         difference = compare(self._answers(golden["rows"]), golden["predictions"])
         if difference is not None:
             raise ServingError(f"Scoring files and the notebook disagree: {difference}. Report it; nothing was scored.")
-        self.keep = keep
+        self.keep, self.seen = keep, 0
 
     def score(self, table: pa.Table, first: int, text: bool) -> Scored:
         """Return predictions and problems of a table whose first row has the number `first`."""
@@ -55,7 +60,7 @@ class Scorer:
         flags = [values.bad for values in columns.values() if values.bad is not None]
         bad = np.logical_or.reduce(flags) if flags else np.zeros(len(table), dtype=bool)
         good = np.flatnonzero(~bad)
-        prediction = predict(self.parts.model, self._encode(columns, None if good.size == len(table) else good))
+        prediction = self._predict(self._encode(columns, None if good.size == len(table) else good))
         said: dict[str, Any] = {"row": pa.array(good + first)}
         said |= {name: table.column(name).take(pa.array(good)) for name in self.keep}
         said |= self._columns(prediction)
@@ -69,6 +74,16 @@ class Scorer:
                 what = "the model needs it" if name in needed else "it is to be kept"
                 shown = ", ".join(names[:20])
                 raise UsageError(f"There is no column {name!r}, and {what}; the file has {shown}.")
+
+    def _predict(self, X: np.ndarray) -> np.ndarray:
+        """Return the model's predictions: by machine code once many rows have shown that it is worth it."""
+        if self.compiled is not None:
+            return self.compiled.predict(X, self.parts.model.task)
+        prediction = predict(self.parts.model, X)
+        before, self.seen = self.seen, self.seen + len(X)
+        if before < self.worth <= self.seen:
+            self.compiled = compile_model(self.parts.model, X, prediction)
+        return prediction
 
     def _read(self, table: pa.Table, text: bool) -> dict[str, Values]:
         names = set(table.column_names)
@@ -86,7 +101,7 @@ class Scorer:
             part = out[:, at : at + len(encoder.names)]
             if values.codes is not None:
                 codes = values.codes if chosen is None else values.codes[chosen]
-                part[:] = encoder.transform({name: values.values})[codes]
+                part[:] = encoder.transform({name: values.values}).take(codes, axis=0)
             else:
                 part[:] = encoder.transform({name: values.values if chosen is None else values.values[chosen]})
         return out

@@ -34,6 +34,7 @@ class Job:
     files: list[File]
     keep: tuple[str, ...]
     workers: int
+    worth: int  # rows after which a process compiles the trees
 
 
 def score_units(job: Job, units: Iterator[Unit]) -> Iterator[tuple[Unit, Scored]]:
@@ -86,7 +87,7 @@ def _next(waiting: deque[tuple[Unit, Future[Scored]]]) -> tuple[Unit, Scored]:
 
 
 def _start(job: Job) -> None:
-    _state.update(scorer=Scorer(job.model, job.keep), files=job.files)
+    _state.update(scorer=Scorer(job.model, job.keep, job.worth), files=job.files)
 
 
 def _start_worker(job: Job) -> None:
@@ -121,8 +122,10 @@ def _tables(file: File, unit: Unit, keep: tuple[str, ...], features: list[str]) 
         yield from _csv_tables(file, unit.body, wanted)
         return
     with file.open() as opened:
-        parquet = pq.ParquetFile(opened)
-        names = [name for name in parquet.schema_arrow.names if name in wanted]
+        whole = pq.ParquetFile(opened)
+        names = [name for name in whole.schema_arrow.names if name in wanted]
+        # Texts come as their different values and places in these, as the encoder wants them.
+        parquet = pq.ParquetFile(opened, metadata=whole.metadata, read_dictionary=[n for n in names if n in features])
         first, stop = unit.slice
         at = 0
         for batch in parquet.iter_batches(ROWS, row_groups=[unit.group], columns=names):

@@ -6,6 +6,7 @@ from mlnb.errors import UsageError
 from mlnb.methods.codecs import DAY, CategoryCodec, DateCodec, NumberCodec
 from mlnb.methods.columns import Schema
 from mlnb.methods.encoders import Encoder
+from mlnb.methods.values import MISSING_WORDS
 from mlnb.serving.edge.graphs import ML, Graph
 
 YEAR_400 = 146_097.0  # days of 400 years
@@ -22,6 +23,8 @@ def write_encoder(graph: Graph, encoder: Encoder, schema: Schema) -> str:
                 "hashed: ONNX has no operators for that. Export with --to text, or train without the column."
             )
         value = graph.read(codec.column, isinstance(codec, CategoryCodec))
+        for sentinel in schema.column(codec.column).sentinels:
+            value = graph.op("Where", graph.op("Equal", value, float(sentinel)), float("nan"), value)
         if isinstance(codec, CategoryCodec):
             parts += _category(graph, codec, value)
             continue
@@ -41,12 +44,14 @@ def _category(graph: Graph, codec: CategoryCodec, value: str) -> list[str]:
     flags = codec.absent(np.array([*codec.levels, "\0", None], dtype=object))
     if codec.missing:
         table = np.column_stack([table, flags])
-    places = [*range(len(codec.levels)), len(codec.levels) + 1]
+    spelled = {form for word in MISSING_WORDS for form in (word, word.upper(), word.capitalize())} | {"", "NaN", "NaT"}
+    missing = sorted(spelled - set(codec.levels))
+    places = [*range(len(codec.levels)), *[len(codec.levels) + 1] * len(missing)]
     place = graph.op(
         "LabelEncoder",
         value,
         domain=ML,
-        keys_strings=[*codec.levels, ""],
+        keys_strings=[*codec.levels, *missing],
         values_int64s=places,
         default_int64=len(codec.levels),
     )

@@ -22,14 +22,15 @@ def encode(row: dict[str, Any]) -> list[float]:
     numbers: list[float]
     for codec in MODEL["encoder"]["columns"]:
         value, code = row.get(codec["column"]), codec["code"]
-        if value != value or (isinstance(value, str) and not value.strip()):
+        words = MODEL["missing"] if code in ("category", "text") else [""]
+        if value != value or value in codec["sentinels"] or (isinstance(value, str) and value.strip().lower() in words):
             value = None
         if code == "number":
-            words = {"true": 1.0, "t": 1.0, "yes": 1.0, "y": 1.0, "on": 1.0, "1": 1.0}
+            true = {"true": 1.0, "t": 1.0, "yes": 1.0, "y": 1.0, "on": 1.0, "1": 1.0}
             numbers = [
                 NAN
                 if value is None
-                else words.get(value.strip().lower(), 0.0)
+                else true.get(value.strip().lower(), 0.0)
                 if isinstance(value, str)
                 else float(value)
             ]

@@ -14,6 +14,7 @@ from mlnb.errors import ServingError, UsageError
 from mlnb.methods.codecs import CategoryCodec
 from mlnb.methods.encoders import Encoder
 from mlnb.methods.models import Model, is_booster
+from mlnb.methods.values import MISSING_WORDS
 from mlnb.serving.edge.boosters import read_booster
 from mlnb.serving.parts import Parts, read_json
 
@@ -38,15 +39,14 @@ def export_text(folder: Path, out: Path) -> dict[str, Any]:
         read_booster(text)  # refuses what the scorer does not know
     names = ["model.txt"] if len(texts) == 1 else [f"model-{number}.txt" for number in range(len(texts))]
     encoder = Encoder.from_json(parts.encoder)
+    told = zip(encoder.codecs, parts.encoder["columns"], parts.schema.features, strict=True)
+    columns = [{**_describe(codec, fields), "sentinels": list(column.sentinels)} for codec, fields, column in told]
     about = {
         "version": (folder / "version.txt").read_text("utf-8").strip(),
         "contract": {name: parts.contract.get(name) for name in ("task", "target", "classes")},
         "decision": parts.decision,
-        "encoder": {
-            "columns": [
-                _describe(codec, fields) for codec, fields in zip(encoder.codecs, parts.encoder["columns"], strict=True)
-            ]
-        },
+        "encoder": {"columns": columns},
+        "missing": sorted(MISSING_WORDS),
         "boosters": names,
         "weights": weights,
     }

@@ -1,0 +1,212 @@
+"""Rows of a file scored: `mlnb score` against the usual scikit-learn pipeline over pandas chunks, on one core each.
+
+    python benchmarks/batch.py [--rows 1000000] [--constant]
+
+The table has 20 columns: ten of numbers, eight of categories, a truth value and a date. Both sides read Parquet
+and write Parquet; seconds are the processor's, so that a busy machine changes little. The pipelines: imputing and
+scaling of numbers, imputing and one-hot coding of categories, and the same family of model as mlnb's, with its
+defaults. `--constant` also scores a quarter of the rows, to show that memory does not grow with them.
+"""
+
+import argparse
+import json
+import os
+import resource
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+LEVELS = (3, 5, 8, 10, 12, 16, 40, 100)
+CHUNK = 50_000  # rows of a pandas chunk, and of a row group
+TRAINING = 20_000
+FAMILIES = ("hist_boosting", "lightgbm")
+
+
+def make_rows(count: int, seed: int) -> pd.DataFrame:
+    """Return rows of the table."""
+    rng = np.random.default_rng(seed)
+    columns: dict[str, Any] = {f"n{j}": rng.normal(size=count) for j in range(10)}
+    for j, levels in enumerate(LEVELS):
+        columns[f"c{j}"] = np.array([f"level {k}" for k in range(levels)])[rng.integers(0, levels, count)]
+    columns["b"] = rng.random(count) < 0.5
+    columns["d"] = np.datetime64("2020-01-01", "us") + rng.integers(0, 1000, count) * np.timedelta64(86_400_000_000)
+    columns["n0"][::11] = np.nan
+    return pd.DataFrame(columns)
+
+
+def make_target(table: pd.DataFrame) -> np.ndarray:
+    """Return the classes 0 and 1 of rows."""
+    noise = np.random.default_rng(5).normal(size=len(table))
+    return ((table["n1"] + table["n2"] * table["n3"] + (table["c0"] == "level 1") + noise) > 0).to_numpy().astype(int)
+
+
+def make_model(folder: Path, family: str, training: pd.DataFrame, y: np.ndarray) -> None:
+    """Write a bundle's model folder: mlnb's encoder and a model with the parameters of the library's defaults."""
+    import lightgbm
+    from sklearn.ensemble import HistGradientBoostingClassifier
+
+    from mlnb.methods.columns import Column, Schema, to_arrays
+    from mlnb.methods.decisions import answers
+    from mlnb.methods.encoders import Encoder
+    from mlnb.methods.models import Model, predict, save_model
+    from mlnb.methods.trees import to_lightgbm
+
+    kinds = {"n": "number", "c": "category", "b": "boolean", "d": "date"}
+    schema = Schema(tuple(Column(name, kinds[name[0]]) for name in training.columns), len(training))
+    arrays = to_arrays(training, schema)
+    encoder = Encoder.fit(arrays, schema, y, classes=2)
+    X = encoder.transform(arrays)
+    if family == "lightgbm":
+        native = lightgbm.LGBMClassifier(n_jobs=1, verbose=-1).fit(X, y).booster_
+    else:
+        native = lightgbm.Booster(model_str=to_lightgbm(HistGradientBoostingClassifier().fit(X, y)))
+    model = Model(family, "binary", 2, X.shape[1], native)
+    contract = {"task": "binary", "target": "y", "classes": ["no", "yes"]}
+    head = training.head(20)
+    said = answers(predict(model, encoder.transform(to_arrays(head, schema))), contract)
+    rows = json.loads(head.to_json(orient="records", date_format="iso", double_precision=15))
+    rows = [
+        {k: head[k].iloc[i].item() if k[0] == "n" and v is not None else v for k, v in row.items()}
+        for i, row in enumerate(rows)
+    ]
+    parts = {"contract": contract, "schema": schema.to_json(), "encoder": encoder.to_json()}
+    folder.mkdir(parents=True)
+    for name, value in {**parts, "golden": {"rows": rows, "predictions": said}}.items():
+        (folder / f"{name}.json").write_text(json.dumps(value), "utf-8")
+    (folder / "version.txt").write_text("bench:1\n")
+    save_model(model, folder / "fitted")
+
+
+def make_pipeline(family: str, training: pd.DataFrame, y: np.ndarray) -> Any:
+    """Return the usual pipeline, fitted."""
+    import lightgbm
+    from sklearn.compose import ColumnTransformer
+    from sklearn.ensemble import HistGradientBoostingClassifier
+    from sklearn.impute import SimpleImputer
+    from sklearn.pipeline import make_pipeline as pipe
+    from sklearn.preprocessing import OneHotEncoder, StandardScaler
+
+    numbers = [name for name in training.columns if name[0] in "nb"]
+    categories = [name for name in training.columns if name[0] == "c"]
+    coded = OneHotEncoder(handle_unknown="ignore", sparse_output=family == "lightgbm")
+    steps = [
+        ("numbers", pipe(SimpleImputer(strategy="median"), StandardScaler()), numbers),
+        ("categories", pipe(SimpleImputer(strategy="most_frequent"), coded), categories),
+    ]
+    model = lightgbm.LGBMClassifier(n_jobs=1, verbose=-1) if family == "lightgbm" else HistGradientBoostingClassifier()
+    return pipe(ColumnTransformer(steps), model).fit(training, y)
+
+
+def by_pipeline(family: str, source: Path, out: Path, training: pd.DataFrame) -> None:
+    """Score a file as people do."""
+    import warnings
+
+    warnings.simplefilter("ignore")
+    pipeline = make_pipeline(family, training, make_target(training))
+    tell_start()
+    writer = None
+    for batch in pq.ParquetFile(source).iter_batches(CHUNK):
+        table = pa.table({"p": pipeline.predict_proba(batch.to_pandas())[:, 1]})
+        writer = writer or pq.ParquetWriter(out, table.schema)
+        writer.write_table(table)
+    if writer:
+        writer.close()
+
+
+def by_mlnb(family: str, source: Path, out: Path, model: Path) -> None:
+    """Score a file as `mlnb score` does with one worker."""
+    from mlnb.serving.batch.jobs import Asked, run_job
+
+    tell_start()
+    run_job(Asked([str(source)], str(out), model, "bench:1"), out.parent / "scratch")
+
+
+def tell_start() -> None:
+    """Remember what the processor had done before the file was opened."""
+    global started
+    started = time.process_time()
+
+
+started = 0.0
+
+
+def measure(way: str, family: str, source: Path, folder: Path) -> tuple[float, float]:
+    """Return the processor's seconds and the most megabytes of a new process on one core that scores the file."""
+    arguments = ["--way", way, "--family", family, "--source", str(source), "--folder", str(folder)]
+    one = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+    done = subprocess.run([sys.executable, __file__, *arguments], env=os.environ | one, capture_output=True, text=True)
+    if done.returncode:
+        raise SystemExit(done.stderr)
+    said = json.loads(done.stdout.splitlines()[-1])
+    return said["seconds"], said["megabytes"]
+
+
+def one_way(way: str, family: str, source: Path, folder: Path) -> int:
+    """Score in this process, and print what it took."""
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+    out = folder / f"{way}-{family}.parquet"
+    if way == "mlnb":
+        by_mlnb(family, source, out, folder / family)
+    else:
+        by_pipeline(family, source, out, pd.read_parquet(folder / "training.parquet"))
+    seconds = time.process_time() - started
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(json.dumps({"seconds": seconds, "megabytes": peak}))
+    return 0
+
+
+def main() -> int:
+    """Measure both ways with both families, and print the ratios."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rows", type=int, default=1_000_000)
+    parser.add_argument("--constant", action="store_true", help="score a quarter of the rows too")
+    parser.add_argument("--way", choices=["mlnb", "pipeline"], help=argparse.SUPPRESS)
+    for name in ("--family", "--source", "--folder"):
+        parser.add_argument(name, help=argparse.SUPPRESS)
+    asked = parser.parse_args()
+    if asked.way:
+        return one_way(asked.way, asked.family, Path(asked.source), Path(asked.folder))
+    folder = Path(tempfile.mkdtemp(prefix="mlnb-batch-"))
+    try:
+        training = make_rows(TRAINING, 0)
+        training.to_parquet(folder / "training.parquet")
+        sources = {asked.rows: folder / "rows.parquet"} | (
+            {asked.rows // 4: folder / "few.parquet"} if asked.constant else {}
+        )
+        for count, source in sources.items():
+            with pq.ParquetWriter(source, pa.Schema.from_pandas(training)) as writer:
+                for number, first in enumerate(range(0, count, CHUNK)):
+                    rows = make_rows(min(CHUNK, count - first), 1 + number)
+                    writer.write_table(pa.Table.from_pandas(rows, writer.schema))
+        print(
+            f"{asked.rows:,} rows of {len(training.columns)} columns, one core; microseconds of the processor a row\n"
+        )
+        for family in FAMILIES:
+            make_model(folder / family, family, training, make_target(training))
+            usual, usual_peak = measure("pipeline", family, folder / "rows.parquet", folder)
+            ours, peak = measure("mlnb", family, folder / "rows.parquet", folder)
+            micro = [1e6 * seconds / asked.rows for seconds in (usual, ours)]
+            print(
+                f"{family:14} pipeline {micro[0]:6.2f} µs   mlnb score {micro[1]:5.2f} µs   {usual / ours:5.1f} times"
+            )
+            print(f"{'':14} memory at most: pipeline {usual_peak:.0f} MB, mlnb {peak:.0f} MB", flush=True)
+            if asked.constant:
+                _, less = measure("mlnb", family, folder / "few.parquet", folder)
+                print(f"{'':14} a quarter of the rows: {less:.0f} MB")
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

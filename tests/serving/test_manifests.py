@@ -1,0 +1,86 @@
+"""What a cluster is told: valid by Kubernetes' own schemas, strict, and consistent."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from mlnb.cli.deploy import NAME
+from mlnb.serving.manifests import Deployed, manifests
+
+DEPLOYED = Deployed("churn", "registry.example/churn:7", "churn:0123456789ab", 150 * 2**20, "shop")
+FOREIGN = {"service-monitor", "kustomization"}  # no kinds of Kubernetes' own: looked at below
+VALIDATE = Path(sys.executable).with_name("kubernetes-validate")
+
+
+@pytest.fixture(scope="module")
+def documents():
+    return manifests(DEPLOYED)
+
+
+@pytest.mark.parametrize("version", ["1.30.0", "1.34.0"])
+def test_every_document_is_valid_and_no_warning_is_given(version, documents, tmp_path):
+    files = []
+    for name, document in documents.items():
+        if name not in FOREIGN:
+            files.append(tmp_path / f"{name}.yaml")
+            files[-1].write_text(yaml.safe_dump(document))
+    done = subprocess.run([VALIDATE, "--strict", "-k", version, *files], capture_output=True, text=True)
+    said = done.stdout + done.stderr
+    assert done.returncode == 0, said
+    assert "WARN" not in said
+    assert said.count("passed for resource") == 5
+
+
+def test_a_wrong_document_would_be_found(documents, tmp_path):
+    """The validator is no decoration: a misspelt field fails."""
+    wrong = {**documents["service"], "spec": {**documents["service"]["spec"], "sessionAfinity": "None"}}
+    (tmp_path / "service.yaml").write_text(yaml.safe_dump(wrong))
+    done = subprocess.run([VALIDATE, "--strict", "-k", "1.34.0", tmp_path / "service.yaml"], capture_output=True)
+    assert done.returncode != 0
+
+
+def test_the_pod_may_do_nothing_but_answer(documents):
+    pod = documents["deployment"]["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    for context in (pod["securityContext"], container["securityContext"]):
+        assert (context["runAsNonRoot"], context["runAsUser"]) == (True, 1034)
+    assert container["securityContext"]["readOnlyRootFilesystem"]
+    assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
+    assert not container["securityContext"]["allowPrivilegeEscalation"]
+    assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+    assert not pod["automountServiceAccountToken"]
+    assert documents["network-policy"]["spec"]["egress"] == []
+    assert container["env"][0]["valueFrom"]["secretKeyRef"] == {"name": "churn-key", "key": "key"}
+
+
+def test_limits_follow_from_what_was_measured(documents):
+    resources = documents["deployment"]["spec"]["template"]["spec"]["containers"][0]["resources"]
+    assert resources == {"requests": {"cpu": "250m", "memory": "160Mi"}, "limits": {"memory": "256Mi"}}
+
+
+def test_all_documents_speak_of_the_same_pods_and_ports(documents):
+    chosen = {"app.kubernetes.io/name": "churn"}
+    template = documents["deployment"]["spec"]["template"]
+    assert chosen.items() <= template["metadata"]["labels"].items()
+    assert documents["service"]["spec"]["selector"] == chosen
+    for name in ("deployment", "disruption-budget", "service-monitor"):
+        assert documents[name]["spec"]["selector"] == {"matchLabels": chosen}
+    assert documents["network-policy"]["spec"]["podSelector"] == {"matchLabels": chosen}
+    assert documents["autoscaler"]["spec"]["scaleTargetRef"]["name"] == "churn"
+    port = template["spec"]["containers"][0]["ports"][0]["name"]
+    assert documents["service"]["spec"]["ports"][0]["targetPort"] == port
+    (endpoint,) = documents["service-monitor"]["spec"]["endpoints"]
+    assert endpoint["port"] == documents["service"]["spec"]["ports"][0]["name"]
+    assert endpoint["authorization"]["credentials"]["name"] == "churn-key"
+    monitored = documents["service-monitor"]["spec"]["selector"]["matchLabels"]
+    assert monitored.items() <= documents["service"]["metadata"]["labels"].items()
+    assert {document["metadata"]["namespace"] for n, document in documents.items() if n != "kustomization"} == {"shop"}
+    assert set(documents["kustomization"]["resources"]) == {f"{n}.yaml" for n in documents if n != "kustomization"}
+
+
+@pytest.mark.parametrize(("name", "fits"), [("churn-7", True), ("Churn", False), ("7churn", False), ("a" * 60, False)])
+def test_names_are_those_that_kubernetes_takes(name, fits):
+    assert bool(NAME.fullmatch(name)) == fits
