@@ -7,6 +7,7 @@ __all__ = ['RANKERS', 'LEVELS', 'LONGEST', 'ROUNDS', 'PATIENCE', 'SMALL', 'PRIOR
            'fit_ranker', 'popularity']
 
 # %% ../../nbs/methods/ranking.ipynb #c03
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -106,7 +107,25 @@ def fit_ranker(
     rounds = int(params.get("rounds", ROUNDS))
     booster = lightgbm.train(settings, training, rounds, valid_sets=watched, valid_names=names, callbacks=callbacks)
     best = booster.best_iteration
-    return lightgbm.Booster(model_str=booster.model_to_string(num_iteration=best if best > 0 else None))
+    booster = lightgbm.Booster(model_str=booster.model_to_string(num_iteration=best if best > 0 else None))
+    return _scale(booster, _spread(y, groups) / max(_spread(booster.predict(X, num_threads=1), groups), 1e-12))
+
+
+def _spread(values: np.ndarray, groups: np.ndarray) -> float:
+    """Standard deviation (ddof 0) of values (n,) about the mean of their query."""
+    codes = np.unique(groups, return_inverse=True)[1]
+    return float(np.sqrt(np.mean((values - (np.bincount(codes, values) / np.bincount(codes))[codes]) ** 2)))
+
+
+def _scale(booster: Any, factor: float) -> Any:
+    """The booster with every leaf multiplied; as it is where the factor says nothing."""
+    if not 0 < factor < 1e6:
+        return booster
+    leaves = re.findall(r"(?m)^num_leaves=(\d+)$", booster.model_to_string())
+    for number, count in enumerate(map(int, leaves)):
+        for leaf in range(count):
+            booster.set_leaf_output(number, leaf, booster.get_leaf_output(number, leaf) * factor)
+    return type(booster)(model_str=booster.model_to_string())
 
 # %% ../../nbs/methods/ranking.ipynb #c12
 PRIOR = 5.0  # rows that the mean of all items counts for
