@@ -53,12 +53,14 @@ _AHEAD = re.compile(r"\bforecast|\bnext \d+ (second|minute|hour|day|week|month|q
 
 def _implied_task(details: dict[str, Any], metric: str, goal: str) -> tuple[str | None, str]:
     """The task that details, metric or goal can only mean, and why; ValueError when they mean different ones."""
-    owners = {field: task for task, fields in DETAILS.items() for field in fields if details.get(field) is not None}
-    if len(set(owners.values())) > 1:
-        found = ", ".join(f"{field} (of {task})" for field, task in owners.items())
-        raise ValueError(f"found {found}; expected the details of one task: leave out the others, or state the task")
-    for field, task in owners.items():
-        return task, f"inferred: {field} is stated"
+    said = [field for field, value in details.items() if value is not None]
+    if said:
+        means = [task for task, fields in DETAILS.items() if set(said) <= set(fields)]
+        if not means:
+            found = ", ".join(said)
+            raise ValueError(f"found {found}; expected the details of one task: leave out the others, or state the task")
+        task = "forecasting" if "forecasting" in means else means[0]  # a time alone is that of a forecast
+        return task, f"inferred: {said[0]} is stated"
     suits = METRIC_TASKS[base_name(metric)][0] if metric != "auto" else ()
     if len(suits) == 1 and suits[0] in DETAILS:
         return suits[0], "inferred: the metric is one of this task alone"

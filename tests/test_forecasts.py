@@ -1,0 +1,93 @@
+"""A forecast from a file to a proven service, on two short series: history in, horizon out."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import toys
+
+from mlnb.engine import runs
+from mlnb.engine.project import Project
+from mlnb.serving.bodies import BadRows
+from mlnb.serving.descriptions import describe_answers, describe_rows
+from mlnb.serving.predictor import Predictor
+from mlnb.serving.tasks import find_kind
+
+QUICK = ("-p", "tune.trials", "2", "-p", "evaluate.resamples", "50", "-p", "evaluate.repeats", "1", "--no-report")
+DAYS = 150
+
+
+def table() -> pd.DataFrame:
+    """Return two shops by day with a price that is known ahead, a hole and a day that comes twice."""
+    random = np.random.default_rng(0)
+    days = pd.date_range("2023-01-01", periods=DAYS).strftime("%Y-%m-%d")
+    parts = []
+    for shop, size in (("north", 1.0), ("south", 20.0)):
+        price = 1.0 + (random.random(DAYS) < 0.2)
+        sold = size * (30 + 9 * np.sin(2 * np.pi * np.arange(DAYS) / 7) - 8 * price + random.normal(size=DAYS))
+        parts.append(pd.DataFrame({"day": days, "shop": shop, "price": price, "sold": sold.round(2)}))
+    whole = pd.concat(parts, ignore_index=True).drop(index=[40, 41])
+    return pd.concat([whole, whole.iloc[[7]]], ignore_index=True)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> runs.Run:
+    """Return the run of a new project on the table; the task follows from the horizon."""
+    folder = tmp_path_factory.mktemp("forecasts")
+    toys.mlnb(folder, "new", "project")
+    root = folder / "project"
+    table().to_csv(root / "sold.csv", index=False)
+    toys.mlnb(root, "run", "--data", "sold.csv", "--target", "sold", *QUICK, "-p", "problem.horizon", "7",
+              "-p", "features.known", '["price"]', timeout=280)  # fmt: skip
+    return runs.open_run(Project.find(root))
+
+
+def test_a_forecast_is_served_as_it_was_evaluated(run: runs.Run) -> None:
+    contract, metrics = run.load("contract"), run.load("metrics")
+    found = {name: contract[name] for name in ("task", "time", "series", "frequency", "horizon", "metric")}
+    assert found == {"task": "forecasting", "time": "day", "series": ["shop"], "frequency": "D", "horizon": 7,
+                     "metric": "mase"}  # fmt: skip
+    sources = contract["sources"]
+    assert all(sources[name].startswith("inferred") for name in ("task", "time", "series", "frequency"))
+    assert {"doubles", "gaps"} <= {finding["check"] for finding in run.load("findings")}
+    training, test = run.load("training"), run.load("test")
+    assert training["day"].max() < test["day"].min() and test["day"].nunique() % 7 == 0
+    assert metrics["deciding"]["value"] < metrics["dummy"]["mase"] and metrics["ets"]["mase"] > 0
+    assert 0.7 < metrics["intervals"]["coverage"] <= 1.0 and len(metrics["by_step"]["code"]) == 7
+    predictions = run.load("predictions")
+    assert {"time", "shop", "origin", "step", "truth", "prediction", "low", "high"} == set(predictions)
+    certificate = run.load("certificate")
+    assert certificate["identical"] and certificate["bento"].startswith("sold-forecaster")
+
+
+def test_the_service_takes_history_and_answers_the_horizon(run: runs.Run) -> None:
+    folder = Path(run.load("service")) / "model"
+    predictor = Predictor.load(folder)
+    assert predictor.replay() is None
+    rows = table().tail(60).to_dict("records")
+    future = [{"day": f"2023-06-0{day}", "shop": "south", "price": 2.0, "sold": None} for day in range(1, 4)]
+    said = predictor.predict(rows + future)
+    south = [answer for answer in said if answer["shop"] == "south"]
+    assert [answer["time"] for answer in south] == [f"2023-05-{31 + day:02d}" if day < 1 else f"2023-06-0{day}"
+                                                    for day in range(7)]  # fmt: skip
+    assert all(answer["interval"]["low"] < answer["prediction"] < answer["interval"]["high"] for answer in south)
+    cheaper = predictor.predict(rows + [{**row, "price": 1.0} for row in future])
+    assert [a["prediction"] for a in said] != [a["prediction"] for a in cheaper]  # what is known ahead counts
+    for wrong, says in [
+        (rows[:2], "known values of the series south"),
+        ([*rows, {**rows[0], "day": "soon"}], r"column 'day': found 'soon'"),
+        ([*rows, {**rows[0], "day": None}], "column 'day'"),
+        ([*rows, {**rows[0], "day": "1200-01-01"}], "1200-01-01"),
+        ([*rows, {**rows[0], "sold": "lots"}], r"column 'sold': found 'lots'"),
+        ([*rows, {"shop": "south", "sold": 1.0}], "column 'day': found nothing"),
+    ]:
+        with pytest.raises(BadRows, match=says):
+            predictor.predict(wrong)
+    parts = predictor.parts
+    kind = find_kind(parts.contract)
+    described = describe_rows(kind.ask(parts.schema, parts.contract), predictor.golden["rows"])
+    assert kind.whole and set(described["items"]["properties"]) == {"day", "shop", "price", "sold"}
+    assert described["items"]["required"] == ["day", "shop"]
+    answer = describe_answers(parts.contract, said[:1])["items"]
+    assert {"time", "shop", "prediction", "interval"} <= set(answer["properties"])
