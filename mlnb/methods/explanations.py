@@ -25,9 +25,10 @@ def own_importance(
     if isinstance(native, dict) and "members" in native:
         tables = [own_importance(member, sources).set_index("column")["importance"] for member in native["members"]]
         known = [(table, weight) for table, weight in zip(tables, native["weights"], strict=True) if len(table)]
+        names, place, times = np.unique(np.asarray(sources), return_inverse=True, return_counts=True)
         raw = np.zeros(len(sources))
-        for table, weight in known:
-            raw += weight * table.reindex(sources).to_numpy() / pd.Series(sources).groupby(sources).transform("size")
+        for table, weight in known:  # a column's share, spread over its encoded columns
+            raw += weight * (table.reindex(names).to_numpy() / times)[place]
     elif isinstance(native, dict):
         raw = np.abs(np.asarray(native["coefficients"])).sum(0) if "coefficients" in native else np.zeros(0)
     elif is_booster(model):
