@@ -21,6 +21,7 @@ import timeit
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -228,6 +229,8 @@ def main() -> None:
     parser.add_argument("--mixed", type=float, default=60, help="seconds of mixed load; 0: none")
     parser.add_argument("--only", choices=["process", "http", "mixed"], help="one part alone")
     arguments = parser.parse_args()
+    if not find_spec("fastapi"):
+        sys.exit("benchmarks/serving.py compares with FastAPI: pip install 'mlnb[bench]'")
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         os.environ["BENTOML_HOME"] = str(folder / "bentoml")

@@ -14,6 +14,7 @@ from bentoml._internal.utils import circus
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from mlnb.errors import UsageError
 from mlnb.methods.columns import Schema
 from mlnb.serving.access import PROBES, Guard, bound_host, check_exposure
 from mlnb.serving.bodies import MAX_BYTES
@@ -40,7 +41,11 @@ class Front(bentoml.Service):  # type: ignore[misc]
         super().__attrs_post_init__()
         host = bound_host()
         if host is not None:
-            check_exposure(host)
+            structure()
+            try:
+                check_exposure(host)
+            except UsageError as error:
+                raise SystemExit(str(error)) from None  # before there is a supervisor to start workers again
             circus.create_standalone_arbiter = functools.partial(circus.create_standalone_arbiter, check_delay=LOOK)
 
     def __call__(self) -> Any:
@@ -50,7 +55,6 @@ class Front(bentoml.Service):  # type: ignore[misc]
 
     def to_asgi(self, is_main: bool = True) -> Any:
         """Return the application that a worker serves."""
-        structure()
         if find_spec("lightgbm"):
             import_alone()
         return Door(super().to_asgi(is_main), self)
