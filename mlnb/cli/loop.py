@@ -26,6 +26,9 @@ def parser(p: argparse.ArgumentParser) -> None:
     p.add_argument("--label-delay", default="0", metavar="DAYS", help="days that labels take as a rule")
     p.add_argument("--tolerance", default="0", help="loss of the deciding metric that is put up with")
     p.add_argument("--policy", default="growing", help="what a challenger learns from (default: %(default)s)")
+    p.add_argument(
+        "-p", "--parameter", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"), help="of `mlnb retrain`"
+    )
     p.add_argument("--profile", help="a profile of settings.ini, for retraining")
     p.add_argument("--webhook", default="", metavar="URL", help="where a verdict other than keep is sent, signed")
     p.epilog = (
@@ -66,6 +69,8 @@ def turn(args: argparse.Namespace, command: Command) -> int:
         return command(["rollback", "--why", "the monitor: worse than the version before was"])
     if code in (CODES["retrain"], CODES["roll back"]):
         chosen = ["--profile", args.profile] if args.profile else []
+        for name, value in [("gather.label_delay", args.label_delay), *args.parameter]:
+            chosen += ["-p", name, value]
         return command(["retrain", "--policy", args.policy, *chosen, *(["--promote"] if args.promote else [])])
     return code
 
