@@ -7,7 +7,7 @@ __all__ = ['LEAST', 'SMOOTHED', 'BLOCKS', 'GOLDEN', 'learn_step_interval', 'refe
            'judge_forecasts', 'plot_forecast', 'plot_steps']
 
 # %% ../../nbs/methods/forecast_evaluation.ipynb #c03
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -133,6 +133,7 @@ class Judged:
     metrics: dict[str, Any]  # as `evaluation.evaluate`, and "intervals", "by_step", "by_series"
     table: pd.DataFrame  # time, keys, origin, step, truth, prediction, low, high
     golden: dict[str, Any]  # "rows" of one request, and its "predictions"
+    answer: Callable[[list[dict[str, Any]]], list[dict[str, Any]]]  # from a request to its answers, as a service does
 
 
 def judge_forecasts(
@@ -166,8 +167,14 @@ def judge_forecasts(
         metrics["interval"] = check_interval(fan.y, ends, interval["coverage"])
         metrics["intervals"] = judge_intervals(fan.y, ends[:, 0], ends[:, 1], fan.step, interval["coverage"])
     table = _table(fan, histories, encoder, forecasts["model"], decision)
-    golden = _golden(contract, schema, encoder, model, decision, pd.concat([training, test], ignore_index=True))
-    return Judged(fan, histories, forecasts, ends, metrics, table, golden)
+    asked, whole = request_schema(schema, contract), pd.concat([training, test], ignore_index=True)
+
+    def answer(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        return answer_request(rows, asked, encoder, model, decision)
+
+    rows = _golden_rows(contract, asked, encoder, whole)
+    golden = {"rows": rows, "predictions": answer(rows)}
+    return Judged(fan, histories, forecasts, ends, metrics, table, golden, answer)
 
 
 def _table(
@@ -186,11 +193,11 @@ def _table(
     return table
 
 
-def _golden(
-    contract: Mapping[str, Any], schema: Schema, encoder: Windows, model: Model, decision: Any, table: pd.DataFrame
-) -> dict[str, Any]:
-    """A request at the last origin with a whole horizon, of as many series as fit, and what has to come back."""
-    asked, periods = request_schema(schema, contract), periods_of(table, contract)
+def _golden_rows(
+    contract: Mapping[str, Any], asked: Schema, encoder: Windows, table: pd.DataFrame
+) -> list[dict[str, Any]]:
+    """A request at the last origin with a whole horizon, of as many series as fit."""
+    periods = periods_of(table, contract)
     last = int(periods.max()) - encoder.horizon
     keys = list(contract["series"])
     window = (periods > last - encoder.width) & (periods <= last)
@@ -201,8 +208,7 @@ def _golden(
         ahead = (periods > last) & (periods <= last + encoder.horizon)
         table = table.assign(**{encoder.target: table[encoder.target].mask(ahead)})
         window = window | ahead
-    rows = json_rows(table[window & known.isin(enough)], asked)
-    return {"rows": rows, "predictions": answer_request(rows, asked, encoder, model, decision)}
+    return json_rows(table[window & known.isin(enough)], asked)
 
 # %% ../../nbs/methods/forecast_evaluation.ipynb #c11
 def plot_forecast(

@@ -235,5 +235,5 @@ def request_schema(
         elif column.name == contract["target"]:
             wanted.append(replace(column, role="feature", nullable=True))
         elif column.role == "feature":
-            wanted.append(column)
+            wanted.append(replace(column, nullable=True))  # of the future not everything is known
     return Schema(tuple(wanted), schema.rows)

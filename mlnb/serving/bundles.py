@@ -147,19 +147,26 @@ def _settings(service: Path, name: str, model_tag: str, pinned: str, system: lis
 def _readme(name: str, contract: dict[str, Any], golden: dict[str, Any]) -> str:
     answer = json.dumps(golden["predictions"][:1], ensure_ascii=False)
     target = contract.get("target") or "anomaly"
-    return README.format(name=name, target=target, curl=curl(golden), answer=answer)
+    promise = f"Predicts `{target}` from the other columns of a row."
+    asking = (
+        "`POST /predict` takes a list of rows, JSON objects by column name, and answers one prediction a row, in order:"
+    )
+    if contract["task"] == "forecasting":
+        promise = f"Forecasts `{target}`: {contract['horizon']} periods of {contract['frequency']} ahead of a history."
+        asking = "`POST /predict` takes a history, JSON objects by column name, and answers the steps that follow it:"
+    return README.format(name=name, promise=promise, asking=asking, curl=curl(golden), answer=answer)
 
 
 README = """# {name}
 
-Predicts `{target}` from the other columns of a row.
+{promise}
 
     bentoml serve {name}:latest --host 127.0.0.1
 
 On another address, a container's included, it wants a key: `MLNB_API_KEY` in its environment, which clients send as
 `Authorization: Bearer ...` or `X-API-Key: ...`; or `MLNB_ALLOW_ANONYMOUS=1`, to answer anyone.
 
-`POST /predict` takes a list of rows, JSON objects by column name, and answers one prediction a row, in order:
+{asking}
 
     {curl}
     {answer}
