@@ -70,8 +70,8 @@ def compete(raw: pd.DataFrame, target: str, horizon: int | None, seconds: float,
     found = {who: float(metrics[who]["mase"]) for who in ("dummy", "ets")}
     mase = float(metrics["deciding"]["value"])
     return {
-        "frequency": f"{contract['frequency']}, {contract['horizon']} ahead", "origins": metrics["origins"], "mlnb": mase,
-        "seasonal naive": found["dummy"], "AutoETS": found["ets"], "to naive": mase / found["dummy"],
+        "frequency": f"{contract['frequency']}, {contract['horizon']} ahead", "origins": metrics["origins"],
+        "mlnb": mase, "seasonal naive": found["dummy"], "AutoETS": found["ets"], "to naive": mase / found["dummy"],
         "to AutoETS": mase / found["ets"], "winner": best["family"], "seconds": took,
     }  # fmt: skip
 

@@ -58,7 +58,7 @@ def _implied_task(details: dict[str, Any], metric: str, goal: str) -> tuple[str 
         means = [task for task, fields in DETAILS.items() if set(said) <= set(fields)]
         if not means:
             found = ", ".join(said)
-            raise ValueError(f"found {found}; expected the details of one task: leave out the others, or state the task")
+            raise ValueError(f"found {found}; expected the details of one task: leave out others, or state the task")
         task = "forecasting" if "forecasting" in means else means[0]  # a time alone is that of a forecast
         return task, f"inferred: {said[0]} is stated"
     suits = METRIC_TASKS[base_name(metric)][0] if metric != "auto" else ()
