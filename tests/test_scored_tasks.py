@@ -18,7 +18,20 @@ from mlnb.serving.parts import Parts
 from mlnb.serving.predictor import Predictor
 from mlnb.serving.scored import Scored
 
-QUICK = ("-p", "tune.trials", "1", "-p", "evaluate.resamples", "50", "-p", "evaluate.repeats", "1", "--no-report")
+QUICK = (
+    "-p",
+    "tune.trials",
+    "1",
+    "-p",
+    "split.folds",
+    "2",
+    "-p",
+    "evaluate.resamples",
+    "50",
+    "-p",
+    "evaluate.repeats",
+    "1",
+)
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +45,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def run(root: Path, table: pd.DataFrame, *arguments: str) -> runs.Run:
     """Return the run of a table."""
     table.to_parquet(root / "data.parquet")
-    toys.mlnb(root, "run", "--data", "data.parquet", *QUICK, *arguments, timeout=280)
+    toys.mlnb(root, "run", "--data", "data.parquet", *QUICK, "--no-report", *arguments, timeout=280)
     return runs.open_run(Project.find(root))
 
 
@@ -48,7 +61,7 @@ def searches(queries: int = 24, rows: int = 8) -> pd.DataFrame:
 
 def test_a_ranking_is_served_as_it_was_evaluated(root: Path) -> None:
     ranked = run(root, searches(), "--target", "relevance", "-p", "problem.task", "ranking", "-p", "problem.query",
-                 "query", "-p", "tune.families", '["lambdarank"]')  # fmt: skip
+                 "query", "--upto", "package", "-p", "tune.families", '["lambdarank"]')  # fmt: skip
     contract, training, test = (ranked.load(name) for name in ("contract", "training", "test"))
     assert (contract["metric"], contract["at"]) == ("ndcg@5", 5)
     assert not set(training["query"]) & set(test["query"])  # a query is never torn apart
@@ -66,6 +79,8 @@ def test_a_ranking_is_served_as_it_was_evaluated(root: Path) -> None:
     assert [answer["rank"] for answer in said] == [2, 1, 1] and said[1]["score"] == said[2]["score"]
     alone = predictor.predict([{name: row[name] for name in ("match", "noise")} for row in rows])
     assert sorted(answer["rank"] for answer in alone) == [1, 2, 3]  # no query named: one query
+    why = predictor.explain(rows)
+    assert why[1]["columns"]["match"] > 0 > why[0]["columns"]["match"]  # which column moved a score
     for wrong in ({"match": 1.0, "noise": 0.0}, {"query": ["a"], "match": 1.0, "noise": 0.0}):
         with pytest.raises(BadRows, match="row 3, column 'query'"):
             predictor.predict([*rows, wrong])

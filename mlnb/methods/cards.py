@@ -46,6 +46,8 @@ def limits(
             f"It is not clearly better than a linear model (difference in {name} {spread(linear)}); "
             "the simpler one may serve as well."
         )
+    if contract.get("metric") == "stability":
+        said.append("No row was labelled: stability says that alerts do not depend on chance, not that they are right.")
     if contract.get("bound") is None:
         said.append("No bound was stated for the deciding metric: the gate asks only for more than a dummy model.")
     warnings = sum(finding.get("severity") == "warning" for finding in findings)

@@ -203,6 +203,8 @@ def fit_detector(
     seed: int = 0,
 ) -> dict[str, Any]:  # plain arrays, ready for JSON
     """What was learned, the same for the same arguments; ValueError for too few rows."""
+    from threadpoolctl import threadpool_limits
+
     if X.ndim != 2 or len(X) < LEAST or not X.shape[1]:
         raise ValueError(f"found rows of shape {X.shape}, expected at least {LEAST} rows to know what is normal")
     known = np.where(np.isfinite(X), X, np.nan)
@@ -222,7 +224,8 @@ def fit_detector(
             continue
         fit, score = SCORERS[name]
         near = name in ("nearest", "density")
-        fitted = fit(Z[rows] if near else Z, params, seed)
+        with threadpool_limits(1):  # sums in one order, whatever the number of cores
+            fitted = fit(Z[rows] if near else Z, params, seed)
         native["scorers"][name] = {"fitted": fitted}
         itself = {"itself": True} if near else {}
         native["scorers"][name]["tail"] = learn_tail(score(Z[rows], fitted, **itself))

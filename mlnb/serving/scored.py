@@ -10,6 +10,7 @@ from mlnb.methods.decisions import answers
 from mlnb.methods.detectors import drivers
 from mlnb.methods.encoders import Encoder
 from mlnb.methods.models import predict
+from mlnb.methods.shapley import share_out
 from mlnb.serving.bodies import BadRequest, BadRows
 from mlnb.serving.parts import Answer, Parts, Row, Task
 
@@ -80,8 +81,17 @@ class Ranked(Scored):
         return np.array([codes[str(name)] for name in named], dtype=np.int64)
 
     def explain(self, rows: list[Row]) -> list[dict[str, Any]]:
-        """Refuse: what moved a row among the others of its query is not told."""
-        raise BadRequest("the ranks of this model are not explained", [])
+        """Return what each column added to each row's score: "base" and "columns" add up to "score"."""
+        encoded = self.encode(rows)
+        try:
+            parts, base, columns = share_out(self.parts.model, encoded, self.encoder.sources, None)
+        except ValueError as error:
+            raise BadRequest(f"this model's predictions cannot be explained: {error}", []) from None
+        scores = (parts.sum(axis=1) + base).tolist()
+        return [
+            {"score": score, "base": start, "columns": dict(zip(columns, shares, strict=True))}
+            for score, start, shares in zip(scores, base.tolist(), parts.tolist(), strict=True)
+        ]
 
 
 def ask_query(schema: Schema, contract: dict[str, Any]) -> Schema:
