@@ -4,7 +4,7 @@
 
 By hand: pandas reads the file, categories and dates become what LightGBM takes, 80 % of the rows are fitted with the
 parameters and boosting rounds that mlnb used, the rest scored. mlnb: `mlnb run --upto evaluate` of a new project, one
-trial, no tuning, with all that it does besides: typing, findings, leaks, exploration, folds, intervals, a linear model
+trial, no tuning, with all that it does besides: typing, findings, leaks, folds, intervals, a linear model
 to compare with, slices, explanations, robustness.
 Each in processes of its own, one after the other; prints seconds (on a busy machine processor seconds tell more), the
 highest memory of all its processes together (proportional set size), and the ratios to the hand-written way and to the
@@ -75,7 +75,8 @@ for name in table.columns:
 test = np.random.default_rng(0).random(len(table)) < 0.2
 train = lightgbm.Dataset(table[~test], y[~test])
 rounds = params.pop("rounds")
-model = lightgbm.train({"objective": "binary", "verbosity": -1, "num_threads": 2, **params}, train, rounds)
+settings = {"objective": "binary", "verbosity": -1, "num_threads": 2, "bagging_freq": 1, **params}
+model = lightgbm.train(settings, train, rounds)
 print(json.dumps({"score": roc_auc_score(y[test], model.predict(table[test])), "size": size}))
 """
 
