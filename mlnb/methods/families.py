@@ -28,7 +28,7 @@ ROUNDS = 2000  # boosting rounds at most
 PATIENCE = (30, 100)  # rounds without a better validation loss before boosting stops: at a fast and at a slow rate
 TREES = 200  # trees of a forest
 SAMPLE = 50_000  # rows that a tree of a forest sees at most: bounds time and size of forests on large tables
-DIRECTED = ("lightgbm", "hist_boosting", "baseline")  # families that keep declared directions
+DIRECTED = ("lightgbm", "hist_boosting", "baseline", *RANKERS)  # families that keep declared directions
 SMALL = 200_000  # cells of a matrix below which boosting uses one thread: waking a second costs more than it saves
 OBJECTIVES = {"mae": "regression_l1", "mape": "mape"}
 
@@ -180,7 +180,8 @@ def fit_model(
         native = _fit_lightgbm(chosen, X, y, weights, valid, {**spec, "stop": stop}, record)
     elif family in RANKERS:
         spec = {"metric": metric, "seed": seed, "threads": threads}
-        native = fit_ranker(family, chosen, X, y, groups, weights, valid, record=record, **spec)
+        ending = [] if stop is None else [_end_when(stop)]
+        native = fit_ranker(family, chosen, X, y, groups, weights, valid, record=record, callbacks=ending, **spec)
         about["family"] = "lightgbm"  # that is what it is once fitted
     elif family in FORECASTERS:
         native = fit_forecaster(family, chosen, X, y, weights)

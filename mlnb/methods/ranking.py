@@ -68,6 +68,7 @@ def fit_ranker(
     seed: int = 0,
     threads: int = 2,
     record: dict[str, Any] | None = None,  # filled with NDCG a round
+    callbacks: Sequence[Any] = (),  # more of LightGBM's, such as one that ends boosting in time
 ) -> Any:  # a LightGBM Booster
     """The fitted booster, the same text for the same arguments; ValueError without queries or relevance."""
     import lightgbm
@@ -88,7 +89,8 @@ def fit_ranker(
         "num_threads": threads if X.size >= SMALL else 1,
         "seed": seed,
         "verbosity": -1,
-        **{name: value for name, value in params.items() if name != "rounds"},
+        **{name: value for name, value in params.items() if name not in ("rounds", "monotone")},
+        **({"monotone_constraints": list(params["monotone"])} if any(params.get("monotone", ())) else {}),
     }
 
     def data(rows: np.ndarray, truth: np.ndarray, of: np.ndarray, heavy: np.ndarray | None, like: Any) -> Any:
@@ -98,14 +100,15 @@ def fit_ranker(
         return lightgbm.Dataset(rows[order], to_grades(truth, ends)[order], reference=like, params=options, **parts)
 
     training = data(X, y, np.asarray(groups), weights, None)
-    watched, names, callbacks = [], [], []
+    watched, names, called = [], [], list(callbacks)
     if record is not None:
-        watched, names, callbacks = [training], ["training"], [lightgbm.record_evaluation(record)]
+        watched, names = [training], ["training"]
+        called.append(lightgbm.record_evaluation(record))
     if valid is not None:
         watched, names = [*watched, data(*map(np.asarray, valid[:3]), None, training)], [*names, "validation"]
-        callbacks.append(lightgbm.early_stopping(PATIENCE, verbose=False))
+        called.append(lightgbm.early_stopping(PATIENCE, verbose=False))
     rounds = int(params.get("rounds", ROUNDS))
-    booster = lightgbm.train(settings, training, rounds, valid_sets=watched, valid_names=names, callbacks=callbacks)
+    booster = lightgbm.train(settings, training, rounds, valid_sets=watched, valid_names=names, callbacks=called)
     best = booster.best_iteration
     booster = lightgbm.Booster(model_str=booster.model_to_string(num_iteration=best if best > 0 else None))
     return _scale(booster, _spread(y, groups) / max(_spread(booster.predict(X, num_threads=1), groups), 1e-12))

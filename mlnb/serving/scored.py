@@ -97,7 +97,8 @@ class Ranked(Scored):
 def ask_query(schema: Schema, contract: dict[str, Any]) -> Schema:
     """Return the columns of a request: the features, and the query that a row belongs to, which may be left out."""
     query = schema.column(contract["query"])
-    return Schema((replace(query, role="feature", nullable=True), *schema.features), schema.rows)
+    asked = replace(query, role="feature", nullable=True, categories=None, minimum=None, maximum=None)
+    return Schema((asked, *schema.features), schema.rows)
 
 
 def describe_alert(contract: dict[str, Any]) -> dict[str, Any]:
