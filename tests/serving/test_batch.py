@@ -17,7 +17,7 @@ import pytest
 from small_models import make_model, make_rows
 
 from mlnb.errors import UsageError
-from mlnb.serving.batch import inputs, jobs
+from mlnb.serving.batch import compiled, inputs, jobs
 from mlnb.serving.batch.inputs import cut, find_files
 from mlnb.serving.batch.jobs import Asked, run_job
 from mlnb.serving.batch.scorer import Scorer
@@ -159,10 +159,10 @@ def test_what_cannot_be_scored_is_told(source, output, said, model, files, tmp_p
 
 def test_a_killed_job_goes_on_and_ends_with_the_same_bytes(model, rows, tmp_path):
     """SIGKILL in the middle, several times: what was finished is not done again, and the output is the same."""
-    pd.DataFrame(rows * 40).to_csv(tmp_path / "in.csv", index=False)
+    pd.DataFrame(rows * 15).to_csv(tmp_path / "in.csv", index=False)
     script = (
         "import sys; from pathlib import Path; from mlnb.serving.batch import inputs, jobs\n"
-        "inputs.BLOCK = 200_000; jobs.PART_ROWS = 5_000\n"
+        "inputs.BLOCK = 100_000; jobs.PART_ROWS = 3_000\n"
         "if __name__ == '__main__':\n"
         "    asked = jobs.Asked([sys.argv[1]], sys.argv[2], Path(sys.argv[3]), 'small:1')\n"
         "    jobs.run_job(asked, Path(sys.argv[2] + '.scratch'), lambda c, t: print(c.read, flush=True))\n"
@@ -187,5 +187,27 @@ def test_a_killed_job_goes_on_and_ends_with_the_same_bytes(model, rows, tmp_path
     assert starts == sorted(set(starts))
     assert starts[1] > 0
     one, other = pq.read_table(whole), pq.read_table(killed)
-    assert len(one) == 40 * ROWS
+    assert len(one) == 15 * ROWS
     assert one.equals(other)
+
+
+@pytest.mark.parametrize(
+    ("family", "task"), [("lightgbm", "binary"), ("lightgbm", "multiclass"), ("hist_boosting", "regression")]
+)
+def test_machine_code_gives_the_same_bits(family, task, rows, tmp_path):
+    pytest.importorskip("llvmlite")
+    folder = make_model(tmp_path / "model", family, task, text=True)
+    slow, fast = Scorer(folder, worth=10**9), Scorer(folder, worth=1)
+    table = pa.Table.from_pylist(rows)
+    fast.score(table, 0, text=False)
+    assert slow.compiled is None
+    assert fast.compiled is not None
+    assert fast.score(table, 0, text=False).good.equals(slow.score(table, 0, text=False).good)
+
+
+def test_machine_code_that_differs_is_not_used(rows, tmp_path, monkeypatch):
+    pytest.importorskip("llvmlite")
+    monkeypatch.setattr(compiled, "_exp", lambda values: np.exp(values) * (1 + 1e-15))
+    scorer = Scorer(make_model(tmp_path / "model"), worth=1)
+    scorer.score(pa.Table.from_pylist(rows), 0, text=False)
+    assert scorer.compiled is None

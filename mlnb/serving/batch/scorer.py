@@ -13,7 +13,7 @@ from mlnb.methods.decisions import bound_values, choose_classes, decide
 from mlnb.methods.encoders import Encoder
 from mlnb.methods.models import predict
 from mlnb.serving.batch.columns import Values, read_column
-from mlnb.serving.batch.compiled import Compiled, compile_model
+from mlnb.serving.batch.compiled import Compiled, Encoded, compile_model
 from mlnb.serving.parity import compare
 from mlnb.serving.parts import Parts, read_json
 from mlnb.serving.tasks import find_kind
@@ -60,7 +60,7 @@ class Scorer:
         flags = [values.bad for values in columns.values() if values.bad is not None]
         bad = np.logical_or.reduce(flags) if flags else np.zeros(len(table), dtype=bool)
         good = np.flatnonzero(~bad)
-        prediction = self._predict(self._encode(columns, None if good.size == len(table) else good))
+        prediction = self._predict(self._encode(columns, good), len(good))
         said: dict[str, Any] = {"row": pa.array(good + first)}
         said |= {name: table.column(name).take(pa.array(good)) for name in self.keep}
         said |= self._columns(prediction)
@@ -75,14 +75,17 @@ class Scorer:
                 shown = ", ".join(names[:20])
                 raise UsageError(f"There is no column {name!r}, and {what}; the file has {shown}.")
 
-    def _predict(self, X: np.ndarray) -> np.ndarray:
+    def _predict(self, encoded: list[Encoded], rows: int) -> np.ndarray:
         """Return the model's predictions: by machine code once many rows have shown that it is worth it."""
         if self.compiled is not None:
-            return self.compiled.predict(X, self.parts.model.task)
+            return self.compiled.predict(encoded, rows, self.parts.model.task)
+        X = np.empty((rows, self.width))
+        for (_, at), (matrix, places) in zip(self.encoders, encoded, strict=True):
+            X[:, at : at + matrix.shape[1]] = matrix.take(places, axis=0)
         prediction = predict(self.parts.model, X)
-        before, self.seen = self.seen, self.seen + len(X)
+        before, self.seen = self.seen, self.seen + rows
         if before < self.worth <= self.seen:
-            self.compiled = compile_model(self.parts.model, X, prediction)
+            self.compiled = compile_model(self.parts.model, encoded, prediction)
         return prediction
 
     def _read(self, table: pa.Table, text: bool) -> dict[str, Values]:
@@ -93,18 +96,13 @@ class Scorer:
             found[column.name] = read_column(array, column, len(table), text)
         return found
 
-    def _encode(self, columns: dict[str, Values], chosen: np.ndarray | None) -> np.ndarray:
-        """Return the matrix: each different value is encoded once by the encoder of its column alone."""
-        rows = len(next(iter(columns.values()))) if chosen is None else len(chosen)
-        out = np.empty((rows, self.width))
-        for (encoder, at), (name, values) in zip(self.encoders, columns.items(), strict=True):
-            part = out[:, at : at + len(encoder.names)]
-            if values.codes is not None:
-                codes = values.codes if chosen is None else values.codes[chosen]
-                part[:] = encoder.transform({name: values.values}).take(codes, axis=0)
-            else:
-                part[:] = encoder.transform({name: values.values if chosen is None else values.values[chosen]})
-        return out
+    def _encode(self, columns: dict[str, Values], good: np.ndarray) -> list[Encoded]:
+        """Return the chosen rows: each different value of a column is encoded once, by its own encoder."""
+        encoded = []
+        for (encoder, _), (name, values) in zip(self.encoders, columns.items(), strict=True):
+            places = good if values.codes is None else values.codes if len(good) == len(values) else values.codes[good]
+            encoded.append((encoder.transform({name: values.values}), np.ascontiguousarray(places, dtype=np.int32)))
+        return encoded
 
     def _columns(self, prediction: np.ndarray) -> dict[str, Any]:
         """Return the columns of the answers that `mlnb.methods.decisions.answers` gives row by row."""
