@@ -69,13 +69,13 @@ def _write_boolean(at: int, flag: int) -> Write:
 
 def _write_category(codec: CategoryCodec, at: int, flag: int) -> Write:
     """The closure of a category."""
+    values = np.array([*codec.levels, None, ""], dtype=object)  # the empty text stands for a level never seen
+    encoded = np.zeros((len(values), len(codec.names)))
+    codec.fill(values, encoded)
     rows: dict[str | None, list[tuple[int, float]]] = {}
-    for level in (*codec.levels, None, ""):  # the empty text stands for a level that training did not see
-        encoded = np.zeros((1, len(codec.names)))
-        values = np.array([level], dtype=object)
-        codec.fill(values, encoded)
-        rows[level] = [(at + j, float(number)) for j, number in enumerate(encoded[0]) if number != 0.0]
-        if flag and codec.absent(values)[0]:
+    for level, numbers, gone in zip(values.tolist(), encoded.tolist(), codec.absent(values).tolist(), strict=True):
+        rows[level] = [(at + j, number) for j, number in enumerate(numbers) if number != 0.0]
+        if flag and gone:
             rows[level].append((flag, 1.0))
     unseen = rows.pop("")
 
