@@ -20,7 +20,7 @@ from .values import is_missing
 
 LEVEL = 0.95  # share of resamples inside an interval
 CELLS = 8_000_000  # weights held in memory at a time
-WORK = 400_000_000  # rows scored over all resamples at most: large test sets need fewer resamples
+WORK = 120_000_000  # rows scored over all resamples at most: large test sets need fewer resamples
 LEAST = 100  # resamples at least
 
 
@@ -41,7 +41,7 @@ def draw_weights(
 
 def _number(value: float) -> float | None:
     """A finite number, or None for an undefined one: JSON has no NaN."""
-    return float(value) if math.isfinite(value) else None
+    return float(value) + 0.0 if math.isfinite(value) else None  # no negative zero
 
 
 def interval(
