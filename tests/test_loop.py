@@ -1,0 +1,101 @@
+"""The whole loop on one machine: train, serve, a column breaks, the rules change, a challenger wins, a mistake is undone."""
+
+import http.client
+import os
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+import toys
+
+from mlnb.serving.servers import free_port
+
+SMALL = ["--profile", "smoke", "-p", "tune.families", '["linear"]', "-p", "tune.trials", "2", "-p", "explore.most", "2"]
+TURNS = ["--promote", "--days", "4", "--label-delay", "2", "--policy", "sliding", "--profile", "smoke"]
+TURNS += ["-p", "gather.window", "1500", "-p", "most_changed", "0.9", "-p", "duel.slower", "20"]
+
+
+@pytest.fixture
+def world(tmp_path):
+    """A served champion in a folder of its own: folder, port."""
+    toys.mlnb(tmp_path, "simulate", "--history", "past.csv", "--days", "12", "--customers", "120", "--delay", "1")
+    toys.mlnb(tmp_path, "run", "--data", "past.csv", "--target", "churn", "--no-report", *SMALL, timeout=300)
+    toys.mlnb(tmp_path, "promote", "1", "--why", "the first")
+    port = free_port()
+    command = [sys.executable, "-m", "mlnb.cli.main", "serve", "@champion", "--follow", "--port", str(port)]
+    environment = {**os.environ, "MLNB_LOG_EVENT_TIME": "1"}
+    with (tmp_path / "serve.txt").open("wb") as log:
+        process = subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=log, stderr=log)
+    try:
+        wait(lambda: status(port, "GET", "/readyz")[0] == 200, tmp_path / "serve.txt")
+        yield tmp_path, port
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+def wait(until, log: Path, seconds: float = 120.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not until():
+        assert time.monotonic() < deadline, log.read_text()
+        time.sleep(0.2)
+
+
+def status(port: int, method: str, path: str, body: str | None = None) -> tuple[int, str]:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    try:
+        connection.request(method, path, body, {"Content-Type": "application/json"})
+        response = connection.getresponse()
+        response.read()
+        return response.status, response.headers.get("X-Model-Version", "")
+    except OSError:
+        return 0, ""
+    finally:
+        connection.close()
+
+
+@pytest.mark.timeout(900)
+def test_from_a_first_model_to_a_mistake_undone(world):
+    root, port = world
+    row = '[{"months": 5, "plan": "gold", "region": "north", "calls": 3, "usage": 8.1, "senior": false, "charge": 66}]'
+    first = status(port, "POST", "/predict", row)[1]
+    asked: list[int] = []
+    done = threading.Event()
+
+    def keep_asking():
+        while not done.is_set():
+            asked.append(status(port, "POST", "/predict", row)[0])
+            time.sleep(0.05)
+
+    replay = ["simulate", "--url", f"http://127.0.0.1:{port}", "--days", "24", "--customers", "120", "--delay", "1"]
+    replay += ["--broken", "5", "--mended", "7", "--drift", "10", "--turn", "4", "--", *TURNS]
+    told = toys.mlnb(root, *replay, timeout=800)
+    days = {line.split()[0]: line for line in told.splitlines() if line[:4].strip().isdigit()}
+    assert "missing in" in days["7"] and "retrain" not in days["7"]  # a fault upstream is no reason to learn it
+    assert "promoted as champion" in told, told
+    second = status(port, "POST", "/predict", row)[1]
+    assert second and second != first
+
+    asker = threading.Thread(target=keep_asking)
+    asker.start()
+    toys.mlnb(root, "promote", "1", "--why", "by mistake")
+    wait(lambda: status(port, "POST", "/predict", row)[1] == first, root / "serve.txt", 30)
+    toys.mlnb(root, "rollback", "--why", "it was a mistake")
+    wait(lambda: status(port, "POST", "/predict", row)[1] == second, root / "serve.txt", 30)
+    done.set()
+    asker.join()
+    assert len(asked) > 20 and set(asked) == {200}  # not one request was lost
+
+    assert "each as it was written" in toys.mlnb(root, "audit", "verify")
+    page = root / toys.mlnb(root, "report", "--loop").strip().splitlines()[-1]
+    text = page.read_text()
+    assert "it was a mistake" in text and "missing in" in text and "<svg" in text and "<script" not in text
+    with sqlite3.connect(root / ".mlnb" / "registry.db") as database:
+        database.execute("DROP TRIGGER mlnb_log_UPDATE")
+        database.execute("UPDATE mlnb_log SET entry = replace(entry, 'by mistake', 'with care')")
+    database.close()
+    assert "altered" in toys.mlnb(root, "audit", "verify", code=1)
