@@ -1,4 +1,4 @@
-"""The whole loop on one machine: train, serve, a column breaks, the rules change, a challenger wins, a mistake is undone."""
+"""The whole loop on one machine: a column breaks, the rules change, a challenger wins, a mistake is undone."""
 
 import http.client
 import os
