@@ -13,6 +13,7 @@ from mlnb.kernels.client import Client
 
 LEAVING = 5.0  # seconds that a kernel may take to leave, as Jupyter gives it
 NESTED = "MLNB_KERNEL"  # set in a kernel: one that its notebook starts must not wait for it to end
+TELLING = 2.0  # seconds in which a kernel's process ends after its connection, and its parent knows how
 ENDING = 1.0  # seconds between asking it to end and ending it
 
 
@@ -71,8 +72,10 @@ class Manager:
 
     def end_told(self) -> str:
         """Return how a kernel that died has ended, in a word or two; empty when nobody knows."""
-        assert self.place is not None
-        for _ in range(20):
+        assert self.place is not None and self._client is not None
+        until = time.monotonic() + TELLING
+        select.select([self._client.watch], [], [], TELLING)  # its connection ends first, on a busy machine much sooner
+        while time.monotonic() < until:
             answer = call.ask(self.place, {"verb": "end", "pid": self.pid}) or {}
             status = answer.get("status")
             if status is not None:
@@ -129,8 +132,19 @@ class Manager:
         return False
 
     def _signal(self, number: signal.Signals, group: bool = False) -> None:
+        """Send a signal to the kernel, or to all of its process group."""
+        assert self._client is not None
         with contextlib.suppress(ProcessLookupError, PermissionError):
-            if group:
-                os.killpg(self.pid, number)
-            elif self._client is not None:
+            if not group:
                 signal.pidfd_send_signal(self._client.watch, number)
+            elif not self._taken():
+                os.killpg(self.pid, number)
+
+    def _taken(self) -> bool:
+        """Return whether the parent has ended the kernel's group and taken its end: the id may be another's now."""
+        assert self._client is not None and self.place is not None
+        try:
+            signal.pidfd_send_signal(self._client.watch, 0)
+        except ProcessLookupError:
+            return call.ask(self.place, {"verb": "end", "pid": self.pid}) is not None
+        return False

@@ -23,6 +23,7 @@ from mlnb.kernels.keeping import Keeping, Shown
 from mlnb.kernels.manager import Manager
 from mlnb.kernels.private import PrivateManager
 
+SILENCE = 600.0  # seconds that outputs may take after the reply: with nbclient's 4 a busy machine loses some of many
 MOST = int(os.environ.get("MLNB_KERNELS_OUTPUT", 256 << 20))  # characters of output that one cell may keep
 PYTHONS = ("python", "python3", f"python{sys.version_info[0]}.{sys.version_info[1]}")
 
@@ -136,7 +137,7 @@ class WarmEngine(NBClientEngine):  # type: ignore[misc]
             stderr_file=stderr_file,
             start_timeout=start_timeout,
             execution_timeout=execution_timeout,
-            **{"kernel_manager_class": PrivateManager, **kwargs},
+            **{"kernel_manager_class": PrivateManager, "iopub_timeout": SILENCE, **kwargs},
         )
         folder = Path.cwd()
         start = places.settings(folder)
@@ -156,6 +157,7 @@ class WarmEngine(NBClientEngine):  # type: ignore[misc]
             timeout=execution_timeout if execution_timeout else kwargs.get("timeout"),
             startup_timeout=start_timeout,
             kernel_name=kernel_name,
+            iopub_timeout=kwargs.get("iopub_timeout", SILENCE),
             log=logger,
             log_output=log_output,
             stdout_file=stdout_file,

@@ -1,0 +1,102 @@
+"""Where the time of the main job goes, stage by stage, under papermill's standard engine and on warm kernels.
+
+    python benchmarks/main_job.py [--rounds 1] [-- OPTIONS OF MLNB RUN]
+
+Runs the whole pipeline of this checkout from the top under each engine in turn, and reads the times off the executed
+notebooks: `start` until the first cell begins (kernel, connection), `imports` cells that import something, `proofs`
+cells that show and assert what functions do, `fitting` cells that fit models, `cells` the other cells of the stage,
+`end` after the last cell (saving, leaving). `rest` is what the command takes besides its stages.
+"""
+
+import argparse
+import ast
+import json
+import os
+import subprocess
+import sys
+import time
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+MLNB = str(Path(sys.executable).with_name("mlnb"))
+FITTING = ("tune", "fit_best", "predict_references", "permutation_importance", "assess_robustness")
+COLUMNS = ("start", "imports", "proofs", "cells", "fitting", "end")
+
+
+def kind(source: str) -> str:
+    """Return which column a cell's time belongs to."""
+    try:
+        tree = ast.parse(source)
+    except SyntaxError:
+        return "cells"
+    called = {getattr(node.func, "id", getattr(node.func, "attr", "")) for node in ast.walk(tree) if is_call(node)}
+    if called & set(FITTING) and "#| stage" in source:
+        return "fitting"
+    if any(isinstance(node, ast.Import | ast.ImportFrom) for node in tree.body):
+        return "imports"
+    return "cells" if "#|" in source or "run = " in source else "proofs"
+
+
+def is_call(node: ast.AST) -> bool:
+    return isinstance(node, ast.Call)
+
+
+def moment(text: str) -> float:
+    """Return a time of a record or of papermill, in seconds."""
+    return datetime.fromisoformat(text.replace("Z", "+00:00")).replace(tzinfo=None).timestamp()
+
+
+def spent(folder: Path, stage: dict[str, Any]) -> dict[str, float]:
+    """Return the seconds of one stage by column."""
+    found = dict.fromkeys(COLUMNS, 0.0)
+    cells = [c for c in json.loads((folder / stage["notebook"]).read_text())["cells"] if c["cell_type"] == "code"]
+    timed = [(cell, cell["metadata"]["papermill"]) for cell in cells if cell["metadata"]["papermill"]["start_time"]]
+    for cell, about in timed:
+        found[kind("".join(cell["source"]))] += about["duration"]
+    found["start"] = moment(timed[0][1]["start_time"]) - moment(stage["started"])
+    found["end"] = moment(stage["finished"]) - moment(timed[-1][1]["end_time"])
+    return found
+
+
+def run(engine: str, options: list[str]) -> tuple[float, dict[str, dict[str, float]]]:
+    """Run the job; return its wall seconds from the shell, and the seconds of each stage by column."""
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    started = time.perf_counter()
+    subprocess.run(
+        [MLNB, "run", "--clean", "--workers", "1", *options],
+        cwd=ROOT,
+        env=environment | {"MLNB_KERNELS": engine},
+        check=True,
+        stdout=subprocess.DEVNULL,
+    )
+    wall = time.perf_counter() - started
+    folder = ROOT / "runs" / json.loads((ROOT / "runs" / "latest.json").read_text())["id"]
+    record = json.loads((folder / "run.json").read_text())
+    return wall, {name: spent(folder, stage) for name, stage in record["stages"].items() if stage["notebook"]}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=1, help="runs under each engine; the last is shown (default: 1)")
+    parser.add_argument("options", nargs="*", help="options of mlnb run, after --")
+    args = parser.parse_args()
+    for _ in range(args.rounds):
+        found = {engine: run(engine, args.options) for engine in ("standard", "warm")}
+    for engine, (wall, stages) in found.items():
+        total = {column: sum(stage[column] for stage in stages.values()) for column in COLUMNS}
+        total["rest"] = wall - sum(total.values())
+        print(f"\n{engine}: {wall:.1f} s from the shell, load {os.getloadavg()[0]:.1f}")
+        print(f"{'':12}" + "".join(f"{column:>9}" for column in (*COLUMNS, "rest")))
+        for name, seconds in {**stages, "all": total}.items():
+            columns = [f"{seconds[c]:9.2f}" if c in seconds else "" for c in (*COLUMNS, "rest")]
+            print(f"{name:12}" + "".join(columns))
+        print(f"not fitting: {100 * (1 - total['fitting'] / wall):.0f} % of the time")
+    print(
+        f"\nthe job on warm kernels takes {found['warm'][0] / found['standard'][0]:.2f} of the standard engine's time"
+    )
+
+
+if __name__ == "__main__":
+    main()
