@@ -42,11 +42,13 @@ class Search:
     class_weight: str = "none"  # none, balanced or tuned
     seed: int = 0
     sign: float = 1.0  # 1 when a higher score is better, -1 when a lower
+    trials: int = 24  # of the search; a few are worth all rows at once
 
     @property
     def large(self) -> bool:
-        """Whether a sample goes first."""
-        return self.rows > LARGE
+        """Whether a sample goes first: on many rows, when there are trials enough to promote the best."""
+        first = len(first_trials(self.families, self.rows, self.columns))
+        return self.rows > LARGE and self.trials > first
 
 
 def rank_families(

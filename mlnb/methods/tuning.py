@@ -184,9 +184,9 @@ def tune(
     used = folds_used(folds)
     rows, columns = max(len(fold.y) for fold in folds), folds[0].X.shape[1]
     weighting = class_weight if classes else "none"
-    search = Search(tuple(families), rows, columns, sampler, weighting, seed, METRICS[metric].sign)
+    search = Search(tuple(families), rows, columns, sampler, weighting, seed, METRICS[metric].sign, trials)
     plan = {"task": task, "classes": classes, "metric": metric, "families": families, "seed": seed}
-    named = {**plan, "sampler": sampler, "folds": len(folds), "class_weight": weighting}
+    named = {**plan, "sampler": sampler, "folds": len(folds), "class_weight": weighting, "sample": search.large}
     name = study_name(folds, named)
     everything = examples or round(1.25 * rows)
     plan |= {"rows": everything, "more": max(1.0, everything / rows), "columns": columns, "sampler": sampler}
