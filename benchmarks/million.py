@@ -74,7 +74,8 @@ for name in table.columns:
         table[name] = table[name].astype("category")
 test = np.random.default_rng(0).random(len(table)) < 0.2
 train = lightgbm.Dataset(table[~test], y[~test])
-rounds = params.pop("rounds")
+rounds, _ = params.pop("rounds"), params.pop("bags", 1)
+params["extra_trees"] = bool(params.get("extra_trees"))
 settings = {"objective": "binary", "verbosity": -1, "num_threads": 2, "bagging_freq": 1, **params}
 model = lightgbm.train(settings, train, rounds)
 print(json.dumps({"score": roc_auc_score(y[test], model.predict(table[test])), "size": size}))
@@ -142,6 +143,7 @@ def compare(folder: Path, rows: int, form: str) -> None:
     record = json.loads(max(project.glob("runs/*/run.json")).read_text())
     best = artifact(project, "best")
     score = artifact(project, "metrics")["deciding"]["value"]
+    print(f"mlnb: {stages:.1f} s, {busy:.1f} processor seconds, {used / 2**20:.0f} MB", flush=True)
     told, hand, worked, held = measure(
         [sys.executable, "-c", BY_HAND, str(path), json.dumps(best["params"])], "hand", folder
     )
