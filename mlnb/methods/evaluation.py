@@ -127,7 +127,7 @@ def make_gate(
     lines.append(
         {
             "check": f"{short_name(deciding['name'])} better than a dummy's",
-            "found": f"better by {in_words(better)}",
+            "found": f"better by {in_words(better)}" if better["value"] is not None else in_words(better),
             "required": f"above 0 with its whole {metrics['level']:.0%} interval",
             "passed": better["low"] is not None and better["low"] > 0,
         }
