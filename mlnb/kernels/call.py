@@ -5,7 +5,6 @@ import fcntl
 import json
 import os
 import socket
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -71,6 +70,8 @@ def _locked(path: Path) -> Iterator[None]:
 
 def _start(place: places.Place, start: places.Settings, address: str) -> None:
     """Start a parent on a socket that listens already, so that nobody has to wait until it is ready to listen."""
+    import subprocess  # a kernel that finds its parent is there sooner without
+
     place.socket.unlink(missing_ok=True)  # stale: nobody answers there
     with socket.socket(socket.AF_UNIX) as listener, place.log.open("ab") as log:
         os.chmod(place.log, 0o600)

@@ -6,11 +6,8 @@ import hashlib
 import json
 import os
 import sys
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-from mlnb.kernels import system
+from typing import Any, NamedTuple
 
 PROTOCOL = 2  # raised when driver and parent of different versions would misunderstand each other
 # What libraries and the interpreter read once, when they are loaded; a parent serves one set of these values.
@@ -19,11 +16,12 @@ READ_AT_LOAD = (
     "NUMEXPR_", "NUMBA_", "ARROW_", "POLARS_", "CUDA_", "MPL", "HOME", "VIRTUAL_ENV", "XDG_", "JUPYTER_", "IPYTHON",
     "SKLEARN_", "JOBLIB_", "MALLOC_",
 )  # fmt: skip
+# Options of the interpreter that change what it does; those that the environment sets are seen there.
+FLAGS = ("dev_mode", "dont_write_bytecode", "isolated", "no_site", "no_user_site", "optimize", "safe_path", "utf8_mode")
 IDLE = 600.0  # seconds without a notebook after which a parent ends
 
 
-@dataclass(frozen=True)
-class Settings:
+class Settings(NamedTuple):
     """What a project says about kernels: settings.ini [mlnb], the environment before it."""
 
     folder: Path  # where sockets and notes are
@@ -67,12 +65,12 @@ def _runtime_folder() -> Path:
 def key(environment: dict[str, str]) -> str:
     """Return the name of the parent that serves this interpreter under `environment`."""
     seen = {name: value for name, value in environment.items() if name.startswith(READ_AT_LOAD)}
-    about = [PROTOCOL, sys.executable, sys.prefix, sys.version, system.flags(), __file__, seen]
+    flags = {name: getattr(sys.flags, name) for name in FLAGS}
+    about = [PROTOCOL, sys.executable, sys.prefix, sys.version, flags, __file__, seen]
     return hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()[:12]
 
 
-@dataclass(frozen=True)
-class Place:
+class Place(NamedTuple):
     """The files of one warm parent."""
 
     folder: Path

@@ -1,6 +1,5 @@
 """What is asked of the machine and of the interpreter."""
 
-import subprocess
 from pathlib import Path
 
 SET_CHILD_SUBREAPER = 36  # of linux/prctl.h
@@ -23,6 +22,8 @@ def launcher() -> str:
 
 def flags() -> list[str]:
     """Return the options that this interpreter was started with, for another to be started alike."""
+    import subprocess
+
     return list(subprocess._args_from_interpreter_flags())  # type: ignore[attr-defined]
 
 
