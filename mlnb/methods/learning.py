@@ -6,7 +6,7 @@
 __all__ = ['learn_decision', 'explain_decision']
 
 # %% ../../nbs/methods/learning.ipynb #c03
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -25,7 +25,8 @@ def learn_decision(
     held_out: np.ndarray,  # out-of-fold predictions (n, k), or of numbers (n, 1); NaN where never validated
     y: np.ndarray,  # truth (n,): codes, or values
     seed: int = 0,
-    step: np.ndarray | None = None,  # steps ahead of each example (n,), of a forecast
+    X: np.ndarray | None = None,  # examples (n, d), of a forecast
+    names: Sequence[str] = (),  # of their columns (d,)
 ) -> tuple[dict[str, Any], dict[str, Any]]:  # the decision, {} for tasks without one; what was measured, part by part
     """The decision that suits the task; ValueError when predictions and truth are not of the same rows."""
     if len(held_out) != len(y):
@@ -34,9 +35,9 @@ def learn_decision(
         coverage = contract.get("coverage") or COVERAGE
         interval, measured = learn_interval(held_out.reshape(len(y), -1)[:, 0], y, coverage, seed)
         return {"interval": interval}, {"interval": measured}
-    if contract["task"] == "forecasting" and step is not None:
+    if contract["task"] == "forecasting" and X is not None:
         coverage = contract.get("coverage") or COVERAGE
-        interval, measured = learn_step_interval(step, y, held_out[:, 0], int(contract["horizon"]), coverage)
+        interval, measured = learn_step_interval(X, y, held_out[:, 0], int(contract["horizon"]), names, coverage)
         return {"interval": interval}, {"interval": measured}
     if contract["task"] == "anomaly":
         share, seen = contract["contamination"], held_out[~np.isnan(held_out)]
