@@ -3,6 +3,7 @@
 import argparse
 import json
 import sys
+from pathlib import Path
 from typing import Any
 
 from mlnb.cli import run as run_verb
@@ -10,8 +11,9 @@ from mlnb.engine.project import Project
 from mlnb.engine.runs import open_run
 from mlnb.errors import UsageError
 from mlnb.monitoring.alerts import CODES, notify
+from mlnb.monitoring.evidently import render
 from mlnb.monitoring.places import label_database, log_folder
-from mlnb.monitoring.segments import convert_finished
+from mlnb.monitoring.segments import convert_finished, read_log
 from mlnb.registry.registry import CHAMPION, Registry
 from mlnb.registry.versions import Version
 
@@ -23,6 +25,7 @@ def parser(p: argparse.ArgumentParser) -> None:
     p.add_argument("--label-delay", type=float, default=0.0, metavar="DAYS", help="days that labels take as a rule")
     p.add_argument("--tolerance", type=float, default=0.0, help="loss of the deciding metric that is put up with")
     p.add_argument("--webhook", default="", metavar="URL", help="where a verdict other than keep is sent, signed")
+    p.add_argument("--evidently", type=Path, metavar="HTML", help="write Evidently's own drift report there as well")
     p.add_argument("--json", action="store_true", help="the verdict as one JSON object")
     codes = ", ".join(f"{code} {outcome}" for outcome, code in CODES.items())
     p.epilog = (
@@ -74,6 +77,9 @@ def main(args: argparse.Namespace) -> int:
         print(f"\n{version.name}: {outcome}")
         for reason in verdict["reasons"]:
             print(f"  {reason['outcome']:<9} {reason['text']}")
+    if args.evidently:
+        window = read_log(log)[0].rename(columns=lambda name: str(name).removeprefix("in."))
+        print(render(open_run(project, version.run).load("training"), window, args.evidently), file=sys.stderr)
     if args.webhook and outcome != "keep":
         notify(args.webhook, {"model": version.name, **verdict})
     return CODES[outcome]

@@ -29,12 +29,16 @@ def _alive(path: Path) -> bool:
 
 
 def read_log(
-    folder: Path, since: float = float("-inf"), until: float = float("inf"), shadows: bool = False
+    folder: Path,
+    since: float = float("-inf"),
+    until: float = float("inf"),
+    shadows: bool = False,
+    refusals: bool = False,
 ) -> tuple[Any, int]:
     """Return a table (pandas) of the rows predicted in [since, until), seconds since 1970, and the lines damaged.
 
     Parquet and lines still being written are read alike, what a shadow answered only when asked for; rows are in
-    the order of time, each once.
+    the order of time, each once. `refusals` asks for the refused requests instead, with the columns at fault.
     """
     import pandas as pd
     import pyarrow.parquet as parquet
@@ -60,6 +64,7 @@ def read_log(
         return pd.DataFrame({name: [] for name in FACTS}), damaged
     table = pd.concat(frames, ignore_index=True)
     inside = table[(table["time"] >= since) & (table["time"] < until)]
+    inside = inside[(inside["row"] < 0) == refusals]
     inside = inside if shadows else inside[~inside["shadow"].astype(bool)]
     inside = inside.drop_duplicates(["request", "row", "time", "model"]).sort_values(
         ["time", "request", "row"], kind="stable"

@@ -141,6 +141,8 @@ class Endpoint:
             return Reply(200, out, live.version, kind)
         except BadRequest as error:
             self.meters.refused(error.problems, frozenset(live.predictor.parts.schema.names), live.version)
+            if self.recorder is not None:
+                self.recorder.refuse(asked.request_id, live.version, error.problems, asked.event_time)
             return Reply(error.status, encode(error.answer()).encode(), live.version)
         except Exception as error:  # noqa: BLE001 -- a fault of the service's own: the client need not know which
             log("request failed", logging.ERROR, error, model_version=live.version)

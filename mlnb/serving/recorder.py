@@ -71,7 +71,7 @@ class Recorder:
         self.failure = ""  # why the disk refused, in words
         self._convert = convert
         self._clock = clock
-        self._waiting: deque[tuple[Any, ...]] = deque()
+        self._waiting: deque[dict[str, Any]] = deque()
         self._rows = 0  # rows in `_waiting`
         self._room = threading.Condition()
         self._ended = threading.Event()
@@ -101,15 +101,27 @@ class Recorder:
         shadow: bool = False,  # whether the answers were never sent
     ) -> None:
         """Note a request that was answered."""
+        entry = {"rows": rows, "answers": answers, "shadow": shadow}
+        self._add(max(1, len(rows)), request, version, seconds, event_time, entry)
+
+    def refuse(self, request: str, version: str, problems: list[dict[str, Any]], event_time: bytes = b"") -> None:
+        """Note a request that was refused, with the columns at fault."""
+        columns = sorted({str(problem["column"]) for problem in problems if problem["column"] is not None})
+        self._add(1, request, version, 0.0, event_time, {"rows": [], "answers": [], "refused": columns})
+
+    def _add(
+        self, rows: int, request: str, version: str, seconds: float, event_time: bytes, entry: dict[str, Any]
+    ) -> None:
         with self._room:
-            if self._rows + len(rows) > self.policy.limit and self._waiting:
+            if self._rows + rows > self.policy.limit and self._waiting:
                 if self.policy.when_full == "drop":
-                    self.dropped += len(rows)
+                    self.dropped += rows
                     return
-                while self._rows + len(rows) > self.policy.limit and self._waiting and not self._ended.is_set():
+                while self._rows + rows > self.policy.limit and self._waiting and not self._ended.is_set():
                     self._room.wait(FLUSH)
-            self._waiting.append((request, self._moment(event_time), version, rows, answers, seconds, shadow))
-            self._rows += len(rows)
+            at = self._moment(event_time)
+            self._waiting.append({"id": request, "time": at, "model": version, "ms": 1000 * seconds, **entry})
+            self._rows += rows
 
     def _moment(self, event_time: bytes) -> float:
         if self.policy.event_time and event_time:
@@ -138,11 +150,11 @@ class Recorder:
             if last and not self._waiting:
                 return
 
-    def _write(self, taken: Iterable[tuple[Any, ...]], rows: int) -> None:
+    def _write(self, taken: Iterable[dict[str, Any]], rows: int) -> None:
         try:
             if self._segment is None:
                 self._start_segment()
-            data = b"".join(self._line(*entry) for entry in taken)
+            data = b"".join(map(self._line, taken))
             while data:
                 data = data[os.write(self._handle, data) :]
             os.fsync(self._handle)
@@ -154,19 +166,16 @@ class Recorder:
         self._held += rows
         self.failure = ""
 
-    def _line(
-        self, request: str, at: float, version: str, rows: Any, answers: Any, seconds: float, shadow: bool
-    ) -> bytes:
+    def _line(self, entry: dict[str, Any]) -> bytes:
         if self.policy.masked:
             rows = [
                 {
                     name: MASKED if name in self.policy.masked and value is not None else value
                     for name, value in r.items()
                 }
-                for r in rows
+                for r in entry["rows"]
             ]
-        entry = {"id": request, "time": at, "model": version, "ms": 1000 * seconds, "rows": rows, "answers": answers}
-        entry |= {"shadow": True} if shadow else {}
+            entry = entry | {"rows": rows}
         return json.dumps(entry, separators=(",", ":"), default=str).encode() + b"\n"
 
     def _start_segment(self) -> None:

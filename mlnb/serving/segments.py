@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-FACTS = ("request", "row", "time", "model", "milliseconds", "shadow")  # of every predicted row
+FACTS = ("request", "row", "time", "model", "milliseconds", "shadow", "refused")  # of every predicted row
 INPUT, OUTPUT = "in.", "out."  # what the names of the columns of rows and answers begin with
 
 
@@ -25,8 +25,11 @@ def read_lines(path: Path) -> tuple[list[dict[str, Any]], int]:
 
 
 def flatten(requests: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    """Yield one flat record a predicted row: request, row, time, model, milliseconds, `in.<column>`, `out.<field>`."""
+    """Yield a flat record a predicted row: FACTS, `in.<column>`, `out.<field>`; one of row -1 for a refused request."""
     for request in requests:
+        if "refused" in request:
+            facts = {"request": request["id"], "row": -1, "time": float(request["time"]), "model": request["model"]}
+            yield {**facts, "milliseconds": 0.0, "shadow": False, "refused": ", ".join(request["refused"])}
         for number, (row, answer) in enumerate(zip(request["rows"], request["answers"], strict=False)):
             yield {
                 "request": request["id"],
@@ -35,6 +38,7 @@ def flatten(requests: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
                 "model": request["model"],
                 "milliseconds": float(request["ms"]),
                 "shadow": bool(request.get("shadow", False)),
+                "refused": None,
                 **{f"{INPUT}{name}": value for name, value in row.items()},
                 **{f"{OUTPUT}{name}": value for name, value in _fields(answer)},
             }

@@ -168,6 +168,16 @@ def test_a_simulated_world_says_when_it_happens(tmp_path):
         assert sorted(read_log(tmp_path / str(told))[0]["time"]) == sorted([moment, 7.0])
 
 
+def test_refused_requests_are_noted_with_their_columns(tmp_path):
+    recorder = Recorder(tmp_path, convert=convert)
+    recorder.put("r1", "v", [ROW], [ANSWER], 0.001)
+    recorder.refuse("r2", "v", [{"column": "age", "row": 0}, {"column": None, "row": 1}, {"column": "age", "row": 2}])
+    recorder.close()
+    assert read_log(tmp_path)[0]["request"].tolist() == ["r1"]
+    refused, _ = read_log(tmp_path, refusals=True)
+    assert refused["request"].tolist() == ["r2"] and refused["refused"].tolist() == ["age"]
+
+
 def test_policies_come_from_the_environment():
     policy = Policy.read({"MLNB_LOG_LIMIT": "10", "MLNB_LOG_WHEN_FULL": "wait", "MLNB_LOG_MASK": "name, email"})
     assert (policy.limit, policy.when_full, policy.masked) == (10, "wait", {"name", "email"})
