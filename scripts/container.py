@@ -82,9 +82,10 @@ class Podman:
         return command(["podman", *arguments], self.running)
 
     def clean(self) -> None:
-        """Remove containers, pods, images and the store."""
-        for arguments in (("pod", "rm", "-fa"), ("rm", "-fa", "-t", "2"), ("system", "reset", "-f")):
-            subprocess.run(["podman", *arguments], env=self.running, capture_output=True, check=False)
+        """Remove pods, containers and images; the folder of the store goes with all the rest."""
+        for arguments in (("pod", "rm", "-fa"), ("rm", "-fa", "-t", "2"), ("rmi", "-fa")):
+            with suppress(subprocess.TimeoutExpired):
+                subprocess.run(["podman", *arguments], env=self.running, capture_output=True, check=False, timeout=60)
 
 
 def command(arguments: list[str], environment: dict[str, str] | None = None) -> str:

@@ -35,5 +35,5 @@ def main(args: argparse.Namespace) -> int:
         print(json.dumps(facts))
     else:
         print(f"{built.tag}  ({'was there already' if built.was_there else 'built'}, from run {run.id})")
-        print(f"  {built.path}\n\nNext:\n  mlnb serve {run.id}\n  bentoml containerize {built.tag}")
+        print(f"  {built.path}\n\nNext:\n  mlnb serve {run.id}\n  mlnb containerize {run.id}")
     return 0
