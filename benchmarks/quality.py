@@ -245,14 +245,19 @@ def latency(ask: Callable[[Any], Any], rows: list[Any]) -> float:
     return float(np.median(times) * 1e3)
 
 
+def spelt(value: Any) -> str:
+    """Return a class by one name, be it read as 1, 1.0 or "1"."""
+    return str(int(value)) if isinstance(value, (int, float)) and float(value).is_integer() else str(value)
+
+
 def scored(task: str, truth: pd.Series, found: dict[str, Any], prediction: np.ndarray) -> float:
     """Return the score of a prediction: scikit-learn's metric of the task."""
     from sklearn import metrics
 
     if task == "regression":
         return float(metrics.root_mean_squared_error(truth, prediction))
-    names = [str(name) for name in found["classes"]]
-    codes = truth.astype(str).map({name: code for code, name in enumerate(names)})
+    names = [spelt(name) for name in found["classes"]]
+    codes = truth.map(spelt).map({name: code for code, name in enumerate(names)})
     if codes.isna().any():
         raise ValueError(f"found classes {sorted(truth.astype(str).unique())}, the model knows {names}")
     if task == "binary":

@@ -58,7 +58,8 @@ class Watch:
 
     def check(self, family: str, cells: int) -> None:
         """Raise TimeUp when a fit of so many cells is not to be expected in time, and there is another answer."""
-        if self.answered and self.left() < self.rates.get(family, 0.0) * cells:
+        slowest = max(self.rates.values(), default=0.0)  # what a family may take that has not been tried
+        if self.answered and self.left() < self.rates.get(family, slowest) * cells:
             raise TimeUp
 
     def learn(self, family: str, cells: int, seconds: float) -> None:

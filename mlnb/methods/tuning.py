@@ -125,7 +125,7 @@ class _Loop:
                 give_up(self.study, trial.number)
                 self.late.add(place)
                 continue
-            if found.held_out is not None and trial.user_attrs["whole"]:
+            if found.held_out is not None:
                 predictions.keep(place, found.held_out)
             about = {"score": found.score, "fold_scores": list(found.fold_scores), "rounds": found.rounds}
             tell(self.study, trial, found.state, about | {"error": found.error or None, "seconds": found.seconds})
@@ -192,6 +192,7 @@ def tune(
     plan |= {"rows": everything, "more": max(1.0, everything / rows), "columns": columns, "sampler": sampler}
     plan |= {"ensemble": ensemble, "latency_ms": latency_ms}
     plan |= {"threads": max(1, threads // workers), "portfolio": portfolio_size(search)}
+    plan["scout"] = len(sample_fold(folds[0], seed).y) if search.large else rows
     study = open_study(storage, name, METRICS[metric].direction)
     predictions = Predictions(folder, name)
     loop = _Loop(study, used, search, plan, watch)
@@ -210,7 +211,7 @@ def tune(
 
         def predictions_of(trial: Told) -> np.ndarray:
             known = predictions.find(trial.place)
-            if known is None or not trial.whole:
+            if known is None:
                 proposal = Proposal(trial.family, trial.params, trial.class_weight)
                 again = [fold for fold in used if trial.whole] or loop.sample
                 found = run_trial(proposal, again[: len(trial.fold_scores)], plan).held_out

@@ -142,7 +142,8 @@ def choose_winner(
         return [(trial, _member(trial, rows, max(1, boosted), plan)) for trial in taken]
 
     def refit(pairs: Sequence[tuple[Told, dict[str, Any]]]) -> float:
-        return sum(refit_seconds(*pair, level[1], plan["more"]) for pair in pairs)
+        more = plan["more"] if level[0] else rows / plan["scout"]  # a sample was faster than all rows will be
+        return sum(refit_seconds(*pair, level[1], more) for pair in pairs)
 
     def affordable(weights: np.ndarray) -> bool:
         pairs = as_members(weights)
