@@ -11,6 +11,7 @@ import argparse
 import asyncio
 import ctypes
 import json
+import math
 import os
 import subprocess
 import sys
@@ -93,14 +94,14 @@ def in_process(folder: Path, rows: list[dict[str, Any]]) -> None:
 
 
 @contextmanager
-def program(*command: str, port: int, **environment: str) -> Iterator[psutil.Process]:
+def program(*command: str, port: int, body: str, **environment: str) -> Iterator[psutil.Process]:
     """Run a server while inside, once it answers."""
     everything = quiet_environment() | {"PYTHONPATH": str(HERE)} | environment
     with tempfile.TemporaryFile() as log:
         running = subprocess.Popen(command, env=everything, stdout=log, stderr=subprocess.STDOUT, cwd=HERE)
         process = psutil.Process(running.pid)
         try:
-            wait(port)
+            wait(port, body)
             yield process
         finally:
             for one in [*process.children(recursive=True), process]:
@@ -108,15 +109,11 @@ def program(*command: str, port: int, **environment: str) -> Iterator[psutil.Pro
             running.wait(20)
 
 
-def wait(port: int) -> None:
-    """Return when something listens."""
+def wait(port: int, body: str) -> None:
+    """Return when the first request is answered: a supervisor listens before its worker can answer."""
     for _ in range(600):
-        try:
-            asyncio.run(ask(port, [("[]", 200, None)], 0.01, 1))
-            asyncio.run(asyncio.open_connection("127.0.0.1", port))
+        if asyncio.run(ask(port, [(body, 200, None)], 0.05, 1)).good:
             return
-        except OSError:
-            time.sleep(0.1)
     raise TimeoutError(f"nothing answers on port {port}")
 
 
@@ -126,8 +123,8 @@ def processor_seconds(process: psutil.Process) -> float:
     return sum(each.user + each.system for each in times)
 
 
-def over_http(folder: Path, bento: Path, rows: list[dict[str, Any]], seconds: float) -> None:
-    """Print requests a second and latencies of every way to serve one row."""
+def over_http(folder: Path, bento: Path, rows: list[dict[str, Any]], seconds: float, wanted: str) -> None:
+    """Print requests a second and latencies of the ways to serve one row whose names hold `wanted`."""
     layers = [sys.executable, "-m", "bentoml", "serve", "peers.bento_layers:Layers", "--host", "127.0.0.1", "--port"]
     uvicorn = [sys.executable, "-m", "uvicorn", "--log-level", "warning", "--port"]
     ways: dict[str, tuple[list[str], dict[str, str]]] = {
@@ -144,22 +141,24 @@ def over_http(folder: Path, bento: Path, rows: list[dict[str, Any]], seconds: fl
     print(f"  {'':28}{'requests/s':>12}{'median ms':>11}{'p99 ms':>9}{'CPU µs each':>13}{'x FastAPI':>11}")
     rates: dict[str, float] = {}
     for name, (command, environment) in ways.items():
+        if wanted not in name:
+            continue
         port = free_port()
         command = [part.format(port=port) for part in command]
         with (
             serve_bento(bento, port)
             if not command
-            else program(*command, port=port, PEERS=str(folder), **environment) as process
+            else program(*command, port=port, body=json.dumps(rows[:1]), PEERS=str(folder), **environment) as process
         ):
             measure(port, rows, 1)
             before, began = processor_seconds(process), time.monotonic()
             rate, middle, late = measure(port, rows, seconds)
-            used = (processor_seconds(process) - before) / (rate * (time.monotonic() - began)) * 1e6
+            used = (processor_seconds(process) - before) / max(rate * (time.monotonic() - began), 1) * 1e6
         rates[name] = rate
-        ratio = rate / rates["FastAPI, joblib, DataFrame"]
+        ratio = rate / rates.get("FastAPI, joblib, DataFrame", math.nan)
         print(f"  {name:28}{rate:12,.0f}{middle:11.2f}{late:9.2f}{used:13,.0f}{ratio:11.1f}", flush=True)
-    share = rates["mlnb bento"] / rates["bare Starlette, same call"]
-    print(f"  mlnb is {share:.2f} x bare Starlette")
+    if not wanted:
+        print(f"  mlnb is {rates['mlnb bento'] / rates['bare Starlette, same call']:.2f} x bare Starlette")
 
 
 @contextmanager
@@ -227,6 +226,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--seconds", type=float, default=5, help="load on each server")
     parser.add_argument("--mixed", type=float, default=60, help="seconds of mixed load; 0: none")
+    parser.add_argument("--way", default="", help="over HTTP only the ways whose names hold this, such as mlnb")
     parser.add_argument("--only", choices=["process", "http", "mixed"], help="one part alone")
     arguments = parser.parse_args()
     if not find_spec("fastapi"):
@@ -239,7 +239,7 @@ def main() -> None:
         bento = build_bento(bundle).path
         parts: dict[str, Callable[[], None]] = {
             "process": lambda: in_process(folder, rows),
-            "http": lambda: over_http(folder, bento, rows, arguments.seconds),
+            "http": lambda: over_http(folder, bento, rows, arguments.seconds, arguments.way),
             "mixed": lambda: mixed_load(bento, bundle.folder, arguments.mixed),
         }
         for name, part in parts.items():
