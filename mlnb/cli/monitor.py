@@ -10,7 +10,7 @@ from mlnb.cli import run as run_verb
 from mlnb.engine.project import Project
 from mlnb.engine.runs import open_run
 from mlnb.errors import UsageError
-from mlnb.monitoring.alerts import CODES, notify
+from mlnb.monitoring.alerts import CODES, alert_rules, notify
 from mlnb.monitoring.evidently import render
 from mlnb.monitoring.places import label_database, log_folder
 from mlnb.monitoring.segments import convert_finished, read_log
@@ -26,6 +26,7 @@ def parser(p: argparse.ArgumentParser) -> None:
     p.add_argument("--tolerance", type=float, default=0.0, help="loss of the deciding metric that is put up with")
     p.add_argument("--webhook", default="", metavar="URL", help="where a verdict other than keep is sent, signed")
     p.add_argument("--evidently", type=Path, metavar="HTML", help="write Evidently's own drift report there as well")
+    p.add_argument("--alert-rules", action="store_true", help="print alert rules for Prometheus, and end")
     p.add_argument("--json", action="store_true", help="the verdict as one JSON object")
     codes = ", ".join(f"{code} {outcome}" for outcome, code in CODES.items())
     p.epilog = (
@@ -38,6 +39,9 @@ def parser(p: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> int:
     """Run the pipeline `monitor` on the log; return the outcome's code."""
+    if args.alert_rules:
+        print(alert_rules(), end="")
+        return 0
     project = Project.find()
     registry = Registry(project)
     registry.sync()

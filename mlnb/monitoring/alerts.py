@@ -8,11 +8,57 @@ import urllib.error
 import urllib.request
 from typing import Any
 
+import yaml
+
 from mlnb.errors import UsageError
 
 CODES = {"keep": 0, "watch": 10, "retrain": 11, "roll back": 12}
 PATIENCE = 10.0  # seconds that a webhook may take
 HEADER = "X-Mlnb-Signature"
+
+
+RULES = (
+    (
+        "MlnbErrors",
+        'sum(rate(mlnb_requests_total{status=~"5.."}[5m])) / sum(rate(mlnb_requests_total[5m])) > 0.01',
+        "5m",
+        "More than 1 % of the requests fail.",
+    ),
+    (
+        "MlnbRefusals",
+        'sum(rate(mlnb_requests_total{status=~"4.."}[15m])) / sum(rate(mlnb_requests_total[15m])) > 0.05',
+        "15m",
+        "More than 5 % of the requests are refused: mlnb_rejected_rows_total says which column.",
+    ),
+    (
+        "MlnbSlow",
+        "histogram_quantile(0.99, sum(rate(mlnb_request_seconds_bucket[5m])) by (le)) > {seconds}",
+        "10m",
+        "One request in a hundred takes longer than it may.",
+    ),
+    ("MlnbSilent", "sum(rate(mlnb_requests_total[30m])) == 0", "30m", "Nobody has asked for half an hour."),
+    (
+        "MlnbModelRefused",
+        'increase(mlnb_model_swaps_total{result=~"refused|withdrawn"}[15m]) > 0',
+        "0m",
+        "A model that was to take over was refused, or a canary was withdrawn; the log says why.",
+    ),
+)
+
+
+def alert_rules(seconds: float = 0.25) -> str:
+    """Return Prometheus' alert rules for a service, as YAML; `seconds` is what the slowest 1 % may take."""
+    rules = [
+        {
+            "alert": name,
+            "expr": expression.replace("{seconds}", f"{seconds:g}"),
+            "for": lasting,
+            "labels": {"severity": "warning"},
+            "annotations": {"summary": summary},
+        }
+        for name, expression, lasting, summary in RULES
+    ]
+    return str(yaml.safe_dump({"groups": [{"name": "mlnb", "rules": rules}]}, sort_keys=False))
 
 
 def sign(body: bytes, secret: str) -> str:

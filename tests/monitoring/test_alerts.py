@@ -1,14 +1,21 @@
 """A verdict reaches its webhook signed, or says why not."""
 
 import http.server
+import inspect
 import json
+import re
+import shutil
+import subprocess
 import threading
 import time
+from pathlib import Path
 
 import pytest
+import yaml
 
 from mlnb.errors import UsageError
-from mlnb.monitoring.alerts import HEADER, notify, sign
+from mlnb.monitoring.alerts import HEADER, alert_rules, notify, sign
+from mlnb.serving.meters import Meters as meters_of
 
 
 @pytest.fixture
@@ -46,6 +53,17 @@ def test_signed(hook, monkeypatch):
     (headers, body), *_ = hook.got
     assert json.loads(body)["outcome"] == "retrain" and headers[HEADER] == sign(body, "s3cret")
     assert sign(body, "s3cret") != sign(body + b" ", "s3cret")
+
+
+def test_alert_rules_name_what_the_service_counts(tmp_path):
+    rules = yaml.safe_load(alert_rules(0.1))["groups"][0]["rules"]
+    assert len({rule["alert"] for rule in rules}) == len(rules) and "> 0.1" in rules[2]["expr"]
+    counted = Path(inspect.getfile(meters_of)).read_text()
+    for name in re.findall(r"mlnb_[a-z_]+", " ".join(rule["expr"] for rule in rules)):
+        assert name.removesuffix("_bucket") in counted, name
+    if shutil.which("promtool"):
+        (tmp_path / "rules.yaml").write_text(alert_rules())
+        subprocess.run(["promtool", "check", "rules", tmp_path / "rules.yaml"], check=True, capture_output=True)
 
 
 def test_refused_late_or_gone(hook):
