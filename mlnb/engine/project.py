@@ -21,6 +21,7 @@ DEFAULTS = {
     "wandb_mode": "offline",
     "registry": "",
     "approvals": "0",
+    "predictions": "",
     "workers": "2",
     "cell_timeout": "1800",
     "stage_timeout": "3600",

@@ -1,13 +1,25 @@
 """Where a project keeps what is seen of a model in service."""
 
+import os
 from pathlib import Path
 
 from mlnb.engine.project import Project
+from mlnb.monitoring.segments import mirror
 
 
 def log_folder(project: Project, model: str) -> Path:
-    """Return the folder of a model's prediction log."""
-    return project.store_root / "predictions" / model
+    """Return the folder of a model's prediction log; what services have shipped to object storage is fetched first."""
+    folder = project.store_root / "predictions" / model
+    url = shipped(project, model)
+    if url:
+        mirror(url, folder)
+    return folder
+
+
+def shipped(project: Project, model: str) -> str:
+    """Return where finished segments go in object storage, by the setting `predictions`; empty: nowhere."""
+    base = os.path.expandvars(project.settings["predictions"]).rstrip("/")
+    return f"{base}/{model}" if base else ""
 
 
 def label_database(project: Project, model: str) -> Path:

@@ -7,6 +7,24 @@ from typing import Any
 from mlnb.serving.segments import FACTS, convert, flatten, read_lines, to_table
 
 
+def mirror(url: str, folder: Path) -> int:
+    """Copy the segments that services have shipped to object storage here, those that are not; return how many."""
+    import fsspec
+
+    storage, place = fsspec.core.url_to_fs(url)
+    folder.mkdir(parents=True, exist_ok=True)
+    copied = 0
+    for name in storage.glob(f"{place.rstrip('/')}/*.parquet") if storage.exists(place) else ():
+        target = folder / Path(name).name
+        if not target.exists():
+            part = target.with_suffix(".part")
+            storage.get_file(name, str(part))
+            part.replace(target)
+            target.with_suffix(".shipped").touch()
+            copied += 1
+    return copied
+
+
 def convert_finished(folder: Path) -> list[Path]:
     """Convert the segments that a process left behind when it was killed; those of living processes stay."""
     done = []

@@ -18,7 +18,9 @@ from mlnb.serving.servers import Server, call, serving
 from mlnb.serving.stores import Built, certify
 from mlnb.serving.tasks import find_kind
 
-ALONE = {"MLNB_API_KEY": "", "MLNB_FOLLOW": "", "MLNB_LOG": ""}  # what is set for a service does not concern its proof
+ALONE = dict.fromkeys(  # what is set for a service does not concern its proof
+    ("MLNB_API_KEY", "MLNB_FOLLOW", "MLNB_LOG", "MLNB_SHADOW", "MLNB_CANARY"), ""
+)
 
 
 @dataclass(frozen=True)

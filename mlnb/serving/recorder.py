@@ -8,14 +8,16 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from mlnb.serving.segments import convert
+from mlnb.serving import segments
 
 FLUSH = 0.5  # seconds between two writes to the disk: what a crash can lose at most, and one second with the next line
 FOLDER = "MLNB_LOG"  # folder of the prediction log; without it nothing is written down
+SHIPPED = "MLNB_LOG_TO"  # folder in object storage that finished segments are copied to, as fsspec writes it
 MASKED = "masked"
 
 Convert = Callable[[Path], Any]  # what turns a finished segment into a Parquet file
@@ -88,7 +90,10 @@ class Recorder:
         folder = environment.get(FOLDER)
         if not folder:
             return None
-        return cls(Path(folder), Policy.read(environment), convert if find_spec("pyarrow") else None)
+        convert: Convert | None = segments.convert if find_spec("pyarrow") else None
+        if environment.get(SHIPPED):
+            convert = partial(segments.convert_and_ship, url=environment[SHIPPED])
+        return cls(Path(folder), Policy.read(environment), convert)
 
     def put(
         self,

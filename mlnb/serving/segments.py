@@ -89,3 +89,21 @@ def convert(path: Path) -> Path | None:
         part.replace(target)
     path.unlink()
     return target if records else None
+
+
+def convert_and_ship(path: Path, url: str) -> Path | None:
+    """Convert a segment, then copy every finished one that is not there yet to a folder of object storage.
+
+    A copy that fails is made with the next segment: nothing here is removed. Raises OSError when storage refuses.
+    """
+    import fsspec
+
+    made = convert(path)
+    storage, folder = fsspec.core.url_to_fs(url)
+    storage.makedirs(folder, exist_ok=True)
+    for segment in sorted(path.parent.glob("*.parquet")):
+        mark = segment.with_suffix(".shipped")
+        if not mark.exists():
+            storage.put_file(str(segment), f"{folder.rstrip('/')}/{segment.name}")
+            mark.touch()
+    return made

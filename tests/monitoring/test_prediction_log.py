@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from mlnb.monitoring.segments import convert_finished, read_log
+from mlnb.monitoring.segments import convert_finished, mirror, read_log
 from mlnb.serving.recorder import Policy, Recorder
 from mlnb.serving.segments import convert, flatten, read_lines
 
@@ -184,3 +184,27 @@ def test_policies_come_from_the_environment():
     for wrong in ({"MLNB_LOG_WHEN_FULL": "crash"}, {"MLNB_LOG_SECONDS": "0"}, {"MLNB_LOG_ROWS": "many"}):
         with pytest.raises(ValueError, match=r"expected|invalid"):
             Policy.read(wrong)
+
+
+def test_segments_go_to_object_storage_and_come_back(tmp_path):
+    url = f"file://{tmp_path}/bucket/churn"
+    environment = {"MLNB_LOG": str(tmp_path / "here"), "MLNB_LOG_TO": url}
+    for number in range(2):
+        recorder = Recorder.read(environment)
+        recorder.put(f"r{number}", "v", [ROW], [ANSWER], 0.001)
+        recorder.close()
+        assert recorder.failure == ""
+    assert len(list((tmp_path / "bucket" / "churn").glob("*.parquet"))) == 2
+    there = tmp_path / "elsewhere"
+    assert (mirror(url, there), mirror(url, there)) == (2, 0)
+    assert sorted(read_log(there)[0]["request"]) == ["r0", "r1"]
+    assert mirror(f"file://{tmp_path}/nothing", there) == 0
+
+
+def test_a_storage_that_refuses_loses_nothing(tmp_path):
+    (tmp_path / "file").write_text("no folder")
+    recorder = Recorder.read({"MLNB_LOG": str(tmp_path / "here"), "MLNB_LOG_TO": f"file://{tmp_path}/file/churn"})
+    recorder.put("r0", "v", [ROW], [ANSWER], 0.001)
+    recorder.close()
+    assert recorder.recorded == 1 and "stays" in recorder.failure and len(read_log(tmp_path / "here")[0]) == 1
+    assert Recorder.read({}) is None
