@@ -128,7 +128,8 @@ def tree_files(folder: Path) -> list[Path]:
 
 def curl(golden: dict[str, Any], port: int = 3000, host: str = "127.0.0.1") -> str:
     """Return a command line that asks for the prediction of the first golden row, or of a forecast's whole history."""
-    rows = golden["rows"] if "time" in golden["predictions"][0] else golden["rows"][:1]
+    ahead = any("time" in answer for answer in golden.get("predictions", [])[:1])
+    rows = golden["rows"] if ahead else golden["rows"][:1]
     body = json.dumps(rows, ensure_ascii=False).replace("'", "'\\''")
     return f"curl -s http://{host}:{port}/predict -d '{body}'"
 
