@@ -53,7 +53,7 @@ def main(args: argparse.Namespace) -> int:
         return _lab(project, args, told, notebook)
     from mlnb.kernels import console
 
-    return console.talk(notebook.parent, **kept.waking(project, told["state"], ""))
+    return console.talk(notebook.parent, **kept.waking(project, told, ""))
 
 
 def failed(run: Run) -> str:
@@ -71,7 +71,7 @@ def find(project: Project, run: Run, name: str, cell: int | None) -> dict[str, A
     error = run.record["stages"][name]["error"] or {}
     last = cell if cell is not None else error.get("cell")
     states = (read_json(run.folder / "stages" / f"{name}.order.json") or {}).get("states", {})
-    living = kept.living(project)
+    living = kept.everywhere(project)
     cells = [int(at) for at, state in states.items() if state in living and (last is None or int(at) < last)]
     if not cells:
         settings = ", ".join(f"{key} = {project.settings[key]}" for key in ("snapshots", "snapshot_minutes"))
@@ -90,7 +90,7 @@ def _lab(project: Project, args: argparse.Namespace, told: dict[str, Any], noteb
 
     relative = notebook.relative_to(project.root).as_posix()
     folder = Path(tempfile.mkdtemp(prefix="mlnb-debug-"))
-    waking = kept.waking(project, told["state"], relative)
+    waking = kept.waking(project, told, relative)
     jupyter.install(folder, "python3", "Python 3 (ipykernel)", **waking)
     others = os.environ.get("JUPYTER_PATH")
     os.environ["JUPYTER_PATH"] = os.pathsep.join(filter(None, [str(folder / "share" / "jupyter"), others]))

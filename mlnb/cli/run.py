@@ -176,7 +176,7 @@ def _look(run: Run) -> str:
     """Return the command that opens the state before the cell that failed; "" when it was not kept."""
     from mlnb.executors import kept
 
-    alive = {told["run"] for told in kept.living(run.project).values()}
+    alive = {told["run"] for told in kept.everywhere(run.project).values()}
     return f"mlnb debug {run.id}" if run.id in alive else ""
 
 

@@ -17,18 +17,22 @@ def folder(project: Project) -> Path:
 
 def living(project: Project) -> dict[str, dict[str, Any]]:
     """Return what is told of each state that the project's notebooks could go on from, by the state's name."""
-    answer = call.ask(_place(project), {"verb": "status"}, PATIENCE) or {}
-    return {told["state"]: told for told in answer.get("kept", [])}
+    key = places.key(worker_environment() | project.import_path())  # in another environment a run has another parent
+    return {state: told for state, told in everywhere(project).items() if told["parent"] == key}
 
 
-def _place(project: Project) -> places.Place:
-    """Return where the parent listens that a run would use now: another environment has another one."""
-    return places.Place(folder(project), places.key(worker_environment() | project.import_path()))
+def everywhere(project: Project) -> dict[str, dict[str, Any]]:
+    """Return what is told of each state that any parent of the project's notebooks keeps, with its `parent`."""
+    found: dict[str, dict[str, Any]] = {}
+    for place in places.here(folder(project)):
+        answer = call.ask(place, {"verb": "status"}, PATIENCE) or {}
+        found |= {told["state"]: {**told, "parent": place.key} for told in answer.get("kept", [])}
+    return found
 
 
-def waking(project: Project, state: str, notebook: str) -> dict[str, str]:
+def waking(project: Project, told: dict[str, Any], notebook: str) -> dict[str, str]:
     """Return the environment in which Jupyter's kernel goes on from a state, for a notebook ("" for any)."""
-    return jupyter.waking(state, _place(project), notebook)
+    return jupyter.waking(told["state"], places.Place(folder(project), told["parent"]), notebook)
 
 
 def drop(project: Project) -> None:

@@ -11,9 +11,11 @@ from typing import Any
 import nbformat
 import psutil
 import pytest
+from jupyter_client.kernelspec import KernelSpecManager
+from jupyter_client.manager import KernelManager
 
 from kernels.corpus import compare
-from mlnb.kernels import call, places
+from mlnb.kernels import call, jupyter, places
 from mlnb.kernels.keeping import Keeping
 from mlnb.kernels.warm import WarmEngine
 
@@ -188,3 +190,33 @@ def test_stop_ends_them(project: Path) -> None:
     pids = [one["pid"] for one in kept(project)]
     ask(project, {"verb": "stop"})
     assert len(pids) == 3 and waits_until(lambda: not any(map(psutil.pid_exists, pids)))
+
+
+def test_what_goes_on_is_kept_and_gone_on_from_again(project: Path) -> None:
+    run(project, [RICH[0], RICH[1], "1 / 0", "x"], keeping(project))
+    _, said = run(project, [*RICH, "1 / 0"], keeping(project, 2))
+    assert "ZeroDivisionError" in said and WarmEngine.went_on
+    again = keeping(project, 3, wake_log=str(project / "second.jsonl"), log=str(project / "third.jsonl"))
+    went_on, said = run(project, [*RICH, LAST], again)
+    assert said == "" and WarmEngine.went_on
+    assert went_on == run(project, [*RICH, LAST], None)[0]
+
+
+def test_jupyter_goes_on_from_a_state_for_one_notebook_alone(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run(project, ["x = 40", "x += 2", "x", "1 / 0"], keeping(project))
+    (place,) = [place for place in places.here(places.settings(project).folder) if call.ask(place, {"verb": "status"})]
+    waking = jupyter.waking("state 3", place, "stages/work.ipynb")
+    specs = KernelSpecManager(kernel_dirs=[str(jupyter.install(project, "python3", "Python 3", **waking).parent)])
+    found = {}
+    for notebook in ("stages/work.ipynb", "stages/other.ipynb"):
+        monkeypatch.setenv("JPY_SESSION_NAME", str(project / notebook))
+        manager = KernelManager(kernel_name="python3", kernel_spec_manager=specs)
+        manager.start_kernel()
+        client = manager.client()
+        client.start_channels()
+        client.wait_for_ready(timeout=60)
+        found[notebook] = client.execute_interactive("assert x == 42", timeout=60, output_hook=lambda _: None)
+        client.stop_channels()
+        manager.shutdown_kernel(now=True)
+        manager.cleanup_resources()
+    assert [reply["content"]["status"] for reply in found.values()] == ["ok", "error"] and len(kept(project)) == 3
