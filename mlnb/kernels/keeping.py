@@ -77,6 +77,8 @@ class Shown:
             cell, name = client.nb.cells[before], self.names.get(before)
             if before < place and name is not None:
                 about = {key: cell.metadata[key] for key in ABOUT if key in cell.metadata}
+                if before < self.first and name in self.lines:  # not run again: its own times
+                    about = self.lines[name]["about"]
                 shown = {"outputs": self.clean(cell.outputs), "count": cell.execution_count, "about": about}
                 self._file.write(json.dumps({"cell": name, **shown}) + "\n")
         self.touched = {later for later in self.touched if later >= place}
