@@ -21,12 +21,12 @@ import statsmodels.api as sm
 
 from mlnb.methods.cleaning import clean
 from mlnb.methods.examples import learn_examples
-from mlnb.methods.families import fit_model
 from mlnb.methods.forecast_data import complete_forecast, start_forecast
 from mlnb.methods.forecast_evaluation import judge_forecasts
 from mlnb.methods.forecasting import deal_periods, fit_windows, fold_fans, split_periods
 from mlnb.methods.problems import state
 from mlnb.methods.tuning import tune
+from mlnb.stages.train import fit_best
 
 SHARE, FOLDS = 0.2, 5  # as the stages have them
 
@@ -62,9 +62,9 @@ def compete(raw: pd.DataFrame, target: str, horizon: int | None, seconds: float,
     began = time.monotonic()
     encoder = fit_windows(contract, schema, training)
     folds = fold_fans(contract, schema, encoder, training, deal_periods(training, contract, FOLDS)[0])
-    best = tune(folds, "forecasting", "mase", trials=trials, seconds=seconds).best
     examples = learn_examples(contract, schema, encoder, training)
-    model = fit_model(best["family"], best["params"], examples.X, examples.y, "forecasting", metric="mase")
+    best = tune(folds, "forecasting", "mase", trials=trials, seconds=seconds, examples=len(examples.y)).best
+    model = fit_best(best, contract, examples)
     took = time.monotonic() - began
     metrics = judge_forecasts(contract, schema, encoder, model, {}, training, test, resamples=100).metrics
     found = {who: float(metrics[who]["mase"]) for who in ("dummy", "ets")}
