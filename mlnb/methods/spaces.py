@@ -59,7 +59,7 @@ SPACES: dict[str, dict[str, Range]] = {
     "network": {
         "width": Range(16, 256, 64, log=True, integer=True),
         "learning_rate": Range(3e-4, 3e-2, 3e-3, log=True),
-        "penalty": Range(1e-5, 10.0, 1e-2, log=True),
+        "penalty": Range(1e-2, 30.0, 1.0, log=True),
         "quantiles": Range(0, 1, 0, integer=True),
     },
     "neighbours": {
@@ -150,7 +150,7 @@ PORTFOLIO: tuple[tuple[str, dict[str, float]], ...] = (
     ),
     ("linear", {"penalty": 30.0, "quantiles": 1}),
     ("extra_trees", {"max_features": 1.0, "min_samples_leaf": 3}),
-    ("network", {"quantiles": 1, "penalty": 1.0}),
+    ("network", {"quantiles": 1, "penalty": 3.0}),
     ("random_forest", {"max_features": 0.7, "min_samples_leaf": 5}),
     ("baseline", {}),
 )
