@@ -39,7 +39,8 @@ def test_from_the_service_to_a_table(tmp_path):
 
 
 def test_duckdb_reads_it_across_versions_with_other_columns(tmp_path):
-    duckdb = pytest.importorskip("duckdb")
+    import duckdb
+
     for version, row in (("v1", {"age": 41}), ("v2", {"age": "unknown", "city": "Bern"})):
         recorder = Recorder(tmp_path / version, convert=convert)
         recorder.put("r", version, [row], [ANSWER], 0.001)

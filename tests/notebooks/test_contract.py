@@ -17,7 +17,12 @@ STAGES = sorted((NBS / "stages").glob("*.ipynb"))
 METHODS = sorted((NBS / "methods").glob("*.ipynb"))
 GUIDES = sorted((NBS / "guides").glob("*.ipynb"))
 # What `#| stage` cells may import of mlnb, beside `open_stage`, methods and stages.
-ALSO = {"package": ("mlnb.serving",)}
+ALSO = {
+    "package": ("mlnb.serving",),
+    "gather": ("mlnb.monitoring",),
+    "monitor": ("mlnb.monitoring",),
+    "duel": ("mlnb.serving",),
+}
 
 
 def cells_of(path: Path) -> list[tuple[str, str]]:
