@@ -185,13 +185,22 @@ def to_arrays(
 
 
 class TableArrays(Mapping[str, np.ndarray]):
-    """A table's features as `to_arrays` has them, each made when it is asked for: the memory of one, not of all."""
+    """A table's features as `to_arrays` has them, each made when it is asked for: the memory of one, not of all.
 
-    def __init__(self, table: Any, schema: Schema) -> None:
-        self.table, self.features = table, {column.name: column for column in schema.features}
+    With `use_up` a column leaves the table as it is made, and can be had once.
+    """
+
+    def __init__(self, table: Any, schema: Schema, use_up: bool = False) -> None:
+        self.table, self.features, self.use_up = table, {c.name: c for c in schema.features}, use_up
 
     def __getitem__(self, name: str) -> np.ndarray:
-        return to_arrays(self.table, Schema((self.features[name],)))[name]
+        array = to_arrays(self.table, Schema((self.features[name],)))[name]
+        if self.use_up and name in self.table:
+            self.table.pop(name)
+        return array
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.features
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.features)

@@ -120,13 +120,14 @@ class Encoder:
 
     def _encode(self, arrays: Mapping[str, np.ndarray], targets: np.ndarray | None) -> np.ndarray:
         """The encoded rows; with `targets` as training rows."""
-        rows = len(_array(arrays, self.codecs[0].column))
-        out = np.empty((rows, len(self.names)), dtype=np.float64)
+        out = np.empty((0, 0))
         for codec, start, stop in self.places:
-            values = _array(arrays, codec.column)
-            if len(values) != rows:
+            values = _array(arrays, codec.column)  # asked for once: it may be made, and let go, on the way
+            if not start:
+                out = np.empty((len(values), len(self.names)), dtype=np.float64)
+            if len(values) != len(out):
                 raise ValueError(
-                    f"column {codec.column!r}: found {len(values)} values, expected {rows} as in the others"
+                    f"column {codec.column!r}: found {len(values)} values, expected {len(out)} as in the others"
                 )
             part = out[:, start:stop]
             if isinstance(codec, CategoryCodec):

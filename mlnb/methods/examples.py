@@ -75,14 +75,16 @@ def learn_examples(
     schema: Schema,
     encoder: Any,  # learned on these very rows
     training: pd.DataFrame,  # typed training rows
+    use_up: bool = False,  # whether columns may leave the table as they are encoded: less memory for a long one
 ) -> Examples:
     """The examples that the final model learns from."""
     if isinstance(encoder, Windows):
         fan = learn_fan(contract, schema, encoder, training)
         return Examples(fan.X, fan.y)
     y = read_target(contract, training)
-    X = encoder.transform_training(TableArrays(training, schema), y)
-    return Examples(X, y, read_groups(contract, training), constraints=encoder.constraints())
+    groups = read_groups(contract, training)
+    X = encoder.transform_training(TableArrays(training, schema, use_up), y)
+    return Examples(X, y, groups, constraints=encoder.constraints())
 
 
 def sample_rows(
