@@ -34,7 +34,7 @@ def test_modules_are_followed_through_every_kind_of_import(tmp_path: Path) -> No
 
 def test_the_machinery_is_no_part_of_a_key_and_methods_are(tmp_path: Path) -> None:
     modules, libraries = behind(tmp_path, "mlnb.open_stage", "mlnb.methods.columns.Schema")
-    assert set(modules) == {"mlnb.methods", "mlnb.methods.columns"} and "numpy" in libraries
+    assert set(modules) == {"mlnb.methods", "mlnb.methods.columns", "mlnb.methods.values"} and "numpy" in libraries
 
 
 def test_versions_are_the_installed_ones(tmp_path: Path) -> None:
