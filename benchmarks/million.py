@@ -4,7 +4,7 @@
 
 By hand: pandas reads the file, categories and dates become what LightGBM takes, 80 % of the rows are fitted with the
 parameters and boosting rounds that mlnb used, the rest scored. mlnb: `mlnb run --upto evaluate` of a new project, one
-trial, no tuning, with all that it does besides: typing, findings, leaks, folds, intervals, a linear model
+trial in two folds, no tuning, with all that it does besides: typing, findings, leaks, folds, intervals, a linear model
 to compare with, slices, explanations, robustness.
 Each in processes of its own, one after the other; prints seconds (on a busy machine processor seconds tell more), the
 highest memory of all its processes together (proportional set size), and the ratios to the hand-written way and to the
@@ -23,6 +23,7 @@ from pathlib import Path
 
 import psutil
 
+SETTINGS = {"split.folds": "2", "tune.trials": "1", "tune.families": '["lightgbm"]', "metric": "roc_auc"}
 MARK = "MLNB_BENCHMARK"  # environment variable by which the processes of one side are told
 
 GENERATE = """
@@ -126,19 +127,9 @@ def compare(folder: Path, rows: int, form: str) -> None:
     subprocess.run([mlnb, "new", "project"], cwd=folder, check=True, capture_output=True)
     project = folder / "project"
     command = [mlnb, "run", "--data", str(path), "--target", "churned", "--upto", "evaluate", "--no-report"]
-    command += [
-        "--tracker",
-        "local",
-        "-p",
-        "tune.trials",
-        "1",
-        "-p",
-        "tune.families",
-        '["lightgbm"]',
-        "-p",
-        "metric",
-        "roc_auc",
-    ]
+    command += ["--tracker", "local"]
+    for name, value in SETTINGS.items():
+        command += ["-p", name, value]
     _, stages, busy, used = measure(command, "stages", project)
     record = json.loads(max(project.glob("runs/*/run.json")).read_text())
     best = artifact(project, "best")
