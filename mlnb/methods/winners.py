@@ -133,7 +133,10 @@ def choose_winner(
     equal = [trial for trial in complete if (trial.whole, len(trial.fold_scores)) == level]
     places = candidates([sign * trial.score for trial in equal], [trial.family for trial in equal])
     several = level[0] and level[1] == len(np.unique(held.fold)) and plan["ensemble"]
-    able = [equal[place] for place in (places if several else places[:1])]
+    more = plan["more"] if level[0] else rows / plan["scout"]  # a sample was faster than all rows will be
+    need = [refit_seconds(equal[place], _member(equal[place], rows, 99, plan), level[1], more) for place in places]
+    alone = next((place for place, seconds in zip(places, need, strict=True) if seconds <= left), places[0])
+    able = [equal[place] for place in (places if several else [alone])]
     predictions = [predictions_of(trial) for trial in able]
 
     def as_members(weights: np.ndarray) -> list[tuple[Told, dict[str, Any]]]:
@@ -142,7 +145,6 @@ def choose_winner(
         return [(trial, _member(trial, rows, max(1, boosted), plan)) for trial in taken]
 
     def refit(pairs: Sequence[tuple[Told, dict[str, Any]]]) -> float:
-        more = plan["more"] if level[0] else rows / plan["scout"]  # a sample was faster than all rows will be
         return sum(refit_seconds(*pair, level[1], more) for pair in pairs)
 
     def affordable(weights: np.ndarray) -> bool:
