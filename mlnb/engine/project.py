@@ -30,7 +30,7 @@ DEFAULTS = {
     "kernels_at_once": "0",
     "snapshots": "failed",
     "snapshot_minutes": "30",
-    "snapshot_bytes": "1e9",
+    "snapshot_bytes": "3e8",
     "preload": "",
     "preload_never": "",
 }

@@ -1,5 +1,6 @@
 """The prediction log of a service: every answer is noted off the request path, in segments that survive a kill."""
 
+import itertools
 import json
 import os
 import threading
@@ -19,6 +20,7 @@ FLUSH = 0.5  # seconds between two writes to the disk: what a crash can lose at 
 FOLDER = "MLNB_LOG"  # folder of the prediction log; without it nothing is written down
 SHIPPED = "MLNB_LOG_TO"  # folder in object storage that finished segments are copied to, as fsspec writes it
 MASKED = "masked"
+NUMBERS = itertools.count(1)  # of the segments of this process
 
 Convert = Callable[[Path], Any]  # what turns a finished segment into a Parquet file
 
@@ -79,7 +81,7 @@ class Recorder:
         self._ended = threading.Event()
         self._segment: Path | None = None
         self._handle = -1
-        self._held, self._begun, self._number = 0, 0.0, 0
+        self._held, self._begun = 0, 0.0
         folder.mkdir(parents=True, exist_ok=True)
         self._thread = threading.Thread(target=self._work, name="prediction log", daemon=True)
         self._thread.start()
@@ -185,10 +187,9 @@ class Recorder:
 
     def _start_segment(self) -> None:
         self._begun, self._held = self._clock(), 0
-        self._number += 1
         stamp = time.strftime("%Y%m%dT%H%M%S", time.gmtime(self._begun))
-        path = self.folder / f"{stamp}-{os.getpid()}-{self._number}.jsonl"
-        self._handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        path = self.folder / f"{stamp}-{os.getpid()}-{next(NUMBERS)}.jsonl"
+        self._handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
         self._segment = path
 
     def _end_segment(self) -> None:

@@ -40,6 +40,7 @@ UNSEEN = {
     "pytest-timeout": "make test",
     "pytest-xdist": "make test",
     "ruff": "make check",
+    "schemathesis": "its command asks the service everything that its OpenAPI allows",
     "setuptools": "the build backend",
     "uv": "make constraints, and fast installation",
 }
