@@ -1,6 +1,7 @@
 """The whole loop on one machine: a column breaks, the rules change, a challenger wins, a mistake is undone."""
 
 import http.client
+import json
 import os
 import sqlite3
 import subprocess
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 import toys
 
+from mlnb.cli.simulate import FIRST
 from mlnb.serving.servers import free_port
 
 SMALL = ["--profile", "smoke", "-p", "tune.families", '["linear"]', "-p", "tune.trials", "2", "-p", "explore.most", "2"]
@@ -48,7 +50,11 @@ def wait(until, log: Path, seconds: float = 120.0) -> None:
 def status(port: int, method: str, path: str, body: str | None = None) -> tuple[int, str]:
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
     try:
-        connection.request(method, path, body, {"Content-Type": "application/json"})
+        headers = {
+            "Content-Type": "application/json",
+            "X-Event-Time": str(FIRST),
+        }  # or it would be later than the world
+        connection.request(method, path, body, headers)
         response = connection.getresponse()
         response.read()
         return response.status, response.headers.get("X-Model-Version", "")
@@ -77,8 +83,9 @@ def test_from_a_first_model_to_a_mistake_undone(world):
     days = {line.split()[0]: line for line in told.splitlines() if line[:4].strip().isdigit()}
     assert "missing in" in days["7"] and "retrain" not in days["7"]  # a fault upstream is no reason to learn it
     assert "promoted as champion" in told, told
-    second = status(port, "POST", "/predict", row)[1]
-    assert second and second != first
+    second = json.loads(toys.mlnb(root, "models", "@champion", "--json"))["facts"]["certificate"]["model"]
+    assert second != first
+    wait(lambda: status(port, "POST", "/predict", row)[1] == second, root / "serve.txt", 30)
 
     asker = threading.Thread(target=keep_asking)
     asker.start()
