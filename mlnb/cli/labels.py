@@ -13,7 +13,6 @@ from mlnb.monitoring.labels import Added, add_labels, pick, read_labels
 from mlnb.monitoring.places import label_database, log_folder
 from mlnb.monitoring.segments import read_log
 from mlnb.registry.registry import Registry
-from mlnb.registry.versions import Version
 
 SHOWN = 10  # conflicts that are listed
 
@@ -40,7 +39,9 @@ def parser(p: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> int:
     """Add labels, or say how many rows have theirs."""
     project = Project.find()
-    version = Registry(project).find(args.model) if args.model else _only(project)
+    registry = Registry(project)
+    registry.sync()
+    version = registry.in_charge(args.model)
     database = label_database(project, version.model)
     if args.what == "add":
         if args.file is None:
@@ -57,15 +58,6 @@ def main(args: argparse.Namespace) -> int:
     found = {"model": version.model, "predicted rows": len(log), "with a label": have, "damaged lines": damaged}
     print(json.dumps(found) if args.json else table(["", ""], [[k, str(v)] for k, v in found.items()]).lstrip("\n"))
     return 0
-
-
-def _only(project: Project) -> Version:
-    registry = Registry(project)
-    registry.sync()
-    models = sorted({version.model for version in registry.versions()})
-    if len(models) > 1:
-        raise UsageError(f"There are {len(models)} models: {', '.join(models)}. Say which: --model {models[0]}")
-    return registry.find(models[0] if models else "1")
 
 
 def _rows(path: Path) -> list[dict[str, Any]]:

@@ -14,8 +14,7 @@ from mlnb.monitoring.alerts import CODES, alert_rules, notify
 from mlnb.monitoring.evidently import render
 from mlnb.monitoring.places import label_database, log_folder
 from mlnb.monitoring.segments import convert_finished, read_log
-from mlnb.registry.registry import CHAMPION, Registry
-from mlnb.registry.versions import Version
+from mlnb.registry.registry import Registry
 
 
 def parser(p: argparse.ArgumentParser) -> None:
@@ -45,7 +44,7 @@ def main(args: argparse.Namespace) -> int:
     project = Project.find()
     registry = Registry(project)
     registry.sync()
-    version = chosen(registry, args.version)
+    version = registry.in_charge(args.version)
     log = log_folder(project, version.model)
     if not log.is_dir():
         raise UsageError(f"{version.model} has no prediction log in {log}. `mlnb serve` keeps one.")
@@ -87,15 +86,3 @@ def main(args: argparse.Namespace) -> int:
     if args.webhook and outcome != "keep":
         notify(args.webhook, {"model": version.name, **verdict})
     return CODES[outcome]
-
-
-def chosen(registry: Registry, reference: str) -> Version:
-    """Return the version that was named, else the champion, else the newest. Raises `UsageError`, `UnknownRun`."""
-    if reference:
-        return registry.find(reference)
-    versions = registry.versions()
-    models = sorted({version.model for version in versions})
-    if len(models) > 1:
-        raise UsageError(f"There are {len(models)} models: {', '.join(models)}. Say which: {models[0]}@champion")
-    champion = [version for version in versions if CHAMPION in version.aliases]
-    return champion[0] if champion else registry.find(models[0] if models else "1")

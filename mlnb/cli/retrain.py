@@ -9,7 +9,6 @@ import yaml
 
 from mlnb.cli import run as run_verb
 from mlnb.cli.audit import said
-from mlnb.cli.monitor import chosen
 from mlnb.cli.tables import table
 from mlnb.engine.formats import load_object
 from mlnb.engine.project import Project
@@ -48,7 +47,7 @@ def main(args: argparse.Namespace) -> int:
     project = Project.find()
     registry = Registry(project)
     registry.sync()
-    champion = chosen(registry, args.version)
+    champion = registry.in_charge(args.version)
     run = open_run(project, champion.run)
     labels = label_database(project, champion.model)
     if not labels.exists():

@@ -10,7 +10,6 @@ import urllib.parse
 from pathlib import Path
 from typing import Any
 
-from mlnb.cli.monitor import chosen
 from mlnb.engine.files import write_whole
 from mlnb.engine.project import Project
 from mlnb.errors import UsageError
@@ -69,7 +68,7 @@ def main(args: argparse.Namespace) -> int:
     project = Project.find()
     registry = Registry(project)
     registry.sync()
-    version = chosen(registry, "")
+    version = registry.in_charge()
     replay = Replay(project, version.model, str(version.facts["problem"]["target"]), args)
     days = replay.of_table(args.data) if args.data else replay.of_world(world)
     print(f"{'day':>4}  {'rows':>5}  {'answered by':<40}  {'labels':>6}  event")

@@ -68,19 +68,25 @@ def ndcg(
     return np.divide(found, best, out=np.full(len(best), np.nan), where=best > 0)
 
 
+def _count_relevant(
+    y: np.ndarray, p: np.ndarray, groups: np.ndarray
+) -> tuple[Layout, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Rows laid out; of each: is it relevant, rows and relevant rows tied with it, relevant rows above its ties."""
+    laid = lay_out(p, groups)
+    relevant = (np.asarray(y)[laid.order] > 0).astype(np.float64)
+    size, hits = laid.over_ties(np.ones(len(relevant))), laid.over_ties(relevant)
+    above = np.cumsum(relevant) - relevant
+    start = np.repeat(above[laid.starts], np.diff(np.r_[laid.starts, len(relevant)]))
+    return laid, relevant, size, hits, above[laid.ties][laid.tie] - start
+
+
 def average_precisions(
     y: np.ndarray,  # relevance (n,); relevant is what is above 0
     p: np.ndarray,  # scores (n,)
     groups: np.ndarray,  # query of each row (n,)
 ) -> np.ndarray:  # (q,), [0..1]
     """Average precision of each query, its expectation over the orders of tied rows."""
-    laid = lay_out(p, groups)
-    relevant = (np.asarray(y)[laid.order] > 0).astype(np.float64)
-    size, hits = laid.over_ties(np.ones(len(relevant))), laid.over_ties(relevant)
-    reached = np.cumsum(relevant)
-    before = (reached - relevant)[laid.ties][laid.tie] - np.repeat(
-        (reached - relevant)[laid.starts], np.diff(np.r_[laid.starts, len(relevant)])
-    )
+    laid, relevant, size, hits, before = _count_relevant(y, p, groups)
     within = np.arange(len(relevant)) - laid.ties[laid.tie]
     others = np.divide(hits - 1.0, size - 1.0, out=np.zeros(len(size)), where=size > 1)
     each = hits / size * (before + 1.0 + within * others) / (laid.place + 1.0)
@@ -94,12 +100,8 @@ def reciprocal_ranks(
     groups: np.ndarray,  # query of each row (n,)
 ) -> np.ndarray:  # (q,), [0..1]
     """1 over the place of the first relevant row of each query, its expectation over the orders of tied rows."""
-    laid = lay_out(p, groups)
-    relevant = (np.asarray(y)[laid.order] > 0).astype(np.float64)
-    size, hits = laid.over_ties(np.ones(len(relevant))), laid.over_ties(relevant)
-    reached = np.cumsum(relevant) - relevant
-    start = np.repeat(reached[laid.starts], np.diff(np.r_[laid.starts, len(relevant)]))
-    first = (reached[laid.ties][laid.tie] == start) & (hits > 0)  # the highest run that holds a relevant row
+    laid, relevant, size, hits, before = _count_relevant(y, p, groups)
+    first = (before == 0) & (hits > 0)  # the highest run that holds a relevant row
     within = np.arange(len(relevant)) - laid.ties[laid.tie] + 1.0
     chance = np.zeros(len(relevant))  # that the first relevant row of the run lies here: C(g - j, r - 1) / C(g, r)
     some = first & (size - within >= hits - 1.0)

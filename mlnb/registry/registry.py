@@ -109,6 +109,15 @@ class Registry:
         hint = nearest(alias, known) if alias else ""
         raise UnknownRun(f"{model} has no {what}.{hint} `mlnb models` lists what there is.")
 
+    def in_charge(self, reference: str = "") -> Version:
+        """Return the version that is meant, else the champion, else the newest. Raises as `find` does."""
+        if reference:
+            return self.find(reference)
+        versions = self.versions()
+        model = _choose("", sorted({version.model for version in versions}))
+        champion = [version for version in versions if CHAMPION in version.aliases]
+        return champion[0] if champion else self.find(model)
+
     def promote(self, reference: str, alias: str = CHAMPION, why: str = "", force: bool = False) -> ledger.Entry:
         """Point an alias to a version and return the entry of the log.
 
