@@ -14,7 +14,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from .columns import Schema
-from .parsing import find_codes, find_sentinels, parse_booleans, parse_dates, parse_numbers
+from mlnb.methods.parsing import (
+    find_codes, find_sentinels, parse_booleans, parse_clocks, parse_dates, parse_numbers,
+)  # fmt: skip
 from .profiles import describe_column, find_role
 from .sources import one_type
 from .values import MISSING_WORDS
@@ -169,6 +171,13 @@ class _Cleaner:
         truths = None if self.is_target else parse_booleans(texts)
         if truths is not None:
             return "boolean", truths.astype(object)
+        if not self.is_target and (seconds := parse_clocks(texts)) is not None:
+            message, rows = f"times such as {_quote(texts)}", counts[np.isnan(seconds)].sum()
+            self.note("times", "info", total, message, "read as seconds since midnight, which requests give, too")
+            if rows:
+                others = f"mostly times, and {rows} texts such as {_quote(texts[np.isnan(seconds)])}"
+                self.note("mixed types", "warning", rows, others, "the texts set missing; mend them in the source")
+            return "number", seconds
         if not self.is_target and (quick := _plain_dates(texts)) is not None:
             return "date", self._in_range(pd.Series(quick), counts).to_numpy()
         numbers, spelling = parse_numbers(texts, self.decimal, self.prefer_comma)

@@ -35,6 +35,8 @@ def decode(
             encoding = "utf-8-sig"
         elif data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
             encoding = "utf-16"
+        elif (ends := [data[start:HEAD:2].count(0) for start in (0, 1)]) and max(ends) > 0.4 * min(len(data), HEAD) / 2:
+            encoding = "utf-16-be" if ends[0] > ends[1] else "utf-16-le"  # every other byte is none of a text's
         else:
             try:
                 return data.decode("utf-8"), "utf-8"
@@ -164,7 +166,7 @@ def read_delimited(
     encoding: str = "auto",  # auto, or an encoding's name
 ) -> tuple[pd.DataFrame, dict[str, Any]]:  # table of text cells, and how it was cut
     """The table with every cell as text, and the facts of reading; ValueError says what is wrong and where."""
-    plain = encoding in ("auto", "utf-8") and data.isascii()  # then there is nothing to decode, however long it is
+    plain = encoding in ("auto", "utf-8") and data.isascii() and 0 not in data[:HEAD]  # then there is nothing to decode, however long it is
     text, encoding = (data[:HEAD].decode(), "utf-8") if plain else decode(data, encoding)
     if not text.strip("\ufeff \t\r\n\x00"):
         raise ValueError("the file is empty; expected a table with at least one row")

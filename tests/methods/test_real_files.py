@@ -54,6 +54,8 @@ def text(separator=",", **columns):
         ("sep=;\n" + text(";", x=X), ["x", "y"]),
         (text(x=X).replace("\n", "\r\n").encode("utf-8-sig"), ["x", "y"]),
         (text("\t", größe=X).encode("utf-16"), ["größe", "y"]),
+        (text("|", größe=X).encode("utf-16-le"), ["größe", "y"]),
+        (text(z=X, x=[f'"{i % 4}\nlines, ""quoted"""' for i in range(ROWS)]), ["z", "x", "y"]),
         ("x,y\n" + "\n".join(f"{i},{X[i]},{LABELS[i]}" for i in range(ROWS)), ["column_1", "x", "y"]),
     ],
 )  # fmt: skip
@@ -71,6 +73,10 @@ def test_cut_right(read, content, columns):
         (lambda i: f"{i % 9 + 1}%", "number"),
         (lambda i: "." if i % 3 else f"{i}.5", "number"),
         (lambda i: f"1e{i % 5}", "number"),
+        (lambda i: f"\u2212{i % 9}.5", "number"),
+        (lambda i: f"{i % 24:02d}:{i * 7 % 60:02d}:{i * 11 % 60:02d}", "number"),
+        (lambda i: f"{i % 12 + 1}:{i * 7 % 60:02d} {'AP'[i % 2]}M", "number"),
+        (lambda i: f"{i % 7}:{i % 5}", "category"),
         (lambda i: f"e{i % 50:05d}", "category"),
         (lambda i: f"+4930{1234567 + i % 40}", "category"),
         (lambda i: f"{i % 70:05d}", "category"),
@@ -99,6 +105,13 @@ def test_dates_in_many_forms(read, form):
 def test_times_in_many_forms(read, form):
     _, table, _ = read(text(day=[day.strftime(form) for day in DAYS], x=X))
     assert table["day"].tolist() == DAYS
+
+
+def test_times_without_a_date_are_seconds(read):
+    clocks = ["?" if i % 10 == 0 else "noon" if i == 1 else f"{i % 24}:{i % 60:02d}:05" for i in range(ROWS)]
+    _, table, findings = read(text(at=clocks, x=X))
+    assert table["at"].isna().sum() == 13 and table["at"].iloc[[2, 119]].tolist() == [7325.0, 86345.0]
+    assert {"times", "mixed types", "missing"} <= {f["check"] for f in findings if f["column"] == "at"}
 
 
 def test_a_sentinel_is_missing_in_a_request_too(read):
