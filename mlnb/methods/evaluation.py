@@ -19,7 +19,7 @@ from .metrics import METRICS, metrics_of, score, score_many
 from .values import is_missing
 
 LEVEL = 0.95  # share of resamples inside an interval
-CELLS = 8_000_000  # weights held in memory at a time
+CELLS = 2_000_000  # weights held in memory at a time
 WORK = 120_000_000  # rows scored over all resamples at most: large test sets need fewer resamples
 LEAST = 100  # resamples at least
 

@@ -89,7 +89,7 @@ def disturb(
     out: list[dict[str, Any]] = []
     whole = measure(disturbed[0][1], rows)
     for inputs, given in disturbed:
-        score = measure(given, rows)
+        score = whole if inputs == disturbed[0][0] else measure(given, rows)
         lost = whole - score
         known = np.isfinite(lost)
         share = lost / (whole - worst) if known and np.isfinite(worst) and whole > worst else None
