@@ -166,7 +166,8 @@ def read_delimited(
     encoding: str = "auto",  # auto, or an encoding's name
 ) -> tuple[pd.DataFrame, dict[str, Any]]:  # table of text cells, and how it was cut
     """The table with every cell as text, and the facts of reading; ValueError says what is wrong and where."""
-    plain = encoding in ("auto", "utf-8") and data.isascii() and 0 not in data[:HEAD]  # then there is nothing to decode, however long it is
+    # of plain ASCII there is nothing to decode, however long it is
+    plain = encoding in ("auto", "utf-8") and data.isascii() and 0 not in data[:HEAD]
     text, encoding = (data[:HEAD].decode(), "utf-8") if plain else decode(data, encoding)
     if not text.strip("\ufeff \t\r\n\x00"):
         raise ValueError("the file is empty; expected a table with at least one row")
