@@ -114,7 +114,7 @@ def fold_examples(
     schema: Schema,
     encoder: Any,  # gives the options; each fold learns its own
     training: pd.DataFrame,
-    fold_of_row: np.ndarray,  # (rows,) fold in which a row is validated, -1 for never
+    fold_of_row: np.ndarray,  # (rows,) or (rows, deals): fold in which a row is validated, -1 for never
 ) -> list[Fold]:
     """The examples of each fold, of a long table from a sample; ValueError when there are too few."""
     if isinstance(encoder, Windows):

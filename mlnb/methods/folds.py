@@ -32,9 +32,11 @@ class Fold:
 
 
 def fold_rows(
-    folds: np.ndarray,  # fold number of each row (n,), -1 for rows that are never validated
+    folds: np.ndarray,  # fold number of each row (n,), -1 for rows that are never validated; or (n, r), dealt r times
 ) -> list[tuple[np.ndarray, np.ndarray]]:  # for each fold: indices of training and of validation rows
-    """The rows of each fold; ValueError when fewer than two rows could train, or when there is no fold."""
+    """The rows of each fold, deal after deal; ValueError when fewer than two rows could train, or for no fold."""
+    if folds.ndim == 2:
+        return [pair for deal in folds.T for pair in fold_rows(deal)]
     numbers = np.unique(folds[folds >= 0])
     ordered = bool((folds < 0).any())
     pairs = []
@@ -50,7 +52,7 @@ def fold_rows(
 def encode_folds(
     arrays: Mapping[str, np.ndarray],  # feature -> array (n,) of all training rows
     y: np.ndarray,  # target (n,)
-    folds: np.ndarray,  # fold number of each row (n,)
+    folds: np.ndarray,  # fold number of each row (n,), or (n, r) where they were dealt r times
     schema: Schema,
     encoder: Encoder,  # gives the options; what it learned from all training rows is not used
     groups: np.ndarray | None = None,  # query of each row (n,)

@@ -134,9 +134,10 @@ NEIGHBOUR_CELLS = 200_000  # cells that a model of neighbours may keep
 LEAF_ROWS = 5000  # rows for which the leaves of forests grow by one, so that their number stays bounded
 
 PORTFOLIO: tuple[tuple[str, dict[str, float]], ...] = (
-    ("lightgbm", {}),
+    ("lightgbm", {"learning_rate": 0.1, "feature_fraction": 1.0, "bagging_fraction": 1.0, "lambda_l2": 1e-8}),
     ("linear", {}),
     ("extra_trees", {}),
+    ("lightgbm", {}),
     ("lightgbm", {"learning_rate": 0.03, "num_leaves": 8, "min_child_samples": 10, "feature_fraction": 0.6}),
     ("lightgbm", {"num_leaves": 24, "min_child_samples": 8, "bagging_fraction": 1.0, "extra_trees": 1}),
     ("random_forest", {}),
@@ -144,10 +145,6 @@ PORTFOLIO: tuple[tuple[str, dict[str, float]], ...] = (
     ("lightgbm", {"num_leaves": 100, "min_child_samples": 5, "feature_fraction": 0.5, "lambda_l2": 3}),
     ("hist_boosting", {}),
     ("neighbours", {}),
-    (
-        "lightgbm",
-        {"learning_rate": 0.1, "feature_fraction": 1.0, "bagging_fraction": 1.0, "lambda_l2": 1e-8},
-    ),
     ("linear", {"penalty": 30.0, "quantiles": 1}),
     ("extra_trees", {"max_features": 1.0, "min_samples_leaf": 3}),
     ("network", {"quantiles": 1, "penalty": 3.0}),

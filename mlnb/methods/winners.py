@@ -67,12 +67,12 @@ class Tuned:
     places: np.ndarray | None = None  # (n,): which training example each of them is for
 
 
-def _member(trial: Told, rows: int, members: int, plan: Mapping[str, Any]) -> dict[str, Any]:
+def _member(trial: Told, rows: int, members: int, plan: Mapping[str, Any], most: int = 99) -> dict[str, Any]:
     """What it takes to fit a trial once more."""
     params = dict(trial.params)
     if trial.rounds is not None:
         params["rounds"] = trial.rounds
-    if (bags := bags_of(trial.family, rows, members)) > 1:
+    if (bags := min(most, bags_of(trial.family, rows, members))) > 1:
         params["bags"] = bags
     if trial.family == "baseline":
         params["statistic"] = "median" if plan["metric"] in ("mae", "mape") else "mean"
@@ -139,26 +139,29 @@ def choose_winner(
     able = [equal[place] for place in (places if several else [alone])]
     predictions = [predictions_of(trial) for trial in able]
 
-    def as_members(weights: np.ndarray) -> list[tuple[Told, dict[str, Any]]]:
+    def as_members(weights: np.ndarray, most: int) -> list[tuple[Told, dict[str, Any]]]:
         taken = [trial for trial, weight in zip(able, weights, strict=True) if weight > 0]
         boosted = sum(trial.family in (*BOOSTED, "network") for trial in taken)
-        return [(trial, _member(trial, rows, max(1, boosted), plan)) for trial in taken]
+        return [(trial, _member(trial, rows, max(1, boosted), plan, most)) for trial in taken]
 
     def refit(pairs: Sequence[tuple[Told, dict[str, Any]]]) -> float:
         return sum(refit_seconds(*pair, level[1], more) for pair in pairs)
 
-    def affordable(weights: np.ndarray) -> bool:
-        pairs = as_members(weights)
+    def afford(weights: np.ndarray) -> list[tuple[Told, dict[str, Any]]] | None:
+        """The members with bags as large as latency and time allow, None when even single fits are too much."""
         about = (rows, plan["columns"], plan["classes"])
-        cost = sum(row_cost(member["family"], member["params"], *about) for _, member in pairs)
-        return cost <= (plan["latency_ms"] or LATENCY) and refit(pairs) <= left
+        for most in range(BAGS[0][1], 0, -1):
+            pairs = as_members(weights, most)
+            cost = sum(row_cost(member["family"], member["params"], *about) for _, member in pairs)
+            if cost <= (plan["latency_ms"] or LATENCY) and refit(pairs) <= left:
+                return pairs
+        return None
 
-    weights, honest = choose_ensemble(predictions, held, affordable) if several else (np.eye(len(able))[0], {})
-    pairs = as_members(weights)
-    while len(pairs) == 1 and not affordable(weights) and pairs[0][1]["params"].get("bags", 1) > 1:
-        pairs[0][1]["params"]["bags"] -= 1  # a bag of fewer
-        if refit(pairs) <= left and _in_time(pairs[0][1], plan):
-            break
+    weights, honest = np.eye(len(able))[0], {}
+    if several:
+        taken = {"rows": rows, "seed": plan["seed"]}
+        weights, honest = choose_ensemble(predictions, held, lambda w: afford(w) is not None, **taken)
+    pairs = afford(weights) or as_members(weights, 1)
     members = [{**member, "weight": float(w)} for (_, member), w in zip(pairs, weights[weights > 0], strict=True)]
     prediction = blend(predictions, weights)
     single = len(members) == 1
@@ -185,12 +188,6 @@ def choose_winner(
         "stopped_by": plan["stopped_by"],
     }
     return Tuned(best, table_of(told), prediction)
-
-
-def _in_time(member: Mapping[str, Any], plan: Mapping[str, Any]) -> bool:
-    """Whether one member alone answers within the contract's latency."""
-    about = (plan["rows"], plan["columns"], plan["classes"])
-    return row_cost(member["family"], member["params"], *about) <= (plan["latency_ms"] or LATENCY)
 
 
 def _fold_scores(held: Held, prediction: np.ndarray) -> list[float | None]:
