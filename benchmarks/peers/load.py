@@ -37,7 +37,6 @@ class Seen:
 
     def percentile(self, share: float) -> float:
         """Return the time within which that share of the requests was answered."""
-        """Return the time within which that share of the requests was answered."""
         ordered = sorted(self.milliseconds)
         return ordered[min(int(share * len(ordered)), len(ordered) - 1)]
 
@@ -74,7 +73,7 @@ async def _ask(port: int, requests: list[tuple[str, int, str | None]], until: fl
         began = time.perf_counter()
         try:
             streams = streams or await asyncio.open_connection("127.0.0.1", port)
-            got, answer = await _post(*streams, body)
+            got, answer = await post(*streams, body)
         except (OSError, asyncio.IncompleteReadError, ValueError):
             seen.broken, seen.last_error, streams = seen.broken + 1, time.monotonic(), None
             await asyncio.sleep(0.05)
@@ -90,7 +89,8 @@ async def _ask(port: int, requests: list[tuple[str, int, str | None]], until: fl
             seen.bad += 1
 
 
-async def _post(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, body: str) -> tuple[int, str]:
+async def post(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, body: str) -> tuple[int, str]:
+    """Return the status and the body of the answer to one request."""
     data = body.encode()
     head = f"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {len(data)}\r\n\r\n"
     writer.write(head.encode() + data)

@@ -10,7 +10,7 @@ from pathlib import Path
 from mlnb.engine.files import write_whole
 from mlnb.engine.project import Project
 from mlnb.errors import MlnbError, ServingError
-from mlnb.monitoring.places import log_folder, shipped
+from mlnb.monitoring.places import log_environment
 from mlnb.registry.registry import meant
 from mlnb.serving.access import ANONYMOUS
 from mlnb.serving.bundles import curl
@@ -52,8 +52,8 @@ def main(args: argparse.Namespace) -> int:
     if args.allow_anonymous:
         os.environ[ANONYMOUS] = "1"
     if not args.no_log:
-        os.environ.setdefault("MLNB_LOG", str(log_folder(project, bundle.name)))
-        os.environ.setdefault("MLNB_LOG_TO", shipped(project, bundle.name))
+        for name, value in log_environment(project, bundle.name).items():
+            os.environ.setdefault(name, value)
     golden = json.loads((bundle.folder / "model" / "golden.json").read_text("utf-8"))
     with serving(built.path, log, args.host, args.port, args.workers) as server:
         try:

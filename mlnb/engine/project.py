@@ -22,6 +22,7 @@ DEFAULTS = {
     "registry": "",
     "approvals": "0",
     "predictions": "",
+    "predictions_masked": "",
     "workers": "2",
     "cell_timeout": "1800",
     "stage_timeout": "3600",

@@ -22,6 +22,16 @@ def shipped(project: Project, model: str) -> str:
     return f"{base}/{model}" if base else ""
 
 
+def log_environment(project: Project, model: str) -> dict[str, str]:
+    """Return the variables by which a service of the project keeps its log."""
+    masked = project.settings["predictions_masked"]
+    return {
+        "MLNB_LOG": str(log_folder(project, model)),
+        "MLNB_LOG_TO": shipped(project, model),
+        "MLNB_LOG_MASK": masked,
+    }
+
+
 def label_database(project: Project, model: str) -> Path:
     """Return the file of a model's late labels."""
     return project.store_root / "labels" / f"{model}.db"

@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from mlnb.serving.segments import FACTS, convert, flatten, read_lines, to_table
+from mlnb.serving.segments import FACTS, convert, read_lines, to_table
 
 
 def mirror(url: str, folder: Path) -> int:
@@ -76,7 +76,7 @@ def read_log(
             continue
         damaged += torn
         if requests:
-            frames.append(to_table(list(flatten(requests))).to_pandas())
+            frames.append(to_table(requests).to_pandas())
     frames = [frame for frame in frames if len(frame)]
     if not frames:
         return pd.DataFrame({name: [] for name in FACTS}), damaged

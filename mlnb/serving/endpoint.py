@@ -69,7 +69,7 @@ class Endpoint:
     def __init__(self, folder: Path) -> None:
         self.guard, self.meters = Guard.read(), meters()
         self.followed = Followed.read(folder, self.meters.switched, self.meters.refused_model)
-        self.recorder = Recorder.read()
+        self.recorder = Recorder.read(os.environ, self.meters.logged_rows)
         self.rivals = Rivals.read(folder, self.meters, self._note_shadow if self.recorder else None, os.environ)
         self.pool = ThreadPoolExecutor(THREADS, "batch")
         self.pending = 0
@@ -131,13 +131,14 @@ class Endpoint:
         try:
             rows, answers = _answers(live, body, asked, self.recorder is not None or shadow is not None)
             self.meters.answered(answers, live.version)
-            if self.recorder is not None:
-                took = perf_counter() - began
-                self.recorder.put(asked.request_id, live.version, rows, answers, took, asked.event_time)
-            if shadow is not None:
-                shadow.put(asked.request_id, rows, answers, live.version)
             kind = JSON if JSON in asked.accept or asked.kind == JSON else asked.kind
             out = encode(answers).encode() if kind == JSON else write_table(answers, kind)
+            if self.recorder is not None:
+                sent, said = body if asked.kind == JSON else rows, out if kind == JSON else answers
+                took, count, moment = perf_counter() - began, len(answers), asked.event_time
+                self.recorder.put(asked.request_id, live.version, sent, said, took, moment, count=count)
+            if shadow is not None:
+                shadow.put(asked.request_id, rows, answers, live.version)
             return Reply(200, out, live.version, kind)
         except BadRequest as error:
             self.meters.refused(error.problems, frozenset(live.predictor.parts.schema.names), live.version)

@@ -36,10 +36,15 @@ class Meters:
         self.shadowed = Counter(
             "mlnb_shadow_rows_total", "Rows that a shadow answered, by how that compares.", ["result", "model_version"]
         )
+        self.logged = Counter(
+            "mlnb_log_rows_total", "Rows of the prediction log, recorded or dropped for want of room.", ["result"]
+        )
         self.loaded = Gauge(
             "mlnb_model_info", "1 for the version that answers.", ["model_version"], multiprocess_mode="livemax"
         )
         self._children: dict[tuple[str, ...], Any] = {}
+        for key in (("swaps", "refused"), ("swaps", "withdrawn"), ("logged", "recorded"), ("logged", "dropped")):
+            self.count(*key, amount=0)  # an increase can be seen of what was there before
 
     def count(self, name: str, *labels: str, amount: int = 1) -> None:
         """Add to one of the counters."""
@@ -64,6 +69,10 @@ class Meters:
         places = {(problem["row"], problem["column"]) for problem in problems if problem["column"] is not None}
         for _, column in places:
             self.count("rejected", column if column in columns else UNKNOWN, version)
+
+    def logged_rows(self, result: str, rows: int) -> None:
+        """Count rows that the prediction log has recorded or dropped."""
+        self.count("logged", result, amount=rows)
 
     def took(self, seconds: float) -> None:
         """Record how long a request took."""

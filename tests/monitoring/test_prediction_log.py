@@ -1,16 +1,20 @@
 """The prediction log: what a service writes, what a kill leaves, and what is read back."""
 
+import json
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
 
+from mlnb.engine.project import Project
+from mlnb.monitoring.places import log_environment
 from mlnb.monitoring.segments import convert_finished, mirror, read_log
 from mlnb.serving.recorder import Policy, Recorder
-from mlnb.serving.segments import convert, flatten, read_lines
+from mlnb.serving.segments import convert, convert_and_ship, read_lines, to_table
 
 ROW = {"age": 41, "plan": "basic", "vip": True, "note": None}
 ANSWER = {"prediction": "yes", "probabilities": {"no": 0.25, "yes": 0.75}}
@@ -70,12 +74,13 @@ def test_segments_end_by_rows(tmp_path):
 
 def test_a_full_queue_drops_and_counts(tmp_path, monkeypatch):
     monkeypatch.setattr("mlnb.serving.recorder.FLUSH", 60)
-    recorder = Recorder(tmp_path, Policy(limit=2))
+    told = []
+    recorder = Recorder(tmp_path, Policy(limit=2), count=lambda *what: told.append(what))
     for number in range(5):
         recorder.put(f"r{number}", "v", [ROW], [ANSWER], 0.001)
     assert recorder.dropped == 3
     recorder.close()
-    assert recorder.recorded == 2
+    assert recorder.recorded == 2 and told == [("dropped", 1)] * 3 + [("recorded", 2)]
 
 
 def test_a_full_queue_that_waits_loses_nothing(tmp_path):
@@ -104,6 +109,47 @@ def test_masked_columns_are_not_written(tmp_path):
     recorder.close()
     text = next(tmp_path.glob("*.jsonl")).read_text()
     assert "basic" not in text and '"plan":"masked"' in text and '"note":null' in text
+
+
+def test_bytes_are_written_as_they_came_and_say_the_same(tmp_path):
+    body = "\ufeff" + json.dumps([ROW, {**ROW, "plan": "a\nb ü"}], indent=1)
+    for name, masked in (("open", frozenset()), ("masked", frozenset({"plan"}))):
+        for kind, sent, said in (
+            ("bytes", body.encode(), json.dumps([ANSWER, ANSWER]).encode()),
+            ("lists", json.loads(body[1:]), [ANSWER, ANSWER]),
+        ):
+            recorder = Recorder(tmp_path / name / kind, Policy(masked=masked), convert, lambda: 1000.0)
+            recorder.put('r "1"', "v", sent, said, 0.002, count=2)
+            recorder.close()
+            assert recorder.recorded == 2
+        one, other = (read_log(tmp_path / name / kind)[0] for kind in ("bytes", "lists"))
+        assert one.equals(other) and len(one) == 2
+        assert one["in.plan"].tolist() == (["masked"] * 2 if masked else ["basic", "a\nb ü"])
+
+
+def test_what_json_can_say_and_utf8_cannot_is_kept_in_words(tmp_path):
+    recorder = Recorder(tmp_path, convert=convert)
+    recorder.put("r1", "v", b'[{"plan": "half \\ud800"}]', b'[{"prediction": "yes"}]', 0.001, count=1)
+    recorder.refuse("r2", "v", [{"column": "\ud800", "row": 0}])
+    recorder.close()
+    assert recorder.failure == "" and read_log(tmp_path)[0]["in.plan"].tolist() == ["half \\ud800"]
+    assert read_log(tmp_path, refusals=True)[0]["refused"].tolist() == ["\\ud800"]
+
+
+def test_nothing_waits_for_a_segment_that_is_being_converted(tmp_path):
+    begun, go_on = threading.Event(), threading.Event()
+
+    def slow(path):
+        begun.set()
+        assert go_on.wait(10)
+
+    recorder = Recorder(tmp_path, Policy(rows=1), slow)
+    recorder.put("r1", "v", [ROW], [ANSWER], 0.001)
+    assert begun.wait(10)
+    recorder.put("r2", "v", [ROW], [ANSWER], 0.001)
+    wait(lambda: recorder.recorded == 2)
+    go_on.set()
+    recorder.close()
 
 
 KILLED = """
@@ -157,7 +203,7 @@ def test_columns_of_mixed_kinds_become_text_and_damage_is_counted(tmp_path):
     table, damaged = read_log(tmp_path)
     assert damaged == 1 and table["in.a"].tolist() == ["1", "x"] and table["in.b"].tolist()[1] == "2"
     assert read_log(tmp_path / "nothing")[0].empty
-    assert list(flatten([{"id": "r", "time": 1, "model": "v", "ms": 1, "rows": [], "answers": []}])) == []
+    assert to_table([{"id": "r", "time": 1, "model": "v", "ms": 1, "rows": [], "answers": []}]).num_rows == 0
 
 
 def test_a_simulated_world_says_when_it_happens(tmp_path):
@@ -200,6 +246,43 @@ def test_segments_go_to_object_storage_and_come_back(tmp_path):
     assert (mirror(url, there), mirror(url, there)) == (2, 0)
     assert sorted(read_log(there)[0]["request"]) == ["r0", "r1"]
     assert mirror(f"file://{tmp_path}/nothing", there) == 0
+
+
+def test_an_object_store_takes_segments_and_duckdb_reads_them_there(tmp_path):
+    import duckdb
+    import fsspec
+
+    url, storage = "memory://bucket/churn", fsspec.filesystem("memory")
+    for number in range(3):
+        recorder = Recorder(tmp_path / "here", convert=lambda path: convert_and_ship(path, url))
+        recorder.put(f"r{number}", "v", [ROW], [ANSWER], 0.001)
+        recorder.close()
+    before = {name: storage.info(name)["created"] for name in storage.glob("/bucket/churn/*")}
+    assert len(before) == 3 and all(name.endswith(".parquet") for name in before)  # whole files alone, and no marks
+    (tmp_path / "here" / "20260101T000000-1-1.jsonl").write_text("")
+    convert_and_ship(tmp_path / "here" / "20260101T000000-1-1.jsonl", url)
+    assert {name: storage.info(name)["created"] for name in storage.glob("/bucket/churn/*")} == before  # each once
+    duckdb.register_filesystem(storage)
+    try:
+        found = duckdb.sql(f"SELECT request FROM read_parquet('{url}/*.parquet') ORDER BY 1").fetchall()
+    finally:
+        duckdb.unregister_filesystem("memory")
+    assert found == [("r0",), ("r1",), ("r2",)]
+    assert mirror(url, tmp_path / "there") == 3 and len(read_log(tmp_path / "there")[0]) == 3
+    storage.rm("/bucket", recursive=True)
+
+
+def test_a_project_says_where_its_log_is_and_what_is_masked(tmp_path, monkeypatch):
+    monkeypatch.setenv("BUCKET", str(tmp_path / "bucket"))
+    settings = {"store": ".mlnb", "predictions": "file://${BUCKET}", "predictions_masked": "plan, note"}
+    environment = log_environment(Project(tmp_path, tmp_path, settings), "churn")
+    recorder = Recorder.read(environment)
+    recorder.put("r0", "v", [ROW], [ANSWER], 0.001)
+    recorder.close()
+    assert recorder.failure == "" and recorder.policy.masked == {"plan", "note"}
+    (path,) = (tmp_path / "bucket" / "churn").glob("*.parquet")
+    assert path.parent.name == "churn" and b"basic" not in path.read_bytes()
+    assert read_log(tmp_path / ".mlnb" / "predictions" / "churn")[0]["in.plan"].tolist() == ["masked"]
 
 
 def test_a_storage_that_refuses_loses_nothing(tmp_path):
