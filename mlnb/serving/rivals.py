@@ -21,7 +21,11 @@ from mlnb.serving.parts import Answer, Row
 SHADOW, CANARY, SHARE = "MLNB_SHADOW", "MLNB_CANARY", "MLNB_CANARY_SHARE"
 LEAST = 50  # requests of either before they are compared
 ERRORS = 0.02  # share of failures from which the canary is withdrawn
-SLOWER = 3.0  # times the other's mean time from which it is
+SLOWER = 3.0  # times the other's usual time from which it is
+STALLS = (
+    0.1  # share of a model's slowest requests that are left out of its usual time: the machine's doing, not its own
+)
+EVERY = 10  # requests of the canary between two comparisons
 WAITING = 1000  # requests that may wait for the shadow; more are left out, and counted
 
 Note = Callable[[str, str, list[Row], list[Answer], float], None]  # request, version, rows, answers, seconds
@@ -33,16 +37,19 @@ class Account:
 
     seconds: deque[float] = field(default_factory=lambda: deque(maxlen=500))
     failed: deque[bool] = field(default_factory=lambda: deque(maxlen=500))
+    count: int = 0  # of all requests
 
     def add(self, seconds: float, failed: bool) -> None:
         """Note a request."""
+        self.count += 1
         self.failed.append(failed)
         if not failed:
             self.seconds.append(seconds)
 
-    def mean(self) -> float:
-        """Mean time of the requests that were answered, in seconds; 0 without any."""
-        return sum(self.seconds) / len(self.seconds) if self.seconds else 0.0
+    def usual(self) -> float:
+        """Mean time of the requests that were answered, the slowest left out, in seconds; 0 without any."""
+        kept = sorted(self.seconds)[: max(1, round((1 - STALLS) * len(self.seconds)))]
+        return sum(kept) / len(kept) if kept else 0.0
 
 
 class Canary:
@@ -71,16 +78,16 @@ class Canary:
             if current != self.judged:
                 self.judged, self.own, self.other = current, Account(), Account()
             (self.own if canary else self.other).add(seconds, failed)
-            if not canary or current == self.withdrawn or len(self.own.failed) < LEAST:
+            if not canary or current == self.withdrawn or self.own.count < LEAST or self.own.count % EVERY:
                 return
             failures = sum(self.own.failed) / len(self.own.failed)
-            slow = len(self.other.seconds) >= LEAST and self.own.mean() > SLOWER * self.other.mean()
+            slow = len(self.other.seconds) >= LEAST and self.own.usual() > SLOWER * self.other.usual()
             if failures <= ERRORS and not slow:
                 return
             self.withdrawn = current
         why = f"{failures:.1%} of its requests failed" if failures > ERRORS else "it is too slow"
         self.meters.count("swaps", "withdrawn")
-        log("canary withdrawn", logging.ERROR, model_version=version, why=why, milliseconds=1000 * self.own.mean())
+        log("canary withdrawn", logging.ERROR, model_version=version, why=why, milliseconds=1000 * self.own.usual())
 
 
 class Shadow:

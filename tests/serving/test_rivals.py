@@ -63,6 +63,14 @@ def test_a_canary_that_is_slow_is_withdrawn():
     assert canary.withdrawn == "churn:2"
 
 
+def test_a_machine_that_stalls_now_and_then_is_no_fault_of_the_canary():
+    canary = Canary(beside(), 0.5, meters())
+    for number in range(2 * LEAST):
+        canary.note("churn:1", 0.001, failed=False, canary=False)
+        canary.note("churn:2", 0.300 if number % 25 == 0 else 0.001, failed=False, canary=True)
+    assert canary.withdrawn == ""
+
+
 def test_a_shadow_is_compared_noted_and_never_in_the_way():
     noted = []
     shadow = Shadow(beside(), lambda *entry: noted.append(entry), meters())

@@ -1,0 +1,174 @@
+"""One running service from shadow to promotion and back: who is heard, who is withdrawn, and nobody waits in vain."""
+
+import http.client
+import itertools
+import json
+import shutil
+import threading
+import time
+from types import SimpleNamespace
+
+import pytest
+
+from mlnb.methods.decisions import write_decision
+from mlnb.methods.models import Model, load_model, save_model
+from mlnb.monitoring.segments import read_log
+from mlnb.serving.predictor import Predictor
+from mlnb.serving.rivals import LEAST
+from mlnb.serving.servers import call, serving
+from mlnb.serving.stores import build_bento
+
+FARES = [3.0, 7.25, 12.0, 18.5, 26.0, 30.0, 35.0, 11.0, 8.5, 500.0]
+ROWS = [{"age": 31, "fare paid €": fare, "sex": "f", "note": "crew", "ok": True, "day": "2020-05-01"} for fare in FARES]
+KEYS = [f"customer {number}" for number in range(200)]
+OVERFLOWING = {"interval": {"low": -1.0, "high": 1e200, "x": [0.0, 200.0, 201.0], "scale": [0.0, 0.0, 1e200]}}
+
+
+@pytest.fixture
+def models(material, tmp_path):
+    """The champion's bundle, and models beside it: good ones, one that fails on large fares, one that is slow."""
+    champion = material("linear", "regression").bundle(tmp_path / "champion", name="fares")
+    good = material("lightgbm", "regression").bundle(tmp_path / "good", name="fares").folder / "model"
+
+    def vary(name, decision=None, members=0):
+        folder = tmp_path / name
+        shutil.copytree(good, folder)
+        (folder / "version.txt").write_text(f"fares:{name}\n")
+        if members:
+            one = load_model(champion.folder / "model" / "fitted")
+            together = {"members": [one] * members, "weights": [1 / members] * members}
+            shutil.rmtree(folder / "fitted")
+            save_model(Model("ensemble", "regression", 0, one.features, together), folder / "fitted")
+        write_decision(decision or {}, folder / "fitted")
+        rows = [row for row in json.loads((folder / "golden.json").read_text())["rows"] if row["fare paid €"] < 60]
+        (folder / "golden.json").write_text(json.dumps({"rows": rows, "predictions": []}))
+        golden = {"rows": rows, "predictions": Predictor.load(folder).predict(rows)}
+        (folder / "golden.json").write_text(json.dumps(golden))
+        return folder
+
+    others = {"good": good, "unheard": vary("unheard"), "failing": vary("failing", OVERFLOWING)}
+    return champion, others | {"slow": vary("slow", members=60)}
+
+
+class Clients:
+    """Clients that ask without a pause while inside, each time as one of KEYS."""
+
+    def __init__(self, server, count=3):
+        self.server, self.seen, self.cut = server, [], []
+        self.numbers, self.ending = itertools.count(), threading.Event()
+        self.threads = [threading.Thread(target=self.ask) for _ in range(count)]
+
+    def __enter__(self):
+        for thread in self.threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.ending.set()
+        for thread in self.threads:
+            thread.join()
+
+    def ask(self):
+        connection = http.client.HTTPConnection(self.server.host, self.server.port, timeout=10)
+        while not self.ending.is_set():
+            number = next(self.numbers)
+            key, row = KEYS[number % len(KEYS)], number // 7 % len(ROWS)
+            headers = {"X-Routing-Key": key, "X-Request-Id": f"r{number}", "Content-Type": "application/json"}
+            try:
+                connection.request("POST", "/predict", json.dumps([ROWS[row]]), headers)
+                response = connection.getresponse()
+                body = response.read()
+            except (OSError, http.client.HTTPException) as error:
+                self.cut.append(repr(error))
+                connection.close()
+                continue
+            version = response.headers["X-Model-Version"]
+            self.seen.append(
+                SimpleNamespace(id=f"r{number}", key=key, row=row, status=response.status, by=version, body=body)
+            )
+        connection.close()
+
+    def next(self, count):
+        """Return the next answers, so many of them."""
+        start = len(self.seen)
+        until(lambda: len(self.seen) >= start + count)
+        return self.seen[start:]
+
+
+def until(said, seconds=20.0):
+    deadline = time.monotonic() + seconds
+    while not said():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.02)
+
+
+def test_from_shadow_to_promotion_and_back(models, tmp_path):
+    champion, others = models
+    folders = {"own": champion.folder / "model", **others}
+    names = {name: (folder / "version.txt").read_text().strip() for name, folder in folders.items()}
+    pointers = {name: tmp_path / f"{name}.txt" for name in ("follow", "shadow", "canary")}
+    environment = {f"MLNB_{name.upper()}": str(path) for name, path in pointers.items()}
+    environment |= {"MLNB_CANARY_SHARE": "0.3", "MLNB_LOG": str(tmp_path / "log")}
+    expected = {names[name]: Predictor.load(folder).predict(ROWS) for name, folder in folders.items()}
+
+    def point(pointer, name):
+        pointers[pointer].write_text(f"{folders[name]}\n")
+
+    point("shadow", "unheard")
+    with serving(build_bento(champion).path, tmp_path / "service.log", environment=environment) as server:
+        server.wait()
+
+        def events(name):
+            lines = [json.loads(line) for line in server.said().splitlines() if line.startswith("{")]
+            return [line for line in lines if line["event"] == name]
+
+        with Clients(server) as clients:
+            assert {one.by for one in clients.next(LEAST)} == {names["own"]}
+
+            point("canary", "good")
+            until(lambda: clients.seen[-1].by == names["good"])
+            by_key = {key: set() for key in KEYS}
+            for one in clients.next(3 * len(KEYS)):
+                by_key[one.key].add(one.by)
+            assert {key: seen for key, seen in by_key.items() if len(seen) != 1} == {}, server.said()
+            chosen = {key for key, models in by_key.items() if models == {names["good"]}}
+            assert 0.2 < len(chosen) / len(KEYS) < 0.4
+
+            point("canary", "failing")
+            until(lambda: len(events("canary withdrawn")) == 1)
+            assert {one.by for one in clients.next(LEAST)} == {names["own"]}
+
+            point("canary", "slow")
+            until(lambda: len(events("canary withdrawn")) == 2)
+            assert {one.by for one in clients.next(LEAST)} == {names["own"]}
+
+            point("follow", "good")
+            until(lambda: clients.seen[-1].by == names["good"])
+            assert {one.by for one in clients.next(LEAST)} == {names["good"]}
+            point("follow", "own")
+            until(lambda: clients.seen[-1].by == names["own"])
+        withdrawn = {event["model_version"]: event["why"] for event in events("canary withdrawn")}
+        counted = call(server.host, server.port, "GET", "/metrics")[1].decode()
+
+    assert withdrawn[names["failing"]].endswith("of its requests failed")
+    assert withdrawn[names["slow"]] == "it is too slow"
+    assert clients.cut == [] and {one.status for one in clients.seen} == {200}  # not one request was lost
+    for one in clients.seen:
+        assert json.loads(one.body) == [expected[one.by][one.row]]
+    assert {one.by for one in clients.seen} == {names[n] for n in ("own", "good", "failing", "slow")}
+    assert 'mlnb_log_rows_total{result="dropped"} 0.0' in counted
+
+    heard = read_log(tmp_path / "log")[0]
+    assert dict(zip(heard["request"], heard["model"], strict=True)) == {one.id: one.by for one in clients.seen}
+    every = read_log(tmp_path / "log", shadows=True)[0]
+    unheard = every[every["shadow"].astype(bool)].set_index("request")
+    assert set(unheard["model"]) == {names["unheard"]} and set(unheard.index) <= {one.id for one in clients.seen}
+    asked = {one.id: one for one in clients.seen}
+    for request, said in unheard["out.prediction"].items():
+        assert said == expected[names["unheard"]][asked[request].row]["prediction"]
+    compared = sum(
+        float(line.split()[-1])
+        for line in counted.splitlines()
+        if line.startswith("mlnb_shadow_rows_total") and ('"same"' in line or '"different"' in line)
+    )
+    assert compared > 0.9 * len(clients.seen)
