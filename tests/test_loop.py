@@ -87,6 +87,14 @@ def test_from_a_first_model_to_a_mistake_undone(world):
     assert second != first
     wait(lambda: status(port, "POST", "/predict", row)[1] == second, root / "serve.txt", 30)
 
+    past = (root / "past.csv").read_text().splitlines()[:151]
+    dated = [f"{line},2026-02-{28 - number // 6:02}" for number, line in enumerate(past[1:])]
+    (root / "own.csv").write_text("\n".join([past[0] + ",day", *dated]) + "\n")
+    own = ["--data", "own.csv", "--time", "day", "--days", "3", "--start", "40", "--delay", "0"]
+    told = toys.mlnb(root, "simulate", "--url", f"http://127.0.0.1:{port}", *own).splitlines()
+    assert [line.split()[:4] for line in told[1:]] == [[str(day), "50", second, "50"] for day in (40, 41, 42)]
+    assert "no column 'date'" in toys.mlnb(root, "simulate", *own[:3], "date", code=2)
+
     asker = threading.Thread(target=keep_asking)
     asker.start()
     toys.mlnb(root, "promote", "1", "--why", "by mistake")

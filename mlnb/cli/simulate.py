@@ -7,19 +7,27 @@ import subprocess
 import sys
 import time
 import urllib.parse
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from mlnb.engine.files import write_whole
 from mlnb.engine.project import Project
+from mlnb.engine.runs import Run, open_run
 from mlnb.errors import UsageError
 from mlnb.monitoring.labels import add_labels
-from mlnb.monitoring.places import label_database
+from mlnb.monitoring.places import label_database, log_folder
+from mlnb.monitoring.segments import read_log
 from mlnb.registry.registry import Registry
 
 DAY = 86_400.0
 FIRST = 1_767_225_600.0  # 1 January 2026, UTC: when the world's day 0 begins
 BATCH = 50  # rows of a request
+PATIENCE = 3.0  # seconds until a service has surely written its log
+MOMENTS = ("shift", "drift", "broken", "mended")
+
+Day = tuple[list[dict[str, Any]], list[Any], list[float]]  # rows, truth, days until known
 
 
 def parser(p: argparse.ArgumentParser) -> None:
@@ -37,7 +45,7 @@ def parser(p: argparse.ArgumentParser) -> None:
     ):
         p.add_argument(f"--{name}", type=int, metavar="DAY", help=f"day from which {what}")
     p.add_argument("--delay", type=float, default=5.0, help="days until a label is known (default: %(default)s)")
-    p.add_argument("--data", type=Path, help="replay a table of your own instead, in the order of --time")
+    p.add_argument("--data", type=Path, metavar="FILE", help="replay a table of your own instead, in order of --time")
     p.add_argument("--time", default="", metavar="COLUMN", help="its column of dates or numbers")
     p.add_argument("--url", default="http://127.0.0.1:3000", help="the service (default: %(default)s)")
     p.add_argument("--turn", type=int, default=0, metavar="DAYS", help="let the loop turn every so many days")
@@ -45,8 +53,10 @@ def parser(p: argparse.ArgumentParser) -> None:
     p.epilog = (
         "examples:\n  mlnb simulate --history past.csv && mlnb run --data past.csv --target churn\n"
         "  mlnb promote 1 --why first; MLNB_LOG_EVENT_TIME=1 mlnb serve @champion --follow &\n"
-        "  mlnb simulate --broken 10 --mended 13 --shift 20 --drift 35 --turn 5 -- --promote\n\n"
-        "The service has to be started with MLNB_LOG_EVENT_TIME=1, so that its log has the world's time."
+        "  mlnb simulate --broken 10 --mended 13 --shift 20 --drift 35 --turn 5 -- --promote\n"
+        "  mlnb simulate --data orders.csv --time ordered_at --days 30 --delay 2     a past of your own, once more\n\n"
+        "The service has to be started with MLNB_LOG_EVENT_TIME=1, so that its log has the world's time.\n"
+        "A table of your own is cut into --days of equally many rows; its target is handed in as labels, --delay later."
     )
 
 
@@ -54,12 +64,9 @@ def main(args: argparse.Namespace) -> int:
     """Write the past, or replay days against the service; return 0."""
     from mlnb.methods import worlds
 
-    never = {
-        name: worlds.NEVER if (day := getattr(args, name)) is None else day for name in ("shift", "drift", "broken")
-    }
-    mended = worlds.NEVER if args.mended is None else args.mended
-    moments = {f"{name}_at": day for name, day in never.items()}
-    world = worlds.World(args.seed, **moments, mended_at=mended, delay=args.delay)
+    check(args)
+    moments = {f"{name}_at": worlds.NEVER if getattr(args, name) is None else getattr(args, name) for name in MOMENTS}
+    world = worlds.World(args.seed, **moments, delay=args.delay)
     if args.history is not None:
         table = worlds.history(world, args.days, args.customers)
         write_whole(args.history, table.to_csv(index=False).encode())
@@ -69,44 +76,85 @@ def main(args: argparse.Namespace) -> int:
     registry = Registry(project)
     registry.sync()
     version = registry.in_charge()
-    replay = Replay(project, version.model, str(version.facts["problem"]["target"]), args)
-    days = replay.of_table(args.data) if args.data else replay.of_world(world)
+    replay = Replay(project, version.model, args)
+    days = replay.of_world(world)
+    if args.data:
+        days = of_table(open_run(project, version.run), args)
     print(f"{'day':>4}  {'rows':>5}  {'answered by':<40}  {'labels':>6}  event")
     for number, (rows, truth, known) in enumerate(days, args.start):
         replay.day(number, rows, truth, known)
     return 0
 
 
+def check(args: argparse.Namespace) -> None:
+    """Raise `UsageError` for values that make no world, and for options that do not go together."""
+    for name, least in (("days", 1), ("customers", 1), ("seed", 0), ("start", 0), ("turn", 0), ("delay", 0)):
+        if not getattr(args, name) >= least:
+            raise UsageError(f"--{name} is {getattr(args, name):g}; expected {least} or more.")
+    made_up = [f"--{name}" for name in ("history", *MOMENTS) if getattr(args, name) is not None]
+    if args.data and made_up:
+        raise UsageError(f"{', '.join(made_up)}: of the made-up world, and --data replays a table. Leave one out.")
+    if bool(args.data) != bool(args.time):
+        raise UsageError("A table of your own is replayed in order of a column: --data orders.csv --time ordered_at.")
+    if args.mended is not None and (args.broken is None or args.mended <= args.broken):
+        raise UsageError(
+            "--mended is the day after which --broken is over; expected a later day than that of --broken."
+        )
+    if args.loop and not args.turn:
+        raise UsageError(f"{' '.join(args.loop)}: options of the loop's turns, but it never turns: --turn DAYS.")
+
+
+def of_table(run: Run, args: argparse.Namespace) -> Iterator[Day]:
+    """Yield (rows, truth, days until known) of each day of a table of the user's, as the run's stages have typed it."""
+    from mlnb.methods.cleaning import clean
+    from mlnb.methods.columns import Schema, nearest
+    from mlnb.methods.evaluation import json_rows
+    from mlnb.methods.sources import read_table
+    from mlnb.methods.worlds import replay_days
+
+    contract, schema, provenance = (run.load(name) for name in ("contract", "schema", "provenance"))
+    if contract["task"] in ("forecasting", "ranking"):
+        raise UsageError(
+            f"The model answers whole requests ({contract['task']}); rows of a table can be replayed alone."
+        )
+    try:
+        raw, read = read_table(str(args.data.absolute()), decimal=provenance.get("decimal", "auto"))
+        features, target = Schema.from_json(schema).features, str(contract["target"])
+        for column in (target, args.time, *(feature.name for feature in features)):
+            if column not in raw:
+                raise ValueError(f"it has no column {column!r}{nearest(column, [str(name) for name in raw])}")
+        typed = clean(raw, target, read["decimal"], read.get("separator") == ";")[0]
+        if typed[args.time].dtype.kind not in "fiuM":
+            raise ValueError(f"column {args.time!r} holds {typed[args.time].iloc[0]!r}, expected dates or numbers")
+        words = [f.name for f in features if f.kind in ("category", "text") and typed[f.name].dtype != object]
+        typed = typed.assign(**{name: raw[name] for name in words})
+        known = typed[typed[args.time].notna() & typed[target].notna()]
+        if len(known) < len(typed):
+            print(f"{len(typed) - len(known)} of {len(typed)} rows have no {args.time} or no {target}: left out")
+        for part in replay_days(known, args.time, args.days):
+            yield json_rows(part, Schema.from_json(schema)), part[target].tolist(), [args.delay] * len(part)
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{args.data} cannot be replayed: {error}.") from error
+
+
 class Replay:
     """Days asked of a service, labels that wait until they are known, and turns of the loop."""
 
-    def __init__(self, project: Project, model: str, target: str, args: argparse.Namespace) -> None:
-        self.project, self.model, self.target, self.args = project, model, target, args
+    def __init__(self, project: Project, model: str, args: argparse.Namespace) -> None:
+        self.project, self.model, self.args = project, model, args
         self.waiting: list[tuple[float, tuple[str, int, Any]]] = []
         address = urllib.parse.urlsplit(args.url)
         if address.scheme != "http" or not address.hostname:
             raise UsageError(f"The service's address is {args.url!r}; expected one such as http://127.0.0.1:3000.")
         self.host, self.port = address.hostname, address.port or 80
 
-    def of_world(self, world: Any) -> Any:
+    def of_world(self, world: Any) -> Iterator[Day]:
         """Yield (rows, truth, days until known) of each day of a made-up world."""
         from mlnb.methods.worlds import to_rows
 
         for number in range(self.args.start, self.args.start + self.args.days):
             table, left, known = world.day(number, self.args.customers)
             yield to_rows(table), ["yes" if gone else "no" for gone in left], known.tolist()
-
-    def of_table(self, path: Path) -> Any:
-        """Yield the same of a table of the user's."""
-        from mlnb.methods.sources import read_table
-        from mlnb.methods.worlds import replay_days, to_rows
-
-        table, _ = read_table(str(path.absolute()))
-        if self.target not in table:
-            raise UsageError(f"{path} has no column {self.target!r}, which the model predicts.")
-        for part in replay_days(table, self.args.time, self.args.days):
-            truth = part[self.target].tolist()
-            yield to_rows(part.drop(columns=self.target)), truth, [self.args.delay] * len(part)
 
     def day(self, number: int, rows: list[dict[str, Any]], truth: list[Any], known: list[float]) -> None:
         """Ask for a day's rows, hand in the labels that have become known, and let the loop turn when it is time."""
@@ -118,6 +166,8 @@ class Replay:
             answered[by] = answered.get(by, 0) + len(rows[at : at + BATCH])
             for place, (label, days) in enumerate(zip(truth[at : at + BATCH], known[at : at + BATCH], strict=True)):
                 self.waiting.append((moment + days * DAY, (request, place, label)))
+        if number == self.args.start:
+            self._check_log(f"{self.model}-{self.args.seed}-{number}-0", FIRST + number * DAY)
         now = FIRST + (number + 1) * DAY
         due = [label for moment, label in self.waiting if moment <= now]
         self.waiting = [entry for entry in self.waiting if entry[0] > now]
@@ -138,8 +188,25 @@ class Replay:
         finally:
             connection.close()
         if response.status != 200:
-            raise UsageError(f"The service answered {response.status}: {body.decode('utf-8', 'replace')[:300]}")
+            said = body.decode("utf-8", "replace")
+            with suppress(ValueError, KeyError, TypeError):
+                said = json.loads(said)["error"]
+            raise UsageError(f"The service at {self.args.url} answered {response.status}: {said[:300]}")
         return response.headers.get("X-Model-Version", "?")
+
+    def _check_log(self, request: str, moment: float) -> None:
+        """Raise `UsageError` when the service's log, where it is at hand, has not the world's time."""
+        folder, deadline = log_folder(self.project, self.model), time.monotonic() + PATIENCE
+        while folder.is_dir() and time.monotonic() < deadline:
+            log, _ = read_log(folder)
+            mine = log.loc[log["request"] == request, "time"]
+            if len(mine) and (mine - moment).abs().min() > DAY:
+                raise UsageError(
+                    "The service's log has the time of day, not the world's: start it with MLNB_LOG_EVENT_TIME=1."
+                )
+            if len(mine):
+                return
+            time.sleep(0.2)
 
     def _turn(self) -> str:
         time.sleep(1.0)  # the service's log is on the disk after half a second

@@ -1,0 +1,171 @@
+"""`mlnb simulate`: worlds that make no sense are refused, and a table of one's own is replayed in its own time."""
+
+import argparse
+import http.server
+import json
+import threading
+from types import SimpleNamespace
+
+import pytest
+
+from mlnb.cli import simulate
+from mlnb.cli.simulate import DAY, FIRST, Replay, check, of_table
+from mlnb.engine.project import Project
+from mlnb.errors import UsageError
+from mlnb.methods.cleaning import clean
+from mlnb.methods.sources import read_table
+from mlnb.monitoring.labels import read_labels
+from mlnb.monitoring.places import label_database, log_folder
+from mlnb.serving.recorder import Recorder
+
+CSV = """id;ordered at;amount;colour;size;late
+4;2026-02-09;3,5;red;9;no
+1;2026-01-07;1,5;red;10;no
+3;2026-02-08;;blue;11;yes
+2;2026-01-31;2,5;green;9;yes
+5;;7,5;red;9;no
+6;2026-03-01;8,5;red;9;
+"""
+
+
+def arguments(*given):
+    p = argparse.ArgumentParser()
+    simulate.parser(p)
+    return p.parse_args([str(value) for value in given])
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        (["--days", 0], "--days is 0; expected 1 or more"),
+        (["--customers", -1], "--customers is -1"),
+        (["--delay", -1], "--delay is -1; expected 0 or more"),
+        (["--delay", "nan"], "--delay is nan"),
+        (["--mended", 3], "later day than that of --broken"),
+        (["--broken", 3, "--mended", 3], "later day"),
+        (["--data", "a.csv"], "--data orders.csv --time ordered_at"),
+        (["--time", "a"], "--data orders.csv --time ordered_at"),
+        (["--data", "a.csv", "--time", "a", "--drift", 3, "--history", "b.csv"], "--history, --drift: of the made-up"),
+        (["--", "--promote"], "it never turns: --turn DAYS"),
+    ],
+)
+def test_what_makes_no_world(given, says):
+    with pytest.raises(UsageError, match=says):
+        check(arguments(*given))
+
+
+def test_what_makes_one():
+    check(arguments("--broken", 3, "--mended", 4, "--turn", 5, "--", "--promote"))
+    check(arguments("--data", "a.csv", "--time", "when"))
+
+
+@pytest.fixture
+def table(tmp_path):
+    """A table of orders, and a run that has learned from its like."""
+    path = tmp_path / "orders.csv"
+    path.write_text(CSV)
+    raw, _ = read_table(str(path))
+    schema = clean(raw, "late", "auto", True)[1].to_json()
+    for column in schema["columns"]:
+        column["role"] = {"late": "target", "id": "identifier", "ordered at": "dropped"}.get(column["name"], "feature")
+    artifacts = {"contract": {"task": "binary", "target": "late"}, "schema": schema, "provenance": {}}
+    return path, SimpleNamespace(load=artifacts.__getitem__)
+
+
+def test_a_table_is_replayed_as_the_model_has_learned_to_read_it(table, capsys):
+    path, run = table
+    days = list(of_table(run, arguments("--data", path, "--time", "ordered at", "--days", 2, "--delay", 3)))
+    assert days == [
+        ([{"amount": 1.5, "colour": "red", "size": 10}, {"amount": 2.5, "colour": "green", "size": 9}],
+         ["no", "yes"], [3.0, 3.0]),
+        ([{"amount": None, "colour": "blue", "size": 11}, {"amount": 3.5, "colour": "red", "size": 9}],
+         ["yes", "no"], [3.0, 3.0]),
+    ]  # fmt: skip
+    assert "2 of 6 rows have no ordered at or no late: left out" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("time", "days", "change", "says"),
+    [
+        ("orderd at", 2, str, "no column 'orderd at'; did you mean 'ordered at'"),
+        ("colour", 2, str, "holds 'red', expected dates or numbers"),
+        ("ordered at", 60, str, "found 4 rows for 60 days"),
+        ("ordered at", 2, lambda text: text.replace("late", "delayed"), "no column 'late'"),
+        ("ordered at", 2, lambda text: text.replace("size", "width"), "no column 'size'"),
+        ("ordered at", 2, lambda text: "", "the file is empty"),
+    ],
+)
+def test_tables_that_cannot_be_replayed(table, time, days, change, says):
+    path, run = table
+    path.write_text(change(CSV))
+    with pytest.raises(UsageError, match=says):
+        list(of_table(run, arguments("--data", path, "--time", time, "--days", days)))
+
+
+def test_a_file_that_is_not_there_and_a_task_without_rows_of_its_own(table, tmp_path):
+    _, run = table
+    with pytest.raises(UsageError, match=r"none\.csv cannot be replayed"):
+        list(of_table(run, arguments("--data", tmp_path / "none.csv", "--time", "a")))
+    forecasting = {"contract": {"task": "forecasting", "target": "late"}, "schema": {}, "provenance": {}}
+    with pytest.raises(UsageError, match="whole requests"):
+        list(of_table(SimpleNamespace(load=forecasting.__getitem__), arguments("--data", "a", "--time", "a")))
+
+
+@pytest.fixture
+def service():
+    """A service that notes what it is asked: headers and rows."""
+
+    class Service(http.server.BaseHTTPRequestHandler):
+        def do_POST(self):
+            self.server.asked.append((dict(self.headers), self.rfile.read(int(self.headers["Content-Length"]))))
+            body = json.dumps({"error": "column 'size': found nothing"} if self.server.status != 200 else []).encode()
+            self.send_response(self.server.status)
+            self.send_header("X-Model-Version", "late:1")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_):
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Service)
+    server.asked, server.status = [], 200
+    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
+    thread.start()
+    yield server
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+def test_days_are_asked_in_the_worlds_time_and_labels_come_late(tmp_path, service, capsys):
+    project = Project(tmp_path, tmp_path, {"store": ".mlnb", "predictions": ""})
+    given = arguments("--url", f"http://127.0.0.1:{service.server_port}", "--start", 3, "--delay", 2)
+    replay = Replay(project, "late", given)
+    replay.day(3, [{"n": n} for n in range(60)], ["no"] * 60, [2.0] * 60)
+    ((first, body), (second, _)) = service.asked
+    assert first["X-Request-Id"] == "late-0-3-0" and float(first["X-Event-Time"]) == FIRST + 3 * DAY
+    assert len(json.loads(body)) == 50 and float(second["X-Event-Time"]) == FIRST + 3 * DAY + 50 / 60 * DAY
+    assert read_labels(label_database(project, "late")) == {}
+    for number in (4, 5):
+        replay.day(number, [], [], [])
+    assert len(read_labels(label_database(project, "late"))) == 60
+    assert capsys.readouterr().out.splitlines()[0].split() == ["3", "60", "late:1", "0"]
+
+
+def test_a_service_that_refuses_is_gone_or_has_another_clock(tmp_path, service):
+    project = Project(tmp_path, tmp_path, {"store": ".mlnb", "predictions": ""})
+    url = f"http://127.0.0.1:{service.server_port}"
+    service.status = 422
+    with pytest.raises(UsageError, match="answered 422: column 'size': found nothing"):
+        Replay(project, "late", arguments("--url", url)).day(0, [{"n": 1}], ["no"], [1.0])
+    with pytest.raises(UsageError, match=r"Nobody answers at http://127\.0\.0\.1:1"):
+        Replay(project, "late", arguments("--url", "http://127.0.0.1:1")).day(0, [{"n": 1}], ["no"], [1.0])
+    with pytest.raises(UsageError, match="expected one such as"):
+        Replay(project, "late", arguments("--url", "https://models.internal"))
+    service.status = 200
+    recorder = Recorder(log_folder(project, "late"))
+    recorder.put("late-0-0-0", "late:1", [{"n": 1}], [{"prediction": "no"}], 0.001)
+    recorder.close()
+    with pytest.raises(UsageError, match="MLNB_LOG_EVENT_TIME=1"):
+        Replay(project, "late", arguments("--url", url)).day(0, [{"n": 1}], ["no"], [1.0])
