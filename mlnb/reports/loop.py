@@ -1,40 +1,47 @@
 """The loop of a project as one page: how well each version did, what drifted, what was decided, who was in charge."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
-from html import escape
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
-
-from markupsafe import Markup
 
 from mlnb.engine import runs
 from mlnb.engine.files import write_whole
 from mlnb.engine.project import Project
+from mlnb.errors import RegistryError
 from mlnb.registry.registry import Registry
 from mlnb.reports import words
-from mlnb.reports.figures import svg, ticks
 from mlnb.reports.report import environment, style
+from mlnb.reports.timeline import KINDS, draw_timeline
 
 NEWEST = 40  # looks that are shown
+COLUMNS = 30  # columns whose drift is, those that moved most
+ENTRIES = 200  # entries of the audit log that are
 STRONG = 0.5  # effect from which a cell is as dark as can be
+STATES = {"keep": "passed", "watch": "warning", "act": "error"}
 
 
 def write_loop(project: Project) -> Path:
     """Write runs/loop.html and return its path; it stands alone as a run's report does. Raises `StoreFull`."""
-    looks = find_looks(project)
     registry = Registry(project)
+    faults, count, _ = registry.verify()
+    names = {
+        str(version.facts["certificate"]["model"]): (version.model, f"version {version.number}")
+        for version in registry.versions()
+    }
+    looks, entries = find_looks(project), []
+    with suppress(RegistryError):  # one that cannot be read is among the faults
+        entries = registry.log()
     page = (
         environment()
         .get_template("loop.html")
         .render(
             project=project,
-            looks=[_row(look) for look in reversed(looks)],
-            timeline=draw_timeline(looks),
-            metric=looks[-1]["metric"] if looks else "",
-            drift=_drift(looks),
-            log=list(reversed(registry.log())),
-            faults=registry.verify()[0],
+            looks=len(looks),
+            models=[_model(name, part, names) for name, part in _by_model(looks, names).items()],
+            log=list(reversed(entries))[:ENTRIES],
+            entries=count,
+            faults=faults,
             words=words,
             style=style(),
         )
@@ -58,84 +65,72 @@ def find_looks(project: Project) -> list[dict[str, Any]]:
     return sorted(found, key=lambda look: look["until"])
 
 
-def _row(look: dict[str, Any]) -> dict[str, Any]:
-    """What a table says of one look."""
-    kinds = {"keep": "passed", "watch": "warning", "retrain": "error", "roll back": "error"}
-    now = look["now"] or {}
+def _by_model(looks: Sequence[dict[str, Any]], names: dict[str, tuple[str, str]]) -> dict[str, list[dict[str, Any]]]:
+    """The looks of each model, that which was looked at last first."""
+    parts: dict[str, list[dict[str, Any]]] = {}
+    for look in reversed(looks):
+        version = look["window"]["version"]
+        model = names[version][0] if version in names else version.partition(":")[0]
+        parts.setdefault(model, []).insert(0, look)
+    return parts
+
+
+def _model(name: str, looks: list[dict[str, Any]], names: dict[str, tuple[str, str]]) -> dict[str, Any]:
+    """What the page says of one model."""
+    called = {version: number for version, (_, number) in names.items()}
+    metric = looks[-1]["metric"]
+    same = [look for look in looks if look["metric"] == metric]  # another metric has another scale
+    title = words.metric(metric)
+    rows = [_row(look, called) for look in reversed(looks)]
     return {
-        "when": _when(look["until"]),
-        "version": look["window"]["version"],
+        "name": name,
+        "metric": title[:1].upper() + title[1:],
+        "timeline": draw_timeline(same, called),
+        "matured": any(look["now"] for look in same),
+        "drift": _drift(looks),
+        "columns": len({shift["column"] for look in looks for shift in look["drift"]}),
+        "span": [words.day(looks[0]["until"]), words.day(looks[-1]["until"])],
+        "looks": rows,
+        "newest": rows[0],
+    }
+
+
+def _row(look: dict[str, Any], names: dict[str, str]) -> dict[str, Any]:
+    """What a table says of one look."""
+    now, version = look["now"] or {}, look["window"]["version"]
+    return {
+        "run": look["run"],
+        "when": words.minute(look["until"]),
+        "version": names.get(version, version),
+        "tag": version,
         "rows": look["window"]["rows"],
         "value": now.get("value"),
         "interval": words.interval(now) if now else "",
         "outcome": look["outcome"],
-        "kind": kinds[look["outcome"]],
+        "state": STATES[KINDS[look["outcome"]]],
         "reasons": [reason["text"] for reason in look["reasons"]],
     }
 
 
 def _drift(looks: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """For each column one cell a look: how far it had moved [0..1], and whether that counted; the most moved first."""
-    names = dict.fromkeys(shift["column"] for look in looks for shift in look["drift"])
+    by_look = [{shift["column"]: shift for shift in look["drift"]} for look in looks]
     table = []
-    for name in names:
+    for name in dict.fromkeys(column for shifts in by_look for column in shifts):
         cells = []
-        for look in looks:
-            shift = next((s for s in look["drift"] if s["column"] == name), None)
-            gone = abs(shift["missing_after"] - shift["missing_before"]) if shift else 0.0
-            effect = max(shift["effect"] if shift["effect"] is not None else STRONG, gone) if shift else 0.0
-            dark = min(effect / STRONG, 1.0)
-            title = f"{name}, {_when(look['until'])}: {effect:.2f}"
-            cells.append({"dark": round(dark, 2), "drifted": bool(shift and shift["drifted"]), "title": title})
-        table.append({"column": name, "cells": cells})
-    return sorted(table, key=lambda row: -max((c["dark"] + c["drifted"] for c in row["cells"]), default=0.0))[:30]
-
-
-def draw_timeline(looks: Sequence[dict[str, Any]]) -> Markup:
-    """Return the deciding metric of every look with its interval, a line where another version took over."""
-    known = [look for look in looks if look["now"] and look["now"]["value"] is not None]
-    if not known:
-        return Markup("")
-    values = [look["now"][name] for look in known for name in ("low", "high")] + [known[-1]["reference"]["value"]]
-    low, high = min(values), max(values)
-    pad = (high - low or 1.0) * 0.08
-    low, high = low - pad, high + pad
-    first, last = looks[0]["until"], looks[-1]["until"]
-    width, height, left, top, bottom = 1040, 230, 56, 26, 200
-
-    def x(moment: float) -> float:
-        return float(round(left + 14 + (moment - first) / ((last - first) or 1.0) * (width - left - 40), 1))
-
-    def y(value: float) -> float:
-        return float(round(bottom - (value - low) / (high - low) * (bottom - top), 1))
-
-    parts = []
-    for tick in ticks(low, high, 4):
-        parts.append(f'<line class="grid" x1="{left}" x2="{width}" y1="{y(tick)}" y2="{y(tick)}"/>')
-        parts.append(
-            f'<text class="tick end" x="{left - 8}" y="{y(tick) + 4}">{words.number(float(f"{tick:.6g}"))}</text>'
-        )
-    for place in range(0, len(looks), max(1, len(looks) // 8)):
-        moment = looks[place]["until"]
-        parts.append(f'<text class="tick" x="{x(moment)}" y="{height - 8}">{_when(moment).partition(",")[0]}</text>')
-    version = ""
-    for look in looks:
-        if look["window"]["version"] != version:
-            version = look["window"]["version"]
-            at, name = x(look["until"]), escape(version.partition(":")[2][:8] or version)
-            parts.append(f'<line class="bound" x1="{at}" x2="{at}" y1="{top - 8}" y2="{bottom}"/>')
-            parts.append(f'<text class="tick" x="{at}" y="{top - 14}">{name}</text>')
-    for look in known:
-        now, kind = look["now"], "other" if look["outcome"] in ("keep", "watch") else "best"
-        at = x(look["until"])
-        parts.append(f'<line class="range {kind}" x1="{at}" x2="{at}" y1="{y(now["low"])}" y2="{y(now["high"])}"/>')
-        tip = f"{_when(look['until'])}: {words.number(now['value'])}, {look['outcome']}"
-        parts.append(
-            f'<circle class="point {kind}" cx="{at}" cy="{y(now["value"])}" r="5"><title>{escape(tip)}</title></circle>'
-        )
-    return svg("timeline", width, height, parts)
-
-
-def _when(moment: float) -> str:
-    at = datetime.fromtimestamp(moment, UTC)
-    return f"{at.day} {at:%b %Y, %H:%M}"
+        for look, shifts in zip(looks, by_look, strict=True):
+            shift = shifts.get(name)
+            if shift is None:
+                cells.append(
+                    {"dark": None, "drifted": False, "title": f"{name}, {words.day(look['until'])}: not there"}
+                )
+                continue
+            gone = abs(shift["missing_after"] - shift["missing_before"])
+            effect = max(shift["effect"] if shift["effect"] is not None else STRONG, gone)
+            title = f"{name}, {words.day(look['until'])}: {effect:.2f}"
+            title += f", missing {shift['missing_before']:.0%} → {shift['missing_after']:.0%}" if gone > 0.005 else ""
+            cells.append(
+                {"dark": round(min(effect / STRONG, 1.0), 2), "drifted": bool(shift["drifted"]), "title": title}
+            )
+        table.append({"column": name, "short": words.elide(name), "cells": cells})
+    return sorted(table, key=lambda row: -max((c["dark"] or 0) + c["drifted"] for c in row["cells"]))[:COLUMNS]

@@ -91,6 +91,17 @@ def moment(text: Any) -> str:
     return f"{at.day} {at:%B %Y, %H:%M} UTC"
 
 
+def day(stamp: float) -> str:
+    """Return seconds since 1970 as "14 Mar 2026", UTC."""
+    at = datetime.fromtimestamp(stamp, UTC)
+    return f"{at.day} {at:%b %Y}"
+
+
+def minute(stamp: float) -> str:
+    """Return seconds since 1970 as "14 Mar 2026, 09:15", UTC."""
+    return f"{day(stamp)}, {datetime.fromtimestamp(stamp, UTC):%H:%M}"
+
+
 def parameter(value: Any) -> str:
     """Return a parameter's value: text as it is, anything else as JSON; empty text as two quotes."""
     if isinstance(value, str):
@@ -101,6 +112,11 @@ def parameter(value: Any) -> str:
 def short(digest: Any) -> str:
     """Return the first twelve characters of a digest."""
     return str(digest or "–")[:12]
+
+
+def elide(text: str, most: int = 34) -> str:
+    """Return a text that may be long with its middle left out: names that begin alike differ at the end."""
+    return text if len(text) <= most else f"{text[: most // 2 - 1]}…{text[-(most - most // 2) :]}"
 
 
 def task(name: Any) -> str:

@@ -1,0 +1,87 @@
+"""The page of the loop: what it draws of looks, and what it says when there are none or the log was altered."""
+
+import pytest
+import sqlalchemy as sa
+
+from mlnb.registry.database import LOG
+from mlnb.registry.registry import Registry
+from mlnb.reports import loop, words
+from mlnb.reports.timeline import draw_timeline
+
+DAY = 86_400.0
+FIRST = 1_767_225_600.0
+
+
+def look(number, version="churn:aa", outcome="keep", value=0.86, metric="roc_auc", **more):
+    now = None if value is None else {"value": value, "low": value - 0.02, "high": value + 0.02}
+    shift = {"column": "<age>", "effect": 0.1 * number, "missing_before": 0.0, "missing_after": 0.0, "drifted": False}
+    return {
+        "run": f"run-{number}", "metric": metric, "reference": {"name": metric, "value": 0.87}, "now": now,
+        "outcome": outcome, "reasons": [{"text": "a <b>reason</b>", "outcome": outcome, "kind": "drift"}],
+        "window": {"version": version, "rows": 10 + number}, "drift": [shift], "until": FIRST + DAY * number, **more,
+    }  # fmt: skip
+
+
+def test_a_timeline_has_points_intervals_versions_and_what_was_promised():
+    looks = [look(0), look(1, value=None), look(2, outcome="retrain", value=0.7), look(3, "churn:<bb>")]
+    drawn = draw_timeline(looks, {"churn:aa": "version 1"})
+    assert drawn.count("<circle") == 4 and drawn.count('class="point none keep"') == 1
+    assert drawn.count('class="range') == 3 and 'class="point act"' in drawn
+    assert "version 1" in drawn and "&lt;bb&gt;" in drawn and "<bb>" not in drawn
+    assert drawn.count('class="bound"') == 2 and drawn.count('class="change"') == 1
+    assert "3 Jan 2026: 0.7000 [0.6800, 0.7200], retrain" in drawn
+
+
+@pytest.mark.parametrize("looks", [[], [look(0)], [look(0, value=None)], [look(0), look(0, "churn:bb")]])
+def test_few_looks_are_drawn_as_well(looks):
+    drawn = draw_timeline(looks, {})
+    assert "nan" not in drawn and drawn.count("<circle") == len(looks)
+
+
+def test_many_versions_share_the_room():
+    drawn = draw_timeline([look(n, f"churn:{n:08d}") for n in range(40)], {})
+    assert drawn.count("<rect") == 40 and drawn.count('class="version"') < 40
+    assert all(float(part.split('"')[1]) <= 1040 for part in drawn.split(" x=")[1:])
+
+
+@pytest.fixture
+def project(tmp_path, example):
+    return example.make_project(tmp_path / "titanic")
+
+
+def shown(project, monkeypatch, looks):
+    monkeypatch.setattr(loop, "find_looks", lambda project: looks)
+    return loop.write_loop(project).read_text()
+
+
+def test_nothing_has_happened_yet(project, monkeypatch):
+    page = shown(project, monkeypatch, [])
+    assert "Nobody has looked" in page and "Nothing is registered yet" in page and "<table" not in page
+
+
+def test_looks_of_two_models_and_what_they_hold_is_escaped(project, monkeypatch):
+    page = shown(project, monkeypatch, [look(0), look(1, "prices:cc", metric="rmse"), look(2, value=None)])
+    assert "of churn" in page and "RMSE by version" in page and "ROC AUC by version" in page
+    assert "3 looks at 2 models" in page and page.index("of churn") < page.index("of prices")
+    assert "<b>" not in page and "&lt;age&gt;" in page and "<script" not in page
+
+
+def test_a_log_that_was_altered_is_said(project, monkeypatch, example):
+    run = example.make_run(project, "20260314-091500-train-a1b2")
+    registry = Registry(project, "ann")
+    registry.register(run)
+    assert "One entry in the audit log" in shown(project, monkeypatch, [])
+    with registry.engine.begin() as connection:
+        connection.exec_driver_sql("DROP TRIGGER mlnb_log_UPDATE")
+        connection.execute(sa.update(LOG).values(entry=sa.func.replace(LOG.c.entry, "ann", "eve")))
+    page = shown(project, monkeypatch, [])
+    assert "not what was written" in page and "altered: entry 1" in page and ">eve<" in page
+    with registry.engine.begin() as connection:
+        connection.execute(sa.update(LOG).values(entry="{torn"))
+    page = shown(project, monkeypatch, [])
+    assert "not what was written" in page and "entry 1 cannot be read" in page and ">eve<" not in page
+
+
+def test_names_and_times():
+    assert words.elide("short") == "short" and words.elide("a" * 30 + "b" * 30, 20) == "a" * 9 + "…" + "b" * 10
+    assert words.day(FIRST) == "1 Jan 2026" and words.minute(FIRST + 60) == "1 Jan 2026, 00:01"
