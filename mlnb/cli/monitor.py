@@ -84,5 +84,13 @@ def main(args: argparse.Namespace) -> int:
         window = read_log(log)[0].rename(columns=lambda name: str(name).removeprefix("in."))
         print(render(open_run(project, version.run).load("training"), window, args.evidently), file=sys.stderr)
     if args.webhook and outcome != "keep":
-        notify(args.webhook, {"model": version.name, **verdict})
+        tell(args.webhook, {"model": version.name, **verdict})
     return CODES[outcome]
+
+
+def tell(url: str, value: dict[str, Any]) -> None:
+    """Send a verdict; a receiver that does not take it is told of, and changes neither verdict nor exit code."""
+    try:
+        notify(url, value)
+    except UsageError as error:
+        print(f"mlnb monitor: {error}", file=sys.stderr)

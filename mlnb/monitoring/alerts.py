@@ -2,8 +2,10 @@
 
 import hashlib
 import hmac
+import http.client
 import json
 import os
+import threading
 import urllib.error
 import urllib.request
 from typing import Any
@@ -36,7 +38,18 @@ RULES = (
         "10m",
         "One request in a hundred takes longer than it may.",
     ),
-    ("MlnbSilent", "sum(rate(mlnb_requests_total[30m])) == 0", "30m", "Nobody has asked for half an hour."),
+    (
+        "MlnbSilent",
+        "sum(rate(mlnb_requests_total[30m])) == 0 or absent(mlnb_requests_total)",
+        "30m",
+        "Nobody has asked for half an hour, or the service is not there.",
+    ),
+    (
+        "MlnbLogDrops",
+        'increase(mlnb_log_rows_total{result="dropped"}[15m]) > 0',
+        "0m",
+        "The prediction log has dropped rows, for want of room in its queue or on its disk.",
+    ),
     (
         "MlnbModelRefused",
         'increase(mlnb_model_swaps_total{result=~"refused|withdrawn"}[15m]) > 0',
@@ -67,7 +80,10 @@ def sign(body: bytes, secret: str) -> str:
 
 
 def notify(url: str, value: dict[str, Any], patience: float = PATIENCE) -> None:
-    """Post a verdict as JSON, signed when MLNB_WEBHOOK_SECRET is set. Raises `UsageError` when it is not taken."""
+    """Post a verdict as JSON, signed when MLNB_WEBHOOK_SECRET is set. Raises `UsageError` when it is not taken in time.
+
+    `patience` bounds the whole of it, in seconds, however slowly a receiver goes on talking.
+    """
     if not url.startswith(("http://", "https://")):
         raise UsageError(f"The webhook is {url!r}; expected a URL that starts with http:// or https://.")
     body = json.dumps(value, sort_keys=True, ensure_ascii=False).encode()
@@ -76,14 +92,27 @@ def notify(url: str, value: dict[str, Any], patience: float = PATIENCE) -> None:
     if secret:
         headers[HEADER] = sign(body, secret)
     request = urllib.request.Request(url, body, headers, method="POST")
+    said: list[int | OSError] = []
+    posting = threading.Thread(target=lambda: said.append(_post(request, patience)), daemon=True)
+    posting.start()
+    posting.join(patience)
+    if not said or isinstance(said[0], OSError):
+        why = said[0] if said else "it has not answered yet"
+        raise UsageError(
+            f"The webhook did not take the verdict within {patience:g} s: {why}. The verdict itself is in the run."
+        )
+    if not 200 <= said[0] < 300:
+        raise UsageError(f"The webhook answered {said[0]}, expected 2xx. The verdict itself is in the run.")
+
+
+def _post(request: urllib.request.Request, patience: float) -> int | OSError:
+    """The status of the answer, or what went wrong."""
     try:
         with urllib.request.urlopen(request, timeout=patience) as response:
-            status = response.status
+            return int(response.status)
     except urllib.error.HTTPError as error:
-        status = error.code
+        return error.code
+    except http.client.HTTPException as error:
+        return OSError(f"no answer in HTTP ({error!r})")
     except OSError as error:
-        raise UsageError(
-            f"The webhook did not take the verdict within {patience:g} s: {error}. The verdict itself is in the run."
-        ) from error
-    if not 200 <= status < 300:
-        raise UsageError(f"The webhook answered {status}, expected 2xx. The verdict itself is in the run.")
+        return error

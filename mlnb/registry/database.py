@@ -70,8 +70,13 @@ def open_database(url: str) -> sa.Engine:
         if sqlite and (path := sa.make_url(url).database):
             Path(path).parent.mkdir(parents=True, exist_ok=True)
         engine = sa.create_engine(url, poolclass=sa.NullPool if sqlite else None, **options)
-        with writing(engine) as connection:
-            _prepare(connection)
+        with engine.connect() as connection:
+            ready = sa.inspect(connection).has_table(LOG.name)
+        if not ready:  # only then: who merely reads must not wait for who writes
+            with writing(engine) as connection:
+                _prepare(connection)
+    except RegistryError:
+        raise
     except ModuleNotFoundError as error:
         raise MissingExtra(
             f"The registry's database {kind} needs a driver: pip install 'mlnb[postgres]' ({error})."

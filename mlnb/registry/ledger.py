@@ -8,6 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from mlnb.engine.digest import digest_value
+from mlnb.errors import RegistryError
 from mlnb.registry.database import LOG
 
 ORIGIN = "0" * 64  # what the first entry names as the one before it
@@ -53,8 +54,17 @@ def entries(connection: sa.Connection) -> list[tuple[int, str, str]]:
 
 
 def read(lines: Iterable[tuple[int, str, str]]) -> list[Entry]:
-    """Return the entries of lines that `verify` found no fault in."""
-    return [Entry(**json.loads(text)) for _, text, _ in lines]
+    """Return the entries of lines. Raises `RegistryError` for one that cannot be read."""
+    found = []
+    for number, text, _ in lines:
+        try:
+            found.append(Entry(**json.loads(text)))
+        except (ValueError, TypeError) as error:
+            raise RegistryError(
+                f"Entry {number} of the audit log cannot be read ({error}): somebody has altered it. "
+                "`mlnb audit verify` says all that is wrong."
+            ) from error
+    return found
 
 
 def verify(lines: Iterable[tuple[int, str, str]], head: str = "") -> list[str]:

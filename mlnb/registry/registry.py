@@ -165,7 +165,7 @@ class Registry:
             return ledger.append(connection, runs.now(), self.who, evidence={"service": version.service}, **change)
 
     def log(self) -> list[ledger.Entry]:
-        """Return the entries of the audit log, oldest first; ValueError or TypeError for one that is damaged."""
+        """Return the entries of the audit log, oldest first. Raises `RegistryError` for one that is damaged."""
         with reading(self.engine) as connection:
             return ledger.read(ledger.entries(connection))
 

@@ -1,6 +1,7 @@
 """`mlnb models`, `promote`, `rollback`, `approve`, `compare` and `audit`: what they print and end with."""
 
 import json
+import sqlite3
 
 import pytest
 
@@ -55,6 +56,29 @@ def test_one_version_whole_and_two_side_by_side(project, capsys):
     text = said(capsys, "compare", "1", "2")
     assert "0.9100" in text and "data: the same" in text
     assert json.loads(said(capsys, "compare", "1", "2", "--json"))["versions"] == ["survived:1", "survived:2"]
+
+
+def test_an_audit_log_that_was_altered_cut_or_reordered(project, capsys):
+    said(capsys, "models")
+    for number in ("1", "2"):
+        said(capsys, "promote", number, "--why", "better")
+    head = json.loads(said(capsys, "audit", "verify", "--json"))["head"]
+
+    def behind(*statements):
+        database = sqlite3.connect(project.store_root / "registry.db")
+        with database:
+            database.executescript("DROP TRIGGER IF EXISTS mlnb_log_UPDATE; DROP TRIGGER IF EXISTS mlnb_log_DELETE;")
+            for statement in statements:
+                database.execute(statement)
+        database.close()
+        return said(capsys, "audit", "verify", "--head", head, code=1)
+
+    assert "altered: entry 3" in behind(
+        "UPDATE mlnb_log SET entry = replace(entry, 'better', 'worse') WHERE number = 3"
+    )
+    swap = ("UPDATE mlnb_log SET number = 9 WHERE number = 1", "UPDATE mlnb_log SET number = 1 WHERE number = 2")
+    assert "moved: entry 1 was written as entry 2" in behind(*swap, "UPDATE mlnb_log SET number = 2 WHERE number = 9")
+    assert "missing: no entry has the digest" in behind("DELETE FROM mlnb_log WHERE number = 4")
 
 
 def test_refusals(project, capsys):

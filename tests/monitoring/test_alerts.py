@@ -5,14 +5,17 @@ import inspect
 import json
 import re
 import shutil
+import socket
 import subprocess
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 import yaml
 
+from mlnb.cli.monitor import tell
 from mlnb.errors import UsageError
 from mlnb.monitoring.alerts import HEADER, alert_rules, notify, sign
 from mlnb.serving.meters import Meters as meters_of
@@ -61,6 +64,10 @@ def test_alert_rules_name_what_the_service_counts(tmp_path):
     counted = Path(inspect.getfile(meters_of)).read_text()
     for name in re.findall(r"mlnb_[a-z_]+", " ".join(rule["expr"] for rule in rules)):
         assert name.removesuffix("_bucket") in counted, name
+    for rule in rules:
+        assert set(rule) == {"alert", "expr", "for", "labels", "annotations"}
+        assert re.fullmatch(r"\d+[smh]", rule["for"]) and re.fullmatch(r"[A-Z]\w+", rule["alert"])
+        assert all(rule["expr"].count(one) == rule["expr"].count(other) for one, other in ("()", "[]", "{}"))
     if shutil.which("promtool"):
         (tmp_path / "rules.yaml").write_text(alert_rules())
         subprocess.run(["promtool", "check", "rules", tmp_path / "rules.yaml"], check=True, capture_output=True)
@@ -73,7 +80,45 @@ def test_refused_late_or_gone(hook):
     hook.delay = 2.0
     with pytest.raises(UsageError, match="did not take the verdict within"):
         notify(url(hook), {}, patience=0.2)
+    hook.delay, hook.status = 0.0, 204
     with pytest.raises(UsageError, match="did not take"):
         notify("http://127.0.0.1:1/hook", {})
     with pytest.raises(UsageError, match="expected a URL"):
         notify("file:///etc/passwd", {})
+
+
+@pytest.fixture
+def talker():
+    """Receivers that never come to an end: one drips a header a byte at a time, one talks no HTTP."""
+    listening = socket.create_server(("127.0.0.1", 0))
+    ending = threading.Event()
+
+    def drip():
+        connection, _ = listening.accept()
+        with connection:
+            connection.sendall(b"HTTP/1.1 200 OK\r\nX-Slow: ")
+            while not ending.wait(0.05):
+                with suppress(OSError):
+                    connection.sendall(b"x")
+        connection, _ = listening.accept()
+        with connection:
+            connection.recv(65_536)
+            connection.sendall(b"hello\r\n\r\n")
+
+    thread = threading.Thread(target=drip, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{listening.getsockname()[1]}/hook", ending
+    ending.set()
+    thread.join(5)
+    listening.close()
+
+
+def test_a_receiver_that_goes_on_talking_is_left(talker, capsys):
+    url, ending = talker
+    began = time.monotonic()
+    with pytest.raises(UsageError, match=r"within 0\.3 s: it has not answered yet"):
+        notify(url, {}, patience=0.3)
+    assert time.monotonic() - began < 2.0
+    ending.set()
+    tell(url, {"outcome": "retrain"})  # neither the verdict nor its exit code depends on it
+    assert "The verdict itself is in the run" in capsys.readouterr().err

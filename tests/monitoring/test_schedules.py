@@ -34,9 +34,13 @@ def test_cron():
 
 
 def test_systemd(tmp_path):
-    files = write_schedule(Turn(TURN.when, TURN.command, tmp_path), "systemd")
+    root = tmp_path / "my 5% models"
+    root.mkdir()
+    turn = Turn(TURN.when, (*TURN.command, "-p", "a b", 'say "$5"'), root)
+    files = write_schedule(turn, "systemd")
     assert "OnCalendar=Mon..Fri *-*-* 3:17:00" in files[f"{NAME}.timer"]
     assert "SuccessExitStatus=10 11 12 13" in files[f"{NAME}.service"]
+    assert files[f"{NAME}.service"].count("my 5%% models") == 2
     assert on_calendar("*/15 0-6 1,15 * *") == "*-*-1,15 0..6:0/15:00"
     for wrong in ("0 0 1 * 1", "0 0 * JAN *"):
         with pytest.raises(UsageError):
@@ -44,17 +48,37 @@ def test_systemd(tmp_path):
     if shutil.which("systemd-analyze"):
         for name, text in files.items():
             (tmp_path / name).write_text(text)
-        done = subprocess.run(
-            ["systemd-analyze", "calendar", "Mon..Fri *-*-* 3:17:00"], capture_output=True, check=False
-        )
-        assert done.returncode == 0, done.stderr
+        command = ["systemd-analyze", "verify", "--recursive-errors=no", *(tmp_path / name for name in files)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert done.returncode == 0 and NAME not in done.stderr, done.stderr
+        calendar = ["systemd-analyze", "calendar", "--iterations=2", on_calendar(TURN.when)]
+        found = subprocess.run(calendar, capture_output=True, text=True, check=True).stdout
+        assert "03:17:00" in found
+
+
+@pytest.mark.parametrize(("code", "ends"), [(0, 0), (10, 0), (13, 0), (1, 1), (3, 1)])
+def test_where_any_code_is_a_failure_those_that_tell_are_none(tmp_path, code, ends):
+    (tmp_path / "mlnb").write_text(f"#!/bin/sh\necho turned $@\nexit {code}\n")
+    (tmp_path / "mlnb").chmod(0o755)
+    (text,) = write_schedule(TURN, "kubernetes", "registry.internal/mlnb:1").values()
+    command = yaml.safe_load(text)["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"][0]["command"]
+    (text,) = write_schedule(TURN, "github-actions").values()
+    (step,) = [one for one in yaml.safe_load(text)["jobs"]["turn"]["steps"] if "mlnb loop" in one.get("run", "")]
+    environment = {"PATH": f"{tmp_path}:/usr/bin:/bin"}
+    for given in (command, ["bash", "-eo", "pipefail", "-c", step["run"]]):
+        done = subprocess.run(given, env=environment, capture_output=True, text=True, check=False)
+        assert done.returncode == ends and "turned loop --once --promote" in done.stdout
+        assert (f"told: {code}" in done.stdout) == (code >= 10)
 
 
 def test_github_actions():
     (text,) = write_schedule(TURN, "github-actions").values()
     workflow = yaml.safe_load(text)
     assert workflow["on"]["schedule"] == [{"cron": "17 3 * * 1-5"}]
-    assert workflow["jobs"]["turn"]["steps"][-1]["run"] == "mlnb loop --once --promote"
+    steps = workflow["jobs"]["turn"]["steps"]
+    assert all("uses" in step or "run" in step for step in steps)
+    kept = [step["with"]["key"] for step in steps if "actions/cache" in step.get("uses", "")]
+    assert len(kept) == 2 and len(set(kept)) == 1 and steps[-1]["if"] == "always()"
 
 
 def test_kubernetes(tmp_path):
@@ -65,6 +89,9 @@ def test_kubernetes(tmp_path):
     assert job["spec"]["concurrencyPolicy"] == "Forbid"
     kubernetes_validate = pytest.importorskip("kubernetes_validate")
     kubernetes_validate.validate(job, "1.34", strict=True)
+    job["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"][0]["imagee"] = "x"
+    with pytest.raises(kubernetes_validate.ValidationError):
+        kubernetes_validate.validate(job, "1.34", strict=True)
 
 
 def test_a_turn_does_what_the_verdict_says():

@@ -5,7 +5,9 @@ import json
 import pytest
 import sqlalchemy as sa
 
+from mlnb.errors import RegistryError
 from mlnb.registry.database import ALIASES, APPROVALS, LOG, VERSIONS
+from mlnb.registry.ledger import Entry
 
 
 @pytest.fixture
@@ -50,6 +52,22 @@ def test_altered(filled):
     assert fault.startswith("altered: entry 4 (promoted")
 
 
+def test_altered_with_a_digest_that_fits(filled):
+    with filled.engine.connect() as connection:
+        text = connection.execute(sa.select(LOG.c.entry).where(LOG.c.number == 4)).scalar()
+    changed = json.loads(text) | {"who": "eve"}
+    values = {"entry": json.dumps(changed), "digest": Entry(**changed).digest}
+    behind(filled, LOG.update().where(LOG.c.number == 4).values(**values))
+    assert filled.verify()[0] == ["broken: entry 5 does not follow entry 4 as that is now"]
+
+
+def test_an_entry_put_in_between(filled):
+    with filled.engine.connect() as connection:
+        text, digest = connection.execute(sa.select(LOG.c.entry, LOG.c.digest).where(LOG.c.number == 4)).one()
+    behind(filled, LOG.insert().values(number=7, entry=text, digest=digest))
+    assert "moved: entry 7 was written as entry 4" in filled.verify()[0]
+
+
 def test_missing_in_the_middle(filled):
     behind(filled, LOG.delete().where(LOG.c.number == 3))
     assert "missing: entry 3" in filled.verify()[0]
@@ -87,6 +105,8 @@ def test_reordered(filled):
 def test_unreadable(filled):
     behind(filled, LOG.update().where(LOG.c.number == 2).values(entry="{torn"))
     assert any("entry 2 cannot be read" in fault for fault in filled.verify()[0])
+    with pytest.raises(RegistryError, match=r"Entry 2 of the audit log cannot be read .* `mlnb audit verify`"):
+        filled.log()
 
 
 def test_tables_behind_the_log(filled):

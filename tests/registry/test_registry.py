@@ -1,14 +1,19 @@
 """Versions, aliases, promotion and rollback, on SQLite and PostgreSQL alike."""
 
+import itertools
 import json
 import multiprocessing
+import os
+import signal
 
 import pytest
+import sqlalchemy as sa
 
 from mlnb.engine.project import Project
 from mlnb.engine.runs import open_run
 from mlnb.errors import GateFailed, RegistryError, UnknownRun, UsageError
 from mlnb.registry.comparison import compare
+from mlnb.registry.database import writing
 from mlnb.registry.registry import Registry
 from mlnb.registry.versions import split_reference
 
@@ -143,18 +148,56 @@ def test_many_writers_leave_one_unbroken_chain(registry, proven):
     assert (faults, count) == ([], 12) and len(registry.find("1").approved_by) == 6
 
 
-def test_a_kill_in_the_middle_leaves_the_old_state(registry, proven, monkeypatch):
+def _killed_at(registry, number):
+    """Promote version 2 in a process that is killed after so many statements; return whether it came to its end."""
+
+    def promote():
+        mine = Registry(registry.project, "bob")
+        assert mine.find("2").number == 2
+        seen = itertools.count(1)
+
+        def after(*_):
+            if next(seen) == number:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+        sa.event.listen(mine.engine, "after_cursor_execute", after)
+        mine.promote("2", why="better")
+        os._exit(0)  # without saying goodbye to a connection that the parent has opened
+
+    process = multiprocessing.get_context("fork").Process(target=promote)
+    process.start()
+    process.join(30)
+    assert process.exitcode in (0, -signal.SIGKILL)
+    return process.exitcode == 0
+
+
+def test_a_kill_at_any_moment_leaves_the_old_state_or_the_new_one(registry, proven):
     registry.register(proven(1))
     registry.register(proven(2))
     registry.promote("1", why="first")
-    monkeypatch.setattr("mlnb.registry.ledger.append", _killed)
-    with pytest.raises(KeyboardInterrupt):
-        registry.promote("2", why="better")
-    assert registry.find("@champion").number == 1 and registry.verify()[0] == []
+    registry.engine.dispose()
+    moments = itertools.count(1)
+    while not _killed_at(registry, next(moments)):
+        faults, count, _ = registry.verify()
+        champion = registry.find("@champion").number
+        assert faults == [] and (champion, count) in {(1, 3), (2, 4)}
+        if champion == 2:
+            break
+    assert next(moments) > 5  # it was killed in the middle as well
+    assert registry.find("@champion").number == 2 and registry.verify()[:2] == ([], 4)
 
 
-def _killed(*_, **__):
-    raise KeyboardInterrupt
+def test_a_registry_that_is_locked_is_said_and_nothing_is_lost(registry, proven, monkeypatch):
+    registry.register(proven(1))
+    monkeypatch.setattr("mlnb.registry.database.PATIENCE", 1)
+    other = Registry(registry.project, "bob")
+    with writing(registry.engine):
+        assert other.find("1").number == 1  # who only reads does not wait
+        with pytest.raises(RegistryError, match="Nothing of this change was kept; try it again"):
+            other.promote("1", why="first")
+    other.promote("1", why="first")
+    assert other.verify()[:2] == ([], 2)
+    other.engine.dispose()
 
 
 def test_a_database_that_cannot_be_opened_is_named(project, proven, tmp_path):
