@@ -8,8 +8,10 @@ from typing import Any
 
 from mlnb.cli.tables import table
 from mlnb.engine.project import Project
+from mlnb.engine.runs import open_run
 from mlnb.errors import UsageError
-from mlnb.monitoring.labels import Added, add_labels, pick, read_labels
+from mlnb.monitoring.joining import find_labels, pick_places
+from mlnb.monitoring.labels import Added, add_labels, read_labels
 from mlnb.monitoring.places import label_database, log_folder
 from mlnb.monitoring.segments import read_log
 from mlnb.registry.registry import Registry
@@ -31,7 +33,9 @@ def parser(p: argparse.ArgumentParser) -> None:
     p.add_argument("--json", action="store_true", help="as JSON, for machines")
     p.epilog = (
         "examples:\n  mlnb labels add june.csv --request id --label churned\n  mlnb labels\n\n"
-        "The request id is the header X-Request-Id of the service's answer. The same labels again change nothing;\n"
+        "The request id is the header X-Request-Id of the service's answer. A label of a ranking may name its item\n"
+        "instead of the row; one of a forecast names the series and the stamp (or `step`), and without a request it is\n"
+        "the true value, for every forecast of that stamp. The same labels again change nothing;\n"
         "a label that differs from the one that is there is a conflict, is told, and changes nothing without --replace."
     )
 
@@ -43,21 +47,29 @@ def main(args: argparse.Namespace) -> int:
     registry.sync()
     version = registry.in_charge(args.model)
     database = label_database(project, version.model)
+    contract = open_run(project, version.run).load("contract")
     if args.what == "add":
         if args.file is None:
             raise UsageError("No file was named: mlnb labels add june.csv --request id --label churned")
         log, _ = read_log(log_folder(project, version.model))
-        label = args.label or str(version.facts["problem"]["target"])
-        rows = pick(_rows(args.file), args.request, label, args.row)
+        label = args.label or str(contract["target"] or "label")
+        rows = pick_places(_rows(args.file), contract, args.request, label, args.row)
         added = add_labels(database, rows, time.time(), args.file.name, args.replace, set(log["request"]))
         print(json.dumps(vars(added), ensure_ascii=False) if args.json else _said(added))
         return 0
     log, damaged = read_log(log_folder(project, version.model))
-    known = read_labels(database)
-    have = sum((request, row) in known for request, row in zip(log["request"], log["row"], strict=True))
-    found = {"model": version.model, "predicted rows": len(log), "with a label": have, "damaged lines": damaged}
+    answered = _answered(log, contract)
+    have = sum(text is not None for text in find_labels(answered, read_labels(database), contract))
+    found = {"model": version.model, "predicted rows": len(answered), "with a label": have, "damaged lines": damaged}
     print(json.dumps(found) if args.json else table(["", ""], [[k, str(v)] for k, v in found.items()]).lstrip("\n"))
     return 0
+
+
+def _answered(log: Any, contract: dict[str, Any]) -> Any:
+    """The rows of a log that wait for a label: of forecasts the steps."""
+    from mlnb.methods.feedback import steps_of
+
+    return steps_of(log, contract) if contract["task"] == "forecasting" and len(log) else log
 
 
 def _rows(path: Path) -> list[dict[str, Any]]:
@@ -81,7 +93,7 @@ def _said(added: Added) -> str:
     ]
     text = table(["labels", ""], [[name, str(count)] for name, count in rows if count or name == "new"], right=("",))
     for request, row, kept, refused in added.conflicts[:SHOWN]:
-        text += f"\n  request {request}, row {row}: is {kept}, the file says {refused}"
+        text += f"\n  request {request or 'any'}, row {row}: is {kept}, the file says {refused}"
     if len(added.conflicts) > SHOWN:
         text += f"\n  and {len(added.conflicts) - SHOWN} more"
     return text

@@ -20,6 +20,7 @@ from mlnb.registry.versions import Version
 
 CHALLENGER = "challenger"
 AWAITING = 13  # exit code when a person has to approve
+UNLABELLED = ("forecasting", "anomaly")  # tasks that may learn without: later requests bring values, or none are
 
 
 def parser(p: argparse.ArgumentParser) -> None:
@@ -50,7 +51,7 @@ def main(args: argparse.Namespace) -> int:
     champion = registry.in_charge(args.version)
     run = open_run(project, champion.run)
     labels = label_database(project, champion.model)
-    if not labels.exists():
+    if not labels.exists() and run.load("contract")["task"] not in UNLABELLED:
         raise UsageError(f"{champion.model} has no labels yet: `mlnb labels add FILE` brings them, then retrain.")
     with tempfile.TemporaryDirectory(dir=project.store_root) as folder:
         values = Path(folder) / "values.yaml"
@@ -86,20 +87,38 @@ def main(args: argparse.Namespace) -> int:
 
 
 def values_of(project: Project, run: Run, champion: Version, policy: str) -> dict[str, Any]:
-    """Return every value of the pipeline by stage: the champion's own, and where its past is."""
+    """Return every value of the pipeline by stage: the champion's own, and where its past is.
+
+    Raises `UsageError` where what was met in service is not what the champion learned from.
+    """
+    from mlnb.methods.goals import base_name
+    from mlnb.methods.problems import DETAILS
+    from mlnb.methods.proposals import lead
+
     contract = run.load("contract")
+    if contract.get("cut"):
+        raise UsageError(
+            f"{champion.name} learned from a log of interactions, and was asked about candidates made of it: what it "
+            "met is no interaction. Learn from the newer log: mlnb run --data FILE, then mlnb compare."
+        )
     values: dict[str, dict[str, Any]] = {}
     for stage in project.pipeline("retrain"):
         stated = (run.record["stages"].get(stage) or {}).get("parameters") or {}
         values[stage] = {
             name: entry["value"] for name, entry in stated.items() if name != "run" and entry["from"] != "cell"
         }
-    values["problem"] |= {"target": contract["target"], "task": contract["task"], "metric": contract["metric"]}
+    kept = {
+        name: contract.get(name) for name in ("target", "task", "positive", "top", *DETAILS.get(contract["task"], ()))
+    }
+    values["problem"] |= {name: value for name, value in kept.items() if value not in (None, [])}
+    values["problem"]["metric"] = base_name(contract["metric"])
+    if run.output("best") is not None and run.output("trials") is not None:
+        values["tune"]["warm"] = lead(run.load("best"), run.load("trials"), champion.name)
     values["gather"] |= {
-        "history": _path_of(project, run, "raw"),
+        "history": _path_of(project, run, "table" if contract["task"] == "forecasting" else "raw"),
         "log": str(log_folder(project, champion.model)),
-        "labels": str(label_database(project, champion.model)),
-        "answer": contract["target"],
+        "labels": str(labels) if (labels := label_database(project, champion.model)).exists() else "",
+        "contract": _path_of(project, run, "contract"),
         "policy": policy,
     }
     service: Path = load_object(project.store, "tree", champion.service)

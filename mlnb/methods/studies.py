@@ -48,6 +48,7 @@ class Told:
     rounds: int | None  # boosting rounds, the mean of the folds'
     error: str
     seconds: float  # that it took; nothing but a budget in seconds may depend on it
+    origin: str = ""  # whose trial it was, where an earlier study has tried it
 
     @property
     def key(self) -> str:
@@ -75,6 +76,7 @@ def read_trial(
         rounds=about.get("rounds"),
         error=about.get("error") or "",
         seconds=about.get("seconds", 0.0),
+        origin=about.get("origin", ""),
     )
 
 
@@ -189,6 +191,7 @@ def enqueue(
     class_weight: str,  # none or balanced
     whole: bool,  # whether it is to learn from all rows
     families: Sequence[str],  # of the study
+    origin: str = "",  # whose trial it was, where an earlier study has tried it
 ) -> None:
     """Put a proposal into the queue."""
     named = {f"{family}.{name}": space for name, space in distributions(family).items()}
@@ -199,7 +202,7 @@ def enqueue(
         state=TrialState.WAITING,
         params=values,
         distributions=named,
-        user_attrs={"place": place, "whole": whole},
+        user_attrs={"place": place, "whole": whole, **({"origin": origin} if origin else {})},
     )
     study.add_trial(trial)  # with everything, in one transaction
 

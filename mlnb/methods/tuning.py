@@ -17,8 +17,8 @@ import numpy as np
 
 from .folds import Fold
 from .metrics import METRICS
-from .proposals import Proposal, Search, propose
-from .spaces import SEARCHED, TASK_FAMILIES, check_families, first_trials
+from .proposals import Proposal, Search, propose, read_warm
+from .spaces import SEARCHED, TASK_FAMILIES, check_families
 from mlnb.methods.studies import (
     BATCH,
     Told,
@@ -94,7 +94,7 @@ class _Loop:
             if place not in known:
                 proposal = propose(place, self.told, self.search)
                 about = (proposal.family, proposal.params, proposal.class_weight, proposal.whole)
-                enqueue(self.study, place, *about, self.search.families)
+                enqueue(self.study, place, *about, self.search.families, proposal.origin)
         while len(self.running) < workers and (trial := take(self.study)) is not None:
             family, place = trial.params["family"], trial.user_attrs["place"]
             params = {k.removeprefix(f"{family}."): v for k, v in trial.params.items() if k.startswith(f"{family}.")}
@@ -161,6 +161,7 @@ def tune(
     sampler: str = "tpe",  # one of SAMPLERS
     class_weight: str = "none",  # one of CLASS_WEIGHTS; classification only
     ensemble: bool = True,  # whether several trials may win together
+    warm: Mapping[str, Any] | None = None,  # trials of an earlier study that go first, from `proposals.lead`
     examples: int = 0,  # that the winner will learn from, 0 for as many as in the folds
     latency_ms: float | None = None,  # milliseconds that an answer may take; None: winners.LATENCY
     seed: int = 0,
@@ -184,9 +185,11 @@ def tune(
     used = folds_used(folds)
     rows, columns = max(len(fold.y) for fold in folds), folds[0].X.shape[1]
     weighting = class_weight if classes else "none"
-    search = Search(tuple(families), rows, columns, sampler, weighting, seed, METRICS[metric].sign, trials)
+    old = read_warm(warm or {}, families, trials)
+    search = Search(tuple(families), rows, columns, sampler, weighting, seed, METRICS[metric].sign, trials, old)
     plan = {"task": task, "classes": classes, "metric": metric, "families": families, "seed": seed}
     named = {**plan, "sampler": sampler, "folds": len(folds), "class_weight": weighting, "sample": search.large}
+    named |= {"warm": [[o.family, o.params, o.class_weight, o.origin] for o in old]} if old else {}
     name = study_name(folds, named)
     everything = examples or round(1.25 * rows)
     plan |= {"rows": everything, "more": max(1.0, everything / rows), "columns": columns, "sampler": sampler}
@@ -233,8 +236,8 @@ def _places(folds: list[Fold]) -> np.ndarray:
 
 
 def portfolio_size(search: Search) -> int:
-    """How many places the portfolio takes."""
-    return len(first_trials(search.families, search.rows, search.columns))
+    """How many places are dealt before results count: the portfolio, and what goes before it."""
+    return len(search.first)
 
 
 def best_line(told: Mapping[int, Told], metric: str) -> str:

@@ -15,6 +15,7 @@ import numpy as np
 
 from .columns import Schema
 from .drift import Shift, holm
+from .feedback import resample
 from .metrics import METRICS, score_many
 from .values import is_missing
 
@@ -74,12 +75,14 @@ def performance(
     prediction: np.ndarray,  # what was answered (n, k) or (n,)
     metric: str,  # key of METRICS
     seed: int = 0,
+    units: np.ndarray | None = None,  # what the bootstrap draws together (n,); None: each row alone
+    groups: np.ndarray | None = None,  # query of each row (n,), for metrics that are means over queries
+    weights: np.ndarray | None = None,  # rows that each stands for (n,)
 ) -> dict[str, Any]:  # rows, value, low, high, deviation; None where undefined
     """The metric over labelled rows with its 95 % bootstrap interval; ValueError as `score_many`."""
-    whole = float(score_many(metric, y, prediction, np.ones((1, len(y))))[0])
-    random = np.random.default_rng(seed)
-    drawn = random.multinomial(len(y), np.full(len(y), 1 / len(y)), RESAMPLES).astype(np.float64)
-    values = score_many(metric, y, prediction, drawn)
+    every = np.ones((1, len(y))) if weights is None else weights[None]
+    whole = float(score_many(metric, y, prediction, every, groups)[0])
+    values = score_many(metric, y, prediction, resample(len(y), RESAMPLES, seed, units, weights), groups)
     values = values[np.isfinite(values)]
     if not np.isfinite(whole) or len(values) < RESAMPLES / 2:
         return {"rows": len(y), "value": None, "low": None, "high": None, "deviation": None}

@@ -108,6 +108,7 @@ def table_of(
                 "params": json.dumps(trial.params, sort_keys=True),
                 "fold_scores": json.dumps(trial.fold_scores),
                 "error": trial.error,
+                "origin": trial.origin,
             }
             for place, trial in told.items()
         ]

@@ -11,12 +11,13 @@ from typing import Any
 from mlnb.errors import UsageError
 
 WHOLE = re.compile(r"-?\d+\.0+")  # a class that a spreadsheet wrote as a number
+Place = int | str  # where in its request a label belongs: the number of the row, or a text of `joining`
 _TABLE = """CREATE TABLE IF NOT EXISTS labels (
-    request TEXT NOT NULL, row INTEGER NOT NULL, label TEXT NOT NULL, arrived REAL NOT NULL, origin TEXT NOT NULL,
+    request TEXT NOT NULL, row NOT NULL, label TEXT NOT NULL, arrived REAL NOT NULL, origin TEXT NOT NULL,
     PRIMARY KEY (request, row)
 ) WITHOUT ROWID"""
 _HISTORY = """CREATE TABLE IF NOT EXISTS changed (
-    request TEXT NOT NULL, row INTEGER NOT NULL, before TEXT NOT NULL, after TEXT NOT NULL, at REAL NOT NULL,
+    request TEXT NOT NULL, row NOT NULL, before TEXT NOT NULL, after TEXT NOT NULL, at REAL NOT NULL,
     origin TEXT NOT NULL
 )"""
 
@@ -28,14 +29,14 @@ class Added:
     new: int = 0
     known: int = 0  # that were there already, with the same value
     changed: int = 0  # that replaced another value, by `replace`
-    conflicts: list[tuple[str, int, str, str]] = field(default_factory=list)  # request, row, kept, refused
+    conflicts: list[tuple[str, Place, str, str]] = field(default_factory=list)  # request, place, kept, refused
     empty: int = 0  # without a value
     unknown: list[str] = field(default_factory=list)  # requests that are not in the prediction log; kept all the same
 
 
 def add_labels(
     database: Path,
-    labels: Iterable[tuple[str, int, Any]],  # request, row, label; None: not known yet
+    labels: Iterable[tuple[str, Place, Any]],  # request, place, label; None: not known yet
     at: float,  # seconds since 1970
     origin: str = "",  # where they came from, such as the file's name
     replace: bool = False,  # whether a label that differs replaces the one that is there
@@ -55,7 +56,7 @@ def add_labels(
                     added.empty += 1
                     continue
                 label = as_text(value)
-                if requests is not None and request not in requests:
+                if requests is not None and request and request not in requests:
                     unknown[request] = None
                 found = connection.execute(
                     "SELECT label FROM labels WHERE request=? AND row=?", (request, row)
@@ -83,8 +84,8 @@ def add_labels(
     return added
 
 
-def read_labels(database: Path) -> dict[tuple[str, int], tuple[str, float]]:
-    """Return {(request, row): (label as text, when it arrived)}."""
+def read_labels(database: Path) -> dict[tuple[str, Place], tuple[str, float]]:
+    """Return {(request, place): (label as text, when it arrived)}."""
     if not database.exists():
         return {}
     with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True, timeout=30)) as connection:

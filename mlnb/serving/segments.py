@@ -39,18 +39,21 @@ def to_table(requests: Iterable[dict[str, Any]]) -> Any:
     """Return an Arrow table with a row a predicted row, in order; one of row -1 for a refused request.
 
     Its columns are FACTS, `in.<column>` and `out.<field>`, each of numbers, truth values or texts, whichever fits all.
-    Rows with the same keys are turned into columns together.
+    Rows with the same keys are turned into columns together. A forecast has a history for rows and a horizon for
+    answers: of it a record holds one of each, or of either, and nothing is left out.
     """
     import pyarrow as pa
 
     groups: dict[Any, tuple[list[int], list[tuple[Any, ...]]]] = {}
     places = itertools.count()
+    nothing: dict[str, Any] = {}
     for request in requests:
         shared = (request["id"], request["time"], request["model"], request["ms"], bool(request.get("shadow", False)))
         if "refused" in request:
             record = (*shared, ", ".join(request["refused"]), -1)
             _add(groups, ((), ()), next(places), record)
-        for number, (row, answer) in enumerate(zip(request["rows"], request["answers"], strict=False)):
+        pairs = itertools.zip_longest(request["rows"], request["answers"], fillvalue=nothing)
+        for number, (row, answer) in enumerate(pairs):
             said = _flat(answer)
             record = (*shared, None, number, *row.values(), *said.values())
             _add(groups, (tuple(row), tuple(said)), next(places), record)
