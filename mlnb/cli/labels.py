@@ -34,8 +34,8 @@ def parser(p: argparse.ArgumentParser) -> None:
     p.epilog = (
         "examples:\n  mlnb labels add june.csv --request id --label churned\n  mlnb labels\n\n"
         "The request id is the header X-Request-Id of the service's answer. A label of a ranking may name its item\n"
-        "instead of the row; one of a forecast names the series and the stamp (or `step`), and without a request it is\n"
-        "the true value, for every forecast of that stamp. The same labels again change nothing;\n"
+        "instead of the row; one of a forecast names the series and the stamp (or `step`), and without a request\n"
+        "it is the true value, for every forecast of that stamp. The same labels again change nothing;\n"
         "a label that differs from the one that is there is a conflict, is told, and changes nothing without --replace."
     )
 

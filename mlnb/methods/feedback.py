@@ -122,7 +122,9 @@ def doubt_alerts(
         found.append(f"{share:.1%} of the rows were alerts, the budget is {budget:.1%}")
     if before is not None and precision["high"] is not None and precision["high"] < before:
         told = f"{precision['value']:.0%} [{precision['low']:.0%}, {precision['high']:.0%}]"
-        found.append(f"{told} of the {precision['rows']} alerts that were looked at were anomalies, {before:.0%} in the test")
+        found.append(
+            f"{told} of the {precision['rows']} alerts that were looked at were anomalies, {before:.0%} in the test"
+        )
     return found
 
 # %% ../../nbs/methods/feedback.ipynb #c12
