@@ -12,6 +12,7 @@ from mlnb.errors import UsageError
 from mlnb.serving.batch.jobs import Asked, cores, run_job
 from mlnb.serving.batch.ledger import Counts
 from mlnb.serving.bundles import Bundle
+from mlnb.serving.scorers import import_alone
 from mlnb.serving.winners import LATEST, find_winner
 
 EVERY = 2.0  # seconds between two lines of progress
@@ -57,6 +58,7 @@ def main(args: argparse.Namespace) -> int:
         args.workers,
     )
     scratch = project.store_root / "score" / digest_value([args.sources, args.output])[:12]
+    import_alone()
     began = time.monotonic()
     counts = run_job(asked, scratch, Progress())
     seconds = time.monotonic() - began

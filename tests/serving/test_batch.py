@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import fsspec
@@ -18,9 +19,12 @@ from small_models import make_model, make_rows
 
 from mlnb.errors import UsageError
 from mlnb.serving.batch import compiled, inputs, jobs
+from mlnb.serving.batch.compiled import Compiled
 from mlnb.serving.batch.inputs import cut, find_files
 from mlnb.serving.batch.jobs import Asked, run_job
+from mlnb.serving.batch.programs import write_program
 from mlnb.serving.batch.scorer import Scorer
+from mlnb.serving.edge.boosters import Boosted, Tree
 from mlnb.serving.predictor import Predictor
 
 ROWS = 3000
@@ -207,7 +211,48 @@ def test_machine_code_gives_the_same_bits(family, task, rows, tmp_path):
 
 def test_machine_code_that_differs_is_not_used(rows, tmp_path, monkeypatch):
     pytest.importorskip("llvmlite")
-    monkeypatch.setattr(compiled, "_exp", lambda values: np.exp(values) * (1 + 1e-15))
+    read = compiled.read_booster
+    monkeypatch.setattr(compiled, "read_booster", lambda text: replace(read(text), slope=1.0000000000000002))
     scorer = Scorer(make_model(tmp_path / "model"), worth=1)
     scorer.score(pa.Table.from_pylist(rows), 0, text=False)
     assert scorer.compiled is None
+
+
+def make_chain(rng, count, leaves):
+    """A tree of so many leaves in a chain, with splits at random."""
+    tree = Tree([], [], [], [], [], rng.normal(size=leaves).tolist())
+    for node in range(leaves - 1):
+        tree.feature.append(int(rng.integers(count)))
+        tree.threshold.append(float(rng.choice(np.r_[rng.normal(), 0.0, -0.0])))
+        tree.nan_left.append(bool(rng.integers(2)))
+        tree.left.append(~node if node < leaves - 2 else ~(leaves - 2))
+        tree.right.append(node + 1 if node < leaves - 2 else ~(leaves - 1))
+    return tree
+
+
+@pytest.mark.parametrize(("leaves", "lane"), [([1, 2, 31, 7, 9, 4, 5, 6, 3, 31], "i8"), ([300, 1, 40], "i16")])
+@pytest.mark.parametrize("rows", [1, 511, 1025])
+def test_any_tree_is_walked_as_it_is_written(leaves, lane, rows):
+    """Against a walk of one row after the other: chains, single leaves, missing values either way, signed zeros."""
+    pytest.importorskip("llvmlite")
+    rng = np.random.default_rng(rows)
+    boosted = Boosted(1, "identity", 1.0, False, [make_chain(rng, 4, count) for count in leaves])
+    program = write_program(boosted)
+    assert program.lane == lane
+    numbers = [rng.normal(size=(rows, 2)), rng.normal(size=(6, 2))]
+    for matrix in numbers:
+        matrix[rng.random(matrix.shape) < 0.2] = np.nan
+        matrix[rng.random(matrix.shape) < 0.1] = -0.0
+    codes = rng.integers(0, 6, rows).astype(np.int32)
+    made = Compiled(boosted, program, [2, 2], compiled._find_exponential())
+    X = np.hstack([numbers[0], numbers[1][codes]])
+    expected = np.zeros(rows)
+    for tree in boosted.trees:
+        for row, x in enumerate(X):
+            node = 0 if tree.feature else -1
+            while node >= 0:
+                value = x[tree.feature[node]]
+                left = tree.nan_left[node] if np.isnan(value) else value <= tree.threshold[node]
+                node = tree.left[node] if left else tree.right[node]
+            expected[row] += tree.value[~node]
+    assert np.array_equal(made.predict([(numbers[0], None), (numbers[1], codes)], rows, "regression"), expected)

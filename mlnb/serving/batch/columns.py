@@ -81,10 +81,11 @@ def _numbers_of_text(found: pa.Array, column: Column) -> Values:
 
 def _numbers(found: pa.Array, column: Column) -> Values:
     """Return numbers as float64, NaN where missing or where they stand for that; bad where infinite."""
-    numbers = found.to_numpy(zero_copy_only=False).astype(np.float64, copy=True)
+    numbers = found.to_numpy(zero_copy_only=False).astype(np.float64, copy=False)
     infinite = np.isinf(numbers)
-    numbers[infinite] = np.nan
-    return Values(to_array(numbers, column), None, infinite if infinite.any() else None)
+    if not infinite.any():
+        return Values(to_array(numbers, column), None, None)
+    return Values(to_array(np.where(infinite, np.nan, numbers), column), None, infinite)
 
 
 def _different(found: pa.Array, column: Column) -> Values:

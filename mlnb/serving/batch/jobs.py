@@ -13,7 +13,7 @@ import pyarrow as pa
 from mlnb.errors import ServingError, UsageError
 from mlnb.serving.batch.inputs import Unit, count_rows, cut, find_files
 from mlnb.serving.batch.ledger import Counts, Ledger
-from mlnb.serving.batch.scorer import WORTH, Scored, Scorer
+from mlnb.serving.batch.scorer import Scored, Scorer
 from mlnb.serving.batch.workers import Job, score_units
 
 PART_ROWS = 1_000_000  # rows after which what is done is written down
@@ -66,8 +66,7 @@ def run_job(asked: Asked, scratch: Path, tell: Tell = lambda counts, total: None
     part = _Part(ledger, named)
     tell(ledger.counts, total)
     units = cut(files, ledger.place, asked.workers)
-    many = total is not None and total - ledger.counts.read >= 2 * WORTH * asked.workers
-    job = Job(asked.model, files, asked.keep, asked.workers, 1 if many else WORTH)
+    job = Job(asked.model, files, asked.keep, asked.workers)
     for unit, scored in score_units(job, units):
         if scored.bad and quarantine is None:
             part.close()

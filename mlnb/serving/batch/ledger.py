@@ -11,7 +11,7 @@ import pyarrow.csv as pc
 import pyarrow.parquet as pq
 
 from mlnb.engine.digest import digest_value
-from mlnb.engine.files import copy_whole, read_json, write_json, write_whole, writing
+from mlnb.engine.files import read_json, write_json, write_whole, writing
 
 Place = tuple[int, int]  # file, position in it
 
@@ -44,16 +44,16 @@ class Ledger:
             said = read_json(self._path(len(self.parts), "json"))
             if said is None:
                 break
-            self.parts.append(self._path(len(self.parts), "parquet"))
+            self.parts.append(self._path(len(self.parts), "arrow"))
             self.place, self.counts = (said["place"][0], said["place"][1]), Counts(**said["counts"])
 
     def add(self, tables: list[pa.Table], bad: list[dict[str, Any]], place: Place, counts: Counts) -> None:
         """Write one part: predictions and problems first, then, as the mark that both are whole, where it ends."""
         number = len(self.parts)
-        part = self._path(number, "parquet")
+        part = self._path(number, "arrow")
         table = pa.concat_tables(tables).unify_dictionaries()
-        with writing(part) as file:
-            pq.write_table(table, file, use_dictionary=_repeated(table.schema))
+        with writing(part) as file, pa.ipc.new_file(file, table.schema) as writer:
+            writer.write_table(table)
         write_whole(self._path(number, "jsonl"), "".join(json.dumps(line, default=str) + "\n" for line in bad).encode())
         write_json(self._path(number, "json"), {"place": list(place), "counts": vars(counts)})
         self.parts.append(part)
@@ -61,11 +61,8 @@ class Ledger:
 
     def finish(self, output: Path, problems: Path | None) -> None:
         """Put the parts together to the output, whole, and remove them."""
-        if len(self.parts) == 1 and output.suffix != ".csv":
-            copy_whole(self.parts[0], output)
-        else:
-            with writing(output) as file:
-                (_write_csv if output.suffix == ".csv" else _write_parquet)(self.parts, file)
+        with writing(output) as file:
+            (_write_csv if output.suffix == ".csv" else _write_parquet)(self.parts, file)
         if problems is not None and self.counts.bad:
             with writing(problems) as file:
                 for number in range(len(self.parts)):
@@ -78,23 +75,23 @@ class Ledger:
 
 
 def _write_parquet(parts: list[Path], file: Any) -> None:
-    schema = pq.read_schema(parts[0])
-    with pq.ParquetWriter(file, schema, use_dictionary=_repeated(schema)) as writer:
+    schema = _read(parts[0]).schema
+    repeated = [field.name for field in schema if pa.types.is_dictionary(field.type)]  # the others are all different
+    with pq.ParquetWriter(file, schema, use_dictionary=repeated) as writer:
         for part in parts:
-            for group in range(pq.ParquetFile(part).num_row_groups):
-                writer.write_table(pq.ParquetFile(part).read_row_group(group).cast(schema))
-
-
-def _repeated(schema: pa.Schema) -> list[str]:
-    """Return the columns whose values come again and again: only these are worth a dictionary."""
-    return [field.name for field in schema if pa.types.is_dictionary(field.type)]
+            writer.write_table(_read(part).cast(schema))
 
 
 def _write_csv(parts: list[Path], file: Any) -> None:
     schema = pa.schema(
-        [f.with_type(f.type.value_type) if pa.types.is_dictionary(f.type) else f for f in pq.read_schema(parts[0])]
+        [f.with_type(f.type.value_type) if pa.types.is_dictionary(f.type) else f for f in _read(parts[0]).schema]
     )
     with pc.CSVWriter(file, schema) as writer:
         for part in parts:
-            for batch in pq.ParquetFile(part).iter_batches():
+            for batch in _read(part).to_batches():
                 writer.write_table(pa.Table.from_batches([batch]).cast(schema))
+
+
+def _read(part: Path) -> pa.Table:
+    """Return a part, of which only what is looked at comes into memory."""
+    return pa.ipc.open_file(pa.memory_map(str(part))).read_all()

@@ -18,7 +18,8 @@ from mlnb.serving.parity import compare
 from mlnb.serving.parts import Parts, read_json
 from mlnb.serving.tasks import find_kind
 
-WORTH = 200_000  # rows after which a process compiles the trees
+WORTH = 20_000  # rows after which a process compiles the trees
+PROOF = 8192  # rows on which machine code has to give the model's own bits
 
 
 @dataclass(frozen=True)
@@ -77,16 +78,21 @@ class Scorer:
 
     def _predict(self, encoded: list[Encoded], rows: int) -> np.ndarray:
         """Return the model's predictions: by machine code once many rows have shown that it is worth it."""
-        if self.compiled is not None:
-            return self.compiled.predict(encoded, rows, self.parts.model.task)
-        X = np.empty((rows, self.width))
-        for (_, at), (matrix, places) in zip(self.encoders, encoded, strict=True):
-            X[:, at : at + matrix.shape[1]] = matrix.take(places, axis=0)
-        prediction = predict(self.parts.model, X)
         before, self.seen = self.seen, self.seen + rows
         if before < self.worth <= self.seen:
-            self.compiled = compile_model(self.parts.model, encoded, prediction)
-        return prediction
+            some = min(rows, PROOF)
+            head = [_first(each, some) for each in encoded]
+            self.compiled = compile_model(self.parts.model, head, self._predict_whole(head, some))
+        if self.compiled is not None and rows:
+            return self.compiled.predict(encoded, rows, self.parts.model.task)
+        return self._predict_whole(encoded, rows)
+
+    def _predict_whole(self, encoded: list[Encoded], rows: int) -> np.ndarray:
+        """Return the predictions that the model itself gives, for a matrix."""
+        X = np.empty((rows, self.width))
+        for (_, at), (matrix, places) in zip(self.encoders, encoded, strict=True):
+            X[:, at : at + matrix.shape[1]] = matrix if places is None else matrix.take(places, axis=0)
+        return predict(self.parts.model, X)
 
     def _read(self, table: pa.Table, text: bool) -> dict[str, Values]:
         names = set(table.column_names)
@@ -100,8 +106,11 @@ class Scorer:
         """Return the chosen rows: each different value of a column is encoded once, by its own encoder."""
         encoded = []
         for (encoder, _), (name, values) in zip(self.encoders, columns.items(), strict=True):
-            places = good if values.codes is None else values.codes if len(good) == len(values) else values.codes[good]
-            encoded.append((encoder.transform({name: values.values}), np.ascontiguousarray(places, dtype=np.int32)))
+            codes, numbers = values.codes, values.values
+            if len(good) < len(values):
+                codes, numbers = (None, numbers[good]) if codes is None else (codes[good], numbers)
+            places = None if codes is None else np.ascontiguousarray(codes, dtype=np.int32)
+            encoded.append((encoder.transform({name: numbers}), places))
         return encoded
 
     def _columns(self, prediction: np.ndarray) -> dict[str, Any]:
@@ -153,6 +162,12 @@ class Scorer:
         arrays = {name: _typed([row.get(name) for row in rows]) for name in names}
         said = self.score(pa.table(arrays), 0, text=False).good.drop_columns("row").to_pylist()
         return [_answer(row, self.parts.contract) for row in said]
+
+
+def _first(encoded: Encoded, rows: int) -> Encoded:
+    """Return a column's first rows."""
+    matrix, places = encoded
+    return (matrix[:rows], None) if places is None else (matrix, places[:rows])
 
 
 def _named(codes: np.ndarray, names: list[str]) -> pa.Array:

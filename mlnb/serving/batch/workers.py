@@ -20,8 +20,9 @@ import pyarrow.parquet as pq
 from mlnb.errors import ServingError, UsageError
 from mlnb.serving.batch.inputs import File, Unit
 from mlnb.serving.batch.scorer import Scored, Scorer
+from mlnb.serving.scorers import import_alone
 
-ROWS = 32_768  # scored at a time: what a matrix of these needs stays in the processor's caches, nearly
+ROWS = 65_536  # scored at a time: enough that what is done once for all of them is little
 ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")  # processes share the cores instead
 _state: dict[str, Any] = {}  # of a worker process: its scorer and the files
 
@@ -34,7 +35,6 @@ class Job:
     files: list[File]
     keep: tuple[str, ...]
     workers: int
-    worth: int  # rows after which a process compiles the trees
 
 
 def score_units(job: Job, units: Iterator[Unit]) -> Iterator[tuple[Unit, Scored]]:
@@ -87,7 +87,7 @@ def _next(waiting: deque[tuple[Unit, Future[Scored]]]) -> tuple[Unit, Scored]:
 
 
 def _start(job: Job) -> None:
-    _state.update(scorer=Scorer(job.model, job.keep, job.worth), files=job.files)
+    _state.update(scorer=Scorer(job.model, job.keep), files=job.files)
 
 
 def _start_worker(job: Job) -> None:
@@ -96,6 +96,7 @@ def _start_worker(job: Job) -> None:
     if parent is not None:
         threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     pa.set_cpu_count(1)
+    import_alone()
     _start(job)
 
 
@@ -128,7 +129,7 @@ def _tables(file: File, unit: Unit, keep: tuple[str, ...], features: list[str]) 
         parquet = pq.ParquetFile(opened, metadata=whole.metadata, read_dictionary=[n for n in names if n in features])
         first, stop = unit.slice
         at = 0
-        for batch in parquet.iter_batches(ROWS, row_groups=[unit.group], columns=names):
+        for batch in parquet.iter_batches(ROWS, row_groups=[unit.group], columns=names, use_threads=False):
             low, high = max(first - at, 0), min(stop - at, len(batch))
             at += len(batch)
             if high > low:
