@@ -81,11 +81,16 @@ def find_labels(
     known: Known,
     contract: Mapping[str, Any],
 ) -> list[str | None]:
-    """Return the label of each logged row as text, None where it has not come."""
-    found = []
-    for keys in _places(log, contract):
+    """Return the label of each logged row as text, None where it has not come.
+
+    A request that was asked again under its id is one: its label belongs to the last answer of a version.
+    """
+    identity = list(zip(log["request"].tolist(), log["row"].tolist(), log["model"].tolist(), strict=True))
+    last = {key: place for place, key in enumerate(identity)}
+    found: list[str | None] = []
+    for number, keys in enumerate(_places(log, contract)):
         labels = (known[key][0] for key in keys if key in known)
-        found.append(next(labels, None))
+        found.append(next(labels, None) if last[identity[number]] == number else None)
     return found
 
 

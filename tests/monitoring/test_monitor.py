@@ -21,7 +21,9 @@ from mlnb.methods.columns import Column, Schema, to_arrays
 from mlnb.methods.encoders import Encoder
 random = np.random.default_rng(0)
 training = pd.DataFrame({"a": random.normal(size=800), "b": random.normal(size=800), "y": "no"})
-schema = Schema((Column("a", "number"), Column("b", "number"), Column("y", "category", role="target")), 800)
+training["c"] = np.array(["x", "z"], dtype=object)[random.integers(0, 2, 800)]
+kinds = Column("a", "number"), Column("b", "number"), Column("c", "category", categories=("x", "z"))
+schema = Schema((*kinds, Column("y", "category", role="target")), 800)
 p = 1 / (1 + np.exp(-2 * training["a"].to_numpy()))
 contract = {"task": "binary", "target": "y", "classes": ["no", "yes"], "metric": "roc_auc", "direction": "maximize"}
 stage.save("contract", contract)
@@ -44,7 +46,7 @@ def root(tmp_path_factory):
     return root
 
 
-def seen(root, name, *, count=700, version="v1", change=None, noise=0.0, labels=1.0, days=1.0):
+def seen(root, name, *, count=700, version="v1", change=None, noise=0.0, labels=1.0, days=1.0, say=None):
     """Serve a window of requests and look at it; return the verdict and the performance."""
     random = np.random.default_rng(len(name))
     log, database = root / "logs" / name, root / f"{name}.db"
@@ -52,16 +54,22 @@ def seen(root, name, *, count=700, version="v1", change=None, noise=0.0, labels=
     recorder = Recorder(log, convert=convert, clock=lambda: float(next(moments)))
     truth = []
     for number in range(count):
-        row = {"a": float(random.normal()), "b": float(random.normal())}
+        row = {"a": float(random.normal()), "b": float(random.normal()), "c": "xz"[number % 2]}
         p = 1 / (1 + np.exp(-2 * row["a"]))
         happened = random.random() < (p if random.random() >= noise else 0.5)
         row = change(row) if change else row
         answer = {"prediction": "yes" if p >= 0.5 else "no", "probabilities": {"no": 1 - p, "yes": p}}
         recorder.put(f"{name}-{number}", version, [row], [answer], 0.001)
         if random.random() < labels:
-            truth.append((f"{name}-{number}", 0, "yes" if happened else "no"))
+            label = "yes" if happened else "no"
+            truth.append((f"{name}-{number}", 0, say(label) if say else label))
     recorder.close()
     add_labels(database, truth, 0.0)
+    return look(root, log, database)
+
+
+def look(root, log, database):
+    """Look at a log; return the verdict and the performance."""
     toys.mlnb(root, "run", "monitor", "--no-report", "-p", "log", str(log), "-p", "labels", str(database))
     run = runs.open_run(Project.find(root))
     return run.load("verdict"), run.load("performance")
@@ -74,7 +82,7 @@ def test_nothing_has_happened(root):
 
 
 def test_a_broken_column_is_called_broken(root):
-    verdict, _ = seen(root, "broken", change=lambda row: {"a": row["a"]})
+    verdict, _ = seen(root, "broken", change=lambda row: {"a": row["a"], "c": row["c"]})
     assert verdict["outcome"] == "watch"
     assert [r["kind"] for r in verdict["reasons"]] == ["broken"] and "b: missing in 100%" in verdict["reasons"][0][
         "text"
@@ -104,6 +112,73 @@ def test_an_empty_log_is_refused(root, tmp_path):
     empty.mkdir()
     said = toys.mlnb(root, "run", "monitor", "--no-report", "-p", "log", str(empty), code=4)
     assert "is empty: nothing was predicted yet" in said
+
+
+def test_a_version_that_has_not_answered_is_refused(root):
+    log = root / "logs" / "calm"
+    said = toys.mlnb(root, "run", "monitor", "--no-report", "-p", "log", str(log), "-p", "version", "v9", code=4)
+    assert "Version v9 has not answered a row of the log yet; v1 has" in said
+
+
+def test_a_window_of_one_class_has_no_curve(root):
+    verdict, performance = seen(root, "one class", say=lambda label: "no")
+    assert performance["now"]["rows"] == 700 and performance["now"]["value"] is None and performance["lost"] is None
+    assert "performance" not in [reason["kind"] for reason in verdict["reasons"]]
+
+
+def test_a_new_category_and_a_new_class_are_named(root):
+    changed = seen(
+        root,
+        "new words",
+        change=lambda row: {**row, "c": "new" if row["b"] > 0.4 else row["c"]},
+        say=lambda label: "perhaps" if label == "yes" else label,
+    )
+    told = {reason["kind"]: reason["text"] for reason in changed[0]["reasons"]}
+    assert changed[0]["outcome"] == "watch" and "'new' for one" in told["broken"]
+    assert "labels of a class that the model does not know: 'perhaps'" in told["service"]
+
+
+def test_a_schema_that_changed_a_torn_segment_repeats_and_a_clock_that_went_back(root):
+    """Segments of two versions side by side: other columns, other kinds; nothing is lost, and what is wrong is told."""
+    random = np.random.default_rng(0)
+    log, database, labels = root / "logs" / "mixed", root / "mixed.db", []
+
+    def record(version, rows, at):
+        recorder = Recorder(log, convert=convert, clock=lambda: at)
+        for number, row in enumerate(rows):
+            p = 1 / (1 + np.exp(-2 * row["a"])) if isinstance(row["a"], float) else 0.5
+            answer = {"prediction": "yes" if p >= 0.5 else "no", "probabilities": {"no": 1 - p, "yes": p}}
+            recorder.put(f"{version}-{number}", version, [row], [answer], 0.001)
+            labels.append((f"{version}-{number}", 0, "yes" if random.random() < p else "no"))
+        recorder.close()
+
+    new = [{"a": float(a), "b": float(b), "c": "xz"[n % 2]} for n, (a, b) in enumerate(random.normal(size=(500, 2)))]
+    record("v1", [{"a": "high", "age": 41, "c": 3}] * 60, 86_400.0)
+    record("v2", new, 3 * 86_400.0)
+    record("v2", new[:40], 3 * 86_400.0 + 60)  # asked again under their ids
+    record("v2", new[:2], 90 * 86_400.0)  # a clock that was ahead
+    (log / "19700105T000000-999999999-1.jsonl").write_text('{"id": "torn", "ti')
+    (log / "19700105T000000-1-1.parquet").write_bytes(b"PAR1 cut off")
+    labels += [("nobody", 0, "yes"), ("v2-0", 7, "no")]  # of no row of the log
+    add_labels(database, labels, 0.0)
+    verdict, performance = look(root, log, database)
+    assert verdict["window"]["version"] == "v2" and verdict["window"]["damaged"] == 2
+    assert verdict["window"]["until"] == 3 * 86_400.0 + 60 and verdict["window"]["rows"] == 540
+    assert performance["now"]["rows"] == 498 and 0.8 < performance["now"]["value"] < 0.92  # each request once
+    assert [reason["kind"] for reason in verdict["reasons"]] == ["service"]
+    assert "2 of 602 rows are stamped 87 days after all others" in verdict["reasons"][0]["text"]
+    old = ["-p", "log", str(log), "-p", "version", "v1", "-p", "days", "1"]
+    assert "No row of version v1 in the last 1 days" in toys.mlnb(root, "run", "monitor", "--no-report", *old, code=4)
+
+
+def test_a_log_of_refusals_names_the_column_that_vanished(root):
+    log = root / "logs" / "refused"
+    recorder = Recorder(log, convert=convert)
+    for number in range(3):
+        recorder.refuse(f"r{number}", "v1", [{"column": "b", "row": 0}])
+    recorder.close()
+    said = toys.mlnb(root, "run", "monitor", "--no-report", "-p", "log", str(log), code=4)
+    assert "nothing was predicted yet" in said and "3 requests were refused, because of 'b'" in said
 
 
 def test_the_same_log_gives_the_same_verdict(root):

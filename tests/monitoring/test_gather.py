@@ -1,0 +1,69 @@
+"""What a challenger learns from, gathered from a log that has seen better days."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import toys
+
+from mlnb.engine import runs
+from mlnb.engine.project import Project
+from mlnb.monitoring.labels import add_labels
+from mlnb.serving.recorder import Recorder
+from mlnb.serving.segments import convert
+
+NOTEBOOK = Path(__file__).resolve().parents[2] / "nbs" / "stages" / "12_gather.ipynb"
+CONTRACT = {"task": "binary", "target": "y", "classes": ["no", "yes"]}
+
+
+@pytest.fixture
+def root(tmp_path):
+    root = toys.project(tmp_path, {"12_gather": {}})
+    shutil.copy(NOTEBOOK, root / "nbs" / "stages")
+    pd.DataFrame({"a": ["1.5", "2"], "c": ["x", "z"], "y": ["no", "yes"]}).to_parquet(root / "past.parquet")
+    (root / "contract.json").write_text(json.dumps(CONTRACT))
+    (root / "log").mkdir()
+    return root
+
+
+def gather(root, *more, code=0):
+    values = {"history": "past.parquet", "log": "log", "labels": "labels.db", "contract": "contract.json"}
+    given = [part for name, value in values.items() for part in ("-p", f"gather.{name}", str(root / value))]
+    return toys.mlnb(root, "run", "--no-report", *given, *more, code=code)
+
+
+def met(root, version, rows, at, label="yes"):
+    recorder = Recorder(root / "log", convert=convert, clock=lambda: at)
+    for number, row in enumerate(rows):
+        recorder.put(f"{version}-{number}", version, [row], [{"prediction": "yes"}], 0.001)
+    recorder.close()
+    add_labels(root / "labels.db", [(f"{version}-{n}", 0, label) for n in range(len(rows))], 0.0)
+
+
+def test_two_schemas_side_by_side_repeats_damage_and_labels_of_nobody(root):
+    met(root, "v1", [{"a": "many", "age": 41}] * 20, 1000.0, "no")  # a was a text, c was not there
+    met(root, "v2", [{"a": float(n), "c": "new"} for n in range(40)], 2000.0)
+    met(root, "v2", [{"a": 0.0, "c": "new"}], 500.0)  # asked before under the same id, by a clock that went back
+    (root / "log" / "20260101T000000-1-1.parquet").write_bytes(b"PAR1 cut off")
+    add_labels(root / "labels.db", [("nobody", 0, "yes")], 0.0)
+    add_labels(root / "labels.db", [("v2-1", 0, "no")], 1.0, replace=True)
+    gather(root, "-p", "gather.least", "20", "-p", "gather.fresh_rows", "20")
+    run = runs.open_run(Project.find(root))
+    raw, fresh, provenance = run.load("raw"), run.load("fresh"), run.load("provenance")
+    assert (provenance["history"], provenance["met"], provenance["fresh"], provenance["damaged"]) == (2, 60, 18, 1)
+    assert (
+        list(raw) == ["a", "c", "y"] and raw["a"][:3].tolist() == ["1.5", "2", "many"] and raw["c"].isna().sum() == 20
+    )
+    assert raw["y"][2:22].eq("no").all() and raw["y"][raw["a"] == "1"].tolist() == ["no"]  # the label that replaced
+    assert (raw["a"] == "0").sum() == 1  # a request is one, however often it was asked
+    assert fresh["a"].tolist() == list(np.arange(22.0, 40.0)) and set(fresh["y"]) == {"yes"}
+
+
+def test_too_little_is_said(root):
+    assert "is empty: there is nothing to learn from yet" in gather(root, "-p", "gather.labels", "", code=4)
+    met(root, "v1", [{"a": 1.0}] * 30, 1000.0)
+    said = gather(root, code=4)
+    assert "30 labelled rows of the log, 200 are needed: `mlnb labels add` brings more" in said

@@ -1,0 +1,188 @@
+"""The loop of each kind of problem in a small world that turns: serve, label, monitor, retrain, duel, promotion."""
+
+import http.client
+import json
+import os
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pandas as pd
+import pytest
+import toys
+
+from mlnb.engine import runs
+from mlnb.engine.project import Project
+from mlnb.serving.servers import free_port
+
+DAY, FIRST = 86_400.0, 1_700_000_000.0
+SMALL = ["-p", "tune.trials", "2", "-p", "evaluate.resamples", "50", "-p", "evaluate.repeats", "1"]
+SMALL += ["-p", "explore.most", "2", "--no-report"]
+WON = ["-p", "most_changed", "1", "-p", "duel.slower", "50", "--promote"]
+
+
+class Service:
+    """A champion that answers over HTTP; each request says when it happens."""
+
+    def __init__(self, root):
+        self.port = free_port()
+        command = [sys.executable, "-m", "mlnb.cli.main", "serve", "@champion", "--port", str(self.port)]
+        self.log = (root / "serve.txt").open("wb")
+        environment = {**os.environ, "MLNB_LOG_EVENT_TIME": "1"}
+        self.process = subprocess.Popen(command, cwd=root, env=environment, stdout=self.log, stderr=self.log)
+
+    def __enter__(self):
+        deadline = time.monotonic() + 60
+        while self._send("GET", "/readyz", "", {}) is None:
+            assert time.monotonic() < deadline and self.process.poll() is None
+            time.sleep(0.2)
+        return self
+
+    def __exit__(self, *_):
+        self.process.terminate()
+        self.process.wait(30)
+        self.log.close()
+
+    def ask(self, rows, request, days):
+        headers = {"Content-Type": "application/json", "X-Request-Id": request, "X-Event-Time": str(FIRST + days * DAY)}
+        return self._send("POST", "/predict", json.dumps(rows), headers)
+
+    def _send(self, method, path, body, headers):
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        try:
+            connection.request(method, path, body, headers)
+            response = connection.getresponse()
+            answer = response.read()
+            return (json.loads(answer) if path == "/predict" else answer) if response.status == 200 else None
+        except OSError:
+            return None
+        finally:
+            connection.close()
+
+
+def champion(folder, table, *arguments):
+    """Return a project whose champion learned from the table."""
+    toys.mlnb(folder, "new", "project")
+    root = folder / "project"
+    table.to_csv(root / "past.csv", index=False)
+    toys.mlnb(root, "run", "--data", "past.csv", *SMALL, *arguments, timeout=280)
+    toys.mlnb(root, "promote", "1", "--why", "the first")
+    return root
+
+
+def add(root, labels):
+    pd.DataFrame(labels).to_csv(root / "labels.csv", index=False)
+    toys.mlnb(root, "labels", "add", "labels.csv")
+    return json.loads(toys.mlnb(root, "labels", "--json"))["with a label"]
+
+
+def look(root, days, code):
+    """Return verdict and performance."""
+    toys.mlnb(root, "monitor", "--days", str(days), code=code)
+    run = runs.open_run(Project.find(root))
+    return run.load("verdict"), run.load("performance")
+
+
+def won(root, *arguments):
+    """Retrain; return the duel, and whose trial went first."""
+    said = toys.mlnb(root, "retrain", *arguments, *WON, timeout=280)
+    assert "promoted as champion, it was version 1" in said
+    run = runs.open_run(Project.find(root))
+    duel, trials = run.load("duel"), run.load("trials")
+    assert duel["decision"] == "promote" and duel["low"] > 0 and duel["rows"] > 50
+    assert ":1, trial " in trials["origin"][0]  # the champion's went first
+    return duel
+
+
+@pytest.mark.slow
+def test_forecasts(tmp_path):
+    random, days = np.random.default_rng(0), 230
+    t = np.arange(days)
+    parts = []
+    for shop, size in (("north", 1.0), ("south", 20.0)):
+        price = 1.0 + (random.random(days) < 0.2)
+        season = np.where(t < 150, np.sin(2 * np.pi * t / 7), np.cos(4 * np.pi * t / 7))
+        sold = size * (30 + 9 * season - np.where(t < 150, 8, 1) * price + random.normal(size=days))
+        stamps = pd.date_range("2023-01-01", periods=days).strftime("%Y-%m-%d")
+        parts.append(pd.DataFrame({"day": stamps, "shop": shop, "price": price, "sold": sold.round(2), "t": t}))
+    world = pd.concat(parts, ignore_index=True)
+    plain = world.drop(columns="t")
+    families = ("-p", "tune.families", '["autoregression", "linear"]')
+    about = ("--target", "sold", "-p", "problem.horizon", "7", "-p", "features.known", '["price"]')
+    root = champion(tmp_path, plain[world["t"] < 150], *about, *families)
+    with Service(root) as service:
+        for day in range(150, days - 7):
+            known = plain[world["t"].between(day - 40, day - 1)].to_dict("records")
+            ahead = plain[world["t"].between(day, day + 6)].assign(sold=None).to_dict("records")
+            assert len(service.ask(known + ahead, f"r{day}", day)) == 14
+    verdict, performance = look(root, 21, 11)  # later requests have brought the values
+    assert performance["now"]["rows"] == 2 * 21 * 7 and performance["lost"]["low"] > 1
+    assert any("intervals hold" in reason["text"] for reason in verdict["reasons"])
+    truth = plain[world["t"].between(days - 20, days - 1)]
+    assert add(root, truth[["day", "shop", "sold"]]) > 200
+    assert look(root, 21, 11)[1]["now"] == performance["now"]  # the same truth, as labels
+    duel = won(root, "-p", "gather.least", "100", "--policy", "since_last")
+    assert duel["metric"] == "mase" and duel["challenger"] < duel["champion"] / 2
+
+
+@pytest.mark.slow
+def test_rankings(tmp_path):
+    def searches(count, seed, sign):
+        random = np.random.default_rng(seed)
+        table = pd.DataFrame({"query": np.repeat([f"q{n}" for n in range(count)], 8)})
+        table["item"] = np.tile([f"i{n}" for n in range(8)], count)
+        table["match"], table["noise"] = random.normal(size=(2, len(table)))
+        table["relevance"] = np.clip(np.round(sign * table["match"] + 0.2 * table["noise"]), 0, 3).astype(int)
+        return table
+
+    about = ("--target", "relevance", "-p", "problem.task", "ranking", "-p", "problem.query", "query")
+    families = ("-p", "tune.families", '["linear", "lambdarank"]', "-p", "split.folds", "2")
+    root = champion(tmp_path, searches(60, 0, 1), *about, "-p", "problem.item", "item", *families)
+    labels = []
+    with Service(root) as service:
+        for number, (_, query) in enumerate(searches(80, 1, -1).groupby("query", sort=False)):
+            rows = query.drop(columns="relevance").to_dict("records")
+            assert len(service.ask(rows, f"r{number}", number / 8)) == 8
+            told = query[["item", "relevance"]].assign(request=f"r{number}")
+            labels.append(told if number < 76 else told.head(3))
+    assert add(root, pd.concat(labels)) == 76 * 8 + 4 * 3
+    _, performance = look(root, 8, 11)
+    assert performance["now"]["rows"] < 76 * 8 and performance["now"]["rows"] % 8 == 0  # whole queries of the window
+    assert performance["lost"]["low"] > 0.5
+    duel = won(root, "--policy", "since_last")
+    assert duel["metric"] == "ndcg@5" and duel["challenger"] > 0.9 > 0.5 > duel["champion"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("labelled", [True, False])
+def test_anomalies(tmp_path, labelled):
+    def machines(count, seed, turned):
+        random = np.random.default_rng(seed)
+        table = pd.DataFrame(random.normal(size=(count, 3)), columns=list("abc"))
+        odd = random.random(count) < 0.06
+        table["c"] *= 0.05 if turned else 1.0
+        table.loc[odd, "c" if turned else "b"] += 1.5 if turned else 6.0
+        return table.assign(fault=np.where(odd, "bad", "fine"))
+
+    past = machines(500, 0, False)
+    about = ("--target", "fault") if labelled else ("-p", "problem.alert_budget", "0.06")
+    table = past if labelled else past.drop(columns="fault")
+    root = champion(tmp_path, table, *about, "-p", "problem.task", "anomaly", "-p", "split.folds", "2")
+    random, labels = np.random.default_rng(5), []
+    words = {"bad": "bad", "fine": "fine"} if labelled else {"bad": "anomaly", "fine": "normal"}
+    with Service(root) as service:
+        met = machines(900, 1, True)
+        for number in range(90):
+            part = met.iloc[10 * number : 10 * number + 10]
+            said = service.ask(part[list("abc")].to_dict("records"), f"r{number}", number / 9)
+            for row, (answer, fault) in enumerate(zip(said, part["fault"], strict=True)):
+                if answer["prediction"] == "anomaly" or random.random() < 0.35:  # alerts, and one in three others
+                    label = {"fault" if labelled else "label": words[fault]}
+                    labels.append({"request": f"r{number}", "row": row, **label})
+    assert 250 < add(root, labels) == len(labels) < 450
+    verdict, performance = look(root, 8, 10)
+    assert any(reason["text"].startswith("c: its values moved") for reason in verdict["reasons"])
+    assert performance["now"]["value"] is not None
+    duel = won(root, "--policy", "since_last")
+    assert duel["metric"] == ("average_precision" if labelled else "stability")
