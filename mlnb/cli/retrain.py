@@ -36,6 +36,7 @@ def parser(p: argparse.ArgumentParser) -> None:
     p.epilog = (
         "examples:\n  mlnb retrain\n  mlnb retrain --policy sliding -p gather.window 50000 --promote\n\n"
         "Problem, metric and every parameter are those of the champion's run; -p states another.\n"
+        "The search starts with the champion's best trials; -p tune.warm '{}' starts without.\n"
         "A challenger is registered with the alias `challenger`. It is promoted when its gain on fresh rows, which\n"
         "neither model has seen, is above zero with its whole interval, its gate has passed and it is not slower.\n"
         "When more answers change than duel.most_changed, a person has to approve:\n"
