@@ -14,6 +14,7 @@ from mlnb.engine.project import Project
 from mlnb.engine.runs import giver, open_run
 from mlnb.engine.values import Asked, Values, combinations, resolve_values
 from mlnb.errors import ParameterError
+from mlnb.registry.charge import fill_champion
 
 if TYPE_CHECKING:
     from mlnb.engine.states import Living
@@ -77,7 +78,7 @@ def planners(project: Project, args: argparse.Namespace) -> list[tuple[Planner, 
     found = []
     for grid in combinations(args.grid):
         asked = Asked(args.profile, project.profile(args.profile), args.file, pairs, grid)
-        values = resolve_values(known, list(graph.stages), asked)
+        values = fill_champion(project, resolve_values(known, list(graph.stages), asked))
         check_files(project, graph, values)
         found.append((Planner(project, graph, values, selection, living), grid))
     return found

@@ -35,7 +35,7 @@ def verdict(run: Run, report: Path | None = None, nothing_to_do: bool = False) -
         name = deciding["name"]
         others = [
             f"{other} {_figure(metrics[other][name])}"
-            for other in ("linear", "dummy")
+            for other in ("champion", "linear", "dummy")
             if name in metrics.get(other, {})
         ]
         spread = f"  [{_figure(deciding['low'])}, {_figure(deciding['high'])}]" if deciding["low"] is not None else ""

@@ -15,6 +15,7 @@ from mlnb.engine.project import Project
 from mlnb.engine.runs import Run, open_run
 from mlnb.errors import UsageError
 from mlnb.monitoring.places import label_database, log_folder
+from mlnb.registry.charge import ORIGIN
 from mlnb.registry.registry import CHAMPION, Registry
 from mlnb.registry.versions import Version
 
@@ -106,7 +107,9 @@ def values_of(project: Project, run: Run, champion: Version, policy: str) -> dic
     for stage in project.pipeline("retrain"):
         stated = (run.record["stages"].get(stage) or {}).get("parameters") or {}
         values[stage] = {
-            name: entry["value"] for name, entry in stated.items() if name != "run" and entry["from"] != "cell"
+            name: entry["value"]
+            for name, entry in stated.items()
+            if name != "run" and entry["from"] not in ("cell", ORIGIN)
         }
     kept = {
         name: contract.get(name) for name in ("target", "task", "positive", "top", *DETAILS.get(contract["task"], ()))

@@ -84,6 +84,7 @@ SPACES |= dict.fromkeys(
 )
 SPACES |= {
     "autoregression": {"penalty": Range(1e-2, 1e4, 100.0, log=True), "apart": Range(1.0, 1e5, 300.0, log=True)},
+    "levels": {},
     "seasonal_naive": {},
 }
 _NEAR = {"neighbours": Range(5, 60, 20, log=True, integer=True)}

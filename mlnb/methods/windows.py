@@ -62,13 +62,14 @@ class Windows:
         self._sizes = {tuple(key): (scale, mean) for *key, scale, mean in facts["sizes"]}
         self.columns = [e for e in (self.ahead, self.behind) if e is not None]
         self.others = [c.column for e in self.columns for c in e.codecs if c.column not in self.keys]
-        names = ["step", "seasonal naive", "seasonal mean", *calendar_names(self.frequency, bool(facts["holidays"]))]
-        dated = [self.target if "seasonal" in name else self.time for name in names]
+        means = ["seasonal naive", "seasonal mean", *(f"weighted mean {memory}" for memory in MEMORIES)]
+        names = ["step", *means, *calendar_names(self.frequency, bool(facts["holidays"]))]
+        dated = [self.target if name in means else self.time for name in names]
         names += [f"lag {lag}" for lag in facts["lags"]]
         names += [
             f"{what} of {span}" for span in facts["spans"] for what in ("mean", "deviation", "minimum", "maximum")
         ]
-        names += [f"weighted mean {memory}" for memory in MEMORIES] + ["level", "share known"]
+        names += ["level", "share known"]
         more = [name for e in self.columns for name in e.names]
         self.names: tuple[str, ...] = (*names, *more)  # of the columns of X
         told = [self.target] * (len(names) - len(dated)) + [source for e in self.columns for source in e.sources]
@@ -172,9 +173,10 @@ class Windows:
         periods = history.first + targets
         stamps, spot = np.unique(periods, return_inverse=True)
         dates = calendar(self.frequency.stamps(stamps), self.frequency, self.facts["holidays"])
-        at = 3 + dates.shape[1]
-        X[:, :, 3:at] = dates[spot.reshape(n, h)]
         past = look_back(recent, self.facts["lags"], self.facts["spans"])
+        past, X[:, :, 3 : 3 + len(MEMORIES)] = past[:, : -len(MEMORIES)], past[:, None, -len(MEMORIES) :]
+        start, at = 3 + len(MEMORIES), 3 + len(MEMORIES) + dates.shape[1]
+        X[:, :, start:at] = dates[spot.reshape(n, h)]
         past = np.concatenate([past, ((level - mean) / scale)[:, None], share[:, None]], axis=1)
         X[:, :, at : at + past.shape[1]] = past[:, None]
         at += past.shape[1]

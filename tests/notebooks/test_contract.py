@@ -22,6 +22,7 @@ ALSO = {
     "gather": ("mlnb.monitoring",),
     "monitor": ("mlnb.monitoring",),
     "duel": ("mlnb.serving",),
+    "evaluate": ("mlnb.serving",),
 }
 
 

@@ -5,13 +5,16 @@ import json
 import multiprocessing
 import os
 import signal
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 
 from mlnb.engine.project import Project
 from mlnb.engine.runs import open_run
+from mlnb.engine.values import Value
 from mlnb.errors import GateFailed, RegistryError, UnknownRun, UsageError
+from mlnb.registry.charge import fill_champion
 from mlnb.registry.comparison import compare
 from mlnb.registry.database import writing
 from mlnb.registry.registry import Registry
@@ -57,6 +60,30 @@ def test_aliases_are_independent(registry, proven):
     assert (champion.number, challenger.number, champion.aliases) == (1, 2, ("champion",))
     with pytest.raises(UsageError, match="already"):
         registry.promote("1", why="again")
+
+
+def test_a_champion_is_filled_in_where_a_stage_asks_for_one(registry, proven):
+    project, asked = registry.project, {"champion": Value("", "cell"), "champion_rows": Value("", "cell")}
+    values = {
+        "problem": {"target": Value("survived", "-p")},
+        "evaluate": asked,
+        "duel": {"champion": Value("", "cell")},
+    }
+    project.settings["registry"] = project.settings["registry"] or str(registry.engine.url)
+    registry.register(proven(1))
+    assert fill_champion(project, values) == values  # nobody is in charge
+    registry.promote("1", why="the first")
+    filled = fill_champion(project, values)
+    assert (Path(filled["evaluate"]["champion"].value) / "model.txt").read_text() == "model 1"
+    assert filled["evaluate"]["champion"].origin == "registry" and filled["duel"] == values["duel"]
+    rows = Path(filled["evaluate"]["champion_rows"].value)
+    assert rows.is_file()
+    rows.unlink()
+    assert fill_champion(project, values)["evaluate"]["champion_rows"].value == ""  # what it has learned from is gone
+    other = values | {"problem": {"target": Value("fare", "-p")}}
+    assert fill_champion(project, other) == other  # of another problem
+    stated = values | {"evaluate": asked | {"champion": Value("mine", "-p")}}
+    assert fill_champion(project, stated) == stated
 
 
 def test_what_failed_its_gate_needs_force_and_that_is_logged(registry, proven):
