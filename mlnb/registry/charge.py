@@ -29,7 +29,9 @@ def champion_values(project: Project, target: str) -> dict[str, Any]:
     """Return `champion` and `champion_rows` of the only champion for a target (empty: any), or nothing."""
     from mlnb.registry.registry import CHAMPION, Registry  # a database, which only few runs need
 
-    champions = [version for version in Registry(project).versions() if CHAMPION in version.aliases]
+    registry = Registry(project)
+    champions = [version for version in registry.versions() if CHAMPION in version.aliases]
+    registry.engine.dispose()
     champions = [version for version in champions if target in ("", version.facts["problem"]["target"])]
     if len(champions) != 1:
         return {}
