@@ -35,6 +35,7 @@ def verdict(run: Run, report: Path | None = None, nothing_to_do: bool = False) -
         name = deciding["name"]
         others = [
             f"{other} {_figure(metrics[other][name])}"
+            + (", which may have seen these rows" if other == "champion" and metrics["champion_seen"] != 0 else "")
             for other in ("champion", "linear", "dummy")
             if name in metrics.get(other, {})
         ]
