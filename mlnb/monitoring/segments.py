@@ -12,6 +12,7 @@ def mirror(url: str, folder: Path) -> int:
     import fsspec
 
     storage, place = fsspec.core.url_to_fs(url)
+    storage.invalidate_cache()  # a listing of before would hide what was shipped since
     folder.mkdir(parents=True, exist_ok=True)
     copied = 0
     for name in storage.glob(f"{place.rstrip('/')}/*.parquet") if storage.exists(place) else ():

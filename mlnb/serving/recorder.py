@@ -235,7 +235,7 @@ class Recorder:
                 try:
                     self._convert(path)
                 except Exception as error:  # noqa: BLE001 -- the lines are safe; whoever reads them converts them then
-                    self._fail(f"{path.name} stays as it is: {error}")
+                    self._fail(f"{path.name} stays here: {error}")
 
 
 def convert_apart(path: Path, url: str = "") -> None:

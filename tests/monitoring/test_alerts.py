@@ -73,6 +73,44 @@ def test_alert_rules_name_what_the_service_counts(tmp_path):
         subprocess.run(["promtool", "check", "rules", tmp_path / "rules.yaml"], check=True, capture_output=True)
 
 
+SEEN = """
+rule_files: [rules.yaml]
+evaluation_interval: 1m
+tests:
+- interval: 1m
+  input_series:
+  - {series: 'mlnb_requests_total{status="200"}', values: '0+60x120'}
+  - {series: 'mlnb_requests_total{status="500"}', values: '0+6x120'}
+  - {series: 'mlnb_model_swaps_total{result="withdrawn"}', values: '0x30 1x90'}
+  - {series: 'mlnb_log_rows_total{result="dropped"}', values: '0x30 5x90'}
+  - {series: 'mlnb_request_seconds_bucket{le="0.1"}', values: '0+10x120'}
+  - {series: 'mlnb_request_seconds_bucket{le="+Inf"}', values: '0+96x120'}
+  promql_expr_test: []
+  alert_rule_test:
+"""
+
+
+@pytest.mark.skipif(not shutil.which("promtool"), reason="promtool is not installed")
+def test_alerts_ring_when_they_should(tmp_path):
+    (tmp_path / "rules.yaml").write_text(alert_rules(0.05))
+    rules = yaml.safe_load(alert_rules())["groups"][0]["rules"]
+    told = {rule["alert"]: rule["annotations"]["summary"] for rule in rules}
+    text = SEEN
+    for at, name, label in [
+        (20, "MlnbErrors", {}), (20, "MlnbSlow", {}), (35, "MlnbModelRefused", {"result": "withdrawn"}),
+        (35, "MlnbLogDrops", {"result": "dropped"}), (20, "MlnbModelRefused", None), (60, "MlnbLogDrops", None),
+        (60, "MlnbSilent", None), (60, "MlnbRefusals", None),
+    ]:  # fmt: skip
+        expected = {"exp_labels": {"severity": "warning", **(label or {})}, "exp_annotations": {"summary": told[name]}}
+        alerts = [] if label is None else [expected]
+        text += f"  - {json.dumps({'eval_time': f'{at}m', 'alertname': name, 'exp_alerts': alerts})}\n"
+    (tmp_path / "test.yaml").write_text(text)
+    done = subprocess.run(
+        ["promtool", "test", "rules", tmp_path / "test.yaml"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 def test_refused_late_or_gone(hook):
     hook.status = 500
     with pytest.raises(UsageError, match="answered 500"):

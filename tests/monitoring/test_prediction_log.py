@@ -7,8 +7,11 @@ import subprocess
 import sys
 import threading
 import time
+from typing import ClassVar
 
+import fsspec
 import pytest
+from fsspec.implementations.memory import MemoryFileSystem
 
 from mlnb.engine.project import Project
 from mlnb.monitoring.places import log_environment
@@ -250,7 +253,6 @@ def test_segments_go_to_object_storage_and_come_back(tmp_path):
 
 def test_an_object_store_takes_segments_and_duckdb_reads_them_there(tmp_path):
     import duckdb
-    import fsspec
 
     url, storage = "memory://bucket/churn", fsspec.filesystem("memory")
     for number in range(3):
@@ -270,6 +272,34 @@ def test_an_object_store_takes_segments_and_duckdb_reads_them_there(tmp_path):
     assert found == [("r0",), ("r1",), ("r2",)]
     assert mirror(url, tmp_path / "there") == 3 and len(read_log(tmp_path / "there")[0]) == 3
     storage.rm("/bucket", recursive=True)
+
+
+class Remembering(MemoryFileSystem):
+    """An object store whose client remembers what it has listed, as those of S3 do."""
+
+    protocol = "remembering"
+    listed: ClassVar[dict] = {}
+
+    @classmethod
+    def _strip_protocol(cls, path):
+        return MemoryFileSystem._strip_protocol(path.replace("remembering:", "memory:"))
+
+    def glob(self, path, maxdepth=None, **more):
+        return self.listed.setdefault(path, super().glob(path, maxdepth, **more))
+
+    def invalidate_cache(self, path=None):
+        self.listed.clear()
+
+
+def test_what_was_shipped_since_the_last_look_is_fetched(tmp_path):
+    fsspec.register_implementation("remembering", Remembering, clobber=True)
+    url, theirs = "remembering://bucket/prices", "memory://bucket/prices"  # the service is another process
+    for number in range(2):
+        recorder = Recorder(tmp_path / "here", convert=lambda path: convert_and_ship(path, theirs))
+        recorder.put(f"r{number}", "v", [ROW], [ANSWER], 0.001)
+        recorder.close()
+        assert mirror(url, tmp_path / "there") == 1 and len(read_log(tmp_path / "there")[0]) == number + 1
+    fsspec.filesystem("memory").rm("/bucket", recursive=True)
 
 
 def test_a_project_says_where_its_log_is_and_what_is_masked(tmp_path, monkeypatch):
