@@ -3,6 +3,7 @@
 import argparse
 import http.client
 import json
+import re
 import subprocess
 import sys
 import time
@@ -12,10 +13,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from mlnb.cli.retrain import AWAITING
 from mlnb.engine.files import write_whole
 from mlnb.engine.project import Project
 from mlnb.engine.runs import Run, open_run
 from mlnb.errors import UsageError
+from mlnb.monitoring.alerts import CODES
 from mlnb.monitoring.labels import add_labels
 from mlnb.monitoring.places import label_database, log_folder
 from mlnb.monitoring.segments import read_log
@@ -26,6 +29,9 @@ FIRST = 1_767_225_600.0  # 1 January 2026, UTC: when the world's day 0 begins
 BATCH = 50  # rows of a request
 PATIENCE = 3.0  # seconds until a service has surely written its log
 MOMENTS = ("shift", "drift", "broken", "mended")
+
+VERDICT = re.compile(r"\S+:\d+: (keep|watch|retrain|roll back)")
+REASON = re.compile(r"  (?:watch|retrain|roll back) +(.+)")
 
 Day = tuple[list[dict[str, Any]], list[Any], list[float]]  # rows, truth, days until known
 
@@ -80,9 +86,10 @@ def main(args: argparse.Namespace) -> int:
     days = replay.of_world(world)
     if args.data:
         days = of_table(open_run(project, version.run), args)
-    print(f"{'day':>4}  {'rows':>5}  {'answered by':<40}  {'labels':>6}  event")
     for number, (rows, truth, known) in enumerate(days, args.start):
         replay.day(number, rows, truth, known)
+    if replay.waiting:
+        print(f"{len(replay.waiting):,} labels become known only after the last day, and were not handed in.")
     return 0
 
 
@@ -134,7 +141,8 @@ def of_table(run: Run, args: argparse.Namespace) -> Iterator[Day]:
         for part in replay_days(known, args.time, args.days):
             yield json_rows(part, Schema.from_json(schema)), part[target].tolist(), [args.delay] * len(part)
     except (OSError, ValueError) as error:
-        raise UsageError(f"{args.data} cannot be replayed: {error}.") from error
+        said = str(error)
+        raise UsageError(f"{args.data} cannot be replayed: {said}{'' if said.endswith('?') else '.'}") from error
 
 
 class Replay:
@@ -172,6 +180,8 @@ class Replay:
         due = [label for moment, label in self.waiting if moment <= now]
         self.waiting = [entry for entry in self.waiting if entry[0] > now]
         add_labels(label_database(self.project, self.model), due, now, f"day {number}")
+        if number == self.args.start:
+            print(f"{'day':>4}  {'rows':>5}  {'answered by':<40}  {'labels':>6}  event")
         turned = self._turn() if self.args.turn and (number + 1) % self.args.turn == 0 else ""
         print(f"{number:>4}  {len(rows):>5}  {', '.join(answered):<40}  {len(due):>6}  {turned}", flush=True)
 
@@ -212,14 +222,16 @@ class Replay:
         time.sleep(1.0)  # the service's log is on the disk after half a second
         command = [sys.executable, "-m", "mlnb.cli.main", "loop", "--once", *self.args.loop]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
-        words = {0: "keep, or done", 10: "watch", 11: "retrain", 12: "roll back", 13: "awaiting approval"}
-        said = [
-            line.strip()
-            for line in done.stdout.splitlines()
-            if line.startswith(("  watch ", "  retrain ", "  roll back "))
-        ]
-        promoted = [
-            line for line in done.stdout.splitlines() if "promoted as champion" in line or "rolled back" in line
-        ]
-        told = "; ".join([*said[:2], *promoted]) or done.stderr.strip()[-200:]
-        return f"{words.get(done.returncode, f'code {done.returncode}')}: {told}"
+        return summary(done.returncode, done.stdout, done.stderr)
+
+
+def summary(code: int, said: str, complaint: str) -> str:
+    """Return in one line what a turn of the loop came to, by its exit code and what it printed."""
+    if code not in (0, *CODES.values(), AWAITING):
+        return f"failed with code {code}: {' '.join(complaint.split())[-200:]}"
+    lines = said.splitlines()
+    (*_, outcome) = ["done", *(found[1] for line in lines if (found := VERDICT.fullmatch(line)))]
+    reasons = [found[1] for line in lines if (found := REASON.fullmatch(line))]
+    moved = [line for line in lines if " promoted as " in line or " rolled back as " in line]
+    waits = ["a person has to approve"] if code == AWAITING else []
+    return "; ".join([f"{outcome}: {reasons[0]}" if reasons else outcome, *reasons[1:2], *moved, *waits])

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 from mlnb.cli import simulate
-from mlnb.cli.simulate import DAY, FIRST, Replay, check, of_table
+from mlnb.cli.simulate import DAY, FIRST, Replay, check, of_table, summary
 from mlnb.engine.project import Project
 from mlnb.errors import UsageError
 from mlnb.methods.cleaning import clean
@@ -150,7 +150,8 @@ def test_days_are_asked_in_the_worlds_time_and_labels_come_late(tmp_path, servic
     for number in (4, 5):
         replay.day(number, [], [], [])
     assert len(read_labels(label_database(project, "late"))) == 60
-    assert capsys.readouterr().out.splitlines()[0].split() == ["3", "60", "late:1", "0"]
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert lines[0][0] == "day" and lines[1] == ["3", "60", "late:1", "0"] and lines[3][:2] == ["5", "0"]
 
 
 def test_a_service_that_refuses_is_gone_or_has_another_clock(tmp_path, service):
@@ -169,3 +170,13 @@ def test_a_service_that_refuses_is_gone_or_has_another_clock(tmp_path, service):
     recorder.close()
     with pytest.raises(UsageError, match="MLNB_LOG_EVENT_TIME=1"):
         Replay(project, "late", arguments("--url", url)).day(0, [{"n": 1}], ["no"], [1.0])
+
+
+def test_what_a_turn_came_to():
+    watched = "run 1\n\nchurn:1: retrain\n  retrain   roc_auc is worse by 0.3\n  watch     charge has moved\n"
+    assert summary(0, "\nchurn:1: keep\n", "") == "keep"
+    assert summary(11, watched, "") == "retrain: roc_auc is worse by 0.3; charge has moved"
+    promoted = "churn:2 promoted as champion, it was version 1. Entry 4 of the audit log, by ann."
+    assert summary(0, watched + promoted, "").endswith(f"charge has moved; {promoted}")
+    assert summary(13, watched, "").endswith("a person has to approve")
+    assert summary(2, "", "mlnb loop: no\n  such thing") == "failed with code 2: mlnb loop: no such thing"
