@@ -24,7 +24,9 @@ class Layers:
 
     if LAYER == "batched":
 
-        @bentoml.api(batchable=True, max_batch_size=64, max_latency_ms=100)  # with its default of a minute it hangs
+        @bentoml.api(
+            batchable=True, max_batch_size=64, max_latency_ms=2000
+        )  # a minute, its default: it hangs; 100: it refuses some
         def predict(self, rows: list[dict[str, Any]], /) -> list[dict[str, Any]]:
             """Answers rows, several requests at a time."""
             return self.predictor.predict(rows)
