@@ -98,7 +98,8 @@ from_parent: dict[str, Any] = {}  # functions handed over before the modules are
 
 def _tell(parent: list[str], before: set[str]) -> None:
     """Tell the parent what the notebook has imported besides, for it to have ready next time."""
-    names = [name for name in list(sys.modules) if name not in before]
+    tops = {name.partition(".")[0] for name in before} | from_parent["named"](list(sys.modules.items()))
+    names = [name for name in list(sys.modules) if name not in before and name.partition(".")[0] in tops]
     if names:
         folder = os.open(parent[0], os.O_RDONLY | os.O_DIRECTORY)
         with socket.socket(socket.AF_UNIX) as connection:

@@ -112,7 +112,7 @@ class ForkedApp(IPKernelApp):
         """Publish through the connection."""
         self.shell_stream = ShellStream(self.wire)
         self.configure_tornado_logger()  # type: ignore[no-untyped-call]
-        self.iopub_thread = Publisher(self.wire, self.session, lambda: os.killpg(0, signal.SIGKILL))
+        self.iopub_thread = Publisher(self.wire, self.session, lost)
         self.iopub_socket = self.iopub_thread.background_socket
 
     def init_kernel(self) -> None:
@@ -166,7 +166,7 @@ class Line:
     def _arrived(self, *_: Any) -> None:
         messages = self.app.wire.available()
         if messages is None:
-            os.killpg(0, signal.SIGKILL)
+            lost()
         for channel, parts in messages or []:
             if channel == b"q":
                 self.asked_to_leave = True
@@ -239,13 +239,22 @@ def launch(arguments: list[str], adopted: Callable[[], Adopted], last: Callable[
 
     def watch() -> None:
         wire.receive()
-        os.killpg(0, signal.SIGKILL)
+        lost()
 
     threading.Thread(target=watch, name="Launcher", daemon=True).start()
     app = IPKernelApp.instance()
     app.initialize(arguments)  # type: ignore[no-untyped-call]
     app.start()  # type: ignore[no-untyped-call]
     leave(app, wire, last)
+
+
+leaving = threading.Event()  # set when the driver has been told all and may go
+
+
+def lost() -> None:
+    """End, and all that the notebook has started, as the driver is gone; on the way out there is a word left to say."""
+    if not leaving.is_set():
+        os.killpg(0, signal.SIGKILL)
 
 
 def leave(app: IPKernelApp, wire: Wire, last: Callable[[], None]) -> None:
@@ -263,6 +272,7 @@ def leave(app: IPKernelApp, wire: Wire, last: Callable[[], None]) -> None:
         for stream in (sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__):
             with contextlib.suppress(Exception):
                 stream.flush()  # type: ignore[union-attr]
+        leaving.set()
         with contextlib.suppress(OSError):
             wire.send(b"b", [])
         last()

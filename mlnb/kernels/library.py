@@ -41,7 +41,7 @@ class Library:
         del sys.modules["debugpy"]
         from mlnb.kernels.kernel import launch, serve
 
-        child.from_parent.update(serve=serve, launch=launch, request=request, requested=requested)
+        child.from_parent.update(serve=serve, launch=launch, request=request, requested=requested, named=preload.named)
         for name in preload.KERNEL:
             with contextlib.suppress(ImportError):
                 __import__(name)

@@ -115,7 +115,7 @@ class Parent:
                 self._take(connection, asked, descriptors)
             elif verb == "learned":
                 connection.close()
-                self.learn([name for name in asked["imports"] if name.partition(".")[0] in sys.modules])
+                self.learn(asked["imports"])
             elif verb == "snapshot":
                 self.shelf.put(connection, asked["about"])
             elif verb == "drop":

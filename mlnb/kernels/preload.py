@@ -6,6 +6,7 @@ import importlib
 import importlib.machinery
 import io
 import os
+import re
 import sys
 import sysconfig
 import threading
@@ -31,6 +32,7 @@ NEVER = tuple(
     matplotlib_inline.backend_inline matplotlib.pylab google mpi4py ray pyspark debugpy pandas.plotting mlnb
     """.split()  # noqa: SIM905
 )
+IMPORT = re.compile(r"^[ \t]*(?:from|import)[ \t]+([A-Za-z_]\w*)", re.MULTILINE)
 SAID = 200  # characters kept of what an import printed
 
 
@@ -50,6 +52,22 @@ def third_party(name: str) -> bool:
     spec = sys.modules[top].__spec__ if top in sys.modules else importlib.machinery.PathFinder.find_spec(top)
     origin = getattr(spec, "origin", None)
     return bool(origin) and str(origin).startswith(site_folders())
+
+
+def named(modules: list[tuple[str, Any]]) -> set[str]:
+    """Return the packages that an import statement of the project's own loaded modules names, also in functions."""
+    installed = (*site_folders(), sysconfig.get_paths()["stdlib"] + os.sep)
+    found: set[str] = set()
+    for name, module in modules:
+        file = getattr(module, "__file__", None)
+        if (
+            isinstance(file, str)
+            and file.endswith(".py")
+            and (name.startswith("mlnb.") or not file.startswith(installed))
+        ):
+            with contextlib.suppress(OSError, UnicodeDecodeError):
+                found.update(IMPORT.findall(Path(file).read_text("utf-8")))
+    return found
 
 
 def site_folders() -> tuple[str, ...]:
