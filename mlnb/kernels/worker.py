@@ -27,6 +27,7 @@ def main() -> None:
     os.dup2(2, 1)  # whatever a library prints must not look like an answer
     warnings.simplefilter("ignore")
     sys.modules["rfc3987_syntax"] = None  # type: ignore[assignment]  # JupyterLab's URI grammar takes seconds to build
+    sys.modules["pyarrow.fs"] = None  # type: ignore[assignment]  # papermill looks for Hadoop there; paths here are local
     import papermill  # noqa: F401 -- before the first job comes: it takes a third of a second
 
     from mlnb.kernels.engine import TellingEngine
