@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from .codecs import CategoryCodec, DateCodec, NumberCodec
+from .compact import Compact, shrink
 from .columns import Schema, nearest
 from .target_means import target_columns
 from .texts import TextCodec
@@ -118,6 +119,20 @@ class Encoder:
         """The encoded training rows: as `transform`, but no row's target means know its own target."""
         return self._encode(arrays, target_columns(y, self.options["classes"]))
 
+    def pack_training(
+        self,
+        arrays: Mapping[str, np.ndarray],  # feature -> array (n,): the rows that the encoder was learned from
+        y: np.ndarray,  # (n,): their targets
+    ) -> Compact:  # of shape (n, d)
+        """The matrix of `transform_training`, bit for bit, in as little memory as holds it."""
+        targets, columns = target_columns(y, self.options["classes"]), []
+        for codec, start, stop in self.places:
+            values = _array(arrays, codec.column)
+            block = np.empty((len(values), stop - start + codec.missing))
+            self._fill(codec, values, block, stop - start, targets)
+            columns += [shrink(block[:, place].copy()) for place in range(block.shape[1])]
+        return Compact(columns)
+
     def _encode(self, arrays: Mapping[str, np.ndarray], targets: np.ndarray | None) -> np.ndarray:
         """The encoded rows; with `targets` as training rows."""
         out = np.empty((0, 0))
@@ -129,17 +144,21 @@ class Encoder:
                 raise ValueError(
                     f"column {codec.column!r}: found {len(values)} values, expected {len(out)} as in the others"
                 )
-            part = out[:, start:stop]
-            if isinstance(codec, CategoryCodec):
-                codec.fill_training(values, part, targets)
-                if codec.missing:
-                    out[:, stop] = codec.absent(values)
-                continue
-            codec.fill(values, part)
-            part[np.isinf(part)] = np.nan
-            if codec.missing:
-                out[:, stop] = np.isnan(part[:, 0])
+            self._fill(codec, values, out[:, start : stop + codec.missing], stop - start, targets)
         return out
+
+    def _fill(self, codec: Any, values: np.ndarray, out: np.ndarray, width: int, targets: np.ndarray | None) -> None:
+        """Write a codec's columns, and behind them the flag of what is missing where it has one."""
+        part = out[:, :width]
+        if isinstance(codec, CategoryCodec):
+            codec.fill_training(values, part, targets)
+            if codec.missing:
+                out[:, width] = codec.absent(values)
+            return
+        codec.fill(values, part)
+        part[np.isinf(part)] = np.nan
+        if codec.missing:
+            out[:, width] = np.isnan(part[:, 0])
 
     def monotone(self) -> list[int]:
         """For each encoded column 1, -1 or 0: whether the prediction may only rise, only fall, or do both with it."""

@@ -32,7 +32,7 @@ RARE = 500  # rows of the rarest class that it holds, where there are so many
 class Examples:
     """Encoded examples: what goes into a model and what is to come out."""
 
-    X: np.ndarray  # float64 (n, d), NaN for missing
+    X: np.ndarray  # float64 (n, d), NaN for missing; of a long table a Compact where that was asked for
     y: np.ndarray  # (n,): codes of the classes, or values
     groups: np.ndarray | None = None  # (n,) code of the query or series that an example belongs to
     weights: np.ndarray | None = None  # (n,), at least 0
@@ -76,6 +76,7 @@ def learn_examples(
     encoder: Any,  # learned on these very rows
     training: pd.DataFrame,  # typed training rows
     use_up: bool = False,  # whether columns may leave the table as they are encoded: less memory for a long one
+    compact: bool = False,  # whether a long table's matrix may be Compact: LightGBM takes it as it is
 ) -> Examples:
     """The examples that the final model learns from."""
     if isinstance(encoder, Windows):
@@ -83,7 +84,8 @@ def learn_examples(
         return Examples(fan.X, fan.y)
     y = read_target(contract, training)
     groups = read_groups(contract, training)
-    X = encoder.transform_training(TableArrays(training, schema, use_up), y)
+    lean = compact and len(training) > LONG
+    X = (encoder.pack_training if lean else encoder.transform_training)(TableArrays(training, schema, use_up), y)
     return Examples(X, y, groups, constraints=encoder.constraints())
 
 

@@ -16,6 +16,7 @@ import numpy as np
 
 from .autoregression import FORECASTERS, fit_forecaster
 from .bags import deal_bags, merge_boosters
+from .compact import Compact
 from .detectors import fit_detector
 from .models import Model, is_booster
 from .ranking import RANKERS, fit_ranker
@@ -66,7 +67,7 @@ def _fit_lightgbm(params: dict[str, Any], X, y, weights, valid, spec: dict[str, 
         **params,
     }
     options = {"free_raw_data": True, "params": {"verbosity": -1, "force_row_wise": True}}
-    training = lightgbm.Dataset(X, y, weight=weights, **options)
+    training = lightgbm.Dataset(X.to_arrow() if isinstance(X, Compact) else X, y, weight=weights, **options)
     watched, names, callbacks = [], [], []
     if record is not None:
         watched, names = [training], ["training"]
@@ -135,7 +136,7 @@ def fit_model(
     family: str,  # key of SPACES
     params: Mapping[str, Any],  # of its space; lightgbm also rounds and bags, network bags, baseline statistic;
     # monotone: 1, -1 or 0 for each column, whether the prediction may only rise, only fall, or do both with it
-    X: np.ndarray,  # encoded training rows, float64 (n, d), NaN for missing
+    X: np.ndarray,  # encoded training rows, float64 (n, d), NaN for missing; or a Compact
     y: np.ndarray,  # (n,): codes 0..classes-1, or values
     task: str,  # binary, multiclass or regression
     classes: int = 0,  # number of classes, 0 for regression
@@ -151,8 +152,12 @@ def fit_model(
 ) -> Model:
     """The fitted model, the same bytes for the same arguments; ValueError for rows that teach nothing."""
     check_families([family])
-    X, y = np.ascontiguousarray(X, dtype=np.float64), np.asarray(y)
-    if X.ndim != 2 or not len(X) or len(X) != len(y) or not X.shape[1]:
+    y = np.asarray(y)
+    if not isinstance(X, Compact):
+        X = np.ascontiguousarray(X, dtype=np.float64)
+    elif family != "lightgbm":
+        X = X[:]
+    if len(X.shape) != 2 or not len(X) or len(X) != len(y) or not X.shape[1]:
         raise ValueError(f"found rows of shape {X.shape} and {len(y)} targets, expected (n, d), n of them, n and d > 0")
     if weights is not None and not (len(weights) == len(y) and np.isfinite(weights).all() and (weights >= 0).all()):
         raise ValueError(f"found weights {weights}, expected a finite number of at least 0 for each of {len(y)} rows")

@@ -22,6 +22,8 @@ def compare_parts(
     contract: dict[str, Any],  # from validate
 ) -> pd.DataFrame:  # one row a part: rows, and the share of each class or the quartiles of the target
     """How the target is spread over the test set, the training rows and each fold; at most eight classes."""
+    counted = [] if contract["target"] is None else [contract["target"]]
+    training, test = training[counted], test[counted]  # a fold of all columns would be a copy of them
     parts = {"test": test, "training": training}
     parts |= {f"fold {fold}": training[folds == fold] for fold in sorted(set(folds.tolist())) if fold >= 0}
     lines = {}
