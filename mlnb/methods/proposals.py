@@ -61,7 +61,7 @@ class Search:
     @property
     def large(self) -> bool:
         """Whether a sample goes first: on many rows, when there are trials enough to promote the best."""
-        return self.rows > LARGE and self.trials > len(self.first)
+        return self.rows > LARGE and self.trials >= 3 * BATCH
 
 
 def rank_families(
@@ -102,19 +102,20 @@ def propose(
 ) -> Proposal:
     """What the trial at a place tries: the same for the same seed, place and earlier batches."""
     plain = "balanced" if search.class_weight == "balanced" else "none"
-    first = search.first
-    if place < len(first):
-        return replace(first[place], whole=not search.large)
-    start = place - place % BATCH
+    first, (batch, turn) = search.first, divmod(place, BATCH)
+    promotes = search.large and batch > 0 and turn % 2 == 0
+    entry = BATCH + (batch - 1) * BATCH // 2 + turn // 2 if search.large and batch else place
+    if entry < len(first) and not promotes:
+        return replace(first[entry], whole=not search.large)
+    start = place - turn
     known = [trial for at, trial in told.items() if at < start]
     level = [trial for trial in known if trial.whole != search.large]
-    if search.large and (place - len(first)) % 3 < 2:
+    if promotes:
         done = {trial.key for trial in known if trial.whole}
         waiting = [trial for trial in level if trial.state == "complete" and trial.key not in done]
         waiting.sort(key=lambda trial: (-search.sign * trial.score, trial.place))
-        turn = sum((other - len(first)) % 3 < 2 for other in range(max(start, len(first)), place))
-        if turn < len(waiting):
-            chosen = waiting[turn]
+        if turn // 2 < len(waiting):
+            chosen = waiting[turn // 2]
             return Proposal(chosen.family, chosen.params, chosen.class_weight, origin=chosen.origin)
     entropy = np.random.SeedSequence([search.seed, place])
     random = np.random.default_rng(entropy)

@@ -135,7 +135,7 @@ def choose_winner(
     places = candidates([sign * trial.score for trial in equal], [trial.family for trial in equal])
     several = level[0] and level[1] == len(np.unique(held.fold)) and plan["ensemble"]
     more = plan["more"] if level[0] else rows / plan["scout"]  # a sample was faster than all rows will be
-    need = [refit_seconds(equal[place], _member(equal[place], rows, 99, plan), level[1], more) for place in places]
+    need = [refit_seconds(equal[place], _member(equal[place], rows, 99, plan), level[1], 1.0) for place in places]
     alone = next((place for place, seconds in zip(places, need, strict=True) if seconds <= left), places[0])
     able = [equal[place] for place in (places if several else [alone])]
     predictions = [predictions_of(trial) for trial in able]
@@ -163,6 +163,7 @@ def choose_winner(
         taken = {"rows": rows, "seed": plan["seed"]}
         weights, honest = choose_ensemble(predictions, held, lambda w: afford(w) is not None, **taken)
     pairs = afford(weights) or as_members(weights, 1)
+    whole = refit(pairs)  # what all rows would take
     members = [{**member, "weight": float(w)} for (_, member), w in zip(pairs, weights[weights > 0], strict=True)]
     prediction = blend(predictions, weights)
     single = len(members) == 1
@@ -188,6 +189,8 @@ def choose_winner(
         "seed": plan["seed"],
         "stopped_by": plan["stopped_by"],
     }
+    if whole > left:  # fewer rows, never fewer than the trial has learned from
+        best["rows"] = int(rows * max(left / whole, 1.0 / more))
     return Tuned(best, table_of(told), prediction)
 
 
@@ -212,7 +215,16 @@ def fit_winner(
     threads: int = 2,
     record: dict[str, Any] | None = None,  # filled with the loss a round of the first member that boosts
 ) -> Model:
-    """The winner fitted on all rows, the same bytes for the same arguments; ValueError for rows that teach nothing."""
+    """The winner fitted on all rows, or on so many, evenly spread, as `best` says there is time for.
+
+    The same bytes for the same arguments; ValueError for rows that teach nothing.
+    """
+    if best.get("rows", len(y)) < len(y):
+        unit = np.arange(len(y)) if groups is None else np.unique(groups, return_inverse=True)[1]  # no query is torn
+        share = best["rows"] / len(y)
+        some = np.flatnonzero(np.floor((unit + 1) * share) > np.floor(unit * share))
+        X, y = X[some], y[some]
+        weights, groups = (None if each is None else each[some] for each in (weights, groups))
     fitted: list[Model] = []
     members: Sequence[Mapping[str, Any]] = best.get("members") or [best]
     for member in members:
