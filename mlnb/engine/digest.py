@@ -7,7 +7,7 @@ import re
 import time
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from mlnb.engine.files import read_json, write_json
 
@@ -27,7 +27,12 @@ def digest_value(value: Any) -> str:
 def digest_file(path: Path) -> str:
     """Return the SHA-256 of a file's bytes, read in blocks."""
     with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        return digest_stream(file)
+
+
+def digest_stream(file: BinaryIO) -> str:
+    """Return the SHA-256 of the bytes that are left of an open file, read in blocks."""
+    return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def plain_python(source: str) -> str:

@@ -34,6 +34,11 @@ def load_object(store: Store, kind: str, digest: str) -> Any:
     """Return the object that was kept under `digest`, verified. Raises `StoreCorrupted`."""
     if kind == "tree":
         return store.unpack(digest)
+    if kind == "table":
+        import pandas
+
+        with store.open(digest) as file:
+            return pandas.read_parquet(file)
     data = store.read(digest)
     if kind == "file":
         return store.path(digest)
@@ -41,10 +46,6 @@ def load_object(store: Store, kind: str, digest: str) -> Any:
         return json.loads(data)
     if kind == "text":
         return data.decode()
-    if kind == "table":
-        import pandas
-
-        return pandas.read_parquet(io.BytesIO(data))
     if kind == "array":
         import numpy
 

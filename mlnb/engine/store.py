@@ -6,9 +6,9 @@ import shutil
 import tempfile
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
-from mlnb.engine.digest import StatCache, digest_bytes, digest_file, digest_value
+from mlnb.engine.digest import StatCache, digest_bytes, digest_file, digest_stream, digest_value
 from mlnb.engine.files import copy_whole, full_disk_explained, read_json, try_lock, write_json, write_whole
 from mlnb.errors import StoreCorrupted
 
@@ -48,15 +48,30 @@ class Store:
 
     def read(self, digest: str) -> bytes:
         """Return an object's bytes. Raises `StoreCorrupted`, and drops the object, when they are not its digest's."""
-        path = self.path(digest)
+        with self._opened(digest) as file:
+            data = file.read()
+        if digest_bytes(data) != digest:
+            raise self._damaged(digest)
+        return data
+
+    def open(self, digest: str) -> BinaryIO:
+        """Return an object to read from, verified block by block: a large one never fills memory. Raises as `read`."""
+        file = self._opened(digest)
+        if digest_stream(file) != digest:
+            file.close()
+            raise self._damaged(digest)
+        file.seek(0)
+        return file
+
+    def _opened(self, digest: str) -> BinaryIO:
         try:
-            data = path.read_bytes()
+            return self.path(digest).open("rb")
         except FileNotFoundError as error:
             raise StoreCorrupted(f"The store has lost {digest[:12]}; `mlnb run` makes it again.") from error
-        if digest_bytes(data) != digest:
-            self.drop(digest)
-            raise StoreCorrupted(f"The store's {digest[:12]} is damaged and was dropped; `mlnb run` makes it again.")
-        return data
+
+    def _damaged(self, digest: str) -> StoreCorrupted:
+        self.drop(digest)
+        return StoreCorrupted(f"The store's {digest[:12]} is damaged and was dropped; `mlnb run` makes it again.")
 
     def unpack(self, digest: str) -> Path:
         """Return a folder with the files of a tree, read-only, verified and shared by all who ask."""
