@@ -14,7 +14,7 @@ from typing import Any
 from mlnb.kernels.wire import Wire, request
 
 MEASURED = 1.0  # seconds between two exact looks at memory
-LOOK = 5.0  # seconds between two rough looks at memory while nothing happens
+LOOK = 0.5  # seconds between two rough looks at memory while nothing happens
 PROMPT = 5.0  # seconds in which a kept process answers
 MOST = 64  # processes, however small they are
 
