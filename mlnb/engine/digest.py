@@ -6,8 +6,9 @@ import json
 import re
 import time
 from collections.abc import Iterable
+from io import BufferedReader
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from mlnb.engine.files import read_json, write_json
 
@@ -30,7 +31,7 @@ def digest_file(path: Path) -> str:
         return digest_stream(file)
 
 
-def digest_stream(file: BinaryIO) -> str:
+def digest_stream(file: BufferedReader) -> str:
     """Return the SHA-256 of the bytes that are left of an open file, read in blocks."""
     return hashlib.file_digest(file, "sha256").hexdigest()
 

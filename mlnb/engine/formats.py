@@ -38,7 +38,9 @@ def load_object(store: Store, kind: str, digest: str) -> Any:
         import pandas
 
         with store.open(digest) as file:
-            return pandas.read_parquet(file)
+            table = pandas.read_parquet(file)
+        _let_go()
+        return table
     data = store.read(digest)
     if kind == "file":
         return store.path(digest)
@@ -53,6 +55,13 @@ def load_object(store: Store, kind: str, digest: str) -> Any:
     return pickle.loads(data)
 
 
+def _let_go() -> None:
+    """Give back to the system what Arrow has kept for later: of a long table as much again as the table takes."""
+    import pyarrow
+
+    pyarrow.default_memory_pool().release_unused()
+
+
 def _encode(value: Any) -> tuple[str, bytes]:
     name = type(value).__name__
     library = type(value).__module__.partition(".")[0]
@@ -61,6 +70,7 @@ def _encode(value: Any) -> tuple[str, bytes]:
     if library == "pandas" and name == "DataFrame":
         buffer = io.BytesIO()
         value.to_parquet(buffer, engine="pyarrow", compression="zstd")
+        _let_go()
         return "table", buffer.getvalue()
     if library == "numpy" and name == "ndarray" and value.dtype != object:
         import numpy

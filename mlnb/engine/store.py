@@ -5,8 +5,9 @@ import os
 import shutil
 import tempfile
 from contextlib import AbstractContextManager
+from io import BufferedReader
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from mlnb.engine.digest import StatCache, digest_bytes, digest_file, digest_stream, digest_value
 from mlnb.engine.files import copy_whole, full_disk_explained, read_json, try_lock, write_json, write_whole
@@ -54,7 +55,7 @@ class Store:
             raise self._damaged(digest)
         return data
 
-    def open(self, digest: str) -> BinaryIO:
+    def open(self, digest: str) -> BufferedReader:
         """Return an object to read from, verified block by block: a large one never fills memory. Raises as `read`."""
         file = self._opened(digest)
         if digest_stream(file) != digest:
@@ -63,7 +64,7 @@ class Store:
         file.seek(0)
         return file
 
-    def _opened(self, digest: str) -> BinaryIO:
+    def _opened(self, digest: str) -> BufferedReader:
         try:
             return self.path(digest).open("rb")
         except FileNotFoundError as error:

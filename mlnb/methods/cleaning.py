@@ -13,7 +13,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from .columns import Schema
+from .columns import Schema, take_columns
 from mlnb.methods.parsing import (
     find_codes, find_sentinels, parse_booleans, parse_clocks, parse_dates, parse_numbers,
 )  # fmt: skip
@@ -248,9 +248,10 @@ def clean(
     """The typed table, its schema and every decision as a finding; all rows and columns are kept."""
     columns, typed, findings = [], {}, []
     names, rows = list(raw.columns), len(raw)
+    given = take_columns(raw) if use_up else {name: raw[name] for name in names}
     for name in names:
         cleaner = _Cleaner(str(name), decimal, prefer_comma, name == target)
-        kind, values = cleaner.clean(one_type(raw.pop(name) if use_up else raw[name]))
+        kind, values = cleaner.clean(one_type(given.pop(name)))
         values = cleaner.drop_sentinels(values) if kind == "number" else values
         role, reason = ("target", "") if name == target else find_role(str(name), kind, values)
         if role != "target" and reason:

@@ -77,7 +77,8 @@ def plot_missing(
     """The share of missing values of the twenty columns that lack most; says so when none lacks any."""
     use_style()
     shares = sorted(((float(table[c.name].isna().mean()), c.name) for c in schema.columns), key=lambda s: (-s[0], s[1]))
-    shares = [s for s in shares if s[0] > 0][:20]
+    lacking = [s for s in shares if s[0] > 0]
+    shares = lacking[:20]
     figure, axes = plt.subplots(figsize=(6.5, 0.26 * max(len(shares), 2) + 0.9))
     if not shares:
         axes.text(0.5, 0.5, "no value is missing", ha="center", va="center", transform=axes.transAxes)
@@ -86,7 +87,8 @@ def plot_missing(
     bars = axes.barh([shorten(name) for _, name in shares], [100 * share for share, _ in shares], color=PALETTE[0])
     axes.bar_label(bars, fmt="%.1f", padding=3, fontsize=8)
     axes.invert_yaxis()
-    axes.set(xlim=(0, 108), xlabel="missing values, % of rows", title="What is missing")
+    of = f" ({len(shares)} of {len(lacking):,} columns)" if len(lacking) > len(shares) else ""
+    axes.set(xlim=(0, 108), xlabel="missing values, % of rows", title=f"What is missing{of}")
     axes.grid(axis="y", visible=False)
     return figure
 
@@ -246,7 +248,9 @@ def plot_skills(
     axes.bar_label(bars, fmt="%.2f", padding=3, fontsize=8)
     axes.axvline(giveaway, color=MUTED, linestyle="--", linewidth=1)
     axes.invert_yaxis()
-    axes.set(xlim=(0, 1.09), xlabel="skill alone: 0 guesses, 1 knows", title="What each feature knows of the target")
+    few = len(best) == len(skills)
+    which = "each feature knows" if few else f"the best {len(best)} of {len(skills):,} features know"
+    axes.set(xlim=(0, 1.09), xlabel="skill alone: 0 guesses, 1 knows", title=f"What {which} of the target")
     axes.grid(axis="y", visible=False)
     return figure
 
