@@ -188,7 +188,7 @@ def to_arrays(
 def take_columns(
     table: Any,  # a pandas DataFrame, which is left without columns
 ) -> dict[Any, Any]:  # name -> column, each of which can be let go alone
-    """The columns of a table, to pop one by one: from the table itself that takes time with the square of their number."""
+    """The columns of a table, to pop one by one: from the table itself that takes the square of their number."""
     columns = {name: table[name] for name in table.columns}
     table.drop(columns=list(columns), inplace=True)  # noqa: PD002 -- it is the caller's that is to let go
     return columns
