@@ -29,6 +29,7 @@ def world(tmp_path):
     toys.mlnb(tmp_path, "promote", "1", "--why", "the first")
     port = free_port()
     command = [sys.executable, "-m", "mlnb.cli.main", "serve", "@champion", "--follow", "--port", str(port)]
+    command += ["--shadow", "@challenger"]  # there is none yet
     environment = {**os.environ, "MLNB_LOG_EVENT_TIME": "1"}
     with (tmp_path / "serve.txt").open("wb") as log:
         process = subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=log, stderr=log)
@@ -86,6 +87,9 @@ def test_from_a_first_model_to_a_mistake_undone(world):
     second = json.loads(toys.mlnb(root, "models", "@champion", "--json"))["facts"]["certificate"]["model"]
     assert second != first
     wait(lambda: status(port, "POST", "/predict", row)[1] == second, root / "serve.txt", 30)
+    said = (root / "serve.txt").read_text()
+    assert "mlnb serve: @challenger: churn-classifier has no alias 'challenger'" in said
+    assert "in its shadow run" in said and said.count("no alias 'challenger'") == 1
 
     past = (root / "past.csv").read_text().splitlines()[:151]
     dated = [f"{line},2026-02-{28 - number // 6:02}" for number, line in enumerate(past[1:])]
