@@ -239,6 +239,7 @@ def main() -> int:
     parser.add_argument("--skippable", action="store_true", help="end with 0 when this machine cannot do it")
     parser.add_argument("--keep", type=Path, metavar="FOLDER", help="work there, and leave all of it for a look")
     parser.add_argument("--idle", action="store_true", help="the machine is idle: hold the time to readiness too")
+    parser.add_argument("--engine", choices=["podman", "buildah"], default="podman", help="what builds the image")
     asked = parser.parse_args()
     why = hindrance()
     if why:
@@ -251,7 +252,7 @@ def main() -> int:
         podman.configure()
         base = make_base(folder, podman)
         print(f"base image: {time.monotonic() - began:.0f} s", flush=True)
-        build = [str(BIN / "mlnb"), "containerize", asked.run, "--engine", "podman", "--base", base, "--json"]
+        build = [str(BIN / "mlnb"), "containerize", asked.run, "--engine", asked.engine, "--base", base, "--json"]
         tag = "localhost/mlnb-service:ci"
         image = json.loads(command([*build, "-t", tag, "--sbom", str(folder / "sbom.json")], podman.building))
         most = MOST_BYTES["scikit-learn" in (folder / "sbom.json").read_text()]

@@ -30,7 +30,8 @@ DECISIONS: dict[str, dict[str, Any]] = {
     "temperature": {"calibration": {"method": "temperature", "temperature": 1.7}},
     "interval": {"interval": {"low": -1.5, "high": 2.0, "x": [0.0, 50.0, 100.0], "scale": [1.0, 2.0, 8.0]}},
 }
-CLASSES = {"binary": ["no", "yes"], "multiclass": ["a", "b", "c"], "regression": None}
+CLASSES = {"binary": ["no", "yes"], "multiclass": ["a", "b", "c"]}
+QUERY = Column("visit", "category", role="identifier")
 
 
 def make_rows(count: int, seed: int = 7) -> list[dict[str, Any]]:
@@ -54,13 +55,15 @@ def make_model(
     folder: Path, family: str = "lightgbm", task: str = "binary", decision: str = "plain", text: bool = False
 ) -> Path:
     """Return the `model` folder of a bundle; the family "ensemble" is one of boosters, "mixed" has a linear member."""
-    schema = Schema((*COLUMNS, TEXT) if text else COLUMNS, rows=400)
-    rows = [row if text else {k: v for k, v in row.items() if k != "note"} for row in make_rows(400)]
+    columns = (*COLUMNS, *[TEXT] * text, *[QUERY] * (task == "ranking"))
+    schema, names = Schema(columns, rows=400), {column.name for column in columns}
+    rows = _choose(400, 7, names)
     arrays = to_arrays(rows, schema)
     fare = np.nan_to_num(arrays["fare paid €"]) + 20 * (arrays["sex"] == "f") + np.nan_to_num(arrays["age"]) / 9
-    y = {"binary": fare > 30, "multiclass": np.digitize(fare, [15, 45]), "regression": 2.5 * fare}[task]
-    y = y.astype(float if task == "regression" else int)
-    classes = CLASSES[task]
+    graded = np.digitize(fare, [15, 45])
+    targets = {"binary": fare > 30, "multiclass": graded, "ranking": graded, "regression": 2.5 * fare}
+    y = targets.get(task, np.zeros(400)).astype(int if task in CLASSES else float)
+    classes = CLASSES.get(task)
     count = len(classes or ())
     encoder = Encoder.fit(arrays, schema, y, classes=count)
     X = encoder.transform(arrays)
@@ -69,11 +72,12 @@ def make_model(
     model = members[0]
     if len(members) > 1:
         model = Model("ensemble", task, count, X.shape[1], {"members": members, "weights": [0.7, 0.3]})
-    contract = {"task": task, "target": "survived", "classes": classes}
-    held_out = [{k: v for k, v in row.items() if text or k != "note"} for row in make_rows(40, seed=8)]
+    contract = {"task": task, "target": "survived", "classes": classes, "contamination": 0.2, "query": "visit"}
+    held_out = _choose(40, 8, names)
     held_out[3]["town"] = "a town that nobody saw"
     prediction = predict(model, encoder.transform(to_arrays(held_out, schema)))
-    golden = {"rows": held_out, "predictions": answers(prediction, contract, DECISIONS[decision])}
+    groups = np.arange(40) // 8 if task == "ranking" else None
+    golden = {"rows": held_out, "predictions": answers(prediction, contract, DECISIONS[decision], groups)}
     folder.mkdir(parents=True)
     write_decision(DECISIONS[decision], save_model(model, folder / "fitted"))
     parts = {"contract": contract, "schema": schema.to_json(), "encoder": encoder.to_json(), "golden": golden}
@@ -83,6 +87,13 @@ def make_model(
     return folder
 
 
+def _choose(count: int, seed: int, names: set[str]) -> list[dict[str, Any]]:
+    """Return rows with the columns of these names; eight rows are of one visit."""
+    rows = [{**row, "visit": f"visit {number // 8}"} for number, row in enumerate(make_rows(count, seed))]
+    return [{name: value for name, value in row.items() if name in names} for row in rows]
+
+
 def _fit(family: str, X: np.ndarray, y: np.ndarray, task: str, classes: int) -> Model:
-    more = {"rounds": 20} if family == "lightgbm" else {}
-    return fit_model(family, {**default_params(family), **more}, X, y, task, classes, threads=1)
+    more = {"rounds": 20} if family in ("lightgbm", "lambdarank") else {}
+    groups = np.arange(len(X)) // 8 if task == "ranking" else None
+    return fit_model(family, {**default_params(family), **more}, X, y, task, classes, threads=1, groups=groups)

@@ -1,5 +1,7 @@
 """Rows that get a score: ranked within their query, or compared with what is normal."""
 
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar
 
@@ -13,6 +15,8 @@ from mlnb.methods.models import predict
 from mlnb.methods.shapley import share_out
 from mlnb.serving.bodies import BadRequest, BadRows
 from mlnb.serving.parts import Answer, Parts, Row, Task
+
+STATES = ("normal", "anomaly")
 
 
 class Scored(Task):
@@ -77,8 +81,7 @@ class Ranked(Scored):
         ]
         if problems:
             raise BadRows(problems)
-        codes = {name: code for code, name in enumerate(dict.fromkeys(map(str, named)))}
-        return np.array([codes[str(name)] for name in named], dtype=np.int64)
+        return find_queries(named)
 
     def explain(self, rows: list[Row]) -> list[dict[str, Any]]:
         """Return what each column added to each row's score: "base" and "columns" add up to "score"."""
@@ -94,6 +97,18 @@ class Ranked(Scored):
         ]
 
 
+def find_limit(contract: Mapping[str, Any], decision: Mapping[str, Any]) -> float:
+    """Return the score from which a row is an anomaly, as `mlnb.methods.decisions.answers` has it."""
+    limit = decision.get("threshold")
+    return float(-math.log10(contract["contamination"]) if limit is None else limit)
+
+
+def find_queries(names: Sequence[Any]) -> np.ndarray:
+    """Return the number of the query that each row names (n,)."""
+    codes = {name: code for code, name in enumerate(dict.fromkeys(map(str, names)))}
+    return np.array([codes[str(name)] for name in names], dtype=np.int64)
+
+
 def ask_query(schema: Schema, contract: dict[str, Any]) -> Schema:
     """Return the columns of a request: the features, and the query that a row belongs to, which may be left out."""
     query = schema.column(contract["query"])
@@ -105,7 +120,7 @@ def describe_alert(contract: dict[str, Any]) -> dict[str, Any]:
     """Return the JSON Schema properties of an answer: whether a row is an anomaly, and how rare such rows are."""
     share = "-log10 of the share of training rows that are as strange or stranger: 2 is one row in a hundred"
     return {
-        "prediction": {"type": "string", "enum": ["normal", "anomaly"]},
+        "prediction": {"type": "string", "enum": list(STATES)},
         "score": {"type": "number", "minimum": 0.0, "description": share},
     }
 

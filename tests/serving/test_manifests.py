@@ -4,6 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import jsonschema
 import pytest
 import yaml
 
@@ -12,6 +13,42 @@ from mlnb.serving.manifests import Deployed, manifests
 
 DEPLOYED = Deployed("churn", "registry.example/churn:7", "churn:0123456789ab", 150 * 2**20, "shop")
 FOREIGN = {"service-monitor", "kustomization"}  # no kinds of Kubernetes' own: looked at below
+TEXT, OBJECT = {"type": "string"}, {"type": "object", "additionalProperties": False}
+LABELS = {"type": "object", "additionalProperties": TEXT}
+SECRET = {**OBJECT, "required": ["key"], "properties": {"key": TEXT, "name": TEXT, "optional": {"type": "boolean"}}}
+TIME = r"^(0|((\d+)y)?((\d+)w)?((\d+)d)?((\d+)h)?((\d+)m)?((\d+)s)?((\d+)ms)?)$"
+ENDPOINT = {
+    "port": TEXT,
+    "targetPort": {"type": ["integer", "string"]},
+    "path": TEXT,
+    "interval": {"type": "string", "pattern": TIME},
+    "scrapeTimeout": {"type": "string", "pattern": TIME},
+    "scheme": {"enum": ["http", "https"]},
+    "authorization": {**OBJECT, "properties": {"type": TEXT, "credentials": SECRET}},
+}
+NAMESPACES = {**OBJECT, "properties": {"any": {"type": "boolean"}, "matchNames": {"type": "array", "items": TEXT}}}
+# Types, patterns and required fields of the structural schema of the Prometheus Operator 0.84.1, of the fields that a
+# service can need; a field beside them is refused, as a strict admission would refuse one that it does not know:
+# example/prometheus-operator-crd/monitoring.coreos.com_servicemonitors.yaml of prometheus-operator/prometheus-operator.
+SERVICE_MONITOR = {
+    **OBJECT,
+    "required": ["apiVersion", "kind", "metadata", "spec"],
+    "properties": {
+        "apiVersion": {"const": "monitoring.coreos.com/v1"},
+        "kind": {"const": "ServiceMonitor"},
+        "metadata": {**OBJECT, "required": ["name"], "properties": {"name": TEXT, "namespace": TEXT, "labels": LABELS}},
+        "spec": {
+            **OBJECT,
+            "required": ["endpoints", "selector"],
+            "properties": {
+                "endpoints": {"type": "array", "items": {**OBJECT, "properties": ENDPOINT}},
+                "selector": {**OBJECT, "properties": {"matchLabels": LABELS}},
+                "namespaceSelector": NAMESPACES,
+                "jobLabel": TEXT,
+            },
+        },
+    },
+}
 VALIDATE = Path(sys.executable).with_name("kubernetes-validate")
 
 
@@ -40,6 +77,30 @@ def test_a_wrong_document_would_be_found(documents, tmp_path):
     (tmp_path / "service.yaml").write_text(yaml.safe_dump(wrong))
     done = subprocess.run([VALIDATE, "--strict", "-k", "1.34.0", tmp_path / "service.yaml"], capture_output=True)
     assert done.returncode != 0
+
+
+def test_the_monitor_fits_the_operator_s_schema(documents):
+    monitor = documents["service-monitor"]
+    jsonschema.validate(monitor, SERVICE_MONITOR)
+    (endpoint,) = monitor["spec"]["endpoints"]
+    for wrong in ({"interval": "30 s"}, {"port": 80}, {"bearerToken": "x"}, {"authorization": {"credentials": {}}}):
+        with pytest.raises(jsonschema.ValidationError):
+            spec = {**monitor["spec"], "endpoints": [{**endpoint, **wrong}]}
+            jsonschema.validate({**monitor, "spec": spec}, SERVICE_MONITOR)
+
+
+def test_the_network_the_scaler_and_the_budget_agree_with_the_pods(documents):
+    """Who is let in asks the port that is served, scaling begins where the deployment stands, and pods can be moved."""
+    pods = documents["deployment"]["spec"]
+    (container,) = pods["template"]["spec"]["containers"]
+    (rule,) = documents["network-policy"]["spec"]["ingress"]
+    assert [port["port"] for port in rule["ports"]] == [container["ports"][0]["containerPort"]]
+    assert {"podSelector": {}} in rule["from"]
+    assert documents["network-policy"]["spec"]["policyTypes"] == ["Ingress", "Egress"]
+    scaler = documents["autoscaler"]["spec"]
+    assert scaler["minReplicas"] == pods["replicas"] <= scaler["maxReplicas"]
+    assert scaler["metrics"][0]["resource"]["name"] in container["resources"]["requests"]  # or it has no share to go by
+    assert documents["disruption-budget"]["spec"]["maxUnavailable"] >= 1
 
 
 def test_the_pod_may_do_nothing_but_answer(documents):

@@ -16,6 +16,7 @@ from mlnb.serving.batch.columns import Values, read_column
 from mlnb.serving.batch.compiled import Compiled, Encoded, compile_model
 from mlnb.serving.parity import compare
 from mlnb.serving.parts import Parts, read_json
+from mlnb.serving.scored import STATES, find_limit
 from mlnb.serving.tasks import find_kind
 
 WORTH = 20_000  # rows after which a process compiles the trees
@@ -118,9 +119,8 @@ class Scorer:
         contract, decision = self.parts.contract, self.parts.decision
         final = decide(prediction, decision, contract)
         if contract["task"] == "anomaly":
-            limit = decision.get("threshold")
-            strange = final >= (np.inf if limit is None else limit)
-            return {"prediction": _named(strange.astype(np.int32), ["normal", "anomaly"]), "score": pa.array(final)}
+            strange = final >= find_limit(contract, decision)
+            return {"prediction": _named(strange.astype(np.int32), list(STATES)), "score": pa.array(final)}
         if not contract.get("classes"):
             said = {"prediction": pa.array(final)}
             if decision.get("interval") is not None:

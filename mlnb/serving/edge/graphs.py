@@ -57,6 +57,12 @@ class Graph:
         self.nodes.append(helper.make_node(kind, names, [name], domain=domain, **attributes))
         return name
 
+    def smallest(self, values: str, count: int) -> tuple[str, str]:
+        """Return the smallest numbers of each line (n, count), rising, and their places."""
+        names = [f"v{len(self.nodes)}", f"v{len(self.nodes)}_places"]
+        self.nodes.append(helper.make_node("TopK", [values, self.number(np.array([count]))], names, largest=0))
+        return names[0], names[1]
+
     def double(self, value: str) -> str:
         """Return a value as 64-bit numbers."""
         return self.op("Cast", value, to=TensorProto.DOUBLE)

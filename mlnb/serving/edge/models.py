@@ -9,10 +9,10 @@ from mlnb.errors import UsageError
 from mlnb.methods.decisions import CLIP
 from mlnb.methods.models import Model, is_booster
 from mlnb.methods.smooth import STEEPEST
-from mlnb.serving.edge.boosters import Boosted, Tree, read_booster
-from mlnb.serving.edge.graphs import ML, Graph
-
-LEQ = 0  # mode of a node that goes to its true branch when the value is at most the threshold
+from mlnb.serving.edge.boosters import Boosted, read_booster
+from mlnb.serving.edge.detecting import write_detector
+from mlnb.serving.edge.graphs import Graph
+from mlnb.serving.edge.trees import write_trees
 
 
 def write_model(graph: Graph, model: Model, X: str) -> str:
@@ -28,6 +28,8 @@ def write_model(graph: Graph, model: Model, X: str) -> str:
         first = graph.op("Mul", graph.double(graph.op("Shape", X, start=0, end=1)), 0.0)
         zeros = graph.op("Expand", graph.op("Reshape", first, np.array([1, 1])), _rows(graph, X))
         return graph.op("Add", zeros, np.atleast_2d(np.asarray(native["constant"], dtype=np.float64)))
+    if isinstance(native, dict) and "scorers" in native:
+        return write_detector(graph, native, X)
     if is_booster(model):
         return _booster(graph, read_booster(native.model_to_string()), X, model)
     if model.family == "linear":
@@ -44,7 +46,7 @@ def _rows(graph: Graph, X: str) -> str:
 
 
 def _booster(graph: Graph, boosted: Boosted, X: str, model: Model) -> str:
-    scores = _trees(graph, boosted, X)
+    scores = write_trees(graph, boosted, X)
     if boosted.mean:
         scores = graph.op("Div", scores, float(len(boosted.trees) // boosted.outputs))
     if boosted.link == "exp":
@@ -59,42 +61,6 @@ def _booster(graph: Graph, boosted: Boosted, X: str, model: Model) -> str:
 
 def _both(graph: Graph, positive: str) -> str:
     return graph.op("Concat", graph.op("Sub", 1.0, positive), positive, axis=1)
-
-
-def _trees(graph: Graph, boosted: Boosted, X: str) -> str:
-    """Return raw scores (n, outputs) by one operator for all trees."""
-    lists: dict[str, list[Any]] = {name: [] for name in ("feature", "split", "nan", "yes", "yes_leaf", "no", "no_leaf")}
-    roots: list[int] = []
-    target: list[int] = []
-    weight: list[float] = []
-    for number, tree in enumerate(boosted.trees):
-        if not tree.feature:  # a single leaf, which the operator can only say as a split that does not matter
-            tree = Tree([0], [0.0], [-1], [-1], [True], tree.value)
-        start, leaves = len(lists["feature"]), len(weight)
-        roots.append(start)
-        lists["feature"] += tree.feature
-        lists["split"] += tree.threshold
-        lists["nan"] += map(int, tree.nan_left)
-        for side, children in (("yes", tree.left), ("no", tree.right)):
-            lists[side] += [leaves + ~child if child < 0 else start + child for child in children]
-            lists[f"{side}_leaf"] += [int(child < 0) for child in children]
-        target += [number % boosted.outputs] * len(tree.value)
-        weight += tree.value
-    attributes: dict[str, Any] = {
-        "n_targets": boosted.outputs,
-        "aggregate_function": 1,  # sum
-        "post_transform": 0,
-        "tree_roots": roots,
-        "nodes_featureids": lists["feature"],
-        "nodes_missing_value_tracks_true": lists["nan"],
-        "nodes_truenodeids": lists["yes"],
-        "nodes_trueleafs": lists["yes_leaf"],
-        "nodes_falsenodeids": lists["no"],
-        "nodes_falseleafs": lists["no_leaf"],
-        "leaf_targetids": target,
-    }
-    tensors = {"nodes_splits": lists["split"], "leaf_weights": weight}
-    return graph.op("TreeEnsemble", X, domain=ML, **attributes, **graph.tensors(tensors, len(lists["feature"]), LEQ))
 
 
 def _linear(graph: Graph, native: Mapping[str, Any], X: str, classes: int) -> str:

@@ -11,15 +11,24 @@ from onnx import TensorProto
 
 from mlnb.errors import ServingError, UsageError
 from mlnb.methods.columns import Schema, to_arrays
+from mlnb.methods.decisions import answers
 from mlnb.methods.encoders import Encoder
 from mlnb.serving.edge.encoding import write_encoder
 from mlnb.serving.edge.graphs import Graph
 from mlnb.serving.edge.models import write_calibration, write_choice, write_model
+from mlnb.serving.edge.refusals import refuse_task
 from mlnb.serving.parts import Parts, read_json
+from mlnb.serving.scored import STATES, find_limit, find_queries
 
-TASKS = ("binary", "multiclass", "regression")
 TOLERANCE = 1e-9  # of a probability, and of a value relative to its size
-OUTPUTS = ("prediction", "probabilities", "low", "high")  # names that no column may have
+CLASSES, VALUES = ("prediction", "probabilities"), ("prediction", "low", "high")
+OUTPUTS = {  # of each task: names that no column may have
+    "binary": CLASSES,
+    "multiclass": CLASSES,
+    "regression": VALUES,
+    "anomaly": ("prediction", "score"),
+    "ranking": ("score",),
+}
 
 
 def export_onnx(folder: Path, file: Path) -> dict[str, Any]:
@@ -41,9 +50,9 @@ def export_onnx(folder: Path, file: Path) -> dict[str, Any]:
 def make_graph(parts: Parts) -> Graph:
     """Return the graph of all that stands between a row and its answer."""
     contract, decision = parts.contract, parts.decision
-    if contract["task"] not in TASKS:
-        raise UsageError(f"A {contract['task']} model answers rows together; ONNX is for {', '.join(TASKS)}.")
-    taken = {column.name for column in parts.schema.features} & {*OUTPUTS}
+    if contract["task"] not in OUTPUTS:
+        raise UsageError(refuse_task(contract["task"], tuple(OUTPUTS)))
+    taken = {column.name for column in parts.schema.features} & {*OUTPUTS[contract["task"]]}
     if taken:
         raise UsageError(f"Column {taken.pop()!r} has the name of an output; rename it to export the model.")
     graph = Graph()
@@ -54,6 +63,13 @@ def make_graph(parts: Parts) -> Graph:
         final = write_calibration(graph, final, decision.get("calibration"))
         graph.give("prediction", write_choice(graph, final, decision, classes), TensorProto.STRING, ["rows"])
         graph.give("probabilities", final, TensorProto.DOUBLE, ["rows", len(classes)])
+        return graph
+    if contract["task"] in ("anomaly", "ranking"):
+        graph.give("score", final, TensorProto.DOUBLE, ["rows", 1])
+        if contract["task"] == "anomaly":
+            strange = graph.whole(graph.op("GreaterOrEqual", final, find_limit(contract, decision)))
+            said = graph.op("Gather", graph.number(np.array(STATES)), graph.op("Reshape", strange, np.array([-1])))
+            graph.give("prediction", said, TensorProto.STRING, ["rows"])
         return graph
     graph.give("prediction", final, TensorProto.DOUBLE, ["rows", 1])
     interval = decision.get("interval")
@@ -80,6 +96,8 @@ def verify(data: bytes, parts: Parts, rows: list[dict[str, Any]], expected: list
         together = {name: values[number] for name, values in said.items()}
         for found in (together, {name: values[0] for name, values in zip(names, alone[number], strict=True)}):
             worst = max(worst, _difference(number, found, answer, parts.contract))
+    if parts.contract["task"] == "ranking":
+        _check_ranks(said["score"][:, 0], rows, expected, parts.contract["query"])
     return worst
 
 
@@ -94,12 +112,12 @@ def to_inputs(rows: list[dict[str, Any]], schema: Schema) -> dict[str, np.ndarra
 
 
 def _difference(row: int, found: Mapping[str, Any], expected: Mapping[str, Any], contract: Mapping[str, Any]) -> float:
-    if contract.get("classes"):
+    if contract["task"] in ("binary", "multiclass", "anomaly") and str(found["prediction"]) != expected["prediction"]:
+        raise ServingError(f"Row {row}: ONNX says {found['prediction']!r}, the notebook {expected['prediction']!r}.")
+    if "score" in found:
+        pairs = [(float(found["score"][0]), expected["score"])]
+    elif "probabilities" in found:
         pairs = list(zip(found["probabilities"].tolist(), expected["probabilities"].values(), strict=True))
-        if str(found["prediction"]) != expected["prediction"]:
-            raise ServingError(
-                f"Row {row}: ONNX says {found['prediction']!r}, the notebook {expected['prediction']!r}."
-            )
     else:
         pairs = [(float(found["prediction"][0]), expected["prediction"])]
         pairs += [(float(found[name][0]), value) for name, value in expected.get("interval", {}).items()]
@@ -107,3 +125,13 @@ def _difference(row: int, found: Mapping[str, Any], expected: Mapping[str, Any],
     if not worst <= TOLERANCE or any(math.isnan(one) for one, _ in pairs):
         raise ServingError(f"Row {row}: ONNX differs from the notebook by {worst:.3g}, expected at most {TOLERANCE}.")
     return worst
+
+
+def _check_ranks(scores: np.ndarray, rows: list[dict[str, Any]], expected: list[dict[str, Any]], query: str) -> None:
+    """Raise `ServingError` for the first row whose place among its query's scores is not the notebook's."""
+    groups = find_queries([row.get(query) for row in rows])
+    for number, (answer, said) in enumerate(
+        zip(answers(scores, {"task": "ranking"}, {}, groups), expected, strict=True)
+    ):
+        if answer["rank"] != said["rank"]:
+            raise ServingError(f"Row {number}: ONNX's scores rank it {answer['rank']}, the notebook {said['rank']}.")

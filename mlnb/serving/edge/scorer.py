@@ -135,6 +135,8 @@ def answer(row: dict[str, Any]) -> dict[str, Any]:
         numbers = [weight * n for n in booster(*member, x)] if len(BOOSTERS) > 1 else booster(*member, x)
         total = [a + b for a, b in zip(total, numbers, strict=True)] if total else numbers
     decision, classes = MODEL["decision"], MODEL["contract"]["classes"]
+    if MODEL["contract"]["task"] == "ranking":
+        return {"score": total[0]}
     if not classes:
         interval = decision.get("interval")
         if not interval:
@@ -150,6 +152,17 @@ def answer(row: dict[str, Any]) -> dict[str, Any]:
     else:
         place = total.index(max(total))
     return {"prediction": classes[place], "probabilities": dict(zip(classes, total, strict=True))}
+
+
+def rank(rows: list[dict[str, Any]], answers: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the answers with each row's place in its query, 1 for the highest score; of equal ones the first row's."""
+    queries: dict[str, list[int]] = {}
+    for number, row in enumerate(rows):
+        queries.setdefault(str(row.get(MODEL["contract"]["query"])), []).append(number)
+    for members in queries.values():
+        for place, number in enumerate(sorted(members, key=lambda member: -answers[member]["score"])):
+            answers[number]["rank"] = place + 1
+    return answers
 
 
 def calibrate(p: list[float], learned: Any) -> list[float]:
@@ -179,4 +192,6 @@ def interpolate(value: float, x: list[float], y: list[float]) -> float:
 
 BOOSTERS = [load(HERE / name) for name in MODEL["boosters"]]
 if __name__ == "__main__":
-    json.dump([answer(row) for row in json.load(sys.stdin)], sys.stdout)
+    asked = json.load(sys.stdin)
+    said = [answer(row) for row in asked]
+    json.dump(rank(asked, said) if MODEL["contract"]["task"] == "ranking" else said, sys.stdout)

@@ -16,10 +16,11 @@ from mlnb.methods.encoders import Encoder
 from mlnb.methods.models import Model, is_booster
 from mlnb.methods.values import MISSING_WORDS
 from mlnb.serving.edge.boosters import read_booster
+from mlnb.serving.edge.refusals import refuse_task
 from mlnb.serving.parts import Parts, read_json
 
 SCORER = Path(__file__).with_name("scorer.py")
-TASKS = ("binary", "multiclass", "regression")
+TASKS = ("binary", "multiclass", "regression", "ranking")
 TOLERANCE = 1e-12  # of a probability, and of a value relative to its size
 
 
@@ -30,9 +31,7 @@ def export_text(folder: Path, out: Path) -> dict[str, Any]:
     """
     parts = Parts.load(folder)
     if parts.contract["task"] not in TASKS:
-        raise UsageError(
-            f"A {parts.contract['task']} model answers rows together; the text form is for {', '.join(TASKS)}."
-        )
+        raise UsageError(refuse_task(parts.contract["task"], TASKS))
     members, weights = _members(parts.model)
     texts = [member.native.model_to_string() for member in members]
     for text in texts:
@@ -43,7 +42,7 @@ def export_text(folder: Path, out: Path) -> dict[str, Any]:
     columns = [{**_describe(codec, fields), "sentinels": list(column.sentinels)} for codec, fields, column in told]
     about = {
         "version": (folder / "version.txt").read_text("utf-8").strip(),
-        "contract": {name: parts.contract.get(name) for name in ("task", "target", "classes")},
+        "contract": {name: parts.contract.get(name) for name in ("task", "target", "classes", "query")},
         "decision": parts.decision,
         "encoder": {"columns": columns},
         "missing": sorted(MISSING_WORDS),
@@ -71,7 +70,8 @@ def verify(out: Path, rows: list[dict[str, Any]], expected: list[dict[str, Any]]
     for number, (found, answer) in enumerate(zip(json.loads(done.stdout), expected, strict=True)):
         one, other = _numbers(found), _numbers(answer)
         far = max((abs(a - b) / max(1.0, abs(b)) for a, b in zip(one, other, strict=True)), default=0.0)
-        same = found["prediction"] == answer["prediction"] or isinstance(answer["prediction"], float)
+        said = [each.get("prediction", each.get("rank")) for each in (found, answer)]
+        same = said[0] == said[1] or isinstance(said[1], float)
         if not same or not far <= TOLERANCE or any(map(math.isnan, one)):
             raise ServingError(f"Row {number}: the exported scorer says {found}, the notebook {answer}.")
         worst = max(worst, far)
@@ -81,7 +81,7 @@ def verify(out: Path, rows: list[dict[str, Any]], expected: list[dict[str, Any]]
 def _numbers(answer: dict[str, Any]) -> list[float]:
     """Return all numbers of an answer, in order."""
     inner = answer.get("probabilities") or answer.get("interval") or {}
-    own = [answer["prediction"]] if isinstance(answer["prediction"], float) else []
+    own = [answer[name] for name in ("prediction", "score") if isinstance(answer.get(name), float)]
     return [*own, *inner.values()]
 
 

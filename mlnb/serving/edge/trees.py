@@ -1,0 +1,44 @@
+"""Trees as one operator of ONNX."""
+
+from typing import Any
+
+from mlnb.serving.edge.boosters import Boosted, Tree
+from mlnb.serving.edge.graphs import ML, Graph
+
+LEQ = 0  # mode of a node that goes to its true branch when the value is at most the threshold
+
+
+def write_trees(graph: Graph, boosted: Boosted, X: str) -> str:
+    """Return raw scores (n, outputs) by one operator for all trees."""
+    lists: dict[str, list[Any]] = {name: [] for name in ("feature", "split", "nan", "yes", "yes_leaf", "no", "no_leaf")}
+    roots: list[int] = []
+    target: list[int] = []
+    weight: list[float] = []
+    for number, tree in enumerate(boosted.trees):
+        if not tree.feature:  # a single leaf, which the operator can only say as a split that does not matter
+            tree = Tree([0], [0.0], [-1], [-1], [True], tree.value)
+        start, leaves = len(lists["feature"]), len(weight)
+        roots.append(start)
+        lists["feature"] += tree.feature
+        lists["split"] += tree.threshold
+        lists["nan"] += map(int, tree.nan_left)
+        for side, children in (("yes", tree.left), ("no", tree.right)):
+            lists[side] += [leaves + ~child if child < 0 else start + child for child in children]
+            lists[f"{side}_leaf"] += [int(child < 0) for child in children]
+        target += [number % boosted.outputs] * len(tree.value)
+        weight += tree.value
+    attributes: dict[str, Any] = {
+        "n_targets": boosted.outputs,
+        "aggregate_function": 1,  # sum
+        "post_transform": 0,
+        "tree_roots": roots,
+        "nodes_featureids": lists["feature"],
+        "nodes_missing_value_tracks_true": lists["nan"],
+        "nodes_truenodeids": lists["yes"],
+        "nodes_trueleafs": lists["yes_leaf"],
+        "nodes_falsenodeids": lists["no"],
+        "nodes_falseleafs": lists["no_leaf"],
+        "leaf_targetids": target,
+    }
+    tensors = {"nodes_splits": lists["split"], "leaf_weights": weight}
+    return graph.op("TreeEnsemble", X, domain=ML, **attributes, **graph.tensors(tensors, len(lists["feature"]), LEQ))
