@@ -26,6 +26,7 @@ UNSEEN = {
     "ipykernel": "the kernel that stages run in",
     "jupyterlab": "mlnb lab starts it",
     "openpyxl": "pandas reads Excel files with it",
+    "cffi": "LightGBM takes a long table's columns from Arrow with it",
     "pyarrow": "pandas reads and writes Parquet with it",
     "psycopg": "SQLAlchemy reaches PostgreSQL with it",
     "awslambdaric": "tests answer Lambda's runtime interface with it",
