@@ -1,6 +1,6 @@
 """Rows of a file scored: `mlnb score` against the usual scikit-learn pipeline over pandas chunks, on one core each.
 
-    python benchmarks/batch.py [--rows 1000000] [--constant]
+    python benchmarks/batch.py [--rows 1000000] [--constant] [--family lightgbm]
 
 The table has 20 columns: ten of numbers, eight of categories, a truth value and a date. Both sides read Parquet
 and write Parquet; seconds are the processor's, so that a busy machine changes little, and begin when libraries are
@@ -188,7 +188,8 @@ def main() -> int:
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--constant", action="store_true", help="score a quarter of the rows too")
     parser.add_argument("--way", choices=["mlnb", "pipeline"], help=argparse.SUPPRESS)
-    for name in ("--family", "--source", "--folder"):
+    parser.add_argument("--family", choices=FAMILIES, help="this one alone")
+    for name in ("--source", "--folder"):
         parser.add_argument(name, help=argparse.SUPPRESS)
     asked = parser.parse_args()
     if asked.way:
@@ -209,7 +210,7 @@ def main() -> int:
         print(
             f"{asked.rows:,} rows of {len(training.columns)} columns, one core; microseconds of the processor a row\n"
         )
-        for family in FAMILIES:
+        for family in FAMILIES if asked.family is None else [asked.family]:
             make_model(folder / family, family, training, make_target(training))
             name = "few" if family in SLOW else "rows"
             usual, usual_peak = measure("pipeline", family, folder / f"{name}.parquet", folder)
