@@ -164,8 +164,8 @@ def check_running(podman: Podman, tag: str, model: Path, idle: bool) -> int:
     expect(right, f"{status}, {len(golden['rows'])} golden rows, bit by bit")
     status, _ = ask("/predict", [{"no such column": 1}])
     expect(status == 422, f"a row that does not fit: {status}")
-    status, _ = ask("/predict", golden["rows"], key="wrong")
-    expect(status == 401, f"another key: {status}")
+    status, body = ask("/predict", golden["rows"], key="wrong")
+    expect(status == 401, f"another key: {status}" + ("" if status == 401 else f", {body.decode()[:200]}"))
     for path in ("/livez", "/readyz", "/metrics", "/docs.json"):
         expect(ask(path)[0] == 200, path)
     for _ in range(200):

@@ -164,6 +164,7 @@ class Endpoint:
     async def _answer(self, scope: Scope, headers: dict[bytes, bytes], receive: Receive, request_id: str) -> Reply:
         version = self.followed.live.version
         if not self.guard.admits(headers):
+            await _pass_over(receive)
             expected = "`Authorization: Bearer ...` or `X-API-Key: ...` with a key of this service"
             return _refusal(401, "no key or another", expected, version)
         if scope["method"] != "POST":
@@ -227,6 +228,14 @@ async def _read_body(headers: dict[bytes, bytes], receive: Receive) -> bytes:
         if len(body) > MAX_BYTES:
             raise too_large(f"more than {MAX_BYTES:,} bytes", f"at most {MAX_BYTES:,} bytes in one request")
     return body
+
+
+async def _pass_over(receive: Receive) -> None:
+    """Take the body of a request that is refused: a client who is still sending would lose the refusal otherwise."""
+    left, more = MAX_BYTES, True
+    while more and left > 0:
+        message = await receive()
+        left, more = left - len(message.get("body", b"")), message.get("more_body", False)
 
 
 def _read_request(scope: Scope, headers: dict[bytes, bytes], request_id: str) -> Asked:
