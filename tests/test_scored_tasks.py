@@ -61,13 +61,15 @@ def searches(queries: int = 24, rows: int = 8) -> pd.DataFrame:
 
 def test_a_ranking_is_served_as_it_was_evaluated(root: Path) -> None:
     ranked = run(root, searches(), "--target", "relevance", "-p", "problem.task", "ranking", "-p", "problem.query",
-                 "query", "--upto", "package", "-p", "tune.families", '["lambdarank"]')  # fmt: skip
+                 "query", "--upto", "package", "-p", "tune.families", '["lambdarank"]',
+                 "-p", "problem.latency_ms", "5000")  # fmt: skip
     contract, training, test = (ranked.load(name) for name in ("contract", "training", "test"))
     assert (contract["metric"], contract["at"]) == ("ndcg@5", 5)
     assert not set(training["query"]) & set(test["query"])  # a query is never torn apart
     folds = pd.Series(ranked.load("folds")).groupby(training["query"]).nunique()
     assert (folds == 1).all()
     assert ranked.load("metrics")["difference_to_dummy"]["low"] > 0 and ranked.load("gate")["passed"]
+    assert "time of one answer" in [line["check"] for line in ranked.load("gate")["lines"]]  # a budget is measured
     certificate = ranked.load("certificate")
     assert certificate["identical"] and certificate["bento"].startswith("relevance-ranker")
 
@@ -106,12 +108,12 @@ def test_anomalies_without_labels_get_a_budget_and_are_explained(root: Path) -> 
     random = np.random.default_rng(0)
     table = pd.DataFrame(random.normal(size=(240, 3)), columns=["a", "b", "c"])
     table.loc[:9, "b"] += 9
-    found = run(
-        root, table, "--upto", "evaluate", "-p", "problem.task", "anomaly", "-p", "problem.alert_budget", "0.05"
-    )
+    found = run(root, table, "--upto", "evaluate", "-p", "problem.task", "anomaly", "-p", "problem.alert_budget",
+                "0.05", "-p", "problem.latency_ms", "5000")  # fmt: skip
     contract, best = found.load("contract"), found.load("best")
     assert (contract["target"], contract["contamination"], best["family"]) == (None, 0.05, "detectors")
     assert found.load("metrics")["deciding"]["name"] == "stability" and found.load("gate")["passed"]
+    assert "within the budget" in [line["found"] for line in found.load("gate")["lines"]]
     model = Path(found.load("model"))
     parts = Parts(contract, Schema.from_json(found.load("schema")), found.load("encoder"), load_model(model),
                   read_decision(model))  # fmt: skip

@@ -157,7 +157,7 @@ def choose_ensemble(
     predictions: Sequence[np.ndarray],  # held-out predictions of m trials, best trial first
     held: Held,
     affordable: Callable[[np.ndarray], bool] = lambda weights: True,  # whether such weights may be served
-    rows: int = 0,  # training rows; 0: as many as are held out
+    rows: int = 0,  # training rows; 0: as many as are held out; of rankings the queries count
     seed: int = 0,
 ) -> tuple[np.ndarray, dict[str, float]]:  # weights (m,), and the scores of single and ensemble on folds left out
     """The weights, unless a single trial wins on folds that had no say; higher scores are better."""
@@ -170,7 +170,7 @@ def choose_ensemble(
         return alone, {}
     draws = -(-DRAWS // len(folds)) if len(held.y) <= FEW and held.groups is None else 1
     alike = within_noise(predictions, held).astype(np.float64)
-    count = rows or len(held.y)
+    count = (rows or len(held.y)) if held.groups is None else len(np.unique(held.groups))  # a query counts once
     trust = count / (count + SHRUNK)
     chosen, single, together = [], [], []
     for fold in folds:

@@ -105,6 +105,25 @@ def test_one_worker_and_two_make_the_same_model_files(tmp_path):
     assert files[0] == files[1]
 
 
+def test_one_worker_and_two_make_the_same_of_folds_that_were_dealt_twice(tmp_path):
+    random = np.random.default_rng(1)
+    X = random.normal(size=(150, 4))
+    y = X[:, 0] + X[:, 1] ** 2 + random.normal(0, 0.5, 150)
+    dealt = []
+    for place in (np.arange(150) % 3, random.permutation(150) % 3):
+        parts = [np.flatnonzero(place == part) for part in range(3)]
+        dealt += [Fold(np.delete(X, p, 0), np.delete(y, p), X[p], y[p], rows=p) for p in parts]
+    made = []
+    for workers in (1, 2):
+        options = {"families": ["lightgbm", "linear", "extra_trees", "network"], "trials": 8, "seed": 3}
+        found = tune(dealt, "regression", "rmse", workers=workers, threads=workers, **options)
+        model = fit_winner(found.best, "regression", 0, "rmse", X, y, seed=3, threads=workers)
+        folder = save_model(model, tmp_path / str(workers))
+        files = {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
+        made.append((found.trials.to_json(), found.best, found.held_out.tobytes(), files))
+    assert made[0] == made[1] and len(made[0][1]["fold_scores"]) == 6
+
+
 def test_a_budget_of_one_second_answers(tmp_path):
     begun = time.monotonic()
     found = search(trials=1000, seconds=1.0, families=["lightgbm"])
