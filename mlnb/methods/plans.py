@@ -12,7 +12,7 @@ from typing import Any
 from .spaces import SEARCHED, TASK_FAMILIES, suits
 
 TINY = 500  # rows below which two trials' scores differ by luck
-DEALS = 3  # times that rows of such a table are dealt into folds
+DEALS = 2  # times that rows of such a table are dealt into folds: each costs as much as the first
 LONG = 200_000  # rows from which a validation set is precise enough, and fits take long
 WIDE = 500  # columns from which chance and time grow faster than what is learned
 LEAST_EACH = 5  # rows of the rarest class that a fold validates on
