@@ -35,6 +35,18 @@ def test_what_notebooks_import_is_ready_the_next_time(project: Path) -> None:
     assert "numpy" in status(project)["imported"]
 
 
+def test_what_the_project_imports_in_functions_is_learned_and_nothing_that_it_does_not_name(project: Path) -> None:
+    (project / "helper.py").write_text("def late():\n    import joblib\n    return joblib\n")
+    shown, _ = run(project, "import helper, sys\nbefore = 'joblib' in sys.modules\nhelper.late()\nbefore")
+    assert "False" in shown
+    run(project, "import numpy\n__import__('thread' + 'poolctl')")  # asked for after the other's last word
+    until = time.monotonic() + 10
+    while "joblib" not in status(project)["imported"] and time.monotonic() < until:
+        time.sleep(0.05)
+    shown, _ = run(project, "import sys\n'joblib' in sys.modules, 'threadpoolctl' in sys.modules")
+    assert "True, False" in shown
+
+
 def test_a_library_that_asks_or_speaks_or_fails_is_left_to_the_notebook(project: Path) -> None:
     _, said = run(project, "import tqdm.auto, tqdm.notebook\nprint(tqdm.auto.tqdm.__module__)")
     assert said == ""
