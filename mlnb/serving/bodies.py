@@ -1,12 +1,14 @@
 """The body of a request as rows, and the errors that a client is answered with."""
 
 import json
+from collections.abc import Collection
 from typing import Any, NoReturn
 
 from mlnb.errors import UsageError
 
 MAX_ROWS = 10_000  # rows of one request: more is a job for batch scoring
 MAX_BYTES = 64 * 2**20  # bytes of one body
+MASKED = "masked"  # stands where a value of a masked column would, in all that is written down
 SHOWN = 20  # problems listed in one answer
 
 Problem = dict[str, Any]  # {"row", "column", "found", "expected"}
@@ -20,9 +22,13 @@ class BadRequest(UsageError):
         self.problems = problems
         self.status = status
 
-    def answer(self) -> dict[str, Any]:
-        """Return the body of the answer: the message and the first problems."""
-        return {"error": str(self), "problems": self.problems[:SHOWN]}
+    def answer(self, masked: Collection[str] = ()) -> dict[str, Any]:
+        """Return the body of the answer: the message and the first problems; of `masked` columns not what was found."""
+        problems = self.problems[:SHOWN]
+        if not any(problem["column"] in masked for problem in self.problems):
+            return {"error": str(self), "problems": problems}
+        hidden = [problem | {"found": MASKED} if problem["column"] in masked else problem for problem in problems]
+        return {"error": "values of masked columns do not fit", "problems": hidden}
 
 
 class BadRows(BadRequest):

@@ -22,7 +22,7 @@ from mlnb.serving.following import Followed, Live
 from mlnb.serving.logs import log
 from mlnb.serving.meters import meters
 from mlnb.serving.parts import Answer, Row
-from mlnb.serving.recorder import Recorder
+from mlnb.serving.recorder import Policy, Recorder
 from mlnb.serving.rivals import Rivals, key_of
 from mlnb.serving.tables import ARROW, PARQUET, read_table, to_rows, write_table
 
@@ -61,6 +61,7 @@ class Reply:
     body: bytes
     version: str
     kind: str = JSON
+    told: bytes = b""  # what the service's own log says of it; empty: the body
 
 
 class Endpoint:
@@ -69,6 +70,7 @@ class Endpoint:
     def __init__(self, folder: Path) -> None:
         self.guard, self.meters = Guard.read(), meters()
         self.followed = Followed.read(folder, self.meters.switched, self.meters.refused_model)
+        self.masked = Policy.read(os.environ).masked  # in the service's own log, too
         self.recorder = Recorder.read(os.environ, self.meters.logged_rows)
         self.rivals = Rivals.read(folder, self.meters, self._note_shadow if self.recorder else None, os.environ)
         self.pool = ThreadPoolExecutor(THREADS, "batch")
@@ -100,7 +102,7 @@ class Endpoint:
         self.meters.took(took)
         self.meters.count("requests", str(reply.status), reply.version)
         if reply.status >= 400:
-            said = reply.body[:2000].decode("utf-8", "replace")
+            said = (reply.told or reply.body)[:2000].decode("utf-8", "replace")
             facts = {"status": reply.status, "request_id": request_id.decode(), "milliseconds": round(1000 * took, 3)}
             log("request refused", logging.WARNING, None, **facts, model_version=reply.version, answer=said)
 
@@ -144,7 +146,8 @@ class Endpoint:
             self.meters.refused(error.problems, frozenset(live.predictor.parts.schema.names), live.version)
             if self.recorder is not None:
                 self.recorder.refuse(asked.request_id, live.version, error.problems, asked.event_time)
-            return Reply(error.status, encode(error.answer()).encode(), live.version)
+            told = encode(error.answer(self.masked)).encode() if self.masked else b""
+            return Reply(error.status, encode(error.answer()).encode(), live.version, told=told)
         except Exception as error:  # noqa: BLE001 -- a fault of the service's own: the client need not know which
             log("request failed", logging.ERROR, error, model_version=live.version)
             return _refusal(500, "a fault of the service; its log has the cause", "an answer", live.version)

@@ -19,12 +19,12 @@ from pathlib import Path
 from typing import Any
 
 from mlnb.serving import segments
+from mlnb.serving.bodies import MASKED
 from mlnb.serving.logs import log
 
 FLUSH = 0.5  # seconds between two writes to the disk: what a crash can lose at most, and one second with the next line
 FOLDER = "MLNB_LOG"  # folder of the prediction log; without it nothing is written down
 SHIPPED = "MLNB_LOG_TO"  # folder in object storage that finished segments are copied to, as fsspec writes it
-MASKED = "masked"
 NUMBERS = itertools.count(1)  # of the segments of this process
 COMMAND = (sys.executable, "-P", str(Path(segments.__file__)))  # what turns a finished segment into Parquet
 HOUR = 3600.0  # seconds that it may take, with its way to object storage

@@ -156,7 +156,7 @@ def test_what_happened_is_counted(endpoint):
     assert value(meters.loaded, model_version=version) == 1
 
 
-def test_refusals_are_lines_of_json(endpoint, capsys):
+def test_refusals_are_lines_of_json(endpoint, capsys, monkeypatch):
     from mlnb.serving.logs import LOG, Lines
 
     handler = logging.StreamHandler()
@@ -164,8 +164,13 @@ def test_refusals_are_lines_of_json(endpoint, capsys):
     LOG.addHandler(handler)
     try:
         ask(endpoint, body([{**GOOD, "age": "x"}]), [("x-request-id", "abc")])
+        monkeypatch.setattr(endpoint, "masked", frozenset({"age"}))
+        answered = ask(endpoint, body([{**GOOD, "age": "sixty-four"}]))[1]
     finally:
         LOG.removeHandler(handler)
-    line = json.loads(capsys.readouterr().err.splitlines()[-1])
+    first, second = capsys.readouterr().err.splitlines()[-2:]
+    assert "sixty-four" in str(answered) and "sixty-four" not in second
+    assert json.loads(json.loads(second)["answer"])["problems"][0]["found"] == "masked"
+    line = json.loads(first)
     assert (line["event"], line["status"], line["request_id"]) == ("request refused", 422, "abc")
     assert "'age'" in line["answer"] and line["level"] == "warning" and line["time"].endswith("+00:00")
