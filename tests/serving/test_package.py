@@ -87,7 +87,7 @@ def test_a_model_becomes_a_proven_bento(project):
     assert "every number identical to the last bit" in text
     assert "the fitted model" in text
 
-    shutil.rmtree(home() / "bentos" / name)
+    shutil.rmtree(home() / "bentos" / name / version)
     assert f"{certificate['bento']}  (built, " in mlnb(project, "build").stdout
 
     first = record["outputs"]
