@@ -27,6 +27,8 @@ class StandardEngine(NBClientEngine):
         return super().execute_managed_notebook(*values, **own, **options)
 
 
+HANG = 90  # seconds after which a cell counts as one that ipykernel's own threads have lost a message of
+LOST = ("CellTimeoutError", "RuntimeError: Kernel didn't respond")
 ENGINES = {"standard": StandardEngine, "warm": WarmEngine}
 for _name, _engine in ENGINES.items():
     papermill_engines.register(f"test-{_name}", _engine)
@@ -80,7 +82,12 @@ def same(document: Any, project: Path) -> None:
     for engine in ("standard", "warm"):
         shutil.rmtree(project / "here", ignore_errors=True)
         started = time.monotonic()
-        executed, said, files = execute(engine, document, project / "here")
+        if engine == "standard":  # which hangs now and then on a busy machine, its kernel idle: then it is asked again
+            executed, said, files = execute(engine, document, project / "here", execution_timeout=HANG)
+            if said.startswith(LOST):
+                shutil.rmtree(project / "here")
+        if engine == "warm" or said.startswith(LOST):
+            executed, said, files = execute(engine, document, project / "here")
         said = re.sub(r": (killed by SIG[A-Z]+|exit code \d+)$", "", said)  # which the standard engine cannot tell
         found[engine] = json.dumps([seen(executed), said, files], indent=1, default=str).splitlines()
         told.append(f"{engine}: {time.monotonic() - started:.1f} s, load {os.getloadavg()[0]:.1f}")
