@@ -22,7 +22,7 @@ from mlnb.serving.following import Followed, Live
 from mlnb.serving.logs import log
 from mlnb.serving.meters import meters
 from mlnb.serving.parts import Answer, Row
-from mlnb.serving.recorder import Policy, Recorder
+from mlnb.serving.recorder import Recorder, read_masked
 from mlnb.serving.rivals import Rivals, key_of
 from mlnb.serving.tables import ARROW, PARQUET, read_table, to_rows, write_table
 
@@ -70,7 +70,7 @@ class Endpoint:
     def __init__(self, folder: Path) -> None:
         self.guard, self.meters = Guard.read(), meters()
         self.followed = Followed.read(folder, self.meters.switched, self.meters.refused_model)
-        self.masked = Policy.read(os.environ).masked  # in the service's own log, too
+        self.masked = read_masked(os.environ)  # in the service's own log, too
         self.recorder = Recorder.read(os.environ, self.meters.logged_rows)
         self.rivals = Rivals.read(folder, self.meters, self._note_shadow if self.recorder else None, os.environ)
         self.pool = ThreadPoolExecutor(THREADS, "batch")

@@ -37,6 +37,11 @@ encode = json.JSONEncoder(separators=(",", ":"), default=str).encode
 quote = json.encoder.encode_basestring_ascii
 
 
+def read_masked(environment: Mapping[str, str]) -> frozenset[str]:
+    """Return the columns that MLNB_LOG_MASK names, whose values are not written down."""
+    return frozenset(filter(None, (part.strip() for part in environment.get("MLNB_LOG_MASK", "").split(","))))
+
+
 @dataclass(frozen=True)
 class Policy:
     """How the log is kept."""
@@ -61,9 +66,8 @@ class Policy:
                 numbers[name] = kind(text)
                 if numbers[name] <= 0:
                     raise ValueError(f"MLNB_LOG_{name.upper()} is {text}; expected a number above 0.")
-        masked = frozenset(filter(None, (part.strip() for part in environment.get("MLNB_LOG_MASK", "").split(","))))
         told = environment.get("MLNB_LOG_EVENT_TIME", "") == "1"
-        return cls(when_full=when_full, masked=masked, event_time=told, **numbers)
+        return cls(when_full=when_full, masked=read_masked(environment), event_time=told, **numbers)
 
 
 class Recorder:

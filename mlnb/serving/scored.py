@@ -1,22 +1,19 @@
 """Rows that get a score: ranked within their query, or compared with what is normal."""
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
 
 from mlnb.methods.columns import Schema, check_rows, to_arrays
-from mlnb.methods.decisions import answers
+from mlnb.methods.decisions import STATES, answers
 from mlnb.methods.detectors import drivers
 from mlnb.methods.encoders import Encoder
 from mlnb.methods.models import predict
 from mlnb.methods.shapley import share_out
 from mlnb.serving.bodies import BadRequest, BadRows
 from mlnb.serving.parts import Answer, Parts, Row, Task
-
-STATES = ("normal", "anomaly")
 
 
 class Scored(Task):
@@ -95,12 +92,6 @@ class Ranked(Scored):
             {"score": score, "base": start, "columns": dict(zip(columns, shares, strict=True))}
             for score, start, shares in zip(scores, base.tolist(), parts.tolist(), strict=True)
         ]
-
-
-def find_limit(contract: Mapping[str, Any], decision: Mapping[str, Any]) -> float:
-    """Return the score from which a row is an anomaly, as `mlnb.methods.decisions.answers` has it."""
-    limit = decision.get("threshold")
-    return float(-math.log10(contract["contamination"]) if limit is None else limit)
 
 
 def find_queries(names: Sequence[Any]) -> np.ndarray:

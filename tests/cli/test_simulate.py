@@ -1,12 +1,11 @@
 """`mlnb simulate`: worlds that make no sense are refused, and a table of one's own is replayed in its own time."""
 
 import argparse
-import http.server
 import json
-import threading
 from types import SimpleNamespace
 
 import pytest
+from listeners import Quiet, listening
 
 from mlnb.cli import simulate
 from mlnb.cli.simulate import DAY, FIRST, Replay, check, of_table, summary
@@ -115,7 +114,7 @@ def test_a_file_that_is_not_there_and_a_task_without_rows_of_its_own(table, tmp_
 def service():
     """A service that notes what it is asked: headers and rows."""
 
-    class Service(http.server.BaseHTTPRequestHandler):
+    class Service(Quiet):
         def do_POST(self):
             self.server.asked.append((dict(self.headers), self.rfile.read(int(self.headers["Content-Length"]))))
             body = json.dumps({"error": "column 'size': found nothing"} if self.server.status != 200 else []).encode()
@@ -125,17 +124,8 @@ def service():
             self.end_headers()
             self.wfile.write(body)
 
-        def log_message(self, *_):
-            pass
-
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Service)
-    server.asked, server.status = [], 200
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
-    thread.start()
-    yield server
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    with listening(Service, asked=[], status=200) as server:
+        yield server
 
 
 def test_days_are_asked_in_the_worlds_time_and_labels_come_late(tmp_path, service, capsys):

@@ -1,6 +1,5 @@
 """A verdict reaches its webhook signed, or says why not."""
 
-import http.server
 import inspect
 import json
 import re
@@ -14,6 +13,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from listeners import Quiet, listening
 
 from mlnb.cli.monitor import tell
 from mlnb.errors import UsageError
@@ -25,7 +25,7 @@ from mlnb.serving.meters import Meters as meters_of
 def hook():
     """A receiver on loopback: what it got, what it answers, and how long it takes."""
 
-    class Receiver(http.server.BaseHTTPRequestHandler):
+    class Receiver(Quiet):
         def do_POST(self):
             body = self.rfile.read(int(self.headers["Content-Length"]))
             self.server.got.append((dict(self.headers), body))
@@ -33,17 +33,8 @@ def hook():
             self.send_response(self.server.status)
             self.end_headers()
 
-        def log_message(self, *_):
-            pass
-
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Receiver)
-    server.got, server.status, server.delay = [], 204, 0.0
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
-    thread.start()
-    yield server
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    with listening(Receiver, got=[], status=204, delay=0.0) as server:
+        yield server
 
 
 def url(server):

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from clients import Clients
 
 from mlnb.serving.predictor import Predictor
 from mlnb.serving.servers import call, serving
@@ -17,25 +18,14 @@ from mlnb.serving.servers import call, serving
 GOOD = {"age": 31, "fare paid €": 7.25, "sex": "f", "note": "crew", "ok": True, "day": "2020-05-01"}
 
 
-class Load:
+class Load(Clients):
     """Clients that ask without a pause while inside, and know what each version answers."""
 
     def __init__(self, server, expected, clients=4):
+        super().__init__(clients)
         self.server, self.expected = server, expected
         self.versions, self.times = [], []
         self.cut, self.wrong = [], []
-        self.ending = threading.Event()
-        self.clients = [threading.Thread(target=self.ask) for _ in range(clients)]
-
-    def __enter__(self):
-        for client in self.clients:
-            client.start()
-        return self
-
-    def __exit__(self, *_):
-        self.ending.set()
-        for client in self.clients:
-            client.join()
 
     def ask(self):
         connection = http.client.HTTPConnection(self.server.host, self.server.port, timeout=10)

@@ -4,11 +4,11 @@ import http.client
 import itertools
 import json
 import shutil
-import threading
 import time
 from types import SimpleNamespace
 
 import pytest
+from clients import Clients
 
 from mlnb.methods.decisions import write_decision
 from mlnb.methods.models import Model, load_model, save_model
@@ -50,23 +50,13 @@ def models(material, tmp_path):
     return champion, others | {"slow": vary("slow", members=60)}
 
 
-class Clients:
+class Routed(Clients):
     """Clients that ask without a pause while inside, each time as one of KEYS."""
 
     def __init__(self, server, count=3):
+        super().__init__(count)
         self.server, self.seen, self.cut = server, [], []
-        self.numbers, self.ending = itertools.count(), threading.Event()
-        self.threads = [threading.Thread(target=self.ask) for _ in range(count)]
-
-    def __enter__(self):
-        for thread in self.threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self.ending.set()
-        for thread in self.threads:
-            thread.join()
+        self.numbers = itertools.count()
 
     def ask(self):
         connection = http.client.HTTPConnection(self.server.host, self.server.port, timeout=10)
@@ -122,7 +112,7 @@ def test_from_shadow_to_promotion_and_back(models, tmp_path):
             lines = [json.loads(line) for line in server.said().splitlines() if line.startswith("{")]
             return [line for line in lines if line["event"] == name]
 
-        with Clients(server) as clients:
+        with Routed(server) as clients:
             assert {one.by for one in clients.next(LEAST)} == {names["own"]}
 
             point("canary", "good")

@@ -9,14 +9,13 @@ import pyarrow as pa
 
 from mlnb.errors import ServingError, UsageError
 from mlnb.methods.columns import check_rows
-from mlnb.methods.decisions import bound_values, choose_classes, decide
+from mlnb.methods.decisions import STATES, bound_values, choose_classes, decide, find_limit
 from mlnb.methods.encoders import Encoder
 from mlnb.methods.models import predict
 from mlnb.serving.batch.columns import Values, read_column
 from mlnb.serving.batch.compiled import Compiled, Encoded, compile_model
 from mlnb.serving.parity import compare
 from mlnb.serving.parts import Parts, read_json
-from mlnb.serving.scored import STATES, find_limit
 from mlnb.serving.tasks import find_kind
 
 WORTH = 20_000  # rows after which a process compiles the trees

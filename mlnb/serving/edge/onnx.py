@@ -11,14 +11,14 @@ from onnx import TensorProto
 
 from mlnb.errors import ServingError, UsageError
 from mlnb.methods.columns import Schema, to_arrays
-from mlnb.methods.decisions import answers
+from mlnb.methods.decisions import STATES, answers, find_limit
 from mlnb.methods.encoders import Encoder
 from mlnb.serving.edge.encoding import write_encoder
 from mlnb.serving.edge.graphs import Graph
 from mlnb.serving.edge.models import write_calibration, write_choice, write_model
 from mlnb.serving.edge.refusals import refuse_task
 from mlnb.serving.parts import Parts, read_json
-from mlnb.serving.scored import STATES, find_limit, find_queries
+from mlnb.serving.scored import find_queries
 
 TOLERANCE = 1e-9  # of a probability, and of a value relative to its size
 CLASSES, VALUES = ("prediction", "probabilities"), ("prediction", "low", "high")
