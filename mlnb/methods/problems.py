@@ -153,7 +153,8 @@ def complete(
     if task == "regression" and not numeric:
         first = to_label(values.iloc[0])
         raise ValueError(
-            f"the task is regression, but the target {name!r} holds texts such as {first!r}; expected numbers"
+            f"the task is regression, but the target {name!r} holds texts such as {first!r}; "
+            "expected numbers, up to 2**53 where all are whole"
         )
     if metric is None:
         metric, sources["metric"] = _choose_metric(problem, task)

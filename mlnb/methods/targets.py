@@ -98,10 +98,13 @@ def infer_task(
         return "binary", "inferred: the metric is one of binary tasks"
     if not numeric:
         if different > max(20, rows // 4):
-            found = f"{different} different texts in {rows} rows"
-            raise ValueError(
-                f"the target {values.name!r} has {found}; expected classes that repeat, or numbers"
-            )
+            expected = "classes that repeat, or numbers"
+            kind = "texts"
+            if values.astype(str).str.fullmatch(r"[+-]?\d+").all():  # kept as texts, so that none of them changes
+                kind = "whole numbers beyond 2**53, where floats skip some,"
+                expected += "; a quantity can be given in a larger unit, a name of rows cannot be predicted"
+            found = f"{different} different {kind} in {rows} rows"
+            raise ValueError(f"the target {values.name!r} has {found}; expected {expected}")
         return "multiclass", f"inferred: the target has {different} different names"
     whole = bool((values == values.round()).all())
     if suits or (whole and different <= 20 and rows >= 10 * different):

@@ -87,6 +87,7 @@ def test_wrong_separator(prepare):
         ([""] * ROWS, {}, "all are missing"),
         (["yes"] + ["no"] * (ROWS - 1), {}, "too few rows of 'yes' (1)"),
         ([f"name {i}" for i in range(ROWS)], {}, "120 different texts in 120 rows"),
+        ([str(2**53 + 1 + i) for i in range(ROWS)], {}, "120 different whole numbers beyond 2**53"),
         (["a", "b"] * (ROWS // 2), {"task": "regression"}, "holds texts such as 'a'"),
         (["a", "b", "c"] * (ROWS // 3), {"task": "binary"}, "state multiclass"),
         (["a", "b", "c"] * (ROWS // 3), {"metric": "rmse"}, "expected numbers"),
