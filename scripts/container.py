@@ -1,6 +1,7 @@
 """Build and run a real container of a run's model, on a machine without a Docker daemon or an image registry.
 
 python scripts/container.py                    the newest run of the project around the working directory
+python scripts/container.py --own              and a winner that is half scikit-learn's, half LightGBM's
 python scripts/container.py --skippable        end with 0, not 77, when this machine cannot do it
 
 It needs root and Debian (or a relative with apt): Podman comes from apt, the base image is made from Debian packages
@@ -26,6 +27,7 @@ from typing import Any
 
 import yaml
 from base_image import make_base
+from own_model import make_project
 
 TOOLS = ("podman", "runc", "netavark", "iptables", "catatonit", "mmdebstrap")  # catatonit: for pods
 PORT = 13790
@@ -151,8 +153,8 @@ def expect(passed: bool, message: str) -> None:
         raise Wrong(message)
 
 
-def check_running(podman: Podman, tag: str, model: Path, idle: bool) -> int:
-    """Run the container as production would, ask it all that can be asked, and return the bytes it needs."""
+def check_running(podman: Podman, tag: str, model: Path, idle: bool) -> tuple[float, int]:
+    """Run the container as production would, ask it all that can be asked; return seconds to readiness, and bytes."""
     golden = json.loads((model / "golden.json").read_text("utf-8"))
     began = time.monotonic()
     publish = ("-p", f"127.0.0.1:{PORT}:3000", "-e", f"MLNB_API_KEY={KEY}")
@@ -180,7 +182,7 @@ def check_running(podman: Podman, tag: str, model: Path, idle: bool) -> int:
     code = podman("inspect", "service", "--format", "{{.State.ExitCode}}").strip()
     expect(code == "0", f"stopped with exit code {code}")
     podman("rm", "-f", "service")
-    return held
+    return seconds, held
 
 
 def check_without_network(podman: Podman, tag: str) -> None:
@@ -232,11 +234,35 @@ def check_pod(podman: Podman, folder: Path, run: str, tag: str, held: int, model
     podman("kube", "down", str(play))
 
 
+def check_image(podman: Podman, asked: argparse.Namespace, base: str, name: str) -> str:
+    """Build the image of a run of the project around the working directory, check it, and return its figures."""
+    folder, tag = podman.folder, f"localhost/mlnb-service:{name}"
+    build = [str(BIN / "mlnb"), "containerize", asked.run, "--engine", asked.engine, "--base", base, "--json"]
+    bill = folder / f"{name}.cdx.json"
+    image = json.loads(command([*build, "-t", tag, "--sbom", str(bill)], podman.building))
+    packages = {package["name"] for package in json.loads(bill.read_text("utf-8"))["components"]}
+    heavy = [library for library in ("lightgbm", "scikit-learn") if library in packages]
+    most = MOST_BYTES["scikit-learn" in heavy]
+    title = " + ".join(heavy) or "numpy alone"
+    expect(image["bytes"] <= most, f"{image['bytes'] / 1e6:.0f} MB of image, {title} (at most {most / 1e6:.0f} MB)")
+    expect(image["packages"] > 20, f"{image['packages']} packages in the bill of materials, user {image['user']}")
+    model = folder / "model"
+    shutil.rmtree(model, ignore_errors=True)
+    podman("create", "--name", "copied", tag)
+    podman("cp", "copied:/home/bentoml/bento/src/model", str(model))
+    podman("rm", "copied")
+    seconds, held = check_running(podman, tag, model, asked.idle)
+    check_without_network(podman, tag)
+    check_pod(podman, folder, asked.run, tag, held, model)
+    return f"{title:24} {image['bytes'] / 1e6:5.0f} {seconds:8.2f} {held / 1e6:10.0f}"
+
+
 def main() -> int:
     """Build, run, check, clean up; return 0, 1 when something is not as promised, 77 when this machine cannot do it."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("run", nargs="?", default="latest", help="a run's id (default: the newest proven)")
     parser.add_argument("--skippable", action="store_true", help="end with 0 when this machine cannot do it")
+    parser.add_argument("--own", action="store_true", help="an image with scikit-learn and LightGBM as well")
     parser.add_argument("--keep", type=Path, metavar="FOLDER", help="work there, and leave all of it for a look")
     parser.add_argument("--idle", action="store_true", help="the machine is idle: hold the time to readiness too")
     parser.add_argument("--engine", choices=["podman", "buildah"], default="podman", help="what builds the image")
@@ -252,27 +278,19 @@ def main() -> int:
         podman.configure()
         base = make_base(folder, podman)
         print(f"base image: {time.monotonic() - began:.0f} s", flush=True)
-        build = [str(BIN / "mlnb"), "containerize", asked.run, "--engine", asked.engine, "--base", base, "--json"]
-        tag = "localhost/mlnb-service:ci"
-        image = json.loads(command([*build, "-t", tag, "--sbom", str(folder / "sbom.json")], podman.building))
-        most = MOST_BYTES["scikit-learn" in (folder / "sbom.json").read_text()]
-        expect(image["bytes"] <= most, f"{image['bytes'] / 1e6:.0f} MB of image (at most {most / 1e6:.0f} MB)")
-        expect(image["packages"] > 20, f"{image['packages']} packages in the bill of materials, user {image['user']}")
-        model = folder / "model"
-        shutil.rmtree(model, ignore_errors=True)
-        podman("create", "--name", "copied", tag)
-        podman("cp", "copied:/home/bentoml/bento/src/model", str(model))
-        podman("rm", "copied")
-        held = check_running(podman, tag, model, asked.idle)
-        check_without_network(podman, tag)
-        check_pod(podman, folder, asked.run, tag, held, model)
-    except Wrong as wrong:
+        measured = [check_image(podman, asked, base, "ci")]
+        if asked.own:
+            os.chdir(make_project(folder, BIN / "mlnb"))
+            asked.run = "latest"
+            measured.append(check_image(podman, asked, base, "own"))
+    except (Wrong, RuntimeError) as wrong:
         print(f"WRONG: {wrong}", file=sys.stderr)
         return 1
     finally:
         if asked.keep is None:
             podman.clean()
             shutil.rmtree(folder, ignore_errors=True)
+    print("\n".join(["image                       MB  ready s  memory MB", *measured]))
     print(f"the container is as promised ({time.monotonic() - began:.0f} s)")
     return 0
 

@@ -13,8 +13,10 @@ import yaml
 from mlnb.engine.files import write_whole
 from mlnb.engine.project import Project
 from mlnb.errors import UsageError
+from mlnb.monitoring.places import shipped
 from mlnb.serving.bundles import Bundle
 from mlnb.serving.manifests import Deployed, manifests, measure_memory
+from mlnb.serving.requirements import check_shipping, is_remote
 from mlnb.serving.serverless.packages import MOST_UNZIPPED, MOST_UPLOADED, make_package
 from mlnb.serving.servers import serving
 from mlnb.serving.winners import LATEST, build_winner, find_winner
@@ -37,7 +39,10 @@ def parser(p: argparse.ArgumentParser) -> None:
             "  kubectl create secret generic churn-classifier-key --from-literal=key=...   once, first\n"
             "  kubectl apply -k dist/kubernetes\n\n"
             "Without --memory the service is started here and what it holds after some requests is the request;\n"
-            "the limit is half as much again. The secret NAME-key holds the API key."
+            "the limit is half as much again. The secret NAME-key holds the API key.\n\n"
+            "The pods may go nowhere. Where the setting `predictions` names object storage they keep a prediction\n"
+            "log, ship it there, and may go to port 443 and to the cluster's names; --egress says another place.\n"
+            "Keys for the storage, such as AWS_ACCESS_KEY_ID, come from the secret NAME-store, where there is one."
         ),
     )
     cluster.add_argument("run", nargs="?", default=LATEST, help="a run's id, or its start (default: the newest proven)")
@@ -47,6 +52,9 @@ def parser(p: argparse.ArgumentParser) -> None:
     cluster.add_argument("--replicas", type=int, default=2, help="at least so many (default: %(default)s)")
     cluster.add_argument("--most", type=int, default=10, help="at most so many under load (default: %(default)s)")
     cluster.add_argument("--memory", type=int, metavar="MIB", help="what the service needs (default: measured here)")
+    cluster.add_argument(
+        "--egress", action="append", default=[], metavar="[CIDR:]PORT", help="where the pods may go (default: nowhere)"
+    )
     cluster.add_argument("--out", type=Path, help="folder (default: dist/kubernetes)")
     cluster.set_defaults(act=to_kubernetes)
     function = places.add_parser(
@@ -96,13 +104,21 @@ def to_kubernetes(args: argparse.Namespace) -> int:
     else:
         memory = args.memory * 2**20
     image = args.image or built.tag
-    deployed = Deployed(name, image, built.model_tag, memory, args.namespace, args.replicas, args.most)
+    log_to, masked = shipped(project, bundle.name), project.settings["predictions_masked"]
+    log_to = log_to if is_remote(log_to) else ""  # a folder of this machine is none of the cluster's
+    check_shipping((bundle.folder / "requirements.txt").read_text("utf-8"), log_to)
+    deployed = Deployed(
+        name, image, built.model_tag, memory, args.namespace, args.replicas, args.most,
+        log_to=log_to, masked=masked, egress=tuple(args.egress),
+    )  # fmt: skip
     out = args.out or project.root / "dist" / "kubernetes"
     for file, document in manifests(deployed).items():
         write_whole(out / f"{file}.yaml", yaml.safe_dump(document, sort_keys=False).encode())
     source = "measured here" if args.memory is None else "as given"
     print(f"{out}  (image {image}, {memory / 2**20:.0f} MiB {source}, from run {run.id})\n\nNext:")
     print(f"  kubectl -n {args.namespace} create secret generic {name}-key --from-literal=key=...")
+    if log_to:
+        print(f"  kubectl -n {args.namespace} create secret generic {name}-store --from-env-file=...   for {log_to}")
     print(f"  kubectl apply -k {out}")
     return 0
 

@@ -1,4 +1,4 @@
-"""`mlnb export`: a run's model for places without this environment: ONNX, or LightGBM's text."""
+"""`mlnb export`: a run's model for places without this environment: ONNX, or text that Python alone reads."""
 
 import argparse
 import importlib
@@ -22,7 +22,8 @@ def parser(p: argparse.ArgumentParser) -> None:
         "examples:\n"
         "  mlnb export --to onnx                        dist/edge/<name>.onnx: all in one graph\n"
         "  mlnb export --to text --out phone/           model.txt, model.json, scorer.py\n"
-        "  python phone/scorer.py < rows.json           Python alone, no packages\n\n"
+        "  python phone/scorer.py < rows.json           Python alone, no packages\n"
+        "  python phone/scorer.py < history.json        of a forecast: the steps that follow each series\n\n"
         "Both are verified on the golden rows before they are left: ONNX within 1e-9, the scorer within 1e-12.\n"
         'ONNX needs the edge set: pip install "mlnb[edge]". What a form cannot say is refused with the reason.\n\n'
         "exit codes: 0 exported and verified, 2 this model has no such form, 3 the answers differ"

@@ -5,6 +5,7 @@ import re
 import shutil
 import sys
 import unicodedata
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from string import Template
@@ -77,6 +78,7 @@ def make_bundle(
     model: Path,  # folder of the fitted model
     golden: dict[str, Any],  # rows and predictions
     project: Path | None = None,  # folder whose modules the service may import
+    further: Iterable[str] = (),  # names of libraries that it needs beside those of the model
 ) -> Bundle:
     """Return the bundle written to `folder`: service, libraries, model, golden rows, mlnb's own part."""
     name = tag_name(name) if name else default_name(contract)
@@ -89,7 +91,7 @@ def make_bundle(
     model_tag = f"{name}:{digest_tree(inside)[:VERSION_DIGITS]}"
     (inside / "version.txt").write_text(f"{model_tag}\n", "utf-8")
 
-    needed = libraries(model)
+    needed = libraries(model, further)
     _copy_tree(service, folder)
     pinned = pin(needed)
     (folder / "requirements.txt").write_text(pinned, "utf-8")

@@ -1,10 +1,12 @@
 """What a Kubernetes cluster is told of a service: one document a file, made to pass the strictest admission."""
 
+import ipaddress
 from dataclasses import dataclass
 from typing import Any
 
 import psutil
 
+from mlnb.errors import UsageError
 from mlnb.serving.containers.images import USER
 from mlnb.serving.servers import Server, call
 
@@ -13,6 +15,10 @@ REQUESTS = 100  # single rows asked for while memory is measured
 ROOM = 1.5  # limit of memory, in multiples of what was measured
 STEP = 32 * 2**20  # bytes to which requests and limits of memory are rounded up
 MONITORING = "monitoring"  # namespace from which Prometheus may ask
+STORE_PORT = "443"  # where object storage answers, unless said otherwise
+LOG = "/log"  # folder of the prediction log in the container, as long as the pod lives
+LOG_DISK, LOG_ROOM = "1Gi", 256 * 2**20  # bytes of memory for the process that turns segments into Parquet
+LOG_ROWS, LOG_SECONDS = 20_000, 60  # after which a segment is shipped: what a pod that dies can lose
 
 
 @dataclass(frozen=True)
@@ -27,6 +33,9 @@ class Deployed:
     replicas: int = 2
     most_replicas: int = 10
     pull: str = "IfNotPresent"
+    log_to: str = ""  # folder in object storage that segments of the prediction log go to; empty: nothing is logged
+    masked: str = ""  # columns whose values the log does not hold, separated by commas
+    egress: tuple[str, ...] = ()  # where the pods may go, beside the cluster's names: PORT, or CIDR:PORT
 
 
 def measure_memory(server: Server, golden: list[dict[str, Any]]) -> int:
@@ -78,17 +87,28 @@ def _probe(path: str, **times: int) -> dict[str, Any]:
     return {"httpGet": {"path": path, "port": "http"}, "timeoutSeconds": 5, **times}
 
 
+def _log_environment(deployed: Deployed) -> list[dict[str, Any]]:
+    if not deployed.log_to:
+        return []
+    stated = {"MLNB_LOG": LOG, "MLNB_LOG_TO": deployed.log_to, "MLNB_LOG_MASK": deployed.masked}
+    stated |= {"MLNB_LOG_ROWS": str(LOG_ROWS), "MLNB_LOG_SECONDS": str(LOG_SECONDS)}
+    return [{"name": name, "value": value} for name, value in stated.items() if value]
+
+
 def _container(deployed: Deployed) -> dict[str, Any]:
     key = {"name": f"{deployed.name}-key", "key": "key"}
+    room = LOG_ROOM if deployed.log_to else 0
+    account = {"envFrom": [{"secretRef": {"name": f"{deployed.name}-store", "optional": True}}]}
     return {
         "name": "service",
         "image": deployed.image,
         "imagePullPolicy": deployed.pull,
         "ports": [{"name": "http", "containerPort": PORT, "protocol": "TCP"}],
-        "env": [{"name": "MLNB_API_KEY", "valueFrom": {"secretKeyRef": key}}],
+        "env": [{"name": "MLNB_API_KEY", "valueFrom": {"secretKeyRef": key}}, *_log_environment(deployed)],
+        **(account if deployed.log_to else {}),
         "resources": {
-            "requests": {"cpu": "250m", "memory": _mebibytes(deployed.memory)},
-            "limits": {"memory": _mebibytes(ROOM * deployed.memory)},  # none for the CPU: throttling costs latency
+            "requests": {"cpu": "250m", "memory": _mebibytes(deployed.memory + room)},
+            "limits": {"memory": _mebibytes(ROOM * deployed.memory + room)},  # the CPU has none: it costs latency
         },
         "startupProbe": _probe("/livez", periodSeconds=1, failureThreshold=60),
         "livenessProbe": _probe("/livez", periodSeconds=10, failureThreshold=3),
@@ -101,8 +121,13 @@ def _container(deployed: Deployed) -> dict[str, Any]:
             "runAsGroup": USER,
             "capabilities": {"drop": ["ALL"]},
         },
-        "volumeMounts": [{"name": "tmp", "mountPath": "/tmp"}],
+        "volumeMounts": [{"name": name, "mountPath": path} for name, (path, _) in _volumes(deployed).items()],
     }
+
+
+def _volumes(deployed: Deployed) -> dict[str, tuple[str, str]]:
+    """Return the places that may be written to, and their sizes, by name."""
+    return {"tmp": ("/tmp", "64Mi")} | ({"log": (LOG, LOG_DISK)} if deployed.log_to else {})
 
 
 def _deployment(deployed: Deployed) -> dict[str, Any]:
@@ -125,7 +150,7 @@ def _deployment(deployed: Deployed) -> dict[str, Any]:
         },
         "topologySpreadConstraints": [spread],
         "containers": [_container(deployed)],
-        "volumes": [{"name": "tmp", "emptyDir": {"sizeLimit": "64Mi"}}],
+        "volumes": [{"name": n, "emptyDir": {"sizeLimit": size}} for n, (_, size) in _volumes(deployed).items()],
     }
     template = {"metadata": {"labels": _labels(deployed), "annotations": {"mlnb/model": deployed.model}}, "spec": pod}
     spec = {
@@ -166,9 +191,31 @@ def _network_policy(deployed: Deployed) -> dict[str, Any]:
         "podSelector": {"matchLabels": _chosen(deployed)},
         "policyTypes": ["Ingress", "Egress"],
         "ingress": [{"from": [{"podSelector": {}}, *names], "ports": [{"protocol": "TCP", "port": PORT}]}],
-        "egress": [],  # a service asks nobody
+        "egress": _egress(deployed),
     }
     return _document("networking.k8s.io/v1", "NetworkPolicy", deployed, spec)
+
+
+def _egress(deployed: Deployed) -> list[dict[str, Any]]:
+    """Return where the pods may go: nowhere, unless they ship a log or were told to, and then to names too."""
+    stated = deployed.egress or ((STORE_PORT,) if deployed.log_to else ())
+    places = [_place(text) for text in stated]
+    ports = [{"protocol": protocol, "port": 53} for protocol in ("UDP", "TCP")]
+    return [{"to": [{"namespaceSelector": {}}], "ports": ports}, *places] if places else []
+
+
+def _place(text: str) -> dict[str, Any]:
+    """Return a rule of PORT or CIDR:PORT; a policy knows no names of hosts."""
+    network, _, port = text.rpartition(":")
+    try:
+        to = [{"ipBlock": {"cidr": str(ipaddress.ip_network(network.strip("[]")))}}] if network else []
+        number = int(port)
+    except ValueError:
+        number, to = 0, []
+    if not 0 < number < 65536:
+        found = f"Found egress {text!r}, expected PORT or CIDR:PORT"
+        raise UsageError(f"{found}, as 443, 10.1.0.0/16:9000 or [fd00::/8]:9000: a network policy knows no host names.")
+    return ({"to": to} if to else {}) | {"ports": [{"protocol": "TCP", "port": number}]}
 
 
 def _service_monitor(deployed: Deployed) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from mlnb.errors import ServingError
 from mlnb.serving.bodies import MAX_ROWS
 from mlnb.serving.bundles import Bundle, digest_tree
 from mlnb.serving.parity import compare
+from mlnb.serving.requirements import imported
 from mlnb.serving.servers import Server, call, serving
 from mlnb.serving.stores import Built, certify
 from mlnb.serving.tasks import find_kind
@@ -87,10 +88,8 @@ def prove(bundle: Bundle, built: Built, scratch: Path) -> Proof:
 
 def read_versions(requirements: Path) -> dict[str, str]:
     """Return the version of Python, of mlnb and of each library that a bundle's requirements.txt pins first."""
-    lines = requirements.read_text("utf-8").partition("# what these need")[0].splitlines()
-    pinned = (line for line in lines if "==" in line)
     found = {"python": ".".join(map(str, sys.version_info[:3])), "mlnb": mlnb.__version__}
-    return found | {line.partition("==")[0]: line.partition("==")[2] for line in pinned}
+    return found | imported(requirements.read_text("utf-8"))
 
 
 def ask(server: Server, rows: list[dict[str, Any]]) -> list[Any]:

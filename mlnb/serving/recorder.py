@@ -5,6 +5,7 @@ import json
 import logging
 import os
 import queue
+import secrets
 import subprocess
 import sys
 import threading
@@ -26,6 +27,7 @@ FLUSH = 0.5  # seconds between two writes to the disk: what a crash can lose at 
 FOLDER = "MLNB_LOG"  # folder of the prediction log; without it nothing is written down
 SHIPPED = "MLNB_LOG_TO"  # folder in object storage that finished segments are copied to, as fsspec writes it
 NUMBERS = itertools.count(1)  # of the segments of this process
+WORD = secrets.token_hex(4)  # of this process: in containers many have the same number, and ship to one folder
 COMMAND = (sys.executable, "-P", str(Path(segments.__file__)))  # what turns a finished segment into Parquet
 HOUR = 3600.0  # seconds that it may take, with its way to object storage
 
@@ -73,8 +75,8 @@ class Policy:
 class Recorder:
     """Writes what `put` is given to a folder, from a thread of its own.
 
-    A segment is a file of JSON lines, one a request, named `<start>-<process>-<number>.jsonl`; when it ends it is
-    handed to `convert`, in another thread. A line counts once its newline is there.
+    A segment is a file of JSON lines, one a request, named `<start>-<process>-<word>-<number>.jsonl`; when it ends it
+    is handed to `convert`, in another thread. A line counts once its newline is there.
     """
 
     def __init__(
@@ -229,7 +231,7 @@ class Recorder:
     def _start_segment(self) -> None:
         self._begun, self._held = self._clock(), 0
         stamp = time.strftime("%Y%m%dT%H%M%S", time.gmtime(self._begun))
-        path = self.folder / f"{stamp}-{os.getpid()}-{next(NUMBERS)}.jsonl"
+        path = self.folder / f"{stamp}-{os.getpid()}-{WORD}-{next(NUMBERS)}.jsonl"
         self._handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
         self._segment = path
 

@@ -1,5 +1,6 @@
 """The libraries that a service needs, pinned to the versions that it was proven with."""
 
+import re
 from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
@@ -7,16 +8,51 @@ from pathlib import Path
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from mlnb.errors import MissingExtra
+from mlnb.errors import MissingExtra, UsageError
 
 BASE = ("bentoml", "httptools", "numpy", "uvloop")  # the server, and enough for models that are numbers in JSON
 BY_FILE = {"model.txt": "lightgbm", "model.pkl": "scikit-learn"}  # what reads each file of a model's folder
 SYSTEM = {"lightgbm": ("libgomp1",)}  # Debian packages beside Python's: LightGBM's wheel brings no OpenMP
+STORAGE = {"s3": ("s3fs",), "s3a": ("s3fs",), "gs": ("gcsfs",), "gcs": ("gcsfs",), "az": ("adlfs",), "abfs": ("adlfs",)}
+NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")  # of a distribution, as PEP 508 has it
+IMPORTED, NEEDED = "# what the service imports", "# what these need"
 
 
-def libraries(model: Path) -> tuple[str, ...]:
-    """Return the names of the libraries that a service imports for the model in a folder."""
-    return (*BASE, *(library for name, library in BY_FILE.items() if (model / name).is_file()))
+def libraries(model: Path, further: Iterable[str] = ()) -> tuple[str, ...]:
+    """Return the names of the libraries that a service imports for the model in a folder, an ensemble's members too.
+
+    Raises `UsageError` when one of `further`, which a project asks for beside them, is more than a name.
+    """
+    files = {path.name for path in model.rglob("model.*")}
+    asked = [*BASE, *(library for name, library in BY_FILE.items() if name in files)]
+    for text in further:
+        if not NAME.fullmatch(text):
+            raise UsageError(f"Found library {text!r}, expected a name alone: the version is the one installed here.")
+        asked.append(canonicalize_name(text))
+    return tuple(dict.fromkeys(asked))
+
+
+def imported(requirements: str) -> dict[str, str]:
+    """Return the versions by name of the libraries that a requirements.txt of `pin` says the service imports."""
+    lines = requirements.partition(NEEDED)[0].splitlines()
+    return {name: version for name, sign, version in (line.partition("==") for line in lines) if sign}
+
+
+def is_remote(url: str) -> bool:
+    """Return whether a URL, as fsspec writes it, names a place that every machine can reach."""
+    return "://" in url and url.partition("://")[0] not in ("file", "local", "memory")
+
+
+def check_shipping(requirements: str, url: str) -> None:
+    """Raise `UsageError` when a service with these requirements could not ship its log to `url`; empty: nowhere."""
+    needed = {"pyarrow", "fsspec", *STORAGE.get(url.partition("://")[0], ())} if url else set[str]()
+    there = {line.partition("==")[0] for line in requirements.splitlines()}
+    if missing := sorted(needed - there):
+        asked = ", ".join(f'"{name}"' for name in sorted(needed))
+        raise UsageError(
+            f"The setting predictions names {url}, and the bento lacks {', '.join(missing)}: its log would stay in the "
+            f"pod. Package it again: mlnb run -p package.libraries '[{asked}]'"
+        )
 
 
 def system_packages(names: Iterable[str]) -> list[str]:
@@ -31,7 +67,7 @@ def pin(names: Iterable[str]) -> str:
     """
     direct = [_pinned(name) for name in sorted(names)]
     needed = sorted(set(_closure(names)) - {canonicalize_name(name) for name in names})
-    lines = ["# what the service imports", *direct, "# what these need", *(_pinned(name) for name in needed)]
+    lines = [IMPORTED, *direct, NEEDED, *(_pinned(name) for name in needed)]
     return "\n".join(lines) + "\n"
 
 

@@ -11,14 +11,21 @@ from small_models import make_model
 
 from mlnb.errors import ServingError
 from mlnb.serving.bundles import Bundle
+from mlnb.serving.requirements import libraries, pin
 from mlnb.serving.serverless.packages import MOST_UNZIPPED, make_package
+
+
+def make_small(folder, *kind, **more):
+    """Return the bundle of a small model, as far as a package reads it."""
+    fitted = make_model(folder / "model", *kind, **more) / "fitted"
+    (folder / "requirements.txt").write_text(pin(libraries(fitted)))
+    return Bundle(folder, "small", "1", "2")
 
 
 @pytest.fixture(scope="module")
 def package(tmp_path_factory):
     folder = tmp_path_factory.mktemp("lambda")
-    make_model(folder / "model", "lightgbm", "binary", "sigmoid", text=True)
-    return make_package(Bundle(folder, "small", "1", "2"), folder / "small.zip"), folder
+    return make_package(make_small(folder, "lightgbm", "binary", "sigmoid", text=True), folder / "small.zip"), folder
 
 
 @pytest.fixture(scope="module")
@@ -94,17 +101,16 @@ def test_what_cannot_be_answered_is_told(function, event, status, said):
 
 
 def test_a_package_that_differs_from_the_notebook_is_not_written(tmp_path):
-    folder = make_model(tmp_path / "model", "linear")
-    golden = json.loads((folder / "golden.json").read_text())
+    bundle, file = make_small(tmp_path, "linear"), tmp_path / "model" / "golden.json"
+    golden = json.loads(file.read_text())
     golden["predictions"][0]["prediction"] = "perhaps"
-    (folder / "golden.json").write_text(json.dumps(golden))
+    file.write_text(json.dumps(golden))
     with pytest.raises(ServingError, match="disagree on the golden rows"):
-        make_package(Bundle(tmp_path, "small", "1", "2"), tmp_path / "small.zip")
+        make_package(bundle, tmp_path / "small.zip")
     assert not (tmp_path / "small.zip").exists()
 
 
 def test_the_same_bundle_gives_the_same_bytes(tmp_path):
-    make_model(tmp_path / "model", "linear")
-    bundle = Bundle(tmp_path, "small", "1", "2")
+    bundle = make_small(tmp_path, "linear")
     first, second = (make_package(bundle, tmp_path / f"{n}.zip").file.read_bytes() for n in (1, 2))
     assert first == second

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import jsonschema
@@ -9,9 +10,12 @@ import pytest
 import yaml
 
 from mlnb.cli.deploy import NAME
+from mlnb.errors import UsageError
 from mlnb.serving.manifests import Deployed, manifests
 
 DEPLOYED = Deployed("churn", "registry.example/churn:7", "churn:0123456789ab", 150 * 2**20, "shop")
+PLACES = ("10.1.0.0/16:9000", "[fd00::/8]:443")
+SHIPPING = replace(DEPLOYED, log_to="s3://bucket/log/churn", masked="name", egress=PLACES)
 FOREIGN = {"service-monitor", "kustomization"}  # no kinds of Kubernetes' own: looked at below
 TEXT, OBJECT = {"type": "string"}, {"type": "object", "additionalProperties": False}
 LABELS = {"type": "object", "additionalProperties": TEXT}
@@ -58,8 +62,9 @@ def documents():
 
 
 @pytest.mark.parametrize("version", ["1.30.0", "1.34.0"])
-def test_every_document_is_valid_and_no_warning_is_given(version, documents, tmp_path):
-    files = []
+@pytest.mark.parametrize("deployed", [DEPLOYED, SHIPPING], ids=["alone", "shipping"])
+def test_every_document_is_valid_and_no_warning_is_given(version, deployed, tmp_path):
+    documents, files = manifests(deployed), []
     for name, document in documents.items():
         if name not in FOREIGN:
             files.append(tmp_path / f"{name}.yaml")
@@ -120,6 +125,41 @@ def test_the_pod_may_do_nothing_but_answer(documents):
 def test_limits_follow_from_what_was_measured(documents):
     resources = documents["deployment"]["spec"]["template"]["spec"]["containers"][0]["resources"]
     assert resources == {"requests": {"cpu": "250m", "memory": "160Mi"}, "limits": {"memory": "256Mi"}}
+
+
+def test_pods_that_ship_a_log_reach_the_store_and_nothing_else():
+    documents = manifests(SHIPPING)
+    names, store, other = documents["network-policy"]["spec"]["egress"]
+    assert names == {"to": [{"namespaceSelector": {}}], "ports": [{"protocol": p, "port": 53} for p in ("UDP", "TCP")]}
+    assert store == {"to": [{"ipBlock": {"cidr": "10.1.0.0/16"}}], "ports": [{"protocol": "TCP", "port": 9000}]}
+    assert other["to"] == [{"ipBlock": {"cidr": "fd00::/8"}}]
+    by_default = manifests(replace(SHIPPING, egress=()))["network-policy"]["spec"]["egress"]
+    assert by_default == [names, {"ports": [{"protocol": "TCP", "port": 443}]}]
+    pod = documents["deployment"]["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    said = {entry["name"]: entry.get("value") for entry in container["env"]}
+    assert (said["MLNB_LOG_TO"], said["MLNB_LOG_MASK"]) == ("s3://bucket/log/churn", "name")
+    assert container["envFrom"] == [{"secretRef": {"name": "churn-store", "optional": True}}]
+    (mount,) = (mount for mount in container["volumeMounts"] if mount["mountPath"] == said["MLNB_LOG"])
+    assert {"name": mount["name"], "emptyDir": {"sizeLimit": "1Gi"}} in pod["volumes"]
+    assert container["resources"] == {
+        "requests": {"cpu": "250m", "memory": "416Mi"},
+        "limits": {"memory": "512Mi"},
+    }
+
+
+def test_pods_that_ship_nothing_go_where_they_are_told_and_keep_no_log():
+    documents = manifests(replace(DEPLOYED, egress=("8443",)))
+    assert documents["network-policy"]["spec"]["egress"][1] == {"ports": [{"protocol": "TCP", "port": 8443}]}
+    (container,) = documents["deployment"]["spec"]["template"]["spec"]["containers"]
+    assert [entry["name"] for entry in container["env"]] == ["MLNB_API_KEY"]
+    assert "envFrom" not in container and len(container["volumeMounts"]) == 1
+
+
+@pytest.mark.parametrize("wrong", ["store.example:443", "https", "70000", "10.1.0.1/16:9000", "10.0.0.0/8:"])
+def test_a_place_that_a_policy_cannot_name_is_refused(wrong):
+    with pytest.raises(UsageError, match="expected PORT or CIDR:PORT"):
+        manifests(replace(DEPLOYED, egress=(wrong,)))
 
 
 def test_all_documents_speak_of_the_same_pods_and_ports(documents):

@@ -2,8 +2,8 @@ from importlib.metadata import version
 
 import pytest
 
-from mlnb.errors import MissingExtra
-from mlnb.serving.requirements import libraries, pin, system_packages
+from mlnb.errors import MissingExtra, UsageError
+from mlnb.serving.requirements import check_shipping, imported, is_remote, libraries, pin, system_packages
 
 
 @pytest.mark.parametrize(
@@ -12,6 +12,33 @@ from mlnb.serving.requirements import libraries, pin, system_packages
 def test_a_model_brings_the_library_that_reads_it(tmp_path, file, library):
     (tmp_path / file).touch()
     assert list(libraries(tmp_path)) == ["bentoml", "httptools", "numpy", "uvloop", *library]
+
+
+def test_members_of_an_ensemble_bring_theirs_and_a_project_its_own(tmp_path):
+    (tmp_path / "model.json").touch()
+    for place, file in (("0", "model.txt"), ("1", "model.pkl")):
+        (tmp_path / place).mkdir()
+        (tmp_path / place / file).touch()
+    server = ["bentoml", "httptools", "numpy", "uvloop"]
+    assert list(libraries(tmp_path)) == [*server, "lightgbm", "scikit-learn"]
+    assert list(libraries(tmp_path / "0", ["PyArrow", "lightgbm"])) == [*server, "lightgbm", "pyarrow"]
+    with pytest.raises(UsageError, match=r"library 's3fs>=2024', expected a name alone"):
+        libraries(tmp_path, ["s3fs>=2024"])
+
+
+def test_what_is_imported_is_told_from_what_that_needs():
+    found = imported(pin(["lightgbm", "numpy"]))
+    assert found == {name: version(name) for name in ("lightgbm", "numpy")}
+
+
+def test_a_log_is_shipped_only_with_what_that_takes():
+    assert is_remote("s3://bucket/x") and is_remote("gs://bucket")
+    assert not any(map(is_remote, ("/mnt/x", "file:///mnt/x", "")))
+    check_shipping("numpy==1\n", "")
+    check_shipping("pyarrow==1\nfsspec==2\ns3fs==3\n", "s3://bucket/log")
+    asked = r"package\.libraries '\[\"fsspec\", \"pyarrow\", \"s3fs\"\]'"
+    with pytest.raises(UsageError, match=f"lacks fsspec, s3fs.*{asked}"):
+        check_shipping("pyarrow==1\n", "s3://bucket/log")
 
 
 def test_everything_is_pinned_once_to_what_is_installed():

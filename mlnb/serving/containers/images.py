@@ -14,7 +14,7 @@ from typing import Any
 from mlnb.errors import ServingError
 from mlnb.serving.bundles import Bundle
 from mlnb.serving.containers.engines import Engine
-from mlnb.serving.requirements import libraries, system_packages
+from mlnb.serving.requirements import imported, system_packages
 from mlnb.serving.stores import Built, last_lines, quiet_environment
 
 IMAGER = Path(__file__).with_name("imager.py")
@@ -54,7 +54,7 @@ def build_image(
         for part in ("models", "tmp"):
             (home / part).mkdir()
         environment = quiet_environment() | {"BENTOML_HOME": folder, "DOCKER_BUILDKIT": "0"}
-        system = system_packages(libraries(bundle.folder / "model" / "fitted"))
+        system = system_packages(imported((bundle.folder / "requirements.txt").read_text("utf-8")))
         asked = json.dumps({**options, "system": system, "user": USER})
         done = subprocess.run(
             [sys.executable, "-P", str(IMAGER), engine.name, tag, base, asked],

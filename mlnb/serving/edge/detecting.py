@@ -9,9 +9,8 @@ import numpy as np
 from mlnb.methods.detectors import STEEPEST, TINY
 from mlnb.serving.edge.boosters import Boosted, Tree
 from mlnb.serving.edge.graphs import Graph
+from mlnb.serving.edge.smooth import COLUMNS, write_nearest
 from mlnb.serving.edge.trees import write_trees
-
-COLUMNS = np.array([1])  # the axis that is summed
 
 
 def write_detector(graph: Graph, native: Mapping[str, Any], X: str) -> str:
@@ -67,14 +66,7 @@ def _isolation_tree(fitted: Mapping[str, Any], number: int) -> Tree:
 
 def _neighbours(graph: Graph, Z: str, fitted: Mapping[str, Any]) -> tuple[str, str]:
     """Return distances (n, k) to the nearest kept rows, and which those are."""
-    kept = np.asarray(fitted["rows"], dtype=np.float64)
-    squares = ""
-    for j in range(kept.shape[1]):
-        away = graph.op("Sub", graph.op("Gather", Z, np.array([j]), axis=1), kept[None, :, j])
-        square = graph.op("Mul", away, away)
-        squares = graph.op("Add", squares, square) if squares else square
-    found, places = graph.smallest(squares, int(fitted["k"]))
-    return graph.op("Sqrt", found), places
+    return write_nearest(graph, Z, np.asarray(fitted["rows"], dtype=np.float64), int(fitted["k"]))
 
 
 def _mean(graph: Graph, values: str) -> str:

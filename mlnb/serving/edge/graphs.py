@@ -31,6 +31,11 @@ class Graph:
         self.inputs.append(helper.make_tensor_value_info(name, kind, ["rows", 1]))
         return name
 
+    def matrix(self, name: str, columns: int) -> str:
+        """Add an input of 64-bit numbers of shape (n, columns)."""
+        self.inputs.append(helper.make_tensor_value_info(name, TensorProto.DOUBLE, ["rows", columns]))
+        return name
+
     def give(self, name: str, value: str, kind: int, shape: list[Any]) -> None:
         """Make a value an output of that name."""
         self.nodes.append(helper.make_node("Identity", [value], [name]))

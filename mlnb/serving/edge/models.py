@@ -8,10 +8,10 @@ import numpy as np
 from mlnb.errors import UsageError
 from mlnb.methods.decisions import CLIP
 from mlnb.methods.models import Model, is_booster
-from mlnb.methods.smooth import STEEPEST
 from mlnb.serving.edge.boosters import Boosted, read_booster
 from mlnb.serving.edge.detecting import write_detector
 from mlnb.serving.edge.graphs import Graph
+from mlnb.serving.edge.smooth import FAMILIES, to_both, write_smooth
 from mlnb.serving.edge.trees import write_trees
 
 
@@ -32,11 +32,11 @@ def write_model(graph: Graph, model: Model, X: str) -> str:
         return write_detector(graph, native, X)
     if is_booster(model):
         return _booster(graph, read_booster(native.model_to_string()), X, model)
-    if model.family == "linear":
-        return _linear(graph, native, X, model.classes)
+    if model.family in FAMILIES:
+        return write_smooth(graph, model.family, native, X, model.classes)
     raise UsageError(
-        f"A model of the family {model.family!r} has no ONNX form here; trees, linear ones and their ensembles do. "
-        "Train with another: mlnb run -p tune.families '[lightgbm]'"
+        f"A model of the family {model.family!r} is a pickle of {type(native).__name__}, which has no ONNX form here: "
+        "it is for the families of this project. It ships as mlnb serve, mlnb containerize, mlnb score."
     )
 
 
@@ -56,28 +56,7 @@ def _booster(graph: Graph, boosted: Boosted, X: str, model: Model) -> str:
     if boosted.link == "sigmoid":
         steep = graph.op("Mul", scores, -boosted.slope)
         scores = graph.op("Div", 1.0, graph.op("Add", graph.op("Exp", steep), 1.0))
-    return _both(graph, scores) if model.task == "binary" else scores
-
-
-def _both(graph: Graph, positive: str) -> str:
-    return graph.op("Concat", graph.op("Sub", 1.0, positive), positive, axis=1)
-
-
-def _linear(graph: Graph, native: Mapping[str, Any], X: str, classes: int) -> str:
-    if "knots" in native:
-        raise UsageError("A linear model on quantiles has no ONNX form here; --to onnx takes trees and plain ones.")
-    fill, mean, scale = (np.asarray([native[name]], dtype=np.float64) for name in ("fill", "mean", "scale"))
-    filled = graph.op("Where", graph.op("IsNaN", X), fill, X)
-    Z = graph.op("Clip", graph.op("Div", graph.op("Sub", filled, mean), scale), -STEEPEST, STEEPEST)
-    weights = np.asarray(native["coefficients"], dtype=np.float64).T
-    scores = graph.op("Add", graph.op("MatMul", Z, weights), np.asarray([native["intercepts"]], dtype=np.float64))
-    if not classes:
-        return scores
-    if len(native["classes"]) != classes:
-        raise UsageError("The training rows lacked a class: there is no ONNX form for that. Train on more rows.")
-    if weights.shape[1] > 1:
-        return graph.op("Softmax", scores, axis=1)
-    return _both(graph, graph.op("Div", 1.0, graph.op("Add", graph.op("Exp", graph.op("Neg", scores)), 1.0)))
+    return to_both(graph, scores) if model.task == "binary" else scores
 
 
 def write_calibration(graph: Graph, p: str, map_: Mapping[str, Any] | None) -> str:
@@ -89,13 +68,13 @@ def write_calibration(graph: Graph, p: str, map_: Mapping[str, Any] | None) -> s
         return graph.op("Softmax", powers, axis=1)
     positive = graph.op("Slice", p, np.array([1]), np.array([2]), np.array([1]))
     if map_["method"] == "isotonic":
-        return _both(graph, graph.interpolate(positive, map_["x"], map_["y"]))
+        return to_both(graph, graph.interpolate(positive, map_["x"], map_["y"]))
     clipped = graph.op("Clip", positive, CLIP, 1.0 - CLIP)
     a, b = map_["a"], map_["b"] if map_["method"] == "beta" else map_["a"]
     low = graph.op("Mul", graph.op("Log", clipped), float(a))
     high = graph.op("Mul", graph.op("Log", graph.op("Sub", 1.0, clipped)), float(b))
     score = graph.op("Add", graph.op("Sub", low, high), float(map_["c"]))
-    return _both(graph, graph.op("Div", 1.0, graph.op("Add", graph.op("Exp", graph.op("Neg", score)), 1.0)))
+    return to_both(graph, graph.op("Div", 1.0, graph.op("Add", graph.op("Exp", graph.op("Neg", score)), 1.0)))
 
 
 def write_choice(graph: Graph, p: str, decision: Mapping[str, Any], classes: list[str]) -> str:

@@ -15,8 +15,8 @@ from mlnb.methods.decisions import STATES, answers, find_limit
 from mlnb.methods.encoders import Encoder
 from mlnb.serving.edge.encoding import write_encoder
 from mlnb.serving.edge.graphs import Graph
+from mlnb.serving.edge.horizons import describe_examples, to_examples, write_forecast
 from mlnb.serving.edge.models import write_calibration, write_choice, write_model
-from mlnb.serving.edge.refusals import refuse_task
 from mlnb.serving.parts import Parts, read_json
 from mlnb.serving.scored import find_queries
 
@@ -29,6 +29,7 @@ OUTPUTS = {  # of each task: names that no column may have
     "anomaly": ("prediction", "score"),
     "ranking": ("score",),
 }
+FORECASTING = "forecasting"  # its inputs are no columns
 
 
 def export_onnx(folder: Path, file: Path) -> dict[str, Any]:
@@ -38,7 +39,10 @@ def export_onnx(folder: Path, file: Path) -> dict[str, Any]:
     """
     parts = Parts.load(folder)
     version = (folder / "version.txt").read_text("utf-8").strip()
-    model = make_graph(parts).model({"mlnb.model": version, "mlnb.task": parts.contract["task"]})
+    facts = {"mlnb.model": version, "mlnb.task": parts.contract["task"]}
+    if parts.contract["task"] == FORECASTING:
+        facts |= describe_examples(parts)
+    model = make_graph(parts).model(facts)
     data = model.SerializeToString(deterministic=True)
     golden = read_json(folder / "golden.json")
     worst = verify(data, parts, golden["rows"], golden["predictions"])
@@ -50,12 +54,15 @@ def export_onnx(folder: Path, file: Path) -> dict[str, Any]:
 def make_graph(parts: Parts) -> Graph:
     """Return the graph of all that stands between a row and its answer."""
     contract, decision = parts.contract, parts.decision
-    if contract["task"] not in OUTPUTS:
-        raise UsageError(refuse_task(contract["task"], tuple(OUTPUTS)))
+    graph = Graph()
+    if contract["task"] == FORECASTING:
+        for name, value in zip(VALUES, write_forecast(graph, parts), strict=True):
+            if value:
+                graph.give(name, value, TensorProto.DOUBLE, ["rows", 1])
+        return graph
     taken = {column.name for column in parts.schema.features} & {*OUTPUTS[contract["task"]]}
     if taken:
         raise UsageError(f"Column {taken.pop()!r} has the name of an output; rename it to export the model.")
-    graph = Graph()
     X = write_encoder(graph, Encoder.from_json(parts.encoder), parts.schema)
     final = write_model(graph, parts.model, X)
     if contract.get("classes"):
@@ -88,9 +95,10 @@ def verify(data: bytes, parts: Parts, rows: list[dict[str, Any]], expected: list
     """
     session = onnxruntime.InferenceSession(data, providers=["CPUExecutionProvider"])
     names = [output.name for output in session.get_outputs()]
-    inputs = to_inputs(rows, parts.schema)
-    said = dict(zip(names, session.run(None, inputs), strict=True))
-    alone = [session.run(None, {name: value[i : i + 1] for name, value in inputs.items()}) for i in range(len(rows))]
+    ahead = parts.contract["task"] == FORECASTING
+    inputs = to_examples(rows, parts) if ahead else to_inputs(rows, parts.schema)
+    said, count = dict(zip(names, session.run(None, inputs), strict=True)), len(expected)
+    alone = [session.run(None, {name: value[i : i + 1] for name, value in inputs.items()}) for i in range(count)]
     worst = 0.0
     for number, answer in enumerate(expected):
         together = {name: values[number] for name, values in said.items()}

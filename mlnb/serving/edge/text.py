@@ -1,62 +1,67 @@
-"""`--to text`: LightGBM's own text, the encoder as JSON, and a scorer that needs Python alone."""
+"""`--to text`: LightGBM's own text or a family's numbers, the encoder as JSON, and a scorer that needs Python alone."""
 
 import json
 import math
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from mlnb.errors import ServingError, UsageError
+from mlnb.errors import ServingError
 from mlnb.methods.codecs import CategoryCodec
+from mlnb.methods.columns import Schema
+from mlnb.methods.decisions import find_limit
 from mlnb.methods.encoders import Encoder
+from mlnb.methods.lookback import CYCLES, MEMORIES
 from mlnb.methods.models import Model, is_booster
 from mlnb.methods.values import MISSING_WORDS
+from mlnb.methods.windows import Windows, request_schema
 from mlnb.serving.edge.boosters import read_booster
-from mlnb.serving.edge.refusals import refuse_task
+from mlnb.serving.edge.numbers import write_member
 from mlnb.serving.parts import Parts, read_json
 
-SCORER = Path(__file__).with_name("scorer.py")
-TASKS = ("binary", "multiclass", "regression", "ranking")
+PORTABLE = Path(__file__).with_name("portable")
 TOLERANCE = 1e-12  # of a probability, and of a value relative to its size
+WINDOWS = ("time", "target", "keys", "season", "horizon", "width", "least", "lags", "spans", "holidays", "sizes")
 
 
 def export_text(folder: Path, out: Path) -> dict[str, Any]:
     """Return what was verified of the files written to the folder `out`.
 
-    Raises `UsageError` for a model that is no trees, `ServingError` when a golden row comes out differently.
+    Raises `UsageError` for a family of one's own, `ServingError` when a golden row comes out differently.
     """
     parts = Parts.load(folder)
-    if parts.contract["task"] not in TASKS:
-        raise UsageError(refuse_task(parts.contract["task"], TASKS))
-    members, weights = _members(parts.model)
-    texts = [member.native.model_to_string() for member in members]
-    for text in texts:
-        read_booster(text)  # refuses what the scorer does not know
-    names = ["model.txt"] if len(texts) == 1 else [f"model-{number}.txt" for number in range(len(texts))]
-    encoder = Encoder.from_json(parts.encoder)
-    told = zip(encoder.codecs, parts.encoder["columns"], parts.schema.features, strict=True)
-    columns = [{**_describe(codec, fields), "sentinels": list(column.sentinels)} for codec, fields, column in told]
-    about = {
+    contract, code = parts.contract, ["scorer.py"]
+    about: dict[str, Any] = {
         "version": (folder / "version.txt").read_text("utf-8").strip(),
-        "contract": {name: parts.contract.get(name) for name in ("task", "target", "classes", "query")},
+        "contract": {name: contract.get(name) for name in ("task", "target", "classes", "query")},
         "decision": parts.decision,
-        "encoder": {"columns": columns},
         "missing": sorted(MISSING_WORDS),
-        "boosters": names,
-        "weights": weights,
     }
+    if contract["task"] == "forecasting":
+        encoder = Windows.from_json(parts.encoder)
+        about["windows"] = _windows(encoder, request_schema(parts.schema, contract))
+        code.append("forecasts.py")
+    else:
+        about["columns"] = _columns(Encoder.from_json(parts.encoder), parts.schema)
+    if contract["task"] == "anomaly":
+        about["limit"] = find_limit(contract, parts.decision)
+    about["members"], texts = _members(parts.model)
+    code += sorted({member["code"] for member in about["members"] if "code" in member})
     out.mkdir(parents=True, exist_ok=True)
-    for name, text in zip(names, texts, strict=True):
+    for name, text in texts.items():
         (out / name).write_text(text, "utf-8")
-    (out / "model.json").write_text(json.dumps(about, sort_keys=True, indent=1, ensure_ascii=False) + "\n", "utf-8")
-    shutil.copyfile(SCORER, out / "scorer.py")
+    compact = json.dumps(about, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    (out / "model.json").write_text(compact + "\n", "utf-8")
+    for name in code:
+        shutil.copyfile(PORTABLE / name, out / name)
     golden = read_json(folder / "golden.json")
     worst = verify(out, golden["rows"], golden["predictions"])
-    size = sum(file.stat().st_size for file in out.iterdir() if file.is_file())
+    size = sum((out / name).stat().st_size for name in ("model.json", *texts, *code))
     return {"rows": len(golden["rows"]), "largest_difference": worst, "tolerance": TOLERANCE, "bytes": size}
 
 
@@ -66,42 +71,66 @@ def verify(out: Path, rows: list[dict[str, Any]], expected: list[dict[str, Any]]
     done = subprocess.run(command, input=json.dumps(rows), capture_output=True, text=True, check=False)
     if done.returncode:
         raise ServingError(f"The exported scorer failed:\n{done.stderr[-1500:]}")
-    worst = 0.0
-    for number, (found, answer) in enumerate(zip(json.loads(done.stdout), expected, strict=True)):
-        one, other = _numbers(found), _numbers(answer)
-        far = max((abs(a - b) / max(1.0, abs(b)) for a, b in zip(one, other, strict=True)), default=0.0)
-        said = [each.get("prediction", each.get("rank")) for each in (found, answer)]
-        same = said[0] == said[1] or isinstance(said[1], float)
-        if not same or not far <= TOLERANCE or any(map(math.isnan, one)):
+    said, worst = json.loads(done.stdout), 0.0
+    if len(said) != len(expected):
+        raise ServingError(f"The exported scorer gives {len(said)} answers, the notebook {len(expected)}.")
+    for number, (found, answer) in enumerate(zip(said, expected, strict=True)):
+        one, other = dict(_leaves(found)), dict(_leaves(answer))
+        numbers = [name for name, value in other.items() if isinstance(value, float)]
+        same = one.keys() == other.keys() and all(one[name] == other[name] for name in other.keys() - {*numbers})
+        far = [abs(one[name] - other[name]) / max(1.0, abs(other[name])) for name in numbers] if same else [math.inf]
+        if not all(each <= TOLERANCE for each in far):  # nor is it when one is NaN
             raise ServingError(f"Row {number}: the exported scorer says {found}, the notebook {answer}.")
-        worst = max(worst, far)
+        worst = max(worst, *far)
     return worst
 
 
-def _numbers(answer: dict[str, Any]) -> list[float]:
-    """Return all numbers of an answer, in order."""
-    inner = answer.get("probabilities") or answer.get("interval") or {}
-    own = [answer[name] for name in ("prediction", "score") if isinstance(answer.get(name), float)]
-    return [*own, *inner.values()]
+def _leaves(answer: dict[str, Any], within: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Give every value of an answer by the names that lead to it."""
+    for name, value in answer.items():
+        if isinstance(value, dict):
+            yield from _leaves(value, (*within, name))
+        else:
+            yield (*within, name), value
 
 
-def _members(model: Model) -> tuple[list[Model], list[float]]:
-    """Return the boosters of a model and their weights; UsageError when it is none, or not of these alone."""
-    members = [model] if is_booster(model) else []
-    weights = [1.0]
+def _members(model: Model) -> tuple[list[dict[str, Any]], dict[str, str]]:
+    """Return what a model is made of, and LightGBM's texts by the name of their file."""
+    members, weights = [model], [1.0]
     if isinstance(model.native, dict) and "members" in model.native:
         members, weights = list(model.native["members"]), [float(w) for w in model.native["weights"]]
-    if not members or not all(map(is_booster, members)):
-        families = ", ".join(sorted({member.family for member in members} or {model.family}))
-        raise UsageError(
-            f"A model of the family {families} is not made of trees alone, so LightGBM has no text for it. "
-            "Export with --to onnx, or train trees: mlnb run -p tune.families '[lightgbm]'"
-        )
-    return members, weights
+    described, texts = [], dict[str, str]()
+    for number, (member, weight) in enumerate(zip(members, weights, strict=True)):
+        if is_booster(member):
+            name = "model.txt" if len(members) == 1 else f"model-{number}.txt"
+            texts[name] = member.native.model_to_string()
+            read_booster(texts[name])  # refuses what the scorer does not know
+            about = {"file": name}
+        else:
+            about = write_member(member)
+        described.append(about | {"weight": weight})
+    return described, texts
+
+
+def _windows(encoder: Windows, asked: Schema) -> dict[str, Any]:
+    """Return what the scorer needs of the windows; weights as numpy raises them, for the same bits."""
+    facts = {name: encoder.facts[name] for name in WINDOWS}
+    for name, columns in (("ahead", encoder.ahead), ("behind", encoder.behind)):
+        facts[name] = [] if columns is None else _columns(columns, asked)
+    memories = [((1.0 - memory) ** np.arange(encoder.width)).tolist() for memory in MEMORIES]
+    sentinels = list(asked.column(encoder.target).sentinels)
+    more = {"cycles": CYCLES, "memories": memories, "missing": sorted(MISSING_WORDS), "sentinels": sentinels}
+    return facts | more | {"frequency": encoder.frequency.to_json()}
+
+
+def _columns(encoder: Encoder, schema: Schema) -> list[dict[str, Any]]:
+    """Return what the scorer needs of each column."""
+    out = [_describe(codec, told) for codec, told in zip(encoder.codecs, encoder.to_json()["columns"], strict=True)]
+    return [about | {"sentinels": list(schema.column(about["column"]).sentinels)} for about in out]
 
 
 def _describe(codec: Any, fields: dict[str, Any]) -> dict[str, Any]:
-    """Return what the scorer needs of a column: categories as a finished table, the rest as learned."""
+    """Return what the scorer needs of a codec: categories as a finished table, the rest as learned."""
     if isinstance(codec, CategoryCodec):
         table = np.empty((len(codec.levels) + 2, len(codec.names)))
         codec.fill(np.array([*codec.levels, "\0", None], dtype=object), table)

@@ -8,19 +8,20 @@ import unicodedata
 import zlib
 from datetime import UTC, datetime
 from pathlib import Path
+from runpy import run_path
 from typing import Any
 
 HERE = Path(__file__).parent
-MODEL = json.loads((HERE / "model.json").read_text("utf-8"))  # contract, encoder, decision, boosters
+MODEL = json.loads((HERE / "model.json").read_text("utf-8"))  # contract, encoder, decision, members
 PARTS = ("year", "month", "day", "weekday", "yearday", "hour", "minute")
 NAN = math.nan
 
 
-def encode(row: dict[str, Any]) -> list[float]:
+def encode(row: dict[str, Any], columns: list[dict[str, Any]]) -> list[float]:
     """Return the encoded numbers of a row: what the training encoder makes of it."""
     out: list[float] = []
     numbers: list[float]
-    for codec in MODEL["encoder"]["columns"]:
+    for codec in columns:
         value, code = row.get(codec["column"]), codec["code"]
         words = MODEL["missing"] if code in ("category", "text") else [""]
         if value != value or value in codec["sentinels"] or (isinstance(value, str) and value.strip().lower() in words):
@@ -128,15 +129,24 @@ def booster(head: dict[str, str], trees: list[Any], x: list[float]) -> list[floa
     return [1.0 - scores[0], scores[0]] if MODEL["contract"]["task"] == "binary" else scores
 
 
+def predict(x: list[float]) -> list[float]:
+    """Return what the members predict for an encoded row together: probabilities, or one value."""
+    total = list[float]()
+    for member in MODEL["members"]:
+        said = booster(member["head"], member["trees"], x) if "file" in member else member["call"](member, x)
+        said = [member["weight"] * n for n in said] if len(MODEL["members"]) > 1 else said
+        total = [a + b for a, b in zip(total, said, strict=True)] if total else said
+    return total
+
+
 def answer(row: dict[str, Any]) -> dict[str, Any]:
     """Return the answer to one row, as the service gives it."""
-    x, total = encode(row), list[float]()
-    for member, weight in zip(BOOSTERS, MODEL["weights"], strict=True):
-        numbers = [weight * n for n in booster(*member, x)] if len(BOOSTERS) > 1 else booster(*member, x)
-        total = [a + b for a, b in zip(total, numbers, strict=True)] if total else numbers
+    total, task = predict(encode(row, MODEL["columns"])), MODEL["contract"]["task"]
     decision, classes = MODEL["decision"], MODEL["contract"]["classes"]
-    if MODEL["contract"]["task"] == "ranking":
+    if task == "ranking":
         return {"score": total[0]}
+    if task == "anomaly":
+        return {"prediction": "anomaly" if total[0] >= MODEL["limit"] else "normal", "score": total[0]}
     if not classes:
         interval = decision.get("interval")
         if not interval:
@@ -190,8 +200,15 @@ def interpolate(value: float, x: list[float], y: list[float]) -> float:
     return y[at] + (y[at + 1] - y[at]) * min(max((value - x[at]) / (x[at + 1] - x[at]), 0.0), 1.0)
 
 
-BOOSTERS = [load(HERE / name) for name in MODEL["boosters"]]
+for part in MODEL["members"]:  # trees, or numbers with the file that reads them
+    if "file" in part:
+        part["head"], part["trees"] = load(HERE / part["file"])
+    else:
+        part["call"] = run_path(str(HERE / part["code"]))["predict"]
 if __name__ == "__main__":
     asked = json.load(sys.stdin)
-    said = [answer(row) for row in asked]
+    if MODEL["contract"]["task"] == "forecasting":  # rows are histories, answers the steps that follow
+        said = run_path(str(HERE / "forecasts.py"))["answer"](asked, MODEL, encode, predict)
+    else:
+        said = [answer(row) for row in asked]
     json.dump(rank(asked, said) if MODEL["contract"]["task"] == "ranking" else said, sys.stdout)

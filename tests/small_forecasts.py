@@ -1,0 +1,98 @@
+"""Small forecasting models of every family and frequency, as a bundle holds them."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mlnb.methods.calendars import Frequency, stamp_text
+from mlnb.methods.columns import Column, Schema, to_arrays
+from mlnb.methods.decisions import write_decision
+from mlnb.methods.families import fit_model
+from mlnb.methods.forecasting import choose_origins
+from mlnb.methods.models import Model, save_model
+from mlnb.methods.spaces import default_params
+from mlnb.methods.windows import Windows, request_schema
+from mlnb.serving.forecasts import Forecasts
+from mlnb.serving.parts import Parts
+
+Row = dict[str, Any]
+KEYS = ("shop", "unit")
+COLUMNS = (
+    Column("day", "date", role="identifier", nullable=False),
+    Column("shop", "category", role="identifier"),
+    Column("unit", "category", role="identifier"),
+    Column("sold", "number", role="target", sentinels=(-999.0,)),
+    Column("price", "number"),
+    Column("offer", "boolean"),
+    Column("weather", "category"),
+    Column("note", "text"),
+    Column("since", "date"),
+)
+START = {"s": -90.0, "min": -7200.0, "h": 0.0}  # periods before and after 1970
+
+
+def make_history(frequency: Frequency, periods: int, first: int, shops: tuple[Any, ...] = ("north", 2)) -> list[Row]:
+    """Return rows of several series with gaps, doubles, a sentinel, late columns and no order."""
+    random = np.random.default_rng(3)
+    rows = []
+    for place, shop in enumerate(shops):
+        for number, when in enumerate(frequency.stamps(np.arange(first, first + periods)).tolist()):
+            value = 10 * (place + 1) + 4 * np.sin(number / 3) + random.normal()
+            rows.append({
+                "day": stamp_text(when, frequency), "shop": shop, "unit": None if place else "kg",
+                "sold": -999.0 if number % 41 == 5 else None if number % 23 == 7 else round(float(value), 3),
+                "price": None if number % 9 == 0 else round(float(random.random()), 2),
+                "offer": None if number % 8 == 1 else bool(random.random() < 0.3),
+                "weather": ("sun", "rain", "NA", None)[number % 4],
+                "note": None if number % 5 == 0 else "fair and Élan" if number % 2 else "rain",
+                "since": f"20{number % 60 + 10}-03-01",
+            })  # fmt: skip
+    rows = [row for number, row in enumerate(rows) if number % 31 != 11] + [{**rows[3], "sold": 1.25, "price": 9.0}]
+    return [rows[place] for place in random.permutation(len(rows))]
+
+
+def make_forecaster(
+    folder: Path, family: str = "levels", unit: str = "D", factor: int = 1, horizon: int = 4, keys: bool = True,
+    holidays: tuple[int, ...] = (), **more: Any,
+) -> Path:  # fmt: skip
+    """Return the `model` folder of a bundle; the family "ensemble" is one of every kind of member."""
+    frequency = Frequency(unit, factor, **more)
+    periods, first = (90, -40) if unit not in ("Q", "Y") else (60, -20)
+    rows = make_history(frequency, periods, first, ("north", 2) if keys else ("north",))
+    names = KEYS if keys else ()
+    schema = Schema(tuple(column for column in COLUMNS if keys or column.name not in KEYS), rows=len(rows))
+    if not keys:
+        rows = [{name: value for name, value in row.items() if name not in KEYS} for row in rows]
+    contract = {"task": "forecasting", "target": "sold", "time": "day", "series": list(names), "horizon": horizon,
+                "classes": None, "frequency": str(frequency), "ruler": frequency.to_json()}  # fmt: skip
+    asked = request_schema(schema, contract)
+    arrays = to_arrays(rows, asked)
+    encoder = Windows.fit(arrays, asked, time="day", target="sold", keys=names, frequency=frequency.to_json(),
+                          horizon=horizon, known=["price"], holidays=holidays)  # fmt: skip
+    histories = encoder.histories(arrays)
+    fan = encoder.transform(histories, choose_origins(histories, encoder.least, horizon))
+    fan = fan.pick(np.isfinite(fan.y))
+    every = ("lightgbm", "linear", "autoregression", "levels", "seasonal_naive", "baseline")
+    members = [_fit(each, fan.X, fan.y) for each in (every if family == "ensemble" else (family,))]
+    model = members[0]
+    if len(members) > 1:
+        shares = [0.3, 0.2, 0.2, 0.1, 0.1, 0.1]
+        model = Model("ensemble", "forecasting", 0, fan.X.shape[1], {"members": members, "weights": shares})
+    deviations = [place for place, name in enumerate(encoder.names) if name.startswith("deviation of ")]
+    ends = {"low": [-1.5, -2.0, -2.5], "high": [1.5, 2.25, 2.5], "columns": deviations, "typical": 0.3}
+    folder.mkdir(parents=True)
+    write_decision({"interval": ends}, save_model(model, folder / "fitted"))
+    values = {"contract": contract, "schema": schema.to_json(), "encoder": encoder.to_json()}
+    for name, value in values.items():
+        (folder / f"{name}.json").write_text(json.dumps(value), "utf-8")
+    (folder / "version.txt").write_text("small:0123456789ab\n")
+    golden = {"rows": rows, "predictions": Forecasts(Parts.load(folder)).answer(rows)}
+    (folder / "golden.json").write_text(json.dumps(golden), "utf-8")
+    return folder
+
+
+def _fit(family: str, X: np.ndarray, y: np.ndarray) -> Model:
+    more = {"rounds": 20} if family == "lightgbm" else {}
+    return fit_model(family, default_params(family) | more, X, y, "forecasting", threads=1)
