@@ -6,6 +6,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+MOST_CLASSES = 10  # different whole numbers up to which they are classes
+
 
 def bundled(name: str) -> Callable[[Path | None], pd.DataFrame]:
     """Return what reads a set of scikit-learn's; the target is its last column."""
@@ -49,6 +51,20 @@ def filed(
         return table.drop(columns=list(drop)).assign(target=values)[kept]
 
     return read
+
+
+def read_found(folder: Path | None) -> dict[str, tuple[str, Callable[[Path | None], pd.DataFrame]]]:
+    """Return the other CSV files of the folder that have a column `target`: name -> task, and what reads it."""
+    sets = {}
+    for path in sorted(folder.glob("*.csv")) if folder else ():
+        if path.stem in SETS or "target" not in pd.read_csv(path, nrows=0).columns:
+            continue
+        values = pd.read_csv(path, usecols=["target"])["target"].dropna()
+        different = values.nunique()
+        named = different <= MOST_CLASSES if pd.api.types.is_integer_dtype(values) else values.dtype.kind not in "fc"
+        task = "binary" if different == 2 else "multiclass" if named else "regression"
+        sets[path.stem] = (task, filed(path.stem, "target"))
+    return sets
 
 
 SETS: dict[str, tuple[str, Callable[[Path | None], pd.DataFrame]]] = {

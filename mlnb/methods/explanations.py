@@ -16,7 +16,7 @@ from .metrics import METRICS, score
 from .models import Model, is_booster, predict
 from .shapley import MEANS, share_out
 
-VISITS = 100_000_000  # trees that are asked, over all rows and shuffles: about ten seconds of one core
+VISITS = 50_000_000  # trees that are asked, over all rows and shuffles: about five seconds of one core
 ROWS, LEAST = 5000, 500  # rows that are asked at most, and at least where there are so many
 SHARING = 64  # times that a tree's Shapley values take as long as its answer
 

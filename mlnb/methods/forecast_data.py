@@ -22,6 +22,7 @@ from .goals import DEFAULT_METRIC, METRIC_TASKS, check_metric
 from .histories import describe_histories, gather
 from .requirements import complete_requirements
 from .style import MUTED, PALETTE, use_style
+from .targets import name_classes
 from .values import to_label
 
 _TIME_NAMES = ("date", "time", "datetime", "timestamp", "ds", "day", "week", "month", "year", "period")
@@ -152,7 +153,7 @@ def complete_forecast(
         table = table[~undated]
     keys, sources["series"] = find_series(table, schema, contract.get("series"), time, target)
     for name in keys:
-        table = table.assign(**{name: np.array([to_label(v) for v in table[name].tolist()], dtype=object)})
+        table = table.assign(**{name: name_classes(table[name])})
     table = table.sort_values([time, *keys], kind="stable").reset_index(drop=True)
     seconds = to_array(table[time].to_numpy(), Column(time, "date"))
     codes = table.groupby(keys, sort=False, dropna=False).ngroup().to_numpy() if keys else None

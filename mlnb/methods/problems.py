@@ -17,8 +17,8 @@ from .columns import nearest
 from .decision_metrics import full_name
 from .goals import DEFAULT_METRIC, METRIC_TASKS, base_name, check_bound, check_metric, read_goal
 from .requirements import complete_requirements, state_requirements
-from .targets import choose_positive, count_classes, infer_task
-from .values import is_missing, to_label
+from .targets import choose_positive, count_classes, infer_task, name_classes
+from .values import to_label
 
 TASKS = ("binary", "multiclass", "regression", "forecasting", "anomaly", "ranking")
 DETAILS: dict[str, tuple[str, ...]] = {  # what more a task's problem says
@@ -140,7 +140,7 @@ def complete(
 ) -> dict[str, Any]:  # the contract
     """The contract: every field filled, with its source; ValueError when the target cannot serve it."""
     name, sources = str(values.name), {**problem["sources"], "target": source}
-    values = values[[not is_missing(v) for v in values.tolist()]]
+    values = values.dropna()
     different = int(values.nunique())
     if len(values) == 0:
         raise ValueError(f"the target {name!r} has no values: all are missing")
@@ -161,7 +161,7 @@ def complete(
     check_metric(metric, task)
     classes = None
     if task != "regression":
-        counts = count_classes([to_label(v) or "" for v in values.tolist()])
+        counts = count_classes([label or "" for label in name_classes(values).tolist()])
         if (task == "binary") != (len(counts) == 2):
             fits = "binary" if len(counts) == 2 else "multiclass or regression" if numeric else "multiclass"
             raise ValueError(f"the task is {task}, but the target {name!r} has {len(counts)} classes; state {fits}")
@@ -201,7 +201,7 @@ def encode_target(
     """The target as a model learns it; ValueError for a missing value or an unknown class."""
     if contract["task"] == "anomaly":
         blank = 0.0 if contract["blank"] == "normal" else np.nan
-        found = [to_label(value) for value in values.tolist()]
+        found = name_classes(values).tolist()
         return np.array([blank if label is None else float(label == contract["positive"]) for label in found])
     if not contract.get("classes"):
         numbers = pd.to_numeric(values).to_numpy(dtype=np.float64, na_value=np.nan)
@@ -209,7 +209,7 @@ def encode_target(
             raise ValueError(f"the target {contract['target']!r} has missing or infinite values; drop those rows first")
         return numbers
     codes = {label: code for code, label in enumerate(contract["classes"])}
-    labels = [to_label(value) for value in values.tolist()]
+    labels = name_classes(values).tolist()
     unknown = [label for label in labels if label not in codes]
     if unknown:
         known = ", ".join(contract["classes"][:10])

@@ -16,7 +16,7 @@ from .cleaning import finding
 from .columns import Schema
 from .copies import equal_columns, find_copies, group_equal
 from .profiles import MOST_CATEGORIES
-from .values import to_label
+from .targets import name_classes
 
 # %% ../../nbs/methods/validation.ipynb #c04
 _TYPES = {"number": "float64", "boolean": "boolean", "date": "datetime64[us]"}
@@ -82,7 +82,7 @@ def drop_unlabelled(
     target, findings = contract["target"], []
     if contract["task"] == "anomaly":  # rows without a label are learned from, too
         if target is not None:
-            table = table.assign(**{target: pd.Series(map(to_label, table[target]), table.index, dtype=object)})
+            table = table.assign(**{target: pd.Series(name_classes(table[target]), table.index, dtype=object)})
         return table, []
     missing = table[target].isna()
     if missing.any():
@@ -90,7 +90,7 @@ def drop_unlabelled(
         findings.append(finding("missing target", "warning", target, missing.sum(), message, "rows dropped"))
     kept = ~missing
     if contract["classes"] is not None:
-        labels = pd.Series([to_label(value) for value in table[target].tolist()], table.index, dtype=object)
+        labels = pd.Series(name_classes(table[target]), table.index, dtype=object)
         rare = kept & ~labels.isin(contract["classes"])
         if rare.any():
             names = ", ".join(repr(name) for name in sorted(labels[rare].unique())[:5])
