@@ -52,7 +52,12 @@ def make_rows(count: int, seed: int = 7) -> list[dict[str, Any]]:
 
 
 def make_model(
-    folder: Path, family: str = "lightgbm", task: str = "binary", decision: str = "plain", text: bool = False
+    folder: Path,
+    family: str = "lightgbm",
+    task: str = "binary",
+    decision: str = "plain",
+    text: bool = False,
+    quantiles: bool = False,
 ) -> Path:
     """Return the `model` folder of a bundle; the family "ensemble" is one of boosters, "mixed" has a linear member."""
     columns = (*COLUMNS, *[TEXT] * text, *[QUERY] * (task == "ranking"))
@@ -68,7 +73,7 @@ def make_model(
     encoder = Encoder.fit(arrays, schema, y, classes=count)
     X = encoder.transform(arrays)
     families = {"ensemble": ["lightgbm", "random_forest"], "mixed": ["lightgbm", "linear"]}.get(family, [family])
-    members = [_fit(each, X, y, task, count) for each in families]
+    members = [_fit(each, X, y, task, count, quantiles) for each in families]
     model = members[0]
     if len(members) > 1:
         model = Model("ensemble", task, count, X.shape[1], {"members": members, "weights": [0.7, 0.3]})
@@ -93,7 +98,8 @@ def _choose(count: int, seed: int, names: set[str]) -> list[dict[str, Any]]:
     return [{name: value for name, value in row.items() if name in names} for row in rows]
 
 
-def _fit(family: str, X: np.ndarray, y: np.ndarray, task: str, classes: int) -> Model:
+def _fit(family: str, X: np.ndarray, y: np.ndarray, task: str, classes: int, quantiles: bool) -> Model:
     more = {"rounds": 20} if family in ("lightgbm", "lambdarank") else {}
+    more |= {"quantiles": True} if quantiles else {}
     groups = np.arange(len(X)) // 8 if task == "ranking" else None
     return fit_model(family, {**default_params(family), **more}, X, y, task, classes, threads=1, groups=groups)

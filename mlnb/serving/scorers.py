@@ -10,6 +10,8 @@ import threading
 import weakref
 from collections.abc import Callable, Sequence
 from functools import cache
+from importlib.abc import MetaPathFinder
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -34,17 +36,28 @@ def compile_scorer(model: Model) -> Score:
 def import_alone() -> None:
     """Import LightGBM without the libraries that it tries and a service needs not: they take seconds, and memory.
 
-    For processes that only serve: LightGBM's scikit-learn classes are not there afterwards.
+    For processes that only serve: LightGBM's scikit-learn classes are not there afterwards. pyarrow, where it is there,
+    looks for pandas at the first values that it is given: it is given some.
     """
     if "lightgbm" in sys.modules:
         return
-    unwanted = [name for name in ("sklearn", "pandas", "matplotlib", "dask") if name not in sys.modules]
-    sys.modules.update(dict.fromkeys(unwanted))  # type: ignore[arg-type]  # None: importing it is an ImportError
+    absent = _Absent()
+    sys.meta_path.insert(0, absent)
     try:
         importlib.import_module("lightgbm")
+        if "pyarrow" in sys.modules:
+            sys.modules["pyarrow"].array([None])
     finally:
-        for name in unwanted:
-            del sys.modules[name]
+        sys.meta_path.remove(absent)
+
+
+class _Absent(MetaPathFinder):
+    """Finds that libraries are not installed, as long as they are not imported."""
+
+    def find_spec(self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None) -> None:
+        """Raise `ImportError` for one of them."""
+        if fullname in ("sklearn", "pandas", "matplotlib", "dask"):
+            raise ModuleNotFoundError(f"{fullname} is left out", name=fullname)
 
 
 def _score_together(members: Sequence[Score], weights: Sequence[float]) -> Score:

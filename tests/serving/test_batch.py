@@ -18,12 +18,13 @@ import pytest
 from small_models import make_model, make_rows
 
 from mlnb.errors import UsageError
-from mlnb.serving.batch import compiled, inputs, jobs
+from mlnb.serving.batch import compiled, forests, inputs, jobs, linear, ranks
 from mlnb.serving.batch.compiled import Compiled
 from mlnb.serving.batch.inputs import cut, find_files
 from mlnb.serving.batch.jobs import Asked, run_job
-from mlnb.serving.batch.programs import write_program
+from mlnb.serving.batch.ranks import rank_nodes
 from mlnb.serving.batch.scorer import Scorer
+from mlnb.serving.batch.shorter import Together
 from mlnb.serving.edge.boosters import Boosted, Tree
 from mlnb.serving.predictor import Predictor
 
@@ -195,64 +196,143 @@ def test_a_killed_job_goes_on_and_ends_with_the_same_bytes(model, rows, tmp_path
     assert one.equals(other)
 
 
-@pytest.mark.parametrize(
-    ("family", "task"), [("lightgbm", "binary"), ("lightgbm", "multiclass"), ("hist_boosting", "regression")]
-)
-def test_machine_code_gives_the_same_bits(family, task, rows, tmp_path):
-    pytest.importorskip("llvmlite")
-    folder = make_model(tmp_path / "model", family, task, text=True)
+def assert_same(folder, rows, kind):
+    """Assert that a shorter way of such a kind was found, and gives the same."""
     slow, fast = Scorer(folder, worth=10**9), Scorer(folder, worth=1)
     table = pa.Table.from_pylist(rows)
     fast.score(table, 0, text=False)
-    assert slow.compiled is None
-    assert fast.compiled is not None
+    assert slow.shorter is None
+    assert isinstance(fast.shorter, kind)
     assert fast.score(table, 0, text=False).good.equals(slow.score(table, 0, text=False).good)
 
 
-def test_machine_code_that_differs_is_not_used(rows, tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("family", "task"), [("lightgbm", "binary"), ("lightgbm", "multiclass"), ("hist_boosting", "regression")]
+)
+@pytest.mark.parametrize("large", [False, True])
+def test_machine_code_gives_the_same_bits(family, task, large, rows, tmp_path, monkeypatch):
     pytest.importorskip("llvmlite")
-    read = compiled.read_booster
-    monkeypatch.setattr(compiled, "read_booster", lambda text: replace(read(text), slope=1.0000000000000002))
-    scorer = Scorer(make_model(tmp_path / "model"), worth=1)
+    monkeypatch.setattr(compiled, "SMALL", 0 if large else 256)
+    assert_same(make_model(tmp_path / "model", family, task, text=True), rows, Compiled)
+
+
+@pytest.mark.parametrize("task", ["binary", "multiclass", "regression"])
+def test_forests_are_walked_to_the_same_bits(task, rows, tmp_path, monkeypatch):
+    pytest.importorskip("llvmlite")
+    monkeypatch.setattr(compiled, "SMALL", 16)
+    assert_same(make_model(tmp_path / "model", "random_forest", task), rows, Compiled)
+
+
+@pytest.mark.parametrize("task", ["binary", "multiclass", "regression"])
+@pytest.mark.parametrize("quantiles", [False, True])
+def test_linear_models_are_summed_to_the_same_bits(task, quantiles, rows, tmp_path, monkeypatch):
+    monkeypatch.setattr(linear, "ROWS", 700)  # many parts
+    folder = make_model(tmp_path / "model", "linear", task, quantiles=quantiles)
+    assert ("knots" in Scorer(folder).parts.model.native) == quantiles
+    assert_same(folder, rows, linear.Linear)
+
+
+@pytest.mark.parametrize(("family", "task"), [("ensemble", "multiclass"), ("mixed", "binary"), ("mixed", "regression")])
+def test_ensembles_are_added_to_the_same_bits(family, task, rows, tmp_path):
+    pytest.importorskip("llvmlite")
+    assert_same(make_model(tmp_path / "model", family, task), rows, Together)
+
+
+@pytest.mark.parametrize("family", ["lightgbm", "random_forest", "linear"])
+def test_a_shorter_way_that_differs_is_not_used(family, rows, tmp_path, monkeypatch):
+    pytest.importorskip("llvmlite")
+    read, apply = compiled.read_booster, linear.apply_scale
+    monkeypatch.setattr(compiled, "SMALL", 16)
+    monkeypatch.setattr(compiled, "read_booster", lambda text: bent(read(text)))
+    monkeypatch.setattr(linear, "apply_scale", lambda learned, X: apply(learned, X) * 1.0000000000000002)
+    scorer = Scorer(make_model(tmp_path / "model", family), worth=1)
     scorer.score(pa.Table.from_pylist(rows), 0, text=False)
-    assert scorer.compiled is None
+    assert scorer.shorter is None
 
 
-def make_chain(rng, count, leaves):
-    """A tree of so many leaves in a chain, with splits at random."""
-    tree = Tree([], [], [], [], [], rng.normal(size=leaves).tolist())
+def bent(boosted):
+    """A booster of which one tree says a little more."""
+    tree = boosted.trees[-1]
+    return replace(boosted, trees=[*boosted.trees[:-1], replace(tree, value=tree.value * 1.0001)])
+
+
+def test_trees_over_too_many_columns_are_left_to_lightgbm(rows, tmp_path, monkeypatch):
+    pytest.importorskip("llvmlite")
+    monkeypatch.setattr(compiled, "SMALL", 16)
+    monkeypatch.setattr(forests, "MOST_COLUMNS", 3)
+    scorer = Scorer(make_model(tmp_path / "model", "random_forest"), worth=1)
+    assert len(scorer.score(pa.Table.from_pylist(rows), 0, text=False).good) == ROWS
+    assert scorer.shorter is None
+
+
+def make_tree(rng, count, leaves, deep):
+    """A tree of so many leaves, in a chain or grown anywhere, with splits at random."""
+    left, right, ends = [], [], [None]  # of each leaf: the node above it, and the side
     for node in range(leaves - 1):
-        tree.feature.append(int(rng.integers(count)))
-        tree.threshold.append(float(rng.choice(np.r_[rng.normal(), 0.0, -0.0])))
-        tree.nan_left.append(bool(rng.integers(2)))
-        tree.left.append(~node if node < leaves - 2 else ~(leaves - 2))
-        tree.right.append(node + 1 if node < leaves - 2 else ~(leaves - 1))
-    return tree
+        place = ends.pop(-1 if deep else int(rng.integers(len(ends))))
+        if place is not None:
+            place[0][place[1]] = node
+        left.append(None)
+        right.append(None)
+        ends += [(left, node), (right, node)]
+    for leaf, place in enumerate(ends if leaves > 1 else []):
+        place[0][place[1]] = ~leaf
+    nodes = leaves - 1
+    threshold = rng.choice(np.r_[rng.normal(size=max(nodes, 1)), 0.0, -0.0], nodes)
+    feature, nan_left = rng.integers(0, count, nodes), rng.random(nodes) < 0.5
+    sides = (np.array(side, np.int64) for side in (left, right))
+    return Tree(feature, threshold, *sides, nan_left, rng.normal(size=leaves))
 
 
-@pytest.mark.parametrize(("leaves", "lane"), [([1, 2, 31, 7, 9, 4, 5, 6, 3, 31], "i8"), ([300, 1, 40], "i16")])
-@pytest.mark.parametrize("rows", [1, 511, 1025])
-def test_any_tree_is_walked_as_it_is_written(leaves, lane, rows):
+def walk(boosted, X):
+    """Scores (n, outputs) by one row after the other."""
+    expected = np.zeros((len(X), boosted.outputs))
+    for number, tree in enumerate(boosted.trees):
+        for row, x in enumerate(X):
+            node = 0 if len(tree.feature) else -1
+            while node >= 0:
+                value = x[tree.feature[node]]
+                left = tree.nan_left[node] if np.isnan(value) else value <= tree.threshold[node]
+                node = tree.left[node] if left else tree.right[node]
+            expected[row, number % boosted.outputs] += tree.value[~node]
+    return expected
+
+
+@pytest.mark.parametrize(
+    ("leaves", "deep", "lane"),
+    [([1, 2, 31, 7, 9, 4, 5, 6, 3, 31], True, "i8"), ([300, 1, 40], True, "i16"), ([300, 1, 500, 2], False, "i16")],
+)
+@pytest.mark.parametrize("large", [False, True])
+@pytest.mark.parametrize(("rows", "outputs"), [(1, 1), (511, 1), (1025, 2)])
+def test_any_tree_is_walked_as_it_is_written(leaves, deep, lane, large, rows, outputs, monkeypatch):
     """Against a walk of one row after the other: chains, single leaves, missing values either way, signed zeros."""
     pytest.importorskip("llvmlite")
     rng = np.random.default_rng(rows)
-    boosted = Boosted(1, "identity", 1.0, False, [make_chain(rng, 4, count) for count in leaves])
-    program = write_program(boosted)
-    assert program.lane == lane
+    monkeypatch.setattr(compiled, "SMALL", 0 if large else 256)
+    monkeypatch.setattr(forests, "ROWS", 256)  # several blocks
+    boosted = Boosted(outputs, "identity", 1.0, False, [make_tree(rng, 4, n, deep) for n in leaves * outputs])
+    program = compiled.choose_program(boosted)
+    assert program.lane == ("i16" if large else lane)
     numbers = [rng.normal(size=(rows, 2)), rng.normal(size=(6, 2))]
     for matrix in numbers:
         matrix[rng.random(matrix.shape) < 0.2] = np.nan
         matrix[rng.random(matrix.shape) < 0.1] = -0.0
     codes = rng.integers(0, 6, rows).astype(np.int32)
     made = Compiled(boosted, program, [2, 2], compiled._find_exponential())
-    X = np.hstack([numbers[0], numbers[1][codes]])
-    expected = np.zeros(rows)
-    for tree in boosted.trees:
-        for row, x in enumerate(X):
-            node = 0 if tree.feature else -1
-            while node >= 0:
-                value = x[tree.feature[node]]
-                left = tree.nan_left[node] if np.isnan(value) else value <= tree.threshold[node]
-                node = tree.left[node] if left else tree.right[node]
-            expected[row] += tree.value[~node]
-    assert np.array_equal(made.predict([(numbers[0], None), (numbers[1], codes)], rows, "regression"), expected)
+    expected = walk(boosted, np.hstack([numbers[0], numbers[1][codes]]))
+    found = made.predict([(numbers[0], None), (numbers[1], codes)], rows, "regression")
+    assert np.array_equal(found.reshape(rows, -1), expected)
+
+
+@pytest.mark.parametrize("large", [False, True])
+def test_a_feature_with_more_thresholds_than_ranks_is_several_columns(large, monkeypatch):
+    pytest.importorskip("llvmlite")
+    rng = np.random.default_rng(0)
+    monkeypatch.setattr(compiled, "SMALL", 0 if large else 256)
+    monkeypatch.setattr(ranks, "MOST", 5)
+    boosted = Boosted(1, "identity", 1.0, False, [make_tree(rng, 3, 40, False) for _ in range(9)])
+    assert max(stretch for _, stretch in rank_nodes(boosted).cuts) > 10
+    X = rng.normal(size=(300, 3))
+    X[rng.random(X.shape) < 0.2] = np.nan
+    made = Compiled(boosted, compiled.choose_program(boosted), [3], compiled._find_exponential())
+    assert np.array_equal(made.predict([(X, None)], len(X), "regression"), walk(boosted, X)[:, 0])

@@ -181,11 +181,16 @@ def test_a_body_that_is_no_table_is_refused(kind, monkeypatch):
 
 ALONE = """
 import sys
+import pyarrow
 from mlnb.serving.scorers import import_alone
 import_alone()
 import lightgbm
+pyarrow.array(["x"])
 assert lightgbm.Booster and not {"sklearn", "pandas", "matplotlib"} & set(sys.modules)
 import sklearn
+from mlnb.serving.batch.columns import to_list
+instants = to_list(pyarrow.array([1, 1000], pyarrow.timestamp("ns")))  # for which pyarrow needs pandas after all
+assert str(instants[0]).endswith(".000000001")
 """
 
 

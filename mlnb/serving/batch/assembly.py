@@ -11,9 +11,9 @@ LINE = 64  # bytes that are taken together
 BINNED = 8  # numbers that are ranked side by side
 
 
-def write_module(lane: str) -> str:
-    """Return the functions `bin`, `spread`, `score` and `exponential`, for ranks of the type `lane`: i8 or i16."""
-    return "\n".join([_bin(lane), _spread(lane), _score(lane), _EXPONENTIAL])
+def write_module(lane: str, score: str) -> str:
+    """Return the functions `bin`, `spread` and `exponential`, for ranks of the type `lane`, and `score` as it is."""
+    return "\n".join([_bin(lane), _spread(lane), score, _EXPONENTIAL])
 
 
 def _bin(lane: str) -> str:
@@ -85,8 +85,8 @@ end:
 }}"""
 
 
-def _score(lane: str) -> str:
-    """Add the values of all trees to scores (outputs, rows): a program of nodes in groups, as `programs` writes it."""
+def write_score(lane: str) -> str:
+    """Return `score`: adds all trees' values to scores (outputs, rows), by nodes in groups as `programs` has them."""
     size = int(lane[1:]) // 8
     lanes = LINE // size
     vector = f"<{lanes} x {lane}>"

@@ -52,6 +52,16 @@ def read_column(
     return _different(found, column)
 
 
+def to_list(found: pa.Array | pa.Table) -> list[Any]:
+    """Return plain values, or rows."""
+    try:
+        values: list[Any] = found.to_pylist()
+    except ValueError:  # nanoseconds, for which pyarrow needs pandas, which it has looked for in vain: see import_alone
+        found.slice(0, 0).to_pandas()
+        values = found.to_pylist()
+    return values
+
+
 def _naive(found: pa.Array) -> np.ndarray:
     """Return instants as numpy has them, in UTC."""
     instants: np.ndarray = found.cast(pa.timestamp(found.type.unit)).to_numpy(zero_copy_only=False)
@@ -91,7 +101,7 @@ def _numbers(found: pa.Array, column: Column) -> Values:
 def _different(found: pa.Array, column: Column) -> Values:
     """Return each different value once, converted as the service converts it."""
     encoded = found if pa.types.is_dictionary(found.type) else pc.dictionary_encode(found)
-    values: list[Any] = [*encoded.dictionary.to_pylist(), None]
+    values: list[Any] = [*to_list(encoded.dictionary), None]
     if pa.types.is_floating(encoded.dictionary.type):
         values = [None if value is not None and value != value else value for value in values]
     codes = encoded.indices.fill_null(len(values) - 1).to_numpy(zero_copy_only=False)

@@ -1,4 +1,4 @@
-"""Trees by machine code, 64 rows at a time: some thirty times as fast as one row after the other.
+"""Trees by machine code, many rows at a time: some thirty times as fast as one row after the other.
 
 Scores are summed tree by tree as LightGBM sums them, so that they are the same to the last bit, which is checked on
 real rows before it is relied on. Needs llvmlite: pip install "mlnb[batch]"; without it LightGBM answers.
@@ -7,14 +7,17 @@ real rows before it is relied on. Needs llvmlite: pip install "mlnb[batch]"; wit
 import ctypes
 import importlib.util
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from mlnb.errors import UsageError
 from mlnb.methods.models import Model, is_booster
-from mlnb.serving.batch.assembly import BINNED, CHUNK, LINE, write_module
-from mlnb.serving.batch.programs import Program, write_program
+from mlnb.serving.batch.assembly import BINNED, CHUNK, write_module
+from mlnb.serving.batch.forests import write_forest
+from mlnb.serving.batch.programs import Program, allot, write_program
+from mlnb.serving.batch.ranks import rank_nodes
 from mlnb.serving.edge.boosters import Boosted, read_booster
 
 Encoded = tuple[np.ndarray, np.ndarray | None]  # numbers (u, k) of a column's different values, places (n,) int32;
@@ -26,6 +29,11 @@ _FUNCTIONS = {
     "score": (_POINTER, _COUNT, _POINTER, _POINTER, _COUNT, _POINTER, _POINTER, _POINTER),
     "exponential": (_POINTER, _POINTER, _COUNT),
 }
+
+
+SMALL = 256  # leaves of a tree, on average, up to which it pays to look at every node for every row
+PROOF = 8192  # rows on which a short way has to give the model's own bits
+PROOF_OF_LARGE = 2048  # the same for large trees: LightGBM takes many times as long for a row
 
 
 class Compiled:
@@ -40,37 +48,34 @@ class Compiled:
         features = llvm.get_host_cpu_features().flatten()
         target = llvm.Target.from_default_triple()
         machine = target.create_target_machine(cpu=llvm.get_host_cpu_name(), features=features, opt=2)
-        self.engine = llvm.create_mcjit_compiler(llvm.parse_assembly(write_module(program.lane)), machine)  # owns code
+        module = llvm.parse_assembly(write_module(program.lane, program.assembly))
+        self.engine = llvm.create_mcjit_compiler(module, machine)  # owns the code
         self.engine.finalize_object()
         self.call: dict[str, Any] = {
             name: ctypes.CFUNCTYPE(None, *kinds)(self.engine.get_function_address(name))
             for name, kinds in _FUNCTIONS.items()
         }
         self.boosted, self.program, self.exponential = boosted, program, exponential
+        self.proof: int = PROOF if _are_small(boosted) else PROOF_OF_LARGE
         self.kind = np.dtype(np.uint8 if program.lane == "i8" else np.uint16)
         self.places = [(column, offset) for column, width in enumerate(widths) for offset in range(width)]
-        self.cuts = {feature: _padded(cuts) for feature, cuts in program.cuts.items()}
-        self.nodes, self.groups = np.array(program.nodes, np.int32), np.array(program.groups, np.int64)
-        self.leaves = np.array(program.leaves)
-        self.memory = _lines(program.slot(program.slots))
-        numbers = self.memory[: program.slot(0)].view(self.kind).reshape(program.lines, -1)
-        numbers[:] = np.arange(program.lines)[:, None]
-        self.ranks = _lines(0)
+        self.cuts = {stretch: _padded(cuts) for stretch, cuts in program.ranks.cuts.items()}
+        self.memory = allot(0)
 
     def predict(self, encoded: Sequence[Encoded], rows: int, task: str) -> np.ndarray:
         """Return what `mlnb.methods.models.predict` gives for the rows, of which there is at least one."""
-        boosted = self.boosted
+        boosted, program = self.boosted, self.program
         whole = -(-rows // CHUNK) * CHUNK
-        columns = self._rank(encoded, rows, whole)
+        columns = program.arrange(self._rank(encoded, rows, whole))
         all_scores = np.zeros((boosted.outputs, whole))
         self.call["score"](
             columns.ctypes.data,
             whole,
-            self.nodes.ctypes.data,
-            self.groups.ctypes.data,
-            len(self.groups),
-            self.leaves.ctypes.data,
-            self.memory.ctypes.data,
+            program.nodes.ctypes.data,
+            program.groups.ctypes.data,
+            program.count,
+            program.leaves.ctypes.data,
+            program.memory.ctypes.data,
             all_scores.ctypes.data,
         )
         scores = all_scores[:, :rows]
@@ -89,32 +94,32 @@ class Compiled:
 
     def _rank(self, encoded: Sequence[Encoded], rows: int, whole: int) -> np.ndarray:
         """Return the addresses of the program's columns: ranks (n,) of each feature, missing ones lowest or highest."""
-        wanted, size = self.program.columns, self.kind.itemsize
-        if len(self.ranks) < len(wanted) * whole * size:
-            self.ranks = _lines(len(wanted) * whole * size)
+        wanted, size = self.program.ranks.columns, self.kind.itemsize
+        if len(self.memory) < len(wanted) * whole * size:
+            self.memory = allot(len(wanted) * whole * size)
         addresses = np.zeros(len(wanted), np.uintp)
-        for feature, (cuts, half) in self.cuts.items():
-            column, offset = self.places[feature]
+        for stretch, (cuts, half) in self.cuts.items():
+            column, offset = self.places[stretch[0]]
             numbers, codes = encoded[column]
             count, width = numbers.shape
             places = [
-                (nan_left, wanted[feature, nan_left]) for nan_left in (True, False) if (feature, nan_left) in wanted
+                (nan_left, wanted[stretch, nan_left]) for nan_left in (True, False) if (stretch, nan_left) in wanted
             ]
             start = places[0][1] * whole * size
-            into = np.empty(count + BINNED, self.kind) if codes is not None else self.ranks[start:].view(self.kind)
+            into = np.empty(count + BINNED, self.kind) if codes is not None else self.memory[start:].view(self.kind)
             source = numbers.ctypes.data + numbers.itemsize * offset
             self.call["bin"](source, width, count, cuts.ctypes.data, half, into.ctypes.data)
             gone = np.isnan(numbers[:, offset])
             apart = bool(gone.any())
             for number, (nan_left, place) in enumerate(places):
-                address = self.ranks.ctypes.data + place * whole * size
+                address = self.memory.ctypes.data + place * whole * size
                 if number and not apart:
                     addresses[place] = addresses[places[0][1]]
                     continue
                 addresses[place] = address
                 ranks = into
                 if codes is None and number:
-                    ranks = self.ranks[place * whole * size :].view(self.kind)
+                    ranks = self.memory[place * whole * size :].view(self.kind)
                     ranks[:count] = into[:count]
                 if apart and not nan_left:
                     ranks[:count][gone] = 2 ** (8 * size) - 1
@@ -129,20 +134,34 @@ class Compiled:
         return values
 
 
-def compile_model(model: Model, encoded: Sequence[Encoded], expected: np.ndarray) -> Compiled | None:
-    """Return a model's trees as machine code, or None: without llvmlite, for other models, or if one bit differs."""
-    if not is_booster(model) or importlib.util.find_spec("llvmlite") is None or not len(expected):
+def compile_model(
+    model: Model,
+    folder: Path,  # where it was loaded from
+    widths: Sequence[int],  # of the columns when encoded
+) -> Compiled | None:
+    """Return a model's trees as machine code that is yet to be proven; None without llvmlite, and for other models."""
+    exponential = _find_exponential()
+    if not is_booster(model) or exponential is None or importlib.util.find_spec("llvmlite") is None:
         return None
     try:
-        boosted = read_booster(model.native.model_to_string())
+        boosted = read_booster((folder / "model.txt").read_text("utf-8"))
     except UsageError:
         return None
-    program = write_program(boosted)
-    exponential = _find_exponential()
-    if program is None or exponential is None:
+    program = choose_program(boosted)
+    return None if program is None else Compiled(boosted, program, widths, exponential)
+
+
+def choose_program(boosted: Boosted) -> Program | None:
+    """Return the faster program for trees of such sizes; None where no tree has a node, and for too many columns."""
+    ranks = rank_nodes(boosted)
+    if not ranks.columns:
         return None
-    made = Compiled(boosted, program, [matrix.shape[1] for matrix, _ in encoded], exponential)
-    return made if np.array_equal(made.predict(encoded, len(expected), model.task), expected) else None
+    return (write_program if _are_small(boosted) else write_forest)(boosted, ranks)
+
+
+def _are_small(boosted: Boosted) -> bool:
+    leaves = [len(tree.value) for tree in boosted.trees]
+    return sum(leaves) <= SMALL * len(leaves) and max(leaves) <= 2**16
 
 
 def _find_exponential() -> int | None:
@@ -157,9 +176,3 @@ def _padded(cuts: np.ndarray) -> tuple[np.ndarray, int]:
     """Return thresholds from place 1 on, filled up to one less than a power of two, and half of that power."""
     power = 1 << len(cuts).bit_length()
     return np.concatenate([[0.0], cuts, np.full(power - 1 - len(cuts), np.inf)]), power // 2
-
-
-def _lines(count: int) -> np.ndarray:
-    """Return so many bytes, and a little more, that begin where a line begins."""
-    raw = np.zeros(count + 2 * LINE, np.uint8)
-    return raw[-raw.ctypes.data % LINE :][: count + LINE]

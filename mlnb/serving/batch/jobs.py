@@ -48,7 +48,7 @@ def run_job(asked: Asked, scratch: Path, tell: Tell = lambda counts, total: None
     if ending not in ENDINGS:
         raise UsageError(f"{asked.output}: found the ending {ending!r}, expected one of {', '.join(ENDINGS)}.")
     local = "file" in ((system.protocol,) if isinstance(system.protocol, str) else system.protocol)
-    Scorer(asked.model, asked.keep)  # says what is wrong with the model before any process is started
+    scorer = Scorer(asked.model, asked.keep)  # says what is wrong with the model before any process is started
     files = find_files(asked.sources)
     output = Path(path) if local else scratch / f"output{ending}"
     folder = output.with_name(f".{output.name}.parts")
@@ -67,7 +67,7 @@ def run_job(asked: Asked, scratch: Path, tell: Tell = lambda counts, total: None
     tell(ledger.counts, total)
     units = cut(files, ledger.place, asked.workers)
     job = Job(asked.model, files, asked.keep, asked.workers)
-    for unit, scored in score_units(job, units):
+    for unit, scored in score_units(job, scorer, units):
         if scored.bad and quarantine is None:
             part.close()
             raise _refused(scored.bad, files[unit.file].url, part.counts.in_file)

@@ -12,14 +12,14 @@ from mlnb.methods.columns import check_rows
 from mlnb.methods.decisions import STATES, bound_values, choose_classes, decide, find_limit
 from mlnb.methods.encoders import Encoder
 from mlnb.methods.models import predict
-from mlnb.serving.batch.columns import Values, read_column
-from mlnb.serving.batch.compiled import Compiled, Encoded, compile_model
+from mlnb.serving.batch.columns import Values, read_column, to_list
+from mlnb.serving.batch.compiled import Encoded
+from mlnb.serving.batch.shorter import Shorter, find_shorter
 from mlnb.serving.parity import compare
 from mlnb.serving.parts import Parts, read_json
 from mlnb.serving.tasks import find_kind
 
-WORTH = 20_000  # rows after which a process compiles the trees
-PROOF = 8192  # rows on which machine code has to give the model's own bits
+WORTH = 20_000  # rows after which a process looks for a shorter way than the model's own
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Scorer:
 
     def __init__(self, folder: Path, keep: tuple[str, ...] = (), worth: int = WORTH) -> None:
         """Load the model; ServingError unless the golden rows get the notebook's predictions on this path too."""
-        self.parts = Parts.load(folder)
+        self.parts, self.folder = Parts.load(folder), folder
         if not find_kind(self.parts.contract).answering.independent:
             raise UsageError(
                 f"A {self.parts.contract['task']} model answers rows together, not one by one: "
@@ -47,7 +47,7 @@ class Scorer:
         encoder = Encoder.from_json(self.parts.encoder)
         self.width = len(encoder.names)
         self.seen, self.worth = 0, worth
-        self.compiled: Compiled | None = None
+        self.shorter: Shorter | None = None
         self.encoders = [(Encoder((codec,), encoder.options), at) for codec, at, _ in encoder.places]
         golden = read_json(folder / "golden.json")
         difference = compare(self._answers(golden["rows"]), golden["predictions"])
@@ -77,15 +77,24 @@ class Scorer:
                 raise UsageError(f"There is no column {name!r}, and {what}; the file has {shown}.")
 
     def _predict(self, encoded: list[Encoded], rows: int) -> np.ndarray:
-        """Return the model's predictions: by machine code once many rows have shown that it is worth it."""
+        """Return the model's predictions: by a shorter way once many rows have shown that it is worth it."""
         before, self.seen = self.seen, self.seen + rows
         if before < self.worth <= self.seen:
-            some = min(rows, PROOF)
-            head = [_first(each, some) for each in encoded]
-            self.compiled = compile_model(self.parts.model, head, self._predict_whole(head, some))
-        if self.compiled is not None and rows:
-            return self.compiled.predict(encoded, rows, self.parts.model.task)
+            self.shorter = self._find_shorter(encoded, rows)
+        if self.shorter is not None and rows:
+            return self.shorter.predict(encoded, rows, self.parts.model.task)
         return self._predict_whole(encoded, rows)
+
+    def _find_shorter(self, encoded: list[Encoded], rows: int) -> Shorter | None:
+        """Return a shorter way to the same predictions; None when there is none, or if one bit differs."""
+        model, widths = self.parts.model, [matrix.shape[1] for matrix, _ in encoded]
+        found = find_shorter(model, self.folder / "fitted", widths)
+        if found is None:
+            return None
+        some = min(rows, found.proof)
+        head = [_first(each, some) for each in encoded]
+        same = np.array_equal(found.predict(head, some, model.task), self._predict_whole(head, some))
+        return found if same else None
 
     def _predict_whole(self, encoded: list[Encoded], rows: int) -> np.ndarray:
         """Return the predictions that the model itself gives, for a matrix."""
@@ -134,7 +143,7 @@ class Scorer:
         """Return what is wrong with rows, in the service's words, with the rows themselves."""
         found = []
         features = [column.name for column in self.schema.features if column.name in set(table.column_names)]
-        for number, row in zip(bad.tolist(), table.take(pa.array(bad)).to_pylist(), strict=True):
+        for number, row in zip(bad.tolist(), to_list(table.take(pa.array(bad))), strict=True):
             values = self._read(table.slice(number, 1), text)
             wrong = [name for name in features if values[name].bad is not None]
             said = {

@@ -37,13 +37,13 @@ class Job:
     workers: int
 
 
-def score_units(job: Job, units: Iterator[Unit]) -> Iterator[tuple[Unit, Scored]]:
-    """Yield what became of each unit, in order, while the next ones are being scored.
+def score_units(job: Job, scorer: Scorer, units: Iterator[Unit]) -> Iterator[tuple[Unit, Scored]]:
+    """Yield what became of each unit, in order, while the next ones are being scored: by `scorer` if by no others.
 
     Raises `ServingError` when a worker dies, and whatever a worker raised.
     """
     if job.workers == 1:
-        _start(job)
+        _state.update(scorer=scorer, files=job.files)
         yield from ((unit, score_unit(unit)) for unit in units)
         return
     context = multiprocessing.get_context("spawn")
@@ -86,10 +86,6 @@ def _next(waiting: deque[tuple[Unit, Future[Scored]]]) -> tuple[Unit, Scored]:
         ) from None
 
 
-def _start(job: Job) -> None:
-    _state.update(scorer=Scorer(job.model, job.keep), files=job.files)
-
-
 def _start_worker(job: Job) -> None:
     """Make a worker ready, and make it end when the process that started it is killed."""
     parent = multiprocessing.parent_process()
@@ -97,7 +93,7 @@ def _start_worker(job: Job) -> None:
         threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     pa.set_cpu_count(1)
     import_alone()
-    _start(job)
+    _state.update(scorer=Scorer(job.model, job.keep), files=job.files)
 
 
 def _end_with(parent: BaseProcess) -> None:

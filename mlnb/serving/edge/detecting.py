@@ -47,21 +47,14 @@ def _isolation(graph: Graph, Z: str, fitted: Mapping[str, Any]) -> str:
 
 def _isolation_tree(fitted: Mapping[str, Any], number: int) -> Tree:
     """Return one tree as LightGBM would write it; a node is inner when it leads on, and none leads to the root."""
-    feature, left, right = (
-        np.asarray(fitted[name][number]).astype(int).tolist() for name in ("feature", "left", "right")
-    )
-    threshold, length = (np.asarray(fitted[name][number]).tolist() for name in ("threshold", "length"))
-    inner = [node for node, child in enumerate(left) if child not in (node, 0)]
-    leaves = sorted({*range(len(left))} - {*inner})
-    place = {node: at for at, node in enumerate(inner)} | {node: ~at for at, node in enumerate(leaves)}
-    return Tree(
-        [feature[node] for node in inner],
-        [threshold[node] for node in inner],
-        [place[left[node]] for node in inner],
-        [place[right[node]] for node in inner],
-        [True] * len(inner),
-        [length[node] for node in leaves],
-    )
+    feature, left, right = (np.asarray(fitted[name][number]).astype(np.int64) for name in ("feature", "left", "right"))
+    threshold, length = (np.asarray(fitted[name][number], np.float64) for name in ("threshold", "length"))
+    leads = (left != np.arange(len(left))) & (left != 0)
+    inner, leaves = np.flatnonzero(leads), np.flatnonzero(~leads)
+    place = np.empty(len(left), np.int64)
+    place[inner], place[leaves] = np.arange(len(inner)), ~np.arange(len(leaves))
+    sides = (place[left[inner]], place[right[inner]])
+    return Tree(feature[inner], threshold[inner], *sides, np.ones(len(inner), np.bool_), length[leaves])
 
 
 def _neighbours(graph: Graph, Z: str, fitted: Mapping[str, Any]) -> tuple[str, str]:

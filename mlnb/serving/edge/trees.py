@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import numpy as np
+
 from mlnb.serving.edge.boosters import Boosted, Tree
 from mlnb.serving.edge.graphs import ML, Graph
 
@@ -15,18 +17,19 @@ def write_trees(graph: Graph, boosted: Boosted, X: str) -> str:
     target: list[int] = []
     weight: list[float] = []
     for number, tree in enumerate(boosted.trees):
-        if not tree.feature:  # a single leaf, which the operator can only say as a split that does not matter
-            tree = Tree([0], [0.0], [-1], [-1], [True], tree.value)
+        if not len(tree.feature):  # a single leaf, which the operator can only say as a split that does not matter
+            zero, same = np.zeros(1, np.int64), np.full(1, -1)
+            tree = Tree(zero, np.zeros(1), same, same, np.ones(1, np.bool_), tree.value)
         start, leaves = len(lists["feature"]), len(weight)
         roots.append(start)
-        lists["feature"] += tree.feature
-        lists["split"] += tree.threshold
-        lists["nan"] += map(int, tree.nan_left)
-        for side, children in (("yes", tree.left), ("no", tree.right)):
+        lists["feature"] += tree.feature.tolist()
+        lists["split"] += tree.threshold.tolist()
+        lists["nan"] += map(int, tree.nan_left.tolist())
+        for side, children in (("yes", tree.left.tolist()), ("no", tree.right.tolist())):
             lists[side] += [leaves + ~child if child < 0 else start + child for child in children]
             lists[f"{side}_leaf"] += [int(child < 0) for child in children]
         target += [number % boosted.outputs] * len(tree.value)
-        weight += tree.value
+        weight += tree.value.tolist()
     attributes: dict[str, Any] = {
         "n_targets": boosted.outputs,
         "aggregate_function": 1,  # sum
