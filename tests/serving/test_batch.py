@@ -22,6 +22,7 @@ from mlnb.serving.batch import compiled, forests, inputs, jobs, linear, ranks
 from mlnb.serving.batch.compiled import Compiled
 from mlnb.serving.batch.inputs import cut, find_files
 from mlnb.serving.batch.jobs import Asked, run_job
+from mlnb.serving.batch.machine import can_compile
 from mlnb.serving.batch.ranks import rank_nodes
 from mlnb.serving.batch.scorer import Scorer
 from mlnb.serving.batch.shorter import Together
@@ -225,8 +226,9 @@ def test_forests_are_walked_to_the_same_bits(task, rows, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("task", ["binary", "multiclass", "regression"])
 @pytest.mark.parametrize("quantiles", [False, True])
-def test_linear_models_are_summed_to_the_same_bits(task, quantiles, rows, tmp_path, monkeypatch):
-    monkeypatch.setattr(linear, "ROWS", 700)  # many parts
+@pytest.mark.parametrize("compiles", [False, True])
+def test_linear_models_are_summed_to_the_same_bits(task, quantiles, compiles, rows, tmp_path, monkeypatch):
+    monkeypatch.setattr(linear, "can_compile", lambda: compiles and can_compile())
     folder = make_model(tmp_path / "model", "linear", task, quantiles=quantiles)
     assert ("knots" in Scorer(folder).parts.model.native) == quantiles
     assert_same(folder, rows, linear.Linear)

@@ -5,10 +5,8 @@ real rows before it is relied on. Needs llvmlite: pip install "mlnb[batch]"; wit
 """
 
 import ctypes
-import importlib.util
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -16,18 +14,18 @@ from mlnb.errors import UsageError
 from mlnb.methods.models import Model, is_booster
 from mlnb.serving.batch.assembly import BINNED, CHUNK, write_module
 from mlnb.serving.batch.forests import write_forest
+from mlnb.serving.batch.machine import COUNT, POINTER, Machine, can_compile
 from mlnb.serving.batch.programs import Program, allot, write_program
 from mlnb.serving.batch.ranks import rank_nodes
 from mlnb.serving.edge.boosters import Boosted, read_booster
 
 Encoded = tuple[np.ndarray, np.ndarray | None]  # numbers (u, k) of a column's different values, places (n,) int32;
 #                                                 or numbers (n, k) of the rows themselves
-_POINTER, _COUNT = ctypes.c_void_p, ctypes.c_int64
 _FUNCTIONS = {
-    "bin": (_POINTER, _COUNT, _COUNT, _POINTER, _COUNT, _POINTER),
-    "spread": (_POINTER, _POINTER, _COUNT, _POINTER),
-    "score": (_POINTER, _COUNT, _POINTER, _POINTER, _COUNT, _POINTER, _POINTER, _POINTER),
-    "exponential": (_POINTER, _POINTER, _COUNT),
+    "bin": (POINTER, COUNT, COUNT, POINTER, COUNT, POINTER),
+    "spread": (POINTER, POINTER, COUNT, POINTER),
+    "score": (POINTER, COUNT, POINTER, POINTER, COUNT, POINTER, POINTER, POINTER),
+    "exponential": (POINTER, POINTER, COUNT),
 }
 
 
@@ -41,20 +39,7 @@ class Compiled:
 
     def __init__(self, boosted: Boosted, program: Program, widths: Sequence[int], exponential: int) -> None:
         """Compile, for columns of such widths when encoded and exp at that address; ImportError without llvmlite."""
-        import llvmlite.binding as llvm
-
-        llvm.initialize_native_target()
-        llvm.initialize_native_asmprinter()
-        features = llvm.get_host_cpu_features().flatten()
-        target = llvm.Target.from_default_triple()
-        machine = target.create_target_machine(cpu=llvm.get_host_cpu_name(), features=features, opt=2)
-        module = llvm.parse_assembly(write_module(program.lane, program.assembly))
-        self.engine = llvm.create_mcjit_compiler(module, machine)  # owns the code
-        self.engine.finalize_object()
-        self.call: dict[str, Any] = {
-            name: ctypes.CFUNCTYPE(None, *kinds)(self.engine.get_function_address(name))
-            for name, kinds in _FUNCTIONS.items()
-        }
+        self.machine = Machine(write_module(program.lane, program.assembly), _FUNCTIONS)
         self.boosted, self.program, self.exponential = boosted, program, exponential
         self.proof: int = PROOF if _are_small(boosted) else PROOF_OF_LARGE
         self.kind = np.dtype(np.uint8 if program.lane == "i8" else np.uint16)
@@ -68,7 +53,7 @@ class Compiled:
         whole = -(-rows // CHUNK) * CHUNK
         columns = program.arrange(self._rank(encoded, rows, whole))
         all_scores = np.zeros((boosted.outputs, whole))
-        self.call["score"](
+        self.machine.call["score"](
             columns.ctypes.data,
             whole,
             program.nodes.ctypes.data,
@@ -108,7 +93,7 @@ class Compiled:
             start = places[0][1] * whole * size
             into = np.empty(count + BINNED, self.kind) if codes is not None else self.memory[start:].view(self.kind)
             source = numbers.ctypes.data + numbers.itemsize * offset
-            self.call["bin"](source, width, count, cuts.ctypes.data, half, into.ctypes.data)
+            self.machine.call["bin"](source, width, count, cuts.ctypes.data, half, into.ctypes.data)
             gone = np.isnan(numbers[:, offset])
             apart = bool(gone.any())
             for number, (nan_left, place) in enumerate(places):
@@ -124,13 +109,13 @@ class Compiled:
                 if apart and not nan_left:
                     ranks[:count][gone] = 2 ** (8 * size) - 1
                 if codes is not None:
-                    self.call["spread"](ranks.ctypes.data, codes.ctypes.data, rows, address)
+                    self.machine.call["spread"](ranks.ctypes.data, codes.ctypes.data, rows, address)
         return addresses
 
     def _exp(self, values: np.ndarray) -> np.ndarray:
         """Return the C library's exponentials."""
         values = np.ascontiguousarray(values)
-        self.call["exponential"](self.exponential, values.ctypes.data, values.size)
+        self.machine.call["exponential"](self.exponential, values.ctypes.data, values.size)
         return values
 
 
@@ -141,7 +126,7 @@ def compile_model(
 ) -> Compiled | None:
     """Return a model's trees as machine code that is yet to be proven; None without llvmlite, and for other models."""
     exponential = _find_exponential()
-    if not is_booster(model) or exponential is None or importlib.util.find_spec("llvmlite") is None:
+    if not is_booster(model) or exponential is None or not can_compile():
         return None
     try:
         boosted = read_booster((folder / "model.txt").read_text("utf-8"))
@@ -167,7 +152,7 @@ def _are_small(boosted: Boosted) -> bool:
 def _find_exponential() -> int | None:
     """Return the address of the C library's exponential, or None where it is not to be had."""
     try:
-        return ctypes.cast(ctypes.CDLL(None).exp, _POINTER).value
+        return ctypes.cast(ctypes.CDLL(None).exp, POINTER).value
     except (AttributeError, OSError, TypeError):
         return None
 

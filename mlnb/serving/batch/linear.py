@@ -9,10 +9,15 @@ from collections.abc import Sequence
 import numpy as np
 
 from mlnb.methods.models import Model
-from mlnb.methods.smooth import apply_scale, to_probabilities
+from mlnb.methods.smooth import STEEPEST, apply_scale, to_probabilities
 from mlnb.serving.batch.compiled import PROOF, Encoded
+from mlnb.serving.batch.linear_assembly import ABREAST, write_sums
+from mlnb.serving.batch.machine import COUNT, POINTER, Machine, can_compile
 
-ROWS = 8192  # added up together: sums and terms stay in the nearest memory
+_FUNCTIONS = {
+    "look_up": (POINTER, COUNT, POINTER, COUNT, POINTER),
+    "scale": (POINTER, COUNT, COUNT, POINTER, POINTER),
+}
 
 
 class Linear:
@@ -32,34 +37,35 @@ class Linear:
             if "knots" in native:
                 learned["knots"] = np.asarray(native["knots"])[:, some]
             self.scales.append((learned, some))
+        self.machine = Machine(write_sums(), _FUNCTIONS) if can_compile() else None
 
     def predict(self, encoded: Sequence[Encoded], rows: int, task: str) -> np.ndarray:
-        """Return what `mlnb.methods.models.predict` gives for the rows, whatever the task."""
-        known = [None if places is None else self._terms(at, matrix) for at, (matrix, places) in enumerate(encoded)]
-        whole = [None if places is None else places.astype(np.intp) for _, places in encoded]
-        scores = np.zeros((len(self.weights), rows))
-        term = np.empty(ROWS)
-        for first in range(0, rows, ROWS):
-            part = scores[:, first : first + ROWS]
-            count = part.shape[1]
-            for at, (matrix, _) in enumerate(encoded):
-                table, places = known[at], whole[at]
-                if table is None or places is None:
-                    for terms in self._terms(at, matrix[first : first + ROWS]):
-                        part += terms
-                    continue
-                some = places[first : first + ROWS]
-                for terms in table:
-                    for output, values in enumerate(terms):
-                        part[output] += values.take(some, out=term[:count], mode="clip")
-        sums = np.ascontiguousarray(scores.T) + self.starts
+        """Return what `mlnb.methods.models.predict` gives for the rows, of which there is at least one."""
+        scores = np.zeros((len(self.weights), rows + ABREAST))
+        for (matrix, places), (learned, some) in zip(encoded, self.scales, strict=True):
+            for sums, weights in zip(scores, self.weights[:, some], strict=True):
+                if self.machine is None or (places is None and "knots" in learned):
+                    for term in (apply_scale(learned, matrix) * weights).T:
+                        sums[:rows] += term if places is None else term.take(places)
+                elif places is None:
+                    self._scale(matrix, learned, weights, sums)
+                else:
+                    terms = np.ascontiguousarray(apply_scale(learned, matrix) * weights)
+                    self.machine.call["look_up"](
+                        terms.ctypes.data, len(weights), places.ctypes.data, rows, sums.ctypes.data
+                    )
+        sums = np.ascontiguousarray(scores[:, :rows].T) + self.starts
         return to_probabilities(sums) if self.classes else sums[:, 0]
 
-    def _terms(self, at: int, matrix: np.ndarray) -> np.ndarray:
-        """Return what a column's numbers (n, k) add to the scores: (k, outputs, n)."""
-        learned, some = self.scales[at]
-        Z = apply_scale(learned, matrix)
-        return np.ascontiguousarray(Z.T[:, None] * self.weights[:, some].T[:, :, None])
+    def _scale(self, matrix: np.ndarray, learned: dict[str, np.ndarray], weights: np.ndarray, sums: np.ndarray) -> None:
+        """Add the terms of numbers (n, k), each scaled where it lies."""
+        assert self.machine is not None
+        rows, stride = matrix.shape
+        bounds = np.full(stride, STEEPEST)
+        facts = np.stack([*(learned[name] for name in ("fill", "mean", "scale")), -bounds, bounds, weights], axis=1)
+        for at, fact in enumerate(facts):
+            start = matrix.ctypes.data + matrix.itemsize * at
+            self.machine.call["scale"](start, stride, rows, fact.ctypes.data, sums.ctypes.data)
 
 
 def take_apart(model: Model, widths: Sequence[int]) -> Linear | None:
