@@ -173,11 +173,12 @@ def check_running(podman: Podman, tag: str, model: Path, idle: bool) -> tuple[fl
     for _ in range(200):
         ask("/predict", golden["rows"][:1])
     held = proportional_memory(podman, "service")
-    expect(held <= MOST_MEMORY, f"{held / 1e6:.0f} MB of memory (at most {MOST_MEMORY / 1e6:.0f} MB)")
-    who = podman("exec", "service", "python", "-c", "import os; print(os.getuid(), os.access('/home', os.W_OK))")
-    expect(
-        who.split()[0] != "0" and who.split()[1] == "False", f"user {who.split()[0]}, and its root cannot be written"
-    )
+    own = any((model / "fitted").rglob("*.pkl"))  # an estimator of one's own imports what it needs
+    most = f"at most {MOST_MEMORY / 1e6:.0f} MB without a pickle"
+    expect(own or held <= MOST_MEMORY, f"{held / 1e6:.0f} MB of memory ({most})")
+    said = podman("exec", "service", "python", "-c", "import os; print(os.getuid(), os.access('/home', os.W_OK))")
+    who, writes = said.split()
+    expect(who != "0" and writes == "False", f"user {who}, and its root cannot be written")
     podman("stop", "-t", "20", "service")
     code = podman("inspect", "service", "--format", "{{.State.ExitCode}}").strip()
     expect(code == "0", f"stopped with exit code {code}")

@@ -40,14 +40,14 @@ SYSTEM = (
 )
 
 
-def prepare(bento: Path, base: str) -> dict[str, Any]:
-    """Rewrite what a bento says of its image: this base, nothing compiled; return its description."""
+def prepare(bento: Path, base: str, kept: list[str]) -> dict[str, Any]:
+    """Rewrite what a bento says of its image: this base, nothing compiled, these libraries whole; return all of it."""
     place = bento / "bento.yaml"
     facts: dict[str, Any] = yaml.safe_load(place.read_text("utf-8"))
     minor = facts["image"]["python_version"]
     asked = f"import sys; sys.exit(sys.version_info[:2] != tuple(map(int, '{minor}'.split('.'))))"
     same = f'python3 -c "{asked}" || {{ echo "{base} has $(python3 -V 2>&1), expected Python {minor}" >&2; exit 1; }}'
-    trim = f"python ./env/docker/{TRIMMING.name} && chmod -R a+rX {VENV}"
+    trim = f"python ./env/docker/{TRIMMING.name} - {' '.join(kept)} && chmod -R a+rX {VENV}"
     facts["image"] |= {"base_image": base, "commands": [same], "post_commands": [trim]}
     place.write_text(yaml.safe_dump(facts, sort_keys=False), "utf-8")
     return facts
@@ -81,7 +81,7 @@ def last_stage(facts: dict[str, Any], base: str, system: list[str], user: int) -
 def build(engine: str, tag: str, base: str, options: dict[str, Any]) -> None:
     """Build the image of the one bento in the store; raises BentoML's error with what the engine said."""
     (bento,) = bentoml.bentos.list()
-    facts = prepare(Path(bento.path), base)
+    facts = prepare(Path(bento.path), base, options.pop("kept"))
     with tempfile.TemporaryDirectory() as folder:
         context = Path(folder, "context")
         shutil.copytree(bento.path, context)

@@ -54,8 +54,8 @@ def build_image(
         for part in ("models", "tmp"):
             (home / part).mkdir()
         environment = quiet_environment() | {"BENTOML_HOME": folder, "DOCKER_BUILDKIT": "0"}
-        system = system_packages(imported((bundle.folder / "requirements.txt").read_text("utf-8")))
-        asked = json.dumps({**options, "system": system, "user": USER})
+        kept = sorted(imported((bundle.folder / "requirements.txt").read_text("utf-8")))
+        asked = json.dumps({**options, "system": system_packages(kept), "kept": kept, "user": USER})
         done = subprocess.run(
             [sys.executable, "-P", str(IMAGER), engine.name, tag, base, asked],
             env=environment,

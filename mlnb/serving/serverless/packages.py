@@ -73,7 +73,9 @@ def make_package(bundle: Bundle, file: Path) -> Package:
             if line and not line.startswith("#"):
                 _copy_library(line.partition("==")[0], folder)
         _copy_openmp(folder)
-        subprocess.run([sys.executable, "-P", "-S", str(TRIMMING), str(folder)], check=True, env=_environment(folder))
+        subprocess.run(
+            [sys.executable, "-P", "-S", str(TRIMMING), str(folder), *names], check=True, env=_environment(folder)
+        )
         _compile(folder)
         measured = _ask(folder)
         golden = json.loads((model / "golden.json").read_text("utf-8"))
