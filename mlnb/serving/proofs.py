@@ -15,7 +15,7 @@ from mlnb.serving.bodies import MAX_ROWS
 from mlnb.serving.bundles import Bundle, digest_tree
 from mlnb.serving.parity import compare
 from mlnb.serving.requirements import imported
-from mlnb.serving.servers import Server, call, serving
+from mlnb.serving.servers import Launch, Server, call, free_port, launch
 from mlnb.serving.stores import Built, certify
 from mlnb.serving.tasks import find_kind
 
@@ -33,7 +33,12 @@ class Proof:
     request_ms: float  # median of the requests with one row
 
 
-def prove(bundle: Bundle, built: Built, scratch: Path) -> Proof:
+def get_ready(scratch: Path) -> Launch:
+    """Return the process that will serve a bento for its proof, so that it starts while the bento is built."""
+    return launch(scratch / "service.log", ALONE)
+
+
+def prove(bundle: Bundle, built: Built, ready: Launch) -> Proof:
     """Return the proof that a built bento answers its golden rows, asked over HTTP, as the notebook did.
 
     All rows are asked for together, and each alone where answers are a row's own. Raises `ServingError` naming
@@ -44,7 +49,8 @@ def prove(bundle: Bundle, built: Built, scratch: Path) -> Proof:
     contract = json.loads((bundle.folder / "model" / "contract.json").read_text("utf-8"))
     independent = find_kind(contract).answering.independent
     began = time.monotonic()
-    with serving(built.path, scratch / "service.log", environment=ALONE) as server:
+    server = ready.serve(built.path, "127.0.0.1", free_port(), workers=1)
+    try:
         server.wait("/livez")  # not /readyz, which compares too, but cannot say what differs
         start_seconds = time.monotonic() - began
         size = MAX_ROWS if independent else max(1, len(rows))
@@ -55,7 +61,9 @@ def prove(bundle: Bundle, built: Built, scratch: Path) -> Proof:
             began = time.perf_counter()
             alone += ask(server, [row])
             took.append(1000 * (time.perf_counter() - began))
-        ready, _, _ = call(server.host, server.port, "GET", "/readyz")
+        status, _, _ = call(server.host, server.port, "GET", "/readyz")
+    finally:
+        server.stop()
     ways = {"all rows in one request": together} | ({"one row a request": alone} if independent else {})
     for way, found in ways.items():
         difference = compare(found, expected)
@@ -65,8 +73,8 @@ def prove(bundle: Bundle, built: Built, scratch: Path) -> Proof:
                 "It must not be shipped. Look for a step that the service takes in another way than the "
                 "notebook, such as an encoder changed after the model was fitted, then run it again."
             )
-    if ready != 200:
-        raise ServingError(f"The bento {built.tag} answers /readyz with {ready}, expected 200.")
+    if status != 200:
+        raise ServingError(f"The bento {built.tag} answers /readyz with {status}, expected 200.")
     certificate = {
         "bento": built.tag,
         "model": built.model_tag,

@@ -19,19 +19,7 @@ from mlnb.errors import ServingError, UsageError
 from mlnb.serving.access import check_exposure
 from mlnb.serving.stores import last_lines, quiet_environment
 
-# Linux ends the server when its parent dies, however that dies; elsewhere the `finally` below must do.
-LAUNCH = """
-import os, signal, sys
-parent = int(sys.argv[1])
-try:
-    import ctypes
-    ctypes.CDLL(None).prctl(1, signal.SIGTERM)
-except (AttributeError, OSError):
-    pass
-if os.getppid() == parent:
-    os.execv(sys.executable, [sys.executable, *sys.argv[2:]])
-"""
-
+LAUNCHER = Path(__file__).with_name("launcher.py")
 CRASHED = "Application startup failed"  # of a worker; its supervisor would start it again and again
 
 
@@ -91,6 +79,51 @@ class Server:
         return last_lines(self.said())
 
 
+@dataclass(frozen=True)
+class Launch:
+    """A process that has BentoML at hand and waits for a bento to serve."""
+
+    process: "subprocess.Popen[bytes]"
+    environment: dict[str, str]
+    log: Path
+
+    def serve(self, bento: Path, host: str, port: int, workers: int) -> Server:
+        """Return the server that it becomes, perhaps not ready yet."""
+        name = yaml.safe_load((bento / "bento.yaml").read_text("utf-8"))["entry_service"]
+        # `--api-workers` does nothing
+        options = [self.environment.get("BENTOML_CONFIG_OPTIONS", ""), f"services.{name}.workers={workers}"]
+        asked = {
+            "environment": {"BENTOML_CONFIG_OPTIONS": " ".join(options).strip()},
+            "folder": str(bento.absolute()),
+            "arguments": ["serve", str(bento.absolute()), "--host", host, "--port", str(port)],
+        }
+        assert self.process.stdin is not None
+        with suppress(BrokenPipeError), self.process.stdin as told:  # one that has ended is met by who waits for it
+            told.write(json.dumps(asked).encode() + b"\n")
+        return Server(self.process, host, port, self.log)
+
+
+def launch(log: Path, extra: Mapping[str, str] | None = None) -> Launch:
+    """Return a process that imports BentoML while its bento may still be built; it ends when this one does.
+
+    It prints to `log`; `extra` are variables beside this process's own.
+    """
+    environment = quiet_environment() | dict(extra or {})
+    log.parent.mkdir(parents=True, exist_ok=True)
+    # BentoML empties the counters in its home when a server starts: each server has a home of its own.
+    environment["BENTOML_HOME"] = str(log.absolute().with_suffix(".home"))
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-P", str(LAUNCHER), str(psutil.Process().pid)],
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    return Launch(process, environment, log)
+
+
 @contextmanager
 def serving(
     bento: Path,
@@ -120,27 +153,9 @@ def start(
 
     Raises `UsageError` when the port is taken, or when anyone on the network could ask, unasked for.
     """
-    environment = quiet_environment() | dict(extra or {})
-    check_exposure(host, environment)
+    check_exposure(host, quiet_environment() | dict(extra or {}))
     check_port(host, port)
-    name = yaml.safe_load((bento / "bento.yaml").read_text("utf-8"))["entry_service"]
-    options = [environment.get("BENTOML_CONFIG_OPTIONS", ""), f"services.{name}.workers={workers}"]
-    environment["BENTOML_CONFIG_OPTIONS"] = " ".join(options).strip()  # `--api-workers` does nothing
-    serve = ["-P", "-m", "bentoml", "serve", str(bento.absolute()), "--host", host, "--port", str(port)]
-    log.parent.mkdir(parents=True, exist_ok=True)
-    # BentoML empties the counters in its home when a server starts: each server has a home of its own.
-    environment["BENTOML_HOME"] = str(log.absolute().with_suffix(".home"))
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            [sys.executable, "-c", LAUNCH, str(psutil.Process().pid), *serve],
-            env=environment,
-            cwd=bento,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-    return Server(process, host, port, log)
+    return launch(log, extra).serve(bento, host, port, workers)
 
 
 def free_port(host: str = "127.0.0.1") -> int:

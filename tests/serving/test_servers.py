@@ -10,7 +10,7 @@ import pytest
 
 from mlnb.errors import ServingError, UsageError
 from mlnb.serving.bundles import Bundle
-from mlnb.serving.servers import check_port, free_port, serving
+from mlnb.serving.servers import check_port, free_port, launch, serving
 from mlnb.serving.stores import build_bento
 
 PARENT = """
@@ -59,6 +59,24 @@ def test_a_server_ends_when_its_caller_is_killed(quick, tmp_path):
     parent.wait()
     parent.stdout.close()
     assert gone(family)
+
+
+def test_a_server_may_be_launched_before_its_bento_is_known(quick, tmp_path):
+    waiting = launch(tmp_path / "log")
+    assert waiting.process.poll() is None
+    server = waiting.serve(quick.path, "127.0.0.1", free_port(), workers=1)
+    try:
+        server.wait()
+        assert server.process.pid == waiting.process.pid
+        assert len(psutil.Process(server.process.pid).children()) == 1
+    finally:
+        server.stop()
+
+
+def test_a_launch_that_is_not_needed_any_more_ends(tmp_path):
+    waiting = launch(tmp_path / "log")
+    waiting.process.stdin.close()
+    assert waiting.process.wait(20) == 0 and (tmp_path / "log").read_text() == ""
 
 
 def test_a_bento_that_cannot_start_shows_the_end_of_its_log(tmp_path):
