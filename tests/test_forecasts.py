@@ -1,5 +1,8 @@
 """A forecast from a file to a proven service, on two short series: history in, horizon out."""
 
+import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -59,6 +62,20 @@ def test_a_forecast_is_served_as_it_was_evaluated(run: runs.Run) -> None:
     assert {"time", "shop", "origin", "step", "truth", "prediction", "low", "high"} == set(predictions)
     certificate = run.load("certificate")
     assert certificate["identical"] and certificate["bento"].startswith("sold-forecaster")
+
+
+def test_the_forecast_leaves_for_places_without_a_service(run: runs.Run, tmp_path: Path) -> None:
+    root = run.folder.parents[1]
+    for form, most in (("text", 1e-12), ("onnx", 1e-9)):
+        said = toys.mlnb(root, "export", "--to", form, "--out", str(tmp_path / form), "--json")
+        assert json.loads(said.splitlines()[-1])["largest_difference"] <= most
+    rows = [{**row, "shop": "west"} for row in table().query("shop == 'south'").tail(60).to_dict("records")]
+    command = [sys.executable, "-I", "-S", str(tmp_path / "text" / "scorer.py")]
+    done = subprocess.run(command, input=json.dumps(rows), capture_output=True, text=True, check=True)
+    expected = Predictor.load(Path(run.load("service")) / "model").predict(rows)  # of a shop that nobody saw
+    assert [answer["prediction"] for answer in json.loads(done.stdout)] == pytest.approx(
+        [answer["prediction"] for answer in expected], rel=1e-12
+    )
 
 
 def test_the_service_takes_history_and_answers_the_horizon(run: runs.Run) -> None:

@@ -118,7 +118,7 @@ def to_kubernetes(args: argparse.Namespace) -> int:
     print(f"{out}  (image {image}, {memory / 2**20:.0f} MiB {source}, from run {run.id})\n\nNext:")
     print(f"  kubectl -n {args.namespace} create secret generic {name}-key --from-literal=key=...")
     if log_to:
-        print(f"  kubectl -n {args.namespace} create secret generic {name}-store --from-env-file=...   for {log_to}")
+        print(f"  kubectl -n {args.namespace} create secret generic {name}-store --from-env-file=...  # {log_to}")
     print(f"  kubectl apply -k {out}")
     return 0
 

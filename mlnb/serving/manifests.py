@@ -17,8 +17,8 @@ STEP = 32 * 2**20  # bytes to which requests and limits of memory are rounded up
 MONITORING = "monitoring"  # namespace from which Prometheus may ask
 STORE_PORT = "443"  # where object storage answers, unless said otherwise
 LOG = "/log"  # folder of the prediction log in the container, as long as the pod lives
-LOG_DISK, LOG_ROOM = "1Gi", 256 * 2**20  # bytes of memory for the process that turns segments into Parquet
-LOG_ROWS, LOG_SECONDS = 20_000, 60  # after which a segment is shipped: what a pod that dies can lose
+LOG_ROWS, LOG_SECONDS = 10_000, 60  # after which a segment is shipped: what a pod that dies can lose
+LOG_DISK, LOG_ROOM = "1Gi", 256 * 2**20  # bytes of memory in which a segment of 60 columns becomes Parquet, and goes
 
 
 @dataclass(frozen=True)
