@@ -164,11 +164,14 @@ def test_what_cannot_be_scored_is_told(source, output, said, model, files, tmp_p
 
 
 def test_a_killed_job_goes_on_and_ends_with_the_same_bytes(model, rows, tmp_path):
-    """SIGKILL in the middle, several times: what was finished is not done again, and the output is the same."""
+    """SIGKILL in the middle, several times: what was finished is not done again, and the output is the same.
+
+    The job that is not killed looks at every node of its trees, the other one goes down them.
+    """
     pd.DataFrame(rows * 15).to_csv(tmp_path / "in.csv", index=False)
     script = (
-        "import sys; from pathlib import Path; from mlnb.serving.batch import inputs, jobs\n"
-        "inputs.BLOCK = 100_000; jobs.PART_ROWS = 3_000\n"
+        "import sys; from pathlib import Path; from mlnb.serving.batch import compiled, inputs, jobs\n"
+        "inputs.BLOCK = 100_000; jobs.PART_ROWS = 3_000; compiled.SMALL = 0 if 'killed' in sys.argv[2] else 256\n"
         "if __name__ == '__main__':\n"
         "    asked = jobs.Asked([sys.argv[1]], sys.argv[2], Path(sys.argv[3]), 'small:1')\n"
         "    jobs.run_job(asked, Path(sys.argv[2] + '.scratch'), lambda c, t: print(c.read, flush=True))\n"

@@ -8,7 +8,7 @@ or 32 rows at once, and what it chooses is the number of the leaf.
 CHUNK = 512  # rows that are taken through all trees before the next
 TOGETHER = 8  # trees whose leaves are added to a row's score at once
 LINE = 64  # bytes that are taken together
-BINNED = 8  # numbers that are ranked side by side
+BINNED = 16  # numbers that are ranked side by side
 
 
 def write_module(lane: str, score: str) -> str:

@@ -129,7 +129,7 @@ def compile_model(
     if not is_booster(model) or exponential is None or not can_compile():
         return None
     try:
-        boosted = read_booster((folder / "model.txt").read_text("utf-8"))
+        boosted = read_booster((folder / "model.txt").read_bytes().decode())
     except UsageError:
         return None
     program = choose_program(boosted)

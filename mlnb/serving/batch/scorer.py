@@ -141,6 +141,8 @@ class Scorer:
 
     def _problems(self, table: pa.Table, bad: np.ndarray, first: int, text: bool) -> list[dict[str, Any]]:
         """Return what is wrong with rows, in the service's words, with the rows themselves."""
+        if not len(bad):
+            return []
         found = []
         features = [column.name for column in self.schema.features if column.name in set(table.column_names)]
         for number, row in zip(bad.tolist(), to_list(table.take(pa.array(bad))), strict=True):

@@ -10,6 +10,7 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
@@ -131,11 +132,11 @@ def _tables(file: File, unit: Unit, keep: tuple[str, ...], features: list[str]) 
     if unit.body is not None:
         yield from _csv_tables(file, unit.body, wanted)
         return
+    metadata, all_names = _read_footer(file)
+    names = [name for name in all_names if name in wanted]
     with file.open() as opened:
-        whole = pq.ParquetFile(opened)
-        names = [name for name in whole.schema_arrow.names if name in wanted]
         # Texts come as their different values and places in these, as the encoder wants them.
-        parquet = pq.ParquetFile(opened, metadata=whole.metadata, read_dictionary=[n for n in names if n in features])
+        parquet = pq.ParquetFile(opened, metadata=metadata, read_dictionary=[n for n in names if n in features])
         first, stop = unit.slice
         at = 0
         for batch in parquet.iter_batches(ROWS, row_groups=[unit.group], columns=names, use_threads=False):
@@ -145,6 +146,14 @@ def _tables(file: File, unit: Unit, keep: tuple[str, ...], features: list[str]) 
                 yield pa.Table.from_batches([batch.slice(low, high - low)])
             if at >= stop:
                 return
+
+
+@lru_cache(maxsize=1)
+def _read_footer(file: File) -> tuple[pq.FileMetaData, list[str]]:
+    """Return what a file of Parquet says of itself, and its columns: once, not for each of its row groups."""
+    with file.open() as opened:
+        whole = pq.ParquetFile(opened)
+        return whole.metadata, list(whole.schema_arrow.names)
 
 
 def _csv_tables(file: File, body: bytes, wanted: set[str]) -> Iterator[pa.Table]:
