@@ -18,14 +18,15 @@ import pytest
 from small_models import make_model, make_rows
 
 from mlnb.errors import UsageError
-from mlnb.serving.batch import compiled, forests, inputs, jobs, linear, ranks
-from mlnb.serving.batch.compiled import Compiled
+from mlnb.serving.batch import inputs, jobs
 from mlnb.serving.batch.inputs import cut, find_files
 from mlnb.serving.batch.jobs import Asked, run_job
-from mlnb.serving.batch.machine import can_compile
-from mlnb.serving.batch.ranks import rank_nodes
+from mlnb.serving.batch.native import forests, linear, ranks, trees
+from mlnb.serving.batch.native.llvm import can_compile
+from mlnb.serving.batch.native.models import Together
+from mlnb.serving.batch.native.ranks import rank_nodes
+from mlnb.serving.batch.native.trees import Compiled
 from mlnb.serving.batch.scorer import Scorer
-from mlnb.serving.batch.shorter import Together
 from mlnb.serving.edge.boosters import Boosted, Tree
 from mlnb.serving.predictor import Predictor
 
@@ -170,8 +171,9 @@ def test_a_killed_job_goes_on_and_ends_with_the_same_bytes(model, rows, tmp_path
     """
     pd.DataFrame(rows * 15).to_csv(tmp_path / "in.csv", index=False)
     script = (
-        "import sys; from pathlib import Path; from mlnb.serving.batch import compiled, inputs, jobs\n"
-        "inputs.BLOCK = 100_000; jobs.PART_ROWS = 3_000; compiled.SMALL = 0 if 'killed' in sys.argv[2] else 256\n"
+        "import sys; from pathlib import Path; from mlnb.serving.batch import inputs, jobs\n"
+        "from mlnb.serving.batch.native import trees\n"
+        "inputs.BLOCK = 100_000; jobs.PART_ROWS = 3_000; trees.SMALL = 0 if 'killed' in sys.argv[2] else 256\n"
         "if __name__ == '__main__':\n"
         "    asked = jobs.Asked([sys.argv[1]], sys.argv[2], Path(sys.argv[3]), 'small:1')\n"
         "    jobs.run_job(asked, Path(sys.argv[2] + '.scratch'), lambda c, t: print(c.read, flush=True))\n"
@@ -216,14 +218,14 @@ def assert_same(folder, rows, kind):
 @pytest.mark.parametrize("large", [False, True])
 def test_machine_code_gives_the_same_bits(family, task, large, rows, tmp_path, monkeypatch):
     pytest.importorskip("llvmlite")
-    monkeypatch.setattr(compiled, "SMALL", 0 if large else 256)
+    monkeypatch.setattr(trees, "SMALL", 0 if large else 256)
     assert_same(make_model(tmp_path / "model", family, task, text=True), rows, Compiled)
 
 
 @pytest.mark.parametrize("task", ["binary", "multiclass", "regression"])
 def test_forests_are_walked_to_the_same_bits(task, rows, tmp_path, monkeypatch):
     pytest.importorskip("llvmlite")
-    monkeypatch.setattr(compiled, "SMALL", 16)
+    monkeypatch.setattr(trees, "SMALL", 16)
     assert_same(make_model(tmp_path / "model", "random_forest", task), rows, Compiled)
 
 
@@ -246,9 +248,9 @@ def test_ensembles_are_added_to_the_same_bits(family, task, rows, tmp_path):
 @pytest.mark.parametrize("family", ["lightgbm", "random_forest", "linear"])
 def test_a_shorter_way_that_differs_is_not_used(family, rows, tmp_path, monkeypatch):
     pytest.importorskip("llvmlite")
-    read, apply = compiled.read_booster, linear.apply_scale
-    monkeypatch.setattr(compiled, "SMALL", 16)
-    monkeypatch.setattr(compiled, "read_booster", lambda text: bent(read(text)))
+    read, apply = trees.read_booster, linear.apply_scale
+    monkeypatch.setattr(trees, "SMALL", 16)
+    monkeypatch.setattr(trees, "read_booster", lambda text: bent(read(text)))
     monkeypatch.setattr(linear, "apply_scale", lambda learned, X: apply(learned, X) * 1.0000000000000002)
     scorer = Scorer(make_model(tmp_path / "model", family), worth=1)
     scorer.score(pa.Table.from_pylist(rows), 0, text=False)
@@ -263,7 +265,7 @@ def bent(boosted):
 
 def test_trees_over_too_many_columns_are_left_to_lightgbm(rows, tmp_path, monkeypatch):
     pytest.importorskip("llvmlite")
-    monkeypatch.setattr(compiled, "SMALL", 16)
+    monkeypatch.setattr(trees, "SMALL", 16)
     monkeypatch.setattr(forests, "MOST_COLUMNS", 3)
     scorer = Scorer(make_model(tmp_path / "model", "random_forest"), worth=1)
     assert len(scorer.score(pa.Table.from_pylist(rows), 0, text=False).good) == ROWS
@@ -313,17 +315,17 @@ def test_any_tree_is_walked_as_it_is_written(leaves, deep, lane, large, rows, ou
     """Against a walk of one row after the other: chains, single leaves, missing values either way, signed zeros."""
     pytest.importorskip("llvmlite")
     rng = np.random.default_rng(rows)
-    monkeypatch.setattr(compiled, "SMALL", 0 if large else 256)
+    monkeypatch.setattr(trees, "SMALL", 0 if large else 256)
     monkeypatch.setattr(forests, "ROWS", 256)  # several blocks
     boosted = Boosted(outputs, "identity", 1.0, False, [make_tree(rng, 4, n, deep) for n in leaves * outputs])
-    program = compiled.choose_program(boosted)
+    program = trees.choose_program(boosted)
     assert program.lane == ("i16" if large else lane)
     numbers = [rng.normal(size=(rows, 2)), rng.normal(size=(6, 2))]
     for matrix in numbers:
         matrix[rng.random(matrix.shape) < 0.2] = np.nan
         matrix[rng.random(matrix.shape) < 0.1] = -0.0
     codes = rng.integers(0, 6, rows).astype(np.int32)
-    made = Compiled(boosted, program, [2, 2], compiled._find_exponential())
+    made = Compiled(boosted, program, [2, 2], trees._find_exponential())
     expected = walk(boosted, np.hstack([numbers[0], numbers[1][codes]]))
     found = made.predict([(numbers[0], None), (numbers[1], codes)], rows, "regression")
     assert np.array_equal(found.reshape(rows, -1), expected)
@@ -333,11 +335,11 @@ def test_any_tree_is_walked_as_it_is_written(leaves, deep, lane, large, rows, ou
 def test_a_feature_with_more_thresholds_than_ranks_is_several_columns(large, monkeypatch):
     pytest.importorskip("llvmlite")
     rng = np.random.default_rng(0)
-    monkeypatch.setattr(compiled, "SMALL", 0 if large else 256)
+    monkeypatch.setattr(trees, "SMALL", 0 if large else 256)
     monkeypatch.setattr(ranks, "MOST", 5)
     boosted = Boosted(1, "identity", 1.0, False, [make_tree(rng, 3, 40, False) for _ in range(9)])
     assert max(stretch for _, stretch in rank_nodes(boosted).cuts) > 10
     X = rng.normal(size=(300, 3))
     X[rng.random(X.shape) < 0.2] = np.nan
-    made = Compiled(boosted, compiled.choose_program(boosted), [3], compiled._find_exponential())
+    made = Compiled(boosted, trees.choose_program(boosted), [3], trees._find_exponential())
     assert np.array_equal(made.predict([(X, None)], len(X), "regression"), walk(boosted, X)[:, 0])

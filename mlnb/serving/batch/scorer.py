@@ -13,8 +13,8 @@ from mlnb.methods.decisions import STATES, bound_values, choose_classes, decide,
 from mlnb.methods.encoders import Encoder
 from mlnb.methods.models import predict
 from mlnb.serving.batch.columns import Values, read_column, to_list
-from mlnb.serving.batch.compiled import Encoded
-from mlnb.serving.batch.shorter import Shorter, find_shorter
+from mlnb.serving.batch.native.models import Shorter, find_shorter
+from mlnb.serving.batch.native.trees import Encoded
 from mlnb.serving.parity import compare
 from mlnb.serving.parts import Parts, read_json
 from mlnb.serving.tasks import find_kind

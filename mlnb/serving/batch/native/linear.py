@@ -10,9 +10,9 @@ import numpy as np
 
 from mlnb.methods.models import Model
 from mlnb.methods.smooth import STEEPEST, apply_scale, to_probabilities
-from mlnb.serving.batch.compiled import PROOF, Encoded
-from mlnb.serving.batch.linear_assembly import ABREAST, write_sums
-from mlnb.serving.batch.machine import COUNT, POINTER, Machine, can_compile
+from mlnb.serving.batch.native.linear_assembly import ABREAST, write_sums
+from mlnb.serving.batch.native.llvm import COUNT, POINTER, Machine, can_compile
+from mlnb.serving.batch.native.trees import PROOF, Encoded
 
 _FUNCTIONS = {
     "look_up": (POINTER, COUNT, POINTER, COUNT, POINTER),

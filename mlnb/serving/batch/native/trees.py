@@ -12,11 +12,11 @@ import numpy as np
 
 from mlnb.errors import UsageError
 from mlnb.methods.models import Model, is_booster
-from mlnb.serving.batch.assembly import BINNED, CHUNK, write_module
-from mlnb.serving.batch.forests import write_forest
-from mlnb.serving.batch.machine import COUNT, POINTER, Machine, can_compile
-from mlnb.serving.batch.programs import Program, allot, write_program
-from mlnb.serving.batch.ranks import rank_nodes
+from mlnb.serving.batch.native.forests import write_forest
+from mlnb.serving.batch.native.llvm import COUNT, POINTER, Machine, can_compile
+from mlnb.serving.batch.native.programs import Program, allot, write_program
+from mlnb.serving.batch.native.ranks import rank_nodes
+from mlnb.serving.batch.native.tree_assembly import BINNED, CHUNK, write_module
 from mlnb.serving.edge.boosters import Boosted, read_booster
 
 Encoded = tuple[np.ndarray, np.ndarray | None]  # numbers (u, k) of a column's different values, places (n,) int32;

@@ -4,10 +4,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mlnb.serving.batch.assembly import LINE
-from mlnb.serving.batch.forest_assembly import HEAD, HEADER, TILE, TOP, WIDE, write_walk
-from mlnb.serving.batch.programs import Program, allot
-from mlnb.serving.batch.ranks import Ranks
+from mlnb.serving.batch.native.forest_assembly import HEAD, HEADER, TILE, TOP, WIDE, write_walk
+from mlnb.serving.batch.native.programs import Program, allot
+from mlnb.serving.batch.native.ranks import Ranks
+from mlnb.serving.batch.native.tree_assembly import LINE
 from mlnb.serving.edge.boosters import Boosted
 
 ROWS, ROOM = 1024, 2**19  # rows that are taken through a tree before the next, and bytes for their ranks

@@ -1,10 +1,10 @@
 """The machine code that walks large trees, as LLVM's assembly: a tree after the other, over a block of rows.
 
-Looking at every node, as `mlnb.serving.batch.assembly` does, is too much where there are thousands. Each row goes down
-by itself instead, `ABREAST` of them at a time, so that while one waits for memory the others go on; without a branch,
-which no processor could guess. What it waits for is made little: a node is eight bytes, whose sum with a rank carries
-into the number of the child, in five instructions; the first `TOP` levels, which every row passes, are still taken for
-a tile of rows at once, all their nodes by comparisons alone; and while one tree is walked the next one is fetched.
+Looking at every node, as `tree_assembly` does, is too much where there are thousands. Each row goes down by itself
+instead, `ABREAST` of them at a time, so that while one waits for memory the others go on; without a branch, which no
+processor could guess. What it waits for is made little: a node is eight bytes, whose sum with a rank carries into the
+number of the child, in five instructions; the first `TOP` levels, which every row passes, are still taken for a tile
+of rows at once, all their nodes by comparisons alone; and while one tree is walked the next one is fetched.
 """
 
 TILE = 32  # rows whose ranks of a column lie side by side

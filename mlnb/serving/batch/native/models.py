@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from mlnb.methods.models import Model
-from mlnb.serving.batch.compiled import Compiled, Encoded, compile_model
-from mlnb.serving.batch.linear import Linear, take_apart
+from mlnb.serving.batch.native.linear import Linear, take_apart
+from mlnb.serving.batch.native.trees import Compiled, Encoded, compile_model
 
 
 class Together:

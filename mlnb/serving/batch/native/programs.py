@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mlnb.serving.batch.assembly import CHUNK, LINE, TOGETHER, write_score
-from mlnb.serving.batch.ranks import Ranks
+from mlnb.serving.batch.native.ranks import Ranks
+from mlnb.serving.batch.native.tree_assembly import CHUNK, LINE, TOGETHER, write_score
 from mlnb.serving.edge.boosters import Boosted, Tree
 
 Children = list[tuple[int, int]]  # of each node; leaves are negative
