@@ -26,20 +26,21 @@ CURVES = 6  # classes that get a curve of their own
 def plot_metrics(
     metrics: Mapping[str, Any],  # from `evaluate`
 ) -> Figure:
-    """A panel a metric: the model with its interval, the linear model and the dummy."""
+    """A panel a metric: the model with its interval, and what it is compared with."""
     use_style()
     names = [name for name, found in metrics["standard"].items() if found["value"] is not None]
     height = max(1, -(-len(names) // 4))
     width = max(1, -(-len(names) // height))
-    figure, axes = plt.subplots(height, width, figsize=(2.3 * width + 0.6, 1.5 * height + 0.3), squeeze=False)
+    size = (2.1 * width + 0.6, 1.5 * height + 0.3)
+    figure, axes = plt.subplots(height, width, figsize=size, sharey=True, squeeze=False)
     for axis in axes.flat:
         axis.set_visible(False)
-    who = [name for name in ("dummy", "linear") if name in metrics]
+    who = [name for name in ("dummy", "linear", "ets", "champion") if name in metrics]
     for axis, name in zip(axes.flat, names, strict=False):
         axis.set_visible(True)
         found, top = metrics["standard"][name], len(who)
         for place, reference in enumerate(who):
-            if metrics[reference][name] is not None:
+            if metrics[reference].get(name) is not None:
                 axis.scatter([metrics[reference][name]], [place], color=MUTED, s=34, zorder=3)
         if found["low"] is not None:
             axis.plot([found["low"], found["high"]], [top, top], color=PALETTE[0], linewidth=3, solid_capstyle="round")
