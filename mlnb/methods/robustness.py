@@ -68,12 +68,13 @@ def disturb(
     worst: float,  # what a dummy reaches by the same measure
     important: Sequence[str] = (),  # columns, most important first
     seed: int = 0,
+    most: int = ROWS,  # rows disturbed at most
 ) -> list[dict[str, Any]]:  # one row a disturbance: inputs, score, lost, share_lost (of the way down to the dummy)
     """What each disturbance costs; scores are None where undefined."""
     n = len(next(iter(columns.values()))) if columns else 0
     if not n:
         return []
-    rows = np.arange(n) if n <= ROWS else np.sort(np.random.default_rng(seed).choice(n, ROWS, replace=False))
+    rows = np.arange(n) if n <= most else np.sort(np.random.default_rng(seed).choice(n, most, replace=False))
     columns = {name: values[rows] for name, values in columns.items()}
     disturbed: list[tuple[str, Columns]] = [
         ("as they are", dict(columns)),
