@@ -165,7 +165,7 @@ def _draw_boxes(axes: Axes, groups: dict[str, np.ndarray], sideways: bool) -> No
 
 def _draw_against_classes(axes: Axes, values: pd.Series, column: Column, target: pd.Series, classes: list[str]) -> None:
     """A feature against classes."""
-    labels = pd.Series(name_classes(target), values.index, dtype=object)
+    labels = name_classes(target)
     few = column.kind == "number" and values.nunique() <= 8
     if column.kind in ("number", "date") and not few:
         numbers = pd.Series(values.to_numpy(), labels.index)
@@ -175,7 +175,7 @@ def _draw_against_classes(axes: Axes, values: pd.Series, column: Column, target:
             axes.set_ylabel("year", fontsize=8)
         _draw_boxes(axes, {c: numbers[labels == c].dropna().to_numpy(float) for c in shown}, sideways=False)
         return
-    words = pd.Series(name_classes(values), values.index, dtype=object).fillna("missing")
+    words = name_classes(values).fillna("missing")
     top = _top(words) if not few else sorted(set(words), key=lambda w: (w == "missing", w != "missing" and float(w)))
     shares = pd.crosstab(words[words.isin(top)], labels, normalize="index").reindex(index=top)
     shown = classes[1:] if len(classes) == 2 else classes[:6]
@@ -204,7 +204,7 @@ def _draw_against_numbers(axes: Axes, values: pd.Series, column: Column, target:
         if column.kind == "date":
             _dates(axes)
         return
-    words = np.array([name or "missing" for name in name_classes(values)], dtype=object)
+    words = name_classes(values).fillna("missing").to_numpy()
     _draw_boxes(axes, {label: y[words == label] for label in _top(pd.Series(words))}, sideways=True)
 
 

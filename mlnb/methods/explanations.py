@@ -75,23 +75,25 @@ def share_rows(
 
 def _count_leaves(model: Model) -> int:
     """The leaves of all trees, as the mean of some of them tells."""
-    native = model.native
-    if isinstance(native, dict) and "members" in native:
-        return sum(map(_count_leaves, native["members"]))
-    if not is_booster(model) or not native.num_trees():
-        return 0
-    some = np.unique(np.linspace(0, native.current_iteration() - 1, 16).astype(int)).tolist()
-    texts = [native.model_to_string(start_iteration=at, num_iteration=1) for at in some]
-    leaves = [int(count) for text in texts for count in re.findall(r"^num_leaves=(\d+)", text, re.MULTILINE)]
-    return round(float(np.mean(leaves)) * native.num_trees())
+    total = 0
+    for booster in [one.native for one in _alone(model) if is_booster(one) and one.native.num_trees()]:
+        some = np.unique(np.linspace(0, booster.current_iteration() - 1, 16).astype(int)).tolist()
+        texts = [booster.model_to_string(start_iteration=at, num_iteration=1) for at in some]
+        leaves = [int(count) for text in texts for count in re.findall(r"^num_leaves=(\d+)", text, re.MULTILINE)]
+        total += round(float(np.mean(leaves)) * booster.num_trees())
+    return total
 
 
 def _count_trees(model: Model) -> int:
     """The trees that answer one row, at least one."""
-    native = model.native
-    if isinstance(native, dict) and "members" in native:
-        return sum(map(_count_trees, native["members"]))
-    return max(1, native.num_trees()) if is_booster(model) else 1
+    return sum(max(1, one.native.num_trees()) if is_booster(one) else 1 for one in _alone(model))
+
+
+def _alone(model: Model) -> list[Model]:
+    """The models that an ensemble is made of, or the one model."""
+    if isinstance(model.native, dict) and "members" in model.native:
+        return [one for member in model.native["members"] for one in _alone(member)]
+    return [model]
 
 
 def permutation_importance(
@@ -136,10 +138,9 @@ def explains(
     model: Model,
 ) -> bool:
     """Whether `contributions` can say what moved the model's predictions."""
-    native = model.native
-    if isinstance(native, dict) and "members" in native:
-        return any(map(explains, native["members"]))
-    return is_booster(model) or (isinstance(native, dict) and "coefficients" in native)
+    return any(
+        is_booster(one) or (isinstance(one.native, dict) and "coefficients" in one.native) for one in _alone(model)
+    )
 
 
 def _to_prediction(model: Model, parts: np.ndarray, base: np.ndarray, p: np.ndarray) -> np.ndarray:

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from .columns import nearest
+from .columns import each_once, nearest
 from .values import to_label
 
 # %% ../../nbs/methods/targets.ipynb #c04
@@ -71,12 +71,10 @@ _POSITIVE = (
 
 def name_classes(
     values: pd.Series,  # the target: numbers, truth values or texts, (n,)
-) -> np.ndarray:  # object array (n,): the text of each class, None where it is missing
-    """The class that each value names; a value that comes again is not looked at again."""
-    if values.dtype == object:  # where 1, 1.0 and True are equal, and three different classes
-        return np.array([to_label(value) for value in values.tolist()] + [None], dtype=object)[:-1]
-    codes, different = values.factorize()
-    return np.array([to_label(value) for value in different.tolist()] + [None], dtype=object)[codes]
+) -> pd.Series:  # under the same index, of texts, None where one is missing
+    """The class that each value names."""
+    names = each_once(values, lambda found: np.array([*map(to_label, found), None], dtype=object)[:-1])
+    return pd.Series(names, values.index, dtype=object)
 
 
 def count_classes(

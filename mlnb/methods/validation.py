@@ -82,7 +82,7 @@ def drop_unlabelled(
     target, findings = contract["target"], []
     if contract["task"] == "anomaly":  # rows without a label are learned from, too
         if target is not None:
-            table = table.assign(**{target: pd.Series(name_classes(table[target]), table.index, dtype=object)})
+            table = table.assign(**{target: name_classes(table[target])})
         return table, []
     missing = table[target].isna()
     if missing.any():
@@ -90,7 +90,7 @@ def drop_unlabelled(
         findings.append(finding("missing target", "warning", target, missing.sum(), message, "rows dropped"))
     kept = ~missing
     if contract["classes"] is not None:
-        labels = pd.Series(name_classes(table[target]), table.index, dtype=object)
+        labels = name_classes(table[target])
         rare = kept & ~labels.isin(contract["classes"])
         if rare.any():
             names = ", ".join(repr(name) for name in sorted(labels[rare].unique())[:5])
