@@ -1,25 +1,27 @@
-"""Runs a plan: stages side by side where the graph allows, records whole at every step, clean ends."""
+"""Runs a plan: each stage as soon as what it reads is saved, records whole at every step, clean ends."""
 
 import secrets
 import threading
 import time
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from mlnb.engine import runs
+from mlnb.engine.artifacts import Artifacts
 from mlnb.engine.events import Announcer, Event
-from mlnb.engine.files import copy_whole, read_json, write_json, write_whole
-from mlnb.engine.jobs import Executor, Job, Outcome
-from mlnb.engine.plan import Outputs, Planner, Step, plan_path
+from mlnb.engine.files import copy_whole, write_whole
+from mlnb.engine.jobs import Executor, Outcome
+from mlnb.engine.orders import Orders
+from mlnb.engine.plan import Planner, Step, plan_path
 from mlnb.engine.project import Project
 from mlnb.engine.records import first_record
 from mlnb.engine.states import keeping
 from mlnb.engine.values import secrets as secret_values
-from mlnb.environment import wandb_mode
 from mlnb.errors import StoreFull
 
-POLL = 0.2  # seconds between two looks at progress and at an interruption
+POLL = 0.05  # seconds between two looks at what stages that run have told and saved, and at an interruption
 
 
 class Pipeline:
@@ -35,12 +37,15 @@ class Pipeline:
         self.announce = announce
         self.workers = workers
         self.cancelled = threading.Event()
-        self.secrets = secret_values(planner.values)
         self._begun = time.monotonic()
-        self._outputs: dict[str, Outputs] = {}
+        self._artifacts = Artifacts(self.graph)
+        self._nonces: dict[str, str] = {}  # of stages that run: what tells their words from those of earlier attempts
         self._rebuilt: set[str] = set()
+        self._stale: set[str] = set()  # stages that run on what turned out to be made otherwise
         self._progress: dict[str, str] = {}
+        hidden = secret_values(planner.values)  # before there is a run: one may be unset
         self.run = runs.create_run(self.project, facts["pipeline"], first_record(planner, facts))
+        self._orders = Orders(self.run, planner.values, hidden)
 
     def execute(self) -> runs.Run:
         """Run every stage that must, in threads; return the run when all is done, or something failed."""
@@ -56,7 +61,7 @@ class Pipeline:
                     elif not running:
                         break
                     done, _ = wait(running, timeout=POLL, return_when=FIRST_COMPLETED)
-                    self._look_at_progress(running.values())
+                    self._look_at(running.values())
                     for future in done:
                         failed |= not self._settle(running.pop(future), future, pending)
             except KeyboardInterrupt:
@@ -76,10 +81,9 @@ class Pipeline:
         while moved:
             moved = False
             for name in list(pending):
-                parents = self.graph.parents(name)
-                if any(parent in pending or parent in running.values() for parent in parents):
+                if not self._artifacts.ready(name, [*pending, *running.values()]):
                     continue
-                step = self.planner.step(name, {p: self._outputs.get(p) for p in parents}, name in self._rebuilt)
+                step = self.planner.step(name, self._artifacts.known(name), name in self._rebuilt)
                 if step.action == "run" and len(running) >= self.workers:
                     continue
                 pending.remove(name)
@@ -93,9 +97,10 @@ class Pipeline:
                     self._note(name, state="running", started=runs.now())
                     self.run.save()
                     self._tell("stage_started", name, why=step.why)
-                    running[pool.submit(self._compute, step)] = name
+                    self._nonces[name] = secrets.token_hex(8)
+                    running[pool.submit(self._compute, step, self._artifacts.give(name))] = name
 
-    def _compute(self, step: Step) -> dict[str, Any] | Outcome:
+    def _compute(self, step: Step, inputs: dict[str, Any]) -> dict[str, Any] | Outcome:
         """Run one stage while holding its key; another process that was quicker is waited for and its result taken."""
         assert step.key is not None
         while not self.cancelled.is_set():
@@ -105,49 +110,23 @@ class Pipeline:
                     forced = step.name in self.planner.selection.forced
                     if known is not None and not forced and self.project.store.whole(known):
                         return {**known, "waited": True}
-                    return self._execute(step)
+                    return self._execute(step, inputs)
             time.sleep(POLL)
         return Outcome("interrupted")
 
-    def _execute(self, step: Step) -> dict[str, Any] | Outcome:
+    def _execute(self, step: Step, inputs: dict[str, Any]) -> dict[str, Any] | Outcome:
         assert step.key is not None
-        stage, folder = self.graph.stages[step.name], self.run.folder
-        target = folder / "notebooks" / stage.path.name
-        nonce = secrets.token_hex(8)
-        inputs = {name: self._input(name) for name in stage.reads}
-        values = {name: value.value for name, value in self.planner.values[step.name].items()}
+        nonce = self._nonces[step.name]
         woken = self.planner.alive(step.states.before[step.wake]) if step.states and step.wake is not None else None
         scratch = str(woken["scratch"]) if woken else step.key
-        order = {
-            "nonce": nonce,
-            "key": step.key,
-            "inputs": inputs,
-            "values": values,
-            "scratch": scratch,
-            "states": step.states.before if step.states else {},
-        }
-        write_json(folder / "stages" / f"{step.name}.order.json", order)
-        environment = {
-            "MLNB_ROOT": str(self.project.root),
-            "MLNB_ORDER": nonce,
-            "MLNB_RUN": self.run.id,
-            "WANDB_MODE": wandb_mode(self.project.settings),
-            **self.project.import_path(),
-        }
+        states = step.states.before if step.states else {}
+        self._orders.give(step.name, nonce, key=step.key, inputs=inputs, scratch=scratch, states=states)
+        job = self._orders.job(self.graph.stages[step.name], nonce)
+        if step.states:
+            job = replace(job, keeping=keeping(self.run, step.name, step.states, scratch, woken))
         started, begun = runs.now(), time.monotonic()
         outcome = self.executor.execute(
-            Job(
-                stage=step.name,
-                source=stage.path,
-                target=target,
-                parameters={"run": self.run.id, **values},
-                folder=stage.path.parent,
-                environment=environment,
-                secrets=self.secrets,
-                cell_timeout=self.project.number("cell_timeout") or None,
-                stage_timeout=self.project.number("stage_timeout") or None,
-                keeping=keeping(self.run, step.name, step.states, scratch, woken) if step.states else None,
-            ),
+            job,
             lambda cell, cells, heading: self._tell(
                 "stage_progress", step.name, cell=cell, cells=cells, heading=heading
             ),
@@ -156,13 +135,13 @@ class Pipeline:
             self._note(step.name, why=f"{step.why}, no more: from the top")
         if outcome.state != "finished":
             return outcome
-        said = read_json(folder / "stages" / f"{step.name}.json")
-        if said is None or said["nonce"] != nonce:
+        said = self._orders.said(step.name, nonce)
+        if said is None or not said["closed"]:
             return Outcome("failed", cause="ContractBroken: the notebook ended without `stage.close()`")
         entry = {
             "outputs": said["outputs"],
             "metrics": said["metrics"],
-            "notebook": self.project.store.put_file(target),
+            "notebook": self.project.store.put_file(job.target),
             "run": self.run.id,
             "started": started,
             "finished": runs.now(),
@@ -174,6 +153,9 @@ class Pipeline:
 
     def _settle(self, name: str, future: Future[Any], pending: list[str]) -> bool:
         """Record how a stage ended; return False when it failed."""
+        if name in self._stale:
+            self._again(name, pending)
+            return True
         try:
             made = future.result()
         except StoreFull as error:
@@ -185,7 +167,11 @@ class Pipeline:
             if made.get("waited"):
                 self._copy_notebook(name, made)
                 self._note(name, why="another run had just made it")
-            self._accept(name, made, state)
+            for reader in self._accept(name, made, state):
+                if (then := self.run.record["stages"][reader]["state"]) == "running":
+                    self._stale.add(reader)
+                elif then in ("finished", "reused"):
+                    self._again(reader, pending)
             return True
         if made.cause.startswith("StoreCorrupted") and self._rebuild(name, pending):
             return True
@@ -209,24 +195,23 @@ class Pipeline:
 
     def _rebuild(self, name: str, pending: list[str]) -> bool:
         """Send damaged ancestors, and the stage that met them, back to be made again; False when there are none."""
-        damaged = [
-            other
-            for other in self.graph.ancestors(name)
-            if other in self._outputs
-            and not all(
-                self.project.store.intact(o["digest"], o["format"] == "tree") for o in self._outputs[other].values()
-            )
-        ]
+        damaged = self._artifacts.damaged(name, self.project.store)
         if not damaged or name in self._rebuilt:
             return False
         for other in [*damaged, name]:
-            self._outputs.pop(other, None)
             self._rebuilt.add(other)
-            pending.append(other)
-            self._note(other, state="waiting")
+            self._again(other, pending)
         return True
 
+    def _again(self, name: str, pending: list[str]) -> None:
+        """Send a stage back to be made again."""
+        self._stale.discard(name)
+        self._artifacts.drop(name)
+        pending.append(name)
+        self._note(name, state="waiting")
+
     def _reuse(self, step: Step, entry: dict[str, Any]) -> None:
+        self._artifacts.give(step.name)
         self._copy_notebook(step.name, entry)
         self._accept(step.name, entry, "reused")
 
@@ -234,8 +219,9 @@ class Pipeline:
         target = self.run.folder / "notebooks" / self.graph.stages[name].path.name
         copy_whole(self.project.store.path(entry["notebook"]), target)
 
-    def _accept(self, name: str, entry: dict[str, Any], state: str) -> None:
-        self._outputs[name] = entry["outputs"]
+    def _accept(self, name: str, entry: dict[str, Any], state: str) -> list[str]:
+        """Record what a stage has made; return the stages that were given something else."""
+        misled = self._artifacts.settle(name, entry["outputs"])
         self._note(
             name,
             state=state,
@@ -246,15 +232,11 @@ class Pipeline:
             finished=entry["finished"],
             seconds=entry["seconds"],
             notebook=self._notebook(name),
-            reads={a: self._input(a)["digest"] for a in self.graph.stages[name].reads},
+            reads=self._artifacts.given(name),
         )
         self.run.save()
         self._tell("stage_finished" if state == "finished" else "stage_reused", name)
-
-    def _input(self, artifact: str) -> dict[str, Any]:
-        """Return the record of an artifact that a stage reads: made in this run, or given by another's."""
-        made = self.graph.given.get(artifact)
-        return dict(made) if made is not None else self._outputs[self.graph.producers[artifact]][artifact]
+        return misled
 
     def _finish(self, failed: bool) -> None:
         record = self.run.record
@@ -268,11 +250,14 @@ class Pipeline:
         self.project.store.seen.save()
         self._tell("run_finished")
 
-    def _look_at_progress(self, names: Any) -> None:
+    def _look_at(self, names: Any) -> None:
+        """Take in what stages that run have told and saved."""
         for name in list(names):
-            path = self.run.folder / "stages" / f"{name}.progress.json"
-            note = read_json(path)
-            if isinstance(note, dict) and self._progress.get(name) != str(note):
+            said = self._orders.said(name, self._nonces[name])
+            if said is not None:
+                self._artifacts.save(name, said["outputs"])
+            note = self._orders.progress(name)
+            if note is not None and self._progress.get(name) != str(note):
                 self._progress[name] = str(note)
                 self._tell("stage_progress", name, **note)
 

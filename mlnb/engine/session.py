@@ -177,13 +177,23 @@ class PipelineStage(Stage):
         if self._follow():
             (self.folder / f"{self.name}.progress.json").write_text(json.dumps(note))
 
+    def save(self, artifact: str, value: Any) -> None:
+        """Keep an artifact that the stage promised; stages that wait for it may start from now on."""
+        super().save(artifact, value)
+        self._note(closed=False)
+
     def _record(self) -> None:
         if not self._follow():
             print(f"{self.name}: nothing is recorded from here; `mlnb run` goes on with what the notebook then says.")
             return
-        record = {"nonce": self.order["nonce"], "outputs": self.outputs, "metrics": self.metrics}
-        write_json(self.folder / f"{self.name}.json", record)
+        self._note(closed=True)
         self.project.store.seen.save()
+
+    def _note(self, closed: bool) -> None:
+        """Write down what there is by now, and whether it is all."""
+        if self._follow():
+            record = {"nonce": self.order["nonce"], "outputs": self.outputs, "metrics": self.metrics, "closed": closed}
+            write_json(self.folder / f"{self.name}.json", record)
 
 
 class HandStage(Stage):
