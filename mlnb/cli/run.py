@@ -1,6 +1,7 @@
 """`mlnb run`: plan, reuse what is unchanged, run the rest, and say what came of it."""
 
 import argparse
+import contextlib
 import dataclasses
 import importlib
 import os
@@ -74,37 +75,38 @@ def _run_all(project: Project, args: argparse.Namespace, waiting: list[Any]) -> 
     announce = Announcer(listeners)
     group = None
     pipelines: list[Pipeline] = []
-    try:
-        for planner, grid in waiting:
-            facts = {
-                "pipeline": planner_pipeline(project, args),
-                "command": ["mlnb", *sys.argv[1:]],
-                "profile": args.profile,
-                "group": group,
-                "grid": dict(grid),
-            }
-            pipeline = Pipeline(planner, executor, announce, facts, workers)
-            if len(waiting) > 1 and group is None:
-                group = pipeline.run.record["group"] = f"grid-{pipeline.run.id}"
-            pipelines.append(pipeline)
-        _execute(pipelines)
-    finally:
-        executor.close()
+    with contextlib.ExitStack() as end:
         for listener in listeners:
-            getattr(listener, "close", lambda: None)()
-    codes = []
-    for pipeline in pipelines:
-        run = pipeline.run
-        codes.append(exit_code(run))
-        _register(run)
-        report = None if args.no_report else _write_report(run)
-        if codes[-1] == 0:
-            _say(args, verdict(run, report), run)
-        else:
-            print(failure(run, _again(), _look(run)), file=sys.stderr)
-            if report:
-                print(f"  report    {report}", file=sys.stderr)
-    return codes
+            end.callback(getattr(listener, "close", lambda: None))  # after the verdict: a tracker may take its time
+        with contextlib.closing(executor):
+            for planner, grid in waiting:
+                facts = {
+                    "pipeline": planner_pipeline(project, args),
+                    "command": ["mlnb", *sys.argv[1:]],
+                    "profile": args.profile,
+                    "group": group,
+                    "grid": dict(grid),
+                }
+                pipeline = Pipeline(planner, executor, announce, facts, workers)
+                if len(waiting) > 1 and group is None:
+                    group = pipeline.run.record["group"] = f"grid-{pipeline.run.id}"
+                pipelines.append(pipeline)
+            _execute(pipelines)
+        return [_conclude(args, pipeline.run) for pipeline in pipelines]
+
+
+def _conclude(args: argparse.Namespace, run: Run) -> int:
+    """Register a run, write its report and say how it ended; return its exit code."""
+    code = exit_code(run)
+    _register(run)
+    report = None if args.no_report else _write_report(run)
+    if code == 0:
+        _say(args, verdict(run, report), run)
+    else:
+        print(failure(run, _again(), _look(run)), file=sys.stderr)
+        if report:
+            print(f"  report    {report}", file=sys.stderr)
+    return code
 
 
 def _execute(pipelines: list[Any]) -> None:

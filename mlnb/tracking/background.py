@@ -4,6 +4,7 @@ import contextlib
 import copy
 import queue
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Protocol
@@ -23,22 +24,25 @@ class Tracker(Protocol):
 
 
 class Background:
-    """Hands a run's events to a tracker, which `make` makes when the run's first stage really starts.
+    """Hands a run's events to a tracker, which `make` makes `after` so many seconds when a stage really starts.
 
-    Reused stages alone never make it: a run with nothing to do costs nothing. At the end of a run the thread
-    is joined for at most `patience` seconds. What `make` or the tracker raises ends the tracking of that run
-    with one warning, never the run.
+    The first stages of a run are short and want every processor; a run that ends sooner has its tracker at its end.
+    Reused stages alone never make it: a run with nothing to do costs nothing. `close` joins the threads for at most
+    `patience` seconds. What `make` or the tracker raises ends the tracking of that run with one warning, never the run.
     """
 
-    def __init__(self, make: Callable[[], Tracker], warn: Callable[[str], None], patience: float = 30.0) -> None:
+    def __init__(
+        self, make: Callable[[], Tracker], warn: Callable[[str], None], patience: float = 30.0, after: float = 0.0
+    ) -> None:
         self.make = make
         self.warn = warn
         self.patience = patience
+        self.after = after
         self._waiting: dict[str, queue.SimpleQueue[Event]] = {}
         self._threads: dict[str, threading.Thread] = {}
 
     def __call__(self, event: Event) -> None:
-        """Take an engine's event; returns at once, except for `run_finished`, which waits for the thread."""
+        """Take an engine's event; returns at once."""
         if event.kind == "stage_progress":
             return
         run = Run(event.run.project, event.run.folder, copy.deepcopy(event.run.record))
@@ -50,21 +54,29 @@ class Background:
             thread.start()
         elif event.kind == "run_finished":
             del self._waiting[run.id]
-            self._join(self._threads.pop(run.id, None))
 
-    def _join(self, thread: threading.Thread | None) -> None:
-        if thread is None:
-            return
-        thread.join(self.patience)
-        if thread.is_alive():
+    def close(self) -> None:
+        """Wait until all is written down, or until it has taken too long."""
+        until = time.monotonic() + self.patience
+        for thread in self._threads.values():
+            thread.join(max(0.0, until - time.monotonic()))
+        if any(thread.is_alive() for thread in self._threads.values()):
             self.warn(f"Tracking is not done after {self.patience:.0f} s and was left; the run record is whole.")
+        self._threads.clear()
 
     def _work(self, events: "queue.SimpleQueue[Event]") -> None:
+        until = time.monotonic() + self.after
+        early: list[Event] = []
+        with contextlib.suppress(queue.Empty):
+            while not early or early[-1].kind != "run_finished":
+                early.append(events.get(timeout=max(0.0, until - time.monotonic())))
         try:
             with contextlib.closing(self.make()) as tracker:
-                while (event := events.get()).kind != "run_finished":
+                kind = ""
+                while kind != "run_finished":
+                    event = early.pop(0) if early else events.get()
                     tracker(event)
-                tracker(event)
+                    kind = event.kind
         except Exception as error:  # noqa: BLE001 -- whatever a tracker does, the run goes on
             self.warn(
                 f"Tracking stopped: {type(error).__name__}: {error}. "

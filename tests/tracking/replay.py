@@ -60,6 +60,7 @@ def main(root: str, run_id: str, how: str = "") -> None:
         os.kill(os.getpid(), 9)
     live.record.update(final)
     tracker(Event("run_finished", live))
+    tracker.close()
     ended = time.perf_counter()
     print(f"telling {told - began:.3f} s, joining {ended - told:.3f} s", file=sys.stderr)
     print("traffic", {name: value - before[name] for name, value in counters().items() if value != before[name]})

@@ -32,6 +32,13 @@ def run(tmp_path, example):
     return example.make_run(example.make_project(tmp_path / "titanic"), upto="split")
 
 
+def wait_until(condition):
+    until = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < until
+        time.sleep(0.01)
+
+
 def tell(listener, run, *kinds):
     for kind in kinds:
         listener(Event(kind, run, "ingest" if kind.startswith("stage") else None))
@@ -44,6 +51,7 @@ def test_events_arrive_in_order_with_the_record_of_their_moment(run):
     tell(listener, run, "run_started", "stage_reused", "stage_started", "stage_progress", "stage_finished")
     run.record["state"] = "finished"
     tell(listener, run, "run_finished")
+    listener.close()
     assert notes.seen == [
         ("run_started", None, "running"),
         ("stage_reused", "ingest", "running"),
@@ -63,11 +71,32 @@ def test_a_run_with_nothing_to_do_makes_no_tracker(run):
     assert threading.active_count() == threads
 
 
+def test_a_tracker_comes_later_and_misses_nothing(run):
+    notes, begun = Notes(), time.monotonic()
+    made = []
+    listener = Background(lambda: made.append(time.monotonic()) or notes, print, after=0.3)
+    tell(listener, run, "run_started", "stage_started", "stage_finished")
+    wait_until(lambda: len(notes.seen) == 3)
+    assert made[0] - begun >= 0.3
+    tell(listener, run, "run_finished")
+    listener.close()
+    assert [kind for kind, _, _ in notes.seen] == ["run_started", "stage_started", "stage_finished", "run_finished"]
+
+
+def test_a_run_that_ends_before_its_tracker_is_written_down_at_its_end(run):
+    notes = Notes()
+    listener = Background(lambda: notes, print, after=3600)
+    tell(listener, run, "run_started", "stage_started", "run_finished")
+    listener.close()
+    assert len(notes.seen) == 3 and notes.closed == 1
+
+
 def test_telling_takes_no_time_and_the_end_is_bounded(run):
     notes, warnings = Notes(seconds=0.3), []
     listener = Background(lambda: notes, warnings.append, patience=0.1)
     began = time.perf_counter()
     tell(listener, run, "run_started", "stage_started", "stage_finished", "run_finished")
+    listener.close()
     assert time.perf_counter() - began < 0.3
     assert "not done after" in warnings[0]
 
@@ -76,6 +105,7 @@ def test_a_tracker_that_fails_is_closed_and_reported_once(run):
     notes, warnings = Notes(fails="stage_started"), []
     listener = Background(lambda: notes, warnings.append)
     tell(listener, run, "run_started", "stage_started", "stage_finished", "run_finished")
+    listener.close()
     assert notes.closed == 1
     assert len(warnings) == 1 and "no more" in warnings[0] and "mlnb show" in warnings[0]
 
@@ -86,6 +116,7 @@ def test_runs_one_after_another_have_a_tracker_each(run, example):
     listener = Background(lambda: made.append(Notes()) or made[-1], print)
     for each in (run, other):
         tell(listener, each, "run_started", "stage_started", "run_finished")
+    listener.close()
     assert [len(notes.seen) for notes in made] == [3, 3]
 
 
@@ -108,4 +139,5 @@ def test_without_wandb_the_run_goes_on_and_says_what_to_do(run, monkeypatch):
     warnings = []
     listener = open_tracker(run.project, warnings.append)
     tell(listener, run, "run_started", "stage_started", "run_finished")
+    listener.close()
     assert "pip install wandb" in warnings[0]
