@@ -17,7 +17,8 @@ def open_tracker(project: Project, warn: Callable[[str], None] | None = None) ->
 
     None when the run record alone is wanted: `tracker = local` in settings.ini, or `WANDB_MODE=disabled`.
     W&B itself is imported `AFTER` seconds from when a stage of a run really starts, or when the run ends. `warn` is
-    called with one sentence when tracking fails (default: print it on stderr). Raises `ProjectError` for an unknown tracker.
+    called with one sentence when tracking fails (default: print it on stderr). Raises `ProjectError` for an unknown
+    tracker.
     """
     name = project.settings["tracker"].strip().lower()
     if name not in TRACKERS:
