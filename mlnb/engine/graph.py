@@ -1,7 +1,7 @@
 """The graph of a pipeline: who makes what, in which order, and what depends on what."""
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -34,6 +34,12 @@ class Graph:
     def descendants(self, name: str) -> set[str]:
         """Return every stage that depends on a stage."""
         return {other for other in self.stages if name in self.ancestors(other)}
+
+    def aside(self, name: str, unsettled: Collection[str]) -> bool:
+        """Return whether more stages wait for another unsettled one, which neither leads to this nor comes from it."""
+        after = self.descendants(name)
+        others = set(unsettled) - after - self.ancestors(name) - {name}
+        return any(len(self.descendants(other)) > len(after) for other in others)
 
     def check_name(self, name: str) -> str:
         """Return `name`; raises `GraphError` when no stage of the pipeline has it."""

@@ -80,8 +80,9 @@ class Pipeline:
         moved = True
         while moved:
             moved = False
-            for name in list(pending):
-                if not self._artifacts.ready(name, [*pending, *running.values()]):
+            unsettled = [*pending, *running.values()]
+            for name in sorted(pending, key=lambda name: -len(self.graph.descendants(name))):
+                if not self._artifacts.ready(name, unsettled):
                     continue
                 step = self.planner.step(name, self._artifacts.known(name), name in self._rebuilt)
                 if step.action == "run" and len(running) >= self.workers:
@@ -98,9 +99,10 @@ class Pipeline:
                     self.run.save()
                     self._tell("stage_started", name, why=step.why)
                     self._nonces[name] = secrets.token_hex(8)
-                    running[pool.submit(self._compute, step, self._artifacts.give(name))] = name
+                    facts = {"inputs": self._artifacts.give(name), "aside": self.graph.aside(name, unsettled)}
+                    running[pool.submit(self._compute, step, facts)] = name
 
-    def _compute(self, step: Step, inputs: dict[str, Any]) -> dict[str, Any] | Outcome:
+    def _compute(self, step: Step, facts: dict[str, Any]) -> dict[str, Any] | Outcome:
         """Run one stage while holding its key; another process that was quicker is waited for and its result taken."""
         assert step.key is not None
         while not self.cancelled.is_set():
@@ -110,17 +112,17 @@ class Pipeline:
                     forced = step.name in self.planner.selection.forced
                     if known is not None and not forced and self.project.store.whole(known):
                         return {**known, "waited": True}
-                    return self._execute(step, inputs)
+                    return self._execute(step, facts)
             time.sleep(POLL)
         return Outcome("interrupted")
 
-    def _execute(self, step: Step, inputs: dict[str, Any]) -> dict[str, Any] | Outcome:
+    def _execute(self, step: Step, facts: dict[str, Any]) -> dict[str, Any] | Outcome:
         assert step.key is not None
         nonce = self._nonces[step.name]
         woken = self.planner.alive(step.states.before[step.wake]) if step.states and step.wake is not None else None
         scratch = str(woken["scratch"]) if woken else step.key
         states = step.states.before if step.states else {}
-        self._orders.give(step.name, nonce, key=step.key, inputs=inputs, scratch=scratch, states=states)
+        self._orders.give(step.name, nonce, key=step.key, scratch=scratch, states=states, **facts)
         job = self._orders.job(self.graph.stages[step.name], nonce)
         if step.states:
             job = replace(job, keeping=keeping(self.run, step.name, step.states, scratch, woken))

@@ -20,6 +20,7 @@ from mlnb.engine.values import SECRET
 from mlnb.errors import ContractBroken, GateFailed, ParameterError, UnknownRun
 
 PROGRESS_EVERY = 0.2  # seconds between two progress notes
+ASIDE = 10  # what is added to the niceness of a notebook that fewer stages wait for than for its neighbour
 
 
 def open_stage(name: str, run: str, reads: Sequence[str] = (), writes: Mapping[str, str] | None = None) -> "Stage":
@@ -152,6 +153,8 @@ class PipelineStage(Stage):
     ) -> None:
         super().__init__(project, name, run, reads, writes)
         self.order = order
+        if order["aside"] and hasattr(os, "nice"):
+            os.nice(ASIDE)
 
     def _follow(self) -> bool:
         """Belong to the run that this state was woken for; return whether there is one, as by hand there is none."""
