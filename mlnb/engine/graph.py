@@ -35,6 +35,10 @@ class Graph:
         """Return every stage that depends on a stage."""
         return {other for other in self.stages if name in self.ancestors(other)}
 
+    def rank(self, name: str) -> tuple[int, int]:
+        """Return what sorts stages by urgency: first those that most others wait for."""
+        return (-len(self.descendants(name)), list(self.stages).index(name))
+
     def aside(self, name: str, unsettled: Collection[str]) -> bool:
         """Return whether more stages wait for another unsettled one, which neither leads to this nor comes from it."""
         after = self.descendants(name)

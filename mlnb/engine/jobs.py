@@ -19,6 +19,7 @@ class Job:
     secrets: dict[str, str] = field(default_factory=dict)  # name -> value that must reach no output
     cell_timeout: float | None = None  # seconds
     stage_timeout: float | None = None  # seconds
+    opens: int | None = None  # cell before which it waits when it is prepared
     keeping: dict[str, Any] | None = (
         None  # which states are kept, and which to go on from: mlnb.kernels.keeping.Keeping
     )
@@ -34,12 +35,28 @@ class Outcome:
     cause: str = ""  # "ValueError: what it said"
     went_on: bool = False  # from a state that was kept
 
+    @property
+    def kind(self) -> str:
+        """The name of the error that a stage ended with."""
+        named = self.cause.partition(":")[0]
+        if named in ("GateFailed", "StoreFull", "StoreCorrupted", "ContractBroken"):
+            return named
+        return {"timeout": "CellTimeout", "died": "KernelDied", "interrupted": "Interrupted"}.get(
+            self.state, "CellFailed"
+        )
+
 
 OnCell = Callable[[int, int, str], None]  # (cell's index, number of cells, heading)
 
 
 class Executor(Protocol):
     """Executes notebooks, several at once when asked from several threads."""
+
+    def prepare(self, job: Job) -> None:
+        """Execute a job ahead of need, up to the cell that opens its stage; `execute` then goes on from there."""
+
+    def discard(self, target: Path) -> None:
+        """End what was prepared for a target and is not wanted any more, if anything was."""
 
     def execute(self, job: Job, on_cell: OnCell) -> Outcome:
         """Run one job to its end; never raises for what the notebook does."""

@@ -56,6 +56,11 @@ class StageNotebook:
         """Digest of what it reads and writes."""
         return digest_value([self.name, sorted(self.reads), self.writes])
 
+    @property
+    def opens(self) -> int:
+        """Index of the cell that opens the stage: what is before it depends on no artifact."""
+        return next(cell.index for cell in self.cells if cell.has("stage") and "open_stage(" in cell.source)
+
     @cached_property
     def imports(self) -> frozenset[str]:
         """Dotted names of everything that its cells import, `from a import b` as `a.b`."""

@@ -3,6 +3,7 @@
 A nonce tells the words of one attempt from those of another: it is in the environment of the notebook's kernel.
 """
 
+from pathlib import Path
 from typing import Any
 
 from mlnb.engine.files import read_json, write_json
@@ -28,7 +29,7 @@ class Orders:
         return Job(
             stage=stage.name,
             source=stage.path,
-            target=self.run.folder / "notebooks" / stage.path.name,
+            target=self.target(stage),
             parameters={"run": self.run.id, **self._plain(stage.name)},
             folder=stage.path.parent,
             environment={
@@ -41,7 +42,12 @@ class Orders:
             secrets=self.secrets,
             cell_timeout=project.number("cell_timeout") or None,
             stage_timeout=project.number("stage_timeout") or None,
+            opens=stage.opens,
         )
+
+    def target(self, stage: StageNotebook) -> Path:
+        """Return where a stage's executed notebook is written."""
+        return self.run.folder / "notebooks" / stage.path.name
 
     def give(self, stage: str, nonce: str, **facts: Any) -> None:
         """Write down what a stage's session reads when it opens: key, inputs, values, scratch, states."""

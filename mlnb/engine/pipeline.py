@@ -1,6 +1,5 @@
 """Runs a plan: each stage as soon as what it reads is saved, records whole at every step, clean ends."""
 
-import secrets
 import threading
 import time
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -9,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mlnb.engine import runs
+from mlnb.engine.ahead import Ahead
 from mlnb.engine.artifacts import Artifacts
 from mlnb.engine.events import Announcer, Event
 from mlnb.engine.files import copy_whole, write_whole
@@ -40,12 +40,14 @@ class Pipeline:
         self._begun = time.monotonic()
         self._artifacts = Artifacts(self.graph)
         self._nonces: dict[str, str] = {}  # of stages that run: what tells their words from those of earlier attempts
+        self._steps: dict[str, Step] = {}  # of stages that wait for a worker
         self._rebuilt: set[str] = set()
         self._stale: set[str] = set()  # stages that run on what turned out to be made otherwise
         self._progress: dict[str, str] = {}
         hidden = secret_values(planner.values)  # before there is a run: one may be unset
         self.run = runs.create_run(self.project, facts["pipeline"], first_record(planner, facts))
         self._orders = Orders(self.run, planner.values, hidden)
+        self._ahead = Ahead(executor, self._orders, planner)
 
     def execute(self) -> runs.Run:
         """Run every stage that must, in threads; return the run when all is done, or something failed."""
@@ -58,6 +60,7 @@ class Pipeline:
                 while pending or running:
                     if not failed and not self.cancelled.is_set():
                         self._start_ready(pending, running, pool)
+                        self._ahead.choose(pending, running.values(), self._artifacts)
                     elif not running:
                         break
                     done, _ = wait(running, timeout=POLL, return_when=FIRST_COMPLETED)
@@ -81,14 +84,17 @@ class Pipeline:
         while moved:
             moved = False
             unsettled = [*pending, *running.values()]
-            for name in sorted(pending, key=lambda name: -len(self.graph.descendants(name))):
+            for name in sorted(pending, key=self.graph.rank):
                 if not self._artifacts.ready(name, unsettled):
                     continue
-                step = self.planner.step(name, self._artifacts.known(name), name in self._rebuilt)
+                if name not in self._steps:
+                    self._steps[name] = self.planner.step(name, self._artifacts.known(name), name in self._rebuilt)
+                step = self._steps[name]
                 if step.action == "run" and len(running) >= self.workers:
                     continue
                 pending.remove(name)
                 moved = True
+                nonce = self._ahead.take(self._steps.pop(name))
                 self._note(name, why=step.why, key=step.key, basis=step.basis)
                 if step.action == "skip":
                     self._note(name, state="skipped")
@@ -98,7 +104,7 @@ class Pipeline:
                     self._note(name, state="running", started=runs.now())
                     self.run.save()
                     self._tell("stage_started", name, why=step.why)
-                    self._nonces[name] = secrets.token_hex(8)
+                    self._nonces[name] = nonce
                     facts = {"inputs": self._artifacts.give(name), "aside": self.graph.aside(name, unsettled)}
                     running[pool.submit(self._compute, step, facts)] = name
 
@@ -155,6 +161,7 @@ class Pipeline:
 
     def _settle(self, name: str, future: Future[Any], pending: list[str]) -> bool:
         """Record how a stage ended; return False when it failed."""
+        self.executor.discard(self._orders.target(self.graph.stages[name]))  # another run has made it
         if name in self._stale:
             self._again(name, pending)
             return True
@@ -183,7 +190,7 @@ class Pipeline:
             finished=runs.now(),
             notebook=self._notebook(name),
             error={
-                "kind": _kind(made),
+                "kind": made.kind,
                 "stage": name,
                 "cell": made.cell,
                 "title": made.heading,
@@ -207,6 +214,7 @@ class Pipeline:
 
     def _again(self, name: str, pending: list[str]) -> None:
         """Send a stage back to be made again."""
+        self._ahead.drop()
         self._stale.discard(name)
         self._artifacts.drop(name)
         pending.append(name)
@@ -241,6 +249,7 @@ class Pipeline:
         return misled
 
     def _finish(self, failed: bool) -> None:
+        self._ahead.drop()
         record = self.run.record
         state = "interrupted" if self.cancelled.is_set() else "failed" if failed else "finished"
         record |= {"state": state, "finished": runs.now(), "seconds": round(time.monotonic() - self._begun, 3)}
@@ -274,12 +283,3 @@ class Pipeline:
 
     def _tell(self, kind: str, stage: str | None = None, **data: Any) -> None:
         self.announce(Event(kind, self.run, stage, data))
-
-
-def _kind(outcome: Outcome) -> str:
-    named = outcome.cause.partition(":")[0]
-    if named in ("GateFailed", "StoreFull", "StoreCorrupted", "ContractBroken"):
-        return named
-    return {"timeout": "CellTimeout", "died": "KernelDied", "interrupted": "Interrupted"}.get(
-        outcome.state, "CellFailed"
-    )

@@ -3,6 +3,8 @@
 import dataclasses
 import os
 import threading
+from pathlib import Path
+from typing import Any
 
 from mlnb import environment
 from mlnb.engine.jobs import Job, OnCell, Outcome
@@ -26,6 +28,7 @@ class LocalExecutor:
         self._lock = threading.Lock()
         self._idle: list[Worker] = []
         self._all: list[Worker] = []
+        self._held: dict[Path, Worker] = {}  # target of a job that was prepared -> who waits to go on with it
         self._closed = False
 
     def warm(self, count: int) -> None:
@@ -34,6 +37,18 @@ class LocalExecutor:
             worker = self._start()
             with self._lock:
                 self._idle.append(worker)
+
+    def prepare(self, job: Job) -> None:
+        """Execute a job up to the cell that opens its stage."""
+        if not self._closed:
+            worker = self._held[job.target] = self._take()
+            worker.send(_request(job))
+
+    def discard(self, target: Path) -> None:
+        """End what was prepared for a target."""
+        worker = self._held.pop(target, None)
+        if worker is not None:
+            worker.end()
 
     def execute(self, job: Job, on_cell: OnCell) -> Outcome:
         """Run one job in a worker of its own; never raises for what the notebook does.
@@ -58,9 +73,11 @@ class LocalExecutor:
             begun = True
             on_cell(cell, cells, heading)
 
-        worker = self._start() if fresh else self._take()
-        request = dataclasses.asdict(job) | {name: str(getattr(job, name)) for name in ("source", "target", "folder")}
-        answer = worker.execute(request, told, job.stage_timeout)
+        worker = self._held.pop(job.target, None)
+        asked = {"keeping": job.keeping} if worker is not None else _request(job) | {"opens": None}
+        if worker is None:
+            worker = self._start() if fresh else self._take()
+        answer = worker.execute(asked, told, job.stage_timeout)
         if answer["state"] in ("finished", "failed") and worker.alive and begun:
             with self._lock:
                 self._idle.append(worker)
@@ -95,3 +112,8 @@ class LocalExecutor:
         with self._lock:
             self._all.append(worker)
         return worker
+
+
+def _request(job: Job) -> dict[str, Any]:
+    """Return a job as JSON holds it."""
+    return dataclasses.asdict(job) | {name: str(getattr(job, name)) for name in ("source", "target", "folder")}

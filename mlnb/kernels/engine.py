@@ -3,16 +3,23 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from mlnb.kernels.keeping import Keeping, source_numbers
 from mlnb.kernels.warm import WarmEngine
 
 CellTold = Callable[[int, int, str], None]
 
 
 class TellingEngine(WarmEngine):
-    """The warm engine with two additions, set by `told` and `hidden` before a notebook is executed."""
+    """The warm engine with additions that are set before a notebook is executed.
+
+    `told` hears of each cell, `hidden` are the secrets; before the cell `wait_at` of the notebook's source, `wait` is
+    called, which returns what is kept from there on.
+    """
 
     told: CellTold = staticmethod(lambda cell, cells, heading: None)
     hidden: Mapping[str, str] = {}
+    wait_at: int | None = None
+    wait: Callable[[], Keeping | None] = staticmethod(lambda: None)
 
     @classmethod
     def clean(cls, outputs: Any) -> Any:
@@ -22,11 +29,13 @@ class TellingEngine(WarmEngine):
     @classmethod
     def execute_managed_notebook(cls, nb_man: Any, kernel_name: str, *values: Any, **options: Any) -> Any:
         """Execute through papermill, with the notebook's cells watched and its outputs cleaned before each save."""
-        headings = cell_headings(nb_man.nb)
+        headings, numbers = cell_headings(nb_man.nb), source_numbers(nb_man.nb.cells)
         begin, save = nb_man.cell_start, nb_man.save
 
         def cell_start(cell: Any, cell_index: int | None = None, **more: Any) -> None:
             if cell_index is not None and cell.cell_type == "code":
+                if cls.wait_at is not None and numbers[cell_index] == cls.wait_at:
+                    cls.keeping = cls.wait()
                 cls.told(cell_index, len(nb_man.nb.cells), headings[cell_index])
             begin(cell, cell_index, **more)
 

@@ -50,7 +50,7 @@ class Shown:
     def __init__(self, asked: Keeping, cells: list[Any], clean: Callable[[Any], Any]) -> None:
         self.asked = asked
         self.clean = clean
-        self.numbers = _numbers(cells)  # place in the executed notebook -> cell of the source
+        self.numbers = source_numbers(cells)  # place in the executed notebook -> cell of the source
         self.names = _names(cells, self.numbers, asked.code)  # place -> name in the log
         self.touched: set[int] = set()  # places whose outputs have changed since they were written
         self.lines, self.mark = _read(asked.wake_log, asked.wake)
@@ -121,7 +121,8 @@ class Shown:
             self._file.close()
 
 
-def _numbers(cells: list[Any]) -> list[int]:
+def source_numbers(cells: list[Any]) -> list[int]:
+    """Return which cell of the source each cell is; -1 for one that papermill has added."""
     number, found = 0, []
     for cell in cells:
         own = INJECTED not in cell.metadata.get("tags", [])

@@ -51,7 +51,7 @@ def settings(start: Path) -> Settings:
         tuple(values.get("preload", "").split()),
         tuple(values.get("preload_never", "").split()),
         float(os.environ.get("MLNB_KERNELS_IDLE", values.get("kernels_idle", IDLE))),
-        int(values.get("kernels_at_once", 0)) or max(2, os.cpu_count() or 1),
+        int(values.get("kernels_at_once", 0)) or max(2, os.cpu_count() or 1) + 1,  # one that waits to go on
     )
 
 

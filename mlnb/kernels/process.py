@@ -40,14 +40,20 @@ class Worker:
         """Whether the process can take another job."""
         return self.process.poll() is None and not self.interrupted
 
-    def execute(self, job: Answer, on_cell: Callable[[int, int, str], None], limit: float | None) -> Answer:
-        """Return {"state", "cell", "heading", "cause"} of one job; `limit` is the seconds it may take in all."""
-        deadline = None if limit is None else time.monotonic() + limit
-        last: Answer = {"cell": None, "heading": ""}
+    def send(self, job: Answer) -> bool:
+        """Hand over a job, or the word for one that waits to go on; return whether the process could take it."""
         try:
             assert self.process.stdin is not None
             self.process.stdin.write(json.dumps(job) + "\n")
         except (OSError, ValueError):
+            return False
+        return True
+
+    def execute(self, job: Answer, on_cell: Callable[[int, int, str], None], limit: float | None) -> Answer:
+        """Return {"state", "cell", "heading", "cause"} of one job; `limit` is the seconds it may take in all."""
+        deadline = None if limit is None else time.monotonic() + limit
+        last: Answer = {"cell": None, "heading": ""}
+        if not self.send(job):
             return {"state": "died", "cause": f"the worker process is gone{self._signal()}"}
         while True:
             try:

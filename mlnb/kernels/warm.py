@@ -8,6 +8,7 @@ import functools
 import os
 import shutil
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -45,10 +46,12 @@ class WarmClient(PapermillNotebookClient):  # type: ignore[misc]
             self.task_poll_for_reply.cancel()
 
     shown: Shown | None = None  # what is kept of this notebook, and gone on from
+    asked: Callable[[], Shown | None]  # returns it; later than the notebook's start when it has waited to go on
 
     async def async_execute_cell(self, cell: Any, cell_index: int, **options: Any) -> Any:
         """Execute one cell; a kernel's death is told with its signal or exit code."""
         self._size, self._cut = 0, False
+        self.shown = self.shown or self.asked()
         if self.shown is not None and await self._kept(self.shown, cell_index):
             return cell
         try:
@@ -164,10 +167,10 @@ class WarmEngine(NBClientEngine):  # type: ignore[misc]
             stderr_file=stderr_file,
         )
         client = WarmClient(nb_man, **final)
-        if cls.keeping is not None:
-            client.shown = Shown(cls.keeping, nb_man.nb.cells, cls.clean)
-            if client.shown.first:
-                asked |= {"wake": cls.keeping.wake, "variables": dict(cls.keeping.variables)}
+        client.asked = lambda: Shown(cls.keeping, nb_man.nb.cells, cls.clean) if cls.keeping is not None else None
+        client.shown = client.asked()
+        if client.shown is not None and client.shown.first:
+            asked |= {"wake": client.shown.asked.wake, "variables": dict(client.shown.asked.variables)}
         client.warm_manager = Manager(start, asked, start_timeout)
         try:
             return client.execute()

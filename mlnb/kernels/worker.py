@@ -31,6 +31,7 @@ def main() -> None:
     import papermill  # noqa: F401 -- before the first job comes: it takes a third of a second
 
     from mlnb.kernels.engine import TellingEngine
+    from mlnb.kernels.keeping import Keeping
 
     lock = threading.Lock()
 
@@ -43,8 +44,18 @@ def main() -> None:
 
     TellingEngine.told = staticmethod(told)
     answer({"event": "ready"})
+
+    def wait() -> Keeping | None:
+        """Wait for the word to go on; return which states are to be kept from there."""
+        asked = json.loads(jobs.get())["keeping"]
+        return Keeping.read(asked) if asked else None
+
+    TellingEngine.wait = staticmethod(wait)
     while True:
         job = json.loads(jobs.get())
+        if "source" not in job:  # the word for one that has ended before
+            continue
+        TellingEngine.wait_at = job.get("opens")
         TellingEngine.hidden = job["secrets"]
         os.environ.update(job["environment"])
         answer({"event": "done", **execute(job), "went_on": TellingEngine.went_on})

@@ -1,0 +1,55 @@
+"""Executes the notebook of the stage that comes next while its inputs are still made, up to the cell that opens it.
+
+Imports, definitions and proofs depend on no artifact; the kernel that has done with them waits for the rest.
+"""
+
+import secrets
+from collections.abc import Collection
+
+from mlnb.engine.artifacts import Artifacts
+from mlnb.engine.jobs import Executor
+from mlnb.engine.orders import Orders
+from mlnb.engine.plan import Planner, Step
+
+
+class Ahead:
+    """At most one notebook of a run waits at a time, and none twice; it takes no worker's place."""
+
+    def __init__(self, executor: Executor, orders: Orders, planner: Planner) -> None:
+        self.executor = executor
+        self.orders = orders
+        self.planner = planner
+        self.graph = planner.graph
+        self._name: str | None = None
+        self._nonce = ""
+        self._tried: set[str] = set()
+
+    def choose(self, pending: Collection[str], running: Collection[str], artifacts: Artifacts) -> None:
+        """Prepare the stage that most others wait for, of those whose last inputs are being made."""
+        if self._name is not None or len(pending) + len(running) == len(self.graph.stages):
+            return  # the first stages need the processors
+        chosen = self.planner.selection.chosen - self._tried
+        for name in sorted(chosen.intersection(pending), key=self.graph.rank):
+            makers = set(self.graph.parents(name))
+            if not makers.intersection(running) or makers.intersection(pending):
+                continue
+            self._tried.add(name)
+            if self.planner.step(name, artifacts.known(name)).action in ("run", "maybe"):
+                self._name, self._nonce = name, secrets.token_hex(8)
+                self.executor.prepare(self.orders.job(self.graph.stages[name], self._nonce))
+                return
+
+    def take(self, step: Step) -> str:
+        """Return the nonce for a stage that is to run: that of a kernel which waits, or a new one."""
+        if step.name == self._name:
+            if step.action == "run" and step.wake is None:
+                self._name = None
+                return self._nonce
+            self.drop()
+        return secrets.token_hex(8)
+
+    def drop(self) -> None:
+        """End what waits."""
+        if self._name is not None:
+            self.executor.discard(self.orders.target(self.graph.stages[self._name]))
+            self._name = None
