@@ -29,7 +29,7 @@ class Ahead:
         if self._name is not None or len(pending) + len(running) == len(self.graph.stages):
             return  # the first stages need the processors
         chosen = self.planner.selection.chosen - self._tried
-        for name in sorted(chosen.intersection(pending), key=self.graph.rank):
+        for name in self.graph.by_urgency(chosen.intersection(pending)):
             makers = set(self.graph.parents(name))
             if not makers.intersection(running) or makers.intersection(pending):
                 continue

@@ -3,6 +3,7 @@
 import itertools
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from mlnb.engine.looks import is_sealed
@@ -35,15 +36,19 @@ class Graph:
         """Return every stage that depends on a stage."""
         return {other for other in self.stages if name in self.ancestors(other)}
 
-    def rank(self, name: str) -> tuple[int, int]:
-        """Return what sorts stages by urgency: first those that most others wait for."""
-        return (-len(self.descendants(name)), list(self.stages).index(name))
+    @cached_property
+    def rank(self) -> dict[str, int]:
+        """The number of stages that wait for each."""
+        return {name: len(self.descendants(name)) for name in self.stages}
+
+    def by_urgency(self, names: Collection[str]) -> list[str]:
+        """Return stages in the order in which they should be started: first those that most others wait for."""
+        return sorted((name for name in self.stages if name in names), key=lambda name: -self.rank[name])
 
     def aside(self, name: str, unsettled: Collection[str]) -> bool:
         """Return whether more stages wait for another unsettled one, which neither leads to this nor comes from it."""
-        after = self.descendants(name)
-        others = set(unsettled) - after - self.ancestors(name) - {name}
-        return any(len(self.descendants(other)) > len(after) for other in others)
+        others = set(unsettled) - self.descendants(name) - self.ancestors(name) - {name}
+        return any(self.rank[other] > self.rank[name] for other in others)
 
     def check_name(self, name: str) -> str:
         """Return `name`; raises `GraphError` when no stage of the pipeline has it."""

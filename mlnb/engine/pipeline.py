@@ -84,7 +84,7 @@ class Pipeline:
         while moved:
             moved = False
             unsettled = [*pending, *running.values()]
-            for name in sorted(pending, key=self.graph.rank):
+            for name in self.graph.by_urgency(pending):
                 if not self._artifacts.ready(name, unsettled):
                     continue
                 if name not in self._steps:

@@ -264,9 +264,9 @@ def _short(value: Any) -> str:
 
 
 def twin(project: Project, pipeline: str, steps: Iterable[Step]) -> runs.Run | None:
-    """Return a finished run that is exactly this plan, when every stage would be reused; else None."""
+    """Return a finished run that is exactly this plan, when no stage would run; else None."""
     steps = list(steps)
-    if any(step.action != "reuse" for step in steps):
+    if any(step.action in ("run", "maybe") for step in steps):
         return None
     path = plan_path(project, pipeline, {step.name: step.key for step in steps})
     try:

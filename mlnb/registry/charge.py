@@ -27,19 +27,34 @@ def fill_champion(project: Project, values: Values) -> Values:
 
 def champion_values(project: Project, target: str) -> dict[str, Any]:
     """Return `champion` and `champion_rows` of the only champion for a target (empty: any), or nothing."""
-    from mlnb.registry.registry import CHAMPION, Registry  # a database, which only few runs need
-
-    registry = Registry(project)
-    champions = [version for version in registry.versions() if CHAMPION in version.aliases]
-    registry.engine.dispose()
-    champions = [version for version in champions if target in ("", version.facts["problem"]["target"])]
+    champions = [one for one in find_champions(project) if target in ("", one["target"])]
     if len(champions) != 1:
         return {}
     rows = ""
     with suppress(UnknownRun):  # cleaned away: then it is not known what it has learned from
-        output = open_run(project, champions[0].run).output("training")
+        output = open_run(project, champions[0]["run"]).output("training")
         path = project.store.path(output["digest"]) if output else None
         rows = str(path) if path and path.exists() else ""
     with suppress(StoreCorrupted):
-        return {"champion": str(load_object(project.store, "tree", champions[0].service)), "champion_rows": rows}
+        return {"champion": str(load_object(project.store, "tree", champions[0]["service"])), "champion_rows": rows}
     return {}
+
+
+def find_champions(project: Project) -> list[dict[str, str]]:
+    """Return target, run and service of each champion; a registry in a file is asked when the file has changed."""
+    file = None if project.settings["registry"] else project.store_root / "registry.db"
+    known = project.files.get(file) if file is not None else None
+    if known is not None:
+        return list(known)
+    from mlnb.registry.registry import CHAMPION, Registry  # imports for longer than a run with nothing to do may take
+
+    registry = Registry(project)
+    champions = [version for version in registry.versions() if CHAMPION in version.aliases]
+    registry.engine.dispose()
+    found = [
+        {"target": version.facts["problem"]["target"], "run": version.run, "service": version.service}
+        for version in champions
+    ]
+    if file is not None:
+        project.files.put(file, found)
+    return found
