@@ -86,8 +86,9 @@ def test_workers_and_processes_share_a_study_that_stays_the_same(uninterrupted, 
     assert search(workers=3).trials.equals(uninterrupted.trials)
     storage = f"sqlite:///{tmp_path}/study.db"
     run = [sys.executable, "-c", SEARCH, storage, os.path.dirname(__file__)]
-    others = [subprocess.Popen(run, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    others = [subprocess.Popen(run, stdout=subprocess.PIPE, text=True)]
     assert others[0].stdout.readline()  # it has finished a trial: there is something to share
+    others.append(subprocess.Popen(run, stdout=subprocess.PIPE, text=True))
     mine = search(storage, workers=2)
     for process in others:
         process.communicate()
