@@ -3,10 +3,11 @@
     python benchmarks/main_job.py [--rounds 1] [--workers 1] [--engine warm] [-- OPTIONS OF MLNB RUN]
 
 Runs the whole pipeline of this checkout from the top under each engine in turn, and reads the times off the executed
-notebooks: `start` until the first cell begins (kernel, connection), `imports` cells that import something, `proofs`
-cells that show and assert what functions do, `fitting` cells that fit models, `cells` the other cells of the stage,
-`end` after the last cell (saving, leaving). `rest` is what the command takes besides its stages, below zero when stages
-run side by side. What is not fitting is the time from the shell in which no cell was fitting a model.
+notebooks: `ahead` before the stage began, while its inputs were made, `start` until a cell begins (kernel, connection),
+`imports` cells that import something, `proofs` cells that show and assert what functions do, `fitting` cells that fit
+models or shuffle what they predict from, `cells` the other cells of the stage, `end` after the last cell (saving,
+leaving). `rest` is what the command takes besides its stages, below zero when stages run side by side. What is not
+fitting is the time from the shell in which no cell was fitting a model.
 """
 
 import argparse
@@ -22,8 +23,8 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 MLNB = str(Path(sys.executable).with_name("mlnb"))
-FITTING = ("tune", "fit_best", "predict_references", "permutation_importance", "assess_robustness")
-COLUMNS = ("start", "imports", "proofs", "cells", "fitting", "end")
+FITTING = ("tune", "fit_best", "predict_references", "permutation_importance")
+COLUMNS = ("ahead", "start", "imports", "proofs", "cells", "fitting", "end")
 
 
 def kind(source: str) -> str:
@@ -54,9 +55,13 @@ def spent(folder: Path, stage: dict[str, Any]) -> dict[str, float]:
     found = dict.fromkeys(COLUMNS, 0.0)
     cells = [c for c in json.loads((folder / stage["notebook"]).read_text())["cells"] if c["cell_type"] == "code"]
     timed = [(cell, cell["metadata"]["papermill"]) for cell in cells if cell["metadata"]["papermill"]["start_time"]]
+    started = moment(stage["started"])
     for cell, about in timed:
-        found[kind("".join(cell["source"]))] += about["duration"]
-    found["start"] = moment(timed[0][1]["start_time"]) - moment(stage["started"])
+        ahead = max(0.0, min(moment(about["end_time"]), started) - moment(about["start_time"]))
+        found["ahead"] += ahead
+        found[kind("".join(cell["source"]))] += max(0.0, about["duration"] - ahead)
+    later = (moment(about["start_time"]) for _, about in timed if moment(about["end_time"]) > started)
+    found["start"] = max(0.0, next(later) - started)
     found["end"] = moment(stage["finished"]) - moment(timed[-1][1]["end_time"])
     return found
 
@@ -105,7 +110,7 @@ def main() -> None:
         found = {engine: run(engine, args.workers, args.options) for engine in args.engine or ("standard", "warm")}
     for engine, (wall, fitting, stages) in found.items():
         total = {column: sum(stage[column] for stage in stages.values()) for column in COLUMNS}
-        total["rest"] = wall - sum(total.values())
+        total["rest"] = wall - sum(total.values()) + total["ahead"]
         print(f"\n{engine}: {wall:.1f} s from the shell, load {os.getloadavg()[0]:.1f}")
         print(f"{'':12}" + "".join(f"{column:>9}" for column in (*COLUMNS, "rest")))
         for name, seconds in {**stages, "all": total}.items():

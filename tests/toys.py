@@ -4,8 +4,11 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
+
+from mlnb.kernels import call, places
 
 SETTINGS = """[mlnb]
 tracker = local
@@ -145,3 +148,15 @@ def record(root: Path, which: int = -1) -> dict[str, Any]:
 def states(root: Path, which: int = -1) -> dict[str, str]:
     """Return {stage: state} of a run."""
     return {name: stage["state"] for name, stage in record(root, which)["stages"].items()}
+
+
+def kernels(root: Path) -> list[str]:
+    """Return the notebooks that warm kernels of a project still run, after some patience."""
+    found: list[str] = []
+    for _ in range(50):
+        answers = [call.ask(place, {"verb": "status"}) for place in places.here(places.settings(root).folder)]
+        found = [notebook for answer in answers if answer for notebook in answer["running"].values()]
+        if not found:
+            break
+        time.sleep(0.1)
+    return found

@@ -18,6 +18,12 @@ from mlnb.kernels.process import descendants
 
 Answer = dict[str, Any]
 
+# What papermill's libraries import where it is there, and what notebooks have no need of: jsonschema's checks of texts
+# that are addresses, colours or durations, one of which takes seconds to build, and Arrow's file systems.
+UNUSED = """
+rfc3987_syntax rfc3987 rfc3986_validator fqdn isoduration jsonpointer uri_template webcolors pyarrow.fs
+""".split()  # noqa: SIM905
+
 
 def main() -> None:
     """Serve jobs until the input closes; then nothing of this process is left, whatever runs."""
@@ -26,8 +32,8 @@ def main() -> None:
     out = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)  # whatever a library prints must not look like an answer
     warnings.simplefilter("ignore")
-    sys.modules["rfc3987_syntax"] = None  # type: ignore[assignment]  # JupyterLab's URI grammar takes seconds to build
-    sys.modules["pyarrow.fs"] = None  # type: ignore[assignment]  # papermill looks for Hadoop there; paths here are local
+    for name in UNUSED:
+        sys.modules[name] = None  # type: ignore[assignment]
     import papermill  # noqa: F401 -- before the first job comes: it takes a third of a second
 
     from mlnb.kernels.engine import TellingEngine

@@ -14,7 +14,6 @@ import pytest
 import toys
 
 from mlnb.engine.project import Project
-from mlnb.kernels import call, places
 
 
 def two(tmp_path: Path, body: str, settings: str = "", reads: str = "first") -> Path:
@@ -130,18 +129,6 @@ def test_a_really_full_disk(tmp_path: Path) -> None:
         subprocess.run(["umount", "-l", str(small)], check=True)
 
 
-def kernels(root: Path) -> list[str]:
-    """Return the notebooks that warm kernels of a project still run, after some patience."""
-    found: list[str] = []
-    for _ in range(50):
-        answers = [call.ask(place, {"verb": "status"}) for place in places.here(places.settings(root).folder)]
-        found = [notebook for answer in answers if answer for notebook in answer["running"].values()]
-        if not found:
-            break
-        time.sleep(0.1)
-    return found
-
-
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_run_stops_cleanly_and_says_how_to_go_on(tmp_path: Path, number: signal.Signals) -> None:
     root = two(tmp_path, "import time\ntime.sleep(seconds)\nstage.save('second', 1)")
@@ -157,7 +144,7 @@ def test_an_interrupted_run_stops_cleanly_and_says_how_to_go_on(tmp_path: Path, 
     assert toys.record(root)["state"] == "interrupted"
     gone, alive = psutil.wait_procs(children, timeout=5)
     assert not alive, f"left behind: {alive}"
-    assert gone and not kernels(root)
+    assert gone and not toys.kernels(root)
 
 
 def wait_for(condition: object, seconds: float = 40) -> None:

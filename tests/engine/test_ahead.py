@@ -1,0 +1,185 @@
+"""Stages start as soon as what they read is saved, and their notebooks are begun before that."""
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import toys
+
+from mlnb.engine.events import Announcer
+from mlnb.engine.files import read_json, write_json
+from mlnb.engine.formats import save_object
+from mlnb.engine.graph import build_graph
+from mlnb.engine.jobs import Job, OnCell, Outcome
+from mlnb.engine.notebook import read_notebooks
+from mlnb.engine.pipeline import Pipeline
+from mlnb.engine.plan import Planner, select
+from mlnb.engine.project import Project
+from mlnb.engine.values import Asked, resolve_values
+
+WAIT = """
+import pathlib, time
+end = time.monotonic() + 60
+while not pathlib.Path({file!r}).exists():
+    assert time.monotonic() < end, "it never came"
+    time.sleep(0.02)
+"""
+
+
+def wait(file: str) -> str:
+    """Code that goes on once a file is there."""
+    return WAIT.format(file=file)
+
+
+def touch(file: str) -> str:
+    return f"import pathlib; pathlib.Path({file!r}).touch()"
+
+
+def two(root: Path, first: str, second: str = 'stage.save("second", stage.load("first") + 1)', **more: str) -> Path:
+    """A project whose stages are `zero`, `first`, and `second`, which reads `first`."""
+    return toys.project(
+        root,
+        {
+            "05_zero": toys.stage("zero", 'stage.save("zero", 0)', writes={"zero": "nought"}),
+            "10_first": toys.stage("first", first, ["zero"], {"first": "one"}),
+            "20_second": toys.stage("second", second, ["first"], {"second": "two"}, **more),
+        },
+    )
+
+
+def test_a_stage_starts_once_what_it_reads_is_saved(tmp_path: Path) -> None:
+    first = 'stage.save("first", 1)' + wait("second")  # ends only when the second has run
+    root = two(tmp_path, first, 'stage.save("second", stage.load("first") + 1)\n' + touch("second"))
+    toys.mlnb(root, "run", "--no-report")
+    stages = toys.record(root)["stages"]
+    assert toys.states(root) == {"zero": "finished", "first": "finished", "second": "finished"}
+    assert stages["second"]["started"] < stages["first"]["finished"]
+    assert stages["second"]["reads"]["first"] == stages["first"]["outputs"]["first"]["digest"]
+    assert "Nothing to do" in toys.mlnb(root, "run", "--no-report")
+
+
+def test_one_worker_runs_one_stage_at_a_time(tmp_path: Path) -> None:
+    root = two(tmp_path, 'stage.save("first", 1)\nimport time; time.sleep(1)')
+    toys.mlnb(root, "run", "--no-report", "--workers", "1")
+    stages = toys.record(root)["stages"]
+    assert stages["second"]["started"] >= stages["first"]["finished"]
+
+
+def test_what_was_made_of_a_stage_that_then_failed_is_kept(tmp_path: Path) -> None:
+    first = f'stage.save("first", 1){wait("second")}1 / 0'
+    root = two(tmp_path, first, 'stage.save("second", stage.load("first") + 1)\n' + touch("second"))
+    text = toys.mlnb(root, "run", "--no-report", code=3)
+    assert "stage first" in text and "ZeroDivisionError" in text
+    assert toys.states(root) == {"zero": "finished", "first": "failed", "second": "finished"}
+    toys.edit(root, "10_first", "1 / 0", "pass")
+    toys.mlnb(root, "run", "--no-report")
+    assert toys.states(root) == {"zero": "reused", "first": "finished", "second": "reused"}
+
+
+@pytest.mark.parametrize("engine", ["warm", "standard"])
+def test_a_notebook_is_begun_before_its_inputs_are_there(tmp_path: Path, engine: str) -> None:
+    first = wait("begun") + 'stage.save("first", 1)'  # is saved only when the second notebook has begun
+    root = two(tmp_path, first, functions=touch("begun"))
+    toys.mlnb(root, "run", "--no-report", env={"MLNB_KERNELS": engine})
+    record = toys.record(root)
+    assert set(toys.states(root).values()) == {"finished"}
+    cells = json.loads((tmp_path / "runs" / record["id"] / "notebooks" / "20_second.ipynb").read_text())["cells"]
+    counts = [cell["execution_count"] for cell in cells if cell["cell_type"] == "code"]
+    assert counts == list(range(1, len(counts) + 1))
+    began = next(cell["metadata"]["papermill"] for cell in cells if "begun" in "".join(cell["source"]))
+    assert began["end_time"] < record["stages"]["second"]["started"][:-1]
+    assert not toys.kernels(root)
+
+
+def test_a_notebook_that_was_begun_for_nothing_is_ended(tmp_path: Path) -> None:
+    root = two(tmp_path, 'stage.save("first", 1)', functions="import pathlib; pathlib.Path('begun').touch()")
+    toys.mlnb(root, "run", "--no-report")
+    (tmp_path / "nbs" / "stages" / "begun").unlink()
+    toys.edit(root, "10_first", 'stage.save("first", 1)', wait("begun") + 'stage.save("first", 1)')
+    toys.mlnb(root, "run", "--no-report")
+    assert toys.states(root) == {"zero": "reused", "first": "finished", "second": "reused"}
+    assert not toys.kernels(root)
+
+
+def test_a_notebook_that_fails_before_it_opens_fails_its_stage(tmp_path: Path) -> None:
+    first = wait("begun") + 'stage.save("first", 1)'
+    root = two(tmp_path, first, functions=touch("begun") + "\n1 / 0")
+    text = toys.mlnb(root, "run", "--no-report", code=3)
+    assert "stage second" in text and "ZeroDivisionError" in text and not toys.kernels(root)
+    assert toys.states(root) == {"zero": "finished", "first": "finished", "second": "failed"}
+    toys.edit(root, "20_second", "\n1 / 0", "")
+    toys.mlnb(root, "run", "--no-report")
+    assert toys.states(root) == {"zero": "reused", "first": "reused", "second": "finished"}
+
+
+def test_states_are_kept_from_where_it_opens(tmp_path: Path) -> None:
+    first = wait("begun") + 'stage.save("first", 1)'
+    second = 'stage.save("second", stage.load("first") / 0)'
+    root = two(tmp_path, first, second, functions=touch("begun"))
+    text = toys.mlnb(root, "run", "--no-report", code=3)
+    assert "mlnb debug" in text
+    toys.edit(root, "20_second", "/ 0", "+ 1")
+    assert "goes on from cell" in toys.mlnb(root, "plan")
+    toys.mlnb(root, "run", "--no-report")
+    assert "goes on from cell" in toys.record(root)["stages"]["second"]["why"]
+    assert "no more" not in toys.record(root)["stages"]["second"]["why"]
+
+
+class Twice:
+    """An executor whose first stage saves other bytes in the end than at first, as a kernel that died could have."""
+
+    def __init__(self, root: Path) -> None:
+        self.project = Project.find(root)
+        self.begun: list[str] = []
+        self.ends: list[Callable[[], None]] = []
+
+    def prepare(self, job: Job) -> None:
+        """Begin nothing ahead."""
+
+    def discard(self, target: Path) -> None:
+        """There is nothing to end."""
+
+    def execute(self, job: Job, on_cell: OnCell) -> Outcome:
+        """Say what a session would have said."""
+        self.begun.append(job.stage)
+        folder = self.project.runs / job.environment["MLNB_RUN"] / "stages"
+        order = read_json(folder / f"{job.stage}.order.json")
+
+        def say(value: Any, closed: bool) -> None:
+            kind, digest, size = save_object(self.project.store, value)
+            output = {"digest": digest, "format": kind, "bytes": size, "description": "x"}
+            said = {"nonce": order["nonce"], "outputs": {job.stage: output}, "metrics": {}, "closed": closed}
+            write_json(folder / f"{job.stage}.json", said)
+
+        if job.stage == "first":
+            say("early", closed=False)
+            end = time.monotonic() + 60
+            while self.begun.count("second") < 1 and time.monotonic() < end:
+                time.sleep(0.01)
+            say("late", closed=True)
+        else:
+            say([job.stage, order["inputs"].get("first", {}).get("digest")], closed=True)
+        job.target.parent.mkdir(exist_ok=True)
+        job.target.write_text("{}")
+        return Outcome("finished")
+
+    def interrupt(self) -> None:
+        """Nothing runs for long."""
+
+
+def test_readers_of_what_was_made_otherwise_in_the_end_run_again(tmp_path: Path) -> None:
+    root = two(tmp_path, "pass")
+    project, executor = Project.find(root), Twice(root)
+    graph = build_graph(read_notebooks(project.notebooks), ["zero", "first", "second"])
+    planner = Planner(project, graph, resolve_values(graph.stages, list(graph.stages), Asked()), select(graph))
+    facts = {"pipeline": "train", "command": [], "profile": None, "group": None, "grid": {}}
+    run = Pipeline(planner, executor, Announcer([]), facts).execute()
+    assert executor.begun.count("second") == 2 and executor.begun.count("first") == 1
+    stages = run.record["stages"]
+    assert run.state == "finished" and stages["second"]["state"] == "finished"
+    assert run.load("first") == "late"
+    assert run.load("second") == ["second", stages["first"]["outputs"]["first"]["digest"]]
+    assert stages["second"]["reads"]["first"] == stages["first"]["outputs"]["first"]["digest"]
