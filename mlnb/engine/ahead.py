@@ -5,6 +5,7 @@ Imports, definitions and proofs depend on no artifact; the kernel that has done 
 
 import secrets
 from collections.abc import Collection
+from typing import Any
 
 from mlnb.engine.artifacts import Artifacts
 from mlnb.engine.jobs import Executor
@@ -22,6 +23,7 @@ class Ahead:
         self.graph = planner.graph
         self._name: str | None = None
         self._nonce = ""
+        self._code: list[Any] = []
         self._tried: set[str] = set()
 
     def choose(self, pending: Collection[str], running: Collection[str], artifacts: Artifacts) -> None:
@@ -34,15 +36,16 @@ class Ahead:
             if not makers.intersection(running) or makers.intersection(pending):
                 continue
             self._tried.add(name)
-            if self.planner.step(name, artifacts.known(name)).action in ("run", "maybe"):
-                self._name, self._nonce = name, secrets.token_hex(8)
+            step = self.planner.step(name, artifacts.known(name))
+            if step.action in ("run", "maybe"):
+                self._name, self._nonce, self._code = name, secrets.token_hex(8), _code(step)
                 self.executor.prepare(self.orders.job(self.graph.stages[name], self._nonce))
                 return
 
     def take(self, step: Step) -> str:
         """Return the nonce for a stage that is to run: that of a kernel which waits, or a new one."""
         if step.name == self._name:
-            if step.action == "run" and step.wake is None:
+            if step.action == "run" and step.wake is None and self._code == _code(step):
                 self._name = None
                 return self._nonce
             self.drop()
@@ -53,3 +56,8 @@ class Ahead:
         if self._name is not None:
             self.executor.discard(self.orders.target(self.graph.stages[self._name]))
             self._name = None
+
+
+def _code(step: Step) -> list[Any]:
+    """Return what a notebook that was begun stands on: edited since, it has to be begun again."""
+    return [step.basis[part] for part in ("code", "modules", "libraries")]

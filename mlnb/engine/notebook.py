@@ -122,14 +122,14 @@ def read_notebooks(folder: Path, cache: StatCache | None = None) -> dict[str, St
     if not paths:
         raise NotebookError(f"No stage notebooks in {folder}; expected files like 10_ingest.ipynb.")
     stages: dict[str, StageNotebook] = {}
-    for stage in sorted((_known(path, cache) for path in paths), key=lambda stage: (stage.number, stage.name)):
+    for stage in sorted((read_known(path, cache) for path in paths), key=lambda stage: (stage.number, stage.name)):
         if stage.name in stages:
             raise NotebookError(f"{stage.path.name} and {stages[stage.name].path.name} are both stage {stage.name!r}.")
         stages[stage.name] = stage
     return stages
 
 
-def _known(path: Path, cache: StatCache | None) -> StageNotebook:
+def read_known(path: Path, cache: StatCache | None) -> StageNotebook:
     """Return the stage that a notebook is, as it was read before if it and what reads it are the same."""
     if cache is None:
         return read_notebook(path)

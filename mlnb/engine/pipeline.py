@@ -19,7 +19,7 @@ from mlnb.engine.project import Project
 from mlnb.engine.records import first_record
 from mlnb.engine.states import keeping
 from mlnb.engine.values import secrets as secret_values
-from mlnb.errors import StoreFull
+from mlnb.errors import NotebookError, StoreFull
 
 POLL = 0.05  # seconds between two looks at what stages that run have told and saved, and at an interruption
 
@@ -40,7 +40,6 @@ class Pipeline:
         self._begun = time.monotonic()
         self._artifacts = Artifacts(self.graph)
         self._nonces: dict[str, str] = {}  # of stages that run: what tells their words from those of earlier attempts
-        self._steps: dict[str, Step] = {}  # of stages that wait for a worker
         self._rebuilt: set[str] = set()
         self._stale: set[str] = set()  # stages that run on what turned out to be made otherwise
         self._progress: dict[str, str] = {}
@@ -59,7 +58,7 @@ class Pipeline:
             try:
                 while pending or running:
                     if not failed and not self.cancelled.is_set():
-                        self._start_ready(pending, running, pool)
+                        failed = not self._start_ready(pending, running, pool)
                         self._ahead.choose(pending, running.values(), self._artifacts)
                     elif not running:
                         break
@@ -79,22 +78,24 @@ class Pipeline:
         self.cancelled.set()
         self.executor.interrupt()
 
-    def _start_ready(self, pending: list[str], running: dict[Future[Any], str], pool: ThreadPoolExecutor) -> None:
+    def _start_ready(self, pending: list[str], running: dict[Future[Any], str], pool: ThreadPoolExecutor) -> bool:
+        """Start or reuse every stage that can be; return False when one was edited into what cannot run."""
         moved = True
         while moved:
             moved = False
             unsettled = [*pending, *running.values()]
             for name in self.graph.by_urgency(pending):
-                if not self._artifacts.ready(name, unsettled):
+                if len(running) >= self.workers or not self._artifacts.ready(name, unsettled):
                     continue
-                if name not in self._steps:
-                    self._steps[name] = self.planner.step(name, self._artifacts.known(name), name in self._rebuilt)
-                step = self._steps[name]
-                if step.action == "run" and len(running) >= self.workers:
-                    continue
+                try:
+                    self.planner.refresh(name)
+                except NotebookError as error:
+                    pending.remove(name)
+                    return self._fail(name, Outcome("failed", cause=f"NotebookError: {error}"))
+                step = self.planner.step(name, self._artifacts.known(name), name in self._rebuilt)
                 pending.remove(name)
                 moved = True
-                nonce = self._ahead.take(self._steps.pop(name))
+                nonce = self._ahead.take(step)
                 self._note(name, why=step.why, key=step.key, basis=step.basis)
                 if step.action == "skip":
                     self._note(name, state="skipped")
@@ -107,6 +108,7 @@ class Pipeline:
                     self._nonces[name] = nonce
                     facts = {"inputs": self._artifacts.give(name), "aside": self.graph.aside(name, unsettled)}
                     running[pool.submit(self._compute, step, facts)] = name
+        return True
 
     def _compute(self, step: Step, facts: dict[str, Any]) -> dict[str, Any] | Outcome:
         """Run one stage while holding its key; another process that was quicker is waited for and its result taken."""
@@ -184,6 +186,10 @@ class Pipeline:
             return True
         if made.cause.startswith("StoreCorrupted") and self._rebuild(name, pending):
             return True
+        return self._fail(name, made)
+
+    def _fail(self, name: str, made: Outcome) -> bool:
+        """Record how a stage has failed; return False."""
         self._note(
             name,
             state="interrupted" if made.state == "interrupted" else "failed",

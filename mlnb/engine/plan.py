@@ -8,11 +8,12 @@ from typing import Any
 from mlnb.engine import runs
 from mlnb.engine.digest import digest_value
 from mlnb.engine.graph import Graph
+from mlnb.engine.notebook import read_known
 from mlnb.engine.project import Project
 from mlnb.engine.sources import Sources, python_version
 from mlnb.engine.states import Living, States, kept, newest, states
 from mlnb.engine.values import Value, Values
-from mlnb.errors import UnknownRun
+from mlnb.errors import NotebookError, UnknownRun
 
 MODULES = 3  # changed modules that a reason names
 
@@ -98,6 +99,23 @@ class Planner:
         self.project.files.save()
         self.project.store.seen.save()
         return list(steps.values())
+
+    def refresh(self, name: str) -> None:
+        """Take in the code of a stage as it is now that it is about to run: it may have been edited since the plan.
+
+        Raises `NotebookError` when that breaks what the run stands on: the names of parameters, reads and writes.
+        """
+        planned = self.graph.stages[name]
+        now = read_known(planned.path, self.project.sources)
+        names = [[parameter.name for parameter in stage.parameters] for stage in (planned, now)]
+        if names[0] != names[1] or now.contract_digest != planned.contract_digest:
+            raise NotebookError(
+                f"{planned.path.name}: its parameters, reads or writes were changed while the run went on. "
+                "Give the command again: it goes on from what is finished."
+            )
+        self.graph.stages[name] = now
+        self.sources = Sources(self.project)
+        self._behind.pop(name, None)
 
     def step(self, name: str, outputs: Mapping[str, Outputs | None], fresh: bool = False) -> Step:
         """Return what happens to a stage, given what its parents made; None for a parent that has yet to run.

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import toys
 
+from mlnb.engine import runs
 from mlnb.engine.events import Announcer
 from mlnb.engine.files import read_json, write_json
 from mlnb.engine.formats import save_object
@@ -183,3 +184,41 @@ def test_readers_of_what_was_made_otherwise_in_the_end_run_again(tmp_path: Path)
     assert run.load("first") == "late"
     assert run.load("second") == ["second", stages["first"]["outputs"]["first"]["digest"]]
     assert stages["second"]["reads"]["first"] == stages["first"]["outputs"]["first"]["digest"]
+
+
+EDIT = """
+import pathlib, time
+path = pathlib.Path("20_second.ipynb")
+text = path.read_text()
+assert {old!r} in text
+path.write_text(text.replace({old!r}, {new!r}))
+"""
+
+
+def edit(old: str, new: str) -> str:
+    """Code of the first stage that edits the second's notebook and then saves."""
+    return EDIT.format(old=old, new=new) + 'stage.save("first", 1)'
+
+
+def test_a_notebook_that_is_edited_while_the_run_goes_on_runs_as_it_then_is(tmp_path: Path) -> None:
+    root = two(tmp_path, wait("begun") + edit("+ 1)", "+ 2)"), functions=touch("begun"))
+    toys.mlnb(root, "run", "--no-report")
+    record = toys.record(root)
+    assert runs.open_run(Project.find(root)).load("second") == 3
+    steps = json.loads(toys.mlnb(root, "plan", "--json"))["stages"]
+    assert [step["action"] for step in steps] == ["reuse"] * 3  # the result is known by the code that made it
+    toys.edit(root, "20_second", "+ 2)", "+ 1)")
+    toys.mlnb(root, "run", "--no-report")
+    assert runs.open_run(Project.find(root)).load("second") == 2
+    assert toys.record(root)["stages"]["second"]["key"] != record["stages"]["second"]["key"]
+
+
+def test_an_edit_that_breaks_the_run_s_graph_is_told(tmp_path: Path) -> None:
+    second = 'stage.save("second", stage.load("first") + 1)'
+    root = two(tmp_path, edit("reads=['first']", "reads=['first', 'zero']"), second)
+    text = toys.mlnb(root, "run", "--no-report", code=3)
+    assert "20_second.ipynb: its parameters, reads or writes were changed while the run went on" in text
+    assert toys.states(root) == {"zero": "finished", "first": "finished", "second": "failed"}
+    toys.edit(root, "10_first", edit("reads=['first']", "reads=['first', 'zero']"), 'stage.save("first", 1)')
+    toys.mlnb(root, "run", "--no-report")
+    assert set(toys.states(root).values()) <= {"finished", "reused"}
