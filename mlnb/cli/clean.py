@@ -42,6 +42,8 @@ def main(args: argparse.Namespace) -> int:
     objects = project.store_root / "objects"
     goners += [path for path in objects.glob("*/*") if path.parent.name + path.name not in needed]
     goners += [path for path in (project.store_root / "trees").glob("*") if path.name not in needed]
+    resumable = {key[:32] for key in keys - entries.keys() if key}  # stages that have not ended well may go on
+    goners += [path for path in (project.store_root / "scratch").glob("*") if path.name not in resumable]
     size = sum(part.stat().st_size for path in goners for part in [path, *path.rglob("*")] if part.is_file())
     if not args.dry_run:
         states.drop(project)  # what a stage had saved by then may go

@@ -1,13 +1,15 @@
-"""Serves a bento in a process of its own: `python -P launcher.py parent`, told what to serve by a line of its input.
+"""Serves a bento in a process of its own, told what by a line of its input: `python -P launcher.py parent [own]`.
 
 BentoML, which takes most of a second to import, is there before the bento is. Nothing of mlnb is imported, so that the
-service finds the bento's own copy.
+service finds the bento's own copy. `own` is a folder that goes when it is not told anything.
 """
 
 import json
 import os
+import shutil
 import signal
 import sys
+from typing import Any
 
 
 def has_parent(pid: int) -> bool:
@@ -21,15 +23,27 @@ def has_parent(pid: int) -> bool:
     return os.getppid() == pid
 
 
-if __name__ == "__main__" and has_parent(int(sys.argv[1])):
+def leave(*_: Any) -> None:
+    """End without having served."""
+    for folder in sys.argv[2:]:
+        shutil.rmtree(folder, ignore_errors=True)
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, leave)
+    if not has_parent(int(sys.argv[1])):
+        leave()
     import bentoml
     from bentoml_cli.cli import cli
 
-    if told := sys.stdin.readline():  # nothing: whoever asked is gone, or needs no server any more
-        asked = json.loads(told)
-        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-        os.environ.update(asked["environment"])
-        bentoml.load_config()
-        os.chdir(asked["folder"])
-        sys.argv = ["bentoml", *asked["arguments"]]
-        cli()
+    if not (told := sys.stdin.readline()):  # whoever asked is gone, or needs no server any more
+        leave()
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    asked = json.loads(told)
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    os.environ.update(asked["environment"])
+    bentoml.load_config()
+    os.chdir(asked["folder"])
+    sys.argv = ["bentoml", *asked["arguments"]]
+    cli()

@@ -1,6 +1,7 @@
 """The parity certificate: the built bento answers held-out rows over HTTP exactly as the notebook did."""
 
 import json
+import shutil
 import statistics
 import sys
 import time
@@ -33,9 +34,9 @@ class Proof:
     request_ms: float  # median of the requests with one row
 
 
-def get_ready(scratch: Path) -> Launch:
+def get_ready() -> Launch:
     """Return the process that will serve a bento for its proof, so that it starts while the bento is built."""
-    return launch(scratch / "service.log", ALONE)
+    return launch(extra=ALONE)
 
 
 def prove(bundle: Bundle, built: Built, ready: Launch) -> Proof:
@@ -48,6 +49,8 @@ def prove(bundle: Bundle, built: Built, ready: Launch) -> Proof:
     rows, expected = golden["rows"], golden["predictions"]
     contract = json.loads((bundle.folder / "model" / "contract.json").read_text("utf-8"))
     independent = find_kind(contract).answering.independent
+    if ready.process.poll() is not None:  # it ended with a kernel whose state was kept, and gone on from
+        ready = get_ready()
     began = time.monotonic()
     server = ready.serve(built.path, "127.0.0.1", free_port(), workers=1)
     try:
@@ -64,6 +67,8 @@ def prove(bundle: Bundle, built: Built, ready: Launch) -> Proof:
         status, _, _ = call(server.host, server.port, "GET", "/readyz")
     finally:
         server.stop()
+        if ready.own is not None:
+            shutil.rmtree(ready.own, ignore_errors=True)
     ways = {"all rows in one request": together} | ({"one row a request": alone} if independent else {})
     for way, found in ways.items():
         difference = compare(found, expected)

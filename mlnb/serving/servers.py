@@ -5,6 +5,7 @@ import json
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -86,6 +87,7 @@ class Launch:
     process: "subprocess.Popen[bytes]"
     environment: dict[str, str]
     log: Path
+    own: Path | None = None  # folder of the log when it is nobody else's
 
     def serve(self, bento: Path, host: str, port: int, workers: int) -> Server:
         """Return the server that it becomes, perhaps not ready yet."""
@@ -103,25 +105,27 @@ class Launch:
         return Server(self.process, host, port, self.log)
 
 
-def launch(log: Path, extra: Mapping[str, str] | None = None) -> Launch:
+def launch(log: Path | None = None, extra: Mapping[str, str] | None = None) -> Launch:
     """Return a process that imports BentoML while its bento may still be built; it ends when this one does.
 
-    It prints to `log`; `extra` are variables beside this process's own.
+    It prints to `log`, or to a file in a folder of its own; `extra` are variables beside this process's own.
     """
+    own = None if log else Path(tempfile.mkdtemp(prefix="mlnb-service-"))
+    log = log or Path(str(own), "service.log")
     environment = quiet_environment() | dict(extra or {})
     log.parent.mkdir(parents=True, exist_ok=True)
     # BentoML empties the counters in its home when a server starts: each server has a home of its own.
     environment["BENTOML_HOME"] = str(log.absolute().with_suffix(".home"))
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [sys.executable, "-P", str(LAUNCHER), str(psutil.Process().pid)],
+            [sys.executable, "-P", str(LAUNCHER), str(psutil.Process().pid), *([str(own)] if own else [])],
             env=environment,
             stdin=subprocess.PIPE,
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-    return Launch(process, environment, log)
+    return Launch(process, environment, log, own)
 
 
 @contextmanager

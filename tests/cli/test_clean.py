@@ -40,6 +40,20 @@ def test_what_runs_and_drafts_need_stays(root: Path) -> None:
     assert runs.open_run(Project.find(root)).load("total") == {"total": 7.0, "note": "number 3"}
 
 
+def test_what_a_stage_keeps_to_go_on_stays_and_what_nobody_goes_on_with_goes(tmp_path: Path) -> None:
+    made = toys.chain(tmp_path)
+    body = 'stage.save("double", factor * stage.load("number"))'
+    toys.edit(made, "20_double", body, '(stage.scratch / "half").touch()\n1 / 0')
+    toys.mlnb(made, "run", "--no-report", code=3)
+    project = Project.find(made)
+    left = project.store.scratch("0" * 32)
+    kept = project.store.scratch(toys.record(made)["stages"]["double"]["key"])
+    toys.mlnb(made, "clean")
+    assert (kept / "half").exists() and not left.exists()
+    toys.mlnb(made, "clean", "--runs", "0")
+    assert not kept.exists()
+
+
 def test_nothing_is_removed_while_a_run_goes_on(root: Path) -> None:
     run = runs.list_runs(Project.find(root))[0]
     own = {"pid": os.getpid(), "pid_started": runs.process_start(os.getpid())}

@@ -11,7 +11,7 @@ from mlnb.serving.stores import build_bento
 
 
 def test_a_bento_that_answers_as_the_notebook_did_is_certified(bundle, built, tmp_path):
-    proof = prove(bundle, built, get_ready(tmp_path))
+    proof = prove(bundle, built, get_ready())
     certificate = dict(proof.certificate)
     digests, versions = certificate.pop("digests"), certificate.pop("versions")
     assert certificate == {
@@ -32,14 +32,14 @@ def test_a_bento_that_answers_as_the_notebook_did_is_certified(bundle, built, tm
 
 def test_a_key_that_is_set_for_the_service_does_not_lock_its_proof_out(quick_bundle, quick, tmp_path, monkeypatch):
     monkeypatch.setenv("MLNB_API_KEY", "secret")
-    assert prove(quick_bundle, quick, get_ready(tmp_path)).certificate["identical"]
+    assert prove(quick_bundle, quick, get_ready()).certificate["identical"]
 
 
 def test_one_bit_of_difference_is_named(altered, tmp_path):
     bundle = altered(family="linear").bundle(tmp_path / "service", name="altered")
     place = r"row 3, probabilities\.yes: found (\S+), expected (\S+)\. "
     with pytest.raises(ServingError, match=place) as caught:
-        prove(bundle, build_bento(bundle), get_ready(tmp_path))
+        prove(bundle, build_bento(bundle), get_ready())
     found, wanted = map(float, re.search(place, str(caught.value)).groups())
     assert math.nextafter(found, 1) == wanted
     assert "must not be shipped" in str(caught.value)
@@ -53,4 +53,4 @@ def test_a_model_changed_after_the_notebook_is_noticed(material, tmp_path):
     model.write_text(json.dumps(fitted))
     changed = Bundle.read(bundle.folder)
     with pytest.raises(ServingError, match="row 0, "):
-        prove(changed, build_bento(changed), get_ready(tmp_path))
+        prove(changed, build_bento(changed), get_ready())

@@ -4,6 +4,7 @@ import socket
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import psutil
 import pytest
@@ -77,6 +78,30 @@ def test_a_launch_that_is_not_needed_any_more_ends(tmp_path):
     waiting = launch(tmp_path / "log")
     waiting.process.stdin.close()
     assert waiting.process.wait(20) == 0 and (tmp_path / "log").read_text() == ""
+
+
+@pytest.mark.parametrize("ending", ["told nothing", "asked to end"])
+def test_a_launch_that_is_not_needed_leaves_no_folder(ending):
+    waiting = launch()
+    assert waiting.log.exists() and waiting.log.parent == waiting.own
+    if ending == "asked to end":
+        until(lambda: signals_taken(waiting.process.pid))
+        waiting.process.terminate()
+    waiting.process.stdin.close()
+    assert waiting.process.wait(20) == 0 and not waiting.own.exists()
+
+
+def signals_taken(pid):
+    """Whether a process has a handler for SIGTERM."""
+    caught = next(line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("SigCgt"))
+    return int(caught.split()[1], 16) >> (signal.SIGTERM - 1) & 1
+
+
+def until(condition):
+    end = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.01)
 
 
 def test_a_bento_that_cannot_start_shows_the_end_of_its_log(tmp_path):
