@@ -5,12 +5,14 @@ Imports, definitions and proofs depend on no artifact; the kernel that has done 
 
 import secrets
 from collections.abc import Collection
+from contextlib import suppress
 from typing import Any
 
 from mlnb.engine.artifacts import Artifacts
 from mlnb.engine.jobs import Executor
 from mlnb.engine.orders import Orders
 from mlnb.engine.plan import Planner, Step
+from mlnb.errors import NotebookError
 
 
 class Ahead:
@@ -36,11 +38,17 @@ class Ahead:
             if not makers.intersection(running) or makers.intersection(pending):
                 continue
             self._tried.add(name)
-            step = self.planner.step(name, artifacts.known(name))
-            if step.action in ("run", "maybe"):
-                self._name, self._nonce, self._code = name, secrets.token_hex(8), _code(step)
-                self.executor.prepare(self.orders.job(self.graph.stages[name], self._nonce))
-                return
+            with suppress(NotebookError):  # told when it is to run
+                self.planner.refresh(name)
+                step = self.planner.step(name, artifacts.known(name))
+                if step.action in ("run", "maybe"):
+                    self._prepare(name, _code(step))
+                    return
+
+    def _prepare(self, name: str, code: list[Any]) -> None:
+        nonce = secrets.token_hex(8)
+        if self.executor.prepare(self.orders.job(self.graph.stages[name], nonce)):
+            self._name, self._nonce, self._code = name, nonce, code
 
     def take(self, step: Step) -> str:
         """Return the nonce for a stage that is to run: that of a kernel which waits, or a new one."""

@@ -52,8 +52,11 @@ OnCell = Callable[[int, int, str], None]  # (cell's index, number of cells, head
 class Executor(Protocol):
     """Executes notebooks, several at once when asked from several threads."""
 
-    def prepare(self, job: Job) -> None:
-        """Execute a job ahead of need, up to the cell that opens its stage; `execute` then goes on from there."""
+    def prepare(self, job: Job) -> bool:
+        """Execute a job ahead of need, up to the cell that opens its stage, where `execute` then goes on.
+
+        Returns whether there was room for it.
+        """
 
     def discard(self, target: Path) -> None:
         """End what was prepared for a target and is not wanted any more, if anything was."""

@@ -26,6 +26,7 @@ class LocalExecutor:
     def __init__(self, workers: int) -> None:
         self._slots = threading.BoundedSemaphore(workers)
         self._lock = threading.Lock()
+        self._preparing = threading.Lock()
         self._idle: list[Worker] = []
         self._all: list[Worker] = []
         self._held: dict[Path, Worker] = {}  # target of a job that was prepared -> who waits to go on with it
@@ -38,11 +39,13 @@ class LocalExecutor:
             with self._lock:
                 self._idle.append(worker)
 
-    def prepare(self, job: Job) -> None:
-        """Execute a job up to the cell that opens its stage."""
-        if not self._closed:
-            worker = self._held[job.target] = self._take()
-            worker.send(_request(job))
+    def prepare(self, job: Job) -> bool:
+        """Execute a job up to the cell that opens its stage; one at a time, however many runs share the workers."""
+        with self._preparing:
+            if self._held or self._closed:
+                return False
+            self._held[job.target] = self._take()
+        return self._held[job.target].send(_request(job))
 
     def discard(self, target: Path) -> None:
         """End what was prepared for a target."""

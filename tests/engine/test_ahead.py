@@ -137,8 +137,9 @@ class Twice:
         self.begun: list[str] = []
         self.ends: list[Callable[[], None]] = []
 
-    def prepare(self, job: Job) -> None:
+    def prepare(self, job: Job) -> bool:
         """Begin nothing ahead."""
+        return False
 
     def discard(self, target: Path) -> None:
         """There is nothing to end."""

@@ -1,6 +1,8 @@
 """Jobs run in worker processes that are used again; a kernel that could not be started is tried once more."""
 
+import dataclasses
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -65,3 +67,28 @@ def test_a_kernel_that_did_not_start_is_tried_once_more(
     assert len(executor._all) == tries
     executor_ended = [worker.ended for worker in executor._all]  # type: ignore[attr-defined]
     assert executor_ended[: tries - 1] == [True] * (tries - 1)
+
+
+def test_one_job_is_prepared_at_a_time_and_goes_on_where_it_waits(executor: LocalExecutor, tmp_path: Path) -> None:
+    cells = [
+        ("code", f"import pathlib; pathlib.Path({str(tmp_path / 'begun')!r}).touch()"),
+        ("code", "print('opened')"),
+    ]
+    (tmp_path / "in.ipynb").write_text(json.dumps(toys.notebook(cells)))  # type: ignore[arg-type]
+    held = Job("stage", tmp_path / "in.ipynb", tmp_path / "out.ipynb", {}, tmp_path, opens=1)
+    assert executor.prepare(held)
+    end = time.monotonic() + 60
+    while not (tmp_path / "begun").exists():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+    (tmp_path / "begun").unlink()
+    other = dataclasses.replace(held, target=tmp_path / "other.ipynb")
+    assert not executor.prepare(other)
+    told: list[int] = []
+    assert executor.execute(held, lambda cell, *_: told.append(cell)).state == "finished"
+    assert told == [0, 1] and not (tmp_path / "begun").exists()  # the first cell was not run again
+    assert "opened" in (tmp_path / "out.ipynb").read_text()
+    assert executor.prepare(other)
+    executor.discard(other.target)
+    executor.discard(other.target)
+    assert not executor._held and executor.execute(other, lambda *_: None).state == "finished"
