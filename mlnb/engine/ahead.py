@@ -32,6 +32,11 @@ class Ahead:
         """Prepare the stage that most others wait for, of those whose last inputs are being made."""
         if self._name is not None or len(pending) + len(running) == len(self.graph.stages):
             return  # the first stages need the processors
+        if artifacts.large:
+            self.executor.trim()
+            return
+        if not all(self.graph.stages[name].reads for name in running):
+            return  # what brings in data may take any memory
         chosen = self.planner.selection.chosen - self._tried
         for name in self.graph.by_urgency(chosen.intersection(pending)):
             makers = set(self.graph.parents(name))

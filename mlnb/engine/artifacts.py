@@ -1,7 +1,8 @@
 """What the stages of a run have made so far, and what of it each stage was given.
 
 An artifact can be read as soon as it is saved, while the stage that made it still draws and tells: what is saved is
-addressed by its bytes, so whatever is made of it is true of those bytes, however that stage ends.
+addressed by its bytes, so whatever is made of it is true of those bytes, however that stage ends. Where an artifact is
+large, a stage waits until those before it have ended and let go of their memory.
 """
 
 from collections.abc import Container
@@ -10,6 +11,8 @@ from typing import Any
 from mlnb.engine.graph import Graph
 from mlnb.engine.plan import Outputs
 from mlnb.engine.store import Store
+
+LARGE = 32 << 20  # bytes in the store of an artifact from which on memory counts for more than seconds
 
 
 class Artifacts:
@@ -25,8 +28,19 @@ class Artifacts:
         """Take in what a stage that runs has saved by now."""
         self._saved[stage] = outputs
 
+    @property
+    def large(self) -> bool:
+        """Whether there is a table so large that two stages should not hold it at once."""
+        return any(
+            record["bytes"] >= LARGE
+            for outputs in (*self._made.values(), *self._saved.values())
+            for record in outputs.values()
+        )
+
     def ready(self, stage: str, unsettled: Container[str]) -> bool:
         """Return whether all that a stage reads is there; `unsettled` are stages that have not ended."""
+        if self.large:
+            return not any(maker in unsettled for maker in self.graph.parents(stage))
         read = [artifact for artifact in self.graph.stages[stage].reads if artifact in self.graph.producers]
         makers = {artifact: self.graph.producers[artifact] for artifact in read}
         return all(maker not in unsettled or name in self._saved.get(maker, {}) for name, maker in makers.items())

@@ -61,6 +61,9 @@ class Executor(Protocol):
     def discard(self, target: Path) -> None:
         """End what was prepared for a target and is not wanted any more, if anything was."""
 
+    def trim(self) -> None:
+        """Let go of what only saves time: memory is wanted."""
+
     def execute(self, job: Job, on_cell: OnCell) -> Outcome:
         """Run one job to its end; never raises for what the notebook does."""
 

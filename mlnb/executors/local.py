@@ -53,6 +53,15 @@ class LocalExecutor:
         if worker is not None:
             worker.end()
 
+    def trim(self) -> None:
+        """End all workers but one that wait for a job."""
+        while True:
+            with self._lock:
+                if len(self._idle) < 2:
+                    return
+                worker = self._idle.pop(0)
+            worker.end()
+
     def execute(self, job: Job, on_cell: OnCell) -> Outcome:
         """Run one job in a worker of its own; never raises for what the notebook does.
 

@@ -10,6 +10,7 @@ import pytest
 import toys
 
 from mlnb.engine import runs
+from mlnb.engine.artifacts import LARGE
 from mlnb.engine.events import Announcer
 from mlnb.engine.files import read_json, write_json
 from mlnb.engine.formats import save_object
@@ -144,6 +145,9 @@ class Twice:
     def discard(self, target: Path) -> None:
         """There is nothing to end."""
 
+    def trim(self) -> None:
+        """There is nothing to let go of."""
+
     def execute(self, job: Job, on_cell: OnCell) -> Outcome:
         """Say what a session would have said."""
         self.begun.append(job.stage)
@@ -223,3 +227,12 @@ def test_an_edit_that_breaks_the_run_s_graph_is_told(tmp_path: Path) -> None:
     toys.edit(root, "10_first", edit("reads=['first']", "reads=['first', 'zero']"), 'stage.save("first", 1)')
     toys.mlnb(root, "run", "--no-report")
     assert set(toys.states(root).values()) <= {"finished", "reused"}
+
+
+def test_readers_of_a_large_artifact_wait_until_its_maker_has_ended(tmp_path: Path) -> None:
+    first = f"import numpy as np, time\nstage.save('first', np.zeros({LARGE // 8}))\ntime.sleep(1)"
+    root = two(tmp_path, first, 'stage.save("second", len(stage.load("first")))', functions="import math")
+    toys.mlnb(root, "run", "--no-report")
+    stages = toys.record(root)["stages"]
+    assert stages["second"]["started"] >= stages["first"]["finished"]
+    assert runs.open_run(Project.find(root)).load("second") == LARGE // 8
