@@ -30,7 +30,7 @@ class States:
 
 
 def states(stage: StageNotebook, basis: Mapping[str, Any], sources: Sources) -> States:
-    """Return the states of a stage before each `#| stage` cell, named by all that makes them."""
+    """Return the states of a stage before each `#| stage` cell from the one that opens it, by all that makes them."""
     code = tuple(cell.index for cell in stage.cells if (tree := parse_cell(cell.source)) is None or tree.body)
     family = digest_value([stage.name, basis["parameters"], basis["inputs"], basis["python"]])
     if any("injected-parameters" in cell.tags for cell in stage.cells):  # papermill's own, of an executed notebook
@@ -39,7 +39,7 @@ def states(stage: StageNotebook, basis: Mapping[str, Any], sources: Sources) -> 
     imports: set[str] = set()
     passed: list[str] = []
     for cell in stage.cells:
-        if cell.has("stage"):
+        if cell.has("stage") and cell.index >= stage.opens:  # before it there is nothing to lose
             before[cell.index] = digest_value([family, digest_code(passed), *sources.behind(imports)])
         if "parameters" not in cell.tags:
             passed.append(cell.source)

@@ -5,6 +5,7 @@ import json
 import multiprocessing
 import os
 import signal
+import sys
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from mlnb.engine.project import Project
 from mlnb.engine.runs import open_run
 from mlnb.engine.values import Value
 from mlnb.errors import GateFailed, RegistryError, UnknownRun, UsageError
-from mlnb.registry.charge import fill_champion
+from mlnb.registry.charge import fill_champion, find_champions
 from mlnb.registry.comparison import compare
 from mlnb.registry.database import writing
 from mlnb.registry.registry import Registry
@@ -84,6 +85,24 @@ def test_a_champion_is_filled_in_where_a_stage_asks_for_one(registry, proven):
     assert fill_champion(project, other) == other  # of another problem
     stated = values | {"evaluate": asked | {"champion": Value("mine", "-p")}}
     assert fill_champion(project, stated) == stated
+
+
+def test_who_is_champion_is_remembered_until_the_file_has_changed(registry, proven, monkeypatch):
+    project = registry.project
+    if registry.engine.dialect.name != "sqlite":
+        pytest.skip("a server is always asked")
+    file = project.store_root / "registry.db"
+    registry.register(proven(1))
+    registry.promote("1", why="the first")
+    old = file.stat().st_mtime_ns - 10**10  # one that has just changed is not trusted yet
+    os.utime(file, ns=(old, old))
+    assert [one["run"] for one in find_champions(project)] == [registry.find("1").run]
+    with monkeypatch.context() as patch:
+        patch.setitem(sys.modules, "mlnb.registry.registry", None)
+        assert [one["run"] for one in find_champions(project)] == [registry.find("1").run]
+    registry.register(proven(2))
+    registry.promote("2", why="better")
+    assert [one["run"] for one in find_champions(project)] == [registry.find("2").run]
 
 
 def test_what_failed_its_gate_needs_force_and_that_is_logged(registry, proven):
