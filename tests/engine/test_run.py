@@ -2,8 +2,10 @@
 
 import json
 import os
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -189,20 +191,19 @@ def test_without_a_project_the_builtin_stages_run_here(tmp_path: Path) -> None:
 
 
 def test_what_a_file_holds_counts_and_where_it_is_does_not(root: Path) -> None:
-    import sqlite3
-
     for name in ("a.csv", "moved.csv"):
         (root / name).write_text("x\n1\n")
     toys.mlnb(root, "run", "--no-report", "-p", "source", "a.csv")
     assert plan(root, "-p", "source", "moved.csv")["note"] == ("reuse", "unchanged")
     (root / "moved.csv").write_text("x\n2\n")
     assert plan(root, "-p", "source", "moved.csv")["note"][1].startswith("source changed: file ")
-    with sqlite3.connect(root / "b.db") as connection:
+    with closing(sqlite3.connect(root / "b.db")) as connection:
         connection.execute("create table t (x)")
     toys.mlnb(root, "run", "--no-report", "-p", "source", "sqlite:///b.db::t")
     assert plan(root, "-p", "source", "sqlite:///b.db::t")["note"] == ("reuse", "unchanged")
-    with sqlite3.connect(root / "b.db") as connection:
+    with closing(sqlite3.connect(root / "b.db")) as connection:
         connection.execute("insert into t values (1)")
+        connection.commit()
     assert plan(root, "-p", "source", "sqlite:///b.db::t")["note"][0] == "run"
 
 
