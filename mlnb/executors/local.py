@@ -44,8 +44,9 @@ class LocalExecutor:
         with self._preparing:
             if self._held or self._closed:
                 return False
-            self._held[job.target] = self._take()
-        return self._held[job.target].send(_request(job))
+            worker = self._held[job.target] = self._take()
+        worker.send(_request(job))  # one that is gone is met, and replaced, by `execute`
+        return True
 
     def discard(self, target: Path) -> None:
         """End what was prepared for a target."""
