@@ -1,6 +1,8 @@
-"""Clients that ask without a pause."""
+"""Clients that ask without a pause, and waiting for what comes of it."""
 
 import threading
+import time
+from collections.abc import Callable
 from typing import Self
 
 
@@ -24,3 +26,11 @@ class Clients:
     def ask(self) -> None:
         """Ask until the end."""
         raise AssertionError("a test says how its clients ask")
+
+
+def until(said: Callable[[], object], seconds: float = 20.0) -> None:
+    """Return once `said()` is true."""
+    deadline = time.monotonic() + seconds
+    while not said():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.02)

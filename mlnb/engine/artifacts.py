@@ -41,8 +41,8 @@ class Artifacts:
         """Return whether all that a stage reads is there; `unsettled` are stages that have not ended."""
         if self.large:
             return not any(maker in unsettled for maker in self.graph.parents(stage))
-        read = [artifact for artifact in self.graph.stages[stage].reads if artifact in self.graph.producers]
-        makers = {artifact: self.graph.producers[artifact] for artifact in read}
+        made = set(self.graph.stages[stage].reads) & self.graph.producers.keys()
+        makers = {artifact: self.graph.producers[artifact] for artifact in made}
         return all(maker not in unsettled or name in self._saved.get(maker, {}) for name, maker in makers.items())
 
     def known(self, stage: str) -> dict[str, Outputs | None]:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from clients import Clients
+from clients import Clients, until
 
 from mlnb.serving.predictor import Predictor
 from mlnb.serving.servers import call, serving
@@ -47,15 +47,6 @@ class Load(Clients):
         connection.close()
 
 
-def until(seconds, said):
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if said():
-            return
-        time.sleep(0.05)
-    raise AssertionError("it did not happen in time")
-
-
 @pytest.fixture(scope="module")
 def pointer(tmp_path_factory) -> Path:
     return tmp_path_factory.mktemp("pointer") / "model"
@@ -73,13 +64,13 @@ def test_a_promoted_model_takes_over_without_a_request_lost(followed, pointer, b
     other = material("hist_boosting").bundle(tmp_path / "other", name="other")
     expected = {b.model_tag: Predictor.load(b.folder / "model").predict([GOOD]) for b in (bundle, other)}
     with Load(followed, expected) as load:
-        until(20, lambda: len(load.versions) > 50)
+        until(lambda: len(load.versions) > 50)
         pointer.write_text(f"{other.folder / 'model'}\n")
-        until(20, lambda: load.versions[-1] == other.model_tag)
+        until(lambda: load.versions[-1] == other.model_tag)
         pointer.write_text("/nowhere\n")
-        until(20, lambda: "model refused" in followed.said())
+        until(lambda: "model refused" in followed.said())
         pointer.write_text(f"{bundle.folder / 'model'}\n")
-        until(20, lambda: load.versions[-1] == bundle.model_tag)
+        until(lambda: load.versions[-1] == bundle.model_tag)
     assert (load.wrong, load.cut) == ([], [])
     assert set(load.versions) == set(expected)
     lines = [json.loads(line) for line in followed.said().splitlines() if line.startswith("{")]
@@ -95,12 +86,12 @@ def test_a_promoted_model_takes_over_without_a_request_lost(followed, pointer, b
 def test_a_killed_worker_is_back_and_nobody_is_told_wrong(followed, bundle):
     expected = {bundle.model_tag: Predictor.load(bundle.folder / "model").predict([GOOD])}
     with Load(followed, expected) as load:
-        until(20, lambda: len(load.versions) > 50)
+        until(lambda: len(load.versions) > 50)
         (worker,) = psutil.Process(followed.process.pid).children()
         worker.kill()
         killed = time.monotonic()
         until(
-            40, lambda: load.times[-1] > killed + 0.2
+            lambda: load.times[-1] > killed + 0.2, 40
         )  # 5 s on a machine that does nothing else: benchmarks/serving.py
     assert load.wrong == []
 
@@ -122,7 +113,7 @@ def test_a_request_that_is_being_answered_survives_the_end(quick, tmp_path):
             target=lambda: answers.append(call(running.host, running.port, "POST", "/predict", rows))
         )
         asking.start()
-        until(20, lambda: b"mlnb_batches_in_progress 1.0" in call(running.host, running.port, "GET", "/metrics")[1])
+        until(lambda: b"mlnb_batches_in_progress 1.0" in call(running.host, running.port, "GET", "/metrics")[1])
         running.process.terminate()
         asking.join(30)
         running.process.wait(20)

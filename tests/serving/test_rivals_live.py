@@ -4,11 +4,10 @@ import http.client
 import itertools
 import json
 import shutil
-import time
 from types import SimpleNamespace
 
 import pytest
-from clients import Clients
+from clients import Clients, until
 
 from mlnb.methods.decisions import write_decision
 from mlnb.methods.models import Model, load_model, save_model
@@ -83,13 +82,6 @@ class Routed(Clients):
         start = len(self.seen)
         until(lambda: len(self.seen) >= start + count)
         return self.seen[start:]
-
-
-def until(said, seconds=20.0):
-    deadline = time.monotonic() + seconds
-    while not said():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.02)
 
 
 def test_from_shadow_to_promotion_and_back(models, tmp_path):

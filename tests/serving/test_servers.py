@@ -8,6 +8,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from clients import until
 
 from mlnb.errors import ServingError, UsageError
 from mlnb.serving.bundles import Bundle
@@ -95,13 +96,6 @@ def signals_taken(pid):
     """Whether a process has a handler for SIGTERM."""
     caught = next(line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("SigCgt"))
     return int(caught.split()[1], 16) >> (signal.SIGTERM - 1) & 1
-
-
-def until(condition):
-    end = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.01)
 
 
 def test_a_bento_that_cannot_start_shows_the_end_of_its_log(tmp_path):

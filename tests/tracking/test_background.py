@@ -4,6 +4,7 @@ import threading
 import time
 
 import pytest
+from clients import until
 
 from mlnb.engine.events import Event
 from mlnb.errors import ProjectError
@@ -30,13 +31,6 @@ class Notes:
 @pytest.fixture
 def run(tmp_path, example):
     return example.make_run(example.make_project(tmp_path / "titanic"), upto="split")
-
-
-def wait_until(condition):
-    until = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < until
-        time.sleep(0.01)
 
 
 def tell(listener, run, *kinds):
@@ -76,7 +70,7 @@ def test_a_tracker_comes_later_and_misses_nothing(run):
     made = []
     listener = Background(lambda: made.append(time.monotonic()) or notes, print, after=0.3)
     tell(listener, run, "run_started", "stage_started", "stage_finished")
-    wait_until(lambda: len(notes.seen) == 3)
+    until(lambda: len(notes.seen) == 3)
     assert made[0] - begun >= 0.3
     tell(listener, run, "run_finished")
     listener.close()
