@@ -40,6 +40,9 @@ def main(args: argparse.Namespace) -> int:
         project = dataclasses.replace(project, settings=project.settings | {"tracker": args.tracker})
     if args.clean:
         args.force = []
+    workers = int(project.number("workers")) if args.workers is None else args.workers
+    if workers < 1:
+        raise UsageError(f"{workers} workers cannot run anything; expected 1 or more.")
     asked = planners(project, args)
     waiting = []
     codes = [0]
@@ -51,7 +54,7 @@ def main(args: argparse.Namespace) -> int:
             point_latest(done)
             _say(args, verdict(done, _report_path(done), nothing_to_do=True), done)
     if waiting:
-        codes += _run_all(project, args, waiting)
+        codes += _run_all(project, args, waiting, workers)
     return max(codes)
 
 
@@ -60,15 +63,12 @@ def planner_pipeline(project: Project, args: argparse.Namespace) -> str:
     return str(args.pipeline or project.settings["pipeline"])
 
 
-def _run_all(project: Project, args: argparse.Namespace, waiting: list[Any]) -> list[int]:
+def _run_all(project: Project, args: argparse.Namespace, waiting: list[Any], workers: int) -> list[int]:
     """Run several plans as siblings on one executor; what they have in common is made once."""
     from mlnb.engine.events import Announcer
     from mlnb.engine.pipeline import Pipeline
     from mlnb.executors.local import LocalExecutor
 
-    workers = int(project.number("workers")) if args.workers is None else args.workers
-    if workers < 1:
-        raise UsageError(f"{workers} workers cannot run anything; expected 1 or more.")
     executor = LocalExecutor(workers)
     executor.warm(1)
     listeners = _listeners(project, args)

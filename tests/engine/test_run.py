@@ -113,6 +113,7 @@ def test_where_values_come_from_and_which_wins(root: Path) -> None:
         (["--upto", "totl"], "Did you mean 'total'"),
         (["-p", "source", "vlaues.csv"], "Did you mean 'values.csv'"),
         (["--workers", "0", "-p", "factor", "9"], "expected 1 or more"),
+        (["--workers", "0"], "expected 1 or more"),  # though there is nothing to do
         (["-g", "factor"], "expected `name=value,value`"),
         (["-p", "word", "${NO_SUCH_SECRET}"], "expected one of"),
     ],
