@@ -66,7 +66,7 @@ setup(
     extras_require={name: requirements(name) for name in SETS if name not in ("modelling", "notebook")},
     entry_points={
         "console_scripts": ["mlnb=mlnb.cli.main:main"],
-        "papermill.engine": ["mlnb=mlnb.kernels.entry:engine"],
+        "papermill.engine": ["mlnb=mlnb.kernels.driver.papermill_entry:engine"],
     },
     classifiers=[
         "Development Status :: 3 - Alpha",

@@ -56,13 +56,13 @@ def make_model(folder: Path, family: str, training: pd.DataFrame, y: np.ndarray)
     import lightgbm
     from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
 
-    from mlnb.methods.columns import Column, Schema, to_arrays
-    from mlnb.methods.decisions import answers
-    from mlnb.methods.encoders import Encoder
-    from mlnb.methods.families import fit_model
-    from mlnb.methods.models import Model, predict, save_model
-    from mlnb.methods.spaces import default_params
-    from mlnb.methods.trees import to_lightgbm
+    from mlnb.methods.decisions.decisions import answers
+    from mlnb.methods.encoding.table_encoder import Encoder
+    from mlnb.methods.models.fitted_models import Model, predict, save_model
+    from mlnb.methods.models.model_families import fit_model
+    from mlnb.methods.models.search_spaces import default_params
+    from mlnb.methods.models.tree_conversion import to_lightgbm
+    from mlnb.methods.tables.columns import Column, Schema, to_arrays
 
     kinds = {"n": "number", "c": "category", "b": "boolean", "d": "date"}
     schema = Schema(tuple(Column(name, kinds[name[0]]) for name in training.columns), len(training))
@@ -138,8 +138,8 @@ def by_pipeline(family: str, source: Path, out: Path, training: pd.DataFrame) ->
 
 def by_mlnb(family: str, source: Path, out: Path, model: Path) -> None:
     """Score a file as `mlnb score` does with one worker."""
-    from mlnb.serving.batch.jobs import Asked, run_job
-    from mlnb.serving.scorers import import_alone
+    from mlnb.serving.batch.batch_job import Asked, run_job
+    from mlnb.serving.runtime.row_scorers import import_alone
 
     import_alone()
     tell_start()
@@ -148,9 +148,9 @@ def by_mlnb(family: str, source: Path, out: Path, model: Path) -> None:
 
 def by_reading(source: Path, out: Path, model: Path) -> None:
     """Read a file and write answers as `mlnb score` does, but for the answers themselves."""
-    from mlnb.serving.batch import jobs
-    from mlnb.serving.batch.scorer import Scored, Scorer
-    from mlnb.serving.scorers import import_alone
+    from mlnb.serving.batch import batch_job
+    from mlnb.serving.batch.batch_scorer import Scored, Scorer
+    from mlnb.serving.runtime.row_scorers import import_alone
 
     p = np.random.default_rng(0).random(CHUNK)
     names = pa.array(["no", "yes"])
@@ -170,8 +170,8 @@ def by_reading(source: Path, out: Path, model: Path) -> None:
 
     import_alone()
     tell_start()
-    vars(jobs)["Scorer"] = Known
-    jobs.run_job(jobs.Asked([str(source)], str(out), model, "bench:1"), out.parent / "scratch")
+    vars(batch_job)["Scorer"] = Known
+    batch_job.run_job(batch_job.Asked([str(source)], str(out), model, "bench:1"), out.parent / "scratch")
 
 
 def tell_start() -> None:

@@ -21,7 +21,8 @@ from pathlib import Path
 
 import psutil
 
-from mlnb.kernels import call, places
+from mlnb.kernels.driver import parent_client
+from mlnb.kernels.protocol import parent_paths
 
 MLNB = str(Path(sys.executable).with_name("mlnb"))
 FIT = (
@@ -78,8 +79,8 @@ def run(root: Path, *options: str) -> float:
 
 def ask(root: Path, verb: str) -> list[dict[str, object]]:
     """Return what the project's warm parents answer."""
-    found = places.here(places.settings(root).folder)
-    return [answer for place in found if (answer := call.ask(place, {"verb": verb, "now": True}))]
+    found = parent_paths.here(parent_paths.settings(root).folder)
+    return [answer for place in found if (answer := parent_client.ask(place, {"verb": verb, "now": True}))]
 
 
 def held(roots: list[psutil.Process]) -> int:

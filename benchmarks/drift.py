@@ -19,10 +19,16 @@ import pandas as pd
 from lightgbm import LGBMClassifier
 from sklearn.metrics import roc_auc_score
 
-from mlnb.methods.columns import Column, Schema, to_arrays
-from mlnb.methods.drift import compare_columns, domain_classifier, kinds_of
-from mlnb.methods.encoders import Encoder
-from mlnb.methods.watching import changed_relations, decide_outcome, find_broken, loss_against, performance
+from mlnb.methods.encoding.table_encoder import Encoder
+from mlnb.methods.operations.drift import compare_columns, domain_classifier, kinds_of
+from mlnb.methods.operations.monitoring_verdict import (
+    changed_relations,
+    decide_outcome,
+    find_broken,
+    loss_against,
+    performance,
+)
+from mlnb.methods.tables.columns import Column, Schema, to_arrays
 
 NUMBERS = ["months", "charge", "calls", "usage", "age", "income", "delay", "score"]
 SCHEMA = Schema(

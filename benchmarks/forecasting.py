@@ -19,13 +19,13 @@ import numpy as np
 import pandas as pd
 import statsmodels.api as sm
 
-from mlnb.methods.cleaning import clean
-from mlnb.methods.examples import learn_examples
-from mlnb.methods.forecast_data import complete_forecast, start_forecast
-from mlnb.methods.forecast_evaluation import judge_forecasts
-from mlnb.methods.forecasting import deal_periods, fit_windows, fold_fans, split_periods
-from mlnb.methods.problems import state
-from mlnb.methods.tuning import tune
+from mlnb.methods.evaluation.forecast_evaluation import judge_forecasts
+from mlnb.methods.problem.forecast_contract import complete_forecast, start_forecast
+from mlnb.methods.problem.problem_contract import state
+from mlnb.methods.tables.type_inference import clean
+from mlnb.methods.training_data.forecast_examples import deal_periods, fit_windows, fold_fans, split_periods
+from mlnb.methods.training_data.training_examples import learn_examples
+from mlnb.methods.tuning.hyperparameter_search import tune
 from mlnb.stages.train import fit_best
 
 SHARE, FOLDS = 0.2, 5  # as the stages have them

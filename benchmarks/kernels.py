@@ -75,18 +75,23 @@ def write(folder: Path) -> None:
 
 def parents(folder: Path) -> list[psutil.Process]:
     """Return the warm parents of the folder."""
-    from mlnb.kernels import call, places
+    from mlnb.kernels.driver import parent_client
+    from mlnb.kernels.protocol import parent_paths
 
-    answers = [call.ask(place, {"verb": "status"}) for place in places.here(places.settings(folder).folder)]
+    answers = [
+        parent_client.ask(place, {"verb": "status"})
+        for place in parent_paths.here(parent_paths.settings(folder).folder)
+    ]
     return [psutil.Process(answer["pid"]) for answer in answers if answer]
 
 
 def stop(folder: Path) -> None:
     """End the warm parents of the folder."""
-    from mlnb.kernels import call, places
+    from mlnb.kernels.driver import parent_client
+    from mlnb.kernels.protocol import parent_paths
 
-    for place in places.here(places.settings(folder).folder):
-        call.ask(place, {"verb": "stop", "now": True})
+    for place in parent_paths.here(parent_paths.settings(folder).folder):
+        parent_client.ask(place, {"verb": "stop", "now": True})
 
 
 def processor(folder: Path) -> float:
@@ -112,12 +117,12 @@ def ready(folder: Path) -> float:
     from jupyter_client.kernelspec import KernelSpecManager
     from jupyter_client.manager import KernelManager
 
-    from mlnb.kernels import jupyter
+    from mlnb.kernels.driver import jupyter_kernel
 
-    specs = KernelSpecManager(kernel_dirs=[str(jupyter.install(folder).parent)])
+    specs = KernelSpecManager(kernel_dirs=[str(jupyter_kernel.install(folder).parent)])
     times = []
     for _ in range(10):
-        manager = KernelManager(kernel_name=jupyter.NAME, kernel_spec_manager=specs)
+        manager = KernelManager(kernel_name=jupyter_kernel.NAME, kernel_spec_manager=specs)
         start = time.perf_counter()
         manager.start_kernel(cwd=str(folder))
         client = manager.client()

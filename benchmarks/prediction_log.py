@@ -26,10 +26,10 @@ import psutil
 from peers.load import Seen, measure, post
 from peers.material import make
 
-from mlnb.serving import segments
-from mlnb.serving.recorder import COMMAND
-from mlnb.serving.servers import Server, call, serving
-from mlnb.serving.stores import build_bento
+from mlnb.serving.packaging.bento_server import Server, call, serving
+from mlnb.serving.packaging.bento_stores import build_bento
+from mlnb.serving.runtime import log_segments
+from mlnb.serving.runtime.prediction_log import COMMAND
 
 MOST = 0.05  # of a worker's throughput that the log may take at --rate
 CLIENTS = 16
@@ -82,7 +82,7 @@ def ask(server: Server, rows: list[dict[str, Any]], rate: float, seconds: float)
 def convert(folder: Path) -> tuple[int, float]:
     """Return the rows that a service left in its log, and the processor seconds of turning them into Parquet."""
     left = list(folder.glob("*.jsonl"))
-    rows = sum(len(segments.read_lines(path)[0]) for path in left)
+    rows = sum(len(log_segments.read_lines(path)[0]) for path in left)
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     for path in left:
         subprocess.run([*COMMAND, path], check=True)

@@ -41,14 +41,20 @@ METRIC = {"binary": "roc_auc", "multiclass": "log_loss", "regression": "rmse"}
 def by_mlnb(train: Path, test: Path, task: str, seconds: float, seed: int) -> dict[str, Any]:
     """Return prediction, classes and latency of what the stages would make."""
     begun = time.monotonic()
-    from mlnb.methods.columns import to_arrays
-    from mlnb.methods.encoders import Encoder
-    from mlnb.methods.examples import fold_examples, learn_examples, objective, read_target, test_examples
-    from mlnb.methods.models import predict
-    from mlnb.methods.problems import state
-    from mlnb.methods.sources import read_table
-    from mlnb.methods.splits import choose_kind, make_folds
-    from mlnb.methods.tuning import tune
+    from mlnb.methods.encoding.table_encoder import Encoder
+    from mlnb.methods.models.fitted_models import predict
+    from mlnb.methods.problem.problem_contract import state
+    from mlnb.methods.tables.columns import to_arrays
+    from mlnb.methods.tables.data_sources import read_table
+    from mlnb.methods.training_data.data_splits import choose_kind, make_folds
+    from mlnb.methods.training_data.training_examples import (
+        fold_examples,
+        learn_examples,
+        objective,
+        read_target,
+        test_examples,
+    )
+    from mlnb.methods.tuning.hyperparameter_search import tune
     from mlnb.stages.split import plan_table
     from mlnb.stages.train import fit_best
     from mlnb.stages.validate import audit_table, type_table

@@ -17,18 +17,18 @@ import lightgbm
 import numpy as np
 import pandas as pd
 
-from mlnb.methods.cleaning import clean
-from mlnb.methods.columns import to_arrays
-from mlnb.methods.encoders import Encoder
-from mlnb.methods.evaluation import draw_weights
-from mlnb.methods.examples import fold_examples, learn_examples, read_groups, read_target
-from mlnb.methods.models import predict
-from mlnb.methods.problems import state
-from mlnb.methods.ranking_metrics import ndcg
-from mlnb.methods.splits import make_folds
-from mlnb.methods.task_contracts import complete_task, set_roles
-from mlnb.methods.tuning import tune
-from mlnb.methods.winners import fit_winner
+from mlnb.methods.encoding.table_encoder import Encoder
+from mlnb.methods.evaluation.test_evaluation import draw_weights
+from mlnb.methods.metrics.ranking_metrics import ndcg
+from mlnb.methods.models.fitted_models import predict
+from mlnb.methods.problem.problem_contract import state
+from mlnb.methods.problem.task_contracts import complete_task, set_roles
+from mlnb.methods.tables.columns import to_arrays
+from mlnb.methods.tables.type_inference import clean
+from mlnb.methods.training_data.data_splits import make_folds
+from mlnb.methods.training_data.training_examples import fold_examples, learn_examples, read_groups, read_target
+from mlnb.methods.tuning.hyperparameter_search import tune
+from mlnb.methods.tuning.model_selection import fit_winner
 
 
 def make_queries(queries: int, seed: int) -> pd.DataFrame:

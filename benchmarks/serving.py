@@ -31,9 +31,9 @@ import psutil
 from peers.load import ask, measure
 from peers.material import make
 
-from mlnb.serving.predictor import Predictor
-from mlnb.serving.servers import Server, free_port, serving
-from mlnb.serving.stores import build_bento, quiet_environment
+from mlnb.serving.packaging.bento_server import Server, free_port, serving
+from mlnb.serving.packaging.bento_stores import build_bento, quiet_environment
+from mlnb.serving.runtime.predictor import Predictor
 
 HERE = Path(__file__).parent
 QUIET = "api_server.logging.access.enabled=false"

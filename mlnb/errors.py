@@ -7,7 +7,7 @@ MlnbError
 │   ├── ParameterError                 an unknown name, a wrong type, a value out of range
 │   ├── GraphError                     two producers, nobody produces it, a circle
 │   ├── UnknownRun (LookupError)       no run, stage or artifact of that name
-│   └── BadRequest                     a request to the service, in mlnb.serving.bodies
+│   └── BadRequest                     a request to the service, in mlnb.serving.runtime.request_bodies
 │       └── BadRows                    rows that do not fit the model's columns
 ├── StageError (RuntimeError)          something failed while a stage ran: exit code 3
 │   ├── ContractBroken                 an undeclared load or save, a promise left unkept

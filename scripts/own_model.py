@@ -11,7 +11,7 @@ from pathlib import Path
 
 MARK = "model = fit_best("
 OWN = """
-from mlnb.methods.models import Model
+from mlnb.methods.models.fitted_models import Model
 from sklearn.ensemble import HistGradientBoostingClassifier
 
 own = Model("own", model.task, model.classes, model.features, HistGradientBoostingClassifier(random_state=0).fit(X, y))

@@ -254,8 +254,8 @@ def artifacts(task: str, feature: str, score: float) -> dict:
     import numpy as np
     import pandas as pd
 
-    from mlnb.methods.cards import model_card
-    from mlnb.methods.questions import answer_questions
+    from mlnb.methods.documentation.model_card import model_card
+    from mlnb.methods.documentation.open_questions import answer_questions
 
     target = "mpg" if task == "regression" else "survived"
     metric = "rmse" if task == "regression" else "roc_auc"
@@ -555,7 +555,7 @@ def _picture(stage: str, number: int) -> bytes:
     import numpy as np
     from matplotlib.figure import Figure
 
-    from mlnb.methods.style import use_style
+    from mlnb.methods.tables.plot_style import use_style
 
     use_style()
     figure = Figure(figsize=(6, 3.6) if number % 2 == 0 else (4.4, 3.6))

@@ -6,16 +6,16 @@ from typing import Any
 
 import numpy as np
 
-from mlnb.methods.calendars import Frequency, stamp_text
-from mlnb.methods.columns import Column, Schema, to_arrays
-from mlnb.methods.decisions import write_decision
-from mlnb.methods.families import fit_model
-from mlnb.methods.forecasting import choose_origins
-from mlnb.methods.models import Model, save_model
-from mlnb.methods.spaces import default_params
-from mlnb.methods.windows import Windows, request_schema
-from mlnb.serving.forecasts import Forecasts
-from mlnb.serving.parts import Parts
+from mlnb.methods.decisions.decisions import write_decision
+from mlnb.methods.models.fitted_models import Model, save_model
+from mlnb.methods.models.model_families import fit_model
+from mlnb.methods.models.search_spaces import default_params
+from mlnb.methods.series.calendars import Frequency, stamp_text
+from mlnb.methods.series.forecast_windows import Windows, request_schema
+from mlnb.methods.tables.columns import Column, Schema, to_arrays
+from mlnb.methods.training_data.forecast_examples import choose_origins
+from mlnb.serving.runtime.forecast_service import Forecasts
+from mlnb.serving.runtime.service_parts import Parts
 
 Row = dict[str, Any]
 KEYS = ("shop", "unit")

@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from mlnb.methods.columns import Column, Schema, to_arrays
-from mlnb.methods.decisions import answers, write_decision
-from mlnb.methods.encoders import Encoder
-from mlnb.methods.families import fit_model
-from mlnb.methods.models import Model, predict, save_model
-from mlnb.methods.spaces import default_params
+from mlnb.methods.decisions.decisions import answers, write_decision
+from mlnb.methods.encoding.table_encoder import Encoder
+from mlnb.methods.models.fitted_models import Model, predict, save_model
+from mlnb.methods.models.model_families import fit_model
+from mlnb.methods.models.search_spaces import default_params
+from mlnb.methods.tables.columns import Column, Schema, to_arrays
 
 COLUMNS = (
     Column("age", "number", nullable=True, sentinels=(-999.0,)),

@@ -12,10 +12,10 @@ import toys
 
 from mlnb.engine import runs
 from mlnb.engine.project import Project
-from mlnb.serving.bodies import BadRows
-from mlnb.serving.descriptions import describe_answers, describe_rows
-from mlnb.serving.predictor import Predictor
-from mlnb.serving.tasks import find_kind
+from mlnb.serving.runtime.predictor import Predictor
+from mlnb.serving.runtime.request_bodies import BadRows
+from mlnb.serving.runtime.response_schemas import describe_answers, describe_rows
+from mlnb.serving.runtime.task_services import find_kind
 
 QUICK = ("-p", "tune.trials", "2", "-p", "evaluate.resamples", "50", "-p", "evaluate.repeats", "1", "--no-report")
 DAYS = 150

@@ -14,11 +14,11 @@ import pytest
 import toys
 
 from mlnb.cli.simulate import FIRST
-from mlnb.serving.servers import free_port
+from mlnb.serving.packaging.bento_server import free_port
 
 SMALL = ["--profile", "smoke", "-p", "tune.families", '["linear"]', "-p", "tune.trials", "2", "-p", "explore.most", "2"]
 TURNS = ["--promote", "--days", "4", "--label-delay", "2", "--policy", "sliding", "--profile", "smoke"]
-TURNS += ["-p", "gather.window", "1500", "-p", "most_changed", "0.9", "-p", "duel.slower", "20"]
+TURNS += ["-p", "collect.window", "1500", "-p", "most_changed", "0.9", "-p", "challenge.slower", "20"]
 
 
 @pytest.fixture

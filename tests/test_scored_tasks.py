@@ -10,13 +10,13 @@ import toys
 
 from mlnb.engine import runs
 from mlnb.engine.project import Project
-from mlnb.methods.columns import Schema
-from mlnb.methods.decisions import read_decision
-from mlnb.methods.models import load_model
-from mlnb.serving.bodies import BadRows
-from mlnb.serving.parts import Parts
-from mlnb.serving.predictor import Predictor
-from mlnb.serving.scored import Scored
+from mlnb.methods.decisions.decisions import read_decision
+from mlnb.methods.models.fitted_models import load_model
+from mlnb.methods.tables.columns import Schema
+from mlnb.serving.runtime.predictor import Predictor
+from mlnb.serving.runtime.request_bodies import BadRows
+from mlnb.serving.runtime.scored_service import Scored
+from mlnb.serving.runtime.service_parts import Parts
 
 QUICK = (
     "-p",

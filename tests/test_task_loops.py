@@ -14,12 +14,12 @@ import toys
 
 from mlnb.engine import runs
 from mlnb.engine.project import Project
-from mlnb.serving.servers import free_port
+from mlnb.serving.packaging.bento_server import free_port
 
 DAY, FIRST = 86_400.0, 1_700_000_000.0
 SMALL = ["-p", "tune.trials", "2", "-p", "evaluate.resamples", "50", "-p", "evaluate.repeats", "1"]
 SMALL += ["-p", "explore.most", "2", "--no-report"]
-WON = ["-p", "most_changed", "1", "-p", "duel.slower", "50", "--promote"]
+WON = ["-p", "most_changed", "1", "-p", "challenge.slower", "50", "--promote"]
 
 
 class Service:
@@ -89,7 +89,7 @@ def won(root, *arguments):
     said = toys.mlnb(root, "retrain", *arguments, *WON, timeout=280)
     assert "promoted as champion, it was version 1" in said
     run = runs.open_run(Project.find(root))
-    duel, trials = run.load("duel"), run.load("trials")
+    duel, trials = run.load("challenge"), run.load("trials")
     assert duel["decision"] == "promote" and duel["low"] > 0 and duel["rows"] > 50
     assert ":1, trial " in trials["origin"][0]  # the champion's went first
     return duel
@@ -122,7 +122,7 @@ def test_forecasts(tmp_path):
     truth = plain[world["t"].between(days - 20, days - 1)]
     assert add(root, truth[["day", "shop", "sold"]]) > 200
     assert look(root, 21, 11)[1]["now"] == performance["now"]  # the same truth, as labels
-    duel = won(root, "-p", "gather.least", "100", "--policy", "since_last")
+    duel = won(root, "-p", "collect.least", "100", "--policy", "since_last")
     assert duel["metric"] == "mase" and duel["challenger"] < duel["champion"] / 2
 
 

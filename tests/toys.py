@@ -8,7 +8,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from mlnb.kernels import call, places
+from mlnb.kernels.driver import parent_client
+from mlnb.kernels.protocol import parent_paths
 
 SETTINGS = """[mlnb]
 tracker = local
@@ -154,7 +155,10 @@ def kernels(root: Path) -> list[str]:
     """Return the notebooks that warm kernels of a project still run, after some patience."""
     found: list[str] = []
     for _ in range(50):
-        answers = [call.ask(place, {"verb": "status"}) for place in places.here(places.settings(root).folder)]
+        answers = [
+            parent_client.ask(place, {"verb": "status"})
+            for place in parent_paths.here(parent_paths.settings(root).folder)
+        ]
         found = [notebook for answer in answers if answer for notebook in answer["running"].values()]
         if not found:
             break

@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
-from mlnb.serving.predictor import Predictor
+from mlnb.serving.runtime.predictor import Predictor
 
 predictor = Predictor.load(Path(os.environ["PEERS"]) / "bundle" / "model")
 

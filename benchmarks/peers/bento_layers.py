@@ -6,8 +6,8 @@ from typing import Any
 
 import bentoml
 
-from mlnb.serving.endpoint import Endpoint
-from mlnb.serving.predictor import Predictor
+from mlnb.serving.runtime.endpoint import Endpoint
+from mlnb.serving.runtime.predictor import Predictor
 
 FOLDER, LAYER = Path(os.environ["PEERS"]), os.environ["LAYER"]
 if LAYER == "pipeline":

@@ -5,8 +5,8 @@ from pathlib import Path
 import bentoml
 from starlette.responses import Response
 
-from mlnb.serving.endpoint import Endpoint
-from mlnb.serving.interface import Front, describe, to_response
+from mlnb.serving.runtime.bento_interface import Front, describe, to_response
+from mlnb.serving.runtime.endpoint import Endpoint
 
 MODEL = Path(__file__).parent / "model"
 Rows, Predictions = describe(MODEL)

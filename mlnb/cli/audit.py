@@ -5,11 +5,11 @@ import dataclasses
 import json
 import sys
 
-from mlnb.cli.tables import brief, table
+from mlnb.cli.text_tables import brief, table
 from mlnb.engine.project import Project
-from mlnb.registry.ledger import Entry
+from mlnb.registry.audit_log import Entry
 from mlnb.registry.registry import Registry
-from mlnb.reports import words
+from mlnb.reports import formatting
 
 BROKEN = 1  # exit code of a log that does not verify
 
@@ -62,7 +62,7 @@ def _listing(log: list[Entry]) -> str:
     rows = []
     for entry in log:
         moved = f"{entry.alias}: {entry.before or '–'} → {entry.version}" if entry.alias else ""
-        when = words.moment(entry.when).replace(" UTC", "")
+        when = formatting.moment(entry.when).replace(" UTC", "")
         version = f"{entry.model}:{entry.version}"
         rows.append(
             [str(entry.number), when, entry.who, entry.what, version, moved, brief(entry.why), entry.digest[:12]]

@@ -5,7 +5,7 @@ import json
 
 from mlnb.engine.project import Project
 from mlnb.registry.registry import meant
-from mlnb.serving.winners import LATEST, build_winner, find_winner
+from mlnb.serving.packaging.run_bento import LATEST, build_winner, find_winner
 
 
 def parser(p: argparse.ArgumentParser) -> None:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from mlnb.engine.graph import build_graph
 from mlnb.engine.notebook import StageNotebook, read_notebook, read_notebooks
+from mlnb.engine.parameter_values import Asked, resolve_values
 from mlnb.engine.project import Project
-from mlnb.engine.values import Asked, resolve_values
 from mlnb.errors import NotebookError, UsageError
 
 

@@ -10,7 +10,7 @@ from mlnb.engine import runs
 from mlnb.engine.files import read_json
 from mlnb.engine.project import Project
 from mlnb.errors import ProjectError
-from mlnb.executors import kept as states
+from mlnb.executors import kept_snapshots as states
 from mlnb.registry.registry import Registry
 
 

@@ -4,11 +4,11 @@ import argparse
 import json
 from typing import Any
 
-from mlnb.cli.tables import table
+from mlnb.cli.text_tables import table
 from mlnb.engine.project import Project
-from mlnb.registry.comparison import compare
 from mlnb.registry.registry import Registry
-from mlnb.reports import words
+from mlnb.registry.version_comparison import compare
+from mlnb.reports import formatting
 
 
 def parser(p: argparse.ArgumentParser) -> None:
@@ -34,7 +34,7 @@ def main(args: argparse.Namespace) -> int:
 
 
 def _in_words(found: dict[str, Any]) -> str:
-    rows = [[name, words.number(a), words.number(b)] for name, (a, b) in found["metrics"].items()]
+    rows = [[name, formatting.number(a), formatting.number(b)] for name, (a, b) in found["metrics"].items()]
     parts = [table(["metric", *found["versions"]], rows, right=found["versions"])]
     parts.append("\n".join(f"{name}: {'the same' if same else 'different'}" for name, same in found["same"].items()))
     if found["libraries"]:

@@ -8,11 +8,11 @@ from typing import Any
 from mlnb.engine.files import write_json
 from mlnb.engine.project import Project
 from mlnb.errors import UsageError
-from mlnb.serving.containers.bills import bill_of_materials
-from mlnb.serving.containers.contents import ask_image, check_pins
-from mlnb.serving.containers.engines import CHECKS, find_engine
-from mlnb.serving.containers.images import build_image, default_base
-from mlnb.serving.winners import LATEST, build_winner, find_winner
+from mlnb.serving.deploy.bill_of_materials import bill_of_materials
+from mlnb.serving.deploy.container_engines import CHECKS, find_engine
+from mlnb.serving.deploy.container_images import build_image, default_base
+from mlnb.serving.deploy.image_contents import ask_image, check_pins
+from mlnb.serving.packaging.run_bento import LATEST, build_winner, find_winner
 
 
 def parser(p: argparse.ArgumentParser) -> None:

@@ -13,7 +13,7 @@ from mlnb.engine.files import read_json
 from mlnb.engine.project import Project
 from mlnb.engine.runs import Run, open_run
 from mlnb.errors import ProjectError, UnknownRun
-from mlnb.executors import kept
+from mlnb.executors import kept_snapshots
 
 EXAMPLES = """The state before each `#| stage` cell of a stage that failed is kept alive for a while
 (snapshot_minutes and snapshot_bytes in settings.ini). What you do in it changes neither the run nor the state
@@ -51,9 +51,9 @@ def main(args: argparse.Namespace) -> int:
     print(f"stage {name} of run {run.id}, before cell {told['cell'] + 1}; its variables are alive", flush=True)
     if args.lab:
         return _lab(project, args, told, notebook)
-    from mlnb.kernels import console
+    from mlnb.kernels.driver import console
 
-    return console.talk(notebook.parent, **kept.waking(project, told, ""))
+    return console.talk(notebook.parent, **kept_snapshots.waking(project, told, ""))
 
 
 def failed(run: Run) -> str:
@@ -71,7 +71,7 @@ def find(project: Project, run: Run, name: str, cell: int | None) -> dict[str, A
     error = run.record["stages"][name]["error"] or {}
     last = cell if cell is not None else error.get("cell")
     states = (read_json(run.folder / "stages" / f"{name}.order.json") or {}).get("states", {})
-    living = kept.everywhere(project)
+    living = kept_snapshots.everywhere(project)
     cells = [int(at) for at, state in states.items() if state in living and (last is None or int(at) < last)]
     if not cells:
         settings = ", ".join(f"{key} = {project.settings[key]}" for key in ("snapshots", "snapshot_minutes"))
@@ -86,12 +86,12 @@ def _lab(project: Project, args: argparse.Namespace, told: dict[str, Any], noteb
     """Replace this process by JupyterLab, in which the notebook's kernel goes on from the state."""
     if project.is_builtin:
         raise ProjectError("mlnb's own notebooks are not for editing; without --lab the state opens in the terminal.")
-    from mlnb.kernels import jupyter
+    from mlnb.kernels.driver import jupyter_kernel
 
     relative = notebook.relative_to(project.root).as_posix()
     folder = Path(tempfile.mkdtemp(prefix="mlnb-debug-"))
-    waking = kept.waking(project, told, relative)
-    jupyter.install(folder, "python3", "Python 3 (ipykernel)", **waking)
+    waking = kept_snapshots.waking(project, told, relative)
+    jupyter_kernel.install(folder, "python3", "Python 3 (ipykernel)", **waking)
     others = os.environ.get("JUPYTER_PATH")
     os.environ["JUPYTER_PATH"] = os.pathsep.join(filter(None, [str(folder / "share" / "jupyter"), others]))
     os.environ["JUPYTER_PREFER_ENV_PATH"] = "0"

@@ -13,13 +13,13 @@ import yaml
 from mlnb.engine.files import write_whole
 from mlnb.engine.project import Project
 from mlnb.errors import UsageError
-from mlnb.monitoring.places import shipped
-from mlnb.serving.bundles import Bundle
-from mlnb.serving.manifests import Deployed, manifests, measure_memory
-from mlnb.serving.requirements import check_shipping, is_remote
-from mlnb.serving.serverless.packages import MOST_UNZIPPED, MOST_UPLOADED, make_package
-from mlnb.serving.servers import serving
-from mlnb.serving.winners import LATEST, build_winner, find_winner
+from mlnb.monitoring.monitoring_paths import shipped
+from mlnb.serving.deploy.kubernetes_manifests import Deployed, manifests, measure_memory
+from mlnb.serving.deploy.lambda_package import MOST_UNZIPPED, MOST_UPLOADED, make_package
+from mlnb.serving.packaging.bento_server import serving
+from mlnb.serving.packaging.bundles import Bundle
+from mlnb.serving.packaging.library_requirements import check_shipping, is_remote
+from mlnb.serving.packaging.run_bento import LATEST, build_winner, find_winner
 
 NAME = re.compile(r"[a-z]([a-z0-9-]{0,57}[a-z0-9])?")  # 63 characters at most, with room for "-key"
 

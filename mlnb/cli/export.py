@@ -6,10 +6,13 @@ import json
 from pathlib import Path
 
 from mlnb.engine.project import Project
-from mlnb.serving.bundles import Bundle
-from mlnb.serving.winners import LATEST, find_winner
+from mlnb.serving.packaging.bundles import Bundle
+from mlnb.serving.packaging.run_bento import LATEST, find_winner
 
-FORMS = {"onnx": ("onnx", "export_onnx"), "text": ("text", "export_text")}  # module of mlnb.serving.edge, function
+FORMS = {
+    "onnx": ("onnx.onnx_export", "export_onnx"),
+    "text": ("portable_export", "export_text"),
+}  # module of mlnb.serving.edge, function
 
 
 def parser(p: argparse.ArgumentParser) -> None:

@@ -6,7 +6,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from mlnb.kernels import call, jupyter, places
+from mlnb.kernels.driver import jupyter_kernel, parent_client
+from mlnb.kernels.protocol import parent_paths
 
 EXAMPLES = """A warm parent has the libraries that notebooks import ready and forks a kernel for each notebook. It
 starts at first use, notices changed packages, and ends after a while without work (kernels_idle in
@@ -30,11 +31,11 @@ def parser(p: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> int:
     """Show or stop every warm parent of the project that this folder is in."""
     if args.what == "install":
-        print(f'JupyterLab of this environment now offers "mlnb (warm)": {jupyter.install(Path(sys.prefix))}')
+        print(f'JupyterLab of this environment now offers "mlnb (warm)": {jupyter_kernel.install(Path(sys.prefix))}')
         return 0
-    folder = places.settings(Path.cwd()).folder
+    folder = parent_paths.settings(Path.cwd()).folder
     asked = {"verb": args.what, "now": args.now}
-    answers = [(place, call.ask(place, asked)) for place in places.here(folder)]
+    answers = [(place, parent_client.ask(place, asked)) for place in parent_paths.here(folder)]
     alive = [(place, answer) for place, answer in answers if answer is not None]
     for place, answer in alive:
         print("\n".join(told(place, answer)) if args.what == "status" else f"stopped {answer['stopped']}")
@@ -43,7 +44,7 @@ def main(args: argparse.Namespace) -> int:
     return 0
 
 
-def told(place: places.Place, answer: dict[str, Any]) -> list[str]:
+def told(place: parent_paths.Place, answer: dict[str, Any]) -> list[str]:
     """Return the lines about one parent."""
     minutes = (time.time() - answer["started"]) / 60
     lines = [

@@ -6,14 +6,14 @@ import time
 from pathlib import Path
 from typing import Any
 
-from mlnb.cli.tables import table
+from mlnb.cli.text_tables import table
 from mlnb.engine.project import Project
 from mlnb.engine.runs import open_run
 from mlnb.errors import UsageError
-from mlnb.monitoring.joining import find_labels, pick_places
+from mlnb.monitoring.label_joining import find_labels, pick_places
 from mlnb.monitoring.labels import Added, add_labels, read_labels
-from mlnb.monitoring.places import label_database, log_folder
-from mlnb.monitoring.segments import read_log
+from mlnb.monitoring.monitoring_paths import label_database, log_folder
+from mlnb.monitoring.prediction_table import read_log
 from mlnb.registry.registry import Registry
 
 SHOWN = 10  # conflicts that are listed
@@ -67,13 +67,13 @@ def main(args: argparse.Namespace) -> int:
 
 def _answered(log: Any, contract: dict[str, Any]) -> Any:
     """The rows of a log that wait for a label: of forecasts the steps."""
-    from mlnb.methods.feedback import steps_of
+    from mlnb.methods.operations.labeled_feedback import steps_of
 
     return steps_of(log, contract) if contract["task"] == "forecasting" and len(log) else log
 
 
 def _rows(path: Path) -> list[dict[str, Any]]:
-    from mlnb.methods.sources import read_table
+    from mlnb.methods.tables.data_sources import read_table
 
     if not path.is_file():
         raise UsageError(f"There is no file {str(path)!r}.")

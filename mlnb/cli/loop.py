@@ -69,7 +69,7 @@ def turn(args: argparse.Namespace, command: Command) -> int:
         return command(["rollback", "--why", "the monitor: worse than the version before was"])
     if code in (CODES["retrain"], CODES["roll back"]):
         chosen = ["--profile", args.profile] if args.profile else []
-        for name, value in [("gather.label_delay", args.label_delay), *args.parameter]:
+        for name, value in [("collect.label_delay", args.label_delay), *args.parameter]:
             chosen += ["-p", name, value]
         return command(["retrain", "--policy", args.policy, *chosen, *(["--promote"] if args.promote else [])])
     return code

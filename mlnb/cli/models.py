@@ -4,11 +4,11 @@ import argparse
 import dataclasses
 import json
 
-from mlnb.cli.tables import table
+from mlnb.cli.text_tables import table
 from mlnb.engine.project import Project
+from mlnb.registry.model_versions import Version
 from mlnb.registry.registry import Registry
-from mlnb.registry.versions import Version
-from mlnb.reports import words
+from mlnb.reports import formatting
 
 
 def parser(p: argparse.ArgumentParser) -> None:
@@ -43,8 +43,8 @@ def _listing(every: list[Version]) -> str:
     for version in reversed(every):
         facts, deciding = version.facts, version.facts["deciding"]
         gate = "passed" if facts["gate"] else "missed"
-        when = words.moment(facts.get("finished")).replace(" UTC", "")
-        result = [deciding["name"], words.number(deciding["value"]), words.interval(deciding), gate]
+        when = formatting.moment(facts.get("finished")).replace(" UTC", "")
+        result = [deciding["name"], formatting.number(deciding["value"]), formatting.interval(deciding), gate]
         people = ", ".join(version.approved_by)
         rows.append([version.name, ", ".join(version.aliases), *result, people, when, version.run])
     heads = ["version", "alias", "metric", "test", "interval", "gate", "approved by", "made", "run"]
@@ -63,7 +63,7 @@ def _whole(version: Version, as_json: bool) -> str:
         ["bento", facts["bento"]],
         ["gate", "passed" if facts["gate"] else "missed"],
         ["rows proven over HTTP", str(facts["certificate"]["rows"])],
-        *([name, words.number(value)] for name, value in facts["metrics"].items()),
+        *([name, formatting.number(value)] for name, value in facts["metrics"].items()),
         *([f"{name} digest", str(facts[name])[:16]] for name in ("data", "test", "code")),
         ["service digest", version.service[:16]],
         ["python", facts["environment"]["python"]],

@@ -12,8 +12,8 @@ from mlnb.engine.runs import open_run
 from mlnb.errors import UsageError
 from mlnb.monitoring.alerts import CODES, alert_rules, notify
 from mlnb.monitoring.evidently import render
-from mlnb.monitoring.places import label_database, log_folder
-from mlnb.monitoring.segments import convert_finished, read_log
+from mlnb.monitoring.monitoring_paths import label_database, log_folder
+from mlnb.monitoring.prediction_table import convert_finished, read_log
 from mlnb.registry.registry import Registry
 
 

@@ -3,7 +3,7 @@
 import argparse
 import json
 
-from mlnb.cli.asking import add_options, plan_lines, planners
+from mlnb.cli.arguments import add_options, plan_lines, planners
 from mlnb.engine.project import Project
 
 

@@ -5,8 +5,8 @@ import os
 
 from mlnb.engine.project import Project
 from mlnb.engine.runs import open_run
-from mlnb.reports.loop import write_loop
-from mlnb.reports.report import write_report
+from mlnb.reports.monitoring_page import write_loop
+from mlnb.reports.run_report import write_report
 
 
 def parser(p: argparse.ArgumentParser) -> None:

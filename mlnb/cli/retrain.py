@@ -9,15 +9,15 @@ import yaml
 
 from mlnb.cli import run as run_verb
 from mlnb.cli.audit import said
-from mlnb.cli.tables import table
+from mlnb.cli.text_tables import table
 from mlnb.engine.formats import load_object
 from mlnb.engine.project import Project
 from mlnb.engine.runs import Run, open_run
 from mlnb.errors import UsageError
-from mlnb.monitoring.places import label_database, log_folder
-from mlnb.registry.charge import ORIGIN
+from mlnb.monitoring.monitoring_paths import label_database, log_folder
+from mlnb.registry.champion import ORIGIN
+from mlnb.registry.model_versions import Version
 from mlnb.registry.registry import CHAMPION, Registry
-from mlnb.registry.versions import Version
 
 CHALLENGER = "challenger"
 AWAITING = 13  # exit code when a person has to approve
@@ -35,12 +35,12 @@ def parser(p: argparse.ArgumentParser) -> None:
     p.add_argument("--profile", help="a profile of settings.ini")
     p.add_argument("-p", "--parameter", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"))
     p.epilog = (
-        "examples:\n  mlnb retrain\n  mlnb retrain --policy sliding -p gather.window 50000 --promote\n\n"
+        "examples:\n  mlnb retrain\n  mlnb retrain --policy sliding -p collect.window 50000 --promote\n\n"
         "Problem, metric and every parameter are those of the champion's run; -p states another.\n"
         "The search starts with the champion's best trials; -p tune.warm '{}' starts without.\n"
         "A challenger is registered with the alias `challenger`. It is promoted when its gain on fresh rows, which\n"
         "neither model has seen, is above zero with its whole interval, its gate has passed and it is not slower.\n"
-        "When more answers change than duel.most_changed, a person has to approve:\n"
+        "When more answers change than challenge.most_changed, a person has to approve:\n"
         f"exit code {AWAITING}, then `mlnb promote @challenger`."
     )
 
@@ -67,7 +67,7 @@ def main(args: argparse.Namespace) -> int:
     if code:
         return code
     made = open_run(project)
-    duel = made.load("duel")
+    duel = made.load("challenge")
     print("\n" + _said(duel))
     challenger = registry.register(made)
     if challenger.number == champion.number:
@@ -93,9 +93,9 @@ def values_of(project: Project, run: Run, champion: Version, policy: str) -> dic
 
     Raises `UsageError` where what was met in service is not what the champion learned from.
     """
-    from mlnb.methods.goals import base_name
-    from mlnb.methods.problems import DETAILS
-    from mlnb.methods.proposals import lead
+    from mlnb.methods.metrics.goals import base_name
+    from mlnb.methods.problem.problem_contract import DETAILS
+    from mlnb.methods.tuning.trial_proposals import lead
 
     contract = run.load("contract")
     if contract.get("cut"):
@@ -118,7 +118,7 @@ def values_of(project: Project, run: Run, champion: Version, policy: str) -> dic
     values["problem"]["metric"] = base_name(contract["metric"])
     if run.output("best") is not None and run.output("trials") is not None:
         values["tune"]["warm"] = lead(run.load("best"), run.load("trials"), champion.name)
-    values["gather"] |= {
+    values["collect"] |= {
         "history": _path_of(project, run, "table" if contract["task"] == "forecasting" else "raw"),
         "log": str(log_folder(project, champion.model)),
         "labels": str(labels) if (labels := label_database(project, champion.model)).exists() else "",
@@ -126,7 +126,7 @@ def values_of(project: Project, run: Run, champion: Version, policy: str) -> dic
         "policy": policy,
     }
     service: Path = load_object(project.store, "tree", champion.service)
-    values["duel"] |= {"champion": str(service)}
+    values["challenge"] |= {"champion": str(service)}
     return {stage: stated for stage, stated in values.items() if stated}
 
 
@@ -141,6 +141,6 @@ def _said(duel: dict[str, Any]) -> str:
     rows = [
         [line["check"], line["found"], line["required"], "yes" if line["passed"] else "NO"] for line in duel["lines"]
     ]
-    text = table(["duel", "found", "required", "holds"], rows)
+    text = table(["challenge", "found", "required", "holds"], rows)
     both = f"champion {duel['champion']:.4g}, challenger {duel['challenger']:.4g}"
     return f"{text}\n{duel['metric']} on {duel['rows']:,} fresh rows: {both}"

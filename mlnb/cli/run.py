@@ -12,8 +12,8 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mlnb.cli.asking import add_options, planners
-from mlnb.cli.ending import exit_code, failure, verdict
+from mlnb.cli.arguments import add_options, planners
+from mlnb.cli.run_summary import exit_code, failure, verdict
 from mlnb.engine.plan import twin
 from mlnb.engine.project import Project
 from mlnb.engine.runs import Run, point_latest
@@ -176,9 +176,9 @@ def _say(args: argparse.Namespace, text: str, run: Run) -> None:
 
 def _look(run: Run) -> str:
     """Return the command that opens the state before the cell that failed; "" when it was not kept."""
-    from mlnb.executors import kept
+    from mlnb.executors import kept_snapshots
 
-    alive = {told["run"] for told in kept.everywhere(run.project).values()}
+    alive = {told["run"] for told in kept_snapshots.everywhere(run.project).values()}
     return f"mlnb debug {run.id}" if run.id in alive else ""
 
 

@@ -8,14 +8,14 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from mlnb.cli.comparison import compare, in_words
-from mlnb.cli.tables import table
+from mlnb.cli.metric_comparison import compare, in_words
+from mlnb.cli.text_tables import table
 from mlnb.engine.parameters import nearest
 from mlnb.engine.project import Project
 from mlnb.engine.runs import Run, list_runs, open_run
 from mlnb.errors import UsageError
-from mlnb.reports import words
-from mlnb.tracking import facts
+from mlnb.reports import formatting
+from mlnb.tracking import run_facts
 
 NEWEST = 20  # runs shown when nothing was asked for
 SMALLER_IS_BETTER = {"log_loss", "brier_score", "rmse", "mae", "mape", "seconds"}
@@ -88,16 +88,16 @@ def describe(run: Run) -> dict[str, Any]:
     """Return everything that runs can be sorted and filtered by, under each of its names."""
     record = run.record
     about: dict[str, Any] = {}
-    for full, entry in facts.parameters(record).items():
+    for full, entry in run_facts.parameters(record).items():
         about[full.partition(".")[2]] = about[full] = entry["value"]
-    metrics = facts.load(run, "metrics") or {}
+    metrics = run_facts.load(run, "metrics") or {}
     numbers = {f"evaluate.{name}": entry["value"] for name, entry in (metrics.get("standard") or {}).items()}
-    for full, value in (facts.metrics(record) | numbers).items():
+    for full, value in (run_facts.metrics(record) | numbers).items():
         bare = full.partition(".")[2]
         about.update({full: value, bare: value, f"metrics.{bare}": value, f"metrics.{full}": value})
     for name in ("pipeline", "profile", "group", "started", "seconds"):
         about[name] = record.get(name)
-    return about | {"id": run.id, "state": run.state, **facts.verdict(run)}
+    return about | {"id": run.id, "state": run.state, **run_facts.verdict(run)}
 
 
 def condition(expression: str, known: set[str]) -> tuple[str, Callable[[Any], bool]]:
@@ -134,10 +134,10 @@ def listing(chosen: Sequence[tuple[Run, dict[str, Any]]], extra: Sequence[str] =
     rows = []
     for run, about in chosen:
         gate = {True: "passed", False: "missed", None: ""}[about["gate"]]
-        when = words.moment(run.record.get("started")).replace(" UTC", "")
-        facts_of_run = [run.id, run.state, when, words.seconds(run.record.get("seconds")), about["winner"] or ""]
-        result = [about["metric"] or "", words.number(about["value"]), words.interval(about), gate]
-        rows.append([*facts_of_run, *result, *(words.number(about.get(name)) for name in extra)])
+        when = formatting.moment(run.record.get("started")).replace(" UTC", "")
+        facts_of_run = [run.id, run.state, when, formatting.seconds(run.record.get("seconds")), about["winner"] or ""]
+        result = [about["metric"] or "", formatting.number(about["value"]), formatting.interval(about), gate]
+        rows.append([*facts_of_run, *result, *(formatting.number(about.get(name)) for name in extra)])
     return table([*heads, *extra], rows, right=("took", "test", *extra))
 
 
@@ -149,10 +149,10 @@ def as_record(run: Run) -> dict[str, Any]:
         "id": run.id,
         "state": run.state,
         **{name: record.get(name) for name in names},
-        **facts.verdict(run),
-        "parameters": {name: entry["value"] for name, entry in facts.parameters(record).items()},
-        "metrics": facts.metrics(record),
-        "stages": {name: entry["state"] for name, entry in facts.stages(record).items()},
+        **run_facts.verdict(run),
+        "parameters": {name: entry["value"] for name, entry in run_facts.parameters(record).items()},
+        "metrics": run_facts.metrics(record),
+        "stages": {name: entry["state"] for name, entry in run_facts.stages(record).items()},
     }
 
 

@@ -6,14 +6,14 @@ import sys
 import time
 from pathlib import Path
 
-from mlnb.engine.digest import digest_value
+from mlnb.engine.digests import digest_value
 from mlnb.engine.project import Project
 from mlnb.errors import UsageError
-from mlnb.serving.batch.jobs import Asked, cores, run_job
-from mlnb.serving.batch.ledger import Counts
-from mlnb.serving.bundles import Bundle
-from mlnb.serving.scorers import import_alone
-from mlnb.serving.winners import LATEST, find_winner
+from mlnb.serving.batch.batch_job import Asked, cores, run_job
+from mlnb.serving.batch.progress_ledger import Counts
+from mlnb.serving.packaging.bundles import Bundle
+from mlnb.serving.packaging.run_bento import LATEST, find_winner
+from mlnb.serving.runtime.row_scorers import import_alone
 
 EVERY = 2.0  # seconds between two lines of progress
 

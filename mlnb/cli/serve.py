@@ -11,13 +11,13 @@ from pathlib import Path
 from mlnb.engine.files import write_whole
 from mlnb.engine.project import Project
 from mlnb.errors import MlnbError, ServingError, UsageError
-from mlnb.monitoring.places import log_environment
+from mlnb.monitoring.monitoring_paths import log_environment
 from mlnb.registry.registry import meant
-from mlnb.serving.access import ANONYMOUS
-from mlnb.serving.bundles import curl
-from mlnb.serving.servers import Server, serving
-from mlnb.serving.stores import last_lines
-from mlnb.serving.winners import LATEST, build_winner, find_winner
+from mlnb.serving.packaging.bento_server import Server, serving
+from mlnb.serving.packaging.bento_stores import last_lines
+from mlnb.serving.packaging.bundles import curl
+from mlnb.serving.packaging.run_bento import LATEST, build_winner, find_winner
+from mlnb.serving.runtime.access import ANONYMOUS
 
 LOOK = 1.0  # seconds between two looks at what the reference means
 ROLES = {".follow": "now following", ".shadow": "in its shadow", ".canary": "as its canary"}

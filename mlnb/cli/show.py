@@ -5,13 +5,13 @@ import json
 from pathlib import Path
 from typing import Any
 
-from mlnb.cli.tables import brief, table
+from mlnb.cli.text_tables import brief, table
 from mlnb.engine.parameters import nearest
 from mlnb.engine.project import Project
 from mlnb.engine.runs import Run, open_run
 from mlnb.errors import UnknownRun
-from mlnb.reports import words
-from mlnb.tracking import facts
+from mlnb.reports import formatting
+from mlnb.tracking import run_facts
 
 ROWS = 20  # of a table artifact
 EPILOG = """examples:
@@ -62,18 +62,21 @@ def find(project: Project, ref: str, stage: str | None) -> tuple[Run, str | None
 def one_run(run: Run) -> str:
     """Return a run as text: what it is, its stages, its metrics, its verdict, and where things are."""
     record = run.record
-    about = f"{run.id}  {run.state}  {words.moment(record.get('started'))}  {words.seconds(record.get('seconds'))}"
+    started, took = formatting.moment(record.get("started")), formatting.seconds(record.get("seconds"))
+    about = f"{run.id}  {run.state}  {started}  {took}"
     parts = [about]
     rows = [
-        [name, entry["state"], words.seconds(entry.get("seconds")) if entry["state"] != "reused" else "",
+        [name, entry["state"], formatting.seconds(entry.get("seconds")) if entry["state"] != "reused" else "",
          brief(entry.get("why") or "", 80), ", ".join(entry.get("outputs") or {})]
-        for name, entry in facts.stages(record).items()
+        for name, entry in run_facts.stages(record).items()
     ]  # fmt: skip
     parts.append(table(["stage", "state", "time", "why", "artifacts"], rows, right=("time",)))
-    if error := facts.failure(record):
+    if error := run_facts.failure(record):
         parts.append(f"{error['stage']} failed: {error['cause']}\n  notebook  {run.folder / str(error['notebook'])}")
-    if metrics := facts.metrics(record):
-        parts.append(table(["metric", "value"], [[k, words.number(v)] for k, v in metrics.items()], right=("value",)))
+    if metrics := run_facts.metrics(record):
+        parts.append(
+            table(["metric", "value"], [[k, formatting.number(v)] for k, v in metrics.items()], right=("value",))
+        )
     if lines := _verdict(run):
         parts.append("\n".join(lines))
     parts.append("\n".join(_places(run)))
@@ -83,27 +86,31 @@ def one_run(run: Run) -> str:
 def one_stage(run: Run, name: str) -> str:
     """Return a stage as text: state, parameters and where they came from, reads, outputs, metrics."""
     entry = run.record["stages"][name]
-    seconds = words.seconds(entry.get("seconds"))
+    seconds = formatting.seconds(entry.get("seconds"))
     parts = [f"{name}  {entry['state']}  {seconds}\n{entry.get('promise') or ''}\n{entry.get('why') or ''}".rstrip()]
     if entry["state"] == "reused":
         parts.append(f"made in {entry['from_run']}")
     if error := entry.get("error"):
         parts.append(f"{error['kind']} in cell {error['cell']} ({error['title']})\n  {error['cause']}")
-    values = [[k, brief(words.parameter(e["value"])), e["from"]] for k, e in entry["parameters"].items() if k != "run"]
+    values = [
+        [k, brief(formatting.parameter(e["value"])), e["from"]] for k, e in entry["parameters"].items() if k != "run"
+    ]
     if values:
         parts.append(table(["parameter", "value", "from"], values))
     producers = entry.get("producers") or {}
-    reads = [[k, producers.get(k, ""), words.short(digest)] for k, digest in (entry.get("reads") or {}).items()]
+    reads = [[k, producers.get(k, ""), formatting.short(digest)] for k, digest in (entry.get("reads") or {}).items()]
     if reads:
         parts.append(table(["reads", "made by", "digest"], reads))
     outputs = [
-        [k, o["format"], words.size(o["bytes"]), words.short(o["digest"]), brief(o["description"], 70)]
+        [k, o["format"], formatting.size(o["bytes"]), formatting.short(o["digest"]), brief(o["description"], 70)]
         for k, o in (entry.get("outputs") or {}).items()
     ]
     if outputs:
         parts.append(table(["writes", "format", "size", "digest", "contents"], outputs, right=("size",)))
     if metrics := entry.get("metrics"):
-        parts.append(table(["metric", "value"], [[k, words.number(v)] for k, v in metrics.items()], right=("value",)))
+        parts.append(
+            table(["metric", "value"], [[k, formatting.number(v)] for k, v in metrics.items()], right=("value",))
+        )
     if entry.get("notebook"):
         parts.append(f"notebook  {run.folder / entry['notebook']}")
     return "\n\n".join(parts)
@@ -118,7 +125,7 @@ def artifact(run: Run, name: str) -> str:
     if isinstance(value, Path):
         files = [path for path in sorted(value.rglob("*")) if path.is_file()] if value.is_dir() else [value]
         rows = [
-            [str(path.relative_to(value) if value.is_dir() else path), words.size(path.stat().st_size)]
+            [str(path.relative_to(value) if value.is_dir() else path), formatting.size(path.stat().st_size)]
             for path in files
         ]
         return f"{value}\n\n" + table(["file", "size"], rows, right=("size",))
@@ -131,11 +138,11 @@ def artifact(run: Run, name: str) -> str:
 
 
 def _rows(run: Run, name: str) -> str:
-    rows = facts.table(run, name)
+    rows = run_facts.table(run, name)
     if not rows:
         return "0 rows"
     heads = list(rows[0])
-    cells = [[brief(words.number(row[head]), 40) for head in heads] for row in rows[:ROWS]]
+    cells = [[brief(formatting.number(row[head]), 40) for head in heads] for row in rows[:ROWS]]
     right = [head for head in heads if isinstance(rows[0][head], int | float)]
     return table(heads, cells, right) + (f"\n… {len(rows):,} rows" if len(rows) > ROWS else "")
 
@@ -146,18 +153,19 @@ def _array(value: Any) -> str:
 
 
 def _verdict(run: Run) -> list[str]:
-    verdict = facts.verdict(run)
+    verdict = run_facts.verdict(run)
     lines = []
     if verdict["winner"]:
-        lines.append(f"winner    {words.family(verdict['winner'])}")
+        lines.append(f"winner    {formatting.family(verdict['winner'])}")
     if verdict["value"] is not None:
         lines.append(
-            f"test      {verdict['metric']} {words.number(verdict['value'])} {words.interval(verdict)}".rstrip()
+            f"test      {verdict['metric']} {formatting.number(verdict['value'])} "
+            f"{formatting.interval(verdict)}".rstrip()
         )
-    for line in (facts.load(run, "gate") or {}).get("lines", []):
+    for line in (run_facts.load(run, "gate") or {}).get("lines", []):
         mark = "pass" if line["passed"] else "FAIL"
         lines.append(f"gate      {mark}  {line['check']}: {line['found']} (required: {line['required']})")
-    if certificate := facts.load(run, "certificate"):
+    if certificate := run_facts.load(run, "certificate"):
         lines.append(f"bento     {certificate['bento']}")
     return lines
 

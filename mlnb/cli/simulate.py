@@ -20,8 +20,8 @@ from mlnb.engine.runs import Run, open_run
 from mlnb.errors import UsageError
 from mlnb.monitoring.alerts import CODES
 from mlnb.monitoring.labels import add_labels
-from mlnb.monitoring.places import label_database, log_folder
-from mlnb.monitoring.segments import read_log
+from mlnb.monitoring.monitoring_paths import label_database, log_folder
+from mlnb.monitoring.prediction_table import read_log
 from mlnb.registry.registry import Registry
 
 DAY = 86_400.0
@@ -68,15 +68,17 @@ def parser(p: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> int:
     """Write the past, or replay days against the service; return 0."""
-    from mlnb.methods import worlds
+    from mlnb.methods.operations import synthetic_data
 
     check(args)
-    moments = {f"{name}_at": worlds.NEVER if getattr(args, name) is None else getattr(args, name) for name in MOMENTS}
-    world = worlds.World(args.seed, **moments, delay=args.delay)
+    moments = {
+        f"{name}_at": synthetic_data.NEVER if getattr(args, name) is None else getattr(args, name) for name in MOMENTS
+    }
+    world = synthetic_data.World(args.seed, **moments, delay=args.delay)
     if args.history is not None:
-        table = worlds.history(world, args.days, args.customers)
+        table = synthetic_data.history(world, args.days, args.customers)
         write_whole(args.history, table.to_csv(index=False).encode())
-        print(f"{len(table):,} customers of {args.days} days in {args.history}; the target is {worlds.TARGET}")
+        print(f"{len(table):,} customers of {args.days} days in {args.history}; the target is {synthetic_data.TARGET}")
         return 0
     project = Project.find()
     registry = Registry(project)
@@ -113,11 +115,11 @@ def check(args: argparse.Namespace) -> None:
 
 def of_table(run: Run, args: argparse.Namespace) -> Iterator[Day]:
     """Yield (rows, truth, days until known) of each day of a table of the user's, as the run's stages have typed it."""
-    from mlnb.methods.cleaning import clean
-    from mlnb.methods.columns import Schema, nearest
-    from mlnb.methods.evaluation import json_rows
-    from mlnb.methods.sources import read_table
-    from mlnb.methods.worlds import replay_days
+    from mlnb.methods.evaluation.test_evaluation import json_rows
+    from mlnb.methods.operations.synthetic_data import replay_days
+    from mlnb.methods.tables.columns import Schema, nearest
+    from mlnb.methods.tables.data_sources import read_table
+    from mlnb.methods.tables.type_inference import clean
 
     contract, schema, provenance = (run.load(name) for name in ("contract", "schema", "provenance"))
     if contract["task"] in ("forecasting", "ranking"):
@@ -158,7 +160,7 @@ class Replay:
 
     def of_world(self, world: Any) -> Iterator[Day]:
         """Yield (rows, truth, days until known) of each day of a made-up world."""
-        from mlnb.methods.worlds import to_rows
+        from mlnb.methods.operations.synthetic_data import to_rows
 
         for number in range(self.args.start, self.args.start + self.args.days):
             table, left, known = world.day(number, self.args.customers)

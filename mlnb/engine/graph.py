@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from mlnb.engine.looks import is_sealed
 from mlnb.engine.notebook import StageNotebook
 from mlnb.engine.parameters import nearest
+from mlnb.engine.test_set_access import is_sealed
 from mlnb.errors import GraphError
 
 

@@ -10,8 +10,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from mlnb.engine import digest, parameters
-from mlnb.engine.digest import StatCache, digest_code, digest_value, parse_cell
+from mlnb.engine import digests, parameters
+from mlnb.engine.digests import StatCache, digest_code, digest_value, parse_cell
 from mlnb.engine.parameters import Parameter, read_parameters
 from mlnb.errors import NotebookError
 
@@ -133,7 +133,7 @@ def read_known(path: Path, cache: StatCache | None) -> StageNotebook:
     """Return the stage that a notebook is, as it was read before if it and what reads it are the same."""
     if cache is None:
         return read_notebook(path)
-    reader = [sys.version, *(os.stat(file).st_mtime_ns for file in (__file__, digest.__file__, parameters.__file__))]
+    reader = [sys.version, *(os.stat(file).st_mtime_ns for file in (__file__, digests.__file__, parameters.__file__))]
     found = cache.get(path)
     if found is None or found["reader"] != reader:
         stage = read_notebook(path)

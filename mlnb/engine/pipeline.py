@@ -8,17 +8,17 @@ from pathlib import Path
 from typing import Any
 
 from mlnb.engine import runs
-from mlnb.engine.ahead import Ahead
 from mlnb.engine.artifacts import Artifacts
 from mlnb.engine.events import Announcer, Event
 from mlnb.engine.files import copy_whole, write_whole
-from mlnb.engine.jobs import Executor, Outcome
-from mlnb.engine.orders import Orders
+from mlnb.engine.initial_record import first_record
+from mlnb.engine.parameter_values import secrets as secret_values
 from mlnb.engine.plan import Planner, Step, plan_path
+from mlnb.engine.prefetch import Ahead
 from mlnb.engine.project import Project
-from mlnb.engine.records import first_record
-from mlnb.engine.states import keeping
-from mlnb.engine.values import secrets as secret_values
+from mlnb.engine.snapshot_keys import keeping
+from mlnb.engine.stage_inputs import Orders
+from mlnb.engine.stage_jobs import Executor, Outcome
 from mlnb.errors import NotebookError, StoreFull
 
 POLL = 0.05  # seconds between two looks at what stages that run have told and saved, and at an interruption

@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from mlnb.engine import runs
-from mlnb.engine.digest import digest_value
+from mlnb.engine.code_sources import Sources, python_version
+from mlnb.engine.digests import digest_value
 from mlnb.engine.graph import Graph
 from mlnb.engine.notebook import read_known
+from mlnb.engine.parameter_values import Value, Values
 from mlnb.engine.project import Project
-from mlnb.engine.sources import Sources, python_version
-from mlnb.engine.states import Living, States, kept, newest, states
-from mlnb.engine.values import Value, Values
+from mlnb.engine.snapshot_keys import Living, States, kept, newest, states
 from mlnb.errors import NotebookError, UnknownRun
 
 MODULES = 3  # changed modules that a reason names

@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 
 import mlnb
-from mlnb.engine.digest import StatCache
+from mlnb.engine.digests import StatCache
 from mlnb.engine.parameters import nearest
 from mlnb.engine.store import Store
 from mlnb.errors import ProjectError

@@ -13,10 +13,10 @@ from typing import Any
 from mlnb.engine import runs
 from mlnb.engine.files import read_json, write_json
 from mlnb.engine.formats import load_object, save_object
-from mlnb.engine.looks import by_hand, is_sealed, look
+from mlnb.engine.parameter_values import SECRET
 from mlnb.engine.parameters import nearest
 from mlnb.engine.project import Project
-from mlnb.engine.values import SECRET
+from mlnb.engine.test_set_access import by_hand, is_sealed, look
 from mlnb.errors import ContractBroken, GateFailed, ParameterError, UnknownRun
 
 PROGRESS_EVERY = 0.2  # seconds between two progress notes

@@ -9,7 +9,7 @@ from io import BufferedReader
 from pathlib import Path
 from typing import Any
 
-from mlnb.engine.digest import StatCache, digest_bytes, digest_file, digest_stream, digest_value
+from mlnb.engine.digests import StatCache, digest_bytes, digest_file, digest_stream, digest_value
 from mlnb.engine.files import copy_whole, full_disk_explained, read_json, try_lock, write_json, write_whole
 from mlnb.errors import StoreCorrupted
 

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from mlnb import environment
-from mlnb.engine.jobs import Job, OnCell, Outcome
-from mlnb.kernels.process import Worker
+from mlnb.engine.stage_jobs import Job, OnCell, Outcome
+from mlnb.kernels.driver.worker_process import Worker
 
 # Threads that spin while they wait starve the neighbours' when two stages train at once on two cores; a fixed hash seed
 # keeps the order of sets, and with it artifacts, the same in every run.

@@ -10,13 +10,13 @@ from typing import Any
 import sqlalchemy as sa
 
 from mlnb.engine import runs
-from mlnb.engine.digest import digest_value
+from mlnb.engine.digests import digest_value
 from mlnb.engine.parameters import nearest
 from mlnb.engine.project import Project
 from mlnb.errors import GateFailed, UnknownRun, UsageError
-from mlnb.registry import ledger
+from mlnb.registry import audit_log
 from mlnb.registry.database import ALIASES, APPROVALS, VERSIONS, open_database, reading, writing
-from mlnb.registry.versions import Version, check_alias, facts_of, model_of, read_facts, split_reference
+from mlnb.registry.model_versions import Version, check_alias, facts_of, model_of, read_facts, split_reference
 
 CHAMPION = "champion"
 
@@ -70,7 +70,7 @@ class Registry:
                 connection.execute(VERSIONS.insert().values(**values))
                 evidence = {"run": run.id, "service": service, "facts": digest_value([run.id, service, facts])}
                 change = {"what": "registered", "model": model, "version": known, "evidence": evidence}
-                ledger.append(connection, runs.now(), self.who, **change)
+                audit_log.append(connection, runs.now(), self.who, **change)
         return self.find(f"{model}:{known}")
 
     def sync(self) -> list[Version]:
@@ -118,7 +118,7 @@ class Registry:
         champion = [version for version in versions if CHAMPION in version.aliases]
         return champion[0] if champion else self.find(model)
 
-    def promote(self, reference: str, alias: str = CHAMPION, why: str = "", force: bool = False) -> ledger.Entry:
+    def promote(self, reference: str, alias: str = CHAMPION, why: str = "", force: bool = False) -> audit_log.Entry:
         """Point an alias to a version and return the entry of the log.
 
         Raises `GateFailed` when the version's gate failed or approvals lack and `force` is not given, `UsageError`
@@ -134,7 +134,7 @@ class Registry:
         evidence |= {"forced past": doubts} if doubts else {}
         return self._move("promoted", version, alias, why, evidence)
 
-    def rollback(self, model: str = "", alias: str = CHAMPION, why: str = "") -> ledger.Entry:
+    def rollback(self, model: str = "", alias: str = CHAMPION, why: str = "") -> audit_log.Entry:
         """Point an alias to the version that it pointed to before, and return the entry.
 
         Raises `UsageError` when it has never pointed to another.
@@ -153,7 +153,7 @@ class Registry:
         target = self.find(f"{version.model}:{stack[-2]}")
         return self._move("rolled back", target, alias, why, {"from": version.name, "service": target.service})
 
-    def approve(self, reference: str, why: str = "") -> ledger.Entry:
+    def approve(self, reference: str, why: str = "") -> audit_log.Entry:
         """Record that a person stands for a version. Raises `UsageError` without a reason or for a second time."""
         version = self.find(reference)
         why = _reason(why, f"mlnb approve {version.name}")
@@ -162,23 +162,23 @@ class Registry:
         with writing(self.engine) as connection:
             connection.execute(APPROVALS.insert().values(model=version.model, number=version.number, who=self.who))
             change = {"what": "approved", "model": version.model, "version": version.number, "why": why}
-            return ledger.append(connection, runs.now(), self.who, evidence={"service": version.service}, **change)
+            return audit_log.append(connection, runs.now(), self.who, evidence={"service": version.service}, **change)
 
-    def log(self) -> list[ledger.Entry]:
+    def log(self) -> list[audit_log.Entry]:
         """Return the entries of the audit log, oldest first. Raises `RegistryError` for one that is damaged."""
         with reading(self.engine) as connection:
-            return ledger.read(ledger.entries(connection))
+            return audit_log.read(audit_log.entries(connection))
 
     def verify(self, head: str = "") -> tuple[list[str], int, str]:
         """Return every fault of log and tables in words, how many entries there are, and the digest of the last."""
         with reading(self.engine) as connection:
-            lines = ledger.entries(connection)
-            faults = ledger.verify(lines, head)
+            lines = audit_log.entries(connection)
+            faults = audit_log.verify(lines, head)
             if not faults:
-                faults = _compare(ledger.replay(ledger.read(lines)), _state(connection))
-        return faults, len(lines), lines[-1][2] if lines else ledger.ORIGIN
+                faults = _compare(audit_log.replay(audit_log.read(lines)), _state(connection))
+        return faults, len(lines), lines[-1][2] if lines else audit_log.ORIGIN
 
-    def _move(self, what: str, version: Version, alias: str, why: str, evidence: dict[str, Any]) -> ledger.Entry:
+    def _move(self, what: str, version: Version, alias: str, why: str, evidence: dict[str, Any]) -> audit_log.Entry:
         here = (ALIASES.c.model == version.model, ALIASES.c.alias == alias)
         with writing(self.engine) as connection:
             before = connection.execute(sa.select(ALIASES.c.number).where(*here)).scalar()
@@ -190,7 +190,9 @@ class Registry:
             else:
                 connection.execute(ALIASES.update().where(*here).values(number=version.number))
             change = {"what": what, "model": version.model, "version": version.number, "alias": alias}
-            return ledger.append(connection, runs.now(), self.who, before=before, why=why, evidence=evidence, **change)
+            return audit_log.append(
+                connection, runs.now(), self.who, before=before, why=why, evidence=evidence, **change
+            )
 
     def _doubts(self, version: Version) -> list[str]:
         needed = int(self.project.number("approvals"))

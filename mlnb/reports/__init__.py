@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mlnb.reports.report import write_report as write_report
+    from mlnb.reports.run_report import write_report as write_report
 
 __all__ = ["write_report"]
 
@@ -11,7 +11,7 @@ __all__ = ["write_report"]
 def __getattr__(name: str) -> Any:
     """Import `write_report` when it is first asked for: commands that only want words for values stay quick."""
     if name == "write_report":
-        from mlnb.reports.report import write_report
+        from mlnb.reports.run_report import write_report
 
         return write_report
     raise AttributeError(f"module 'mlnb.reports' has no attribute {name!r}")

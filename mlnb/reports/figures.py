@@ -7,7 +7,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from mlnb.reports.words import number
+from mlnb.reports.formatting import number
 
 
 def ticks(low: float, high: float, count: int = 5) -> list[float]:

@@ -6,7 +6,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from mlnb.reports import words
+from mlnb.reports import formatting
 from mlnb.reports.figures import svg, ticks
 
 WIDTH, LEFT, RIGHT = 1040, 56, 26  # of the figure, and beside what is drawn
@@ -43,7 +43,7 @@ def draw_timeline(looks: Sequence[Mapping[str, Any]], names: Mapping[str, str]) 
     parts = []
     for tick in ticks(low, high, 4) if known else ():
         parts.append(f'<line class="grid" x1="{LEFT}" x2="{WIDTH}" y1="{y(tick)}" y2="{y(tick)}"/>')
-        label = words.number(float(f"{tick:.6g}"))
+        label = formatting.number(float(f"{tick:.6g}"))
         parts.append(f'<text class="tick end" x="{LEFT - 8}" y="{y(tick) + 4}">{label}</text>')
     spans = _spans(looks, names)
     ends = [x(begin) for begin, _, _ in spans[1:]] + [WIDTH - 2]
@@ -52,7 +52,7 @@ def draw_timeline(looks: Sequence[Mapping[str, Any]], names: Mapping[str, str]) 
         parts += _band(start, end, name, number)
         tested = look["reference"].get("value")
         if known and tested is not None:
-            tip = f"{name} on the sealed test set: {words.number(tested)}"
+            tip = f"{name} on the sealed test set: {formatting.number(tested)}"
             parts.append(
                 f'<line class="bound" x1="{start}" x2="{end}" y1="{y(tested)}" y2="{y(tested)}">'
                 f"<title>{escape(tip)}</title></line>"
@@ -65,7 +65,9 @@ def draw_timeline(looks: Sequence[Mapping[str, Any]], names: Mapping[str, str]) 
         if at - drawn >= APART:
             side = " end" if at > WIDTH - APART / 2 else ""
             place = WIDTH - 2 if side else at
-            parts.append(f'<text class="tick{side}" x="{place}" y="{HEIGHT - 4}">{words.day(look["until"])}</text>')
+            parts.append(
+                f'<text class="tick{side}" x="{place}" y="{HEIGHT - 4}">{formatting.day(look["until"])}</text>'
+            )
             drawn = at
         parts += _point(look, at, y)
     return svg("timeline", WIDTH, HEIGHT, parts)
@@ -106,14 +108,14 @@ def _band(start: float, end: float, name: str, number: int) -> list[str]:
 
 
 def _point(look: Mapping[str, Any], at: float, y: Any) -> list[str]:
-    when, kind = words.day(look["until"]), KINDS[look["outcome"]]
+    when, kind = formatting.day(look["until"]), KINDS[look["outcome"]]
     value = _value(look)
     if value is None:
         tip = escape(f"{when}: labels have not matured, {look['outcome']}")
         return [f'<circle class="point none {kind}" cx="{at}" cy="{BOTTOM}" r="4"><title>{tip}</title></circle>']
-    tip = escape(f"{when}: {words.number(value)} {words.interval(look['now'])}, {look['outcome']}")
+    tip = escape(f"{when}: {formatting.number(value)} {formatting.interval(look['now'])}, {look['outcome']}")
     parts = []
-    if words.interval(look["now"]):
+    if formatting.interval(look["now"]):
         ends = f'y1="{y(look["now"]["low"])}" y2="{y(look["now"]["high"])}"'
         parts.append(f'<line class="range {kind}" x1="{at}" x2="{at}" {ends}/>')
     parts.append(f'<circle class="point {kind}" cx="{at}" cy="{y(value)}" r="5"><title>{tip}</title></circle>')

@@ -9,7 +9,7 @@ __all__ = ['HOMES', 'licence_as_answer', 'still_open']
 from collections.abc import Mapping
 from typing import Any
 
-from ..methods.questions import QUESTIONS, completeness
+from ..methods.documentation.open_questions import QUESTIONS, completeness
 
 # %% ../../nbs/stages/85_document.ipynb #c05
 HOMES = {"owner": "problem", "intended_use": "problem", "excluded_uses": "problem", "risk": "problem"}

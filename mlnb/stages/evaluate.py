@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ..methods.decisions import bound_values, choose_classes
-from ..methods.families import fit_model
-from ..methods.models import predict
-from ..methods.spaces import default_params
+from ..methods.decisions.decisions import bound_values, choose_classes
+from ..methods.models.model_families import fit_model
+from ..methods.models.fitted_models import predict
+from ..methods.models.search_spaces import default_params
 
 
 REFERENCE_ROWS = 50_000  # training rows that a reference learns from at most

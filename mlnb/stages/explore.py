@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ..methods.associations import MOST_ROWS, associate, measure_association
-from ..methods.columns import Column, Schema, column_array
+from ..methods.audit.associations import MOST_ROWS, associate, measure_association
+from ..methods.tables.columns import Column, Schema, column_array
 
 FACTS_ROWS = 200_000  # rows above which facts are those of an even sample of so many
 CLOSE = 0.9  # association from which two features say nearly the same [0..1]

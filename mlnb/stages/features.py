@@ -9,8 +9,8 @@ __all__ = ['describe_encoding']
 import numpy as np
 import pandas as pd
 
-from ..methods.columns import Schema
-from ..methods.encoders import Encoder
+from ..methods.tables.columns import Schema
+from ..methods.encoding.table_encoder import Encoder
 
 
 def describe_encoding(

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ..methods.columns import Schema
-from ..methods.drift import Shift
-from ..methods.feedback import Evidence, alert_truth, judge_alerts, judge_queries, judge_steps
-from ..methods.watching import as_scored
+from ..methods.tables.columns import Schema
+from ..methods.operations.drift import Shift
+from ..methods.operations.labeled_feedback import Evidence, alert_truth, judge_alerts, judge_queries, judge_steps
+from ..methods.operations.monitoring_verdict import as_scored
 
 TWIN = 20_000  # rows that a twin learns from at most
 

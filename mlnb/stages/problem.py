@@ -8,7 +8,7 @@ __all__ = ['read_aloud', 'read_requirements']
 # %% ../../nbs/stages/05_problem.ipynb #c05
 from typing import Any
 
-from ..methods.goals import METRIC_TASKS
+from ..methods.metrics.goals import METRIC_TASKS
 
 
 def read_aloud(

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ..methods.columns import Schema
-from ..methods.plans import Plan, plan_for
+from ..methods.tables.columns import Schema
+from ..methods.training_data.training_plan import Plan, plan_for
 
 
 def compare_parts(

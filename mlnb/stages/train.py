@@ -9,9 +9,9 @@ __all__ = ['fit_best']
 from collections.abc import Mapping
 from typing import Any
 
-from ..methods.examples import Examples, objective
-from ..methods.models import Model, predict
-from ..methods.winners import fit_winner
+from ..methods.training_data.training_examples import Examples, objective
+from ..methods.models.fitted_models import Model, predict
+from ..methods.tuning.model_selection import fit_winner
 
 
 def fit_best(

@@ -11,16 +11,16 @@ from typing import Any
 
 import pandas as pd
 
-from ..methods.cleaning import clean, finding
-from ..methods.columns import Schema
-from ..methods.copies import find_copies
-from ..methods.forecast_data import complete_forecast
-from ..methods.leakage import find_leaks
-from ..methods.profiles import describe_column, find_role
-from ..methods.split_proposals import propose_splits
-from ..methods.targets import resolve_target
-from ..methods.task_contracts import audit_queries, complete_task, read_interactions, set_roles
-from ..methods.validation import audit, check_table, condense, drop_unlabelled
+from ..methods.tables.type_inference import clean, finding
+from ..methods.tables.columns import Schema
+from ..methods.tables.duplicates import find_copies
+from ..methods.problem.forecast_contract import complete_forecast
+from ..methods.audit.target_leakage import find_leaks
+from ..methods.tables.column_profiles import describe_column, find_role
+from ..methods.audit.split_proposals import propose_splits
+from ..methods.problem.target_inference import resolve_target
+from ..methods.problem.task_contracts import audit_queries, complete_task, read_interactions, set_roles
+from ..methods.audit.data_validation import audit, check_table, condense, drop_unlabelled
 
 CHECKED_ROWS = 100_000  # rows that are held against the schema which was learned from all of them
 Findings = list[dict[str, Any]]

@@ -32,7 +32,7 @@ def open_tracker(project: Project, warn: Callable[[str], None] | None = None) ->
 
 def _wandb(project: Project, mode: str, warn: Callable[[str], None]) -> Tracker:
     try:
-        from mlnb.tracking.wandb import WandbTracker
+        from mlnb.tracking.wandb_tracker import WandbTracker
     except ImportError as error:
         raise MissingExtra(
             f"W&B cannot be imported ({error}); `pip install wandb`, or set `tracker = local` in settings.ini"

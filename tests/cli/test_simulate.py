@@ -11,11 +11,11 @@ from mlnb.cli import simulate
 from mlnb.cli.simulate import DAY, FIRST, Replay, check, of_table, summary
 from mlnb.engine.project import Project
 from mlnb.errors import UsageError
-from mlnb.methods.cleaning import clean
-from mlnb.methods.sources import read_table
+from mlnb.methods.tables.data_sources import read_table
+from mlnb.methods.tables.type_inference import clean
 from mlnb.monitoring.labels import read_labels
-from mlnb.monitoring.places import label_database, log_folder
-from mlnb.serving.recorder import Recorder
+from mlnb.monitoring.monitoring_paths import label_database, log_folder
+from mlnb.serving.runtime.prediction_log import Recorder
 
 CSV = """id;ordered at;amount;colour;size;late
 4;2026-02-09;3,5;red;9;no

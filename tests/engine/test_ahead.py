@@ -15,12 +15,12 @@ from mlnb.engine.events import Announcer
 from mlnb.engine.files import read_json, write_json
 from mlnb.engine.formats import save_object
 from mlnb.engine.graph import build_graph
-from mlnb.engine.jobs import Job, OnCell, Outcome
 from mlnb.engine.notebook import read_notebooks
+from mlnb.engine.parameter_values import Asked, resolve_values
 from mlnb.engine.pipeline import Pipeline
 from mlnb.engine.plan import Planner, select
 from mlnb.engine.project import Project
-from mlnb.engine.values import Asked, resolve_values
+from mlnb.engine.stage_jobs import Job, OnCell, Outcome
 
 WAIT = """
 import pathlib, time

@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 import toys
 
-from mlnb.engine.looks import by_hand, count_looks, is_sealed, look
+from mlnb.engine.test_set_access import by_hand, count_looks, is_sealed, look
 
 LOOKER = """
 import sys
 from pathlib import Path
-from mlnb.engine.looks import look
+from mlnb.engine.test_set_access import look
 for number in range(50):
     look(Path(sys.argv[1]), "d" * 64, f"{sys.argv[2]}-{number}")
 """

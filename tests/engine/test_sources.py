@@ -4,8 +4,8 @@ from pathlib import Path
 
 import toys
 
+from mlnb.engine.code_sources import Sources, python_version
 from mlnb.engine.project import Project
-from mlnb.engine.sources import Sources, python_version
 
 
 def behind(root: Path, *imports: str) -> tuple[dict[str, str], dict[str, str]]:
@@ -33,8 +33,11 @@ def test_modules_are_followed_through_every_kind_of_import(tmp_path: Path) -> No
 
 
 def test_the_machinery_is_no_part_of_a_key_and_methods_are(tmp_path: Path) -> None:
-    modules, libraries = behind(tmp_path, "mlnb.open_stage", "mlnb.methods.columns.Schema")
-    assert set(modules) == {"mlnb.methods", "mlnb.methods.columns", "mlnb.methods.values"} and "numpy" in libraries
+    modules, libraries = behind(tmp_path, "mlnb.open_stage", "mlnb.methods.tables.columns.Schema")
+    assert (
+        set(modules) == {"mlnb.methods", "mlnb.methods.tables.columns", "mlnb.methods.tables.values"}
+        and "numpy" in libraries
+    )
 
 
 def test_versions_are_the_installed_ones(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import toys
 
-from mlnb.engine.jobs import Job
+from mlnb.engine.stage_jobs import Job
 from mlnb.executors import local
 from mlnb.executors.local import LocalExecutor
 

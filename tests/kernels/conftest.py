@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from mlnb.kernels import call, places
+from mlnb.kernels.driver import parent_client
+from mlnb.kernels.protocol import parent_paths
 
 sys.modules.setdefault("rfc3987_syntax", None)  # JupyterLab's URI grammar takes seconds to build and nobody asks it
 
@@ -18,8 +19,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     folder = tmp_path_factory.mktemp("project")
     (folder / "settings.ini").write_text("[mlnb]\nkernels_at_once = 4\n")
     yield folder
-    for place in places.here(places.settings(folder).folder):
-        call.ask(place, {"verb": "stop", "now": True})
+    for place in parent_paths.here(parent_paths.settings(folder).folder):
+        parent_client.ask(place, {"verb": "stop", "now": True})
 
 
 @pytest.fixture

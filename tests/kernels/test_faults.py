@@ -12,7 +12,8 @@ from nbclient.exceptions import CellTimeoutError
 from papermill.clientwrap import PapermillNotebookClient
 
 from kernels.corpus import compare
-from mlnb.kernels import call, places
+from mlnb.kernels.driver import parent_client
+from mlnb.kernels.protocol import parent_paths
 
 
 def run(folder: Path, *cells: object, **options: object) -> tuple[str, str]:
@@ -22,8 +23,8 @@ def run(folder: Path, *cells: object, **options: object) -> tuple[str, str]:
 
 
 def parent(folder: Path) -> psutil.Process:
-    start = places.settings(folder)
-    (alive,) = [a for place in places.here(start.folder) if (a := call.ask(place, {"verb": "status"}))]
+    start = parent_paths.settings(folder)
+    (alive,) = [a for place in parent_paths.here(start.folder) if (a := parent_client.ask(place, {"verb": "status"}))]
     return psutil.Process(alive["pid"])
 
 
@@ -61,7 +62,7 @@ def test_a_cell_that_takes_too_long_is_ended(project: Path) -> None:
 
 
 def test_a_cell_that_ignores_interrupts_is_ended_too(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mlnb.kernels.manager.LEAVING", 0.5)
+    monkeypatch.setattr("mlnb.kernels.driver.kernel_manager.LEAVING", 0.5)
     stubborn = "while True:\n    try:\n        import time; time.sleep(60)\n    except KeyboardInterrupt: pass"
     _, said = run(project, stubborn, execution_timeout=1)
     assert CellTimeoutError.__name__ in said and quiet(parent(project))
@@ -89,7 +90,7 @@ def test_processes_that_a_notebook_leaves_are_ended(project: Path) -> None:
 
 
 def test_output_is_bounded_and_says_so(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mlnb.kernels.warm.MOST", 100_000)
+    monkeypatch.setattr("mlnb.kernels.driver.warm_engine.MOST", 100_000)
     shown, said = run(project, "for n in range(30): print('x' * 10_000, flush=True)", "print('next')")
     assert said == "" and "output is cut here" in shown and 90_000 < len(shown) < 120_000 and "next" in shown
 
@@ -152,7 +153,7 @@ def test_a_kernel_outlives_its_parent(project: Path) -> None:
 
 def test_when_no_parent_can_be_had_the_standard_engine_runs(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def none(*_: object) -> None:
-        raise call.NoParent("none today")
+        raise parent_client.NoParent("none today")
 
-    monkeypatch.setattr(call, "kernel", none)
+    monkeypatch.setattr(parent_client, "kernel", none)
     assert "standard" in run(project, "type(get_ipython().kernel).__module__.split('.')[0], 'standard'")[0]

@@ -10,15 +10,15 @@ import psutil
 import pytest
 from jupyter_client.manager import KernelManager
 
-from mlnb.kernels import jupyter
+from mlnb.kernels.driver import jupyter_kernel
 
 
 @pytest.fixture
 def manager(project: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[KernelManager]:
-    jupyter.install(project)
+    jupyter_kernel.install(project)
     monkeypatch.setenv("JUPYTER_PATH", str(project / "share" / "jupyter"))
     monkeypatch.delenv("PYTEST_CURRENT_TEST", raising=False)
-    found = KernelManager(kernel_name=jupyter.NAME)
+    found = KernelManager(kernel_name=jupyter_kernel.NAME)
     found.start_kernel()
     yield found
     if found.is_alive():
@@ -64,4 +64,4 @@ def test_its_launcher_s_death_is_its_own(manager: KernelManager) -> None:
 
 
 def test_a_spec_names_this_interpreter(tmp_path: Path) -> None:
-    assert sys.executable in (jupyter.install(tmp_path) / "kernel.json").read_text()
+    assert sys.executable in (jupyter_kernel.install(tmp_path) / "kernel.json").read_text()

@@ -15,9 +15,10 @@ from jupyter_client.kernelspec import KernelSpecManager
 from jupyter_client.manager import KernelManager
 
 from kernels.corpus import compare
-from mlnb.kernels import call, jupyter, places
-from mlnb.kernels.keeping import Keeping
-from mlnb.kernels.warm import WarmEngine
+from mlnb.kernels.driver import jupyter_kernel, parent_client
+from mlnb.kernels.driver.snapshot_policy import Keeping
+from mlnb.kernels.driver.warm_engine import WarmEngine
+from mlnb.kernels.protocol import parent_paths
 
 MINUTES, BYTES = 5.0, 1e9
 
@@ -30,8 +31,8 @@ def engine(project: Path) -> Iterator[None]:
 
 
 def ask(project: Path, asked: dict[str, Any]) -> dict[str, Any]:
-    found = places.here(places.settings(project).folder)
-    answers = [answer for place in found if (answer := call.ask(place, asked)) is not None]
+    found = parent_paths.here(parent_paths.settings(project).folder)
+    answers = [answer for place in found if (answer := parent_client.ask(place, asked)) is not None]
     return answers[0] if answers else {}
 
 
@@ -204,9 +205,15 @@ def test_what_goes_on_is_kept_and_gone_on_from_again(project: Path) -> None:
 
 def test_jupyter_goes_on_from_a_state_for_one_notebook_alone(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run(project, ["x = 40", "x += 2", "x", "1 / 0"], keeping(project))
-    (place,) = [place for place in places.here(places.settings(project).folder) if call.ask(place, {"verb": "status"})]
-    waking = jupyter.waking("state 3", place, "stages/work.ipynb")
-    specs = KernelSpecManager(kernel_dirs=[str(jupyter.install(project, "python3", "Python 3", **waking).parent)])
+    (place,) = [
+        place
+        for place in parent_paths.here(parent_paths.settings(project).folder)
+        if parent_client.ask(place, {"verb": "status"})
+    ]
+    waking = jupyter_kernel.waking("state 3", place, "stages/work.ipynb")
+    specs = KernelSpecManager(
+        kernel_dirs=[str(jupyter_kernel.install(project, "python3", "Python 3", **waking).parent)]
+    )
     found = {}
     for notebook in ("stages/work.ipynb", "stages/other.ipynb"):
         monkeypatch.setenv("JPY_SESSION_NAME", str(project / notebook))

@@ -15,7 +15,9 @@ import pytest
 
 from kernels.corpus import compare
 from mlnb.cli.main import main
-from mlnb.kernels import call, imports, places, preload
+from mlnb.kernels.driver import notebook_imports, parent_client
+from mlnb.kernels.protocol import parent_paths
+from mlnb.kernels.server import preload
 
 
 def run(folder: Path, *cells: object, **options: object) -> tuple[str, str]:
@@ -24,8 +26,8 @@ def run(folder: Path, *cells: object, **options: object) -> tuple[str, str]:
 
 
 def status(folder: Path) -> dict[str, object]:
-    start = places.settings(folder)
-    found = [a for place in places.here(start.folder) if (a := call.ask(place, {"verb": "status"}))]
+    start = parent_paths.settings(folder)
+    found = [a for place in parent_paths.here(start.folder) if (a := parent_client.ask(place, {"verb": "status"}))]
     return found[0] if found else {}
 
 
@@ -95,7 +97,7 @@ def test_imports_are_read_through_the_project_s_modules(tmp_path: Path) -> None:
     (tmp_path / "helper.py").write_text("import numpy\nfrom other import x\ndef f():\n    import pandas\n")
     (tmp_path / "other.py").write_text("try:\n    from scipy import stats\nexcept ImportError:\n    stats = None\n")
     cells = ["%matplotlib inline\nimport helper, os", "!ls\nimport json", "%%bash\nimport nothing", "x = ="]
-    assert imports.needed(cells, tmp_path) == ["numpy", "scipy", "scipy.stats"]
+    assert notebook_imports.needed(cells, tmp_path) == ["numpy", "scipy", "scipy.stats"]
 
 
 def test_a_changed_file_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -110,7 +112,7 @@ def test_a_changed_file_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 def test_the_folder_is_the_owner_s_alone(project: Path) -> None:
     run(project, "1")
-    folder = places.settings(project).folder
+    folder = parent_paths.settings(project).folder
     assert folder == project / ".mlnb" / "kernels"
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
     (socket,) = folder.glob("*.sock")
@@ -123,21 +125,21 @@ def test_a_long_path_is_no_hindrance(tmp_path: Path, monkeypatch: pytest.MonkeyP
     (folder / "settings.ini").write_text("[mlnb]\n")
     monkeypatch.chdir(folder)
     assert "'2'" in run(folder, "1 + 1")[0] and status(folder)["served"] == 1
-    assert call.ask(places.here(places.settings(folder).folder)[0], {"verb": "stop"})
+    assert parent_client.ask(parent_paths.here(parent_paths.settings(folder).folder)[0], {"verb": "stop"})
 
 
 def test_another_environment_has_another_parent(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run(project, "1")
-    before = len(places.here(places.settings(project).folder))
+    before = len(parent_paths.here(parent_paths.settings(project).folder))
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     assert "'1'" in run(project, "import os\nos.environ['OMP_NUM_THREADS']")[0]
-    assert len(places.here(places.settings(project).folder)) == before + 1
+    assert len(parent_paths.here(parent_paths.settings(project).folder)) == before + 1
 
 
 def test_a_stale_socket_is_replaced(project: Path) -> None:
     run(project, "1")
-    for place in places.here(places.settings(project).folder):
-        call.ask(place, {"verb": "stop", "now": True})
+    for place in parent_paths.here(parent_paths.settings(project).folder):
+        parent_client.ask(place, {"verb": "stop", "now": True})
         time.sleep(0.3)
         place.socket.touch()
     assert "'4'" in run(project, "2 + 2")[0]
@@ -150,7 +152,7 @@ def test_it_ends_when_idle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     run(tmp_path, "1")
     assert status(tmp_path)
     time.sleep(3.5)
-    assert not status(tmp_path) and not places.here(places.settings(tmp_path).folder)
+    assert not status(tmp_path) and not parent_paths.here(parent_paths.settings(tmp_path).folder)
 
 
 def test_it_says_what_it_does_and_stops(project: Path, capsys: pytest.CaptureFixture[str]) -> None:

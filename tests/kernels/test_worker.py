@@ -8,8 +8,8 @@ import psutil
 import pytest
 import toys
 
-from mlnb.kernels.engine import hidden
-from mlnb.kernels.process import Worker
+from mlnb.kernels.driver.progress_engine import hidden
+from mlnb.kernels.driver.worker_process import Worker
 
 
 @pytest.fixture(scope="module")

@@ -6,15 +6,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mlnb.methods.columns import Column, Schema
-from mlnb.methods.families import fit_model
-from mlnb.methods.folds import Fold
-from mlnb.methods.metrics import score
-from mlnb.methods.models import predict
-from mlnb.methods.spaces import default_params
-from mlnb.methods.splits import make_folds, split_rows
-from mlnb.methods.tuning import tune
-from mlnb.methods.winners import fit_winner
+from mlnb.methods.metrics.weighted_metrics import score
+from mlnb.methods.models.fitted_models import predict
+from mlnb.methods.models.model_families import fit_model
+from mlnb.methods.models.search_spaces import default_params
+from mlnb.methods.tables.columns import Column, Schema
+from mlnb.methods.training_data.cross_validation import Fold
+from mlnb.methods.training_data.data_splits import make_folds, split_rows
+from mlnb.methods.tuning.hyperparameter_search import tune
+from mlnb.methods.tuning.model_selection import fit_winner
 
 BINARY = {"task": "binary", "target": "y", "classes": ["no", "yes"]}
 random = np.random.default_rng(0)

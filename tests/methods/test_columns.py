@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mlnb.methods.columns import Column, Schema, check_rows, to_array, to_arrays
-from mlnb.methods.values import to_label
+from mlnb.methods.tables.columns import Column, Schema, check_rows, to_array, to_arrays
+from mlnb.methods.tables.values import to_label
 
 json_values = st.recursive(
     st.none()

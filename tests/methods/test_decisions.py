@@ -8,13 +8,13 @@ from sklearn.datasets import load_diabetes, load_digits
 from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 from sklearn.model_selection import cross_val_predict
 
-from mlnb.methods.conformal import check_interval
-from mlnb.methods.decisions import answers, bound_values, calibrate, choose_classes, decide
-from mlnb.methods.evaluation import evaluate, make_gate
-from mlnb.methods.fairness import assess_fairness, fairness_lines
-from mlnb.methods.learning import learn_decision
-from mlnb.methods.metrics import score
-from mlnb.methods.problems import complete, state
+from mlnb.methods.calibration.conformal_intervals import check_interval
+from mlnb.methods.calibration.decision_fitting import learn_decision
+from mlnb.methods.decisions.decisions import answers, bound_values, calibrate, choose_classes, decide
+from mlnb.methods.evaluation.fairness import assess_fairness, fairness_lines
+from mlnb.methods.evaluation.test_evaluation import evaluate, make_gate
+from mlnb.methods.metrics.weighted_metrics import score
+from mlnb.methods.problem.problem_contract import complete, state
 
 BINARY = {"task": "binary", "classes": ["no", "yes"], "metric": "log_loss", "costs": None}
 share = st.floats(0, 1) | st.sampled_from([0.0, 1.0, 0.5, 1e-300, 5e-324, 1 - 2**-53])

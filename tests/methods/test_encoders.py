@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mlnb.methods.columns import Column, Schema, to_arrays
-from mlnb.methods.encoders import Encoder
+from mlnb.methods.encoding.table_encoder import Encoder
+from mlnb.methods.tables.columns import Column, Schema, to_arrays
 
 VALUES = {
     "number": st.none() | st.floats(width=64) | st.integers(-(2**60), 2**60),
@@ -23,7 +23,7 @@ VALUES = {
 }
 NUMPY_ALONE = """
 import sys
-import mlnb.methods.encoders
+import mlnb.methods.encoding.table_encoder
 heavy = {"pandas", "sklearn", "scipy", "lightgbm", "matplotlib", "optuna", "mlnb.engine"} & set(sys.modules)
 sys.exit(f"imported {heavy}" if heavy else 0)
 """
@@ -79,8 +79,9 @@ def test_ten_thousand_categories_and_one_that_nobody_has_seen():
 @pytest.mark.parametrize("seed", ["1", "2"])
 def test_text_is_encoded_alike_in_every_process(seed):
     code = (
-        "import numpy as np; from mlnb.methods.columns import Column, Schema; "
-        "from mlnb.methods.encoders import Encoder; s = Schema((Column('t', 'text'), Column('c', 'category'))); "
+        "import numpy as np; from mlnb.methods.tables.columns import Column, Schema; "
+        "from mlnb.methods.encoding.table_encoder import Encoder; "
+        "s = Schema((Column('t', 'text'), Column('c', 'category'))); "
         "a = {'t': np.array(['a b c', 'b c d', 'c d e'], dtype=object), 'c': np.array(['x', 'y', 'z'], dtype=object)}; "
         "e = Encoder.fit(a, s); print(e.names, e.transform(a).tolist(), e.to_json())"
     )

@@ -8,14 +8,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mlnb.methods.calendars import Frequency
-from mlnb.methods.columns import Column, Schema
-from mlnb.methods.forecasting import learn_fan
-from mlnb.methods.forecasting import test_fan as examples_of_test
-from mlnb.methods.histories import History
-from mlnb.methods.lookback import choose_shape
-from mlnb.methods.problems import state
-from mlnb.methods.windows import NAIVE, Windows
+from mlnb.methods.problem.problem_contract import state
+from mlnb.methods.series.calendars import Frequency
+from mlnb.methods.series.forecast_windows import NAIVE, Windows
+from mlnb.methods.series.lag_features import choose_shape
+from mlnb.methods.series.time_series import History
+from mlnb.methods.tables.columns import Column, Schema
+from mlnb.methods.training_data.forecast_examples import learn_fan
+from mlnb.methods.training_data.forecast_examples import test_fan as examples_of_test
 from mlnb.stages.validate import audit_table, stop_on_errors, type_table
 
 SCHEMA = Schema((Column("at", "date"), Column("v", "number", "target")), 0)

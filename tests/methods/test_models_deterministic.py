@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from mlnb.methods.families import fit_model
-from mlnb.methods.models import load_model, predict, save_model
-from mlnb.methods.spaces import FAMILIES
+from mlnb.methods.models.fitted_models import load_model, predict, save_model
+from mlnb.methods.models.model_families import fit_model
+from mlnb.methods.models.search_spaces import FAMILIES
 
 QUICK = {
     "lightgbm": {"rounds": 15, "bags": 2, "min_child_samples": 5, "bagging_fraction": 0.7, "feature_fraction": 0.8},
@@ -32,7 +32,7 @@ rubbish = [bytes([litter % 256]) * (64 * (1 + i % 200)) for i in range(litter * 
 del rubbish  # so that uninitialised memory differs between the processes
 sys.path.insert(0, sys.argv[3])
 from test_models_deterministic import QUICK, TASKS, fitted
-from mlnb.methods.models import save_model
+from mlnb.methods.models.fitted_models import save_model
 for task in TASKS:
     for family in QUICK:
         save_model(fitted(family, task), folder / task / family)
@@ -43,7 +43,7 @@ from pathlib import Path
 import numpy as np
 for name in sys.argv[2:]:
     sys.modules[name] = None  # importing it raises ImportError
-from mlnb.methods.models import load_model, predict
+from mlnb.methods.models.fitted_models import load_model, predict
 print(predict(load_model(Path(sys.argv[1])), np.linspace(-2, 2, 24).reshape(4, 6)).tobytes().hex())
 """
 

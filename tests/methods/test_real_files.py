@@ -6,12 +6,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mlnb.methods.columns import check_rows, column_array, to_arrays
-from mlnb.methods.encoders import Encoder
-from mlnb.methods.evaluation import json_rows
-from mlnb.methods.problems import encode_target, state
-from mlnb.methods.rows import compile_row
-from mlnb.methods.sources import read_table
+from mlnb.methods.encoding.row_encoder import compile_row
+from mlnb.methods.encoding.table_encoder import Encoder
+from mlnb.methods.evaluation.test_evaluation import json_rows
+from mlnb.methods.problem.problem_contract import encode_target, state
+from mlnb.methods.tables.columns import check_rows, column_array, to_arrays
+from mlnb.methods.tables.data_sources import read_table
 from mlnb.stages.validate import audit_table, stop_on_errors, type_table
 
 ROWS = 120

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mlnb.methods.columns import Column, Schema, check_rows, to_arrays
-from mlnb.methods.encoders import Encoder
-from mlnb.methods.rows import compile_row
+from mlnb.methods.encoding.row_encoder import compile_row
+from mlnb.methods.encoding.table_encoder import Encoder
+from mlnb.methods.tables.columns import Column, Schema, check_rows, to_arrays
 
 moments = st.datetimes() | st.datetimes(datetime(1600, 1, 1), datetime(2300, 1, 1))
 VALUES = {
@@ -77,7 +77,7 @@ def test_two_rows_share_no_memory():
 
 def test_the_row_path_needs_numpy_alone():
     heavy = '{"pandas", "sklearn", "scipy", "lightgbm", "pyarrow", "mlnb.engine"}'
-    code = f"import sys, mlnb.methods.rows; sys.exit(str({heavy} & set(sys.modules) or ''))"
+    code = f"import sys, mlnb.methods.encoding.row_encoder; sys.exit(str({heavy} & set(sys.modules) or ''))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True).stderr in (b"", b"\n")
 
 

@@ -10,10 +10,10 @@ import numpy as np
 import optuna
 import pytest
 
-from mlnb.methods.folds import Fold
-from mlnb.methods.models import save_model
-from mlnb.methods.tuning import tune
-from mlnb.methods.winners import fit_winner
+from mlnb.methods.models.fitted_models import save_model
+from mlnb.methods.training_data.cross_validation import Fold
+from mlnb.methods.tuning.hyperparameter_search import tune
+from mlnb.methods.tuning.model_selection import fit_winner
 
 TRIALS = 12
 SEARCH = """
@@ -36,7 +36,7 @@ def folds():
 def search(storage=None, progress=None, pause=0.0, **options):
     """The study of this test; `pause` slows each trial, so that a kill is likely to meet one running."""
     if pause:
-        from mlnb.methods import trials
+        from mlnb.methods.tuning.hyperparameter_search import trials
 
         fit = trials.fit_model
 
@@ -152,7 +152,7 @@ def test_other_settings_are_another_study_in_the_same_storage(uninterrupted, tmp
 def test_a_trial_of_a_living_process_is_left_alone(tmp_path):
     storage = f"sqlite:///{tmp_path}/study.db"
     search(storage, trials=2)
-    from mlnb.methods.studies import worker_name
+    from mlnb.methods.tuning.studies import worker_name
 
     study = optuna.load_study(study_name=None, storage=storage)
     study.ask().set_user_attr("worker", worker_name())

@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mlnb.methods.columns import check_rows, to_arrays
-from mlnb.methods.problems import encode_target, state
-from mlnb.methods.sources import read_table
-from mlnb.methods.splits import choose_kind, make_folds, split_rows
+from mlnb.methods.problem.problem_contract import encode_target, state
+from mlnb.methods.tables.columns import check_rows, to_arrays
+from mlnb.methods.tables.data_sources import read_table
+from mlnb.methods.training_data.data_splits import choose_kind, make_folds, split_rows
 from mlnb.stages.validate import audit_table, stop_on_errors, type_table
 
 ROWS = 120

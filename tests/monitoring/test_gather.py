@@ -13,16 +13,16 @@ import toys
 from mlnb.engine import runs
 from mlnb.engine.project import Project
 from mlnb.monitoring.labels import add_labels
-from mlnb.serving.recorder import Recorder
-from mlnb.serving.segments import convert
+from mlnb.serving.runtime.log_segments import convert
+from mlnb.serving.runtime.prediction_log import Recorder
 
-NOTEBOOK = Path(__file__).resolve().parents[2] / "nbs" / "stages" / "12_gather.ipynb"
+NOTEBOOK = Path(__file__).resolve().parents[2] / "nbs" / "stages" / "12_collect.ipynb"
 CONTRACT = {"task": "binary", "target": "y", "classes": ["no", "yes"]}
 
 
 @pytest.fixture
 def root(tmp_path):
-    root = toys.project(tmp_path, {"12_gather": {}})
+    root = toys.project(tmp_path, {"12_collect": {}})
     shutil.copy(NOTEBOOK, root / "nbs" / "stages")
     pd.DataFrame({"a": ["1.5", "2"], "c": ["x", "z"], "y": ["no", "yes"]}).to_parquet(root / "past.parquet")
     (root / "contract.json").write_text(json.dumps(CONTRACT))
@@ -52,7 +52,7 @@ def test_two_schemas_side_by_side_repeats_damage_and_labels_of_nobody(root):
     (root / "log" / "20260101T000000-1-1.parquet").write_bytes(b"PAR1 cut off")
     add_labels(root / "labels.db", [("nobody", 0, "yes")], 0.0)
     add_labels(root / "labels.db", [("v2-1", 0, "no")], 1.0, replace=True)
-    gather(root, "-p", "gather.least", "20", "-p", "gather.fresh_rows", "20")
+    gather(root, "-p", "collect.least", "20", "-p", "collect.fresh_rows", "20")
     run = runs.open_run(Project.find(root))
     raw, fresh, provenance = run.load("raw"), run.load("fresh"), run.load("provenance")
     assert (provenance["history"], provenance["met"], provenance["fresh"], provenance["damaged"]) == (2, 60, 18, 1)
@@ -65,7 +65,7 @@ def test_two_schemas_side_by_side_repeats_damage_and_labels_of_nobody(root):
 
 
 def test_too_little_is_said(root):
-    assert "is empty: there is nothing to learn from yet" in gather(root, "-p", "gather.labels", "", code=4)
+    assert "is empty: there is nothing to learn from yet" in gather(root, "-p", "collect.labels", "", code=4)
     met(root, "v1", [{"a": 1.0}] * 30, 1000.0)
     said = gather(root, code=4)
     assert "30 labelled rows of the log, 200 are needed: `mlnb labels add` brings more" in said

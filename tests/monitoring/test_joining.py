@@ -4,8 +4,8 @@ import pandas as pd
 import pytest
 
 from mlnb.errors import UsageError
-from mlnb.methods.feedback import steps_of
-from mlnb.monitoring.joining import find_labels, pick_places
+from mlnb.methods.operations.labeled_feedback import steps_of
+from mlnb.monitoring.label_joining import find_labels, pick_places
 from mlnb.monitoring.labels import add_labels, read_labels
 
 CHURN = {"task": "binary", "target": "y"}

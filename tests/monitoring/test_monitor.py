@@ -11,14 +11,14 @@ import toys
 from mlnb.engine import runs
 from mlnb.engine.project import Project
 from mlnb.monitoring.labels import add_labels
-from mlnb.serving.recorder import Recorder
-from mlnb.serving.segments import convert
+from mlnb.serving.runtime.log_segments import convert
+from mlnb.serving.runtime.prediction_log import Recorder
 
 NOTEBOOK = Path(__file__).resolve().parents[2] / "nbs" / "stages" / "90_monitor.ipynb"
 MAKE = """
 import numpy as np, pandas as pd
-from mlnb.methods.columns import Column, Schema, to_arrays
-from mlnb.methods.encoders import Encoder
+from mlnb.methods.tables.columns import Column, Schema, to_arrays
+from mlnb.methods.encoding.table_encoder import Encoder
 random = np.random.default_rng(0)
 training = pd.DataFrame({"a": random.normal(size=800), "b": random.normal(size=800), "y": "no"})
 training["c"] = np.array(["x", "z"], dtype=object)[random.integers(0, 2, 800)]

@@ -14,10 +14,10 @@ import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 
 from mlnb.engine.project import Project
-from mlnb.monitoring.places import log_environment
-from mlnb.monitoring.segments import convert_finished, mirror, read_log
-from mlnb.serving.recorder import Policy, Recorder
-from mlnb.serving.segments import convert, convert_and_ship, read_lines, to_table
+from mlnb.monitoring.monitoring_paths import log_environment
+from mlnb.monitoring.prediction_table import convert_finished, mirror, read_log
+from mlnb.serving.runtime.log_segments import convert, convert_and_ship, read_lines, to_table
+from mlnb.serving.runtime.prediction_log import Policy, Recorder
 
 ROW = {"age": 41, "plan": "basic", "vip": True, "note": None}
 ANSWER = {"prediction": "yes", "probabilities": {"no": 0.25, "yes": 0.75}}
@@ -76,7 +76,7 @@ def test_segments_end_by_rows(tmp_path):
 
 
 def test_a_full_queue_drops_and_counts(tmp_path, monkeypatch):
-    monkeypatch.setattr("mlnb.serving.recorder.FLUSH", 60)
+    monkeypatch.setattr("mlnb.serving.runtime.prediction_log.FLUSH", 60)
     told = []
     recorder = Recorder(tmp_path, Policy(limit=2), count=lambda *what: told.append(what))
     for number in range(5):
@@ -158,7 +158,7 @@ def test_nothing_waits_for_a_segment_that_is_being_converted(tmp_path):
 KILLED = """
 import sys, time
 from pathlib import Path
-from mlnb.serving.recorder import Recorder
+from mlnb.serving.runtime.prediction_log import Recorder
 recorder = Recorder(Path(sys.argv[1]))
 for number in range(10**9):
     recorder.put(f"r{number}", "v", [{"n": number}], [{"prediction": 1.0}], 0.001)

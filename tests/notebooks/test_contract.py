@@ -19,9 +19,9 @@ GUIDES = sorted((NBS / "guides").glob("*.ipynb"))
 # What `#| stage` cells may import of mlnb, beside `open_stage`, methods and stages.
 ALSO = {
     "package": ("mlnb.serving",),
-    "gather": ("mlnb.monitoring",),
+    "collect": ("mlnb.monitoring",),
     "monitor": ("mlnb.monitoring",),
-    "duel": ("mlnb.serving",),
+    "challenge": ("mlnb.serving",),
     "evaluate": ("mlnb.serving",),
 }
 

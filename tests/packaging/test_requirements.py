@@ -101,7 +101,7 @@ def test_all_that_is_declared_is_used() -> None:
 
 
 def test_a_service_pins_nothing_beyond_the_serving_set() -> None:
-    requirements = pytest.importorskip("mlnb.serving.requirements")
+    requirements = pytest.importorskip("mlnb.serving.packaging.library_requirements")
     assert {*requirements.BASE, *requirements.BY_FILE.values()} <= names(sets()["serving"])
 
 

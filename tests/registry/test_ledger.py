@@ -6,8 +6,8 @@ import pytest
 import sqlalchemy as sa
 
 from mlnb.errors import RegistryError
+from mlnb.registry.audit_log import Entry
 from mlnb.registry.database import ALIASES, APPROVALS, LOG, VERSIONS
-from mlnb.registry.ledger import Entry
 
 
 @pytest.fixture

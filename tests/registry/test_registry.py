@@ -11,15 +11,15 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+from mlnb.engine.parameter_values import Value
 from mlnb.engine.project import Project
 from mlnb.engine.runs import open_run
-from mlnb.engine.values import Value
 from mlnb.errors import GateFailed, RegistryError, UnknownRun, UsageError
-from mlnb.registry.charge import fill_champion, find_champions
-from mlnb.registry.comparison import compare
+from mlnb.registry.champion import fill_champion, find_champions
 from mlnb.registry.database import writing
+from mlnb.registry.model_versions import split_reference
 from mlnb.registry.registry import Registry
-from mlnb.registry.versions import split_reference
+from mlnb.registry.version_comparison import compare
 
 
 def test_a_proven_run_is_a_version_and_the_same_bytes_are_the_same_version(registry, proven):
@@ -68,7 +68,7 @@ def test_a_champion_is_filled_in_where_a_stage_asks_for_one(registry, proven):
     values = {
         "problem": {"target": Value("survived", "-p")},
         "evaluate": asked,
-        "duel": {"champion": Value("", "cell")},
+        "challenge": {"champion": Value("", "cell")},
     }
     project.settings["registry"] = project.settings["registry"] or str(registry.engine.url)
     registry.register(proven(1))
@@ -76,7 +76,7 @@ def test_a_champion_is_filled_in_where_a_stage_asks_for_one(registry, proven):
     registry.promote("1", why="the first")
     filled = fill_champion(project, values)
     assert (Path(filled["evaluate"]["champion"].value) / "model.txt").read_text() == "model 1"
-    assert filled["evaluate"]["champion"].origin == "registry" and filled["duel"] == values["duel"]
+    assert filled["evaluate"]["champion"].origin == "registry" and filled["challenge"] == values["challenge"]
     rows = Path(filled["evaluate"]["champion_rows"].value)
     assert rows.is_file()
     rows.unlink()

@@ -5,7 +5,7 @@ import sqlalchemy as sa
 
 from mlnb.registry.database import LOG
 from mlnb.registry.registry import Registry
-from mlnb.reports import loop, words
+from mlnb.reports import formatting, monitoring_page
 from mlnb.reports.timeline import draw_timeline
 
 DAY = 86_400.0
@@ -50,8 +50,8 @@ def project(tmp_path, example):
 
 
 def shown(project, monkeypatch, looks):
-    monkeypatch.setattr(loop, "find_looks", lambda project: looks)
-    return loop.write_loop(project).read_text()
+    monkeypatch.setattr(monitoring_page, "find_looks", lambda project: looks)
+    return monitoring_page.write_loop(project).read_text()
 
 
 def test_nothing_has_happened_yet(project, monkeypatch):
@@ -83,5 +83,7 @@ def test_a_log_that_was_altered_is_said(project, monkeypatch, example):
 
 
 def test_names_and_times():
-    assert words.elide("short") == "short" and words.elide("a" * 30 + "b" * 30, 20) == "a" * 9 + "…" + "b" * 10
-    assert words.day(FIRST) == "1 Jan 2026" and words.minute(FIRST + 60) == "1 Jan 2026, 00:01"
+    assert (
+        formatting.elide("short") == "short" and formatting.elide("a" * 30 + "b" * 30, 20) == "a" * 9 + "…" + "b" * 10
+    )
+    assert formatting.day(FIRST) == "1 Jan 2026" and formatting.minute(FIRST + 60) == "1 Jan 2026, 00:01"

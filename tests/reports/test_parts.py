@@ -2,10 +2,10 @@
 
 import pytest
 
-from mlnb.reports import words
+from mlnb.reports import formatting
 from mlnb.reports.figures import history, intervals, ticks
-from mlnb.reports.graph import draw_graph, lay_out
-from mlnb.reports.notebooks import read_cells, screen, show
+from mlnb.reports.notebook_pages import read_cells, screen, show
+from mlnb.reports.pipeline_graph import draw_graph, lay_out
 
 
 @pytest.mark.parametrize(
@@ -15,23 +15,32 @@ from mlnb.reports.notebooks import read_cells, screen, show
      (float("nan"), "–"), (float("inf"), "–"), (True, "True"), ("text", "text"), (100.0, "100"), (1.0, "1.000")],
 )  # fmt: skip
 def test_numbers(value, text):
-    assert words.number(value) == text
+    assert formatting.number(value) == text
 
 
 def test_times_sizes_and_values():
-    assert [words.seconds(value) for value in (None, 0.04, 9.96, 59.7, 3725)] == [
+    assert [formatting.seconds(value) for value in (None, 0.04, 9.96, 59.7, 3725)] == [
         "–",
         "0.0 s",
         "10 s",
         "1 min 0 s",
         "1 h 2 min",
     ]
-    assert [words.size(value) for value in (None, 12, 2150, 3.2e6, 4e9)] == ["–", "12 B", "2.1 KB", "3.2 MB", "4.0 GB"]
-    assert words.moment("2026-03-14T09:15:00Z") == "14 March 2026, 09:15 UTC"
-    assert words.moment("yesterday") == "yesterday"
-    assert words.metric("precision_at@0.05") == "precision in the top 0.05" and words.metric("ndcg@10") == "ndcg@10"
-    assert words.metric("mean_cost@[[0,1],[5,0]]") == "mean cost" and words.metric("roc_auc") == "ROC AUC"
-    assert words.parameter(["a", 1]) == '["a", 1]' and words.parameter("") == '""'
+    assert [formatting.size(value) for value in (None, 12, 2150, 3.2e6, 4e9)] == [
+        "–",
+        "12 B",
+        "2.1 KB",
+        "3.2 MB",
+        "4.0 GB",
+    ]
+    assert formatting.moment("2026-03-14T09:15:00Z") == "14 March 2026, 09:15 UTC"
+    assert formatting.moment("yesterday") == "yesterday"
+    assert (
+        formatting.metric("precision_at@0.05") == "precision in the top 0.05"
+        and formatting.metric("ndcg@10") == "ndcg@10"
+    )
+    assert formatting.metric("mean_cost@[[0,1],[5,0]]") == "mean cost" and formatting.metric("roc_auc") == "ROC AUC"
+    assert formatting.parameter(["a", 1]) == '["a", 1]' and formatting.parameter("") == '""'
 
 
 def test_layout_keeps_only_arrows_that_others_do_not_imply():

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from mlnb.reports.report import write_report
+from mlnb.reports.run_report import write_report
 
 HOSTILE = '<script>alert("x")</script>'
 EMPTY = {"meta", "link", "br", "hr", "img", "input", "circle", "line", "rect", "path"}

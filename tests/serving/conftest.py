@@ -11,14 +11,14 @@ import pytest
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # before anything loads OpenMP: tests share the cores
 
 from mlnb.engine.project import Project
-from mlnb.methods.columns import Column, Schema, to_arrays
-from mlnb.methods.encoders import Encoder
-from mlnb.methods.families import fit_model
-from mlnb.methods.models import answers, predict, save_model
-from mlnb.methods.spaces import default_params
-from mlnb.serving.bundles import Bundle, find_service, make_bundle
-from mlnb.serving.servers import Server, serving
-from mlnb.serving.stores import Built, build_bento
+from mlnb.methods.encoding.table_encoder import Encoder
+from mlnb.methods.models.fitted_models import answers, predict, save_model
+from mlnb.methods.models.model_families import fit_model
+from mlnb.methods.models.search_spaces import default_params
+from mlnb.methods.tables.columns import Column, Schema, to_arrays
+from mlnb.serving.packaging.bento_server import Server, serving
+from mlnb.serving.packaging.bento_stores import Built, build_bento
+from mlnb.serving.packaging.bundles import Bundle, find_service, make_bundle
 
 SCHEMA = Schema(
     (

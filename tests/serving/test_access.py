@@ -4,7 +4,7 @@ import click
 import pytest
 
 from mlnb.errors import UsageError
-from mlnb.serving.access import Guard, bound_host, check_exposure
+from mlnb.serving.runtime.access import Guard, bound_host, check_exposure
 
 KEYED = {"MLNB_API_KEY": " one , two "}
 

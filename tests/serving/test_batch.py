@@ -18,17 +18,17 @@ import pytest
 from small_models import make_model, make_rows
 
 from mlnb.errors import UsageError
-from mlnb.serving.batch import inputs, jobs
-from mlnb.serving.batch.inputs import cut, find_files
-from mlnb.serving.batch.jobs import Asked, run_job
-from mlnb.serving.batch.native import forests, linear, ranks, trees
-from mlnb.serving.batch.native.llvm import can_compile
-from mlnb.serving.batch.native.models import Together
-from mlnb.serving.batch.native.ranks import rank_nodes
-from mlnb.serving.batch.native.trees import Compiled
-from mlnb.serving.batch.scorer import Scorer
-from mlnb.serving.edge.boosters import Boosted, Tree
-from mlnb.serving.predictor import Predictor
+from mlnb.serving.batch import batch_job, input_units
+from mlnb.serving.batch.batch_job import Asked, run_job
+from mlnb.serving.batch.batch_scorer import Scorer
+from mlnb.serving.batch.compiled import compiled_forests, compiled_linear, compiled_trees, threshold_ranks
+from mlnb.serving.batch.compiled.compiled_models import Together
+from mlnb.serving.batch.compiled.compiled_trees import Compiled
+from mlnb.serving.batch.compiled.llvm_functions import can_compile
+from mlnb.serving.batch.compiled.threshold_ranks import rank_nodes
+from mlnb.serving.batch.input_units import cut, find_files
+from mlnb.serving.edge.lightgbm_text import Boosted, Tree
+from mlnb.serving.runtime.predictor import Predictor
 
 ROWS = 3000
 
@@ -68,8 +68,8 @@ def score(model, sources, output, tmp_path, **more):
 
 @pytest.mark.parametrize("name", ["rows.csv", "packed.csv.gz", "semicolons.csv", "rows.parquet"])
 def test_the_numbers_are_the_service_s_to_the_last_bit(name, model, files, expected, tmp_path, monkeypatch):
-    monkeypatch.setattr(inputs, "BLOCK", 20_000)  # many units
-    monkeypatch.setattr(jobs, "PART_ROWS", 900)  # many parts
+    monkeypatch.setattr(input_units, "BLOCK", 20_000)  # many units
+    monkeypatch.setattr(batch_job, "PART_ROWS", 900)  # many parts
     counts = score(model, [files / name], tmp_path / "out.parquet", tmp_path, keep=("number",))
     assert (counts.read, counts.scored, counts.bad) == (ROWS, ROWS, 0)
     out = pq.read_table(tmp_path / "out.parquet")
@@ -137,7 +137,7 @@ def test_typed_files_are_held_to_the_service_s_rules(model, tmp_path):
 
 
 def test_a_quotation_is_never_cut(tmp_path, monkeypatch):
-    monkeypatch.setattr(inputs, "BLOCK", 64)
+    monkeypatch.setattr(input_units, "BLOCK", 64)
     lines = ['"a, with\nnew ""lines"" in it",1\n', "plain,2\n"] * 20
     (tmp_path / "x.csv").write_text("text,number\n" + "".join(lines))
     files = find_files([str(tmp_path / "x.csv")])
@@ -171,12 +171,13 @@ def test_a_killed_job_goes_on_and_ends_with_the_same_bytes(model, rows, tmp_path
     """
     pd.DataFrame(rows * 15).to_csv(tmp_path / "in.csv", index=False)
     script = (
-        "import sys; from pathlib import Path; from mlnb.serving.batch import inputs, jobs\n"
-        "from mlnb.serving.batch.native import trees\n"
-        "inputs.BLOCK = 100_000; jobs.PART_ROWS = 3_000; trees.SMALL = 0 if 'killed' in sys.argv[2] else 256\n"
+        "import sys; from pathlib import Path; from mlnb.serving.batch import batch_job, input_units\n"
+        "from mlnb.serving.batch.compiled import compiled_trees\n"
+        "input_units.BLOCK = 100_000; batch_job.PART_ROWS = 3_000\n"
+        "compiled_trees.SMALL = 0 if 'killed' in sys.argv[2] else 256\n"
         "if __name__ == '__main__':\n"
-        "    asked = jobs.Asked([sys.argv[1]], sys.argv[2], Path(sys.argv[3]), 'small:1')\n"
-        "    jobs.run_job(asked, Path(sys.argv[2] + '.scratch'), lambda c, t: print(c.read, flush=True))\n"
+        "    asked = batch_job.Asked([sys.argv[1]], sys.argv[2], Path(sys.argv[3]), 'small:1')\n"
+        "    batch_job.run_job(asked, Path(sys.argv[2] + '.scratch'), lambda c, t: print(c.read, flush=True))\n"
     )
     (tmp_path / "job.py").write_text(script)
     whole, killed = tmp_path / "whole.parquet", tmp_path / "killed.parquet"
@@ -218,14 +219,14 @@ def assert_same(folder, rows, kind):
 @pytest.mark.parametrize("large", [False, True])
 def test_machine_code_gives_the_same_bits(family, task, large, rows, tmp_path, monkeypatch):
     pytest.importorskip("llvmlite")
-    monkeypatch.setattr(trees, "SMALL", 0 if large else 256)
+    monkeypatch.setattr(compiled_trees, "SMALL", 0 if large else 256)
     assert_same(make_model(tmp_path / "model", family, task, text=True), rows, Compiled)
 
 
 @pytest.mark.parametrize("task", ["binary", "multiclass", "regression"])
 def test_forests_are_walked_to_the_same_bits(task, rows, tmp_path, monkeypatch):
     pytest.importorskip("llvmlite")
-    monkeypatch.setattr(trees, "SMALL", 16)
+    monkeypatch.setattr(compiled_trees, "SMALL", 16)
     assert_same(make_model(tmp_path / "model", "random_forest", task), rows, Compiled)
 
 
@@ -233,10 +234,10 @@ def test_forests_are_walked_to_the_same_bits(task, rows, tmp_path, monkeypatch):
 @pytest.mark.parametrize("quantiles", [False, True])
 @pytest.mark.parametrize("compiles", [False, True])
 def test_linear_models_are_summed_to_the_same_bits(task, quantiles, compiles, rows, tmp_path, monkeypatch):
-    monkeypatch.setattr(linear, "can_compile", lambda: compiles and can_compile())
+    monkeypatch.setattr(compiled_linear, "can_compile", lambda: compiles and can_compile())
     folder = make_model(tmp_path / "model", "linear", task, quantiles=quantiles)
     assert ("knots" in Scorer(folder).parts.model.native) == quantiles
-    assert_same(folder, rows, linear.Linear)
+    assert_same(folder, rows, compiled_linear.Linear)
 
 
 @pytest.mark.parametrize(("family", "task"), [("ensemble", "multiclass"), ("mixed", "binary"), ("mixed", "regression")])
@@ -248,10 +249,10 @@ def test_ensembles_are_added_to_the_same_bits(family, task, rows, tmp_path):
 @pytest.mark.parametrize("family", ["lightgbm", "random_forest", "linear"])
 def test_a_shorter_way_that_differs_is_not_used(family, rows, tmp_path, monkeypatch):
     pytest.importorskip("llvmlite")
-    read, apply = trees.read_booster, linear.apply_scale
-    monkeypatch.setattr(trees, "SMALL", 16)
-    monkeypatch.setattr(trees, "read_booster", lambda text: bent(read(text)))
-    monkeypatch.setattr(linear, "apply_scale", lambda learned, X: apply(learned, X) * 1.0000000000000002)
+    read, apply = compiled_trees.read_booster, compiled_linear.apply_scale
+    monkeypatch.setattr(compiled_trees, "SMALL", 16)
+    monkeypatch.setattr(compiled_trees, "read_booster", lambda text: bent(read(text)))
+    monkeypatch.setattr(compiled_linear, "apply_scale", lambda learned, X: apply(learned, X) * 1.0000000000000002)
     scorer = Scorer(make_model(tmp_path / "model", family), worth=1)
     scorer.score(pa.Table.from_pylist(rows), 0, text=False)
     assert scorer.shorter is None
@@ -265,8 +266,8 @@ def bent(boosted):
 
 def test_trees_over_too_many_columns_are_left_to_lightgbm(rows, tmp_path, monkeypatch):
     pytest.importorskip("llvmlite")
-    monkeypatch.setattr(trees, "SMALL", 16)
-    monkeypatch.setattr(forests, "MOST_COLUMNS", 3)
+    monkeypatch.setattr(compiled_trees, "SMALL", 16)
+    monkeypatch.setattr(compiled_forests, "MOST_COLUMNS", 3)
     scorer = Scorer(make_model(tmp_path / "model", "random_forest"), worth=1)
     assert len(scorer.score(pa.Table.from_pylist(rows), 0, text=False).good) == ROWS
     assert scorer.shorter is None
@@ -315,17 +316,17 @@ def test_any_tree_is_walked_as_it_is_written(leaves, deep, lane, large, rows, ou
     """Against a walk of one row after the other: chains, single leaves, missing values either way, signed zeros."""
     pytest.importorskip("llvmlite")
     rng = np.random.default_rng(rows)
-    monkeypatch.setattr(trees, "SMALL", 0 if large else 256)
-    monkeypatch.setattr(forests, "ROWS", 256)  # several blocks
+    monkeypatch.setattr(compiled_trees, "SMALL", 0 if large else 256)
+    monkeypatch.setattr(compiled_forests, "ROWS", 256)  # several blocks
     boosted = Boosted(outputs, "identity", 1.0, False, [make_tree(rng, 4, n, deep) for n in leaves * outputs])
-    program = trees.choose_program(boosted)
+    program = compiled_trees.choose_program(boosted)
     assert program.lane == ("i16" if large else lane)
     numbers = [rng.normal(size=(rows, 2)), rng.normal(size=(6, 2))]
     for matrix in numbers:
         matrix[rng.random(matrix.shape) < 0.2] = np.nan
         matrix[rng.random(matrix.shape) < 0.1] = -0.0
     codes = rng.integers(0, 6, rows).astype(np.int32)
-    made = Compiled(boosted, program, [2, 2], trees._find_exponential())
+    made = Compiled(boosted, program, [2, 2], compiled_trees._find_exponential())
     expected = walk(boosted, np.hstack([numbers[0], numbers[1][codes]]))
     found = made.predict([(numbers[0], None), (numbers[1], codes)], rows, "regression")
     assert np.array_equal(found.reshape(rows, -1), expected)
@@ -335,11 +336,11 @@ def test_any_tree_is_walked_as_it_is_written(leaves, deep, lane, large, rows, ou
 def test_a_feature_with_more_thresholds_than_ranks_is_several_columns(large, monkeypatch):
     pytest.importorskip("llvmlite")
     rng = np.random.default_rng(0)
-    monkeypatch.setattr(trees, "SMALL", 0 if large else 256)
-    monkeypatch.setattr(ranks, "MOST", 5)
+    monkeypatch.setattr(compiled_trees, "SMALL", 0 if large else 256)
+    monkeypatch.setattr(threshold_ranks, "MOST", 5)
     boosted = Boosted(1, "identity", 1.0, False, [make_tree(rng, 3, 40, False) for _ in range(9)])
     assert max(stretch for _, stretch in rank_nodes(boosted).cuts) > 10
     X = rng.normal(size=(300, 3))
     X[rng.random(X.shape) < 0.2] = np.nan
-    made = Compiled(boosted, trees.choose_program(boosted), [3], trees._find_exponential())
+    made = Compiled(boosted, compiled_trees.choose_program(boosted), [3], compiled_trees._find_exponential())
     assert np.array_equal(made.predict([(X, None)], len(X), "regression"), walk(boosted, X)[:, 0])

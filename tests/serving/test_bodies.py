@@ -1,6 +1,6 @@
 import pytest
 
-from mlnb.serving.bodies import MAX_BYTES, SHOWN, BadRequest, BadRows, read_rows
+from mlnb.serving.runtime.request_bodies import MAX_BYTES, SHOWN, BadRequest, BadRows, read_rows
 
 
 def test_a_list_of_objects_is_read():

@@ -7,7 +7,7 @@ import yaml
 
 from mlnb.engine.project import Project
 from mlnb.errors import ServingError
-from mlnb.serving.bundles import Bundle, curl, default_name, digest_tree, find_service, tag_name, tree_files
+from mlnb.serving.packaging.bundles import Bundle, curl, default_name, digest_tree, find_service, tag_name, tree_files
 
 
 def contents(folder):

@@ -14,9 +14,9 @@ from mlnb.engine import runs
 from mlnb.engine.formats import save_object
 from mlnb.engine.project import Project
 from mlnb.errors import UnknownRun
-from mlnb.serving.servers import call, free_port
-from mlnb.serving.stores import home, quiet_environment
-from mlnb.serving.winners import find_winner
+from mlnb.serving.packaging.bento_server import call, free_port
+from mlnb.serving.packaging.bento_stores import home, quiet_environment
+from mlnb.serving.packaging.run_bento import find_winner
 
 
 @pytest.fixture(scope="module")

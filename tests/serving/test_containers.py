@@ -11,11 +11,11 @@ from cyclonedx.validation.json import JsonStrictValidator
 
 from mlnb.cli.containerize import read_options
 from mlnb.errors import ServingError, UsageError
-from mlnb.serving.containers import imager
-from mlnb.serving.containers.bills import bill_of_materials
-from mlnb.serving.containers.contents import ASK, Contents, Package, ask_image, check_pins
-from mlnb.serving.containers.engines import Engine, find_engine
-from mlnb.serving.containers.images import USER, Image, inspect_image
+from mlnb.serving.deploy import image_builder
+from mlnb.serving.deploy.bill_of_materials import bill_of_materials
+from mlnb.serving.deploy.container_engines import Engine, find_engine
+from mlnb.serving.deploy.container_images import USER, Image, inspect_image
+from mlnb.serving.deploy.image_contents import ASK, Contents, Package, ask_image, check_pins
 
 CONTENTS = Contents(
     "3.12.1",
@@ -105,7 +105,9 @@ def test_the_bill_of_materials_is_cyclonedx():
 
 
 def test_the_last_stage_is_owned_by_root_and_run_by_a_number():
-    stage = imager.last_stage({"envs": [{"name": "OMP_WAIT_POLICY", "value": "passive"}]}, "b:1", ["libgomp1"], USER)
+    stage = image_builder.last_stage(
+        {"envs": [{"name": "OMP_WAIT_POLICY", "value": "passive"}]}, "b:1", ["libgomp1"], USER
+    )
     assert "\nUSER 1034:1034\nENTRYPOINT" in stage
     assert "--chown" not in stage
     assert 'ENV OMP_WAIT_POLICY="passive"' in stage

@@ -1,5 +1,5 @@
-from mlnb.methods.columns import Column, Schema
-from mlnb.serving.descriptions import describe_answers, describe_column, describe_rows
+from mlnb.methods.tables.columns import Column, Schema
+from mlnb.serving.runtime.response_schemas import describe_answers, describe_column, describe_rows
 
 
 def test_a_row_has_the_models_columns_and_no_others():

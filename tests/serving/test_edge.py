@@ -12,16 +12,16 @@ from sklearn.linear_model import Ridge
 from small_models import make_model
 
 from mlnb.errors import ServingError, UsageError
-from mlnb.methods.detectors import DETECTORS
-from mlnb.methods.families import fit_model
-from mlnb.methods.models import SMOOTH, Model, predict, save_model
-from mlnb.methods.spaces import default_params
-from mlnb.serving.edge.graphs import Graph
-from mlnb.serving.edge.models import write_model
-from mlnb.serving.edge.numbers import write_member
-from mlnb.serving.edge.onnx import TOLERANCE, export_onnx
+from mlnb.methods.models.anomaly_detectors import DETECTORS
+from mlnb.methods.models.fitted_models import SMOOTH, Model, predict, save_model
+from mlnb.methods.models.model_families import fit_model
+from mlnb.methods.models.search_spaces import default_params
+from mlnb.serving.edge.model_numbers import write_member
+from mlnb.serving.edge.onnx.onnx_export import TOLERANCE, export_onnx
+from mlnb.serving.edge.onnx.onnx_graph import Graph
+from mlnb.serving.edge.onnx.onnx_models import write_model
 from mlnb.serving.edge.portable import families
-from mlnb.serving.edge.text import export_text
+from mlnb.serving.edge.portable_export import export_text
 
 KINDS = [
     ("lambdarank", "ranking", "plain"),

@@ -13,12 +13,12 @@ import pytest
 from small_forecasts import make_forecaster
 
 from mlnb.errors import ServingError
-from mlnb.methods.spaces import TASK_FAMILIES
-from mlnb.serving.bodies import BadRows
-from mlnb.serving.edge.onnx import export_onnx
-from mlnb.serving.edge.text import export_text
-from mlnb.serving.forecasts import Forecasts
-from mlnb.serving.parts import Parts
+from mlnb.methods.models.search_spaces import TASK_FAMILIES
+from mlnb.serving.edge.onnx.onnx_export import export_onnx
+from mlnb.serving.edge.portable_export import export_text
+from mlnb.serving.runtime.forecast_service import Forecasts
+from mlnb.serving.runtime.request_bodies import BadRows
+from mlnb.serving.runtime.service_parts import Parts
 
 RULERS = [
     ("s", 30, {"phase": 7.5}), ("min", 15, {}), ("h", 1, {"phase": 1800.0}), ("D", 1, {}), ("D", 2, {"phase": 3600.0}),

@@ -8,8 +8,8 @@ import logging
 import pytest
 
 from mlnb.serving import endpoint as module
-from mlnb.serving.endpoint import Endpoint
-from mlnb.serving.tables import ARROW, PARQUET
+from mlnb.serving.runtime.endpoint import Endpoint
+from mlnb.serving.runtime.table_bodies import ARROW, PARQUET
 
 GOOD = {"age": 31, "fare paid €": 7.25, "sex": "f", "note": "crew", "ok": True, "day": "2020-05-01"}
 
@@ -157,7 +157,7 @@ def test_what_happened_is_counted(endpoint):
 
 
 def test_refusals_are_lines_of_json(endpoint, capsys, monkeypatch):
-    from mlnb.serving.logs import LOG, Lines
+    from mlnb.serving.runtime.structured_logs import LOG, Lines
 
     handler = logging.StreamHandler()
     handler.setFormatter(Lines())

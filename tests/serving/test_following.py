@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 
-from mlnb.serving.following import Followed, Live, find_model
+from mlnb.serving.runtime.model_reloader import Followed, Live, find_model
 
 
 @pytest.fixture

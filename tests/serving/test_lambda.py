@@ -10,9 +10,9 @@ from lambda_runtime import running
 from small_models import make_model
 
 from mlnb.errors import ServingError
-from mlnb.serving.bundles import Bundle
-from mlnb.serving.requirements import libraries, pin
-from mlnb.serving.serverless.packages import MOST_UNZIPPED, make_package
+from mlnb.serving.deploy.lambda_package import MOST_UNZIPPED, make_package
+from mlnb.serving.packaging.bundles import Bundle
+from mlnb.serving.packaging.library_requirements import libraries, pin
 
 
 def make_small(folder, *kind, **more):
@@ -62,7 +62,9 @@ def test_the_package_is_small_and_answers_from_its_files_alone(package):
     assert made.rows == 40
     with zipfile.ZipFile(made.file) as archive:
         names = archive.namelist()
-    assert {"handler.py", "lib/libgomp.so.1", "model/fitted/model.txt", "mlnb/serving/predictor.py"} <= set(names)
+    assert {"handler.py", "lib/libgomp.so.1", "model/fitted/model.txt", "mlnb/serving/runtime/predictor.py"} <= set(
+        names
+    )
     tops = {name.partition("/")[0] for name in names}
     assert not tops & {"bentoml", "pandas", "sklearn", "starlette", "pyarrow"}
 

@@ -12,8 +12,8 @@ import psutil
 import pytest
 from clients import Clients, until
 
-from mlnb.serving.predictor import Predictor
-from mlnb.serving.servers import call, serving
+from mlnb.serving.packaging.bento_server import call, serving
+from mlnb.serving.runtime.predictor import Predictor
 
 GOOD = {"age": 31, "fare paid €": 7.25, "sex": "f", "note": "crew", "ok": True, "day": "2020-05-01"}
 

@@ -11,7 +11,7 @@ import yaml
 
 from mlnb.cli.deploy import NAME
 from mlnb.errors import UsageError
-from mlnb.serving.manifests import Deployed, manifests
+from mlnb.serving.deploy.kubernetes_manifests import Deployed, manifests
 
 DEPLOYED = Deployed("churn", "registry.example/churn:7", "churn:0123456789ab", 150 * 2**20, "shop")
 PLACES = ("10.1.0.0/16:9000", "[fd00::/8]:443")

@@ -10,7 +10,7 @@ import pytest
 
 from mlnb.engine import runs
 from mlnb.engine.project import Project, builtin_folder
-from mlnb.serving.stores import home, quiet_environment
+from mlnb.serving.packaging.bento_stores import home, quiet_environment
 
 SETTINGS = "[mlnb]\ntracker = local\n\n[pipeline train]\nstages = fitted package\n"
 RUN = """#| stage

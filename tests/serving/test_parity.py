@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from mlnb.serving.parity import Difference, compare
+from mlnb.serving.runtime.parity import Difference, compare
 
 
 def test_identical_answers_have_no_difference():

@@ -13,14 +13,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mlnb.methods.decisions import answers
-from mlnb.methods.models import Model, predict
-from mlnb.serving.bodies import BadRequest, BadRows
-from mlnb.serving.deciding import compile_answer
-from mlnb.serving.parts import Parts
-from mlnb.serving.scorers import compile_scorer
-from mlnb.serving.tables import ARROW, PARQUET, read_table, write_table
-from mlnb.serving.tabular import Tabular
+from mlnb.methods.decisions.decisions import answers
+from mlnb.methods.models.fitted_models import Model, predict
+from mlnb.serving.runtime.request_bodies import BadRequest, BadRows
+from mlnb.serving.runtime.row_responses import compile_answer
+from mlnb.serving.runtime.row_scorers import compile_scorer
+from mlnb.serving.runtime.service_parts import Parts
+from mlnb.serving.runtime.table_bodies import ARROW, PARQUET, read_table, write_table
+from mlnb.serving.runtime.tabular_service import Tabular
 
 KINDS = [("lightgbm", "binary"), ("random_forest", "multiclass"), ("hist_boosting", "regression"), ("linear", "binary")]
 VALUES = {
@@ -182,13 +182,13 @@ def test_a_body_that_is_no_table_is_refused(kind, monkeypatch):
 ALONE = """
 import sys
 import pyarrow
-from mlnb.serving.scorers import import_alone
+from mlnb.serving.runtime.row_scorers import import_alone
 import_alone()
 import lightgbm
 pyarrow.array(["x"])
 assert lightgbm.Booster and not {"sklearn", "pandas", "matplotlib"} & set(sys.modules)
 import sklearn
-from mlnb.serving.batch.columns import to_list
+from mlnb.serving.batch.arrow_columns import to_list
 instants = to_list(pyarrow.array([1, 1000], pyarrow.timestamp("ns")))  # for which pyarrow needs pandas after all
 assert str(instants[0]).endswith(".000000001")
 """

@@ -3,8 +3,8 @@ import sys
 
 import pytest
 
-from mlnb.serving.bodies import BadRows
-from mlnb.serving.predictor import Predictor
+from mlnb.serving.runtime.predictor import Predictor
+from mlnb.serving.runtime.request_bodies import BadRows
 
 GOOD = {"age": 31, "fare paid €": 7.25, "sex": "f", "note": "crew", "ok": True, "day": "2020-05-01"}
 KINDS = [
@@ -119,7 +119,7 @@ class Forbidden:
         if name.split(".")[0] in workshop or name == "mlnb.engine":
             raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 sys.meta_path.insert(0, Forbidden())
-from mlnb.serving.predictor import Predictor
+from mlnb.serving.runtime.predictor import Predictor
 predictor = Predictor.load(Path(sys.argv[1]))
 assert predictor.replay() is None
 print(json.dumps(sorted(name for name in sys.modules if name in {"sklearn", "scipy", "lightgbm", "bentoml"})))

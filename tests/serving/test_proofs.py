@@ -5,9 +5,9 @@ import re
 import pytest
 
 from mlnb.errors import ServingError
-from mlnb.serving.bundles import Bundle, digest_tree
-from mlnb.serving.proofs import get_ready, prove
-from mlnb.serving.stores import build_bento
+from mlnb.serving.packaging.bento_stores import build_bento
+from mlnb.serving.packaging.bundles import Bundle, digest_tree
+from mlnb.serving.packaging.parity_certificate import get_ready, prove
 
 
 def test_a_bento_that_answers_as_the_notebook_did_is_certified(bundle, built, tmp_path):

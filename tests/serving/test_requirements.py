@@ -3,7 +3,14 @@ from importlib.metadata import version
 import pytest
 
 from mlnb.errors import MissingExtra, UsageError
-from mlnb.serving.requirements import check_shipping, imported, is_remote, libraries, pin, system_packages
+from mlnb.serving.packaging.library_requirements import (
+    check_shipping,
+    imported,
+    is_remote,
+    libraries,
+    pin,
+    system_packages,
+)
 
 
 @pytest.mark.parametrize(

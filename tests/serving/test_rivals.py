@@ -5,8 +5,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from mlnb.serving.meters import meters
-from mlnb.serving.rivals import LEAST, Canary, Shadow, key_of
+from mlnb.serving.runtime.prometheus_metrics import meters
+from mlnb.serving.runtime.traffic_routing import LEAST, Canary, Shadow, key_of
 
 CHAMPION = SimpleNamespace(version="churn:1", predictor=None)
 

@@ -9,13 +9,13 @@ from types import SimpleNamespace
 import pytest
 from clients import Clients, until
 
-from mlnb.methods.decisions import write_decision
-from mlnb.methods.models import Model, load_model, save_model
-from mlnb.monitoring.segments import read_log
-from mlnb.serving.predictor import Predictor
-from mlnb.serving.rivals import LEAST
-from mlnb.serving.servers import call, serving
-from mlnb.serving.stores import build_bento
+from mlnb.methods.decisions.decisions import write_decision
+from mlnb.methods.models.fitted_models import Model, load_model, save_model
+from mlnb.monitoring.prediction_table import read_log
+from mlnb.serving.packaging.bento_server import call, serving
+from mlnb.serving.packaging.bento_stores import build_bento
+from mlnb.serving.runtime.predictor import Predictor
+from mlnb.serving.runtime.traffic_routing import LEAST
 
 FARES = [3.0, 7.25, 12.0, 18.5, 26.0, 30.0, 35.0, 11.0, 8.5, 500.0]
 ROWS = [{"age": 31, "fare paid €": fare, "sex": "f", "note": "crew", "ok": True, "day": "2020-05-01"} for fare in FARES]

@@ -11,14 +11,14 @@ import pytest
 from clients import until
 
 from mlnb.errors import ServingError, UsageError
-from mlnb.serving.bundles import Bundle
-from mlnb.serving.servers import check_port, free_port, launch, serving
-from mlnb.serving.stores import build_bento
+from mlnb.serving.packaging.bento_server import check_port, free_port, launch, serving
+from mlnb.serving.packaging.bento_stores import build_bento
+from mlnb.serving.packaging.bundles import Bundle
 
 PARENT = """
 import sys, time
 from pathlib import Path
-from mlnb.serving.servers import free_port, start
+from mlnb.serving.packaging.bento_server import free_port, start
 server = start(Path(sys.argv[1]), Path(sys.argv[2]), "127.0.0.1", free_port())
 server.wait("/livez")
 print(server.process.pid, flush=True)

@@ -7,9 +7,9 @@ import sys
 
 import pytest
 
-from mlnb.serving.bodies import MAX_ROWS
-from mlnb.serving.servers import call
-from mlnb.serving.stores import quiet_environment
+from mlnb.serving.packaging.bento_server import call
+from mlnb.serving.packaging.bento_stores import quiet_environment
+from mlnb.serving.runtime.request_bodies import MAX_ROWS
 
 GOOD = {"age": 31, "fare paid €": 7.25, "sex": "f", "note": "crew", "ok": True, "day": "2020-05-01"}
 

@@ -3,8 +3,8 @@ from pathlib import Path
 import pytest
 
 from mlnb.engine.project import Project
-from mlnb.serving.bundles import find_service
-from mlnb.serving.sources import follow_imports
+from mlnb.serving.packaging.bundles import find_service
+from mlnb.serving.packaging.imported_modules import follow_imports
 
 
 def write(root: Path, **files: str) -> Path:
@@ -21,8 +21,8 @@ def test_the_service_takes_the_request_path_and_nothing_of_the_workshop():
     assert {
         "mlnb/__init__.py",
         "mlnb/errors.py",
-        "mlnb/serving/predictor.py",
-        "mlnb/methods/models.py",
+        "mlnb/serving/runtime/predictor.py",
+        "mlnb/methods/models/fitted_models.py",
     } <= set(found)
     assert not [name for name in found if name.startswith(("mlnb/engine", "mlnb/cli", "mlnb/tracking", "mlnb/stages"))]
     for builder in ("bundles", "stores", "servers", "proofs", "builder"):

@@ -5,7 +5,7 @@ import sys
 import pytest
 
 from mlnb.errors import ServingError
-from mlnb.serving.stores import build_bento, find_bento, home, quiet_environment
+from mlnb.serving.packaging.bento_stores import build_bento, find_bento, home, quiet_environment
 
 
 def test_a_bento_is_built_once_and_found_again(bundle, built):

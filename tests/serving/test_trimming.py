@@ -2,7 +2,7 @@
 
 import pytest
 
-from mlnb.serving.trimming import trim
+from mlnb.serving.packaging.library_trimming import trim
 
 FILES = {
     "other/core.py": "def fit():\n    from scipy.stats import norm\n    return norm",

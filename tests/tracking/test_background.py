@@ -129,7 +129,7 @@ def test_the_settings_choose_the_tracker(run, monkeypatch):
 
 
 def test_without_wandb_the_run_goes_on_and_says_what_to_do(run, monkeypatch):
-    monkeypatch.setitem(__import__("sys").modules, "mlnb.tracking.wandb", None)
+    monkeypatch.setitem(__import__("sys").modules, "mlnb.tracking.wandb_tracker", None)
     warnings = []
     listener = open_tracker(run.project, warnings.append)
     tell(listener, run, "run_started", "stage_started", "run_finished")

@@ -14,8 +14,8 @@ import nbformat
 import papermill
 from papermill.engines import NBClientEngine, papermill_engines
 
-from mlnb.kernels.private import PrivateManager
-from mlnb.kernels.warm import WarmEngine
+from mlnb.kernels.driver.private_sockets import PrivateManager
+from mlnb.kernels.driver.warm_engine import WarmEngine
 
 
 class StandardEngine(NBClientEngine):

@@ -1,0 +1,1 @@
+"""Runs in the worker process: executes notebooks with papermill on warm or standard kernels."""

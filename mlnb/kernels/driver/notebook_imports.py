@@ -1,0 +1,106 @@
+"""Which installed libraries a notebook will import, read from its source and from the project's modules it imports."""
+
+import ast
+import functools
+import importlib.machinery
+import os
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from mlnb.kernels.server.preload import site_folders
+
+
+def needed(sources: Iterable[str], folder: Path) -> list[str]:
+    """Return the third-party modules that code cells import at top level, in order, through the project's modules too.
+
+    `folder` is the notebook's working directory. What cannot be parsed or found is left to the notebook.
+    """
+    path = [str(folder), *(entry for entry in sys.path if entry)]
+    found: dict[str, None] = {}
+    seen: set[str] = set()
+    for source in sources:
+        for name in imported(plain(source)):
+            _follow(name, path, found, seen)
+    return list(found)
+
+
+def plain(source: str) -> str:
+    """Return a cell's code without the lines that only IPython understands."""
+    if source.lstrip().startswith("%%"):
+        return ""
+    return "\n".join("" if line.lstrip().startswith(("%", "!", "?")) else line for line in source.splitlines())
+
+
+@functools.lru_cache(maxsize=512)
+def imported(source: str) -> tuple[str, ...]:
+    """Return the dotted names that code imports outside of functions and classes."""
+    try:
+        tree = ast.parse(source)
+    except (SyntaxError, ValueError):
+        return ()
+    return tuple(_names(tree.body))
+
+
+def _names(body: Iterable[ast.stmt]) -> Iterator[str]:
+    for statement in body:
+        if isinstance(statement, ast.Import):
+            yield from (alias.name for alias in statement.names)
+        elif isinstance(statement, ast.ImportFrom) and not statement.level and statement.module:
+            yield statement.module
+            yield from (f"{statement.module}.{alias.name}" for alias in statement.names if alias.name != "*")
+        elif isinstance(statement, ast.If | ast.Try | ast.With | ast.For | ast.While):
+            for part in ("body", "orelse", "finalbody"):
+                yield from _names(getattr(statement, part, []))
+            for handler in getattr(statement, "handlers", []):
+                yield from _names(handler.body)
+
+
+def _follow(name: str, path: list[str], found: dict[str, None], seen: set[str]) -> None:
+    if name in seen or name.partition(".")[0] in sys.stdlib_module_names:
+        return
+    seen.add(name)
+    origin = _origin(name, tuple(path))
+    if origin is None:
+        return
+    if origin.startswith(site_folders()):
+        found[name] = None
+    elif origin.endswith(".py"):
+        for other in _imported_by(origin, _stamp(origin)):
+            _follow(other, path, found, seen)
+
+
+@functools.lru_cache(maxsize=512)
+def _imported_by(file: str, stamp: int) -> tuple[str, ...]:
+    """Return what a source file imports; `stamp` makes the answer of a changed file another one."""
+    try:
+        return imported(Path(file).read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError):
+        return ()
+
+
+def _stamp(file: str) -> int:
+    try:
+        return os.stat(file).st_mtime_ns
+    except OSError:
+        return 0
+
+
+@functools.lru_cache(maxsize=2048)
+def _origin(name: str, path: tuple[str, ...]) -> str | None:
+    """Return the file of a module; for a name inside a module, None unless an installed package may define it."""
+    top, *rest = name.split(".")
+    spec = importlib.machinery.PathFinder.find_spec(top, list(path))
+    if spec is None:
+        spec = getattr(sys.modules.get(top), "__spec__", None)
+    if spec is None:
+        return None
+    if spec.origin and spec.origin.startswith(site_folders()):
+        return spec.origin
+    for depth, _ in enumerate(rest):
+        if spec is None or not spec.submodule_search_locations:
+            return None
+        spec = importlib.machinery.PathFinder.find_spec(
+            ".".join((top, *rest[: depth + 1])), list(spec.submodule_search_locations)
+        )
+    return spec.origin if spec else None

@@ -1,0 +1,1 @@
+"""Runs in the forked kernel: IPython on one socket, and snapshots of its state."""

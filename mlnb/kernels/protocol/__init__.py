@@ -1,0 +1,1 @@
+"""What the processes share: the wire format, the paths of a warm parent, OS helpers."""

@@ -1,0 +1,1 @@
+"""Runs in the warm parent: imports libraries ahead and forks a kernel for each notebook."""

@@ -1,0 +1,1 @@
+"""Data audit: validation, target leakage, associations, split proposals."""

@@ -1,0 +1,1 @@
+"""Probability calibration, conformal intervals, and fitting the decision."""

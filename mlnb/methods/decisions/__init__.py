@@ -1,0 +1,1 @@
+"""From a prediction to a response: calibration maps, decision thresholds, intervals."""

@@ -1,0 +1,1 @@
+"""The model card and the questions that only people can answer."""

@@ -1,0 +1,1 @@
+"""Evaluation on the held-out test set: metrics, slices, fairness, robustness, explanations."""

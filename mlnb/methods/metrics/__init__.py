@@ -1,0 +1,1 @@
+"""Metrics per task, their directions and bounds, and goals stated in words."""

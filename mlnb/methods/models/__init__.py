@@ -1,0 +1,1 @@
+"""Model families: fitting, search spaces, saving, prediction, SHAP values."""

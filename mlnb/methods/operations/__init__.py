@@ -1,0 +1,1 @@
+"""Models in production: drift, labeled feedback, monitoring verdict, champion/challenger evaluation."""

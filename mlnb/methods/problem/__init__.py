@@ -1,0 +1,1 @@
+"""The problem contract: task, target, metric, and the requirements beside it."""

@@ -1,0 +1,1 @@
+"""Time series: calendars, histories, lag features, forecast windows, and interaction logs."""

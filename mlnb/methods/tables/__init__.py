@@ -1,0 +1,1 @@
+"""Reading tables: sources, column types, duplicates, and values as arrays."""

@@ -1,0 +1,1 @@
+"""Splits, folds, and the examples that models are trained on."""

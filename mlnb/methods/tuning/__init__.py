@@ -1,0 +1,1 @@
+"""Hyperparameter search: trials, studies, ensembles, model selection."""

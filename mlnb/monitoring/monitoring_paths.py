@@ -1,0 +1,37 @@
+"""Where a project keeps what is seen of a model in service."""
+
+import os
+from pathlib import Path
+
+from mlnb.engine.project import Project
+from mlnb.monitoring.prediction_table import mirror
+
+
+def log_folder(project: Project, model: str) -> Path:
+    """Return the folder of a model's prediction log; what services have shipped to object storage is fetched first."""
+    folder = project.store_root / "predictions" / model
+    url = shipped(project, model)
+    if url:
+        mirror(url, folder)
+    return folder
+
+
+def shipped(project: Project, model: str) -> str:
+    """Return where finished segments go in object storage, by the setting `predictions`; empty: nowhere."""
+    base = os.path.expandvars(project.settings["predictions"]).rstrip("/")
+    return f"{base}/{model}" if base else ""
+
+
+def log_environment(project: Project, model: str) -> dict[str, str]:
+    """Return the variables by which a service of the project keeps its log."""
+    masked = project.settings["predictions_masked"]
+    return {
+        "MLNB_LOG": str(log_folder(project, model)),
+        "MLNB_LOG_TO": shipped(project, model),
+        "MLNB_LOG_MASK": masked,
+    }
+
+
+def label_database(project: Project, model: str) -> Path:
+    """Return the file of a model's late labels."""
+    return project.store_root / "labels" / f"{model}.db"

@@ -1,0 +1,91 @@
+"""The prediction log as a table: finished segments and those still being written alike."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+from mlnb.serving.runtime.log_segments import FACTS, convert, read_lines, to_table
+
+
+def mirror(url: str, folder: Path) -> int:
+    """Copy the segments that services have shipped to object storage here, those that are not; return how many."""
+    import fsspec
+
+    storage, place = fsspec.core.url_to_fs(url)
+    storage.invalidate_cache()  # a listing of before would hide what was shipped since
+    folder.mkdir(parents=True, exist_ok=True)
+    copied = 0
+    for name in storage.glob(f"{place.rstrip('/')}/*.parquet") if storage.exists(place) else ():
+        target = folder / Path(name).name
+        if not target.exists():
+            part = target.with_suffix(".part")
+            storage.get_file(name, str(part))
+            part.replace(target)
+            target.with_suffix(".shipped").touch()
+            copied += 1
+    return copied
+
+
+def convert_finished(folder: Path) -> list[Path]:
+    """Convert the segments that a process left behind when it was killed; those of living processes stay."""
+    done = []
+    for path in sorted(folder.glob("*.jsonl")):
+        if not _alive(path):
+            made = convert(path)
+            done += [made] if made else []
+    return done
+
+
+def _alive(path: Path) -> bool:
+    """Whether the process that a segment is named after is still there."""
+    try:
+        os.kill(int(path.stem.split("-")[1]), 0)
+    except (ProcessLookupError, ValueError, IndexError):
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def read_log(
+    folder: Path,
+    since: float = float("-inf"),
+    until: float = float("inf"),
+    shadows: bool = False,
+    refusals: bool = False,
+) -> tuple[Any, int]:
+    """Return a table (pandas) of the rows predicted in [since, until), seconds since 1970, and the lines damaged.
+
+    Parquet and lines still being written are read alike, what a shadow answered only when asked for; rows are in
+    the order of time, each once. `refusals` asks for the refused requests instead, with the columns at fault.
+    """
+    import pandas as pd
+    import pyarrow.parquet as parquet
+
+    frames, damaged = [], 0
+    for path in sorted(folder.glob("*.parquet")):
+        try:
+            frames.append(parquet.read_table(path).to_pandas())
+        except (OSError, ValueError):  # ArrowInvalid: a file that was cut off on its way here
+            damaged += 1
+    for path in sorted(folder.glob("*.jsonl")):
+        if path.with_suffix(".parquet").exists():
+            continue  # it was converted, and is about to go
+        try:
+            requests, torn = read_lines(path)
+        except FileNotFoundError:
+            continue
+        damaged += torn
+        if requests:
+            frames.append(to_table(requests).to_pandas())
+    frames = [frame for frame in frames if len(frame)]
+    if not frames:
+        return pd.DataFrame({name: [] for name in FACTS}), damaged
+    table = pd.concat(frames, ignore_index=True)
+    inside = table[(table["time"] >= since) & (table["time"] < until)]
+    inside = inside[(inside["row"] < 0) == refusals]
+    inside = inside if shadows else inside[~inside["shadow"].astype(bool)]
+    inside = inside.drop_duplicates(["request", "row", "time", "model"]).sort_values(
+        ["time", "request", "row"], kind="stable"
+    )
+    return inside.reset_index(drop=True), damaged

@@ -1,0 +1,103 @@
+"""A version of a model: everything that says what it is, taken from the run that proved it."""
+
+import json
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from mlnb.engine.digests import digest_value
+from mlnb.engine.runs import Run
+from mlnb.errors import UsageError
+
+ALIAS = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
+REFERENCE = re.compile(r"(?P<model>[^:@]*)(?:(?P<sign>[:@])(?P<rest>.+))?")
+
+
+@dataclass(frozen=True)
+class Version:
+    """A registered version and the aliases that point to it."""
+
+    model: str
+    number: int  # from 1, in the order of registration
+    run: str  # id of the run that proved it
+    service: str  # digest of what its bento is built from
+    facts: dict[str, Any]  # from `facts_of`
+    aliases: tuple[str, ...] = ()
+    approved_by: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """How it is referred to: model:number."""
+        return f"{self.model}:{self.number}"
+
+
+def facts_of(run: Run) -> dict[str, Any]:
+    """Return what a version is: data, code, environment, metrics, gate, certificate, bento tag, where its bytes are.
+
+    Raises `UsageError` for a run without a proven bento.
+    """
+    if not run.has("certificate") or not run.has("service"):
+        raise UsageError(f"Run {run.id} has no proven bento, and only what is proven is registered. `mlnb run` first.")
+    record = run.record
+    certificate, metrics, contract = (run.load(name) for name in ("certificate", "metrics", "contract"))
+    stages = record["stages"]
+    basis = {name: stage.get("basis") or {} for name, stage in stages.items()}
+    code = {name: [found.get("code"), found.get("modules")] for name, found in basis.items()}
+    libraries = {name: version for stage in stages.values() for name, version in (stage.get("versions") or {}).items()}
+    return {
+        "pipeline": record["pipeline"],
+        "finished": record.get("finished"),
+        "data": _digest(run, "raw"),
+        "test": _digest(run, "test"),
+        "predictions": _digest(run, "predictions"),
+        "code": digest_value(code),
+        "git": record.get("git"),
+        "environment": {
+            "python": record["python"],
+            "mlnb": record["mlnb"],
+            "libraries": dict(sorted(libraries.items())),
+        },
+        "problem": {name: contract.get(name) for name in ("target", "task", "metric", "direction", "bound")},
+        "deciding": metrics["deciding"],
+        "metrics": {name: entry["value"] for name, entry in metrics["standard"].items()},
+        "gate": run.load("gate")["passed"],
+        "certificate": certificate,
+        "bento": certificate["bento"],
+        "service": run.output("service"),
+    }
+
+
+def model_of(run: Run) -> str:
+    """Return the name of the model that a proven run made."""
+    return str(run.load("certificate")["model"]).partition(":")[0]
+
+
+def _digest(run: Run, artifact: str) -> str | None:
+    return (run.output(artifact) or {}).get("digest")
+
+
+def read_facts(text: str) -> dict[str, Any]:
+    """Return facts as they were stored."""
+    return dict(json.loads(text))
+
+
+def check_alias(alias: str) -> str:
+    """Return the alias; `UsageError` when it could be mistaken for something else."""
+    if not ALIAS.fullmatch(alias):
+        raise UsageError(f"{alias!r} is no alias; expected letters, digits, _ and -, a letter first: champion, say.")
+    return alias
+
+
+def split_reference(reference: str) -> tuple[str, int | None, str]:
+    """Return (model or "", number or None, alias or "") of `model:3`, `model@champion`, `3`, `@champion` or `model`."""
+    found = REFERENCE.fullmatch(reference.strip())
+    model, sign, rest = (found["model"], found["sign"], found["rest"]) if found else ("", None, None)
+    if model.isdecimal() and not sign:
+        return "", int(model), ""
+    if sign == ":" and str(rest).isdecimal():
+        return model, int(str(rest)), ""
+    if sign == "@":
+        return model, None, check_alias(str(rest))
+    if model and not sign:
+        return model, None, ""
+    raise UsageError(f"{reference!r} names no version; expected model:3, model@champion, @champion or 3.")

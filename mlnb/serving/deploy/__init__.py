@@ -1,0 +1,1 @@
+"""Container images, Kubernetes manifests, AWS Lambda packages."""

@@ -1,0 +1,81 @@
+"""Answers AWS Lambda's events: function URLs, API Gateway (REST and HTTP), and rows handed over as they are.
+
+https://docs.aws.amazon.com/lambda/latest/dg/urls-invocation.html and the same guide's pages on API Gateway say
+what the events look like. The model is loaded when the module is imported, which is the cold start.
+"""
+
+import base64
+import binascii
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from mlnb.serving.runtime.access import Guard
+from mlnb.serving.runtime.predictor import Predictor
+from mlnb.serving.runtime.request_bodies import BadRequest, read_rows
+
+MODEL = Path(os.environ.get("MLNB_MODEL") or Path(os.environ.get("LAMBDA_TASK_ROOT", Path.cwd()), "model"))
+VERSION = (MODEL / "version.txt").read_text("utf-8").strip()
+PREDICTOR = Predictor.load(MODEL)
+GUARD = Guard.read()
+
+
+def handle(event: Any, context: Any) -> Any:
+    """Return the answer to one event: a list of answers for a list of rows, else a response as HTTP needs it."""
+    if isinstance(event, list):
+        return PREDICTOR.predict(event)
+    method, path = route(event)
+    if path in ("/livez", "/readyz") and method == "GET":
+        ready = path == "/livez" or PREDICTOR.replay() is None
+        return respond(200 if ready else 503, {"ready": ready})
+    if path not in ("/", "/predict"):
+        return respond(404, {"error": f"found {path}, expected POST /predict"})
+    if method != "POST":
+        return respond(405, {"error": f"found {method}, expected POST"}, {"Allow": "POST"})
+    if not allowed(event):
+        return respond(401, {"error": "expected the API key, as a bearer token"}, {"WWW-Authenticate": "Bearer"})
+    try:
+        return respond(200, PREDICTOR.predict(read_rows(body_of(event))))
+    except BadRequest as error:
+        return respond(error.status, error.answer())
+
+
+def route(event: Mapping[str, Any]) -> tuple[str, str]:
+    """Return method and path: version 2.0 has them in its request context, 1.0 and load balancers on top."""
+    about = event.get("requestContext") or {}
+    http = about.get("http") or {}
+    path = str(event.get("rawPath") or event.get("path") or "/")
+    stage = about.get("stage")
+    if stage and path.startswith(f"/{stage}/") and stage != "$default":
+        path = path.removeprefix(f"/{stage}")  # HTTP APIs put the stage in front
+    return str(http.get("method") or event.get("httpMethod") or "POST"), path.rstrip("/") or "/"
+
+
+def body_of(event: Mapping[str, Any]) -> bytes:
+    """Return the body's bytes; raises `BadRequest` when they are not what the event says."""
+    body = event.get("body") or ""
+    if not event.get("isBase64Encoded"):
+        return str(body).encode()
+    try:
+        return base64.b64decode(body, validate=True)
+    except (binascii.Error, ValueError):
+        problem = {"row": None, "column": None, "found": "no base64", "expected": "base64, as the event says"}
+        raise BadRequest("the body: found no base64, expected base64, as the event says", [problem]) from None
+
+
+def allowed(event: Mapping[str, Any]) -> bool:
+    """Whether the request has the key of `MLNB_API_KEY`; without one AWS alone decides who may ask."""
+    headers = {str(name).lower().encode(): str(value).encode() for name, value in (event.get("headers") or {}).items()}
+    return GUARD.admits(headers)
+
+
+def respond(status: int, value: Any, headers: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """Return a response in the form that function URLs, both gateways and load balancers take."""
+    return {
+        "statusCode": status,
+        "headers": {"Content-Type": "application/json", "X-Model-Version": VERSION, **(headers or {})},
+        "body": json.dumps(value, allow_nan=False, separators=(",", ":")),
+        "isBase64Encoded": False,
+    }

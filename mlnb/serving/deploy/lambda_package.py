@@ -1,0 +1,165 @@
+"""The zip of a Lambda function: handler, request path, model and the libraries at their proven versions."""
+
+import importlib.metadata
+import json
+import os
+import py_compile
+import shutil
+import subprocess
+import sys
+import tempfile
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mlnb.engine.files import writing
+from mlnb.errors import ServingError
+from mlnb.serving.packaging.bundles import Bundle, tree_files
+from mlnb.serving.packaging.imported_modules import follow_imports
+from mlnb.serving.packaging.library_requirements import BASE, imported, pin
+
+HANDLER = Path(__file__).with_name("lambda_handler.py")
+TRIMMING = Path(__file__).parents[1] / "packaging" / "library_trimming.py"
+MOST_UNZIPPED = 250 * 2**20  # bytes of a function and its layers; AWS Lambda, quotas
+MOST_UPLOADED = 50 * 2**20  # bytes of a zip that is sent directly; larger ones go through S3
+PYTHONS = ((3, 11), (3, 12), (3, 13))  # of Lambda's runtimes, those that mlnb runs on
+SERVER = {*BASE} - {"numpy"}  # what only a service over HTTP imports
+MOMENT = (1980, 1, 1, 0, 0, 0)  # the earliest that a zip can say
+ASK = """
+import json, resource, sys, time
+began = time.perf_counter()
+import handler
+rows = handler.PREDICTOR.golden["rows"]
+event = {"version": "2.0", "rawPath": "/predict", "requestContext": {"http": {"method": "POST"}}}
+first = handler.handle({**event, "body": json.dumps(rows[:1])}, None)
+cold = time.perf_counter() - began
+said = handler.handle({**event, "body": json.dumps(rows)}, None)
+same = json.loads(said["body"]) == handler.PREDICTOR.golden["predictions"]
+peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+print(json.dumps({"same": same, "said": said["body"][:300], "cold": cold, "peak": peak}))
+"""
+
+
+@dataclass(frozen=True)
+class Package:
+    """A zip that was written, and what was measured of it."""
+
+    file: Path
+    zipped: int  # bytes
+    unzipped: int  # bytes
+    cold_seconds: float  # imports, model and first answer, in a new process here
+    peak: int  # bytes of memory at most
+    rows: int  # golden rows that were answered as the notebook did
+
+
+def make_package(bundle: Bundle, file: Path) -> Package:
+    """Return the package written to `file`; the same bundle and libraries give the same bytes.
+
+    Raises `ServingError` when it is too large for Lambda, or answers a golden row differently than the notebook.
+    """
+    if sys.platform != "linux" or sys.version_info[:2] not in PYTHONS:
+        raise ServingError("A Lambda package holds this environment's libraries: expected Linux and Python 3.11-3.13.")
+    with tempfile.TemporaryDirectory(prefix="mlnb-lambda-") as temporary:
+        folder = Path(temporary)
+        model = bundle.folder / "model"
+        shutil.copytree(model, folder / "model")
+        shutil.copyfile(HANDLER, folder / "handler.py")
+        for place, source in follow_imports(HANDLER).items():
+            (folder / place).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(source, folder / place)
+        names = imported((bundle.folder / "requirements.txt").read_text("utf-8")).keys() - SERVER
+        for line in pin(names).splitlines():
+            if line and not line.startswith("#"):
+                _copy_library(line.partition("==")[0], folder)
+        _copy_openmp(folder)
+        subprocess.run(
+            [sys.executable, "-P", "-S", str(TRIMMING), str(folder), *names], check=True, env=_environment(folder)
+        )
+        _compile(folder)
+        measured = _ask(folder)
+        golden = json.loads((model / "golden.json").read_text("utf-8"))
+        unzipped = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+        if unzipped > MOST_UNZIPPED:
+            raise ServingError(
+                f"The function has {unzipped / 2**20:.0f} MB unzipped, expected at most {MOST_UNZIPPED / 2**20:.0f}. "
+                "A model of trees or a linear one needs no scikit-learn and fits; larger ones go as a container image."
+            )
+        _zip(folder, file)
+    return Package(file, file.stat().st_size, unzipped, measured["cold"], measured["peak"], len(golden["rows"]))
+
+
+def _copy_library(name: str, folder: Path) -> None:
+    """Copy an installed distribution's files, byte code apart."""
+    for entry in importlib.metadata.distribution(name).files or []:
+        if ".." in entry.parts or "__pycache__" in entry.parts or entry.suffix == ".pyc":
+            continue
+        (folder / entry).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(str(entry.locate()), folder / entry)
+
+
+def _copy_openmp(folder: Path) -> None:
+    """Put OpenMP where Lambda looks for libraries: its image has none, and scikit-learn's wheel one for any Linux."""
+    if not (folder / "lightgbm").is_dir():
+        return
+    (folder / "lib").mkdir(exist_ok=True)
+    for entry in importlib.metadata.distribution("scikit-learn").files or []:
+        if entry.name.startswith("libgomp"):
+            shutil.copyfile(str(entry.locate()), folder / "lib" / "libgomp.so.1")
+            return
+    raise ServingError("scikit-learn's wheel holds no libgomp here; install it from a wheel: pip install scikit-learn")
+
+
+def _compile(folder: Path) -> None:
+    """Compile every module; hashes instead of times make byte code the same every time, and valid in a zip."""
+    for path in sorted(folder.rglob("*.py")):
+        try:
+            py_compile.compile(
+                str(path),
+                dfile=path.relative_to(folder).as_posix(),
+                doraise=True,
+                invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH,
+            )
+        except py_compile.PyCompileError:  # templates and tests of other Pythons: never imported
+            continue
+
+
+def _environment(folder: Path) -> dict[str, str]:
+    """Return an environment in which Python finds the package alone, as on Lambda."""
+    return {
+        "PATH": os.environ.get("PATH", ""),
+        "PYTHONPATH": str(folder),
+        "LAMBDA_TASK_ROOT": str(folder),
+        "LD_LIBRARY_PATH": str(folder / "lib"),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "LANG": "C.UTF-8",
+    }
+
+
+def _ask(folder: Path) -> dict[str, Any]:
+    """Return what a new process measured, having answered the golden rows from the folder alone."""
+    done = subprocess.run(
+        [sys.executable, "-P", "-S", "-c", ASK],
+        env=_environment(folder),
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise ServingError(f"The function does not start from its package alone:\n{done.stderr[-2000:]}")
+    measured: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    if not measured["same"]:
+        raise ServingError(f"The function and the notebook disagree on the golden rows: {measured['said']}")
+    return measured
+
+
+def _zip(folder: Path, file: Path) -> None:
+    """Write a zip whose bytes depend on names and contents alone."""
+    compiled = sorted(path for path in folder.rglob("__pycache__/*.pyc"))
+    with writing(file) as out, zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED, compresslevel=6) as archive:
+        for path in sorted([*tree_files(folder), *compiled]):
+            about = zipfile.ZipInfo(path.relative_to(folder).as_posix(), MOMENT)
+            about.compress_type = zipfile.ZIP_DEFLATED
+            about.external_attr = (0o755 if ".so" in path.name else 0o644) << 16
+            archive.writestr(about, path.read_bytes())

@@ -1,0 +1,1 @@
+"""Export to ONNX: encoder, model and decision as one graph."""

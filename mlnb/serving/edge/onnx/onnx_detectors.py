@@ -1,0 +1,111 @@
+"""Detectors of anomalies as operators of ONNX: `anomaly_detectors.score_rows`, operator by operator."""
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from mlnb.methods.models.anomaly_detectors import STEEPEST, TINY
+from mlnb.serving.edge.lightgbm_text import Boosted, Tree
+from mlnb.serving.edge.onnx.onnx_graph import Graph
+from mlnb.serving.edge.onnx.onnx_numpy_models import COLUMNS, write_nearest
+from mlnb.serving.edge.onnx.onnx_trees import write_trees
+
+
+def write_detector(graph: Graph, native: Mapping[str, Any], X: str) -> str:
+    """Return how strange each row is (n, 1): -log10 of the share of training rows that are as strange."""
+    centre, scale = (np.asarray([native[name]], dtype=np.float64) for name in ("centre", "scale"))
+    filled = graph.op("Where", graph.op("IsNaN", X), centre, X)
+    Z = graph.op("Clip", graph.op("Div", graph.op("Sub", filled, centre), scale), -STEEPEST, STEEPEST)
+    each = [
+        _surprise(graph, SCORERS[name](graph, Z, scorer["fitted"]), scorer["tail"])
+        for name, scorer in native["scorers"].items()
+    ]
+    return _surprise(graph, graph.op("Div", graph.op("Sum", *each), float(len(each))), native["tail"])
+
+
+def _surprise(graph: Graph, scores: str, tail: Mapping[str, np.ndarray]) -> str:
+    x, y = (np.asarray(tail[name], dtype=np.float64).tolist() for name in ("x", "y"))
+    if len(x) == 1:
+        return graph.double(graph.op("Greater", scores, x[0]))
+    known = graph.interpolate(scores, x, y)
+    beyond = graph.op("Max", graph.op("Sub", scores, x[-1]), 0.0)
+    beyond = graph.op("Div", beyond, max(x[-1] - x[len(x) // 2], TINY))
+    return graph.op("Add", known, _log10(graph, graph.op("Add", beyond, 1.0)))
+
+
+def _log10(graph: Graph, value: str) -> str:
+    return graph.op("Div", graph.op("Log", value), math.log(10.0))
+
+
+def _isolation(graph: Graph, Z: str, fitted: Mapping[str, Any]) -> str:
+    trees = [_isolation_tree(fitted, number) for number in range(len(fitted["feature"]))]
+    total = write_trees(graph, Boosted(1, "identity", 1.0, False, trees), Z)
+    return graph.op("Exp", graph.op("Mul", total, -math.log(2.0) / (len(trees) * float(fitted["norm"]))))
+
+
+def _isolation_tree(fitted: Mapping[str, Any], number: int) -> Tree:
+    """Return one tree as LightGBM would write it; a node is inner when it leads on, and none leads to the root."""
+    feature, left, right = (np.asarray(fitted[name][number]).astype(np.int64) for name in ("feature", "left", "right"))
+    threshold, length = (np.asarray(fitted[name][number], np.float64) for name in ("threshold", "length"))
+    leads = (left != np.arange(len(left))) & (left != 0)
+    inner, leaves = np.flatnonzero(leads), np.flatnonzero(~leads)
+    place = np.empty(len(left), np.int64)
+    place[inner], place[leaves] = np.arange(len(inner)), ~np.arange(len(leaves))
+    sides = (place[left[inner]], place[right[inner]])
+    return Tree(feature[inner], threshold[inner], *sides, np.ones(len(inner), np.bool_), length[leaves])
+
+
+def _neighbours(graph: Graph, Z: str, fitted: Mapping[str, Any]) -> tuple[str, str]:
+    """Return distances (n, k) to the nearest kept rows, and which those are."""
+    return write_nearest(graph, Z, np.asarray(fitted["rows"], dtype=np.float64), int(fitted["k"]))
+
+
+def _mean(graph: Graph, values: str) -> str:
+    return graph.op("ReduceMean", values, COLUMNS, keepdims=1)
+
+
+def _nearest(graph: Graph, Z: str, fitted: Mapping[str, Any]) -> str:
+    return _mean(graph, _neighbours(graph, Z, fitted)[0])
+
+
+def _density(graph: Graph, Z: str, fitted: Mapping[str, Any]) -> str:
+    far, near = _neighbours(graph, Z, fitted)
+    dense, reach = (
+        graph.op("Gather", np.asarray(fitted[name], dtype=np.float64), near) for name in ("density", "reach")
+    )
+    reached = graph.op("Add", _mean(graph, graph.op("Max", far, reach)), TINY)
+    return graph.op("Mul", _mean(graph, dense), reached)
+
+
+def _covariance(graph: Graph, Z: str, fitted: Mapping[str, Any]) -> str:
+    centre, whitening = (np.asarray(fitted[name], dtype=np.float64) for name in ("centre", "whitening"))
+    white = graph.op("MatMul", graph.op("Sub", Z, centre[None]), whitening)
+    return graph.op("Sqrt", graph.op("ReduceSum", graph.op("Mul", white, white), COLUMNS, keepdims=1))
+
+
+def _tails(graph: Graph, Z: str, fitted: Mapping[str, Any]) -> str:
+    least, each = 1.0 / (float(fitted["count"]) + 1.0), []
+    for j, column in enumerate(fitted["columns"]):
+        value = graph.op("Gather", Z, np.array([j]), axis=1)
+        knots = np.asarray(column["x"], dtype=np.float64)[None]
+        shares = []
+        for compare, heights in (
+            ("GreaterOrEqual", np.r_[0.0, column["low"]]),
+            ("Greater", np.r_[column["high"], 0.0]),
+        ):
+            passed = graph.op("ReduceSum", graph.double(graph.op(compare, value, knots)), COLUMNS, keepdims=1)
+            shares.append(graph.op("Gather", heights, graph.whole(passed)))
+        rare = graph.op("Max", graph.op("Min", *shares), least)
+        each.append(_log10(graph, graph.op("Min", graph.op("Mul", rare, 2.0), 1.0)))
+    return graph.op("Neg", graph.op("Sum", *each))
+
+
+SCORERS: dict[str, Callable[[Graph, str, Mapping[str, Any]], str]] = {
+    "isolation_forest": _isolation,
+    "nearest": _nearest,
+    "density": _density,
+    "covariance": _covariance,
+    "tails": _tails,
+}

@@ -1,0 +1,55 @@
+"""Histories in, horizons out: each series of a request is forecast from its own last value on."""
+
+from typing import Any, ClassVar
+
+from mlnb.methods.evaluation.forecast_responses import answer_request, find_problems
+from mlnb.methods.series.forecast_windows import Windows, request_schema
+from mlnb.methods.tables.columns import Schema
+from mlnb.serving.runtime.request_bodies import BadRequest, BadRows
+from mlnb.serving.runtime.service_parts import Answer, Parts, Row, Task
+
+
+class Forecasts(Task):
+    """Answers the rows of one or many histories with the steps that follow."""
+
+    independent: ClassVar[bool] = False
+
+    def __init__(self, parts: Parts) -> None:
+        super().__init__(parts)
+        self.encoder = Windows.from_json(parts.encoder)
+        self.asked = request_schema(parts.schema, parts.contract)
+
+    def answer(self, rows: list[Row]) -> list[Answer]:
+        """Return the horizon of each series, by key and time; raises `BadRows` when a history cannot be used."""
+        problems = find_problems(rows, self.asked, self.encoder)
+        if problems:
+            raise BadRows(problems)
+        parts = self.parts
+        try:
+            said: list[Answer] = answer_request(rows, self.asked, self.encoder, parts.model, parts.decision)
+        except ValueError as error:  # a stamp beyond the holidays that were learned
+            column, expected = self.encoder.time, "stamps that the model knows the calendar of"
+            raise BadRows([{"row": None, "column": column, "found": str(error), "expected": expected}]) from None
+        return said
+
+    def explain(self, rows: list[Row]) -> list[dict[str, Any]]:
+        """Refuse: answers are steps ahead and not rows."""
+        raise BadRequest("forecasts are not explained", [])
+
+
+def ask_history(schema: Schema, contract: dict[str, Any]) -> Schema:
+    """Return the columns of a request: stamp, keys, value and the other features."""
+    return request_schema(schema, contract)
+
+
+def describe_forecast(contract: dict[str, Any]) -> dict[str, Any]:
+    """Return the JSON Schema properties of an answer: which step of which series, the value and its interval."""
+    number = {"type": "number", "description": f"in {contract.get('unit') or 'the unit of the target'}"}
+    keys = {name: {"type": "string", "description": "of the series"} for name in contract["series"] or ()}
+    ahead = f"stamp of the step, 1 to {contract['horizon']} periods of {contract['frequency']} after the last value"
+    return {
+        "time": {"type": "string", "format": "date-time", "description": ahead},
+        **keys,
+        "prediction": number,
+        "interval": {"type": "object", "properties": {"low": number, "high": number}},
+    }

@@ -1,0 +1,40 @@
+"""The request path: rows in, predictions out, with nothing loaded but what the model needs."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mlnb.serving.runtime.parity import Difference, compare
+from mlnb.serving.runtime.service_parts import Answer, Parts, Row, Task, read_json
+from mlnb.serving.runtime.task_services import make_task
+
+
+@dataclass(frozen=True)
+class Predictor:
+    """A model that answers, and the proof that it answers right."""
+
+    parts: Parts
+    task: Task
+    golden: dict[str, Any]  # held-out rows and the notebook's predictions for them
+
+    @classmethod
+    def load(cls, folder: Path) -> "Predictor":
+        """Return the predictor of a bundle's `model` folder; OSError or ValueError when it is damaged."""
+        parts = Parts.load(folder)
+        return cls(parts, make_task(parts), read_json(folder / "golden.json"))
+
+    def predict(self, rows: list[Row]) -> list[Answer]:
+        """Return the answers to a request's rows; raises `BadRows` when one does not fit the schema."""
+        return self.task.answer(rows)
+
+    def predict_table(self, table: Any) -> list[Answer]:
+        """Return the answers to a pyarrow table, the same as to its rows; raises `BadRows` likewise."""
+        return self.task.answer_table(table)
+
+    def explain(self, rows: list[Row]) -> list[dict[str, Any]]:
+        """Return why each row is answered as it is; raises `BadRequest` where this is not known."""
+        return self.task.explain(rows)
+
+    def replay(self) -> Difference | None:
+        """Return where the golden rows' predictions first differ from the notebook's; None when identical."""
+        return compare(self.predict(self.golden["rows"]), self.golden["predictions"])

@@ -1,0 +1,127 @@
+"""JSON Schema for the rows and the answers of one very model, as a service's OpenAPI page shows them."""
+
+import copy
+from typing import Any
+
+from mlnb.methods.tables.columns import Column, Schema
+from mlnb.serving.runtime.table_bodies import ARROW, PARQUET
+from mlnb.serving.runtime.task_services import find_kind
+
+JSON_KINDS: dict[str, dict[str, Any]] = {
+    "number": {"type": "number"},
+    "boolean": {"type": "boolean"},
+    "category": {"type": "string"},
+    "text": {"type": "string"},
+    "date": {"type": "string", "format": "date-time"},
+}
+HEADERS = {"X-Model-Version": "name and version of the model", "X-Request-Id": "the request's own id, or a new one"}
+STATUSES = {
+    "400": "The body is no list of objects by column name.",
+    "401": "The service asks for a key, and none or another was sent.",
+    "413": "Too many bytes or rows: send them in parts.",
+    "415": "A body of a type that this service does not read.",
+    "422": "Rows that do not fit the model's columns; each problem names row and column.",
+    "503": "Too many batches wait already: ask again.",
+    "504": "The rows took too long: send fewer at a time.",
+}
+PARAMETERS: list[dict[str, Any]] = [
+    {
+        "name": "explain",
+        "in": "query",
+        "description": "true: each answer says what each column added to the raw score",
+        "schema": {"type": "boolean", "default": False},
+    },
+    {"name": "X-Request-Id", "in": "header", "description": "comes back unchanged", "schema": {"type": "string"}},
+]
+PROBLEM = {
+    "type": "object",
+    "properties": {
+        "row": {"type": "integer", "nullable": True, "description": "number of the row, from 0"},
+        "column": {"type": "string", "nullable": True},
+        "found": {"type": "string"},
+        "expected": {"type": "string"},
+    },
+}
+REFUSAL = {
+    "type": "object",
+    "title": "Refusal",
+    "properties": {"error": {"type": "string"}, "problems": {"type": "array", "items": PROBLEM}},
+    "required": ["error", "problems"],
+}
+EXPLANATION = {
+    "type": "object",
+    "description": "asked for with explain=true: what each column added to the raw score; base and columns sum to it",
+    "properties": {
+        "class": {"type": "string", "nullable": True, "description": "the class whose score it is"},
+        "score": {"type": "number"},
+        "base": {"type": "number"},
+        "columns": {"type": "object", "additionalProperties": {"type": "number"}},
+    },
+}
+OPTIONAL = {"interval"}  # properties that an answer need not have
+LISTED = 20  # categories named in a description
+
+
+def describe_rows(schema: Schema, example: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return the JSON Schema of a request: a list of objects with the columns that the model reads."""
+    columns = {column.name: describe_column(column) for column in schema.features}
+    required = [column.name for column in schema.features if not column.nullable]
+    row: dict[str, Any] = {"type": "object", "title": "Row", "properties": columns}
+    if required:
+        row["required"] = required
+    return {"type": "array", "title": "Rows", "items": row, "example": example}
+
+
+def describe_column(column: Column) -> dict[str, Any]:
+    """Return the JSON Schema of one column: its type, an example, and what was seen in training."""
+    described = {**JSON_KINDS[column.kind], "nullable": True}
+    if column.example is not None:
+        described["example"] = column.example
+    notes = []
+    if column.minimum is not None and column.maximum is not None:
+        whole = "whole, " if column.integer else ""
+        notes.append(f"{whole}{_short(column.minimum)} to {_short(column.maximum)} in training")
+    if column.categories:
+        more = f" and {len(column.categories) - LISTED} more" if len(column.categories) > LISTED else ""
+        notes.append(f"seen in training: {', '.join(column.categories[:LISTED])}{more}")
+    if column.nullable:
+        notes.append("may be left out")
+    if notes:
+        described["description"] = "; ".join(notes)
+    return described
+
+
+def describe_answers(contract: dict[str, Any], example: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return the JSON Schema of an answer: one object a row, as the kind of problem has it."""
+    properties = find_kind(contract).describe(contract)
+    required = sorted(set(properties) - OPTIONAL)
+    properties = {**properties, "explanation": EXPLANATION}
+    item = {"type": "object", "title": "Prediction", "properties": properties, "required": required}
+    return {"type": "array", "title": "Predictions", "items": item, "example": example}
+
+
+def describe_service(document: dict[str, Any], route: str) -> dict[str, Any]:
+    """Return an OpenAPI document with all that may come and go at `route`: bodies, headers, errors, keys."""
+    document = copy.deepcopy(document)
+    components = document.setdefault("components", {})
+    components.setdefault("schemas", {})["Refusal"] = REFUSAL
+    components["securitySchemes"] = {
+        "key": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+        "bearer": {"type": "http", "scheme": "bearer"},
+    }
+    document["security"] = [{}, {"key": []}, {"bearer": []}]
+    operation = document["paths"][route]["post"]
+    operation["parameters"] = PARAMETERS
+    for kind in (ARROW, PARQUET):
+        operation["requestBody"]["content"][kind] = {"schema": {"type": "string", "format": "binary"}}
+    answered = operation["responses"]["200" if "200" in operation["responses"] else 200]
+    headers = {name: {"description": text, "schema": {"type": "string"}} for name, text in HEADERS.items()}
+    refused = {"application/json": {"schema": {"$ref": "#/components/schemas/Refusal"}}}
+    operation["responses"] = {"200": {**answered, "headers": headers}} | {
+        status: {"description": text, "content": refused, "headers": headers} for status, text in STATUSES.items()
+    }
+    return document
+
+
+def _short(value: float | str) -> str:
+    return value if isinstance(value, str) else f"{value:.6g}"

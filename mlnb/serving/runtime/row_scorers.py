@@ -1,0 +1,143 @@
+"""A fitted model as a function of one encoded row: what LightGBM answers without a matrix, a thread or a copy.
+
+The numbers are those of `mlnb.methods.models.fitted_models.predict`, bit for bit; only the way there is shorter.
+"""
+
+import ctypes
+import importlib
+import sys
+import threading
+import weakref
+from collections.abc import Callable, Sequence
+from functools import cache
+from importlib.abc import MetaPathFinder
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from mlnb.methods.models.fitted_models import Model, is_booster, predict
+
+Score = Callable[[np.ndarray], list[float]]  # encoded row (d,) -> probabilities (k,), or one value
+
+NORMAL, FLOAT64 = 0, 1  # LightGBM's C_API_PREDICT_NORMAL and C_API_DTYPE_FLOAT64
+
+
+def compile_scorer(model: Model) -> Score:
+    """Return what scores one encoded row, from any thread."""
+    if is_booster(model):
+        return _Trees(model).score
+    native = model.native
+    if isinstance(native, dict) and "members" in native:
+        return _score_together([compile_scorer(member) for member in native["members"]], native["weights"])
+    return _score_by_matrix(model)
+
+
+def import_alone() -> None:
+    """Import LightGBM without the libraries that it tries and a service needs not: they take seconds, and memory.
+
+    For processes that only serve: LightGBM's scikit-learn classes are not there afterwards. pyarrow, where it is there,
+    looks for pandas at the first values that it is given: it is given some.
+    """
+    if "lightgbm" in sys.modules:
+        return
+    absent = _Absent()
+    sys.meta_path.insert(0, absent)
+    try:
+        importlib.import_module("lightgbm")
+        if "pyarrow" in sys.modules:
+            sys.modules["pyarrow"].array([None])
+    finally:
+        sys.meta_path.remove(absent)
+
+
+class _Absent(MetaPathFinder):
+    """Finds that libraries are not installed, as long as they are not imported."""
+
+    def find_spec(self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None) -> None:
+        """Raise `ImportError` for one of them."""
+        if fullname in ("sklearn", "pandas", "matplotlib", "dask"):
+            raise ModuleNotFoundError(f"{fullname} is left out", name=fullname)
+
+
+def _score_together(members: Sequence[Score], weights: Sequence[float]) -> Score:
+    """Return the weighted sum of an ensemble's members, added up in their order."""
+
+    def score(row: np.ndarray) -> list[float]:
+        total = [0.0 + weights[0] * value for value in members[0](row)]
+        for member, weight in zip(members[1:], weights[1:], strict=True):
+            total = [so_far + weight * value for so_far, value in zip(total, member(row), strict=True)]
+        return total
+
+    return score
+
+
+def _score_by_matrix(model: Model) -> Score:
+    """Return the model's own way, for a matrix of one row."""
+
+    def score(row: np.ndarray) -> list[float]:
+        values: list[float] = predict(model, row[None])[0].tolist()
+        return values if model.classes else [values]  # type: ignore[list-item]
+
+    return score
+
+
+class _Trees:
+    """LightGBM's single-row call, prepared once a thread.
+
+    https://lightgbm.readthedocs.io/en/stable/C-API.html: `LGBM_BoosterPredictForMatSingleRowFast` may not be called
+    with one configuration from two threads at once, so that each thread has its own, and buffers that stay in place.
+    """
+
+    def __init__(self, model: Model) -> None:
+        self.model = model
+        self.prepared = threading.local()
+        self.binary = model.task == "binary"
+
+    def score(self, row: np.ndarray) -> list[float]:
+        """Return the prediction for one row."""
+        try:
+            call, buffer, found = self.prepared.ready
+        except AttributeError:
+            call, buffer, found = self.prepared.ready = self._prepare()
+        buffer[:] = row
+        if call():
+            raise RuntimeError(_library().LGBM_GetLastError().decode())
+        values: list[float] = found[:]
+        return [1.0 - values[0], values[0]] if self.binary else values
+
+    def _prepare(self) -> tuple[Callable[[], int], np.ndarray, Any]:
+        """Return the call, the row that it reads and the numbers that it writes."""
+        library, outputs = _library(), self.model.native.num_model_per_iteration()
+        buffer, found = np.zeros(self.model.features), (ctypes.c_double * outputs)()
+        configuration, length = ctypes.c_void_p(), ctypes.c_int64()
+        if library.LGBM_BoosterPredictForMatSingleRowFastInit(
+            self.model.native._handle,
+            NORMAL,
+            0,
+            -1,
+            FLOAT64,
+            self.model.features,
+            b"num_threads=1",
+            ctypes.byref(configuration),
+        ):
+            raise RuntimeError(library.LGBM_GetLastError().decode())
+        weakref.finalize(found, library.LGBM_FastConfigFree, configuration)
+        function = library.LGBM_BoosterPredictForMatSingleRowFast
+        place, written = buffer.ctypes.data_as(ctypes.c_void_p), ctypes.byref(length)
+
+        def call() -> int:
+            status: int = function(configuration, place, written, found)
+            return status
+
+        return call, buffer, found
+
+
+@cache
+def _library() -> Any:
+    """Return LightGBM's own library, called without giving up the interpreter: a row takes less than a switch."""
+    from lightgbm.libpath import _LIB
+
+    library = ctypes.PyDLL(_LIB._name)
+    library.LGBM_GetLastError.restype = ctypes.c_char_p
+    return library

@@ -1,0 +1,60 @@
+"""What a service is made of, and what each problem type does with it; `task_services` lists the types."""
+
+import json
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+from mlnb.methods.decisions.decisions import read_decision
+from mlnb.methods.models.fitted_models import Model, load_model
+from mlnb.methods.tables.columns import Schema
+from mlnb.serving.runtime.request_bodies import BadRequest
+from mlnb.serving.runtime.table_bodies import to_rows
+
+Row = dict[str, Any]  # one row of a table, by column name
+Answer = dict[str, Any]  # what a client gets for it
+
+
+@dataclass(frozen=True)
+class Parts:
+    """A model with all that stands between a request and its answer."""
+
+    contract: dict[str, Any]  # task, classes and the rest of the problem's contract
+    schema: Schema  # the columns that rows are checked against
+    encoder: dict[str, Any]  # learned on the training rows alone, as JSON
+    model: Model
+    decision: dict[str, Any]  # calibration, threshold and interval, as learned in training; empty: none
+
+    @classmethod
+    def load(cls, folder: Path) -> "Parts":
+        """Return the parts in a bundle's `model` folder; OSError or ValueError when it is damaged."""
+        contract, schema, encoder = (read_json(folder / f"{name}.json") for name in ("contract", "schema", "encoder"))
+        fitted = folder / "fitted"
+        return cls(contract, Schema.from_json(schema), encoder, load_model(fitted), read_decision(fitted))
+
+
+class Task(ABC):
+    """How the rows of one request become answers, for one kind of problem."""
+
+    independent: ClassVar[bool]  # whether a row's answer is the same whatever rows come with it
+
+    def __init__(self, parts: Parts) -> None:
+        self.parts = parts
+
+    @abstractmethod
+    def answer(self, rows: list[Row]) -> list[Answer]:
+        """Return the answers to a request's rows; raises `BadRows` when they do not fit."""
+
+    def answer_table(self, table: Any) -> list[Answer]:
+        """Return the answers to a pyarrow table; raises `BadRows` when its rows do not fit."""
+        return self.answer(to_rows(table))
+
+    def explain(self, rows: list[Row]) -> list[dict[str, Any]]:
+        """Return why, one object an answer; raises `BadRequest` where this is not known."""
+        raise BadRequest(f"predictions of task {self.parts.contract['task']!r} are not explained", [])
+
+
+def read_json(path: Path) -> Any:
+    """Return the value in a JSON file."""
+    return json.loads(path.read_text("utf-8"))
