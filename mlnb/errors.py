@@ -7,6 +7,7 @@ MlnbError
 │   ├── ParameterError                 an unknown name, a wrong type, a value out of range
 │   ├── GraphError                     two producers, nobody produces it, a circle
 │   ├── UnknownRun (LookupError)       no run, stage or artifact of that name
+│   ├── SchemaError                    a file of another schema version, or not as its schema says
 │   └── BadRequest                     a request to the service, in mlnb.serving.runtime.request_bodies
 │       └── BadRows                    rows that do not fit the model's columns
 ├── StageError (RuntimeError)          something failed while a stage ran: exit code 3
@@ -53,6 +54,10 @@ class GraphError(UsageError):
 
 class UnknownRun(UsageError, LookupError):
     """No run, stage or artifact has that name."""
+
+
+class SchemaError(UsageError):
+    """A file has another schema or version, or a field of it is missing, unknown or of the wrong type."""
 
 
 class StageError(MlnbError, RuntimeError):

@@ -8,6 +8,7 @@ import pickletools
 from pathlib import Path
 from typing import Any
 
+from mlnb.codec import Record, decode, encode
 from mlnb.engine.store import Store
 from mlnb.errors import ContractBroken
 
@@ -15,7 +16,7 @@ from mlnb.errors import ContractBroken
 def save_object(store: Store, value: Any) -> tuple[str, str, int]:
     """Keep `value` in `store`; return (format, digest, bytes).
 
-    DataFrame -> table (Parquet), ndarray -> array (.npy), str -> text, dict/list/number/bool/None -> json,
+    DataFrame -> table (Parquet), ndarray -> array (.npy), str -> text, Record/dict/list/number/bool/None -> json,
     Path of a folder -> tree, Path of a file -> file, anything else -> pickle.
     Raises `ContractBroken` for objects whose class lives in the notebook, as nothing else could load them.
     """
@@ -30,8 +31,20 @@ def save_object(store: Store, value: Any) -> tuple[str, str, int]:
     return kind, store.put_bytes(data), len(data)
 
 
-def load_object(store: Store, kind: str, digest: str) -> Any:
-    """Return the object that was kept under `digest`, verified. Raises `StoreCorrupted`."""
+def load_object(store: Store, kind: str, digest: str, record: type[Record] | None = None, where: str = "") -> Any:
+    """Return the object that is stored under `digest`, verified.
+
+    Args:
+        store: where it is.
+        kind: its format, from `save_object`.
+        digest: of its bytes.
+        record: the class of a typed record that was saved as JSON.
+        where: what is read, for the message of a `SchemaError`.
+
+    Raises:
+        StoreCorrupted: the bytes are not what their digest says.
+        SchemaError: a record of another schema or version.
+    """
     if kind == "tree":
         return store.unpack(digest)
     if kind == "table":
@@ -44,6 +57,8 @@ def load_object(store: Store, kind: str, digest: str) -> Any:
     data = store.read(digest)
     if kind == "file":
         return store.path(digest)
+    if record is not None:
+        return decode(record, data, where)
     if kind == "json":
         return json.loads(data)
     if kind == "text":
@@ -65,6 +80,8 @@ def _let_go() -> None:
 def _encode(value: Any) -> tuple[str, bytes]:
     name = type(value).__name__
     library = type(value).__module__.partition(".")[0]
+    if isinstance(value, Record):
+        return "json", encode(value)
     if isinstance(value, str):
         return "text", value.encode()
     if library == "pandas" and name == "DataFrame":

@@ -5,8 +5,9 @@ import secrets
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
+from mlnb.codec import R
 from mlnb.engine.files import read_json, write_json
 from mlnb.engine.formats import load_object
 from mlnb.engine.parameters import nearest
@@ -56,8 +57,20 @@ class Run:
         """Whether the run made, or reused, an artifact."""
         return self.output(artifact) is not None
 
-    def load(self, artifact: str) -> Any:
-        """Return an artifact. Raises `UnknownRun` when the run has none of that name, `StoreCorrupted` if damaged."""
+    @overload
+    def load(self, artifact: str) -> Any: ...
+
+    @overload
+    def load(self, artifact: str, kind: type[R]) -> R: ...
+
+    def load(self, artifact: str, kind: type[R] | None = None) -> Any:
+        """Return an artifact; `kind` is the class of a typed record.
+
+        Raises:
+            UnknownRun: the run has no artifact of that name.
+            StoreCorrupted: its bytes are damaged.
+            SchemaError: a record of another schema or version.
+        """
         output = self.output(artifact)
         if output is None:
             names = [name for stage in self.record["stages"].values() for name in stage["outputs"]]
@@ -65,7 +78,8 @@ class Run:
                 f"Run {self.id} has no artifact {artifact!r}; it has {', '.join(names) or 'none'}."
                 + nearest(artifact, names)
             )
-        return load_object(self.project.store, output["format"], output["digest"])
+        where = f"artifact {artifact!r} of run {self.id}"
+        return load_object(self.project.store, output["format"], output["digest"], kind, where)
 
 
 def _alive(record: dict[str, Any]) -> bool:

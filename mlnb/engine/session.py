@@ -8,8 +8,9 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
+from mlnb.codec import R
 from mlnb.engine import runs
 from mlnb.engine.files import read_json, write_json
 from mlnb.engine.formats import load_object, save_object
@@ -61,8 +62,23 @@ class Stage(ABC):
         self._visitor = run
         self._told = 0.0
 
-    def load(self, artifact: str) -> Any:
-        """Return an artifact that the stage declared to read. Raises `ContractBroken` for any other."""
+    @overload
+    def load(self, artifact: str) -> Any: ...
+
+    @overload
+    def load(self, artifact: str, kind: type[R]) -> R: ...
+
+    def load(self, artifact: str, kind: type[R] | None = None) -> Any:
+        """Return an artifact that the stage declared to read.
+
+        Args:
+            artifact: its name, one of `reads`.
+            kind: the class of a typed record; None for tables, arrays, folders and plain JSON.
+
+        Raises:
+            ContractBroken: an artifact that was not declared.
+            SchemaError: a record of another schema or version.
+        """
         if artifact not in self.reads:
             raise ContractBroken(
                 f"Stage {self.name!r} loads {artifact!r} but declares reads={self.reads}; "
@@ -71,7 +87,7 @@ class Stage(ABC):
         output = self._find(artifact)
         if is_sealed(output):
             self.looks[artifact] = look(self.project.store.root, output["digest"], self._visitor)
-        return load_object(self.project.store, output["format"], output["digest"])
+        return load_object(self.project.store, output["format"], output["digest"], kind, f"artifact {artifact!r}")
 
     def save(self, artifact: str, value: Any) -> None:
         """Keep an artifact that the stage promised. Raises `ContractBroken` for any other, or the second time."""

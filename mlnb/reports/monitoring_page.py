@@ -42,7 +42,7 @@ def write_loop(project: Project) -> Path:
             log=list(reversed(entries))[:ENTRIES],
             entries=count,
             faults=faults,
-            words=formatting,
+            formatting=formatting,
             style=style(),
         )
     )

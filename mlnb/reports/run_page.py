@@ -47,7 +47,7 @@ def gather(run: Run) -> dict[str, Any]:
             for artifact, output in (entry.get("outputs") or {}).items()
         ],
         "versions": run_facts.versions(record),
-        "words": formatting,
+        "formatting": formatting,
     }
 
 

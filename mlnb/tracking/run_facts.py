@@ -3,9 +3,10 @@
 import io
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, overload
 
 from mlnb import errors
+from mlnb.codec import R
 from mlnb.engine.runs import Run
 
 INTERRUPTED = 130  # what a shell gives a program that Ctrl-C ended
@@ -50,12 +51,20 @@ def producer(record: Mapping[str, Any], artifact: str) -> str | None:
     return next((name for name, facts in stages(record).items() if artifact in (facts.get("outputs") or {})), None)
 
 
-def load(run: Run, artifact: str) -> Any:
+@overload
+def load(run: Run, artifact: str) -> Any: ...
+
+
+@overload
+def load(run: Run, artifact: str, kind: type[R]) -> R | None: ...
+
+
+def load(run: Run, artifact: str, kind: type[R] | None = None) -> Any:
     """Return an artifact's object, or None when the run did not get that far or the store has lost it."""
     if not run.has(artifact):
         return None
     try:
-        return run.load(artifact)
+        return run.load(artifact) if kind is None else run.load(artifact, kind)
     except errors.StoreCorrupted:
         return None
 

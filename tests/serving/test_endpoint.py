@@ -7,7 +7,7 @@ import logging
 
 import pytest
 
-from mlnb.serving import endpoint as module
+from mlnb.serving.runtime import endpoint as module
 from mlnb.serving.runtime.endpoint import Endpoint
 from mlnb.serving.runtime.table_bodies import ARROW, PARQUET
 

@@ -25,8 +25,7 @@ def test_the_service_takes_the_request_path_and_nothing_of_the_workshop():
         "mlnb/methods/models/fitted_models.py",
     } <= set(found)
     assert not [name for name in found if name.startswith(("mlnb/engine", "mlnb/cli", "mlnb/tracking", "mlnb/stages"))]
-    for builder in ("bundles", "stores", "servers", "proofs", "builder"):
-        assert f"mlnb/serving/{builder}.py" not in found
+    assert not [name for name in found if name.startswith(("mlnb/serving/packaging", "mlnb/serving/deploy"))]
     assert list(found) == sorted(found)
 
 

@@ -32,7 +32,7 @@ def root(tmp_path):
 
 def gather(root, *more, code=0):
     values = {"history": "past.parquet", "log": "log", "labels": "labels.db", "contract": "contract.json"}
-    given = [part for name, value in values.items() for part in ("-p", f"gather.{name}", str(root / value))]
+    given = [part for name, value in values.items() for part in ("-p", f"collect.{name}", str(root / value))]
     return toys.mlnb(root, "run", "--no-report", *given, *more, code=code)
 
 
