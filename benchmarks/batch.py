@@ -27,6 +27,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from mlnb.methods.contracts.problems import ProblemContract
+
 LEVELS = (3, 5, 8, 10, 12, 16, 40, 100)
 CHUNK = 50_000  # rows of a pandas chunk, and of a row group
 TRAINING = 20_000
@@ -78,7 +80,7 @@ def make_model(folder: Path, family: str, training: pd.DataFrame, y: np.ndarray)
             fitted = (HistGradientBoostingClassifier if family == "hist_boosting" else RandomForestClassifier)()
             native = lightgbm.Booster(model_str=to_lightgbm(fitted.fit(np.nan_to_num(X), y)))
         model = Model(family, "binary", 2, X.shape[1], native)
-    contract = {"task": "binary", "target": "y", "classes": ["no", "yes"]}
+    contract = ProblemContract(task="binary", target="y", classes=["no", "yes"])
     head = training.head(20)
     said = answers(predict(model, encoder.transform(to_arrays(head, schema))), contract)
     rows = json.loads(head.to_json(orient="records", date_format="iso", double_precision=15))

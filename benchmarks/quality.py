@@ -67,13 +67,13 @@ def by_mlnb(train: Path, test: Path, task: str, seconds: float, seed: int) -> di
     plan = plan_table(table, schema, contract)
     fold_of_row, _ = make_folds(table, contract, kind, plan.folds, seed, repeats=plan.repeats)
     y = read_target(contract, table)
-    encoder = Encoder.fit(to_arrays(table, schema), schema, y, classes=len(contract["classes"] or ()))
+    encoder = Encoder.fit(to_arrays(table, schema), schema, y, classes=len(contract.classes or ()))
     folds = fold_examples(contract, schema, encoder, table, fold_of_row)
     tuned = tune(
         folds,
         task,
         objective(contract),
-        len(contract["classes"] or ()),
+        len(contract.classes or ()),
         trials=10_000,
         seconds=seconds - (time.monotonic() - begun),
         examples=len(table),
@@ -87,7 +87,7 @@ def by_mlnb(train: Path, test: Path, task: str, seconds: float, seed: int) -> di
     known = type_table(both, problem, provenance)[2].iloc[len(raw) :].reset_index(drop=True)
     X = test_examples(contract, schema, encoder, table, known).X
     prediction = predict(model, X)
-    classes = contract["classes"]
+    classes = contract.classes
     rows = [X[i : i + 1] for i in range(min(50, len(X)))]
     members = [f"{m['weight']:.2f} {m['family']}" for m in tuned.best["members"]]
     about = {"trials": tuned.best["trials"], "members": members, "cv": tuned.best["score"]}

@@ -17,6 +17,7 @@ import lightgbm
 import numpy as np
 import pandas as pd
 
+from mlnb.methods.contracts.problems import ProblemContract
 from mlnb.methods.encoding.table_encoder import Encoder
 from mlnb.methods.evaluation.test_evaluation import draw_weights
 from mlnb.methods.metrics.ranking_metrics import ndcg
@@ -64,8 +65,8 @@ def by_mlnb(
     encoder = Encoder.fit(to_arrays(table, schema), schema)
     examples = learn_examples(contract, schema, encoder, table)
     parts = fold_examples(contract, schema, encoder, table, folds)
-    best = tune(parts, "ranking", contract["metric"], seed=seed, threads=2, **budget).best
-    about = (best, "ranking", 0, contract["metric"], examples.X, examples.y, None, examples.groups)
+    best = tune(parts, "ranking", contract.metric, seed=seed, threads=2, **budget).best
+    about = (best, "ranking", 0, contract.metric, examples.X, examples.y, None, examples.groups)
     model = fit_winner(*about, seed=seed, threads=2)
     held_out, _, _ = clean(test, target)
     members = ", ".join(f"{m['family']} {m['weight']:.2f}" for m in best.get("members", [])) or best["family"]
@@ -91,7 +92,7 @@ def main() -> None:
         train, test = (read[path.suffix](path) for path in (asked.train, asked.test))
     else:
         train, test = make_queries(200, 0), make_queries(50, 1)
-    goal = {"target": asked.target, "query": asked.query, "task": "ranking", "classes": None}
+    goal = ProblemContract(target=asked.target, query=asked.query, task="ranking", classes=None)
     y, groups = read_target(goal, test), read_groups(goal, test)
     budget = {"seconds": asked.seconds, "trials": asked.trials}
     shape = f"{train[asked.query].nunique()} + {test[asked.query].nunique()} queries, {len(train)} + {len(test)} rows"

@@ -4,8 +4,9 @@ A `Record` is a frozen msgspec Struct. One that is a whole file names its schema
 the JSON under "schema"; reading another version migrates it, or raises `SchemaError` that names the file.
 """
 
+import dataclasses
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, TypeVar, cast
 
 import msgspec
 
@@ -28,7 +29,13 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 R = TypeVar("R", bound=Record)
 T = TypeVar("T")
-replace = msgspec.structs.replace  # a copy of a record with some fields changed
+
+
+def replace(record: T, /, **changes: Any) -> T:
+    """Return a copy of a record or dataclass with some fields changed. Raises `TypeError` for an unknown field."""
+    if isinstance(record, msgspec.Struct):
+        return cast(T, msgspec.structs.replace(record, **changes))
+    return cast(T, dataclasses.replace(record, **changes))  # type: ignore[type-var]
 
 
 def to_json(record: Record) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from mlnb.engine.formats import save_object
 from mlnb.engine.project import DEFAULTS, Project
 from mlnb.engine.runs import Run, point_latest, process_start
+from mlnb.methods.contracts.problems import ProblemContract
 
 PIXEL = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
@@ -108,12 +109,9 @@ STAGES = {  # name: (number, title, promise, reads, writes, seconds)
     ),
 }
 PARAMETERS = {
-    "problem": {
-        "target": ("survived", "-p"),
-        "task": ("auto", "cell"),
-        "bound": (None, "cell"),
-        "owner": ("", "cell"),
-    },
+    "problem": ProblemContract(
+        target=("survived", "-p"), task=("auto", "cell"), bound=(None, "cell"), owner=("", "cell")
+    ),
     "ingest": {"data": ("titanic.csv", "-p"), "separator": ("auto", "cell"), "header": ("auto", "cell")},
     "validate": {"leakage": ("drop", "cell")},
     "split": {
@@ -305,27 +303,27 @@ def artifacts(task: str, feature: str, score: float) -> dict:
             "accuracy": 0.793,
             "f1": 0.726,
         }
-    contract = {
-        "task": task,
-        "target": target,
-        "classes": classes,
-        "positive": "1" if classes else None,
-        "metric": metric,
-        "direction": "minimize" if metric == "rmse" else "maximize",
-        "bound": None,
-        "owner": "",
-        "intended_use": "",
-        "excluded_uses": "",
-        "risk": "",
-        "unit": "one row",
-        "prediction": f"the {target} of one row",
-        "sources": {
-            "task": "inferred: two values in the target",
-            "target": "stated",
-            "metric": "default: usual for binary",
-            "owner": "default: not stated",
-        },
-    }
+    contract = ProblemContract(
+        task=task,
+        target=target,
+        classes=classes,
+        positive="1" if classes else None,
+        metric=metric,
+        direction="minimize" if metric == "rmse" else "maximize",
+        bound=None,
+        owner="",
+        intended_use="",
+        excluded_uses="",
+        risk="",
+        unit="one row",
+        prediction=f"the {target} of one row",
+        sources=ProblemContract(
+            task="inferred: two values in the target",
+            target="stated",
+            metric="default: usual for binary",
+            owner="default: not stated",
+        ),
+    )
     columns = [
         {
             "name": feature,

@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from mlnb.methods.contracts.decisions import Decision, StepInterval
+from mlnb.methods.contracts.problems import ProblemContract
 from mlnb.methods.decisions.decisions import write_decision
 from mlnb.methods.models.fitted_models import Model, save_model
 from mlnb.methods.models.model_families import fit_model
@@ -65,8 +67,7 @@ def make_forecaster(
     schema = Schema(tuple(column for column in COLUMNS if keys or column.name not in KEYS), rows=len(rows))
     if not keys:
         rows = [{name: value for name, value in row.items() if name not in KEYS} for row in rows]
-    contract = {"task": "forecasting", "target": "sold", "time": "day", "series": list(names), "horizon": horizon,
-                "classes": None, "frequency": str(frequency), "ruler": frequency.to_json()}  # fmt: skip
+    contract = ProblemContract(task="forecasting", target="sold", time="day", series=list(names), horizon=horizon, classes=None, frequency=str(frequency), ruler=frequency.to_json())  # fmt: skip
     asked = request_schema(schema, contract)
     arrays = to_arrays(rows, asked)
     encoder = Windows.fit(arrays, asked, time="day", target="sold", keys=names, frequency=frequency.to_json(),
@@ -81,9 +82,9 @@ def make_forecaster(
         shares = [0.3, 0.2, 0.2, 0.1, 0.1, 0.1]
         model = Model("ensemble", "forecasting", 0, fan.X.shape[1], {"members": members, "weights": shares})
     deviations = [place for place, name in enumerate(encoder.names) if name.startswith("deviation of ")]
-    ends = {"low": [-1.5, -2.0, -2.5], "high": [1.5, 2.25, 2.5], "columns": deviations, "typical": 0.3}
+    ends = StepInterval(low=[-1.5, -2.0, -2.5], high=[1.5, 2.25, 2.5], columns=deviations, typical=0.3)
     folder.mkdir(parents=True)
-    write_decision({"interval": ends}, save_model(model, folder / "fitted"))
+    write_decision(Decision(interval=ends), save_model(model, folder / "fitted"))
     values = {"contract": contract, "schema": schema.to_json(), "encoder": encoder.to_json()}
     for name, value in values.items():
         (folder / f"{name}.json").write_text(json.dumps(value), "utf-8")

@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from mlnb.methods.contracts.decisions import Beta, Decision, Isotonic, Sigmoid, Temperature, ValueInterval
+from mlnb.methods.contracts.problems import ProblemContract
 from mlnb.methods.decisions.decisions import answers, write_decision
 from mlnb.methods.encoding.table_encoder import Encoder
 from mlnb.methods.models.fitted_models import Model, predict, save_model
@@ -24,11 +26,11 @@ COLUMNS = (
 TEXT = Column("note", "text", nullable=True)
 DECISIONS: dict[str, dict[str, Any]] = {
     "plain": {},
-    "sigmoid": {"calibration": {"method": "sigmoid", "a": 1.1, "c": 0.2}, "threshold": 0.4},
-    "beta": {"calibration": {"method": "beta", "a": 0.9, "b": 1.2, "c": -0.1}, "costs": [[0, 1], [5, 0]]},
-    "isotonic": {"calibration": {"method": "isotonic", "x": [0.0, 0.3, 0.6, 1.0], "y": [0.1, 0.1, 0.8, 0.9]}},
-    "temperature": {"calibration": {"method": "temperature", "temperature": 1.7}},
-    "interval": {"interval": {"low": -1.5, "high": 2.0, "x": [0.0, 50.0, 100.0], "scale": [1.0, 2.0, 8.0]}},
+    "sigmoid": Decision(calibration=Sigmoid(a=1.1, c=0.2), threshold=0.4),
+    "beta": Decision(calibration=Beta(a=0.9, b=1.2, c=-0.1), costs=[[0, 1], [5, 0]]),
+    "isotonic": Decision(calibration=Isotonic(x=[0.0, 0.3, 0.6, 1.0], y=[0.1, 0.1, 0.8, 0.9])),
+    "temperature": Decision(calibration=Temperature(temperature=1.7)),
+    "interval": Decision(interval=ValueInterval(low=-1.5, high=2.0, x=[0.0, 50.0, 100.0], scale=[1.0, 2.0, 8.0])),
 }
 CLASSES = {"binary": ["no", "yes"], "multiclass": ["a", "b", "c"]}
 QUERY = Column("visit", "category", role="identifier")
@@ -77,7 +79,7 @@ def make_model(
     model = members[0]
     if len(members) > 1:
         model = Model("ensemble", task, count, X.shape[1], {"members": members, "weights": [0.7, 0.3]})
-    contract = {"task": task, "target": "survived", "classes": classes, "contamination": 0.2, "query": "visit"}
+    contract = ProblemContract(task=task, target="survived", classes=classes, contamination=0.2, query="visit")
     held_out = _choose(40, 8, names)
     held_out[3]["town"] = "a town that nobody saw"
     prediction = predict(model, encoder.transform(to_arrays(held_out, schema)))

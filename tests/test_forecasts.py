@@ -12,6 +12,7 @@ import toys
 
 from mlnb.engine import runs
 from mlnb.engine.project import Project
+from mlnb.methods.contracts.problems import ProblemContract
 from mlnb.serving.runtime.predictor import Predictor
 from mlnb.serving.runtime.request_bodies import BadRows
 from mlnb.serving.runtime.response_schemas import describe_answers, describe_rows
@@ -48,10 +49,9 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> runs.Run:
 
 def test_a_forecast_is_served_as_it_was_evaluated(run: runs.Run) -> None:
     contract, metrics = run.load("contract"), run.load("metrics")
-    found = {name: contract[name] for name in ("task", "time", "series", "frequency", "horizon", "metric")}
-    assert found == {"task": "forecasting", "time": "day", "series": ["shop"], "frequency": "D", "horizon": 7,
-                     "metric": "mase"}  # fmt: skip
-    sources = contract["sources"]
+    found = {name: getattr(contract, name) for name in ("task", "time", "series", "frequency", "horizon", "metric")}
+    assert found == ProblemContract(task="forecasting", time="day", series=["shop"], frequency="D", horizon=7, metric="mase")  # fmt: skip
+    sources = contract.sources
     assert all(sources[name].startswith("inferred") for name in ("task", "time", "series", "frequency"))
     assert {"doubles", "gaps"} <= {finding["check"] for finding in run.load("findings")}
     training, test = run.load("training"), run.load("test")

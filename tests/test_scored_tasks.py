@@ -64,7 +64,7 @@ def test_a_ranking_is_served_as_it_was_evaluated(root: Path) -> None:
                  "query", "--upto", "package", "-p", "tune.families", '["lambdarank"]',
                  "-p", "problem.latency_ms", "5000")  # fmt: skip
     contract, training, test = (ranked.load(name) for name in ("contract", "training", "test"))
-    assert (contract["metric"], contract["at"]) == ("ndcg@5", 5)
+    assert (contract.metric, contract.at) == ("ndcg@5", 5)
     assert not set(training["query"]) & set(test["query"])  # a query is never torn apart
     folds = pd.Series(ranked.load("folds")).groupby(training["query"]).nunique()
     assert (folds == 1).all()
@@ -111,14 +111,14 @@ def test_anomalies_without_labels_get_a_budget_and_are_explained(root: Path) -> 
     found = run(root, table, "--upto", "evaluate", "-p", "problem.task", "anomaly", "-p", "problem.alert_budget",
                 "0.05", "-p", "problem.latency_ms", "5000")  # fmt: skip
     contract, best = found.load("contract"), found.load("best")
-    assert (contract["target"], contract["contamination"], best["family"]) == (None, 0.05, "detectors")
+    assert (contract.target, contract.contamination, best["family"]) == (None, 0.05, "detectors")
     assert found.load("metrics")["deciding"]["name"] == "stability" and found.load("gate")["passed"]
     assert "within the budget" in [line["found"] for line in found.load("gate")["lines"]]
     model = Path(found.load("model"))
     parts = Parts(contract, Schema.from_json(found.load("schema")), found.load("encoder"), load_model(model),
                   read_decision(model))  # fmt: skip
     service, golden = Scored(parts), found.load("golden")
-    assert parts.decision["threshold"] is not None and service.answer(golden["rows"]) == golden["predictions"]
+    assert parts.decision.threshold is not None and service.answer(golden["rows"]) == golden["predictions"]
     rows = [{"a": 0.0, "b": 30.0, "c": 0.0}, {"a": 0.1, "b": 0.2, "c": -0.1}]
     said = service.answer(rows)
     assert [answer["prediction"] for answer in said] == ["anomaly", "normal"]

@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from mlnb.methods.contracts.problems import ProblemContract
+
 ROUNDS, LEAVES = 300, 31
 WORDS = ["first", "second", "third", "crew", "cabin", "deck", "port", "stern"]
 NUMBERS, CATEGORIES = [f"amount_{n}" for n in range(10)], [f"kind_{n}" for n in range(6)]
@@ -52,7 +54,7 @@ def make_bundle_in(folder: Path, rows: list[dict[str, Any]], y: np.ndarray) -> A
     encoder = Encoder.fit(arrays, schema)
     X = encoder.transform(arrays)
     model = fit_model("lightgbm", {"rounds": ROUNDS, "num_leaves": LEAVES}, X, y, "binary", 2)
-    contract = {"task": "binary", "target": "churned", "classes": ["no", "yes"]}
+    contract = ProblemContract(task="binary", target="churned", classes=["no", "yes"])
     golden = {"rows": rows[:100], "predictions": answers(predict(model, X[:100]), contract)}
     parts = {"contract": contract, "schema": schema.to_json(), "encoder": encoder.to_json(), "golden": golden}
     service = find_service("tabular", Project.find(Path(__file__).parent))

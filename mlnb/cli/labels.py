@@ -10,6 +10,7 @@ from mlnb.cli.text_tables import table
 from mlnb.engine.project import Project
 from mlnb.engine.runs import open_run
 from mlnb.errors import UsageError
+from mlnb.methods.contracts.problems import ProblemContract
 from mlnb.monitoring.label_joining import find_labels, pick_places
 from mlnb.monitoring.labels import Added, add_labels, read_labels
 from mlnb.monitoring.monitoring_paths import label_database, log_folder
@@ -52,7 +53,7 @@ def main(args: argparse.Namespace) -> int:
         if args.file is None:
             raise UsageError("No file was named: mlnb labels add june.csv --request id --label churned")
         log, _ = read_log(log_folder(project, version.model))
-        label = args.label or str(contract["target"] or "label")
+        label = args.label or str(contract.target or "label")
         rows = pick_places(_rows(args.file), contract, args.request, label, args.row)
         added = add_labels(database, rows, time.time(), args.file.name, args.replace, set(log["request"]))
         print(json.dumps(vars(added), ensure_ascii=False) if args.json else _said(added))
@@ -65,11 +66,11 @@ def main(args: argparse.Namespace) -> int:
     return 0
 
 
-def _answered(log: Any, contract: dict[str, Any]) -> Any:
+def _answered(log: Any, contract: ProblemContract) -> Any:
     """The rows of a log that wait for a label: of forecasts the steps."""
     from mlnb.methods.operations.labeled_feedback import steps_of
 
-    return steps_of(log, contract) if contract["task"] == "forecasting" and len(log) else log
+    return steps_of(log, contract) if contract.task == "forecasting" and len(log) else log
 
 
 def _rows(path: Path) -> list[dict[str, Any]]:

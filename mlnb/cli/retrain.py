@@ -98,7 +98,7 @@ def values_of(project: Project, run: Run, champion: Version, policy: str) -> dic
     from mlnb.methods.tuning.trial_proposals import lead
 
     contract = run.load("contract")
-    if contract.get("cut"):
+    if contract.cut:
         raise UsageError(
             f"{champion.name} learned from a log of interactions, and was asked about candidates made of it: what it "
             "met is no interaction. Learn from the newer log: mlnb run --data FILE, then mlnb compare."
@@ -112,14 +112,14 @@ def values_of(project: Project, run: Run, champion: Version, policy: str) -> dic
             if name != "run" and entry["from"] not in ("cell", ORIGIN)
         }
     kept = {
-        name: contract.get(name) for name in ("target", "task", "positive", "top", *DETAILS.get(contract["task"], ()))
+        name: getattr(contract, name) for name in ("target", "task", "positive", "top", *DETAILS.get(contract.task, ()))
     }
     values["problem"] |= {name: value for name, value in kept.items() if value not in (None, [])}
-    values["problem"]["metric"] = base_name(contract["metric"])
+    values["problem"]["metric"] = base_name(contract.metric)
     if run.output("best") is not None and run.output("trials") is not None:
         values["tune"]["warm"] = lead(run.load("best"), run.load("trials"), champion.name)
     values["collect"] |= {
-        "history": _path_of(project, run, "table" if contract["task"] == "forecasting" else "raw"),
+        "history": _path_of(project, run, "table" if contract.task == "forecasting" else "raw"),
         "log": str(log_folder(project, champion.model)),
         "labels": str(labels) if (labels := label_database(project, champion.model)).exists() else "",
         "contract": _path_of(project, run, "contract"),

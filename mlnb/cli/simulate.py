@@ -122,13 +122,11 @@ def of_table(run: Run, args: argparse.Namespace) -> Iterator[Day]:
     from mlnb.methods.tables.type_inference import clean
 
     contract, schema, provenance = (run.load(name) for name in ("contract", "schema", "provenance"))
-    if contract["task"] in ("forecasting", "ranking"):
-        raise UsageError(
-            f"The model answers whole requests ({contract['task']}); rows of a table can be replayed alone."
-        )
+    if contract.task in ("forecasting", "ranking"):
+        raise UsageError(f"The model answers whole requests ({contract.task}); rows of a table can be replayed alone.")
     try:
         raw, read = read_table(str(args.data.absolute()), decimal=provenance.get("decimal", "auto"))
-        features, target = Schema.from_json(schema).features, str(contract["target"])
+        features, target = Schema.from_json(schema).features, str(contract.target)
         for column in (target, args.time, *(feature.name for feature in features)):
             if column not in raw:
                 raise ValueError(f"it has no column {column!r}{nearest(column, [str(name) for name in raw])}")

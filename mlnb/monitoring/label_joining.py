@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from mlnb.errors import UsageError
+from mlnb.methods.contracts.problems import ProblemContract
 from mlnb.methods.series.calendars import Frequency, stamp_text
 from mlnb.methods.tables.values import parse_date, to_label
 from mlnb.monitoring.labels import Place, pick
@@ -19,23 +20,25 @@ def place(**named: Any) -> str:
 
 
 def pick_places(
-    rows: Iterable[Mapping[str, Any]],  # of a file
-    contract: Mapping[str, Any],
-    request: str,  # columns of the file: the request id,
-    label: str,  # the label,
-    row: str,  # and the number of the row
+    rows: Iterable[Mapping[str, Any]], contract: ProblemContract, request: str, label: str, row: str
 ) -> Iterator[tuple[str, Place, Any]]:
     """Yield (request, place, label) of a file's rows, as the task names them; `UsageError` when a column lacks.
 
     A ranking's label may name its item instead of a row. A forecast's names series and stamp, or step; without a
     request it is the true value, and belongs to every forecast of that stamp.
+
+    Args:
+        rows: of a file.
+        request: columns of the file: the request id,.
+        label: the label,.
+        row: and the number of the row.
     """
-    if contract["task"] == "forecasting":
+    if contract.task == "forecasting":
         yield from _pick_steps(rows, contract, request, label)
         return
     for record in rows:
-        item = contract.get("item")
-        if contract["task"] == "ranking" and row not in record and item is not None and item in record:
+        item = contract.item
+        if contract.task == "ranking" and row not in record and item is not None and item in record:
             ((name, _, value),) = pick([dict(record)], request, label, row)
             yield name, place(item=to_label(record[item])), value
         else:
@@ -43,9 +46,9 @@ def pick_places(
 
 
 def _pick_steps(
-    rows: Iterable[Mapping[str, Any]], contract: Mapping[str, Any], request: str, label: str
+    rows: Iterable[Mapping[str, Any]], contract: ProblemContract, request: str, label: str
 ) -> Iterator[tuple[str, Place, Any]]:
-    ruler, time, keys = Frequency(**contract["ruler"]), contract["time"], list(contract["series"] or ())
+    ruler, time, keys = Frequency.of(contract.ruler), contract.time, list(contract.series or ())
     for number, record in enumerate(rows):
         at = time if time in record else STEP
         lacking = [name for name in (label, at, *keys) if name not in record]
@@ -76,14 +79,13 @@ def _stamp(value: Any, ruler: Frequency) -> str:
     return stamp_text(float(ruler.stamps(period)[0]), ruler)
 
 
-def find_labels(
-    log: Any,  # pandas, from `read_log`
-    known: Known,
-    contract: Mapping[str, Any],
-) -> list[str | None]:
+def find_labels(log: Any, known: Known, contract: ProblemContract) -> list[str | None]:
     """Return the label of each logged row as text, None where it has not come.
 
     A request that was asked again under its id is one: its label belongs to the last answer of a version.
+
+    Args:
+        log: pandas, from `read_log`
     """
     identity = list(zip(log["request"].tolist(), log["row"].tolist(), log["model"].tolist(), strict=True))
     last = {key: place for place, key in enumerate(identity)}
@@ -94,18 +96,18 @@ def find_labels(
     return found
 
 
-def _places(log: Any, contract: Mapping[str, Any]) -> Iterator[list[tuple[str, Place]]]:
+def _places(log: Any, contract: ProblemContract) -> Iterator[list[tuple[str, Place]]]:
     """Yield the keys under which each row's label may be, the most certain first."""
     requests, rows = log["request"].tolist(), log["row"].astype(int).tolist()
-    if contract["task"] == "forecasting":
-        keys = [f"out.{name}" for name in contract["series"] or ()]
+    if contract.task == "forecasting":
+        keys = [f"out.{name}" for name in contract.series or ()]
         series = log[keys].astype(str).to_numpy().tolist() if len(keys) else [[]] * len(log)
         for request, key, stamp, step in zip(requests, series, log["out.time"], log["step"], strict=True):
             exact, ahead = place(series=key, time=stamp), place(series=key, step=int(step))
             yield [(request, exact), (request, ahead), ("", exact)]
         return
     item = f"in.{contract.get('item')}"
-    if contract["task"] == "ranking" and item in log:
+    if contract.task == "ranking" and item in log:
         for request, row, name in zip(requests, rows, log[item].tolist(), strict=True):
             yield [(request, row), (request, place(item=to_label(name)))]
         return

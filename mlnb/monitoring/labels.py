@@ -24,25 +24,41 @@ _HISTORY = """CREATE TABLE IF NOT EXISTS changed (
 
 @dataclass
 class Added:
-    """What became of the labels of a file."""
+    """What became of the labels of a file.
+
+    Attributes:
+        known: that were there already, with the same value.
+        changed: that replaced another value, by `replace`
+        conflicts: request, place, kept, refused.
+        empty: without a value.
+        unknown: requests that are not in the prediction log; kept all the same.
+    """
 
     new: int = 0
-    known: int = 0  # that were there already, with the same value
-    changed: int = 0  # that replaced another value, by `replace`
-    conflicts: list[tuple[str, Place, str, str]] = field(default_factory=list)  # request, place, kept, refused
-    empty: int = 0  # without a value
-    unknown: list[str] = field(default_factory=list)  # requests that are not in the prediction log; kept all the same
+    known: int = 0
+    changed: int = 0
+    conflicts: list[tuple[str, Place, str, str]] = field(default_factory=list)
+    empty: int = 0
+    unknown: list[str] = field(default_factory=list)
 
 
 def add_labels(
     database: Path,
-    labels: Iterable[tuple[str, Place, Any]],  # request, place, label; None: not known yet
-    at: float,  # seconds since 1970
-    origin: str = "",  # where they came from, such as the file's name
-    replace: bool = False,  # whether a label that differs replaces the one that is there
-    requests: set[str] | None = None,  # those of the prediction log
+    labels: Iterable[tuple[str, Place, Any]],
+    at: float,
+    origin: str = "",
+    replace: bool = False,
+    requests: set[str] | None = None,
 ) -> Added:
-    """Add labels in one transaction: all of them, or after a failure none; the same labels again change nothing."""
+    """Add labels in one transaction: all of them, or after a failure none; the same labels again change nothing.
+
+    Args:
+        labels: request, place, label; None: not known yet.
+        at: seconds since 1970.
+        origin: where they came from, such as the file's name.
+        replace: whether a label that differs replaces the one that is there.
+        requests: those of the prediction log.
+    """
     added = Added()
     unknown: dict[str, None] = {}
     database.parent.mkdir(parents=True, exist_ok=True)
@@ -104,7 +120,11 @@ def as_text(value: Any) -> str:
 
 
 def pick(rows: Iterable[dict[str, Any]], request: str, label: str, row: str) -> Iterable[tuple[str, int, Any]]:
-    """Yield (request, row, label) of a table's rows; `UsageError` when a column is not there or a row is no number."""
+    """Yield (request, row, label) of a table's rows.
+
+    Raises:
+        UsageError: when a column is not there or a row is no number.
+    """
     for number, record in enumerate(rows):
         for column in (request, label):
             if column not in record:

@@ -19,15 +19,25 @@ TOLD = (10, 11, 12, 13)  # exit codes: watch, retrain, roll back, awaiting appro
 
 @dataclass(frozen=True)
 class Turn:
-    """One command and when it is given."""
+    """One command and when it is given.
 
-    when: str  # cron expression: minute hour day month weekday
-    command: tuple[str, ...]  # what follows `mlnb`
-    root: Path  # the project
+    Attributes:
+        when: cron expression: minute hour day month weekday.
+        command: what follows `mlnb`
+        root: the project.
+    """
+
+    when: str
+    command: tuple[str, ...]
+    root: Path
 
 
 def moments(expression: str, after: datetime) -> Iterator[datetime]:
-    """Yield the moments of a cron expression after one; `UsageError` when it cannot be read."""
+    """Yield the moments of a cron expression after one.
+
+    Raises:
+        UsageError: when it cannot be read.
+    """
     try:
         from cronsim import CronSim, CronSimError
     except ModuleNotFoundError as error:

@@ -16,19 +16,28 @@ ORIGIN = "0" * 64  # what the first entry names as the one before it
 
 @dataclass(frozen=True)
 class Entry:
-    """One change: what, of which version, by whom, when, why, and on which evidence."""
+    """One change: what, of which version, by whom, when, why, and on which evidence.
 
-    number: int  # from 1, without a gap
-    when: str  # ISO 8601, UTC
+    Attributes:
+        number: from 1, without a gap.
+        when: ISO 8601, UTC.
+        what: registered, promoted, rolled back, approved or removed.
+        alias: that was moved; empty where none was.
+        before: version that the alias pointed to.
+        previous: digest of the entry before, `ORIGIN` for the first.
+    """
+
+    number: int
+    when: str
     who: str
-    what: str  # registered, promoted, rolled back, approved or removed
+    what: str
     model: str
     version: int
-    alias: str  # that was moved; empty where none was
-    before: int | None  # version that the alias pointed to
+    alias: str
+    before: int | None
     why: str
     evidence: dict[str, Any]
-    previous: str  # digest of the entry before, `ORIGIN` for the first
+    previous: str
 
     @property
     def digest(self) -> str:

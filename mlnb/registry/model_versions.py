@@ -15,13 +15,20 @@ REFERENCE = re.compile(r"(?P<model>[^:@]*)(?:(?P<sign>[:@])(?P<rest>.+))?")
 
 @dataclass(frozen=True)
 class Version:
-    """A registered version and the aliases that point to it."""
+    """A registered version and the aliases that point to it.
+
+    Attributes:
+        number: from 1, in the order of registration.
+        run: id of the run that proved it.
+        service: digest of what its bento is built from.
+        facts: from `facts_of`
+    """
 
     model: str
-    number: int  # from 1, in the order of registration
-    run: str  # id of the run that proved it
-    service: str  # digest of what its bento is built from
-    facts: dict[str, Any]  # from `facts_of`
+    number: int
+    run: str
+    service: str
+    facts: dict[str, Any]
     aliases: tuple[str, ...] = ()
     approved_by: tuple[str, ...] = ()
 
@@ -57,7 +64,7 @@ def facts_of(run: Run) -> dict[str, Any]:
             "mlnb": record["mlnb"],
             "libraries": dict(sorted(libraries.items())),
         },
-        "problem": {name: contract.get(name) for name in ("target", "task", "metric", "direction", "bound")},
+        "problem": {name: getattr(contract, name) for name in ("target", "task", "metric", "direction", "bound")},
         "deciding": metrics["deciding"],
         "metrics": {name: entry["value"] for name, entry in metrics["standard"].items()},
         "gate": run.load("gate")["passed"],
@@ -82,7 +89,11 @@ def read_facts(text: str) -> dict[str, Any]:
 
 
 def check_alias(alias: str) -> str:
-    """Return the alias; `UsageError` when it could be mistaken for something else."""
+    """Return the alias.
+
+    Raises:
+        UsageError: when it could be mistaken for something else.
+    """
     if not ALIAS.fullmatch(alias):
         raise UsageError(f"{alias!r} is no alias; expected letters, digits, _ and -, a letter first: champion, say.")
     return alias

@@ -9,10 +9,11 @@ __all__ = ['headline']
 from collections.abc import Mapping
 
 
-def headline(
-    found: Mapping[str, float],  # from `duels.gain`
-    metric: str,
-    rows: int,  # that could be judged
-) -> str:
-    """Both metrics in one line."""
+def headline(found: Mapping[str, float], metric: str, rows: int) -> str:
+    """Both metrics in one line.
+
+    Args:
+        found: from `duels.gain`
+        rows: that could be judged.
+    """
     return f"{metric} of {rows:,} answers: champion {found['champion']:.4g}, challenger {found['challenger']:.4g}"

@@ -6,13 +6,14 @@
 __all__ = ['what_was_met']
 
 # %% ../../nbs/stages/12_collect.ipynb #c05
-from collections.abc import Mapping
-from typing import Any
+from ..methods.contracts.problems import ProblemContract
 
 
-def what_was_met(
-    contract: Mapping[str, Any],  # "task"
-) -> str:
-    """What is counted of a log, in words."""
+def what_was_met(contract: ProblemContract) -> str:
+    """What is counted of a log, in words.
+
+    Args:
+        contract: "task".
+    """
     words = {"forecasting": "new values of series", "anomaly": "rows of the log", "ranking": "rows of labelled queries"}
-    return words.get(contract["task"], "labelled rows of the log")
+    return words.get(contract.task, "labelled rows of the log")

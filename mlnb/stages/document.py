@@ -15,20 +15,30 @@ from ..methods.documentation.open_questions import QUESTIONS, completeness
 HOMES = {"owner": "problem", "intended_use": "problem", "excluded_uses": "problem", "risk": "problem"}
 
 
-def licence_as_answer(
-    provenance: Mapping[str, Any],  # "licence" and "owner" of the data, where they are known
-) -> dict[str, str]:  # an answer to "data_rights", or nothing
-    "What the provenance says about the rights in the data; empty when it names no licence."
+def licence_as_answer(provenance: Mapping[str, Any]) -> dict[str, str]:
+    """What the provenance says about the rights in the data; empty when it names no licence.
+
+    Args:
+        provenance: "licence" and "owner" of the data, where they are known.
+
+    Returns:
+        an answer to "data_rights", or nothing.
+    """
     if not provenance.get("licence"):
         return {}
     owner = f", from {provenance['owner']}" if provenance.get("owner") else ""
     return {"data_rights": f"Licence: {provenance['licence']}{owner}."}
 
 
-def still_open(
-    answers: Mapping[str, str],  # from `answer_questions`; empty texts are open
-) -> str:  # several lines; the first says how many
-    "The open questions, each with the parameter that takes its answer."
+def still_open(answers: Mapping[str, str]) -> str:
+    """The open questions, each with the parameter that takes its answer.
+
+    Args:
+        answers: from `answer_questions`; empty texts are open.
+
+    Returns:
+        several lines; the first says how many.
+    """
     lines = [f"{completeness(answers):.0%} of the questions for people are answered."]
     for name, text in answers.items():
         if not text:

@@ -6,12 +6,11 @@
 __all__ = ['REFERENCE_ROWS', 'pick_rows', 'predict_references', 'table_predictions']
 
 # %% ../../nbs/stages/70_evaluate.ipynb #c05
-from collections.abc import Mapping
-from typing import Any
-
 import numpy as np
 import pandas as pd
 
+from ..methods.contracts.decisions import Decision
+from ..methods.contracts.problems import ProblemContract
 from ..methods.decisions.decisions import bound_values, choose_classes
 from ..methods.models.model_families import fit_model
 from ..methods.models.fitted_models import predict
@@ -21,47 +20,62 @@ from ..methods.models.search_spaces import default_params
 REFERENCE_ROWS = 50_000  # training rows that a reference learns from at most
 
 
-def pick_rows(
-    task: str,
-    rows: int,  # training rows
-    seed: int = 0,
-) -> np.ndarray:  # places of rows, rising
-    """The training rows that references learn from: all, or a sample where rows of a table stand for themselves."""
+def pick_rows(task: str, rows: int, seed: int = 0) -> np.ndarray:
+    """The training rows that references learn from: all, or a sample where rows of a table stand for themselves.
+
+    Args:
+        rows: training rows.
+
+    Returns:
+        places of rows, rising.
+    """
     if rows <= REFERENCE_ROWS or task not in ("binary", "multiclass", "regression", "anomaly"):
         return np.arange(rows)
     return np.sort(np.random.default_rng(seed).choice(rows, REFERENCE_ROWS, replace=False))
 
 
 def predict_references(
-    contract: Mapping[str, Any],  # task, classes, metric
-    X: np.ndarray,  # encoded training rows (n, d)
-    y: np.ndarray,  # (n,): codes, or values
-    test_X: np.ndarray,  # encoded test rows (m, d)
-    seed: int = 0,
-    threads: int = 2,
-) -> dict[str, np.ndarray]:  # dummy and linear: (m, k) probabilities, or (m,) values
-    """What the dummy and the linear model predict for the test rows."""
-    about = {"task": contract["task"], "classes": len(contract["classes"] or []), "metric": contract["metric"]}
-    statistic = "median" if contract["metric"] in ("mae", "mape") else "mean"
+    contract: ProblemContract, X: np.ndarray, y: np.ndarray, test_X: np.ndarray, seed: int = 0, threads: int = 2
+) -> dict[str, np.ndarray]:
+    """What the dummy and the linear model predict for the test rows.
+
+    Args:
+        contract: task, classes, metric.
+        X: encoded training rows (n, d).
+        y: (n,): codes, or values.
+        test_X: encoded test rows (m, d).
+
+    Returns:
+        dummy and linear: (m, k) probabilities, or (m,) values.
+    """
+    about = {"task": contract.task, "classes": len(contract.classes or []), "metric": contract.metric}
+    statistic = "median" if contract.metric in ("mae", "mape") else "mean"
     dummy = fit_model("baseline", {"statistic": statistic}, X, y, **about)
-    if contract["task"] == "anomaly":
+    if contract.task == "anomaly":
         return {"dummy": predict(dummy, test_X)}
     linear = fit_model("linear", default_params("linear"), X, y, seed=seed, threads=threads, **about)
     return {"dummy": predict(dummy, test_X), "linear": predict(linear, test_X)}
 
 
 def table_predictions(
-    contract: Mapping[str, Any],  # task, target, classes
-    y: np.ndarray,  # truth (n,): codes, or values
-    prediction: np.ndarray,  # final (n, k) or (n,)
-    decision: Mapping[str, Any] | None = None,  # from the train stage
-) -> pd.DataFrame:  # truth, prediction, and a column "p <class>" for each class, or the interval's low and high end
-    """The test rows' truths and predictions, in the order of the test set."""
+    contract: ProblemContract, y: np.ndarray, prediction: np.ndarray, decision: Decision | None = None
+) -> pd.DataFrame:
+    """The test rows' truths and predictions, in the order of the test set.
+
+    Args:
+        contract: task, target, classes.
+        y: truth (n,): codes, or values.
+        prediction: final (n, k) or (n,).
+        decision: from the train stage.
+
+    Returns:
+        truth, prediction, and a column "p <class>" for each class, or the interval's low and high end.
+    """
     decision = decision or {}
-    if not contract["classes"]:
-        ends = bound_values(prediction, decision["interval"]) if decision.get("interval") else np.zeros((len(y), 0))
+    if not contract.classes:
+        ends = bound_values(prediction, decision.interval) if decision.interval else np.zeros((len(y), 0))
         table = pd.DataFrame({"truth": y, "prediction": prediction})
         return table.assign(**dict(zip(("low", "high"), ends.T, strict=False)))
-    classes = np.array(contract["classes"], dtype=object)
+    classes = np.array(contract.classes, dtype=object)
     table = pd.DataFrame({"truth": classes[y], "prediction": classes[choose_classes(prediction, decision)]})
     return table.assign(**{f"p {name}": prediction[:, c] for c, name in enumerate(classes)})

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ..methods.contracts.problems import ProblemContract
 from ..methods.audit.associations import MOST_ROWS, associate, measure_association
 from ..methods.tables.columns import Column, Schema, column_array
 
@@ -18,11 +19,13 @@ FACTS_ROWS = 200_000  # rows above which facts are those of an even sample of so
 CLOSE = 0.9  # association from which two features say nearly the same [0..1]
 
 
-def summarise(
-    values: pd.Series,  # n typed values
-    column: Column,  # what they are
-) -> dict[str, Any]:
-    """The facts of one column: different values, share missing, quartiles or the most frequent."""
+def summarise(values: pd.Series, column: Column) -> dict[str, Any]:
+    """The facts of one column: different values, share missing, quartiles or the most frequent.
+
+    Args:
+        values: n typed values.
+        column: what they are.
+    """
     present = values.dropna()
     facts: dict[str, Any] = {
         "kind": column.kind,
@@ -47,13 +50,20 @@ def summarise(
 
 
 def explore_table(
-    table: pd.DataFrame,  # n typed rows
-    schema: Schema,  # from validate
-    contract: dict[str, Any],  # from validate
-    most: int = 12,  # features whose pairs are looked at
-) -> tuple[dict[str, Any], pd.DataFrame]:  # the exploration, and the associations of the features shown and the target
-    """The facts of every feature, its association with the target, and the pairs that say nearly the same."""
-    target = contract["target"]
+    table: pd.DataFrame, schema: Schema, contract: ProblemContract, most: int = 12
+) -> tuple[dict[str, Any], pd.DataFrame]:
+    """The facts of every feature, its association with the target, and the pairs that say nearly the same.
+
+    Args:
+        table: n typed rows.
+        schema: from validate.
+        contract: from validate.
+        most: features whose pairs are looked at.
+
+    Returns:
+        the exploration, and the associations of the features shown and the target.
+    """
+    target = contract.target
     step = max(1, -(-len(table) // MOST_ROWS))
     rows = table.iloc[::step]
     arrays = {c.name: column_array(rows, c) for c in schema.features}

@@ -13,12 +13,15 @@ from ..methods.tables.columns import Schema
 from ..methods.encoding.table_encoder import Encoder
 
 
-def describe_encoding(
-    encoder: Encoder,
-    schema: Schema,
-    matrix: np.ndarray,  # encoded training rows (n, d)
-) -> pd.DataFrame:  # feature, kind, columns, first (up to three names), missing [0..1], constant
-    """What each feature became; `constant` counts encoded columns that never vary and teach nothing."""
+def describe_encoding(encoder: Encoder, schema: Schema, matrix: np.ndarray) -> pd.DataFrame:
+    """What each feature became; `constant` counts encoded columns that never vary and teach nothing.
+
+    Args:
+        matrix: encoded training rows (n, d).
+
+    Returns:
+        feature, kind, columns, first (up to three names), missing [0..1], constant.
+    """
     rows = []
     with np.errstate(invalid="ignore"):
         gaps = np.isnan(matrix)

@@ -11,11 +11,16 @@ import pandas as pd
 SHOWN_ROWS = 100_000  # rows of a long table that are looked at, evenly spaced
 
 
-def show_columns(
-    raw: pd.DataFrame,  # n rows
-    most: int = 4,  # example values a column
-) -> pd.DataFrame:  # one row a column: type, filled (share), different, examples
-    """One line a column of a raw table; of a long one an even sample of the rows is counted."""
+def show_columns(raw: pd.DataFrame, most: int = 4) -> pd.DataFrame:
+    """One line a column of a raw table; of a long one an even sample of the rows is counted.
+
+    Args:
+        raw: n rows.
+        most: example values a column.
+
+    Returns:
+        one row a column: type, filled (share), different, examples.
+    """
     lines, raw = [], raw.iloc[:: max(1, len(raw) // SHOWN_ROWS)]
     for position, name in enumerate(raw.columns, 1):
         values = raw[name]

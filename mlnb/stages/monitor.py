@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ..methods.contracts.problems import ProblemContract
 from ..methods.tables.columns import Schema
 from ..methods.operations.drift import Shift
 from ..methods.operations.labeled_feedback import Evidence, alert_truth, judge_alerts, judge_queries, judge_steps
@@ -19,11 +20,15 @@ from ..methods.operations.monitoring_verdict import as_scored
 TWIN = 20_000  # rows that a twin learns from at most
 
 
-def input_rows(
-    log: pd.DataFrame,  # from `read_log`
-    schema: Schema,
-) -> list[dict[str, Any]]:  # one a logged row, None for missing
-    """The logged inputs as rows of a request; a column that was not sent is missing."""
+def input_rows(log: pd.DataFrame, schema: Schema) -> list[dict[str, Any]]:
+    """The logged inputs as rows of a request; a column that was not sent is missing.
+
+    Args:
+        log: from `read_log`
+
+    Returns:
+        one a logged row, None for missing.
+    """
     columns = {c.name: f"in.{c.name}" for c in schema.features}
     values = {
         name: [None if pd.isna(v) else v for v in log[sent].tolist()] if sent in log else [None] * len(log)
@@ -32,37 +37,47 @@ def input_rows(
     return [dict(zip(values, row, strict=True)) for row in zip(*values.values(), strict=True)]
 
 
-def output_array(
-    log: pd.DataFrame,
-    contract: dict[str, Any],
-) -> np.ndarray:  # probabilities (n, k), or values (n,)
-    """What was answered; ValueError when the log holds answers of another kind."""
-    classes = contract["classes"]
+def output_array(log: pd.DataFrame, contract: ProblemContract) -> np.ndarray:
+    """What was answered.
+
+    Returns:
+        probabilities (n, k), or values (n,).
+
+    Raises:
+        ValueError: when the log holds answers of another kind.
+    """
+    classes = contract.classes
     names = [f"out.probabilities.{name}" for name in classes] if classes else ["out.prediction"]
-    names = ["out.score"] if contract["task"] in ("ranking", "anomaly") else names
+    names = ["out.score"] if contract.task in ("ranking", "anomaly") else names
     lacking = [name for name in names if name not in log]
     if lacking:
-        raise ValueError(f"the log has no {lacking[0]!r}; expected answers of the task {contract['task']}")
+        raise ValueError(f"the log has no {lacking[0]!r}; expected answers of the task {contract.task}")
     found = log[names].to_numpy(dtype=np.float64)
     return found if classes else found[:, 0]
 
 
-def named(
-    prediction: np.ndarray,  # probabilities (n, k), or values (n,) or (n, 1)
-    contract: dict[str, Any],
-) -> dict[str, np.ndarray]:  # name -> (n,); of two classes the positive one alone
-    """Predictions as columns that can be compared like any other."""
+def named(prediction: np.ndarray, contract: ProblemContract) -> dict[str, np.ndarray]:
+    """Predictions as columns that can be compared like any other.
+
+    Args:
+        prediction: probabilities (n, k), or values (n,) or (n, 1).
+
+    Returns:
+        name -> (n,); of two classes the positive one alone.
+    """
     table = prediction.reshape(len(prediction), -1)
-    classes = contract["classes"]
+    classes = contract.classes
     if not classes:
         return {"prediction": table[:, 0]}
     return {f"prediction: {name}": table[:, k] for k, name in enumerate(classes) if k or len(classes) > 2}
 
 
-def refusals_in_words(
-    refused: pd.DataFrame,  # from `read_log` with refusals=True
-) -> str:
-    """How many requests were refused, and for which columns; nothing when none was."""
+def refusals_in_words(refused: pd.DataFrame) -> str:
+    """How many requests were refused, and for which columns; nothing when none was.
+
+    Args:
+        refused: from `read_log` with refusals=True.
+    """
     if not len(refused):
         return ""
     names = pd.Series([name for text in refused["refused"].dropna() for name in text.split(", ") if name], dtype=object)
@@ -70,37 +85,47 @@ def refusals_in_words(
     return f" {len(refused):,} requests were refused{f', because of {blamed}' if blamed else ''}."
 
 
-def plain(
-    shift: Shift,
-) -> dict[str, Any]:  # without infinities, which JSON does not have
-    """A shift as JSON."""
+def plain(shift: Shift) -> dict[str, Any]:
+    """A shift as JSON.
+
+    Returns:
+        without infinities, which JSON does not have.
+    """
     return {k: None if isinstance(v, float) and not np.isfinite(v) else v for k, v in vars(shift).items()}
 
 
-def truth_array(
-    texts: list[str | None],  # labels as texts, None for those that are not there
-    contract: dict[str, Any],
-) -> np.ndarray:  # float64 (n,): codes, or values; NaN where there is none, or none that the contract knows
-    """Labels as the model learned them."""
-    if contract["task"] == "anomaly":
+def truth_array(texts: list[str | None], contract: ProblemContract) -> np.ndarray:
+    """Labels as the model learned them.
+
+    Args:
+        texts: labels as texts, None for those that are not there.
+
+    Returns:
+        float64 (n,): codes, or values; NaN where there is none, or none that the contract knows.
+    """
+    if contract.task == "anomaly":
         return alert_truth(texts, contract)
-    if contract["classes"]:
-        codes = {name: float(code) for code, name in enumerate(contract["classes"])}
+    if contract.classes:
+        codes = {name: float(code) for code, name in enumerate(contract.classes)}
         return np.array([codes.get(text, np.nan) if text is not None else np.nan for text in texts])
     return pd.to_numeric(pd.Series(texts, dtype=object), errors="coerce").to_numpy(dtype=np.float64)
 
 
-def evidence_of(
-    part: pd.DataFrame,  # logged rows, of a forecast steps, with `truth` and, of a forecast, `scale`
-    contract: dict[str, Any],
-    block: int = 1,  # periods of a forecast that are drawn together
-) -> tuple[Evidence | None, np.ndarray]:  # None when nothing can be judged; and which rows are (n,)
-    """What the deciding metric judges of logged rows."""
-    truth, task = part["truth"].to_numpy(dtype=np.float64), contract["task"]
-    there, metric = np.isfinite(truth), contract["metric"]
+def evidence_of(part: pd.DataFrame, contract: ProblemContract, block: int = 1) -> tuple[Evidence | None, np.ndarray]:
+    """What the deciding metric judges of logged rows.
+
+    Args:
+        part: logged rows, of a forecast steps, with `truth` and, of a forecast, `scale`
+        block: periods of a forecast that are drawn together.
+
+    Returns:
+        None when nothing can be judged; and which rows are (n,).
+    """
+    truth, task = part["truth"].to_numpy(dtype=np.float64), contract.task
+    there, metric = np.isfinite(truth), contract.metric
     said = output_array(part, contract)
     if task == "ranking":
-        query = f"in.{contract['query']}"
+        query = f"in.{contract.query}"
         return judge_queries(part["request"].tolist(), part[query].tolist() if query in part else None, truth, said)
     if task == "anomaly":
         return judge_alerts(truth, said, (part["out.prediction"] == "anomaly").to_numpy()), there
@@ -109,6 +134,6 @@ def evidence_of(
         return judge_steps(part["series"].tolist(), *about, metric, block), there
     if not there.any():
         return None, there
-    judged = as_scored(said, part["out.prediction"].tolist(), contract["classes"], metric)
-    y = truth[there].astype(np.int64) if contract["classes"] else truth[there]
+    judged = as_scored(said, part["out.prediction"].tolist(), contract.classes, metric)
+    y = truth[there].astype(np.int64) if contract.classes else truth[there]
     return Evidence(y, judged[there], np.arange(len(y))), there

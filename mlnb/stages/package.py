@@ -10,10 +10,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 # %% ../../nbs/stages/80_package.ipynb #c05
-def refusal(
-    gate: Mapping[str, Any],  # {"passed": bool, "lines": [{"check", "found", "required", "passed"}]}
-) -> str:  # several lines
-    "The message for a model that may not be packaged: checks that failed, two ways on; empty if all passed."
+def refusal(gate: Mapping[str, Any]) -> str:
+    """The message for a model that may not be packaged: checks that failed, two ways on; empty if all passed.
+
+    Args:
+        gate: {"passed": bool, "lines": [{"check", "found", "required", "passed"}]}.
+
+    Returns:
+        several lines.
+    """
     if gate["passed"]:
         return ""
     failed = [line for line in gate["lines"] if not line["passed"]]
@@ -25,11 +30,19 @@ def refusal(
     return "\n".join(["The model misses its contract, so no bento was built.", *checks, *ways])
 
 # %% ../../nbs/stages/80_package.ipynb #c08
-def choose_golden(
-    golden: Mapping[str, Sequence[Any]],  # {"rows": n objects by column name, "predictions": n answers}
-    count: int,  # how many at most [1..]
-) -> dict[str, list[Any]]:  # the same two lists, shorter, in their order
-    "One row for each set of missing columns and predicted class, then the first; ValueError without rows."
+def choose_golden(golden: Mapping[str, Sequence[Any]], count: int) -> dict[str, list[Any]]:
+    """One row for each set of missing columns and predicted class, then the first.
+
+    Args:
+        golden: {"rows": n objects by column name, "predictions": n answers}.
+        count: how many at most [1..].
+
+    Returns:
+        the same two lists, shorter, in their order.
+
+    Raises:
+        ValueError: without rows.
+    """
     rows, predictions = golden["rows"], golden["predictions"]
     if predictions and "time" in predictions[0]:  # a history, and the horizon that it leads to
         return {"rows": list(rows), "predictions": list(predictions)}
@@ -61,10 +74,15 @@ PURPOSES = {
 }
 
 
-def table_of_files(
-    sizes: Iterable[tuple[str, int]],  # path in the bundle, bytes
-) -> str:  # Markdown
-    "A Markdown table of a bundle's files: size in bytes and purpose; mlnb's own modules are one line."
+def table_of_files(sizes: Iterable[tuple[str, int]]) -> str:
+    """A Markdown table of a bundle's files: size in bytes and purpose; mlnb's own modules are one line.
+
+    Args:
+        sizes: path in the bundle, bytes.
+
+    Returns:
+        Markdown.
+    """
     lines = ["| file | bytes | what for |", "|---|---:|---|"]
     modules = []
     for path, size in sizes:

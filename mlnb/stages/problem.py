@@ -6,21 +6,22 @@
 __all__ = ['read_aloud', 'read_requirements']
 
 # %% ../../nbs/stages/05_problem.ipynb #c05
-from typing import Any
-
+from ..methods.contracts.problems import Problem
 from ..methods.metrics.goals import METRIC_TASKS
 
 
-def read_aloud(
-    problem: dict[str, Any],  # from `problems.state`
-) -> list[str]:
-    """The problem as sentences; what is not stated is said to be left to the data."""
-    target, task, metric = problem["target"], problem["task"], problem["metric"]
+def read_aloud(problem: Problem) -> list[str]:
+    """The problem as sentences; what is not stated is said to be left to the data.
+
+    Args:
+        problem: from `problems.state`
+    """
+    target, task, metric = problem.target, problem.task, problem.metric
     what = f"Predict {target!r}" if target else "Predict the data set's own target"
     how = f", as {task}." if task else "; the task is left to the data."
     judged = f"Judged by {metric}" if metric else "Judged by the default metric of the task"
     direction = {"maximize": "at least", "minimize": "at most"}
-    bound = problem["bound"]
+    bound = problem.bound
     if bound is None:
         reach = ", which has to be better than a dummy model's."
     else:
@@ -32,27 +33,29 @@ def read_aloud(
         ("intended_use", "Used for"),
         ("excluded_uses", "Not for"),
     ):
-        if problem.get(name):
-            lines.append(f"{title}: {problem[name]}.")
+        if getattr(problem, name):
+            lines.append(f"{title}: {getattr(problem, name)}.")
     return lines + read_requirements(problem)
 
 
-def read_requirements(
-    problem: dict[str, Any],  # from `problems.state`
-) -> list[str]:
-    """What else has to hold, as sentences; none when nothing was stated."""
+def read_requirements(problem: Problem) -> list[str]:
+    """What else has to hold, as sentences; none when nothing was stated.
+
+    Args:
+        problem: from `problems.state`
+    """
     lines = []
-    if problem["costs"]:
-        each = (f"{name.replace('_', ' ')} {cost}" for name, cost in problem["costs"].items())
+    if problem.costs:
+        each = (f"{name.replace('_', ' ')} {cost}" for name, cost in problem.costs.items())
         lines.append(f"Costs (gains are negative): {', '.join(each)}.")
-    if problem["top"]:
+    if problem.top:
         lines.append(f"Acted upon: the {problem['top']:.3g} of rows with the highest probability.")
-    if problem["latency_ms"]:
+    if problem.latency_ms:
         lines.append(f"One answer takes {problem['latency_ms']:g} ms at most.")
-    if problem["protected"]:
-        limit = problem["fairness_limit"]
+    if problem.protected:
+        limit = problem.fairness_limit
         most = "" if limit is None else f"; they may differ by {limit:g} at most"
         lines.append(f"Groups compared: by {', '.join(problem['protected'])}{most}.")
-    if problem["coverage"]:
+    if problem.coverage:
         lines.append(f"Intervals hold {problem['coverage']:.0%} of the truths.")
     return lines

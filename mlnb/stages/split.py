@@ -6,34 +6,40 @@
 __all__ = ['compare_parts', 'plan_table']
 
 # %% ../../nbs/stages/30_split.ipynb #c05
-from typing import Any
-
 import numpy as np
 import pandas as pd
 
+from ..methods.contracts.problems import ProblemContract
 from ..methods.tables.columns import Schema
 from ..methods.training_data.training_plan import Plan, plan_for
 
 
 def compare_parts(
-    training: pd.DataFrame,  # n rows
-    test: pd.DataFrame,  # m rows
-    folds: np.ndarray,  # shape (n,): fold of each training row
-    contract: dict[str, Any],  # from validate
-) -> pd.DataFrame:  # one row a part: rows, and the share of each class or the quartiles of the target
-    """How the target is spread over the test set, the training rows and each fold; at most eight classes."""
-    counted = [] if contract["target"] is None else [contract["target"]]
+    training: pd.DataFrame, test: pd.DataFrame, folds: np.ndarray, contract: ProblemContract
+) -> pd.DataFrame:
+    """How the target is spread over the test set, the training rows and each fold; at most eight classes.
+
+    Args:
+        training: n rows.
+        test: m rows.
+        folds: shape (n,): fold of each training row.
+        contract: from validate.
+
+    Returns:
+        one row a part: rows, and the share of each class or the quartiles of the target.
+    """
+    counted = [] if contract.target is None else [contract.target]
     training, test = training[counted], test[counted]  # a fold of all columns would be a copy of them
     parts = {"test": test, "training": training}
     parts |= {f"fold {fold}": training[folds == fold] for fold in sorted(set(folds.tolist())) if fold >= 0}
     lines = {}
     for name, rows in parts.items():
         facts: dict[str, float] = {"rows": len(rows)}
-        if contract["target"] is None:
+        if contract.target is None:
             lines[name] = facts
             continue
-        values = rows[contract["target"]]
-        if classes := contract["classes"] or contract.get("labels"):
+        values = rows[contract.target]
+        if classes := contract.classes or contract.labels:
             for label in classes[:8]:
                 facts[f"% {label}"] = round(100 * float((values.astype(str) == label).mean()), 1)
         else:
@@ -43,13 +49,14 @@ def compare_parts(
     return pd.DataFrame(lines).T.astype({"rows": int})
 
 
-def plan_table(
-    table: pd.DataFrame,  # n rows
-    schema: Schema,
-    contract: dict[str, Any],  # from validate
-) -> Plan:
-    """The plan for a table of this size and shape; the share of the rarest class is counted here."""
+def plan_table(table: pd.DataFrame, schema: Schema, contract: ProblemContract) -> Plan:
+    """The plan for a table of this size and shape; the share of the rarest class is counted here.
+
+    Args:
+        table: n rows.
+        contract: from validate.
+    """
     minority = None
-    if contract["task"] in ("binary", "multiclass"):
-        minority = float(table[contract["target"]].astype(str).value_counts(normalize=True).min())
-    return plan_for(max(1, len(table)), max(1, len(schema.features)), contract["task"], minority)
+    if contract.task in ("binary", "multiclass"):
+        minority = float(table[contract.target].astype(str).value_counts(normalize=True).min())
+    return plan_for(max(1, len(table)), max(1, len(schema.features)), contract.task, minority)

@@ -9,20 +9,31 @@ __all__ = ['fit_best']
 from collections.abc import Mapping
 from typing import Any
 
+from ..methods.contracts.problems import ProblemContract
 from ..methods.training_data.training_examples import Examples, objective
 from ..methods.models.fitted_models import Model, predict
 from ..methods.tuning.model_selection import fit_winner
 
 
 def fit_best(
-    best: Mapping[str, Any],  # family, params, class_weight, members of an ensemble: from the tune stage
-    contract: Mapping[str, Any],  # task, classes, metric
-    examples: Examples,  # to learn from
+    best: Mapping[str, Any],
+    contract: ProblemContract,
+    examples: Examples,
     seed: int = 0,
     threads: int = 2,
-    record: dict[str, Any] | None = None,  # filled with the loss a round when the family boosts by LightGBM
+    record: dict[str, Any] | None = None,
 ) -> Model:
-    """The winner fitted on all rows; ValueError for rows that teach nothing."""
-    about = {"task": contract["task"], "classes": len(contract["classes"] or []), "metric": objective(contract)}
+    """The winner fitted on all rows.
+
+    Args:
+        best: family, params, class_weight, members of an ensemble: from the tune stage.
+        contract: task, classes, metric.
+        examples: to learn from.
+        record: filled with the loss a round when the family boosts by LightGBM.
+
+    Raises:
+        ValueError: for rows that teach nothing.
+    """
+    about = {"task": contract.task, "classes": len(contract.classes or []), "metric": objective(contract)}
     rows = {"weights": examples.weights, "groups": examples.groups, "constraints": examples.constraints}
     return fit_winner(best, X=examples.X, y=examples.y, seed=seed, threads=threads, record=record, **about, **rows)

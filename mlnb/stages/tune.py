@@ -9,9 +9,11 @@ __all__ = ['storage_url']
 from pathlib import Path
 
 
-def storage_url(
-    storage: str,  # an Optuna storage URL, or empty
-    scratch: Path,  # folder that survives a kill
-) -> str:
-    """The URL as given, or that of a SQLite file in the scratch folder."""
+def storage_url(storage: str, scratch: Path) -> str:
+    """The URL as given, or that of a SQLite file in the scratch folder.
+
+    Args:
+        storage: an Optuna storage URL, or empty.
+        scratch: folder that survives a kill.
+    """
     return storage or f"sqlite:///{(scratch / 'study.db').absolute().as_posix()}"

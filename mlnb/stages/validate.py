@@ -6,11 +6,11 @@
 __all__ = ['CHECKED_ROWS', 'Findings', 'type_table', 'audit_table', 'stop_on_errors', 'declare_absent']
 
 # %% ../../nbs/stages/20_validate.ipynb #c05
-from dataclasses import replace
 from typing import Any
 
 import pandas as pd
 
+from ..methods.contracts.problems import ProblemContract
 from ..methods.tables.type_inference import clean, finding
 from ..methods.tables.columns import Schema
 from ..methods.tables.duplicates import find_copies
@@ -27,19 +27,26 @@ Findings = list[dict[str, Any]]
 
 
 def type_table(
-    raw: pd.DataFrame,  # n raw rows
-    problem: dict[str, Any],  # from the stage problem
-    provenance: dict[str, Any],  # from the stage ingest
-    duplicates: str = "keep",  # keep or drop
-    use_up: bool = False,  # whether the raw table may be emptied on the way
+    raw: pd.DataFrame, problem: Problem, provenance: dict[str, Any], duplicates: str = "keep", use_up: bool = False
 ) -> tuple[dict[str, Any], Schema, pd.DataFrame, Findings]:
-    """Contract, schema, typed rows that have a target, findings; ValueError when there is no such target."""
+    """Contract, schema, typed rows that have a target, findings.
+
+    Args:
+        raw: n raw rows.
+        problem: from the stage problem.
+        provenance: from the stage ingest.
+        duplicates: keep or drop.
+        use_up: whether the raw table may be emptied on the way.
+
+    Raises:
+        ValueError: when there is no such target.
+    """
     told: Findings = []
-    if problem["task"] == "ranking" and problem["item"] and problem["target"] is None:
+    if problem.task == "ranking" and problem.item and problem.target is None:
         raw, problem, told = read_interactions(clean(raw)[0], problem)
     names = [str(name) for name in raw.columns]
-    needed = problem["task"] != "anomaly"
-    target, source = resolve_target(problem["target"], names, provenance.get("target"), needed)
+    needed = problem.task != "anomaly"
+    target, source = resolve_target(problem.target, names, provenance.get("target"), needed)
     spelled = (provenance.get("decimal", "auto"), provenance.get("separator") == ";")
     table, schema, findings = clean(raw, target, *spelled, use_up)
     contract = complete_task(problem, table, target, source)
@@ -51,21 +58,21 @@ def type_table(
         findings.append(finding("duplicates", "warning", None, copies.sum(), message, "rows dropped"))
         table = table[~copies].reset_index(drop=True)
     schema = _settle(table, schema, contract)
-    if contract["task"] == "forecasting":
+    if contract.task == "forecasting":
         contract, table, schema, more = complete_forecast(contract, table, schema)
         findings += more
     return contract, schema, table, findings
 
 
-def _settle(table: pd.DataFrame, schema: Schema, contract: dict[str, Any]) -> Schema:
+def _settle(table: pd.DataFrame, schema: Schema, contract: ProblemContract) -> Schema:
     """The schema of the rows that are left, the target's column as the contract has it."""
     columns = []
     for column in schema.columns:
         values, kind = table[column.name], column.kind
         if column.role == "target":
-            kind = "category" if contract["classes"] or contract["task"] == "anomaly" else "number"
+            kind = "category" if contract.classes or contract.task == "anomaly" else "number"
             settled = describe_column(column.name, kind, values, "target")
-            columns.append(replace(settled, categories=tuple(contract["classes"]) if contract["classes"] else None))
+            columns.append(replace(settled, categories=tuple(contract.classes) if contract.classes else None))
             continue
         if len(table) < schema.rows:
             role, reason = (column.role, column.reason) if column.reason else find_role(column.name, kind, values)
@@ -75,13 +82,20 @@ def _settle(table: pd.DataFrame, schema: Schema, contract: dict[str, Any]) -> Sc
 
 
 def audit_table(
-    table: pd.DataFrame,  # n typed rows, all with a target
-    schema: Schema,  # from `type_table`
-    contract: dict[str, Any],  # from `type_table`
-    leakage: str = "drop",  # drop, stop or keep
-) -> tuple[Schema, Findings, dict[str, float]]:  # the schema without leaks, findings, skill of each feature alone
-    """What is doubtful about the table, and the schema once giveaways are taken out."""
-    if contract["task"] in ("anomaly", "forecasting"):  # nothing is learned from a label, or before its time
+    table: pd.DataFrame, schema: Schema, contract: ProblemContract, leakage: str = "drop"
+) -> tuple[Schema, Findings, dict[str, float]]:
+    """What is doubtful about the table, and the schema once giveaways are taken out.
+
+    Args:
+        table: n typed rows, all with a target.
+        schema: from `type_table`
+        contract: from `type_table`
+        leakage: drop, stop or keep.
+
+    Returns:
+        the schema without leaks, findings, skill of each feature alone.
+    """
+    if contract.task in ("anomaly", "forecasting"):  # nothing is learned from a label, or before its time
         return schema, check_table(table, schema) + audit(table, schema, contract), {}
     audited, leaks, skills = find_leaks(table, schema, contract, leakage)
     leaks += audit_queries(table, contract)
@@ -92,11 +106,19 @@ def audit_table(
     return audited, leaks + check_table(sample, audited) + audit(table, audited, contract), skills
 
 
-def stop_on_errors(
-    findings: Findings,  # of all checks
-    schema: Schema,  # after the audit
-) -> Findings:  # the same, errors first, then warnings
-    """The findings in order; ValueError with every error among them, or when no feature is left."""
+def stop_on_errors(findings: Findings, schema: Schema) -> Findings:
+    """The findings in order.
+
+    Args:
+        findings: of all checks.
+        schema: after the audit.
+
+    Returns:
+        the same, errors first, then warnings.
+
+    Raises:
+        ValueError: with every error among them, or when no feature is left.
+    """
     ordered = condense(findings)
     errors = [f"{f['column'] or 'table'}: {f['message']}; {f['action']}" for f in ordered if f["severity"] == "error"]
     if errors:
@@ -108,12 +130,14 @@ def stop_on_errors(
         )
     return ordered
 
-# %% ../../nbs/stages/20_validate.ipynb #absent
-def declare_absent(
-    schema: Schema,  # after the audit
-    rule: str = "learned",  # learned, missing or refuse
-) -> Schema:
-    """The schema whose features may be left out of a row as the rule says."""
+# %% ../../nbs/stages/20_validate.ipynb #c10
+def declare_absent(schema: Schema, rule: str = "learned") -> Schema:
+    """The schema whose features may be left out of a row as the rule says.
+
+    Args:
+        schema: after the audit.
+        rule: learned, missing or refuse.
+    """
     if rule == "learned":
         return schema
     columns = [replace(c, nullable=rule == "missing") if c.role == "feature" else c for c in schema.columns]

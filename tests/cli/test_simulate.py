@@ -11,6 +11,7 @@ from mlnb.cli import simulate
 from mlnb.cli.simulate import DAY, FIRST, Replay, check, of_table, summary
 from mlnb.engine.project import Project
 from mlnb.errors import UsageError
+from mlnb.methods.contracts.problems import ProblemContract
 from mlnb.methods.tables.data_sources import read_table
 from mlnb.methods.tables.type_inference import clean
 from mlnb.monitoring.labels import read_labels
@@ -67,7 +68,7 @@ def table(tmp_path):
     schema = clean(raw, "late", "auto", True)[1].to_json()
     for column in schema["columns"]:
         column["role"] = {"late": "target", "id": "identifier", "ordered at": "dropped"}.get(column["name"], "feature")
-    artifacts = {"contract": {"task": "binary", "target": "late"}, "schema": schema, "provenance": {}}
+    artifacts = {"contract": ProblemContract(task="binary", target="late"), "schema": schema, "provenance": {}}
     return path, SimpleNamespace(load=artifacts.__getitem__)
 
 
@@ -105,7 +106,7 @@ def test_a_file_that_is_not_there_and_a_task_without_rows_of_its_own(table, tmp_
     _, run = table
     with pytest.raises(UsageError, match=r"none\.csv cannot be replayed"):
         list(of_table(run, arguments("--data", tmp_path / "none.csv", "--time", "a")))
-    forecasting = {"contract": {"task": "forecasting", "target": "late"}, "schema": {}, "provenance": {}}
+    forecasting = {"contract": ProblemContract(task="forecasting", target="late"), "schema": {}, "provenance": {}}
     with pytest.raises(UsageError, match="whole requests"):
         list(of_table(SimpleNamespace(load=forecasting.__getitem__), arguments("--data", "a", "--time", "a")))
 

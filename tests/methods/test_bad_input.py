@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from mlnb.methods.contracts.problems import ProblemContract
 from mlnb.methods.metrics.weighted_metrics import score
 from mlnb.methods.models.fitted_models import predict
 from mlnb.methods.models.model_families import fit_model
@@ -16,7 +17,7 @@ from mlnb.methods.training_data.data_splits import make_folds, split_rows
 from mlnb.methods.tuning.hyperparameter_search import tune
 from mlnb.methods.tuning.model_selection import fit_winner
 
-BINARY = {"task": "binary", "target": "y", "classes": ["no", "yes"]}
+BINARY = ProblemContract(task="binary", target="y", classes=["no", "yes"])
 random = np.random.default_rng(0)
 
 

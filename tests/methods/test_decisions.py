@@ -8,23 +8,26 @@ from sklearn.datasets import load_diabetes, load_digits
 from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 from sklearn.model_selection import cross_val_predict
 
+from mlnb.codec import replace
 from mlnb.methods.calibration.conformal_intervals import check_interval
 from mlnb.methods.calibration.decision_fitting import learn_decision
+from mlnb.methods.contracts.decisions import Beta, Decision, Isotonic, Sigmoid, Temperature, ValueInterval
+from mlnb.methods.contracts.problems import ProblemContract
 from mlnb.methods.decisions.decisions import answers, bound_values, calibrate, choose_classes, decide
 from mlnb.methods.evaluation.fairness import assess_fairness, fairness_lines
 from mlnb.methods.evaluation.test_evaluation import evaluate, make_gate
 from mlnb.methods.metrics.weighted_metrics import score
 from mlnb.methods.problem.problem_contract import complete, state
 
-BINARY = {"task": "binary", "classes": ["no", "yes"], "metric": "log_loss", "costs": None}
+BINARY = ProblemContract(task="binary", classes=["no", "yes"], metric="log_loss", costs=None)
 share = st.floats(0, 1) | st.sampled_from([0.0, 1.0, 0.5, 1e-300, 5e-324, 1 - 2**-53])
 size = st.floats(1e-6, 50)
 rising = st.lists(share, min_size=2, max_size=9, unique=True).map(sorted)
 maps = st.one_of(
     st.none(),
-    st.builds(lambda a, c: {"method": "sigmoid", "a": a, "c": c}, size, st.floats(-30, 30)),
-    st.builds(lambda a, b, c: {"method": "beta", "a": a, "b": b, "c": c}, size, size, st.floats(-30, 30)),
-    st.builds(lambda x: {"method": "isotonic", "x": x, "y": sorted(x)}, rising),
+    st.builds(lambda a, c: Sigmoid(a=a, c=c), size, st.floats(-30, 30)),
+    st.builds(lambda a, b, c: Beta(a=a, b=b, c=c), size, size, st.floats(-30, 30)),
+    st.builds(lambda x: Isotonic(x=x, y=sorted(x)), rising),
 )
 
 
@@ -32,7 +35,7 @@ maps = st.one_of(
 @given(st.lists(share, min_size=1, max_size=40), maps, st.none() | share)
 def test_one_row_is_answered_as_among_many(shares, map_, threshold):
     p = np.c_[1 - np.array(shares), shares]
-    decision = {"calibration": map_, "threshold": threshold, "costs": None}
+    decision = Decision(calibration=map_, threshold=threshold, costs=None)
     together = answers(p, BINARY, decision)
     assert together == [answers(row[None], BINARY, decision)[0] for row in p]
     final = decide(p, decision, BINARY)
@@ -46,17 +49,17 @@ def test_one_row_is_answered_as_among_many(shares, map_, threshold):
 def test_many_classes_likewise(k, temperature, seed, priced):
     random = np.random.default_rng(seed)
     p = random.dirichlet(np.full(k, 0.3), 30)
-    contract = {"task": "multiclass", "classes": [str(c) for c in range(k)]}
+    contract = ProblemContract(task="multiclass", classes=[str(c) for c in range(k)])
     costs = random.random((k, k)).tolist() if priced else None
-    decision = {"calibration": {"method": "temperature", "temperature": temperature}, "costs": costs}
+    decision = Decision(calibration=Temperature(temperature=temperature), costs=costs)
     assert answers(p, contract, decision) == [answers(row[None], contract, decision)[0] for row in p]
-    assert (calibrate(p, decision["calibration"]).argmax(1) == p.argmax(1)).all()
+    assert (calibrate(p, decision.calibration).argmax(1) == p.argmax(1)).all()
 
 
 @settings(max_examples=80, deadline=None)
 @given(st.lists(st.floats(-1e9, 1e9), min_size=1, max_size=30), st.lists(st.floats(-1e6, 1e6), min_size=1, unique=True))
 def test_intervals_likewise(values, knots):
-    band = {"low": -1.5, "high": 0.5, "x": sorted(knots), "scale": [abs(x) + 1.0 for x in sorted(knots)]}
+    band = ValueInterval(low=-1.5, high=0.5, x=sorted(knots), scale=[abs(x) + 1.0 for x in sorted(knots)])
     ends = bound_values(np.array(values), band)
     assert (ends[:, 0] <= ends[:, 1]).all()
     alone = np.concatenate([bound_values(np.array([value]), band) for value in values])
@@ -78,7 +81,7 @@ def forest():
 def test_calibration_helps_on_rows_never_used(forest):
     held_out, y, p, truth = forest
     decision, learned = learn_decision(BINARY, held_out, y)
-    assert decision["calibration"] is not None, learned
+    assert decision.calibration is not None, learned
     after = decide(p, decision, BINARY)
     assert score("log_loss", truth, after) < score("log_loss", truth, p)
     assert score("roc_auc", truth, after) == pytest.approx(score("roc_auc", truth, p), abs=1e-3)
@@ -87,7 +90,7 @@ def test_calibration_helps_on_rows_never_used(forest):
 def test_a_threshold_from_costs_costs_less_on_rows_never_used(forest):
     held_out, y, p, truth = forest
     costs = [[0.0, 1.0], [0.1, 0.0]]
-    decision, _ = learn_decision({**BINARY, "costs": costs}, held_out, y)
+    decision, _ = learn_decision(replace(BINARY, costs=costs), held_out, y)
     cost = np.asarray(costs)
     said = choose_classes(decide(p, decision, BINARY), decision)
     assert cost[truth, said].mean() <= cost[truth, choose_classes(p, {})].mean()
@@ -101,10 +104,10 @@ def test_intervals_hold_what_they_promise_on_rows_never_used():
         training, test = some[:300], some[300:]
         model = RandomForestRegressor(30, min_samples_leaf=3, random_state=0, n_jobs=1)
         held_out = cross_val_predict(model, X[training], y[training], cv=5)
-        contract = {"task": "regression", "classes": None, "metric": "rmse", "coverage": 0.8}
+        contract = ProblemContract(task="regression", classes=None, metric="rmse", coverage=0.8)
         decision, _ = learn_decision(contract, held_out[:, None], y[training])
         values = model.fit(X[training], y[training]).predict(X[test])
-        checked = check_interval(y[test], bound_values(values, decision["interval"]), 0.8)
+        checked = check_interval(y[test], bound_values(values, decision.interval), 0.8)
         assert checked["kept"], checked
         found.append(checked["covered"]["value"])
     assert 0.75 < np.mean(found) < 0.87, found
@@ -142,5 +145,5 @@ def test_costs_that_decide_alone_are_refused_before_anything_is_fitted():
 def test_costs_of_which_one_is_overwhelming_are_said_to_decide():
     random = np.random.default_rng(0)
     p = random.uniform(0.2, 0.8, 500)
-    _, learned = learn_decision({**BINARY, "costs": [[0, 1], [1e6, 0]]}, np.c_[1 - p, p], random.integers(0, 2, 500))
+    _, learned = learn_decision(replace(BINARY, costs=[[0, 1], [1e6, 0]]), np.c_[1 - p, p], random.integers(0, 2, 500))
     assert "says positive of every held-out row" in learned["threshold"]["why"]

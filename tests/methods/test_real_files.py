@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from mlnb.methods.contracts.problems import ProblemContract
 from mlnb.methods.encoding.row_encoder import compile_row
 from mlnb.methods.encoding.table_encoder import Encoder
 from mlnb.methods.evaluation.test_evaluation import json_rows
@@ -181,7 +182,7 @@ def test_rows_of_the_file_come_back_as_requests(read):
     columns["d"] = ["yes" if i % 3 else "" for i in range(ROWS)]
     content = text("\t", **columns)
     schema, table, _ = read(content)
-    y = encode_target(table["y"], {"task": "binary", "classes": ["no", "yes"], "target": "y"})
+    y = encode_target(table["y"], ProblemContract(task="binary", classes=["no", "yes"], target="y"))
     encoder = Encoder.fit(to_arrays(table, schema), schema, y, classes=2)
     batch, encode = encoder.transform(to_arrays(table, schema)), compile_row(schema, encoder)
     rows = json_rows(table, schema)

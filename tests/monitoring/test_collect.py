@@ -12,12 +12,13 @@ import toys
 
 from mlnb.engine import runs
 from mlnb.engine.project import Project
+from mlnb.methods.contracts.problems import ProblemContract
 from mlnb.monitoring.labels import add_labels
 from mlnb.serving.runtime.log_segments import convert
 from mlnb.serving.runtime.prediction_log import Recorder
 
 NOTEBOOK = Path(__file__).resolve().parents[2] / "nbs" / "stages" / "12_collect.ipynb"
-CONTRACT = {"task": "binary", "target": "y", "classes": ["no", "yes"]}
+CONTRACT = ProblemContract(task="binary", target="y", classes=["no", "yes"])
 
 
 @pytest.fixture

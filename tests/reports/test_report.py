@@ -5,6 +5,7 @@ import re
 
 import pytest
 
+from mlnb.methods.contracts.problems import ProblemContract
 from mlnb.reports.run_report import write_report
 
 HOSTILE = '<script>alert("x")</script>'
@@ -166,7 +167,7 @@ def test_a_missed_gate_is_marked(project, example, monkeypatch):
 
 def test_other_problems_have_a_page_without_being_known(project, example, monkeypatch):
     values = example.artifacts("binary", "fare", 0.6)
-    values["contract"] = {"task": "ranking", "target": "clicked", "metric": "ndcg_at_10"}
+    values["contract"] = ProblemContract(task="ranking", target="clicked", metric="ndcg_at_10")
     values["metrics"] = {"deciding": {"name": "ndcg_at_10", "value": 0.41}, "standard": {"ndcg_at_10": 0.41}}
     values["gate"] = None
     monkeypatch.setattr(example, "artifacts", lambda *_: values)

@@ -11,6 +11,7 @@ import pytest
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # before anything loads OpenMP: tests share the cores
 
 from mlnb.engine.project import Project
+from mlnb.methods.contracts.problems import ProblemContract
 from mlnb.methods.encoding.table_encoder import Encoder
 from mlnb.methods.models.fitted_models import answers, predict, save_model
 from mlnb.methods.models.model_families import fit_model
@@ -38,7 +39,7 @@ SCHEMA = Schema(
 class Material:
     """What a bundle is made of."""
 
-    contract: dict[str, Any]
+    contract: ProblemContract
     schema: dict[str, Any]
     encoder: dict[str, Any]
     model: Path
@@ -77,7 +78,7 @@ def make_material(folder: Path, family: str, task: str) -> Material:
     encoded = encoder.transform(arrays)
     count = len(classes or ())
     model = fit_model(family, default_params(family), encoded, y, task, count, threads=1)
-    contract = {"task": task, "target": "survived", "classes": classes}
+    contract = ProblemContract(task=task, target="survived", classes=classes)
     golden = {"rows": rows[:25], "predictions": answers(predict(model, encoded[:25]), contract)}
     folder = save_model(model, folder / "model")
     return Material(contract, SCHEMA.to_json(), encoder.to_json(), folder, golden)

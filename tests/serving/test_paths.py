@@ -13,6 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mlnb.methods.contracts.decisions import Beta, Decision, Isotonic, ValueInterval
+from mlnb.methods.contracts.problems import ProblemContract
 from mlnb.methods.decisions.decisions import answers
 from mlnb.methods.models.fitted_models import Model, predict
 from mlnb.serving.runtime.request_bodies import BadRequest, BadRows
@@ -86,18 +88,18 @@ def test_threads_do_not_share_a_buffer(tasks):
     assert all(one == expected for one in found.values()) and len(found) == 4
 
 
-KNOTS = {"method": "isotonic", "x": [0.1, 0.4, 0.4000001, 0.9], "y": [0.0, 0.3, 0.5, 1.0]}
-INTERVAL = {"low": -1.7, "high": 2.1, "x": [0.0, 0.5, 2.0], "scale": [1.0, 0.3, 4.0]}
-BINARY = {"task": "binary", "classes": ["no", "yes"]}
+KNOTS = Isotonic(x=[0.1, 0.4, 0.4000001, 0.9], y=[0.0, 0.3, 0.5, 1.0])
+INTERVAL = ValueInterval(low=-1.7, high=2.1, x=[0.0, 0.5, 2.0], scale=[1.0, 0.3, 4.0])
+BINARY = ProblemContract(task="binary", classes=["no", "yes"])
 DECISIONS = [
     (BINARY, {}),
-    (BINARY, {"threshold": 0.37}),
-    (BINARY, {"calibration": KNOTS, "threshold": 0.5}),
-    (BINARY, {"calibration": {"method": "isotonic", "x": [0.5], "y": [0.25]}}),
-    (BINARY, {"calibration": {"method": "beta", "a": 0.7, "b": 1.3, "c": 0.1}}),
-    (BINARY, {"costs": [[0.0, 5.0], [1.0, 0.0]]}),
-    ({"task": "regression", "classes": None}, {}),
-    ({"task": "regression", "classes": None}, {"interval": INTERVAL}),
+    (BINARY, Decision(threshold=0.37)),
+    (BINARY, Decision(calibration=KNOTS, threshold=0.5)),
+    (BINARY, Decision(calibration=Isotonic(x=[0.5], y=[0.25]))),
+    (BINARY, Decision(calibration=Beta(a=0.7, b=1.3, c=0.1))),
+    (BINARY, Decision(costs=[[0.0, 5.0], [1.0, 0.0]])),
+    (ProblemContract(task="regression", classes=None), {}),
+    (ProblemContract(task="regression", classes=None), Decision(interval=INTERVAL)),
 ]
 
 
@@ -105,9 +107,9 @@ DECISIONS = [
 def test_a_decision_is_the_same_for_one_row(contract, decision):
     p = np.random.default_rng(2).random(300)
     p[:4] = [0.0, 1.0, 0.4, 0.37]
-    prediction = np.stack([1.0 - p, p], axis=1) if contract["classes"] else 3 * p - 0.5
+    prediction = np.stack([1.0 - p, p], axis=1) if contract.classes else 3 * p - 0.5
     say = compile_answer(contract, decision)
-    rows = prediction.tolist() if contract["classes"] else [[value] for value in prediction.tolist()]
+    rows = prediction.tolist() if contract.classes else [[value] for value in prediction.tolist()]
     assert [say(row) for row in rows] == answers(prediction, contract, decision)
 
 

@@ -35,7 +35,7 @@ def test_every_kind_of_model_answers_alone_as_in_a_batch(material, tmp_path, fam
         assert set(answer) == {"prediction"}
         assert isinstance(answer["prediction"], float)
     else:
-        assert set(answer["probabilities"]) == set(predictor.parts.contract["classes"])
+        assert set(answer["probabilities"]) == set(predictor.parts.contract.classes)
         assert answer["prediction"] == max(answer["probabilities"], key=answer["probabilities"].get)
         assert sum(answer["probabilities"].values()) == pytest.approx(1)
 

@@ -50,11 +50,16 @@ def _cramer(a: np.ndarray, b: np.ndarray) -> float:
     return float(np.sqrt(min(1.0, phi / smaller))) if smaller > 0 else 0.0
 
 
-def measure_association(
-    a: np.ndarray,  # shape (n,): a column as `columns.to_array` gives it
-    b: np.ndarray,  # shape (n,): another
-) -> float:  # 0 none .. 1 one determines the other
-    """How strongly two columns hang together; 0 when fewer than three rows have both."""
+def measure_association(a: np.ndarray, b: np.ndarray) -> float:
+    """How strongly two columns hang together; 0 when fewer than three rows have both.
+
+    Args:
+        a: shape (n,): a column as `columns.to_array` gives it.
+        b: shape (n,): another.
+
+    Returns:
+        0 none .. 1 one determines the other.
+    """
     both = ~(pd.isna(a) | pd.isna(b))
     a, b = a[both], b[both]
     if len(a) < 3:
@@ -67,12 +72,17 @@ def measure_association(
     return _correlation_ratio(pd.factorize(labels)[0], values)
 
 
-def associate(
-    table: pd.DataFrame,  # n typed rows
-    schema: Schema,  # from cleaning
-    names: list[str],  # d columns
-) -> pd.DataFrame:  # (d, d) symmetric, 1 on the diagonal, names on both sides
-    """The association of every two of the columns."""
+def associate(table: pd.DataFrame, schema: Schema, names: list[str]) -> pd.DataFrame:
+    """The association of every two of the columns.
+
+    Args:
+        table: n typed rows.
+        schema: from cleaning.
+        names: d columns.
+
+    Returns:
+        (d, d) symmetric, 1 on the diagonal, names on both sides.
+    """
     step = max(1, -(-len(table) // MOST_ROWS))
     rows = table.iloc[::step]
     arrays = [column_array(rows, schema.column(name)) for name in names]

@@ -18,6 +18,7 @@ from matplotlib.axes import Axes
 from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from matplotlib.figure import Figure
 
+from ..contracts.problems import ProblemContract
 from ..tables.columns import Column, Schema
 from ..tables.plot_style import INK, MUTED, PALETTE, SEQUENTIAL, use_style
 from ..problem.target_inference import name_classes
@@ -31,11 +32,13 @@ def _font(family: str) -> Any:
     return font_manager.get_font(font_manager.findfont(font_manager.FontProperties(family=[family])))
 
 
-def shorten(
-    text: Any,  # a name or a category
-    most: int = 28,  # characters
-) -> str:
-    """The text, cut in the middle, with a box for each character that the font lacks."""
+def shorten(text: Any, most: int = 28) -> str:
+    """The text, cut in the middle, with a box for each character that the font lacks.
+
+    Args:
+        text: a name or a category.
+        most: characters.
+    """
     font = _font(plt.rcParams["font.family"][0])
     line = " ".join(str(text).split())
     known = "".join(c if font.get_char_index(ord(c)) else "\u25a1" for c in line)
@@ -70,11 +73,13 @@ def _dates(axes: Axes) -> None:
     axes.xaxis.set_major_formatter(ConciseDateFormatter(axes.xaxis.get_major_locator()))
 
 # %% ../../../nbs/methods/audit/data_plots.ipynb #c05
-def plot_missing(
-    table: pd.DataFrame,  # n typed rows
-    schema: Schema,  # from cleaning
-) -> Figure:
-    """The share of missing values of the twenty columns that lack most; says so when none lacks any."""
+def plot_missing(table: pd.DataFrame, schema: Schema) -> Figure:
+    """The share of missing values of the twenty columns that lack most; says so when none lacks any.
+
+    Args:
+        table: n typed rows.
+        schema: from cleaning.
+    """
     use_style()
     shares = sorted(((float(table[c.name].isna().mean()), c.name) for c in schema.columns), key=lambda s: (-s[0], s[1]))
     lacking = [s for s in shares if s[0] > 0]
@@ -130,12 +135,14 @@ def _draw_distribution(axes: Axes, values: pd.Series, column: Column) -> None:
     axes.tick_params(labelsize=7.5)
 
 
-def plot_distributions(
-    table: pd.DataFrame,  # n typed rows
-    schema: Schema,  # from cleaning
-    names: list[str],  # columns; the first twelve are drawn
-) -> Figure:
-    """How the values of each column are spread."""
+def plot_distributions(table: pd.DataFrame, schema: Schema, names: list[str]) -> Figure:
+    """How the values of each column are spread.
+
+    Args:
+        table: n typed rows.
+        schema: from cleaning.
+        names: columns; the first twelve are drawn.
+    """
     names, rows = names[:MOST_PANELS], _sample(table)
     figure, panels = _panels(max(len(names), 1))
     for axes, name in zip(panels, names, strict=False):
@@ -208,15 +215,17 @@ def _draw_against_numbers(axes: Axes, values: pd.Series, column: Column, target:
     _draw_boxes(axes, {label: y[words == label] for label in _top(pd.Series(words))}, sideways=True)
 
 
-def plot_against_target(
-    table: pd.DataFrame,  # n typed rows
-    schema: Schema,  # from cleaning
-    contract: dict[str, Any],  # from `problems.complete`
-    names: list[str],  # features; the first twelve are drawn
-) -> Figure:
-    """The target against each feature."""
+def plot_against_target(table: pd.DataFrame, schema: Schema, contract: ProblemContract, names: list[str]) -> Figure:
+    """The target against each feature.
+
+    Args:
+        table: n typed rows.
+        schema: from cleaning.
+        contract: from `problems.complete`
+        names: features; the first twelve are drawn.
+    """
     names, rows = names[:MOST_PANELS], _sample(table).reset_index(drop=True)
-    target, classes = rows[contract["target"]], contract["classes"] or contract.get("labels")
+    target, classes = rows[contract.target], contract.classes or contract.labels
     figure, panels = _panels(max(len(names), 1), 2.3)
     for axes, name in zip(panels, names, strict=False):
         column, values = schema.column(name), rows[name]
@@ -231,15 +240,17 @@ def plot_against_target(
         else:
             _draw_against_numbers(axes, values, column, target)
         axes.tick_params(labelsize=7.5)
-    figure.suptitle(f"{shorten(contract['target'])} against the features", fontsize=11, x=0.01, ha="left")
+    figure.suptitle(f"{shorten(contract.target)} against the features", fontsize=11, x=0.01, ha="left")
     return figure
 
 # %% ../../../nbs/methods/audit/data_plots.ipynb #c11
-def plot_skills(
-    skills: dict[str, float],  # feature -> skill [0..1], from `leakage.find_leaks`
-    giveaway: float,  # skill from which a feature knows the target
-) -> Figure:
-    """The skill of the twenty best features alone; giveaways stand out, and the line shows from where on."""
+def plot_skills(skills: dict[str, float], giveaway: float) -> Figure:
+    """The skill of the twenty best features alone; giveaways stand out, and the line shows from where on.
+
+    Args:
+        skills: feature -> skill [0..1], from `leakage.find_leaks`
+        giveaway: skill from which a feature knows the target.
+    """
     use_style()
     best = sorted(skills.items(), key=lambda item: (-item[1], item[0]))[:20]
     figure, axes = plt.subplots(figsize=(6.5, 0.26 * max(len(best), 2) + 1.0))
@@ -255,10 +266,12 @@ def plot_skills(
     return figure
 
 # %% ../../../nbs/methods/audit/data_plots.ipynb #c13
-def plot_associations(
-    matrix: pd.DataFrame,  # (d, d) from `associations.associate`
-) -> Figure:
-    """The associations as a map, strongest in the darkest colour; numbers in the cells when there are few."""
+def plot_associations(matrix: pd.DataFrame) -> Figure:
+    """The associations as a map, strongest in the darkest colour; numbers in the cells when there are few.
+
+    Args:
+        matrix: (d, d) from `associations.associate`
+    """
     use_style()
     names = [shorten(name, 22) for name in matrix.index]
     size = 1.6 + 0.34 * len(names)

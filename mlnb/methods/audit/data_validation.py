@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pandera.pandas as pa
 
+from ..contracts.problems import ProblemContract
 from ..tables.type_inference import finding
 from ..tables.columns import Schema
 from ..tables.duplicates import equal_columns, find_copies, group_equal
@@ -22,11 +23,13 @@ from ..problem.target_inference import name_classes
 _TYPES = {"number": "float64", "boolean": "boolean", "date": "datetime64[us]"}
 
 
-def pandera_schema(
-    schema: Schema,  # learned by cleaning
-    ranges: bool = True,  # whether values outside the range seen are refused
-) -> pa.DataFrameSchema:
-    """The same schema as Pandera's."""
+def pandera_schema(schema: Schema, ranges: bool = True) -> pa.DataFrameSchema:
+    """The same schema as Pandera's.
+
+    Args:
+        schema: learned by cleaning.
+        ranges: whether values outside the range seen are refused.
+    """
     columns = {}
     for column in schema.columns:
         checks = []
@@ -44,12 +47,17 @@ def pandera_schema(
     return pa.DataFrameSchema(columns, strict=True)
 
 
-def check_table(
-    table: pd.DataFrame,  # n typed rows
-    schema: Schema,  # what they should be
-    ranges: bool = True,  # whether values outside the range seen are refused
-) -> list[dict[str, Any]]:  # findings of severity error; empty when the table keeps its schema
-    """Every breach of the schema, one finding a column and check."""
+def check_table(table: pd.DataFrame, schema: Schema, ranges: bool = True) -> list[dict[str, Any]]:
+    """Every breach of the schema, one finding a column and check.
+
+    Args:
+        table: n typed rows.
+        schema: what they should be.
+        ranges: whether values outside the range seen are refused.
+
+    Returns:
+        findings of severity error; empty when the table keeps its schema.
+    """
     try:
         pandera_schema(schema, ranges).validate(table, lazy=True)
     except pa.errors.SchemaErrors as error:
@@ -74,13 +82,18 @@ def check_table(
     return []
 
 # %% ../../../nbs/methods/audit/data_validation.ipynb #c07
-def drop_unlabelled(
-    table: pd.DataFrame,  # n typed rows
-    contract: dict[str, Any],  # from `problems.complete`
-) -> tuple[pd.DataFrame, list[dict[str, Any]]]:  # the rows that are left, and the findings
-    """The rows whose target can be learned; those without one, or of too rare a class, are reported."""
-    target, findings = contract["target"], []
-    if contract["task"] == "anomaly":  # rows without a label are learned from, too
+def drop_unlabelled(table: pd.DataFrame, contract: ProblemContract) -> tuple[pd.DataFrame, list[dict[str, Any]]]:
+    """The rows whose target can be learned; those without one, or of too rare a class, are reported.
+
+    Args:
+        table: n typed rows.
+        contract: from `problems.complete`
+
+    Returns:
+        the rows that are left, and the findings.
+    """
+    target, findings = contract.target, []
+    if contract.task == "anomaly":  # rows without a label are learned from, too
         if target is not None:
             table = table.assign(**{target: name_classes(table[target])})
         return table, []
@@ -89,9 +102,9 @@ def drop_unlabelled(
         message = f"{missing.sum()} of {len(table)} rows have no target"
         findings.append(finding("missing target", "warning", target, missing.sum(), message, "rows dropped"))
     kept = ~missing
-    if contract["classes"] is not None:
+    if contract.classes is not None:
         labels = name_classes(table[target])
-        rare = kept & ~labels.isin(contract["classes"])
+        rare = kept & ~labels.isin(contract.classes)
         if rare.any():
             names = ", ".join(repr(name) for name in sorted(labels[rare].unique())[:5])
             message = f"classes with too few rows to learn: {names}"
@@ -198,13 +211,15 @@ def _most_common(present: pd.Series, least: float) -> int:
     return int(present.value_counts().iloc[0])
 
 
-def audit(
-    table: pd.DataFrame,  # n typed rows, all with a target
-    schema: Schema,  # from cleaning
-    contract: dict[str, Any] | None = None,  # from `problems.complete`, if there is a target
-) -> list[dict[str, Any]]:
-    """What is worth knowing before learning from the table; nothing here stops a run."""
-    target = contract["target"] if contract else None
+def audit(table: pd.DataFrame, schema: Schema, contract: ProblemContract | None = None) -> list[dict[str, Any]]:
+    """What is worth knowing before learning from the table; nothing here stops a run.
+
+    Args:
+        table: n typed rows, all with a target.
+        schema: from cleaning.
+        contract: from `problems.complete`, if there is a target.
+    """
+    target = contract.target if contract else None
     findings = _audit_table(table, schema, target)
     for column in schema.features:
         values = table[column.name]
@@ -231,7 +246,7 @@ def audit(
             findings += _audit_number(column.name, values)
         elif column.kind == "category":
             findings += _audit_category(column.name, values)
-    if contract and contract["classes"]:
+    if contract and contract.classes:
         counts = table[target].value_counts()
         rarest, rows = str(counts.index[-1]), int(counts.iloc[-1])
         if rows < 0.05 * len(table):
@@ -252,11 +267,16 @@ def audit(
     return findings
 
 # %% ../../../nbs/methods/audit/data_validation.ipynb #c14
-def condense(
-    findings: list[dict[str, Any]],  # of all checks
-    most: int = 8,  # columns for which a check is told one by one
-) -> list[dict[str, Any]]:  # errors first, then warnings, then information
-    """The findings in order of severity; a check that more than `most` columns share is told once for all of them."""
+def condense(findings: list[dict[str, Any]], most: int = 8) -> list[dict[str, Any]]:
+    """The findings in order of severity; a check that more than `most` columns share is told once for all of them.
+
+    Args:
+        findings: of all checks.
+        most: columns for which a check is told one by one.
+
+    Returns:
+        errors first, then warnings, then information.
+    """
     order = {"error": 0, "warning": 1, "info": 2}
     groups: dict[tuple[int, str, str], list[dict[str, Any]]] = {}
     for item in findings:

@@ -7,11 +7,11 @@ __all__ = ['LEAST_ROWS', 'DRIFT', 'ALIKE', 'Proposal', 'propose_splits']
 
 # %% ../../../nbs/methods/audit/split_proposals.ipynb #c03
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from ..contracts.problems import ProblemContract
 from .associations import MOST_ROWS, measure_association
 from ..tables.columns import Column, Schema, column_array
 from ..tables.column_profiles import is_name_of_id
@@ -23,11 +23,16 @@ ALIKE = 0.3  # association of the target with a group that is not called like on
 
 @dataclass(frozen=True)
 class Proposal:
-    """A way to split that the data asks for."""
+    """A way to split that the data asks for.
 
-    kind: str  # time or group
+    Attributes:
+        kind: time or group.
+        why: the sign, in words.
+    """
+
+    kind: str
     column: str
-    why: str  # the sign, in words
+    why: str
 
     @property
     def setting(self) -> str:
@@ -35,14 +40,19 @@ class Proposal:
         return f"split.{self.kind}={self.column}"
 
 
-def propose_splits(
-    table: pd.DataFrame,  # n typed rows
-    schema: Schema,  # what its columns are
-    contract: dict[str, Any],  # task and target
-) -> list[Proposal]:  # time before groups, the strongest sign first
-    """The ways to split that the data asks for; none for tasks that have their own, or for few rows."""
-    target = contract.get("target")
-    if contract["task"] not in ("binary", "multiclass", "regression") or not target or len(table) < LEAST_ROWS:
+def propose_splits(table: pd.DataFrame, schema: Schema, contract: ProblemContract) -> list[Proposal]:
+    """The ways to split that the data asks for; none for tasks that have their own, or for few rows.
+
+    Args:
+        table: n typed rows.
+        schema: what its columns are.
+        contract: task and target.
+
+    Returns:
+        time before groups, the strongest sign first.
+    """
+    target = contract.target
+    if contract.task not in ("binary", "multiclass", "regression") or not target or len(table) < LEAST_ROWS:
         return []
     sample = table.iloc[:: max(1, -(-len(table) // MOST_ROWS))]
     y = column_array(sample, schema.column(target))

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ..contracts.problems import ProblemContract
 from ..tables.type_inference import finding
 from ..tables.columns import Column, Schema, column_array
 from ..tables.duplicates import group_equal
@@ -48,12 +49,17 @@ def _guess(values: np.ndarray, y: np.ndarray, train: np.ndarray, test: np.ndarra
     return _learn(codes, y[train], len(levels), k)[nearest]
 
 
-def measure_skill(
-    values: np.ndarray,  # shape (n,): a feature as `columns.to_array` gives it
-    y: np.ndarray,  # shape (n,): the target as `problems.encode_target` gives it
-    classes: int,  # number of classes, 0 for numbers
-) -> float:  # 0 guessing .. 1 knowing
-    """How well one feature alone predicts the target on rows it was not learned from."""
+def measure_skill(values: np.ndarray, y: np.ndarray, classes: int) -> float:
+    """How well one feature alone predicts the target on rows it was not learned from.
+
+    Args:
+        values: shape (n,): a feature as `columns.to_array` gives it.
+        y: shape (n,): the target as `problems.encode_target` gives it.
+        classes: number of classes, 0 for numbers.
+
+    Returns:
+        0 guessing .. 1 knowing.
+    """
     step = max(1, -(-len(y) // _MOST_ROWS))
     values, y = values[::step], y[::step]
     order = np.argsort(y, kind="stable")
@@ -72,26 +78,38 @@ def measure_skill(
     return max(0.0, 1 - float(((y - guess) ** 2).sum()) / spread) if spread > 0 else 0.0
 
 # %% ../../../nbs/methods/audit/target_leakage.ipynb #c05
-def score_features(
-    table: pd.DataFrame,  # n typed rows, all with a target
-    schema: Schema,  # from cleaning
-    contract: dict[str, Any],  # from `problems.complete`
-) -> dict[str, float]:  # feature -> skill, best first
-    """The skill of every feature alone."""
+def score_features(table: pd.DataFrame, schema: Schema, contract: ProblemContract) -> dict[str, float]:
+    """The skill of every feature alone.
+
+    Args:
+        table: n typed rows, all with a target.
+        schema: from cleaning.
+        contract: from `problems.complete`
+
+    Returns:
+        feature -> skill, best first.
+    """
     table = table.iloc[:: max(1, -(-len(table) // _MOST_ROWS))]
-    y = encode_target(table[contract["target"]], contract)
-    classes = len(contract["classes"] or ())
+    y = encode_target(table[contract.target], contract)
+    classes = len(contract.classes or ())
     skills = {c.name: measure_skill(column_array(table, c), y, classes) for c in schema.features}
     return dict(sorted(skills.items(), key=lambda item: (-item[1], item[0])))
 
 
 def find_leaks(
-    table: pd.DataFrame,  # n typed rows, all with a target
-    schema: Schema,  # from cleaning
-    contract: dict[str, Any],  # from `problems.complete`
-    policy: str = "drop",  # drop, stop or keep
-) -> tuple[Schema, list[dict[str, Any]], dict[str, float]]:  # schema without the leaks, findings, skills
-    """The schema after the policy, the findings, each feature's skill; ValueError: unknown policy."""
+    table: pd.DataFrame, schema: Schema, contract: ProblemContract, policy: str = "drop"
+) -> tuple[Schema, list[dict[str, Any]], dict[str, float]]:
+    """The schema after the policy, the findings, each feature's skill; ValueError: unknown policy.
+
+    Args:
+        table: n typed rows, all with a target.
+        schema: from cleaning.
+        contract: from `problems.complete`
+        policy: drop, stop or keep.
+
+    Returns:
+        schema without the leaks, findings, skills.
+    """
     if policy not in ("drop", "stop", "keep"):
         raise ValueError(f"unknown leakage policy {policy!r}; expected drop, stop or keep")
     findings, dropped = [], dict[str, str]()
@@ -100,11 +118,11 @@ def find_leaks(
     for name, skill in skills.items():
         if skill < SUSPECT:
             break
-        message = f"alone it predicts {contract['target']!r} with a skill of {skill:.3f} (0 guesses, 1 knows)"
+        message = f"alone it predicts {contract.target!r} with a skill of {skill:.3f} (0 guesses, 1 knows)"
         few = len(table) < _LEAST_ROWS
         if skill < GIVEAWAY or policy == "keep" or few or left == 1:
             why = "too few rows to be sure" if few else "the last feature" if left == 1 else f"leakage={policy}"
-            action = f"kept ({why}); ask whether it is known before {contract['target']!r} is"
+            action = f"kept ({why}); ask whether it is known before {contract.target!r} is"
             findings.append(finding("leakage", "warning", name, len(table), message, action))
             continue
         if policy == "stop":
@@ -127,12 +145,17 @@ def _dropped(column: Column, dropped: dict[str, str]) -> Column:
     return replace(column, role="dropped", reason="gives the target away: " + dropped[column.name])
 
 
-def shared_rows(
-    training: pd.DataFrame,  # n rows
-    test: pd.DataFrame,  # m rows
-    schema: Schema,  # which columns are features
-) -> int:  # rows of test
-    """How many test rows have the features and the target of a training row: they measure memory."""
+def shared_rows(training: pd.DataFrame, test: pd.DataFrame, schema: Schema) -> int:
+    """How many test rows have the features and the target of a training row: they measure memory.
+
+    Args:
+        training: n rows.
+        test: m rows.
+        schema: which columns are features.
+
+    Returns:
+        rows of test.
+    """
     names = [c.name for c in schema.columns if c.role in ("feature", "target")]
     rows, groups = group_equal([training, test], names)
     return int(np.isin(groups[rows >= len(training)], groups[rows < len(training)]).sum())

@@ -13,6 +13,9 @@ from typing import Any
 
 import numpy as np
 
+from ..contracts.decisions import Measured, StepInterval, ValueInterval
+from ..contracts.gates import GateLine
+from ..contracts.problems import ProblemContract
 from ..decisions.decisions import bound_values, interpolate
 from ..decisions.step_intervals import bound_steps, local_spread
 
@@ -22,20 +25,30 @@ LEAST_BIN = 40  # rows a knot of the scale needs
 FLOOR = 0.05  # the scale is at least this share of the mean absolute error
 
 # %% ../../../nbs/methods/calibration/conformal_intervals.ipynb #c05
-def conformal_quantile(
-    scores: np.ndarray,  # (n,)
-    level: float,  # (0..1)
-) -> float:  # inf when n is too small for the level
-    """The score that a new one stays below with probability of at least `level`, if drawn like these."""
+def conformal_quantile(scores: np.ndarray, level: float) -> float:
+    """The score that a new one stays below with probability of at least `level`, if drawn like these.
+
+    Args:
+        scores: (n,).
+        level: (0..1).
+
+    Returns:
+        inf when n is too small for the level.
+    """
     place = math.ceil((len(scores) + 1) * level - 1e-9)
     return float(np.sort(scores)[place - 1]) if place <= len(scores) else math.inf
 
 
-def fit_scale(
-    values: np.ndarray,  # held-out predictions (n,)
-    errors: np.ndarray,  # truth minus prediction (n,)
-) -> tuple[list[float], list[float]]:  # knots, rising, and the typical absolute error at each
-    """The mean absolute error as a function of the prediction: bins of equally many rows, straight between them."""
+def fit_scale(values: np.ndarray, errors: np.ndarray) -> tuple[list[float], list[float]]:
+    """The mean absolute error as a function of the prediction: bins of equally many rows, straight between them.
+
+    Args:
+        values: held-out predictions (n,).
+        errors: truth minus prediction (n,).
+
+    Returns:
+        knots, rising, and the typical absolute error at each.
+    """
     whole = float(np.abs(errors).mean())
     bins = min(BINS, len(values) // LEAST_BIN)
     parts = np.array_split(np.argsort(values, kind="stable"), max(1, bins))
@@ -45,13 +58,15 @@ def fit_scale(
     return x.tolist(), y[first].tolist()
 
 
-def fit_interval(
-    form: str,  # constant, scaled or skewed
-    values: np.ndarray,  # held-out predictions (n,)
-    y: np.ndarray,  # truth (n,)
-    coverage: float,  # (0..1)
-) -> dict[str, Any]:  # form, coverage, x, scale, low, high: as `decisions.bound_values` reads it
-    """The interval of one form; ends are infinite when the rows are too few for the coverage."""
+def fit_interval(form: str, values: np.ndarray, y: np.ndarray, coverage: float) -> ValueInterval:
+    """The interval of one form; ends are infinite when the rows are too few for the coverage.
+
+    Args:
+        form: constant, scaled or skewed.
+        values: held-out predictions (n,).
+        y: truth (n,).
+        coverage: (0..1).
+    """
     errors = y - values
     x, scale = ([0.0], [1.0]) if form == "constant" else fit_scale(values, errors)
     if not any(scale):
@@ -63,15 +78,20 @@ def fit_interval(
     else:
         high = conformal_quantile(np.abs(scores), coverage)
         low = -high
-    return {"form": form, "coverage": coverage, "x": x, "scale": scale, "low": low, "high": high}
+    return ValueInterval(form=form, coverage=coverage, x=tuple(x), scale=tuple(scale), low=low, high=high)
 
 
-def interval_scores(
-    y: np.ndarray,  # truth (n,)
-    ends: np.ndarray,  # (n, 2)
-    coverage: float,  # (0..1)
-) -> np.ndarray:  # (n,), in the target's unit; less is better
-    """Width, and for a miss its distance times 2 / (1 - coverage): Gneiting and Raftery, 2007."""
+def interval_scores(y: np.ndarray, ends: np.ndarray, coverage: float) -> np.ndarray:
+    """Width, and for a miss its distance times 2 / (1 - coverage): Gneiting and Raftery, 2007.
+
+    Args:
+        y: truth (n,).
+        ends: (n, 2).
+        coverage: (0..1).
+
+    Returns:
+        (n,), in the target's unit; less is better.
+    """
     low, high = ends.T
     return (high - low) + (np.maximum(low - y, 0) + np.maximum(y - high, 0)) * 2 / (1 - coverage)
 
@@ -80,12 +100,18 @@ FORMS = ("constant", "scaled", "skewed")
 
 
 def learn_interval(
-    values: np.ndarray,  # held-out predictions (n,), NaN for rows that were never validated
-    y: np.ndarray,  # truth (n,)
-    coverage: float = 0.9,  # share of truths that the interval has to hold (0..1)
-    seed: int = 0,
-) -> tuple[dict[str, Any] | None, dict[str, Any]]:  # the interval or None; what was measured and why
-    """The interval of the best form, with its cross-validated coverage; None when the rows are too few for it."""
+    values: np.ndarray, y: np.ndarray, coverage: float = 0.9, seed: int = 0
+) -> tuple[ValueInterval | None, Measured]:
+    """The interval of the best form, with its cross-validated coverage; None when the rows are too few for it.
+
+    Args:
+        values: held-out predictions (n,), NaN for rows that were never validated.
+        y: truth (n,).
+        coverage: share of truths that the interval has to hold (0..1).
+
+    Returns:
+        the interval or None; what was measured and why.
+    """
     if not 0 < coverage < 1:
         raise ValueError(f"found a coverage of {coverage:g}, expected a share above 0 and below 1, such as 0.9")
     known = np.isfinite(values)
@@ -93,7 +119,7 @@ def learn_interval(
     forms = [form for form in FORMS if form == "constant" or len(y) >= 2 * PARTS * LEAST_BIN]
     if len(y) * (1 - 1 / PARTS) < 2 / (1 - coverage):
         why = f"{len(y)} held-out rows are too few for intervals that hold {coverage:.3g} of the truths"
-        return None, {"rows": len(y), "why": why}
+        return None, Measured(rows=len(y), reason=why)
     part = np.random.default_rng(seed).permutation(len(y)) % PARTS
     scores = {form: np.empty(len(y)) for form in forms}
     held = {form: np.empty((len(y), 2)) for form in forms}
@@ -113,22 +139,27 @@ def learn_interval(
         if gain.mean() > 2 * error:
             best, why = form, f"its interval score is less than the {best} form's by {gain.mean():.3g} ± {error:.2g}"
     ends = held[best]
-    measured = {
-        "rows": len(y),
-        "covered": float(((ends[:, 0] <= y) & (y <= ends[:, 1])).mean()),
-        "width": float((ends[:, 1] - ends[:, 0]).mean()),
-        "scores": {form: float(score.mean()) for form, score in scores.items()},
-        "why": why,
-    }
+    measured = Measured(
+        rows=len(y),
+        covered=float(((ends[:, 0] <= y) & (y <= ends[:, 1])).mean()),
+        width=float((ends[:, 1] - ends[:, 0]).mean()),
+        scores={form: float(score.mean()) for form, score in scores.items()},
+        reason=why,
+    )
     return fit_interval(best, values, y, coverage), measured
 
 # %% ../../../nbs/methods/calibration/conformal_intervals.ipynb #c11
-def check_interval(
-    y: np.ndarray,  # truth of rows never used (n,)
-    ends: np.ndarray,  # (n, 2), from `decisions.bound_values`
-    promised: float,  # coverage (0..1)
-) -> dict[str, Any]:  # promised, covered with low and high, width, score, kept
-    """How many truths the intervals hold, how sure that is, and whether it is what was promised."""
+def check_interval(y: np.ndarray, ends: np.ndarray, promised: float) -> dict[str, Any]:
+    """How many truths the intervals hold, how sure that is, and whether it is what was promised.
+
+    Args:
+        y: truth of rows never used (n,).
+        ends: (n, 2), from `decisions.bound_values`
+        promised: coverage (0..1).
+
+    Returns:
+        promised, covered with low and high, width, score, kept.
+    """
     n, inside = len(y), (ends[:, 0] <= y) & (y <= ends[:, 1])
     share, z = float(inside.mean()), 1.96
     middle = (share + z**2 / (2 * n)) / (1 + z**2 / n)
@@ -142,13 +173,16 @@ def check_interval(
     }
 
 
-def coverage_by(
-    y: np.ndarray,  # truth (n,)
-    values: np.ndarray,  # predictions (n,)
-    interval: Mapping[str, Any],
-    bins: int = 5,
-) -> list[dict[str, Any]]:  # one row a bin of predictions: from, to, rows, covered, width
-    """Whether the promise holds for small predictions as for large ones: an average can hide that it does not."""
+def coverage_by(y: np.ndarray, values: np.ndarray, interval: ValueInterval, bins: int = 5) -> list[dict[str, Any]]:
+    """Whether the promise holds for small predictions as for large ones: an average can hide that it does not.
+
+    Args:
+        y: truth (n,).
+        values: predictions (n,).
+
+    Returns:
+        one row a bin of predictions: from, to, rows, covered, width.
+    """
     out = []
     for part in np.array_split(np.argsort(values, kind="stable"), max(1, min(bins, len(y) // 10))):
         ends = bound_values(values[part], interval)
@@ -158,12 +192,17 @@ def coverage_by(
     return out
 
 
-def coverage_line(
-    contract: Mapping[str, Any],  # coverage, and sources that say whether it was stated
-    metrics: Mapping[str, Any],  # "interval" from `check_interval`, where there is one
-) -> list[dict[str, Any]]:  # a line of the gate, where a coverage was stated
-    """Whether the intervals hold as many truths as was asked for."""
-    if contract.get("coverage") is None or contract["sources"].get("coverage") != "stated":
+def coverage_line(contract: ProblemContract, metrics: Mapping[str, Any]) -> list[GateLine]:
+    """Whether the intervals hold as many truths as was asked for.
+
+    Args:
+        contract: coverage, and sources that say whether it was stated.
+        metrics: "interval" from `check_interval`, where there is one.
+
+    Returns:
+        where a coverage was stated.
+    """
+    if contract.coverage is None or contract.sources.get("coverage") != "stated":
         return []
     found = metrics.get("interval")
     covered = found["covered"] if found else None
@@ -172,15 +211,9 @@ def coverage_line(
         if covered
         else "no intervals: too few rows"
     )
-    required = f"{contract['coverage']:g} within the uncertainty of the test rows"
-    return [
-        {
-            "check": "truths inside their interval",
-            "found": said,
-            "required": required,
-            "passed": bool(found and found["kept"]),
-        }
-    ]
+    required = f"{contract.coverage:g} within the uncertainty of the test rows"
+    passed = bool(found and found["kept"])
+    return [GateLine(check="true values inside their interval", found=said, required=required, passed=passed)]
 
 # %% ../../../nbs/methods/calibration/conformal_intervals.ipynb #c17
 LEAST = 40  # held-out errors that an interval of a step is learned from, at least where there are as many
@@ -188,25 +221,32 @@ TYPICAL = 0.6  # how much of the typical spread is added to the local one
 
 
 def learn_step_interval(
-    X: np.ndarray,  # examples (n, d); the first column is the step ahead
-    y: np.ndarray,  # truth in scaled units (n,)
-    held_out: np.ndarray,  # forecasts in scaled units by models that had not seen them (n,), NaN where there is none
-    horizon: int,
-    names: Sequence[str] = (),  # of the columns (d,): those called deviation tell how restless the series was
-    coverage: float = 0.9,  # share of truths that the intervals have to hold (0..1)
-) -> tuple[dict[str, Any] | None, dict[str, Any]]:  # the interval or None; what was measured, and why
-    """Low and high ends of each step; None when the held-out errors are too few for the coverage."""
+    X: np.ndarray, y: np.ndarray, held_out: np.ndarray, horizon: int, names: Sequence[str] = (), coverage: float = 0.9
+) -> tuple[StepInterval | None, Measured]:
+    """Low and high ends of each step; None when the held-out errors are too few for the coverage.
+
+    Args:
+        X: examples (n, d); the first column is the step ahead.
+        y: truth in scaled units (n,).
+        held_out: forecasts in scaled units by models that had not seen them (n,), NaN where there is none.
+        names: of the columns (d,): those called deviation tell how restless the series was.
+        coverage: share of truths that the intervals have to hold (0..1).
+
+    Returns:
+        the interval or None; what was measured, and why.
+    """
     if not 0 < coverage < 1:
         raise ValueError(f"found a coverage of {coverage:g}, expected a share above 0 and below 1, such as 0.9")
     known = np.isfinite(held_out)
     X, error = X[known], (y - held_out)[known]
     if len(error) < 2 / (1 - coverage):
         why = f"{len(error)} held-out errors are too few for intervals that hold {coverage:.3g} of the truths"
-        return None, {"rows": len(error), "why": why}
+        return None, Measured(rows=len(error), reason=why)
     columns = [place for place, name in enumerate(names) if name.startswith("deviation of ")]
     typical = TYPICAL * float(local_spread(X, columns).mean())
-    plain = {"columns": columns, "typical": typical} if typical > 0 else {"columns": [], "typical": 1.0}
-    scores = error / (local_spread(X, plain["columns"]) + plain["typical"])
+    if typical <= 0:
+        columns, typical = [], 1.0
+    scores = error / (local_spread(X, columns) + typical)
     ends: dict[str, list[float]] = {"low": [], "high": []}
     for ahead in range(1, horizon + 1):
         reach = 0
@@ -215,8 +255,10 @@ def learn_step_interval(
         for side, signed in (("low", -scores[near]), ("high", scores[near])):
             end = min(conformal_quantile(signed, 1 - (1 - coverage) / 2), float(np.abs(scores).max()))
             ends[side].append(-end if side == "low" else end)
-    interval = {"form": "by step", "coverage": coverage, **ends, **plain}
+    interval = StepInterval(
+        coverage=coverage, low=tuple(ends["low"]), high=tuple(ends["high"]), columns=tuple(columns), typical=typical
+    )
     inside = bound_steps(np.zeros(len(error)), X, interval)
     covered = float(((inside[:, 0] <= error) & (error <= inside[:, 1])).mean())
     why = "quantiles of the held-out errors of each step, in units of how restless the series was"
-    return interval, {"rows": len(error), "covered": covered, "why": why}
+    return interval, Measured(rows=len(error), covered=covered, reason=why)

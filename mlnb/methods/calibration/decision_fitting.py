@@ -6,11 +6,12 @@
 __all__ = ['learn_decision', 'explain_decision']
 
 # %% ../../../nbs/methods/calibration/decision_fitting.ipynb #c03
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 
+from ..contracts.decisions import Decision, FittedDecision, Measured
+from ..contracts.problems import ProblemContract
 from ..metrics.anomaly_metrics import top_threshold
 from .probability_calibration import learn_calibration
 from .conformal_intervals import learn_interval
@@ -21,59 +22,75 @@ from ..decisions.decision_thresholds import learn_threshold
 
 
 def learn_decision(
-    contract: Mapping[str, Any],  # task, classes, metric, costs, coverage
-    held_out: np.ndarray,  # out-of-fold predictions (n, k), or of numbers (n, 1); NaN where never validated
-    y: np.ndarray,  # truth (n,): codes, or values
+    contract: ProblemContract,
+    held_out: np.ndarray,
+    y: np.ndarray,
     seed: int = 0,
-    X: np.ndarray | None = None,  # examples (n, d), of a forecast
-    names: Sequence[str] = (),  # of their columns (d,)
-) -> tuple[dict[str, Any], dict[str, Any]]:  # the decision, {} for tasks without one; what was measured, part by part
-    """The decision that suits the task; ValueError when predictions and truth are not of the same rows."""
+    X: np.ndarray | None = None,
+    names: Sequence[str] = (),
+) -> FittedDecision:
+    """The decision that suits the task.
+
+    Args:
+        contract: task, classes, metric, costs, coverage.
+        held_out: out-of-fold predictions (n, k), or of numbers (n, 1); NaN where never validated.
+        y: truth (n,): codes, or values.
+        X: examples (n, d), of a forecast.
+        names: of their columns (d,).
+
+    Raises:
+        ValueError: when predictions and truth are not of the same rows.
+    """
     if len(held_out) != len(y):
         raise ValueError(f"found {len(held_out)} held-out predictions of {len(y)} rows, expected one of each")
-    if contract["task"] == "regression":
-        coverage = contract.get("coverage") or COVERAGE
+    if contract.task == "regression":
+        coverage = contract.coverage or COVERAGE
         interval, measured = learn_interval(held_out.reshape(len(y), -1)[:, 0], y, coverage, seed)
-        return {"interval": interval}, {"interval": measured}
-    if contract["task"] == "forecasting" and X is not None:
-        coverage = contract.get("coverage") or COVERAGE
-        interval, measured = learn_step_interval(X, y, held_out[:, 0], int(contract["horizon"]), names, coverage)
-        return {"interval": interval}, {"interval": measured}
-    if contract["task"] == "anomaly":
-        share, seen = contract["contamination"], held_out[~np.isnan(held_out)]
+        return FittedDecision(decision=Decision(interval=interval), measured={"interval": measured})
+    if contract.task == "forecasting" and X is not None:
+        coverage = contract.coverage or COVERAGE
+        steps, measured = learn_step_interval(X, y, held_out[:, 0], contract.horizon or 1, names, coverage)
+        return FittedDecision(decision=Decision(interval=steps), measured={"interval": measured})
+    if contract.task == "anomaly":
+        share, seen = contract.contamination or 0.0, held_out[~np.isnan(held_out)]
         why = f"{share:.3g} of {len(seen):,} rows, scored by models that had not seen them, reach it"
         limit = top_threshold(seen, share) if len(seen) else None
-        return {"threshold": limit}, {"threshold": {"rows": len(seen), "why": why}}
-    if contract["task"] not in ("binary", "multiclass"):
-        return {}, {}
+        measured = Measured(rows=len(seen), reason=why)
+        return FittedDecision(decision=Decision(threshold=limit), measured={"threshold": measured})
+    if contract.task not in ("binary", "multiclass"):
+        return FittedDecision(decision=Decision())
     map_, calibration = learn_calibration(held_out, y, seed)
-    decision: dict[str, Any] = {"calibration": map_, "threshold": None, "costs": None}
-    learned = {"calibration": calibration}
-    costs = contract.get("costs")
-    if contract["task"] == "binary":
+    parts = {"calibration": calibration}
+    threshold, costs = None, contract.costs
+    if contract.task == "binary":
         final = calibrate(held_out, map_)
-        decision["threshold"], learned["threshold"] = learn_threshold(final, y, costs, contract["metric"], seed)
+        threshold, parts["threshold"] = learn_threshold(final, y, costs, contract.metric, seed)
+        costs = None
     elif costs is not None:
-        decision["costs"] = costs
-        learned["threshold"] = {"rows": len(y), "why": "the class of least expected cost is said"}
-    return decision, learned
+        parts["threshold"] = Measured(rows=len(y), reason="the class of least expected cost is predicted")
+    return FittedDecision(decision=Decision(calibration=map_, threshold=threshold, costs=costs), measured=parts)
 
 
-def explain_decision(
-    decision: Mapping[str, Any],
-    learned: Mapping[str, Any],  # both from `learn_decision`
-) -> list[dict[str, str]]:  # one row a part: part, chosen, why
-    """What was decided, in words."""
-    rows = []
-    for part, measured in learned.items():
-        value = decision.get(part)
-        if isinstance(value, Mapping) and part == "interval":
-            chosen = f"{value['form']}, {value['coverage']:.0%}"
-        elif isinstance(value, Mapping):
-            chosen = str(value["method"])
-        elif value is not None:
-            chosen = f"{value:.4g}"
-        else:
-            chosen = "least expected cost" if part == "threshold" and decision.get("costs") is not None else "none"
-        rows.append({"part": part, "chosen": chosen, "why": measured["why"]})
+def explain_decision(fitted: FittedDecision) -> list[dict[str, str]]:
+    """What was decided, in words.
+
+    Args:
+        fitted: from `learn_decision`
+
+    Returns:
+        one row a part: part, chosen, reason.
+    """
+    decision, rows = fitted.decision, []
+    for part, measured in fitted.measured.items():
+        chosen = "none"
+        if part == "interval" and decision.interval is not None:
+            chosen = f"{decision.interval.form}, {decision.interval.coverage:.0%}"
+        elif part == "calibration" and decision.calibration is not None:
+            chosen = type(decision.calibration).__name__.lower()
+        elif part == "threshold" and decision.threshold is not None:
+            chosen = f"{decision.threshold:.4g}"
+        elif part == "threshold" and decision.costs is not None:
+            chosen = "least expected cost"
+        rows.append({"part": part, "chosen": chosen, "reason": measured.reason})
     return rows
+

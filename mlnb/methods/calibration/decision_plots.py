@@ -35,12 +35,14 @@ def _few(*arrays: np.ndarray) -> list[np.ndarray]:
     return [array[some] for array in arrays]
 
 # %% ../../../nbs/methods/calibration/decision_plots.ipynb #c04
-def plot_maps(
-    y: np.ndarray,  # codes (n,)
-    stages: Mapping[str, np.ndarray],  # name -> probabilities (n, k), such as as predicted and calibrated
-    bins: int = 10,  # with equally many rows each
-) -> Figure:
-    """Observed share against said probability, one line a stage; of several classes that of the one said."""
+def plot_maps(y: np.ndarray, stages: Mapping[str, np.ndarray], bins: int = 10) -> Figure:
+    """Observed share against said probability, one line a stage; of several classes that of the one said.
+
+    Args:
+        y: codes (n,).
+        stages: name -> probabilities (n, k), such as as predicted and calibrated.
+        bins: with equally many rows each.
+    """
     use_style()
     figure, axis = plt.subplots(figsize=(4.6, 3.8))
     axis.plot([0, 1], [0, 1], color=MUTED, linestyle=":", linewidth=1)
@@ -54,12 +56,16 @@ def plot_maps(
 
 # %% ../../../nbs/methods/calibration/decision_plots.ipynb #c06
 def plot_cost_curve(
-    y: np.ndarray,  # codes (n,)
-    p: np.ndarray,  # final probabilities (n, 2)
-    costs: Sequence[Sequence[float]] | None = None,  # (2, 2): true by said
-    threshold: float | None = None,  # the one in use; None is one half
+    y: np.ndarray, p: np.ndarray, costs: Sequence[Sequence[float]] | None = None, threshold: float | None = None
 ) -> Figure:
-    """Mean cost over the threshold; without costs the lower envelope over all costs and base rates."""
+    """Mean cost over the threshold; without costs the lower envelope over all costs and base rates.
+
+    Args:
+        y: codes (n,).
+        p: final probabilities (n, 2).
+        costs: (2, 2): true by said.
+        threshold: the one in use; None is one half.
+    """
     use_style()
     figure, axis = plt.subplots(figsize=(5, 3.2))
     used = 0.5 if threshold is None else threshold
@@ -92,12 +98,14 @@ def plot_cost_curve(
     return figure
 
 
-def plot_lift(
-    y: np.ndarray,  # codes (n,)
-    p: np.ndarray,  # probabilities (n, 2)
-    top: float | None = None,  # share that is acted upon
-) -> Figure:
-    """Gain, the share of positives found among the top share of rows, and lift, how many times the base rate."""
+def plot_lift(y: np.ndarray, p: np.ndarray, top: float | None = None) -> Figure:
+    """Gain, the share of positives found among the top share of rows, and lift, how many times the base rate.
+
+    Args:
+        y: codes (n,).
+        p: probabilities (n, 2).
+        top: share that is acted upon.
+    """
     use_style()
     found = np.cumsum((y == 1)[np.argsort(-p[:, 1], kind="stable")])
     share, gain = np.arange(1, len(y) + 1) / len(y), found / max(1, found[-1])
@@ -117,13 +125,14 @@ def plot_lift(
     return figure
 
 # %% ../../../nbs/methods/calibration/decision_plots.ipynb #c09
-def plot_intervals(
-    y: np.ndarray,  # truth (n,)
-    values: np.ndarray,  # predictions (n,)
-    interval: Mapping[str, Any],
-    name: str,  # of the target, with its unit
-) -> Figure:
-    """Truths inside and outside their intervals, and the share inside from small to large predictions."""
+def plot_intervals(y: np.ndarray, values: np.ndarray, interval: Mapping[str, Any], name: str) -> Figure:
+    """Truths inside and outside their intervals, and the share inside from small to large predictions.
+
+    Args:
+        y: truth (n,).
+        values: predictions (n,).
+        name: of the target, with its unit.
+    """
     use_style()
     figure, (left, right) = plt.subplots(1, 2, figsize=(8.4, 3.2))
     truth, said = _few(y, values)
@@ -137,18 +146,19 @@ def plot_intervals(
     left.legend()
     table = coverage_by(y, values, interval)
     right.bar(range(len(table)), [row["covered"] for row in table], color=PALETTE[0], width=0.7)
-    right.axhline(interval["coverage"], color=PALETTE[1], linewidth=1.2, label=f"promised: {interval['coverage']:.0%}")
+    right.axhline(interval.coverage, color=PALETTE[1], linewidth=1.2, label=f"promised: {interval['coverage']:.0%}")
     right.set_xticks(range(len(table)), [f"{row['from']:.3g} to\n{row['to']:.3g}" for row in table], size=8)
     right.set(title="Truths inside, by prediction", ylabel="share", ylim=(0, 1.02))
     right.legend(loc="lower right")
     return figure
 
 # %% ../../../nbs/methods/calibration/decision_plots.ipynb #c12
-def plot_slices(
-    rows: Sequence[Mapping[str, Any]],  # slice, rows, loss, rest, confirmed
-    most: int = 16,
-) -> Figure:
-    """The mean loss of each slice beside that of the other rows; orange where it is confirmed to be worse."""
+def plot_slices(rows: Sequence[Mapping[str, Any]], most: int = 16) -> Figure:
+    """The mean loss of each slice beside that of the other rows; orange where it is confirmed to be worse.
+
+    Args:
+        rows: slice, rows, loss, rest, confirmed.
+    """
     use_style()
     shown = [row for row in rows if row["loss"] is not None and row["rest"] is not None][:most][::-1]
     figure, axis = plt.subplots(figsize=(8, 0.9 + 0.3 * max(1, len(shown))))
@@ -162,10 +172,12 @@ def plot_slices(
     return figure
 
 
-def plot_groups(
-    entry: Mapping[str, Any],  # one protected column, from `fairness.assess_fairness`
-) -> Figure:
-    """The rates of each group, side by side; groups too small to compare are pale."""
+def plot_groups(entry: Mapping[str, Any]) -> Figure:
+    """The rates of each group, side by side; groups too small to compare are pale.
+
+    Args:
+        entry: one protected column, from `fairness.assess_fairness`
+    """
     use_style()
     groups = entry["groups"]
     rates = [name for name in groups[0] if name not in ("group", "rows", "compared")]
@@ -185,11 +197,12 @@ def plot_groups(
     return figure
 
 
-def plot_robustness(
-    rows: Sequence[Mapping[str, Any]],  # from `robustness.disturb`
-    metric: str,
-) -> Figure:
-    """What each disturbance leaves of the way from the dummy to the undisturbed model."""
+def plot_robustness(rows: Sequence[Mapping[str, Any]], metric: str) -> Figure:
+    """What each disturbance leaves of the way from the dummy to the undisturbed model.
+
+    Args:
+        rows: from `robustness.disturb`
+    """
     use_style()
     shown = [row for row in rows if row["share_lost"] is not None][::-1]
     figure, axis = plt.subplots(figsize=(7.4, 0.9 + 0.3 * max(1, len(shown))))

@@ -7,11 +7,13 @@ __all__ = ['PARTS', 'LEAST', 'LEAST_EACH', 'ISOTONIC', 'MOST', 'KNOTS', 'FITS', 
            'fit_isotonic', 'learn_calibration', 'calibration_error', 'compare_calibration']
 
 # %% ../../../nbs/methods/calibration/probability_calibration.ipynb #c03
-from collections.abc import Mapping
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
+from ...codec import replace
+from ..contracts.decisions import Beta, Calibration, Isotonic, Measured, Sigmoid, Temperature
 from ..metrics.classification_metrics import EPSILON
 from ..decisions.decisions import CLIP, calibrate
 
@@ -37,25 +39,29 @@ def _newton(Z: np.ndarray, hit: np.ndarray) -> np.ndarray:
     return beta
 
 
-def fit_sigmoid(
-    p: np.ndarray,  # probabilities (n, 2)
-    y: np.ndarray,  # codes (n,)
-) -> dict[str, Any]:
-    """Platt's map on the log-odds: method, a > 0, c."""
+def fit_sigmoid(p: np.ndarray, y: np.ndarray) -> Sigmoid:
+    """Platt's map on the log-odds: method, a > 0, c.
+
+    Args:
+        p: probabilities (n, 2).
+        y: codes (n,).
+    """
     clipped = np.clip(p[:, 1], CLIP, 1 - CLIP)
     odds = np.log(clipped) - np.log1p(-clipped)
     one, hit = np.ones((len(y), 1)), (y == 1).astype(float)
     a, c = _newton(np.c_[odds, one], hit).tolist()
     if a <= 0:
         a, c = EPSILON, float(_newton(one, hit)[0])
-    return {"method": "sigmoid", "a": a, "c": c}
+    return Sigmoid(a=a, c=c)
 
 
-def fit_beta(
-    p: np.ndarray,  # probabilities (n, 2)
-    y: np.ndarray,  # codes (n,)
-) -> dict[str, Any]:
-    """The beta map: method, a and b of at least 0, c."""
+def fit_beta(p: np.ndarray, y: np.ndarray) -> Beta:
+    """The beta map: method, a and b of at least 0, c.
+
+    Args:
+        p: probabilities (n, 2).
+        y: codes (n,).
+    """
     clipped, hit = np.clip(p[:, 1], CLIP, 1 - CLIP), (y == 1).astype(float)
     low, high, one = np.log(clipped), -np.log1p(-clipped), np.ones(len(y))
     a, b, c = _newton(np.c_[low, high, one], hit).tolist()
@@ -63,23 +69,25 @@ def fit_beta(
         a, (b, c) = 0.0, _newton(np.c_[high, one], hit).tolist()
     elif b < 0:
         b, (a, c) = 0.0, _newton(np.c_[low, one], hit).tolist()
-    return {"method": "beta", "a": max(a, EPSILON), "b": max(b, EPSILON), "c": c}
+    return Beta(a=max(a, EPSILON), b=max(b, EPSILON), c=c)
 
 
-def fit_temperature(
-    p: np.ndarray,  # probabilities (n, k)
-    y: np.ndarray,  # codes (n,)
-) -> dict[str, Any]:
-    """The temperature of least log loss, by golden-section search: method, temperature [0.05..20]."""
+def fit_temperature(p: np.ndarray, y: np.ndarray) -> Temperature:
+    """The temperature of least log loss, by golden-section search: method, temperature [0.05..20].
+
+    Args:
+        p: probabilities (n, k).
+        y: codes (n,).
+    """
     low, high, ratio = np.log(0.05), np.log(20.0), (np.sqrt(5) - 1) / 2
 
     def loss(log_t: float) -> float:
-        return _losses(calibrate(p, {"method": "temperature", "temperature": float(np.exp(log_t))}), y).mean()
+        return _losses(calibrate(p, Temperature(temperature=float(np.exp(log_t)))), y).mean()
 
     for _ in range(40):
         left, right = high - ratio * (high - low), low + ratio * (high - low)
         low, high = (low, right) if loss(left) < loss(right) else (left, high)
-    return {"method": "temperature", "temperature": float(np.exp((low + high) / 2))}
+    return Temperature(temperature=float(np.exp((low + high) / 2)))
 
 
 def _losses(p: np.ndarray, y: np.ndarray) -> np.ndarray:
@@ -87,11 +95,13 @@ def _losses(p: np.ndarray, y: np.ndarray) -> np.ndarray:
     return -np.log(np.clip(p[np.arange(len(y)), y], EPSILON, 1.0))
 
 # %% ../../../nbs/methods/calibration/probability_calibration.ipynb #c08
-def fit_isotonic(
-    p: np.ndarray,  # probabilities (n, 2)
-    y: np.ndarray,  # codes (n,)
-) -> dict[str, Any]:
-    """The free-form map: method, knots x rising in 0..1, heights y non-decreasing."""
+def fit_isotonic(p: np.ndarray, y: np.ndarray) -> Isotonic:
+    """The free-form map: method, knots x rising in 0..1, heights y non-decreasing.
+
+    Args:
+        p: probabilities (n, 2).
+        y: codes (n,).
+    """
     from sklearn.isotonic import isotonic_regression
 
     order = np.argsort(p[:, 1], kind="stable")
@@ -109,18 +119,27 @@ def fit_isotonic(
     if len(knots_x) > KNOTS:
         some = np.unique(np.linspace(0, len(knots_x) - 1, KNOTS).astype(int))
         knots_x, knots_y = knots_x[some], knots_y[some]
-    return {"method": "isotonic", "x": knots_x.tolist(), "y": knots_y.tolist()}
+    return Isotonic(x=tuple(knots_x.tolist()), y=tuple(knots_y.tolist()))
 
 # %% ../../../nbs/methods/calibration/probability_calibration.ipynb #c11
-FITS = {"sigmoid": fit_sigmoid, "beta": fit_beta, "isotonic": fit_isotonic, "temperature": fit_temperature}
+FITS: dict[str, Callable[[np.ndarray, np.ndarray], Calibration]] = {
+    "sigmoid": fit_sigmoid,
+    "beta": fit_beta,
+    "isotonic": fit_isotonic,
+    "temperature": fit_temperature,
+}
 
 
-def learn_calibration(
-    p: np.ndarray,  # held-out probabilities (n, k), NaN for rows that were never validated
-    y: np.ndarray,  # codes (n,)
-    seed: int = 0,
-) -> tuple[dict[str, Any] | None, dict[str, Any]]:  # the map or None; what was measured and why
-    """The map that lowers the cross-validated log loss most, None where none does beyond its standard error."""
+def learn_calibration(p: np.ndarray, y: np.ndarray, seed: int = 0) -> tuple[Calibration | None, Measured]:
+    """The map that lowers the cross-validated log loss most, None where none does beyond its standard error.
+
+    Args:
+        p: held-out probabilities (n, k), NaN for rows that were never validated.
+        y: codes (n,).
+
+    Returns:
+        the map or None; what was measured and why.
+    """
     known = np.isfinite(p).all(axis=1)
     p, y = p[known], y[known]
     random = np.random.default_rng(seed)
@@ -130,13 +149,14 @@ def learn_calibration(
     counts = np.bincount(y, minlength=p.shape[1])
     if len(y) < LEAST or np.sort(counts)[-2] < LEAST_EACH:
         why = f"{len(y)} held-out rows with {counts.tolist()} of each class are too few to learn a map and to check it"
-        return None, {"rows": len(y), "why": why, "losses": {}}
+        return None, Measured(rows=len(y), reason=why, losses={})
     names = ["sigmoid", "beta", "isotonic"] if p.shape[1] == 2 else ["temperature"]
     names = [name for name in names if name != "isotonic" or len(y) >= ISOTONIC]
     part = np.empty(len(y), dtype=int)
     part[np.lexsort((random.random(len(y)), y))] = np.arange(len(y)) % PARTS  # stratified
     raw = _losses(p, y)
-    losses, gains = {"none": float(raw.mean())}, {}
+    losses = {"none": float(raw.mean())}
+    gains: dict[str, tuple[float, float]] = {}
     for name in names:
         mapped = np.empty_like(p)
         for number in range(PARTS):
@@ -147,29 +167,38 @@ def learn_calibration(
         gains[name] = (float(gain.mean()), float(gain.std(ddof=1) / np.sqrt(len(gain))))
     best = max(names, key=lambda name: gains[name][0])
     gain, error = gains[best]
-    measured: dict[str, Any] = {"rows": len(y), "losses": losses, "gain": gain, "gain_error": error}
+    measured = Measured(rows=len(y), losses=losses, gain=gain, gain_error=error, reason="")
     if gain <= error:
         found = f"{best} changes the log loss by {-gain:+.2g} ± {error:.2g}"
-        return None, {**measured, "why": f"nothing helps beyond its standard error: {found}"}
+        return None, replace(measured, reason=f"nothing helps beyond its standard error: {found}")
     why = f"{best} lowers the log loss by {gain:.2g} ± {error:.2g}, most of {len(names)}"
-    return FITS[best](p, y), {**measured, "why": why}
+    return FITS[best](p, y), replace(measured, reason=why)
 
 # %% ../../../nbs/methods/calibration/probability_calibration.ipynb #c16
-def calibration_error(
-    y: np.ndarray,  # codes (n,)
-    p: np.ndarray,  # probabilities (n, k)
-    bins: int = 10,  # with equally many rows each
-) -> float:  # [0..1]
-    """Mean gap between said and observed share: of the positive class, or of several that of the one said."""
+def calibration_error(y: np.ndarray, p: np.ndarray, bins: int = 10) -> float:
+    """Mean gap between said and observed share: of the positive class, or of several that of the one said.
+
+    Args:
+        y: codes (n,).
+        p: probabilities (n, k).
+        bins: with equally many rows each.
+
+    Returns:
+        [0..1].
+    """
     said, hit = (p[:, 1], y == 1) if p.shape[1] == 2 else (p.max(axis=1), p.argmax(axis=1) == y)
     parts = np.array_split(np.argsort(said, kind="stable"), min(bins, len(y)))
     return float(sum(abs(said[part].mean() - hit[part].mean()) * len(part) for part in parts) / len(y))
 
 
-def compare_calibration(
-    measured: Mapping[str, Any],  # from `learn_calibration`
-    chosen: Mapping[str, Any] | None,
-) -> list[dict[str, Any]]:  # one row a candidate: map, log_loss, chosen
-    """The candidates and their cross-validated log loss."""
-    winner = "none" if chosen is None else chosen["method"]
-    return [{"map": n, "log_loss": loss, "chosen": n == winner} for n, loss in measured["losses"].items()]
+def compare_calibration(measured: Measured, chosen: Calibration | None) -> list[dict[str, Any]]:
+    """The candidates and their cross-validated log loss.
+
+    Args:
+        measured: from `learn_calibration`
+
+    Returns:
+        one row a candidate: map, log_loss, chosen.
+    """
+    winner = "none" if chosen is None else type(chosen).__name__.lower()
+    return [{"map": n, "log_loss": loss, "chosen": n == winner} for n, loss in (measured.losses or {}).items()]

@@ -9,10 +9,10 @@ __all__ = ['NAMES', 'PARTS', 'GRID', 'RESAMPLES', 'OF_LABELS', 'Goal', 'state_co
 # %% ../../../nbs/methods/decisions/decision_thresholds.ipynb #c03
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 
+from ..contracts.decisions import Measured
 from ..tables.columns import nearest
 from .decisions import choose_classes
 
@@ -23,20 +23,34 @@ RESAMPLES = 1000  # bootstrap resamples behind "clearly"
 
 # %% ../../../nbs/methods/decisions/decision_thresholds.ipynb #c05
 def state_costs(
-    false_positive: float | None = None,  # cost of acting where there was no need
-    false_negative: float | None = None,  # cost of not acting where there was
-    true_positive: float | None = None,  # gain of acting where there was need
-    true_negative: float | None = None,  # gain of leaving alone what needed nothing
-    costs: Mapping[str, Mapping[str, float]] | None = None,  # any classes: true -> said -> cost
-) -> dict[str, Any] | None:  # as stated: by outcome, or by classes; None when nothing was
-    """The costs as stated, gains as negative costs; ValueError when they are no numbers, or stated twice."""
+    false_positive: float | None = None,
+    false_negative: float | None = None,
+    true_positive: float | None = None,
+    true_negative: float | None = None,
+    costs: Mapping[str, Mapping[str, float]] | None = None,
+) -> dict[str, float | dict[str, float]] | None:
+    """The costs as stated, gains as negative costs.
+
+    Args:
+        false_positive: cost of acting where there was no need.
+        false_negative: cost of not acting where there was.
+        true_positive: gain of acting where there was need.
+        true_negative: gain of leaving alone what needed nothing.
+        costs: any classes: true -> said -> cost.
+
+    Returns:
+        as stated: by outcome, or by classes; None when nothing was.
+
+    Raises:
+        ValueError: when they are no numbers, or stated twice.
+    """
     named = {
         "false_positive": false_positive,
         "false_negative": false_negative,
         "true_positive": None if true_positive is None else -true_positive,
         "true_negative": None if true_negative is None else -true_negative,
     }
-    given: dict[str, Any] = {name: float(cost) for name, cost in named.items() if cost is not None}
+    given: dict[str, float | dict[str, float]] = {name: float(cost) for name, cost in named.items() if cost is not None}
     if costs and given:
         raise ValueError(f"found costs by outcome ({', '.join(given)}) and by classes; state them in one way")
     if costs:
@@ -50,10 +64,20 @@ def state_costs(
 
 
 def cost_matrix(
-    stated: Mapping[str, Any],  # from `state_costs`
-    classes: Sequence[str],  # of two, the positive one last
-) -> list[list[float]]:  # cost by true class and said class (k, k)
-    """The full matrix; ValueError for an unknown class, or when every decision would be the same."""
+    stated: Mapping[str, float | Mapping[str, float]], classes: Sequence[str]
+) -> tuple[tuple[float, ...], ...]:
+    """The full matrix.
+
+    Args:
+        stated: from `state_costs`
+        classes: of two, the positive one last.
+
+    Returns:
+        cost by true class and predicted class (k, k).
+
+    Raises:
+        ValueError: for an unknown class, or when every decision would be the same.
+    """
     matrix = 1.0 - np.eye(len(classes))
     by_outcome = all(not isinstance(cost, Mapping) for cost in stated.values())
     if by_outcome and len(classes) != 2:
@@ -62,7 +86,7 @@ def cost_matrix(
             f'{{"true class": {{"said class": cost}}}} with classes such as {classes[0]!r}'
         )
     for true, row in stated.items():
-        if by_outcome:
+        if not isinstance(row, Mapping):
             matrix[NAMES[true]] = row
             continue
         for said, cost in row.items():
@@ -83,23 +107,33 @@ def cost_matrix(
                 f"the costs punish the truth: where {name!r} is true, to say {better!r} costs less than to say so; "
                 f"found {matrix.tolist()} (true by said)"
             )
-    return matrix.tolist()
+    return tuple(tuple(float(cost) for cost in row) for row in matrix)
 
 
-def best_threshold(
-    costs: Sequence[Sequence[float]],  # (2, 2): true by said
-) -> float:  # (0..1)
-    """The probability of the positive class from which saying it costs less: Elkan, 2001."""
+def best_threshold(costs: Sequence[Sequence[float]]) -> float:
+    """The probability of the positive class from which saying it costs less: Elkan, 2001.
+
+    Args:
+        costs: (2, 2): true by said.
+
+    Returns:
+        (0..1).
+    """
     (c00, c01), (c10, c11) = costs
     return (c01 - c00) / ((c01 - c00) + (c10 - c11))
 
 # %% ../../../nbs/methods/decisions/decision_thresholds.ipynb #c08
-def threshold_costs(
-    y: np.ndarray,  # codes (n,)
-    p: np.ndarray,  # probabilities (n, 2)
-    costs: Sequence[Sequence[float]],  # (2, 2)
-) -> tuple[np.ndarray, np.ndarray]:  # thresholds rising (m,), mean cost a row at each (m,)
-    """The mean cost of saying positive from each threshold on; the first says it always, the last never."""
+def threshold_costs(y: np.ndarray, p: np.ndarray, costs: Sequence[Sequence[float]]) -> tuple[np.ndarray, np.ndarray]:
+    """The mean cost of saying positive from each threshold on; the first says it always, the last never.
+
+    Args:
+        y: codes (n,).
+        p: probabilities (n, 2).
+        costs: (2, 2).
+
+    Returns:
+        thresholds rising (m,), mean cost a row at each (m,).
+    """
     C, order = np.asarray(costs, dtype=np.float64), np.argsort(p[:, 1], kind="stable")
     x, truth = p[order, 1], y[order]
     change = C[truth, 0] - C[truth, 1]  # what it costs to say negative instead
@@ -162,37 +196,47 @@ def _clearly_better(goal: Goal, y: np.ndarray, p: np.ndarray, start: float, seed
 
 
 def learn_threshold(
-    p: np.ndarray,  # held-out probabilities as finally said (n, 2), NaN for rows never validated
-    y: np.ndarray,  # codes (n,)
-    costs: Sequence[Sequence[float]] | None = None,  # (2, 2): true by said
-    metric: str = "",  # deciding metric, with its share as in precision_at@0.05
-    seed: int = 0,
-) -> tuple[float | None, dict[str, Any]]:  # the threshold, None for one half; what was measured and why
-    """The threshold that the costs or the metric ask for, from the rows only where they clearly know better."""
+    p: np.ndarray, y: np.ndarray, costs: Sequence[Sequence[float]] | None = None, metric: str = "", seed: int = 0
+) -> tuple[float | None, Measured]:
+    """The threshold that the costs or the metric ask for, from the rows only where they clearly know better.
+
+    Args:
+        p: held-out probabilities as finally said (n, 2), NaN for rows never validated.
+        y: codes (n,).
+        costs: (2, 2): true by said.
+        metric: deciding metric, with its share as in precision_at@0.05.
+
+    Returns:
+        the threshold, None for one half; what was measured and why.
+    """
     known = np.isfinite(p).all(axis=1)
     p, y = p[known], y[known]
     base, _, share = metric.partition("@")
+    goal: Goal
     if costs is not None:
         goal, start, why = costs, best_threshold(costs), "the formula of the costs"
     elif base == "precision_at" and len(y):
         cut = float(np.quantile(p[:, 1], 1 - float(share), method="inverted_cdf"))
-        return cut, {"rows": len(y), "why": f"the probability that {float(share):.3g} of the held-out rows exceed"}
+        return cut, Measured(rows=len(y), reason=f"the probability that {float(share):.3g} of the held-out rows exceed")
     elif base in OF_LABELS:
         goal, start, why = base, 0.5, "one half"
     else:
         why = f"{base or 'the metric'} needs no threshold: the more probable class is said"
-        return None, {"rows": len(y), "why": why}
-    chosen, measured = start, {"rows": len(y), "formula": start, "why": why}
+        return None, Measured(rows=len(y), reason=why)
+    chosen, formula = start, why
+    gain: float | None = None
+    low: float | None = None
     if len(np.unique(y)) == 2 and len(y) >= 10 * PARTS:
         gain, low = _clearly_better(goal, y, p, start, seed)
-        measured |= {"gain": gain, "gain_low": low}
         if low > 0:
             chosen = _search(goal, y, p, start)
-            measured["why"] = f"the held-out rows: better than {why} ({start:.3g}) by {gain:.2g}, at least {low:.2g}"
+            why = f"the held-out rows: better than {formula} ({start:.3g}) by {gain:.2g}, at least {low:.2g}"
         else:
-            measured["why"] = f"{why}; the held-out rows know no clearly better one"
-    said = float((p[:, 1] >= chosen).mean()) if len(y) else 0.0
-    measured["positive_share"] = said
-    if said in (0.0, 1.0) and len(y):
-        measured["why"] += f"; it says {'positive' if said else 'negative'} of every held-out row"
+            why = f"{formula}; no other threshold is clearly better on the held-out rows"
+    share_positive = float((p[:, 1] >= chosen).mean()) if len(y) else 0.0
+    if share_positive in (0.0, 1.0) and len(y):
+        why += f"; it predicts {'positive' if share_positive else 'negative'} for every held-out row"
+    measured = Measured(
+        rows=len(y), reason=why, formula=start, gain=gain, gain_low=low, positive_share=share_positive
+    )
     return (None if costs is None and chosen == 0.5 else chosen), measured

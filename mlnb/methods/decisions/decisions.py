@@ -7,50 +7,61 @@ __all__ = ['FILE', 'CLIP', 'STATES', 'read_decision', 'write_decision', 'interpo
            'bound_values', 'find_limit', 'answers']
 
 # %% ../../../nbs/methods/decisions/decisions.ipynb #c03
-import json
 import math
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from ...codec import decode, encode
+from ..contracts.decisions import Beta, Calibration, Decision, Isotonic, Temperature, ValueInterval
+from ..contracts.problems import ProblemContract
+
 FILE = "decision.json"  # beside the model's files
 CLIP = 1e-15  # probabilities are kept this far from 0 and 1 before their logarithm is taken
 
 # %% ../../../nbs/methods/decisions/decisions.ipynb #c05
-def read_decision(
-    folder: Path,  # the model's folder
-) -> dict[str, Any]:  # {} when there is none
-    """The decision that was learned with the model; ValueError when its file is damaged."""
+def read_decision(folder: Path) -> Decision:
+    """The decision that was learned with the model.
+
+    Args:
+        folder: the model's folder.
+
+    Returns:
+        one without any part when there is no file.
+
+    Raises:
+        SchemaError: when its file is damaged.
+    """
     path = folder / FILE
-    if not path.exists():
-        return {}
-    try:
-        found = json.loads(path.read_text("utf-8"))
-    except ValueError as error:
-        raise ValueError(f"found {path} damaged ({error}), expected JSON; train the model again") from None
-    if not isinstance(found, dict):
-        raise ValueError(f"found {type(found).__name__} in {path}, expected an object; train the model again")
-    return found
+    return decode(Decision, path.read_bytes(), str(path)) if path.exists() else Decision()
 
 
-def write_decision(
-    decision: Mapping[str, Any],
-    folder: Path,  # the model's folder
-) -> Path:  # the file
-    """Write the decision beside the model; the same decision gives the same bytes."""
+def write_decision(decision: Decision, folder: Path) -> Path:
+    """Write the decision beside the model; the same decision gives the same bytes.
+
+    Args:
+        folder: the model's folder.
+
+    Returns:
+        the file.
+    """
     path = folder / FILE
-    path.write_bytes((json.dumps(decision, sort_keys=True, indent=1, allow_nan=False) + "\n").encode())
+    path.write_bytes(encode(decision))
     return path
 
 # %% ../../../nbs/methods/decisions/decisions.ipynb #c08
-def interpolate(
-    values: np.ndarray,  # (n,)
-    x: np.ndarray,  # knots, rising (m,)
-    y: np.ndarray,  # heights at the knots (m,)
-) -> np.ndarray:  # (n,); constant beyond the first and the last knot
-    """Straight lines between knots, computed for each element alone."""
+def interpolate(values: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Straight lines between knots, computed for each element alone.
+
+    Args:
+        values: (n,).
+        x: knots, rising (m,).
+        y: heights at the knots (m,).
+
+    Returns:
+        (n,); constant beyond the first and the last knot.
+    """
     if len(x) == 1:
         return np.full(len(values), y[0])
     place = np.clip(np.searchsorted(x, values, side="right") - 1, 0, len(x) - 2)
@@ -66,100 +77,134 @@ def _sigmoid(scores: np.ndarray) -> np.ndarray:
     return np.where(scores < 0, small / (1.0 + small), 1.0 / (1.0 + small))
 
 
-def _calibrate_positive(p: np.ndarray, map_: Mapping[str, Any]) -> np.ndarray:
+def _calibrate_positive(p: np.ndarray, map_: Calibration) -> np.ndarray:
     """Calibrated probabilities (n,) of the positive class."""
-    if map_["method"] == "isotonic":
-        return interpolate(p, np.asarray(map_["x"], dtype=np.float64), np.asarray(map_["y"], dtype=np.float64))
+    if isinstance(map_, Isotonic):
+        return interpolate(p, np.asarray(map_.x, dtype=np.float64), np.asarray(map_.y, dtype=np.float64))
+    if isinstance(map_, Temperature):
+        raise ValueError("found a temperature for one probability, expected sigmoid, beta or isotonic")
     clipped = np.clip(p, CLIP, 1.0 - CLIP)
     low, high = np.log(clipped), np.log1p(-clipped)
-    a, b = map_["a"], map_["b"] if map_["method"] == "beta" else map_["a"]
-    return _sigmoid(a * low - b * high + map_["c"])
+    a, b = map_.a, map_.b if isinstance(map_, Beta) else map_.a
+    return _sigmoid(a * low - b * high + map_.c)
 
 
-def calibrate(
-    p: np.ndarray,  # probabilities (n, k), as predicted
-    map_: Mapping[str, Any] | None,  # "method" and its numbers; None leaves them as they are
-) -> np.ndarray:  # (n, k), rows sum to 1
-    """Calibrated probabilities, each row alone; ValueError for an unknown method."""
+def calibrate(p: np.ndarray, map_: Calibration | None) -> np.ndarray:
+    """Calibrated probabilities, each row alone.
+
+    Args:
+        p: probabilities (n, k), as predicted.
+        map_: None leaves them as they are.
+
+    Returns:
+        (n, k), rows sum to 1.
+    """
     if map_ is None:
         return p
-    if map_["method"] == "temperature":
-        powers = np.log(np.clip(p, CLIP, 1.0)) / map_["temperature"]
+    if isinstance(map_, Temperature):
+        powers = np.log(np.clip(p, CLIP, 1.0)) / map_.temperature
         raised = np.exp(powers - powers.max(axis=1, keepdims=True))
-        return raised / np.add.accumulate(raised, axis=1)[:, -1:]
-    if map_["method"] not in ("sigmoid", "beta", "isotonic"):
-        raise ValueError(f"found calibration {map_['method']!r}, expected sigmoid, beta, isotonic or temperature")
+        return np.asarray(raised / np.add.accumulate(raised, axis=1)[:, -1:])
     positive = _calibrate_positive(np.ascontiguousarray(p[:, 1]), map_)
     return np.stack([1.0 - positive, positive], axis=1)
 
 # %% ../../../nbs/methods/decisions/decisions.ipynb #c12
-def decide(
-    prediction: np.ndarray,  # probabilities (n, k), or values (n,): from `models.predict`
-    decision: Mapping[str, Any],  # {} leaves predictions as they are
-    contract: Mapping[str, Any],  # "classes"
-) -> np.ndarray:  # (n, k) calibrated probabilities, or (n,) values
-    """The final numbers of each row, independent of the other rows; ValueError as `calibrate`."""
-    return calibrate(prediction, decision.get("calibration")) if contract.get("classes") else prediction
+def decide(prediction: np.ndarray, decision: Decision, contract: ProblemContract) -> np.ndarray:
+    """The final numbers of each row, independent of the other rows.
+
+    Args:
+        prediction: probabilities (n, k), or values (n,): from `models.predict`
+        contract: "classes".
+
+    Returns:
+        (n, k) calibrated probabilities, or (n,) values.
+
+    Raises:
+        ValueError: as `calibrate`
+    """
+    return calibrate(prediction, decision.calibration) if contract.classes else prediction
 
 
-def choose_classes(
-    p: np.ndarray,  # final probabilities (n, k), from `decide`
-    decision: Mapping[str, Any],
-) -> np.ndarray:  # (n,) int64, [0..k-1]
-    """The class that is said: by threshold, by least expected cost, or the most probable one."""
-    if decision.get("threshold") is not None:
-        return (p[:, 1] >= decision["threshold"]).astype(np.int64)
-    if decision.get("costs") is not None:
-        costs = np.asarray(decision["costs"], dtype=np.float64)
+def choose_classes(p: np.ndarray, decision: Decision) -> np.ndarray:
+    """The class that is said: by threshold, by least expected cost, or the most probable one.
+
+    Args:
+        p: final probabilities (n, k), from `decide`
+
+    Returns:
+        (n,) int64, [0..k-1].
+    """
+    if decision.threshold is not None:
+        return (p[:, 1] >= decision.threshold).astype(np.int64)
+    if decision.costs is not None:
+        costs = np.asarray(decision.costs, dtype=np.float64)
         expected = np.add.accumulate(p[:, :, None] * costs[None], axis=1)[:, -1]
-        return expected.argmin(axis=1)
+        return np.asarray(expected.argmin(axis=1))
     return p.argmax(axis=1)
 
 
-def bound_values(
-    values: np.ndarray,  # final values (n,)
-    interval: Mapping[str, Any],  # "low" and "high": multiples of the scale; "x" and "scale": its knots
-) -> np.ndarray:  # (n, 2): low and high end, in the target's unit
-    """The prediction interval of each value."""
-    scale = interpolate(values, np.asarray(interval["x"], dtype=float), np.asarray(interval["scale"], dtype=float))
-    return np.stack([values + interval["low"] * scale, values + interval["high"] * scale], axis=1)
+def bound_values(values: np.ndarray, interval: ValueInterval) -> np.ndarray:
+    """The prediction interval of each value.
+
+    Args:
+        values: final values (n,).
+
+    Returns:
+        (n, 2): low and high end, in the target's unit.
+    """
+    scale = interpolate(values, np.asarray(interval.x, dtype=float), np.asarray(interval.scale, dtype=float))
+    return np.stack([values + interval.low * scale, values + interval.high * scale], axis=1)
 
 # %% ../../../nbs/methods/decisions/decisions.ipynb #c15
 STATES = ("normal", "anomaly")  # what is said of a row whose score is below the limit, and of any other
 
 
-def find_limit(
-    contract: Mapping[str, Any],  # of an anomaly: "contamination", in (0, 1)
-    decision: Mapping[str, Any],  # from `read_decision`
-) -> float:
-    """The score from which a row is an anomaly: the one learned, else that of the contract's share."""
-    limit = decision.get("threshold")
-    # a score is -log10 of the share of rows that are as strange
-    return float(-math.log10(contract["contamination"]) if limit is None else limit)
+def find_limit(contract: ProblemContract, decision: Decision) -> float:
+    """The score from which a row is an anomaly: the one learned, else that of the contract's share.
+
+    Args:
+        contract: of an anomaly: "contamination", in (0, 1).
+        decision: from `read_decision`
+    """
+    if decision.threshold is not None:
+        return decision.threshold
+    if contract.contamination is None:
+        raise ValueError("found neither a threshold nor a contamination; expected an anomaly contract")
+    return -math.log10(contract.contamination)  # a score is -log10 of the share of rows that are as strange
 
 
 def answers(
-    prediction: np.ndarray,  # probabilities (n, k) or values (n,), from `models.predict`
-    contract: Mapping[str, Any],  # "task" and "classes"
-    decision: Mapping[str, Any] | None = None,  # from `read_decision`
-    groups: np.ndarray | None = None,  # ranking: what competes with what (n,); None: all rows with each other
-) -> list[dict[str, Any]]:  # one JSON object a row
-    """What a client is told; the decision is applied here."""
-    decision = decision or {}
+    prediction: np.ndarray,
+    contract: ProblemContract,
+    decision: Decision | None = None,
+    groups: np.ndarray | None = None,
+) -> list[dict[str, Any]]:
+    """What a client is told; the decision is applied here.
+
+    Args:
+        prediction: probabilities (n, k) or values (n,), from `models.predict`
+        contract: "task" and "classes".
+        decision: from `read_decision`
+        groups: ranking: what competes with what (n,); None: all rows with each other.
+
+    Returns:
+        one JSON object a row.
+    """
+    decision = decision or Decision()
     final = decide(prediction, decision, contract)
-    if contract["task"] == "anomaly":
+    if contract.task == "anomaly":
         strange = final >= find_limit(contract, decision)
         return [{"prediction": STATES[s], "score": v} for s, v in zip(strange.tolist(), final.tolist(), strict=True)]
-    if contract["task"] == "ranking":
+    if contract.task == "ranking":
         ranks = _ranks(final, np.zeros(len(final)) if groups is None else groups)
         return [{"score": v, "rank": r} for v, r in zip(final.tolist(), ranks.tolist(), strict=True)]
-    if not contract.get("classes"):
-        said = [{"prediction": value} for value in final.tolist()]
-        if decision.get("interval") is not None:
-            ends = bound_values(final, decision["interval"]).tolist()
+    if not contract.classes:
+        said: list[dict[str, Any]] = [{"prediction": value} for value in final.tolist()]
+        if isinstance(decision.interval, ValueInterval):
+            ends = bound_values(final, decision.interval).tolist()
             said = [{**a, "interval": {"low": low, "high": high}} for a, (low, high) in zip(said, ends, strict=True)]
         return said
-    classes = list(contract["classes"])
+    classes = list(contract.classes)
     labels = choose_classes(final, decision).tolist()
     return [
         {"prediction": classes[label], "probabilities": dict(zip(classes, row, strict=True))}

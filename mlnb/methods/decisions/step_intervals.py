@@ -6,30 +6,41 @@
 __all__ = ['local_spread', 'bound_steps']
 
 # %% ../../../nbs/methods/decisions/step_intervals.ipynb #c03
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 
+from ..contracts.decisions import StepInterval
 
-def local_spread(
-    X: np.ndarray,  # examples (n, d)
-    columns: Sequence[int],  # of X: deviations of the windows before the origin
-) -> np.ndarray:  # (n,), at least 0
-    """How restless the series was before each origin, in scaled units: the mean of its windows' deviations."""
+
+def local_spread(X: np.ndarray, columns: Sequence[int]) -> np.ndarray:
+    """How restless the series was before each origin, in scaled units: the mean of its windows' deviations.
+
+    Args:
+        X: examples (n, d).
+        columns: of X: deviations of the windows before the origin.
+
+    Returns:
+        (n,), at least 0.
+    """
     if not len(columns):
         return np.zeros(len(X))
     known = np.nan_to_num(np.ascontiguousarray(X[:, list(columns)]))
     return np.add.accumulate(known, axis=1)[:, -1] / len(columns)
 
 
-def bound_steps(
-    prediction: np.ndarray,  # in scaled units (n,)
-    X: np.ndarray,  # the examples (n, d); the first column is the step ahead [1..]
-    interval: Mapping[str, Any],  # "low" and "high": a multiple of the spread for each step; "columns", "typical"
-) -> np.ndarray:  # (n, 2) low and high end in scaled units
-    """The prediction interval of each forecast: learned for its step, as wide as the series is restless."""
-    place = np.minimum(X[:, 0].astype(np.int64), len(interval["low"])) - 1
-    spread = local_spread(X, interval["columns"]) + interval["typical"]
-    ends = [prediction + np.asarray(interval[side], dtype=np.float64)[place] * spread for side in ("low", "high")]
+def bound_steps(prediction: np.ndarray, X: np.ndarray, interval: StepInterval) -> np.ndarray:
+    """The prediction interval of each forecast: learned for its step, as wide as the series is restless.
+
+    Args:
+        prediction: in scaled units (n,).
+        X: the examples (n, d); the first column is the step ahead [1..].
+
+    Returns:
+        (n, 2) low and high end in scaled units.
+    """
+    place = np.minimum(X[:, 0].astype(np.int64), len(interval.low)) - 1
+    spread = local_spread(X, interval.columns) + interval.typical
+    sides = (interval.low, interval.high)
+    ends = [prediction + np.asarray(side, dtype=np.float64)[place] * spread for side in sides]
     return np.stack(ends, axis=1)

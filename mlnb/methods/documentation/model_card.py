@@ -11,6 +11,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ..contracts.problems import ProblemContract
 from .model_card_assessments import describe_decision, describe_disturbances, describe_groups
 from .model_card_texts import figure, markdown_table, plain, spread
 from ..metrics.decision_metrics import short_name
@@ -18,12 +19,22 @@ from .open_questions import QUESTIONS, completeness
 
 # %% ../../../nbs/methods/documentation/model_card.ipynb #c09
 def limits(
-    contract: Mapping[str, Any],  # "metric", "classes", "bound"
-    metrics: Mapping[str, Any],  # "rows", "deciding", "difference_to_linear"
-    findings: Sequence[Mapping[str, Any]],  # each with "severity"
-    best: Mapping[str, Any],  # "score", "deviation", "direction"
-) -> list[str]:  # sentences, Markdown
-    "What the artifacts say against trusting the figures too far, most general first."
+    contract: ProblemContract,
+    metrics: Mapping[str, Any],
+    findings: Sequence[Mapping[str, Any]],
+    best: Mapping[str, Any],
+) -> list[str]:
+    """What the artifacts say against trusting the figures too far, most general first.
+
+    Args:
+        contract: "metric", "classes", "bound".
+        metrics: "rows", "deciding", "difference_to_linear".
+        findings: each with "severity".
+        best: "score", "deviation", "direction".
+
+    Returns:
+        sentences, Markdown.
+    """
     rows, deciding = metrics.get("rows") or 0, metrics.get("deciding") or {}
     name = plain(deciding.get("name"))
     said = [
@@ -46,9 +57,9 @@ def limits(
             f"It is not clearly better than a linear model (difference in {name} {spread(linear)}); "
             "the simpler one may serve as well."
         )
-    if contract.get("metric") == "stability":
+    if contract.metric == "stability":
         said.append("No row was labelled: stability says that alerts do not depend on chance, not that they are right.")
-    if contract.get("bound") is None:
+    if contract.bound is None:
         said.append("No bound was stated for the deciding metric: the gate asks only for more than a dummy model.")
     warnings = sum(finding.get("severity") == "warning" for finding in findings)
     if warnings:
@@ -66,33 +77,22 @@ TASKS = {
     "anomaly": "anomaly detection",
     "ranking": "ranking",
 }
-FIELDS = {
-    "target": "target",
-    "task": "task",
-    "goal": "goal",
-    "prediction": "prediction",
-    "unit": "unit of a prediction",
-    "positive": "positive class",
-    "classes": "classes",
-    "metric": "deciding metric",
-    "bound": "bound",
-    "top": "share acted upon",
-    "latency_ms": "time of one answer (ms)",
-    "protected": "protected columns",
-    "fairness_metric": "compared between groups",
-    "fairness_limit": "largest difference allowed",
-    "coverage": "truths inside an interval",
-}
+FIELDS = ProblemContract(target="target", task="task", goal="goal", prediction="prediction", unit="unit of a prediction", positive="positive class", classes="classes", metric="deciding metric", bound="bound", top="share acted upon", latency_ms="time of one answer (ms)", protected="protected columns", fairness_metric="compared between groups", fairness_limit="largest difference allowed", coverage="truths inside an interval")
 
 
-def describe_contract(
-    contract: Mapping[str, Any],  # the problem, completed; "sources" says where each field came from
-) -> str:  # a table
-    "What the model is asked to do, field by field, each with where it came from."
-    sources = contract.get("sources") or {}
+def describe_contract(contract: ProblemContract) -> str:
+    """What the model is asked to do, field by field, each with where it came from.
+
+    Args:
+        contract: the problem, completed; "sources" says where each field came from.
+
+    Returns:
+        a table.
+    """
+    sources = contract.sources or {}
     rows = []
     for field, label in FIELDS.items():
-        value = contract.get(field)
+        value = getattr(contract, field)
         if value in (None, "", []) and not str(sources.get(field, "")).startswith("default: better"):
             continue
         if field == "classes" and len(value) > 12:
@@ -103,11 +103,16 @@ def describe_contract(
     return markdown_table(["", "", "from"], rows)
 
 
-def describe_data(
-    provenance: Mapping[str, Any],  # "source", "rows", "columns", "digest", "licence" ...
-    schema: Mapping[str, Any],  # {"columns": [{"name", "kind", "role", "missing", "reason"}], "rows"}
-) -> str:  # tables and lists
-    "Where the data came from, and what became of its columns."
+def describe_data(provenance: Mapping[str, Any], schema: Mapping[str, Any]) -> str:
+    """Where the data came from, and what became of its columns.
+
+    Args:
+        provenance: "source", "rows", "columns", "digest", "licence" ....
+        schema: {"columns": [{"name", "kind", "role", "missing", "reason"}], "rows"}.
+
+    Returns:
+        tables and lists.
+    """
     columns = schema.get("columns") or []
     features = [column for column in columns if column["role"] == "feature"]
     kinds = sorted({column["kind"] for column in features})
@@ -126,10 +131,15 @@ def describe_data(
     return "\n\n".join(part for part in parts if part)
 
 
-def describe_associations(
-    exploration: Mapping[str, Any],  # {"association": {feature: 0..1}, "close_pairs": [[a, b, 0..1]]}
-) -> str:  # two sentences, or nothing
-    "Which features hang together with the target, and which two say nearly the same."
+def describe_associations(exploration: Mapping[str, Any]) -> str:
+    """Which features hang together with the target, and which two say nearly the same.
+
+    Args:
+        exploration: {"association": {feature: 0..1}, "close_pairs": [[a, b, 0..1]]}.
+
+    Returns:
+        two sentences, or nothing.
+    """
     strength = exploration.get("association") or {}
     parts = []
     if strength:
@@ -143,10 +153,15 @@ def describe_associations(
     return " ".join(parts)
 
 
-def describe_findings(
-    findings: Sequence[Mapping[str, Any]],  # {"check", "severity", "column", "message", "action"}
-) -> str:  # a table of errors and warnings, and a count of the rest
-    "What was found wrong with the data, and what was done about it."
+def describe_findings(findings: Sequence[Mapping[str, Any]]) -> str:
+    """What was found wrong with the data, and what was done about it.
+
+    Args:
+        findings: {"check", "severity", "column", "message", "action"}.
+
+    Returns:
+        a table of errors and warnings, and a count of the rest.
+    """
     serious = [finding for finding in findings if finding.get("severity") != "info"]
     rows = [
         [str(f["severity"]), plain(f.get("column")), plain(f.get("message")), plain(f.get("action"))] for f in serious
@@ -156,11 +171,16 @@ def describe_findings(
     return "\n\n".join([*parts, f"{notes} further notes are in the report."] if notes else parts)
 
 
-def describe_search(
-    best: Mapping[str, Any],  # "family", "params", "metric", "score", "deviation"
-    trials: Sequence[Mapping[str, Any]],  # {"family", "state", "score"} each
-) -> str:  # sentences and a table
-    "What was searched, what won, and with which settings."
+def describe_search(best: Mapping[str, Any], trials: Sequence[Mapping[str, Any]]) -> str:
+    """What was searched, what won, and with which settings.
+
+    Args:
+        best: "family", "params", "metric", "score", "deviation".
+        trials: {"family", "state", "score"} each.
+
+    Returns:
+        sentences and a table.
+    """
     better = min if best.get("direction") == "minimize" else max
     rows = []
     for family in sorted({str(trial["family"]) for trial in trials}):
@@ -180,10 +200,15 @@ def describe_search(
     return "\n\n".join(part for part in parts if part)
 
 
-def describe_metrics(
-    metrics: Mapping[str, Any],  # "rows", "level", "deciding", "standard", "dummy", "linear"
-) -> str:  # a table
-    "How good the model is on rows it has never seen, beside a linear model and one that ignores every column."
+def describe_metrics(metrics: Mapping[str, Any]) -> str:
+    """How good the model is on rows it has never seen, beside a linear model and one that ignores every column.
+
+    Args:
+        metrics: "rows", "level", "deciding", "standard", "dummy", "linear".
+
+    Returns:
+        a table.
+    """
     standard, deciding = metrics.get("standard") or {}, (metrics.get("deciding") or {}).get("name")
     names = [deciding] * (deciding in standard) + [name for name in standard if name != deciding]
     rows = []
@@ -194,10 +219,15 @@ def describe_metrics(
     return markdown_table(["metric", "this model", "linear model", "dummy"], rows)
 
 
-def describe_gate(
-    gate: Mapping[str, Any],  # {"lines": [{"check", "found", "required", "passed"}]}
-) -> str:  # a table
-    "What the contract required, and whether it was there."
+def describe_gate(gate: Mapping[str, Any]) -> str:
+    """What the contract required, and whether it was there.
+
+    Args:
+        gate: {"lines": [{"check", "found", "required", "passed"}]}.
+
+    Returns:
+        a table.
+    """
     rows = [
         [
             "passed" if line["passed"] else "**missed**",
@@ -208,11 +238,16 @@ def describe_gate(
     return markdown_table(["", "check", "found", "required"], rows) or "There was no gate."
 
 # %% ../../../nbs/methods/documentation/model_card.ipynb #c15
-def model_card(
-    facts: Mapping[str, Any],  # artifacts by name; any may be missing
-    answers: Mapping[str, str],  # from `mlnb.methods.documentation.open_questions.answer_questions`
-) -> str:  # Markdown; the same for the same facts and answers
-    "The model card. Sections whose artifacts are missing say so; nothing is guessed."
+def model_card(facts: Mapping[str, Any], answers: Mapping[str, str]) -> str:
+    """The model card. Sections whose artifacts are missing say so; nothing is guessed.
+
+    Args:
+        facts: artifacts by name; any may be missing.
+        answers: from `mlnb.methods.documentation.open_questions.answer_questions`
+
+    Returns:
+        Markdown; the same for the same facts and answers.
+    """
     contract, metrics, best = (facts.get(name) or {} for name in ("contract", "metrics", "best"))
     gate, certificate = facts.get("gate") or {}, facts.get("certificate") or {}
     findings = facts.get("findings") or []
@@ -222,9 +257,9 @@ def model_card(
         f"- **{QUESTIONS[name]}** {plain(text) if text else f'Open; to be answered by: {owner}.'}"
         for name, text in sorted(answers.items(), key=lambda item: not item[1])
     ]
-    task = TASKS.get(str(contract.get("task")), plain(contract.get("task")))
+    task = TASKS.get(str(contract.task), plain(contract.task))
     name = plain(short_name(str(deciding.get("name") or "")))
-    what = plain(contract.get("target") or "how strange a row is")
+    what = plain(contract.target or "how strange a row is")
     summary = (
         f"Predicts {what} ({task}) with {plain(best.get('family'))}. "
         f"On {figure(metrics.get('rows'))} test rows: {name} {spread(deciding)}. "

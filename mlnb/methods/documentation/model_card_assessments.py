@@ -9,29 +9,40 @@ __all__ = ['SLICES', 'describe_costs', 'describe_decision', 'describe_groups', '
 from collections.abc import Mapping
 from typing import Any
 
+from ..contracts.problems import ProblemContract
 from .model_card_texts import figure, markdown_table, plain, spread
 from ..calibration.decision_fitting import explain_decision
 
 SLICES = 8  # slices in a card at most: those asked for, then the worst
 
 # %% ../../../nbs/methods/documentation/model_card_assessments.ipynb #c05
-def describe_costs(
-    contract: Mapping[str, Any],  # "costs", "classes"
-) -> str:  # a table of true by said; empty without costs
-    "What each decision costs; gains are negative."
-    costs, classes = contract.get("costs"), contract.get("classes") or []
+def describe_costs(contract: ProblemContract) -> str:
+    """What each decision costs; gains are negative.
+
+    Args:
+        contract: "costs", "classes".
+
+    Returns:
+        a table of true by said; empty without costs.
+    """
+    costs, classes = contract.costs, contract.classes or []
     if not costs:
         return ""
     heads = ["true, then said", *map(plain, classes)]
     return markdown_table(heads, [[plain(name), *map(figure, row)] for name, row in zip(classes, costs, strict=True)])
 
 
-def describe_decision(
-    contract: Mapping[str, Any],  # "costs", "classes"
-    learned: Mapping[str, Any],  # the artifact `decision`: "decision" and "learned"
-    metrics: Mapping[str, Any],  # "calibration_error", "interval"
-) -> str:  # tables and sentences; empty when nothing was decided
-    "How probabilities were corrected, where the threshold lies, what the intervals hold, and why."
+def describe_decision(contract: ProblemContract, learned: Mapping[str, Any], metrics: Mapping[str, Any]) -> str:
+    """How probabilities were corrected, where the threshold lies, what the intervals hold, and why.
+
+    Args:
+        contract: "costs", "classes".
+        learned: the artifact `decision`: "decision" and "learned".
+        metrics: "calibration_error", "interval".
+
+    Returns:
+        tables and sentences; empty when nothing was decided.
+    """
     rows = explain_decision(learned.get("decision") or {}, learned.get("learned") or {})
     parts = [describe_costs(contract)]
     parts.append(
@@ -51,10 +62,15 @@ def describe_decision(
     return "\n\n".join(part for part in parts if part)
 
 # %% ../../../nbs/methods/documentation/model_card_assessments.ipynb #c08
-def describe_groups(
-    metrics: Mapping[str, Any],  # "slices", "fairness"
-) -> str:  # tables and sentences; empty when nothing was looked at
-    "Slices that do worse, and the groups of protected columns compared."
+def describe_groups(metrics: Mapping[str, Any]) -> str:
+    """Slices that do worse, and the groups of protected columns compared.
+
+    Args:
+        metrics: "slices", "fairness".
+
+    Returns:
+        tables and sentences; empty when nothing was looked at.
+    """
     slices = metrics.get("slices") or {}
     rows = [row for row in slices.get("rows") or [] if row["origin"] == "asked for" or row["confirmed"]][:SLICES]
     heads = ["slice", "rows", "metric", "mean loss", "of the others", ""]
@@ -81,10 +97,15 @@ def describe_groups(
     return "\n\n".join(part for part in parts if part)
 
 
-def describe_disturbances(
-    metrics: Mapping[str, Any],  # "robustness"
-) -> str:  # a table; empty when nothing was disturbed
-    "What is lost of the way from a dummy to the model when inputs are disturbed, worst first."
+def describe_disturbances(metrics: Mapping[str, Any]) -> str:
+    """What is lost of the way from a dummy to the model when inputs are disturbed, worst first.
+
+    Args:
+        metrics: "robustness".
+
+    Returns:
+        a table; empty when nothing was disturbed.
+    """
     rows = [row for row in metrics.get("robustness") or [] if row["share_lost"] is not None][1:]
     worst = sorted(rows, key=lambda row: -row["share_lost"])[:5]
     return markdown_table(["inputs", "lost"], [[plain(row["inputs"]), f"{row['share_lost']:.0%}"] for row in worst])

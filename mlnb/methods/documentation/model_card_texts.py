@@ -13,18 +13,28 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 # %% ../../../nbs/methods/documentation/model_card_texts.ipynb #c04
-def plain(
-    value: Any,  # anything from the artifacts; its text is taken
-) -> str:  # one line of Markdown that shows that text literally
-    "The text of `value` with everything that Markdown or HTML would act upon disarmed; a dash for nothing."
+def plain(value: Any) -> str:
+    """The text of `value` with everything that Markdown or HTML would act upon disarmed; a dash for nothing.
+
+    Args:
+        value: anything from the artifacts; its text is taken.
+
+    Returns:
+        one line of Markdown that shows that text literally.
+    """
     text = " ".join(str("–" if value is None or value == "" else value).split())
     return re.sub(r"([\\`*_{}\[\]#|~$])", r"\\\1", html.escape(text, quote=False))
 
 # %% ../../../nbs/methods/documentation/model_card_texts.ipynb #c06
-def figure(
-    value: Any,  # a number; or None, when it could not be measured
-) -> str:  # four significant digits
-    "A number as a card prints it; whole numbers with separators, a dash when there is none."
+def figure(value: Any) -> str:
+    """A number as a card prints it; whole numbers with separators, a dash when there is none.
+
+    Args:
+        value: a number; or None, when it could not be measured.
+
+    Returns:
+        four significant digits.
+    """
     if isinstance(value, bool) or not isinstance(value, int | float):
         return plain(value)
     if not math.isfinite(value):
@@ -32,19 +42,29 @@ def figure(
     return f"{value:,}" if isinstance(value, int) else f"{value:.4g}"
 
 
-def spread(
-    entry: Mapping[str, Any],  # {"value", "low", "high"}; low and high may be missing or None
-) -> str:  # "0.86 [0.82, 0.90]"
-    "A measured value with its interval, or alone when it has none."
+def spread(entry: Mapping[str, Any]) -> str:
+    """A measured value with its interval, or alone when it has none.
+
+    Args:
+        entry: {"value", "low", "high"}; low and high may be missing or None.
+
+    Returns:
+        "0.86 [0.82, 0.90]".
+    """
     if entry.get("low") is None or entry.get("high") is None:
         return figure(entry.get("value"))
     return f"{figure(entry.get('value'))} [{figure(entry['low'])}, {figure(entry['high'])}]"
 
 
-def markdown_table(
-    heads: Sequence[str],  # column heads, Markdown
-    rows: Iterable[Sequence[str]],  # cells, Markdown, as many in each row as there are heads
-) -> str:  # ends without a newline; empty when there are no rows
-    "A Markdown table; nothing without rows."
+def markdown_table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A Markdown table; nothing without rows.
+
+    Args:
+        heads: column heads, Markdown.
+        rows: cells, Markdown, as many in each row as there are heads.
+
+    Returns:
+        ends without a newline; empty when there are no rows.
+    """
     lines = ["| " + " | ".join(row) + " |" for row in rows]
     return "\n".join(["| " + " | ".join(heads) + " |", "|" + "---|" * len(heads), *lines]) if lines else ""

@@ -21,10 +21,15 @@ QUESTIONS: dict[str, str] = {
 }
 
 
-def answer_questions(
-    *sources: Mapping[str, Any],  # contract, provenance, parameters ...: texts by the names in QUESTIONS
-) -> dict[str, str]:  # every name of QUESTIONS; an empty text is an open question
-    "The answer to each question: the first text that is not blank, in the order of the sources."
+def answer_questions(*sources: Mapping[str, Any]) -> dict[str, str]:
+    """The answer to each question: the first text that is not blank, in the order of the sources.
+
+    Args:
+        sources: contract, provenance, parameters ...: texts by the names in QUESTIONS.
+
+    Returns:
+        every name of QUESTIONS; an empty text is an open question.
+    """
     found = {}
     for name in QUESTIONS:
         texts = (str(source.get(name) or "").strip() for source in sources)
@@ -32,8 +37,13 @@ def answer_questions(
     return found
 
 
-def completeness(
-    answers: Mapping[str, str],  # from `answer_questions`
-) -> float:  # share answered, 0 to 1
-    "How complete a card is: the share of the questions for people that people have answered."
+def completeness(answers: Mapping[str, str]) -> float:
+    """How complete a card is: the share of the questions for people that people have answered.
+
+    Args:
+        answers: from `answer_questions`
+
+    Returns:
+        share answered, 0 to 1.
+    """
     return sum(bool(text) for text in answers.values()) / len(answers)

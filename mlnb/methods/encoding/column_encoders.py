@@ -20,10 +20,15 @@ DAY = 86_400.0  # seconds
 # %% ../../../nbs/methods/encoding/column_encoders.ipynb #c05
 @dataclass(frozen=True)
 class NumberCodec:
-    """A number or a truth value, as it is."""
+    """A number or a truth value, as it is.
 
-    column: str  # name of the column
-    missing: bool  # whether training rows had missing values: then a flag column follows
+    Attributes:
+        column: name of the column.
+        missing: whether training rows had missing values: then a flag column follows.
+    """
+
+    column: str
+    missing: bool
     code: str = "number"
 
     @property
@@ -58,16 +63,27 @@ class _Index(dict):
 
 @dataclass(frozen=True)
 class CategoryCodec:
-    """One-hot columns for few levels; share, rank and target means for many."""
+    """One-hot columns for few levels; share, rank and target means for many.
 
-    column: str  # name of the column
-    missing: bool  # whether training rows had missing values
-    levels: tuple[str, ...]  # most frequent first
-    shares: tuple[float, ...]  # share of training rows of each level [0..1]
-    one_hot: bool  # whether each level has its column
-    unseen: str  # one of UNSEEN
-    means: tuple[float, ...] = ()  # smoothed target means, level by level, then of all rows; empty: none
-    weight: float = 0.0  # rows that the overall mean weighs
+    Attributes:
+        column: name of the column.
+        missing: whether training rows had missing values.
+        levels: most frequent first.
+        shares: share of training rows of each level [0..1].
+        one_hot: whether each level has its column.
+        unseen: one of UNSEEN.
+        means: smoothed target means, level by level, then of all rows; empty: none.
+        weight: rows that the overall mean weighs.
+    """
+
+    column: str
+    missing: bool
+    levels: tuple[str, ...]
+    shares: tuple[float, ...]
+    one_hot: bool
+    unseen: str
+    means: tuple[float, ...] = ()
+    weight: float = 0.0
     code: str = "category"
 
     def __post_init__(self) -> None:
@@ -95,13 +111,21 @@ class CategoryCodec:
     def fit(
         cls,
         column: str,
-        values: np.ndarray,  # object array (n,) of text and None
-        one_hot: int,  # levels up to which each has its column
-        unseen: str,  # one of UNSEEN
-        targets: np.ndarray | None = None,  # (n, k) what is averaged within a level; None: nothing
-        weight: float = 0.0,  # rows that the overall mean weighs
+        values: np.ndarray,
+        one_hot: int,
+        unseen: str,
+        targets: np.ndarray | None = None,
+        weight: float = 0.0,
     ) -> "CategoryCodec":
-        """Learn levels, shares and target means."""
+        """Learn levels, shares and target means.
+
+        Args:
+            values: object array (n,) of text and None.
+            one_hot: levels up to which each has its column.
+            unseen: one of UNSEEN.
+            targets: (n, k) what is averaged within a level; None: nothing.
+            weight: rows that the overall mean weighs.
+        """
         counts = Counter(values.tolist())
         missing = counts.pop(None, 0) > 0
         ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
@@ -134,12 +158,19 @@ class CategoryCodec:
 # %% ../../../nbs/methods/encoding/column_encoders.ipynb #c11
 @dataclass(frozen=True)
 class DateCodec:
-    """Calendar parts and days since the earliest training date."""
+    """Calendar parts and days since the earliest training date.
 
-    column: str  # name of the column
-    missing: bool  # whether training rows had missing values
-    origin: float  # earliest training date, seconds since 1970-01-01 UTC
-    parts: tuple[str, ...]  # of PARTS, those that vary on training rows
+    Attributes:
+        column: name of the column.
+        missing: whether training rows had missing values.
+        origin: earliest training date, seconds since 1970-01-01 UTC.
+        parts: of PARTS, those that vary on training rows.
+    """
+
+    column: str
+    missing: bool
+    origin: float
+    parts: tuple[str, ...]
     code: str = "date"
 
     @property
@@ -161,19 +192,35 @@ class DateCodec:
         out[:, -1] = (values - self.origin) / DAY
 
 
-def date_part(
-    seconds: np.ndarray,  # since 1970-01-01 UTC, float64 (n,), NaN for missing
-    part: str,  # one of PARTS
-) -> np.ndarray:  # float64 (n,), NaN for missing; month and day count from 1, weekday from 0 (Monday)
-    """One part of the proleptic Gregorian calendar, in UTC; ValueError for a part that does not exist."""
+def date_part(seconds: np.ndarray, part: str) -> np.ndarray:
+    """One part of the proleptic Gregorian calendar, in UTC.
+
+    Args:
+        seconds: since 1970-01-01 UTC, float64 (n,), NaN for missing.
+        part: one of PARTS.
+
+    Returns:
+        float64 (n,), NaN for missing; month and day count from 1, weekday from 0 (Monday).
+
+    Raises:
+        ValueError: for a part that does not exist.
+    """
     return next(date_parts(seconds, (part,)))
 
 
-def date_parts(
-    seconds: np.ndarray,  # since 1970-01-01 UTC, float64 (n,), NaN for missing
-    parts: Sequence[str],  # of PARTS
-) -> Iterator[np.ndarray]:  # as of `date_part`, one after the other
-    """Several parts of the calendar, of days that are found once; ValueError for a part that does not exist."""
+def date_parts(seconds: np.ndarray, parts: Sequence[str]) -> Iterator[np.ndarray]:
+    """Several parts of the calendar, of days that are found once.
+
+    Args:
+        seconds: since 1970-01-01 UTC, float64 (n,), NaN for missing.
+        parts: of PARTS.
+
+    Returns:
+        as of `date_part`, one after the other.
+
+    Raises:
+        ValueError: for a part that does not exist.
+    """
     if set(parts) - set(PARTS):
         raise ValueError(f"found date part {', '.join(set(parts) - set(PARTS))!r}, expected of {', '.join(PARTS)}")
     known = np.abs(seconds) < 1e12  # NaN and what no calendar reaches compare as False

@@ -160,14 +160,15 @@ def _write_text(codec: TextCodec, at: int, flag: int) -> Write:
 _NOTHING = object()  # what a feature holds that was left out and may not be
 
 
-def compile_row(
-    schema: Schema,  # the columns that rows are checked against
-    encoder: Encoder,  # learned on the training rows
-) -> Callable[[Mapping[str, Any]], np.ndarray | None]:
+def compile_row(schema: Schema, encoder: Encoder) -> Callable[[Mapping[str, Any]], np.ndarray | None]:
     """A function from one row to its encoded numbers, float64 (d,), or None where `check_rows` finds a problem.
 
     The numbers are those of `encoder.transform(to_arrays([row], schema))[0]`, bit for bit. ValueError when the
     encoder was learned for other features.
+
+    Args:
+        schema: the columns that rows are checked against.
+        encoder: learned on the training rows.
     """
     features = schema.features
     if [c.name for c in features] != [codec.column for codec in encoder.codecs]:

@@ -39,12 +39,16 @@ CODECS = {"number": NumberCodec, "category": CategoryCodec, "date": DateCodec, "
 class Encoder:
     """What was learned for each feature; makes float64 matrices of shape (n, d)."""
 
-    def __init__(
-        self,
-        codecs: tuple[Any, ...],  # one a feature, in the schema's order
-        options: Mapping[str, Any],  # of OPTIONS, all of them
-    ) -> None:
-        """Precompute names and places; ValueError when there is no feature."""
+    def __init__(self, codecs: tuple[Any, ...], options: Mapping[str, Any]) -> None:
+        """Precompute names and places.
+
+        Args:
+            codecs: one a feature, in the schema's order.
+            options: of OPTIONS, all of them.
+
+        Raises:
+            ValueError: when there is no feature.
+        """
         if not codecs:
             raise ValueError(
                 "found no feature column; expected at least one with the role 'feature' in the schema"
@@ -69,13 +73,19 @@ class Encoder:
 
     @classmethod
     def fit(
-        cls,
-        arrays: Mapping[str, np.ndarray],  # feature -> array (n,), from `to_arrays`, training rows only
-        schema: Schema,  # says the kind of each feature
-        y: np.ndarray | None = None,  # (n,): codes of the classes, or values; None: no target means
-        **options: Any,  # of OPTIONS, where they are to differ
+        cls, arrays: Mapping[str, np.ndarray], schema: Schema, y: np.ndarray | None = None, **options: Any
     ) -> "Encoder":
-        """The encoder learned from training rows; ValueError for an unknown option, no rows or no features."""
+        """The encoder learned from training rows.
+
+        Args:
+            arrays: feature -> array (n,), from `to_arrays`, training rows only.
+            schema: says the kind of each feature.
+            y: (n,): codes of the classes, or values; None: no target means.
+            options: of OPTIONS, where they are to differ.
+
+        Raises:
+            ValueError: for an unknown option, no rows or no features.
+        """
         chosen = _check_options(options, schema)
         targets = target_columns(y, chosen["classes"]) if y is not None and chosen["target_means"] else None
         codecs: list[Any] = []
@@ -95,36 +105,51 @@ class Encoder:
                 codecs.append(TextCodec.fit(column.name, values, *sizes))
         return cls(tuple(codecs), chosen)
 
-    def refit(
-        self,
-        arrays: Mapping[str, np.ndarray],  # feature -> array (n,): the training rows of one fold
-        schema: Schema,
-        y: np.ndarray | None = None,  # (n,): their targets
-    ) -> "Encoder":
-        """A new encoder with the same options, learned from other rows."""
+    def refit(self, arrays: Mapping[str, np.ndarray], schema: Schema, y: np.ndarray | None = None) -> "Encoder":
+        """A new encoder with the same options, learned from other rows.
+
+        Args:
+            arrays: feature -> array (n,): the training rows of one fold.
+            y: (n,): their targets.
+        """
         return Encoder.fit(arrays, schema, y, **self.options)
 
-    def transform(
-        self,
-        arrays: Mapping[str, np.ndarray],  # feature -> array (n,), from `to_arrays`
-    ) -> np.ndarray:  # float64, shape (n, d), C-contiguous, NaN for missing
-        """The encoded rows, each independent of the others; ValueError for a missing or a ragged column."""
+    def transform(self, arrays: Mapping[str, np.ndarray]) -> np.ndarray:
+        """The encoded rows, each independent of the others.
+
+        Args:
+            arrays: feature -> array (n,), from `to_arrays`
+
+        Returns:
+            float64, shape (n, d), C-contiguous, NaN for missing.
+
+        Raises:
+            ValueError: for a missing or a ragged column.
+        """
         return self._encode(arrays, None)
 
-    def transform_training(
-        self,
-        arrays: Mapping[str, np.ndarray],  # feature -> array (n,): the rows that the encoder was learned from
-        y: np.ndarray,  # (n,): their targets
-    ) -> np.ndarray:  # float64, shape (n, d), C-contiguous, NaN for missing
-        """The encoded training rows: as `transform`, but no row's target means know its own target."""
+    def transform_training(self, arrays: Mapping[str, np.ndarray], y: np.ndarray) -> np.ndarray:
+        """The encoded training rows: as `transform`, but no row's target means know its own target.
+
+        Args:
+            arrays: feature -> array (n,): the rows that the encoder was learned from.
+            y: (n,): their targets.
+
+        Returns:
+            float64, shape (n, d), C-contiguous, NaN for missing.
+        """
         return self._encode(arrays, target_columns(y, self.options["classes"]))
 
-    def pack_training(
-        self,
-        arrays: Mapping[str, np.ndarray],  # feature -> array (n,): the rows that the encoder was learned from
-        y: np.ndarray,  # (n,): their targets
-    ) -> Compact:  # of shape (n, d)
-        """The matrix of `transform_training`, bit for bit, in as little memory as holds it."""
+    def pack_training(self, arrays: Mapping[str, np.ndarray], y: np.ndarray) -> Compact:
+        """The matrix of `transform_training`, bit for bit, in as little memory as holds it.
+
+        Args:
+            arrays: feature -> array (n,): the rows that the encoder was learned from.
+            y: (n,): their targets.
+
+        Returns:
+            of shape (n, d).
+        """
         targets, columns = target_columns(y, self.options["classes"]), []
         for codec, start, stop in self.places:
             values = _array(arrays, codec.column)
@@ -176,11 +201,12 @@ class Encoder:
         return {"options": dict(self.options), "columns": [_plain(codec) for codec in self.codecs]}
 
     @classmethod
-    def from_json(
-        cls,
-        values: Mapping[str, Any],  # what `to_json` wrote
-    ) -> "Encoder":
-        """The encoder that `to_json` wrote: the same matrix for the same rows, bit for bit."""
+    def from_json(cls, values: Mapping[str, Any]) -> "Encoder":
+        """The encoder that `to_json` wrote: the same matrix for the same rows, bit for bit.
+
+        Args:
+            values: what `to_json` wrote.
+        """
         codecs = []
         for column in values["columns"]:
             if (code := column.get("code")) not in CODECS:
@@ -194,7 +220,11 @@ class Encoder:
 
 
 def _check_options(options: Mapping[str, Any], schema: Schema) -> dict[str, Any]:
-    """All options, as stated or by default; ValueError for what cannot be."""
+    """All options, as stated or by default.
+
+    Raises:
+        ValueError: for what cannot be.
+    """
     for name in options:
         if name not in OPTIONS:
             raise ValueError(f"unknown option {name!r}{nearest(name, list(OPTIONS))}")
@@ -220,7 +250,11 @@ def _plain(codec: Any) -> dict[str, Any]:
 
 
 def _array(arrays: Mapping[str, np.ndarray], name: str) -> np.ndarray:
-    """The array of a feature; ValueError with the nearest name when there is none."""
+    """The array of a feature.
+
+    Raises:
+        ValueError: with the nearest name when there is none.
+    """
     if name not in arrays:
         raise ValueError(f"column {name!r} is missing{nearest(name, list(arrays))}")
     return arrays[name]

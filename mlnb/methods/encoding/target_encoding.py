@@ -12,11 +12,16 @@ PARTS = 5  # parts that training rows are dealt into
 MOST_CLASSES = 20  # classes up to which each has its own mean
 
 
-def target_columns(
-    y: np.ndarray,  # (n,): codes of the classes, or values
-    classes: int,  # number of classes, 0 for values
-) -> np.ndarray | None:  # float64 (n, k): one column for values and for two classes; None for too many classes
-    """What is averaged: the value, the positive class's indicator, or each class's indicator."""
+def target_columns(y: np.ndarray, classes: int) -> np.ndarray | None:
+    """What is averaged: the value, the positive class's indicator, or each class's indicator.
+
+    Args:
+        y: (n,): codes of the classes, or values.
+        classes: number of classes, 0 for values.
+
+    Returns:
+        float64 (n, k): one column for values and for two classes; None for too many classes.
+    """
     if not classes:
         return np.asarray(y, dtype=np.float64)[:, None]
     if classes > MOST_CLASSES:
@@ -24,13 +29,18 @@ def target_columns(
     return np.stack([y == c for c in (range(classes) if classes > 2 else [1])], axis=1).astype(np.float64)
 
 
-def smooth_means(
-    codes: np.ndarray,  # (n,) level of each row [0..size - 1]
-    targets: np.ndarray,  # (n, k), from `target_columns`
-    size: int,  # levels
-    weight: float,  # rows that the overall mean weighs [0..]
-) -> np.ndarray:  # (size + 1, k): the smoothed mean of each level, and of all rows in the last row
-    """Each level's mean, drawn towards the overall mean (Micci-Barreca, 2001)."""
+def smooth_means(codes: np.ndarray, targets: np.ndarray, size: int, weight: float) -> np.ndarray:
+    """Each level's mean, drawn towards the overall mean (Micci-Barreca, 2001).
+
+    Args:
+        codes: (n,) level of each row [0..size - 1].
+        targets: (n, k), from `target_columns`
+        size: levels.
+        weight: rows that the overall mean weighs [0..].
+
+    Returns:
+        (size + 1, k): the smoothed mean of each level, and of all rows in the last row.
+    """
     counts = np.bincount(codes, minlength=size).astype(np.float64)
     out = np.empty((size + 1, targets.shape[1]))
     for j, column in enumerate(targets.T):
@@ -42,20 +52,27 @@ def smooth_means(
     return out
 
 
-def deal_parts(
-    rows: int,  # n
-) -> np.ndarray:  # (n,) int64: part of each row [0..PARTS - 1]
-    """The part of each training row: a shuffle that depends on the number of rows alone."""
+def deal_parts(rows: int) -> np.ndarray:
+    """The part of each training row: a shuffle that depends on the number of rows alone.
+
+    Args:
+        rows: n.
+
+    Returns:
+        (n,) int64: part of each row [0..PARTS - 1].
+    """
     return np.random.default_rng(rows).permutation(rows) % PARTS
 
 
-def cross_fit(
-    codes: np.ndarray,  # (n,) level of each training row [0..size - 1]
-    targets: np.ndarray,  # (n, k)
-    size: int,  # levels
-    weight: float,  # rows that the overall mean weighs
-) -> np.ndarray:  # (n, k)
-    """The smoothed means of each row's level, from the rows of the other parts alone."""
+def cross_fit(codes: np.ndarray, targets: np.ndarray, size: int, weight: float) -> np.ndarray:
+    """The smoothed means of each row's level, from the rows of the other parts alone.
+
+    Args:
+        codes: (n,) level of each training row [0..size - 1].
+        targets: (n, k).
+        size: levels.
+        weight: rows that the overall mean weighs.
+    """
     parts, out = deal_parts(len(codes)), np.empty(targets.shape)
     for part in range(PARTS):
         inside = parts == part

@@ -21,32 +21,48 @@ MOST_PRESSED = 1000  # buckets that components are learned from
 SAMPLE = 20_000  # texts that components are learned from
 
 
-def words_of(
-    text: str,  # any Unicode text
-) -> list[str]:
-    """The words of a text in lower case, NFKC-normalised, in order."""
+def words_of(text: str) -> list[str]:
+    """The words of a text in lower case, NFKC-normalised, in order.
+
+    Args:
+        text: any Unicode text.
+    """
     return WORD.findall((text if text.isascii() else unicodedata.normalize("NFKC", text)).lower())
 
 
-def bucket_of(
-    word: str,
-    buckets: int,  # [1..]
-) -> int:  # [0..buckets - 1]
-    """The bucket of a word by CRC-32 (ISO 3309) of its UTF-8 bytes: the same in every process."""
+def bucket_of(word: str, buckets: int) -> int:
+    """The bucket of a word by CRC-32 (ISO 3309) of its UTF-8 bytes: the same in every process.
+
+    Args:
+        buckets: [1..].
+
+    Returns:
+        [0..buckets - 1].
+    """
     return zlib.crc32(word.encode("utf-8", "surrogatepass")) % buckets
 
 # %% ../../../nbs/methods/encoding/text_encoding.ipynb #c06
 @dataclass(frozen=True)
 class TextCodec:
-    """Characters, words, and the weights of hashed words or of their components."""
+    """Characters, words, and the weights of hashed words or of their components.
 
-    column: str  # name of the column
-    missing: bool  # whether training rows had missing values
-    buckets: int  # words are hashed to 0..buckets - 1
-    kept: tuple[int, ...]  # buckets that count, ascending
-    words: tuple[str, ...]  # most frequent word of each kept bucket
-    idf: tuple[float, ...]  # inverse document frequency of each kept bucket
-    pressed: tuple[float, ...] = ()  # components of the kept buckets, bucket by bucket; empty: each has its column
+    Attributes:
+        column: name of the column.
+        missing: whether training rows had missing values.
+        buckets: words are hashed to 0..buckets - 1.
+        kept: buckets that count, ascending.
+        words: most frequent word of each kept bucket.
+        idf: inverse document frequency of each kept bucket.
+        pressed: components of the kept buckets, bucket by bucket; empty: each has its column.
+    """
+
+    column: str
+    missing: bool
+    buckets: int
+    kept: tuple[int, ...]
+    words: tuple[str, ...]
+    idf: tuple[float, ...]
+    pressed: tuple[float, ...] = ()
     code: str = "text"
 
     def __post_init__(self) -> None:

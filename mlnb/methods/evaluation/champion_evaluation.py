@@ -12,39 +12,53 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ..contracts.problems import ProblemContract
 from ..tables.duplicates import group_equal
 
 COMPARED = ("binary", "multiclass", "regression")  # tasks in which a row stands for itself
 
 # %% ../../../nbs/methods/evaluation/champion_evaluation.ipynb #c05
-def differ(
-    contract: Mapping[str, Any],  # of this run
-    theirs: Mapping[str, Any],  # of the champion
-) -> str:  # empty when they can be compared
-    """Why the champion cannot be compared with the model of this contract."""
-    if contract["task"] not in COMPARED:
-        return f"rows of {contract['task']} do not stand for themselves; mlnb compare tells of both versions' own tests"
+def differ(contract: ProblemContract, theirs: Mapping[str, Any]) -> str:
+    """Why the champion cannot be compared with the model of this contract.
+
+    Args:
+        contract: of this run.
+        theirs: of the champion.
+
+    Returns:
+        empty when they can be compared.
+    """
+    if contract.task not in COMPARED:
+        return f"rows of {contract.task} do not stand for themselves; mlnb compare tells of both versions' own tests"
     for name in ("target", "task", "classes"):
-        if (contract.get(name) or None) != (theirs.get(name) or None):
-            return f"its {name} is {theirs.get(name)!r}, here it is {contract.get(name)!r}"
+        if (getattr(contract, name) or None) != (theirs.get(name) or None):
+            return f"its {name} is {theirs.get(name)!r}, here it is {getattr(contract, name)!r}"
     return ""
 
 
-def said_labels(
-    answers: Sequence[Mapping[str, Any]],  # what a service says of n rows
-    classes: Sequence[str],
-) -> np.ndarray:  # (n, k), 1 at the class that was said
-    """The decided class of each answer: by threshold or costs, not always the most probable one."""
+def said_labels(answers: Sequence[Mapping[str, Any]], classes: Sequence[str]) -> np.ndarray:
+    """The decided class of each answer: by threshold or costs, not always the most probable one.
+
+    Args:
+        answers: what a service says of n rows.
+
+    Returns:
+        (n, k), 1 at the class that was said.
+    """
     place = {name: code for code, name in enumerate(classes)}
     return np.eye(len(classes))[[place[str(answer["prediction"])] for answer in answers]]
 
 # %% ../../../nbs/methods/evaluation/champion_evaluation.ipynb #c08
-def count_seen(
-    theirs: pd.DataFrame | None,  # typed rows that the champion has learned from; None: not at hand
-    test: pd.DataFrame,  # n typed test rows
-    target: str,
-) -> int | None:  # [0..n]; None where it cannot be told
-    """How many test rows equal a row that the champion has learned from, in all columns that both tables have."""
+def count_seen(theirs: pd.DataFrame | None, test: pd.DataFrame, target: str) -> int | None:
+    """How many test rows equal a row that the champion has learned from, in all columns that both tables have.
+
+    Args:
+        theirs: typed rows that the champion has learned from; None: not at hand.
+        test: n typed test rows.
+
+    Returns:
+        [0..n]; None where it cannot be told.
+    """
     if theirs is None or target not in theirs.columns:
         return None
     names = [name for name in test.columns if name in theirs.columns]
@@ -54,11 +68,13 @@ def count_seen(
     return int(np.isin(groups[rows >= len(theirs)], groups[rows < len(theirs)]).sum())
 
 
-def tell_seen(
-    seen: int | None,  # from `count_seen`
-    rows: int,  # test rows
-) -> str:
-    """What the champion's score is worth, in words."""
+def tell_seen(seen: int | None, rows: int) -> str:
+    """What the champion's score is worth, in words.
+
+    Args:
+        seen: from `count_seen`
+        rows: test rows.
+    """
     if seen is None:
         return "whether it has learned from these rows is not known: its score may be memory"
     if seen:

@@ -23,10 +23,12 @@ SHOWN = 20  # classes that fit in a confusion matrix
 CURVES = 6  # classes that get a curve of their own
 
 # %% ../../../nbs/methods/evaluation/evaluation_plots.ipynb #c04
-def plot_metrics(
-    metrics: Mapping[str, Any],  # from `evaluate`
-) -> Figure:
-    """A panel a metric: the model with its interval, and what it is compared with."""
+def plot_metrics(metrics: Mapping[str, Any]) -> Figure:
+    """A panel a metric: the model with its interval, and what it is compared with.
+
+    Args:
+        metrics: from `evaluate`
+    """
     use_style()
     names = [name for name, found in metrics["standard"].items() if found["value"] is not None]
     height = max(1, -(-len(names) // 4))
@@ -54,12 +56,14 @@ def plot_metrics(
     return figure
 
 # %% ../../../nbs/methods/evaluation/evaluation_plots.ipynb #c06
-def plot_confusion(
-    y: np.ndarray,  # codes (n,)
-    p: np.ndarray,  # probabilities (n, k)
-    classes: Sequence[str],  # names (k,)
-) -> Figure:
-    """Rows by true class, columns by predicted class: counts, shaded by share of the true class."""
+def plot_confusion(y: np.ndarray, p: np.ndarray, classes: Sequence[str]) -> Figure:
+    """Rows by true class, columns by predicted class: counts, shaded by share of the true class.
+
+    Args:
+        y: codes (n,).
+        p: probabilities (n, k).
+        classes: names (k,).
+    """
     use_style()
     table = confusion(y, p, np.ones((1, len(y))))[0]
     busiest = np.sort(np.argsort(-table.sum(1), kind="stable")[:SHOWN])
@@ -94,12 +98,14 @@ def _curves(hit: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray
     return wrong / max(1, wrong[-1]), right / max(1, right[-1]), right / (ends + 1)
 
 
-def plot_roc_pr(
-    y: np.ndarray,  # codes (n,)
-    p: np.ndarray,  # probabilities (n, k)
-    classes: Sequence[str],  # names (k,)
-) -> Figure:
-    """ROC and precision-recall curves; of several classes one against the rest, the six most frequent."""
+def plot_roc_pr(y: np.ndarray, p: np.ndarray, classes: Sequence[str]) -> Figure:
+    """ROC and precision-recall curves; of several classes one against the rest, the six most frequent.
+
+    Args:
+        y: codes (n,).
+        p: probabilities (n, k).
+        classes: names (k,).
+    """
     use_style()
     figure, (left, right) = plt.subplots(1, 2, figsize=(8, 3.4))
     frequent = np.argsort(-np.bincount(y, minlength=p.shape[1]), kind="stable")[:CURVES]
@@ -120,13 +126,15 @@ def plot_roc_pr(
     return figure
 
 
-def plot_calibration(
-    y: np.ndarray,  # codes (n,)
-    p: np.ndarray,  # probabilities (n, k)
-    label: str,  # what the probability is of
-    bins: int = 10,  # with about equally many rows each
-) -> Figure:
-    """Observed share against predicted probability, of the predicted class if many; intervals of Wilson, 1927."""
+def plot_calibration(y: np.ndarray, p: np.ndarray, label: str, bins: int = 10) -> Figure:
+    """Observed share against predicted probability, of the predicted class if many; intervals of Wilson, 1927.
+
+    Args:
+        y: codes (n,).
+        p: probabilities (n, k).
+        label: what the probability is of.
+        bins: with about equally many rows each.
+    """
     use_style()
     if p.shape[1] == 2:
         believed, hit = p[:, 1], (y == 1).astype(float)
@@ -152,13 +160,15 @@ def plot_calibration(
     return figure
 
 # %% ../../../nbs/methods/evaluation/evaluation_plots.ipynb #c08
-def plot_residuals(
-    y: np.ndarray,  # truth (n,)
-    p: np.ndarray,  # prediction (n,)
-    name: str,  # of the target, with its unit
-    most: int = 3000,  # points drawn
-) -> Figure:
-    """Truth against prediction, residuals against prediction, and their distribution."""
+def plot_residuals(y: np.ndarray, p: np.ndarray, name: str, most: int = 3000) -> Figure:
+    """Truth against prediction, residuals against prediction, and their distribution.
+
+    Args:
+        y: truth (n,).
+        p: prediction (n,).
+        name: of the target, with its unit.
+        most: points drawn.
+    """
     use_style()
     some = np.linspace(0, len(y) - 1, min(len(y), most)).astype(int)
     figure, (left, middle, right) = plt.subplots(1, 3, figsize=(9.6, 3.1))
@@ -177,13 +187,16 @@ def plot_residuals(
 
 
 def plot_contributions(
-    values: np.ndarray,  # SHAP values (n, columns)
-    X: np.ndarray,  # what each point is coloured by (n, columns): NaN is grey
-    columns: Sequence[str],
-    most: int = 12,  # columns shown
-    points: int = 600,  # rows shown
+    values: np.ndarray, X: np.ndarray, columns: Sequence[str], most: int = 12, points: int = 600
 ) -> Figure:
-    """A swarm a column: what it added to each prediction, coloured by the column's value."""
+    """A swarm a column: what it added to each prediction, coloured by the column's value.
+
+    Args:
+        values: SHAP values (n, columns).
+        X: what each point is coloured by (n, columns): NaN is grey.
+        most: columns shown.
+        points: rows shown.
+    """
     use_style()
     order = np.argsort(-np.abs(values).mean(0), kind="stable")[:most][::-1]
     some = np.linspace(0, len(values) - 1, min(len(values), points)).astype(int)

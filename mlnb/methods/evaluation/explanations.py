@@ -23,11 +23,15 @@ A_LEAF = 2  # answers of a tree that take as long as one of its leaves does for 
 FEW = 30  # rows whose Shapley values are worked out at least, where there are so many
 
 
-def own_importance(
-    model: Model,
-    sources: Sequence[str],  # column that each encoded column comes from (d,)
-) -> pd.DataFrame:  # column, importance [0..1], most important first; empty when the model has no account of its own
-    """What the model used while it was fitted, as shares that sum to 1."""
+def own_importance(model: Model, sources: Sequence[str]) -> pd.DataFrame:
+    """What the model used while it was fitted, as shares that sum to 1.
+
+    Args:
+        sources: column that each encoded column comes from (d,).
+
+    Returns:
+        column, importance [0..1], most important first; empty when the model has no account of its own.
+    """
     native = model.native
     if isinstance(native, dict) and "members" in native:
         tables = [own_importance(member, sources).set_index("column")["importance"] for member in native["members"]]
@@ -53,23 +57,31 @@ def _ranked(table: pd.DataFrame) -> pd.DataFrame:
     return table.sort_values("importance", ascending=False, kind="stable", ignore_index=True)
 
 
-def ration(
-    model: Model,
-    asks: int,  # predictions of each row, for one shuffle
-    repeats: int = 1,  # shuffles wanted
-    rows: int = ROWS,  # wanted
-) -> tuple[int, int]:  # rows, and shuffles of each
-    """What VISITS pay for: all that was wanted, or fewer shuffles down to two, then fewer rows down to LEAST."""
+def ration(model: Model, asks: int, repeats: int = 1, rows: int = ROWS) -> tuple[int, int]:
+    """What VISITS pay for: all that was wanted, or fewer shuffles down to two, then fewer rows down to LEAST.
+
+    Args:
+        asks: predictions of each row, for one shuffle.
+        repeats: shuffles wanted.
+        rows: wanted.
+
+    Returns:
+        rows, and shuffles of each.
+    """
     each = VISITS // (max(1, asks) * _count_trees(model))  # rows, shuffles together
     repeats = max(min(2, repeats), min(repeats, each // rows))
     return min(rows, max(LEAST, each // repeats)), repeats
 
 
-def share_rows(
-    model: Model,
-    rows: int = 1000,  # wanted
-) -> int:  # at most as many
-    """How many rows' Shapley values VISITS pay for; they pass through every leaf, so that deep trees allow few."""
+def share_rows(model: Model, rows: int = 1000) -> int:
+    """How many rows' Shapley values VISITS pay for; they pass through every leaf, so that deep trees allow few.
+
+    Args:
+        rows: wanted.
+
+    Returns:
+        at most as many.
+    """
     return min(rows, max(FEW, VISITS // max(1, A_LEAF * _count_leaves(model))))
 
 
@@ -98,17 +110,31 @@ def _alone(model: Model) -> list[Model]:
 
 def permutation_importance(
     model: Model,
-    X: np.ndarray,  # encoded rows (n, d)
-    y: np.ndarray,  # truth (n,)
-    metric: str,  # key of METRICS
-    sources: Sequence[str],  # column that each encoded column comes from (d,)
-    repeats: int = 5,  # shuffles a column; fewer where `ration` says so
+    X: np.ndarray,
+    y: np.ndarray,
+    metric: str,
+    sources: Sequence[str],
+    repeats: int = 5,
     seed: int = 0,
-    rows: int = ROWS,  # at most so many rows are used
-    groups: np.ndarray | None = None,  # query of each row (n,)
-    most: int = 100,  # columns shuffled at most: of a wide table those that the model itself ranks first
-) -> pd.DataFrame:  # column, importance (how much worse the metric gets, in its unit), deviation over repeats, rows
-    """How much worse the metric gets when a column is shuffled, all its encoded columns together."""
+    rows: int = ROWS,
+    groups: np.ndarray | None = None,
+    most: int = 100,
+) -> pd.DataFrame:
+    """How much worse the metric gets when a column is shuffled, all its encoded columns together.
+
+    Args:
+        X: encoded rows (n, d).
+        y: truth (n,).
+        metric: key of METRICS.
+        sources: column that each encoded column comes from (d,).
+        repeats: shuffles a column; fewer where `ration` says so.
+        rows: at most so many rows are used.
+        groups: query of each row (n,).
+        most: columns shuffled at most: of a wide table those that the model itself ranks first.
+
+    Returns:
+        column, importance (how much worse the metric gets, in its unit), deviation over repeats, rows.
+    """
     random = np.random.default_rng(seed)
     columns = list(dict.fromkeys(sources))
     if len(columns) > most:
@@ -155,14 +181,17 @@ def _to_prediction(model: Model, parts: np.ndarray, base: np.ndarray, p: np.ndar
     return parts * scale[:, None]
 
 
-def contributions(
-    model: Model,
-    X: np.ndarray,  # encoded rows (n, d)
-    sources: Sequence[str],  # column that each encoded column comes from (d,)
-) -> tuple[np.ndarray, list[str]]:  # Shapley values (n, columns), and the columns
+def contributions(model: Model, X: np.ndarray, sources: Sequence[str]) -> tuple[np.ndarray, list[str]]:
     """What each column added to each raw score, of an ensemble to each prediction; of many classes the predicted one.
 
     ValueError for a model without a score that is a sum: ask `explains` first.
+
+    Args:
+        X: encoded rows (n, d).
+        sources: column that each encoded column comes from (d,).
+
+    Returns:
+        Shapley values (n, columns), and the columns.
     """
     said = predict(model, X).argmax(1) if model.classes else None
     if not (isinstance(model.native, dict) and "members" in model.native):
@@ -180,12 +209,16 @@ def contributions(
     return total / covered, columns
 
 
-def name_reasons(
-    parts: np.ndarray,  # from `contributions` (n, columns)
-    columns: Sequence[str],
-    most: int = 3,  # columns named
-) -> list[str]:  # one text a row, such as "sex -1.2, age +0.4"
-    """The columns that moved each prediction most, and where to."""
+def name_reasons(parts: np.ndarray, columns: Sequence[str], most: int = 3) -> list[str]:
+    """The columns that moved each prediction most, and where to.
+
+    Args:
+        parts: from `contributions` (n, columns).
+        most: columns named.
+
+    Returns:
+        one text a row, such as "sex -1.2, age +0.4".
+    """
     order = np.argsort(-np.abs(parts), axis=1, kind="stable")[:, :most]
     return [
         ", ".join(f"{columns[j]} {row[j]:+.2g}" for j in places if row[j])

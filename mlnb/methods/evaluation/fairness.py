@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from ..contracts.problems import ProblemContract
 from ..problem.contract_requirements import FAIRNESS
 
 LEAST = 20  # rows that a group needs, and for a rate of positives (or negatives) the rows of those
@@ -19,10 +20,15 @@ RESAMPLES = 500  # bootstrap resamples; fewer, but at least 100, for large test 
 QUARTERS = 4  # groups that a number makes
 
 # %% ../../../nbs/methods/evaluation/fairness.ipynb #c05
-def groups_by(
-    values: np.ndarray,  # of a protected column (n,): floats with NaN, or texts with None
-) -> np.ndarray:  # (n,) names of groups, texts
-    """The group of each row."""
+def groups_by(values: np.ndarray) -> np.ndarray:
+    """The group of each row.
+
+    Args:
+        values: of a protected column (n,): floats with NaN, or texts with None.
+
+    Returns:
+        (n,) names of groups, texts.
+    """
     if values.dtype == object:
         names = np.array(["missing" if value is None else str(value) for value in values], dtype=object)
         found, counts = np.unique(names.astype(str), return_counts=True)
@@ -74,14 +80,18 @@ def _differences(sums: np.ndarray, rows: np.ndarray, counted: np.ndarray) -> np.
     return spread.max(axis=0)
 
 
-def compare_groups(
-    y: np.ndarray,  # truth (n,): codes, or values
-    said: np.ndarray,  # what was said (n,): codes, or values
-    groups: np.ndarray,  # group of each row (n,), from `groups_by`
-    measure: str,  # key of requirements.FAIRNESS
-    seed: int = 0,
-) -> dict[str, Any]:  # measure, difference {value, low, high}, groups: rows and rates of each
-    """Rates of each group and the largest difference; None where fewer than two groups can be compared."""
+def compare_groups(y: np.ndarray, said: np.ndarray, groups: np.ndarray, measure: str, seed: int = 0) -> dict[str, Any]:
+    """Rates of each group and the largest difference; None where fewer than two groups can be compared.
+
+    Args:
+        y: truth (n,): codes, or values.
+        said: what was said (n,): codes, or values.
+        groups: group of each row (n,), from `groups_by`
+        measure: key of requirements.FAIRNESS.
+
+    Returns:
+        measure, difference {value, low, high}, groups: rows and rates of each.
+    """
     if measure not in FAIRNESS:
         raise ValueError(f"unknown fairness measure {measure!r}, expected one of {', '.join(FAIRNESS)}")
     names, place = np.unique(groups.astype(str), return_inverse=True)
@@ -127,27 +137,38 @@ def _by_group(rates: Mapping[str, tuple[np.ndarray, np.ndarray]], groups: np.nda
 
 # %% ../../../nbs/methods/evaluation/fairness.ipynb #c11
 def assess_fairness(
-    contract: Mapping[str, Any],  # protected, fairness_metric, fairness_limit
-    columns: Mapping[str, np.ndarray],  # protected column -> values of the test rows (n,)
-    y: np.ndarray,  # truth (n,)
-    said: np.ndarray,  # what was said (n,)
-    seed: int = 0,
-) -> list[dict[str, Any]]:  # one entry a protected column: column, limit, and what `compare_groups` found
-    """The groups of each protected column compared by the contract's measure; [] when none is protected."""
+    contract: ProblemContract, columns: Mapping[str, np.ndarray], y: np.ndarray, said: np.ndarray, seed: int = 0
+) -> list[dict[str, Any]]:
+    """The groups of each protected column compared by the contract's measure; [] when none is protected.
+
+    Args:
+        contract: protected, fairness_metric, fairness_limit.
+        columns: protected column -> values of the test rows (n,).
+        y: truth (n,).
+        said: what was said (n,).
+
+    Returns:
+        one entry a protected column: column, limit, and what `compare_groups` found.
+    """
     return [
         {
             "column": column,
-            "limit": contract.get("fairness_limit"),
-            **compare_groups(y, said, groups_by(columns[column]), contract["fairness_metric"], seed),
+            "limit": contract.fairness_limit,
+            **compare_groups(y, said, groups_by(columns[column]), contract.fairness_metric, seed),
         }
-        for column in contract.get("protected") or []
+        for column in contract.protected or []
     ]
 
 
-def fairness_lines(
-    found: Sequence[Mapping[str, Any]],  # from `assess_fairness`
-) -> list[dict[str, Any]]:  # lines of the gate, where there is a limit
-    """One line a protected column: the difference found, and the limit. What cannot be compared does not pass."""
+def fairness_lines(found: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """One line a protected column: the difference found, and the limit. What cannot be compared does not pass.
+
+    Args:
+        found: from `assess_fairness`
+
+    Returns:
+        lines of the gate, where there is a limit.
+    """
     lines = []
     for entry in found:
         if entry["limit"] is None:

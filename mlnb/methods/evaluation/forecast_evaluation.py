@@ -16,6 +16,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from ..contracts.decisions import Decision
+from ..contracts.problems import ProblemContract
 from ..calibration.conformal_intervals import check_interval
 from ..decisions.step_intervals import bound_steps
 from .test_evaluation import evaluate, json_rows
@@ -37,15 +39,19 @@ GOLDEN = 2_000  # rows at most of the request that is kept with its answers
 
 # %% ../../../nbs/methods/evaluation/forecast_evaluation.ipynb #c05
 def refer_forecasts(
-    fan: Fan,  # test examples
-    histories: Sequence[History],  # that they were made of
-    encoder: Windows,
-    learned: Fan,  # training examples
-    cut: int,  # period of the last training row
-    seed: int = 0,
-    threads: int = 2,
-) -> dict[str, np.ndarray]:  # who -> forecasts in scaled units (n,)
-    """The seasonal-naive forecast (dummy), a linear model, and of few series exponential smoothing (ets)."""
+    fan: Fan, histories: Sequence[History], encoder: Windows, learned: Fan, cut: int, seed: int = 0, threads: int = 2
+) -> dict[str, np.ndarray]:
+    """The seasonal-naive forecast (dummy), a linear model, and of few series exponential smoothing (ets).
+
+    Args:
+        fan: test examples.
+        histories: that they were made of.
+        learned: training examples.
+        cut: period of the last training row.
+
+    Returns:
+        who -> forecasts in scaled units (n,).
+    """
     about = {"task": "forecasting", "metric": "mase", "seed": seed, "threads": threads}
     linear = fit_model("linear", default_params("linear"), learned.X, learned.y, **about)
     out = {"dummy": np.nan_to_num(fan.X[:, NAIVE]), "linear": predict(linear, fan.X)}
@@ -70,14 +76,18 @@ def refer_forecasts(
 
 
 def score_forecasts(
-    fan: Fan,
-    forecasts: Mapping[str, np.ndarray],  # "model" and references -> scaled units (n,)
-    metric: str,  # the deciding one
-    block: int,  # periods that are drawn together
-    resamples: int = 1000,
-    seed: int = 0,
-) -> dict[str, Any]:  # as `evaluation.evaluate`
-    """All metrics with intervals from blocks of periods, each in the unit that it reads."""
+    fan: Fan, forecasts: Mapping[str, np.ndarray], metric: str, block: int, resamples: int = 1000, seed: int = 0
+) -> dict[str, Any]:
+    """All metrics with intervals from blocks of periods, each in the unit that it reads.
+
+    Args:
+        forecasts: "model" and references -> scaled units (n,).
+        metric: the deciding one.
+        block: periods that are drawn together.
+
+    Returns:
+        as `evaluation.evaluate`
+    """
     blocks = np.unique(np.stack([fan.series, fan.period // block]), axis=1, return_inverse=True)[1]
     if len(np.unique(blocks)) < BLOCKS:
         blocks = np.unique(np.stack([fan.series, fan.period]), axis=1, return_inverse=True)[1]
@@ -94,24 +104,33 @@ def score_forecasts(
 
 @dataclass(frozen=True)
 class Judged:
-    """A forecaster on the sealed stretch."""
+    """A forecaster on the sealed stretch.
+
+    Attributes:
+        forecasts: "model", "dummy", "linear", "ets" -> scaled units (n,).
+        ends: (n, 2) of the model's intervals in scaled units.
+        metrics: as `evaluation.evaluate`, and "intervals", "by_step", "by_series".
+        table: time, keys, origin, step, truth, prediction, low, high.
+        golden: "rows" of one request, and its "predictions".
+        answer: from a request to its answers, as a service does.
+    """
 
     fan: Fan
     histories: list[History]
-    forecasts: dict[str, np.ndarray]  # "model", "dummy", "linear", "ets" -> scaled units (n,)
-    ends: np.ndarray | None  # (n, 2) of the model's intervals in scaled units
-    metrics: dict[str, Any]  # as `evaluation.evaluate`, and "intervals", "by_step", "by_series"
-    table: pd.DataFrame  # time, keys, origin, step, truth, prediction, low, high
-    golden: dict[str, Any]  # "rows" of one request, and its "predictions"
-    answer: Callable[[list[dict[str, Any]]], list[dict[str, Any]]]  # from a request to its answers, as a service does
+    forecasts: dict[str, np.ndarray]
+    ends: np.ndarray | None
+    metrics: dict[str, Any]
+    table: pd.DataFrame
+    golden: dict[str, Any]
+    answer: Callable[[list[dict[str, Any]]], list[dict[str, Any]]]
 
 
 def judge_forecasts(
-    contract: Mapping[str, Any],
+    contract: ProblemContract,
     schema: Schema,
     encoder: Windows,
     model: Model,
-    decision: Mapping[str, Any],
+    decision: Decision,
     training: pd.DataFrame,
     test: pd.DataFrame,
     resamples: int = 1000,
@@ -125,17 +144,17 @@ def judge_forecasts(
     forecasts = {"model": predict(model, fan.X)}
     forecasts |= refer_forecasts(fan, histories, encoder, learned, cut, seed, threads)
     block = max(encoder.horizon, encoder.season)
-    metrics = score_forecasts(fan, forecasts, contract["metric"], block, resamples, seed)
+    metrics = score_forecasts(fan, forecasts, contract.metric, block, resamples, seed)
     metrics["origins"] = len(np.unique(np.stack([fan.series, fan.period - fan.step]), axis=1).T)
     metrics["by_step"] = errors_by(fan.step, fan.y, forecasts)
     series = errors_by(fan.series, fan.y, forecasts)
-    names = [", ".join(histories[place].key) or str(contract["target"]) for place in series.pop("code")]
+    names = [", ".join(histories[place].key) or str(contract.target) for place in series.pop("code")]
     metrics["by_series"] = {"series": names, **series}
-    ends, interval = None, decision.get("interval")
+    ends, interval = None, decision.interval
     if interval is not None:
         ends = bound_steps(forecasts["model"], fan.X, interval)
-        metrics["interval"] = check_interval(fan.y, ends, interval["coverage"])
-        metrics["intervals"] = judge_intervals(fan.y, ends[:, 0], ends[:, 1], fan.step, interval["coverage"])
+        metrics["interval"] = check_interval(fan.y, ends, interval.coverage)
+        metrics["intervals"] = judge_intervals(fan.y, ends[:, 0], ends[:, 1], fan.step, interval.coverage)
     table = _table(fan, histories, encoder, forecasts["model"], decision)
     asked, whole = request_schema(schema, contract), pd.concat([training, test], ignore_index=True)
 
@@ -157,19 +176,19 @@ def _table(
     table["origin"] = pd.to_datetime(table["origin"], unit="s")
     table.insert(len(encoder.keys) + 2, "step", fan.step)
     table.insert(len(encoder.keys) + 3, "truth", fan.truth)
-    if decision.get("interval") is not None:
+    if decision.interval is not None:
         table["low"] = [answer["interval"]["low"] for answer in told]
         table["high"] = [answer["interval"]["high"] for answer in told]
     return table
 
 
 def _golden_rows(
-    contract: Mapping[str, Any], asked: Schema, encoder: Windows, table: pd.DataFrame
+    contract: ProblemContract, asked: Schema, encoder: Windows, table: pd.DataFrame
 ) -> list[dict[str, Any]]:
     """A request at the last origin with a whole horizon, of as many series as fit."""
     periods = periods_of(table, contract)
     last = int(periods.max()) - encoder.horizon
-    keys = list(contract["series"])
+    keys = list(contract.series)
     window = (periods > last - encoder.width) & (periods <= last)
     known = table[keys].astype(str).agg("|".join, axis=1) if keys else pd.Series("", table.index)
     counts = known[window].value_counts()
@@ -181,13 +200,13 @@ def _golden_rows(
     return json_rows(table[window & known.isin(enough)], asked)
 
 # %% ../../../nbs/methods/evaluation/forecast_evaluation.ipynb #c08
-def plot_forecast(
-    judged: Judged,
-    encoder: Windows,
-    name: str,  # of the target
-    behind: int = 6,  # horizons of history that are shown [1..]
-) -> Figure:
-    """The history and the fan of forecasts from the middle origin of up to three series, with the truth."""
+def plot_forecast(judged: Judged, encoder: Windows, name: str, behind: int = 6) -> Figure:
+    """The history and the fan of forecasts from the middle origin of up to three series, with the truth.
+
+    Args:
+        name: of the target.
+        behind: horizons of history that are shown [1..].
+    """
     use_style()
     places = np.unique(judged.fan.series)[:3]
     figure, axes = plt.subplots(len(places), 1, figsize=(9, 0.6 + 2.3 * len(places)), squeeze=False)
@@ -212,10 +231,12 @@ def plot_forecast(
     return figure
 
 
-def plot_steps(
-    metrics: Mapping[str, Any],  # of `judge_forecasts`
-) -> Figure:
-    """The MASE of everyone by step ahead, and the coverage of the intervals."""
+def plot_steps(metrics: Mapping[str, Any]) -> Figure:
+    """The MASE of everyone by step ahead, and the coverage of the intervals.
+
+    Args:
+        metrics: of `judge_forecasts`
+    """
     use_style()
     promised = metrics.get("intervals")
     figure, axes = plt.subplots(1, 2 if promised else 1, figsize=(9, 2.8), squeeze=False)

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from ..contracts.decisions import Decision
 from ..decisions.step_intervals import bound_steps
 from ..series.calendars import stamp_text
 from ..tables.columns import Schema, check_rows, to_arrays
@@ -19,12 +20,16 @@ from ..models.fitted_models import Model, predict
 from ..series.forecast_windows import Fan, Windows
 
 
-def find_problems(
-    rows: Any,  # list of JSON objects by column name
-    asked: Schema,  # from `request_schema`
-    encoder: Windows,
-) -> list[dict[str, Any]]:  # one {"row", "column", "found", "expected"} a problem; empty when all is well
-    """Whatever keeps a request from being answered; never raises."""
+def find_problems(rows: Any, asked: Schema, encoder: Windows) -> list[dict[str, Any]]:
+    """Whatever keeps a request from being answered; never raises.
+
+    Args:
+        rows: list of JSON objects by column name.
+        asked: from `request_schema`
+
+    Returns:
+        one {"row", "column", "found", "expected"} a problem; empty when all is well.
+    """
     problems = check_rows(rows, asked)
     if problems or not rows:
         return problems
@@ -50,12 +55,16 @@ def find_problems(
     return problems
 
 
-def read_histories(
-    rows: Sequence[Mapping[str, Any]],  # a request without problems
-    asked: Schema,  # from `request_schema`
-    encoder: Windows,
-) -> list[History]:  # sorted by key, cut to what is read
-    """The series of a request: the last `width` periods with a value, and the horizon after them."""
+def read_histories(rows: Sequence[Mapping[str, Any]], asked: Schema, encoder: Windows) -> list[History]:
+    """The series of a request: the last `width` periods with a value, and the horizon after them.
+
+    Args:
+        rows: a request without problems.
+        asked: from `request_schema`
+
+    Returns:
+        sorted by key, cut to what is read.
+    """
     arrays = to_arrays(rows, asked)
     names = series_names(arrays, encoder.keys)
     place = {key: code for code, key in enumerate(sorted(set(names)))}
@@ -69,34 +78,46 @@ def read_histories(
 
 
 def say_forecasts(
-    fan: Fan,
-    histories: Sequence[History],  # that the fan was made of
-    encoder: Windows,
-    prediction: np.ndarray,  # in scaled units (n,)
-    decision: Mapping[str, Any],  # "interval", or nothing
-) -> list[dict[str, Any]]:  # time, keys, prediction and interval of each example
-    """What a client is told: the stamp, the keys, the value in the target's unit, and its interval."""
+    fan: Fan, histories: Sequence[History], encoder: Windows, prediction: np.ndarray, decision: Decision
+) -> list[dict[str, Any]]:
+    """What a client is told: the stamp, the keys, the value in the target's unit, and its interval.
+
+    Args:
+        histories: that the fan was made of.
+        prediction: in scaled units (n,).
+        decision: "interval", or nothing.
+
+    Returns:
+        time, keys, prediction and interval of each example.
+    """
     values = (fan.level + fan.scale * prediction).tolist()
     stamps = encoder.frequency.stamps(fan.period).tolist()
     said: list[dict[str, Any]] = []
     for value, stamp, series in zip(values, stamps, fan.series.tolist(), strict=True):
         key = dict(zip(encoder.keys, histories[series].key, strict=True))
         said.append({"time": stamp_text(stamp, encoder.frequency), **key, "prediction": value})
-    if decision.get("interval") is not None:
-        ends = fan.level[:, None] + fan.scale[:, None] * bound_steps(prediction, fan.X, decision["interval"])
+    if decision.interval is not None:
+        ends = fan.level[:, None] + fan.scale[:, None] * bound_steps(prediction, fan.X, decision.interval)
         for answer, (low, high) in zip(said, ends.tolist(), strict=True):
             answer["interval"] = {"low": low, "high": high}
     return said
 
 
 def answer_request(
-    rows: Sequence[Mapping[str, Any]],  # a request without problems
-    asked: Schema,  # from `request_schema`
-    encoder: Windows,
-    model: Model,
-    decision: Mapping[str, Any],
-) -> list[dict[str, Any]]:  # horizon answers a series, sorted by key and time
-    """The forecasts of a request; ValueError for stamps beyond what the encoder knows."""
+    rows: Sequence[Mapping[str, Any]], asked: Schema, encoder: Windows, model: Model, decision: Decision
+) -> list[dict[str, Any]]:
+    """The forecasts of a request.
+
+    Args:
+        rows: a request without problems.
+        asked: from `request_schema`
+
+    Returns:
+        horizon answers a series, sorted by key and time.
+
+    Raises:
+        ValueError: for stamps beyond what the encoder knows.
+    """
     if not rows:
         return []
     histories = read_histories(rows, asked, encoder)

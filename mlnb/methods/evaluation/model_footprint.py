@@ -6,6 +6,7 @@
 __all__ = ['WARM', 'MOST', 'SECONDS', 'folder_bytes', 'time_answers', 'latency_line']
 
 # %% ../../../nbs/methods/evaluation/model_footprint.ipynb #c03
+from ..contracts.problems import ProblemContract
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -18,19 +19,26 @@ MOST = 200  # answers timed at most
 SECONDS = 0.4  # time after which no answer is begun
 
 
-def folder_bytes(
-    folder: Path,  # of the model
-) -> int:
-    """The size of all files in a folder."""
+def folder_bytes(folder: Path) -> int:
+    """The size of all files in a folder.
+
+    Args:
+        folder: of the model.
+    """
     return sum(path.stat().st_size for path in sorted(folder.rglob("*")) if path.is_file())
 
 
 def time_answers(
-    answer: Callable[[Any], object],  # from one row to its answer
-    rows: Sequence[Any],
-    clock: Callable[[], float] = time.perf_counter,
-) -> dict[str, float]:  # median_ms, p95_ms, answers; empty without rows
-    """How long one row takes; the rows are taken in turn."""
+    answer: Callable[[Any], object], rows: Sequence[Any], clock: Callable[[], float] = time.perf_counter
+) -> dict[str, float]:
+    """How long one row takes; the rows are taken in turn.
+
+    Args:
+        answer: from one row to its answer.
+
+    Returns:
+        median_ms, p95_ms, answers; empty without rows.
+    """
     if not rows:
         return {}
     for i in range(WARM):
@@ -46,12 +54,17 @@ def time_answers(
     return {"median_ms": float(median), "p95_ms": float(p95), "answers": float(len(taken))}
 
 
-def latency_line(
-    contract: Mapping[str, Any],  # latency_ms, or None
-    measured: Mapping[str, float],  # from `time_answers`
-) -> list[dict[str, Any]]:  # a line of the gate, where the contract has a budget
-    """Whether one answer keeps the budget; without the time itself, which no artifact may hold."""
-    budget = contract.get("latency_ms")
+def latency_line(contract: ProblemContract, measured: Mapping[str, float]) -> list[dict[str, Any]]:
+    """Whether one answer keeps the budget; without the time itself, which no artifact may hold.
+
+    Args:
+        contract: latency_ms, or None.
+        measured: from `time_answers`
+
+    Returns:
+        a line of the gate, where the contract has a budget.
+    """
+    budget = contract.latency_ms
     if budget is None:
         return []
     kept = bool(measured) and measured["median_ms"] <= budget

@@ -18,13 +18,20 @@ from ..tables.plot_style import MUTED, PALETTE, use_style
 
 # %% ../../../nbs/methods/evaluation/ranking_plots.ipynb #c04
 def table_queries(
-    y: np.ndarray,  # relevance (n,)
-    p: np.ndarray,  # scores (n,)
-    groups: np.ndarray,  # query of each row (n,)
-    names: np.ndarray | None = None,  # what each row's query is called (n,)
-    k: int = 10,  # top rows that count
-) -> pd.DataFrame:  # query, rows, relevant, ndcg; worst first, queries without relevant rows last
-    """One row a query: how many rows, how many relevant ones, and NDCG at k."""
+    y: np.ndarray, p: np.ndarray, groups: np.ndarray, names: np.ndarray | None = None, k: int = 10
+) -> pd.DataFrame:
+    """One row a query: how many rows, how many relevant ones, and NDCG at k.
+
+    Args:
+        y: relevance (n,).
+        p: scores (n,).
+        groups: query of each row (n,).
+        names: what each row's query is called (n,).
+        k: top rows that count.
+
+    Returns:
+        query, rows, relevant, ndcg; worst first, queries without relevant rows last.
+    """
     laid = lay_out(p, groups)
     called = np.asarray(groups if names is None else names, dtype=object)[laid.order[laid.starts]]
     relevant = laid.over_queries((np.asarray(y)[laid.order] > 0).astype(np.int64))
@@ -33,13 +40,18 @@ def table_queries(
     return table.sort_values(f"ndcg@{k}", kind="stable", ignore_index=True)
 
 
-def gain_by_place(
-    y: np.ndarray,  # relevance (n,)
-    p: np.ndarray,  # scores (n,)
-    groups: np.ndarray,  # query of each row (n,)
-    places: int = 10,  # how many
-) -> np.ndarray:  # (places,): mean gain 2^y - 1 of the rows at each place, ties shared; NaN where no query reaches
-    """What lies at each place on average."""
+def gain_by_place(y: np.ndarray, p: np.ndarray, groups: np.ndarray, places: int = 10) -> np.ndarray:
+    """What lies at each place on average.
+
+    Args:
+        y: relevance (n,).
+        p: scores (n,).
+        groups: query of each row (n,).
+        places: how many.
+
+    Returns:
+        (places,): mean gain 2^y - 1 of the rows at each place, ties shared; NaN where no query reaches.
+    """
     laid = lay_out(p, groups)
     gain = laid.over_ties(np.exp2(np.asarray(y, dtype=np.float64)[laid.order]) - 1.0)
     shared = gain / laid.over_ties(np.ones(len(gain)))
@@ -49,13 +61,15 @@ def gain_by_place(
     return np.divide(total, count, out=np.full(places, np.nan), where=count > 0)
 
 # %% ../../../nbs/methods/evaluation/ranking_plots.ipynb #c06
-def plot_ranking(
-    y: np.ndarray,  # relevance (n,)
-    scores: Mapping[str, np.ndarray],  # "model" and references -> scores (n,)
-    groups: np.ndarray,  # query of each row (n,)
-    k: int = 10,  # top rows that count
-) -> Figure:
-    """Left: NDCG of each query, from worst to best; right: mean gain at each place, and what is possible."""
+def plot_ranking(y: np.ndarray, scores: Mapping[str, np.ndarray], groups: np.ndarray, k: int = 10) -> Figure:
+    """Left: NDCG of each query, from worst to best; right: mean gain at each place, and what is possible.
+
+    Args:
+        y: relevance (n,).
+        scores: "model" and references -> scores (n,).
+        groups: query of each row (n,).
+        k: top rows that count.
+    """
     use_style()
     figure, (left, right) = plt.subplots(1, 2, figsize=(8.6, 3.2))
     places = min(20, max(k, 5))

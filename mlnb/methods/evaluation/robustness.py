@@ -16,13 +16,13 @@ COLUMNS = 4  # important columns disturbed one by one
 Columns = dict[str, np.ndarray]  # column -> values (n,): floats with NaN, or texts with None
 
 # %% ../../../nbs/methods/evaluation/robustness.ipynb #c05
-def blank(
-    columns: Mapping[str, np.ndarray],
-    share: float,  # of values that go missing [0..1]
-    seed: int = 0,
-    only: Sequence[str] | None = None,  # columns concerned; None: all
-) -> Columns:
-    """The columns with values missing at random, each value alone."""
+def blank(columns: Mapping[str, np.ndarray], share: float, seed: int = 0, only: Sequence[str] | None = None) -> Columns:
+    """The columns with values missing at random, each value alone.
+
+    Args:
+        share: of values that go missing [0..1].
+        only: columns concerned; None: all.
+    """
     random, out = np.random.default_rng(seed), {}
     for name, values in columns.items():
         gone = random.random(len(values)) < share
@@ -32,12 +32,12 @@ def blank(
     return out
 
 
-def jitter(
-    columns: Mapping[str, np.ndarray],
-    size: float,  # noise in standard deviations of each column [0..]
-    seed: int = 0,
-) -> Columns:
-    """The columns with normal noise added to numbers that take more than two values."""
+def jitter(columns: Mapping[str, np.ndarray], size: float, seed: int = 0) -> Columns:
+    """The columns with normal noise added to numbers that take more than two values.
+
+    Args:
+        size: noise in standard deviations of each column [0..].
+    """
     random, out = np.random.default_rng(seed), {}
     for name, values in columns.items():
         noise = random.normal(0.0, 1.0, len(values))
@@ -46,13 +46,13 @@ def jitter(
     return out
 
 
-def swap(
-    columns: Mapping[str, np.ndarray],
-    share: float,  # of rows whose value comes from another row [0..1]
-    seed: int = 0,
-    only: Sequence[str] | None = None,  # columns concerned; None: all
-) -> Columns:
-    """The columns with values exchanged among some rows, each column's rows drawn anew."""
+def swap(columns: Mapping[str, np.ndarray], share: float, seed: int = 0, only: Sequence[str] | None = None) -> Columns:
+    """The columns with values exchanged among some rows, each column's rows drawn anew.
+
+    Args:
+        share: of rows whose value comes from another row [0..1].
+        only: columns concerned; None: all.
+    """
     random, out = np.random.default_rng(seed), {}
     for name, values in columns.items():
         rows = np.flatnonzero(random.random(len(values)) < share)
@@ -63,14 +63,25 @@ def swap(
 
 # %% ../../../nbs/methods/evaluation/robustness.ipynb #c08
 def disturb(
-    columns: Mapping[str, np.ndarray],  # test columns, before the encoder (n,)
-    measure: Callable[[Columns, np.ndarray], float],  # of columns and the places of their rows, larger is better
-    worst: float,  # what a dummy reaches by the same measure
-    important: Sequence[str] = (),  # columns, most important first
+    columns: Mapping[str, np.ndarray],
+    measure: Callable[[Columns, np.ndarray], float],
+    worst: float,
+    important: Sequence[str] = (),
     seed: int = 0,
-    most: int = ROWS,  # rows disturbed at most
-) -> list[dict[str, Any]]:  # one row a disturbance: inputs, score, lost, share_lost (of the way down to the dummy)
-    """What each disturbance costs; scores are None where undefined."""
+    most: int = ROWS,
+) -> list[dict[str, Any]]:
+    """What each disturbance costs; scores are None where undefined.
+
+    Args:
+        columns: test columns, before the encoder (n,).
+        measure: of columns and the places of their rows, larger is better.
+        worst: what a dummy reaches by the same measure.
+        important: columns, most important first.
+        most: rows disturbed at most.
+
+    Returns:
+        one row a disturbance: inputs, score, lost, share_lost (of the way down to the dummy).
+    """
     n = len(next(iter(columns.values()))) if columns else 0
     if not n:
         return []

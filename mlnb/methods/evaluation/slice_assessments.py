@@ -20,12 +20,19 @@ from .slices import Slice, confirm_slices, find_slices, mask_of, parse_slice
 YEAR = 365.2425 * 86400  # seconds
 
 # %% ../../../nbs/methods/evaluation/slice_assessments.ipynb #c05
-def readable_columns(
-    table: pd.DataFrame,  # typed rows
-    schema: Schema,
-    also: Sequence[str] = (),  # columns wanted though the model does not read them
-) -> dict[str, np.ndarray]:  # column -> (n,): floats with NaN, or texts with None; dates become years
-    """The columns that slices and groups are made of; ValueError for one that the table does not have."""
+def readable_columns(table: pd.DataFrame, schema: Schema, also: Sequence[str] = ()) -> dict[str, np.ndarray]:
+    """The columns that slices and groups are made of.
+
+    Args:
+        table: typed rows.
+        also: columns wanted though the model does not read them.
+
+    Returns:
+        column -> (n,): floats with NaN, or texts with None; dates become years.
+
+    Raises:
+        ValueError: for one that the table does not have.
+    """
     out = {}
     for column in [*schema.features, *(schema.column(name) for name in also if name not in _names(schema))]:
         if column.name not in table.columns:
@@ -43,15 +50,23 @@ def _names(schema: Schema) -> set[str]:
 
 # %% ../../../nbs/methods/evaluation/slice_assessments.ipynb #c08
 def assess_slices(
-    given: Sequence[str],  # slices asked for: columns, or conditions such as "age < 18"
-    learned: tuple[Mapping[str, np.ndarray], np.ndarray],  # columns of the training rows, their out-of-fold losses
-    tested: tuple[Mapping[str, np.ndarray], np.ndarray],  # columns of the test rows, their losses
-    measure: Callable[[np.ndarray], float],  # the deciding metric over some test rows (mask), NaN where undefined
+    given: Sequence[str],
+    learned: tuple[Mapping[str, np.ndarray], np.ndarray],
+    tested: tuple[Mapping[str, np.ndarray], np.ndarray],
+    measure: Callable[[np.ndarray], float],
     seed: int = 0,
 ) -> dict[
     str, Any
-]:  # "looked" at so many slices, and "rows": slice, origin, rows, share, metric, loss, rest, p, confirmed
-    """Slices asked for and found; what is found among training rows is tested on the test rows."""
+]:
+    """Slices asked for and found; what is found among training rows is tested on the test rows.
+
+    Args:
+        given: slices asked for: columns, or conditions such as "age < 18".
+        learned: columns of the training rows, their out-of-fold losses.
+        tested: columns of the test rows, their losses.
+        measure: the deciding metric over some test rows (mask), NaN where undefined.
+        seed: "looked" at so many slices, and "rows": slice, origin, rows, share, metric, loss, rest, p, confirmed.
+    """
     asked: list[Slice] = [one for text in given for one in parse_slice(text, tested[0])]
     found, looked = find_slices(*learned, seed=seed)
     found = [one for one in found if one not in asked and all(c.column in tested[0] for c in one)]
@@ -65,11 +80,17 @@ def assess_slices(
 
 
 def measure_rows(
-    metric: str,
-    y: np.ndarray,  # truth of the test rows (n,)
-    prediction: np.ndarray,  # final probabilities, or values
-    labels: np.ndarray | None = None,  # decided labels as 0 and 1 (n, k), for metrics of labels
-) -> Callable[[np.ndarray], float]:  # of a mask (n,)
-    """The metric as a function of some of the test rows."""
+    metric: str, y: np.ndarray, prediction: np.ndarray, labels: np.ndarray | None = None
+) -> Callable[[np.ndarray], float]:
+    """The metric as a function of some of the test rows.
+
+    Args:
+        y: truth of the test rows (n,).
+        prediction: final probabilities, or values.
+        labels: decided labels as 0 and 1 (n, k), for metrics of labels.
+
+    Returns:
+        of a mask (n,).
+    """
     chosen = labels if labels is not None and METRICS[metric].needs == "label" else prediction
     return lambda mask: score(metric, y[mask], chosen[mask])

@@ -30,10 +30,14 @@ LARGEST_LOSS = 7.0  # a surprise beyond that (1 in 1,000) counts as that: one ro
 # %% ../../../nbs/methods/evaluation/slices.ipynb #c05
 @dataclass(frozen=True)
 class Condition:
-    """A test of one column's value."""
+    """A test of one column's value.
+
+    Attributes:
+        sign: =, !=, <, <=, >, >=, in (low exclusive, high inclusive) or missing.
+    """
 
     column: str
-    sign: str  # =, !=, <, <=, >, >=, in (low exclusive, high inclusive) or missing
+    sign: str
     value: Any = None
 
     def __str__(self) -> str:
@@ -71,11 +75,15 @@ def _missing(values: np.ndarray) -> np.ndarray:
 Slice = tuple[Condition, ...]
 
 
-def mask_of(
-    conditions: Slice,
-    columns: Mapping[str, np.ndarray],  # column -> values (n,): floats with NaN, or texts with None
-) -> np.ndarray:  # (n,) bool
-    """Which rows meet all conditions."""
+def mask_of(conditions: Slice, columns: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Which rows meet all conditions.
+
+    Args:
+        columns: column -> values (n,): floats with NaN, or texts with None.
+
+    Returns:
+        (n,) bool.
+    """
     mask = conditions[0].mask(columns)
     for condition in conditions[1:]:
         mask = mask & condition.mask(columns)
@@ -90,12 +98,13 @@ def name_of(conditions: Slice) -> str:
 _PART = re.compile(r"^\s*(.+?)\s*(<=|>=|!=|==|<|>|=)\s*(.+?)\s*$")
 
 
-def groups_of(
-    column: str,
-    values: np.ndarray,  # (n,)
-    least: int = 1,  # rows that a group has at least
-) -> list[Condition]:
-    """The groups that a column makes: its frequent values, or the quarters of a number, and missing."""
+def groups_of(column: str, values: np.ndarray, least: int = 1) -> list[Condition]:
+    """The groups that a column makes: its frequent values, or the quarters of a number, and missing.
+
+    Args:
+        values: (n,).
+        least: rows that a group has at least.
+    """
     missing = _missing(values)
     found = [Condition(column, "missing")] if missing.sum() >= least else []
     known = values[~missing]
@@ -113,11 +122,15 @@ def groups_of(
     return found
 
 
-def parse_slice(
-    text: str,  # a column, or conditions such as "age < 18 and sex = male"
-    columns: Mapping[str, np.ndarray],
-) -> list[Slice]:
-    """The slices that the text asks for; ValueError for an unknown column or a value that does not fit it."""
+def parse_slice(text: str, columns: Mapping[str, np.ndarray]) -> list[Slice]:
+    """The slices that the text asks for.
+
+    Args:
+        text: a column, or conditions such as "age < 18 and sex = male".
+
+    Raises:
+        ValueError: for an unknown column or a value that does not fit it.
+    """
     if text.strip() in columns:
         return [(condition,) for condition in groups_of(text.strip(), columns[text.strip()])]
     conditions = []
@@ -160,12 +173,18 @@ def _chance(statistic: np.ndarray) -> np.ndarray:
 
 
 def find_slices(
-    columns: Mapping[str, np.ndarray],  # column -> values (n,)
-    loss: np.ndarray,  # of each row (n,), larger is worse; NaN rows are left out
-    depth: int = 2,  # columns in one slice [1..2]
-    seed: int = 0,
-) -> tuple[list[Slice], int]:  # significant slices, worst first, none much like another; how many were looked at
-    """The slices with a larger loss than the other rows beyond what looking at so many explains."""
+    columns: Mapping[str, np.ndarray], loss: np.ndarray, depth: int = 2, seed: int = 0
+) -> tuple[list[Slice], int]:
+    """The slices with a larger loss than the other rows beyond what looking at so many explains.
+
+    Args:
+        columns: column -> values (n,).
+        loss: of each row (n,), larger is worse; NaN rows are left out.
+        depth: columns in one slice [1..2].
+
+    Returns:
+        significant slices, worst first, none much like another; how many were looked at.
+    """
     known = np.flatnonzero(np.isfinite(loss))
     most = max(LEAST * 40, min(MOST, CELLS // (4 * max(1, len(columns)))))
     if len(known) > most:
@@ -208,11 +227,17 @@ def find_slices(
 
 # %% ../../../nbs/methods/evaluation/slices.ipynb #c16
 def confirm_slices(
-    slices: Sequence[Slice],
-    columns: Mapping[str, np.ndarray],  # of rows that did not suggest the slices (n,)
-    loss: np.ndarray,  # (n,)
-) -> list[dict[str, Any]]:  # one row a slice: slice, rows, share, loss, rest, p (adjusted), confirmed
-    """How the slices do on other rows; p is None where there are too few of them."""
+    slices: Sequence[Slice], columns: Mapping[str, np.ndarray], loss: np.ndarray
+) -> list[dict[str, Any]]:
+    """How the slices do on other rows; p is None where there are too few of them.
+
+    Args:
+        columns: of rows that did not suggest the slices (n,).
+        loss: (n,).
+
+    Returns:
+        one row a slice: slice, rows, share, loss, rest, p (adjusted), confirmed.
+    """
     out: list[dict[str, Any]] = []
     for conditions in slices:
         mask = mask_of(conditions, columns)
@@ -236,11 +261,16 @@ def confirm_slices(
     return [{**row, "confirmed": row["p"] is not None and row["p"] < LEVEL} for row in out]
 
 
-def row_losses(
-    y: np.ndarray,  # truth (n,)
-    prediction: np.ndarray,  # final probabilities (n, k), or values (n,); NaN for rows never predicted
-) -> np.ndarray:  # (n,), larger is worse; NaN where not predicted
-    """What a slice is judged by: surprise -log p of the true class, at most LARGEST_LOSS, or absolute error."""
+def row_losses(y: np.ndarray, prediction: np.ndarray) -> np.ndarray:
+    """What a slice is judged by: surprise -log p of the true class, at most LARGEST_LOSS, or absolute error.
+
+    Args:
+        y: truth (n,).
+        prediction: final probabilities (n, k), or values (n,); NaN for rows never predicted.
+
+    Returns:
+        (n,), larger is worse; NaN where not predicted.
+    """
     if prediction.ndim == 1:
         return np.abs(y - prediction)
     with np.errstate(divide="ignore"):

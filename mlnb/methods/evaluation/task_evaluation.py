@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from ..contracts.problems import ProblemContract
 from ..models.anomaly_detection import plot_scores, table_strange
 from ..models.fitted_models import Model
 from ..models.learning_to_rank import popularity
@@ -22,45 +23,68 @@ VIEWED = ("ranking", "anomaly")  # tasks that are looked at here
 
 
 def popular_reference(
-    contract: Mapping[str, Any],  # "task", "item"
-    training: pd.DataFrame,  # typed training rows
-    y: np.ndarray,  # their relevance (n,)
-    test: pd.DataFrame,  # typed test rows
-) -> dict[str, np.ndarray]:  # "dummy": what is popular in the training rows, where rows name items; else empty
-    """The reference that a ranking of items has to beat: their mean relevance, whoever asks."""
-    item = contract.get("item")
-    if contract["task"] != "ranking" or item is None:
+    contract: ProblemContract, training: pd.DataFrame, y: np.ndarray, test: pd.DataFrame
+) -> dict[str, np.ndarray]:
+    """The reference that a ranking of items has to beat: their mean relevance, whoever asks.
+
+    Args:
+        contract: "task", "item".
+        training: typed training rows.
+        y: their relevance (n,).
+        test: typed test rows.
+
+    Returns:
+        "dummy": what is popular in the training rows, where rows name items; else empty.
+    """
+    item = contract.item
+    if contract.task != "ranking" or item is None:
         return {}
-    if contract.get("cut") is not None:
+    if contract.cut is not None:
         return {"dummy": test["popularity lately"].to_numpy(dtype=np.float64)}
     return {"dummy": popularity(training[item].to_numpy(), y, test[item].to_numpy())}
 
 
 def plot_task(
-    contract: Mapping[str, Any],  # of a ranking or of anomalies
-    y: np.ndarray,  # truth (n,)
-    scores: Mapping[str, np.ndarray],  # "model" and references -> scores (n,)
-    groups: np.ndarray | None = None,  # query of each row (n,)
-    threshold: float | None = None,  # score from which a row is an alert
+    contract: ProblemContract,
+    y: np.ndarray,
+    scores: Mapping[str, np.ndarray],
+    groups: np.ndarray | None = None,
+    threshold: float | None = None,
 ) -> Figure:
-    """Of a ranking NDCG a query and what lies at each place; of anomalies the scores; ValueError for other tasks."""
-    if contract["task"] == "ranking" and groups is not None:
-        return plot_ranking(y, scores, groups, contract["at"])
-    if contract["task"] != "anomaly":
-        raise ValueError(f"found the task {contract['task']!r}, expected one of {', '.join(VIEWED)}")
-    if contract["target"] is None:
+    """Of a ranking NDCG a query and what lies at each place; of anomalies the scores.
+
+    Args:
+        contract: of a ranking or of anomalies.
+        y: truth (n,).
+        scores: "model" and references -> scores (n,).
+        groups: query of each row (n,).
+        threshold: score from which a row is an alert.
+
+    Raises:
+        ValueError: for other tasks.
+    """
+    if contract.task == "ranking" and groups is not None:
+        return plot_ranking(y, scores, groups, contract.at)
+    if contract.task != "anomaly":
+        raise ValueError(f"found the task {contract.task!r}, expected one of {', '.join(VIEWED)}")
+    if contract.target is None:
         return plot_scores({"test rows": scores["model"]}, threshold)
     names = {"normal": y == 0, "anomaly": y == 1, "unknown": np.isnan(y)}
     return plot_scores({name: scores["model"][rows] for name, rows in names.items() if rows.any()}, threshold)
 
 
-def count_alerts(
-    y: np.ndarray,  # 1 anomaly, 0 normal, NaN unknown (n,); ignored without labels
-    scores: np.ndarray,  # (n,)
-    threshold: float,  # score from which a row is an alert
-    labelled: bool,  # whether y holds labels
-) -> dict[str, Any]:  # alerts, share; with labels also labelled_alerts, precision, recall; None where undefined
-    """What comes of the budget on rows that had no say in it."""
+def count_alerts(y: np.ndarray, scores: np.ndarray, threshold: float, labelled: bool) -> dict[str, Any]:
+    """What comes of the budget on rows that had no say in it.
+
+    Args:
+        y: 1 anomaly, 0 normal, NaN unknown (n,); ignored without labels.
+        scores: (n,).
+        threshold: score from which a row is an alert.
+        labelled: whether y holds labels.
+
+    Returns:
+        alerts, share; with labels also labelled_alerts, precision, recall; None where undefined.
+    """
     alert = scores >= threshold
     found: dict[str, Any] = {"threshold": threshold, "alerts": int(alert.sum()), "share": float(alert.mean())}
     if not labelled:
@@ -71,33 +95,47 @@ def count_alerts(
 
 
 def worst_of_task(
-    contract: Mapping[str, Any],  # of a ranking or of anomalies
-    test: pd.DataFrame,  # n typed rows
-    y: np.ndarray,  # truth (n,)
-    prediction: np.ndarray,  # scores (n,)
-    groups: np.ndarray | None,  # query of each row (n,)
+    contract: ProblemContract,
+    test: pd.DataFrame,
+    y: np.ndarray,
+    prediction: np.ndarray,
+    groups: np.ndarray | None,
     model: Model,
-    X: np.ndarray,  # encoded rows (n, d)
-    sources: Sequence[str],  # column that each encoded column comes from (d,)
+    X: np.ndarray,
+    sources: Sequence[str],
     most: int = 10,
 ) -> pd.DataFrame:
-    """The queries that are ranked worst, or the rows that are strangest and why."""
-    if contract["task"] == "ranking" and groups is not None:
-        return table_queries(y, prediction, groups, test[contract["query"]].to_numpy(), contract["at"]).head(most)
+    """The queries that are ranked worst, or the rows that are strangest and why.
+
+    Args:
+        contract: of a ranking or of anomalies.
+        test: n typed rows.
+        y: truth (n,).
+        prediction: scores (n,).
+        groups: query of each row (n,).
+        X: encoded rows (n, d).
+        sources: column that each encoded column comes from (d,).
+    """
+    if contract.task == "ranking" and groups is not None:
+        return table_queries(y, prediction, groups, test[contract.query].to_numpy(), contract.at).head(most)
     shown = table_strange(test, prediction, model.native, X, sources, most)
-    return shown.assign(label=y[np.argsort(-prediction, kind="stable")[:most]]) if contract["target"] else shown
+    return shown.assign(label=y[np.argsort(-prediction, kind="stable")[:most]]) if contract.target else shown
 
 
-def golden_places(
-    contract: Mapping[str, Any],
-    test: pd.DataFrame,  # n typed rows
-    limit: int,  # rows at most
-) -> np.ndarray:  # places of the rows that are kept with their answers, rising
-    """Rows evenly spread over the test set; of a ranking whole queries, since a rank depends on the others."""
+def golden_places(contract: ProblemContract, test: pd.DataFrame, limit: int) -> np.ndarray:
+    """Rows evenly spread over the test set; of a ranking whole queries, since a rank depends on the others.
+
+    Args:
+        test: n typed rows.
+        limit: rows at most.
+
+    Returns:
+        places of the rows that are kept with their answers, rising.
+    """
     even = np.unique(np.linspace(0, len(test) - 1, min(limit, len(test))).astype(int))
-    if contract["task"] != "ranking":
+    if contract.task != "ranking":
         return even
-    codes = pd.factorize(test[contract["query"]].astype(str))[0]
+    codes = pd.factorize(test[contract.query].astype(str))[0]
     sizes = np.bincount(codes)
     kept = np.flatnonzero(np.cumsum(sizes) <= limit)
     return np.flatnonzero(np.isin(codes, kept if len(kept) else [0]))

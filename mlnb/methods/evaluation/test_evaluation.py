@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from ..contracts.problems import ProblemContract
 from ..tables.columns import Schema
 from ..metrics.decision_metrics import short_name
 from ..metrics.weighted_metrics import METRICS, metrics_of, score, score_many
@@ -24,13 +25,17 @@ WORK = 120_000_000  # rows scored over all resamples at most: large test sets ne
 LEAST = 100  # resamples at least
 
 
-def draw_weights(
-    rows: int,  # rows of the test set [1..]
-    resamples: int,  # [1..]
-    seed: int,
-    cells: int = CELLS,  # weights drawn at a time
-) -> Iterator[np.ndarray]:  # float64 (b, rows): how often each row was drawn
-    """Bootstrap resamples as counts a row, a bounded chunk at a time."""
+def draw_weights(rows: int, resamples: int, seed: int, cells: int = CELLS) -> Iterator[np.ndarray]:
+    """Bootstrap resamples as counts a row, a bounded chunk at a time.
+
+    Args:
+        rows: rows of the test set [1..].
+        resamples: [1..].
+        cells: weights drawn at a time.
+
+    Returns:
+        float64 (b, rows): how often each row was drawn.
+    """
     random = np.random.default_rng(seed)
     step = max(1, min(resamples, cells // rows))
     for start in range(0, resamples, step):
@@ -44,29 +49,48 @@ def _number(value: float) -> float | None:
     return float(value) + 0.0 if math.isfinite(value) else None  # no negative zero
 
 
-def interval(
-    value: float,  # the estimate from all rows
-    resampled: np.ndarray,  # the estimates from the resamples (B,), NaN where undefined
-    level: float = LEVEL,  # share inside (0..1)
-) -> dict[str, float | None]:  # value, low, high; None where undefined
-    """An estimate with its percentile interval."""
+def interval(value: float, resampled: np.ndarray, level: float = LEVEL) -> dict[str, float | None]:
+    """An estimate with its percentile interval.
+
+    Args:
+        value: the estimate from all rows.
+        resampled: the estimates from the resamples (B,), NaN where undefined.
+        level: share inside (0..1).
+
+    Returns:
+        value, low, high; None where undefined.
+    """
     known = resampled[np.isfinite(resampled)]
     low, high = np.quantile(known, [(1 - level) / 2, (1 + level) / 2]) if len(known) else (np.nan, np.nan)
     return {"value": _number(value), "low": _number(low), "high": _number(high)}
 
 # %% ../../../nbs/methods/evaluation/test_evaluation.ipynb #c08
 def evaluate(
-    y: np.ndarray,  # truth of the test rows (n,): codes, or values
-    predictions: Mapping[str, np.ndarray],  # "model", and any of "dummy" and "linear": (n, k) or (n,)
-    task: str,  # binary, multiclass or regression
-    metric: str,  # the deciding one
-    resamples: int = 1000,  # bootstrap resamples asked for [1..]
+    y: np.ndarray,
+    predictions: Mapping[str, np.ndarray],
+    task: str,
+    metric: str,
+    resamples: int = 1000,
     seed: int = 0,
-    groups: np.ndarray | None = None,  # query of each row (n,): resamples draw whole queries
-    decided: Mapping[str, np.ndarray] | None = None,  # decided labels as 0 and 1 (n, k), of those who have a decision
-    also: Sequence[str] = (),  # metrics wanted beside those of the task
+    groups: np.ndarray | None = None,
+    decided: Mapping[str, np.ndarray] | None = None,
+    also: Sequence[str] = (),
 ) -> dict[str, Any]:
-    """All metrics of the task with intervals, references, and differences to them; ValueError as `score`."""
+    """All metrics of the task with intervals, references, and differences to them.
+
+    Args:
+        y: truth of the test rows (n,): codes, or values.
+        predictions: "model", and any of "dummy" and "linear": (n, k) or (n,).
+        task: binary, multiclass or regression.
+        metric: the deciding one.
+        resamples: bootstrap resamples asked for [1..].
+        groups: query of each row (n,): resamples draw whole queries.
+        decided: decided labels as 0 and 1 (n, k), of those who have a decision.
+        also: metrics wanted beside those of the task.
+
+    Raises:
+        ValueError: as `score`
+    """
     labels = metric != "stability"  # without labels there is nothing else to measure
     names = [name for name in metrics_of(task) if name != "stability"] if labels else [metric]
     names = list(dict.fromkeys([*names, metric, *also]))
@@ -105,20 +129,30 @@ def evaluate(
 
 # %% ../../../nbs/methods/evaluation/test_evaluation.ipynb #c11
 def make_gate(
-    contract: Mapping[str, Any],  # "metric", "direction", "bound"
-    metrics: Mapping[str, Any],  # from `evaluate`
-    more: Sequence[Mapping[str, Any]] = (),  # lines of other requirements: fairness, coverage, latency
-) -> dict[str, Any]:  # passed, and lines of check, found, required (text ready to print), passed
-    """Whether the model may pass, and why; ValueError when contract and metrics differ in the deciding metric."""
+    contract: ProblemContract, metrics: Mapping[str, Any], more: Sequence[Mapping[str, Any]] = ()
+) -> dict[str, Any]:
+    """Whether the model may pass, and why.
+
+    Args:
+        contract: "metric", "direction", "bound".
+        metrics: from `evaluate`
+        more: lines of other requirements: fairness, coverage, latency.
+
+    Returns:
+        passed, and lines of check, found, required (text ready to print), passed.
+
+    Raises:
+        ValueError: when contract and metrics differ in the deciding metric.
+    """
     deciding = metrics["deciding"]
-    if contract["metric"] != deciding["name"]:
+    if contract.metric != deciding["name"]:
         raise ValueError(
-            f"found the deciding metric {deciding['name']!r}, expected the contract's {contract['metric']!r}"
+            f"found the deciding metric {deciding['name']!r}, expected the contract's {contract.metric!r}"
         )
     lines = []
-    bound, value = contract.get("bound"), deciding["value"]
+    bound, value = contract.bound, deciding["value"]
     if bound is not None:
-        up = contract["direction"] == "maximize"
+        up = contract.direction == "maximize"
         passed = value is not None and (value >= bound if up else value <= bound)
         required = f"{'at least' if up else 'at most'} {bound:.4g}"
         check = f"{short_name(deciding['name'])} on {metrics['rows']:,} test rows"
@@ -136,10 +170,12 @@ def make_gate(
     return {"passed": all(line["passed"] for line in lines), "lines": lines}
 
 
-def in_words(
-    estimate: Mapping[str, Any],  # value, low, high
-) -> str:
-    """An estimate as text: `0.987 [0.961, 0.999]`, or that it is undefined."""
+def in_words(estimate: Mapping[str, Any]) -> str:
+    """An estimate as text: `0.987 [0.961, 0.999]`, or that it is undefined.
+
+    Args:
+        estimate: value, low, high.
+    """
     if estimate["value"] is None:
         return "undefined on these rows"
     if estimate["low"] is None:
@@ -147,12 +183,16 @@ def in_words(
     return f"{estimate['value']:.4g} [{estimate['low']:.4g}, {estimate['high']:.4g}]"
 
 # %% ../../../nbs/methods/evaluation/test_evaluation.ipynb #c14
-def json_rows(
-    table: Any,  # pandas DataFrame with the schema's feature columns
-    schema: Schema,
-    also: Sequence[str] = (),  # columns that are no features, such as a ranking's query
-) -> list[dict[str, Any]]:  # one JSON object a row, features only
-    """The rows as JSON values."""
+def json_rows(table: Any, schema: Schema, also: Sequence[str] = ()) -> list[dict[str, Any]]:
+    """The rows as JSON values.
+
+    Args:
+        table: pandas DataFrame with the schema's feature columns.
+        also: columns that are no features, such as a ranking's query.
+
+    Returns:
+        one JSON object a row, features only.
+    """
     asked = [*(schema.column(name) for name in also), *schema.features]
     columns = {c.name: (c.kind, table[c.name].tolist()) for c in asked}
     return [{name: _plain(values[i], kind) for name, (kind, values) in columns.items()} for i in range(len(table))]
@@ -174,12 +214,16 @@ def _plain(value: Any, kind: str) -> Any:
     return str(value)
 
 
-def worst_rows(
-    y: np.ndarray,  # truth (n,)
-    prediction: np.ndarray,  # (n, k) or (n,)
-    count: int = 10,
-) -> tuple[np.ndarray, np.ndarray]:  # indices, worst first, and their losses
-    """The rows that the model gets most wrong: surprise -log p of the true class in nats, or absolute error."""
+def worst_rows(y: np.ndarray, prediction: np.ndarray, count: int = 10) -> tuple[np.ndarray, np.ndarray]:
+    """The rows that the model gets most wrong: surprise -log p of the true class in nats, or absolute error.
+
+    Args:
+        y: truth (n,).
+        prediction: (n, k) or (n,).
+
+    Returns:
+        indices, worst first, and their losses.
+    """
     if prediction.ndim == 2:
         loss = -np.log(np.clip(prediction[np.arange(len(y)), y], 1e-300, 1.0))
     else:
@@ -188,11 +232,15 @@ def worst_rows(
     return order, loss[order]
 
 
-def compare(
-    metrics: Mapping[str, Any],  # from `evaluate`
-    names: Sequence[str] = ("dummy", "linear"),
-) -> list[dict[str, Any]]:  # one row a metric: metric, better, value, low, high, and a column a reference
-    """The table of metrics that a reader wants to see."""
+def compare(metrics: Mapping[str, Any], names: Sequence[str] = ("dummy", "linear")) -> list[dict[str, Any]]:
+    """The table of metrics that a reader wants to see.
+
+    Args:
+        metrics: from `evaluate`
+
+    Returns:
+        one row a metric: metric, better, value, low, high, and a column a reference.
+    """
     return [
         {"metric": name, "better": "up" if METRICS[name].sign > 0 else "down", "model": found["value"]}
         | {"low": found["low"], "high": found["high"]}

@@ -9,22 +9,32 @@ __all__ = ['flag_top', 'top_threshold', 'precision_at_k']
 import numpy as np
 
 
-def flag_top(
-    scores: np.ndarray,  # (n,), higher is stranger
-    share: float,  # of rows to flag (0..1]
-) -> np.ndarray:  # float64 (n,): 1 for the highest, at least one row; of equal scores the first
-    """The rows that a budget allows for."""
+def flag_top(scores: np.ndarray, share: float) -> np.ndarray:
+    """The rows that a budget allows for.
+
+    Args:
+        scores: (n,), higher is stranger.
+        share: of rows to flag (0..1].
+
+    Returns:
+        float64 (n,): 1 for the highest, at least one row; of equal scores the first.
+    """
     count = max(1, round(share * len(scores)))
     flags = np.zeros(len(scores))
     flags[np.argsort(-scores, kind="stable")[:count]] = 1.0
     return flags
 
 
-def top_threshold(
-    scores: np.ndarray,  # (n,), n > 0
-    share: float,  # of rows to flag (0..1]
-) -> float:  # the score from which a row is flagged
-    """The score that the budget's share reaches; where ties would double the alerts, one that fewer reach."""
+def top_threshold(scores: np.ndarray, share: float) -> float:
+    """The score that the budget's share reaches; where ties would double the alerts, one that fewer reach.
+
+    Args:
+        scores: (n,), n > 0.
+        share: of rows to flag (0..1].
+
+    Returns:
+        the score from which a row is flagged.
+    """
     ranked = np.sort(scores)[::-1]
     count = max(1, round(share * len(ranked)))
     reached = ranked[count - 1]
@@ -34,12 +44,17 @@ def top_threshold(
     return float(higher[-1] if len(higher) else np.nextafter(reached, np.inf))
 
 
-def precision_at_k(
-    y: np.ndarray,  # 1 for an anomaly, 0 for a normal row (n,)
-    p: np.ndarray,  # scores (n,)
-    weights: np.ndarray,  # (B, n), at least 0
-) -> np.ndarray:  # (B,), [0..1]; NaN without an anomaly
-    """Share of anomalies among as many rows as there are anomalies, those with the highest scores."""
+def precision_at_k(y: np.ndarray, p: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Share of anomalies among as many rows as there are anomalies, those with the highest scores.
+
+    Args:
+        y: 1 for an anomaly, 0 for a normal row (n,).
+        p: scores (n,).
+        weights: (B, n), at least 0.
+
+    Returns:
+        (B,), [0..1]; NaN without an anomaly.
+    """
     order = np.argsort(-p, kind="stable")
     starts = np.flatnonzero(np.r_[True, np.diff(p[order]) != 0])
     rows = np.add.reduceat(weights[:, order], starts, axis=1)

@@ -39,12 +39,17 @@ def _auc(positive: np.ndarray, scores: np.ndarray, weights: np.ndarray) -> np.nd
     return divide((hits * (below + 0.5 * misses)).sum(1), hits.sum(1) * misses.sum(1))
 
 
-def roc_auc(
-    y: np.ndarray,  # codes (n,), [0..k-1]
-    p: np.ndarray,  # probabilities (n, k)
-    weights: np.ndarray,  # (B, n), at least 0
-) -> np.ndarray:  # (B,), [0..1]
-    """Area under the ROC curve; of several classes the mean of one against the rest, where it exists."""
+def roc_auc(y: np.ndarray, p: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Area under the ROC curve; of several classes the mean of one against the rest, where it exists.
+
+    Args:
+        y: codes (n,), [0..k-1].
+        p: probabilities (n, k).
+        weights: (B, n), at least 0.
+
+    Returns:
+        (B,), [0..1].
+    """
     if p.shape[1] == 2:
         return _auc(y == 1, p[:, 1], weights)
     each = np.stack([_auc(y == c, p[:, c], weights) for c in range(p.shape[1])])
@@ -52,12 +57,17 @@ def roc_auc(
     return divide(np.where(known, each, 0.0).sum(0), known.sum(0).astype(float))
 
 
-def average_precision(
-    y: np.ndarray,  # codes (n,), 1 is the positive class
-    p: np.ndarray,  # probabilities (n, 2)
-    weights: np.ndarray,  # (B, n)
-) -> np.ndarray:  # (B,), [0..1]
-    """Mean precision over the recall gained at each threshold, without interpolation."""
+def average_precision(y: np.ndarray, p: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Mean precision over the recall gained at each threshold, without interpolation.
+
+    Args:
+        y: codes (n,), 1 is the positive class.
+        p: probabilities (n, 2).
+        weights: (B, n).
+
+    Returns:
+        (B,), [0..1].
+    """
     order, starts = _groups(p[:, 1])
     hits = np.add.reduceat((weights * (y == 1))[:, order], starts, axis=1)
     rows = np.cumsum(np.add.reduceat(weights[:, order], starts, axis=1), axis=1)
@@ -65,32 +75,47 @@ def average_precision(
     return divide((precision * hits).sum(1), hits.sum(1))
 
 # %% ../../../nbs/methods/metrics/classification_metrics.ipynb #cm08a
-def log_loss(
-    y: np.ndarray,  # codes (n,)
-    p: np.ndarray,  # probabilities (n, k)
-    weights: np.ndarray,  # (B, n)
-) -> np.ndarray:  # (B,), [0..]
-    """Mean negative log-likelihood of the true class, in nats."""
+def log_loss(y: np.ndarray, p: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Mean negative log-likelihood of the true class, in nats.
+
+    Args:
+        y: codes (n,).
+        p: probabilities (n, k).
+        weights: (B, n).
+
+    Returns:
+        (B,), [0..].
+    """
     return weighted_mean(-np.log(np.clip(p[np.arange(len(y)), y], EPSILON, 1 - EPSILON)), weights)
 
 
-def brier_score(
-    y: np.ndarray,  # codes (n,)
-    p: np.ndarray,  # probabilities (n, k)
-    weights: np.ndarray,  # (B, n)
-) -> np.ndarray:  # (B,), [0..1] for two classes, [0..2] for more
-    """Mean squared distance of probabilities and truth."""
+def brier_score(y: np.ndarray, p: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Mean squared distance of probabilities and truth.
+
+    Args:
+        y: codes (n,).
+        p: probabilities (n, k).
+        weights: (B, n).
+
+    Returns:
+        (B,), [0..1] for two classes, [0..2] for more.
+    """
     if p.shape[1] == 2:
         return weighted_mean((p[:, 1] - (y == 1)) ** 2, weights)
     return weighted_mean(((p - np.eye(p.shape[1])[y]) ** 2).sum(1), weights)
 
 # %% ../../../nbs/methods/metrics/classification_metrics.ipynb #cm10a
-def confusion(
-    y: np.ndarray,  # codes (n,)
-    p: np.ndarray,  # probabilities (n, k)
-    weights: np.ndarray,  # (B, n)
-) -> np.ndarray:  # (B, k, k): weight of rows by true class and predicted class
-    """Confusion matrices, one a line of weights."""
+def confusion(y: np.ndarray, p: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Confusion matrices, one a line of weights.
+
+    Args:
+        y: codes (n,).
+        p: probabilities (n, k).
+        weights: (B, n).
+
+    Returns:
+        (B, k, k): weight of rows by true class and predicted class.
+    """
     k = p.shape[1]
     cell = y * k + p.argmax(1)
     order = np.argsort(cell, kind="stable")
@@ -100,21 +125,31 @@ def confusion(
     return out.reshape(-1, k, k)
 
 
-def accuracy(
-    y: np.ndarray,  # codes (n,)
-    p: np.ndarray,  # probabilities (n, k)
-    weights: np.ndarray,  # (B, n)
-) -> np.ndarray:  # (B,), [0..1]
-    """Share of rows whose label is right."""
+def accuracy(y: np.ndarray, p: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Share of rows whose label is right.
+
+    Args:
+        y: codes (n,).
+        p: probabilities (n, k).
+        weights: (B, n).
+
+    Returns:
+        (B,), [0..1].
+    """
     return weighted_mean((p.argmax(1) == y).astype(float), weights)
 
 
-def balanced_accuracy(
-    y: np.ndarray,  # codes (n,)
-    p: np.ndarray,  # probabilities (n, k)
-    weights: np.ndarray,  # (B, n)
-) -> np.ndarray:  # (B,), [0..1]
-    """Mean recall over the classes that occur."""
+def balanced_accuracy(y: np.ndarray, p: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Mean recall over the classes that occur.
+
+    Args:
+        y: codes (n,).
+        p: probabilities (n, k).
+        weights: (B, n).
+
+    Returns:
+        (B,), [0..1].
+    """
     table = confusion(y, p, weights)
     recall = divide(np.diagonal(table, axis1=1, axis2=2), table.sum(2))
     known = ~np.isnan(recall)
@@ -126,32 +161,47 @@ def _f1_each(table: np.ndarray) -> np.ndarray:
     return divide(2 * np.diagonal(table, axis1=1, axis2=2), table.sum(1) + table.sum(2))
 
 
-def f1(
-    y: np.ndarray,  # codes (n,), 1 is the positive class
-    p: np.ndarray,  # probabilities (n, 2)
-    weights: np.ndarray,  # (B, n)
-) -> np.ndarray:  # (B,), [0..1]
-    """Harmonic mean of precision and recall of the positive class."""
+def f1(y: np.ndarray, p: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Harmonic mean of precision and recall of the positive class.
+
+    Args:
+        y: codes (n,), 1 is the positive class.
+        p: probabilities (n, 2).
+        weights: (B, n).
+
+    Returns:
+        (B,), [0..1].
+    """
     return _f1_each(confusion(y, p, weights))[:, 1]
 
 
-def f1_macro(
-    y: np.ndarray,  # codes (n,)
-    p: np.ndarray,  # probabilities (n, k)
-    weights: np.ndarray,  # (B, n)
-) -> np.ndarray:  # (B,), [0..1]
-    """Mean F1 over the classes that occur or are predicted."""
+def f1_macro(y: np.ndarray, p: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Mean F1 over the classes that occur or are predicted.
+
+    Args:
+        y: codes (n,).
+        p: probabilities (n, k).
+        weights: (B, n).
+
+    Returns:
+        (B,), [0..1].
+    """
     each = _f1_each(confusion(y, p, weights))
     known = ~np.isnan(each)
     return divide(np.where(known, each, 0.0).sum(1), known.sum(1).astype(float))
 
 
-def mcc(
-    y: np.ndarray,  # codes (n,)
-    p: np.ndarray,  # probabilities (n, k)
-    weights: np.ndarray,  # (B, n)
-) -> np.ndarray:  # (B,), [-1..1]; 0 when one side is constant
-    """Matthews' correlation of truth and label, for any number of classes."""
+def mcc(y: np.ndarray, p: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Matthews' correlation of truth and label, for any number of classes.
+
+    Args:
+        y: codes (n,).
+        p: probabilities (n, k).
+        weights: (B, n).
+
+    Returns:
+        (B,), [-1..1]; 0 when one side is constant.
+    """
     table = confusion(y, p, weights)
     true, said, total = table.sum(2), table.sum(1), table.sum((1, 2))
     right = np.trace(table, axis1=1, axis2=2)

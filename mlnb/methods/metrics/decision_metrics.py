@@ -18,10 +18,18 @@ PARAMETRIC = ("precision_at", "mean_cost")  # metrics whose full name holds a nu
 Function = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
 
 # %% ../../../nbs/methods/metrics/decision_metrics.ipynb #c05
-def precision_at(
-    share: float,  # of the rows that are acted upon (0..1]
-) -> Function:  # of codes (n,), probabilities (n, 2), weights (B, n) -> (B,)
-    """The function that measures the precision among the top share; ValueError for an impossible share."""
+def precision_at(share: float) -> Function:
+    """The function that measures the precision among the top share.
+
+    Args:
+        share: of the rows that are acted upon (0..1].
+
+    Returns:
+        of codes (n,), probabilities (n, 2), weights (B, n) -> (B,).
+
+    Raises:
+        ValueError: for an impossible share.
+    """
     if not 0 < share <= 1:
         raise ValueError(f"found a top share of {share:g}, expected more than 0 and at most 1, as in 0.05 for 5 %")
 
@@ -40,10 +48,18 @@ def precision_at(
     return measure
 
 
-def mean_cost(
-    costs: Sequence[Sequence[float]],  # (k, k): true by said, from `thresholds.cost_matrix`
-) -> Function:  # of codes (n,), probabilities or labels as 0 and 1 (n, k), weights (B, n) -> (B,)
-    """The function that measures the mean cost of the decisions; ValueError unless the matrix is square and finite."""
+def mean_cost(costs: Sequence[Sequence[float]]) -> Function:
+    """The function that measures the mean cost of the decisions.
+
+    Args:
+        costs: (k, k): true by said, from `thresholds.cost_matrix`
+
+    Returns:
+        of codes (n,), probabilities or labels as 0 and 1 (n, k), weights (B, n) -> (B,).
+
+    Raises:
+        ValueError: unless the matrix is square and finite.
+    """
     C = np.asarray(costs, dtype=np.float64)
     if C.ndim != 2 or len(C) < 2 or C.shape[0] != C.shape[1] or not np.isfinite(C).all():
         raise ValueError(f"found costs {costs}, expected a finite number for each true and each said class")
@@ -57,12 +73,17 @@ def mean_cost(
     return measure
 
 # %% ../../../nbs/methods/metrics/decision_metrics.ipynb #c08
-def full_name(
-    base: str,  # a metric's name
-    top: float | None = None,  # precision_at: share of rows that are acted upon
-    costs: Sequence[Sequence[float]] | None = None,  # mean_cost: (k, k)
-) -> str:
-    """The name with the number that it needs; ValueError when the contract does not hold it."""
+def full_name(base: str, top: float | None = None, costs: Sequence[Sequence[float]] | None = None) -> str:
+    """The name with the number that it needs.
+
+    Args:
+        base: a metric's name.
+        top: precision_at: share of rows that are acted upon.
+        costs: mean_cost: (k, k).
+
+    Raises:
+        ValueError: when the contract does not hold it.
+    """
     if base == "precision_at":
         if top is None:
             raise ValueError("the metric precision_at needs the share that is acted upon: state top, as in top 0.05")
@@ -75,17 +96,27 @@ def full_name(
     return base
 
 
-def short_name(
-    name: str,  # a metric's full name
-) -> str:
-    """The name for a heading or a log: without a matrix of costs, which the contract shows."""
+def short_name(name: str) -> str:
+    """The name for a heading or a log: without a matrix of costs, which the contract shows.
+
+    Args:
+        name: a metric's full name.
+    """
     return "mean_cost" if name.startswith("mean_cost@") else name
 
 
-def make_metric(
-    name: str,  # a full name, such as precision_at@0.05
-) -> Function | None:  # None when no such metric takes a number
-    """The function of a full name; ValueError when its number is damaged."""
+def make_metric(name: str) -> Function | None:
+    """The function of a full name.
+
+    Args:
+        name: a full name, such as precision_at@0.05.
+
+    Returns:
+        None when no such metric takes a number.
+
+    Raises:
+        ValueError: when its number is damaged.
+    """
     base, _, text = name.partition("@")
     if base not in PARAMETRIC or not text:
         return None

@@ -15,49 +15,74 @@ import numpy as np
 from .classification_metrics import divide, weighted_mean
 
 
-def mase(
-    y: np.ndarray,  # truth in scaled units (n,)
-    p: np.ndarray,  # forecast in scaled units (n,)
-    weights: np.ndarray,  # (B, n)
-) -> np.ndarray:  # (B,), [0..]; below 1 is better than the seasonal-naive forecast was in training
-    """Mean absolute scaled error."""
+def mase(y: np.ndarray, p: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Mean absolute scaled error.
+
+    Args:
+        y: truth in scaled units (n,).
+        p: forecast in scaled units (n,).
+        weights: (B, n).
+
+    Returns:
+        (B,), [0..]; below 1 is better than the seasonal-naive forecast was in training.
+    """
     return weighted_mean(np.abs(y - p), weights)
 
 
-def smape(
-    y: np.ndarray,  # truth (n,)
-    p: np.ndarray,  # forecast (n,)
-    weights: np.ndarray,  # (B, n)
-) -> np.ndarray:  # (B,), [0..2]
-    """Symmetric mean absolute percentage error, as a share."""
+def smape(y: np.ndarray, p: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Symmetric mean absolute percentage error, as a share.
+
+    Args:
+        y: truth (n,).
+        p: forecast (n,).
+        weights: (B, n).
+
+    Returns:
+        (B,), [0..2].
+    """
     size = np.abs(y) + np.abs(p)
     return weighted_mean(np.divide(2 * np.abs(y - p), size, out=np.zeros(len(y)), where=size > 0), weights)
 
 
-def wape(
-    y: np.ndarray,  # truth (n,)
-    p: np.ndarray,  # forecast (n,)
-    weights: np.ndarray,  # (B, n)
-) -> np.ndarray:  # (B,), [0..]; NaN where the truth is all zero
-    """Sum of absolute errors over the sum of absolute truths."""
+def wape(y: np.ndarray, p: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Sum of absolute errors over the sum of absolute truths.
+
+    Args:
+        y: truth (n,).
+        p: forecast (n,).
+        weights: (B, n).
+
+    Returns:
+        (B,), [0..]; NaN where the truth is all zero.
+    """
     return divide(weights @ np.abs(y - p), weights @ np.abs(y))
 
 
-def pinball(
-    y: np.ndarray,  # truth in scaled units (n,)
-    p: np.ndarray,  # median in scaled units (n,)
-    weights: np.ndarray,  # (B, n)
-) -> np.ndarray:  # (B,), [0..]
-    """Pinball loss of the median; of other quantiles by `quantile_loss`."""
+def pinball(y: np.ndarray, p: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Pinball loss of the median; of other quantiles by `quantile_loss`.
+
+    Args:
+        y: truth in scaled units (n,).
+        p: median in scaled units (n,).
+        weights: (B, n).
+
+    Returns:
+        (B,), [0..].
+    """
     return weighted_mean(quantile_loss(y, p, 0.5), weights)
 
 
-def quantile_loss(
-    y: np.ndarray,  # truth (n,)
-    p: np.ndarray,  # forecast of the quantile (n,)
-    tau: float,  # which quantile (0..1)
-) -> np.ndarray:  # (n,), at least 0
-    """The pinball loss of each forecast."""
+def quantile_loss(y: np.ndarray, p: np.ndarray, tau: float) -> np.ndarray:
+    """The pinball loss of each forecast.
+
+    Args:
+        y: truth (n,).
+        p: forecast of the quantile (n,).
+        tau: which quantile (0..1).
+
+    Returns:
+        (n,), at least 0.
+    """
     return np.maximum(tau * (y - p), (tau - 1) * (y - p))
 
 
@@ -66,14 +91,19 @@ SCALED = ("mase", "pinball")  # metrics that read scaled units
 PROXIES = {"smape": "mase", "wape": "mase", "pinball": "mase"}  # what is minimised, in scaled units, to keep each low
 
 # %% ../../../nbs/methods/metrics/forecasting_metrics.ipynb #c06
-def judge_intervals(
-    y: np.ndarray,  # truth in scaled units (n,)
-    low: np.ndarray,  # lower ends in scaled units (n,)
-    high: np.ndarray,  # upper ends (n,)
-    step: np.ndarray,  # steps ahead (n,)
-    level: float,  # share that is promised (0..1)
-) -> dict[str, Any]:  # promised, coverage, width and pinball, and the first two by step
-    """How many truths the intervals hold, how wide they are (in units of the scale), and their pinball loss."""
+def judge_intervals(y: np.ndarray, low: np.ndarray, high: np.ndarray, step: np.ndarray, level: float) -> dict[str, Any]:
+    """How many truths the intervals hold, how wide they are (in units of the scale), and their pinball loss.
+
+    Args:
+        y: truth in scaled units (n,).
+        low: lower ends in scaled units (n,).
+        high: upper ends (n,).
+        step: steps ahead (n,).
+        level: share that is promised (0..1).
+
+    Returns:
+        promised, coverage, width and pinball, and the first two by step.
+    """
     inside = (y >= low) & (y <= high)
     loss = (quantile_loss(y, low, (1 - level) / 2) + quantile_loss(y, high, (1 + level) / 2)) / 2
     steps = np.unique(step)
@@ -93,12 +123,17 @@ def judge_intervals(
     }
 
 # %% ../../../nbs/methods/metrics/forecasting_metrics.ipynb #c09
-def errors_by(
-    code: np.ndarray,  # what to group by (n,): steps, or places of series
-    y: np.ndarray,  # truth in scaled units (n,)
-    forecasts: Mapping[str, np.ndarray],  # who -> forecast in scaled units (n,)
-) -> dict[str, list[float]]:  # "code" and a MASE each for everyone
-    """The MASE of every forecaster for each code, in rising order."""
+def errors_by(code: np.ndarray, y: np.ndarray, forecasts: Mapping[str, np.ndarray]) -> dict[str, list[float]]:
+    """The MASE of every forecaster for each code, in rising order.
+
+    Args:
+        code: what to group by (n,): steps, or places of series.
+        y: truth in scaled units (n,).
+        forecasts: who -> forecast in scaled units (n,).
+
+    Returns:
+        "code" and a MASE each for everyone.
+    """
     codes, place = np.unique(code, return_inverse=True)
     count = np.bincount(place)
     table: dict[str, list[float]] = {"code": codes.tolist()}

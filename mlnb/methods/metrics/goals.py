@@ -65,19 +65,29 @@ _ALIASES = {
 }  # fmt: skip
 
 
-def base_name(
-    metric: str,  # a metric's full name, such as precision_at@0.05
-) -> str:  # key of METRIC_TASKS, where the metric exists
-    """The name without the number that the contract has put into it."""
+def base_name(metric: str) -> str:
+    """The name without the number that the contract has put into it.
+
+    Args:
+        metric: a metric's full name, such as precision_at@0.05.
+
+    Returns:
+        key of METRIC_TASKS, where the metric exists.
+    """
     base = metric.partition("@")[0]
     return base if base in PARAMETRIC else metric
 
 
-def check_metric(
-    metric: str,  # name asked for
-    task: str = "auto",  # task it has to suit, or auto
-) -> str:  # the same name
-    """The metric's name when it exists and suits the task; else ValueError with those that do."""
+def check_metric(metric: str, task: str = "auto") -> str:
+    """The metric's name when it exists and suits the task; else ValueError with those that do.
+
+    Args:
+        metric: name asked for.
+        task: task it has to suit, or auto.
+
+    Returns:
+        the same name.
+    """
     base = base_name(metric)
     if base not in METRIC_TASKS:
         alias = _ALIASES.get(metric.lower().replace("-", "_").replace(" ", "_"))
@@ -95,10 +105,18 @@ _IMPROVE = re.compile(
 _NUMBER = re.compile(r"(?<![\w.])-?\d+(?:\.\d+)?(?:\s*%)?")
 
 
-def read_goal(
-    goal: str,  # the goal in words
-) -> dict[str, Any]:  # "metric" and "bound" where the words name both
-    """The metric and bound that a goal names; ValueError when it only asks for improvement."""
+def read_goal(goal: str) -> dict[str, Any]:
+    """The metric and bound that a goal names.
+
+    Args:
+        goal: the goal in words.
+
+    Returns:
+        "metric" and "bound" where the words name both.
+
+    Raises:
+        ValueError: when it only asks for improvement.
+    """
     numbers = _NUMBER.findall(goal)
     if _IMPROVE.search(goal) and not numbers:
         raise ValueError(
@@ -115,11 +133,16 @@ def read_goal(
     return {}
 
 
-def check_bound(
-    metric: str,  # name of the metric
-    bound: float,  # value that it has to reach
-) -> float:
-    """The bound as a float; ValueError when no model could reach it or none could miss it."""
+def check_bound(metric: str, bound: float) -> float:
+    """The bound as a float.
+
+    Args:
+        metric: name of the metric.
+        bound: value that it has to reach.
+
+    Raises:
+        ValueError: when no model could reach it or none could miss it.
+    """
     low, high = METRIC_LIMITS[base_name(metric)]
     if not math.isfinite(bound) or not low <= bound <= high:
         hint = f"; did you mean {bound / 100:g}?" if 1 < bound <= 100 and high == 1 else ""

@@ -20,13 +20,21 @@ LARGEST_GRADE = 30.0  # relevance beyond which the gain 2^y - 1 drowns everythin
 # %% ../../../nbs/methods/metrics/ranking_metrics.ipynb #c05
 @dataclass(frozen=True)
 class Layout:
-    """Rows sorted by query and falling score, and where runs of queries and of equal scores begin."""
+    """Rows sorted by query and falling score, and where runs of queries and of equal scores begin.
 
-    order: np.ndarray  # (n,) places of the rows, sorted
-    starts: np.ndarray  # (q,) where each query begins
-    place: np.ndarray  # (n,) place within the query, from 0
-    ties: np.ndarray  # (t,) where each run of equal scores begins
-    tie: np.ndarray  # (n,) run that each sorted row is in
+    Attributes:
+        order: (n,) places of the rows, sorted.
+        starts: (q,) where each query begins.
+        place: (n,) place within the query, from 0.
+        ties: (t,) where each run of equal scores begins.
+        tie: (n,) run that each sorted row is in.
+    """
+
+    order: np.ndarray
+    starts: np.ndarray
+    place: np.ndarray
+    ties: np.ndarray
+    tie: np.ndarray
 
     def over_queries(self, values: np.ndarray) -> np.ndarray:
         """Sums of sorted rows (n,) over each query (q,)."""
@@ -37,11 +45,16 @@ class Layout:
         return np.add.reduceat(values, self.ties)[self.tie]
 
 
-def lay_out(
-    p: np.ndarray,  # scores (n,)
-    groups: np.ndarray,  # query of each row (n,)
-) -> Layout:
-    """The rows in order; ValueError without rows or when lengths differ."""
+def lay_out(p: np.ndarray, groups: np.ndarray) -> Layout:
+    """The rows in order.
+
+    Args:
+        p: scores (n,).
+        groups: query of each row (n,).
+
+    Raises:
+        ValueError: without rows or when lengths differ.
+    """
     if not len(p) or len(p) != len(groups):
         raise ValueError(f"found {len(p)} scores, queries of {len(groups)} rows; expected as many of both, at least 1")
     order = np.lexsort((-p, groups))
@@ -53,13 +66,18 @@ def lay_out(
     return Layout(order, starts, place, np.flatnonzero(new), np.cumsum(new) - 1)
 
 # %% ../../../nbs/methods/metrics/ranking_metrics.ipynb #c08
-def ndcg(
-    y: np.ndarray,  # relevance (n,), at least 0
-    p: np.ndarray,  # scores (n,)
-    groups: np.ndarray,  # query of each row (n,)
-    k: int = 10,  # top rows that count [1..]
-) -> np.ndarray:  # (q,), [0..1], queries in ascending order
-    """NDCG at k of each query: Järvelin and Kekäläinen, 2002; ties by McSherry and Najork, 2008."""
+def ndcg(y: np.ndarray, p: np.ndarray, groups: np.ndarray, k: int = 10) -> np.ndarray:
+    """NDCG at k of each query: Järvelin and Kekäläinen, 2002; ties by McSherry and Najork, 2008.
+
+    Args:
+        y: relevance (n,), at least 0.
+        p: scores (n,).
+        groups: query of each row (n,).
+        k: top rows that count [1..].
+
+    Returns:
+        (q,), [0..1], queries in ascending order.
+    """
     laid, gain = lay_out(p, groups), np.exp2(np.asarray(y, dtype=np.float64)) - 1.0
     discount = np.where(laid.place < k, 1.0 / np.log2(laid.place + 2.0), 0.0)
     shared = laid.over_ties(discount) / laid.over_ties(np.ones(len(discount)))
@@ -80,12 +98,17 @@ def _count_relevant(
     return laid, relevant, size, hits, above[laid.ties][laid.tie] - start
 
 
-def average_precisions(
-    y: np.ndarray,  # relevance (n,); relevant is what is above 0
-    p: np.ndarray,  # scores (n,)
-    groups: np.ndarray,  # query of each row (n,)
-) -> np.ndarray:  # (q,), [0..1]
-    """Average precision of each query, its expectation over the orders of tied rows."""
+def average_precisions(y: np.ndarray, p: np.ndarray, groups: np.ndarray) -> np.ndarray:
+    """Average precision of each query, its expectation over the orders of tied rows.
+
+    Args:
+        y: relevance (n,); relevant is what is above 0.
+        p: scores (n,).
+        groups: query of each row (n,).
+
+    Returns:
+        (q,), [0..1].
+    """
     laid, relevant, size, hits, before = _count_relevant(y, p, groups)
     within = np.arange(len(relevant)) - laid.ties[laid.tie]
     others = np.divide(hits - 1.0, size - 1.0, out=np.zeros(len(size)), where=size > 1)
@@ -94,12 +117,17 @@ def average_precisions(
     return np.divide(laid.over_queries(each), total, out=np.full(len(total), np.nan), where=total > 0)
 
 
-def reciprocal_ranks(
-    y: np.ndarray,  # relevance (n,); relevant is what is above 0
-    p: np.ndarray,  # scores (n,)
-    groups: np.ndarray,  # query of each row (n,)
-) -> np.ndarray:  # (q,), [0..1]
-    """1 over the place of the first relevant row of each query, its expectation over the orders of tied rows."""
+def reciprocal_ranks(y: np.ndarray, p: np.ndarray, groups: np.ndarray) -> np.ndarray:
+    """1 over the place of the first relevant row of each query, its expectation over the orders of tied rows.
+
+    Args:
+        y: relevance (n,); relevant is what is above 0.
+        p: scores (n,).
+        groups: query of each row (n,).
+
+    Returns:
+        (q,), [0..1].
+    """
     laid, relevant, size, hits, before = _count_relevant(y, p, groups)
     first = (before == 0) & (hits > 0)  # the highest run that holds a relevant row
     within = np.arange(len(relevant)) - laid.ties[laid.tie] + 1.0
@@ -114,13 +142,18 @@ def reciprocal_ranks(
     return np.where(total > 0, found, np.nan)
 
 
-def recalls(
-    y: np.ndarray,  # relevance (n,); relevant is what is above 0
-    p: np.ndarray,  # scores (n,)
-    groups: np.ndarray,  # query of each row (n,)
-    k: int = 10,  # top rows that count [1..]
-) -> np.ndarray:  # (q,), [0..1]
-    """Share of each query's relevant rows among its first k, its expectation over the orders of tied rows."""
+def recalls(y: np.ndarray, p: np.ndarray, groups: np.ndarray, k: int = 10) -> np.ndarray:
+    """Share of each query's relevant rows among its first k, its expectation over the orders of tied rows.
+
+    Args:
+        y: relevance (n,); relevant is what is above 0.
+        p: scores (n,).
+        groups: query of each row (n,).
+        k: top rows that count [1..].
+
+    Returns:
+        (q,), [0..1].
+    """
     laid = lay_out(p, groups)
     relevant = (np.asarray(y)[laid.order] > 0).astype(np.float64)
     share = laid.over_ties(relevant) / laid.over_ties(np.ones(len(relevant)))
@@ -129,12 +162,17 @@ def recalls(
     return np.divide(found, total, out=np.full(len(total), np.nan), where=total > 0)
 
 # %% ../../../nbs/methods/metrics/ranking_metrics.ipynb #c12
-def average(
-    each: np.ndarray,  # a value for each query (q,), NaN where undefined
-    weights: np.ndarray,  # (B, n), at least 0
-    groups: np.ndarray,  # query of each row (n,)
-) -> np.ndarray:  # (B,), NaN where no query counts
-    """The weighted mean over the queries that define it, under each line of weights."""
+def average(each: np.ndarray, weights: np.ndarray, groups: np.ndarray) -> np.ndarray:
+    """The weighted mean over the queries that define it, under each line of weights.
+
+    Args:
+        each: a value for each query (q,), NaN where undefined.
+        weights: (B, n), at least 0.
+        groups: query of each row (n,).
+
+    Returns:
+        (B,), NaN where no query counts.
+    """
     order = np.argsort(groups, kind="stable")
     starts = np.flatnonzero(np.r_[True, groups[order][1:] != groups[order][:-1]])
     sizes = np.diff(np.r_[starts, len(groups)])

@@ -33,53 +33,81 @@ from .goals import METRIC_TASKS
 from .ranking_metrics import RANKING_METRICS
 
 # %% ../../../nbs/methods/metrics/weighted_metrics.ipynb #c11
-def rmse(
-    y: np.ndarray,  # truth (n,)
-    p: np.ndarray,  # prediction (n,)
-    weights: np.ndarray,  # (B, n)
-) -> np.ndarray:  # (B,), [0..], in the target's unit
-    """Root of the mean squared error."""
+def rmse(y: np.ndarray, p: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Root of the mean squared error.
+
+    Args:
+        y: truth (n,).
+        p: prediction (n,).
+        weights: (B, n).
+
+    Returns:
+        (B,), [0..], in the target's unit.
+    """
     return np.sqrt(weighted_mean((y - p) ** 2, weights))
 
 
-def mae(
-    y: np.ndarray,  # truth (n,)
-    p: np.ndarray,  # prediction (n,)
-    weights: np.ndarray,  # (B, n)
-) -> np.ndarray:  # (B,), [0..], in the target's unit
-    """Mean absolute error."""
+def mae(y: np.ndarray, p: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Mean absolute error.
+
+    Args:
+        y: truth (n,).
+        p: prediction (n,).
+        weights: (B, n).
+
+    Returns:
+        (B,), [0..], in the target's unit.
+    """
     return weighted_mean(np.abs(y - p), weights)
 
 
-def mape(
-    y: np.ndarray,  # truth (n,)
-    p: np.ndarray,  # prediction (n,)
-    weights: np.ndarray,  # (B, n)
-) -> np.ndarray:  # (B,), [0..], 1 is 100 %
-    """Mean absolute error relative to the truth; enormous where the truth is zero."""
+def mape(y: np.ndarray, p: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Mean absolute error relative to the truth; enormous where the truth is zero.
+
+    Args:
+        y: truth (n,).
+        p: prediction (n,).
+        weights: (B, n).
+
+    Returns:
+        (B,), [0..], 1 is 100 %.
+    """
     return weighted_mean(np.abs(y - p) / np.maximum(np.abs(y), EPSILON), weights)
 
 
-def r2(
-    y: np.ndarray,  # truth (n,)
-    p: np.ndarray,  # prediction (n,)
-    weights: np.ndarray,  # (B, n)
-) -> np.ndarray:  # (B,), [..1]
-    """Share of the variance that is explained; NaN when the truth does not vary."""
+def r2(y: np.ndarray, p: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Share of the variance that is explained; NaN when the truth does not vary.
+
+    Args:
+        y: truth (n,).
+        p: prediction (n,).
+        weights: (B, n).
+
+    Returns:
+        (B,), [..1].
+    """
     centre = divide(weights @ y, weights.sum(1))[:, None]
     return 1.0 - divide(weights @ ((y - p) ** 2), (weights * (y[None] - centre) ** 2).sum(1))
 
 # %% ../../../nbs/methods/metrics/weighted_metrics.ipynb #c13
 @dataclass(frozen=True)
 class Metric:
-    """A metric: what it suits, which way is better, what it reads."""
+    """A metric: what it suits, which way is better, what it reads.
+
+    Attributes:
+        tasks: of binary, multiclass, regression.
+        direction: maximize or minimize.
+        needs: probability, label or value.
+        function: of truth, prediction, weights, and queries where it is grouped.
+        grouped: whether it is a mean over queries.
+    """
 
     name: str
-    tasks: tuple[str, ...]  # of binary, multiclass, regression
-    direction: str  # maximize or minimize
-    needs: str  # probability, label or value
-    function: Callable[..., np.ndarray]  # of truth, prediction, weights, and queries where it is grouped
-    grouped: bool = False  # whether it is a mean over queries
+    tasks: tuple[str, ...]
+    direction: str
+    needs: str
+    function: Callable[..., np.ndarray]
+    grouped: bool = False
 
     @property
     def sign(self) -> float:
@@ -119,21 +147,33 @@ for _name in ("precision_at_k", "stability"):  # stability: against the alerts o
     METRICS[_name] = Metric(_name, *METRIC_TASKS[_name], "value", precision_at_k)
 
 
-def metrics_of(
-    task: str,  # binary, multiclass or regression
-) -> list[str]:
-    """The names of the task's metrics, in the table's order."""
+def metrics_of(task: str) -> list[str]:
+    """The names of the task's metrics, in the table's order.
+
+    Args:
+        task: binary, multiclass or regression.
+    """
     return [name for name, metric in METRICS.items() if task in metric.tasks]
 
 
 def score_many(
-    name: str,  # key of METRICS
-    y: np.ndarray,  # truth (n,): codes, or values
-    prediction: np.ndarray,  # (n, k) probabilities, or (n,) values
-    weights: np.ndarray,  # (B, n), at least 0
-    groups: np.ndarray | None = None,  # query of each row (n,), for metrics that are means over queries
-) -> np.ndarray:  # (B,)
-    """The metric under each line of weights, NaN where undefined; ValueError for what cannot be scored."""
+    name: str, y: np.ndarray, prediction: np.ndarray, weights: np.ndarray, groups: np.ndarray | None = None
+) -> np.ndarray:
+    """The metric under each line of weights, NaN where undefined.
+
+    Args:
+        name: key of METRICS.
+        y: truth (n,): codes, or values.
+        prediction: (n, k) probabilities, or (n,) values.
+        weights: (B, n), at least 0.
+        groups: query of each row (n,), for metrics that are means over queries.
+
+    Returns:
+        (B,).
+
+    Raises:
+        ValueError: for what cannot be scored.
+    """
     if name not in METRICS:
         number = f"; it needs a number, as in {name}@0.05" if name in PARAMETRIC else nearest(name, list(METRICS))
         raise ValueError(f"unknown metric {name!r}{number}")
@@ -157,11 +197,16 @@ def score_many(
     return METRICS[name].function(np.asarray(y), prediction, weights, *asked)
 
 
-def score(
-    name: str,  # key of METRICS
-    y: np.ndarray,  # truth (n,): codes, or values
-    prediction: np.ndarray,  # (n, k) probabilities, or (n,) values
-    groups: np.ndarray | None = None,  # query of each row (n,)
-) -> float:
-    """The metric over all rows, NaN where they cannot define it; ValueError as `score_many`."""
+def score(name: str, y: np.ndarray, prediction: np.ndarray, groups: np.ndarray | None = None) -> float:
+    """The metric over all rows, NaN where they cannot define it.
+
+    Args:
+        name: key of METRICS.
+        y: truth (n,): codes, or values.
+        prediction: (n, k) probabilities, or (n,) values.
+        groups: query of each row (n,).
+
+    Raises:
+        ValueError: as `score_many`
+    """
     return float(score_many(name, y, prediction, np.ones((1, len(y))), groups)[0])

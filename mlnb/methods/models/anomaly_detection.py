@@ -19,24 +19,43 @@ from .anomaly_detectors import drivers, fit_detector, score_rows
 from ..tables.plot_style import MUTED, PALETTE, use_style
 
 # %% ../../../nbs/methods/models/anomaly_detection.ipynb #c04
-def twin_flags(
-    X: np.ndarray,  # encoded rows that the model did not learn from (n, d)
-    share: float,  # of rows that may be flagged (0..0.5]
-    seed: int = 0,
-) -> np.ndarray:  # float64 (n,): 1 where the twin raises an alert
-    """What a detector that learned from these very rows flags among them; ValueError for too few rows."""
+def twin_flags(X: np.ndarray, share: float, seed: int = 0) -> np.ndarray:
+    """What a detector that learned from these very rows flags among them.
+
+    Args:
+        X: encoded rows that the model did not learn from (n, d).
+        share: of rows that may be flagged (0..0.5].
+
+    Returns:
+        float64 (n,): 1 where the twin raises an alert.
+
+    Raises:
+        ValueError: for too few rows.
+    """
     return flag_top(score_rows(fit_detector("detectors", {}, X, seed), X), share)
 
 # %% ../../../nbs/methods/models/anomaly_detection.ipynb #c07
 def table_strange(
-    table: pd.DataFrame,  # n typed rows
-    scores: np.ndarray,  # (n,)
-    native: Mapping[str, Any],  # the model's
-    X: np.ndarray,  # encoded rows (n, d)
-    sources: Sequence[str],  # column that each encoded column comes from (d,)
-    most: int = 10,  # rows shown
-) -> pd.DataFrame:  # score, why, and the row's columns; strangest first
-    """The rows that deserve the first look."""
+    table: pd.DataFrame,
+    scores: np.ndarray,
+    native: Mapping[str, Any],
+    X: np.ndarray,
+    sources: Sequence[str],
+    most: int = 10,
+) -> pd.DataFrame:
+    """The rows that deserve the first look.
+
+    Args:
+        table: n typed rows.
+        scores: (n,).
+        native: the model's.
+        X: encoded rows (n, d).
+        sources: column that each encoded column comes from (d,).
+        most: rows shown.
+
+    Returns:
+        score, why, and the row's columns; strangest first.
+    """
     order = np.argsort(-scores, kind="stable")[:most]
     why: list[dict[str, float]] = [{}] * len(order)
     if "tails" in native.get("scorers", {}):
@@ -48,11 +67,13 @@ def table_strange(
     return shown
 
 # %% ../../../nbs/methods/models/anomaly_detection.ipynb #c09
-def plot_scores(
-    scores: Mapping[str, np.ndarray],  # name -> scores (n,), such as of test rows, or of labelled ones
-    threshold: float | None = None,  # from which a row is an alert
-) -> Figure:
-    """How scores are spread, and which lie beyond the threshold."""
+def plot_scores(scores: Mapping[str, np.ndarray], threshold: float | None = None) -> Figure:
+    """How scores are spread, and which lie beyond the threshold.
+
+    Args:
+        scores: name -> scores (n,), such as of test rows, or of labelled ones.
+        threshold: from which a row is an alert.
+    """
     use_style()
     figure, axis = plt.subplots(figsize=(6.4, 2.9))
     highest = max(float(values.max()) for values in scores.values() if len(values))

@@ -25,10 +25,15 @@ CHUNK = 1024  # rows measured at a time
 TINY = 1e-10
 
 # %% ../../../nbs/methods/models/anomaly_detectors.ipynb #c05
-def learn_tail(
-    scores: np.ndarray,  # raw scores of training rows (n,), higher is stranger
-) -> dict[str, np.ndarray]:  # "x": values, rising; "y": -log10 of the share of rows at least as high
-    """The upper tail of a distribution."""
+def learn_tail(scores: np.ndarray) -> dict[str, np.ndarray]:
+    """The upper tail of a distribution.
+
+    Args:
+        scores: raw scores of training rows (n,), higher is stranger.
+
+    Returns:
+        "x": values, rising; "y": -log10 of the share of rows at least as high.
+    """
     values, first = np.unique(np.sort(scores), return_index=True)
     share = 1.0 - first / len(scores)  # rows at least as high as each value
     kept = _spread(len(values))
@@ -41,11 +46,16 @@ def _spread(count: int) -> np.ndarray:
     return np.unique(np.r_[ends, np.linspace(0, count - 1, min(KNOTS, count)).astype(np.int64)])
 
 
-def surprise(
-    scores: np.ndarray,  # raw scores (n,)
-    tail: Mapping[str, np.ndarray],  # from `learn_tail`
-) -> np.ndarray:  # (n,), at least 0: -log10 of the share of training rows that are at least as strange
-    """How rare each score is; beyond the highest one seen it grows with the logarithm of the distance."""
+def surprise(scores: np.ndarray, tail: Mapping[str, np.ndarray]) -> np.ndarray:
+    """How rare each score is; beyond the highest one seen it grows with the logarithm of the distance.
+
+    Args:
+        scores: raw scores (n,).
+        tail: from `learn_tail`
+
+    Returns:
+        (n,), at least 0: -log10 of the share of training rows that are at least as strange.
+    """
     x, y = tail["x"], tail["y"]
     if len(x) == 1:
         return np.where(scores > x[0], 1.0, 0.0)
@@ -196,13 +206,20 @@ SCORERS: dict[str, tuple[Callable[..., dict[str, Any]], Callable[..., np.ndarray
 }
 
 # %% ../../../nbs/methods/models/anomaly_detectors.ipynb #c10
-def fit_detector(
-    family: str,  # one of DETECTORS
-    params: Mapping[str, Any],  # neighbours, sample; defaults where missing
-    X: np.ndarray,  # encoded training rows, float64 (n, d), NaN for missing
-    seed: int = 0,
-) -> dict[str, Any]:  # plain arrays, ready for JSON
-    """What was learned, the same for the same arguments; ValueError for too few rows."""
+def fit_detector(family: str, params: Mapping[str, Any], X: np.ndarray, seed: int = 0) -> dict[str, Any]:
+    """What was learned, the same for the same arguments.
+
+    Args:
+        family: one of DETECTORS.
+        params: neighbours, sample; defaults where missing.
+        X: encoded training rows, float64 (n, d), NaN for missing.
+
+    Returns:
+        plain arrays, ready for JSON.
+
+    Raises:
+        ValueError: for too few rows.
+    """
     from threadpoolctl import threadpool_limits
 
     if X.ndim != 2 or len(X) < LEAST or not X.shape[1]:
@@ -241,11 +258,16 @@ def _standardise(X: np.ndarray, native: Mapping[str, Any]) -> np.ndarray:
     return np.clip(np.nan_to_num(Z), -STEEPEST, STEEPEST)
 
 
-def score_rows(
-    native: Mapping[str, Any],  # from `fit_detector`, or `prepare`
-    X: np.ndarray,  # encoded rows, float64 (n, d)
-) -> np.ndarray:  # (n,), at least 0: -log10 of the share of training rows that are as strange or stranger
-    """How strange each row is, independent of the rows beside it."""
+def score_rows(native: Mapping[str, Any], X: np.ndarray) -> np.ndarray:
+    """How strange each row is, independent of the rows beside it.
+
+    Args:
+        native: from `fit_detector`, or `prepare`
+        X: encoded rows, float64 (n, d).
+
+    Returns:
+        (n,), at least 0: -log10 of the share of training rows that are as strange or stranger.
+    """
     out = np.empty(len(X))
     for start in range(0, len(X), CHUNK):
         Z = _standardise(X[start : start + CHUNK], native)
@@ -257,24 +279,37 @@ def score_rows(
     return out
 
 
-def column_surprise(
-    native: Mapping[str, Any],  # from `fit_detector` with the scorer tails
-    X: np.ndarray,  # encoded rows, float64 (n, d)
-) -> np.ndarray:  # (n, d): how far out in its column's tails each number lies
-    """Which columns are strange by themselves; ValueError when the detector does not look at columns."""
+def column_surprise(native: Mapping[str, Any], X: np.ndarray) -> np.ndarray:
+    """Which columns are strange by themselves.
+
+    Args:
+        native: from `fit_detector` with the scorer tails.
+        X: encoded rows, float64 (n, d).
+
+    Returns:
+        (n, d): how far out in its column's tails each number lies.
+
+    Raises:
+        ValueError: when the detector does not look at columns.
+    """
     if "tails" not in native["scorers"]:
         found = ", ".join(native["scorers"])
         raise ValueError(f"found the scorers {found}, expected tails among them, as in the family detectors")
     return _each_tail(_standardise(X, native), native["scorers"]["tails"]["fitted"])
 
 
-def drivers(
-    native: Mapping[str, Any],  # from `fit_detector` with the scorer tails
-    X: np.ndarray,  # encoded rows (n, d)
-    sources: Sequence[str],  # column that each encoded column comes from (d,)
-    most: int = 3,  # columns named a row
-) -> list[dict[str, float]]:  # for each row: column -> -log10 of its tail's share, largest first
-    """The columns that are strange by themselves, those of one row in three (0.5) and rarer."""
+def drivers(native: Mapping[str, Any], X: np.ndarray, sources: Sequence[str], most: int = 3) -> list[dict[str, float]]:
+    """The columns that are strange by themselves, those of one row in three (0.5) and rarer.
+
+    Args:
+        native: from `fit_detector` with the scorer tails.
+        X: encoded rows (n, d).
+        sources: column that each encoded column comes from (d,).
+        most: columns named a row.
+
+    Returns:
+        for each row: column -> -log10 of its tail's share, largest first.
+    """
     each = column_surprise(native, X)
     columns = list(dict.fromkeys(sources))
     places = [np.flatnonzero([source == column for source in sources]) for column in columns]
@@ -286,10 +321,12 @@ def drivers(
     ]
 
 
-def prepare(
-    native: Mapping[str, Any],  # what a file has made of a detector: every array of float64, scorers in any order
-) -> dict[str, Any]:
-    """The detector as it was fitted: places whole again, scorers in the order in which they are added up."""
+def prepare(native: Mapping[str, Any]) -> dict[str, Any]:
+    """The detector as it was fitted: places whole again, scorers in the order in which they are added up.
+
+    Args:
+        native: what a file has made of a detector: every array of float64, scorers in any order.
+    """
     scorers = {name: dict(native["scorers"][name]) for name in SCORERS if name in native["scorers"]}
     if "isolation_forest" in scorers:
         trees = scorers["isolation_forest"]["fitted"]

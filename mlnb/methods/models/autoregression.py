@@ -18,13 +18,20 @@ FORECASTERS = ("autoregression", "levels", "seasonal_naive")
 
 
 def fit_forecaster(
-    family: str,  # one of FORECASTERS
-    params: Mapping[str, float],  # autoregression: "penalty" of what steps share, "apart" of what they do not
-    X: np.ndarray,  # examples (n, d), NaN for missing; the first column is the step
-    y: np.ndarray,  # (n,) in scaled units
-    weights: np.ndarray | None = None,  # (n,), at least 0
-) -> dict[str, Any]:  # JSON values
-    """The numbers of a fitted forecaster, the same for the same arguments."""
+    family: str, params: Mapping[str, float], X: np.ndarray, y: np.ndarray, weights: np.ndarray | None = None
+) -> dict[str, Any]:
+    """The numbers of a fitted forecaster, the same for the same arguments.
+
+    Args:
+        family: one of FORECASTERS.
+        params: autoregression: "penalty" of what steps share, "apart" of what they do not.
+        X: examples (n, d), NaN for missing; the first column is the step.
+        y: (n,) in scaled units.
+        weights: (n,), at least 0.
+
+    Returns:
+        JSON values.
+    """
     if family == "seasonal_naive":
         return {"column": NAIVE}
     from threadpoolctl import threadpool_limits
@@ -54,11 +61,16 @@ def fit_forecaster(
     return {name: array.tolist() for name, array in numbers.items()}
 
 
-def predict_forecaster(
-    native: Mapping[str, Any],  # from `fit_forecaster`
-    X: np.ndarray,  # (n, d)
-) -> np.ndarray:  # (n,) in scaled units
-    """Predictions, each row for itself, terms added in the order of the columns; an unknown step is the next known."""
+def predict_forecaster(native: Mapping[str, Any], X: np.ndarray) -> np.ndarray:
+    """Predictions, each row for itself, terms added in the order of the columns; an unknown step is the next known.
+
+    Args:
+        native: from `fit_forecaster`
+        X: (n, d).
+
+    Returns:
+        (n,) in scaled units.
+    """
     if "column" in native:
         return np.nan_to_num(X[:, native["column"]], posinf=0.0, neginf=0.0)
     if "levels" in native:

@@ -13,13 +13,19 @@ from typing import Any
 import numpy as np
 
 # %% ../../../nbs/methods/models/bagging.ipynb #nd5cc894
-def deal_bags(
-    rows: int,
-    bags: int,  # [2..]
-    seed: int = 0,
-    groups: np.ndarray | None = None,  # query of each row (n,): left out together
-) -> np.ndarray:  # (n,), the bag that leaves out each row
-    """Parts of equal size, drawn by chance; ValueError when there are fewer rows or queries than two."""
+def deal_bags(rows: int, bags: int, seed: int = 0, groups: np.ndarray | None = None) -> np.ndarray:
+    """Parts of equal size, drawn by chance.
+
+    Args:
+        bags: [2..].
+        groups: query of each row (n,): left out together.
+
+    Returns:
+        (n,), the bag that leaves out each row.
+
+    Raises:
+        ValueError: when there are fewer rows or queries than two.
+    """
     codes = np.arange(rows) if groups is None else np.unique(groups, return_inverse=True)[1]
     count = int(codes.max(initial=-1)) + 1
     if count < 2:
@@ -27,10 +33,18 @@ def deal_bags(
     return (np.random.default_rng(seed).permutation(count) % bags)[codes]
 
 # %% ../../../nbs/methods/models/bagging.ipynb #n0e1ea65
-def merge_boosters(
-    boosters: Sequence[Any],  # LightGBM Boosters of one objective, columns and classes
-) -> Any:  # a LightGBM Booster
-    """The booster whose raw score is the mean of theirs; ValueError for boosters that do not go together."""
+def merge_boosters(boosters: Sequence[Any]) -> Any:
+    """The booster whose raw score is the mean of theirs.
+
+    Args:
+        boosters: LightGBM Boosters of one objective, columns and classes.
+
+    Returns:
+        a LightGBM Booster.
+
+    Raises:
+        ValueError: for boosters that do not go together.
+    """
     from lightgbm import Booster
 
     texts = [booster.model_to_string() for booster in boosters]

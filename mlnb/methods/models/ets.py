@@ -22,15 +22,22 @@ MOST = 5_000  # values of the training history that are fitted, the newest
 
 @dataclass(frozen=True)
 class Smoothing:
-    """A fitted ETS model."""
+    """A fitted ETS model.
 
-    error: str  # add or mul
+    Attributes:
+        error: add or mul.
+        seasonal: add, mul or None.
+        params: as statsmodels orders them.
+        start: initial states.
+    """
+
+    error: str
     trend: bool
     damped: bool
-    seasonal: str | None  # add, mul or None
+    seasonal: str | None
     season: int
-    params: tuple[float, ...]  # as statsmodels orders them
-    start: Mapping[str, Any]  # initial states
+    params: tuple[float, ...]
+    start: Mapping[str, Any]
     aicc: float
 
     def __str__(self) -> str:
@@ -40,11 +47,13 @@ class Smoothing:
         return f"ETS({letters[self.error]},{trend},{letters[self.seasonal]})"
 
 
-def fit_smoothing(
-    values: np.ndarray,  # training history (n,), NaN for gaps
-    season: int = 1,  # periods of a cycle
-) -> Smoothing | None:
-    """The ETS model with the smallest AICc; None when no model can be fitted to so few values."""
+def fit_smoothing(values: np.ndarray, season: int = 1) -> Smoothing | None:
+    """The ETS model with the smallest AICc; None when no model can be fitted to so few values.
+
+    Args:
+        values: training history (n,), NaN for gaps.
+        season: periods of a cycle.
+    """
     from statsmodels.tsa.exponential_smoothing.ets import ETSModel
 
     filled = _filled(values, season)[-MOST:]
@@ -77,13 +86,19 @@ def fit_smoothing(
 
 
 def smooth_forward(
-    fitted: Smoothing,
-    values: np.ndarray,  # history (n,) that begins with the training history, NaN for gaps
-    training: int,  # values that were trained on [1..n]
-    origins: np.ndarray,  # how many values are known at each origin (k,) [training..n]
-    horizon: int,  # steps ahead
-) -> np.ndarray:  # (k, horizon)
-    """Forecasts from each origin, parameters and initial states as fitted; NaN filled as `fill_gaps` does."""
+    fitted: Smoothing, values: np.ndarray, training: int, origins: np.ndarray, horizon: int
+) -> np.ndarray:
+    """Forecasts from each origin, parameters and initial states as fitted; NaN filled as `fill_gaps` does.
+
+    Args:
+        values: history (n,) that begins with the training history, NaN for gaps.
+        training: values that were trained on [1..n].
+        origins: how many values are known at each origin (k,) [training..n].
+        horizon: steps ahead.
+
+    Returns:
+        (k, horizon).
+    """
     from statsmodels.tsa.exponential_smoothing.ets import ETSModel
 
     season = fitted.season

@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 
+from ..contracts.problems import ProblemContract
 from .autoregression import FORECASTERS, predict_forecaster
 from .anomaly_detectors import prepare, score_rows
 from .numpy_models import LARGEST, apply_scale, predict_linear, predict_neighbours, predict_network
@@ -29,24 +30,37 @@ CHUNK = 65_536  # rows predicted at a time, so that memory stays bounded
 
 @dataclass(frozen=True)
 class Model:
-    """A fitted model: what it is, and what it was made of."""
+    """A fitted model: what it is, and what it was made of.
 
-    family: str  # key of SPACES, or ensemble
-    task: str  # one of problems.TASKS
-    classes: int  # number of classes, 0 where a value is predicted
-    features: int  # columns of the matrix that it reads
-    native: Any  # a LightGBM Booster, a dict (numbers and arrays, or members and weights), or an estimator of one's own
+    Attributes:
+        family: key of SPACES, or ensemble.
+        task: one of problems.TASKS.
+        classes: number of classes, 0 where a value is predicted.
+        features: columns of the matrix that it reads.
+        native: a LightGBM Booster, a dict (numbers and arrays, or members and weights), or an estimator of one's own.
+    """
+
+    family: str
+    task: str
+    classes: int
+    features: int
+    native: Any
 
 # %% ../../../nbs/methods/models/fitted_models.ipynb #c05
 SMOOTH = {"linear": predict_linear, "network": predict_network, "neighbours": predict_neighbours}
 
 
-def linear_terms(
-    native: Mapping[str, Any],  # numbers of a linear model
-    X: np.ndarray,  # encoded rows (n, d)
-    output: int = 0,  # which score: of two classes there is one, the second's
-) -> np.ndarray:  # (n, d + 1)
-    """What each column adds to a linear score, and the intercept."""
+def linear_terms(native: Mapping[str, Any], X: np.ndarray, output: int = 0) -> np.ndarray:
+    """What each column adds to a linear score, and the intercept.
+
+    Args:
+        native: numbers of a linear model.
+        X: encoded rows (n, d).
+        output: which score: of two classes there is one, the second's.
+
+    Returns:
+        (n, d + 1).
+    """
     Z = apply_scale(native, X)
     return np.column_stack([Z * native["coefficients"][output], np.full(len(X), native["intercepts"][output])])
 
@@ -106,11 +120,18 @@ def _predict(model: Model, X: np.ndarray) -> np.ndarray:
     return full
 
 
-def predict(
-    model: Model,
-    X: np.ndarray,  # encoded rows, float64 (n, features), NaN for missing
-) -> np.ndarray:  # probabilities (n, classes), or values (n,)
-    """Predictions, each row independent of the others; ValueError for another number of columns."""
+def predict(model: Model, X: np.ndarray) -> np.ndarray:
+    """Predictions, each row independent of the others.
+
+    Args:
+        X: encoded rows, float64 (n, features), NaN for missing.
+
+    Returns:
+        probabilities (n, classes), or values (n,).
+
+    Raises:
+        ValueError: for another number of columns.
+    """
     X = np.ascontiguousarray(X, dtype=np.float64)
     if X.ndim != 2 or X.shape[1] != model.features:
         raise ValueError(f"found a matrix of shape {X.shape}, expected (n, {model.features}) as in training")
@@ -120,14 +141,19 @@ def predict(
     return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
 
-def answers(
-    prediction: np.ndarray,  # probabilities (n, k) or values (n,), from `predict`
-    contract: Mapping[str, Any],  # "task" and "classes"
-) -> list[dict[str, Any]]:  # one JSON object a row
-    """What a client gets: the class and each class's probability, or the value."""
-    if contract["task"] == "regression":
+def answers(prediction: np.ndarray, contract: ProblemContract) -> list[dict[str, Any]]:
+    """What a client gets: the class and each class's probability, or the value.
+
+    Args:
+        prediction: probabilities (n, k) or values (n,), from `predict`
+        contract: "task" and "classes".
+
+    Returns:
+        one JSON object a row.
+    """
+    if contract.task == "regression":
         return [{"prediction": value} for value in prediction.tolist()]
-    classes = list(contract["classes"])
+    classes = list(contract.classes)
     labels = prediction.argmax(axis=1).tolist()
     return [
         {"prediction": classes[label], "probabilities": dict(zip(classes, row, strict=True))}
@@ -148,10 +174,12 @@ class _Canonical(pickle.Pickler):
         return NotImplemented
 
 
-def to_bytes(
-    estimator: Any,  # a fitted scikit-learn estimator
-) -> bytes:
-    """A pickle that is the same for the same fit, in every process."""
+def to_bytes(estimator: Any) -> bytes:
+    """A pickle that is the same for the same fit, in every process.
+
+    Args:
+        estimator: a fitted scikit-learn estimator.
+    """
     for part in (estimator, getattr(estimator, "_bin_mapper", None), *getattr(estimator, "estimators_", ())):
         for name in ("n_jobs", "n_threads"):
             if hasattr(part, name):
@@ -182,11 +210,15 @@ def _unpack(value: Any) -> Any:
     return [_unpack(inner) for inner in value] if isinstance(value, list) else value
 
 
-def save_model(
-    model: Model,
-    folder: Path,  # is made when it does not exist; what another model left there goes
-) -> Path:  # the folder
-    """Write the model's files; the same model gives the same bytes."""
+def save_model(model: Model, folder: Path) -> Path:
+    """Write the model's files; the same model gives the same bytes.
+
+    Args:
+        folder: is made when it does not exist; what another model left there goes.
+
+    Returns:
+        the folder.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     for name in ("model.txt", "model.pkl"):
         (folder / name).unlink(missing_ok=True)
@@ -208,10 +240,15 @@ def save_model(
     return folder
 
 
-def load_model(
-    folder: Path,  # what `save_model` wrote
-) -> Model:
-    """The model of a folder, importing only what it needs; ValueError when the folder holds none."""
+def load_model(folder: Path) -> Model:
+    """The model of a folder, importing only what it needs.
+
+    Args:
+        folder: what `save_model` wrote.
+
+    Raises:
+        ValueError: when the folder holds none.
+    """
     try:
         about = json.loads((folder / "model.json").read_text("utf-8"))
     except FileNotFoundError:

@@ -23,10 +23,18 @@ ROUNDS, PATIENCE = 500, 30  # boosting rounds at most, and how many without a be
 SMALL = 200_000  # cells of a matrix below which one thread is faster
 
 # %% ../../../nbs/methods/models/learning_to_rank.ipynb #c05
-def learn_grades(
-    y: np.ndarray,  # relevance of the training rows (n,)
-) -> tuple[np.ndarray, list[float]]:  # lower ends of the grades (g,), rising, and the gain of each
-    """Grades and their gains; ValueError for a relevance below 0 or above 30."""
+def learn_grades(y: np.ndarray) -> tuple[np.ndarray, list[float]]:
+    """Grades and their gains.
+
+    Args:
+        y: relevance of the training rows (n,).
+
+    Returns:
+        lower ends of the grades (g,), rising, and the gain of each.
+
+    Raises:
+        ValueError: for a relevance below 0 or above 30.
+    """
     values = np.unique(np.asarray(y, dtype=np.float64))
     if not len(values) or values[0] < 0 or values[-1] > LARGEST_GRADE:
         found = f"from {values[0]:g} to {values[-1]:g}" if len(values) else "of no row"
@@ -36,18 +44,28 @@ def learn_grades(
     return values, (np.exp2(values) - 1.0).tolist()
 
 
-def to_grades(
-    y: np.ndarray,  # relevance (n,)
-    ends: np.ndarray,  # from `learn_grades`
-) -> np.ndarray:  # (n,) int32, [0..g-1]
-    """The grade of each row."""
+def to_grades(y: np.ndarray, ends: np.ndarray) -> np.ndarray:
+    """The grade of each row.
+
+    Args:
+        y: relevance (n,).
+        ends: from `learn_grades`
+
+    Returns:
+        (n,) int32, [0..g-1].
+    """
     return np.clip(np.searchsorted(ends, y, side="right") - 1, 0, len(ends) - 1).astype(np.int32)
 
 
-def query_sizes(
-    groups: np.ndarray,  # query of each row (n,), rows of a query together
-) -> np.ndarray:  # rows of each query; a query longer than LightGBM takes is cut into even parts
-    """Rows of each query, in their order."""
+def query_sizes(groups: np.ndarray) -> np.ndarray:
+    """Rows of each query, in their order.
+
+    Args:
+        groups: query of each row (n,), rows of a query together.
+
+    Returns:
+        rows of each query; a query longer than LightGBM takes is cut into even parts.
+    """
     starts = np.flatnonzero(np.r_[True, groups[1:] != groups[:-1]])
     sizes = []
     for size in np.diff(np.r_[starts, len(groups)]).tolist():
@@ -57,20 +75,39 @@ def query_sizes(
 
 # %% ../../../nbs/methods/models/learning_to_rank.ipynb #c08
 def fit_ranker(
-    family: str,  # key of RANKERS
-    params: Mapping[str, Any],  # LightGBM's, and "rounds"
-    X: np.ndarray,  # float64 (n, d), NaN for missing
-    y: np.ndarray,  # relevance (n,), [0..30]
-    groups: np.ndarray | None,  # query of each row (n,), in any order
-    weights: np.ndarray | None = None,  # (n,), at least 0
-    valid: Sequence[np.ndarray] | None = None,  # rows, relevance and queries that stop boosting early
-    metric: str = "ndcg@10",  # deciding metric: its cut is optimised and watched
+    family: str,
+    params: Mapping[str, Any],
+    X: np.ndarray,
+    y: np.ndarray,
+    groups: np.ndarray | None,
+    weights: np.ndarray | None = None,
+    valid: Sequence[np.ndarray] | None = None,
+    metric: str = "ndcg@10",
     seed: int = 0,
     threads: int = 2,
-    record: dict[str, Any] | None = None,  # filled with NDCG a round
-    callbacks: Sequence[Any] = (),  # more of LightGBM's, such as one that ends boosting in time
-) -> Any:  # a LightGBM Booster
-    """The fitted booster, the same text for the same arguments; ValueError without queries or relevance."""
+    record: dict[str, Any] | None = None,
+    callbacks: Sequence[Any] = (),
+) -> Any:
+    """The fitted booster, the same text for the same arguments.
+
+    Args:
+        family: key of RANKERS.
+        params: LightGBM's, and "rounds".
+        X: float64 (n, d), NaN for missing.
+        y: relevance (n,), [0..30].
+        groups: query of each row (n,), in any order.
+        weights: (n,), at least 0.
+        valid: rows, relevance and queries that stop boosting early.
+        metric: deciding metric: its cut is optimised and watched.
+        record: filled with NDCG a round.
+        callbacks: more of LightGBM's, such as one that ends boosting in time.
+
+    Returns:
+        a LightGBM Booster.
+
+    Raises:
+        ValueError: without queries or relevance.
+    """
     import lightgbm
 
     if groups is None:
@@ -134,12 +171,17 @@ def _scale(booster: Any, factor: float) -> Any:
 PRIOR = 5.0  # rows that the mean of all items counts for
 
 
-def popularity(
-    items: np.ndarray,  # item of each training row (n,)
-    y: np.ndarray,  # relevance of each training row (n,)
-    asked: np.ndarray,  # items to score (m,)
-) -> np.ndarray:  # (m,)
-    """The mean relevance of each item, shrunk towards the mean of all; an unseen item gets that mean."""
+def popularity(items: np.ndarray, y: np.ndarray, asked: np.ndarray) -> np.ndarray:
+    """The mean relevance of each item, shrunk towards the mean of all; an unseen item gets that mean.
+
+    Args:
+        items: item of each training row (n,).
+        y: relevance of each training row (n,).
+        asked: items to score (m,).
+
+    Returns:
+        (m,).
+    """
     codes, names = pd.factorize(pd.Series(items).astype(str))
     mean = float(np.mean(y))
     total = np.bincount(codes, weights=y, minlength=len(names)) + PRIOR * mean

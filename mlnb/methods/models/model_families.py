@@ -138,24 +138,42 @@ def _fit_bag(family: str, params: dict[str, Any], X, y, groups, weights, spec: d
 
 
 def fit_model(
-    family: str,  # key of SPACES
-    params: Mapping[str, Any],  # of its space; lightgbm also rounds and bags, network bags, baseline statistic;
-    # monotone: 1, -1 or 0 for each column, whether the prediction may only rise, only fall, or do both with it
-    X: np.ndarray,  # encoded training rows, float64 (n, d), NaN for missing; or a Compact
-    y: np.ndarray,  # (n,): codes 0..classes-1, or values
-    task: str,  # binary, multiclass or regression
-    classes: int = 0,  # number of classes, 0 for regression
-    metric: str = "",  # deciding metric: chooses the loss where there is a choice
+    family: str,
+    params: Mapping[str, Any],
+    X: np.ndarray,
+    y: np.ndarray,
+    task: str,
+    classes: int = 0,
+    metric: str = "",
     seed: int = 0,
     threads: int = 2,
-    weights: np.ndarray | None = None,  # (n,), at least 0
-    groups: np.ndarray | None = None,  # (n,): query of each row, for a ranking
-    valid: tuple[np.ndarray, ...] | None = None,  # rows, targets and perhaps queries, that stop boosting early
-    record: dict[str, Any] | None = None,  # filled with LightGBM's loss a round
-    stop: Callable[[], bool] | None = None,  # asked after each boosting round whether to leave it at that
-    keep: bool = True,  # whether the model is to be kept and served; a trial's is not, and saves a translation
+    weights: np.ndarray | None = None,
+    groups: np.ndarray | None = None,
+    valid: tuple[np.ndarray, ...] | None = None,
+    record: dict[str, Any] | None = None,
+    stop: Callable[[], bool] | None = None,
+    keep: bool = True,
 ) -> Model:
-    """The fitted model, the same bytes for the same arguments; ValueError for rows that teach nothing."""
+    """The fitted model, the same bytes for the same arguments.
+
+    Args:
+        family: key of SPACES.
+        params: of its space; lightgbm also rounds and bags, network bags, baseline statistic;.
+        X: encoded training rows, float64 (n, d), NaN for missing; or a Compact.
+        y: (n,): codes 0..classes-1, or values.
+        task: binary, multiclass or regression.
+        classes: number of classes, 0 for regression.
+        metric: deciding metric: chooses the loss where there is a choice.
+        weights: (n,), at least 0.
+        groups: (n,): query of each row, for a ranking.
+        valid: rows, targets and perhaps queries, that stop boosting early.
+        record: filled with LightGBM's loss a round.
+        stop: asked after each boosting round whether to leave it at that.
+        keep: whether the model is to be kept and served; a trial's is not, and saves a translation.
+
+    Raises:
+        ValueError: for rows that teach nothing.
+    """
     check_families([family])
     y = np.asarray(y)
     if not isinstance(X, Compact):
@@ -217,10 +235,15 @@ def rounds_of(
     )
 
 
-def balanced_weights(
-    y: np.ndarray,  # codes (n,)
-    classes: int,  # number of classes
-) -> np.ndarray:  # (n,), mean 1
-    """Weights that give each class that occurs the same total, n / (k n_c): King and Zeng, 2001."""
+def balanced_weights(y: np.ndarray, classes: int) -> np.ndarray:
+    """Weights that give each class that occurs the same total, n / (k n_c): King and Zeng, 2001.
+
+    Args:
+        y: codes (n,).
+        classes: number of classes.
+
+    Returns:
+        (n,), mean 1.
+    """
     counts = np.bincount(y, minlength=classes)
     return len(y) / (np.count_nonzero(counts) * counts[y])

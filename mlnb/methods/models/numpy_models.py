@@ -20,11 +20,16 @@ GENTLE = 3.0  # the networks' and neighbours' values bend towards this many devi
 KNOTS = 101  # quantiles a column at most
 
 # %% ../../../nbs/methods/models/numpy_models.ipynb #n848cf03
-def learn_scale(
-    X: np.ndarray,  # (n, d), NaN for missing
-    quantiles: bool = False,  # whether columns are brought to a normal distribution first
-) -> dict[str, np.ndarray]:  # fill, mean and scale (d,), and knots (2, d, q) where asked for
-    """What it takes to fill and scale the columns of such rows."""
+def learn_scale(X: np.ndarray, quantiles: bool = False) -> dict[str, np.ndarray]:
+    """What it takes to fill and scale the columns of such rows.
+
+    Args:
+        X: (n, d), NaN for missing.
+        quantiles: whether columns are brought to a normal distribution first.
+
+    Returns:
+        fill, mean and scale (d,), and knots (2, d, q) where asked for.
+    """
     from scipy.special import ndtri
 
     known = ~np.isnan(X)
@@ -50,12 +55,17 @@ def _bend(knots: np.ndarray, X: np.ndarray) -> np.ndarray:
     return np.stack(columns, axis=1)
 
 
-def apply_scale(
-    learned: Mapping[str, Any],  # from `learn_scale`
-    X: np.ndarray,  # (n, d), NaN for missing
-    gentle: bool = False,  # whether far values are bent in, or only cut off
-) -> np.ndarray:  # (n, d), finite
-    """The rows filled and scaled, each independent of the others."""
+def apply_scale(learned: Mapping[str, Any], X: np.ndarray, gentle: bool = False) -> np.ndarray:
+    """The rows filled and scaled, each independent of the others.
+
+    Args:
+        learned: from `learn_scale`
+        X: (n, d), NaN for missing.
+        gentle: whether far values are bent in, or only cut off.
+
+    Returns:
+        (n, d), finite.
+    """
     fill, mean, scale = (np.asarray(learned[name]) for name in ("fill", "mean", "scale"))
     with np.errstate(over="ignore"):
         X = np.where(np.isnan(X), fill, X)
@@ -73,10 +83,15 @@ def _ordered(Z: np.ndarray, weights: np.ndarray, start: np.ndarray) -> np.ndarra
     return out + start
 
 
-def to_probabilities(
-    scores: np.ndarray,  # (n, 1): logit of the second class, or (n, k): softmax
-) -> np.ndarray:  # (n, 2) or (n, k)
-    """Probabilities of scores, each row by itself."""
+def to_probabilities(scores: np.ndarray) -> np.ndarray:
+    """Probabilities of scores, each row by itself.
+
+    Args:
+        scores: (n, 1): logit of the second class, or (n, k): softmax.
+
+    Returns:
+        (n, 2) or (n, k).
+    """
     if scores.shape[1] == 1:
         odds = np.exp(-np.abs(scores[:, 0]))
         rare = odds / (1.0 + odds)
@@ -87,13 +102,20 @@ def to_probabilities(
 
 
 def fit_linear(
-    params: Mapping[str, Any],  # penalty, quantiles
-    X: np.ndarray,  # (n, d), NaN for missing
-    y: np.ndarray,  # (n,): codes, or values
-    weights: np.ndarray | None,  # (n,)
-    classes: int,  # 0 for values
-) -> dict[str, Any]:  # plain lists: fill, mean, scale, coefficients (outputs, d), intercepts, classes seen, knots
-    """The numbers of a logistic or ridge regression."""
+    params: Mapping[str, Any], X: np.ndarray, y: np.ndarray, weights: np.ndarray | None, classes: int
+) -> dict[str, Any]:
+    """The numbers of a logistic or ridge regression.
+
+    Args:
+        params: penalty, quantiles.
+        X: (n, d), NaN for missing.
+        y: (n,): codes, or values.
+        weights: (n,).
+        classes: 0 for values.
+
+    Returns:
+        plain lists: fill, mean, scale, coefficients (outputs, d), intercepts, classes seen, knots.
+    """
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression, Ridge
     from threadpoolctl import threadpool_limits
@@ -112,11 +134,16 @@ def fit_linear(
     return {"classes": seen, **{name: array.tolist() for name, array in numbers.items()}}
 
 
-def predict_linear(
-    native: Mapping[str, Any],  # from `fit_linear`
-    X: np.ndarray,  # (n, d)
-) -> np.ndarray:  # probabilities (n, classes seen), or values (n,)
-    """Each row's terms are added in the order of the columns."""
+def predict_linear(native: Mapping[str, Any], X: np.ndarray) -> np.ndarray:
+    """Each row's terms are added in the order of the columns.
+
+    Args:
+        native: from `fit_linear`
+        X: (n, d).
+
+    Returns:
+        probabilities (n, classes seen), or values (n,).
+    """
     Z = apply_scale(native, X)
     scores = _ordered(Z, np.asarray(native["coefficients"]).T, np.asarray(native["intercepts"]))
     return to_probabilities(scores) if native["classes"] else scores[:, 0]
@@ -128,14 +155,20 @@ EPOCHS = 120  # passes over the rows at most
 
 
 def fit_network(
-    params: Mapping[str, Any],  # width, learning_rate, penalty, quantiles; "bags" networks, 1 when left out
-    X: np.ndarray,  # (n, d), NaN for missing
-    y: np.ndarray,  # (n,): codes, or values
-    weights: np.ndarray | None,  # (n,)
-    classes: int,  # 0 for values
-    seed: int = 0,
-) -> dict[str, Any]:  # scale; layers: for each network weights and starts; classes seen; middle and spread of values
-    """The arrays of a bag of networks."""
+    params: Mapping[str, Any], X: np.ndarray, y: np.ndarray, weights: np.ndarray | None, classes: int, seed: int = 0
+) -> dict[str, Any]:
+    """The arrays of a bag of networks.
+
+    Args:
+        params: width, learning_rate, penalty, quantiles; "bags" networks, 1 when left out.
+        X: (n, d), NaN for missing.
+        y: (n,): codes, or values.
+        weights: (n,).
+        classes: 0 for values.
+
+    Returns:
+        scale; layers: for each network weights and starts; classes seen; middle and spread of values.
+    """
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.neural_network import MLPClassifier, MLPRegressor
     from threadpoolctl import threadpool_limits
@@ -164,11 +197,16 @@ def fit_network(
     return {**learned, "layers": layers, "classes": seen, "middle": middle, "spread": spread}
 
 
-def predict_network(
-    native: Mapping[str, Any],  # from `fit_network`
-    X: np.ndarray,  # (n, d)
-) -> np.ndarray:  # probabilities (n, classes seen), or values (n,)
-    """The mean over the bag, each row independent of the others."""
+def predict_network(native: Mapping[str, Any], X: np.ndarray) -> np.ndarray:
+    """The mean over the bag, each row independent of the others.
+
+    Args:
+        native: from `fit_network`
+        X: (n, d).
+
+    Returns:
+        probabilities (n, classes seen), or values (n,).
+    """
     Z = apply_scale(native, X, gentle=True)
     total: Any = 0.0
     for arrays in native["layers"]:
@@ -185,13 +223,17 @@ PRIOR = 0.5  # how much the overall shares count, in neighbours
 
 
 def fit_neighbours(
-    params: Mapping[str, Any],  # neighbours, power, quantiles
-    X: np.ndarray,  # (n, d), NaN for missing
-    y: np.ndarray,  # (n,): codes, or values
-    weights: np.ndarray | None,  # (n,)
-    classes: int,  # 0 for values
+    params: Mapping[str, Any], X: np.ndarray, y: np.ndarray, weights: np.ndarray | None, classes: int
 ) -> dict[str, Any]:
-    """The scaled training rows with what is known of each."""
+    """The scaled training rows with what is known of each.
+
+    Args:
+        params: neighbours, power, quantiles.
+        X: (n, d), NaN for missing.
+        y: (n,): codes, or values.
+        weights: (n,).
+        classes: 0 for values.
+    """
     learned = learn_scale(X, bool(params.get("quantiles")))
     known = np.eye(classes)[y.astype(np.int64)] if classes else np.asarray(y, dtype=np.float64)[:, None]
     weights = np.ones(len(y)) if weights is None else np.asarray(weights, dtype=np.float64)
@@ -199,11 +241,16 @@ def fit_neighbours(
     return {**learned, **kept, "neighbours": int(params["neighbours"]), "power": float(params["power"])}
 
 
-def predict_neighbours(
-    native: Mapping[str, Any],  # from `fit_neighbours`
-    X: np.ndarray,  # (n, d)
-) -> np.ndarray:  # (n, classes), or values (n,)
-    """The weighted mean of the nearest rows, each row independent of the others."""
+def predict_neighbours(native: Mapping[str, Any], X: np.ndarray) -> np.ndarray:
+    """The weighted mean of the nearest rows, each row independent of the others.
+
+    Args:
+        native: from `fit_neighbours`
+        X: (n, d).
+
+    Returns:
+        (n, classes), or values (n,).
+    """
     rows, known, weights = native["rows"], native["known"], native["weights"]
     k, classes = min(native["neighbours"], len(rows)), known.shape[1] if (known.shape[1] > 1) else 0
     shares = (weights[:, None] * known).sum(axis=0) / weights.sum()

@@ -19,12 +19,18 @@ from .learning_to_rank import RANKERS
 # %% ../../../nbs/methods/models/search_spaces.ipynb #n19327b9
 @dataclass(frozen=True)
 class Range:
-    """One dimension of a search space."""
+    """One dimension of a search space.
+
+    Attributes:
+        high: inclusive.
+        default: the first trial's value.
+        log: searched on a logarithmic scale.
+    """
 
     low: float
-    high: float  # inclusive
-    default: float  # the first trial's value
-    log: bool = False  # searched on a logarithmic scale
+    high: float
+    default: float
+    log: bool = False
     integer: bool = False
 
 
@@ -103,11 +109,19 @@ TASK_FAMILIES: dict[str, tuple[str, ...]] = {  # where other than SEARCHED
 }
 
 
-def check_families(
-    families: list[str],  # names asked for
-    task: str = "",  # that they have to suit; empty: any
-) -> list[str]:  # the same, each once
-    """The families asked for; ValueError for an unknown one, one that does not suit the task, or none."""
+def check_families(families: list[str], task: str = "") -> list[str]:
+    """The families asked for.
+
+    Args:
+        families: names asked for.
+        task: that they have to suit; empty: any.
+
+    Returns:
+        the same, each once.
+
+    Raises:
+        ValueError: for an unknown one, one that does not suit the task, or none.
+    """
     if not families:
         raise ValueError(f"found no model family, expected at least one of {', '.join(FAMILIES)}")
     for family in families:
@@ -119,10 +133,12 @@ def check_families(
     return list(dict.fromkeys(families))
 
 
-def default_params(
-    family: str,  # key of SPACES
-) -> dict[str, Any]:
-    """The values of a family's first trial."""
+def default_params(family: str) -> dict[str, Any]:
+    """The values of a family's first trial.
+
+    Args:
+        family: key of SPACES.
+    """
     return {
         name: int(r.default) if r.integer else float(r.default)
         for name, r in SPACES[check_families([family])[0]].items()
@@ -154,23 +170,28 @@ PORTFOLIO: tuple[tuple[str, dict[str, float]], ...] = (
 )
 
 
-def suits(
-    family: str,  # key of SPACES
-    rows: int,  # to learn from
-    columns: int,
-) -> bool:
-    """Whether a family is worth its time on so many rows and columns."""
+def suits(family: str, rows: int, columns: int) -> bool:
+    """Whether a family is worth its time on so many rows and columns.
+
+    Args:
+        family: key of SPACES.
+        rows: to learn from.
+    """
     if family == "network":
         return rows <= NETWORK_ROWS and columns <= NETWORK_COLUMNS
     return family != "neighbours" or rows * columns <= NEIGHBOUR_CELLS
 
 
-def first_trials(
-    families: Sequence[str],  # families to search
-    rows: int,  # to learn from
-    columns: int,
-) -> list[tuple[str, dict[str, Any]]]:  # family and parameters, in the order in which they are tried
-    """The portfolio's entries for these families; each family's defaults are among them."""
+def first_trials(families: Sequence[str], rows: int, columns: int) -> list[tuple[str, dict[str, Any]]]:
+    """The portfolio's entries for these families; each family's defaults are among them.
+
+    Args:
+        families: families to search.
+        rows: to learn from.
+
+    Returns:
+        family and parameters, in the order in which they are tried.
+    """
     asked = [family for family in families if suits(family, rows, columns)] or list(families)
     known = {family for family, _ in PORTFOLIO}
     entries = [*((family, {}) for family in families if family not in known), *PORTFOLIO]

@@ -16,12 +16,18 @@ MEANS = ("random_forest", "extra_trees")  # families whose trees are averaged, n
 
 # %% ../../../nbs/methods/models/shap_values.ipynb #c03
 def share_out(
-    model: Model,
-    X: np.ndarray,  # encoded rows (n, d)
-    sources: Sequence[str],  # column that each encoded column comes from (d,)
-    classes: np.ndarray | None = None,  # whose score is explained (n,); of two classes the second's always
-) -> tuple[np.ndarray, np.ndarray, list[str]]:  # parts (n, columns), base (n,), names of the columns
-    """What each column added to each row's raw score: base and parts sum to it. ValueError where there is no sum."""
+    model: Model, X: np.ndarray, sources: Sequence[str], classes: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray, list[str]]:
+    """What each column added to each row's raw score: base and parts sum to it. ValueError where there is no sum.
+
+    Args:
+        X: encoded rows (n, d).
+        sources: column that each encoded column comes from (d,).
+        classes: whose score is explained (n,); of two classes the second's always.
+
+    Returns:
+        parts (n, columns), base (n,), names of the columns.
+    """
     columns = list(dict.fromkeys(sources))
     if is_booster(model):
         raw = model.native.predict(X, pred_contrib=True, num_threads=1).reshape(len(X), -1, X.shape[1] + 1)

@@ -17,10 +17,15 @@ MISSING_LEFT, MISSING_RIGHT = 10, 8  # LightGBM's decision types: NaN is missing
 OBJECTIVES = {"identity": "regression", "log": "poisson", "logit": "binary sigmoid:1"}  # by scikit-learn's link
 
 # %% ../../../nbs/methods/models/tree_conversion.ipynb #c04
-def float32_bounds(
-    given: np.ndarray,  # (n,) float64; infinite ones part the missing values from the others
-) -> np.ndarray:  # (n,) float64
-    """The largest 64-bit numbers at most the thresholds in 32 bits: `x <= bound` is `float32(x) <= threshold`."""
+def float32_bounds(given: np.ndarray) -> np.ndarray:
+    """The largest 64-bit numbers at most the thresholds in 32 bits: `x <= bound` is `float32(x) <= threshold`.
+
+    Args:
+        given: (n,) float64; infinite ones part the missing values from the others.
+
+    Returns:
+        (n,) float64.
+    """
     infinite = np.isinf(given)
     thresholds = np.where(infinite, 0.0, given)
     below = thresholds.astype(np.float32)
@@ -186,13 +191,14 @@ def _boosting(estimator: Any, outputs: int) -> str:
     return _write_model(trees, estimator.n_features_in_, len(wanted), objective, False)
 
 
-def to_lightgbm(
-    estimator: Any,  # fitted RandomForest, ExtraTrees or HistGradientBoosting, of codes 0, 1, ... or values
-    classes: int = 0,  # number of classes, should training rows have lacked some; 0: those that they had
-) -> str:
+def to_lightgbm(estimator: Any, classes: int = 0) -> str:
     """The model as LightGBM's text, with the same predictions (within 1e-12); ValueError for any other estimator.
 
     Of two classes there is one output, the probability of the second; of more there is one a class.
+
+    Args:
+        estimator: fitted RandomForest, ExtraTrees or HistGradientBoosting, of codes 0, 1, ... or values.
+        classes: number of classes, should training rows have lacked some; 0: those that they had.
     """
     seen = getattr(estimator, "classes_", None)
     outputs = 0 if seen is None else max(classes, len(seen), 2)

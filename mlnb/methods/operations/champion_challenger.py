@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ..contracts.problems import ProblemContract
 from ..series.calendars import Frequency
 from ..tables.columns import Column, to_array
 from .logged_data import plain_rows
@@ -37,49 +38,76 @@ ORIGINS = 40  # origins of a forecast that are asked about at most
 
 @dataclass(frozen=True)
 class Duel:
-    """What both models said of rows whose truth is known."""
+    """What both models said of rows whose truth is known.
 
-    y: np.ndarray  # truth (n,)
-    before: np.ndarray  # the champion's answers (n, k) or (n,)
-    after: np.ndarray  # the challenger's
-    changed: float  # share of answers that would change [0..1]
-    units: np.ndarray | None = None  # what is drawn together (n,)
-    groups: np.ndarray | None = None  # query of each row (n,)
-    weights: np.ndarray | None = None  # rows that each stands for (n,)
+    Attributes:
+        y: truth (n,).
+        before: the champion's answers (n, k) or (n,).
+        after: the challenger's.
+        changed: share of answers that would change [0..1].
+        units: what is drawn together (n,).
+        groups: query of each row (n,).
+        weights: rows that each stands for (n,).
+    """
+
+    y: np.ndarray
+    before: np.ndarray
+    after: np.ndarray
+    changed: float
+    units: np.ndarray | None = None
+    groups: np.ndarray | None = None
+    weights: np.ndarray | None = None
 
 # %% ../../../nbs/methods/operations/champion_challenger.ipynb #c05
-def read_answers(
-    answers: Sequence[Mapping[str, Any]],  # what a service says of n rows
-    contract: Mapping[str, Any],
-) -> np.ndarray:  # probabilities (n, k), or scores or values (n,)
-    """The numbers of answers; ValueError when they are of another kind of task."""
+def read_answers(answers: Sequence[Mapping[str, Any]], contract: ProblemContract) -> np.ndarray:
+    """The numbers of answers.
+
+    Args:
+        answers: what a service says of n rows.
+
+    Returns:
+        probabilities (n, k), or scores or values (n,).
+
+    Raises:
+        ValueError: when they are of another kind of task.
+    """
     try:
-        if contract["classes"]:
-            return np.array([[answer["probabilities"][name] for name in contract["classes"]] for answer in answers])
-        field = "score" if contract["task"] in ("ranking", "anomaly") else "prediction"
+        if contract.classes:
+            return np.array([[answer["probabilities"][name] for name in contract.classes] for answer in answers])
+        field = "score" if contract.task in ("ranking", "anomaly") else "prediction"
         return np.array([float(answer[field]) for answer in answers])
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"the models answer differently: {error}; a duel needs the same task and classes") from None
 
 
 def duel_rows(
-    contract: dict[str, Any],  # of the challenger
-    fresh: pd.DataFrame,  # n rows
-    said: Mapping[str, Sequence[Mapping[str, Any]]],  # "champion" and "challenger" -> what they say of the n rows
-    flags: np.ndarray | None = None,  # anomalies without labels: the alerts of a twin (n,)
+    contract: ProblemContract,
+    fresh: pd.DataFrame,
+    said: Mapping[str, Sequence[Mapping[str, Any]]],
+    flags: np.ndarray | None = None,
 ) -> Duel:
-    """What a duel is judged by; ValueError when no row, or too few, can be judged."""
-    target, classes = contract["target"], contract["classes"]
+    """What a duel is judged by.
+
+    Args:
+        contract: of the challenger.
+        fresh: n rows.
+        said: "champion" and "challenger" -> what they say of the n rows.
+        flags: anomalies without labels: the alerts of a twin (n,).
+
+    Raises:
+        ValueError: when no row, or too few, can be judged.
+    """
+    target, classes = contract.target, contract.classes
     arrays = {who: read_answers(answers, contract) for who, answers in said.items()}
     before, after = arrays["champion"], arrays["challenger"]
-    if contract["task"] == "ranking":
+    if contract.task == "ranking":
         y = pd.to_numeric(fresh[target]).to_numpy(dtype=np.float64)
-        codes = pd.factorize(fresh[contract["query"]].astype(str))[0]
+        codes = pd.factorize(fresh[contract.query].astype(str))[0]
         tops = [pd.Series(scores).groupby(codes).idxmax().to_numpy() for scores in (before, after)]
         return Duel(y, before, after, float(np.mean(tops[0] != tops[1])), codes, codes)
     named = {who: [str(answer["prediction"]) for answer in answers] for who, answers in said.items()}
     moved = float(np.mean([a != b for a, b in zip(named["champion"], named["challenger"], strict=True)]))
-    if contract["task"] == "anomaly":
+    if contract.task == "anomaly":
         if flags is not None:
             return Duel(flags, before, after, moved)
         y = alert_truth(fresh[target].tolist(), contract)
@@ -94,7 +122,7 @@ def duel_rows(
         return Duel(found.y, before[known], after[known], moved, weights=found.weights)
     known = (fresh[target].isin(classes) if classes else fresh[target].notna()).to_numpy()
     y = encode_target(fresh.loc[known, target], contract)
-    judged = {who: as_scored(arrays[who], named[who], classes, contract["metric"])[known] for who in said}
+    judged = {who: as_scored(arrays[who], named[who], classes, contract.metric)[known] for who in said}
     if not classes:
         half = (float(np.std(y)) or 1.0) / 2
         moved = float(np.mean(np.abs(before - after) > half))
@@ -102,15 +130,21 @@ def duel_rows(
 
 # %% ../../../nbs/methods/operations/champion_challenger.ipynb #c07
 def forecast_requests(
-    learned: pd.DataFrame,  # typed rows that the challenger learned from and was tested on
-    fresh: pd.DataFrame,  # later rows, set aside
-    contract: Mapping[str, Any],  # ruler, time, target, horizon
-    width: int,  # periods of history that are sent [1..]
-    most: int = ORIGINS,
-) -> list[list[dict[str, Any]]]:  # the rows of a request, one an origin
-    """What is asked at each origin: the periods before it, and what else is known of those after it."""
-    ruler, time, horizon = Frequency(**contract["ruler"]), contract["time"], int(contract["horizon"])
-    names = [name for name in learned.columns if name in fresh or name == contract["target"]]
+    learned: pd.DataFrame, fresh: pd.DataFrame, contract: ProblemContract, width: int, most: int = ORIGINS
+) -> list[list[dict[str, Any]]]:
+    """What is asked at each origin: the periods before it, and what else is known of those after it.
+
+    Args:
+        learned: typed rows that the challenger learned from and was tested on.
+        fresh: later rows, set aside.
+        contract: ruler, time, target, horizon.
+        width: periods of history that are sent [1..].
+
+    Returns:
+        the rows of a request, one an origin.
+    """
+    ruler, time, horizon = Frequency.of(contract.ruler), contract.time, int(contract.horizon)
+    names = [name for name in learned.columns if name in fresh or name == contract.target]
     rows = pd.concat([learned[names].astype(object), fresh.reindex(columns=names).astype(object)], ignore_index=True)
     column = Column(time, "date")
     parts = [ruler.periods(to_array(table[time].to_numpy(), column)) for table in (learned, fresh)]
@@ -120,25 +154,34 @@ def forecast_requests(
     for origin in origins.tolist():
         sent = rows[(periods > origin - width) & (periods <= origin + horizon)].copy()
         ahead = periods[sent.index] > origin
-        sent.loc[ahead, contract["target"]] = None
-        if set(names) <= {time, contract["target"], *(contract["series"] or ())}:
+        sent.loc[ahead, contract.target] = None
+        if set(names) <= {time, contract.target, *(contract.series or ())}:
             sent = sent[~ahead]
         requests.append(plain_rows(sent, set(names)))
     return requests
 
 
 def duel_steps(
-    contract: Mapping[str, Any],
-    encoder: Mapping[str, Any],  # the champion's: its scales are the unit of both
-    learned: pd.DataFrame,  # typed rows, as in `forecast_requests`
+    contract: ProblemContract,
+    encoder: Mapping[str, Any],
+    learned: pd.DataFrame,
     fresh: pd.DataFrame,
-    said: Mapping[str, Sequence[Sequence[Mapping[str, Any]]]],  # who -> the answers to each request
+    said: Mapping[str, Sequence[Sequence[Mapping[str, Any]]]],
 ) -> Duel:
-    """What both said of the steps that have come true; ValueError when there are none."""
-    ruler, keys, target = Frequency(**contract["ruler"]), list(contract["series"] or ()), contract["target"]
-    column, tables = Column(contract["time"], "date"), []
+    """What both said of the steps that have come true.
+
+    Args:
+        encoder: the champion's: its scales are the unit of both.
+        learned: typed rows, as in `forecast_requests`
+        said: who -> the answers to each request.
+
+    Raises:
+        ValueError: when there are none.
+    """
+    ruler, keys, target = Frequency.of(contract.ruler), list(contract.series or ()), contract.target
+    column, tables = Column(contract.time, "date"), []
     for table in (learned, fresh):
-        periods = ruler.periods(to_array(table[contract["time"]].to_numpy(), column))
+        periods = ruler.periods(to_array(table[contract.time].to_numpy(), column))
         tables.append(
             pd.DataFrame({"series": name_series(table, keys), "period": periods, target: table[target].to_numpy()})
         )
@@ -161,18 +204,20 @@ def duel_steps(
     before, after = (np.array([told[who][key] for key in both]) for who in ("champion", "challenger"))
     scales = series_scales(names, encoder, pd.concat(tables), target)
     block = max(encoder["horizon"], encoder["season"])
-    judged = [judge_steps(names, periods, y, p, scales, contract["metric"], block) for p in (before, after)]
+    judged = [judge_steps(names, periods, y, p, scales, contract.metric, block) for p in (before, after)]
     changed = float(np.mean(np.abs(before - after) > scales / 2))
     return Duel(judged[0].y, judged[0].prediction, judged[1].prediction, changed, judged[0].units)
 
 # %% ../../../nbs/methods/operations/champion_challenger.ipynb #c10
-def gain(
-    duel: Duel,
-    metric: str,
-    resamples: int = 2000,
-    seed: int = 0,
-) -> dict[str, float]:  # champion, challenger, value, low, high: positive is better
-    """How much better the challenger is, with the 95 % interval of a bootstrap in pairs; ValueError as `score_many`."""
+def gain(duel: Duel, metric: str, resamples: int = 2000, seed: int = 0) -> dict[str, float]:
+    """How much better the challenger is, with the 95 % interval of a bootstrap in pairs.
+
+    Returns:
+        champion, challenger, value, low, high: positive is better.
+
+    Raises:
+        ValueError: as `score_many`
+    """
     weights = np.ones(len(duel.y)) if duel.weights is None else duel.weights
     units = len(duel.y) if duel.units is None else len(np.unique(duel.units))
     values = [float(score_many(metric, duel.y, p, weights[None], duel.groups)[0]) for p in (duel.before, duel.after)]
@@ -192,16 +237,27 @@ def gain(
 
 
 def decide_duel(
-    found: Mapping[str, float],  # from `gain`
-    changed: float,  # share of answers that change
-    slowdown: float,  # the challenger's time for a row over the champion's
-    gate: Mapping[str, Any],  # of the challenger
+    found: Mapping[str, float],
+    changed: float,
+    slowdown: float,
+    gate: Mapping[str, Any],
     least_gain: float = 0.0,
     most_changed: float = 0.3,
     slower: float = 2.0,
-    more: Sequence[Mapping[str, Any]] = (),  # lines that have to hold too, from `compare_fairness`
-) -> dict[str, Any]:  # decision: promote, keep or approve; and the lines of check, found, required, passed
-    """Who is to be in charge: promote when all lines hold, approve when only too many answers change, else keep."""
+    more: Sequence[Mapping[str, Any]] = (),
+) -> dict[str, Any]:
+    """Who is to be in charge: promote when all lines hold, approve when only too many answers change, else keep.
+
+    Args:
+        found: from `gain`
+        changed: share of answers that change.
+        slowdown: the challenger's time for a row over the champion's.
+        gate: of the challenger.
+        more: lines that have to hold too, from `compare_fairness`
+
+    Returns:
+        decision: promote, keep or approve; and the lines of check, found, required, passed.
+    """
     lines = [
         (
             "gain",
@@ -227,18 +283,24 @@ def decide_duel(
 
 # %% ../../../nbs/methods/operations/champion_challenger.ipynb #duefa1
 def compare_fairness(
-    contract: dict[str, Any],  # protected, fairness_metric, target, classes
-    fresh: pd.DataFrame,  # n rows
-    said: Mapping[str, Sequence[Mapping[str, Any]]],  # "champion" and "challenger" -> what they say of the n rows
-    seed: int = 0,
-) -> list[dict[str, Any]]:  # a line a protected column: check, found, required, passed; [] when none is protected
-    """Whether the challenger treats groups more differently than the champion."""
-    target, classes = contract["target"], contract["classes"]
+    contract: ProblemContract, fresh: pd.DataFrame, said: Mapping[str, Sequence[Mapping[str, Any]]], seed: int = 0
+) -> list[dict[str, Any]]:
+    """Whether the challenger treats groups more differently than the champion.
+
+    Args:
+        contract: protected, fairness_metric, target, classes.
+        fresh: n rows.
+        said: "champion" and "challenger" -> what they say of the n rows.
+
+    Returns:
+        a line a protected column: check, found, required, passed; [] when none is protected.
+    """
+    target, classes = contract.target, contract.classes
     lines: list[dict[str, Any]] = []
-    protected = contract.get("protected") or []
+    protected = contract.protected or []
     known = (fresh[target].isin(classes) if classes else fresh[target].notna()).to_numpy() if protected else np.ones(0)
     for column in protected:
-        line = {"check": f"{contract['fairness_metric']} between groups of {column}", "passed": True}
+        line = {"check": f"{contract.fairness_metric} between groups of {column}", "passed": True}
         if column not in fresh:
             lines.append({**line, "found": "requests do not carry it", "required": "as its gate says"})
             continue
@@ -251,7 +313,7 @@ def compare_fairness(
         for who, answers in said.items():
             told = [answer["prediction"] for answer, there in zip(answers, known, strict=True) if there]
             codes = np.array([classes.index(str(name)) for name in told] if classes else told, dtype=y.dtype)
-            found[who] = compare_groups(y, codes, groups_by(array), contract["fairness_metric"], seed)["difference"]
+            found[who] = compare_groups(y, codes, groups_by(array), contract.fairness_metric, seed)["difference"]
         before, after = found["champion"]["value"], found["challenger"]
         if before is None or after["value"] is None:
             lines.append({**line, "found": "fewer than two groups are large enough", "required": "as its gate says"})

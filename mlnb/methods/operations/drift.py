@@ -28,27 +28,43 @@ WORDS = 256  # buckets that the words of a text are hashed to
 
 @dataclass(frozen=True)
 class Shift:
-    """How one column has moved from the reference to the current rows."""
+    """How one column has moved from the reference to the current rows.
+
+    Attributes:
+        kind: number, date, boolean, category or text.
+        test: what gave p.
+        p: that two samples of one distribution differ as much, not corrected.
+        effect: see the table above.
+        stability: population stability index.
+        missing_before: share of missing values [0..1].
+        adjusted: the smaller p of the two, corrected for all columns.
+        reason: in words, when it drifted.
+    """
 
     column: str
-    kind: str  # number, date, boolean, category or text
-    test: str  # what gave p
-    p: float  # that two samples of one distribution differ as much, not corrected
-    effect: float  # see the table above
-    stability: float  # population stability index
-    missing_before: float  # share of missing values [0..1]
+    kind: str
+    test: str
+    p: float
+    effect: float
+    stability: float
+    missing_before: float
     missing_after: float
     missing_p: float
-    adjusted: float = 1.0  # the smaller p of the two, corrected for all columns
+    adjusted: float = 1.0
     drifted: bool = False
-    reason: str = ""  # in words, when it drifted
+    reason: str = ""
 
 # %% ../../../nbs/methods/operations/drift.ipynb #c05
-def wasserstein(
-    before: np.ndarray,  # known numbers (n,)
-    after: np.ndarray,  # known numbers (m,)
-) -> float:  # in standard deviations of `before`; infinite when that did not vary and the other differs
-    """The area between two empirical distribution functions, in standard deviations of the first."""
+def wasserstein(before: np.ndarray, after: np.ndarray) -> float:
+    """The area between two empirical distribution functions, in standard deviations of the first.
+
+    Args:
+        before: known numbers (n,).
+        after: known numbers (m,).
+
+    Returns:
+        in standard deviations of `before`; infinite when that did not vary and the other differs.
+    """
     both = np.sort(np.concatenate([before, after]))
     first = np.searchsorted(np.sort(before), both[:-1], side="right") / len(before)
     second = np.searchsorted(np.sort(after), both[:-1], side="right") / len(after)
@@ -60,11 +76,16 @@ def wasserstein(
     return area / scale if scale > 0 and np.isfinite(area) else float("inf")
 
 
-def jensen_shannon(
-    before: np.ndarray,  # counts (k,)
-    after: np.ndarray,  # counts (k,)
-) -> float:  # [0..1]
-    """The Jensen-Shannon distance of two distributions over the same levels, base 2."""
+def jensen_shannon(before: np.ndarray, after: np.ndarray) -> float:
+    """The Jensen-Shannon distance of two distributions over the same levels, base 2.
+
+    Args:
+        before: counts (k,).
+        after: counts (k,).
+
+    Returns:
+        [0..1].
+    """
     p, q = before / before.sum(), after / after.sum()
     m = (p + q) / 2
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -72,21 +93,27 @@ def jensen_shannon(
     return float(np.sqrt(max(0.0, sum(halves))))
 
 
-def stability_index(
-    before: np.ndarray,  # counts (k,)
-    after: np.ndarray,  # counts (k,)
-) -> float:
-    """The population stability index; a level that one side lacks counts as half a row there."""
+def stability_index(before: np.ndarray, after: np.ndarray) -> float:
+    """The population stability index; a level that one side lacks counts as half a row there.
+
+    Args:
+        before: counts (k,).
+        after: counts (k,).
+    """
     p, q = np.maximum(before, 0.5) / before.sum(), np.maximum(after, 0.5) / after.sum()
     return float(np.sum((q - p) * np.log(q / p)))
 
 
-def bin_counts(
-    before: np.ndarray,  # known numbers (n,)
-    after: np.ndarray,  # known numbers (m,)
-    bins: int = 10,
-) -> tuple[np.ndarray, np.ndarray]:  # counts in the deciles of `before`, outer bins open
-    """Both samples counted in bins that hold equal shares of the first."""
+def bin_counts(before: np.ndarray, after: np.ndarray, bins: int = 10) -> tuple[np.ndarray, np.ndarray]:
+    """Both samples counted in bins that hold equal shares of the first.
+
+    Args:
+        before: known numbers (n,).
+        after: known numbers (m,).
+
+    Returns:
+        counts in the deciles of `before`, outer bins open.
+    """
     edges = np.unique(np.quantile(before, np.linspace(0, 1, bins + 1)[1:-1]))
     return tuple(
         np.bincount(np.searchsorted(edges, v, side="right"), minlength=len(edges) + 1) for v in (before, after)
@@ -143,13 +170,17 @@ def _words(texts: np.ndarray) -> np.ndarray:
     return counts
 
 
-def compare_column(
-    column: str,
-    kind: str,  # number, date, boolean, category or text
-    before: np.ndarray,  # (n,) as `columns.to_array` gives them: float64 with NaN, or objects with None
-    after: np.ndarray,  # (m,)
-) -> Shift:
-    """How a column has moved; ValueError when either side is empty or the kind is unknown."""
+def compare_column(column: str, kind: str, before: np.ndarray, after: np.ndarray) -> Shift:
+    """How a column has moved.
+
+    Args:
+        kind: number, date, boolean, category or text.
+        before: (n,) as `columns.to_array` gives them: float64 with NaN, or objects with None.
+        after: (m,).
+
+    Raises:
+        ValueError: when either side is empty or the kind is unknown.
+    """
     if kind not in SMALLEST:
         raise ValueError(f"column {column!r}: found kind {kind!r}, expected one of {', '.join(SMALLEST)}")
     if not len(before) or not len(after):
@@ -183,10 +214,15 @@ def compare_column(
     return Shift(column, kind, test, _chi_square(*counts), jensen_shannon(*counts), stability_index(*counts), **facts)
 
 # %% ../../../nbs/methods/operations/drift.ipynb #c11
-def holm(
-    p: np.ndarray,  # (k,)
-) -> np.ndarray:  # (k,), in the same order, at most 1
-    """The values of p, corrected for their number."""
+def holm(p: np.ndarray) -> np.ndarray:
+    """The values of p, corrected for their number.
+
+    Args:
+        p: (k,).
+
+    Returns:
+        (k,), in the same order, at most 1.
+    """
     order = np.argsort(p, kind="stable")
     raised = np.maximum.accumulate(p[order] * (len(p) - np.arange(len(p))))
     adjusted = np.empty(len(p))
@@ -195,12 +231,22 @@ def holm(
 
 
 def compare_columns(
-    before: Mapping[str, np.ndarray],  # reference: column -> values (n,), as `columns.to_arrays` gives them
-    after: Mapping[str, np.ndarray],  # current rows: column -> values (m,)
-    kinds: Mapping[str, str],  # column -> kind, of the columns to compare
-    level: float = LEVEL,  # probability of a false alarm over all columns together
-) -> list[Shift]:  # the drifted first, then by p
-    """How every column has moved, and which have drifted; ValueError when a column is not on both sides."""
+    before: Mapping[str, np.ndarray], after: Mapping[str, np.ndarray], kinds: Mapping[str, str], level: float = LEVEL
+) -> list[Shift]:
+    """How every column has moved, and which have drifted.
+
+    Args:
+        before: reference: column -> values (n,), as `columns.to_arrays` gives them.
+        after: current rows: column -> values (m,).
+        kinds: column -> kind, of the columns to compare.
+        level: probability of a false alarm over all columns together.
+
+    Returns:
+        the drifted first, then by p.
+
+    Raises:
+        ValueError: when a column is not on both sides.
+    """
     lacking = [column for column in kinds if column not in before or column not in after]
     if lacking:
         raise ValueError(f"column {lacking[0]!r} is not on both sides; expected the same columns before and after")
@@ -219,10 +265,12 @@ def compare_columns(
     return sorted(out, key=lambda shift: (not shift.drifted, shift.adjusted, -shift.effect))
 
 
-def kinds_of(
-    schema: Schema,
-) -> dict[str, str]:  # feature -> kind
-    """The kinds of a schema's features, for `compare_columns`."""
+def kinds_of(schema: Schema) -> dict[str, str]:
+    """The kinds of a schema's features, for `compare_columns`.
+
+    Returns:
+        feature -> kind.
+    """
     return {column.name: column.kind for column in schema.features}
 
 # %% ../../../nbs/methods/operations/drift.ipynb #c16
@@ -230,13 +278,22 @@ CLEAR = 0.6  # area under the curve from which a joint shift counts
 
 
 def domain_classifier(
-    before: np.ndarray,  # encoded reference rows (n, d), NaN for missing
-    after: np.ndarray,  # encoded current rows (m, d)
-    names: tuple[str, ...] = (),  # of the d encoded columns
-    seed: int = 0,
-    most: int = 5000,  # rows a side that are looked at
-) -> dict[str, Any]:  # area, p, drifted, and the columns that gave it away, by share of gain
-    """Whether a model can tell current from reference rows; ValueError with fewer than `LEAST` rows a side."""
+    before: np.ndarray, after: np.ndarray, names: tuple[str, ...] = (), seed: int = 0, most: int = 5000
+) -> dict[str, Any]:
+    """Whether a model can tell current from reference rows.
+
+    Args:
+        before: encoded reference rows (n, d), NaN for missing.
+        after: encoded current rows (m, d).
+        names: of the d encoded columns.
+        most: rows a side that are looked at.
+
+    Returns:
+        area, p, drifted, and the columns that gave it away, by share of gain.
+
+    Raises:
+        ValueError: with fewer than `LEAST` rows a side.
+    """
     import lightgbm
 
     if min(len(before), len(after)) < LEAST:

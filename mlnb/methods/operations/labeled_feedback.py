@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ..contracts.problems import ProblemContract
 from ..series.calendars import Frequency
 from ..metrics.forecasting_metrics import SCALED
 from ..series.lag_features import seasonal_scale
@@ -28,34 +29,53 @@ POSITIVE = ("anomaly", "true", "yes", "1")  # labels of an anomaly where the tra
 
 @dataclass(frozen=True)
 class Evidence:
-    """Labelled answers as a metric judges them."""
+    """Labelled answers as a metric judges them.
 
-    y: np.ndarray  # truth (n,)
-    prediction: np.ndarray  # what was answered (n,)
-    units: np.ndarray  # what is drawn together (n,): codes
-    groups: np.ndarray | None = None  # query of each row (n,)
-    weights: np.ndarray | None = None  # rows that each stands for (n,)
+    Attributes:
+        y: truth (n,).
+        prediction: what was answered (n,).
+        units: what is drawn together (n,): codes.
+        groups: query of each row (n,).
+        weights: rows that each stands for (n,).
+    """
+
+    y: np.ndarray
+    prediction: np.ndarray
+    units: np.ndarray
+    groups: np.ndarray | None = None
+    weights: np.ndarray | None = None
 
 
 def resample(
-    rows: int,  # [1..]
-    count: int,  # resamples [1..]
-    seed: int = 0,
-    units: np.ndarray | None = None,  # what is drawn together (rows,); None: each row alone
-    weights: np.ndarray | None = None,  # rows that each stands for (rows,); None: itself
-) -> np.ndarray:  # (count, rows)
-    """How often each row counts in each resample of a bootstrap."""
+    rows: int, count: int, seed: int = 0, units: np.ndarray | None = None, weights: np.ndarray | None = None
+) -> np.ndarray:
+    """How often each row counts in each resample of a bootstrap.
+
+    Args:
+        rows: [1..].
+        count: resamples [1..].
+        units: what is drawn together (rows,); None: each row alone.
+        weights: rows that each stands for (rows,); None: itself.
+
+    Returns:
+        (count, rows).
+    """
     codes = np.arange(rows) if units is None else np.unique(units, return_inverse=True)[1]
     size = int(codes.max()) + 1
     drawn = np.random.default_rng(seed).multinomial(size, np.full(size, 1 / size), count).astype(np.float64)
     return drawn[:, codes] * (1.0 if weights is None else weights)
 
 # %% ../../../nbs/methods/operations/labeled_feedback.ipynb #fbclk1
-def newest_moment(
-    times: np.ndarray,  # seconds of all rows (n,), n > 0
-    days: float,  # length of the window
-) -> tuple[float, str]:  # when the window ends, and what is odd about it in words, or nothing
-    """The end of a log: rows after a gap of a month and four windows, one in a hundred at most, are a clock's fault."""
+def newest_moment(times: np.ndarray, days: float) -> tuple[float, str]:
+    """The end of a log: rows after a gap of a month and four windows, one in a hundred at most, are a clock's fault.
+
+    Args:
+        times: seconds of all rows (n,), n > 0.
+        days: length of the window.
+
+    Returns:
+        when the window ends, and what is odd about it in words, or nothing.
+    """
     ordered = np.sort(times)
     tail = len(ordered) // 100
     gaps = np.diff(ordered[-tail - 1 :]) if tail else np.zeros(0)
@@ -71,12 +91,19 @@ def newest_moment(
 
 # %% ../../../nbs/methods/operations/labeled_feedback.ipynb #c06
 def judge_queries(
-    requests: Sequence[str],  # request of each row (n,)
-    queries: Sequence[Any] | None,  # its query within the request; None: a request is one query
-    y: np.ndarray,  # relevance (n,), NaN where it is not known
-    scores: np.ndarray,  # (n,)
-) -> tuple[Evidence | None, np.ndarray]:  # None without a whole query; and which rows are in one (n,)
-    """The queries of which every row has its label."""
+    requests: Sequence[str], queries: Sequence[Any] | None, y: np.ndarray, scores: np.ndarray
+) -> tuple[Evidence | None, np.ndarray]:
+    """The queries of which every row has its label.
+
+    Args:
+        requests: request of each row (n,).
+        queries: its query within the request; None: a request is one query.
+        y: relevance (n,), NaN where it is not known.
+        scores: (n,).
+
+    Returns:
+        None without a whole query; and which rows are in one (n,).
+    """
     named = [""] * len(y) if queries is None else ["" if is_missing(q) else str(q) for q in queries]
     codes = pd.factorize(pd.Series(list(zip(requests, named, strict=True)), dtype=object))[0]
     lacking = np.bincount(codes, weights=np.isnan(y)) if len(y) else np.zeros(0)
@@ -86,21 +113,28 @@ def judge_queries(
     return Evidence(y[whole], scores[whole], codes[whole], codes[whole]), whole
 
 # %% ../../../nbs/methods/operations/labeled_feedback.ipynb #c09
-def alert_truth(
-    texts: Sequence[str | None],  # labels (n,), None where there is none
-    contract: Mapping[str, Any],  # of a search for anomalies
-) -> np.ndarray:  # 1 anomaly, 0 normal, NaN unknown (n,)
-    """Labels of anomalies as numbers; a blank says nothing here, as nobody may have looked."""
-    names = (contract["positive"],) if contract.get("positive") else POSITIVE
+def alert_truth(texts: Sequence[str | None], contract: ProblemContract) -> np.ndarray:
+    """Labels of anomalies as numbers; a blank says nothing here, as nobody may have looked.
+
+    Args:
+        texts: labels (n,), None where there is none.
+        contract: of a search for anomalies.
+
+    Returns:
+        1 anomaly, 0 normal, NaN unknown (n,).
+    """
+    names = (contract.positive,) if contract.positive else POSITIVE
     return np.array([np.nan if is_missing(text) else float(to_label(text) in names) for text in texts])
 
 
-def judge_alerts(
-    y: np.ndarray,  # 1 anomaly, 0 normal, NaN unknown (n,)
-    scores: np.ndarray,  # (n,)
-    alerts: np.ndarray,  # whether a row was an alert (n,)
-) -> Evidence | None:
-    """The labelled rows, each standing for those of its kind; None while too few of either kind have been looked at."""
+def judge_alerts(y: np.ndarray, scores: np.ndarray, alerts: np.ndarray) -> Evidence | None:
+    """The labelled rows, each standing for those of its kind; None while too few of either kind have been looked at.
+
+    Args:
+        y: 1 anomaly, 0 normal, NaN unknown (n,).
+        scores: (n,).
+        alerts: whether a row was an alert (n,).
+    """
     known = np.isfinite(y)
     weights = np.zeros(len(y))
     for kind in (alerts, ~alerts):
@@ -113,11 +147,16 @@ def judge_alerts(
     return Evidence(y[known], scores[known], np.arange(int(known.sum())), weights=weights[known])
 
 
-def alert_precision(
-    y: np.ndarray,  # 1 anomaly, 0 normal, NaN unknown (n,)
-    alerts: np.ndarray,  # whether a row was an alert (n,)
-) -> dict[str, Any]:  # rows, value, low, high: of the alerts that were looked at; None without any
-    """The share of alerts that were anomalies, with the 95 % interval of Wilson (1927)."""
+def alert_precision(y: np.ndarray, alerts: np.ndarray) -> dict[str, Any]:
+    """The share of alerts that were anomalies, with the 95 % interval of Wilson (1927).
+
+    Args:
+        y: 1 anomaly, 0 normal, NaN unknown (n,).
+        alerts: whether a row was an alert (n,).
+
+    Returns:
+        rows, value, low, high: of the alerts that were looked at; None without any.
+    """
     looked = alerts & np.isfinite(y)
     n = int(looked.sum())
     if not n:
@@ -129,12 +168,16 @@ def alert_precision(
 
 
 def doubt_alerts(
-    alerts: np.ndarray,  # whether a row was an alert (n,)
-    precision: Mapping[str, Any],  # from `alert_precision`
-    budget: float,  # share of rows that may be alerts
-    before: float | None = None,  # precision on the sealed test set
+    alerts: np.ndarray, precision: Mapping[str, Any], budget: float, before: float | None = None
 ) -> list[str]:
-    """What is news about alerts, in words: far more or fewer than the budget, or fewer of them right."""
+    """What is news about alerts, in words: far more or fewer than the budget, or fewer of them right.
+
+    Args:
+        alerts: whether a row was an alert (n,).
+        precision: from `alert_precision`
+        budget: share of rows that may be alerts.
+        before: precision on the sealed test set.
+    """
     found, n = [], len(alerts)
     share, spread = float(alerts.mean()) if n else budget, math.sqrt(budget * (1 - budget) / max(1, n))
     if abs(share - budget) > max(3 * spread, budget):
@@ -147,15 +190,23 @@ def doubt_alerts(
     return found
 
 # %% ../../../nbs/methods/operations/labeled_feedback.ipynb #c12
-def steps_of(
-    log: pd.DataFrame,  # from `read_log`
-    contract: Mapping[str, Any],  # of a forecast: ruler, series
-) -> pd.DataFrame:  # the answered steps, with series (a text), period, origin (a period) and step [1..]
-    """The answers of a log of forecasts; ValueError when it holds none."""
+def steps_of(log: pd.DataFrame, contract: ProblemContract) -> pd.DataFrame:
+    """The answers of a log of forecasts.
+
+    Args:
+        log: from `read_log`
+        contract: of a forecast: ruler, series.
+
+    Returns:
+        the answered steps, with series (a text), period, origin (a period) and step [1..].
+
+    Raises:
+        ValueError: when it holds none.
+    """
     if "out.time" not in log or "out.prediction" not in log:
         raise ValueError("the log has no 'out.time'; expected answers of the task forecasting")
     steps = log[log["out.prediction"].notna() & log["out.time"].notna()].reset_index(drop=True)
-    ruler, keys = Frequency(**contract["ruler"]), [f"out.{name}" for name in contract["series"] or ()]
+    ruler, keys = Frequency.of(contract.ruler), [f"out.{name}" for name in contract.series or ()]
     seconds = np.array([parse_date(text) for text in steps["out.time"].tolist()], dtype=np.float64)
     steps["series"] = name_series(steps, keys)
     steps["period"] = ruler.periods(seconds) if len(steps) else np.zeros(0, dtype=np.int64)
@@ -163,43 +214,53 @@ def steps_of(
     return steps.assign(origin=first - 1, step=steps["period"] - first + 1)
 
 
-def name_series(
-    table: pd.DataFrame,
-    keys: Sequence[str],  # columns that name a series
-) -> list[str]:  # one a row; the same whether a key came as a number or as a text
-    """The name of each row's series."""
+def name_series(table: pd.DataFrame, keys: Sequence[str]) -> list[str]:
+    """The name of each row's series.
+
+    Args:
+        keys: columns that name a series.
+
+    Returns:
+        one a row; the same whether a key came as a number or as a text.
+    """
     values = [[to_label(value) or "" for value in table[name].tolist()] for name in keys]
     return [", ".join(row) for row in zip(*values, strict=True)] if keys else [""] * len(table)
 
 
-def seen_values(
-    log: pd.DataFrame,  # from `read_log`
-    contract: Mapping[str, Any],
-) -> (
-    pd.DataFrame
-):  # columns by their own names, series, period, and asked (when): one row a period of a series, in order
-    """What requests have brought of each series, the newest request's word being the last."""
-    sent = f"in.{contract['time']}"
+def seen_values(log: pd.DataFrame, contract: ProblemContract) -> pd.DataFrame:
+    """What requests have brought of each series, the newest request's word being the last.
+
+    Args:
+        log: from `read_log`
+
+    Returns:
+        columns by their own names, series, period, and asked (when): one row a period of a series, in order.
+    """
+    sent = f"in.{contract.time}"
     names = [name for name in log.columns if name.startswith("in.")]
     rows = log.loc[log[sent].notna(), [*names, "time"]] if sent in log else log.iloc[:0][[*names, "time"]]
     rows = rows.rename(columns={"time": "asked", **{name: name.removeprefix("in.") for name in names}})
-    for name in (contract["time"], contract["target"], *(contract["series"] or ())):
+    for name in (contract.time, contract.target, *(contract.series or ())):
         if name not in rows:
             rows[name] = None
-    seconds = np.array([parse_date(value) for value in rows[contract["time"]].tolist()], dtype=np.float64)
-    rows["series"] = name_series(rows, list(contract["series"] or ()))
-    rows["period"] = Frequency(**contract["ruler"]).periods(seconds) if len(rows) else np.zeros(0, dtype=np.int64)
+    seconds = np.array([parse_date(value) for value in rows[contract.time].tolist()], dtype=np.float64)
+    rows["series"] = name_series(rows, list(contract.series or ()))
+    rows["period"] = Frequency.of(contract.ruler).periods(seconds) if len(rows) else np.zeros(0, dtype=np.int64)
     rows = rows.sort_values("asked", kind="stable").groupby(["series", "period"], as_index=False).last()
     return rows.sort_values(["period", "series"], kind="stable").reset_index(drop=True)
 
 
-def step_truth(
-    steps: pd.DataFrame,  # from `steps_of`
-    seen: pd.DataFrame,  # from `seen_values`
-    texts: Sequence[str | None],  # labels of the steps, None where there is none
-    target: str,
-) -> np.ndarray:  # float64, one a step; NaN where it is not known
-    """The truth of each step: its label, or else the value that a later request has brought."""
+def step_truth(steps: pd.DataFrame, seen: pd.DataFrame, texts: Sequence[str | None], target: str) -> np.ndarray:
+    """The truth of each step: its label, or else the value that a later request has brought.
+
+    Args:
+        steps: from `steps_of`
+        seen: from `seen_values`
+        texts: labels of the steps, None where there is none.
+
+    Returns:
+        float64, one a step; NaN where it is not known.
+    """
     labels = pd.to_numeric(pd.Series(list(texts), dtype=object), errors="coerce").to_numpy(dtype=np.float64)
     values = pd.to_numeric(seen[target], errors="coerce").to_numpy(dtype=np.float64)
     known = dict(zip(zip(seen["series"], seen["period"], strict=True), values, strict=True))
@@ -207,13 +268,17 @@ def step_truth(
     return np.where(np.isfinite(labels), labels, np.array(brought, dtype=np.float64))
 
 
-def series_scales(
-    names: Sequence[str],  # series of each step (n,)
-    encoder: Mapping[str, Any],  # the artifact: sizes, season
-    seen: pd.DataFrame,  # from `seen_values`
-    target: str,
-) -> np.ndarray:  # (n,), above 0
-    """The unit of each series' scaled errors: that of training, or of what was seen of a new series."""
+def series_scales(names: Sequence[str], encoder: Mapping[str, Any], seen: pd.DataFrame, target: str) -> np.ndarray:
+    """The unit of each series' scaled errors: that of training, or of what was seen of a new series.
+
+    Args:
+        names: series of each step (n,).
+        encoder: the artifact: sizes, season.
+        seen: from `seen_values`
+
+    Returns:
+        (n,), above 0.
+    """
     sizes = {", ".join(map(str, key)): scale for *key, scale, _ in encoder["sizes"]}
     for name in set(names) - set(sizes):
         rows = seen[seen["series"] == name]
@@ -225,15 +290,24 @@ def series_scales(
 
 
 def judge_steps(
-    series: Sequence[str],  # of each step (n,)
-    periods: np.ndarray,  # (n,)
-    truth: np.ndarray,  # (n,), NaN where it is not known
-    prediction: np.ndarray,  # (n,)
-    scales: np.ndarray,  # from `series_scales` (n,)
+    series: Sequence[str],
+    periods: np.ndarray,
+    truth: np.ndarray,
+    prediction: np.ndarray,
+    scales: np.ndarray,
     metric: str,
-    block: int,  # periods that are drawn together
+    block: int,
 ) -> Evidence | None:
-    """The steps that have come true, in the unit that the metric reads; None when none has."""
+    """The steps that have come true, in the unit that the metric reads; None when none has.
+
+    Args:
+        series: of each step (n,).
+        periods: (n,).
+        truth: (n,), NaN where it is not known.
+        prediction: (n,).
+        scales: from `series_scales` (n,).
+        block: periods that are drawn together.
+    """
     there = np.isfinite(truth)
     if not there.any():
         return None
@@ -245,12 +319,17 @@ def judge_steps(
     return Evidence(truth[there] / unit, prediction[there] / unit, blocks)
 
 
-def season_means(
-    values: np.ndarray,  # numbers of a column (n,), NaN for missing
-    series: Sequence[str],  # of each row (n,)
-    periods: np.ndarray,  # (n,)
-    season: int,  # periods of a cycle [1..]
-) -> np.ndarray:  # one number a season of a series; NaN where all are missing
-    """What of a series may be taken for independent: the mean of each cycle, as neighbours resemble each other."""
+def season_means(values: np.ndarray, series: Sequence[str], periods: np.ndarray, season: int) -> np.ndarray:
+    """What of a series may be taken for independent: the mean of each cycle, as neighbours resemble each other.
+
+    Args:
+        values: numbers of a column (n,), NaN for missing.
+        series: of each row (n,).
+        periods: (n,).
+        season: periods of a cycle [1..].
+
+    Returns:
+        one number a season of a series; NaN where all are missing.
+    """
     keys = [np.asarray(list(series), dtype=object), periods // max(1, season)]
     return pd.Series(values.astype(np.float64)).groupby(keys).mean().to_numpy()

@@ -6,12 +6,13 @@
 __all__ = ['SHARE', 'met_rows', 'like', 'join', 'met_values', 'newest', 'plain_rows']
 
 # %% ../../../nbs/methods/operations/logged_data.ipynb #c03
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from ..contracts.problems import ProblemContract
 from ..series.calendars import Frequency
 from ..tables.columns import Column, to_array
 from .labeled_feedback import name_series, seen_values
@@ -20,33 +21,43 @@ from ..tables.values import is_missing, to_label
 SHARE = 0.3  # of what was met that is set aside at most
 
 # %% ../../../nbs/methods/operations/logged_data.ipynb #c05
-def met_rows(
-    log: pd.DataFrame,  # from `read_log`, oldest first
-    texts: Sequence[str | None],  # label of each row, None where there is none
-    contract: Mapping[str, Any],  # of the champion; no forecast
-) -> pd.DataFrame:  # inputs by their own names, and the target where there is one, oldest first
-    """The logged rows that can be learned from."""
+def met_rows(log: pd.DataFrame, texts: Sequence[str | None], contract: ProblemContract) -> pd.DataFrame:
+    """The logged rows that can be learned from.
+
+    Args:
+        log: from `read_log`, oldest first.
+        texts: label of each row, None where there is none.
+        contract: of the champion; no forecast.
+
+    Returns:
+        inputs by their own names, and the target where there is one, oldest first.
+    """
     inputs = [name for name in log.columns if name.startswith("in.")]
     table = log[inputs].rename(columns=lambda name: name.removeprefix("in."))
     kept = np.array([text is not None for text in texts], dtype=bool)
-    if contract["task"] == "anomaly":
+    if contract.task == "anomaly":
         kept[:] = True
-    if contract["task"] == "ranking":
-        query = contract["query"]
+    if contract.task == "ranking":
+        query = contract.query
         named = table[query].tolist() if query in table else [None] * len(table)
         asked = [to_label(name) or "" for name in named]
         table[query] = [f"{name} {request}".strip() for name, request in zip(asked, log["request"], strict=True)]
         kept &= pd.Series(kept).groupby(table[query].to_numpy()).transform("all").to_numpy(dtype=bool)
-    if contract["target"] is not None:
-        table[contract["target"]] = pd.Series(list(texts), dtype=object, index=table.index)
+    if contract.target is not None:
+        table[contract.target] = pd.Series(list(texts), dtype=object, index=table.index)
     return table[kept].reset_index(drop=True)
 
 
-def like(
-    rows: pd.DataFrame,  # from `met_rows` or `met_values`
-    history: pd.DataFrame,  # raw rows
-) -> pd.DataFrame:  # the columns of `history`, each of its type
-    """Logged rows in the columns and types of the history; a column that was not sent is missing."""
+def like(rows: pd.DataFrame, history: pd.DataFrame) -> pd.DataFrame:
+    """Logged rows in the columns and types of the history; a column that was not sent is missing.
+
+    Args:
+        rows: from `met_rows` or `met_values`
+        history: raw rows.
+
+    Returns:
+        the columns of `history`, each of its type.
+    """
     out = {}
     for name in history.columns:
         values = rows[name].tolist() if name in rows else [None] * len(rows)
@@ -59,13 +70,16 @@ def like(
     return pd.DataFrame(out)
 
 
-def join(
-    history: pd.DataFrame,
-    met: pd.DataFrame,  # from `like`, oldest first
-    policy: str,  # growing, sliding or since_last
-    window: int,
-) -> pd.DataFrame:
-    """The rows to learn from; ValueError for an unknown policy."""
+def join(history: pd.DataFrame, met: pd.DataFrame, policy: str, window: int) -> pd.DataFrame:
+    """The rows to learn from.
+
+    Args:
+        met: from `like`, oldest first.
+        policy: growing, sliding or since_last.
+
+    Raises:
+        ValueError: for an unknown policy.
+    """
     if policy == "since_last":
         return met.reset_index(drop=True)
     if policy not in ("growing", "sliding"):
@@ -75,14 +89,25 @@ def join(
 
 # %% ../../../nbs/methods/operations/logged_data.ipynb #c08
 def met_values(
-    log: pd.DataFrame,  # from `read_log`
-    steps: pd.DataFrame,  # from `feedback.steps_of`
-    texts: Sequence[str | None],  # label of each step, None where there is none
-    contract: Mapping[str, Any],  # of the champion
-    history: pd.DataFrame,  # typed rows that it learned from and was tested on
-) -> tuple[pd.DataFrame, np.ndarray]:  # rows with stamp, keys, value and other columns; the period of each, rising
-    """The periods with a value that the history does not hold; a label has the last word."""
-    time, target, keys = contract["time"], contract["target"], list(contract["series"] or ())
+    log: pd.DataFrame,
+    steps: pd.DataFrame,
+    texts: Sequence[str | None],
+    contract: ProblemContract,
+    history: pd.DataFrame,
+) -> tuple[pd.DataFrame, np.ndarray]:
+    """The periods with a value that the history does not hold; a label has the last word.
+
+    Args:
+        log: from `read_log`
+        steps: from `feedback.steps_of`
+        texts: label of each step, None where there is none.
+        contract: of the champion.
+        history: typed rows that it learned from and was tested on.
+
+    Returns:
+        rows with stamp, keys, value and other columns; the period of each, rising.
+    """
+    time, target, keys = contract.time, contract.target, list(contract.series or ())
     seen = seen_values(log, contract).drop(columns="asked")
     seen[target] = pd.to_numeric(seen[target], errors="coerce")
     told = steps.assign(**{target: pd.to_numeric(pd.Series(list(texts), dtype=object), errors="coerce").to_numpy()})
@@ -91,7 +116,7 @@ def met_values(
     told = told.drop_duplicates(["series", "period"], keep="last").set_index(["series", "period"])
     rows = told.combine_first(seen.set_index(["series", "period"])).reset_index()
     rows = rows[rows[target].notna()]
-    ruler = Frequency(**contract["ruler"])
+    ruler = Frequency.of(contract.ruler)
     old = ruler.periods(to_array(history[time].to_numpy(), Column(time, "date")))
     last = pd.Series(old).groupby(pd.Series(name_series(history, keys))).max()
     new = rows["period"] > rows["series"].map(last).fillna(np.iinfo(np.int64).min).astype(np.float64)
@@ -99,35 +124,43 @@ def met_values(
     return rows.drop(columns=["series", "period"]), rows["period"].to_numpy(dtype=np.int64)
 
 # %% ../../../nbs/methods/operations/logged_data.ipynb #c11
-def newest(
-    met: pd.DataFrame,  # from `met_rows` or `met_values`, oldest first
-    contract: Mapping[str, Any],
-    rows: int,  # that are wanted
-    periods: np.ndarray | None = None,  # of a forecast: the period of each row
-) -> int:  # how many rows at the end of `met` are set aside [1..]
-    """How much of what was met is kept for the duel: at most 30 %, whole queries, whole periods, whole horizons."""
+def newest(met: pd.DataFrame, contract: ProblemContract, rows: int, periods: np.ndarray | None = None) -> int:
+    """How much of what was met is kept for the duel: at most 30 %, whole queries, whole periods, whole horizons.
+
+    Args:
+        met: from `met_rows` or `met_values`, oldest first.
+        rows: that are wanted.
+        periods: of a forecast: the period of each row.
+
+    Returns:
+        how many rows at the end of `met` are set aside [1..].
+    """
     held = min(rows, max(1, round(SHARE * len(met))))
     if periods is not None:
         span = int(periods[-1] - periods[0]) + 1
-        horizon = int(contract["horizon"])
+        horizon = int(contract.horizon)
         each = max(1.0, len(met) / span)  # rows a period
         ahead = max(horizon, min(round(rows / each), int(SHARE * span)) // horizon * horizon)
         return int((periods > periods[-1] - ahead).sum())
-    if contract["task"] == "ranking":
-        query = met[contract["query"]]
+    if contract.task == "ranking":
+        query = met[contract.query]
         return int(query.isin(query.iloc[-held:]).iloc[::-1].cummin().sum())
-    if contract["task"] == "anomaly" and contract["target"] is not None:
-        labelled = np.flatnonzero(met[contract["target"]].notna().to_numpy())
+    if contract.task == "anomaly" and contract.target is not None:
+        labelled = np.flatnonzero(met[contract.target].notna().to_numpy())
         if len(labelled):
             return len(met) - int(labelled[-max(1, round(SHARE * len(labelled)))])
     return held
 
 
-def plain_rows(
-    table: pd.DataFrame,
-    wanted: set[str],  # columns that are sent
-) -> list[dict[str, Any]]:  # as a client sends them: None for missing, dates as text
-    """Rows of a table as a request."""
+def plain_rows(table: pd.DataFrame, wanted: set[str]) -> list[dict[str, Any]]:
+    """Rows of a table as a request.
+
+    Args:
+        wanted: columns that are sent.
+
+    Returns:
+        as a client sends them: None for missing, dates as text.
+    """
     names = [name for name in table.columns if name in wanted]
     columns = {
         name: [None if is_missing(v) else v.isoformat() if hasattr(v, "isoformat") else v for v in table[name].tolist()]

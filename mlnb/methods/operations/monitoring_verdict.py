@@ -27,11 +27,17 @@ RESAMPLES = 400
 
 # %% ../../../nbs/methods/operations/monitoring_verdict.ipynb #c05
 def find_broken(
-    before: Mapping[str, np.ndarray],  # training rows: column -> values, as `columns.to_arrays` gives them
-    after: Mapping[str, np.ndarray],  # rows of the window
-    schema: Schema,
-) -> list[dict[str, Any]]:  # column, fault, share of rows
-    """Columns whose values look like a fault upstream rather than like a changed world."""
+    before: Mapping[str, np.ndarray], after: Mapping[str, np.ndarray], schema: Schema
+) -> list[dict[str, Any]]:
+    """Columns whose values look like a fault upstream rather than like a changed world.
+
+    Args:
+        before: training rows: column -> values, as `columns.to_arrays` gives them.
+        after: rows of the window.
+
+    Returns:
+        column, fault, share of rows.
+    """
     found = []
     for column in schema.features:
         old, new = before[column.name], after[column.name]
@@ -57,13 +63,17 @@ def find_broken(
     return found
 
 # %% ../../../nbs/methods/operations/monitoring_verdict.ipynb #c08
-def as_scored(
-    prediction: np.ndarray,  # what was answered (n, k), or (n,)
-    said: Sequence[str],  # the class of each answer (n,): by threshold or costs, not always the most probable one
-    classes: Sequence[str] | None,
-    metric: str,  # key of METRICS
-) -> np.ndarray:  # as it came, or 1 at the class that was said where the metric judges classes
-    """What a metric is to judge."""
+def as_scored(prediction: np.ndarray, said: Sequence[str], classes: Sequence[str] | None, metric: str) -> np.ndarray:
+    """What a metric is to judge.
+
+    Args:
+        prediction: what was answered (n, k), or (n,).
+        said: the class of each answer (n,): by threshold or costs, not always the most probable one.
+        metric: key of METRICS.
+
+    Returns:
+        as it came, or 1 at the class that was said where the metric judges classes.
+    """
     if classes is None or METRICS[metric].needs != "label":
         return prediction
     place = {name: code for code, name in enumerate(classes)}
@@ -71,15 +81,30 @@ def as_scored(
 
 
 def performance(
-    y: np.ndarray,  # truth of the labelled rows (n,): codes, or values
-    prediction: np.ndarray,  # what was answered (n, k) or (n,)
-    metric: str,  # key of METRICS
+    y: np.ndarray,
+    prediction: np.ndarray,
+    metric: str,
     seed: int = 0,
-    units: np.ndarray | None = None,  # what the bootstrap draws together (n,); None: each row alone
-    groups: np.ndarray | None = None,  # query of each row (n,), for metrics that are means over queries
-    weights: np.ndarray | None = None,  # rows that each stands for (n,)
-) -> dict[str, Any]:  # rows, value, low, high, deviation; None where undefined
-    """The metric over labelled rows with its 95 % bootstrap interval; ValueError as `score_many`."""
+    units: np.ndarray | None = None,
+    groups: np.ndarray | None = None,
+    weights: np.ndarray | None = None,
+) -> dict[str, Any]:
+    """The metric over labelled rows with its 95 % bootstrap interval.
+
+    Args:
+        y: truth of the labelled rows (n,): codes, or values.
+        prediction: what was answered (n, k) or (n,).
+        metric: key of METRICS.
+        units: what the bootstrap draws together (n,); None: each row alone.
+        groups: query of each row (n,), for metrics that are means over queries.
+        weights: rows that each stands for (n,).
+
+    Returns:
+        rows, value, low, high, deviation; None where undefined.
+
+    Raises:
+        ValueError: as `score_many`
+    """
     every = np.ones((1, len(y))) if weights is None else weights[None]
     whole = float(score_many(metric, y, prediction, every, groups)[0])
     values = score_many(metric, y, prediction, resample(len(y), RESAMPLES, seed, units, weights), groups)
@@ -90,12 +115,16 @@ def performance(
     return {"rows": len(y), "value": whole, "low": float(low), "high": float(high), "deviation": float(values.std())}
 
 
-def loss_against(
-    now: Mapping[str, Any],  # from `performance`
-    reference: Mapping[str, Any],  # value, low, high: of the sealed test set, or from `performance`
-    metric: str,
-) -> dict[str, Any] | None:  # value, low, high of how much worse it is now, positive is worse; None when unknown
-    """How much was lost against a reference, with the one-sided 99 % bounds."""
+def loss_against(now: Mapping[str, Any], reference: Mapping[str, Any], metric: str) -> dict[str, Any] | None:
+    """How much was lost against a reference, with the one-sided 99 % bounds.
+
+    Args:
+        now: from `performance`
+        reference: value, low, high: of the sealed test set, or from `performance`
+
+    Returns:
+        value, low, high of how much worse it is now, positive is worse; None when unknown.
+    """
     if now.get("value") is None or reference.get("value") is None or reference.get("low") is None:
         return None
     lost = -METRICS[metric].sign * (now["value"] - reference["value"])
@@ -103,11 +132,16 @@ def loss_against(
     return {"value": float(lost), "low": float(lost - Z * deviation), "high": float(lost + Z * deviation)}
 
 
-def estimate(
-    prediction: np.ndarray,  # calibrated probabilities (n, k)
-    metric: str,  # accuracy, log_loss or brier_score
-) -> float | None:  # what is to be expected if the probabilities are right; None for other metrics
-    """The metric that calibrated confidences promise, before any label is known (Guo et al., 2017, for calibration)."""
+def estimate(prediction: np.ndarray, metric: str) -> float | None:
+    """The metric that calibrated confidences promise, before any label is known (Guo et al., 2017, for calibration).
+
+    Args:
+        prediction: calibrated probabilities (n, k).
+        metric: accuracy, log_loss or brier_score.
+
+    Returns:
+        what is to be expected if the probabilities are right; None for other metrics.
+    """
     p = np.clip(prediction, 1e-15, 1.0)
     if metric == "accuracy":
         return float(p.max(axis=1).mean())
@@ -120,11 +154,18 @@ def estimate(
 
 
 def maturity(
-    ages: np.ndarray,  # days since each row was predicted (n,)
-    labelled: np.ndarray,  # whether its label is there (n,)
-    edges: Sequence[float] = (1, 3, 7, 14, 30, 90),  # days
-) -> list[dict[str, Any]]:  # from, to (days), rows, share labelled
-    """The share of rows that have their label, by age: how long to wait before performance may be believed."""
+    ages: np.ndarray, labelled: np.ndarray, edges: Sequence[float] = (1, 3, 7, 14, 30, 90)
+) -> list[dict[str, Any]]:
+    """The share of rows that have their label, by age: how long to wait before performance may be believed.
+
+    Args:
+        ages: days since each row was predicted (n,).
+        labelled: whether its label is there (n,).
+        edges: days.
+
+    Returns:
+        from, to (days), rows, share labelled.
+    """
     out = []
     for low, high in zip((0.0, *edges), (*edges, float("inf")), strict=True):
         inside = (ages >= low) & (ages < high)
@@ -140,13 +181,20 @@ SMALL = 0.1  # correlation of residuals with a column from which its influence c
 
 
 def changed_relations(
-    X: np.ndarray,  # encoded labelled rows (n, d), NaN for missing
-    names: Sequence[str],  # feature that each encoded column comes from (d,)
-    y: np.ndarray,  # truth (n,): codes, or values
-    prediction: np.ndarray,  # what was answered (n, k), or (n,)
-    level: float = 0.01,  # probability of a false alarm over all columns together
-) -> list[dict[str, Any]]:  # column, effect, p (corrected): the largest effect first
-    """The columns whose relation to the target is no longer what the model says; empty with fewer than 100 rows."""
+    X: np.ndarray, names: Sequence[str], y: np.ndarray, prediction: np.ndarray, level: float = 0.01
+) -> list[dict[str, Any]]:
+    """The columns whose relation to the target is no longer what the model says; empty with fewer than 100 rows.
+
+    Args:
+        X: encoded labelled rows (n, d), NaN for missing.
+        names: feature that each encoded column comes from (d,).
+        y: truth (n,): codes, or values.
+        prediction: what was answered (n, k), or (n,).
+        level: probability of a false alarm over all columns together.
+
+    Returns:
+        column, effect, p (corrected): the largest effect first.
+    """
     from scipy.special import ndtr
 
     if len(y) < 100:
@@ -184,13 +232,20 @@ VOLUME = 3.0  # how many times as many or as few requests a day as before count 
 
 
 def behaviour(
-    times: np.ndarray,  # seconds of all predicted rows of the version (n,)
-    milliseconds: np.ndarray,  # time each took (n,)
-    refused: np.ndarray,  # seconds of its refused requests (m,)
-    until: float,  # end of the window, seconds
-    days: float,  # length of the window
-) -> dict[str, Any]:  # rows a day now and before, milliseconds (median, 99 of 100), share refused
-    """How much the service was asked, how fast it answered and what it refused in the window."""
+    times: np.ndarray, milliseconds: np.ndarray, refused: np.ndarray, until: float, days: float
+) -> dict[str, Any]:
+    """How much the service was asked, how fast it answered and what it refused in the window.
+
+    Args:
+        times: seconds of all predicted rows of the version (n,).
+        milliseconds: time each took (n,).
+        refused: seconds of its refused requests (m,).
+        until: end of the window, seconds.
+        days: length of the window.
+
+    Returns:
+        rows a day now and before, milliseconds (median, 99 of 100), share refused.
+    """
     since = until - days * 86_400
     inside = times > since
     earlier = times[~inside]
@@ -205,10 +260,12 @@ def behaviour(
     }
 
 
-def find_oddities(
-    facts: Mapping[str, Any],  # from `behaviour`
-) -> list[str]:
-    """What is news about how the service was asked, in words."""
+def find_oddities(facts: Mapping[str, Any]) -> list[str]:
+    """What is news about how the service was asked, in words.
+
+    Args:
+        facts: from `behaviour`
+    """
     found = []
     if facts["refused"] > REFUSED:
         found.append(f"{facts['refused']:.0%} of the requests were refused, expected {REFUSED:.0%} at most")
@@ -218,27 +275,43 @@ def find_oddities(
     return found
 
 
-def mean_cost(
-    y: np.ndarray,  # codes of what came true (n,)
-    said: np.ndarray,  # codes of what was said (n,)
-    costs: np.ndarray,  # (k, k): true, said
-) -> float:
-    """What a decision cost on average, in the contract's unit."""
+def mean_cost(y: np.ndarray, said: np.ndarray, costs: np.ndarray) -> float:
+    """What a decision cost on average, in the contract's unit.
+
+    Args:
+        y: codes of what came true (n,).
+        said: codes of what was said (n,).
+        costs: (k, k): true, said.
+    """
     return float(np.asarray(costs, dtype=float)[y, said].mean())
 
 # %% ../../../nbs/methods/operations/monitoring_verdict.ipynb #c11
 def decide_outcome(
-    shifts: Sequence[Shift],  # of all columns, of "prediction" too
-    broken: Sequence[Mapping[str, Any]],  # from `find_broken`
-    joint: Mapping[str, Any] | None,  # from `drift.domain_classifier`
-    lost: Mapping[str, Any] | None,  # against the sealed test set, from `loss_against`; None when labels lack
-    fell_back: Mapping[str, Any] | None,  # against the version before, on its rows; None when there is none
+    shifts: Sequence[Shift],
+    broken: Sequence[Mapping[str, Any]],
+    joint: Mapping[str, Any] | None,
+    lost: Mapping[str, Any] | None,
+    fell_back: Mapping[str, Any] | None,
     metric: str,
-    tolerance: float = 0.0,  # loss that is put up with, in the metric's unit [0..]
-    relations: Sequence[Mapping[str, Any]] = (),  # from `changed_relations`
-    oddities: Sequence[str] = (),  # from `find_oddities`
-) -> dict[str, Any]:  # outcome, reasons
-    """One of `OUTCOMES`, and every reason for it, the weightiest first."""
+    tolerance: float = 0.0,
+    relations: Sequence[Mapping[str, Any]] = (),
+    oddities: Sequence[str] = (),
+) -> dict[str, Any]:
+    """One of `OUTCOMES`, and every reason for it, the weightiest first.
+
+    Args:
+        shifts: of all columns, of "prediction" too.
+        broken: from `find_broken`
+        joint: from `drift.domain_classifier`
+        lost: against the sealed test set, from `loss_against`; None when labels lack.
+        fell_back: against the version before, on its rows; None when there is none.
+        tolerance: loss that is put up with, in the metric's unit [0..].
+        relations: from `changed_relations`
+        oddities: from `find_oddities`
+
+    Returns:
+        outcome, reasons.
+    """
     reasons: list[dict[str, str]] = []
 
     def add(outcome: str, kind: str, text: str) -> None:

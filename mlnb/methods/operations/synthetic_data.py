@@ -22,21 +22,33 @@ NEVER = 10**9
 
 @dataclass(frozen=True)
 class World:
-    """What happens when, in days from the first."""
+    """What happens when, in days from the first.
+
+    Attributes:
+        shift_at: other customers come, who leave by the same rules.
+        drift_at: the rules change.
+        broken_at: the charge arrives empty from this day.
+        mended_at: and is there again from this one.
+        delay: days until a label is known, on average, for those who stay.
+    """
 
     seed: int = 0
-    shift_at: int = NEVER  # other customers come, who leave by the same rules
-    drift_at: int = NEVER  # the rules change
-    broken_at: int = NEVER  # the charge arrives empty from this day
-    mended_at: int = NEVER  # and is there again from this one
-    delay: float = 5.0  # days until a label is known, on average, for those who stay
+    shift_at: int = NEVER
+    drift_at: int = NEVER
+    broken_at: int = NEVER
+    mended_at: int = NEVER
+    delay: float = 5.0
 
-    def day(
-        self,
-        number: int,  # may be negative: the past that a model learns from
-        count: int,  # customers
-    ) -> tuple[pd.DataFrame, np.ndarray, np.ndarray]:  # rows as they arrive, who left (bool), days until that is known
-        """The customers of a day; the same for the same world, day and count."""
+    def day(self, number: int, count: int) -> tuple[pd.DataFrame, np.ndarray, np.ndarray]:
+        """The customers of a day; the same for the same world, day and count.
+
+        Args:
+            number: may be negative: the past that a model learns from.
+            count: customers.
+
+        Returns:
+            rows as they arrive, who left (bool), days until that is known.
+        """
         random = np.random.default_rng([self.seed, number + 10_000])
         table = self._customers(random, number, count)
         left = random.random(count) < 1 / (1 + np.exp(-self._risk(table, number)))
@@ -72,12 +84,16 @@ class World:
         return -2.6 + short + 0.55 * (calls - 3) + dear + 0.4 * table["senior"].to_numpy()
 
 
-def history(
-    world: World,
-    days: int,  # before day 0
-    count: int,  # customers a day
-) -> pd.DataFrame:  # rows with the answer, "yes" or "no"
-    """The past that a first model learns from."""
+def history(world: World, days: int, count: int) -> pd.DataFrame:
+    """The past that a first model learns from.
+
+    Args:
+        days: before day 0.
+        count: customers a day.
+
+    Returns:
+        rows with the answer, "yes" or "no".
+    """
     parts = []
     for number in range(-days, 0):
         table, left, _ = world.day(number, count)
@@ -85,20 +101,27 @@ def history(
     return pd.concat(parts, ignore_index=True)
 
 
-def to_rows(
-    table: pd.DataFrame,
-) -> list[dict[str, Any]]:  # one JSON object a row, None for missing
-    """The rows of a request."""
+def to_rows(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """The rows of a request.
+
+    Returns:
+        one JSON object a row, None for missing.
+    """
     columns = [[None if pd.isna(v) else v for v in table[name].tolist()] for name in table.columns]
     return [dict(zip(table.columns, row, strict=True)) for row in zip(*columns, strict=True)]
 
 
-def replay_days(
-    table: pd.DataFrame,  # any table
-    time: str,  # column of its dates or numbers
-    parts: int,  # days that it is cut into
-) -> Iterator[pd.DataFrame]:
-    """A table of one's own in the order of time, cut into days of equal numbers of rows; ValueError when too short."""
+def replay_days(table: pd.DataFrame, time: str, parts: int) -> Iterator[pd.DataFrame]:
+    """A table of one's own in the order of time, cut into days of equal numbers of rows.
+
+    Args:
+        table: any table.
+        time: column of its dates or numbers.
+        parts: days that it is cut into.
+
+    Raises:
+        ValueError: when too short.
+    """
     if time not in table.columns:
         raise ValueError(f"there is no column {time!r}; expected one of {', '.join(map(str, table.columns[:20]))}")
     if len(table) < parts:

@@ -7,7 +7,7 @@ __all__ = ['RESERVED', 'STRAY', 'SHARE', 'find_time', 'find_series', 'start_fore
            'plot_series']
 
 # %% ../../../nbs/methods/problem/forecast_contract.ipynb #c03
-from dataclasses import replace
+from collections.abc import Sequence
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -15,6 +15,9 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from ...codec import replace
+from ..contracts.problems import Problem, ProblemContract, name_sources
+from ..contracts.tasks import Task
 from ..series.calendars import Frequency, infer_frequency, read_frequency
 from ..tables.type_inference import finding
 from ..tables.columns import Column, Schema, nearest, to_array
@@ -31,13 +34,19 @@ STRAY = 0.05  # of stamps that occur twice may still do so within the series tha
 SHARE = 0.2  # horizons at most of this share of the history when inferred
 
 
-def find_time(
-    table: pd.DataFrame,  # n typed rows
-    schema: Schema,
-    stated: str | None,  # as stated
-    target: str,
-) -> tuple[str, str]:  # the column, and why
-    """The column of the stamps; ValueError when there is none, or more than one and none called like it."""
+def find_time(table: pd.DataFrame, schema: Schema, stated: str | None, target: str) -> tuple[str, str]:
+    """The column of the stamps.
+
+    Args:
+        table: n typed rows.
+        stated: as stated.
+
+    Returns:
+        the column, and why.
+
+    Raises:
+        ValueError: when there is none, or more than one and none called like it.
+    """
     if stated is not None:
         if stated not in schema.names:
             raise ValueError(f"there is no time column {stated!r}{nearest(stated, schema.names)}")
@@ -74,13 +83,19 @@ def _as_dates(values: pd.Series, column: Column) -> pd.Series | None:
 
 
 def find_series(
-    table: pd.DataFrame,
-    schema: Schema,
-    stated: list[str] | None,  # as stated
-    time: str,
-    target: str,
-) -> tuple[list[str], str]:  # the key columns, and why
-    """The columns that name a series; ValueError for one that does not exist."""
+    table: pd.DataFrame, schema: Schema, stated: Sequence[str] | None, time: str, target: str
+) -> tuple[list[str], str]:
+    """The columns that name a series.
+
+    Args:
+        stated: as stated.
+
+    Returns:
+        the key columns, and why.
+
+    Raises:
+        ValueError: for one that does not exist.
+    """
     for name in stated or []:
         if name not in schema.names or name in (time, target):
             names = [n for n in schema.names if n not in (time, target)]
@@ -101,14 +116,19 @@ def find_series(
     return [], "inferred: no column of categories tells rows with the same stamp apart"
 
 # %% ../../../nbs/methods/problem/forecast_contract.ipynb #c06
-def start_forecast(
-    problem: dict[str, Any],  # from `problems.state`
-    values: pd.Series,  # the target's typed values
-    source: str,  # where the choice of the target came from
-    columns: list[str],  # of the table
-) -> dict[str, Any]:
-    """The contract's fields that need no stamps; ValueError when the target cannot be forecast."""
-    name, metric, values = str(values.name), problem["metric"], values.dropna()
+def start_forecast(problem: Problem, values: pd.Series, source: str, columns: list[str]) -> ProblemContract:
+    """The contract's fields that need no stamps.
+
+    Args:
+        problem: from `problems.state`
+        values: the target's typed values.
+        source: where the choice of the target came from.
+        columns: of the table.
+
+    Raises:
+        ValueError: when the target cannot be forecast.
+    """
+    name, metric, values = str(values.name), problem.metric, values.dropna()
     if not len(values):
         raise ValueError(f"the target {name!r} has no values: all are missing")
     if not pd.api.types.is_numeric_dtype(values) or pd.api.types.is_bool_dtype(values):
@@ -116,33 +136,38 @@ def start_forecast(
             f"the task is forecasting, but the target {name!r} holds values such as {to_label(values.iloc[0])!r}; "
             "expected numbers"
         )
-    if problem["positive"] is not None:
-        raise ValueError(f"a positive class ({problem['positive']!r}) was stated, but the task is forecasting")
-    required, why = complete_requirements(problem, "forecasting", None, columns)
-    sources = {"task": "stated", **problem["sources"], **why, "target": source, "classes": "default: none for numbers"}
+    if problem.positive is not None:
+        raise ValueError(f"a positive class ({problem.positive!r}) was stated, but the task is forecasting")
+    contract = complete_requirements(problem, Task.FORECASTING, None, columns)
+    sources = {"task": "stated", **contract.sources, "target": source, "classes": "default: none for numbers"}
     if metric is None:
         metric, sources["metric"] = DEFAULT_METRIC["forecasting"], "default: for the task forecasting"
     check_metric(metric, "forecasting")
-    if problem["bound"] is None:
+    if problem.bound is None:
         sources["bound"] = (
             "default: better than the seasonal-naive forecast, the interval of the difference without zero"
         )
-    found = {"target": name, "task": "forecasting", "metric": metric, "direction": METRIC_TASKS[metric][1]}
-    contract = {**problem, **required, **found, "classes": None, "sources": sources}
-    for field in problem:
-        if contract[field] in (None, "", []) and field not in sources:
-            sources[field] = "default: not stated"
-    return contract
+    contract = replace(contract, target=name, metric=metric, direction=METRIC_TASKS[metric][1], sources=sources)
+    return name_sources(contract, problem)
 
 
 def complete_forecast(
-    contract: dict[str, Any],  # from `start_forecast`
-    table: pd.DataFrame,  # n typed rows that have a target
-    schema: Schema,
-) -> tuple[dict[str, Any], pd.DataFrame, Schema, list[dict[str, Any]]]:  # all settled, and what was found
-    """Contract, rows in order of time, schema and findings; ValueError when the rows make no series to forecast."""
-    target, sources = contract["target"], dict(contract["sources"])
-    time, sources["time"] = find_time(table, schema, contract.get("time"), target)
+    contract: ProblemContract, table: pd.DataFrame, schema: Schema
+) -> tuple[ProblemContract, pd.DataFrame, Schema, list[dict[str, Any]]]:
+    """Contract, rows in order of time, schema and findings.
+
+    Args:
+        contract: from `start_forecast`
+        table: n typed rows that have a target.
+
+    Returns:
+        all settled, and what was found.
+
+    Raises:
+        ValueError: when the rows make no series to forecast.
+    """
+    target, sources = str(contract.target), dict(contract.sources)
+    time, sources["time"] = find_time(table, schema, contract.time, target)
     table = table.assign(**{time: _as_dates(table[time], schema.column(time))})
     findings, undated = [], table[time].isna()
     if undated.all():
@@ -151,14 +176,14 @@ def complete_forecast(
         message = f"{undated.sum()} rows have no stamp, or one outside 1678 to 2261"
         findings.append(finding("undated", "warning", time, undated.sum(), message, "rows dropped; mend the source"))
         table = table[~undated]
-    keys, sources["series"] = find_series(table, schema, contract.get("series"), time, target)
+    keys, sources["series"] = find_series(table, schema, contract.series, time, target)
     for name in keys:
         table = table.assign(**{name: name_classes(table[name])})
     table = table.sort_values([time, *keys], kind="stable").reset_index(drop=True)
     seconds = to_array(table[time].to_numpy(), Column(time, "date"))
     codes = table.groupby(keys, sort=False, dropna=False).ngroup().to_numpy() if keys else None
-    if contract.get("frequency"):
-        frequency, sources["frequency"] = read_frequency(contract["frequency"], seconds), "stated"
+    if contract.frequency:
+        frequency, sources["frequency"] = read_frequency(contract.frequency, seconds), "stated"
     else:
         frequency = infer_frequency(seconds, codes)
         sources["frequency"] = "inferred: the most common time between stamps"
@@ -167,7 +192,7 @@ def complete_forecast(
     }
     histories = gather(arrays, time, target, keys, frequency)
     facts = describe_histories(histories, len(table))
-    horizon, sources["horizon"] = _choose_horizon(contract.get("horizon"), frequency, facts["longest"])
+    horizon, sources["horizon"] = _choose_horizon(contract.horizon, frequency, facts["longest"])
     lengths = np.array([h.known for h in histories])
     findings += _doubts(facts, frequency, time, int((lengths < 3 * horizon).sum()), horizon)
     if facts["longest"] < 3 * horizon:
@@ -177,9 +202,11 @@ def complete_forecast(
             "State a shorter problem.horizon"
         )
     columns = tuple(_settled(c, time, keys, table) for c in schema.columns)
-    settled = {"time": time, "series": keys, "frequency": str(frequency), "horizon": horizon}
-    more = {"ruler": frequency.to_json(), "sources": dict(sorted(sources.items()))}  # the ruler: frequency and phase
-    return {**contract, **settled, **more}, table, Schema(columns, len(table)), findings
+    settled = replace(
+        contract, time=time, series=tuple(keys), frequency=str(frequency), horizon=horizon, ruler=frequency.ruler,
+        sources=dict(sorted(sources.items())),
+    )  # fmt: skip
+    return settled, table, Schema(columns, len(table)), findings
 
 
 def _choose_horizon(stated: int | None, frequency: Frequency, longest: int) -> tuple[int, str]:
@@ -226,11 +253,16 @@ def _doubts(facts: dict[str, int], frequency: Frequency, time: str, short: int, 
     return out
 
 # %% ../../../nbs/methods/problem/forecast_contract.ipynb #c11
-def autocorrelation(
-    values: np.ndarray,  # (n,) one period each, NaN for gaps
-    most: int,  # lags [1..]
-) -> np.ndarray:  # (most,) for lag 1, 2 ...; 0 where there are too few pairs or no variation
-    """The correlation of a series with itself some periods before, from the pairs that are known."""
+def autocorrelation(values: np.ndarray, most: int) -> np.ndarray:
+    """The correlation of a series with itself some periods before, from the pairs that are known.
+
+    Args:
+        values: (n,) one period each, NaN for gaps.
+        most: lags [1..].
+
+    Returns:
+        (most,) for lag 1, 2 ...; 0 where there are too few pairs or no variation.
+    """
     centred = values - np.nanmean(values) if np.isfinite(values).any() else np.zeros(len(values))
     spread = np.nanmean(centred**2) if len(centred) else 0.0
     out = np.zeros(most)
@@ -241,15 +273,16 @@ def autocorrelation(
     return out
 
 
-def plot_series(
-    table: pd.DataFrame,  # from `complete_forecast`
-    contract: dict[str, Any],
-    most: int = 4,  # series that are shown, the longest first [1..]
-) -> Figure:
-    """Time plots and autocorrelations of the longest series; the dotted lines are whole seasons."""
+def plot_series(table: pd.DataFrame, contract: ProblemContract, most: int = 4) -> Figure:
+    """Time plots and autocorrelations of the longest series; the dotted lines are whole seasons.
+
+    Args:
+        table: from `complete_forecast`
+        most: series that are shown, the longest first [1..].
+    """
     use_style()
-    frequency = Frequency(**contract["ruler"])
-    time, target, keys = contract["time"], contract["target"], list(contract["series"])
+    frequency = Frequency.of(contract.ruler)
+    time, target, keys = contract.time, contract.target, list(contract.series)
     arrays = {time: to_array(table[time].to_numpy(), Column(time, "date")), target: table[target].to_numpy(np.float64)}
     arrays |= {name: table[name].to_numpy() for name in keys}
     histories = sorted(gather(arrays, time, target, keys, frequency), key=lambda h: (-h.known, h.key))[:most]

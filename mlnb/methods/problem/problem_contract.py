@@ -13,6 +13,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ...codec import replace
+from ..contracts.problems import Problem, ProblemContract, name_sources
+from ..contracts.tasks import Task
 from ..tables.columns import nearest
 from ..metrics.decision_metrics import full_name
 from ..metrics.goals import DEFAULT_METRIC, METRIC_TASKS, base_name, check_bound, check_metric, read_goal
@@ -20,19 +23,27 @@ from .contract_requirements import complete_requirements, state_requirements
 from .target_inference import choose_positive, count_classes, infer_task, name_classes
 from ..tables.values import to_label
 
-TASKS = ("binary", "multiclass", "regression", "forecasting", "anomaly", "ranking")
+TASKS = tuple(Task)
 DETAILS: dict[str, tuple[str, ...]] = {  # what more a task's problem says
     "ranking": ("query", "item", "rating", "time", "at"),
     "forecasting": ("time", "series", "horizon", "frequency"),
     "anomaly": ("contamination", "alert_budget"),
 }
 
-# %% ../../../nbs/methods/problem/problem_contract.ipynb #c07
-def check_details(
-    details: dict[str, Any],  # fields of DETAILS, empty or None where not stated
-    task: str,  # auto, or one of TASKS
-) -> dict[str, Any]:  # every field of DETAILS; None where not stated
-    """The details as far as they can be checked without data; ValueError for one that the task does not have."""
+# %% ../../../nbs/methods/problem/problem_contract.ipynb #c04
+def check_details(details: dict[str, Any], task: str) -> dict[str, Any]:
+    """The details as far as they can be checked without data.
+
+    Args:
+        details: fields of DETAILS, empty or None where not stated.
+        task: auto, or one of TASKS.
+
+    Returns:
+        every field of DETAILS; None where not stated.
+
+    Raises:
+        ValueError: for one that the task does not have.
+    """
     known = {field: owner for owner, fields in DETAILS.items() for field in fields}
     for field, value in details.items():
         if field not in known:
@@ -52,7 +63,11 @@ _AHEAD = re.compile(r"\bforecast|\bnext \d+ (second|minute|hour|day|week|month|q
 
 
 def _implied_task(details: dict[str, Any], metric: str, goal: str) -> tuple[str | None, str]:
-    """The task that details, metric or goal can only mean, and why; ValueError when they mean different ones."""
+    """The task that details, metric or goal can only mean, and why.
+
+    Raises:
+        ValueError: when they mean different ones.
+    """
     said = [field for field, value in details.items() if value is not None]
     if said:
         means = [task for task, fields in DETAILS.items() if set(said) <= set(fields)]
@@ -68,17 +83,32 @@ def _implied_task(details: dict[str, Any], metric: str, goal: str) -> tuple[str 
 
 
 def state(
-    target: str | None = None,  # column to predict: its name, or its position counted from 1
-    task: str = "auto",  # auto, or one of TASKS
-    metric: str = "auto",  # metric that decides, or auto
-    bound: float | None = None,  # value that the metric has to reach
-    positive: Any = None,  # binary: the class that is looked for
-    goal: str = "",  # the goal in words
-    details: dict[str, Any] | None = None,  # fields of DETAILS, empty or None where not stated
-    requirements: dict[str, Any] | None = None,  # arguments of `state_requirements`
-    **texts: str,  # owner, intended_use, excluded_uses, risk, unit, prediction ...
-) -> dict[str, Any]:  # the problem: fields as stated, None where nothing was
-    """The problem as JSON, checked as far as it can be without data; ValueError says what is wrong."""
+    target: str | None = None,
+    task: str = "auto",
+    metric: str = "auto",
+    bound: float | None = None,
+    positive: Any = None,
+    goal: str = "",
+    details: dict[str, Any] | None = None,
+    requirements: dict[str, Any] | None = None,
+    **texts: str,
+) -> Problem:
+    """The problem, checked as far as it can be without data.
+
+    Args:
+        target: column to predict: its name, or its position counted from 1.
+        task: auto, or one of TASKS.
+        metric: metric that decides, or auto.
+        bound: value that the metric has to reach.
+        positive: binary: the class that is looked for.
+        goal: the goal in words.
+        details: fields of DETAILS, empty or None where not stated.
+        requirements: arguments of `state_requirements`
+        texts: owner, intended_use, excluded_uses, risk, unit, prediction ....
+
+    Raises:
+        ValueError: says what is wrong.
+    """
     if task not in ("auto", *TASKS):
         raise ValueError(f"unknown task {task!r}{nearest(task, TASKS)}; expected auto, {', '.join(TASKS)}")
     named = read_goal(goal) if bound is None else {}
@@ -86,7 +116,7 @@ def state(
         check_metric(metric, task)
         if named and named["metric"] != metric:
             raise ValueError(f"the goal names {named['metric']}, the metric stated is {metric!r}; state one of them")
-    sources = {}
+    sources: dict[str, str] = {}
     if metric == "auto" and named:
         metric = check_metric(named["metric"], task)
         sources["metric"] = "inferred: named in the goal"
@@ -100,55 +130,66 @@ def state(
         raise ValueError(f"a positive class ({positive!r}) makes sense for binary and anomaly alone, not for {task}")
     required = state_requirements(**(requirements or {}))
     if base_name(metric) == "precision_at" and "@" in metric:
-        metric, required["top"] = "precision_at", float(metric.partition("@")[2])
+        metric, required = "precision_at", replace(required, top=float(metric.partition("@")[2]))
     details = check_details(details or {}, task)
     implied, why = _implied_task(details, metric, goal) if task == "auto" else (task, "")
     if why:
         sources["task"] = why
-    problem = {
-        "target": None if target is None else str(target),
-        "task": implied,
-        "metric": None if metric == "auto" else metric,
-        "bound": bound,
-        "positive": to_label(positive),
-        "goal": goal,
+    series = details.pop("series")
+    problem = replace(
+        required,
+        target=None if target is None else str(target),
+        task=None if implied is None else Task(implied),
+        metric=None if metric == "auto" else metric,
+        bound=bound,
+        positive=to_label(positive),
+        goal=goal,
+        series=None if series is None else tuple(series),
         **details,
-        **required,
         **{name: str(text) for name, text in texts.items()},
-    }
-    stated = {name: "stated" for name, value in problem.items() if value not in (None, "", [])}
-    return {**problem, "sources": {**stated, **sources}}
+    )
+    stated = {name: "stated" for name in Problem.__struct_fields__ if getattr(problem, name) not in (None, "", (), {})}
+    return replace(problem, sources={**stated, **sources})
 
-# %% ../../../nbs/methods/problem/problem_contract.ipynb #c10
+
+# %% ../../../nbs/methods/problem/problem_contract.ipynb #c08
 LEAST_ROWS = 3  # rows a class needs: one in the test set and two to cross-validate
 
 
-def _choose_metric(problem: dict[str, Any], task: str) -> tuple[str, str]:
+def _choose_metric(problem: Problem, task: str) -> tuple[str, str]:
     """The metric that decides where none was stated, and why."""
-    if problem["costs"] is not None and task in METRIC_TASKS["mean_cost"][0]:
+    if problem.costs is not None and task in METRIC_TASKS["mean_cost"][0]:
         return "mean_cost", "inferred: costs are stated"
-    if problem["top"] is not None and task in METRIC_TASKS["precision_at"][0]:
+    if problem.top is not None and task in METRIC_TASKS["precision_at"][0]:
         return "precision_at", "inferred: the share that is acted upon is stated"
     return DEFAULT_METRIC[task], f"default: for the task {task}"
 
 
 def complete(
-    problem: dict[str, Any],  # from `state`
-    values: pd.Series,  # the target: numbers, truth values or texts; missing ones are ignored
-    source: str = "stated",  # where the choice of the target came from, from `resolve_target`
-    columns: Sequence[str] | None = None,  # of the table, to check the names of protected ones
-) -> dict[str, Any]:  # the contract
-    """The contract: every field filled, with its source; ValueError when the target cannot serve it."""
-    name, sources = str(values.name), {**problem["sources"], "target": source}
+    problem: Problem, values: pd.Series, source: str = "stated", columns: Sequence[str] | None = None
+) -> ProblemContract:
+    """The contract: every field filled, with its source.
+
+    Args:
+        problem: from `state`
+        values: the target: numbers, truth values or texts; missing ones are ignored.
+        source: where the choice of the target came from, from `resolve_target`
+        columns: of the table, to check the names of protected ones.
+
+    Raises:
+        ValueError: when the target cannot serve it.
+    """
+    name, sources = str(values.name), {**problem.sources, "target": source}
     values = values.dropna()
     different = int(values.nunique())
     if len(values) == 0:
         raise ValueError(f"the target {name!r} has no values: all are missing")
     if different == 1:
         raise ValueError(f"the target {name!r} has one value only, {to_label(values.iloc[0])!r}; expected at least two")
-    task, metric, positive = problem["task"], problem["metric"], problem["positive"]
+    task, metric, positive = problem.task, problem.metric, problem.positive
     if task is None:
-        task, sources["task"] = infer_task(values, METRIC_TASKS[base_name(metric)][0] if metric else ())
+        inferred, sources["task"] = infer_task(values, METRIC_TASKS[base_name(metric)][0] if metric else ())
+        task = Task(inferred)
     numeric = pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values)
     if task == "regression" and not numeric:
         first = to_label(values.iloc[0])
@@ -175,43 +216,47 @@ def complete(
     if task == "binary":
         positive, sources["positive"] = choose_positive(counts, positive)
         classes = [label for label in classes or [] if label != positive] + [positive]
-    if problem["bound"] is None:
+    if problem.bound is None:
         sources["bound"] = "default: better than a dummy model, the interval of the difference without zero"
     sources["classes"] = "inferred: from the target" if classes else "default: none for numbers"
-    required, why = complete_requirements(problem, task, classes, columns)
-    sources |= why
-    for field, value in problem.items():
-        if value in (None, "", []) and field not in sources:
-            sources[field] = "default: not stated"
-    full = full_name(metric, problem["top"], required["costs"])
-    filled = {"target": name, "task": task, "metric": full, "positive": positive, "classes": classes}
-    return {
-        **problem,
-        **required,
-        **filled,
-        "direction": METRIC_TASKS[metric][1],
-        "sources": dict(sorted(sources.items())),
-    }
+    contract = complete_requirements(problem, task, classes, columns)
+    contract = replace(
+        contract,
+        target=name,
+        metric=full_name(metric, problem.top, contract.costs),
+        direction=METRIC_TASKS[metric][1],
+        positive=positive,
+        sources={**contract.sources, **sources},
+    )
+    return name_sources(contract, problem)
 
-# %% ../../../nbs/methods/problem/problem_contract.ipynb #c16
-def encode_target(
-    values: pd.Series,  # n values of the target
-    contract: dict[str, Any],  # from `complete`
-) -> np.ndarray:  # shape (n,): int64 codes 0..k-1 of `classes`, else float64; of anomalies 1, 0, NaN for unknown
-    """The target as a model learns it; ValueError for a missing value or an unknown class."""
-    if contract["task"] == "anomaly":
-        blank = 0.0 if contract["blank"] == "normal" else np.nan
+# %% ../../../nbs/methods/problem/problem_contract.ipynb #c15
+def encode_target(values: pd.Series, contract: ProblemContract) -> np.ndarray:
+    """The target as a model learns it.
+
+    Args:
+        values: n values of the target.
+        contract: from `complete`
+
+    Returns:
+        shape (n,): int64 codes 0..k-1 of `classes`, else float64; of anomalies 1, 0, NaN for unknown.
+
+    Raises:
+        ValueError: for a missing value or an unknown class.
+    """
+    if contract.task == "anomaly":
+        blank = 0.0 if contract.blank == "normal" else np.nan
         found = name_classes(values).tolist()
-        return np.array([blank if label is None else float(label == contract["positive"]) for label in found])
-    if not contract.get("classes"):
+        return np.array([blank if label is None else float(label == contract.positive) for label in found])
+    if not contract.classes:
         numbers = pd.to_numeric(values).to_numpy(dtype=np.float64, na_value=np.nan)
         if not np.isfinite(numbers).all():
-            raise ValueError(f"the target {contract['target']!r} has missing or infinite values; drop those rows first")
+            raise ValueError(f"the target {contract.target!r} has missing or infinite values; drop those rows first")
         return numbers
-    codes = {label: code for code, label in enumerate(contract["classes"])}
+    codes = {label: code for code, label in enumerate(contract.classes)}
     labels = name_classes(values).tolist()
     unknown = [label for label in labels if label not in codes]
     if unknown:
-        known = ", ".join(contract["classes"][:10])
-        raise ValueError(f"the target {contract['target']!r} holds {unknown[0]!r}; expected one of {known}")
+        known = ", ".join(contract.classes[:10])
+        raise ValueError(f"the target {contract.target!r} holds {unknown[0]!r}; expected one of {known}")
     return np.array([codes[label] for label in labels if label is not None], dtype=np.int64)

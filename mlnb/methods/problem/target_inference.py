@@ -21,12 +21,22 @@ _TARGET_NAMES = ("target", "label", "class", "y", "outcome")
 
 
 def resolve_target(
-    target: str | int | None,  # as stated: a name, or a position counted from 1
-    names: Sequence[str],  # the table's columns
-    known: str | None = None,  # the data set's own target, if it has one
-    needed: bool = True,  # whether there has to be one
-) -> tuple[str | None, str]:  # the column's name, and where that came from
-    """The column to predict and why that one; ValueError with the nearest name when there is none."""
+    target: str | int | None, names: Sequence[str], known: str | None = None, needed: bool = True
+) -> tuple[str | None, str]:
+    """The column to predict and why that one.
+
+    Args:
+        target: as stated: a name, or a position counted from 1.
+        names: the table's columns.
+        known: the data set's own target, if it has one.
+        needed: whether there has to be one.
+
+    Returns:
+        the column's name, and where that came from.
+
+    Raises:
+        ValueError: with the nearest name when there is none.
+    """
     if target is not None:
         if str(target) in names:
             return str(target), "stated"
@@ -69,18 +79,28 @@ _POSITIVE = (
 )
 
 
-def name_classes(
-    values: pd.Series,  # the target: numbers, truth values or texts, (n,)
-) -> pd.Series:  # under the same index, of texts, None where one is missing
-    """The class that each value names."""
+def name_classes(values: pd.Series) -> pd.Series:
+    """The class that each value names.
+
+    Args:
+        values: the target: numbers, truth values or texts, (n,).
+
+    Returns:
+        under the same index, of texts, None where one is missing.
+    """
     names = each_once(values, lambda found: np.array([*map(to_label, found), None], dtype=object)[:-1])
     return pd.Series(names, values.index, dtype=object)
 
 
-def count_classes(
-    labels: Sequence[str],  # class names, none missing
-) -> dict[str, int]:  # class name -> rows, in the order of classes
-    """How many rows each class has; sorted by value when all names are numbers, else by name."""
+def count_classes(labels: Sequence[str]) -> dict[str, int]:
+    """How many rows each class has; sorted by value when all names are numbers, else by name.
+
+    Args:
+        labels: class names, none missing.
+
+    Returns:
+        class name -> rows, in the order of classes.
+    """
     table = dict(sorted(Counter(map(str, labels)).items()))
     try:
         return dict(sorted(table.items(), key=lambda item: (float(item[0]), item[0])))
@@ -88,11 +108,19 @@ def count_classes(
         return table
 
 
-def infer_task(
-    values: pd.Series,  # the target, none missing
-    suits: Sequence[str] = (),  # tasks that the stated metric suits; none when no metric is stated
-) -> tuple[str, str]:  # the task, and why
-    """The task that the target's values suit, and why; ValueError when they suit none."""
+def infer_task(values: pd.Series, suits: Sequence[str] = ()) -> tuple[str, str]:
+    """The task that the target's values suit, and why.
+
+    Args:
+        values: the target, none missing.
+        suits: tasks that the stated metric suits; none when no metric is stated.
+
+    Returns:
+        the task, and why.
+
+    Raises:
+        ValueError: when they suit none.
+    """
     different, rows = int(values.nunique()), len(values)
     numeric = pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values)
     if pd.api.types.is_datetime64_any_dtype(values):
@@ -121,11 +149,19 @@ def infer_task(
     return "regression", f"inferred: the target has {different} different numbers in {rows} rows"
 
 
-def choose_positive(
-    counts: dict[str, int],  # two classes, from `count_classes`
-    stated: str | None = None,  # the one stated, in any case of letters
-) -> tuple[str, str]:  # the class, and why
-    """The positive one of two classes and why; ValueError when the one stated is neither."""
+def choose_positive(counts: dict[str, int], stated: str | None = None) -> tuple[str, str]:
+    """The positive one of two classes and why.
+
+    Args:
+        counts: two classes, from `count_classes`
+        stated: the one stated, in any case of letters.
+
+    Returns:
+        the class, and why.
+
+    Raises:
+        ValueError: when the one stated is neither.
+    """
     names = list(counts)
     if stated is not None:
         match = [name for name in names if name == stated] or [

@@ -7,12 +7,15 @@ __all__ = ['SHARE', 'LEAST_QUERIES', 'complete_ranking', 'complete_anomaly', 're
            'audit_queries', 'set_roles']
 
 # %% ../../../nbs/methods/problem/task_contracts.ipynb #c03
-from dataclasses import replace
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from ...codec import replace
+from ..contracts.problems import Problem, ProblemContract, name_sources
+from ..contracts.tasks import Task
 from ..series.candidate_generation import CUT, QUERY, RELEVANCE, make_candidates, read_log
 from ..tables.type_inference import finding
 from ..tables.columns import Schema, nearest
@@ -28,28 +31,33 @@ SHARE = 0.05  # of rows that are alerts where nobody says how many
 LEAST_QUERIES = 3  # one to test on and two to cross-validate
 
 
-def _filled(problem: dict[str, Any], found: dict[str, Any], why: dict[str, str], columns: list[str]) -> dict[str, Any]:
-    """The contract of the fields found, each with its source."""
-    required, more = complete_requirements(problem, found["task"], None, columns)
-    sources = {**problem["sources"], **why, **more, "classes": "default: none for this task"}
-    if problem["bound"] is None:
+def _filled(
+    problem: Problem, task: Task, reasons: Mapping[str, str], columns: list[str], metric: str, **fields: Any
+) -> ProblemContract:
+    """The contract with these fields, each with its source."""
+    contract = complete_requirements(problem, task, None, columns)
+    sources = {**contract.sources, **reasons, "classes": "default: none for this task"}
+    if problem.bound is None:
         sources["bound"] = "default: better than a dummy model, the interval of the difference without zero"
-    contract = {**problem, **required, "classes": None, "positive": None, **found}
-    contract["direction"] = METRIC_TASKS[contract["metric"]][1]
-    for field in problem:
-        if contract[field] in (None, "", []) and field not in sources:
-            sources[field] = "default: not stated"
-    return {**contract, "sources": dict(sorted(sources.items()))}
+    direction = METRIC_TASKS[metric][1]
+    fields = {"positive": None, **fields}
+    return name_sources(replace(contract, metric=metric, direction=direction, sources=sources, **fields), problem)
+
 
 # %% ../../../nbs/methods/problem/task_contracts.ipynb #c05
-def complete_ranking(
-    problem: dict[str, Any],  # from `state`
-    table: pd.DataFrame,  # typed rows
-    target: str,  # column of the relevance
-    source: str = "stated",  # where the choice of the target came from
-) -> dict[str, Any]:  # the contract
-    """The contract of a ranking; ValueError when queries or relevance cannot serve it."""
-    query, item = problem["query"], problem["item"]
+def complete_ranking(problem: Problem, table: pd.DataFrame, target: str, source: str = "stated") -> ProblemContract:
+    """The contract of a ranking.
+
+    Args:
+        problem: from `state`
+        table: typed rows.
+        target: column of the relevance.
+        source: where the choice of the target came from.
+
+    Raises:
+        ValueError: when queries or relevance cannot serve it.
+    """
+    query, item = problem.query, problem.item
     for word, name in (("query", query), ("item", item)):
         if name is not None and name not in table.columns:
             raise ValueError(f"there is no {word} column {name!r}{nearest(name, list(table.columns))}")
@@ -77,7 +85,7 @@ def complete_ranking(
         raise ValueError(f"the query column {query!r} holds {found}; expected {LEAST_QUERIES} at least")
     if not (different > 1).any():
         raise ValueError(f"no query of {query!r} holds rows of different relevance: there is nothing to order")
-    metric, at, why = problem["metric"], problem["at"], {"target": source}
+    metric, at, why = problem.metric, problem.at, {"target": source}
     if at is not None and at not in CUTS:
         raise ValueError(f"found at {at}, expected one of {', '.join(map(str, CUTS))}")
     if metric is not None and at is None and "@" in metric:
@@ -88,24 +96,33 @@ def complete_ranking(
     if metric is None:
         metric, why["metric"] = f"ndcg@{at}", "default: for the task ranking"
     check_metric(metric, "ranking")
-    found = {"task": "ranking", "target": target, "metric": metric, "at": at}
-    return _filled(problem, found, why, list(table.columns))
+    return _filled(problem, Task.RANKING, why, list(table.columns), metric, target=target, at=at)
 
 # %% ../../../nbs/methods/problem/task_contracts.ipynb #c08
 def complete_anomaly(
-    problem: dict[str, Any],  # from `state`
-    table: pd.DataFrame,  # typed rows
-    target: str | None = None,  # column of the labels, if there are any
-    source: str = "stated",  # where the choice of the target came from
-) -> dict[str, Any]:  # the contract; "contamination" is the share of rows that become alerts
-    """The contract of a search for anomalies; ValueError when labels or budget cannot serve it."""
+    problem: Problem, table: pd.DataFrame, target: str | None = None, source: str = "stated"
+) -> ProblemContract:
+    """The contract of a search for anomalies.
+
+    Args:
+        problem: from `state`
+        table: typed rows.
+        target: column of the labels, if there are any.
+        source: where the choice of the target came from.
+
+    Returns:
+        contamination is the share of rows that become alerts.
+
+    Raises:
+        ValueError: when labels or budget cannot serve it.
+    """
     why: dict[str, str] = {"target": source if target else "default: none; nothing is labelled"}
-    found: dict[str, Any] = {"task": "anomaly", "target": target}
-    metric, share = problem["metric"], problem["contamination"]
+    found: dict[str, Any] = {"target": target}
+    metric, share = problem.metric, problem.contamination
     if target is None:
         if metric not in (None, "stability"):
             raise ValueError(f"the metric {metric} needs labels, but no target is stated; state one, or stability")
-        found["metric"] = "stability"
+        metric = "stability"
         why["metric"] = "default: without labels, whether alerts depend on chance"
     else:
         if metric == "stability":
@@ -119,24 +136,24 @@ def complete_anomaly(
         if len(counts) == 1:
             found["positive"], why["positive"] = next(iter(counts)), "inferred: the only label; blank rows are normal"
         else:
-            found["positive"], why["positive"] = choose_positive(counts, problem["positive"])
+            found["positive"], why["positive"] = choose_positive(counts, problem.positive)
         if counts[found["positive"]] > len(table) / 2:
             raise ValueError(f"{counts[found['positive']]} of {len(table)} rows are {found['positive']!r}; expected "
                              "anomalies to be the rarer: state positive, or the task binary")  # fmt: skip
         found["blank"] = "normal" if len(counts) == 1 else "unknown"
-        found["labels"] = [label for label in counts if label != found["positive"]] + [found["positive"]]
-        found["metric"] = metric or "average_precision"
+        found["labels"] = (*(label for label in counts if label != found["positive"]), found["positive"])
         why |= {} if metric else {"metric": "default: for anomalies with labels"}
-        if share is None and problem["alert_budget"] is None:
+        metric = metric or "average_precision"
+        if share is None and problem.alert_budget is None:
             known = len(table) if len(counts) == 1 else len(labels)
             share, why["contamination"] = counts[found["positive"]] / known, "inferred: the share among the labels"
-    check_metric(found["metric"], "anomaly")
-    if share is None and problem["alert_budget"] is not None:
-        share, why["contamination"] = _budget_share(problem["alert_budget"], table)
+    check_metric(metric, "anomaly")
+    if share is None and problem.alert_budget is not None:
+        share, why["contamination"] = _budget_share(problem.alert_budget, table)
     if share is None:
         share, why["contamination"] = SHARE, "default: one row in twenty; state contamination or alert_budget"
     found["contamination"] = min(float(share), 0.5)
-    return _filled(problem, found, why, list(table.columns))
+    return _filled(problem, Task.ANOMALY, why, list(table.columns), metric, **found)
 
 
 def _budget_share(budget: float, table: pd.DataFrame) -> tuple[float, str]:
@@ -153,18 +170,26 @@ def _budget_share(budget: float, table: pd.DataFrame) -> tuple[float, str]:
     return min(budget / daily, 0.5), f"inferred: {budget:g} alerts a day of {daily:.4g} rows a day, by {dates[0]!r}"
 
 # %% ../../../nbs/methods/problem/task_contracts.ipynb #c11
-def read_interactions(
-    table: pd.DataFrame,  # typed interactions
-    problem: dict[str, Any],  # from `state`: query (the user), item, and perhaps time and rating
-) -> tuple[pd.DataFrame, dict[str, Any], list[dict[str, Any]]]:  # rows to rank, their problem, findings
-    """The candidates of a log, as a ranking; ValueError when the log cannot be cut."""
-    if problem["query"] is None:
+def read_interactions(table: pd.DataFrame, problem: Problem) -> tuple[pd.DataFrame, Problem, list[dict[str, Any]]]:
+    """The candidates of a log, as a ranking.
+
+    Args:
+        table: typed interactions.
+        problem: from `state`: query (the user), item, and perhaps time and rating.
+
+    Returns:
+        rows to rank, their problem, findings.
+
+    Raises:
+        ValueError: when the log cannot be cut.
+    """
+    if problem.query is None:
         raise ValueError("the rows are interactions, but the user's column is not stated; state problem.query=NAME")
-    log = read_log(table, problem["query"], problem["item"], problem["time"], problem["rating"])
+    log = read_log(table, problem.query, problem.item, problem.time, problem.rating)
     rows, facts = make_candidates(log)
-    sources = {**problem["sources"], "query": "inferred: each user at each instant at which the log was cut"}
+    sources = {**problem.sources, "query": "inferred: each user at each instant at which the log was cut"}
     sources |= {"target": "inferred: what a user took until the next instant", "item": "stated"}
-    ranked = {**problem, "query": QUERY, "item": "item", "user": "user", "cut": CUT, "target": RELEVANCE}
+    ranked = replace(problem, query=QUERY, item="item", user="user", cut=CUT, target=RELEVANCE, sources=sources)
     message = (
         f"{len(log.time)} interactions of {len(log.users)} users and {len(log.items)} items became {len(rows)} "
         f"candidates in {facts['requests']} requests at {facts['cuts']} instants; {facts['recall']:.0%} of what was "
@@ -172,36 +197,46 @@ def read_interactions(
     )
     action = "no ranking of them can reach more than that share"
     found = finding("candidates", "info", None, len(rows), message, action)
-    return rows, {**ranked, "sources": sources}, [found]
+    return rows, ranked, [found]
 
 
-def complete_task(
-    problem: dict[str, Any],  # from `state`
-    table: pd.DataFrame,  # typed rows
-    target: str | None,  # None: anomalies without labels
-    source: str = "stated",  # where the choice of the target came from
-) -> dict[str, Any]:
-    """The contract of any task; ValueError when the table cannot serve it."""
-    if problem["task"] == "anomaly":
+def complete_task(problem: Problem, table: pd.DataFrame, target: str | None, source: str = "stated") -> ProblemContract:
+    """The contract of any task.
+
+    Args:
+        problem: from `state`
+        table: typed rows.
+        target: None: anomalies without labels.
+        source: where the choice of the target came from.
+
+    Raises:
+        ValueError: when the table cannot serve it.
+    """
+    if problem.task == "anomaly":
         return complete_anomaly(problem, table, target, source)
     if target is None:
         raise ValueError("no target stated; say which column to predict")
-    if problem["task"] == "ranking":
+    if problem.task == "ranking":
         return complete_ranking(problem, table, target, source)
-    if problem["task"] == "forecasting":
+    if problem.task == "forecasting":
         return start_forecast(problem, table[target], source, list(table.columns))
     return complete(problem, table[target], source, list(table.columns))
 
 
-def audit_queries(
-    table: pd.DataFrame,  # typed rows
-    contract: dict[str, Any],  # from `complete_task`
-) -> list[dict[str, Any]]:  # findings; none for other tasks
-    """Queries that teach nothing about an order."""
-    if contract["task"] != "ranking":
+def audit_queries(table: pd.DataFrame, contract: ProblemContract) -> list[dict[str, Any]]:
+    """Queries that teach nothing about an order.
+
+    Args:
+        table: typed rows.
+        contract: from `complete_task`
+
+    Returns:
+        findings; none for other tasks.
+    """
+    if contract.task != "ranking":
         return []
-    query, findings = contract["query"], []
-    groups = table.groupby(table[query].astype(str))[contract["target"]]
+    query, findings = contract.query, []
+    groups = table.groupby(table[query].astype(str))[contract.target]
     sizes, different = groups.size(), groups.nunique()
     for queries, what in (
         (sizes.index[sizes == 1], "one row: there is nothing to order"),
@@ -214,13 +249,14 @@ def audit_queries(
     return findings
 
 # %% ../../../nbs/methods/problem/task_contracts.ipynb #c14
-def set_roles(
-    schema: Schema,
-    problem: dict[str, Any],  # "query" and "item"
-) -> Schema:
-    """The schema in which queries and items are identifiers."""
-    reasons = {problem.get("query"): "rows are ranked within it", problem.get("item"): "what is ranked"}
-    reasons |= {problem.get("user"): "who is served", problem.get("cut"): "instant at which the log was cut"}
+def set_roles(schema: Schema, problem: Problem | ProblemContract) -> Schema:
+    """The schema in which queries and items are identifiers.
+
+    Args:
+        problem: its query and item.
+    """
+    reasons = {problem.query: "rows are ranked within it", problem.item: "what is ranked"}
+    reasons |= {problem.user: "who is served", problem.cut: "instant at which the log was cut"}
     return Schema(
         tuple(
             replace(c, role="identifier", reason=reasons[c.name]) if c.name in reasons and c.role != "target" else c

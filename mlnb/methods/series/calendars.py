@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from ..contracts.problems import Ruler
 from ..encoding.column_encoders import DAY, date_part
 from ..tables.values import EPOCH
 
@@ -31,12 +32,35 @@ _ALIASES = {
 
 @dataclass(frozen=True)
 class Frequency:
-    """The ruler of a series: which period a stamp falls into, and which stamp a period has."""
+    """The ruler of a series: which period a stamp falls into, and which stamp a period has.
 
-    unit: str  # one of SEASONS
-    factor: int = 1  # units a period [1..]
-    phase: float = 0.0  # seconds from the start of a period to its stamp; of fixed lengths: of the first after 1970
-    end: bool = False  # months and longer: whether a stamp is the period's last day
+    Attributes:
+        unit: one of SEASONS.
+        factor: units a period [1..].
+        phase: seconds from the start of a period to its stamp; of fixed lengths: of the first after 1970.
+        end: months and longer: whether a stamp is the period's last day.
+    """
+
+    unit: str
+    factor: int = 1
+    phase: float = 0.0
+    end: bool = False
+
+    @classmethod
+    def of(cls, ruler: Ruler | None) -> "Frequency":
+        """The frequency of a contract's time grid.
+
+        Raises:
+            ValueError: when the contract has none.
+        """
+        if ruler is None:
+            raise ValueError("the contract has no time grid; expected a forecasting contract, completed from the data")
+        return cls(ruler.unit, ruler.factor, ruler.phase, ruler.end)
+
+    @property
+    def ruler(self) -> Ruler:
+        """The time grid as the contract holds it."""
+        return Ruler(unit=self.unit, factor=self.factor, phase=self.phase, end=self.end)
 
     def __str__(self) -> str:
         """As it is written, such as 15min."""
@@ -54,11 +78,15 @@ class Frequency:
         """Periods ahead when nobody says [1..]."""
         return max(1, HORIZONS[self.unit] // self.factor)
 
-    def periods(
-        self,
-        seconds: np.ndarray,  # stamps since 1970-01-01 UTC, float64 (n,), finite
-    ) -> np.ndarray:  # int64 (n,)
-        """The number of each stamp's period."""
+    def periods(self, seconds: np.ndarray) -> np.ndarray:
+        """The number of each stamp's period.
+
+        Args:
+            seconds: stamps since 1970-01-01 UTC, float64 (n,), finite.
+
+        Returns:
+            int64 (n,).
+        """
         if self.unit in MONTHS:
             days = np.floor(seconds / DAY).astype(np.int64).astype("datetime64[D]")
             return days.astype("datetime64[M]").astype(np.int64) // (MONTHS[self.unit] * self.factor)
@@ -67,11 +95,15 @@ class Frequency:
             return np.busday_count(np.datetime64(0, "D"), np.busday_offset(days, 0, "backward")) // self.factor
         return np.floor((seconds - self.phase) / (LENGTHS[self.unit] * self.factor)).astype(np.int64)
 
-    def stamps(
-        self,
-        periods: np.ndarray,  # numbers of periods, int64 (n,)
-    ) -> np.ndarray:  # seconds since 1970-01-01 UTC, float64 (n,)
-        """The stamp of each period."""
+    def stamps(self, periods: np.ndarray) -> np.ndarray:
+        """The stamp of each period.
+
+        Args:
+            periods: numbers of periods, int64 (n,).
+
+        Returns:
+            seconds since 1970-01-01 UTC, float64 (n,).
+        """
         if self.unit in MONTHS:
             size = MONTHS[self.unit] * self.factor
             months = (np.asarray(periods, np.int64) + self.end) * size
@@ -87,11 +119,16 @@ class Frequency:
         return asdict(self)
 
 
-def read_frequency(
-    text: str,  # such as D, h, 15min, W, MS or monthly
-    seconds: np.ndarray | None = None,  # stamps of the data (n,): they say where in a period its stamp lies
-) -> Frequency:
-    """The frequency that a text names; ValueError with those that there are."""
+def read_frequency(text: str, seconds: np.ndarray | None = None) -> Frequency:
+    """The frequency that a text names.
+
+    Args:
+        text: such as D, h, 15min, W, MS or monthly.
+        seconds: stamps of the data (n,): they say where in a period its stamp lies.
+
+    Raises:
+        ValueError: with those that there are.
+    """
     found = re.fullmatch(r"\s*(\d*)\s*([A-Za-z]+)(?:-[A-Z]{3})?\s*", text)
     unit = _ALIASES.get(found.group(2), found.group(2)) if found else ""
     factor = int(found.group(1) or 1) if found else 1
@@ -112,11 +149,16 @@ def _in_phase(unit: str, factor: int, seconds: np.ndarray) -> Frequency:
     return Frequency(unit, factor, 4 * DAY if unit == "W" else 0.0)
 
 # %% ../../../nbs/methods/series/calendars.ipynb #c06
-def infer_frequency(
-    seconds: np.ndarray,  # stamps since 1970-01-01 UTC (n,), of all series, in any order
-    groups: np.ndarray | None = None,  # int codes (n,): the series of each stamp
-) -> Frequency:
-    """The frequency that the stamps follow; ValueError when they follow none."""
+def infer_frequency(seconds: np.ndarray, groups: np.ndarray | None = None) -> Frequency:
+    """The frequency that the stamps follow.
+
+    Args:
+        seconds: stamps since 1970-01-01 UTC (n,), of all series, in any order.
+        groups: int codes (n,): the series of each stamp.
+
+    Raises:
+        ValueError: when they follow none.
+    """
     groups = np.zeros(len(seconds), np.int64) if groups is None else groups
     order = np.lexsort((seconds, groups))
     gaps = np.diff(seconds[order])[np.diff(groups[order]) == 0]
@@ -157,11 +199,12 @@ YEARS_AHEAD = 25  # years after the last stamp for which holidays are looked up
 HOLIDAY_NAMES = ("holiday", "day before a holiday", "day after a holiday")
 
 
-def calendar_names(
-    frequency: Frequency,
-    holidays: bool = False,  # whether holidays are declared
-) -> tuple[str, ...]:
-    """The names of the columns that `calendar` fills."""
+def calendar_names(frequency: Frequency, holidays: bool = False) -> tuple[str, ...]:
+    """The names of the columns that `calendar` fills.
+
+    Args:
+        holidays: whether holidays are declared.
+    """
     day = frequency.unit in ("s", "min", "h")
     names = [f"{wave} {k} of the year" for k in range(1, PAIRS + 1) for wave in ("sine", "cosine")]
     if frequency.unit == "Y":
@@ -176,12 +219,19 @@ def calendar_names(
     return tuple(names)
 
 
-def calendar(
-    seconds: np.ndarray,  # stamps since 1970-01-01 UTC (n,)
-    frequency: Frequency,
-    holidays: Sequence[int] = (),  # day numbers since 1970-01-01, rising, from `holiday_days`
-) -> np.ndarray:  # float64 (n, columns), as `calendar_names` says
-    """The calendar of each stamp; ValueError for one beyond the days for which holidays are known."""
+def calendar(seconds: np.ndarray, frequency: Frequency, holidays: Sequence[int] = ()) -> np.ndarray:
+    """The calendar of each stamp.
+
+    Args:
+        seconds: stamps since 1970-01-01 UTC (n,).
+        holidays: day numbers since 1970-01-01, rising, from `holiday_days`
+
+    Returns:
+        float64 (n, columns), as `calendar_names` says.
+
+    Raises:
+        ValueError: for one beyond the days for which holidays are known.
+    """
     columns: list[np.ndarray] = []
     day, within = np.floor(seconds / DAY), np.mod(seconds, DAY) / DAY
     unit = frequency.unit
@@ -210,12 +260,20 @@ def _waves(share: np.ndarray, pairs: int) -> list[np.ndarray]:
     return [wave(angle) for angle in angles for wave in (np.sin, np.cos)]
 
 
-def holiday_days(
-    country: str,  # ISO 3166 code, with a subdivision after a dash: DE, US-CA
-    first: int,  # year of the first stamp
-    last: int,  # year of the last stamp
-) -> list[int]:  # day numbers since 1970-01-01, rising; the last is the end of what is known
-    """The public holidays from `first` to a generation after `last`; ValueError for an unknown country."""
+def holiday_days(country: str, first: int, last: int) -> list[int]:
+    """The public holidays from `first` to a generation after `last`.
+
+    Args:
+        country: ISO 3166 code, with a subdivision after a dash: DE, US-CA.
+        first: year of the first stamp.
+        last: year of the last stamp.
+
+    Returns:
+        day numbers since 1970-01-01, rising; the last is the end of what is known.
+
+    Raises:
+        ValueError: for an unknown country.
+    """
     try:
         import holidays
     except ImportError:
@@ -228,11 +286,12 @@ def holiday_days(
     return sorted((day - date(1970, 1, 1)).days for day in found)
 
 # %% ../../../nbs/methods/series/calendars.ipynb #c13
-def stamp_text(
-    seconds: float,  # since 1970-01-01 UTC
-    frequency: Frequency,
-) -> str:
-    """ISO 8601: a date for days and longer periods at midnight, else date and time."""
+def stamp_text(seconds: float, frequency: Frequency) -> str:
+    """ISO 8601: a date for days and longer periods at midnight, else date and time.
+
+    Args:
+        seconds: since 1970-01-01 UTC.
+    """
     moment = EPOCH + timedelta(microseconds=round(seconds * 1e6))
     whole = frequency.unit not in ("s", "min", "h") and seconds % DAY == 0
     return moment.date().isoformat() if whole else moment.replace(tzinfo=None).isoformat()

@@ -26,33 +26,47 @@ LATELY = 0.25  # share of the past that is lately
 
 @dataclass(frozen=True)
 class Log:
-    """Who took what, when, in the order of time."""
+    """Who took what, when, in the order of time.
 
-    user: np.ndarray  # (n,) codes
-    item: np.ndarray  # (n,) codes
-    time: np.ndarray  # float64 (n,), rising: seconds, or places in the file
-    rating: np.ndarray | None  # (n,), at least 0
-    users: np.ndarray  # names of the codes
+    Attributes:
+        user: (n,) codes.
+        item: (n,) codes.
+        time: float64 (n,), rising: seconds, or places in the file.
+        rating: (n,), at least 0.
+        users: names of the codes.
+    """
+
+    user: np.ndarray
+    item: np.ndarray
+    time: np.ndarray
+    rating: np.ndarray | None
+    users: np.ndarray
     items: np.ndarray
 
-    def repeated(
-        self,
-        before: float = np.inf,  # only what happened before this instant is looked at
-    ) -> bool:
-        """Whether users take the same item again."""
+    def repeated(self, before: float = np.inf) -> bool:
+        """Whether users take the same item again.
+
+        Args:
+            before: only what happened before this instant is looked at.
+        """
         end = int(np.searchsorted(self.time, before, side="left"))
         pairs = self.user[:end].astype(np.int64) * max(len(self.items), 1) + self.item[:end]
         return end > 0 and 1.0 - len(np.unique(pairs)) / end >= REPEATS
 
 
-def read_log(
-    table: pd.DataFrame,  # n interactions
-    user: str,  # column of the user
-    item: str,  # column of the item
-    time: str | None = None,  # column of dates or numbers; None: the rows are in the order of time
-    rating: str | None = None,  # column of ratings, at least 0; None: to take is to like
-) -> Log:
-    """The log in the order of time; ValueError for missing columns, users or times, and for negative ratings."""
+def read_log(table: pd.DataFrame, user: str, item: str, time: str | None = None, rating: str | None = None) -> Log:
+    """The log in the order of time.
+
+    Args:
+        table: n interactions.
+        user: column of the user.
+        item: column of the item.
+        time: column of dates or numbers; None: the rows are in the order of time.
+        rating: column of ratings, at least 0; None: to take is to like.
+
+    Raises:
+        ValueError: for missing columns, users or times, and for negative ratings.
+    """
     asked = [name for name in (user, item, time, rating) if name is not None]
     if lacking := [name for name in asked if name not in table.columns]:
         raise ValueError(f"there is no column {lacking[0]!r}; the log has {', '.join(map(str, table.columns))}")
@@ -92,13 +106,17 @@ FEATURES = (
 )  # fmt: skip
 
 
-def collect(
-    log: Log,
-    before: float,  # the instant: what happened at it or later is not known
-    asked: np.ndarray,  # codes of the users that are to be served (m,)
-    most: int = MOST,  # candidates a user
-) -> pd.DataFrame:  # user, item (codes), FEATURES
-    """The candidates of each user with what is known about them; empty when nothing has happened yet."""
+def collect(log: Log, before: float, asked: np.ndarray, most: int = MOST) -> pd.DataFrame:
+    """The candidates of each user with what is known about them; empty when nothing has happened yet.
+
+    Args:
+        before: the instant: what happened at it or later is not known.
+        asked: codes of the users that are to be served (m,).
+        most: candidates a user.
+
+    Returns:
+        user, item (codes), FEATURES.
+    """
     end = int(np.searchsorted(log.time, before, side="left"))
     user, item, when = log.user[:end], log.item[:end], log.time[:end]
     shape = (len(log.users), len(log.items))
@@ -161,12 +179,19 @@ def collect(
 QUERY, CUT, RELEVANCE = "request", "cut", "relevance"
 
 
-def make_candidates(
-    log: Log,
-    cuts: int = CUTS,  # instants, the last of which tests
-    most: int = MOST,  # candidates a user
-) -> tuple[pd.DataFrame, dict[str, Any]]:  # request, cut, user, item, FEATURES, relevance; and what was counted
-    """Rows to rank, in the order of the cuts; ValueError when the log is too short to be cut."""
+def make_candidates(log: Log, cuts: int = CUTS, most: int = MOST) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """Rows to rank, in the order of the cuts.
+
+    Args:
+        cuts: instants, the last of which tests.
+        most: candidates a user.
+
+    Returns:
+        request, cut, user, item, FEATURES, relevance; and what was counted.
+
+    Raises:
+        ValueError: when the log is too short to be cut.
+    """
     shares = np.linspace(FIRST_CUT, 1.0, cuts + 1)
     instants = np.unique(np.quantile(log.time, shares[:-1])) if len(log.time) else np.zeros(0)
     if len(instants) < 3:

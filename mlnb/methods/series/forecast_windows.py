@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from ..contracts.problems import ProblemContract
 from .calendars import Frequency, calendar, calendar_names
 from ..tables.columns import Column, Schema
 from ..encoding.table_encoder import Encoder
@@ -23,15 +24,25 @@ NAIVE = 1  # column of the seasonal-naive value; the step is column 0
 
 @dataclass(frozen=True)
 class Fan:
-    """Examples of forecasting, sorted by series, origin and step."""
+    """Examples of forecasting, sorted by series, origin and step.
 
-    X: np.ndarray  # float64 (n, d)
-    y: np.ndarray  # (n,) truth in scaled units, NaN where it is not known yet
-    level: np.ndarray  # (n,) what 0 stands for: value = level + scale * y
-    scale: np.ndarray  # (n,) above 0
-    series: np.ndarray  # (n,) place of the series in its list
-    period: np.ndarray  # (n,) number of the target's period
-    step: np.ndarray  # (n,) periods from the last known one to the target's [1..horizon]
+    Attributes:
+        X: float64 (n, d).
+        y: (n,) truth in scaled units, NaN where it is not known yet.
+        level: (n,) what 0 stands for: value = level + scale * y.
+        scale: (n,) above 0.
+        series: (n,) place of the series in its list.
+        period: (n,) number of the target's period.
+        step: (n,) periods from the last known one to the target's [1..horizon].
+    """
+
+    X: np.ndarray
+    y: np.ndarray
+    level: np.ndarray
+    scale: np.ndarray
+    series: np.ndarray
+    period: np.ndarray
+    step: np.ndarray
 
     @property
     def truth(self) -> np.ndarray:
@@ -46,11 +57,15 @@ class Fan:
 class Windows:
     """What was learned of the series; makes examples of shape (n, d), and is plain JSON."""
 
-    def __init__(
-        self,
-        facts: Mapping[str, Any],  # what `to_json` gives
-    ) -> None:
-        """Read the facts; KeyError when one is missing."""
+    def __init__(self, facts: Mapping[str, Any]) -> None:
+        """Read the facts.
+
+        Args:
+            facts: what `to_json` gives.
+
+        Raises:
+            KeyError: when one is missing.
+        """
         self.facts = dict(facts)
         self.time, self.target, self.keys = facts["time"], facts["target"], tuple(facts["keys"])
         self.frequency = Frequency(**facts["frequency"])
@@ -78,19 +93,32 @@ class Windows:
     @classmethod
     def fit(
         cls,
-        arrays: Mapping[str, np.ndarray],  # column -> array (n,) of all columns of `request_schema`, training rows only
-        schema: Schema,  # from `request_schema`
+        arrays: Mapping[str, np.ndarray],
+        schema: Schema,
         *,
         time: str,
         target: str,
         keys: Sequence[str],
-        frequency: Mapping[str, Any],  # of a Frequency
-        horizon: int,  # steps ahead [1..]
-        known: Sequence[str] = (),  # columns that are known ahead
-        holidays: Sequence[int] = (),  # from `holiday_days`
-        shape: Mapping[str, Any] | None = None,  # season, lags, spans, width, least; None: chosen from the data
+        frequency: Mapping[str, Any],
+        horizon: int,
+        known: Sequence[str] = (),
+        holidays: Sequence[int] = (),
+        shape: Mapping[str, Any] | None = None,
     ) -> "Windows":
-        """The encoder learned from training histories; ValueError when none is long enough."""
+        """The encoder learned from training histories.
+
+        Args:
+            arrays: column -> array (n,) of all columns of `request_schema`, training rows only.
+            schema: from `request_schema`
+            frequency: of a Frequency.
+            horizon: steps ahead [1..].
+            known: columns that are known ahead.
+            holidays: from `holiday_days`
+            shape: season, lags, spans, width, least; None: chosen from the data.
+
+        Raises:
+            ValueError: when none is long enough.
+        """
         ruler = Frequency(**frequency)
         histories = gather(arrays, time, target, keys, ruler)
         longest = max((h.known for h in histories), default=0)
@@ -123,12 +151,12 @@ class Windows:
         """The series of rows, sorted by key, with the columns that are read."""
         return gather(arrays, self.time, self.target, self.keys, self.frequency, self.others)
 
-    def transform(
-        self,
-        histories: Sequence[History],
-        origins: Sequence[np.ndarray],  # of each history: how many of its periods are known, ints [1..]
-    ) -> Fan:
-        """The examples of every step of every origin; an empty fan where there are no origins."""
+    def transform(self, histories: Sequence[History], origins: Sequence[np.ndarray]) -> Fan:
+        """The examples of every step of every origin; an empty fan where there are no origins.
+
+        Args:
+            origins: of each history: how many of its periods are known, ints [1..].
+        """
         parts = [
             self._fan(h, np.asarray(o, np.int64), i) for i, (h, o) in enumerate(zip(histories, origins, strict=True))
         ]
@@ -222,19 +250,24 @@ def _encode(columns: Sequence[Column], arrays: Mapping[str, np.ndarray]) -> dict
     return Encoder.fit({c.name: arrays[c.name] for c in columns}, schema).to_json()
 
 
-def request_schema(
-    schema: Schema,  # of the table
-    contract: Mapping[str, Any],  # time, series, target
-) -> Schema:  # stamps, keys, target (may be missing) and the other features
-    """The columns of a history as a client sends it."""
-    keys = tuple(contract["series"] or ())
+def request_schema(schema: Schema, contract: ProblemContract) -> Schema:
+    """The columns of a history as a client sends it.
+
+    Args:
+        schema: of the table.
+        contract: time, series, target.
+
+    Returns:
+        stamps, keys, target (may be missing) and the other features.
+    """
+    keys = tuple(contract.series or ())
     wanted = []
     for column in schema.columns:
-        if column.name == contract["time"]:
+        if column.name == contract.time:
             wanted.append(replace(column, role="feature", nullable=False))
         elif column.name in keys:
             wanted.append(replace(column, kind="category", role="feature"))
-        elif column.name == contract["target"]:
+        elif column.name == contract.target:
             wanted.append(replace(column, role="feature", nullable=True))
         elif column.role == "feature":
             wanted.append(replace(column, nullable=True))  # of the future not everything is known

@@ -19,11 +19,13 @@ WIDEST = 400  # periods of history at most that a forecast reads
 SHAPE = ("season", "lags", "spans", "width", "least")
 
 # %% ../../../nbs/methods/series/lag_features.ipynb #c05
-def fill_gaps(
-    windows: np.ndarray,  # (n, width), oldest first, NaN for gaps; changed in place
-    season: int,  # periods of a cycle [1..]
-) -> None:
-    """Fill gaps from one cycle before, else from the last value; what lies before the first value stays NaN."""
+def fill_gaps(windows: np.ndarray, season: int) -> None:
+    """Fill gaps from one cycle before, else from the last value; what lies before the first value stays NaN.
+
+    Args:
+        windows: (n, width), oldest first, NaN for gaps; changed in place.
+        season: periods of a cycle [1..].
+    """
     for j in range(1, windows.shape[1]) if np.isnan(windows).any() else ():
         gap = np.isnan(windows[:, j])
         if gap.any():
@@ -31,12 +33,17 @@ def fill_gaps(
             windows[gap, j] = np.where(np.isnan(before), windows[:, j - 1], before)[gap]
 
 
-def look_back(
-    recent: np.ndarray,  # (n, width) newest first, scaled and relative to the level, NaN before the first value
-    lags: Sequence[int],  # [1..width]
-    spans: Sequence[int],  # lengths of rolling windows [2..width]
-) -> np.ndarray:  # (n, lags + 4 * spans + memories)
-    """Lags; mean, deviation, minimum and maximum of each window; exponentially weighted means."""
+def look_back(recent: np.ndarray, lags: Sequence[int], spans: Sequence[int]) -> np.ndarray:
+    """Lags; mean, deviation, minimum and maximum of each window; exponentially weighted means.
+
+    Args:
+        recent: (n, width) newest first, scaled and relative to the level, NaN before the first value.
+        lags: [1..width].
+        spans: lengths of rolling windows [2..width].
+
+    Returns:
+        (n, lags + 4 * spans + memories).
+    """
     known = np.isfinite(recent)
     plain = np.where(known, recent, 0.0)
     count = np.maximum(np.cumsum(known, axis=1), 1)
@@ -55,11 +62,15 @@ def look_back(
     return np.stack(columns, axis=1)
 
 
-def seasonal_scale(
-    values: np.ndarray,  # (n,) a history, NaN for gaps
-    season: int,
-) -> float:  # above 0
-    """The mean absolute error of the seasonal-naive forecast; that of the last value, or 1, where there is none."""
+def seasonal_scale(values: np.ndarray, season: int) -> float:
+    """The mean absolute error of the seasonal-naive forecast; that of the last value, or 1, where there is none.
+
+    Args:
+        values: (n,) a history, NaN for gaps.
+
+    Returns:
+        above 0.
+    """
     for lag in (season, 1):
         error = np.abs(values[lag:] - values[:-lag]) if len(values) > lag else np.zeros(0)
         error = error[np.isfinite(error)]
@@ -68,12 +79,15 @@ def seasonal_scale(
     return 1.0
 
 # %% ../../../nbs/methods/series/lag_features.ipynb #c08
-def choose_shape(
-    frequency: Frequency,
-    horizon: int,
-    longest: int,  # known values of the longest training series
-) -> dict[str, Any]:  # season, lags, spans, width, least
-    """How far to look back: two cycles of lags, windows up to eight cycles, all within a third of the history."""
+def choose_shape(frequency: Frequency, horizon: int, longest: int) -> dict[str, Any]:
+    """How far to look back: two cycles of lags, windows up to eight cycles, all within a third of the history.
+
+    Args:
+        longest: known values of the longest training series.
+
+    Returns:
+        season, lags, spans, width, least.
+    """
     season = frequency.season if longest >= 2 * frequency.season + 1 else 1
     most = max(2, min(WIDEST, longest // 3))
     lags = [*range(1, min(2 * season, 24) + 1), season - 1, season, season + 1, 2 * season]

@@ -18,12 +18,19 @@ LONGEST = 5_000_000  # periods of one series: more is a wrong stamp, or a wrong 
 
 @dataclass(frozen=True)
 class History:
-    """One series on its ruler."""
+    """One series on its ruler.
 
-    key: tuple[str, ...]  # its values of the key columns; empty when the table holds one series
-    first: int  # number of the first period
-    values: np.ndarray  # float64 (n,): the target in each period, NaN for gaps and for what is not known yet
-    columns: Mapping[str, np.ndarray]  # other columns (n,): the last value in each period, None or NaN for gaps
+    Attributes:
+        key: its values of the key columns; empty when the table holds one series.
+        first: number of the first period.
+        values: float64 (n,): the target in each period, NaN for gaps and for what is not known yet.
+        columns: other columns (n,): the last value in each period, None or NaN for gaps.
+    """
+
+    key: tuple[str, ...]
+    first: int
+    values: np.ndarray
+    columns: Mapping[str, np.ndarray]
 
     @property
     def known(self) -> int:
@@ -38,14 +45,28 @@ class History:
 
 
 def gather(
-    arrays: Mapping[str, np.ndarray],  # column -> array (n,), from `columns.to_arrays`
-    time: str,  # column of the stamps: seconds since 1970-01-01 UTC, finite
-    target: str,  # column of the values
-    keys: Sequence[str],  # columns that name a series
+    arrays: Mapping[str, np.ndarray],
+    time: str,
+    target: str,
+    keys: Sequence[str],
     frequency: Frequency,
-    others: Sequence[str] = (),  # further columns to carry along
-) -> list[History]:  # sorted by key
-    """The series of the rows; ValueError for a missing stamp or for a series beyond all reason."""
+    others: Sequence[str] = (),
+) -> list[History]:
+    """The series of the rows.
+
+    Args:
+        arrays: column -> array (n,), from `columns.to_arrays`
+        time: column of the stamps: seconds since 1970-01-01 UTC, finite.
+        target: column of the values.
+        keys: columns that name a series.
+        others: further columns to carry along.
+
+    Returns:
+        sorted by key.
+
+    Raises:
+        ValueError: for a missing stamp or for a series beyond all reason.
+    """
     seconds, values = arrays[time], arrays[target]
     if not np.isfinite(seconds).all():
         count = int((~np.isfinite(seconds)).sum())
@@ -84,21 +105,30 @@ def gather(
     return out
 
 
-def series_names(
-    arrays: Mapping[str, np.ndarray],  # column -> array (n,)
-    keys: Sequence[str],  # columns that name a series
-) -> list[tuple[str, ...]]:  # n keys
-    """The key of each row, a missing part as an empty text."""
+def series_names(arrays: Mapping[str, np.ndarray], keys: Sequence[str]) -> list[tuple[str, ...]]:
+    """The key of each row, a missing part as an empty text.
+
+    Args:
+        arrays: column -> array (n,).
+        keys: columns that name a series.
+
+    Returns:
+        n keys.
+    """
     if not keys:
         return [()] * len(next(iter(arrays.values())))
     return list(zip(*[["" if v is None else str(v) for v in arrays[name]] for name in keys], strict=True))
 
 # %% ../../../nbs/methods/series/time_series.ipynb #c06
-def describe_histories(
-    histories: Sequence[History],
-    rows: int,  # rows that they were made of
-) -> dict[str, int]:  # gaps: periods without a value; doubles: rows that share a period
-    """The counts that a reader asks for first."""
+def describe_histories(histories: Sequence[History], rows: int) -> dict[str, int]:
+    """The counts that a reader asks for first.
+
+    Args:
+        rows: rows that they were made of.
+
+    Returns:
+        gaps: periods without a value; doubles: rows that share a period.
+    """
     lengths = [h.known for h in histories]
     filled = sum(int(np.isfinite(h.values).sum()) for h in histories)
     return {

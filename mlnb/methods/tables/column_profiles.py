@@ -18,20 +18,27 @@ IDENTIFIER_ROWS = 20  # rows from which a column of different values is taken fo
 _NAMES = {"id", "key", "uuid", "guid", "index", "rowid", "row", "no", "nr", "number", "rownames"}
 
 
-def is_name_of_id(
-    name: str,  # of a column
-) -> bool:
-    """Whether a column is called like an identifier: id, customer_id, CustomerID, uuid ..."""
+def is_name_of_id(name: str) -> bool:
+    """Whether a column is called like an identifier: id, customer_id, CustomerID, uuid ...
+
+    Args:
+        name: of a column.
+    """
     last = name.strip().replace("-", "_").replace(" ", "_").split("_")[-1]
     return last.lower() in _NAMES or last.endswith(("ID", "Id"))
 
 
-def find_role(
-    name: str,  # the column
-    kind: str,  # its kind
-    values: pd.Series,  # n typed values
-) -> tuple[str, str]:  # feature, identifier or dropped; and why
-    """What a column is for, and why when it is no feature."""
+def find_role(name: str, kind: str, values: pd.Series) -> tuple[str, str]:
+    """What a column is for, and why when it is no feature.
+
+    Args:
+        name: the column.
+        kind: its kind.
+        values: n typed values.
+
+    Returns:
+        feature, identifier or dropped; and why.
+    """
     present = values.dropna()
     rows = len(present)
     if rows == 0:
@@ -74,14 +81,18 @@ def _example(kind: str, present: pd.Series, counts: pd.Series | None = None) -> 
 
 
 def describe_column(
-    name: str,  # the column
-    kind: str,  # its kind
-    values: pd.Series,  # n typed values
-    role: str,  # its role
-    reason: str = "",  # why it has that role
-    sentinels: tuple[float, ...] = (),  # numbers that stood for a missing value
+    name: str, kind: str, values: pd.Series, role: str, reason: str = "", sentinels: tuple[float, ...] = ()
 ) -> Column:
-    """The schema's entry for a typed column."""
+    """The schema's entry for a typed column.
+
+    Args:
+        name: the column.
+        kind: its kind.
+        values: n typed values.
+        role: its role.
+        reason: why it has that role.
+        sentinels: numbers that stood for a missing value.
+    """
     facts: dict[str, Any] = {}
     present = values.dropna()
     counts = present.value_counts(sort=False) if kind in ("category", "boolean") else None

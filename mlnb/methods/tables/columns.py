@@ -22,20 +22,35 @@ ROLES = ("feature", "target", "identifier", "dropped")
 # %% ../../../nbs/methods/tables/columns.ipynb #c04
 @dataclass(frozen=True)
 class Column:
-    """What one column of a table holds and what it is for."""
+    """What one column of a table holds and what it is for.
 
-    name: str  # as in the source, spaces and Unicode kept
-    kind: str  # one of KINDS
-    role: str = "feature"  # one of ROLES
-    nullable: bool = True  # whether it may be left out of a row; learned: whether values were missing
-    integer: bool = False  # numbers: whether all are whole
-    minimum: float | str | None = None  # smallest seen; dates: ISO 8601 text
-    maximum: float | str | None = None  # largest seen; dates: ISO 8601 text
-    categories: tuple[str, ...] | None = None  # categories: the most frequent, at most 1,000, sorted
-    sentinels: tuple[float, ...] = ()  # numbers: those that stand for a missing value, such as -999
-    missing: float = 0.0  # share of missing values [0..1]
-    example: Any = None  # a typical value, as JSON
-    reason: str = ""  # why it is dropped or an identifier
+    Attributes:
+        name: as in the source, spaces and Unicode kept.
+        kind: one of KINDS.
+        role: one of ROLES.
+        nullable: whether it may be left out of a row; learned: whether values were missing.
+        integer: numbers: whether all are whole.
+        minimum: smallest seen; dates: ISO 8601 text.
+        maximum: largest seen; dates: ISO 8601 text.
+        categories: categories: the most frequent, at most 1,000, sorted.
+        sentinels: numbers: those that stand for a missing value, such as -999.
+        missing: share of missing values [0..1].
+        example: a typical value, as JSON.
+        reason: why it is dropped or an identifier.
+    """
+
+    name: str
+    kind: str
+    role: str = "feature"
+    nullable: bool = True
+    integer: bool = False
+    minimum: float | str | None = None
+    maximum: float | str | None = None
+    categories: tuple[str, ...] | None = None
+    sentinels: tuple[float, ...] = ()
+    missing: float = 0.0
+    example: Any = None
+    reason: str = ""
 
     def __post_init__(self) -> None:
         """Refuse a kind or a role that does not exist."""
@@ -58,10 +73,15 @@ class Column:
 
 @dataclass(frozen=True)
 class Schema:
-    """The columns of a table, in order."""
+    """The columns of a table, in order.
 
-    columns: tuple[Column, ...]  # in the order of the source
-    rows: int = 0  # rows of the table that the schema was learned from
+    Attributes:
+        columns: in the order of the source.
+        rows: rows of the table that the schema was learned from.
+    """
+
+    columns: tuple[Column, ...]
+    rows: int = 0
 
     @property
     def features(self) -> tuple[Column, ...]:
@@ -79,7 +99,11 @@ class Schema:
         return tuple(c.name for c in self.columns)
 
     def column(self, name: str) -> Column:
-        """The column of that name; KeyError with the nearest name when there is none."""
+        """The column of that name.
+
+        Raises:
+            KeyError: with the nearest name when there is none.
+        """
         found = next((c for c in self.columns if c.name == name), None)
         if found is None:
             raise KeyError(f"no column {name!r}{nearest(name, self.names)}")
@@ -95,11 +119,13 @@ class Schema:
         return cls(tuple(Column.from_json(c) for c in values["columns"]), int(values.get("rows", 0)))
 
 
-def nearest(
-    name: str,  # what was asked for
-    names: Sequence[str],  # what there is
-) -> str:
-    """The end of a message: the nearest of `names`, or the first few of them; empty when there are none."""
+def nearest(name: str, names: Sequence[str]) -> str:
+    """The end of a message: the nearest of `names`, or the first few of them; empty when there are none.
+
+    Args:
+        name: what was asked for.
+        names: what there is.
+    """
     lowered = {n.lower(): n for n in reversed(names)}
     close = difflib.get_close_matches(str(name).lower(), list(lowered), n=1, cutoff=0.6)
     if close:
@@ -108,11 +134,19 @@ def nearest(
     return f"; there are {shown}" if names else ""
 
 # %% ../../../nbs/methods/tables/columns.ipynb #c07
-def to_array(
-    values: Any,  # sequence of n values: a list, an array, or a pandas column's `.to_numpy()`
-    column: Column,  # what they are
-) -> np.ndarray:  # shape (n,): float64, or object of str and None for categories and text
-    """The canonical array of the column's kind; ValueError names row, found and expected."""
+def to_array(values: Any, column: Column) -> np.ndarray:
+    """The canonical array of the column's kind.
+
+    Args:
+        values: sequence of n values: a list, an array, or a pandas column's `.to_numpy()`
+        column: what they are.
+
+    Returns:
+        shape (n,): float64, or object of str and None for categories and text.
+
+    Raises:
+        ValueError: names row, found and expected.
+    """
     dtype = values.dtype if isinstance(values, np.ndarray) else None
     if column.kind in ("category", "text"):
         out = np.empty(len(values), dtype=object)
@@ -146,33 +180,51 @@ def _known(numbers: np.ndarray, column: Column) -> np.ndarray:
     return np.where(np.isin(numbers, column.sentinels), np.nan, numbers) if column.sentinels else numbers
 
 # %% ../../../nbs/methods/tables/columns.ipynb #c12
-def each_once(
-    values: Any,  # a pandas Series of n values
-    convert: Callable[[list[Any]], np.ndarray],  # m values -> object array (m,)
-) -> np.ndarray:  # object array (n,), None for missing values
-    """The values converted, each different one once."""
+def each_once(values: Any, convert: Callable[[list[Any]], np.ndarray]) -> np.ndarray:
+    """The values converted, each different one once.
+
+    Args:
+        values: a pandas Series of n values.
+        convert: m values -> object array (m,).
+
+    Returns:
+        object array (n,), None for missing values.
+    """
     if values.dtype == object and not set(map(type, values.tolist())) <= {str, type(None), float}:
         return convert(values.tolist())  # 1, 1.0 and True are equal, and three different categories
     codes, different = values.factorize()
     return np.append(convert(different.tolist()), np.array([None], dtype=object))[codes]
 
 
-def column_array(
-    table: Any,  # a pandas DataFrame
-    column: Column,  # one of its columns
-) -> np.ndarray:  # as of `to_array`
-    """A table's column as an array; of categories and texts each different value is converted once."""
+def column_array(table: Any, column: Column) -> np.ndarray:
+    """A table's column as an array; of categories and texts each different value is converted once.
+
+    Args:
+        table: a pandas DataFrame.
+        column: one of its columns.
+
+    Returns:
+        as of `to_array`
+    """
     values = table[column.name]
     if column.kind not in ("category", "text"):
         return to_array(values.to_numpy(), column)
     return each_once(values, lambda found: to_array(found, column))
 
 
-def to_arrays(
-    table: Any,  # a pandas DataFrame, or a list of dicts by column name
-    schema: Schema,  # which columns are features, and what they hold
-) -> dict[str, np.ndarray]:  # name of the feature -> array of shape (n,), in the schema's order
-    """The features as arrays; ValueError names the column that is missing or the value that does not fit."""
+def to_arrays(table: Any, schema: Schema) -> dict[str, np.ndarray]:
+    """The features as arrays.
+
+    Args:
+        table: a pandas DataFrame, or a list of dicts by column name.
+        schema: which columns are features, and what they hold.
+
+    Returns:
+        name of the feature -> array of shape (n,), in the schema's order.
+
+    Raises:
+        ValueError: names the column that is missing or the value that does not fit.
+    """
     arrays = {}
     rows = None if hasattr(table, "columns") else list(table)
     count = len(table) if rows is None else len(rows)
@@ -193,10 +245,15 @@ def to_arrays(
     return arrays
 
 
-def take_columns(
-    table: Any,  # a pandas DataFrame, which is left without columns
-) -> dict[Any, Any]:  # name -> column, each of which can be let go alone
-    """The columns of a table, to pop one by one: from the table itself that takes the square of their number."""
+def take_columns(table: Any) -> dict[Any, Any]:
+    """The columns of a table, to pop one by one: from the table itself that takes the square of their number.
+
+    Args:
+        table: a pandas DataFrame, which is left without columns.
+
+    Returns:
+        name -> column, each of which can be let go alone.
+    """
     columns = {name: table[name] for name in table.columns}
     table.drop(columns=list(columns), inplace=True)  # noqa: PD002 -- it is the caller's that is to let go
     return columns
@@ -228,11 +285,16 @@ class TableArrays(Mapping[str, np.ndarray]):
         return len(self.features)
 
 # %% ../../../nbs/methods/tables/columns.ipynb #c15
-def check_rows(
-    rows: Any,  # list of JSON objects by column name
-    schema: Schema,  # what they should look like
-) -> list[dict[str, Any]]:  # one {"row", "column", "found", "expected"} a problem; empty when all is well
-    """Every problem of the rows; never raises, whatever it is given."""
+def check_rows(rows: Any, schema: Schema) -> list[dict[str, Any]]:
+    """Every problem of the rows; never raises, whatever it is given.
+
+    Args:
+        rows: list of JSON objects by column name.
+        schema: what they should look like.
+
+    Returns:
+        one {"row", "column", "found", "expected"} a problem; empty when all is well.
+    """
     problems: list[dict[str, Any]] = []
 
     def note(row: int | None, column: Any, found: str, expected: str) -> None:

@@ -14,10 +14,15 @@ import numpy as np
 _TYPES = (np.int8, np.int16, np.float32)
 
 
-def shrink(
-    column: np.ndarray,  # float64 (n,), NaN for missing
-) -> np.ndarray:  # (n,) of the first type that holds every value exactly
-    """The same numbers in the smallest type; NaN and negative zero need a float."""
+def shrink(column: np.ndarray) -> np.ndarray:
+    """The same numbers in the smallest type; NaN and negative zero need a float.
+
+    Args:
+        column: float64 (n,), NaN for missing.
+
+    Returns:
+        (n,) of the first type that holds every value exactly.
+    """
     for kind in _TYPES:
         head = column[:1000]  # tells most columns apart
         for part in (head, column):
@@ -39,11 +44,15 @@ def _same(small: np.ndarray, column: np.ndarray) -> bool:
 class Compact:
     """A matrix of shape (n, d) by columns; rows of it are float64."""
 
-    def __init__(
-        self,
-        columns: Sequence[np.ndarray],  # d of them, each (n,)
-    ) -> None:
-        """Keep the columns; ValueError when there is none, or when they differ in length."""
+    def __init__(self, columns: Sequence[np.ndarray]) -> None:
+        """Keep the columns.
+
+        Args:
+            columns: d of them, each (n,).
+
+        Raises:
+            ValueError: when there is none, or when they differ in length.
+        """
         self.columns = list(columns)
         if not self.columns or len({len(column) for column in self.columns}) > 1:
             found = sorted({len(column) for column in self.columns})
@@ -76,8 +85,12 @@ class Compact:
             out[:, place] = first if place == 0 else column[rows]
         return out
 
-    def to_arrow(self) -> Any:  # pyarrow.Table
-        """The columns as Arrow has them, none copied, under the names that LightGBM gives to those of a matrix."""
+    def to_arrow(self) -> Any:
+        """The columns as Arrow has them, none copied, under the names that LightGBM gives to those of a matrix.
+
+        Args:
+            self: pyarrow.Table.
+        """
         import pyarrow as pa
 
         return pa.table({f"Column_{place}": pa.array(column) for place, column in enumerate(self.columns)})

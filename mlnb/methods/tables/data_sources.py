@@ -34,10 +34,12 @@ _KINDS = {
 }  # fmt: skip
 
 # %% ../../../nbs/methods/tables/data_sources.ipynb #c04
-def one_type(
-    values: pd.Series,  # a column of anything
-) -> pd.Series:
-    """The same column with one type: bool, whole numbers, floats, dates or text; missing where it was missing."""
+def one_type(values: pd.Series) -> pd.Series:
+    """The same column with one type: bool, whole numbers, floats, dates or text; missing where it was missing.
+
+    Args:
+        values: a column of anything.
+    """
     if isinstance(values.dtype, pd.CategoricalDtype):
         values = values.astype(object)
     if isinstance(values.dtype, pd.DatetimeTZDtype):
@@ -169,10 +171,15 @@ def _read_sklearn(name: str) -> pd.DataFrame:
     return table
 
 # %% ../../../nbs/methods/tables/data_sources.ipynb #c09
-def hide_secrets(
-    source: str,  # a file, URL or name
-) -> str:  # a file's name without its folders, a URL without its password and query
-    """What may be written into a record of the source: `${NAME}` stays, a literal password does not."""
+def hide_secrets(source: str) -> str:
+    """What may be written into a record of the source: `${NAME}` stays, a literal password does not.
+
+    Args:
+        source: a file, URL or name.
+
+    Returns:
+        a file's name without its folders, a URL without its password and query.
+    """
     if "://" not in source:
         return source if source.startswith("sklearn:") else Path(source).name
     shown = re.sub(r"(://[^/@:]*):(?!\$\{)[^@/]*@", r"\1:***@", source)
@@ -182,10 +189,15 @@ def hide_secrets(
     return shown if "::" in shown else re.sub(r"\?.*", "", shown)
 
 
-def digest_table(
-    table: pd.DataFrame,  # n rows
-) -> str:  # 64 hexadecimal digits
-    """The SHA-256 digest of a table's names, types and values: the version of data that no file holds."""
+def digest_table(table: pd.DataFrame) -> str:
+    """The SHA-256 digest of a table's names, types and values: the version of data that no file holds.
+
+    Args:
+        table: n rows.
+
+    Returns:
+        64 hexadecimal digits.
+    """
     digest = hashlib.sha256(json.dumps([[str(n), str(t)] for n, t in table.dtypes.items()]).encode())
     for name in table.columns:
         digest.update(np.ascontiguousarray(pd.util.hash_pandas_object(table[name], index=False)).tobytes())
@@ -201,7 +213,11 @@ def _place(source: str, folder: str) -> str:
 
 
 def _read_bytes(source: str) -> bytes:
-    """The bytes of a local file or of a URL; FileNotFoundError suggests the nearest name in the folder."""
+    """The bytes of a local file or of a URL.
+
+    Raises:
+        FileNotFoundError: suggests the nearest name in the folder.
+    """
     if "://" in source:
         try:
             import fsspec
@@ -239,17 +255,35 @@ def _unpack(data: bytes, name: str) -> tuple[bytes, str]:
 
 
 def read_table(
-    source: str,  # file, URL, database or set, spelled as above, secrets filled in
-    separator: str = "auto",  # delimited text: auto, a character or tab
-    header: str = "auto",  # delimited text: auto, yes or no
-    encoding: str = "auto",  # delimited text: auto or an encoding's name
-    decimal: str = "auto",  # decimal sign of numbers in text: auto, . or , (cleaning reads it)
-    sheet: str = "",  # Excel: the sheet's name; empty: the first
-    folder: str = "",  # where relative files are looked for; empty: the working directory
-    name: str = "",  # the source as the user wrote it, with `${NAME}` for secrets; empty: `source`
-    facts: Mapping[str, Any] | None = None,  # owner, licence ...: kept in the provenance
-) -> tuple[pd.DataFrame, dict[str, Any]]:  # the raw table, one type a column, and its provenance
-    """The raw table and where it came from; ValueError or OSError say what is wrong with the source and what to do."""
+    source: str,
+    separator: str = "auto",
+    header: str = "auto",
+    encoding: str = "auto",
+    decimal: str = "auto",
+    sheet: str = "",
+    folder: str = "",
+    name: str = "",
+    facts: Mapping[str, Any] | None = None,
+) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """The raw table and where it came from.
+
+    Args:
+        source: file, URL, database or set, spelled as above, secrets filled in.
+        separator: delimited text: auto, a character or tab.
+        header: delimited text: auto, yes or no.
+        encoding: delimited text: auto or an encoding's name.
+        decimal: decimal sign of numbers in text: auto, . or , (cleaning reads it).
+        sheet: Excel: the sheet's name; empty: the first.
+        folder: where relative files are looked for; empty: the working directory.
+        name: the source as the user wrote it, with `${NAME}` for secrets; empty: `source`
+        facts: owner, licence ...: kept in the provenance.
+
+    Returns:
+        the raw table, one type a column, and its provenance.
+
+    Raises:
+        ValueError: or OSError say what is wrong with the source and what to do.
+    """
     shown, read, source = hide_secrets(name or source), dict[str, Any](), _place(source, folder)
     if decimal not in ("auto", ".", ","):
         raise ValueError(f"unknown decimal sign {decimal!r}; expected auto, '.' or ','")

@@ -25,11 +25,19 @@ _NUMBER = re.compile(r"[+-]?[$€£]?\s*(\d[\d.,' ]*|[.,]\d+)([eE][+-]?\d+)?\s*%
 _BLANK = {"", "?", "-", "na", "n/a", "nan", "null", "none"}
 
 # %% ../../../nbs/methods/tables/delimited.ipynb #c04
-def decode(
-    data: bytes,  # the file
-    encoding: str = "auto",  # name of an encoding, or auto
-) -> tuple[str, str]:  # the text, and the encoding used
-    """The file's text; ValueError names the first byte that the stated encoding does not know."""
+def decode(data: bytes, encoding: str = "auto") -> tuple[str, str]:
+    """The file's text.
+
+    Args:
+        data: the file.
+        encoding: name of an encoding, or auto.
+
+    Returns:
+        the text, and the encoding used.
+
+    Raises:
+        ValueError: names the first byte that the stated encoding does not know.
+    """
     if encoding == "auto":
         if data.startswith(codecs.BOM_UTF8):
             encoding = "utf-8-sig"
@@ -67,10 +75,15 @@ def _sample(text: str, lines: int = 200) -> str:
     return "\n".join(whole.splitlines()[:lines])
 
 
-def find_separator(
-    text: str,  # the file's text
-) -> str | None:  # one of the values of SEPARATORS; None when there is one column only
-    """The separator that cuts the lines best, or None."""
+def find_separator(text: str) -> str | None:
+    """The separator that cuts the lines best, or None.
+
+    Args:
+        text: the file's text.
+
+    Returns:
+        one of the values of SEPARATORS; None when there is one column only.
+    """
     sample, best, score = _sample(text), None, 0.0
     for separator in SEPARATORS.values():
         rows = _cut(sample, separator)
@@ -87,10 +100,12 @@ def find_separator(
     return best
 
 # %% ../../../nbs/methods/tables/delimited.ipynb #c10
-def find_header(
-    rows: list[list[str]],  # the first rows, as cells
-) -> bool:
-    """Whether the first row names the columns."""
+def find_header(rows: list[list[str]]) -> bool:
+    """Whether the first row names the columns.
+
+    Args:
+        rows: the first rows, as cells.
+    """
     if not rows:
         return False
     first, below = [c.strip() for c in rows[0]], rows[1:]
@@ -112,10 +127,15 @@ def find_header(
     )
 
 # %% ../../../nbs/methods/tables/delimited.ipynb #c13
-def name_columns(
-    first: list[str],  # the header's cells
-) -> list[str]:
-    """The names without blanks around them, `column_3` where there is none; ValueError when one comes twice."""
+def name_columns(first: list[str]) -> list[str]:
+    """The names without blanks around them, `column_3` where there is none.
+
+    Args:
+        first: the header's cells.
+
+    Raises:
+        ValueError: when one comes twice.
+    """
     names = [name.strip() or f"column_{position}" for position, name in enumerate(first, 1)]
     for name, count in Counter(names).items():
         if count > 1:
@@ -126,11 +146,16 @@ def name_columns(
     return names
 
 
-def find_preamble(
-    text: str,  # the file's text
-    separator: str,  # as found
-) -> int:  # lines above the table that are no part of it
-    """How many lines at the top have one cell, or are comments of another length, where the table has several cells."""
+def find_preamble(text: str, separator: str) -> int:
+    """How many lines at the top have one cell, or are comments of another length, where the table has several cells.
+
+    Args:
+        text: the file's text.
+        separator: as found.
+
+    Returns:
+        lines above the table that are no part of it.
+    """
     lines = _sample(text).splitlines()
     width = Counter(len(row) for row in _cut("\n".join(lines), separator)).most_common(1)[0][0] if lines else 1
     count = 0
@@ -160,12 +185,22 @@ def _split_blanks(line: str) -> list[str]:
 
 
 def read_delimited(
-    data: bytes,  # the file
-    separator: str = "auto",  # auto, one of the names in SEPARATORS, blanks, or any other single character
-    header: str = "auto",  # auto, yes or no
-    encoding: str = "auto",  # auto, or an encoding's name
-) -> tuple[pd.DataFrame, dict[str, Any]]:  # table of text cells, and how it was cut
-    """The table with every cell as text, and the facts of reading; ValueError says what is wrong and where."""
+    data: bytes, separator: str = "auto", header: str = "auto", encoding: str = "auto"
+) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """The table with every cell as text, and the facts of reading.
+
+    Args:
+        data: the file.
+        separator: auto, one of the names in SEPARATORS, blanks, or any other single character.
+        header: auto, yes or no.
+        encoding: auto, or an encoding's name.
+
+    Returns:
+        table of text cells, and how it was cut.
+
+    Raises:
+        ValueError: says what is wrong and where.
+    """
     # of plain ASCII there is nothing to decode, however long it is
     plain = encoding in ("auto", "utf-8") and data.isascii() and 0 not in data[:HEAD]
     text, encoding = (data[:HEAD].decode(), "utf-8") if plain else decode(data, encoding)
@@ -212,7 +247,11 @@ def read_delimited(
 
 
 def _parse(data: bytes, separator: str, names: list[str], skip_first: bool, above: int) -> pd.DataFrame:
-    """The cells as text; ValueError with the line of the first row whose number of cells is wrong."""
+    """The cells as text.
+
+    Raises:
+        ValueError: with the line of the first row whose number of cells is wrong.
+    """
     parse = pc.ParseOptions(delimiter=separator, newlines_in_values=b'"' in data)
     convert = pc.ConvertOptions(column_types=dict.fromkeys(names, pa.large_string()), strings_can_be_null=False)
     for threads in (True, False):

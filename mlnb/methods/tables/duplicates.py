@@ -19,11 +19,16 @@ def _codes(values: pd.Series) -> np.ndarray:
     return values.factorize()[0] + 1
 
 
-def group_equal(
-    tables: list[pd.DataFrame],  # one or more, n rows together
-    names: list[str],  # the columns that count
-) -> tuple[np.ndarray, np.ndarray]:  # positions of rows that equal another, ascending; the group of each of them
-    """The rows, counted through all tables, that are equal to at least one other row in all of the columns."""
+def group_equal(tables: list[pd.DataFrame], names: list[str]) -> tuple[np.ndarray, np.ndarray]:
+    """The rows, counted through all tables, that are equal to at least one other row in all of the columns.
+
+    Args:
+        tables: one or more, n rows together.
+        names: the columns that count.
+
+    Returns:
+        positions of rows that equal another, ascending; the group of each of them.
+    """
     count = sum(map(len, tables))
     rows, groups = np.arange(count), np.zeros(count, dtype=np.int64)
     head = tables[0].iloc[:: max(1, len(tables[0]) // _LOOK)]
@@ -38,21 +43,31 @@ def group_equal(
     return rows, pd.factorize(groups)[0]
 
 
-def find_copies(
-    table: pd.DataFrame,  # n rows
-) -> np.ndarray:  # (n,) bool
-    """Which rows equal an earlier one in every column."""
+def find_copies(table: pd.DataFrame) -> np.ndarray:
+    """Which rows equal an earlier one in every column.
+
+    Args:
+        table: n rows.
+
+    Returns:
+        (n,) bool.
+    """
     rows, groups = group_equal([table], list(table))
     out = np.zeros(len(table), dtype=bool)
     out[rows[pd.Series(groups).duplicated().to_numpy()]] = True
     return out
 
 
-def equal_columns(
-    table: pd.DataFrame,  # n rows
-    names: list[str],  # the columns to compare
-) -> list[tuple[str, str]]:  # (a column, the first that says the same)
-    """The columns that equal an earlier one, or tell the rows apart as it does under other names of the values."""
+def equal_columns(table: pd.DataFrame, names: list[str]) -> list[tuple[str, str]]:
+    """The columns that equal an earlier one, or tell the rows apart as it does under other names of the values.
+
+    Args:
+        table: n rows.
+        names: the columns to compare.
+
+    Returns:
+        (a column, the first that says the same).
+    """
     pairs, candidates = [], list(names)
     head = table.iloc[:: max(1, len(table) // _LOOK)]
     for part in (head, table):

@@ -24,12 +24,17 @@ _CLOCK = r"(\d{1,3}):([0-5]\d)(?::([0-5]\d(?:\.\d+)?))?(?:\s?([aApP])\.?[mM]\.?)
 _AFFIX = re.compile(r"^([+-]?)\s*(?:[$€£¥₹]|USD|EUR|GBP|CHF)\s*|\s*(?:[$€£¥₹%]|USD|EUR|GBP|CHF)$")
 
 # %% ../../../nbs/methods/tables/parsing.ipynb #c04
-def parse_numbers(
-    texts: pd.Series,  # n different texts, stripped, none missing
-    decimal: str = "auto",  # auto, . or ,
-    prefer_comma: bool = False,  # which reading of 1,234 wins when both fit
-) -> tuple[np.ndarray, str]:  # shape (n,), NaN where it is no number; the spelling that was read
-    """The numbers that the texts spell, in the one spelling that fits most of them."""
+def parse_numbers(texts: pd.Series, decimal: str = "auto", prefer_comma: bool = False) -> tuple[np.ndarray, str]:
+    """The numbers that the texts spell, in the one spelling that fits most of them.
+
+    Args:
+        texts: n different texts, stripped, none missing.
+        decimal: auto, . or ,.
+        prefer_comma: which reading of 1,234 wins when both fit.
+
+    Returns:
+        shape (n,), NaN where it is no number; the spelling that was read.
+    """
     texts = texts.astype("str").str.replace("\u2212", "-")  # the minus of typesetters
     plain = texts.str.fullmatch(_PLAIN).to_numpy(dtype=bool)
     infinite = texts.str.fullmatch(_INFINITE).to_numpy(dtype=bool)
@@ -74,10 +79,15 @@ def _unit_of(texts: pd.Series) -> str:
     return unit if unit and not re.fullmatch("[eE]", unit) and texts.str.endswith(unit).mean() > 0.95 else ""
 
 
-def parse_clocks(
-    texts: pd.Series,  # n different texts, stripped, none missing
-) -> np.ndarray | None:  # shape (n,), seconds, NaN where a text is no time; None when fewer than 95 % are times
-    """The seconds since midnight, or of a duration, that the texts spell as 12:30, 12:30:05.5 or 7:15 PM."""
+def parse_clocks(texts: pd.Series) -> np.ndarray | None:
+    """The seconds since midnight, or of a duration, that the texts spell as 12:30, 12:30:05.5 or 7:15 PM.
+
+    Args:
+        texts: n different texts, stripped, none missing.
+
+    Returns:
+        shape (n,), seconds, NaN where a text is no time; None when fewer than 95 % are times.
+    """
     texts = texts.astype("str")
     if not len(texts) or not texts.head(9).str.fullmatch(_CLOCK).mean() > 0.5:
         return None
@@ -89,10 +99,15 @@ def parse_clocks(
     return found if np.mean(~np.isnan(found)) >= 0.95 else None
 
 
-def find_codes(
-    texts: pd.Series,  # different texts, stripped, none missing
-) -> str:  # "" or why they are no quantities
-    """Why digits are names, not quantities: zeros in front, or more digits than a float holds; else empty."""
+def find_codes(texts: pd.Series) -> str:
+    """Why digits are names, not quantities: zeros in front, or more digits than a float holds; else empty.
+
+    Args:
+        texts: different texts, stripped, none missing.
+
+    Returns:
+        "" or why they are no quantities.
+    """
     texts = texts.astype("str")
     if texts.str.fullmatch(r"0\d+").any() and texts.str.fullmatch(r"\d+").mean() > 0.95:
         return "zeros in front"
@@ -104,10 +119,15 @@ def find_codes(
     return ""
 
 
-def find_sentinels(
-    numbers: np.ndarray,  # float64 (n,), NaN for missing
-) -> tuple[float, ...]:  # ascending
-    """The numbers that stand for a missing one: nines that come again, further from all others than these spread."""
+def find_sentinels(numbers: np.ndarray) -> tuple[float, ...]:
+    """The numbers that stand for a missing one: nines that come again, further from all others than these spread.
+
+    Args:
+        numbers: float64 (n,), NaN for missing.
+
+    Returns:
+        ascending.
+    """
     numbers = numbers[~np.isnan(numbers)]
     nines = np.isin(numbers, SENTINELS)
     plain = numbers[~nines]
@@ -118,10 +138,15 @@ def find_sentinels(
     return tuple(map(float, codes)) if np.isin(numbers, codes).sum() > 1 else ()
 
 # %% ../../../nbs/methods/tables/parsing.ipynb #c07
-def parse_booleans(
-    texts: pd.Series,  # n different texts, stripped, none missing
-) -> np.ndarray | None:  # shape (n,) bool, or None when one of them is no word for true or false
-    """Which texts mean true, when all are words such as yes, no, true, f; digits are numbers and no truth values."""
+def parse_booleans(texts: pd.Series) -> np.ndarray | None:
+    """Which texts mean true, when all are words such as yes, no, true, f; digits are numbers and no truth values.
+
+    Args:
+        texts: n different texts, stripped, none missing.
+
+    Returns:
+        shape (n,) bool, or None when one of them is no word for true or false.
+    """
     words = [str(text).lower() for text in texts.head(9)]
     if not 0 < len(words) < 9 or any(w not in BOOLEAN_WORDS or w.isdigit() for w in words):
         return None
@@ -141,12 +166,15 @@ _FORMATS = (
 _TIMES = ("", " %H:%M", " %H:%M:%S", " %H:%M:%S.%f", " %I:%M %p", " %I:%M:%S %p")
 
 
-def parse_dates(
-    texts: pd.Series,  # n different texts, stripped, none missing
-) -> (
-    tuple[np.ndarray, str, bool] | None
-):  # shape (n,) datetime64[us] in UTC; spelling; whether day and month may be swapped
-    """The dates, NaT where a text is none or out of range; None when fewer than 95 % are dates."""
+def parse_dates(texts: pd.Series) -> tuple[np.ndarray, str, bool] | None:
+    """The dates, NaT where a text is none or out of range; None when fewer than 95 % are dates.
+
+    Args:
+        texts: n different texts, stripped, none missing.
+
+    Returns:
+        shape (n,) datetime64[us] in UTC; spelling; whether day and month may be swapped.
+    """
     texts = texts.astype("str")
     sample = texts.head(100)
     if len(texts) == 0 or np.mean([bool(_DATE.fullmatch(text)) for text in sample]) < 0.9:

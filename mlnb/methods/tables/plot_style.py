@@ -59,10 +59,12 @@ def use_style() -> None:
     )
 
 
-def plain_log(
-    axis: Axis,  # the x or y axis of a plot, on a logarithmic scale
-) -> None:
-    """Label a logarithmic axis with plain numbers, at most four: matplotlib's own labels are formulas."""
+def plain_log(axis: Axis) -> None:
+    """Label a logarithmic axis with plain numbers, at most four: matplotlib's own labels are formulas.
+
+    Args:
+        axis: the x or y axis of a plot, on a logarithmic scale.
+    """
     axis.set_major_locator(LogLocator(numticks=4))
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axis.set_minor_formatter(NullFormatter())

@@ -25,14 +25,18 @@ _LOOK = 1000  # rows that tell words from numbers
 
 
 def finding(
-    check: str,  # what was looked at
-    severity: str,  # error, warning or info
-    column: str | None,  # the column, or None for the whole table
-    rows: int | None,  # rows concerned, or None where rows make no sense
-    message: str,  # what was found
-    action: str,  # what was done, or what to do
+    check: str, severity: str, column: str | None, rows: int | None, message: str, action: str
 ) -> dict[str, Any]:
-    """One finding as JSON values."""
+    """One finding as JSON values.
+
+    Args:
+        check: what was looked at.
+        severity: error, warning or info.
+        column: the column, or None for the whole table.
+        rows: rows concerned, or None where rows make no sense.
+        message: what was found.
+        action: what was done, or what to do.
+    """
     return {
         "check": check, "severity": severity, "column": column,
         "rows": None if rows is None else int(rows), "message": message, "action": action,
@@ -239,13 +243,24 @@ class _Cleaner:
 
 # %% ../../../nbs/methods/tables/type_inference.ipynb #c10
 def clean(
-    raw: pd.DataFrame,  # n rows of raw values, from `read_table`
-    target: str | None = None,  # the column to predict: its words stay class names
-    decimal: str = "auto",  # decimal sign of numbers in text: auto, . or ,
-    prefer_comma: bool = False,  # whether 1,234 is read with a decimal comma, as in files cut by semicolons
-    use_up: bool = False,  # whether columns leave `raw` as they are typed: half of the memory for a long table
-) -> tuple[pd.DataFrame, Schema, list[dict[str, Any]]]:  # the typed table, its schema, the findings
-    """The typed table, its schema and every decision as a finding; all rows and columns are kept."""
+    raw: pd.DataFrame,
+    target: str | None = None,
+    decimal: str = "auto",
+    prefer_comma: bool = False,
+    use_up: bool = False,
+) -> tuple[pd.DataFrame, Schema, list[dict[str, Any]]]:
+    """The typed table, its schema and every decision as a finding; all rows and columns are kept.
+
+    Args:
+        raw: n rows of raw values, from `read_table`
+        target: the column to predict: its words stay class names.
+        decimal: decimal sign of numbers in text: auto, . or ,.
+        prefer_comma: whether 1,234 is read with a decimal comma, as in files cut by semicolons.
+        use_up: whether columns leave `raw` as they are typed: half of the memory for a long table.
+
+    Returns:
+        the typed table, its schema, the findings.
+    """
     columns, typed, findings = [], {}, []
     names, rows = list(raw.columns), len(raw)
     given = take_columns(raw) if use_up else {name: raw[name] for name in names}

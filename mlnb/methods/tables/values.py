@@ -34,10 +34,15 @@ def is_missing(value: Any) -> bool:
     return bool(value != value)
 
 
-def parse_date(
-    value: Any,  # ISO 8601 text, a date, a datetime or a numpy datetime64
-) -> float:  # seconds since 1970-01-01 UTC
-    """The instant that a value names; without a time zone it is UTC. ValueError when it names none."""
+def parse_date(value: Any) -> float:
+    """The instant that a value names; without a time zone it is UTC. ValueError when it names none.
+
+    Args:
+        value: ISO 8601 text, a date, a datetime or a numpy datetime64.
+
+    Returns:
+        seconds since 1970-01-01 UTC.
+    """
     if isinstance(value, str):
         text = value.strip()
         moment = datetime.fromisoformat(f"{text}-01" if len(text) == 7 and text[4] == "-" else text)
@@ -53,10 +58,12 @@ def parse_date(
     return ((passed.days * 86_400 + passed.seconds) * 1_000_000 + passed.microseconds) / 1e6
 
 
-def to_label(
-    value: Any,  # text, a number or a boolean
-) -> str | None:
-    """A category's text: whole numbers without a point, true and false in small letters; None: missing."""
+def to_label(value: Any) -> str | None:
+    """A category's text: whole numbers without a point, true and false in small letters; None: missing.
+
+    Args:
+        value: text, a number or a boolean.
+    """
     if isinstance(value, str):
         return value.strip() or None
     if is_missing(value):
@@ -110,11 +117,13 @@ CONVERT = {"number": to_number, "boolean": to_boolean, "date": to_seconds}
 REFUSALS = (TypeError, ValueError, KeyError, OverflowError)  # what a conversion raises
 
 # %% ../../../nbs/methods/tables/values.ipynb #c11
-def fits(
-    value: Any,  # as JSON or Python has it
-    kind: str,  # of a column
-) -> bool:
-    """Whether one value is None or of that kind; never raises."""
+def fits(value: Any, kind: str) -> bool:
+    """Whether one value is None or of that kind; never raises.
+
+    Args:
+        value: as JSON or Python has it.
+        kind: of a column.
+    """
     if value is None:
         return True
     if kind == "text":

@@ -18,23 +18,43 @@ from ..encoding.table_encoder import Encoder
 # %% ../../../nbs/methods/training_data/cross_validation.ipynb #c04
 @dataclass(frozen=True)
 class Fold:
-    """One fold, encoded: rows to learn from and rows to score."""
+    """One fold, encoded: rows to learn from and rows to score.
 
-    X: np.ndarray  # (n, d), NaN for missing
-    y: np.ndarray  # (n,)
-    valid_X: np.ndarray  # (m, d)
-    valid_y: np.ndarray  # (m,)
-    groups: np.ndarray | None = None  # (n,) code of the query or series that a row belongs to, where the task has them
-    valid_groups: np.ndarray | None = None  # (m,)
-    weights: np.ndarray | None = None  # (n,) of the rows to learn from, at least 0
-    constraints: Mapping[str, Any] = field(default_factory=dict)  # what a fit has to keep: monotone columns
-    rows: np.ndarray | None = None  # (m,): place of each row to score among all training rows
+    Attributes:
+        X: (n, d), NaN for missing.
+        y: (n,).
+        valid_X: (m, d).
+        valid_y: (m,).
+        groups: (n,) code of the query or series that a row belongs to, where the task has them.
+        valid_groups: (m,).
+        weights: (n,) of the rows to learn from, at least 0.
+        constraints: what a fit has to keep: monotone columns.
+        rows: (m,): place of each row to score among all training rows.
+    """
+
+    X: np.ndarray
+    y: np.ndarray
+    valid_X: np.ndarray
+    valid_y: np.ndarray
+    groups: np.ndarray | None = None
+    valid_groups: np.ndarray | None = None
+    weights: np.ndarray | None = None
+    constraints: Mapping[str, Any] = field(default_factory=dict)
+    rows: np.ndarray | None = None
 
 
-def fold_rows(
-    folds: np.ndarray,  # fold number of each row (n,), -1 for rows that are never validated; or (n, r), dealt r times
-) -> list[tuple[np.ndarray, np.ndarray]]:  # for each fold: indices of training and of validation rows
-    """The rows of each fold, deal after deal; ValueError when fewer than two rows could train, or for no fold."""
+def fold_rows(folds: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
+    """The rows of each fold, deal after deal.
+
+    Args:
+        folds: fold number of each row (n,), -1 for rows that are never validated; or (n, r), dealt r times.
+
+    Returns:
+        for each fold: indices of training and of validation rows.
+
+    Raises:
+        ValueError: when fewer than two rows could train, or for no fold.
+    """
     if folds.ndim == 2:
         return [pair for deal in folds.T for pair in fold_rows(deal)]
     numbers = np.unique(folds[folds >= 0])
@@ -50,15 +70,24 @@ def fold_rows(
 
 
 def encode_folds(
-    arrays: Mapping[str, np.ndarray],  # feature -> array (n,) of all training rows
-    y: np.ndarray,  # target (n,)
-    folds: np.ndarray,  # fold number of each row (n,), or (n, r) where they were dealt r times
+    arrays: Mapping[str, np.ndarray],
+    y: np.ndarray,
+    folds: np.ndarray,
     schema: Schema,
-    encoder: Encoder,  # gives the options; what it learned from all training rows is not used
-    groups: np.ndarray | None = None,  # query of each row (n,)
-    weights: np.ndarray | None = None,  # (n,), at least 0
+    encoder: Encoder,
+    groups: np.ndarray | None = None,
+    weights: np.ndarray | None = None,
 ) -> list[Fold]:
-    """The folds, each encoded by an encoder learned from its own training rows; once for all trials."""
+    """The folds, each encoded by an encoder learned from its own training rows; once for all trials.
+
+    Args:
+        arrays: feature -> array (n,) of all training rows.
+        y: target (n,).
+        folds: fold number of each row (n,), or (n, r) where they were dealt r times.
+        encoder: gives the options; what it learned from all training rows is not used.
+        groups: query of each row (n,).
+        weights: (n,), at least 0.
+    """
     out = []
     for training, validation in fold_rows(folds):
         rows = {name: values[training] for name, values in arrays.items()}

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ..contracts.problems import ProblemContract
 from ..tables.columns import Schema, nearest
 from .forecast_examples import deal_periods, split_periods
 from ..audit.split_proposals import Proposal
@@ -20,26 +21,41 @@ KINDS = ("auto", "random", "stratified", "group", "time")
 DEAL = 1_000_003  # how far apart the seeds of two deals are
 
 
-def _has_classes(contract: dict[str, Any]) -> bool:
+def _has_classes(contract: ProblemContract) -> bool:
     """Whether the target names classes, which parts should hold in equal shares."""
-    return contract["task"] in ("binary", "multiclass", "anomaly") and contract.get("target", "") is not None
+    return contract.task in ("binary", "multiclass", "anomaly") and contract.target is not None
 
 
 def choose_kind(
-    contract: dict[str, Any],  # from `problems.complete`
-    schema: Schema,  # columns of the table
-    kind: str = "auto",  # as stated
-    group: str = "",  # column whose rows belong together
-    time: str = "",  # column that orders the rows
-    proposals: Sequence[Proposal] = (),  # what the data asks for, from `propose_splits`
-) -> tuple[str, str]:  # random, stratified, group, time or (of forecasts) horizons; and the reason
-    """How to split and why; ValueError when what was stated does not go together."""
+    contract: ProblemContract,
+    schema: Schema,
+    kind: str = "auto",
+    group: str = "",
+    time: str = "",
+    proposals: Sequence[Proposal] = (),
+) -> tuple[str, str]:
+    """How to split and why.
+
+    Args:
+        contract: from `problems.complete`
+        schema: columns of the table.
+        kind: as stated.
+        group: column whose rows belong together.
+        time: column that orders the rows.
+        proposals: what the data asks for, from `propose_splits`
+
+    Returns:
+        random, stratified, group, time or (of forecasts) horizons; and the reason.
+
+    Raises:
+        ValueError: when what was stated does not go together.
+    """
     if kind not in KINDS:
         raise ValueError(f"unknown kind of split {kind!r}{nearest(kind, KINDS)}; expected one of {', '.join(KINDS)}")
-    if contract["task"] == "forecasting":
-        if kind != "auto" or group or time not in ("", contract["time"]):
+    if contract.task == "forecasting":
+        if kind != "auto" or group or time not in ("", contract.time):
             raise ValueError("a forecast is tested on the newest horizons; leave out split.kind, group and time")
-        return "horizons", f"the newest rows by {contract['time']!r}, as a forecast is used"
+        return "horizons", f"the newest rows by {contract.time!r}, as a forecast is used"
     for word, column in (("group", group), ("time", time)):
         if column and column not in schema.names:
             raise ValueError(f"there is no {word} column {column!r}{nearest(column, schema.names)}")
@@ -84,14 +100,26 @@ def _quotas(count: int, shares: np.ndarray, rng: np.random.Generator) -> np.ndar
 
 
 def deal_rows(
-    count: int,  # rows
-    shares: list[float],  # share of each part, adding up to 1
-    seed: int,  # of the shuffle
-    labels: np.ndarray | None = None,  # shape (count,): class of each row, to stratify
-    groups: np.ndarray | None = None,  # shape (count,): group of each row, to keep together
-    order: np.ndarray | None = None,  # shape (count,): time of each row, to cut into consecutive parts
-) -> np.ndarray:  # shape (count,) int64: part of each row
-    """The part of each row; the same for the same seed and rows."""
+    count: int,
+    shares: list[float],
+    seed: int,
+    labels: np.ndarray | None = None,
+    groups: np.ndarray | None = None,
+    order: np.ndarray | None = None,
+) -> np.ndarray:
+    """The part of each row; the same for the same seed and rows.
+
+    Args:
+        count: rows.
+        shares: share of each part, adding up to 1.
+        seed: of the shuffle.
+        labels: shape (count,): class of each row, to stratify.
+        groups: shape (count,): group of each row, to keep together.
+        order: shape (count,): time of each row, to cut into consecutive parts.
+
+    Returns:
+        shape (count,) int64: part of each row.
+    """
     rng, weights = np.random.default_rng(seed), np.asarray(shares) / np.sum(shares)
     parts = np.zeros(count, dtype=np.int64)
     if order is not None:
@@ -118,14 +146,24 @@ def deal_rows(
 
 # %% ../../../nbs/methods/training_data/data_splits.ipynb #c08
 def split_rows(
-    table: pd.DataFrame,  # n typed rows
-    contract: dict[str, Any],  # from `problems.complete`
-    kind: str,  # random, stratified, group or time, from `choose_kind`
-    test_share: float = 0.2,  # share of rows held out [0.05..0.5]
-    seed: int = 0,  # of the shuffle
-    column: str = "",  # group or time column
-) -> tuple[np.ndarray, np.ndarray]:  # positions of the training rows and of the test rows, ascending
-    """The training rows and the test rows; ValueError when the table is too small to hold any out."""
+    table: pd.DataFrame, contract: ProblemContract, kind: str, test_share: float = 0.2, seed: int = 0, column: str = ""
+) -> tuple[np.ndarray, np.ndarray]:
+    """The training rows and the test rows.
+
+    Args:
+        table: n typed rows.
+        contract: from `problems.complete`
+        kind: random, stratified, group or time, from `choose_kind`
+        test_share: share of rows held out [0.05..0.5].
+        seed: of the shuffle.
+        column: group or time column.
+
+    Returns:
+        positions of the training rows and of the test rows, ascending.
+
+    Raises:
+        ValueError: when the table is too small to hold any out.
+    """
     if not 0 < test_share < 1:
         raise ValueError(f"found a test share of {test_share:g}, expected one between 0 and 1, such as 0.2")
     if kind == "horizons":
@@ -138,16 +176,16 @@ def split_rows(
         found = f"{len(training)} training rows and {len(test)} test rows"
         raise ValueError(f"{len(table)} rows cut by {kind} give {found}; expected 2 and 1 at least, gather more rows")
     if _has_classes(contract):
-        labels = table[contract["target"]].astype(str).to_numpy()
+        labels = table[contract.target].astype(str).to_numpy()
         if lacking := sorted(set(labels) - set(labels[training])):
             raise ValueError(f"no training row is of class {lacking[0]!r}; split by another kind or column")
     return training, test
 
 
-def _keys(table: pd.DataFrame, contract: dict[str, Any], kind: str, column: str) -> dict[str, Any]:
+def _keys(table: pd.DataFrame, contract: ProblemContract, kind: str, column: str) -> dict[str, Any]:
     """What `deal_rows` needs to know for a kind."""
     if kind == "stratified":
-        return {"labels": table[contract["target"]].astype(str).to_numpy()}
+        return {"labels": table[contract.target].astype(str).to_numpy()}
     if kind == "group":
         if table[column].isna().any():
             raise ValueError(
@@ -164,15 +202,31 @@ def _keys(table: pd.DataFrame, contract: dict[str, Any], kind: str, column: str)
 
 
 def make_folds(
-    training: pd.DataFrame,  # n training rows
-    contract: dict[str, Any],  # from `problems.complete`
-    kind: str,  # as for `split_rows`
-    folds: int = 5,  # folds wanted [2..20]
-    seed: int = 0,  # of the shuffle
-    column: str = "",  # group or time column
-    repeats: int = 1,  # deals of the same rows [1..]; of rows in the order of time there is but one
-) -> tuple[np.ndarray, str]:  # int8 (n,), or (n, repeats): fold of each row, -1 for never; and why fewer, or ""
-    """The fold in which each row is validated, in each deal; ValueError when there are too few rows for two folds."""
+    training: pd.DataFrame,
+    contract: ProblemContract,
+    kind: str,
+    folds: int = 5,
+    seed: int = 0,
+    column: str = "",
+    repeats: int = 1,
+) -> tuple[np.ndarray, str]:
+    """The fold in which each row is validated, in each deal.
+
+    Args:
+        training: n training rows.
+        contract: from `problems.complete`
+        kind: as for `split_rows`
+        folds: folds wanted [2..20].
+        seed: of the shuffle.
+        column: group or time column.
+        repeats: deals of the same rows [1..]; of rows in the order of time there is but one.
+
+    Returns:
+        int8 (n,), or (n, repeats): fold of each row, -1 for never; and why fewer, or "".
+
+    Raises:
+        ValueError: when there are too few rows for two folds.
+    """
     if kind == "horizons":
         return deal_periods(training, contract, folds)
     if repeats > 1 and kind != "time":
@@ -181,8 +235,8 @@ def make_folds(
     keys, wanted, why = _keys(training, contract, kind, column), folds, ""
     limits = [(len(training) // 2, f"there are {len(training)} training rows")]
     if _has_classes(contract) and kind in ("stratified", "random"):
-        counts = training[contract["target"]].value_counts()
-        keys = {"labels": training[contract["target"]].astype(str).to_numpy()}
+        counts = training[contract.target].value_counts()
+        keys = {"labels": training[contract.target].astype(str).to_numpy()}
         limits.append((max(2, int(counts.min())), f"class {counts.index[-1]!r} has {counts.min()} training rows"))
     if kind == "group":
         limits.append((training[column].nunique(), f"there are {training[column].nunique()} groups"))

@@ -7,12 +7,12 @@ __all__ = ['MOST', 'GOLDEN', 'periods_of', 'split_periods', 'deal_periods', 'cho
            'fold_fans', 'test_fan', 'prove_windows']
 
 # %% ../../../nbs/methods/training_data/forecast_examples.ipynb #c03
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 
+from ..contracts.problems import ProblemContract
 from ..series.calendars import Frequency, holiday_days
 from ..tables.columns import Column, Schema, nearest, to_array, to_arrays
 from .cross_validation import Fold
@@ -23,36 +23,55 @@ MOST = 30_000  # examples at most, of training and of test each
 GOLDEN = (5**0.5 - 1) / 2  # whose multiples spread evenly over [0, 1), whatever the season
 
 
-def periods_of(
-    table: pd.DataFrame,  # n rows
-    contract: Mapping[str, Any],  # time, ruler
-) -> np.ndarray:  # int64 (n,)
-    """The number of each row's period."""
-    stamps = to_array(table[contract["time"]].to_numpy(), Column(contract["time"], "date"))
-    return Frequency(**contract["ruler"]).periods(stamps)
+def periods_of(table: pd.DataFrame, contract: ProblemContract) -> np.ndarray:
+    """The number of each row's period.
+
+    Args:
+        table: n rows.
+        contract: time, ruler.
+
+    Returns:
+        int64 (n,).
+    """
+    stamps = to_array(table[contract.time].to_numpy(), Column(contract.time, "date"))
+    return Frequency.of(contract.ruler).periods(stamps)
 
 
 def split_periods(
-    table: pd.DataFrame,  # n rows, from validate
-    contract: Mapping[str, Any],  # time, ruler, horizon
-    test_share: float,  # of the periods, rounded down to whole horizons, one at least (0..1)
-) -> tuple[np.ndarray, np.ndarray, str]:  # indices of training rows, of test rows, and the reason
-    """The newest stretch as test, what came before as training."""
-    periods, horizon = periods_of(table, contract), int(contract["horizon"])
+    table: pd.DataFrame, contract: ProblemContract, test_share: float
+) -> tuple[np.ndarray, np.ndarray, str]:
+    """The newest stretch as test, what came before as training.
+
+    Args:
+        table: n rows, from validate.
+        contract: time, ruler, horizon.
+        test_share: of the periods, rounded down to whole horizons, one at least (0..1).
+
+    Returns:
+        indices of training rows, of test rows, and the reason.
+    """
+    periods, horizon = periods_of(table, contract), int(contract.horizon)
     span = int(periods.max() - periods.min()) + 1
     held = max(1, int(test_share * span / horizon)) * horizon
     cut = int(periods.max()) - held
-    why = f"the newest {held} periods of {contract['frequency']} are {held // horizon} horizons of {horizon}"
+    why = f"the newest {held} periods of {contract.frequency} are {held // horizon} horizons of {horizon}"
     return np.flatnonzero(periods <= cut), np.flatnonzero(periods > cut), why
 
 
-def deal_periods(
-    training: pd.DataFrame,  # n rows
-    contract: Mapping[str, Any],
-    folds: int,  # folds wanted [2..]
-) -> tuple[np.ndarray, str]:  # int8 (n,): fold in which a row is validated, -1 for never; and why fewer, or ""
-    """Blocks of a horizon or more from the newer half of the training rows; ValueError when there is room for none."""
-    periods, horizon = periods_of(training, contract), int(contract["horizon"])
+def deal_periods(training: pd.DataFrame, contract: ProblemContract, folds: int) -> tuple[np.ndarray, str]:
+    """Blocks of a horizon or more from the newer half of the training rows.
+
+    Args:
+        training: n rows.
+        folds: folds wanted [2..].
+
+    Returns:
+        int8 (n,): fold in which a row is validated, -1 for never; and why fewer, or "".
+
+    Raises:
+        ValueError: when there is room for none.
+    """
+    periods, horizon = periods_of(training, contract), int(contract.horizon)
     last, span = int(periods.max()), int(periods.max() - periods.min()) + 1
     size = max(horizon, span // (2 * folds))
     room = min(folds, (span - horizon) // size)
@@ -72,13 +91,23 @@ def deal_periods(
 
 def choose_origins(
     histories: Sequence[History],
-    least: int,  # known values that an origin needs behind it
+    least: int,
     horizon: int,
-    first: int | None = None,  # period of the earliest target wanted; None: as early as can be
-    whole: bool = False,  # whether all steps of an origin must have come to pass, where there is such an origin
-    most: int = MOST,  # examples at most
-) -> list[np.ndarray]:  # of each history: how many periods are known
-    """The origins that give examples with a truth, thinned out evenly where there are too many."""
+    first: int | None = None,
+    whole: bool = False,
+    most: int = MOST,
+) -> list[np.ndarray]:
+    """The origins that give examples with a truth, thinned out evenly where there are too many.
+
+    Args:
+        least: known values that an origin needs behind it.
+        first: period of the earliest target wanted; None: as early as can be.
+        whole: whether all steps of an origin must have come to pass, where there is such an origin.
+        most: examples at most.
+
+    Returns:
+        of each history: how many periods are known.
+    """
     ranges = []
     for history in histories:
         counted = np.cumsum(np.isfinite(history.values))
@@ -96,34 +125,37 @@ def choose_origins(
 
 # %% ../../../nbs/methods/training_data/forecast_examples.ipynb #c06
 def fit_windows(
-    contract: Mapping[str, Any],
-    schema: Schema,
-    training: pd.DataFrame,
-    known: Sequence[str] = (),  # columns that are known ahead
-    holidays: str = "",  # country whose holidays count, such as DE or US-CA
+    contract: ProblemContract, schema: Schema, training: pd.DataFrame, known: Sequence[str] = (), holidays: str = ""
 ) -> Windows:
-    """The encoder learned from the training rows; ValueError for a column that does not exist or is no feature."""
+    """The encoder learned from the training rows.
+
+    Args:
+        known: columns that are known ahead.
+        holidays: country whose holidays count, such as DE or US-CA.
+
+    Raises:
+        ValueError: for a column that does not exist or is no feature.
+    """
     asked = request_schema(schema, contract)
     for name in known:
-        if name not in asked.names or name in (contract["time"], contract["target"], *contract["series"]):
+        if name not in asked.names or name in (contract.time, contract.target, *contract.series):
             raise ValueError(f"there is no feature {name!r} that could be known ahead{nearest(name, asked.names)}")
     days: list[int] = []
     if holidays:
-        years = pd.DatetimeIndex(training[contract["time"]]).year
+        years = pd.DatetimeIndex(training[contract.time]).year
         days = holiday_days(holidays, int(years.min()), int(years.max()))
     return Windows.fit(
-        to_arrays(training, asked), asked, time=contract["time"], target=contract["target"], keys=contract["series"],
-        frequency=contract["ruler"], horizon=int(contract["horizon"]), known=known, holidays=days,
+        to_arrays(training, asked), asked, time=contract.time, target=contract.target, keys=contract.series,
+        frequency=contract.ruler, horizon=int(contract.horizon), known=known, holidays=days,
     )  # fmt: skip
 
 
-def learn_fan(
-    contract: Mapping[str, Any],
-    schema: Schema,
-    encoder: Windows,
-    training: pd.DataFrame,
-) -> Fan:
-    """The examples of the training rows; ValueError when there are fewer than two."""
+def learn_fan(contract: ProblemContract, schema: Schema, encoder: Windows, training: pd.DataFrame) -> Fan:
+    """The examples of the training rows.
+
+    Raises:
+        ValueError: when there are fewer than two.
+    """
     histories = encoder.histories(to_arrays(training, request_schema(schema, contract)))
     fan = encoder.transform(histories, choose_origins(histories, encoder.least, encoder.horizon))
     fan = fan.pick(np.isfinite(fan.y))
@@ -135,13 +167,17 @@ def learn_fan(
 
 
 def fold_fans(
-    contract: Mapping[str, Any],
-    schema: Schema,
-    encoder: Windows,  # gives the shape; what it learned is not used
-    training: pd.DataFrame,
-    fold_of_row: np.ndarray,  # (rows,) from `deal_periods`
+    contract: ProblemContract, schema: Schema, encoder: Windows, training: pd.DataFrame, fold_of_row: np.ndarray
 ) -> list[Fold]:
-    """The examples of each fold; ValueError when no fold has any."""
+    """The examples of each fold.
+
+    Args:
+        encoder: gives the shape; what it learned is not used.
+        fold_of_row: (rows,) from `deal_periods`
+
+    Raises:
+        ValueError: when no fold has any.
+    """
     asked, periods = request_schema(schema, contract), periods_of(training, contract)
     arrays = to_arrays(training, asked)
     histories = encoder.histories(arrays)
@@ -171,13 +207,16 @@ def fold_fans(
 
 
 def test_fan(
-    contract: Mapping[str, Any],
-    schema: Schema,
-    encoder: Windows,
-    training: pd.DataFrame,
-    test: pd.DataFrame,
-) -> tuple[Fan, list[History]]:  # the examples, and the histories that they come from
-    """The examples of every origin in the test stretch, each with all that was known then; ValueError without any."""
+    contract: ProblemContract, schema: Schema, encoder: Windows, training: pd.DataFrame, test: pd.DataFrame
+) -> tuple[Fan, list[History]]:
+    """The examples of every origin in the test stretch, each with all that was known then.
+
+    Returns:
+        the examples, and the histories that they come from.
+
+    Raises:
+        ValueError: without any.
+    """
     both = pd.concat([training, test], ignore_index=True)
     histories = encoder.histories(to_arrays(both, request_schema(schema, contract)))
     first = int(periods_of(training, contract).max()) + 1
@@ -190,13 +229,16 @@ def test_fan(
 
 
 def prove_windows(
-    contract: Mapping[str, Any],
-    schema: Schema,
-    encoder: Windows,
-    training: pd.DataFrame,
-    origins: int = 5,  # origins that are looked at, spread over the history [1..]
+    contract: ProblemContract, schema: Schema, encoder: Windows, training: pd.DataFrame, origins: int = 5
 ) -> None:
-    """Encode some origins from their own window alone, read anew from JSON; ValueError when a bit differs."""
+    """Encode some origins from their own window alone, read anew from JSON.
+
+    Args:
+        origins: origins that are looked at, spread over the history [1..].
+
+    Raises:
+        ValueError: when a bit differs.
+    """
     arrays = to_arrays(training, request_schema(schema, contract))
     histories, again = encoder.histories(arrays), Windows.from_json(encoder.to_json())
     longest = max(range(len(histories)), key=lambda place: histories[place].known)

@@ -8,12 +8,13 @@ __all__ = ['LONG', 'SAMPLE', 'RARE', 'Examples', 'load_encoder', 'objective', 'r
 
 # %% ../../../nbs/methods/training_data/training_examples.ipynb #c03
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from ..contracts.problems import ProblemContract
 from ..models.anomaly_detection import twin_flags
 from ..tables.columns import Schema, TableArrays, to_arrays
 from ..encoding.table_encoder import Encoder
@@ -30,55 +31,94 @@ RARE = 500  # rows of the rarest class that it holds, where there are so many
 # %% ../../../nbs/methods/training_data/training_examples.ipynb #c04
 @dataclass(frozen=True)
 class Examples:
-    """Encoded examples: what goes into a model and what is to come out."""
+    """Encoded examples: what goes into a model and what is to come out.
 
-    X: np.ndarray  # float64 (n, d), NaN for missing; of a long table a Compact where that was asked for
-    y: np.ndarray  # (n,): codes of the classes, or values
-    groups: np.ndarray | None = None  # (n,) code of the query or series that an example belongs to
-    weights: np.ndarray | None = None  # (n,), at least 0
-    constraints: Mapping[str, Any] = field(default_factory=dict)  # what a fit has to keep: monotone columns
+    Attributes:
+        X: float64 (n, d), NaN for missing; of a long table a Compact where that was asked for.
+        y: (n,): codes of the classes, or values.
+        groups: (n,) code of the query or series that an example belongs to.
+        weights: (n,), at least 0.
+        constraints: what a fit has to keep: monotone columns.
+    """
+
+    X: np.ndarray
+    y: np.ndarray
+    groups: np.ndarray | None = None
+    weights: np.ndarray | None = None
+    constraints: Mapping[str, Any] = field(default_factory=dict)
 
 
-def load_encoder(
-    value: Mapping[str, Any],  # the artifact `encoder`
-) -> Any:  # an Encoder, or the Windows of a forecast
-    """The encoder that the features stage has written; ValueError when it is none."""
+def load_encoder(value: Mapping[str, Any]) -> Any:
+    """The encoder that the features stage has written.
+
+    Args:
+        value: the artifact `encoder`
+
+    Returns:
+        an Encoder, or the Windows of a forecast.
+
+    Raises:
+        ValueError: when it is none.
+    """
     return Windows.from_json(value) if "horizon" in value else Encoder.from_json(value)
 
 
-def objective(
-    contract: Mapping[str, Any],  # metric
-) -> str:  # key of METRICS
-    """What tuning optimises: the deciding metric, or what stands for it in the scaled units of a forecast."""
-    return PROXIES.get(contract["metric"], contract["metric"])
+def objective(contract: ProblemContract) -> str:
+    """What tuning optimises: the deciding metric, or what stands for it in the scaled units of a forecast.
+
+    Args:
+        contract: metric.
+
+    Returns:
+        key of METRICS.
+    """
+    return PROXIES.get(contract.metric, contract.metric)
 
 
-def read_target(
-    contract: dict[str, Any],  # from `problems.complete`
-    table: pd.DataFrame,  # n typed rows
-) -> np.ndarray:  # (n,): codes of the classes, or values; zeros where there is no target
-    """The target of each row as a model learns it."""
-    return np.zeros(len(table)) if contract["target"] is None else encode_target(table[contract["target"]], contract)
+def read_target(contract: ProblemContract, table: pd.DataFrame) -> np.ndarray:
+    """The target of each row as a model learns it.
+
+    Args:
+        contract: from `problems.complete`
+        table: n typed rows.
+
+    Returns:
+        (n,): codes of the classes, or values; zeros where there is no target.
+    """
+    return np.zeros(len(table)) if contract.target is None else encode_target(table[contract.target], contract)
 
 
-def read_groups(
-    contract: dict[str, Any],  # from `problems.complete`
-    table: pd.DataFrame,  # n typed rows
-) -> np.ndarray | None:  # int64 (n,): code of each row's query, in the order of their names; None without queries
-    """Which rows compete with each other."""
-    query = contract.get("query")
+def read_groups(contract: ProblemContract, table: pd.DataFrame) -> np.ndarray | None:
+    """Which rows compete with each other.
+
+    Args:
+        contract: from `problems.complete`
+        table: n typed rows.
+
+    Returns:
+        int64 (n,): code of each row's query, in the order of their names; None without queries.
+    """
+    query = contract.query
     return None if query is None else pd.factorize(table[query].astype(str), sort=True)[0].astype(np.int64)
 
 
 def learn_examples(
-    contract: dict[str, Any],  # from `problems.complete`
+    contract: ProblemContract,
     schema: Schema,
-    encoder: Any,  # learned on these very rows
-    training: pd.DataFrame,  # typed training rows
-    use_up: bool = False,  # whether columns may leave the table as they are encoded: less memory for a long one
-    compact: bool = False,  # whether a long table's matrix may be Compact: LightGBM takes it as it is
+    encoder: Any,
+    training: pd.DataFrame,
+    use_up: bool = False,
+    compact: bool = False,
 ) -> Examples:
-    """The examples that the final model learns from."""
+    """The examples that the final model learns from.
+
+    Args:
+        contract: from `problems.complete`
+        encoder: learned on these very rows.
+        training: typed training rows.
+        use_up: whether columns may leave the table as they are encoded: less memory for a long one.
+        compact: whether a long table's matrix may be Compact: LightGBM takes it as it is.
+    """
     if isinstance(encoder, Windows):
         fan = learn_fan(contract, schema, encoder, training)
         return Examples(fan.X, fan.y)
@@ -89,11 +129,16 @@ def learn_examples(
     return Examples(X, y, groups, constraints=encoder.constraints())
 
 
-def sample_rows(
-    y: np.ndarray,  # (n,): codes of the classes, or values
-    classes: int,  # number of classes, 0 for values
-) -> np.ndarray:  # places of rows, ascending
-    """The rows that folds are made of: all, or of a long table an even sample in which no class is lost."""
+def sample_rows(y: np.ndarray, classes: int) -> np.ndarray:
+    """The rows that folds are made of: all, or of a long table an even sample in which no class is lost.
+
+    Args:
+        y: (n,): codes of the classes, or values.
+        classes: number of classes, 0 for values.
+
+    Returns:
+        places of rows, ascending.
+    """
     size = len(y)
     if size > LONG:
         rarest = np.bincount(y, minlength=classes).min() / len(y) if classes else 1.0
@@ -101,28 +146,31 @@ def sample_rows(
     return np.unique(np.linspace(0, len(y) - 1, size).astype(np.int64))
 
 
-def count_examples(
-    contract: dict[str, Any],
-    schema: Schema,
-    encoder: Any,
-    training: pd.DataFrame,  # typed training rows
-) -> int:
-    """How many examples the final model learns from."""
+def count_examples(contract: ProblemContract, schema: Schema, encoder: Any, training: pd.DataFrame) -> int:
+    """How many examples the final model learns from.
+
+    Args:
+        training: typed training rows.
+    """
     return len(learn_examples(contract, schema, encoder, training).y) if isinstance(encoder, Windows) else len(training)
 
 
 def fold_examples(
-    contract: dict[str, Any],
-    schema: Schema,
-    encoder: Any,  # gives the options; each fold learns its own
-    training: pd.DataFrame,
-    fold_of_row: np.ndarray,  # (rows,) or (rows, deals): fold in which a row is validated, -1 for never
+    contract: ProblemContract, schema: Schema, encoder: Any, training: pd.DataFrame, fold_of_row: np.ndarray
 ) -> list[Fold]:
-    """The examples of each fold, of a long table from a sample; ValueError when there are too few."""
+    """The examples of each fold, of a long table from a sample.
+
+    Args:
+        encoder: gives the options; each fold learns its own.
+        fold_of_row: (rows,) or (rows, deals): fold in which a row is validated, -1 for never.
+
+    Raises:
+        ValueError: when there are too few.
+    """
     if isinstance(encoder, Windows):
         return fold_fans(contract, schema, encoder, training, fold_of_row)
-    if contract["task"] in ("binary", "multiclass", "regression") and len(training) > LONG:
-        picked = sample_rows(read_target(contract, training), len(contract["classes"] or ()))
+    if contract.task in ("binary", "multiclass", "regression") and len(training) > LONG:
+        picked = sample_rows(read_target(contract, training), len(contract.classes or ()))
         if len(picked) < len(training):
             some = training.iloc[picked].reset_index(drop=True)
             arrays, y = to_arrays(some, schema), read_target(contract, some)
@@ -130,23 +178,24 @@ def fold_examples(
             return [replace(fold, rows=picked[fold.rows]) for fold in folds]
     y, groups = read_target(contract, training), read_groups(contract, training)
     folds = encode_folds(to_arrays(training, schema), y, fold_of_row, schema, encoder, groups)
-    if contract.get("metric") == "stability":
-        return [replace(fold, valid_y=twin_flags(fold.valid_X, contract["contamination"])) for fold in folds]
+    if contract.metric == "stability":
+        return [replace(fold, valid_y=twin_flags(fold.valid_X, contract.contamination)) for fold in folds]
     return folds
 
 
 def test_examples(
-    contract: dict[str, Any],
-    schema: Schema,
-    encoder: Any,
-    training: pd.DataFrame,  # what was known before; a row of a table does not need it
-    test: pd.DataFrame,  # typed rows held out
+    contract: ProblemContract, schema: Schema, encoder: Any, training: pd.DataFrame, test: pd.DataFrame
 ) -> Examples:
-    """The examples of the rows held out."""
+    """The examples of the rows held out.
+
+    Args:
+        training: what was known before; a row of a table does not need it.
+        test: typed rows held out.
+    """
     if isinstance(encoder, Windows):
         fan, _ = test_fan(contract, schema, encoder, training, test)
         return Examples(fan.X, fan.y)
     X, y = encoder.transform(to_arrays(test, schema)), read_target(contract, test)
-    if contract.get("metric") == "stability":
-        y = twin_flags(X, contract["contamination"])
+    if contract.metric == "stability":
+        y = twin_flags(X, contract.contamination)
     return Examples(X, y, read_groups(contract, test))

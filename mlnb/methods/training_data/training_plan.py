@@ -21,16 +21,27 @@ RARE = 0.1  # share of the rarest class below which a table is called imbalanced
 
 @dataclass(frozen=True)
 class Plan:
-    """What to do with a table, and why."""
+    """What to do with a table, and why.
 
-    shape: tuple[str, ...]  # of tiny, long, wide, imbalanced; empty for an ordinary table
-    test_share: float  # share of rows sealed for the test (0..1)
-    folds: int  # folds of cross-validation [2..]
-    repeats: int  # times the rows are dealt into folds [1..]
-    trials: int  # trials worth their time [1..]
-    families: tuple[str, ...]  # families worth their time on a table of this size
-    class_weight: str  # none: probabilities stay honest, the threshold does the rest
-    reasons: dict[str, str]  # field -> why
+    Attributes:
+        shape: of tiny, long, wide, imbalanced; empty for an ordinary table.
+        test_share: share of rows sealed for the test (0..1).
+        folds: folds of cross-validation [2..].
+        repeats: times the rows are dealt into folds [1..].
+        trials: trials worth their time [1..].
+        families: families worth their time on a table of this size.
+        class_weight: none: probabilities stay honest, the threshold does the rest.
+        reasons: field -> why.
+    """
+
+    shape: tuple[str, ...]
+    test_share: float
+    folds: int
+    repeats: int
+    trials: int
+    families: tuple[str, ...]
+    class_weight: str
+    reasons: dict[str, str]
 
     def to_json(self) -> dict[str, Any]:
         """The plan as plain JSON values."""
@@ -64,13 +75,18 @@ def _split(rows: int, rarest: int | None, shape: tuple[str, ...]) -> tuple[float
     return share, folds, {"test_share": why, "folds": because}
 
 # %% ../../../nbs/methods/training_data/training_plan.ipynb #c07
-def plan_for(
-    rows: int,  # rows of the table [1..]
-    columns: int,  # feature columns [1..]
-    task: str = "binary",  # the contract's task
-    minority: float | None = None,  # share of the rarest class (0..0.5]; None where there are no classes
-) -> Plan:
-    """The plan; ValueError for a table without rows or columns, or for an impossible share."""
+def plan_for(rows: int, columns: int, task: str = "binary", minority: float | None = None) -> Plan:
+    """The plan.
+
+    Args:
+        rows: rows of the table [1..].
+        columns: feature columns [1..].
+        task: the contract's task.
+        minority: share of the rarest class (0..0.5]; None where there are no classes.
+
+    Raises:
+        ValueError: for a table without rows or columns, or for an impossible share.
+    """
     if rows < 1 or columns < 1:
         raise ValueError(f"found {rows} rows and {columns} columns, expected at least one of each")
     if minority is not None and not 0 < minority <= 0.5:

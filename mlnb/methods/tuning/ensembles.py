@@ -26,29 +26,39 @@ MEMBERS = 8  # members at most
 # %% ../../../nbs/methods/tuning/ensembles.ipynb #n5d98938
 @dataclass(frozen=True)
 class Held:
-    """The validation rows of all folds, one fold after the other."""
+    """The validation rows of all folds, one fold after the other.
 
-    metric: str  # deciding metric, key of METRICS
-    y: np.ndarray  # (n,)
-    fold: np.ndarray  # (n,): number of the fold
-    groups: np.ndarray | None = None  # (n,): query of each row, where the task has them
-    deal: np.ndarray | None = None  # (n,): which of several deals its fold belongs to; None: there is one
+    Attributes:
+        metric: deciding metric, key of METRICS.
+        y: (n,).
+        fold: (n,): number of the fold.
+        groups: (n,): query of each row, where the task has them.
+        deal: (n,): which of several deals its fold belongs to; None: there is one.
+    """
 
-    def beside(
-        self,
-        fold: int,
-    ) -> list[int]:  # numbers of folds
-        """The other folds of its deal."""
+    metric: str
+    y: np.ndarray
+    fold: np.ndarray
+    groups: np.ndarray | None = None
+    deal: np.ndarray | None = None
+
+    def beside(self, fold: int) -> list[int]:
+        """The other folds of its deal.
+
+        Returns:
+            numbers of folds.
+        """
         same = self.fold if self.deal is None else self.fold[self.deal == self.deal[self.fold == fold][0]]
         return [other for other in np.unique(same).tolist() if other != fold]
 
-    def score(
-        self,
-        prediction: np.ndarray,  # (n, k) probabilities, or (n,) values
-        folds: Sequence[int],  # that count
-        rows: int = 0,  # of a fold at most, 0 for all
-    ) -> float:
-        """The mean score over folds, higher is better; minus infinity where no fold defines it."""
+    def score(self, prediction: np.ndarray, folds: Sequence[int], rows: int = 0) -> float:
+        """The mean score over folds, higher is better; minus infinity where no fold defines it.
+
+        Args:
+            prediction: (n, k) probabilities, or (n,) values.
+            folds: that count.
+            rows: of a fold at most, 0 for all.
+        """
         found = []
         for fold in folds:
             at = np.flatnonzero(self.fold == fold)
@@ -60,23 +70,33 @@ class Held:
         return METRICS[self.metric].sign * float(np.mean(known)) if known else -np.inf
 
 
-def blend(
-    predictions: Sequence[np.ndarray],  # of m trials, each (n, k) or (n,)
-    weights: Sequence[float],  # (m,), adding up to 1
-) -> np.ndarray:  # (n, k) or (n,)
-    """The weighted mean, added up in the order of the trials."""
+def blend(predictions: Sequence[np.ndarray], weights: Sequence[float]) -> np.ndarray:
+    """The weighted mean, added up in the order of the trials.
+
+    Args:
+        predictions: of m trials, each (n, k) or (n,).
+        weights: (m,), adding up to 1.
+
+    Returns:
+        (n, k) or (n,).
+    """
     total = np.zeros_like(predictions[0], dtype=np.float64)
     for prediction, weight in zip(predictions, weights, strict=True):
         total = total + weight * prediction
     return total
 
 
-def place_held_out(
-    prediction: np.ndarray,  # (n, k) or (n,), fold after fold
-    places: np.ndarray,  # (n,): which training example each row is
-    count: int,  # training examples
-) -> np.ndarray:  # float64 (count, k) or (count, 1); NaN where an example was never validated
-    """Held-out predictions in the order of the training examples; the mean where there are several."""
+def place_held_out(prediction: np.ndarray, places: np.ndarray, count: int) -> np.ndarray:
+    """Held-out predictions in the order of the training examples; the mean where there are several.
+
+    Args:
+        prediction: (n, k) or (n,), fold after fold.
+        places: (n,): which training example each row is.
+        count: training examples.
+
+    Returns:
+        float64 (count, k) or (count, 1); NaN where an example was never validated.
+    """
     wide = prediction.reshape(len(prediction), -1)
     total, times = np.zeros((count, wide.shape[1])), np.zeros(count)
     np.add.at(total, places, wide)
@@ -85,11 +105,17 @@ def place_held_out(
 
 # %% ../../../nbs/methods/tuning/ensembles.ipynb #n1a71ed2
 def greedy_weights(
-    predictions: Sequence[np.ndarray],  # of m trials
-    evaluate: Callable[[np.ndarray], float],  # score of a prediction, higher is better
-    picks: int = PICKS,
-) -> np.ndarray:  # (m,), adding up to 1
-    """The weights of the best mean that a greedy selection came across; the earliest of equals."""
+    predictions: Sequence[np.ndarray], evaluate: Callable[[np.ndarray], float], picks: int = PICKS
+) -> np.ndarray:
+    """The weights of the best mean that a greedy selection came across; the earliest of equals.
+
+    Args:
+        predictions: of m trials.
+        evaluate: score of a prediction, higher is better.
+
+    Returns:
+        (m,), adding up to 1.
+    """
     counts = np.zeros(len(predictions))
     total = np.zeros_like(predictions[0], dtype=np.float64)
     best, kept = -np.inf, counts
@@ -103,11 +129,15 @@ def greedy_weights(
     return kept / kept.sum() if kept.sum() else np.eye(len(predictions))[0]
 
 
-def within_noise(
-    predictions: Sequence[np.ndarray],  # held-out predictions of m trials, best trial first
-    held: Held,
-) -> np.ndarray:  # bool (m,), true of the best
-    """Whether a trial is within two standard errors of the best: of their difference, fold by fold."""
+def within_noise(predictions: Sequence[np.ndarray], held: Held) -> np.ndarray:
+    """Whether a trial is within two standard errors of the best: of their difference, fold by fold.
+
+    Args:
+        predictions: held-out predictions of m trials, best trial first.
+
+    Returns:
+        bool (m,), true of the best.
+    """
     folds = np.unique(held.fold).tolist()
     scores = np.array([[held.score(prediction, [fold]) for fold in folds] for prediction in predictions])
     gaps = (scores - scores[0])[:, np.isfinite(scores).all(axis=0)]
@@ -154,13 +184,22 @@ def _thin(weights: np.ndarray, affordable: Callable[[np.ndarray], bool]) -> np.n
 
 
 def choose_ensemble(
-    predictions: Sequence[np.ndarray],  # held-out predictions of m trials, best trial first
+    predictions: Sequence[np.ndarray],
     held: Held,
-    affordable: Callable[[np.ndarray], bool] = lambda weights: True,  # whether such weights may be served
-    rows: int = 0,  # training rows; 0: as many as are held out; of rankings the queries count
+    affordable: Callable[[np.ndarray], bool] = lambda weights: True,
+    rows: int = 0,
     seed: int = 0,
-) -> tuple[np.ndarray, dict[str, float]]:  # weights (m,), and the scores of single and ensemble on folds left out
-    """The weights, unless a single trial wins on folds that had no say; higher scores are better."""
+) -> tuple[np.ndarray, dict[str, float]]:
+    """The weights, unless a single trial wins on folds that had no say; higher scores are better.
+
+    Args:
+        predictions: held-out predictions of m trials, best trial first.
+        affordable: whether such weights may be served.
+        rows: training rows; 0: as many as are held out; of rankings the queries count.
+
+    Returns:
+        weights (m,), and the scores of single and ensemble on folds left out.
+    """
     folds = np.unique(held.fold).tolist()
     if len(folds) == 1 and held.groups is None:  # the halves of one fold judge each other
         held = Held(held.metric, held.y, np.arange(len(held.y)) % 2)
@@ -197,12 +236,17 @@ def _lost(differences: np.ndarray, errors: float = 1.0) -> bool:
     return bool(differences.mean() < -errors * differences.std(ddof=1) / np.sqrt(len(differences)))
 
 # %% ../../../nbs/methods/tuning/ensembles.ipynb #n78d58a4
-def candidates(
-    scores: Sequence[float],  # of m trials, higher is better
-    families: Sequence[str],  # of the trials
-    most: int = 12,  # candidates at most
-) -> list[int]:  # places of the candidates, best first
-    """Half of the places for the best trials, the other half for the best of each family."""
+def candidates(scores: Sequence[float], families: Sequence[str], most: int = 12) -> list[int]:
+    """Half of the places for the best trials, the other half for the best of each family.
+
+    Args:
+        scores: of m trials, higher is better.
+        families: of the trials.
+        most: candidates at most.
+
+    Returns:
+        places of the candidates, best first.
+    """
     order = sorted(range(len(scores)), key=lambda at: (-scores[at], at))
     first = [at for place, at in enumerate(order) if families[at] not in {families[other] for other in order[:place]}]
     taken = set(order[: most // 2])

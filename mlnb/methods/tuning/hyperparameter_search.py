@@ -151,28 +151,52 @@ class _Loop:
 
 # %% ../../../nbs/methods/tuning/hyperparameter_search.ipynb #n0tune
 def tune(
-    folds: list[Fold],  # from `encode_folds`
-    task: str,  # one of problems.TASKS
-    metric: str,  # deciding metric, key of METRICS
-    classes: int = 0,  # number of classes, 0 where a value is predicted
-    families: list[str] | None = None,  # keys of SPACES; none: those of the task
-    trials: int = 24,  # finished trials in all, those of an interrupted process included [1..]
-    seconds: float = 0.0,  # for the search and for fitting the winner, 0 for no bound; the machine then decides
-    sampler: str = "tpe",  # one of SAMPLERS
-    class_weight: str = "none",  # one of CLASS_WEIGHTS; classification only
-    ensemble: bool = True,  # whether several trials may win together
-    warm: Mapping[str, Any] | None = None,  # trials of an earlier study that go first, from `proposals.lead`
-    examples: int = 0,  # that the winner will learn from, 0 for as many as in the folds
-    latency_ms: float | None = None,  # milliseconds that an answer may take; None: winners.LATENCY
+    folds: list[Fold],
+    task: str,
+    metric: str,
+    classes: int = 0,
+    families: list[str] | None = None,
+    trials: int = 24,
+    seconds: float = 0.0,
+    sampler: str = "tpe",
+    class_weight: str = "none",
+    ensemble: bool = True,
+    warm: Mapping[str, Any] | None = None,
+    examples: int = 0,
+    latency_ms: float | None = None,
     seed: int = 0,
-    threads: int = 2,  # of the search in all
-    workers: int = 2,  # trials at a time; the result does not depend on it
-    storage: str | None = None,  # Optuna storage URL; None: memory, which no kill survives
-    folder: Path | None = None,  # where held-out predictions are kept; None: memory
-    progress: Callable[[int, int, str], None] | None = None,  # called with (done, total, text) after each trial
+    threads: int = 2,
+    workers: int = 2,
+    storage: str | None = None,
+    folder: Path | None = None,
+    progress: Callable[[int, int, str], None] | None = None,
     clock: Callable[[], float] = time.monotonic,
 ) -> Tuned:
-    """The finished study, resumed where the storage holds a part; ValueError for unfit settings."""
+    """The finished study, resumed where the storage holds a part.
+
+    Args:
+        folds: from `encode_folds`
+        task: one of problems.TASKS.
+        metric: deciding metric, key of METRICS.
+        classes: number of classes, 0 where a value is predicted.
+        families: keys of SPACES; none: those of the task.
+        trials: finished trials in all, those of an interrupted process included [1..].
+        seconds: for the search and for fitting the winner, 0 for no bound; the machine then decides.
+        sampler: one of SAMPLERS.
+        class_weight: one of CLASS_WEIGHTS; classification only.
+        ensemble: whether several trials may win together.
+        warm: trials of an earlier study that go first, from `proposals.lead`
+        examples: that the winner will learn from, 0 for as many as in the folds.
+        latency_ms: milliseconds that an answer may take; None: winners.LATENCY.
+        threads: of the search in all.
+        workers: trials at a time; the result does not depend on it.
+        storage: Optuna storage URL; None: memory, which no kill survives.
+        folder: where held-out predictions are kept; None: memory.
+        progress: called with (done, total, text) after each trial.
+
+    Raises:
+        ValueError: for unfit settings.
+    """
     from threadpoolctl import threadpool_limits
 
     families = check_families(list(families or TASK_FAMILIES.get(task, SEARCHED)), task)

@@ -27,24 +27,30 @@ LATENCY = 5.0  # milliseconds that an answer may take when the contract does not
 BOOSTED = ("lightgbm", *RANKERS)
 
 # %% ../../../nbs/methods/tuning/model_selection.ipynb #n33ee66a
-def bags_of(
-    family: str,  # key of SPACES
-    rows: int,  # to learn from
-    members: int = 1,  # of the ensemble that share the boosters
-) -> int:
-    """How many fits a member is the mean of: fewer on many rows, and where other members do the same."""
+def bags_of(family: str, rows: int, members: int = 1) -> int:
+    """How many fits a member is the mean of: fewer on many rows, and where other members do the same.
+
+    Args:
+        family: key of SPACES.
+        rows: to learn from.
+        members: of the ensemble that share the boosters.
+    """
     most = next((bags for limit, bags in BAGS if rows <= limit), 1)
     return max(1, -(-most // members)) if family in (*BOOSTED, "network") else 1
 
 
-def row_cost(
-    family: str,  # key of SPACES
-    params: Mapping[str, Any],  # with rounds and bags
-    rows: int,  # learned from
-    columns: int,
-    classes: int,  # 0 for values
-) -> float:  # milliseconds
-    """About how long one row takes, from what has to be computed for it; measured on one core of 2024."""
+def row_cost(family: str, params: Mapping[str, Any], rows: int, columns: int, classes: int) -> float:
+    """About how long one row takes, from what has to be computed for it; measured on one core of 2024.
+
+    Args:
+        family: key of SPACES.
+        params: with rounds and bags.
+        rows: learned from.
+        classes: 0 for values.
+
+    Returns:
+        milliseconds.
+    """
     outputs = classes if classes > 2 else 1
     if family in BOOSTED:
         return 0.05 + 0.0005 * outputs * params.get("rounds", 100) * params.get("bags", 1)
@@ -59,12 +65,19 @@ def row_cost(
 # %% ../../../nbs/methods/tuning/model_selection.ipynb #n2018429
 @dataclass(frozen=True)
 class Tuned:
-    """A finished study: the winner, every trial, and what the winner predicts for rows it has not learned from."""
+    """A finished study: the winner, every trial, and what the winner predicts for rows it has not learned from.
 
-    best: dict[str, Any]  # family, params, members, score, deviation, fold_scores, metric, counts of trials
-    trials: pd.DataFrame  # one row a finished trial: number, state, family, score, rounds, class_weight, params, ...
-    held_out: np.ndarray  # (n, k) or (n,): the winner's predictions, fold after fold
-    places: np.ndarray | None = None  # (n,): which training example each of them is for
+    Attributes:
+        best: family, params, members, score, deviation, fold_scores, metric, counts of trials.
+        trials: one row a finished trial: number, state, family, score, rounds, class_weight, params, ....
+        held_out: (n, k) or (n,): the winner's predictions, fold after fold.
+        places: (n,): which training example each of them is for.
+    """
+
+    best: dict[str, Any]
+    trials: pd.DataFrame
+    held_out: np.ndarray
+    places: np.ndarray | None = None
 
 
 def _member(trial: Told, rows: int, members: int, plan: Mapping[str, Any], most: int = 99) -> dict[str, Any]:
@@ -80,20 +93,23 @@ def _member(trial: Told, rows: int, members: int, plan: Mapping[str, Any], most:
     return {**about, "number": trial.place, "score": trial.score}
 
 
-def refit_seconds(
-    trial: Told,
-    member: Mapping[str, Any],  # its parameters, "bags" among them
-    fits: int,  # that the trial took
-    more: float = 1.25,  # how many times the rows of such a fit there are in all
-) -> float:
-    """About how long it takes to fit a trial once more on all rows."""
+def refit_seconds(trial: Told, member: Mapping[str, Any], fits: int, more: float = 1.25) -> float:
+    """About how long it takes to fit a trial once more on all rows.
+
+    Args:
+        member: its parameters, "bags" among them.
+        fits: that the trial took.
+        more: how many times the rows of such a fit there are in all.
+    """
     return more * trial.seconds / max(1, fits) * member["params"].get("bags", 1)
 
 
-def table_of(
-    told: Mapping[int, Told],
-) -> pd.DataFrame:  # one row a trial; no durations, so that the same study is the same table
-    """The trials of a study in the order of their places."""
+def table_of(told: Mapping[int, Told]) -> pd.DataFrame:
+    """The trials of a study in the order of their places.
+
+    Returns:
+        one row a trial; no durations, so that the same study is the same table.
+    """
     return pd.DataFrame(
         [
             {
@@ -116,13 +132,24 @@ def table_of(
 
 
 def choose_winner(
-    told: Mapping[int, Told],  # by place
-    held: Held,  # truth of the validation rows, fold after fold
-    predictions_of: Callable[[Told], np.ndarray],  # held-out predictions of a trial, in the same order
-    plan: Mapping[str, Any],  # metric, classes, rows, columns, ensemble, latency_ms, seed, sampler, stopped_by
-    left: float = np.inf,  # seconds that fitting once more may take
+    told: Mapping[int, Told],
+    held: Held,
+    predictions_of: Callable[[Told], np.ndarray],
+    plan: Mapping[str, Any],
+    left: float = np.inf,
 ) -> Tuned:
-    """The winner of the trials that ran through the most folds; ValueError when there is none."""
+    """The winner of the trials that ran through the most folds.
+
+    Args:
+        told: by place.
+        held: truth of the validation rows, fold after fold.
+        predictions_of: held-out predictions of a trial, in the same order.
+        plan: metric, classes, rows, columns, ensemble, latency_ms, seed, sampler, stopped_by.
+        left: seconds that fitting once more may take.
+
+    Raises:
+        ValueError: when there is none.
+    """
     complete = [trial for trial in told.values() if trial.state == "complete"]
     if not complete:
         errors = [trial.error for trial in told.values() if trial.error]
@@ -202,22 +229,33 @@ def _fold_scores(held: Held, prediction: np.ndarray) -> list[float | None]:
 
 # %% ../../../nbs/methods/tuning/model_selection.ipynb #n6ddbdaa
 def fit_winner(
-    best: Mapping[str, Any],  # family, params, class_weight, and members where there are several
-    task: str,  # as in `fit_model`
-    classes: int,  # number of classes, 0 for values
+    best: Mapping[str, Any],
+    task: str,
+    classes: int,
     metric: str,
-    X: np.ndarray,  # encoded training rows (n, d)
-    y: np.ndarray,  # (n,): codes, or values
-    weights: np.ndarray | None = None,  # (n,), at least 0
-    groups: np.ndarray | None = None,  # query of each row (n,)
-    constraints: Mapping[str, Any] | None = None,  # what a fit has to keep: monotone columns
+    X: np.ndarray,
+    y: np.ndarray,
+    weights: np.ndarray | None = None,
+    groups: np.ndarray | None = None,
+    constraints: Mapping[str, Any] | None = None,
     seed: int = 0,
     threads: int = 2,
-    record: dict[str, Any] | None = None,  # filled with the loss a round of the first member that boosts
+    record: dict[str, Any] | None = None,
 ) -> Model:
     """The winner fitted on all rows, or on so many, evenly spread, as `best` says there is time for.
 
     The same bytes for the same arguments; ValueError for rows that teach nothing.
+
+    Args:
+        best: family, params, class_weight, and members where there are several.
+        task: as in `fit_model`
+        classes: number of classes, 0 for values.
+        X: encoded training rows (n, d).
+        y: (n,): codes, or values.
+        weights: (n,), at least 0.
+        groups: query of each row (n,).
+        constraints: what a fit has to keep: monotone columns.
+        record: filled with the loss a round of the first member that boosts.
     """
     if best.get("rows", len(y)) < len(y):
         unit = np.arange(len(y)) if groups is None else np.unique(groups, return_inverse=True)[1]  # no query is torn
@@ -241,13 +279,14 @@ def fit_winner(
     return Model("ensemble", task, classes, X.shape[1], native)
 
 
-def weigh(
-    y: np.ndarray,  # (n,)
-    classes: int,
-    class_weight: str,  # none or balanced
-    weights: np.ndarray | None = None,  # (n,): of the rows
-) -> np.ndarray | None:  # (n,)
-    """The weights of the rows times those of their classes; None where all are 1."""
+def weigh(y: np.ndarray, classes: int, class_weight: str, weights: np.ndarray | None = None) -> np.ndarray | None:
+    """The weights of the rows times those of their classes; None where all are 1.
+
+    Args:
+        y: (n,).
+        class_weight: none or balanced.
+        weights: (n,): of the rows.
+    """
     if not classes or class_weight != "balanced":
         return weights
     balanced = balanced_weights(y, classes)

@@ -34,21 +34,33 @@ BATCH = 4  # places that are drawn from the same knowledge
 # %% ../../../nbs/methods/tuning/studies.ipynb #c05
 @dataclass(frozen=True)
 class Told:
-    """A finished trial."""
+    """A finished trial.
+
+    Attributes:
+        number: Optuna's.
+        state: complete, pruned or fail.
+        params: of the family's space.
+        class_weight: none or balanced.
+        whole: learned from all rows, or from a sample in one fold.
+        score: mean over its folds, NaN when it failed.
+        rounds: boosting rounds, the mean of the folds'.
+        seconds: that it took; nothing but a budget in seconds may depend on it.
+        origin: whose trial it was, where an earlier study has tried it.
+    """
 
     place: int
-    number: int  # Optuna's
-    state: str  # complete, pruned or fail
+    number: int
+    state: str
     family: str
-    params: dict[str, Any]  # of the family's space
-    class_weight: str  # none or balanced
-    whole: bool  # learned from all rows, or from a sample in one fold
-    score: float  # mean over its folds, NaN when it failed
+    params: dict[str, Any]
+    class_weight: str
+    whole: bool
+    score: float
     fold_scores: tuple[float | None, ...]
-    rounds: int | None  # boosting rounds, the mean of the folds'
+    rounds: int | None
     error: str
-    seconds: float  # that it took; nothing but a budget in seconds may depend on it
-    origin: str = ""  # whose trial it was, where an earlier study has tried it
+    seconds: float
+    origin: str = ""
 
     @property
     def key(self) -> str:
@@ -56,10 +68,12 @@ class Told:
         return json.dumps([self.family, self.params, self.class_weight], sort_keys=True)
 
 
-def read_trial(
-    trial: Any,  # an Optuna trial that is finished
-) -> Told:
-    """What the trial tried and found."""
+def read_trial(trial: Any) -> Told:
+    """What the trial tried and found.
+
+    Args:
+        trial: an Optuna trial that is finished.
+    """
     family = trial.params.get("family", "")
     about = {**trial.user_attrs, **trial.user_attrs.get("found", {})}
     params = {key.removeprefix(f"{family}."): v for key, v in trial.params.items() if key.startswith(f"{family}.")}
@@ -121,7 +135,11 @@ def is_dead(worker: str) -> bool:
 
 
 def open_study(storage: str | None, name: str, direction: str) -> optuna.Study:
-    """The study of that name, made when it is not there; ValueError when the storage cannot be opened."""
+    """The study of that name, made when it is not there.
+
+    Raises:
+        ValueError: when the storage cannot be opened.
+    """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     options = {"study_name": name, "direction": direction, "load_if_exists": True}
     try:
@@ -134,11 +152,12 @@ def open_study(storage: str | None, name: str, direction: str) -> optuna.Study:
         ) from None
 
 
-def study_name(
-    folds: list[Fold],
-    settings: Mapping[str, Any],  # whatever else decides what the trials are
-) -> str:
-    """A name that only the same rows and settings have, so that studies may share a storage."""
+def study_name(folds: list[Fold], settings: Mapping[str, Any]) -> str:
+    """A name that only the same rows and settings have, so that studies may share a storage.
+
+    Args:
+        settings: whatever else decides what the trials are.
+    """
     digest = hashlib.blake2b(json.dumps(settings, sort_keys=True).encode(), digest_size=8)
     for fold in folds[:1]:
         for array in (fold.X, fold.y, fold.valid_X, fold.valid_y):
@@ -159,10 +178,15 @@ class _Nothing(optuna.samplers.BaseSampler):
         raise RuntimeError(f"found no value of {param_name}, expected one with each trial")
 
 
-def distributions(
-    family: str,  # key of SPACES
-) -> dict[str, Any]:  # parameter -> Optuna's distribution
-    """A family's search space in Optuna's terms."""
+def distributions(family: str) -> dict[str, Any]:
+    """A family's search space in Optuna's terms.
+
+    Args:
+        family: key of SPACES.
+
+    Returns:
+        parameter -> Optuna's distribution.
+    """
     out: dict[str, Any] = {}
     for name, r in SPACES[family].items():
         whole = optuna.distributions.IntDistribution(int(r.low), int(r.high), log=r.log) if r.integer else None
@@ -188,12 +212,19 @@ def enqueue(
     place: int,
     family: str,
     params: Mapping[str, Any],
-    class_weight: str,  # none or balanced
-    whole: bool,  # whether it is to learn from all rows
-    families: Sequence[str],  # of the study
-    origin: str = "",  # whose trial it was, where an earlier study has tried it
+    class_weight: str,
+    whole: bool,
+    families: Sequence[str],
+    origin: str = "",
 ) -> None:
-    """Put a proposal into the queue."""
+    """Put a proposal into the queue.
+
+    Args:
+        class_weight: none or balanced.
+        whole: whether it is to learn from all rows.
+        families: of the study.
+        origin: whose trial it was, where an earlier study has tried it.
+    """
     named = {f"{family}.{name}": space for name, space in distributions(family).items()}
     named["family"] = optuna.distributions.CategoricalDistribution(families)
     named["class_weight"] = optuna.distributions.CategoricalDistribution(["none", "balanced"])
@@ -207,10 +238,12 @@ def enqueue(
     study.add_trial(trial)  # with everything, in one transaction
 
 
-def take(
-    study: optuna.Study,
-) -> Any:  # an Optuna trial with its parameters, or None when there is nothing to do
-    """The next trial of the queue, now this process's; trials of a place that is taken are given up."""
+def take(study: optuna.Study) -> Any:
+    """The next trial of the queue, now this process's; trials of a place that is taken are given up.
+
+    Returns:
+        an Optuna trial with its parameters, or None when there is nothing to do.
+    """
     while study.get_trials(deepcopy=False, states=(TrialState.WAITING,)):
         trial = study.ask()
         place = trial.user_attrs.get("place")
@@ -229,13 +262,14 @@ def give_up(study: optuna.Study, number: int) -> None:
         study.tell(number, state=TrialState.FAIL)
 
 
-def tell(
-    study: optuna.Study,
-    trial: Any,  # from `take`
-    state: str,  # complete, pruned or fail
-    about: Mapping[str, Any],  # score, fold_scores, rounds, error, seconds: what is known
-) -> None:
-    """Keep what a trial found; nothing happens when another process has given it up."""
+def tell(study: optuna.Study, trial: Any, state: str, about: Mapping[str, Any]) -> None:
+    """Keep what a trial found; nothing happens when another process has given it up.
+
+    Args:
+        trial: from `take`
+        state: complete, pruned or fail.
+        about: score, fold_scores, rounds, error, seconds: what is known.
+    """
     with suppress(ValueError, optuna.exceptions.UpdateFinishedTrialError):
         trial.set_user_attr("found", dict(about))
         study.tell(trial, about.get("score") if state == "complete" else None, state=TrialState[state.upper()])

@@ -27,28 +27,44 @@ LEADING = 4  # trials of an earlier study that go first
 # %% ../../../nbs/methods/tuning/trial_proposals.ipynb #n24fe239
 @dataclass(frozen=True)
 class Proposal:
-    """What a trial is to try."""
+    """What a trial is to try.
 
-    family: str  # key of SPACES
+    Attributes:
+        family: key of SPACES.
+        class_weight: none or balanced.
+        whole: learn from all rows in every fold, or from a sample in one.
+        origin: whose it was, where an earlier study has tried it.
+    """
+
+    family: str
     params: dict[str, Any]
-    class_weight: str = "none"  # none or balanced
-    whole: bool = True  # learn from all rows in every fold, or from a sample in one
-    origin: str = ""  # whose it was, where an earlier study has tried it
+    class_weight: str = "none"
+    whole: bool = True
+    origin: str = ""
 
 
 @dataclass(frozen=True)
 class Search:
-    """What decides, besides results, what is tried."""
+    """What decides, besides results, what is tried.
+
+    Attributes:
+        rows: to learn from in a fold.
+        sampler: tpe or random.
+        class_weight: none, balanced or tuned.
+        sign: 1 when a higher score is better, -1 when a lower.
+        trials: of the search; a few are worth all rows at once.
+        warm: from `read_warm`: they go before the portfolio.
+    """
 
     families: tuple[str, ...]
-    rows: int  # to learn from in a fold
+    rows: int
     columns: int
-    sampler: str = "tpe"  # tpe or random
-    class_weight: str = "none"  # none, balanced or tuned
+    sampler: str = "tpe"
+    class_weight: str = "none"
     seed: int = 0
-    sign: float = 1.0  # 1 when a higher score is better, -1 when a lower
-    trials: int = 24  # of the search; a few are worth all rows at once
-    warm: tuple[Proposal, ...] = ()  # from `read_warm`: they go before the portfolio
+    sign: float = 1.0
+    trials: int = 24
+    warm: tuple[Proposal, ...] = ()
 
     @property
     def first(self) -> tuple[Proposal, ...]:
@@ -64,11 +80,13 @@ class Search:
         return self.rows > LARGE and self.trials >= 3 * BATCH
 
 
-def rank_families(
-    told: Sequence[Told],  # results that may be compared
-    sign: float,  # 1 when a higher score is better
-) -> list[str]:
-    """The families with a complete trial, best score first."""
+def rank_families(told: Sequence[Told], sign: float) -> list[str]:
+    """The families with a complete trial, best score first.
+
+    Args:
+        told: results that may be compared.
+        sign: 1 when a higher score is better.
+    """
     best: dict[str, float] = {}
     for trial in told:
         if trial.state == "complete":
@@ -76,13 +94,14 @@ def rank_families(
     return sorted(best, key=lambda family: -best[family])
 
 
-def draw_params(
-    family: str,  # key of SPACES
-    told: Sequence[Told],  # results that may be compared
-    search: Search,
-    seed: int,  # of this draw
-) -> dict[str, Any]:
-    """Parameters drawn by chance, or by TPE from the family's complete trials once there are five."""
+def draw_params(family: str, told: Sequence[Told], search: Search, seed: int) -> dict[str, Any]:
+    """Parameters drawn by chance, or by TPE from the family's complete trials once there are five.
+
+    Args:
+        family: key of SPACES.
+        told: results that may be compared.
+        seed: of this draw.
+    """
     spaces = distributions(family)
     known = [t for t in told if t.family == family and t.state == "complete" and set(t.params) == set(spaces)]
     direction = "maximize" if search.sign > 0 else "minimize"
@@ -95,12 +114,12 @@ def draw_params(
     return study.ask(spaces).params
 
 
-def propose(
-    place: int,
-    told: Mapping[int, Told],  # all results; those of this batch and later ones are not looked at
-    search: Search,
-) -> Proposal:
-    """What the trial at a place tries: the same for the same seed, place and earlier batches."""
+def propose(place: int, told: Mapping[int, Told], search: Search) -> Proposal:
+    """What the trial at a place tries: the same for the same seed, place and earlier batches.
+
+    Args:
+        told: all results; those of this batch and later ones are not looked at.
+    """
     plain = "balanced" if search.class_weight == "balanced" else "none"
     first, (batch, turn) = search.first, divmod(place, BATCH)
     promotes = search.large and batch > 0 and turn % 2 == 0
@@ -128,13 +147,18 @@ def propose(
     return Proposal(family, params, weighting, whole=not search.large)
 
 # %% ../../../nbs/methods/tuning/trial_proposals.ipynb #warm1
-def lead(
-    best: Mapping[str, Any],  # of an earlier run
-    trials: pd.DataFrame,  # of the same run
-    who: str,  # its name, such as churn:3
-    most: int = LEADING,  # trials that are taken [1..]
-) -> dict[str, Any]:  # "from", and "trials": family, params, class_weight and number of each, the winner's first
-    """The trials of an earlier study that a new one starts with, as plain JSON values."""
+def lead(best: Mapping[str, Any], trials: pd.DataFrame, who: str, most: int = LEADING) -> dict[str, Any]:
+    """The trials of an earlier study that a new one starts with, as plain JSON values.
+
+    Args:
+        best: of an earlier run.
+        trials: of the same run.
+        who: its name, such as churn:3.
+        most: trials that are taken [1..].
+
+    Returns:
+        "from", and "trials": family, params, class_weight and number of each, the winner's first.
+    """
     members = [m["number"] for m in sorted(best["members"], key=lambda member: -member["weight"])]
     complete = trials[(trials["state"] == "complete") & (trials["folds"] == trials["folds"].max())]
     ranked = complete.sort_values("score", ascending=best["direction"] == "minimize", kind="stable")["number"].tolist()
@@ -154,12 +178,17 @@ def lead(
     }
 
 
-def read_warm(
-    warm: Mapping[str, Any],  # from `lead`; empty: none
-    families: Sequence[str],  # of the new study
-    trials: int,  # of the new study: at most half of them, and one at least, are spent on old ones [1..]
-) -> tuple[Proposal, ...]:
-    """What goes first in a new study, the winner's first; ValueError when it cannot be read."""
+def read_warm(warm: Mapping[str, Any], families: Sequence[str], trials: int) -> tuple[Proposal, ...]:
+    """What goes first in a new study, the winner's first.
+
+    Args:
+        warm: from `lead`; empty: none.
+        families: of the new study.
+        trials: of the new study: at most half of them, and one at least, are spent on old ones [1..].
+
+    Raises:
+        ValueError: when it cannot be read.
+    """
     found = []
     for entry in warm.get("trials", []):
         try:
@@ -182,11 +211,15 @@ def read_warm(
     return tuple(found[: max(1, trials // 2)])
 
 
-def tell_warm(
-    trials: pd.DataFrame,  # from `table_of`
-    metric: str,
-) -> list[str]:  # a line each
-    """What came of the trials that another study had tried."""
+def tell_warm(trials: pd.DataFrame, metric: str) -> list[str]:
+    """What came of the trials that another study had tried.
+
+    Args:
+        trials: from `table_of`
+
+    Returns:
+        a line each.
+    """
     old = trials[trials["origin"] != ""]
     return [
         f"trial {row.number} is that of {row.origin} ({row.family}): "

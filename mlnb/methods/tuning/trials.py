@@ -34,14 +34,21 @@ class TimeUp(Exception):
 
 @dataclass
 class Watch:
-    """The budget in seconds of a search, and what fits have taken so far."""
+    """The budget in seconds of a search, and what fits have taken so far.
 
-    seconds: float = 0.0  # budget, 0 for none
+    Attributes:
+        seconds: budget, 0 for none.
+        answered: whether a trial has been finished.
+        reserve: seconds to be left for fitting the winner once more.
+        rates: family -> seconds a cell, the slowest seen.
+    """
+
+    seconds: float = 0.0
     clock: Callable[[], float] = time.monotonic
     begun: float = field(init=False)
-    answered: bool = False  # whether a trial has been finished
-    reserve: float = 0.0  # seconds to be left for fitting the winner once more
-    rates: dict[str, float] = field(default_factory=dict)  # family -> seconds a cell, the slowest seen
+    answered: bool = False
+    reserve: float = 0.0
+    rates: dict[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.begun = self.clock()
@@ -77,12 +84,12 @@ def folds_used(
     return list(folds[: next((count for limit, count in FOLDS if rows <= limit), 1)])
 
 
-def sample_fold(
-    fold: Fold,
-    seed: int = 0,
-    rows: int = SCOUT,  # kept at most, of those to learn from and of those to score
-) -> Fold:
-    """A fold with a sample of its rows; queries are kept whole."""
+def sample_fold(fold: Fold, seed: int = 0, rows: int = SCOUT) -> Fold:
+    """A fold with a sample of its rows; queries are kept whole.
+
+    Args:
+        rows: kept at most, of those to learn from and of those to score.
+    """
 
     def some(count: int, groups: np.ndarray | None, salt: int) -> np.ndarray:
         random = np.random.default_rng([seed, salt])
@@ -102,11 +109,12 @@ def sample_fold(
     return Fold(fold.X[learn], fold.y[learn], fold.valid_X[judge], fold.valid_y[judge], **kept)
 
 
-def held_rows(
-    folds: Sequence[Fold],
-    metric: str,  # deciding metric, key of METRICS
-) -> Held:
-    """The truth of the folds' validation rows, fold after fold; a row that comes back begins another deal."""
+def held_rows(folds: Sequence[Fold], metric: str) -> Held:
+    """The truth of the folds' validation rows, fold after fold; a row that comes back begins another deal.
+
+    Args:
+        metric: deciding metric, key of METRICS.
+    """
     groups = None if folds[0].valid_groups is None else np.concatenate([fold.valid_groups for fold in folds])
     sizes = [len(fold.valid_y) for fold in folds]
     deal, seen, deals = 0, np.zeros(0, dtype=np.int64), []
@@ -120,24 +128,32 @@ def held_rows(
 # %% ../../../nbs/methods/tuning/trials.ipynb #ne51b508
 @dataclass(frozen=True)
 class Outcome:
-    """What a trial found."""
+    """What a trial found.
 
-    state: str  # complete, pruned or fail
-    score: float | None = None  # mean over the folds
+    Attributes:
+        state: complete, pruned or fail.
+        score: mean over the folds.
+        rounds: boosting rounds, the mean of the folds'.
+        held_out: (n, k) or (n,): predictions of the folds' validation rows, fold after fold.
+    """
+
+    state: str
+    score: float | None = None
     fold_scores: tuple[float | None, ...] = ()
-    rounds: int | None = None  # boosting rounds, the mean of the folds'
+    rounds: int | None = None
     error: str = ""
     seconds: float = 0.0
-    held_out: np.ndarray | None = None  # (n, k) or (n,): predictions of the folds' validation rows, fold after fold
+    held_out: np.ndarray | None = None
 
 
-def is_hopeless(
-    scores: Sequence[float | None],  # of a trial's folds so far
-    family: str,
-    told: Sequence[Told],  # finished trials of earlier batches that may be compared
-    sign: float,  # 1 when a higher score is better
-) -> bool:
-    """Whether the running mean is worse than the median of the family's trials after the same fold."""
+def is_hopeless(scores: Sequence[float | None], family: str, told: Sequence[Told], sign: float) -> bool:
+    """Whether the running mean is worse than the median of the family's trials after the same fold.
+
+    Args:
+        scores: of a trial's folds so far.
+        told: finished trials of earlier batches that may be compared.
+        sign: 1 when a higher score is better.
+    """
     def running(values: Sequence[float | None]) -> float:
         known = [value for value in values[: len(scores)] if value is not None]
         return sign * float(np.mean(known)) if known else np.nan
@@ -156,12 +172,18 @@ def _shorter(model: Model, rounds: int) -> Model:
 
 def run_trial(
     proposal: Proposal,
-    folds: Sequence[Fold],  # to learn from and to score, in this order
-    plan: Mapping[str, Any],  # task, classes, metric, seed, threads
-    peers: Sequence[Told] = (),  # finished trials that it may be pruned by
+    folds: Sequence[Fold],
+    plan: Mapping[str, Any],
+    peers: Sequence[Told] = (),
     watch: Watch | None = None,
 ) -> Outcome:
-    """The outcome of a proposal; what fitting cannot do is a failed outcome. TimeUp when it would take too long."""
+    """The outcome of a proposal; what fitting cannot do is a failed outcome. TimeUp when it would take too long.
+
+    Args:
+        folds: to learn from and to score, in this order.
+        plan: task, classes, metric, seed, threads.
+        peers: finished trials that it may be pruned by.
+    """
     watch = watch or Watch()
     family, metric, begun = proposal.family, plan["metric"], watch.clock()
     about = {key: plan[key] for key in ("task", "classes", "metric", "seed", "threads")}

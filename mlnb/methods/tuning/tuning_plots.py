@@ -38,11 +38,13 @@ def _view(axis: Any, scores: np.ndarray, direction: str) -> None:
         axis.set_ylim(*ends)
 
 # %% ../../../nbs/methods/tuning/tuning_plots.ipynb #c04
-def plot_history(
-    trials: pd.DataFrame,  # table of the tune stage: number, state, family, score
-    best: Mapping[str, Any],  # the winner: metric, direction, number
-) -> Figure:
-    """Scores by trial with the best so far as a line."""
+def plot_history(trials: pd.DataFrame, best: Mapping[str, Any]) -> Figure:
+    """Scores by trial with the best so far as a line.
+
+    Args:
+        trials: table of the tune stage: number, state, family, score.
+        best: the winner: metric, direction, number.
+    """
     use_style()
     figure, axis = plt.subplots(figsize=(8, 3.2))
     for family, colour in _colours(trials["family"].unique()).items():
@@ -67,11 +69,12 @@ def plot_history(
     return figure
 
 
-def plot_families(
-    trials: pd.DataFrame,  # table of the tune stage: family, state, score, fold_scores
-    best: Mapping[str, Any],
-) -> Figure:
-    """The best trial of each family with its folds."""
+def plot_families(trials: pd.DataFrame, best: Mapping[str, Any]) -> Figure:
+    """The best trial of each family with its folds.
+
+    Args:
+        trials: table of the tune stage: family, state, score, fold_scores.
+    """
     use_style()
     complete = trials[trials["state"] == "complete"].dropna(subset="score")
     up = best["direction"] == "maximize"
@@ -131,10 +134,12 @@ def plot_slices(
     return figure
 
 # %% ../../../nbs/methods/tuning/tuning_plots.ipynb #c06
-def plot_losses(
-    record: Mapping[str, Mapping[str, Sequence[float]]],  # rows -> loss -> value a round, recorded by `fit_model`
-) -> Figure:
-    """The loss by boosting round."""
+def plot_losses(record: Mapping[str, Mapping[str, Sequence[float]]]) -> Figure:
+    """The loss by boosting round.
+
+    Args:
+        record: rows -> loss -> value a round, recorded by `fit_model`
+    """
     use_style()
     figure, axis = plt.subplots(figsize=(8, 2.8))
     for (rows, losses), colour in zip(record.items(), PALETTE, strict=False):
@@ -146,13 +151,14 @@ def plot_losses(
     return figure
 
 
-def plot_importance(
-    table: pd.DataFrame,  # column, importance, and optionally deviation; most important first
-    title: str,
-    label: str,  # what importance means, with its unit
-    most: int = 20,  # columns shown
-) -> Figure:
-    """Bars of importance, most important on top."""
+def plot_importance(table: pd.DataFrame, title: str, label: str, most: int = 20) -> Figure:
+    """Bars of importance, most important on top.
+
+    Args:
+        table: column, importance, and optionally deviation; most important first.
+        label: what importance means, with its unit.
+        most: columns shown.
+    """
     use_style()
     shown = table[:most][::-1]
     figure, axis = plt.subplots(figsize=(8, 0.9 + 0.26 * max(1, len(shown))))

@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from mlnb.errors import ServingError, UsageError
+from mlnb.methods.contracts.problems import ProblemContract
 from mlnb.methods.decisions.decisions import STATES, bound_values, choose_classes, decide, find_limit
 from mlnb.methods.encoding.table_encoder import Encoder
 from mlnb.methods.models.fitted_models import predict
@@ -39,7 +40,7 @@ class Scorer:
         self.parts, self.folder = Parts.load(folder), folder
         if not find_kind(self.parts.contract).answering.independent:
             raise UsageError(
-                f"A {self.parts.contract['task']} model answers rows together, not one by one: "
+                f"A {self.parts.contract.task} model answers rows together, not one by one: "
                 "ask the service, with all the rows of a series or a query in one request."
             )
         self.schema = self.parts.schema
@@ -126,16 +127,16 @@ class Scorer:
         """Return the columns of the answers that `mlnb.methods.decisions.decisions.answers` gives row by row."""
         contract, decision = self.parts.contract, self.parts.decision
         final = decide(prediction, decision, contract)
-        if contract["task"] == "anomaly":
+        if contract.task == "anomaly":
             strange = final >= find_limit(contract, decision)
             return {"prediction": _named(strange.astype(np.int32), list(STATES)), "score": pa.array(final)}
-        if not contract.get("classes"):
+        if not contract.classes:
             said = {"prediction": pa.array(final)}
-            if decision.get("interval") is not None:
-                ends = bound_values(final, decision["interval"])
+            if decision.interval is not None:
+                ends = bound_values(final, decision.interval)
                 said |= {"low": pa.array(ends[:, 0].copy()), "high": pa.array(ends[:, 1].copy())}
             return said
-        classes = list(contract["classes"])
+        classes = list(contract.classes)
         said = {"prediction": _named(choose_classes(final, decision).astype(np.int32), classes)}
         return said | {f"probability {name}": pa.array(final[:, j].copy()) for j, name in enumerate(classes)}
 
@@ -192,8 +193,8 @@ def _typed(values: list[Any]) -> pa.Array:
         return pa.array([None if value is None else str(value) for value in values])
 
 
-def _answer(row: dict[str, Any], contract: dict[str, Any]) -> dict[str, Any]:
-    if contract.get("classes") and contract["task"] != "anomaly":
+def _answer(row: dict[str, Any], contract: ProblemContract) -> dict[str, Any]:
+    if contract.classes and contract.task != "anomaly":
         mark = "probability "
         each = {name.removeprefix(mark): value for name, value in row.items() if name.startswith(mark)}
         return {"prediction": row["prediction"], "probabilities": each}

@@ -17,10 +17,15 @@ PATIENCE = 60.0  # seconds that an engine may take to say whether it works
 
 @dataclass(frozen=True)
 class Engine:
-    """A container engine that works."""
+    """A container engine that works.
 
-    name: str  # docker, podman or buildah
-    program: str  # its path
+    Attributes:
+        name: docker, podman or buildah.
+        program: its path.
+    """
+
+    name: str
+    program: str
 
     def run(self, *arguments: str) -> str:
         """Return what the engine prints; raises `ServingError` with the end of its complaint."""

@@ -23,14 +23,22 @@ USER = 1034  # as BentoML's own; Kubernetes can check that a number is not root,
 
 @dataclass(frozen=True)
 class Image:
-    """An image that was built."""
+    """An image that was built.
+
+    Attributes:
+        id: digest of its configuration.
+        bytes: unpacked, all layers.
+        user: as its configuration says: user:group.
+        base: the image it stands on.
+        model: tag of the model inside.
+    """
 
     tag: str
-    id: str  # digest of its configuration
-    bytes: int  # unpacked, all layers
-    user: str  # as its configuration says: user:group
-    base: str  # the image it stands on
-    model: str  # tag of the model inside
+    id: str
+    bytes: int
+    user: str
+    base: str
+    model: str
 
 
 def default_base() -> str:
@@ -38,15 +46,13 @@ def default_base() -> str:
     return f"docker.io/library/python:{sys.version_info.major}.{sys.version_info.minor}-slim"
 
 
-def build_image(
-    engine: Engine,
-    bundle: Bundle,
-    built: Built,  # its bento
-    tag: str,
-    base: str,
-    options: Mapping[str, Any],  # further options of the engine's build, as {"network": "host"}
-) -> Image:
-    """Return the image built from a bento; raises `ServingError` with the end of what the engine said."""
+def build_image(engine: Engine, bundle: Bundle, built: Built, tag: str, base: str, options: Mapping[str, Any]) -> Image:
+    """Return the image built from a bento; raises `ServingError` with the end of what the engine said.
+
+    Args:
+        built: its bento.
+        options: further options of the engine's build, as {"network": "host"}.
+    """
     with tempfile.TemporaryDirectory(prefix="mlnb-image-") as folder:
         home = Path(folder)
         shutil.copytree(built.path, home / "bentos" / bundle.name / bundle.version)

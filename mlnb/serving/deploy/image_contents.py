@@ -15,22 +15,34 @@ ASK = Path(__file__).with_name("image_probe.py")  # runs inside the image
 
 @dataclass(frozen=True)
 class Package:
-    """One distribution or system package of an image."""
+    """One distribution or system package of an image.
+
+    Attributes:
+        kind: pypi or deb.
+        licence: SPDX expression or the package's own words; maybe empty.
+        needs: names of what it requires, of its own kind.
+    """
 
     name: str
     version: str
-    kind: str  # pypi or deb
-    licence: str  # SPDX expression or the package's own words; maybe empty
-    needs: tuple[str, ...] = ()  # names of what it requires, of its own kind
+    kind: str
+    licence: str
+    needs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Contents:
-    """All that an image was found to hold."""
+    """All that an image was found to hold.
 
-    python: str  # version of the interpreter
-    system: str  # such as "debian 12"
-    packages: tuple[Package, ...]  # sorted by kind and name
+    Attributes:
+        python: version of the interpreter.
+        system: such as "debian 12".
+        packages: sorted by kind and name.
+    """
+
+    python: str
+    system: str
+    packages: tuple[Package, ...]
 
 
 def ask_image(engine: Engine, image: str) -> Contents:

@@ -23,19 +23,28 @@ LOG_DISK, LOG_ROOM = "1Gi", 256 * 2**20  # bytes of memory in which a segment of
 
 @dataclass(frozen=True)
 class Deployed:
-    """What the documents are made from."""
+    """What the documents are made from.
 
-    name: str  # of all objects: letters, digits and dashes
+    Attributes:
+        name: of all objects: letters, digits and dashes.
+        model: tag of the model, for people to see.
+        memory: bytes that the service was measured to need.
+        log_to: folder in object storage that segments of the prediction log go to; empty: nothing is logged.
+        masked: columns whose values the log does not hold, separated by commas.
+        egress: where the pods may go, beside the cluster's names: PORT, or CIDR:PORT.
+    """
+
+    name: str
     image: str
-    model: str  # tag of the model, for people to see
-    memory: int  # bytes that the service was measured to need
+    model: str
+    memory: int
     namespace: str = "default"
     replicas: int = 2
     most_replicas: int = 10
     pull: str = "IfNotPresent"
-    log_to: str = ""  # folder in object storage that segments of the prediction log go to; empty: nothing is logged
-    masked: str = ""  # columns whose values the log does not hold, separated by commas
-    egress: tuple[str, ...] = ()  # where the pods may go, beside the cluster's names: PORT, or CIDR:PORT
+    log_to: str = ""
+    masked: str = ""
+    egress: tuple[str, ...] = ()
 
 
 def measure_memory(server: Server, golden: list[dict[str, Any]]) -> int:
@@ -180,7 +189,11 @@ def _autoscaler(deployed: Deployed) -> dict[str, Any]:
 
 
 def _disruption_budget(deployed: Deployed) -> dict[str, Any]:
-    # One at a time, said so that a single replica can still be moved.
+    """
+
+    Args:
+        deployed: One at a time, said so that a single replica can still be moved.
+    """
     spec = {"maxUnavailable": 1, "selector": {"matchLabels": _chosen(deployed)}}
     return _document("policy/v1", "PodDisruptionBudget", deployed, spec)
 

@@ -43,14 +43,22 @@ print(json.dumps({"same": same, "said": said["body"][:300], "cold": cold, "peak"
 
 @dataclass(frozen=True)
 class Package:
-    """A zip that was written, and what was measured of it."""
+    """A zip that was written, and what was measured of it.
+
+    Attributes:
+        zipped: bytes.
+        unzipped: bytes.
+        cold_seconds: imports, model and first answer, in a new process here.
+        peak: bytes of memory at most.
+        rows: golden rows that were answered as the notebook did.
+    """
 
     file: Path
-    zipped: int  # bytes
-    unzipped: int  # bytes
-    cold_seconds: float  # imports, model and first answer, in a new process here
-    peak: int  # bytes of memory at most
-    rows: int  # golden rows that were answered as the notebook did
+    zipped: int
+    unzipped: int
+    cold_seconds: float
+    peak: int
+    rows: int
 
 
 def make_package(bundle: Bundle, file: Path) -> Package:

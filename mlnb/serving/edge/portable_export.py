@@ -38,17 +38,17 @@ def export_text(folder: Path, out: Path) -> dict[str, Any]:
     contract, code = parts.contract, ["scorer.py"]
     about: dict[str, Any] = {
         "version": (folder / "version.txt").read_text("utf-8").strip(),
-        "contract": {name: contract.get(name) for name in ("task", "target", "classes", "query")},
+        "contract": {name: getattr(contract, name) for name in ("task", "target", "classes", "query")},
         "decision": parts.decision,
         "missing": sorted(MISSING_WORDS),
     }
-    if contract["task"] == "forecasting":
+    if contract.task == "forecasting":
         encoder = Windows.from_json(parts.encoder)
         about["windows"] = _windows(encoder, request_schema(parts.schema, contract))
         code.append("forecasts.py")
     else:
         about["columns"] = _columns(Encoder.from_json(parts.encoder), parts.schema)
-    if contract["task"] == "anomaly":
+    if contract.task == "anomaly":
         about["limit"] = find_limit(contract, parts.decision)
     about["members"], texts = _members(parts.model)
     code += sorted({member["code"] for member in about["members"] if "code" in member})

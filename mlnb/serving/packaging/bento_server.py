@@ -82,12 +82,16 @@ class Server:
 
 @dataclass(frozen=True)
 class Launch:
-    """A process that has BentoML at hand and waits for a bento to serve."""
+    """A process that has BentoML at hand and waits for a bento to serve.
+
+    Attributes:
+        own: folder of the log when it is nobody else's.
+    """
 
     process: "subprocess.Popen[bytes]"
     environment: dict[str, str]
     log: Path
-    own: Path | None = None  # folder of the log when it is nobody else's
+    own: Path | None = None
 
     def serve(self, bento: Path, host: str, port: int, workers: int) -> Server:
         """Return the server that it becomes, perhaps not ready yet."""
@@ -146,16 +150,16 @@ def serving(
 
 
 def start(
-    bento: Path,  # folder of the built bento
-    log: Path,  # file that it prints to
-    host: str,
-    port: int,
-    workers: int = 1,
-    extra: Mapping[str, str] | None = None,  # variables beside this process's own
+    bento: Path, log: Path, host: str, port: int, workers: int = 1, extra: Mapping[str, str] | None = None
 ) -> Server:
     """Return a bento's server, started but perhaps not ready yet.
 
     Raises `UsageError` when the port is taken, or when anyone on the network could ask, unasked for.
+
+    Args:
+        bento: folder of the built bento.
+        log: file that it prints to.
+        extra: variables beside this process's own.
     """
     check_exposure(host, quiet_environment() | dict(extra or {}))
     check_port(host, port)

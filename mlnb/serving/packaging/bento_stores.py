@@ -25,12 +25,17 @@ REWRITTEN = "bentofile.yaml"  # BentoML writes its own form of it into the bento
 
 @dataclass(frozen=True)
 class Built:
-    """A bento that is in BentoML's store."""
+    """A bento that is in BentoML's store.
+
+    Attributes:
+        path: of the bento.
+        was_there: found, not built.
+    """
 
     tag: str
     model_tag: str
-    path: Path  # of the bento
-    was_there: bool  # found, not built
+    path: Path
+    was_there: bool
 
 
 def home(environment: Mapping[str, str] = os.environ) -> Path:

@@ -14,6 +14,7 @@ from typing import Any
 from mlnb.engine.digests import digest_file, digest_value
 from mlnb.engine.project import Project, builtin_folder
 from mlnb.errors import ServingError
+from mlnb.methods.contracts.problems import ProblemContract
 from mlnb.serving.packaging.imported_modules import follow_imports
 from mlnb.serving.packaging.library_requirements import libraries, pin, system_packages
 
@@ -23,12 +24,18 @@ LONGEST_NAME = 40  # characters; BentoML allows 63
 
 @dataclass(frozen=True)
 class Bundle:
-    """What a bundle's folder says of itself."""
+    """What a bundle's folder says of itself.
+
+    Attributes:
+        name: of the bento and of the model.
+        version: of the bento: from the digest of all files.
+        model_version: from the digest of the files in `model`
+    """
 
     folder: Path
-    name: str  # of the bento and of the model
-    version: str  # of the bento: from the digest of all files
-    model_version: str  # from the digest of the files in `model`
+    name: str
+    version: str
+    model_version: str
 
     @classmethod
     def read(cls, folder: Path) -> "Bundle":
@@ -68,19 +75,29 @@ def find_service(name: str, project: Project) -> Path:
 
 
 def make_bundle(
-    folder: Path,  # made here; emptied first
+    folder: Path,
     *,
-    service: Path,  # folder with service.py and bentofile.yaml
-    name: str,  # of the bento; empty: from the target and the task
-    contract: dict[str, Any],
+    service: Path,
+    name: str,
+    contract: ProblemContract,
     schema: dict[str, Any],
     encoder: dict[str, Any],
-    model: Path,  # folder of the fitted model
-    golden: dict[str, Any],  # rows and predictions
-    project: Path | None = None,  # folder whose modules the service may import
-    further: Iterable[str] = (),  # names of libraries that it needs beside those of the model
+    model: Path,
+    golden: dict[str, Any],
+    project: Path | None = None,
+    further: Iterable[str] = (),
 ) -> Bundle:
-    """Return the bundle written to `folder`: service, libraries, model, golden rows, mlnb's own part."""
+    """Return the bundle written to `folder`: service, libraries, model, golden rows, mlnb's own part.
+
+    Args:
+        folder: made here; emptied first.
+        service: folder with service.py and bentofile.yaml.
+        name: of the bento; empty: from the target and the task.
+        model: folder of the fitted model.
+        golden: rows and predictions.
+        project: folder whose modules the service may import.
+        further: names of libraries that it needs beside those of the model.
+    """
     name = tag_name(name) if name else default_name(contract)
     shutil.rmtree(folder, ignore_errors=True)
     inside = folder / "model"
@@ -111,11 +128,11 @@ def tag_name(text: str) -> str:
     return re.sub(r"[^a-z0-9.]+", "-", plain)[:LONGEST_NAME].strip("-.")
 
 
-def default_name(contract: dict[str, Any]) -> str:
+def default_name(contract: ProblemContract) -> str:
     """Return a name from what is predicted: `survived-classifier`, `mpg-regressor`, `relevance-ranker`."""
     kinds = {"ranking": "ranker", "anomaly": "detector", "forecasting": "forecaster"}
-    kind = kinds.get(contract.get("task", ""), "classifier" if contract.get("classes") else "regressor")
-    return "-".join(part for part in (tag_name(str(contract.get("target") or "")), kind) if part)
+    kind = kinds.get(contract.task, "classifier" if contract.classes else "regressor")
+    return "-".join(part for part in (tag_name(str(contract.target or "")), kind) if part)
 
 
 def digest_tree(folder: Path) -> str:
@@ -147,15 +164,15 @@ def _settings(service: Path, name: str, model_tag: str, pinned: str, system: lis
     return Template((service / "bentofile.yaml").read_text("utf-8")).substitute(facts)
 
 
-def _readme(name: str, contract: dict[str, Any], golden: dict[str, Any]) -> str:
+def _readme(name: str, contract: ProblemContract, golden: dict[str, Any]) -> str:
     answer = json.dumps(golden["predictions"][:1], ensure_ascii=False)
-    target = contract.get("target") or "anomaly"
+    target = contract.target or "anomaly"
     promise = f"Predicts `{target}` from the other columns of a row."
     asking = (
         "`POST /predict` takes a list of rows, JSON objects by column name, and answers one prediction a row, in order:"
     )
-    if contract["task"] == "forecasting":
-        promise = f"Forecasts `{target}`: {contract['horizon']} periods of {contract['frequency']} ahead of a history."
+    if contract.task == "forecasting":
+        promise = f"Forecasts `{target}`: {contract.horizon} periods of {contract.frequency} ahead of a history."
         asking = "`POST /predict` takes a history, JSON objects by column name, and answers the steps that follow it:"
     return README.format(name=name, promise=promise, asking=asking, curl=curl(golden), answer=answer)
 

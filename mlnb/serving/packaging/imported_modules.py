@@ -10,11 +10,16 @@ PACKAGE = "mlnb"
 HERE = Path(mlnb.__file__).parent.parent  # the folder that holds the package
 
 
-def follow_imports(
-    entry: Path,  # the service's script
-    project: Path | None = None,  # folder of a project whose own modules a service may import, beside mlnb's
-) -> dict[str, Path]:  # where each file goes, relative to the script -> where it is
-    """Return the modules of mlnb and of the project that a script imports, directly or not, by name."""
+def follow_imports(entry: Path, project: Path | None = None) -> dict[str, Path]:
+    """Return the modules of mlnb and of the project that a script imports, directly or not, by name.
+
+    Args:
+        entry: the service's script.
+        project: folder of a project whose own modules a service may import, beside mlnb's.
+
+    Returns:
+        where each file goes, relative to the script -> where it is.
+    """
     found: dict[str, Path] = {}
     waiting = [(entry, "")]
     while waiting:

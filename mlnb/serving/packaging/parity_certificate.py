@@ -27,11 +27,17 @@ ALONE = dict.fromkeys(  # what is set for a service does not concern its proof
 
 @dataclass(frozen=True)
 class Proof:
-    """What was proven, and how long things took while it was."""
+    """What was proven, and how long things took while it was.
 
-    certificate: dict[str, Any]  # the same for the same bundle
-    start_seconds: float  # until the service answered
-    request_ms: float  # median of the requests with one row
+    Attributes:
+        certificate: the same for the same bundle.
+        start_seconds: until the service answered.
+        request_ms: median of the requests with one row.
+    """
+
+    certificate: dict[str, Any]
+    start_seconds: float
+    request_ms: float
 
 
 def get_ready() -> Launch:

@@ -33,9 +33,12 @@ class Front(bentoml.Service):  # type: ignore[misc]
 
     Everything else (probes, metrics, documentation) goes BentoML's way, behind the same guard. The class served has
     an `endpoint`.
+
+    Attributes:
+        instance: of the class served, once the worker has started.
     """
 
-    instance: Any = None  # of the class served, once the worker has started
+    instance: Any = None
 
     def __attrs_post_init__(self) -> None:
         super().__attrs_post_init__()

@@ -43,25 +43,38 @@ encode = json.JSONEncoder(allow_nan=False, separators=(",", ":")).encode
 
 @dataclass(frozen=True)
 class Asked:
-    """What a request says of itself."""
+    """What a request says of itself.
 
-    kind: str = JSON  # media type of the body
-    accept: str = ""  # media types of the answer
-    explain: bool = False  # whether each answer says why
-    request_id: str = ""  # the client's or a new one
-    key: str = ""  # what decides whether a canary answers
-    event_time: bytes = b""  # seconds since 1970 as the client has it; counts for the log of a simulated world alone
+    Attributes:
+        kind: media type of the body.
+        accept: media types of the answer.
+        explain: whether each answer says why.
+        request_id: the client's or a new one.
+        key: what decides whether a canary answers.
+        event_time: seconds since 1970 as the client has it; counts for the log of a simulated world alone.
+    """
+
+    kind: str = JSON
+    accept: str = ""
+    explain: bool = False
+    request_id: str = ""
+    key: str = ""
+    event_time: bytes = b""
 
 
 @dataclass(frozen=True)
 class Reply:
-    """What goes back."""
+    """What goes back.
+
+    Attributes:
+        told: what the service's own log says of it; empty: the body.
+    """
 
     status: int
     body: bytes
     version: str
     kind: str = JSON
-    told: bytes = b""  # what the service's own log says of it; empty: the body
+    told: bytes = b""
 
 
 class Endpoint:

@@ -2,6 +2,7 @@
 
 from typing import Any, ClassVar
 
+from mlnb.methods.contracts.problems import ProblemContract
 from mlnb.methods.evaluation.forecast_responses import answer_request, find_problems
 from mlnb.methods.series.forecast_windows import Windows, request_schema
 from mlnb.methods.tables.columns import Schema
@@ -37,16 +38,16 @@ class Forecasts(Task):
         raise BadRequest("forecasts are not explained", [])
 
 
-def ask_history(schema: Schema, contract: dict[str, Any]) -> Schema:
+def ask_history(schema: Schema, contract: ProblemContract) -> Schema:
     """Return the columns of a request: stamp, keys, value and the other features."""
     return request_schema(schema, contract)
 
 
-def describe_forecast(contract: dict[str, Any]) -> dict[str, Any]:
+def describe_forecast(contract: ProblemContract) -> dict[str, Any]:
     """Return the JSON Schema properties of an answer: which step of which series, the value and its interval."""
     number = {"type": "number", "description": f"in {contract.get('unit') or 'the unit of the target'}"}
-    keys = {name: {"type": "string", "description": "of the series"} for name in contract["series"] or ()}
-    ahead = f"stamp of the step, 1 to {contract['horizon']} periods of {contract['frequency']} after the last value"
+    keys = {name: {"type": "string", "description": "of the series"} for name in contract.series or ()}
+    ahead = f"stamp of the step, 1 to {contract.horizon} periods of {contract.frequency} after the last value"
     return {
         "time": {"type": "string", "format": "date-time", "description": ahead},
         **keys,

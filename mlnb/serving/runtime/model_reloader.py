@@ -22,14 +22,22 @@ SECONDS = 1.0  # between two looks at the pointer
 
 @dataclass(frozen=True)
 class Live:
-    """A model that answers, and its name."""
+    """A model that answers, and its name.
+
+    Attributes:
+        version: name and version, as in the header X-Model-Version.
+    """
 
     predictor: Predictor
-    version: str  # name and version, as in the header X-Model-Version
+    version: str
 
     @classmethod
     def load(cls, folder: Path) -> "Live":
-        """Return the model in a bundle's `model` folder; OSError or ValueError when it is damaged."""
+        """Return the model in a bundle's `model` folder.
+
+        Raises:
+            OSError: or ValueError when it is damaged.
+        """
         return cls(Predictor.load(folder), (folder / "version.txt").read_text("utf-8").strip())
 
 
@@ -37,12 +45,16 @@ class Followed:
     """Keeps `live` at what a pointer points to, as long as that proves itself."""
 
     def __init__(
-        self,
-        own: Path,  # the bento's own model, which answers until the pointer names another
-        pointer: Path | None,  # None: nothing is followed
-        switched: Callable[[str, str], None],  # told the two versions at each change
-        refused: Callable[[], None],  # told that a model may not take over
+        self, own: Path, pointer: Path | None, switched: Callable[[str, str], None], refused: Callable[[], None]
     ) -> None:
+        """
+
+        Args:
+            own: the bento's own model, which answers until the pointer names another.
+            pointer: None: nothing is followed.
+            switched: told the two versions at each change.
+            refused: told that a model may not take over.
+        """
         self.pointer, self.switched, self.refused = pointer, switched, refused
         self.seen: tuple[Path, int] | None = None
         self.live = Live.load(own)
@@ -100,7 +112,11 @@ class Followed:
 
 
 def find_model(pointer: Path) -> Path | None:
-    """Return the folder that a pointer names, or None while there is no pointer; OSError when it names none."""
+    """Return the folder that a pointer names, or None while there is no pointer.
+
+    Raises:
+        OSError: when it names none.
+    """
     if pointer.is_file():
         folder = pointer.parent / pointer.read_text("utf-8").strip()
     elif pointer.exists() or pointer.is_symlink():
@@ -114,7 +130,7 @@ def find_model(pointer: Path) -> Path | None:
 def check_successor(old: Predictor, new: Predictor) -> None:
     """Raise ValueError when a model may not take over: another problem, other rows, or predictions that differ."""
     for name in ("task", "target"):
-        found, expected = new.parts.contract.get(name), old.parts.contract.get(name)
+        found, expected = getattr(new.parts.contract, name), getattr(old.parts.contract, name)
         if found != expected:
             raise ValueError(f"found {name} {found!r}, expected {expected!r} as in the model that answers")
     problems = check_rows(old.golden["rows"], new.parts.schema)

@@ -8,12 +8,19 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Difference:
-    """The first place where predictions part."""
+    """The first place where predictions part.
 
-    row: int  # number of the row, from 0
-    field: str  # such as "probabilities.yes"; empty for the row as a whole
-    found: Any  # what the service answered
-    expected: Any  # what the notebook predicted
+    Attributes:
+        row: number of the row, from 0.
+        field: such as "probabilities.yes"; empty for the row as a whole.
+        found: what the service answered.
+        expected: what the notebook predicted.
+    """
+
+    row: int
+    field: str
+    found: Any
+    expected: Any
 
     def __str__(self) -> str:
         """One line for a message."""
@@ -21,11 +28,13 @@ class Difference:
         return f"{place}: found {self.found!r}, expected {self.expected!r}"
 
 
-def compare(
-    found: Sequence[Any],  # n JSON values: the service's answers
-    expected: Sequence[Any],  # n JSON values: the notebook's predictions
-) -> Difference | None:
-    """Return the first difference, or None when all are identical: numbers by their bits, not by nearness."""
+def compare(found: Sequence[Any], expected: Sequence[Any]) -> Difference | None:
+    """Return the first difference, or None when all are identical: numbers by their bits, not by nearness.
+
+    Args:
+        found: n JSON values: the service's answers.
+        expected: n JSON values: the notebook's predictions.
+    """
     for row, (one, other) in enumerate(zip(found, expected, strict=False)):
         difference = _compare_values(one, other, "")
         if difference is not None:

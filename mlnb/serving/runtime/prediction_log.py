@@ -46,18 +46,31 @@ def read_masked(environment: Mapping[str, str]) -> frozenset[str]:
 
 @dataclass(frozen=True)
 class Policy:
-    """How the log is kept."""
+    """How the log is kept.
 
-    limit: int = 100_000  # rows that may wait to be written
-    when_full: str = "drop"  # drop: the answer goes out unlogged and is counted; wait: it goes out when there is room
-    rows: int = 100_000  # rows after which a segment ends
-    seconds: float = 300.0  # and the time after which it does
-    masked: frozenset[str] = frozenset()  # columns whose values are not written down
-    event_time: bool = False  # whether a request says when it happened, as those of a simulated world do
+    Attributes:
+        limit: rows that may wait to be written.
+        when_full: drop: the answer goes out unlogged and is counted; wait: it goes out when there is room.
+        rows: rows after which a segment ends.
+        seconds: and the time after which it does.
+        masked: columns whose values are not written down.
+        event_time: whether a request says when it happened, as those of a simulated world do.
+    """
+
+    limit: int = 100_000
+    when_full: str = "drop"
+    rows: int = 100_000
+    seconds: float = 300.0
+    masked: frozenset[str] = frozenset()
+    event_time: bool = False
 
     @classmethod
     def read(cls, environment: Mapping[str, str]) -> "Policy":
-        """Return the policy that MLNB_LOG_LIMIT, _WHEN_FULL, _ROWS, _SECONDS and _MASK state; ValueError if wrong."""
+        """Return the policy that MLNB_LOG_LIMIT, _WHEN_FULL, _ROWS, _SECONDS and _MASK state.
+
+        Raises:
+            ValueError: if wrong.
+        """
         when_full = environment.get("MLNB_LOG_WHEN_FULL", cls.when_full)
         if when_full not in ("drop", "wait"):
             raise ValueError(f"MLNB_LOG_WHEN_FULL is {when_full!r}; expected drop or wait.")
@@ -122,16 +135,25 @@ class Recorder:
 
     def put(
         self,
-        request: str,  # its id
-        version: str,  # of the model
+        request: str,
+        version: str,
         rows: Content,
         answers: Content,
-        seconds: float,  # how long it took
-        event_time: bytes = b"",  # when it happened, as the request says; see `Policy`
-        shadow: bool = False,  # whether the answers were never sent
-        count: int | None = None,  # rows, where they are given as bytes
+        seconds: float,
+        event_time: bytes = b"",
+        shadow: bool = False,
+        count: int | None = None,
     ) -> None:
-        """Note a request that was answered; bytes, as they came and went, are written down as they are."""
+        """Note a request that was answered; bytes, as they came and went, are written down as they are.
+
+        Args:
+            request: its id.
+            version: of the model.
+            seconds: how long it took.
+            event_time: when it happened, as the request says; see `Policy`
+            shadow: whether the answers were never sent.
+            count: rows, where they are given as bytes.
+        """
         count = len(rows) if count is None else count
         head = f'"ms":{1000 * seconds:.4f},"shadow":{"true" if shadow else "false"}'
         self._add(count, request, version, event_time, head, rows, answers)

@@ -11,15 +11,23 @@ from mlnb.serving.runtime.task_services import make_task
 
 @dataclass(frozen=True)
 class Predictor:
-    """A model that answers, and the proof that it answers right."""
+    """A model that answers, and the proof that it answers right.
+
+    Attributes:
+        golden: held-out rows and the notebook's predictions for them.
+    """
 
     parts: Parts
     task: Task
-    golden: dict[str, Any]  # held-out rows and the notebook's predictions for them
+    golden: dict[str, Any]
 
     @classmethod
     def load(cls, folder: Path) -> "Predictor":
-        """Return the predictor of a bundle's `model` folder; OSError or ValueError when it is damaged."""
+        """Return the predictor of a bundle's `model` folder.
+
+        Raises:
+            OSError: or ValueError when it is damaged.
+        """
         parts = Parts.load(folder)
         return cls(parts, make_task(parts), read_json(folder / "golden.json"))
 

@@ -3,6 +3,7 @@
 import copy
 from typing import Any
 
+from mlnb.methods.contracts.problems import ProblemContract
 from mlnb.methods.tables.columns import Column, Schema
 from mlnb.serving.runtime.table_bodies import ARROW, PARQUET
 from mlnb.serving.runtime.task_services import find_kind
@@ -91,7 +92,7 @@ def describe_column(column: Column) -> dict[str, Any]:
     return described
 
 
-def describe_answers(contract: dict[str, Any], example: list[dict[str, Any]]) -> dict[str, Any]:
+def describe_answers(contract: ProblemContract, example: list[dict[str, Any]]) -> dict[str, Any]:
     """Return the JSON Schema of an answer: one object a row, as the kind of problem has it."""
     properties = find_kind(contract).describe(contract)
     required = sorted(set(properties) - OPTIONAL)

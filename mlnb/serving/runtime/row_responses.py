@@ -10,19 +10,21 @@ from typing import Any
 
 import numpy as np
 
+from mlnb.methods.contracts.decisions import Decision
+from mlnb.methods.contracts.problems import ProblemContract
 from mlnb.methods.decisions.decisions import answers
 
 Say = Callable[[list[float]], dict[str, Any]]  # probabilities (k,) or one value -> the answer
 
 
-def compile_answer(contract: Mapping[str, Any], decision: Mapping[str, Any]) -> Say:
+def compile_answer(contract: ProblemContract, decision: Decision) -> Say:
     """Return what makes an answer of one row's prediction."""
-    calibration, interval = decision.get("calibration"), decision.get("interval")
+    calibration, interval = decision.calibration, decision.interval
     isotonic = calibration is not None and calibration["method"] == "isotonic"
-    if contract["task"] == "regression":
+    if contract.task == "regression":
         return _say_value(interval)
-    if (calibration is None or isotonic) and decision.get("costs") is None:
-        return _say_class(list(contract["classes"]), decision.get("threshold"), calibration)
+    if (calibration is None or isotonic) and decision.costs is None:
+        return _say_class(list(contract.classes), decision.threshold, calibration)
 
     def say(prediction: list[float]) -> dict[str, Any]:
         answer: dict[str, Any] = answers(np.array([prediction]), contract, decision)[0]
@@ -49,7 +51,7 @@ def _say_value(interval: Mapping[str, Any] | None) -> Say:
     """Return the answers of a regression: the value, and the interval when one was learned."""
     if interval is None:
         return lambda prediction: {"prediction": prediction[0]}
-    scale, low, high = _line(interval["x"], interval["scale"]), interval["low"], interval["high"]
+    scale, low, high = _line(interval.x, interval.scale), interval.low, interval.high
 
     def say(prediction: list[float]) -> dict[str, Any]:
         value = prediction[0]

@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from mlnb.methods.contracts.problems import ProblemContract
 from mlnb.methods.decisions.decisions import STATES, answers
 from mlnb.methods.encoding.table_encoder import Encoder
 from mlnb.methods.models.anomaly_detectors import drivers
@@ -61,7 +62,7 @@ class Ranked(Scored):
 
     def groups(self, rows: list[Row]) -> np.ndarray | None:
         """Return the number of each row's query; raises `BadRows` when only some rows name theirs."""
-        query = self.parts.contract["query"]
+        query = self.parts.contract.query
         named = [row.get(query) for row in rows]
         if all(name is None for name in named):
             return np.zeros(len(rows), dtype=np.int64)
@@ -100,14 +101,14 @@ def find_queries(names: Sequence[Any]) -> np.ndarray:
     return np.array([codes[str(name)] for name in names], dtype=np.int64)
 
 
-def ask_query(schema: Schema, contract: dict[str, Any]) -> Schema:
+def ask_query(schema: Schema, contract: ProblemContract) -> Schema:
     """Return the columns of a request: the features, and the query that a row belongs to, which may be left out."""
-    query = schema.column(contract["query"])
+    query = schema.column(contract.query)
     asked = replace(query, role="feature", nullable=True, categories=None, minimum=None, maximum=None)
     return Schema((asked, *schema.features), schema.rows)
 
 
-def describe_alert(contract: dict[str, Any]) -> dict[str, Any]:
+def describe_alert(contract: ProblemContract) -> dict[str, Any]:
     """Return the JSON Schema properties of an answer: whether a row is an anomaly, and how rare such rows are."""
     share = "-log10 of the share of training rows that are as strange or stranger: 2 is one row in a hundred"
     return {
@@ -116,9 +117,9 @@ def describe_alert(contract: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def describe_rank(contract: dict[str, Any]) -> dict[str, Any]:
+def describe_rank(contract: ProblemContract) -> dict[str, Any]:
     """Return the JSON Schema properties of an answer of a ranking: the score, and the place within the query."""
-    place = f"place among the request's rows with the same {contract['query']!r}, 1 for the best"
+    place = f"place among the request's rows with the same {contract.query!r}, 1 for the best"
     return {
         "score": {"type": "number", "description": "higher is better; compared within a query alone"},
         "rank": {"type": "integer", "minimum": 1, "description": place},

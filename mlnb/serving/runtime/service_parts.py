@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
+from mlnb.methods.contracts.decisions import Decision
+from mlnb.methods.contracts.problems import ProblemContract
 from mlnb.methods.decisions.decisions import read_decision
 from mlnb.methods.models.fitted_models import Model, load_model
 from mlnb.methods.tables.columns import Schema
@@ -18,26 +20,41 @@ Answer = dict[str, Any]  # what a client gets for it
 
 @dataclass(frozen=True)
 class Parts:
-    """A model with all that stands between a request and its answer."""
+    """A model with all that stands between a request and its answer.
 
-    contract: dict[str, Any]  # task, classes and the rest of the problem's contract
-    schema: Schema  # the columns that rows are checked against
-    encoder: dict[str, Any]  # learned on the training rows alone, as JSON
+    Attributes:
+        contract: task, classes and the rest of the problem's contract.
+        schema: the columns that rows are checked against.
+        encoder: learned on the training rows alone, as JSON.
+        decision: calibration, threshold and interval, as learned in training; empty: none.
+    """
+
+    contract: ProblemContract
+    schema: Schema
+    encoder: dict[str, Any]
     model: Model
-    decision: dict[str, Any]  # calibration, threshold and interval, as learned in training; empty: none
+    decision: Decision
 
     @classmethod
     def load(cls, folder: Path) -> "Parts":
-        """Return the parts in a bundle's `model` folder; OSError or ValueError when it is damaged."""
+        """Return the parts in a bundle's `model` folder.
+
+        Raises:
+            OSError: or ValueError when it is damaged.
+        """
         contract, schema, encoder = (read_json(folder / f"{name}.json") for name in ("contract", "schema", "encoder"))
         fitted = folder / "fitted"
         return cls(contract, Schema.from_json(schema), encoder, load_model(fitted), read_decision(fitted))
 
 
 class Task(ABC):
-    """How the rows of one request become answers, for one kind of problem."""
+    """How the rows of one request become answers, for one kind of problem.
 
-    independent: ClassVar[bool]  # whether a row's answer is the same whatever rows come with it
+    Attributes:
+        independent: whether a row's answer is the same whatever rows come with it.
+    """
+
+    independent: ClassVar[bool]
 
     def __init__(self, parts: Parts) -> None:
         self.parts = parts
@@ -52,7 +69,7 @@ class Task(ABC):
 
     def explain(self, rows: list[Row]) -> list[dict[str, Any]]:
         """Return why, one object an answer; raises `BadRequest` where this is not known."""
-        raise BadRequest(f"predictions of task {self.parts.contract['task']!r} are not explained", [])
+        raise BadRequest(f"predictions of task {self.parts.contract.task!r} are not explained", [])
 
 
 def read_json(path: Path) -> Any:

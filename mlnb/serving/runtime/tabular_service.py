@@ -4,6 +4,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from mlnb.methods.contracts.problems import ProblemContract
 from mlnb.methods.decisions.decisions import answers, choose_classes, decide
 from mlnb.methods.encoding.row_encoder import compile_row
 from mlnb.methods.encoding.table_encoder import Encoder
@@ -69,10 +70,10 @@ class Tabular(Task):
         encoded = self.encoder.transform(arrays)
         contract, model = self.parts.contract, self.parts.model
         said, of = None, [None] * len(rows)
-        if contract.get("classes"):
+        if contract.classes:
             final = decide(predict(model, encoded), self.parts.decision, contract)
             said = choose_classes(final, self.parts.decision)
-            of = [contract["classes"][1 if len(contract["classes"]) == 2 else label] for label in said.tolist()]
+            of = [contract.classes[1 if len(contract.classes) == 2 else label] for label in said.tolist()]
         try:
             parts, base, columns = share_out(model, encoded, self.encoder.sources, said)
         except ValueError as error:
@@ -85,16 +86,16 @@ class Tabular(Task):
         ]
 
 
-def describe_classes(contract: dict[str, Any]) -> dict[str, Any]:
+def describe_classes(contract: ProblemContract) -> dict[str, Any]:
     """Return the JSON Schema properties of an answer of a classifier: the class, and each class's probability."""
-    each = {name: {"type": "number", "minimum": 0.0, "maximum": 1.0} for name in contract["classes"]}
+    each = {name: {"type": "number", "minimum": 0.0, "maximum": 1.0} for name in contract.classes}
     return {
-        "prediction": {"type": "string", "enum": list(contract["classes"])},
-        "probabilities": {"type": "object", "properties": each, "required": list(contract["classes"])},
+        "prediction": {"type": "string", "enum": list(contract.classes)},
+        "probabilities": {"type": "object", "properties": each, "required": list(contract.classes)},
     }
 
 
-def describe_value(contract: dict[str, Any]) -> dict[str, Any]:
+def describe_value(contract: ProblemContract) -> dict[str, Any]:
     """Return the JSON Schema properties of an answer of a regression: the value and its interval, in one unit."""
     number = {"type": "number", "description": f"in {contract.get('unit') or 'the unit of the target'}"}
     return {"prediction": number, "interval": {"type": "object", "properties": {"low": number, "high": number}}}

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from mlnb.methods.contracts.problems import ProblemContract
 from mlnb.methods.tables.columns import Schema
 from mlnb.serving.runtime.forecast_service import Forecasts, ask_history, describe_forecast
 from mlnb.serving.runtime.scored_service import Ranked, Scored, ask_query, describe_alert, describe_rank
@@ -15,19 +16,25 @@ from mlnb.serving.runtime.service_parts import Parts, Task
 from mlnb.serving.runtime.tabular_service import Tabular, describe_classes, describe_value
 
 
-def ask_features(schema: Schema, contract: dict[str, Any]) -> Schema:
+def ask_features(schema: Schema, contract: ProblemContract) -> Schema:
     """Return the columns of a request: the features as they are."""
     return schema
 
 
 @dataclass(frozen=True)
 class Kind:
-    """One kind of problem."""
+    """One kind of problem.
+
+    Attributes:
+        describe: contract -> JSON Schema properties of one answer.
+        ask: schema, contract -> columns of a request.
+        whole: whether an example of a request is all golden rows, or one of them.
+    """
 
     answering: type[Task]
-    describe: Callable[[dict[str, Any]], dict[str, Any]]  # contract -> JSON Schema properties of one answer
-    ask: Callable[[Schema, dict[str, Any]], Schema] = ask_features  # schema, contract -> columns of a request
-    whole: bool = False  # whether an example of a request is all golden rows, or one of them
+    describe: Callable[[dict[str, Any]], dict[str, Any]]
+    ask: Callable[[Schema, dict[str, Any]], Schema] = ask_features
+    whole: bool = False
 
 
 KINDS: dict[str, Kind] = {
@@ -40,12 +47,16 @@ KINDS: dict[str, Kind] = {
 }
 
 
-def find_kind(contract: dict[str, Any]) -> Kind:
-    """Return the kind of a contract's task; ValueError when a service cannot answer it."""
+def find_kind(contract: ProblemContract) -> Kind:
+    """Return the kind of a contract's task.
+
+    Raises:
+        ValueError: when a service cannot answer it.
+    """
     try:
-        return KINDS[contract["task"]]
+        return KINDS[contract.task]
     except KeyError:
-        found = contract.get("task")
+        found = contract.task
         raise ValueError(f"found task {found!r}, expected one that a service answers: {', '.join(KINDS)}") from None
 
 

@@ -33,11 +33,15 @@ Note = Callable[[str, str, list[Row], list[Answer], float], None]  # request, ve
 
 @dataclass
 class Account:
-    """What became of the newest requests of one model."""
+    """What became of the newest requests of one model.
+
+    Attributes:
+        count: of all requests.
+    """
 
     seconds: deque[float] = field(default_factory=lambda: deque(maxlen=500))
     failed: deque[bool] = field(default_factory=lambda: deque(maxlen=500))
-    count: int = 0  # of all requests
+    count: int = 0
 
     def add(self, seconds: float, failed: bool) -> None:
         """Note a request."""
@@ -150,7 +154,11 @@ class Rivals:
 
     @classmethod
     def read(cls, own: Path, meters: Meters, note: Note | None, environment: Mapping[str, str]) -> "Rivals":
-        """Return what the environment asks for; ValueError for a share that is none."""
+        """Return what the environment asks for.
+
+        Raises:
+            ValueError: for a share that is none.
+        """
 
         def follow(name: str) -> Followed | None:
             if not environment.get(name):

@@ -10,6 +10,7 @@ import onnxruntime
 from onnx import TensorProto
 
 from mlnb.errors import ServingError, UsageError
+from mlnb.methods.contracts.problems import ProblemContract
 from mlnb.methods.decisions.decisions import STATES, answers, find_limit
 from mlnb.methods.encoding.table_encoder import Encoder
 from mlnb.methods.tables.columns import Schema, to_arrays
@@ -39,8 +40,8 @@ def export_onnx(folder: Path, file: Path) -> dict[str, Any]:
     """
     parts = Parts.load(folder)
     version = (folder / "version.txt").read_text("utf-8").strip()
-    facts = {"mlnb.model": version, "mlnb.task": parts.contract["task"]}
-    if parts.contract["task"] == FORECASTING:
+    facts = {"mlnb.model": version, "mlnb.task": parts.contract.task}
+    if parts.contract.task == FORECASTING:
         facts |= describe_examples(parts)
     model = make_graph(parts).model(facts)
     data = model.SerializeToString(deterministic=True)
@@ -55,33 +56,33 @@ def make_graph(parts: Parts) -> Graph:
     """Return the graph of all that stands between a row and its answer."""
     contract, decision = parts.contract, parts.decision
     graph = Graph()
-    if contract["task"] == FORECASTING:
+    if contract.task == FORECASTING:
         for name, value in zip(VALUES, write_forecast(graph, parts), strict=True):
             if value:
                 graph.give(name, value, TensorProto.DOUBLE, ["rows", 1])
         return graph
-    taken = {column.name for column in parts.schema.features} & {*OUTPUTS[contract["task"]]}
+    taken = {column.name for column in parts.schema.features} & {*OUTPUTS[contract.task]}
     if taken:
         raise UsageError(f"Column {taken.pop()!r} has the name of an output; rename it to export the model.")
     X = write_encoder(graph, Encoder.from_json(parts.encoder), parts.schema)
     final = write_model(graph, parts.model, X)
-    if contract.get("classes"):
-        classes = list(contract["classes"])
-        final = write_calibration(graph, final, decision.get("calibration"))
+    if contract.classes:
+        classes = list(contract.classes)
+        final = write_calibration(graph, final, decision.calibration)
         graph.give("prediction", write_choice(graph, final, decision, classes), TensorProto.STRING, ["rows"])
         graph.give("probabilities", final, TensorProto.DOUBLE, ["rows", len(classes)])
         return graph
-    if contract["task"] in ("anomaly", "ranking"):
+    if contract.task in ("anomaly", "ranking"):
         graph.give("score", final, TensorProto.DOUBLE, ["rows", 1])
-        if contract["task"] == "anomaly":
+        if contract.task == "anomaly":
             strange = graph.whole(graph.op("GreaterOrEqual", final, find_limit(contract, decision)))
             said = graph.op("Gather", graph.number(np.array(STATES)), graph.op("Reshape", strange, np.array([-1])))
             graph.give("prediction", said, TensorProto.STRING, ["rows"])
         return graph
     graph.give("prediction", final, TensorProto.DOUBLE, ["rows", 1])
-    interval = decision.get("interval")
+    interval = decision.interval
     if interval is not None:
-        scale = graph.interpolate(final, interval["x"], interval["scale"])
+        scale = graph.interpolate(final, interval.x, interval.scale)
         for name in ("low", "high"):
             end = graph.op("Add", final, graph.op("Mul", scale, float(interval[name])))
             graph.give(name, end, TensorProto.DOUBLE, ["rows", 1])
@@ -95,7 +96,7 @@ def verify(data: bytes, parts: Parts, rows: list[dict[str, Any]], expected: list
     """
     session = onnxruntime.InferenceSession(data, providers=["CPUExecutionProvider"])
     names = [output.name for output in session.get_outputs()]
-    ahead = parts.contract["task"] == FORECASTING
+    ahead = parts.contract.task == FORECASTING
     inputs = to_examples(rows, parts) if ahead else to_inputs(rows, parts.schema)
     said, count = dict(zip(names, session.run(None, inputs), strict=True)), len(expected)
     alone = [session.run(None, {name: value[i : i + 1] for name, value in inputs.items()}) for i in range(count)]
@@ -104,8 +105,8 @@ def verify(data: bytes, parts: Parts, rows: list[dict[str, Any]], expected: list
         together = {name: values[number] for name, values in said.items()}
         for found in (together, {name: values[0] for name, values in zip(names, alone[number], strict=True)}):
             worst = max(worst, _difference(number, found, answer, parts.contract))
-    if parts.contract["task"] == "ranking":
-        _check_ranks(said["score"][:, 0], rows, expected, parts.contract["query"])
+    if parts.contract.task == "ranking":
+        _check_ranks(said["score"][:, 0], rows, expected, parts.contract.query)
     return worst
 
 
@@ -119,8 +120,8 @@ def to_inputs(rows: list[dict[str, Any]], schema: Schema) -> dict[str, np.ndarra
     return inputs
 
 
-def _difference(row: int, found: Mapping[str, Any], expected: Mapping[str, Any], contract: Mapping[str, Any]) -> float:
-    if contract["task"] in ("binary", "multiclass", "anomaly") and str(found["prediction"]) != expected["prediction"]:
+def _difference(row: int, found: Mapping[str, Any], expected: Mapping[str, Any], contract: ProblemContract) -> float:
+    if contract.task in ("binary", "multiclass", "anomaly") and str(found["prediction"]) != expected["prediction"]:
         raise ServingError(f"Row {row}: ONNX says {found['prediction']!r}, the notebook {expected['prediction']!r}.")
     if "score" in found:
         pairs = [(float(found["score"][0]), expected["score"])]

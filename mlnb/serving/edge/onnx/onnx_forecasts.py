@@ -22,10 +22,10 @@ def write_forecast(graph: Graph, parts: Parts) -> tuple[str, str, str]:
     level, scale = (graph.read(name, text=False) for name in (LEVEL, SCALE))
     scaled = write_model(graph, parts.model, X)
     ends = [scaled]
-    if interval := parts.decision.get("interval"):
+    if interval := parts.decision.interval:
         spread = _spread(graph, X, interval)
         step = graph.op("Gather", X, np.array([0]), axis=1)
-        last = float(len(interval["low"]) - 1)
+        last = float(len(interval.low) - 1)
         place = graph.whole(graph.op("Clip", graph.op("Sub", step, 1.0), 0.0, last))
         for side in ("low", "high"):
             far = graph.op("Gather", np.asarray(interval[side], dtype=np.float64), place)
@@ -37,12 +37,12 @@ def write_forecast(graph: Graph, parts: Parts) -> tuple[str, str, str]:
 
 def _spread(graph: Graph, X: str, interval: Mapping[str, Any]) -> str:
     """Return how restless the series was before each origin (n, 1)."""
-    if not interval["columns"]:
-        return graph.number(float(interval["typical"]))
-    found = graph.op("Gather", X, np.array(interval["columns"]), axis=1)
+    if not interval.columns:
+        return graph.number(float(interval.typical))
+    found = graph.op("Gather", X, np.array(interval.columns), axis=1)
     known = graph.op("Where", graph.op("IsNaN", found), 0.0, found)
     mean = graph.op("ReduceMean", known, np.array([1]), keepdims=1)
-    return graph.op("Add", mean, float(interval["typical"]))
+    return graph.op("Add", mean, float(interval.typical))
 
 
 def describe_examples(parts: Parts) -> dict[str, str]:

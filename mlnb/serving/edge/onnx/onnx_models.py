@@ -1,11 +1,9 @@
 """A fitted model and its decision as operators of ONNX."""
 
-from collections.abc import Mapping
-from typing import Any
-
 import numpy as np
 
 from mlnb.errors import UsageError
+from mlnb.methods.contracts.decisions import Calibration, Decision
 from mlnb.methods.decisions.decisions import CLIP
 from mlnb.methods.models.fitted_models import Model, is_booster
 from mlnb.serving.edge.lightgbm_text import Boosted, read_booster
@@ -59,32 +57,32 @@ def _booster(graph: Graph, boosted: Boosted, X: str, model: Model) -> str:
     return to_both(graph, scores) if model.task == "binary" else scores
 
 
-def write_calibration(graph: Graph, p: str, map_: Mapping[str, Any] | None) -> str:
+def write_calibration(graph: Graph, p: str, map_: Calibration | None) -> str:
     """Return calibrated probabilities (n, k)."""
     if map_ is None:
         return p
     if map_["method"] == "temperature":
-        powers = graph.op("Div", graph.op("Log", graph.op("Clip", p, CLIP, 1.0)), float(map_["temperature"]))
+        powers = graph.op("Div", graph.op("Log", graph.op("Clip", p, CLIP, 1.0)), float(map_.temperature))
         return graph.op("Softmax", powers, axis=1)
     positive = graph.op("Slice", p, np.array([1]), np.array([2]), np.array([1]))
     if map_["method"] == "isotonic":
-        return to_both(graph, graph.interpolate(positive, map_["x"], map_["y"]))
+        return to_both(graph, graph.interpolate(positive, map_.x, map_["y"]))
     clipped = graph.op("Clip", positive, CLIP, 1.0 - CLIP)
-    a, b = map_["a"], map_["b"] if map_["method"] == "beta" else map_["a"]
+    a, b = map_.a, map_.b if map_["method"] == "beta" else map_.a
     low = graph.op("Mul", graph.op("Log", clipped), float(a))
     high = graph.op("Mul", graph.op("Log", graph.op("Sub", 1.0, clipped)), float(b))
-    score = graph.op("Add", graph.op("Sub", low, high), float(map_["c"]))
+    score = graph.op("Add", graph.op("Sub", low, high), float(map_.c))
     return to_both(graph, graph.op("Div", 1.0, graph.op("Add", graph.op("Exp", graph.op("Neg", score)), 1.0)))
 
 
-def write_choice(graph: Graph, p: str, decision: Mapping[str, Any], classes: list[str]) -> str:
+def write_choice(graph: Graph, p: str, decision: Decision, classes: list[str]) -> str:
     """Return the names (n,) of the classes that are said."""
-    if decision.get("threshold") is not None:
+    if decision.threshold is not None:
         positive = graph.op("Gather", p, np.array(1), axis=1)
-        place = graph.whole(graph.op("GreaterOrEqual", positive, float(decision["threshold"])))
-    elif decision.get("costs") is not None:
+        place = graph.whole(graph.op("GreaterOrEqual", positive, float(decision.threshold)))
+    elif decision.costs is not None:
         place = graph.op(
-            "ArgMin", graph.op("MatMul", p, np.asarray(decision["costs"], dtype=np.float64)), axis=1, keepdims=0
+            "ArgMin", graph.op("MatMul", p, np.asarray(decision.costs, dtype=np.float64)), axis=1, keepdims=0
         )
     else:
         place = graph.op("ArgMax", p, axis=1, keepdims=0)
