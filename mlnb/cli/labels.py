@@ -48,7 +48,7 @@ def main(args: argparse.Namespace) -> int:
     registry.sync()
     version = registry.in_charge(args.model)
     database = label_database(project, version.model)
-    contract = open_run(project, version.run).load("contract")
+    contract = open_run(project, version.run).load("contract", ProblemContract)
     if args.what == "add":
         if args.file is None:
             raise UsageError("No file was named: mlnb labels add june.csv --request id --label churned")

@@ -14,6 +14,7 @@ from mlnb.engine.formats import load_object
 from mlnb.engine.project import Project
 from mlnb.engine.runs import Run, open_run
 from mlnb.errors import UsageError
+from mlnb.methods.contracts.problems import ProblemContract
 from mlnb.monitoring.monitoring_paths import label_database, log_folder
 from mlnb.registry.champion import ORIGIN
 from mlnb.registry.model_versions import Version
@@ -53,7 +54,7 @@ def main(args: argparse.Namespace) -> int:
     champion = registry.in_charge(args.version)
     run = open_run(project, champion.run)
     labels = label_database(project, champion.model)
-    if not labels.exists() and run.load("contract")["task"] not in UNLABELLED:
+    if not labels.exists() and run.load("contract", ProblemContract).task not in UNLABELLED:
         raise UsageError(f"{champion.model} has no labels yet: `mlnb labels add FILE` brings them, then retrain.")
     with tempfile.TemporaryDirectory(dir=project.store_root) as folder:
         values = Path(folder) / "values.yaml"
@@ -97,7 +98,7 @@ def values_of(project: Project, run: Run, champion: Version, policy: str) -> dic
     from mlnb.methods.problem.problem_contract import DETAILS
     from mlnb.methods.tuning.trial_proposals import lead
 
-    contract = run.load("contract")
+    contract = run.load("contract", ProblemContract)
     if contract.cut:
         raise UsageError(
             f"{champion.name} learned from a log of interactions, and was asked about candidates made of it: what it "

@@ -18,6 +18,7 @@ from mlnb.engine.files import write_whole
 from mlnb.engine.project import Project
 from mlnb.engine.runs import Run, open_run
 from mlnb.errors import UsageError
+from mlnb.methods.contracts.problems import ProblemContract
 from mlnb.monitoring.alerts import CODES
 from mlnb.monitoring.labels import add_labels
 from mlnb.monitoring.monitoring_paths import label_database, log_folder
@@ -121,7 +122,8 @@ def of_table(run: Run, args: argparse.Namespace) -> Iterator[Day]:
     from mlnb.methods.tables.data_sources import read_table
     from mlnb.methods.tables.type_inference import clean
 
-    contract, schema, provenance = (run.load(name) for name in ("contract", "schema", "provenance"))
+    contract = run.load("contract", ProblemContract)
+    schema, provenance = run.load("schema"), run.load("provenance")
     if contract.task in ("forecasting", "ranking"):
         raise UsageError(f"The model answers whole requests ({contract.task}); rows of a table can be replayed alone.")
     try:

@@ -106,7 +106,7 @@ def _places(log: Any, contract: ProblemContract) -> Iterator[list[tuple[str, Pla
             exact, ahead = place(series=key, time=stamp), place(series=key, step=int(step))
             yield [(request, exact), (request, ahead), ("", exact)]
         return
-    item = f"in.{contract.get('item')}"
+    item = f"in.{contract.item}"
     if contract.task == "ranking" and item in log:
         for request, row, name in zip(requests, rows, log[item].tolist(), strict=True):
             yield [(request, row), (request, place(item=to_label(name)))]

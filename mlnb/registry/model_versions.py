@@ -8,6 +8,8 @@ from typing import Any
 from mlnb.engine.digests import digest_value
 from mlnb.engine.runs import Run
 from mlnb.errors import UsageError
+from mlnb.methods.contracts.gates import Gate
+from mlnb.methods.contracts.problems import ProblemContract
 
 ALIAS = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
 REFERENCE = re.compile(r"(?P<model>[^:@]*)(?:(?P<sign>[:@])(?P<rest>.+))?")
@@ -46,7 +48,7 @@ def facts_of(run: Run) -> dict[str, Any]:
     if not run.has("certificate") or not run.has("service"):
         raise UsageError(f"Run {run.id} has no proven bento, and only what is proven is registered. `mlnb run` first.")
     record = run.record
-    certificate, metrics, contract = (run.load(name) for name in ("certificate", "metrics", "contract"))
+    certificate, metrics, contract = run.load("certificate"), run.load("metrics"), run.load("contract", ProblemContract)
     stages = record["stages"]
     basis = {name: stage.get("basis") or {} for name, stage in stages.items()}
     code = {name: [found.get("code"), found.get("modules")] for name, found in basis.items()}
@@ -67,7 +69,7 @@ def facts_of(run: Run) -> dict[str, Any]:
         "problem": {name: getattr(contract, name) for name in ("target", "task", "metric", "direction", "bound")},
         "deciding": metrics["deciding"],
         "metrics": {name: entry["value"] for name, entry in metrics["standard"].items()},
-        "gate": run.load("gate")["passed"],
+        "gate": run.load("gate", Gate).passed,
         "certificate": certificate,
         "bento": certificate["bento"],
         "service": run.output("service"),

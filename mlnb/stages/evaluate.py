@@ -9,7 +9,7 @@ __all__ = ['REFERENCE_ROWS', 'pick_rows', 'predict_references', 'table_predictio
 import numpy as np
 import pandas as pd
 
-from ..methods.contracts.decisions import Decision
+from ..methods.contracts.decisions import Decision, FittedDecision, ValueInterval
 from ..methods.contracts.problems import ProblemContract
 from ..methods.decisions.decisions import bound_values, choose_classes
 from ..methods.models.model_families import fit_model
@@ -71,9 +71,13 @@ def table_predictions(
     Returns:
         truth, prediction, and a column "p <class>" for each class, or the interval's low and high end.
     """
-    decision = decision or {}
+    decision = decision or Decision()
     if not contract.classes:
-        ends = bound_values(prediction, decision.interval) if decision.interval else np.zeros((len(y), 0))
+        ends = (
+            bound_values(prediction, decision.interval)
+            if isinstance(decision.interval, ValueInterval)
+            else np.zeros((len(y), 0))
+        )
         table = pd.DataFrame({"truth": y, "prediction": prediction})
         return table.assign(**dict(zip(("low", "high"), ends.T, strict=False)))
     classes = np.array(contract.classes, dtype=object)

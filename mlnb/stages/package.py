@@ -9,20 +9,22 @@ __all__ = ['PURPOSES', 'refusal', 'choose_golden', 'table_of_files']
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from ..methods.contracts.gates import Gate
+
 # %% ../../nbs/stages/80_package.ipynb #c05
-def refusal(gate: Mapping[str, Any]) -> str:
+def refusal(gate: Gate) -> str:
     """The message for a model that may not be packaged: checks that failed, two ways on; empty if all passed.
 
     Args:
-        gate: {"passed": bool, "lines": [{"check", "found", "required", "passed"}]}.
+        gate: from the stage evaluate.
 
     Returns:
         several lines.
     """
-    if gate["passed"]:
+    if gate.passed:
         return ""
-    failed = [line for line in gate["lines"] if not line["passed"]]
-    checks = [f"  {line['check']}: found {line['found']}, required {line['required']}" for line in failed]
+    failed = [line for line in gate.lines if not line.passed]
+    checks = [f"  {line.check}: found {line.found}, required {line.required}" for line in failed]
     ways = [
         "Improve the model (more trials, other features, more data) or the contract (problem.metric,",
         "problem.bound), or package it all the same: mlnb run -p package.require_gate false",

@@ -22,7 +22,7 @@ def read_aloud(problem: Problem) -> list[str]:
     judged = f"Judged by {metric}" if metric else "Judged by the default metric of the task"
     direction = {"maximize": "at least", "minimize": "at most"}
     bound = problem.bound
-    if bound is None:
+    if bound is None or metric is None:
         reach = ", which has to be better than a dummy model's."
     else:
         reach = f", which has to be {direction[METRIC_TASKS[metric][1]]} {bound:g}."
@@ -49,13 +49,13 @@ def read_requirements(problem: Problem) -> list[str]:
         each = (f"{name.replace('_', ' ')} {cost}" for name, cost in problem.costs.items())
         lines.append(f"Costs (gains are negative): {', '.join(each)}.")
     if problem.top:
-        lines.append(f"Acted upon: the {problem['top']:.3g} of rows with the highest probability.")
+        lines.append(f"Acted upon: the {problem.top:.3g} of rows with the highest probability.")
     if problem.latency_ms:
-        lines.append(f"One answer takes {problem['latency_ms']:g} ms at most.")
+        lines.append(f"One answer takes {problem.latency_ms:g} ms at most.")
     if problem.protected:
         limit = problem.fairness_limit
         most = "" if limit is None else f"; they may differ by {limit:g} at most"
-        lines.append(f"Groups compared: by {', '.join(problem['protected'])}{most}.")
+        lines.append(f"Groups compared: by {', '.join(problem.protected)}{most}.")
     if problem.coverage:
-        lines.append(f"Intervals hold {problem['coverage']:.0%} of the truths.")
+        lines.append(f"Intervals hold {problem.coverage:.0%} of the truths.")
     return lines

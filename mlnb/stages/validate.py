@@ -10,7 +10,8 @@ from typing import Any
 
 import pandas as pd
 
-from ..methods.contracts.problems import ProblemContract
+from ..codec import replace
+from ..methods.contracts.problems import Problem, ProblemContract
 from ..methods.tables.type_inference import clean, finding
 from ..methods.tables.columns import Schema
 from ..methods.tables.duplicates import find_copies
@@ -28,7 +29,7 @@ Findings = list[dict[str, Any]]
 
 def type_table(
     raw: pd.DataFrame, problem: Problem, provenance: dict[str, Any], duplicates: str = "keep", use_up: bool = False
-) -> tuple[dict[str, Any], Schema, pd.DataFrame, Findings]:
+) -> tuple[ProblemContract, Schema, pd.DataFrame, Findings]:
     """Contract, schema, typed rows that have a target, findings.
 
     Args:

@@ -14,6 +14,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 
+from ..contracts.decisions import ValueInterval
 from .conformal_intervals import coverage_by
 from ..metrics.decision_metrics import short_name
 from ..decisions.decisions import bound_values
@@ -125,7 +126,7 @@ def plot_lift(y: np.ndarray, p: np.ndarray, top: float | None = None) -> Figure:
     return figure
 
 # %% ../../../nbs/methods/calibration/decision_plots.ipynb #c09
-def plot_intervals(y: np.ndarray, values: np.ndarray, interval: Mapping[str, Any], name: str) -> Figure:
+def plot_intervals(y: np.ndarray, values: np.ndarray, interval: ValueInterval, name: str) -> Figure:
     """Truths inside and outside their intervals, and the share inside from small to large predictions.
 
     Args:
@@ -146,7 +147,7 @@ def plot_intervals(y: np.ndarray, values: np.ndarray, interval: Mapping[str, Any
     left.legend()
     table = coverage_by(y, values, interval)
     right.bar(range(len(table)), [row["covered"] for row in table], color=PALETTE[0], width=0.7)
-    right.axhline(interval.coverage, color=PALETTE[1], linewidth=1.2, label=f"promised: {interval['coverage']:.0%}")
+    right.axhline(interval.coverage, color=PALETTE[1], linewidth=1.2, label=f"promised: {interval.coverage:.0%}")
     right.set_xticks(range(len(table)), [f"{row['from']:.3g} to\n{row['to']:.3g}" for row in table], size=8)
     right.set(title="Truths inside, by prediction", ylabel="share", ylim=(0, 1.02))
     right.legend(loc="lower right")

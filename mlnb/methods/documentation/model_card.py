@@ -11,13 +11,15 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ..contracts.decisions import FittedDecision
+from ..contracts.gates import Gate
 from ..contracts.problems import ProblemContract
 from .model_card_assessments import describe_decision, describe_disturbances, describe_groups
 from .model_card_texts import figure, markdown_table, plain, spread
 from ..metrics.decision_metrics import short_name
 from .open_questions import QUESTIONS, completeness
 
-# %% ../../../nbs/methods/documentation/model_card.ipynb #c09
+# %% ../../../nbs/methods/documentation/model_card.ipynb #c04
 def limits(
     contract: ProblemContract,
     metrics: Mapping[str, Any],
@@ -68,7 +70,7 @@ def limits(
         )
     return said
 
-# %% ../../../nbs/methods/documentation/model_card.ipynb #c12
+# %% ../../../nbs/methods/documentation/model_card.ipynb #c07
 TASKS = {
     "binary": "binary classification",
     "multiclass": "multiclass classification",
@@ -77,7 +79,13 @@ TASKS = {
     "anomaly": "anomaly detection",
     "ranking": "ranking",
 }
-FIELDS = ProblemContract(target="target", task="task", goal="goal", prediction="prediction", unit="unit of a prediction", positive="positive class", classes="classes", metric="deciding metric", bound="bound", top="share acted upon", latency_ms="time of one answer (ms)", protected="protected columns", fairness_metric="compared between groups", fairness_limit="largest difference allowed", coverage="truths inside an interval")
+FIELDS = {
+    "target": "target", "task": "task", "goal": "goal", "prediction": "prediction", "unit": "unit of a prediction",
+    "positive": "positive class", "classes": "classes", "metric": "deciding metric", "bound": "bound",
+    "top": "share acted upon", "latency_ms": "time of one answer (ms)", "protected": "protected columns",
+    "fairness_metric": "compared between groups", "fairness_limit": "largest difference allowed",
+    "coverage": "truths inside an interval",
+}  # fmt: skip
 
 
 def describe_contract(contract: ProblemContract) -> str:
@@ -89,16 +97,16 @@ def describe_contract(contract: ProblemContract) -> str:
     Returns:
         a table.
     """
-    sources = contract.sources or {}
+    sources = contract.sources
     rows = []
     for field, label in FIELDS.items():
         value = getattr(contract, field)
-        if value in (None, "", []) and not str(sources.get(field, "")).startswith("default: better"):
+        if value in (None, "", ()) and not str(sources.get(field, "")).startswith("default: better"):
             continue
         if field == "classes" and len(value) > 12:
             value = [*value[:12], f"and {len(value) - 12} more"]
         value = short_name(value) if field == "metric" else value
-        text = ", ".join(map(str, value)) if isinstance(value, list) else TASKS.get(str(value), value)
+        text = ", ".join(map(str, value)) if isinstance(value, list | tuple) else TASKS.get(str(value), value)
         rows.append([label, figure(text), plain(sources.get(field, ""))])
     return markdown_table(["", "", "from"], rows)
 
@@ -219,25 +227,22 @@ def describe_metrics(metrics: Mapping[str, Any]) -> str:
     return markdown_table(["metric", "this model", "linear model", "dummy"], rows)
 
 
-def describe_gate(gate: Mapping[str, Any]) -> str:
+def describe_gate(gate: Gate) -> str:
     """What the contract required, and whether it was there.
 
     Args:
-        gate: {"lines": [{"check", "found", "required", "passed"}]}.
+        gate: from the stage evaluate.
 
     Returns:
         a table.
     """
     rows = [
-        [
-            "passed" if line["passed"] else "**missed**",
-            *(plain(line[n]) for n in ("check", "found", "required")),
-        ]
-        for line in gate.get("lines", [])
+        ["passed" if line.passed else "**missed**", *map(plain, (line.check, line.found, line.required))]
+        for line in gate.lines
     ]
     return markdown_table(["", "check", "found", "required"], rows) or "There was no gate."
 
-# %% ../../../nbs/methods/documentation/model_card.ipynb #c15
+# %% ../../../nbs/methods/documentation/model_card.ipynb #c10
 def model_card(facts: Mapping[str, Any], answers: Mapping[str, str]) -> str:
     """The model card. Sections whose artifacts are missing say so; nothing is guessed.
 
@@ -248,8 +253,8 @@ def model_card(facts: Mapping[str, Any], answers: Mapping[str, str]) -> str:
     Returns:
         Markdown; the same for the same facts and answers.
     """
-    contract, metrics, best = (facts.get(name) or {} for name in ("contract", "metrics", "best"))
-    gate, certificate = facts.get("gate") or {}, facts.get("certificate") or {}
+    contract, gate = facts["contract"], facts["gate"]
+    metrics, best, certificate = (facts.get(name) or {} for name in ("metrics", "best", "certificate"))
     findings = facts.get("findings") or []
     deciding, share = metrics.get("deciding") or {}, completeness(answers)
     owner = plain(answers["owner"]) if answers["owner"] else "nobody yet"
@@ -263,7 +268,7 @@ def model_card(facts: Mapping[str, Any], answers: Mapping[str, str]) -> str:
     summary = (
         f"Predicts {what} ({task}) with {plain(best.get('family'))}. "
         f"On {figure(metrics.get('rows'))} test rows: {name} {spread(deciding)}. "
-        f"The gate was {'passed' if gate.get('passed') else 'missed'}."
+        f"The gate was {'passed' if gate.passed else 'missed'}."
     )
     proof = (
         f"Bento {plain(certificate['bento'])}: {figure(certificate['rows'])} held-out rows were asked for over "
@@ -280,7 +285,7 @@ def model_card(facts: Mapping[str, Any], answers: Mapping[str, str]) -> str:
         "How good it is": f"Measured on {figure(metrics.get('rows'))} rows that were sealed until then, every look at "
         f"them counted in the run's report; {metrics.get('level', 0.95):.0%} bootstrap intervals.\n\n"
         + describe_metrics(metrics),
-        "From a prediction to an answer": describe_decision(contract, facts.get("decision") or {}, metrics),
+        "From a prediction to an answer": describe_decision(contract, facts["decision"], metrics),
         "For whom it is worse": describe_groups(metrics),
         "When inputs are disturbed": describe_disturbances(metrics),
         "Gate": describe_gate(gate),
@@ -292,4 +297,4 @@ def model_card(facts: Mapping[str, Any], answers: Mapping[str, str]) -> str:
         "`mlnb show` lists them all, with their digests.",
     }
     body = "\n\n".join(f"## {title}\n\n{text}" for title, text in sections.items() if text)
-    return f"# Model card: {plain(contract.get('target'))}\n\n> {summary}\n\n{body}\n"
+    return f"# Model card: {plain(contract.target)}\n\n> {summary}\n\n{body}\n"

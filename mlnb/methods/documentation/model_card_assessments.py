@@ -9,6 +9,7 @@ __all__ = ['SLICES', 'describe_costs', 'describe_decision', 'describe_groups', '
 from collections.abc import Mapping
 from typing import Any
 
+from ..contracts.decisions import FittedDecision
 from ..contracts.problems import ProblemContract
 from .model_card_texts import figure, markdown_table, plain, spread
 from ..calibration.decision_fitting import explain_decision
@@ -25,29 +26,29 @@ def describe_costs(contract: ProblemContract) -> str:
     Returns:
         a table of true by said; empty without costs.
     """
-    costs, classes = contract.costs, contract.classes or []
+    costs, classes = contract.costs, contract.classes or ()
     if not costs:
         return ""
     heads = ["true, then said", *map(plain, classes)]
     return markdown_table(heads, [[plain(name), *map(figure, row)] for name, row in zip(classes, costs, strict=True)])
 
 
-def describe_decision(contract: ProblemContract, learned: Mapping[str, Any], metrics: Mapping[str, Any]) -> str:
+def describe_decision(contract: ProblemContract, learned: FittedDecision, metrics: Mapping[str, Any]) -> str:
     """How probabilities were corrected, where the threshold lies, what the intervals hold, and why.
 
     Args:
         contract: "costs", "classes".
-        learned: the artifact `decision`: "decision" and "learned".
+        learned: the artifact `decision`.
         metrics: "calibration_error", "interval".
 
     Returns:
         tables and sentences; empty when nothing was decided.
     """
-    rows = explain_decision(learned.get("decision") or {}, learned.get("learned") or {})
+    rows = explain_decision(learned)
     parts = [describe_costs(contract)]
     parts.append(
         markdown_table(
-            ["part", "chosen", "why"], [[row["part"], *map(plain, (row["chosen"], row["why"]))] for row in rows]
+            ["part", "chosen", "why"], [[row["part"], *map(plain, (row["chosen"], row["reason"]))] for row in rows]
         )
     )
     if metrics.get("calibration_error") is not None:

@@ -18,7 +18,7 @@ from ..tables.duplicates import group_equal
 COMPARED = ("binary", "multiclass", "regression")  # tasks in which a row stands for itself
 
 # %% ../../../nbs/methods/evaluation/champion_evaluation.ipynb #c05
-def differ(contract: ProblemContract, theirs: Mapping[str, Any]) -> str:
+def differ(contract: ProblemContract, theirs: ProblemContract) -> str:
     """Why the champion cannot be compared with the model of this contract.
 
     Args:
@@ -31,8 +31,8 @@ def differ(contract: ProblemContract, theirs: Mapping[str, Any]) -> str:
     if contract.task not in COMPARED:
         return f"rows of {contract.task} do not stand for themselves; mlnb compare tells of both versions' own tests"
     for name in ("target", "task", "classes"):
-        if (getattr(contract, name) or None) != (theirs.get(name) or None):
-            return f"its {name} is {theirs.get(name)!r}, here it is {getattr(contract, name)!r}"
+        if (getattr(contract, name) or None) != (getattr(theirs, name) or None):
+            return f"its {name} is {getattr(theirs, name)!r}, here it is {getattr(contract, name)!r}"
     return ""
 
 

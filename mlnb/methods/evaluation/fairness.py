@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from ..contracts.gates import GateLine
 from ..contracts.problems import ProblemContract
 from ..problem.contract_requirements import FAIRNESS
 
@@ -160,7 +161,7 @@ def assess_fairness(
     ]
 
 
-def fairness_lines(found: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def fairness_lines(found: Sequence[Mapping[str, Any]]) -> list[GateLine]:
     """One line a protected column: the difference found, and the limit. What cannot be compared does not pass.
 
     Args:
@@ -176,11 +177,11 @@ def fairness_lines(found: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         value, low, high = (entry["difference"][name] for name in ("value", "low", "high"))
         said = "fewer than two groups are large enough" if value is None else f"{value:.3g} [{low:.3g}, {high:.3g}]"
         lines.append(
-            {
-                "check": f"{entry['measure']} between groups of {entry['column']}",
-                "found": said,
-                "required": f"a difference of at most {entry['limit']:g}",
-                "passed": value is not None and value <= entry["limit"],
-            }
+            GateLine(
+                check=f"{entry['measure']} between groups of {entry['column']}",
+                found=said,
+                required=f"a difference of at most {entry['limit']:g}",
+                passed=value is not None and value <= entry["limit"],
+            )
         )
     return lines

@@ -6,6 +6,7 @@
 __all__ = ['WARM', 'MOST', 'SECONDS', 'folder_bytes', 'time_answers', 'latency_line']
 
 # %% ../../../nbs/methods/evaluation/model_footprint.ipynb #c03
+from ..contracts.gates import GateLine
 from ..contracts.problems import ProblemContract
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -54,7 +55,7 @@ def time_answers(
     return {"median_ms": float(median), "p95_ms": float(p95), "answers": float(len(taken))}
 
 
-def latency_line(contract: ProblemContract, measured: Mapping[str, float]) -> list[dict[str, Any]]:
+def latency_line(contract: ProblemContract, measured: Mapping[str, float]) -> list[GateLine]:
     """Whether one answer keeps the budget; without the time itself, which no artifact may hold.
 
     Args:
@@ -69,4 +70,4 @@ def latency_line(contract: ProblemContract, measured: Mapping[str, float]) -> li
         return []
     kept = bool(measured) and measured["median_ms"] <= budget
     found = "within the budget" if kept else "longer than the budget" if measured else "not measured: no rows"
-    return [{"check": "time of one answer", "found": found, "required": f"at most {budget:g} ms", "passed": kept}]
+    return [GateLine(check="time of one answer", found=found, required=f"at most {budget:g} ms", passed=kept)]

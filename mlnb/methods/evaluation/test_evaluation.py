@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from ..contracts.gates import Gate, GateLine
 from ..contracts.problems import ProblemContract
 from ..tables.columns import Schema
 from ..metrics.decision_metrics import short_name
@@ -129,8 +130,8 @@ def evaluate(
 
 # %% ../../../nbs/methods/evaluation/test_evaluation.ipynb #c11
 def make_gate(
-    contract: ProblemContract, metrics: Mapping[str, Any], more: Sequence[Mapping[str, Any]] = ()
-) -> dict[str, Any]:
+    contract: ProblemContract, metrics: Mapping[str, Any], more: Sequence[GateLine] = ()
+) -> Gate:
     """Whether the model may pass, and why.
 
     Args:
@@ -139,7 +140,7 @@ def make_gate(
         more: lines of other requirements: fairness, coverage, latency.
 
     Returns:
-        passed, and lines of check, found, required (text ready to print), passed.
+        its lines: the bound, the dummy, then those of other requirements.
 
     Raises:
         ValueError: when contract and metrics differ in the deciding metric.
@@ -156,18 +157,17 @@ def make_gate(
         passed = value is not None and (value >= bound if up else value <= bound)
         required = f"{'at least' if up else 'at most'} {bound:.4g}"
         check = f"{short_name(deciding['name'])} on {metrics['rows']:,} test rows"
-        lines.append({"check": check, "found": in_words(deciding), "required": required, "passed": bool(passed)})
+        lines.append(GateLine(check=check, found=in_words(deciding), required=required, passed=bool(passed)))
     better = metrics["difference_to_dummy"]
     lines.append(
-        {
-            "check": f"{short_name(deciding['name'])} better than a dummy's",
-            "found": f"better by {in_words(better)}" if better["value"] is not None else in_words(better),
-            "required": f"above 0 with its whole {metrics['level']:.0%} interval",
-            "passed": better["low"] is not None and better["low"] > 0,
-        }
+        GateLine(
+            check=f"{short_name(deciding['name'])} better than a dummy's",
+            found=f"better by {in_words(better)}" if better["value"] is not None else in_words(better),
+            required=f"above 0 with its whole {metrics['level']:.0%} interval",
+            passed=better["low"] is not None and better["low"] > 0,
+        )
     )
-    lines += map(dict, more)
-    return {"passed": all(line["passed"] for line in lines), "lines": lines}
+    return Gate.of([*lines, *more])
 
 
 def in_words(estimate: Mapping[str, Any]) -> str:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from .classification_metrics import divide, weighted_mean
+from ..contracts.decisions import Decision
 from ..decisions.decisions import choose_classes
 
 PARAMETRIC = ("precision_at", "mean_cost")  # metrics whose full name holds a number of the contract's
@@ -63,12 +64,13 @@ def mean_cost(costs: Sequence[Sequence[float]]) -> Function:
     C = np.asarray(costs, dtype=np.float64)
     if C.ndim != 2 or len(C) < 2 or C.shape[0] != C.shape[1] or not np.isfinite(C).all():
         raise ValueError(f"found costs {costs}, expected a finite number for each true and each said class")
+    cheapest = Decision(costs=tuple(tuple(row) for row in C.tolist()))
 
     def measure(y: np.ndarray, p: np.ndarray, weights: np.ndarray) -> np.ndarray:
         """Mean cost a row (B,), in the unit of the costs."""
         if p.shape[1] != len(C):
             raise ValueError(f"found costs of {len(C)} classes for probabilities of {p.shape[1]}, expected as many")
-        return weighted_mean(C[y, choose_classes(p, {"costs": costs})], weights)
+        return weighted_mean(C[y, choose_classes(p, cheapest)], weights)
 
     return measure
 

@@ -146,7 +146,7 @@ def fit_windows(
         days = holiday_days(holidays, int(years.min()), int(years.max()))
     return Windows.fit(
         to_arrays(training, asked), asked, time=contract.time, target=contract.target, keys=contract.series,
-        frequency=contract.ruler, horizon=int(contract.horizon), known=known, holidays=days,
+        frequency=vars(Frequency.of(contract.ruler)), horizon=int(contract.horizon), known=known, holidays=days,
     )  # fmt: skip
 
 

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ...codec import replace
 from ..contracts.problems import ProblemContract
 from ..models.anomaly_detection import twin_flags
 from ..tables.columns import Schema, TableArrays, to_arrays

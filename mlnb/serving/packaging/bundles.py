@@ -11,6 +11,7 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
+from mlnb.codec import encode
 from mlnb.engine.digests import digest_file, digest_value
 from mlnb.engine.project import Project, builtin_folder
 from mlnb.errors import ServingError
@@ -102,7 +103,8 @@ def make_bundle(
     shutil.rmtree(folder, ignore_errors=True)
     inside = folder / "model"
     inside.mkdir(parents=True)
-    for part, value in {"contract": contract, "schema": schema, "encoder": encoder, "golden": golden}.items():
+    (inside / "contract.json").write_bytes(encode(contract))
+    for part, value in {"schema": schema, "encoder": encoder, "golden": golden}.items():
         _write_json(inside / f"{part}.json", value)
     _copy_tree(model, inside / "fitted")
     model_tag = f"{name}:{digest_tree(inside)[:VERSION_DIGITS]}"

@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import mlnb
+from mlnb.codec import decode
 from mlnb.engine.digests import digest_value
 from mlnb.errors import ServingError
+from mlnb.methods.contracts.problems import ProblemContract
 from mlnb.serving.packaging.bento_server import Launch, Server, call, free_port, launch
 from mlnb.serving.packaging.bento_stores import Built, certify
 from mlnb.serving.packaging.bundles import Bundle, digest_tree
@@ -53,7 +55,7 @@ def prove(bundle: Bundle, built: Built, ready: Launch) -> Proof:
     """
     golden = json.loads((bundle.folder / "model" / "golden.json").read_text("utf-8"))
     rows, expected = golden["rows"], golden["predictions"]
-    contract = json.loads((bundle.folder / "model" / "contract.json").read_text("utf-8"))
+    contract = decode(ProblemContract, (bundle.folder / "model" / "contract.json").read_bytes(), "contract.json")
     independent = find_kind(contract).answering.independent
     if ready.process.poll() is not None:  # it ended with a kernel whose state was kept, and gone on from
         ready = get_ready()

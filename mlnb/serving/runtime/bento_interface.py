@@ -14,7 +14,9 @@ from bentoml._internal.utils import circus
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from mlnb.codec import decode
 from mlnb.errors import UsageError
+from mlnb.methods.contracts.problems import ProblemContract
 from mlnb.methods.tables.columns import Schema
 from mlnb.serving.runtime.access import PROBES, Guard, bound_host, check_exposure
 from mlnb.serving.runtime.endpoint import Receive, Reply, Scope, Send
@@ -130,9 +132,8 @@ class Answer(IORootModel[Any]):  # type: ignore[misc]
 
 def describe(folder: Path) -> tuple[type[Body], type[Answer]]:
     """Return the types of request and answer for the model in `folder`: columns, classes, an example."""
-    contract, schema, golden = (
-        json.loads((folder / f"{name}.json").read_text("utf-8")) for name in ("contract", "schema", "golden")
-    )
+    contract = decode(ProblemContract, (folder / "contract.json").read_bytes(), str(folder / "contract.json"))
+    schema, golden = (json.loads((folder / f"{name}.json").read_text("utf-8")) for name in ("schema", "golden"))
     kind = find_kind(contract)
     shown = None if kind.whole else 1
     rows = describe_rows(kind.ask(Schema.from_json(schema), contract), golden["rows"][:shown])

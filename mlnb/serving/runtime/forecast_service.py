@@ -45,7 +45,7 @@ def ask_history(schema: Schema, contract: ProblemContract) -> Schema:
 
 def describe_forecast(contract: ProblemContract) -> dict[str, Any]:
     """Return the JSON Schema properties of an answer: which step of which series, the value and its interval."""
-    number = {"type": "number", "description": f"in {contract.get('unit') or 'the unit of the target'}"}
+    number = {"type": "number", "description": f"in {contract.unit or 'the unit of the target'}"}
     keys = {name: {"type": "string", "description": "of the series"} for name in contract.series or ()}
     ahead = f"stamp of the step, 1 to {contract.horizon} periods of {contract.frequency} after the last value"
     return {

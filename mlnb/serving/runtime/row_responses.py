@@ -5,12 +5,12 @@ the same 64 bits; logarithms and exponentials are still numpy's.
 """
 
 from bisect import bisect_right
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
-from mlnb.methods.contracts.decisions import Decision
+from mlnb.methods.contracts.decisions import Decision, Isotonic, ValueInterval
 from mlnb.methods.contracts.problems import ProblemContract
 from mlnb.methods.decisions.decisions import answers
 
@@ -20,10 +20,9 @@ Say = Callable[[list[float]], dict[str, Any]]  # probabilities (k,) or one value
 def compile_answer(contract: ProblemContract, decision: Decision) -> Say:
     """Return what makes an answer of one row's prediction."""
     calibration, interval = decision.calibration, decision.interval
-    isotonic = calibration is not None and calibration["method"] == "isotonic"
     if contract.task == "regression":
-        return _say_value(interval)
-    if (calibration is None or isotonic) and decision.costs is None:
+        return _say_value(interval if isinstance(interval, ValueInterval) else None)
+    if contract.classes and (calibration is None or isinstance(calibration, Isotonic)) and decision.costs is None:
         return _say_class(list(contract.classes), decision.threshold, calibration)
 
     def say(prediction: list[float]) -> dict[str, Any]:
@@ -33,9 +32,9 @@ def compile_answer(contract: ProblemContract, decision: Decision) -> Say:
     return say
 
 
-def _say_class(classes: list[str], threshold: float | None, isotonic: Mapping[str, Any] | None) -> Say:
+def _say_class(classes: list[str], threshold: float | None, isotonic: Isotonic | None) -> Say:
     """Return the answers of a classifier: the class by threshold or the most probable one."""
-    calibrated = None if isotonic is None else _line(isotonic["x"], isotonic["y"])
+    calibrated = None if isotonic is None else _line(isotonic.x, isotonic.y)
 
     def say(p: list[float]) -> dict[str, Any]:
         if calibrated is not None:
@@ -47,7 +46,7 @@ def _say_class(classes: list[str], threshold: float | None, isotonic: Mapping[st
     return say
 
 
-def _say_value(interval: Mapping[str, Any] | None) -> Say:
+def _say_value(interval: ValueInterval | None) -> Say:
     """Return the answers of a regression: the value, and the interval when one was learned."""
     if interval is None:
         return lambda prediction: {"prediction": prediction[0]}
@@ -61,7 +60,7 @@ def _say_value(interval: Mapping[str, Any] | None) -> Say:
     return say
 
 
-def _line(knots: list[float], heights: list[float]) -> Callable[[float], float]:
+def _line(knots: Sequence[float], heights: Sequence[float]) -> Callable[[float], float]:
     """Return `mlnb.methods.decisions.decisions.interpolate` for one number."""
     x, y, last = [float(v) for v in knots], [float(v) for v in heights], len(knots) - 2
 

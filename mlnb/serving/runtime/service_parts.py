@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
+from mlnb.codec import decode
 from mlnb.methods.contracts.decisions import Decision
 from mlnb.methods.contracts.problems import ProblemContract
 from mlnb.methods.decisions.decisions import read_decision
@@ -42,8 +43,9 @@ class Parts:
         Raises:
             OSError: or ValueError when it is damaged.
         """
-        contract, schema, encoder = (read_json(folder / f"{name}.json") for name in ("contract", "schema", "encoder"))
-        fitted = folder / "fitted"
+        path, fitted = folder / "contract.json", folder / "fitted"
+        contract = decode(ProblemContract, path.read_bytes(), str(path))
+        schema, encoder = (read_json(folder / f"{name}.json") for name in ("schema", "encoder"))
         return cls(contract, Schema.from_json(schema), encoder, load_model(fitted), read_decision(fitted))
 
 

@@ -97,5 +97,5 @@ def describe_classes(contract: ProblemContract) -> dict[str, Any]:
 
 def describe_value(contract: ProblemContract) -> dict[str, Any]:
     """Return the JSON Schema properties of an answer of a regression: the value and its interval, in one unit."""
-    number = {"type": "number", "description": f"in {contract.get('unit') or 'the unit of the target'}"}
+    number = {"type": "number", "description": f"in {contract.unit or 'the unit of the target'}"}
     return {"prediction": number, "interval": {"type": "object", "properties": {"low": number, "high": number}}}

@@ -32,8 +32,8 @@ class Kind:
     """
 
     answering: type[Task]
-    describe: Callable[[dict[str, Any]], dict[str, Any]]
-    ask: Callable[[Schema, dict[str, Any]], Schema] = ask_features
+    describe: Callable[[ProblemContract], dict[str, Any]]
+    ask: Callable[[Schema, ProblemContract], Schema] = ask_features
     whole: bool = False
 
 
