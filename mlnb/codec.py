@@ -6,7 +6,7 @@ the JSON under "schema"; reading another version migrates it, or raises `SchemaE
 
 import dataclasses
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar, TypeVar, cast
+from typing import Any, ClassVar, TypeVar
 
 import msgspec
 
@@ -34,8 +34,8 @@ T = TypeVar("T")
 def replace(record: T, /, **changes: Any) -> T:
     """Return a copy of a record or dataclass with some fields changed. Raises `TypeError` for an unknown field."""
     if isinstance(record, msgspec.Struct):
-        return cast(T, msgspec.structs.replace(record, **changes))
-    return cast(T, dataclasses.replace(record, **changes))  # type: ignore[type-var]
+        return msgspec.structs.replace(record, **changes)
+    return dataclasses.replace(record, **changes)  # type: ignore[type-var]
 
 
 def to_json(record: Record) -> dict[str, Any]:

@@ -198,8 +198,8 @@ def find_signs(texts: Sequence[str], number_format: NumberFormat) -> tuple[Numbe
         match = _NUMBER.fullmatch(text.replace("\u2212", "-"))
         if match is None:
             continue
-        if symbol := match["before"] or match["after"]:
-            currencies.add(symbol)
+        if match["before"] or match["after"]:
+            currencies.add(match["before"] or match["after"])
         rest = match["rest"].strip()
         if rest == "%":
             percents += 1
@@ -243,8 +243,8 @@ def _values(texts: Sequence[str], number_format: NumberFormat) -> np.ndarray:
         negative = [match["sign"], match["sign2"], match["minus"]].count("-") + bool(match["open"])
         if negative > 1:
             continue
-        value = float(f"{value}{match['exp'] or ''}")
-        found[place] = -value if negative else value
+        number = float(f"{value}{match['exp'] or ''}")
+        found[place] = -number if negative else number
     return found
 
 
