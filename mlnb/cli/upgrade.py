@@ -51,7 +51,7 @@ def main(args: argparse.Namespace) -> int:
         return 0
     with upgrade_lock(root / store):
         if complete_changes(root, root / store):
-            print("Completed the upgrade that was interrupted.\n")
+            print("Completed the upgrade that was interrupted; `mlnb check` names conflicts that it left.\n")
         plan = _plan(root)
         if not plan.available:
             print(_up_to_date(plan))

@@ -89,7 +89,10 @@ def template_bytes(template: ProjectTemplate) -> bytes:
         "library": template.library,
         "files": {path: digest_bytes(data) for path, data in sorted(template.files.items())},
     }
-    entries = {MANIFEST: json.dumps(manifest, indent=1, ensure_ascii=False).encode(), **template.files}
+    entries = {
+        MANIFEST: json.dumps(manifest, indent=1, ensure_ascii=False).encode(),
+        **dict(sorted(template.files.items())),
+    }
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         for path, data in entries.items():

@@ -132,9 +132,9 @@ def _project_stages(root: Path, folder: Path) -> dict[str, Path]:
 
 def _upgrade_notebook(root: Path, path: Path, base: bytes, new: bytes) -> FileUpgrade:
     ours = read_document((root / path).read_bytes(), path.name)
-    refuse_conflicts(ours, path.name)
     if base == new:
         return FileUpgrade(path, counts={Status.KEPT: len(ours.cells)})
+    refuse_conflicts(ours, path.name)
     merge = merge_notebooks(read_document(base, path.name), ours, read_document(new, path.name))
     if merge.document == ours:
         return FileUpgrade(path, counts=merge.counts)

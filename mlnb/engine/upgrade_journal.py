@@ -95,7 +95,8 @@ def unfinished(root: Path, store: Path) -> list[str]:
     """Return one message for each part of an upgrade that a person has to finish before the project can run."""
     if pending_folder(store).is_dir():
         return ["An upgrade was interrupted; `mlnb upgrade` completes it."]
-    texts = {path: path.read_text(encoding="utf-8", errors="replace") for path in (root / "bentos").glob("*/*.*")}
+    paths = [path for path in (root / "bentos").glob("*/*") if path.suffix in (".py", ".yaml")]
+    texts = {path: path.read_text(encoding="utf-8", errors="replace") for path in paths}
     return [
         f"{path.relative_to(root)}, line {line}: an unresolved conflict of `mlnb upgrade`; "
         "keep what you want and delete the marker lines."
