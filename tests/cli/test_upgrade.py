@@ -114,7 +114,7 @@ def test_a_new_project_is_up_to_date(project: Path, capsys: pytest.CaptureFixtur
 def test_untouched_notebooks_become_the_new_version(project: Path, newer: Version) -> None:
     newer.edit("40_features.ipynb", append("print('größer')"))
     newer.replace("settings.ini", "workers = 2", "workers = 3")
-    newer.replace("bentos/tabular/service.py", "Predicts from", "Predicts for")
+    newer.replace("bentos/tabular/service.py", "Predicts the target", "Predicts (neu) the target")
     assert main(["upgrade", "--check"]) == 1
     assert main(["upgrade"]) == 0
     assert main(["upgrade", "--check"]) == main(["check"]) == 0
@@ -229,8 +229,8 @@ def test_texts_are_merged_and_their_conflicts_refused(
     project: Path, newer: Version, capsys: pytest.CaptureFixture[str]
 ) -> None:
     service = project / "bentos/tabular/service.py"
-    replace(service, "Predicts from", "Predicts (größer) from")
-    newer.replace("bentos/tabular/service.py", "Predicts from", "Predicts for")
+    replace(service, "Predicts the target", "Predicts (größer) the target")
+    newer.replace("bentos/tabular/service.py", "Predicts the target", "Predicts (neu) the target")
     replace(project / "settings.ini", "workers = 2", "workers = 1")
     newer.replace("settings.ini", "workers = 2", "workers = 3")
     assert main(["upgrade"]) == 1
