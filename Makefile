@@ -9,7 +9,7 @@ ARGS ?=
 comma := ,
 BIN := .venv/bin
 
-# Setup is complete when the stamp file of these requirements exists; editing a notebook or a module does not repeat it.
+# Setup is complete when the marker file of these requirements exists; editing a notebook or a module does not repeat it.
 READY := .venv/.ready-$(shell { cat constraints.txt setup.py; sed '/^\[mlnb\]/q' settings.ini; } | cksum | tr ' \t' '--')
 ifneq ($(origin PYTHON),undefined)
   # PYTHON was given: rebuild an environment of another version.

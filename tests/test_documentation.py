@@ -61,8 +61,8 @@ def commands(text: str) -> Iterator[list[str]]:
 
 @pages
 def test_every_command_parses(page: Path) -> None:
-    found = [words for words in commands(prose(page)) if words[0] == "mlnb" and len(words) > 1]
-    for _, verb, *arguments in found:
+    mlnb_commands = [words for words in commands(prose(page)) if words[0] == "mlnb" and len(words) > 1]
+    for _, verb, *arguments in mlnb_commands:
         if verb in PLACEHOLDERS or verb.startswith("-"):
             continue
         assert verb in VERBS, f"mlnb {verb}"
@@ -94,8 +94,8 @@ def test_every_parameter_exists(page: Path) -> None:
     for words in commands(prose(page)):
         names = [words[at + 1] for at, word in enumerate(words[:-1]) if word == "-p" and words[0] == "mlnb"]
         for name in names:
-            known = {parameter.name for stage in STAGES.values() for parameter in stage.parameters}
-            assert name.rpartition(".")[2] in known, name
+            parameters = {parameter.name for stage in STAGES.values() for parameter in stage.parameters}
+            assert name.rpartition(".")[2] in parameters, name
 
 
 @pages

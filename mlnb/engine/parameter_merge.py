@@ -64,17 +64,17 @@ def _read(source: str) -> tuple[dict[str, ParameterLines], str] | None:
         return None
     comments = {token.start[0]: token.string for token in tokens if token.type == tokenize.COMMENT}
     lines = source.split("\n")
-    found: dict[str, ParameterLines] = {}
+    parameters: dict[str, ParameterLines] = {}
     done = 0
     for node in tree.body:
         last = node.end_lineno or node.lineno
         if not (isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.value is not None):
             return None
-        if node.lineno <= done or node.target.id in found:
+        if node.lineno <= done or node.target.id in parameters:
             return None
         above = "".join(f"{line}\n" for line in lines[done : node.lineno - 1])
         comment = next((comments[line] for line in range(last, node.lineno - 1, -1) if line in comments), "")
-        found[node.target.id] = ParameterLines(
+        parameters[node.target.id] = ParameterLines(
             above,
             ast.unparse(node.annotation),
             ast.get_source_segment(source, node.value) or "",
@@ -82,4 +82,4 @@ def _read(source: str) -> tuple[dict[str, ParameterLines], str] | None:
             "\n".join(lines[node.lineno - 1 : last]),
         )
         done = last
-    return found, "".join(f"\n{line}" for line in lines[done:])
+    return parameters, "".join(f"\n{line}" for line in lines[done:])

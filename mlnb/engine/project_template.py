@@ -63,7 +63,7 @@ class ProjectTemplate:
 
     version: str  # of mlnb
     name: str  # of the project
-    library: str  # of the project's own package
+    library: str  # the project's Python package
     files: Mapping[str, bytes]
 
 

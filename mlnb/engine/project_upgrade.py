@@ -43,7 +43,7 @@ class UpgradePlan:
     base: ProjectTemplate
     new: ProjectTemplate
     files: tuple[FileUpgrade, ...]
-    kept_out: frozenset[str] = frozenset()  # template files whose stage name the project uses for a stage of its own
+    kept_out: frozenset[str] = frozenset()  # template files whose stage name the project uses for another stage
 
     @property
     def available(self) -> bool:
@@ -120,14 +120,14 @@ def _stages(files: Mapping[str, bytes]) -> dict[str, str]:
 
 def _project_stages(root: Path, folder: Path) -> dict[str, Path]:
     """Return stage name -> path of the project's notebooks, relative to it."""
-    found: dict[str, Path] = {}
+    stages: dict[str, Path] = {}
     for path in sorted((root / folder).glob("*.ipynb")):
         match = STEM.fullmatch(path.stem)
-        if match and match[2] in found:
-            raise NotebookError(f"{path.name} and {found[match[2]].name} are both stage {match[2]!r}; rename one.")
+        if match and match[2] in stages:
+            raise NotebookError(f"{path.name} and {stages[match[2]].name} are both stage {match[2]!r}; rename one.")
         if match:
-            found[match[2]] = path.relative_to(root)
-    return found
+            stages[match[2]] = path.relative_to(root)
+    return stages
 
 
 def _upgrade_notebook(root: Path, path: Path, base: bytes, new: bytes) -> FileUpgrade:

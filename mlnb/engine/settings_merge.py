@@ -87,8 +87,8 @@ def _read(text: str) -> tuple[dict[str, Section], str]:
         line = lines.rstrip("\n")
         if lines[:1] in "#;\n" or not line.strip():
             above += lines
-        elif found := SECTION.match(line):
-            name = found[1]
+        elif section := SECTION.match(line):
+            name = section[1]
             sections.setdefault(name, []).append(("", SettingLines(above, line, lines)))
             above = ""
         else:

@@ -29,7 +29,7 @@ def merge_text(base: str, ours: str, theirs: str) -> tuple[str, int]:
 
 def conflict_lines(text: str) -> list[int]:
     """Return the line numbers, from 1, at which unresolved conflicts start."""
-    return [text.count("\n", 0, found.start()) + 1 for found in MARKERS.finditer(text)]
+    return [text.count("\n", 0, match.start()) + 1 for match in MARKERS.finditer(text)]
 
 
 def _chunks(
@@ -39,12 +39,12 @@ def _chunks(
     to_ours, to_theirs = _line_matches(base, ours), _line_matches(base, theirs)
     done = [0, 0, 0]
     stable = [(i, to_ours[i], to_theirs[i]) for i in range(len(base)) if i in to_ours and i in to_theirs]
-    for place in [*stable, (len(base), len(ours), len(theirs))]:
-        if list(place) != done:
-            yield tuple(list(side[a:b]) for side, a, b in zip((base, ours, theirs), done, place, strict=True))  # type: ignore[misc]
-        if place[0] < len(base):
-            yield [base[place[0]]], [ours[place[1]]], [theirs[place[2]]]
-        done = [position + 1 for position in place]
+    for stop in [*stable, (len(base), len(ours), len(theirs))]:
+        if list(stop) != done:
+            yield tuple(list(side[a:b]) for side, a, b in zip((base, ours, theirs), done, stop, strict=True))  # type: ignore[misc]
+        if stop[0] < len(base):
+            yield [base[stop[0]]], [ours[stop[1]]], [theirs[stop[2]]]
+        done = [position + 1 for position in stop]
 
 
 def _line_matches(old: Sequence[str], new: Sequence[str]) -> dict[int, int]:

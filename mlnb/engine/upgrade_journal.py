@@ -49,15 +49,15 @@ def apply_changes(root: Path, store: Path, contents: Mapping[Path, bytes], delet
     folder.parent.mkdir(parents=True, exist_ok=True)
     deletes = list(deletes)
     with tempfile.TemporaryDirectory(prefix=".preparing-", dir=folder.parent) as temporary:
-        made = Path(temporary, "change")
+        prepared = Path(temporary, "change")
         for path, data in contents.items():
-            write_whole(made / "new" / path, data)
+            write_whole(prepared / "new" / path, data)
         for path in [*contents, *deletes]:
             if (root / path).is_file():
-                write_whole(made / "previous" / path, (root / path).read_bytes())
+                write_whole(prepared / "previous" / path, (root / path).read_bytes())
         changes = {"write": [path.as_posix() for path in contents], "delete": [path.as_posix() for path in deletes]}
-        write_json(made / CHANGES, changes)
-        made.rename(folder)
+        write_json(prepared / CHANGES, changes)
+        prepared.rename(folder)
     complete_changes(root, store)
 
 
@@ -73,8 +73,8 @@ def complete_changes(root: Path, store: Path) -> bool:
         return False
     writes, deletes = [Path(name) for name in changes["write"]], [Path(name) for name in changes["delete"]]
     for path in [*writes, *deletes]:
-        known = [side / path for side in (folder / "new", folder / "previous") if (side / path).is_file()]
-        if (root / path).is_file() and (root / path).read_bytes() not in [side.read_bytes() for side in known]:
+        versions = [side / path for side in (folder / "new", folder / "previous") if (side / path).is_file()]
+        if (root / path).is_file() and (root / path).read_bytes() not in [side.read_bytes() for side in versions]:
             raise ProjectError(
                 f"{path} was edited after an upgrade was interrupted. Its new and previous version are in {folder}: "
                 f"make the file equal to one of them, then give the command again."

@@ -66,8 +66,8 @@ def cells(path: Path) -> list[Notebook]:
 def snapshot(folder: Path) -> dict[str, bytes]:
     """Return all files of a project but those of its store and of git."""
     files = (path for path in folder.rglob("*") if path.is_file())
-    kept = {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
-    return {name: data for name, data in kept.items() if not name.startswith((".mlnb/", ".git/"))}
+    contents = {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
+    return {name: data for name, data in contents.items() if not name.startswith((".mlnb/", ".git/"))}
 
 
 @pytest.fixture
@@ -276,7 +276,7 @@ def test_nothing_is_written_when_one_notebook_cannot_be_merged(project: Path, ne
 
 @pytest.fixture
 def kills(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[int], None]]:
-    """Return a function that lets writes fail as a kill would, after so many of them."""
+    """Return a function that lets writes fail as a kill would, after `count` of them."""
     write = upgrade_journal.write_whole
 
     def kill_after(count: int) -> None:

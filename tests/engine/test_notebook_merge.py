@@ -49,10 +49,10 @@ def document(sources: Sequence[str], ids: Sequence[str] | None = None) -> Docume
     )
 
 
-def edited(place: int, source: str | None) -> Document:
+def edited(index: int, source: str | None) -> Document:
     """Return the notebook with one cell changed, or deleted for None."""
-    sources = [source if index == place else old for index, old in enumerate(SOURCES)]
-    ids = [f"c{index:02}" for index, source in enumerate(sources) if source is not None]
+    sources = [source if number == index else old for number, old in enumerate(SOURCES)]
+    ids = [f"c{number:02}" for number, source in enumerate(sources) if source is not None]
     return document([source for source in sources if source is not None], ids)
 
 
@@ -64,10 +64,10 @@ def sources_of(merge: NotebookMerge) -> list[str]:
 BASE = document(SOURCES)
 
 
-@pytest.mark.parametrize("place", range(len(SOURCES)))
-def test_a_cell_that_one_side_changed_is_that_sides(place: int) -> None:
-    source = SOURCES[place].replace("8", "9") if place == 2 else SOURCES[place] + "\n# größer 日本 🙂"
-    other = edited(place, source)
+@pytest.mark.parametrize("index", range(len(SOURCES)))
+def test_a_cell_that_one_side_changed_is_that_sides(index: int) -> None:
+    source = SOURCES[index].replace("8", "9") if index == 2 else SOURCES[index] + "\n# größer 日本 🙂"
+    other = edited(index, source)
     for ours, theirs, status in ((other, BASE, Status.KEPT), (BASE, other, Status.UPDATED)):
         merge = merge_notebooks(BASE, ours, theirs)
         assert sources_of(merge) == [cell.source for cell in other.cells]
@@ -206,24 +206,24 @@ def edits(draw: st.DrawFn, side: str) -> tuple[Document, list[str]]:
     cells, added = list(BASE.cells), []
     for number in range(draw(st.integers(0, 6))):
         kind = draw(st.sampled_from(["add", "change", "delete", "move", "renumber", "retag"]))
-        place = draw(st.integers(0, max(len(cells) - 1, 0)))
+        index = draw(st.integers(0, max(len(cells) - 1, 0)))
         if kind == "add" or not cells:
             source = f"# {side} {number}\n{draw(marks)}\n{draw(texts)}|"
             id = draw(st.sampled_from(["", "c01", "c05", "new", "not valid!"]))
-            cells.insert(place, DocumentCell(draw(st.sampled_from(["code", "markdown", "raw"])), source, id))
+            cells.insert(index, DocumentCell(draw(st.sampled_from(["code", "markdown", "raw"])), source, id))
             added.append(source)
-        elif kind == "change" and cells[place].source not in added:
-            old = cells[place]
-            cells[place] = DocumentCell(old.kind, old.source + draw(texts), old.id, old.metadata, old.rest)
-        elif kind == "delete" and cells[place].source not in added:
-            del cells[place]
+        elif kind == "change" and cells[index].source not in added:
+            old = cells[index]
+            cells[index] = DocumentCell(old.kind, old.source + draw(texts), old.id, old.metadata, old.rest)
+        elif kind == "delete" and cells[index].source not in added:
+            del cells[index]
         elif kind == "move":
-            cells.insert(draw(st.integers(0, len(cells) - 1)), cells.pop(place))
+            cells.insert(draw(st.integers(0, len(cells) - 1)), cells.pop(index))
         elif kind == "renumber":
             cells = [DocumentCell(c.kind, c.source, f"c{i:02}", c.metadata, c.rest) for i, c in enumerate(cells)]
         elif kind == "retag":
             tags = draw(st.lists(st.sampled_from(["parameters", "a", "b"]), unique=True))
-            cells[place] = DocumentCell(cells[place].kind, cells[place].source, cells[place].id, {"tags": tags})
+            cells[index] = DocumentCell(cells[index].kind, cells[index].source, cells[index].id, {"tags": tags})
     return Document(tuple(cells)), added
 
 
