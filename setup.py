@@ -1,4 +1,4 @@
-"""Packaging: everything stated in settings.ini stays there; the built-in project travels inside the wheel."""
+"""Packaging: reads settings.ini and adds the built-in project to the wheel."""
 
 import configparser
 import re
@@ -16,15 +16,15 @@ SETS = [key.removesuffix("_requirements") for key in ABOUT if key.endswith("_req
 
 
 def requirements(name: str) -> list[str]:
-    """Return the requirements of one set of settings.ini, for instance `serving`."""
+    """Return the requirements of one set in settings.ini, such as `serving`."""
     return ABOUT[f"{name}_requirements"].split()
 
 
 class BuildWithProject(build_py):
-    """Copy what makes a project (stage notebooks, settings, services) into `mlnb/builtin` of the wheel."""
+    """Copy the built-in project (stage notebooks, settings, services) to `mlnb/builtin` in the wheel."""
 
     def builtin(self) -> dict[str, str]:
-        """Return where each file of the built-in project comes from, by where it goes."""
+        """Return target path -> source path of the files of the built-in project."""
         sources = [Path("settings.ini"), *sorted(Path("nbs/stages").glob("*.ipynb"))]
         sources += sorted(
             path for path in Path("bentos").rglob("*") if path.is_file() and "__pycache__" not in path.parts
@@ -32,7 +32,7 @@ class BuildWithProject(build_py):
         return {str(Path(self.build_lib, "mlnb", "builtin", path)): str(path) for path in sources}
 
     def run(self) -> None:
-        """Build as ever, then add the project; an editable install finds it in the checkout."""
+        """Build, then add the project; an editable install uses the checkout instead."""
         super().run()
         if self.editable_mode:
             return
@@ -42,7 +42,7 @@ class BuildWithProject(build_py):
             self.copy_file(source, target)
 
     def get_outputs(self, include_bytecode: bool = True) -> list[str]:
-        """Return all files that are built, the project's included."""
+        """Return all built files, including those of the project."""
         return super().get_outputs(include_bytecode) + ([] if self.editable_mode else list(self.builtin()))
 
 

@@ -1,4 +1,4 @@
-"""Predictions for the rows of a table: POST /predict takes a JSON list of objects by column name."""
+"""BentoML service: POST /predict takes a JSON list of rows, objects by column name, and returns predictions."""
 
 from pathlib import Path
 
@@ -14,26 +14,26 @@ Rows, Predictions = describe(MODEL)
 
 @bentoml.service(service_class=Front, logging={"access": {"enabled": False}})
 class Tabular:
-    """Predicts from the rows of a table."""
+    """Predicts the target for rows of a table."""
 
     def __init__(self) -> None:
         self.endpoint = Endpoint(MODEL)
 
     @bentoml.api(input_spec=Rows, output_spec=Predictions)
     def predict(self, body: bytes, /) -> Response:
-        """Answers one prediction a row, with the probability of every class where there are classes.
+        """Returns one prediction per row; classification adds the probability of each class.
 
-        Rows that do not fit the model's columns are refused with status 422 and the row, the column, what was
-        found and what was expected; a body that is no JSON list of objects with 400, one too large with 413.
-        Large batches may come as Arrow streams or Parquet files, and are answered likewise.
+        Invalid rows return status 422 with row, column, found and expected. A body that is not a JSON list of objects
+        returns 400, a body that is too large 413. Large batches can be Arrow streams or Parquet files; the response has
+        the same format.
         """
         return to_response(self.endpoint.respond(body))
 
     @bentoml.on_shutdown
     def close(self) -> None:
-        """Write down what is still to be noted."""
+        """Write the buffered prediction log."""
         self.endpoint.close()
 
     def __is_ready__(self) -> bool:
-        """Ready as long as the golden rows get the very predictions that the notebook made."""
+        """Ready while the predictions for the golden rows equal those of the notebook."""
         return self.endpoint.ready()

@@ -13,7 +13,8 @@ from mlnb.engine.parameters import nearest
 from mlnb.engine.plan import Planner, Step, select
 from mlnb.engine.project import Project
 from mlnb.engine.runs import giver, open_run
-from mlnb.errors import ParameterError
+from mlnb.engine.upgrade_journal import unfinished
+from mlnb.errors import ParameterError, ProjectError
 from mlnb.registry.champion import fill_champion
 
 if TYPE_CHECKING:
@@ -65,6 +66,8 @@ def add_options(p: argparse.ArgumentParser) -> None:
 
 def planners(project: Project, args: argparse.Namespace) -> list[tuple[Planner, tuple[tuple[str, str], ...]]]:
     """Return a planner for every combination of the grids, with the combination. Raises `UsageError`s."""
+    for message in unfinished(project.root, project.store_root):
+        raise ProjectError(message)
     known = read_notebooks(project.notebooks, project.sources)
     chosen = project.pipeline(args.pipeline)
     graph = build_graph(known, chosen, given(project, known, chosen, args))

@@ -8,6 +8,7 @@ from mlnb.engine.graph import build_graph
 from mlnb.engine.notebook import StageNotebook, read_notebook, read_notebooks
 from mlnb.engine.parameter_values import Asked, resolve_values
 from mlnb.engine.project import Project
+from mlnb.engine.upgrade_journal import unfinished
 from mlnb.errors import NotebookError, UsageError
 
 
@@ -33,7 +34,7 @@ def main(args: argparse.Namespace) -> int:
 
 def problems(project: Project) -> list[str]:
     """Return one message for each thing that is wrong: in a notebook, between notebooks, in settings.ini."""
-    stages, found = {}, []
+    stages, found = {}, unfinished(project.root, project.store_root)
     for path in _paths(project):
         try:
             stages[path.stem] = read_notebook(path)

@@ -40,6 +40,7 @@ VERBS = {
     "score": ("score", "predict for the rows of files of any size"),
     "export": ("export", "write a run's model for places without this environment: ONNX, or text"),
     "new": ("new", "start a project of your own in a new folder"),
+    "upgrade": ("upgrade", "merge this mlnb's notebooks into your edited copies"),
     "lab": ("lab", "open the project's notebooks in JupyterLab"),
     "check": ("check", "check the project's stage notebooks without running them"),
     "doctor": ("doctor", "look at this machine and installation, and say what would hold a run back"),

@@ -3,45 +3,14 @@
 import argparse
 import importlib.util
 import re
-import shutil
 import sys
 import tempfile
 from pathlib import Path
 
-from mlnb.engine.project import builtin_folder
+from mlnb.engine.project_template import installed_template, write_template
 from mlnb.errors import ProjectError
 
 IGNORED = ".venv/\nruns/\n.mlnb/\nwandb/\n__pycache__/\n.ipynb_checkpoints/\n"
-
-DEFAULT = """\
-# nbdev 2.4 reads [DEFAULT], mlnb the rest. Values of a stage's parameters live in its notebook, never here.
-[DEFAULT]
-lib_name = {library}
-repo = {library}
-user = {library}
-author = The {name} team
-author_email = {library}@example.org
-description = {name}
-version = 0.1.0
-min_python = 3.11
-license = apache2
-branch = main
-git_url = https://example.org/{library}
-nbs_path = nbs
-lib_path = {library}
-doc_path = _docs
-recursive = True
-tst_flags = slow stage
-put_version_in_init = True
-update_pyproject = False
-black_formatting = False
-allowed_metadata_keys =
-allowed_cell_metadata_keys = tags
-jupyter_hooks = False
-clean_ids = True
-clear_all = False
-
-"""
 
 README = """\
 # {name}
@@ -52,6 +21,7 @@ A project of [mlnb](https://example.org/mlnb). The notebooks in `nbs/stages` are
     mlnb lab                                    the notebooks in JupyterLab; a draft reads the last run's data
     mlnb check                                  whether every notebook keeps the stage contract
     mlnb serve                                  answer predictions over HTTP
+    mlnb upgrade --dry-run                      what a newer mlnb would change in your copies
     nbdev_test                                  run the notebooks' examples and assertions
     nbdev_export                                write their exported functions to {library}/
 """
@@ -82,12 +52,12 @@ def create(folder: Path) -> str:
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         what = "not empty" if folder.is_dir() else "a file"
         raise ProjectError(f"{_shown(folder)} is {what}; expected a new folder: mlnb new {folder.name}_2")
-    source, library = builtin_folder(), library_name(folder.name)
+    library = library_name(folder.name)
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as temporary:
             made = Path(temporary, "project")
-            _fill(made, source, folder.name, library)
+            _fill(made, folder.name, library)
             if folder.exists():
                 folder.rmdir()
             made.rename(folder)
@@ -105,21 +75,17 @@ def library_name(name: str) -> str:
     return f"{library}_project" if taken else library
 
 
-def _fill(made: Path, source: Path, name: str, library: str) -> None:
-    skipped = shutil.ignore_patterns("__pycache__", ".ipynb_checkpoints")
-    settings = (source / "settings.ini").read_text(encoding="utf-8")
-    (made / library).mkdir(parents=True)
-    for part in ("nbs/stages", "bentos"):
-        if (source / part).is_dir():
-            shutil.copytree(source / part, made / part, ignore=skipped)
+def _fill(made: Path, name: str, library: str) -> None:
+    template = installed_template(name, library)
     texts = {
-        "settings.ini": DEFAULT.format(name=name, library=library) + settings[settings.index("[mlnb]") :],
         "README.md": README.format(name=name, library=library),
         ".gitignore": IGNORED,
         f"{library}/__init__.py": '__version__ = "0.1.0"\n',
     }
-    for path, text in texts.items():
-        (made / path).write_text(text, encoding="utf-8")
+    for path, data in {**template.files, **{path: text.encode() for path, text in texts.items()}}.items():
+        (made / path).parent.mkdir(parents=True, exist_ok=True)
+        (made / path).write_bytes(data)
+    write_template(made, template)
 
 
 def _shown(path: Path) -> str:

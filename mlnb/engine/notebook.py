@@ -12,6 +12,7 @@ from typing import Any
 
 from mlnb.engine import digests, parameters
 from mlnb.engine.digests import StatCache, digest_code, digest_value, parse_cell
+from mlnb.engine.notebook_document import CONFLICT_TAG, read_document, refuse_conflicts
 from mlnb.engine.parameters import Parameter, read_parameters
 from mlnb.errors import NotebookError
 
@@ -151,13 +152,16 @@ def read_known(path: Path, cache: StatCache | None) -> StageNotebook:
 
 def _read_json(path: Path) -> dict[str, Any]:
     try:
-        document = json.loads(path.read_bytes())
+        data = path.read_bytes()
+        document = json.loads(data)
     except FileNotFoundError as error:
         raise NotebookError(f"{path}: no such notebook.") from error
     except ValueError as error:
         raise NotebookError(f"{path.name} is not a notebook: {error}.") from error
     if not isinstance(document, dict) or not isinstance(document.get("cells"), list):
         raise NotebookError(f"{path.name} is not a notebook: it has no list of cells.")
+    if CONFLICT_TAG.encode() in data.lower():
+        refuse_conflicts(read_document(data, path.name), path.name)
     return document
 
 

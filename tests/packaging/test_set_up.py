@@ -81,7 +81,7 @@ def test_a_python_that_is_gone_is_replaced(checkout: Path) -> None:
 def test_a_missing_or_old_python_is_told(checkout: Path) -> None:
     code, text = make(checkout, "run", "PYTHON=/no/such/python")
     assert code == 2
-    assert "No Python 3.11 or newer found, /no/such/python is none" in text
+    assert "No Python 3.11 or newer found, /no/such/python is not one" in text
     old = checkout / "old"
     old.write_text("#!/bin/sh\nexit 1\n")
     old.chmod(0o755)
