@@ -185,7 +185,7 @@ def _evaluate_top() -> list[str]:
 
 
 def _descend() -> list[str]:
-    """Return the lines that descend from the exits: first without a test, for `sure` levels, then until all rows are at leaves."""
+    """Return the lines that descend from the exits: `sure` levels without a test, then until all rows are at leaves."""
     lines = ["  br label %step", "step:"]
     lines += [f"  %n{j} = phi i64 [ %start{j}, %few ], [ %nn{j}, %step ]" for j in range(ROWS_ABREAST)]
     lines += ["  %gone = phi i64 [ 1, %few ], [ %gonenext, %step ]", "  %gonenext = add i64 %gone, 1"]
@@ -202,7 +202,7 @@ def _descend() -> list[str]:
 
 
 def _step(name: str) -> list[str]:
-    """Return the lines of one level: the lowest 16 bits of a node are its column; the next 16, added to a rank, carry."""
+    """Return the lines of one level: bits 0 to 15 of a node are its column; bits 16 to 31, added to a rank, carry."""
     lines: list[str] = []
     for j in range(ROWS_ABREAST):
         at = f"{name}{j}"

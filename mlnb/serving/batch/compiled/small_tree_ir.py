@@ -90,7 +90,7 @@ end:
 
 
 def write_score(lane: str) -> str:
-    """Return `score`: adds the values of all trees to scores (outputs, rows), from data that `small_tree_layout` makes."""
+    """Return `score`: adds the values of all trees to scores (outputs, rows); `small_tree_layout` makes its data."""
     size = int(lane[1:]) // 8
     lanes = CACHE_LINE // size
     vector = f"<{lanes} x {lane}>"

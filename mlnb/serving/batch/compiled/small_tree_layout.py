@@ -26,8 +26,8 @@ def lay_out_small_trees(boosted: BoostedTrees, ranks: Ranks) -> TreeLayout:
         for first in range(0, len(numbers), GROUP):
             group = []
             for number in numbers[first : first + GROUP]:
-                nodes = slice(starts[number], starts[number + 1])
-                group.append((boosted.trees[number], ranks.column[nodes], ranks.rank[nodes]))
+                own = slice(starts[number], starts[number + 1])
+                group.append((boosted.trees[number], ranks.column[own], ranks.rank[own]))
             writer.add(output, group)
     nodes, groups = np.array(writer.nodes, np.int32), np.array(writer.groups, np.int64)
     values = np.concatenate(writer.values)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mlnb.serving.edge.lightgbm_text import Boosted
+from mlnb.serving.edge.lightgbm_text import BoostedTrees
 
 MAX_THRESHOLDS = 2**16 - 2  # in a segment: ranks 0 to this many, and one more for missing values that go right
 
@@ -32,7 +32,7 @@ class Ranks:
     rank: np.ndarray
 
 
-def rank_nodes(boosted: Boosted) -> Ranks:
+def rank_nodes(boosted: BoostedTrees) -> Ranks:
     """Return the ranks of a booster's thresholds."""
     feature, threshold, nan_left = (
         np.concatenate([np.empty(0, kind), *(getattr(tree, name) for tree in boosted.trees)])
