@@ -67,7 +67,8 @@ class Scorer:
         encoder = Encoder.from_json(self.parts.encoder)
         self.width = len(encoder.names)
         self.encoders = [(Encoder((codec,), encoder.options), start) for codec, start, _ in encoder.places]
-        self.seen, self.compile_after = 0, compile_after
+        self.seen = 0
+        self.compile_after: int | None = None
         self.compiled: CompiledModel | None = None
         self.to_verify = 0
         golden = read_json(folder / "golden.json")
@@ -76,7 +77,7 @@ class Scorer:
             raise ServingError(
                 f"Batch scoring and the notebook disagree: {difference}. Nothing was scored; report this as a bug."
             )
-        self.keep, self.seen = keep, 0
+        self.keep, self.seen, self.compile_after = keep, 0, compile_after
 
     def score(self, table: pa.Table, first: int, text: bool) -> ScoredTable:
         """Return the predictions and the bad rows of a table.
