@@ -9,8 +9,8 @@ from pathlib import Path
 from mlnb.engine.digests import digest_value
 from mlnb.engine.project import Project
 from mlnb.errors import UsageError
-from mlnb.serving.batch.batch_job import Asked, cores, run_job
-from mlnb.serving.batch.progress_ledger import Counts
+from mlnb.serving.batch.batch_job import JobOptions, count_cores, run_job
+from mlnb.serving.batch.job_checkpoints import Counts
 from mlnb.serving.packaging.bundles import Bundle
 from mlnb.serving.packaging.run_bento import LATEST, find_winner
 from mlnb.serving.runtime.row_scorers import import_alone
@@ -27,7 +27,7 @@ def parser(p: argparse.ArgumentParser) -> None:
     p.add_argument("--run", default=LATEST, help="a run's id, or its start (default: the newest proven)")
     p.add_argument("--keep", nargs="+", default=[], metavar="COLUMN", help="columns of the input to write too")
     p.add_argument("--quarantine", metavar="FILE", help="put bad rows aside, as JSON lines, and go on")
-    p.add_argument("--workers", type=int, default=cores(), help="processes (default: one a core, %(default)s)")
+    p.add_argument("--workers", type=int, default=count_cores(), help="processes (default: one a core, %(default)s)")
     p.add_argument("--json", action="store_true", help="print one JSON object")
     p.epilog = (
         "examples:\n"
@@ -48,7 +48,7 @@ def main(args: argparse.Namespace) -> int:
     project = Project.find()
     run = find_winner(project, args.run)
     bundle = Bundle.read(run.load("service"))
-    asked = Asked(
+    options = JobOptions(
         args.sources,
         args.output,
         bundle.folder / "model",
@@ -60,7 +60,7 @@ def main(args: argparse.Namespace) -> int:
     scratch = project.store_root / "score" / digest_value([args.sources, args.output])[:12]
     import_alone()
     began = time.monotonic()
-    counts = run_job(asked, scratch, Progress())
+    counts = run_job(options, scratch, Progress())
     seconds = time.monotonic() - began
     facts = {"rows": counts.read, "scored": counts.scored, "bad": counts.bad, "output": args.output, "run": run.id}
     if args.json:

@@ -1,1 +1,1 @@
-"""Files of any size, scored by a run's model: streaming, on all cores, resumable, no row lost."""
+"""Batch scoring: files of any size, streamed through a run's model on all cores; a job is resumable."""

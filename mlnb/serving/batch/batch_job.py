@@ -1,87 +1,105 @@
-"""A whole job: read, score, write; stop at a bad row or put it aside; go on where a kill left off."""
+"""A whole job: read, score, write; stop at a bad row or put it aside; continue after a kill."""
 
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import fsspec
 import pyarrow as pa
 
 from mlnb.errors import ServingError, UsageError
-from mlnb.serving.batch.batch_scorer import Scored, Scorer
-from mlnb.serving.batch.batch_workers import Job, score_units
-from mlnb.serving.batch.input_units import Unit, count_rows, cut, find_files
-from mlnb.serving.batch.progress_ledger import Counts, Ledger
+from mlnb.serving.batch.batch_scorer import COMPILE_AFTER, ScoredTable, Scorer
+from mlnb.serving.batch.batch_workers import WorkerOptions, score_units
+from mlnb.serving.batch.input_units import Unit, count_rows, find_files, split_files
+from mlnb.serving.batch.job_checkpoints import BadRow, Checkpoint, Counts, JobKey
 
-PART_ROWS = 1_000_000  # rows after which what is done is written down
+PART_ROWS = 1_000_000  # rows after which a part is written
 PART_SECONDS = 20.0  # or seconds
-ENDINGS = (".parquet", ".csv")
+SUFFIXES = (".parquet", ".csv")
 
 
 @dataclass(frozen=True)
-class Asked:
-    """What a job is asked to do."""
+class JobOptions:
+    """What a job scores, with what, and where the output goes.
+
+    Args:
+        sources: files, globs, folders, or their URLs.
+        output: path or URL of a Parquet or CSV file.
+        model: folder of a bundle's model.
+        version: version of the model.
+        keep: columns of the input that the output repeats.
+        quarantine: file for bad rows; None: the first one stops the job.
+        workers: processes.
+        compile_after: rows after which a process compiles the model; None: never.
+    """
 
     sources: list[str]
-    output: str  # path or URL
-    model: Path  # folder of a bundle's model
-    version: str  # of the model
+    output: str
+    model: Path
+    version: str
     keep: tuple[str, ...] = ()
-    quarantine: str | None = None  # where bad rows go; None: the first one stops the job
+    quarantine: str | None = None
     workers: int = 1
+    compile_after: int | None = COMPILE_AFTER
 
 
-Tell = Callable[[Counts, int | None], None]  # counts so far, rows in all when known
+ReportProgress = Callable[[Counts, int | None], None]  # counts so far, rows in all where known
 
 
-def run_job(asked: Asked, scratch: Path, tell: Tell = lambda counts, total: None) -> Counts:
-    """Return the counts of a finished job, whose output is then whole.
+def run_job(options: JobOptions, scratch: Path, report: ReportProgress = lambda counts, total: None) -> Counts:
+    """Run a job to its end, when its output appears whole.
 
-    Raises `UsageError` for a bad row where none is allowed, and `ServingError` when a process was killed; in both
-    cases what was finished is kept in `scratch`, or beside a local output, and the same job goes on from there.
+    Args:
+        options: what is scored.
+        scratch: folder for the parts of a job whose output is not local.
+        report: called with the progress after each unit.
+
+    Returns:
+        The rows of the finished job.
+
+    Raises:
+        UsageError: a bad row where none is allowed, or an input that cannot be read.
+        ServingError: a process was killed. Finished parts remain, here as for a bad row, and the same job continues.
     """
-    system, path = fsspec.core.url_to_fs(asked.output)
-    ending = Path(path).suffix.lower()
-    if ending not in ENDINGS:
-        raise UsageError(f"{asked.output}: found the ending {ending!r}, expected one of {', '.join(ENDINGS)}.")
+    system, path = fsspec.core.url_to_fs(options.output)
+    suffix = Path(path).suffix.lower()
+    if suffix not in SUFFIXES:
+        raise UsageError(f"{options.output}: found the suffix {suffix!r}, expected one of {', '.join(SUFFIXES)}.")
     local = "file" in ((system.protocol,) if isinstance(system.protocol, str) else system.protocol)
-    scorer = Scorer(asked.model, asked.keep)  # says what is wrong with the model before any process is started
-    files = find_files(asked.sources)
-    output = Path(path) if local else scratch / f"output{ending}"
-    folder = output.with_name(f".{output.name}.parts")
-    quarantine = None if asked.quarantine is None else Path(asked.quarantine)
-    key = {
-        "files": [[file.url, file.version] for file in files],
-        "model": asked.version,
-        "keep": list(asked.keep),
-        "quarantine": asked.quarantine is not None,
-        "workers": asked.workers,  # large row groups are cut by them
-    }
-    ledger = Ledger(folder, key)
+    scorer = Scorer(options.model, options.keep, options.compile_after)  # a wrong model fails before workers start
+    files = find_files(options.sources)
+    output = Path(path) if local else scratch / f"output{suffix}"
+    key = JobKey(
+        files=[[file.url, file.version] for file in files],
+        model=options.version,
+        keep=list(options.keep),
+        quarantine=options.quarantine is not None,
+        workers=options.workers,
+    )
+    checkpoint = Checkpoint(output.with_name(f".{output.name}.parts"), key)
     total = count_rows(files)
-    named = [file.url for file in files] if len(files) > 1 else None
-    part = _Part(ledger, named)
-    tell(ledger.counts, total)
-    units = cut(files, ledger.place, asked.workers)
-    job = Job(asked.model, files, asked.keep, asked.workers)
-    for unit, scored in score_units(job, scorer, units):
-        if scored.bad and quarantine is None:
+    names = [file.url for file in files] if len(files) > 1 else None
+    part = _Part(checkpoint, names)
+    report(checkpoint.counts, total)
+    units = split_files(files, checkpoint.position, options.workers)
+    workers = WorkerOptions(options.model, files, options.keep, options.workers, options.compile_after)
+    for unit, scored in score_units(workers, scorer, units):
+        if scored.bad and options.quarantine is None:
             part.close()
-            raise _refused(scored.bad, files[unit.file].url, part.counts.in_file)
+            raise _refuse(scored.bad[0], files[unit.file].url, part.counts.in_file)
         part.add(unit, scored)
-        tell(part.counts, total)
+        report(part.counts, total)
     part.close()
-    counts = ledger.counts
+    counts = checkpoint.counts
     if counts.read != counts.scored + counts.bad or total not in (None, counts.read):
         raise ServingError(
-            f"Rows were lost: {total} there, {counts.read} read, {counts.scored} scored, {counts.bad} bad."
+            f"Rows were lost: {total} in the input, {counts.read} read, {counts.scored} scored, {counts.bad} bad."
         )
-    if not ledger.parts:
-        raise UsageError(f"{', '.join(asked.sources)}: found no rows, expected some.")
-    ledger.finish(output, quarantine)
+    if not checkpoint.parts:
+        raise UsageError(f"{', '.join(options.sources)}: found no rows, expected some.")
+    checkpoint.finish(output, None if options.quarantine is None else Path(options.quarantine))
     if not local:
         system.put_file(str(output), path)
         output.unlink()
@@ -89,60 +107,56 @@ def run_job(asked: Asked, scratch: Path, tell: Tell = lambda counts, total: None
 
 
 class _Part:
-    """What was scored since the last part was written."""
+    """Rows that were scored since the last part was written."""
 
-    def __init__(self, ledger: Ledger, files: list[str] | None) -> None:
-        self.ledger, self.files = ledger, files
-        self.counts = Counts(**vars(ledger.counts))
-        self.place = ledger.place
-        self._forget()
+    def __init__(self, checkpoint: Checkpoint, files: list[str] | None) -> None:
+        self.checkpoint, self.files = checkpoint, files
+        self.counts = Counts(**vars(checkpoint.counts))
+        self.position = checkpoint.position
+        self._clear()
 
-    def _forget(self) -> None:
+    def _clear(self) -> None:
         self.tables: list[pa.Table] = []
-        self.bad: list[dict[str, Any]] = []
-        self.began = time.monotonic()
+        self.bad: list[BadRow] = []
+        self.started = time.monotonic()
 
-    def add(self, unit: Unit, scored: Scored) -> None:
-        """Take up a unit's rows, and write all down when there are many or it was long ago."""
-        if unit.file != self.place[0]:
+    def add(self, unit: Unit, scored: ScoredTable) -> None:
+        """Add a unit's rows, and write the part when it has many or is old."""
+        if unit.file != self.position[0]:
             self.counts.in_file = 0
         first = self.counts.in_file
+        file = None if self.files is None else self.files[unit.file]
         if scored.rows:
             rows = pa.array(scored.good.column("row").to_numpy() + first)
             table = scored.good.set_column(0, "row", rows)
             if self.files is not None:
-                place = pa.DictionaryArray.from_arrays(
-                    pa.array([unit.file] * len(table), pa.int32()), pa.array(self.files)
-                )
-                table = table.add_column(0, "file", place)
+                codes = pa.array([unit.file] * len(table), pa.int32())
+                table = table.add_column(0, "file", pa.DictionaryArray.from_arrays(codes, pa.array(self.files)))
             self.tables.append(table)
-        whose = {} if self.files is None else {"file": self.files[unit.file]}
-        self.bad += [{**whose, **problem, "row": problem["row"] + first} for problem in scored.bad]
+        self.bad += [replace(bad, file=file, row=bad.row + first) for bad in scored.bad]
         bad = scored.rows - len(scored.good) if scored.rows else 0
         self.counts.read += scored.rows
         self.counts.scored += scored.rows - bad
         self.counts.bad += bad
         self.counts.in_file = 0 if unit.next[0] != unit.file else first + scored.rows
-        self.place = unit.next
-        if sum(map(len, self.tables)) >= PART_ROWS or time.monotonic() - self.began > PART_SECONDS:
+        self.position = unit.next
+        if sum(map(len, self.tables)) >= PART_ROWS or time.monotonic() - self.started > PART_SECONDS:
             self.close()
 
     def close(self) -> None:
-        """Write down what there is."""
+        """Write the part, unless it is empty."""
         if self.tables:
-            self.ledger.add(self.tables, self.bad, self.place, self.counts)
-        self._forget()
+            self.checkpoint.add(self.tables, self.bad, self.position, self.counts)
+        self._clear()
 
 
-def _refused(bad: list[dict[str, Any]], file: str, first: int) -> UsageError:
-    problem = bad[0]
+def _refuse(bad: BadRow, file: str, first: int) -> UsageError:
     return UsageError(
-        f"{file}, row {problem['row'] + first}, column {problem['column']!r}: found {problem['found']}, "
-        f"expected {problem['expected']}. Mend it and give the same command again, or put such rows aside: "
-        "--quarantine bad.jsonl"
+        f"{file}, row {bad.row + first}, column {bad.column!r}: found {bad.found}, expected {bad.expected}. "
+        "Correct it and run the same command again, or put such rows aside: --quarantine bad.jsonl"
     )
 
 
-def cores() -> int:
+def count_cores() -> int:
     """Return how many cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

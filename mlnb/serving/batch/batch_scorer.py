@@ -1,5 +1,7 @@
-"""A table in, a table of predictions out: the service's own encoder, model and decision, whole columns at a time."""
+"""Scores tables: the service's own encoder, model and decision, whole columns at a time."""
 
+import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,196 +10,222 @@ import numpy as np
 import pyarrow as pa
 
 from mlnb.errors import ServingError, UsageError
-from mlnb.methods.contracts.problems import ProblemContract
+from mlnb.methods.contracts.decisions import ValueInterval
 from mlnb.methods.decisions.decisions import STATES, bound_values, choose_classes, decide, find_limit
 from mlnb.methods.encoding.table_encoder import Encoder
 from mlnb.methods.models.fitted_models import predict
 from mlnb.methods.tables.columns import check_rows
-from mlnb.serving.batch.arrow_columns import Values, read_column, to_list
-from mlnb.serving.batch.compiled.compiled_models import Shorter, find_shorter
-from mlnb.serving.batch.compiled.compiled_trees import Encoded
+from mlnb.serving.batch.arrow_columns import ColumnValues, read_column, to_list
+from mlnb.serving.batch.compiled.compiled_models import CompiledModel, compile_model
+from mlnb.serving.batch.compiled.verification import Verification, verify
+from mlnb.serving.batch.encoded_columns import EncodedColumn
+from mlnb.serving.batch.job_checkpoints import BadRow
 from mlnb.serving.runtime.parity import compare
-from mlnb.serving.runtime.service_parts import Parts, read_json
+from mlnb.serving.runtime.service_parts import Answer, Parts, Row, read_json
 from mlnb.serving.runtime.task_services import find_kind
 
-WORTH = 20_000  # rows after which a process looks for a shorter way than the model's own
+LOG = logging.getLogger("mlnb.serving.batch")
+COMPILE_AFTER = 20_000  # rows after which compiling the model pays
 
 
 @dataclass(frozen=True)
-class Scored:
-    """What became of some rows."""
+class ScoredTable:
+    """The result of scoring a table.
+
+    Args:
+        rows: rows of the table.
+        good: predictions of the rows that fit, with the number of each row.
+        bad: values that do not fit.
+    """
 
     rows: int
-    good: pa.Table  # predictions, with the number of the row
-    bad: list[dict[str, Any]]  # problems: row, column, found, expected; and the row itself
+    good: pa.Table
+    bad: list[BadRow]
 
 
 class Scorer:
-    """Scores tables with the model of a bundle."""
+    """Scores tables with the model of a bundle.
 
-    def __init__(self, folder: Path, keep: tuple[str, ...] = (), worth: int = WORTH) -> None:
-        """Load the model; ServingError unless the golden rows get the notebook's predictions on this path too."""
+    Args:
+        folder: the bundle's folder `model`.
+        keep: columns of the input that the output repeats.
+        compile_after: rows after which the model is compiled; None: never.
+
+    Raises:
+        ServingError: the golden rows do not get the notebook's predictions on this path.
+        UsageError: the model does not score rows independently of each other.
+    """
+
+    def __init__(self, folder: Path, keep: tuple[str, ...] = (), compile_after: int | None = COMPILE_AFTER) -> None:
         self.parts, self.folder = Parts.load(folder), folder
         if not find_kind(self.parts.contract).answering.independent:
             raise UsageError(
-                f"A {self.parts.contract.task} model answers rows together, not one by one: "
-                "ask the service, with all the rows of a series or a query in one request."
+                f"A {self.parts.contract.task} model scores rows together, not one by one: "
+                "send the service all the rows of a series or a query in one request."
             )
         self.schema = self.parts.schema
         self.keep: tuple[str, ...] = ()
         encoder = Encoder.from_json(self.parts.encoder)
         self.width = len(encoder.names)
-        self.seen, self.worth = 0, worth
-        self.shorter: Shorter | None = None
-        self.encoders = [(Encoder((codec,), encoder.options), at) for codec, at, _ in encoder.places]
+        self.encoders = [(Encoder((codec,), encoder.options), start) for codec, start, _ in encoder.places]
+        self.seen = 0
+        self.compile_after: int | None = None
+        self.compiled: CompiledModel | None = None
+        self.to_verify = 0
         golden = read_json(folder / "golden.json")
-        difference = compare(self._answers(golden["rows"]), golden["predictions"])
+        difference = compare(self._answer(golden["rows"]), golden["predictions"])
         if difference is not None:
-            raise ServingError(f"Scoring files and the notebook disagree: {difference}. Report it; nothing was scored.")
-        self.keep, self.seen = keep, 0
+            raise ServingError(
+                f"Batch scoring and the notebook disagree: {difference}. Nothing was scored; report this as a bug."
+            )
+        self.keep, self.seen, self.compile_after = keep, 0, compile_after
 
-    def score(self, table: pa.Table, first: int, text: bool) -> Scored:
-        """Return predictions and problems of a table whose first row has the number `first`."""
+    def score(self, table: pa.Table, first: int, text: bool) -> ScoredTable:
+        """Return the predictions and the bad rows of a table.
+
+        Args:
+            table: rows of one file, with at least the columns that the model needs.
+            first: number of the table's first row.
+            text: whether every value is text, because the file is CSV.
+        """
         columns = self._read(table, text)
         flags = [values.bad for values in columns.values() if values.bad is not None]
         bad = np.logical_or.reduce(flags) if flags else np.zeros(len(table), dtype=bool)
         good = np.flatnonzero(~bad)
         prediction = self._predict(self._encode(columns, good), len(good))
-        said: dict[str, Any] = {"row": pa.array(good + first)}
-        said |= {name: table.column(name).take(pa.array(good)) for name in self.keep}
-        said |= self._columns(prediction)
-        return Scored(len(table), pa.table(said), self._problems(table, np.flatnonzero(bad), first, text))
+        output: dict[str, pa.Array] = {"row": pa.array(good + first)}
+        output |= {name: table.column(name).take(pa.array(good)) for name in self.keep}
+        output |= self._to_columns(prediction)
+        return ScoredTable(len(table), pa.table(output), self._describe_bad(table, np.flatnonzero(bad), first, text))
 
     def check_names(self, names: list[str]) -> None:
-        """Raise `UsageError` when columns are missing that the model needs, or that are to be kept."""
+        """Raise `UsageError` when a column is missing that the model needs, or that is to be kept."""
         needed = [column.name for column in self.schema.features if not column.nullable]
         for name in (*needed, *self.keep):
             if name not in names:
-                what = "the model needs it" if name in needed else "it is to be kept"
+                why = "the model needs it" if name in needed else "--keep names it"
                 shown = ", ".join(names[:20])
-                raise UsageError(f"There is no column {name!r}, and {what}; the file has {shown}.")
+                raise UsageError(f"Column {name!r} is missing, and {why}; the file has {shown}.")
 
-    def _predict(self, encoded: list[Encoded], rows: int) -> np.ndarray:
-        """Return the model's predictions: by a shorter way once many rows have shown that it is worth it."""
+    def verify(self, encoded: Sequence[EncodedColumn], rows: int) -> Verification:
+        """Return how the compiled model's predictions for these rows compare with the original's, bit by bit."""
+        assert self.compiled is not None
+        return verify(
+            self.compiled.predict(encoded, rows, self.parts.model.task), self._predict_original(encoded, rows)
+        )
+
+    def _predict(self, encoded: Sequence[EncodedColumn], rows: int) -> np.ndarray:
+        """Return predictions: the compiled model's once enough rows make it pay and its bits are verified."""
         before, self.seen = self.seen, self.seen + rows
-        if before < self.worth <= self.seen:
-            self.shorter = self._find_shorter(encoded, rows)
-        if self.shorter is not None and rows:
-            return self.shorter.predict(encoded, rows, self.parts.model.task)
-        return self._predict_whole(encoded, rows)
+        if self.compile_after is not None and before < self.compile_after <= self.seen:
+            self._compile(encoded)
+        if self.compiled is None or not rows or not self._is_verified(encoded, rows):
+            return self._predict_original(encoded, rows)
+        return self.compiled.predict(encoded, rows, self.parts.model.task)
 
-    def _find_shorter(self, encoded: list[Encoded], rows: int) -> Shorter | None:
-        """Return a shorter way to the same predictions; None when there is none, or if one bit differs."""
-        model, widths = self.parts.model, [matrix.shape[1] for matrix, _ in encoded]
-        found = find_shorter(model, self.folder / "fitted", widths)
-        if found is None:
-            return None
-        some = min(rows, found.proof)
-        head = [_first(each, some) for each in encoded]
-        same = np.array_equal(found.predict(head, some, model.task), self._predict_whole(head, some))
-        return found if same else None
+    def _compile(self, encoded: Sequence[EncodedColumn]) -> None:
+        self.compiled = compile_model(self.parts.model, self.folder / "fitted", [column.width for column in encoded])
+        self.to_verify = 0 if self.compiled is None else self.compiled.verify_rows
 
-    def _predict_whole(self, encoded: list[Encoded], rows: int) -> np.ndarray:
-        """Return the predictions that the model itself gives, for a matrix."""
+    def _is_verified(self, encoded: Sequence[EncodedColumn], rows: int) -> bool:
+        """Return whether the compiled model can score these rows, of which the first ones are verified if need be.
+
+        A table that is not verified to its last row comes after enough rows were: no prediction is returned on trust
+        before. After a difference of one bit the original scores all rows.
+        """
+        some = min(rows, self.to_verify)
+        if not some:
+            return True
+        found = self.verify([column.head(some) for column in encoded], some)
+        self.to_verify -= some
+        if not found.equal:
+            self.compiled = None
+            LOG.warning("The compiled model is not used, the original scores all rows, several times slower: %s", found)
+        return found.equal
+
+    def _predict_original(self, encoded: Sequence[EncodedColumn], rows: int) -> np.ndarray:
+        """Return the predictions of the model itself, for a matrix."""
         X = np.empty((rows, self.width))
-        for (_, at), (matrix, places) in zip(self.encoders, encoded, strict=True):
-            X[:, at : at + matrix.shape[1]] = matrix if places is None else matrix.take(places, axis=0)
+        for (_, start), column in zip(self.encoders, encoded, strict=True):
+            X[:, start : start + column.width] = column.expand()
         return predict(self.parts.model, X)
 
-    def _read(self, table: pa.Table, text: bool) -> dict[str, Values]:
+    def _read(self, table: pa.Table, text: bool) -> dict[str, ColumnValues]:
         names = set(table.column_names)
-        found = {}
+        values = {}
         for column in self.schema.features:
             array = table.column(column.name).combine_chunks() if column.name in names else None
-            found[column.name] = read_column(array, column, len(table), text)
-        return found
+            values[column.name] = read_column(array, column, len(table), text)
+        return values
 
-    def _encode(self, columns: dict[str, Values], good: np.ndarray) -> list[Encoded]:
-        """Return the chosen rows: each different value of a column is encoded once, by its own encoder."""
+    def _encode(self, columns: dict[str, ColumnValues], good: np.ndarray) -> list[EncodedColumn]:
+        """Return the rows `good`, encoded: each distinct value of a column once, by its own encoder."""
         encoded = []
         for (encoder, _), (name, values) in zip(self.encoders, columns.items(), strict=True):
             codes, numbers = values.codes, values.values
             if len(good) < len(values):
                 codes, numbers = (None, numbers[good]) if codes is None else (codes[good], numbers)
-            places = None if codes is None else np.ascontiguousarray(codes, dtype=np.int32)
-            encoded.append((encoder.transform({name: numbers}), places))
+            codes = None if codes is None else np.ascontiguousarray(codes, dtype=np.int32)
+            encoded.append(EncodedColumn(encoder.transform({name: numbers}), codes))
         return encoded
 
-    def _columns(self, prediction: np.ndarray) -> dict[str, Any]:
-        """Return the columns of the answers that `mlnb.methods.decisions.decisions.answers` gives row by row."""
+    def _to_columns(self, prediction: np.ndarray) -> dict[str, pa.Array]:
+        """Return the columns of the responses that `mlnb.methods.decisions.decisions.answers` gives row by row."""
         contract, decision = self.parts.contract, self.parts.decision
         final = decide(prediction, decision, contract)
         if contract.task == "anomaly":
-            strange = final >= find_limit(contract, decision)
-            return {"prediction": _named(strange.astype(np.int32), list(STATES)), "score": pa.array(final)}
+            anomalous = final >= find_limit(contract, decision)
+            return {"prediction": _to_names(anomalous.astype(np.int32), list(STATES)), "score": pa.array(final)}
         if not contract.classes:
-            said = {"prediction": pa.array(final)}
-            if decision.interval is not None:
-                ends = bound_values(final, decision.interval)
-                said |= {"low": pa.array(ends[:, 0].copy()), "high": pa.array(ends[:, 1].copy())}
-            return said
+            output = {"prediction": pa.array(final)}
+            if isinstance(decision.interval, ValueInterval):
+                bounds = bound_values(final, decision.interval)
+                output |= {"low": pa.array(bounds[:, 0].copy()), "high": pa.array(bounds[:, 1].copy())}
+            return output
         classes = list(contract.classes)
-        said = {"prediction": _named(choose_classes(final, decision).astype(np.int32), classes)}
-        return said | {f"probability {name}": pa.array(final[:, j].copy()) for j, name in enumerate(classes)}
+        output = {"prediction": _to_names(choose_classes(final, decision).astype(np.int32), classes)}
+        return output | {f"probability {name}": pa.array(final[:, j].copy()) for j, name in enumerate(classes)}
 
-    def _problems(self, table: pa.Table, bad: np.ndarray, first: int, text: bool) -> list[dict[str, Any]]:
-        """Return what is wrong with rows, in the service's words, with the rows themselves."""
+    def _describe_bad(self, table: pa.Table, bad: np.ndarray, first: int, text: bool) -> list[BadRow]:
+        """Return the values that do not fit, described as the service describes them, with their rows."""
         if not len(bad):
             return []
-        found = []
+        described = list[BadRow]()
         features = [column.name for column in self.schema.features if column.name in set(table.column_names)]
         for number, row in zip(bad.tolist(), to_list(table.take(pa.array(bad))), strict=True):
             values = self._read(table.slice(number, 1), text)
             wrong = [name for name in features if values[name].bad is not None]
-            said = {
-                p["column"]: p
-                for p in check_rows([{name: row[name] for name in wrong}], self.schema)
-                if p["column"] in wrong
-            }
+            problems = {p["column"]: p for p in check_rows([{name: row[name] for name in wrong}], self.schema)}
             for name in wrong:
-                problem = said.get(name, {"found": repr(row[name]), "expected": "a value that fits"})
-                found.append(
-                    {
-                        "row": first + number,
-                        "column": name,
-                        "found": problem["found"],
-                        "expected": problem["expected"],
-                        "values": row,
-                    }
-                )
-        return found
+                problem = problems.get(name, {"found": repr(row[name]), "expected": "a value that fits"})
+                described.append(BadRow(first + number, name, problem["found"], problem["expected"], row))
+        return described
 
-    def _answers(self, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        """Return rows' answers by way of columns, in the form in which the service gives them."""
+    def _answer(self, rows: list[Row]) -> list[Answer]:
+        """Return the responses to rows by way of columns, in the service's form."""
         names = [column.name for column in self.schema.features]
-        arrays = {name: _typed([row.get(name) for row in rows]) for name in names}
-        said = self.score(pa.table(arrays), 0, text=False).good.drop_columns("row").to_pylist()
-        return [_answer(row, self.parts.contract) for row in said]
+        arrays = {name: _to_array([row.get(name) for row in rows]) for name in names}
+        output = self.score(pa.table(arrays), 0, text=False).good.drop_columns("row").to_pylist()
+        return [self._to_answer(row) for row in output]
+
+    def _to_answer(self, row: Row) -> Answer:
+        """Return one row of the output as the service returns it."""
+        contract, prefix = self.parts.contract, "probability "
+        if contract.classes and contract.task != "anomaly":
+            probabilities = {name.removeprefix(prefix): row[name] for name in row if name.startswith(prefix)}
+            return {"prediction": row["prediction"], "probabilities": probabilities}
+        if "low" in row:
+            return {"prediction": row["prediction"], "interval": {"low": row["low"], "high": row["high"]}}
+        return row
 
 
-def _first(encoded: Encoded, rows: int) -> Encoded:
-    """Return a column's first rows."""
-    matrix, places = encoded
-    return (matrix[:rows], None) if places is None else (matrix, places[:rows])
-
-
-def _named(codes: np.ndarray, names: list[str]) -> pa.Array:
+def _to_names(codes: np.ndarray, names: list[str]) -> pa.Array:
     return pa.DictionaryArray.from_arrays(pa.array(codes), pa.array(names))
 
 
-def _typed(values: list[Any]) -> pa.Array:
-    """Return JSON values as an array; of mixed kinds, as text, which is what they are in a category."""
+def _to_array(values: list[Any]) -> pa.Array:
+    """Return JSON values as an array; values of several types as text, which is what they are in a category."""
     try:
         return pa.array(values)
     except (pa.ArrowInvalid, pa.ArrowTypeError):
         return pa.array([None if value is None else str(value) for value in values])
-
-
-def _answer(row: dict[str, Any], contract: ProblemContract) -> dict[str, Any]:
-    if contract.classes and contract.task != "anomaly":
-        mark = "probability "
-        each = {name.removeprefix(mark): value for name, value in row.items() if name.startswith(mark)}
-        return {"prediction": row["prediction"], "probabilities": each}
-    if "low" in row:
-        return {"prediction": row["prediction"], "interval": {"low": row["low"], "high": row["high"]}}
-    return row

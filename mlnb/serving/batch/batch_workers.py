@@ -1,4 +1,4 @@
-"""Processes that each score one unit at a time; their results come back in order, few of them waiting."""
+"""Worker processes: each scores one unit at a time; results come back in order, and few of them wait."""
 
 import ctypes
 import multiprocessing
@@ -13,50 +13,89 @@ from dataclasses import dataclass
 from functools import lru_cache
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.csv as pc
 import pyarrow.parquet as pq
 
 from mlnb.errors import ServingError, UsageError
-from mlnb.serving.batch.batch_scorer import Scored, Scorer
-from mlnb.serving.batch.input_units import File, Unit
+from mlnb.serving.batch.batch_scorer import ScoredTable, Scorer
+from mlnb.serving.batch.input_units import InputFile, Unit
 from mlnb.serving.runtime.row_scorers import import_alone
 
-ROWS = 65_536  # scored at a time: enough that what is done once for all of them is little
-ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")  # processes share the cores instead
+ROWS = 65_536  # scored at a time: enough that the cost of a call is small
+ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")  # worker processes use the cores instead
 MALLOC = {-1: 2**28, -3: 2**25}  # glibc's M_TRIM_THRESHOLD and M_MMAP_THRESHOLD (man 3 mallopt), bytes
-_state: dict[str, Any] = {}  # of a worker process: its scorer and the files
 
 
 @dataclass(frozen=True)
-class Job:
-    """What every worker must know."""
+class WorkerOptions:
+    """What every worker process needs.
+
+    Args:
+        model: folder of a bundle's model.
+        files: the input.
+        keep: columns of the input that the output repeats.
+        workers: processes.
+        compile_after: rows after which a process compiles the model; None: never.
+    """
 
     model: Path
-    files: list[File]
+    files: list[InputFile]
     keep: tuple[str, ...]
     workers: int
+    compile_after: int | None
 
 
-def score_units(job: Job, scorer: Scorer, units: Iterator[Unit]) -> Iterator[tuple[Unit, Scored]]:
-    """Yield what became of each unit, in order, while the next ones are being scored: by `scorer` if by no others.
+@dataclass(frozen=True)
+class Worker:
+    """A process that scores: its scorer, and the files of the input."""
 
-    Raises `ServingError` when a worker dies, and whatever a worker raised.
+    scorer: Scorer
+    files: list[InputFile]
+
+    def score(self, unit: Unit) -> ScoredTable:
+        """Return the result of scoring a unit, whose rows are counted from its first."""
+        file = self.files[unit.file]
+        rows, good, bad = 0, [], []
+        for table in _read_tables(
+            file, unit, self.scorer.keep, [column.name for column in self.scorer.schema.features]
+        ):
+            if not rows:
+                self.scorer.check_names(table.column_names)
+            scored = self.scorer.score(table, rows, file.kind == "csv")
+            rows += scored.rows
+            good.append(scored.good)
+            bad += scored.bad
+        return ScoredTable(rows, pa.concat_tables(good) if good else pa.table({}), bad)
+
+
+_process: list[Worker] = []  # the worker of this process, when the pool started it
+
+
+def score_units(options: WorkerOptions, scorer: Scorer, units: Iterator[Unit]) -> Iterator[tuple[Unit, ScoredTable]]:
+    """Yield the result of each unit, in order, while the next ones are being scored.
+
+    Args:
+        options: what the workers need.
+        scorer: scores in this process when there is one worker.
+        units: the units of the input.
+
+    Raises:
+        ServingError: a worker was killed. Errors of workers are raised as they are.
     """
-    if job.workers == 1:
+    if options.workers == 1:
         _keep_memory()
-        _state.update(scorer=scorer, files=job.files)
-        yield from ((unit, score_unit(unit)) for unit in units)
+        worker = Worker(scorer, options.files)
+        yield from ((unit, worker.score(unit)) for unit in units)
         return
     context = multiprocessing.get_context("spawn")
-    waiting: deque[tuple[Unit, Future[Scored]]] = deque()
-    with _one_thread(), ProcessPoolExecutor(job.workers, context, _start_worker, (job,)) as pool:
+    waiting: deque[tuple[Unit, Future[ScoredTable]]] = deque()
+    with _one_thread(), ProcessPoolExecutor(options.workers, context, _start_worker, (options,)) as pool:
         try:
             for unit in units:
-                waiting.append((unit, pool.submit(score_unit, unit)))
-                if len(waiting) > job.workers + 1:
+                waiting.append((unit, pool.submit(score_in_worker, unit)))
+                if len(waiting) > options.workers + 1:
                     yield _next(waiting)
             while waiting:
                 yield _next(waiting)
@@ -64,45 +103,35 @@ def score_units(job: Job, scorer: Scorer, units: Iterator[Unit]) -> Iterator[tup
             pool.shutdown(wait=False, cancel_futures=True)
 
 
-def score_unit(unit: Unit) -> Scored:
-    """Return what became of a unit's rows; their numbers count from the unit's first."""
-    scorer: Scorer = _state["scorer"]
-    file: File = _state["files"][unit.file]
-    rows, good, bad = 0, [], []
-    for table in _tables(file, unit, scorer.keep, [column.name for column in scorer.schema.features]):
-        if not rows:
-            scorer.check_names(table.column_names)
-        scored = scorer.score(table, rows, file.kind == "csv")
-        rows += scored.rows
-        good.append(scored.good)
-        bad += scored.bad
-    return Scored(rows, pa.concat_tables(good) if good else pa.table({}), bad)
+def score_in_worker(unit: Unit) -> ScoredTable:
+    """Return the result of scoring a unit in a worker process."""
+    return _process[0].score(unit)
 
 
-def _next(waiting: deque[tuple[Unit, Future[Scored]]]) -> tuple[Unit, Scored]:
+def _next(waiting: deque[tuple[Unit, Future[ScoredTable]]]) -> tuple[Unit, ScoredTable]:
     unit, future = waiting.popleft()
     try:
         return unit, future.result()
     except BrokenProcessPool:
         raise ServingError(
-            "A scoring process was killed, perhaps for want of memory (fewer --workers need less). "
-            "What was finished is kept: the same command goes on from there."
+            "A worker process was killed, perhaps because memory ran out (fewer --workers need less). "
+            "Finished parts are kept: run the same command again to continue."
         ) from None
 
 
-def _start_worker(job: Job) -> None:
-    """Make a worker ready, and make it end when the process that started it is killed."""
+def _start_worker(options: WorkerOptions) -> None:
+    """Prepare a worker process, which ends when the process that started it is killed."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     pa.set_cpu_count(1)
     _keep_memory()
     import_alone()
-    _state.update(scorer=Scorer(job.model, job.keep), files=job.files)
+    _process[:] = [Worker(Scorer(options.model, options.keep, options.compile_after), options.files)]
 
 
 def _keep_memory() -> None:
-    """Keep memory that is freed: every table of rows needs as much again, and fresh pages cost a fifth of the time."""
+    """Keep freed memory: every table of rows needs as much again, and new pages take a fifth of the time."""
     try:
         for setting, count in MALLOC.items():
             ctypes.CDLL(None).mallopt(setting, count)
@@ -126,16 +155,16 @@ def _one_thread() -> Iterator[None]:
             os.environ.pop(name) if value is None else os.environ.update({name: value})
 
 
-def _tables(file: File, unit: Unit, keep: tuple[str, ...], features: list[str]) -> Iterator[pa.Table]:
-    """Yield a unit's rows, some at a time, with the columns that are needed."""
+def _read_tables(file: InputFile, unit: Unit, keep: tuple[str, ...], features: list[str]) -> Iterator[pa.Table]:
+    """Yield a unit's rows, at most `ROWS` at a time, with the columns in use."""
     wanted = {*keep, *features}
     if unit.body is not None:
-        yield from _csv_tables(file, unit.body, wanted)
+        yield from _read_csv(file, unit.body, wanted)
         return
     metadata, all_names = _read_footer(file)
     names = [name for name in all_names if name in wanted]
     with file.open() as opened:
-        # Texts come as their different values and places in these, as the encoder wants them.
+        # Texts are read as distinct values and codes, as the encoder needs them.
         parquet = pq.ParquetFile(opened, metadata=metadata, read_dictionary=[n for n in names if n in features])
         first, stop = unit.slice
         at = 0
@@ -149,15 +178,15 @@ def _tables(file: File, unit: Unit, keep: tuple[str, ...], features: list[str]) 
 
 
 @lru_cache(maxsize=1)
-def _read_footer(file: File) -> tuple[pq.FileMetaData, list[str]]:
-    """Return what a file of Parquet says of itself, and its columns: once, not for each of its row groups."""
+def _read_footer(file: InputFile) -> tuple[pq.FileMetaData, list[str]]:
+    """Return a Parquet file's metadata and the names of its columns, read once for all row groups."""
     with file.open() as opened:
         whole = pq.ParquetFile(opened)
         return whole.metadata, list(whole.schema_arrow.names)
 
 
-def _csv_tables(file: File, body: bytes, wanted: set[str]) -> Iterator[pa.Table]:
-    """Yield lines of CSV with every cell as its text."""
+def _read_csv(file: InputFile, body: bytes, wanted: set[str]) -> Iterator[pa.Table]:
+    """Yield lines of CSV with every cell as text."""
     parse = pc.ParseOptions(delimiter=file.separator, newlines_in_values=b'"' in body)
     try:
         head = pc.read_csv(pa.BufferReader(file.header), parse_options=parse).column_names
@@ -168,6 +197,6 @@ def _csv_tables(file: File, body: bytes, wanted: set[str]) -> Iterator[pa.Table]
         read = pc.ReadOptions(use_threads=False, block_size=1 << 28)
         table = pc.read_csv(pa.BufferReader(body), read, parse, convert)
     except pa.ArrowInvalid as error:
-        raise UsageError(f"{file.url} cannot be cut into rows: {error}") from None
+        raise UsageError(f"{file.url} cannot be split into rows: {error}") from None
     for at in range(0, len(table), ROWS):
         yield table.slice(at, ROWS)

@@ -35,7 +35,7 @@ class Tree:
 
 
 @dataclass(frozen=True)
-class Boosted:
+class BoostedTrees:
     """A booster: the raw score of output j is the sum of trees j, j + outputs, ..."""
 
     outputs: int
@@ -45,7 +45,7 @@ class Boosted:
     trees: list[Tree]
 
 
-def read_booster(text: str) -> Boosted:
+def read_booster(text: str) -> BoostedTrees:
     """Return the booster of a text; raises `UsageError` for what has no form elsewhere."""
     head, *blocks = text.split("\nTree=")
     facts = dict(line.partition("=")[::2] for line in head.splitlines())
@@ -58,7 +58,7 @@ def read_booster(text: str) -> Boosted:
     slope = float(known.get("sigmoid", 1.0))
     each = [dict(line.partition("=")[::2] for line in block.splitlines()[1:]) for block in blocks]
     trees = _read_trees(each)
-    return Boosted(outputs, "softmax" if name == "multiclass" else link, slope, "average_output" in facts, trees)
+    return BoostedTrees(outputs, "softmax" if name == "multiclass" else link, slope, "average_output" in facts, trees)
 
 
 def _read_trees(each: list[dict[str, str]]) -> list[Tree]:

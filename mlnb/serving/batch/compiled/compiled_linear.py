@@ -1,75 +1,101 @@
-"""A linear model without its matrix: what a column adds to the scores, once for each of its different values.
+"""A linear model without its matrix: what a column adds to the scores is computed once for each distinct value.
 
-The terms are added in the order of the encoded columns, as `numpy_models` adds them, so that the sums are the
-same to the last bit; only where a term comes from is another: a category's is looked up.
+The terms are added in the order of the encoded columns, as `numpy_models` adds them, so that the sums are equal bit
+for bit; the term of a category is looked up instead of computed.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from mlnb.methods.models.fitted_models import Model
 from mlnb.methods.models.numpy_models import STEEPEST, apply_scale, to_probabilities
-from mlnb.serving.batch.compiled.compiled_trees import PROOF, Encoded
-from mlnb.serving.batch.compiled.linear_assembly import ABREAST, write_sums
-from mlnb.serving.batch.compiled.llvm_functions import COUNT, POINTER, Machine, can_compile
+from mlnb.serving.batch.compiled.compiled_trees import VERIFY_ROWS
+from mlnb.serving.batch.compiled.linear_ir import ROWS_ABREAST, write_sums
+from mlnb.serving.batch.compiled.llvm_functions import COUNT, POINTER, CompiledFunctions, can_compile
+from mlnb.serving.batch.encoded_columns import EncodedTable
 
 _FUNCTIONS = {
-    "look_up": (POINTER, COUNT, POINTER, COUNT, POINTER),
-    "scale": (POINTER, COUNT, COUNT, POINTER, POINTER),
+    "add_terms": (POINTER, COUNT, POINTER, COUNT, POINTER),
+    "add_numbers": (POINTER, COUNT, COUNT, POINTER, POINTER),
 }
 
 
-class Linear:
-    """A linear model that reads encoded columns where they are."""
+@dataclass(frozen=True)
+class _Scale:
+    """How one column of the table is scaled.
 
-    proof: int = PROOF  # rows on which it has to give the model's own bits
+    Args:
+        learned: fill, mean and scale (k,), and knots (m, k) where numbers become quantiles.
+        columns: which columns of the matrix it becomes.
+    """
+
+    learned: dict[str, np.ndarray]
+    columns: slice
+
+
+class CompiledLinear:
+    """A linear model that reads encoded columns as they are.
+
+    Args:
+        model: of family "linear".
+        widths: width of each column of the table once it is encoded.
+    """
+
+    verify_rows: int = VERIFY_ROWS
 
     def __init__(self, model: Model, widths: Sequence[int]) -> None:
-        """Take the model apart, by columns of such widths when encoded."""
         native = model.native
-        self.weights, self.starts = (np.asarray(native[name]) for name in ("coefficients", "intercepts"))
-        self.classes = bool(native["classes"])
-        self.scales: list[tuple[dict[str, np.ndarray], slice]] = []
+        self.weights, self.intercepts = (np.asarray(native[name]) for name in ("coefficients", "intercepts"))
+        self.classifies = bool(native["classes"])
+        self.scales: list[_Scale] = []
         for stop, width in zip(np.cumsum(widths).tolist(), widths, strict=True):
-            some = slice(stop - width, stop)
-            learned = {name: np.asarray(native[name])[some] for name in ("fill", "mean", "scale")}
+            columns = slice(stop - width, stop)
+            learned = {name: np.asarray(native[name])[columns] for name in ("fill", "mean", "scale")}
             if "knots" in native:
-                learned["knots"] = np.asarray(native["knots"])[:, some]
-            self.scales.append((learned, some))
-        self.machine = Machine(write_sums(), _FUNCTIONS) if can_compile() else None
+                learned["knots"] = np.asarray(native["knots"])[:, columns]
+            self.scales.append(_Scale(learned, columns))
+        self.functions = CompiledFunctions(write_sums(), _FUNCTIONS) if can_compile() else None
 
-    def predict(self, encoded: Sequence[Encoded], rows: int, task: str) -> np.ndarray:
-        """Return what `fitted_models.predict` gives for the rows, of which there is at least one."""
-        scores = np.zeros((len(self.weights), rows + ABREAST))
-        for (matrix, places), (learned, some) in zip(encoded, self.scales, strict=True):
-            for sums, weights in zip(scores, self.weights[:, some], strict=True):
-                if self.machine is None or (places is None and "knots" in learned):
-                    for term in (apply_scale(learned, matrix) * weights).T:
-                        sums[:rows] += term if places is None else term.take(places)
-                elif places is None:
-                    self._scale(matrix, learned, weights, sums)
+    def predict(self, encoded: EncodedTable, rows: int, task: str) -> np.ndarray:
+        """Return what `fitted_models.predict` returns for these rows, of which there is at least one."""
+        scores = np.zeros((len(self.weights), rows + ROWS_ABREAST))
+        for column, scale in zip(encoded, self.scales, strict=True):
+            numbers, codes = column.numbers, column.codes
+            for sums, weights in zip(scores, self.weights[:, scale.columns], strict=True):
+                if self.functions is None or (codes is None and "knots" in scale.learned):
+                    for term in (apply_scale(scale.learned, numbers) * weights).T:
+                        sums[:rows] += term if codes is None else term.take(codes)
+                elif codes is None:
+                    self._add_numbers(self.functions, numbers, scale.learned, weights, sums)
                 else:
-                    terms = np.ascontiguousarray(apply_scale(learned, matrix) * weights)
-                    self.machine.call["look_up"](
-                        terms.ctypes.data, len(weights), places.ctypes.data, rows, sums.ctypes.data
+                    terms = np.ascontiguousarray(apply_scale(scale.learned, numbers) * weights)
+                    self.functions.call["add_terms"](
+                        terms.ctypes.data, len(weights), codes.ctypes.data, rows, sums.ctypes.data
                     )
-        sums = np.ascontiguousarray(scores[:, :rows].T) + self.starts
-        return to_probabilities(sums) if self.classes else sums[:, 0]
+        sums = np.ascontiguousarray(scores[:, :rows].T) + self.intercepts
+        return to_probabilities(sums) if self.classifies else sums[:, 0]
 
-    def _scale(self, matrix: np.ndarray, learned: dict[str, np.ndarray], weights: np.ndarray, sums: np.ndarray) -> None:
-        """Add the terms of numbers (n, k), each scaled where it lies."""
-        assert self.machine is not None
-        rows, stride = matrix.shape
+    def _add_numbers(
+        self,
+        functions: CompiledFunctions,
+        numbers: np.ndarray,
+        learned: dict[str, np.ndarray],
+        weights: np.ndarray,
+        sums: np.ndarray,
+    ) -> None:
+        """Add the terms of numbers (n, k) to sums (n,), scaling each in place."""
+        rows, stride = numbers.shape
         bounds = np.full(stride, STEEPEST)
-        facts = np.stack([*(learned[name] for name in ("fill", "mean", "scale")), -bounds, bounds, weights], axis=1)
-        for at, fact in enumerate(facts):
-            start = matrix.ctypes.data + matrix.itemsize * at
-            self.machine.call["scale"](start, stride, rows, fact.ctypes.data, sums.ctypes.data)
+        parameters = [*(learned[name] for name in ("fill", "mean", "scale")), -bounds, bounds, weights]
+        for column, values in enumerate(np.stack(parameters, axis=1)):
+            start = numbers.ctypes.data + numbers.itemsize * column
+            functions.call["add_numbers"](start, stride, rows, values.ctypes.data, sums.ctypes.data)
 
 
-def take_apart(model: Model, widths: Sequence[int]) -> Linear | None:
-    """Return a linear model by columns, which is yet to be proven; None for other models."""
+def compile_linear(model: Model, widths: Sequence[int]) -> CompiledLinear | None:
+    """Return the compiled form of a linear model, which is yet to be verified; None for other models."""
     if model.family != "linear" or len(model.native["classes"]) not in (0, model.classes):
         return None
-    return Linear(model, widths)
+    return CompiledLinear(model, widths)

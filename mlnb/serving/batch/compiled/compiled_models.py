@@ -1,49 +1,57 @@
-"""The shorter way to a model's predictions, by columns as they are encoded: of trees, linear models and ensembles."""
+"""The compiled form of a model: of trees, of a linear model, or of an ensemble of them."""
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from mlnb.methods.models.fitted_models import Model
-from mlnb.serving.batch.compiled.compiled_linear import Linear, take_apart
-from mlnb.serving.batch.compiled.compiled_trees import Compiled, Encoded, compile_model
+from mlnb.serving.batch.compiled.compiled_linear import CompiledLinear, compile_linear
+from mlnb.serving.batch.compiled.compiled_trees import CompiledTrees, compile_trees
+from mlnb.serving.batch.encoded_columns import EncodedTable
 
 
-class Together:
-    """The weighted sum of what an ensemble's members say."""
+class CompiledEnsemble:
+    """The weighted sum of the predictions of an ensemble's compiled members.
 
-    def __init__(self, members: Sequence["Shorter"], weights: Sequence[float]) -> None:
-        """Take the members' own shorter ways."""
+    Args:
+        members: the compiled members.
+        weights: one for each member, in the same order.
+    """
+
+    def __init__(self, members: Sequence["CompiledModel"], weights: Sequence[float]) -> None:
         self.members, self.weights = members, weights
-        self.proof: int = min(member.proof for member in members)
+        self.verify_rows: int = min(member.verify_rows for member in members)
 
-    def predict(self, encoded: Sequence[Encoded], rows: int, task: str) -> np.ndarray:
-        """Return what `fitted_models.predict` gives for the rows, of which there is at least one."""
-        total: Any = 0.0
+    def predict(self, encoded: EncodedTable, rows: int, task: str) -> np.ndarray:
+        """Return what `fitted_models.predict` returns for these rows, of which there is at least one."""
+        total: np.ndarray | float = 0.0
         for member, weight in zip(self.members, self.weights, strict=True):
             total = total + weight * member.predict(encoded, rows, task)
-        summed: np.ndarray = total
-        return summed
+        return np.asarray(total)
 
 
-Shorter = Compiled | Linear | Together
+CompiledModel = CompiledTrees | CompiledLinear | CompiledEnsemble
 
 
-def find_shorter(
-    model: Model,
-    folder: Path,  # where it was loaded from
-    widths: Sequence[int],  # of the columns when encoded
-) -> Shorter | None:
-    """Return a shorter way that is yet to be proven; None for models that have none."""
+def compile_model(model: Model, folder: Path, widths: Sequence[int]) -> CompiledModel | None:
+    """Return the compiled form of a model, which is yet to be verified.
+
+    Args:
+        model: the model as loaded.
+        folder: where it was loaded from.
+        widths: width of each column of the table once it is encoded.
+
+    Returns:
+        None for model families that have no compiled form, and without llvmlite.
+    """
     native = model.native
     if not isinstance(native, dict) or "members" not in native:
-        return take_apart(model, widths) or compile_model(model, folder, widths)
-    members = list[Shorter]()
-    for place, member in enumerate(native["members"]):
-        found = find_shorter(member, folder / str(place), widths)
-        if found is None:
+        return compile_linear(model, widths) or compile_trees(model, folder, widths)
+    members = list[CompiledModel]()
+    for number, member in enumerate(native["members"]):
+        compiled = compile_model(member, folder / str(number), widths)
+        if compiled is None:
             return None
-        members.append(found)
-    return Together(members, native["weights"])
+        members.append(compiled)
+    return CompiledEnsemble(members, native["weights"])

@@ -1,7 +1,7 @@
-"""Trees by machine code, many rows at a time: some thirty times as fast as one row after the other.
+"""Compiled trees: a LightGBM booster scored for many rows at a time, some thirty times as fast as row by row.
 
-Scores are summed tree by tree as LightGBM sums them, so that they are the same to the last bit, which is checked on
-real rows before it is relied on. Needs llvmlite: pip install "mlnb[batch]"; without it LightGBM answers.
+Scores are summed tree by tree as LightGBM sums them, so that they are equal bit for bit, which is verified on rows of
+the job before it is relied on. Needs llvmlite: pip install "mlnb[batch]"; without it LightGBM scores all rows.
 """
 
 import ctypes
@@ -12,58 +12,65 @@ import numpy as np
 
 from mlnb.errors import UsageError
 from mlnb.methods.models.fitted_models import Model, is_booster
-from mlnb.serving.batch.compiled.compiled_forests import write_forest
-from mlnb.serving.batch.compiled.llvm_functions import COUNT, POINTER, Machine, can_compile
+from mlnb.serving.batch.compiled.large_tree_layout import lay_out_large_trees
+from mlnb.serving.batch.compiled.llvm_functions import COUNT, POINTER, CompiledFunctions, can_compile
+from mlnb.serving.batch.compiled.small_tree_ir import CHUNK, SEARCH, write_module
+from mlnb.serving.batch.compiled.small_tree_layout import lay_out_small_trees
 from mlnb.serving.batch.compiled.threshold_ranks import rank_nodes
-from mlnb.serving.batch.compiled.tree_assembly import BINNED, CHUNK, write_module
-from mlnb.serving.batch.compiled.tree_programs import Program, allot, write_program
-from mlnb.serving.edge.lightgbm_text import Boosted, read_booster
+from mlnb.serving.batch.compiled.tree_layout import TreeLayout, allocate_aligned
+from mlnb.serving.batch.encoded_columns import EncodedTable
+from mlnb.serving.edge.lightgbm_text import BoostedTrees, read_booster
 
-Encoded = tuple[np.ndarray, np.ndarray | None]  # numbers (u, k) of a column's different values, places (n,) int32;
-#                                                 or numbers (n, k) of the rows themselves
 _FUNCTIONS = {
-    "bin": (POINTER, COUNT, COUNT, POINTER, COUNT, POINTER),
-    "spread": (POINTER, POINTER, COUNT, POINTER),
+    "rank": (POINTER, COUNT, COUNT, POINTER, COUNT, POINTER),
+    "gather": (POINTER, POINTER, COUNT, POINTER),
     "score": (POINTER, COUNT, POINTER, POINTER, COUNT, POINTER, POINTER, POINTER),
     "exponential": (POINTER, POINTER, COUNT),
 }
+SMALL_LEAVES = 256  # mean leaves of a tree up to which evaluating every node for every row is faster
+VERIFY_ROWS = 8192  # on which a compiled model has to give the bits of the original
+VERIFY_ROWS_LARGE = 2048  # the same for large trees, for which LightGBM takes many times as long
 
 
-SMALL = 256  # leaves of a tree, on average, up to which it pays to look at every node for every row
-PROOF = 8192  # rows on which a short way has to give the model's own bits
-PROOF_OF_LARGE = 2048  # the same for large trees: LightGBM takes many times as long for a row
+class CompiledTrees:
+    """A compiled booster that reads encoded columns as they are, so that no matrix has to be made.
 
+    Args:
+        boosted: the booster's trees.
+        layout: the same trees as data for compiled code.
+        widths: width of each column of the table once it is encoded.
+        exp_address: address of the C library's `exp`, which LightGBM calls.
 
-class Compiled:
-    """A booster that reads encoded columns where they are, so that no matrix has to be made."""
+    Raises:
+        ImportError: llvmlite is not installed.
+    """
 
-    def __init__(self, boosted: Boosted, program: Program, widths: Sequence[int], exponential: int) -> None:
-        """Compile, for columns of such widths when encoded and exp at that address; ImportError without llvmlite."""
-        self.machine = Machine(write_module(program.lane, program.assembly), _FUNCTIONS)
-        self.boosted, self.program, self.exponential = boosted, program, exponential
-        self.proof: int = PROOF if _are_small(boosted) else PROOF_OF_LARGE
-        self.kind = np.dtype(np.uint8 if program.lane == "i8" else np.uint16)
-        self.places = [(column, offset) for column, width in enumerate(widths) for offset in range(width)]
-        self.cuts = {stretch: _padded(cuts) for stretch, cuts in program.ranks.cuts.items()}
-        self.memory = allot(0)
+    def __init__(self, boosted: BoostedTrees, layout: TreeLayout, widths: Sequence[int], exp_address: int) -> None:
+        self.functions = CompiledFunctions(write_module(layout.lane, layout.score_ir), _FUNCTIONS)
+        self.boosted, self.layout, self.exp_address = boosted, layout, exp_address
+        self.verify_rows: int = VERIFY_ROWS if _are_small(boosted) else VERIFY_ROWS_LARGE
+        self.dtype = np.dtype(np.uint8 if layout.lane == "i8" else np.uint16)
+        self.features = [(column, offset) for column, width in enumerate(widths) for offset in range(width)]
+        self.thresholds = {segment: _pad(values) for segment, values in layout.ranks.thresholds.items()}
+        self.memory = allocate_aligned(0)
 
-    def predict(self, encoded: Sequence[Encoded], rows: int, task: str) -> np.ndarray:
-        """Return what `fitted_models.predict` gives for the rows, of which there is at least one."""
-        boosted, program = self.boosted, self.program
-        whole = -(-rows // CHUNK) * CHUNK
-        columns = program.arrange(self._rank(encoded, rows, whole))
-        all_scores = np.zeros((boosted.outputs, whole))
-        self.machine.call["score"](
+    def predict(self, encoded: EncodedTable, rows: int, task: str) -> np.ndarray:
+        """Return what `fitted_models.predict` returns for these rows, of which there is at least one."""
+        boosted, layout = self.boosted, self.layout
+        padded = -(-rows // CHUNK) * CHUNK
+        columns = layout.bind_columns(self._rank(encoded, rows, padded))
+        padded_scores = np.zeros((boosted.outputs, padded))
+        self.functions.call["score"](
             columns.ctypes.data,
-            whole,
-            program.nodes.ctypes.data,
-            program.groups.ctypes.data,
-            program.count,
-            program.leaves.ctypes.data,
-            program.memory.ctypes.data,
-            all_scores.ctypes.data,
+            padded,
+            layout.nodes.ctypes.data,
+            layout.groups.ctypes.data,
+            layout.count,
+            layout.leaves.ctypes.data,
+            layout.memory.ctypes.data,
+            padded_scores.ctypes.data,
         )
-        scores = all_scores[:, :rows]
+        scores = padded_scores[:, :rows]
         if boosted.mean:
             scores /= len(boosted.trees) // boosted.outputs
         if boosted.link == "softmax":
@@ -77,87 +84,92 @@ class Compiled:
             return np.column_stack([1.0 - scores[0], scores[0]])
         return scores[0] if boosted.outputs == 1 else np.ascontiguousarray(scores.T)
 
-    def _rank(self, encoded: Sequence[Encoded], rows: int, whole: int) -> np.ndarray:
-        """Return the addresses of the program's columns: ranks (n,) of each feature, missing ones lowest or highest."""
-        wanted, size = self.program.ranks.columns, self.kind.itemsize
-        if len(self.memory) < len(wanted) * whole * size:
-            self.memory = allot(len(wanted) * whole * size)
-        addresses = np.zeros(len(wanted), np.uintp)
-        for stretch, (cuts, half) in self.cuts.items():
-            column, offset = self.places[stretch[0]]
-            numbers, codes = encoded[column]
+    def _rank(self, encoded: EncodedTable, rows: int, padded: int) -> np.ndarray:
+        """Return the addresses of the columns of ranks (columns,); missing values have the lowest or highest rank."""
+        columns, size = self.layout.ranks.columns, self.dtype.itemsize
+        if len(self.memory) < len(columns) * padded * size:
+            self.memory = allocate_aligned(len(columns) * padded * size)
+        addresses = np.zeros(len(columns), np.uintp)
+        for segment, (thresholds, half) in self.thresholds.items():
+            index, offset = self.features[segment[0]]
+            numbers, codes = encoded[index].numbers, encoded[index].codes
             count, width = numbers.shape
-            places = [
-                (nan_left, wanted[stretch, nan_left]) for nan_left in (True, False) if (stretch, nan_left) in wanted
+            uses = [
+                (nan_left, columns[segment, nan_left]) for nan_left in (True, False) if (segment, nan_left) in columns
             ]
-            start = places[0][1] * whole * size
-            into = np.empty(count + BINNED, self.kind) if codes is not None else self.memory[start:].view(self.kind)
+            start = uses[0][1] * padded * size
+            first = np.empty(count + SEARCH, self.dtype) if codes is not None else self.memory[start:].view(self.dtype)
             source = numbers.ctypes.data + numbers.itemsize * offset
-            self.machine.call["bin"](source, width, count, cuts.ctypes.data, half, into.ctypes.data)
-            gone = np.isnan(numbers[:, offset])
-            apart = bool(gone.any())
-            for number, (nan_left, place) in enumerate(places):
-                address = self.memory.ctypes.data + place * whole * size
-                if number and not apart:
-                    addresses[place] = addresses[places[0][1]]
+            self.functions.call["rank"](source, width, count, thresholds.ctypes.data, half, first.ctypes.data)
+            missing = np.isnan(numbers[:, offset])
+            any_missing = bool(missing.any())
+            for number, (nan_left, column) in enumerate(uses):
+                address = self.memory.ctypes.data + column * padded * size
+                if number and not any_missing:
+                    addresses[column] = addresses[uses[0][1]]
                     continue
-                addresses[place] = address
-                ranks = into
+                addresses[column] = address
+                ranks = first
                 if codes is None and number:
-                    ranks = self.memory[place * whole * size :].view(self.kind)
-                    ranks[:count] = into[:count]
-                if apart and not nan_left:
-                    ranks[:count][gone] = 2 ** (8 * size) - 1
+                    ranks = self.memory[column * padded * size :].view(self.dtype)
+                    ranks[:count] = first[:count]
+                if any_missing and not nan_left:
+                    ranks[:count][missing] = 2 ** (8 * size) - 1
                 if codes is not None:
-                    self.machine.call["spread"](ranks.ctypes.data, codes.ctypes.data, rows, address)
+                    self.functions.call["gather"](ranks.ctypes.data, codes.ctypes.data, rows, address)
         return addresses
 
     def _exp(self, values: np.ndarray) -> np.ndarray:
         """Return the C library's exponentials."""
         values = np.ascontiguousarray(values)
-        self.machine.call["exponential"](self.exponential, values.ctypes.data, values.size)
+        self.functions.call["exponential"](self.exp_address, values.ctypes.data, values.size)
         return values
 
 
-def compile_model(
-    model: Model,
-    folder: Path,  # where it was loaded from
-    widths: Sequence[int],  # of the columns when encoded
-) -> Compiled | None:
-    """Return a model's trees as machine code that is yet to be proven; None without llvmlite, and for other models."""
-    exponential = _find_exponential()
-    if not is_booster(model) or exponential is None or not can_compile():
+def compile_trees(model: Model, folder: Path, widths: Sequence[int]) -> CompiledTrees | None:
+    """Return a model's compiled trees, which are yet to be verified.
+
+    Args:
+        model: the model as loaded.
+        folder: where it was loaded from.
+        widths: width of each column of the table once it is encoded.
+
+    Returns:
+        None for other models, for trees that have no layout, and without llvmlite.
+    """
+    exp_address = find_exp()
+    if not is_booster(model) or exp_address is None or not can_compile():
         return None
     try:
         boosted = read_booster((folder / "model.txt").read_bytes().decode())
     except UsageError:
         return None
-    program = choose_program(boosted)
-    return None if program is None else Compiled(boosted, program, widths, exponential)
+    layout = choose_layout(boosted)
+    return None if layout is None else CompiledTrees(boosted, layout, widths, exp_address)
 
 
-def choose_program(boosted: Boosted) -> Program | None:
-    """Return the faster program for trees of such sizes; None where no tree has a node, and for too many columns."""
+def choose_layout(boosted: BoostedTrees) -> TreeLayout | None:
+    """Return the faster layout for trees of these sizes; None where no tree has a node, and for too many columns."""
     ranks = rank_nodes(boosted)
     if not ranks.columns:
         return None
-    return (write_program if _are_small(boosted) else write_forest)(boosted, ranks)
+    return lay_out_small_trees(boosted, ranks) if _are_small(boosted) else lay_out_large_trees(boosted, ranks)
 
 
-def _are_small(boosted: Boosted) -> bool:
-    leaves = [len(tree.value) for tree in boosted.trees]
-    return sum(leaves) <= SMALL * len(leaves) and max(leaves) <= 2**16
-
-
-def _find_exponential() -> int | None:
-    """Return the address of the C library's exponential, or None where it is not to be had."""
+def find_exp() -> int | None:
+    """Return the address of the C library's exponential, or None where it cannot be found."""
     try:
         return ctypes.cast(ctypes.CDLL(None).exp, POINTER).value
     except (AttributeError, OSError, TypeError):
         return None
 
 
-def _padded(cuts: np.ndarray) -> tuple[np.ndarray, int]:
-    """Return thresholds from place 1 on, filled up to one less than a power of two, and half of that power."""
-    power = 1 << len(cuts).bit_length()
-    return np.concatenate([[0.0], cuts, np.full(power - 1 - len(cuts), np.inf)]), power // 2
+def _are_small(boosted: BoostedTrees) -> bool:
+    leaves = [len(tree.value) for tree in boosted.trees]
+    return sum(leaves) <= SMALL_LEAVES * len(leaves) and max(leaves) <= 2**16
+
+
+def _pad(thresholds: np.ndarray) -> tuple[np.ndarray, int]:
+    """Return thresholds from index 1 on, padded to one less than a power of two, and half of that power."""
+    power = 1 << len(thresholds).bit_length()
+    return np.concatenate([[0.0], thresholds, np.full(power - 1 - len(thresholds), np.inf)]), power // 2

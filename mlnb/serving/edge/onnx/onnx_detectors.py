@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from mlnb.methods.models.anomaly_detectors import STEEPEST, TINY
-from mlnb.serving.edge.lightgbm_text import Boosted, Tree
+from mlnb.serving.edge.lightgbm_text import BoostedTrees, Tree
 from mlnb.serving.edge.onnx.onnx_graph import Graph
 from mlnb.serving.edge.onnx.onnx_numpy_models import COLUMNS, write_nearest
 from mlnb.serving.edge.onnx.onnx_trees import write_trees
@@ -41,7 +41,7 @@ def _log10(graph: Graph, value: str) -> str:
 
 def _isolation(graph: Graph, Z: str, fitted: Mapping[str, Any]) -> str:
     trees = [_isolation_tree(fitted, number) for number in range(len(fitted["feature"]))]
-    total = write_trees(graph, Boosted(1, "identity", 1.0, False, trees), Z)
+    total = write_trees(graph, BoostedTrees(1, "identity", 1.0, False, trees), Z)
     return graph.op("Exp", graph.op("Mul", total, -math.log(2.0) / (len(trees) * float(fitted["norm"]))))
 
 

@@ -6,7 +6,7 @@ from mlnb.errors import UsageError
 from mlnb.methods.contracts.decisions import Calibration, Decision
 from mlnb.methods.decisions.decisions import CLIP
 from mlnb.methods.models.fitted_models import Model, is_booster
-from mlnb.serving.edge.lightgbm_text import Boosted, read_booster
+from mlnb.serving.edge.lightgbm_text import BoostedTrees, read_booster
 from mlnb.serving.edge.onnx.onnx_detectors import write_detector
 from mlnb.serving.edge.onnx.onnx_graph import Graph
 from mlnb.serving.edge.onnx.onnx_numpy_models import FAMILIES, to_both, write_smooth
@@ -43,7 +43,7 @@ def _rows(graph: Graph, X: str) -> str:
     return graph.op("Concat", graph.op("Shape", X, start=0, end=1), np.array([1]), axis=0)
 
 
-def _booster(graph: Graph, boosted: Boosted, X: str, model: Model) -> str:
+def _booster(graph: Graph, boosted: BoostedTrees, X: str, model: Model) -> str:
     scores = write_trees(graph, boosted, X)
     if boosted.mean:
         scores = graph.op("Div", scores, float(len(boosted.trees) // boosted.outputs))

@@ -4,13 +4,13 @@ from typing import Any
 
 import numpy as np
 
-from mlnb.serving.edge.lightgbm_text import Boosted, Tree
+from mlnb.serving.edge.lightgbm_text import BoostedTrees, Tree
 from mlnb.serving.edge.onnx.onnx_graph import ML, Graph
 
 LEQ = 0  # mode of a node that goes to its true branch when the value is at most the threshold
 
 
-def write_trees(graph: Graph, boosted: Boosted, X: str) -> str:
+def write_trees(graph: Graph, boosted: BoostedTrees, X: str) -> str:
     """Return raw scores (n, outputs) by one operator for all trees."""
     lists: dict[str, list[Any]] = {name: [] for name in ("feature", "split", "nan", "yes", "yes_leaf", "no", "no_leaf")}
     roots: list[int] = []

@@ -1,25 +1,27 @@
-"""The machine code that walks large trees, as LLVM's assembly: a tree after the other, over a block of rows.
+"""LLVM IR that scores large trees: one tree after the other, over a block of rows.
 
-Looking at every node, as `tree_assembly` does, is too much where there are thousands. Each row goes down by itself
-instead, `ABREAST` of them at a time, so that while one waits for memory the others go on; without a branch, which no
-processor could guess. What it waits for is made little: a node is eight bytes, whose sum with a rank carries into the
-number of the child, in five instructions; the first `TOP` levels, which every row passes, are still taken for a tile
-of rows at once, all their nodes by comparisons alone; and while one tree is walked the next one is fetched.
+Evaluating every node, as `small_tree_ir` does, is too much work where a tree has thousands. Each row descends by
+itself instead, `ROWS_ABREAST` of them at a time, which hides the memory latency, and without a branch, which no
+processor could predict. Memory traffic is kept low: a node is eight bytes, whose sum with a rank carries into the
+number of the child, in five instructions; the first `TOP` levels, which every row passes, are evaluated for a tile of
+rows at once, all their nodes by vector comparisons; and while one tree is traversed the next one is prefetched.
 """
 
-TILE = 32  # rows whose ranks of a column lie side by side
-WIDE = 4 * TILE  # bytes of these, once they are shifted to where a node has its threshold
-ABREAST = 16  # rows of a tile that go down together
-TOP = 4  # levels that are looked at whole
-HEAD = 2**TOP - 1  # nodes of these
-HEADER = 4 * (2 * HEAD + 2**TOP)  # bytes before a tree's nodes: columns and ranks of these, and where each of them ends
+from mlnb.serving.batch.compiled.tree_layout import CACHE_LINE
+
+TILE = 32  # rows whose ranks of a column are contiguous
+COLUMN_BYTES = 4 * TILE  # of a tile's ranks, which are shifted to the bits where a node has its threshold
+ROWS_ABREAST = 16  # rows that descend a tree together
+TOP = 4  # levels that are evaluated whole
+TOP_NODES = 2**TOP - 1
+HEADER = 4 * (2 * TOP_NODES + 2**TOP)  # bytes before a tree's nodes: column and rank of each top node, and its exits
 
 _RANKS, _SHIFTED = f"<{TILE} x i16>", f"<{TILE} x i32>"
 _SIXTEEN = ", ".join(["i32 16"] * TILE)
 
 
-def write_walk() -> str:
-    """Return the function `score` for ranks of the type i16: a program of trees, as `forests` writes it."""
+def write_traversal() -> str:
+    """Return `score` for ranks of the type i16, which reads data that `large_tree_layout` makes."""
     lines = f"""
 declare void @llvm.prefetch.p0(ptr, i32, i32, i32)
 define void @score(ptr %columns, i64 %rows, ptr %nodes, ptr %trees, i64 %count, ptr %leaves, ptr %block, ptr %out) {{
@@ -32,10 +34,10 @@ start:
   %all = load i64, ptr %allp
   %different = getelementptr ptr, ptr %columns, i64 %all
   %firsttree = getelementptr i64, ptr %trees, i64 3
-  %stride = mul i64 %width, {WIDE}
+  %stride = mul i64 %width, {COLUMN_BYTES}
   br label %block_
 block_:
-  %first = phi i64 [ 0, %start ], [ %after, %walked ]
+  %first = phi i64 [ 0, %start ], [ %after, %scored ]
   %rest = sub i64 %rows, %first
   %last = icmp slt i64 %rest, %size
   %n = select i1 %last, i64 %rest, i64 %size
@@ -80,7 +82,7 @@ tree:
   %lines = load i64, ptr %k4
   %sure = load i64, ptr %k5
   %head = getelementptr i8, ptr %nodes, i64 %headat
-  %ends = getelementptr i8, ptr %head, i64 {8 * HEAD}
+  %ends = getelementptr i8, ptr %head, i64 {8 * TOP_NODES}
   %root = getelementptr i8, ptr %head, i64 {HEADER}
   %value = getelementptr i8, ptr %leaves, i64 %valueat
   %soon = getelementptr i8, ptr %nodes, i64 %soonat
@@ -99,12 +101,12 @@ line:
   %f = phi i64 [ 0, %tile ], [ %ff, %line ]
   %fetch = phi ptr [ %fetched, %tile ], [ %fetchnext, %line ]
   call void @llvm.prefetch.p0(ptr %fetch, i32 0, i32 2, i32 1)
-  %fetchnext = getelementptr i8, ptr %fetch, i64 64
+  %fetchnext = getelementptr i8, ptr %fetch, i64 {CACHE_LINE}
   %ff = add i64 %f, 1
   %fmore = icmp slt i64 %ff, %lines
   br i1 %fmore, label %line, label %top
 top:""".splitlines()
-    lines += _take_top()
+    lines += _evaluate_top()
     lines += f"""
   store {_RANKS} %path0, ptr %paths, align 64
   br label %few
@@ -112,7 +114,7 @@ few:
   %u = phi i64 [ 0, %top ], [ %uu, %arrived ]
   %row = getelementptr i32, ptr %tp, i64 %u
   %path = getelementptr i16, ptr %paths, i64 %u""".splitlines()
-    for j in range(ABREAST):
+    for j in range(ROWS_ABREAST):
         lines += f"""
   %pp{j} = getelementptr i16, ptr %path, i64 {j}
   %p{j} = load i16, ptr %pp{j}
@@ -120,9 +122,9 @@ few:
   %ep{j} = getelementptr i32, ptr %ends, i64 %pz{j}
   %e{j} = load i32, ptr %ep{j}
   %start{j} = zext i32 %e{j} to i64""".splitlines()
-    lines += _go_down()
+    lines += _descend()
     lines += "  %sfew = getelementptr double, ptr %sp, i64 %u".splitlines()
-    for j in range(ABREAST):
+    for j in range(ROWS_ABREAST):
         lines += f"""
   %vp{j} = getelementptr double, ptr %value, i64 %ff{j}
   %v{j} = load double, ptr %vp{j}
@@ -131,7 +133,7 @@ few:
   %ss{j} = fadd double %s{j}, %v{j}
   store double %ss{j}, ptr %sp{j}""".splitlines()
     lines += f"""
-  %uu = add i64 %u, {ABREAST}
+  %uu = add i64 %u, {ROWS_ABREAST}
   %umore = icmp slt i64 %uu, {TILE}
   br i1 %umore, label %few, label %tiled
 tiled:
@@ -142,8 +144,8 @@ tiled:
 treed:
   %kk = add i64 %k, 1
   %kmore = icmp slt i64 %kk, %count
-  br i1 %kmore, label %tree, label %walked
-walked:
+  br i1 %kmore, label %tree, label %scored
+scored:
   %after = add i64 %first, %n
   %more = icmp slt i64 %after, %rows
   br i1 %more, label %block_, label %end
@@ -153,10 +155,10 @@ end:
     return "\n".join(lines)
 
 
-def _take_top() -> list[str]:
-    """From the lowest nodes up: which of the ways through the first levels, by number, each row of a tile takes."""
+def _evaluate_top() -> list[str]:
+    """Return the lines that give each row of a tile its exit from the top levels, from their lowest nodes up."""
     lines: list[str] = []
-    for node in reversed(range(HEAD)):
+    for node in reversed(range(TOP_NODES)):
         lines += f"""
   %hp{node} = getelementptr i32, ptr %head, i64 {2 * node}
   %h{node} = load i32, ptr %hp{node}
@@ -171,38 +173,38 @@ def _take_top() -> list[str]:
   %x_{node} = load {_RANKS}, ptr %xp{node}, align 64
   %right{node} = icmp ugt {_RANKS} %x_{node}, %ks{node}""".splitlines()
         below = 2 * node + 1
-        if below >= HEAD:
+        if below >= TOP_NODES:
             lines.append(f"  %path{node} = zext <{TILE} x i1> %right{node} to {_RANKS}")
             continue
-        ways = 2 ** (TOP - (node + 1).bit_length())  # through each child
-        those = ", ".join([f"i16 {ways}"] * TILE)
+        exits = 2 ** (TOP - (node + 1).bit_length())  # below each child
+        those = ", ".join([f"i16 {exits}"] * TILE)
         lines += f"""
   %far{node} = or {_RANKS} %path{below + 1}, <{those}>
   %path{node} = select <{TILE} x i1> %right{node}, {_RANKS} %far{node}, {_RANKS} %path{below}""".splitlines()
     return lines
 
 
-def _go_down() -> list[str]:
-    """From where the first levels end, so many levels as it surely takes, and on until all rows are at a leaf."""
+def _descend() -> list[str]:
+    """Return the lines that descend from the exits: `sure` levels without a test, then until all rows are at leaves."""
     lines = ["  br label %step", "step:"]
-    lines += [f"  %n{j} = phi i64 [ %start{j}, %few ], [ %nn{j}, %step ]" for j in range(ABREAST)]
+    lines += [f"  %n{j} = phi i64 [ %start{j}, %few ], [ %nn{j}, %step ]" for j in range(ROWS_ABREAST)]
     lines += ["  %gone = phi i64 [ 1, %few ], [ %gonenext, %step ]", "  %gonenext = add i64 %gone, 1"]
-    lines += _step_down("n")
+    lines += _step("n")
     lines += ["  %early = icmp slt i64 %gone, %sure", "  br i1 %early, label %step, label %look", "look:"]
-    lines += [f"  %f{j} = phi i64 [ %nn{j}, %step ], [ %ff{j}, %look ]" for j in range(ABREAST)]
-    lines += _step_down("f")
+    lines += [f"  %f{j} = phi i64 [ %nn{j}, %step ], [ %ff{j}, %look ]" for j in range(ROWS_ABREAST)]
+    lines += _step("f")
     moving = "%wf0"
-    for j in range(1, ABREAST):
+    for j in range(1, ROWS_ABREAST):
         lines.append(f"  %any{j} = or i64 {moving}, %wf{j}")
         moving = f"%any{j}"
     lines += [f"  %lacking = and i64 {moving}, {0xFFFF0000}", "  %moving = icmp ne i64 %lacking, 0"]
     return [*lines, "  br i1 %moving, label %look, label %arrived", "arrived:"]
 
 
-def _step_down(name: str) -> list[str]:
-    """One level: the lowest 16 bits of a node say its column, the next what a rank has to have to carry."""
+def _step(name: str) -> list[str]:
+    """Return the lines of one level: bits 0 to 15 of a node are its column; bits 16 to 31, added to a rank, carry."""
     lines: list[str] = []
-    for j in range(ABREAST):
+    for j in range(ROWS_ABREAST):
         at = f"{name}{j}"
         lines += f"""
   %p{at} = getelementptr i64, ptr %root, i64 %{at}

@@ -1,18 +1,21 @@
-"""The machine code that adds up linear models, as LLVM's assembly: one addition after the other, as the models do."""
+"""LLVM IR that sums linear models: one addition after the other, in the order in which the models add."""
 
-ABREAST = 8  # rows whose terms are added side by side: each sum waits for itself alone
+ROWS_ABREAST = 8  # rows whose sums run side by side, because each addition depends on the one before
 
 
 def write_sums() -> str:
-    """Return the functions `look_up`, which adds known terms to sums, and `scale`, which adds those of numbers."""
-    return "\n".join([_look_up(), _SCALE])
+    """Return a module of `add_terms`, for columns of distinct values, and `add_numbers`, for columns of numbers."""
+    return "\n".join([_add_terms(), _ADD_NUMBERS])
 
 
-def _look_up() -> str:
-    """Each of `rows` sums, and up to `ABREAST` - 1 more, adds the `width` terms of its place in a table, in order."""
-    each = range(ABREAST)
+def _add_terms() -> str:
+    """Return `add_terms`: adds to each sum the `width` terms of the row's code in a table, in order.
+
+    Touches up to `ROWS_ABREAST` - 1 sums beyond the last.
+    """
+    each = range(ROWS_ABREAST)
     lines = """
-define void @look_up(ptr %table, i64 %width, ptr %places, i64 %rows, ptr %sums) {
+define void @add_terms(ptr %table, i64 %width, ptr %codes, i64 %rows, ptr %sums) {
 start:
   %last = sub i64 %rows, 1
   br label %few
@@ -24,10 +27,10 @@ few:
   %i{j} = add i64 %i, {j}
   %in{j} = icmp slt i64 %i{j}, %rows
   %at{j} = select i1 %in{j}, i64 %i{j}, i64 %last
-  %pp{j} = getelementptr i32, ptr %places, i64 %at{j}
+  %pp{j} = getelementptr i32, ptr %codes, i64 %at{j}
   %p{j} = load i32, ptr %pp{j}
-  %place{j} = sext i32 %p{j} to i64
-  %first{j} = mul i64 %place{j}, %width
+  %code{j} = sext i32 %p{j} to i64
+  %first{j} = mul i64 %code{j}, %width
   %t{j} = getelementptr double, ptr %table, i64 %first{j}
   %sp{j} = getelementptr double, ptr %s, i64 {j}
   %s{j} = load double, ptr %sp{j}""".splitlines()
@@ -45,7 +48,7 @@ few:
     ]
     lines += ["added:", *(f"  store double %y{j}, ptr %sp{j}" for j in each)]
     lines += f"""
-  %next = add i64 %i, {ABREAST}
+  %next = add i64 %i, {ROWS_ABREAST}
   %more = icmp slt i64 %next, %rows
   br i1 %more, label %few, label %end
 end:
@@ -54,21 +57,21 @@ end:
     return "\n".join(lines)
 
 
-# As `apply_scale` of `numpy_models`: fill, subtract, divide, cut off. The numbers are a stride apart; the facts
-# are fill, mean, scale, the least and the most, and the weight.
-_SCALE = """
-define void @scale(ptr %numbers, i64 %stride, i64 %rows, ptr %facts, ptr %sums) {
+# As `apply_scale` of `numpy_models`: fill, subtract, divide, clip; then the weight. The numbers are a stride apart;
+# the parameters are fill, mean, scale, lower and upper bound, and weight.
+_ADD_NUMBERS = """
+define void @add_numbers(ptr %numbers, i64 %stride, i64 %rows, ptr %parameters, ptr %sums) {
 start:
-  %fill = load double, ptr %facts
-  %fp1 = getelementptr double, ptr %facts, i64 1
+  %fill = load double, ptr %parameters
+  %fp1 = getelementptr double, ptr %parameters, i64 1
   %mean = load double, ptr %fp1
-  %fp2 = getelementptr double, ptr %facts, i64 2
+  %fp2 = getelementptr double, ptr %parameters, i64 2
   %by = load double, ptr %fp2
-  %fp3 = getelementptr double, ptr %facts, i64 3
+  %fp3 = getelementptr double, ptr %parameters, i64 3
   %least = load double, ptr %fp3
-  %fp4 = getelementptr double, ptr %facts, i64 4
+  %fp4 = getelementptr double, ptr %parameters, i64 4
   %most = load double, ptr %fp4
-  %fp5 = getelementptr double, ptr %facts, i64 5
+  %fp5 = getelementptr double, ptr %parameters, i64 5
   %weight = load double, ptr %fp5
   br label %row
 row:

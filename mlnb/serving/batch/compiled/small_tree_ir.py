@@ -1,26 +1,30 @@
-"""The machine code that walks trees, as LLVM's assembly: short, and the same for every model, which is its data.
+"""LLVM IR that scores small trees: the same text for every model, which is its data.
 
-The way is that of QuickScorer's children (Lucchese et al., SIGIR 2015) with the decisions made from the leaves up: a
-number becomes its rank among a feature's thresholds, one or two bytes; a node is one comparison and one choice for 64
-or 32 rows at once, and what it chooses is the number of the leaf.
+QuickScorer's idea (Lucchese et al., SIGIR 2015), that all nodes are evaluated for many rows without branches, with
+selection from the leaves up: a number becomes its rank among a feature's thresholds, one or two bytes; a node is one
+vector comparison and one selection for 64 or 32 rows, whose result is the number of the leaf.
 """
 
-CHUNK = 512  # rows that are taken through all trees before the next
-TOGETHER = 8  # trees whose leaves are added to a row's score at once
-LINE = 64  # bytes that are taken together
-BINNED = 16  # numbers that are ranked side by side
+from mlnb.serving.batch.compiled.tree_layout import CACHE_LINE
+
+CHUNK = 512  # rows that pass all trees before the next rows
+GROUP = 8  # trees whose leaf values are added to a row's score in one pass
+SEARCH = 16  # numbers whose binary searches run side by side
 
 
 def write_module(lane: str, score: str) -> str:
-    """Return the functions `bin`, `spread` and `exponential`, for ranks of the type `lane`, and `score` as it is."""
-    return "\n".join([_bin(lane), _spread(lane), score, _EXPONENTIAL])
+    """Return a module of `rank`, `gather` and `exponential` for ranks of the type `lane`, and of the given `score`."""
+    return "\n".join([_rank(lane), _gather(lane), score, _EXPONENTIAL])
 
 
-def _bin(lane: str) -> str:
-    """From numbers to how many thresholds are less, by halving; of NaN none are. Writes up to `BINNED` - 1 too many."""
-    each = range(BINNED)
+def _rank(lane: str) -> str:
+    """Return `rank`: for each number, how many thresholds are less, by binary search; 0 for NaN.
+
+    Writes up to `SEARCH` - 1 ranks beyond the last.
+    """
+    each = range(SEARCH)
     lines = """
-define void @bin(ptr %values, i64 %stride, i64 %rows, ptr %cuts, i64 %half, ptr %out) {
+define void @rank(ptr %values, i64 %stride, i64 %rows, ptr %cuts, i64 %half, ptr %out) {
 start:
   %last = sub i64 %rows, 1
   br label %each
@@ -53,7 +57,7 @@ each:
   %o{j} = getelementptr {lane}, ptr %out, i64 %i{j}
   store {lane} %b{j}, ptr %o{j}""".splitlines()
     lines += f"""
-  %next = add i64 %i, {BINNED}
+  %next = add i64 %i, {SEARCH}
   %again = icmp slt i64 %next, %rows
   br i1 %again, label %each, label %end
 end:
@@ -62,18 +66,18 @@ end:
     return "\n".join(lines)
 
 
-def _spread(lane: str) -> str:
-    """From a column's different values to its rows."""
+def _gather(lane: str) -> str:
+    """Return `gather`: the rank of each row, from the ranks of the distinct values and the rows' codes."""
     return f"""
-define void @spread(ptr %table, ptr %codes, i64 %rows, ptr %out) {{
+define void @gather(ptr %table, ptr %codes, i64 %rows, ptr %out) {{
 start:
   br label %each
 each:
   %i = phi i64 [ 0, %start ], [ %next, %each ]
   %p = getelementptr i32, ptr %codes, i64 %i
   %code = load i32, ptr %p
-  %place = sext i32 %code to i64
-  %q = getelementptr {lane}, ptr %table, i64 %place
+  %index = sext i32 %code to i64
+  %q = getelementptr {lane}, ptr %table, i64 %index
   %rank = load {lane}, ptr %q
   %o = getelementptr {lane}, ptr %out, i64 %i
   store {lane} %rank, ptr %o
@@ -86,9 +90,9 @@ end:
 
 
 def write_score(lane: str) -> str:
-    """Return `score`: adds all trees' values to scores (outputs, rows), by nodes in groups as `programs` has them."""
+    """Return `score`: adds the values of all trees to scores (outputs, rows); `small_tree_layout` makes its data."""
     size = int(lane[1:]) // 8
-    lanes = LINE // size
+    lanes = CACHE_LINE // size
     vector = f"<{lanes} x {lane}>"
     lines = f"""
 define void @score(ptr %columns, i64 %rows, ptr %nodes, ptr %groups, i64 %count, ptr %leaves, ptr %memory, ptr %out) {{
@@ -100,7 +104,7 @@ chunk:
   br label %group
 group:
   %g = phi i64 [ 0, %chunk ], [ %gg, %added ]
-  %gat = mul i64 %g, {3 + 2 * TOGETHER}
+  %gat = mul i64 %g, {3 + 2 * GROUP}
   %g0 = getelementptr i64, ptr %groups, i64 %gat
   %g1 = getelementptr i64, ptr %g0, i64 1
   %g2 = getelementptr i64, ptr %g0, i64 2
@@ -130,17 +134,17 @@ node:
     for j in range(CHUNK // lanes):
         if j:
             lines += f"""
-  %c{j} = getelementptr i8, ptr %c{j - 1}, i64 {LINE}
+  %c{j} = getelementptr i8, ptr %c{j - 1}, i64 {CACHE_LINE}
   %l{j} = getelementptr i8, ptr %l{j - 1}, i64 %leftward
   %r{j} = getelementptr i8, ptr %r{j - 1}, i64 %rightward
-  %i{j} = getelementptr i8, ptr %i{j - 1}, i64 {LINE}""".splitlines()
+  %i{j} = getelementptr i8, ptr %i{j - 1}, i64 {CACHE_LINE}""".splitlines()
         lines += f"""
-  %cv{j} = load {vector}, ptr %c{j}, align {LINE}
-  %lv{j} = load {vector}, ptr %l{j}, align {LINE}
-  %rv{j} = load {vector}, ptr %r{j}, align {LINE}
+  %cv{j} = load {vector}, ptr %c{j}, align {CACHE_LINE}
+  %lv{j} = load {vector}, ptr %l{j}, align {CACHE_LINE}
+  %rv{j} = load {vector}, ptr %r{j}, align {CACHE_LINE}
   %d{j} = icmp ule {vector} %cv{j}, %ks
   %v{j} = select <{lanes} x i1> %d{j}, {vector} %lv{j}, {vector} %rv{j}
-  store {vector} %v{j}, ptr %i{j}, align {LINE}""".splitlines()
+  store {vector} %v{j}, ptr %i{j}, align {CACHE_LINE}""".splitlines()
     lines += """
   %nn = add i64 %n, 1
   %nmore = icmp slt i64 %nn, %to
@@ -149,7 +153,7 @@ add:
   %oat = mul i64 %output, %rows
   %of = add i64 %oat, %first
   %op = getelementptr double, ptr %out, i64 %of""".splitlines()
-    for j in range(TOGETHER):
+    for j in range(GROUP):
         lines += f"""
   %ap{j} = getelementptr i64, ptr %g0, i64 {3 + 2 * j}
   %ao{j} = load i64, ptr %ap{j}
@@ -163,7 +167,7 @@ row:
   %r = phi i64 [ 0, %add ], [ %rr, %row ]
   %sp = getelementptr double, ptr %op, i64 %r
   %s0 = load double, ptr %sp""".splitlines()
-    for j in range(TOGETHER):
+    for j in range(GROUP):
         lines += f"""
   %xp{j} = getelementptr {lane}, ptr %chosen{j}, i64 %r
   %x{j} = load {lane}, ptr %xp{j}
@@ -172,7 +176,7 @@ row:
   %z{j} = load double, ptr %yp{j}
   %s{j + 1} = fadd double %s{j}, %z{j}""".splitlines()
     lines += f"""
-  store double %s{TOGETHER}, ptr %sp
+  store double %s{GROUP}, ptr %sp
   %rr = add i64 %r, 1
   %rmore = icmp slt i64 %rr, {CHUNK}
   br i1 %rmore, label %row, label %added
@@ -190,7 +194,7 @@ end:
     return "\n".join(lines)
 
 
-# The C library's exponential, which LightGBM uses and numpy does not.
+# The C library's exponential, which LightGBM uses and numpy does not: their last bits differ.
 _EXPONENTIAL = """
 define void @exponential(ptr %exp, ptr %values, i64 %count) {
 start:

@@ -1,0 +1,126 @@
+"""The scorer: the service's rules for values, and a compiled model only where its bits are verified."""
+
+import json
+import logging
+from dataclasses import replace
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from small_models import make_model, make_rows
+
+from mlnb.errors import ServingError, UsageError
+from mlnb.serving.batch.batch_scorer import Scorer
+from mlnb.serving.batch.compiled import compiled_linear, compiled_trees, large_tree_layout
+from mlnb.serving.batch.compiled.compiled_trees import CompiledTrees
+
+
+def test_typed_files_follow_the_service_s_rules(model, score, tmp_path):
+    table = pa.table({"age": ["3", "4"], "town": ["a", "b"]})
+    pq.write_table(table, tmp_path / "in.parquet")
+    with pytest.raises(UsageError, match="column 'age': found '3', expected a finite number"):
+        score([tmp_path / "in.parquet"], tmp_path / "out.parquet")
+    scorer = Scorer(model)
+    table = pa.table({"age": [1.0, np.inf, np.nan], "ok": pa.array([True, None, False]), "town": ["x", None, " "]})
+    scored = scorer.score(table, 10, text=False)
+    assert (scored.good["row"].to_pylist(), [bad.row for bad in scored.bad]) == ([10, 12], [11])
+
+
+def test_golden_rows_with_other_predictions_are_an_error(tmp_path):
+    folder = make_model(tmp_path / "model")
+    golden = json.loads((folder / "golden.json").read_text())
+    golden["predictions"][5]["probabilities"]["yes"] += 1e-9
+    (folder / "golden.json").write_text(json.dumps(golden))
+    with pytest.raises(ServingError, match=r"notebook disagree: row 5, probabilities\.yes.*Nothing was scored"):
+        Scorer(folder)
+
+
+def test_rows_that_depend_on_each_other_are_refused(tmp_path):
+    with pytest.raises(UsageError, match="ranking model scores rows together"):
+        Scorer(make_model(tmp_path / "model", "lambdarank", "ranking"))
+
+
+def test_missing_columns_are_an_error(model):
+    scorer = Scorer(model, keep=("number",))
+    with pytest.raises(UsageError, match="Column 'number' is missing, and --keep names it; the file has age, sex"):
+        scorer.check_names(["age", "sex"])
+
+
+@pytest.mark.parametrize("task", ["binary", "multiclass", "regression"])
+def test_the_output_has_the_service_s_responses(task, tmp_path):
+    decision = {"binary": "sigmoid", "multiclass": "temperature", "regression": "interval"}[task]
+    scorer = Scorer(make_model(tmp_path / "model", task=task, decision=decision), compile_after=1)
+    columns = {
+        "binary": ["row", "prediction", "probability no", "probability yes"],
+        "multiclass": ["row", "prediction", "probability a", "probability b", "probability c"],
+        "regression": ["row", "prediction", "low", "high"],
+    }
+    table = pa.Table.from_pylist(make_rows(30))
+    assert scorer.score(table, 0, text=False).good.column_names == columns[task]
+
+
+def test_a_model_is_compiled_once_it_pays(model, rows):
+    pytest.importorskip("llvmlite")
+    table = pa.Table.from_pylist(rows[:400])
+    scorer = Scorer(model, compile_after=1000)
+    compiled = []
+    for _ in range(3):
+        scorer.score(table, 0, text=False)
+        compiled.append(scorer.compiled)
+    assert compiled[:2] == [None, None]
+    assert isinstance(compiled[2], CompiledTrees)
+    never = Scorer(model, compile_after=None)
+    never.score(table, 0, text=False)
+    assert never.compiled is None
+
+
+def test_small_tables_are_verified_until_enough_rows_are(model, rows, caplog):
+    """A chunk is scored by the compiled model before all rows are verified only where the chunk itself was."""
+    pytest.importorskip("llvmlite")
+    scorer = Scorer(model, compile_after=1)
+    for first in range(0, 1000, 100):
+        scorer.score(pa.Table.from_pylist(rows[first : first + 100]), first, text=False)
+    assert scorer.to_verify == compiled_trees.VERIFY_ROWS - 1000
+    trees = scorer.compiled
+    assert isinstance(trees, CompiledTrees)
+    trees.layout.leaves[:] += 1e-9
+    table = pa.Table.from_pylist(rows[:100])
+    original = Scorer(model, compile_after=None).score(table, 0, text=False)
+    with caplog.at_level(logging.WARNING, "mlnb.serving.batch"):
+        assert scorer.score(table, 0, text=False).good.equals(original.good)
+    assert scorer.compiled is None
+    assert "found other bits in 100 of 100 rows, expected none (first: row 0, largest difference" in caplog.text
+
+
+@pytest.mark.parametrize("family", ["lightgbm", "random_forest", "linear"])
+def test_a_compiled_model_with_other_bits_is_logged_and_not_used(family, rows, tmp_path, monkeypatch, caplog):
+    pytest.importorskip("llvmlite")
+    read, apply = compiled_trees.read_booster, compiled_linear.apply_scale
+    monkeypatch.setattr(compiled_trees, "SMALL_LEAVES", 16)
+    monkeypatch.setattr(compiled_trees, "read_booster", lambda text: change_one_tree(read(text)))
+    monkeypatch.setattr(compiled_linear, "apply_scale", lambda learned, X: apply(learned, X) * 1.0000000000000002)
+    folder = make_model(tmp_path / "model", family)
+    scorer, original = Scorer(folder, compile_after=1), Scorer(folder, compile_after=None)
+    table = pa.Table.from_pylist(rows)
+    with caplog.at_level(logging.WARNING, "mlnb.serving.batch"):
+        scored = scorer.score(table, 0, text=False)
+    assert scorer.compiled is None
+    assert scored.good.equals(original.score(table, 0, text=False).good)
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    assert "The compiled model is not used" in caplog.text
+
+
+def change_one_tree(boosted):
+    """Return a booster of which one tree gives slightly more."""
+    tree = boosted.trees[-1]
+    return replace(boosted, trees=[*boosted.trees[:-1], replace(tree, value=tree.value * 1.0001)])
+
+
+def test_trees_over_too_many_columns_are_left_to_lightgbm(rows, tmp_path, monkeypatch):
+    pytest.importorskip("llvmlite")
+    monkeypatch.setattr(compiled_trees, "SMALL_LEAVES", 16)
+    monkeypatch.setattr(large_tree_layout, "MAX_COLUMNS", 3)
+    scorer = Scorer(make_model(tmp_path / "model", "random_forest"), compile_after=1)
+    assert len(scorer.score(pa.Table.from_pylist(rows), 0, text=False).good) == len(rows)
+    assert scorer.compiled is None
