@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from mlnb.errors import UsageError
-from mlnb.methods.contracts.problems import ProblemContract
+from mlnb.methods.contracts.problems import ProblemContract, required
 from mlnb.methods.series.calendars import Frequency, stamp_text
 from mlnb.methods.tables.values import parse_date, to_label
 from mlnb.monitoring.labels import Place, pick
@@ -48,7 +48,7 @@ def pick_places(
 def _pick_steps(
     rows: Iterable[Mapping[str, Any]], contract: ProblemContract, request: str, label: str
 ) -> Iterator[tuple[str, Place, Any]]:
-    ruler, time, keys = Frequency.of(contract.ruler), contract.time, list(contract.series or ())
+    ruler, time, keys = Frequency.of(contract.ruler), required(contract.time, "time"), contract.series
     for number, record in enumerate(rows):
         at = time if time in record else STEP
         lacking = [name for name in (label, at, *keys) if name not in record]

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['what_was_met']
 
-# %% ../../nbs/stages/12_collect.ipynb #c05
+# %% ../../nbs/stages/12_collect.ipynb #c04
 from ..methods.contracts.problems import ProblemContract
 
 

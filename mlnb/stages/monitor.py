@@ -53,7 +53,7 @@ def output_array(log: pd.DataFrame, contract: ProblemContract) -> np.ndarray:
     if lacking:
         raise ValueError(f"the log has no {lacking[0]!r}; expected answers of the task {contract.task}")
     found = log[names].to_numpy(dtype=np.float64)
-    return found if classes else found[:, 0]
+    return np.asarray(found if classes else found[:, 0])
 
 
 def named(prediction: np.ndarray, contract: ProblemContract) -> dict[str, np.ndarray]:
@@ -108,7 +108,7 @@ def truth_array(texts: list[str | None], contract: ProblemContract) -> np.ndarra
     if contract.classes:
         codes = {name: float(code) for code, name in enumerate(contract.classes)}
         return np.array([codes.get(text, np.nan) if text is not None else np.nan for text in texts])
-    return pd.to_numeric(pd.Series(texts, dtype=object), errors="coerce").to_numpy(dtype=np.float64)
+    return np.asarray(pd.to_numeric(pd.Series(texts, dtype=object), errors="coerce"), dtype=np.float64)
 
 
 def evidence_of(part: pd.DataFrame, contract: ProblemContract, block: int = 1) -> tuple[Evidence | None, np.ndarray]:

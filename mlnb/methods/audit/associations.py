@@ -16,7 +16,7 @@ MOST_ROWS = 10_000
 
 def _ranks(values: np.ndarray) -> np.ndarray:
     """Average ranks."""
-    return pd.Series(values).rank().to_numpy()
+    return np.asarray(pd.Series(values).rank())
 
 
 def _spearman(a: np.ndarray, b: np.ndarray) -> float:

@@ -18,6 +18,7 @@ from matplotlib.axes import Axes
 from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from matplotlib.figure import Figure
 
+from collections.abc import Sequence
 from ..contracts.problems import ProblemContract
 from ..tables.columns import Column, Schema
 from ..tables.plot_style import INK, MUTED, PALETTE, SEQUENTIAL, use_style
@@ -69,8 +70,9 @@ def _top(values: pd.Series) -> list[str]:
 
 def _dates(axes: Axes) -> None:
     """Short dates on the horizontal axis."""
-    axes.xaxis.set_major_locator(AutoDateLocator(maxticks=4))
-    axes.xaxis.set_major_formatter(ConciseDateFormatter(axes.xaxis.get_major_locator()))
+    locator = AutoDateLocator(maxticks=4)  # type: ignore[no-untyped-call]  # matplotlib types neither
+    axes.xaxis.set_major_locator(locator)
+    axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
 
 # %% ../../../nbs/methods/audit/data_plots.ipynb #c05
 def plot_missing(table: pd.DataFrame, schema: Schema) -> Figure:
@@ -170,7 +172,7 @@ def _draw_boxes(axes: Axes, groups: dict[str, np.ndarray], sideways: bool) -> No
     axes.grid(axis="y" if sideways else "x", visible=False)
 
 
-def _draw_against_classes(axes: Axes, values: pd.Series, column: Column, target: pd.Series, classes: list[str]) -> None:
+def _draw_against_classes(axes: Axes, values: pd.Series, column: Column, target: pd.Series, classes: Sequence[str]) -> None:
     """A feature against classes."""
     labels = name_classes(target)
     few = column.kind == "number" and values.nunique() <= 8

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pandera.pandas as pa
 
-from ..contracts.problems import ProblemContract
+from ..contracts.problems import ProblemContract, required
 from ..tables.type_inference import finding
 from ..tables.columns import Schema
 from ..tables.duplicates import equal_columns, find_copies, group_equal
@@ -92,11 +92,11 @@ def drop_unlabelled(table: pd.DataFrame, contract: ProblemContract) -> tuple[pd.
     Returns:
         the rows that are left, and the findings.
     """
-    target, findings = contract.target, []
     if contract.task == "anomaly":  # rows without a label are learned from, too
-        if target is not None:
-            table = table.assign(**{target: name_classes(table[target])})
+        if contract.target is not None:
+            table = table.assign(**{contract.target: name_classes(table[contract.target])})
         return table, []
+    target, findings = required(contract.target, "target"), []
     missing = table[target].isna()
     if missing.any():
         message = f"{missing.sum()} of {len(table)} rows have no target"

@@ -28,7 +28,7 @@ def _learn(codes: np.ndarray, y: np.ndarray, size: int, k: int) -> np.ndarray:
     if k:
         table = np.zeros((size, k))
         np.add.at(table, (codes, y), 1.0 / np.maximum(np.bincount(y, minlength=k), 1)[y])
-        return table.argmax(axis=1)
+        return np.asarray(table.argmax(axis=1))
     count = np.bincount(codes, minlength=size)
     total = np.bincount(codes, weights=y, minlength=size)
     return np.where(count > 0, total / np.maximum(count, 1), y.mean())
@@ -38,7 +38,7 @@ def _guess(values: np.ndarray, y: np.ndarray, train: np.ndarray, test: np.ndarra
     """The best guess for each test row from the training rows with the same value, or with the nearest number."""
     if values.dtype == object:
         codes = pd.factorize(values, use_na_sentinel=False)[0]
-        return _learn(codes[train], y[train], int(codes.max()) + 1, k)[codes[test]]
+        return np.asarray(_learn(codes[train], y[train], int(codes.max()) + 1, k)[codes[test]])
     known = values[np.isfinite(values)]
     low, high = (known.min(), known.max()) if len(known) else (0.0, 0.0)
     numbers = np.where(np.isnan(values), 2 * high - low + 1, values)
@@ -46,7 +46,7 @@ def _guess(values: np.ndarray, y: np.ndarray, train: np.ndarray, test: np.ndarra
     right = np.clip(np.searchsorted(levels, numbers[test]), 0, len(levels) - 1)
     left = np.clip(right - 1, 0, None)
     nearest = np.where(numbers[test] - levels[left] < levels[right] - numbers[test], left, right)
-    return _learn(codes, y[train], len(levels), k)[nearest]
+    return np.asarray(_learn(codes, y[train], len(levels), k)[nearest])
 
 
 def measure_skill(values: np.ndarray, y: np.ndarray, classes: int) -> float:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from typing import Any
 from .target_encoding import cross_fit, smooth_means
 
 PARTS = ("year", "month", "day", "weekday", "yearday", "hour", "minute")
@@ -46,7 +47,7 @@ class NumberCodec:
         out[:, 0] = values
 
 # %% ../../../nbs/methods/encoding/column_encoders.ipynb #c08
-class _Index(dict):
+class _Index(dict[Any, int]):
     """Level -> place, with one place for every level that is not there."""
 
     def __init__(self, levels: tuple[str, ...], other: int) -> None:
@@ -153,7 +154,7 @@ class CategoryCodec:
     def absent(self, values: np.ndarray) -> np.ndarray:
         """Which of `values` count as missing, float64 (n,)."""
         places = self._index.places(values)  # type: ignore[attr-defined]
-        return (places == len(self.levels) + 1).astype(np.float64)
+        return np.asarray(places == len(self.levels) + 1, dtype=np.float64)
 
 # %% ../../../nbs/methods/encoding/column_encoders.ipynb #c11
 @dataclass(frozen=True)

@@ -188,7 +188,7 @@ def compile_row(schema: Schema, encoder: Encoder) -> Callable[[Mapping[str, Any]
         steps.append((column.name, None if column.nullable else _NOTHING, write))
     knows, empty = frozenset(schema.names).issuperset, np.zeros(len(encoder.names))
 
-    def encode(row: Mapping[str, Any]) -> np.ndarray | None:
+    def encode(row: Any) -> np.ndarray | None:
         if (type(row) is not dict and not isinstance(row, Mapping)) or not knows(row):
             return None
         out, get = empty.copy(), row.get

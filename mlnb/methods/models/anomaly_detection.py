@@ -80,7 +80,7 @@ def plot_scores(scores: Mapping[str, np.ndarray], threshold: float | None = None
     edges = np.linspace(0.0, max(highest, 1e-9), 41)
     for colour, (name, values) in zip(PALETTE, scores.items(), strict=False):
         label = f"{name} ({len(values):,})"
-        axis.hist(np.minimum(values, edges[-1]), bins=edges, color=colour, alpha=0.65, label=label)
+        axis.hist(np.minimum(values, edges[-1]), bins=edges.tolist(), color=colour, alpha=0.65, label=label)
     if threshold is not None:
         axis.axvline(threshold, color=MUTED, linestyle=":", label=f"alert from {threshold:.2f}")
     axis.set(title="Scores", xlabel="score: 1 is one row in ten, 2 one in a hundred", ylabel="rows", yscale="symlog")

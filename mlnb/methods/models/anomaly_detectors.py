@@ -63,7 +63,7 @@ def surprise(scores: np.ndarray, tail: Mapping[str, np.ndarray]) -> np.ndarray:
     share = np.clip((scores - x[place]) / (x[place + 1] - x[place]), 0.0, 1.0)
     known = y[place] * (1.0 - share) + y[place + 1] * share
     beyond = np.maximum(scores - x[-1], 0.0) / max(x[-1] - x[len(x) // 2], TINY)
-    return known + np.log10(1.0 + beyond)
+    return np.asarray(known + np.log10(1.0 + beyond))
 
 # %% ../../../nbs/methods/models/anomaly_detectors.ipynb #c08
 def _fit_isolation(Z: np.ndarray, params: Mapping[str, Any], seed: int) -> dict[str, Any]:
@@ -106,7 +106,7 @@ def _score_isolation(Z: np.ndarray, fitted: Mapping[str, Any]) -> np.ndarray:
         low = Z[rows, fitted["feature"][trees, node]] <= fitted["threshold"][trees, node]
         node = np.where(low, fitted["left"][trees, node], fitted["right"][trees, node])
     total = np.add.accumulate(fitted["length"][trees, node], axis=1)[:, -1]
-    return np.exp2(-total / (trees.size * fitted["norm"]))
+    return np.asarray(np.exp2(-total / (trees.size * fitted["norm"])))
 
 
 def _neighbours(Z: np.ndarray, fitted: Mapping[str, Any], itself: bool) -> tuple[np.ndarray, np.ndarray]:
@@ -125,7 +125,7 @@ def _neighbours(Z: np.ndarray, fitted: Mapping[str, Any], itself: bool) -> tuple
 
 def _mean(values: np.ndarray) -> np.ndarray:
     """Means (n,) of lines (n, k), added in order."""
-    return np.add.accumulate(values, axis=1)[:, -1] / values.shape[1]
+    return np.asarray(np.add.accumulate(values, axis=1)[:, -1] / values.shape[1])
 
 
 def _fit_nearest(Z: np.ndarray, params: Mapping[str, Any], seed: int) -> dict[str, Any]:
@@ -255,7 +255,7 @@ def _standardise(X: np.ndarray, native: Mapping[str, Any]) -> np.ndarray:
     """Rows in units of each column's spread; missing numbers lie in the middle."""
     with np.errstate(over="ignore", invalid="ignore"):
         Z = (np.where(np.isnan(X), native["centre"], X) - native["centre"]) / native["scale"]
-    return np.clip(np.nan_to_num(Z), -STEEPEST, STEEPEST)
+    return np.asarray(np.clip(np.nan_to_num(Z), -STEEPEST, STEEPEST))
 
 
 def score_rows(native: Mapping[str, Any], X: np.ndarray) -> np.ndarray:

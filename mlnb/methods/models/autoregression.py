@@ -72,14 +72,14 @@ def predict_forecaster(native: Mapping[str, Any], X: np.ndarray) -> np.ndarray:
         (n,) in scaled units.
     """
     if "column" in native:
-        return np.nan_to_num(X[:, native["column"]], posinf=0.0, neginf=0.0)
+        return np.asarray(np.nan_to_num(X[:, native["column"]], posinf=0.0, neginf=0.0))
     if "levels" in native:
-        return np.add.accumulate(_levels(X) * np.asarray(native["levels"]), axis=1)[:, -1]
+        return np.asarray(np.add.accumulate(_levels(X) * np.asarray(native["levels"]), axis=1)[:, -1])
     names = ("steps", "fill", "mean", "scale", "slopes", "starts")
     steps, fill, mean, scale, beta, start = (np.asarray(native[name]) for name in names)
     place = np.minimum(np.searchsorted(steps, X[:, STEP]), len(steps) - 1)
     Z = np.clip((np.where(np.isfinite(X), X, fill) - mean) / scale, -FARTHEST, FARTHEST)
-    return np.add.accumulate(Z * beta[place], axis=1)[:, -1] + start[place]
+    return np.asarray(np.add.accumulate(Z * beta[place], axis=1)[:, -1] + start[place])
 
 
 def _levels(X: np.ndarray) -> np.ndarray:
@@ -96,4 +96,4 @@ def _weigh_levels(X: np.ndarray, y: np.ndarray, weights: np.ndarray | None) -> l
     M = _levels(X) * heavy[:, None]
     sure = 1e3 * max(1.0, float(np.abs(M).max(initial=0.0))) * np.sqrt(len(y))
     found = nnls(np.vstack([M, np.full((1, M.shape[1]), sure)]), np.r_[y * heavy, sure])[0]
-    return (found / found.sum()).tolist()
+    return [float(weight) for weight in found / found.sum()]

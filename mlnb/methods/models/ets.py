@@ -67,12 +67,11 @@ def fit_smoothing(values: np.ndarray, season: int = 1) -> Smoothing | None:
             continue
         damped = trend == "damped"
         options = {"error": error, "trend": "add" if trend else None, "damped_trend": damped, "seasonal": seasonal}
-        if seasonal:
-            options["seasonal_periods"] = season
+        period = season if seasonal else None
         with warnings.catch_warnings(), np.errstate(all="ignore"):
             warnings.simplefilter("ignore")  # a model that does not converge has a poor AICc, or none
             try:
-                model = ETSModel(filled, **options, initialization_method="heuristic")
+                model = ETSModel(filled, **options, seasonal_periods=period, initialization_method="heuristic")
                 fitted = model.fit(disp=False, maxiter=200)
             except (ValueError, np.linalg.LinAlgError, FloatingPointError):
                 continue
@@ -107,11 +106,11 @@ def smooth_forward(
     whole = filled[None].copy()
     fill_gaps(whole, season)
     options = {"error": fitted.error, "trend": "add" if fitted.trend else None, "damped_trend": fitted.damped}
-    if fitted.seasonal:
-        options |= {"seasonal": fitted.seasonal, "seasonal_periods": season}
+    options |= {"seasonal": fitted.seasonal}
+    period = season if fitted.seasonal else None
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")  # a series that turns negative later has no multiplicative likelihood
-        model = ETSModel(whole[0], **options, initialization_method="known", **fitted.start)
+        model = ETSModel(whole[0], **options, seasonal_periods=period, initialization_method="known", **fitted.start)
         states = np.asarray(model.smooth(np.asarray(fitted.params)).states)
     last = np.asarray(origins) - training + lead - 1
     steps = np.arange(1, horizon + 1)
@@ -132,4 +131,4 @@ def _filled(values: np.ndarray, season: int) -> np.ndarray:
     whole = values[known[0] :][None].copy() if len(known) else np.zeros((1, 0))
     if len(known):
         fill_gaps(whole, season)
-    return whole[0]
+    return np.asarray(whole[0])

@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from ..contracts.problems import ProblemContract
+from ..contracts.problems import ProblemContract, required
 from .autoregression import FORECASTERS, predict_forecaster
 from .anomaly_detectors import prepare, score_rows
 from .numpy_models import LARGEST, apply_scale, predict_linear, predict_neighbours, predict_network
@@ -92,7 +92,7 @@ def _predict(model: Model, X: np.ndarray) -> np.ndarray:
         total: Any = 0.0
         for member, weight in zip(native["members"], native["weights"], strict=True):
             total = total + weight * _predict(member, X)
-        return total
+        return np.asarray(total)
     if isinstance(native, dict) and "constant" in native:
         p = np.repeat(np.asarray([native["constant"]], dtype=np.float64), len(X), axis=0)
         return p if model.classes else p[:, 0]
@@ -153,7 +153,7 @@ def answers(prediction: np.ndarray, contract: ProblemContract) -> list[dict[str,
     """
     if contract.task == "regression":
         return [{"prediction": value} for value in prediction.tolist()]
-    classes = list(contract.classes)
+    classes = required(contract.classes, "classes")
     labels = prediction.argmax(axis=1).tolist()
     return [
         {"prediction": classes[label], "probabilities": dict(zip(classes, row, strict=True))}
@@ -222,8 +222,8 @@ def save_model(model: Model, folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     for name in ("model.txt", "model.pkl"):
         (folder / name).unlink(missing_ok=True)
-    for place in folder.glob("[0-9]*"):
-        shutil.rmtree(place)
+    for member_folder in folder.glob("[0-9]*"):
+        shutil.rmtree(member_folder)
     about = {name: getattr(model, name) for name in ("family", "task", "classes", "features")}
     native = model.native
     if isinstance(native, dict) and "members" in native:

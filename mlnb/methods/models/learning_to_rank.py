@@ -132,9 +132,14 @@ def fit_ranker(
 
     def data(rows: np.ndarray, truth: np.ndarray, of: np.ndarray, heavy: np.ndarray | None, like: Any) -> Any:
         order = np.argsort(of, kind="stable")
-        parts = {"group": query_sizes(of[order]), "weight": None if heavy is None else heavy[order]}
-        options = {"verbosity": -1, "force_row_wise": True}
-        return lightgbm.Dataset(rows[order], to_grades(truth, ends)[order], reference=like, params=options, **parts)
+        return lightgbm.Dataset(
+            rows[order],
+            to_grades(truth, ends)[order],
+            reference=like,
+            weight=None if heavy is None else heavy[order],
+            group=query_sizes(of[order]),
+            params={"verbosity": -1, "force_row_wise": True},
+        )
 
     training = data(X, y, np.asarray(groups), weights, None)
     watched, names, called = [], [], list(callbacks)
@@ -142,13 +147,14 @@ def fit_ranker(
         watched, names = [training], ["training"]
         called.append(lightgbm.record_evaluation(record))
     if valid is not None:
-        watched, names = [*watched, data(*map(np.asarray, valid[:3]), None, training)], [*names, "validation"]
+        rows, truth, of = (np.asarray(part) for part in valid[:3])
+        watched, names = [*watched, data(rows, truth, of, None, training)], [*names, "validation"]
         called.append(lightgbm.early_stopping(PATIENCE, verbose=False))
     rounds = int(params.get("rounds", ROUNDS))
     booster = lightgbm.train(settings, training, rounds, valid_sets=watched, valid_names=names, callbacks=called)
     best = booster.best_iteration
     booster = lightgbm.Booster(model_str=booster.model_to_string(num_iteration=best if best > 0 else None))
-    return _scale(booster, _spread(y, groups) / max(_spread(booster.predict(X, num_threads=1), groups), 1e-12))
+    return _scale(booster, _spread(y, groups) / max(_spread(np.asarray(booster.predict(X, num_threads=1)), groups), 1e-12))
 
 
 def _spread(values: np.ndarray, groups: np.ndarray) -> float:

@@ -7,7 +7,7 @@ __all__ = ['LARGEST', 'STEEPEST', 'GENTLE', 'KNOTS', 'BATCH', 'UPDATES', 'EPOCHS
            'to_probabilities', 'fit_linear', 'predict_linear', 'fit_network', 'predict_network', 'fit_neighbours',
            'predict_neighbours']
 
-# %% ../../../nbs/methods/models/numpy_models.ipynb #n3b56f5d
+# %% ../../../nbs/methods/models/numpy_models.ipynb #c03
 import warnings
 from collections.abc import Mapping
 from typing import Any
@@ -19,7 +19,7 @@ STEEPEST = 50.0  # standardised values of the linear model are kept within this 
 GENTLE = 3.0  # the networks' and neighbours' values bend towards this many deviations
 KNOTS = 101  # quantiles a column at most
 
-# %% ../../../nbs/methods/models/numpy_models.ipynb #n848cf03
+# %% ../../../nbs/methods/models/numpy_models.ipynb #c05
 def learn_scale(X: np.ndarray, quantiles: bool = False) -> dict[str, np.ndarray]:
     """What it takes to fill and scale the columns of such rows.
 
@@ -72,15 +72,15 @@ def apply_scale(learned: Mapping[str, Any], X: np.ndarray, gentle: bool = False)
         if "knots" in learned:
             X = _bend(np.asarray(learned["knots"]), np.clip(X, -LARGEST, LARGEST))
         Z = np.clip((X - mean) / scale, -STEEPEST, STEEPEST)
-    return Z / np.sqrt(1.0 + (Z / GENTLE) ** 2) if gentle else Z
+    return np.asarray(Z / np.sqrt(1.0 + (Z / GENTLE) ** 2)) if gentle else Z
 
-# %% ../../../nbs/methods/models/numpy_models.ipynb #ne9c9261
+# %% ../../../nbs/methods/models/numpy_models.ipynb #c08
 def _ordered(Z: np.ndarray, weights: np.ndarray, start: np.ndarray) -> np.ndarray:
     """Z @ weights + start, (n, k), each row's terms added in the order of the columns."""
     out = np.zeros((len(Z), weights.shape[1]))
     for j in range(Z.shape[1]):
         out += Z[:, j, None] * weights[j]
-    return out + start
+    return np.asarray(out + start)
 
 
 def to_probabilities(scores: np.ndarray) -> np.ndarray:
@@ -98,7 +98,7 @@ def to_probabilities(scores: np.ndarray) -> np.ndarray:
         positive = np.where(scores[:, 0] < 0, rare, 1.0 / (1.0 + odds))
         return np.stack([1.0 - positive, positive], axis=1)
     raised = np.exp(scores - scores.max(axis=1, keepdims=True))
-    return raised / np.add.accumulate(raised, axis=1)[:, -1:]
+    return np.asarray(raised / np.add.accumulate(raised, axis=1)[:, -1:])
 
 
 def fit_linear(
@@ -148,7 +148,7 @@ def predict_linear(native: Mapping[str, Any], X: np.ndarray) -> np.ndarray:
     scores = _ordered(Z, np.asarray(native["coefficients"]).T, np.asarray(native["intercepts"]))
     return to_probabilities(scores) if native["classes"] else scores[:, 0]
 
-# %% ../../../nbs/methods/models/numpy_models.ipynb #n4ac935b
+# %% ../../../nbs/methods/models/numpy_models.ipynb #c11
 BATCH = 64  # rows of an update
 UPDATES = 4000  # updates of a network at most
 EPOCHS = 120  # passes over the rows at most
@@ -179,7 +179,8 @@ def fit_network(
     kind = MLPClassifier if classes else MLPRegressor
     epochs = int(np.clip(UPDATES * BATCH // len(Z), 5, EPOCHS))
     width = int(params["width"])
-    layers, seen = [], []
+    layers: list[list[np.ndarray]] = []
+    seen: list[int] = []
     with threadpool_limits(1), warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # the number of updates is the bound
         for bag in range(int(params.get("bags", 1))):
@@ -216,9 +217,9 @@ def predict_network(native: Mapping[str, Any], X: np.ndarray) -> np.ndarray:
             hidden = np.maximum(hidden, 0.0) if layer < depth - 1 else hidden
         total = total + (to_probabilities(hidden) if native["classes"] else hidden[:, 0])
     mean = total / len(native["layers"])
-    return mean if native["classes"] else mean * native["spread"] + native["middle"]
+    return np.asarray(mean if native["classes"] else mean * native["spread"] + native["middle"])
 
-# %% ../../../nbs/methods/models/numpy_models.ipynb #n839249f
+# %% ../../../nbs/methods/models/numpy_models.ipynb #c14
 PRIOR = 0.5  # how much the overall shares count, in neighbours
 
 

@@ -120,7 +120,7 @@ def _gains(tree: Any) -> np.ndarray:
     whole = tree.weighted_n_node_samples * tree.impurity
     gains = whole - whole[tree.children_left] - whole[tree.children_right]
     gains[tree.children_left < 0] = 0.0
-    return gains / (gains.sum() or 1.0)
+    return np.asarray(gains / (gains.sum() or 1.0))
 
 
 def _forest(estimator: Any, outputs: int) -> str:

@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ..contracts.problems import ProblemContract
-from ..series.calendars import Frequency
+from ..contracts.gates import Gate
+from ..contracts.problems import ProblemContract, required
+from ..series.time_series import ForecastSpec
 from ..tables.columns import Column, to_array
 from .logged_data import plain_rows
 from ..evaluation.fairness import compare_groups, groups_by
@@ -143,7 +144,8 @@ def forecast_requests(
     Returns:
         the rows of a request, one an origin.
     """
-    ruler, time, horizon = Frequency.of(contract.ruler), contract.time, int(contract.horizon)
+    spec = ForecastSpec.of(contract)
+    ruler, time, horizon = spec.frequency, spec.time, spec.horizon
     names = [name for name in learned.columns if name in fresh or name == contract.target]
     rows = pd.concat([learned[names].astype(object), fresh.reindex(columns=names).astype(object)], ignore_index=True)
     column = Column(time, "date")
@@ -178,10 +180,11 @@ def duel_steps(
     Raises:
         ValueError: when there are none.
     """
-    ruler, keys, target = Frequency.of(contract.ruler), list(contract.series or ()), contract.target
-    column, tables = Column(contract.time, "date"), []
+    spec = ForecastSpec.of(contract)
+    ruler, keys, target = spec.frequency, list(spec.keys), spec.target
+    column, tables = Column(spec.time, "date"), []
     for table in (learned, fresh):
-        periods = ruler.periods(to_array(table[contract.time].to_numpy(), column))
+        periods = ruler.periods(to_array(table[spec.time].to_numpy(), column))
         tables.append(
             pd.DataFrame({"series": name_series(table, keys), "period": periods, target: table[target].to_numpy()})
         )
@@ -204,9 +207,11 @@ def duel_steps(
     before, after = (np.array([told[who][key] for key in both]) for who in ("champion", "challenger"))
     scales = series_scales(names, encoder, pd.concat(tables), target)
     block = max(encoder["horizon"], encoder["season"])
-    judged = [judge_steps(names, periods, y, p, scales, contract.metric, block) for p in (before, after)]
+    old, new = (judge_steps(names, periods, y, p, scales, contract.metric, block) for p in (before, after))
+    if old is None or new is None:
+        raise ValueError("no step that both models forecast has come true; expected fresh values after the history")
     changed = float(np.mean(np.abs(before - after) > scales / 2))
-    return Duel(judged[0].y, judged[0].prediction, judged[1].prediction, changed, judged[0].units)
+    return Duel(old.y, old.prediction, new.prediction, changed, old.units)
 
 # %% ../../../nbs/methods/operations/champion_challenger.ipynb #c10
 def gain(duel: Duel, metric: str, resamples: int = 2000, seed: int = 0) -> dict[str, float]:
@@ -240,7 +245,7 @@ def decide_duel(
     found: Mapping[str, float],
     changed: float,
     slowdown: float,
-    gate: Mapping[str, Any],
+    gate: Gate,
     least_gain: float = 0.0,
     most_changed: float = 0.3,
     slower: float = 2.0,
@@ -265,7 +270,7 @@ def decide_duel(
             f"above {least_gain:g}",
             found["low"] > least_gain,
         ),
-        ("gate", "passed" if gate["passed"] else "missed", "passed", bool(gate["passed"])),
+        ("gate", "passed" if gate.passed else "missed", "passed", gate.passed),
         ("time for a row", f"{slowdown:.2f} times the champion's", f"at most {slower:g} times", slowdown <= slower),
         (
             "answers that change",
@@ -281,7 +286,7 @@ def decide_duel(
     decision = "promote" if all(passed) else "approve" if all(passed[:-1]) else "keep"
     return {"decision": decision, "lines": said}
 
-# %% ../../../nbs/methods/operations/champion_challenger.ipynb #duefa1
+# %% ../../../nbs/methods/operations/champion_challenger.ipynb #c13
 def compare_fairness(
     contract: ProblemContract, fresh: pd.DataFrame, said: Mapping[str, Sequence[Mapping[str, Any]]], seed: int = 0
 ) -> list[dict[str, Any]]:
@@ -295,11 +300,13 @@ def compare_fairness(
     Returns:
         a line a protected column: check, found, required, passed; [] when none is protected.
     """
-    target, classes = contract.target, contract.classes
     lines: list[dict[str, Any]] = []
-    protected = contract.protected or []
-    known = (fresh[target].isin(classes) if classes else fresh[target].notna()).to_numpy() if protected else np.ones(0)
-    for column in protected:
+    if not contract.protected:
+        return lines
+    target, classes = required(contract.target, "target"), contract.classes
+    metric = required(contract.fairness_metric, "fairness_metric")
+    known = (fresh[target].isin(classes) if classes else fresh[target].notna()).to_numpy()
+    for column in contract.protected:
         line = {"check": f"{contract.fairness_metric} between groups of {column}", "passed": True}
         if column not in fresh:
             lines.append({**line, "found": "requests do not carry it", "required": "as its gate says"})
@@ -313,7 +320,7 @@ def compare_fairness(
         for who, answers in said.items():
             told = [answer["prediction"] for answer, there in zip(answers, known, strict=True) if there]
             codes = np.array([classes.index(str(name)) for name in told] if classes else told, dtype=y.dtype)
-            found[who] = compare_groups(y, codes, groups_by(array), contract.fairness_metric, seed)["difference"]
+            found[who] = compare_groups(y, codes, groups_by(array), metric, seed)["difference"]
         before, after = found["champion"]["value"], found["challenger"]
         if before is None or after["value"] is None:
             lines.append({**line, "found": "fewer than two groups are large enough", "required": "as its gate says"})

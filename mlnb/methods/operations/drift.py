@@ -115,9 +115,8 @@ def bin_counts(before: np.ndarray, after: np.ndarray, bins: int = 10) -> tuple[n
         counts in the deciles of `before`, outer bins open.
     """
     edges = np.unique(np.quantile(before, np.linspace(0, 1, bins + 1)[1:-1]))
-    return tuple(
-        np.bincount(np.searchsorted(edges, v, side="right"), minlength=len(edges) + 1) for v in (before, after)
-    )
+    old, new = (np.searchsorted(edges, values, side="right") for values in (before, after))
+    return np.bincount(old, minlength=len(edges) + 1), np.bincount(new, minlength=len(edges) + 1)
 
 # %% ../../../nbs/methods/operations/drift.ipynb #c08
 def _ks(before: np.ndarray, after: np.ndarray) -> float:
@@ -159,7 +158,8 @@ def _levels(before: np.ndarray, after: np.ndarray) -> tuple[np.ndarray, np.ndarr
     """Counts of each level on both sides."""
     names = sorted({str(v) for v in before} | {str(v) for v in after})
     place = {name: k for k, name in enumerate(names)}
-    return tuple(np.bincount([place[str(v)] for v in side], minlength=len(names)) for side in (before, after))
+    old, new = ([place[str(value)] for value in side] for side in (before, after))
+    return np.bincount(old, minlength=len(names)), np.bincount(new, minlength=len(names))
 
 
 def _words(texts: np.ndarray) -> np.ndarray:

@@ -65,7 +65,7 @@ def resample(
     drawn = np.random.default_rng(seed).multinomial(size, np.full(size, 1 / size), count).astype(np.float64)
     return drawn[:, codes] * (1.0 if weights is None else weights)
 
-# %% ../../../nbs/methods/operations/labeled_feedback.ipynb #fbclk1
+# %% ../../../nbs/methods/operations/labeled_feedback.ipynb #c06
 def newest_moment(times: np.ndarray, days: float) -> tuple[float, str]:
     """The end of a log: rows after a gap of a month and four windows, one in a hundred at most, are a clock's fault.
 
@@ -89,7 +89,7 @@ def newest_moment(times: np.ndarray, days: float) -> tuple[float, str]:
     )
     return float(ordered[-count - 1]), told
 
-# %% ../../../nbs/methods/operations/labeled_feedback.ipynb #c06
+# %% ../../../nbs/methods/operations/labeled_feedback.ipynb #c09
 def judge_queries(
     requests: Sequence[str], queries: Sequence[Any] | None, y: np.ndarray, scores: np.ndarray
 ) -> tuple[Evidence | None, np.ndarray]:
@@ -112,7 +112,7 @@ def judge_queries(
         return None, whole
     return Evidence(y[whole], scores[whole], codes[whole], codes[whole]), whole
 
-# %% ../../../nbs/methods/operations/labeled_feedback.ipynb #c09
+# %% ../../../nbs/methods/operations/labeled_feedback.ipynb #c12
 def alert_truth(texts: Sequence[str | None], contract: ProblemContract) -> np.ndarray:
     """Labels of anomalies as numbers; a blank says nothing here, as nobody may have looked.
 
@@ -189,7 +189,7 @@ def doubt_alerts(
         )
     return found
 
-# %% ../../../nbs/methods/operations/labeled_feedback.ipynb #c12
+# %% ../../../nbs/methods/operations/labeled_feedback.ipynb #c15
 def steps_of(log: pd.DataFrame, contract: ProblemContract) -> pd.DataFrame:
     """The answers of a log of forecasts.
 
@@ -332,4 +332,4 @@ def season_means(values: np.ndarray, series: Sequence[str], periods: np.ndarray,
         one number a season of a series; NaN where all are missing.
     """
     keys = [np.asarray(list(series), dtype=object), periods // max(1, season)]
-    return pd.Series(values.astype(np.float64)).groupby(keys).mean().to_numpy()
+    return np.asarray(pd.Series(values.astype(np.float64)).groupby(keys).mean())

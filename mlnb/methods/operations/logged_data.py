@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ..contracts.problems import ProblemContract
-from ..series.calendars import Frequency
+from ..contracts.problems import ProblemContract, required
+from ..series.time_series import ForecastSpec
 from ..tables.columns import Column, to_array
 from .labeled_feedback import name_series, seen_values
 from ..tables.values import is_missing, to_label
@@ -107,7 +107,8 @@ def met_values(
     Returns:
         rows with stamp, keys, value and other columns; the period of each, rising.
     """
-    time, target, keys = contract.time, contract.target, list(contract.series or ())
+    spec = ForecastSpec.of(contract)
+    time, target, keys = spec.time, spec.target, list(spec.keys)
     seen = seen_values(log, contract).drop(columns="asked")
     seen[target] = pd.to_numeric(seen[target], errors="coerce")
     told = steps.assign(**{target: pd.to_numeric(pd.Series(list(texts), dtype=object), errors="coerce").to_numpy()})
@@ -116,8 +117,7 @@ def met_values(
     told = told.drop_duplicates(["series", "period"], keep="last").set_index(["series", "period"])
     rows = told.combine_first(seen.set_index(["series", "period"])).reset_index()
     rows = rows[rows[target].notna()]
-    ruler = Frequency.of(contract.ruler)
-    old = ruler.periods(to_array(history[time].to_numpy(), Column(time, "date")))
+    old = spec.frequency.periods(to_array(history[time].to_numpy(), Column(time, "date")))
     last = pd.Series(old).groupby(pd.Series(name_series(history, keys))).max()
     new = rows["period"] > rows["series"].map(last).fillna(np.iinfo(np.int64).min).astype(np.float64)
     rows = rows[new].sort_values(["period", "series"], kind="stable").reset_index(drop=True)
@@ -138,7 +138,7 @@ def newest(met: pd.DataFrame, contract: ProblemContract, rows: int, periods: np.
     held = min(rows, max(1, round(SHARE * len(met))))
     if periods is not None:
         span = int(periods[-1] - periods[0]) + 1
-        horizon = int(contract.horizon)
+        horizon = required(contract.horizon, "horizon")
         each = max(1.0, len(met) / span)  # rows a period
         ahead = max(horizon, min(round(rows / each), int(SHARE * span)) // horizon * horizon)
         return int((periods > periods[-1] - ahead).sum())

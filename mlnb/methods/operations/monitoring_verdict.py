@@ -176,7 +176,7 @@ def maturity(
             )
     return out
 
-# %% ../../../nbs/methods/operations/monitoring_verdict.ipynb #w21
+# %% ../../../nbs/methods/operations/monitoring_verdict.ipynb #c11
 SMALL = 0.1  # correlation of residuals with a column from which its influence counts as changed
 
 
@@ -226,7 +226,7 @@ def changed_relations(
             found[name] = {"column": name, "effect": size, "p": p}
     return sorted(found.values(), key=lambda relation: -abs(relation["effect"]))
 
-# %% ../../../nbs/methods/operations/monitoring_verdict.ipynb #w31
+# %% ../../../nbs/methods/operations/monitoring_verdict.ipynb #c14
 REFUSED = 0.05  # share of requests that may be refused
 VOLUME = 3.0  # how many times as many or as few requests a day as before count as news
 
@@ -285,7 +285,7 @@ def mean_cost(y: np.ndarray, said: np.ndarray, costs: np.ndarray) -> float:
     """
     return float(np.asarray(costs, dtype=float)[y, said].mean())
 
-# %% ../../../nbs/methods/operations/monitoring_verdict.ipynb #c11
+# %% ../../../nbs/methods/operations/monitoring_verdict.ipynb #c17
 def decide_outcome(
     shifts: Sequence[Shift],
     broken: Sequence[Mapping[str, Any]],
@@ -328,7 +328,7 @@ def decide_outcome(
     if relations:
         serious = lost is not None and lost["value"] > tolerance
         told = ", ".join(f"{relation['column']} ({relation['effect']:+.2f})" for relation in relations[:3])
-        how = f" and {metric} looks worse by {lost['value']:.3g}" if serious else ""
+        how = f" and {metric} looks worse by {lost['value']:.3g}" if lost is not None and serious else ""
         add("retrain" if serious else "watch", "relation", f"the target no longer follows as learned: {told}{how}")
     for fault in broken:
         add("watch", "broken", f"{fault['column']}: {fault['fault']}; mend it where it comes from")

@@ -78,10 +78,10 @@ class World:
         months, calls = table["months"].to_numpy(), table["calls"].to_numpy()
         if number >= self.drift_at:  # a competitor woos long-standing customers in the north
             old = (months > 18) * 2.2 + (table["region"] == "north").to_numpy() * 1.2
-            return -1.8 + old + 0.15 * (calls - 3)
+            return np.asarray(-1.8 + old + 0.15 * (calls - 3))
         short = np.exp(-months / 12) * 2.6
         dear = np.clip(table["charge"].fillna(35.0).to_numpy() - 30, 0, None) / 25
-        return -2.6 + short + 0.55 * (calls - 3) + dear + 0.4 * table["senior"].to_numpy()
+        return np.asarray(-2.6 + short + 0.55 * (calls - 3) + dear + 0.4 * table["senior"].to_numpy())
 
 
 def history(world: World, days: int, count: int) -> pd.DataFrame:

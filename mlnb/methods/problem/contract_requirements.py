@@ -123,8 +123,8 @@ def complete_requirements(
         raise ValueError(f"a coverage of {problem.coverage:g} was stated, but the task is {task}; expected numbers")
     if problem.coverage is None and task in ("regression", "forecasting"):
         changes["coverage"], sources["coverage"] = COVERAGE, "default: nine true values in ten"
-    for column in problem.protected if columns is not None else ():
-        if column not in columns:
+    for column in problem.protected:
+        if columns is not None and column not in columns:
             raise ValueError(f"there is no protected column {column!r}{nearest(column, tuple(columns))}")
     if problem.protected:
         chosen = problem.fairness_metric or DEFAULT_FAIRNESS.get(task)

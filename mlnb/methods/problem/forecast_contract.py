@@ -22,7 +22,7 @@ from ..series.calendars import Frequency, infer_frequency, read_frequency
 from ..tables.type_inference import finding
 from ..tables.columns import Column, Schema, nearest, to_array
 from ..metrics.goals import DEFAULT_METRIC, METRIC_TASKS, check_metric
-from ..series.time_series import describe_histories, gather
+from ..series.time_series import ForecastSpec, describe_histories, gather
 from .contract_requirements import complete_requirements
 from ..tables.plot_style import MUTED, PALETTE, use_style
 from .target_inference import name_classes
@@ -281,8 +281,8 @@ def plot_series(table: pd.DataFrame, contract: ProblemContract, most: int = 4) -
         most: series that are shown, the longest first [1..].
     """
     use_style()
-    frequency = Frequency.of(contract.ruler)
-    time, target, keys = contract.time, contract.target, list(contract.series)
+    spec = ForecastSpec.of(contract)
+    time, target, keys, frequency = spec.time, spec.target, list(spec.keys), spec.frequency
     arrays = {time: to_array(table[time].to_numpy(), Column(time, "date")), target: table[target].to_numpy(np.float64)}
     arrays |= {name: table[name].to_numpy() for name in keys}
     histories = sorted(gather(arrays, time, target, keys, frequency), key=lambda h: (-h.known, h.key))[:most]

@@ -252,7 +252,7 @@ def encode_target(values: pd.Series, contract: ProblemContract) -> np.ndarray:
         numbers = pd.to_numeric(values).to_numpy(dtype=np.float64, na_value=np.nan)
         if not np.isfinite(numbers).all():
             raise ValueError(f"the target {contract.target!r} has missing or infinite values; drop those rows first")
-        return numbers
+        return np.asarray(numbers)
     codes = {label: code for code, label in enumerate(contract.classes)}
     labels = name_classes(values).tolist()
     unknown = [label for label in labels if label not in codes]

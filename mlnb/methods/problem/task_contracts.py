@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from ...codec import replace
-from ..contracts.problems import Problem, ProblemContract, name_sources
+from ..contracts.problems import Problem, ProblemContract, name_sources, required
 from ..contracts.tasks import Task
 from ..series.candidate_generation import CUT, QUERY, RELEVANCE, make_candidates, read_log
 from ..tables.type_inference import finding
@@ -185,7 +185,7 @@ def read_interactions(table: pd.DataFrame, problem: Problem) -> tuple[pd.DataFra
     """
     if problem.query is None:
         raise ValueError("the rows are interactions, but the user's column is not stated; state problem.query=NAME")
-    log = read_log(table, problem.query, problem.item, problem.time, problem.rating)
+    log = read_log(table, problem.query, required(problem.item, "item"), problem.time, problem.rating)
     rows, facts = make_candidates(log)
     sources = {**problem.sources, "query": "inferred: each user at each instant at which the log was cut"}
     sources |= {"target": "inferred: what a user took until the next instant", "item": "stated"}

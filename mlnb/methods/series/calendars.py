@@ -110,8 +110,8 @@ class Frequency:
             days = months.astype("datetime64[M]").astype("datetime64[D]").astype(np.int64) - self.end
             return days * DAY + self.phase
         if self.unit == "B":
-            days = np.busday_offset(np.datetime64(0, "D"), np.asarray(periods, np.int64) * self.factor)
-            return days.astype(np.int64) * DAY + self.phase
+            business = np.busday_offset(np.datetime64(0, "D"), np.asarray(periods, np.int64) * self.factor)
+            return business.astype(np.int64) * DAY + self.phase
         return np.asarray(periods, np.int64) * (LENGTHS[self.unit] * self.factor) + self.phase
 
     def to_json(self) -> dict[str, Any]:
@@ -175,11 +175,10 @@ def infer_frequency(seconds: np.ndarray, groups: np.ndarray | None = None) -> Fr
     multiples = gaps / size
     regular = float((np.abs(multiples - np.round(multiples)) < 1e-6).mean())
     if counts.max() < 0.3 * len(gaps) or regular < 0.9 or size % 1:
-        found = (
-            f"gaps from {_length(gaps.min())} to {_length(gaps.max())}, {counts.max() / len(gaps):.0%} of them equal"
-        )
+        equal = counts.max() / len(gaps)
+        seen = f"gaps from {_length(gaps.min())} to {_length(gaps.max())}, {equal:.0%} of them equal"
         raise ValueError(
-            f"the stamps follow no frequency: found {found}; state one, as in -p problem.frequency h: "
+            f"the stamps follow no frequency: found {seen}; state one, as in -p problem.frequency h: "
             "the values in each period are then averaged"
         )
     if size == DAY and len(known) >= 10 and (date_part(known, "weekday") < 5).all():

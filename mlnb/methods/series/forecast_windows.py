@@ -47,7 +47,7 @@ class Fan:
     @property
     def truth(self) -> np.ndarray:
         """The values themselves (n,), in the target's unit."""
-        return self.level + self.scale * self.y
+        return np.asarray(self.level + self.scale * self.y)
 
     def pick(self, chosen: np.ndarray) -> "Fan":
         """Some of the examples: indices, or truth values (n,)."""
@@ -99,7 +99,7 @@ class Windows:
         time: str,
         target: str,
         keys: Sequence[str],
-        frequency: Mapping[str, Any],
+        frequency: Frequency,
         horizon: int,
         known: Sequence[str] = (),
         holidays: Sequence[int] = (),
@@ -110,7 +110,7 @@ class Windows:
         Args:
             arrays: column -> array (n,) of all columns of `request_schema`, training rows only.
             schema: from `request_schema`
-            frequency: of a Frequency.
+            frequency: the time grid.
             horizon: steps ahead [1..].
             known: columns that are known ahead.
             holidays: from `holiday_days`
@@ -119,10 +119,9 @@ class Windows:
         Raises:
             ValueError: when none is long enough.
         """
-        ruler = Frequency(**frequency)
-        histories = gather(arrays, time, target, keys, ruler)
+        histories = gather(arrays, time, target, keys, frequency)
         longest = max((h.known for h in histories), default=0)
-        shape = choose_shape(ruler, horizon, longest) if shape is None else dict(shape)
+        shape = choose_shape(frequency, horizon, longest) if shape is None else dict(shape)
         if longest < shape["least"] + 1:
             raise ValueError(
                 f"found {longest} known values in the longest series, expected {shape['least'] + 1} at least to learn"
@@ -137,15 +136,25 @@ class Windows:
         first = [replace(order[name], kind="category") for name in keys] + [order[name] for name in known]
         rest = [c for c in schema.features if c.name not in (time, target, *keys, *known)]
         return cls({
-            "time": time, "target": target, "keys": list(keys), "frequency": dict(frequency), "horizon": horizon,
+            "time": time, "target": target, "keys": list(keys), "frequency": frequency.to_json(), "horizon": horizon,
             "known": list(known), "holidays": list(holidays), **shape, "sizes": sizes,
             "ahead": _encode(first, arrays), "behind": _encode(rest, arrays),
         })  # fmt: skip
 
     def refit(self, arrays: Mapping[str, np.ndarray], schema: Schema) -> "Windows":
         """A new encoder of the same shape, learned from other rows."""
-        same = {n: self.facts[n] for n in ("time", "target", "keys", "frequency", "horizon", "known", "holidays")}
-        return Windows.fit(arrays, schema, **same, shape={n: self.facts[n] for n in SHAPE})
+        return Windows.fit(
+            arrays,
+            schema,
+            time=self.time,
+            target=self.target,
+            keys=self.keys,
+            frequency=self.frequency,
+            horizon=self.horizon,
+            known=self.facts["known"],
+            holidays=self.facts["holidays"],
+            shape={n: self.facts[n] for n in SHAPE},
+        )
 
     def histories(self, arrays: Mapping[str, np.ndarray]) -> list[History]:
         """The series of rows, sorted by key, with the columns that are read."""

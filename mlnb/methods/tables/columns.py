@@ -193,7 +193,7 @@ def each_once(values: Any, convert: Callable[[list[Any]], np.ndarray]) -> np.nda
     if values.dtype == object and not set(map(type, values.tolist())) <= {str, type(None), float}:
         return convert(values.tolist())  # 1, 1.0 and True are equal, and three different categories
     codes, different = values.factorize()
-    return np.append(convert(different.tolist()), np.array([None], dtype=object))[codes]
+    return np.asarray(np.append(convert(different.tolist()), np.array([None], dtype=object))[codes])
 
 
 def column_array(table: Any, column: Column) -> np.ndarray:

@@ -53,15 +53,15 @@ def one_type(values: pd.Series) -> pd.Series:
     if values.dtype != object:
         return values
     cells = [None if is_missing(v) else v for v in values.tolist()]
-    kinds = {_family(v) for v in cells if v is not None}
-    present = None not in cells
+    known = [v for v in cells if v is not None]
+    kinds, present = {_family(v) for v in known}, len(known) == len(cells)
     if kinds == {"bool"}:
         return pd.Series(cells, values.index, "bool" if present else "boolean", values.name)
     if kinds <= {"int", "float"} and kinds:
         whole = kinds == {"int"}
-        if whole and present and all(-(2**63) <= v < 2**63 for v in cells):
+        if whole and present and all(-(2**63) <= v < 2**63 for v in known):
             return pd.Series(cells, values.index, np.int64, values.name)
-        if all(abs(v) <= 2**53 for v in cells if isinstance(v, int)):
+        if all(abs(v) <= 2**53 for v in known if isinstance(v, int)):
             floats = [np.nan if v is None else float(v) for v in cells]
             return pd.Series(floats, values.index, np.float64, values.name)
     if kinds == {"date"}:

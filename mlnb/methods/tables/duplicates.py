@@ -16,7 +16,7 @@ _LOOK = 2000  # rows from which the order of the columns, and which of them migh
 
 def _codes(values: pd.Series) -> np.ndarray:
     """A code for each different value, 0 for missing."""
-    return values.factorize()[0] + 1
+    return np.asarray(values.factorize()[0]) + 1
 
 
 def group_equal(tables: list[pd.DataFrame], names: list[str]) -> tuple[np.ndarray, np.ndarray]:

@@ -61,7 +61,7 @@ def _plain_numbers(raw: pd.Series) -> np.ndarray | None:
     code = r"^0\d|\d{16}|^[+-]?[a-zA-Z]|^\+\d{7}"
     if numbers.null_count == len(numbers) or pc.any(pc.match_substring_regex(texts, code)).as_py():
         return None
-    return numbers.to_numpy(zero_copy_only=False)
+    return np.asarray(numbers.to_numpy(zero_copy_only=False))
 
 
 def _plain_dates(texts: pd.Series) -> np.ndarray | None:
@@ -72,7 +72,7 @@ def _plain_dates(texts: pd.Series) -> np.ndarray | None:
         dates = pc.cast(pa.array(texts, pa.string(), from_pandas=True), pa.timestamp("us"))
     except pa.ArrowInvalid:
         return None
-    return dates.to_numpy(zero_copy_only=False)
+    return np.asarray(dates.to_numpy(zero_copy_only=False))
 
 
 class _Cleaner:
@@ -241,7 +241,7 @@ class _Cleaner:
         wordy = np.average(word_count, weights=counts) >= 2 or np.average(texts.str.len(), weights=counts) > 50
         return ("text" if spread and wordy and not self.is_target else "category"), values
 
-# %% ../../../nbs/methods/tables/type_inference.ipynb #c10
+# %% ../../../nbs/methods/tables/type_inference.ipynb #c07
 def clean(
     raw: pd.DataFrame,
     target: str | None = None,

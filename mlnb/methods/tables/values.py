@@ -86,7 +86,9 @@ def to_number(value: Any) -> float:
     """One number; NaN when missing, TypeError or ValueError for what is not a number."""
     if is_missing(value):
         return math.nan
-    return value + 0.0 if isinstance(value, str | bytes | list | tuple | dict) else float(value)
+    if isinstance(value, str | bytes | list | tuple | dict):
+        raise TypeError(f"found {type(value).__name__}, expected a number")
+    return float(value)
 
 
 def to_boolean(value: Any) -> float:

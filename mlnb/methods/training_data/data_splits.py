@@ -96,7 +96,7 @@ def _quotas(count: int, shares: np.ndarray, rng: np.random.Generator) -> np.ndar
     while count >= len(shares) and (sizes == 0).any():
         sizes[np.argmin(sizes)] += 1
         sizes[np.argmax(sizes)] -= 1
-    return sizes
+    return np.asarray(sizes)
 
 
 def deal_rows(
@@ -124,7 +124,7 @@ def deal_rows(
     parts = np.zeros(count, dtype=np.int64)
     if order is not None:
         ranks = pd.Series(order).rank(method="min").to_numpy() - 1
-        return np.searchsorted(np.cumsum(weights)[:-1] * count, ranks + 1e-9, side="left")
+        return np.asarray(np.searchsorted(np.cumsum(weights)[:-1] * count, ranks + 1e-9, side="left"))
     if groups is not None:
         codes = pd.factorize(groups, use_na_sentinel=False)[0]
         sizes, filled = np.bincount(codes), np.zeros(len(weights))
@@ -133,7 +133,7 @@ def deal_rows(
         for code in shuffled[np.argsort(-sizes[shuffled], kind="stable")]:
             owner[code] = np.argmax(weights * count - filled)
             filled[owner[code]] += sizes[code]
-        return owner[codes]
+        return np.asarray(owner[codes])
     strata = np.zeros(count, dtype=np.int64) if labels is None else pd.factorize(labels, sort=True)[0]
     surplus = np.zeros(len(weights))
     for stratum in range(int(strata.max()) + 1 if count else 0):

@@ -12,11 +12,11 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from ..contracts.problems import ProblemContract
+from ..contracts.problems import ProblemContract, required
 from ..series.calendars import Frequency, holiday_days
 from ..tables.columns import Column, Schema, nearest, to_array, to_arrays
 from .cross_validation import Fold
-from ..series.time_series import History
+from ..series.time_series import ForecastSpec, History
 from ..series.forecast_windows import Fan, Windows, request_schema
 
 MOST = 30_000  # examples at most, of training and of test each
@@ -33,7 +33,8 @@ def periods_of(table: pd.DataFrame, contract: ProblemContract) -> np.ndarray:
     Returns:
         int64 (n,).
     """
-    stamps = to_array(table[contract.time].to_numpy(), Column(contract.time, "date"))
+    time = required(contract.time, "time")
+    stamps = to_array(table[time].to_numpy(), Column(time, "date"))
     return Frequency.of(contract.ruler).periods(stamps)
 
 
@@ -50,7 +51,7 @@ def split_periods(
     Returns:
         indices of training rows, of test rows, and the reason.
     """
-    periods, horizon = periods_of(table, contract), int(contract.horizon)
+    periods, horizon = periods_of(table, contract), required(contract.horizon, "horizon")
     span = int(periods.max() - periods.min()) + 1
     held = max(1, int(test_share * span / horizon)) * horizon
     cut = int(periods.max()) - held
@@ -71,7 +72,7 @@ def deal_periods(training: pd.DataFrame, contract: ProblemContract, folds: int) 
     Raises:
         ValueError: when there is room for none.
     """
-    periods, horizon = periods_of(training, contract), int(contract.horizon)
+    periods, horizon = periods_of(training, contract), required(contract.horizon, "horizon")
     last, span = int(periods.max()), int(periods.max() - periods.min()) + 1
     size = max(horizon, span // (2 * folds))
     room = min(folds, (span - horizon) // size)
@@ -136,17 +137,17 @@ def fit_windows(
     Raises:
         ValueError: for a column that does not exist or is no feature.
     """
-    asked = request_schema(schema, contract)
+    asked, spec = request_schema(schema, contract), ForecastSpec.of(contract)
     for name in known:
-        if name not in asked.names or name in (contract.time, contract.target, *contract.series):
+        if name not in asked.names or name in (spec.time, spec.target, *spec.keys):
             raise ValueError(f"there is no feature {name!r} that could be known ahead{nearest(name, asked.names)}")
     days: list[int] = []
     if holidays:
-        years = pd.DatetimeIndex(training[contract.time]).year
+        years = pd.DatetimeIndex(training[spec.time]).year
         days = holiday_days(holidays, int(years.min()), int(years.max()))
     return Windows.fit(
-        to_arrays(training, asked), asked, time=contract.time, target=contract.target, keys=contract.series,
-        frequency=vars(Frequency.of(contract.ruler)), horizon=int(contract.horizon), known=known, holidays=days,
+        to_arrays(training, asked), asked, time=spec.time, target=spec.target, keys=spec.keys,
+        frequency=spec.frequency, horizon=spec.horizon, known=known, holidays=days,
     )  # fmt: skip
 
 

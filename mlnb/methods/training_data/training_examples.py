@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from ...codec import replace
-from ..contracts.problems import ProblemContract
+from ..contracts.problems import ProblemContract, required
 from ..models.anomaly_detection import twin_flags
 from ..tables.columns import Schema, TableArrays, to_arrays
 from ..encoding.table_encoder import Encoder
@@ -180,7 +180,8 @@ def fold_examples(
     y, groups = read_target(contract, training), read_groups(contract, training)
     folds = encode_folds(to_arrays(training, schema), y, fold_of_row, schema, encoder, groups)
     if contract.metric == "stability":
-        return [replace(fold, valid_y=twin_flags(fold.valid_X, contract.contamination)) for fold in folds]
+        share = required(contract.contamination, "contamination")
+        return [replace(fold, valid_y=twin_flags(fold.valid_X, share)) for fold in folds]
     return folds
 
 
@@ -198,5 +199,5 @@ def test_examples(
         return Examples(fan.X, fan.y)
     X, y = encoder.transform(to_arrays(test, schema)), read_target(contract, test)
     if contract.metric == "stability":
-        y = twin_flags(X, contract.contamination)
+        y = twin_flags(X, required(contract.contamination, "contamination"))
     return Examples(X, y, read_groups(contract, test))

@@ -6,12 +6,13 @@
 __all__ = ['PICKS', 'DRAWS', 'FEW', 'SHRUNK', 'NOISE', 'ENOUGH', 'LEAST', 'MEMBERS', 'Held', 'blend', 'place_held_out',
            'greedy_weights', 'within_noise', 'choose_ensemble', 'candidates']
 
-# %% ../../../nbs/methods/tuning/ensembles.ipynb #n5f4420d
+# %% ../../../nbs/methods/tuning/ensembles.ipynb #c03
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from functools import partial
 from ..metrics.weighted_metrics import METRICS, score
 
 PICKS = 10  # trials added by a greedy selection
@@ -23,7 +24,7 @@ ENOUGH = 2000  # rows of a fold that decide; more are left aside
 LEAST = 0.03  # smallest weight of a member
 MEMBERS = 8  # members at most
 
-# %% ../../../nbs/methods/tuning/ensembles.ipynb #n5d98938
+# %% ../../../nbs/methods/tuning/ensembles.ipynb #c05
 @dataclass(frozen=True)
 class Held:
     """The validation rows of all folds, one fold after the other.
@@ -70,7 +71,7 @@ class Held:
         return METRICS[self.metric].sign * float(np.mean(known)) if known else -np.inf
 
 
-def blend(predictions: Sequence[np.ndarray], weights: Sequence[float]) -> np.ndarray:
+def blend(predictions: Sequence[np.ndarray], weights: Sequence[float] | np.ndarray) -> np.ndarray:
     """The weighted mean, added up in the order of the trials.
 
     Args:
@@ -103,7 +104,7 @@ def place_held_out(prediction: np.ndarray, places: np.ndarray, count: int) -> np
     np.add.at(times, places, 1.0)
     return np.where(times[:, None] > 0, total / np.maximum(times, 1.0)[:, None], np.nan)
 
-# %% ../../../nbs/methods/tuning/ensembles.ipynb #n1a71ed2
+# %% ../../../nbs/methods/tuning/ensembles.ipynb #c08
 def greedy_weights(
     predictions: Sequence[np.ndarray], evaluate: Callable[[np.ndarray], float], picks: int = PICKS
 ) -> np.ndarray:
@@ -126,7 +127,7 @@ def greedy_weights(
         total += predictions[chosen]
         if scores[chosen] > best:
             best, kept = scores[chosen], counts.copy()
-    return kept / kept.sum() if kept.sum() else np.eye(len(predictions))[0]
+    return np.asarray(kept / kept.sum()) if kept.sum() else np.eye(len(predictions))[0]
 
 
 def within_noise(predictions: Sequence[np.ndarray], held: Held) -> np.ndarray:
@@ -143,9 +144,9 @@ def within_noise(predictions: Sequence[np.ndarray], held: Held) -> np.ndarray:
     gaps = (scores - scores[0])[:, np.isfinite(scores).all(axis=0)]
     independent = min(gaps.shape[1], len(held.beside(folds[0])) + 1)  # another deal of the same rows adds little
     if independent < 2:
-        return np.arange(len(predictions)) == 0
+        return np.asarray(np.arange(len(predictions)) == 0)
     error = gaps.std(axis=1, ddof=1) / np.sqrt(independent)
-    return gaps.mean(axis=1) >= -NOISE * error
+    return np.asarray(gaps.mean(axis=1) >= -NOISE * error)
 
 
 def _draw(held: Held, folds: Sequence[int], random: np.random.Generator | None) -> np.ndarray:
@@ -166,7 +167,7 @@ def _select(predictions: Sequence[np.ndarray], held: Held, fold: int, draws: int
     for _ in range(draws):
         at = _draw(held, beside, random)
         drawn = Held(held.metric, held.y[at], held.fold[at], None if held.groups is None else held.groups[at])
-        total += greedy_weights([p[at] for p in predictions], lambda p, seen=drawn: seen.score(p, beside))
+        total += greedy_weights([p[at] for p in predictions], partial(drawn.score, folds=beside))
     return total / draws
 
 
@@ -235,7 +236,7 @@ def _lost(differences: np.ndarray, errors: float = 1.0) -> bool:
         return bool((differences < 0).any())
     return bool(differences.mean() < -errors * differences.std(ddof=1) / np.sqrt(len(differences)))
 
-# %% ../../../nbs/methods/tuning/ensembles.ipynb #n78d58a4
+# %% ../../../nbs/methods/tuning/ensembles.ipynb #c13
 def candidates(scores: Sequence[float], families: Sequence[str], most: int = 12) -> list[int]:
     """Half of the places for the best trials, the other half for the best of each family.
 

@@ -65,7 +65,7 @@ class Predictions:
             self.kept[place] = np.load(file)
         return self.kept.get(place)
 
-# %% ../../../nbs/methods/tuning/hyperparameter_search.ipynb #c07
+# %% ../../../nbs/methods/tuning/hyperparameter_search.ipynb #c08
 class _Loop:
     """One process's part in a study."""
 
@@ -147,9 +147,9 @@ class _Loop:
         need = [more * t.seconds / max(1, len(t.fold_scores)) * bags_of(t.family, rows, 3) for t in best]
         if not best and complete:
             need = [rows / len(self.sample[0].y) * max(t.seconds for t in complete)]
-        return min(sum(need), self.watch.seconds / 3)
+        return float(min(sum(need), self.watch.seconds / 3))
 
-# %% ../../../nbs/methods/tuning/hyperparameter_search.ipynb #n0tune
+# %% ../../../nbs/methods/tuning/hyperparameter_search.ipynb #c09
 def tune(
     folds: list[Fold],
     task: str,
@@ -220,7 +220,7 @@ def tune(
     plan |= {"ensemble": ensemble, "latency_ms": latency_ms}
     plan |= {"threads": max(1, threads // workers), "portfolio": portfolio_size(search)}
     plan["scout"] = len(sample_fold(folds[0], seed).y) if search.large else rows
-    study = open_study(storage, name, METRICS[metric].direction)
+    study = open_study(storage, name, "maximize" if METRICS[metric].sign > 0 else "minimize")
     predictions = Predictions(folder, name)
     loop = _Loop(study, used, search, plan, watch)
     with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(max(1, workers)) as pool:

@@ -6,7 +6,7 @@
 __all__ = ['BAGS', 'LATENCY', 'BOOSTED', 'bags_of', 'row_cost', 'Tuned', 'refit_seconds', 'table_of', 'choose_winner',
            'fit_winner', 'weigh']
 
-# %% ../../../nbs/methods/tuning/model_selection.ipynb #ndd8825a
+# %% ../../../nbs/methods/tuning/model_selection.ipynb #c03
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ BAGS = ((20_000, 8), (60_000, 4), (200_000, 2))  # rows up to which a bag holds 
 LATENCY = 5.0  # milliseconds that an answer may take when the contract does not say
 BOOSTED = ("lightgbm", *RANKERS)
 
-# %% ../../../nbs/methods/tuning/model_selection.ipynb #n33ee66a
+# %% ../../../nbs/methods/tuning/model_selection.ipynb #c05
 def bags_of(family: str, rows: int, members: int = 1) -> int:
     """How many fits a member is the mean of: fewer on many rows, and where other members do the same.
 
@@ -53,16 +53,16 @@ def row_cost(family: str, params: Mapping[str, Any], rows: int, columns: int, cl
     """
     outputs = classes if classes > 2 else 1
     if family in BOOSTED:
-        return 0.05 + 0.0005 * outputs * params.get("rounds", 100) * params.get("bags", 1)
+        return 0.05 + 0.0005 * outputs * float(params.get("rounds", 100)) * float(params.get("bags", 1))
     if family in ("random_forest", "extra_trees", "hist_boosting"):
-        return 0.05 + 0.0005 * outputs * params.get("max_iter", 200)
+        return 0.05 + 0.0005 * outputs * float(params.get("max_iter", 200))
     if family == "network":
-        return 0.05 + 0.004 * params.get("bags", 1) * (columns + params["width"])
+        return 0.05 + 0.004 * float(params.get("bags", 1)) * (columns + float(params["width"]))
     if family == "neighbours":
         return 0.1 + 3e-6 * rows * columns
     return 0.05 + 0.002 * columns
 
-# %% ../../../nbs/methods/tuning/model_selection.ipynb #n2018429
+# %% ../../../nbs/methods/tuning/model_selection.ipynb #c08
 @dataclass(frozen=True)
 class Tuned:
     """A finished study: the winner, every trial, and what the winner predicts for rows it has not learned from.
@@ -101,7 +101,7 @@ def refit_seconds(trial: Told, member: Mapping[str, Any], fits: int, more: float
         fits: that the trial took.
         more: how many times the rows of such a fit there are in all.
     """
-    return more * trial.seconds / max(1, fits) * member["params"].get("bags", 1)
+    return more * trial.seconds / max(1, fits) * float(member["params"].get("bags", 1))
 
 
 def table_of(told: Mapping[int, Told]) -> pd.DataFrame:
@@ -185,10 +185,11 @@ def choose_winner(
                 return pairs
         return None
 
-    weights, honest = np.eye(len(able))[0], {}
+    weights, honest = np.eye(len(able))[0], dict[str, float]()
     if several:
-        taken = {"rows": rows, "seed": plan["seed"]}
-        weights, honest = choose_ensemble(predictions, held, lambda w: afford(w) is not None, **taken)
+        weights, honest = choose_ensemble(
+            predictions, held, lambda w: afford(w) is not None, rows=rows, seed=plan["seed"]
+        )
     pairs = afford(weights) or as_members(weights, 1)
     whole = refit(pairs)  # what all rows would take
     members = [{**member, "weight": float(w)} for (_, member), w in zip(pairs, weights[weights > 0], strict=True)]
@@ -227,7 +228,7 @@ def _fold_scores(held: Held, prediction: np.ndarray) -> list[float | None]:
     found = [sign * held.score(prediction, [fold]) for fold in np.unique(held.fold).tolist()]
     return [float(value) if np.isfinite(value) else None for value in found]
 
-# %% ../../../nbs/methods/tuning/model_selection.ipynb #n6ddbdaa
+# %% ../../../nbs/methods/tuning/model_selection.ipynb #c11
 def fit_winner(
     best: Mapping[str, Any],
     task: str,
@@ -267,12 +268,14 @@ def fit_winner(
     members: Sequence[Mapping[str, Any]] = best.get("members") or [best]
     for member in members:
         heavy = weigh(y, classes, member["class_weight"], weights)
-        about = {"task": task, "classes": classes, "metric": metric, "seed": seed, "threads": threads}
         losses = record if not any(model.family in BOOSTED for model in fitted) else None
         params = {**member["params"], **(constraints or {})}
         fitted.append(
-            fit_model(member["family"], params, X, y, weights=heavy, groups=groups, record=losses, **about)
-        )
+            fit_model(
+                member["family"], params, X, y, task, classes, metric, seed, threads,
+                weights=heavy, groups=groups, record=losses,
+            )
+        )  # fmt: skip
     if len(fitted) == 1:
         return fitted[0]
     native = {"members": fitted, "weights": [member["weight"] for member in members]}

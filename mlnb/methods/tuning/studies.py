@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from sqlalchemy.exc import SQLAlchemyError
@@ -134,16 +134,17 @@ def is_dead(worker: str) -> bool:
     return stat[0] == "Z" or stat[19] != started
 
 
-def open_study(storage: str | None, name: str, direction: str) -> optuna.Study:
+def open_study(storage: str | None, name: str, direction: Literal["maximize", "minimize"]) -> optuna.Study:
     """The study of that name, made when it is not there.
 
     Raises:
         ValueError: when the storage cannot be opened.
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    options = {"study_name": name, "direction": direction, "load_if_exists": True}
     try:
-        return optuna.create_study(storage=storage, sampler=_Nothing(), **options)
+        return optuna.create_study(
+            storage=storage, sampler=_Nothing(), study_name=name, direction=direction, load_if_exists=True
+        )
     except (ImportError, OSError, ValueError, RuntimeError, SQLAlchemyError) as error:
         kind = str(storage).partition(":")[0]
         raise ValueError(
@@ -161,7 +162,7 @@ def study_name(folds: list[Fold], settings: Mapping[str, Any]) -> str:
     digest = hashlib.blake2b(json.dumps(settings, sort_keys=True).encode(), digest_size=8)
     for fold in folds[:1]:
         for array in (fold.X, fold.y, fold.valid_X, fold.valid_y):
-            digest.update(np.ascontiguousarray(array))
+            digest.update(np.ascontiguousarray(array).data)
     return f"mlnb-{digest.hexdigest()}"
 
 # %% ../../../nbs/methods/tuning/studies.ipynb #c10

@@ -6,11 +6,11 @@
 __all__ = ['STARTUP', 'LARGE', 'SCOUT', 'LEADING', 'Proposal', 'Search', 'rank_families', 'draw_params', 'propose', 'lead',
            'read_warm', 'tell_warm']
 
-# %% ../../../nbs/methods/tuning/trial_proposals.ipynb #n13145c1
+# %% ../../../nbs/methods/tuning/trial_proposals.ipynb #c03
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -24,7 +24,7 @@ LARGE = 25_000  # rows to learn from above which the first trials see a sample
 SCOUT = 10_000  # rows of that sample
 LEADING = 4  # trials of an earlier study that go first
 
-# %% ../../../nbs/methods/tuning/trial_proposals.ipynb #n24fe239
+# %% ../../../nbs/methods/tuning/trial_proposals.ipynb #c04
 @dataclass(frozen=True)
 class Proposal:
     """What a trial is to try.
@@ -104,7 +104,7 @@ def draw_params(family: str, told: Sequence[Told], search: Search, seed: int) ->
     """
     spaces = distributions(family)
     known = [t for t in told if t.family == family and t.state == "complete" and set(t.params) == set(spaces)]
-    direction = "maximize" if search.sign > 0 else "minimize"
+    direction: Literal["maximize", "minimize"] = "maximize" if search.sign > 0 else "minimize"
     sampler: Any = optuna.samplers.RandomSampler(seed=seed)
     if search.sampler == "tpe":
         sampler = optuna.samplers.TPESampler(seed=seed, n_startup_trials=STARTUP, multivariate=False)
@@ -146,7 +146,7 @@ def propose(place: int, told: Mapping[int, Told], search: Search) -> Proposal:
     weighting = ("none", "balanced")[int(random.integers(2))] if search.class_weight == "tuned" else plain
     return Proposal(family, params, weighting, whole=not search.large)
 
-# %% ../../../nbs/methods/tuning/trial_proposals.ipynb #warm1
+# %% ../../../nbs/methods/tuning/trial_proposals.ipynb #c11
 def lead(best: Mapping[str, Any], trials: pd.DataFrame, who: str, most: int = LEADING) -> dict[str, Any]:
     """The trials of an earlier study that a new one starts with, as plain JSON values.
 

@@ -6,7 +6,7 @@
 __all__ = ['PEERS', 'JUDGED', 'FOLDS', 'TimeUp', 'Watch', 'folds_used', 'sample_fold', 'held_rows', 'Outcome', 'is_hopeless',
            'run_trial']
 
-# %% ../../../nbs/methods/tuning/trials.ipynb #n4aceaf5
+# %% ../../../nbs/methods/tuning/trials.ipynb #c03
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -27,7 +27,7 @@ PEERS = 3  # finished trials of a family before one is pruned
 JUDGED = 100  # rows that a trial is scored on before it can be pruned: fewer tell of luck
 FOLDS = ((60_000, 100), (250_000, 3), (600_000, 2))  # rows up to which so many folds are used; above, one
 
-# %% ../../../nbs/methods/tuning/trials.ipynb #n8987c9d
+# %% ../../../nbs/methods/tuning/trials.ipynb #c05
 class TimeUp(Exception):
     """The budget in seconds ends before the trial would."""
 
@@ -75,7 +75,7 @@ class Watch:
         """Remember how long a fit has taken."""
         self.rates[family] = max(self.rates.get(family, 0.0), seconds / cells)
 
-# %% ../../../nbs/methods/tuning/trials.ipynb #nf47154f
+# %% ../../../nbs/methods/tuning/trials.ipynb #c08
 def folds_used(
     folds: Sequence[Fold],
 ) -> list[Fold]:
@@ -104,9 +104,17 @@ def sample_fold(fold: Fold, seed: int = 0, rows: int = SCOUT) -> Fold:
         return None if array is None else array[at]
 
     learn, judge = some(len(fold.y), fold.groups, 0), some(len(fold.valid_y), fold.valid_groups, 1)
-    kept = {"groups": cut(fold.groups, learn), "weights": cut(fold.weights, learn), "rows": cut(fold.rows, judge)}
-    kept |= {"valid_groups": cut(fold.valid_groups, judge), "constraints": fold.constraints}
-    return Fold(fold.X[learn], fold.y[learn], fold.valid_X[judge], fold.valid_y[judge], **kept)
+    return Fold(
+        fold.X[learn],
+        fold.y[learn],
+        fold.valid_X[judge],
+        fold.valid_y[judge],
+        groups=cut(fold.groups, learn),
+        valid_groups=cut(fold.valid_groups, judge),
+        weights=cut(fold.weights, learn),
+        rows=cut(fold.rows, judge),
+        constraints=fold.constraints,
+    )
 
 
 def held_rows(folds: Sequence[Fold], metric: str) -> Held:
@@ -125,7 +133,7 @@ def held_rows(folds: Sequence[Fold], metric: str) -> Held:
     number, dealt = np.repeat(np.arange(len(folds)), sizes), np.repeat(deals, sizes) if deal else None
     return Held(metric, np.concatenate([fold.valid_y for fold in folds]), number, groups, dealt)
 
-# %% ../../../nbs/methods/tuning/trials.ipynb #ne51b508
+# %% ../../../nbs/methods/tuning/trials.ipynb #c11
 @dataclass(frozen=True)
 class Outcome:
     """What a trial found.
@@ -227,6 +235,6 @@ def run_trial(
     except (ValueError, LookupError, ArithmeticError, RuntimeError, MemoryError) as error:
         return outcome("fail", error=f"{type(error).__name__}: {error}")
     if all(value is None for value in scores):
-        error = f"ValueError: {metric} is undefined in every fold, expected folds in which all classes occur"
-        return outcome("fail", error=error)
+        undefined = f"ValueError: {metric} is undefined in every fold, expected folds in which all classes occur"
+        return outcome("fail", error=undefined)
     return outcome("complete", rounds)
