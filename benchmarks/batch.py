@@ -27,7 +27,9 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from mlnb.codec import encode
 from mlnb.methods.contracts.problems import ProblemContract
+from mlnb.methods.contracts.responses import Golden, to_wire
 
 LEVELS = (3, 5, 8, 10, 12, 16, 40, 100)
 CHUNK = 50_000  # rows of a pandas chunk, and of a row group
@@ -58,7 +60,7 @@ def make_model(folder: Path, family: str, training: pd.DataFrame, y: np.ndarray)
     import lightgbm
     from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
 
-    from mlnb.methods.decisions.decisions import answers
+    from mlnb.methods.decisions.responders import respond
     from mlnb.methods.encoding.table_encoder import Encoder
     from mlnb.methods.models.fitted_models import Model, predict, save_model
     from mlnb.methods.models.model_families import fit_model
@@ -80,17 +82,18 @@ def make_model(folder: Path, family: str, training: pd.DataFrame, y: np.ndarray)
             fitted = (HistGradientBoostingClassifier if family == "hist_boosting" else RandomForestClassifier)()
             native = lightgbm.Booster(model_str=to_lightgbm(fitted.fit(np.nan_to_num(X), y)))
         model = Model(family, "binary", 2, X.shape[1], native)
-    contract = ProblemContract(task="binary", target="y", classes=["no", "yes"])
+    contract = ProblemContract(task="binary", target="y", classes=("no", "yes"))
     head = training.head(20)
-    said = answers(predict(model, encoder.transform(to_arrays(head, schema))), contract)
+    responses = respond(predict(model, encoder.transform(to_arrays(head, schema))), contract)
     rows = json.loads(head.to_json(orient="records", date_format="iso", double_precision=15))
     rows = [
         {k: head[k].iloc[i].item() if k[0] == "n" and v is not None else v for k, v in row.items()}
         for i, row in enumerate(rows)
     ]
-    parts = {"contract": contract, "schema": schema.to_json(), "encoder": encoder.to_json()}
     folder.mkdir(parents=True)
-    for name, value in {**parts, "golden": {"rows": rows, "predictions": said}}.items():
+    (folder / "contract.json").write_bytes(encode(contract))
+    (folder / "golden.json").write_bytes(encode(Golden(rows=rows, predictions=to_wire(responses))))
+    for name, value in {"schema": schema.to_json(), "encoder": encoder.to_json()}.items():
         (folder / f"{name}.json").write_text(json.dumps(value), "utf-8")
     (folder / "version.txt").write_text("bench:1\n")
     save_model(model, folder / "fitted")

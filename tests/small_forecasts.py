@@ -6,8 +6,11 @@ from typing import Any
 
 import numpy as np
 
+from mlnb.codec import convert, encode
 from mlnb.methods.contracts.decisions import Decision, StepInterval
-from mlnb.methods.contracts.problems import ProblemContract
+from mlnb.methods.contracts.problems import ProblemContract, Ruler
+from mlnb.methods.contracts.responses import Golden, to_wire
+from mlnb.methods.contracts.tasks import Task
 from mlnb.methods.decisions.decisions import write_decision
 from mlnb.methods.models.fitted_models import Model, save_model
 from mlnb.methods.models.model_families import fit_model
@@ -67,7 +70,10 @@ def make_forecaster(
     schema = Schema(tuple(column for column in COLUMNS if keys or column.name not in KEYS), rows=len(rows))
     if not keys:
         rows = [{name: value for name, value in row.items() if name not in KEYS} for row in rows]
-    contract = ProblemContract(task="forecasting", target="sold", time="day", series=list(names), horizon=horizon, classes=None, frequency=str(frequency), ruler=frequency.to_json())  # fmt: skip
+    contract = ProblemContract(
+        task=Task.FORECASTING, target="sold", time="day", series=names, horizon=horizon, frequency=str(frequency),
+        ruler=convert(frequency.to_json(), Ruler),
+    )  # fmt: skip
     asked = request_schema(schema, contract)
     arrays = to_arrays(rows, asked)
     encoder = Windows.fit(arrays, asked, time="day", target="sold", keys=names, frequency=frequency.to_json(),
@@ -81,16 +87,16 @@ def make_forecaster(
     if len(members) > 1:
         shares = [0.3, 0.2, 0.2, 0.1, 0.1, 0.1]
         model = Model("ensemble", "forecasting", 0, fan.X.shape[1], {"members": members, "weights": shares})
-    deviations = [place for place, name in enumerate(encoder.names) if name.startswith("deviation of ")]
-    ends = StepInterval(low=[-1.5, -2.0, -2.5], high=[1.5, 2.25, 2.5], columns=deviations, typical=0.3)
+    deviations = tuple(place for place, name in enumerate(encoder.names) if name.startswith("deviation of "))
+    ends = StepInterval(low=(-1.5, -2.0, -2.5), high=(1.5, 2.25, 2.5), columns=deviations, typical=0.3)
     folder.mkdir(parents=True)
     write_decision(Decision(interval=ends), save_model(model, folder / "fitted"))
-    values = {"contract": contract, "schema": schema.to_json(), "encoder": encoder.to_json()}
-    for name, value in values.items():
+    (folder / "contract.json").write_bytes(encode(contract))
+    for name, value in {"schema": schema.to_json(), "encoder": encoder.to_json()}.items():
         (folder / f"{name}.json").write_text(json.dumps(value), "utf-8")
     (folder / "version.txt").write_text("small:0123456789ab\n")
-    golden = {"rows": rows, "predictions": Forecasts(Parts.load(folder)).answer(rows)}
-    (folder / "golden.json").write_text(json.dumps(golden), "utf-8")
+    golden = Golden(rows=rows, predictions=to_wire(Forecasts(Parts.load(folder)).respond(rows)))
+    (folder / "golden.json").write_bytes(encode(golden))
     return folder
 
 

@@ -6,9 +6,13 @@ from typing import Any
 
 import numpy as np
 
+from mlnb.codec import encode
 from mlnb.methods.contracts.decisions import Beta, Decision, Isotonic, Sigmoid, Temperature, ValueInterval
 from mlnb.methods.contracts.problems import ProblemContract
-from mlnb.methods.decisions.decisions import answers, write_decision
+from mlnb.methods.contracts.responses import Golden, to_wire
+from mlnb.methods.contracts.tasks import Task
+from mlnb.methods.decisions.decisions import write_decision
+from mlnb.methods.decisions.responders import respond
 from mlnb.methods.encoding.table_encoder import Encoder
 from mlnb.methods.models.fitted_models import Model, predict, save_model
 from mlnb.methods.models.model_families import fit_model
@@ -24,15 +28,15 @@ COLUMNS = (
     Column("day", "date", nullable=True),
 )
 TEXT = Column("note", "text", nullable=True)
-DECISIONS: dict[str, dict[str, Any]] = {
-    "plain": {},
+DECISIONS = {
+    "plain": Decision(),
     "sigmoid": Decision(calibration=Sigmoid(a=1.1, c=0.2), threshold=0.4),
-    "beta": Decision(calibration=Beta(a=0.9, b=1.2, c=-0.1), costs=[[0, 1], [5, 0]]),
-    "isotonic": Decision(calibration=Isotonic(x=[0.0, 0.3, 0.6, 1.0], y=[0.1, 0.1, 0.8, 0.9])),
+    "beta": Decision(calibration=Beta(a=0.9, b=1.2, c=-0.1), costs=((0.0, 1.0), (5.0, 0.0))),
+    "isotonic": Decision(calibration=Isotonic(x=(0.0, 0.3, 0.6, 1.0), y=(0.1, 0.1, 0.8, 0.9))),
     "temperature": Decision(calibration=Temperature(temperature=1.7)),
-    "interval": Decision(interval=ValueInterval(low=-1.5, high=2.0, x=[0.0, 50.0, 100.0], scale=[1.0, 2.0, 8.0])),
+    "interval": Decision(interval=ValueInterval(low=-1.5, high=2.0, x=(0.0, 50.0, 100.0), scale=(1.0, 2.0, 8.0))),
 }
-CLASSES = {"binary": ["no", "yes"], "multiclass": ["a", "b", "c"]}
+CLASSES = {"binary": ("no", "yes"), "multiclass": ("a", "b", "c")}
 QUERY = Column("visit", "category", role="identifier")
 
 
@@ -79,16 +83,17 @@ def make_model(
     model = members[0]
     if len(members) > 1:
         model = Model("ensemble", task, count, X.shape[1], {"members": members, "weights": [0.7, 0.3]})
-    contract = ProblemContract(task=task, target="survived", classes=classes, contamination=0.2, query="visit")
+    contract = ProblemContract(task=Task(task), target="survived", classes=classes, contamination=0.2, query="visit")
     held_out = _choose(40, 8, names)
     held_out[3]["town"] = "a town that nobody saw"
     prediction = predict(model, encoder.transform(to_arrays(held_out, schema)))
     groups = np.arange(40) // 8 if task == "ranking" else None
-    golden = {"rows": held_out, "predictions": answers(prediction, contract, DECISIONS[decision], groups)}
+    responses = respond(prediction, contract, DECISIONS[decision], groups)
     folder.mkdir(parents=True)
     write_decision(DECISIONS[decision], save_model(model, folder / "fitted"))
-    parts = {"contract": contract, "schema": schema.to_json(), "encoder": encoder.to_json(), "golden": golden}
-    for name, value in parts.items():
+    (folder / "contract.json").write_bytes(encode(contract))
+    (folder / "golden.json").write_bytes(encode(Golden(rows=held_out, predictions=to_wire(responses))))
+    for name, value in {"schema": schema.to_json(), "encoder": encoder.to_json()}.items():
         (folder / f"{name}.json").write_text(json.dumps(value), "utf-8")
     (folder / "version.txt").write_text("small:0123456789ab\n")
     return folder

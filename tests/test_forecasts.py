@@ -103,7 +103,7 @@ def test_the_service_takes_history_and_answers_the_horizon(run: runs.Run) -> Non
             predictor.predict(wrong)
     parts = predictor.parts
     kind = find_kind(parts.contract)
-    described = describe_rows(kind.ask(parts.schema, parts.contract), predictor.golden["rows"])
+    described = describe_rows(kind.ask(parts.schema, parts.contract), predictor.golden.rows)
     assert kind.whole and set(described["items"]["properties"]) == {"day", "shop", "price", "sold"}
     assert described["items"]["required"] == ["day", "shop"]
     answer = describe_answers(parts.contract, said[:1])["items"]

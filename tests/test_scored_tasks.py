@@ -1,6 +1,5 @@
 """Rankings, logs of users and items, and anomalies: from a file to a proven service, on very little data."""
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -10,11 +9,13 @@ import toys
 
 from mlnb.engine import runs
 from mlnb.engine.project import Project
+from mlnb.methods.contracts.responses import Golden, to_wire
 from mlnb.methods.decisions.decisions import read_decision
 from mlnb.methods.models.fitted_models import load_model
 from mlnb.methods.tables.columns import Schema
 from mlnb.serving.runtime.predictor import Predictor
 from mlnb.serving.runtime.request_bodies import BadRows
+from mlnb.serving.runtime.response_bodies import encode_responses
 from mlnb.serving.runtime.scored_service import Scored
 from mlnb.serving.runtime.service_parts import Parts
 
@@ -117,10 +118,10 @@ def test_anomalies_without_labels_get_a_budget_and_are_explained(root: Path) -> 
     model = Path(found.load("model"))
     parts = Parts(contract, Schema.from_json(found.load("schema")), found.load("encoder"), load_model(model),
                   read_decision(model))  # fmt: skip
-    service, golden = Scored(parts), found.load("golden")
-    assert parts.decision.threshold is not None and service.answer(golden["rows"]) == golden["predictions"]
+    service, golden = Scored(parts), found.load("golden", Golden)
+    assert parts.decision.threshold is not None and to_wire(service.respond(golden.rows)) == golden.predictions
     rows = [{"a": 0.0, "b": 30.0, "c": 0.0}, {"a": 0.1, "b": 0.2, "c": -0.1}]
-    said = service.answer(rows)
-    assert [answer["prediction"] for answer in said] == ["anomaly", "normal"]
-    assert json.dumps(service.answer(rows[:1])) == json.dumps(said[:1])  # one row as in a batch
-    assert next(iter(service.explain(rows)[0]["columns"])) == "b"
+    responses = service.respond(rows)
+    assert [response.prediction for response in responses] == ["anomaly", "normal"]
+    assert encode_responses(service.respond(rows[:1])) == encode_responses(responses[:1])  # one row as in a batch
+    assert next(iter(service.explain(rows)[0].columns)) == "b"

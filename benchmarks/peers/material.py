@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 
 from mlnb.methods.contracts.problems import ProblemContract
+from mlnb.methods.contracts.responses import Golden, to_wire
+from mlnb.methods.contracts.tasks import Task
 
 ROUNDS, LEAVES = 300, 31
 WORDS = ["first", "second", "third", "crew", "cabin", "deck", "port", "stern"]
@@ -34,7 +36,7 @@ def make_target(rows: list[dict[str, Any]], seed: int = 1) -> np.ndarray:
 def make_bundle_in(folder: Path, rows: list[dict[str, Any]], y: np.ndarray) -> Any:
     """Return the bundle of a LightGBM model, as stage `package` makes it."""
     from mlnb.engine.project import Project
-    from mlnb.methods.decisions.decisions import answers
+    from mlnb.methods.decisions.responders import respond
     from mlnb.methods.encoding.table_encoder import Encoder
     from mlnb.methods.models.fitted_models import predict, save_model
     from mlnb.methods.models.model_families import fit_model
@@ -54,8 +56,8 @@ def make_bundle_in(folder: Path, rows: list[dict[str, Any]], y: np.ndarray) -> A
     encoder = Encoder.fit(arrays, schema)
     X = encoder.transform(arrays)
     model = fit_model("lightgbm", {"rounds": ROUNDS, "num_leaves": LEAVES}, X, y, "binary", 2)
-    contract = ProblemContract(task="binary", target="churned", classes=["no", "yes"])
-    golden = {"rows": rows[:100], "predictions": answers(predict(model, X[:100]), contract)}
+    contract = ProblemContract(task=Task.BINARY, target="churned", classes=("no", "yes"))
+    golden = Golden(rows=rows[:100], predictions=to_wire(respond(predict(model, X[:100]), contract)))
     parts = {"contract": contract, "schema": schema.to_json(), "encoder": encoder.to_json(), "golden": golden}
     service = find_service("tabular", Project.find(Path(__file__).parent))
     fitted = save_model(model, folder / "fitted")

@@ -1,7 +1,6 @@
 """`mlnb deploy`: what a Kubernetes cluster, or AWS Lambda, is given to run a model."""
 
 import argparse
-import json
 import platform
 import re
 import sys
@@ -97,10 +96,10 @@ def to_kubernetes(args: argparse.Namespace) -> int:
     if not 1 <= args.replicas <= args.most:
         raise UsageError(f"--replicas {args.replicas} --most {args.most}: expected 1 <= replicas <= most.")
     if args.memory is None:
-        golden = json.loads((bundle.folder / "model" / "golden.json").read_text("utf-8"))
+        golden = bundle.read_golden()
         with tempfile.TemporaryDirectory() as folder, serving(built.path, Path(folder, "log")) as server:
             server.wait()
-            memory = measure_memory(server, golden["rows"])
+            memory = measure_memory(server, golden.rows)
     else:
         memory = args.memory * 2**20
     image = args.image or built.tag

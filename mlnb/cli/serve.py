@@ -1,7 +1,6 @@
 """`mlnb serve`: a run's model answers predictions over HTTP."""
 
 import argparse
-import json
 import os
 import subprocess
 import sys
@@ -69,7 +68,7 @@ def main(args: argparse.Namespace) -> int:
     if not args.no_log:
         for name, value in log_environment(project, bundle.name).items():
             os.environ.setdefault(name, value)
-    golden = json.loads((bundle.folder / "model" / "golden.json").read_text("utf-8"))
+    golden = bundle.read_golden()
     with serving(built.path, log, args.host, args.port, args.workers) as server:
         try:
             server.wait()

@@ -6,10 +6,11 @@
 __all__ = ['PURPOSES', 'refusal', 'choose_golden', 'table_of_files']
 
 # %% ../../nbs/stages/80_package.ipynb #c03
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ..methods.contracts.gates import Gate
+from ..methods.contracts.responses import Golden
 
 # %% ../../nbs/stages/80_package.ipynb #c05
 def refusal(gate: Gate) -> str:
@@ -32,34 +33,34 @@ def refusal(gate: Gate) -> str:
     return "\n".join(["The model misses its contract, so no bento was built.", *checks, *ways])
 
 # %% ../../nbs/stages/80_package.ipynb #c08
-def choose_golden(golden: Mapping[str, Sequence[Any]], count: int) -> dict[str, list[Any]]:
+def choose_golden(golden: Golden, count: int) -> Golden:
     """One row for each set of missing columns and predicted class, then the first.
 
     Args:
-        golden: {"rows": n objects by column name, "predictions": n answers}.
+        golden: n rows and their predictions.
         count: how many at most [1..].
 
     Returns:
-        the same two lists, shorter, in their order.
+        fewer rows with their predictions, in their order.
 
     Raises:
         ValueError: without rows.
     """
-    rows, predictions = golden["rows"], golden["predictions"]
+    rows, predictions = golden.rows, golden.predictions
     if predictions and "time" in predictions[0]:  # a history, and the horizon that it leads to
-        return {"rows": list(rows), "predictions": list(predictions)}
+        return golden
     if not rows or len(rows) != len(predictions):
         found = f"{len(rows)} golden rows and {len(predictions)} predictions"
         raise ValueError(f"found {found}, expected as many of both, at least 1")
     if "rank" in predictions[0]:  # a rank depends on the rows beside it: all stay, or none
-        return {"rows": list(rows), "predictions": list(predictions)}
+        return golden
     kinds: dict[Any, int] = {}
     for number, (row, answer) in enumerate(zip(rows, predictions, strict=True)):
         missing = tuple(sorted(name for name, value in row.items() if value is None))
         label = answer["prediction"] if "probabilities" in answer else ""
         kinds.setdefault((missing, label), number)
     kept = sorted(list(dict.fromkeys([*kinds.values(), *range(len(rows))]))[:count])
-    return {"rows": [rows[n] for n in kept], "predictions": [predictions[n] for n in kept]}
+    return Golden(rows=[rows[n] for n in kept], predictions=[predictions[n] for n in kept])
 
 # %% ../../nbs/stages/80_package.ipynb #c11
 PURPOSES = {

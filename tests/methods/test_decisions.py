@@ -13,7 +13,8 @@ from mlnb.methods.calibration.conformal_intervals import check_interval
 from mlnb.methods.calibration.decision_fitting import learn_decision
 from mlnb.methods.contracts.decisions import Beta, Decision, Isotonic, Sigmoid, Temperature, ValueInterval
 from mlnb.methods.contracts.problems import ProblemContract
-from mlnb.methods.decisions.decisions import answers, bound_values, calibrate, choose_classes, decide
+from mlnb.methods.decisions.decisions import bound_values, calibrate, choose_classes, decide
+from mlnb.methods.decisions.responders import respond
 from mlnb.methods.evaluation.fairness import assess_fairness, fairness_lines
 from mlnb.methods.evaluation.test_evaluation import evaluate, make_gate
 from mlnb.methods.metrics.weighted_metrics import score
@@ -36,8 +37,8 @@ maps = st.one_of(
 def test_one_row_is_answered_as_among_many(shares, map_, threshold):
     p = np.c_[1 - np.array(shares), shares]
     decision = Decision(calibration=map_, threshold=threshold, costs=None)
-    together = answers(p, BINARY, decision)
-    assert together == [answers(row[None], BINARY, decision)[0] for row in p]
+    together = respond(p, BINARY, decision)
+    assert together == [respond(row[None], BINARY, decision)[0] for row in p]
     final = decide(p, decision, BINARY)
     assert np.isfinite(final).all() and (final >= 0).all() and (final <= 1).all()
     order = np.argsort(p[:, 1], kind="stable")
@@ -52,7 +53,7 @@ def test_many_classes_likewise(k, temperature, seed, priced):
     contract = ProblemContract(task="multiclass", classes=[str(c) for c in range(k)])
     costs = random.random((k, k)).tolist() if priced else None
     decision = Decision(calibration=Temperature(temperature=temperature), costs=costs)
-    assert answers(p, contract, decision) == [answers(row[None], contract, decision)[0] for row in p]
+    assert respond(p, contract, decision) == [respond(row[None], contract, decision)[0] for row in p]
     assert (calibrate(p, decision.calibration).argmax(1) == p.argmax(1)).all()
 
 
@@ -93,7 +94,7 @@ def test_a_threshold_from_costs_costs_less_on_rows_never_used(forest):
     decision, _ = learn_decision(replace(BINARY, costs=costs), held_out, y)
     cost = np.asarray(costs)
     said = choose_classes(decide(p, decision, BINARY), decision)
-    assert cost[truth, said].mean() <= cost[truth, choose_classes(p, {})].mean()
+    assert cost[truth, said].mean() <= cost[truth, choose_classes(p, Decision())].mean()
 
 
 def test_intervals_hold_what_they_promise_on_rows_never_used():

@@ -12,8 +12,11 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # before anything loads Ope
 
 from mlnb.engine.project import Project
 from mlnb.methods.contracts.problems import ProblemContract
+from mlnb.methods.contracts.responses import Golden, to_wire
+from mlnb.methods.contracts.tasks import Task
+from mlnb.methods.decisions.responders import respond
 from mlnb.methods.encoding.table_encoder import Encoder
-from mlnb.methods.models.fitted_models import answers, predict, save_model
+from mlnb.methods.models.fitted_models import predict, save_model
 from mlnb.methods.models.model_families import fit_model
 from mlnb.methods.models.search_spaces import default_params
 from mlnb.methods.tables.columns import Column, Schema, to_arrays
@@ -43,7 +46,7 @@ class Material:
     schema: dict[str, Any]
     encoder: dict[str, Any]
     model: Path
-    golden: dict[str, Any]
+    golden: Golden
 
     def bundle(self, folder: Path, **changes: Any) -> Bundle:
         """Return the bundle in `folder`."""
@@ -67,7 +70,7 @@ def make_material(folder: Path, family: str, task: str) -> Material:
     ]
     fare = np.array([row["fare paid €"] for row in rows])
     women = np.array([row["sex"] == "f" for row in rows])
-    classes = {"binary": ["no", "yes"], "multiclass": ["a", "b", "c"], "regression": None}[task]
+    classes = {"binary": ("no", "yes"), "multiclass": ("a", "b", "c"), "regression": None}[task]
     y = {
         "binary": (women & (fare > 10)).astype(int),
         "multiclass": np.digitize(fare, [10, 40]),
@@ -78,8 +81,8 @@ def make_material(folder: Path, family: str, task: str) -> Material:
     encoded = encoder.transform(arrays)
     count = len(classes or ())
     model = fit_model(family, default_params(family), encoded, y, task, count, threads=1)
-    contract = ProblemContract(task=task, target="survived", classes=classes)
-    golden = {"rows": rows[:25], "predictions": answers(predict(model, encoded[:25]), contract)}
+    contract = ProblemContract(task=Task(task), target="survived", classes=classes)
+    golden = Golden(rows=rows[:25], predictions=to_wire(respond(predict(model, encoded[:25]), contract)))
     folder = save_model(model, folder / "model")
     return Material(contract, SCHEMA.to_json(), encoder.to_json(), folder, golden)
 
@@ -133,7 +136,7 @@ def quick(quick_bundle) -> Built:
 @pytest.fixture(scope="session")
 def server(built, tmp_path_factory) -> Server:
     """The bento, answering; its own copy of mlnb says so in a header, to show whose code runs."""
-    own = built.path / "src" / "mlnb" / "serving" / "endpoint.py"
+    own = built.path / "src" / "mlnb" / "serving" / "runtime" / "endpoint.py"
     kept = own.read_text()
     own.write_text(
         kept.replace('(b"x-request-id", request_id),', '(b"x-request-id", request_id), (b"x-whose", b"bento"),')
@@ -150,10 +153,10 @@ def altered(material):
 
     def alter(**changes: Any) -> Material:
         base = material(**changes)
-        predictions = [dict(answer) for answer in base.golden["predictions"]]
+        predictions = [dict(prediction) for prediction in base.golden.predictions]
         probabilities = dict(predictions[3]["probabilities"])
         probabilities["yes"] = float(np.nextafter(probabilities["yes"], 1))
         predictions[3]["probabilities"] = probabilities
-        return replace(base, golden={"rows": base.golden["rows"], "predictions": predictions})
+        return replace(base, golden=Golden(rows=base.golden.rows, predictions=predictions))
 
     return alter

@@ -13,6 +13,7 @@ import pytest
 from small_forecasts import make_forecaster
 
 from mlnb.errors import ServingError
+from mlnb.methods.contracts.responses import to_wire
 from mlnb.methods.models.search_spaces import TASK_FAMILIES
 from mlnb.serving.edge.onnx.onnx_export import export_onnx
 from mlnb.serving.edge.portable_export import export_text
@@ -71,7 +72,7 @@ def test_other_histories_are_answered_as_by_the_service(exported):
     recent = [row for row in rows if row["day"] > "1970-01-20"]
     assert last < "1970-02-21"
     for asked in (stranger, rows + stranger, rows + ahead, recent, rows[:170]):
-        expected, done = service.answer(asked), ask(out, asked)
+        expected, done = to_wire(service.respond(asked)), ask(out, asked)
         found = json.loads(done.stdout)
         assert [{n: a[n] for n in ("time", "shop", "unit")} for a in found] == [
             {n: a[n] for n in ("time", "shop", "unit")} for a in expected
@@ -89,7 +90,7 @@ def test_the_graph_answers_examples_that_python_alone_has_made(exported, tmp_pat
     )
     inputs = {"examples": np.array(examples), "level": np.array(level)[:, None], "scale": np.array(scale)[:, None]}
     assert json.loads(session.get_modelmeta().custom_metadata_map["mlnb.examples"]) == list(service.encoder.names)
-    expected = service.answer(rows)
+    expected = to_wire(service.respond(rows))
     assert [about["time"] for about in told] == [answer["time"] for answer in expected]
     found = np.hstack(session.run(["prediction", "low", "high"], inputs)).ravel()
     np.testing.assert_allclose(found, leaves(expected), rtol=1e-12)
@@ -105,7 +106,7 @@ def test_what_the_service_refuses_is_refused(exported):
         ([{**row, "sold": None} for row in rows], "found 0 known values"),
     ):
         with pytest.raises(BadRows):
-            service.answer(asked)
+            service.respond(asked)
         done = ask(out, asked)
         assert done.returncode and says in done.stderr
 
@@ -116,7 +117,7 @@ def test_a_forecast_beyond_the_known_holidays_is_refused(tmp_path):
     rows = json.loads((folder / "golden.json").read_text())["rows"]
     later = [{**row, "day": f"1971-01-{number % 28 + 1:02}"} for number, row in enumerate(rows)]
     with pytest.raises(BadRows, match="end of the known holidays"):
-        Forecasts(Parts.load(folder)).answer(later)
+        Forecasts(Parts.load(folder)).respond(later)
     assert "the end of the known holidays; train again" in ask(tmp_path / "out", later).stderr
 
 

@@ -18,6 +18,7 @@ from matplotlib.figure import Figure
 
 from ..contracts.decisions import Decision
 from ..contracts.problems import ProblemContract
+from ..contracts.responses import Golden, to_wire
 from ..calibration.conformal_intervals import check_interval
 from ..decisions.step_intervals import bound_steps
 from .test_evaluation import evaluate, json_rows
@@ -111,8 +112,8 @@ class Judged:
         ends: (n, 2) of the model's intervals in scaled units.
         metrics: as `evaluation.evaluate`, and "intervals", "by_step", "by_series".
         table: time, keys, origin, step, truth, prediction, low, high.
-        golden: "rows" of one request, and its "predictions".
-        answer: from a request to its answers, as a service does.
+        golden: the rows of one request, and its predictions.
+        answer: from a request to its responses, as a service does.
     """
 
     fan: Fan
@@ -121,7 +122,7 @@ class Judged:
     ends: np.ndarray | None
     metrics: dict[str, Any]
     table: pd.DataFrame
-    golden: dict[str, Any]
+    golden: Golden
     answer: Callable[[list[dict[str, Any]]], list[dict[str, Any]]]
 
 
@@ -159,10 +160,10 @@ def judge_forecasts(
     asked, whole = request_schema(schema, contract), pd.concat([training, test], ignore_index=True)
 
     def answer(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        return answer_request(rows, asked, encoder, model, decision)
+        return to_wire(answer_request(rows, asked, encoder, model, decision))
 
     rows = _golden_rows(contract, asked, encoder, whole)
-    golden = {"rows": rows, "predictions": answer(rows)}
+    golden = Golden(rows=rows, predictions=answer(rows))
     return Judged(fan, histories, forecasts, ends, metrics, table, golden, answer)
 
 
@@ -170,7 +171,7 @@ def _table(
     fan: Fan, histories: Sequence[History], encoder: Windows, prediction: np.ndarray, decision: Any
 ) -> pd.DataFrame:
     """One row a forecast: when, of which series, from which origin, truth and prediction."""
-    told = say_forecasts(fan, histories, encoder, prediction, decision)
+    told = to_wire(say_forecasts(fan, histories, encoder, prediction, decision))
     table = pd.DataFrame([{n: v for n, v in answer.items() if n != "interval"} for answer in told])
     table.insert(len(encoder.keys) + 1, "origin", encoder.frequency.stamps(fan.period - fan.step))
     table["origin"] = pd.to_datetime(table["origin"], unit="s")

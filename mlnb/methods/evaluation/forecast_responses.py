@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from ..contracts.decisions import Decision
+from ..contracts.decisions import Decision, StepInterval
+from ..contracts.responses import ForecastResponse, Interval, RowProblem
 from ..decisions.step_intervals import bound_steps
 from ..series.calendars import stamp_text
 from ..tables.columns import Schema, check_rows, to_arrays
@@ -20,7 +21,7 @@ from ..models.fitted_models import Model, predict
 from ..series.forecast_windows import Fan, Windows
 
 
-def find_problems(rows: Any, asked: Schema, encoder: Windows) -> list[dict[str, Any]]:
+def find_problems(rows: Any, asked: Schema, encoder: Windows) -> list[RowProblem]:
     """Whatever keeps a request from being answered; never raises.
 
     Args:
@@ -28,7 +29,7 @@ def find_problems(rows: Any, asked: Schema, encoder: Windows) -> list[dict[str, 
         asked: from `request_schema`
 
     Returns:
-        one {"row", "column", "found", "expected"} a problem; empty when all is well.
+        empty when all is well.
     """
     problems = check_rows(rows, asked)
     if problems or not rows:
@@ -37,7 +38,7 @@ def find_problems(rows: Any, asked: Schema, encoder: Windows) -> list[dict[str, 
     expected = "a date from 1678 to 2261, such as 2024-02-29 or 2024-02-29T12:30:00"
     for row in np.flatnonzero(~np.isfinite(arrays[encoder.time])).tolist():
         found = repr(rows[row].get(encoder.time))[:80]
-        problems.append({"row": row, "column": encoder.time, "found": found, "expected": expected})
+        problems.append(RowProblem(row=row, column=encoder.time, found=found, expected=expected))
     if problems:
         return problems
     known = np.isfinite(arrays[encoder.target])
@@ -51,7 +52,7 @@ def find_problems(rows: Any, asked: Schema, encoder: Windows) -> list[dict[str, 
             name = f" of the series {', '.join(key)}" if key else ""
             found = f"{len(recent)} known values{name} in its last {encoder.width} periods of {encoder.frequency}"
             least = f"{encoder.least} at least, and best {encoder.width}"
-            problems.append({"row": None, "column": encoder.target, "found": found, "expected": least})
+            problems.append(RowProblem(row=None, column=encoder.target, found=found, expected=least))
     return problems
 
 
@@ -79,33 +80,34 @@ def read_histories(rows: Sequence[Mapping[str, Any]], asked: Schema, encoder: Wi
 
 def say_forecasts(
     fan: Fan, histories: Sequence[History], encoder: Windows, prediction: np.ndarray, decision: Decision
-) -> list[dict[str, Any]]:
-    """What a client is told: the stamp, the keys, the value in the target's unit, and its interval.
+) -> list[ForecastResponse]:
+    """The responses: the timestamp, the keys, the value in the target's unit, and its interval.
 
     Args:
         histories: that the fan was made of.
         prediction: in scaled units (n,).
-        decision: "interval", or nothing.
+        decision: its interval is applied, if there is one.
 
     Returns:
-        time, keys, prediction and interval of each example.
+        one response an example.
     """
     values = (fan.level + fan.scale * prediction).tolist()
     stamps = encoder.frequency.stamps(fan.period).tolist()
-    said: list[dict[str, Any]] = []
-    for value, stamp, series in zip(values, stamps, fan.series.tolist(), strict=True):
-        key = dict(zip(encoder.keys, histories[series].key, strict=True))
-        said.append({"time": stamp_text(stamp, encoder.frequency), **key, "prediction": value})
-    if decision.interval is not None:
+    intervals: list[Interval | None] = [None] * len(values)
+    if isinstance(decision.interval, StepInterval):
         ends = fan.level[:, None] + fan.scale[:, None] * bound_steps(prediction, fan.X, decision.interval)
-        for answer, (low, high) in zip(said, ends.tolist(), strict=True):
-            answer["interval"] = {"low": low, "high": high}
-    return said
+        intervals = [Interval(low=low, high=high) for low, high in ends.tolist()]
+    responses = []
+    for value, interval, stamp, place in zip(values, intervals, stamps, fan.series.tolist(), strict=True):
+        series = dict(zip(encoder.keys, histories[place].key, strict=True))
+        time = stamp_text(stamp, encoder.frequency)
+        responses.append(ForecastResponse(time=time, series=series, prediction=value, interval=interval))
+    return responses
 
 
 def answer_request(
     rows: Sequence[Mapping[str, Any]], asked: Schema, encoder: Windows, model: Model, decision: Decision
-) -> list[dict[str, Any]]:
+) -> list[ForecastResponse]:
     """The forecasts of a request.
 
     Args:

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from ..contracts.responses import RowProblem
 from .values import CONVERT, EARLIEST, EXPECTED, LATEST, REFUSALS, fits, to_label, to_level
 
 KINDS = ("number", "boolean", "category", "text", "date")
@@ -285,7 +286,7 @@ class TableArrays(Mapping[str, np.ndarray]):
         return len(self.features)
 
 # %% ../../../nbs/methods/tables/columns.ipynb #c15
-def check_rows(rows: Any, schema: Schema) -> list[dict[str, Any]]:
+def check_rows(rows: Any, schema: Schema) -> list[RowProblem]:
     """Every problem of the rows; never raises, whatever it is given.
 
     Args:
@@ -293,12 +294,13 @@ def check_rows(rows: Any, schema: Schema) -> list[dict[str, Any]]:
         schema: what they should look like.
 
     Returns:
-        one {"row", "column", "found", "expected"} a problem; empty when all is well.
+        empty when all is well.
     """
-    problems: list[dict[str, Any]] = []
+    problems: list[RowProblem] = []
 
     def note(row: int | None, column: Any, found: str, expected: str) -> None:
-        problems.append({"row": row, "column": column, "found": found, "expected": expected})
+        column = column if column is None else str(column)
+        problems.append(RowProblem(row=row, column=column, found=found, expected=expected))
 
     if not isinstance(rows, Sequence) or isinstance(rows, str | bytes):
         note(None, None, _shown(rows), "a list of JSON objects by column name")

@@ -10,8 +10,8 @@ import numpy as np
 import pyarrow as pa
 
 from mlnb.errors import ServingError, UsageError
-from mlnb.methods.contracts.decisions import ValueInterval
-from mlnb.methods.decisions.decisions import STATES, bound_values, choose_classes, decide, find_limit
+from mlnb.methods.contracts.responses import Golden
+from mlnb.methods.decisions.responders import respond_by_column
 from mlnb.methods.encoding.table_encoder import Encoder
 from mlnb.methods.models.fitted_models import predict
 from mlnb.methods.tables.columns import check_rows
@@ -21,7 +21,7 @@ from mlnb.serving.batch.compiled.verification import Verification, verify
 from mlnb.serving.batch.encoded_columns import EncodedColumn
 from mlnb.serving.batch.job_checkpoints import BadRow
 from mlnb.serving.runtime.parity import compare
-from mlnb.serving.runtime.service_parts import Answer, Parts, Row, read_json
+from mlnb.serving.runtime.service_parts import Parts, Row, read_record
 from mlnb.serving.runtime.task_services import find_kind
 
 LOG = logging.getLogger("mlnb.serving.batch")
@@ -72,8 +72,8 @@ class Scorer:
         self.compile_after: int | None = None
         self.compiled: CompiledModel | None = None
         self.to_verify = 0
-        golden = read_json(folder / "golden.json")
-        difference = compare(self._answer(golden["rows"]), golden["predictions"])
+        golden = read_record(Golden, folder / "golden.json")
+        difference = compare(self._respond(golden.rows), golden.predictions)
         if difference is not None:
             raise ServingError(
                 f"Batch scoring and the notebook disagree: {difference}. Nothing was scored; report this as a bug."
@@ -170,21 +170,19 @@ class Scorer:
         return encoded
 
     def _to_columns(self, prediction: np.ndarray) -> dict[str, pa.Array]:
-        """Return the columns of the responses that `mlnb.methods.decisions.decisions.answers` gives row by row."""
-        contract, decision = self.parts.contract, self.parts.decision
-        final = decide(prediction, decision, contract)
-        if contract.task == "anomaly":
-            anomalous = final >= find_limit(contract, decision)
-            return {"prediction": _to_names(anomalous.astype(np.int32), list(STATES)), "score": pa.array(final)}
-        if not contract.classes:
-            output = {"prediction": pa.array(final)}
-            if isinstance(decision.interval, ValueInterval):
-                bounds = bound_values(final, decision.interval)
-                output |= {"low": pa.array(bounds[:, 0].copy()), "high": pa.array(bounds[:, 1].copy())}
-            return output
-        classes = list(contract.classes)
-        output = {"prediction": _to_names(choose_classes(final, decision).astype(np.int32), classes)}
-        return output | {f"probability {name}": pa.array(final[:, j].copy()) for j, name in enumerate(classes)}
+        """Return the responses' columns for the output file."""
+        responses = respond_by_column(prediction, self.parts.contract, self.parts.decision)
+        output: dict[str, pa.Array] = {}
+        if responses.labels is not None:
+            output["prediction"] = _to_names(responses.labels.astype(np.int32), responses.names)
+        if responses.values is not None:
+            output["prediction" if responses.labels is None else "score"] = pa.array(responses.values)
+        if responses.bounds is not None:
+            output |= {end: pa.array(responses.bounds[:, j].copy()) for j, end in enumerate(("low", "high"))}
+        if responses.probabilities is not None:
+            classes = enumerate(responses.names)
+            output |= {f"probability {name}": pa.array(responses.probabilities[:, j].copy()) for j, name in classes}
+        return output
 
     def _describe_bad(self, table: pa.Table, bad: np.ndarray, first: int, text: bool) -> list[BadRow]:
         """Return the values that do not fit, described as the service describes them, with their rows."""
@@ -195,20 +193,22 @@ class Scorer:
         for number, row in zip(bad.tolist(), to_list(table.take(pa.array(bad))), strict=True):
             values = self._read(table.slice(number, 1), text)
             wrong = [name for name in features if values[name].bad is not None]
-            problems = {p["column"]: p for p in check_rows([{name: row[name] for name in wrong}], self.schema)}
+            problems = {p.column: p for p in check_rows([{name: row[name] for name in wrong}], self.schema)}
             for name in wrong:
-                problem = problems.get(name, {"found": repr(row[name]), "expected": "a value that fits"})
-                described.append(BadRow(first + number, name, problem["found"], problem["expected"], row))
+                problem = problems.get(name)
+                found = repr(row[name]) if problem is None else problem.found
+                expected = "a value that fits" if problem is None else problem.expected
+                described.append(BadRow(first + number, name, found, expected, row))
         return described
 
-    def _answer(self, rows: list[Row]) -> list[Answer]:
+    def _respond(self, rows: list[Row]) -> list[Row]:
         """Return the responses to rows by way of columns, in the service's form."""
         names = [column.name for column in self.schema.features]
         arrays = {name: _to_array([row.get(name) for row in rows]) for name in names}
         output = self.score(pa.table(arrays), 0, text=False).good.drop_columns("row").to_pylist()
-        return [self._to_answer(row) for row in output]
+        return [self._to_wire(row) for row in output]
 
-    def _to_answer(self, row: Row) -> Answer:
+    def _to_wire(self, row: Row) -> Row:
         """Return one row of the output as the service returns it."""
         contract, prefix = self.parts.contract, "probability "
         if contract.classes and contract.task != "anomaly":
@@ -219,8 +219,8 @@ class Scorer:
         return row
 
 
-def _to_names(codes: np.ndarray, names: list[str]) -> pa.Array:
-    return pa.DictionaryArray.from_arrays(pa.array(codes), pa.array(names))
+def _to_names(codes: np.ndarray, names: Sequence[str]) -> pa.Array:
+    return pa.DictionaryArray.from_arrays(pa.array(codes), pa.array(list(names)))
 
 
 def _to_array(values: list[Any]) -> pa.Array:

@@ -12,6 +12,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
+from mlnb.methods.contracts.responses import RowProblem
 from mlnb.serving.runtime.access import Guard
 from mlnb.serving.runtime.predictor import Predictor
 from mlnb.serving.runtime.request_bodies import BadRequest, read_rows
@@ -39,7 +42,7 @@ def handle(event: Any, context: Any) -> Any:
     try:
         return respond(200, PREDICTOR.predict(read_rows(body_of(event))))
     except BadRequest as error:
-        return respond(error.status, error.answer())
+        return respond(error.status, msgspec.to_builtins(error.refusal()))
 
 
 def route(event: Mapping[str, Any]) -> tuple[str, str]:
@@ -61,7 +64,7 @@ def body_of(event: Mapping[str, Any]) -> bytes:
     try:
         return base64.b64decode(body, validate=True)
     except (binascii.Error, ValueError):
-        problem = {"row": None, "column": None, "found": "no base64", "expected": "base64, as the event says"}
+        problem = RowProblem(row=None, column=None, found="no base64", expected="base64, as the event says")
         raise BadRequest("the body: found no base64, expected base64, as the event says", [problem]) from None
 
 

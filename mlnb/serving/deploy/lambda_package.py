@@ -30,12 +30,12 @@ ASK = """
 import json, resource, sys, time
 began = time.perf_counter()
 import handler
-rows = handler.PREDICTOR.golden["rows"]
+rows = handler.PREDICTOR.golden.rows
 event = {"version": "2.0", "rawPath": "/predict", "requestContext": {"http": {"method": "POST"}}}
 first = handler.handle({**event, "body": json.dumps(rows[:1])}, None)
 cold = time.perf_counter() - began
 said = handler.handle({**event, "body": json.dumps(rows)}, None)
-same = json.loads(said["body"]) == handler.PREDICTOR.golden["predictions"]
+same = json.loads(said["body"]) == handler.PREDICTOR.golden.predictions
 peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 print(json.dumps({"same": same, "said": said["body"][:300], "cold": cold, "peak": peak}))
 """
@@ -86,7 +86,6 @@ def make_package(bundle: Bundle, file: Path) -> Package:
         )
         _compile(folder)
         measured = _ask(folder)
-        golden = json.loads((model / "golden.json").read_text("utf-8"))
         unzipped = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
         if unzipped > MOST_UNZIPPED:
             raise ServingError(
@@ -94,7 +93,9 @@ def make_package(bundle: Bundle, file: Path) -> Package:
                 "A model of trees or a linear one needs no scikit-learn and fits; larger ones go as a container image."
             )
         _zip(folder, file)
-    return Package(file, file.stat().st_size, unzipped, measured["cold"], measured["peak"], len(golden["rows"]))
+    return Package(
+        file, file.stat().st_size, unzipped, measured["cold"], measured["peak"], len(bundle.read_golden().rows)
+    )
 
 
 def _copy_library(name: str, folder: Path) -> None:

@@ -11,7 +11,9 @@ from typing import Any
 
 import numpy as np
 
+from mlnb.codec import to_json
 from mlnb.errors import ServingError
+from mlnb.methods.contracts.responses import Golden
 from mlnb.methods.decisions.decisions import find_limit
 from mlnb.methods.encoding.column_encoders import CategoryCodec
 from mlnb.methods.encoding.table_encoder import Encoder
@@ -22,7 +24,7 @@ from mlnb.methods.tables.columns import Schema
 from mlnb.methods.tables.values import MISSING_WORDS
 from mlnb.serving.edge.lightgbm_text import read_booster
 from mlnb.serving.edge.model_numbers import write_member
-from mlnb.serving.runtime.service_parts import Parts, read_json
+from mlnb.serving.runtime.service_parts import Parts, read_record
 
 PORTABLE = Path(__file__).with_name("portable")
 TOLERANCE = 1e-12  # of a probability, and of a value relative to its size
@@ -39,7 +41,7 @@ def export_text(folder: Path, out: Path) -> dict[str, Any]:
     about: dict[str, Any] = {
         "version": (folder / "version.txt").read_text("utf-8").strip(),
         "contract": {name: getattr(contract, name) for name in ("task", "target", "classes", "query")},
-        "decision": parts.decision,
+        "decision": to_json(parts.decision),
         "missing": sorted(MISSING_WORDS),
     }
     if contract.task == "forecasting":
@@ -59,10 +61,10 @@ def export_text(folder: Path, out: Path) -> dict[str, Any]:
     (out / "model.json").write_text(compact + "\n", "utf-8")
     for name in code:
         shutil.copyfile(PORTABLE / name, out / name)
-    golden = read_json(folder / "golden.json")
-    worst = verify(out, golden["rows"], golden["predictions"])
+    golden = read_record(Golden, folder / "golden.json")
+    worst = verify(out, golden.rows, golden.predictions)
     size = sum((out / name).stat().st_size for name in ("model.json", *texts, *code))
-    return {"rows": len(golden["rows"]), "largest_difference": worst, "tolerance": TOLERANCE, "bytes": size}
+    return {"rows": len(golden.rows), "largest_difference": worst, "tolerance": TOLERANCE, "bytes": size}
 
 
 def verify(out: Path, rows: list[dict[str, Any]], expected: list[dict[str, Any]]) -> float:

@@ -11,13 +11,15 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
-from mlnb.codec import encode
+from mlnb.codec import Record, encode
 from mlnb.engine.digests import digest_file, digest_value
 from mlnb.engine.project import Project, builtin_folder
 from mlnb.errors import ServingError
 from mlnb.methods.contracts.problems import ProblemContract
+from mlnb.methods.contracts.responses import Golden
 from mlnb.serving.packaging.imported_modules import follow_imports
 from mlnb.serving.packaging.library_requirements import libraries, pin, system_packages
+from mlnb.serving.runtime.service_parts import read_record
 
 VERSION_DIGITS = 12  # hexadecimal digits of a digest that stand for a version
 LONGEST_NAME = 40  # characters; BentoML allows 63
@@ -49,6 +51,10 @@ class Bundle:
                 f"{folder} holds no service bundle ({error}); run `mlnb run --force package`."
             ) from error
         return cls(folder, name, digest_tree(folder)[:VERSION_DIGITS], model_version)
+
+    def read_golden(self) -> Golden:
+        """Return the rows and predictions that the service is verified with."""
+        return read_record(Golden, self.folder / "model" / "golden.json")
 
     @property
     def tag(self) -> str:
@@ -84,7 +90,7 @@ def make_bundle(
     schema: dict[str, Any],
     encoder: dict[str, Any],
     model: Path,
-    golden: dict[str, Any],
+    golden: Golden,
     project: Path | None = None,
     further: Iterable[str] = (),
 ) -> Bundle:
@@ -95,7 +101,6 @@ def make_bundle(
         service: folder with service.py and bentofile.yaml.
         name: of the bento; empty: from the target and the task.
         model: folder of the fitted model.
-        golden: rows and predictions.
         project: folder whose modules the service may import.
         further: names of libraries that it needs beside those of the model.
     """
@@ -103,8 +108,10 @@ def make_bundle(
     shutil.rmtree(folder, ignore_errors=True)
     inside = folder / "model"
     inside.mkdir(parents=True)
-    (inside / "contract.json").write_bytes(encode(contract))
-    for part, value in {"schema": schema, "encoder": encoder, "golden": golden}.items():
+    parts: dict[str, Record] = {"contract": contract, "golden": golden}
+    for part, record in parts.items():
+        (inside / f"{part}.json").write_bytes(encode(record))
+    for part, value in {"schema": schema, "encoder": encoder}.items():
         _write_json(inside / f"{part}.json", value)
     _copy_tree(model, inside / "fitted")
     model_tag = f"{name}:{digest_tree(inside)[:VERSION_DIGITS]}"
@@ -147,10 +154,10 @@ def tree_files(folder: Path) -> list[Path]:
     return sorted(p for p in folder.rglob("*") if p.is_file() and "__pycache__" not in p.relative_to(folder).parts)
 
 
-def curl(golden: dict[str, Any], port: int = 3000, host: str = "127.0.0.1") -> str:
+def curl(golden: Golden, port: int = 3000, host: str = "127.0.0.1") -> str:
     """Return a command line that asks for the prediction of the first golden row, or of a forecast's whole history."""
-    ahead = any("time" in answer for answer in golden.get("predictions", [])[:1])
-    rows = golden["rows"] if ahead else golden["rows"][:1]
+    ahead = any("time" in prediction for prediction in golden.predictions[:1])
+    rows = golden.rows if ahead else golden.rows[:1]
     body = json.dumps(rows, ensure_ascii=False).replace("'", "'\\''")
     return f"curl -s http://{host}:{port}/predict -d '{body}'"
 
@@ -166,8 +173,8 @@ def _settings(service: Path, name: str, model_tag: str, pinned: str, system: lis
     return Template((service / "bentofile.yaml").read_text("utf-8")).substitute(facts)
 
 
-def _readme(name: str, contract: ProblemContract, golden: dict[str, Any]) -> str:
-    answer = json.dumps(golden["predictions"][:1], ensure_ascii=False)
+def _readme(name: str, contract: ProblemContract, golden: Golden) -> str:
+    answer = json.dumps(golden.predictions[:1], ensure_ascii=False)
     target = contract.target or "anomaly"
     promise = f"Predicts `{target}` from the other columns of a row."
     asking = (

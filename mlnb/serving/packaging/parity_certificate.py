@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import mlnb
-from mlnb.codec import decode
 from mlnb.engine.digests import digest_value
 from mlnb.errors import ServingError
 from mlnb.methods.contracts.problems import ProblemContract
@@ -20,6 +19,7 @@ from mlnb.serving.packaging.bundles import Bundle, digest_tree
 from mlnb.serving.packaging.library_requirements import imported
 from mlnb.serving.runtime.parity import compare
 from mlnb.serving.runtime.request_bodies import MAX_ROWS
+from mlnb.serving.runtime.service_parts import read_record
 from mlnb.serving.runtime.task_services import find_kind
 
 ALONE = dict.fromkeys(  # what is set for a service does not concern its proof
@@ -53,9 +53,9 @@ def prove(bundle: Bundle, built: Built, ready: Launch) -> Proof:
     All rows are asked for together, and each alone where answers are a row's own. Raises `ServingError` naming
     the first row and field that differ, or saying what the service printed when it does not start or answer.
     """
-    golden = json.loads((bundle.folder / "model" / "golden.json").read_text("utf-8"))
-    rows, expected = golden["rows"], golden["predictions"]
-    contract = decode(ProblemContract, (bundle.folder / "model" / "contract.json").read_bytes(), "contract.json")
+    model = bundle.folder / "model"
+    golden, contract = bundle.read_golden(), read_record(ProblemContract, model / "contract.json")
+    rows, expected = golden.rows, golden.predictions
     independent = find_kind(contract).answering.independent
     if ready.process.poll() is not None:  # it ended with a kernel whose state was kept, and gone on from
         ready = get_ready()
@@ -99,7 +99,7 @@ def prove(bundle: Bundle, built: Built, ready: Launch) -> Proof:
         "digests": {
             "rows": digest_value(rows),
             "predictions": digest_value(expected),
-            "model": digest_tree(bundle.folder / "model"),
+            "model": digest_tree(model),
         },
         "versions": read_versions(bundle.folder / "requirements.txt"),
     }

@@ -2,7 +2,6 @@
 
 import copy
 import functools
-import json
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -14,15 +13,16 @@ from bentoml._internal.utils import circus
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from mlnb.codec import decode
 from mlnb.errors import UsageError
 from mlnb.methods.contracts.problems import ProblemContract
+from mlnb.methods.contracts.responses import Golden
 from mlnb.methods.tables.columns import Schema
 from mlnb.serving.runtime.access import PROBES, Guard, bound_host, check_exposure
 from mlnb.serving.runtime.endpoint import Receive, Reply, Scope, Send
 from mlnb.serving.runtime.request_bodies import MAX_BYTES
 from mlnb.serving.runtime.response_schemas import describe_answers, describe_rows, describe_service
 from mlnb.serving.runtime.row_scorers import import_alone
+from mlnb.serving.runtime.service_parts import read_json, read_record
 from mlnb.serving.runtime.structured_logs import structure
 from mlnb.serving.runtime.task_services import find_kind
 
@@ -132,12 +132,12 @@ class Answer(IORootModel[Any]):  # type: ignore[misc]
 
 def describe(folder: Path) -> tuple[type[Body], type[Answer]]:
     """Return the types of request and answer for the model in `folder`: columns, classes, an example."""
-    contract = decode(ProblemContract, (folder / "contract.json").read_bytes(), str(folder / "contract.json"))
-    schema, golden = (json.loads((folder / f"{name}.json").read_text("utf-8")) for name in ("schema", "golden"))
+    contract = read_record(ProblemContract, folder / "contract.json")
+    golden, schema = read_record(Golden, folder / "golden.json"), read_json(folder / "schema.json")
     kind = find_kind(contract)
     shown = None if kind.whole else 1
-    rows = describe_rows(kind.ask(Schema.from_json(schema), contract), golden["rows"][:shown])
-    answers = describe_answers(contract, golden["predictions"][:shown])
+    rows = describe_rows(kind.ask(Schema.from_json(schema), contract), golden.rows[:shown])
+    answers = describe_answers(contract, golden.predictions[:shown])
     return type("Rows", (Body,), {"described": rows}), type("Predictions", (Answer,), {"described": answers})
 
 

@@ -5,23 +5,24 @@ One row, or a few, are answered where they arrive; what takes longer goes to a t
 
 import asyncio
 import itertools
-import json
 import logging
 import os
 import secrets
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
 from typing import Any
 
+from mlnb.methods.contracts.responses import Explanation, Response, RowProblem
 from mlnb.serving.runtime.access import Guard
 from mlnb.serving.runtime.model_reloader import Followed, Live
 from mlnb.serving.runtime.prediction_log import Recorder, read_masked
 from mlnb.serving.runtime.prometheus_metrics import meters
-from mlnb.serving.runtime.request_bodies import MAX_BYTES, BadRequest, read_rows, too_large
-from mlnb.serving.runtime.service_parts import Answer, Row
+from mlnb.serving.runtime.request_bodies import MAX_BYTES, BadRequest, Refusal, read_rows, too_large
+from mlnb.serving.runtime.response_bodies import encode_responses, to_values
+from mlnb.serving.runtime.service_parts import Row
 from mlnb.serving.runtime.structured_logs import log
 from mlnb.serving.runtime.table_bodies import ARROW, PARQUET, read_table, to_rows, write_table
 from mlnb.serving.runtime.traffic_routing import Rivals, key_of
@@ -37,8 +38,6 @@ WAITING = 64  # batches that may wait for a thread
 INLINE = 16_384  # bytes of a JSON body that is answered where it arrives
 SECONDS = 60.0  # until a batch is given up
 LONGEST_ID = 128  # characters of a request id that is passed through
-
-encode = json.JSONEncoder(allow_nan=False, separators=(",", ":")).encode
 
 
 @dataclass(frozen=True)
@@ -137,30 +136,36 @@ class Endpoint:
             self.rivals.canary.note(live.version, perf_counter() - began, reply.status >= 500, canary)
         return reply
 
-    def _note_shadow(self, request: str, version: str, rows: list[Row], answers: list[Answer], seconds: float) -> None:
+    def _note_shadow(
+        self, request: str, version: str, rows: list[Row], responses: Sequence[Response], seconds: float
+    ) -> None:
         if self.recorder is not None:
-            self.recorder.put(request, version, rows, answers, seconds, shadow=True)
+            self.recorder.put(request, version, rows, to_values(responses), seconds, shadow=True)
 
     def _reply(self, live: Live, body: bytes, asked: Asked) -> Reply:
         began, shadow = perf_counter(), self.rivals.shadow
         try:
-            rows, answers = _answers(live, body, asked, self.recorder is not None or shadow is not None)
-            self.meters.answered(answers, live.version)
+            rows, responses, explanations = _respond(live, body, asked, self.recorder is not None or shadow is not None)
+            self.meters.answered(responses, live.version)
             kind = JSON if JSON in asked.accept or asked.kind == JSON else asked.kind
-            out = encode(answers).encode() if kind == JSON else write_table(answers, kind)
+            if kind == JSON:
+                out = encode_responses(responses, explanations)
+            else:
+                out = write_table(to_values(responses, explanations), kind)
             if self.recorder is not None:
-                sent, said = body if asked.kind == JSON else rows, out if kind == JSON else answers
-                took, count, moment = perf_counter() - began, len(answers), asked.event_time
-                self.recorder.put(asked.request_id, live.version, sent, said, took, moment, count=count)
+                sent = body if asked.kind == JSON else rows
+                returned = out if kind == JSON else to_values(responses, explanations)
+                took, count, moment = perf_counter() - began, len(responses), asked.event_time
+                self.recorder.put(asked.request_id, live.version, sent, returned, took, moment, count=count)
             if shadow is not None:
-                shadow.put(asked.request_id, rows, answers, live.version)
+                shadow.put(asked.request_id, rows, responses, live.version)
             return Reply(200, out, live.version, kind)
         except BadRequest as error:
             self.meters.refused(error.problems, frozenset(live.predictor.parts.schema.names), live.version)
             if self.recorder is not None:
                 self.recorder.refuse(asked.request_id, live.version, error.problems, asked.event_time)
-            told = encode(error.answer(self.masked)).encode() if self.masked else b""
-            return Reply(error.status, encode(error.answer()).encode(), live.version, told=told)
+            told = error.refusal(self.masked).encode() if self.masked else b""
+            return Reply(error.status, error.refusal().encode(), live.version, told=told)
         except Exception as error:  # noqa: BLE001 -- a fault of the service's own: the client need not know which
             log("request failed", logging.ERROR, error, model_version=live.version)
             return _refusal(500, "a fault of the service; its log has the cause", "an answer", live.version)
@@ -189,7 +194,7 @@ class Endpoint:
             asked = _read_request(scope, headers, request_id)
             body = await _read_body(headers, receive)
         except BadRequest as error:
-            return Reply(error.status, encode(error.answer()).encode(), version)
+            return Reply(error.status, error.refusal().encode(), version)
         if asked.kind == JSON and len(body) <= INLINE and not asked.explain:
             return self.respond(body, asked)
         return await self._answer_in_thread(body, asked, version)
@@ -216,19 +221,18 @@ class Endpoint:
         return f"{self.prefix}-{next(self.number):x}".encode()
 
 
-def _answers(live: Live, body: bytes, asked: Asked, noted: bool) -> tuple[list[Row], list[Answer]]:
-    """Return the rows of a body and their answers; the rows of a table only where they are explained or noted."""
+def _respond(
+    live: Live, body: bytes, asked: Asked, logged: bool
+) -> tuple[list[Row], Sequence[Response], Sequence[Explanation]]:
+    """Return the rows of a body, their responses and explanations; rows of a table only where they are needed again."""
     predictor = live.predictor
     if asked.kind == JSON:
         rows = read_rows(body)
-        answers = predictor.predict(rows)
+        responses = predictor.respond(rows)
     else:
         table = read_table(body, asked.kind)
-        rows, answers = to_rows(table) if noted or asked.explain else [], predictor.predict_table(table)
-    if asked.explain:
-        reasons = predictor.explain(rows)
-        answers = [{**answer, "explanation": why} for answer, why in zip(answers, reasons, strict=True)]
-    return rows, answers
+        rows, responses = to_rows(table) if logged or asked.explain else [], predictor.respond_to_table(table)
+    return rows, responses, predictor.explain(rows) if asked.explain else ()
 
 
 async def _read_body(headers: dict[bytes, bytes], receive: Receive) -> bytes:
@@ -265,6 +269,6 @@ def _read_request(scope: Scope, headers: dict[bytes, bytes], request_id: str) ->
 
 
 def _refusal(status: int, found: str, expected: str, version: str) -> Reply:
-    problem = {"row": None, "column": None, "found": found, "expected": expected}
-    answer = {"error": f"found {found}, expected {expected}", "problems": [problem]}
-    return Reply(status, encode(answer).encode(), version)
+    problem = RowProblem(row=None, column=None, found=found, expected=expected)
+    refusal = Refusal(error=f"found {found}, expected {expected}", problems=[problem])
+    return Reply(status, refusal.encode(), version)

@@ -133,12 +133,12 @@ def check_successor(old: Predictor, new: Predictor) -> None:
         found, expected = getattr(new.parts.contract, name), getattr(old.parts.contract, name)
         if found != expected:
             raise ValueError(f"found {name} {found!r}, expected {expected!r} as in the model that answers")
-    problems = check_rows(old.golden["rows"], new.parts.schema)
+    problems = check_rows(old.golden.rows, new.parts.schema)
     if problems:
         first = problems[0]
         raise ValueError(
-            f"rows that are sent now would be refused: column {first['column']!r}: found {first['found']}, "
-            f"expected {first['expected']}"
+            f"rows that are sent now would be refused: column {first.column!r}: found {first.found}, "
+            f"expected {first.expected}"
         )
     difference = new.replay()
     if difference is not None:

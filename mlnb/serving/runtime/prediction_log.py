@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -19,6 +19,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from mlnb.methods.contracts.responses import RowProblem
 from mlnb.serving.runtime import log_segments
 from mlnb.serving.runtime.request_bodies import MASKED
 from mlnb.serving.runtime.structured_logs import log
@@ -158,9 +159,9 @@ class Recorder:
         head = f'"ms":{1000 * seconds:.4f},"shadow":{"true" if shadow else "false"}'
         self._add(count, request, version, event_time, head, rows, answers)
 
-    def refuse(self, request: str, version: str, problems: list[dict[str, Any]], event_time: bytes = b"") -> None:
+    def refuse(self, request: str, version: str, problems: Sequence[RowProblem], event_time: bytes = b"") -> None:
         """Note a request that was refused, with the columns at fault."""
-        columns = sorted({str(problem["column"]) for problem in problems if problem["column"] is not None})
+        columns = sorted({problem.column for problem in problems if problem.column is not None})
         self._add(1, request, version, event_time, f'"ms":0.0,"refused":{encode(columns)}', b"[]", b"[]")
 
     def _add(

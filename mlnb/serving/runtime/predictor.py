@@ -1,11 +1,13 @@
 """The request path: rows in, predictions out, with nothing loaded but what the model needs."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mlnb.methods.contracts.responses import Explanation, Golden, Response, to_wire
 from mlnb.serving.runtime.parity import Difference, compare
-from mlnb.serving.runtime.service_parts import Answer, Parts, Row, Task, read_json
+from mlnb.serving.runtime.service_parts import Parts, Row, Task, read_record
 from mlnb.serving.runtime.task_services import make_task
 
 
@@ -19,7 +21,7 @@ class Predictor:
 
     parts: Parts
     task: Task
-    golden: dict[str, Any]
+    golden: Golden
 
     @classmethod
     def load(cls, folder: Path) -> "Predictor":
@@ -29,20 +31,24 @@ class Predictor:
             OSError: or ValueError when it is damaged.
         """
         parts = Parts.load(folder)
-        return cls(parts, make_task(parts), read_json(folder / "golden.json"))
+        return cls(parts, make_task(parts), read_record(Golden, folder / "golden.json"))
 
-    def predict(self, rows: list[Row]) -> list[Answer]:
-        """Return the answers to a request's rows; raises `BadRows` when one does not fit the schema."""
-        return self.task.answer(rows)
+    def respond(self, rows: list[Row]) -> Sequence[Response]:
+        """Return the responses to a request's rows; raises `BadRows` when one does not fit the schema."""
+        return self.task.respond(rows)
 
-    def predict_table(self, table: Any) -> list[Answer]:
-        """Return the answers to a pyarrow table, the same as to its rows; raises `BadRows` likewise."""
-        return self.task.answer_table(table)
+    def predict(self, rows: list[Row]) -> list[dict[str, Any]]:
+        """Return the same as the JSON objects that a client receives."""
+        return to_wire(self.task.respond(rows))
 
-    def explain(self, rows: list[Row]) -> list[dict[str, Any]]:
+    def respond_to_table(self, table: Any) -> Sequence[Response]:
+        """Return the responses to a pyarrow table, the same as to its rows; raises `BadRows` likewise."""
+        return self.task.respond_to_table(table)
+
+    def explain(self, rows: list[Row]) -> Sequence[Explanation]:
         """Return why each row is answered as it is; raises `BadRequest` where this is not known."""
         return self.task.explain(rows)
 
     def replay(self) -> Difference | None:
         """Return where the golden rows' predictions first differ from the notebook's; None when identical."""
-        return compare(self.predict(self.golden["rows"]), self.golden["predictions"])
+        return compare(self.predict(self.golden.rows), self.golden.predictions)

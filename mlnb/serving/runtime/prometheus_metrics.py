@@ -6,7 +6,10 @@ from typing import Any
 
 from prometheus_client import Counter, Gauge, Histogram
 
+from mlnb.methods.contracts.responses import AnomalyResponse, ClassResponse, Response, RowProblem
+
 SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0)
+CLASSES = (ClassResponse, AnomalyResponse)  # responses whose prediction is a name
 UNKNOWN = "(unknown)"  # column of a rejected row that is none of the model's, whatever a client called it
 
 
@@ -54,19 +57,18 @@ class Meters:
             child = self._children[key] = getattr(self, name).labels(*labels)
         child.inc(amount)
 
-    def answered(self, answers: Iterable[dict[str, Any]], version: str) -> None:
+    def answered(self, responses: Iterable[Response], version: str) -> None:
         """Count rows by class; values are counted together."""
         counts: dict[str, int] = {}
-        for answer in answers:
-            said = answer.get("prediction")
-            name = said if isinstance(said, str) else ""
+        for response in responses:
+            name = response.prediction if isinstance(response, CLASSES) else ""
             counts[name] = counts.get(name, 0) + 1
         for name, amount in counts.items():
             self.count("predictions", name, version, amount=amount)
 
-    def refused(self, problems: Iterable[dict[str, Any]], columns: frozenset[str], version: str) -> None:
+    def refused(self, problems: Iterable[RowProblem], columns: frozenset[str], version: str) -> None:
         """Count rows that were refused, each once a column."""
-        places = {(problem["row"], problem["column"]) for problem in problems if problem["column"] is not None}
+        places = {(problem.row, problem.column) for problem in problems if problem.column is not None}
         for _, column in places:
             self.count("rejected", column if column in columns else UNKNOWN, version)
 

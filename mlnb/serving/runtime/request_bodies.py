@@ -1,49 +1,58 @@
 """The body of a request as rows, and the errors that a client is answered with."""
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any, NoReturn
 
+import msgspec
+
+from mlnb.codec import Record, replace
 from mlnb.errors import UsageError
+from mlnb.methods.contracts.responses import RowProblem
 
 MAX_ROWS = 10_000  # rows of one request: more is a job for batch scoring
 MAX_BYTES = 64 * 2**20  # bytes of one body
 MASKED = "masked"  # stands where a value of a masked column would, in all that is written down
 SHOWN = 20  # problems listed in one answer
 
-Problem = dict[str, Any]  # {"row", "column", "found", "expected"}
+
+class Refusal(Record, frozen=True, kw_only=True):
+    """The body of the response to a request that is refused."""
+
+    error: str
+    problems: Sequence[RowProblem]
+
+    def encode(self) -> bytes:
+        """Return the JSON text; that of Python's own encoder, because names of columns may hold any text."""
+        return json.dumps(msgspec.to_builtins(self), separators=(",", ":")).encode()
 
 
 class BadRequest(UsageError):
     """A request that cannot be answered; `status` is the HTTP status and `problems` say what to change."""
 
-    def __init__(self, message: str, problems: list[Problem], status: int = 400) -> None:
+    def __init__(self, message: str, problems: Sequence[RowProblem], status: int = 400) -> None:
         super().__init__(message)
         self.problems = problems
         self.status = status
 
-    def answer(self, masked: Collection[str] = ()) -> dict[str, Any]:
-        """Return the body of the answer: the message and the first problems; of `masked` columns not what was found."""
+    def refusal(self, masked: Collection[str] = ()) -> Refusal:
+        """Return the body of the response: the message and the first problems, without values of `masked` columns."""
         problems = self.problems[:SHOWN]
-        if not any(problem["column"] in masked for problem in self.problems):
-            return {"error": str(self), "problems": problems}
-        hidden = [problem | {"found": MASKED} if problem["column"] in masked else problem for problem in problems]
-        return {"error": "values of masked columns do not fit", "problems": hidden}
+        if not any(problem.column in masked for problem in self.problems):
+            return Refusal(error=str(self), problems=problems)
+        hidden = [replace(problem, found=MASKED) if problem.column in masked else problem for problem in problems]
+        return Refusal(error="values of masked columns do not fit", problems=hidden)
 
 
 class BadRows(BadRequest):
     """Rows that do not fit the schema; `row`, `column`, `found` and `expected` are the first problem's."""
 
-    def __init__(self, problems: list[Problem]) -> None:
-        first = problems[0]
-        row, column = first["row"], first["column"]
-        places = [f"row {row}" if row is not None else "", f"column {column!r}" if column is not None else ""]
-        place = ", ".join(part for part in places if part) or "the rows"
-        others = len(problems) - 1
+    def __init__(self, problems: Sequence[RowProblem]) -> None:
+        first, others = problems[0], len(problems) - 1
         more = f" (and {others} more problem{'s' if others > 1 else ''})" if others else ""
-        super().__init__(f"{place}: found {first['found']}, expected {first['expected']}{more}", problems, 422)
-        self.row, self.column = row, column
-        self.found, self.expected = first["found"], first["expected"]
+        super().__init__(f"{first}{more}", problems, 422)
+        self.row, self.column = first.row, first.column
+        self.found, self.expected = first.found, first.expected
 
 
 def read_rows(body: bytes, limit: int = MAX_ROWS) -> list[dict[str, Any]]:
@@ -76,13 +85,13 @@ _decode = json.JSONDecoder(parse_constant=_refuse_constant).decode
 
 def _bad_body(found: str, row: int | None = None) -> BadRequest:
     expected = 'a JSON list of objects by column name, such as [{"column": 1}]'
-    problem = {"row": row, "column": None, "found": found, "expected": expected}
+    problem = RowProblem(row=row, column=None, found=found, expected=expected)
     return BadRequest(f"the body: found {found}, expected {expected}", [problem], 400)
 
 
 def too_large(found: str, expected: str) -> BadRequest:
     """Return the error for a body that should be sent in parts."""
-    problem = {"row": None, "column": None, "found": found, "expected": expected}
+    problem = RowProblem(row=None, column=None, found=found, expected=expected)
     return BadRequest(f"the body: found {found}, expected {expected}; send it in parts", [problem], 413)
 
 

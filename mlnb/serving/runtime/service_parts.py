@@ -2,21 +2,23 @@
 
 import json
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
-from mlnb.codec import decode
+from mlnb.codec import Record, decode
 from mlnb.methods.contracts.decisions import Decision
 from mlnb.methods.contracts.problems import ProblemContract
+from mlnb.methods.contracts.responses import Explanation, Response
 from mlnb.methods.decisions.decisions import read_decision
 from mlnb.methods.models.fitted_models import Model, load_model
 from mlnb.methods.tables.columns import Schema
 from mlnb.serving.runtime.request_bodies import BadRequest
 from mlnb.serving.runtime.table_bodies import to_rows
 
+R = TypeVar("R", bound=Record)
 Row = dict[str, Any]  # one row of a table, by column name
-Answer = dict[str, Any]  # what a client gets for it
 
 
 @dataclass(frozen=True)
@@ -43,9 +45,9 @@ class Parts:
         Raises:
             OSError: or ValueError when it is damaged.
         """
-        path, fitted = folder / "contract.json", folder / "fitted"
-        contract = decode(ProblemContract, path.read_bytes(), str(path))
+        contract = read_record(ProblemContract, folder / "contract.json")
         schema, encoder = (read_json(folder / f"{name}.json") for name in ("schema", "encoder"))
+        fitted = folder / "fitted"
         return cls(contract, Schema.from_json(schema), encoder, load_model(fitted), read_decision(fitted))
 
 
@@ -62,16 +64,21 @@ class Task(ABC):
         self.parts = parts
 
     @abstractmethod
-    def answer(self, rows: list[Row]) -> list[Answer]:
-        """Return the answers to a request's rows; raises `BadRows` when they do not fit."""
+    def respond(self, rows: list[Row]) -> Sequence[Response]:
+        """Return the responses to a request's rows; raises `BadRows` when they do not fit."""
 
-    def answer_table(self, table: Any) -> list[Answer]:
-        """Return the answers to a pyarrow table; raises `BadRows` when its rows do not fit."""
-        return self.answer(to_rows(table))
+    def respond_to_table(self, table: Any) -> Sequence[Response]:
+        """Return the responses to a pyarrow table; raises `BadRows` when its rows do not fit."""
+        return self.respond(to_rows(table))
 
-    def explain(self, rows: list[Row]) -> list[dict[str, Any]]:
-        """Return why, one object an answer; raises `BadRequest` where this is not known."""
+    def explain(self, rows: list[Row]) -> Sequence[Explanation]:
+        """Return what each column contributed, one explanation a response; raises `BadRequest` where none is known."""
         raise BadRequest(f"predictions of task {self.parts.contract.task!r} are not explained", [])
+
+
+def read_record(cls: type[R], path: Path) -> R:
+    """Return the typed record in a file; raises OSError, or `SchemaError` naming the file and what is wrong."""
+    return decode(cls, path.read_bytes(), str(path))
 
 
 def read_json(path: Path) -> Any:

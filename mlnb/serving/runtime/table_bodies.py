@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from mlnb.methods.contracts.responses import RowProblem
 from mlnb.methods.tables.columns import Column, Schema, nearest, to_array
 from mlnb.methods.tables.values import EXPECTED, fits
-from mlnb.serving.runtime.request_bodies import BadRequest, BadRows, Problem, too_large
+from mlnb.serving.runtime.request_bodies import BadRequest, BadRows, too_large
 
 ARROW = "application/vnd.apache.arrow.stream"
 PARQUET = "application/vnd.apache.parquet"
@@ -39,13 +40,15 @@ def read_table(body: bytes, kind: str, limit: int = MAX_TABLE_ROWS) -> Any:
         if isinstance(error, BadRequest):
             raise
         found = f"no {'Arrow stream' if kind == ARROW else 'Parquet file'} ({str(error)[:200]})"
-        problem = {"row": None, "column": None, "found": found, "expected": f"a body of type {kind}"}
-        raise BadRequest(f"the body: found {found}, expected a body of type {kind}", [problem]) from None
+        expected = f"a body of type {kind}"
+        raise BadRequest(
+            f"the body: found {found}, expected {expected}", [_problem(None, None, found, expected)]
+        ) from None
 
 
 def read_columns(table: Any, schema: Schema) -> dict[str, np.ndarray]:
     """Return a table's features as arrays; raises `BadRows` for columns or values that do not fit the schema."""
-    problems: list[Problem] = []
+    problems: list[RowProblem] = []
     names = [column.name for column in schema.features]
     for name in table.column_names:
         if name not in schema.names:
@@ -68,7 +71,7 @@ def read_columns(table: Any, schema: Schema) -> dict[str, np.ndarray]:
         arrays[column.name] = array
         problems += bad
     if problems:
-        raise BadRows(sorted(problems, key=lambda problem: problem["row"] or 0))
+        raise BadRows(sorted(problems, key=lambda problem: problem.row or 0))
     return arrays
 
 
@@ -82,12 +85,12 @@ def to_rows(table: Any) -> list[dict[str, Any]]:
     return rows
 
 
-def write_table(answers: list[dict[str, Any]], kind: str) -> bytes:
-    """Return answers as a body of media type `kind`: one column a field, probabilities and intervals as structs."""
+def write_table(values: list[dict[str, Any]], kind: str) -> bytes:
+    """Return responses as a body of media type `kind`: one column a field, probabilities and intervals as structs."""
     import pyarrow
     import pyarrow.parquet
 
-    table, out = pyarrow.Table.from_pylist(answers), io.BytesIO()
+    table, out = pyarrow.Table.from_pylist(values), io.BytesIO()
     if kind == PARQUET:
         pyarrow.parquet.write_table(table, out)
     else:
@@ -117,7 +120,7 @@ def _batches(body: bytes, kind: str) -> Iterator[Any]:
         yield from reader
 
 
-def _read_column(values: Any, column: Column) -> tuple[np.ndarray, list[Problem]]:
+def _read_column(values: Any, column: Column) -> tuple[np.ndarray, list[RowProblem]]:
     """Return the canonical array of a column, and its first value that does not fit."""
     from pyarrow import timestamp, types
 
@@ -146,5 +149,5 @@ def _read_column(values: Any, column: Column) -> tuple[np.ndarray, list[Problem]
     return to_array([*known, None], column)[codes], []
 
 
-def _problem(row: int | None, column: str | None, found: str, expected: str) -> Problem:
-    return {"row": row, "column": column, "found": found, "expected": expected}
+def _problem(row: int | None, column: str | None, found: str, expected: str) -> RowProblem:
+    return RowProblem(row=row, column=column, found=found, expected=expected)

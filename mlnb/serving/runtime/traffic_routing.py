@@ -8,14 +8,15 @@ import logging
 import threading
 import zlib
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import perf_counter
 
+from mlnb.methods.contracts.responses import Response
 from mlnb.serving.runtime.model_reloader import Followed, Live
 from mlnb.serving.runtime.prometheus_metrics import Meters
-from mlnb.serving.runtime.service_parts import Answer, Row
+from mlnb.serving.runtime.service_parts import Row
 from mlnb.serving.runtime.structured_logs import log
 
 SHADOW, CANARY, SHARE = "MLNB_SHADOW", "MLNB_CANARY", "MLNB_CANARY_SHARE"
@@ -28,7 +29,7 @@ STALLS = (
 EVERY = 10  # requests of the canary between two comparisons
 WAITING = 1000  # requests that may wait for the shadow; more are left out, and counted
 
-Note = Callable[[str, str, list[Row], list[Answer], float], None]  # request, version, rows, answers, seconds
+Note = Callable[[str, str, list[Row], Sequence[Response], float], None]  # request, version, rows, responses, seconds
 
 
 @dataclass
@@ -99,13 +100,13 @@ class Shadow:
 
     def __init__(self, followed: Followed, note: Note | None, meters: Meters) -> None:
         self.followed, self.note, self.meters = followed, note, meters
-        self.waiting: deque[tuple[str, list[Row], list[Answer], str]] = deque()
+        self.waiting: deque[tuple[str, list[Row], Sequence[Response], str]] = deque()
         self.arrived = threading.Condition()
         self.ending = False
         self.thread = threading.Thread(target=self._work, name="shadow", daemon=True)
         self.thread.start()
 
-    def put(self, request: str, rows: list[Row], answers: list[Answer], version: str) -> None:
+    def put(self, request: str, rows: list[Row], responses: Sequence[Response], version: str) -> None:
         """Let the shadow answer what the model in charge has answered."""
         if self.followed.live.version == version:
             return
@@ -113,7 +114,7 @@ class Shadow:
             if len(self.waiting) >= WAITING:
                 self.meters.count("shadowed", "left out", self.followed.live.version)
                 return
-            self.waiting.append((request, rows, answers, version))
+            self.waiting.append((request, rows, responses, version))
             self.arrived.notify()
 
     def close(self) -> None:
@@ -130,16 +131,16 @@ class Shadow:
                     self.arrived.wait()
                 if not self.waiting:
                     return
-                request, rows, answers, _ = self.waiting.popleft()
+                request, rows, responses, _ = self.waiting.popleft()
             live, began = self.followed.live, perf_counter()
             try:
-                found = live.predictor.predict(rows)
+                found = live.predictor.respond(rows)
             except Exception as error:  # noqa: BLE001 -- whatever a shadow does, the service goes on
                 self.meters.count("shadowed", "failed", live.version)
                 log("shadow failed", logging.WARNING, error, model_version=live.version, request_id=request)
                 continue
-            for one, other in zip(found, answers, strict=True):
-                same = one.get("prediction") == other.get("prediction")
+            for one, other in zip(found, responses, strict=True):
+                same = getattr(one, "prediction", None) == getattr(other, "prediction", None)
                 self.meters.count("shadowed", "same" if same else "different", live.version)
             if self.note is not None:
                 self.note(request, live.version, rows, found, perf_counter() - began)

@@ -10,8 +10,11 @@ import onnxruntime
 from onnx import TensorProto
 
 from mlnb.errors import ServingError, UsageError
+from mlnb.methods.contracts.decisions import ValueInterval
 from mlnb.methods.contracts.problems import ProblemContract
-from mlnb.methods.decisions.decisions import STATES, answers, find_limit
+from mlnb.methods.contracts.responses import Golden
+from mlnb.methods.decisions.decisions import find_limit
+from mlnb.methods.decisions.responders import STATES, respond_by_column
 from mlnb.methods.encoding.table_encoder import Encoder
 from mlnb.methods.tables.columns import Schema, to_arrays
 from mlnb.serving.edge.onnx.onnx_encoder import write_encoder
@@ -19,7 +22,7 @@ from mlnb.serving.edge.onnx.onnx_forecasts import describe_examples, to_examples
 from mlnb.serving.edge.onnx.onnx_graph import Graph
 from mlnb.serving.edge.onnx.onnx_models import write_calibration, write_choice, write_model
 from mlnb.serving.runtime.scored_service import find_queries
-from mlnb.serving.runtime.service_parts import Parts, read_json
+from mlnb.serving.runtime.service_parts import Parts, read_record
 
 TOLERANCE = 1e-9  # of a probability, and of a value relative to its size
 CLASSES, VALUES = ("prediction", "probabilities"), ("prediction", "low", "high")
@@ -45,11 +48,11 @@ def export_onnx(folder: Path, file: Path) -> dict[str, Any]:
         facts |= describe_examples(parts)
     model = make_graph(parts).model(facts)
     data = model.SerializeToString(deterministic=True)
-    golden = read_json(folder / "golden.json")
-    worst = verify(data, parts, golden["rows"], golden["predictions"])
+    golden = read_record(Golden, folder / "golden.json")
+    worst = verify(data, parts, golden.rows, golden.predictions)
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_bytes(data)
-    return {"rows": len(golden["rows"]), "largest_difference": worst, "tolerance": TOLERANCE, "bytes": len(data)}
+    return {"rows": len(golden.rows), "largest_difference": worst, "tolerance": TOLERANCE, "bytes": len(data)}
 
 
 def make_graph(parts: Parts) -> Graph:
@@ -81,10 +84,10 @@ def make_graph(parts: Parts) -> Graph:
         return graph
     graph.give("prediction", final, TensorProto.DOUBLE, ["rows", 1])
     interval = decision.interval
-    if interval is not None:
+    if isinstance(interval, ValueInterval):
         scale = graph.interpolate(final, interval.x, interval.scale)
-        for name in ("low", "high"):
-            end = graph.op("Add", final, graph.op("Mul", scale, float(interval[name])))
+        for name, multiple in (("low", interval.low), ("high", interval.high)):
+            end = graph.op("Add", final, graph.op("Mul", scale, float(multiple)))
             graph.give(name, end, TensorProto.DOUBLE, ["rows", 1])
     return graph
 
@@ -106,7 +109,7 @@ def verify(data: bytes, parts: Parts, rows: list[dict[str, Any]], expected: list
         for found in (together, {name: values[0] for name, values in zip(names, alone[number], strict=True)}):
             worst = max(worst, _difference(number, found, answer, parts.contract))
     if parts.contract.task == "ranking":
-        _check_ranks(said["score"][:, 0], rows, expected, parts.contract.query)
+        _check_ranks(said["score"][:, 0], rows, expected, parts.contract)
     return worst
 
 
@@ -136,11 +139,12 @@ def _difference(row: int, found: Mapping[str, Any], expected: Mapping[str, Any],
     return worst
 
 
-def _check_ranks(scores: np.ndarray, rows: list[dict[str, Any]], expected: list[dict[str, Any]], query: str) -> None:
+def _check_ranks(
+    scores: np.ndarray, rows: list[dict[str, Any]], expected: list[dict[str, Any]], contract: ProblemContract
+) -> None:
     """Raise `ServingError` for the first row whose place among its query's scores is not the notebook's."""
-    groups = find_queries([row.get(query) for row in rows])
-    for number, (answer, said) in enumerate(
-        zip(answers(scores, {"task": "ranking"}, {}, groups), expected, strict=True)
-    ):
-        if answer["rank"] != said["rank"]:
-            raise ServingError(f"Row {number}: ONNX's scores rank it {answer['rank']}, the notebook {said['rank']}.")
+    groups = find_queries([row.get(str(contract.query)) for row in rows])
+    ranks = respond_by_column(scores, contract, groups=groups).ranks
+    for number, (rank, response) in enumerate(zip([] if ranks is None else ranks.tolist(), expected, strict=True)):
+        if rank != response["rank"]:
+            raise ServingError(f"Row {number}: ONNX's scores rank it {rank}, the notebook {response['rank']}.")

@@ -1,11 +1,11 @@
 """Forecasts as one ONNX graph: the examples of a history's windows in, its horizon with its intervals out."""
 
 import json
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
+from mlnb.methods.contracts.decisions import StepInterval
 from mlnb.methods.evaluation.forecast_responses import read_histories
 from mlnb.methods.series.forecast_windows import Windows, request_schema
 from mlnb.serving.edge.onnx.onnx_graph import Graph
@@ -22,20 +22,21 @@ def write_forecast(graph: Graph, parts: Parts) -> tuple[str, str, str]:
     level, scale = (graph.read(name, text=False) for name in (LEVEL, SCALE))
     scaled = write_model(graph, parts.model, X)
     ends = [scaled]
-    if interval := parts.decision.interval:
+    interval = parts.decision.interval
+    if isinstance(interval, StepInterval):
         spread = _spread(graph, X, interval)
         step = graph.op("Gather", X, np.array([0]), axis=1)
         last = float(len(interval.low) - 1)
         place = graph.whole(graph.op("Clip", graph.op("Sub", step, 1.0), 0.0, last))
-        for side in ("low", "high"):
-            far = graph.op("Gather", np.asarray(interval[side], dtype=np.float64), place)
+        for side in (interval.low, interval.high):
+            far = graph.op("Gather", np.asarray(side, dtype=np.float64), place)
             ends.append(graph.op("Add", scaled, graph.op("Mul", far, spread)))
     values = [graph.op("Add", level, graph.op("Mul", scale, end)) for end in ends]
     prediction, low, high = [*values, "", ""][:3]
     return prediction, low, high
 
 
-def _spread(graph: Graph, X: str, interval: Mapping[str, Any]) -> str:
+def _spread(graph: Graph, X: str, interval: StepInterval) -> str:
     """Return how restless the series was before each origin (n, 1)."""
     if not interval.columns:
         return graph.number(float(interval.typical))

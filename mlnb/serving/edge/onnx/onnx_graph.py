@@ -1,5 +1,6 @@
 """An ONNX graph as it is written: a name for every number, an operator a line."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -89,7 +90,7 @@ class Graph:
         """Return what a whole division by `by` leaves, never negative."""
         return self.op("Sub", value, self.op("Mul", self.floor_divide(value, by), by))
 
-    def interpolate(self, values: str, x: list[float], y: list[float]) -> str:
+    def interpolate(self, values: str, x: Sequence[float], y: Sequence[float]) -> str:
         """Return (n, 1) heights on straight lines between knots, constant beyond them."""
         if len(x) == 1:
             return self.op("Add", self.op("Mul", values, 0.0), y[0])

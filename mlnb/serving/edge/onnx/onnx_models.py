@@ -3,7 +3,7 @@
 import numpy as np
 
 from mlnb.errors import UsageError
-from mlnb.methods.contracts.decisions import Calibration, Decision
+from mlnb.methods.contracts.decisions import Beta, Calibration, Decision, Isotonic, Temperature
 from mlnb.methods.decisions.decisions import CLIP
 from mlnb.methods.models.fitted_models import Model, is_booster
 from mlnb.serving.edge.lightgbm_text import BoostedTrees, read_booster
@@ -61,14 +61,14 @@ def write_calibration(graph: Graph, p: str, map_: Calibration | None) -> str:
     """Return calibrated probabilities (n, k)."""
     if map_ is None:
         return p
-    if map_["method"] == "temperature":
+    if isinstance(map_, Temperature):
         powers = graph.op("Div", graph.op("Log", graph.op("Clip", p, CLIP, 1.0)), float(map_.temperature))
         return graph.op("Softmax", powers, axis=1)
     positive = graph.op("Slice", p, np.array([1]), np.array([2]), np.array([1]))
-    if map_["method"] == "isotonic":
-        return to_both(graph, graph.interpolate(positive, map_.x, map_["y"]))
+    if isinstance(map_, Isotonic):
+        return to_both(graph, graph.interpolate(positive, map_.x, map_.y))
     clipped = graph.op("Clip", positive, CLIP, 1.0 - CLIP)
-    a, b = map_.a, map_.b if map_["method"] == "beta" else map_.a
+    a, b = map_.a, map_.b if isinstance(map_, Beta) else map_.a
     low = graph.op("Mul", graph.op("Log", clipped), float(a))
     high = graph.op("Mul", graph.op("Log", graph.op("Sub", 1.0, clipped)), float(b))
     score = graph.op("Add", graph.op("Sub", low, high), float(map_.c))

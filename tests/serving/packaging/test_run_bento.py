@@ -74,8 +74,8 @@ def test_serve_builds_what_is_gone_answers_and_stops_at_ctrl_c(packaged, materia
         assert f"{bundle.tag} of run {proven.id} answers on http://127.0.0.1:{port}" in first
         assert "curl" in process.stdout.readline() + process.stdout.readline()
         golden = material("linear").golden
-        status, body, _ = call("127.0.0.1", port, "POST", "/predict", golden["rows"])
-        assert (status, json.loads(body)) == (200, golden["predictions"])
+        status, body, _ = call("127.0.0.1", port, "POST", "/predict", golden.rows)
+        assert (status, json.loads(body)) == (200, golden.predictions)
         os.kill(process.pid, signal.SIGINT)
         said, complaint = process.communicate(timeout=20)
         assert process.returncode == 0, complaint

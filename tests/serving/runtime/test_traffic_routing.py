@@ -5,10 +5,15 @@ from types import SimpleNamespace
 import pytest
 from waiting import wait_for
 
+from mlnb.methods.contracts.responses import ClassResponse
 from mlnb.serving.runtime.prometheus_metrics import meters
 from mlnb.serving.runtime.traffic_routing import LEAST, Canary, Shadow, key_of
 
 CHAMPION = SimpleNamespace(version="churn:1", predictor=None)
+
+
+def response(name):
+    return ClassResponse(prediction=name, probabilities={name: 1.0})
 
 
 class Predicts:
@@ -17,10 +22,10 @@ class Predicts:
     def __init__(self, said):
         self.said = said
 
-    def predict(self, rows):
+    def respond(self, rows):
         if self.said is None:
             raise ValueError("broken")
-        return [{"prediction": self.said} for _ in rows]
+        return [response(self.said) for _ in rows]
 
 
 def beside(version="churn:2", said="yes"):
@@ -74,16 +79,16 @@ def test_a_machine_that_stalls_now_and_then_is_no_fault_of_the_canary():
 def test_a_shadow_is_compared_noted_and_never_in_the_way():
     noted = []
     shadow = Shadow(beside(), lambda *entry: noted.append(entry), meters())
-    shadow.put("r1", [{"a": 1}, {"a": 2}], [{"prediction": "yes"}, {"prediction": "no"}], "churn:1")
+    shadow.put("r1", [{"a": 1}, {"a": 2}], [response("yes"), response("no")], "churn:1")
     shadow.close()
     ((request, version, rows, answers, seconds),) = noted
-    assert (request, version, len(rows), answers[0]["prediction"]) == ("r1", "churn:2", 2, "yes") and seconds >= 0
+    assert (request, version, len(rows), answers[0].prediction) == ("r1", "churn:2", 2, "yes") and seconds >= 0
 
 
 def test_a_shadow_that_fails_harms_nobody():
     shadow = Shadow(beside(said=None), None, meters())
     for number in range(3):
-        shadow.put(f"r{number}", [{"a": 1}], [{"prediction": "yes"}], "churn:1")
+        shadow.put(f"r{number}", [{"a": 1}], [response("yes")], "churn:1")
     wait_for(lambda: not shadow.waiting, 5, "the end of the queue")
     assert shadow.thread.is_alive()
     shadow.close()

@@ -37,8 +37,8 @@ def test_anything_is_answered_or_refused(predictor, rows):
         answers = predictor.predict(read_rows(json.dumps(rows).encode()))
     except BadRequest as error:
         assert error.status in (400, 422)
-        json.dumps(error.answer(), allow_nan=False)
-        assert all(problem["found"] and problem["expected"] for problem in error.problems)
+        json.loads(error.refusal().encode())
+        assert all(problem.found and problem.expected for problem in error.problems)
     else:
         assert len(answers) == len(rows)
 

@@ -13,12 +13,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mlnb.methods.contracts.decisions import Beta, Decision, Isotonic, ValueInterval
-from mlnb.methods.contracts.problems import ProblemContract
-from mlnb.methods.decisions.decisions import answers
 from mlnb.methods.models.fitted_models import Model, predict
 from mlnb.serving.runtime.request_bodies import BadRequest, BadRows
-from mlnb.serving.runtime.row_responses import compile_answer
+from mlnb.serving.runtime.response_bodies import to_values
 from mlnb.serving.runtime.row_scorers import compile_scorer
 from mlnb.serving.runtime.service_parts import Parts
 from mlnb.serving.runtime.table_bodies import ARROW, PARQUET, read_table, write_table
@@ -61,12 +58,12 @@ def tasks(material, tmp_path_factory):
 @given(rows=ROWS)
 def test_all_paths_agree(tasks, rows):
     for task in tasks:
-        by_matrix = task._answer_matrix(task.encoder.transform(task.read(rows)))
-        assert task.answer(rows) == by_matrix
-        assert [task.answer([row])[0] for row in rows] == by_matrix
-        assert task.answer(rows * 20) == by_matrix * 20
+        by_matrix = task._respond_to_matrix(task.encoder.transform(task.read(rows)))
+        assert task.respond(rows) == by_matrix
+        assert [task.respond([row])[0] for row in rows] == by_matrix
+        assert task.respond(rows * 20) == by_matrix * 20
         for kind, write in ((ARROW, to_arrow), (PARQUET, to_parquet)):
-            assert task.answer_table(read_table(write(rows), kind)) == by_matrix
+            assert task.respond_to_table(read_table(write(rows), kind)) == by_matrix
 
 
 def test_an_ensemble_is_scored_as_in_a_matrix(tasks):
@@ -88,36 +85,11 @@ def test_threads_do_not_share_a_buffer(tasks):
     assert all(one == expected for one in found.values()) and len(found) == 4
 
 
-KNOTS = Isotonic(x=[0.1, 0.4, 0.4000001, 0.9], y=[0.0, 0.3, 0.5, 1.0])
-INTERVAL = ValueInterval(low=-1.7, high=2.1, x=[0.0, 0.5, 2.0], scale=[1.0, 0.3, 4.0])
-BINARY = ProblemContract(task="binary", classes=["no", "yes"])
-DECISIONS = [
-    (BINARY, {}),
-    (BINARY, Decision(threshold=0.37)),
-    (BINARY, Decision(calibration=KNOTS, threshold=0.5)),
-    (BINARY, Decision(calibration=Isotonic(x=[0.5], y=[0.25]))),
-    (BINARY, Decision(calibration=Beta(a=0.7, b=1.3, c=0.1))),
-    (BINARY, Decision(costs=[[0.0, 5.0], [1.0, 0.0]])),
-    (ProblemContract(task="regression", classes=None), {}),
-    (ProblemContract(task="regression", classes=None), Decision(interval=INTERVAL)),
-]
-
-
-@pytest.mark.parametrize(("contract", "decision"), DECISIONS)
-def test_a_decision_is_the_same_for_one_row(contract, decision):
-    p = np.random.default_rng(2).random(300)
-    p[:4] = [0.0, 1.0, 0.4, 0.37]
-    prediction = np.stack([1.0 - p, p], axis=1) if contract.classes else 3 * p - 0.5
-    say = compile_answer(contract, decision)
-    rows = prediction.tolist() if contract.classes else [[value] for value in prediction.tolist()]
-    assert [say(row) for row in rows] == answers(prediction, contract, decision)
-
-
 def test_explanations_add_up(tasks):
     for task in tasks:
         for row, why in zip(ROW, task.explain(ROW), strict=True):
-            assert why["score"] == pytest.approx(why["base"] + sum(why["columns"].values()))
-            assert set(why["columns"]) == set(row)
+            assert why.score == pytest.approx(why.base + sum(why.columns.values()))
+            assert set(why.columns) == set(row)
     assert tasks[0].explain([]) == []
 
 
@@ -139,7 +111,7 @@ ROW = [{"age": 31, "fare paid €": 7.25, "sex": "f", "note": "crew", "ok": True
 def test_a_table_that_does_not_fit_is_refused_by_column(tasks, columns, place, found):
     table = pa.table({name: [value] for name, value in ROW[0].items()} | columns)
     with pytest.raises(BadRows) as caught:
-        tasks[0].answer_table(table)
+        tasks[0].respond_to_table(table)
     assert (caught.value.row, caught.value.column) == place
     assert found in caught.value.found
 
@@ -156,12 +128,12 @@ def test_tables_hold_what_rows_hold(tasks):
             "note": pa.array(["crew"], pa.large_string()),
         }
     )
-    assert task.answer_table(rich) == task.answer(ROW)
+    assert task.respond_to_table(rich) == task.respond(ROW)
     least = pa.table({"fare paid €": [7.25], "sex": ["f"]})
-    assert task.answer_table(least) == task.answer([{"fare paid €": 7.25, "sex": "f"}])
+    assert task.respond_to_table(least) == task.respond([{"fare paid €": 7.25, "sex": "f"}])
     with pytest.raises(BadRows, match="fare paid"):
-        task.answer_table(pa.table({"sex": ["f"]}))
-    said = task.answer(ROW)
+        task.respond_to_table(pa.table({"sex": ["f"]}))
+    said = to_values(task.respond(ROW))
     again = pa.ipc.open_stream(write_table(said, ARROW)).read_all().to_pylist()
     assert again == said == pq.read_table(io.BytesIO(write_table(said, PARQUET))).to_pylist()
 

@@ -27,9 +27,9 @@ def predictor(bundle):
 @pytest.mark.parametrize(("family", "task"), KINDS)
 def test_every_kind_of_model_answers_alone_as_in_a_batch(material, tmp_path, family, task):
     predictor = Predictor.load(material(family, task).bundle(tmp_path / "service").folder / "model")
-    rows = predictor.golden["rows"]
+    rows = predictor.golden.rows
     assert predictor.replay() is None
-    assert [predictor.predict([row])[0] for row in rows] == predictor.golden["predictions"]
+    assert [predictor.predict([row])[0] for row in rows] == predictor.golden.predictions
     answer = predictor.predict(rows[:1])[0]
     if task == "regression":
         assert set(answer) == {"prediction"}

@@ -1,5 +1,6 @@
 import pytest
 
+from mlnb.methods.contracts.responses import RowProblem
 from mlnb.serving.runtime.request_bodies import MAX_BYTES, SHOWN, BadRequest, BadRows, read_rows
 
 
@@ -31,8 +32,8 @@ def test_anything_else_is_refused_with_what_was_found(body, found):
     with pytest.raises(BadRequest) as caught:
         read_rows(body)
     assert caught.value.status == 400
-    assert found in caught.value.problems[0]["found"]
-    assert "list of objects" in caught.value.answer()["error"]
+    assert found in caught.value.problems[0].found
+    assert "list of objects" in caught.value.refusal().error
 
 
 def test_too_much_is_refused():
@@ -45,10 +46,10 @@ def test_too_much_is_refused():
 
 
 def test_bad_rows_name_the_first_problem_and_list_some():
-    problems = [{"row": n, "column": "age", "found": "'x'", "expected": "a finite number"} for n in range(50)]
+    problems = [RowProblem(row=n, column="age", found="'x'", expected="a finite number") for n in range(50)]
     error = BadRows(problems)
     assert (error.row, error.column, error.found, error.expected) == (0, "age", "'x'", "a finite number")
     assert str(error) == "row 0, column 'age': found 'x', expected a finite number (and 49 more problems)"
     assert error.status == 422
-    assert len(error.answer()["problems"]) == SHOWN
+    assert len(error.refusal().problems) == SHOWN
     assert str(BadRows(problems[:2])).endswith("(and 1 more problem)")

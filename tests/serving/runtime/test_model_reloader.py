@@ -77,7 +77,7 @@ def test_a_pointer_is_followed_there_and_back(models, tmp_path, form):
 
 
 def change_task(contract):
-    contract.task = "multiclass"
+    contract["task"] = "multiclass"
 
 
 def change_golden(golden):

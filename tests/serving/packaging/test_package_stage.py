@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from mlnb.codec import encode
 from mlnb.engine import runs
 from mlnb.engine.project import Project, builtin_folder
+from mlnb.methods.contracts.gates import Gate, GateLine
 from mlnb.serving.packaging.bento_stores import home, quiet_environment
 
 SETTINGS = "[mlnb]\ntracker = local\n\n[pipeline train]\nstages = fitted package\n"
@@ -25,8 +27,8 @@ for name in names:
 stage.save("model", given / "model")
 stage.close()"""
 WRITES = dict.fromkeys(["contract", "schema", "encoder", "golden", "gate", "model"], "as it was given")
-GATE = {"passed": True, "lines": [{"check": "roc_auc", "found": "0.9", "required": "0.8", "passed": True}]}
-FAILED = {"passed": False, "lines": [{**GATE["lines"][0], "found": "0.7", "passed": False}]}
+GATE = Gate.of([GateLine(check="roc_auc", found="0.9", required="0.8", passed=True)])
+FAILED = Gate.of([GateLine(check="roc_auc", found="0.7", required="0.8", passed=False)])
 
 
 def code(source: str, *tags: str) -> dict[str, object]:
@@ -54,9 +56,10 @@ def project(material, tmp_path) -> Path:
     shutil.copy(builtin_folder() / "nbs" / "stages" / "80_package.ipynb", stages)
     (tmp_path / "settings.ini").write_text(SETTINGS)
     shutil.copytree(given.model, tmp_path / "given" / "model")
-    for name in ("contract", "schema", "encoder", "golden"):
+    for name in ("schema", "encoder"):
         (tmp_path / "given" / f"{name}.json").write_text(json.dumps(getattr(given, name)))
-    (tmp_path / "given" / "gate.json").write_text(json.dumps(GATE))
+    for name, record in (("contract", given.contract), ("golden", given.golden), ("gate", GATE)):
+        (tmp_path / "given" / f"{name}.json").write_bytes(encode(record))
     return tmp_path
 
 
@@ -97,7 +100,7 @@ def test_a_model_becomes_a_proven_bento(project):
 
 
 def test_a_failed_gate_stops_it(project):
-    (project / "given" / "gate.json").write_text(json.dumps(FAILED))
+    (project / "given" / "gate.json").write_bytes(encode(FAILED))
     done = mlnb(project, "run")
     assert done.returncode == 4
     said = done.stdout + done.stderr
@@ -107,7 +110,7 @@ def test_a_failed_gate_stops_it(project):
 
 
 def test_a_model_that_answers_otherwise_is_not_shipped_whatever_the_gate(project):
-    (project / "given" / "gate.json").write_text(json.dumps(FAILED))
+    (project / "given" / "gate.json").write_bytes(encode(FAILED))
     golden = json.loads((project / "given" / "golden.json").read_text())
     golden["predictions"][2]["probabilities"]["yes"] += 1e-9
     (project / "given" / "golden.json").write_text(json.dumps(golden))

@@ -5,8 +5,12 @@ import sys
 import pytest
 import yaml
 
+from mlnb.codec import replace
 from mlnb.engine.project import Project
 from mlnb.errors import ServingError
+from mlnb.methods.contracts.problems import ProblemContract
+from mlnb.methods.contracts.responses import Golden
+from mlnb.methods.contracts.tasks import Task
 from mlnb.serving.packaging.bundles import Bundle, curl, default_name, digest_tree, find_service, tag_name, tree_files
 
 
@@ -28,7 +32,9 @@ def test_no_file_tells_of_this_machine(bundle):
 
 
 def test_a_change_of_anything_changes_the_version(material, bundle, tmp_path):
-    other = material().bundle(tmp_path / "other", contract={**material().contract, "target": "other"}, name=bundle.name)
+    other = material().bundle(
+        tmp_path / "other", contract=replace(material().contract, target="other"), name=bundle.name
+    )
     assert other.model_version != bundle.model_version
     assert other.version != bundle.version
     service = tmp_path / "own"
@@ -48,10 +54,10 @@ def test_the_parts_are_there(bundle, material):
     assert settings["python"]["lock_packages"] is False
     assert settings["python"]["packages"][0].startswith("bentoml==")
     assert settings["docker"]["system_packages"] == ["libgomp1"]
-    assert json.loads((bundle.folder / "model" / "golden.json").read_text()) == material().golden
+    assert bundle.read_golden() == material().golden
     assert "lightgbm==" in (bundle.folder / "requirements.txt").read_text()
     assert curl(material().golden) in (bundle.folder / "README.md").read_text()
-    assert (bundle.folder / "mlnb" / "methods" / "models.py").is_file()
+    assert (bundle.folder / "mlnb" / "methods" / "models" / "fitted_models.py").is_file()
 
 
 @pytest.mark.parametrize(
@@ -69,15 +75,18 @@ def test_names_are_what_bentoml_allows(text, name):
 
 
 def test_a_name_comes_from_what_is_predicted():
-    assert default_name({"target": "Survived", "classes": ["no", "yes"]}) == "survived-classifier"
-    assert default_name({"target": "生存", "classes": None}) == "regressor"
+    assert (
+        default_name(ProblemContract(task=Task.BINARY, target="Survived", classes=("no", "yes")))
+        == "survived-classifier"
+    )
+    assert default_name(ProblemContract(task=Task.REGRESSION, target="生存")) == "regressor"
 
 
 def test_a_curl_line_survives_the_shell():
-    golden = {"rows": [{"who's": 'a "b" $HOME', "ä": None}], "predictions": [{}]}
+    golden = Golden(rows=[{"who's": 'a "b" $HOME', "ä": None}], predictions=[{}])
     command = curl(golden).replace("curl -s http://127.0.0.1:3000/predict -d", "printf %s")
     said = subprocess.run(command, shell=True, capture_output=True, text=True).stdout
-    assert json.loads(said) == golden["rows"]
+    assert json.loads(said) == golden.rows
 
 
 def test_a_projects_own_service_comes_before_the_built_in(tmp_path, monkeypatch):

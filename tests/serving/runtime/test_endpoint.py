@@ -133,7 +133,7 @@ def test_a_fault_of_our_own_is_logged_and_hidden(endpoint, monkeypatch, caplog):
     def broken(*_):
         raise RuntimeError("inner words")
 
-    monkeypatch.setattr(module, "_answers", broken)
+    monkeypatch.setattr(module, "_respond", broken)
     with caplog.at_level(logging.ERROR, "mlnb.serving"):
         status, answer, _ = ask(endpoint, body([GOOD]))
     assert status == 500 and "inner words" not in json.dumps(answer)

@@ -10,6 +10,9 @@ import pytest
 from clients import Clients
 from waiting import wait_for
 
+from mlnb.codec import encode
+from mlnb.methods.contracts.decisions import Decision, ValueInterval
+from mlnb.methods.contracts.responses import Golden
 from mlnb.methods.decisions.decisions import write_decision
 from mlnb.methods.models.fitted_models import Model, load_model, save_model
 from mlnb.monitoring.prediction_table import read_log
@@ -21,7 +24,7 @@ from mlnb.serving.runtime.traffic_routing import LEAST
 FARES = [3.0, 7.25, 12.0, 18.5, 26.0, 30.0, 35.0, 11.0, 8.5, 500.0]
 ROWS = [{"age": 31, "fare paid €": fare, "sex": "f", "note": "crew", "ok": True, "day": "2020-05-01"} for fare in FARES]
 KEYS = [f"customer {number}" for number in range(200)]
-OVERFLOWING = {"interval": {"low": -1.0, "high": 1e200, "x": [0.0, 200.0, 201.0], "scale": [0.0, 0.0, 1e200]}}
+OVERFLOWING = Decision(interval=ValueInterval(low=-1.0, high=1e200, x=(0.0, 200.0, 201.0), scale=(0.0, 0.0, 1e200)))
 
 
 @pytest.fixture
@@ -39,11 +42,10 @@ def models(material, tmp_path):
             together = {"members": [one] * members, "weights": [1 / members] * members}
             shutil.rmtree(folder / "fitted")
             save_model(Model("ensemble", "regression", 0, one.features, together), folder / "fitted")
-        write_decision(decision or {}, folder / "fitted")
-        rows = [row for row in json.loads((folder / "golden.json").read_text())["rows"] if row["fare paid €"] < 60]
-        (folder / "golden.json").write_text(json.dumps({"rows": rows, "predictions": []}))
-        golden = {"rows": rows, "predictions": Predictor.load(folder).predict(rows)}
-        (folder / "golden.json").write_text(json.dumps(golden))
+        write_decision(decision or Decision(), folder / "fitted")
+        predictor = Predictor.load(folder)
+        rows = [row for row in predictor.golden.rows if row["fare paid €"] < 60]
+        (folder / "golden.json").write_bytes(encode(Golden(rows=rows, predictions=predictor.predict(rows))))
         return folder
 
     others = {"good": good, "unheard": vary("unheard"), "failing": vary("failing", OVERFLOWING)}

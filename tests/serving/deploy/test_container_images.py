@@ -122,7 +122,7 @@ def test_options_reach_the_engine_s_build():
 
 
 def test_the_script_for_ci_says_loudly_that_it_was_skipped(tmp_path):
-    script = Path(__file__).parents[2] / "scripts" / "container.py"
+    script = Path(__file__).parents[3] / "scripts" / "container.py"
     (tmp_path / "python").symlink_to(sys.executable)
     for more, code in (([], 77), (["--skippable"], 0)):
         done = subprocess.run(

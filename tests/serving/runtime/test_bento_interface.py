@@ -25,9 +25,9 @@ def post(server, body: bytes, kind: str = "application/json"):
 
 
 def test_rows_are_answered_by_the_bentos_own_code(server, bundle, material):
-    status, body, headers = call(server.host, server.port, "POST", "/predict", material().golden["rows"])
+    status, body, headers = call(server.host, server.port, "POST", "/predict", material().golden.rows)
     assert (status, headers["content-type"]) == (200, "application/json")
-    assert json.loads(body) == material().golden["predictions"]
+    assert json.loads(body) == material().golden.predictions
     assert headers["x-model-version"] == bundle.model_tag
     assert headers["x-whose"] == "bento"
 
@@ -95,7 +95,7 @@ with bentoml.SyncHTTPClient(sys.argv[1]) as client:
 
 
 def test_bentomls_own_client_is_understood(server, material):
-    rows = json.dumps(material().golden["rows"][:2])
+    rows = json.dumps(material().golden.rows[:2])
     command = [sys.executable, "-P", "-c", CLIENT, server.address, rows]
     done = subprocess.run(command, env=quiet_environment(), capture_output=True, text=True)
-    assert json.loads(done.stdout) == material().golden["predictions"][:2], done.stderr
+    assert json.loads(done.stdout) == material().golden.predictions[:2], done.stderr
