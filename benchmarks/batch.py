@@ -4,9 +4,9 @@
 
 The table has 20 columns: ten of numbers, eight of categories, a truth value and a date. Both sides read Parquet
 and write Parquet; seconds are the processor's, so that a busy machine changes little, and begin when libraries are
-imported and the pipeline is fitted, before mlnb's model is loaded and compiled. The pipelines: imputing and scaling of numbers,
-imputing and one-hot coding of categories, and the same family of model as mlnb's, with its defaults. `--constant` also
-scores a quarter of the rows, to show that memory does not grow with them. What it takes to read a file and to write
+imported and the pipeline is fitted, before mlnb's model is loaded and compiled. The pipelines: imputing and scaling of
+numbers, imputing and one-hot coding of categories, and the same family of model as mlnb's, with its defaults.
+`--constant` also scores a quarter of the rows, to show that memory does not grow with them. What it takes to read a file and to write
 predictions that are already there is measured alone, for it bounds every ratio. `--compiled` is the ablation: with the
 compiled model, without it, and with numba's loops in place of LLVM IR (see `benchmarks/compiled_trees.py`).
 """
