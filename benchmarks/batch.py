@@ -1,13 +1,14 @@
 """Rows of a file scored: `mlnb score` against the usual scikit-learn pipeline over pandas chunks, on one core each.
 
-    python benchmarks/batch.py [--rows 1000000] [--constant] [--family lightgbm]
+    python benchmarks/batch.py [--rows 1000000] [--constant] [--family lightgbm] [--compiled on off numba]
 
 The table has 20 columns: ten of numbers, eight of categories, a truth value and a date. Both sides read Parquet
 and write Parquet; seconds are the processor's, so that a busy machine changes little, and begin when libraries are
-imported and the pipeline is fitted, before mlnb's model is loaded. The pipelines: imputing and scaling of numbers,
-imputing and one-hot coding of categories, and the same family of model as mlnb's, with its defaults. `--constant` also
-scores a quarter of the rows, to show that memory does not grow with them. What it takes to read a file and to write
-answers that are already there is measured alone, for it bounds every ratio.
+imported and the pipeline is fitted, before mlnb's model is loaded and compiled. The pipelines: imputing and scaling of
+numbers, imputing and one-hot coding of categories, and the same family of model as mlnb's, with its defaults.
+`--constant` also scores a quarter of the rows, to show that memory does not grow with them. What it takes to read a file and to write
+predictions that are already there is measured alone, for it bounds every ratio. `--compiled` is the ablation: with the
+compiled model, without it, and with numba's loops in place of LLVM IR (see `benchmarks/compiled_trees.py`).
 """
 
 import argparse
@@ -27,13 +28,12 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from mlnb.codec import encode
 from mlnb.methods.contracts.problems import ProblemContract
-from mlnb.methods.contracts.responses import Golden, to_wire
 
 LEVELS = (3, 5, 8, 10, 12, 16, 40, 100)
 CHUNK = 50_000  # rows of a pandas chunk, and of a row group
 TRAINING = 20_000
+COMPILED = ("on", "off", "numba")
 FAMILIES = ("lightgbm", "hist_boosting", "random_forest", "linear")
 
 
@@ -60,7 +60,7 @@ def make_model(folder: Path, family: str, training: pd.DataFrame, y: np.ndarray)
     import lightgbm
     from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
 
-    from mlnb.methods.decisions.responders import respond
+    from mlnb.methods.decisions.decisions import answers
     from mlnb.methods.encoding.table_encoder import Encoder
     from mlnb.methods.models.fitted_models import Model, predict, save_model
     from mlnb.methods.models.model_families import fit_model
@@ -82,18 +82,17 @@ def make_model(folder: Path, family: str, training: pd.DataFrame, y: np.ndarray)
             fitted = (HistGradientBoostingClassifier if family == "hist_boosting" else RandomForestClassifier)()
             native = lightgbm.Booster(model_str=to_lightgbm(fitted.fit(np.nan_to_num(X), y)))
         model = Model(family, "binary", 2, X.shape[1], native)
-    contract = ProblemContract(task="binary", target="y", classes=("no", "yes"))
+    contract = ProblemContract(task="binary", target="y", classes=["no", "yes"])
     head = training.head(20)
-    responses = respond(predict(model, encoder.transform(to_arrays(head, schema))), contract)
+    predictions = answers(predict(model, encoder.transform(to_arrays(head, schema))), contract)
     rows = json.loads(head.to_json(orient="records", date_format="iso", double_precision=15))
     rows = [
         {k: head[k].iloc[i].item() if k[0] == "n" and v is not None else v for k, v in row.items()}
         for i, row in enumerate(rows)
     ]
+    parts = {"contract": contract, "schema": schema.to_json(), "encoder": encoder.to_json()}
     folder.mkdir(parents=True)
-    (folder / "contract.json").write_bytes(encode(contract))
-    (folder / "golden.json").write_bytes(encode(Golden(rows=rows, predictions=to_wire(responses))))
-    for name, value in {"schema": schema.to_json(), "encoder": encoder.to_json()}.items():
+    for name, value in {**parts, "golden": {"rows": rows, "predictions": predictions}}.items():
         (folder / f"{name}.json").write_text(json.dumps(value), "utf-8")
     (folder / "version.txt").write_text("bench:1\n")
     save_model(model, folder / "fitted")
@@ -126,12 +125,12 @@ def make_pipeline(family: str, training: pd.DataFrame, y: np.ndarray) -> Any:
 
 
 def by_pipeline(family: str, source: Path, out: Path, training: pd.DataFrame) -> None:
-    """Score a file as people do."""
+    """Score a file in chunks of pandas."""
     import warnings
 
     warnings.simplefilter("ignore")
     pipeline = make_pipeline(family, training, make_target(training))
-    tell_start()
+    start_clock()
     writer = None
     for batch in pq.ParquetFile(source).iter_batches(CHUNK):
         table = pa.table({"p": pipeline.predict_proba(batch.to_pandas())[:, 1]})
@@ -141,46 +140,51 @@ def by_pipeline(family: str, source: Path, out: Path, training: pd.DataFrame) ->
         writer.close()
 
 
-def by_mlnb(family: str, source: Path, out: Path, model: Path) -> None:
+def by_mlnb(source: Path, out: Path, model: Path, compiled: str) -> None:
     """Score a file as `mlnb score` does with one worker."""
-    from mlnb.serving.batch.batch_job import Asked, run_job
+    from mlnb.serving.batch.batch_job import COMPILE_AFTER, JobOptions, run_job
     from mlnb.serving.runtime.row_scorers import import_alone
 
+    if compiled == "numba":
+        from peers.numba_trees import replace_llvm
+
+        replace_llvm()
     import_alone()
-    tell_start()
-    run_job(Asked([str(source)], str(out), model, "bench:1"), out.parent / "scratch")
+    start_clock()
+    compile_after = None if compiled == "off" else COMPILE_AFTER
+    run_job(JobOptions([str(source)], str(out), model, "bench:1", compile_after=compile_after), out.parent / "scratch")
 
 
 def by_reading(source: Path, out: Path, model: Path) -> None:
-    """Read a file and write answers as `mlnb score` does, but for the answers themselves."""
+    """Read a file and write predictions as `mlnb score` does, without computing them."""
     from mlnb.serving.batch import batch_job
-    from mlnb.serving.batch.batch_scorer import Scored, Scorer
+    from mlnb.serving.batch.batch_scorer import ScoredTable, Scorer
     from mlnb.serving.runtime.row_scorers import import_alone
 
     p = np.random.default_rng(0).random(CHUNK)
     names = pa.array(["no", "yes"])
 
-    class Known(Scorer):
-        """Knows the answers."""
+    class ConstantScorer(Scorer):
+        """Returns predictions that are already there."""
 
-        def score(self, table: pa.Table, first: int, text: bool) -> Scored:
+        def score(self, table: pa.Table, first: int, text: bool) -> ScoredTable:
             count = len(table)
             chosen = pa.DictionaryArray.from_arrays(pa.array((p[:count] > 0.5).astype(np.int32)), names)
-            said = {"row": pa.array(np.arange(first, first + count)), "prediction": chosen}
-            said |= {"probability no": pa.array(1.0 - p[:count]), "probability yes": pa.array(p[:count])}
-            return Scored(count, pa.table(said), [])
+            output = {"row": pa.array(np.arange(first, first + count)), "prediction": chosen}
+            output |= {"probability no": pa.array(1.0 - p[:count]), "probability yes": pa.array(p[:count])}
+            return ScoredTable(count, pa.table(output), [])
 
-        def _answers(self, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        def _answer(self, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
             return json.loads((model / "golden.json").read_text())["predictions"]
 
     import_alone()
-    tell_start()
-    vars(batch_job)["Scorer"] = Known
-    batch_job.run_job(batch_job.Asked([str(source)], str(out), model, "bench:1"), out.parent / "scratch")
+    start_clock()
+    vars(batch_job)["Scorer"] = ConstantScorer
+    batch_job.run_job(batch_job.JobOptions([str(source)], str(out), model, "bench:1"), out.parent / "scratch")
 
 
-def tell_start() -> None:
-    """Remember what the processor had done before the file was opened."""
+def start_clock() -> None:
+    """Note the processor's time before the file is opened."""
     global started
     started = time.process_time()
 
@@ -188,18 +192,20 @@ def tell_start() -> None:
 started = 0.0
 
 
-def measure(way: str, family: str, source: Path, folder: Path) -> tuple[float, float]:
+def measure(way: str, family: str, source: Path, folder: Path, compiled: str = "on") -> tuple[float, float]:
     """Return the processor's seconds and the most megabytes of a new process on one core that scores the file."""
     arguments = ["--way", way, "--family", family, "--source", str(source), "--folder", str(folder)]
+    arguments += ["--compiled", compiled]
     one = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
-    done = subprocess.run([sys.executable, __file__, *arguments], env=os.environ | one, capture_output=True, text=True)
+    environment = os.environ | one | {"NUMBA_CACHE_DIR": str(folder / "cache")}
+    done = subprocess.run([sys.executable, __file__, *arguments], env=environment, capture_output=True, text=True)
     if done.returncode:
         raise SystemExit(done.stderr)
-    said = json.loads(done.stdout.splitlines()[-1])
-    return said["seconds"], said["megabytes"]
+    measured = json.loads(done.stdout.splitlines()[-1])
+    return measured["seconds"], measured["megabytes"]
 
 
-def one_way(way: str, family: str, source: Path, folder: Path) -> int:
+def run_way(way: str, family: str, source: Path, folder: Path, compiled: str) -> int:
     """Score in this process, and print what it took."""
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
@@ -207,7 +213,7 @@ def one_way(way: str, family: str, source: Path, folder: Path) -> int:
     if way == "reading":
         by_reading(source, out, folder / family)
     elif way == "mlnb":
-        by_mlnb(family, source, out, folder / family)
+        by_mlnb(source, out, folder / family, compiled)
     else:
         by_pipeline(family, source, out, pd.read_parquet(folder / "training.parquet"))
     seconds = time.process_time() - started
@@ -217,7 +223,7 @@ def one_way(way: str, family: str, source: Path, folder: Path) -> int:
 
 
 def read_peak() -> float:
-    """Return the most megabytes that this process had, without what its parent had before, if that is known."""
+    """Return the peak memory of this process in megabytes, without its parent's where the system tells them apart."""
     status = Path("/proc/self/status")
     if not status.exists():
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
@@ -225,22 +231,24 @@ def read_peak() -> float:
 
 
 def main() -> int:
-    """Measure both ways with both families, and print the ratios."""
+    """Measure the pipeline and mlnb with each family, and print the ratios."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--constant", action="store_true", help="score a quarter of the rows too")
     parser.add_argument("--way", choices=["mlnb", "pipeline", "reading"], help=argparse.SUPPRESS)
     parser.add_argument("--family", choices=FAMILIES, help="this one alone")
+    parser.add_argument("--compiled", nargs="+", choices=COMPILED, default=["on"], help="the ablation")
     for name in ("--source", "--folder"):
         parser.add_argument(name, help=argparse.SUPPRESS)
-    asked = parser.parse_args()
-    if asked.way:
-        return one_way(asked.way, asked.family, Path(asked.source), Path(asked.folder))
+    options = parser.parse_args()
+    if options.way:
+        paths = Path(options.source), Path(options.folder)
+        return run_way(options.way, options.family, *paths, options.compiled[0])
     folder = Path(tempfile.mkdtemp(prefix="mlnb-batch-"))
     try:
         training = make_rows(TRAINING, 0)
         training.to_parquet(folder / "training.parquet")
-        sources = {"rows": asked.rows} | ({"quarter": asked.rows // 4} if asked.constant else {})
+        sources = {"rows": options.rows} | ({"quarter": options.rows // 4} if options.constant else {})
         for name, count in sources.items():
             source = folder / f"{name}.parquet"
             with pq.ParquetWriter(source, pa.Schema.from_pandas(training)) as writer:
@@ -248,23 +256,24 @@ def main() -> int:
                     rows = make_rows(min(CHUNK, count - first), 1 + number)
                     writer.write_table(pa.Table.from_pandas(rows, writer.schema))
         print(
-            f"{asked.rows:,} rows of {len(training.columns)} columns, one core; microseconds of the processor a row\n"
+            f"{options.rows:,} rows of {len(training.columns)} columns, one core; microseconds of the processor a row\n"
         )
         source = folder / "rows.parquet"
-        for number, family in enumerate(FAMILIES if asked.family is None else [asked.family]):
+        for number, family in enumerate(FAMILIES if options.family is None else [options.family]):
             make_model(folder / family, family, training, make_target(training))
             if not number:
                 least = min(measure("reading", family, source, folder)[0] for _ in range(2))  # the first fills caches
-                print(f"reading and writing alone: {1e6 * least / asked.rows:.2f} µs\n")
+                print(f"reading and writing alone: {1e6 * least / options.rows:.2f} µs\n")
             usual, usual_peak = measure("pipeline", family, source, folder)
-            ours, peak = measure("mlnb", family, source, folder)
-            micro = [1e6 * seconds / asked.rows for seconds in (usual, ours)]
-            print(
-                f"{family:14} pipeline {micro[0]:7.2f} µs   mlnb score {micro[1]:6.2f} µs   {usual / ours:5.1f} times"
-                f" (at most {usual / least:.1f})"
-            )
-            print(f"{'':14} memory at most: pipeline {usual_peak:.0f} MB, mlnb {peak:.0f} MB", flush=True)
-            if asked.constant:
+            print(f"{family:14} pipeline {1e6 * usual / options.rows:7.2f} µs a row, {usual_peak:.0f} MB at most")
+            for compiled in options.compiled:
+                ours, peak = measure("mlnb", family, source, folder, compiled)
+                print(
+                    f"{'':14} mlnb score, compiled {compiled:6} {1e6 * ours / options.rows:6.2f} µs a row, "
+                    f"{usual / ours:5.1f} times (at most {usual / least:.1f}), {peak:.0f} MB at most",
+                    flush=True,
+                )
+            if options.constant:
                 _, less = measure("mlnb", family, folder / "quarter.parquet", folder)
                 print(f"{'':14} a quarter of the rows: {less:.0f} MB")
     finally:

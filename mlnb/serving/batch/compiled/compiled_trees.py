@@ -56,21 +56,7 @@ class CompiledTrees:
 
     def predict(self, encoded: EncodedTable, rows: int, task: str) -> np.ndarray:
         """Return what `fitted_models.predict` returns for these rows, of which there is at least one."""
-        boosted, layout = self.boosted, self.layout
-        padded = -(-rows // CHUNK) * CHUNK
-        columns = layout.bind_columns(self._rank(encoded, rows, padded))
-        padded_scores = np.zeros((boosted.outputs, padded))
-        self.functions.call["score"](
-            columns.ctypes.data,
-            padded,
-            layout.nodes.ctypes.data,
-            layout.groups.ctypes.data,
-            layout.count,
-            layout.leaves.ctypes.data,
-            layout.memory.ctypes.data,
-            padded_scores.ctypes.data,
-        )
-        scores = padded_scores[:, :rows]
+        boosted, scores = self.boosted, self.score(encoded, rows)
         if boosted.mean:
             scores /= len(boosted.trees) // boosted.outputs
         if boosted.link == "softmax":
@@ -83,6 +69,23 @@ class CompiledTrees:
         if task == "binary":
             return np.column_stack([1.0 - scores[0], scores[0]])
         return scores[0] if boosted.outputs == 1 else np.ascontiguousarray(scores.T)
+
+    def score(self, encoded: EncodedTable, rows: int) -> np.ndarray:
+        """Return the sums of the trees' values, (outputs, rows)."""
+        layout, padded = self.layout, -(-rows // CHUNK) * CHUNK
+        columns = layout.bind_columns(self._rank(encoded, rows, padded))
+        scores = np.zeros((self.boosted.outputs, padded))
+        self.functions.call["score"](
+            columns.ctypes.data,
+            padded,
+            layout.nodes.ctypes.data,
+            layout.groups.ctypes.data,
+            layout.count,
+            layout.leaves.ctypes.data,
+            layout.memory.ctypes.data,
+            scores.ctypes.data,
+        )
+        return scores[:, :rows]
 
     def _rank(self, encoded: EncodedTable, rows: int, padded: int) -> np.ndarray:
         """Return the addresses of the columns of ranks (columns,); missing values have the lowest or highest rank."""

@@ -90,8 +90,8 @@ class _Writer:
                 (self.slot(results[child]), CACHE_LINE) if child >= 0 else (~child * CACHE_LINE, 0)
                 for child in tree[node]
             ]
-            slots.free += [results[child] for child in _inner(tree, node)]  # a line is read before it is written
-            slot = results[node] = slots.take()
+            slot = results[node] = slots.take()  # never one that the node reads
+            slots.free += [results[child] for child in _inner(tree, node)]
             self.nodes.append((*compared[node], *inputs[0], *inputs[1], self.slot(slot)))
         return results[0]
 
