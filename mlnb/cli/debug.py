@@ -53,7 +53,7 @@ def main(args: argparse.Namespace) -> int:
         return _lab(project, args, told, notebook)
     from mlnb.kernels.driver import console
 
-    return console.talk(notebook.parent, **kept_snapshots.waking(project, told, ""))
+    return console.run_console(notebook.parent, **kept_snapshots.waking(project, told, ""))
 
 
 def failed(run: Run) -> str:

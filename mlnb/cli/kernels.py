@@ -1,23 +1,23 @@
-"""`mlnb kernels`: what the project's warm parents hold ready, and how to end them."""
+"""`mlnb kernels`: show and stop the project's warm parents, install the Jupyter kernel."""
 
 import argparse
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
 from mlnb.kernels.driver import jupyter_kernel, parent_client
 from mlnb.kernels.protocol import parent_paths
+from mlnb.kernels.protocol.messages import ParentStatus
 
-EXAMPLES = """A warm parent has the libraries that notebooks import ready and forks a kernel for each notebook. It
-starts at first use, notices changed packages, and ends after a while without work (kernels_idle in
+EXAMPLES = """A warm parent preloads the libraries that notebooks import and forks a kernel for each notebook. It
+starts at its first use, restarts when packages change, and ends when it is idle (kernels_idle in
 settings.ini, seconds).
 
 examples:
-  mlnb kernels status          what is running, and which states of notebooks are kept (mlnb debug)
-  mlnb kernels stop            end the warm parents and the states they keep; notebooks that run go on
-  mlnb kernels stop --now      and their notebooks at once
-  mlnb kernels install         offer the kernel "mlnb (warm)" in JupyterLab
+  mlnb kernels status          show parents, kernels and snapshots (mlnb debug)
+  mlnb kernels stop            end parents and their snapshots; notebooks that run go on
+  mlnb kernels stop --now      end running notebooks too
+  mlnb kernels install         add the kernel "mlnb (warm)" to JupyterLab
 """
 
 
@@ -34,35 +34,41 @@ def main(args: argparse.Namespace) -> int:
         print(f'JupyterLab of this environment now offers "mlnb (warm)": {jupyter_kernel.install(Path(sys.prefix))}')
         return 0
     folder = parent_paths.settings(Path.cwd()).folder
-    asked = {"verb": args.what, "now": args.now}
-    answers = [(place, parent_client.ask(place, asked)) for place in parent_paths.here(folder)]
-    alive = [(place, answer) for place, answer in answers if answer is not None]
-    for place, answer in alive:
-        print("\n".join(told(place, answer)) if args.what == "status" else f"stopped {answer['stopped']}")
-    if not alive:
+    running = 0
+    for paths in parent_paths.find_parents(folder):
+        if args.what == "stop":
+            pid = parent_client.stop(paths, args.now)
+            lines = [f"stopped {pid}"] if pid is not None else []
+        else:
+            status = parent_client.get_status(paths)
+            lines = describe(paths.key, status) if status is not None else []
+        running += bool(lines)
+        if lines:
+            print("\n".join(lines))
+    if not running:
         print(f"No warm parent is running for {folder.parent}.")
     return 0
 
 
-def told(place: parent_paths.Place, answer: dict[str, Any]) -> list[str]:
+def describe(key: str, status: ParentStatus) -> list[str]:
     """Return the lines about one parent."""
-    minutes = (time.time() - answer["started"]) / 60
+    minutes = (time.time() - status.started) / 60
     lines = [
-        f"{place.key}  process {answer['pid']}, Python {answer['version']}, {answer['memory'] / 2**20:.0f} MB, "
-        f"up {minutes:.0f} min, {answer['served']} notebooks served, ends after {answer['idle'] / 60:.0f} min idle",
-        f"  ready    {libraries(answer['imported']) or 'nothing yet: it learns from the notebooks'}",
+        f"{key}  process {status.pid}, Python {status.python_version}, {status.memory / 2**20:.0f} MB, "
+        f"up {minutes:.0f} min, {status.served} notebooks served, ends after {status.idle_seconds / 60:.0f} min idle",
+        f"  preloaded  {libraries(status.preloaded) or 'nothing yet: it learns from the notebooks'}",
     ]
-    lines += [f"  left     {name}: {why}" for name, why in answer["never"].items()]
-    lines += [f"  running  {pid}  {notebook}" for pid, notebook in answer["running"].items()]
+    lines += [f"  rejected   {name}: {reason}" for name, reason in status.rejected.items()]
+    lines += [f"  running    {pid}  {notebook}" for pid, notebook in status.kernels.items()]
     lines += [
-        f"  kept     {one['pid']}  {one.get('stage', '')} before cell {one['cell'] + 1}, "
-        f"ends in {max(0, one['until'] - time.time()) / 60:.0f} min, of run {one.get('run', '')}"
-        for one in answer["kept"]
+        f"  snapshot   {one.pid}  {one.labels.get('stage', '')} before cell {one.cell + 1}, "
+        f"expires in {max(0, one.expires - time.time()) / 60:.0f} min, of run {one.labels.get('run', '')}"
+        for one in status.snapshots
     ]
-    if answer["kept"]:
-        lines.append(f"           {answer['kept_memory'] / 2**20:.0f} MB in all that is kept")
-    if answer["waiting"]:
-        lines.append(f"  waiting  {answer['waiting']}")
+    if status.snapshots:
+        lines.append(f"             {status.snapshot_memory / 2**20:.0f} MB in all snapshots")
+    if status.queued:
+        lines.append(f"  queued     {status.queued}")
     return lines
 
 

@@ -18,7 +18,7 @@ def folder(project: Project) -> Path:
 
 def living(project: Project) -> dict[str, dict[str, Any]]:
     """Return what is told of each state that the project's notebooks could go on from, by the state's name."""
-    key = parent_paths.key(
+    key = parent_paths.parent_key(
         worker_environment() | project.import_path()
     )  # in another environment a run has another parent
     return {state: told for state, told in everywhere(project).items() if told["parent"] == key}
@@ -27,18 +27,21 @@ def living(project: Project) -> dict[str, dict[str, Any]]:
 def everywhere(project: Project) -> dict[str, dict[str, Any]]:
     """Return what is told of each state that any parent of the project's notebooks keeps, with its `parent`."""
     found: dict[str, dict[str, Any]] = {}
-    for place in parent_paths.here(folder(project)):
-        answer = parent_client.ask(place, {"verb": "status"}, PATIENCE) or {}
-        found |= {told["state"]: {**told, "parent": place.key} for told in answer.get("kept", [])}
+    for paths in parent_paths.find_parents(folder(project)):
+        status = parent_client.get_status(paths, PATIENCE)
+        for one in status.snapshots if status else ():
+            own = {"state": one.id, "cell": one.cell, "family": one.group, "log": one.output_log, "parent": paths.key}
+            found[one.id] = {**one.labels, **own, "pid": one.pid, "until": one.expires}
     return found
 
 
 def waking(project: Project, told: dict[str, Any], notebook: str) -> dict[str, str]:
     """Return the environment in which Jupyter's kernel goes on from a state, for a notebook ("" for any)."""
-    return jupyter_kernel.waking(told["state"], parent_paths.Place(folder(project), told["parent"]), notebook)
+    paths = parent_paths.ParentPaths(folder(project), told["parent"])
+    return jupyter_kernel.restore_environment(told["state"], paths, notebook)
 
 
 def drop(project: Project) -> None:
     """End every state that is kept."""
-    for place in parent_paths.here(folder(project)):
-        parent_client.ask(place, {"verb": "drop", "family": None}, PATIENCE)
+    for paths in parent_paths.find_parents(folder(project)):
+        parent_client.drop_snapshots(paths, None, PATIENCE)

@@ -1,17 +1,18 @@
 """Runs jobs in worker processes of this machine, each used again for the next job."""
 
-import dataclasses
+import logging
 import os
 import threading
 from pathlib import Path
-from typing import Any
 
 from mlnb import environment
 from mlnb.engine.stage_jobs import Job, OnCell, Outcome
 from mlnb.kernels.driver.worker_process import Worker
+from mlnb.kernels.protocol.jobs import NotebookJob, ResumeJob, SnapshotPlan
 
 # Threads that spin while they wait starve the neighbours' when two stages train at once on two cores; a fixed hash seed
 # keeps the order of sets, and with it artifacts, the same in every run.
+logger = logging.getLogger(__name__)
 KERNELS = {"OMP_WAIT_POLICY": "passive", "PYTHONHASHSEED": "0", "JUPYTER_PREFER_ENV_PATH": "1"}
 
 
@@ -30,6 +31,7 @@ class LocalExecutor:
         self._idle: list[Worker] = []
         self._all: list[Worker] = []
         self._held: dict[Path, Worker] = {}  # target of a job that was prepared -> who waits to go on with it
+        self._warnings: set[str] = set()
         self._closed = False
 
     def warm(self, count: int) -> None:
@@ -45,7 +47,7 @@ class LocalExecutor:
             if self._held or self._closed:
                 return False
             worker = self._held[job.target] = self._take()
-        worker.send(_request(job))  # one that is gone is met, and replaced, by `execute`
+        worker.send(_notebook_job(job, job.opens))  # one that is gone is met, and replaced, by `execute`
         return True
 
     def discard(self, target: Path) -> None:
@@ -87,17 +89,17 @@ class LocalExecutor:
             on_cell(cell, cells, heading)
 
         worker = self._held.pop(job.target, None)
-        asked = {"keeping": job.keeping} if worker is not None else _request(job) | {"opens": None}
+        request: NotebookJob | ResumeJob = ResumeJob(snapshots=_snapshot_plan(job))
         if worker is None:
+            request = _notebook_job(job, None)
             worker = self._start() if fresh else self._take()
-        answer = worker.execute(asked, told, job.stage_timeout)
-        if answer["state"] in ("finished", "failed") and worker.alive and begun:
+        result = worker.execute(request, told, job.stage_timeout)
+        if result.state in ("finished", "failed") and worker.alive and begun:
             with self._lock:
                 self._idle.append(worker)
         else:
             worker.end()
-        where = answer.get("cell"), answer.get("heading", ""), answer.get("cause", "")
-        return Outcome(answer["state"], *where, went_on=answer.get("went_on", False)), begun
+        return Outcome(result.state, result.cell, result.heading, result.cause, went_on=result.restored), begun
 
     def interrupt(self) -> None:
         """End every job that runs."""
@@ -112,6 +114,14 @@ class LocalExecutor:
         for worker in list(self._all):
             worker.end()
 
+    def _warn(self, text: str) -> None:
+        """Log a warning of a worker, the same one once for all workers."""
+        with self._lock:
+            if text in self._warnings:
+                return
+            self._warnings.add(text)
+        logger.warning(text)
+
     def _take(self) -> Worker:
         with self._lock:
             while self._idle:
@@ -121,12 +131,42 @@ class LocalExecutor:
         return self._start()
 
     def _start(self) -> Worker:
-        worker = Worker(worker_environment())
+        worker = Worker(worker_environment(), self._warn)
         with self._lock:
             self._all.append(worker)
         return worker
 
 
-def _request(job: Job) -> dict[str, Any]:
-    """Return a job as JSON holds it."""
-    return dataclasses.asdict(job) | {name: str(getattr(job, name)) for name in ("source", "target", "folder")}
+def _notebook_job(job: Job, pause_before: int | None) -> NotebookJob:
+    """Return a job as a worker takes it, to be paused before a cell or not at all."""
+    return NotebookJob(
+        source=str(job.source),
+        target=str(job.target),
+        parameters=job.parameters,
+        folder=str(job.folder),
+        environment=job.environment,
+        secrets=job.secrets,
+        cell_timeout=job.cell_timeout,
+        pause_before=pause_before,
+        snapshots=_snapshot_plan(job),
+    )
+
+
+def _snapshot_plan(job: Job) -> SnapshotPlan | None:
+    """Return which snapshots to take and restore, as a worker takes it."""
+    asked = job.keeping
+    if not asked:
+        return None
+    return SnapshotPlan(
+        snapshots=asked["states"],
+        code_cells=tuple(asked["code"]),
+        output_log=asked["log"],
+        group=asked["family"],
+        ttl_minutes=asked["minutes"],
+        max_bytes=asked["bytes"],
+        labels=asked["about"],
+        keep_on_success=asked["after"],
+        restore=asked.get("wake"),
+        restore_log=asked.get("wake_log", ""),
+        variables=asked.get("variables", {}),
+    )

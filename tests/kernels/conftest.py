@@ -19,8 +19,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     folder = tmp_path_factory.mktemp("project")
     (folder / "settings.ini").write_text("[mlnb]\nkernels_at_once = 4\n")
     yield folder
-    for place in parent_paths.here(parent_paths.settings(folder).folder):
-        parent_client.ask(place, {"verb": "stop", "now": True})
+    for paths in parent_paths.find_parents(parent_paths.settings(folder).folder):
+        parent_client.stop(paths, kill_kernels=True)
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""A kernel in the terminal: read, run, show, until the end of the input or `exit`."""
+"""A kernel in the terminal: reads, runs and prints until the end of the input or `exit`."""
 
 import contextlib
 import readline
@@ -11,13 +11,14 @@ from jupyter_client.kernelspec import KernelSpecManager
 from jupyter_client.manager import KernelManager
 
 from mlnb.kernels.driver import jupyter_kernel
+from mlnb.kernels.protocol.messages import JupyterMessage
 
-READY = 60.0  # seconds in which the kernel must come
-PROMPT = 10.0  # seconds for a question about unfinished code
+START_SECONDS = 60.0  # in which the kernel must be ready
+REPLY_SECONDS = 10.0  # in which it replies about completions and unfinished code
 
 
-def talk(folder: Path, **environment: str) -> int:
-    """Start the kernel that `environment` describes in `folder`, and talk with it in this terminal; return 0."""
+def run_console(folder: Path, **environment: str) -> int:
+    """Start a kernel with these variables in its environment in `folder`, and use it in this terminal; return 0."""
     with tempfile.TemporaryDirectory() as temporary:
         specs = jupyter_kernel.install(Path(temporary), "python3", "Python 3 (ipykernel)", **environment).parent
         manager = KernelManager(
@@ -30,15 +31,15 @@ def talk(folder: Path, **environment: str) -> int:
         client = manager.client()
         client.start_channels()
         try:
-            client.wait_for_ready(timeout=READY)
-            _converse(manager, client)
+            client.wait_for_ready(timeout=START_SECONDS)
+            _loop(manager, client)
         finally:
             client.stop_channels()
             manager.shutdown_kernel(now=True)
     return 0
 
 
-def _converse(manager: KernelManager, client: Any) -> None:
+def _loop(manager: KernelManager, client: Any) -> None:
     readline.set_completer(Completer(client))
     readline.set_completer_delims(" \t\n`@#$%^&*()=+[{]}\\|;:'\",<>?")
     readline.parse_and_bind("tab: complete")
@@ -60,31 +61,32 @@ def _converse(manager: KernelManager, client: Any) -> None:
 
 
 def _read(client: Any, prompt: str) -> str:
-    """Return the next piece of code, of as many lines as it takes."""
+    """Read one statement, of as many lines as it takes."""
     lines = [input(prompt)]
     while True:
         text = "\n".join(lines)
-        name = client.is_complete(text)
-        state = client.get_shell_msg(timeout=PROMPT)
-        while state["parent_header"].get("msg_id") != name:
-            state = client.get_shell_msg(timeout=PROMPT)
+        request = client.is_complete(text)
+        state = client.get_shell_msg(timeout=REPLY_SECONDS)
+        while state["parent_header"].get("msg_id") != request:
+            state = client.get_shell_msg(timeout=REPLY_SECONDS)
         if state["content"]["status"] != "incomplete" or (len(lines) > 1 and not lines[-1].strip()):
             return text
         lines.append(input("...: ".rjust(len(prompt))))
 
 
-def _run(manager: KernelManager, client: Any, code: str) -> dict[str, Any]:
-    """Run code, showing what comes; Ctrl-C reaches the cell."""
+def _run(manager: KernelManager, client: Any, code: str) -> JupyterMessage:
+    """Run code, printing its output; Ctrl-C interrupts it. Return the reply."""
     while True:
         with contextlib.suppress(KeyboardInterrupt):
-            found: dict[str, Any] = client.execute_interactive(code, allow_stdin=sys.stdin.isatty(), output_hook=_show)
-            return found
+            allow_stdin = sys.stdin.isatty()
+            reply: JupyterMessage = client.execute_interactive(code, allow_stdin=allow_stdin, output_hook=_print)
+            return reply
         manager.interrupt_kernel()
-        code = ""  # its reply comes after that of the code that was interrupted
+        code = ""  # its reply comes after that of the interrupted code
 
 
-def _show(message: dict[str, Any]) -> None:
-    """Print what a cell publishes."""
+def _print(message: JupyterMessage) -> None:
+    """Print what code publishes."""
     kind, content = message["msg_type"], message["content"]
     if kind == "stream":
         print(content["text"], end="", file=getattr(sys, content["name"]), flush=True)
@@ -95,17 +97,17 @@ def _show(message: dict[str, Any]) -> None:
 
 
 class Completer:
-    """Asks the kernel for what may follow, as readline wants it: one candidate a call."""
+    """Completes names with the kernel's help; readline calls it for one candidate after another."""
 
     def __init__(self, client: Any) -> None:
         self.client = client
-        self.found: list[str] = []
+        self.matches: list[str] = []
 
     def __call__(self, text: str, number: int) -> str | None:
-        """Return the candidate of that number for the word before the cursor, None after the last."""
+        """Return the candidate with this number for the word before the cursor, None after the last."""
         if number == 0:
-            reply = self.client.complete(readline.get_line_buffer(), readline.get_endidx(), reply=True, timeout=PROMPT)
-            content = reply["content"]
-            known = readline.get_line_buffer()[content["cursor_start"] : readline.get_endidx()]
-            self.found = [text[: len(text) - len(known)] + match for match in content["matches"]]
-        return self.found[number] if number < len(self.found) else None
+            line, end = readline.get_line_buffer(), readline.get_endidx()
+            content = self.client.complete(line, end, reply=True, timeout=REPLY_SECONDS)["content"]
+            typed = line[content["cursor_start"] : end]
+            self.matches = [text[: len(text) - len(typed)] + match for match in content["matches"]]
+        return self.matches[number] if number < len(self.matches) else None

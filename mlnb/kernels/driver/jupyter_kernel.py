@@ -2,9 +2,9 @@
 
     python -m mlnb.kernels.driver.jupyter_kernel -f CONNECTION_FILE
 
-Jupyter starts this small process, which stands for the kernel: it hands on signals and ends when the kernel ends. The
-kernel has all of Jupyter's sockets, widgets and inputs included. Where no warm parent can be had, it becomes the
-ordinary kernel.
+Jupyter starts this small process in place of the kernel: it forwards signals and ends when the kernel ends. The kernel
+has all of Jupyter's sockets, so widgets and input work. Where no kernel can be forked, this process becomes the
+standard kernel.
 """
 
 import json
@@ -15,76 +15,102 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from mlnb.kernels.driver import parent_client
 from mlnb.kernels.protocol import parent_paths
-from mlnb.kernels.server import forked_process
+from mlnb.kernels.protocol.messages import RestoreSnapshot, StartKernel
+from mlnb.kernels.protocol.parent_paths import KernelSettings, ParentPaths
+from mlnb.kernels.protocol.process_context import current_context
+from mlnb.kernels.protocol.wire import FrameSocket
 
 NAME = "mlnb-warm"
 ARGV = ["-m", "mlnb.kernels.driver.jupyter_kernel", "-f", "{connection_file}"]
-WAKE, WAKE_AT, WAKE_FOR = "MLNB_WAKE", "MLNB_WAKE_AT", "MLNB_WAKE_FOR"  # a state, its parent's socket, a notebook
-PATIENCE = 60.0  # seconds in which the kernel must come
+# A snapshot to continue from: its id, the socket of its parent, and the end of the path of the notebook that does.
+RESTORE, RESTORE_FROM, RESTORE_FOR = "MLNB_RESTORE", "MLNB_RESTORE_FROM", "MLNB_RESTORE_FOR"
+START_SECONDS = 60.0  # in which the kernel must be ready
 
 
 def main(arguments: list[str]) -> int:
-    """Run one kernel to its end; return its exit code."""
+    """Run one kernel until it ends; return its exit code."""
     try:
-        place, pid, connection = start(arguments)
-    except parent_client.NoParent as error:
-        print(f"mlnb: an ordinary kernel: {error}", file=sys.stderr, flush=True)
+        paths, pid, connection = start(arguments)
+    except parent_client.ParentUnavailable as error:
+        print(f"mlnb: standard kernel: {error}", file=sys.stderr, flush=True)
         os.execv(sys.executable, [sys.executable, "-m", "ipykernel_launcher", *arguments])
-    watch = os.pidfd_open(pid)
+    process = os.pidfd_open(pid)
 
-    def hand_on(number: int, _: Any) -> None:
-        signal.pidfd_send_signal(watch, number)
+    def forward(number: int, _: Any) -> None:
+        signal.pidfd_send_signal(process, number)
 
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, hand_on)
+        signal.signal(number, forward)
     server = os.getppid()
-    while not select.select([watch], [], [], 1.0)[0]:
-        if os.getppid() != server:  # Jupyter is gone: nobody will ask this kernel anything
+    while not select.select([process], [], [], 1.0)[0]:
+        if os.getppid() != server:  # Jupyter is gone: nobody will use this kernel
             break
     connection.close()
-    status = (parent_client.ask(place, {"verb": "end", "pid": pid}) or {}).get("status")
+    exit_status = parent_client.get_exit_status(paths, pid)
+    status = exit_status.wait_status if exit_status else None
     return abs(os.waitstatus_to_exitcode(status)) if status is not None else 0
 
 
-def start(arguments: list[str]) -> tuple[parent_paths.Place, int, Any]:
-    """Have a kernel forked; return where, its process id and the connection that it lives by."""
-    why = parent_client.possible()
-    if why is not None:
-        raise parent_client.NoParent(why)
-    found: parent_paths.Settings | None = parent_paths.settings(Path.cwd())
-    assert found is not None
-    asked = forked_process.circumstances()
-    place = parent_paths.Place(found.folder, parent_paths.key(asked["environment"]))
-    asked["environment"].pop("JPY_PARENT_PID", None)
-    asked |= {
-        "verb": "kernel",
-        "jupyter": True,
-        "notebook": "(interactive)",
-        "imports": [*found.preload, *parent_paths.learned(found.folder)],
-        "file": arguments[arguments.index("-f") + 1],
-        "arguments": [part for part in arguments if part not in ("-f", arguments[arguments.index("-f") + 1])],
-        "at_once": found.at_once,
-        "secret": "",
-    }
-    state = os.environ.get(WAKE)
-    if state and os.environ.get("JPY_SESSION_NAME", "").endswith(os.environ.get(WAKE_FOR, "")):
-        place, found = parent_paths.Place(Path(os.environ[WAKE_AT]).parent, Path(os.environ[WAKE_AT]).stem), None
-        asked |= {"wake": state, "set": {"MLNB_ORDER": "", "MLNB_RUN": ""}, "variables": {}, "notebook": "(debugging)"}
-    wire, said = parent_client.kernel(place, found, asked, PATIENCE)
-    if state and said.get("state") != state and found is None:
-        print("mlnb: the state is gone; this kernel is a new one", file=sys.stderr, flush=True)
-    return place, said["pid"], wire
+def start(arguments: list[str]) -> tuple[ParentPaths, int, FrameSocket]:
+    """Have a kernel forked, or restored from the snapshot that the environment names.
+
+    Args:
+        arguments: of ipykernel's command line; -f and a connection file are among them.
+
+    Returns:
+        Its parent, its process id, and the connection whose end ends it.
+
+    Raises:
+        ParentUnavailable: no kernel can be forked.
+    """
+    reason = parent_client.unsupported_reason()
+    if reason is not None:
+        raise parent_client.ParentUnavailable(reason)
+    settings: KernelSettings | None = parent_paths.settings(Path.cwd())
+    assert settings is not None
+    context = current_context()
+    paths = ParentPaths(settings.folder, parent_paths.parent_key(context.environment))
+    context.environment.pop("JPY_PARENT_PID", None)
+    connection_file = arguments[arguments.index("-f") + 1]
+    request = StartKernel(
+        context=context,
+        connection_file=connection_file,
+        session_key="",
+        notebook="(interactive)",
+        imports=[*settings.preload, *parent_paths.recorded_imports(settings.folder)],
+        max_kernels=settings.max_kernels,
+        arguments=[argument for argument in arguments if argument not in ("-f", connection_file)],
+        jupyter_sockets=True,
+    )
+    snapshot = os.environ.get(RESTORE)
+    if snapshot and os.environ.get("JPY_SESSION_NAME", "").endswith(os.environ.get(RESTORE_FOR, "")):
+        parent = Path(os.environ[RESTORE_FROM])
+        paths, settings = ParentPaths(parent.parent, parent.stem), None
+        restore = RestoreSnapshot(id=snapshot, environment={"MLNB_ORDER": "", "MLNB_RUN": ""}, variables={})
+        request = msgspec.structs.replace(request, restore=restore, notebook="(debugging)")
+    connection, ready = parent_client.start_kernel(paths, settings, request, START_SECONDS)
+    if snapshot and ready.snapshot != snapshot and settings is None:
+        print("mlnb: the snapshot has expired; this is a new kernel", file=sys.stderr, flush=True)
+    return paths, ready.pid, connection
 
 
-def waking(state: str, place: parent_paths.Place, notebook: str) -> dict[str, str]:
-    """Return the environment in which this kernel goes on from a state that is kept, for one notebook alone."""
-    return {WAKE: state, WAKE_AT: str(place.socket), WAKE_FOR: notebook}
+def restore_environment(snapshot: str, paths: ParentPaths, notebook: str) -> dict[str, str]:
+    """Return the environment in which this kernel continues from a snapshot, for one notebook alone.
+
+    Args:
+        snapshot: its id.
+        paths: of the parent that keeps it.
+        notebook: the end of the notebook's path, "" for any.
+    """
+    return {RESTORE: snapshot, RESTORE_FROM: str(paths.socket_path), RESTORE_FOR: notebook}
 
 
 def install(folder: Path, name: str = NAME, title: str = "mlnb (warm)", **environment: str) -> Path:
-    """Write the kernel's specification below `folder`/share/jupyter; return where."""
+    """Write the kernel's specification below `folder`/share/jupyter; return its folder."""
     target = folder / "share" / "jupyter" / "kernels" / name
     target.mkdir(parents=True, exist_ok=True)
     spec = {

@@ -1,89 +1,94 @@
-"""What nbclient calls a kernel's client, for a kernel at the other end of one connection."""
+"""A forked kernel's client, with the methods of Jupyter's that nbclient calls, on one connection."""
 
 import asyncio
 import contextlib
-import json
 import os
 import time
 from collections import deque
 from queue import Empty
-from typing import Any
 
 from jupyter_client.session import Session
 
-from mlnb.kernels.protocol.wire import Wire
+from mlnb.kernels.protocol.messages import JupyterMessage, SnapshotInfo, SnapshotResult, decode
+from mlnb.kernels.protocol.wire import EXITING, IOPUB, SHELL, SNAPSHOT, FrameSocket
 
-TAKEN = 1.0  # seconds in which what a dead kernel has said is read
-KEEPING = 30.0  # seconds that a kernel may take to keep its state
+DRAIN_SECONDS = 1.0  # in which nbclient reads what a dead kernel has published
+SNAPSHOT_SECONDS = 30.0  # that a kernel may take to take a snapshot
 
 
 class Channel:
-    """One of nbclient's channels: messages wait here until they are asked for."""
+    """One of nbclient's channels: holds messages until nbclient takes them."""
 
-    def __init__(self, client: "Client") -> None:
+    def __init__(self, client: "ForkedKernelClient") -> None:
         self._client = client
-        self.messages: deque[dict[str, Any]] = deque()
+        self.messages: deque[JupyterMessage] = deque()
 
-    async def get_msg(self, timeout: float | None = None) -> dict[str, Any]:
-        """Return the next message; raises queue.Empty after `timeout` seconds."""
-        until = None if timeout is None else time.monotonic() + timeout
+    async def get_msg(self, timeout: float | None = None) -> JupyterMessage:
+        """Return the next message; raises `queue.Empty` after `timeout` seconds."""
+        deadline = None if timeout is None else time.monotonic() + timeout
         while not self.messages:
-            rest = None if until is None else until - time.monotonic()
+            rest = None if deadline is None else deadline - time.monotonic()
             if rest is not None and rest <= 0:
                 raise Empty
             await self._client.wait(rest)
         return self.messages.popleft()
 
-    def send(self, message: dict[str, Any]) -> None:
-        """Send a message that the session has made."""
+    def send(self, message: JupyterMessage) -> None:
+        """Send a message made by the session."""
         self._client.send(message)
 
 
-class Client:
-    """Sends requests to a kernel and sorts what comes back."""
+class ForkedKernelClient:
+    """Sends requests to a kernel and sorts its messages into channels.
 
-    def __init__(self, wire: Wire, watch: int, secret: str) -> None:
-        self.session = Session(key=secret.encode())
+    Args:
+        connection: to the kernel.
+        process: pidfd of the kernel's process, closed with the channels.
+        session_key: signs messages.
+    """
+
+    def __init__(self, connection: FrameSocket, process: int, session_key: str) -> None:
+        self.session = Session(key=session_key.encode())
         self.allow_stdin = False
-        self.wire = wire
-        self.watch = watch  # descriptor that tells the end of the kernel's process
+        self.connection = connection
+        self.process = process
         self.shell_channel = Channel(self)
         self.iopub_channel = Channel(self)
-        self.kept: deque[dict[str, Any]] = deque()  # answers to being asked to keep the state
-        self.gone = False
-        self.left = False  # it has said goodbye
-        self.busy: set[str] = set()
+        self.dead = False
+        self.exiting = False  # the kernel has reported that it exits
+        self.pending: set[str] = set()  # ids of requests without a reply
+        self._snapshot_results: deque[SnapshotResult] = deque()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._waiters: set[asyncio.Future[None]] = set()
 
     def start_channels(self) -> None:
-        """Do nothing: the connection is there."""
+        """Do nothing: the connection exists."""
 
     def wait_for_ready(self, timeout: float | None = None) -> None:
-        """Do nothing: a kernel that has said hello is ready."""
+        """Do nothing: a kernel whose connection exists is ready."""
 
     def stop_channels(self) -> None:
         """Close the connection."""
-        self._ignore()
+        self.stop_listening()
         with contextlib.suppress(OSError):
-            os.close(self.watch)
-        self.watch = -1
-        self.wire.close()
+            os.close(self.process)
+        self.process = -1
+        self.connection.close()
 
     def is_alive(self) -> bool:
-        """Return whether the kernel is there, or something that it said is still to be read."""
-        return not self.gone or bool(self.shell_channel.messages or self.iopub_channel.messages)
+        """Return whether the kernel is alive, or messages of it are still to be read."""
+        return not self.dead or bool(self.shell_channel.messages or self.iopub_channel.messages)
 
     def execute(
         self,
         code: str,
         silent: bool = False,
         store_history: bool = True,
-        user_expressions: dict[str, Any] | None = None,
+        user_expressions: dict[str, str] | None = None,
         allow_stdin: bool | None = None,
         stop_on_error: bool = True,
     ) -> str:
-        """Ask for a cell to be run; return the request's id."""
+        """Request the execution of code; return the request's id."""
         content = {
             "code": code,
             "silent": silent,
@@ -95,48 +100,48 @@ class Client:
         return self.send(self.session.msg("execute_request", content))
 
     def kernel_info(self) -> str:
-        """Ask which language the kernel speaks; return the request's id."""
+        """Request information on the kernel's language; return the request's id."""
         return self.send(self.session.msg("kernel_info_request"))
 
-    def send(self, message: dict[str, Any]) -> str:
+    def send(self, message: JupyterMessage) -> str:
         """Send a request; return its id."""
-        name = str(message["header"]["msg_id"])
-        self.busy.add(name)
-        with contextlib.suppress(OSError):  # a kernel that is gone is noticed by whoever waits for the answer
-            self.wire.send(b"s", self.session.serialize(message))
-        return name
+        message_id = str(message["header"]["msg_id"])
+        self.pending.add(message_id)
+        with contextlib.suppress(OSError):  # whoever waits for the reply notices that the kernel is gone
+            self.connection.send(SHELL, self.session.serialize(message))
+        return message_id
 
-    def read(self) -> None:
-        """Take what has arrived; notice when nothing more will."""
+    def receive(self) -> None:
+        """Take the frames that have arrived; notice when no more will."""
         while True:
-            messages = self.wire.available()
-            if messages is None:
-                self.gone = True
+            frames = self.connection.receive_available()
+            if frames is None:
+                self.dead = True
                 return
-            if not messages:
+            if not frames:
                 return
-            for channel, parts in messages:
-                if channel == b"b":
-                    self.left = True
-                elif channel == b"f":
-                    self.kept.append(json.loads(parts[0]))
-                elif channel in b"si":
+            for channel, parts in frames:
+                if channel == EXITING:
+                    self.exiting = True
+                elif channel == SNAPSHOT:
+                    self._snapshot_results.append(decode(parts[0], SnapshotResult))
+                elif channel in (SHELL, IOPUB):
                     message = self.session.deserialize(self.session.feed_identities(parts)[1])
-                    if channel == b"s":
-                        self.busy.discard(message["parent_header"].get("msg_id"))
+                    if channel == SHELL:
+                        self.pending.discard(message["parent_header"].get("msg_id"))
                         self.shell_channel.messages.append(message)
                     else:
                         self.iopub_channel.messages.append(message)
 
     async def wait(self, timeout: float | None) -> None:
-        """Wait until something has arrived or the kernel is gone, at most `timeout` seconds."""
+        """Wait until something has arrived or the kernel is dead, at most `timeout` seconds."""
         loop = asyncio.get_running_loop()
         if self._loop is not loop:
-            self._ignore()
+            self.stop_listening()
             self._loop = loop
-            if not self.gone:
-                loop.add_reader(self.wire.fileno(), self._arrived)
-                loop.add_reader(self.watch, self._ended)
+            if not self.dead:
+                loop.add_reader(self.connection.fileno(), self._on_readable)
+                loop.add_reader(self.process, self._on_exit)
         waiter = loop.create_future()
         self._waiters.add(waiter)
         try:
@@ -144,42 +149,42 @@ class Client:
         finally:
             self._waiters.discard(waiter)
 
-    async def keep(self, about: dict[str, Any]) -> str | None:
-        """Have the kernel keep its state as it is; return why it could not, or None when it is kept."""
+    async def take_snapshot(self, info: SnapshotInfo) -> str | None:
+        """Have the kernel take a snapshot; return why it could not, or None when it has."""
         try:
-            self.wire.send(b"f", [json.dumps(about).encode()])
+            self.connection.send_message(SNAPSHOT, info)
         except OSError:
             return "the kernel is gone"
-        until = time.monotonic() + KEEPING
-        while not self.kept and not self.gone and time.monotonic() < until:
-            await self.wait(until - time.monotonic())
-        answer = self.kept.popleft() if self.kept else {"kept": False, "why": "it does not answer"}
-        return None if answer["kept"] else str(answer["why"])
+        deadline = time.monotonic() + SNAPSHOT_SECONDS
+        while not self._snapshot_results and not self.dead and time.monotonic() < deadline:
+            await self.wait(deadline - time.monotonic())
+        return self._snapshot_results.popleft().error if self._snapshot_results else "it does not respond"
 
-    async def ended(self) -> None:
-        """Wait until the kernel is gone and everything that it said has been taken, or nobody takes it."""
-        while not self.gone:
+    async def wait_for_exit(self) -> None:
+        """Wait until the kernel is dead and its messages are read, or nobody reads them."""
+        while not self.dead:
             await self.wait(None)
-        until = time.monotonic() + TAKEN
-        while self.is_alive() and time.monotonic() < until:
+        deadline = time.monotonic() + DRAIN_SECONDS
+        while self.is_alive() and time.monotonic() < deadline:
             await asyncio.sleep(0.002)
 
-    def _arrived(self) -> None:
-        self.read()
-        for waiter in self._waiters:
-            if not waiter.done():
-                waiter.set_result(None)
-        if self.gone:
-            self._ignore()
-
-    def _ended(self) -> None:
-        self.read()
-        self.gone = True
-        self._arrived()
-
-    def _ignore(self) -> None:
+    def stop_listening(self) -> None:
+        """Stop waiting for the kernel in an event loop."""
         if self._loop is not None and not self._loop.is_closed():
-            for descriptor in (self.wire.fileno(), self.watch):
+            for descriptor in (self.connection.fileno(), self.process):
                 if descriptor >= 0:
                     self._loop.remove_reader(descriptor)
         self._loop = None
+
+    def _on_readable(self) -> None:
+        self.receive()
+        for waiter in self._waiters:
+            if not waiter.done():
+                waiter.set_result(None)
+        if self.dead:
+            self.stop_listening()
+
+    def _on_exit(self) -> None:
+        self.receive()
+        self.dead = True
+        self._on_readable()

@@ -1,4 +1,4 @@
-"""What nbclient calls a kernel manager, for a kernel that was forked: one process, one connection."""
+"""A forked kernel's manager, with the methods of Jupyter's that nbclient calls: one process, one connection."""
 
 import contextlib
 import os
@@ -8,30 +8,43 @@ import signal
 import time
 from typing import Any
 
+import msgspec
+
 from mlnb.kernels.driver import parent_client
-from mlnb.kernels.driver.kernel_client import Client
-from mlnb.kernels.protocol import parent_paths
-from mlnb.kernels.server import forked_process
+from mlnb.kernels.driver.kernel_client import ForkedKernelClient
+from mlnb.kernels.protocol.messages import RestoreSnapshot, StartKernel
+from mlnb.kernels.protocol.parent_paths import KernelSettings, ParentPaths, parent_key
+from mlnb.kernels.protocol.process_context import current_context
+from mlnb.kernels.protocol.wire import SHUTDOWN
 
-LEAVING = 5.0  # seconds that a kernel may take to leave, as Jupyter gives it
+SHUTDOWN_SECONDS = 5.0  # that a kernel may take to end by itself, as in Jupyter
+TERMINATE_SECONDS = 1.0  # between SIGTERM and SIGKILL
+EXIT_SECONDS = 2.0  # in which a kernel's process ends after its connection, and its parent knows how
 NESTED = "MLNB_KERNEL"  # set in a kernel: one that its notebook starts must not wait for it to end
-TELLING = 2.0  # seconds in which a kernel's process ends after its connection, and its parent knows how
-ENDING = 1.0  # seconds between asking it to end and ending it
 
 
-class Manager:
-    """Starts, interrupts and ends one forked kernel, as nbclient asks a kernel manager to."""
+class ForkedKernelManager:
+    """Starts, interrupts and ends one forked kernel.
+
+    Args:
+        settings: of the project's kernels.
+        notebook: its path, for status reports.
+        notebook_imports: libraries that the notebook imports.
+        timeout: seconds in which the kernel must be ready.
+    """
 
     ipykernel = True  # nbclient then keeps the history of cells in memory
 
-    def __init__(self, start: parent_paths.Settings, asked: dict[str, Any], timeout: float) -> None:
-        self.settings = start
-        self.asked = asked
+    def __init__(self, settings: KernelSettings, notebook: str, notebook_imports: list[str], timeout: float) -> None:
+        self.settings = settings
+        self.notebook = notebook
+        self.notebook_imports = notebook_imports
         self.timeout = timeout
+        self.restore: RestoreSnapshot | None = None  # the snapshot to continue from, set before the kernel starts
+        self.restored = False  # whether the kernel continues from it
         self.pid = 0
-        self.state: str | None = None  # what the kernel goes on from
-        self.place: parent_paths.Place | None = None
-        self._client: Client | None = None
+        self.paths: ParentPaths | None = None
+        self._client: ForkedKernelClient | None = None
 
     @property
     def has_kernel(self) -> bool:
@@ -39,47 +52,55 @@ class Manager:
         return self._client is not None
 
     def start_kernel(self, extra_arguments: list[str] | None = None, **options: Any) -> None:
-        """Have a kernel forked; raises parent_client.NoParent when there is no warm parent."""
-        asked = forked_process.circumstances() | self.asked
-        secret = secrets.token_hex(16)  # messages are signed, as every Jupyter message is
-        asked |= {
-            "verb": "kernel",
-            "secret": secret,
-            "arguments": extra_arguments or [],
-            "at_once": self.settings.at_once,
-        }
-        asked["environment"] |= options.get("env") or {}
-        asked["nested"] = bool(os.environ.get(NESTED))
-        asked["environment"][NESTED] = "1"
-        asked["cwd"] = os.path.abspath(options.get("cwd") or asked["cwd"])
-        place = parent_paths.Place(self.settings.folder, parent_paths.key(asked["environment"]))
-        asked["set"] = {name: value for name, value in asked["environment"].items() if name.startswith("MLNB_")}
-        wire, said = parent_client.kernel(place, self.settings, asked, self.timeout)
-        self.pid, self.state = said["pid"], said.get("state")
-        self.place = place
-        self._client = Client(wire, os.pidfd_open(self.pid), secret)
+        """Have a kernel forked; `options` may have `env` and `cwd`. Raises `ParentUnavailable`."""
+        context = current_context()
+        environment = context.environment | (options.get("env") or {})
+        nested = bool(os.environ.get(NESTED))
+        environment[NESTED] = "1"
+        cwd = os.path.abspath(options.get("cwd") or context.cwd)
+        session_key = secrets.token_hex(16)  # messages are signed, as every Jupyter message is
+        paths = ParentPaths(self.settings.folder, parent_key(environment))
+        restore = self.restore
+        if restore is not None:
+            own = {name: value for name, value in environment.items() if name.startswith("MLNB_")}
+            restore = msgspec.structs.replace(restore, environment=own)
+        request = StartKernel(
+            context=msgspec.structs.replace(context, environment=environment, cwd=cwd),
+            connection_file=str(self.settings.folder / "connection.json"),
+            session_key=session_key,
+            notebook=self.notebook,
+            imports=[*self.settings.preload, *self.notebook_imports],
+            notebook_imports=self.notebook_imports,
+            max_kernels=self.settings.max_kernels,
+            arguments=extra_arguments or [],
+            nested=nested,
+            restore=restore,
+        )
+        connection, ready = parent_client.start_kernel(paths, self.settings, request, self.timeout)
+        self.pid, self.restored, self.paths = ready.pid, ready.snapshot is not None, paths
+        self._client = ForkedKernelClient(connection, os.pidfd_open(self.pid), session_key)
 
-    def client(self) -> Client:
+    def client(self) -> ForkedKernelClient:
         """Return the client of the kernel."""
         assert self._client is not None
         return self._client
 
     def is_alive(self) -> bool:
-        """Return whether the kernel is there."""
-        return self._client is not None and not self._client.gone
+        """Return whether the kernel is alive."""
+        return self._client is not None and not self._client.dead
 
     def interrupt_kernel(self) -> None:
         """Raise KeyboardInterrupt in the cell that runs."""
         self._signal(signal.SIGINT)
 
-    def end_told(self) -> str:
-        """Return how a kernel that died has ended, in a word or two; empty when nobody knows."""
-        assert self.place is not None and self._client is not None
-        until = time.monotonic() + TELLING
-        select.select([self._client.watch], [], [], TELLING)  # its connection ends first, on a busy machine much sooner
-        while time.monotonic() < until:
-            answer = parent_client.ask(self.place, {"verb": "end", "pid": self.pid}) or {}
-            status = answer.get("status")
+    def exit_reason(self) -> str:
+        """Return how a kernel that died ended, in a word or two; empty when that is unknown."""
+        assert self.paths is not None and self._client is not None
+        deadline = time.monotonic() + EXIT_SECONDS
+        select.select([self._client.process], [], [], EXIT_SECONDS)  # its connection ends first
+        while time.monotonic() < deadline:
+            exit_status = parent_client.get_exit_status(self.paths, self.pid)
+            status = exit_status.wait_status if exit_status else None
             if status is not None:
                 if os.WIFSIGNALED(status):
                     return f"killed by {signal.Signals(os.WTERMSIG(status)).name}"
@@ -88,65 +109,68 @@ class Manager:
         return ""
 
     def shutdown_kernel(self, now: bool = False) -> None:
-        """Have the kernel leave as an interpreter does; one that does not within 5 s is ended, with its processes."""
+        """Have the kernel end by itself; kill it, and its processes, if it does not within 5 s."""
         client = self._client
         if client is None:
             return
-        if not now and not client.gone:
-            if client.busy:
+        if not now and not client.dead:
+            if client.pending:
                 self.interrupt_kernel()
             with contextlib.suppress(OSError):
-                client.wire.send(b"q", [])
-            if self._left(LEAVING, by_word=True):
+                client.connection.send(SHUTDOWN, [])
+            if self._wait_for_exit(SHUTDOWN_SECONDS, reported=True):
                 return
             self._signal(signal.SIGTERM, group=True)
-            self._left(ENDING)
+            self._wait_for_exit(TERMINATE_SECONDS)
         self._signal(signal.SIGKILL, group=True)
-        self._left(ENDING)
+        self._wait_for_exit(TERMINATE_SECONDS)
 
     def cleanup_resources(self) -> None:
-        """End what a dead kernel's notebook has left running in its process group."""
-        if self._client is not None and self._client.gone and not self._client.left:
+        """Kill what a dead kernel's notebook left running in its process group."""
+        if self._client is not None and self._client.dead and not self._client.exiting:
             self._signal(signal.SIGKILL, group=True)
 
-    def _left(self, seconds: float, by_word: bool = False) -> bool:
-        """Wait until the kernel has said goodbye or its process has ended; what it still says is not read."""
+    def _wait_for_exit(self, seconds: float, reported: bool = False) -> bool:
+        """Return whether the kernel's process ends within `seconds`, or with `reported` says that it exits.
+
+        What it publishes meanwhile is discarded.
+        """
         client = self._client
         assert client is not None
-        client._ignore()
+        client.stop_listening()
         poll = select.poll()
-        poll.register(client.watch, select.POLLIN)
-        if not client.gone:
-            poll.register(client.wire, select.POLLIN)
-        until = time.monotonic() + seconds
-        while (rest := until - time.monotonic()) > 0:
+        poll.register(client.process, select.POLLIN)
+        if not client.dead:
+            poll.register(client.connection, select.POLLIN)
+        deadline = time.monotonic() + seconds
+        while (rest := deadline - time.monotonic()) > 0:
             for descriptor, _ in poll.poll(rest * 1000):
-                if descriptor == client.watch:
-                    client.gone = True
+                if descriptor == client.process:
+                    client.dead = True
                     return True
-                client.read()
+                client.receive()
                 client.iopub_channel.messages.clear()
-                if client.gone:
-                    poll.unregister(client.wire)
-                elif client.left and by_word:
-                    client.gone = True
+                if client.dead:
+                    poll.unregister(client.connection)
+                elif client.exiting and reported:
+                    client.dead = True
                     return True
         return False
 
     def _signal(self, number: signal.Signals, group: bool = False) -> None:
-        """Send a signal to the kernel, or to all of its process group."""
+        """Send a signal to the kernel, or to its process group."""
         assert self._client is not None
         with contextlib.suppress(ProcessLookupError, PermissionError):
             if not group:
-                signal.pidfd_send_signal(self._client.watch, number)
-            elif not self._taken():
+                signal.pidfd_send_signal(self._client.process, number)
+            elif not self._reaped():
                 os.killpg(self.pid, number)
 
-    def _taken(self) -> bool:
-        """Return whether the parent has ended the kernel's group and taken its end: the id may be another's now."""
-        assert self._client is not None and self.place is not None
+    def _reaped(self) -> bool:
+        """Return whether the parent has reaped the kernel and killed its group: the id may be another's now."""
+        assert self._client is not None and self.paths is not None
         try:
-            signal.pidfd_send_signal(self._client.watch, 0)
+            signal.pidfd_send_signal(self._client.process, 0)
         except ProcessLookupError:
-            return parent_client.ask(self.place, {"verb": "end", "pid": self.pid}) is not None
+            return parent_client.get_exit_status(self.paths, self.pid) is not None
         return False

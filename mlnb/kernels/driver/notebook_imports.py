@@ -11,21 +11,21 @@ from pathlib import Path
 from mlnb.kernels.server.preload import site_folders
 
 
-def needed(sources: Iterable[str], folder: Path) -> list[str]:
+def third_party_imports(sources: Iterable[str], folder: Path) -> list[str]:
     """Return the third-party modules that code cells import at top level, in order, through the project's modules too.
 
-    `folder` is the notebook's working directory. What cannot be parsed or found is left to the notebook.
+    `folder` is the notebook's working directory. What cannot be parsed or found is ignored.
     """
     path = [str(folder), *(entry for entry in sys.path if entry)]
     found: dict[str, None] = {}
     seen: set[str] = set()
     for source in sources:
-        for name in imported(plain(source)):
+        for name in imported_names(plain_code(source)):
             _follow(name, path, found, seen)
     return list(found)
 
 
-def plain(source: str) -> str:
+def plain_code(source: str) -> str:
     """Return a cell's code without the lines that only IPython understands."""
     if source.lstrip().startswith("%%"):
         return ""
@@ -33,16 +33,16 @@ def plain(source: str) -> str:
 
 
 @functools.lru_cache(maxsize=512)
-def imported(source: str) -> tuple[str, ...]:
+def imported_names(source: str) -> tuple[str, ...]:
     """Return the dotted names that code imports outside of functions and classes."""
     try:
         tree = ast.parse(source)
     except (SyntaxError, ValueError):
         return ()
-    return tuple(_names(tree.body))
+    return tuple(_names_in(tree.body))
 
 
-def _names(body: Iterable[ast.stmt]) -> Iterator[str]:
+def _names_in(body: Iterable[ast.stmt]) -> Iterator[str]:
     for statement in body:
         if isinstance(statement, ast.Import):
             yield from (alias.name for alias in statement.names)
@@ -51,35 +51,35 @@ def _names(body: Iterable[ast.stmt]) -> Iterator[str]:
             yield from (f"{statement.module}.{alias.name}" for alias in statement.names if alias.name != "*")
         elif isinstance(statement, ast.If | ast.Try | ast.With | ast.For | ast.While):
             for part in ("body", "orelse", "finalbody"):
-                yield from _names(getattr(statement, part, []))
+                yield from _names_in(getattr(statement, part, []))
             for handler in getattr(statement, "handlers", []):
-                yield from _names(handler.body)
+                yield from _names_in(handler.body)
 
 
 def _follow(name: str, path: list[str], found: dict[str, None], seen: set[str]) -> None:
     if name in seen or name.partition(".")[0] in sys.stdlib_module_names:
         return
     seen.add(name)
-    origin = _origin(name, tuple(path))
-    if origin is None:
+    file = _module_file(name, tuple(path))
+    if file is None:
         return
-    if origin.startswith(site_folders()):
+    if file.startswith(site_folders()):
         found[name] = None
-    elif origin.endswith(".py"):
-        for other in _imported_by(origin, _stamp(origin)):
+    elif file.endswith(".py"):
+        for other in _imported_by(file, _modified(file)):
             _follow(other, path, found, seen)
 
 
 @functools.lru_cache(maxsize=512)
 def _imported_by(file: str, stamp: int) -> tuple[str, ...]:
-    """Return what a source file imports; `stamp` makes the answer of a changed file another one."""
+    """Return what a source file imports; `stamp`, its time, is part of the cache's key."""
     try:
-        return imported(Path(file).read_text(encoding="utf-8"))
+        return imported_names(Path(file).read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError):
         return ()
 
 
-def _stamp(file: str) -> int:
+def _modified(file: str) -> int:
     try:
         return os.stat(file).st_mtime_ns
     except OSError:
@@ -87,8 +87,8 @@ def _stamp(file: str) -> int:
 
 
 @functools.lru_cache(maxsize=2048)
-def _origin(name: str, path: tuple[str, ...]) -> str | None:
-    """Return the file of a module; for a name inside a module, None unless an installed package may define it."""
+def _module_file(name: str, path: tuple[str, ...]) -> str | None:
+    """Return the file of a module, None when it has none; a name in an installed package has the package's file."""
     top, *rest = name.split(".")
     spec = importlib.machinery.PathFinder.find_spec(top, list(path))
     if spec is None:

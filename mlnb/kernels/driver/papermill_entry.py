@@ -1,9 +1,9 @@
-"""What papermill's entry point loads: the warm engine, imported when it is first used: papermill is then there."""
+"""What papermill's entry point loads: the warm engine, imported at its first use, when papermill itself is imported."""
 
 from typing import Any
 
 
-class Later:
+class LazyEngine:
     """Stands for `mlnb.kernels.driver.warm_engine.WarmEngine` without importing it."""
 
     def __getattr__(self, name: str) -> Any:
@@ -12,4 +12,4 @@ class Later:
         return getattr(WarmEngine, name)
 
 
-engine = Later()
+engine = LazyEngine()

@@ -1,27 +1,47 @@
-"""Finding the warm parent of this project, interpreter and environment, or starting it, and asking it for something."""
+"""Finds the warm parent of this project, interpreter and environment, or starts it, and sends it requests."""
 
 import contextlib
 import fcntl
-import json
 import os
 import socket
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 from mlnb.errors import KernelDied
-from mlnb.kernels.protocol import os_helpers, parent_paths
-from mlnb.kernels.protocol.wire import Wire, request
+from mlnb.kernels.protocol import compat
+from mlnb.kernels.protocol.messages import (
+    DropSnapshots,
+    ExitStatus,
+    GetExitStatus,
+    GetStatus,
+    KernelReady,
+    MessageError,
+    ParentStatus,
+    Refused,
+    Request,
+    Response,
+    Restarting,
+    StartKernel,
+    StopParent,
+    Stopped,
+    decode,
+    decode_response,
+)
+from mlnb.kernels.protocol.parent_paths import KernelSettings, ParentPaths
+from mlnb.kernels.protocol.wire import READY, RESPONSE, FrameSocket, send_request
 
-TRIES = 4  # a parent may start anew a few times while it learns which imports it must leave alone
+ATTEMPTS = 4  # a parent may restart a few times while it finds out which imports it must not preload
+RESPONSE_SECONDS = 10.0
+R = TypeVar("R", bound=Response)
 
 
-class NoParent(KernelDied):
-    """No warm parent can be had; the text says why, and the standard engine takes over."""
+class ParentUnavailable(KernelDied):
+    """No kernel can be forked; the text says why, and the standard engine takes over."""
 
 
-def possible() -> str | None:
+def unsupported_reason() -> str | None:
     """Return why this system cannot fork kernels, or None when it can."""
     if sys.platform != "linux":
         return f"kernels are forked on Linux only, this is {sys.platform}"
@@ -30,35 +50,30 @@ def possible() -> str | None:
     return None
 
 
-def connect(place: parent_paths.Place, start: parent_paths.Settings | None) -> socket.socket | None:
-    """Return a connection to a place's parent; one is started with `start`, None returned without."""
+def connect(paths: ParentPaths, start: KernelSettings | None) -> socket.socket | None:
+    """Return a connection to a parent.
+
+    Args:
+        paths: where it listens.
+        start: settings to start one with when none listens; without them, the result is then None.
+    """
     if start is not None:
-        place.prepare()
-    try:
-        descriptor = os.open(place.folder, os.O_RDONLY | os.O_DIRECTORY)
-    except OSError:
-        return None
-    try:
-        connection = _try(place.address(descriptor))
-        if connection is None and start is not None:
-            with _locked(place.lock):
-                connection = _try(place.address(descriptor))
-                if connection is None:
-                    _start(place, start, place.address(descriptor))
-                    connection = _try(place.address(descriptor))
-        return connection
-    finally:
-        os.close(descriptor)
-
-
-def _try(address: str) -> socket.socket | None:
-    connection = socket.socket(socket.AF_UNIX)
-    try:
-        connection.connect(address)
-    except OSError:
-        connection.close()
-        return None
+        paths.prepare()
+    connection = _try_connect(paths)
+    if connection is None and start is not None:
+        with _locked(paths.lock_path):
+            connection = _try_connect(paths)
+            if connection is None:
+                _start(paths, start)
+                connection = _try_connect(paths)
     return connection
+
+
+def _try_connect(paths: ParentPaths) -> socket.socket | None:
+    try:
+        return paths.connect()
+    except OSError:
+        return None
 
 
 @contextlib.contextmanager
@@ -68,19 +83,24 @@ def _locked(path: Path) -> Iterator[None]:
         yield
 
 
-def _start(place: parent_paths.Place, start: parent_paths.Settings, address: str) -> None:
-    """Start a parent on a socket that listens already, so that nobody has to wait until it is ready to listen."""
-    import subprocess  # a kernel that finds its parent is there sooner without
+def _start(paths: ParentPaths, start: KernelSettings) -> None:
+    """Start a parent on a socket that already listens, so that nobody waits until it does."""
+    import subprocess  # not needed, and slow to import, when the parent runs
 
-    place.socket.unlink(missing_ok=True)  # stale: nobody answers there
-    with socket.socket(socket.AF_UNIX) as listener, place.log.open("ab") as log:
-        os.chmod(place.log, 0o600)
-        listener.bind(address)
-        os.chmod(place.socket, 0o600)
+    paths.socket_path.unlink(missing_ok=True)  # stale: nobody listens
+    folder = os.open(paths.folder, os.O_RDONLY | os.O_DIRECTORY)
+    with socket.socket(socket.AF_UNIX) as listener, paths.log_path.open("ab") as log:
+        os.chmod(paths.log_path, 0o600)
+        listener.bind(paths.address(folder))
+        os.close(folder)
+        os.chmod(paths.socket_path, 0o600)
         listener.listen(128)
-        arguments = [str(place.folder), place.key, str(listener.fileno()), str(start.idle), " ".join(start.never)]
+        arguments = [str(paths.folder), paths.key, str(listener.fileno()), str(start.idle_seconds)]
         started = subprocess.run(
-            [sys.executable, *os_helpers.flags(), "-m", "mlnb.kernels.server.warm_parent", *arguments],
+            [
+                *(sys.executable, *compat.interpreter_flags(), "-m", "mlnb.kernels.server.warm_parent"),
+                *(*arguments, " ".join(start.never_preload)),
+            ],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
@@ -88,69 +108,101 @@ def _start(place: parent_paths.Place, start: parent_paths.Settings, address: str
             check=False,
         )
     if started.returncode:
-        raise NoParent(f"the warm parent did not start (exit code {started.returncode}); its words are in {place.log}")
+        raise ParentUnavailable(f"the warm parent did not start (exit code {started.returncode}); see {paths.log_path}")
 
 
-def ask(place: parent_paths.Place, asked: dict[str, Any], timeout: float = 10.0) -> dict[str, Any] | None:
-    """Return a running parent's answer; None when none runs or it does not answer."""
-    connection = connect(place, None)
+def request_response(
+    paths: ParentPaths, request: Request, kind: type[R], timeout: float = RESPONSE_SECONDS
+) -> R | None:
+    """Return a running parent's response; None when none runs or it does not respond within `timeout` seconds."""
+    connection = connect(paths, None)
     if connection is None:
         return None
     connection.settimeout(timeout)
-    wire = Wire(connection)
+    frames = FrameSocket(connection)
     try:
-        request(connection, asked, [])
-        message = wire.receive()
-    except OSError:
+        send_request(connection, request, [])
+        frame = frames.receive()
+        return decode(frame[1][0], kind) if frame else None
+    except (OSError, MessageError):
         return None
     finally:
-        wire.close()
-    return dict(json.loads(message[1][0])) if message else None
+        frames.close()
 
 
-def kernel(
-    place: parent_paths.Place, start: parent_paths.Settings | None, asked: dict[str, Any], timeout: float
-) -> tuple[Wire, dict[str, Any]]:
-    """Return the connection to a new kernel, and what it said: its `pid`, and the `state` that it goes on from, if any.
+def get_status(paths: ParentPaths, timeout: float = RESPONSE_SECONDS) -> ParentStatus | None:
+    """Return what a parent runs and keeps; None when none runs."""
+    return request_response(paths, GetStatus(), ParentStatus, timeout)
+
+
+def get_exit_status(paths: ParentPaths, pid: int) -> ExitStatus | None:
+    """Return how a kernel's process ended; None when no parent runs."""
+    return request_response(paths, GetExitStatus(pid=pid), ExitStatus)
+
+
+def stop(paths: ParentPaths, kill_kernels: bool = False) -> int | None:
+    """End a parent and its snapshots, and with `kill_kernels` its kernels; return its process id, None if none runs."""
+    stopped = request_response(paths, StopParent(kill_kernels=kill_kernels), Stopped)
+    return stopped.pid if stopped else None
+
+
+def drop_snapshots(paths: ParentPaths, group: str | None, timeout: float = RESPONSE_SECONDS) -> None:
+    """End the snapshots of a group, or all of them with None; return when a running parent has done so."""
+    request_response(paths, DropSnapshots(group=group), Response, timeout)
+
+
+def start_kernel(
+    paths: ParentPaths, start: KernelSettings | None, request: StartKernel, timeout: float
+) -> tuple[FrameSocket, KernelReady]:
+    """Return the connection to a new kernel, and what it reported.
+
+    Args:
+        paths: where the parent listens.
+        start: settings to start a parent with when none listens.
+        request: which kernel.
+        timeout: seconds in which it must be ready, not counting the time in the parent's queue.
 
     Raises:
-        NoParent: no parent could be started, or it ended twice, or no kernel came in time.
+        ParentUnavailable: no parent could be started, it refused, ended or restarted too often, or took too long.
     """
-    why = "it ended without a word"
-    for _ in range(TRIES):
-        connection = connect(place, start)
+    reason = "it ended without a response"
+    for _ in range(ATTEMPTS):
+        connection = connect(paths, start)
         if connection is None:
-            raise NoParent(f"nothing answers at {place.socket}")
-        wire = Wire(connection)
+            raise ParentUnavailable(f"no warm parent listens at {paths.socket_path}")
+        frames = FrameSocket(connection)
         try:
             connection.settimeout(timeout)
-            request(connection, asked, _streams())
-            while (message := wire.receive()) is not None:
-                channel, parts = message
-                if channel == b"h":
+            send_request(connection, request, _standard_streams())
+            while (frame := frames.receive()) is not None:
+                channel, parts = frame
+                if channel == READY:
                     connection.settimeout(None)
-                    return wire, dict(json.loads(parts[0]))
-                if channel == b"a":
-                    answer = json.loads(parts[0])
-                    if "again" in answer:
-                        why = answer["again"]
+                    return frames, decode(parts[0], KernelReady)
+                if channel == RESPONSE:
+                    response = decode_response(parts[0])
+                    if isinstance(response, Refused):
+                        frames.close()
+                        raise ParentUnavailable(response.reason)
+                    if isinstance(response, Restarting):
+                        reason = response.reason
                         break
-                    connection.settimeout(None)  # queued: as long as it takes
+                    connection.settimeout(None)  # queued, for as long as it takes
         except TimeoutError:
-            why = f"no kernel came within {timeout:g} s"
-        except OSError as error:
-            why = str(error)
-        wire.close()
-    raise NoParent(f"the warm parent gives no kernel: {why}; its words are in {place.log}")
+            reason = f"no kernel was ready within {timeout:g} s"
+        except (OSError, MessageError) as error:
+            reason = str(error)
+        frames.close()
+    raise ParentUnavailable(f"the warm parent starts no kernel: {reason}; see {paths.log_path}")
 
 
-def _streams() -> list[int]:
-    """Return the descriptors that become the kernel's own output and error: this process's."""
-    found = []
+def _standard_streams() -> list[int]:
+    """Return this process's descriptors 1 and 2, which become the kernel's; none when one of them is closed."""
+    streams = []
     for descriptor in (1, 2):
         try:
             os.fstat(descriptor)
         except OSError:
             return []
-        found.append(descriptor)
-    return found
+        streams.append(descriptor)
+    return streams

@@ -1,7 +1,7 @@
-"""The standard engine's kernels on sockets in a folder of their own, where no other process can take their place.
+"""The standard engine's kernels on Unix sockets in a folder of their own, where no other process can take them.
 
-Ports are chosen by binding and letting go again: two kernels that start at the same moment may choose the same one, and
-one of them then dies before it has said a word.
+Jupyter chooses ports by binding and releasing them: two kernels that start at the same moment may choose the same one,
+and one of them dies before it is ready.
 """
 
 import shutil
@@ -12,21 +12,33 @@ from typing import Any
 
 from jupyter_client.manager import AsyncKernelManager
 
-LONGEST = 90  # characters of a socket's path that every system takes
+MAX_PATH_LENGTH = 90  # characters of a socket's path that every system takes
 
 
-class PrivateManager(AsyncKernelManager):
-    """Starts kernels as ever, on Unix sockets; on ports where there are none."""
+class PrivateSocketManager(AsyncKernelManager):
+    """Starts kernels as usual, on Unix sockets; on ports where the system has none."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
-        self._folder = Path(tempfile.mkdtemp(prefix="mlnb-"))
-        if sys.platform != "win32" and len(str(self._folder)) < LONGEST:
-            self.transport, self.ip = "ipc", str(self._folder / "kernel")
+        self._folder: Path | None = None
+        self._restarting = False
+        if sys.platform != "win32":
+            folder = Path(tempfile.mkdtemp(prefix="mlnb-"))
+            if len(str(folder)) < MAX_PATH_LENGTH:
+                self._folder, self.transport, self.ip = folder, "ipc", str(folder / "kernel")
+            else:
+                folder.rmdir()
 
-    async def _async_cleanup_resources(self, restart: bool = False) -> None:
-        await super()._async_cleanup_resources(restart=restart)
-        if not restart:
+    async def restart_kernel(self, *values: Any, **options: Any) -> None:  # type: ignore[override]
+        """Restart the kernel on the same sockets."""
+        self._restarting = True
+        try:
+            await super().restart_kernel(*values, **options)
+        finally:
+            self._restarting = False
+
+    def cleanup_ipc_files(self) -> None:
+        """Remove the sockets, and their folder when the kernel is not restarted."""
+        super().cleanup_ipc_files()
+        if self._folder is not None and not self._restarting:
             shutil.rmtree(self._folder, ignore_errors=True)
-
-    cleanup_resources = _async_cleanup_resources

@@ -1,123 +1,33 @@
 """`papermill --engine mlnb`: papermill's own engine on kernels forked from a warm parent.
 
-Papermill's notebook manager, nbclient's handling of outputs and ipykernel's kernel are all the standard ones; where a
-notebook needs another kernel, or no warm parent can be had, the standard engine runs it, and the log says why.
+Papermill's notebook manager, nbclient's handling of outputs and ipykernel's kernel are the standard ones. Where a
+notebook needs another kernel, or no kernel can be forked, the standard engine runs it and the log says why.
 """
 
 import functools
 import os
 import shutil
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from nbclient.exceptions import DeadKernelError
-from nbclient.util import run_sync
-from papermill.clientwrap import PapermillNotebookClient
 from papermill.engines import NBClientEngine
 from papermill.log import logger
-from papermill.utils import merge_kwargs, remove_args
 
-from mlnb.kernels.driver import jupyter_kernel, notebook_imports, parent_client
-from mlnb.kernels.driver.kernel_manager import Manager
-from mlnb.kernels.driver.private_sockets import PrivateManager
-from mlnb.kernels.driver.snapshot_policy import Keeping, Shown
-from mlnb.kernels.protocol import parent_paths
+from mlnb.kernels.driver import jupyter_kernel, parent_client
+from mlnb.kernels.driver.execution import Execution
+from mlnb.kernels.driver.kernel_manager import ForkedKernelManager
+from mlnb.kernels.driver.notebook_imports import third_party_imports
+from mlnb.kernels.driver.private_sockets import PrivateSocketManager
+from mlnb.kernels.driver.redaction import redact
+from mlnb.kernels.protocol import parent_paths, self_test
 
-SILENCE = 600.0  # seconds that outputs may take after the reply: with nbclient's 4 a busy machine loses some of many
-MOST = int(os.environ.get("MLNB_KERNELS_OUTPUT", 256 << 20))  # characters of output that one cell may keep
+IOPUB_SECONDS = 600.0  # that outputs may take after the reply: with nbclient's 4 s a busy machine loses some
 PYTHONS = ("python", "python3", f"python{sys.version_info[0]}.{sys.version_info[1]}")
-
-
-class WarmClient(PapermillNotebookClient):  # type: ignore[misc]
-    """Papermill's client, which hears of a kernel's end at once and bounds what a cell may print."""
-
-    def create_kernel_manager(self) -> Any:
-        """Return the manager of a kernel that will be forked."""
-        self.km = self.warm_manager
-        return self.km
-
-    warm_manager: Manager
-
-    async def _async_poll_kernel_alive(self) -> None:
-        await self.kc.ended()
-        self.log.error("Kernel died while waiting for execute reply.")
-        if self.task_poll_for_reply is not None:
-            self.task_poll_for_reply.cancel()
-
-    shown: Shown | None = None  # what is kept of this notebook, and gone on from
-    asked: Callable[[], Shown | None]  # returns it; later than the notebook's start when it has waited to go on
-
-    async def async_execute_cell(self, cell: Any, cell_index: int, **options: Any) -> Any:
-        """Execute one cell; a kernel's death is told with its signal or exit code."""
-        self._size, self._cut = 0, False
-        self.shown = self.shown or self.asked()
-        if self.shown is not None and await self._kept(self.shown, cell_index):
-            return cell
-        try:
-            return await super().async_execute_cell(cell, cell_index, **options)
-        except DeadKernelError as error:
-            end = self.warm_manager.end_told()
-            raise DeadKernelError(f"{error}: {end}" if end else str(error)) from None
-
-    execute_cell = run_sync(async_execute_cell)
-
-    async def _kept(self, shown: Shown, place: int) -> bool:
-        """Return whether the kernel goes on after a cell, so that it need not run; if not, keep its state."""
-        if self.warm_manager.state is not None:
-            if place == 0:
-                shown.restore(self)
-            if place < shown.first:
-                return True
-        shown.touched.add(place)
-        if shown.state(place) is None or self.comm_objects:
-            return False
-        shown.write(place, self)
-        if place > shown.first or self.warm_manager.state is None:
-            why = await self.kc.keep(shown.asked.told(shown.numbers[place]))
-            if why is not None:
-                self.log.info(f"The state before cell {place} is not kept: {why}.")
-        return False
-
-    def _update_display_id(self, display_id: str, msg: dict[str, Any]) -> None:
-        if self.shown is not None:
-            self.shown.touched |= set(self._display_id_map.get(display_id, ()))
-        super()._update_display_id(display_id, msg)
-
-    def output(self, outs: list[Any], msg: dict[str, Any], display_id: str | None, cell_index: int) -> Any:
-        """Handle one output, unless the cell has had too much already."""
-        self._size += size(msg["content"])
-        if self._size <= MOST:
-            return super().output(outs, msg, display_id, cell_index)
-        if not self._cut:
-            self._cut = True
-            note = f"\n[mlnb: this cell's output is cut here, after {MOST:,} characters]\n"
-            msg = msg | {"msg_type": "stream", "content": {"name": "stderr", "text": note}}
-            msg["header"] = msg["header"] | {"msg_type": "stream"}
-            return super().output(outs, msg, None, cell_index)
-        return None
-
-
-def size(content: Any) -> int:
-    """Return how many characters a message's content has."""
-    if isinstance(content, str):
-        return len(content)
-    if isinstance(content, dict):
-        return sum(map(size, content.values()))
-    return sum(map(size, content)) if isinstance(content, list) else 0
 
 
 class WarmEngine(NBClientEngine):  # type: ignore[misc]
     """Executes notebooks in kernels forked from this project's warm parent."""
-
-    keeping: Keeping | None = None  # set before a notebook is executed whose states are to be kept
-    went_on = False  # whether the last one went on from a state that was kept
-
-    @classmethod
-    def clean(cls, outputs: Any) -> Any:
-        """Return outputs as they may be written."""
-        return outputs
 
     @classmethod
     def execute_managed_notebook(
@@ -129,10 +39,24 @@ class WarmEngine(NBClientEngine):  # type: ignore[misc]
         stderr_file: Any = None,
         start_timeout: float = 60,
         execution_timeout: float | None = None,
-        **kwargs: Any,
+        execution: Execution | None = None,
+        **options: Any,
     ) -> Any:
-        """Execute in a forked kernel, or as the standard engine does where that cannot be."""
-        standard = functools.partial(
+        """Execute in a forked kernel, or as the standard engine does where that is impossible.
+
+        Args:
+            nb_man: papermill's notebook manager.
+            kernel_name: of the notebook.
+            log_output: whether outputs are logged.
+            stdout_file: file that gets what cells print.
+            stderr_file: file that gets what cells print to standard error.
+            start_timeout: seconds in which the kernel must be ready.
+            execution_timeout: seconds that a cell may take.
+            execution: what else is asked; gets the result.
+            options: of nbclient's client.
+        """
+        execution = execution or Execution()
+        run_standard = functools.partial(
             super().execute_managed_notebook,
             nb_man,
             kernel_name,
@@ -141,87 +65,105 @@ class WarmEngine(NBClientEngine):  # type: ignore[misc]
             stderr_file=stderr_file,
             start_timeout=start_timeout,
             execution_timeout=execution_timeout,
-            **{"kernel_manager_class": PrivateManager, "iopub_timeout": SILENCE, **kwargs},
+            **{"kernel_manager_class": PrivateSocketManager, "iopub_timeout": IOPUB_SECONDS, **options},
         )
-        folder = Path.cwd()
-        start = parent_paths.settings(folder)
-        why = (
-            "the settings say so"
-            if start.kernels == "standard"
-            else parent_client.possible() or unlike(kernel_name, kwargs)
-        )
-        if why is not None:
-            logger.info(f"The standard engine executes this notebook: {why}.")
-            return standard()
-        own = wanted(nb_man.nb, folder)
-        asked: dict[str, Any] = {
-            "own": own,
-            "notebook": str(kwargs.get("input_path") or nb_man.nb.metadata.papermill.get("input_path") or ""),
-            "imports": [*start.preload, *own],
-            "file": str(start.folder / "connection.json"),
+        settings = parent_paths.settings(Path.cwd())
+        reason = standard_reason(settings, kernel_name, options)
+        if reason is not None:
+            logger.info(f"The standard engine executes this notebook: {reason}.")
+            return run_standard()
+        problem = self_test.driver_problem()
+        if problem is not None:
+            _warn(execution, problem)
+            return run_standard()
+        client_options = {name: value for name, value in options.items() if name not in ("input_path", "timeout")}
+        client_options |= {
+            "timeout": execution_timeout or options.get("timeout"),
+            "startup_timeout": start_timeout,
+            "kernel_name": kernel_name,
+            "iopub_timeout": options.get("iopub_timeout", IOPUB_SECONDS),
+            "log": logger,
+            "log_output": log_output,
+            "stdout_file": stdout_file,
+            "stderr_file": stderr_file,
         }
-        final = merge_kwargs(
-            remove_args(["timeout", "startup_timeout"], **remove_args(["input_path"], **kwargs)),
-            timeout=execution_timeout if execution_timeout else kwargs.get("timeout"),
-            startup_timeout=start_timeout,
-            kernel_name=kernel_name,
-            iopub_timeout=kwargs.get("iopub_timeout", SILENCE),
-            log=logger,
-            log_output=log_output,
-            stdout_file=stdout_file,
-            stderr_file=stderr_file,
-        )
-        client = WarmClient(nb_man, **final)
-        client.asked = lambda: Shown(cls.keeping, nb_man.nb.cells, cls.clean) if cls.keeping is not None else None
-        client.shown = client.asked()
-        if client.shown is not None and client.shown.first:
-            asked |= {"wake": client.shown.asked.wake, "variables": dict(client.shown.asked.variables)}
-        client.warm_manager = Manager(start, asked, start_timeout)
+        path = str(options.get("input_path") or nb_man.nb.metadata.papermill.get("input_path") or "")
+        sources = (cell.source for cell in nb_man.nb.cells if cell.cell_type == "code")
+        manager = ForkedKernelManager(settings, path, third_party_imports(sources, Path.cwd()), start_timeout)
         try:
-            return client.execute()
-        except parent_client.NoParent as error:
-            logger.warning(f"The standard engine executes this notebook: {error}.")
-            return standard()
-        finally:
-            if client.shown is not None:
-                cls._end_keeping(nb_man.nb.cells, client.shown, client.warm_manager)
-
-    @classmethod
-    def _end_keeping(cls, cells: list[Any], shown: Shown, manager: Manager) -> None:
-        """Date what was not run again; let go of the states of a notebook that has ended well."""
-        shown.close()
-        cls.went_on = manager.state is not None
-        if cls.went_on:
-            shown.date(cells)
-        well = sys.exception() is None and not any(
-            cell.metadata.get("papermill", {}).get("exception") for cell in cells
-        )
-        if well and not shown.asked.after and manager.place is not None:
-            parent_client.ask(manager.place, {"verb": "drop", "family": shown.asked.family})
+            return _execute(nb_man, manager, execution, client_options)
+        except parent_client.ParentUnavailable as error:
+            _warn(execution, str(error))
+            return run_standard()
 
 
-def wanted(notebook: Any, folder: Path) -> list[str]:
-    """Return the libraries that a notebook imports."""
-    return notebook_imports.needed((cell.source for cell in notebook.cells if cell.cell_type == "code"), folder)
+def _warn(execution: Execution, reason: str) -> None:
+    """Report that the standard engine takes over."""
+    text = f"The standard engine executes notebooks, which is slower: {reason}."
+    logger.warning(text)
+    if execution.on_fallback is not None:
+        execution.on_fallback(text)
 
 
-def unlike(kernel_name: str, options: dict[str, Any]) -> str | None:
-    """Return why a notebook needs the standard engine, or None when a forked kernel is the same."""
+def _execute(nb_man: Any, manager: ForkedKernelManager, execution: Execution, options: dict[str, Any]) -> Any:
+    """Execute a notebook in a forked kernel; end the snapshots of one that succeeds.
+
+    Args:
+        nb_man: papermill's notebook manager.
+        manager: of the kernel.
+        execution: what else is asked; gets the result.
+        options: of papermill's client.
+
+    Raises:
+        ParentUnavailable: no kernel can be forked.
+    """
+    # Imported here, after the self-test, which reports what papermill or nbclient lack
+    from mlnb.kernels.driver.output_log import OutputLog
+    from mlnb.kernels.driver.warm_client import WarmClient
+
+    cells = nb_man.nb.cells
+
+    def open_log() -> OutputLog | None:
+        clean = functools.partial(redact, secrets=execution.secrets)
+        return OutputLog(execution.snapshots, cells, clean) if execution.snapshots is not None else None
+
+    client = WarmClient(nb_man, manager, open_log, **options)
+    succeeded = False
+    try:
+        notebook = client.execute()
+        succeeded = not any(cell.metadata.get("papermill", {}).get("exception") for cell in cells)
+        return notebook
+    finally:
+        execution.restored = manager.restored
+        if (log := client.output_log) is not None:
+            log.close()
+            if manager.restored:
+                log.restore_timing(cells)
+            if succeeded and not log.plan.keep_on_success and manager.paths is not None:
+                parent_client.drop_snapshots(manager.paths, log.plan.group)
+
+
+def standard_reason(settings: parent_paths.KernelSettings, kernel_name: str, options: dict[str, Any]) -> str | None:
+    """Return why a notebook needs the standard engine, or None when a forked kernel gives the same results."""
+    if settings.engine == "standard":
+        return "the settings choose it"
+    if (reason := parent_client.unsupported_reason()) is not None:
+        return reason
     if options.get("kernel_manager_class") is not None:
-        return "another kernel manager is asked for"
-    argv = command(kernel_name)
+        return "another kernel manager is requested"
+    argv = kernel_command(kernel_name)
     if argv is None:
-        return f"there is no kernel {kernel_name!r}"  # the standard engine's own error says it best
+        return f"there is no kernel {kernel_name!r}"  # the standard engine raises the error
     if argv[1:] not in (["-m", "ipykernel_launcher", "-f", "{connection_file}"], jupyter_kernel.ARGV):
         return f"kernel {kernel_name!r} is not IPython's"
-    if argv[0] not in PYTHONS and not same_interpreter(argv[0]):
+    if argv[0] not in PYTHONS and not is_same_interpreter(argv[0]):
         return f"kernel {kernel_name!r} has another interpreter, {argv[0]}"
     return None
 
 
 @functools.lru_cache(maxsize=64)
-def command(kernel_name: str) -> list[str] | None:
-    """Return the command of a Jupyter kernel; None when there is none. One that sets an environment is marked."""
+def kernel_command(kernel_name: str) -> list[str] | None:
+    """Return the command of a Jupyter kernel, with a mark if it sets an environment; None when there is no kernel."""
     from jupyter_client.kernelspec import KernelSpecManager, NoSuchKernel
 
     try:
@@ -231,7 +173,7 @@ def command(kernel_name: str) -> list[str] | None:
     return [*spec.argv, *(["environment"] if spec.env else [])]
 
 
-def same_interpreter(path: str) -> bool:
+def is_same_interpreter(path: str) -> bool:
     """Return whether a path is this process's interpreter, in the same environment."""
-    found = shutil.which(path)
-    return found is not None and os.path.abspath(found) == os.path.abspath(sys.executable)
+    interpreter = shutil.which(path)
+    return interpreter is not None and os.path.abspath(interpreter) == os.path.abspath(sys.executable)

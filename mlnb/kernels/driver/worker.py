@@ -1,113 +1,125 @@
-"""The worker process: reads jobs as JSON lines from its input, executes each notebook, answers in JSON lines.
+"""The worker process: reads jobs as JSON lines from its input, executes each notebook, reports in JSON lines.
 
 It ends when its input closes or its parent is gone, and its kernels with it.
 """
 
 import asyncio
 import contextlib
-import json
 import os
 import queue
 import signal
 import sys
 import threading
 import warnings
-from typing import Any
+from typing import TYPE_CHECKING
 
 from mlnb.kernels.driver.worker_process import descendants
+from mlnb.kernels.protocol.jobs import (
+    CellStarted,
+    JobResult,
+    NotebookJob,
+    ResumeJob,
+    SnapshotPlan,
+    WorkerEvent,
+    WorkerReady,
+    WorkerWarning,
+    decode_job,
+    encode_line,
+)
 
-Answer = dict[str, Any]
+if TYPE_CHECKING:
+    from mlnb.kernels.driver.execution import Execution
 
-# What papermill's libraries import where it is there, and what notebooks have no need of: jsonschema's checks of texts
-# that are addresses, colours or durations, one of which takes seconds to build, and Arrow's file systems.
-UNUSED = """
+# Optional imports of papermill's libraries, hidden because they are slow (one takes seconds) and notebooks do not use
+# them: they check texts that are addresses, colors or durations, and open Arrow's file systems.
+UNUSED_MODULES = """
 rfc3987_syntax rfc3987 rfc3986_validator fqdn isoduration jsonpointer uri_template webcolors pyarrow.fs
 """.split()  # noqa: SIM905
 
 
 def main() -> None:
-    """Serve jobs until the input closes; then nothing of this process is left, whatever runs."""
-    jobs: queue.Queue[str] = queue.Queue()
-    threading.Thread(target=listen, args=(jobs,), daemon=True).start()
+    """Execute jobs until the input closes; then this process and all below it end, whatever runs."""
+    lines: queue.Queue[str] = queue.Queue()
+    threading.Thread(target=read_lines, args=(lines,), daemon=True).start()
     out = os.fdopen(os.dup(1), "w", buffering=1)
-    os.dup2(2, 1)  # whatever a library prints must not look like an answer
+    os.dup2(2, 1)  # what a library prints must not look like an event
     warnings.simplefilter("ignore")
-    for name in UNUSED:
+    for name in UNUSED_MODULES:
         sys.modules[name] = None  # type: ignore[assignment]
-    import papermill  # noqa: F401 -- before the first job comes: it takes a third of a second
+    import papermill  # noqa: F401 -- before the first job arrives: it takes a third of a second
 
-    from mlnb.kernels.driver.progress_engine import TellingEngine
-    from mlnb.kernels.driver.snapshot_policy import Keeping
+    from mlnb.kernels.driver.execution import Execution
 
     lock = threading.Lock()
 
-    def answer(message: Answer) -> None:
+    def report(event: WorkerEvent) -> None:
         with lock:
-            out.write(json.dumps(message) + "\n")
+            out.write(encode_line(event))
 
-    def told(cell: int, cells: int, heading: str) -> None:
-        answer({"event": "cell", "cell": cell, "cells": cells, "heading": heading})
+    def on_cell(cell: int, cells: int, heading: str) -> None:
+        report(CellStarted(cell=cell, cells=cells, heading=heading))
 
-    TellingEngine.told = staticmethod(told)
-    answer({"event": "ready"})
+    def resume() -> SnapshotPlan | None:
+        """Wait for the word to continue; return the snapshots to take from there."""
+        return decode_job(lines.get()).snapshots
 
-    def wait() -> Keeping | None:
-        """Wait for the word to go on; return which states are to be kept from there."""
-        asked = json.loads(jobs.get())["keeping"]
-        return Keeping.read(asked) if asked else None
-
-    TellingEngine.wait = staticmethod(wait)
+    report(WorkerReady())
     while True:
-        job = json.loads(jobs.get())
-        if "source" not in job:  # the word for one that has ended before
+        job = decode_job(lines.get())
+        if isinstance(job, ResumeJob):  # of a job that ended before it paused
             continue
-        TellingEngine.wait_at = job.get("opens")
-        TellingEngine.hidden = job["secrets"]
-        os.environ.update(job["environment"])
-        answer({"event": "done", **execute(job), "went_on": TellingEngine.went_on})
+        execution = Execution(
+            snapshots=job.snapshots,
+            on_cell=on_cell,
+            secrets=job.secrets,
+            pause_before=job.pause_before,
+            resume=resume,
+            on_fallback=lambda text: report(WorkerWarning(text=text)),
+        )
+        os.environ.update(job.environment)
+        report(execute(job, execution))
 
 
-def execute(job: dict[str, Any]) -> Answer:
-    """Execute one notebook; return {"state", "cell", "heading", "cause"}."""
+def execute(job: NotebookJob, execution: "Execution") -> JobResult:
+    """Execute one notebook; return how it ended."""
     import papermill
     from nbclient.exceptions import CellTimeoutError, DeadKernelError
     from papermill.engines import papermill_engines
 
-    from mlnb.kernels.driver.progress_engine import TellingEngine, hidden
-    from mlnb.kernels.driver.snapshot_policy import Keeping
+    from mlnb.kernels.driver.progress_engine import ProgressEngine
+    from mlnb.kernels.driver.redaction import redact
 
-    papermill_engines.register("mlnb-telling", TellingEngine)
-    TellingEngine.keeping = Keeping.read(job["keeping"]) if job.get("keeping") else None
-    TellingEngine.went_on = False
+    papermill_engines.register("mlnb-progress", ProgressEngine)
+    state, cell, heading, cause = "finished", None, "", ""
     try:
         papermill.execute_notebook(
-            job["source"],
-            job["target"],
-            parameters=job["parameters"],
-            engine_name="mlnb-telling",
-            cwd=job["folder"],
+            job.source,
+            job.target,
+            parameters=job.parameters,
+            engine_name="mlnb-progress",
+            cwd=job.folder,
             progress_bar=False,
             log_output=False,
-            execution_timeout=job["cell_timeout"],
+            execution_timeout=job.cell_timeout,
             autosave_cell_every=0,
             request_save_on_cell_execute=False,
+            execution=execution,
         )
-        return {"state": "finished"}
     except papermill.PapermillExecutionError as error:
-        heading = _heading(job["target"], error.cell_index)
-        cause = hidden(f"{error.ename}: {error.evalue}", job["secrets"])
-        return {"state": "failed", "cell": error.cell_index, "heading": heading, "cause": cause}
+        state, cell, heading = "failed", error.cell_index, _heading_above(job.target, error.cell_index)
+        cause = redact(f"{error.ename}: {error.evalue}", job.secrets)
     except CellTimeoutError:
-        return {"state": "timeout", "cause": f"a cell took longer than {job['cell_timeout']:g} s"}
+        state, cause = "timeout", f"a cell took longer than {job.cell_timeout:g} s"
     except DeadKernelError as error:
-        return {"state": "died", "cause": f"the kernel died: {error}"}
+        state, cause = "died", f"the kernel died: {error}"
     except (KeyboardInterrupt, asyncio.CancelledError):
-        return {"state": "interrupted"}
-    except Exception as error:  # noqa: BLE001 -- whatever papermill meets is the stage's failure
-        return {"state": "failed", "cause": hidden(f"{type(error).__name__}: {error}", job["secrets"])}
+        state = "interrupted"
+    except Exception as error:  # noqa: BLE001 -- whatever papermill raises fails the stage
+        state, cause = "failed", redact(f"{type(error).__name__}: {error}", job.secrets)
+    return JobResult(state=state, cell=cell, heading=heading, cause=cause, restored=execution.restored)
 
 
-def _heading(path: str, index: int | None) -> str:
+def _heading_above(path: str, index: int | None) -> str:
     """Return the heading above a cell; papermill puts its banner first in a notebook that failed."""
     import nbformat
 
@@ -121,13 +133,13 @@ def _heading(path: str, index: int | None) -> str:
     return headings[index] if index is not None and index < len(headings) else ""
 
 
-def listen(jobs: "queue.Queue[str]") -> None:
-    """Take jobs from the input; when it closes the parent has ended, so end the kernel and this process.
+def read_lines(lines: "queue.Queue[str]") -> None:
+    """Read lines from the input; when it closes the parent has ended, so end the kernels and this process.
 
-    The system's own signal for a parent's death would come when the *thread* that started this process ends.
+    The system's own signal for a parent's death comes when the *thread* that started this process ends.
     """
     for line in sys.stdin:
-        jobs.put(line)
+        lines.put(line)
     for pid in descendants(os.getpid()):
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)

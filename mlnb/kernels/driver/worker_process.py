@@ -1,6 +1,5 @@
-"""A worker process seen from outside: send a job, hear where it is, end it for certain."""
+"""A worker process seen from outside: send a job, follow its progress, end it for certain."""
 
-import json
 import os
 import queue
 import signal
@@ -9,16 +8,33 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
-from typing import Any
 
-Answer = dict[str, Any]
-GRACE = 5.0  # seconds between asking a process to end and ending it
+import msgspec
+
+from mlnb.kernels.protocol.jobs import (
+    AnyEvent,
+    AnyJob,
+    CellStarted,
+    JobResult,
+    NotebookJob,
+    ResumeJob,
+    WorkerWarning,
+    decode_event,
+    encode_line,
+)
+
+TERMINATE_SECONDS = 5.0  # between SIGTERM and SIGKILL
 
 
 class Worker:
-    """One worker process in a session of its own, so that a terminal's Ctrl-C reaches mlnb first."""
+    """One worker process in a session of its own, so that a terminal's Ctrl-C reaches mlnb first.
 
-    def __init__(self, environment: Mapping[str, str]) -> None:
+    Args:
+        environment: of the process.
+        on_warning: gets what the user should know, in a sentence.
+    """
+
+    def __init__(self, environment: Mapping[str, str], on_warning: Callable[[str], None] | None = None) -> None:
         self.process = subprocess.Popen(
             [sys.executable, "-m", "mlnb.kernels.driver.worker"],
             stdin=subprocess.PIPE,
@@ -30,46 +46,56 @@ class Worker:
             env=dict(environment),
             start_new_session=True,
         )
-        self._answers: queue.Queue[Answer | None] = queue.Queue()
         self.interrupted = False
-        self._listener = threading.Thread(target=self._listen, daemon=True)
-        self._listener.start()
+        self._on_warning = on_warning
+        self._events: queue.Queue[AnyEvent | None] = queue.Queue()
+        self._reader = threading.Thread(target=self._read_events, daemon=True)
+        self._reader.start()
 
     @property
     def alive(self) -> bool:
         """Whether the process can take another job."""
         return self.process.poll() is None and not self.interrupted
 
-    def send(self, job: Answer) -> bool:
-        """Hand over a job, or the word for one that waits to go on; return whether the process could take it."""
+    def send(self, job: NotebookJob | ResumeJob) -> bool:
+        """Send a job, or the word to continue a paused one; return whether the process could take it."""
         try:
             assert self.process.stdin is not None
-            self.process.stdin.write(json.dumps(job) + "\n")
+            self.process.stdin.write(encode_line(job))
         except (OSError, ValueError):
             return False
         return True
 
-    def execute(self, job: Answer, on_cell: Callable[[int, int, str], None], limit: float | None) -> Answer:
-        """Return {"state", "cell", "heading", "cause"} of one job; `limit` is the seconds it may take in all."""
+    def execute(self, job: AnyJob, on_cell: Callable[[int, int, str], None], limit: float | None) -> JobResult:
+        """Send a job and return its result.
+
+        Args:
+            job: the job, or the word to continue one that was sent before.
+            on_cell: called with the index of each cell that starts, the number of cells, and the heading above.
+            limit: seconds that the job may take in all.
+        """
         deadline = None if limit is None else time.monotonic() + limit
-        last: Answer = {"cell": None, "heading": ""}
+        last = JobResult(state="died")  # with the last cell that started
         if not self.send(job):
-            return {"state": "died", "cause": f"the worker process is gone{self._signal()}"}
+            return JobResult(state="died", cause=f"the worker process is gone{self._exit_signal()}")
         while True:
             try:
-                answer = self._answers.get(timeout=None if deadline is None else max(0.0, deadline - time.monotonic()))
+                event = self._events.get(timeout=None if deadline is None else max(0.0, deadline - time.monotonic()))
             except queue.Empty:
                 self.end()
-                return {**last, "state": "timeout", "cause": f"the stage took longer than {limit:g} s"}
+                return msgspec.structs.replace(last, state="timeout", cause=f"the stage took longer than {limit:g} s")
             if self.interrupted:
-                return {**last, "state": "interrupted", "cause": ""}
-            if answer is None:
-                return {**last, "state": "died", "cause": f"the worker process is gone{self._signal()}"}
-            if answer["event"] == "cell":
-                last = {"cell": answer["cell"], "heading": answer["heading"]}
-                on_cell(answer["cell"], answer["cells"], answer["heading"])
-            elif answer["event"] == "done":
-                return last | {name: value for name, value in answer.items() if value is not None}
+                return msgspec.structs.replace(last, state="interrupted")
+            if event is None:
+                cause = f"the worker process is gone{self._exit_signal()}"
+                return msgspec.structs.replace(last, state="died", cause=cause)
+            if isinstance(event, CellStarted):
+                last = JobResult(state="died", cell=event.cell, heading=event.heading)
+                on_cell(event.cell, event.cells, event.heading)
+            elif isinstance(event, JobResult):
+                if event.cell is None:
+                    event = msgspec.structs.replace(event, cell=last.cell, heading=last.heading)
+                return event
 
     def interrupt(self) -> None:
         """End the job that runs, and the process with it."""
@@ -77,7 +103,7 @@ class Worker:
         self.end()
 
     def end(self) -> None:
-        """End the process and its kernels: asked first, then made to."""
+        """End the process and its kernels: terminated first, then killed."""
         children = descendants(self.process.pid)
         try:
             self.process.terminate()
@@ -86,7 +112,7 @@ class Worker:
         except OSError:
             pass
         try:
-            self.process.wait(GRACE)
+            self.process.wait(TERMINATE_SECONDS)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
@@ -95,26 +121,31 @@ class Worker:
                 os.kill(pid, signal.SIGKILL)
             except ProcessLookupError:
                 continue
-        self._listener.join(GRACE)
-        if self.process.stdout and not self._listener.is_alive():
+        self._reader.join(TERMINATE_SECONDS)
+        if self.process.stdout and not self._reader.is_alive():
             self.process.stdout.close()
 
-    def _listen(self) -> None:
+    def _read_events(self) -> None:
         assert self.process.stdout is not None
         for line in self.process.stdout:
             try:
-                self._answers.put(json.loads(line))
-            except ValueError:
+                event = decode_event(line)
+            except ValueError:  # printed by a library before the worker moved its output
                 continue
-        self._answers.put(None)
+            if isinstance(event, WorkerWarning):
+                if self._on_warning is not None:
+                    self._on_warning(event.text)
+            else:
+                self._events.put(event)
+        self._events.put(None)
 
-    def _signal(self) -> str:
+    def _exit_signal(self) -> str:
         code = self.process.poll()
         return f" (signal {signal.Signals(-code).name})" if code is not None and code < 0 else ""
 
 
 def descendants(pid: int) -> list[int]:
-    """Return the process ids below `pid`, found with psutil; none when it is gone."""
+    """Return the ids of the processes below `pid`; none when it is gone."""
     import psutil
 
     try:

@@ -1,8 +1,9 @@
-"""OS helpers: free memory, interpreter flags, child subreaper."""
+"""OS helpers: free memory, process identity, child subreaper."""
 
+import os
 from pathlib import Path
 
-OOM_SCORE = "500"  # of 1000: when memory ends, the system ends the notebook, not the parent or the driver
+OOM_SCORE = "500"  # of 1000: when memory runs out, the system kills the notebook before the parent and the driver
 SET_CHILD_SUBREAPER = 36  # of linux/prctl.h
 
 
@@ -14,22 +15,20 @@ def free_memory() -> int:
     return 1 << 62
 
 
-def launcher() -> str:
-    """Return what `sys.argv[0]` is in a kernel that Jupyter starts."""
-    import ipykernel
-
-    return str(Path(ipykernel.__file__).parent.parent / "ipykernel_launcher.py")
-
-
-def flags() -> list[str]:
-    """Return the options that this interpreter was started with, for another to be started alike."""
-    import subprocess
-
-    return list(subprocess._args_from_interpreter_flags())  # type: ignore[attr-defined]
+def process_identity() -> str:
+    """Return a name for this process that no other has, even with the same id later; `exec` keeps it."""
+    stat = Path("/proc/self/stat").read_text()
+    boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    return f"{boot}-{os.getpid()}-{stat.rpartition(')')[2].split()[19]}"
 
 
-def adopt_orphans() -> None:
-    """Make this process the parent of those whose own has ended, so that it hears of their end."""
+def has_children() -> bool:
+    """Return whether this process has child processes."""
+    return any(file.read_text() for file in Path("/proc/self/task").glob("*/children"))
+
+
+def become_subreaper() -> None:
+    """Adopt the orphaned descendants of this process, so that it can wait for them. Raises `OSError`."""
     import ctypes
 
     if ctypes.CDLL(None, use_errno=True).prctl(SET_CHILD_SUBREAPER, 1, 0, 0, 0):

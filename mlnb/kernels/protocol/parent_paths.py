@@ -1,39 +1,46 @@
-"""Where a warm parent lives: one a project, interpreter and environment, in the project's own folder, owner-only."""
+"""Settings of the kernels, and the files of a warm parent: one per project, interpreter and environment, owner-only."""
 
 import configparser
 import contextlib
 import hashlib
 import json
 import os
+import socket
 import sys
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-PROTOCOL = 2  # raised when driver and parent of different versions would misunderstand each other
-# What libraries and the interpreter read once, when they are loaded; a parent serves one set of these values.
+from mlnb.kernels.protocol.messages import MessageError, PreloadRecord, decode, encode
+
+PROTOCOL_VERSION = 3  # raised when a driver and a parent of different versions would misunderstand each other
+# Prefixes of variables that libraries and the interpreter read once, when loaded: a parent serves one set of values.
 READ_AT_LOAD = (
     "PYTHON", "LD_", "LC_", "LANG", "OMP_", "GOMP_", "KMP_", "MKL_", "OPENBLAS_", "BLIS_", "GOTO_", "VECLIB_",
     "NUMEXPR_", "NUMBA_", "ARROW_", "POLARS_", "CUDA_", "MPL", "HOME", "VIRTUAL_ENV", "XDG_", "JUPYTER_", "IPYTHON",
     "SKLEARN_", "JOBLIB_", "MALLOC_",
 )  # fmt: skip
-# Options of the interpreter that change what it does; those that the environment sets are seen there.
+# Options of the interpreter that change its behavior; those set by the environment show here as well.
 FLAGS = ("dev_mode", "dont_write_bytecode", "isolated", "no_site", "no_user_site", "optimize", "safe_path", "utf8_mode")
-IDLE = 600.0  # seconds without a notebook after which a parent ends
+IDLE_SECONDS = 600.0  # a parent ends after this long without a notebook
 
 
-class Settings(NamedTuple):
-    """What a project says about kernels: settings.ini [mlnb], the environment before it."""
+class KernelSettings(NamedTuple):
+    """The settings of a project's kernels: settings.ini [mlnb], overridden by the environment.
 
-    folder: Path  # where sockets and notes are
-    kernels: str  # warm or standard
-    preload: tuple[str, ...]  # imported ahead, besides what the notebooks import
-    never: tuple[str, ...]  # never imported ahead
-    idle: float  # seconds
-    at_once: int  # notebooks side by side
+    `folder` holds sockets and records; `engine` is "warm" or "standard"; `preload` and `never_preload` are modules;
+    `max_kernels` notebooks may run side by side.
+    """
+
+    folder: Path
+    engine: str
+    preload: tuple[str, ...]
+    never_preload: tuple[str, ...]
+    idle_seconds: float
+    max_kernels: int
 
 
-def settings(start: Path) -> Settings:
-    """Return the settings of the project around `start`; outside of one, kernels live in the user's runtime folder."""
+def settings(start: Path) -> KernelSettings:
+    """Return the settings of the project around `start`; without one, kernels live in the user's runtime folder."""
     values: dict[str, str] = {}
     folder = _runtime_folder()
     for root in (start, *start.parents):
@@ -45,13 +52,13 @@ def settings(start: Path) -> Settings:
                 values = dict(parser["mlnb"])
                 folder = root / values.get("store", ".mlnb") / "kernels"
                 break
-    return Settings(
+    return KernelSettings(
         folder,
         os.environ.get("MLNB_KERNELS", values.get("kernels", "warm")),
         tuple(values.get("preload", "").split()),
         tuple(values.get("preload_never", "").split()),
-        float(os.environ.get("MLNB_KERNELS_IDLE", values.get("kernels_idle", IDLE))),
-        int(values.get("kernels_at_once", 0)) or max(2, os.cpu_count() or 1) + 1,  # one that waits to go on
+        float(os.environ.get("MLNB_KERNELS_IDLE", values.get("kernels_idle", IDLE_SECONDS))),
+        int(values.get("kernels_at_once", 0)) or max(2, os.cpu_count() or 1) + 1,  # one more that waits to continue
     )
 
 
@@ -62,71 +69,83 @@ def _runtime_folder() -> Path:
     return Path.home() / ".cache" / "mlnb" / "kernels"
 
 
-def key(environment: dict[str, str]) -> str:
+def parent_key(environment: dict[str, str]) -> str:
     """Return the name of the parent that serves this interpreter under `environment`."""
-    seen = {name: value for name, value in environment.items() if name.startswith(READ_AT_LOAD)}
+    loaded = {name: value for name, value in environment.items() if name.startswith(READ_AT_LOAD)}
     flags = {name: getattr(sys.flags, name) for name in FLAGS}
-    about = [PROTOCOL, sys.executable, sys.prefix, sys.version, flags, __file__, seen]
-    return hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()[:12]
+    identity = [PROTOCOL_VERSION, sys.executable, sys.prefix, sys.version, flags, __file__, loaded]
+    return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:12]
 
 
-class Place(NamedTuple):
-    """The files of one warm parent."""
+class ParentPaths(NamedTuple):
+    """The files of one warm parent in the folder of its project."""
 
     folder: Path
     key: str
 
     def prepare(self) -> None:
-        """Make the folder, for its owner alone."""
+        """Make the folder, readable by its owner alone."""
         self.folder.mkdir(parents=True, exist_ok=True)
         if self.folder.stat().st_mode & 0o077:
             self.folder.chmod(0o700)
 
     @property
-    def socket(self) -> Path:
-        """Where it listens."""
+    def socket_path(self) -> Path:
+        """The socket on which the parent listens."""
         return self.folder / f"{self.key}.sock"
 
     @property
-    def lock(self) -> Path:
-        """Held by whoever starts it."""
+    def lock_path(self) -> Path:
+        """Held by the process that starts the parent."""
         return self.folder / f"{self.key}.lock"
 
     @property
-    def log(self) -> Path:
-        """What it has said."""
+    def log_path(self) -> Path:
+        """The parent's standard output and error."""
         return self.folder / f"{self.key}.log"
 
     @property
-    def notes(self) -> Path:
-        """What it has learned: which imports notebooks need, and which must not be made ahead, and why."""
+    def record_path(self) -> Path:
+        """The parent's `PreloadRecord`."""
         return self.folder / f"{self.key}.json"
 
     def address(self, descriptor: int) -> str:
-        """Return the socket's path by way of an open descriptor of the folder: short, however long the path is."""
-        return f"/proc/self/fd/{descriptor}/{self.socket.name}"
+        """Return the socket's path through an open descriptor of the folder: short, however long the path is."""
+        return f"/proc/self/fd/{descriptor}/{self.socket_path.name}"
 
-    def read_notes(self) -> dict[str, Any]:
-        """Return the notes; none when there are none or they cannot be read."""
-        with contextlib.suppress(OSError, ValueError):
-            found = json.loads(self.notes.read_text())
-            if isinstance(found, dict):
-                return found
-        return {}
+    def connect(self, timeout: float | None = None) -> socket.socket:
+        """Return a connection to the parent. Raises `OSError` when none listens."""
+        descriptor = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY)
+        connection = socket.socket(socket.AF_UNIX)
+        try:
+            connection.settimeout(timeout)
+            connection.connect(self.address(descriptor))
+        except OSError:
+            connection.close()
+            raise
+        finally:
+            os.close(descriptor)
+        return connection
 
-    def write_notes(self, notes: dict[str, Any]) -> None:
-        """Write the notes whole."""
-        partial = self.notes.with_suffix(f".{os.getpid()}.partial")
-        partial.write_text(json.dumps(notes, indent=1, sort_keys=True))
-        partial.replace(self.notes)
+    def read_record(self) -> PreloadRecord:
+        """Return the record; an empty one when there is none or it cannot be read."""
+        with contextlib.suppress(OSError, MessageError):
+            return decode(self.record_path.read_bytes(), PreloadRecord)
+        return PreloadRecord()
+
+    def write_record(self, record: PreloadRecord) -> None:
+        """Write the record atomically."""
+        partial = self.record_path.with_suffix(f".{os.getpid()}.partial")
+        partial.write_bytes(encode(record))
+        partial.replace(self.record_path)
 
 
-def learned(folder: Path) -> list[str]:
-    """Return the imports that any parent of a folder has learned to have ready."""
-    notes = [Place(folder, path.stem).read_notes() for path in sorted(folder.glob("*.json"))]
-    return list(dict.fromkeys(name for note in notes for name in note.get("imports", [])))
+def recorded_imports(folder: Path) -> list[str]:
+    """Return the imports that the parents of a folder preload, each once."""
+    records = [ParentPaths(folder, path.stem).read_record() for path in sorted(folder.glob("*.json"))]
+    return list(dict.fromkeys(name for record in records for name in record.imports))
 
 
-def here(folder: Path) -> list[Place]:
-    """Return the places in a folder at which a parent may listen."""
-    return [Place(folder, path.stem) for path in sorted(folder.glob("*.sock"))]
+def find_parents(folder: Path) -> list[ParentPaths]:
+    """Return the paths of every parent that may be listening in a folder."""
+    return [ParentPaths(folder, path.stem) for path in sorted(folder.glob("*.sock"))]

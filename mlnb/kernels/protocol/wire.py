@@ -1,55 +1,65 @@
-"""Frames over one Unix socket: what the driver, the warm parent and a kernel say to each other.
+"""Frames over one Unix socket between the driver, the warm parent and a kernel.
 
-A message is a channel (one byte) and any number of byte strings. One connection carries all that a kernel needs:
+A frame is a channel (one byte) and any number of byte strings. One connection carries all that a kernel needs:
 
-    driver -> parent   r  a request (JSON), with the descriptors that become the kernel's standard output and error
-    parent -> driver   a  an answer (JSON)
-    kernel -> driver   h  hello (JSON: its process id, the state it goes on from), then s replies, i what it publishes,
-                       f  whether its state was kept, b bye: it leaves
-    driver -> kernel   s  a Jupyter request, f keep your state (JSON: what it is), q leave
+    driver -> parent   REQUEST with the descriptors that become the kernel's standard output and error
+    parent -> driver   RESPONSE
+    kernel -> driver   READY, then SHELL replies, IOPUB messages, SNAPSHOT results, and EXITING at the end
+    driver -> kernel   SHELL requests, SNAPSHOT to take one, SHUTDOWN
 """
 
 import array
-import json
 import socket
 import struct
 import threading
 from collections.abc import Iterable, Iterator
-from typing import Any
 
-HEAD = struct.Struct("<cI")  # channel, number of parts
+from mlnb.kernels.protocol.messages import (
+    AnyRequest,
+    Message,
+    MessageError,
+    Request,
+    Response,
+    StartKernel,
+    decode_request,
+    encode,
+)
+
+HEADER = struct.Struct("<cI")  # channel, number of parts
 SIZE = struct.Struct("<Q")  # bytes of one part
-CHUNK = 1 << 18
-Message = tuple[bytes, list[bytes]]
+CHUNK = 1 << 18  # bytes read at once
+REQUEST, RESPONSE, READY, SHELL, IOPUB, SNAPSHOT, SHUTDOWN, EXITING = b"r", b"a", b"h", b"s", b"i", b"f", b"q", b"b"
+Frame = tuple[bytes, list[bytes]]  # channel, parts
+KernelRequest = tuple[StartKernel, list[int]]  # and descriptors: connection to the driver, its standard streams
 
 
 def pack(channel: bytes, parts: Iterable[bytes]) -> bytes:
-    """Return one message as bytes."""
+    """Return one frame as bytes."""
     parts = [bytes(part) for part in parts]
-    return b"".join([HEAD.pack(channel, len(parts)), *(SIZE.pack(len(part)) for part in parts), *parts])
+    return b"".join([HEADER.pack(channel, len(parts)), *(SIZE.pack(len(part)) for part in parts), *parts])
 
 
-class Reader:
-    """Makes messages of the bytes that it is fed, however they were cut."""
+class FrameDecoder:
+    """Turns a stream of bytes into frames, wherever the stream was cut."""
 
     def __init__(self) -> None:
         self._buffer = bytearray()
 
-    def feed(self, data: bytes) -> Iterator[Message]:
-        """Take bytes; yield each message that is now whole."""
+    def feed(self, data: bytes) -> Iterator[Frame]:
+        """Take bytes; yield each frame that is complete."""
         self._buffer += data
-        while (message := self._next()) is not None:
-            yield message
+        while (frame := self._next()) is not None:
+            yield frame
 
-    def _next(self) -> Message | None:
+    def _next(self) -> Frame | None:
         buffer = self._buffer
-        if len(buffer) < HEAD.size:
+        if len(buffer) < HEADER.size:
             return None
-        channel, count = HEAD.unpack_from(buffer)
-        start = HEAD.size + count * SIZE.size
+        channel, count = HEADER.unpack_from(buffer)
+        start = HEADER.size + count * SIZE.size
         if len(buffer) < start:
             return None
-        sizes = [SIZE.unpack_from(buffer, HEAD.size + n * SIZE.size)[0] for n in range(count)]
+        sizes = [SIZE.unpack_from(buffer, HEADER.size + n * SIZE.size)[0] for n in range(count)]
         if len(buffer) < start + sum(sizes):
             return None
         parts = []
@@ -60,100 +70,113 @@ class Reader:
         return channel, parts
 
 
-class Wire:
-    """A connected socket that sends whole messages, from any thread."""
+class FrameSocket:
+    """Sends whole frames through a socket, from any thread, and receives them.
+
+    Args:
+        connection: the socket; without one, frames are discarded until `attach` is called.
+    """
 
     def __init__(self, connection: socket.socket | None) -> None:
-        self._connection = connection  # without one, what is sent is lost: nobody listens yet
+        self._connection = connection
         self._lock = threading.Lock()
-        self._reader = Reader()
-        self._ready: list[Message] = []
+        self._decoder = FrameDecoder()
+        self._received: list[Frame] = []
 
     @property
     def connection(self) -> socket.socket:
-        """The socket; raises OSError while there is none."""
+        """The socket. Raises `OSError` while there is none."""
         if self._connection is None:
             raise OSError("not connected yet")
         return self._connection
 
     def attach(self, connection: socket.socket) -> None:
-        """Send and receive through a socket from now on."""
+        """Send and receive through this socket from now on."""
         self._connection = connection
-        self._lock = threading.Lock()  # whoever held it may be in another process
-        self._reader = Reader()
+        self._lock = threading.Lock()  # the old one may be held by a thread that was not forked
+        self._decoder = FrameDecoder()
 
     def fileno(self) -> int:
         """Return the descriptor, for select."""
         return self.connection.fileno()
 
     def send(self, channel: bytes, parts: Iterable[bytes]) -> None:
-        """Send one message whole; raises OSError when nobody listens any more."""
+        """Send one frame. Raises `OSError` when the other side is gone."""
         self.send_packed(pack(channel, parts))
 
+    def send_message(self, channel: bytes, message: Message) -> None:
+        """Send one message. Raises `OSError` when the other side is gone."""
+        self.send(channel, [encode(message)])
+
     def send_packed(self, data: bytes) -> None:
-        """Send bytes that `pack` has made."""
+        """Send bytes made by `pack`."""
         with self._lock:
             if self._connection is not None:
                 self._connection.sendall(data)
 
-    def available(self) -> list[Message] | None:
-        """Return the messages that have arrived, without waiting; None when the other side is gone."""
+    def receive_available(self) -> list[Frame] | None:
+        """Return the frames that have arrived, without waiting; None when the other side is gone."""
         try:
             data = self.connection.recv(CHUNK, socket.MSG_DONTWAIT)
         except (BlockingIOError, InterruptedError):
             return []
         except OSError:
             return None
-        return list(self._reader.feed(data)) if data else None
+        return list(self._decoder.feed(data)) if data else None
 
-    def receive(self) -> Message | None:
-        """Wait for the next message; None when the other side is gone."""
-        while not self._ready:
+    def receive(self) -> Frame | None:
+        """Wait for the next frame; return None when the other side is gone."""
+        while not self._received:
             try:
                 data = self.connection.recv(CHUNK)
             except ConnectionError:
                 return None
             if not data:
                 return None
-            self._ready += self._reader.feed(data)
-        return self._ready.pop(0)
+            self._received += self._decoder.feed(data)
+        return self._received.pop(0)
 
     def close(self) -> None:
-        """Let go of the socket."""
+        """Close the socket."""
         self.connection.close()
 
 
-def request(connection: socket.socket, asked: dict[str, Any], descriptors: list[int]) -> None:
-    """Send a request, and descriptors of this process with it."""
-    data = pack(b"r", [json.dumps(asked).encode()])
+def send_request(connection: socket.socket, request: Request, descriptors: list[int]) -> None:
+    """Send a request together with descriptors of this process."""
+    data = pack(REQUEST, [encode(request)])
     sent = socket.send_fds(connection, [data], descriptors) if descriptors else 0
     if sent < len(data):
         connection.sendall(data[sent:])
 
 
-def requested(connection: socket.socket, most: int = 4) -> tuple[dict[str, Any], list[int]]:
-    """Wait for a request; return it with the descriptors that came along. Raises ValueError when it is none."""
-    reader, descriptors = Reader(), list[int]()
+def receive_request(connection: socket.socket, max_descriptors: int = 4) -> tuple[AnyRequest, list[int]]:
+    """Wait for a request; return it and the descriptors sent with it. Raises `MessageError` for anything else."""
+    decoder, descriptors = FrameDecoder(), list[int]()
     while True:
-        data, received = received_with(connection, CHUNK, most)
+        data, received = receive_with_descriptors(connection, CHUNK, max_descriptors)
         descriptors += received
         if not data:
-            raise ValueError("the other side left before it had asked")
-        for channel, parts in reader.feed(data):
-            if channel != b"r" or len(parts) != 1:
-                raise ValueError(f"expected a request, found a message on channel {channel!r}")
-            return json.loads(parts[0]), descriptors
+            raise MessageError("expected a request, found the end of the connection")
+        for channel, parts in decoder.feed(data):
+            if channel != REQUEST or len(parts) != 1:
+                raise MessageError(f"expected a request, found a frame on channel {channel!r}")
+            return decode_request(parts[0]), descriptors
 
 
-def received_with(connection: socket.socket, size: int, most: int) -> tuple[bytes, list[int]]:
-    """Wait for bytes; return them with the descriptors that came along, which no other program inherits.
+def send_response(connection: socket.socket, response: Response) -> None:
+    """Send a response."""
+    connection.sendall(pack(RESPONSE, [encode(response)]))
 
-    `socket.recv_fds` leaves its flags unused in several versions of Python, and its descriptors inheritable.
+
+def receive_with_descriptors(connection: socket.socket, size: int, max_descriptors: int) -> tuple[bytes, list[int]]:
+    """Wait for at most `size` bytes; return them and the descriptors sent with them, closed on exec.
+
+    `socket.recv_fds` ignores its flags in several versions of Python and leaves the descriptors inheritable.
     """
-    found = array.array("i")
-    room = socket.CMSG_LEN(most * found.itemsize)
-    data, extras, _, _ = connection.recvmsg(size, room, socket.MSG_CMSG_CLOEXEC)
-    for level, kind, content in extras:
+    received = array.array("i")
+    space = socket.CMSG_LEN(max_descriptors * received.itemsize)
+    data, ancillary, _, _ = connection.recvmsg(size, space, socket.MSG_CMSG_CLOEXEC)
+    for level, kind, content in ancillary:
         if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
-            found.frombytes(content[: len(content) - len(content) % found.itemsize])
-    return data, list(found)
+            received.frombytes(content[: len(content) - len(content) % received.itemsize])
+    return data, list(received)

@@ -1,4 +1,4 @@
-"""From a fork of the warm parent to a process like any kernel: its own session, environment, folder and chance."""
+"""Turns a fork of the warm parent into a process like any kernel: own session, environment, folder and random state."""
 
 import contextlib
 import os
@@ -7,137 +7,154 @@ import signal
 import socket
 import sys
 import time
+import traceback
 import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
+from mlnb.kernels.protocol.messages import MessageError, PreloadImports, StartKernel
 from mlnb.kernels.protocol.os_helpers import OOM_SCORE
+from mlnb.kernels.protocol.parent_paths import ParentPaths
+from mlnb.kernels.protocol.wire import KernelRequest, receive_request, send_request
+from mlnb.kernels.server.preload import imported_packages
 
-LIMITS = ("RLIMIT_AS", "RLIMIT_CPU", "RLIMIT_DATA", "RLIMIT_FSIZE", "RLIMIT_NOFILE", "RLIMIT_CORE")
-
-
-def circumstances() -> dict[str, Any]:
-    """Return what a kernel takes over from the process that asks for it."""
-    mask = os.umask(0)
-    os.umask(mask)
-    return {
-        "cwd": os.getcwd(),
-        "environment": dict(os.environ),
-        "umask": mask,
-        "processors": sorted(os.sched_getaffinity(0)),
-        "limits": {name: resource.getrlimit(getattr(resource, name)) for name in LIMITS},
-        "driver": os.getpid(),
-    }
+REPORT_SECONDS = 1.0  # in which a warm parent takes a report of imports
 
 
-def identity() -> str:
-    """Return what tells this process from any other that ever has its number; starting anew in place keeps it."""
-    stat = Path("/proc/self/stat").read_text()
-    boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    return f"{boot}-{os.getpid()}-{stat.rpartition(')')[2].split()[19]}"
+@dataclass(frozen=True)
+class KernelEntry:
+    """What a forked kernel runs, and how the parent was before it preloaded any library.
+
+    `run_notebook_kernel` and `run_jupyter_kernel` do not return. `base_packages` are the packages of every kernel.
+    """
+
+    run_notebook_kernel: Callable[..., NoReturn]
+    run_jupyter_kernel: Callable[..., NoReturn]
+    warning_filters: list[Any]
+    base_packages: frozenset[str]
+
+    def imports_nothing_else(self, request: StartKernel) -> bool:
+        """Return whether a notebook imports only packages of every kernel."""
+        names = request.notebook_imports
+        return names is not None and {name.partition(".")[0] for name in names} <= self.base_packages
+
+    def fits(self, prepared: StartKernel, request: StartKernel) -> bool:
+        """Return whether a kernel prepared for one request can serve another."""
+        return (
+            prepared.context.cwd == request.context.cwd
+            and prepared.context.umask == request.context.umask
+            and prepared.context.processors == request.context.processors
+            and prepared.context.limits == request.context.limits
+            and prepared.connection_file == request.connection_file
+            and prepared.arguments == request.arguments
+            and prepared.jupyter_sockets == request.jupyter_sockets
+            and _environment_at_start(prepared) == _environment_at_start(request)
+            and self.imports_nothing_else(prepared) == self.imports_nothing_else(request)
+        )
 
 
-def like(one: dict[str, Any], other: dict[str, Any]) -> bool:
-    """Return whether a kernel made ready for one request is right for another."""
-    names = ("cwd", "umask", "processors", "limits", "file", "arguments", "jupyter")
-    same = all(one.get(name) == other.get(name) for name in names) and _fixed(one) == _fixed(other)
-    return same and _plain(one) == _plain(other)
+def _environment_at_start(request: StartKernel) -> dict[str, str]:
+    """Return the variables that a kernel may read before its notebook arrives."""
+    return {name: value for name, value in request.context.environment.items() if not name.startswith("MLNB_")}
 
 
-def _plain(asked: dict[str, Any]) -> bool:
-    """Return whether a notebook imports nothing but what every kernel has."""
-    return "own" in asked and {name.partition(".")[0] for name in asked["own"]} <= from_parent["base"]
+def become_kernel(entry: KernelEntry, paths: ParentPaths, link: socket.socket, prepared: StartKernel) -> NoReturn:
+    """Become a kernel in a process just forked.
 
-
-def _fixed(asked: dict[str, Any]) -> dict[str, str]:
-    """Return the environment that a kernel may read while it is made ready."""
-    return {name: value for name, value in asked["environment"].items() if not name.startswith("MLNB_")}
-
-
-def become(link: socket.socket, asked: dict[str, Any]) -> None:
-    """Become a kernel in a process just forked, for a request like `asked` that comes over `link`; does not return."""
+    Args:
+        entry: what to run.
+        paths: where the warm parent listens.
+        link: socket on which the request arrives.
+        prepared: a request like it, for which everything is prepared ahead.
+    """
     imported: set[str] = set()
 
-    def adopted() -> tuple[socket.socket, str, list[int]]:
+    def wait_for_request() -> KernelRequest:
         try:
-            own, descriptors = from_parent["requested"](link)
-        except (OSError, ValueError):
-            os._exit(0)  # nobody wanted it
+            request, descriptors = receive_request(link)
+            if not isinstance(request, StartKernel):
+                raise MessageError(f"expected StartKernel, found {type(request).__name__}")
+        except (OSError, MessageError):
+            os._exit(0)  # the parent does not need this kernel
         link.close()
-        os.chdir(own["cwd"])  # the path is the same, the folder may be another by now
+        os.chdir(request.context.cwd)  # the path is the same, the folder may have been replaced
         imported.update(sys.modules)
         for name in [name for name in os.environ if name.startswith("MLNB_")]:
             del os.environ[name]
-        os.environ.update({name: value for name, value in own["environment"].items() if name.startswith("MLNB_")})
-        if not own.get("jupyter"):
-            os.environ["JPY_PARENT_PID"] = str(own["driver"])
-        return socket.socket(fileno=descriptors[0]), own["secret"], descriptors[1:]
+        own = {name: value for name, value in request.context.environment.items() if name.startswith("MLNB_")}
+        os.environ.update(own)
+        if not request.jupyter_sockets:
+            os.environ["JPY_PARENT_PID"] = str(request.context.driver_pid)
+        return request, descriptors
 
     try:
-        _settle(asked)
+        _apply_context(entry, prepared)
         sys.modules.pop("matplotlib_inline.backend_inline", None)
         for name in [name for name in sys.modules if name == "mlnb" or name.startswith("mlnb.")]:
             del sys.modules[name]  # the notebook's project may have another mlnb
-        last = partial(_tell, asked["parent"], imported)
-        if asked.get("jupyter"):
-            from_parent["launch"](sys.argv[1:], adopted, last)
+        before_exit = partial(_report_imports, paths, imported)
+        if prepared.jupyter_sockets:
+            entry.run_jupyter_kernel(sys.argv[1:], wait_for_request, before_exit)
         else:
-            from_parent["serve"](sys.argv[1:], adopted, last, asked["parent"])
+            entry.run_notebook_kernel(sys.argv[1:], wait_for_request, before_exit, paths)
     except BaseException:  # noqa: BLE001 -- nothing of this process may go on in the parent's code
         with contextlib.suppress(BaseException):
-            import traceback
-
             traceback.print_exc(file=sys.__stderr__)
             sys.__stderr__.flush()  # type: ignore[union-attr]
     finally:
         os._exit(70)
 
 
-from_parent: dict[str, Any] = {}  # functions handed over before the modules are dropped
-
-
-def _tell(parent: list[str], before: set[str]) -> None:
-    """Tell the parent what the notebook has imported besides, for it to have ready next time."""
-    tops = {name.partition(".")[0] for name in before} | from_parent["named"](list(sys.modules.items()))
-    names = [name for name in list(sys.modules) if name not in before and name.partition(".")[0] in tops]
+def _report_imports(paths: ParentPaths, before: set[str]) -> None:
+    """Report to the parent what the notebook imported besides, to be preloaded next time."""
+    packages = {name.partition(".")[0] for name in before} | imported_packages(list(sys.modules.items()))
+    names = [name for name in list(sys.modules) if name not in before and name.partition(".")[0] in packages]
     if names:
-        folder = os.open(parent[0], os.O_RDONLY | os.O_DIRECTORY)
-        with socket.socket(socket.AF_UNIX) as connection:
-            connection.settimeout(1)
-            connection.connect(f"/proc/self/fd/{folder}/{parent[1]}")
-            from_parent["request"](connection, {"verb": "learned", "imports": names}, [])
+        with paths.connect(REPORT_SECONDS) as connection:
+            send_request(connection, PreloadImports(modules=names), [])
 
 
-def _settle(asked: dict[str, Any]) -> None:
+def launcher() -> str:
+    """Return what `sys.argv[0]` is in a kernel that Jupyter starts."""
+    import ipykernel
+
+    return str(Path(ipykernel.__file__).parent.parent / "ipykernel_launcher.py")
+
+
+def _apply_context(entry: KernelEntry, request: StartKernel) -> None:
+    """Take over the driver's environment, folder, limits and signals."""
+    context = request.context
     os.setsid()
     signal.set_wakeup_fd(-1)
     for number in (signal.SIGTERM, signal.SIGCHLD):
         signal.signal(number, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     for name in ("stdout", "stderr"):
-        standin = getattr(sys, name)
-        standin.preloading = False
+        proxy = getattr(sys, name)
+        proxy.preloading = False
         setattr(sys, name, getattr(sys, f"__{name}__"))
     with contextlib.suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text(OOM_SCORE)
     with contextlib.suppress(OSError):
-        os.sched_setaffinity(0, asked["processors"])
-    for name, limit in asked["limits"].items():
-        if tuple(limit) != resource.getrlimit(getattr(resource, name)):
+        os.sched_setaffinity(0, context.processors)
+    for name, limit in context.limits.items():
+        if limit != resource.getrlimit(getattr(resource, name)):
             with contextlib.suppress(ValueError, OSError):
-                resource.setrlimit(getattr(resource, name), tuple(limit))
-    os.umask(asked["umask"])
+                resource.setrlimit(getattr(resource, name), limit)
+    os.umask(context.umask)
     os.environ.clear()
-    os.environ.update(asked["environment"])
-    if not asked.get("jupyter"):  # there it would be compared with the parent of this process, which is another
-        os.environ["JPY_PARENT_PID"] = str(asked["driver"])
+    os.environ.update(context.environment)
+    if not request.jupyter_sockets:  # ipykernel would compare it with this process's parent, which is another
+        os.environ["JPY_PARENT_PID"] = str(context.driver_pid)
     time.tzset()
-    os.chdir(asked["cwd"])
-    sys.argv = [asked["launcher"], "-f", asked["file"], *asked["arguments"]]
-    if _plain(asked):  # libraries that other notebooks import have filters of their own
-        warnings.filters[:] = from_parent["filters"]  # type: ignore[index]
-        warnings._filters_mutated()  # type: ignore[attr-defined]
+    os.chdir(context.cwd)
+    sys.argv = [launcher(), "-f", request.connection_file, *request.arguments]
+    if entry.imports_nothing_else(request):  # libraries that other notebooks import have filters of their own
+        warnings.resetwarnings()
+        warnings.filters[:] = entry.warning_filters  # type: ignore[index]
     numpy = sys.modules.get("numpy")
     if numpy is not None:
-        numpy.random.seed()  # a state of its own, as a new interpreter has; Python's is renewed by the fork
+        numpy.random.seed()  # a state of its own, as in a new interpreter; the fork renews Python's own

@@ -1,4 +1,8 @@
-"""Importing ahead, with care: what an import does besides defining things must happen in the notebook, not here."""
+"""Importing libraries ahead of the fork, except those whose import does more than define things.
+
+What an import prints, warns, starts or registers belongs in the notebook that imports it, so such imports are rejected
+here and happen there.
+"""
 
 import builtins
 import contextlib
@@ -11,13 +15,13 @@ import sys
 import sysconfig
 import threading
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from types import MappingProxyType
+from types import MappingProxyType, ModuleType
 from typing import Any
 
 # What ipykernel and IPython import when the first cell runs.
-KERNEL = """
+KERNEL_MODULES = """
 tornado.platform.asyncio pdb faulthandler IPython.core.debugger IPython.core.oinspect IPython.core.completerlib
 IPython.core.magics IPython.core.magics.execution IPython.core.magics.script IPython.core.magics.namespace
 IPython.core.magic_arguments IPython.core.logger IPython.extensions.storemagic IPython.utils.module_paths
@@ -25,27 +29,28 @@ IPython.utils.timing IPython.utils._process_posix sqlite3 unicodedata timeit res
 pygments.formatters.terminal256 pygments.lexers.python pygments.styles.default executing asttokens pure_eval
 stack_data psutil jupyter_client.session IPython.core.pylabtools asyncio.unix_events colorsys html
 """.split()  # noqa: SIM905
-# Never ahead: they start devices or threads, or ask at import whether a notebook imports them.
-NEVER = tuple(
+# Never preloaded: they start devices or threads, or check at import whether a notebook imports them.
+NEVER_PRELOADED = tuple(
     """
     torch tensorflow jax cupy cudf mxnet rmm numba.cuda tqdm.auto tqdm.autonotebook
     matplotlib_inline.backend_inline matplotlib.pylab google mpi4py ray pyspark debugpy pandas.plotting mlnb
     """.split()  # noqa: SIM905
 )
-IMPORT = re.compile(r"^[ \t]*(?:from|import)[ \t]+([A-Za-z_]\w*)", re.MULTILINE)
-SAID = 200  # characters kept of what an import printed
+IMPORT_STATEMENT = re.compile(r"^[ \t]*(?:from|import)[ \t]+([A-Za-z_]\w*)", re.MULTILINE)
+REASON_LENGTH = 200  # characters of a reason that are kept
+FileStamp = tuple[int, int]  # modification time in nanoseconds, size in bytes
 
 
-def allowed(name: str, never: tuple[str, ...]) -> bool:
-    """Return whether a module may be imported ahead by its name alone."""
+def may_preload(name: str, never_preload: tuple[str, ...]) -> bool:
+    """Return whether the name of a module permits preloading it."""
     parts = name.split(".")
     if any(part.startswith(("__", "enable_")) or part == "experimental" for part in parts):
         return False
-    return not any(name == one or name.startswith(one + ".") for one in (*NEVER, *never))
+    return not any(name == one or name.startswith(one + ".") for one in (*NEVER_PRELOADED, *never_preload))
 
 
-def third_party(name: str) -> bool:
-    """Return whether a module's top-level package is installed, neither the project's nor the interpreter's own."""
+def is_third_party(name: str) -> bool:
+    """Return whether a module's top-level package is installed: neither the project's nor the standard library's."""
     top = name.partition(".")[0]
     if top in sys.stdlib_module_names:
         return False
@@ -54,10 +59,10 @@ def third_party(name: str) -> bool:
     return bool(origin) and str(origin).startswith(site_folders())
 
 
-def named(modules: list[tuple[str, Any]]) -> set[str]:
-    """Return the packages that an import statement of the project's own loaded modules names, also in functions."""
+def imported_packages(modules: Iterable[tuple[str, ModuleType]]) -> set[str]:
+    """Return the packages that import statements in the project's own modules name, inside functions too."""
     installed = (*site_folders(), sysconfig.get_paths()["stdlib"] + os.sep)
-    found: set[str] = set()
+    packages: set[str] = set()
     for name, module in modules:
         file = getattr(module, "__file__", None)
         if (
@@ -66,47 +71,51 @@ def named(modules: list[tuple[str, Any]]) -> set[str]:
             and (name.startswith("mlnb.") or not file.startswith(installed))
         ):
             with contextlib.suppress(OSError, UnicodeDecodeError):
-                found.update(IMPORT.findall(Path(file).read_text("utf-8")))
-    return found
+                packages.update(IMPORT_STATEMENT.findall(Path(file).read_text("utf-8")))
+    return packages
 
 
 def site_folders() -> tuple[str, ...]:
-    """Return the folders that installed packages are in."""
+    """Return the folders of installed packages."""
     paths = sysconfig.get_paths()
     return tuple(sorted({paths["purelib"] + os.sep, paths["platlib"] + os.sep}))
 
 
-class Standin(io.TextIOBase):
-    """A standard stream that libraries may keep when they are imported: it hands on to whatever the stream is now."""
+class StreamProxy(io.TextIOBase):
+    """A standard stream that libraries may keep a reference to: it writes to whatever the stream is at that time.
+
+    Args:
+        name: "stdout" or "stderr".
+    """
 
     def __init__(self, name: str) -> None:
         self._stream_name = name
-        self.heard: list[str] = []
+        self.captured: list[str] = []
         self.preloading = True
 
     @property
-    def _now(self) -> Any:
+    def _current(self) -> Any:
         stream = getattr(sys, self._stream_name)
         return getattr(sys, f"__{self._stream_name}__") if stream is self else stream
 
     def write(self, text: str) -> int:
-        """Write to the stream of now; remember it while importing ahead."""
+        """Write to the current stream; capture the text instead while preloading."""
         if self.preloading:
-            self.heard.append(text)
+            self.captured.append(text)
             return len(text)
-        return int(self._now.write(text))
+        return int(self._current.write(text))
 
     def flush(self) -> None:
-        """Flush the stream of now."""
+        """Flush the current stream."""
         if not self.preloading:
-            self._now.flush()
+            self._current.flush()
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._now, name)
+        return getattr(self._current, name)
 
     def fileno(self) -> int:
-        """Return the stream's descriptor."""
-        return int(self._now.fileno())
+        """Return the current stream's descriptor."""
+        return int(self._current.fileno())
 
     def isatty(self) -> bool:
         """Return False, as a kernel's stream does."""
@@ -114,90 +123,96 @@ class Standin(io.TextIOBase):
 
 
 class ZMQInteractiveShell:
-    """What a library that asks at import whether it is in a notebook is told: yes; to anything more, nothing."""
+    """A stand-in for IPython's shell: libraries check its name and config at import to see that they are in a notebook.
+
+    Any other use of it is a side effect, and is reported.
+    """
 
     config: Mapping[str, Any] = MappingProxyType({"IPKernelApp": MappingProxyType({})})
     kernel = None
 
-    def __init__(self, asked: list[str]) -> None:
-        self.__dict__["_asked"] = asked
+    def __init__(self, side_effects: list[str]) -> None:
+        self.__dict__["_side_effects"] = side_effects
 
     def __getattr__(self, name: str) -> Any:
-        self._asked.append(f"uses the notebook's shell when it is imported ({name})")
+        self._side_effects.append(f"uses the notebook's shell when it is imported ({name})")
         raise AttributeError(name)
 
     def __setattr__(self, name: str, value: Any) -> None:
-        self._asked.append(f"changes the notebook's shell when it is imported ({name})")
+        self._side_effects.append(f"changes the notebook's shell when it is imported ({name})")
 
 
-class Refused(Exception):
-    """An import may not be made ahead; the text says why."""
+class ImportRejected(Exception):
+    """A module cannot be preloaded; the text says why."""
 
 
 @contextlib.contextmanager
-def watched() -> Iterator[None]:
-    """Raise Refused when what happens inside prints, warns, starts threads, or does something to a notebook's shell."""
-    asked: list[str] = []
-    shell = ZMQInteractiveShell(asked)
+def reject_side_effects() -> Iterator[None]:
+    """Raise `ImportRejected` when the code inside prints, warns, starts threads, or uses a notebook's shell."""
+    side_effects: list[str] = []
+    shell = ZMQInteractiveShell(side_effects)
 
     def get_ipython() -> ZMQInteractiveShell:
         return shell
 
     def showwarning(message: Any, *_: Any, **__: Any) -> None:
-        asked.append(f"warns: {message}"[:SAID])
+        side_effects.append(f"warns: {message}"[:REASON_LENGTH])
 
     import IPython
     import IPython.core.getipython
 
     streams = [sys.stdout, sys.stderr]
-    before = threading.active_count()
-    kept = IPython.get_ipython, IPython.core.getipython.get_ipython, warnings.showwarning
+    threads = threading.active_count()
+    original = IPython.get_ipython, IPython.core.getipython.get_ipython, warnings.showwarning
     IPython.get_ipython = IPython.core.getipython.get_ipython = get_ipython  # type: ignore[assignment]
     builtins.get_ipython = get_ipython  # type: ignore[attr-defined]
     warnings.showwarning = showwarning
     try:
         yield
     finally:
-        IPython.get_ipython, IPython.core.getipython.get_ipython, warnings.showwarning = kept
+        IPython.get_ipython, IPython.core.getipython.get_ipython, warnings.showwarning = original
         del builtins.get_ipython  # type: ignore[attr-defined]
     for stream in streams:
-        if isinstance(stream, Standin) and stream.heard:
-            asked.append(f"prints: {''.join(stream.heard)}"[:SAID])
-            stream.heard.clear()
-    if threading.active_count() > before:
-        asked.append("starts a thread")
-    if asked:
-        raise Refused(asked[0])
+        if isinstance(stream, StreamProxy) and stream.captured:
+            side_effects.append(f"prints: {''.join(stream.captured)}"[:REASON_LENGTH])
+            stream.captured.clear()
+    if threading.active_count() > threads:
+        side_effects.append("starts a thread")
+    if side_effects:
+        raise ImportRejected(side_effects[0])
 
 
-def preload(names: list[str], done: set[str], never: dict[str, str], trying: Callable[[str], None]) -> bool:
-    """Import `names` ahead; return whether one was refused, which leaves this process unfit to fork from.
+def preload(names: list[str], preloaded: set[str], rejected: dict[str, str], on_import: Callable[[str], None]) -> bool:
+    """Import modules; return whether one was rejected, after which this process must not be forked from.
 
-    Those that are there are added to `done`, a refused one to `never` with its reason. `trying` is told before each
-    import, so that one that kills the process is known afterwards.
+    Args:
+        names: the modules.
+        preloaded: modules that are done; extended.
+        rejected: rejected modules with the reason; extended.
+        on_import: called before each import, so that one that kills the process is known, and with "" at the end.
     """
-    wanted = [name for name in names if name not in done and name not in never]
-    for name in wanted:
-        done.add(name)
+    missing = [name for name in names if name not in preloaded and name not in rejected]
+    for name in missing:
+        preloaded.add(name)
         if name in sys.modules:
             continue
-        trying(name)
+        on_import(name)
         try:
-            with watched():
+            with reject_side_effects():
                 _import(name)
-        except Refused as refusal:
-            never[name] = str(refusal)
+        except ImportRejected as rejection:
+            rejected[name] = str(rejection)
             return True
-        except BaseException as error:  # noqa: BLE001 -- the notebook that imports it shall see this, not the parent
-            never[name] = f"fails to import: {type(error).__name__}: {error}"[:SAID]
+        except BaseException as error:  # noqa: BLE001 -- the notebook that imports it raises this, not the parent
+            rejected[name] = f"fails to import: {type(error).__name__}: {error}"[:REASON_LENGTH]
             return True
-    if wanted:
-        trying("")
+    if missing:
+        on_import("")
     return False
 
 
 def _import(name: str) -> None:
-    """Import a module; `package.name` may also be something that the package defines."""
+    """Import a module; `package.name` may also be an attribute of the package."""
     package, _, _ = name.rpartition(".")
     if not package:
         importlib.import_module(name)
@@ -208,8 +223,8 @@ def _import(name: str) -> None:
         importlib.import_module(name)
 
 
-def signature() -> dict[str, tuple[int, int]]:
-    """Return time and size of every file that loaded modules came from, and of what says which packages there are."""
+def file_stamps() -> dict[str, FileStamp]:
+    """Return a stamp of every file that modules were loaded from, and of the folders of installed packages."""
     files = {sys.executable}
     for module in list(sys.modules.values()):
         file = getattr(module, "__file__", None)
@@ -218,18 +233,18 @@ def signature() -> dict[str, tuple[int, int]]:
     for folder in site_folders():
         files.add(folder)
         files.update(str(path) for path in Path(folder).glob("*.pth"))
-    return {file: stamp(file) for file in files}
+    return {file: file_stamp(file) for file in files}
 
 
-def stamp(file: str) -> tuple[int, int]:
+def file_stamp(file: str) -> FileStamp:
     """Return a file's time and size; zeros when it is gone."""
     try:
-        found = os.stat(file)
+        status = os.stat(file)
     except OSError:
         return (0, 0)
-    return (found.st_mtime_ns, found.st_size)
+    return (status.st_mtime_ns, status.st_size)
 
 
-def changed(signed: dict[str, tuple[int, int]]) -> str | None:
-    """Return the first file that is not what it was, or None."""
-    return next((file for file, was in signed.items() if stamp(file) != was), None)
+def changed_file(stamps: dict[str, FileStamp]) -> str | None:
+    """Return the first file whose stamp has changed, or None."""
+    return next((file for file, stamp in stamps.items() if file_stamp(file) != stamp), None)

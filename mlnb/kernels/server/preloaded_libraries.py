@@ -1,88 +1,105 @@
-"""What a warm parent has imported, learns to import, and must leave alone; and whether any of it has changed since."""
+"""The libraries that a warm parent has preloaded, must not preload, and whether their files have changed since."""
 
 import contextlib
 import gc
 import sys
 import time
 import warnings
-from typing import Any
 
-from mlnb.kernels.protocol.parent_paths import Place
-from mlnb.kernels.protocol.wire import request, requested
-from mlnb.kernels.server import forked_process, preload
+from mlnb.kernels.protocol.messages import InheritedSnapshot, PreloadRecord
+from mlnb.kernels.protocol.os_helpers import process_identity
+from mlnb.kernels.protocol.parent_paths import ParentPaths
+from mlnb.kernels.protocol.self_test import KernelSelfTest
+from mlnb.kernels.server import preload
+from mlnb.kernels.server.forked_process import KernelEntry
 
-CHECK = 0.5  # seconds for which files that were looked at count as unchanged
+CHECK_INTERVAL = 0.5  # seconds for which files that were checked count as unchanged
 
 
-class Library:
-    """The imports of one parent, remembered in its notes from life to life."""
+class PreloadedLibraries:
+    """The imports of one parent, remembered across restarts in its record.
 
-    def __init__(self, place: Place, never: list[str]) -> None:
-        self.place = place
-        self.done: set[str] = set()
-        notes = place.read_notes()
-        self.packages = [preload.stamp(file) for file in (*preload.site_folders(), preload.__file__)]
-        same = notes.get("packages") == [list(stamp) for stamp in self.packages]
-        self.never: dict[str, str] = notes.get("never", {}) if same else {}  # new packages get a new chance
-        if same and notes.get("trying"):  # the process before this one did not survive that import
-            self.never[notes["trying"]] = "ended the process that imported it"
-        self.declared_never = tuple(never)
-        self.imports: list[str] = notes.get("imports", [])
-        self.handed_on: list[list[Any]] = notes.get("kept", []) if notes.get("pid") == forked_process.identity() else []
-        self.signed: dict[str, tuple[int, int]] = {}
+    Args:
+        paths: where the record is.
+        never_preload: modules that the settings exclude.
+    """
+
+    def __init__(self, paths: ParentPaths, never_preload: list[str]) -> None:
+        self.paths = paths
+        self.preloaded: set[str] = set()
+        record = paths.read_record()
+        self.packages = [preload.file_stamp(file) for file in (*preload.site_folders(), preload.__file__)]
+        same_packages = record.packages == self.packages
+        self.rejected = dict(record.rejected) if same_packages else {}
+        if same_packages and record.importing:  # the process before this one died in that import
+            self.rejected[record.importing] = "ended the process that imported it"
+        self.never_preload = tuple(never_preload)
+        self.imports = list(record.imports)
+        self.inherited = record.snapshots if record.process == process_identity() else []
+        self.stamps: dict[str, preload.FileStamp] = {}
         self.checked = 0.0
 
-    def prepare(self) -> None:
-        """Import what every kernel needs."""
-        sys.stdout, sys.stderr = preload.Standin("stdout"), preload.Standin("stderr")
-        sys.modules["debugpy"] = None  # type: ignore[assignment]  # no debugger: it costs 0.1 s and starts threads
+    def prepare(self) -> tuple[KernelEntry | None, str | None]:
+        """Import what every kernel needs; return what a forked kernel runs, or None and why none can be forked."""
+        sys.stdout, sys.stderr = preload.StreamProxy("stdout"), preload.StreamProxy("stderr")
+        # ipykernel imports the debugger if it can, which takes 0.1 s and starts threads; kernels here have none
+        sys.modules["debugpy"] = None  # type: ignore[assignment]
         import ipykernel.debugger  # noqa: F401
 
         del sys.modules["debugpy"]
-        from mlnb.kernels.kernel.ipython_kernel import launch, serve
-
-        forked_process.from_parent.update(
-            serve=serve, launch=launch, request=request, requested=requested, named=preload.named
-        )
-        for name in preload.KERNEL:
+        test = KernelSelfTest()
+        for name in preload.KERNEL_MODULES:
             with contextlib.suppress(ImportError):
                 __import__(name)
-        forked_process.from_parent["filters"] = list(warnings.filters)
-        forked_process.from_parent["base"] = {name.partition(".")[0] for name in sys.modules}
-        self._sign()
+        problem = test.problem()
+        if problem is not None:
+            self._stamp_files()
+            return None, problem
+        from mlnb.kernels.kernel.ipython_kernel import run_jupyter_kernel, run_notebook_kernel
 
-    def _sign(self) -> None:
-        self.signed = preload.signature()
+        base_packages = frozenset(name.partition(".")[0] for name in sys.modules)
+        self._stamp_files()
+        return KernelEntry(run_notebook_kernel, run_jupyter_kernel, list(warnings.filters), base_packages), None
+
+    def _stamp_files(self) -> None:
+        self.stamps = preload.file_stamps()
         self.checked = time.monotonic()
         gc.collect()
-        gc.freeze()  # the memory that children share is not touched by their garbage collection
+        gc.freeze()  # garbage collection in kernels does not touch, and so copy, the memory that they share
 
-    def note(self, trying: str = "", kept: list[list[Any]] | None = None) -> None:
-        """Write down what the next life must know."""
-        notes = {"imports": self.imports, "never": self.never, "trying": trying, "packages": self.packages}
+    def write_record(self, importing: str = "", snapshots: list[InheritedSnapshot] | None = None) -> None:
+        """Write the record for the next start of this parent."""
+        record = PreloadRecord(
+            imports=self.imports,
+            rejected=self.rejected,
+            importing=importing,
+            packages=self.packages,
+            process=process_identity() if snapshots else "",
+            snapshots=snapshots or [],
+        )
         with contextlib.suppress(OSError):
-            self.place.write_notes(notes | ({"kept": kept, "pid": forked_process.identity()} if kept else {}))
+            self.paths.write_record(record)
 
-    def unknown(self, names: list[str]) -> list[str]:
-        """Return those of `names` that are still to be imported, and may be."""
-        names = [name for name in names if name not in self.done and name not in self.never]
-        return [name for name in names if preload.allowed(name, self.declared_never) and preload.third_party(name)]
+    def not_preloaded(self, names: list[str]) -> list[str]:
+        """Return the modules among `names` that can be preloaded and are not yet."""
+        new = [name for name in names if name not in self.preloaded and name not in self.rejected]
+        return [name for name in new if preload.may_preload(name, self.never_preload) and preload.is_third_party(name)]
 
-    def learn(self, names: list[str]) -> bool:
-        """Import libraries ahead; return whether one may not be, which leaves this process unfit to fork from."""
+    def preload(self, names: list[str]) -> bool:
+        """Import modules; return whether one was rejected, after which this process must not be forked from."""
         self.imports += [name for name in names if name not in self.imports]
-        if preload.preload(names, self.done, self.never, self.note):
-            self.imports = [name for name in self.imports if name not in self.never]
+        if preload.preload(names, self.preloaded, self.rejected, self.write_record):
+            self.imports = [name for name in self.imports if name not in self.rejected]
             return True
-        self._sign()
+        self._stamp_files()
         return False
 
-    def changed(self) -> str | None:
-        """Return a file that is not what was imported from it, or None; what was refused then gets a new chance."""
-        if time.monotonic() - self.checked < CHECK:
+    def changed_file(self) -> str | None:
+        """Return a file that has changed since it was imported, or None; rejected modules are then tried again."""
+        if time.monotonic() - self.checked < CHECK_INTERVAL:
             return None
         self.checked = time.monotonic()
-        file = preload.changed(self.signed)
+        file = preload.changed_file(self.stamps)
         if file is not None:
-            self.never = {}
+            self.rejected = {}
         return file

@@ -1,13 +1,12 @@
-"""The warm parent: imports libraries ahead, uses none of them, and forks a kernel for each notebook that asks.
+"""The warm parent: imports libraries ahead, runs none of their code, and forks a kernel for each notebook.
 
-    python -m mlnb.kernels.server.warm_parent FOLDER KEY LISTENER IDLE NEVER
+    python -m mlnb.kernels.server.warm_parent FOLDER KEY LISTENER IDLE_SECONDS NEVER_PRELOAD
 
-It runs in one thread and never runs a notebook's code. When its interpreter, its packages or a file that it has
-imported has changed, or an import must be undone, it starts itself anew under the same process id and socket.
+It has one thread and never runs a notebook's code. When its interpreter, its packages or a file that it imported have
+changed, or an import must be undone, it restarts under the same process id and socket.
 """
 
 import contextlib
-import json
 import os
 import resource
 import select
@@ -17,279 +16,282 @@ import sys
 import time
 import warnings
 from pathlib import Path
-from typing import Any
+from typing import NoReturn
 
-from mlnb.kernels.protocol import os_helpers
-from mlnb.kernels.protocol.parent_paths import Place
-from mlnb.kernels.protocol.wire import pack, request, requested
-from mlnb.kernels.server import forked_process
-from mlnb.kernels.server.preloaded_libraries import Library
-from mlnb.kernels.server.snapshot_shelf import Kept, Shelf
-from mlnb.kernels.server.spare_kernel import Forked, Spare
+from mlnb.kernels.protocol import compat, os_helpers
+from mlnb.kernels.protocol.messages import (
+    DropSnapshots,
+    ExitStatus,
+    GetExitStatus,
+    GetStatus,
+    InheritedSnapshot,
+    MessageError,
+    ParentStatus,
+    PreloadImports,
+    Queued,
+    Refused,
+    RegisterSnapshot,
+    Response,
+    Restarting,
+    StartKernel,
+    Stopped,
+)
+from mlnb.kernels.protocol.parent_paths import ParentPaths
+from mlnb.kernels.protocol.wire import receive_request, send_request, send_response
+from mlnb.kernels.server.forked_process import KernelEntry, become_kernel
+from mlnb.kernels.server.kernel_processes import KernelProcesses
+from mlnb.kernels.server.preloaded_libraries import PreloadedLibraries
+from mlnb.kernels.server.snapshot_pool import Snapshot, SnapshotPool
+from mlnb.kernels.server.standby_kernel import ForkedChild, QueuedRequest, StandbyKernel
 
-PATIENCE = 5.0  # seconds that a request may take to arrive
-REMEMBERED = 200  # ends of kernels, kept for drivers that ask
-ROOM = 256 << 20  # bytes of memory that stay free when another kernel is let in
+REQUEST_SECONDS = 5.0  # in which a request arrives completely
+TAKEN_OVER = "another parent has taken the socket"
+FREE_MEMORY = 256 << 20  # bytes that stay free when another kernel is started
 
 
-class Parent:
-    """Serves one socket until it is told to stop or nobody has asked for long."""
+class WarmParent:
+    """Serves one socket until it is stopped or idle."""
 
-    def __init__(self, place: Place, listener: socket.socket, idle: float, never: list[str]) -> None:
-        self.place = place
+    def __init__(self, paths: ParentPaths, listener: socket.socket, idle_seconds: float, never: list[str]) -> None:
+        self.paths = paths
         self.listener = listener
-        self.idle = idle
+        self.idle_seconds = idle_seconds
         self.started = time.time()
-        self.running: dict[int, str] = {}  # process id -> what runs there
-        self.ends: dict[int, int] = {}  # process id -> wait status
-        self.waiting: list[tuple[socket.socket, dict[str, Any], list[int]]] = []
+        self.kernels = KernelProcesses()
+        self.queue: list[QueuedRequest] = []
         self.served = 0
-        self.spare: Spare | None = None
-        self.largest = 0  # bytes that the largest kernel so far took
-        self.library = Library(place, never)
-        self.shelf = Shelf()
+        self.standby: StandbyKernel | None = None
+        self.libraries = PreloadedLibraries(paths, never)
+        self.snapshots = SnapshotPool()
+        self.entry: KernelEntry | None = None
+        self.problem: str | None = None  # why no kernel can be forked
 
     def prepare(self) -> None:
-        """Import what every kernel needs; go on with the states that the life before has kept."""
-        self.library.prepare()
-        self.shelf.take_over(self.library.handed_on)
-        self.library.note()
+        """Import what every kernel needs; inherit the snapshots from before a restart."""
+        self.entry, self.problem = self.libraries.prepare()
+        self.snapshots.inherit(self.libraries.inherited)
+        self.libraries.write_record()
 
-    def learn(self, names: list[str]) -> None:
-        """Import libraries ahead; start anew without one that may not be."""
-        names = self.library.unknown(names)
+    def preload(self, names: list[str]) -> None:
+        """Import libraries ahead; restart without one that has side effects."""
+        names = self.libraries.not_preloaded(names)
         if names:
-            self._drop()
-            if self.library.learn(names):
-                self.renew("an import may not be made ahead", self.shelf.handed_on())
+            self._drop_standby()
+            if self.libraries.preload(names):
+                self.restart("an import has side effects and cannot be preloaded", self.snapshots.bequeath())
 
-    def renew(self, why: str, kept: list[list[Any]]) -> None:
-        """Start anew in this process, keeping the socket, the kernels that run and the states named; does not return.
+    def restart(self, reason: str, snapshots: list[InheritedSnapshot]) -> NoReturn:
+        """Restart this process, keeping its socket, its kernels and these snapshots.
 
-        States that are not named end: what they have imported has changed.
+        Other snapshots end: the files that they were imported from have changed.
         """
-        self.library.note(kept=kept)
-        print(f"starting anew: {why}", file=sys.__stderr__, flush=True)
-        for connection, _, _ in self.waiting:
-            self._answer(connection, {"again": why})
+        self.libraries.write_record(snapshots=snapshots)
+        print(f"restarting: {reason}", file=sys.__stderr__, flush=True)
+        for queued in self.queue:
+            self._respond(queued.connection, Restarting(reason=reason))
         os.set_inheritable(self.listener.fileno(), True)
-        os.execv(
-            sys.executable,
-            [sys.executable, *os_helpers.flags(), "-m", "mlnb.kernels.server.warm_parent", *sys.argv[1:]],
-        )
+        module = "mlnb.kernels.server.warm_parent"
+        os.execv(sys.executable, [sys.executable, *compat.interpreter_flags(), "-m", module, *sys.argv[1:]])
 
     def serve(self) -> str:
         """Serve until the end; return why it ended."""
-        bell, ring = os.pipe()
-        for end in (bell, ring):
+        wakeup, signals = os.pipe()
+        for end in (wakeup, signals):
             os.set_blocking(end, False)
         signal.signal(signal.SIGCHLD, lambda *_: None)
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-        signal.set_wakeup_fd(ring, warn_on_full_buffer=False)
-        self._keep = {bell, ring}
-        mine, last = os.stat(self.place.socket).st_ino, time.monotonic()
+        signal.set_wakeup_fd(signals, warn_on_full_buffer=False)
+        self._own_descriptors = {wakeup, signals}
+        inode, last_activity = os.stat(self.paths.socket_path).st_ino, time.monotonic()
         while True:
-            heard = [self.listener.fileno(), bell, *(one.connection.fileno() for one in self.shelf.kept)]
-            ready = set(select.select(heard, [], [], min(self.idle, 30.0, *self.shelf.next_ends()))[0])
+            descriptors = [self.listener.fileno(), wakeup]
+            descriptors += [one.connection.fileno() for one in self.snapshots.snapshots]
+            timeout = min(self.idle_seconds, 30.0, *self.snapshots.timeouts())
+            readable = set(select.select(descriptors, [], [], timeout)[0])
             with contextlib.suppress(BlockingIOError):
-                os.read(bell, 4096)
-            self._reap()
-            self.shelf.gone(ready)
-            self.shelf.tend(len(self.running) + 1)
-            if self.listener.fileno() in ready and self._accept() == "stop":
+                os.read(wakeup, 4096)
+            ended = self.kernels.reap()
+            if self.standby is not None and self.standby.pid in ended:
+                self._drop_standby()
+            self.snapshots.remove_disconnected(readable)
+            self.snapshots.evict(len(self.kernels.running) + 1)
+            if self.listener.fileno() in readable and not self._accept():
                 return "stopped"
-            self._admit()
-            if self.running or self.waiting or self.shelf.kept or ready:
-                last = time.monotonic()
-            elif time.monotonic() - last >= self.idle:
+            self._start_queued()
+            if self.kernels.running or self.queue or self.snapshots.snapshots or readable:
+                last_activity = time.monotonic()
+            elif time.monotonic() - last_activity >= self.idle_seconds:
                 return "idle"
             try:
-                if os.stat(self.place.socket).st_ino != mine:
-                    return "another has taken the socket"
+                if os.stat(self.paths.socket_path).st_ino != inode:
+                    return TAKEN_OVER
             except OSError:
                 return "its folder is gone"
 
-    def _accept(self) -> str | None:
+    def _accept(self) -> bool:
+        """Handle one request; return whether to go on serving."""
         connection, _ = self.listener.accept()
-        connection.settimeout(PATIENCE)
+        connection.settimeout(REQUEST_SECONDS)
         try:
-            asked, descriptors = requested(connection)
+            request, descriptors = receive_request(connection)
             connection.settimeout(None)
-            if (verb := asked["verb"]) == "kernel":
-                self._take(connection, asked, descriptors)
-            elif verb == "learned":
-                connection.close()
-                self.learn(asked["imports"])
-            elif verb == "snapshot":
-                self.shelf.put(connection, asked["about"])
-            elif verb == "drop":
-                of = asked["family"]
-                self.shelf.end(one for one in list(self.shelf.kept) if of in (None, one.about["family"]))
-                connection.close()
-            elif verb == "end":
-                self._answer(connection, {"status": self.ends.get(asked["pid"])})
-            elif verb == "status":
-                self._answer(connection, self.status())
-            elif verb == "stop":
-                if asked.get("now"):
-                    for pid in self.running:
-                        with contextlib.suppress(ProcessLookupError):
-                            os.killpg(pid, signal.SIGKILL)
-                self._answer(connection, {"stopped": os.getpid()})
-                return "stop"
-        except (OSError, ValueError, KeyError):
+            match request:
+                case StartKernel():
+                    self._enqueue(QueuedRequest(connection, request, descriptors))
+                case PreloadImports():
+                    connection.close()
+                    self.preload(request.modules)
+                case RegisterSnapshot():
+                    self.snapshots.add(connection, request.info)
+                case DropSnapshots():
+                    self.snapshots.end_group(request.group)
+                    connection.close()
+                case GetExitStatus():
+                    self._respond(connection, ExitStatus(wait_status=self.kernels.exit_statuses.get(request.pid)))
+                case GetStatus():
+                    self._respond(connection, self.status())
+                case _:
+                    if request.kill_kernels:
+                        self.kernels.kill()
+                    self._respond(connection, Stopped(pid=os.getpid()))
+                    return False
+        except (OSError, MessageError):
             connection.close()
-        return None
-
-    def _take(self, connection: socket.socket, asked: dict[str, Any], descriptors: list[int]) -> None:
-        """Put a request in the queue; start anew first when a file that was imported has changed."""
-        self.waiting.append((connection, asked, descriptors))
-        file = self.library.changed()
-        if file is not None:
-            self.renew(f"{file} has changed", [])
-        if not self._room(asked):
-            self._answer(connection, {"queued": len(self.waiting)}, close=False)
-
-    def _room(self, asked: dict[str, Any]) -> bool:
-        """Return whether another kernel fits beside those that run; one inside another's notebook always does."""
-        if not self.running or asked.get("nested") or asked.get("jupyter"):
-            return True
-        return len(self.running) < asked["at_once"] and os_helpers.free_memory() > ROOM + self.largest
-
-    def _admit(self) -> None:
-        while self.waiting and self._room(self.waiting[0][1]):
-            connection, asked, descriptors = self.waiting[0]
-            if (kept := self.shelf.find(asked.get("wake"))) and self._wake(kept):
-                continue
-            self.learn(asked["imports"])
-            if self.spare is not None and not forked_process.like(self.spare.asked, asked):
-                self._drop()
-            spare = self.spare or self._fork(asked)
-            self.spare = None
-            del self.waiting[0]
-            with contextlib.suppress(OSError):  # one that is gone is noticed by the driver
-                request(spare.link, asked, [connection.fileno(), *descriptors])
-            spare.link.close()
-            self._began(spare.pid, connection, asked, descriptors)
-            if not self.waiting and not asked.get("jupyter"):
-                self.spare = self._fork(asked)
-
-    def _began(self, pid: int, connection: socket.socket, asked: dict[str, Any], descriptors: list[int]) -> None:
-        """Remember a kernel that has what it needs, and let go of its descriptors."""
-        if pid not in self.ends:
-            self.running[pid] = asked.get("notebook", "")
-        self.served += 1
-        connection.close()
-        for descriptor in descriptors:
-            os.close(descriptor)
-
-    def _wake(self, kept: Kept) -> bool:
-        """Have the first request's kernel made of a state that was kept; return whether that could be."""
-        connection, asked, descriptors = self.waiting[0]
-        pid = self.shelf.wake(kept, asked, [connection.fileno(), *descriptors])
-        if pid is None:
-            return False
-        del self.waiting[0]
-        self._began(pid, connection, asked, descriptors)
         return True
 
-    def _fork(self, asked: dict[str, Any]) -> "Spare":
-        """Return a kernel that makes itself ready for requests like `asked`."""
+    def _enqueue(self, queued: QueuedRequest) -> None:
+        """Queue a request; refuse it if kernels cannot be forked, restart first if an imported file has changed."""
+        file = self.libraries.changed_file()
+        if self.problem is not None and file is None:
+            self._respond(queued.connection, Refused(reason=self.problem))
+            queued.close()
+            return
+        self.queue.append(queued)
+        if file is not None:
+            self.restart(f"{file} has changed", [])
+        if not self._has_capacity(queued.request):
+            self._respond(queued.connection, Queued(position=len(self.queue)), close=False)
+
+    def _has_capacity(self, request: StartKernel) -> bool:
+        """Return whether another kernel may start; one inside another's notebook always may."""
+        if not self.kernels.running or request.nested or request.jupyter_sockets:
+            return True
+        enough_memory = os_helpers.free_memory() > FREE_MEMORY + self.kernels.max_memory
+        return len(self.kernels.running) < request.max_kernels and enough_memory
+
+    def _start_queued(self) -> None:
+        """Start kernels for queued requests as long as there is capacity."""
+        while self.queue and self._has_capacity(self.queue[0].request):
+            queued = self.queue[0]
+            request = queued.request
+            snapshot = self.snapshots.find(request.restore.id) if request.restore else None
+            if snapshot is not None and self._restore(snapshot, queued):
+                continue
+            self.preload(request.imports)
+            assert self.entry is not None
+            if self.standby is not None and not self.entry.fits(self.standby.request, request):
+                self._drop_standby()
+            kernel = self.standby or self._fork(request)
+            self.standby = None
+            del self.queue[0]
+            with contextlib.suppress(OSError):  # the driver notices that it is gone
+                send_request(kernel.link, request, [queued.connection.fileno(), *queued.descriptors])
+            kernel.link.close()
+            self._started(kernel.pid, queued)
+            if not self.queue and not request.jupyter_sockets:
+                self.standby = self._fork(request)
+
+    def _started(self, pid: int, queued: QueuedRequest) -> None:
+        """Note that a kernel has its request; close what it has taken over."""
+        self.kernels.add(pid, queued.request.notebook)
+        self.served += 1
+        queued.close()
+
+    def _restore(self, snapshot: Snapshot, queued: QueuedRequest) -> bool:
+        """Have a snapshot fork the kernel of the first request; return whether it could."""
+        pid = self.snapshots.restore(snapshot, queued.request, [queued.connection.fileno(), *queued.descriptors])
+        if pid is None:
+            return False
+        del self.queue[0]
+        self._started(pid, queued)
+        return True
+
+    def _fork(self, request: StartKernel) -> StandbyKernel:
+        """Return a kernel that prepares itself for requests like this one."""
         ours, theirs = socket.socketpair()
-        kept, warnings.showwarning = warnings.showwarning, lambda *_, **__: None
-        pid = os.fork()  # Python 3.12 warns of native threads: those of an idle BLAS, which knows how to fork
-        warnings.showwarning = kept
+        original, warnings.showwarning = warnings.showwarning, lambda *_, **__: None
+        pid = os.fork()  # Python 3.12 warns of native threads: those of an idle BLAS, which handles a fork
+        warnings.showwarning = original
         if pid:
             theirs.close()
-            return Spare(pid, ours, asked)
+            return StandbyKernel(pid, ours, request)
         ours.close()
         self.listener.close()
-        for one in self.shelf.kept:
-            one.connection.close()
-        for descriptor in self._keep:
+        for snapshot in self.snapshots.snapshots:
+            snapshot.connection.close()
+        for descriptor in self._own_descriptors:
             os.close(descriptor)
-        for other, _, more in self.waiting:
-            other.close()
-            for descriptor in more:
-                os.close(descriptor)
-        here = [str(self.place.folder), self.place.socket.name]
-        raise Forked(theirs, asked | {"launcher": os_helpers.launcher(), "parent": here})
+        for queued in self.queue:
+            queued.close()
+        raise ForkedChild(self.paths, theirs, request)
 
-    def _drop(self) -> None:
-        """Let the spare kernel go: it was made ready for something else."""
-        if self.spare is not None:
-            self.spare.link.close()
-            self.spare = None
+    def _drop_standby(self) -> None:
+        """End the standby kernel: it was prepared for other requests."""
+        if self.standby is not None:
+            self.standby.link.close()
+            self.standby = None
 
-    def _reap(self) -> None:
-        """Take the ends of kernels, and end what their notebooks left running in their process groups."""
-        while True:
-            try:
-                found = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-            except ChildProcessError:
-                return
-            if found is None:
-                return
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(found.si_pid, signal.SIGKILL)
-            _, status, usage = os.wait4(found.si_pid, 0)
-            self.largest = max(self.largest, usage.ru_maxrss * 1024)
-            self.running.pop(found.si_pid, None)
-            if self.spare is not None and self.spare.pid == found.si_pid:
-                self._drop()
-            self.ends[found.si_pid] = status
-            while len(self.ends) > REMEMBERED:
-                del self.ends[next(iter(self.ends))]
-
-    def _answer(self, connection: socket.socket, answer: dict[str, Any], close: bool = True) -> None:
+    def _respond(self, connection: socket.socket, response: Response, close: bool = True) -> None:
         with contextlib.suppress(OSError):
-            connection.sendall(pack(b"a", [json.dumps(answer).encode()]))
+            send_response(connection, response)
         if close:
             connection.close()
 
-    def status(self) -> dict[str, Any]:
+    def status(self) -> ParentStatus:
         """Return what `mlnb kernels status` shows."""
-        return {
-            "pid": os.getpid(),
-            "started": self.started,
-            "python": sys.executable,
-            "version": sys.version.split()[0],
-            "imported": self.library.imports,
-            "never": self.library.never,
-            "kept": self.shelf.told(),
-            "kept_memory": self.shelf.memory(len(self.running) + 1),
-            "running": {str(pid): notebook for pid, notebook in self.running.items()},
-            "waiting": len(self.waiting),
-            "served": self.served,
-            "idle": self.idle,
-            "memory": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
-        }
+        return ParentStatus(
+            pid=os.getpid(),
+            started=self.started,
+            executable=sys.executable,
+            python_version=sys.version.split()[0],
+            preloaded=self.libraries.imports,
+            rejected=self.libraries.rejected,
+            snapshots=self.snapshots.status(),
+            snapshot_memory=self.snapshots.memory(len(self.kernels.running) + 1),
+            kernels=self.kernels.running,
+            queued=len(self.queue),
+            served=self.served,
+            idle_seconds=self.idle_seconds,
+            memory=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+        )
 
 
-def main(arguments: list[str]) -> tuple[Any, ...] | None:
-    """Serve in the background, the process that was started ends at once; in a fork, return what kernel it is."""
-    folder, name, listener, idle, never = arguments
-    if os.getpid() != os.getsid(0):  # not started anew
+def main(arguments: list[str]) -> tuple[KernelEntry, ForkedChild] | None:
+    """Serve in the background; the process that was started ends at once. In a fork, return which kernel it becomes."""
+    folder, key, listener, idle_seconds, never = arguments
+    if os.getpid() != os.getsid(0):  # this is not a restart
         if os.fork():
             os._exit(0)
         os.setsid()
-    del sys.path[0]  # the folder it was started in: never the place of a library
+    del sys.path[0]  # the folder it was started in has no libraries
     os.chdir("/")
-    os.environ.setdefault("MPLBACKEND", "module://matplotlib_inline.backend_inline")  # read by Matplotlib's import
-    os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # threads that spin starve the neighbour's; read at load, too
-    parent = Parent(Place(Path(folder), name), socket.socket(fileno=int(listener)), float(idle), never.split())
-    os_helpers.adopt_orphans()
+    os.environ.setdefault("MPLBACKEND", "module://matplotlib_inline.backend_inline")  # read when matplotlib is imported
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # read at load; threads that spin slow down other kernels
+    paths = ParentPaths(Path(folder), key)
+    parent = WarmParent(paths, socket.socket(fileno=int(listener)), float(idle_seconds), never.split())
+    os_helpers.become_subreaper()
     parent.prepare()
     try:
-        why = parent.serve()
-    except Forked as forked:
-        return forked.kernel
-    print(f"ends: {why}", file=sys.__stderr__, flush=True)
-    if why != "another has taken the socket":
+        reason = parent.serve()
+    except ForkedChild as child:
+        assert parent.entry is not None
+        return parent.entry, child
+    print(f"ends: {reason}", file=sys.__stderr__, flush=True)
+    if reason != TAKEN_OVER:
         with contextlib.suppress(OSError):
-            parent.place.socket.unlink()
+            paths.socket_path.unlink()
     return None
 
 
-if __name__ == "__main__" and (kernel := main(sys.argv[1:])) is not None:
-    forked_process.become(*kernel)
+if __name__ == "__main__" and (forked := main(sys.argv[1:])) is not None:
+    become_kernel(forked[0], forked[1].paths, forked[1].link, forked[1].request)

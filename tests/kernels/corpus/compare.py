@@ -14,7 +14,7 @@ import nbformat
 import papermill
 from papermill.engines import NBClientEngine, papermill_engines
 
-from mlnb.kernels.driver.private_sockets import PrivateManager
+from mlnb.kernels.driver.private_sockets import PrivateSocketManager
 from mlnb.kernels.driver.warm_engine import WarmEngine
 
 
@@ -23,7 +23,7 @@ class StandardEngine(NBClientEngine):
 
     @classmethod
     def execute_managed_notebook(cls, *values: Any, **options: Any) -> Any:
-        own = {"kernel_manager_class": PrivateManager, "iopub_timeout": 60}  # on a busy machine 4 s are few
+        own = {"kernel_manager_class": PrivateSocketManager, "iopub_timeout": 60}  # on a busy machine 4 s are few
         return super().execute_managed_notebook(*values, **own, **options)
 
 
