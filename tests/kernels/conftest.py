@@ -7,26 +7,26 @@ from pathlib import Path
 
 import pytest
 
+from kernels import projects
 from mlnb.kernels.driver import parent_client
-from mlnb.kernels.protocol import parent_paths
 
-sys.modules.setdefault("rfc3987_syntax", None)  # JupyterLab's URI grammar takes seconds to build and nobody asks it
+sys.modules.setdefault("rfc3987_syntax", None)  # JupyterLab's URI grammar takes seconds to build and is not used here
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def project_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A folder with settings and a warm parent."""
     folder = tmp_path_factory.mktemp("project")
     (folder / "settings.ini").write_text("[mlnb]\nkernels_at_once = 4\n")
     yield folder
-    for paths in parent_paths.find_parents(parent_paths.settings(folder).folder):
+    for paths in projects.find_parents(folder):
         parent_client.stop(paths, kill_kernels=True)
 
 
 @pytest.fixture
-def project(made: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def project(project_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """The folder, as the working directory."""
     monkeypatch.delenv("MLNB_KERNELS", raising=False)
-    monkeypatch.chdir(made)
-    yield made
-    assert os.getcwd() == str(made)
+    monkeypatch.chdir(project_folder)
+    yield project_folder
+    assert os.getcwd() == str(project_folder)
