@@ -1,10 +1,10 @@
-"""States that are kept: gone back to they are what they were, they end when they should, and nobody waits for them."""
+"""Snapshots: a restored state is what it was, snapshots end when they should, and nobody waits for them."""
 
 import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,54 +13,52 @@ import psutil
 import pytest
 from jupyter_client.kernelspec import KernelSpecManager
 from jupyter_client.manager import KernelManager
+from waiting import wait_for
 
 from kernels.corpus import compare
+from kernels.projects import find_parents, status
 from mlnb.kernels.driver import jupyter_kernel, parent_client
-from mlnb.kernels.driver.snapshot_policy import Keeping
-from mlnb.kernels.driver.warm_engine import WarmEngine
-from mlnb.kernels.protocol import parent_paths
+from mlnb.kernels.driver.execution import Execution
+from mlnb.kernels.protocol.jobs import SnapshotPlan
+from mlnb.kernels.protocol.messages import SnapshotStatus
 
 MINUTES, BYTES = 5.0, 1e9
 
 
 @pytest.fixture(autouse=True)
-def engine(project: Path) -> Iterator[None]:
+def no_snapshots_left(project: Path) -> Iterator[None]:
     yield
-    WarmEngine.keeping = None
-    ask(project, {"verb": "drop", "family": None})
+    for paths in find_parents(project):
+        parent_client.drop_snapshots(paths, None)
 
 
-def ask(project: Path, asked: dict[str, Any]) -> dict[str, Any]:
-    found = parent_paths.here(parent_paths.settings(project).folder)
-    answers = [answer for place in found if (answer := parent_client.ask(place, asked)) is not None]
-    return answers[0] if answers else {}
+def snapshots(project: Path) -> list[SnapshotStatus]:
+    """Return the snapshots that the project's parent keeps."""
+    found = status(project)
+    return found.snapshots if found else []
 
 
-def kept(project: Path) -> list[dict[str, Any]]:
-    return ask(project, {"verb": "status"}).get("kept", [])
+def plan(project: Path, restore: int | None = None, **changes: Any) -> SnapshotPlan:
+    """Take snapshots before cells 1, 2 and 3; continue from the one before `restore`."""
+    ids = {cell: f"state {cell}" for cell in (1, 2, 3)}
+    values: dict[str, Any] = {
+        "output_log": str(project / "first.jsonl"),
+        "ttl_minutes": MINUTES,
+        "max_bytes": BYTES,
+        "group": "g",
+        "code_cells": (0, 1, 2, 3),
+    }
+    if restore is not None:
+        values |= {"restore": ids[restore], "restore_log": str(project / "first.jsonl")}
+        values["output_log"] = str(project / "second.jsonl")
+    return SnapshotPlan(snapshots=ids, **{**values, **changes})
 
 
-def waits_until(true: Callable[[], bool]) -> bool:
-    for _ in range(100):
-        if true():
-            return True
-        time.sleep(0.05)
-    return False
-
-
-def keeping(project: Path, wake: int | None = None, **more: Any) -> Keeping:
-    """Keep the state before cells 1, 2 and 3; go on from that before `wake`."""
-    states = {cell: f"state {cell}" for cell in (1, 2, 3)}
-    usual: dict[str, Any] = {"minutes": MINUTES, "bytes": BYTES, "family": "f", "code": (0, 1, 2, 3)}
-    if wake is not None:
-        usual |= {"wake": states[wake], "wake_log": str(project / "first.jsonl"), "log": str(project / "second.jsonl")}
-    return Keeping(states=states, **{"log": str(project / "first.jsonl"), **usual, **more})
-
-
-def run(project: Path, cells: list[str], asked: Keeping | None) -> tuple[list[dict[str, Any]], str]:
-    WarmEngine.keeping = asked
-    document, said, _ = compare.execute("warm", compare.notebook(cells), project / "here")
-    return compare.seen(document), said
+def run(project: Path, cells: list[str], snapshots: SnapshotPlan | None) -> tuple[list[dict[str, Any]], str, bool]:
+    """Execute a notebook; return what a reader sees, the error, and whether it was restored from a snapshot."""
+    execution = Execution(snapshots=snapshots)
+    document, error, _ = compare.execute("warm", compare.notebook(cells), project / "here", execution=execution)
+    return compare.seen(document), error, execution.restored
 
 
 TRAIN = (
@@ -78,38 +76,40 @@ RICH = [
 LAST = TRAIN + "!echo shell\nprint(random.random(), np.random.rand(), m.predict(X[:1]), h.predict(X[:1]), len(In))"
 
 
-def test_going_on_is_the_same_as_from_the_top(project: Path) -> None:
-    _, said = run(project, [*RICH, "d.update('four')\n1 / 0"], keeping(project))
-    assert "ZeroDivisionError" in said and [one["cell"] for one in kept(project)] == [1, 2, 3]
-    went_on, said = run(project, [*RICH, LAST], keeping(project, 3))
-    assert said == "" and WarmEngine.went_on
-    from_top, said = run(project, [*RICH, LAST], None)
-    assert said == "" and went_on == from_top
-    assert kept(project) == []  # it has ended well: nobody needs them
+def test_a_restored_run_is_the_same_as_a_whole_one(project: Path) -> None:
+    _, error, _ = run(project, [*RICH, "d.update('four')\n1 / 0"], plan(project))
+    assert "ZeroDivisionError" in error and [one.cell for one in snapshots(project)] == [1, 2, 3]
+    continued, error, restored = run(project, [*RICH, LAST], plan(project, 3))
+    assert error == "" and restored
+    whole, error, _ = run(project, [*RICH, LAST], None)
+    assert error == "" and continued == whole
+    assert snapshots(project) == []  # it has succeeded: nobody needs them
 
 
-def test_a_state_can_be_gone_back_to_again_and_by_two_at_once(project: Path) -> None:
+def test_a_snapshot_is_restored_again_and_by_two_at_once(project: Path) -> None:
     start = ["x = [1]", "x.append(2)", "1 / 0"]
-    run(project, start, keeping(project))
+    run(project, start, plan(project))
     for number in range(2):
-        went_on, _ = run(project, [*start[:2], f"x.append(3)\nx, {number}\n1 / 0"], keeping(project, 2))
-        assert WarmEngine.went_on and 3 in [cell.get("count") for cell in went_on]
+        continued, _, restored = run(project, [*start[:2], f"x.append(3)\nx, {number}\n1 / 0"], plan(project, 2))
+        assert restored and 3 in [cell.get("count") for cell in continued]
     script = (
         "import sys, os; sys.modules['rfc3987_syntax'] = None\nsys.path.insert(0, sys.argv[1])\n"
-        "from pathlib import Path\nfrom kernels import test_keeping as t\nproject = Path(sys.argv[2])\n"
-        "t.WarmEngine.keeping = t.keeping(project, 2, after=True, log=str(project / (sys.argv[3] + '.jsonl')))\n"
+        "from pathlib import Path\nfrom kernels.kernel import test_state_snapshot as t\nproject = Path(sys.argv[2])\n"
+        "plan = t.plan(project, 2, keep_on_success=True, output_log=str(project / (sys.argv[3] + '.jsonl')))\n"
+        "execution = t.Execution(snapshots=plan)\n"
         "cells = ['x = [1]', 'x.append(2)', 'import time; time.sleep(1); x']\n"
-        "d, said, _ = t.compare.execute('warm', t.compare.notebook(cells), project / sys.argv[3])\n"
-        "assert t.WarmEngine.went_on and said == '', said\nprint(d.cells[2].outputs[0]['data'])"
+        "document = t.compare.notebook(cells)\n"
+        "d, error, _ = t.compare.execute('warm', document, project / sys.argv[3], execution=execution)\n"
+        "assert execution.restored and error == '', error\nprint(d.cells[2].outputs[0]['data'])"
     )
-    tests = str(Path(__file__).parent.parent)
+    tests = str(Path(__file__).parents[2])
     command = [sys.executable, "-c", script, tests, str(project)]
     both = [subprocess.Popen([*command, who], stdout=subprocess.PIPE, text=True) for who in ("one", "two")]
     assert ["[1, 2]" in one.communicate(timeout=60)[0] for one in both] == [True, True]
 
 
 @pytest.mark.parametrize(
-    ("cell", "why"),
+    ("cell", "reason"),
     [
         ("import threading, time; threading.Thread(target=time.sleep, args=(9,), daemon=True).start()", "thread"),
         ("f = open('written', 'w')", "open for writing"),
@@ -118,103 +118,105 @@ def test_a_state_can_be_gone_back_to_again_and_by_two_at_once(project: Path) -> 
         ("import tempfile; t = tempfile.TemporaryDirectory()", "temporary folder"),
     ],
 )
-def test_what_a_fork_cannot_copy_is_not_kept(
-    project: Path, cell: str, why: str, caplog: pytest.LogCaptureFixture
+def test_of_what_a_fork_cannot_copy_no_snapshot_is_taken(
+    project: Path, cell: str, reason: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO", logger="papermill")
-    run(project, ["1", cell, "2", "1 / 0"], keeping(project))
-    assert [one["cell"] for one in kept(project)] == [1] and why in caplog.text
+    run(project, ["1", cell, "2", "1 / 0"], plan(project))
+    assert [one.cell for one in snapshots(project)] == [1] and reason in caplog.text
 
 
-def test_they_end_when_their_time_is_over_and_then_it_is_from_the_top(project: Path) -> None:
-    run(project, ["x = 1", "x", "x", "1 / 0"], keeping(project, minutes=0.02))
-    pids = [one["pid"] for one in kept(project)]
-    assert pids and waits_until(lambda: not kept(project) and not any(map(psutil.pid_exists, pids)))
-    went_on, said = run(project, ["x = 1", "x", "x", "x"], keeping(project, 3))
-    assert said == "" and not WarmEngine.went_on and went_on[3]["count"] == 4
+def test_they_expire_and_the_notebook_then_runs_from_its_start(project: Path) -> None:
+    run(project, ["x = 1", "x", "x", "1 / 0"], plan(project, ttl_minutes=0.02))
+    pids = [one.pid for one in snapshots(project)]
+    assert pids
+    wait_for(lambda: not snapshots(project) and not any(map(psutil.pid_exists, pids)), 5, "the end of all snapshots")
+    whole, error, restored = run(project, ["x = 1", "x", "x", "x"], plan(project, 3))
+    assert error == "" and not restored and whole[3]["count"] == 4
 
 
-def test_the_oldest_end_when_all_take_too_much(project: Path) -> None:
+def test_the_oldest_end_when_all_take_too_much_memory(project: Path) -> None:
     grow = "import numpy as np\nx = np.ones(5_000_000)"
-    run(project, [grow, grow + "\ny = x.copy()", "z = x.copy()", "1 / 0"], keeping(project, bytes=60e6))
-    assert waits_until(lambda: len(kept(project)) < 3)
-    assert ask(project, {"verb": "status"})["kept_memory"] < 60e6
+    run(project, [grow, grow + "\ny = x.copy()", "z = x.copy()", "1 / 0"], plan(project, max_bytes=60e6))
+    wait_for(lambda: len(snapshots(project)) < 3, 5, "the end of a snapshot")
+    assert status(project).snapshot_memory < 60e6
 
 
-def test_a_state_whose_process_was_killed_is_not_missed(project: Path) -> None:
-    run(project, ["x = 1", "x", "x", "1 / 0"], keeping(project))
-    psutil.Process(kept(project)[-1]["pid"]).kill()
-    went_on, said = run(project, ["x = 1", "x", "x", "x + 1"], keeping(project, 3))
-    assert said == "" and not WarmEngine.went_on and "'2'" in str(went_on[3]["outputs"])
+def test_a_snapshot_whose_process_was_killed_is_not_missed(project: Path) -> None:
+    run(project, ["x = 1", "x", "x", "1 / 0"], plan(project))
+    psutil.Process(snapshots(project)[-1].pid).kill()
+    whole, error, restored = run(project, ["x = 1", "x", "x", "x + 1"], plan(project, 3))
+    assert error == "" and not restored and "'2'" in str(whole[3]["outputs"])
 
 
 def test_they_end_with_their_parent(project: Path) -> None:
-    run(project, ["x = 1", "x", "x", "1 / 0"], keeping(project))
-    answer = ask(project, {"verb": "status"})
-    pids = [one["pid"] for one in answer["kept"]]
-    psutil.Process(answer["pid"]).kill()
-    assert len(pids) == 3 and waits_until(lambda: not any(map(psutil.pid_exists, pids)))
-    assert run(project, ["x = 1", "x", "x", "x"], keeping(project, 3))[1] == "" and not WarmEngine.went_on
+    run(project, ["x = 1", "x", "x", "1 / 0"], plan(project))
+    found = status(project)
+    pids = [one.pid for one in found.snapshots]
+    psutil.Process(found.pid).kill()
+    assert len(pids) == 3
+    wait_for(lambda: not any(map(psutil.pid_exists, pids)), 5, "the end of all snapshots")
+    _, error, restored = run(project, ["x = 1", "x", "x", "x"], plan(project, 3))
+    assert error == "" and not restored
 
 
-def test_a_parent_that_starts_anew_for_an_import_keeps_them(project: Path) -> None:
-    run(project, ["x = 7", "x", "x", "1 / 0"], keeping(project))
-    before = [one["pid"] for one in kept(project)]
+def test_a_parent_that_restarts_for_an_import_keeps_them(project: Path) -> None:
+    run(project, ["x = 7", "x", "x", "1 / 0"], plan(project))
+    before = [one.pid for one in snapshots(project)]
     fails = "try:\n    import tqdm.keras\nexcept ImportError:\n    pass"  # there is no Keras here
     run(project, [fails], None)
-    assert "tqdm.keras" in ask(project, {"verb": "status"})["never"]
-    assert [one["pid"] for one in kept(project)] == before
-    assert "'8'" in str(run(project, ["x = 7", "x", "x", "x + 1"], keeping(project, 3))[0][3]) and WarmEngine.went_on
+    assert "tqdm.keras" in status(project).rejected
+    assert [one.pid for one in snapshots(project)] == before
+    continued, _, restored = run(project, ["x = 7", "x", "x", "x + 1"], plan(project, 3))
+    assert restored and "'8'" in str(continued[3])
 
 
-def test_nobody_waits_for_what_is_kept(project: Path) -> None:
+def test_nobody_waits_for_a_snapshot(project: Path) -> None:
     nbformat.write(compare.notebook(["x = 1", "x", "x", "1 / 0"]), project / "piped.ipynb")
     script = (
         "import sys; sys.modules['rfc3987_syntax'] = None\nsys.path.insert(0, sys.argv[1])\n"
-        "from pathlib import Path\nfrom kernels import test_keeping as t\nproject = Path(sys.argv[2])\n"
-        "t.run(project, ['x = 1', 'x', 'x', '1 / 0'], t.keeping(project))"
+        "from pathlib import Path\nfrom kernels.kernel import test_state_snapshot as t\nproject = Path(sys.argv[2])\n"
+        "t.run(project, ['x = 1', 'x', 'x', '1 / 0'], t.plan(project))"
     )
     started = time.monotonic()
-    command = [sys.executable, "-c", script, str(Path(__file__).parent.parent), str(project)]
+    command = [sys.executable, "-c", script, str(Path(__file__).parents[2]), str(project)]
     subprocess.run(command, capture_output=True, check=True, timeout=60)  # ends when all have closed its output
-    assert time.monotonic() - started < 30 and len(kept(project)) == 3
-    for one in kept(project):
-        process = psutil.Process(one["pid"])
+    assert time.monotonic() - started < 30 and len(snapshots(project)) == 3
+    for one in snapshots(project):
+        process = psutil.Process(one.pid)
         assert process.num_threads() == 1 and process.cpu_percent(0.05) == 0
-        names = {os.readlink(f"/proc/{one['pid']}/fd/{n}") for n in os.listdir(f"/proc/{one['pid']}/fd")}
+        names = {os.readlink(f"/proc/{one.pid}/fd/{n}") for n in os.listdir(f"/proc/{one.pid}/fd")}
         assert sum(name.startswith("socket:") for name in names) == 1
         assert not any(name.startswith(("pipe:", "anon_inode:")) for name in names)
 
 
-def test_stop_ends_them(project: Path) -> None:
-    run(project, ["x = 1", "x", "x", "1 / 0"], keeping(project))
-    pids = [one["pid"] for one in kept(project)]
-    ask(project, {"verb": "stop"})
-    assert len(pids) == 3 and waits_until(lambda: not any(map(psutil.pid_exists, pids)))
+def test_stopping_the_parent_ends_them(project: Path) -> None:
+    run(project, ["x = 1", "x", "x", "1 / 0"], plan(project))
+    pids = [one.pid for one in snapshots(project)]
+    for paths in find_parents(project):
+        parent_client.stop(paths)
+    assert len(pids) == 3
+    wait_for(lambda: not any(map(psutil.pid_exists, pids)), 5, "the end of all snapshots")
 
 
-def test_what_goes_on_is_kept_and_gone_on_from_again(project: Path) -> None:
-    run(project, [RICH[0], RICH[1], "1 / 0", "x"], keeping(project))
-    _, said = run(project, [*RICH, "1 / 0"], keeping(project, 2))
-    assert "ZeroDivisionError" in said and WarmEngine.went_on
-    again = keeping(project, 3, wake_log=str(project / "second.jsonl"), log=str(project / "third.jsonl"))
-    went_on, said = run(project, [*RICH, LAST], again)
-    assert said == "" and WarmEngine.went_on
-    assert went_on == run(project, [*RICH, LAST], None)[0]
+def test_a_restored_run_takes_snapshots_that_are_restored_again(project: Path) -> None:
+    run(project, [RICH[0], RICH[1], "1 / 0", "x"], plan(project))
+    _, error, restored = run(project, [*RICH, "1 / 0"], plan(project, 2))
+    assert "ZeroDivisionError" in error and restored
+    logs = {"restore_log": str(project / "second.jsonl"), "output_log": str(project / "third.jsonl")}
+    continued, error, restored = run(project, [*RICH, LAST], plan(project, 3, **logs))
+    assert error == "" and restored
+    assert continued == run(project, [*RICH, LAST], None)[0]
 
 
-def test_jupyter_goes_on_from_a_state_for_one_notebook_alone(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    run(project, ["x = 40", "x += 2", "x", "1 / 0"], keeping(project))
-    (place,) = [
-        place
-        for place in parent_paths.here(parent_paths.settings(project).folder)
-        if parent_client.ask(place, {"verb": "status"})
-    ]
-    waking = jupyter_kernel.waking("state 3", place, "stages/work.ipynb")
+def test_jupyter_restores_a_snapshot_for_one_notebook_alone(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run(project, ["x = 40", "x += 2", "x", "1 / 0"], plan(project))
+    (paths,) = [paths for paths in find_parents(project) if parent_client.get_status(paths)]
+    environment = jupyter_kernel.restore_environment("state 3", paths, "stages/work.ipynb")
     specs = KernelSpecManager(
-        kernel_dirs=[str(jupyter_kernel.install(project, "python3", "Python 3", **waking).parent)]
+        kernel_dirs=[str(jupyter_kernel.install(project, "python3", "Python 3", **environment).parent)]
     )
-    found = {}
+    replies = {}
     for notebook in ("stages/work.ipynb", "stages/other.ipynb"):
         monkeypatch.setenv("JPY_SESSION_NAME", str(project / notebook))
         manager = KernelManager(kernel_name="python3", kernel_spec_manager=specs)
@@ -222,8 +224,10 @@ def test_jupyter_goes_on_from_a_state_for_one_notebook_alone(project: Path, monk
         client = manager.client()
         client.start_channels()
         client.wait_for_ready(timeout=60)
-        found[notebook] = client.execute_interactive("assert x == 42", timeout=60, output_hook=lambda _: None)
+        replies[notebook] = client.execute_interactive("assert x == 42", timeout=60, output_hook=lambda _: None)
         client.stop_channels()
         manager.shutdown_kernel(now=True)
         manager.cleanup_resources()
-    assert [reply["content"]["status"] for reply in found.values()] == ["ok", "error"] and len(kept(project)) == 3
+    assert [reply["content"]["status"] for reply in replies.values()] == ["ok", "error"] and len(
+        snapshots(project)
+    ) == 3

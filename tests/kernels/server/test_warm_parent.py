@@ -1,113 +1,53 @@
-"""The warm parent: what it imports ahead and what it leaves alone, when it renews itself, who may talk to it."""
+"""The warm parent: what it preloads, when it restarts, who may connect, and how many kernels it runs."""
 
 import os
 import re
 import stat
 import subprocess
 import sys
-import time
-import warnings
 from pathlib import Path
 
 import nbformat
 import papermill
 import pytest
+from waiting import wait_for
 
 from kernels.corpus import compare
+from kernels.projects import find_parents, run, status
 from mlnb.cli.main import main
-from mlnb.kernels.driver import notebook_imports, parent_client
+from mlnb.kernels.driver import parent_client
 from mlnb.kernels.protocol import parent_paths
-from mlnb.kernels.server import preload
-
-
-def run(folder: Path, *cells: object, **options: object) -> tuple[str, str]:
-    document, said, _ = compare.execute("warm", compare.notebook(list(cells)), folder, **options)
-    return str([cell.get("outputs") for cell in document.cells]), said
-
-
-def status(folder: Path) -> dict[str, object]:
-    start = parent_paths.settings(folder)
-    found = [a for place in parent_paths.here(start.folder) if (a := parent_client.ask(place, {"verb": "status"}))]
-    return found[0] if found else {}
 
 
 def test_what_notebooks_import_is_ready_the_next_time(project: Path) -> None:
-    shown, _ = run(project, "import sys\nready = 'numpy' in sys.modules\nimport numpy", "ready")
-    assert "True" in shown  # imported before the fork already
-    assert "numpy" in status(project)["imported"]
+    outputs, _ = run(project, "import sys\nready = 'numpy' in sys.modules\nimport numpy", "ready")
+    assert "True" in outputs  # imported before the fork
+    assert "numpy" in status(project).preloaded
 
 
-def test_what_the_project_imports_in_functions_is_learned_and_nothing_that_it_does_not_name(project: Path) -> None:
+def test_what_the_project_imports_in_functions_is_preloaded_and_nothing_that_it_does_not_name(project: Path) -> None:
     (project / "helper.py").write_text("def late():\n    import joblib\n    return joblib\n")
-    shown, _ = run(project, "import helper, sys\nbefore = 'joblib' in sys.modules\nhelper.late()\nbefore")
-    assert "False" in shown
-    run(project, "import numpy\n__import__('thread' + 'poolctl')")  # asked for after the other's last word
-    until = time.monotonic() + 10
-    while "joblib" not in status(project)["imported"] and time.monotonic() < until:
-        time.sleep(0.05)
-    shown, _ = run(project, "import sys\n'joblib' in sys.modules, 'threadpoolctl' in sys.modules")
-    assert "True, False" in shown
+    outputs, _ = run(project, "import helper, sys\nbefore = 'joblib' in sys.modules\nhelper.late()\nbefore")
+    assert "False" in outputs
+    run(project, "import numpy\n__import__('thread' + 'poolctl')")  # requested after the other kernel's report
+    wait_for(lambda: "joblib" in status(project).preloaded, 10, "preloaded joblib")
+    outputs, _ = run(project, "import sys\n'joblib' in sys.modules, 'threadpoolctl' in sys.modules")
+    assert "True, False" in outputs
 
 
-def test_a_library_that_asks_or_speaks_or_fails_is_left_to_the_notebook(project: Path) -> None:
-    _, said = run(project, "import tqdm.auto, tqdm.notebook\nprint(tqdm.auto.tqdm.__module__)")
-    assert said == ""
-    assert not any(name.startswith("tqdm.auto") for name in status(project)["imported"])
+def test_a_library_that_checks_for_a_notebook_is_left_to_the_notebook(project: Path) -> None:
+    _, error = run(project, "import tqdm.auto, tqdm.notebook\nprint(tqdm.auto.tqdm.__module__)")
+    assert error == ""
+    assert not any(name.startswith("tqdm.auto") for name in status(project).preloaded)
 
 
-def test_refusals_have_reasons(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.syspath_prepend(str(tmp_path))
-    warnings.simplefilter("default")
-    sources = {
-        "lib_fails": ("1 / 0", "fails to import: ZeroDivisionError"),
-        "lib_warns": ("import warnings; warnings.warn('old')", "warns: old"),
-        "lib_prints": ("print('hello')", "prints: hello"),
-        "lib_thread": (
-            "import threading, time; threading.Thread(target=time.sleep, args=(1,), daemon=True).start()",
-            "starts",
-        ),
-        "lib_shell": ("getattr(get_ipython(), 'events', None)", "uses the notebook's shell"),
-        "lib_exits": ("raise SystemExit", "fails to import"),
-    }
-    streams = sys.stdout, sys.stderr
-    sys.stdout, sys.stderr = preload.Standin("stdout"), preload.Standin("stderr")
-    try:
-        for name, (source, why) in sources.items():
-            (tmp_path / f"{name}.py").write_text(source)
-            never: dict[str, str] = {}
-            assert preload.preload([name], set(), never, lambda trying: None) and why in never[name]
-        (tmp_path / "lib_fine.py").write_text(
-            "ip = get_ipython(); inside = hasattr(ip, 'kernel'), 'IPKernelApp' in ip.config"
-        )
-        done: set[str] = set()
-        assert not preload.preload(["lib_fine"], done, {}, lambda trying: None) and done == {"lib_fine"}
-        assert sys.modules["lib_fine"].inside == (True, True)
-    finally:
-        sys.stdout, sys.stderr = streams
-
-
-def test_some_names_are_never_imported_ahead() -> None:
-    assert preload.allowed("pandas.core.frame", ()) and not preload.allowed("pandas", ("pandas",))
-    assert not preload.allowed("torch.nn", ()) and not preload.allowed(
-        "sklearn.experimental.enable_iterative_imputer", ()
-    )
-
-
-def test_imports_are_read_through_the_project_s_modules(tmp_path: Path) -> None:
-    (tmp_path / "helper.py").write_text("import numpy\nfrom other import x\ndef f():\n    import pandas\n")
-    (tmp_path / "other.py").write_text("try:\n    from scipy import stats\nexcept ImportError:\n    stats = None\n")
-    cells = ["%matplotlib inline\nimport helper, os", "!ls\nimport json", "%%bash\nimport nothing", "x = ="]
-    assert notebook_imports.needed(cells, tmp_path) == ["numpy", "scipy", "scipy.stats"]
-
-
-def test_a_changed_file_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.syspath_prepend(str(tmp_path))
-    (tmp_path / "lib_signed.py").write_text("x = 1")
-    __import__("lib_signed")
-    signed = preload.signature()
-    assert preload.changed(signed) is None
-    (tmp_path / "lib_signed.py").write_text("x = 12")
-    assert preload.changed(signed) == str(tmp_path / "lib_signed.py")
+def test_an_import_with_side_effects_restarts_the_parent_in_the_same_process(project: Path) -> None:
+    run(project, "1")
+    before = status(project)
+    _, error = run(project, "try:\n    import tqdm.keras\nexcept ImportError:\n    pass")  # there is no Keras
+    after = status(project)
+    assert error == "" and after.pid == before.pid and after.started > before.started
+    assert "fails to import" in after.rejected["tqdm.keras"]
 
 
 def test_the_folder_is_the_owner_s_alone(project: Path) -> None:
@@ -124,24 +64,24 @@ def test_a_long_path_is_no_hindrance(tmp_path: Path, monkeypatch: pytest.MonkeyP
     folder.mkdir()
     (folder / "settings.ini").write_text("[mlnb]\n")
     monkeypatch.chdir(folder)
-    assert "'2'" in run(folder, "1 + 1")[0] and status(folder)["served"] == 1
-    assert parent_client.ask(parent_paths.here(parent_paths.settings(folder).folder)[0], {"verb": "stop"})
+    assert "'2'" in run(folder, "1 + 1")[0] and status(folder).served == 1
+    assert parent_client.stop(find_parents(folder)[0])
 
 
 def test_another_environment_has_another_parent(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run(project, "1")
-    before = len(parent_paths.here(parent_paths.settings(project).folder))
+    before = len(find_parents(project))
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     assert "'1'" in run(project, "import os\nos.environ['OMP_NUM_THREADS']")[0]
-    assert len(parent_paths.here(parent_paths.settings(project).folder)) == before + 1
+    assert len(find_parents(project)) == before + 1
 
 
 def test_a_stale_socket_is_replaced(project: Path) -> None:
     run(project, "1")
-    for place in parent_paths.here(parent_paths.settings(project).folder):
-        parent_client.ask(place, {"verb": "stop", "now": True})
-        time.sleep(0.3)
-        place.socket.touch()
+    for paths in find_parents(project):
+        parent_client.stop(paths, kill_kernels=True)
+        wait_for(lambda paths=paths: not paths.socket_path.exists(), 5, "the end of the parent")
+        paths.socket_path.touch()
     assert "'4'" in run(project, "2 + 2")[0]
 
 
@@ -151,16 +91,17 @@ def test_it_ends_when_idle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.delenv("MLNB_KERNELS_IDLE", raising=False)
     run(tmp_path, "1")
     assert status(tmp_path)
-    time.sleep(3.5)
-    assert not status(tmp_path) and not parent_paths.here(parent_paths.settings(tmp_path).folder)
+    # A request of its status would count as activity.
+    wait_for(lambda: not find_parents(tmp_path), 10, "the end of the idle parent")
+    assert not status(tmp_path)
 
 
-def test_it_says_what_it_does_and_stops(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_shows_and_stops_it(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run(project, "import numpy")
     assert main(["kernels", "status"]) == 0
     assert re.search(r"process \d+, Python .* notebooks served", capsys.readouterr().out)
     assert main(["kernels", "stop"]) == 0 and "stopped" in capsys.readouterr().out
-    time.sleep(0.5)
+    wait_for(lambda: not status(project), 5, "the end of the parent")
     assert main(["kernels"]) == 0 and "No warm parent" in capsys.readouterr().out
 
 
@@ -186,32 +127,10 @@ def test_a_notebook_may_run_a_notebook(project: Path) -> None:
 
 
 @pytest.mark.parametrize("engine", ["standard", "warm"])
-def test_a_read_only_folder_is_said(project: Path, engine: str) -> None:
+def test_a_read_only_folder_is_reported(project: Path, engine: str) -> None:
     if os.getuid() == 0:
         pytest.skip("root may write anywhere")
     (project / "closed").mkdir(mode=0o500)
     nbformat.write(compare.notebook(["1"]), project / "one.ipynb")
     with pytest.raises(OSError, match="closed"):
         papermill.execute_notebook("one.ipynb", "closed/out.ipynb", engine_name=f"test-{engine}")
-
-
-@pytest.mark.parametrize(
-    ("spec", "says"), [({}, "No kernel name found"), ({"name": "julia", "language": "julia"}, "julia")]
-)
-def test_a_notebook_without_a_usable_kernel_fails_as_ever(project: Path, spec: dict[str, str], says: str) -> None:
-    document = compare.notebook(["1"])
-    document.metadata["kernelspec"] = spec
-    if not spec:
-        del document.metadata["kernelspec"]
-    nbformat.write(document, project / "no.ipynb")
-    for engine in ("standard", "warm"):
-        with pytest.raises(Exception, match=says):
-            papermill.execute_notebook("no.ipynb", "out.ipynb", engine_name=f"test-{engine}", progress_bar=False)
-
-
-def test_the_papermill_command_knows_the_engine(project: Path) -> None:
-    nbformat.write(compare.notebook([("a = 1", "parameters"), "a + 1"]), project / "command.ipynb")
-    command = [sys.executable, "-m", "papermill", "--engine", "mlnb", "-p", "a", "41", "command.ipynb", "done.ipynb"]
-    done = subprocess.run(command, cwd=project, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert "42" in (project / "done.ipynb").read_text() and status(project)["served"]
