@@ -60,7 +60,7 @@ def make_model(folder: Path, family: str, training: pd.DataFrame, y: np.ndarray)
     import lightgbm
     from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
 
-    from mlnb.methods.decisions.decisions import answers
+    from mlnb.methods.decisions.responders import respond
     from mlnb.methods.encoding.table_encoder import Encoder
     from mlnb.methods.models.fitted_models import Model, predict, save_model
     from mlnb.methods.models.model_families import fit_model
@@ -90,9 +90,10 @@ def make_model(folder: Path, family: str, training: pd.DataFrame, y: np.ndarray)
         {k: head[k].iloc[i].item() if k[0] == "n" and v is not None else v for k, v in row.items()}
         for i, row in enumerate(rows)
     ]
-    parts = {"contract": contract, "schema": schema.to_json(), "encoder": encoder.to_json()}
     folder.mkdir(parents=True)
-    for name, value in {**parts, "golden": {"rows": rows, "predictions": predictions}}.items():
+    (folder / "contract.json").write_bytes(encode(contract))
+    (folder / "golden.json").write_bytes(encode(Golden(rows=rows, predictions=to_wire(responses))))
+    for name, value in {"schema": schema.to_json(), "encoder": encoder.to_json()}.items():
         (folder / f"{name}.json").write_text(json.dumps(value), "utf-8")
     (folder / "version.txt").write_text("bench:1\n")
     save_model(model, folder / "fitted")

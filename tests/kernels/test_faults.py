@@ -12,30 +12,19 @@ from nbclient.exceptions import CellTimeoutError
 from papermill.clientwrap import PapermillNotebookClient
 from waiting import wait_for
 
-from kernels.corpus import compare
+from kernels.projects import parent_process, run
 from mlnb.kernels.driver import parent_client
-from mlnb.kernels.protocol import parent_paths
 
-
-def run(folder: Path, *cells: object, **options: object) -> tuple[str, str]:
-    """Return all text that a notebook shows, and the error that came out."""
-    document, said, _ = compare.execute("warm", compare.notebook(list(cells)), folder, **options)
-    return str([cell.get("outputs") for cell in document.cells]), said
-
-
-def parent(folder: Path) -> psutil.Process:
-    start = parent_paths.settings(folder)
-    (alive,) = [a for place in parent_paths.here(start.folder) if (a := parent_client.ask(place, {"verb": "status"}))]
-    return psutil.Process(alive["pid"])
+NOTEBOOKS = int(os.environ.get("MLNB_TEST_NOTEBOOKS", "200"))
 
 
 def becomes_quiet(process: psutil.Process) -> None:
-    """Wait until the parent has no process left but the one it holds ready."""
-    wait_for(lambda: len(process.children(recursive=True)) <= 1, 5, "the end of all kernels but the spare one")
+    """Wait until the parent has no child process but the standby kernel."""
+    wait_for(lambda: len(process.children(recursive=True)) <= 1, 5, "the end of all kernels but the standby one")
 
 
 @pytest.mark.parametrize(
-    ("cell", "told"),
+    ("cell", "reason"),
     [
         ("import ctypes; ctypes.string_at(0)", "killed by SIGSEGV"),
         ("import os; os.abort()", "killed by SIGABRT"),
@@ -44,28 +33,28 @@ def becomes_quiet(process: psutil.Process) -> None:
         ("import os; os.closerange(3, 1000); import time; time.sleep(1)", "DeadKernelError"),
     ],
 )
-def test_a_kernel_that_dies_is_told_at_once_and_alone(project: Path, cell: str, told: str) -> None:
+def test_a_kernel_that_dies_is_reported_at_once_and_alone(project: Path, cell: str, reason: str) -> None:
     run(project, "1")
-    before, start = parent(project), time.monotonic()
-    shown, said = run(project, "print('before')", cell)
-    assert told in said and "DeadKernelError" in said and "before" in shown
+    before, start = parent_process(project), time.monotonic()
+    outputs, error = run(project, "print('before')", cell)
+    assert reason in error and "DeadKernelError" in error and "before" in outputs
     assert time.monotonic() - start < 5 and before.is_running()
     becomes_quiet(before)
     assert "again" in run(project, "print('again')")[0]
 
 
 def test_a_cell_that_takes_too_long_is_ended(project: Path) -> None:
-    _, said = run(project, "import time; time.sleep(60)", execution_timeout=1)
-    assert CellTimeoutError.__name__ in said
-    becomes_quiet(parent(project))
+    _, error = run(project, "import time; time.sleep(60)", execution_timeout=1)
+    assert CellTimeoutError.__name__ in error
+    becomes_quiet(parent_process(project))
 
 
 def test_a_cell_that_ignores_interrupts_is_ended_too(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mlnb.kernels.driver.kernel_manager.LEAVING", 0.5)
+    monkeypatch.setattr("mlnb.kernels.driver.kernel_manager.SHUTDOWN_SECONDS", 0.5)
     stubborn = "while True:\n    try:\n        import time; time.sleep(60)\n    except KeyboardInterrupt: pass"
-    _, said = run(project, stubborn, execution_timeout=1)
-    assert CellTimeoutError.__name__ in said
-    becomes_quiet(parent(project))
+    _, error = run(project, stubborn, execution_timeout=1)
+    assert CellTimeoutError.__name__ in error
+    becomes_quiet(parent_process(project))
 
 
 def test_an_interrupt_reaches_the_cell_and_then_the_driver(project: Path) -> None:
@@ -77,7 +66,7 @@ def test_an_interrupt_reaches_the_cell_and_then_the_driver(project: Path) -> Non
     with pytest.raises(KeyboardInterrupt):
         run(project, cell)
     assert (project / "interrupted").exists()
-    becomes_quiet(parent(project))
+    becomes_quiet(parent_process(project))
 
 
 def test_processes_that_a_notebook_leaves_are_ended(project: Path) -> None:
@@ -86,46 +75,50 @@ def test_processes_that_a_notebook_leaves_are_ended(project: Path) -> None:
         "import subprocess; p = subprocess.Popen(['sleep', '300'])",
         "import os\nif not os.fork():\n    import time; time.sleep(300)",
     )
-    becomes_quiet(parent(project))
+    becomes_quiet(parent_process(project))
     assert not [p for p in psutil.process_iter(["cmdline"]) if p.info["cmdline"] == ["sleep", "300"]]
 
 
 def test_output_is_bounded_and_says_so(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mlnb.kernels.driver.warm_engine.MOST", 100_000)
-    shown, said = run(project, "for n in range(30): print('x' * 10_000, flush=True)", "print('next')")
-    assert said == "" and "output is cut here" in shown and 90_000 < len(shown) < 120_000 and "next" in shown
+    monkeypatch.setattr("mlnb.kernels.driver.warm_client.MAX_OUTPUT", 100_000)
+    outputs, error = run(project, "for n in range(30): print('x' * 10_000, flush=True)", "print('next')")
+    assert error == "" and "output is truncated here" in outputs and "next" in outputs
+    assert 90_000 < len(outputs) < 120_000
 
 
 def test_outputs_may_take_long_on_a_busy_machine(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    told = PapermillNotebookClient.output
+    original = PapermillNotebookClient.output
 
     def slowly(self: PapermillNotebookClient, *values: object) -> object:
         time.sleep(0.02)
-        return told(self, *values)
+        return original(self, *values)
 
     monkeypatch.setattr(PapermillNotebookClient, "output", slowly)
     monkeypatch.setenv("MLNB_KERNELS", "standard")  # where outputs come one by one, long after the reply
-    shown, said = run(project, "for n in range(250): display(n)")  # 5 s, and nbclient waits for 4
-    assert said == "" and "'249'" in shown
+    outputs, error = run(project, "for n in range(250): display(n)")  # 5 s, and nbclient waits for 4
+    assert error == "" and "'249'" in outputs
 
 
-def test_two_notebooks_share_no_chance_no_environment_and_no_folder(
+def test_two_notebooks_share_no_random_state_no_environment_and_no_folder(
     project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    cell = (
-        "import numpy, random, os\nprint(random.random(), numpy.random.rand(), os.environ.get('COLOUR'), os.getcwd())"
-    )
-    shown = []
-    for colour in ("red", "blue"):
-        monkeypatch.setenv("COLOUR", colour)
-        shown.append(run(project / colour, cell)[0].split("text': '")[1].split())
-        assert colour in shown[-1][2] and shown[-1][3].startswith(str(project / colour))
-    assert shown[0][0] != shown[1][0] and shown[0][1] != shown[1][1]
+    cell = "import numpy, random, os\nprint(random.random(), numpy.random.rand(), os.environ.get('COLOR'), os.getcwd())"
+    printed = []
+    for color in ("red", "blue"):
+        monkeypatch.setenv("COLOR", color)
+        printed.append(run(project / color, cell)[0].split("text': '")[1].split())
+        assert color in printed[-1][2] and printed[-1][3].startswith(str(project / color))
+    assert printed[0][0] != printed[1][0] and printed[0][1] != printed[1][1]
+
+
+def test_an_environment_that_is_not_utf_8_arrives(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAW", os.fsdecode(b"\xff\xe9"))
+    assert "b'\\\\xff\\\\xe9'" in run(project, "import os\nos.environb[b'RAW']")[0]
 
 
 def test_many_notebooks_leave_nothing_behind(project: Path) -> None:
     run(project, "1")
-    process = parent(project)
+    process = parent_process(project)
     becomes_quiet(process)
     before, mine = process.num_fds(), psutil.Process().num_fds()
     for _ in range(NOTEBOOKS):
@@ -135,27 +128,23 @@ def test_many_notebooks_leave_nothing_behind(project: Path) -> None:
     assert process.num_threads() == 1
 
 
-NOTEBOOKS = int(os.environ.get("MLNB_TEST_NOTEBOOKS", "200"))
-
-
 def test_a_parent_that_is_killed_is_replaced(project: Path) -> None:
     run(project, "1")
-    first = parent(project)
+    first = parent_process(project)
     first.kill()
     first.wait()
-    assert "'2'" in run(project, "1 + 1")[0] and parent(project).pid != first.pid
+    assert "'2'" in run(project, "1 + 1")[0] and parent_process(project).pid != first.pid
 
 
 def test_a_kernel_outlives_its_parent(project: Path) -> None:
     run(project, "1")
-    first = parent(project)
-    threading.Timer(1.0, first.kill).start()
+    threading.Timer(1.0, parent_process(project).kill).start()
     assert "done" in run(project, "import time; time.sleep(2); print('done')")[0]
 
 
-def test_when_no_parent_can_be_had_the_standard_engine_runs(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_parent_the_standard_engine_runs(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def none(*_: object) -> None:
-        raise parent_client.NoParent("none today")
+        raise parent_client.ParentUnavailable("none today")
 
-    monkeypatch.setattr(parent_client, "kernel", none)
-    assert "standard" in run(project, "type(get_ipython().kernel).__module__.split('.')[0], 'standard'")[0]
+    monkeypatch.setattr(parent_client, "start_kernel", none)
+    assert "'ipykernel'" in run(project, "type(get_ipython().kernel).__module__.split('.')[0]")[0]

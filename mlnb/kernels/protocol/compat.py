@@ -9,8 +9,10 @@ Nothing is imported here before it is needed: the kernel process has no papermil
 
 import asyncio
 import atexit
+import dis
 import importlib
 import importlib.metadata
+import inspect
 import io
 import os
 import selectors
@@ -97,9 +99,11 @@ def find_missing(apis: Collection[PrivateApi]) -> str | None:
 
 
 def _assigns(owner: Any, name: str) -> bool:
-    """Return whether the methods of a class use an attribute, as they do when instances have it."""
-    functions = [value for base in getattr(owner, "__mro__", ()) for value in vars(base).values()]
-    return any(name in value.__code__.co_names for value in functions if isinstance(value, types.FunctionType))
+    """Return whether a method of a class assigns an attribute, which instances then have."""
+    methods = [value for base in getattr(owner, "__mro__", ()) for value in vars(base).values()]
+    codes = [value.__code__ for value in methods if isinstance(value, types.FunctionType)]
+    stores = (step for code in codes if name in code.co_names for step in dis.get_instructions(code))
+    return any(step.opname == "STORE_ATTR" and step.argval == name for step in stores)
 
 
 def installed(library: str) -> str:
@@ -244,6 +248,13 @@ def nbclient_hooks(cls: C) -> C:
     cls._async_poll_kernel_alive = poll_kernel_alive  # type: ignore[attr-defined]
     cls._update_display_id = update_display_id  # type: ignore[attr-defined]
     return cls
+
+
+def calls_hooks(client: Any) -> bool:
+    """Return whether nbclient calls what `nbclient_hooks` overrides, with the arguments that are expected."""
+    calls = {*client.async_execute_cell.__func__.__code__.co_names, *client.process_message.__func__.__code__.co_names}
+    arguments = len(inspect.signature(client._update_display_id).parameters)
+    return {"_async_poll_kernel_alive", "_update_display_id"} <= calls and arguments == 2
 
 
 def displays(client: Any) -> dict[str, dict[int, list[int]]]:
