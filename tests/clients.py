@@ -1,8 +1,6 @@
-"""Clients that ask without a pause, and waiting for what comes of it."""
+"""Clients that send requests without a pause."""
 
 import threading
-import time
-from collections.abc import Callable
 from typing import Self
 
 
@@ -26,11 +24,3 @@ class Clients:
     def ask(self) -> None:
         """Ask until the end."""
         raise AssertionError("a test says how its clients ask")
-
-
-def until(said: Callable[[], object], seconds: float = 20.0) -> None:
-    """Return once `said()` is true."""
-    deadline = time.monotonic() + seconds
-    while not said():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.02)

@@ -7,11 +7,10 @@ import sqlite3
 import subprocess
 import sys
 import threading
-import time
-from pathlib import Path
 
 import pytest
 import toys
+from waiting import wait_for
 
 from mlnb.cli.simulate import FIRST
 from mlnb.serving.packaging.bento_server import free_port
@@ -34,18 +33,12 @@ def world(tmp_path):
     with (tmp_path / "serve.txt").open("wb") as log:
         process = subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=log, stderr=log)
     try:
-        wait(lambda: status(port, "GET", "/readyz")[0] == 200, tmp_path / "serve.txt")
+        log = tmp_path / "serve.txt"
+        wait_for(lambda: status(port, "GET", "/readyz")[0] == 200, 120, "a service that is ready", detail=log.read_text)
         yield tmp_path, port
     finally:
         process.terminate()
         process.wait(30)
-
-
-def wait(until, log: Path, seconds: float = 120.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not until():
-        assert time.monotonic() < deadline, log.read_text()
-        time.sleep(0.2)
 
 
 def status(port: int, method: str, path: str, body: str | None = None) -> tuple[int, str]:
@@ -74,9 +67,8 @@ def test_from_a_first_model_to_a_mistake_undone(world):
     done = threading.Event()
 
     def keep_asking():
-        while not done.is_set():
+        while not done.wait(0.05):
             asked.append(status(port, "POST", "/predict", row)[0])
-            time.sleep(0.05)
 
     replay = ["simulate", "--url", f"http://127.0.0.1:{port}", "--days", "24", "--customers", "120", "--delay", "1"]
     replay += ["--broken", "5", "--mended", "7", "--drift", "10", "--turn", "4", "--", *TURNS]
@@ -86,8 +78,9 @@ def test_from_a_first_model_to_a_mistake_undone(world):
     assert "promoted as champion" in told, told
     second = json.loads(toys.mlnb(root, "models", "@champion", "--json"))["facts"]["certificate"]["model"]
     assert second != first
-    wait(lambda: status(port, "POST", "/predict", row)[1] == second, root / "serve.txt", 30)
-    said = (root / "serve.txt").read_text()
+    log = root / "serve.txt"
+    wait_for(lambda: status(port, "POST", "/predict", row)[1] == second, 30, "the new champion", detail=log.read_text)
+    said = log.read_text()
     assert "mlnb serve: @challenger: churn-classifier has no alias 'challenger'" in said
     assert "in its shadow run" in said and said.count("no alias 'challenger'") == 1
 
@@ -102,9 +95,9 @@ def test_from_a_first_model_to_a_mistake_undone(world):
     asker = threading.Thread(target=keep_asking)
     asker.start()
     toys.mlnb(root, "promote", "1", "--why", "by mistake")
-    wait(lambda: status(port, "POST", "/predict", row)[1] == first, root / "serve.txt", 30)
+    wait_for(lambda: status(port, "POST", "/predict", row)[1] == first, 30, "version 1", detail=log.read_text)
     toys.mlnb(root, "rollback", "--why", "it was a mistake")
-    wait(lambda: status(port, "POST", "/predict", row)[1] == second, root / "serve.txt", 30)
+    wait_for(lambda: status(port, "POST", "/predict", row)[1] == second, 30, "version 2", detail=log.read_text)
     done.set()
     asker.join()
     assert len(asked) > 20 and set(asked) == {200}  # not one request was lost

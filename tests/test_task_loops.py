@@ -5,12 +5,12 @@ import json
 import os
 import subprocess
 import sys
-import time
 
 import numpy as np
 import pandas as pd
 import pytest
 import toys
+from waiting import wait_for
 
 from mlnb.engine import runs
 from mlnb.engine.project import Project
@@ -33,16 +33,18 @@ class Service:
         self.process = subprocess.Popen(command, cwd=root, env=environment, stdout=self.log, stderr=self.log)
 
     def __enter__(self):
-        deadline = time.monotonic() + 60
-        while self._send("GET", "/readyz", "", {}) is None:
-            assert time.monotonic() < deadline and self.process.poll() is None
-            time.sleep(0.2)
+        wait_for(self.ready, 60, "a service that is ready")
         return self
 
     def __exit__(self, *_):
         self.process.terminate()
         self.process.wait(30)
         self.log.close()
+
+    def ready(self):
+        """Whether the service answers; fails at once when its process has ended."""
+        assert self.process.poll() is None, "the service ended"
+        return self._send("GET", "/readyz", "", {}) is not None
 
     def ask(self, rows, request, days):
         headers = {"Content-Type": "application/json", "X-Request-Id": request, "X-Event-Time": str(FIRST + days * DAY)}

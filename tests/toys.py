@@ -4,9 +4,11 @@ import json
 import os
 import subprocess
 import sys
-import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
+
+from waiting import wait_for
 
 from mlnb.kernels.driver import parent_client
 from mlnb.kernels.protocol import parent_paths
@@ -153,14 +155,12 @@ def states(root: Path, which: int = -1) -> dict[str, str]:
 
 def kernels(root: Path) -> list[str]:
     """Return the notebooks that warm kernels of a project still run, after some patience."""
-    found: list[str] = []
-    for _ in range(50):
-        answers = [
-            parent_client.ask(place, {"verb": "status"})
-            for place in parent_paths.here(parent_paths.settings(root).folder)
-        ]
-        found = [notebook for answer in answers if answer for notebook in answer["running"].values()]
-        if not found:
-            break
-        time.sleep(0.1)
-    return found
+
+    def running() -> list[str]:
+        places = parent_paths.here(parent_paths.settings(root).folder)
+        answers = [parent_client.ask(place, {"verb": "status"}) for place in places]
+        return [notebook for answer in answers if answer for notebook in answer["running"].values()]
+
+    with suppress(AssertionError):  # the caller shows which are left
+        wait_for(lambda: not running(), 5, "the end of all notebooks")
+    return running()

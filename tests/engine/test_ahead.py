@@ -1,13 +1,14 @@
 """Stages start as soon as what they read is saved, and their notebooks are begun before that."""
 
 import json
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import toys
+import waiting
+from waiting import wait_for
 
 from mlnb.engine import runs
 from mlnb.engine.artifacts import LARGE
@@ -22,18 +23,11 @@ from mlnb.engine.plan import Planner, select
 from mlnb.engine.project import Project
 from mlnb.engine.stage_jobs import Job, OnCell, Outcome
 
-WAIT = """
-import pathlib, time
-end = time.monotonic() + 60
-while not pathlib.Path({file!r}).exists():
-    assert time.monotonic() < end, "it never came"
-    time.sleep(0.02)
-"""
-
 
 def wait(file: str) -> str:
     """Code that goes on once a file is there."""
-    return WAIT.format(file=file)
+    helper = Path(waiting.__file__).read_text()
+    return f"{helper}\nimport pathlib\nwait_for(pathlib.Path({file!r}).exists, 60, 'the file')"
 
 
 def touch(file: str) -> str:
@@ -162,9 +156,7 @@ class Twice:
 
         if job.stage == "first":
             say("early", closed=False)
-            end = time.monotonic() + 60
-            while self.begun.count("second") < 1 and time.monotonic() < end:
-                time.sleep(0.01)
+            wait_for(lambda: "second" in self.begun, 60, "the start of the second stage")
             say("late", closed=True)
         else:
             say([job.stage, order["inputs"].get("first", {}).get("digest")], closed=True)

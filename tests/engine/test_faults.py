@@ -12,6 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 import toys
+from waiting import wait_for
 
 from mlnb.engine.project import Project
 
@@ -131,11 +132,13 @@ def test_a_really_full_disk(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_run_stops_cleanly_and_says_how_to_go_on(tmp_path: Path, number: signal.Signals) -> None:
-    root = two(tmp_path, "import time\ntime.sleep(seconds)\nstage.save('second', 1)")
+    begun = tmp_path / "begun"
+    cell = f"import pathlib, time\npathlib.Path({str(begun)!r}).touch()\ntime.sleep(seconds)\nstage.save('second', 1)"
+    root = two(tmp_path, cell)
     command = [sys.executable, "-m", "mlnb.cli.main", "run", "--no-report", "-p", "seconds", "60"]
     with subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        wait_for(lambda: toys.states(root)["second"] == "running")
-        time.sleep(2)
+        wait_for(begun.exists, 40, "the cell of the second stage")
+        assert toys.states(root)["second"] == "running"
         children = psutil.Process(process.pid).children(recursive=True)
         process.send_signal(number)
         _, errors = process.communicate(timeout=30)
@@ -145,19 +148,6 @@ def test_an_interrupted_run_stops_cleanly_and_says_how_to_go_on(tmp_path: Path, 
     gone, alive = psutil.wait_procs(children, timeout=5)
     assert not alive, f"left behind: {alive}"
     assert gone and not toys.kernels(root)
-
-
-def wait_for(condition: object, seconds: float = 40) -> None:
-    """Wait until `condition()` holds; a file that is not there yet counts as no."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        try:
-            if condition():  # type: ignore[operator]
-                return
-        except (IndexError, OSError, KeyError):
-            pass
-        time.sleep(0.05)
-    raise AssertionError("it did not happen in time")
 
 
 def test_kill_9_at_any_moment_loses_nothing_finished(tmp_path: Path) -> None:

@@ -2,13 +2,13 @@
 
 import dataclasses
 import json
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import toys
+from waiting import wait_for
 
 from mlnb.engine.stage_jobs import Job
 from mlnb.executors import local
@@ -77,10 +77,7 @@ def test_one_job_is_prepared_at_a_time_and_goes_on_where_it_waits(executor: Loca
     (tmp_path / "in.ipynb").write_text(json.dumps(toys.notebook(cells)))  # type: ignore[arg-type]
     held = Job("stage", tmp_path / "in.ipynb", tmp_path / "out.ipynb", {}, tmp_path, opens=1)
     assert executor.prepare(held)
-    end = time.monotonic() + 60
-    while not (tmp_path / "begun").exists():
-        assert time.monotonic() < end
-        time.sleep(0.02)
+    wait_for((tmp_path / "begun").exists, 60, "the first cell")
     (tmp_path / "begun").unlink()
     other = dataclasses.replace(held, target=tmp_path / "other.ipynb")
     assert not executor.prepare(other)

@@ -10,6 +10,7 @@ import psutil
 import pytest
 from nbclient.exceptions import CellTimeoutError
 from papermill.clientwrap import PapermillNotebookClient
+from waiting import wait_for
 
 from kernels.corpus import compare
 from mlnb.kernels.driver import parent_client
@@ -28,13 +29,9 @@ def parent(folder: Path) -> psutil.Process:
     return psutil.Process(alive["pid"])
 
 
-def quiet(process: psutil.Process) -> bool:
-    """Return whether the parent has no process left but the one it holds ready, within a few seconds."""
-    for _ in range(100):
-        if len(process.children(recursive=True)) <= 1:
-            return True
-        time.sleep(0.05)
-    return False
+def becomes_quiet(process: psutil.Process) -> None:
+    """Wait until the parent has no process left but the one it holds ready."""
+    wait_for(lambda: len(process.children(recursive=True)) <= 1, 5, "the end of all kernels but the spare one")
 
 
 @pytest.mark.parametrize(
@@ -52,20 +49,23 @@ def test_a_kernel_that_dies_is_told_at_once_and_alone(project: Path, cell: str, 
     before, start = parent(project), time.monotonic()
     shown, said = run(project, "print('before')", cell)
     assert told in said and "DeadKernelError" in said and "before" in shown
-    assert time.monotonic() - start < 5 and before.is_running() and quiet(before)
+    assert time.monotonic() - start < 5 and before.is_running()
+    becomes_quiet(before)
     assert "again" in run(project, "print('again')")[0]
 
 
 def test_a_cell_that_takes_too_long_is_ended(project: Path) -> None:
     _, said = run(project, "import time; time.sleep(60)", execution_timeout=1)
-    assert CellTimeoutError.__name__ in said and quiet(parent(project))
+    assert CellTimeoutError.__name__ in said
+    becomes_quiet(parent(project))
 
 
 def test_a_cell_that_ignores_interrupts_is_ended_too(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mlnb.kernels.driver.kernel_manager.LEAVING", 0.5)
     stubborn = "while True:\n    try:\n        import time; time.sleep(60)\n    except KeyboardInterrupt: pass"
     _, said = run(project, stubborn, execution_timeout=1)
-    assert CellTimeoutError.__name__ in said and quiet(parent(project))
+    assert CellTimeoutError.__name__ in said
+    becomes_quiet(parent(project))
 
 
 def test_an_interrupt_reaches_the_cell_and_then_the_driver(project: Path) -> None:
@@ -76,7 +76,8 @@ def test_an_interrupt_reaches_the_cell_and_then_the_driver(project: Path) -> Non
     )
     with pytest.raises(KeyboardInterrupt):
         run(project, cell)
-    assert (project / "interrupted").exists() and quiet(parent(project))
+    assert (project / "interrupted").exists()
+    becomes_quiet(parent(project))
 
 
 def test_processes_that_a_notebook_leaves_are_ended(project: Path) -> None:
@@ -85,7 +86,7 @@ def test_processes_that_a_notebook_leaves_are_ended(project: Path) -> None:
         "import subprocess; p = subprocess.Popen(['sleep', '300'])",
         "import os\nif not os.fork():\n    import time; time.sleep(300)",
     )
-    assert quiet(parent(project))
+    becomes_quiet(parent(project))
     assert not [p for p in psutil.process_iter(["cmdline"]) if p.info["cmdline"] == ["sleep", "300"]]
 
 
@@ -125,11 +126,12 @@ def test_two_notebooks_share_no_chance_no_environment_and_no_folder(
 def test_many_notebooks_leave_nothing_behind(project: Path) -> None:
     run(project, "1")
     process = parent(project)
-    assert quiet(process)
+    becomes_quiet(process)
     before, mine = process.num_fds(), psutil.Process().num_fds()
     for _ in range(NOTEBOOKS):
         run(project, "x = 1\nx")
-    assert quiet(process) and process.num_fds() <= before + 1 and psutil.Process().num_fds() <= mine + 2
+    becomes_quiet(process)
+    assert process.num_fds() <= before + 1 and psutil.Process().num_fds() <= mine + 2
     assert process.num_threads() == 1
 
 

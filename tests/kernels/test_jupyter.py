@@ -2,13 +2,13 @@
 
 import os
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
 import pytest
 from jupyter_client.manager import KernelManager
+from waiting import wait_for
 
 from mlnb.kernels.driver import jupyter_kernel
 
@@ -46,21 +46,13 @@ def test_it_answers_and_ends(manager: KernelManager) -> None:
     pid = int(shown.split("hello ")[1].split("\\n")[0])
     assert pid != manager.provisioner.pid and psutil.pid_exists(pid)
     manager.shutdown_kernel()
-    for _ in range(50):
-        if not psutil.pid_exists(pid):
-            break
-        time.sleep(0.1)
-    assert not psutil.pid_exists(pid)
+    wait_for(lambda: not psutil.pid_exists(pid), 5, "the end of the kernel")
 
 
 def test_its_launcher_s_death_is_its_own(manager: KernelManager) -> None:
     pid = int(str(ask(manager, "import os\nprint('pid', os.getpid())")).split("pid ")[1].split("\\n")[0])
     psutil.Process(manager.provisioner.pid).kill()
-    for _ in range(50):
-        if not psutil.pid_exists(pid):
-            break
-        time.sleep(0.1)
-    assert not psutil.pid_exists(pid)
+    wait_for(lambda: not psutil.pid_exists(pid), 5, "the end of the kernel")
 
 
 def test_a_spec_names_this_interpreter(tmp_path: Path) -> None:

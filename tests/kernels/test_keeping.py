@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ import psutil
 import pytest
 from jupyter_client.kernelspec import KernelSpecManager
 from jupyter_client.manager import KernelManager
+from waiting import wait_for
 
 from kernels.corpus import compare
 from mlnb.kernels.driver import jupyter_kernel, parent_client
@@ -38,14 +39,6 @@ def ask(project: Path, asked: dict[str, Any]) -> dict[str, Any]:
 
 def kept(project: Path) -> list[dict[str, Any]]:
     return ask(project, {"verb": "status"}).get("kept", [])
-
-
-def waits_until(true: Callable[[], bool]) -> bool:
-    for _ in range(100):
-        if true():
-            return True
-        time.sleep(0.05)
-    return False
 
 
 def keeping(project: Path, wake: int | None = None, **more: Any) -> Keeping:
@@ -129,7 +122,8 @@ def test_what_a_fork_cannot_copy_is_not_kept(
 def test_they_end_when_their_time_is_over_and_then_it_is_from_the_top(project: Path) -> None:
     run(project, ["x = 1", "x", "x", "1 / 0"], keeping(project, minutes=0.02))
     pids = [one["pid"] for one in kept(project)]
-    assert pids and waits_until(lambda: not kept(project) and not any(map(psutil.pid_exists, pids)))
+    assert pids
+    wait_for(lambda: not kept(project) and not any(map(psutil.pid_exists, pids)), 5, "the end of all states")
     went_on, said = run(project, ["x = 1", "x", "x", "x"], keeping(project, 3))
     assert said == "" and not WarmEngine.went_on and went_on[3]["count"] == 4
 
@@ -137,7 +131,7 @@ def test_they_end_when_their_time_is_over_and_then_it_is_from_the_top(project: P
 def test_the_oldest_end_when_all_take_too_much(project: Path) -> None:
     grow = "import numpy as np\nx = np.ones(5_000_000)"
     run(project, [grow, grow + "\ny = x.copy()", "z = x.copy()", "1 / 0"], keeping(project, bytes=60e6))
-    assert waits_until(lambda: len(kept(project)) < 3)
+    wait_for(lambda: len(kept(project)) < 3, 5, "the end of a state")
     assert ask(project, {"verb": "status"})["kept_memory"] < 60e6
 
 
@@ -153,7 +147,8 @@ def test_they_end_with_their_parent(project: Path) -> None:
     answer = ask(project, {"verb": "status"})
     pids = [one["pid"] for one in answer["kept"]]
     psutil.Process(answer["pid"]).kill()
-    assert len(pids) == 3 and waits_until(lambda: not any(map(psutil.pid_exists, pids)))
+    assert len(pids) == 3
+    wait_for(lambda: not any(map(psutil.pid_exists, pids)), 5, "the end of all states")
     assert run(project, ["x = 1", "x", "x", "x"], keeping(project, 3))[1] == "" and not WarmEngine.went_on
 
 
@@ -190,7 +185,8 @@ def test_stop_ends_them(project: Path) -> None:
     run(project, ["x = 1", "x", "x", "1 / 0"], keeping(project))
     pids = [one["pid"] for one in kept(project)]
     ask(project, {"verb": "stop"})
-    assert len(pids) == 3 and waits_until(lambda: not any(map(psutil.pid_exists, pids)))
+    assert len(pids) == 3
+    wait_for(lambda: not any(map(psutil.pid_exists, pids)), 5, "the end of all states")
 
 
 def test_what_goes_on_is_kept_and_gone_on_from_again(project: Path) -> None:

@@ -5,13 +5,13 @@ import re
 import stat
 import subprocess
 import sys
-import time
 import warnings
 from pathlib import Path
 
 import nbformat
 import papermill
 import pytest
+from waiting import wait_for
 
 from kernels.corpus import compare
 from mlnb.cli.main import main
@@ -42,9 +42,7 @@ def test_what_the_project_imports_in_functions_is_learned_and_nothing_that_it_do
     shown, _ = run(project, "import helper, sys\nbefore = 'joblib' in sys.modules\nhelper.late()\nbefore")
     assert "False" in shown
     run(project, "import numpy\n__import__('thread' + 'poolctl')")  # asked for after the other's last word
-    until = time.monotonic() + 10
-    while "joblib" not in status(project)["imported"] and time.monotonic() < until:
-        time.sleep(0.05)
+    wait_for(lambda: "joblib" in status(project)["imported"], 10, "the import of joblib ahead")
     shown, _ = run(project, "import sys\n'joblib' in sys.modules, 'threadpoolctl' in sys.modules")
     assert "True, False" in shown
 
@@ -140,7 +138,7 @@ def test_a_stale_socket_is_replaced(project: Path) -> None:
     run(project, "1")
     for place in parent_paths.here(parent_paths.settings(project).folder):
         parent_client.ask(place, {"verb": "stop", "now": True})
-        time.sleep(0.3)
+        wait_for(lambda place=place: not place.socket.exists(), 5, "the end of the parent")
         place.socket.touch()
     assert "'4'" in run(project, "2 + 2")[0]
 
@@ -151,8 +149,9 @@ def test_it_ends_when_idle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.delenv("MLNB_KERNELS_IDLE", raising=False)
     run(tmp_path, "1")
     assert status(tmp_path)
-    time.sleep(3.5)
-    assert not status(tmp_path) and not parent_paths.here(parent_paths.settings(tmp_path).folder)
+    # A request of its status would count as work.
+    wait_for(lambda: not parent_paths.here(parent_paths.settings(tmp_path).folder), 10, "the end of the idle parent")
+    assert not status(tmp_path)
 
 
 def test_it_says_what_it_does_and_stops(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -160,7 +159,7 @@ def test_it_says_what_it_does_and_stops(project: Path, capsys: pytest.CaptureFix
     assert main(["kernels", "status"]) == 0
     assert re.search(r"process \d+, Python .* notebooks served", capsys.readouterr().out)
     assert main(["kernels", "stop"]) == 0 and "stopped" in capsys.readouterr().out
-    time.sleep(0.5)
+    wait_for(lambda: not status(project), 5, "the end of the parent")
     assert main(["kernels"]) == 0 and "No warm parent" in capsys.readouterr().out
 
 

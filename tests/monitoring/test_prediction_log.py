@@ -12,6 +12,7 @@ from typing import ClassVar
 import fsspec
 import pytest
 from fsspec.implementations.memory import MemoryFileSystem
+from waiting import wait_for
 
 from mlnb.engine.project import Project
 from mlnb.monitoring.monitoring_paths import log_environment
@@ -21,13 +22,6 @@ from mlnb.serving.runtime.prediction_log import Policy, Recorder
 
 ROW = {"age": 41, "plan": "basic", "vip": True, "note": None}
 ANSWER = {"prediction": "yes", "probabilities": {"no": 0.25, "yes": 0.75}}
-
-
-def wait(until, seconds=10.0):
-    deadline = time.monotonic() + seconds
-    while not until():
-        assert time.monotonic() < deadline, "it did not happen"
-        time.sleep(0.02)
 
 
 def test_from_the_service_to_a_table(tmp_path):
@@ -59,7 +53,7 @@ def test_duckdb_reads_it_across_versions_with_other_columns(tmp_path):
 def test_what_is_still_being_written_is_read_too(tmp_path):
     recorder = Recorder(tmp_path)
     recorder.put("r1", "v1", [ROW], [ANSWER], 0.002)
-    wait(lambda: recorder.recorded == 1)
+    wait_for(lambda: recorder.recorded == 1, 10, "a recorded row")
     (path,) = tmp_path.glob("*.jsonl")
     assert len(read_log(tmp_path)[0]) == 1 and convert_finished(tmp_path) == []  # this process is alive
     assert path.stat().st_mode & 0o777 == 0o600
@@ -70,7 +64,7 @@ def test_segments_end_by_rows(tmp_path):
     recorder = Recorder(tmp_path, Policy(rows=2), convert)
     for number in range(3):
         recorder.put(f"r{number}", "v", [ROW, ROW], [ANSWER, ANSWER], 0.001)
-        wait(lambda number=number: recorder.recorded == 2 * number + 2)
+        wait_for(lambda number=number: recorder.recorded == 2 * number + 2, 10, "recorded rows")
     recorder.close()
     assert len(list(tmp_path.glob("*.parquet"))) >= 2 and len(read_log(tmp_path)[0]) == 6
 
@@ -98,11 +92,11 @@ def test_a_disk_that_refuses_does_not_stop_the_service(tmp_path, monkeypatch):
     recorder = Recorder(tmp_path)
     monkeypatch.setattr(os, "fsync", lambda handle: (_ for _ in ()).throw(OSError(28, "No space left on device")))
     recorder.put("r1", "v", [ROW], [ANSWER], 0.001)
-    wait(lambda: recorder.dropped == 1)
+    wait_for(lambda: recorder.dropped == 1, 10, "a dropped row")
     assert "No space left" in recorder.failure
     monkeypatch.undo()
     recorder.put("r2", "v", [ROW], [ANSWER], 0.001)
-    wait(lambda: recorder.recorded == 1)
+    wait_for(lambda: recorder.recorded == 1, 10, "a recorded row")
     recorder.close()
 
 
@@ -150,7 +144,7 @@ def test_nothing_waits_for_a_segment_that_is_being_converted(tmp_path):
     recorder.put("r1", "v", [ROW], [ANSWER], 0.001)
     assert begun.wait(10)
     recorder.put("r2", "v", [ROW], [ANSWER], 0.001)
-    wait(lambda: recorder.recorded == 2)
+    wait_for(lambda: recorder.recorded == 2, 10, "the second recorded row")
     go_on.set()
     recorder.close()
 
@@ -170,7 +164,7 @@ for number in range(10**9):
 
 def test_a_kill_loses_at_most_the_last_second(tmp_path):
     process = subprocess.Popen([sys.executable, "-c", KILLED, str(tmp_path)], stdout=subprocess.PIPE, text=True)
-    wait(lambda: any(path.stat().st_size > 20_000 for path in tmp_path.glob("*.jsonl")), 30)
+    wait_for(lambda: any(path.stat().st_size > 20_000 for path in tmp_path.glob("*.jsonl")), 30, "20 kB of log")
     told = [process.stdout.readline().split()]
     while float(told[-1][1]) < float(told[0][1]) + 1.7:
         told.append(process.stdout.readline().split())

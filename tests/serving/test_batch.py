@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from small_models import make_model, make_rows
+from waiting import wait_for
 
 from mlnb.errors import UsageError
 from mlnb.serving.batch import batch_job, input_units
@@ -188,11 +188,16 @@ def test_a_killed_job_goes_on_and_ends_with_the_same_bytes(model, rows, tmp_path
         process = subprocess.Popen([*command, str(killed), str(model)], stdout=subprocess.PIPE, text=True)
         starts.append(int(process.stdout.readline()))
         if attempt < 2:
-            until = time.monotonic() + 30
             parts = Path(tmp_path, ".killed.parquet.parts")
             have = len(list(parts.glob("*.json")))
-            while len(list(parts.glob("*.json"))) <= have and process.poll() is None and time.monotonic() < until:
-                time.sleep(0.002)
+            wait_for(
+                lambda have=have, parts=parts, process=process: (
+                    len(list(parts.glob("*.json"))) > have or process.poll() is not None
+                ),
+                30,
+                "another finished part",
+                pause=0.002,
+            )
             assert not killed.exists()
             os.kill(process.pid, signal.SIGKILL)
         process.communicate()

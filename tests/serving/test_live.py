@@ -10,7 +10,8 @@ from pathlib import Path
 
 import psutil
 import pytest
-from clients import Clients, until
+from clients import Clients
+from waiting import wait_for
 
 from mlnb.serving.packaging.bento_server import call, serving
 from mlnb.serving.runtime.predictor import Predictor
@@ -64,13 +65,13 @@ def test_a_promoted_model_takes_over_without_a_request_lost(followed, pointer, b
     other = material("hist_boosting").bundle(tmp_path / "other", name="other")
     expected = {b.model_tag: Predictor.load(b.folder / "model").predict([GOOD]) for b in (bundle, other)}
     with Load(followed, expected) as load:
-        until(lambda: len(load.versions) > 50)
+        wait_for(lambda: len(load.versions) > 50, 20, "fifty responses")
         pointer.write_text(f"{other.folder / 'model'}\n")
-        until(lambda: load.versions[-1] == other.model_tag)
+        wait_for(lambda: load.versions[-1] == other.model_tag, 20, "the other model")
         pointer.write_text("/nowhere\n")
-        until(lambda: "model refused" in followed.said())
+        wait_for(lambda: "model refused" in followed.said(), 20, "the refusal")
         pointer.write_text(f"{bundle.folder / 'model'}\n")
-        until(lambda: load.versions[-1] == bundle.model_tag)
+        wait_for(lambda: load.versions[-1] == bundle.model_tag, 20, "the first model")
     assert (load.wrong, load.cut) == ([], [])
     assert set(load.versions) == set(expected)
     lines = [json.loads(line) for line in followed.said().splitlines() if line.startswith("{")]
@@ -86,13 +87,12 @@ def test_a_promoted_model_takes_over_without_a_request_lost(followed, pointer, b
 def test_a_killed_worker_is_back_and_nobody_is_told_wrong(followed, bundle):
     expected = {bundle.model_tag: Predictor.load(bundle.folder / "model").predict([GOOD])}
     with Load(followed, expected) as load:
-        until(lambda: len(load.versions) > 50)
+        wait_for(lambda: len(load.versions) > 50, 20, "fifty responses")
         (worker,) = psutil.Process(followed.process.pid).children()
         worker.kill()
         killed = time.monotonic()
-        until(
-            lambda: load.times[-1] > killed + 0.2, 40
-        )  # 5 s on a machine that does nothing else: benchmarks/serving.py
+        # 5 s on a machine that does nothing else: benchmarks/serving.py
+        wait_for(lambda: load.times[-1] > killed + 0.2, 40, "a response after the kill")
     assert load.wrong == []
 
 
@@ -113,7 +113,11 @@ def test_a_request_that_is_being_answered_survives_the_end(quick, tmp_path):
             target=lambda: answers.append(call(running.host, running.port, "POST", "/predict", rows))
         )
         asking.start()
-        until(lambda: b"mlnb_batches_in_progress 1.0" in call(running.host, running.port, "GET", "/metrics")[1])
+        wait_for(
+            lambda: b"mlnb_batches_in_progress 1.0" in call(running.host, running.port, "GET", "/metrics")[1],
+            20,
+            "a batch in progress",
+        )
         running.process.terminate()
         asking.join(30)
         running.process.wait(20)

@@ -1,9 +1,9 @@
 """A shadow is heard by nobody; a canary answers its share of the keys, and is withdrawn when it does badly."""
 
-import time
 from types import SimpleNamespace
 
 import pytest
+from waiting import wait_for
 
 from mlnb.serving.runtime.prometheus_metrics import meters
 from mlnb.serving.runtime.traffic_routing import LEAST, Canary, Shadow, key_of
@@ -84,10 +84,8 @@ def test_a_shadow_that_fails_harms_nobody():
     shadow = Shadow(beside(said=None), None, meters())
     for number in range(3):
         shadow.put(f"r{number}", [{"a": 1}], [{"prediction": "yes"}], "churn:1")
-    deadline = time.monotonic() + 5
-    while shadow.waiting and time.monotonic() < deadline:
-        time.sleep(0.01)
-    assert shadow.thread.is_alive() and not shadow.waiting
+    wait_for(lambda: not shadow.waiting, 5, "the end of the queue")
+    assert shadow.thread.is_alive()
     shadow.close()
     assert not shadow.thread.is_alive()
 

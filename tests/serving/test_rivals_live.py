@@ -7,7 +7,8 @@ import shutil
 from types import SimpleNamespace
 
 import pytest
-from clients import Clients, until
+from clients import Clients
+from waiting import wait_for
 
 from mlnb.methods.decisions.decisions import write_decision
 from mlnb.methods.models.fitted_models import Model, load_model, save_model
@@ -80,7 +81,7 @@ class Routed(Clients):
     def next(self, count):
         """Return the next answers, so many of them."""
         start = len(self.seen)
-        until(lambda: len(self.seen) >= start + count)
+        wait_for(lambda: len(self.seen) >= start + count, 20, f"{count} more responses")
         return self.seen[start:]
 
 
@@ -108,7 +109,7 @@ def test_from_shadow_to_promotion_and_back(models, tmp_path):
             assert {one.by for one in clients.next(LEAST)} == {names["own"]}
 
             point("canary", "good")
-            until(lambda: clients.seen[-1].by == names["good"])
+            wait_for(lambda: clients.seen[-1].by == names["good"], 20, "a response of the new canary")
             by_key = {key: set() for key in KEYS}
             for one in clients.next(3 * len(KEYS)):
                 by_key[one.key].add(one.by)
@@ -117,18 +118,18 @@ def test_from_shadow_to_promotion_and_back(models, tmp_path):
             assert 0.2 < len(chosen) / len(KEYS) < 0.4
 
             point("canary", "failing")
-            until(lambda: len(events("canary withdrawn")) == 1)
+            wait_for(lambda: len(events("canary withdrawn")) == 1, 20, "a withdrawn canary")
             assert {one.by for one in clients.next(LEAST)} == {names["own"]}
 
             point("canary", "slow")
-            until(lambda: len(events("canary withdrawn")) == 2)
+            wait_for(lambda: len(events("canary withdrawn")) == 2, 20, "another withdrawn canary")
             assert {one.by for one in clients.next(LEAST)} == {names["own"]}
 
             point("follow", "good")
-            until(lambda: clients.seen[-1].by == names["good"])
+            wait_for(lambda: clients.seen[-1].by == names["good"], 20, "a response of the new canary")
             assert {one.by for one in clients.next(LEAST)} == {names["good"]}
             point("follow", "own")
-            until(lambda: clients.seen[-1].by == names["own"])
+            wait_for(lambda: clients.seen[-1].by == names["own"], 20, "a response of the champion")
         withdrawn = {event["model_version"]: event["why"] for event in events("canary withdrawn")}
         counted = call(server.host, server.port, "GET", "/metrics")[1].decode()
 

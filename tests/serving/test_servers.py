@@ -8,7 +8,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from clients import until
+from waiting import wait_for
 
 from mlnb.errors import ServingError, UsageError
 from mlnb.serving.packaging.bento_server import check_port, free_port, launch, serving
@@ -86,7 +86,7 @@ def test_a_launch_that_is_not_needed_leaves_no_folder(ending):
     waiting = launch()
     assert waiting.log.exists() and waiting.log.parent == waiting.own
     if ending == "asked to end":
-        until(lambda: signals_taken(waiting.process.pid))
+        wait_for(lambda: signals_taken(waiting.process.pid), 20, "handlers of signals")
         waiting.process.terminate()
     waiting.process.stdin.close()
     assert waiting.process.wait(20) == 0 and not waiting.own.exists()

@@ -6,6 +6,10 @@ import sys
 import time
 from pathlib import Path
 
+sys.path.append(str(Path(__file__).parent.parent))
+
+from waiting import wait_for
+
 from mlnb.engine.events import Event
 from mlnb.engine.project import DEFAULTS, Project
 from mlnb.engine.runs import Run, open_run
@@ -55,8 +59,10 @@ def main(root: str, run_id: str, how: str = "") -> None:
         tracker(Event(f"stage_{facts['state']}", live, stage))
     told = time.perf_counter()
     if how == "kill":
-        while not any(b"evaluate/roc_auc" in path.read_bytes() for path in Path(root).glob("wandb/*/*.wandb")):
-            time.sleep(0.1)
+        logs = Path(root, "wandb")
+        wait_for(
+            lambda: any(b"evaluate/roc_auc" in path.read_bytes() for path in logs.glob("*/*.wandb")), 60, "the metric"
+        )
         os.kill(os.getpid(), 9)
     live.record.update(final)
     tracker(Event("run_finished", live))

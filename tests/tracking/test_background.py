@@ -4,7 +4,7 @@ import threading
 import time
 
 import pytest
-from clients import until
+from waiting import wait_for
 
 from mlnb.engine.events import Event
 from mlnb.errors import ProjectError
@@ -70,7 +70,7 @@ def test_a_tracker_comes_later_and_misses_nothing(run):
     made = []
     listener = Background(lambda: made.append(time.monotonic()) or notes, print, after=0.3)
     tell(listener, run, "run_started", "stage_started", "stage_finished")
-    until(lambda: len(notes.seen) == 3)
+    wait_for(lambda: len(notes.seen) == 3, 20, "three events")
     assert made[0] - begun >= 0.3
     tell(listener, run, "run_finished")
     listener.close()
