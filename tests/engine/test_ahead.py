@@ -27,7 +27,7 @@ from mlnb.engine.stage_jobs import Job, OnCell, Outcome
 def wait(file: str) -> str:
     """Code that goes on once a file is there."""
     helper = Path(waiting.__file__).read_text()
-    return f"{helper}\nimport pathlib\nwait_for(pathlib.Path({file!r}).exists, 60, 'the file')"
+    return f"\n{helper}\nimport pathlib\nwait_for(pathlib.Path({file!r}).exists, 60, 'the file')\n"
 
 
 def touch(file: str) -> str:
