@@ -14,32 +14,36 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import figures
+import lengths
+import prose
+
 ROOT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
-LONGEST = 300
-READ_IN_ONE_SITTING = ("mlnb", "scripts", "bentos", "benchmarks")
+Check = Callable[[], str]  # returns a note to show, or nothing; raises Wrong
 
 
 class Wrong(Exception):
     """A check found something; the message says what, and what to do."""
 
 
-def tool(*command: str, cwd: Path = ROOT) -> Callable[[], None]:
+def tool(*command: str, cwd: Path = ROOT) -> Check:
     """Return a check that runs one command of the environment and shows what it says when it fails."""
 
-    def run() -> None:
+    def run() -> str:
         program, *arguments = command
         done = subprocess.run([str(BIN / program), *arguments], cwd=cwd, capture_output=True, text=True)
         if done.returncode:
             raise Wrong((done.stdout + done.stderr).strip())
+        return ""
 
     return run
 
 
-def unchanged(command: str, folder: str, pattern: str, cure: str) -> Callable[[], None]:
+def unchanged(command: str, folder: str, pattern: str, cure: str) -> Check:
     """Return a check that `command`, run on a copy of the project, leaves the files of `folder` alone."""
 
-    def run() -> None:
+    def run() -> str:
         with tempfile.TemporaryDirectory() as temporary:
             copy = Path(temporary)
             skipped = shutil.ignore_patterns("__pycache__", ".ipynb_checkpoints")
@@ -50,6 +54,7 @@ def unchanged(command: str, folder: str, pattern: str, cure: str) -> Callable[[]
             found = differences(ROOT / folder, copy / folder, pattern)
         if found:
             raise Wrong("\n".join([*found, cure]))
+        return ""
 
     return run
 
@@ -70,19 +75,30 @@ def differences(here: Path, there: Path, pattern: str) -> list[str]:
     return found
 
 
-def short_modules() -> None:
+def short_modules() -> str:
     """Check that every module can be read in one sitting."""
-    generated = (ROOT / "mlnb" / "_modidx.py",)
-    paths = [path for folder in READ_IN_ONE_SITTING for path in (ROOT / folder).rglob("*.py") if path not in generated]
-    lengths = {path: len(path.read_text(encoding="utf-8").splitlines()) for path in paths}
-    long = [
-        f"{path.relative_to(ROOT)}: {n} lines, expected {LONGEST} at most" for path, n in lengths.items() if n > LONGEST
-    ]
-    if long:
+    if long := lengths.long_modules():
         raise Wrong("\n".join(long))
+    return ""
 
 
-CHECKS: dict[str, Callable[[], None]] = {
+def measured_code() -> str:
+    """Check the figures of the code that have a limit, and return all of them."""
+    lines, failing = figures.figures()
+    if failing:
+        raise Wrong("\n".join(failing))
+    return "\n".join(lines)
+
+
+def standard_terms() -> str:
+    """Check that converted packages use the terms of the field; return how many findings the others have."""
+    if found := prose.unfinished():
+        raise Wrong("\n".join(map(str, found)))
+    terms, names = map(sum, zip(*prose.counts().values(), strict=True))
+    return f"not converted yet: {terms} terms, {names} names (python scripts/prose.py --counts)"
+
+
+CHECKS: dict[str, Check] = {
     "mypy": tool("mypy"),
     "ruff": tool("ruff", "check", "."),
     "format": tool("ruff", "format", "--check", "--quiet", "."),
@@ -97,18 +113,19 @@ CHECKS: dict[str, Callable[[], None]] = {
     "readme": tool("python", "scripts/readme.py", "--check"),
     "constraints": tool("python", "scripts/constraints.py", "--check"),
     "length": short_modules,
+    "figures": measured_code,
+    "prose": standard_terms,
 }
 
 
-def timed(name: str) -> tuple[str, str, float]:
-    """Return the name of a check, what it found ("" when nothing), and its seconds."""
+def timed(name: str) -> tuple[str, bool, str, float]:
+    """Return the name of a check, whether it passed, what is to be shown, and its seconds."""
     started = time.monotonic()
     try:
-        CHECKS[name]()
-        found = ""
+        shown, passed = CHECKS[name](), True
     except Wrong as wrong:
-        found = str(wrong)
-    return name, found, time.monotonic() - started
+        shown, passed = str(wrong), False
+    return name, passed, shown, time.monotonic() - started
 
 
 def main() -> int:
@@ -120,10 +137,10 @@ def main() -> int:
         return 2
     failed = 0
     with ThreadPoolExecutor(2) as pool:
-        for name, found, seconds in pool.map(timed, names):
-            failed += bool(found)
-            print(f"{'WRONG' if found else 'ok':6}{name:12}{seconds:5.1f} s", flush=True)
-            print("".join(f"      {line}\n" for line in found.splitlines()), end="", flush=True)
+        for name, passed, shown, seconds in pool.map(timed, names):
+            failed += not passed
+            print(f"{'ok' if passed else 'WRONG':6}{name:12}{seconds:5.1f} s", flush=True)
+            print("".join(f"      {line}\n" for line in shown.splitlines()), end="", flush=True)
     print(f"{len(names) - failed} passed, {failed} failed")
     return 1 if failed else 0
 

@@ -1,0 +1,121 @@
+"""The search for terms that have a standard equivalent."""
+
+import json
+
+import prose
+import pytest
+import terms
+
+
+def terms_in(text):
+    return [finding.found for finding in prose.search_text("a.md", 1, text)]
+
+
+@pytest.mark.parametrize(
+    "text, expected",
+    [
+        ("The version in charge", ["in charge"]),
+        ("It charges the battery", []),
+        ("Duels are won", ["Duels"]),
+        ("individual", []),
+        ("held-out rows, a concealed box", []),
+        ("a sealed test set", ["sealed"]),
+        ("an ask-and-tell interface; ask and tell", []),
+        ("It was told so", ["told"]),
+        ("a timestamp of stamps", ["stamps"]),
+        ("real world, hello world", []),
+        ("a made-up world", ["made-up world"]),
+        ("no more than 3", []),
+        ("it is no more there", ["no more"]),
+        ("a folder of its own", ["of its own"]),
+        ("a folder of the draft's own", ["of the draft's own"]),
+        ("its own folder", []),
+        ("labeled feedback", []),
+        ("feedback of users", ["feedback"]),
+        ("rows are dealt into folds; deal with it", ["dealt"]),
+        ("as\na rule", ["as a rule"]),
+        ("the room; room for more; headroom", ["room"]),
+        ("the target_giveaway", []),
+    ],
+)
+def test_terms_are_whole_words_and_few_others(text, expected):
+    assert terms_in(text) == expected
+
+
+def test_every_term_has_something_to_use_instead():
+    assert all(instead for _, instead in terms.TERMS)
+    assert all(why for *_, why in terms.ALLOWED)
+
+
+CODE = '''"""It says so.
+
+The duel."""
+
+
+def f(asked, row):
+    found, row.told = asked, f"a {row} met in service"  # a stamp
+    return {"levels": found}["sealed"]
+
+
+class Orders: ...
+'''
+
+
+def test_code_is_searched_in_comments_texts_and_definitions():
+    found = sorted((one.line, one.found, one.is_name) for one in prose.search_code("a.py", CODE, list(range(1, 20))))
+    assert found == [
+        (1, "says", False),
+        (3, "duel", False),
+        (6, "asked", True),
+        (7, "found", True),
+        (7, "met in service", False),
+        (7, "stamp", False),
+        (7, "told", True),
+        (8, "levels", False),
+        (8, "sealed", False),
+        (11, "Orders", True),
+    ]
+
+
+def test_lines_of_a_notebook_are_those_of_its_file():
+    cells = [
+        ("markdown", ["# Duel\n", "`in charge` is code, a rival not"]),
+        ("code", []),
+        ("code", ["x = 1\n", "# says\n", "y = 'proven'"]),
+        ("code", ["%magic\n", "# proofs"]),
+    ]
+    document = {"cells": [{"cell_type": kind, "id": "a", "metadata": {}, "source": source} for kind, source in cells]}
+    text = json.dumps(document, indent=1)
+    found = list(prose.search_notebook("a.ipynb", text))
+    assert [one.found for one in found] == ["Duel", "rival", "says", "proven", "proofs"]
+    for one in found:
+        assert one.found in text.splitlines()[one.line - 1]
+
+
+def test_code_in_markdown_is_left_out_and_lines_stay():
+    text = prose.without_code("`duel`\n```sh\nmlnb duel\n```\na duel")
+    assert [(one.line, one.found) for one in prose.search_text("a.md", 1, text)] == [(5, "duel")]
+
+
+@pytest.mark.parametrize(
+    "path, package",
+    [
+        ("mlnb/engine/runs.py", "mlnb/engine/"),
+        ("mlnb/serving/edge/onnx/onnx_trees.py", "mlnb/serving/edge/"),
+        ("mlnb/errors.py", "mlnb/"),
+        ("nbs/methods/tables/columns.ipynb", "nbs/methods/tables/"),
+        ("nbs/stages/05_problem.ipynb", "nbs/stages/"),
+        ("nbs/index.ipynb", "nbs/"),
+        ("README.md", "README.md"),
+        (".ci/run", ".ci/"),
+    ],
+)
+def test_files_are_counted_by_package(path, package):
+    assert prose.package_of(path) == package
+
+
+def test_converted_packages_have_no_finding_and_exist():
+    listed = prose.files()
+    for package in (*prose.CONVERTED, *prose.CONVERTED_NAMES):
+        assert any(path.startswith(package) for path in listed), package
+    assert prose.unfinished() == []
