@@ -168,7 +168,7 @@ def unfinished() -> list[Finding]:
     """Return the findings that are left in the packages that are converted."""
     return [
         finding
-        for path in files()
+        for path in files(CONVERTED + CONVERTED_NAMES)
         for finding in search_file(path)
         if path.startswith(CONVERTED_NAMES if finding.is_name else CONVERTED)
     ]
