@@ -35,7 +35,7 @@ def _write_notebooks(run: Run) -> None:
         if source is None or not source.is_file():
             continue
         page = template.render(
-            run=run, stage=name, entry=entry, cells=read_cells(source), style=style(), words=formatting
+            run=run, stage=name, entry=entry, cells=read_cells(source), style=style(), formatting=formatting
         )
         write_whole(run.folder / page_name(entry["notebook"]), page.encode())
 
