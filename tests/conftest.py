@@ -1,21 +1,17 @@
-"""What several rooms' tests share."""
+"""What tests of several packages share."""
 
-import importlib.util
 import os
-from pathlib import Path
-from types import ModuleType
 
 import pytest
+from example_run import Example
+from shared import shared_folder
 
-# Each small project of a test starts a warm parent of its own: it must not stay long after the test.
+# Each small project of a test starts a warm parent, which must not stay long after the test.
 os.environ.setdefault("MLNB_KERNELS_IDLE", "5")
 os.environ.setdefault("MLNB_SNAPSHOT_MINUTES", "0.2")
 
 
 @pytest.fixture(scope="session")
-def example() -> ModuleType:
-    """tests/example_run.py: `make_project` and `make_run`, for those who read runs."""
-    spec = importlib.util.spec_from_file_location("example_run", Path(__file__).parent / "example_run.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def example(tmp_path_factory: pytest.TempPathFactory) -> Example:
+    """Makes projects and runs, for those who read runs."""
+    return Example(shared_folder(tmp_path_factory) / "example")

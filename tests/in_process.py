@@ -1,0 +1,228 @@
+"""`mlnb run` in this process: stage notebooks are executed cell by cell without a kernel, for tests that need a run.
+
+The command, the plan, the record, the store, the session and papermill are the real ones; only the kernel is replaced.
+Executed are exported cells and those of the stage, and the imports of the others; plots are drawn and written as one
+pixel.
+"""
+
+import ast
+import base64
+import contextlib
+import io
+import os
+import sys
+import traceback
+import types
+import warnings
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pytest
+
+from mlnb.cli.main import main
+from mlnb.engine.stage_jobs import Job, OnCell, Outcome
+from mlnb.executors import local
+
+PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="  # a PNG
+EXECUTED = ("#| export", "#| stage")
+
+
+def run_in_process(root: Path, *arguments: str, fail: Mapping[str, str] | None = None, pictures: bool = False) -> int:
+    """Return the exit code of `mlnb run` in a folder.
+
+    Args:
+        root: The project, or a folder for the built-in one.
+        arguments: Those of the command.
+        fail: Stages whose first cell after the one that opens them raises `ValueError`, with its message.
+        pictures: Whether plots are written as they are.
+    """
+    os.environ.setdefault("MPLBACKEND", "Agg")
+    with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        patch.chdir(root)
+        patch.delenv("MLNB_ROOT", raising=False)
+        patch.setattr(sys, "argv", ["mlnb", "run", *arguments])
+        patch.setattr(os, "nice", lambda increment: increment)  # this process goes on
+        patch.setattr(local, "LocalExecutor", lambda workers: InProcess(fail or {}, pictures))
+        given = ["--workers", "1", "--tracker", "local", "--no-report"]
+        with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()) as errors:
+            code = main(["run", *arguments, *given])
+    if code and not fail:
+        raise AssertionError(f"mlnb run {' '.join(arguments)} ended with exit code {code}:\n{errors.getvalue()}")
+    return code
+
+
+class InProcess:
+    """An executor without processes, for one stage at a time."""
+
+    def __init__(self, fail: Mapping[str, str], pictures: bool) -> None:
+        self.fail = fail
+        self.pictures = pictures
+
+    def warm(self, count: int) -> None:
+        """Start nothing."""
+
+    def prepare(self, job: Job) -> bool:
+        """Begin nothing ahead of need."""
+        return False
+
+    def discard(self, target: Path) -> None:
+        """Nothing was begun."""
+
+    def trim(self) -> None:
+        """Nothing is held."""
+
+    def interrupt(self) -> None:
+        """A test waits for the end."""
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+    def execute(self, job: Job, on_cell: OnCell) -> Outcome:
+        """Execute a notebook as papermill does, in this process."""
+        import papermill
+        from papermill.engines import papermill_engines
+
+        engine = type("Engine", (CellByCell,), {"message": self.fail.get(job.stage), "pictures": self.pictures})
+        papermill_engines.register("in-process", engine)
+        with pytest.MonkeyPatch.context() as patch:
+            for name, value in job.environment.items():
+                patch.setenv(name, value)
+            try:
+                papermill.execute_notebook(
+                    job.source,
+                    job.target,
+                    parameters=job.parameters,
+                    engine_name="in-process",
+                    cwd=job.folder,
+                    progress_bar=False,
+                    autosave_cell_every=0,
+                )
+            except papermill.PapermillExecutionError as error:
+                heading = _heading(nbformat.read(job.target, 4), error.cell_index)
+                cause = f"{error.ename}: {error.evalue}"
+                return Outcome(state="failed", cell=error.cell_index, heading=heading, cause=cause)
+        return Outcome(state="finished")
+
+
+def _heading(notebook: Any, index: int) -> str:
+    """Return the heading above a cell."""
+    lines = [
+        line
+        for cell in notebook.cells[: index + 1]
+        if cell.cell_type == "markdown"
+        for line in cell.source.splitlines()
+    ]
+    return next((line.lstrip("# ") for line in reversed(lines) if line.startswith("#")), "")
+
+
+def _imports(source: str) -> str:
+    """Return the imports of a cell that shows an example, as the cells of the stage may use them."""
+    tree = ast.parse(source)
+    return "\n".join(ast.unparse(node) for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom))
+
+
+def _engine() -> type:
+    from papermill.engines import Engine
+
+    return Engine
+
+
+class CellByCell(_engine()):  # type: ignore[misc]
+    """A papermill engine that executes the cells of a stage in a module of their own."""
+
+    message: str | None = None
+    pictures = False
+
+    @classmethod
+    def execute_managed_notebook(cls, nb_man: Any, kernel_name: str, **options: Any) -> None:
+        """Execute the cells; the first that raises ends it, with its traceback as its output."""
+        module = types.ModuleType("stage_notebook")
+        sys.modules[module.__name__] = module  # where a dataclass looks for its module
+        opened = False
+        for number, cell in enumerate(nb_man.nb.cells):
+            if cell.cell_type != "code":
+                continue
+            source = (
+                cell.source if cell.source.startswith(EXECUTED) or cell.metadata.get("tags") else _imports(cell.source)
+            )
+            if opened and cls.message:
+                source = f"raise ValueError({cls.message!r})"
+            cell.execution_count = number + 1
+            opened |= "open_stage(" in cell.source
+            output = Outputs(module, cls.pictures)
+            try:
+                output.execute(source)
+            except Exception as error:
+                nb_man.cell_exception(cell, number)
+                lines = traceback.format_exception(error)
+                output.add("error", ename=type(error).__name__, evalue=str(error), traceback=lines)
+                cell.outputs = output.outputs
+                return
+            cell.outputs = output.outputs
+            cell.metadata.papermill["status"] = nb_man.COMPLETED
+
+
+class Outputs:
+    """Executes one cell and collects what a kernel would have sent: prints, values, plots."""
+
+    def __init__(self, module: types.ModuleType, pictures: bool) -> None:
+        self.module = module
+        self.pictures = pictures
+        self.outputs: list[Any] = []
+
+    def add(self, kind: str, **content: Any) -> None:
+        """Add an output."""
+        self.outputs.append(nbformat.v4.new_output(kind, **content))
+
+    def execute(self, source: str) -> None:
+        """Execute a cell's source; its last expression is its value."""
+        tree = ast.parse(source)
+        last = tree.body.pop() if tree.body and isinstance(tree.body[-1], ast.Expr) else None
+        scope = vars(self.module)
+        scope["display"] = self.display
+        printed = io.StringIO()
+        with contextlib.redirect_stdout(printed), self.plots():
+            exec(compile(tree, "<cell>", "exec"), scope)
+            value = None if last is None else eval(compile(ast.Expression(last.value), "<cell>", "eval"), scope)
+            if printed.getvalue():
+                self.add("stream", name="stdout", text=printed.getvalue())
+        if value is not None:
+            self.add("execute_result", data=_shown(value))
+
+    def display(self, *values: Any, display_id: bool = False, **_: Any) -> Any:
+        """Show values, as IPython's `display` does."""
+        for value in values:
+            self.add("display_data", data=_shown(value))
+        return types.SimpleNamespace(update=lambda value: None) if display_id else None
+
+    @contextlib.contextmanager
+    def plots(self) -> Iterator[None]:
+        """Take plots in when they are shown, and at the end those that were not."""
+        import matplotlib.pyplot as plt
+
+        def show(*_: Any, **__: Any) -> None:
+            for number in plt.get_fignums():
+                figure = plt.figure(number)
+                png = PIXEL
+                if self.pictures:
+                    buffer = io.BytesIO()
+                    figure.savefig(buffer, format="png", bbox_inches="tight")
+                    png = base64.b64encode(buffer.getvalue()).decode()
+                self.add("display_data", data={"image/png": png, "text/plain": repr(figure)})
+                plt.close(figure)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(plt, "show", show)
+            yield
+            show()
+
+
+def _shown(value: Any) -> dict[str, str]:
+    """Return a value as a notebook holds it."""
+    shown = {"text/plain": repr(value)}
+    if hasattr(value, "_repr_html_"):
+        shown["text/html"] = value._repr_html_()
+    return shown
