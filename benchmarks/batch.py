@@ -28,7 +28,9 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from mlnb.codec import encode
 from mlnb.methods.contracts.problems import ProblemContract
+from mlnb.methods.contracts.responses import Golden, to_wire
 
 LEVELS = (3, 5, 8, 10, 12, 16, 40, 100)
 CHUNK = 50_000  # rows of a pandas chunk, and of a row group
