@@ -8,7 +8,7 @@ MlnbError
 │   ├── ParameterError                 an unknown name, a wrong type, a value out of range
 │   ├── GraphError                     two producers, no producer, or a cycle
 │   ├── UnknownRun (LookupError)       no run, stage or artifact of that name
-│   ├── SchemaError                    a file of another schema version, or not as its schema says
+│   ├── SchemaError                    a file of another schema version, or that does not match its schema
 │   └── BadRequest                     a request to the service, in mlnb.serving.runtime.request_bodies
 │       └── BadRows                    rows that do not fit the model's columns
 ├── StageError (RuntimeError)          a stage failed: exit code 3
@@ -133,7 +133,7 @@ def own_error_class(raised: type[BaseException]) -> type[MlnbError] | None:
 
 def error_class(name: str) -> type[MlnbError]:
     """Return the class of this module with that name, as run records store it. Raises `KeyError` for another name."""
-    found = globals()[name]
-    if not (isinstance(found, type) and issubclass(found, MlnbError)):
+    value = globals()[name]
+    if not (isinstance(value, type) and issubclass(value, MlnbError)):
         raise KeyError(name)
-    return found
+    return value

@@ -68,7 +68,7 @@ class ServiceSettings(SettingsGroup):
     log_limit = Setting(100_000, "Number of rows that may wait to be written.", variable="MLNB_LOG_LIMIT", low=1)
     log_when_full = Setting(
         "drop",
-        "drop: a response is sent unlogged and counted; wait: it is sent when there is room.",
+        "drop: a response is sent unlogged and counted; wait: it is sent when the queue has space.",
         variable="MLNB_LOG_WHEN_FULL",
         choices=("drop", "wait"),
     )
@@ -111,5 +111,5 @@ GROUPS: tuple[type[SettingsGroup], ...] = (ProjectSettings, ServiceSettings, Pro
 
 def unknown_variables(names: list[str]) -> list[str]:
     """Return the names that begin with MLNB_ and are no environment variable of mlnb."""
-    known = {setting.variable for group in GROUPS for setting in group.declared().values()}
-    return sorted(name for name in names if name.startswith("MLNB_") and name not in known)
+    variables = {setting.variable for group in GROUPS for setting in group.declared().values()}
+    return sorted(name for name in names if name.startswith("MLNB_") and name not in variables)

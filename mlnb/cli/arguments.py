@@ -106,8 +106,8 @@ def pipeline_inputs(
 ) -> Outputs:
     """Return the artifacts that the pipeline takes from a run of another one: that of --inputs-from, or the newest."""
     pipeline = pipeline_name(project, args)
-    made = {artifact for name in names if name in notebooks for artifact in notebooks[name].writes}
-    missing = {artifact for name in names if name in notebooks for artifact in notebooks[name].reads} - made
+    produced = {artifact for name in names if name in notebooks for artifact in notebooks[name].writes}
+    missing = {artifact for name in names if name in notebooks for artifact in notebooks[name].reads} - produced
     if not missing or not (args.inputs_from or pipeline in project.input_pipelines):
         return {}
     if args.inputs_from:

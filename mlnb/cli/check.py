@@ -74,7 +74,7 @@ def notebook_problems(stage: StageNotebook) -> Iterator[str]:
     if not stage.title:
         yield "no `# Title`; expected one in the first cell."
     if not stage.description:
-        yield "no `> description`; expected one sentence under the title that says what the stage does."
+        yield "no `> description`; expected one sentence under the title about what the stage does."
     code = "\n".join(cell.source for cell in stage.cells if cell.has("stage"))
     for parameter in stage.parameters:
         if not parameter.description and parameter.name != "run":

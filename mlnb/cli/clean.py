@@ -28,15 +28,15 @@ def parser(p: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> int:
     """Delete runs beyond those to keep, then every object that no remaining run refers to; return 0."""
     project = Project.find()
-    kept = runs.list_runs(project)
-    running = [run.id for run in kept if run.state == RunState.RUNNING]
+    remaining = runs.list_runs(project)
+    running = [run.id for run in remaining if run.state == RunState.RUNNING]
     if running:
         raise ProjectError(f"Run {running[0]} is running; nothing was deleted. Wait until it has ended.")
     paths: list[Path] = []
     if args.runs is not None:
-        paths += [run.folder for run in kept[max(args.runs, 0) :]]
-        kept = kept[: max(args.runs, 0)]
-    keys = {stage.key for run in kept for stage in run.stages.values()}
+        paths += [run.folder for run in remaining[max(args.runs, 0) :]]
+        remaining = remaining[: max(args.runs, 0)]
+    keys = {stage.key for run in remaining for stage in run.stages.values()}
     files = {path.stem: path for path in (project.store_root / "keys").glob("*.json")}
     paths += [path for key, path in files.items() if key not in keys]
     needed = draft_objects(project) | registered_objects(project)

@@ -1,4 +1,4 @@
-"""`mlnb doctor`: checks the machine, the installation and the settings, and says what to change."""
+"""`mlnb doctor`: checks the machine, the installation and the settings, and suggests changes."""
 
 import argparse
 import os
@@ -63,13 +63,13 @@ def main(args: argparse.Namespace) -> int:
 
 def python(project: Project) -> Iterator[Finding]:
     """Check the version of Python, and whether bytecode is cached."""
-    found = f"{sys.version.split()[0]}, {sys.executable}"
+    version = f"{sys.version.split()[0]}, {sys.executable}"
     if sys.version_info[:2] < OLDEST:
-        yield Finding("wrong", "python", found, "mlnb needs 3.11 or newer")
+        yield Finding("wrong", "python", version, "mlnb needs 3.11 or newer")
     elif sys.version_info[:2] > NEWEST:
-        yield Finding("note", "python", found, "mlnb is tested with 3.11 to 3.13")
+        yield Finding("note", "python", version, "mlnb is tested with 3.11 to 3.13")
     else:
-        yield Finding("ok", "python", found)
+        yield Finding("ok", "python", version)
     if sys.dont_write_bytecode:
         advice = "unset it: without cached bytecode every import takes about three times as long"
         yield Finding("note", "bytecode", "PYTHONDONTWRITEBYTECODE is set", advice)
@@ -92,8 +92,8 @@ def versions(project: Project) -> Iterator[Finding]:
             continue
         if not requirement.specifier.contains(version, prereleases=True):
             bad.append(f"{requirement.name} is {version}, expected {requirement.specifier}")
-    for found in bad:
-        yield Finding("wrong", "libraries", found, "install with constraints.txt of the project, or reinstall mlnb")
+    for problem in bad:
+        yield Finding("wrong", "libraries", problem, "install with constraints.txt of the project, or reinstall mlnb")
     if not bad:
         yield Finding("ok", "libraries", f"{len(needed)} required libraries, all at accepted versions")
 
@@ -163,8 +163,8 @@ def machine(project: Project) -> Iterator[Finding]:
     yield Finding("ok" if free > 2 else "note" if free > 0.2 else "wrong", "disk", f"{free:.1f} GB free", advice)
     memory = psutil.virtual_memory()
     advice = "" if memory.available > 2 * GIGABYTE else "close other programs: a run takes about 1 GB"
-    found = f"{memory.available / GIGABYTE:.1f} of {memory.total / GIGABYTE:.1f} GB free"
-    yield Finding("note" if advice else "ok", "memory", found, advice)
+    result = f"{memory.available / GIGABYTE:.1f} of {memory.total / GIGABYTE:.1f} GB free"
+    yield Finding("note" if advice else "ok", "memory", result, advice)
     yield Finding("ok", "cores", f"{usable_cores()} for {project.settings.workers} stages at once")
     yield from threads(os.environ, usable_cores())
 
@@ -187,8 +187,8 @@ def threads(variables: Mapping[str, str], cores: int) -> Iterator[Finding]:
 def variables(project: Project) -> Iterator[Finding]:
     """Check for environment variables that look like settings of mlnb and are none."""
     for name in unknown_variables(list(os.environ)):
-        known = [setting.variable for group in GROUPS for setting in group.declared().values() if setting.variable]
-        yield Finding("note", "environment", f"{name} is no setting of mlnb", did_you_mean(name, known).strip())
+        names = [setting.variable for group in GROUPS for setting in group.declared().values() if setting.variable]
+        yield Finding("note", "environment", f"{name} is no setting of mlnb", did_you_mean(name, names).strip())
 
 
 def settings_table(project: Project) -> str:

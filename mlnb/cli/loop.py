@@ -21,7 +21,9 @@ def parser(p: argparse.ArgumentParser) -> None:
     p.add_argument("--every", default="17 * * * *", metavar="CRON", help="cron expression (default: %(default)s)")
     p.add_argument("--once", action="store_true", help="run one cycle now, end with its exit code")
     p.add_argument("--promote", action="store_true", help="promote a challenger that wins its evaluation")
-    p.add_argument("--rollback", action="store_true", help="restore the previous champion when the verdict says so")
+    p.add_argument(
+        "--rollback", action="store_true", help="restore the previous champion when the verdict is roll back"
+    )
     p.add_argument("--days", default="7", help="length of the window in days (default: %(default)s)")
     p.add_argument("--label-delay", default="0", metavar="DAYS", help="usual delay of labels")
     p.add_argument("--tolerance", default="0", help="tolerated loss of the deciding metric")
@@ -68,7 +70,7 @@ def main(args: argparse.Namespace) -> int:
 
 
 def run_cycle(args: argparse.Namespace, command: Command) -> int:
-    """Monitor, then retrain or roll back as the verdict says; return the exit code of the last command."""
+    """Monitor, then retrain or roll back according to the verdict; return the exit code of the last command."""
     monitor = ["monitor", "--days", args.days, "--label-delay", args.label_delay, "--tolerance", args.tolerance]
     code = command([*monitor, *(["--webhook", args.webhook] if args.webhook else [])])
     if code == CODES["roll back"] and args.rollback:
@@ -82,5 +84,5 @@ def run_cycle(args: argparse.Namespace, command: Command) -> int:
 
 
 def _command(arguments: list[str]) -> int:
-    """Run a command in a process of its own, so that a cycle leaves nothing in this one."""
+    """Run a command in a separate process, so that a cycle leaves nothing in this one."""
     return subprocess.run([sys.executable, "-m", "mlnb.cli.main", *arguments], check=False).returncode

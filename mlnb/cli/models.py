@@ -42,9 +42,9 @@ def main(args: argparse.Namespace) -> int:
 def _listing(versions: list[Version]) -> str:
     rows = []
     for version in reversed(versions):
-        facts, deciding = version.facts, version.facts["deciding"]
-        gate = "passed" if facts["gate"] else "failed"
-        when = formatting.moment(facts.get("finished")).replace(" UTC", "")
+        metadata, deciding = version.facts, version.facts["deciding"]
+        gate = "passed" if metadata["gate"] else "failed"
+        when = formatting.moment(metadata.get("finished")).replace(" UTC", "")
         result = [
             deciding["name"],
             formatting.number(deciding["value"]),
@@ -60,19 +60,19 @@ def _listing(versions: list[Version]) -> str:
 def _in_full(version: Version, as_json: bool) -> str:
     if as_json:
         return json.dumps(dataclasses.asdict(version), ensure_ascii=False, indent=1)
-    facts = version.facts
+    metadata = version.facts
     rows = [
         ["version", version.name],
         ["alias", ", ".join(version.aliases) or "–"],
         ["approved by", ", ".join(version.approved_by) or "–"],
         ["run", version.run],
-        ["bento", facts["bento"]],
-        ["gate", "passed" if facts["gate"] else "failed"],
-        ["rows verified over HTTP", str(facts["certificate"]["rows"])],
-        *([name, formatting.number(value)] for name, value in facts["metrics"].items()),
-        *([f"{name} digest", str(facts[name])[:16]] for name in ("data", "test", "code")),
+        ["bento", metadata["bento"]],
+        ["gate", "passed" if metadata["gate"] else "failed"],
+        ["rows verified over HTTP", str(metadata["certificate"]["rows"])],
+        *([name, formatting.number(value)] for name, value in metadata["metrics"].items()),
+        *([f"{name} digest", str(metadata[name])[:16]] for name in ("data", "test", "code")),
         ["service digest", version.service[:16]],
-        ["python", facts["environment"]["python"]],
-        ["mlnb", facts["environment"]["mlnb"]],
+        ["python", metadata["environment"]["python"]],
+        ["mlnb", metadata["environment"]["mlnb"]],
     ]
     return table(["", ""], rows).lstrip("\n")

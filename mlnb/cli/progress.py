@@ -92,20 +92,20 @@ def ending(record: StageRecord) -> str:
     return record.state
 
 
-class _Place(NamedTuple):
+class _StageKey(NamedTuple):
     run: str
     stage: str
 
 
 class LiveLines:
-    """One line per stage, updated in place: state, duration, cell number, and heading or progress."""
+    """One line per stage, updated in key: state, duration, cell number, and heading or progress."""
 
     def __init__(self) -> None:
         from rich.live import Live
 
-        self._started: dict[_Place, float] = {}
-        self._activity: dict[_Place, str] = {}
-        self._cell: dict[_Place, str] = {}
+        self._started: dict[_StageKey, float] = {}
+        self._activity: dict[_StageKey, str] = {}
+        self._cell: dict[_StageKey, str] = {}
         self._runs: list[Run] = []
         self._live = Live(get_renderable=self._draw, refresh_per_second=5)
 
@@ -119,14 +119,14 @@ class LiveLines:
             if all(run.record.state != RunState.RUNNING for run in self._runs):
                 self._live.stop()
         elif isinstance(event, StageEvent):
-            place = _Place(event.run.id, event.stage)
+            key = _StageKey(event.run.id, event.stage)
             if isinstance(event, StageStarted):
-                self._started[place] = time.monotonic()
+                self._started[key] = time.monotonic()
             elif isinstance(event, CellStarted):
-                self._cell[place] = f"{event.cell + 1}/{event.cells}"
-                self._activity[place] = event.heading
+                self._cell[key] = f"{event.cell + 1}/{event.cells}"
+                self._activity[key] = event.heading
             elif isinstance(event, StageProgress):
-                self._activity[place] = f"{event.text} ({event.done:g} of {event.total:g})".strip()
+                self._activity[key] = f"{event.text} ({event.done:g} of {event.total:g})".strip()
 
     def _draw(self) -> Any:
         from rich.table import Table
@@ -136,11 +136,11 @@ class LiveLines:
         for run in list(self._runs):
             table.add_row("", Text(f"run {run.id}", style="bold"))
             for name, record in run.stages.items():
-                state, place = record.state, _Place(run.id, name)
+                state, key = record.state, _StageKey(run.id, name)
                 seconds, text = record.seconds, ""
                 if state == StageState.RUNNING:
-                    seconds = time.monotonic() - self._started.get(place, time.monotonic())
-                    text = f"{self._cell.get(place, ''):<6} {self._activity.get(place, 'starting')}"
+                    seconds = time.monotonic() - self._started.get(key, time.monotonic())
+                    text = f"{self._cell.get(key, ''):<6} {self._activity.get(key, 'starting')}"
                 elif state == StageState.REUSED:
                     text = f"reused, {record.reason}"
                 style = COLORS.get(state, "dim")

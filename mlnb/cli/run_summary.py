@@ -63,7 +63,7 @@ def next_commands(run: Run, servable: bool) -> list[str]:
         commands.insert(0, ("mlnb serve", "serve the model at http://127.0.0.1:3000/predict"))
     if "tune" in run.stages:
         commands.append(("mlnb run -p tune.trials 60", "search longer; the other stages are reused"))
-    edit = ("mlnb new my_project", "copy the notebooks to a project of your own")
+    edit = ("mlnb new my_project", "copy the notebooks to a new project")
     commands.append(edit if run.project.is_builtin else ("mlnb lab", "open the notebooks"))
     return [f"  {command:<28} {text}" for command, text in commands]
 
@@ -85,12 +85,12 @@ def failure_summary(run: Run, command: str, debug_command: str = "") -> str:
             lines.append(f"\nstage {name}{where}{heading} failed: {error.message}")
             if error.notebook:
                 lines.append(f"  notebook  {run.folder / error.notebook}")
-    kept = [name for name, stage in run.stages.items() if stage.state.has_outputs]
+    finished = [name for name, stage in run.stages.items() if stage.state.has_outputs]
     if run.record.state == RunState.INTERRUPTED:
         stages = [name for name, stage in run.stages.items() if stage.state == StageState.INTERRUPTED]
         where = f" in {', '.join(stages)}" if stages else ""
         lines.append(f"\nInterrupted{where}.")
-    lines.append(f"  kept      {', '.join(kept) or 'no stage was finished'}")
+    lines.append(f"  kept      {', '.join(finished) or 'no stage was finished'}")
     lines += [f"  debug     {debug_command}"] if debug_command else []
     lines.append(f"  continue  {command}")
     return "\n".join(lines)

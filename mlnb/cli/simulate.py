@@ -29,7 +29,7 @@ DAY = 86_400.0
 FIRST = 1_767_225_600.0  # 1 January 2026, UTC: the start of day 0
 BATCH = 50  # rows of a request
 TIMEOUT = 3.0  # seconds within which a service writes its log
-CHANGES = {  # option: argument of synthetic_data.World
+CHANGES = {  # option: argument of the stream
     "shift": "shift_at",
     "drift": "drift_at",
     "broken": "broken_at",
@@ -86,9 +86,9 @@ def main(args: argparse.Namespace) -> int:
         argument: synthetic_data.NEVER if getattr(args, option) is None else getattr(args, option)
         for option, argument in CHANGES.items()
     }
-    world = synthetic_data.World(args.seed, **changes, delay=args.delay)
+    stream = synthetic_data.World(args.seed, **changes, delay=args.delay)
     if args.history is not None:
-        table = synthetic_data.history(world, args.days, args.customers)
+        table = synthetic_data.history(stream, args.days, args.customers)
         write_whole(args.history, table.to_csv(index=False).encode())
         print(f"{len(table):,} customers of {args.days} days in {args.history}; the target is {synthetic_data.TARGET}")
         return 0
@@ -97,7 +97,7 @@ def main(args: argparse.Namespace) -> int:
     registry.sync()
     version = registry.in_charge()
     simulation = Simulation(project, version.model, args)
-    days = simulation.synthetic_days(world)
+    days = simulation.synthetic_days(stream)
     if args.data:
         days = table_days(open_run(project, version.run), args)
     for number, day in enumerate(days, args.start):
@@ -173,13 +173,13 @@ class Simulation:
             raise UsageError(f"--url is {args.url!r}; expected an address such as http://127.0.0.1:3000.")
         self.host, self.port = address.hostname, address.port or 80
 
-    def synthetic_days(self, world: Any) -> Iterator[Day]:
+    def synthetic_days(self, stream: Any) -> Iterator[Day]:
         """Yield the days of a synthetic data stream."""
         from mlnb.methods.operations.synthetic_data import to_rows
 
         for number in range(self.args.start, self.args.start + self.args.days):
-            table, left, known = world.day(number, self.args.customers)
-            yield Day(to_rows(table), ["yes" if gone else "no" for gone in left], known.tolist())
+            table, left, delays = stream.day(number, self.args.customers)
+            yield Day(to_rows(table), ["yes" if gone else "no" for gone in left], delays.tolist())
 
     def send_day(self, number: int, day: Day) -> None:
         """Send the rows of a day, add the labels that are known by then, and run a monitoring cycle if one is due."""
@@ -255,8 +255,8 @@ def cycle_summary(code: int, output: str, errors: str) -> str:
     if code not in (0, *CODES.values(), AWAITING):
         return f"failed with code {code}: {' '.join(errors.split())[-200:]}"
     lines = output.splitlines()
-    (*_, outcome) = ["done", *(found[1] for line in lines if (found := VERDICT.fullmatch(line)))]
-    reasons = [found[1] for line in lines if (found := REASON.fullmatch(line))]
+    (*_, outcome) = ["done", *(match[1] for line in lines if (match := VERDICT.fullmatch(line)))]
+    reasons = [match[1] for line in lines if (match := REASON.fullmatch(line))]
     moved = [line for line in lines if " promoted as " in line or " rolled back as " in line]
     waits = ["approval needed"] if code == AWAITING else []
     return "; ".join([f"{outcome}: {reasons[0]}" if reasons else outcome, *reasons[1:2], *moved, *waits])

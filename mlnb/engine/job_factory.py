@@ -91,7 +91,7 @@ class JobFactory:
         return report if report is not None and report.attempt == attempt else None
 
     def progress(self, stage: str) -> ProgressNote | None:
-        """Return how far a stage is; None when it has not said so."""
+        """Return how far a stage is; None before its first report."""
         return read_record(ProgressNote, progress_path(self.folder, stage))
 
     def _parameters(self, stage: str) -> dict[str, Any]:

@@ -36,7 +36,7 @@ StageFuture = Future[Computed | Outcome]
 
 
 class Pipeline:
-    """One run of a plan. `execute` returns the run; its record says how each stage ended."""
+    """One run of a plan. `execute` returns the run; its record has the outcome of each stage."""
 
     def __init__(
         self, planner: Planner, executor: Executor, dispatch: EventDispatcher, options: RunOptions, workers: int = 2

@@ -92,7 +92,7 @@ class Planner:
         """
         if name not in self.selection.selected:
             return self._unselected(name, outputs)
-        waiting = [parent for parent, made in outputs.items() if made is None]
+        waiting = [parent for parent, output in outputs.items() if output is None]
         inputs = self.key_inputs(name, outputs)
         forced = "forced" if name in self.selection.forced else "the stored result was damaged" if ignore_store else ""
         if waiting:
@@ -123,8 +123,8 @@ class Planner:
         if cell is None:
             return step
         heading = next(item.heading for item in stage.cells if item.index == cell)
-        place = f"cell {cell + 1} ({heading})"  # of the executed notebook, which has one cell more
-        return replace(step, restore_cell=cell, reason=f"{step.reason}; continues at {place} from a snapshot")
+        position = f"cell {cell + 1} ({heading})"  # of the executed notebook, which has one cell more
+        return replace(step, restore_cell=cell, reason=f"{step.reason}; continues at {position} from a snapshot")
 
     def live_snapshot(self, key: str) -> LiveSnapshot:
         """Return a snapshot that was found alive."""
@@ -141,9 +141,9 @@ class Planner:
             if artifact in self.graph.inputs:
                 inputs[artifact] = self.graph.inputs[artifact].digest
                 continue
-            made = outputs.get(self.graph.producers[artifact])
-            if made is not None and artifact in made:
-                inputs[artifact] = made[artifact].digest
+            output = outputs.get(self.graph.producers[artifact])
+            if output is not None and artifact in output:
+                inputs[artifact] = output[artifact].digest
         return KeyInputs(
             contract=stage.contract_digest,
             code=stage.code_digest,
@@ -183,7 +183,7 @@ class Planner:
         if not any(name in self.graph.ancestors(selected) for selected in self.selection.selected):
             return Step(name=name, action=StepAction.SKIP, reason="not selected")
         step = Step(name=name, action=StepAction.INPUT, reason="unchanged")
-        if all(made is not None for made in outputs.values()):
+        if all(output is not None for output in outputs.values()):
             key = stage_key(inputs := self.key_inputs(name, outputs))
             result = self.project.store.result(key)
             if result is not None and self.project.store.is_complete(result):
@@ -191,7 +191,7 @@ class Planner:
         last = runs.latest_stage_record(self._runs(), name)
         if last is None or last.key is None:
             raise UnknownRun(
-                f"Stage {name!r} is not selected, and no run has made its artifacts; run it: `mlnb run --upto {name}`."
+                f"Stage {name!r} is not selected, and no run has its artifacts; run it: `mlnb run --upto {name}`."
             )
         result = self.project.store.result(last.key)
         if result is None or not self.project.store.is_complete(result):

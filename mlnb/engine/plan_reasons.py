@@ -31,8 +31,8 @@ def explain(old: KeyInputs, new: KeyInputs) -> str:
     ]
     if old.python != new.python:
         reasons.append(f"Python {old.python} -> {new.python}")
-    known = {name: digest for name, digest in old.inputs.items() if name in new.inputs}
-    changed = _differing(known, new.inputs)
+    old_inputs = {name: digest for name, digest in old.inputs.items() if name in new.inputs}
+    changed = _differing(old_inputs, new.inputs)
     if changed:
         reasons.append(f"input{'s' * (len(changed) > 1)} {', '.join(changed)} changed")
     return "; ".join(reasons)

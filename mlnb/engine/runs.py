@@ -131,7 +131,7 @@ def process_start(pid: int) -> str | None:
 
 
 def create_run(project: Project, pipeline: str) -> Run:
-    """Return a new run in a folder of its own, also when other processes create runs at the same time."""
+    """Return a new run in a new folder, also when other processes create runs at the same time."""
     while True:
         stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
         folder = project.runs / f"{stamp}-{pipeline}-{secrets.token_hex(2)}"

@@ -15,7 +15,7 @@ def is_held_out(description: str) -> bool:
 
 
 def interactive_reader() -> str:
-    """Return a name for the reader in an interactive session: each session is a reader of its own."""
+    """Return a name for the reader in an interactive session: each session is a different reader."""
     return f"interactive-{time.time_ns():x}-{os.getpid():x}"
 
 

@@ -1,1 +1,1 @@
-"""HTML reports: a run as one page, its executed notebooks as pages beside it, and the monitoring of a project."""
+"""HTML reports: a run as one page, its executed notebooks as further pages, and the monitoring of a project."""

@@ -68,7 +68,7 @@ class ModelSection(Record, frozen=True, kw_only=True):
         name: The model.
         metric: Title of the deciding metric.
         timeline: The figure.
-        labeled: Whether labels of any window are known.
+        labeled: Whether labels of any window are registered.
         drift: The columns with the largest drift.
         columns: Number of columns in all.
         span: Dates of the first and the last window.
@@ -124,14 +124,14 @@ def _by_model(
     """Return the results of each model, that with the newest result first."""
     parts: dict[str, list[MonitoringResult]] = {}
     for result in reversed(results):
-        known = names.get(result.version)
-        model = known.model if known else result.version.partition(":")[0]
+        registered = names.get(result.version)
+        model = registered.model if registered else result.version.partition(":")[0]
         parts.setdefault(model, []).insert(0, result)
     return parts
 
 
 def _model(name: str, results: list[MonitoringResult], names: Mapping[str, VersionName]) -> ModelSection:
-    versions = {tag: known.version for tag, known in names.items()}
+    versions = {tag: registered.version for tag, registered in names.items()}
     metric = results[-1].reference.name
     comparable = [result for result in results if result.reference.name == metric]  # other metrics have other scales
     title = formatting.metric(metric)

@@ -24,22 +24,22 @@ class Layout:
 def lay_out(parents: Mapping[str, list[str]]) -> Layout:
     """Return the layout of a graph.
 
-    An arrow that a longer path implies is left out; one over several columns gets a row of its own.
+    An arrow that a longer path implies is left out; one over several columns gets a separate row.
 
     Args:
         parents: The parents of each stage, in an order in which parents come first.
     """
     ancestors: dict[str, set[str]] = {}
     depth: dict[str, int] = {}
-    for name, known in parents.items():
-        ancestors[name] = set(known).union(*(ancestors[parent] for parent in known))
-        depth[name] = 1 + max((depth[parent] for parent in known), default=-1)
+    for name, direct in parents.items():
+        ancestors[name] = set(direct).union(*(ancestors[parent] for parent in direct))
+        depth[name] = 1 + max((depth[parent] for parent in direct), default=-1)
     weight = {name: sum(name in others for others in ancestors.values()) for name in parents}
     edges = [
         (parent, name)
-        for name, known in parents.items()
-        for parent in known
-        if not any(parent in ancestors[other] for other in known if other != parent)
+        for name, direct in parents.items()
+        for parent in direct
+        if not any(parent in ancestors[other] for other in direct if other != parent)
     ]
     places: dict[str, tuple[int, int]] = {}
     lanes: dict[tuple[str, str], list[tuple[int, int]]] = {edge: [] for edge in edges}
@@ -104,8 +104,8 @@ def _arrow(layout: Layout, edge: tuple[str, str], way: list[tuple[int, int]]) ->
     return f'<path class="arrow" d="{path}"/>'
 
 
-def _box(name: str, record: StageRecord, place: tuple[int, int]) -> str:
-    x, y = 2 + place[0] * COLUMN, 2 + place[1] * ROW
+def _box(name: str, record: StageRecord, position: tuple[int, int]) -> str:
+    x, y = 2 + position[0] * COLUMN, 2 + position[1] * ROW
     state = record.state
     below = seconds(record.seconds) if state == StageState.FINISHED else state
     tip = " · ".join(part for part in (record.title, state, record.reason) if part)

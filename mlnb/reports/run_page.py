@@ -78,7 +78,7 @@ def collect_page(run: Run) -> RunPage:
 
 
 def page_name(notebook: str) -> str:
-    """Return the path of a notebook's page, beside the notebook."""
+    """Return the path of a notebook's page, next to the notebook."""
     return notebook.removesuffix(".ipynb") + ".html"
 
 

@@ -1,4 +1,4 @@
-"""A tracker in the background: events are queued for a slower tracker, which runs in a thread of its own."""
+"""A tracker in the background: events are queued for a slower tracker, which runs in a separate thread."""
 
 import contextlib
 import queue

@@ -12,7 +12,7 @@ DELAY = 5.0  # seconds: importing W&B takes more than one second of a processor,
 
 
 def open_tracker(project: Project, warn: Callable[[str], None] | None = None) -> BackgroundTracker | None:
-    """Return a listener that tracks runs as the project's settings say; None for `tracker = local`.
+    """Return a listener that tracks runs according to the project's settings; None for `tracker = local`.
 
     W&B is imported `DELAY` seconds after the first stage of a run has started, or when the run ends.
 

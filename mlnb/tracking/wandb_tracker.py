@@ -24,7 +24,7 @@ from mlnb.tracking import run_results
 from mlnb.tracking.artifact_views import BestTrial, load_optional, load_view
 from mlnb.tracking.notebook_plots import read_plots
 
-CHILD_RUNS = 300  # trials with a W&B run of their own: 3 s of writing in the background
+CHILD_RUNS = 300  # trials with a separate W&B run: 3 s of writing in the background
 TIMEOUT = 20.0  # seconds to wait for W&B's own process
 
 Scalar = str | int | float | bool | None
@@ -42,8 +42,8 @@ class WandbTracker:
         self.mode = mode if mode == "offline" or _has_key(warn) else "offline"
         self.run: Any = None
         self.group: str | None = None
-        for place in ("DATA", "CACHE", "CONFIG", "ARTIFACT"):  # W&B's own default is the home folder
-            os.environ.setdefault(f"WANDB_{place}_DIR", str(folder / f".{place.lower()}"))
+        for directory in ("DATA", "CACHE", "CONFIG", "ARTIFACT"):  # W&B's own default is the home folder
+            os.environ.setdefault(f"WANDB_{directory}_DIR", str(folder / f".{directory.lower()}"))
         with _lock:
             _open_trackers += 1
 
