@@ -11,7 +11,7 @@ __all__ = ["__version__", "open_stage"]
 
 
 def __getattr__(name: str) -> Any:
-    """Import `open_stage` when it is first asked for, so that `import mlnb` costs next to nothing."""
+    """Import `open_stage` at first use, so that `import mlnb` costs next to nothing."""
     if name == "open_stage":
         from mlnb.engine.session import open_stage
 

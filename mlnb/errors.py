@@ -1,47 +1,52 @@
-"""Every error that mlnb raises on purpose: one root, and each is also the builtin it resembles.
+"""Exceptions that mlnb raises on purpose: one root; each is also the builtin exception it resembles.
 
 MlnbError
-├── UsageError (ValueError)            what was asked for cannot be: exit code 2
-│   ├── ProjectError                   settings.ini, a pipeline or a profile is wrong
-│   ├── NotebookError                  a stage notebook breaks the contract
+├── UsageError (ValueError)            a wrong argument, file or name: exit code 2
+│   ├── ProjectError                   a pipeline, a profile or the project folder is wrong
+│   ├── SettingsError                  a setting of settings.ini or the environment is unknown or wrong
+│   ├── NotebookError                  a stage notebook breaks the contract of stage notebooks
 │   ├── ParameterError                 an unknown name, a wrong type, a value out of range
-│   ├── GraphError                     two producers, nobody produces it, a circle
+│   ├── GraphError                     two producers, no producer, or a cycle
 │   ├── UnknownRun (LookupError)       no run, stage or artifact of that name
-│   ├── SchemaError                    a file of another schema version, or not as its schema says
+│   ├── SchemaError                    a file of another schema version, or that does not match its schema
 │   └── BadRequest                     a request to the service, in mlnb.serving.runtime.request_bodies
 │       └── BadRows                    rows that do not fit the model's columns
-├── StageError (RuntimeError)          something failed while a stage ran: exit code 3
-│   ├── ContractBroken                 an undeclared load or save, a promise left unkept
-│   ├── CellFailed                     a cell raised
-│   ├── CellTimeout (TimeoutError)     a cell or a stage took too long: exit code 5
+├── StageError (RuntimeError)          a stage failed: exit code 3
+│   ├── ContractBroken                 an undeclared load or save, or a declared output that was not saved
+│   ├── CellFailed                     a cell raised an exception
+│   ├── CellTimeout (TimeoutError)     a cell or a stage exceeded its time limit: exit code 5
 │   └── KernelDied                     the kernel exited or was killed
-├── GateFailed (ValueError)            the model misses the problem's contract: exit code 4
-├── StoreCorrupted (OSError)           stored bytes are not what their digest says
-├── StoreFull (OSError)                no space left for what was being written: exit code 6
+├── GateFailed (ValueError)            the model does not meet the requirements of its problem: exit code 4
+├── StoreCorrupted (OSError)           stored bytes do not match their digest
+├── StoreFull (OSError)                no space left on the disk: exit code 6
 ├── MissingExtra (ImportError)         an optional library is not installed: exit code 2
-├── ServingError (RuntimeError)        a bento cannot be built, started or proven: exit code 3
-└── RegistryError (OSError)            the registry cannot be opened, read or written: exit code 3
+├── ServingError (RuntimeError)        a bento cannot be built, started or verified: exit code 3
+└── RegistryError (OSError)            the model registry cannot be opened, read or written: exit code 3
 """
 
 
 class MlnbError(Exception):
-    """Root of all errors raised on purpose; `exit_code` is what the command line ends with."""
+    """Root of all exceptions raised on purpose; `exit_code` is the exit code of the command."""
 
     exit_code = 1
 
 
 class UsageError(MlnbError, ValueError):
-    """What was asked for cannot be done as it was asked."""
+    """A wrong argument, file or name."""
 
     exit_code = 2
 
 
 class ProjectError(UsageError):
-    """The project's settings are missing something or contradict themselves."""
+    """A pipeline, a profile or the project folder is missing something or contradicts itself."""
+
+
+class SettingsError(UsageError):
+    """A setting is unknown, of the wrong type or out of range."""
 
 
 class NotebookError(UsageError):
-    """A stage notebook breaks the stage contract."""
+    """A stage notebook breaks the contract of stage notebooks."""
 
 
 class ParameterError(UsageError):
@@ -61,21 +66,21 @@ class SchemaError(UsageError):
 
 
 class StageError(MlnbError, RuntimeError):
-    """Something failed while a stage ran."""
+    """A stage failed."""
 
     exit_code = 3
 
 
 class ContractBroken(StageError):
-    """A stage loaded or saved what it did not declare, or did not save what it promised."""
+    """A stage loaded or saved what it did not declare, or did not save what it declared."""
 
 
 class CellFailed(StageError):
-    """A cell of a stage raised an error."""
+    """A cell of a stage raised an exception."""
 
 
 class CellTimeout(StageError, TimeoutError):
-    """A cell or a stage took longer than it may."""
+    """A cell or a stage exceeded its time limit."""
 
     exit_code = 5
 
@@ -85,34 +90,50 @@ class KernelDied(StageError):
 
 
 class GateFailed(MlnbError, ValueError):
-    """The model does not meet the contract of its problem."""
+    """The model does not meet the requirements of its problem."""
 
     exit_code = 4
 
 
 class StoreCorrupted(MlnbError, OSError):
-    """Stored bytes are not what their digest says."""
+    """Stored bytes do not match their digest."""
 
 
 class StoreFull(MlnbError, OSError):
-    """There is no space left for what was being written."""
+    """No space is left on the disk."""
 
     exit_code = 6
 
 
 class MissingExtra(MlnbError, ImportError):
-    """An optional library is not installed; the message names the `pip install`."""
+    """An optional library is not installed; the message names the `pip install` command."""
 
     exit_code = 2
 
 
 class ServingError(MlnbError, RuntimeError):
-    """A bento cannot be built, started or proven."""
+    """A bento cannot be built, started or verified."""
 
     exit_code = 3
 
 
 class RegistryError(MlnbError, OSError):
-    """The registry of models cannot be opened, read or written."""
+    """The model registry cannot be opened, read or written."""
 
     exit_code = 3
+
+
+def own_error_class(raised: type[BaseException]) -> type[MlnbError] | None:
+    """Return the class of this module that an exception class is or derives from; None for any other exception.
+
+    The class object decides, never its name: an exception class of a user that is called GateFailed is not ours.
+    """
+    return next((base for base in raised.__mro__ if issubclass(base, MlnbError) and base.__module__ == __name__), None)
+
+
+def error_class(name: str) -> type[MlnbError]:
+    """Return the class of this module with that name, as run records store it. Raises `KeyError` for another name."""
+    value = globals()[name]
+    if not (isinstance(value, type) and issubclass(value, MlnbError)):
+        raise KeyError(name)
+    return value

@@ -1,1 +1,1 @@
-"""The command line: one table of verbs in `main`, one short module a group of verbs."""
+"""The command line: one module per command."""

@@ -1,25 +1,25 @@
-"""`mlnb approve`: a person stands for a version."""
+"""`mlnb approve`: approve a version for promotion."""
 
 import argparse
 
-from mlnb.cli.audit import said
+from mlnb.cli.audit import change_text
 from mlnb.engine.project import Project
 from mlnb.registry.registry import Registry
 
 
 def parser(p: argparse.ArgumentParser) -> None:
     """Declare the arguments of `mlnb approve`."""
-    p.add_argument("version", help="model:3, model@challenger, @challenger, or 3 where there is one model alone")
-    p.add_argument("--why", default="", help="what was looked at, for the audit log (required)")
+    p.add_argument("version", help="model:3, model@challenger, @challenger, or 3 when there is one model")
+    p.add_argument("--reason", default="", help="what was reviewed, for the audit log (required)")
     p.epilog = (
-        "examples:\n  mlnb approve 3 --why 'report read, slices looked at'\n\n"
-        "[mlnb] approvals in settings.ini says how many people have to approve before a version can be promoted."
+        "examples:\n  mlnb approve 3 --reason 'report and slices reviewed'\n\n"
+        "The setting `approvals` is the number of people who must approve a version before it is promoted."
     )
 
 
 def main(args: argparse.Namespace) -> int:
-    """Record the approval and say so."""
+    """Record the approval and print it; return 0."""
     registry = Registry(Project.find())
     registry.sync()
-    print(said(registry.approve(args.version, args.why)))
+    print(change_text(registry.approve(args.version, args.reason)))
     return 0

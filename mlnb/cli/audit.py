@@ -1,42 +1,42 @@
-"""`mlnb audit`: the log of every change to the registry, and whether it is still what was written."""
+"""`mlnb audit`: show or verify the log of every change to the registry."""
 
 import argparse
 import dataclasses
 import json
 import sys
 
-from mlnb.cli.text_tables import brief, table
+from mlnb.cli.text_tables import shorten, table
 from mlnb.engine.project import Project
 from mlnb.registry.audit_log import Entry
 from mlnb.registry.registry import Registry
 from mlnb.reports import formatting
 
-BROKEN = 1  # exit code of a log that does not verify
+ALTERED = 1  # exit code of a log that was altered
 
 
 def parser(p: argparse.ArgumentParser) -> None:
     """Declare the arguments of `mlnb audit`."""
-    p.add_argument("what", nargs="?", choices=("show", "verify"), default="show", help="default: %(default)s")
-    p.add_argument("--head", default="", metavar="DIGEST", help="verify: the head of the log as it was noted once")
-    p.add_argument("--json", action="store_true", help="as JSON lines, for machines")
+    p.add_argument("action", nargs="?", choices=("show", "verify"), default="show", help="default: %(default)s")
+    p.add_argument("--head", default="", metavar="DIGEST", help="verify: the head of the log as noted earlier")
+    p.add_argument("--json", action="store_true", help="print JSON lines")
     p.epilog = (
         "examples:\n  mlnb audit\n  mlnb audit verify\n  mlnb audit verify --head 3f9a…\n\n"
-        "Each entry holds the digest of the one before. `verify` prints the head: whoever notes it can later tell\n"
-        "that nothing before it was altered, taken out or moved, even by somebody who writes to the database.\n"
-        "Exit code 0: as it was written, 1: not."
+        "Each entry has the digest of the previous one. `verify` prints the head: note it, and verify later that no\n"
+        "entry before it was altered, removed or moved, even by somebody with write access to the database.\n\n"
+        "exit codes: 0 unaltered, 1 altered"
     )
 
 
 def main(args: argparse.Namespace) -> int:
-    """Show the log, or verify it."""
+    """Show the log, or verify it; return 1 when it was altered, else 0."""
     registry = Registry(Project.find())
-    if args.what == "show":
+    if args.action == "show":
         log = registry.log()
         if args.json:
             for entry in log:
                 print(json.dumps(dataclasses.asdict(entry) | {"digest": entry.digest}, ensure_ascii=False))
         elif not log:
-            print("The log is empty: nothing was registered yet.")
+            print("The log is empty: no version is registered.")
         else:
             print(_listing(log))
         return 0
@@ -44,16 +44,16 @@ def main(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps({"verified": not faults, "entries": count, "head": head, "faults": faults}))
     elif faults:
-        print(f"The audit log is not what was written, {len(faults)} faults:", file=sys.stderr)
+        print(f"The audit log was altered, {len(faults)} faults:", file=sys.stderr)
         print("\n".join(f"  {fault}" for fault in faults), file=sys.stderr)
     else:
-        print(f"{count} entries, each as it was written, and the registry is what they lead to.\nhead {head}")
-    return BROKEN if faults else 0
+        print(f"{count} entries, unaltered; the registry agrees with them.\nhead {head}")
+    return ALTERED if faults else 0
 
 
-def said(entry: Entry) -> str:
-    """Return one sentence about a change that was just made."""
-    before = f", it was version {entry.before}" if entry.before is not None else ""
+def change_text(entry: Entry) -> str:
+    """Return one sentence about a change."""
+    before = f", which was version {entry.before}" if entry.before is not None else ""
     where = f" as {entry.alias}{before}" if entry.alias else ""
     return f"{entry.model}:{entry.version} {entry.what}{where}. Entry {entry.number} of the audit log, by {entry.who}."
 
@@ -65,6 +65,6 @@ def _listing(log: list[Entry]) -> str:
         when = formatting.moment(entry.when).replace(" UTC", "")
         version = f"{entry.model}:{entry.version}"
         rows.append(
-            [str(entry.number), when, entry.who, entry.what, version, moved, brief(entry.why), entry.digest[:12]]
+            [str(entry.number), when, entry.who, entry.what, version, moved, shorten(entry.why), entry.digest[:12]]
         )
-    return table(["#", "when (UTC)", "who", "what", "version", "alias", "why", "digest"], rows, right=("#",))
+    return table(["#", "time (UTC)", "actor", "change", "version", "alias", "reason", "digest"], rows, right=("#",))

@@ -1,4 +1,4 @@
-"""`mlnb build`: the bento of a run's model, in BentoML's store."""
+"""`mlnb build`: build the bento of a run's model in BentoML's store."""
 
 import argparse
 import json
@@ -10,30 +10,31 @@ from mlnb.serving.packaging.run_bento import LATEST, build_winner, find_winner
 
 def parser(p: argparse.ArgumentParser) -> None:
     """Declare the arguments of `mlnb build`."""
-    p.add_argument("run", nargs="?", default=LATEST, help="a run, or a version: @champion (default: newest proven run)")
+    p.add_argument(
+        "run", nargs="?", default=LATEST, help="run, or version such as @champion (default: newest verified run)"
+    )
     p.add_argument("--json", action="store_true", help="print one JSON object")
-    p.formatter_class = argparse.RawDescriptionHelpFormatter
     p.epilog = (
         "examples:\n  mlnb build\n  mlnb build 20260102-0304 --json\n  bentoml list\n\n"
-        "The version comes from the bundle's bytes: building again finds the same bento."
+        "The version is the digest of the bundle: building again finds the same bento."
     )
 
 
 def main(args: argparse.Namespace) -> int:
-    """Build the bento, or find it, and print its tag."""
+    """Build the bento, or find it, and print its tag; return 0."""
     project = Project.find()
     run = find_winner(project, meant(project, args.run))
     _, built = build_winner(run)
     if args.json:
-        facts = {
+        result = {
             "run": run.id,
             "bento": built.tag,
             "model": built.model_tag,
             "path": str(built.path),
             "built": not built.was_there,
         }
-        print(json.dumps(facts))
+        print(json.dumps(result))
     else:
-        print(f"{built.tag}  ({'was there already' if built.was_there else 'built'}, from run {run.id})")
-        print(f"  {built.path}\n\nNext:\n  mlnb serve {run.id}\n  mlnb containerize {run.id}")
+        print(f"{built.tag}  ({'exists already' if built.was_there else 'built'}, from run {run.id})")
+        print(f"  {built.path}\n\nnext:\n  mlnb serve {run.id}\n  mlnb containerize {run.id}")
     return 0

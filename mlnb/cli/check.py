@@ -1,4 +1,4 @@
-"""`mlnb check`: whether the project's notebooks, pipelines and profiles keep the contract; nothing is run."""
+"""`mlnb check`: check notebooks, pipelines and profiles of the project; nothing is run."""
 
 import argparse
 from collections.abc import Iterator
@@ -6,74 +6,81 @@ from pathlib import Path
 
 from mlnb.engine.graph import build_graph
 from mlnb.engine.notebook import StageNotebook, read_notebook, read_notebooks
-from mlnb.engine.parameter_values import Asked, resolve_values
+from mlnb.engine.parameter_values import RequestedValues, resolve_values
 from mlnb.engine.project import Project
+from mlnb.engine.run_records import OutputRecord
 from mlnb.engine.upgrade_journal import unfinished
 from mlnb.errors import NotebookError, UsageError
 
 
 def parser(p: argparse.ArgumentParser) -> None:
     """Declare the arguments of `mlnb check`."""
-    p.formatter_class = argparse.RawDescriptionHelpFormatter
-    p.epilog = "examples:\n  mlnb check\n\nEnds with 0 when all is well, with 2 and one message a problem when not."
+    p.epilog = "examples:\n  mlnb check\n\nexit codes: 0 no problem, 2 problems, one line each"
 
 
 def main(args: argparse.Namespace) -> int:
-    """Print one line for each problem; return 0 when there is none, else 2."""
+    """Print one line per problem; return 0 when there is none, else 2."""
     project = Project.find()
-    found = problems(project)
-    for problem in found:
+    problems = find_problems(project)
+    for problem in problems:
         print(f"  {problem}")
-    if found:
-        print(f"{len(found)} problem{'s' * (len(found) > 1)} in {project.notebooks}")
+    if problems:
+        print(f"{len(problems)} problem{'s' * (len(problems) > 1)} in {project.notebooks}")
         return UsageError.exit_code
     names = ", ".join(f"{name} ({len(stages)} stages)" for name, stages in project.pipelines.items())
-    print(f"{len(list(_paths(project)))} stage notebooks keep the contract; pipelines: {names or 'none'}.")
+    print(f"{len(list(_paths(project)))} stage notebooks, no problems; pipelines: {names or 'none'}.")
     return 0
 
 
-def problems(project: Project) -> list[str]:
-    """Return one message for each thing that is wrong: in a notebook, between notebooks, in settings.ini."""
-    stages, found = {}, unfinished(project.root, project.store_root)
+def find_problems(project: Project) -> list[str]:
+    """Return one message per problem: in a notebook, between notebooks, or in settings.ini."""
+    stages: dict[str, StageNotebook] = {}
+    problems = unfinished(project.root, project.store_root)
     for path in _paths(project):
         try:
             stages[path.stem] = read_notebook(path)
         except UsageError as error:
-            found.append(str(error))
+            problems.append(str(error))
         else:
-            found += [f"{path.name}: {problem}" for problem in remarks(stages[path.stem])]
+            problems += [f"{path.name}: {problem}" for problem in notebook_problems(stages[path.stem])]
     if len(stages) < len(list(_paths(project))):
-        return found  # what is wrong between notebooks can only be told when each can be read
+        return problems  # problems between notebooks can be found when all can be read
     try:
-        known = read_notebooks(project.notebooks)
+        notebooks = read_notebooks(project.notebooks)
     except NotebookError as error:
-        return [*found, str(error)]
-    for name, chosen in project.pipelines.items():
+        return [*problems, str(error)]
+    for name, members in project.pipelines.items():
+        source = project.pipelines.get(project.input_pipelines.get(name, ""), ())
+        inputs = {
+            artifact: OutputRecord(digest="", format="", bytes=0, description=description)
+            for stage in source
+            if stage in notebooks
+            for artifact, description in notebooks[stage].writes.items()
+        }
         try:
-            giving = project.pipelines.get(project.givers.get(name, ""), ())
-            build_graph(known, chosen, {artifact: {} for giver in giving for artifact in known[giver].writes})
+            build_graph(notebooks, members, inputs)
         except UsageError as error:
-            found.append(f"[pipeline {name}] {error}")
+            problems.append(f"[pipeline {name}] {error}")
     for name, values in project.profiles.items():
         try:
-            resolve_values(known, list(known), Asked(profile=name, profile_values=values))
+            resolve_values(notebooks, list(notebooks), RequestedValues(profile=name, profile_values=values))
         except UsageError as error:
-            found.append(f"[profile {name}] {error}")
-    return found
+            problems.append(f"[profile {name}] {error}")
+    return problems
 
 
-def remarks(stage: StageNotebook) -> Iterator[str]:
-    """Yield what a stage can run with and should not have: no title, no promise, parameters nobody reads."""
+def notebook_problems(stage: StageNotebook) -> Iterator[str]:
+    """Yield problems that do not prevent a run: no title, no description, or a parameter that is not used."""
     if not stage.title:
         yield "no `# Title`; expected one in the first cell."
-    if not stage.promise:
-        yield "no `> promise`; expected one sentence under the title that says what the stage does."
+    if not stage.description:
+        yield "no `> description`; expected one sentence under the title about what the stage does."
     code = "\n".join(cell.source for cell in stage.cells if cell.has("stage"))
     for parameter in stage.parameters:
-        if not parameter.meaning and parameter.name != "run":
-            yield f"parameter {parameter.name!r} has no comment; expected `# meaning, unit [allowed]`."
+        if not parameter.description and parameter.name != "run":
+            yield f"parameter {parameter.name!r} has no comment; expected `# description, unit [allowed]`."
         if parameter.name not in code:
-            yield f"parameter {parameter.name!r} is read by no `#| stage` cell; use it or delete it."
+            yield f"parameter {parameter.name!r} is used in no `#| stage` cell; use it or delete it."
 
 
 def _paths(project: Project) -> Iterator[Path]:

@@ -1,80 +1,87 @@
-"""`mlnb clean`: removes from the store what no run needs; `--runs KEEP` removes old runs first."""
+"""`mlnb clean`: delete artifacts that no run needs; `--runs KEEP` deletes old runs first."""
 
 import argparse
 import json
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 from mlnb.engine import runs
-from mlnb.engine.files import read_json
+from mlnb.engine.interactive_stage import FOLDER as INTERACTIVE
 from mlnb.engine.project import Project
+from mlnb.engine.run_records import OutputRecord, RunState
+from mlnb.engine.stage_files import REPORT, StageReport, read_record
 from mlnb.errors import ProjectError
-from mlnb.executors import kept_snapshots as states
+from mlnb.executors import live_snapshots
 from mlnb.registry.registry import Registry
 
 
 def parser(p: argparse.ArgumentParser) -> None:
-    """Add the options of `mlnb clean`."""
-    p.add_argument("--runs", type=int, metavar="KEEP", help="keep only so many of the newest runs")
-    p.add_argument("--dry-run", action="store_true", help="say what would go, remove nothing")
+    """Declare the arguments of `mlnb clean`."""
+    p.add_argument("--runs", type=int, metavar="KEEP", help="delete all runs but the newest KEEP")
+    p.add_argument("--dry-run", action="store_true", help="print what would be deleted, delete nothing")
     p.epilog = (
-        "examples:\n  mlnb clean --dry-run\n  mlnb clean --runs 20     the newest 20 runs and all they need stay\n"
+        "examples:\n  mlnb clean --dry-run\n  mlnb clean --runs 20     keep the newest 20 runs and all they need\n"
     )
 
 
 def main(args: argparse.Namespace) -> int:
-    """Remove runs beyond those to keep, then every object that no run that is left refers to."""
+    """Delete runs beyond those to keep, then every object that no remaining run refers to; return 0."""
     project = Project.find()
-    kept = runs.list_runs(project)
-    going = [run.id for run in kept if run.state == "running"]
-    if going:
-        raise ProjectError(f"Run {going[0]} is going on in this project; nothing was removed. Wait for its end.")
-    goners: list[Path] = []
+    remaining = runs.list_runs(project)
+    running = [run.id for run in remaining if run.state == RunState.RUNNING]
+    if running:
+        raise ProjectError(f"Run {running[0]} is running; nothing was deleted. Wait until it has ended.")
+    paths: list[Path] = []
     if args.runs is not None:
-        goners += [run.folder for run in kept[max(args.runs, 0) :]]
-        kept = kept[: max(args.runs, 0)]
-    keys = {stage["key"] for run in kept for stage in run.record["stages"].values()}
-    entries = {path.stem: read_json(path) for path in (project.store_root / "keys").glob("*.json")}
-    goners += [project.store_root / "keys" / f"{key}.json" for key in entries if key not in keys]
-    needed = needed_objects(project, [entry for key, entry in entries.items() if key in keys and entry])
-    needed |= drafted_objects(project) | registered_objects(project)
+        paths += [run.folder for run in remaining[max(args.runs, 0) :]]
+        remaining = remaining[: max(args.runs, 0)]
+    keys = {stage.key for run in remaining for stage in run.stages.values()}
+    files = {path.stem: path for path in (project.store_root / "keys").glob("*.json")}
+    paths += [path for key, path in files.items() if key not in keys]
+    needed = draft_objects(project) | registered_objects(project)
+    for key in keys & files.keys():
+        result = project.store.result(key) if key else None
+        if result is not None:
+            needed |= {result.notebook} | needed_objects(project, result.outputs.values())
     objects = project.store_root / "objects"
-    goners += [path for path in objects.glob("*/*") if path.parent.name + path.name not in needed]
-    goners += [path for path in (project.store_root / "trees").glob("*") if path.name not in needed]
-    resumable = {key[:32] for key in keys - entries.keys() if key}  # stages that have not ended well may go on
-    goners += [path for path in (project.store_root / "scratch").glob("*") if path.name not in resumable]
-    size = sum(part.stat().st_size for path in goners for part in [path, *path.rglob("*")] if part.is_file())
+    paths += [path for path in objects.glob("*/*") if path.parent.name + path.name not in needed]
+    paths += [path for path in (project.store_root / "trees").glob("*") if path.name not in needed]
+    unfinished = {key[:32] for key in keys - files.keys() if key}  # stages that may continue with their scratch folder
+    paths += [path for path in (project.store_root / "scratch").glob("*") if path.name not in unfinished]
+    size = sum(part.stat().st_size for path in paths for part in [path, *path.rglob("*")] if part.is_file())
     if not args.dry_run:
-        states.drop(project)  # what a stage had saved by then may go
-        for path in goners:
+        live_snapshots.drop_all(project)  # a snapshot may refer to artifacts that are deleted
+        for path in paths:
             shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
-    print(f"{'would remove' if args.dry_run else 'removed'} {len(goners)} entries, {size / 1e6:.1f} MB")
+    print(f"{'would delete' if args.dry_run else 'deleted'} {len(paths)} entries, {size / 1e6:.1f} MB")
     return 0
 
 
-def needed_objects(project: Project, records: list[dict[str, Any]]) -> set[str]:
-    """Return the digests that records of stages refer to: outputs, the files of trees, executed notebooks."""
+def needed_objects(project: Project, outputs: Iterable[OutputRecord]) -> set[str]:
+    """Return the digests of artifacts, and of the files of folders among them."""
     needed: set[str] = set()
-    for record in records:
-        needed |= {record["notebook"]} if "notebook" in record else set()
-        for output in record["outputs"].values():
-            needed.add(output["digest"])
-            if output["format"] == "tree" and project.store.intact(output["digest"]):
-                needed |= set(json.loads(project.store.read(output["digest"])).values())
+    for output in outputs:
+        needed.add(output.digest)
+        if output.format == "tree" and project.store.intact(output.digest):
+            needed |= set(json.loads(project.store.read(output.digest)).values())
     return needed
 
 
 def registered_objects(project: Project) -> set[str]:
-    """Return the digests of what registered versions are served from and compared by."""
-    if not project.settings["registry"] and not (project.store_root / "registry.db").exists():
+    """Return the digests of the services of registered versions, and of the predictions that they are compared by."""
+    if not project.settings.registry and not (project.store_root / "registry.db").exists():
         return set()
-    facts = [version.facts for version in Registry(project).versions()]
-    records = [{"outputs": {"service": found["service"]}} for found in facts]
-    return needed_objects(project, records) | {found["predictions"] for found in facts if found["predictions"]}
+    needed: set[str] = set()
+    for version in Registry(project).versions():
+        service = OutputRecord(digest=version.service, format="tree", bytes=0, description="")
+        predictions = version.facts["predictions"]
+        needed |= needed_objects(project, [service]) | ({predictions} if predictions else set())
+    return needed
 
 
-def drafted_objects(project: Project) -> set[str]:
-    """Return the digests that drafts and stages run by hand refer to: a person may still be at work on them."""
-    paths = [*(project.runs / runs.DRAFT).glob("*.json"), *project.runs.glob("*/hand/*.json")]
-    return needed_objects(project, [record for path in paths if (record := read_json(path)) and "outputs" in record])
+def draft_objects(project: Project) -> set[str]:
+    """Return the digests of artifacts of drafts and interactive sessions, which a person may still need."""
+    folders = [project.runs / runs.DRAFT, *project.runs.glob(f"*/{INTERACTIVE}")]
+    reports = [read_record(StageReport, path) for folder in folders for path in folder.glob(f"*{REPORT}")]
+    return needed_objects(project, [output for report in reports if report for output in report.outputs.values()])

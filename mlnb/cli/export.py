@@ -1,4 +1,4 @@
-"""`mlnb export`: a run's model for places without this environment: ONNX, or text that Python alone reads."""
+"""`mlnb export`: export a run's model to ONNX, or to text that is read without packages."""
 
 import argparse
 import importlib
@@ -9,45 +9,45 @@ from mlnb.engine.project import Project
 from mlnb.serving.packaging.bundles import Bundle
 from mlnb.serving.packaging.run_bento import LATEST, find_winner
 
-FORMS = {
+EXPORTERS = {  # module of mlnb.serving.edge, and function
     "onnx": ("onnx.onnx_export", "export_onnx"),
     "text": ("portable_export", "export_text"),
-}  # module of mlnb.serving.edge, function
+}
 
 
 def parser(p: argparse.ArgumentParser) -> None:
     """Declare the arguments of `mlnb export`."""
-    p.add_argument("run", nargs="?", default=LATEST, help="a run's id, or its start (default: the newest proven)")
-    p.add_argument("--to", required=True, choices=list(FORMS), help="one ONNX graph, or text with a scorer in Python")
-    p.add_argument("--out", type=Path, help="file, or for text a folder (default: below dist/edge)")
+    p.add_argument("run", nargs="?", default=LATEST, help="id of a run, or its start (default: newest verified run)")
+    p.add_argument("--to", required=True, choices=list(EXPORTERS), help="one ONNX graph, or text files with a scorer")
+    p.add_argument("--out", type=Path, help="file, or folder for text (default: in dist/edge)")
     p.add_argument("--json", action="store_true", help="print one JSON object")
     p.epilog = (
         "examples:\n"
-        "  mlnb export --to onnx                        dist/edge/<name>.onnx: all in one graph\n"
-        "  mlnb export --to text --out phone/           model.txt, model.json, scorer.py\n"
-        "  python phone/scorer.py < rows.json           Python alone, no packages\n"
-        "  python phone/scorer.py < history.json        of a forecast: the steps that follow each series\n\n"
-        "Both are verified on the golden rows before they are left: ONNX within 1e-9, the scorer within 1e-12.\n"
-        'ONNX needs the edge set: pip install "mlnb[edge]". What a form cannot say is refused with the reason.\n\n'
-        "exit codes: 0 exported and verified, 2 this model has no such form, 3 the answers differ"
+        "  mlnb export --to onnx                        writes dist/edge/<name>.onnx, one graph\n"
+        "  mlnb export --to text --out phone/           writes model.txt, model.json, scorer.py\n"
+        "  python phone/scorer.py < rows.json           scores with Python alone\n"
+        "  python phone/scorer.py < history.json        forecasts the next steps of each series\n\n"
+        "Both are verified on golden rows: ONNX within 1e-9, the scorer within 1e-12.\n"
+        'ONNX needs an extra: pip install "mlnb[edge]". A model that has no such form is refused with the reason.\n\n'
+        "exit codes: 0 exported and verified, 2 the model has no such form, 3 the predictions differ"
     )
 
 
 def main(args: argparse.Namespace) -> int:
-    """Export, verify, and print what was verified."""
+    """Export and verify the model; return 0."""
     project = Project.find()
     run = find_winner(project, args.run)
     bundle = Bundle.read(run.load("service"))
     default = f"{bundle.name}.onnx" if args.to == "onnx" else bundle.name
     out = args.out or project.root / "dist" / "edge" / default
-    module, function = FORMS[args.to]
-    facts = getattr(importlib.import_module(f"mlnb.serving.edge.{module}"), function)(bundle.folder / "model", out)
+    module, function = EXPORTERS[args.to]
+    result = getattr(importlib.import_module(f"mlnb.serving.edge.{module}"), function)(bundle.folder / "model", out)
     if args.json:
-        print(json.dumps(facts | {"out": str(out), "run": run.id, "model": bundle.model_tag}))
+        print(json.dumps(result | {"out": str(out), "run": run.id, "model": bundle.model_tag}))
         return 0
-    print(f"{out}  ({facts['bytes'] / 1000:,.0f} kB, {bundle.model_tag} of run {run.id})")
+    print(f"{out}  ({result['bytes'] / 1000:,.0f} kB, {bundle.model_tag} of run {run.id})")
     print(
-        f"  {facts['rows']} golden rows: largest difference {facts['largest_difference']:.1e}, "
-        f"tolerance {facts['tolerance']:.0e}"
+        f"  {result['rows']} golden rows: largest difference {result['largest_difference']:.1e}, "
+        f"tolerance {result['tolerance']:.0e}"
     )
     return 0

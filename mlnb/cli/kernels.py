@@ -15,33 +15,35 @@ settings.ini, seconds).
 
 examples:
   mlnb kernels status          show parents, kernels and snapshots (mlnb debug)
-  mlnb kernels stop            end parents and their snapshots; notebooks that run go on
+  mlnb kernels stop            end parents and their snapshots; running notebooks continue
   mlnb kernels stop --now      end running notebooks too
   mlnb kernels install         add the kernel "mlnb (warm)" to JupyterLab
 """
 
 
 def parser(p: argparse.ArgumentParser) -> None:
-    """Add the verb's options."""
+    """Declare the arguments of `mlnb kernels`."""
     p.epilog = EXAMPLES
-    p.add_argument("what", nargs="?", choices=["status", "stop", "install"], default="status", help="default: status")
-    p.add_argument("--now", action="store_true", help="with stop: end notebooks that run, too")
+    p.add_argument("action", nargs="?", choices=["status", "stop", "install"], default="status", help="default: status")
+    p.add_argument("--now", action="store_true", help="with stop: end running notebooks too")
 
 
 def main(args: argparse.Namespace) -> int:
-    """Show or stop every warm parent of the project that this folder is in."""
-    if args.what == "install":
-        print(f'JupyterLab of this environment now offers "mlnb (warm)": {jupyter_kernel.install(Path(sys.prefix))}')
+    """Show or stop the warm parents of the project around the working directory; return 0."""
+    if args.action == "install":
+        print(
+            f'JupyterLab of this environment has the kernel "mlnb (warm)": {jupyter_kernel.install(Path(sys.prefix))}'
+        )
         return 0
     folder = parent_paths.settings(Path.cwd()).folder
     running = 0
     for paths in parent_paths.find_parents(folder):
-        if args.what == "stop":
+        if args.action == "stop":
             pid = parent_client.stop(paths, args.now)
             lines = [f"stopped {pid}"] if pid is not None else []
         else:
             status = parent_client.get_status(paths)
-            lines = describe(paths.key, status) if status is not None else []
+            lines = status_lines(paths.key, status) if status is not None else []
         running += bool(lines)
         if lines:
             print("\n".join(lines))
@@ -50,13 +52,18 @@ def main(args: argparse.Namespace) -> int:
     return 0
 
 
-def describe(key: str, status: ParentStatus) -> list[str]:
-    """Return the lines about one parent."""
+def status_lines(key: str, status: ParentStatus) -> list[str]:
+    """Return the lines about one parent.
+
+    Args:
+        key: Its key.
+        status: Its answer to a status request.
+    """
     minutes = (time.time() - status.started) / 60
     lines = [
         f"{key}  process {status.pid}, Python {status.python_version}, {status.memory / 2**20:.0f} MB, "
         f"up {minutes:.0f} min, {status.served} notebooks served, ends after {status.idle_seconds / 60:.0f} min idle",
-        f"  preloaded  {libraries(status.preloaded) or 'nothing yet: it learns from the notebooks'}",
+        f"  preloaded  {library_names(status.preloaded) or 'nothing yet: it follows the imports of the notebooks'}",
     ]
     lines += [f"  rejected   {name}: {reason}" for name, reason in status.rejected.items()]
     lines += [f"  running    {pid}  {notebook}" for pid, notebook in status.kernels.items()]
@@ -72,7 +79,7 @@ def describe(key: str, status: ParentStatus) -> list[str]:
     return lines
 
 
-def libraries(modules: list[str]) -> str:
+def library_names(modules: list[str]) -> str:
     """Return the libraries that modules belong to, each once, with the number of modules."""
     names = dict.fromkeys(name.partition(".")[0] for name in modules)
     return f"{', '.join(names)} ({len(modules)} modules)" if names else ""

@@ -1,4 +1,4 @@
-"""The `mlnb` command: finds the verb in one table and imports its module alone."""
+"""The `mlnb` command: looks a command up in one table and imports its module alone."""
 
 import argparse
 import importlib
@@ -8,71 +8,84 @@ import sys
 import threading
 from collections.abc import Sequence
 from types import FrameType
+from typing import NamedTuple
 
 from mlnb import __version__
 from mlnb.errors import MlnbError
 
-# verb -> (module of mlnb.cli, what it does)
-VERBS = {
-    "run": ("run", "run a pipeline; what has not changed is reused"),
-    "plan": ("plan", "show what `mlnb run` would do, and why"),
-    "stages": ("stages", "list the stages, or one stage's parameters, reads and writes"),
-    "debug": ("debug", "open the state before a stage's failing cell, every variable alive"),
-    "runs": ("runs", "list, sort, filter and compare runs"),
-    "show": ("show", "show one run, a stage of it, or an artifact"),
-    "report": ("report", "write a run's report and print where it is"),
-    "build": ("build", "build the bento of a run's model"),
-    "serve": ("serve", "answer predictions over HTTP with a run's model"),
-    "models": ("models", "list the versions of models, and which is in charge"),
-    "promote": ("promote", "put a version in charge"),
-    "rollback": ("rollback", "put the version before in charge again"),
-    "approve": ("approve", "stand for a version, so that it may be promoted"),
-    "compare": ("compare", "two versions side by side, with the interval of their difference"),
-    "labels": ("labels", "add labels that arrive late, or say how many rows have theirs"),
-    "monitor": ("monitor", "look at what was seen of a model in service, and say what to do"),
-    "retrain": ("retrain", "let a challenger learn from what was met in service, and judge both on fresh rows"),
-    "loop": ("loop", "monitor by the clock, and retrain or roll back where it must be"),
-    "schedule": ("schedule", "write what makes cron, systemd, GitHub or Kubernetes turn the loop"),
-    "simulate": ("simulate", "let a made-up world, or a table of yours, ask the running service day by day"),
-    "audit": ("audit", "show the log of every change to the registry, or verify it"),
-    "containerize": ("containerize", "build the container image of a run's model, and its bill of materials"),
-    "deploy": ("deploy", "write what a Kubernetes cluster, or AWS Lambda, needs to run a model"),
-    "score": ("score", "predict for the rows of files of any size"),
-    "export": ("export", "write a run's model for places without this environment: ONNX, or text"),
-    "new": ("new", "start a project of your own in a new folder"),
-    "upgrade": ("upgrade", "merge this mlnb's notebooks into your edited copies"),
-    "lab": ("lab", "open the project's notebooks in JupyterLab"),
-    "check": ("check", "check the project's stage notebooks without running them"),
-    "doctor": ("doctor", "look at this machine and installation, and say what would hold a run back"),
-    "kernels": ("kernels", "show or stop what is held ready to run notebooks fast"),
-    "clean": ("clean", "remove what no run needs from the artifact store"),
+
+class Command(NamedTuple):
+    """A command: its module in mlnb.cli, and what it does in under 60 characters."""
+
+    module: str
+    help: str
+
+
+COMMANDS = {
+    "run": Command("run", "run a pipeline; unchanged stages are reused"),
+    "plan": Command("plan", "show which stages `mlnb run` would run, and why"),
+    "stages": Command("stages", "list the stages, or show one in full"),
+    "debug": Command("debug", "open the state before the failed cell of a stage"),
+    "runs": Command("runs", "list, sort, filter and compare runs"),
+    "show": Command("show", "show a run, a stage or an artifact"),
+    "report": Command("report", "write the HTML report of a run"),
+    "build": Command("build", "build the bento of a run's model"),
+    "serve": Command("serve", "serve a run's model over HTTP"),
+    "models": Command("models", "list model versions and their aliases"),
+    "promote": Command("promote", "promote a version to champion"),
+    "rollback": Command("rollback", "restore the previous champion"),
+    "approve": Command("approve", "approve a version for promotion"),
+    "compare": Command("compare", "compare two model versions"),
+    "labels": Command("labels", "add ground-truth labels, or count them"),
+    "monitor": Command("monitor", "evaluate the model in production"),
+    "retrain": Command("retrain", "train and evaluate a challenger on production data"),
+    "loop": Command("loop", "run monitoring cycles on a schedule"),
+    "schedule": Command("schedule", "write the schedule of monitoring cycles"),
+    "simulate": Command("simulate", "send simulated traffic and labels to the service"),
+    "audit": Command("audit", "show or verify the audit log of the registry"),
+    "containerize": Command("containerize", "build the container image of a run's model"),
+    "deploy": Command("deploy", "write Kubernetes manifests or an AWS Lambda package"),
+    "score": Command("score", "predict for the rows of files of any size"),
+    "export": Command("export", "export a run's model to ONNX or text"),
+    "new": Command("new", "create a project in a new folder"),
+    "upgrade": Command("upgrade", "merge new notebooks into a project's edited copies"),
+    "lab": Command("lab", "open the project's notebooks in JupyterLab"),
+    "check": Command("check", "check the stage notebooks without running them"),
+    "doctor": Command("doctor", "check the machine, the installation and the settings"),
+    "kernels": Command("kernels", "show or stop warm parents and their snapshots"),
+    "clean": Command("clean", "delete artifacts that no run needs"),
 }
 INTERRUPTED = 130
 
 EXAMPLES = """examples:
-  mlnb run                                          the whole pipeline on the project's data
-  mlnb run --data churn.csv --target Churn          on a file of yours
-  mlnb run -p tune.trials 50 --upto train           another value, and only as far as training
-  mlnb runs --sort roc_auc                          what has been tried
-  mlnb serve                                        the last model, answering on loopback
+  mlnb run                                          run the default pipeline on the project's data
+  mlnb run --data churn.csv --target Churn          run it on another file
+  mlnb run -p tune.trials 50 --upto train           set a parameter, stop after a stage
+  mlnb runs --sort roc_auc                          list the runs, the best first
+  mlnb serve                                        serve the latest model on 127.0.0.1
 
-exit codes: 0 done, 1 unexpected, 2 asked wrongly, 3 a stage failed, 4 the gate failed, 5 timeout,
+exit codes: 0 success, 1 unexpected error, 2 usage error, 3 a stage failed, 4 the gate failed, 5 timeout,
             6 disk full, 130 interrupted
 """
 
 
 def overview() -> str:
-    """Return the help of `mlnb` without a verb."""
-    width = max(map(len, VERBS))
-    verbs = "\n".join(f"  {name:<{width}}  {text}" for name, (_, text) in VERBS.items())
+    """Return the help of `mlnb` without a command."""
+    width = max(map(len, COMMANDS))
+    commands = "\n".join(f"  {name:<{width}}  {command.help}" for name, command in COMMANDS.items())
     return (
-        "usage: mlnb VERB [options]\n\nNotebooks in, a proven service out.\n\n"
-        f"verbs:\n{verbs}\n\n`mlnb VERB --help` has the options and examples of each.\n\n{EXAMPLES}"
+        "usage: mlnb COMMAND [options]\n\n"
+        "Run machine learning pipelines of notebooks, from data to a verified service.\n\n"
+        f"commands:\n{commands}\n\n`mlnb COMMAND --help` shows options and examples.\n\n{EXAMPLES}"
     )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; return its exit code."""
+    """Run one command; return its exit code.
+
+    Args:
+        arguments: The command line without the program; None: that of this process.
+    """
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     if not arguments or arguments[0] in ("-h", "--help", "help"):
         print(overview())
@@ -80,35 +93,37 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if arguments[0] in ("-V", "--version"):
         print(f"mlnb {__version__}")
         return 0
-    verb = arguments[0]
-    if verb not in VERBS:
-        from mlnb.engine.parameters import nearest
+    name = arguments[0]
+    if name not in COMMANDS:
+        from mlnb.suggestions import did_you_mean
 
-        print(f"mlnb: no verb {verb!r}.{nearest(verb, list(VERBS))} `mlnb --help` lists them.", file=sys.stderr)
+        hint = did_you_mean(name, COMMANDS)
+        print(f"mlnb: unknown command {name!r}.{hint} `mlnb --help` lists the commands.", file=sys.stderr)
         return 2
-    name, text = VERBS[verb]
-    module = importlib.import_module(f"mlnb.cli.{name}")
+    module = importlib.import_module(f"mlnb.cli.{COMMANDS[name].module}")
     parser = argparse.ArgumentParser(
-        prog=f"mlnb {verb}", description=text, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog=f"mlnb {name}",
+        description=COMMANDS[name].help,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     module.parser(parser)
     if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, _stop)
+        signal.signal(signal.SIGTERM, _interrupt)
     try:
         return int(module.main(parser.parse_args(arguments[1:])))
     except MlnbError as error:
-        print(f"mlnb {verb}: {error}", file=sys.stderr)
+        print(f"mlnb {name}: {error}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
-        print(f"mlnb {verb}: interrupted.", file=sys.stderr)
+        print(f"mlnb {name}: interrupted.", file=sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:  # `mlnb runs | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
 
 
-def _stop(number: int, frame: FrameType | None) -> None:
-    """End on SIGTERM as on Ctrl-C: cleanly, with nothing left running."""
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    """Handle SIGTERM as Ctrl-C: all processes are ended."""
     raise KeyboardInterrupt
 
 

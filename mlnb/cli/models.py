@@ -1,4 +1,4 @@
-"""`mlnb models`: the versions of models, what is known of each, and which is in charge."""
+"""`mlnb models`: list model versions and their aliases, or show one in full."""
 
 import argparse
 import dataclasses
@@ -9,64 +9,70 @@ from mlnb.engine.project import Project
 from mlnb.registry.model_versions import Version
 from mlnb.registry.registry import Registry
 from mlnb.reports import formatting
+from mlnb.tracking.artifact_views import Estimate
 
 
 def parser(p: argparse.ArgumentParser) -> None:
     """Declare the arguments of `mlnb models`."""
-    p.add_argument("version", nargs="?", help="one version, whole: model:3, model@champion, @champion or 3")
-    p.add_argument("--json", action="store_true", help="as JSON, for machines")
+    p.add_argument("version", nargs="?", help="version, shown in full: model:3, model@champion, @champion or 3")
+    p.add_argument("--json", action="store_true", help="print JSON")
     p.epilog = (
         "examples:\n  mlnb models\n  mlnb models @champion\n  mlnb models churn-classifier:3 --json\n\n"
-        "Every run that proves a bento is registered as a version; the same bytes are the same version."
+        "Every run with a verified bento is registered as a version; the same bytes are the same version."
     )
 
 
 def main(args: argparse.Namespace) -> int:
-    """List the versions, or show one."""
+    """List the versions, or show one; return 0."""
     registry = Registry(Project.find())
     registry.sync()
     if args.version:
-        print(_whole(registry.find(args.version), args.json))
+        print(_in_full(registry.find(args.version), args.json))
         return 0
-    every = registry.versions()
+    versions = registry.versions()
     if args.json:
-        print(json.dumps([dataclasses.asdict(version) for version in every], ensure_ascii=False, indent=1))
-    elif not every:
-        print("No model is registered yet. `mlnb run` makes one and registers it.")
+        print(json.dumps([dataclasses.asdict(version) for version in versions], ensure_ascii=False, indent=1))
+    elif not versions:
+        print("No model is registered. `mlnb run` trains one and registers it.")
     else:
-        print(_listing(every))
+        print(_listing(versions))
     return 0
 
 
-def _listing(every: list[Version]) -> str:
+def _listing(versions: list[Version]) -> str:
     rows = []
-    for version in reversed(every):
-        facts, deciding = version.facts, version.facts["deciding"]
-        gate = "passed" if facts["gate"] else "missed"
-        when = formatting.moment(facts.get("finished")).replace(" UTC", "")
-        result = [deciding["name"], formatting.number(deciding["value"]), formatting.interval(deciding), gate]
+    for version in reversed(versions):
+        metadata, deciding = version.facts, version.facts["deciding"]
+        gate = "passed" if metadata["gate"] else "failed"
+        when = formatting.moment(metadata.get("finished")).replace(" UTC", "")
+        result = [
+            deciding["name"],
+            formatting.number(deciding["value"]),
+            formatting.interval(Estimate(low=deciding["low"], high=deciding["high"])),
+            gate,
+        ]
         people = ", ".join(version.approved_by)
         rows.append([version.name, ", ".join(version.aliases), *result, people, when, version.run])
-    heads = ["version", "alias", "metric", "test", "interval", "gate", "approved by", "made", "run"]
+    heads = ["version", "alias", "metric", "test", "interval", "gate", "approved by", "created", "run"]
     return table(heads, rows, right=("test",))
 
 
-def _whole(version: Version, as_json: bool) -> str:
+def _in_full(version: Version, as_json: bool) -> str:
     if as_json:
         return json.dumps(dataclasses.asdict(version), ensure_ascii=False, indent=1)
-    facts = version.facts
+    metadata = version.facts
     rows = [
         ["version", version.name],
         ["alias", ", ".join(version.aliases) or "–"],
         ["approved by", ", ".join(version.approved_by) or "–"],
         ["run", version.run],
-        ["bento", facts["bento"]],
-        ["gate", "passed" if facts["gate"] else "missed"],
-        ["rows proven over HTTP", str(facts["certificate"]["rows"])],
-        *([name, formatting.number(value)] for name, value in facts["metrics"].items()),
-        *([f"{name} digest", str(facts[name])[:16]] for name in ("data", "test", "code")),
+        ["bento", metadata["bento"]],
+        ["gate", "passed" if metadata["gate"] else "failed"],
+        ["rows verified over HTTP", str(metadata["certificate"]["rows"])],
+        *([name, formatting.number(value)] for name, value in metadata["metrics"].items()),
+        *([f"{name} digest", str(metadata[name])[:16]] for name in ("data", "test", "code")),
         ["service digest", version.service[:16]],
-        ["python", facts["environment"]["python"]],
-        ["mlnb", facts["environment"]["mlnb"]],
+        ["python", metadata["environment"]["python"]],
+        ["mlnb", metadata["environment"]["mlnb"]],
     ]
     return table(["", ""], rows).lstrip("\n")

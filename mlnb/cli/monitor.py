@@ -1,4 +1,4 @@
-"""`mlnb monitor`: what was seen of a model in service, and what to do about it."""
+"""`mlnb monitor`: evaluate the model in production, and decide what to do."""
 
 import argparse
 import json
@@ -20,24 +20,24 @@ from mlnb.registry.registry import Registry
 def parser(p: argparse.ArgumentParser) -> None:
     """Declare the arguments of `mlnb monitor`."""
     p.add_argument("version", nargs="?", default="", help="model:3, model@champion ... (default: the champion)")
-    p.add_argument("--days", type=float, default=7.0, help="length of the window (default: %(default)s)")
-    p.add_argument("--label-delay", type=float, default=0.0, metavar="DAYS", help="days that labels take as a rule")
-    p.add_argument("--tolerance", type=float, default=0.0, help="loss of the deciding metric that is put up with")
-    p.add_argument("--webhook", default="", metavar="URL", help="where a verdict other than keep is sent, signed")
-    p.add_argument("--evidently", type=Path, metavar="HTML", help="write Evidently's own drift report there as well")
-    p.add_argument("--alert-rules", action="store_true", help="print alert rules for Prometheus, and end")
-    p.add_argument("--json", action="store_true", help="the verdict as one JSON object")
+    p.add_argument("--days", type=float, default=7.0, help="length of the window in days (default: %(default)s)")
+    p.add_argument("--label-delay", type=float, default=0.0, metavar="DAYS", help="usual delay of labels")
+    p.add_argument("--tolerance", type=float, default=0.0, help="tolerated loss of the deciding metric")
+    p.add_argument("--webhook", default="", metavar="URL", help="send verdicts other than keep there, signed")
+    p.add_argument("--evidently", type=Path, metavar="HTML", help="write the drift report of Evidently as well")
+    p.add_argument("--alert-rules", action="store_true", help="print alert rules for Prometheus")
+    p.add_argument("--json", action="store_true", help="print the verdict as one JSON object")
     codes = ", ".join(f"{code} {outcome}" for outcome, code in CODES.items())
     p.epilog = (
         "examples:\n  mlnb monitor\n  mlnb monitor churn@champion --days 1 --label-delay 14\n"
         "  mlnb monitor --webhook https://chat.internal/hook\n\n"
-        f"Exit codes for CI and cron: {codes}; others as everywhere.\n"
-        "The webhook's body is signed with HMAC-SHA256 by MLNB_WEBHOOK_SECRET, in the header X-Mlnb-Signature."
+        f"exit codes: {codes}; others as for `mlnb run`\n"
+        "MLNB_WEBHOOK_SECRET signs the body of the webhook with HMAC-SHA256, in the header X-Mlnb-Signature."
     )
 
 
 def main(args: argparse.Namespace) -> int:
-    """Run the pipeline `monitor` on the log; return the outcome's code."""
+    """Run the pipeline `monitor` on the prediction log; return the exit code of the verdict."""
     if args.alert_rules:
         print(alert_rules(), end="")
         return 0
@@ -47,9 +47,9 @@ def main(args: argparse.Namespace) -> int:
     version = registry.in_charge(args.version)
     log = log_folder(project, version.model)
     if not log.is_dir():
-        raise UsageError(f"{version.model} has no prediction log in {log}. `mlnb serve` keeps one.")
+        raise UsageError(f"{version.model} has no prediction log in {log}; `mlnb serve` writes one.")
     convert_finished(log)
-    values: dict[str, Any] = {
+    parameters: dict[str, str | float | Path] = {
         "monitor.log": log,
         "monitor.labels": labels if (labels := label_database(project, version.model)).exists() else "",
         "monitor.version": version.facts["certificate"]["model"],
@@ -57,15 +57,15 @@ def main(args: argparse.Namespace) -> int:
         "monitor.label_delay": args.label_delay,
         "monitor.tolerance": args.tolerance,
     }
-    arguments = ["monitor", "--given", version.run, "--no-report", "--tracker", "local"]
-    for name, value in values.items():
+    arguments = ["monitor", "--inputs-from", version.run, "--no-report", "--tracker", "local"]
+    for name, value in parameters.items():
         arguments += ["-p", name, str(value)]
     inner = argparse.ArgumentParser()
     run_verb.parser(inner)
     quiet = ["--json"] if args.json else []
     output = sys.stdout
     if args.json:
-        sys.stdout = sys.stderr  # events of the run; the verdict alone goes to standard output
+        sys.stdout = sys.stderr  # events of the run; standard output has the verdict alone
     try:
         code = run_verb.main(inner.parse_args([*arguments, *quiet]))
     finally:
@@ -84,13 +84,13 @@ def main(args: argparse.Namespace) -> int:
         window = read_log(log)[0].rename(columns=lambda name: str(name).removeprefix("in."))
         print(render(open_run(project, version.run).load("training"), window, args.evidently), file=sys.stderr)
     if args.webhook and outcome != "keep":
-        tell(args.webhook, {"model": version.name, **verdict})
+        send_verdict(args.webhook, {"model": version.name, **verdict})
     return CODES[outcome]
 
 
-def tell(url: str, value: dict[str, Any]) -> None:
-    """Send a verdict; a receiver that does not take it is told of, and changes neither verdict nor exit code."""
+def send_verdict(url: str, verdict: dict[str, Any]) -> None:
+    """Send a verdict to a webhook; an error is printed and changes neither verdict nor exit code."""
     try:
-        notify(url, value)
+        notify(url, verdict)
     except UsageError as error:
         print(f"mlnb monitor: {error}", file=sys.stderr)

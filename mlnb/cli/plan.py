@@ -1,30 +1,33 @@
-"""`mlnb plan`: what would run, what would be reused, and why; nothing is run."""
+"""`mlnb plan`: which stages would run and which would be reused, and why; nothing is run."""
 
 import argparse
 import json
 
-from mlnb.cli.arguments import add_options, plan_lines, planners
+from mlnb.cli.arguments import add_options, make_planners, plan_lines
+from mlnb.codec import to_json
 from mlnb.engine.project import Project
 
 
 def parser(p: argparse.ArgumentParser) -> None:
-    """Add the options of `mlnb plan`: those of `mlnb run` that say which run is meant."""
+    """Declare the arguments of `mlnb plan`."""
     add_options(p)
-    p.add_argument("--all-values", action="store_true", help="every parameter's value and where it comes from")
-    p.add_argument("--json", action="store_true", help="the plan as JSON")
+    p.add_argument("--all-values", action="store_true", help="show every parameter with its value and origin")
+    p.add_argument("--json", action="store_true", help="print one JSON object per combination")
 
 
 def main(args: argparse.Namespace) -> int:
-    """Print the plan of every combination."""
+    """Print the plan of every combination of the grid; return 0."""
     project = Project.find()
-    for planner, grid in planners(project, args):
+    for planner, grid in make_planners(project, args):
         steps = planner.plan()
         if args.json:
             values = {
-                stage: {name: {"value": v.value, "from": v.origin} for name, v in items.items()}
+                stage: {name: to_json(value) for name, value in items.items()}
                 for stage, items in planner.values.items()
             }
-            stages = [{"stage": step.name, "action": step.action, "why": step.why, "key": step.key} for step in steps]
+            stages = [
+                {"stage": step.name, "action": step.action, "reason": step.reason, "key": step.key} for step in steps
+            ]
             print(json.dumps({"grid": dict(grid), "stages": stages, "values": values}, ensure_ascii=False))
             continue
         if grid:

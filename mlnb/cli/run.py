@@ -1,116 +1,115 @@
-"""`mlnb run`: plan, reuse what is unchanged, run the rest, and say what came of it."""
+"""`mlnb run`: plan, reuse unchanged stages, run the others, and print the result."""
 
 import argparse
 import contextlib
-import dataclasses
-import importlib
+import json
 import os
 import shlex
 import sys
 import threading
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from mlnb.cli.arguments import add_options, planners
-from mlnb.cli.run_summary import exit_code, failure, verdict
-from mlnb.engine.plan import twin
+from mlnb.cli.arguments import GridPlan, add_options, make_planners, pipeline_name
+from mlnb.cli.run_summary import failure_summary, result_summary
+from mlnb.engine.plan import matching_run
 from mlnb.engine.project import Project
-from mlnb.engine.runs import Run, point_latest
+from mlnb.engine.run_records import RunState
+from mlnb.engine.runs import Run, set_latest
 from mlnb.errors import MlnbError, UsageError
+from mlnb.tracking.run_results import exit_code
 
 if TYPE_CHECKING:
     from mlnb.engine.events import Listener
+    from mlnb.engine.pipeline import Pipeline
 
 
 def parser(p: argparse.ArgumentParser) -> None:
-    """Add the options of `mlnb run`."""
+    """Declare the arguments of `mlnb run`."""
     add_options(p)
-    p.add_argument("--workers", type=int, metavar="N", help="stages side by side (default: the setting, 2)")
-    p.add_argument("--tracker", choices=("wandb", "local"), help="where runs are tracked (default: the setting)")
-    p.add_argument("--clean", action="store_true", help="take nothing from the store: run all that was asked for")
+    p.add_argument("--workers", type=int, metavar="N", help="stages that run at once (default: the setting, 2)")
+    p.add_argument("--tracker", choices=("wandb", "local"), help="experiment tracker (default: the setting)")
+    p.add_argument("--clean", action="store_true", help="reuse nothing: run all selected stages")
     p.add_argument("--no-report", action="store_true", help="write no HTML report")
-    p.add_argument("--json", action="store_true", help="events as JSON lines, for machines")
+    p.add_argument("--json", action="store_true", help="print events as JSON lines")
 
 
 def main(args: argparse.Namespace) -> int:
-    """Run every combination that was asked for; return the worst exit code."""
+    """Run every combination of the grid; return the highest exit code."""
     project = Project.find()
     if args.tracker:
-        project = dataclasses.replace(project, settings=project.settings | {"tracker": args.tracker})
+        project = project.with_settings(tracker=args.tracker)
     if args.clean:
         args.force = []
-    workers = int(project.number("workers")) if args.workers is None else args.workers
+    workers = project.settings.workers if args.workers is None else args.workers
     if workers < 1:
-        raise UsageError(f"{workers} workers cannot run anything; expected 1 or more.")
-    asked = planners(project, args)
-    waiting = []
+        raise UsageError(f"--workers is {workers}; expected 1 or more.")
+    waiting: list[GridPlan] = []
     codes = [0]
-    for planner, grid in asked:
-        done = twin(project, planner_pipeline(project, args), planner.plan())
-        if done is None:
-            waiting.append((planner, grid))
+    for plan in make_planners(project, args):
+        finished = matching_run(project, pipeline_name(project, args), plan.planner.plan())
+        if finished is None:
+            waiting.append(plan)
         else:
-            point_latest(done)
-            _say(args, verdict(done, _report_path(done), nothing_to_do=True), done)
+            set_latest(finished)
+            _print_result(args, result_summary(finished, _report_path(finished), nothing_to_do=True), finished)
     if waiting:
         codes += _run_all(project, args, waiting, workers)
     return max(codes)
 
 
-def planner_pipeline(project: Project, args: argparse.Namespace) -> str:
-    """Return the name of the pipeline that was asked for."""
-    return str(args.pipeline or project.settings["pipeline"])
-
-
-def _run_all(project: Project, args: argparse.Namespace, waiting: list[Any], workers: int) -> list[int]:
-    """Run several plans as siblings on one executor; what they have in common is made once."""
-    from mlnb.engine.events import Announcer
+def _run_all(project: Project, args: argparse.Namespace, plans: list[GridPlan], workers: int) -> list[int]:
+    """Run several plans on one executor; what they have in common is executed once."""
+    from mlnb.engine.events import EventDispatcher
+    from mlnb.engine.initial_record import RunOptions
     from mlnb.engine.pipeline import Pipeline
     from mlnb.executors.local import LocalExecutor
 
     executor = LocalExecutor(workers)
     executor.warm(1)
     listeners = _listeners(project, args)
-    announce = Announcer(listeners)
-    group = None
+    dispatch = EventDispatcher(listeners)
+    group: str | None = None
     pipelines: list[Pipeline] = []
-    with contextlib.ExitStack() as end:
+    with contextlib.ExitStack() as stack:
         for listener in listeners:
-            end.callback(getattr(listener, "close", lambda: None))  # after the verdict: a tracker may take its time
+            stack.callback(getattr(listener, "close", lambda: None))  # after the result, as a tracker takes its time
         with contextlib.closing(executor):
-            for planner, grid in waiting:
-                facts = {
-                    "pipeline": planner_pipeline(project, args),
-                    "command": ["mlnb", *sys.argv[1:]],
-                    "profile": args.profile,
-                    "group": group,
-                    "grid": dict(grid),
-                }
-                pipeline = Pipeline(planner, executor, announce, facts, workers)
-                if len(waiting) > 1 and group is None:
-                    group = pipeline.run.record["group"] = f"grid-{pipeline.run.id}"
+            for planner, grid in plans:
+                options = RunOptions(
+                    pipeline=pipeline_name(project, args),
+                    command=("mlnb", *sys.argv[1:]),
+                    profile=args.profile,
+                    group=group,
+                    grid=dict(grid),
+                )
+                pipeline = Pipeline(planner, executor, dispatch, options, workers)
+                if len(plans) > 1 and group is None:
+                    group = f"grid-{pipeline.run.id}"
+                    pipeline.run.update(group=group)
                 pipelines.append(pipeline)
             _execute(pipelines)
         return [_conclude(args, pipeline.run) for pipeline in pipelines]
 
 
 def _conclude(args: argparse.Namespace, run: Run) -> int:
-    """Register a run, write its report and say how it ended; return its exit code."""
-    code = exit_code(run)
+    """Register the model of a run, write its report and print its result; return its exit code."""
+    code = exit_code(run.record)
     _register(run)
     report = None if args.no_report else _write_report(run)
     if code == 0:
-        _say(args, verdict(run, report), run)
+        _print_result(args, result_summary(run, report), run)
     else:
-        print(failure(run, _again(), _look(run)), file=sys.stderr)
+        print(failure_summary(run, shlex.join(["mlnb", *sys.argv[1:]]), _debug_command(run)), file=sys.stderr)
         if report:
             print(f"  report    {report}", file=sys.stderr)
     return code
 
 
-def _execute(pipelines: list[Any]) -> None:
-    """Execute one pipeline here, or several in a thread each; Ctrl-C ends all of them cleanly."""
+def _execute(pipelines: "Sequence[Pipeline]") -> None:
+    """Execute one pipeline here, or several in a thread each; Ctrl-C ends all of them."""
     if len(pipelines) == 1:
         pipelines[0].execute()
         return
@@ -128,17 +127,17 @@ def _execute(pipelines: list[Any]) -> None:
 
 
 def _listeners(project: Project, args: argparse.Namespace) -> "list[Listener]":
-    from mlnb.cli.progress import listener
+    from mlnb.cli.progress import progress_listener
     from mlnb.tracking.tracker import open_tracker
 
-    found: list[Listener] = [listener(args.json)]
+    listeners: list[Listener] = [progress_listener(args.json)]
     tracker = open_tracker(project)
-    return [*found, tracker] if tracker is not None else found
+    return [*listeners, tracker] if tracker is not None else listeners
 
 
 def _register(run: Run) -> None:
-    """Register what the run has proven; a registry that fails is a warning, as every verb of it tries again."""
-    if run.record["state"] != "finished" or not run.has("certificate"):
+    """Register the verified model of a run; an error is a warning, as every command of the registry tries again."""
+    if run.record.state != RunState.FINISHED or not run.has("certificate"):
         return
     from mlnb.registry.registry import Registry
 
@@ -149,11 +148,12 @@ def _register(run: Run) -> None:
 
 
 def _write_report(run: Run) -> Path | None:
-    """Write the report; a report that fails is a warning, as the run itself is done."""
+    """Write the report; an error is a warning, as the run itself is finished."""
+    from mlnb.reports.run_report import write_report
+
     try:
-        write = importlib.import_module("mlnb.reports").write_report
-        return Path(os.path.relpath(write(run)))
-    except Exception as error:  # noqa: BLE001 -- the run is done whatever its report meets
+        return Path(os.path.relpath(write_report(run)))
+    except Exception as error:  # noqa: BLE001 -- no error of a report may change the result of a run
         warnings.warn(
             f"the report could not be written: {error!r}; `mlnb report` tries again", RuntimeWarning, stacklevel=2
         )
@@ -165,23 +165,16 @@ def _report_path(run: Run) -> Path | None:
     return Path(os.path.relpath(path)) if path.exists() else None
 
 
-def _say(args: argparse.Namespace, text: str, run: Run) -> None:
+def _print_result(args: argparse.Namespace, text: str, run: Run) -> None:
     if args.json:
-        import json
-
-        print(json.dumps({"event": "verdict", "run": run.id, "state": run.record["state"]}))
+        print(json.dumps({"event": "result", "run": run.id, "state": run.record.state}))
     else:
         print(text)
 
 
-def _look(run: Run) -> str:
-    """Return the command that opens the state before the cell that failed; "" when it was not kept."""
-    from mlnb.executors import kept_snapshots
+def _debug_command(run: Run) -> str:
+    """Return the command that opens the state before the failed cell; empty when no snapshot of the run is alive."""
+    from mlnb.executors import live_snapshots
 
-    alive = {told["run"] for told in kept_snapshots.everywhere(run.project).values()}
+    alive = {snapshot.run for snapshot in live_snapshots.find_all(run.project).values()}
     return f"mlnb debug {run.id}" if run.id in alive else ""
-
-
-def _again() -> str:
-    """Return the command that goes on from what was kept: the same one."""
-    return shlex.join(["mlnb", *sys.argv[1:]])

@@ -1,58 +1,55 @@
-"""What `mlnb run` prints at its end: the verdict and the next commands, or what failed and how to go on."""
+"""The last lines of `mlnb run`: the result and the next commands, or the error and how to continue."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from mlnb.engine.run_records import RunState, StageState
 from mlnb.engine.runs import Run
-from mlnb.errors import CellFailed, CellTimeout, GateFailed, MlnbError, StageError, StoreFull
-
-CODES: dict[str, type[MlnbError]] = {"GateFailed": GateFailed, "CellTimeout": CellTimeout, "StoreFull": StoreFull}
-INTERRUPTED = 130
+from mlnb.methods.contracts.gates import Gate
+from mlnb.tracking.artifact_views import BestTrial, CertificateView, TestMetrics, load_record, load_view
 
 
-def exit_code(run: Run) -> int:
-    """Return what the command ends with: 0, the code of the first failed stage, or 130."""
-    if run.record["state"] == "interrupted":
-        return INTERRUPTED
-    for stage in run.record["stages"].values():
-        if stage["state"] == "failed":
-            return CODES.get(stage["error"]["kind"], CellFailed).exit_code
-    return 0 if run.record["state"] == "finished" else StageError.exit_code
+def result_summary(run: Run, report: Path | None = None, nothing_to_do: bool = False) -> str:
+    """Return the lines about a finished run: winner, metric, gate, bento, report and next commands.
 
-
-def verdict(run: Run, report: Path | None = None, nothing_to_do: bool = False) -> str:
-    """Return the lines that end a run that went well: winner, metric, gate, bento, report, next commands."""
-    lines = [""]
-    if nothing_to_do:
-        lines = [f"Nothing to do: run {run.id} is up to date."]
-    best, metrics, gate, certificate = (_read(run, name) for name in ("best", "metrics", "gate", "certificate"))
+    Args:
+        run: The run.
+        report: Path of its report, if there is one.
+        nothing_to_do: Whether the run is an earlier one, as nothing has changed since.
+    """
+    lines = [f"Nothing to do: run {run.id} is up to date." if nothing_to_do else ""]
+    best = load_view(run, "best", BestTrial)
+    test = load_view(run, "metrics", TestMetrics)
+    gate = load_record(run, "gate", Gate)
+    certificate = load_view(run, "certificate", CertificateView)
     if best:
-        lines.append(
-            f"  winner    {best['family']}" + (f"  {_brief(best.get('params', {}))}" if best.get("params") else "")
-        )
-    if metrics:
-        deciding = metrics["deciding"]
-        name = deciding["name"]
-        others = [
-            f"{other} {_figure(metrics[other][name])}"
-            + (", which may have seen these rows" if other == "champion" and metrics["champion_seen"] != 0 else "")
-            for other in ("champion", "linear", "dummy")
-            if name in metrics.get(other, {})
-        ]
-        spread = f"  [{_figure(deciding['low'])}, {_figure(deciding['high'])}]" if deciding["low"] is not None else ""
-        lines.append(
-            f"  test      {name} {_figure(deciding['value'])}{spread}" + (f"   ({', '.join(others)})" if others else "")
-        )
-    for line in gate["lines"] if gate else ():
-        mark = "pass" if line["passed"] else "FAIL"
-        lines.append(f"  gate      {mark}  {line['check']}: {line['found']} (required: {line['required']})")
+        lines.append(f"  winner    {best.family}" + (f"  {_short(best.params)}" if best.params else ""))
+    if test:
+        lines += _metric_lines(test)
+    for line in gate.lines if gate else ():
+        mark = "pass" if line.passed else "FAIL"
+        lines.append(f"  gate      {mark}  {line.check}: {line.found} (required: {line.required})")
     if certificate:
-        lines.append(
-            f"  bento     {certificate['bento']}  ({certificate['rows']} rows answered over HTTP as in the notebook)"
-        )
+        lines.append(f"  bento     {certificate.bento}  ({certificate.rows} rows verified over HTTP)")
     if report:
         lines.append(f"  report    {report}")
-    return "\n".join([*lines, "", "next:", *next_commands(run, bool(certificate))])
+    return "\n".join([*lines, "", "next:", *next_commands(run, certificate is not None)])
+
+
+def _metric_lines(test: TestMetrics) -> list[str]:
+    deciding = test.deciding
+    if deciding is None:
+        return []
+    references = []
+    for label, values in (("champion", test.champion), ("linear", test.linear), ("dummy", test.dummy)):
+        if deciding.name in values:
+            note = ", which may have been trained on these rows"
+            unsure = label == "champion" and test.champion_seen != 0
+            references.append(f"{label} {_figure(values[deciding.name])}{note if unsure else ''}")
+    interval = f"  [{_figure(deciding.low)}, {_figure(deciding.high)}]" if deciding.low is not None else ""
+    others = f"   ({', '.join(references)})" if references else ""
+    return [f"  test      {deciding.name} {_figure(deciding.value)}{interval}{others}"]
 
 
 def _figure(value: float | None) -> str:
@@ -60,49 +57,50 @@ def _figure(value: float | None) -> str:
 
 
 def next_commands(run: Run, servable: bool) -> list[str]:
-    """Return the commands to try after a run that went well."""
-    commands = [("mlnb show", "the run, stage by stage")]
+    """Return the lines with the commands to try after a finished run."""
+    commands = [("mlnb show", "show the run, stage by stage")]
     if servable:
-        commands.insert(0, ("mlnb serve", "answer predictions at http://127.0.0.1:3000/predict"))
-    if "tune" in run.record["stages"]:
-        commands.append(("mlnb run -p tune.trials 60", "look further; the rest is reused"))
-    own = ("mlnb new my_project", "the notebooks as a project of your own")
-    commands.append(own if run.project.is_builtin else ("mlnb lab", "open the notebooks"))
-    return [f"  {command:<28} {what}" for command, what in commands]
+        commands.insert(0, ("mlnb serve", "serve the model at http://127.0.0.1:3000/predict"))
+    if "tune" in run.stages:
+        commands.append(("mlnb run -p tune.trials 60", "search longer; the other stages are reused"))
+    edit = ("mlnb new my_project", "copy the notebooks to a new project")
+    commands.append(edit if run.project.is_builtin else ("mlnb lab", "open the notebooks"))
+    return [f"  {command:<28} {text}" for command, text in commands]
 
 
-def failure(run: Run, command: str, look: str = "") -> str:
-    """Return what a person needs when a run has failed: stage, cell, cause, where to look, how to go on.
+def failure_summary(run: Run, command: str, debug_command: str = "") -> str:
+    """Return the lines about a failed run: stage, cell, error, notebook, and the command to continue with.
 
-    `look` is the command that opens the state before the failing cell, when there is one.
+    Args:
+        run: The run.
+        command: The command that continues.
+        debug_command: The command that opens the state before the failed cell; empty when it was not kept.
     """
-    record = run.record
     lines = []
-    for name, stage in record["stages"].items():
-        error = stage["error"]
-        if stage["state"] == "failed":
-            where = f", cell {error['cell']}" if error["cell"] is not None else ""
-            title = f" ({error['title']})" if error["title"] else ""
-            lines.append(f"\nstage {name}{where}{title} failed: {error['cause']}")
-            if error["notebook"]:
-                lines.append(f"  notebook  {run.folder / error['notebook']}")
-    kept = [name for name, stage in record["stages"].items() if stage["state"] in ("finished", "reused")]
-    if record["state"] == "interrupted":
-        ended = [name for name, stage in record["stages"].items() if stage["state"] == "interrupted"]
-        lines.append(f"\nInterrupted in {', '.join(ended) or 'time'}.")
-    lines.append(f"  kept      {', '.join(kept) or 'nothing was finished yet'}")
-    lines += [f"  look      {look}"] if look else []
-    lines.append(f"  go on     {command}")
+    for name, stage in run.stages.items():
+        error = stage.error
+        if stage.state == StageState.FAILED and error is not None:
+            where = f", cell {error.cell}" if error.cell is not None else ""
+            heading = f" ({error.heading})" if error.heading else ""
+            lines.append(f"\nstage {name}{where}{heading} failed: {error.message}")
+            if error.notebook:
+                lines.append(f"  notebook  {run.folder / error.notebook}")
+    finished = [name for name, stage in run.stages.items() if stage.state.has_outputs]
+    if run.record.state == RunState.INTERRUPTED:
+        stages = [name for name, stage in run.stages.items() if stage.state == StageState.INTERRUPTED]
+        where = f" in {', '.join(stages)}" if stages else ""
+        lines.append(f"\nInterrupted{where}.")
+    lines.append(f"  kept      {', '.join(finished) or 'no stage was finished'}")
+    lines += [f"  debug     {debug_command}"] if debug_command else []
+    lines.append(f"  continue  {command}")
     return "\n".join(lines)
 
 
-def _read(run: Run, artifact: str) -> Any:
-    return run.load(artifact) if run.has(artifact) else None
-
-
-def _brief(params: dict[str, Any]) -> str:
+def _short(params: Mapping[str, Any]) -> str:
     parts = [
-        f"{k}={v:.3g}" if isinstance(v, float) else f"{k}={v}" for k, v in params.items() if not isinstance(v, dict)
+        f"{name}={value:.3g}" if isinstance(value, float) else f"{name}={value}"
+        for name, value in params.items()
+        if not isinstance(value, dict)
     ]
     text = ", ".join(parts)
     return text if len(text) <= 90 else text[:87] + "..."

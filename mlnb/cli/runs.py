@@ -1,23 +1,25 @@
-"""`mlnb runs`: what has been tried, sorted and filtered by any metric or parameter, and two runs side by side."""
+"""`mlnb runs`: runs sorted and filtered by any metric or parameter, and two runs side by side."""
 
 import argparse
 import ast
 import json
 import operator
 import re
-from collections.abc import Callable, Sequence
-from typing import Any
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NamedTuple
 
-from mlnb.cli.metric_comparison import compare, in_words
+from mlnb.cli.run_comparison import all_metrics, compare_runs, comparison_text
 from mlnb.cli.text_tables import table
-from mlnb.engine.parameters import nearest
+from mlnb.codec import to_json
 from mlnb.engine.project import Project
-from mlnb.engine.runs import Run, list_runs, open_run
+from mlnb.engine.runs import Run, list_runs, open_run, unreadable_runs
 from mlnb.errors import UsageError
 from mlnb.reports import formatting
-from mlnb.tracking import run_facts
+from mlnb.suggestions import did_you_mean
+from mlnb.tracking import run_results
 
-NEWEST = 20  # runs shown when nothing was asked for
+NEWEST = 20  # runs that are shown without options
 SMALLER_IS_BETTER = {"log_loss", "brier_score", "rmse", "mae", "mape", "seconds"}
 COMPARISON = re.compile(r"^\s*([^\s<>=!]+)\s*(>=|<=|!=|==|=|>|<)\s*(.*?)\s*$")
 OPERATORS: dict[str, Callable[[Any, Any], Any]] = {
@@ -30,129 +32,142 @@ OPERATORS: dict[str, Callable[[Any, Any], Any]] = {
     "<": operator.lt,
 }
 EPILOG = """examples:
-  mlnb runs                                      the newest, a line each
-  mlnb runs --sort roc_auc --last 50             the best of the last fifty first
+  mlnb runs                                      list the newest runs
+  mlnb runs --sort roc_auc --last 50             sort the last fifty, the best first
   mlnb runs --filter 'metrics.roc_auc>0.9' --filter tune.sampler=tpe
   mlnb runs --filter state=failed --json
-  mlnb runs compare latest 20260314-0915         what differs, and what was reused
+  mlnb runs compare latest 20260314-0915         compare two runs
 
 names: any metric (roc_auc, metrics.roc_auc, evaluate.roc_auc), any parameter (tune.trials, trials),
        and id, state, pipeline, profile, group, started, seconds, winner, gate
 """
 
 
+class RunRow(NamedTuple):
+    """A run, its verdict, and everything that it can be sorted and filtered by."""
+
+    run: Run
+    verdict: run_results.Verdict
+    values: dict[str, Any]
+
+
 def parser(p: argparse.ArgumentParser) -> None:
-    """Add the options of `mlnb runs`."""
-    p.add_argument("compare", nargs="*", metavar="compare A B", help="two runs side by side")
-    p.add_argument("--sort", metavar="NAME", help="by a metric or parameter, the best first")
-    p.add_argument("--reverse", action="store_true", help="the other way round")
+    """Declare the arguments of `mlnb runs`."""
+    p.add_argument("compare", nargs="*", metavar="compare A B", help="compare two runs")
+    p.add_argument("--sort", metavar="NAME", help="sort by a metric or parameter, the best first")
+    p.add_argument("--reverse", action="store_true", help="reverse the order")
     p.add_argument(
-        "--filter", action="append", default=[], metavar="EXPR", help="only runs with NAME=VALUE, NAME>VALUE ..."
+        "--filter", action="append", default=[], metavar="EXPR", help="show runs with NAME=VALUE, NAME>VALUE ..."
     )
-    p.add_argument("--last", type=int, metavar="N", help=f"of the N newest runs (default: {NEWEST}, or all if asked)")
-    p.add_argument("--json", action="store_true", help="as JSON")
+    p.add_argument("--last", type=int, metavar="N", help=f"use the N newest runs (default: {NEWEST}, or all if sorted)")
+    p.add_argument("--json", action="store_true", help="print JSON")
     p.epilog = EPILOG
 
 
 def main(args: argparse.Namespace) -> int:
-    """Print the runs that were asked for."""
+    """Print the selected runs; return 0."""
     project = Project.find()
     if args.compare:
         return _compare(project, args)
     runs = list_runs(project)
+    for message in unreadable_runs(project):
+        print(f"mlnb runs: {message}", file=sys.stderr)
     last = args.last if args.last is not None else None if args.sort or args.filter else NEWEST
-    chosen = [(run, describe(run)) for run in (runs[:last] if last else runs)]
-    known = {name for _, about in chosen for name in about}
+    rows = [describe(run) for run in (runs[:last] if last else runs)]
+    names = {name for row in rows for name in row.values}
     for expression in args.filter:
-        name, holds = condition(expression, known)
-        chosen = [(run, about) for run, about in chosen if name in about and holds(about[name])]
+        name, holds = condition(expression, names)
+        rows = [row for row in rows if name in row.values and holds(row.values[name])]
     if args.sort:
-        chosen = _sorted(chosen, _known(args.sort, known), args.reverse)
+        rows = _sorted(rows, _check_name(args.sort, names), args.reverse)
     elif args.reverse:
-        chosen.reverse()
+        rows.reverse()
     if args.json:
-        print(json.dumps([as_record(run) for run, _ in chosen], ensure_ascii=False, indent=1))
+        print(json.dumps([as_json(row) for row in rows], ensure_ascii=False, indent=1))
     elif not runs:
-        print(f"No runs in {project.runs} yet. Start one: `mlnb run`.")
-    elif not chosen:
-        print(f"None of {len(runs)} runs is like that. `mlnb runs` lists them.")
+        print(f"No runs in {project.runs}. Start one: `mlnb run`.")
+    elif not rows:
+        print(f"None of {len(runs)} runs matches the filter. `mlnb runs` lists all.")
     else:
-        extra = [condition(expression, known)[0] for expression in args.filter]
-        print(listing(chosen, [name for name in [args.sort, *extra] if name]))
+        filtered = [condition(expression, names)[0] for expression in args.filter]
+        print(listing(rows, [name for name in [args.sort, *filtered] if name]))
         if last and len(runs) > last:
             print(f"\n{len(runs) - last} older runs: `mlnb runs --last {len(runs)}`")
     return 0
 
 
-def describe(run: Run) -> dict[str, Any]:
-    """Return everything that runs can be sorted and filtered by, under each of its names."""
-    record = run.record
-    about: dict[str, Any] = {}
-    for full, entry in run_facts.parameters(record).items():
-        about[full.partition(".")[2]] = about[full] = entry["value"]
-    metrics = run_facts.load(run, "metrics") or {}
-    numbers = {f"evaluate.{name}": entry["value"] for name, entry in (metrics.get("standard") or {}).items()}
-    for full, value in (run_facts.metrics(record) | numbers).items():
-        bare = full.partition(".")[2]
-        about.update({full: value, bare: value, f"metrics.{bare}": value, f"metrics.{full}": value})
-    for name in ("pipeline", "profile", "group", "started", "seconds"):
-        about[name] = record.get(name)
-    return about | {"id": run.id, "state": run.state, **run_facts.verdict(run)}
+def describe(run: Run) -> RunRow:
+    """Return a run with everything that it can be sorted and filtered by, under each of its names."""
+    record, verdict = run.record, run_results.verdict(run)
+    values: dict[str, Any] = {}
+    for full_name, parameter in run_results.parameters(run).items():
+        values[full_name.partition(".")[2]] = values[full_name] = parameter.value
+    for full_name, value in all_metrics(run).items():
+        name = full_name.partition(".")[2]
+        values.update({full_name: value, name: value, f"metrics.{name}": value, f"metrics.{full_name}": value})
+    values |= {"pipeline": record.pipeline, "profile": record.profile, "group": record.group}
+    values |= {"started": record.started, "seconds": record.seconds, "id": run.id, "state": run.state}
+    return RunRow(run, verdict, values | to_json(verdict))
 
 
-def condition(expression: str, known: set[str]) -> tuple[str, Callable[[Any], bool]]:
-    """Return the name that an expression such as "metrics.roc_auc>0.9" is about, and its test.
+def condition(expression: str, names: Iterable[str]) -> tuple[str, Callable[[Any], bool]]:
+    """Return the name of an expression such as "metrics.roc_auc>0.9", and its test.
 
-    Raises `UsageError` when it cannot be read, or no run has that name.
+    Args:
+        expression: The filter.
+        names: The names that any run has.
+
+    Raises:
+        UsageError: The expression cannot be parsed, or no run has that name.
     """
-    found = COMPARISON.match(expression)
-    if found is None:
-        raise UsageError(f"--filter {expression!r} cannot be read; expected a name, one of > < >= <= = != and a value.")
-    name, sign, text = found.groups()
-    name = _known(name, known)
+    match = COMPARISON.match(expression)
+    if match is None:
+        raise UsageError(f"--filter {expression!r}: expected a name, one of > < >= <= = != and a value.")
+    name, sign, text = match.groups()
+    name = _check_name(name, names)
     try:
-        wanted = ast.literal_eval(text)
+        expected = ast.literal_eval(text)
     except (ValueError, SyntaxError):
-        wanted = {"true": True, "false": False, "none": None, "null": None}.get(text.lower(), text)
+        expected = {"true": True, "false": False, "none": None, "null": None}.get(text.lower(), text)
 
     def holds(value: Any) -> bool:
-        if isinstance(value, str) != isinstance(wanted, str) and sign in ("=", "==", "!="):
-            return bool(OPERATORS[sign](str(value), str(wanted)))
+        if isinstance(value, str) != isinstance(expected, str) and sign in ("=", "==", "!="):
+            return bool(OPERATORS[sign](str(value), str(expected)))
         try:
-            return bool(OPERATORS[sign](value, wanted))
+            return bool(OPERATORS[sign](value, expected))
         except TypeError:
             return False
 
     return name, holds
 
 
-def listing(chosen: Sequence[tuple[Run, dict[str, Any]]], extra: Sequence[str] = ()) -> str:
-    """Return one line a run, with a column for each name in `extra` that is not there anyway."""
-    heads = ["run", "state", "when", "took", "winner", "metric", "test", "interval", "gate"]
+def listing(rows: Sequence[RunRow], extra: Sequence[str] = ()) -> str:
+    """Return a line per run, with a column for each name in `extra` that is not shown anyway."""
+    heads = ["run", "state", "started", "duration", "winner", "metric", "test", "interval", "gate"]
     shown = (*heads, "id", "value", "seconds", "started")
     extra = [name for name in dict.fromkeys(name.removeprefix("metrics.") for name in extra) if name not in shown]
-    rows = []
-    for run, about in chosen:
-        gate = {True: "passed", False: "missed", None: ""}[about["gate"]]
-        when = formatting.moment(run.record.get("started")).replace(" UTC", "")
-        facts_of_run = [run.id, run.state, when, formatting.seconds(run.record.get("seconds")), about["winner"] or ""]
-        result = [about["metric"] or "", formatting.number(about["value"]), formatting.interval(about), gate]
-        rows.append([*facts_of_run, *result, *(formatting.number(about.get(name)) for name in extra)])
-    return table([*heads, *extra], rows, right=("took", "test", *extra))
+    lines = []
+    for run, verdict, values in rows:
+        gate = {True: "passed", False: "failed", None: ""}[verdict.gate]
+        started = formatting.moment(run.record.started).replace(" UTC", "")
+        about = [run.id, run.state, started, formatting.seconds(run.record.seconds), verdict.winner or ""]
+        result = [verdict.metric or "", formatting.number(verdict.value), formatting.interval(verdict), gate]
+        lines.append([*about, *result, *(formatting.number(values.get(name)) for name in extra)])
+    return table([*heads, *extra], lines, right=("duration", "test", *extra))
 
 
-def as_record(run: Run) -> dict[str, Any]:
-    """Return a run as a JSON value: what it is, what it came to, its parameters and metrics."""
-    record = run.record
-    names = ("pipeline", "profile", "group", "started", "finished", "seconds", "git", "mlnb", "python")
+def as_json(row: RunRow) -> dict[str, Any]:
+    """Return a run as a JSON object: identity, verdict, parameters and metrics."""
+    run, record = row.run, to_json(row.run.record)
+    names = ("pipeline", "profile", "group", "started", "finished", "seconds", "git", "mlnb_version", "python_version")
     return {
         "id": run.id,
         "state": run.state,
-        **{name: record.get(name) for name in names},
-        **run_facts.verdict(run),
-        "parameters": {name: entry["value"] for name, entry in run_facts.parameters(record).items()},
-        "metrics": run_facts.metrics(record),
-        "stages": {name: entry["state"] for name, entry in run_facts.stages(record).items()},
+        **{name: record[name] for name in names},
+        **to_json(row.verdict),
+        "parameters": {name: parameter.value for name, parameter in run_results.parameters(run).items()},
+        "metrics": run_results.metrics(run),
+        "stages": {name: stage.state for name, stage in run.stages.items()},
     }
 
 
@@ -161,22 +176,26 @@ def _compare(project: Project, args: argparse.Namespace) -> int:
         raise UsageError(
             f"Found `mlnb runs {' '.join(args.compare)}`; expected `mlnb runs` or `mlnb runs compare A B`."
         )
-    first, second = (open_run(project, ref) for ref in args.compare[1:])
-    differences = compare(first, second)
-    print(json.dumps(differences, ensure_ascii=False, indent=1) if args.json else in_words(differences))
+    first, second = (open_run(project, reference) for reference in args.compare[1:])
+    comparison = compare_runs(first, second)
+    if args.json:
+        print(json.dumps(to_json(comparison), ensure_ascii=False, indent=1))
+    else:
+        print(comparison_text(comparison))
     return 0
 
 
-def _known(name: str, known: set[str]) -> str:
-    if name not in known and known:
-        raise UsageError(f"No run has a metric or parameter {name!r}." + nearest(name, sorted(known)))
+def _check_name(name: str, names: Iterable[str]) -> str:
+    names = sorted(names)
+    if name not in names and names:
+        raise UsageError(f"No run has a metric or parameter {name!r}." + did_you_mean(name, names))
     return name
 
 
-def _sorted(chosen: list[tuple[Run, dict[str, Any]]], name: str, reverse: bool) -> list[tuple[Run, dict[str, Any]]]:
-    having = [item for item in chosen if isinstance(item[1].get(name), int | float)]
-    others = [item for item in chosen if not isinstance(item[1].get(name), int | float)]
+def _sorted(rows: list[RunRow], name: str, reverse: bool) -> list[RunRow]:
+    numbers = [row for row in rows if isinstance(row.values.get(name), int | float)]
+    others = [row for row in rows if not isinstance(row.values.get(name), int | float)]
     smaller = name.rpartition(".")[2] in SMALLER_IS_BETTER
-    having.sort(key=lambda item: item[1][name], reverse=smaller == reverse)
-    others.sort(key=lambda item: str(item[1].get(name)), reverse=reverse)
-    return having + others
+    numbers.sort(key=lambda row: row.values[name], reverse=smaller == reverse)
+    others.sort(key=lambda row: str(row.values.get(name)), reverse=reverse)
+    return numbers + others

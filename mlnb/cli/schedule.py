@@ -1,4 +1,4 @@
-"""`mlnb schedule`: the file by which cron, systemd, GitHub Actions or Kubernetes turns the loop."""
+"""`mlnb schedule`: write the schedule of monitoring cycles for cron, systemd, GitHub Actions or Kubernetes."""
 
 import argparse
 from pathlib import Path
@@ -10,9 +10,9 @@ from mlnb.monitoring.schedules import TARGETS, Turn, write_schedule
 
 def parser(p: argparse.ArgumentParser) -> None:
     """Declare the arguments of `mlnb schedule`."""
-    p.add_argument("--to", choices=TARGETS, required=True, help="what is to turn the loop")
+    p.add_argument("--to", choices=TARGETS, required=True, help="scheduler")
     p.add_argument("--when", default="17 * * * *", metavar="CRON", help="cron expression (default: %(default)s)")
-    p.add_argument("--image", default="", help="kubernetes: an image that holds mlnb")
+    p.add_argument("--image", default="", help="kubernetes: image with mlnb and the project")
     p.add_argument("--write", type=Path, metavar="FOLDER", help="write the files there instead of printing them")
     p.add_argument("options", nargs="*", metavar="-- OPTION", help="options of `mlnb loop --once`, after two dashes")
     p.epilog = (
@@ -22,7 +22,7 @@ def parser(p: argparse.ArgumentParser) -> None:
 
 
 def main(args: argparse.Namespace) -> int:
-    """Print or write the files."""
+    """Print or write the files; return 0."""
     turn = Turn(args.when, ("loop", "--once", *args.options), Project.find().root)
     for name, text in write_schedule(turn, args.to, args.image).items():
         if args.write is None:

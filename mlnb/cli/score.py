@@ -1,4 +1,4 @@
-"""`mlnb score`: predictions for the rows of files of any size."""
+"""`mlnb score`: predict for the rows of files of any size."""
 
 import argparse
 import json
@@ -15,7 +15,7 @@ from mlnb.serving.packaging.bundles import Bundle
 from mlnb.serving.packaging.run_bento import LATEST, find_winner
 from mlnb.serving.runtime.row_scorers import import_alone
 
-EVERY = 2.0  # seconds between two lines of progress
+INTERVAL = 2.0  # seconds between two lines of progress
 
 
 def parser(p: argparse.ArgumentParser) -> None:
@@ -24,27 +24,31 @@ def parser(p: argparse.ArgumentParser) -> None:
         "sources", nargs="+", metavar="IN", help="CSV or Parquet: files, globs, folders, s3://, gs://, az://"
     )
     p.add_argument("output", metavar="OUT", help="a .parquet or .csv file, or its URL")
-    p.add_argument("--run", default=LATEST, help="a run's id, or its start (default: the newest proven)")
-    p.add_argument("--keep", nargs="+", default=[], metavar="COLUMN", help="columns of the input to write too")
-    p.add_argument("--quarantine", metavar="FILE", help="put bad rows aside, as JSON lines, and go on")
-    p.add_argument("--workers", type=int, default=count_cores(), help="processes (default: one a core, %(default)s)")
+    p.add_argument("--run", default=LATEST, help="id of a run, or its start (default: newest verified run)")
+    p.add_argument(
+        "--keep", nargs="+", default=[], metavar="COLUMN", help="input columns that are written to the output"
+    )
+    p.add_argument("--quarantine", metavar="FILE", help="write invalid rows there as JSON lines, and continue")
+    p.add_argument(
+        "--workers", type=int, default=count_cores(), help="number of processes (default: one per core, %(default)s)"
+    )
     p.add_argument("--json", action="store_true", help="print one JSON object")
     p.epilog = (
         "examples:\n"
         "  mlnb score rows.parquet out.parquet\n"
         "  mlnb score 'in/2026-*.csv' out.parquet --keep customer --quarantine bad.jsonl\n"
         "  mlnb score s3://bucket/rows/ s3://bucket/out.parquet --run 20260102-0304\n\n"
-        "Rows are never held all at once, and the output appears whole, at the end. After a kill the same command\n"
-        "goes on where it stopped. Without --quarantine the first bad row stops the job. `row` counts from 0 in\n"
-        "each file. The numbers are the service's, to the last bit.\n\n"
-        "exit codes: 0 scored, 2 asked wrongly or a bad row, 3 a process was killed, 6 disk full"
+        "Rows are processed in parts, and the output appears complete at the end. After a kill the same command\n"
+        "continues where it stopped. Without --quarantine the first invalid row stops the job. `row` counts from 0\n"
+        "in each file. The predictions are those of the service, bit for bit.\n\n"
+        "exit codes: 0 success, 2 usage error or an invalid row, 3 a process was killed, 6 disk full"
     )
 
 
 def main(args: argparse.Namespace) -> int:
-    """Score, tell how far it is, and print what became of the rows."""
+    """Score the rows, print progress and the counts; return 0."""
     if args.workers < 1:
-        raise UsageError(f"--workers {args.workers}: expected at least 1.")
+        raise UsageError(f"--workers is {args.workers}; expected 1 or more.")
     project = Project.find()
     run = find_winner(project, args.run)
     bundle = Bundle.read(run.load("service"))
@@ -59,36 +63,36 @@ def main(args: argparse.Namespace) -> int:
     )
     scratch = project.store_root / "score" / digest_value([args.sources, args.output])[:12]
     import_alone()
-    began = time.monotonic()
+    start = time.monotonic()
     counts = run_job(options, scratch, Progress())
-    seconds = time.monotonic() - began
-    facts = {"rows": counts.read, "scored": counts.scored, "bad": counts.bad, "output": args.output, "run": run.id}
+    seconds = time.monotonic() - start
+    result = {"rows": counts.read, "scored": counts.scored, "bad": counts.bad, "output": args.output, "run": run.id}
     if args.json:
-        print(json.dumps(facts | {"model": bundle.model_tag, "seconds": round(seconds, 3)}))
+        print(json.dumps(result | {"model": bundle.model_tag, "seconds": round(seconds, 3)}))
         return 0
     print(f"{args.output}  ({counts.scored:,} rows in {seconds:.1f} s, by {bundle.model_tag} of run {run.id})")
     if counts.bad:
-        print(f"{Path(args.quarantine)}  ({counts.bad:,} rows that do not fit; {counts.read:,} in all)")
+        print(f"{Path(args.quarantine)}  ({counts.bad:,} invalid rows of {counts.read:,})")
     return 0
 
 
 class Progress:
-    """A line now and then on standard error."""
+    """Prints a line of progress on standard error every `INTERVAL` seconds."""
 
     def __init__(self) -> None:
-        self.began = self.told = time.monotonic()
+        self.start = self.last = time.monotonic()
         self.first: int | None = None
 
     def __call__(self, counts: Counts, total: int | None) -> None:
-        """Tell how far it is, unless that was told just now."""
+        """Print the progress, unless a line was printed just before."""
         now = time.monotonic()
         if self.first is None:
             self.first = counts.read
             if counts.read:
-                print(f"  going on after row {counts.read:,}", file=sys.stderr, flush=True)
-        if now - self.told < EVERY:
+                print(f"  continuing after row {counts.read:,}", file=sys.stderr, flush=True)
+        if now - self.last < INTERVAL:
             return
-        self.told = now
-        rate = (counts.read - self.first) / (now - self.began)
+        self.last = now
+        rate = (counts.read - self.first) / (now - self.start)
         left = f" of {total:,}, {(total - counts.read) / rate:,.0f} s left" if total and rate else ""
-        print(f"  {counts.read:,} rows{left}, {rate:,.0f} a second", file=sys.stderr, flush=True)
+        print(f"  {counts.read:,} rows{left}, {rate:,.0f} per second", file=sys.stderr, flush=True)

@@ -1,4 +1,4 @@
-"""`mlnb serve`: a run's model answers predictions over HTTP."""
+"""`mlnb serve`: serve a run's model over HTTP."""
 
 import argparse
 import os
@@ -16,55 +16,56 @@ from mlnb.serving.packaging.bento_server import Server, serving
 from mlnb.serving.packaging.bento_stores import last_lines
 from mlnb.serving.packaging.bundles import curl
 from mlnb.serving.packaging.run_bento import LATEST, build_winner, find_winner
-from mlnb.serving.runtime.access import ANONYMOUS
+from mlnb.settings import ServiceSettings
 
-LOOK = 1.0  # seconds between two looks at what the reference means
-ROLES = {".follow": "now following", ".shadow": "in its shadow", ".canary": "as its canary"}
+POLL = 1.0  # seconds between two resolutions of the references
+ROLES = {".follow": "serving", ".shadow": "shadow deployment of", ".canary": "canary deployment of"}
 
 
 def parser(p: argparse.ArgumentParser) -> None:
     """Declare the arguments of `mlnb serve`."""
-    p.add_argument("run", nargs="?", default=LATEST, help="a run, or a version: @champion (default: newest proven run)")
+    p.add_argument(
+        "run", nargs="?", default=LATEST, help="run, or version such as @champion (default: newest verified run)"
+    )
     p.add_argument("--port", type=int, default=3000, help="port to listen on (default: %(default)s)")
-    p.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s, loopback)")
-    p.add_argument("--workers", type=int, default=1, help="processes that answer (default: %(default)s)")
-    p.add_argument("--follow", action="store_true", help="when the alias or the newest run is another, serve that one")
-    p.add_argument("--shadow", metavar="VERSION", help="answers the same requests, unheard; its answers are logged")
-    p.add_argument("--canary", metavar="VERSION", help="answers --share of the keys until it fails or is slow")
-    p.add_argument("--share", type=float, default=0.1, help="above 0 and at most 0.5 (default: %(default)s)")
-    p.add_argument("--allow-anonymous", action="store_true", help="answer anyone, on any address, without a key")
-    p.add_argument("--no-log", action="store_true", help="keep no prediction log")
-    p.formatter_class = argparse.RawDescriptionHelpFormatter
+    p.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
+    p.add_argument("--workers", type=int, default=1, help="number of server processes (default: %(default)s)")
+    p.add_argument("--follow", action="store_true", help="switch to the new model when the alias or newest run changes")
+    p.add_argument("--shadow", metavar="VERSION", help="shadow model: its responses are logged, not returned")
+    p.add_argument("--canary", metavar="VERSION", help="canary model: serves --share of the keys until it fails")
+    p.add_argument("--share", type=float, default=0.1, help="share of the canary, up to 0.5 (default: %(default)s)")
+    p.add_argument("--allow-anonymous", action="store_true", help="accept requests without a key on any address")
+    p.add_argument("--no-log", action="store_true", help="write no prediction log")
     p.epilog = (
         "examples:\n  mlnb serve\n  mlnb serve 20260102-0304 --port 8080\n"
-        "  mlnb serve @champion --follow             a promotion takes over without a request lost\n"
+        "  mlnb serve @champion --follow             switch to a promoted version without losing requests\n"
         "  mlnb serve @champion --follow --canary @challenger --share 0.2\n"
-        "  MLNB_API_KEY=... mlnb serve --host 0.0.0.0 --workers 2    for other machines too\n\n"
-        "A shadow or canary is whatever its reference means at the time, and nobody while it means nothing.\n"
-        "Routes: POST /predict, GET /livez, /readyz, /metrics, /docs.json. Ctrl-C stops it."
+        "  MLNB_API_KEY=... mlnb serve --host 0.0.0.0 --workers 2    accept requests of other machines\n\n"
+        "References of a shadow or canary are resolved continuously; one that refers to no version is ignored.\n"
+        "Routes: POST /predict, GET /livez, /readyz, /metrics, /docs.json. Ctrl-C stops the server."
     )
 
 
 def main(args: argparse.Namespace) -> int:
-    """Serve until Ctrl-C."""
+    """Serve until Ctrl-C; return 0."""
     project = Project.find()
     run = find_winner(project, meant(project, args.run))
     bundle, built = build_winner(run)
     log = project.store_root / "serve" / f"{args.port}.log"
     if not 0 < args.share <= 0.5:
-        raise UsageError(f"--share is {args.share:g}; expected a share of the keys above 0 and at most 0.5.")
+        raise UsageError(f"--share is {args.share:g}; expected above 0 and at most 0.5.")
     references = {"follow": args.run if args.follow else None, "shadow": args.shadow, "canary": args.canary}
-    followed = {log.with_suffix(f".{name}"): reference for name, reference in references.items() if reference}
-    for pointer in followed:
+    pointers = {log.with_suffix(f".{name}"): reference for name, reference in references.items() if reference}
+    for pointer in pointers:
         pointer.unlink(missing_ok=True)
-        os.environ[f"MLNB_{pointer.suffix[1:].upper()}"] = str(pointer)
+        os.environ[ServiceSettings.declared()[pointer.suffix[1:]].variable] = str(pointer)
     if args.canary:
-        os.environ["MLNB_CANARY_SHARE"] = str(args.share)
+        os.environ[ServiceSettings.canary_share.variable] = str(args.share)
     if args.follow:
-        point(log.with_suffix(".follow"), bundle.folder)
-    told = look(project, followed, {})
+        write_pointer(log.with_suffix(".follow"), bundle.folder)
+    reported = update_pointers(project, pointers, {})
     if args.allow_anonymous:
-        os.environ[ANONYMOUS] = "1"
+        os.environ[ServiceSettings.allow_anonymous.variable] = "1"
     if not args.no_log:
         for name, value in log_environment(project, bundle.name).items():
             os.environ.setdefault(name, value)
@@ -72,41 +73,47 @@ def main(args: argparse.Namespace) -> int:
     with serving(built.path, log, args.host, args.port, args.workers) as server:
         try:
             server.wait()
-            print(f"{built.tag} of run {run.id} answers on {server.address}  (log: {log})\n")
-            print(f"  {curl(golden, args.port, server.reachable)}\n\nCtrl-C stops it.", flush=True)
-            code = wait(server, project, followed, told) if followed else server.process.wait()
+            print(f"{built.tag} of run {run.id} serves on {server.address}  (log: {log})\n")
+            print(f"  {curl(golden, args.port, server.reachable)}\n\nCtrl-C stops the server.", flush=True)
+            code = wait(server, project, pointers, reported) if pointers else server.process.wait()
         except KeyboardInterrupt:
             print("\nStopped.")
             return 0
-    raise ServingError(f"The service ended with {code}, not asked to:\n{last_lines(server.said())}")
+    raise ServingError(f"The service ended unexpectedly with exit code {code}:\n{last_lines(server.said())}")
 
 
-def wait(server: Server, project: Project, followed: Mapping[Path, str], told: dict[Path, str]) -> int:
-    """Return the server's exit code when it ends; until then keep the pointers at what their references mean."""
+def wait(server: Server, project: Project, pointers: Mapping[Path, str], reported: dict[Path, str]) -> int:
+    """Return the server's exit code when it ends; until then update the pointers."""
     while True:
         try:
-            return server.process.wait(LOOK)
+            return server.process.wait(POLL)
         except subprocess.TimeoutExpired:
-            told = look(project, followed, told)
+            reported = update_pointers(project, pointers, reported)
 
 
-def look(project: Project, followed: Mapping[Path, str], told: Mapping[Path, str]) -> dict[Path, str]:
-    """Point each pointer to what its reference means now; return what is wrong with them, said once by `told`."""
-    wrong = {}
-    for pointer, reference in followed.items():
+def update_pointers(project: Project, pointers: Mapping[Path, str], reported: Mapping[Path, str]) -> dict[Path, str]:
+    """Write the model that each reference refers to now into its pointer; return the errors.
+
+    Args:
+        project: The project.
+        pointers: The reference of each pointer file.
+        reported: Errors that were printed before, which are not printed again.
+    """
+    errors = {}
+    for pointer, reference in pointers.items():
         try:
             run = find_winner(project, meant(project, reference))
-            if point(pointer, run.load("service")):
+            if write_pointer(pointer, run.load("service")):
                 print(f"{ROLES[pointer.suffix]} run {run.id}", flush=True)
-        except MlnbError as error:  # a registry that is locked, a run that was removed: the old model goes on
-            wrong[pointer] = f"mlnb serve: {reference}: {error}"
-            if told.get(pointer) != wrong[pointer]:
-                print(wrong[pointer], file=sys.stderr, flush=True)
-    return wrong
+        except MlnbError as error:  # a locked registry or a deleted run: the old model stays
+            errors[pointer] = f"mlnb serve: {reference}: {error}"
+            if reported.get(pointer) != errors[pointer]:
+                print(errors[pointer], file=sys.stderr, flush=True)
+    return errors
 
 
-def point(pointer: Path, folder: Path) -> bool:
-    """Write where the model is, whole; return whether that was news."""
+def write_pointer(pointer: Path, folder: Path) -> bool:
+    """Write the folder of a model into a pointer file; return whether it changed."""
     text = f"{folder.absolute()}\n"
     if pointer.exists() and pointer.read_text("utf-8") == text:
         return False

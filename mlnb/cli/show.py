@@ -1,126 +1,122 @@
-"""`mlnb show`: one run stage by stage, one stage in full, or an artifact."""
+"""`mlnb show`: a run stage by stage, one stage in full, or an artifact."""
 
 import argparse
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from mlnb.cli.text_tables import brief, table
-from mlnb.engine.parameters import nearest
+from mlnb.cli.text_tables import shorten, table
+from mlnb.codec import to_json
 from mlnb.engine.project import Project
+from mlnb.engine.run_records import StageState
 from mlnb.engine.runs import Run, open_run
 from mlnb.errors import UnknownRun
+from mlnb.methods.contracts.gates import Gate
 from mlnb.reports import formatting
-from mlnb.tracking import run_facts
+from mlnb.suggestions import did_you_mean
+from mlnb.tracking import run_results
+from mlnb.tracking.artifact_views import CertificateView, load_record, load_view
 
 ROWS = 20  # of a table artifact
 EPILOG = """examples:
-  mlnb show                              the latest run, stage by stage
-  mlnb show 20260314-0915 tune           one stage: parameters, inputs, outputs, metrics
-  mlnb show --artifact gate              an artifact: JSON, text, or the first rows of a table
-  mlnb show latest --json                the record
+  mlnb show                              show the latest run, stage by stage
+  mlnb show 20260314-0915 tune           show a stage: parameters, inputs, outputs, metrics
+  mlnb show --artifact gate              print an artifact: JSON, text, or the first rows of a table
+  mlnb show latest --json                print the record
 """
 
 
 def parser(p: argparse.ArgumentParser) -> None:
-    """Add the options of `mlnb show`."""
-    p.add_argument("run", nargs="?", default="latest", help="a run's id, a part of it that is unique, or latest")
-    p.add_argument("stage", nargs="?", help="one stage, in full")
+    """Declare the arguments of `mlnb show`."""
+    p.add_argument("run", nargs="?", default="latest", help="id of a run, a unique part of one, or latest (default)")
+    p.add_argument("stage", nargs="?", help="a stage, shown in full")
     p.add_argument("--artifact", metavar="NAME", help="print an artifact")
-    p.add_argument("--json", action="store_true", help="as JSON")
+    p.add_argument("--json", action="store_true", help="print JSON")
     p.epilog = EPILOG
 
 
 def main(args: argparse.Namespace) -> int:
-    """Print what was asked for."""
+    """Print the run, stage or artifact; return 0."""
     run, stage = find(Project.find(), args.run, args.stage)
     if args.artifact:
-        print(artifact(run, args.artifact))
+        print(artifact_text(run, args.artifact))
     elif args.json:
-        shown = run.record["stages"][stage] if stage else run.record | {"state": run.state}
-        print(json.dumps(shown, ensure_ascii=False, indent=1))
+        record = to_json(run.stages[stage]) if stage else to_json(run.record) | {"state": run.state}
+        print(json.dumps(record, ensure_ascii=False, indent=1))
     else:
-        print(one_stage(run, stage) if stage else one_run(run))
+        print(stage_text(run, stage) if stage else run_text(run))
     return 0
 
 
-def find(project: Project, ref: str, stage: str | None) -> tuple[Run, str | None]:
-    """Return a run and a stage of it; `mlnb show tune` means that stage of the latest run. Raises `UnknownRun`."""
+def find(project: Project, reference: str, stage: str | None) -> tuple[Run, str | None]:
+    """Return a run and one of its stages; `mlnb show tune` is that stage of the latest run. Raises `UnknownRun`."""
     try:
-        run = open_run(project, ref)
+        run = open_run(project, reference)
     except UnknownRun:
         run = open_run(project)
-        if stage is not None or ref not in run.record["stages"]:
+        if stage is not None or reference not in run.stages:
             raise
-        stage = ref
-    names = list(run.record["stages"])
+        stage = reference
+    names = list(run.stages)
     if stage is not None and stage not in names:
-        raise UnknownRun(f"Run {run.id} has no stage {stage!r}; it has {', '.join(names)}." + nearest(stage, names))
+        hint = did_you_mean(stage, names)
+        raise UnknownRun(f"Run {run.id} has no stage {stage!r}; it has {', '.join(names)}.{hint}")
     return run, stage
 
 
-def one_run(run: Run) -> str:
-    """Return a run as text: what it is, its stages, its metrics, its verdict, and where things are."""
+def run_text(run: Run) -> str:
+    """Return a run as text: state, stages, metrics, result and paths."""
     record = run.record
-    started, took = formatting.moment(record.get("started")), formatting.seconds(record.get("seconds"))
-    about = f"{run.id}  {run.state}  {started}  {took}"
-    parts = [about]
-    rows = [
-        [name, entry["state"], formatting.seconds(entry.get("seconds")) if entry["state"] != "reused" else "",
-         brief(entry.get("why") or "", 80), ", ".join(entry.get("outputs") or {})]
-        for name, entry in run_facts.stages(record).items()
-    ]  # fmt: skip
-    parts.append(table(["stage", "state", "time", "why", "artifacts"], rows, right=("time",)))
-    if error := run_facts.failure(record):
-        parts.append(f"{error['stage']} failed: {error['cause']}\n  notebook  {run.folder / str(error['notebook'])}")
-    if metrics := run_facts.metrics(record):
-        parts.append(
-            table(["metric", "value"], [[k, formatting.number(v)] for k, v in metrics.items()], right=("value",))
-        )
-    if lines := _verdict(run):
+    parts = [f"{run.id}  {run.state}  {formatting.moment(record.started)}  {formatting.seconds(record.seconds)}"]
+    rows = []
+    for name, stage in run.stages.items():
+        duration = "" if stage.state == StageState.REUSED else formatting.seconds(stage.seconds)
+        rows.append([name, stage.state, duration, shorten(stage.reason, 80), ", ".join(stage.outputs)])
+    parts.append(table(["stage", "state", "duration", "reason", "artifacts"], rows, right=("duration",)))
+    if error := record.failure:
+        parts.append(f"{error.stage} failed: {error.message}\n  notebook  {run.folder / str(error.notebook)}")
+    parts += _metrics(run_results.metrics(run))
+    if lines := _result(run):
         parts.append("\n".join(lines))
-    parts.append("\n".join(_places(run)))
+    parts.append("\n".join(_paths(run)))
     return "\n\n".join(parts)
 
 
-def one_stage(run: Run, name: str) -> str:
-    """Return a stage as text: state, parameters and where they came from, reads, outputs, metrics."""
-    entry = run.record["stages"][name]
-    seconds = formatting.seconds(entry.get("seconds"))
-    parts = [f"{name}  {entry['state']}  {seconds}\n{entry.get('promise') or ''}\n{entry.get('why') or ''}".rstrip()]
-    if entry["state"] == "reused":
-        parts.append(f"made in {entry['from_run']}")
-    if error := entry.get("error"):
-        parts.append(f"{error['kind']} in cell {error['cell']} ({error['title']})\n  {error['cause']}")
+def stage_text(run: Run, name: str) -> str:
+    """Return a stage as text: state, parameters with their origin, reads, outputs and metrics."""
+    stage = run.stages[name]
+    head = f"{name}  {stage.state}  {formatting.seconds(stage.seconds)}\n{stage.description}\n{stage.reason}"
+    parts = [head.rstrip()]
+    if stage.state == StageState.REUSED:
+        parts.append(f"made in {stage.from_run}")
+    if error := stage.error:
+        parts.append(f"{error.error} in cell {error.cell} ({error.heading})\n  {error.message}")
     values = [
-        [k, brief(formatting.parameter(e["value"])), e["from"]] for k, e in entry["parameters"].items() if k != "run"
+        [key, shorten(formatting.parameter(value.value)), value.origin] for key, value in stage.parameters.items()
     ]
     if values:
-        parts.append(table(["parameter", "value", "from"], values))
-    producers = entry.get("producers") or {}
-    reads = [[k, producers.get(k, ""), formatting.short(digest)] for k, digest in (entry.get("reads") or {}).items()]
+        parts.append(table(["parameter", "value", "origin"], values))
+    reads = [[key, stage.producers.get(key, ""), formatting.short(digest)] for key, digest in stage.reads.items()]
     if reads:
-        parts.append(table(["reads", "made by", "digest"], reads))
+        parts.append(table(["reads", "producer", "digest"], reads))
     outputs = [
-        [k, o["format"], formatting.size(o["bytes"]), formatting.short(o["digest"]), brief(o["description"], 70)]
-        for k, o in (entry.get("outputs") or {}).items()
+        [key, o.format, formatting.size(o.bytes), formatting.short(o.digest), shorten(o.description, 70)]
+        for key, o in stage.outputs.items()
     ]
     if outputs:
         parts.append(table(["writes", "format", "size", "digest", "contents"], outputs, right=("size",)))
-    if metrics := entry.get("metrics"):
-        parts.append(
-            table(["metric", "value"], [[k, formatting.number(v)] for k, v in metrics.items()], right=("value",))
-        )
-    if entry.get("notebook"):
-        parts.append(f"notebook  {run.folder / entry['notebook']}")
+    parts += _metrics(stage.metrics)
+    if stage.notebook:
+        parts.append(f"notebook  {run.folder / stage.notebook}")
     return "\n\n".join(parts)
 
 
-def artifact(run: Run, name: str) -> str:
-    """Return an artifact as text: JSON, text, the first rows of a table, the files of a tree. Raises `UnknownRun`."""
+def artifact_text(run: Run, name: str) -> str:
+    """Return an artifact as text: JSON, text, the first rows of a table, the files of a folder. Raises `UnknownRun`."""
     output = run.output(name)
-    if output is not None and output["format"] == "table":
-        return _rows(run, name)
+    if output is not None and output.format == "table":
+        return _table_text(run_results.read_table(run, name))
     value = run.load(name)
     if isinstance(value, Path):
         files = [path for path in sorted(value.rglob("*")) if path.is_file()] if value.is_dir() else [value]
@@ -134,43 +130,47 @@ def artifact(run: Run, name: str) -> str:
     try:
         return json.dumps(value, ensure_ascii=False, indent=1, sort_keys=True)
     except TypeError:
-        return _array(value)
+        return _array_text(value)
 
 
-def _rows(run: Run, name: str) -> str:
-    rows = run_facts.table(run, name)
-    if not rows:
+def _metrics(values: Mapping[str, float]) -> list[str]:
+    rows = [[name, formatting.number(value)] for name, value in values.items()]
+    return [table(["metric", "value"], rows, right=("value",))] if rows else []
+
+
+def _table_text(content: run_results.Table) -> str:
+    if not content.rows:
         return "0 rows"
-    heads = list(rows[0])
-    cells = [[brief(formatting.number(row[head]), 40) for head in heads] for row in rows[:ROWS]]
-    right = [head for head in heads if isinstance(rows[0][head], int | float)]
-    return table(heads, cells, right) + (f"\n… {len(rows):,} rows" if len(rows) > ROWS else "")
+    cells = [[shorten(formatting.number(value), 40) for value in row] for row in content.rows[:ROWS]]
+    numeric = zip(content.columns, content.rows[0], strict=True)
+    right = [column for column, value in numeric if isinstance(value, int | float)]
+    more = f"\n… {len(content.rows):,} rows" if len(content.rows) > ROWS else ""
+    return table(content.columns, cells, right) + more
 
 
-def _array(value: Any) -> str:
+def _array_text(value: Any) -> str:
     shape = getattr(value, "shape", None)
     return f"{type(value).__name__}{'' if shape is None else f' {shape} {value.dtype}'}\n{value}"
 
 
-def _verdict(run: Run) -> list[str]:
-    verdict = run_facts.verdict(run)
+def _result(run: Run) -> list[str]:
+    verdict = run_results.verdict(run)
     lines = []
-    if verdict["winner"]:
-        lines.append(f"winner    {formatting.family(verdict['winner'])}")
-    if verdict["value"] is not None:
-        lines.append(
-            f"test      {verdict['metric']} {formatting.number(verdict['value'])} "
-            f"{formatting.interval(verdict)}".rstrip()
-        )
-    for line in (run_facts.load(run, "gate") or {}).get("lines", []):
-        mark = "pass" if line["passed"] else "FAIL"
-        lines.append(f"gate      {mark}  {line['check']}: {line['found']} (required: {line['required']})")
-    if certificate := run_facts.load(run, "certificate"):
-        lines.append(f"bento     {certificate['bento']}")
+    if verdict.winner:
+        lines.append(f"winner    {formatting.family(verdict.winner)}")
+    if verdict.value is not None:
+        value, interval = formatting.number(verdict.value), formatting.interval(verdict)
+        lines.append(f"test      {verdict.metric} {value} {interval}".rstrip())
+    gate = load_record(run, "gate", Gate)
+    for line in gate.lines if gate else ():
+        mark = "pass" if line.passed else "FAIL"
+        lines.append(f"gate      {mark}  {line.check}: {line.found} (required: {line.required})")
+    if certificate := load_view(run, "certificate", CertificateView):
+        lines.append(f"bento     {certificate.bento}")
     return lines
 
 
-def _places(run: Run) -> list[str]:
+def _paths(run: Run) -> list[str]:
     report = run.folder / "report.html"
     lines = [f"record    {run.folder / 'run.json'}", f"notebooks {run.folder / 'notebooks'}"]
     return [*lines, f"report    {report if report.exists() else '`mlnb report ' + run.id + '` writes it'}"]

@@ -1,58 +1,59 @@
-"""`mlnb stages`: what the project's stages are, and what each takes, reads and writes."""
+"""`mlnb stages`: the stages of the project with their parameters, reads and writes."""
 
 import argparse
 import json
-from dataclasses import asdict
+from typing import Any
 
+from mlnb.codec import to_json
 from mlnb.engine.notebook import StageNotebook, read_notebooks
-from mlnb.engine.parameters import nearest
 from mlnb.engine.project import Project
 from mlnb.errors import GraphError
+from mlnb.suggestions import did_you_mean
 
 
 def parser(p: argparse.ArgumentParser) -> None:
-    """Add the options of `mlnb stages`."""
-    p.add_argument("stage", nargs="?", help="one stage, in full")
-    p.add_argument("--json", action="store_true", help="as JSON")
-    p.epilog = "examples:\n  mlnb stages             all of them, a line each\n  mlnb stages features    one, in full\n"
+    """Declare the arguments of `mlnb stages`."""
+    p.add_argument("stage", nargs="?", help="a stage, shown in full")
+    p.add_argument("--json", action="store_true", help="print JSON")
+    p.epilog = "examples:\n  mlnb stages             list all stages\n  mlnb stages features    show one in full\n"
 
 
 def main(args: argparse.Namespace) -> int:
-    """Print the stages."""
+    """Print the stages; return 0."""
     project = Project.find()
-    stages = read_notebooks(project.notebooks, project.sources)
+    stages = read_notebooks(project.notebooks, project.source_cache)
     if args.stage is not None and args.stage not in stages:
-        raise GraphError(f"No stage {args.stage!r}; there are {', '.join(stages)}." + nearest(args.stage, list(stages)))
-    chosen = [stages[args.stage]] if args.stage else list(stages.values())
+        raise GraphError(f"No stage {args.stage!r}; there are {', '.join(stages)}." + did_you_mean(args.stage, stages))
+    selected = [stages[args.stage]] if args.stage else list(stages.values())
     if args.json:
-        print(json.dumps([as_record(stage) for stage in chosen], ensure_ascii=False, indent=1))
+        print(json.dumps([as_json(stage) for stage in selected], ensure_ascii=False, indent=1))
     elif args.stage:
-        print(in_full(chosen[0]))
+        print(in_full(selected[0]))
     else:
         width = max(len(name) for name in stages)
-        for stage in chosen:
-            print(f"{stage.number:>3}  {stage.name:<{width}}  {stage.promise}")
+        for stage in selected:
+            print(f"{stage.number:>3}  {stage.name:<{width}}  {stage.description}")
         for name, members in project.pipelines.items():
             print(f"\npipeline {name}: {' '.join(members)}")
     return 0
 
 
-def as_record(stage: StageNotebook) -> dict[str, object]:
-    """Return a stage's contract as a JSON value."""
+def as_json(stage: StageNotebook) -> dict[str, Any]:
+    """Return a stage's declaration as a JSON object."""
     return {
         "name": stage.name,
         "number": stage.number,
         "title": stage.title,
-        "promise": stage.promise,
+        "description": stage.description,
         "reads": list(stage.reads),
         "writes": stage.writes,
-        "parameters": [asdict(parameter) for parameter in stage.parameters],
+        "parameters": [to_json(parameter) for parameter in stage.parameters],
     }
 
 
 def in_full(stage: StageNotebook) -> str:
-    """Return a stage's contract as text."""
-    lines = [f"{stage.name}: {stage.promise}", f"  notebook  {stage.path.name}"]
+    """Return a stage's declaration as text."""
+    lines = [f"{stage.name}: {stage.description}", f"  notebook  {stage.path.name}"]
     lines += [f"  reads     {', '.join(stage.reads) or 'nothing'}"]
     lines += [f"  writes    {name}: {text}" for name, text in stage.writes.items()]
     lines += ["  parameters"]
@@ -60,6 +61,6 @@ def in_full(stage: StageNotebook) -> str:
         if parameter.name != "run":
             allowed = f" [{parameter.allowed}]" if parameter.allowed else ""
             lines.append(
-                f"    {parameter.name}: {parameter.type} = {parameter.default!r}  # {parameter.meaning}{allowed}"
+                f"    {parameter.name}: {parameter.type} = {parameter.default!r}  # {parameter.description}{allowed}"
             )
     return "\n".join(lines)

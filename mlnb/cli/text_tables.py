@@ -1,11 +1,17 @@
-"""Text tables: columns as wide as they must be, numbers to the right, and nothing else."""
+"""Text tables: columns as wide as needed, numbers aligned to the right."""
 
 from collections.abc import Sequence
 
 
 def table(heads: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[str] = ()) -> str:
-    """Return rows of text under their heads; the columns named in `right` are aligned to the right."""
-    widths = [max(len(row[place]) for row in [heads, *rows]) for place in range(len(heads))]
+    """Return rows of text under their heads.
+
+    Args:
+        heads: The column heads.
+        rows: The cells of each row.
+        right: Heads of the columns that are aligned to the right.
+    """
+    widths = [max(len(row[column]) for row in [heads, *rows]) for column in range(len(heads))]
     lines = [
         "  ".join(
             cell.rjust(width) if head in right else cell.ljust(width)
@@ -16,7 +22,7 @@ def table(heads: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[s
     return "\n".join(lines)
 
 
-def brief(text: str, most: int = 60) -> str:
-    """Return `text` in one line of at most `most` characters."""
-    flat = " ".join(text.split())
-    return flat if len(flat) <= most else flat[: most - 1] + "…"
+def shorten(text: str, limit: int = 60) -> str:
+    """Return `text` in one line of at most `limit` characters."""
+    line = " ".join(text.split())
+    return line if len(line) <= limit else line[: limit - 1] + "…"

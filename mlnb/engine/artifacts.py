@@ -1,94 +1,98 @@
-"""What the stages of a run have made so far, and what of it each stage was given.
+"""Artifacts of a run while it runs: what each stage has made and was given to read.
 
-An artifact can be read as soon as it is saved, while the stage that made it still draws and tells: what is saved is
-addressed by its bytes, so whatever is made of it is true of those bytes, however that stage ends. Where an artifact is
-large, a stage waits until those before it have ended and let go of their memory.
+A stage may read an artifact as soon as it is saved, while its producer still runs: a saved artifact is addressed by
+its bytes, so what is derived from it is valid for those bytes, however the producer ends. When an artifact is large, a
+stage waits until all producers have ended and released their memory.
 """
 
 from collections.abc import Container
-from typing import Any
 
 from mlnb.engine.graph import Graph
-from mlnb.engine.plan import Outputs
+from mlnb.engine.run_records import OutputRecord, Outputs
 from mlnb.engine.store import Store
 
-LARGE = 32 << 20  # bytes in the store of an artifact from which on memory counts for more than seconds
+LARGE = 32 << 20  # bytes in the store from which on memory matters more than time
 
 
-class Artifacts:
-    """Kept by one run, in one thread."""
+class RunArtifacts:
+    """The artifacts of one run; used by one thread."""
 
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
-        self._made: dict[str, Outputs] = {}  # of stages that have ended well
-        self._saved: dict[str, Outputs] = {}  # of stages that run
-        self._given: dict[str, dict[str, str]] = {}  # stage -> artifact -> digest
+        self._finished: dict[str, Outputs] = {}  # by stage that finished
+        self._saved: dict[str, Outputs] = {}  # by stage that is running
+        self._inputs: dict[str, dict[str, str]] = {}  # by stage: digests of the artifacts that it was given
 
-    def save(self, stage: str, outputs: Outputs) -> None:
-        """Take in what a stage that runs has saved by now."""
+    def update(self, stage: str, outputs: Outputs) -> None:
+        """Set what a running stage has saved so far."""
         self._saved[stage] = outputs
 
     @property
-    def large(self) -> bool:
-        """Whether there is a table so large that two stages should not hold it at once."""
+    def any_large(self) -> bool:
+        """Whether there is an artifact so large that two stages should not hold it in memory at once."""
         return any(
-            record["bytes"] >= LARGE
-            for outputs in (*self._made.values(), *self._saved.values())
+            record.bytes >= LARGE
+            for outputs in (*self._finished.values(), *self._saved.values())
             for record in outputs.values()
         )
 
-    def ready(self, stage: str, unsettled: Container[str]) -> bool:
-        """Return whether all that a stage reads is there; `unsettled` are stages that have not ended."""
-        if self.large:
-            return not any(maker in unsettled for maker in self.graph.parents(stage))
-        made = set(self.graph.stages[stage].reads) & self.graph.producers.keys()
-        makers = {artifact: self.graph.producers[artifact] for artifact in made}
-        return all(maker not in unsettled or name in self._saved.get(maker, {}) for name, maker in makers.items())
+    def ready(self, stage: str, unfinished: Container[str]) -> bool:
+        """Return whether all that a stage reads is available; `unfinished` are stages that have not ended."""
+        if self.any_large:
+            return not any(producer in unfinished for producer in self.graph.parents(stage))
+        produced = set(self.graph.stages[stage].reads) & self.graph.producers.keys()
+        producers = {artifact: self.graph.producers[artifact] for artifact in produced}
+        return all(
+            producer not in unfinished or artifact in self._saved.get(producer, {})
+            for artifact, producer in producers.items()
+        )
 
-    def known(self, stage: str) -> dict[str, Outputs | None]:
-        """Return by parent of a stage what it has made; None for one that has made nothing."""
-        return {name: self._made.get(name, self._saved.get(name)) for name in self.graph.parents(stage)}
+    def parent_outputs(self, stage: str) -> dict[str, Outputs | None]:
+        """Return the outputs of each parent of a stage; None for one that has none yet."""
+        return {name: self._finished.get(name, self._saved.get(name)) for name in self.graph.parents(stage)}
 
-    def record(self, artifact: str) -> dict[str, Any]:
-        """Return the record of an artifact: given by another pipeline's run, or made in this one."""
-        record = self.graph.given.get(artifact)
-        if record is None:
-            maker = self.graph.producers[artifact]
-            record = self._made.get(maker, self._saved.get(maker, {}))[artifact]
-        return dict(record)
+    def record(self, artifact: str) -> OutputRecord:
+        """Return the record of an artifact, made in this run or supplied by another pipeline's."""
+        if artifact in self.graph.inputs:
+            return self.graph.inputs[artifact]
+        producer = self.graph.producers[artifact]
+        return self._finished.get(producer, self._saved.get(producer, {}))[artifact]
 
-    def give(self, stage: str) -> dict[str, dict[str, Any]]:
-        """Return the record of each artifact that a stage reads, and remember which they were."""
-        given = {artifact: self.record(artifact) for artifact in self.graph.stages[stage].reads}
-        self._given[stage] = {artifact: record["digest"] for artifact, record in given.items()}
-        return given
+    def assign_inputs(self, stage: str) -> Outputs:
+        """Return the record of each artifact that a stage reads, and remember their digests."""
+        inputs = {artifact: self.record(artifact) for artifact in self.graph.stages[stage].reads}
+        self._inputs[stage] = {artifact: record.digest for artifact, record in inputs.items()}
+        return inputs
 
-    def given(self, stage: str) -> dict[str, str]:
+    def input_digests(self, stage: str) -> dict[str, str]:
         """Return the digest of each artifact that a stage was given."""
-        return self._given[stage]
+        return self._inputs[stage]
 
-    def settle(self, stage: str, outputs: Outputs) -> list[str]:
-        """Take in what a stage has made in all; return the stages that were given other bytes than these.
+    def finish(self, stage: str, outputs: Outputs) -> list[str]:
+        """Set the outputs of a stage that finished; return the stages that were given other bytes.
 
-        That happens when its kernel died after it had saved, and the notebook was run once more.
+        That happens when its kernel died after it had saved an artifact, and the notebook was executed again.
         """
-        self._made[stage] = outputs
+        self._finished[stage] = outputs
         self._saved.pop(stage, None)
         return [
             reader
-            for reader, digests in self._given.items()
-            if any(digests.get(artifact, record["digest"]) != record["digest"] for artifact, record in outputs.items())
+            for reader, digests in self._inputs.items()
+            if any(digests.get(artifact, record.digest) != record.digest for artifact, record in outputs.items())
         ]
 
-    def drop(self, stage: str) -> None:
-        """Forget what a stage has made: it failed, or has to make it again."""
-        for kept in (self._made, self._saved, self._given):
-            kept.pop(stage, None)
+    def forget(self, stage: str) -> None:
+        """Forget the outputs and inputs of a stage: it failed, or runs again."""
+        for mapping in (self._finished, self._saved, self._inputs):
+            mapping.pop(stage, None)
 
     def damaged(self, stage: str, store: Store) -> list[str]:
-        """Return the stages before one whose artifacts in the store are not what they were."""
+        """Return the ancestors of a stage whose artifacts in the store are missing or damaged."""
         return [
-            other
-            for other in self.graph.ancestors(stage)
-            if not all(store.intact(o["digest"], o["format"] == "tree") for o in self._made.get(other, {}).values())
+            ancestor
+            for ancestor in self.graph.ancestors(stage)
+            if not all(
+                store.intact(output.digest, output.format == "tree")
+                for output in self._finished.get(ancestor, {}).values()
+            )
         ]

@@ -1,4 +1,4 @@
-"""What a stage's code stands on: the project's modules that it imports, transitively, and the versions of libraries."""
+"""The dependencies of a stage's code: project modules that it imports, directly or not, and library versions."""
 
 import ast
 import os
@@ -12,8 +12,8 @@ from mlnb.engine.digests import StatCache, digest_code
 from mlnb.engine.notebook import imported_names
 from mlnb.engine.project import Project
 
-# The machinery itself is not part of a stage's key: a new engine must not rerun what it would run alike.
-MACHINERY = (
+# Not part of a stage key: a new version of the engine must not rerun every stage.
+ENGINE_MODULES = (
     "mlnb.engine",
     "mlnb.kernels",
     "mlnb.executors",
@@ -25,8 +25,8 @@ MACHINERY = (
 DISTRIBUTIONS = {"sklearn": "scikit-learn", "PIL": "pillow", "yaml": "PyYAML", "dateutil": "python-dateutil"}
 
 
-class Sources:
-    """Finds and digests the modules and libraries behind imports; one for a plan, as files are read once."""
+class CodeSources:
+    """Finds and digests the modules and libraries that code imports; one instance per plan, as it reads files once."""
 
     def __init__(self, project: Project) -> None:
         self.project = project
@@ -34,10 +34,17 @@ class Sources:
         self._modules: dict[Path, tuple[str, frozenset[str]]] = {}
         self._versions: dict[str, str] = {}
         self._listings: dict[str, frozenset[str]] = {}
-        self._found: dict[str, tuple[str, Path] | None] = {}
+        self._located: dict[str, tuple[str, Path] | None] = {}
 
-    def behind(self, imports: Iterable[str]) -> tuple[dict[str, str], dict[str, str]]:
-        """Return ({project module: digest of its code}, {library: version}) for dotted imported names."""
+    def dependencies(self, imports: Iterable[str]) -> tuple[dict[str, str], dict[str, str]]:
+        """Return the dependencies of imported names, direct or not.
+
+        Args:
+            imports: Dotted names.
+
+        Returns:
+            The digest of the code of each project module, and the version of each library.
+        """
         modules: dict[str, str] = {}
         libraries: set[str] = set()
         waiting = list(imports)
@@ -47,28 +54,28 @@ class Sources:
             if name in seen:
                 continue
             seen.add(name)
-            found = self._find(name)
-            if found is None:
+            located = self._find(name)
+            if located is None:
                 if not self._is_ours(name):
                     libraries.add(name.partition(".")[0])
                 continue
-            module, path = found
-            if module not in modules and not module.startswith(MACHINERY) and module != "mlnb":
+            module, path = located
+            if module not in modules and not module.startswith(ENGINE_MODULES) and module != "mlnb":
                 modules[module], inner = self._read(module, path)
                 waiting.extend(inner)
-                waiting.append(module.rpartition(".")[0] or module)  # a package's __init__ runs too
+                waiting.append(module.rpartition(".")[0] or module)  # importing a module runs its package's __init__
         versions = {name: self.version(name) for name in libraries if name not in sys.stdlib_module_names}
         return dict(sorted(modules.items())), dict(sorted(versions.items()))
 
     def version(self, library: str) -> str:
-        """Return the installed version of an importable library, "none" when there is none."""
+        """Return the installed version of an importable library; "none" when it is not installed."""
         if library not in self._versions:
             site = Path(sysconfig.get_path("purelib"))
-            known = self.project.sources.get(site) or {}
-            if library not in known:
-                known = known | {library: _installed_version(library)}
-                self.project.sources.put(site, known)
-            self._versions[library] = known[library]
+            cached = self.project.source_cache.get(site) or {}
+            if library not in cached:
+                cached = cached | {library: _installed_version(library)}
+                self.project.source_cache.put(site, cached)
+            self._versions[library] = cached[library]
         return self._versions[library]
 
     def _is_ours(self, name: str) -> bool:
@@ -76,26 +83,26 @@ class Sources:
 
     def _find(self, name: str) -> tuple[str, Path] | None:
         """Return (module, file) of the longest part of a dotted name that is a module of the project."""
-        if name in self._found:
-            return self._found[name]
+        if name in self._located:
+            return self._located[name]
         root = self.package.parent if self._is_ours(name) else self.project.root
-        found, folder = None, str(root)
+        located, folder = None, str(root)
         parts = name.split(".")
         for size, part in enumerate(parts, start=1):
             here = self._listing(folder)
             inside = os.path.join(folder, part)
             if f"{part}.py" in here:
-                found = ".".join(parts[:size]), Path(f"{inside}.py")
+                located = ".".join(parts[:size]), Path(f"{inside}.py")
             elif part in here and "__init__.py" in self._listing(inside):
-                found = ".".join(parts[:size]), Path(inside, "__init__.py")
+                located = ".".join(parts[:size]), Path(inside, "__init__.py")
             if part not in here:
                 break
             folder = inside
-        self._found[name] = found
-        return found
+        self._located[name] = located
+        return located
 
     def _listing(self, folder: str) -> frozenset[str]:
-        """Return the names in a folder; none when it is no folder."""
+        """Return the names in a folder; empty when it does not exist."""
         if folder not in self._listings:
             try:
                 self._listings[folder] = frozenset(os.listdir(folder))
@@ -105,18 +112,18 @@ class Sources:
 
     def _read(self, module: str, path: Path) -> tuple[str, frozenset[str]]:
         if path not in self._modules:
-            cache: StatCache = self.project.sources
-            known = cache.get(path)
-            if known is None:
+            cache: StatCache = self.project.source_cache
+            cached = cache.get(path)
+            if cached is None:
                 source = path.read_text(encoding="utf-8")
                 try:
                     package = module if path.name == "__init__.py" else module.rpartition(".")[0]
                     names = imported_names(ast.parse(source), package)
                 except SyntaxError:
                     names = set()
-                known = [digest_code([source]), sorted(names)]
-                cache.put(path, known)
-            self._modules[path] = (known[0], frozenset(known[1]))
+                cached = [digest_code([source]), sorted(names)]
+                cache.put(path, cached)
+            self._modules[path] = (cached[0], frozenset(cached[1]))
         return self._modules[path]
 
 
@@ -131,5 +138,5 @@ def _installed_version(library: str) -> str:
 
 
 def python_version() -> str:
-    """Return the Python minor version, as it counts in a key."""
+    """Return the minor version of Python, such as 3.11: part of every stage key."""
     return f"{sys.version_info.major}.{sys.version_info.minor}"

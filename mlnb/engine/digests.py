@@ -1,4 +1,4 @@
-"""Digests: of bytes, of values, of code without its prose, and of files that are read once and remembered by stat."""
+"""Digests of bytes, JSON values and code, and a cache of values derived from files."""
 
 import ast
 import hashlib
@@ -12,7 +12,7 @@ from typing import Any
 
 from mlnb.engine.files import read_json, write_json
 
-RACE = 2_000_000_000  # ns: a file changed this shortly before it was read may change again within the same tick
+RACE = 2_000_000_000  # ns: a file that changed this recently may change again within the same clock tick
 
 
 def digest_bytes(data: bytes) -> str:
@@ -21,7 +21,7 @@ def digest_bytes(data: bytes) -> str:
 
 
 def digest_value(value: Any) -> str:
-    """Return the digest of a JSON value; the order of keys does not count."""
+    """Return the digest of a JSON value; the order of keys is ignored."""
     return digest_bytes(json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode())
 
 
@@ -32,12 +32,12 @@ def digest_file(path: Path) -> str:
 
 
 def digest_stream(file: BufferedReader) -> str:
-    """Return the SHA-256 of the bytes that are left of an open file, read in blocks."""
+    """Return the SHA-256 of the remaining bytes of an open file, read in blocks."""
     return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def plain_python(source: str) -> str:
-    """Return a cell's source with IPython's magics and shell lines turned into string statements, for `ast`."""
+    """Return a cell's source for `ast`: IPython's magics and shell lines become string statements."""
     if source.lstrip().startswith("%%"):
         return repr(source)
     lines = [
@@ -56,7 +56,7 @@ def parse_cell(source: str) -> ast.Module | None:
 
 
 def digest_code(sources: Iterable[str]) -> str:
-    """Return one digest for cells of code: comments, layout, empty cells and docstrings do not count."""
+    """Return one digest for cells of code; comments, layout, empty cells and docstrings are ignored."""
     parts = []
     for source in sources:
         tree = parse_cell(source)
@@ -81,9 +81,9 @@ def _without_docstrings(tree: ast.Module) -> ast.Module:
 
 
 class StatCache:
-    """Remembers what was derived from a file until its size, time or inode changes.
+    """A cache file with a JSON value per file; an entry is valid until the file's size, time or inode changes.
 
-    A file that was younger than two seconds when it was read is read again, as its time could not show a change.
+    A file that changed within the last two seconds is not cached, as its time could not show another change.
     """
 
     def __init__(self, path: Path) -> None:
@@ -92,7 +92,7 @@ class StatCache:
         self._changed = False
 
     def get(self, path: Path) -> Any | None:
-        """Return what was kept for `path`, or None when there is nothing or the file is another by now."""
+        """Return the cached value of `path`; None when there is none or the file has changed since."""
         entry = self._entries.get(str(path))
         if entry is None:
             return None
@@ -100,23 +100,23 @@ class StatCache:
         return entry[3] if entry[:3] == [stat.st_size, stat.st_mtime_ns, stat.st_ino] else None
 
     def put(self, path: Path, value: Any) -> None:
-        """Keep `value` for `path` as it is now."""
+        """Cache `value` for `path` as it is now."""
         stat = path.stat()
         if time.time_ns() - stat.st_mtime_ns > RACE:
             self._entries[str(path)] = [stat.st_size, stat.st_mtime_ns, stat.st_ino, value]
             self._changed = True
 
     def digest(self, path: Path) -> str:
-        """Return the digest of the file's bytes, reading them only when the file may have changed."""
-        known = self.get(path)
-        if isinstance(known, str):
-            return known
-        fresh = digest_file(path)
-        self.put(path, fresh)
-        return fresh
+        """Return the digest of the file's bytes; they are read only when the file may have changed."""
+        cached = self.get(path)
+        if isinstance(cached, str):
+            return cached
+        digest = digest_file(path)
+        self.put(path, digest)
+        return digest
 
     def save(self) -> None:
-        """Write the cache if anything was learned; a failure to write costs time later, nothing else."""
+        """Write the cache file when an entry was added; an error is ignored, as the cache only saves time."""
         if self._changed:
             try:
                 write_json(self.path, self._entries)

@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all, and locks between processes."""
+"""Files that are written completely or not at all, and locks between processes."""
 
 import errno
 import json
@@ -12,28 +12,29 @@ from typing import Any, BinaryIO
 
 from mlnb.errors import StoreFull
 
-FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 @contextmanager
 def full_disk_explained(path: Path) -> Iterator[None]:
-    """Turn the operating system's "no space left" into a `StoreFull` that says where and what to do."""
+    """Turn the operating system's "no space left" into a `StoreFull` that names the path and the next command."""
     try:
         yield
     except OSError as error:
-        if error.errno in FULL and not isinstance(error, StoreFull):
+        if error.errno in NO_SPACE and not isinstance(error, StoreFull):
             raise StoreFull(
-                f"No space left while writing {path}. Everything finished before is kept. "
-                "Free some space (`mlnb clean` removes what no run needs) and give the same command again."
+                f"No space left while writing {path}. What was finished is kept. "
+                "Free some space (`mlnb clean` removes what no run needs) and run the same command again."
             ) from error
         raise
 
 
 @contextmanager
 def writing(path: Path, mode: int = 0o644) -> Iterator[BinaryIO]:
-    """Yield a file that becomes `path`, whole and flushed to the disk, when all went well; else nothing is left of it.
+    """Yield a file that becomes `path`, complete and flushed to the disk, at the end; after an error nothing is left.
 
-    Raises `StoreFull` when the disk is full.
+    Raises:
+        StoreFull: The disk is full.
     """
     with full_disk_explained(path):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -51,24 +52,24 @@ def writing(path: Path, mode: int = 0o644) -> Iterator[BinaryIO]:
 
 
 def write_whole(path: Path, data: bytes, mode: int = 0o644) -> None:
-    """Write `data` to `path` so that a reader sees the old file or the new one, never a part. Raises `StoreFull`."""
+    """Write `data` to `path`: a reader sees the old file or the new one, never a part. Raises `StoreFull`."""
     with writing(path, mode) as file:
         file.write(data)
 
 
 def copy_whole(source: Path, target: Path, mode: int = 0o644) -> None:
-    """Copy a file so that `target` appears whole. Raises `StoreFull`."""
+    """Copy a file; `target` appears completely or not at all. Raises `StoreFull`."""
     with source.open("rb") as origin, writing(target, mode) as file:
         shutil.copyfileobj(origin, file, 1 << 20)
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write `value` as indented JSON, whole."""
+    """Write `value` as indented JSON, completely or not at all. Raises `StoreFull`."""
     write_whole(path, (json.dumps(value, indent=1, ensure_ascii=False) + "\n").encode())
 
 
 def read_json(path: Path) -> Any:
-    """Read JSON from `path`; None when the file is missing or was damaged."""
+    """Return the JSON value in `path`; None when the file is missing or damaged."""
     try:
         return json.loads(path.read_bytes())
     except (FileNotFoundError, NotADirectoryError, ValueError):
@@ -77,7 +78,7 @@ def read_json(path: Path) -> Any:
 
 @contextmanager
 def try_lock(path: Path) -> Iterator[bool]:
-    """Hold an exclusive lock on `path` while inside; yields False at once when another process holds it."""
+    """Hold an exclusive lock on `path` inside the block; yields False at once when another process holds it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
     try:

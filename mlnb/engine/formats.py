@@ -1,4 +1,4 @@
-"""How each kind of object is written: tables, arrays, JSON, text and folders first, a pickle last."""
+"""File formats of artifacts: tables, arrays, JSON, text and folders; a pickle where nothing else fits."""
 
 import io
 import json
@@ -9,41 +9,46 @@ from pathlib import Path
 from typing import Any
 
 from mlnb.codec import Record, decode, encode
+from mlnb.engine.run_records import OutputRecord
 from mlnb.engine.store import Store
 from mlnb.errors import ContractBroken
 
 
-def save_object(store: Store, value: Any) -> tuple[str, str, int]:
-    """Keep `value` in `store`; return (format, digest, bytes).
+def save_object(store: Store, value: Any, description: str = "") -> OutputRecord:
+    """Store an object; return its record.
 
     DataFrame -> table (Parquet), ndarray -> array (.npy), str -> text, Record/dict/list/number/bool/None -> json,
     Path of a folder -> tree, Path of a file -> file, anything else -> pickle.
-    Raises `ContractBroken` for objects whose class lives in the notebook, as nothing else could load them.
+
+    Raises:
+        ContractBroken: The path does not exist, the value has no JSON form, or its class is defined in the notebook,
+            where no other process could load it from.
     """
     if isinstance(value, Path):
         if value.is_dir():
             size = sum(path.stat().st_size for path in value.rglob("*") if path.is_file())
-            return "tree", store.put_tree(value), size
+            return OutputRecord(digest=store.put_tree(value), format="tree", bytes=size, description=description)
         if not value.is_file():
-            raise ContractBroken(f"{value} was to be saved, but no such file or folder is there.")
-        return "file", store.put_file(value), value.stat().st_size
+            raise ContractBroken(f"No file or folder {value}; expected the path of an existing one.")
+        size = value.stat().st_size
+        return OutputRecord(digest=store.put_file(value), format="file", bytes=size, description=description)
     kind, data = _encode(value)
-    return kind, store.put_bytes(data), len(data)
+    return OutputRecord(digest=store.put_bytes(data), format=kind, bytes=len(data), description=description)
 
 
 def load_object(store: Store, kind: str, digest: str, record: type[Record] | None = None, where: str = "") -> Any:
     """Return the object that is stored under `digest`, verified.
 
     Args:
-        store: where it is.
-        kind: its format, from `save_object`.
-        digest: of its bytes.
-        record: the class of a typed record that was saved as JSON.
-        where: what is read, for the message of a `SchemaError`.
+        store: The artifact store.
+        kind: The format, as `save_object` recorded it.
+        digest: The digest of its bytes.
+        record: The class of a typed record that was saved as JSON; None for any other object.
+        where: What is read, for the message of a `SchemaError`.
 
     Raises:
-        StoreCorrupted: the bytes are not what their digest says.
-        SchemaError: a record of another schema or version.
+        StoreCorrupted: The bytes do not match the digest.
+        SchemaError: A record of another schema or version.
     """
     if kind == "tree":
         return store.unpack(digest)
@@ -52,7 +57,7 @@ def load_object(store: Store, kind: str, digest: str, record: type[Record] | Non
 
         with store.open(digest) as file:
             table = pandas.read_parquet(file)
-        _let_go()
+        _release_arrow_memory()
         return table
     data = store.read(digest)
     if kind == "file":
@@ -70,8 +75,8 @@ def load_object(store: Store, kind: str, digest: str, record: type[Record] | Non
     return pickle.loads(data)
 
 
-def _let_go() -> None:
-    """Give back to the system what Arrow has kept for later: of a long table as much again as the table takes."""
+def _release_arrow_memory() -> None:
+    """Return unused memory of Arrow to the system: after a long table as much as the table takes."""
     import pyarrow
 
     pyarrow.default_memory_pool().release_unused()
@@ -87,7 +92,7 @@ def _encode(value: Any) -> tuple[str, bytes]:
     if library == "pandas" and name == "DataFrame":
         buffer = io.BytesIO()
         value.to_parquet(buffer, engine="pyarrow", compression="zstd")
-        _let_go()
+        _release_arrow_memory()
         return "table", buffer.getvalue()
     if library == "numpy" and name == "ndarray" and value.dtype != object:
         import numpy
@@ -102,9 +107,10 @@ def _encode(value: Any) -> tuple[str, bytes]:
 
 
 def as_json(value: Any) -> Any:
-    """Return `value` as JSON can hold it: keys are text, arrays are lists, NaN and infinities are null.
+    """Return `value` as a JSON value: keys become text, arrays lists, NaN and infinities null.
 
-    Raises `ContractBroken` for anything else.
+    Raises:
+        ContractBroken: The value has no JSON form.
     """
     if isinstance(value, dict):
         return {str(key): as_json(item) for key, item in value.items()}
@@ -126,7 +132,7 @@ def _pickle(value: Any) -> bytes:
     for operation, argument, _ in pickletools.genops(data):
         if operation.name in ("GLOBAL", "SHORT_BINUNICODE", "BINUNICODE") and str(argument).startswith("__main__"):
             raise ContractBroken(
-                f"A {type(value).__name__} defined in the notebook can be loaded nowhere else. "
-                "Put its class in an exported cell and import it from the module, or save a table, an array or JSON."
+                f"The class of this {type(value).__name__} is defined in the notebook: no other process can load it. "
+                "Move the class to an exported cell and import it from the module, or save a table, an array or JSON."
             )
     return pickle.dumps(pickle.loads(data), protocol=5)

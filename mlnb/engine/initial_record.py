@@ -1,56 +1,65 @@
-"""The record that a run starts with."""
+"""The record of a run before its first stage."""
 
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+
+from msgspec import field
 
 import mlnb
+from mlnb.codec import Record, replace
 from mlnb.engine.plan import Planner
+from mlnb.engine.run_records import GitState, RunRecord, StageRecord
 
 
-def first_record(planner: Planner, facts: dict[str, Any]) -> dict[str, Any]:
-    """Return the record of a run before anything has happened; `facts` has its pipeline, command, group and profile."""
-    stages = {}
-    for name, stage in planner.graph.stages.items():
-        values = planner.values[name]
-        stages[name] = {
-            "state": "waiting",
-            "why": "",
-            "key": None,
-            "title": stage.title,
-            "promise": stage.promise,
-            "notebook": None,
-            "started": None,
-            "finished": None,
-            "seconds": None,
-            "parameters": {key: {"value": item.value, "from": item.origin} for key, item in values.items()},
-            "reads": dict.fromkeys(stage.reads),
-            "producers": {a: planner.graph.producers[a] for a in stage.reads if a in planner.graph.producers},
-            "outputs": {},
-            "metrics": {},
-            "versions": {},
-            "from_run": None,
-            "error": None,
-        }
-    return {
-        "state": "running",
-        "finished": None,
-        "seconds": None,
-        "group": None,
-        "profile": None,
-        **facts,
-        "mlnb": mlnb.__version__,
-        "python": sys.version.split()[0],
-        "platform": sys.platform,
-        "git": git_state(planner.project.root),
-        "order": list(planner.graph.stages),
-        "stages": stages,
+class RunOptions(Record, frozen=True, kw_only=True):
+    """What a run was started with.
+
+    Args:
+        pipeline: Name of the pipeline.
+        command: The command line.
+        profile: Name of the profile, if any.
+        group: What sibling runs of a grid share.
+        grid: The values of this run's combination.
+    """
+
+    pipeline: str
+    command: tuple[str, ...] = ()
+    profile: str | None = None
+    group: str | None = None
+    grid: dict[str, str] = field(default_factory=dict)
+
+
+def initial_record(record: RunRecord, planner: Planner, options: RunOptions) -> RunRecord:
+    """Return the record of a new run with its options, versions and waiting stages."""
+    graph = planner.graph
+    stages = {
+        name: StageRecord(
+            title=stage.title,
+            description=stage.description,
+            parameters=planner.values[name],
+            reads=dict.fromkeys(stage.reads),
+            producers={a: graph.producers[a] for a in stage.reads if a in graph.producers},
+        )
+        for name, stage in graph.stages.items()
     }
+    return replace(
+        record,
+        command=options.command,
+        profile=options.profile,
+        group=options.group,
+        grid=options.grid,
+        mlnb_version=mlnb.__version__,
+        python_version=sys.version.split()[0],
+        platform=sys.platform,
+        git=git_state(planner.project.root),
+        order=tuple(graph.stages),
+        stages=stages,
+    )
 
 
-def git_state(root: Path) -> dict[str, Any] | None:
-    """Return {"commit", "dirty"} of the checkout around `root`, or None where there is none."""
+def git_state(root: Path) -> GitState | None:
+    """Return the commit of the checkout around `root`; None outside of a checkout or without git."""
     command = ["git", "-C", str(root), "status", "--porcelain=v2", "--branch", "--untracked-files=no"]
     try:
         text = subprocess.run(command, capture_output=True, text=True, timeout=5, check=True).stdout
@@ -58,4 +67,4 @@ def git_state(root: Path) -> dict[str, Any] | None:
         return None
     lines = text.splitlines()
     commit = next((line.split()[-1] for line in lines if line.startswith("# branch.oid")), "")
-    return {"commit": commit, "dirty": any(not line.startswith("#") for line in lines)}
+    return GitState(commit=commit, dirty=any(not line.startswith("#") for line in lines))

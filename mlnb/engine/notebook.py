@@ -1,27 +1,27 @@
-"""A stage notebook, read and checked without running it: parameters, reads, writes, and what its code is."""
+"""A stage notebook, read and checked without running it: its parameters, reads, writes and code."""
 
 import ast
 import json
 import os
 import re
 import sys
-from dataclasses import asdict, dataclass
-from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+import msgspec
+
+from mlnb.codec import Record
 from mlnb.engine import digests, parameters
 from mlnb.engine.digests import StatCache, digest_code, digest_value, parse_cell
 from mlnb.engine.notebook_document import CONFLICT_TAG, read_document, refuse_conflicts
 from mlnb.engine.parameters import Parameter, read_parameters
 from mlnb.errors import NotebookError
 
-STEM = re.compile(r"(\d+)_([a-z][a-z0-9_]*)")
+FILE_NAME = re.compile(r"(\d+)_([a-z][a-z0-9_]*)")
 
 
-@dataclass(frozen=True)
-class Cell:
-    """One code cell: its place among all cells, its source, the heading above it, and its tags."""
+class Cell(Record, frozen=True, kw_only=True):
+    """One code cell: its index among all cells, its source, the heading above it, and its tags."""
 
     index: int
     source: str
@@ -33,42 +33,41 @@ class Cell:
         return re.search(rf"^\s*#\|\s*{directive}\b", self.source, re.MULTILINE) is not None
 
 
-@dataclass(frozen=True)
-class StageNotebook:
-    """What the engine knows of a stage before it runs."""
+class StageNotebook(Record, frozen=True, kw_only=True):
+    """A stage, as its notebook declares it.
+
+    Args:
+        name, number: From the file name, as in 40_features.ipynb.
+        title: The first heading.
+        description: The sentence under the title.
+        reads: Names of the artifacts that it reads.
+        writes: Names of the artifacts that it makes, each with a description.
+        cells: Its code cells.
+        code_digest: Digest of the code cells without the parameters cell, whose values are in the stage key.
+        imports: Dotted names of everything that the cells import, `from a import b` as `a.b`.
+    """
 
     name: str
     number: int
     path: Path
     title: str
-    promise: str
+    description: str
     parameters: tuple[Parameter, ...]
     reads: tuple[str, ...]
     writes: dict[str, str]
     cells: tuple[Cell, ...]
+    code_digest: str
+    imports: frozenset[str]
 
-    @cached_property
-    def code_digest(self) -> str:
-        """Digest of the code cells but for the parameters cell, whose values have their own place in a key."""
-        return digest_code(cell.source for cell in self.cells if "parameters" not in cell.tags)
-
-    @cached_property
+    @property
     def contract_digest(self) -> str:
         """Digest of what it reads and writes."""
         return digest_value([self.name, sorted(self.reads), self.writes])
 
     @property
-    def opens(self) -> int:
-        """Index of the cell that opens the stage: what is before it depends on no artifact."""
+    def opening_cell(self) -> int:
+        """Index of the cell that opens the stage; the cells before it depend on no artifact."""
         return next(cell.index for cell in self.cells if cell.has("stage") and "open_stage(" in cell.source)
-
-    @cached_property
-    def imports(self) -> frozenset[str]:
-        """Dotted names of everything that its cells import, `from a import b` as `a.b`."""
-        found: set[str] = set()
-        for cell in self.cells:
-            found |= imported_names(parse_cell(cell.source))
-        return frozenset(found)
 
     def parameter(self, name: str) -> Parameter | None:
         """Return the parameter of that name, or None."""
@@ -76,33 +75,34 @@ class StageNotebook:
 
 
 def imported_names(tree: ast.AST | None, package: str = "") -> set[str]:
-    """Return the dotted names that a syntax tree imports, wherever in it; `package` is where `from .` leads."""
-    found: set[str] = set()
+    """Return the dotted names that a syntax tree imports anywhere; `package` is the one that `from .` refers to."""
+    names: set[str] = set()
     for node in ast.walk(tree) if tree else ():
         if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
+            names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             above = package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
             base = ".".join([*above, *([node.module] if node.module else [])])
-            found |= {f"{base}.{alias.name}" for alias in node.names}
-    return found
+            names |= {f"{base}.{alias.name}" for alias in node.names}
+    return names
 
 
 def read_notebook(path: Path) -> StageNotebook:
-    """Return the stage that a notebook is.
+    """Return the stage that a notebook declares.
 
-    Raises `NotebookError` when the file is no notebook or breaks the stage contract: the message names the rule.
+    Raises:
+        NotebookError: The file is no notebook or breaks the contract of stage notebooks; the message names the rule.
     """
-    document, where = _read_json(path), path.name
-    stem = STEM.fullmatch(path.stem)
+    where = path.name
+    cells, title, description = _read_cells(path)
+    stem = FILE_NAME.fullmatch(path.stem)
     if stem is None:
         raise NotebookError(f"{where}: expected a name like 40_features.ipynb: a number, `_`, and the stage's name.")
-    cells, title, promise = _read_cells(document)
     tagged = [cell for cell in cells if "parameters" in cell.tags]
     if len(tagged) != 1:
         raise NotebookError(
-            f"{where}: {len(tagged) or 'no'} cells are tagged `parameters`; expected exactly one. "
-            "In JupyterLab: the gear at the top right, then add the cell tag."
+            f"{where}: {len(tagged) or 'no'} cells have the tag `parameters`; expected exactly one. "
+            "In JupyterLab: open the property inspector (gear at the top right) and add the cell tag."
         )
     exported = [match[1] for cell in cells if (match := re.search(r"#\|\s*default_exp\s+(\S+)", cell.source))]
     if exported != [f"stages.{stem[2]}"]:
@@ -111,46 +111,86 @@ def read_notebook(path: Path) -> StageNotebook:
         )
     declared = read_parameters(tagged[0].source, where)
     reads, writes = _read_contract(cells, stem[2], where)
-    return StageNotebook(stem[2], int(stem[1]), path, title, promise, declared, reads, writes, tuple(cells))
+    imports = frozenset(name for cell in cells for name in imported_names(parse_cell(cell.source)))
+    return StageNotebook(
+        name=stem[2],
+        number=int(stem[1]),
+        path=path,
+        title=title,
+        description=description,
+        parameters=declared,
+        reads=reads,
+        writes=writes,
+        cells=tuple(cells),
+        code_digest=digest_code(cell.source for cell in cells if "parameters" not in cell.tags),
+        imports=imports,
+    )
 
 
 def read_notebooks(folder: Path, cache: StatCache | None = None) -> dict[str, StageNotebook]:
-    """Return the stages of a folder by name, in the order of their numbers. Raises `NotebookError`.
+    """Return the stages of a folder by name, in the order of their numbers.
 
-    A notebook that has not changed since it was read is taken from `cache`.
+    Args:
+        folder: The folder of the stage notebooks.
+        cache: Notebooks that were read before and have not changed since.
+
+    Raises:
+        NotebookError: There is no notebook, two have the same name, or one breaks the contract.
     """
     paths = sorted(path for path in folder.glob("*.ipynb") if not path.name.startswith("."))
     if not paths:
         raise NotebookError(f"No stage notebooks in {folder}; expected files like 10_ingest.ipynb.")
     stages: dict[str, StageNotebook] = {}
-    for stage in sorted((read_known(path, cache) for path in paths), key=lambda stage: (stage.number, stage.name)):
+    for stage in sorted((read_cached(path, cache) for path in paths), key=lambda stage: (stage.number, stage.name)):
         if stage.name in stages:
-            raise NotebookError(f"{stage.path.name} and {stages[stage.name].path.name} are both stage {stage.name!r}.")
+            raise NotebookError(
+                f"{stage.path.name} and {stages[stage.name].path.name} are both stage {stage.name!r}; rename one."
+            )
         stages[stage.name] = stage
     return stages
 
 
-def read_known(path: Path, cache: StatCache | None) -> StageNotebook:
-    """Return the stage that a notebook is, as it was read before if it and what reads it are the same."""
+class _CachedNotebook(Record, frozen=True, kw_only=True):
+    """A stage in the cache, and the version of the code that read it."""
+
+    stage: StageNotebook
+    reader: tuple[str | int, ...]
+
+
+def read_cached(path: Path, cache: StatCache | None) -> StageNotebook:
+    """Return the stage that a notebook declares, from the cache when neither it nor the reading code has changed.
+
+    Raises:
+        NotebookError: As `read_notebook`.
+    """
     if cache is None:
         return read_notebook(path)
-    reader = [sys.version, *(os.stat(file).st_mtime_ns for file in (__file__, digests.__file__, parameters.__file__))]
-    found = cache.get(path)
-    if found is None or found["reader"] != reader:
-        stage = read_notebook(path)
-        facts = asdict(stage) | {"code_digest": stage.code_digest, "imports": sorted(stage.imports), "reader": reader}
-        del facts["path"]
-        cache.put(path, facts)
-        return stage
-    facts = {name: value for name, value in found.items() if name not in ("code_digest", "imports", "reader")}
-    facts["parameters"] = tuple(Parameter(**one) for one in facts["parameters"])
-    facts["cells"] = tuple(Cell(**{**one, "tags": tuple(one["tags"])}) for one in facts["cells"])
-    stage = StageNotebook(**{**facts, "path": path, "reads": tuple(facts["reads"])})
-    vars(stage).update(code_digest=found["code_digest"], imports=frozenset(found["imports"]))
+    modified = [os.stat(file).st_mtime_ns for file in (__file__, digests.__file__, parameters.__file__)]
+    reader: tuple[str | int, ...] = (sys.version, *modified)
+    try:
+        cached = msgspec.convert(cache.get(path), _CachedNotebook, dec_hook=_path_from_text)
+    except msgspec.ValidationError:  # nothing is cached, or by another version
+        cached = None
+    if cached is not None and cached.reader == reader:
+        return cached.stage
+    stage = read_notebook(path)
+    cache.put(path, msgspec.to_builtins(_CachedNotebook(stage=stage, reader=reader), enc_hook=str))
     return stage
 
 
-def _read_json(path: Path) -> dict[str, Any]:
+def _path_from_text(kind: type, text: Any) -> Path:
+    return Path(text)
+
+
+class _Cells(NamedTuple):
+    """The code cells of a notebook, its first heading, and the first quoted line."""
+
+    code: list[Cell]
+    title: str
+    description: str
+
+
+def _read_cells(path: Path) -> _Cells:
     try:
         data = path.read_bytes()
         document = json.loads(data)
@@ -162,11 +202,8 @@ def _read_json(path: Path) -> dict[str, Any]:
         raise NotebookError(f"{path.name} is not a notebook: it has no list of cells.")
     if CONFLICT_TAG.encode() in data.lower():
         refuse_conflicts(read_document(data, path.name), path.name)
-    return document
-
-
-def _read_cells(document: dict[str, Any]) -> tuple[list[Cell], str, str]:
-    cells, heading, title, promise = [], "", "", ""
+    cells: list[Cell] = []
+    heading = title = description = ""
     for index, cell in enumerate(document["cells"]):
         source = cell.get("source", "")
         source = "".join(source) if isinstance(source, list) else source
@@ -175,16 +212,18 @@ def _read_cells(document: dict[str, Any]) -> tuple[list[Cell], str, str]:
                 if match := re.match(r"#{1,6}\s+(.*)", line):
                     heading = match[1].strip()
                     title = title or heading
-                elif line.startswith("> ") and not promise:
-                    promise = line[2:].strip()
+                elif line.startswith("> ") and not description:
+                    description = line[2:].strip()
         elif cell.get("cell_type") == "code":
-            cells.append(Cell(index, source, heading, tuple(cell.get("metadata", {}).get("tags", ()))))
-    return cells, title, promise
+            tags = tuple(cell.get("metadata", {}).get("tags", ()))
+            cells.append(Cell(index=index, source=source, heading=heading, tags=tags))
+    return _Cells(cells, title, description)
 
 
 def _read_contract(cells: list[Cell], name: str, where: str) -> tuple[tuple[str, ...], dict[str, str]]:
-    expected = f'stage = open_stage("{name}", run, reads=[...], writes={{"name": "what it is"}})'
-    calls, stage_code = [], [cell for cell in cells if cell.has("stage")]
+    expected = f'stage = open_stage("{name}", run, reads=[...], writes={{"name": "description"}})'
+    calls: list[ast.Call] = []
+    stage_code = [cell for cell in cells if cell.has("stage")]
     for cell in stage_code:
         tree = parse_cell(cell.source)
         if tree is None:
@@ -211,7 +250,9 @@ def _read_contract(cells: list[Cell], name: str, where: str) -> tuple[tuple[str,
     if not (isinstance(reads, list) and all(isinstance(item, str) for item in reads)):
         raise NotebookError(f"{where}: `reads` is {reads!r}; expected a list of artifact names.")
     if not (isinstance(writes, dict) and all(isinstance(x, str) and x for pair in writes.items() for x in pair)):
-        raise NotebookError(f"{where}: `writes` is {writes!r}; expected artifact names with one sentence each.")
+        raise NotebookError(f"{where}: `writes` is {writes!r}; expected artifact names with a sentence each.")
     if not any(".close()" in cell.source for cell in stage_code):
-        raise NotebookError(f"{where}: no `stage.close()` in its `#| stage` cells; without it nothing is recorded.")
+        raise NotebookError(
+            f"{where}: no `stage.close()` in its `#| stage` cells; add it, as nothing is recorded without it."
+        )
     return tuple(reads), writes

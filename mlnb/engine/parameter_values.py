@@ -1,65 +1,78 @@
-"""The value of every parameter and where it came from: cell < profile < -f file < -p < -g."""
+"""The value of every parameter and its origin: notebook default < profile < -f file < -p < -g."""
 
 import itertools
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from mlnb.engine.notebook import StageNotebook
-from mlnb.engine.parameters import check_value, nearest, parse_text
+from mlnb.engine.parameters import check_value, parse_text
+from mlnb.engine.run_records import ParameterValue
 from mlnb.errors import ParameterError
+from mlnb.suggestions import did_you_mean
 
 SECRET = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
-Values = dict[str, dict[str, "Value"]]  # stage -> parameter -> value
+DEFAULT = "default"  # origin of a value of the parameters cell
+Values = dict[str, dict[str, ParameterValue]]  # by stage and parameter
 
 
 @dataclass(frozen=True)
-class Value:
-    """A parameter's value and its origin: `cell`, `profile smoke`, `-f params.yaml`, `-p` or `-g`."""
+class RequestedValues:
+    """Values that a user sets, in the order of their precedence.
 
-    value: Any
-    origin: str
-
-
-@dataclass(frozen=True)
-class Asked:
-    """What a user asked for beyond the cells: a profile, files, and `-p` pairs, in the order of their precedence."""
+    Args:
+        profile: Name of the profile.
+        profile_values: Its values, as text.
+        files: YAML or JSON files of values.
+        pairs: Names and texts of `-p`.
+        grid: Names and texts of one combination of `-g`.
+    """
 
     profile: str | None = None
     profile_values: Mapping[str, str] = field(default_factory=dict)
     files: Sequence[Path] = ()
     pairs: Sequence[tuple[str, str]] = ()
-    grid: Sequence[tuple[str, str]] = ()  # one combination
+    grid: Sequence[tuple[str, str]] = ()
 
 
-def resolve_values(known: Mapping[str, StageNotebook], chosen: Sequence[str], asked: Asked) -> Values:
-    """Return the value of every parameter of the chosen stages but `run`, with its origin.
+def resolve_values(notebooks: Mapping[str, StageNotebook], names: Sequence[str], requested: RequestedValues) -> Values:
+    """Return the value of every parameter of the named stages but `run`, with its origin.
 
-    `known` has all stages of the project: a profile or a file may speak of stages outside this pipeline.
-    Raises `ParameterError` for unknown names, wrong types, values out of range and secrets that are not set.
+    Args:
+        notebooks: All stages of the project: a profile or a file may set values of stages outside of the pipeline.
+        names: The stages of the pipeline.
+        requested: The values that the user sets.
+
+    Raises:
+        ParameterError: An unknown name, a wrong type, a value out of range, or a secret that is not set.
     """
     values: Values = {
-        name: {p.name: Value(p.default, "cell") for p in known[name].parameters if p.name != "run"} for name in chosen
+        name: {
+            parameter.name: ParameterValue(value=parameter.default, origin=DEFAULT)
+            for parameter in notebooks[name].parameters
+            if parameter.name != "run"
+        }
+        for name in names
     }
-    for name, text in asked.profile_values.items():
-        _assign(values, known, name, text, f"profile {asked.profile}", elsewhere=True)
-    for path in asked.files:
-        for name, item in _flatten(read_values(path)).items():
-            _assign(values, known, name, item, f"-f {path.name}", elsewhere=True, typed=True)
-    for name, text in asked.pairs:
-        _assign(values, known, name, text, "-p")
-    for name, text in asked.grid:
-        _assign(values, known, name, text, "-g")
-    secrets(values)
+    for name, text in requested.profile_values.items():
+        _assign(values, notebooks, name, text, f"profile {requested.profile}", any_stage=True)
+    for path in requested.files:
+        for name, item in _read_file(path):
+            _assign(values, notebooks, name, item, f"-f {path.name}", any_stage=True, typed=True)
+    for name, text in requested.pairs:
+        _assign(values, notebooks, name, text, "-p")
+    for name, text in requested.grid:
+        _assign(values, notebooks, name, text, "-g")
+    read_secrets(values)
     return values
 
 
-def secrets(values: Values) -> dict[str, str]:
-    """Return the environment's values of every `${NAME}` in the parameters. Raises `ParameterError` if one is unset."""
-    found: dict[str, str] = {}
+def read_secrets(values: Values) -> dict[str, str]:
+    """Return the value of every `${NAME}` in the parameters. Raises `ParameterError` when one is not set."""
+    secrets: dict[str, str] = {}
     for stage, items in values.items():
         for name, item in items.items():
             for variable in SECRET.findall(str(item.value)):
@@ -68,12 +81,12 @@ def secrets(values: Values) -> dict[str, str]:
                         f"{stage}.{name} uses ${{{variable}}}, but the environment has no {variable}; "
                         f"set it first: export {variable}=…"
                     )
-                found[variable] = os.environ[variable]
-    return found
+                secrets[variable] = os.environ[variable]
+    return secrets
 
 
-def read_values(path: Path) -> dict[str, Any]:
-    """Return the mapping in a YAML or JSON file of parameters. Raises `ParameterError`."""
+def _read_file(path: Path) -> Iterator[tuple[str, Any]]:
+    """Yield the names and values of a YAML or JSON file; {"tune": {"trials": 4}} is `tune.trials`."""
     import yaml
 
     try:
@@ -83,10 +96,14 @@ def read_values(path: Path) -> dict[str, Any]:
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ParameterError(f"-f {path} is not YAML: {error}") from error
     if content is None:
-        return {}
+        return
     if not isinstance(content, dict):
         raise ParameterError(f"-f {path} holds a {type(content).__name__}; expected lines like `tune.trials: 20`.")
-    return content
+    for name, item in content.items():
+        if isinstance(item, dict) and "." not in str(name):
+            yield from ((f"{name}.{inner}", value) for inner, value in item.items())
+        else:
+            yield str(name), item
 
 
 def combinations(grids: Sequence[str]) -> list[tuple[tuple[str, str], ...]]:
@@ -101,44 +118,44 @@ def combinations(grids: Sequence[str]) -> list[tuple[tuple[str, str], ...]]:
     return list(itertools.product(*axes)) if axes else [()]
 
 
-def _flatten(content: dict[str, Any]) -> dict[str, Any]:
-    """Return {"tune": {"trials": 4}} as {"tune.trials": 4}; other names stay."""
-    flat: dict[str, Any] = {}
-    for name, item in content.items():
-        if isinstance(item, dict) and "." not in str(name):
-            flat |= {f"{name}.{inner}": value for inner, value in item.items()}
-        else:
-            flat[str(name)] = item
-    return flat
-
-
 def _assign(
     values: Values,
-    known: Mapping[str, StageNotebook],
+    notebooks: Mapping[str, StageNotebook],
     name: str,
     item: Any,
     origin: str,
-    elsewhere: bool = False,
+    any_stage: bool = False,
     typed: bool = False,
 ) -> None:
+    """Set `stage.parameter`, or a parameter of every stage that has it.
+
+    Args:
+        values: What is changed.
+        notebooks: All stages of the project.
+        name: `stage.parameter` or `parameter`.
+        item: The value, or its text.
+        origin: Where it comes from.
+        any_stage: Whether the name may be of a stage outside of the pipeline; it is then checked and ignored.
+        typed: Whether `item` is a value, not a text.
+    """
     stage, dot, bare = name.rpartition(".")
     if dot and stage not in values:
-        if not (elsewhere and stage in known):
-            raise ParameterError(f"{origin}: no stage {stage!r} in {name!r}." + nearest(stage, list(values)))
-        if known[stage].parameter(bare) is not None:
+        if not (any_stage and stage in notebooks):
+            raise ParameterError(f"{origin}: no stage {stage!r} in {name!r}." + did_you_mean(stage, values))
+        if notebooks[stage].parameter(bare) is not None:
             return
     targets = [stage] if dot else [s for s in values if bare in values[s]]
-    if not targets and elsewhere and any(notebook.parameter(bare) for notebook in known.values()):
+    if not targets and any_stage and any(notebook.parameter(bare) for notebook in notebooks.values()):
         return
     declared = sorted({p for s in ([stage] if dot else values) for p in values.get(s, {})})
     if bare == "run":
-        raise ParameterError(f"{origin}: `run` is set by mlnb itself; it cannot be given.")
+        raise ParameterError(f"{origin}: `run` is set by mlnb itself; leave it out.")
     if not targets or any(bare not in values.get(s, {}) for s in targets):
         owner = f"Stage {stage!r} has no" if dot else "No stage of this pipeline has a"
-        raise ParameterError(f"{origin}: {owner} parameter {bare!r}." + nearest(bare, declared))
+        raise ParameterError(f"{origin}: {owner} parameter {bare!r}." + did_you_mean(bare, declared))
     for target in targets:
-        parameter = known[target].parameter(bare)
+        parameter = notebooks[target].parameter(bare)
         assert parameter is not None
         where = f"{origin} {name}" if origin.startswith("-") else f"{origin}, {name}"
         value = check_value(parameter, item, where) if typed else parse_text(parameter, str(item), where)
-        values[target][bare] = Value(value, origin)
+        values[target][bare] = ParameterValue(value=value, origin=origin)

@@ -1,33 +1,32 @@
-"""The parameters cell: the only home of every default, read without running it, and values checked against it."""
+"""The parameters cell, the only place of defaults: read without running it, and values checked against it."""
 
 import ast
-import difflib
 import io
 import json
 import re
 import tokenize
-from dataclasses import dataclass
 from typing import Any
 
+from mlnb.codec import Record, replace
 from mlnb.errors import NotebookError, ParameterError
+from mlnb.suggestions import did_you_mean
 
 SCALARS = {"str": str, "int": int, "float": float, "bool": bool, "dict": dict}
 LISTS = {f"list[{name}]": name for name in ("str", "int", "float", "bool")}
 
 
-@dataclass(frozen=True)
-class Parameter:
-    """One line of a parameters cell: `name: type = literal  # meaning, unit [allowed]`."""
+class Parameter(Record, frozen=True, kw_only=True):
+    """One line of a parameters cell: `name: type = literal  # description, unit [allowed]`."""
 
     name: str
-    type: str  # str, int, float, bool, dict, list[...], each perhaps with " | None"
+    type: str  # str, int, float, bool, dict, list[...], each optionally with " | None"
     default: Any
-    meaning: str = ""
+    description: str = ""
     allowed: str = ""  # "lo..hi", "a|b|c", "file" or ""
 
     @property
     def optional(self) -> bool:
-        """Whether None is a value of it."""
+        """Whether the value may be None."""
         return self.type.endswith(" | None")
 
     @property
@@ -37,11 +36,11 @@ class Parameter:
 
     @property
     def is_file(self) -> bool:
-        """Whether the value may name a file whose contents count."""
+        """Whether the value may name a file, whose contents are then part of the stage key."""
         return self.allowed == "file"
 
-    def describe(self) -> str:
-        """Return what a value must be, in words."""
+    def expected(self) -> str:
+        """Return in words which values are accepted."""
         if ".." in self.allowed:
             low, high = self.allowed.split("..")
             limits = " and ".join([f"at least {low}"] * bool(low) + [f"at most {high}"] * bool(high))
@@ -51,16 +50,15 @@ class Parameter:
         return self.type
 
 
-def nearest(word: str, words: list[str]) -> str:
-    """Return a `did you mean` sentence for `word`, or an empty text."""
-    close = difflib.get_close_matches(word, words, n=1, cutoff=0.5)
-    return f" Did you mean {close[0]!r}?" if close else ""
-
-
 def read_parameters(source: str, where: str) -> tuple[Parameter, ...]:
     """Return the parameters that a cell declares, in order; `run` is the first.
 
-    Raises `NotebookError` for a line that is not `name: type = literal  # meaning [allowed]`.
+    Args:
+        source: The source of the parameters cell.
+        where: The notebook's name, for errors.
+
+    Raises:
+        NotebookError: A line is not `name: type = literal  # description [allowed]`.
     """
     try:
         tree = ast.parse(source)
@@ -71,24 +69,25 @@ def read_parameters(source: str, where: str) -> tuple[Parameter, ...]:
         }
     except (SyntaxError, tokenize.TokenError) as error:
         raise NotebookError(f"{where}: the parameters cell is not Python: {error}") from error
-    found = [_read_line(node, comments, source, where) for node in tree.body]
-    if not found or found[0].name != "run" or found[0].type != "str" or found[0].default != "draft":
+    parameters = [_read_line(node, comments, source, where) for node in tree.body]
+    first = parameters[0] if parameters else None
+    if first is None or (first.name, first.type, first.default) != ("run", "str", "draft"):
         raise NotebookError(f'{where}: the parameters cell must start with `run: str = "draft"`.')
     if len(source.strip().splitlines()) == 1:
         raise NotebookError(
-            f"{where}: a parameters cell of the one line `{source.strip()}` is read by IPython as its magic %run; "
-            "put a comment line above it."
+            f"{where}: IPython reads a parameters cell with the single line `{source.strip()}` as its magic %run; "
+            "add a comment line above it."
         )
-    names = [parameter.name for parameter in found]
+    names = [parameter.name for parameter in parameters]
     for name in names:
         if names.count(name) > 1:
             raise NotebookError(f"{where}: parameter {name!r} is declared twice.")
-    return tuple(found)
+    return tuple(parameters)
 
 
 def _read_line(node: ast.stmt, comments: dict[int, str], source: str, where: str) -> Parameter:
     text = ast.get_source_segment(source, node) or ""
-    expected = "expected `name: type = literal  # meaning, unit [allowed]`"
+    expected = "expected `name: type = literal  # description, unit [allowed]`"
     if not (isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.value is not None):
         raise NotebookError(f"{where}: line {node.lineno} of the parameters cell is `{text}`; {expected}.")
     kind = " | ".join(sorted(ast.unparse(node.annotation).split(" | "), key=lambda part: part == "None"))
@@ -101,12 +100,14 @@ def _read_line(node: ast.stmt, comments: dict[int, str], source: str, where: str
     last = node.end_lineno or node.lineno
     comment = next((comments[line] for line in range(last, node.lineno - 1, -1) if line in comments), "")
     match = re.fullmatch(r"(.*?)\s*\[([^\[\]]*)\]", comment)
-    meaning, allowed = (match[1], match[2].strip()) if match else (comment, "")
-    parameter = Parameter(node.target.id, kind, default, meaning.strip(), allowed)
+    description, allowed = (match[1], match[2].strip()) if match else (comment, "")
+    parameter = Parameter(
+        name=node.target.id, type=kind, default=default, description=description.strip(), allowed=allowed
+    )
     if parameter.base not in SCALARS and parameter.base not in LISTS:
         raise NotebookError(
             f"{where}: {parameter.name!r} has type `{kind}`; expected one of "
-            f"{', '.join([*SCALARS, *LISTS])}, each perhaps with ` | None`."
+            f"{', '.join([*SCALARS, *LISTS])}, each optionally with ` | None`."
         )
     if ".." in allowed:
         try:
@@ -114,27 +115,33 @@ def _read_line(node: ast.stmt, comments: dict[int, str], source: str, where: str
         except ValueError as error:
             raise NotebookError(f"{where}: {parameter.name!r} allows `[{allowed}]`; expected `[low..high]`.") from error
     try:
-        return Parameter(node.target.id, kind, check_value(parameter, default, where), meaning.strip(), allowed)
+        return replace(parameter, default=check_value(parameter, default, where))
     except ParameterError as error:
-        raise NotebookError(f"the default breaks its own declaration. {error}") from error
+        raise NotebookError(f"The default does not fit its own declaration. {error}") from error
 
 
 def check_value(parameter: Parameter, value: Any, where: str) -> Any:
-    """Return `value` as the parameter's type (an int becomes a float where one is due).
+    """Return `value` as the parameter's type; an int becomes a float where the type is float.
 
-    Raises `ParameterError` that says what was found and what was expected.
+    Args:
+        parameter: The declaration.
+        value: The value to check.
+        where: Where the value comes from, for errors: `-p factor`, `profile quick, factor`.
+
+    Raises:
+        ParameterError: The value is of another type or out of range.
     """
     if value is None and parameter.optional:
         return None
     fitted = _fit(parameter.base, value)
     if fitted is _MISFIT:
         raise ParameterError(
-            f"{where}: {parameter.name} is {value!r} ({type(value).__name__}); expected {parameter.describe()}."
+            f"{where}: {parameter.name} is {value!r} ({type(value).__name__}); expected {parameter.expected()}."
         )
     for item in fitted if isinstance(fitted, list) else [fitted]:
-        if not _within(parameter.allowed, item):
-            hint = nearest(item, parameter.allowed.split("|")) if isinstance(item, str) else ""
-            raise ParameterError(f"{where}: {parameter.name} is {item!r}; expected {parameter.describe()}.{hint}")
+        if not _in_range(parameter.allowed, item):
+            hint = did_you_mean(item, parameter.allowed.split("|")) if isinstance(item, str) else ""
+            raise ParameterError(f"{where}: {parameter.name} is {item!r}; expected {parameter.expected()}.{hint}")
     return fitted
 
 
@@ -154,7 +161,7 @@ def _fit(kind: str, value: Any) -> Any:
     return value if type(value) is SCALARS[kind] else _MISFIT
 
 
-def _within(allowed: str, item: Any) -> bool:
+def _in_range(allowed: str, item: Any) -> bool:
     if ".." in allowed:
         low, high = allowed.split("..")
         return (not low or item >= float(low)) and (not high or item <= float(high))
@@ -162,10 +169,12 @@ def _within(allowed: str, item: Any) -> bool:
 
 
 def parse_text(parameter: Parameter, text: str, where: str) -> Any:
-    """Return the value that `text`, as given on a command line, means for `parameter`.
+    """Return the value of a text from the command line or a profile.
 
     Lists are comma-separated or JSON, dicts are JSON, `none` is None where the type allows it.
-    Raises `ParameterError` as `check_value` does.
+
+    Raises:
+        ParameterError: As `check_value`.
     """
     if parameter.optional and text.lower() in ("none", "null"):
         return None

@@ -1,69 +1,95 @@
-"""Runs a plan: each stage as soon as what it reads is saved, records whole at every step, clean ends."""
+"""Runs a plan: each stage starts as soon as its inputs are saved; run.json is up to date after every step."""
 
 import threading
 import time
+from collections.abc import Iterable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from mlnb.engine import runs
-from mlnb.engine.artifacts import Artifacts
-from mlnb.engine.events import Announcer, Event
+from mlnb.engine.artifacts import RunArtifacts
+from mlnb.engine.events import (
+    EventDispatcher,
+    RunFinished,
+    RunStarted,
+    StageFailed,
+    StageFinished,
+    StageProgress,
+    StageReused,
+    StageStarted,
+)
 from mlnb.engine.files import copy_whole, write_whole
-from mlnb.engine.initial_record import first_record
-from mlnb.engine.parameter_values import secrets as secret_values
-from mlnb.engine.plan import Planner, Step, plan_path
-from mlnb.engine.prefetch import Ahead
-from mlnb.engine.project import Project
-from mlnb.engine.snapshot_keys import keeping
-from mlnb.engine.stage_inputs import Orders
-from mlnb.engine.stage_jobs import Executor, Outcome
-from mlnb.errors import NotebookError, StoreFull
+from mlnb.engine.initial_record import RunOptions, initial_record
+from mlnb.engine.job_factory import JobFactory
+from mlnb.engine.parameter_values import read_secrets
+from mlnb.engine.plan import Planner, plan_path
+from mlnb.engine.plan_steps import Step, StepAction
+from mlnb.engine.prefetch import Prefetcher
+from mlnb.engine.run_records import RunState, StageFailure, StageResult, StageState
+from mlnb.engine.stage_files import ProgressNote
+from mlnb.engine.stage_jobs import Executor, Outcome, OutcomeState, failed_with
+from mlnb.engine.stage_runner import Computed, StageRunner, StageTask
+from mlnb.errors import NotebookError, StoreCorrupted, StoreFull
 
-POLL = 0.05  # seconds between two looks at what stages that run have told and saved, and at an interruption
+POLL = 0.05  # seconds between two checks for progress, saved artifacts and an interruption
+StageFuture = Future[Computed | Outcome]
 
 
 class Pipeline:
-    """One run of a plan. `execute` returns the run; its record says how each stage ended."""
+    """One run of a plan. `execute` returns the run; its record has the outcome of each stage."""
 
     def __init__(
-        self, planner: Planner, executor: Executor, announce: Announcer, facts: dict[str, Any], workers: int = 2
+        self, planner: Planner, executor: Executor, dispatch: EventDispatcher, options: RunOptions, workers: int = 2
     ) -> None:
+        """Create the run.
+
+        Args:
+            planner: The plan.
+            executor: Executes the notebooks.
+            dispatch: Receives the events.
+            options: What the run was started with.
+            workers: Number of stages that run at once.
+
+        Raises:
+            ParameterError: A secret that a parameter uses is not set.
+        """
         self.planner = planner
-        self.project: Project = planner.project
+        self.project = planner.project
         self.graph = planner.graph
         self.executor = executor
-        self.announce = announce
+        self.dispatch = dispatch
         self.workers = workers
         self.cancelled = threading.Event()
-        self._begun = time.monotonic()
-        self._artifacts = Artifacts(self.graph)
-        self._nonces: dict[str, str] = {}  # of stages that run: what tells their words from those of earlier attempts
-        self._rebuilt: set[str] = set()
-        self._stale: set[str] = set()  # stages that run on what turned out to be made otherwise
-        self._progress: dict[str, str] = {}
-        hidden = secret_values(planner.values)  # before there is a run: one may be unset
-        self.run = runs.create_run(self.project, facts["pipeline"], first_record(planner, facts))
-        self._orders = Orders(self.run, planner.values, hidden)
-        self._ahead = Ahead(executor, self._orders, planner)
+        self._start = time.monotonic()
+        self._artifacts = RunArtifacts(self.graph)
+        self._attempts: dict[str, str] = {}  # attempt id of each stage that runs
+        self._rebuilt: set[str] = set()  # stages that run again as their artifacts were damaged
+        self._outdated: set[str] = set()  # running stages whose inputs have changed since they started
+        self._progress: dict[str, ProgressNote] = {}
+        secrets = read_secrets(planner.values)  # before the run is created: one may be unset
+        self.run = runs.create_run(self.project, options.pipeline)
+        self.run.record = initial_record(self.run.record, planner, options)
+        self.run.save()
+        self._jobs = JobFactory(self.run, planner.values, secrets)
+        self._runner = StageRunner(self.run, planner, executor, self._jobs, dispatch)
+        self._prefetcher = Prefetcher(executor, self._jobs, planner)
 
     def execute(self) -> runs.Run:
-        """Run every stage that must, in threads; return the run when all is done, or something failed."""
-        self._tell("run_started")
+        """Run every stage that must run, in threads; return the run when all have ended or one has failed."""
+        self.dispatch(RunStarted(self.run))
         pending = list(self.graph.stages)
-        running: dict[Future[Any], str] = {}
+        running: dict[StageFuture, str] = {}
         failed = False
         with ThreadPoolExecutor(self.workers, thread_name_prefix="stage") as pool:
             try:
                 while pending or running:
                     if not failed and not self.cancelled.is_set():
                         failed = not self._start_ready(pending, running, pool)
-                        self._ahead.choose(pending, running.values(), self._artifacts)
+                        self._prefetcher.choose(pending, running.values(), self._artifacts)
                     elif not running:
                         break
                     done, _ = wait(running, timeout=POLL, return_when=FIRST_COMPLETED)
-                    self._look_at(running.values())
+                    self._read_reports(running.values())
                     for future in done:
                         failed |= not self._settle(running.pop(future), future, pending)
             except KeyboardInterrupt:
@@ -74,218 +100,166 @@ class Pipeline:
         return self.run
 
     def interrupt(self) -> None:
-        """Stop soon: what runs is ended, what is finished is kept."""
+        """Stop soon: running stages are ended, finished ones are kept."""
         self.cancelled.set()
         self.executor.interrupt()
 
-    def _start_ready(self, pending: list[str], running: dict[Future[Any], str], pool: ThreadPoolExecutor) -> bool:
-        """Start or reuse every stage that can be; return False when one was edited into what cannot run."""
-        moved = True
-        while moved:
-            moved = False
-            unsettled = [*pending, *running.values()]
-            for name in self.graph.by_urgency(pending):
-                if len(running) >= self.workers or not self._artifacts.ready(name, unsettled):
+    def _start_ready(self, pending: list[str], running: dict[StageFuture, str], pool: ThreadPoolExecutor) -> bool:
+        """Start or reuse every stage whose inputs are available; return False when an edit made one unusable."""
+        progress = True
+        while progress:
+            progress = False
+            unfinished = [*pending, *running.values()]
+            for name in self.graph.by_priority(pending):
+                if len(running) >= self.workers or not self._artifacts.ready(name, unfinished):
                     continue
+                pending.remove(name)
+                progress = True
                 try:
                     self.planner.refresh(name)
                 except NotebookError as error:
-                    pending.remove(name)
-                    return self._fail(name, Outcome("failed", cause=f"NotebookError: {error}"))
-                step = self.planner.step(name, self._artifacts.known(name), name in self._rebuilt)
-                pending.remove(name)
-                moved = True
-                nonce = self._ahead.take(step)
-                self._note(name, why=step.why, key=step.key, basis=step.basis)
-                if step.action == "skip":
-                    self._note(name, state="skipped")
-                elif step.entry is not None:
-                    self._reuse(step, step.entry)
+                    return self._fail(name, failed_with(error))
+                step = self.planner.step(name, self._artifacts.parent_outputs(name), name in self._rebuilt)
+                attempt = self._prefetcher.take(step)
+                self.run.update_stage(name, reason=step.reason, key=step.key, key_inputs=step.key_inputs)
+                if step.action == StepAction.SKIP:
+                    self.run.update_stage(name, state=StageState.SKIPPED)
+                elif step.result is not None:
+                    self._reuse(step, step.result)
                 else:
-                    self._note(name, state="running", started=runs.now())
-                    self.run.save()
-                    self._tell("stage_started", name, why=step.why)
-                    self._nonces[name] = nonce
-                    facts = {"inputs": self._artifacts.give(name), "aside": self.graph.aside(name, unsettled)}
-                    running[pool.submit(self._compute, step, facts)] = name
+                    task = self._start_stage(step, attempt, self.graph.has_low_priority(name, unfinished))
+                    running[pool.submit(self._runner.compute, task, self.cancelled)] = name
         return True
 
-    def _compute(self, step: Step, facts: dict[str, Any]) -> dict[str, Any] | Outcome:
-        """Run one stage while holding its key; another process that was quicker is waited for and its result taken."""
-        assert step.key is not None
-        while not self.cancelled.is_set():
-            with self.project.store.lock(step.key) as held:
-                if held:
-                    known = self.project.store.result(step.key)
-                    forced = step.name in self.planner.selection.forced
-                    if known is not None and not forced and self.project.store.whole(known):
-                        return {**known, "waited": True}
-                    return self._execute(step, facts)
-            time.sleep(POLL)
-        return Outcome("interrupted")
+    def _start_stage(self, step: Step, attempt: str, low_priority: bool) -> StageTask:
+        """Record that a stage starts; return its task."""
+        self.run.update_stage(step.name, state=StageState.RUNNING, started=runs.now())
+        self.run.save()
+        self.dispatch(StageStarted(self.run, step.name, step.reason))
+        self._attempts[step.name] = attempt
+        inputs = self._artifacts.assign_inputs(step.name)
+        return StageTask(step=step, attempt=attempt, inputs=inputs, low_priority=low_priority)
 
-    def _execute(self, step: Step, facts: dict[str, Any]) -> dict[str, Any] | Outcome:
-        assert step.key is not None
-        nonce = self._nonces[step.name]
-        woken = self.planner.alive(step.states.before[step.wake]) if step.states and step.wake is not None else None
-        scratch = str(woken["scratch"]) if woken else step.key
-        states = step.states.before if step.states else {}
-        self._orders.give(step.name, nonce, key=step.key, scratch=scratch, states=states, **facts)
-        job = self._orders.job(self.graph.stages[step.name], nonce)
-        if step.states:
-            job = replace(job, keeping=keeping(self.run, step.name, step.states, scratch, woken))
-        started, begun = runs.now(), time.monotonic()
-        outcome = self.executor.execute(
-            job,
-            lambda cell, cells, heading: self._tell(
-                "stage_progress", step.name, cell=cell, cells=cells, heading=heading
-            ),
-        )
-        if step.wake is not None and not outcome.went_on:
-            self._note(step.name, why=f"{step.why}, no more: from the top")
-        if outcome.state != "finished":
-            return outcome
-        said = self._orders.said(step.name, nonce)
-        if said is None or not said["closed"]:
-            return Outcome("failed", cause="ContractBroken: the notebook ended without `stage.close()`")
-        entry = {
-            "outputs": said["outputs"],
-            "metrics": said["metrics"],
-            "notebook": self.project.store.put_file(job.target),
-            "run": self.run.id,
-            "started": started,
-            "finished": runs.now(),
-            "seconds": round(time.monotonic() - begun, 3),
-        }
-        self.project.store.put_result(step.key, entry)
-        self.project.store.clear_scratch(scratch)
-        return entry
-
-    def _settle(self, name: str, future: Future[Any], pending: list[str]) -> bool:
+    def _settle(self, name: str, future: StageFuture, pending: list[str]) -> bool:
         """Record how a stage ended; return False when it failed."""
-        self.executor.discard(self._orders.target(self.graph.stages[name]))  # another run has made it
-        if name in self._stale:
-            self._again(name, pending)
+        self.executor.discard(self._jobs.target(self.graph.stages[name]))  # not needed if another run computed it
+        if name in self._outdated:
+            self._run_again(name, pending)
             return True
         try:
-            made = future.result()
-        except StoreFull as error:
-            made = Outcome("failed", cause=f"StoreFull: {error}")
+            ended = future.result()
         except OSError as error:
-            made = Outcome("failed", cause=f"{type(error).__name__}: {error}")
-        if not isinstance(made, Outcome):
-            state = "reused" if made.get("waited") else "finished"
-            if made.get("waited"):
-                self._copy_notebook(name, made)
-                self._note(name, why="another run had just made it")
-            for reader in self._accept(name, made, state):
-                if (then := self.run.record["stages"][reader]["state"]) == "running":
-                    self._stale.add(reader)
-                elif then in ("finished", "reused"):
-                    self._again(reader, pending)
+            ended = failed_with(error, StoreFull if isinstance(error, StoreFull) else None)
+        if isinstance(ended, Computed):
+            state = StageState.FINISHED
+            if ended.by_another_run:
+                state = StageState.REUSED
+                self._copy_notebook(name, ended.result)
+                self.run.update_stage(name, reason="another run made it at the same time")
+            for reader in self._accept(name, ended.result, state):
+                reader_state = self.run.stages[reader].state
+                if reader_state == StageState.RUNNING:
+                    self._outdated.add(reader)
+                elif reader_state.has_outputs:
+                    self._run_again(reader, pending)
             return True
-        if made.cause.startswith("StoreCorrupted") and self._rebuild(name, pending):
+        if ended.error is StoreCorrupted and self._rebuild(name, pending):
             return True
-        return self._fail(name, made)
+        return self._fail(name, ended)
 
-    def _fail(self, name: str, made: Outcome) -> bool:
-        """Record how a stage has failed; return False."""
-        self._note(
-            name,
-            state="interrupted" if made.state == "interrupted" else "failed",
-            finished=runs.now(),
+    def _fail(self, name: str, outcome: Outcome) -> bool:
+        """Record that a stage failed or was interrupted; return False."""
+        interrupted = outcome.state == OutcomeState.INTERRUPTED
+        failure = StageFailure(
+            error=KeyboardInterrupt.__name__ if interrupted else outcome.error_class.__name__,
+            stage=name,
+            cell=outcome.cell,
+            heading=outcome.heading,
+            message=outcome.message,
             notebook=self._notebook(name),
-            error={
-                "kind": made.kind,
-                "stage": name,
-                "cell": made.cell,
-                "title": made.heading,
-                "cause": made.cause,
-                "notebook": self._notebook(name),
-            },
+        )
+        self.run.update_stage(
+            name,
+            state=StageState.INTERRUPTED if interrupted else StageState.FAILED,
+            finished=runs.now(),
+            notebook=failure.notebook,
+            error=failure,
         )
         self.run.save()
-        self._tell("stage_failed", name, cause=made.cause)
+        self.dispatch(StageFailed(self.run, name, outcome.message))
         return False
 
     def _rebuild(self, name: str, pending: list[str]) -> bool:
-        """Send damaged ancestors, and the stage that met them, back to be made again; False when there are none."""
+        """Run the ancestors with damaged artifacts again, then the stage itself; return False when there are none."""
         damaged = self._artifacts.damaged(name, self.project.store)
         if not damaged or name in self._rebuilt:
             return False
         for other in [*damaged, name]:
             self._rebuilt.add(other)
-            self._again(other, pending)
+            self._run_again(other, pending)
         return True
 
-    def _again(self, name: str, pending: list[str]) -> None:
-        """Send a stage back to be made again."""
-        self._ahead.drop()
-        self._stale.discard(name)
-        self._artifacts.drop(name)
+    def _run_again(self, name: str, pending: list[str]) -> None:
+        """Put a stage back among the pending ones."""
+        self._prefetcher.drop()
+        self._outdated.discard(name)
+        self._artifacts.forget(name)
         pending.append(name)
-        self._note(name, state="waiting")
+        self.run.update_stage(name, state=StageState.WAITING)
 
-    def _reuse(self, step: Step, entry: dict[str, Any]) -> None:
-        self._artifacts.give(step.name)
-        self._copy_notebook(step.name, entry)
-        self._accept(step.name, entry, "reused")
+    def _reuse(self, step: Step, result: StageResult) -> None:
+        self._artifacts.assign_inputs(step.name)
+        self._copy_notebook(step.name, result)
+        self._accept(step.name, result, StageState.REUSED)
 
-    def _copy_notebook(self, name: str, entry: dict[str, Any]) -> None:
+    def _copy_notebook(self, name: str, result: StageResult) -> None:
         target = self.run.folder / "notebooks" / self.graph.stages[name].path.name
-        copy_whole(self.project.store.path(entry["notebook"]), target)
+        copy_whole(self.project.store.path(result.notebook), target)
 
-    def _accept(self, name: str, entry: dict[str, Any], state: str) -> list[str]:
-        """Record what a stage has made; return the stages that were given something else."""
-        misled = self._artifacts.settle(name, entry["outputs"])
-        self._note(
+    def _accept(self, name: str, result: StageResult, state: StageState) -> list[str]:
+        """Record the result of a stage; return the stages that were given other bytes."""
+        misled = self._artifacts.finish(name, result.outputs)
+        self.run.update_stage(
             name,
             state=state,
-            outputs=entry["outputs"],
-            metrics=entry["metrics"],
-            from_run=entry["run"],
-            started=entry["started"],
-            finished=entry["finished"],
-            seconds=entry["seconds"],
+            outputs=result.outputs,
+            metrics=result.metrics,
+            from_run=result.run,
+            started=result.started,
+            finished=result.finished,
+            seconds=result.seconds,
             notebook=self._notebook(name),
-            reads=self._artifacts.given(name),
+            reads=self._artifacts.input_digests(name),
+            error=None,
         )
         self.run.save()
-        self._tell("stage_finished" if state == "finished" else "stage_reused", name)
+        finished = state == StageState.FINISHED
+        self.dispatch(StageFinished(self.run, name) if finished else StageReused(self.run, name))
         return misled
 
     def _finish(self, failed: bool) -> None:
-        self._ahead.drop()
-        record = self.run.record
-        state = "interrupted" if self.cancelled.is_set() else "failed" if failed else "finished"
-        record |= {"state": state, "finished": runs.now(), "seconds": round(time.monotonic() - self._begun, 3)}
+        self._prefetcher.drop()
+        state = RunState.INTERRUPTED if self.cancelled.is_set() else RunState.FAILED if failed else RunState.FINISHED
+        self.run.update(state=state, finished=runs.now(), seconds=round(time.monotonic() - self._start, 3))
         self.run.save()
-        runs.point_latest(self.run)
-        if state == "finished":
-            keys = {name: stage["key"] for name, stage in record["stages"].items()}
-            write_whole(plan_path(self.project, record["pipeline"], keys), self.run.id.encode())
-        self.project.store.seen.save()
-        self._tell("run_finished")
+        runs.set_latest(self.run)
+        if state == RunState.FINISHED:
+            keys = {name: stage.key for name, stage in self.run.stages.items()}
+            write_whole(plan_path(self.project, self.run.record.pipeline, keys), self.run.id.encode())
+        self.project.store.digests.save()
+        self.dispatch(RunFinished(self.run))
 
-    def _look_at(self, names: Any) -> None:
-        """Take in what stages that run have told and saved."""
+    def _read_reports(self, names: Iterable[str]) -> None:
+        """Read the artifacts and the progress that running stages have reported."""
         for name in list(names):
-            said = self._orders.said(name, self._nonces[name])
-            if said is not None:
-                self._artifacts.save(name, said["outputs"])
-            note = self._orders.progress(name)
-            if note is not None and self._progress.get(name) != str(note):
-                self._progress[name] = str(note)
-                self._tell("stage_progress", name, **note)
+            report = self._jobs.report(name, self._attempts[name])
+            if report is not None:
+                self._artifacts.update(name, report.outputs)
+            note = self._jobs.progress(name)
+            if note is not None and self._progress.get(name) != note:
+                self._progress[name] = note
+                self.dispatch(StageProgress(self.run, name, note.done, note.total, note.text))
 
     def _notebook(self, name: str) -> str | None:
         path = Path("notebooks") / self.graph.stages[name].path.name
         return path.as_posix() if (self.run.folder / path).exists() else None
-
-    def _note(self, name: str, **facts: Any) -> None:
-        if "basis" in facts:
-            facts["versions"] = facts["basis"].get("libraries", {})
-        self.run.record["stages"][name] |= facts
-
-    def _tell(self, kind: str, stage: str | None = None, **data: Any) -> None:
-        self.announce(Event(kind, self.run, stage, data))

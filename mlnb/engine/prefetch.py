@@ -1,76 +1,86 @@
-"""Executes the notebook of the stage that comes next while its inputs are still made, up to the cell that opens it.
+"""Prefetching: the notebook of the next stage is executed up to the cell that opens it, while its inputs are made.
 
-Imports, definitions and proofs depend on no artifact; the kernel that has done with them waits for the rest.
+Imports, definitions and assertions depend on no artifact; the kernel that has executed them waits for the inputs.
 """
 
 import secrets
 from collections.abc import Collection
 from contextlib import suppress
-from typing import Any
 
-from mlnb.engine.artifacts import Artifacts
-from mlnb.engine.plan import Planner, Step
-from mlnb.engine.stage_inputs import Orders
+from mlnb.engine.artifacts import RunArtifacts
+from mlnb.engine.job_factory import JobFactory
+from mlnb.engine.plan import Planner
+from mlnb.engine.plan_steps import Step, StepAction
 from mlnb.engine.stage_jobs import Executor
 from mlnb.errors import NotebookError
 
+CodeVersion = tuple[str, dict[str, str], dict[str, str]]
 
-class Ahead:
-    """At most one notebook of a run waits at a time, and none twice; it takes no worker's place."""
 
-    def __init__(self, executor: Executor, orders: Orders, planner: Planner) -> None:
+class Prefetcher:
+    """Prepares at most one notebook of a run at a time, and none twice; it uses no worker of a stage."""
+
+    def __init__(self, executor: Executor, jobs: JobFactory, planner: Planner) -> None:
         self.executor = executor
-        self.orders = orders
+        self.jobs = jobs
         self.planner = planner
         self.graph = planner.graph
-        self._name: str | None = None
-        self._nonce = ""
-        self._code: list[Any] = []
+        self._stage: str | None = None
+        self._attempt = ""
+        self._code: CodeVersion | None = None
         self._tried: set[str] = set()
 
-    def choose(self, pending: Collection[str], running: Collection[str], artifacts: Artifacts) -> None:
-        """Prepare the stage that most others wait for, of those whose last inputs are being made."""
-        if self._name is not None or len(pending) + len(running) == len(self.graph.stages):
+    def choose(self, pending: Collection[str], running: Collection[str], artifacts: RunArtifacts) -> None:
+        """Prepare the stage of the highest priority whose last inputs are being made.
+
+        Args:
+            pending: Stages that have not started.
+            running: Stages that are running.
+            artifacts: What they have made so far.
+        """
+        if self._stage is not None or len(pending) + len(running) == len(self.graph.stages):
             return  # the first stages need the processors
-        if artifacts.large:
+        if artifacts.any_large:
             self.executor.trim()
             return
         if not all(self.graph.stages[name].reads for name in running):
-            return  # what brings in data may take any memory
-        chosen = self.planner.selection.chosen - self._tried
-        for name in self.graph.by_urgency(chosen.intersection(pending)):
-            makers = set(self.graph.parents(name))
-            if not makers.intersection(running) or makers.intersection(pending):
+            return  # a stage that reads data may need all memory
+        candidates = self.planner.selection.selected - self._tried
+        for name in self.graph.by_priority(candidates.intersection(pending)):
+            parents = set(self.graph.parents(name))
+            if not parents.intersection(running) or parents.intersection(pending):
                 continue
             self._tried.add(name)
-            with suppress(NotebookError):  # told when it is to run
+            with suppress(NotebookError):  # reported when the stage is to run
                 self.planner.refresh(name)
-                step = self.planner.step(name, artifacts.known(name))
-                if step.action in ("run", "maybe"):
-                    self._prepare(name, _code(step))
+                step = self.planner.step(name, artifacts.parent_outputs(name))
+                if step.action in (StepAction.RUN, StepAction.PENDING):
+                    self._prepare(name, _code_version(step))
                     return
 
-    def _prepare(self, name: str, code: list[Any]) -> None:
-        nonce = secrets.token_hex(8)
-        if self.executor.prepare(self.orders.job(self.graph.stages[name], nonce)):
-            self._name, self._nonce, self._code = name, nonce, code
+    def _prepare(self, name: str, code: CodeVersion | None) -> None:
+        attempt = secrets.token_hex(8)
+        if self.executor.prepare(self.jobs.job(self.graph.stages[name], attempt)):
+            self._stage, self._attempt, self._code = name, attempt, code
 
     def take(self, step: Step) -> str:
-        """Return the nonce for a stage that is to run: that of a kernel which waits, or a new one."""
-        if step.name == self._name:
-            if step.action == "run" and step.wake is None and self._code == _code(step):
-                self._name = None
-                return self._nonce
+        """Return the attempt id of a stage that is to run: that of the prepared kernel, or a new one."""
+        if step.name == self._stage:
+            usable = step.action == StepAction.RUN and step.restore_cell is None
+            if usable and self._code == _code_version(step):
+                self._stage = None
+                return self._attempt
             self.drop()
         return secrets.token_hex(8)
 
     def drop(self) -> None:
-        """End what waits."""
-        if self._name is not None:
-            self.executor.discard(self.orders.target(self.graph.stages[self._name]))
-            self._name = None
+        """End the prepared kernel."""
+        if self._stage is not None:
+            self.executor.discard(self.jobs.target(self.graph.stages[self._stage]))
+            self._stage = None
 
 
-def _code(step: Step) -> list[Any]:
-    """Return what a notebook that was begun stands on: edited since, it has to be begun again."""
-    return [step.basis[part] for part in ("code", "modules", "libraries")]
+def _code_version(step: Step) -> CodeVersion | None:
+    """Return the code that a prepared kernel has executed; after an edit it has to be prepared again."""
+    inputs = step.key_inputs
+    return None if inputs is None else (inputs.code, inputs.modules, inputs.libraries)

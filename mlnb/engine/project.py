@@ -1,40 +1,21 @@
-"""A project: the folder whose settings.ini says which notebooks, pipelines and profiles there are."""
+"""A project: the folder whose settings.ini names the notebooks, pipelines and profiles."""
 
 import configparser
+import dataclasses
 import os
-from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import mlnb
 from mlnb.engine.digests import StatCache
-from mlnb.engine.parameters import nearest
 from mlnb.engine.store import Store
 from mlnb.errors import ProjectError
+from mlnb.settings import ProcessSettings, ProjectSettings
+from mlnb.suggestions import did_you_mean
 
-DEFAULTS = {
-    "notebooks": "nbs/stages",
-    "runs": "runs",
-    "store": ".mlnb",
-    "pipeline": "train",
-    "tracker": "wandb",
-    "wandb_mode": "offline",
-    "registry": "",
-    "approvals": "0",
-    "predictions": "",
-    "predictions_masked": "",
-    "workers": "2",
-    "cell_timeout": "1800",
-    "stage_timeout": "3600",
-    "kernels": "warm",
-    "kernels_idle": "600",
-    "kernels_at_once": "0",
-    "snapshots": "failed",
-    "snapshot_minutes": "30",
-    "snapshot_bytes": "3e8",
-    "preload": "",
-    "preload_never": "",
-}
+SECTIONS = ("mlnb", "pipeline", "profile")
+PIPELINE_KEYS = ("stages", "inputs_from")
 
 
 def builtin_folder() -> Path:
@@ -44,59 +25,84 @@ def builtin_folder() -> Path:
     return inside if (inside / "settings.ini").is_file() else package.parent
 
 
-@dataclass(frozen=True)
+class ProjectFile(NamedTuple):
+    """The contents of settings.ini."""
+
+    settings: ProjectSettings
+    pipelines: dict[str, tuple[str, ...]]
+    profiles: dict[str, dict[str, str]]
+    input_pipelines: dict[str, str]
+
+
+@dataclasses.dataclass(frozen=True)
 class Project:
-    """Where things are. Runs and the store are under `root`; the notebooks may be mlnb's own."""
+    """A project's folders, settings, pipelines and profiles.
+
+    Args:
+        root: Folder that runs and the store are in.
+        home: Folder whose settings.ini and notebooks are used: `root`, or that of the built-in project.
+        settings: Section [mlnb] and its environment variables.
+        pipelines: Names of the stages of each pipeline.
+        profiles: Parameter values of each profile, as text.
+        input_pipelines: Pipeline whose newest run supplies the artifacts that a pipeline reads and does not make.
+    """
 
     root: Path
-    home: Path  # the folder whose settings.ini and notebooks are used: root, or the built-in project
-    settings: dict[str, str]
-    pipelines: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    profiles: dict[str, dict[str, str]] = field(default_factory=dict)
-    givers: dict[str, str] = field(default_factory=dict)  # pipeline -> the one whose runs give it what it does not make
+    home: Path
+    settings: ProjectSettings = dataclasses.field(default_factory=ProjectSettings)
+    pipelines: dict[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
+    profiles: dict[str, dict[str, str]] = dataclasses.field(default_factory=dict)
+    input_pipelines: dict[str, str] = dataclasses.field(default_factory=dict)
 
     @classmethod
     def find(cls, start: Path | None = None) -> "Project":
-        """Return the project around `start` (default: MLNB_ROOT, else the working directory).
+        """Return the project around a folder.
 
-        Without a settings.ini that has a `[mlnb]` section there or above, mlnb's built-in stages are used and
-        runs are kept in `start` itself. Raises `ProjectError` when settings.ini cannot be read.
+        Without a settings.ini with a section [mlnb] there or above, the project is the built-in one, with its runs in
+        the folder itself.
+
+        Args:
+            start: The folder; None: MLNB_ROOT, else the working directory.
+
+        Raises:
+            ProjectError: settings.ini cannot be read.
+            SettingsError: A setting is unknown or wrong.
         """
-        start = Path(start or os.environ.get("MLNB_ROOT") or Path.cwd()).resolve()
+        start = Path(start or ProcessSettings().root or Path.cwd()).resolve()
         for folder in [start, *start.parents]:
-            parsed = _read_settings(folder / "settings.ini")
-            if parsed is not None:
-                return cls(folder, folder, *parsed)
+            contents = read_project_file(folder / "settings.ini")
+            if contents is not None:
+                return cls(folder, folder, *contents)
         home = builtin_folder()
-        builtin = _read_settings(home / "settings.ini")
+        builtin = read_project_file(home / "settings.ini")
         if builtin is None:
-            raise ProjectError(f"No [mlnb] section in {home / 'settings.ini'}: the installation is damaged.")
+            raise ProjectError(f"No section [mlnb] in {home / 'settings.ini'}; reinstall mlnb.")
         return cls(start, home, *builtin)
 
     @property
     def name(self) -> str:
-        """The project's name: its folder's."""
+        """The name of the project's folder."""
         return self.root.name or "project"
 
     @property
     def is_builtin(self) -> bool:
-        """Whether mlnb's own stages are used, for want of a project here."""
+        """Whether the built-in stages are used, as there is no settings.ini here."""
         return self.home != self.root
 
     @property
     def notebooks(self) -> Path:
         """The folder of the stage notebooks."""
-        return self.home / self.settings["notebooks"]
+        return self.home / self.settings.notebooks
 
     @property
     def runs(self) -> Path:
         """The folder of the run records."""
-        return self.root / self.settings["runs"]
+        return self.root / self.settings.runs
 
     @property
     def store_root(self) -> Path:
-        """The folder of the artifact store, the caches and what stages keep between attempts."""
-        return self.root / self.settings["store"]
+        """The folder of the artifact store, the caches and the scratch folders."""
+        return self.root / self.settings.store
 
     @cached_property
     def store(self) -> Store:
@@ -104,55 +110,53 @@ class Project:
         return Store(self.store_root)
 
     @cached_property
-    def sources(self) -> StatCache:
-        """What was derived from source files, remembered by stat."""
+    def source_cache(self) -> StatCache:
+        """Values derived from source files."""
         return StatCache(self.store_root / "cache" / "sources.json")
 
     @cached_property
-    def files(self) -> StatCache:
-        """Digests of data files, remembered by stat."""
+    def file_cache(self) -> StatCache:
+        """Digests of data files."""
         return StatCache(self.store_root / "cache" / "files.json")
 
     def import_path(self) -> dict[str, str]:
-        """Return the environment in which a project's own modules are imported from its root."""
+        """Return the environment variable by which the project's own modules are imported from its root."""
         if self.is_builtin:
             return {}
-        before = os.environ.get("PYTHONPATH")
-        return {"PYTHONPATH": os.pathsep.join(filter(None, [str(self.root), before]))}
+        current = os.environ.get("PYTHONPATH")
+        return {"PYTHONPATH": os.pathsep.join(filter(None, [str(self.root), current]))}
 
-    def number(self, name: str) -> float:
-        """Return a numeric setting; raises `ProjectError` when it is not a number."""
-        try:
-            return float(self.settings[name])
-        except ValueError as error:
-            raise ProjectError(f"[mlnb] {name} is {self.settings[name]!r}; expected a number.") from error
+    def with_settings(self, **values: Any) -> "Project":
+        """Return a copy with other settings. Raises `SettingsError` for a value that is not accepted."""
+        return dataclasses.replace(self, settings=self.settings.replace(**values))
 
     def pipeline(self, name: str | None) -> tuple[str, ...]:
-        """Return the names of a pipeline's stages; the default pipeline for None."""
-        name = name or self.settings["pipeline"]
+        """Return the names of a pipeline's stages; None: the default pipeline. Raises `ProjectError`."""
+        name = name or self.settings.pipeline
         if name not in self.pipelines:
-            raise ProjectError(
-                f"No pipeline {name!r}; settings.ini has {', '.join(self.pipelines) or 'none'}."
-                + nearest(name, list(self.pipelines))
-            )
+            raise ProjectError(_unknown("pipeline", name, list(self.pipelines)))
         return self.pipelines[name]
 
     def profile(self, name: str | None) -> dict[str, str]:
-        """Return the values of a profile, as written; nothing for None."""
+        """Return the parameter values of a profile, as text; None: no values. Raises `ProjectError`."""
         if name is None:
             return {}
         if name not in self.profiles:
-            raise ProjectError(
-                f"No profile {name!r}; settings.ini has {', '.join(self.profiles) or 'none'}."
-                + nearest(name, list(self.profiles))
-            )
+            raise ProjectError(_unknown("profile", name, list(self.profiles)))
         return self.profiles[name]
 
 
-Parsed = tuple[dict[str, str], dict[str, tuple[str, ...]], dict[str, dict[str, str]], dict[str, str]]
+def _unknown(kind: str, name: str, names: list[str]) -> str:
+    return f"No {kind} {name!r}; settings.ini has {', '.join(names) or 'none'}." + did_you_mean(name, names)
 
 
-def _read_settings(path: Path) -> Parsed | None:
+def read_project_file(path: Path) -> ProjectFile | None:
+    """Return the contents of settings.ini; None when there is no such file or it has no section [mlnb].
+
+    Raises:
+        ProjectError: The file cannot be read, or a section or a key of a pipeline is misspelled.
+        SettingsError: A setting is unknown or wrong.
+    """
     if not path.is_file():
         return None
     parser = configparser.ConfigParser(default_section="(no defaults)", interpolation=None)
@@ -163,19 +167,20 @@ def _read_settings(path: Path) -> Parsed | None:
         raise ProjectError(f"{path} cannot be read: {error}") from error
     if "mlnb" not in parser:
         return None
-    settings = dict(parser["mlnb"])
-    for name in settings:
-        if name not in DEFAULTS:
-            raise ProjectError(f"{path}: [mlnb] has no setting {name!r}." + nearest(name, list(DEFAULTS)))
-    pipelines: dict[str, tuple[str, ...]] = {}
-    profiles: dict[str, dict[str, str]] = {}
-    givers: dict[str, str] = {}
+    contents = ProjectFile(ProjectSettings(dict(parser["mlnb"]), file_name=str(path)), {}, {}, {})
     for section in parser.sections():
         kind, _, name = section.partition(" ")
+        values = dict(parser[section])
         if kind == "pipeline":
-            pipelines[name] = tuple(parser[section].get("stages", "").split())
-            if "given" in parser[section]:
-                givers[name] = parser[section]["given"].strip()
+            for key in values:
+                if key not in PIPELINE_KEYS:
+                    hint = did_you_mean(key, PIPELINE_KEYS)
+                    raise ProjectError(f"{path}: [{section}] has key {key!r}; expected stages or inputs_from.{hint}")
+            contents.pipelines[name] = tuple(values.get("stages", "").split())
+            if "inputs_from" in values:
+                contents.input_pipelines[name] = values["inputs_from"].strip()
         elif kind == "profile":
-            profiles[name] = dict(parser[section])
-    return DEFAULTS | settings, pipelines, profiles, givers
+            contents.profiles[name] = values
+        elif name and (hint := did_you_mean(kind, SECTIONS)):
+            raise ProjectError(f"{path}: section [{section}] is unknown.{hint}")
+    return contents

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
-from mlnb.engine.notebook import STEM
+from mlnb.engine.notebook import FILE_NAME
 from mlnb.engine.notebook_document import (
     conflict_places,
     read_document,
@@ -114,7 +114,7 @@ def project_folders(root: Path) -> tuple[Path, Path]:
 
 def _stages(files: Mapping[str, bytes]) -> dict[str, str]:
     """Return stage name -> path of the notebooks of a template."""
-    names = {name: STEM.fullmatch(PurePosixPath(name).stem) for name in files if name.startswith(f"{STAGES}/")}
+    names = {name: FILE_NAME.fullmatch(PurePosixPath(name).stem) for name in files if name.startswith(f"{STAGES}/")}
     return {match[2]: name for name, match in names.items() if match}
 
 
@@ -122,7 +122,7 @@ def _project_stages(root: Path, folder: Path) -> dict[str, Path]:
     """Return stage name -> path of the project's notebooks, relative to it."""
     stages: dict[str, Path] = {}
     for path in sorted((root / folder).glob("*.ipynb")):
-        match = STEM.fullmatch(path.stem)
+        match = FILE_NAME.fullmatch(path.stem)
         if match and match[2] in stages:
             raise NotebookError(f"{path.name} and {stages[match[2]].name} are both stage {match[2]!r}; rename one.")
         if match:

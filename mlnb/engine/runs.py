@@ -1,60 +1,90 @@
-"""Run records: one folder a run with run.json, what each stage said, and the executed notebooks."""
+"""Runs: a folder each with run.json, the files of its stages and the executed notebooks."""
 
 import os
 import secrets
+import threading
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, overload
 
-from mlnb.codec import R
-from mlnb.engine.files import read_json, write_json
+from mlnb.codec import R, decode, encode, replace
+from mlnb.engine.files import read_json, write_json, write_whole
 from mlnb.engine.formats import load_object
-from mlnb.engine.parameters import nearest
 from mlnb.engine.project import Project
-from mlnb.errors import UnknownRun
+from mlnb.engine.run_records import OutputRecord, RunRecord, RunState, StageRecord
+from mlnb.errors import SchemaError, UnknownRun
+from mlnb.suggestions import did_you_mean
 
 DRAFT = "draft"
 
 
 def now() -> str:
-    """Return the time as ISO 8601 in UTC, milliseconds."""
+    """Return the time as ISO 8601 in UTC with milliseconds."""
     return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 class Run:
-    """A run and its record, `record`, which is runs/<id>/run.json."""
+    """A run and its record, which is immutable: every change replaces it, so that a reader's copy never changes."""
 
-    def __init__(self, project: Project, folder: Path, record: dict[str, Any]) -> None:
+    def __init__(self, project: Project, folder: Path, record: RunRecord) -> None:
         self.project = project
         self.folder = folder
         self.record = record
+        self._lock = threading.Lock()
 
     @property
     def id(self) -> str:
-        """The run's id: its folder's name."""
+        """The id of the run: the name of its folder."""
         return self.folder.name
 
     @property
-    def state(self) -> str:
-        """running, finished, failed, interrupted; or killed, when its process is gone without a word."""
-        state = str(self.record["state"])
-        return "killed" if state == "running" and not _alive(self.record) else state
+    def state(self) -> RunState:
+        """The state of the run; `killed` when it is recorded as running and its process is gone."""
+        state = self.record.state
+        return RunState.KILLED if state == RunState.RUNNING and not _is_alive(self.record) else state
+
+    @property
+    def stages(self) -> dict[str, StageRecord]:
+        """The records of its stages by name, in the order of execution."""
+        return self.record.stages
+
+    def update(self, **changes: Any) -> None:
+        """Change fields of the record."""
+        with self._lock:
+            self.record = replace(self.record, **changes)
+
+    def update_stage(self, name: str, **changes: Any) -> None:
+        """Change fields of a stage's record."""
+        with self._lock:
+            stages = {**self.record.stages, name: replace(self.record.stages[name], **changes)}
+            self.record = replace(self.record, stages=stages)
+
+    def snapshot(self) -> "Run":
+        """Return this run with its record as it is now."""
+        return Run(self.project, self.folder, self.record)
 
     def save(self) -> None:
-        """Write run.json, whole."""
-        write_json(self.folder / "run.json", self.record)
+        """Write run.json. Raises `StoreFull`."""
+        write_whole(self.folder / "run.json", encode(self.record))
 
-    def output(self, artifact: str) -> dict[str, Any] | None:
-        """Return the record of an artifact (digest, format, bytes, description), or None."""
-        for stage in self.record["stages"].values():
-            found = stage["outputs"].get(artifact)
-            if found is not None:
-                return dict(found)
-        return None
+    def output(self, artifact: str) -> OutputRecord | None:
+        """Return the record of an artifact; None when no stage of the run made or reused it."""
+        return next((stage.outputs[artifact] for stage in self.stages.values() if artifact in stage.outputs), None)
+
+    def require_output(self, artifact: str) -> OutputRecord:
+        """Return the record of an artifact. Raises `UnknownRun` when no stage of the run made or reused it."""
+        output = self.output(artifact)
+        if output is None:
+            names = [name for stage in self.stages.values() for name in stage.outputs]
+            raise UnknownRun(
+                f"Run {self.id} has no artifact {artifact!r}; it has {', '.join(names) or 'none'}."
+                + did_you_mean(artifact, names)
+            )
+        return output
 
     def has(self, artifact: str) -> bool:
-        """Whether the run made, or reused, an artifact."""
+        """Return whether a stage of the run made or reused an artifact."""
         return self.output(artifact) is not None
 
     @overload
@@ -64,36 +94,34 @@ class Run:
     def load(self, artifact: str, kind: type[R]) -> R: ...
 
     def load(self, artifact: str, kind: type[R] | None = None) -> Any:
-        """Return an artifact; `kind` is the class of a typed record.
+        """Return an artifact.
+
+        Args:
+            artifact: Its name.
+            kind: The class of a typed record; None for any other artifact.
 
         Raises:
-            UnknownRun: the run has no artifact of that name.
-            StoreCorrupted: its bytes are damaged.
-            SchemaError: a record of another schema or version.
+            UnknownRun: The run has no artifact of that name.
+            StoreCorrupted: Its bytes are missing or damaged.
+            SchemaError: A record of another schema or version.
         """
-        output = self.output(artifact)
-        if output is None:
-            names = [name for stage in self.record["stages"].values() for name in stage["outputs"]]
-            raise UnknownRun(
-                f"Run {self.id} has no artifact {artifact!r}; it has {', '.join(names) or 'none'}."
-                + nearest(artifact, names)
-            )
+        output = self.require_output(artifact)
         where = f"artifact {artifact!r} of run {self.id}"
-        return load_object(self.project.store, output["format"], output["digest"], kind, where)
+        return load_object(self.project.store, output.format, output.digest, kind, where)
 
 
-def _alive(record: dict[str, Any]) -> bool:
+def _is_alive(record: RunRecord) -> bool:
     try:
-        os.kill(record["pid"], 0)
+        os.kill(record.pid, 0)
     except ProcessLookupError:
         return False
     except PermissionError:
         return True
-    return process_start(record["pid"]) == record.get("pid_started")
+    return process_start(record.pid) == record.pid_started
 
 
 def process_start(pid: int) -> str | None:
-    """Return when a process began, in ticks since boot with the boot's id, so that a number used again is noticed."""
+    """Return when a process started, in ticks since boot with the boot's id, to notice a process id used again."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text()
         boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
@@ -102,8 +130,8 @@ def process_start(pid: int) -> str | None:
     return f"{boot}-{stat.rpartition(')')[2].split()[19]}"
 
 
-def create_run(project: Project, pipeline: str, record: dict[str, Any]) -> Run:
-    """Return a new run with a folder of its own, whatever other processes do."""
+def create_run(project: Project, pipeline: str) -> Run:
+    """Return a new run in a new folder, also when other processes create runs at the same time."""
     while True:
         stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
         folder = project.runs / f"{stamp}-{pipeline}-{secrets.token_hex(2)}"
@@ -114,74 +142,119 @@ def create_run(project: Project, pipeline: str, record: dict[str, Any]) -> Run:
         break
     (folder / "notebooks").mkdir()
     (folder / "stages").mkdir()
-    own = {"id": folder.name, "pid": os.getpid(), "pid_started": process_start(os.getpid()), "started": now()}
-    run = Run(project, folder, own | record)
-    run.save()
-    return run
+    pid = os.getpid()
+    record = RunRecord(id=folder.name, pid=pid, pid_started=process_start(pid), started=now(), pipeline=pipeline)
+    return Run(project, folder, record)
+
+
+def read_run(project: Project, folder: Path) -> Run:
+    """Return the run in a folder.
+
+    Raises:
+        OSError: There is no run.json.
+        SchemaError: run.json is damaged or of another schema version.
+    """
+    path = folder / "run.json"
+    record = decode(RunRecord, path.read_bytes(), str(path))
+    stages = {name: record.stages[name] for name in record.order}  # the file has them in alphabetical order
+    return Run(project, folder, replace(record, stages=stages))
 
 
 def list_runs(project: Project) -> list[Run]:
-    """Return all runs, newest first; a folder without a readable record is left out."""
-    found = []
-    for folder in sorted(project.runs.glob("*-*"), reverse=True) if project.runs.is_dir() else ():
-        record = read_json(folder / "run.json")
-        if isinstance(record, dict) and "stages" in record:
-            found.append(Run(project, folder, record))
-    return sorted(found, key=lambda run: str(run.record["started"]), reverse=True)
+    """Return all runs, newest first; folders without a readable run.json are left out."""
+    runs = []
+    for folder in project.runs.glob("*-*") if project.runs.is_dir() else ():
+        try:
+            runs.append(read_run(project, folder))
+        except (OSError, SchemaError):
+            continue
+    return sorted(runs, key=lambda run: (run.record.started, run.id), reverse=True)
 
 
-def open_run(project: Project, ref: str = "latest") -> Run:
-    """Return the run that `ref` names: an id, a unique start or end of one, or "latest". Raises `UnknownRun`."""
-    exact = read_json(project.runs / ref / "run.json") if ref and "/" not in ref else None
-    if exact is not None:
-        return Run(project, project.runs / ref, exact)
-    if ref == "latest":
-        pointed = read_json(project.runs / "latest.json")
-        if isinstance(pointed, dict) and pointed.get("id") not in (None, "latest"):
-            record = read_json(project.runs / pointed["id"] / "run.json")
-            if record is not None:
-                return Run(project, project.runs / pointed["id"], record)
+def unreadable_runs(project: Project) -> list[str]:
+    """Return one message for each run.json that is damaged or of another schema version."""
+    messages = []
+    for folder in sorted(project.runs.glob("*-*")) if project.runs.is_dir() else ():
+        try:
+            read_run(project, folder)
+        except SchemaError as error:
+            messages.append(str(error))
+        except OSError:
+            continue
+    return messages
+
+
+def open_run(project: Project, reference: str = "latest") -> Run:
+    """Return a run.
+
+    Args:
+        project: The project.
+        reference: An id, a unique start or end of one, or "latest".
+
+    Raises:
+        UnknownRun: No run, or more than one, has that id.
+        SchemaError: Its run.json is damaged or of another schema version.
+    """
+    run = _open_exact(project, reference)
+    if run is not None:
+        return run
+    if reference == "latest":
+        pointer = read_json(project.runs / "latest.json")
+        run = _open_exact(project, str(pointer.get("id"))) if isinstance(pointer, dict) else None
+        if run is not None:
+            return run
     runs = list_runs(project)
     if not runs:
-        raise UnknownRun(f"No runs in {project.runs} yet. Start one: `mlnb run`.")
-    if ref == "latest":
+        raise UnknownRun(f"No runs in {project.runs}. Start one: `mlnb run`.")
+    if reference == "latest":
         return runs[0]
-    matches = [run for run in runs if run.id.startswith(ref) or run.id.endswith(ref)]
+    matches = [run for run in runs if run.id.startswith(reference) or run.id.endswith(reference)]
     if len(matches) != 1:
         ids = [run.id for run in runs]
-        what = f"{len(matches)} runs match" if matches else "No run is called"
-        raise UnknownRun(f"{what} {ref!r}; the newest is {ids[0]}." + nearest(ref, ids) + " `mlnb runs` lists them.")
+        count = f"{len(matches)} runs match" if matches else "No run is called"
+        hint = did_you_mean(reference, ids)
+        raise UnknownRun(f"{count} {reference!r}; the newest is {ids[0]}.{hint} `mlnb runs` lists them.")
     return matches[0]
 
 
-def point_latest(run: Run) -> None:
-    """Make a run the one that "latest" names."""
+def _open_exact(project: Project, name: str) -> Run | None:
+    if not name or "/" in name:
+        return None
+    try:
+        return read_run(project, project.runs / name)
+    except OSError:
+        return None
+
+
+def set_latest(run: Run) -> None:
+    """Make "latest" refer to a run."""
     write_json(run.project.runs / "latest.json", {"id": run.id})
 
 
-def last_output(project: Project, artifact: str, but: str | None = None) -> tuple[Run, dict[str, Any]] | None:
-    """Return the newest finished stage's record of an artifact, and its run; None when nobody made it yet."""
+def latest_output(project: Project, artifact: str) -> tuple[Run, OutputRecord] | None:
+    """Return the newest run that has an artifact, and the artifact's record; None when there is none."""
     for run in list_runs(project):
-        if run.id != but and run.has(artifact):
-            return run, run.output(artifact) or {}
+        output = run.output(artifact)
+        if output is not None:
+            return run, output
     return None
 
 
-def giver(project: Project, pipeline: str, wanted: Iterable[str]) -> Run:
-    """Return the newest finished run of a pipeline that has all wanted artifacts. Raises `UnknownRun`."""
-    wanted = set(wanted)
+def newest_run_with(project: Project, pipeline: str, artifacts: Iterable[str]) -> Run:
+    """Return the newest finished run of a pipeline that has all of the artifacts. Raises `UnknownRun`."""
+    artifacts = set(artifacts)
     for run in list_runs(project):
-        if run.record["pipeline"] == pipeline and run.state == "finished" and all(map(run.has, wanted)):
+        if run.record.pipeline == pipeline and run.state == RunState.FINISHED and all(map(run.has, artifacts)):
             return run
     raise UnknownRun(
-        f"No finished run of pipeline {pipeline!r} has {', '.join(sorted(wanted))}. Make one: `mlnb run {pipeline}`."
+        f"No finished run of pipeline {pipeline!r} has {', '.join(sorted(artifacts))}. Make one: `mlnb run {pipeline}`."
     )
 
 
-def last_stage(runs: list[Run], stage: str) -> dict[str, Any] | None:
-    """Return the newest record of a stage that finished, among runs given newest first."""
+def latest_stage_record(runs: Iterable[Run], stage: str) -> StageRecord | None:
+    """Return the newest record of a stage that finished or was reused, from runs in the order newest first."""
     for run in runs:
-        record = run.record["stages"].get(stage)
-        if record and record.get("basis") and record["state"] in ("finished", "reused"):
-            return dict(record)
+        record = run.stages.get(stage)
+        if record is not None and record.key_inputs is not None and record.state.has_outputs:
+            return record
     return None

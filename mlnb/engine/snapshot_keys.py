@@ -1,78 +1,108 @@
-"""Names for the states that a stage passes through, so that one that was kept is known again.
+"""Snapshot keys: names of the states that a stage passes through, by which a kept state is found again.
 
-The same name, the same state: it is what all code cells before it make of parameters and inputs. Prose, layout and
-later cells are not in it.
+Equal keys mean equal states: a key is the digest of all code cells before it, the parameters and the inputs. Prose,
+layout and later cells are not part of it.
 """
 
-import os
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Mapping
 
-from mlnb.engine.code_sources import Sources
+from mlnb.codec import Record, to_json
+from mlnb.engine.code_sources import CodeSources
 from mlnb.engine.digests import digest_code, digest_value, parse_cell
 from mlnb.engine.notebook import StageNotebook, imported_names
 from mlnb.engine.project import Project
+from mlnb.engine.run_records import KeyInputs
 from mlnb.engine.runs import Run
-from mlnb.errors import ProjectError
-
-Living = Mapping[str, dict[str, Any]]  # state -> what is told of the process that keeps it
-KEPT = ("off", "failed", "all")
+from mlnb.engine.stage_jobs import SnapshotRequest
 
 
-@dataclass(frozen=True)
-class States:
-    """The states of one stage that may be kept."""
+class LiveSnapshot(Record, frozen=True, kw_only=True):
+    """A state that a process keeps in memory.
 
-    family: str  # the stage with these parameters and inputs, whatever its code
-    before: dict[int, str]  # index of a cell among all cells -> name of the state before it
-    code: tuple[int, ...]  # indices of the code cells that do something
+    Args:
+        key: Snapshot key.
+        cell: Index of the next cell, in the notebook's source.
+        stage, run: What it belongs to.
+        scratch: Key of the stage's scratch folder.
+        log: File with the outputs of the cells before it.
+        parent: Key of the preloaded process that owns it.
+    """
+
+    key: str
+    cell: int
+    stage: str
+    run: str
+    scratch: str
+    log: str
+    parent: str
 
 
-def states(stage: StageNotebook, basis: Mapping[str, Any], sources: Sources) -> States:
-    """Return the states of a stage before each `#| stage` cell from the one that opens it, by all that makes them."""
-    code = tuple(cell.index for cell in stage.cells if (tree := parse_cell(cell.source)) is None or tree.body)
-    family = digest_value([stage.name, basis["parameters"], basis["inputs"], basis["python"]])
-    if any("injected-parameters" in cell.tags for cell in stage.cells):  # papermill's own, of an executed notebook
-        return States(family, {}, code)
+LiveSnapshots = Mapping[str, LiveSnapshot]  # by snapshot key
+FindSnapshots = Callable[[Project], LiveSnapshots]
+
+
+class SnapshotKeys(Record, frozen=True, kw_only=True):
+    """The states of one stage that may be kept.
+
+    Args:
+        family: Digest of the stage with its parameters and inputs, whatever its code.
+        before: Snapshot key of the state before each cell, by index of the cell.
+        code_cells: Indices of the code cells that are not empty.
+    """
+
+    family: str
+    before: dict[int, str]
+    code_cells: tuple[int, ...]
+
+
+def snapshot_keys(stage: StageNotebook, inputs: KeyInputs, sources: CodeSources) -> SnapshotKeys:
+    """Return the snapshot keys of a stage: before each `#| stage` cell, starting with the one that opens the stage."""
+    code_cells = tuple(cell.index for cell in stage.cells if (tree := parse_cell(cell.source)) is None or tree.body)
+    values = to_json(inputs)
+    family = digest_value([stage.name, values["parameters"], values["inputs"], values["python"]])
     before: dict[int, str] = {}
     imports: set[str] = set()
-    passed: list[str] = []
+    earlier: list[str] = []
     for cell in stage.cells:
-        if cell.has("stage") and cell.index >= stage.opens:  # before it there is nothing to lose
-            before[cell.index] = digest_value([family, digest_code(passed), *sources.behind(imports)])
+        if "injected-parameters" in cell.tags:  # an executed notebook, whose cells are not those of the source
+            return SnapshotKeys(family=family, before={}, code_cells=code_cells)
+        if cell.has("stage") and cell.index >= stage.opening_cell:  # an earlier cell has no state worth keeping
+            before[cell.index] = digest_value([family, digest_code(earlier), *sources.dependencies(imports)])
         if "parameters" not in cell.tags:
-            passed.append(cell.source)
+            earlier.append(cell.source)
         imports |= imported_names(parse_cell(cell.source))
-    return States(family, before, code)
+    return SnapshotKeys(family=family, before=before, code_cells=code_cells)
 
 
-def newest(found: States, living: Living) -> int | None:
-    """Return the last cell whose state before it is kept by a living process, or None."""
-    return max((cell for cell, state in found.before.items() if state in living), default=None)
+def latest_cell(keys: SnapshotKeys, live: LiveSnapshots) -> int | None:
+    """Return the last cell whose state before it is kept by a live process, or None."""
+    return max((cell for cell, key in keys.before.items() if key in live), default=None)
 
 
-def kept(project: Project) -> str:
-    """Return the setting that says which states are kept. Raises `ProjectError` for any other."""
-    value = project.settings["snapshots"]
-    if value not in KEPT:
-        raise ProjectError(f"[mlnb] snapshots is {value!r}; expected one of {', '.join(KEPT)}.")
-    return value
+def snapshot_request(
+    run: Run, stage: str, keys: SnapshotKeys, scratch: str, restored: LiveSnapshot | None
+) -> SnapshotRequest:
+    """Return which states of a stage are kept, and the one to restore.
 
-
-def keeping(run: Run, stage: str, found: States, scratch: str, woken: dict[str, Any] | None) -> dict[str, Any]:
-    """Return what is asked of a kernel: which states of a stage to keep, and the one to go on from."""
-    project = run.project
-    asked = {
-        "states": found.before,
-        "code": found.code,
-        "log": str(run.folder / "stages" / f"{stage}.shown.jsonl"),
-        "family": found.family,
-        "minutes": float(os.environ.get("MLNB_SNAPSHOT_MINUTES") or project.number("snapshot_minutes")),
-        "bytes": project.number("snapshot_bytes"),
-        "about": {"stage": stage, "run": run.id, "scratch": scratch},
-        "after": kept(project) == "all",
-    }
-    if woken:
-        asked |= {"wake": woken["state"], "wake_log": woken["log"], "variables": {"run": run.id}}
-    return asked
+    Args:
+        run: The run.
+        stage: Name of the stage.
+        keys: Its snapshot keys.
+        scratch: Key of its scratch folder.
+        restored: The snapshot to restore, or None.
+    """
+    settings = run.project.settings
+    return SnapshotRequest(
+        keys=keys.before,
+        code_cells=keys.code_cells,
+        log=str(run.folder / "stages" / f"{stage}.outputs.jsonl"),
+        family=keys.family,
+        minutes=settings.snapshot_minutes,
+        bytes=settings.snapshot_bytes,
+        stage=stage,
+        run=run.id,
+        scratch=scratch,
+        keep_finished=settings.snapshots == "all",
+        restore_key=restored.key if restored else None,
+        restore_log=restored.log if restored else "",
+    )

@@ -1,4 +1,4 @@
-"""The content-addressed store: bytes by their digest, results by their key. Nobody sees half, nobody pays twice."""
+"""The content-addressed store: bytes by digest, results of stages by stage key; every file is written atomically."""
 
 import json
 import os
@@ -7,75 +7,86 @@ import tempfile
 from contextlib import AbstractContextManager
 from io import BufferedReader
 from pathlib import Path
-from typing import Any
 
-from mlnb.engine.digests import StatCache, digest_bytes, digest_file, digest_stream, digest_value
-from mlnb.engine.files import copy_whole, full_disk_explained, read_json, try_lock, write_json, write_whole
-from mlnb.errors import StoreCorrupted
+from mlnb.codec import decode, encode
+from mlnb.engine.digests import StatCache, digest_bytes, digest_file, digest_stream
+from mlnb.engine.files import copy_whole, full_disk_explained, try_lock, write_whole
+from mlnb.engine.run_records import StageResult, StoredResult
+from mlnb.errors import SchemaError, StoreCorrupted
 
 READ_ONLY = 0o444
 
 
 class Store:
-    """Objects under `objects/`, finished stages under `keys/`, unpacked trees under `trees/`, locks under `locks/`."""
+    """Objects in `objects/`, results of stage keys in `keys/`, unpacked folders in `trees/`, locks in `locks/`."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self.seen = StatCache(root / "cache" / "objects.json")
+        self.digests = StatCache(root / "cache" / "objects.json")
 
     def path(self, digest: str) -> Path:
-        """Return where the object of that digest is, whether it is there or not."""
+        """Return the path of the object with that digest, whether it exists or not."""
         return self.root / "objects" / digest[:2] / digest[2:]
 
     def put_bytes(self, data: bytes) -> str:
-        """Keep `data`; return its digest."""
+        """Store `data`; return its digest."""
         digest = digest_bytes(data)
         if not self.intact(digest):
             write_whole(self.path(digest), data, READ_ONLY)
         return digest
 
     def put_file(self, source: Path) -> str:
-        """Keep a copy of a file's bytes; return their digest."""
+        """Store a copy of a file's bytes; return their digest."""
         digest = digest_file(source)
         if not self.intact(digest):
             copy_whole(source, self.path(digest), READ_ONLY)
         return digest
 
     def put_tree(self, folder: Path) -> str:
-        """Keep every file of a folder; return the digest of the list of their names and digests."""
+        """Store every file of a folder; return the digest of the list of their names and digests."""
         files = sorted(path for path in folder.rglob("*") if path.is_file())
         listing = {path.relative_to(folder).as_posix(): self.put_file(path) for path in files}
         return self.put_bytes(json.dumps(listing, sort_keys=True, ensure_ascii=False).encode())
 
     def read(self, digest: str) -> bytes:
-        """Return an object's bytes. Raises `StoreCorrupted`, and drops the object, when they are not its digest's."""
-        with self._opened(digest) as file:
+        """Return an object's bytes.
+
+        Raises:
+            StoreCorrupted: The object is missing, or its bytes do not match the digest; it is then deleted.
+        """
+        with self._open(digest) as file:
             data = file.read()
         if digest_bytes(data) != digest:
             raise self._damaged(digest)
         return data
 
     def open(self, digest: str) -> BufferedReader:
-        """Return an object to read from, verified block by block: a large one never fills memory. Raises as `read`."""
-        file = self._opened(digest)
+        """Return an object as an open file, verified in blocks, so that a large one never fills memory.
+
+        Raises:
+            StoreCorrupted: As `read`.
+        """
+        file = self._open(digest)
         if digest_stream(file) != digest:
             file.close()
             raise self._damaged(digest)
         file.seek(0)
         return file
 
-    def _opened(self, digest: str) -> BufferedReader:
+    def _open(self, digest: str) -> BufferedReader:
         try:
             return self.path(digest).open("rb")
         except FileNotFoundError as error:
-            raise StoreCorrupted(f"The store has lost {digest[:12]}; `mlnb run` makes it again.") from error
+            raise StoreCorrupted(f"Object {digest[:12]} is missing in the store; `mlnb run` makes it again.") from error
 
     def _damaged(self, digest: str) -> StoreCorrupted:
         self.drop(digest)
-        return StoreCorrupted(f"The store's {digest[:12]} is damaged and was dropped; `mlnb run` makes it again.")
+        return StoreCorrupted(
+            f"Object {digest[:12]} of the store was damaged and is deleted; `mlnb run` makes it again."
+        )
 
     def unpack(self, digest: str) -> Path:
-        """Return a folder with the files of a tree, read-only, verified and shared by all who ask."""
+        """Return a folder with the verified files of a tree, read-only and shared by all. Raises `StoreCorrupted`."""
         listing: dict[str, str] = json.loads(self.read(digest))
         folder = self.root / "trees" / digest
         if folder.is_dir():
@@ -93,7 +104,7 @@ class Store:
                 temporary.chmod(0o755)
             try:
                 os.replace(temporary, folder)
-            except OSError:  # another process was first
+            except OSError:  # another process unpacked it first
                 if not folder.is_dir():
                     raise
         finally:
@@ -101,14 +112,14 @@ class Store:
         return folder
 
     def intact(self, digest: str, tree: bool = False) -> bool:
-        """Return whether an object (and, of a tree, every file) is there and is what its digest says.
+        """Return whether an object (of a tree, also every file) exists and matches its digest.
 
         Bytes are read again only when the file's size, time or inode has changed since they were last read.
-        A damaged object is dropped.
+        A damaged object is deleted.
         """
         path = self.path(digest)
         try:
-            if self.seen.digest(path) != digest:
+            if self.digests.digest(path) != digest:
                 self.drop(digest)
                 return False
             return not tree or all(self.intact(part) for part in json.loads(path.read_bytes()).values())
@@ -116,44 +127,45 @@ class Store:
             return False
 
     def drop(self, digest: str) -> None:
-        """Remove an object."""
+        """Delete an object."""
         self.path(digest).unlink(missing_ok=True)
 
-    def result(self, key: str) -> dict[str, Any] | None:
-        """Return what a stage of that key made, or None when it never finished or its record is damaged."""
-        entry = read_json(self._key_path(key))
-        if not isinstance(entry, dict) or entry.get("seal") != _seal(entry):
+    def result(self, key: str) -> StageResult | None:
+        """Return the result of a stage key; None when there is none, or it is damaged or of another schema."""
+        path = self._key_path(key)
+        try:
+            stored = decode(StoredResult, path.read_bytes(), str(path))
+        except (FileNotFoundError, SchemaError):
             return None
-        return entry
+        return stored.result if stored.checksum == _checksum(stored.result) else None
 
-    def put_result(self, key: str, entry: dict[str, Any]) -> None:
-        """Keep what a stage of that key made."""
-        write_json(self._key_path(key), {**entry, "seal": _seal(entry)})
+    def put_result(self, key: str, result: StageResult) -> None:
+        """Store the result of a stage key."""
+        write_whole(self._key_path(key), encode(StoredResult(result=result, checksum=_checksum(result))))
 
-    def whole(self, entry: dict[str, Any]) -> bool:
-        """Return whether everything that a result names is in the store, intact."""
-        outputs = entry["outputs"].values()
-        return self.intact(entry["notebook"]) and all(
-            self.intact(output["digest"], tree=output["format"] == "tree") for output in outputs
+    def is_complete(self, result: StageResult) -> bool:
+        """Return whether the notebook and all outputs of a result are in the store, intact."""
+        return self.intact(result.notebook) and all(
+            self.intact(output.digest, tree=output.format == "tree") for output in result.outputs.values()
         )
 
     def lock(self, key: str) -> AbstractContextManager[bool]:
-        """Return a context that holds the right to compute `key`; it yields False when another process has it."""
+        """Return a context that holds the lock of a stage key; it yields False when another process holds it."""
         return try_lock(self.root / "locks" / key[:32])
 
     def scratch(self, key: str) -> Path:
-        """Return the folder that a stage of that key may use, the same in every attempt until it ends well."""
+        """Return the scratch folder of a stage key: the same in every attempt until one succeeds."""
         folder = self.root / "scratch" / key[:32]
         folder.mkdir(parents=True, exist_ok=True)
         return folder
 
     def clear_scratch(self, key: str) -> None:
-        """Remove the folder of a stage that has ended well."""
+        """Delete the scratch folder of a stage key."""
         shutil.rmtree(self.root / "scratch" / key[:32], ignore_errors=True)
 
     def _key_path(self, key: str) -> Path:
         return self.root / "keys" / f"{key}.json"
 
 
-def _seal(entry: dict[str, Any]) -> str:
-    return digest_value({name: value for name, value in entry.items() if name != "seal"})
+def _checksum(result: StageResult) -> str:
+    return digest_bytes(encode(result))

@@ -1,46 +1,49 @@
-"""Looks at sealed artifacts: each is counted before it is taken, durably, whatever else runs at the same time."""
+"""Access to held-out artifacts: every access is recorded before the artifact is loaded."""
 
 import os
 import time
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from mlnb.engine.files import full_disk_explained
 
-SEALED = "sealed"  # how the description of a sealed artifact begins
+HELD_OUT = "held-out"  # first word of the description of a held-out artifact
 
 
-def is_sealed(output: Mapping[str, Any]) -> bool:
-    """Return whether an artifact's record says that it is sealed."""
-    return str(output.get("description", "")).lower().startswith(SEALED)
+def is_held_out(description: str) -> bool:
+    """Return whether the description of an artifact marks it as held out."""
+    return description.lower().startswith(HELD_OUT)
 
 
-def by_hand() -> str:
-    """Return a name for a look taken by hand: every such look is one of its own."""
-    return f"hand-{time.time_ns():x}-{os.getpid():x}"
+def interactive_reader() -> str:
+    """Return a name for the reader in an interactive session: each session is a different reader."""
+    return f"interactive-{time.time_ns():x}-{os.getpid():x}"
 
 
-def look(root: Path, digest: str, who: str) -> int:
-    """Note that `who` opens the object of that digest; return how many have opened it by now.
+def record_access(root: Path, digest: str, reader: str) -> int:
+    """Record that a reader loads a held-out artifact; return the number of readers so far.
 
-    One file a look, made by the operating system in one step: two processes never count for one, a run that
-    is tried again never counts twice, and a look that was taken is noted even when the process dies after it.
+    Each access is one file, created atomically by the operating system: concurrent processes are counted separately,
+    a run that is retried counts once, and an access is recorded even when the process dies after it.
+
+    Args:
+        root: Folder of the store.
+        digest: Digest of the artifact.
+        reader: Id of the run, or a name from `interactive_reader`.
     """
-    folder = root / "looks" / digest
+    folder = root / "test_set_accesses" / digest
     with full_disk_explained(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(folder / who, os.O_CREAT | os.O_WRONLY, 0o644)
+        descriptor = os.open(folder / reader, os.O_CREAT | os.O_WRONLY, 0o644)
         try:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
-    return count_looks(root, digest)
+    return count_accesses(root, digest)
 
 
-def count_looks(root: Path, digest: str) -> int:
-    """Return how many runs and sessions by hand have opened the object of that digest."""
+def count_accesses(root: Path, digest: str) -> int:
+    """Return the number of runs and interactive sessions that have loaded the artifact with that digest."""
     try:
-        return len(os.listdir(root / "looks" / digest))
+        return len(os.listdir(root / "test_set_accesses" / digest))
     except FileNotFoundError:
         return 0

@@ -1,1 +1,1 @@
-"""Where stages run: this machine's processes."""
+"""Executors of stages: worker processes on this machine."""

@@ -1,28 +1,37 @@
-"""Runs jobs in worker processes of this machine, each used again for the next job."""
+"""Executes jobs in worker processes on this machine; each worker is reused for the next job."""
 
 import logging
 import os
 import threading
 from pathlib import Path
+from typing import NamedTuple
 
 from mlnb import environment
-from mlnb.engine.stage_jobs import Job, OnCell, Outcome
+from mlnb.engine.stage_jobs import Job, OnCell, Outcome, OutcomeState, SnapshotRequest
 from mlnb.kernels.driver.worker_process import Worker
 from mlnb.kernels.protocol.jobs import NotebookJob, ResumeJob, SnapshotPlan
 
-# Threads that spin while they wait starve the neighbours' when two stages train at once on two cores; a fixed hash seed
-# keeps the order of sets, and with it artifacts, the same in every run.
 logger = logging.getLogger(__name__)
-KERNELS = {"OMP_WAIT_POLICY": "passive", "PYTHONHASHSEED": "0", "JUPYTER_PREFER_ENV_PATH": "1"}
+
+# Threads that spin while they wait slow down other stages on the same cores; a fixed hash seed keeps the order of sets,
+# and so the artifacts, the same in every run.
+KERNEL_ENVIRONMENT = {"OMP_WAIT_POLICY": "passive", "PYTHONHASHSEED": "0", "JUPYTER_PREFER_ENV_PATH": "1"}
 
 
 def worker_environment() -> dict[str, str]:
-    """Return the environment of worker processes; kernels add to it what their job says."""
-    return {**environment.QUIET, **KERNELS, **os.environ}
+    """Return the environment variables of worker processes; a job adds its own."""
+    return {**environment.QUIET, **KERNEL_ENVIRONMENT, **os.environ}
+
+
+class Attempt(NamedTuple):
+    """The outcome of one attempt at a job, and whether a cell was started."""
+
+    outcome: Outcome
+    started: bool
 
 
 class LocalExecutor:
-    """At most `workers` jobs at once; worker processes start when first needed."""
+    """Runs at most `workers` jobs at once; worker processes are started when they are needed."""
 
     def __init__(self, workers: int) -> None:
         self._slots = threading.BoundedSemaphore(workers)
@@ -30,34 +39,40 @@ class LocalExecutor:
         self._preparing = threading.Lock()
         self._idle: list[Worker] = []
         self._all: list[Worker] = []
-        self._held: dict[Path, Worker] = {}  # target of a job that was prepared -> who waits to go on with it
+        self._prepared: dict[Path, Worker] = {}  # by target of the prepared job
         self._warnings: set[str] = set()
         self._closed = False
 
     def warm(self, count: int) -> None:
-        """Start `count` workers ahead of need, so that their imports overlap with planning."""
+        """Start `count` workers in advance, so that their imports overlap with planning."""
         for _ in range(count):
             worker = self._start()
             with self._lock:
                 self._idle.append(worker)
 
     def prepare(self, job: Job) -> bool:
-        """Execute a job up to the cell that opens its stage; one at a time, however many runs share the workers."""
+        """Execute a job up to the cell that opens its stage; at most one job at a time is prepared.
+
+        Returns:
+            Whether the job is being prepared.
+        """
         with self._preparing:
-            if self._held or self._closed:
+            if self._prepared or self._closed:
                 return False
-            worker = self._held[job.target] = self._take()
-        worker.send(_notebook_job(job, job.opens))  # one that is gone is met, and replaced, by `execute`
+            worker = self._prepared[job.target] = self._take()
+        worker.send(
+            _notebook_job(job, job.opening_cell)
+        )  # a worker that is gone is noticed, and replaced, by `execute`
         return True
 
     def discard(self, target: Path) -> None:
-        """End what was prepared for a target."""
-        worker = self._held.pop(target, None)
+        """End the prepared job for a target, if there is one."""
+        worker = self._prepared.pop(target, None)
         if worker is not None:
             worker.end()
 
     def trim(self) -> None:
-        """End all workers but one that wait for a job."""
+        """End all idle workers but one."""
         while True:
             with self._lock:
                 if len(self._idle) < 2:
@@ -66,61 +81,59 @@ class LocalExecutor:
             worker.end()
 
     def execute(self, job: Job, on_cell: OnCell) -> Outcome:
-        """Run one job in a worker of its own; never raises for what the notebook does.
+        """Execute one job in a worker; no exception is raised for errors of the notebook.
 
-        A job that ends before its first cell has begun met a kernel that could not be started, as happens when two
-        processes choose the same port at the same moment: it is tried once more, in a new worker.
+        A job that ends before its first cell had a kernel that could not start, as happens when two processes choose
+        the same port: it is tried once more, in a new worker.
         """
         with self._slots:
-            outcome, begun = self._attempt(job, on_cell)
-            if outcome.state in ("failed", "died") and not begun:
-                outcome, _ = self._attempt(job, on_cell, fresh=True)
+            outcome, started = self._attempt(job, on_cell)
+            if outcome.state in (OutcomeState.FAILED, OutcomeState.DIED) and not started:
+                outcome, _ = self._attempt(job, on_cell, new_worker=True)
         return outcome
 
-    def _attempt(self, job: Job, on_cell: OnCell, fresh: bool = False) -> tuple[Outcome, bool]:
-        """Run one job once; return how it ended and whether any cell had begun."""
+    def _attempt(self, job: Job, on_cell: OnCell, new_worker: bool = False) -> Attempt:
         if self._closed:
-            return Outcome("interrupted"), False
-        begun = False
+            return Attempt(Outcome(state=OutcomeState.INTERRUPTED), False)
+        started = False
 
-        def told(cell: int, cells: int, heading: str) -> None:
-            nonlocal begun
-            begun = True
+        def cell_started(cell: int, cells: int, heading: str) -> None:
+            nonlocal started
+            started = True
             on_cell(cell, cells, heading)
 
-        worker = self._held.pop(job.target, None)
-        request: NotebookJob | ResumeJob = ResumeJob(snapshots=_snapshot_plan(job))
+        worker = self._prepared.pop(job.target, None)
+        request: NotebookJob | ResumeJob = ResumeJob(snapshots=_snapshot_plan(job.snapshots))
         if worker is None:
+            worker = self._start() if new_worker else self._take()
             request = _notebook_job(job, None)
-            worker = self._start() if fresh else self._take()
-        result = worker.execute(request, told, job.stage_timeout)
-        if result.state in ("finished", "failed") and worker.alive and begun:
+        result = worker.execute(request, cell_started, job.stage_timeout)
+        outcome = Outcome(
+            state=OutcomeState(result.state),
+            cell=result.cell,
+            heading=result.heading,
+            message=result.cause,
+            restored=result.restored,
+        )
+        if outcome.state in (OutcomeState.FINISHED, OutcomeState.FAILED) and worker.alive and started:
             with self._lock:
                 self._idle.append(worker)
         else:
             worker.end()
-        return Outcome(result.state, result.cell, result.heading, result.cause, went_on=result.restored), begun
+        return Attempt(outcome, started)
 
     def interrupt(self) -> None:
-        """End every job that runs."""
+        """End all running jobs."""
         self._closed = True
         for worker in list(self._all):
             if worker.process.poll() is None:
                 worker.interrupt()
 
     def close(self) -> None:
-        """End every worker."""
+        """End all workers."""
         self._closed = True
         for worker in list(self._all):
             worker.end()
-
-    def _warn(self, text: str) -> None:
-        """Log a warning of a worker, the same one once for all workers."""
-        with self._lock:
-            if text in self._warnings:
-                return
-            self._warnings.add(text)
-        logger.warning(text)
 
     def _take(self) -> Worker:
         with self._lock:
@@ -130,6 +143,14 @@ class LocalExecutor:
                     return worker
         return self._start()
 
+    def _warn(self, text: str) -> None:
+        """Log a warning of a worker; the same one of other workers is not repeated."""
+        with self._lock:
+            if text in self._warnings:
+                return
+            self._warnings.add(text)
+        logger.warning(text)
+
     def _start(self) -> Worker:
         worker = Worker(worker_environment(), self._warn)
         with self._lock:
@@ -138,7 +159,7 @@ class LocalExecutor:
 
 
 def _notebook_job(job: Job, pause_before: int | None) -> NotebookJob:
-    """Return a job as a worker takes it, to be paused before a cell or not at all."""
+    """Return a job for a worker, which pauses before a cell or not at all."""
     return NotebookJob(
         source=str(job.source),
         target=str(job.target),
@@ -148,25 +169,24 @@ def _notebook_job(job: Job, pause_before: int | None) -> NotebookJob:
         secrets=job.secrets,
         cell_timeout=job.cell_timeout,
         pause_before=pause_before,
-        snapshots=_snapshot_plan(job),
+        snapshots=_snapshot_plan(job.snapshots),
     )
 
 
-def _snapshot_plan(job: Job) -> SnapshotPlan | None:
-    """Return which snapshots to take and restore, as a worker takes it."""
-    asked = job.keeping
-    if not asked:
+def _snapshot_plan(request: SnapshotRequest | None) -> SnapshotPlan | None:
+    """Return which snapshots a worker takes and restores."""
+    if request is None:
         return None
     return SnapshotPlan(
-        snapshots=asked["states"],
-        code_cells=tuple(asked["code"]),
-        output_log=asked["log"],
-        group=asked["family"],
-        ttl_minutes=asked["minutes"],
-        max_bytes=asked["bytes"],
-        labels=asked["about"],
-        keep_on_success=asked["after"],
-        restore=asked.get("wake"),
-        restore_log=asked.get("wake_log", ""),
-        variables=asked.get("variables", {}),
+        snapshots=request.keys,
+        code_cells=request.code_cells,
+        output_log=request.log,
+        group=request.family,
+        ttl_minutes=request.minutes,
+        max_bytes=request.bytes,
+        labels={"stage": request.stage, "run": request.run, "scratch": request.scratch},
+        keep_on_success=request.keep_finished,
+        restore=request.restore_key,
+        restore_log=request.restore_log,
+        variables={"run": request.run} if request.restore_key is not None else {},
     )

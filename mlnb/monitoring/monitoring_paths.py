@@ -5,6 +5,7 @@ from pathlib import Path
 
 from mlnb.engine.project import Project
 from mlnb.monitoring.prediction_table import mirror
+from mlnb.settings import ServiceSettings
 
 
 def log_folder(project: Project, model: str) -> Path:
@@ -18,17 +19,16 @@ def log_folder(project: Project, model: str) -> Path:
 
 def shipped(project: Project, model: str) -> str:
     """Return where finished segments go in object storage, by the setting `predictions`; empty: nowhere."""
-    base = os.path.expandvars(project.settings["predictions"]).rstrip("/")
+    base = os.path.expandvars(project.settings.predictions).rstrip("/")
     return f"{base}/{model}" if base else ""
 
 
 def log_environment(project: Project, model: str) -> dict[str, str]:
     """Return the variables by which a service of the project keeps its log."""
-    masked = project.settings["predictions_masked"]
     return {
-        "MLNB_LOG": str(log_folder(project, model)),
-        "MLNB_LOG_TO": shipped(project, model),
-        "MLNB_LOG_MASK": masked,
+        ServiceSettings.log.variable: str(log_folder(project, model)),
+        ServiceSettings.log_to.variable: shipped(project, model),
+        ServiceSettings.log_mask.variable: ",".join(project.settings.predictions_masked),
     }
 
 

@@ -4,8 +4,9 @@ from contextlib import suppress
 from typing import Any
 
 from mlnb.engine.formats import load_object
-from mlnb.engine.parameter_values import Value, Values
+from mlnb.engine.parameter_values import DEFAULT, Values
 from mlnb.engine.project import Project
+from mlnb.engine.run_records import ParameterValue
 from mlnb.engine.runs import open_run
 from mlnb.errors import StoreCorrupted, UnknownRun
 
@@ -15,13 +16,13 @@ ORIGIN = "registry"  # where such a value comes from
 def fill_champion(project: Project, values: Values) -> Values:
     """Return the values with the champion in them, where a stage asks for one, none is stated, and there is one."""
     asking = [name for name, own in values.items() if {"champion", "champion_rows"} <= own.keys()]
-    asking = [name for name in asking if values[name]["champion"].origin == "cell"]
-    known = project.settings["registry"] or (project.store_root / "registry.db").exists()
+    asking = [name for name in asking if values[name]["champion"].origin == DEFAULT]
+    known = project.settings.registry or (project.store_root / "registry.db").exists()
     if not asking or not known:
         return values
-    target = values.get("problem", {}).get("target", Value("", "cell")).value
+    target = values["problem"]["target"].value if "target" in values.get("problem", {}) else ""
     found = champion_values(project, str(target or ""))
-    filled = {name: Value(value, ORIGIN) for name, value in found.items()}
+    filled = {name: ParameterValue(value=value, origin=ORIGIN) for name, value in found.items()}
     return {name: own | filled if name in asking else own for name, own in values.items()}
 
 
@@ -33,7 +34,7 @@ def champion_values(project: Project, target: str) -> dict[str, Any]:
     rows = ""
     with suppress(UnknownRun):  # cleaned away: then it is not known what it has learned from
         output = open_run(project, champions[0]["run"]).output("training")
-        path = project.store.path(output["digest"]) if output else None
+        path = project.store.path(output.digest) if output else None
         rows = str(path) if path and path.exists() else ""
     with suppress(StoreCorrupted):
         return {"champion": str(load_object(project.store, "tree", champions[0]["service"])), "champion_rows": rows}
@@ -42,8 +43,8 @@ def champion_values(project: Project, target: str) -> dict[str, Any]:
 
 def find_champions(project: Project) -> list[dict[str, str]]:
     """Return target, run and service of each champion; a registry in a file is asked when the file has changed."""
-    file = None if project.settings["registry"] else project.store_root / "registry.db"
-    known = project.files.get(file) if file is not None else None
+    file = None if project.settings.registry else project.store_root / "registry.db"
+    known = project.file_cache.get(file) if file is not None else None
     if known is not None:
         return list(known)
     from mlnb.registry.registry import CHAMPION, Registry  # imports for longer than a run with nothing to do may take
@@ -56,5 +57,5 @@ def find_champions(project: Project) -> list[dict[str, str]]:
         for version in champions
     ]
     if file is not None:
-        project.files.put(file, found)
+        project.file_cache.put(file, found)
     return found

@@ -5,6 +5,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+from mlnb.codec import to_json
 from mlnb.engine.digests import digest_value
 from mlnb.engine.runs import Run
 from mlnb.errors import UsageError
@@ -49,21 +50,20 @@ def facts_of(run: Run) -> dict[str, Any]:
         raise UsageError(f"Run {run.id} has no proven bento, and only what is proven is registered. `mlnb run` first.")
     record = run.record
     certificate, metrics, contract = run.load("certificate"), run.load("metrics"), run.load("contract", ProblemContract)
-    stages = record["stages"]
-    basis = {name: stage.get("basis") or {} for name, stage in stages.items()}
-    code = {name: [found.get("code"), found.get("modules")] for name, found in basis.items()}
-    libraries = {name: version for stage in stages.values() for name, version in (stage.get("versions") or {}).items()}
+    inputs = {name: stage.key_inputs for name, stage in run.stages.items()}
+    code = {name: [found.code, found.modules] if found else [None, None] for name, found in inputs.items()}
+    libraries = {name: version for stage in run.stages.values() for name, version in stage.versions.items()}
     return {
-        "pipeline": record["pipeline"],
-        "finished": record.get("finished"),
+        "pipeline": record.pipeline,
+        "finished": record.finished,
         "data": _digest(run, "raw"),
         "test": _digest(run, "test"),
         "predictions": _digest(run, "predictions"),
         "code": digest_value(code),
-        "git": record.get("git"),
+        "git": to_json(record.git) if record.git else None,
         "environment": {
-            "python": record["python"],
-            "mlnb": record["mlnb"],
+            "python": record.python_version,
+            "mlnb": record.mlnb_version,
             "libraries": dict(sorted(libraries.items())),
         },
         "problem": {name: getattr(contract, name) for name in ("target", "task", "metric", "direction", "bound")},
@@ -72,7 +72,7 @@ def facts_of(run: Run) -> dict[str, Any]:
         "gate": run.load("gate", Gate).passed,
         "certificate": certificate,
         "bento": certificate["bento"],
-        "service": run.output("service"),
+        "service": to_json(run.require_output("service")),
     }
 
 
@@ -82,7 +82,8 @@ def model_of(run: Run) -> str:
 
 
 def _digest(run: Run, artifact: str) -> str | None:
-    return (run.output(artifact) or {}).get("digest")
+    output = run.output(artifact)
+    return output.digest if output else None
 
 
 def read_facts(text: str) -> dict[str, Any]:

@@ -11,19 +11,20 @@ import sqlalchemy as sa
 
 from mlnb.engine import runs
 from mlnb.engine.digests import digest_value
-from mlnb.engine.parameters import nearest
 from mlnb.engine.project import Project
 from mlnb.errors import GateFailed, UnknownRun, UsageError
 from mlnb.registry import audit_log
 from mlnb.registry.database import ALIASES, APPROVALS, VERSIONS, open_database, reading, writing
 from mlnb.registry.model_versions import Version, check_alias, facts_of, model_of, read_facts, split_reference
+from mlnb.settings import ProcessSettings
+from mlnb.suggestions import did_you_mean
 
 CHAMPION = "champion"
 
 
 def database_url(project: Project) -> str:
     """Return where the registry is: the setting, `${NAME}` taken from the environment, or a file in the store."""
-    stated = os.path.expandvars(project.settings["registry"])
+    stated = os.path.expandvars(project.settings.registry)
     return stated or f"sqlite:///{project.store_root / 'registry.db'}"
 
 
@@ -37,7 +38,7 @@ def meant(project: Project, reference: str) -> str:
 def actor() -> str:
     """Return who acts: MLNB_ACTOR, which CI sets, or the user of this machine."""
     try:
-        return os.environ.get("MLNB_ACTOR") or getpass.getuser()
+        return ProcessSettings().actor or getpass.getuser()
     except (KeyError, OSError):
         return "unknown"
 
@@ -80,9 +81,9 @@ class Registry:
         new = []
         for run in reversed(runs.list_runs(self.project)):
             output = run.output("service") if run.has("certificate") else None
-            if output and output["digest"] not in known:
+            if output and output.digest not in known:
                 new.append(self.register(run))
-                known.add(output["digest"])
+                known.add(output.digest)
         return new
 
     def versions(self, model: str = "") -> list[Version]:
@@ -106,7 +107,7 @@ class Registry:
                 return version
         known = sorted({name for version in mine for name in version.aliases})
         what = f"version {number}; it has 1 to {mine[-1].number}" if number is not None else f"alias {alias!r}"
-        hint = nearest(alias, known) if alias else ""
+        hint = did_you_mean(alias, known) if alias else ""
         raise UnknownRun(f"{model} has no {what}.{hint} `mlnb models` lists what there is.")
 
     def in_charge(self, reference: str = "") -> Version:
@@ -195,7 +196,7 @@ class Registry:
             )
 
     def _doubts(self, version: Version) -> list[str]:
-        needed = int(self.project.number("approvals"))
+        needed = self.project.settings.approvals
         doubts = [] if version.facts["gate"] else ["its gate has failed"]
         if not version.facts["certificate"].get("identical"):
             doubts.append("its bento is not proven to answer as the notebook did")
@@ -257,11 +258,11 @@ def _choose(model: str, models: Iterable[str]) -> str:
     if not model and len(names) > 1:
         raise UsageError(f"There are {len(names)} models: {', '.join(names[:10])}. Say which: {names[0]}:1, say.")
     if model and model not in names:
-        raise UnknownRun(f"No model is called {model!r}; there is {', '.join(names[:10])}.{nearest(model, names)}")
+        raise UnknownRun(f"No model is called {model!r}; there is {', '.join(names[:10])}.{did_you_mean(model, names)}")
     return model or names[0]
 
 
 def _reason(why: str, command: str) -> str:
     if not why.strip():
-        raise UsageError(f"A reason is needed, it goes into the audit log: {command} --why 'better on fresh rows'")
+        raise UsageError(f"A reason is needed, it goes into the audit log: {command} --reason 'better on new rows'")
     return why.strip()

@@ -1,17 +1,35 @@
-"""Figures drawn as SVG that takes its colours from the page: intervals and the history of a study."""
+"""SVG figures in the colors of the page: metrics with intervals, and the history of a hyperparameter search."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from html import escape
-from typing import Any
+from typing import NamedTuple
 
 from markupsafe import Markup
 
 from mlnb.reports.formatting import number
 
 
+class IntervalRow(NamedTuple):
+    """A labeled value with the ends of its interval, where it has one; `best` rows are emphasized."""
+
+    label: str
+    value: float | None
+    low: float | None = None
+    high: float | None = None
+    best: bool = False
+
+
+class TrialPoint(NamedTuple):
+    """The score of a trial; `complete` trials were evaluated on all folds."""
+
+    number: int
+    score: float
+    complete: bool = True
+
+
 def ticks(low: float, high: float, count: int = 5) -> list[float]:
-    """Return about `count` round numbers inside [low, high]."""
+    """Return about `count` round numbers in [low, high]."""
     span = high - low
     if not math.isfinite(span) or span <= 0:
         return [low]
@@ -22,21 +40,23 @@ def ticks(low: float, high: float, count: int = 5) -> list[float]:
     return [index * step for index in range(first, math.floor(high / step + 1e-9) + 1)]
 
 
-def intervals(rows: Sequence[Mapping[str, Any]], bound: float | None = None) -> Markup:
-    """Return rows of {"label", "value", "low", "high", "best"} as points, a bar where there is an interval.
+def draw_intervals(rows: Sequence[IntervalRow], bound: float | None = None) -> Markup:
+    """Return rows as points with a bar where there is an interval; empty without rows.
 
-    `bound` is drawn as a line. Rows without a value are left out; no rows give nothing.
+    Args:
+        rows: The rows; those without a value are left out.
+        bound: A required value, drawn as a line.
     """
-    rows = [row for row in rows if isinstance(row.get("value"), int | float)]
-    values = [row[name] for row in rows for name in ("value", "low", "high") if row.get(name) is not None]
+    points = [(row, row.value) for row in rows if row.value is not None]
+    values = [value for row, _ in points for value in (row.value, row.low, row.high) if value is not None]
     values += [bound] if bound is not None else []
-    if not rows or not all(math.isfinite(value) for value in values):
+    if not points or not all(math.isfinite(value) for value in values):
         return Markup("")
     low, high = min(values), max(values)
     pad = (high - low or abs(high) or 1.0) * 0.06
     low, high = low - pad, high + pad
     left, right, step = 118, 548, 34
-    height = step * len(rows) + 30
+    height = step * len(points) + 30
 
     def x(value: float) -> float:
         return float(round(left + (value - low) / (high - low) * (right - left), 1))
@@ -47,40 +67,40 @@ def intervals(rows: Sequence[Mapping[str, Any]], bound: float | None = None) -> 
         parts.append(f'<text class="tick" x="{x(tick)}" y="{height - 8}">{_tick(tick, high - low)}</text>')
     if bound is not None:
         parts.append(f'<line class="bound" x1="{x(bound)}" x2="{x(bound)}" y1="4" y2="{height - 26}"/>')
-    for place, row in enumerate(rows):
-        y = 4 + step * place + step / 2
-        kind = "best" if row.get("best") else "other"
-        parts.append(f'<text class="label {kind}" x="{left - 14}" y="{y + 4}">{escape(str(row["label"]))}</text>')
-        if row.get("low") is not None and row.get("high") is not None:
-            ends = f'x1="{x(row["low"])}" x2="{x(row["high"])}"'
-            parts.append(f'<line class="range {kind}" {ends} y1="{y}" y2="{y}"/>')
-        tip = f"{row['label']}: {number(row['value'])}"
+    for index, (row, value) in enumerate(points):
+        y = 4 + step * index + step / 2
+        kind = "best" if row.best else "other"
+        parts.append(f'<text class="label {kind}" x="{left - 14}" y="{y + 4}">{escape(row.label)}</text>')
+        if row.low is not None and row.high is not None:
+            parts.append(f'<line class="range {kind}" x1="{x(row.low)}" x2="{x(row.high)}" y1="{y}" y2="{y}"/>')
         parts.append(
-            f'<circle class="point {kind}" cx="{x(row["value"])}" cy="{y}" r="{5 if kind == "best" else 4}">'
-            f"<title>{escape(tip)}</title></circle>"
+            f'<circle class="point {kind}" cx="{x(value)}" cy="{y}" r="{5 if row.best else 4}">'
+            f"<title>{escape(f'{row.label}: {number(value)}')}</title></circle>"
         )
     return svg("intervals", 572, height, parts)
 
 
-def history(trials: Sequence[Mapping[str, Any]], direction: str) -> Markup:
-    """Return the score of every trial by its number, the best so far as a line; nothing for under two.
+def draw_history(trials: Sequence[TrialPoint], direction: str) -> Markup:
+    """Return the score of every trial by its number, with the best so far as a line; empty for fewer than two trials.
 
-    Trials have "number", "score" and "whole"; the pruned ones, which are not whole, are hollow and never best.
+    Args:
+        trials: The trials; incomplete ones are hollow and never the best.
+        direction: "maximize" or "minimize".
     """
-    points = sorted((int(row["number"]), float(row["score"]), bool(row.get("whole", True))) for row in trials)
+    points = sorted(trials)
     if len(points) < 2:
         return Markup("")
-    scores = sorted(score for _, score, _ in points)
-    low, high = scores[0], scores[-1]
-    if direction == "maximize":  # trials far below the rest would flatten what matters
-        low = max(low, scores[len(scores) // 2] - 2.5 * ((high - scores[len(scores) // 2]) or 1e-9))
+    scores = sorted(point.score for point in points)
+    low, high, median = scores[0], scores[-1], scores[len(scores) // 2]
+    if direction == "maximize":  # trials far below the rest would flatten the differences between the others
+        low = max(low, median - 2.5 * ((high - median) or 1e-9))
     else:
-        high = min(high, scores[len(scores) // 2] + 2.5 * ((scores[len(scores) // 2] - low) or 1e-9))
+        high = min(high, median + 2.5 * ((median - low) or 1e-9))
     width, height, left, top, bottom = 1040, 190, 56, 10, 162
-    first, last = points[0][0], points[-1][0]
+    first, last = points[0].number, points[-1].number
 
-    def x(place: int) -> float:
-        return round(left + 8 + (place - first) / (last - first or 1) * (width - left - 20), 1)
+    def x(trial: int) -> float:
+        return round(left + 8 + (trial - first) / (last - first or 1) * (width - left - 20), 1)
 
     def y(score: float) -> float:
         share = (min(max(score, low), high) - low) / ((high - low) or 1.0)
@@ -96,15 +116,18 @@ def history(trials: Sequence[Mapping[str, Any]], direction: str) -> Markup:
     best: float | None = None
     path = ""
     better = max if direction == "maximize" else min
-    for place, score in ((place, score) for place, score, whole in points if whole):
-        before, best = best, score if best is None else better(best, score)
-        path += f"M{x(place)} {y(best)}" if before is None else f"L{x(place)} {y(before)}L{x(place)} {y(best)}"
+    for point in points:
+        if point.complete:
+            before, best = best, point.score if best is None else better(best, point.score)
+            at = x(point.number)
+            path += f"M{at} {y(best)}" if before is None else f"L{at} {y(before)}L{at} {y(best)}"
     parts.append(f'<path class="best" d="{path + f"L{x(last)} {y(best)}" if best is not None else ""}"/>')
-    for place, score, whole in points:
-        kind = "point pruned" if not whole else "point best" if score == best else "point other"
+    for point in points:
+        kind = "pruned" if not point.complete else "best" if point.score == best else "other"
+        radius = 5 if kind == "best" else 3
         parts.append(
-            f'<circle class="{kind}" cx="{x(place)}" cy="{y(score)}" r="{5 if kind == "point best" else 3}">'
-            f"<title>trial {place}: {number(score)}</title></circle>"
+            f'<circle class="point {kind}" cx="{x(point.number)}" cy="{y(point.score)}" r="{radius}">'
+            f"<title>trial {point.number}: {number(point.score)}</title></circle>"
         )
     return svg("history", width, height, parts)
 
@@ -117,6 +140,6 @@ def _tick(value: float, span: float) -> str:
 
 
 def svg(name: str, width: float, height: float, parts: Sequence[str]) -> Markup:
-    """Return a figure of a name, a size and its parts."""
+    """Return a figure with a name, a size and its SVG elements."""
     head = f'<svg class="figure {name}" viewBox="0 0 {width} {height}" role="img" aria-label="{name}">'
     return Markup(head + "".join(parts) + "</svg>")

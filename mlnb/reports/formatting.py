@@ -1,9 +1,9 @@
-"""How values are put on a page: numbers, times, sizes, digests and parameters, short and exact enough."""
+"""Values as text for tables and pages: numbers, times, sizes, digests and parameters."""
 
 import json
 import math
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Protocol
 
 TASKS = {
     "binary": "binary classification",
@@ -30,7 +30,7 @@ FAMILIES = {"lightgbm": "LightGBM", "hist_boosting": "histogram boosting"}
 
 
 def number(value: Any) -> str:
-    """Return a number in four significant digits, whole ones without a point; other values as text, None as a dash."""
+    """Return a number with four significant digits, integers without a point; other values as text, None as a dash."""
     if value is None:
         return "–"
     if isinstance(value, bool) or not isinstance(value, int | float):
@@ -49,11 +49,23 @@ def number(value: Any) -> str:
     return text.replace("-", "−")
 
 
-def interval(entry: dict[str, Any]) -> str:
-    """Return "[low, high]" of an entry, or nothing when it has no interval."""
-    if entry.get("low") is None or entry.get("high") is None:
+class HasInterval(Protocol):
+    """A value with the ends of its interval; None where it has none."""
+
+    @property
+    def low(self) -> float | None:
+        """The lower end."""
+
+    @property
+    def high(self) -> float | None:
+        """The upper end."""
+
+
+def interval(estimate: HasInterval) -> str:
+    """Return "[low, high]" of an estimate; empty when it has no interval."""
+    if estimate.low is None or estimate.high is None:
         return ""
-    return f"[{number(entry['low'])}, {number(entry['high'])}]"
+    return f"[{number(estimate.low)}, {number(estimate.high)}]"
 
 
 def seconds(value: Any) -> str:
@@ -81,7 +93,7 @@ def size(value: Any) -> str:
 
 
 def moment(text: Any) -> str:
-    """Return an ISO time as "14 March 2026, 09:15 UTC"; a dash for None, the text itself if it is no time."""
+    """Return an ISO time as "14 March 2026, 09:15 UTC"; a dash for None, the text itself when it is no time."""
     if not text:
         return "–"
     try:
@@ -103,7 +115,7 @@ def minute(stamp: float) -> str:
 
 
 def parameter(value: Any) -> str:
-    """Return a parameter's value: text as it is, anything else as JSON; empty text as two quotes."""
+    """Return a parameter's value: text as it is, empty text as two quotes, other values as JSON."""
     if isinstance(value, str):
         return value or '""'
     return json.dumps(value, ensure_ascii=False, default=str)
@@ -114,18 +126,18 @@ def short(digest: Any) -> str:
     return str(digest or "–")[:12]
 
 
-def elide(text: str, most: int = 34) -> str:
-    """Return a text that may be long with its middle left out: names that begin alike differ at the end."""
-    return text if len(text) <= most else f"{text[: most // 2 - 1]}…{text[-(most - most // 2) :]}"
+def elide(text: str, limit: int = 34) -> str:
+    """Return a text of at most `limit` characters: the middle is left out, as similar names differ at the end."""
+    return text if len(text) <= limit else f"{text[: limit // 2 - 1]}…{text[-(limit - limit // 2) :]}"
 
 
 def task(name: Any) -> str:
-    """Return a task's name in full."""
+    """Return the full name of a problem type."""
     return TASKS.get(str(name), str(name or ""))
 
 
 def metric(name: Any) -> str:
-    """Return a metric as people write it; of one whose name holds a number, such as precision_at@0.05, in words."""
+    """Return the usual name of a metric; of one with an argument, such as precision_at@0.05, in words."""
     base, _, text = str(name or "").partition("@")
     if base == "precision_at" and text:
         return f"precision in the top {float(text):.3g}"
@@ -135,5 +147,5 @@ def metric(name: Any) -> str:
 
 
 def family(name: Any) -> str:
-    """Return a model family as people write it."""
+    """Return the usual name of a model family."""
     return FAMILIES.get(str(name), str(name or "").replace("_", " "))

@@ -1,4 +1,4 @@
-"""Markdown as HTML in which nothing from the text can act: raw HTML is shown, not obeyed."""
+"""Markdown as HTML; raw HTML in the text is shown as text."""
 
 import re
 
@@ -6,9 +6,9 @@ import mistune
 from markupsafe import Markup
 
 _RENDER = mistune.create_markdown(escape=True, plugins=["table", "strikethrough", "footnotes", "url"])
-_FRONT = re.compile(r"\A---\n.*?\n---\n", re.DOTALL)
+_FRONT_MATTER = re.compile(r"\A---\n.*?\n---\n", re.DOTALL)
 
 
 def to_html(text: str) -> Markup:
-    """Return markdown as HTML, without its YAML head; HTML in the text is escaped, script links dropped."""
-    return Markup(str(_RENDER(_FRONT.sub("", text))))
+    """Return Markdown as HTML without its YAML front matter; HTML in the text is escaped, script links are dropped."""
+    return Markup(str(_RENDER(_FRONT_MATTER.sub("", text))))

@@ -1,136 +1,183 @@
-"""The loop of a project as one page: how well each version did, what drifted, what was decided, who was in charge."""
+"""The monitoring report of a project: the metric of each version, drift, decisions, and changes of the champion."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
-from mlnb.engine import runs
+from markupsafe import Markup
+
+from mlnb.codec import Record
 from mlnb.engine.files import write_whole
 from mlnb.engine.project import Project
 from mlnb.errors import RegistryError
 from mlnb.registry.registry import Registry
 from mlnb.reports import formatting
+from mlnb.reports.monitoring_results import MonitoringResult, find_results
 from mlnb.reports.run_report import environment, style
-from mlnb.reports.timeline import KINDS, draw_timeline
+from mlnb.reports.timeline import SEVERITIES, draw_timeline
 
-NEWEST = 40  # looks that are shown
-COLUMNS = 30  # columns whose drift is, those that moved most
-ENTRIES = 200  # entries of the audit log that are
-STRONG = 0.5  # effect from which a cell is as dark as can be
+COLUMNS = 30  # columns that are shown, those with the largest drift
+ENTRIES = 200  # entries of the audit log that are shown
+STRONG = 0.5  # effect size from which a cell is fully dark
 STATES = {"keep": "passed", "watch": "warning", "act": "error"}
 
 
-def write_loop(project: Project) -> Path:
-    """Write runs/loop.html and return its path; it stands alone as a run's report does. Raises `StoreFull`."""
+class VersionName(NamedTuple):
+    """The model of a version, and how the version is called."""
+
+    model: str
+    version: str
+
+
+class DriftCell(NamedTuple):
+    """The drift of a column in one window: darkness [0..1] (None: no such column), significance, and a tooltip."""
+
+    dark: float | None
+    drifted: bool
+    title: str
+
+
+class DriftRow(NamedTuple):
+    """The drift of a column in each window."""
+
+    column: str
+    short: str
+    cells: list[DriftCell]
+
+
+class ResultRow(NamedTuple):
+    """A monitoring result, as the table of decisions shows it."""
+
+    run: str
+    when: str
+    version: str
+    tag: str
+    rows: int
+    value: float | None
+    interval: str
+    outcome: str
+    state: str
+    reasons: tuple[str, ...]
+
+
+class ModelSection(Record, frozen=True, kw_only=True):
+    """The section of one model.
+
+    Args:
+        name: The model.
+        metric: Title of the deciding metric.
+        timeline: The figure.
+        labeled: Whether labels of any window are registered.
+        drift: The columns with the largest drift.
+        columns: Number of columns in all.
+        span: Dates of the first and the last window.
+        results: The results, newest first.
+    """
+
+    name: str
+    metric: str
+    timeline: Markup
+    labeled: bool
+    drift: list[DriftRow]
+    columns: int
+    span: tuple[str, str]
+    results: list[ResultRow]
+
+
+def write_monitoring_report(project: Project) -> Path:
+    """Write runs/monitoring.html and return its path; it is self-contained as a run's report is.
+
+    Raises:
+        StoreFull: The disk is full.
+    """
     registry = Registry(project)
     faults, count, _ = registry.verify()
     names = {
-        str(version.facts["certificate"]["model"]): (version.model, f"version {version.number}")
+        str(version.facts["certificate"]["model"]): VersionName(version.model, f"version {version.number}")
         for version in registry.versions()
     }
-    looks, entries = find_looks(project), []
-    with suppress(RegistryError):  # one that cannot be read is among the faults
+    results, entries = find_results(project), []
+    with suppress(RegistryError):  # an unreadable log is among the faults
         entries = registry.log()
     page = (
         environment()
-        .get_template("loop.html")
+        .get_template("monitoring.html")
         .render(
             project=project,
-            looks=len(looks),
-            models=[_model(name, part, names) for name, part in _by_model(looks, names).items()],
+            count=len(results),
+            models=[_model(name, part, names) for name, part in _by_model(results, names).items()],
             log=list(reversed(entries))[:ENTRIES],
             entries=count,
             faults=faults,
-            formatting=formatting,
             style=style(),
         )
     )
-    path = project.runs / "loop.html"
+    path = project.runs / "monitoring.html"
     write_whole(path, page.encode())
     return path
 
 
-def find_looks(project: Project) -> list[dict[str, Any]]:
-    """Return the newest finished runs of the pipeline `monitor` with what they found, oldest first."""
-    found = []
-    for run in runs.list_runs(project):
-        if run.record["pipeline"] == "monitor" and run.state == "finished" and run.has("verdict"):
-            verdict, performance, drift = (run.load(name) for name in ("verdict", "performance", "drift"))
-            reference = performance["reference"]
-            facts = {"run": run.id, "metric": reference["name"], "reference": reference, "now": performance["now"]}
-            found.append({**facts, **verdict, "drift": drift, "until": float(verdict["window"]["until"])})
-        if len(found) == NEWEST:
-            break
-    return sorted(found, key=lambda look: look["until"])
-
-
-def _by_model(looks: Sequence[dict[str, Any]], names: dict[str, tuple[str, str]]) -> dict[str, list[dict[str, Any]]]:
-    """The looks of each model, that which was looked at last first."""
-    parts: dict[str, list[dict[str, Any]]] = {}
-    for look in reversed(looks):
-        version = look["window"]["version"]
-        model = names[version][0] if version in names else version.partition(":")[0]
-        parts.setdefault(model, []).insert(0, look)
+def _by_model(
+    results: Sequence[MonitoringResult], names: Mapping[str, VersionName]
+) -> dict[str, list[MonitoringResult]]:
+    """Return the results of each model, that with the newest result first."""
+    parts: dict[str, list[MonitoringResult]] = {}
+    for result in reversed(results):
+        registered = names.get(result.version)
+        model = registered.model if registered else result.version.partition(":")[0]
+        parts.setdefault(model, []).insert(0, result)
     return parts
 
 
-def _model(name: str, looks: list[dict[str, Any]], names: dict[str, tuple[str, str]]) -> dict[str, Any]:
-    """What the page says of one model."""
-    called = {version: number for version, (_, number) in names.items()}
-    metric = looks[-1]["metric"]
-    same = [look for look in looks if look["metric"] == metric]  # another metric has another scale
+def _model(name: str, results: list[MonitoringResult], names: Mapping[str, VersionName]) -> ModelSection:
+    versions = {tag: registered.version for tag, registered in names.items()}
+    metric = results[-1].reference.name
+    comparable = [result for result in results if result.reference.name == metric]  # other metrics have other scales
     title = formatting.metric(metric)
-    rows = [_row(look, called) for look in reversed(looks)]
-    return {
-        "name": name,
-        "metric": title[:1].upper() + title[1:],
-        "timeline": draw_timeline(same, called),
-        "matured": any(look["now"] for look in same),
-        "drift": _drift(looks),
-        "columns": len({shift["column"] for look in looks for shift in look["drift"]}),
-        "span": [formatting.day(looks[0]["until"]), formatting.day(looks[-1]["until"])],
-        "looks": rows,
-        "newest": rows[0],
-    }
+    return ModelSection(
+        name=name,
+        metric=title[:1].upper() + title[1:],
+        timeline=draw_timeline(comparable, versions),
+        labeled=any(result.now for result in comparable),
+        drift=_drift(results),
+        columns=len({item.column for result in results for item in result.drift}),
+        span=(formatting.day(results[0].until), formatting.day(results[-1].until)),
+        results=[_row(result, versions) for result in reversed(results)],
+    )
 
 
-def _row(look: dict[str, Any], names: dict[str, str]) -> dict[str, Any]:
-    """What a table says of one look."""
-    now, version = look["now"] or {}, look["window"]["version"]
-    return {
-        "run": look["run"],
-        "when": formatting.minute(look["until"]),
-        "version": names.get(version, version),
-        "tag": version,
-        "rows": look["window"]["rows"],
-        "value": now.get("value"),
-        "interval": formatting.interval(now) if now else "",
-        "outcome": look["outcome"],
-        "state": STATES[KINDS[look["outcome"]]],
-        "reasons": [reason["text"] for reason in look["reasons"]],
-    }
+def _row(result: MonitoringResult, versions: Mapping[str, str]) -> ResultRow:
+    return ResultRow(
+        run=result.run,
+        when=formatting.minute(result.until),
+        version=versions.get(result.version, result.version),
+        tag=result.version,
+        rows=result.rows,
+        value=result.value,
+        interval=formatting.interval(result.now) if result.now else "",
+        outcome=result.outcome,
+        state=STATES[SEVERITIES[result.outcome]],
+        reasons=result.reasons,
+    )
 
 
-def _drift(looks: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """For each column one cell a look: how far it had moved [0..1], and whether that counted; the most moved first."""
-    by_look = [{shift["column"]: shift for shift in look["drift"]} for look in looks]
-    table = []
-    for name in dict.fromkeys(column for shifts in by_look for column in shifts):
+def _drift(results: Sequence[MonitoringResult]) -> list[DriftRow]:
+    """Return a row for each column with a cell for each result; the columns with the largest drift first."""
+    by_result = [{item.column: item for item in result.drift} for result in results]
+    rows = []
+    for name in dict.fromkeys(column for columns in by_result for column in columns):
         cells = []
-        for look, shifts in zip(looks, by_look, strict=True):
-            shift = shifts.get(name)
-            if shift is None:
-                cells.append(
-                    {"dark": None, "drifted": False, "title": f"{name}, {formatting.day(look['until'])}: not there"}
-                )
+        for result, columns in zip(results, by_result, strict=True):
+            date = formatting.day(result.until)
+            item = columns.get(name)
+            if item is None:
+                cells.append(DriftCell(None, False, f"{name}, {date}: no such column"))
                 continue
-            gone = abs(shift["missing_after"] - shift["missing_before"])
-            effect = max(shift["effect"] if shift["effect"] is not None else STRONG, gone)
-            title = f"{name}, {formatting.day(look['until'])}: {effect:.2f}"
-            title += f", missing {shift['missing_before']:.0%} → {shift['missing_after']:.0%}" if gone > 0.005 else ""
-            cells.append(
-                {"dark": round(min(effect / STRONG, 1.0), 2), "drifted": bool(shift["drifted"]), "title": title}
-            )
-        table.append({"column": name, "short": formatting.elide(name), "cells": cells})
-    return sorted(table, key=lambda row: -max((c["dark"] or 0) + c["drifted"] for c in row["cells"]))[:COLUMNS]
+            missing = abs(item.missing_after - item.missing_before)
+            effect = max(item.effect if item.effect is not None else STRONG, missing)
+            title = f"{name}, {date}: {effect:.2f}"
+            title += f", missing {item.missing_before:.0%} → {item.missing_after:.0%}" if missing > 0.005 else ""
+            cells.append(DriftCell(round(min(effect / STRONG, 1.0), 2), item.drifted, title))
+        rows.append(DriftRow(name, formatting.elide(name), cells))
+    return sorted(rows, key=lambda row: -max((cell.dark or 0) + cell.drifted for cell in row.cells))[:COLUMNS]

@@ -1,13 +1,13 @@
-"""An executed notebook as one page: prose, code and what it showed, with no script and no request.
+"""An executed notebook as one HTML page: prose, code and outputs, without scripts or requests.
 
-nbconvert needs 1.5 s for its import and 320 KB a page; this takes milliseconds and looks like the report.
+nbconvert needs 1.5 s for its import and 320 KB per page; this takes milliseconds and looks like the report.
 """
 
 import base64
 import json
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from markupsafe import Markup, escape
 from pygments import highlight
@@ -20,62 +20,74 @@ from mlnb.tracking.notebook_plots import joined
 ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 DIRECTIVE = re.compile(r"^#\|.*\n?", re.MULTILINE)
 LEXER, FORMATTER = PythonLexer(), HtmlFormatter(nowrap=True)
-PICTURES = ("image/png", "image/jpeg", "image/gif", "image/svg+xml")
+IMAGES = ("image/png", "image/jpeg", "image/gif", "image/svg+xml")
 
 
-def read_cells(notebook: Path) -> list[dict[str, Any]]:
-    """Return the cells ready to print, as {"kind", "tag", "body", "outputs"}; [] when the file is damaged."""
+class PageCell(NamedTuple):
+    """A cell ready to print: its kind (prose, code or failed code), a label, its body and its outputs."""
+
+    kind: str
+    label: str
+    body: Markup
+    outputs: list[Markup]
+
+
+def read_cells(notebook: Path) -> list[PageCell]:
+    """Return the cells of a notebook that show something; [] when the file is missing or damaged."""
     try:
         cells = json.loads(notebook.read_bytes())["cells"]
     except (OSError, ValueError, KeyError):
         return []
-    return [ready for cell in cells if (ready := _cell(cell))]
+    return [ready for cell in cells if (ready := _read_cell(cell))]
 
 
-def _cell(cell: dict[str, Any]) -> dict[str, Any] | None:
+def _read_cell(cell: Any) -> PageCell | None:
     source = joined(cell.get("source", ""))
     tags = cell.get("metadata", {}).get("tags", [])
     if cell["cell_type"] == "markdown":
-        return {"kind": "prose", "tag": "", "body": to_html(source), "outputs": []}
+        return PageCell("prose", "", to_html(source), [])
     if cell["cell_type"] != "code":
         return None
     code = DIRECTIVE.sub("", source).strip("\n")
-    outputs = [part for output in cell.get("outputs", []) if (part := show(output))]
+    outputs = [part for output in cell.get("outputs", []) if (part := show_output(output))]
     if not code and not outputs:
         return None
     body = Markup(highlight(code, LEXER, FORMATTER)) if code else Markup("")
     failed = any(output["output_type"] == "error" for output in cell.get("outputs", []))
-    kind = "failed code" if failed else "code"
-    tag = "this run's parameters" if "injected-parameters" in tags else ""
-    return {"kind": kind, "tag": tag, "body": body, "outputs": outputs}
+    label = "parameters of this run" if "injected-parameters" in tags else ""
+    return PageCell("failed code" if failed else "code", label, body, outputs)
 
 
-def show(output: dict[str, Any]) -> Markup | None:
-    """Return one output as HTML: the richest form that needs no script; None when it shows nothing."""
+def show_output(output: Any) -> Markup | None:
+    """Return one output of a cell as HTML: the richest form without a script; None when it shows nothing.
+
+    Args:
+        output: An output in the notebook format.
+    """
     kind = output["output_type"]
     if kind == "stream":
-        text = screen(joined(output.get("text", "")))
-        stream = "error" if output.get("name") == "stderr" else "said"
+        text = terminal_text(joined(output.get("text", "")))
+        stream = "error" if output.get("name") == "stderr" else "text"
         return Markup('<pre class="{}">{}</pre>').format(stream, text) if text.strip() else None
     if kind == "error":
         trace = "\n".join(output.get("traceback") or [f"{output.get('ename')}: {output.get('evalue')}"])
-        return Markup('<pre class="trace">{}</pre>').format(screen(trace))
+        return Markup('<pre class="trace">{}</pre>').format(terminal_text(trace))
     data = output.get("data", {})
     if "text/html" in data:
         return Markup('<div class="shown">{}</div>').format(Markup(joined(data["text/html"])))
-    for picture in PICTURES:
-        if picture in data:
-            body = joined(data[picture])
-            if picture == "image/svg+xml":
+    for image in IMAGES:
+        if image in data:
+            body = joined(data[image])
+            if image == "image/svg+xml":
                 body = base64.b64encode(body.encode()).decode()
-            return Markup('<img alt="plot" src="data:{};base64,{}">').format(picture, body.replace("\n", ""))
+            return Markup('<img alt="plot" src="data:{};base64,{}">').format(image, body.replace("\n", ""))
     if "text/markdown" in data:
         return Markup('<div class="prose">{}</div>').format(to_html(joined(data["text/markdown"])))
-    text = screen(joined(data.get("text/plain", "")))
-    return Markup('<pre class="said">{}</pre>').format(escape(text)) if text.strip() else None
+    text = terminal_text(joined(data.get("text/plain", "")))
+    return Markup('<pre class="text">{}</pre>').format(escape(text)) if text.strip() else None
 
 
-def screen(text: str) -> str:
-    """Return text as a terminal would leave it: without colours, each line after its last carriage return."""
+def terminal_text(text: str) -> str:
+    """Return text as a terminal leaves it: without colors, each line after its last carriage return."""
     lines = ANSI.sub("", text).replace("\r\n", "\n").split("\n")
     return "\n".join(line.rstrip("\r").rpartition("\r")[2] for line in lines)

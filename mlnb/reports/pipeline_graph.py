@@ -1,12 +1,12 @@
-"""The graph of a run's stages as SVG: columns by depth, only the arrows that the others do not imply."""
+"""The graph of a run's stages as SVG: columns by depth, without arrows that longer paths imply."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from html import escape
-from typing import Any
 
 from markupsafe import Markup
 
+from mlnb.engine.run_records import StageRecord, StageState
 from mlnb.reports.formatting import seconds
 
 WIDTH, HEIGHT = 97, 46  # of a box
@@ -15,28 +15,31 @@ COLUMN, ROW = 117, 66  # from one box to the next
 
 @dataclass(frozen=True)
 class Layout:
-    """Where every stage is, as (column, row), and the way of every arrow from column to column, as rows."""
+    """Positions of the stages, as (column, row), and of each arrow in the columns that it crosses."""
 
     places: dict[str, tuple[int, int]]
     arrows: dict[tuple[str, str], list[tuple[int, int]]]
 
 
 def lay_out(parents: Mapping[str, list[str]]) -> Layout:
-    """Return a layout for stages given with their parents, in an order where parents come first.
+    """Return the layout of a graph.
 
-    An arrow that a longer way implies is left out, and one over several columns gets a lane of its own.
+    An arrow that a longer path implies is left out; one over several columns gets a separate row.
+
+    Args:
+        parents: The parents of each stage, in an order in which parents come first.
     """
     ancestors: dict[str, set[str]] = {}
     depth: dict[str, int] = {}
-    for name, known in parents.items():
-        ancestors[name] = set(known).union(*(ancestors[parent] for parent in known))
-        depth[name] = 1 + max((depth[parent] for parent in known), default=-1)
+    for name, direct in parents.items():
+        ancestors[name] = set(direct).union(*(ancestors[parent] for parent in direct))
+        depth[name] = 1 + max((depth[parent] for parent in direct), default=-1)
     weight = {name: sum(name in others for others in ancestors.values()) for name in parents}
     edges = [
         (parent, name)
-        for name, known in parents.items()
-        for parent in known
-        if not any(parent in ancestors[other] for other in known if other != parent)
+        for name, direct in parents.items()
+        for parent in direct
+        if not any(parent in ancestors[other] for other in direct if other != parent)
     ]
     places: dict[str, tuple[int, int]] = {}
     lanes: dict[tuple[str, str], list[tuple[int, int]]] = {edge: [] for edge in edges}
@@ -52,15 +55,15 @@ def lay_out(parents: Mapping[str, list[str]]) -> Layout:
     return Layout(places, lanes)
 
 
-def draw_graph(stages: Mapping[str, Mapping[str, Any]]) -> Markup:
-    """Return the stages of a run record, given in order, as an SVG; nothing when there are none."""
+def draw_graph(stages: Mapping[str, StageRecord]) -> Markup:
+    """Return the stages of a run, in the order of execution, as an SVG; empty without stages."""
     if not stages:
         return Markup("")
-    known = {
-        name: [p for p in dict.fromkeys((facts.get("producers") or {}).values()) if p in stages and p != name]
-        for name, facts in stages.items()
+    parents = {
+        name: [p for p in dict.fromkeys(record.producers.values()) if p in stages and p != name]
+        for name, record in stages.items()
     }
-    layout = lay_out(known)
+    layout = lay_out(parents)
     rows = 1 + max(
         row for _, row in [*layout.places.values(), *(step for way in layout.arrows.values() for step in way)]
     )
@@ -101,11 +104,11 @@ def _arrow(layout: Layout, edge: tuple[str, str], way: list[tuple[int, int]]) ->
     return f'<path class="arrow" d="{path}"/>'
 
 
-def _box(name: str, facts: Mapping[str, Any], place: tuple[int, int]) -> str:
-    x, y = 2 + place[0] * COLUMN, 2 + place[1] * ROW
-    state = str(facts.get("state", "waiting"))
-    below = seconds(facts.get("seconds")) if state == "finished" else state
-    tip = " · ".join(str(part) for part in (facts.get("title"), state, facts.get("why")) if part)
+def _box(name: str, record: StageRecord, position: tuple[int, int]) -> str:
+    x, y = 2 + position[0] * COLUMN, 2 + position[1] * ROW
+    state = record.state
+    below = seconds(record.seconds) if state == StageState.FINISHED else state
+    tip = " · ".join(part for part in (record.title, state, record.reason) if part)
     label = name if len(name) <= 13 else name[:12] + "…"
     return (
         f'<a href="#stage-{escape(name)}"><g class="stage {escape(state)}"><title>{escape(tip)}</title>'

@@ -1,211 +1,235 @@
-"""What stands on the page of a run, from its record and artifacts; whatever is missing is left out."""
+"""The content of a run's report, from its record and artifacts; what is missing is left out."""
 
 import base64
 import json
-from collections.abc import Mapping
-from typing import Any
 
+from markupsafe import Markup
+
+from mlnb.engine.run_records import StageState
 from mlnb.engine.runs import Run
+from mlnb.methods.contracts.gates import Gate
+from mlnb.methods.contracts.problems import ProblemContract
 from mlnb.reports import formatting
-from mlnb.reports.figures import history, intervals
+from mlnb.reports.figures import IntervalRow, TrialPoint, draw_history, draw_intervals
 from mlnb.reports.markdown import to_html
 from mlnb.reports.pipeline_graph import draw_graph
-from mlnb.tracking import run_facts
-from mlnb.tracking.notebook_plots import read_plots
+from mlnb.reports.run_page_sections import (
+    ArtifactRow,
+    MetricRow,
+    ParameterRow,
+    PlotGroup,
+    PlotImage,
+    ResultSection,
+    RunPage,
+    StageRow,
+    TrialRow,
+    TrialSection,
+)
+from mlnb.tracking import run_results
+from mlnb.tracking.artifact_views import (
+    BestTrial,
+    CertificateView,
+    Finding,
+    TestMetrics,
+    Trial,
+    load_optional,
+    load_record,
+    load_view,
+    load_views,
+)
+from mlnb.tracking.notebook_plots import Plot, read_plots
 
 SEVERITIES = ("error", "warning", "info")
-TRIALS = 10  # rows of the trials table
-SCALE = 0.72  # of every plot, so that two stand side by side and all have letters of one size
+TRIALS = 10  # rows of the table of trials
+SCALE = 0.72  # of every plot, so that two fit side by side and all have the same font size
 
 
-def gather(run: Run) -> dict[str, Any]:
-    """Return everything that the template needs, by section."""
+def collect_page(run: Run) -> RunPage:
+    """Return the content of a run's report."""
     record = run.record
-    stages = run_facts.stages(record)
-    contract = run_facts.load(run, "contract") or {}
-    return {
-        "run": run,
-        "record": record,
-        "state": run.state,
-        "title": _title(record, contract),
-        "contract": contract,
-        "head": _head(run),
-        "failure": run_facts.failure(record),
-        "verdict": _verdict(run, contract),
-        "stages": _stages(stages),
-        "graph": draw_graph(stages),
-        "parameters": _parameters(record),
-        "findings": _findings(run),
-        "metrics": _metrics(run, contract),
-        "logged": {name: entry["metrics"] for name, entry in stages.items() if entry.get("metrics")},
-        "plots": _plots(run, stages),
-        "trials": _trials(run, contract),
-        "card": _card(run),
-        "artifacts": [
-            {"name": artifact, "stage": name, **output}
-            for name, entry in stages.items()
-            for artifact, output in (entry.get("outputs") or {}).items()
+    contract = load_record(run, "contract", ProblemContract)
+    test = load_view(run, "metrics", TestMetrics)
+    parameters = _parameters(run)
+    return RunPage(
+        run=run,
+        record=record,
+        state=run.state,
+        title=f"Predicting {contract.target}" if contract and contract.target else f"Pipeline {record.pipeline}",
+        contract=contract,
+        head=_head(run),
+        failure=record.failure,
+        result=_result(run, contract, test),
+        stages=_stages(run),
+        graph=draw_graph(run.stages),
+        changed_parameters=[row for row in parameters if row.origin != "default"],
+        default_parameters=[row for row in parameters if row.origin == "default"],
+        findings=_findings(run),
+        metrics=_metrics(contract, test),
+        plots=_plots(run),
+        trials=_trials(run, contract),
+        card=_card(run),
+        artifacts=[
+            ArtifactRow(artifact, name, output)
+            for name, stage in run.stages.items()
+            for artifact, output in stage.outputs.items()
         ],
-        "versions": run_facts.versions(record),
-        "formatting": formatting,
-    }
+        versions=run_results.versions(run),
+    )
 
 
 def page_name(notebook: str) -> str:
-    """Return the path of a notebook's page, beside the notebook."""
+    """Return the path of a notebook's page, next to the notebook."""
     return notebook.removesuffix(".ipynb") + ".html"
-
-
-def _title(record: Mapping[str, Any], contract: Mapping[str, Any]) -> str:
-    if contract.get("target"):
-        return f"Predicting {contract['target']}"
-    return f"Pipeline {record.get('pipeline', '')}".strip()
 
 
 def _head(run: Run) -> list[tuple[str, str]]:
     record = run.record
-    git = record.get("git") or {}
-    commit = formatting.short(git.get("commit")) + (" with changes" if git.get("dirty") else "") if git else None
-    facts_of_run = [
+    commit = formatting.short(record.git.commit) + " with changes" * record.git.dirty if record.git else None
+    items = [
         ("run", run.id),
-        ("started", formatting.moment(record.get("started"))),
-        ("took", formatting.seconds(record.get("seconds")) if record.get("seconds") is not None else None),
-        ("pipeline", record.get("pipeline")),
-        ("profile", record.get("profile")),
-        ("group", record.get("group")),
+        ("started", formatting.moment(record.started)),
+        ("duration", formatting.seconds(record.seconds) if record.seconds is not None else None),
+        ("pipeline", record.pipeline),
+        ("profile", record.profile),
+        ("group", record.group),
         ("commit", commit),
-        ("made with", f"mlnb {record.get('mlnb')}, Python {record.get('python')}"),
+        ("versions", f"mlnb {record.mlnb_version}, Python {record.python_version}"),
     ]
-    return [(name, str(value)) for name, value in facts_of_run if value]
+    return [(name, value) for name, value in items if value]
 
 
-def _verdict(run: Run, contract: Mapping[str, Any]) -> dict[str, Any] | None:
-    verdict = run_facts.verdict(run)
-    if verdict["winner"] is None and verdict["value"] is None:
+def _result(run: Run, contract: ProblemContract | None, test: TestMetrics | None) -> ResultSection | None:
+    verdict = run_results.verdict(run)
+    if verdict.winner is None and verdict.value is None:
         return None
-    metrics = run_facts.load(run, "metrics") or {}
-    name = verdict["metric"]
-    rows = [
-        {"label": label, "value": (metrics.get(which) or {}).get(name)}
-        for label, which in (("no features", "dummy"), ("linear model", "linear"))
-    ]
-    rows.append({**verdict, "label": formatting.family(verdict["winner"]) or "model", "best": True})
-    certificate = run_facts.load(run, "certificate") or {}
-    return {
-        **verdict,
-        "rows": metrics.get("rows"),
-        "level": metrics.get("level", 0.95),
-        "direction": "lower is better" if contract.get("direction") == "minimize" else "higher is better",
-        "figure": intervals(rows, contract.get("bound")),
-        "gate": run_facts.load(run, "gate"),
-        "bento": certificate.get("bento"),
-        "proven": certificate.get("rows") if certificate.get("identical") else None,
-        "score": (run_facts.load(run, "best") or {}).get("score"),
-        "looks": int((run_facts.stages(run.record).get("evaluate", {}).get("metrics") or {}).get("test_looks", 0)),
-    }
+    name = verdict.metric or ""
+    references = (
+        [("no features", test.dummy.get(name)), ("linear model", test.linear.get(name))] if test is not None else []
+    )
+    rows = [IntervalRow(label, value) for label, value in references]
+    winner = formatting.family(verdict.winner) or "model"
+    rows.append(IntervalRow(winner, verdict.value, verdict.low, verdict.high, best=True))
+    certificate = load_view(run, "certificate", CertificateView)
+    best = load_view(run, "best", BestTrial)
+    evaluate = run.stages.get("evaluate")
+    return ResultSection(
+        verdict=verdict,
+        rows=test.rows if test else None,
+        level=test.level if test else 0.95,
+        direction="lower is better" if _direction(contract) == "minimize" else "higher is better",
+        figure=draw_intervals(rows, contract.bound if contract else None),
+        gate=load_record(run, "gate", Gate),
+        bento=certificate.bento if certificate else None,
+        verified_rows=certificate.rows if certificate and certificate.identical else None,
+        score=best.score if best else None,
+        test_set_accesses=int(evaluate.metrics.get("test_set_accesses", 0)) if evaluate else 0,
+    )
 
 
-def _stages(stages: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
-    longest = max((entry.get("seconds") or 0 for entry in stages.values()), default=0) or 1
+def _stages(run: Run) -> list[StageRow]:
+    longest = max((record.seconds or 0 for record in run.stages.values()), default=0) or 1
     return [
-        {
-            **entry,
-            "name": name,
-            "page": page_name(entry["notebook"]) if entry.get("notebook") else None,
-            "share": (entry.get("seconds") or 0) / longest * 100 if entry["state"] == "finished" else 0,
-        }
-        for name, entry in stages.items()
+        StageRow(
+            name=name,
+            record=record,
+            page=page_name(record.notebook) if record.notebook else None,
+            share=(record.seconds or 0) / longest * 100 if record.state == StageState.FINISHED else 0,
+        )
+        for name, record in run.stages.items()
     ]
 
 
-def _parameters(record: Mapping[str, Any]) -> dict[str, list[dict[str, Any]]]:
+def _parameters(run: Run) -> list[ParameterRow]:
     rows = []
-    for full, entry in run_facts.parameters(record).items():
-        stage, _, name = full.partition(".")
-        rows.append({"stage": stage, "name": name, "value": entry["value"], "from": entry["from"]})
-    return {
-        "chosen": [row for row in rows if row["from"] != "cell"],
-        "defaults": [row for row in rows if row["from"] == "cell"],
-    }
+    for full_name, parameter in run_results.parameters(run).items():
+        stage, _, name = full_name.partition(".")
+        rows.append(ParameterRow(stage, name, formatting.parameter(parameter.value), parameter.origin))
+    return rows
 
 
-def _findings(run: Run) -> list[dict[str, Any]]:
-    found = [entry for entry in run_facts.load(run, "findings") or [] if isinstance(entry, dict)]
-    order = {severity: place for place, severity in enumerate(SEVERITIES)}
-    return sorted(found, key=lambda entry: order.get(str(entry.get("severity")), len(order)))
+def _findings(run: Run) -> list[Finding]:
+    order = {severity: index for index, severity in enumerate(SEVERITIES)}
+    return sorted(load_views(run, "findings", Finding), key=lambda finding: order.get(finding.severity, len(order)))
 
 
-def _metrics(run: Run, contract: Mapping[str, Any]) -> list[dict[str, Any]]:
-    metrics = run_facts.load(run, "metrics") or {}
-    deciding = metrics.get("deciding") or {}
-    standard = dict(metrics.get("standard") or {})
-    if deciding.get("name"):
-        standard = {deciding["name"]: deciding, **standard}
+def _metrics(contract: ProblemContract | None, test: TestMetrics | None) -> list[MetricRow]:
+    if test is None:
+        return []
+    decides = contract.metric if contract else test.deciding.name if test.deciding else None
     return [
-        {
-            **(entry if isinstance(entry, dict) else {"value": entry}),
-            "name": name,
-            "deciding": name == contract.get("metric", deciding.get("name")),
-            "dummy": (metrics.get("dummy") or {}).get(name),
-            "linear": (metrics.get("linear") or {}).get(name),
-        }
-        for name, entry in standard.items()
+        MetricRow(
+            name=name,
+            value=estimate.value,
+            low=estimate.low,
+            high=estimate.high,
+            decides=name == decides,
+            linear=test.linear.get(name),
+            dummy=test.dummy.get(name),
+        )
+        for name, estimate in test.estimates().items()
     ]
 
 
-def _plots(run: Run, stages: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
-    found = []
-    for name, entry in stages.items():
-        plots = read_plots(run.folder / entry["notebook"]) if entry.get("notebook") else []
-        if plots:
-            pictures = [
-                {
-                    "title": plot.title,
-                    "data": base64.b64encode(plot.png).decode(),
-                    "width": round(plot.size[0] * SCALE),
-                    "height": round(plot.size[1] * SCALE),
-                }
-                for plot in plots
-            ]
-            steps: dict[str, list[dict[str, Any]]] = {}
-            for plot, picture in zip(plots, pictures, strict=True):
-                steps.setdefault(plot.step, []).append(picture)
-            found.append({"stage": name, "title": entry.get("title") or name, "steps": steps})
-    return found
+def _plots(run: Run) -> list[PlotGroup]:
+    groups = []
+    for name, record in run.stages.items():
+        plots = read_plots(run.folder / record.notebook) if record.notebook else []
+        headings: dict[str, list[PlotImage]] = {}
+        for plot in plots:
+            headings.setdefault(plot.heading, []).append(_image(plot))
+        if headings:
+            groups.append(PlotGroup(record.title or name, headings))
+    return groups
 
 
-def _trials(run: Run, contract: Mapping[str, Any]) -> dict[str, Any] | None:
-    rows = run_facts.table(run, "trials")
-    if not rows:
+def _image(plot: Plot) -> PlotImage:
+    width, height = plot.size
+    return PlotImage(plot.title, base64.b64encode(plot.png).decode(), round(width * SCALE), round(height * SCALE))
+
+
+def _trials(run: Run, contract: ProblemContract | None) -> TrialSection | None:
+    trials = run_results.read_trials(run)
+    if not trials:
         return None
-    best = run_facts.load(run, "best") or {}
-    direction = str(contract.get("direction", "maximize"))
-    states = [str(row.get("state", "")).lower() for row in rows]
-    scored = [row | {"whole": is_whole(row)} for row in rows if run_facts.is_finite(row.get("score"))]
-    ranked = sorted((row for row in scored if row["whole"]), key=lambda row: row["score"])
-    ranked = ranked if direction == "minimize" else ranked[::-1]
-    return {
-        "figure": history(scored, direction),
-        "metric": best.get("metric") or contract.get("metric"),
-        "counts": ", ".join([f"{len(rows)} trials", *(f"{states.count(name)} {name}" for name in sorted(set(states)))]),
-        "top": [{**row, "params": _settings(row.get("params"))} for row in ranked[:TRIALS]],
-    }
+    best = load_view(run, "best", BestTrial)
+    states = [trial.state.lower() for trial in trials]
+    scored = [
+        (trial, trial.score) for trial in trials if trial.score is not None and run_results.is_finite(trial.score)
+    ]
+    complete = sorted((item for item in scored if is_complete(item[0])), key=lambda item: item[1])
+    ranked = complete if _direction(contract) == "minimize" else complete[::-1]
+    points = [TrialPoint(trial.number, score, is_complete(trial)) for trial, score in scored]
+    return TrialSection(
+        figure=draw_history(points, _direction(contract)),
+        metric=best.metric if best and best.metric else contract.metric if contract else None,
+        counts=", ".join([f"{len(trials)} trials", *(f"{states.count(name)} {name}" for name in sorted(set(states)))]),
+        best=[
+            TrialRow(trial.number, trial.family, score, _hyperparameters(trial.params))
+            for trial, score in ranked[:TRIALS]
+        ],
+    )
 
 
-def is_whole(trial: Mapping[str, Any]) -> bool:
-    """Return whether a trial was measured on all folds: the mean of a pruned one is over easier or harder ones."""
-    return str(trial.get("state", "complete")).lower() in ("complete", "finished")
+def _direction(contract: ProblemContract | None) -> str:
+    return contract.direction if contract else "maximize"
 
 
-def _settings(text: Any) -> str:
+def is_complete(trial: Trial) -> bool:
+    """Return whether a trial was evaluated on all folds: the mean of a pruned one is over easier or harder ones."""
+    return trial.state.lower() in ("complete", "finished")
+
+
+def _hyperparameters(text: str | None) -> str:
     try:
-        found = json.loads(text) if isinstance(text, str) else dict(text or {})
-    except (ValueError, TypeError):
+        values = json.loads(text or "{}")
+    except ValueError:
         return str(text)
-    plain = {name: f"{value:.4g}" if isinstance(value, float) else value for name, value in found.items()}
+    if not isinstance(values, dict):
+        return str(text)
+    plain = {name: f"{value:.4g}" if isinstance(value, float) else value for name, value in values.items()}
     return ", ".join(f"{name} {value}" for name, value in plain.items())
 
 
-def _card(run: Run) -> Any:
-    text = run_facts.load(run, "card")
+def _card(run: Run) -> Markup | None:
+    text = load_optional(run, "card")
     return to_html(text) if isinstance(text, str) else None

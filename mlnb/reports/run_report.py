@@ -3,26 +3,28 @@
 from functools import cache
 from pathlib import Path
 
-from jinja2 import ChainableUndefined, Environment, FileSystemLoader
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from mlnb.engine.files import write_whole
 from mlnb.engine.runs import Run
 from mlnb.reports import formatting
 from mlnb.reports.notebook_pages import read_cells
-from mlnb.reports.run_page import gather, page_name
-from mlnb.tracking import run_facts
+from mlnb.reports.run_page import collect_page, page_name
 
 HERE = Path(__file__).parent
 
 
 def write_report(run: Run) -> Path:
-    """Write runs/<id>/report.html and the pages of the run's notebooks; return the report's path.
+    """Write runs/<id>/report.html and the pages of the run's notebooks; return the path of the report.
 
-    The page stands alone: styles and pictures are inside, there is no script, and a policy in its head
-    forbids any request. It can be written for a run in any state. Raises `StoreFull` when the disk is full.
+    The page is self-contained: styles and images are inside, there is no script, and a content security policy forbids
+    any request. It can be written for a run in any state.
+
+    Raises:
+        StoreFull: The disk is full.
     """
     _write_notebooks(run)
-    page = environment().get_template("report.html").render(gather(run), style=style())
+    page = environment().get_template("report.html").render(page=collect_page(run), style=style())
     path = run.folder / "report.html"
     write_whole(path, page.encode())
     return path
@@ -30,26 +32,22 @@ def write_report(run: Run) -> Path:
 
 def _write_notebooks(run: Run) -> None:
     template = environment().get_template("notebook.html")
-    for name, entry in run_facts.stages(run.record).items():
-        source = run.folder / entry["notebook"] if entry.get("notebook") else None
-        if source is None or not source.is_file():
+    for name, record in run.stages.items():
+        source = run.folder / record.notebook if record.notebook else None
+        if source is None or not source.is_file() or record.notebook is None:
             continue
-        page = template.render(
-            run=run, stage=name, entry=entry, cells=read_cells(source), style=style(), formatting=formatting
-        )
-        write_whole(run.folder / page_name(entry["notebook"]), page.encode())
+        page = template.render(run=run, stage=name, record=record, cells=read_cells(source), style=style())
+        write_whole(run.folder / page_name(record.notebook), page.encode())
 
 
 @cache
 def environment() -> Environment:
-    """Return an environment in which every value is escaped: names come from data, and data is hostile."""
-    return Environment(
-        loader=FileSystemLoader(HERE),
-        autoescape=True,
-        undefined=ChainableUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
+    """Return the template environment; every value is escaped, as names come from data that may be hostile."""
+    templates = Environment(
+        loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
+    templates.globals["formatting"] = formatting
+    return templates
 
 
 @cache

@@ -1,1 +1,1 @@
-"""Who is told about a run: W&B in the background, and what a run record says for those who read it later."""
+"""Experiment tracking: W&B in the background, and the results of a run for trackers, reports and commands."""

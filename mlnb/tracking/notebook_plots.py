@@ -1,4 +1,4 @@
-"""The plots of an executed stage notebook, each under the heading of its step."""
+"""The plots of an executed stage notebook, each with the heading above it."""
 
 import base64
 import binascii
@@ -14,15 +14,15 @@ MARK = re.compile(r"[*`]|(?<!\w)_|_(?!\w)")
 
 @dataclass(frozen=True)
 class Plot:
-    """One picture: its title, its PNG bytes, and the heading of its step, which is the title without a number."""
+    """One plot: its title, its PNG bytes, and the heading above it, which is the title without a number."""
 
     title: str
     png: bytes
-    step: str = ""
+    heading: str = ""
 
     @property
     def size(self) -> tuple[int, int]:
-        """Width and height in pixels, as the PNG's header says."""
+        """Width and height in pixels, from the header of the PNG."""
         return int.from_bytes(self.png[16:20], "big"), int.from_bytes(self.png[20:24], "big")
 
 
@@ -35,7 +35,7 @@ def read_plots(notebook: Path) -> list[Plot]:
         cells = json.loads(notebook.read_bytes())["cells"]
     except (OSError, ValueError, KeyError):
         return []
-    found: list[Plot] = []
+    plots: list[Plot] = []
     title = notebook.stem
     for cell in cells:
         source = joined(cell.get("source", ""))
@@ -43,16 +43,16 @@ def read_plots(notebook: Path) -> list[Plot]:
             headings = HEADING.findall(source)
             title = MARK.sub("", headings[-1]) if headings else title
         elif source.lstrip().startswith("#| stage"):
-            found += [Plot(title, png, title) for output in cell.get("outputs", []) if (png := _png(output))]
-    return _numbered(found)
+            plots += [Plot(title, png, title) for output in cell.get("outputs", []) if (png := _png(output))]
+    return _numbered(plots)
 
 
 def joined(text: str | list[str]) -> str:
-    """Return a notebook's multi-line text, which may be kept as a list of lines, as one string."""
+    """Return a notebook's multi-line text, which may be a list of lines, as one string."""
     return text if isinstance(text, str) else "".join(text)
 
 
-def _png(output: dict[str, Any]) -> bytes | None:
+def _png(output: Any) -> bytes | None:
     data = output.get("data", {}).get("image/png")
     if not data:
         return None
@@ -64,9 +64,9 @@ def _png(output: dict[str, Any]) -> bytes | None:
 
 
 def _numbered(plots: list[Plot]) -> list[Plot]:
-    seen: dict[str, int] = {}
+    counts: dict[str, int] = {}
     numbered = []
     for plot in plots:
-        count = seen[plot.title] = seen.get(plot.title, 0) + 1
-        numbered.append(plot if count == 1 else Plot(f"{plot.title} ({count})", plot.png, plot.step))
+        count = counts[plot.title] = counts.get(plot.title, 0) + 1
+        numbered.append(plot if count == 1 else Plot(f"{plot.title} ({count})", plot.png, plot.heading))
     return numbered

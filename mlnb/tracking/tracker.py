@@ -1,33 +1,31 @@
-"""Which tracker a project uses."""
+"""The tracker of a project."""
 
 import sys
 from collections.abc import Callable
 
 from mlnb import environment
 from mlnb.engine.project import Project
-from mlnb.errors import MissingExtra, ProjectError
-from mlnb.tracking.background import Background, Tracker
+from mlnb.errors import MissingExtra
+from mlnb.tracking.background_tracker import BackgroundTracker, Tracker
 
-TRACKERS = ("wandb", "local")
-AFTER = 5.0  # seconds: importing W&B takes more than one of the processor's, which the first stages need
+DELAY = 5.0  # seconds: importing W&B takes more than one second of a processor, which the first stages need
 
 
-def open_tracker(project: Project, warn: Callable[[str], None] | None = None) -> Background | None:
-    """Return a listener for the engine's events that tracks runs as the project's settings say.
+def open_tracker(project: Project, warn: Callable[[str], None] | None = None) -> BackgroundTracker | None:
+    """Return a listener that tracks runs according to the project's settings; None for `tracker = local`.
 
-    None when the run record alone is wanted: `tracker = local` in settings.ini, or `WANDB_MODE=disabled`.
-    W&B itself is imported `AFTER` seconds from when a stage of a run really starts, or when the run ends. `warn` is
-    called with one sentence when tracking fails (default: print it on stderr). Raises `ProjectError` for an unknown
-    tracker.
+    W&B is imported `DELAY` seconds after the first stage of a run has started, or when the run ends.
+
+    Args:
+        project: The project.
+        warn: Receives one sentence when tracking fails; None: it is printed on standard error.
     """
-    name = project.settings["tracker"].strip().lower()
-    if name not in TRACKERS:
-        raise ProjectError(f"[mlnb] tracker is {name!r} in settings.ini; expected {' or '.join(TRACKERS)}.")
-    mode = environment.wandb_mode(project.settings)
-    if name == "local" or mode == "disabled":
+    mode = project.settings.wandb_mode
+    if project.settings.tracker == "local" or mode == "disabled":
         return None
     environment.apply()
-    return Background(lambda: _wandb(project, mode, warn or _print), warn or _print, after=AFTER)
+    report = warn or _print
+    return BackgroundTracker(lambda: _wandb(project, mode, report), report, delay=DELAY)
 
 
 def _wandb(project: Project, mode: str, warn: Callable[[str], None]) -> Tracker:

@@ -1,8 +1,8 @@
-"""A run in Weights & Biases: one W&B run a pipeline run, one a trial, data and model as artifacts.
+"""A run in Weights & Biases: a W&B run per pipeline run and per trial, data and model as artifacts.
 
-A child run costs 10 ms offline (measured with W&B 0.31, after 0.9 s for the import and the first `init`), so
-every trial gets one, up to `CHILDREN`; the parent's trials table has all of them in any case. What is written
-while the run goes on is flushed every second: of a killed run, `wandb sync` finds what was finished.
+A child run takes 10 ms offline (measured with W&B 0.31, after 0.9 s for the import and the first `init`), so every
+trial gets one, up to `CHILD_RUNS`; the parent's table has all trials. The file is flushed every second: `wandb sync`
+finds what was finished of a killed run.
 """
 
 import json
@@ -11,64 +11,67 @@ import os
 import re
 import tempfile
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import wandb
 
-from mlnb.engine.events import Event
+from mlnb.codec import to_json
+from mlnb.engine.events import Event, RunFinished, StageFinished, StageReused
 from mlnb.engine.runs import Run
-from mlnb.tracking import run_facts
+from mlnb.tracking import run_results
+from mlnb.tracking.artifact_views import BestTrial, load_optional, load_view
 from mlnb.tracking.notebook_plots import read_plots
 
-CHILDREN = 300  # trials with a W&B run of their own: 3 s of writing in the background
-PATIENCE = 20.0  # seconds to wait for W&B's own process
+CHILD_RUNS = 300  # trials with a separate W&B run: 3 s of writing in the background
+TIMEOUT = 20.0  # seconds to wait for W&B's own process
 
-_open = 0
+Scalar = str | int | float | bool | None
+_open_trackers = 0  # W&B's own process is shared by all trackers of this process, and ended with the last one
 _lock = threading.Lock()
 
 
 class WandbTracker:
-    """Writes one pipeline run to the folder `<root>/wandb`, and sends it only when `mode` is online."""
+    """Writes one pipeline run to the folder `<root>/wandb`; it is uploaded only when `mode` is online."""
 
     def __init__(self, folder: Path, project: str, mode: str, warn: Callable[[str], None]) -> None:
-        global _open
+        global _open_trackers
         self.folder = folder
         self.project = os.environ.get("WANDB_PROJECT") or _name(project)
         self.mode = mode if mode == "offline" or _has_key(warn) else "offline"
         self.run: Any = None
         self.group: str | None = None
-        for place in ("DATA", "CACHE", "CONFIG", "ARTIFACT"):  # W&B's own default is the home folder
-            os.environ.setdefault(f"WANDB_{place}_DIR", str(folder / f".{place.lower()}"))
+        for directory in ("DATA", "CACHE", "CONFIG", "ARTIFACT"):  # W&B's own default is the home folder
+            os.environ.setdefault(f"WANDB_{directory}_DIR", str(folder / f".{directory.lower()}"))
         with _lock:
-            _open += 1
+            _open_trackers += 1
 
     def __call__(self, event: Event) -> None:
-        """Write down what happened. Raises whatever W&B raises."""
+        """Record an event. Raises the exceptions of W&B."""
         if self.run is None:
             self._start(event.run)
-        if event.stage and event.kind in ("stage_finished", "stage_reused"):
-            self._stage(event.run, event.stage, fresh=event.kind == "stage_finished")
-        if event.kind == "run_finished":
+        if isinstance(event, StageFinished | StageReused):
+            self._stage(event.run, event.stage, executed=isinstance(event, StageFinished))
+        if isinstance(event, RunFinished):
             self._finish(event.run)
 
     def close(self) -> None:
-        """End W&B's own process when no other run here needs it; a run left unfinished counts as failed."""
-        global _open
+        """Mark an unfinished run as failed, and end W&B's own process when no other tracker needs it."""
+        global _open_trackers
         if self.run is not None:
             self.run.finish(exit_code=1)
             self.run = None
         with _lock:
-            _open -= 1
-            if _open == 0:
+            _open_trackers -= 1
+            if _open_trackers == 0:
                 wandb.teardown()
 
     def _start(self, run: Run) -> None:
         record = run.record
-        self.group = record.get("group") or record["pipeline"]
-        tags = [record["pipeline"], *([record["profile"]] if record.get("profile") else [])]
-        self.run = self._init(run.id, job_type="pipeline", config=_config(record), tags=tags)
+        self.group = record.group or record.pipeline
+        tags = [record.pipeline, *([record.profile] if record.profile else [])]
+        self.run = self._init(run.id, job_type="pipeline", config=_config(run), tags=tags)
         self.run.define_metric("trial/*", step_metric="trial/number")
 
     def _init(self, name: str, **more: Any) -> Any:
@@ -82,8 +85,8 @@ class WandbTracker:
             disable_code=True,
             save_code=False,
             reinit="create_new",
-            init_timeout=PATIENCE,
-            x_service_wait=PATIENCE,
+            init_timeout=TIMEOUT,
+            x_service_wait=TIMEOUT,
             x_disable_meta=True,
             x_disable_stats=True,
             x_disable_machine_info=True,
@@ -91,29 +94,27 @@ class WandbTracker:
             x_transaction_log_flush_interval=1.0,
         )
         self.folder.mkdir(parents=True, exist_ok=True)
-        names: dict[str, Any] = {"project": self.project, "id": name, "name": name, "group": self.group}
-        return wandb.init(settings=settings, **names, **more)
+        return wandb.init(settings=settings, project=self.project, id=name, name=name, group=self.group, **more)
 
-    def _stage(self, run: Run, stage: str, fresh: bool) -> None:
-        stage_facts = run.record["stages"][stage]
-        row: dict[str, Any] = {f"{stage}/{name}": value for name, value in (stage_facts.get("metrics") or {}).items()}
-        if fresh and stage_facts.get("seconds") is not None:
-            row[f"seconds/{stage}"] = stage_facts["seconds"]
-        outputs = stage_facts.get("outputs") or {}
-        if "findings" in outputs:
-            row["findings"] = _table(run_facts.load(run, "findings") or [])
+    def _stage(self, run: Run, stage: str, executed: bool) -> None:
+        record = run.stages[stage]
+        row: dict[str, Any] = {f"{stage}/{name}": value for name, value in record.metrics.items()}
+        if executed and record.seconds is not None:
+            row[f"seconds/{stage}"] = record.seconds
+        if "findings" in record.outputs:
+            row["findings"] = _findings(load_optional(run, "findings"))
         self._plots(run, stage, row)
         if row:
             self.run.log(row)
-        if "provenance" in outputs:
+        if "provenance" in record.outputs:
             self._data(run)
-        if "trials" in outputs:
-            self._trials(run, fresh)
-        if "model" in outputs:
+        if "trials" in record.outputs:
+            self._trials(run, executed)
+        if "model" in record.outputs:
             self._model(run)
 
     def _plots(self, run: Run, stage: str, row: dict[str, Any]) -> None:
-        notebook = run.record["stages"][stage].get("notebook")
+        notebook = run.stages[stage].notebook
         if not notebook:
             return
         with tempfile.TemporaryDirectory() as folder:
@@ -121,30 +122,35 @@ class WandbTracker:
                 path = Path(folder, f"{number}.png")
                 path.write_bytes(plot.png)
                 row[f"{stage}/{_name(plot.title)}"] = wandb.Image(str(path), caption=plot.title)
-            if row:  # W&B copies a picture when it is logged, so the folder must still be there
+            if row:  # W&B copies a picture when it is logged, so the folder must still exist
                 self.run.log(row.copy())
                 row.clear()
 
     def _data(self, run: Run) -> None:
-        provenance = run_facts.load(run, "provenance") or {}
-        raw = run.output("raw") or {}
-        metadata = {**_flat(provenance), "digest": raw.get("digest")}
+        provenance = load_optional(run, "provenance") or {}
+        raw = run.output("raw")
+        digest = raw.digest if raw else None
+        metadata = {**_scalars(provenance), "digest": digest}
         artifact = wandb.Artifact(_name(f"{self.project}-data"), "dataset", metadata=metadata)
         with artifact.new_file("provenance.json") as file:
-            json.dump({"digest": raw.get("digest"), "provenance": provenance}, file, indent=1, sort_keys=True)
+            json.dump({"digest": digest, "provenance": provenance}, file, indent=1, sort_keys=True)
         if self.mode == "offline":
             # use_artifact() refuses to work offline, but this is all that it writes when it does: the
-            # artifact, and that the run used it. `wandb sync` sends both.
+            # artifact, and that the run used it. `wandb sync` uploads both.
             self.run._log_artifact(artifact, is_user_created=True, use_after_commit=True)
         else:
             self.run.use_artifact(artifact)
 
     def _model(self, run: Run) -> None:
-        entry = run.output("model") or {}
-        best = run_facts.load(run, "best") or {}
-        metadata = {"digest": entry.get("digest"), "family": best.get("family"), "run": run.id}
+        output = run.output("model")
+        best = load_view(run, "best", BestTrial)
+        metadata = {
+            "digest": output.digest if output else None,
+            "family": best.family if best else None,
+            "run": run.id,
+        }
         artifact = wandb.Artifact(_name(f"{self.project}-model"), "model", metadata=metadata)
-        model = run_facts.load(run, "model")
+        model = load_optional(run, "model")
         if isinstance(model, Path) and model.is_dir():
             artifact.add_dir(str(model))
         else:
@@ -152,25 +158,25 @@ class WandbTracker:
                 json.dump(metadata, file, sort_keys=True)
         self.run.log_artifact(artifact)
 
-    def _trials(self, run: Run, fresh: bool) -> None:
-        rows = run_facts.table(run, "trials")
-        if not rows:
+    def _trials(self, run: Run, executed: bool) -> None:
+        table = run_results.read_table(run, "trials")
+        if not table.rows:
             return
-        metric = (run_facts.load(run, "best") or {}).get("metric")
-        self.run.log({"trials": _table(rows)})
-        for row in rows:
-            if run_facts.is_finite(row.get("score")) and str(row.get("state")).lower() == "complete":
-                self.run.log({"trial/number": row.get("number"), "trial/score": row["score"]})
-        if not fresh:  # a study that was reused wrote its trials down when it ran
+        best = load_view(run, "best", BestTrial)
+        self.run.log({"trials": _table(table.columns, table.rows)})
+        for trial in run_results.read_trials(run):
+            if run_results.is_finite(trial.score) and trial.state.lower() == "complete":
+                self.run.log({"trial/number": trial.number, "trial/score": trial.score})
+        if not executed:  # a search that was reused has its trials in the run that executed it
             return
-        for row in rows[:CHILDREN]:
-            self._trial(run.id, row, metric)
+        for row in table.rows[:CHILD_RUNS]:
+            self._trial(run.id, dict(zip(table.columns, row, strict=True)), best.metric if best else None)
 
-    def _trial(self, parent: str, row: Mapping[str, Any], metric: str | None) -> None:
-        config = {"parent": parent, "family": row.get("family"), **_parameters(row.get("params"))}
-        child = self._init(f"{parent}-trial-{row.get('number')}", job_type="trial", config=config)
-        state = str(row.get("state", "")).lower()
-        numbers = {name: value for name, value in row.items() if run_facts.is_finite(value)}
+    def _trial(self, parent: str, trial: Mapping[str, Scalar], metric: str | None) -> None:
+        config = {"parent": parent, "family": trial.get("family"), **_hyperparameters(trial.get("params"))}
+        child = self._init(f"{parent}-trial-{trial.get('number')}", job_type="trial", config=config)
+        state = str(trial.get("state") or "").lower()
+        numbers = {name: value for name, value in trial.items() if run_results.is_finite(value)}
         if metric and "score" in numbers:
             numbers[metric] = numbers["score"]
         child.log(numbers)
@@ -179,36 +185,52 @@ class WandbTracker:
 
     def _finish(self, run: Run) -> None:
         record = run.record
-        self.run.config.update(_config(record), allow_val_change=True)
-        summary: dict[str, Any] = {"state": record["state"], "seconds": record.get("seconds")}
-        summary |= {name: value for name, value in run_facts.verdict(run).items() if value is not None}
-        if error := run_facts.failure(record):
-            summary |= {f"failure/{name}": error.get(name) for name in ("stage", "kind", "title", "cause")}
+        self.run.config.update(_config(run), allow_val_change=True)
+        verdict = to_json(run_results.verdict(run))
+        summary: dict[str, Scalar] = {"state": str(record.state), "seconds": record.seconds}
+        summary |= {name: value for name, value in verdict.items() if value is not None}
+        if failure := record.failure:
+            summary |= {
+                "failure/stage": failure.stage,
+                "failure/error": failure.error,
+                "failure/heading": failure.heading,
+                "failure/message": failure.message,
+            }
         self.run.summary.update(summary)
-        self.run.finish(exit_code=run_facts.exit_code(record))
+        self.run.finish(exit_code=run_results.exit_code(record))
         self.run = None
 
 
-def _config(record: dict[str, Any]) -> dict[str, Any]:
-    """Return the run's configuration: parameters by stage, and where each came from."""
-    kept = ("pipeline", "profile", "mlnb", "python", "git")
-    config: dict[str, Any] = {name: record.get(name) for name in kept}
-    config["versions"] = run_facts.versions(record)
-    config["origins"] = {}
-    for name, entry in run_facts.parameters(record).items():
-        stage, _, parameter = name.partition(".")
-        config.setdefault(stage, {})[parameter] = entry["value"]
-        config["origins"][name] = entry["from"]
+def _config(run: Run) -> dict[str, Any]:
+    """Return the configuration of the W&B run: parameters by stage, and the origin of each."""
+    record = run.record
+    config: dict[str, Any] = {
+        "pipeline": record.pipeline,
+        "profile": record.profile,
+        "mlnb": record.mlnb_version,
+        "python": record.python_version,
+        "git": to_json(record.git) if record.git else None,
+        "versions": run_results.versions(run),
+        "origins": {name: value.origin for name, value in run_results.parameters(run).items()},
+    }
+    for stage, item in run.stages.items():
+        config[stage] = {name: value.value for name, value in item.parameters.items()}
     return config
 
 
-def _table(rows: list[dict[str, Any]]) -> Any:
-    columns: list[str | int] = list(dict.fromkeys(name for row in rows for name in row))
-    data = [[_plain(row.get(str(name))) for name in columns] for row in rows]
-    return wandb.Table(columns=columns, data=data, allow_mixed_types=True)
+def _findings(rows: Any) -> Any:
+    """Return the findings of the data validation as a W&B table."""
+    records = [row for row in rows or [] if isinstance(row, dict)]
+    columns = list(dict.fromkeys(name for record in records for name in record))
+    return _table(columns, [[record.get(name) for name in columns] for record in records])
 
 
-def _plain(value: Any) -> Any:
+def _table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> Any:
+    data = [[_cell(value) for value in row] for row in rows]
+    return wandb.Table(columns=list(columns), data=data, allow_mixed_types=True)
+
+
+def _cell(value: Any) -> Scalar:
     if isinstance(value, float) and not math.isfinite(value):
         return None
     if value is None or isinstance(value, str | int | float):
@@ -216,28 +238,28 @@ def _plain(value: Any) -> Any:
     return json.dumps(value, sort_keys=True, default=str)
 
 
-def _flat(values: Mapping[str, Any]) -> dict[str, Any]:
+def _scalars(values: Mapping[str, Any]) -> dict[str, Scalar]:
     return {name: value for name, value in values.items() if isinstance(value, str | int | float | bool)}
 
 
-def _parameters(text: Any) -> dict[str, Any]:
+def _hyperparameters(text: Any) -> dict[str, Scalar]:
     try:
-        found = json.loads(text) if isinstance(text, str) else text
+        values = json.loads(text) if isinstance(text, str) else text
     except ValueError:
         return {}
-    return dict(found) if isinstance(found, dict) else {}
+    return dict(values) if isinstance(values, dict) else {}
 
 
 def _name(text: str) -> str:
-    """Return `text` with what W&B refuses in names (slashes, quotes, colons ...) replaced by dashes."""
+    """Return `text` with the characters that W&B refuses in names (slashes, quotes, colons ...) replaced by dashes."""
     return re.sub(r"[^\w.\- ()]+", "-", text).strip("- ")[:100] or "unnamed"
 
 
 def _has_key(warn: Callable[[str], None]) -> bool:
-    """Return whether W&B can sign in without asking; warns when it cannot, as nobody could answer here."""
+    """Return whether W&B has an API key; warn when it has none, as a prompt could not be answered here."""
     from wandb.sdk.lib import wbauth
 
     if wbauth.authenticate_session(host=wandb.Settings().base_url, source="mlnb", prompt=False):
         return True
-    warn("W&B is to be online but has no API key; the run is kept offline. `wandb login`, then `wandb sync`.")
+    warn("W&B is online but has no API key; the run is kept offline. Run `wandb login`, then `wandb sync`.")
     return False

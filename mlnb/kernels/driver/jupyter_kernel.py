@@ -90,7 +90,7 @@ def start(arguments: list[str]) -> tuple[ParentPaths, int, FrameSocket]:
     if snapshot and os.environ.get("JPY_SESSION_NAME", "").endswith(os.environ.get(RESTORE_FOR, "")):
         parent = Path(os.environ[RESTORE_FROM])
         paths, settings = ParentPaths(parent.parent, parent.stem), None
-        restore = RestoreSnapshot(id=snapshot, environment={"MLNB_ORDER": "", "MLNB_RUN": ""}, variables={})
+        restore = RestoreSnapshot(id=snapshot, environment={"MLNB_ATTEMPT": "", "MLNB_RUN": ""}, variables={})
         request = msgspec.structs.replace(request, restore=restore, notebook="(debugging)")
     connection, ready = parent_client.start_kernel(paths, settings, request, START_SECONDS)
     if snapshot and ready.snapshot != snapshot and settings is None:

@@ -1,0 +1,106 @@
+"""Two runs side by side: differing parameters, metrics and versions, and which stages made the same bytes."""
+
+from typing import Any
+
+from msgspec import field
+
+from mlnb.cli.text_tables import shorten, table
+from mlnb.codec import Record
+from mlnb.engine.run_records import StageState
+from mlnb.engine.runs import Run
+from mlnb.reports import formatting
+from mlnb.tracking import run_results
+from mlnb.tracking.artifact_views import TestMetrics, load_view
+
+Pair = tuple[Any, Any]  # the values of the first and the second run; None where a run has none
+
+
+class StageComparison(Record, frozen=True, kw_only=True):
+    """A stage of two runs: whether the outputs are the same bytes, and its state in each."""
+
+    outputs: str
+    states: tuple[str, str]
+
+
+class RunComparison(Record, frozen=True, kw_only=True):
+    """What differs between two runs."""
+
+    runs: tuple[str, str]
+    states: tuple[str, str]
+    verdicts: tuple[run_results.Verdict, run_results.Verdict]
+    parameters: dict[str, Pair] = field(default_factory=dict)
+    metrics: dict[str, Pair] = field(default_factory=dict)
+    versions: dict[str, Pair] = field(default_factory=dict)
+    stages: dict[str, StageComparison] = field(default_factory=dict)
+
+
+def compare_runs(first: Run, second: Run) -> RunComparison:
+    """Return what differs between two runs."""
+    parameters = [
+        {name: parameter.value for name, parameter in run_results.parameters(run).items()} for run in (first, second)
+    ]
+    return RunComparison(
+        runs=(first.id, second.id),
+        states=(first.state, second.state),
+        verdicts=(run_results.verdict(first), run_results.verdict(second)),
+        parameters=_differing(*parameters),
+        metrics=_differing(all_metrics(first), all_metrics(second)),
+        versions=_differing(run_results.versions(first), run_results.versions(second)),
+        stages={name: _compare_stage(name, first, second) for name in second.stages | first.stages},
+    )
+
+
+def comparison_text(comparison: RunComparison) -> str:
+    """Return a comparison as text."""
+    (first, second), states = comparison.runs, comparison.states
+    parts = [f"A  {first}  {states[0]}\nB  {second}  {states[1]}"]
+    parts += _section("parameters", comparison.parameters) or ["parameters: the same"]
+    if comparison.metrics:
+        rows = [
+            [name, formatting.number(a), formatting.number(b), formatting.number(b - a) if _numbers(a, b) else ""]
+            for name, (a, b) in comparison.metrics.items()
+        ]
+        heads = ["metrics", "A", "B", "B − A"]
+        parts.append(table(heads, rows, right=heads[1:]))
+    else:
+        parts.append("metrics: the same")
+    parts += _section("versions", comparison.versions)
+    rows = [[name, stage.outputs, *stage.states] for name, stage in comparison.stages.items()]
+    parts.append(table(["stages", "outputs", "A", "B"], rows))
+    return "\n\n".join(parts)
+
+
+def all_metrics(run: Run) -> dict[str, float | None]:
+    """Return the logged numbers of a run and its test metrics, as `stage.name`."""
+    test = load_view(run, "metrics", TestMetrics)
+    standard = {f"evaluate.{name}": item.value for name, item in (test.estimates() if test else {}).items()}
+    return {**run_results.metrics(run), **standard}
+
+
+def _section(title: str, differing: dict[str, Pair]) -> list[str]:
+    rows = [[name, _text(title, a), _text(title, b)] for name, (a, b) in differing.items()]
+    return [table([title, "A", "B"], rows)] if rows else []
+
+
+def _differing(first: dict[str, Any], second: dict[str, Any]) -> dict[str, Pair]:
+    names = list(first | second)
+    return {name: (first.get(name), second.get(name)) for name in names if first.get(name) != second.get(name)}
+
+
+def _compare_stage(name: str, first: Run, second: Run) -> StageComparison:
+    records = [run.stages.get(name) for run in (first, second)]
+    digests = [{key: output.digest for key, output in r.outputs.items()} if r else {} for r in records]
+    same = "the same" if digests[0] == digests[1] else "differ"
+    states = [
+        "not in this run" if r is None else f"reused from {r.from_run}" if r.state == StageState.REUSED else r.state
+        for r in records
+    ]
+    return StageComparison(outputs=same if all(digests) else "–", states=(states[0], states[1]))
+
+
+def _numbers(*values: Any) -> bool:
+    return all(isinstance(value, int | float) for value in values)
+
+
+def _text(title: str, value: Any) -> str:
+    return "–" if value is None and title == "versions" else shorten(formatting.parameter(value), 48)

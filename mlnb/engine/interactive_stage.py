@@ -1,0 +1,68 @@
+"""The session of a stage in a notebook that a person runs."""
+
+import shutil
+from pathlib import Path
+
+from mlnb.engine import runs
+from mlnb.engine.project import Project
+from mlnb.engine.run_records import OutputRecord
+from mlnb.engine.stage import Stage
+from mlnb.engine.stage_files import REPORT, ProgressNote, StageReport, read_record, report_path, write_record
+from mlnb.engine.test_set_access import interactive_reader
+from mlnb.errors import UnknownRun
+
+FOLDER = "interactive"  # in the folder of a run
+
+
+class InteractiveStage(Stage):
+    """A stage that a person runs: it reads the draft and the latest run, or the run that is named.
+
+    What it saves goes to the draft, or to the folder `interactive` of the named run, whose record never changes.
+    """
+
+    def __init__(self, project: Project, name: str, run: str, reads: list[str], writes: dict[str, str]) -> None:
+        """Open the stage; see `Stage` for the arguments. Raises `UnknownRun`."""
+        super().__init__(project, name, run, reads, writes, reader=interactive_reader())
+        self.source = None if run == runs.DRAFT else runs.open_run(project, run)
+        self.folder = project.runs / runs.DRAFT if self.source is None else self.source.folder / FOLDER
+        self.folder.mkdir(parents=True, exist_ok=True)
+
+    @property
+    def scratch(self) -> Path:
+        """A folder of the draft, deleted when the stage is closed."""
+        folder = self.folder / f"{self.name}.scratch"
+        folder.mkdir(exist_ok=True)
+        return folder
+
+    def _find(self, artifact: str) -> OutputRecord:
+        if self.source is not None:
+            return self.source.require_output(artifact)
+        drafts = sorted(self.folder.glob(f"*{REPORT}"), key=lambda path: path.stat().st_mtime_ns, reverse=True)
+        for path in drafts:
+            report = read_record(StageReport, path)
+            if report is not None and artifact in report.outputs:
+                print(f"{artifact}: from the draft of {path.name.removesuffix(REPORT)}")
+                return report.outputs[artifact]
+        latest = runs.latest_output(self.project, artifact)
+        if latest is None:
+            raise UnknownRun(f"No run has made {artifact!r}. Run the stage that makes it: `mlnb run --upto STAGE`.")
+        run, output = latest
+        print(f"{artifact}: from run {run.id}")
+        return output
+
+    def _report_progress(self, note: ProgressNote) -> None:
+        """Report nothing: the notebook shows its own progress bars."""
+
+    def _report(self) -> None:
+        report = StageReport(outputs=self.outputs, metrics=self.metrics, closed=True)
+        write_record(report_path(self.folder, self.name), report)
+        self.project.store.digests.save()
+        shutil.rmtree(self.folder / f"{self.name}.scratch", ignore_errors=True)
+        for artifact, output in self.outputs.items():
+            recorded = self.source.output(artifact) if self.source is not None else None
+            if recorded is None:
+                print(f"{artifact}: saved in {self.folder.name}, {output.bytes:,} bytes")
+            elif recorded.digest == output.digest:
+                print(f"{artifact}: the same bytes as in run {self.run}")
+            else:
+                print(f"{artifact}: DIFFERS from run {self.run}")

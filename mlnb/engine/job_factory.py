@@ -1,0 +1,98 @@
+"""The jobs of a run's stages: inputs and environment of each notebook, and what the notebook reports."""
+
+from pathlib import Path
+from typing import Any
+
+from mlnb.engine.notebook import StageNotebook
+from mlnb.engine.parameter_values import Values
+from mlnb.engine.run_records import Outputs
+from mlnb.engine.runs import Run
+from mlnb.engine.stage_files import (
+    ProgressNote,
+    StageInputs,
+    StageReport,
+    inputs_path,
+    progress_path,
+    read_record,
+    report_path,
+    write_record,
+)
+from mlnb.engine.stage_jobs import Job
+from mlnb.settings import ProcessSettings, ProjectSettings
+
+
+class JobFactory:
+    """Makes the jobs of one run and reads the reports of its stages."""
+
+    def __init__(self, run: Run, values: Values, secrets: dict[str, str]) -> None:
+        """Prepare the jobs of a run.
+
+        Args:
+            run: The run.
+            values: The parameters of its stages.
+            secrets: Names and values that are removed from outputs.
+        """
+        self.run = run
+        self.values = values
+        self.secrets = secrets
+        self.folder = run.folder / "stages"
+
+    def job(self, stage: StageNotebook, attempt: str) -> Job:
+        """Return the job that executes a stage's notebook."""
+        project = self.run.project
+        return Job(
+            stage=stage.name,
+            source=stage.path,
+            target=self.target(stage),
+            parameters={"run": self.run.id, **self._parameters(stage.name)},
+            folder=stage.path.parent,
+            environment={
+                ProcessSettings.root.variable: str(project.root),
+                ProcessSettings.attempt.variable: attempt,
+                ProcessSettings.run.variable: self.run.id,
+                ProjectSettings.wandb_mode.variable: project.settings.wandb_mode,
+                **project.import_path(),
+            },
+            secrets=self.secrets,
+            cell_timeout=project.settings.cell_timeout or None,
+            stage_timeout=project.settings.stage_timeout or None,
+            opening_cell=stage.opening_cell,
+        )
+
+    def target(self, stage: StageNotebook) -> Path:
+        """Return where a stage's executed notebook is written."""
+        return self.run.folder / "notebooks" / stage.path.name
+
+    def write_inputs(
+        self,
+        stage: str,
+        attempt: str,
+        key: str,
+        inputs: Outputs,
+        scratch: str,
+        snapshots: dict[int, str],
+        low_priority: bool,
+    ) -> None:
+        """Write what a stage's notebook reads when it opens the stage; see `StageInputs` for the arguments."""
+        record = StageInputs(
+            attempt=attempt,
+            key=key,
+            parameters=self._parameters(stage),
+            inputs=inputs,
+            scratch=scratch,
+            snapshots=snapshots,
+            low_priority=low_priority,
+        )
+        write_record(inputs_path(self.folder, stage), record)
+
+    def report(self, stage: str, attempt: str) -> StageReport | None:
+        """Return what a stage has reported in this attempt; None before its first report."""
+        report = read_record(StageReport, report_path(self.folder, stage))
+        return report if report is not None and report.attempt == attempt else None
+
+    def progress(self, stage: str) -> ProgressNote | None:
+        """Return how far a stage is; None before its first report."""
+        return read_record(ProgressNote, progress_path(self.folder, stage))
+
+    def _parameters(self, stage: str) -> dict[str, Any]:
+        return {name: value.value for name, value in self.values[stage].items()}

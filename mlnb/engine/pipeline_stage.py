@@ -1,0 +1,101 @@
+"""The session of a stage in a pipeline: the run supplies inputs, stage key and folders."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+from mlnb.codec import encode
+from mlnb.engine.notebook_shell import on_cell_error
+from mlnb.engine.project import Project
+from mlnb.engine.run_records import OutputRecord
+from mlnb.engine.stage import Stage
+from mlnb.engine.stage_files import (
+    ProgressNote,
+    StageInputs,
+    StageReport,
+    inputs_path,
+    progress_path,
+    read_record,
+    report_path,
+    write_record,
+)
+from mlnb.errors import MlnbError
+from mlnb.settings import ProcessSettings
+
+LOW_PRIORITY = 10  # added to the niceness of a notebook of low priority
+
+
+class PipelineStage(Stage):
+    """A stage that a pipeline runs."""
+
+    def __init__(
+        self, project: Project, name: str, run: str, reads: list[str], writes: dict[str, str], inputs: StageInputs
+    ) -> None:
+        """Open the stage with the inputs of this attempt; see `Stage` for the other arguments."""
+        super().__init__(project, name, run, reads, writes, reader=run)
+        self.inputs = inputs
+        self.folder = project.runs / run / "stages"
+        self._error: type[MlnbError] | None = None
+        on_cell_error(self._report_error)
+        if inputs.low_priority and hasattr(os, "nice"):
+            os.nice(LOW_PRIORITY)
+
+    def _belongs_to_run(self) -> bool:
+        """Return whether a run waits for this process; false in a debugging session.
+
+        A process that was restored from a snapshot belongs to the run that restored it, which is another one.
+        """
+        process = ProcessSettings()
+        if process.attempt == self.inputs.attempt:
+            return True
+        folder = self.project.runs / process.run / "stages"
+        inputs = read_record(StageInputs, inputs_path(folder, self.name))
+        if inputs is None or inputs.attempt != process.attempt:
+            return False
+        self.inputs, self.folder, self.run = inputs, folder, process.run
+        self._error = None
+        return True
+
+    @property
+    def scratch(self) -> Path:
+        """A folder for files that should survive a kill: the same in every attempt, deleted when one succeeds."""
+        return self.project.store.scratch(self.inputs.scratch)
+
+    def _find(self, artifact: str) -> OutputRecord:
+        return self.inputs.inputs[artifact]
+
+    def _report_progress(self, note: ProgressNote) -> None:
+        if self._belongs_to_run():
+            progress_path(self.folder, self.name).write_bytes(encode(note))
+
+    def save(self, artifact: str, value: Any) -> None:
+        """Save an artifact that the stage declares to write; stages that wait for it may start from now on.
+
+        Raises:
+            ContractBroken: The artifact is not declared, or was saved before.
+        """
+        super().save(artifact, value)
+        self._write_report(closed=False)
+
+    def _report(self) -> None:
+        if not self._belongs_to_run():
+            print(f"{self.name}: nothing is recorded in a debugging session; `mlnb run` runs the edited notebook.")
+            return
+        self._write_report(closed=True)
+        self.project.store.digests.save()
+
+    def _report_error(self, error: type[MlnbError] | None) -> None:
+        if self._belongs_to_run() and error is not self._error:
+            self._error = error
+            self._write_report(closed=False)
+
+    def _write_report(self, closed: bool) -> None:
+        if self._belongs_to_run():
+            report = StageReport(
+                attempt=self.inputs.attempt,
+                outputs=self.outputs,
+                metrics=self.metrics,
+                closed=closed,
+                error=self._error.__name__ if self._error else None,
+            )
+            write_record(report_path(self.folder, self.name), report)

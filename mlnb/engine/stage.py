@@ -1,0 +1,153 @@
+"""The session of a stage: it loads declared inputs, saves declared outputs, and logs metrics."""
+
+import os
+import time
+from abc import ABC, abstractmethod
+from pathlib import Path
+from typing import Any, overload
+
+from mlnb.codec import R
+from mlnb.engine.formats import load_object, save_object
+from mlnb.engine.parameter_values import SECRET
+from mlnb.engine.project import Project
+from mlnb.engine.run_records import OutputRecord, Outputs
+from mlnb.engine.stage_files import ProgressNote
+from mlnb.engine.test_set_access import is_held_out, record_access
+from mlnb.errors import ContractBroken, GateFailed, ParameterError
+from mlnb.suggestions import did_you_mean
+
+PROGRESS_SECONDS = 0.2  # seconds between two progress notes
+
+
+class Stage(ABC):
+    """An open stage, as a notebook uses it.
+
+    Attributes:
+        metrics: Numbers that were logged.
+        outputs: Records of the artifacts that were saved.
+        test_set_accesses: For each held-out artifact that was loaded, the number of runs that have loaded it so far.
+    """
+
+    def __init__(
+        self, project: Project, name: str, run: str, reads: list[str], writes: dict[str, str], reader: str
+    ) -> None:
+        """Open a stage.
+
+        Args:
+            project: The project.
+            name: Name of the stage.
+            run: Id of the run, or "draft".
+            reads: Names of the artifacts that it may load.
+            writes: Names and descriptions of the artifacts that it saves.
+            reader: How accesses to held-out artifacts are recorded.
+        """
+        self.project = project
+        self.name = name
+        self.run = run
+        self.reads = reads
+        self.writes = writes
+        self.metrics: dict[str, float] = {}
+        self.outputs: Outputs = {}
+        self.test_set_accesses: dict[str, int] = {}
+        self._reader = reader
+        self._last_note = 0.0
+
+    @overload
+    def load(self, artifact: str) -> Any: ...
+
+    @overload
+    def load(self, artifact: str, kind: type[R]) -> R: ...
+
+    def load(self, artifact: str, kind: type[R] | None = None) -> Any:
+        """Return an artifact that the stage declares to read.
+
+        Args:
+            artifact: Its name, one of `reads`.
+            kind: The class of a typed record; None for tables, arrays, folders and plain JSON.
+
+        Raises:
+            ContractBroken: The artifact is not declared.
+            SchemaError: A record of another schema or version.
+        """
+        if artifact not in self.reads:
+            raise ContractBroken(
+                f"Stage {self.name!r} loads {artifact!r} but declares reads={self.reads}; "
+                f"add it there, so that the graph has it.{did_you_mean(artifact, self.reads)}"
+            )
+        output = self._find(artifact)
+        if is_held_out(output.description):
+            self.test_set_accesses[artifact] = record_access(self.project.store.root, output.digest, self._reader)
+        return load_object(self.project.store, output.format, output.digest, kind, f"artifact {artifact!r}")
+
+    def save(self, artifact: str, value: Any) -> None:
+        """Save an artifact that the stage declares to write.
+
+        Raises:
+            ContractBroken: The artifact is not declared, or was saved before.
+        """
+        if artifact not in self.writes:
+            raise ContractBroken(
+                f"Stage {self.name!r} saves {artifact!r} but declares writes={list(self.writes)}; "
+                f"add it there with a description.{did_you_mean(artifact, self.writes)}"
+            )
+        if artifact in self.outputs:
+            raise ContractBroken(f"Stage {self.name!r} saves {artifact!r} twice; expected once.")
+        self.outputs[artifact] = save_object(self.project.store, value, self.writes[artifact])
+
+    def log(self, **metrics: float) -> None:
+        """Log numbers as metrics of the stage; the last value of a name counts."""
+        for name, value in metrics.items():
+            try:
+                self.metrics[name] = float(value)
+            except (TypeError, ValueError) as error:
+                raise ContractBroken(f"stage.log({name}={value!r}): expected a number.") from error
+
+    def resolve(self, text: str) -> str:
+        """Return a text with `${NAME}` replaced from the environment, and the relative path of a file made absolute."""
+        expanded = SECRET.sub(lambda match: self._secret(match[1]), text)
+        path = self.project.root / expanded
+        return str(path) if "://" not in expanded and path.exists() else expanded
+
+    def require(self, passed: bool, message: str) -> None:
+        """Raise `GateFailed` with a message unless `passed`."""
+        if not passed:
+            raise GateFailed(message)
+
+    def progress(self, done: float, total: float, text: str = "") -> None:
+        """Report how far a long loop is; cheap enough for every step."""
+        if time.monotonic() - self._last_note >= PROGRESS_SECONDS or done >= total:
+            self._last_note = time.monotonic()
+            self._report_progress(ProgressNote(done=float(done), total=float(total), text=text))
+
+    def close(self) -> None:
+        """Close the stage. Raises `ContractBroken` when a declared output was not saved."""
+        missing = [artifact for artifact in self.writes if artifact not in self.outputs]
+        if missing:
+            raise ContractBroken(
+                f"Stage {self.name!r} declares {', '.join(map(repr, missing))} in `writes` and did not save it."
+            )
+        self._report()
+
+    @property
+    @abstractmethod
+    def scratch(self) -> Path:
+        """A folder for files that should survive a kill: the same in every attempt, deleted when one succeeds."""
+
+    def _secret(self, name: str) -> str:
+        if name not in os.environ:
+            raise ParameterError(
+                f"Stage {self.name!r} uses ${{{name}}}, but the environment has no {name}; set it: export {name}=…"
+            )
+        return os.environ[name]
+
+    @abstractmethod
+    def _find(self, artifact: str) -> OutputRecord:
+        """Return the record of an artifact."""
+
+    @abstractmethod
+    def _report_progress(self, note: ProgressNote) -> None:
+        """Report how far the stage is."""
+
+    @abstractmethod
+    def _report(self) -> None:
+        """Report what the stage made."""

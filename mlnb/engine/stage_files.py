@@ -1,0 +1,99 @@
+"""Files by which a run and the notebooks of its stages exchange inputs, results and progress.
+
+They are in runs/<id>/stages: `<stage>.inputs.json` is read when the notebook opens the stage, `<stage>.report.json` has
+what it saved and logged. A random attempt id keeps files of different attempts apart: it is in the environment of the
+notebook's kernel (MLNB_ATTEMPT).
+"""
+
+from pathlib import Path
+from typing import Any, ClassVar
+
+from msgspec import field
+
+from mlnb.codec import R, Record, decode, encode
+from mlnb.engine.files import write_whole
+from mlnb.engine.run_records import Outputs
+from mlnb.errors import SchemaError
+
+
+class StageInputs(Record, frozen=True, kw_only=True):
+    """What a stage's notebook is given.
+
+    Args:
+        attempt: Id of this attempt.
+        key: Stage key.
+        parameters: The values that the run planned.
+        inputs: Records of the artifacts that it reads.
+        scratch: Key of the scratch folder.
+        snapshots: Snapshot key of the state before each cell, by index of the cell.
+        low_priority: Whether a stage that more stages depend on runs at the same time.
+    """
+
+    SCHEMA: ClassVar[str] = "stage-inputs"
+
+    attempt: str
+    key: str
+    parameters: dict[str, Any]
+    inputs: Outputs
+    scratch: str
+    snapshots: dict[int, str] = field(default_factory=dict)
+    low_priority: bool = False
+
+
+class StageReport(Record, frozen=True, kw_only=True):
+    """What a stage has made so far.
+
+    Args:
+        attempt: Id of the attempt; empty in an interactive session.
+        outputs: Artifacts that it has saved.
+        metrics: Numbers that it has logged.
+        closed: Whether the stage is closed, which means that the report is complete.
+        error: Name of the class of `mlnb.errors` that a cell raised; None for any other exception.
+    """
+
+    SCHEMA: ClassVar[str] = "stage-report"
+
+    attempt: str = ""
+    outputs: Outputs = field(default_factory=dict)
+    metrics: dict[str, float] = field(default_factory=dict)
+    closed: bool = False
+    error: str | None = None
+
+
+class ProgressNote(Record, frozen=True, kw_only=True):
+    """How far a stage is: `done` of `total`, and a text."""
+
+    done: float
+    total: float
+    text: str
+
+
+REPORT = ".report.json"
+
+
+def inputs_path(folder: Path, stage: str) -> Path:
+    """Return the file of a stage's inputs."""
+    return folder / f"{stage}.inputs.json"
+
+
+def report_path(folder: Path, stage: str) -> Path:
+    """Return the file of a stage's report."""
+    return folder / f"{stage}{REPORT}"
+
+
+def progress_path(folder: Path, stage: str) -> Path:
+    """Return the file of a stage's progress."""
+    return folder / f"{stage}.progress.json"
+
+
+def read_record(kind: type[R], path: Path) -> R | None:
+    """Return the record in a file; None when the file is missing, incomplete or of another schema."""
+    try:
+        return decode(kind, path.read_bytes(), str(path))
+    except (FileNotFoundError, NotADirectoryError, SchemaError):
+        return None
+
+
+def write_record(path: Path, record: Record) -> None:
+    """Write a record, completely or not at all. Raises `StoreFull`."""
+    write_whole(path, encode(record))

@@ -1,0 +1,112 @@
+"""Computes the result of one stage: from the store, from another process that computes it, or by an executor."""
+
+import threading
+import time
+
+from mlnb.codec import Record, replace
+from mlnb.engine import runs
+from mlnb.engine.events import CellStarted, EventDispatcher
+from mlnb.engine.job_factory import JobFactory
+from mlnb.engine.plan import Planner
+from mlnb.engine.plan_steps import Step
+from mlnb.engine.run_records import Outputs, StageResult
+from mlnb.engine.snapshot_keys import snapshot_request
+from mlnb.engine.stage_files import StageReport
+from mlnb.engine.stage_jobs import Executor, Outcome, OutcomeState
+from mlnb.errors import ContractBroken, error_class
+
+POLL = 0.05  # seconds between two attempts to lock a stage key
+
+
+class StageTask(Record, frozen=True, kw_only=True):
+    """A stage that is to be executed.
+
+    Args:
+        step: Its step of the plan.
+        attempt: Id of the attempt.
+        inputs: Records of the artifacts that it reads.
+        low_priority: Whether a stage that more stages depend on runs at the same time.
+    """
+
+    step: Step
+    attempt: str
+    inputs: Outputs
+    low_priority: bool
+
+
+class Computed(Record, frozen=True, kw_only=True):
+    """The result of a stage, and whether another run computed it in the meantime."""
+
+    result: StageResult
+    by_another_run: bool = False
+
+
+class StageRunner:
+    """Computes the stages of one run; several at once in threads."""
+
+    def __init__(
+        self, run: runs.Run, planner: Planner, executor: Executor, jobs: JobFactory, dispatch: EventDispatcher
+    ) -> None:
+        self.run = run
+        self.planner = planner
+        self.store = planner.project.store
+        self.executor = executor
+        self.jobs = jobs
+        self.dispatch = dispatch
+
+    def compute(self, task: StageTask, cancelled: threading.Event) -> Computed | Outcome:
+        """Compute a stage while holding the lock of its key, or wait for the process that does and use its result."""
+        key = task.step.key
+        assert key is not None
+        while not cancelled.is_set():
+            with self.store.lock(key) as held:
+                if held:
+                    result = self.store.result(key)
+                    forced = task.step.name in self.planner.selection.forced
+                    if result is not None and not forced and self.store.is_complete(result):
+                        return Computed(result=result, by_another_run=True)
+                    return self._execute(task, key)
+            time.sleep(POLL)
+        return Outcome(state=OutcomeState.INTERRUPTED)
+
+    def _execute(self, task: StageTask, key: str) -> Computed | Outcome:
+        step, name = task.step, task.step.name
+        restore_key = step.restore_key
+        restored = self.planner.live_snapshot(restore_key) if restore_key is not None else None
+        scratch = restored.scratch if restored else key
+        snapshots = step.snapshots.before if step.snapshots else {}
+        self.jobs.write_inputs(name, task.attempt, key, task.inputs, scratch, snapshots, task.low_priority)
+        job = self.jobs.job(self.planner.graph.stages[name], task.attempt)
+        if step.snapshots:
+            job = replace(job, snapshots=snapshot_request(self.run, name, step.snapshots, scratch, restored))
+        started, start = runs.now(), time.monotonic()
+        outcome = self.executor.execute(
+            job, lambda cell, cells, heading: self.dispatch(CellStarted(self.run, name, cell, cells, heading))
+        )
+        if restored and not outcome.restored:
+            self.run.update_stage(name, reason=f"{step.reason}, which has ended: starts at the first cell")
+        report = self.jobs.report(name, task.attempt)
+        if outcome.state != OutcomeState.FINISHED:
+            return _with_own_error(outcome, report)
+        if report is None or not report.closed:
+            message = "ContractBroken: the notebook ended without `stage.close()`"
+            return Outcome(state=OutcomeState.FAILED, message=message, error=ContractBroken)
+        result = StageResult(
+            outputs=report.outputs,
+            metrics=report.metrics,
+            notebook=self.store.put_file(job.target),
+            run=self.run.id,
+            started=started,
+            finished=runs.now(),
+            seconds=round(time.monotonic() - start, 3),
+        )
+        self.store.put_result(key, result)
+        self.store.clear_scratch(scratch)
+        return Computed(result=result)
+
+
+def _with_own_error(outcome: Outcome, report: StageReport | None) -> Outcome:
+    """Return an outcome with our own exception class that the notebook's kernel reported, if it did."""
+    if outcome.state != OutcomeState.FAILED or report is None or report.error is None:
+        return outcome
+    return replace(outcome, error=error_class(report.error))

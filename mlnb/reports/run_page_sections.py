@@ -1,0 +1,124 @@
+"""The sections of a run's report, as the template prints them."""
+
+from typing import NamedTuple
+
+from markupsafe import Markup
+
+from mlnb.codec import Record
+from mlnb.engine.run_records import OutputRecord, RunRecord, StageFailure, StageRecord
+from mlnb.engine.runs import Run
+from mlnb.methods.contracts.gates import Gate
+from mlnb.methods.contracts.problems import ProblemContract
+from mlnb.tracking import run_results
+from mlnb.tracking.artifact_views import Finding
+
+
+class ResultSection(Record, frozen=True, kw_only=True):
+    """The result: winner, deciding metric with interval, references, gate and verified bento."""
+
+    verdict: run_results.Verdict
+    rows: int | None
+    level: float
+    direction: str
+    figure: Markup
+    gate: Gate | None
+    bento: str | None
+    verified_rows: int | None
+    score: float | None
+    test_set_accesses: int
+
+
+class StageRow(NamedTuple):
+    """A stage: its record, its page, and its share of the longest duration in percent."""
+
+    name: str
+    record: StageRecord
+    page: str | None
+    share: float
+
+
+class ParameterRow(NamedTuple):
+    """A parameter: its stage, name, value as text, and origin."""
+
+    stage: str
+    name: str
+    value: str
+    origin: str
+
+
+class MetricRow(NamedTuple):
+    """A metric of the model and of two references."""
+
+    name: str
+    value: float | None
+    low: float | None
+    high: float | None
+    decides: bool
+    linear: float | None
+    dummy: float | None
+
+
+class PlotImage(NamedTuple):
+    """A plot: its title, its PNG as Base64, and its size in pixels."""
+
+    title: str
+    data: str
+    width: int
+    height: int
+
+
+class PlotGroup(NamedTuple):
+    """The plots of a stage, by the heading above them."""
+
+    title: str
+    headings: dict[str, list[PlotImage]]
+
+
+class TrialRow(NamedTuple):
+    """A trial: its number, family, score, and hyperparameters as text."""
+
+    number: int
+    family: str | None
+    score: float | None
+    params: str
+
+
+class TrialSection(NamedTuple):
+    """The hyperparameter search: figure, metric, counts by state, and the best trials."""
+
+    figure: Markup
+    metric: str | None
+    counts: str
+    best: list[TrialRow]
+
+
+class ArtifactRow(NamedTuple):
+    """An artifact and the stage that made it."""
+
+    name: str
+    stage: str
+    output: OutputRecord
+
+
+class RunPage(Record, frozen=True, kw_only=True):
+    """Everything that the template of the report prints, by section."""
+
+    run: Run
+    record: RunRecord
+    state: str
+    title: str
+    contract: ProblemContract | None
+    head: list[tuple[str, str]]
+    failure: StageFailure | None
+    result: ResultSection | None
+    stages: list[StageRow]
+    graph: Markup
+    changed_parameters: list[ParameterRow]
+    default_parameters: list[ParameterRow]
+    findings: list[Finding]
+    metrics: list[MetricRow]
+    plots: list[PlotGroup]
+    trials: TrialSection | None
+    card: Markup | None
+    artifacts: list[ArtifactRow]
+    versions: dict[str, str]

@@ -1,0 +1,115 @@
+"""All settings of mlnb: the keys of settings.ini [mlnb] and the environment variables.
+
+`ProjectSettings` are read by the engine, `ServiceSettings` by a service that answers requests, `ProcessSettings` by any
+process. Each setting is named here once, with its type, default, range and meaning; `mlnb doctor` prints them.
+"""
+
+from mlnb.typed_settings import Setting, SettingsGroup
+
+
+class ProjectSettings(SettingsGroup):
+    """Settings of a project: settings.ini [mlnb]; those with a variable can be set in the environment too."""
+
+    IN_FILE = True
+
+    notebooks = Setting("nbs/stages", "Folder of the stage notebooks.")
+    runs = Setting("runs", "Folder of the run records.")
+    store = Setting(".mlnb", "Folder of the artifact store and the caches.")
+    pipeline = Setting("train", "Pipeline that `mlnb run` runs when none is named.")
+    tracker = Setting("wandb", "Experiment tracker; local: the run record alone.", choices=("wandb", "local"))
+    wandb_mode = Setting(
+        "offline",
+        "Mode of Weights & Biases.",
+        variable="WANDB_MODE",
+        choices=("offline", "online", "disabled", "shared"),
+    )
+    registry = Setting("", "SQLAlchemy URL of the model registry, ${NAME} from the environment; empty: in the store.")
+    approvals = Setting(0, "Number of people who must approve a version before it is promoted.", low=0)
+    predictions = Setting("", "fsspec URL that finished segments of the prediction log are copied to; empty: nowhere.")
+    predictions_masked = Setting[tuple[str, ...]](
+        (), "Columns whose values the prediction log omits, comma-separated.", separator=","
+    )
+    workers = Setting(2, "Number of stages that run at once.", low=1)
+    cell_timeout = Setting(1800.0, "Time limit of one cell in seconds; 0: none.", low=0)
+    stage_timeout = Setting(3600.0, "Time limit of one stage in seconds; 0: none.", low=0)
+    kernels = Setting(
+        "warm",
+        "warm: kernels forked from a preloaded process; standard: papermill's own engine.",
+        variable="MLNB_KERNELS",
+        choices=("warm", "standard"),
+    )
+    kernels_idle = Setting(
+        600.0, "Seconds without work after which the preloaded process ends.", variable="MLNB_KERNELS_IDLE", low=0
+    )
+    kernels_at_once = Setting(0, "Number of kernels that run at once; 0: one more than there are cores.", low=0)
+    snapshots = Setting(
+        "failed",
+        "Stages whose state before each cell is kept in memory: those that failed, all, or off.",
+        choices=("failed", "all", "off"),
+    )
+    snapshot_minutes = Setting(30.0, "Minutes that a snapshot is kept.", variable="MLNB_SNAPSHOT_MINUTES", low=0)
+    snapshot_bytes = Setting(3e8, "Memory that snapshots may take in bytes; the oldest end first.", low=0)
+    preload = Setting[tuple[str, ...]]((), "Modules that the preloaded process imports besides those of the notebooks.")
+    preload_never = Setting[tuple[str, ...]]((), "Modules that the preloaded process never imports.")
+
+
+class ServiceSettings(SettingsGroup):
+    """Settings of a service, from the environment alone."""
+
+    api_key = Setting[tuple[str, ...]](
+        (), "Keys that requests need, comma-separated.", variable="MLNB_API_KEY", separator=",", secret=True
+    )
+    allow_anonymous = Setting(False, "Answer requests without a key on any address.", variable="MLNB_ALLOW_ANONYMOUS")
+    log = Setting("", "Folder of the prediction log; empty: no log.", variable="MLNB_LOG")
+    log_to = Setting("", "fsspec URL that finished segments are copied to.", variable="MLNB_LOG_TO")
+    log_mask = Setting[tuple[str, ...]](
+        (), "Columns whose values are not logged, comma-separated.", variable="MLNB_LOG_MASK", separator=","
+    )
+    log_limit = Setting(100_000, "Number of rows that may wait to be written.", variable="MLNB_LOG_LIMIT", low=1)
+    log_when_full = Setting(
+        "drop",
+        "drop: a response is sent unlogged and counted; wait: it is sent when the queue has space.",
+        variable="MLNB_LOG_WHEN_FULL",
+        choices=("drop", "wait"),
+    )
+    log_rows = Setting(100_000, "Number of rows after which a segment ends.", variable="MLNB_LOG_ROWS", low=1)
+    log_seconds = Setting(300.0, "Seconds after which a segment ends.", variable="MLNB_LOG_SECONDS", low=0.001)
+    log_event_time = Setting(
+        False, "Log the time in a request's header X-Event-Time (simulations).", variable="MLNB_LOG_EVENT_TIME"
+    )
+    follow = Setting(
+        "", "Path of a pointer to the model to serve; it is reloaded when it changes.", variable="MLNB_FOLLOW"
+    )
+    shadow = Setting("", "Path of a pointer to the shadow model.", variable="MLNB_SHADOW")
+    canary = Setting("", "Path of a pointer to the canary model.", variable="MLNB_CANARY")
+    canary_share = Setting(
+        0.1, "Share of the keys that the canary answers.", variable="MLNB_CANARY_SHARE", low=0.0001, high=0.5
+    )
+
+
+class ProcessSettings(SettingsGroup):
+    """Settings of a process, from the environment alone; mlnb sets most of them for the processes that it starts."""
+
+    root = Setting("", "Folder of the project; empty: found from the working directory.", variable="MLNB_ROOT")
+    run = Setting("", "Id of the run that a notebook's kernel belongs to; set by mlnb.", variable="MLNB_RUN")
+    attempt = Setting("", "Attempt that a notebook's kernel belongs to; set by mlnb.", variable="MLNB_ATTEMPT")
+    actor = Setting("", "Who changes the registry, for the audit log; empty: the user.", variable="MLNB_ACTOR")
+    webhook_secret = Setting(
+        "", "Key that signs the body of alerts (HMAC-SHA256).", variable="MLNB_WEBHOOK_SECRET", secret=True
+    )
+    kernels_output = Setting(
+        256 << 20, "Number of characters that one cell may print.", variable="MLNB_KERNELS_OUTPUT", low=0
+    )
+    kernel = Setting("", "Set in a kernel; one that its notebook starts does not wait.", variable="MLNB_KERNEL")
+    wake = Setting("", "Snapshot that JupyterLab's kernel resumes from; set by mlnb.", variable="MLNB_WAKE")
+    wake_at = Setting("", "Socket of the process that keeps the snapshot; set by mlnb.", variable="MLNB_WAKE_AT")
+    wake_for = Setting("", "Notebook whose kernel resumes; set by mlnb.", variable="MLNB_WAKE_FOR")
+
+
+GROUPS: tuple[type[SettingsGroup], ...] = (ProjectSettings, ServiceSettings, ProcessSettings)
+
+
+def unknown_variables(names: list[str]) -> list[str]:
+    """Return the names that begin with MLNB_ and are no environment variable of mlnb."""
+    variables = {setting.variable for group in GROUPS for setting in group.declared().values()}
+    return sorted(name for name in names if name.startswith("MLNB_") and name not in variables)

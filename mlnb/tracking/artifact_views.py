@@ -1,0 +1,174 @@
+"""Typed views of JSON artifacts: the fields that trackers, reports and commands read; other fields are ignored."""
+
+from typing import Any, TypeVar
+
+from msgspec import field
+
+from mlnb.codec import R, Record, convert
+from mlnb.engine.runs import Run
+from mlnb.errors import SchemaError, StoreCorrupted
+
+
+class View(Record, frozen=True, kw_only=True, forbid_unknown_fields=False):
+    """Base of all views: unknown fields are ignored."""
+
+
+V = TypeVar("V", bound=View)
+
+
+class Estimate(View, frozen=True, kw_only=True):
+    """A value with the ends of its interval, where it has one."""
+
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
+
+
+class NamedEstimate(Estimate, frozen=True, kw_only=True):
+    """An estimate of a metric."""
+
+    name: str
+
+
+class TestMetrics(View, frozen=True, kw_only=True):
+    """Artifact `metrics`: the metrics on the test set.
+
+    Args:
+        deciding: The metric that decides.
+        standard: All metrics by name.
+        dummy, linear, champion: The same metrics of the references.
+        champion_seen: Number of test rows that the champion was trained on; None: unknown.
+        rows: Number of test rows.
+        level: Confidence level of the intervals.
+    """
+
+    deciding: NamedEstimate | None = None
+    standard: dict[str, Estimate | float | None] = field(default_factory=dict)
+    dummy: dict[str, float | None] = field(default_factory=dict)
+    linear: dict[str, float | None] = field(default_factory=dict)
+    champion: dict[str, float | None] = field(default_factory=dict)
+    champion_seen: int | None = None
+    rows: int | None = None
+    level: float = 0.95
+
+    def estimates(self) -> dict[str, Estimate]:
+        """Return all metrics as estimates, the deciding one first."""
+        estimates = {
+            name: item if isinstance(item, Estimate) else Estimate(value=item) for name, item in self.standard.items()
+        }
+        return {self.deciding.name: self.deciding, **estimates} if self.deciding else estimates
+
+
+class BestTrial(View, frozen=True, kw_only=True):
+    """Artifact `best`: the family and hyperparameters that won the search."""
+
+    family: str
+    metric: str | None = None
+    score: float | None = None
+    params: dict[str, Any] = field(default_factory=dict)
+
+
+class CertificateView(View, frozen=True, kw_only=True):
+    """Artifact `certificate`: the bento and model, and the number of rows whose responses were verified over HTTP."""
+
+    bento: str
+    model: str = ""
+    rows: int = 0
+    identical: bool = False
+
+
+class Finding(View, frozen=True, kw_only=True):
+    """One finding of the data validation."""
+
+    severity: str
+    message: str
+    action: str = ""
+    column: str | None = None
+    rows: int | None = None
+
+
+class Trial(View, frozen=True, kw_only=True):
+    """One trial of a hyperparameter search; `params` is a JSON object as text."""
+
+    number: int
+    family: str | None = None
+    state: str = "complete"
+    score: float | None = None
+    params: str | None = None
+
+
+class Reason(View, frozen=True, kw_only=True):
+    """One reason of a monitoring verdict, with the outcome that it asks for."""
+
+    outcome: str
+    text: str
+
+
+class MonitoringWindow(View, frozen=True, kw_only=True):
+    """The window of a monitoring run: its rows, its end in seconds since 1970, and the model version."""
+
+    rows: int
+    until: float
+    version: str
+
+
+class MonitoringVerdict(View, frozen=True, kw_only=True):
+    """Artifact `verdict` of the monitoring pipeline: keep, watch, retrain or roll back."""
+
+    outcome: str
+    reasons: tuple[Reason, ...]
+    window: MonitoringWindow
+
+
+class Performance(View, frozen=True, kw_only=True):
+    """Artifact `performance`: the metric in the window (None before labels are known) and on the test set."""
+
+    reference: NamedEstimate
+    now: Estimate | None = None
+
+
+class ColumnDrift(View, frozen=True, kw_only=True):
+    """The drift of one column: effect size, shares of missing values, and whether it is significant and relevant."""
+
+    column: str
+    missing_before: float
+    missing_after: float
+    drifted: bool
+    effect: float | None = None
+
+
+def load_record(run: Run, artifact: str, kind: type[R]) -> R | None:
+    """Return a typed record; None when the run has none of that name, it is damaged, or it is of another schema."""
+    if not run.has(artifact):
+        return None
+    try:
+        return run.load(artifact, kind)
+    except (StoreCorrupted, SchemaError):
+        return None
+
+
+def load_view(run: Run, artifact: str, kind: type[V]) -> V | None:
+    """Return a view of a JSON artifact; None when the run has none, it is damaged, or it has another form."""
+    value = load_optional(run, artifact)
+    try:
+        return None if value is None else convert(value, kind, f"artifact {artifact!r} of run {run.id}")
+    except SchemaError:
+        return None
+
+
+def load_views(run: Run, artifact: str, kind: type[V]) -> list[V]:
+    """Return views of a JSON list; empty when the run has no such artifact, it is damaged, or it has another form."""
+    try:
+        return convert(load_optional(run, artifact) or [], list[kind], f"artifact {artifact!r} of run {run.id}")  # type: ignore[valid-type]
+    except SchemaError:
+        return []
+
+
+def load_optional(run: Run, artifact: str) -> Any:
+    """Return an artifact; None when the run has none of that name or its bytes are damaged."""
+    if not run.has(artifact):
+        return None
+    try:
+        return run.load(artifact)
+    except StoreCorrupted:
+        return None

@@ -1,0 +1,89 @@
+"""A tracker in the background: events are queued for a slower tracker, which runs in a separate thread."""
+
+import contextlib
+import queue
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Protocol
+
+from mlnb.engine.events import CellStarted, Event, RunFinished, StageProgress, StageStarted
+
+
+class Tracker(Protocol):
+    """Records one run."""
+
+    def __call__(self, event: Event) -> None:
+        """Record an event; the record of its run no longer changes."""
+
+    def close(self) -> None:
+        """Release all resources, also after an error."""
+
+
+class BackgroundTracker:
+    """Queues a run's events for a tracker that is created when a stage really starts.
+
+    The first stages of a run are short and need every processor, so the tracker is created some seconds later, or at
+    the end of a shorter run. Without an executed stage it is never created. An exception of the tracker ends the
+    tracking of that run with one warning, never the run.
+    """
+
+    def __init__(
+        self, create: Callable[[], Tracker], warn: Callable[[str], None], timeout: float = 30.0, delay: float = 0.0
+    ) -> None:
+        """Prepare the queue.
+
+        Args:
+            create: Creates the tracker of one run.
+            warn: Receives one sentence when tracking fails.
+            timeout: Seconds that `close` waits.
+            delay: Seconds between the start of the first stage and the creation of the tracker.
+        """
+        self.create = create
+        self.warn = warn
+        self.timeout = timeout
+        self.delay = delay
+        self._queues: dict[str, queue.SimpleQueue[Event]] = {}
+        self._threads: dict[str, threading.Thread] = {}
+
+    def __call__(self, event: Event) -> None:
+        """Queue an event; returns at once."""
+        if isinstance(event, CellStarted | StageProgress):
+            return
+        run = event.run.id
+        events = self._queues.setdefault(run, queue.SimpleQueue())
+        events.put(replace(event, run=event.run.snapshot()))
+        if isinstance(event, StageStarted) and run not in self._threads:
+            thread = threading.Thread(target=self._track, args=(events,), daemon=True)
+            self._threads[run] = thread
+            thread.start()
+        elif isinstance(event, RunFinished):
+            del self._queues[run]
+
+    def close(self) -> None:
+        """Wait until all events are recorded, at most `timeout` seconds."""
+        deadline = time.monotonic() + self.timeout
+        for thread in self._threads.values():
+            thread.join(max(0.0, deadline - time.monotonic()))
+        if any(thread.is_alive() for thread in self._threads.values()):
+            self.warn(f"Tracking did not finish within {self.timeout:.0f} s and was stopped; run.json is complete.")
+        self._threads.clear()
+
+    def _track(self, events: "queue.SimpleQueue[Event]") -> None:
+        start = time.monotonic() + self.delay
+        early: list[Event] = []
+        with contextlib.suppress(queue.Empty):
+            while not early or not isinstance(early[-1], RunFinished):
+                early.append(events.get(timeout=max(0.0, start - time.monotonic())))
+        try:
+            with contextlib.closing(self.create()) as tracker:
+                event: Event | None = None
+                while not isinstance(event, RunFinished):
+                    event = early.pop(0) if early else events.get()
+                    tracker(event)
+        except Exception as error:  # noqa: BLE001 -- the run continues whatever a tracker does
+            self.warn(
+                f"Tracking stopped: {type(error).__name__}: {error}. "
+                "The run continues; its record has the same results (`mlnb show latest`)."
+            )

@@ -1,0 +1,129 @@
+"""The results of a run, as trackers, reports and commands show them."""
+
+import io
+import math
+from typing import Any, NamedTuple
+
+from mlnb.codec import Record, convert
+from mlnb.engine.run_records import ParameterValue, RunRecord, RunState
+from mlnb.engine.runs import Run
+from mlnb.errors import SchemaError, StageError, StoreCorrupted, UsageError, error_class
+from mlnb.methods.contracts.gates import Gate
+from mlnb.tracking.artifact_views import BestTrial, TestMetrics, Trial, load_record, load_view
+
+INTERRUPTED = 130  # exit code of a program that Ctrl-C ended, as shells report it
+OWN_INDEX = "__index_level_0__"  # column in which pandas stores an index
+
+
+class Verdict(Record, frozen=True, kw_only=True):
+    """The result of a run; None for what it lacks.
+
+    Args:
+        winner: Model family that won the search.
+        metric: The metric that decides.
+        value, low, high: Its value on the test set, with interval.
+        gate: Whether the gate passed.
+    """
+
+    winner: str | None = None
+    metric: str | None = None
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
+    gate: bool | None = None
+
+
+class Table(NamedTuple):
+    """A table artifact: its columns, and the values of each row."""
+
+    columns: list[str]
+    rows: list[list[Any]]
+
+
+def parameters(run: Run) -> dict[str, ParameterValue]:
+    """Return every parameter as `stage.name`."""
+    return {
+        f"{stage}.{name}": value for stage, record in run.stages.items() for name, value in record.parameters.items()
+    }
+
+
+def metrics(run: Run) -> dict[str, float]:
+    """Return every logged number as `stage.name`."""
+    return {f"{stage}.{name}": value for stage, record in run.stages.items() for name, value in record.metrics.items()}
+
+
+def versions(run: Run) -> dict[str, str]:
+    """Return the versions of the libraries that the stages import, by name."""
+    merged = {name: version for record in run.stages.values() for name, version in record.versions.items()}
+    return dict(sorted(merged.items(), key=lambda item: item[0].lower()))
+
+
+def read_table(run: Run, artifact: str) -> Table:
+    """Return a table artifact without importing pandas; empty when the run has no such table or it is damaged."""
+    output = run.output(artifact)
+    if output is None or output.format != "table":
+        return Table([], [])
+    import pyarrow.parquet  # takes longer than a command without tables may
+
+    try:
+        data = run.project.store.read(output.digest)
+    except StoreCorrupted:
+        return Table([], [])
+    table = pyarrow.parquet.read_table(io.BytesIO(data))
+    columns = [name for name in table.column_names if name != OWN_INDEX]
+    values = [table.column(name).to_pylist() for name in columns]
+    return Table(columns, [list(row) for row in zip(*values, strict=True)])
+
+
+def read_trials(run: Run) -> list[Trial]:
+    """Return the trials of the run's hyperparameter search; empty when it has none."""
+    table = read_table(run, "trials")
+    trials = [dict(zip(table.columns, row, strict=True)) for row in table.rows]
+    try:
+        return convert(trials, list[Trial], "artifact 'trials'")
+    except SchemaError:
+        return []
+
+
+def is_finite(value: Any) -> bool:
+    """Return whether a value is a finite number."""
+    return isinstance(value, int | float) and math.isfinite(value)
+
+
+def verdict(run: Run) -> Verdict:
+    """Return the result of a run."""
+    test, best, gate = (
+        load_view(run, "metrics", TestMetrics),
+        load_view(run, "best", BestTrial),
+        load_record(run, "gate", Gate),
+    )
+    deciding = test.deciding if test else None
+    return Verdict(
+        winner=best.family if best else None,
+        metric=deciding.name if deciding else best.metric if best else None,
+        value=deciding.value if deciding else None,
+        low=deciding.low if deciding else None,
+        high=deciding.high if deciding else None,
+        gate=gate.passed if gate else None,
+    )
+
+
+def exit_code(record: RunRecord) -> int:
+    """Return the exit code of `mlnb run`: 0 when the run finished, that of the first error, 130 after Ctrl-C."""
+    if record.state == RunState.FINISHED:
+        return 0
+    if record.state == RunState.INTERRUPTED:
+        return INTERRUPTED
+    failure = record.failure
+    if failure is None or failure.error == KeyboardInterrupt.__name__:
+        return StageError.exit_code
+    return stage_exit_code(failure.error)
+
+
+def stage_exit_code(error: str) -> int:
+    """Return the exit code of a stage that failed with the class of that name in `mlnb.errors`.
+
+    A usage error inside of a stage is a failed stage like any other exception.
+    """
+    raised = error_class(error)
+    return StageError.exit_code if raised.exit_code == UsageError.exit_code else raised.exit_code
