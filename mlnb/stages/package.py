@@ -6,7 +6,7 @@
 __all__ = ['PURPOSES', 'refusal', 'choose_golden', 'table_of_files']
 
 # %% ../../nbs/stages/80_package.ipynb #c03
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 from ..methods.contracts.gates import Gate

@@ -204,10 +204,10 @@ def find_signs(texts: Sequence[str], number_format: NumberFormat) -> tuple[Numbe
         if rest == "%":
             percents += 1
         elif rest:
-            unit = _UNIT.fullmatch(rest)
-            if unit is None:
+            found = _UNIT.fullmatch(rest)
+            if found is None:
                 continue
-            units.add(unit[1])
+            units.add(found[1])
         else:
             plain += 1
     if len(currencies) > 1:
