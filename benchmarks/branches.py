@@ -23,6 +23,7 @@ import psutil
 
 from mlnb.kernels.driver import parent_client
 from mlnb.kernels.protocol import parent_paths
+from mlnb.kernels.protocol.messages import ParentStatus
 
 MLNB = str(Path(sys.executable).with_name("mlnb"))
 FIT = (
@@ -77,10 +78,16 @@ def run(root: Path, *options: str) -> float:
     return time.perf_counter() - started
 
 
-def ask(root: Path, verb: str) -> list[dict[str, object]]:
-    """Return what the project's warm parents answer."""
-    found = parent_paths.here(parent_paths.settings(root).folder)
-    return [answer for place in found if (answer := parent_client.ask(place, {"verb": verb, "now": True}))]
+def statuses(root: Path) -> list[ParentStatus]:
+    """Return the status of each of the project's warm parents."""
+    parents = parent_paths.find_parents(parent_paths.settings(root).folder)
+    return [status for paths in parents if (status := parent_client.get_status(paths))]
+
+
+def stop(root: Path) -> None:
+    """End the project's warm parents and their kernels."""
+    for paths in parent_paths.find_parents(parent_paths.settings(root).folder):
+        parent_client.stop(paths, kill_kernels=True)
 
 
 def held(roots: list[psutil.Process]) -> int:
@@ -101,10 +108,10 @@ def highest(root: Path, *options: str) -> tuple[int, int]:
     going.start()
     own = psutil.Process()
     while going.is_alive():
-        parents = [psutil.Process(int(str(answer["pid"]))) for answer in ask(root, "status")]
+        parents = [psutil.Process(status.pid) for status in statuses(root)]
         most = max(most, held([own, *parents]) - own.memory_full_info().pss)
         time.sleep(0.1)
-    return most, sum(len(answer["kept"]) for answer in ask(root, "status"))  # type: ignore[arg-type,misc]
+    return most, sum(len(status.snapshots) for status in statuses(root))
 
 
 def main() -> None:
@@ -123,7 +130,7 @@ def main() -> None:
         print(f"eight stages, two branches: {one:.2f} s one at a time, {two:.2f} s side by side: {two / one:.2f}")
         for snapshots in ("failed", "all"):
             write(root, snapshots)
-            ask(root, "stop")
+            stop(root)
             time.sleep(1)
             run(root, "--upto", "start")
             first, _ = highest(root, "--upto", "start")
@@ -132,7 +139,7 @@ def main() -> None:
                 f"snapshots = {snapshots}: one notebook {first / 2**20:.0f} MB, eight one after another "
                 f"{eight / 2**20:.0f} MB: {eight / first:.2f} ×, {states} states kept at the end"
             )
-        ask(root, "stop")
+        stop(root)
 
 
 if __name__ == "__main__":

@@ -2,9 +2,9 @@
 
     python benchmarks/kernels.py [--rounds 3]
 
-Interleaved rounds, each in processes of its own; medians of wall and processor seconds, and the ratios to one process.
-`warm` finds its warm parent running, `cold` starts it. The standard engine takes most of the time: `--rounds` says how
-often.
+Interleaved rounds, each in new processes; medians of wall and processor seconds, and the ratios to one process.
+`warm` finds its warm parent running, `cold` starts it. The standard engine takes most of the time: `--rounds` sets
+the number of repetitions.
 """
 
 import argparse
@@ -62,8 +62,8 @@ def write(folder: Path) -> None:
     kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
     for number, source in [*enumerate(STAGES), ("empty", "")]:
         cells = [nbformat.v4.new_code_cell(source)]
-        made = nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel})
-        nbformat.write(made, folder / f"{number}.ipynb")
+        document = nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel})
+        nbformat.write(document, folder / f"{number}.ipynb")
     script = "import matplotlib; matplotlib.use('agg')\n" + "\n".join(
         f"def stage{number}():\n" + "\n".join("    " + line for line in source.splitlines())
         for number, source in enumerate(STAGES)
@@ -78,11 +78,8 @@ def parents(folder: Path) -> list[psutil.Process]:
     from mlnb.kernels.driver import parent_client
     from mlnb.kernels.protocol import parent_paths
 
-    answers = [
-        parent_client.ask(place, {"verb": "status"})
-        for place in parent_paths.here(parent_paths.settings(folder).folder)
-    ]
-    return [psutil.Process(answer["pid"]) for answer in answers if answer]
+    statuses = [parent_client.get_status(p) for p in parent_paths.find_parents(parent_paths.settings(folder).folder)]
+    return [psutil.Process(status.pid) for status in statuses if status]
 
 
 def stop(folder: Path) -> None:
@@ -90,8 +87,8 @@ def stop(folder: Path) -> None:
     from mlnb.kernels.driver import parent_client
     from mlnb.kernels.protocol import parent_paths
 
-    for place in parent_paths.here(parent_paths.settings(folder).folder):
-        parent_client.ask(place, {"verb": "stop", "now": True})
+    for paths in parent_paths.find_parents(parent_paths.settings(folder).folder):
+        parent_client.stop(paths, kill_kernels=True)
 
 
 def processor(folder: Path) -> float:
@@ -153,7 +150,7 @@ def main() -> None:
     }
     if options.quick:
         del ways["papermill"]
-    found: dict[str, list[dict[str, float]]] = {way: [] for way in ways}
+    measured: dict[str, list[dict[str, float]]] = {way: [] for way in ways}
     measure(folder, *ways["one process"])
     measure(folder, *ways["mlnb warm"])
     for _ in range(options.rounds):
@@ -161,18 +158,18 @@ def main() -> None:
             if way == "mlnb cold":
                 stop(folder)
                 time.sleep(0.5)
-            found[way].append(measure(folder, *command))
-    plain = statistics.median(one["wall"] for one in found["one process"])
+            measured[way].append(measure(folder, *command))
+    plain = statistics.median(one["wall"] for one in measured["one process"])
     print(f"{'':14}{'wall':>8}{'processor':>11}{'in driver':>11}{'× process':>11}")
-    for way, all_of_it in found.items():
+    for way, all_of_it in measured.items():
         columns = ("wall", "processor", "inside")
         wall, cpu, inside = (statistics.median(one[what] for one in all_of_it) for what in columns)
         print(f"{way:14}{wall:8.2f}{cpu:11.2f}{inside:11.2f}{wall / plain:11.2f}")
     if not options.quick:
-        ratio = [p["wall"] / w["wall"] for p, w in zip(found["papermill"], found["mlnb warm"], strict=True)]
+        ratio = [p["wall"] / w["wall"] for p, w in zip(measured["papermill"], measured["mlnb warm"], strict=True)]
         print(f"papermill's engine takes {statistics.median(ratio):.1f} × as long as warm kernels")
     print(f"a Jupyter kernel answers, its imports done, after {ready(folder) * 1000:.0f} ms")
-    empty = statistics.median(one["inside"] for one in found["empty warm"]) / 10
+    empty = statistics.median(one["inside"] for one in measured["empty warm"]) / 10
     print(f"one empty notebook: {empty * 1000:.0f} ms from execute_notebook to the written output")
     stop(folder)
 

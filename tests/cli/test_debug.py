@@ -74,7 +74,7 @@ def test_a_failed_stage_is_opened_edited_and_gone_on_with(failed: Path) -> None:
     assert "goes on from cell 10 (Fragile part)" in run(failed)
     went_on, seen = toys.record(failed), shown(failed)
     assert (failed / "ran").read_text() == "x"
-    assert "kept" not in toys.mlnb(failed, "kernels", "status")
+    assert "snapshot  " not in toys.mlnb(failed, "kernels", "status")
     assert not list((failed / ".mlnb" / "scratch").iterdir())
     run(failed, "--clean")
     clean = toys.record(failed)
@@ -93,9 +93,9 @@ def test_an_edit_above_or_another_value_starts_at_the_top(failed: Path) -> None:
 
 
 def test_nothing_is_opened_when_nothing_is_alive(failed: Path) -> None:
-    assert "kept" in toys.mlnb(failed, "kernels", "status")
+    assert "snapshot  " in toys.mlnb(failed, "kernels", "status")
     toys.mlnb(failed, "clean")
-    assert "kept" not in toys.mlnb(failed, "kernels", "status")
+    assert "snapshot  " not in toys.mlnb(failed, "kernels", "status")
     assert "is alive" in toys.mlnb(failed, "debug", code=2)
     assert "has no stage 'wrok'" in toys.mlnb(failed, "debug", "latest", "wrok", code=2)
     toys.edit(failed, "10_work", "/ zero", "/ 2")

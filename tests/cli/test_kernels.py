@@ -1,4 +1,4 @@
-"""`mlnb kernels` tells what is held ready, ends it, and a setting or the environment does without."""
+"""`mlnb kernels` shows and stops warm parents; a setting or the environment chooses the standard engine."""
 
 import sys
 from pathlib import Path
@@ -14,14 +14,14 @@ def test_status_and_stop(tmp_path: Path) -> None:
     keep = {"MLNB_KERNELS_IDLE": "60"}
     assert "No warm parent is running" in toys.mlnb(root, "kernels")
     toys.mlnb(root, "run", "--no-report", env=keep)
-    told = toys.mlnb(root, "kernels", "status")
-    assert "4 notebooks served" in told and "ends after 1 min idle" in told
+    status = toys.mlnb(root, "kernels", "status")
+    assert "4 notebooks served" in status and "ends after 1 min idle" in status
     assert "stopped" in toys.mlnb(root, "kernels", "stop")
     assert "No warm parent is running" in toys.mlnb(root, "kernels")
 
 
 @pytest.mark.parametrize(("settings", "env"), [("kernels = standard", {}), ("", {"MLNB_KERNELS": "standard"})])
-def test_the_standard_engine_can_be_asked_for(tmp_path: Path, settings: str, env: dict[str, str]) -> None:
+def test_the_standard_engine_can_be_chosen(tmp_path: Path, settings: str, env: dict[str, str]) -> None:
     root = toys.chain(tmp_path, settings)
     toys.mlnb(root, "run", "--no-report", "--upto", "number", env=env)
     assert toys.states(root)["number"] == "finished"

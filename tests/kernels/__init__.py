@@ -1,6 +1,6 @@
 """Tests of `mlnb.kernels`, in folders and files named after its packages and modules.
 
-Modules without a file of their own, and where they are tested:
+Modules without a test file, and where they are tested:
     driver/execution.py         only a dataclass: test_warm_engine.py, test_worker.py
     driver/console.py           needs a terminal and a snapshot: tests/cli/test_debug.py
     kernel/jupyter_sockets.py   needs a snapshot: kernel/test_state_snapshot.py

@@ -1,4 +1,4 @@
-"""A project of its own for each module of tests, whose warm parent ends with it."""
+"""A new project for each module of tests, whose warm parent ends with it."""
 
 import os
 import sys

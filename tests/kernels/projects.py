@@ -24,12 +24,12 @@ def find_parents(project: Path) -> list[ParentPaths]:
 
 def status(project: Path) -> ParentStatus | None:
     """Return the status of the project's first warm parent that runs."""
-    found = (parent_client.get_status(paths) for paths in find_parents(project))
-    return next((one for one in found if one is not None), None)
+    statuses = (parent_client.get_status(paths) for paths in find_parents(project))
+    return next((one for one in statuses if one is not None), None)
 
 
 def parent_process(project: Path) -> psutil.Process:
     """Return the process of the project's only warm parent."""
-    found = status(project)
-    assert found is not None, f"no warm parent runs in {project}"
-    return psutil.Process(found.pid)
+    current = status(project)
+    assert current is not None, f"no warm parent runs in {project}"
+    return psutil.Process(current.pid)

@@ -9,7 +9,7 @@ from kernels.corpus import cells, compare
 
 @pytest.mark.parametrize("name", cells.NOTEBOOKS)
 def test_both_engines_write_the_same(project: Path, name: str) -> None:
-    compare.same(compare.notebook(cells.NOTEBOOKS[name]), project)
+    compare.assert_same(compare.notebook(cells.NOTEBOOKS[name]), project)
 
 
 def test_the_corpus_is_wide() -> None:

@@ -9,7 +9,7 @@ import pytest
 from kernels.corpus import compare
 
 FOLDER = Path(papermill.__file__).parent / "tests" / "notebooks"
-# Those that need another language, another store, or a format of their own, and one that only sleeps for a minute.
+# Those that need another language, another store or another format, and one that only sleeps for a minute.
 OTHERS = (
     "keyboard_interrupt",
     "julia",
@@ -27,7 +27,7 @@ OTHERS = (
 
 def usable() -> list[Path]:
     """Return the notebooks that run on IPython's kernel."""
-    found = []
+    paths = []
     for path in sorted(FOLDER.glob("*.ipynb")):
         try:
             document = nbformat.read(path, as_version=4)
@@ -35,8 +35,8 @@ def usable() -> list[Path]:
             continue
         name = document.metadata.get("kernelspec", {}).get("name", "")
         if name.startswith("python") and not path.name.startswith(OTHERS):
-            found.append(path)
-    return found
+            paths.append(path)
+    return paths
 
 
 @pytest.mark.filterwarnings("ignore")
@@ -45,7 +45,7 @@ def test_both_engines_agree(project: Path, path: Path) -> None:
     document = nbformat.read(path, as_version=4)
     document.metadata["kernelspec"]["name"] = "python3"
     document = nbformat.v4.upgrade(document)
-    compare.same(document, project)
+    compare.assert_same(document, project)
 
 
 def test_there_are_some() -> None:

@@ -1,4 +1,4 @@
-"""What one execution of a notebook is asked to do beside running cells, and what came of it."""
+"""Options of one execution of a notebook in addition to papermill's, and its result."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field

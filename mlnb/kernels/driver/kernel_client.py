@@ -112,7 +112,7 @@ class ForkedKernelClient:
         return message_id
 
     def receive(self) -> None:
-        """Take the frames that have arrived; notice when no more will."""
+        """Take the frames that have arrived; notice when the kernel is gone."""
         while True:
             frames = self.connection.receive_available()
             if frames is None:

@@ -131,7 +131,7 @@ class ForkedKernelManager:
             self._signal(signal.SIGKILL, group=True)
 
     def _wait_for_exit(self, seconds: float, reported: bool = False) -> bool:
-        """Return whether the kernel's process ends within `seconds`, or with `reported` says that it exits.
+        """Return whether the kernel's process ends within `seconds`, or with `reported` reports that it exits.
 
         What it publishes meanwhile is discarded.
         """

@@ -17,12 +17,12 @@ def third_party_imports(sources: Iterable[str], folder: Path) -> list[str]:
     `folder` is the notebook's working directory. What cannot be parsed or found is ignored.
     """
     path = [str(folder), *(entry for entry in sys.path if entry)]
-    found: dict[str, None] = {}
+    modules: dict[str, None] = {}
     seen: set[str] = set()
     for source in sources:
         for name in imported_names(plain_code(source)):
-            _follow(name, path, found, seen)
-    return list(found)
+            _follow(name, path, modules, seen)
+    return list(modules)
 
 
 def plain_code(source: str) -> str:
@@ -56,7 +56,7 @@ def _names_in(body: Iterable[ast.stmt]) -> Iterator[str]:
                 yield from _names_in(handler.body)
 
 
-def _follow(name: str, path: list[str], found: dict[str, None], seen: set[str]) -> None:
+def _follow(name: str, path: list[str], modules: dict[str, None], seen: set[str]) -> None:
     if name in seen or name.partition(".")[0] in sys.stdlib_module_names:
         return
     seen.add(name)
@@ -64,15 +64,15 @@ def _follow(name: str, path: list[str], found: dict[str, None], seen: set[str]) 
     if file is None:
         return
     if file.startswith(site_folders()):
-        found[name] = None
+        modules[name] = None
     elif file.endswith(".py"):
         for other in _imported_by(file, _modified(file)):
-            _follow(other, path, found, seen)
+            _follow(other, path, modules, seen)
 
 
 @functools.lru_cache(maxsize=512)
-def _imported_by(file: str, stamp: int) -> tuple[str, ...]:
-    """Return what a source file imports; `stamp`, its time, is part of the cache's key."""
+def _imported_by(file: str, modified: int) -> tuple[str, ...]:
+    """Return what a source file imports; `modified`, its time, is part of the cache's key."""
     try:
         return imported_names(Path(file).read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError):

@@ -15,7 +15,7 @@ from mlnb.kernels.protocol.jobs import SnapshotPlan
 from mlnb.kernels.protocol.messages import Message, SnapshotInfo, decode, encode
 
 INJECTED = "injected-parameters"  # papermill's tag of the cell that it adds
-TIMING = ("papermill", "execution")  # keys of a cell's metadata that say how it ran
+TIMING = ("papermill", "execution")  # keys of a cell's metadata with its times and status
 
 
 class CellOutputs(Message, frozen=True, kw_only=True, tag_field="type", tag=True):
@@ -126,8 +126,8 @@ class OutputLog:
                 cell.outputs, cell.execution_count = _as_nodes(logged.outputs), logged.execution_count
         assert self.mark is not None
         for display, places in self.mark.displays.items():
-            found = {indices[name]: outputs for name, outputs in places if name in indices}
-            compat.displays(client)[display] = found
+            restored = {indices[name]: outputs for name, outputs in places if name in indices}
+            compat.displays(client)[display] = restored
         client.widget_state.update(self.mark.widgets)
         for comm, buffers in self.mark.buffers.items():
             client.widget_buffers.setdefault(comm, {}).update({tuple(path): value for path, value in buffers})

@@ -38,7 +38,7 @@ R = TypeVar("R", bound=Response)
 
 
 class ParentUnavailable(KernelDied):
-    """No kernel can be forked; the text says why, and the standard engine takes over."""
+    """No kernel can be forked; the text is the reason, and the standard engine takes over."""
 
 
 def unsupported_reason() -> str | None:

@@ -1,4 +1,4 @@
-"""The standard engine's kernels on Unix sockets in a folder of their own, where no other process can take them.
+"""The standard engine's kernels on Unix sockets in a private folder, where no other process can take them.
 
 Jupyter chooses ports by binding and releasing them: two kernels that start at the same moment may choose the same one,
 and one of them dies before it is ready.

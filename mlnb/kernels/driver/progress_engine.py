@@ -9,7 +9,7 @@ from mlnb.kernels.driver.warm_engine import WarmEngine
 
 
 class ProgressEngine(WarmEngine):
-    """Executes notebooks as its `execution` argument says."""
+    """Executes notebooks with the options of its `execution` argument."""
 
     @classmethod
     def execute_managed_notebook(
@@ -21,7 +21,7 @@ class ProgressEngine(WarmEngine):
             nb_man: papermill's notebook manager.
             kernel_name: of the notebook.
             values: as for `WarmEngine`.
-            execution: what to report, redact and pause before.
+            execution: what to report, redact and pause before; without it, nothing.
             options: as for `WarmEngine`.
         """
         execution = execution or Execution()

@@ -1,7 +1,7 @@
 """`papermill --engine mlnb`: papermill's own engine on kernels forked from a warm parent.
 
 Papermill's notebook manager, nbclient's handling of outputs and ipykernel's kernel are the standard ones. Where a
-notebook needs another kernel, or no kernel can be forked, the standard engine runs it and the log says why.
+notebook needs another kernel, or no kernel can be forked, the standard engine runs it and logs the reason.
 """
 
 import functools
@@ -52,7 +52,7 @@ class WarmEngine(NBClientEngine):  # type: ignore[misc]
             stderr_file: file that gets what cells print to standard error.
             start_timeout: seconds in which the kernel must be ready.
             execution_timeout: seconds that a cell may take.
-            execution: what else is asked; gets the result.
+            execution: further options; gets the result.
             options: of nbclient's client.
         """
         execution = execution or Execution()
@@ -111,7 +111,7 @@ def _execute(nb_man: Any, manager: ForkedKernelManager, execution: Execution, op
     Args:
         nb_man: papermill's notebook manager.
         manager: of the kernel.
-        execution: what else is asked; gets the result.
+        execution: further options; gets the result.
         options: of papermill's client.
 
     Raises:

@@ -27,7 +27,7 @@ TERMINATE_SECONDS = 5.0  # between SIGTERM and SIGKILL
 
 
 class Worker:
-    """One worker process in a session of its own, so that a terminal's Ctrl-C reaches mlnb first.
+    """One worker process in a separate session, so that a terminal's Ctrl-C reaches mlnb first.
 
     Args:
         environment: of the process.

@@ -26,7 +26,7 @@ UNSAFE_MODULES = {
 
 
 class NotForkSafe(Exception):
-    """A fork would not be a complete copy; the text says why."""
+    """A fork would not be a complete copy; the text is the reason."""
 
 
 def check_fork_safety(own_threads: Collection[threading.Thread], own_descriptors: Collection[int]) -> None:

@@ -70,7 +70,7 @@ class Publisher(IOPubThread):
         self.reopen()
 
     def reopen(self) -> None:
-        """Belong to this process, with a thread and descriptors of its own."""
+        """Belong to this process, with a new thread and new descriptors."""
         self._owner = os.getpid()
         self._wakeup = os.eventfd(0, os.EFD_CLOEXEC)
         self._inbox, self._outbox = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
@@ -84,7 +84,7 @@ class Publisher(IOPubThread):
 
     @property
     def sockets(self) -> set[int]:
-        """The descriptors of its own sockets."""
+        """The descriptors of its sockets."""
         return {self._inbox.fileno(), self._outbox.fileno()}
 
     @contextlib.contextmanager

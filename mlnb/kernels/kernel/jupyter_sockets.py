@@ -12,7 +12,7 @@ LINGER = 1000  # milliseconds that messages of a closed socket wait to be sent, 
 
 
 def open_sockets(app: Any, connection_file: Path) -> None:
-    """Bind shell, control, stdin, iopub and heartbeat where a connection file says, and take requests there."""
+    """Bind shell, control, stdin, iopub and heartbeat as a connection file describes, and take requests there."""
     connection = json.loads(connection_file.read_text())
     transport, ip = connection["transport"], connection["ip"]
     separator = "-" if transport == "ipc" else ":"

@@ -128,7 +128,7 @@ def _wait_for_restore(info: SnapshotInfo, parent: ParentPaths) -> KernelRequest:
 
 
 def _become_kernel(app: Any, loop: Any) -> None:
-    """Be a kernel again, with a loop, pipes and threads of its own."""
+    """Be a kernel again, with new descriptors of the loop, new pipes and threads."""
     os.setsid()
     with contextlib.suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text(OOM_SCORE)

@@ -63,16 +63,16 @@ KERNEL_APIS = (
     PrivateApi("Python", "atexit", "_run_exitfuncs", "run exit hooks before the process exits"),
     PrivateApi("Python", "weakref:finalize", "_registry", "find temporary folders"),
     PrivateApi("Python", "asyncio", "_set_running_loop", "continue a running event loop after a fork"),
-    PrivateApi("Python", SELECTOR_LOOP, "_selector", "give a forked event loop descriptors of its own"),
-    PrivateApi("Python", SELECTOR_LOOP, "_ssock", "give a forked event loop descriptors of its own"),
-    PrivateApi("Python", SELECTOR_LOOP, "_csock", "give a forked event loop descriptors of its own"),
-    PrivateApi("Python", SELECTOR_LOOP, "_internal_fds", "give a forked event loop descriptors of its own"),
-    PrivateApi("Python", SELECTOR_LOOP, "_make_self_pipe", "give a forked event loop descriptors of its own"),
-    PrivateApi("ipykernel", STREAM, "_fid", "give a forked output stream a pipe of its own"),
-    PrivateApi("ipykernel", STREAM, "_watch_pipe_fd", "give a forked output stream a thread of its own"),
-    PrivateApi("ipykernel", STREAM, "watch_fd_thread", "give a forked output stream a thread of its own"),
+    PrivateApi("Python", SELECTOR_LOOP, "_selector", "give a forked event loop new descriptors"),
+    PrivateApi("Python", SELECTOR_LOOP, "_ssock", "give a forked event loop new descriptors"),
+    PrivateApi("Python", SELECTOR_LOOP, "_csock", "give a forked event loop new descriptors"),
+    PrivateApi("Python", SELECTOR_LOOP, "_internal_fds", "give a forked event loop new descriptors"),
+    PrivateApi("Python", SELECTOR_LOOP, "_make_self_pipe", "give a forked event loop new descriptors"),
+    PrivateApi("ipykernel", STREAM, "_fid", "give a forked output stream a new pipe"),
+    PrivateApi("ipykernel", STREAM, "_watch_pipe_fd", "give a forked output stream a new thread"),
+    PrivateApi("ipykernel", STREAM, "watch_fd_thread", "give a forked output stream a new thread"),
     PrivateApi("ipykernel", STREAM, "_master_pid", "make a forked process the owner of its output streams"),
-    PrivateApi("ipykernel", STREAM, "_buffer_lock", "give a forked output stream a lock of its own"),
+    PrivateApi("ipykernel", STREAM, "_buffer_lock", "give a forked output stream a new lock"),
     PrivateApi("ipykernel", "ipykernel.iostream", "IOPubThread", "publish through the connection to the driver"),
     PrivateApi("ipykernel", "ipykernel.iostream", "BackgroundSocket", "publish through the connection to the driver"),
     PrivateApi("ipykernel", KERNEL, "_at_shutdown", "terminate child processes as ipykernel does"),
@@ -156,14 +156,14 @@ def watched_descriptors(loop: Any) -> set[int]:
 
 def detach_event_loop(loop: Any) -> None:
     """In a fork: close the loop's descriptors, which it shares with the other process; it then waits for nothing."""
-    loop._selector.close()  # only the descriptor: the other process goes on watching
+    loop._selector.close()  # only the descriptor: the other process goes on polling
     loop._ssock.close()
     loop._csock.close()
     loop._selector = selectors.SelectSelector()  # has no descriptor
 
 
 def reattach_event_loop(loop: Any, running: bool = True) -> None:
-    """In a fork: give a detached loop descriptors of its own, and have it count as running."""
+    """In a fork: give a detached loop new descriptors, and have it count as running."""
     loop._selector = selectors.DefaultSelector()
     loop._internal_fds -= 1
     loop._make_self_pipe()
@@ -259,5 +259,5 @@ def calls_hooks(client: Any) -> bool:
 
 def displays(client: Any) -> dict[str, dict[int, list[int]]]:
     """Return display id -> cell index -> indices of the outputs with that id; changes of it reach nbclient."""
-    found: dict[str, dict[int, list[int]]] = client._display_id_map
-    return found
+    by_display_id: dict[str, dict[int, list[int]]] = client._display_id_map
+    return by_display_id

@@ -82,7 +82,7 @@ class CellStarted(WorkerEvent, frozen=True, kw_only=True):
 class JobResult(WorkerEvent, frozen=True, kw_only=True):
     """How a job ended: `finished`, or `failed`, `timeout`, `died` or `interrupted` with the cell and the cause.
 
-    `cause` is "ErrorName: text"; `restored` says whether the notebook continued from a snapshot.
+    `cause` is "ErrorName: text"; `restored` is whether the notebook continued from a snapshot.
     """
 
     state: str

@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 
 class MessageError(ValueError):
-    """Bytes are not the message that was expected; the text says what differs."""
+    """Bytes are not the message that was expected; the text names what differs."""
 
 
 class Message(msgspec.Struct, frozen=True, kw_only=True):
@@ -190,7 +190,7 @@ class KernelReady(Message, frozen=True, kw_only=True):
 
 
 class SnapshotResult(Message, frozen=True, kw_only=True):
-    """Whether a kernel has taken a snapshot; `error` says why not."""
+    """Whether a kernel has taken a snapshot; `error` is why not."""
 
     error: str | None = None
 

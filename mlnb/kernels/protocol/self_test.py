@@ -1,7 +1,7 @@
 """Tests at start-up that the private APIs of `compat` exist and behave as the kernels expect.
 
 A driver and a warm parent each run theirs once. When one finds a problem, notebooks run on papermill's standard engine
-and one warning says which library is to blame.
+and one warning names the library.
 """
 
 import asyncio
@@ -70,10 +70,10 @@ def _problem(apis: Collection[PrivateApi], checks: Collection[Check]) -> str | N
     return None
 
 
-def _expect(condition: bool, found: str) -> None:
-    """Raise `RuntimeError` with what was found unless the condition holds."""
+def _expect(condition: bool, problem: str) -> None:
+    """Raise `RuntimeError` with the problem unless the condition holds."""
     if not condition:
-        raise RuntimeError(found)
+        raise RuntimeError(problem)
 
 
 def interpreter_options() -> None:
@@ -82,7 +82,7 @@ def interpreter_options() -> None:
 
 
 def notebook_client() -> None:
-    """A notebook client has what is restored with a snapshot, and calls what it is told to call."""
+    """A notebook client has what is restored with a snapshot, and calls the hooks."""
     from nbclient.client import NotebookClient
     from nbformat import NotebookNode
 

@@ -152,9 +152,9 @@ def _apply_context(entry: KernelEntry, request: StartKernel) -> None:
     time.tzset()
     os.chdir(context.cwd)
     sys.argv = [launcher(), "-f", request.connection_file, *request.arguments]
-    if entry.imports_nothing_else(request):  # libraries that other notebooks import have filters of their own
+    if entry.imports_nothing_else(request):  # libraries that other notebooks import add filters
         warnings.resetwarnings()
         warnings.filters[:] = entry.warning_filters  # type: ignore[index]
     numpy = sys.modules.get("numpy")
     if numpy is not None:
-        numpy.random.seed()  # a state of its own, as in a new interpreter; the fork renews Python's own
+        numpy.random.seed()  # a new state, as in a new interpreter; the fork itself renews Python's

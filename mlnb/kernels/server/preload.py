@@ -143,7 +143,7 @@ class ZMQInteractiveShell:
 
 
 class ImportRejected(Exception):
-    """A module cannot be preloaded; the text says why."""
+    """A module cannot be preloaded; the text is the reason."""
 
 
 @contextlib.contextmanager
@@ -224,7 +224,7 @@ def _import(name: str) -> None:
 
 
 def file_stamps() -> dict[str, FileStamp]:
-    """Return a stamp of every file that modules were loaded from, and of the folders of installed packages."""
+    """Return time and size of every file that modules were loaded from, and of the folders of installed packages."""
     files = {sys.executable}
     for module in list(sys.modules.values()):
         file = getattr(module, "__file__", None)
@@ -246,5 +246,5 @@ def file_stamp(file: str) -> FileStamp:
 
 
 def changed_file(stamps: dict[str, FileStamp]) -> str | None:
-    """Return the first file whose stamp has changed, or None."""
-    return next((file for file, stamp in stamps.items() if file_stamp(file) != stamp), None)
+    """Return the first file whose time or size has changed, or None."""
+    return next((file for file, before in stamps.items() if file_stamp(file) != before), None)

@@ -32,7 +32,7 @@ LOST = ("CellTimeoutError", "RuntimeError: Kernel didn't respond")
 ENGINES = {"standard": StandardEngine, "warm": WarmEngine}
 for _name, _engine in ENGINES.items():
     papermill_engines.register(f"test-{_name}", _engine)
-VARY = (
+VARIES = (
     (r"/tmp/ipykernel_\d+/", "/tmp/ipykernel_N/"),
     (r"0x[0-9a-f]{6,}", "0xN"),
     (r"\d+(\.\d+)?(e[-+]?\d+)? ?(ns|μs|µs|ms|s|min)\b", "T"),
@@ -47,99 +47,99 @@ VARY = (
 
 def notebook(cells: list[Any]) -> Any:
     """Return a notebook of cells that are sources, or (source, tag, ...)."""
-    made = []
+    nodes = []
     for number, cell in enumerate(cells):
         source, *tags = (cell,) if isinstance(cell, str) else cell
-        made.append(nbformat.v4.new_code_cell(source, id=f"cell{number}", metadata={"tags": tags} if tags else {}))
+        nodes.append(nbformat.v4.new_code_cell(source, id=f"cell{number}", metadata={"tags": tags} if tags else {}))
     kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
-    return nbformat.v4.new_notebook(cells=made, metadata={"kernelspec": kernel})
+    return nbformat.v4.new_notebook(cells=nodes, metadata={"kernelspec": kernel})
 
 
 def execute(engine: str, document: Any, folder: Path, **options: Any) -> tuple[Any, str, list[str]]:
-    """Return the notebook executed in `folder`, the error that came out, and the files that it left."""
+    """Return the notebook executed in `folder`, the error that it raised ("" for none), and the files that it left."""
     folder.mkdir(exist_ok=True)
     nbformat.write(document, folder / "in.ipynb")
     before = os.getcwd()
     os.chdir(folder)
     os.environ["PWD_EXPECTED"] = str(folder)
     testing = os.environ.pop("PYTEST_CURRENT_TEST", None)  # with it, ipykernel leaves descriptors 1 and 2 alone
+    message = ""
     try:
-        said = ""
         papermill.execute_notebook("in.ipynb", "out.ipynb", engine_name=f"test-{engine}", progress_bar=False, **options)
     except Exception as error:
-        said = plain(f"{type(error).__name__}: {error}")
+        message = normalize(f"{type(error).__name__}: {error}")
     finally:
         os.chdir(before)
         if testing is not None:
             os.environ["PYTEST_CURRENT_TEST"] = testing
     files = sorted(path.name for path in folder.iterdir() if path.suffix != ".ipynb")
-    return nbformat.read(folder / "out.ipynb", 4), said, files
+    return nbformat.read(folder / "out.ipynb", 4), message, files
 
 
-def same(document: Any, project: Path) -> None:
-    """Execute a notebook under both engines; fail with all that differs, and with what the machinery has said."""
-    found, told = {}, []
+def assert_same(document: Any, project: Path) -> None:
+    """Execute a notebook under both engines; fail with all that differs, and with the logs."""
+    results, times = {}, []
     for engine in ("standard", "warm"):
         shutil.rmtree(project / "here", ignore_errors=True)
         started = time.monotonic()
-        if engine == "standard":  # which hangs now and then on a busy machine, its kernel idle: then it is asked again
-            executed, said, files = execute(engine, document, project / "here", execution_timeout=HANG)
-            if said.startswith(LOST):
+        if engine == "standard":  # sometimes hangs on a busy machine, its kernel idle, and is then run again
+            executed, error, files = execute(engine, document, project / "here", execution_timeout=HANG)
+            if error.startswith(LOST):
                 shutil.rmtree(project / "here")
-        if engine == "warm" or said.startswith(LOST):
-            executed, said, files = execute(engine, document, project / "here")
-        said = re.sub(r": (killed by SIG[A-Z]+|exit code \d+)$", "", said)  # which the standard engine cannot tell
-        found[engine] = json.dumps([seen(executed), said, files], indent=1, default=str).splitlines()
-        told.append(f"{engine}: {time.monotonic() - started:.1f} s, load {os.getloadavg()[0]:.1f}")
-    if found["warm"] != found["standard"]:
-        difference = difflib.unified_diff(found["standard"], found["warm"], "standard", "warm", lineterm="", n=2)
+        if engine == "warm" or error.startswith(LOST):
+            executed, error, files = execute(engine, document, project / "here")
+        error = re.sub(r": (killed by SIG[A-Z]+|exit code \d+)$", "", error)  # unknown to the standard engine
+        results[engine] = json.dumps([visible(executed), error, files], indent=1, default=str).splitlines()
+        times.append(f"{engine}: {time.monotonic() - started:.1f} s, load {os.getloadavg()[0]:.1f}")
+    if results["warm"] != results["standard"]:
+        difference = difflib.unified_diff(results["standard"], results["warm"], "standard", "warm", lineterm="", n=2)
         logs = [path.read_text()[-2000:] for path in (project / ".mlnb" / "kernels").glob("*.log")]
-        raise AssertionError("\n".join([*told, *difference, *logs]))
+        raise AssertionError("\n".join([*times, *difference, *logs]))
 
 
-def seen(document: Any) -> list[dict[str, Any]]:
+def visible(document: Any) -> list[dict[str, Any]]:
     """Return what a reader of an executed notebook sees, without what differs from run to run."""
     cells = []
     for cell in document.cells:
-        shown: dict[str, Any] = {"source": cell.source, "tags": cell.metadata.get("tags", [])}
-        about = cell.metadata.get("papermill", {})
-        shown["papermill"] = [about.get("status"), about.get("exception"), sorted(about)]
+        content: dict[str, Any] = {"source": cell.source, "tags": cell.metadata.get("tags", [])}
+        metadata = cell.metadata.get("papermill", {})
+        content["papermill"] = [metadata.get("status"), metadata.get("exception"), sorted(metadata)]
         if cell.cell_type == "code":
-            shown["count"] = cell.execution_count
-            shown["timing"] = sorted(cell.metadata.get("execution", {}))
-            shown["outputs"] = joined([plain(dict(output)) for output in cell.outputs])
-        cells.append(shown)
+            content["count"] = cell.execution_count
+            content["timing"] = sorted(cell.metadata.get("execution", {}))
+            content["outputs"] = join_streams([normalize(dict(output)) for output in cell.outputs])
+        cells.append(content)
     about = {name: document.metadata.get(name) for name in ("language_info", "kernelspec", "widgets")}
-    about["widgets"] = [sorted(json.dumps(plain(one)) for one in _widgets(document))]
+    about["widgets"] = [sorted(json.dumps(normalize(state)) for state in _widget_states(document))]
     about["exception"] = document.metadata.papermill["exception"]
     return [*cells, about]
 
 
-def _widgets(document: Any) -> list[Any]:
-    """Return the states of a notebook's widgets, whose names are chance."""
-    return [one for held in document.metadata.get("widgets", {}).values() for one in held["state"].values()]
+def _widget_states(document: Any) -> list[Any]:
+    """Return the states of a notebook's widgets, whose names are random."""
+    return [state for widgets in document.metadata.get("widgets", {}).values() for state in widgets["state"].values()]
 
 
-def joined(outputs: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return outputs with neighbouring pieces of one stream in one: where it is cut is a matter of time."""
-    found: list[dict[str, Any]] = []
+def join_streams(outputs: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return outputs with consecutive pieces of one stream joined: where it is cut depends on timing."""
+    joined: list[dict[str, Any]] = []
     for output in outputs:
-        if found and output["output_type"] == "stream" and found[-1].get("name") == output["name"]:
-            found[-1]["text"] += output["text"]
+        if joined and output["output_type"] == "stream" and joined[-1].get("name") == output["name"]:
+            joined[-1]["text"] += output["text"]
         else:
-            found.append(output)
-    return found
+            joined.append(output)
+    return joined
 
 
-def plain(value: Any) -> Any:
+def normalize(value: Any) -> Any:
     """Return text, or anything made of text, without process ids, addresses and times."""
     if isinstance(value, str):
-        for pattern, instead in VARY:
-            value = re.sub(pattern, instead, value)
+        for pattern, replacement in VARIES:
+            value = re.sub(pattern, replacement, value)
         return value
     if isinstance(value, dict):
-        return {name: plain(item) for name, item in value.items()}
-    return [plain(item) for item in value] if isinstance(value, list | tuple) else value
+        return {name: normalize(item) for name, item in value.items()}
+    return [normalize(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 logging.getLogger("papermill").setLevel(logging.ERROR)

@@ -16,11 +16,11 @@ from mlnb.kernels.protocol import parent_paths
 
 @pytest.fixture
 def manager(project: Path) -> Iterator[ForkedKernelManager]:
-    made = ForkedKernelManager(parent_paths.settings(project), "a.ipynb", [], 60)
-    made.start_kernel(env={"COLOR": "red"}, cwd=str(project))
-    yield made
-    made.shutdown_kernel(now=True)
-    made.client().stop_channels()
+    manager = ForkedKernelManager(parent_paths.settings(project), "a.ipynb", [], 60)
+    manager.start_kernel(env={"COLOR": "red"}, cwd=str(project))
+    yield manager
+    manager.shutdown_kernel(now=True)
+    manager.client().stop_channels()
 
 
 def execute(manager: ForkedKernelManager, code: str) -> str:
@@ -65,7 +65,7 @@ def test_how_a_kernel_died_is_known(manager: ForkedKernelManager) -> None:
 
 
 def test_without_a_kernel_nothing_is_ended(project: Path) -> None:
-    made = ForkedKernelManager(parent_paths.settings(project), "a.ipynb", [], 60)
-    made.shutdown_kernel()
-    made.cleanup_resources()
-    assert not made.has_kernel and not made.is_alive()
+    manager = ForkedKernelManager(parent_paths.settings(project), "a.ipynb", [], 60)
+    manager.shutdown_kernel()
+    manager.cleanup_resources()
+    assert not manager.has_kernel and not manager.is_alive()

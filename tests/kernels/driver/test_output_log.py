@@ -107,11 +107,11 @@ def test_outputs_are_redacted_before_they_are_written(tmp_path: Path) -> None:
 def test_a_log_that_does_not_have_the_snapshot_restores_nothing(tmp_path: Path, text: str | None) -> None:
     if text is not None:
         (tmp_path / "old.jsonl").write_text(text)
-    asked = plan(tmp_path, restore="before c", restore_log=str(tmp_path / "old.jsonl"))
-    assert OutputLog(asked, notebook("a", "b", "# c", "d").cells, lambda outputs: outputs).first == 0
+    restored = plan(tmp_path, restore="before c", restore_log=str(tmp_path / "old.jsonl"))
+    assert OutputLog(restored, notebook("a", "b", "# c", "d").cells, lambda outputs: outputs).first == 0
 
 
 def test_a_snapshot_is_described_with_its_cell(tmp_path: Path) -> None:
-    asked = plan(tmp_path, labels={"run": "r"})
-    info = OutputLog(asked, notebook("a", "*", "b").cells, lambda outputs: outputs).snapshot_info(2)
+    labeled = plan(tmp_path, labels={"run": "r"})
+    info = OutputLog(labeled, notebook("a", "*", "b").cells, lambda outputs: outputs).snapshot_info(2)
     assert (info.id, info.cell, info.group, info.labels) == ("before b", 1, "g", {"run": "r"})

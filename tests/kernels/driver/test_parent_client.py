@@ -1,4 +1,4 @@
-"""Requests to a warm parent: it is started when it is needed, and says why there is no kernel."""
+"""Requests to a warm parent: it is started when it is needed; without a kernel, the reason is reported."""
 
 import socket
 import threading
@@ -18,7 +18,7 @@ from mlnb.kernels.protocol.wire import READY, FrameSocket, receive_request, send
 
 
 class Parent:
-    """A parent that responds as it is told, and counts the requests."""
+    """A parent with fixed responses, which counts the requests."""
 
     def __init__(self, folder: Path, *responses: Response | KernelReady | None) -> None:
         self.paths = ParentPaths(folder, "key")
@@ -70,7 +70,9 @@ def test_a_kernel_may_come_after_a_wait_in_the_queue(folder: Path) -> None:
         (None, "it ended without a response", parent_client.ATTEMPTS),
     ],
 )
-def test_why_there_is_no_kernel_is_said(folder: Path, response: Response | None, reason: str, requests: int) -> None:
+def test_why_there_is_no_kernel_is_reported(
+    folder: Path, response: Response | None, reason: str, requests: int
+) -> None:
     parent = Parent(folder, response)
     with pytest.raises(ParentUnavailable, match=reason):
         start(parent)
@@ -93,5 +95,5 @@ def test_another_response_than_requested_is_none(folder: Path) -> None:
 def test_a_parent_is_stopped(project: Path) -> None:
     run(project, "1")
     (paths,) = find_parents(project)
-    found = parent_client.get_status(paths)
-    assert found is not None and parent_client.stop(paths) == found.pid
+    current = parent_client.get_status(paths)
+    assert current is not None and parent_client.stop(paths) == current.pid

@@ -1,4 +1,4 @@
-"""The standard engine's kernels have sockets in a folder of their own, also after a restart."""
+"""The standard engine's kernels have sockets in a private folder, also after a restart."""
 
 import asyncio
 import os

@@ -1,4 +1,4 @@
-"""When the warm engine leaves a notebook to papermill's standard engine, and what it says."""
+"""When the warm engine leaves a notebook to papermill's standard engine, and what it reports."""
 
 import sys
 from pathlib import Path

@@ -18,9 +18,9 @@ Cell = tuple[int, int, str]
 
 @pytest.fixture(scope="module")
 def worker() -> Iterator[Worker]:
-    made = Worker(os.environ)
-    yield made
-    made.end()
+    worker = Worker(os.environ)
+    yield worker
+    worker.end()
 
 
 def job(folder: Path, source: str, **options: object) -> NotebookJob:

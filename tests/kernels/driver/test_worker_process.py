@@ -1,4 +1,4 @@
-"""A worker process seen from outside: it is ended for certain, with what it started, and says how it died."""
+"""A worker process seen from outside: it is ended for certain, with what it started, and how it died is reported."""
 
 import os
 import signal

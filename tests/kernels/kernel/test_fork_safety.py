@@ -1,4 +1,4 @@
-"""When a fork of a process is a complete copy of it: each case in a process of its own."""
+"""When a fork of a process is a complete copy of it: each case in a new process."""
 
 import subprocess
 import sys

@@ -34,8 +34,8 @@ def no_snapshots_left(project: Path) -> Iterator[None]:
 
 def snapshots(project: Path) -> list[SnapshotStatus]:
     """Return the snapshots that the project's parent keeps."""
-    found = status(project)
-    return found.snapshots if found else []
+    current = status(project)
+    return current.snapshots if current else []
 
 
 def plan(project: Path, restore: int | None = None, **changes: Any) -> SnapshotPlan:
@@ -58,7 +58,7 @@ def run(project: Path, cells: list[str], snapshots: SnapshotPlan | None) -> tupl
     """Execute a notebook; return what a reader sees, the error, and whether it was restored from a snapshot."""
     execution = Execution(snapshots=snapshots)
     document, error, _ = compare.execute("warm", compare.notebook(cells), project / "here", execution=execution)
-    return compare.seen(document), error, execution.restored
+    return compare.visible(document), error, execution.restored
 
 
 TRAIN = (
@@ -151,9 +151,9 @@ def test_a_snapshot_whose_process_was_killed_is_not_missed(project: Path) -> Non
 
 def test_they_end_with_their_parent(project: Path) -> None:
     run(project, ["x = 1", "x", "x", "1 / 0"], plan(project))
-    found = status(project)
-    pids = [one.pid for one in found.snapshots]
-    psutil.Process(found.pid).kill()
+    current = status(project)
+    pids = [one.pid for one in current.snapshots]
+    psutil.Process(current.pid).kill()
     assert len(pids) == 3
     wait_for(lambda: not any(map(psutil.pid_exists, pids)), 5, "the end of all snapshots")
     _, error, restored = run(project, ["x = 1", "x", "x", "x"], plan(project, 3))

@@ -17,15 +17,15 @@ OWN = ("self", "cls", "os")  # os._exit is documented
 
 def private_uses(path: Path) -> list[str]:
     """Return where a module uses a private attribute of something that is not its own."""
-    found = []
+    uses = []
     own = {node.name for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.FunctionDef)}
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Attribute) and node.attr.startswith("_") and not node.attr.startswith("__"):
             owner = node.value
             is_own = isinstance(owner, ast.Name) and owner.id in OWN
             if not is_own and node.attr not in own:
-                found.append(f"{path.name}:{node.lineno} {ast.unparse(node)}")
-    return found
+                uses.append(f"{path.name}:{node.lineno} {ast.unparse(node)}")
+    return uses
 
 
 def test_no_other_module_uses_a_private_api() -> None:

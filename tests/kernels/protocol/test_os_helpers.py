@@ -1,4 +1,4 @@
-"""What the operating system tells about this process."""
+"""What the operating system reports about this process."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""Settings come from the project around a folder, and each environment has a parent of its own."""
+"""Settings come from the project around a folder, and each environment has another parent."""
 
 import stat
 from pathlib import Path
@@ -20,10 +20,10 @@ def test_settings_come_from_the_project_and_the_environment_wins(
     inner.mkdir(parents=True)
     monkeypatch.delenv("MLNB_KERNELS", raising=False)
     monkeypatch.setenv("MLNB_KERNELS_IDLE", "7")
-    found = parent_paths.settings(inner)
-    assert found.folder == tmp_path / "st" / "kernels" and found.engine == "standard"
-    assert (found.preload, found.never_preload) == (("a", "b"), ("c",))
-    assert (found.max_kernels, found.idle_seconds) == (3, 7.0)
+    settings = parent_paths.settings(inner)
+    assert settings.folder == tmp_path / "st" / "kernels" and settings.engine == "standard"
+    assert (settings.preload, settings.never_preload) == (("a", "b"), ("c",))
+    assert (settings.max_kernels, settings.idle_seconds) == (3, 7.0)
     monkeypatch.setenv("MLNB_KERNELS", "warm")
     assert parent_paths.settings(inner).engine == "warm"
 

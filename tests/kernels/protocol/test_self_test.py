@@ -1,4 +1,4 @@
-"""When a private API is gone or behaves differently, notebooks run on the standard engine and one warning says why."""
+"""When a private API is gone or behaves differently, the standard engine runs notebooks and one warning names it."""
 
 import asyncio
 import sys

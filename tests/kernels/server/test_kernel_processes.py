@@ -48,14 +48,14 @@ reap(second)
 signalled = os.WTERMSIG(processes.exit_statuses[second])
 for _ in range(2):
     reap(fork(lambda: None))
-known = len(processes.exit_statuses)
-print(json.dumps([notebook, exit_code, late, processes.running, signalled, known, processes.max_memory]))
+count = len(processes.exit_statuses)
+print(json.dumps([notebook, exit_code, late, processes.running, signalled, count, processes.max_memory]))
 """
 
 
 def test_kernels_are_reaped_with_what_they_left() -> None:
     done = subprocess.run([sys.executable, "-c", CODE], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
-    notebook, exit_code, late, running, signalled, known, memory = json.loads(done.stdout)
+    notebook, exit_code, late, running, signalled, count, memory = json.loads(done.stdout)
     assert notebook == "leaves_a_child.ipynb" and exit_code == 3 and late == running == {}
-    assert signalled == 9 and known == 2 and memory > 1 << 20
+    assert signalled == 9 and count == 2 and memory > 1 << 20
