@@ -17,14 +17,13 @@ from mlnb.engine.files import writing
 from mlnb.errors import ServingError
 from mlnb.serving.packaging.bundles import Bundle, tree_files
 from mlnb.serving.packaging.imported_modules import follow_imports
-from mlnb.serving.packaging.library_requirements import BASE, imported, pin
+from mlnb.serving.packaging.library_requirements import SERVER, imported, pin
 
 HANDLER = Path(__file__).with_name("lambda_handler.py")
 TRIMMING = Path(__file__).parents[1] / "packaging" / "library_trimming.py"
 MOST_UNZIPPED = 250 * 2**20  # bytes of a function and its layers; AWS Lambda, quotas
 MOST_UPLOADED = 50 * 2**20  # bytes of a zip that is sent directly; larger ones go through S3
 PYTHONS = ((3, 11), (3, 12), (3, 13))  # of Lambda's runtimes, those that mlnb runs on
-SERVER = {*BASE} - {"numpy"}  # what only a service over HTTP imports
 MOMENT = (1980, 1, 1, 0, 0, 0)  # the earliest that a zip can say
 ASK = """
 import json, resource, sys, time
@@ -76,7 +75,7 @@ def make_package(bundle: Bundle, file: Path) -> Package:
         for place, source in follow_imports(HANDLER).items():
             (folder / place).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(source, folder / place)
-        names = imported((bundle.folder / "requirements.txt").read_text("utf-8")).keys() - SERVER
+        names = imported((bundle.folder / "requirements.txt").read_text("utf-8")).keys() - {*SERVER}
         for line in pin(names).splitlines():
             if line and not line.startswith("#"):
                 _copy_library(line.partition("==")[0], folder)

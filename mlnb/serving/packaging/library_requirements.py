@@ -10,7 +10,9 @@ from packaging.utils import canonicalize_name
 
 from mlnb.errors import MissingExtra, UsageError
 
-BASE = ("bentoml", "httptools", "numpy", "uvloop")  # the server, and enough for models that are numbers in JSON
+RUNTIME = ("msgspec", "numpy")  # of the request path: enough for models that are numbers in JSON
+SERVER = ("bentoml", "httptools", "uvloop")  # of a service over HTTP
+BASE = tuple(sorted((*RUNTIME, *SERVER)))
 BY_FILE = {"model.txt": "lightgbm", "model.pkl": "scikit-learn"}  # what reads each file of a model's folder
 SYSTEM = {"lightgbm": ("libgomp1",)}  # Debian packages beside Python's: LightGBM's wheel brings no OpenMP
 STORAGE = {"s3": ("s3fs",), "s3a": ("s3fs",), "gs": ("gcsfs",), "gcs": ("gcsfs",), "az": ("adlfs",), "abfs": ("adlfs",)}

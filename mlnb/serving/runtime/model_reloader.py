@@ -130,7 +130,7 @@ def find_model(pointer: Path) -> Path | None:
 def check_successor(old: Predictor, new: Predictor) -> None:
     """Raise ValueError when a model may not take over: another problem, other rows, or predictions that differ."""
     for name in ("task", "target"):
-        found, expected = getattr(new.parts.contract, name), getattr(old.parts.contract, name)
+        found, expected = (str(getattr(model.parts.contract, name)) for model in (new, old))
         if found != expected:
             raise ValueError(f"found {name} {found!r}, expected {expected!r} as in the model that answers")
     problems = check_rows(old.golden.rows, new.parts.schema)

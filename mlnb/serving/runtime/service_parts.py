@@ -73,7 +73,7 @@ class Task(ABC):
 
     def explain(self, rows: list[Row]) -> Sequence[Explanation]:
         """Return what each column contributed, one explanation a response; raises `BadRequest` where none is known."""
-        raise BadRequest(f"predictions of task {self.parts.contract.task!r} are not explained", [])
+        raise BadRequest(f"predictions of task {str(self.parts.contract.task)!r} are not explained", [])
 
 
 def read_record(cls: type[R], path: Path) -> R:
