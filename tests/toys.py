@@ -157,9 +157,9 @@ def kernels(root: Path) -> list[str]:
     """Return the notebooks that warm kernels of a project still run, after some patience."""
 
     def running() -> list[str]:
-        places = parent_paths.here(parent_paths.settings(root).folder)
-        answers = [parent_client.ask(place, {"verb": "status"}) for place in places]
-        return [notebook for answer in answers if answer for notebook in answer["running"].values()]
+        parents = parent_paths.find_parents(parent_paths.settings(root).folder)
+        statuses = [parent_client.get_status(paths) for paths in parents]
+        return [notebook for status in statuses if status for notebook in status.kernels.values()]
 
     with suppress(AssertionError):  # the caller shows which are left
         wait_for(lambda: not running(), 5, "the end of all notebooks")
