@@ -2,7 +2,7 @@
 #   make run ARGS='--data churn.csv --target Churn'     pass options
 #   make test PYTHON=python3.13                          choose a Python
 .DEFAULT_GOAL := help
-.PHONY: help run test check lab serve bench constraints readme clean
+.PHONY: help run test coverage check lab serve bench constraints readme clean
 unexport PYTHONDONTWRITEBYTECODE
 SHELL := /bin/sh
 ARGS ?=
@@ -31,6 +31,9 @@ run: $(READY)  ## run the pipeline on an example data set, or yours: ARGS="--dat
 test: $(READY)  ## run the notebooks' cells, then pytest
 	$(BIN)/nbdev_test --n_workers 2 --do_print
 	$(BIN)/python -m pytest -n 2 $(ARGS)
+
+coverage: $(READY)  ## run pytest with coverage measured; fails below the floor
+	@$(BIN)/python scripts/measure_coverage.py $(ARGS)
 
 check: $(READY)  ## run linters, type checks, import rules and checks of generated files
 	@$(BIN)/python scripts/check.py $(ARGS)

@@ -19,9 +19,11 @@ import pandas as pd
 from in_process import run_in_process
 from shared import make_once
 
+from mlnb.codec import replace
 from mlnb.engine.formats import load_object, save_object
 from mlnb.engine.project import Project
-from mlnb.engine.runs import Run, open_run, point_latest, process_start
+from mlnb.engine.run_records import GitState, StageRecord, StageState
+from mlnb.engine.runs import Run, open_run, process_start, read_run, set_latest
 
 RUN = "20260314-091500-train-a1b2"
 EARLIER = "20260314-080000-train-0000"
@@ -109,38 +111,40 @@ class Example:
             change: Artifacts that are replaced by what a function makes of them.
         """
         source = self._made(task, feature, failed)
-        record = json.loads((source / "run.json").read_text())
+        record = read_run(project, source).record
         shutil.copytree(source.parent.parent / ".mlnb" / "objects", project.store_root / "objects", dirs_exist_ok=True)
-        order = record["order"][: record["order"].index(upto) + 1]
-        stages = record["stages"] = {name: record["stages"][name] for name in order}
+        order = record.order[: record.order.index(upto) + 1]
+        stages = {name: record.stages[name] for name in order}
         for name in reused if not failed else ():
             if name in stages:
-                stages[name] |= {"state": "reused", "from_run": EARLIER}
+                stages[name] = replace(stages[name], state=StageState.REUSED, from_run=EARLIER)
         changes = dict(change or {})
         if score is not None and "evaluate" in stages and not failed:
             changes["metrics"] = partial(scored, score=score)
-            stages["evaluate"]["metrics"][f"test_{_metric(task)}"] = score
+            metrics = {**stages["evaluate"].metrics, f"test_{_metric(task)}": score}
+            stages["evaluate"] = replace(stages["evaluate"], metrics=metrics)
         for artifact, function in changes.items():
             _replace(project, stages, artifact, function)
-        record |= {
-            "id": run_id,
-            "order": order,
-            "started": f"2026-03-14T09:{minute:02}:00.000Z",
-            "finished": f"2026-03-14T09:{minute + 1:02}:06.000Z",
-            "seconds": 66.4,
-            "git": {"commit": "4cf0cc7f" * 5, "dirty": True},
-            "pid": os.getpid(),
-            "pid_started": process_start(os.getpid()),
-        }
-        folder = project.runs / run_id
-        shutil.copytree(source, folder)
-        for path in (folder / "notebooks").iterdir():
-            if not any(stage["notebook"] == f"notebooks/{path.name}" for stage in stages.values()):
+        record = replace(
+            record,
+            id=run_id,
+            order=order,
+            stages=stages,
+            started=f"2026-03-14T09:{minute:02}:00.000Z",
+            finished=f"2026-03-14T09:{minute + 1:02}:06.000Z",
+            seconds=66.4,
+            git=GitState(commit="4cf0cc7f" * 5, dirty=True),
+            pid=os.getpid(),
+            pid_started=process_start(os.getpid()),
+        )
+        run = Run(project, project.runs / run_id, record)
+        shutil.copytree(source, run.folder)
+        for path in (run.folder / "notebooks").iterdir():
+            if not any(stage.notebook == f"notebooks/{path.name}" for stage in stages.values()):
                 path.unlink()
-        (folder / "run.json").write_text(json.dumps(record))
-        run = open_run(project, run_id)
-        point_latest(run)
-        return run
+        run.save()
+        set_latest(run)
+        return open_run(project, run_id)
 
     def _made(self, task: str, feature: str, failed: str | None) -> Path:
         """Return the folder of the run that is copied."""
@@ -185,11 +189,15 @@ def scored(metrics: dict[str, Any], score: float) -> dict[str, Any]:
     return metrics
 
 
-def _replace(project: Project, stages: dict[str, Any], artifact: str, function: Callable[[Any], Any]) -> None:
-    """Store what a function makes of an artifact, and note it in the records of the stages."""
-    output = next(stage["outputs"][artifact] for stage in stages.values() if artifact in stage["outputs"])
-    before = output["digest"]
-    kind, digest, size = save_object(project.store, function(load_object(project.store, output["format"], before)))
-    output |= {"format": kind, "digest": digest, "bytes": size}
-    for stage in stages.values():
-        stage["reads"] |= {name: digest for name, read in stage["reads"].items() if name == artifact and read == before}
+def _replace(
+    project: Project, stages: dict[str, StageRecord], artifact: str, function: Callable[[Any], Any]
+) -> None:
+    """Store what a function makes of an artifact, and change the records of its producer and its readers."""
+    producer = next(name for name, stage in stages.items() if artifact in stage.outputs)
+    before = stages[producer].outputs[artifact]
+    value = function(load_object(project.store, before.format, before.digest))
+    after = save_object(project.store, value, before.description)
+    for name, stage in stages.items():
+        reads = {read: after.digest if read == artifact else digest for read, digest in stage.reads.items()}
+        outputs = {**stage.outputs, artifact: after} if name == producer else stage.outputs
+        stages[name] = replace(stage, reads=reads, outputs=outputs)

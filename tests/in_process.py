@@ -22,7 +22,7 @@ import nbformat
 import pytest
 
 from mlnb.cli.main import main
-from mlnb.engine.stage_jobs import Job, OnCell, Outcome
+from mlnb.engine.stage_jobs import Job, OnCell, Outcome, OutcomeState
 from mlnb.executors import local
 
 PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="  # a PNG
@@ -102,9 +102,11 @@ class InProcess:
                 )
             except papermill.PapermillExecutionError as error:
                 heading = _heading(nbformat.read(job.target, 4), error.cell_index)
-                cause = f"{error.ename}: {error.evalue}"
-                return Outcome(state="failed", cell=error.cell_index, heading=heading, cause=cause)
-        return Outcome(state="finished")
+                message = f"{error.ename}: {error.evalue}"
+                return Outcome(
+                    state=OutcomeState.FAILED, cell=error.cell_index, heading=heading, message=message
+                )
+        return Outcome(state=OutcomeState.FINISHED)
 
 
 def _heading(notebook: Any, index: int) -> str:

@@ -7,8 +7,12 @@ from markupsafe import Markup
 
 _RENDER = mistune.create_markdown(escape=True, plugins=["table", "strikethrough", "footnotes", "url"])
 _FRONT_MATTER = re.compile(r"\A---\n.*?\n---\n", re.DOTALL)
+_RELATIVE_LINK = re.compile(r'<a href="(?!#|[a-z]+:)[^"]*"[^>]*>(.*?)</a>', re.DOTALL)
 
 
 def to_html(text: str) -> Markup:
-    """Return Markdown as HTML without its YAML front matter; HTML in the text is escaped, script links are dropped."""
-    return Markup(str(_RENDER(_FRONT_MATTER.sub("", text))))
+    """Return Markdown as HTML without its YAML front matter; HTML in the text is escaped, script links are dropped.
+
+    Relative links become text, as their targets are not next to the page.
+    """
+    return Markup(_RELATIVE_LINK.sub(r"\1", str(_RENDER(_FRONT_MATTER.sub("", text)))))

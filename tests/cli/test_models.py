@@ -35,13 +35,17 @@ def said(capsys, *arguments, code=0):
     return shown.out if code == 0 else shown.err
 
 
+def interval(project):
+    return "[{low:.4f}, {high:.4f}]".format(**open_run(project, A).load("metrics")["deciding"])
+
+
 def test_from_registration_to_rollback(project, capsys):
     listing = said(capsys, "models")
-    assert "survived:1" in listing and "survived:2" in listing and "[0.8213, 0.8993]" in listing
-    assert "survived:1 promoted as champion. Entry 3" in said(capsys, "promote", "1", "--why", "first")
+    assert "survived-classifier:1" in listing and "survived-classifier:2" in listing and interval(project) in listing
+    assert "survived-classifier:1 promoted as champion. Entry 3" in said(capsys, "promote", "1", "--why", "first")
     assert "it was version 1" in said(capsys, "promote", "2", "--why", "better")
-    assert "survived:1 rolled back as champion" in said(capsys, "rollback", "--why", "complaints")
-    assert "survived:2 approved" in said(capsys, "approve", "2", "--why", "seen")
+    assert "survived-classifier:1 rolled back as champion" in said(capsys, "rollback", "--why", "complaints")
+    assert "survived-classifier:2 approved" in said(capsys, "approve", "2", "--why", "seen")
     log = said(capsys, "audit")
     assert "champion: 2 → 1" in log and "complaints" in log and "ann" in log
     assert "6 entries" in said(capsys, "audit", "verify")
@@ -51,11 +55,14 @@ def test_from_registration_to_rollback(project, capsys):
 
 def test_one_version_whole_and_two_side_by_side(project, capsys):
     said(capsys, "models")
-    assert "rows proven over HTTP" in said(capsys, "models", "survived:2")
+    assert "rows proven over HTTP" in said(capsys, "models", "survived-classifier:2")
     assert json.loads(said(capsys, "models", "2", "--json"))["run"] == B
     text = said(capsys, "compare", "1", "2")
     assert "0.9100" in text and "data: the same" in text
-    assert json.loads(said(capsys, "compare", "1", "2", "--json"))["versions"] == ["survived:1", "survived:2"]
+    assert json.loads(said(capsys, "compare", "1", "2", "--json"))["versions"] == [
+        "survived-classifier:1",
+        "survived-classifier:2",
+    ]
 
 
 def test_an_audit_log_that_was_altered_cut_or_reordered(project, capsys):
@@ -94,4 +101,4 @@ def test_what_versions_need_is_not_cleaned_away(project, capsys):
     kept = [run.output("service")["digest"] for run in (open_run(project, A), open_run(project, B))]
     said(capsys, "clean", "--runs", "0")
     assert all(project.store.intact(digest, tree=True) for digest in kept)
-    assert "survived:2" in said(capsys, "models")
+    assert "survived-classifier:2" in said(capsys, "models")

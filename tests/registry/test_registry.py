@@ -4,6 +4,7 @@ import itertools
 import json
 import multiprocessing
 import os
+import platform
 import signal
 import sys
 from pathlib import Path
@@ -27,7 +28,8 @@ def test_a_proven_run_is_a_version_and_the_same_bytes_are_the_same_version(regis
     again = registry.register(proven(2))
     assert (first.number, again.number) == (1, 2) and first.name == f"{first.model}:1"
     assert registry.register(open_run(registry.project, first.run)).number == 1
-    assert first.facts["metrics"]["roc_auc"] == 0.86 and first.facts["environment"]["python"] == "3.12.4"
+    assert first.facts["metrics"]["roc_auc"] == 0.86
+    assert first.facts["environment"]["python"] == platform.python_version()
     assert first.facts["gate"] is True and first.facts["certificate"]["identical"] is True
     proven(3)
     assert [version.number for version in registry.sync()] == [3]  # what no command has registered yet

@@ -2,11 +2,13 @@
 
 import html.parser
 import re
+from html import escape
 
 import pytest
 
 from mlnb.methods.contracts.problems import ProblemContract
 from mlnb.reports.run_report import write_report
+from mlnb.tracking.notebook_plots import read_plots
 
 HOSTILE = '<script>alert("x")</script>'
 EMPTY = {"meta", "link", "br", "hr", "img", "input", "circle", "line", "rect", "path"}
@@ -25,7 +27,9 @@ class Reader(html.parser.HTMLParser):
         values = dict(attributes)
         self.tags.append(tag)
         self.ids.add(values.get("id"))
-        self.links += [values[name] for name in ("href", "src", "action", "data", "poster") if name in values]
+        links = [values[name] for name in ("href", "src", "action", "data", "poster") if name in values]
+        if tag != "a" or not "".join(links).startswith("https://"):  # one that is followed only when it is clicked
+            self.links += links
         assert not [name for name in values if name.startswith("on")]
         if tag not in EMPTY:
             self.open.append(tag)
@@ -87,41 +91,45 @@ def test_every_page_is_whole_and_makes_no_request(project, example, situation):
 
 
 def test_a_finished_run_says_everything(project, example):
-    reader = read(write_report(example.make_run(project)))
+    run = example.make_run(project)
+    reader = read(write_report(run))
+    deciding, line = run.load("metrics")["deciding"], run.load("gate")["lines"][0]
+    findings = {finding["check"]: finding["message"] for finding in run.load("findings")}
+    certificate = run.load("certificate")
     for words in (
         "Predicting survived",
         "Binary classification",
-        "LightGBM",
-        "0.8623 [0.8213, 0.8993]",
-        "ROC AUC on 179 held-out rows",
-        "Look 3 at this very test set",
-        "survived:5f3a , proven on 20 rows over HTTP",
-        "difference 0.362 [0.29, 0.43]",
-        "required: interval above 0",
+        "{value:.4f} [{low:.4f}, {high:.4f}]".format(**deciding),
+        "ROC AUC on 60 held-out rows",
+        f"{certificate['bento']} , proven on {certificate['rows']} rows over HTTP",
+        line["found"],
+        f"required: {line['required']}",
         "1 min 6 s",
         "14 March 2026, 09:15 UTC",
         "4cf0cc7f4cf0 with changes",
-        "77 % of the values are missing",
+        findings["missing"],
         "profile smoke",
-        "15 parameters at their defaults",
-        "24 trials, 16 complete, 8 pruned",
-        "learning_rate 0.1, num_leaves 32",
+        "parameters at their defaults",
+        "4 trials",
+        "num_leaves",
         "Model card: survived",
-        "Who owns this model and answers for it? Risk team",
-        "lightgbm 4.7.0",
+        "Who owns this model and answers for it?",
+        f"lightgbm {run.record['stages']['tune']['versions']['lightgbm']}",
     ):
         assert words in reader.said, words
-    assert reader.said.index("gives the target away") < reader.said.index("every value is different")
-    plots = sum(len(titles) for titles in example.PLOTS.values())
-    assert len([link for link in reader.links if link.startswith("data:image/png")]) == plots
-    assert 'alt="Target against features (2)"' in reader.page
+    warnings = [finding["message"] for finding in run.load("findings") if finding["severity"] == "warning"]
+    assert max(map(reader.said.index, warnings)) < reader.said.index("further than 3 interquartile ranges")
+    plots = [plot for path in sorted((run.folder / "notebooks").glob("*.ipynb")) for plot in read_plots(path)]
+    assert len([link for link in reader.links if link.startswith("data:image/png")]) == len(plots) > 10
+    assert all(f'alt="{escape(plot.title)}"' in reader.page for plot in plots)
 
 
-def test_a_pruned_trial_is_shown_but_never_the_best(project, example, monkeypatch):
-    values = example.artifacts("binary", "fare", 0.6)
-    values["trials"].loc[2, ["score", "state"]] = [0.999, "pruned"]  # on the first folds only
-    monkeypatch.setattr(example, "artifacts", lambda *_: values)
-    reader = read(write_report(example.make_run(project)))
+def test_a_pruned_trial_is_shown_but_never_the_best(project, example):
+    def pruned(trials):
+        trials.loc[2, ["score", "state"]] = [0.999, "pruned"]  # on the first folds only
+        return trials
+
+    reader = read(write_report(example.make_run(project, change={"trials": pruned})))
     assert "hollow ones were pruned" in reader.said and "trial 2: 0.9990" in reader.said
     assert 'class="point pruned"' in reader.page and ">0.9990<" not in reader.page
 
@@ -147,31 +155,27 @@ def test_a_failure_comes_first_and_leads_to_its_cell(project, example):
     run = example.make_run(project, failed="tune")
     reader = read(write_report(run))
     assert "tune failed in “Search”" in reader.said
-    assert "ValueError: found 'n/a' in fare" in reader.said
+    assert "ValueError: found 'n/a' in the table" in reader.said
     assert reader.page.index("tune failed") < reader.page.index('id="stages"')
     assert "notebooks/50_tune.html#failed" in reader.links
     cell = (run.folder / "notebooks/50_tune.html").read_text()
     assert 'id="failed"' in cell and "\x1b" not in cell
 
 
-def test_a_missed_gate_is_marked(project, example, monkeypatch):
-    values = example.artifacts("binary", "fare", 0.6)
-    values["gate"] = {
-        "passed": False,
-        "lines": [{"check": "roc_auc", "found": "0.6", "required": "0.9", "passed": False}],
-    }
-    monkeypatch.setattr(example, "artifacts", lambda *_: values)
-    reader = read(write_report(example.make_run(project)))
+def test_a_missed_gate_is_marked(project, example):
+    gate = {"passed": False, "lines": [{"check": "roc_auc", "found": "0.6", "required": "0.9", "passed": False}]}
+    reader = read(write_report(example.make_run(project, change={"gate": lambda _: gate})))
     assert 'class="missed"' in reader.page and "required: 0.9" in reader.said
 
 
-def test_other_problems_have_a_page_without_being_known(project, example, monkeypatch):
-    values = example.artifacts("binary", "fare", 0.6)
-    values["contract"] = ProblemContract(task="ranking", target="clicked", metric="ndcg_at_10")
-    values["metrics"] = {"deciding": {"name": "ndcg_at_10", "value": 0.41}, "standard": {"ndcg_at_10": 0.41}}
-    values["gate"] = None
-    monkeypatch.setattr(example, "artifacts", lambda *_: values)
-    reader = read(write_report(example.make_run(project)))
+def test_other_problems_have_a_page_without_being_known(project, example):
+    values = {
+        "contract": ProblemContract(task="ranking", target="clicked", metric="ndcg_at_10"),
+        "metrics": {"deciding": {"name": "ndcg_at_10", "value": 0.41}, "standard": {"ndcg_at_10": 0.41}},
+        "gate": None,
+    }
+    change = {name: lambda _, value=value: value for name, value in values.items()}
+    reader = read(write_report(example.make_run(project, change=change)))
     assert "Ranking" in reader.said and "ndcg at 10 on held-out rows" in reader.said
 
 

@@ -6,7 +6,10 @@ from pathlib import Path
 
 import pytest
 
+import mlnb
+
 REPLAY = Path(__file__).with_name("replay.py")
+CODE = Path(mlnb.__file__).parent.parent
 
 
 @pytest.fixture(scope="session")
@@ -16,7 +19,7 @@ def replay():
     def run(root, run_id="latest", how="", **environment):
         isolated = ["unshare", "-rn"] if cannot_reach_anything() else []
         command = [*isolated, sys.executable, str(REPLAY), str(root), run_id, how]
-        clean = {"PATH": "/usr/bin:/bin", "HOME": str(root), **environment}
+        clean = {"PATH": "/usr/bin:/bin", "HOME": str(root), "PYTHONPATH": str(CODE), **environment}
         return subprocess.run(command, env=clean, capture_output=True, text=True, timeout=120)
 
     return run

@@ -61,7 +61,9 @@ def main(root: str, run_id: str, how: str = "") -> None:
     if how == "kill":
         logs = Path(root, "wandb")
         wait_for(
-            lambda: any(b"evaluate/roc_auc" in path.read_bytes() for path in logs.glob("*/*.wandb")), 60, "the metric"
+            lambda: any(b"evaluate/test_roc_auc" in path.read_bytes() for path in logs.glob("*/*.wandb")),
+            60,
+            "the metric",
         )
         os.kill(os.getpid(), 9)
     live.record.update(final)
