@@ -9,11 +9,13 @@ __all__ = ['KINDS', 'ROLES', 'Column', 'Schema', 'nearest', 'to_array', 'each_on
 # %% ../../../nbs/methods/tables/columns.ipynb #c02
 import difflib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from ...codec import from_json, to_json
+from ..contracts.formats import ColumnFormat
 from ..contracts.responses import RowProblem
 from .values import CONVERT, EARLIEST, EXPECTED, LATEST, REFUSALS, fits, to_label, to_level
 
@@ -38,6 +40,7 @@ class Column:
         missing: share of missing values [0..1].
         example: a typical value, as JSON.
         reason: why it is dropped or an identifier.
+        format: how its cells are read where the table is text; None where they stand as they are.
     """
 
     name: str
@@ -52,6 +55,7 @@ class Column:
     missing: float = 0.0
     example: Any = None
     reason: str = ""
+    format: ColumnFormat | None = None
 
     def __post_init__(self) -> None:
         """Refuse a kind or a role that does not exist."""
@@ -63,13 +67,17 @@ class Column:
     def to_json(self) -> dict[str, Any]:
         """The column as plain JSON values."""
         listed = None if self.categories is None else list(self.categories)
-        return {**asdict(self), "categories": listed, "sentinels": list(self.sentinels)}
+        values = {**vars(self), "categories": listed, "sentinels": list(self.sentinels)}
+        return values | {"format": None if self.format is None else to_json(self.format)}
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> "Column":
         """The column that `to_json` wrote."""
         listed, sentinels = values.get("categories"), tuple(values.get("sentinels", ()))
-        return cls(**{**values, "categories": None if listed is None else tuple(listed), "sentinels": sentinels})
+        known = values.get("format")
+        read = None if known is None else from_json(ColumnFormat, known, f"the format of column {values.get('name')!r}")
+        listed = None if listed is None else tuple(listed)
+        return cls(**{**values, "categories": listed, "sentinels": sentinels, "format": read})
 
 
 @dataclass(frozen=True)
