@@ -133,6 +133,7 @@ def table_days(run: Run, args: argparse.Namespace) -> Iterator[Day]:
     from mlnb.methods.operations.synthetic_data import replay_days
     from mlnb.methods.tables.columns import Schema, nearest
     from mlnb.methods.tables.data_sources import read_table
+    from mlnb.methods.tables.spellings import stated_spelling
     from mlnb.methods.tables.type_inference import clean
 
     contract = run.load("contract", ProblemContract)
@@ -142,12 +143,13 @@ def table_days(run: Run, args: argparse.Namespace) -> Iterator[Day]:
             f"The model scores whole requests ({contract.task}); only single rows of a table can be replayed."
         )
     try:
-        raw, read = read_table(str(args.data.absolute()), decimal=provenance.get("decimal", "auto"))
+        stated = {name: provenance[name] for name in ("thousands", "dayfirst") if name in provenance}
+        raw, read = read_table(str(args.data.absolute()), decimal=provenance.get("decimal", "auto"), facts=stated)
         features, target = Schema.from_json(schema).features, str(contract.target)
         for column in (target, args.time, *(feature.name for feature in features)):
             if column not in raw:
                 raise ValueError(f"it has no column {column!r}{nearest(column, [str(name) for name in raw])}")
-        typed = clean(raw, target, read["decimal"], read.get("separator") == ";")[0]
+        typed = clean(raw, target, stated_spelling(read))[0]
         if typed[args.time].dtype.kind not in "fiuM":
             raise ValueError(f"column {args.time!r} holds {typed[args.time].iloc[0]!r}, expected dates or numbers")
         texts = [f.name for f in features if f.kind in ("category", "text") and typed[f.name].dtype != object]

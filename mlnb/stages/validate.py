@@ -12,6 +12,7 @@ import pandas as pd
 
 from ..codec import replace
 from ..methods.contracts.problems import Problem, ProblemContract
+from ..methods.tables.spellings import stated_spelling
 from ..methods.tables.type_inference import clean, finding
 from ..methods.tables.columns import Schema
 from ..methods.tables.duplicates import find_copies
@@ -44,12 +45,11 @@ def type_table(
     """
     told: Findings = []
     if problem.task == "ranking" and problem.item and problem.target is None:
-        raw, problem, told = read_interactions(clean(raw)[0], problem)
+        raw, problem, told = read_interactions(clean(raw, None, stated_spelling(provenance))[0], problem)
     names = [str(name) for name in raw.columns]
     needed = problem.task != "anomaly"
     target, source = resolve_target(problem.target, names, provenance.get("target"), needed)
-    spelled = (provenance.get("decimal", "auto"), provenance.get("separator") == ";")
-    table, schema, findings = clean(raw, target, *spelled, use_up)
+    table, schema, findings = clean(raw, target, stated_spelling(provenance), use_up)
     contract = complete_task(problem, table, target, source)
     schema = set_roles(schema, contract)
     table, dropped = drop_unlabelled(table, contract)

@@ -22,7 +22,7 @@ _LIKE = re.compile(
     r"|[A-Za-z]{3,9}\.?[- ]'?(\d{2}|\d{4})|(19|20)\d{6}|(19|20)\d{2}(0[1-9]|1[0-2])|\w{3,9},? \w+ \w+,? \d{4}"
     r"|\d{4}-?W\d{1,2}(-\d)?|\d{4}[- ]?Q[1-4]|Q[1-4][- ]\d{4}"
 )
-_OFFSET = re.compile(r".*\d\d:?\d\d(?::?\d\d(?:\.\d+)?)?\s*(Z|[+-]\d\d:?\d\d|[+-]\d\d)")
+_OFFSET = re.compile(r"(.*[T ]\d{1,2}:?\d\d(?::?\d\d(?:\.\d+)?)?)\s*(Z|[+-]\d\d:?\d\d|[+-]\d\d)")
 _NUMERIC = {  # day first, month first
     True: ("%d/%m/%Y", "%d.%m.%Y", "%d-%m-%Y", "%d/%m/%y", "%d.%m.%y", "%d-%m-%y"),
     False: ("%m/%d/%Y", "%m.%d.%Y", "%m-%d-%Y", "%m/%d/%y", "%m.%d.%y", "%m-%d-%y"),
@@ -47,16 +47,18 @@ class DayOrder(Record, frozen=True, kw_only=True):
     Args:
         day_first, month_first: texts in which the number above 12 is the first, or the second.
         undecided: texts in which both are 12 or less and differ.
+        pointed: those of them with points between the numbers, as in 1.2.2024: the day comes first.
     """
 
     day_first: int = 0
     month_first: int = 0
     undecided: int = 0
+    pointed: int = 0
 
 
 def find_day_order(texts: Sequence[str]) -> DayOrder:
     """Return what different texts say about the order of day and month."""
-    day = month = undecided = 0
+    day = month = undecided = pointed = 0
     for text in texts:
         match = _DAYS.fullmatch(text)
         if match is None:
@@ -64,8 +66,10 @@ def find_day_order(texts: Sequence[str]) -> DayOrder:
         first, second = int(match[1]), int(match[3])
         day += first > 12 >= second
         month += second > 12 >= first
-        undecided += first <= 12 and second <= 12 and first != second
-    return DayOrder(day_first=day, month_first=month, undecided=undecided)
+        open_ = first <= 12 and second <= 12 and first != second
+        undecided += open_
+        pointed += open_ and match[2] == "."
+    return DayOrder(day_first=day, month_first=month, undecided=undecided, pointed=pointed)
 
 
 def choose_day_first(
@@ -88,6 +92,8 @@ def choose_day_first(
             chosen[name] = (each.day_first > 0, True)
         elif not each.undecided:
             chosen[name] = (days > months or (days == months and european), True)
+        elif each.pointed == each.undecided:
+            chosen[name] = (True, True)
         elif bool(days) != bool(months):
             chosen[name] = (days > 0, True)
         else:
@@ -104,7 +110,7 @@ def _read(texts: pd.Series, spelling: str, local: bool = False) -> np.ndarray:
             return nothing
         some = texts[fits]
         if local:
-            some = some.str.replace(r"\s*(?:Z|[+-]\d\d:?\d\d|[+-]\d\d)$", "", regex=True)
+            some = some.str.replace(rf"^{_OFFSET.pattern}$", r"\1", regex=True)
         found = pd.to_datetime(some, format="ISO8601", errors="coerce", utc=True).dt.tz_localize(None)
         nothing[fits] = found.to_numpy("datetime64[us]")
         return nothing
@@ -128,7 +134,7 @@ def _read(texts: pd.Series, spelling: str, local: bool = False) -> np.ndarray:
 
 def _offsets(texts: pd.Series) -> pd.Series:
     """The offset behind each text, missing where there is none."""
-    found = texts.str.extract(_OFFSET)[0].replace("Z", "+00:00")
+    found = texts.str.extract(rf"^{_OFFSET.pattern}$")[1].replace("Z", "+00:00")
     return found.str.replace(r"^([+-]\d\d):?(\d\d)?$", r"\1:\2", regex=True)
 
 

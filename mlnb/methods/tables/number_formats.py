@@ -157,7 +157,8 @@ def choose_separators(
         else:
             grouped = not each.whole and each.numbers > each.open_point + each.open_comma
             if each.open_point:
-                sign, certain = ("," if grouped or prefer_comma else "."), False
+                sign = "," if grouped or prefer_comma else "."
+                certain = sign == "."  # as a program writes it
             else:
                 sign, certain = ("," if prefer_comma and not grouped else "."), False
         group = "." if sign == "," else ","
@@ -258,8 +259,8 @@ def _read_plain(texts: Sequence[str], number_format: NumberFormat) -> np.ndarray
             some = some.str.replace(number_format.thousands, "", regex=False)
         found[fits] = some.str.replace(number_format.decimal, ".", regex=False).astype(np.float64)
     others = np.flatnonzero(~fits)
-    values = _values([texts[place] for place in others], number_format)
-    for place, value in zip(others, values, strict=True):
+    values = _values([texts[place] for place in others.tolist()], number_format)
+    for place, value in zip(others.tolist(), values, strict=True):
         match = _NUMBER.fullmatch(texts[place])
         bare = match is not None and not (match["before"] or match["after"] or match["rest"].strip())
         found[place] = value if bare else np.nan

@@ -14,14 +14,19 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from .columns import Schema, take_columns
-from mlnb.methods.tables.parsing import (
-    find_codes, find_sentinels, parse_booleans, parse_clocks, parse_dates, parse_numbers,
-)  # fmt: skip
+from ...codec import replace
+from ..contracts.formats import ColumnFormat, NumberFormat
+from .column_formats import PLAIN_NUMBERS, describe_format, simplify
+from .date_formats import infer_date_format, parse_dates_with
+from .number_formats import classify, find_evidence, find_signs, parse_with
+from .parsing import find_codes, find_sentinels, parse_booleans, parse_clocks
+from .spellings import AUTOMATIC, Spelling, look_at_texts
 from .column_profiles import describe_column, find_role
 from .data_sources import one_type
 from .values import MISSING_WORDS
 
 _LOOK = 1000  # rows that tell words from numbers
+_INFINITE = r"[+-]?(?i:inf|infinity|#div/0!|∞)"
 
 
 def finding(
@@ -78,8 +83,10 @@ def _plain_dates(texts: pd.Series) -> np.ndarray | None:
 class _Cleaner:
     """Cleans one column; what it decides gathers in `notes`."""
 
-    def __init__(self, name: str, decimal: str, prefer_comma: bool, is_target: bool) -> None:
-        self.name, self.decimal, self.prefer_comma, self.is_target = name, decimal, prefer_comma, is_target
+    def __init__(self, name: str, is_target: bool, order: tuple[bool, bool] = (False, False)) -> None:
+        self.name, self.is_target, self.order = name, is_target, order
+        self.number: NumberFormat | None = NumberFormat()  # None: its numbers contradict each other
+        self.format: ColumnFormat | None = None
         self.notes: list[dict[str, Any]] = []
         self.sentinels: tuple[float, ...] = ()
 
@@ -144,7 +151,8 @@ class _Cleaner:
 
     def _clean_text(self, raw: pd.Series) -> tuple[str, pd.Series]:
         """The kind and values of a column of text."""
-        if self.decimal != "," and (quick := _plain_numbers(raw)) is not None and not self._are_days(quick):
+        plain = self.number is not None and self.number.decimal == "."
+        if plain and (quick := _plain_numbers(raw)) is not None and not self._are_days(quick):
             return "number", pd.Series(self._finite(quick), raw.index)
         codes, different = pd.factorize(raw.astype("str"), use_na_sentinel=True)
         texts = pd.Series(different, dtype="str").str.strip()
@@ -164,6 +172,63 @@ class _Cleaner:
         typed = pd.array([*values, None], dtype="boolean" if kind == "boolean" else "str")
         return kind, pd.Series(typed.take(place), raw.index)
 
+    def _read_numbers(self, texts: pd.Series, counts: np.ndarray) -> np.ndarray:
+        """The numbers of the different texts, NaN where one is none; the format is kept where most are numbers."""
+        cells, total = texts.astype("str").tolist(), int(counts.sum())
+        infinite = texts.str.fullmatch(_INFINITE).to_numpy(dtype=bool)
+        signs, why = (None, "") if self.number is None else find_signs(cells, self.number)
+        if signs is None:
+            found = find_evidence(cells, counts.tolist())
+            if found.numbers >= 0.95 * total:
+                why = why or "numbers with a decimal comma and numbers with a decimal point"
+                message = f"{why}, as in {_quote(texts)}"
+                action = "kept as a category; write them alike in the source, or state ingest.decimal"
+                self.note("number format", "warning", total, message, action)
+            return np.full(len(texts), np.nan)
+        numbers = parse_with(cells, signs)
+        numbers[infinite] = np.where(texts[infinite].str.startswith("-"), -np.inf, np.inf)
+        if self._are_days(numbers):
+            return np.full(len(texts), np.nan)
+        numeric = ~np.isnan(numbers)
+        if counts[numeric].sum() / total < (1.0 if self.is_target else 0.95):
+            return numbers
+        self.format = simplify(ColumnFormat(number=signs))
+        if self.format is not None and self.format.number not in PLAIN_NUMBERS:
+            said = describe_format(self.format)
+            self.note("number format", "info", total, f"numbers such as {_quote(texts)}", f"read with {said}")
+        if not signs.certain:
+            cut = next((text for text in cells if classify(text.strip("+-")) in ("open_point", "open_comma")), cells[0])
+            read = parse_with([cut], signs)[0]
+            message = f"{cut!r} can be read with a decimal or with a thousands separator"
+            action = f"read as {read:g}; if that is wrong, state ingest.decimal or ingest.thousands"
+            self.note("number format", "warning", total, message, action)
+        if not numeric.all():
+            others = counts[~numeric].sum()
+            message = f"mostly numbers, and {others} texts such as {_quote(texts[~numeric])}"
+            self.note("mixed types", "warning", others, message, "the texts set missing; correct them in the source")
+        return numbers
+
+    def _read_dates(self, texts: pd.Series, counts: np.ndarray) -> np.ndarray | None:
+        """The dates of the different texts, NaT where one is none; None when fewer than 95 % are dates."""
+        date_format = infer_date_format(texts.astype("str").tolist(), self.order)
+        if date_format is None:
+            return None
+        dates = parse_dates_with(texts.astype("str").tolist(), date_format)
+        self.format = simplify(ColumnFormat(date=date_format))
+        said = describe_format(ColumnFormat(date=date_format))
+        if not date_format.certain:
+            message = f"dates such as {_quote(texts, 1)} may have day and month the other way round"
+            self.note("ambiguous dates", "warning", int(counts.sum()), message, f"read as {said}; state ingest.dayfirst")
+        elif self.format is not None:
+            self.note("date format", "info", int(counts.sum()), f"dates such as {_quote(texts)}", f"read as {said}")
+        early, late = np.datetime64("1678-01-01"), np.datetime64("2262-01-01")
+        dates = np.where((dates < early) | (dates >= late), np.datetime64("NaT", "us"), dates)
+        lost = counts[np.isnat(dates)].sum()
+        if lost:
+            message = f"no dates, or outside 1678 to 2261: {_quote(texts[np.isnat(dates)])}"
+            self.note("dates out of range", "warning", lost, message, "set missing")
+        return dates
+
     def _type(self, texts: pd.Series, counts: np.ndarray) -> tuple[str, Any]:
         """The kind of the different texts, and their values in that kind."""
         total = int(counts.sum())
@@ -176,65 +241,27 @@ class _Cleaner:
         if truths is not None:
             return "boolean", truths.astype(object)
         if not self.is_target and (seconds := parse_clocks(texts)) is not None:
+            self.format = ColumnFormat(clock=True)
             message, rows = f"times such as {_quote(texts)}", counts[np.isnan(seconds)].sum()
             self.note("times", "info", total, message, "read as seconds since midnight, which requests give, too")
             if rows:
                 others = f"mostly times, and {rows} texts such as {_quote(texts[np.isnan(seconds)])}"
-                self.note("mixed types", "warning", rows, others, "the texts set missing; mend them in the source")
+                self.note("mixed types", "warning", rows, others, "the texts set missing; correct them in the source")
             return "number", seconds
         if not self.is_target and (quick := _plain_dates(texts)) is not None:
             return "date", self._in_range(pd.Series(quick), counts).to_numpy()
-        numbers, spelling = parse_numbers(texts, self.decimal, self.prefer_comma)
-        if self._are_days(numbers):
-            numbers = np.full(len(texts), np.nan)
-        numeric = ~np.isnan(numbers)
-        share = counts[numeric].sum() / total
+        numbers = self._read_numbers(texts, counts)
+        share = counts[~np.isnan(numbers)].sum() / total
         if share >= (1.0 if self.is_target else 0.95):
-            if spelling != "plain":
-                self.note(
-                    "number spelling",
-                    "info",
-                    total,
-                    f"numbers with {spelling}, as in {_quote(texts)}",
-                    "read as numbers",
-                )
-            if not numeric.all():
-                others = counts[~numeric].sum()
-                message = f"mostly numbers, and {others} texts such as {_quote(texts[~numeric])}"
-                self.note(
-                    "mixed types",
-                    "warning",
-                    others,
-                    message,
-                    "the texts set missing; mend them in the source",
-                )
             return "number", self._finite(numbers, counts)
-        found = None if self.is_target else parse_dates(texts)
-        if found is not None:
-            dates, spelling, doubt = found
-            if doubt:
-                message = f"dates such as {_quote(texts, 1)} may have day and month the other way round"
-                self.note(
-                    "ambiguous dates",
-                    "warning",
-                    total,
-                    message,
-                    f"read as {spelling}; write ISO 8601 in the source",
-                )
-            lost = counts[np.isnat(dates)].sum()
-            if lost:
-                message = f"no dates, or outside 1678 to 2261: {_quote(texts[np.isnat(dates)])}"
-                self.note("dates out of range", "warning", lost, message, "set missing")
+        dates = None if self.is_target else self._read_dates(texts, counts)
+        if dates is not None:
             return "date", dates
         if 0.05 < share < 0.95:
-            message = f"{share:.0%} numbers, the rest texts such as {_quote(texts[~numeric])}"
-            self.note(
-                "mixed types",
-                "warning",
-                counts[~numeric].sum(),
-                message,
-                "kept as a category; mend it in the source",
-            )
+            others = counts[np.isnan(numbers)].sum()
+            message = f"{share:.0%} numbers, the rest texts such as {_quote(texts[np.isnan(numbers)])}"
+            self.note("mixed types", "warning", others, message, "kept as a category; correct it in the source")
+        self.format = None
         values = texts.to_numpy(object)
         word_count = texts.str.count(r"\s+").to_numpy() + 1
         spread = len(texts) > max(20, 0.5 * total)
@@ -245,8 +272,7 @@ class _Cleaner:
 def clean(
     raw: pd.DataFrame,
     target: str | None = None,
-    decimal: str = "auto",
-    prefer_comma: bool = False,
+    spelling: Spelling = AUTOMATIC,
     use_up: bool = False,
 ) -> tuple[pd.DataFrame, Schema, list[dict[str, Any]]]:
     """The typed table, its schema and every decision as a finding; all rows and columns are kept.
@@ -254,8 +280,7 @@ def clean(
     Args:
         raw: n rows of raw values, from `read_table`
         target: the column to predict: its words stay class names.
-        decimal: decimal sign of numbers in text: auto, . or ,.
-        prefer_comma: whether 1,234 is read with a decimal comma, as in files cut by semicolons.
+        spelling: what was stated about numbers and dates in text.
         use_up: whether columns leave `raw` as they are typed: half of the memory for a long table.
 
     Returns:
@@ -264,8 +289,10 @@ def clean(
     columns, typed, findings = [], {}, []
     names, rows = list(raw.columns), len(raw)
     given = take_columns(raw) if use_up else {name: raw[name] for name in names}
+    numbers, orders = look_at_texts({str(name): given[name] for name in names}, spelling)
     for name in names:
-        cleaner = _Cleaner(str(name), decimal, prefer_comma, name == target)
+        cleaner = _Cleaner(str(name), name == target, orders.get(str(name), (spelling.european, False)))
+        cleaner.number = numbers.get(str(name), NumberFormat())
         kind, values = cleaner.clean(one_type(given.pop(name)))
         values = cleaner.drop_sentinels(values) if kind == "number" else values
         role, reason = ("target", "") if name == target else find_role(str(name), kind, values)
@@ -273,7 +300,8 @@ def clean(
             told = int(values.notna().sum()) if role == "identifier" else rows
             check = "identifier" if role == "identifier" else "empty" if values.isna().all() else "constant"
             cleaner.note(check, "warning" if check == "empty" else "info", told, reason, "not shown to models")
-        columns.append(describe_column(str(name), kind, values, role, reason, cleaner.sentinels))
+        described = describe_column(str(name), kind, values, role, reason, cleaner.sentinels)
+        columns.append(replace(described, format=cleaner.format))
         typed[name] = values
         findings += cleaner.notes
     return pd.DataFrame(typed), Schema(tuple(columns), rows), findings

@@ -1,0 +1,117 @@
+"""How cells of text become numbers and dates: each column by the evidence of the whole table."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from mlnb.methods.tables.column_formats import read_cells
+from mlnb.methods.tables.spellings import Spelling
+from mlnb.methods.tables.type_inference import clean
+
+
+def typed(*cells, spelling=None, target=False, **others):
+    """The kind, the values and the findings of a column `x` in a table with other columns."""
+    raw = pd.DataFrame({"x": list(cells), **others})
+    table, schema, findings = clean(raw, "x" if target else None, spelling or Spelling())
+    return schema.column("x"), table["x"].tolist(), [f for f in findings if f["column"] == "x"]
+
+
+@pytest.mark.parametrize(
+    ("cells", "values"),
+    [
+        (["1", "-2.5", "1e3", ".5"], [1.0, -2.5, 1000.0, 0.5]),
+        (["1,234", "2,345.5", "12"], [1234.0, 2345.5, 12.0]),
+        (["1.234,5", "2,25", "7"], [1234.5, 2.25, 7.0]),
+        (["$1,200", "-$3", "$2"], [1200.0, -3.0, 2.0]),
+        (["12 %", "7%", "8%"], [12.0, 7.0, 8.0]),
+        (["8 kg", "12 kg", "1.5kg"], [8.0, 12.0, 1.5]),
+        (["(10.5)", "3", "-4"], [-10.5, 3.0, -4.0]),
+        (["\u22122.5", "1", "2"], [-2.5, 1.0, 2.0]),
+        (["11'338", "2'000", "5"], [11338.0, 2000.0, 5.0]),
+        (["12.5k", "3M", "870"], [12500.0, 3e6, 870.0]),
+        (["1.950.267", "472.853", "12"], [1950267.0, 472853.0, 12.0]),
+    ],
+)
+def test_numbers_in_many_spellings(cells, values):
+    column, found, _ = typed(*cells)
+    assert column.kind == "number" and found == values
+
+
+@pytest.mark.parametrize(
+    ("cells", "values"),
+    [
+        (["2024-02-29", "2023-01-01"], ["2024-02-29", "2023-01-01"]),
+        (["29.02.2024", "1.3.2024"], ["2024-02-29", "2024-03-01"]),
+        (["12/31/2023", "01/02/2024"], ["2023-12-31", "2024-01-02"]),
+        (["31/12/2023", "01/02/2024"], ["2023-12-31", "2024-02-01"]),
+        (["Jan 5, 2024", "Feb 7, 2024"], ["2024-01-05", "2024-02-07"]),
+        (["5 Jan 2024", "7 Feb 2024"], ["2024-01-05", "2024-02-07"]),
+        (["Jan-24", "Feb-24"], ["2024-01-01", "2024-02-01"]),
+        (["1749-01", "1749-02"], ["1749-01-01", "1749-02-01"]),
+        (["2024-W05", "2024-W06"], ["2024-01-29", "2024-02-05"]),
+        (["2024-Q1", "2024-Q2"], ["2024-01-01", "2024-04-01"]),
+    ],
+)
+def test_dates_in_many_spellings(cells, values):
+    column, found, _ = typed(*cells)
+    assert column.kind == "date" and [str(value)[:10] for value in found] == values
+
+
+def test_a_column_is_read_by_the_evidence_of_the_others():
+    column, rent, _ = typed("862", "1.919", "989", area=["72,5", "158,3", "71,4"])
+    assert rent == [862, 1919, 989] and column.format.number.thousands == "."
+    column, rent, _ = typed("862", "1.919", "989", rate=["0.25", "0.5", "0.75"])
+    assert rent == [862, 1.919, 989] and column.format is None
+
+
+def test_what_can_be_read_both_ways_is_reported_with_the_setting():
+    _, rent, findings = typed("862", "1.919", "989", "450", "1.250")
+    assert rent[1] == 1919
+    doubts = [f for f in findings if f["severity"] == "warning"]
+    assert len(doubts) == 1 and "ingest.decimal" in doubts[0]["action"] and "1919" in doubts[0]["action"]
+    _, rent, findings = typed("862", "1.919", "989", spelling=Spelling(decimal="."))
+    assert rent[1] == 1.919 and not [f for f in findings if f["severity"] == "warning"]
+
+
+@pytest.mark.parametrize("cells", [["1,5", "2.5"] * 9, ["$5", "€6"] * 9, ["5 kg", "7 lb"] * 9, ["5%", "12"] * 9])
+def test_numbers_that_contradict_each_other_are_never_mixed(cells):
+    column, _, findings = typed(*cells)
+    assert column.kind == "category"
+    assert any(f["check"] == "number format" and f["severity"] == "warning" for f in findings)
+
+
+def test_the_order_of_day_and_month_is_that_of_the_file():
+    ends = ["25/12/2015", "26/12/2015", "27/12/2015"]
+    _, dates, findings = typed("01/02/2016", "03/04/2016", "05/06/2016", end=ends)
+    assert str(dates[0])[:10] == "2016-02-01" and not [f for f in findings if f["severity"] == "warning"]
+    _, dates, findings = typed("01/02/2016", "03/04/2016", "07/06/2016")
+    assert str(dates[0])[:10] == "2016-01-02" and "ingest.dayfirst" in findings[0]["action"]
+    monthly = [f"01/{month:02}/{year}" for year in (2016, 2017) for month in range(1, 13)]
+    _, dates, findings = typed(*monthly)
+    assert str(dates[1])[:10] == "2016-02-01" and not [f for f in findings if f["severity"] == "warning"]
+
+
+def test_a_local_midnight_remains_that_day():
+    column, dates, _ = typed(*[f"2024-0{m}-0{d}T00:00:00+0{1 + (m > 3)}:00" for m in (3, 4) for d in (1, 2, 3)])
+    assert [str(d)[:10] for d in dates] == [f"2024-0{m}-0{d}" for m in (3, 4) for d in (1, 2, 3)]
+    assert column.format.date.zone == "local"
+
+
+def test_the_cells_of_the_training_file_are_read_as_in_training():
+    raw = pd.DataFrame(
+        {
+            "price": ["1.950.267", "472.853,5", "12", ""] * 5,
+            "paid": ["$990.95", "$3", "(2.50)", "$1,000"] * 5,
+            "day": ["02.09.2022", "25.12.2021", "01.02.2022", "n/a"] * 5,
+            "opens": ["00:30", "23:15", "12:00", "07:45"] * 5,
+            "share": ["5%", "12.5 %", "1%", "-"] * 5,
+        }
+    )
+    table, schema, _ = clean(raw)
+    for column in schema.columns:
+        known = table[column.name].notna().to_numpy()
+        cells = raw[column.name][known].str.strip().tolist()
+        values = table[column.name][known]
+        expected = values.astype("datetime64[us]").astype(np.int64) / 1e6 if column.kind == "date" else values
+        read = read_cells(cells, column.format)
+        assert read.tolist() == np.asarray(expected, dtype=float).tolist(), column.name
