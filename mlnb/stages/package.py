@@ -7,7 +7,6 @@ __all__ = ['PURPOSES', 'refusal', 'choose_golden', 'table_of_files']
 
 # %% ../../nbs/stages/80_package.ipynb #c03
 from collections.abc import Iterable
-from typing import Any
 
 from ..methods.contracts.gates import Gate
 from ..methods.contracts.responses import Golden
@@ -37,11 +36,11 @@ def choose_golden(golden: Golden, count: int) -> Golden:
     """One row for each set of missing columns and predicted class, then the first.
 
     Args:
-        golden: n rows and their predictions.
+        golden: from the stage evaluate.
         count: how many at most [1..].
 
     Returns:
-        fewer rows with their predictions, in their order.
+        fewer of them, in their order.
 
     Raises:
         ValueError: without rows.
@@ -54,7 +53,7 @@ def choose_golden(golden: Golden, count: int) -> Golden:
         raise ValueError(f"found {found}, expected as many of both, at least 1")
     if "rank" in predictions[0]:  # a rank depends on the rows beside it: all stay, or none
         return golden
-    kinds: dict[Any, int] = {}
+    kinds: dict[tuple[tuple[str, ...], object], int] = {}
     for number, (row, answer) in enumerate(zip(rows, predictions, strict=True)):
         missing = tuple(sorted(name for name, value in row.items() if value is None))
         label = answer["prediction"] if "probabilities" in answer else ""

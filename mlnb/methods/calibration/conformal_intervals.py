@@ -8,12 +8,12 @@ __all__ = ['PARTS', 'BINS', 'LEAST_BIN', 'FLOOR', 'FORMS', 'LEAST', 'TYPICAL', '
 
 # %% ../../../nbs/methods/calibration/conformal_intervals.ipynb #c03
 import math
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 
 from ..contracts.decisions import Measured, StepInterval, ValueInterval
+from ..contracts.evaluations import BinCoverage, Estimate, IntervalCheck
 from ..contracts.gates import GateLine
 from ..contracts.problems import ProblemContract
 from ..decisions.decisions import bound_values, interpolate
@@ -149,31 +149,28 @@ def learn_interval(
     return fit_interval(best, values, y, coverage), measured
 
 # %% ../../../nbs/methods/calibration/conformal_intervals.ipynb #c11
-def check_interval(y: np.ndarray, ends: np.ndarray, promised: float) -> dict[str, Any]:
+def check_interval(y: np.ndarray, ends: np.ndarray, nominal: float) -> IntervalCheck:
     """How many truths the intervals hold, how sure that is, and whether it is what was promised.
 
     Args:
         y: truth of rows never used (n,).
         ends: (n, 2), from `decisions.bound_values`
-        promised: coverage (0..1).
-
-    Returns:
-        promised, covered with low and high, width, score, kept.
+        nominal: coverage that the intervals were fitted for (0..1).
     """
     n, inside = len(y), (ends[:, 0] <= y) & (y <= ends[:, 1])
     share, z = float(inside.mean()), 1.96
     middle = (share + z**2 / (2 * n)) / (1 + z**2 / n)
     half = z * math.sqrt(share * (1 - share) / n + z**2 / (4 * n**2)) / (1 + z**2 / n)
-    return {
-        "promised": promised,
-        "covered": {"value": share, "low": middle - half, "high": middle + half},
-        "width": float((ends[:, 1] - ends[:, 0]).mean()),
-        "score": float(interval_scores(y, ends, promised).mean()),
-        "kept": middle + half >= promised,
-    }
+    return IntervalCheck(
+        nominal=nominal,
+        coverage=Estimate(value=share, low=middle - half, high=middle + half),
+        width=float((ends[:, 1] - ends[:, 0]).mean()),
+        score=float(interval_scores(y, ends, nominal).mean()),
+        kept=middle + half >= nominal,
+    )
 
 
-def coverage_by(y: np.ndarray, values: np.ndarray, interval: ValueInterval, bins: int = 5) -> list[dict[str, Any]]:
+def coverage_by(y: np.ndarray, values: np.ndarray, interval: ValueInterval, bins: int = 5) -> list[BinCoverage]:
     """Whether the promise holds for small predictions as for large ones: an average can hide that it does not.
 
     Args:
@@ -181,39 +178,42 @@ def coverage_by(y: np.ndarray, values: np.ndarray, interval: ValueInterval, bins
         values: predictions (n,).
 
     Returns:
-        one row a bin of predictions: from, to, rows, covered, width.
+        one entry for each bin of predictions, smallest first.
     """
     out = []
     for part in np.array_split(np.argsort(values, kind="stable"), max(1, min(bins, len(y) // 10))):
         ends = bound_values(values[part], interval)
         inside = (ends[:, 0] <= y[part]) & (y[part] <= ends[:, 1])
-        about = {"from": float(values[part].min()), "to": float(values[part].max()), "rows": len(part)}
-        out.append({**about, "covered": float(inside.mean()), "width": float((ends[:, 1] - ends[:, 0]).mean())})
+        out.append(
+            BinCoverage(
+                low=float(values[part].min()),
+                high=float(values[part].max()),
+                rows=len(part),
+                coverage=float(inside.mean()),
+                width=float((ends[:, 1] - ends[:, 0]).mean()),
+            )
+        )
     return out
 
 
-def coverage_line(contract: ProblemContract, metrics: Mapping[str, Any]) -> list[GateLine]:
+def coverage_line(contract: ProblemContract, check: IntervalCheck | None) -> list[GateLine]:
     """Whether the intervals hold as many truths as was asked for.
 
     Args:
         contract: coverage, and sources that say whether it was stated.
-        metrics: "interval" from `check_interval`, where there is one.
+        check: from `check_interval`; None without intervals.
 
     Returns:
         where a coverage was stated.
     """
     if contract.coverage is None or contract.sources.get("coverage") != "stated":
         return []
-    found = metrics.get("interval")
-    covered = found["covered"] if found else None
-    said = (
-        f"{covered['value']:.3g} [{covered['low']:.3g}, {covered['high']:.3g}]"
-        if covered
-        else "no intervals: too few rows"
-    )
+    found = "no intervals: too few rows"
+    if check is not None:
+        found = f"{check.coverage.value:.3g} [{check.coverage.low:.3g}, {check.coverage.high:.3g}]"
     required = f"{contract.coverage:g} within the uncertainty of the test rows"
-    passed = bool(found and found["kept"])
-    return [GateLine(check="true values inside their interval", found=said, required=required, passed=passed)]
+    passed = check is not None and check.kept
+    return [GateLine(check="true values inside their interval", found=found, required=required, passed=passed)]
 
 # %% ../../../nbs/methods/calibration/conformal_intervals.ipynb #c17
 LEAST = 40  # held-out errors that an interval of a step is learned from, at least where there are as many

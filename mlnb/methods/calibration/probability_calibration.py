@@ -4,15 +4,14 @@
 
 # %% auto #0
 __all__ = ['PARTS', 'LEAST', 'LEAST_EACH', 'ISOTONIC', 'MOST', 'KNOTS', 'FITS', 'fit_sigmoid', 'fit_beta', 'fit_temperature',
-           'fit_isotonic', 'learn_calibration', 'calibration_error', 'compare_calibration']
+           'fit_isotonic', 'learn_calibration', 'calibration_error', 'CalibrationCandidate', 'compare_calibration']
 
 # %% ../../../nbs/methods/calibration/probability_calibration.ipynb #c03
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
-from ...codec import replace
+from ...codec import Record, replace
 from ..contracts.decisions import Beta, Calibration, Isotonic, Measured, Sigmoid, Temperature
 from ..metrics.classification_metrics import EPSILON
 from ..decisions.decisions import CLIP, calibrate
@@ -191,14 +190,23 @@ def calibration_error(y: np.ndarray, p: np.ndarray, bins: int = 10) -> float:
     return float(sum(abs(said[part].mean() - hit[part].mean()) * len(part) for part in parts) / len(y))
 
 
-def compare_calibration(measured: Measured, chosen: Calibration | None) -> list[dict[str, Any]]:
+class CalibrationCandidate(Record, frozen=True, kw_only=True):
+    """A calibration map that was tried: its name, its cross-validated log loss in nats, and whether it was chosen."""
+
+    map: str
+    log_loss: float
+    chosen: bool
+
+
+def compare_calibration(measured: Measured, chosen: Calibration | None) -> list[CalibrationCandidate]:
     """The candidates and their cross-validated log loss.
 
     Args:
         measured: from `learn_calibration`
 
     Returns:
-        one row a candidate: map, log_loss, chosen.
+        one entry for each candidate, "none" first.
     """
     winner = "none" if chosen is None else type(chosen).__name__.lower()
-    return [{"map": n, "log_loss": loss, "chosen": n == winner} for n, loss in (measured.losses or {}).items()]
+    losses = (measured.losses or {}).items()
+    return [CalibrationCandidate(map=name, log_loss=loss, chosen=name == winner) for name, loss in losses]

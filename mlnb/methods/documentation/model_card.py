@@ -4,25 +4,31 @@
 
 # %% auto #0
 __all__ = ['TASKS', 'FIELDS', 'limits', 'describe_contract', 'describe_data', 'describe_associations', 'describe_findings',
-           'describe_search', 'describe_metrics', 'describe_gate', 'model_card']
+           'describe_search', 'describe_metrics', 'describe_gate', 'CardFacts', 'model_card']
 
 # %% ../../../nbs/methods/documentation/model_card.ipynb #c02
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
+import pandas as pd
+
 from ..contracts.decisions import FittedDecision
+from ..audit.exploration import Exploration
+from ..contracts.evaluations import Metrics
 from ..contracts.gates import Gate
 from ..contracts.problems import ProblemContract
 from .model_card_assessments import describe_decision, describe_disturbances, describe_groups
 from .model_card_texts import figure, markdown_table, plain, spread
 from ..metrics.decision_metrics import short_name
+from ..tables.columns import Schema
 from .open_questions import QUESTIONS, completeness
 
 # %% ../../../nbs/methods/documentation/model_card.ipynb #c04
 def limits(
     contract: ProblemContract,
-    metrics: Mapping[str, Any],
+    metrics: Metrics,
     findings: Sequence[Mapping[str, Any]],
     best: Mapping[str, Any],
 ) -> list[str]:
@@ -30,15 +36,15 @@ def limits(
 
     Args:
         contract: "metric", "classes", "bound".
-        metrics: "rows", "deciding", "difference_to_linear".
+        metrics: from the stage evaluate.
         findings: each with "severity".
         best: "score", "deviation", "direction".
 
     Returns:
         sentences, Markdown.
     """
-    rows, deciding = metrics.get("rows") or 0, metrics.get("deciding") or {}
-    name = plain(deciding.get("name"))
+    rows, deciding = metrics.rows, metrics.deciding
+    name = plain(deciding.name)
     said = [
         "The figures hold for data like the test rows. Nothing here measures how it does on data from "
         "another place, time or process.",
@@ -47,16 +53,16 @@ def limits(
     ]
     if rows < 1000:
         said.append(f"The test set is small ({rows:,} rows); read the intervals, not the values.")
-    low, high, score = deciding.get("low"), deciding.get("high"), best.get("score")
-    if None not in (low, high, score) and not low <= score <= high:
+    low, high, score = deciding.low, deciding.high, best.get("score")
+    if low is not None and high is not None and score is not None and not low <= score <= high:
         said.append(
             f"Cross-validation gave {name} {figure(score)}, outside the test interval {spread(deciding)}: "
             "the test rows differ from the training rows, or the search has fitted the folds."
         )
-    linear = metrics.get("difference_to_linear") or {}
-    if linear.get("low") is not None and linear["low"] <= 0:
+    linear = metrics.references.get("linear")
+    if linear is not None and linear.difference.low is not None and linear.difference.low <= 0:
         said.append(
-            f"It is not clearly better than a linear model (difference in {name} {spread(linear)}); "
+            f"It is not clearly better than a linear model (difference in {name} {spread(linear.difference)}); "
             "the simpler one may serve as well."
         )
     if contract.metric == "stability":
@@ -111,50 +117,49 @@ def describe_contract(contract: ProblemContract) -> str:
     return markdown_table(["", "", "from"], rows)
 
 
-def describe_data(provenance: Mapping[str, Any], schema: Mapping[str, Any]) -> str:
+def describe_data(provenance: Mapping[str, Any], schema: Schema) -> str:
     """Where the data came from, and what became of its columns.
 
     Args:
         provenance: "source", "rows", "columns", "digest", "licence" ....
-        schema: {"columns": [{"name", "kind", "role", "missing", "reason"}], "rows"}.
+        schema: the columns, with role and share missing.
 
     Returns:
         tables and lists.
     """
-    columns = schema.get("columns") or []
-    features = [column for column in columns if column["role"] == "feature"]
-    kinds = sorted({column["kind"] for column in features})
-    counts = ", ".join(f"{sum(column['kind'] == kind for column in features)} {kind}" for kind in kinds)
+    features = schema.features
+    kinds = sorted({column.kind for column in features})
+    counts = ", ".join(f"{sum(column.kind == kind for column in features)} {kind}" for kind in kinds)
     known = {name: value for name, value in provenance.items() if isinstance(value, str | int | float) and value != ""}
     parts = [markdown_table(["", ""], [[plain(name.replace("_", " ")), figure(known[name])] for name in known])]
     parts.append(f"The model reads {len(features)} columns ({counts})." if features else "The model reads no column.")
-    gaps = sorted((c for c in features if c.get("missing")), key=lambda c: (-c["missing"], c["name"]))[:10]
+    gaps = sorted((c for c in features if c.missing), key=lambda c: (-c.missing, c.name))[:10]
     if gaps:
-        text = ", ".join(f"{plain(column['name'])} {column['missing']:.1%}" for column in gaps)
+        text = ", ".join(f"{plain(column.name)} {column.missing:.1%}" for column in gaps)
         parts.append(f"Missing values, most first: {text}.")
-    left = [column for column in columns if column["role"] in ("dropped", "identifier")]
+    left = [column for column in schema.columns if column.role in ("dropped", "identifier")]
     if left:
-        rows = [[plain(column["name"]), plain(column["reason"] or column["role"])] for column in left]
+        rows = [[plain(column.name), plain(column.reason or column.role)] for column in left]
         parts += ["Left out:", markdown_table(["column", "why"], rows)]
     return "\n\n".join(part for part in parts if part)
 
 
-def describe_associations(exploration: Mapping[str, Any]) -> str:
+def describe_associations(exploration: Exploration) -> str:
     """Which features hang together with the target, and which two say nearly the same.
 
     Args:
-        exploration: {"association": {feature: 0..1}, "close_pairs": [[a, b, 0..1]]}.
+        exploration: from the stage explore.
 
     Returns:
         two sentences, or nothing.
     """
-    strength = exploration.get("association") or {}
+    strength = exploration.association
     parts = []
     if strength:
         first = sorted(strength, key=lambda name: (-strength[name], name))[:5]
         text = ", ".join(f"{plain(name)} {figure(strength[name])}" for name in first)
         parts.append(f"Associated with the target, most first (0 to 1): {text}.")
-    pairs = exploration.get("close_pairs") or []
+    pairs = exploration.close_pairs
     if pairs:
         text = "; ".join(f"{plain(a)} and {plain(b)} ({figure(value)})" for a, b, value in pairs[:5])
         parts.append(f"Nearly the same: {text}.")
@@ -179,22 +184,21 @@ def describe_findings(findings: Sequence[Mapping[str, Any]]) -> str:
     return "\n\n".join([*parts, f"{notes} further notes are in the report."] if notes else parts)
 
 
-def describe_search(best: Mapping[str, Any], trials: Sequence[Mapping[str, Any]]) -> str:
+def describe_search(best: Mapping[str, Any], trials: pd.DataFrame) -> str:
     """What was searched, what won, and with which settings.
 
     Args:
         best: "family", "params", "metric", "score", "deviation".
-        trials: {"family", "state", "score"} each.
+        trials: one row for each trial: family, state, score.
 
     Returns:
         sentences and a table.
     """
     better = min if best.get("direction") == "minimize" else max
     rows = []
-    for family in sorted({str(trial["family"]) for trial in trials}):
-        mine = [trial for trial in trials if trial["family"] == family]
-        whole = [trial["score"] for trial in mine if trial.get("state", "complete") == "complete"]
-        scores = [score for score in whole if isinstance(score, float) and math.isfinite(score)]
+    for family in sorted(set(trials["family"].astype(str))):
+        mine = trials[trials["family"] == family]
+        scores = [score for score in mine.loc[mine["state"] == "complete", "score"].tolist() if math.isfinite(score)]
         rows.append([plain(family), f"{len(mine):,}", figure(better(scores)) if scores else "–"])
     off = f" ± {figure(best['deviation'])} between folds" if best.get("deviation") is not None else ""
     parts = [
@@ -208,22 +212,22 @@ def describe_search(best: Mapping[str, Any], trials: Sequence[Mapping[str, Any]]
     return "\n\n".join(part for part in parts if part)
 
 
-def describe_metrics(metrics: Mapping[str, Any]) -> str:
+def describe_metrics(metrics: Metrics) -> str:
     """How good the model is on rows it has never seen, beside a linear model and one that ignores every column.
 
     Args:
-        metrics: "rows", "level", "deciding", "standard", "dummy", "linear".
+        metrics: from the stage evaluate.
 
     Returns:
         a table.
     """
-    standard, deciding = metrics.get("standard") or {}, (metrics.get("deciding") or {}).get("name")
-    names = [deciding] * (deciding in standard) + [name for name in standard if name != deciding]
+    deciding = metrics.deciding.name
+    names = [deciding] * (deciding in metrics.scores) + [name for name in metrics.scores if name != deciding]
     rows = []
     for name in names:
         label = f"**{plain(short_name(name))}**" if name == deciding else plain(short_name(name))
-        others = [figure((metrics.get(who) or {}).get(name)) for who in ("linear", "dummy")]
-        rows.append([label, spread(standard[name]), *others])
+        others = [figure(metrics.reference_score(who, name)) for who in ("linear", "dummy")]
+        rows.append([label, spread(metrics.scores[name]), *others])
     return markdown_table(["metric", "this model", "linear model", "dummy"], rows)
 
 
@@ -243,31 +247,61 @@ def describe_gate(gate: Gate) -> str:
     return markdown_table(["", "check", "found", "required"], rows) or "There was no gate."
 
 # %% ../../../nbs/methods/documentation/model_card.ipynb #c10
-def model_card(facts: Mapping[str, Any], answers: Mapping[str, str]) -> str:
-    """The model card. Sections whose artifacts are missing say so; nothing is guessed.
+@dataclass(frozen=True)
+class CardFacts:
+    """The artifacts that a model card is written from.
+
+    Attributes:
+        contract: what is predicted.
+        provenance: source, rows, columns, digest, license and owner of the data.
+        schema: the columns.
+        findings: what was found in the data.
+        exploration: associations.
+        best: what tuning chose.
+        trials: one row for each trial: family, state, score.
+        decision: calibration, threshold and interval, and how they were fitted.
+        metrics: of the test set.
+        gate: whether the contract is met.
+        certificate: of the parity check over HTTP; None: it has not been packaged.
+    """
+
+    contract: ProblemContract
+    provenance: Mapping[str, Any]
+    schema: Schema
+    findings: Sequence[Mapping[str, Any]]
+    exploration: Exploration
+    best: Mapping[str, Any]
+    trials: pd.DataFrame
+    decision: FittedDecision
+    metrics: Metrics
+    gate: Gate
+    certificate: Mapping[str, Any] | None = None
+
+
+def model_card(facts: CardFacts, answers: Mapping[str, str]) -> str:
+    """The model card; nothing is guessed.
 
     Args:
-        facts: artifacts by name; any may be missing.
+        facts: the artifacts.
         answers: from `mlnb.methods.documentation.open_questions.answer_questions`
 
     Returns:
         Markdown; the same for the same facts and answers.
     """
-    contract, gate = facts["contract"], facts["gate"]
-    metrics, best, certificate = (facts.get(name) or {} for name in ("metrics", "best", "certificate"))
-    findings = facts.get("findings") or []
-    deciding, share = metrics.get("deciding") or {}, completeness(answers)
+    contract, gate, metrics, best = facts.contract, facts.gate, facts.metrics, facts.best
+    certificate, findings = facts.certificate or {}, facts.findings
+    deciding, share = metrics.deciding, completeness(answers)
     owner = plain(answers["owner"]) if answers["owner"] else "nobody yet"
     told = [
         f"- **{QUESTIONS[name]}** {plain(text) if text else f'Open; to be answered by: {owner}.'}"
         for name, text in sorted(answers.items(), key=lambda item: not item[1])
     ]
     task = TASKS.get(str(contract.task), plain(contract.task))
-    name = plain(short_name(str(deciding.get("name") or "")))
+    name = plain(short_name(deciding.name))
     what = plain(contract.target or "how strange a row is")
     summary = (
         f"Predicts {what} ({task}) with {plain(best.get('family'))}. "
-        f"On {figure(metrics.get('rows'))} test rows: {name} {spread(deciding)}. "
+        f"On {figure(metrics.rows)} test rows: {name} {spread(deciding)}. "
         f"The gate was {'passed' if gate.passed else 'missed'}."
     )
     proof = (
@@ -276,16 +310,16 @@ def model_card(facts: Mapping[str, Any], answers: Mapping[str, str]) -> str:
         if certificate.get("identical")
         else "It has not been packaged."
     )
-    data = describe_data(facts.get("provenance") or {}, facts.get("schema") or {})
+    data = describe_data(facts.provenance, facts.schema)
     sections = {
         "What it does": describe_contract(contract),
-        "Data": f"{data}\n\n{describe_associations(facts.get('exploration') or {})}".strip(),
+        "Data": f"{data}\n\n{describe_associations(facts.exploration)}".strip(),
         "Findings in the data": describe_findings(findings),
-        "Model": describe_search(best, facts.get("trials") or []),
-        "How good it is": f"Measured on {figure(metrics.get('rows'))} rows that were sealed until then, every look at "
-        f"them counted in the run's report; {metrics.get('level', 0.95):.0%} bootstrap intervals.\n\n"
+        "Model": describe_search(best, facts.trials),
+        "How good it is": f"Measured on {figure(metrics.rows)} rows that were sealed until then, every look at "
+        f"them counted in the run's report; {metrics.level:.0%} bootstrap intervals.\n\n"
         + describe_metrics(metrics),
-        "From a prediction to an answer": describe_decision(contract, facts["decision"], metrics),
+        "From a prediction to an answer": describe_decision(contract, facts.decision, metrics),
         "For whom it is worse": describe_groups(metrics),
         "When inputs are disturbed": describe_disturbances(metrics),
         "Gate": describe_gate(gate),

@@ -6,10 +6,8 @@
 __all__ = ['SLICES', 'describe_costs', 'describe_decision', 'describe_groups', 'describe_disturbances']
 
 # %% ../../../nbs/methods/documentation/model_card_assessments.ipynb #c03
-from collections.abc import Mapping
-from typing import Any
-
 from ..contracts.decisions import FittedDecision
+from ..contracts.evaluations import Metrics
 from ..contracts.problems import ProblemContract
 from .model_card_texts import figure, markdown_table, plain, spread
 from ..calibration.decision_fitting import explain_decision
@@ -33,13 +31,13 @@ def describe_costs(contract: ProblemContract) -> str:
     return markdown_table(heads, [[plain(name), *map(figure, row)] for name, row in zip(classes, costs, strict=True)])
 
 
-def describe_decision(contract: ProblemContract, learned: FittedDecision, metrics: Mapping[str, Any]) -> str:
+def describe_decision(contract: ProblemContract, learned: FittedDecision, metrics: Metrics) -> str:
     """How probabilities were corrected, where the threshold lies, what the intervals hold, and why.
 
     Args:
         contract: "costs", "classes".
         learned: the artifact `decision`.
-        metrics: "calibration_error", "interval".
+        metrics: from the stage evaluate.
 
     Returns:
         tables and sentences; empty when nothing was decided.
@@ -48,65 +46,63 @@ def describe_decision(contract: ProblemContract, learned: FittedDecision, metric
     parts = [describe_costs(contract)]
     parts.append(
         markdown_table(
-            ["part", "chosen", "why"], [[row["part"], *map(plain, (row["chosen"], row["reason"]))] for row in rows]
+            ["part", "chosen", "why"], [[row.part, *map(plain, (row.chosen, row.reason))] for row in rows]
         )
     )
-    if metrics.get("calibration_error") is not None:
-        parts.append(f"On the test rows probabilities are off by {metrics['calibration_error']:.3f} on average.")
-    found = metrics.get("interval")
-    if found and "covered" in found:
-        kept = "as promised" if found["kept"] else "**fewer than promised**"
+    if metrics.calibration_error is not None:
+        parts.append(f"On the test rows probabilities are off by {metrics.calibration_error:.3f} on average.")
+    found = metrics.interval
+    if found is not None:
+        kept = "as promised" if found.kept else "**fewer than promised**"
         parts.append(
-            f"Intervals hold {spread(found['covered'])} of the test rows' truths, {kept} ({found['promised']:.0%}); "
-            f"they are {figure(found['width'])} wide on average."
+            f"Intervals hold {spread(found.coverage)} of the test rows' truths, {kept} ({found.nominal:.0%}); "
+            f"they are {figure(found.width)} wide on average."
         )
     return "\n\n".join(part for part in parts if part)
 
 # %% ../../../nbs/methods/documentation/model_card_assessments.ipynb #c08
-def describe_groups(metrics: Mapping[str, Any]) -> str:
+def describe_groups(metrics: Metrics) -> str:
     """Slices that do worse, and the groups of protected columns compared.
 
     Args:
-        metrics: "slices", "fairness".
+        metrics: from the stage evaluate.
 
     Returns:
         tables and sentences; empty when nothing was looked at.
     """
-    slices = metrics.get("slices") or {}
-    rows = [row for row in slices.get("rows") or [] if row["origin"] == "asked for" or row["confirmed"]][:SLICES]
+    found = metrics.slices
+    shown = [one for one in found.slices if one.origin == "requested" or one.confirmed][:SLICES]
     heads = ["slice", "rows", "metric", "mean loss", "of the others", ""]
     table = [
-        [plain(row["slice"]), figure(row["rows"]), *(figure(row[name]) for name in ("metric", "loss", "rest"))]
-        + ["**worse**" if row["confirmed"] else ""]
-        for row in rows
+        [plain(one.name), figure(one.rows), *map(figure, (one.metric, one.loss, one.rest_loss))]
+        + ["**worse**" if one.confirmed else ""]
+        for one in shown
     ]
     parts = [markdown_table(heads, table)]
-    if slices.get("looked"):
-        confirmed = sum(row["confirmed"] for row in slices["rows"] if row["origin"] == "found")
+    if found.searched:
+        confirmed = sum(one.confirmed for one in found.slices if one.origin == "found")
         none = (
             "none was confirmed to be worse" if not confirmed else f"{confirmed} confirmed to be worse on the test rows"
         )
-        parts.append(f"{slices['looked']:,} slices of the training rows were looked at; {none}.")
-    for entry in metrics.get("fairness") or []:
-        rates = [name for name in entry["groups"][0] if name not in ("group", "rows", "compared")]
-        limit = "no limit was stated" if entry["limit"] is None else f"at most {entry['limit']:g} was stated"
-        parts.append(
-            f"{plain(entry['column'])}: difference in {entry['measure']} {spread(entry['difference'])}; {limit}."
-        )
-        rows = [[plain(g["group"]), figure(g["rows"]), *(figure(g[rate]) for rate in rates)] for g in entry["groups"]]
+        parts.append(f"{found.searched:,} slices of the training rows were looked at; {none}.")
+    for entry in metrics.fairness:
+        rates = list(entry.groups[0].rates)
+        limit = "no limit was stated" if entry.limit is None else f"at most {entry.limit:g} was stated"
+        parts.append(f"{plain(entry.column)}: difference in {entry.measure} {spread(entry.difference)}; {limit}.")
+        rows = [[plain(g.group), figure(g.rows), *(figure(g.rates[rate]) for rate in rates)] for g in entry.groups]
         parts.append(markdown_table(["group", "rows", *(rate.replace("_", " ") for rate in rates)], rows))
     return "\n\n".join(part for part in parts if part)
 
 
-def describe_disturbances(metrics: Mapping[str, Any]) -> str:
+def describe_disturbances(metrics: Metrics) -> str:
     """What is lost of the way from a dummy to the model when inputs are disturbed, worst first.
 
     Args:
-        metrics: "robustness".
+        metrics: from the stage evaluate.
 
     Returns:
         a table; empty when nothing was disturbed.
     """
-    rows = [row for row in metrics.get("robustness") or [] if row["share_lost"] is not None][1:]
-    worst = sorted(rows, key=lambda row: -row["share_lost"])[:5]
-    return markdown_table(["inputs", "lost"], [[plain(row["inputs"]), f"{row['share_lost']:.0%}"] for row in worst])
+    known = [(check.inputs, check.share_lost) for check in metrics.robustness if check.share_lost is not None][1:]
+    worst = sorted(known, key=lambda pair: -pair[1])[:5]
+    return markdown_table(["inputs", "lost"], [[plain(inputs), f"{lost:.0%}"] for inputs, lost in worst])

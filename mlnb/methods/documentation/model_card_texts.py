@@ -5,15 +5,16 @@
 # %% auto #0
 __all__ = ['plain', 'figure', 'spread', 'markdown_table']
 
-# %% ../../../nbs/methods/documentation/model_card_texts.ipynb #ct03
+# %% ../../../nbs/methods/documentation/model_card_texts.ipynb #c03
 import html
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
 
-# %% ../../../nbs/methods/documentation/model_card_texts.ipynb #c04
-def plain(value: Any) -> str:
+from ..contracts.evaluations import Estimate
+
+# %% ../../../nbs/methods/documentation/model_card_texts.ipynb #c05
+def plain(value: object) -> str:
     """The text of `value` with everything that Markdown or HTML would act upon disarmed; a dash for nothing.
 
     Args:
@@ -25,8 +26,8 @@ def plain(value: Any) -> str:
     text = " ".join(str("–" if value is None or value == "" else value).split())
     return re.sub(r"([\\`*_{}\[\]#|~$])", r"\\\1", html.escape(text, quote=False))
 
-# %% ../../../nbs/methods/documentation/model_card_texts.ipynb #c06
-def figure(value: Any) -> str:
+# %% ../../../nbs/methods/documentation/model_card_texts.ipynb #c08
+def figure(value: object) -> str:
     """A number as a card prints it; whole numbers with separators, a dash when there is none.
 
     Args:
@@ -42,18 +43,18 @@ def figure(value: Any) -> str:
     return f"{value:,}" if isinstance(value, int) else f"{value:.4g}"
 
 
-def spread(entry: Mapping[str, Any]) -> str:
+def spread(estimate: Estimate) -> str:
     """A measured value with its interval, or alone when it has none.
 
     Args:
-        entry: {"value", "low", "high"}; low and high may be missing or None.
+        estimate: with or without an interval.
 
     Returns:
         "0.86 [0.82, 0.90]".
     """
-    if entry.get("low") is None or entry.get("high") is None:
-        return figure(entry.get("value"))
-    return f"{figure(entry.get('value'))} [{figure(entry['low'])}, {figure(entry['high'])}]"
+    if estimate.low is None or estimate.high is None:
+        return figure(estimate.value)
+    return f"{figure(estimate.value)} [{figure(estimate.low)}, {figure(estimate.high)}]"
 
 
 def markdown_table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

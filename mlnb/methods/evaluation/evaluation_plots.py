@@ -7,13 +7,13 @@ __all__ = ['SHOWN', 'CURVES', 'plot_metrics', 'plot_confusion', 'plot_roc_pr', '
            'plot_contributions']
 
 # %% ../../../nbs/methods/evaluation/evaluation_plots.ipynb #c02
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 
+from ..contracts.evaluations import Metrics
 from ..metrics.classification_metrics import confusion
 from ..metrics.decision_metrics import short_name
 from ..metrics.weighted_metrics import METRICS
@@ -23,34 +23,35 @@ SHOWN = 20  # classes that fit in a confusion matrix
 CURVES = 6  # classes that get a curve of their own
 
 # %% ../../../nbs/methods/evaluation/evaluation_plots.ipynb #c04
-def plot_metrics(metrics: Mapping[str, Any]) -> Figure:
+def plot_metrics(metrics: Metrics) -> Figure:
     """A panel a metric: the model with its interval, and what it is compared with.
 
     Args:
         metrics: from `evaluate`
     """
     use_style()
-    names = [name for name, found in metrics["standard"].items() if found["value"] is not None]
+    names = [name for name, found in metrics.scores.items() if found.value is not None]
     height = max(1, -(-len(names) // 4))
     width = max(1, -(-len(names) // height))
     size = (2.1 * width + 0.6, 1.5 * height + 0.3)
     figure, axes = plt.subplots(height, width, figsize=size, sharey=True, squeeze=False)
     for axis in axes.flat:
         axis.set_visible(False)
-    who = [name for name in ("dummy", "linear", "ets", "champion") if name in metrics]
+    who = [name for name in ("dummy", "linear", "ets", "champion") if name in metrics.references]
     for axis, name in zip(axes.flat, names, strict=False):
         axis.set_visible(True)
-        found, top = metrics["standard"][name], len(who)
+        found, top = metrics.scores[name], len(who)
         for place, reference in enumerate(who):
-            if metrics[reference].get(name) is not None:
-                axis.scatter([metrics[reference][name]], [place], color=MUTED, s=34, zorder=3)
-        if found["low"] is not None:
-            axis.plot([found["low"], found["high"]], [top, top], color=PALETTE[0], linewidth=3, solid_capstyle="round")
-        axis.scatter([found["value"]], [top], color=PALETTE[0], s=44, zorder=3)
+            score = metrics.reference_score(reference, name)
+            if score is not None:
+                axis.scatter([score], [place], color=MUTED, s=34, zorder=3)
+        if found.low is not None:
+            axis.plot([found.low, found.high], [top, top], color=PALETTE[0], linewidth=3, solid_capstyle="round")
+        axis.scatter([found.value], [top], color=PALETTE[0], s=44, zorder=3)
         axis.set_yticks(range(top + 1), [*who, "model"])
         axis.set_ylim(-0.6, top + 0.6)
         arrow = "↑" if METRICS[name].sign > 0 else "↓"
-        decides = " decides" if name == metrics["deciding"]["name"] else ""
+        decides = " decides" if name == metrics.deciding.name else ""
         axis.set_title(f"{short_name(name)} {arrow}{decides}", size=9.5)
         axis.locator_params(axis="x", nbins=4)
     return figure
@@ -78,8 +79,9 @@ def plot_confusion(y: np.ndarray, p: np.ndarray, classes: Sequence[str]) -> Figu
             if count:
                 colour = "white" if share[i, j] > 0.55 else INK
                 axis.text(j, i, f"{count:,.0f}", ha="center", va="center", color=colour, size=9)
-    slanted = {"rotation": 40, "ha": "right", "rotation_mode": "anchor"} if len(names) > 4 else {}
-    axis.set_xticks(range(len(names)), names, **slanted)
+    axis.set_xticks(range(len(names)), names)
+    if len(names) > 4:
+        plt.setp(axis.get_xticklabels(), rotation=40, ha="right", rotation_mode="anchor")
     axis.set_yticks(range(len(names)), names)
     axis.grid(visible=False)
     axis.spines[:].set_visible(False)

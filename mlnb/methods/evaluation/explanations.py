@@ -159,7 +159,7 @@ def permutation_importance(
         found.append((column, float(np.mean(falls)), float(np.std(falls))))
     return _ranked(pd.DataFrame(found, columns=["column", "importance", "deviation"]).assign(rows=len(X)))
 
-# %% ../../../nbs/methods/evaluation/explanations.ipynb #ens2
+# %% ../../../nbs/methods/evaluation/explanations.ipynb #c07
 def explains(
     model: Model,
 ) -> bool:
@@ -174,11 +174,11 @@ def _to_prediction(model: Model, parts: np.ndarray, base: np.ndarray, p: np.ndar
     if not model.classes or model.family in MEANS:
         return parts
     if model.classes > 2:
-        return parts * (p * (1 - p))[:, None]
+        return np.asarray(parts * (p * (1 - p))[:, None])
     moved = parts.sum(axis=1)
     start = 1.0 / (1.0 + np.exp(-base))
     scale = np.divide(p - start, moved, out=p * (1 - p), where=np.abs(moved) > 1e-9)
-    return parts * scale[:, None]
+    return np.asarray(parts * scale[:, None])
 
 
 def contributions(model: Model, X: np.ndarray, sources: Sequence[str]) -> tuple[np.ndarray, list[str]]:

@@ -7,10 +7,11 @@ __all__ = ['LEAST', 'GROUPS', 'RESAMPLES', 'QUARTERS', 'groups_by', 'compare_gro
 
 # %% ../../../nbs/methods/evaluation/fairness.ipynb #c03
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
+import pandas as pd
 
+from ..contracts.evaluations import Estimate, FairnessAssessment, GroupDifference, GroupRates
 from ..contracts.gates import GateLine
 from ..contracts.problems import ProblemContract
 from ..problem.contract_requirements import FAIRNESS
@@ -43,8 +44,8 @@ def groups_by(values: np.ndarray) -> np.ndarray:
         return out
     edges = np.unique(np.quantile(values[known], np.linspace(0, 1, QUARTERS + 1), method="inverted_cdf"))
     place = np.clip(np.searchsorted(edges, values[known], side="left") - 1, 0, len(edges) - 2)
-    names = [f"{a:.4g} to {b:.4g}" for a, b in zip(edges[:-1], edges[1:], strict=True)]
-    out[known] = [names[i] for i in place]
+    ranges = [f"{a:.4g} to {b:.4g}" for a, b in zip(edges[:-1], edges[1:], strict=True)]
+    out[known] = [ranges[i] for i in place]
     return out
 
 # %% ../../../nbs/methods/evaluation/fairness.ipynb #c08
@@ -78,10 +79,12 @@ def _differences(sums: np.ndarray, rows: np.ndarray, counted: np.ndarray) -> np.
     high = np.nanmax(np.where(np.isnan(rate), -np.inf, rate), axis=2)
     low = np.nanmin(np.where(np.isnan(rate), np.inf, rate), axis=2)
     spread = np.where(np.isfinite(high) & np.isfinite(low), high - low, -np.inf)
-    return spread.max(axis=0)
+    return np.asarray(spread.max(axis=0))
 
 
-def compare_groups(y: np.ndarray, said: np.ndarray, groups: np.ndarray, measure: str, seed: int = 0) -> dict[str, Any]:
+def compare_groups(
+    y: np.ndarray, said: np.ndarray, groups: np.ndarray, measure: str, seed: int = 0
+) -> GroupDifference:
     """Rates of each group and the largest difference; None where fewer than two groups can be compared.
 
     Args:
@@ -91,7 +94,7 @@ def compare_groups(y: np.ndarray, said: np.ndarray, groups: np.ndarray, measure:
         measure: key of requirements.FAIRNESS.
 
     Returns:
-        measure, difference {value, low, high}, groups: rows and rates of each.
+        the difference is undefined where fewer than two groups can be compared.
     """
     if measure not in FAIRNESS:
         raise ValueError(f"unknown fairness measure {measure!r}, expected one of {', '.join(FAIRNESS)}")
@@ -101,15 +104,17 @@ def compare_groups(y: np.ndarray, said: np.ndarray, groups: np.ndarray, measure:
     rows = np.array([np.bincount(place, over, k) for _, over in rates.values()])
     counted = rows >= LEAST
     table = _by_group(rates, groups.astype(str))
-    out: list[dict[str, Any]] = [
-        {"group": str(name), "rows": int((place == i).sum())}
-        | {rate: None if not rows[r, i] else float(table[rate][name]) for r, rate in enumerate(rates)}
-        | {"compared": bool(counted[:, i].all())}
+    each = tuple(
+        GroupRates(
+            group=str(name),
+            rows=int((place == i).sum()),
+            rates={rate: None if not rows[r, i] else float(table[rate][name]) for r, rate in enumerate(rates)},
+            compared=bool(counted[:, i].all()),
+        )
         for i, name in enumerate(names)
-    ]
-    found = {"measure": measure, "groups": out, "difference": {"value": None, "low": None, "high": None}}
+    )
     if (counted.sum(1) < 2).all():
-        return found
+        return GroupDifference(measure=measure, groups=each, difference=Estimate(value=None))
     sums = np.array([np.bincount(place, top, k) for top, _ in rates.values()])
     value = float(_differences(sums[:, None], rows[:, None], counted)[0])
     random, drawn = np.random.default_rng(seed), []
@@ -119,28 +124,27 @@ def compare_groups(y: np.ndarray, said: np.ndarray, groups: np.ndarray, measure:
     resampled = np.array(drawn)  # (B, rates, 2, groups)
     spread = _differences(resampled[:, :, 0].swapaxes(0, 1), resampled[:, :, 1].swapaxes(0, 1), counted)
     low, high = np.quantile(spread[np.isfinite(spread)], [0.025, 0.975]).tolist()
-    return {**found, "difference": {"value": value, "low": low, "high": high}}
+    return GroupDifference(measure=measure, groups=each, difference=Estimate(value=value, low=low, high=high))
 
 
-def _by_group(rates: Mapping[str, tuple[np.ndarray, np.ndarray]], groups: np.ndarray) -> Any:
-    """Each rate of each group, taken apart by Fairlearn."""
+def _by_group(rates: Mapping[str, tuple[np.ndarray, np.ndarray]], groups: np.ndarray) -> dict[str, pd.Series]:
+    """Each rate of each group, computed by Fairlearn."""
     from fairlearn.metrics import MetricFrame  # slow to import, and needed only where columns are protected
 
     def mean(top: np.ndarray, over: np.ndarray) -> float:
         """The rate of some rows."""
         return float(top.sum() / over.sum()) if over.sum() else float("nan")
 
-    each = {
+    return {
         name: MetricFrame(metrics=mean, y_true=top, y_pred=over, sensitive_features=groups).by_group
         for name, (top, over) in rates.items()
     }
-    return each
 
 # %% ../../../nbs/methods/evaluation/fairness.ipynb #c11
 def assess_fairness(
     contract: ProblemContract, columns: Mapping[str, np.ndarray], y: np.ndarray, said: np.ndarray, seed: int = 0
-) -> list[dict[str, Any]]:
-    """The groups of each protected column compared by the contract's measure; [] when none is protected.
+) -> tuple[FairnessAssessment, ...]:
+    """The groups of each protected column compared by the contract's measure; none when none is protected.
 
     Args:
         contract: protected, fairness_metric, fairness_limit.
@@ -149,19 +153,24 @@ def assess_fairness(
         said: what was said (n,).
 
     Returns:
-        one entry a protected column: column, limit, and what `compare_groups` found.
+        one assessment for each protected column, as `compare_groups`
     """
-    return [
-        {
-            "column": column,
-            "limit": contract.fairness_limit,
-            **compare_groups(y, said, groups_by(columns[column]), contract.fairness_metric, seed),
-        }
-        for column in contract.protected or []
-    ]
+    assessments = []
+    for column in contract.protected:
+        found = compare_groups(y, said, groups_by(columns[column]), contract.fairness_metric or "", seed)
+        assessments.append(
+            FairnessAssessment(
+                column=column,
+                limit=contract.fairness_limit,
+                measure=found.measure,
+                difference=found.difference,
+                groups=found.groups,
+            )
+        )
+    return tuple(assessments)
 
 
-def fairness_lines(found: Sequence[Mapping[str, Any]]) -> list[GateLine]:
+def fairness_lines(found: Sequence[FairnessAssessment]) -> list[GateLine]:
     """One line a protected column: the difference found, and the limit. What cannot be compared does not pass.
 
     Args:
@@ -172,16 +181,16 @@ def fairness_lines(found: Sequence[Mapping[str, Any]]) -> list[GateLine]:
     """
     lines = []
     for entry in found:
-        if entry["limit"] is None:
+        if entry.limit is None:
             continue
-        value, low, high = (entry["difference"][name] for name in ("value", "low", "high"))
+        value, low, high = entry.difference.value, entry.difference.low, entry.difference.high
         said = "fewer than two groups are large enough" if value is None else f"{value:.3g} [{low:.3g}, {high:.3g}]"
         lines.append(
             GateLine(
-                check=f"{entry['measure']} between groups of {entry['column']}",
+                check=f"{entry.measure} between groups of {entry.column}",
                 found=said,
-                required=f"a difference of at most {entry['limit']:g}",
-                passed=value is not None and value <= entry["limit"],
+                required=f"a difference of at most {entry.limit:g}",
+                passed=value is not None and value <= entry.limit,
             )
         )
     return lines

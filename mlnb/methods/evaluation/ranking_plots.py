@@ -58,7 +58,7 @@ def gain_by_place(y: np.ndarray, p: np.ndarray, groups: np.ndarray, places: int 
     kept = laid.place < places
     total = np.bincount(laid.place[kept], weights=shared[kept], minlength=places)
     count = np.bincount(laid.place[kept], minlength=places)
-    return np.divide(total, count, out=np.full(places, np.nan), where=count > 0)
+    return np.asarray(np.divide(total, count, out=np.full(places, np.nan), where=count > 0))
 
 # %% ../../../nbs/methods/evaluation/ranking_plots.ipynb #c06
 def plot_ranking(y: np.ndarray, scores: Mapping[str, np.ndarray], groups: np.ndarray, k: int = 10) -> Figure:

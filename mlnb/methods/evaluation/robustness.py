@@ -7,9 +7,10 @@ __all__ = ['ROWS', 'COLUMNS', 'Columns', 'blank', 'jitter', 'swap', 'disturb']
 
 # %% ../../../nbs/methods/evaluation/robustness.ipynb #c03
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 import numpy as np
+
+from ..contracts.evaluations import RobustnessCheck
 
 ROWS = 5000  # test rows disturbed at most
 COLUMNS = 4  # important columns disturbed one by one
@@ -69,7 +70,7 @@ def disturb(
     important: Sequence[str] = (),
     seed: int = 0,
     most: int = ROWS,
-) -> list[dict[str, Any]]:
+) -> tuple[RobustnessCheck, ...]:
     """What each disturbance costs; scores are None where undefined.
 
     Args:
@@ -80,11 +81,11 @@ def disturb(
         most: rows disturbed at most.
 
     Returns:
-        one row a disturbance: inputs, score, lost, share_lost (of the way down to the dummy).
+        one check for each disturbance, the undisturbed inputs first; none without rows.
     """
     n = len(next(iter(columns.values()))) if columns else 0
     if not n:
-        return []
+        return ()
     rows = np.arange(n) if n <= most else np.sort(np.random.default_rng(seed).choice(n, most, replace=False))
     columns = {name: values[rows] for name, values in columns.items()}
     disturbed: list[tuple[str, Columns]] = [
@@ -98,19 +99,19 @@ def disturb(
     for name in list(important)[:COLUMNS]:
         disturbed.append((f"{name} missing", blank(columns, 1.0, seed, only=[name])))
         disturbed.append((f"{name} shuffled", swap(columns, 1.0, seed, only=[name])))
-    out: list[dict[str, Any]] = []
+    checks = []
     whole = measure(disturbed[0][1], rows)
     for inputs, given in disturbed:
         score = whole if inputs == disturbed[0][0] else measure(given, rows)
         lost = whole - score
         known = np.isfinite(lost)
         share = lost / (whole - worst) if known and np.isfinite(worst) and whole > worst else None
-        out.append(
-            {
-                "inputs": inputs,
-                "score": float(score) if known else None,
-                "lost": float(lost) if known else None,
-                "share_lost": None if share is None else float(share),
-            }
+        checks.append(
+            RobustnessCheck(
+                inputs=inputs,
+                score=float(score) if known else None,
+                lost=float(lost) if known else None,
+                share_lost=None if share is None else float(share),
+            )
         )
-    return out
+    return tuple(checks)

@@ -8,14 +8,15 @@ __all__ = ['YEAR', 'readable_columns', 'assess_slices', 'measure_rows']
 # %% ../../../nbs/methods/evaluation/slice_assessments.ipynb #c03
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from ...codec import replace
+from ..contracts.evaluations import Slice, SliceReport
 from ..tables.columns import Schema, nearest, to_array
 from ..metrics.weighted_metrics import METRICS, score
-from .slices import Slice, confirm_slices, find_slices, mask_of, parse_slice
+from .slices import Conditions, confirm_slices, find_slices, mask_of, parse_slice
 
 YEAR = 365.2425 * 86400  # seconds
 
@@ -55,28 +56,25 @@ def assess_slices(
     tested: tuple[Mapping[str, np.ndarray], np.ndarray],
     measure: Callable[[np.ndarray], float],
     seed: int = 0,
-) -> dict[
-    str, Any
-]:
-    """Slices asked for and found; what is found among training rows is tested on the test rows.
+) -> SliceReport:
+    """Slices requested and found; what is found among the training rows is tested on the test rows.
 
     Args:
-        given: slices asked for: columns, or conditions such as "age < 18".
+        given: slices requested: columns, or conditions such as "age < 18".
         learned: columns of the training rows, their out-of-fold losses.
         tested: columns of the test rows, their losses.
         measure: the deciding metric over some test rows (mask), NaN where undefined.
-        seed: "looked" at so many slices, and "rows": slice, origin, rows, share, metric, loss, rest, p, confirmed.
     """
-    asked: list[Slice] = [one for text in given for one in parse_slice(text, tested[0])]
-    found, looked = find_slices(*learned, seed=seed)
-    found = [one for one in found if one not in asked and all(c.column in tested[0] for c in one)]
-    rows: list[dict[str, Any]] = []
-    for origin, slices in (("asked for", asked), ("found", found)):
+    requested: list[Conditions] = [one for text in given for one in parse_slice(text, tested[0])]
+    found, searched = find_slices(*learned, seed=seed)
+    found = [one for one in found if one not in requested and all(c.column in tested[0] for c in one)]
+    reported: list[Slice] = []
+    for origin, slices in (("requested", requested), ("found", found)):
         for one, row in zip(slices, confirm_slices(slices, *tested), strict=True):
             mask = mask_of(one, tested[0])
             value = measure(mask) if mask.any() else math.nan
-            rows.append({**row, "origin": origin, "metric": value if math.isfinite(value) else None})
-    return {"looked": looked, "rows": rows}
+            reported.append(replace(row, origin=origin, metric=value if math.isfinite(value) else None))
+    return SliceReport(searched=searched, slices=tuple(reported))
 
 
 def measure_rows(

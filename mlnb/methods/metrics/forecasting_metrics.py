@@ -8,10 +8,10 @@ __all__ = ['FORECAST_METRICS', 'SCALED', 'PROXIES', 'mase', 'smape', 'wape', 'pi
 
 # %% ../../../nbs/methods/metrics/forecasting_metrics.ipynb #c03
 from collections.abc import Callable, Mapping
-from typing import Any
 
 import numpy as np
 
+from ..contracts.evaluations import ForecastIntervals, GroupErrors, StepCoverage
 from .classification_metrics import divide, weighted_mean
 
 
@@ -91,7 +91,9 @@ SCALED = ("mase", "pinball")  # metrics that read scaled units
 PROXIES = {"smape": "mase", "wape": "mase", "pinball": "mase"}  # what is minimised, in scaled units, to keep each low
 
 # %% ../../../nbs/methods/metrics/forecasting_metrics.ipynb #c06
-def judge_intervals(y: np.ndarray, low: np.ndarray, high: np.ndarray, step: np.ndarray, level: float) -> dict[str, Any]:
+def judge_intervals(
+    y: np.ndarray, low: np.ndarray, high: np.ndarray, step: np.ndarray, level: float
+) -> ForecastIntervals:
     """How many truths the intervals hold, how wide they are (in units of the scale), and their pinball loss.
 
     Args:
@@ -102,28 +104,28 @@ def judge_intervals(y: np.ndarray, low: np.ndarray, high: np.ndarray, step: np.n
         level: share that is promised (0..1).
 
     Returns:
-        promised, coverage, width and pinball, and the first two by step.
+        coverage, width and pinball loss, and the first two by step.
     """
     inside = (y >= low) & (y <= high)
     loss = (quantile_loss(y, low, (1 - level) / 2) + quantile_loss(y, high, (1 + level) / 2)) / 2
     steps = np.unique(step)
-    return {
-        "promised": level,
-        "coverage": float(inside.mean()),
-        "width": float((high - low).mean()),
-        "pinball": float(loss.mean()),
-        "by_step": [
-            {
-                "step": int(s),
-                "coverage": float(inside[step == s].mean()),
-                "width": float((high - low)[step == s].mean()),
-            }
+    return ForecastIntervals(
+        nominal=level,
+        coverage=float(inside.mean()),
+        width=float((high - low).mean()),
+        pinball=float(loss.mean()),
+        by_step=tuple(
+            StepCoverage(
+                step=int(s),
+                coverage=float(inside[step == s].mean()),
+                width=float((high - low)[step == s].mean()),
+            )
             for s in steps
-        ],
-    }
+        ),
+    )
 
 # %% ../../../nbs/methods/metrics/forecasting_metrics.ipynb #c09
-def errors_by(code: np.ndarray, y: np.ndarray, forecasts: Mapping[str, np.ndarray]) -> dict[str, list[float]]:
+def errors_by(code: np.ndarray, y: np.ndarray, forecasts: Mapping[str, np.ndarray]) -> GroupErrors:
     """The MASE of every forecaster for each code, in rising order.
 
     Args:
@@ -132,9 +134,11 @@ def errors_by(code: np.ndarray, y: np.ndarray, forecasts: Mapping[str, np.ndarra
         forecasts: who -> forecast in scaled units (n,).
 
     Returns:
-        "code" and a MASE each for everyone.
+        the codes, and the MASE of each forecaster for each of them.
     """
     codes, place = np.unique(code, return_inverse=True)
     count = np.bincount(place)
-    table: dict[str, list[float]] = {"code": codes.tolist()}
-    return table | {who: (np.bincount(place, weights=np.abs(y - p)) / count).tolist() for who, p in forecasts.items()}
+    errors = {who: np.bincount(place, weights=np.abs(y - p)) / count for who, p in forecasts.items()}
+    return GroupErrors(
+        groups=tuple(codes.tolist()), mase={who: tuple(values.tolist()) for who, values in errors.items()}
+    )

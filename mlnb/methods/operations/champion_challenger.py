@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ...codec import to_json
 from ..contracts.gates import Gate
 from ..contracts.problems import ProblemContract, required
 from ..series.time_series import ForecastSpec
@@ -320,7 +321,7 @@ def compare_fairness(
         for who, answers in said.items():
             told = [answer["prediction"] for answer, there in zip(answers, known, strict=True) if there]
             codes = np.array([classes.index(str(name)) for name in told] if classes else told, dtype=y.dtype)
-            found[who] = compare_groups(y, codes, groups_by(array), metric, seed)["difference"]
+            found[who] = to_json(compare_groups(y, codes, groups_by(array), metric, seed).difference)
         before, after = found["champion"]["value"], found["challenger"]
         if before is None or after["value"] is None:
             lines.append({**line, "found": "fewer than two groups are large enough", "required": "as its gate says"})
