@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from mlnb.codec import convert, encode
+from mlnb.codec import encode
 from mlnb.methods.contracts.decisions import Decision, StepInterval
-from mlnb.methods.contracts.problems import ProblemContract, Ruler
+from mlnb.methods.contracts.problems import ProblemContract
 from mlnb.methods.contracts.responses import Golden, to_wire
 from mlnb.methods.contracts.tasks import Task
 from mlnb.methods.decisions.decisions import write_decision
@@ -72,11 +72,11 @@ def make_forecaster(
         rows = [{name: value for name, value in row.items() if name not in KEYS} for row in rows]
     contract = ProblemContract(
         task=Task.FORECASTING, target="sold", time="day", series=names, horizon=horizon, frequency=str(frequency),
-        ruler=convert(frequency.to_json(), Ruler),
+        ruler=frequency.ruler,
     )  # fmt: skip
     asked = request_schema(schema, contract)
     arrays = to_arrays(rows, asked)
-    encoder = Windows.fit(arrays, asked, time="day", target="sold", keys=names, frequency=frequency.to_json(),
+    encoder = Windows.fit(arrays, asked, time="day", target="sold", keys=names, frequency=frequency,
                           horizon=horizon, known=["price"], holidays=holidays)  # fmt: skip
     histories = encoder.histories(arrays)
     fan = encoder.transform(histories, choose_origins(histories, encoder.least, horizon))

@@ -13,6 +13,7 @@ import toys
 from mlnb.engine import runs
 from mlnb.engine.project import Project
 from mlnb.methods.contracts.problems import ProblemContract
+from mlnb.methods.contracts.tasks import Task
 from mlnb.serving.runtime.predictor import Predictor
 from mlnb.serving.runtime.request_bodies import BadRows
 from mlnb.serving.runtime.response_schemas import describe_answers, describe_rows
@@ -48,9 +49,9 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> runs.Run:
 
 
 def test_a_forecast_is_served_as_it_was_evaluated(run: runs.Run) -> None:
-    contract, metrics = run.load("contract"), run.load("metrics")
-    found = {name: getattr(contract, name) for name in ("task", "time", "series", "frequency", "horizon", "metric")}
-    assert found == ProblemContract(task="forecasting", time="day", series=["shop"], frequency="D", horizon=7, metric="mase")  # fmt: skip
+    contract, metrics = run.load("contract", ProblemContract), run.load("metrics")
+    assert (contract.task, contract.time, contract.series) == (Task.FORECASTING, "day", ("shop",))
+    assert (contract.frequency, contract.horizon, contract.metric) == ("D", 7, "mase")
     sources = contract.sources
     assert all(sources[name].startswith("inferred") for name in ("task", "time", "series", "frequency"))
     assert {"doubles", "gaps"} <= {finding["check"] for finding in run.load("findings")}

@@ -9,6 +9,8 @@ import toys
 
 from mlnb.engine import runs
 from mlnb.engine.project import Project
+from mlnb.methods.contracts.gates import Gate
+from mlnb.methods.contracts.problems import ProblemContract
 from mlnb.methods.contracts.responses import Golden, to_wire
 from mlnb.methods.decisions.decisions import read_decision
 from mlnb.methods.models.fitted_models import load_model
@@ -64,13 +66,14 @@ def test_a_ranking_is_served_as_it_was_evaluated(root: Path) -> None:
     ranked = run(root, searches(), "--target", "relevance", "-p", "problem.task", "ranking", "-p", "problem.query",
                  "query", "--upto", "package", "-p", "tune.families", '["lambdarank"]',
                  "-p", "problem.latency_ms", "5000")  # fmt: skip
-    contract, training, test = (ranked.load(name) for name in ("contract", "training", "test"))
+    contract, gate = ranked.load("contract", ProblemContract), ranked.load("gate", Gate)
+    training, test = ranked.load("training"), ranked.load("test")
     assert (contract.metric, contract.at) == ("ndcg@5", 5)
     assert not set(training["query"]) & set(test["query"])  # a query is never torn apart
     folds = pd.Series(ranked.load("folds")).groupby(training["query"]).nunique()
     assert (folds == 1).all()
-    assert ranked.load("metrics")["difference_to_dummy"]["low"] > 0 and ranked.load("gate")["passed"]
-    assert "time of one answer" in [line["check"] for line in ranked.load("gate")["lines"]]  # a budget is measured
+    assert ranked.load("metrics")["difference_to_dummy"]["low"] > 0 and gate.passed
+    assert "time of one answer" in [line.check for line in gate.lines]  # a budget is measured
     certificate = ranked.load("certificate")
     assert certificate["identical"] and certificate["bento"].startswith("relevance-ranker")
 
@@ -83,7 +86,7 @@ def test_a_ranking_is_served_as_it_was_evaluated(root: Path) -> None:
     alone = predictor.predict([{name: row[name] for name in ("match", "noise")} for row in rows])
     assert sorted(answer["rank"] for answer in alone) == [1, 2, 3]  # no query named: one query
     why = predictor.explain(rows)
-    assert why[1]["columns"]["match"] > 0 > why[0]["columns"]["match"]  # which column moved a score
+    assert why[1].columns["match"] > 0 > why[0].columns["match"]  # which column moved a score
     for wrong in ({"match": 1.0, "noise": 0.0}, {"query": ["a"], "match": 1.0, "noise": 0.0}):
         with pytest.raises(BadRows, match="row 3, column 'query'"):
             predictor.predict([*rows, wrong])
@@ -111,10 +114,10 @@ def test_anomalies_without_labels_get_a_budget_and_are_explained(root: Path) -> 
     table.loc[:9, "b"] += 9
     found = run(root, table, "--upto", "evaluate", "-p", "problem.task", "anomaly", "-p", "problem.alert_budget",
                 "0.05", "-p", "problem.latency_ms", "5000")  # fmt: skip
-    contract, best = found.load("contract"), found.load("best")
+    contract, best, gate = found.load("contract", ProblemContract), found.load("best"), found.load("gate", Gate)
     assert (contract.target, contract.contamination, best["family"]) == (None, 0.05, "detectors")
-    assert found.load("metrics")["deciding"]["name"] == "stability" and found.load("gate")["passed"]
-    assert "within the budget" in [line["found"] for line in found.load("gate")["lines"]]
+    assert found.load("metrics")["deciding"]["name"] == "stability" and gate.passed
+    assert "within the budget" in [line.found for line in gate.lines]
     model = Path(found.load("model"))
     parts = Parts(contract, Schema.from_json(found.load("schema")), found.load("encoder"), load_model(model),
                   read_decision(model))  # fmt: skip

@@ -18,7 +18,7 @@ from mlnb.serving.packaging.library_requirements import (
 )
 def test_a_model_brings_the_library_that_reads_it(tmp_path, file, library):
     (tmp_path / file).touch()
-    assert list(libraries(tmp_path)) == ["bentoml", "httptools", "numpy", "uvloop", *library]
+    assert list(libraries(tmp_path)) == ["bentoml", "httptools", "msgspec", "numpy", "uvloop", *library]
 
 
 def test_members_of_an_ensemble_bring_theirs_and_a_project_its_own(tmp_path):
@@ -26,7 +26,7 @@ def test_members_of_an_ensemble_bring_theirs_and_a_project_its_own(tmp_path):
     for place, file in (("0", "model.txt"), ("1", "model.pkl")):
         (tmp_path / place).mkdir()
         (tmp_path / place / file).touch()
-    server = ["bentoml", "httptools", "numpy", "uvloop"]
+    server = ["bentoml", "httptools", "msgspec", "numpy", "uvloop"]
     assert list(libraries(tmp_path)) == [*server, "lightgbm", "scikit-learn"]
     assert list(libraries(tmp_path / "0", ["PyArrow", "lightgbm"])) == [*server, "lightgbm", "pyarrow"]
     with pytest.raises(UsageError, match=r"library 's3fs>=2024', expected a name alone"):
