@@ -76,7 +76,7 @@ def make_forecaster(
     )  # fmt: skip
     asked = request_schema(schema, contract)
     arrays = to_arrays(rows, asked)
-    encoder = Windows.fit(arrays, asked, time="day", target="sold", keys=names, frequency=frequency.to_json(),
+    encoder = Windows.fit(arrays, asked, time="day", target="sold", keys=names, frequency=frequency,
                           horizon=horizon, known=["price"], holidays=holidays)  # fmt: skip
     histories = encoder.histories(arrays)
     fan = encoder.transform(histories, choose_origins(histories, encoder.least, horizon))
