@@ -6,9 +6,9 @@ The table has 20 columns: ten of numbers, eight of categories, a truth value and
 and write Parquet; seconds are the processor's, so that a busy machine changes little, and begin when libraries are
 imported and the pipeline is fitted, before mlnb's model is loaded and compiled. The pipelines: imputing and scaling of
 numbers, imputing and one-hot coding of categories, and the same family of model as mlnb's, with its defaults.
-`--constant` also scores a quarter of the rows, to show that memory does not grow with them. What it takes to read
-a file and to write predictions that are already there is measured alone, for it bounds every ratio. `--compiled` is the ablation: with the
-compiled model, without it, and with numba's loops in place of LLVM IR (see `benchmarks/compiled_trees.py`).
+`--constant` also scores a quarter of the rows, to show that memory does not grow with them. Reading a file and writing
+predictions that are already there is measured alone, because it bounds every ratio. `--compiled` is the ablation: with
+the compiled model, without it, and with numba's loops in place of LLVM IR (see `benchmarks/compiled_trees.py`).
 """
 
 import argparse
@@ -31,6 +31,7 @@ import pyarrow.parquet as pq
 from mlnb.codec import encode
 from mlnb.methods.contracts.problems import ProblemContract
 from mlnb.methods.contracts.responses import Golden, to_wire
+from mlnb.methods.contracts.tasks import Task
 
 LEVELS = (3, 5, 8, 10, 12, 16, 40, 100)
 CHUNK = 50_000  # rows of a pandas chunk, and of a row group
@@ -62,6 +63,7 @@ def make_model(folder: Path, family: str, training: pd.DataFrame, y: np.ndarray)
     import lightgbm
     from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
 
+    from mlnb.methods.decisions.responders import respond
     from mlnb.methods.encoding.table_encoder import Encoder
     from mlnb.methods.models.fitted_models import Model, predict, save_model
     from mlnb.methods.models.model_families import fit_model
@@ -83,7 +85,7 @@ def make_model(folder: Path, family: str, training: pd.DataFrame, y: np.ndarray)
             fitted = (HistGradientBoostingClassifier if family == "hist_boosting" else RandomForestClassifier)()
             native = lightgbm.Booster(model_str=to_lightgbm(fitted.fit(np.nan_to_num(X), y)))
         model = Model(family, "binary", 2, X.shape[1], native)
-    contract = ProblemContract(task="binary", target="y", classes=["no", "yes"])
+    contract = ProblemContract(task=Task.BINARY, target="y", classes=("no", "yes"))
     head = training.head(20)
     responses = respond(predict(model, encoder.transform(to_arrays(head, schema))), contract)
     rows = json.loads(head.to_json(orient="records", date_format="iso", double_precision=15))

@@ -3,9 +3,11 @@
 import argparse
 import importlib
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 from mlnb.engine.project import Project
+from mlnb.serving.edge.exports import ExportResult
 from mlnb.serving.packaging.bundles import Bundle
 from mlnb.serving.packaging.run_bento import LATEST, find_winner
 
@@ -41,13 +43,14 @@ def main(args: argparse.Namespace) -> int:
     default = f"{bundle.name}.onnx" if args.to == "onnx" else bundle.name
     out = args.out or project.root / "dist" / "edge" / default
     module, function = EXPORTERS[args.to]
-    result = getattr(importlib.import_module(f"mlnb.serving.edge.{module}"), function)(bundle.folder / "model", out)
+    export = getattr(importlib.import_module(f"mlnb.serving.edge.{module}"), function)
+    result: ExportResult = export(bundle.folder / "model", out)
     if args.json:
-        print(json.dumps(result | {"out": str(out), "run": run.id, "model": bundle.model_tag}))
+        print(json.dumps(asdict(result) | {"out": str(out), "run": run.id, "model": bundle.model_tag}))
         return 0
-    print(f"{out}  ({result['bytes'] / 1000:,.0f} kB, {bundle.model_tag} of run {run.id})")
+    print(f"{out}  ({result.bytes / 1000:,.0f} kB, {bundle.model_tag} of run {run.id})")
     print(
-        f"  {result['rows']} golden rows: largest difference {result['largest_difference']:.1e}, "
-        f"tolerance {result['tolerance']:.0e}"
+        f"  {result.rows} golden rows: largest difference {result.largest_difference:.1e}, "
+        f"tolerance {result.tolerance:.0e}"
     )
     return 0

@@ -1,1 +1,1 @@
-"""A model where no Python environment is: one ONNX graph, or LightGBM's text with a scorer of one page."""
+"""Export of a model for places without this environment: ONNX, or text that Python alone reads."""

@@ -1,4 +1,4 @@
-"""LightGBM's text as it is written: the objective, and the trees as plain arrays."""
+"""Reads LightGBM's text format: the objective, and the trees as plain arrays."""
 
 from dataclasses import dataclass
 
@@ -24,55 +24,71 @@ KINDS = {
 
 @dataclass(frozen=True)
 class Tree:
-    """One tree: m inner nodes, the first of which is the root, and leaves as negative children: -1 is leaf 0."""
+    """One tree of m inner nodes, the first of which is the root; leaves are negative children: -1 is leaf 0.
 
-    feature: np.ndarray  # (m,) int64
-    threshold: np.ndarray  # (m,) float64; a value goes left that is at most this
-    left: np.ndarray  # (m,) int64
-    right: np.ndarray  # (m,) int64
-    nan_left: np.ndarray  # (m,) bool: whether a missing value goes left
-    value: np.ndarray  # (m + 1,) float64: of each leaf
+    Args:
+        feature: of each inner node (m,) int64.
+        threshold: a value of at most this goes left (m,) float64.
+        left, right: children (m,) int64.
+        nan_left: whether a missing value goes left (m,) bool.
+        value: of each leaf (m + 1,) float64.
+    """
+
+    feature: np.ndarray
+    threshold: np.ndarray
+    left: np.ndarray
+    right: np.ndarray
+    nan_left: np.ndarray
+    value: np.ndarray
 
 
 @dataclass(frozen=True)
 class BoostedTrees:
-    """A booster: the raw score of output j is the sum of trees j, j + outputs, ..."""
+    """The trees of a booster: the raw score of output j is the sum of trees j, j + outputs, ...
+
+    Args:
+        outputs: trees of a round.
+        link: "identity", "exp", "sigmoid" or "softmax".
+        slope: of the sigmoid.
+        mean: whether scores are divided by the number of rounds.
+        trees: round after round.
+    """
 
     outputs: int
-    link: str  # identity, exp, sigmoid or softmax
-    slope: float  # of the sigmoid
-    mean: bool  # whether scores are divided by the number of rounds
+    link: str
+    slope: float
+    mean: bool
     trees: list[Tree]
 
 
 def read_booster(text: str) -> BoostedTrees:
-    """Return the booster of a text; raises `UsageError` for what has no form elsewhere."""
+    """Return the trees of a model text. Raises `UsageError` for objectives and splits that are not supported."""
     head, *blocks = text.split("\nTree=")
-    facts = dict(line.partition("=")[::2] for line in head.splitlines())
-    name, *settings = facts.get("objective", "").split(" ")
-    known = dict(setting.partition(":")[::2] for setting in settings)
-    if name not in {*IDENTITY, *EXPONENTIAL, *SIGMOID, "multiclass"} or "sqrt" in known:
-        raise UsageError(f"LightGBM's objective {facts['objective']!r} cannot be exported; expected a common one.")
+    header = dict(line.partition("=")[::2] for line in head.splitlines())
+    name, *settings = header.get("objective", "").split(" ")
+    parameters = dict(setting.partition(":")[::2] for setting in settings)
+    if name not in {*IDENTITY, *EXPONENTIAL, *SIGMOID, "multiclass"} or "sqrt" in parameters:
+        raise UsageError(f"LightGBM's objective {header['objective']!r} cannot be exported; expected a common one.")
     link = "identity" if name in IDENTITY else "exp" if name in EXPONENTIAL else "sigmoid"
-    outputs = int(facts["num_tree_per_iteration"])
-    slope = float(known.get("sigmoid", 1.0))
+    outputs = int(header["num_tree_per_iteration"])
+    slope = float(parameters.get("sigmoid", 1.0))
     each = [dict(line.partition("=")[::2] for line in block.splitlines()[1:]) for block in blocks]
     trees = _read_trees(each)
-    return BoostedTrees(outputs, "softmax" if name == "multiclass" else link, slope, "average_output" in facts, trees)
+    return BoostedTrees(outputs, "softmax" if name == "multiclass" else link, slope, "average_output" in header, trees)
 
 
 def _read_trees(each: list[dict[str, str]]) -> list[Tree]:
-    """Return the trees; the numbers of all of them are read together, which is fast."""
-    if any(facts.get("num_cat", "0") != "0" or facts.get("is_linear", "0") != "0" for facts in each):
+    """Return the trees; the numbers of all trees are parsed in one call, which is fast."""
+    if any(fields.get("num_cat", "0") != "0" or fields.get("is_linear", "0") != "0" for fields in each):
         raise UsageError("Trees that split on categories or hold linear models cannot be exported.")
-    read = {name: _read_numbers([facts.get(name, "") for facts in each], kind) for name, kind in KINDS.items()}
+    read = {name: _read_numbers([fields.get(name, "") for fields in each], kind) for name, kind in KINDS.items()}
     missing = read["decision_type"] >> 2 & 3
     if (missing == ZERO).any():
         raise UsageError("Trees that take zero as missing cannot be exported; train without zero_as_missing.")
     to_left = read["decision_type"] & DEFAULT_LEFT != 0
     nan_left = np.where(missing == NAN, to_left, read["threshold"] >= 0.0)  # else NaN is read as 0
     names = ("split_feature", "threshold", "left_child", "right_child")
-    leaves = np.array([int(facts["num_leaves"]) for facts in each], np.int64)
+    leaves = np.array([int(fields["num_leaves"]) for fields in each], np.int64)
     nodes = np.cumsum(leaves - 1)[:-1]
     parts = [np.split(values, nodes) for values in (*(read[name] for name in names), nan_left)]
     values = np.split(read["leaf_value"], np.cumsum(leaves)[:-1])
@@ -80,7 +96,7 @@ def _read_trees(each: list[dict[str, str]]) -> list[Tree]:
 
 
 def _read_numbers(texts: list[str], kind: type) -> np.ndarray:
-    """Return the numbers in texts, which blanks stand between."""
+    """Return the numbers in texts that are separated by blanks."""
     lines = "\n".join(filter(None, texts)).replace(" ", "\n").encode()
     if not lines:
         return np.empty(0, kind)

@@ -1,6 +1,7 @@
 """Fitted models as plain lists: what `portable/families.py` and `portable/detectors.py` read."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -10,60 +11,83 @@ from mlnb.methods.models.autoregression import FORECASTERS
 from mlnb.methods.models.fitted_models import SMOOTH, Model
 
 
-def write_member(model: Model) -> dict[str, Any]:
-    """Return a model that is numbers, and the file that reads it; `UsageError` for a family of one's own."""
-    native, about = model.native, {"family": model.family, "classes": model.classes}
+@dataclass(frozen=True)
+class ModelNumbers:
+    """A model as numbers.
+
+    Args:
+        family: the model's family.
+        classes: number of classes, 0 where a value is predicted.
+        code: the file in `portable` that reads the numbers.
+        numbers: plain JSON values by name.
+    """
+
+    family: str
+    classes: int
+    code: str
+    numbers: dict[str, object]
+
+
+def to_numbers(model: Model) -> ModelNumbers:
+    """Return a model as plain numbers. Raises `UsageError` for a model that is an estimator of another library."""
+    native = model.native
     if isinstance(native, dict) and "constant" in native:
-        return about | {"family": "constant", "code": "families.py", "numbers": _plain(native)}
+        return ModelNumbers("constant", model.classes, "families.py", _to_lists(native))
     if isinstance(native, dict) and "scorers" in native:
-        return about | {"code": "detectors.py", "numbers": _plain(_detector(native))}
+        return ModelNumbers(model.family, model.classes, "detectors.py", _to_lists(_describe_detector(native)))
     if model.family == "network":
-        native = native | {"networks": [_network(arrays) for arrays in native["layers"]], "layers": None}
+        native = native | {"networks": [_transpose_layers(arrays) for arrays in native["layers"]], "layers": None}
     elif model.family == "neighbours":
-        heavy, known = native["weights"], native["known"]
-        native = native | {"shares": (heavy[:, None] * known).sum(axis=0) / heavy.sum()}
+        weights, targets = native["weights"], native["known"]
+        native = native | {"shares": (weights[:, None] * targets).sum(axis=0) / weights.sum()}
     elif model.family not in (*SMOOTH, *FORECASTERS):
         raise UsageError(
             f"A model of the family {model.family!r} is a pickle of {type(native).__name__}, which Python alone cannot "
-            "read: text is for the families of this project. It ships as mlnb serve, mlnb containerize, mlnb score."
+            "read: only the families of this project have a text form. Use mlnb serve, mlnb containerize or mlnb score "
+            "instead."
         )
-    return about | {"code": "families.py", "numbers": _plain(native)}
+    return ModelNumbers(model.family, model.classes, "families.py", _to_lists(native))
 
 
-def _plain(value: Any) -> Any:
-    """A value with its arrays as lists; what is None is left out."""
+def _to_lists(values: Mapping[str, Any]) -> dict[str, object]:
+    """Return values with their arrays as lists; None is left out."""
+    return {name: _to_list(value) for name, value in values.items() if value is not None}
+
+
+def _to_list(value: object) -> object:
     if isinstance(value, Mapping):
-        return {name: _plain(inner) for name, inner in value.items() if inner is not None}
+        return _to_lists(value)
     if isinstance(value, list | tuple):
-        return [_plain(inner) for inner in value]
+        return [_to_list(inner) for inner in value]
     return value.tolist() if isinstance(value, np.ndarray | np.generic) else value
 
 
-def _network(arrays: list[np.ndarray]) -> list[Any]:
-    """Each layer's weights, output by output, and its starts."""
+def _transpose_layers(arrays: list[np.ndarray]) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """Return each layer's weights, output by output, and its intercepts."""
     depth = len(arrays) // 2
-    return [[weights.T for weights in arrays[:depth]], arrays[depth:]]
+    return [weights.T for weights in arrays[:depth]], arrays[depth:]
 
 
-def _detector(native: Mapping[str, Any]) -> dict[str, Any]:
-    """The detector with its training rows once, and with trees whose leaves lead to -1."""
-    scorers: dict[str, Any] = {}
+def _describe_detector(native: Mapping[str, Any]) -> dict[str, object]:
+    """Return the detector with its training rows once, and with trees whose leaves lead to -1."""
+    scorers: dict[str, object] = {}
     rows = None
     for name, scorer in native["scorers"].items():
         fitted = dict(scorer["fitted"])
         if name in ("nearest", "density"):
             rows = fitted.pop("rows")
         elif name == "isolation_forest":
-            fitted = {"norm": fitted["norm"], "trees": [_tree(fitted, at) for at in range(len(fitted["feature"]))]}
+            trees = [_mark_leaves(fitted, number) for number in range(len(fitted["feature"]))]
+            fitted = {"norm": fitted["norm"], "trees": trees}
         scorers[name] = {"fitted": fitted, "tail": scorer["tail"]}
-    return {"centre": native["centre"], "scale": native["scale"], "tail": native["tail"], "rows": rows} | {
-        "scorers": scorers
-    }
+    shared = {name: native[name] for name in ("centre", "scale", "tail")}
+    return {**shared, "rows": rows, "scorers": scorers}
 
 
-def _tree(fitted: Mapping[str, Any], number: int) -> list[np.ndarray]:
+def _mark_leaves(fitted: Mapping[str, Any], number: int) -> list[np.ndarray]:
+    """Return one isolation tree, of which leaves, which are their own children, lead to -1."""
     names = ("feature", "threshold", "left", "right", "length")
     feature, threshold, left, right, length = (np.asarray(fitted[name][number]) for name in names)
-    count, here = int(max(left.max(), right.max())) + 1, np.arange(len(left))
-    left, right = np.where(left == here, -1, left), np.where(right == here, -1, right)
+    count, own = int(max(left.max(), right.max())) + 1, np.arange(len(left))
+    left, right = np.where(left == own, -1, left), np.where(right == own, -1, right)
     return [values[:count] for values in (feature, threshold, left, right, length)]

@@ -1,19 +1,20 @@
-"""`--to text`: LightGBM's own text or a family's numbers, the encoder as JSON, and a scorer that needs Python alone."""
+"""`mlnb export --to text`: LightGBM's text or a model's numbers, the encoder as JSON, and a scorer for Python alone."""
 
 import json
 import math
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from mlnb.codec import to_json
 from mlnb.errors import ServingError
 from mlnb.methods.contracts.responses import Golden
+from mlnb.methods.contracts.tasks import Task
 from mlnb.methods.decisions.decisions import find_limit
 from mlnb.methods.encoding.column_encoders import CategoryCodec
 from mlnb.methods.encoding.table_encoder import Encoder
@@ -22,123 +23,185 @@ from mlnb.methods.series.forecast_windows import Windows, request_schema
 from mlnb.methods.series.lag_features import CYCLES, MEMORIES
 from mlnb.methods.tables.columns import Schema
 from mlnb.methods.tables.values import MISSING_WORDS
+from mlnb.serving.edge.exports import ExportResult
 from mlnb.serving.edge.lightgbm_text import read_booster
-from mlnb.serving.edge.model_numbers import write_member
-from mlnb.serving.runtime.service_parts import Parts, read_record
+from mlnb.serving.edge.model_numbers import ModelNumbers, to_numbers
+from mlnb.serving.runtime.service_parts import Parts, Row, read_record
 
 PORTABLE = Path(__file__).with_name("portable")
 TOLERANCE = 1e-12  # of a probability, and of a value relative to its size
 WINDOWS = ("time", "target", "keys", "season", "horizon", "width", "least", "lags", "spans", "holidays", "sizes")
+JsonObject = dict[str, object]
 
 
-def export_text(folder: Path, out: Path) -> dict[str, Any]:
-    """Return what was verified of the files written to the folder `out`.
+@dataclass(frozen=True)
+class PortableMember:
+    """One model of an exported model.
 
-    Raises `UsageError` for a family of one's own, `ServingError` when a golden row comes out differently.
+    Args:
+        weight: of its predictions.
+        text: LightGBM's text; None for a model that is numbers.
+        numbers: None for trees.
+    """
+
+    weight: float
+    text: str | None = None
+    numbers: ModelNumbers | None = None
+
+    def to_json(self, file: str) -> JsonObject:
+        """Return what model.json has of it; `file` holds its text."""
+        described = {"file": file} if self.numbers is None else dict(vars(self.numbers))
+        return {"weight": self.weight, **described}
+
+
+def export_text(folder: Path, out: Path) -> ExportResult:
+    """Write and verify the files of a model.
+
+    Args:
+        folder: a bundle's folder `model`.
+        out: folder for model.json, scorer.py and what they need.
+
+    Returns:
+        How the scorer compares with the notebook.
+
+    Raises:
+        UsageError: the model has no text form.
+        ServingError: a golden row gets another prediction.
     """
     parts = Parts.load(folder)
-    contract, code = parts.contract, ["scorer.py"]
-    about: dict[str, Any] = {
-        "version": (folder / "version.txt").read_text("utf-8").strip(),
-        "contract": {name: getattr(contract, name) for name in ("task", "target", "classes", "query")},
-        "decision": to_json(parts.decision),
-        "missing": sorted(MISSING_WORDS),
-    }
-    if contract.task == "forecasting":
-        encoder = Windows.from_json(parts.encoder)
-        about["windows"] = _windows(encoder, request_schema(parts.schema, contract))
+    members = _split_members(parts.model)
+    files = [f"model-{number}.txt" if len(members) > 1 else "model.txt" for number in range(len(members))]
+    texts = {file: member.text for file, member in zip(files, members, strict=True) if member.text is not None}
+    document = _describe(parts) | {"version": (folder / "version.txt").read_text("utf-8").strip()}
+    document["members"] = [member.to_json(file) for file, member in zip(files, members, strict=True)]
+    code = ["scorer.py", *sorted({member.numbers.code for member in members if member.numbers is not None})]
+    if parts.contract.task == Task.FORECASTING:
         code.append("forecasts.py")
-    else:
-        about["columns"] = _columns(Encoder.from_json(parts.encoder), parts.schema)
-    if contract.task == "anomaly":
-        about["limit"] = find_limit(contract, parts.decision)
-    about["members"], texts = _members(parts.model)
-    code += sorted({member["code"] for member in about["members"] if "code" in member})
     out.mkdir(parents=True, exist_ok=True)
     for name, text in texts.items():
         (out / name).write_text(text, "utf-8")
-    compact = json.dumps(about, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    compact = json.dumps(document, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
     (out / "model.json").write_text(compact + "\n", "utf-8")
     for name in code:
         shutil.copyfile(PORTABLE / name, out / name)
     golden = read_record(Golden, folder / "golden.json")
-    worst = verify(out, golden.rows, golden.predictions)
+    largest = verify_scorer(out, golden.rows, golden.predictions)
     size = sum((out / name).stat().st_size for name in ("model.json", *texts, *code))
-    return {"rows": len(golden.rows), "largest_difference": worst, "tolerance": TOLERANCE, "bytes": size}
+    return ExportResult(len(golden.rows), largest, TOLERANCE, size)
 
 
-def verify(out: Path, rows: list[dict[str, Any]], expected: list[dict[str, Any]]) -> float:
-    """Return the largest difference between the scorer's answers, in a Python without packages, and the notebook's."""
+def verify_scorer(out: Path, rows: list[Row], expected: list[Row]) -> float:
+    """Return the largest difference between the scorer's responses, in a Python without packages, and the notebook's.
+
+    Args:
+        out: the exported folder.
+        rows: golden rows.
+        expected: the notebook's predictions for them.
+
+    Raises:
+        ServingError: the scorer fails, or a row differs by more than `TOLERANCE`.
+    """
     command = [sys.executable, "-I", "-S", "-B", str(out / "scorer.py")]
     done = subprocess.run(command, input=json.dumps(rows), capture_output=True, text=True, check=False)
     if done.returncode:
         raise ServingError(f"The exported scorer failed:\n{done.stderr[-1500:]}")
-    said, worst = json.loads(done.stdout), 0.0
-    if len(said) != len(expected):
-        raise ServingError(f"The exported scorer gives {len(said)} answers, the notebook {len(expected)}.")
-    for number, (found, answer) in enumerate(zip(said, expected, strict=True)):
-        one, other = dict(_leaves(found)), dict(_leaves(answer))
-        numbers = [name for name, value in other.items() if isinstance(value, float)]
-        same = one.keys() == other.keys() and all(one[name] == other[name] for name in other.keys() - {*numbers})
-        far = [abs(one[name] - other[name]) / max(1.0, abs(other[name])) for name in numbers] if same else [math.inf]
-        if not all(each <= TOLERANCE for each in far):  # nor is it when one is NaN
-            raise ServingError(f"Row {number}: the exported scorer says {found}, the notebook {answer}.")
-        worst = max(worst, *far)
-    return worst
+    responses, largest = json.loads(done.stdout), 0.0
+    if len(responses) != len(expected):
+        raise ServingError(f"Found {len(responses)} responses of the exported scorer, expected {len(expected)}.")
+    for number, (found, response) in enumerate(zip(responses, expected, strict=True)):
+        difference = _difference(dict(_flatten(found)), dict(_flatten(response)))
+        if not difference <= TOLERANCE:  # NaN is not either
+            raise ServingError(f"Row {number}: found {found} from the exported scorer, expected {response}.")
+        largest = max(largest, difference)
+    return largest
 
 
-def _leaves(answer: dict[str, Any], within: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
-    """Give every value of an answer by the names that lead to it."""
-    for name, value in answer.items():
-        if isinstance(value, dict):
-            yield from _leaves(value, (*within, name))
+def _difference(found: Mapping[str, object], expected: Mapping[str, object]) -> float:
+    """Return the largest difference of numbers relative to their size; infinity where anything else differs."""
+    if found.keys() != expected.keys():
+        return math.inf
+    largest = 0.0
+    for name, value in expected.items():
+        other = found[name]
+        if not isinstance(value, float):
+            largest = largest if value == other else math.inf
+        elif not isinstance(other, int | float) or math.isnan(other):
+            return math.inf
         else:
-            yield (*within, name), value
+            largest = max(largest, abs(other - value) / max(1.0, abs(value)))
+    return largest
 
 
-def _members(model: Model) -> tuple[list[dict[str, Any]], dict[str, str]]:
-    """Return what a model is made of, and LightGBM's texts by the name of their file."""
+def _flatten(response: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, object]]:
+    """Yield every value of a response with its path."""
+    for name, value in response.items():
+        if isinstance(value, dict):
+            yield from _flatten(value, f"{prefix}{name}\0")
+        else:
+            yield prefix + name, value
+
+
+def _split_members(model: Model) -> list[PortableMember]:
+    """Return the members of an ensemble, or the model as the only one."""
     members, weights = [model], [1.0]
     if isinstance(model.native, dict) and "members" in model.native:
         members, weights = list(model.native["members"]), [float(w) for w in model.native["weights"]]
-    described, texts = [], dict[str, str]()
-    for number, (member, weight) in enumerate(zip(members, weights, strict=True)):
+    described = list[PortableMember]()
+    for member, weight in zip(members, weights, strict=True):
         if is_booster(member):
-            name = "model.txt" if len(members) == 1 else f"model-{number}.txt"
-            texts[name] = member.native.model_to_string()
-            read_booster(texts[name])  # refuses what the scorer does not know
-            about = {"file": name}
+            text = member.native.model_to_string()
+            read_booster(text)  # refuses what the scorer does not support
+            described.append(PortableMember(weight, text=text))
         else:
-            about = write_member(member)
-        described.append(about | {"weight": weight})
-    return described, texts
+            described.append(PortableMember(weight, numbers=to_numbers(member)))
+    return described
 
 
-def _windows(encoder: Windows, asked: Schema) -> dict[str, Any]:
-    """Return what the scorer needs of the windows; weights as numpy raises them, for the same bits."""
-    facts = {name: encoder.facts[name] for name in WINDOWS}
-    for name, columns in (("ahead", encoder.ahead), ("behind", encoder.behind)):
-        facts[name] = [] if columns is None else _columns(columns, asked)
-    memories = [((1.0 - memory) ** np.arange(encoder.width)).tolist() for memory in MEMORIES]
-    sentinels = list(asked.column(encoder.target).sentinels)
-    more = {"cycles": CYCLES, "memories": memories, "missing": sorted(MISSING_WORDS), "sentinels": sentinels}
-    return facts | more | {"frequency": encoder.frequency.to_json()}
+def _describe(parts: Parts) -> JsonObject:
+    """Return what the scorer needs besides the models: contract, decision and encoder."""
+    contract = parts.contract
+    fields = ("task", "target", "classes", "query")
+    document: JsonObject = {
+        "contract": {name: getattr(contract, name) for name in fields},
+        "decision": to_json(parts.decision),
+        "missing": sorted(MISSING_WORDS),
+    }
+    if contract.task == Task.FORECASTING:
+        windows = Windows.from_json(parts.encoder)
+        return document | {"windows": _describe_windows(windows, request_schema(parts.schema, contract))}
+    document["columns"] = _describe_columns(Encoder.from_json(parts.encoder), parts.schema)
+    if contract.task == Task.ANOMALY:
+        document["limit"] = find_limit(contract, parts.decision)
+    return document
 
 
-def _columns(encoder: Encoder, schema: Schema) -> list[dict[str, Any]]:
-    """Return what the scorer needs of each column."""
-    out = [_describe(codec, told) for codec, told in zip(encoder.codecs, encoder.to_json()["columns"], strict=True)]
-    return [about | {"sentinels": list(schema.column(about["column"]).sentinels)} for about in out]
+def _describe_windows(windows: Windows, schema: Schema) -> JsonObject:
+    """Return what the scorer needs of the windows; powers as numpy computes them, for the same bits."""
+    described: JsonObject = {name: windows.facts[name] for name in WINDOWS}
+    for name, columns in (("ahead", windows.ahead), ("behind", windows.behind)):
+        described[name] = [] if columns is None else _describe_columns(columns, schema)
+    described["memories"] = [((1.0 - memory) ** np.arange(windows.width)).tolist() for memory in MEMORIES]
+    described["sentinels"] = list(schema.column(windows.target).sentinels)
+    described |= {"cycles": CYCLES, "missing": sorted(MISSING_WORDS), "frequency": windows.frequency.to_json()}
+    return described
 
 
-def _describe(codec: Any, fields: dict[str, Any]) -> dict[str, Any]:
-    """Return what the scorer needs of a codec: categories as a finished table, the rest as learned."""
-    if isinstance(codec, CategoryCodec):
-        table = np.empty((len(codec.levels) + 2, len(codec.names)))
-        codec.fill(np.array([*codec.levels, "\0", None], dtype=object), table)
-        if codec.unseen == "missing":
-            table[-2] = table[-1]
-        index = {level: place for place, level in enumerate(codec.levels)}
-        kept = {name: fields[name] for name in ("column", "code", "missing", "levels", "unseen")}
-        return kept | {"table": table.tolist(), "index": index}
-    return {**fields, "width": len(codec.names)}
+def _describe_columns(encoder: Encoder, schema: Schema) -> list[JsonObject]:
+    """Return what the scorer needs of each column: a finished table of a category, the other codecs as learned."""
+    described = list[JsonObject]()
+    for codec, fields in zip(encoder.codecs, encoder.to_json()["columns"], strict=True):
+        column: JsonObject = {**fields, "width": len(codec.names)}
+        if isinstance(codec, CategoryCodec):
+            column = {name: fields[name] for name in ("column", "code", "missing", "levels", "unseen")}
+            column |= _tabulate(codec)
+        described.append(column | {"sentinels": list(schema.column(codec.column).sentinels)})
+    return described
+
+
+def _tabulate(codec: CategoryCodec) -> JsonObject:
+    """Return the encoded numbers of each category, of an unseen one and of a missing one, and their index."""
+    table = np.empty((len(codec.levels) + 2, len(codec.names)))
+    codec.fill(np.array([*codec.levels, "\0", None], dtype=object), table)
+    if codec.unseen == "missing":
+        table[-2] = table[-1]
+    return {"table": table.tolist(), "index": {level: number for number, level in enumerate(codec.levels)}}

@@ -1,1 +1,1 @@
-"""Export to ONNX: encoder, model and decision as one graph."""
+"""Export to ONNX: encoder, model and decision in one graph."""

@@ -1,4 +1,4 @@
-"""Detectors of anomalies as operators of ONNX: `anomaly_detectors.score_rows`, operator by operator."""
+"""Anomaly detectors as ONNX operators: `anomaly_detectors.score_rows`, step by step."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -14,25 +14,25 @@ from mlnb.serving.edge.onnx.onnx_trees import write_trees
 
 
 def write_detector(graph: Graph, native: Mapping[str, Any], X: str) -> str:
-    """Return how strange each row is (n, 1): -log10 of the share of training rows that are as strange."""
+    """Return anomaly scores (n, 1): -log10 of the share of training rows with at least the same score."""
     centre, scale = (np.asarray([native[name]], dtype=np.float64) for name in ("centre", "scale"))
     filled = graph.op("Where", graph.op("IsNaN", X), centre, X)
     Z = graph.op("Clip", graph.op("Div", graph.op("Sub", filled, centre), scale), -STEEPEST, STEEPEST)
     each = [
-        _surprise(graph, SCORERS[name](graph, Z, scorer["fitted"]), scorer["tail"])
+        _tail_score(graph, SCORERS[name](graph, Z, scorer["fitted"]), scorer["tail"])
         for name, scorer in native["scorers"].items()
     ]
-    return _surprise(graph, graph.op("Div", graph.op("Sum", *each), float(len(each))), native["tail"])
+    return _tail_score(graph, graph.op("Div", graph.op("Sum", *each), float(len(each))), native["tail"])
 
 
-def _surprise(graph: Graph, scores: str, tail: Mapping[str, np.ndarray]) -> str:
+def _tail_score(graph: Graph, scores: str, tail: Mapping[str, np.ndarray]) -> str:
     x, y = (np.asarray(tail[name], dtype=np.float64).tolist() for name in ("x", "y"))
     if len(x) == 1:
         return graph.double(graph.op("Greater", scores, x[0]))
-    known = graph.interpolate(scores, x, y)
+    within = graph.interpolate(scores, x, y)
     beyond = graph.op("Max", graph.op("Sub", scores, x[-1]), 0.0)
     beyond = graph.op("Div", beyond, max(x[-1] - x[len(x) // 2], TINY))
-    return graph.op("Add", known, _log10(graph, graph.op("Add", beyond, 1.0)))
+    return graph.op("Add", within, _log10(graph, graph.op("Add", beyond, 1.0)))
 
 
 def _log10(graph: Graph, value: str) -> str:
@@ -46,19 +46,19 @@ def _isolation(graph: Graph, Z: str, fitted: Mapping[str, Any]) -> str:
 
 
 def _isolation_tree(fitted: Mapping[str, Any], number: int) -> Tree:
-    """Return one tree as LightGBM would write it; a node is inner when it leads on, and none leads to the root."""
+    """Return one tree as LightGBM writes it. A leaf is its own left child, and no node leads to the root."""
     feature, left, right = (np.asarray(fitted[name][number]).astype(np.int64) for name in ("feature", "left", "right"))
     threshold, length = (np.asarray(fitted[name][number], np.float64) for name in ("threshold", "length"))
-    leads = (left != np.arange(len(left))) & (left != 0)
-    inner, leaves = np.flatnonzero(leads), np.flatnonzero(~leads)
-    place = np.empty(len(left), np.int64)
-    place[inner], place[leaves] = np.arange(len(inner)), ~np.arange(len(leaves))
-    sides = (place[left[inner]], place[right[inner]])
+    is_inner = (left != np.arange(len(left))) & (left != 0)
+    inner, leaves = np.flatnonzero(is_inner), np.flatnonzero(~is_inner)
+    index = np.empty(len(left), np.int64)
+    index[inner], index[leaves] = np.arange(len(inner)), ~np.arange(len(leaves))
+    sides = (index[left[inner]], index[right[inner]])
     return Tree(feature[inner], threshold[inner], *sides, np.ones(len(inner), np.bool_), length[leaves])
 
 
 def _neighbours(graph: Graph, Z: str, fitted: Mapping[str, Any]) -> tuple[str, str]:
-    """Return distances (n, k) to the nearest kept rows, and which those are."""
+    """Return distances (n, k) to the nearest training rows that were kept, and the indices of these rows."""
     return write_nearest(graph, Z, np.asarray(fitted["rows"], dtype=np.float64), int(fitted["k"]))
 
 
@@ -71,12 +71,12 @@ def _nearest(graph: Graph, Z: str, fitted: Mapping[str, Any]) -> str:
 
 
 def _density(graph: Graph, Z: str, fitted: Mapping[str, Any]) -> str:
-    far, near = _neighbours(graph, Z, fitted)
-    dense, reach = (
-        graph.op("Gather", np.asarray(fitted[name], dtype=np.float64), near) for name in ("density", "reach")
+    distances, indices = _neighbours(graph, Z, fitted)
+    density, reach = (
+        graph.op("Gather", np.asarray(fitted[name], dtype=np.float64), indices) for name in ("density", "reach")
     )
-    reached = graph.op("Add", _mean(graph, graph.op("Max", far, reach)), TINY)
-    return graph.op("Mul", _mean(graph, dense), reached)
+    reachability = graph.op("Add", _mean(graph, graph.op("Max", distances, reach)), TINY)
+    return graph.op("Mul", _mean(graph, density), reachability)
 
 
 def _covariance(graph: Graph, Z: str, fitted: Mapping[str, Any]) -> str:
@@ -95,8 +95,8 @@ def _tails(graph: Graph, Z: str, fitted: Mapping[str, Any]) -> str:
             ("GreaterOrEqual", np.r_[0.0, column["low"]]),
             ("Greater", np.r_[column["high"], 0.0]),
         ):
-            passed = graph.op("ReduceSum", graph.double(graph.op(compare, value, knots)), COLUMNS, keepdims=1)
-            shares.append(graph.op("Gather", heights, graph.whole(passed)))
+            count = graph.op("ReduceSum", graph.double(graph.op(compare, value, knots)), COLUMNS, keepdims=1)
+            shares.append(graph.op("Gather", heights, graph.integer(count)))
         rare = graph.op("Max", graph.op("Min", *shares), least)
         each.append(_log10(graph, graph.op("Min", graph.op("Mul", rare, 2.0), 1.0)))
     return graph.op("Neg", graph.op("Sum", *each))

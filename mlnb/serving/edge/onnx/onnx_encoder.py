@@ -1,4 +1,4 @@
-"""The encoder as operators of ONNX: the same columns of numbers from one named input a feature."""
+"""The encoder as ONNX operators: the same columns of numbers, from one named input for each feature."""
 
 import numpy as np
 
@@ -13,13 +13,13 @@ YEAR_400 = 146_097.0  # days of 400 years
 
 
 def write_encoder(graph: Graph, encoder: Encoder, schema: Schema) -> str:
-    """Return the encoded rows (n, d); raises `UsageError` naming the column that ONNX has no form for."""
+    """Return the encoded rows (n, d). Raises `UsageError` naming a column that has no ONNX form."""
     parts = []
     kinds = {column.name: column.kind for column in schema.features}
     for codec, _, _ in encoder.places:
         if not isinstance(codec, NumberCodec | CategoryCodec | DateCodec):
             raise UsageError(
-                f"Column {codec.column!r} holds {kinds[codec.column]}, whose words are found by Unicode's rules and "
+                f"Column {codec.column!r} holds {kinds[codec.column]}, whose words are split by Unicode's rules and "
                 "hashed: ONNX has no operators for that. Export with --to text, or train without the column."
             )
         value = graph.read(codec.column, isinstance(codec, CategoryCodec))
@@ -35,7 +35,7 @@ def write_encoder(graph: Graph, encoder: Encoder, schema: Schema) -> str:
 
 
 def _category(graph: Graph, codec: CategoryCodec, value: str) -> list[str]:
-    """Return the row of the look-up table of each level, and whether it is missing; an empty text is missing."""
+    """Return the row of the look-up table of each category, and whether it is missing; an empty text is missing."""
     levels = np.array([*codec.levels, None], dtype=object)
     table = np.empty((len(codec.levels) + 2, len(codec.names)))
     codec.fill(levels[: len(codec.levels)], table[:-2])
@@ -44,18 +44,22 @@ def _category(graph: Graph, codec: CategoryCodec, value: str) -> list[str]:
     flags = codec.absent(np.array([*codec.levels, "\0", None], dtype=object))
     if codec.missing:
         table = np.column_stack([table, flags])
-    spelled = {form for word in MISSING_WORDS for form in (word, word.upper(), word.capitalize())} | {"", "NaN", "NaT"}
-    missing = sorted(spelled - set(codec.levels))
-    places = [*range(len(codec.levels)), *[len(codec.levels) + 1] * len(missing)]
-    place = graph.op(
+    spellings = {form for word in MISSING_WORDS for form in (word, word.upper(), word.capitalize())} | {
+        "",
+        "NaN",
+        "NaT",
+    }
+    missing = sorted(spellings - set(codec.levels))
+    indices = [*range(len(codec.levels)), *[len(codec.levels) + 1] * len(missing)]
+    index = graph.op(
         "LabelEncoder",
         value,
         domain=ML,
         keys_strings=[*codec.levels, *missing],
-        values_int64s=places,
+        values_int64s=indices,
         default_int64=len(codec.levels),
     )
-    rows = graph.op("Gather", graph.number(table), graph.op("Reshape", place, np.array([-1])), axis=0)
+    rows = graph.op("Gather", graph.constant(table), graph.op("Reshape", index, np.array([-1])), axis=0)
     return [rows]
 
 
@@ -64,7 +68,7 @@ def _date(graph: Graph, codec: DateCodec, value: str) -> list[str]:
     days = graph.floor_divide(value, DAY)
     hours, minutes = graph.floor_divide(value, 3600.0), graph.floor_divide(value, 60.0)
     year, month, day, yearday = _calendar(graph, days)
-    found = {
+    by_part = {
         "year": year,
         "month": month,
         "day": day,
@@ -74,7 +78,7 @@ def _date(graph: Graph, codec: DateCodec, value: str) -> list[str]:
         "minute": graph.op("Sub", minutes, graph.op("Mul", hours, 60.0)),
     }
     elapsed = graph.op("Div", graph.op("Sub", value, codec.origin), DAY)
-    return [*(found[part] for part in codec.parts), elapsed]
+    return [*(by_part[part] for part in codec.parts), elapsed]
 
 
 def _calendar(graph: Graph, days: str) -> tuple[str, str, str, str]:
@@ -98,7 +102,7 @@ def _calendar(graph: Graph, days: str) -> tuple[str, str, str, str]:
 
 
 def _days_before(graph: Graph, years: str) -> str:
-    """Return the days of so many whole years of the Gregorian calendar."""
+    """Return the days of a number of whole years of the Gregorian calendar."""
     quarters = graph.op("Sub", graph.floor_divide(years, 4.0), graph.floor_divide(years, 100.0))
     leap = graph.op("Add", quarters, graph.floor_divide(years, 400.0))
     return graph.op("Add", graph.op("Mul", years, 365.0), leap)

@@ -14,13 +14,13 @@ COLUMNS = np.array([1])  # the axis that is summed
 
 def write_smooth(graph: Graph, family: str, native: Mapping[str, Any], X: str, classes: int) -> str:
     """Return probabilities of all classes (n, k), or values (n, 1)."""
-    said = FAMILIES[family](graph, native, X, classes)
+    predicted = FAMILIES[family](graph, native, X, classes)
     seen = list(native.get("classes") or range(classes))
-    if len(seen) == classes:  # else one that training rows lacked has probability 0
-        return said
-    nothing = graph.op("Mul", graph.op("Gather", said, np.array([0]), axis=1), 0.0)
-    places = [seen.index(label) if label in seen else len(seen) for label in range(classes)]
-    return graph.op("Gather", graph.op("Concat", said, nothing, axis=1), np.array(places), axis=1)
+    if len(seen) == classes:  # otherwise a class that is absent from the training rows has probability 0
+        return predicted
+    zero = graph.op("Mul", graph.op("Gather", predicted, np.array([0]), axis=1), 0.0)
+    columns = [seen.index(label) if label in seen else len(seen) for label in range(classes)]
+    return graph.op("Gather", graph.op("Concat", predicted, zero, axis=1), np.array(columns), axis=1)
 
 
 def to_both(graph: Graph, positive: str) -> str:
@@ -35,21 +35,23 @@ def _probabilities(graph: Graph, scores: str, outputs: int) -> str:
 
 
 def _scale(graph: Graph, native: Mapping[str, Any], X: str, steepest: float = STEEPEST) -> str:
-    """Return rows (n, d) filled, brought through quantiles where they were learned, and standardised."""
+    """Return rows (n, d) filled, mapped by quantiles where they were learned, and standardized."""
     fill, mean, scale = (np.asarray([native[name]], dtype=np.float64) for name in ("fill", "mean", "scale"))
     filled = graph.op("Where", graph.op("IsNaN", X), fill, X)
     if "knots" in native:
         clipped = graph.op("Clip", filled, -LARGEST, LARGEST)
-        bent = [_bend(graph, clipped, j, *lines) for j, lines in enumerate(zip(*native["knots"], strict=True))]
-        filled = graph.op("Concat", *bent, axis=1)
+        mapped = [
+            _map_quantiles(graph, clipped, j, *lines) for j, lines in enumerate(zip(*native["knots"], strict=True))
+        ]
+        filled = graph.op("Concat", *mapped, axis=1)
     return graph.op("Clip", graph.op("Div", graph.op("Sub", filled, mean), scale), -steepest, steepest)
 
 
-def _bend(graph: Graph, X: str, column: int, at: Any, to: Any) -> str:
-    """Return one column (n, 1) on straight lines between its knots, of which equal ones have equal heights."""
-    at, first = np.unique(np.asarray(at, dtype=np.float64), return_index=True)
-    heights = np.asarray(to, dtype=np.float64)[first]
-    return graph.interpolate(graph.op("Gather", X, np.array([column]), axis=1), at.tolist(), heights.tolist())
+def _map_quantiles(graph: Graph, X: str, column: int, knots: np.ndarray, heights: np.ndarray) -> str:
+    """Return one column (n, 1) interpolated linearly between its knots; equal knots have equal heights."""
+    x, first = np.unique(np.asarray(knots, dtype=np.float64), return_index=True)
+    y = np.asarray(heights, dtype=np.float64)[first]
+    return graph.interpolate(graph.op("Gather", X, np.array([column]), axis=1), x.tolist(), y.tolist())
 
 
 def _gentle(graph: Graph, Z: str) -> str:
@@ -65,62 +67,64 @@ def _linear(graph: Graph, native: Mapping[str, Any], X: str, classes: int) -> st
 
 
 def _network(graph: Graph, native: Mapping[str, Any], X: str, classes: int) -> str:
-    Z, said = _gentle(graph, _scale(graph, native, X)), []
+    Z, predicted = _gentle(graph, _scale(graph, native, X)), []
     for arrays in native["layers"]:
         hidden, depth = Z, len(arrays) // 2
         for layer in range(depth):
             hidden = graph.op("Add", graph.op("MatMul", hidden, arrays[layer]), arrays[depth + layer][None])
             hidden = graph.op("Max", hidden, 0.0) if layer < depth - 1 else hidden
-        said.append(_probabilities(graph, hidden, arrays[depth - 1].shape[1]) if classes else hidden)
-    mean = graph.op("Div", graph.op("Sum", *said), float(len(said)))
+        predicted.append(_probabilities(graph, hidden, arrays[depth - 1].shape[1]) if classes else hidden)
+    mean = graph.op("Div", graph.op("Sum", *predicted), float(len(predicted)))
     if classes:
         return mean
     return graph.op("Add", graph.op("Mul", mean, float(native["spread"])), float(native["middle"]))
 
 
 def write_nearest(graph: Graph, Z: str, kept: np.ndarray, count: int) -> tuple[str, str]:
-    """Return distances (n, k) to the nearest kept rows (m, d), rising, and which those are."""
+    """Return distances (n, k) to the nearest of the kept rows (m, d), ascending, and the indices of these rows."""
     squares = ""
     for j in range(kept.shape[1]):
         away = graph.op("Sub", graph.op("Gather", Z, np.array([j]), axis=1), kept[None, :, j])
         square = graph.op("Mul", away, away)
         squares = graph.op("Add", squares, square) if squares else square
-    found, places = graph.smallest(squares, count)
-    return graph.op("Sqrt", found), places
+    smallest, indices = graph.smallest(squares, count)
+    return graph.op("Sqrt", smallest), indices
 
 
 def _neighbours(graph: Graph, native: Mapping[str, Any], X: str, classes: int) -> str:
-    rows, known, heavy = (np.asarray(native[name], dtype=np.float64) for name in ("rows", "known", "weights"))
+    rows, targets, weights = (np.asarray(native[name], dtype=np.float64) for name in ("rows", "known", "weights"))
     count, prior = min(native["neighbours"], len(rows)), PRIOR if classes else 0.0
-    far, near = write_nearest(graph, _gentle(graph, _scale(graph, native, X)), rows, count)
-    distance = graph.op("Add", far, 1e-9)
+    distances, near = write_nearest(graph, _gentle(graph, _scale(graph, native, X)), rows, count)
+    distance = graph.op("Add", distances, 1e-9)
     least = graph.op("Gather", distance, np.array([0]), axis=1)
     pull = graph.op("Pow", graph.op("Div", least, distance), float(native["power"]))
-    pull = graph.op("Mul", pull, graph.op("Gather", heavy, near))
+    pull = graph.op("Mul", pull, graph.op("Gather", weights, near))
     mass = graph.op("Add", graph.op("ReduceSum", pull, COLUMNS, keepdims=1), prior)
-    shares = (heavy[:, None] * known).sum(axis=0) / heavy.sum()
+    shares = (weights[:, None] * targets).sum(axis=0) / weights.sum()
     out = []
-    for j in range(known.shape[1]):
-        total = graph.op("ReduceSum", graph.op("Mul", pull, graph.op("Gather", known[:, j], near)), COLUMNS, keepdims=1)
+    for j in range(targets.shape[1]):
+        total = graph.op(
+            "ReduceSum", graph.op("Mul", pull, graph.op("Gather", targets[:, j], near)), COLUMNS, keepdims=1
+        )
         mean = graph.op("Div", graph.op("Add", total, prior * shares[j]), mass)
         out.append(graph.op("Where", graph.op("Greater", mass, 0.0), mean, shares[j]))
     return graph.op("Concat", *out, axis=1)
 
 
-def _known(graph: Graph, X: str, columns: list[int]) -> str:
-    """Return some columns with 0 for what is missing."""
+def _fill_zero(graph: Graph, X: str, columns: list[int]) -> str:
+    """Return some columns with 0 for missing values."""
     picked = graph.op("Gather", X, np.array(columns), axis=1)
     return graph.op("Where", graph.op("IsNaN", picked), 0.0, picked)
 
 
 def _seasonal_naive(graph: Graph, native: Mapping[str, Any], X: str, classes: int) -> str:
-    return _known(graph, X, [int(native["column"])])
+    return _fill_zero(graph, X, [int(native["column"])])
 
 
 def _levels(graph: Graph, native: Mapping[str, Any], X: str, classes: int) -> str:
     weights = np.asarray([native["levels"][1:]], dtype=np.float64)  # the last cycle's level is 0
     # No MatMul: ONNX Runtime rounds a factor that follows one, such as an ensemble's weight, to 32 bits.
-    terms = graph.op("Mul", _known(graph, X, [*range(LEVELS.start, LEVELS.stop)]), weights)
+    terms = graph.op("Mul", _fill_zero(graph, X, [*range(LEVELS.start, LEVELS.stop)]), weights)
     return graph.op("ReduceSum", terms, COLUMNS, keepdims=1)
 
 
@@ -128,10 +132,10 @@ def _autoregression(graph: Graph, native: Mapping[str, Any], X: str, classes: in
     steps, slopes, starts = (np.asarray(native[name], dtype=np.float64) for name in ("steps", "slopes", "starts"))
     step = graph.op("Gather", X, np.array([STEP]), axis=1)
     before = graph.op("ReduceSum", graph.double(graph.op("Greater", step, steps[None])), COLUMNS, keepdims=0)
-    place = graph.whole(graph.op("Clip", before, 0.0, float(len(steps) - 1)))
-    terms = graph.op("Mul", _scale(graph, native, X, FARTHEST), graph.op("Gather", slopes, place, axis=0))
+    index = graph.integer(graph.op("Clip", before, 0.0, float(len(steps) - 1)))
+    terms = graph.op("Mul", _scale(graph, native, X, FARTHEST), graph.op("Gather", slopes, index, axis=0))
     total = graph.op("ReduceSum", terms, COLUMNS, keepdims=1)
-    return graph.op("Add", total, graph.op("Gather", starts[:, None], place, axis=0))
+    return graph.op("Add", total, graph.op("Gather", starts[:, None], index, axis=0))
 
 
 FAMILIES: dict[str, Callable[[Graph, Mapping[str, Any], str, int], str]] = {

@@ -1,4 +1,5 @@
-"""Files that `mlnb export --to text` copies beside a model: Python alone runs them, and none imports another.
+"""Standalone Python files that `mlnb export --to text` copies next to a model; none imports another, or a package.
 
-`scorer.py` is always there and is a page for a winner made of trees; it reads the others only where a model needs them.
+`scorer.py` is always copied and is enough for trees; it reads the others only where a model needs them. Tests compare
+all of them with the service.
 """

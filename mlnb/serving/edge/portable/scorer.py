@@ -1,4 +1,4 @@
-"""Answers of a model for rows, by Python alone: `python scorer.py < rows.json` in the folder that was exported."""
+"""Scores rows with an exported model, by Python alone: `python scorer.py < rows.json` in the exported folder."""
 
 import json
 import math
@@ -6,21 +6,79 @@ import re
 import sys
 import unicodedata
 import zlib
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from runpy import run_path
-from typing import Any
+from typing import Any, NotRequired, TypedDict
+
+Row = dict[str, Any]  # JSON: a row of a request, or a response
+Numbers = list[float]
+Tree = tuple[list[int], Numbers, list[int], list[int], list[int], Numbers]  # in the order of `TREE_FIELDS`
+
+
+class Codec(TypedDict):
+    """How one column of the table is encoded; which fields are there depends on `code`."""
+
+    column: str
+    code: str  # number, category, date or text
+    missing: bool  # whether a flag for missing values follows
+    sentinels: Numbers
+    width: int
+    levels: list[str]
+    index: dict[str, int]
+    table: list[Numbers]
+    unseen: str
+    parts: list[str]
+    origin: float
+    kept: list[int]
+    buckets: int
+    idf: Numbers
+    pressed: Numbers
+
+
+class Member(TypedDict):
+    """One model: trees in a file of LightGBM's, or numbers and the code that reads them."""
+
+    weight: float
+    file: NotRequired[str]
+    code: NotRequired[str]
+    header: NotRequired[dict[str, str]]
+    trees: NotRequired[list[Tree]]
+    predict: NotRequired[Callable[["Member", Numbers], Numbers]]
+
+
+class Contract(TypedDict):
+    """The problem."""
+
+    task: str
+    target: str
+    classes: list[str] | None
+    query: str | None
+
+
+class Model(TypedDict):
+    """The file model.json."""
+
+    contract: Contract
+    decision: Row
+    missing: list[str]
+    columns: list[Codec]
+    limit: float
+    windows: Row
+    members: list[Member]
+
 
 HERE = Path(__file__).parent
-MODEL = json.loads((HERE / "model.json").read_text("utf-8"))  # contract, encoder, decision, members
+MODEL: Model = json.loads((HERE / "model.json").read_text("utf-8"))
+TREE_FIELDS = ("split_feature", "threshold", "decision_type", "left_child", "right_child", "leaf_value")
 PARTS = ("year", "month", "day", "weekday", "yearday", "hour", "minute")
 NAN = math.nan
 
 
-def encode(row: dict[str, Any], columns: list[dict[str, Any]]) -> list[float]:
-    """Return the encoded numbers of a row: what the training encoder makes of it."""
-    out: list[float] = []
-    numbers: list[float]
+def encode(row: Row, columns: list[Codec]) -> Numbers:
+    """Return the encoded numbers of a row, as the training encoder does."""
+    out, numbers = Numbers(), Numbers()
     for codec in columns:
         value, code = row.get(codec["column"]), codec["code"]
         words = MODEL["missing"] if code in ("category", "text") else [""]
@@ -40,35 +98,35 @@ def encode(row: dict[str, Any], columns: list[dict[str, Any]]) -> list[float]:
             if isinstance(value, float):
                 label = str(int(value)) if value.is_integer() and abs(value) < 2**53 else repr(value)
             count = len(codec["levels"])
-            place = count + 1 if label is None else codec["index"].get(label, count + (codec["unseen"] == "missing"))
-            numbers = codec["table"][place]
-            out += [*numbers, float(place == count + 1)] if codec["missing"] else numbers
+            level = count + 1 if label is None else codec["index"].get(label, count + (codec["unseen"] == "missing"))
+            numbers = codec["table"][level]
+            out += [*numbers, float(level == count + 1)] if codec["missing"] else numbers
             continue
         elif code == "date":
             numbers = [NAN] * (len(codec["parts"]) + 1)
             if value is not None:
                 moment = datetime.fromisoformat(value + "-01" if re.fullmatch(r"\d{4}-\d\d", value) else value.strip())
                 moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
-                passed = moment - datetime(1970, 1, 1, tzinfo=UTC)
-                seconds = ((passed.days * 86400 + passed.seconds) * 10**6 + passed.microseconds) / 1e6
+                elapsed = moment - datetime(1970, 1, 1, tzinfo=UTC)
+                seconds = ((elapsed.days * 86400 + elapsed.seconds) * 10**6 + elapsed.microseconds) / 1e6
                 if -9214560000.0 <= seconds < 9214646400.0:
                     day = moment.timetuple()
-                    found = (day.tm_year, day.tm_mon, day.tm_mday, day.tm_wday, day.tm_yday, day.tm_hour, day.tm_min)
-                    parts = dict(zip(PARTS, map(float, found), strict=True))
+                    values = (day.tm_year, day.tm_mon, day.tm_mday, day.tm_wday, day.tm_yday, day.tm_hour, day.tm_min)
+                    parts = dict(zip(PARTS, map(float, values), strict=True))
                     numbers = [*(parts[name] for name in codec["parts"]), (seconds - codec["origin"]) / 86400.0]
         else:
-            numbers = [NAN, NAN] if value is None else text(value.strip(), codec)
+            numbers = [NAN, NAN] if value is None else encode_text(value.strip(), codec)
             numbers += [0.0] * (codec["width"] - len(numbers))
         out += [*numbers, float(numbers[0] != numbers[0])] if codec["missing"] else numbers
     return out
 
 
-def text(value: str, codec: dict[str, Any]) -> list[float]:
-    """Return characters, words, and the weight of each telling word or component."""
+def encode_text(value: str, codec: Codec) -> Numbers:
+    """Return the number of characters and words, and the weight of each kept word or component."""
     words = re.findall(r"\w+", unicodedata.normalize("NFKC", value).lower())
-    place, counts = {bucket: j for j, bucket in enumerate(codec["kept"])}, dict[int, int]()
+    index, counts = {bucket: j for j, bucket in enumerate(codec["kept"])}, dict[int, int]()
     for word in words:
-        j = place.get(zlib.crc32(word.encode("utf-8", "surrogatepass")) % codec["buckets"])
+        j = index.get(zlib.crc32(word.encode("utf-8", "surrogatepass")) % codec["buckets"])
         if j is not None:
             counts[j] = counts.get(j, 0) + 1
     weights = [(j, counts[j] * codec["idf"][j]) for j in sorted(counts)]
@@ -81,43 +139,40 @@ def text(value: str, codec: dict[str, Any]) -> list[float]:
     return [float(len(value)), float(len(words)), *out]
 
 
-def load(path: Path) -> tuple[dict[str, str], list[Any]]:
-    """Return LightGBM's text as its header and its trees, each a list of named lists."""
+def read_trees(path: Path) -> tuple[dict[str, str], list[Tree]]:
+    """Return the header and the trees of LightGBM's text."""
     head, *blocks = path.read_text("utf-8").split("\nTree=")
     trees = []
     for block in blocks:
-        facts = dict(line.partition("=")[::2] for line in block.splitlines())
-        names = ("split_feature", "threshold", "decision_type", "left_child", "right_child", "leaf_value")
-        trees.append(
-            [
-                [float(x) if n in ("threshold", "leaf_value") else int(x) for x in facts.get(n, "").split()]
-                for n in names
-            ]
-        )
+        lines = dict(line.partition("=")[::2] for line in block.splitlines())
+        feature, threshold, kind, left, right, value = (lines.get(name, "").split() for name in TREE_FIELDS)
+        numbers = [float(x) for x in threshold], [float(x) for x in value]
+        integers = [[int(x) for x in each] for each in (feature, kind, left, right)]
+        trees.append((integers[0], numbers[0], integers[1], integers[2], integers[3], numbers[1]))
     return dict(line.partition("=")[::2] for line in head.splitlines()), trees
 
 
-def leaf(tree: Any, x: list[float]) -> float:
-    """Return the value of the leaf that an encoded row falls into."""
+def find_leaf(tree: Tree, x: Numbers) -> float:
+    """Return the value of the leaf that an encoded row reaches."""
     feature, threshold, kind, left, right, value = tree
     node = 0 if feature else -1
     while node >= 0:
         v, missing = x[feature[node]], kind[node] >> 2 & 3
         v = 0.0 if v != v and missing != 2 else v
-        gone = (missing == 2 and v != v) or (missing == 1 and abs(v) <= 1e-35)
-        node = left[node] if (kind[node] & 2 if gone else v <= threshold[node]) else right[node]
-    return float(value[~node])
+        is_missing = (missing == 2 and v != v) or (missing == 1 and abs(v) <= 1e-35)
+        node = left[node] if (kind[node] & 2 if is_missing else v <= threshold[node]) else right[node]
+    return value[~node]
 
 
-def booster(head: dict[str, str], trees: list[Any], x: list[float]) -> list[float]:
-    """Return what one booster predicts: probabilities, or one value."""
-    outputs = int(head["num_tree_per_iteration"])
+def predict_trees(header: dict[str, str], trees: list[Tree], x: Numbers) -> Numbers:
+    """Return one booster's prediction: probabilities, or one value."""
+    outputs = int(header["num_tree_per_iteration"])
     scores = [0.0] * outputs
     for number, tree in enumerate(trees):
-        scores[number % outputs] += leaf(tree, x)
-    if "average_output" in head:
+        scores[number % outputs] += find_leaf(tree, x)
+    if "average_output" in header:
         scores = [score / (len(trees) // outputs) for score in scores]
-    name, *settings = head.get("objective", "").split(" ")
+    name, *settings = header.get("objective", "").split(" ")
     if name == "multiclass":
         raised = [math.exp(score - max(scores)) for score in scores]
         scores = [one / sum(raised) for one in raised]
@@ -129,18 +184,18 @@ def booster(head: dict[str, str], trees: list[Any], x: list[float]) -> list[floa
     return [1.0 - scores[0], scores[0]] if MODEL["contract"]["task"] == "binary" else scores
 
 
-def predict(x: list[float]) -> list[float]:
-    """Return what the members predict for an encoded row together: probabilities, or one value."""
-    total = list[float]()
+def predict(x: Numbers) -> Numbers:
+    """Return the weighted sum of the members' predictions for an encoded row: probabilities, or one value."""
+    total = Numbers()
     for member in MODEL["members"]:
-        said = booster(member["head"], member["trees"], x) if "file" in member else member["call"](member, x)
-        said = [member["weight"] * n for n in said] if len(MODEL["members"]) > 1 else said
-        total = [a + b for a, b in zip(total, said, strict=True)] if total else said
+        each = predict_trees(member["header"], member["trees"], x) if "file" in member else member["predict"](member, x)
+        each = [member["weight"] * n for n in each] if len(MODEL["members"]) > 1 else each
+        total = [a + b for a, b in zip(total, each, strict=True)] if total else each
     return total
 
 
-def answer(row: dict[str, Any]) -> dict[str, Any]:
-    """Return the answer to one row, as the service gives it."""
+def respond(row: Row) -> Row:
+    """Return the response to one row, in the service's form."""
     total, task = predict(encode(row, MODEL["columns"])), MODEL["contract"]["task"]
     decision, classes = MODEL["decision"], MODEL["contract"]["classes"]
     if task == "ranking":
@@ -155,27 +210,27 @@ def answer(row: dict[str, Any]) -> dict[str, Any]:
         return {"prediction": total[0], "interval": {n: total[0] + interval[n] * scale for n in ("low", "high")}}
     total = calibrate(total, decision.get("calibration"))
     if decision.get("threshold") is not None:
-        place = int(total[1] >= decision["threshold"])
+        label = int(total[1] >= decision["threshold"])
     elif decision.get("costs") is not None:
         costs = [sum(p * line[j] for p, line in zip(total, decision["costs"], strict=True)) for j in range(len(total))]
-        place = costs.index(min(costs))
+        label = costs.index(min(costs))
     else:
-        place = total.index(max(total))
-    return {"prediction": classes[place], "probabilities": dict(zip(classes, total, strict=True))}
+        label = total.index(max(total))
+    return {"prediction": classes[label], "probabilities": dict(zip(classes, total, strict=True))}
 
 
-def rank(rows: list[dict[str, Any]], answers: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return the answers with each row's place in its query, 1 for the highest score; of equal ones the first row's."""
+def rank(rows: list[Row], responses: list[Row]) -> list[Row]:
+    """Return the responses with each row's rank in its query: 1 for the highest score, the first row for equal ones."""
     queries: dict[str, list[int]] = {}
     for number, row in enumerate(rows):
-        queries.setdefault(str(row.get(MODEL["contract"]["query"])), []).append(number)
+        queries.setdefault(str(row.get(MODEL["contract"]["query"] or "")), []).append(number)
     for members in queries.values():
-        for place, number in enumerate(sorted(members, key=lambda member: -answers[member]["score"])):
-            answers[number]["rank"] = place + 1
-    return answers
+        for index, number in enumerate(sorted(members, key=lambda member: -responses[member]["score"])):
+            responses[number]["rank"] = index + 1
+    return responses
 
 
-def calibrate(p: list[float], learned: Any) -> list[float]:
+def calibrate(p: Numbers, learned: Row | None) -> Numbers:
     """Return calibrated probabilities."""
     if not learned:
         return p
@@ -192,23 +247,23 @@ def calibrate(p: list[float], learned: Any) -> list[float]:
     return [1.0 - positive, positive]
 
 
-def interpolate(value: float, x: list[float], y: list[float]) -> float:
-    """Return the height on straight lines between knots."""
+def interpolate(value: float, x: Numbers, y: Numbers) -> float:
+    """Return the linear interpolation between knots."""
     if len(x) == 1 or value <= x[0]:
         return y[0]
-    at = min(sum(knot <= value for knot in x) - 1, len(x) - 2)
-    return y[at] + (y[at + 1] - y[at]) * min(max((value - x[at]) / (x[at + 1] - x[at]), 0.0), 1.0)
+    j = min(sum(knot <= value for knot in x) - 1, len(x) - 2)
+    return y[j] + (y[j + 1] - y[j]) * min(max((value - x[j]) / (x[j + 1] - x[j]), 0.0), 1.0)
 
 
-for part in MODEL["members"]:  # trees, or numbers with the file that reads them
-    if "file" in part:
-        part["head"], part["trees"] = load(HERE / part["file"])
+for model in MODEL["members"]:
+    if "file" in model:
+        model["header"], model["trees"] = read_trees(HERE / model["file"])
     else:
-        part["call"] = run_path(str(HERE / part["code"]))["predict"]
+        model["predict"] = run_path(str(HERE / model["code"]))["predict"]
 if __name__ == "__main__":
-    asked = json.load(sys.stdin)
-    if MODEL["contract"]["task"] == "forecasting":  # rows are histories, answers the steps that follow
-        said = run_path(str(HERE / "forecasts.py"))["answer"](asked, MODEL, encode, predict)
+    request = json.load(sys.stdin)
+    if MODEL["contract"]["task"] == "forecasting":  # rows are histories, responses the steps that follow
+        responses = run_path(str(HERE / "forecasts.py"))["respond"](request, MODEL, encode, predict)
     else:
-        said = [answer(row) for row in asked]
-    json.dump(rank(asked, said) if MODEL["contract"]["task"] == "ranking" else said, sys.stdout)
+        responses = [respond(row) for row in request]
+    json.dump(rank(request, responses) if MODEL["contract"]["task"] == "ranking" else responses, sys.stdout)

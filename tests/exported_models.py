@@ -1,0 +1,21 @@
+"""The models that are exported in both forms: family, task, decision."""
+
+from mlnb.methods.models.anomaly_detectors import DETECTORS
+
+MODELS = [
+    ("lambdarank", "ranking", "plain"),
+    ("random_forest", "ranking", "plain"),
+    ("lightgbm", "binary", "plain"),
+    ("lightgbm", "binary", "sigmoid"),
+    ("lightgbm", "binary", "beta"),
+    ("lightgbm", "binary", "isotonic"),
+    ("lightgbm", "multiclass", "temperature"),
+    ("lightgbm", "regression", "interval"),
+    ("random_forest", "multiclass", "plain"),
+    ("hist_boosting", "binary", "plain"),
+    ("ensemble", "binary", "sigmoid"),
+    ("linear", "ranking", "plain"),
+    ("mixed", "binary", "plain"),
+    ("neighbours", "regression", "interval"),
+    *[(family, "anomaly", "plain") for family in DETECTORS],
+]

@@ -1,0 +1,43 @@
+"""Models as plain numbers: JSON values, without arrays."""
+
+import json
+
+import numpy as np
+import pytest
+from numpy_families import fit_family
+
+from mlnb.errors import UsageError
+from mlnb.methods.models.fitted_models import SMOOTH, Model
+from mlnb.methods.models.model_families import fit_model
+from mlnb.methods.models.search_spaces import default_params
+from mlnb.serving.edge.model_numbers import to_numbers
+
+
+@pytest.mark.parametrize("family", SMOOTH)
+def test_numbers_are_json(family):
+    model, _ = fit_family(family, "multiclass", 4, 1)
+    numbers = to_numbers(model)
+    assert (numbers.family, numbers.classes, numbers.code) == (family, 4, "families.py")
+    assert json.loads(json.dumps(numbers.numbers)) == numbers.numbers
+    assert None not in numbers.numbers.values()
+
+
+def test_leaves_of_isolation_trees_lead_to_minus_one():
+    X = np.random.default_rng(0).normal(size=(100, 3))
+    model = fit_model("isolation_forest", default_params("isolation_forest"), X, np.zeros(100), "anomaly", 0)
+    numbers = to_numbers(model)
+    assert numbers.code == "detectors.py"
+    for feature, threshold, left, right, length in numbers.numbers["scorers"]["isolation_forest"]["fitted"]["trees"]:
+        assert len({len(feature), len(threshold), len(left), len(right), len(length)}) == 1
+        assert [child < 0 for child in left] == [child < 0 for child in right]
+        assert all(child > node for node, child in enumerate(left) if child >= 0)
+
+
+def test_a_constant_is_a_family():
+    numbers = to_numbers(Model("baseline", "regression", 0, 2, {"constant": np.array([1.5])}))
+    assert (numbers.family, numbers.numbers) == ("constant", {"constant": [1.5]})
+
+
+def test_other_estimators_are_refused():
+    with pytest.raises(UsageError, match="family 'own' is a pickle of object, which Python alone cannot read"):
+        to_numbers(Model("own", "regression", 0, 2, object()))
