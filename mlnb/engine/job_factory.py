@@ -13,11 +13,13 @@ from mlnb.engine.stage_files import (
     StageReport,
     inputs_path,
     progress_path,
+    read_error,
     read_record,
     report_path,
     write_record,
 )
 from mlnb.engine.stage_jobs import Job
+from mlnb.errors import MlnbError
 from mlnb.settings import ProcessSettings, ProjectSettings
 
 
@@ -89,6 +91,10 @@ class JobFactory:
         """Return what a stage has reported in this attempt; None before its first report."""
         report = read_record(StageReport, report_path(self.folder, stage))
         return report if report is not None and report.attempt == attempt else None
+
+    def error(self, stage: str, attempt: str) -> type[MlnbError] | None:
+        """Return the class of our own exception that a cell of a stage raised in this attempt, or None."""
+        return read_error(self.folder, stage, attempt)
 
     def progress(self, stage: str) -> ProgressNote | None:
         """Return how far a stage is; None before its first report."""

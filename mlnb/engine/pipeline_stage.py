@@ -17,6 +17,8 @@ from mlnb.engine.stage_files import (
     progress_path,
     read_record,
     report_path,
+    reserve_error,
+    write_error,
     write_record,
 )
 from mlnb.errors import MlnbError
@@ -35,7 +37,7 @@ class PipelineStage(Stage):
         super().__init__(project, name, run, reads, writes, reader=run)
         self.inputs = inputs
         self.folder = project.runs / run / "stages"
-        self._error: type[MlnbError] | None = None
+        reserve_error(self.folder, name)
         on_cell_error(self._report_error)
         if inputs.low_priority and hasattr(os, "nice"):
             os.nice(LOW_PRIORITY)
@@ -53,7 +55,7 @@ class PipelineStage(Stage):
         if inputs is None or inputs.attempt != process.attempt:
             return False
         self.inputs, self.folder, self.run = inputs, folder, process.run
-        self._error = None
+        reserve_error(folder, self.name)
         return True
 
     @property
@@ -85,9 +87,8 @@ class PipelineStage(Stage):
         self.project.store.digests.save()
 
     def _report_error(self, error: type[MlnbError] | None) -> None:
-        if self._belongs_to_run() and error is not self._error:
-            self._error = error
-            self._write_report(closed=False)
+        if self._belongs_to_run():
+            write_error(self.folder, self.name, self.inputs.attempt, error)
 
     def _write_report(self, closed: bool) -> None:
         if self._belongs_to_run():
@@ -96,6 +97,5 @@ class PipelineStage(Stage):
                 outputs=self.outputs,
                 metrics=self.metrics,
                 closed=closed,
-                error=self._error.__name__ if self._error else None,
             )
             write_record(report_path(self.folder, self.name), report)

@@ -1,10 +1,11 @@
 """Files by which a run and the notebooks of its stages exchange inputs, results and progress.
 
 They are in runs/<id>/stages: `<stage>.inputs.json` is read when the notebook opens the stage, `<stage>.report.json` has
-what it saved and logged. A random attempt id keeps files of different attempts apart: it is in the environment of the
-notebook's kernel (MLNB_ATTEMPT).
+what it saved and logged, `<stage>.error.json` the class of the exception that it raised. A random attempt id separates
+the files of different attempts: it is in the environment of the notebook's kernel (MLNB_ATTEMPT).
 """
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -13,7 +14,7 @@ from msgspec import field
 from mlnb.codec import R, Record, decode, encode
 from mlnb.engine.files import write_whole
 from mlnb.engine.run_records import Outputs
-from mlnb.errors import SchemaError
+from mlnb.errors import MlnbError, SchemaError, error_class
 
 
 class StageInputs(Record, frozen=True, kw_only=True):
@@ -48,7 +49,6 @@ class StageReport(Record, frozen=True, kw_only=True):
         outputs: Artifacts that it has saved.
         metrics: Numbers that it has logged.
         closed: Whether the stage is closed, which means that the report is complete.
-        error: Name of the class of `mlnb.errors` that a cell raised; None for any other exception.
     """
 
     SCHEMA: ClassVar[str] = "stage-report"
@@ -57,7 +57,6 @@ class StageReport(Record, frozen=True, kw_only=True):
     outputs: Outputs = field(default_factory=dict)
     metrics: dict[str, float] = field(default_factory=dict)
     closed: bool = False
-    error: str | None = None
 
 
 class ProgressNote(Record, frozen=True, kw_only=True):
@@ -68,7 +67,15 @@ class ProgressNote(Record, frozen=True, kw_only=True):
     text: str
 
 
+class ErrorNote(Record, frozen=True, kw_only=True):
+    """The exception of a cell: the attempt, and the name of its class in `mlnb.errors` (empty for any other class)."""
+
+    attempt: str
+    error: str
+
+
 REPORT = ".report.json"
+ERROR_BYTES = 200  # size of the file with an `ErrorNote`
 
 
 def inputs_path(folder: Path, stage: str) -> Path:
@@ -84,6 +91,29 @@ def report_path(folder: Path, stage: str) -> Path:
 def progress_path(folder: Path, stage: str) -> Path:
     """Return the file of a stage's progress."""
     return folder / f"{stage}.progress.json"
+
+
+def error_path(folder: Path, stage: str) -> Path:
+    """Return the file of a stage's `ErrorNote`."""
+    return folder / f"{stage}.error.json"
+
+
+def reserve_error(folder: Path, stage: str) -> None:
+    """Create the file of a stage's `ErrorNote`, so that it can be overwritten in place when the disk is full."""
+    error_path(folder, stage).write_bytes(b" " * ERROR_BYTES)
+
+
+def write_error(folder: Path, stage: str, attempt: str, error: type[MlnbError] | None) -> None:
+    """Overwrite a stage's `ErrorNote`; an `OSError` is ignored, as the exception itself is reported anyway."""
+    note = encode(ErrorNote(attempt=attempt, error=error.__name__ if error else "")).ljust(ERROR_BYTES)
+    with suppress(OSError), error_path(folder, stage).open("r+b") as file:
+        file.write(note)
+
+
+def read_error(folder: Path, stage: str, attempt: str) -> type[MlnbError] | None:
+    """Return the class of our own exception that a cell of a stage raised in this attempt, or None."""
+    note = read_record(ErrorNote, error_path(folder, stage))
+    return error_class(note.error) if note is not None and note.attempt == attempt and note.error else None
 
 
 def read_record(kind: type[R], path: Path) -> R | None:

@@ -11,9 +11,8 @@ from mlnb.engine.plan import Planner
 from mlnb.engine.plan_steps import Step
 from mlnb.engine.run_records import Outputs, StageResult
 from mlnb.engine.snapshot_keys import snapshot_request
-from mlnb.engine.stage_files import StageReport
 from mlnb.engine.stage_jobs import Executor, Outcome, OutcomeState
-from mlnb.errors import ContractBroken, error_class
+from mlnb.errors import ContractBroken
 
 POLL = 0.05  # seconds between two attempts to lock a stage key
 
@@ -85,9 +84,11 @@ class StageRunner:
         )
         if restored and not outcome.restored:
             self.run.update_stage(name, reason=f"{step.reason}, which has ended: starts at the first cell")
-        report = self.jobs.report(name, task.attempt)
+        if outcome.state == OutcomeState.FAILED:
+            return replace(outcome, error=outcome.error or self.jobs.error(name, task.attempt))
         if outcome.state != OutcomeState.FINISHED:
-            return _with_own_error(outcome, report)
+            return outcome
+        report = self.jobs.report(name, task.attempt)
         if report is None or not report.closed:
             message = "ContractBroken: the notebook ended without `stage.close()`"
             return Outcome(state=OutcomeState.FAILED, message=message, error=ContractBroken)
@@ -103,10 +104,3 @@ class StageRunner:
         self.store.put_result(key, result)
         self.store.clear_scratch(scratch)
         return Computed(result=result)
-
-
-def _with_own_error(outcome: Outcome, report: StageReport | None) -> Outcome:
-    """Return an outcome with our own exception class that the notebook's kernel reported, if it did."""
-    if outcome.state != OutcomeState.FAILED or report is None or report.error is None:
-        return outcome
-    return replace(outcome, error=error_class(report.error))

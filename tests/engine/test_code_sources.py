@@ -4,12 +4,12 @@ from pathlib import Path
 
 import toys
 
-from mlnb.engine.code_sources import Sources, python_version
+from mlnb.engine.code_sources import CodeSources, python_version
 from mlnb.engine.project import Project
 
 
 def behind(root: Path, *imports: str) -> tuple[dict[str, str], dict[str, str]]:
-    return Sources(Project.find(root)).behind(imports)
+    return CodeSources(Project.find(root)).dependencies(imports)
 
 
 def test_modules_are_followed_through_every_kind_of_import(tmp_path: Path) -> None:
@@ -34,15 +34,14 @@ def test_modules_are_followed_through_every_kind_of_import(tmp_path: Path) -> No
 
 def test_the_machinery_is_no_part_of_a_key_and_methods_are(tmp_path: Path) -> None:
     modules, libraries = behind(tmp_path, "mlnb.open_stage", "mlnb.methods.tables.columns.Schema")
-    assert (
-        set(modules) == {"mlnb.methods", "mlnb.methods.tables.columns", "mlnb.methods.tables.values"}
-        and "numpy" in libraries
-    )
+    packages = {"mlnb.methods", "mlnb.methods.tables"}
+    assert set(modules) == packages | {"mlnb.methods.tables.columns", "mlnb.methods.tables.values"}
+    assert "numpy" in libraries
 
 
 def test_versions_are_the_installed_ones(tmp_path: Path) -> None:
     import sklearn
 
-    sources = Sources(Project.find(tmp_path))
+    sources = CodeSources(Project.find(tmp_path))
     assert sources.version("sklearn") == sklearn.__version__ and sources.version("no_such_library") == "none"
     assert python_version().startswith("3.")

@@ -1,4 +1,4 @@
-"""The graph is read from reads and writes; what cannot be run is refused with names."""
+"""The graph follows reads and writes; an invalid one is refused with names."""
 
 from pathlib import Path
 
@@ -6,15 +6,31 @@ import pytest
 
 from mlnb.engine.graph import build_graph
 from mlnb.engine.notebook import StageNotebook
+from mlnb.engine.run_records import OutputRecord
 from mlnb.errors import GraphError
 
 
 def stages(**contracts: tuple[list[str], list[str] | dict[str, str]]) -> dict[str, StageNotebook]:
-    found = {}
+    notebooks = {}
     for number, (name, (reads, writes)) in enumerate(contracts.items()):
-        told = writes if isinstance(writes, dict) else dict.fromkeys(writes, "what it is")
-        found[name] = StageNotebook(name, number, Path(f"{number}_{name}.ipynb"), name, "", (), tuple(reads), told, ())
-    return found
+        notebooks[name] = StageNotebook(
+            name=name,
+            number=number,
+            path=Path(f"{number}_{name}.ipynb"),
+            title=name,
+            description="",
+            parameters=(),
+            reads=tuple(reads),
+            writes=writes if isinstance(writes, dict) else dict.fromkeys(writes, "description"),
+            cells=(),
+            code_digest="",
+            imports=frozenset(),
+        )
+    return notebooks
+
+
+def output(digest: str, description: str) -> OutputRecord:
+    return OutputRecord(digest=digest, format="json", bytes=1, description=description)
 
 
 def test_order_follows_the_artifacts_then_the_numbers() -> None:
@@ -29,11 +45,11 @@ def test_order_follows_the_artifacts_then_the_numbers() -> None:
     [
         (stages(a=([], ["x"]), b=([], ["x"])), "Both 'a' and 'b' write 'x'"),
         (stages(a=(["tabel"], []), b=([], ["table"])), "Did you mean 'table'"),
-        (stages(a=(["y"], ["x"]), b=(["x"], ["y"])), "circle: a reads 'y' of b, b reads 'x' of a"),
-        (stages(a=(["x"], ["x"])), "circle: a reads 'x' of a"),
+        (stages(a=(["y"], ["x"]), b=(["x"], ["y"])), "cycle: a reads 'y' of b, b reads 'x' of a"),
+        (stages(a=(["x"], ["x"])), "cycle: a reads 'x' of a"),
         (
-            stages(split=([], {"test": "sealed: rows"}), a=(["test"], []), b=(["test"], [])),
-            "'test' is sealed",
+            stages(split=([], {"test": "held-out: rows"}), a=(["test"], []), b=(["test"], [])),
+            "'test' is held out",
         ),
     ],
 )
@@ -42,16 +58,16 @@ def test_what_cannot_run_is_refused(known: dict[str, StageNotebook], says: str) 
         build_graph(known, list(known))
 
 
-def test_what_another_run_gives_needs_no_producer() -> None:
+def test_inputs_from_another_run_need_no_producer() -> None:
     known = stages(
         ingest=([], ["table"]), train=(["table"], ["model"]), watch=(["model", "seen"], []), see=([], ["seen"])
     )
-    given = {"model": {"digest": "ab", "description": "a model"}, "table": {"digest": "cd", "description": "rows"}}
-    graph = build_graph(known, ["see", "watch"], given)
-    assert graph.parents("watch") == ("see",) and graph.given == given
-    assert build_graph(known, ["ingest", "train"], given).given == {}  # what is made here is not taken from there
-    with pytest.raises(GraphError, match="is sealed"):
-        build_graph(known, ["see", "watch"], {"model": {"digest": "ab", "description": "sealed: rows"}})
+    inputs = {"model": output("ab", "a model"), "table": output("cd", "rows")}
+    graph = build_graph(known, ["see", "watch"], inputs)
+    assert graph.parents("watch") == ("see",) and graph.inputs == inputs
+    assert build_graph(known, ["ingest", "train"], inputs).inputs == {}  # the pipeline makes them itself
+    with pytest.raises(GraphError, match="is held out"):
+        build_graph(known, ["see", "watch"], {"model": output("ab", "held-out: rows")})
 
 
 def test_a_pipeline_names_stages_that_exist_and_all_it_needs() -> None:

@@ -28,7 +28,7 @@ def test_reads_the_contract_without_running(tmp_path: Path) -> None:
     stage = read_notebook(write(tmp_path, features()))
     assert (stage.name, stage.number, stage.reads) == ("features", 40, ("table",))
     assert stage.writes == {"encoder": "what it learned"}
-    assert stage.title == "Features" and stage.promise == "It does features."
+    assert stage.title == "Features" and stage.description == "It does features."
     assert "mlnb.open_stage" in stage.imports
 
 
@@ -57,7 +57,7 @@ def test_magics_are_no_obstacle(tmp_path: Path) -> None:
         ({'open_stage("features"': 'open_stage("other"'}, "expected `stage = open_stage"),
         ({"reads=['table']": "reads=names"}, "must be literals"),
         ({"reads=['table']": "reads='table'"}, "list of artifact names"),
-        ({"{'encoder': 'what it learned'}": "{'encoder': ''}"}, "one sentence each"),
+        ({"{'encoder': 'what it learned'}": "{'encoder': ''}"}, "a sentence each"),
         ({"stage.close()": "pass"}, "stage.close"),
         ({"stage = open_stage": "stage = other"}, "no `open_stage"),
         ({"#| stage\npass": "#| stage\nthis is (not python"}, "is not Python"),

@@ -25,8 +25,12 @@ data: str = "x.csv"  # the data set [file]
 def test_reads_what_papermill_misses() -> None:
     found = {parameter.name: parameter for parameter in read_parameters(CELL, "cell")}
     assert list(found) == ["run", "share", "lags", "wait", "kind", "bound", "equation", "data"]
-    assert found["lags"].default == [1, 24] and found["lags"].allowed == "1.." and found["lags"].meaning == "hours back"
-    assert found["wait"].meaning == "seconds" and found["wait"].allowed == "0.."
+    assert (
+        found["lags"].default == [1, 24]
+        and found["lags"].allowed == "1.."
+        and found["lags"].description == "hours back"
+    )
+    assert found["wait"].description == "seconds" and found["wait"].allowed == "0.."
     assert found["bound"].optional and found["bound"].base == "float"
     assert found["equation"].default == "a=b # not a comment"
     assert isinstance(found["share"].default, float)

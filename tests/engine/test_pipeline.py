@@ -36,7 +36,7 @@ def total(root: Path) -> dict[str, object]:
 
 def plan(root: Path, *arguments: str) -> dict[str, tuple[str, str]]:
     text = toys.mlnb(root, "plan", "--json", *arguments)
-    return {step["stage"]: (step["action"], step["why"]) for step in json.loads(text)["stages"]}
+    return {step["stage"]: (step["action"], step["reason"]) for step in json.loads(text)["stages"]}
 
 
 def test_a_run_makes_everything_and_the_next_nothing(done: Path) -> None:
@@ -52,7 +52,7 @@ def test_the_executed_notebook_and_the_record_are_there(done: Path) -> None:
     stage = record["stages"]["double"]
     folder = done / "runs" / record["id"]
     assert "Parameters" in (folder / stage["notebook"]).read_text()
-    assert stage["parameters"] == {"factor": {"value": 2.0, "from": "cell"}}
+    assert stage["parameters"] == {"factor": {"value": 2.0, "origin": "default"}}
     assert stage["reads"]["number"] == record["stages"]["number"]["outputs"]["number"]["digest"]
     assert record["stages"]["number"]["metrics"] == {"number": 3.0}
 
@@ -62,7 +62,7 @@ def test_the_plan_says_why(root: Path) -> None:
         "number": ("reuse", "unchanged"),
         "double": ("run", "factor changed: 2.0 -> 3.0"),
         "note": ("reuse", "unchanged"),
-        "total": ("maybe", "after double"),
+        "total": ("pending", "after double"),
     }
     toys.edit(root, "25_note", 'stage.save("note", f"', 'stage.save("note", f"a ')
     assert plan(root)["note"] == ("run", "its code changed")
@@ -80,8 +80,8 @@ def test_the_same_bytes_let_everything_after_be_reused(root: Path) -> None:
 def test_upto_only_from_and_force(root: Path) -> None:
     assert plan(root, "--upto", "double")["total"][0] == "skip"
     assert plan(root, "--only", "total", "-p", "number", "9")["number"] == (
-        "given",
-        f"as run {toys.record(root)['id']} made it, out of date",
+        "input",
+        f"outdated, from run {toys.record(root)['id']}",
     )
     assert plan(root, "--from", "double", "--force", "double")["double"] == ("run", "forced")
     assert {action for action, _ in plan(root, "--force").values()} == {"run"}
@@ -93,9 +93,9 @@ def test_where_values_come_from_and_which_wins(root: Path) -> None:
     (root / "values.yaml").write_text("double:\n  factor: 6\nword: nombre\n")
     text = toys.mlnb(root, "plan", "--json", "--profile", "quick", "-f", "values.yaml", "-p", "number", "4")
     values = json.loads(text)["values"]
-    assert values["double"]["factor"] == {"value": 6.0, "from": "-f values.yaml"}
-    assert values["note"]["word"] == {"value": "nombre", "from": "-f values.yaml"}
-    assert values["number"]["number"] == {"value": 4, "from": "-p"}
+    assert values["double"]["factor"] == {"value": 6.0, "origin": "-f values.yaml"}
+    assert values["note"]["word"] == {"value": "nombre", "origin": "-f values.yaml"}
+    assert values["number"]["number"] == {"value": 4, "origin": "-p"}
     text = toys.mlnb(root, "plan", "--profile", "quick")
     assert "double.factor = 5.0   (profile quick)" in text
 
@@ -147,7 +147,7 @@ def test_by_hand_reads_through_and_changes_no_record(root: Path) -> None:
     )
     assert "from the draft of double" in target.read_text() and f"from run {run}" in target.read_text()
     assert (root / "runs" / run / "run.json").read_bytes() == before
-    draft = json.loads((root / "runs" / "draft" / "total.json").read_text())
+    draft = json.loads((root / "runs" / "draft" / "total.report.json").read_text())
     assert "total" in draft["outputs"]
     assert "Nothing to do" in toys.mlnb(root, "run")
 
@@ -210,17 +210,17 @@ def test_what_a_file_holds_counts_and_where_it_is_does_not(root: Path) -> None:
 
 def test_a_pipeline_takes_what_it_does_not_make_from_another_s_run(root: Path) -> None:
     settings = root / "settings.ini"
-    settings.write_text(settings.read_text() + "\n[pipeline again]\nstages = total\ngiven = train\n")
+    settings.write_text(settings.read_text() + "\n[pipeline again]\nstages = total\ninputs_from = train\n")
     assert "1 problem" in toys.mlnb(root, "check", code=2)  # a parameter of the chain that nobody reads, nothing else
     toys.mlnb(root, "run", "--no-report", "-p", "factor", "3")
     first, second = sorted(path.name for path in (root / "runs").glob("*-train-*"))
     assert "Nothing to do" not in toys.mlnb(root, "run", "again", "--no-report")  # from the newest of train
     assert toys.states(root) == {"total": "reused"} and total(root)["total"] == 10.0
-    toys.mlnb(root, "run", "again", "--no-report", "--given", first)
+    toys.mlnb(root, "run", "again", "--no-report", "--inputs-from", first)
     assert total(root)["total"] == 7.0
     toys.edit(root, "30_total", "+ 1", "+ 2")
-    toys.mlnb(root, "run", "again", "--no-report", "--given", second)
+    toys.mlnb(root, "run", "again", "--no-report", "--inputs-from", second)
     assert toys.states(root) == {"total": "finished"} and total(root)["total"] == 11.0
     assert toys.record(root)["stages"]["total"]["producers"] == {}
-    settings.write_text(settings.read_text().replace("given = train", "given = never"))
+    settings.write_text(settings.read_text().replace("inputs_from = train", "inputs_from = never"))
     assert "No finished run of pipeline 'never'" in toys.mlnb(root, "run", "again", code=2)

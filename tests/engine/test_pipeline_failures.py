@@ -40,12 +40,29 @@ def two(tmp_path: Path, body: str, settings: str = "", reads: str = "first") -> 
         ("import time; time.sleep(60)", "cell_timeout = 1", 5, "longer than 1 s"),
         ("import time; time.sleep(60)", "stage_timeout = 6", 5, "stage took longer than 6 s"),
         ("stage.load('frist')", "", 3, "Did you mean 'first'"),
-        ("stage.save('other', 1)", "", 3, "add it there with one sentence"),
-        ("pass", "", 3, "promised 'second' and did not save it"),
+        ("stage.save('other', 1)", "", 3, "add it there with a description"),
+        ("pass", "", 3, "declares 'second' in `writes` and did not save it"),
         ("stage.require(False, 'accuracy 0.5, required 0.8')", "", 4, "accuracy 0.5, required 0.8"),
         ("seconds = 5.0\nstage.save('second', 1)\nraise SystemExit(0)", "", 3, "second"),
+        ("class GateFailed(Exception):\n    pass\nraise GateFailed('of the user')", "", 3, "of the user"),
+        ("class StoreFull(OSError):\n    pass\nraise StoreFull('of the user')", "", 3, "of the user"),
+        ("import mlnb.errors\nclass Mine(mlnb.errors.GateFailed):\n    pass\nraise Mine('derived')", "", 4, "derived"),
     ],
-    ids=["raises", "exits", "killed", "slow cell", "slow stage", "undeclared", "unpromised", "unkept", "gate", "quits"],
+    ids=[
+        "raises",
+        "exits",
+        "killed",
+        "slow cell",
+        "slow stage",
+        "undeclared",
+        "unpromised",
+        "unkept",
+        "gate",
+        "quits",
+        "another GateFailed",
+        "another StoreFull",
+        "derived",
+    ],
 )
 def test_a_stage_that_fails(tmp_path: Path, body: str, settings: str, code: int, says: str) -> None:
     root = two(tmp_path, body, settings)
@@ -143,7 +160,7 @@ def test_an_interrupted_run_stops_cleanly_and_says_how_to_go_on(tmp_path: Path, 
         process.send_signal(number)
         _, errors = process.communicate(timeout=30)
     assert process.returncode == 130
-    assert "Interrupted in second" in errors and "go on     mlnb run" in errors and "kept      first" in errors
+    assert "Interrupted in second" in errors and "continue  mlnb run" in errors and "kept      first" in errors
     assert toys.record(root)["state"] == "interrupted"
     gone, alive = psutil.wait_procs(children, timeout=5)
     assert not alive, f"left behind: {alive}"

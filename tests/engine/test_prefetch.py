@@ -12,16 +12,18 @@ from waiting import wait_for
 
 from mlnb.engine import runs
 from mlnb.engine.artifacts import LARGE
-from mlnb.engine.events import Announcer
-from mlnb.engine.files import read_json, write_json
+from mlnb.engine.events import EventDispatcher
 from mlnb.engine.formats import save_object
 from mlnb.engine.graph import build_graph
+from mlnb.engine.initial_record import RunOptions
 from mlnb.engine.notebook import read_notebooks
-from mlnb.engine.parameter_values import Asked, resolve_values
+from mlnb.engine.parameter_values import RequestedValues, resolve_values
 from mlnb.engine.pipeline import Pipeline
-from mlnb.engine.plan import Planner, select
+from mlnb.engine.plan import Planner
+from mlnb.engine.plan_steps import select
 from mlnb.engine.project import Project
-from mlnb.engine.stage_jobs import Job, OnCell, Outcome
+from mlnb.engine.stage_files import StageInputs, StageReport, inputs_path, read_record, report_path, write_record
+from mlnb.engine.stage_jobs import Job, OnCell, Outcome, OutcomeState
 
 
 def wait(file: str) -> str:
@@ -118,10 +120,10 @@ def test_states_are_kept_from_where_it_opens(tmp_path: Path) -> None:
     text = toys.mlnb(root, "run", "--no-report", code=3)
     assert "mlnb debug" in text
     toys.edit(root, "20_second", "/ 0", "+ 1")
-    assert "goes on from cell" in toys.mlnb(root, "plan")
+    assert "continues at cell" in toys.mlnb(root, "plan")
     toys.mlnb(root, "run", "--no-report")
-    assert "goes on from cell" in toys.record(root)["stages"]["second"]["why"]
-    assert "no more" not in toys.record(root)["stages"]["second"]["why"]
+    assert "continues at cell" in toys.record(root)["stages"]["second"]["reason"]
+    assert "starts at the first cell" not in toys.record(root)["stages"]["second"]["reason"]
 
 
 class Twice:
@@ -146,23 +148,24 @@ class Twice:
         """Say what a session would have said."""
         self.begun.append(job.stage)
         folder = self.project.runs / job.environment["MLNB_RUN"] / "stages"
-        order = read_json(folder / f"{job.stage}.order.json")
+        inputs = read_record(StageInputs, inputs_path(folder, job.stage))
+        assert inputs is not None
 
         def say(value: Any, closed: bool) -> None:
-            kind, digest, size = save_object(self.project.store, value)
-            output = {"digest": digest, "format": kind, "bytes": size, "description": "x"}
-            said = {"nonce": order["nonce"], "outputs": {job.stage: output}, "metrics": {}, "closed": closed}
-            write_json(folder / f"{job.stage}.json", said)
+            output = save_object(self.project.store, value, "x")
+            report = StageReport(attempt=inputs.attempt, outputs={job.stage: output}, closed=closed)
+            write_record(report_path(folder, job.stage), report)
 
         if job.stage == "first":
             say("early", closed=False)
             wait_for(lambda: "second" in self.begun, 60, "the start of the second stage")
             say("late", closed=True)
         else:
-            say([job.stage, order["inputs"].get("first", {}).get("digest")], closed=True)
+            first = inputs.inputs.get("first")
+            say([job.stage, first.digest if first else None], closed=True)
         job.target.parent.mkdir(exist_ok=True)
         job.target.write_text("{}")
-        return Outcome("finished")
+        return Outcome(state=OutcomeState.FINISHED)
 
     def interrupt(self) -> None:
         """Nothing runs for long."""
@@ -172,15 +175,16 @@ def test_readers_of_what_was_made_otherwise_in_the_end_run_again(tmp_path: Path)
     root = two(tmp_path, "pass")
     project, executor = Project.find(root), Twice(root)
     graph = build_graph(read_notebooks(project.notebooks), ["zero", "first", "second"])
-    planner = Planner(project, graph, resolve_values(graph.stages, list(graph.stages), Asked()), select(graph))
-    facts = {"pipeline": "train", "command": [], "profile": None, "group": None, "grid": {}}
-    run = Pipeline(planner, executor, Announcer([]), facts).execute()
+    planner = Planner(
+        project, graph, resolve_values(graph.stages, list(graph.stages), RequestedValues()), select(graph)
+    )
+    run = Pipeline(planner, executor, EventDispatcher([]), RunOptions(pipeline="train")).execute()
     assert executor.begun.count("second") == 2 and executor.begun.count("first") == 1
-    stages = run.record["stages"]
-    assert run.state == "finished" and stages["second"]["state"] == "finished"
+    stages = run.stages
+    assert run.state == "finished" and stages["second"].state == "finished"
     assert run.load("first") == "late"
-    assert run.load("second") == ["second", stages["first"]["outputs"]["first"]["digest"]]
-    assert stages["second"]["reads"]["first"] == stages["first"]["outputs"]["first"]["digest"]
+    assert run.load("second") == ["second", stages["first"].outputs["first"].digest]
+    assert stages["second"].reads["first"] == stages["first"].outputs["first"].digest
 
 
 EDIT = """
@@ -214,7 +218,7 @@ def test_an_edit_that_breaks_the_run_s_graph_is_told(tmp_path: Path) -> None:
     second = 'stage.save("second", stage.load("first") + 1)'
     root = two(tmp_path, edit("reads=['first']", "reads=['first', 'zero']"), second)
     text = toys.mlnb(root, "run", "--no-report", code=3)
-    assert "20_second.ipynb: its parameters, reads or writes were changed while the run went on" in text
+    assert "20_second.ipynb: its parameters, reads or writes were changed during the run" in text
     assert toys.states(root) == {"zero": "finished", "first": "finished", "second": "failed"}
     toys.edit(root, "10_first", edit("reads=['first']", "reads=['first', 'zero']"), 'stage.save("first", 1)')
     toys.mlnb(root, "run", "--no-report")

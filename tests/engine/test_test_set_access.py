@@ -1,4 +1,4 @@
-"""A look at a sealed artifact is counted once a run, durably, and by all who look at the same time."""
+"""Access to a held-out artifact is counted once per run, durably, also by concurrent processes."""
 
 import subprocess
 import sys
@@ -7,47 +7,47 @@ from pathlib import Path
 import pytest
 import toys
 
-from mlnb.engine.test_set_access import by_hand, count_looks, is_sealed, look
+from mlnb.engine.test_set_access import count_accesses, interactive_reader, is_held_out, record_access
 
 LOOKER = """
 import sys
 from pathlib import Path
-from mlnb.engine.test_set_access import look
+from mlnb.engine.test_set_access import record_access
 for number in range(50):
-    look(Path(sys.argv[1]), "d" * 64, f"{sys.argv[2]}-{number}")
+    record_access(Path(sys.argv[1]), "d" * 64, f"{sys.argv[2]}-{number}")
 """
 
 
-def test_who_looks_twice_counts_once(tmp_path: Path) -> None:
-    assert count_looks(tmp_path, "ab") == 0
-    assert [look(tmp_path, "ab", who) for who in ("run-1", "run-1", "run-2")] == [1, 1, 2]
-    assert count_looks(tmp_path, "cd") == 0
-    assert by_hand() != by_hand()
-    assert is_sealed({"description": "Sealed rows"}) and not is_sealed({"description": "rows"}) and not is_sealed({})
+def test_a_reader_counts_once(tmp_path: Path) -> None:
+    assert count_accesses(tmp_path, "ab") == 0
+    assert [record_access(tmp_path, "ab", reader) for reader in ("run-1", "run-1", "run-2")] == [1, 1, 2]
+    assert count_accesses(tmp_path, "cd") == 0
+    assert interactive_reader() != interactive_reader()
+    assert is_held_out("Held-out rows") and not is_held_out("rows") and not is_held_out("")
 
 
-def test_processes_at_once_lose_no_look(tmp_path: Path) -> None:
+def test_concurrent_processes_lose_no_access(tmp_path: Path) -> None:
     started = [subprocess.Popen([sys.executable, "-c", LOOKER, str(tmp_path), str(who)]) for who in range(3)]
     assert [process.wait(60) for process in started] == [0, 0, 0]
-    assert count_looks(tmp_path, "d" * 64) == 150
+    assert count_accesses(tmp_path, "d" * 64) == 150
 
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A project whose second stage opens what the first has sealed."""
+    """A project whose second stage opens which the first has held out."""
     return toys.project(
-        tmp_path_factory.mktemp("sealed"),
+        tmp_path_factory.mktemp("held-out"),
         {
             "10_split": toys.stage(
                 "split",
                 'stage.save("test", [1, 2, 3])\nstage.save("rest", size)',
-                writes={"test": "sealed: three numbers", "rest": "a number"},
+                writes={"test": "held-out: three numbers", "rest": "a number"},
                 parameters="size: int = 1  # any number",
             ),
             "20_open": toys.stage(
                 "open",
-                'stage.load("rest")\nassert not stage.looks\nstage.load("test")\nstage.load("test")\n'
-                'stage.log(looks=stage.looks["test"])\nstage.save("sum", word)',
+                'stage.load("rest")\nassert not stage.test_set_accesses\nstage.load("test")\nstage.load("test")\n'
+                'stage.log(accesses=stage.test_set_accesses["test"])\nstage.save("sum", word)',
                 reads=["test", "rest"],
                 writes={"sum": "a word"},
                 parameters='word: str = "a"  # any word',
@@ -56,15 +56,15 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
 
 
-def test_runs_that_open_the_same_rows_are_counted_and_reuse_is_no_look(root: Path) -> None:
-    def looks() -> float:
-        return float(toys.record(root)["stages"]["open"]["metrics"]["looks"])
+def test_runs_that_load_the_same_rows_are_counted_and_reuse_is_no_access(root: Path) -> None:
+    def accesses() -> float:
+        return float(toys.record(root)["stages"]["open"]["metrics"]["accesses"])
 
     toys.mlnb(root, "run", "--no-report")
-    assert looks() == 1
+    assert accesses() == 1
     toys.mlnb(root, "run", "--no-report", "-p", "word", "b")
-    assert looks() == 2
-    toys.mlnb(root, "run", "--no-report", "-p", "word", "b")  # nothing to do: nobody looks
+    assert accesses() == 2
+    toys.mlnb(root, "run", "--no-report", "-p", "word", "b")  # nothing to do: no access
     toys.mlnb(root, "clean", "--runs", "1")
     toys.mlnb(root, "run", "--no-report", "-p", "size", "2")  # other training data, the same test rows
-    assert looks() == 3  # and a look is not forgotten with the run that took it
+    assert accesses() == 3  # an access is not forgotten when its run is deleted

@@ -1,6 +1,5 @@
 """Replays a run folder to the project's tracker, as the engine would:  replay.py <root> <run> [kill]."""
 
-import copy
 import os
 import sys
 import time
@@ -10,8 +9,18 @@ sys.path.append(str(Path(__file__).parent.parent))
 
 from waiting import wait_for
 
-from mlnb.engine.events import Event
-from mlnb.engine.project import DEFAULTS, Project
+from mlnb.codec import replace
+from mlnb.engine.events import (
+    CellStarted,
+    RunFinished,
+    RunStarted,
+    StageFailed,
+    StageFinished,
+    StageReused,
+    StageStarted,
+)
+from mlnb.engine.project import Project
+from mlnb.engine.run_records import RunState, StageState
 from mlnb.engine.runs import Run, open_run
 from mlnb.tracking.tracker import open_tracker
 
@@ -40,23 +49,25 @@ def children() -> list[str]:
 
 def main(root: str, run_id: str, how: str = "") -> None:
     """Tell the tracker everything; print what it cost and what it left behind."""
-    project = Project(Path(root), Path(root), dict(DEFAULTS), {})
+    project = Project(Path(root), Path(root))
     run = open_run(project, run_id)
     final = run.record
-    live = Run(project, run.folder, copy.deepcopy(final))
-    live.record["state"] = "running"
+    live = Run(project, run.folder, replace(final, state=RunState.RUNNING))
     before = counters()
     tracker = open_tracker(project)
     assert tracker is not None and "wandb" not in sys.modules
     began = time.perf_counter()
-    tracker(Event("run_started", live))
-    for stage, facts in final["stages"].items():
-        if facts["state"] == "skipped":
+    tracker(RunStarted(live))
+    for stage, record in final.stages.items():
+        if record.state == StageState.SKIPPED:
             continue
-        if facts["state"] != "reused":
-            tracker(Event("stage_started", live, stage))
-            tracker(Event("stage_progress", live, stage, {"cell": 1}))
-        tracker(Event(f"stage_{facts['state']}", live, stage))
+        if record.state == StageState.REUSED:
+            tracker(StageReused(live, stage))
+            continue
+        tracker(StageStarted(live, stage, "never run"))
+        tracker(CellStarted(live, stage, 1, 2, "Search"))
+        finished = record.state == StageState.FINISHED
+        tracker(StageFinished(live, stage) if finished else StageFailed(live, stage, "ValueError"))
     told = time.perf_counter()
     if how == "kill":
         logs = Path(root, "wandb")
@@ -66,8 +77,8 @@ def main(root: str, run_id: str, how: str = "") -> None:
             "the metric",
         )
         os.kill(os.getpid(), 9)
-    live.record.update(final)
-    tracker(Event("run_finished", live))
+    live.record = final
+    tracker(RunFinished(live))
     tracker.close()
     ended = time.perf_counter()
     print(f"telling {told - began:.3f} s, joining {ended - told:.3f} s", file=sys.stderr)
