@@ -1,4 +1,4 @@
-"""A base image with this environment's own Python, made of Debian packages: no registry is asked."""
+"""A base image with this environment's own Python, made of Debian packages, without a registry."""
 
 import os
 import re
@@ -56,18 +56,18 @@ def _run(*arguments: str) -> None:
 
 
 def _list_packages(root: Path) -> None:
-    """Say in the image which packages it was made of: dpkg's own list stays empty when they are only unpacked."""
+    """List in the image the packages it was made of: dpkg's own list stays empty when they are only unpacked."""
     folder = root / "var/lib/dpkg/status.d"
     folder.mkdir(parents=True, exist_ok=True)
     for archive in sorted((root / "var/cache/apt/archives").glob("*.deb")):
-        said = subprocess.run(["dpkg-deb", "-f", str(archive)], capture_output=True, text=True, check=True).stdout
-        name = re.findall(r"^Package: (.*)$", said, re.MULTILINE)[0]
-        (folder / name).write_text(said.rstrip("\n") + "\nStatus: install ok installed\n")
+        fields = subprocess.run(["dpkg-deb", "-f", str(archive)], capture_output=True, text=True, check=True).stdout
+        name = re.findall(r"^Package: (.*)$", fields, re.MULTILINE)[0]
+        (folder / name).write_text(fields.rstrip("\n") + "\nStatus: install ok installed\n")
 
 
 def _tidy(root: Path) -> None:
     """Leave out what no service reads, and every trace of where the packages came from."""
-    for place in (
+    for folder_name in (
         "var/cache/apt",
         "var/lib/apt",
         "usr/share/man",
@@ -75,15 +75,15 @@ def _tidy(root: Path) -> None:
         "usr/share/info",
         "usr/share/lintian",
     ):
-        shutil.rmtree(root / place, ignore_errors=True)
+        shutil.rmtree(root / folder_name, ignore_errors=True)
     for file in (root / "usr/share/doc").rglob("*"):
         if file.name != "copyright" and file.is_file() and not file.is_symlink():
             file.unlink()
     (root / "etc/apt/sources.list").write_text("")
-    for place in ("tmp", "var/tmp", "home", "root", "usr/local/bin", "usr/local/lib", "etc/ssl/certs"):
-        (root / place).mkdir(parents=True, exist_ok=True)
-    for place in ("tmp", "var/tmp"):
-        (root / place).chmod(0o1777)
+    for folder_name in ("tmp", "var/tmp", "home", "root", "usr/local/bin", "usr/local/lib", "etc/ssl/certs"):
+        (root / folder_name).mkdir(parents=True, exist_ok=True)
+    for folder_name in ("tmp", "var/tmp"):
+        (root / folder_name).chmod(0o1777)
     if not (root / "usr/bin/sh").exists():
         (root / "usr/bin/sh").symlink_to("dash")
     for name in ("passwd", "group"):
@@ -101,8 +101,8 @@ def _copy_python(prefix: Path, root: Path, version: str) -> None:
 
     def left_out(folder: str, names: list[str]) -> set[str]:
         top = Path(folder) == prefix / "lib" / f"python{version}"
-        found = {name for name in names if name == "__pycache__" or name.startswith("_test")}
-        return found | ({n for n in names if n in LEFT_OUT or n.startswith("config-")} if top else set())
+        ignored = {name for name in names if name == "__pycache__" or name.startswith("_test")}
+        return ignored | ({n for n in names if n in LEFT_OUT or n.startswith("config-")} if top else set())
 
     shutil.copytree(sysconfig.get_path("stdlib"), target / "lib" / f"python{version}", symlinks=True, ignore=left_out)
     for file in [*(target / "lib").glob("libpython*.so.*"), *(target / "lib").rglob("*.so")]:

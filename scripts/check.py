@@ -24,11 +24,11 @@ Check = Callable[[], str]  # returns a note to show, or nothing; raises Wrong
 
 
 class Wrong(Exception):
-    """A check found something; the message says what, and what to do."""
+    """A check failed; the message states what was found and what to do."""
 
 
 def tool(*command: str, cwd: Path = ROOT) -> Check:
-    """Return a check that runs one command of the environment and shows what it says when it fails."""
+    """Return a check that runs one command of the environment and shows its output when it fails."""
 
     def run() -> str:
         program, *arguments = command
@@ -51,9 +51,9 @@ def unchanged(command: str, folder: str, pattern: str, cure: str) -> Check:
                 shutil.copytree(ROOT / name, copy / name, ignore=skipped)
             shutil.copy(ROOT / "settings.ini", copy)
             tool(command, cwd=copy)()
-            found = differences(ROOT / folder, copy / folder, pattern)
-        if found:
-            raise Wrong("\n".join([*found, cure]))
+            changes = differences(ROOT / folder, copy / folder, pattern)
+        if changes:
+            raise Wrong("\n".join([*changes, cure]))
         return ""
 
     return run
@@ -61,7 +61,7 @@ def unchanged(command: str, folder: str, pattern: str, cure: str) -> Check:
 
 def differences(here: Path, there: Path, pattern: str) -> list[str]:
     """Return the first lines of what differs between two folders, one entry a file."""
-    found = []
+    changes = []
     for name in sorted({path.relative_to(top) for top in (here, there) for path in top.rglob(pattern)}):
         if {"__pycache__", ".ipynb_checkpoints"} & set(name.parts):
             continue
@@ -71,8 +71,8 @@ def differences(here: Path, there: Path, pattern: str) -> list[str]:
         )
         titles = (f"{name} as it is", f"{name} as it should be")
         if lines := list(difflib.unified_diff(actual, expected, *titles, lineterm="", n=0)):
-            found.append("\n".join(lines[:12]))
-    return found
+            changes.append("\n".join(lines[:12]))
+    return changes
 
 
 def short_modules() -> str:
@@ -92,10 +92,13 @@ def measured_code() -> str:
 
 def standard_terms() -> str:
     """Check that converted packages use the terms of the field; return how many findings the others have."""
-    if found := prose.unfinished():
-        raise Wrong("\n".join(map(str, found)))
-    terms, names = map(sum, zip(*prose.counts().values(), strict=True))
-    return f"not converted yet: {terms} terms, {names} names (python scripts/prose.py --counts)"
+    if findings := prose.unfinished():
+        raise Wrong("\n".join(map(str, findings)))
+    counts = prose.counts()
+    terms, names = map(sum, zip(*counts.values(), strict=True))
+    done = [package for package in prose.NOT_CONVERTED if not sum(counts.get(package, (0, 0)))]
+    removable = f"\nremove from NOT_CONVERTED in scripts/prose.py: {', '.join(done)}" if done else ""
+    return f"not converted yet: {terms} terms, {names} names (python scripts/prose.py --counts){removable}"
 
 
 CHECKS: dict[str, Check] = {
@@ -104,7 +107,7 @@ CHECKS: dict[str, Check] = {
     "format": tool("ruff", "format", "--check", "--quiet", "."),
     "layers": tool("lint-imports", "--no-cache"),
     "exported": unchanged(
-        "nbdev_export", "mlnb", "*.py", "mlnb/ is not what the notebooks say: nbdev_export, then commit"
+        "nbdev_export", "mlnb", "*.py", "mlnb/ differs from the notebooks: nbdev_export, then commit"
     ),
     "clean": unchanged(
         "nbdev_clean", "nbs", "*.ipynb", "notebooks carry outputs or metadata: nbdev_clean, then commit"

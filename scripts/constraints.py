@@ -2,7 +2,7 @@
 
 python scripts/constraints.py              resolve again, keeping the versions that still fit
 python scripts/constraints.py --upgrade    resolve again, taking the newest versions that fit
-python scripts/constraints.py --check      say what is out of step, and end with 1 if anything is
+python scripts/constraints.py --check      print what is out of step, and exit with 1 if anything is
 """
 
 import argparse
@@ -34,9 +34,9 @@ def declared(settings: Path) -> list[str]:
 def resolve(requirements: list[str], previous: str, upgrade: bool) -> str:
     """Return one line `name==version ; marker` for each package that is needed, on every platform."""
     with tempfile.TemporaryDirectory() as folder:
-        wanted, found = Path(folder, "requirements.in"), Path(folder, "constraints.txt")
+        wanted, pinned = Path(folder, "requirements.in"), Path(folder, "constraints.txt")
         wanted.write_text("\n".join(requirements) + "\n", encoding="utf-8")
-        found.write_text(previous, encoding="utf-8")
+        pinned.write_text(previous, encoding="utf-8")
         command = [
             shutil.which("uv") or str(Path(sys.executable).with_name("uv")),
             "pip",
@@ -53,16 +53,16 @@ def resolve(requirements: list[str], previous: str, upgrade: bool) -> str:
             "--no-emit-find-links",
         ]
         command += ["--upgrade"] if upgrade else []
-        subprocess.run([*command, "--output-file", str(found), str(wanted)], check=True)
+        subprocess.run([*command, "--output-file", str(pinned), str(wanted)], check=True)
         return "".join(
-            f"{line}\n" for line in found.read_text(encoding="utf-8").splitlines() if line and line[0] not in "#-"
+            f"{line}\n" for line in pinned.read_text(encoding="utf-8").splitlines() if line and line[0] not in "#-"
         )
 
 
 def problems(requirements: list[str], constraints: str) -> list[str]:
-    """Return what is wrong with `constraints`: lines that say more than a version, requirements missed."""
+    """Return what is wrong with `constraints`: lines with more than a version, requirements missed."""
     lines = constraints.splitlines()
-    found = [f"{line!r} is not of the form 'name==version ; marker'" for line in lines if not LINE.match(line)]
+    messages = [f"{line!r} is not of the form 'name==version ; marker'" for line in lines if not LINE.match(line)]
     pins: dict[str, list[Requirement]] = {}
     for line in lines:
         if LINE.match(line):
@@ -71,14 +71,14 @@ def problems(requirements: list[str], constraints: str) -> list[str]:
     for requirement in map(Requirement, requirements):
         for python in (OLDEST, NEWEST):
             where = {"python_version": python, "python_full_version": f"{python}.7", "extra": ""}
-            known = [
+            versions = [
                 p for p in pins.get(canonicalize_name(requirement.name), []) if not p.marker or p.marker.evaluate(where)
             ]
-            if len(known) != 1:
-                found.append(f"{requirement.name}: {len(known)} versions for Python {python}, expected one")
-            elif not requirement.specifier.contains(next(iter(known[0].specifier)).version, prereleases=True):
-                found.append(f"{known[0]} does not satisfy {requirement}")
-    return found
+            if len(versions) != 1:
+                messages.append(f"{requirement.name}: {len(versions)} versions for Python {python}, expected one")
+            elif not requirement.specifier.contains(next(iter(versions[0].specifier)).version, prereleases=True):
+                messages.append(f"{versions[0]} does not satisfy {requirement}")
+    return messages
 
 
 def main() -> int:
@@ -92,12 +92,12 @@ def main() -> int:
     if not args.check:
         previous = resolve(requirements, previous, args.upgrade)
         path.write_text(previous, encoding="utf-8")
-    found = problems(requirements, previous)
-    for problem in found:
+    messages = problems(requirements, previous)
+    for problem in messages:
         print(f"constraints.txt: {problem}", file=sys.stderr)
-    if found:
+    if messages:
         print("constraints.txt: run `make constraints` and commit what it writes", file=sys.stderr)
-    return 1 if found else 0
+    return 1 if messages else 0
 
 
 if __name__ == "__main__":

@@ -37,7 +37,7 @@ MOST_SECONDS = 3.0  # until ready, on an idle machine
 MOST_MEMORY = 200e6  # bytes, all processes of the container together
 CLUSTER = "1.34.0"  # version of Kubernetes whose schemas the documents are held against
 NO_SCHEMA = {"kustomization", "service-monitor"}  # kinds that are not Kubernetes' own: tests look at these
-SKIPPED = 77  # as automake's tests say it
+SKIPPED = 77  # the exit code of automake for a skipped test
 STRICT = ("--read-only", "--tmpfs", "/tmp:rw,size=64m", "--cap-drop=all", "--security-opt=no-new-privileges")
 LIMITS = ("--memory", "512m", "--cpus", "1", "--pids-limit", "128")
 BIN = Path(sys.executable).parent
@@ -48,7 +48,7 @@ class Wrong(Exception):
 
 
 class Podman:
-    """Podman with a configuration and a store of its own."""
+    """Podman with a separate configuration and store."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -94,8 +94,8 @@ def command(arguments: list[str], environment: dict[str, str] | None = None) -> 
     """Return what a command prints on standard output; raises `Wrong` with the end of its complaint."""
     done = subprocess.run(arguments, env=environment, capture_output=True, text=True, stdin=subprocess.DEVNULL)
     if done.returncode:
-        said = "\n".join((done.stdout + done.stderr).strip().splitlines()[-20:])
-        raise Wrong(f"{' '.join(arguments[:3])} ended with {done.returncode}:\n{said}")
+        output = "\n".join((done.stdout + done.stderr).strip().splitlines()[-20:])
+        raise Wrong(f"{' '.join(arguments[:3])} ended with {done.returncode}:\n{output}")
     return done.stdout
 
 
@@ -154,7 +154,7 @@ def expect(passed: bool, message: str) -> None:
 
 
 def check_running(podman: Podman, tag: str, model: Path, idle: bool) -> tuple[float, int]:
-    """Run the container as production would, ask it all that can be asked; return seconds to readiness, and bytes."""
+    """Run the container as in production and send every kind of request; return seconds to readiness, and bytes."""
     golden = json.loads((model / "golden.json").read_text("utf-8"))
     began = time.monotonic()
     publish = ("-p", f"127.0.0.1:{PORT}:3000", "-e", f"MLNB_API_KEY={KEY}")
@@ -173,11 +173,11 @@ def check_running(podman: Podman, tag: str, model: Path, idle: bool) -> tuple[fl
     for _ in range(200):
         ask("/predict", golden["rows"][:1])
     held = proportional_memory(podman, "service")
-    own = any((model / "fitted").rglob("*.pkl"))  # an estimator of one's own imports what it needs
+    own = any((model / "fitted").rglob("*.pkl"))  # a custom estimator imports what it needs
     most = f"at most {MOST_MEMORY / 1e6:.0f} MB without a pickle"
     expect(own or held <= MOST_MEMORY, f"{held / 1e6:.0f} MB of memory ({most})")
-    said = podman("exec", "service", "python", "-c", "import os; print(os.getuid(), os.access('/home', os.W_OK))")
-    who, writes = said.split()
+    output = podman("exec", "service", "python", "-c", "import os; print(os.getuid(), os.access('/home', os.W_OK))")
+    who, writes = output.split()
     expect(who != "0" and writes == "False", f"user {who}, and its root cannot be written")
     podman("stop", "-t", "20", "service")
     code = podman("inspect", "service", "--format", "{{.State.ExitCode}}").strip()
@@ -208,12 +208,12 @@ def check_pod(podman: Podman, folder: Path, run: str, tag: str, held: int, model
     out = folder / "kubernetes"
     memory = ["--memory", str(-(-held // 2**20))]
     command([str(BIN / "mlnb"), "deploy", "kubernetes", run, "--image", tag, "--out", str(out), *memory])
-    known = sorted(path for path in out.glob("*.yaml") if path.stem not in NO_SCHEMA)
-    validate = [str(BIN / "kubernetes-validate"), "--strict", "-k", CLUSTER, *map(str, known)]
+    checked = sorted(path for path in out.glob("*.yaml") if path.stem not in NO_SCHEMA)
+    validate = [str(BIN / "kubernetes-validate"), "--strict", "-k", CLUSTER, *map(str, checked)]
     done = subprocess.run(validate, capture_output=True, text=True)
-    said = (done.stdout + done.stderr).strip()
-    clean = done.returncode == 0 and "WARN" not in said
-    expect(clean, f"{len(known)} documents are valid for Kubernetes {CLUSTER}" + ("" if clean else f":\n{said}"))
+    output = (done.stdout + done.stderr).strip()
+    clean = done.returncode == 0 and "WARN" not in output
+    expect(clean, f"{len(checked)} documents are valid for Kubernetes {CLUSTER}" + ("" if clean else f":\n{output}"))
     deployment = yaml.safe_load((out / "deployment.yaml").read_text("utf-8"))
     deployment["spec"]["replicas"] = 1
     pod = deployment["spec"]["template"]["spec"]
@@ -235,10 +235,10 @@ def check_pod(podman: Podman, folder: Path, run: str, tag: str, held: int, model
     podman("kube", "down", str(play))
 
 
-def check_image(podman: Podman, asked: argparse.Namespace, base: str, name: str) -> str:
+def check_image(podman: Podman, options: argparse.Namespace, base: str, name: str) -> str:
     """Build the image of a run of the project around the working directory, check it, and return its figures."""
     folder, tag = podman.folder, f"localhost/mlnb-service:{name}"
-    build = [str(BIN / "mlnb"), "containerize", asked.run, "--engine", asked.engine, "--base", base, "--json"]
+    build = [str(BIN / "mlnb"), "containerize", options.run, "--engine", options.engine, "--base", base, "--json"]
     bill = folder / f"{name}.cdx.json"
     image = json.loads(command([*build, "-t", tag, "--sbom", str(bill)], podman.building))
     packages = {package["name"] for package in json.loads(bill.read_text("utf-8"))["components"]}
@@ -252,43 +252,43 @@ def check_image(podman: Podman, asked: argparse.Namespace, base: str, name: str)
     podman("create", "--name", "copied", tag)
     podman("cp", "copied:/home/bentoml/bento/src/model", str(model))
     podman("rm", "copied")
-    seconds, held = check_running(podman, tag, model, asked.idle)
+    seconds, held = check_running(podman, tag, model, options.idle)
     check_without_network(podman, tag)
-    check_pod(podman, folder, asked.run, tag, held, model)
+    check_pod(podman, folder, options.run, tag, held, model)
     return f"{title:24} {image['bytes'] / 1e6:5.0f} {seconds:8.2f} {held / 1e6:10.0f}"
 
 
 def main() -> int:
     """Build, run, check, clean up; return 0, 1 when something is not as promised, 77 when this machine cannot do it."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("run", nargs="?", default="latest", help="a run's id (default: the newest proven)")
+    parser.add_argument("run", nargs="?", default="latest", help="a run's id (default: the newest verified)")
     parser.add_argument("--skippable", action="store_true", help="end with 0 when this machine cannot do it")
     parser.add_argument("--own", action="store_true", help="an image with scikit-learn and LightGBM as well")
     parser.add_argument("--keep", type=Path, metavar="FOLDER", help="work there, and leave all of it for a look")
     parser.add_argument("--idle", action="store_true", help="the machine is idle: hold the time to readiness too")
     parser.add_argument("--engine", choices=["podman", "buildah"], default="podman", help="what builds the image")
-    asked = parser.parse_args()
+    options = parser.parse_args()
     why = hindrance()
     if why:
         print(f"SKIPPED: no container was built or run, because this is {why}.", file=sys.stderr)
-        return 0 if asked.skippable else SKIPPED
-    folder = asked.keep or Path(tempfile.mkdtemp(prefix="mlnb-container-"))
+        return 0 if options.skippable else SKIPPED
+    folder = options.keep or Path(tempfile.mkdtemp(prefix="mlnb-container-"))
     podman = Podman(folder)
     began = time.monotonic()
     try:
         podman.configure()
         base = make_base(folder, podman)
         print(f"base image: {time.monotonic() - began:.0f} s", flush=True)
-        measured = [check_image(podman, asked, base, "ci")]
-        if asked.own:
+        measured = [check_image(podman, options, base, "ci")]
+        if options.own:
             os.chdir(make_project(folder, BIN / "mlnb"))
-            asked.run = "latest"
-            measured.append(check_image(podman, asked, base, "own"))
+            options.run = "latest"
+            measured.append(check_image(podman, options, base, "own"))
     except (Wrong, RuntimeError) as wrong:
         print(f"WRONG: {wrong}", file=sys.stderr)
         return 1
     finally:
-        if asked.keep is None:
+        if options.keep is None:
             podman.clean()
             shutil.rmtree(folder, ignore_errors=True)
     print("\n".join(["image                       MB  ready s  memory MB", *measured]))

@@ -1,4 +1,4 @@
-"""Create .venv and install the project into it, as constraints.txt says: what `make` calls when it must.
+"""Create .venv and install the project into it, with the versions of constraints.txt; `make` calls it when needed.
 
     python3 scripts/environment.py [--stamp FILE]
 
@@ -107,21 +107,23 @@ def install() -> None:
         return
     print("  uv cannot be used here; pip can, and takes a few minutes")
     if pip("install", "--quiet", *wanted).returncode:
-        raise SystemExit("The installation failed, pip says why above. Once that is cured, run the same command again.")
+        raise SystemExit(
+            "The installation failed, see the message of pip above. Fix the cause and run the same command again."
+        )
 
 
 def main() -> None:
-    """Set up the environment and write the stamp that says it is complete."""
+    """Set up the environment and write the file that marks it as complete."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
-        "--stamp", type=Path, help="file to write when all is done; older stamps beside it are removed first"
+        "--stamp", type=Path, help="file to write when all is done; older ones in its folder are removed first"
     )
     args = parser.parse_args()
     python = ".".join(map(str, sys.version_info[:2]))
     if sys.version_info[:2] < OLDEST:
         raise SystemExit(f"Found Python {python}, expected 3.11 or newer: make PYTHON=/path/to/python3.12")
     lock = os.open(ROOT, os.O_RDONLY)
-    fcntl.flock(lock, fcntl.LOCK_EX)  # two commands on a fresh clone: the second waits, then finds the stamp
+    fcntl.flock(lock, fcntl.LOCK_EX)  # two commands on a fresh clone: the second waits, then finds the file
     if args.stamp and args.stamp.exists() and not UNFINISHED.exists() and version_of(PYTHON) == sys.version_info[:2]:
         return
     started = time.monotonic()

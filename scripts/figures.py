@@ -77,19 +77,19 @@ def annotations(tree: ast.AST) -> Iterator[ast.AST]:
 
 def aliases(module: Module) -> dict[str, int]:
     """Return the names at the top of a module that stand for a type with `dict[str, Any]`, and how many are in it."""
-    found = {}
+    counts = {}
     for node in module.tree.body:
         target = node.targets[0] if isinstance(node, ast.Assign) else getattr(node, "target", None)
         value = getattr(node, "value", None)
         if isinstance(target, ast.Name) and isinstance(value, ast.Subscript | ast.BinOp):
-            found[target.id] = sum(map(is_untyped, ast.walk(value)))
-    return {name: count for name, count in found.items() if count}
+            counts[target.id] = sum(map(is_untyped, ast.walk(value)))
+    return {name: count for name, count in counts.items() if count}
 
 
 def untyped(listed: list[Module]) -> Counter[str]:
     """Return how often each module writes `dict[str, Any]`; a use of a name that stands for it counts as one more."""
     standing = {module.name: aliases(module) for module in listed}
-    found: Counter[str] = Counter()
+    counts: Counter[str] = Counter()
     for module in listed:
         names = dict(standing[module.name])
         for node in ast.walk(module.tree):
@@ -99,10 +99,10 @@ def untyped(listed: list[Module]) -> Counter[str]:
                         names[name.asname or name.name] = standing[node.module][name.name]
         for node in annotations(module.tree):
             if is_untyped(node):
-                found[module.path] += 1
+                counts[module.path] += 1
             elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
-                found[module.path] += names.get(node.id, 0)
-    return found
+                counts[module.path] += names.get(node.id, 0)
+    return counts
 
 
 def loose(listed: list[Module]) -> int:

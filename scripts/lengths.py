@@ -34,35 +34,35 @@ def code_lines(text: str) -> int:
 
 def long_modules() -> list[str]:
     """Return a line about each module that is longer than can be read in one sitting."""
-    found = []
+    messages = []
     for path in (path for folder in WRITTEN for path in sorted((ROOT / folder).rglob("*.py"))):
         name, text = path.relative_to(ROOT).as_posix(), path.read_text(encoding="utf-8")
         generated = name.startswith(GENERATED)
         lines = code_lines(text) if generated else len(text.splitlines())
         if lines > MODULE_LINES and path.name != "_modidx.py":
-            found.append(f"{name}: {lines} {'lines of code' if generated else 'lines'}, at most {MODULE_LINES}")
-    return found
+            messages.append(f"{name}: {lines} {'lines of code' if generated else 'lines'}, at most {MODULE_LINES}")
+    return messages
 
 
 def stage_cells() -> dict[str, list[tuple[int, int]]]:
     """Return for each stage notebook the (number, lines of code) of its cells that run the stage."""
-    found = {}
+    cells = {}
     for path in sorted((ROOT / "nbs" / "stages").glob("*.ipynb")):
         sources = ["".join(cell["source"]) for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]]
-        found[path.name] = [
+        cells[path.name] = [
             (number, sum(bool(line.strip()) and not line.lstrip().startswith("#") for line in source.splitlines()))
             for number, source in enumerate(sources)
             if source.startswith("#| stage")
         ]
-    return found
+    return cells
 
 
 def long_stages() -> list[str]:
     """Return a line about each stage notebook that does more than compose."""
-    found = []
+    messages = []
     for name, cells in stage_cells().items():
         total = sum(lines for _, lines in cells)
         long = [f"cell {number} has {lines}" for number, lines in cells if lines > CELL_LINES]
         if total > STAGE_LINES or long:
-            found.append(f"{name}: {total} lines in stage cells{''.join(f', {one}' for one in long)}")
-    return found
+            messages.append(f"{name}: {total} lines in stage cells{''.join(f', {one}' for one in long)}")
+    return messages

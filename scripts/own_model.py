@@ -1,7 +1,7 @@
-"""A project whose winner is half of a family of its own: LightGBM beside an estimator of scikit-learn, in a pickle.
+"""A project whose winner is half custom: LightGBM and a pickled estimator of scikit-learn in one ensemble.
 
-It is what people do who bring a model of their own: `mlnb new`, one cell of the train notebook, `mlnb run`. Its
-image needs scikit-learn and LightGBM, which none of the project's own families does.
+It does what people do who bring a custom model: `mlnb new`, one cell of the train notebook, `mlnb run`. Its
+image needs scikit-learn and LightGBM, which no family of the project does.
 """
 
 import json
@@ -21,7 +21,7 @@ SETTINGS = ("tune.trials=2", 'tune.families=["lightgbm"]', "evaluate.resamples=5
 
 
 def make_project(folder: Path, program: Path) -> Path:
-    """Return a new project in `folder` with a finished run; raises `RuntimeError` with what a command said last."""
+    """Return a new project in `folder` with a finished run; raises `RuntimeError` with the last output of a command."""
     _call(folder, [str(program), "new", "own"])
     notebook = folder / "own" / "nbs" / "stages" / "60_train.ipynb"
     pages = json.loads(notebook.read_text("utf-8"))

@@ -1,6 +1,6 @@
 """Find terms that the field has a standard name for, in text and in names: what `make check` calls as `prose`.
 
-python scripts/prose.py               the findings in the packages that are converted; exit code 1 if there is one
+python scripts/prose.py               findings in packages that are converted; exit code 1 if there is one
 python scripts/prose.py --counts      findings per package, converted or not
 python scripts/prose.py nbs/stages    all findings of some packages or files
 """
@@ -23,16 +23,43 @@ from terms import ALLOWED, NAMES, TERMS, VALUES
 
 ROOT = Path(__file__).resolve().parent.parent
 
-# Packages that `make check` searches for terms, and for names; one is added once it has no finding.
-# A folder ends with "/".
-CONVERTED: tuple[str, ...] = ("bentos/", ".github/", "setup.py", "mlnb/kernels/")
-CONVERTED_NAMES: tuple[str, ...] = ("bentos/", "setup.py", "mlnb/kernels/")
+# Packages that are not converted yet, called as `--counts` prints them. A finding anywhere else fails `make check`.
+# A package is removed from here once it has none.
+NOT_CONVERTED = (
+    "benchmarks/",
+    "mlnb/kernels/",
+    "mlnb/monitoring/",
+    "mlnb/registry/",
+    "mlnb/serving/",
+    "mlnb/serving/batch/",
+    "mlnb/serving/deploy/",
+    "mlnb/serving/edge/",
+    "mlnb/serving/packaging/",
+    "mlnb/serving/runtime/",
+    "nbs/methods/audit/",
+    "nbs/methods/calibration/",
+    "nbs/methods/contracts/",
+    "nbs/methods/decisions/",
+    "nbs/methods/documentation/",
+    "nbs/methods/encoding/",
+    "nbs/methods/evaluation/",
+    "nbs/methods/metrics/",
+    "nbs/methods/models/",
+    "nbs/methods/operations/",
+    "nbs/methods/problem/",
+    "nbs/methods/series/",
+    "nbs/methods/tables/",
+    "nbs/methods/training_data/",
+    "nbs/methods/tuning/",
+    "nbs/stages/",
+    "tests/",
+)
 
 # Folders whose files are counted together; anything else counts under its first folder, or by its own name.
 PACKAGES = ("mlnb/serving/*/", "mlnb/*/", "nbs/methods/*/", "nbs/*/")
 SKIPPED = ("mlnb/methods/*", "mlnb/stages/*", "mlnb/_modidx.py", "constraints.txt", "LICENSE", "scripts/terms.py")
 TEXTS = (".md", ".html", ".ini", ".toml", ".yaml", ".yml", ".in", "Makefile", ".ci/run", ".importlinter")
-CODE = re.compile(r"`[^`\n]+`")  # code in markdown: names and commands, which have a check of their own
+CODE = re.compile(r"`[^`\n]+`")  # code in markdown: names and commands, which are checked elsewhere
 
 
 @dataclass(frozen=True, order=True)
@@ -41,12 +68,12 @@ class Finding:
 
     path: str
     line: int
-    found: str
+    text: str
     instead: str
     is_name: bool = False
 
     def __str__(self) -> str:
-        return f"{self.path}:{self.line}: found {self.found!r}, use {self.instead}"
+        return f"{self.path}:{self.line}: found {self.text!r}, use {self.instead}"
 
 
 def package_of(path: str) -> str:
@@ -87,10 +114,10 @@ def search_code(path: str, source: str, lines: list[int]) -> Iterator[Finding]:
             first = lines[node.lineno - 1]
             if (instead := VALUES.get(node.value)) is not None:
                 yield Finding(path, first, node.value, instead)
-            for found in search_text(path, 0, node.value):
+            for inner in search_text(path, 0, node.value):
                 # Texts joined from several literals may hold fewer line ends than lines.
                 last = lines[(node.end_lineno or node.lineno) - 1]
-                yield Finding(path, min(first + found.line, last), found.found, found.instead)
+                yield Finding(path, min(first + inner.line, last), inner.text, inner.instead)
         for name in defined(node):
             if (instead := NAMES.get(name)) is not None:
                 yield Finding(path, lines[getattr(node, "lineno", 1) - 1], name, instead, is_name=True)
@@ -138,19 +165,19 @@ def search_file(path: str) -> list[Finding]:
         return []
     text = (ROOT / path).read_text(encoding="utf-8")
     if path.endswith(".ipynb"):
-        found = search_notebook(path, text)
+        findings = search_notebook(path, text)
     elif path.endswith(".py"):
-        found = search_code(path, text, list(range(1, text.count("\n") + 3)))
+        findings = search_code(path, text, list(range(1, text.count("\n") + 3)))
     elif path.endswith(".md"):
-        found = search_text(path, 1, without_code(text))
+        findings = search_text(path, 1, without_code(text))
     else:
-        found = search_text(path, 1, text)
-    return sorted({one for one in found if not allowed(one)})
+        findings = search_text(path, 1, text)
+    return sorted({one for one in findings if not allowed(one)})
 
 
 def allowed(finding: Finding) -> bool:
     """Whether a term is meant in its ordinary sense in this file."""
-    return any(fnmatch(finding.path, path) and finding.found.lower() == term for path, term, _ in ALLOWED)
+    return any(fnmatch(finding.path, path) and finding.text.lower() == term for path, term, _ in ALLOWED)
 
 
 def files(within: tuple[str, ...] = ("",)) -> list[str]:
@@ -165,36 +192,30 @@ def files(within: tuple[str, ...] = ("",)) -> list[str]:
 
 
 def unfinished() -> list[Finding]:
-    """Return the findings that are left in the packages that are converted."""
-    return [
-        finding
-        for path in files(CONVERTED + CONVERTED_NAMES)
-        for finding in search_file(path)
-        if path.startswith(CONVERTED_NAMES if finding.is_name else CONVERTED)
-    ]
+    """Return the findings in packages that are converted."""
+    return [finding for path in files() if package_of(path) not in NOT_CONVERTED for finding in search_file(path)]
 
 
 def counts() -> dict[str, tuple[int, int]]:
     """Return the number of terms and of names that were found in each package, 0 included."""
-    found: Counter[tuple[str, bool]] = Counter()
+    numbers: Counter[tuple[str, bool]] = Counter()
     for path in files():
         for finding in search_file(path):
-            found[package_of(path), finding.is_name] += 1
-    return {package: (found[package, False], found[package, True]) for package in map(package_of, files())}
+            numbers[package_of(path), finding.is_name] += 1
+    return {package: (numbers[package, False], numbers[package, True]) for package in map(package_of, files())}
 
 
 def print_counts() -> None:
-    """Print the number of findings per package, the most first; a star marks what is converted."""
-    found = counts()
-    print("terms    names    package")
-    for package, (terms, names) in sorted(found.items(), key=lambda item: (-sum(item[1]), item[0])):
-        stars = ["*" if package.startswith(converted) else " " for converted in (CONVERTED, CONVERTED_NAMES)]
-        print(f"{terms:5} {stars[0]}  {names:5} {stars[1]}  {package}")
-    print("{:5}    {:5}    in all".format(*map(sum, zip(*found.values(), strict=True))))
+    """Print the number of findings per package, the most first."""
+    numbers = counts()
+    print("terms  names  package (*: converted)")
+    for package, (terms, names) in sorted(numbers.items(), key=lambda item: (-sum(item[1]), item[0])):
+        print(f"{terms:5}  {names:5}  {package}{'' if package in NOT_CONVERTED else ' *'}")
+    print("{:5}  {:5}  in all".format(*map(sum, zip(*numbers.values(), strict=True))))
 
 
 def main(arguments: list[str]) -> int:
-    """Print what was found; return 1 when a converted package, or one that was named, has a finding."""
+    """Print the findings; return 1 when a converted package, or one that was named, has a finding."""
     if arguments == ["--counts"]:
         print_counts()
         return 0

@@ -1,7 +1,7 @@
 """Write README.md from nbs/index.ipynb, or check that the two are in step.
 
 python scripts/readme.py            write README.md
-python scripts/readme.py --check    end with 1 when README.md is not what the notebook says
+python scripts/readme.py --check    exit with 1 when README.md differs from the notebook
 """
 
 import json
@@ -20,7 +20,7 @@ def text_of(cell: dict[str, object]) -> str:
     source = cell["source"]
     text = ("".join(source) if isinstance(source, list) else str(source)).strip()
     if cell["cell_type"] == "markdown":
-        return LINK.sub(lambda found: f"]({rebased(found.group(1))})", text)
+        return LINK.sub(lambda link: f"]({rebased(link.group(1))})", text)
     if cell["cell_type"] != "code" or not text or HIDDEN.search(text):
         return ""
     return f"```python\n{text}\n```"
@@ -44,7 +44,7 @@ def main() -> int:
         README.write_text(readme(), encoding="utf-8")
     elif not README.exists() or README.read_text(encoding="utf-8") != readme():
         print(
-            "README.md is not what nbs/index.ipynb says: edit the notebook, then `make readme`",
+            "README.md differs from nbs/index.ipynb: edit the notebook, then `make readme`",
             file=sys.stderr,
         )
         return 1
