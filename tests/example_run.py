@@ -189,9 +189,7 @@ def scored(metrics: dict[str, Any], score: float) -> dict[str, Any]:
     return metrics
 
 
-def _replace(
-    project: Project, stages: dict[str, StageRecord], artifact: str, function: Callable[[Any], Any]
-) -> None:
+def _replace(project: Project, stages: dict[str, StageRecord], artifact: str, function: Callable[[Any], Any]) -> None:
     """Store what a function makes of an artifact, and change the records of its producer and its readers."""
     producer = next(name for name, stage in stages.items() if artifact in stage.outputs)
     before = stages[producer].outputs[artifact]

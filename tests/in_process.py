@@ -103,9 +103,7 @@ class InProcess:
             except papermill.PapermillExecutionError as error:
                 heading = _heading(nbformat.read(job.target, 4), error.cell_index)
                 message = f"{error.ename}: {error.evalue}"
-                return Outcome(
-                    state=OutcomeState.FAILED, cell=error.cell_index, heading=heading, message=message
-                )
+                return Outcome(state=OutcomeState.FAILED, cell=error.cell_index, heading=heading, message=message)
         return Outcome(state=OutcomeState.FINISHED)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from mlnb.cli.main import VERBS
+from mlnb.cli.main import COMMANDS
 from mlnb.engine.notebook import read_notebooks
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -65,9 +65,9 @@ def test_every_command_parses(page: Path) -> None:
     for _, verb, *arguments in mlnb_commands:
         if verb in PLACEHOLDERS or verb.startswith("-"):
             continue
-        assert verb in VERBS, f"mlnb {verb}"
+        assert verb in COMMANDS, f"mlnb {verb}"
         parser = argparse.ArgumentParser(prog=f"mlnb {verb}", exit_on_error=False)
-        importlib.import_module(f"mlnb.cli.{VERBS[verb][0]}").parser(parser)
+        importlib.import_module(f"mlnb.cli.{COMMANDS[verb].module}").parser(parser)
         try:
             parser.parse_args(arguments)
         except (SystemExit, argparse.ArgumentError) as error:
@@ -76,7 +76,7 @@ def test_every_command_parses(page: Path) -> None:
 
 @pages
 def test_every_mentioned_command_exists(page: Path) -> None:
-    assert set(re.findall(r"`mlnb ([a-z]+)\b", prose(page))) <= VERBS.keys()
+    assert set(re.findall(r"`mlnb ([a-z]+)\b", prose(page))) <= COMMANDS.keys()
 
 
 @pages

@@ -1,7 +1,7 @@
 """Three-way merges of keyed sequences, parameters cells, settings and text."""
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mlnb.engine.parameter_merge import merge_parameters
@@ -50,9 +50,13 @@ def test_the_fewest_items_count_as_moved() -> None:
     assert moved("abcd", "xbay") in ({"a"}, {"b"})
 
 
+# A busy machine is slow at drawing examples, which is no property of the merge.
+patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
 sequences = st.lists(st.sampled_from("abcdefgh"), unique=True)
 
 
+@patient
 @given(sequences, sequences, sequences)
 def test_a_merge_keeps_what_either_side_has_added(base: list[str], ours: list[str], theirs: list[str]) -> None:
     sides = [{key: key for key in side} for side in (base, ours, theirs)]
@@ -62,6 +66,7 @@ def test_a_merge_keeps_what_either_side_has_added(base: list[str], ours: list[st
     assert set(result) == {key for key in {*ours, *theirs} if key not in base or (key in ours and key in theirs)}
 
 
+@patient
 @given(sequences, sequences)
 def test_a_side_that_changed_nothing_yields_the_other(base: list[str], other: list[str]) -> None:
     sides = {key: key for key in base}, {key: key for key in other}
@@ -181,6 +186,7 @@ def test_text_is_merged_by_lines() -> None:
 lines = st.lists(st.sampled_from(["a\n", "b\n", "c\n", "\n"])).map("".join)
 
 
+@patient
 @given(lines, lines)
 def test_text_that_one_side_has_changed_becomes_that_side(base: str, other: str) -> None:
     assert (
