@@ -84,6 +84,9 @@ def make_planners(project: Project, args: argparse.Namespace) -> list[GridPlan]:
     pairs = [(name, text) for name, text in args.parameter]
     if args.target is not None:
         pairs.insert(0, ("target", args.target))
+        ingest = graph.stages.get("ingest")
+        if ingest is not None and any(one.name == "known_column" for one in ingest.parameters):
+            pairs.insert(0, ("ingest.known_column", args.target))
     if args.data is not None:
         pairs.insert(0, ("data", args.data))
     pairs = [(name, _relative_to_root(project, name, text)) for name, text in pairs]

@@ -8,9 +8,10 @@ from mlnb.cli.text_tables import shorten, table
 from mlnb.codec import Record
 from mlnb.engine.run_records import StageState
 from mlnb.engine.runs import Run
+from mlnb.methods.contracts.evaluations import Metrics
 from mlnb.reports import formatting
 from mlnb.tracking import run_results
-from mlnb.tracking.artifact_views import TestMetrics, load_view
+from mlnb.tracking.artifact_views import load_record
 
 Pair = tuple[Any, Any]  # the values of the first and the second run; None where a run has none
 
@@ -72,7 +73,7 @@ def comparison_text(comparison: RunComparison) -> str:
 
 def all_metrics(run: Run) -> dict[str, float | None]:
     """Return the logged numbers of a run and its test metrics, as `stage.name`."""
-    test = load_view(run, "metrics", TestMetrics)
+    test = load_record(run, "metrics", Metrics)
     standard = {f"evaluate.{name}": item.value for name, item in (test.estimates() if test else {}).items()}
     return {**run_results.metrics(run), **standard}
 

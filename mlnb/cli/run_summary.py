@@ -6,8 +6,9 @@ from typing import Any
 
 from mlnb.engine.run_records import RunState, StageState
 from mlnb.engine.runs import Run
+from mlnb.methods.contracts.evaluations import Metrics
 from mlnb.methods.contracts.gates import Gate
-from mlnb.tracking.artifact_views import BestTrial, CertificateView, TestMetrics, load_record, load_view
+from mlnb.tracking.artifact_views import BestTrial, CertificateView, load_record, load_view
 
 
 def result_summary(run: Run, report: Path | None = None, nothing_to_do: bool = False) -> str:
@@ -20,7 +21,7 @@ def result_summary(run: Run, report: Path | None = None, nothing_to_do: bool = F
     """
     lines = [f"Nothing to do: run {run.id} is up to date." if nothing_to_do else ""]
     best = load_view(run, "best", BestTrial)
-    test = load_view(run, "metrics", TestMetrics)
+    test = load_record(run, "metrics", Metrics)
     gate = load_record(run, "gate", Gate)
     certificate = load_view(run, "certificate", CertificateView)
     if best:
@@ -37,16 +38,14 @@ def result_summary(run: Run, report: Path | None = None, nothing_to_do: bool = F
     return "\n".join([*lines, "", "next:", *next_commands(run, certificate is not None)])
 
 
-def _metric_lines(test: TestMetrics) -> list[str]:
-    deciding = test.deciding
-    if deciding is None:
-        return []
-    references = []
-    for label, values in (("champion", test.champion), ("linear", test.linear), ("dummy", test.dummy)):
-        if deciding.name in values:
+def _metric_lines(test: Metrics) -> list[str]:
+    deciding, references = test.deciding, []
+    for label in ("champion", "linear", "ets", "dummy"):
+        if label in test.references:
             note = ", which may have been trained on these rows"
             unsure = label == "champion" and test.champion_seen != 0
-            references.append(f"{label} {_figure(values[deciding.name])}{note if unsure else ''}")
+            score = _figure(test.reference_score(label, deciding.name))
+            references.append(f"{label} {score}{note if unsure else ''}")
     interval = f"  [{_figure(deciding.low)}, {_figure(deciding.high)}]" if deciding.low is not None else ""
     others = f"   ({', '.join(references)})" if references else ""
     return [f"  test      {deciding.name} {_figure(deciding.value)}{interval}{others}"]

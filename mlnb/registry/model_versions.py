@@ -9,6 +9,7 @@ from mlnb.codec import to_json
 from mlnb.engine.digests import digest_value
 from mlnb.engine.runs import Run
 from mlnb.errors import UsageError
+from mlnb.methods.contracts.evaluations import Metrics
 from mlnb.methods.contracts.gates import Gate
 from mlnb.methods.contracts.problems import ProblemContract
 
@@ -49,7 +50,8 @@ def facts_of(run: Run) -> dict[str, Any]:
     if not run.has("certificate") or not run.has("service"):
         raise UsageError(f"Run {run.id} has no proven bento, and only what is proven is registered. `mlnb run` first.")
     record = run.record
-    certificate, metrics, contract = run.load("certificate"), run.load("metrics"), run.load("contract", ProblemContract)
+    certificate, metrics = run.load("certificate"), run.load("metrics", Metrics)
+    contract = run.load("contract", ProblemContract)
     inputs = {name: stage.key_inputs for name, stage in run.stages.items()}
     code = {name: [found.code, found.modules] if found else [None, None] for name, found in inputs.items()}
     libraries = {name: version for stage in run.stages.values() for name, version in stage.versions.items()}
@@ -67,8 +69,8 @@ def facts_of(run: Run) -> dict[str, Any]:
             "libraries": dict(sorted(libraries.items())),
         },
         "problem": {name: getattr(contract, name) for name in ("target", "task", "metric", "direction", "bound")},
-        "deciding": metrics["deciding"],
-        "metrics": {name: entry["value"] for name, entry in metrics["standard"].items()},
+        "deciding": to_json(metrics.deciding),
+        "metrics": {name: score.value for name, score in metrics.scores.items()},
         "gate": run.load("gate", Gate).passed,
         "certificate": certificate,
         "bento": certificate["bento"],

@@ -7,6 +7,7 @@ from markupsafe import Markup
 
 from mlnb.engine.run_records import StageState
 from mlnb.engine.runs import Run
+from mlnb.methods.contracts.evaluations import Metrics
 from mlnb.methods.contracts.gates import Gate
 from mlnb.methods.contracts.problems import ProblemContract
 from mlnb.reports import formatting
@@ -30,7 +31,6 @@ from mlnb.tracking.artifact_views import (
     BestTrial,
     CertificateView,
     Finding,
-    TestMetrics,
     Trial,
     load_optional,
     load_record,
@@ -48,7 +48,7 @@ def collect_page(run: Run) -> RunPage:
     """Return the content of a run's report."""
     record = run.record
     contract = load_record(run, "contract", ProblemContract)
-    test = load_view(run, "metrics", TestMetrics)
+    test = load_record(run, "metrics", Metrics)
     parameters = _parameters(run)
     return RunPage(
         run=run,
@@ -98,13 +98,18 @@ def _head(run: Run) -> list[tuple[str, str]]:
     return [(name, value) for name, value in items if value]
 
 
-def _result(run: Run, contract: ProblemContract | None, test: TestMetrics | None) -> ResultSection | None:
+REFERENCES = {"dummy": "no features", "linear": "linear model", "ets": "exponential smoothing"}
+
+
+def _result(run: Run, contract: ProblemContract | None, test: Metrics | None) -> ResultSection | None:
     verdict = run_results.verdict(run)
     if verdict.winner is None and verdict.value is None:
         return None
     name = verdict.metric or ""
     references = (
-        [("no features", test.dummy.get(name)), ("linear model", test.linear.get(name))] if test is not None else []
+        [(REFERENCES.get(who, who), reference.scores.get(name)) for who, reference in test.references.items()]
+        if test is not None
+        else []
     )
     rows = [IntervalRow(label, value) for label, value in references]
     winner = formatting.family(verdict.winner) or "model"
@@ -152,10 +157,10 @@ def _findings(run: Run) -> list[Finding]:
     return sorted(load_views(run, "findings", Finding), key=lambda finding: order.get(finding.severity, len(order)))
 
 
-def _metrics(contract: ProblemContract | None, test: TestMetrics | None) -> list[MetricRow]:
+def _metrics(contract: ProblemContract | None, test: Metrics | None) -> list[MetricRow]:
     if test is None:
         return []
-    decides = contract.metric if contract else test.deciding.name if test.deciding else None
+    decides = contract.metric if contract else test.deciding.name
     return [
         MetricRow(
             name=name,
@@ -163,8 +168,8 @@ def _metrics(contract: ProblemContract | None, test: TestMetrics | None) -> list
             low=estimate.low,
             high=estimate.high,
             decides=name == decides,
-            linear=test.linear.get(name),
-            dummy=test.dummy.get(name),
+            linear=test.reference_score("linear", name),
+            dummy=test.reference_score("dummy", name),
         )
         for name, estimate in test.estimates().items()
     ]

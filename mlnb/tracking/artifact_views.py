@@ -30,35 +30,6 @@ class NamedEstimate(Estimate, frozen=True, kw_only=True):
     name: str
 
 
-class TestMetrics(View, frozen=True, kw_only=True):
-    """Artifact `metrics`: the metrics on the test set.
-
-    Args:
-        deciding: The metric that decides.
-        standard: All metrics by name.
-        dummy, linear, champion: The same metrics of the references.
-        champion_seen: Number of test rows that the champion was trained on; None: unknown.
-        rows: Number of test rows.
-        level: Confidence level of the intervals.
-    """
-
-    deciding: NamedEstimate | None = None
-    standard: dict[str, Estimate | float | None] = field(default_factory=dict)
-    dummy: dict[str, float | None] = field(default_factory=dict)
-    linear: dict[str, float | None] = field(default_factory=dict)
-    champion: dict[str, float | None] = field(default_factory=dict)
-    champion_seen: int | None = None
-    rows: int | None = None
-    level: float = 0.95
-
-    def estimates(self) -> dict[str, Estimate]:
-        """Return all metrics as estimates, the deciding one first."""
-        estimates = {
-            name: item if isinstance(item, Estimate) else Estimate(value=item) for name, item in self.standard.items()
-        }
-        return {self.deciding.name: self.deciding, **estimates} if self.deciding else estimates
-
-
 class BestTrial(View, frozen=True, kw_only=True):
     """Artifact `best`: the family and hyperparameters that won the search."""
 

@@ -8,8 +8,9 @@ from mlnb.codec import Record, convert
 from mlnb.engine.run_records import ParameterValue, RunRecord, RunState
 from mlnb.engine.runs import Run
 from mlnb.errors import SchemaError, StageError, StoreCorrupted, UsageError, error_class
+from mlnb.methods.contracts.evaluations import Metrics
 from mlnb.methods.contracts.gates import Gate
-from mlnb.tracking.artifact_views import BestTrial, TestMetrics, Trial, load_record, load_view
+from mlnb.tracking.artifact_views import BestTrial, Trial, load_record, load_view
 
 INTERRUPTED = 130  # exit code of a program that Ctrl-C ended, as shells report it
 OWN_INDEX = "__index_level_0__"  # column in which pandas stores an index
@@ -93,7 +94,7 @@ def is_finite(value: Any) -> bool:
 def verdict(run: Run) -> Verdict:
     """Return the result of a run."""
     test, best, gate = (
-        load_view(run, "metrics", TestMetrics),
+        load_record(run, "metrics", Metrics),
         load_view(run, "best", BestTrial),
         load_record(run, "gate", Gate),
     )

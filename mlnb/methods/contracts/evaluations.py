@@ -301,6 +301,10 @@ class Metrics(Record, frozen=True, kw_only=True):
     importance: tuple[ColumnImportance, ...] = ()
     model_bytes: int | None = None
 
+    def estimates(self) -> dict[str, Estimate]:
+        """Return every score by metric, the deciding one first."""
+        return {self.deciding.name: self.deciding, **self.scores}
+
     def reference_score(self, who: str, metric: str) -> float | None:
         """Return a reference's score; None without that reference, or where it is undefined."""
         found = self.references.get(who)

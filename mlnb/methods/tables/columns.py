@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from ...codec import from_json, to_json
-from ..contracts.formats import ColumnFormat
+from ..contracts.formats import ColumnFormat, Layout
 from ..contracts.responses import RowProblem
 from .values import CONVERT, EARLIEST, EXPECTED, LATEST, REFUSALS, fits, to_label, to_level
 
@@ -87,10 +87,12 @@ class Schema:
     Attributes:
         columns: in the order of the source.
         rows: rows of the table that the schema was learned from.
+        layout: how the file of delimited text was cut that it was learned from; None for other sources.
     """
 
     columns: tuple[Column, ...]
     rows: int = 0
+    layout: Layout | None = None
 
     @property
     def features(self) -> tuple[Column, ...]:
@@ -120,12 +122,15 @@ class Schema:
 
     def to_json(self) -> dict[str, Any]:
         """The schema as plain JSON values."""
-        return {"rows": self.rows, "columns": [c.to_json() for c in self.columns]}
+        layout = None if self.layout is None else to_json(self.layout)
+        return {"rows": self.rows, "columns": [c.to_json() for c in self.columns], "layout": layout}
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> "Schema":
         """The schema that `to_json` wrote."""
-        return cls(tuple(Column.from_json(c) for c in values["columns"]), int(values.get("rows", 0)))
+        known = values.get("layout")
+        layout = None if known is None else from_json(Layout, known, "the layout of the schema")
+        return cls(tuple(Column.from_json(c) for c in values["columns"]), int(values.get("rows", 0)), layout)
 
 
 def nearest(name: str, names: Sequence[str]) -> str:

@@ -15,7 +15,7 @@ import json
 import lzma
 import re
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,9 @@ import pandas as pd
 
 from ...errors import MissingExtra
 from .columns import nearest
-from .delimited import name_columns, read_delimited
+from ...codec import to_json
+from ..contracts.formats import Layout
+from .delimited import SEPARATORS, name_columns, read_delimited
 from .values import is_missing, to_label
 
 SKLEARN = ("breast_cancer", "diabetes", "digits", "iris", "wine")
@@ -254,6 +256,13 @@ def _unpack(data: bytes, name: str) -> tuple[bytes, str]:
     return data, name
 
 
+def _describe_layout(layout: Layout) -> dict[str, Any]:
+    """What the provenance says of a file of delimited text."""
+    spelled = next((name for name, value in SEPARATORS.items() if value == layout.separator), layout.separator)
+    told = {"separator": spelled, "header": layout.header, "encoding": layout.encoding}
+    return told | ({"skipped": layout.skipped} if layout.skipped else {}) | {"layout": to_json(layout)}
+
+
 def read_table(
     source: str,
     separator: str = "auto",
@@ -264,6 +273,7 @@ def read_table(
     folder: str = "",
     name: str = "",
     facts: Mapping[str, Any] | None = None,
+    expected: Sequence[str] = (),
 ) -> tuple[pd.DataFrame, dict[str, Any]]:
     """The raw table and where it came from.
 
@@ -277,6 +287,7 @@ def read_table(
         folder: where relative files are looked for; empty: the working directory.
         name: the source as the user wrote it, with `${NAME}` for secrets; empty: `source`
         facts: owner, licence ...: kept in the provenance.
+        expected: names that columns should have: a first row that holds one of them is the header.
 
     Returns:
         the raw table, one type a column, and its provenance.
@@ -307,8 +318,8 @@ def read_table(
                 raise ValueError("the file is empty; expected a table with at least one row")
             read["format"] = kind
             if kind == "csv":
-                table, cut = read_delimited(data, separator, header, encoding)
-                read |= cut
+                table, layout = read_delimited(data, separator, header, encoding, expected)
+                read |= _describe_layout(layout)
             elif kind == "excel":
                 table, read["sheet"] = _read_excel(data, sheet)
             else:

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['SEPARATORS', 'BLANKS', 'HEAD', 'decode', 'find_separator', 'find_header', 'name_columns', 'find_preamble',
-           'read_delimited']
+           'find_layout', 'columns_of', 'read_delimited']
 
 # %% ../../../nbs/methods/tables/delimited.ipynb #c02
 import codecs
@@ -12,11 +12,14 @@ import csv
 import io
 import re
 from collections import Counter
-from typing import Any
+from collections.abc import Sequence
 
 import pandas as pd
 import pyarrow as pa
 import pyarrow.csv as pc
+
+from ...codec import replace
+from ..contracts.formats import Layout
 
 SEPARATORS = {",": ",", ";": ";", "tab": "\t", "|": "|", "^": "^"}
 BLANKS = "blanks"  # any run of blanks and tabs, quotes kept together
@@ -184,19 +187,93 @@ def _split_blanks(line: str) -> list[str]:
     return next(csv.reader([line.strip().replace("\t", " ")], delimiter=" ", skipinitialspace=True))
 
 
+def find_layout(
+    text: str, separator: str = "auto", header: str = "auto", expected: Sequence[str] = (), encoding: str = "utf-8"
+) -> Layout:
+    """How a text is cut into cells.
+
+    Args:
+        text: the beginning of the file, decoded.
+        separator: auto, one of the names in SEPARATORS, blanks, or any other single character.
+        header: auto, yes or no.
+        expected: names that columns should have: a row that holds one of them is the header.
+        encoding: of the file.
+
+    Raises:
+        ValueError: says what is wrong and where.
+    """
+    if not text.strip("\ufeff \t\r\n\x00"):
+        raise ValueError("the file is empty; expected a table with at least one row")
+    if header not in ("auto", "yes", "no"):
+        raise ValueError(f"unknown header {header!r}; expected auto, yes or no")
+    if stated := re.match(r"\ufeff?sep=(.)\r?\n", text):
+        separator = stated[1] if separator == "auto" else separator
+    found = find_separator(text)
+    if separator == BLANKS or (separator == "auto" and found in (None, "\t")):
+        spaced = _cut_by_blanks(_sample(text), separator == BLANKS)
+        if spaced is not None:
+            layout = find_layout(spaced.decode(), ",", header, expected, encoding)
+            return replace(layout, separator=BLANKS)
+    cut = found or "," if separator == "auto" else SEPARATORS.get(separator, separator)
+    if len(cut) != 1:
+        raise ValueError(
+            f"unknown separator {separator!r}; expected auto, one character, {BLANKS} or {', '.join(SEPARATORS)}"
+        )
+    skipped = max(find_preamble(text, cut), int(stated is not None)) if "\n" in text else 0
+    for _ in range(skipped):
+        text = text.partition("\n")[2]
+    rows = _cut(_sample(text), cut)
+    if len(rows[0]) == 1 and found is not None:
+        spelled = {value: name for name, value in SEPARATORS.items()}[found]
+        raise ValueError(
+            f"separator {separator!r} gives one column, but the lines look cut by {spelled!r}; state that or auto"
+        )
+    extra = _find_extra(rows) if header != "no" else ""
+    known = bool({cell.strip() for cell in rows[0]} & set(expected))
+    named = bool(extra) or known or (find_header(rows) if header == "auto" else header == "yes")
+    width = Counter(map(len, rows)).most_common(1)[0][0]
+    names = name_columns(rows[0]) if named else [f"column_{i}" for i in range(1, width + 1)]
+    if named and len(rows) == 1:
+        raise ValueError(f"the file has a header ({', '.join(names[:5])}) and no rows; expected at least one row")
+    return Layout(
+        encoding=encoding, separator=cut, header=named, skipped=skipped, names=tuple(names), extra=extra
+    )
+
+
+def _find_extra(rows: list[list[str]]) -> str:
+    """What the one cell is that most rows have more than the first: a row's name, or nothing behind a last separator."""
+    more = [row for row in rows[1:] if len(row) == len(rows[0]) + 1]
+    if len(rows) < 3 or len(more) < len(rows) - 1:
+        return ""
+    return "trailing" if not any(row[-1].strip() for row in more) else "row names"
+
+
+def columns_of(layout: Layout) -> list[str]:
+    """The names of all cells of a row, those without a name included: "" for the one behind a trailing separator."""
+    before = [_row_names(layout)] if layout.extra == "row names" else []
+    return [*before, *layout.names, *([""] if layout.extra == "trailing" else [])]
+
+
+def _row_names(layout: Layout) -> str:
+    """The name of the column of row names."""
+    return next(name for name in ("column_1", "row_name", "row_name_1") if name not in layout.names)
+
+
 def read_delimited(
-    data: bytes, separator: str = "auto", header: str = "auto", encoding: str = "auto"
-) -> tuple[pd.DataFrame, dict[str, Any]]:
-    """The table with every cell as text, and the facts of reading.
+    data: bytes,
+    separator: str = "auto",
+    header: str = "auto",
+    encoding: str = "auto",
+    expected: Sequence[str] = (),
+) -> tuple[pd.DataFrame, Layout]:
+    """The table with every cell as text, and how it was cut.
 
     Args:
         data: the file.
         separator: auto, one of the names in SEPARATORS, blanks, or any other single character.
         header: auto, yes or no.
         encoding: auto, or an encoding's name.
-
-    Returns:
-        table of text cells, and how it was cut.
+        expected: names that columns should have: a row that holds one of them is the header.
 
     Raises:
         ValueError: says what is wrong and where.
@@ -204,49 +281,18 @@ def read_delimited(
     # of plain ASCII there is nothing to decode, however long it is
     plain = encoding in ("auto", "utf-8") and data.isascii() and 0 not in data[:HEAD]
     text, encoding = (data[:HEAD].decode(), "utf-8") if plain else decode(data, encoding)
-    if not text.strip("\ufeff \t\r\n\x00"):
-        raise ValueError("the file is empty; expected a table with at least one row")
-    if stated := re.match(r"\ufeff?sep=(.)\r?\n", text):
-        separator = stated[1] if separator == "auto" else separator
-    found = find_separator(text)
-    if separator == BLANKS or (separator == "auto" and found in (None, "\t")):
-        whole = data.decode() if plain else text
-        if (spaced := _cut_by_blanks(whole, separator == BLANKS)) is not None:
-            table, facts = read_delimited(spaced, ",", header)
-            return table, facts | {"separator": BLANKS, "encoding": encoding}
-    cut = found or "," if separator == "auto" else SEPARATORS.get(separator, separator)
-    if len(cut) != 1:
-        raise ValueError(
-            f"unknown separator {separator!r}; expected auto, one character, {BLANKS} or {', '.join(SEPARATORS)}"
-        )
-    if header not in ("auto", "yes", "no"):
-        raise ValueError(f"unknown header {header!r}; expected auto, yes or no")
+    layout = find_layout(text, separator, header, expected, encoding)
     body = data if plain else text.encode()
-    skipped = max(find_preamble(text, cut), int(stated is not None)) if "\n" in text else 0
-    for _ in range(skipped):
-        body, text = body[body.index(b"\n") + 1 :], text.partition("\n")[2]
-    rows = _cut(_sample(text), cut)
-    if len(rows[0]) == 1 and found is not None:
-        spelled = {value: name for name, value in SEPARATORS.items()}[found]
-        raise ValueError(
-            f"separator {separator!r} gives one column, but the lines look cut by {spelled!r}; state that or auto"
-        )
-    short = len(rows) > 2 and header != "no" and {len(row) for row in rows[1:]} == {len(rows[0]) + 1}
-    named = short or (find_header(rows) if header == "auto" else header == "yes")
-    names = name_columns([""] * short + rows[0]) if named else [f"column_{i}" for i in range(1, len(rows[0]) + 1)]
-    if named and len(rows) == 1:
-        raise ValueError(
-            f"the file has a header ({', '.join(names[:5])}) and no rows; expected at least one row"
-        )
-    if short:
-        body = body[body.index(b"\n") + 1 :]
-    table = _parse(body, cut, names, named and not short, skipped + short)
-    spelled = next((name for name, value in SEPARATORS.items() if value == cut), cut)
-    facts = {"format": "csv", "separator": spelled, "header": named, "encoding": encoding}
-    return table, facts | ({"skipped": skipped} if skipped else {})
+    if layout.separator == BLANKS:
+        body = _cut_by_blanks(data.decode() if plain else text, True) or b""
+    for _ in range(layout.skipped + layout.header):
+        body = body[body.index(b"\n") + 1 :] if b"\n" in body else b""
+    cut = "," if layout.separator == BLANKS else layout.separator
+    table = _parse(body, cut, columns_of(layout), layout.skipped + layout.header)
+    return table.drop(columns=[""]) if layout.extra == "trailing" else table, layout
 
 
-def _parse(data: bytes, separator: str, names: list[str], skip_first: bool, above: int) -> pd.DataFrame:
+def _parse(data: bytes, separator: str, names: list[str], above: int) -> pd.DataFrame:
     """The cells as text.
 
     Raises:
@@ -263,11 +309,12 @@ def _parse(data: bytes, separator: str, names: list[str], skip_first: bool, abov
             if wrong:
                 row, expected, found = wrong.groups()
                 message = (
-                    f"line {int(row) + above} has {found} cells, the first {expected}; mend it or state the separator"
+                    f"line {int(row) + above} has {found} cells, the first {expected}; correct it or state the "
+                    "separator"
                 )
                 raise ValueError(message) from None
             if not threads:
                 raise ValueError(f"the file cannot be cut into rows: {error}") from None
         else:
-            return table.slice(int(skip_first)).to_pandas()
+            return table.to_pandas()
     raise AssertionError("unreachable")
