@@ -32,6 +32,8 @@ def parser(p: argparse.ArgumentParser) -> None:
     p.add_argument(
         "--workers", type=int, default=count_cores(), help="number of processes (default: one per core, %(default)s)"
     )
+    p.add_argument("--ignore-unknown", action="store_true", help="leave out columns that the model does not know")
+    p.add_argument("--fill-missing", action="store_true", help="read absent columns as missing where that is allowed")
     p.add_argument("--json", action="store_true", help="print one JSON object")
     p.epilog = (
         "examples:\n"
@@ -60,6 +62,8 @@ def main(args: argparse.Namespace) -> int:
         tuple(args.keep),
         args.quarantine,
         args.workers,
+        ignore_unknown=args.ignore_unknown,
+        fill_missing=args.fill_missing,
     )
     scratch = project.store_root / "score" / digest_value([args.sources, args.output])[:12]
     import_alone()

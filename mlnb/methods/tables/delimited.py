@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['SEPARATORS', 'BLANKS', 'HEAD', 'decode', 'find_separator', 'find_header', 'name_columns', 'find_preamble',
-           'find_layout', 'columns_of', 'read_delimited']
+           'split_blanks', 'find_layout', 'columns_of', 'read_delimited']
 
 # %% ../../../nbs/methods/tables/delimited.ipynb #c02
 import codecs
@@ -177,9 +177,14 @@ def _cut_by_blanks(text: str, asked: bool) -> bytes | None:
     numbers = sum(bool(_NUMBER.fullmatch(cell)) for cell in head[-1]) if head else 0
     if width < 2 or (not asked and (same < len(head) or numbers < max(2, 0.5 * width))):
         return None
+    return split_blanks(text).encode()
+
+
+def split_blanks(text: str) -> str:
+    """The text with commas for runs of blanks, blank lines left out."""
     out = io.StringIO()
     csv.writer(out, lineterminator="\n").writerows(_split_blanks(line) for line in text.splitlines() if line.strip())
-    return out.getvalue().encode()
+    return out.getvalue()
 
 
 def _split_blanks(line: str) -> list[str]:
@@ -188,7 +193,12 @@ def _split_blanks(line: str) -> list[str]:
 
 
 def find_layout(
-    text: str, separator: str = "auto", header: str = "auto", expected: Sequence[str] = (), encoding: str = "utf-8"
+    text: str,
+    separator: str = "auto",
+    header: str = "auto",
+    expected: Sequence[str] = (),
+    encoding: str = "utf-8",
+    least_rows: int = 1,
 ) -> Layout:
     """How a text is cut into cells.
 
@@ -198,6 +208,7 @@ def find_layout(
         header: auto, yes or no.
         expected: names that columns should have: a row that holds one of them is the header.
         encoding: of the file.
+        least_rows: rows below the header that the file has to have [0..1].
 
     Raises:
         ValueError: says what is wrong and where.
@@ -211,8 +222,9 @@ def find_layout(
     found = find_separator(text)
     if separator == BLANKS or (separator == "auto" and found in (None, "\t")):
         spaced = _cut_by_blanks(_sample(text), separator == BLANKS)
-        if spaced is not None:
-            layout = find_layout(spaced.decode(), ",", header, expected, encoding)
+        cells = 1 if found is None else len(_cut(_sample(text), found)[-1])
+        if spaced is not None and (separator == BLANKS or len(_cut(spaced.decode(), ",")[-1]) > cells):
+            layout = find_layout(spaced.decode(), ",", header, expected, encoding, least_rows)
             return replace(layout, separator=BLANKS)
     cut = found or "," if separator == "auto" else SEPARATORS.get(separator, separator)
     if len(cut) != 1:
@@ -233,7 +245,7 @@ def find_layout(
     named = bool(extra) or known or (find_header(rows) if header == "auto" else header == "yes")
     width = Counter(map(len, rows)).most_common(1)[0][0]
     names = name_columns(rows[0]) if named else [f"column_{i}" for i in range(1, width + 1)]
-    if named and len(rows) == 1:
+    if named and len(rows) <= least_rows:
         raise ValueError(f"the file has a header ({', '.join(names[:5])}) and no rows; expected at least one row")
     return Layout(
         encoding=encoding, separator=cut, header=named, skipped=skipped, names=tuple(names), extra=extra
@@ -241,7 +253,7 @@ def find_layout(
 
 
 def _find_extra(rows: list[list[str]]) -> str:
-    """What the one cell is that most rows have more than the first: a row's name, or nothing behind a last separator."""
+    """What the one cell is that rows have more than the first: a row's name, or nothing behind a last separator."""
     more = [row for row in rows[1:] if len(row) == len(rows[0]) + 1]
     if len(rows) < 3 or len(more) < len(rows) - 1:
         return ""

@@ -218,7 +218,8 @@ class _Cleaner:
         said = describe_format(ColumnFormat(date=date_format))
         if not date_format.certain:
             message = f"dates such as {_quote(texts, 1)} may have day and month the other way round"
-            self.note("ambiguous dates", "warning", int(counts.sum()), message, f"read as {said}; state ingest.dayfirst")
+            rows, action = int(counts.sum()), f"read as {said}; state ingest.dayfirst"
+            self.note("ambiguous dates", "warning", rows, message, action)
         elif self.format is not None:
             self.note("date format", "info", int(counts.sum()), f"dates such as {_quote(texts)}", f"read as {said}")
         early, late = np.datetime64("1678-01-01"), np.datetime64("2262-01-01")

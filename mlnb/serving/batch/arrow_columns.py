@@ -7,6 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from mlnb.methods.tables.column_formats import read_cells
 from mlnb.methods.tables.columns import Column, to_array
 from mlnb.methods.tables.values import MISSING_WORDS, REFUSALS, fits
 
@@ -46,6 +47,8 @@ def read_column(array: pa.Array | None, column: Column, rows: int, text: bool) -
         return ColumnValues(to_array([None], column), np.zeros(rows, dtype=np.int64), None)
     if text:
         array = _blank_missing(array)
+        if column.format is not None:
+            return _read_formatted(array, column)
         if column.kind == "number":
             return _parse_numbers(array, column)
     kind = array.type
@@ -84,6 +87,18 @@ def _blank_missing(array: pa.Array) -> pa.Array:
         return trimmed
     missing = pc.is_in(pc.utf8_lower(trimmed), pa.array(sorted(MISSING_WORDS)))
     return pc.if_else(missing, pa.scalar(None, trimmed.type), trimmed)
+
+
+def _read_formatted(array: pa.Array, column: Column) -> ColumnValues:
+    """Return each distinct cell once, read in the format of the training file; bad where it does not fit."""
+    assert column.format is not None
+    encoded = pc.dictionary_encode(array)
+    cells: list[str] = to_list(encoded.dictionary)
+    values = read_cells(cells, column.format)
+    wrong = np.append(np.isnan(values), False)
+    codes = encoded.indices.fill_null(len(cells)).to_numpy(zero_copy_only=False)
+    read = np.append(to_array(values, column) if column.kind == "number" else values, np.nan)
+    return ColumnValues(read, codes, wrong[codes] if wrong.any() else None)
 
 
 def _parse_numbers(array: pa.Array, column: Column) -> ColumnValues:

@@ -33,6 +33,8 @@ class JobOptions:
         quarantine: file for bad rows; None: the first one stops the job.
         workers: processes.
         compile_after: rows after which a process compiles the model; None: never.
+        ignore_unknown: whether columns that the model does not know are left out instead of refused.
+        fill_missing: whether a column that may have missing values may be missing altogether.
     """
 
     sources: list[str]
@@ -43,6 +45,8 @@ class JobOptions:
     quarantine: str | None = None
     workers: int = 1
     compile_after: int | None = COMPILE_AFTER
+    ignore_unknown: bool = False
+    fill_missing: bool = False
 
 
 ReportProgress = Callable[[Counts, int | None], None]  # counts so far, rows in all where known
@@ -68,8 +72,10 @@ def run_job(options: JobOptions, scratch: Path, report: ReportProgress = lambda 
     if suffix not in SUFFIXES:
         raise UsageError(f"{options.output}: found the suffix {suffix!r}, expected one of {', '.join(SUFFIXES)}.")
     local = "file" in ((system.protocol,) if isinstance(system.protocol, str) else system.protocol)
-    scorer = Scorer(options.model, options.keep, options.compile_after)  # a wrong model fails before workers start
-    files = find_files(options.sources)
+    scorer = Scorer(
+        options.model, options.keep, options.compile_after, options.ignore_unknown, options.fill_missing
+    )  # a wrong model fails before workers start
+    files = find_files(options.sources, scorer.schema.layout, scorer.schema.names)
     output = Path(path) if local else scratch / f"output{suffix}"
     key = JobKey(
         files=[[file.url, file.version] for file in files],
@@ -84,7 +90,15 @@ def run_job(options: JobOptions, scratch: Path, report: ReportProgress = lambda 
     part = _Part(checkpoint, names)
     report(checkpoint.counts, total)
     units = split_files(files, checkpoint.position, options.workers)
-    workers = WorkerOptions(options.model, files, options.keep, options.workers, options.compile_after)
+    workers = WorkerOptions(
+        options.model,
+        files,
+        options.keep,
+        options.workers,
+        options.compile_after,
+        options.ignore_unknown,
+        options.fill_missing,
+    )
     for unit, scored in score_units(workers, scorer, units):
         if scored.bad and options.quarantine is None:
             part.close()

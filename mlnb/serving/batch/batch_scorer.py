@@ -14,7 +14,7 @@ from mlnb.methods.contracts.responses import Golden
 from mlnb.methods.decisions.responders import respond_by_column
 from mlnb.methods.encoding.table_encoder import Encoder
 from mlnb.methods.models.fitted_models import predict
-from mlnb.methods.tables.columns import check_rows
+from mlnb.methods.tables.columns import check_rows, nearest
 from mlnb.serving.batch.arrow_columns import ColumnValues, read_column, to_list
 from mlnb.serving.batch.compiled.compiled_models import CompiledModel, compile_model
 from mlnb.serving.batch.compiled.verification import Verification, verify
@@ -25,6 +25,7 @@ from mlnb.serving.runtime.service_parts import Parts, Row, read_record
 from mlnb.serving.runtime.task_services import find_kind
 
 LOG = logging.getLogger("mlnb.serving.batch")
+RESERVED = ("row", "file")  # columns of the output that are no predictions
 COMPILE_AFTER = 20_000  # rows after which compiling the model pays
 
 
@@ -50,13 +51,22 @@ class Scorer:
         folder: the bundle's folder `model`.
         keep: columns of the input that the output repeats.
         compile_after: rows after which the model is compiled; None: never.
+        ignore_unknown: whether columns that the model does not know are left out instead of refused.
+        fill_missing: whether a column that may have missing values may be missing altogether.
 
     Raises:
         ServingError: the golden rows do not get the notebook's predictions on this path.
         UsageError: the model does not score rows independently of each other.
     """
 
-    def __init__(self, folder: Path, keep: tuple[str, ...] = (), compile_after: int | None = COMPILE_AFTER) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        keep: tuple[str, ...] = (),
+        compile_after: int | None = COMPILE_AFTER,
+        ignore_unknown: bool = False,
+        fill_missing: bool = False,
+    ) -> None:
         self.parts, self.folder = Parts.load(folder), folder
         if not find_kind(self.parts.contract).answering.independent:
             raise UsageError(
@@ -64,6 +74,7 @@ class Scorer:
                 "send the service all the rows of a series or a query in one request."
             )
         self.schema = self.parts.schema
+        self.ignore_unknown, self.fill_missing = ignore_unknown, fill_missing
         self.keep: tuple[str, ...] = ()
         encoder = Encoder.from_json(self.parts.encoder)
         self.width = len(encoder.names)
@@ -94,18 +105,27 @@ class Scorer:
         good = np.flatnonzero(~bad)
         prediction = self._predict(self._encode(columns, good), len(good))
         output: dict[str, pa.Array] = {"row": pa.array(good + first)}
-        output |= {name: table.column(name).take(pa.array(good)) for name in self.keep}
-        output |= self._to_columns(prediction)
+        made = self._to_columns(prediction)
+        for name in self.keep:
+            kept = name if name not in (*made, *RESERVED) else f"input {name}"
+            output[kept] = table.column(name).take(pa.array(good))
+        output |= made
         return ScoredTable(len(table), pa.table(output), self._describe_bad(table, np.flatnonzero(bad), first, text))
 
     def check_names(self, names: list[str]) -> None:
-        """Raise `UsageError` when a column is missing that the model needs, or that is to be kept."""
-        needed = [column.name for column in self.schema.features if not column.nullable]
-        for name in (*needed, *self.keep):
-            if name not in names:
-                why = "the model needs it" if name in needed else "--keep names it"
-                shown = ", ".join(names[:20])
-                raise UsageError(f"Column {name!r} is missing, and {why}; the file has {shown}.")
+        """Raise `UsageError` when a column is missing that the model or --keep names, or when one is unknown."""
+        features = [column.name for column in self.schema.features]
+        unknown = [name for name in names if name not in self.schema.names and name not in self.keep]
+        absent = {c.name for c in self.schema.features if c.nullable and self.fill_missing}
+        for name in (*features, *self.keep):
+            if name not in names and (name in self.keep or name not in absent):
+                why = "the model needs it" if name in features else "--keep names it"
+                raise UsageError(f"Column {name!r} is missing, and {why}{nearest(name, unknown or names)}.")
+        if unknown and not self.ignore_unknown:
+            raise UsageError(
+                f"Column {unknown[0]!r} is unknown to the model{nearest(unknown[0], features)}. Remove it, name it "
+                "with --keep, or add --ignore-unknown."
+            )
 
     def verify(self, encoded: Sequence[EncodedColumn], rows: int) -> Verification:
         """Return how the compiled model's predictions for these rows compare with the original's, bit by bit."""

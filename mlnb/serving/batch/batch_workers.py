@@ -19,6 +19,7 @@ import pyarrow.csv as pc
 import pyarrow.parquet as pq
 
 from mlnb.errors import ServingError, UsageError
+from mlnb.methods.tables.delimited import BLANKS, columns_of
 from mlnb.serving.batch.batch_scorer import ScoredTable, Scorer
 from mlnb.serving.batch.input_units import InputFile, Unit
 from mlnb.serving.runtime.row_scorers import import_alone
@@ -38,6 +39,8 @@ class WorkerOptions:
         keep: columns of the input that the output repeats.
         workers: processes.
         compile_after: rows after which a process compiles the model; None: never.
+        ignore_unknown: whether columns that the model does not know are left out instead of refused.
+        fill_missing: whether a column that may have missing values may be missing altogether.
     """
 
     model: Path
@@ -45,6 +48,8 @@ class WorkerOptions:
     keep: tuple[str, ...]
     workers: int
     compile_after: int | None
+    ignore_unknown: bool = False
+    fill_missing: bool = False
 
 
 @dataclass(frozen=True)
@@ -62,7 +67,7 @@ class Worker:
             file, unit, self.scorer.keep, [column.name for column in self.scorer.schema.features]
         ):
             if not rows:
-                self.scorer.check_names(table.column_names)
+                self.scorer.check_names(_all_names(file))
             scored = self.scorer.score(table, rows, file.kind == "csv")
             rows += scored.rows
             good.append(scored.good)
@@ -127,7 +132,12 @@ def _start_worker(options: WorkerOptions) -> None:
     pa.set_cpu_count(1)
     _keep_memory()
     import_alone()
-    _process[:] = [Worker(Scorer(options.model, options.keep, options.compile_after), options.files)]
+    _process[:] = [
+        Worker(
+            Scorer(options.model, options.keep, options.compile_after, options.ignore_unknown, options.fill_missing),
+            options.files,
+        )
+    ]
 
 
 def _keep_memory() -> None:
@@ -177,6 +187,11 @@ def _read_tables(file: InputFile, unit: Unit, keep: tuple[str, ...], features: l
                 return
 
 
+def _all_names(file: InputFile) -> list[str]:
+    """Return the names of all columns of a file."""
+    return list(file.layout.names) if file.kind == "csv" else _read_footer(file)[1]
+
+
 @lru_cache(maxsize=1)
 def _read_footer(file: InputFile) -> tuple[pq.FileMetaData, list[str]]:
     """Return a Parquet file's metadata and the names of its columns, read once for all row groups."""
@@ -187,14 +202,16 @@ def _read_footer(file: InputFile) -> tuple[pq.FileMetaData, list[str]]:
 
 def _read_csv(file: InputFile, body: bytes, wanted: set[str]) -> Iterator[pa.Table]:
     """Yield lines of CSV with every cell as text."""
-    parse = pc.ParseOptions(delimiter=file.separator, newlines_in_values=b'"' in body)
+    layout = file.layout
+    cut = "," if layout.separator == BLANKS else layout.separator
+    parse = pc.ParseOptions(delimiter=cut, newlines_in_values=b'"' in body)
+    head = columns_of(layout)
+    names = [name for name in head if name in wanted]
+    convert = pc.ConvertOptions(
+        column_types=dict.fromkeys(names, pa.string()), include_columns=names, strings_can_be_null=False
+    )
+    read = pc.ReadOptions(use_threads=False, block_size=1 << 28, column_names=head)
     try:
-        head = pc.read_csv(pa.BufferReader(file.header), parse_options=parse).column_names
-        names = [name for name in head if name in wanted]
-        convert = pc.ConvertOptions(
-            column_types=dict.fromkeys(names, pa.string()), include_columns=names, strings_can_be_null=False
-        )
-        read = pc.ReadOptions(use_threads=False, block_size=1 << 28)
         table = pc.read_csv(pa.BufferReader(body), read, parse, convert)
     except pa.ArrowInvalid as error:
         raise UsageError(f"{file.url} cannot be split into rows: {error}") from None

@@ -11,6 +11,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from mlnb.errors import MissingExtra, UsageError
+from mlnb.methods.contracts.formats import Layout
+from mlnb.methods.tables.delimited import HEAD
+from mlnb.serving.batch.csv_files import find_start, read_blocks, read_layout
 
 BLOCK = 8 * 2**20  # bytes of CSV in one unit
 SLICE = 131_072  # rows of Parquet from which a row group is worth splitting
@@ -37,27 +40,22 @@ class InputFile:
         kind: "parquet" or "csv".
         compression: fsspec's name of it.
         version: changes when the file does.
+        trained: CSV: layout of the training file; None: it was no delimited text.
+        expected: names of the model's columns.
     """
 
     url: str
     kind: str
     compression: str | None
     version: str
+    trained: Layout | None = None
+    expected: tuple[str, ...] = ()
 
     @cached_property
-    def header(self) -> bytes:
-        """Return the first line of a CSV file, which names the columns."""
+    def layout(self) -> Layout:
+        """Return how a CSV file is cut into cells."""
         with self.open() as file:
-            line = bytes(file.readline()).removeprefix(b"\xef\xbb\xbf")
-        if not line.strip():
-            raise UsageError(f"{self.url}: found no header, expected a first line with column names.")
-        return line.rstrip(b"\r\n") + b"\n"
-
-    @property
-    def separator(self) -> str:
-        """Return the separator: the most frequent of comma, semicolon, tab and bar in the header."""
-        text = self.header.decode("utf-8", "replace")
-        return max(",;\t|", key=text.count)
+            return read_layout(file.read(HEAD), self.url, self.trained, self.expected)
 
     def open(self) -> "OpenFile":
         """Return the file, opened for reading bytes in a `with` statement, which also closes what lies below."""
@@ -75,7 +73,7 @@ class Unit:
     Args:
         file: index of the file in the input.
         next: where the unit after it starts: file and position.
-        body: CSV: the header and whole lines.
+        body: CSV: whole lines, as UTF-8.
         group: Parquet: the row group.
         slice: Parquet: first row in the group, and the one after the last.
     """
@@ -87,11 +85,13 @@ class Unit:
     slice: tuple[int, int] = (0, 0)
 
 
-def find_files(patterns: list[str]) -> list[InputFile]:
+def find_files(patterns: list[str], trained: Layout | None = None, expected: tuple[str, ...] = ()) -> list[InputFile]:
     """Return the files that match the patterns, sorted within each.
 
     Args:
         patterns: paths, folders and globs, or their URLs.
+        trained: layout of the training file; None: it was no delimited text.
+        expected: names of the model's columns.
 
     Raises:
         UsageError: a pattern matches no file, or one of another format.
@@ -120,7 +120,7 @@ def find_files(patterns: list[str]) -> list[InputFile]:
             metadata = system.info(name)
             version = (metadata.get(field) for field in ("size", "mtime", "LastModified", "ETag", "etag"))
             url = name if "://" not in pattern else system.unstrip_protocol(name)
-            files.append(InputFile(url, kind, compression, repr(tuple(map(str, version)))))
+            files.append(InputFile(url, kind, compression, repr(tuple(map(str, version))), trained, expected))
     return files
 
 
@@ -178,23 +178,21 @@ def _split_parquet(file: InputFile, index: int, position: int, workers: int) -> 
 
 
 def _split_csv(file: InputFile, index: int, position: int) -> Iterator[Unit]:
-    """Yield whole lines, split only outside quotes; `position` is in bytes, 0 means after the header."""
-    header = file.header
+    """Yield whole lines, split only outside quotes; `position` is in bytes of UTF-8, 0 means after the header."""
+    if not position:
+        with file.open() as opened:
+            position = find_start(opened, file.layout)
     with file.open() as opened:
-        if position:
-            opened.seek(position)
-        else:
-            position = len(opened.readline())
-        rest = b""
+        blocks, rest = read_blocks(opened, file.layout, position, BLOCK), b""
         while True:
-            block = opened.read(BLOCK)
+            block = next(blocks, b"")
             text = rest + block
             end = len(text) if not block else _last_whole_line(text)
             if end:
                 position += end
                 after = (index, position) if block else (index + 1, 0)
                 if text[:end].strip():
-                    yield Unit(index, after, header + text[:end])
+                    yield Unit(index, after, text[:end])
             rest = text[end:]
             if not block:
                 return

@@ -45,6 +45,7 @@ def score(model, tmp_path):
     """Run a job with the small model."""
 
     def run(sources, output, **options):
-        return run_job(JobOptions([str(s) for s in sources], str(output), model, "small:1", **options), tmp_path / "s")
+        settings = {"ignore_unknown": True, "fill_missing": True, **options}
+        return run_job(JobOptions([str(s) for s in sources], str(output), model, "small:1", **settings), tmp_path / "s")
 
     return run

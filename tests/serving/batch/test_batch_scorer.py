@@ -42,9 +42,28 @@ def test_rows_that_depend_on_each_other_are_refused(tmp_path):
 
 
 def test_missing_columns_are_an_error(model):
-    scorer = Scorer(model, keep=("number",))
-    with pytest.raises(UsageError, match="Column 'number' is missing, and --keep names it; the file has age, sex"):
+    scorer = Scorer(model, keep=("number",), fill_missing=True)
+    with pytest.raises(UsageError, match="Column 'number' is missing, and --keep names it; there are 'age', 'sex'"):
         scorer.check_names(["age", "sex"])
+
+
+def test_misnamed_columns_are_an_error_with_a_suggestion(model):
+    names = [column.name for column in Scorer(model).schema.features]
+    Scorer(model).check_names(names)
+    for wrong in ("Age", "AGE", "agee"):
+        with pytest.raises(UsageError, match=f"Column 'age' is missing, and the model needs it; did you mean '{wrong}'"):
+            Scorer(model).check_names([wrong, *names[1:]])
+    with pytest.raises(UsageError, match=r"Column 'comment' is unknown.*--keep, or add --ignore-unknown"):
+        Scorer(model).check_names([*names, "comment"])
+    Scorer(model, ignore_unknown=True).check_names([*names, "comment"])
+
+
+def test_kept_columns_with_names_of_the_output_are_renamed(model):
+    scorer = Scorer(model, keep=("row", "prediction"), fill_missing=True)
+    table = pa.table({"age": [1.0], "ok": [True], "town": ["x"], "row": ["r7"], "prediction": ["mine"]})
+    scored = scorer.score(table, 0, text=False).good.to_pylist()[0]
+    assert scored["row"] == 0 and scored["input row"] == "r7" and scored["input prediction"] == "mine"
+    assert scored["prediction"] in ("no", "yes")
 
 
 @pytest.mark.parametrize("task", ["binary", "multiclass", "regression"])

@@ -16,7 +16,7 @@ def test_quoted_text_is_never_split(tmp_path, monkeypatch):
     (tmp_path / "x.csv").write_text("text,number\n" + "".join(lines))
     files = find_files([str(tmp_path / "x.csv")])
     units = list(split_files(files, (0, 0), 1))
-    bodies = [unit.body.removeprefix(files[0].header) for unit in units]
+    bodies = [unit.body for unit in units]
     assert b"".join(bodies).decode() == "".join(lines)
     assert len(units) > 5
     assert all(body.count(b'"') % 2 == 0 for body in bodies)
@@ -31,7 +31,7 @@ def test_files_match_by_folder_and_glob(tmp_path):
     files = find_files([str(tmp_path), str(tmp_path / "*.csv")])
     assert [file.url.rpartition("/")[2] for file in files] == ["a.tsv.gz", "b.csv", "b.csv"]
     assert [(file.kind, file.compression) for file in files[:2]] == [("csv", "gzip"), ("csv", None)]
-    assert (files[0].header, files[0].separator) == (b"x\ty\n", "\t")
+    assert (files[0].layout.names, files[0].layout.separator) == (("x", "y"), "\t")
 
 
 def test_a_changed_file_has_another_version(tmp_path):
@@ -42,10 +42,23 @@ def test_a_changed_file_has_another_version(tmp_path):
     assert find_files([str(path)])[0].version != before[0].version
 
 
-def test_a_file_without_header_is_an_error(tmp_path):
-    (tmp_path / "x.csv").write_text("\n1\n")
-    with pytest.raises(UsageError, match="found no header, expected a first line with column names"):
-        assert find_files([str(tmp_path / "x.csv")])[0].header
+def test_an_empty_file_is_an_error(tmp_path):
+    (tmp_path / "x.csv").write_text("\n \n")
+    with pytest.raises(UsageError, match=r"x\.csv: the file is empty; expected a table"):
+        assert find_files([str(tmp_path / "x.csv")])[0].layout
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "cp1252", "utf-16"])
+def test_files_in_any_encoding_are_read_as_the_same_lines(tmp_path, monkeypatch, encoding):
+    monkeypatch.setattr(input_units, "BLOCK", 64)
+    lines = [f"größe {n};{n},5\n" for n in range(100)]
+    (tmp_path / "x.csv").write_bytes(("Länge;Maß\n" + "".join(lines)).encode(encoding))
+    files = find_files([str(tmp_path / "x.csv")])
+    units = list(split_files(files, (0, 0), 1))
+    assert files[0].layout.names == ("Länge", "Maß")
+    assert b"".join(unit.body for unit in units).decode() == "".join(lines)
+    again = list(split_files(files, units[1].next, 1))
+    assert [unit.body for unit in again] == [unit.body for unit in units[2:]]
 
 
 def test_large_row_groups_are_split_between_workers(tmp_path, monkeypatch):
