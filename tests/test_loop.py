@@ -25,7 +25,7 @@ def world(tmp_path):
     """A served champion in a folder of its own: folder, port."""
     toys.mlnb(tmp_path, "simulate", "--history", "past.csv", "--days", "12", "--customers", "120", "--delay", "1")
     toys.mlnb(tmp_path, "run", "--data", "past.csv", "--target", "churn", "--no-report", *SMALL, timeout=300)
-    toys.mlnb(tmp_path, "promote", "1", "--why", "the first")
+    toys.mlnb(tmp_path, "promote", "1", "--reason", "the first")
     port = free_port()
     command = [sys.executable, "-m", "mlnb.cli.main", "serve", "@champion", "--follow", "--port", str(port)]
     command += ["--shadow", "@challenger"]  # there is none yet
@@ -71,7 +71,7 @@ def test_from_a_first_model_to_a_mistake_undone(world):
             asked.append(status(port, "POST", "/predict", row)[0])
 
     replay = ["simulate", "--url", f"http://127.0.0.1:{port}", "--days", "24", "--customers", "120", "--delay", "1"]
-    replay += ["--broken", "5", "--mended", "7", "--drift", "10", "--turn", "4", "--", *TURNS]
+    replay += ["--broken", "5", "--recovered", "7", "--drift", "10", "--cycle", "4", "--", *TURNS]
     told = toys.mlnb(root, *replay, timeout=800)
     days = {line.split()[0]: line for line in told.splitlines() if line[:4].strip().isdigit()}
     assert "missing in" in days["7"] and "retrain" not in days["7"]  # a fault upstream is no reason to learn it
@@ -82,7 +82,7 @@ def test_from_a_first_model_to_a_mistake_undone(world):
     wait_for(lambda: status(port, "POST", "/predict", row)[1] == second, 30, "the new champion", detail=log.read_text)
     said = log.read_text()
     assert "mlnb serve: @challenger: churn-classifier has no alias 'challenger'" in said
-    assert "in its shadow run" in said and said.count("no alias 'challenger'") == 1
+    assert "shadow deployment of run" in said and said.count("no alias 'challenger'") == 1
 
     past = (root / "past.csv").read_text().splitlines()[:151]
     dated = [f"{line},2026-02-{28 - number // 6:02}" for number, line in enumerate(past[1:])]
@@ -94,16 +94,16 @@ def test_from_a_first_model_to_a_mistake_undone(world):
 
     asker = threading.Thread(target=keep_asking)
     asker.start()
-    toys.mlnb(root, "promote", "1", "--why", "by mistake")
+    toys.mlnb(root, "promote", "1", "--reason", "by mistake")
     wait_for(lambda: status(port, "POST", "/predict", row)[1] == first, 30, "version 1", detail=log.read_text)
-    toys.mlnb(root, "rollback", "--why", "it was a mistake")
+    toys.mlnb(root, "rollback", "--reason", "it was a mistake")
     wait_for(lambda: status(port, "POST", "/predict", row)[1] == second, 30, "version 2", detail=log.read_text)
     done.set()
     asker.join()
     assert len(asked) > 20 and set(asked) == {200}  # not one request was lost
 
-    assert "each as it was written" in toys.mlnb(root, "audit", "verify")
-    page = root / toys.mlnb(root, "report", "--loop").strip().splitlines()[-1]
+    assert "unaltered" in toys.mlnb(root, "audit", "verify")
+    page = root / toys.mlnb(root, "report", "--monitoring").strip().splitlines()[-1]
     text = page.read_text()
     assert "it was a mistake" in text and "missing in" in text and "<svg" in text and "<script" not in text
     with sqlite3.connect(root / ".mlnb" / "registry.db") as database:

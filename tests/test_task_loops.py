@@ -69,14 +69,14 @@ def champion(folder, table, *arguments):
     root = folder / "project"
     table.to_csv(root / "past.csv", index=False)
     toys.mlnb(root, "run", "--data", "past.csv", *SMALL, *arguments, timeout=280)
-    toys.mlnb(root, "promote", "1", "--why", "the first")
+    toys.mlnb(root, "promote", "1", "--reason", "the first")
     return root
 
 
 def add(root, labels):
     pd.DataFrame(labels).to_csv(root / "labels.csv", index=False)
     toys.mlnb(root, "labels", "add", "labels.csv")
-    return json.loads(toys.mlnb(root, "labels", "--json"))["with a label"]
+    return json.loads(toys.mlnb(root, "labels", "--json"))["labeled rows"]
 
 
 def look(root, days, code):
@@ -89,7 +89,7 @@ def look(root, days, code):
 def won(root, *arguments):
     """Retrain; return the duel, and whose trial went first."""
     said = toys.mlnb(root, "retrain", *arguments, *WON, timeout=280)
-    assert "promoted as champion, it was version 1" in said
+    assert "promoted as champion, which was version 1" in said
     run = runs.open_run(Project.find(root))
     duel, trials = run.load("challenge"), run.load("trials")
     assert duel["decision"] == "promote" and duel["low"] > 0 and duel["rows"] > 50

@@ -1,11 +1,11 @@
-"""`mlnb check`: every problem of a project at once, each with its cure."""
+"""`mlnb check`: every problem of a project at once, each with advice."""
 
 import json
 from pathlib import Path
 
 import pytest
 
-from mlnb.cli.check import problems
+from mlnb.cli.check import find_problems
 from mlnb.cli.main import main
 from mlnb.engine.project import Project
 
@@ -42,7 +42,7 @@ def folder(tmp_path: Path) -> Path:
 def test_a_sound_project(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.chdir(folder)
     assert main(["check"]) == 0
-    assert capsys.readouterr().out == "2 stage notebooks keep the contract; pipelines: train (2 stages).\n"
+    assert capsys.readouterr().out == "2 stage notebooks, no problems; pipelines: train (2 stages).\n"
 
 
 def test_problems_end_with_2(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
@@ -58,13 +58,13 @@ def test_problems_end_with_2(folder: Path, monkeypatch: pytest.MonkeyPatch, caps
     [
         ("20_two.ipynb", '["c"]', '{"b": "a number"}', "[pipeline train] Stage 'two' reads 'c', but no stage writes"),
         ("20_two.ipynb", "[]", '{"a": "a number"}', "[pipeline train] Both 'one' and 'two' write 'a'"),
-        ("10_one.ipynb", '["b"]', '{"a": "a number"}', "[pipeline train] These stages wait for each other"),
+        ("10_one.ipynb", '["b"]', '{"a": "a number"}', "[pipeline train] These stages depend on each other"),
         ("30_one.ipynb", "[]", '{"c": "a number"}', "are both stage 'one'"),
     ],
 )
 def test_between_notebooks(folder: Path, name: str, reads: str, writes: str, told: str) -> None:
     save(folder, name, reads, writes)
-    found = problems(Project.find(folder))
+    found = find_problems(Project.find(folder))
     assert any(told in problem for problem in found), found
 
 
@@ -78,7 +78,7 @@ def test_between_notebooks(folder: Path, name: str, reads: str, writes: str, tol
 )
 def test_profiles(folder: Path, line: str, told: str) -> None:
     (folder / "settings.ini").write_text(SETTINGS.replace("one.size = 2", line))
-    found = problems(Project.find(folder))
+    found = find_problems(Project.find(folder))
     assert any(told in problem for problem in found), found
 
 
@@ -86,11 +86,11 @@ def test_profiles(folder: Path, line: str, told: str) -> None:
     ("parameters", "told"),
     [
         ("size: int = 1", "parameter 'size' has no comment"),
-        ("size: int = 1  # rows\nnever: int = 2  # rows", "parameter 'never' is read by no `#| stage` cell"),
+        ("size: int = 1  # rows\nnever: int = 2  # rows", "parameter 'never' is used in no `#| stage` cell"),
     ],
 )
 def test_what_runs_but_should_be_better(folder: Path, parameters: str, told: str) -> None:
     save(folder, "10_one.ipynb", "[]", '{"a": "a number"}', parameters)
-    found = problems(Project.find(folder))
+    found = find_problems(Project.find(folder))
     assert len(found) == 1
     assert told in found[0]

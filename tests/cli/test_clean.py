@@ -1,4 +1,4 @@
-"""`mlnb clean` removes what no run needs, and nothing that a run or a draft does."""
+"""`mlnb clean` deletes what no run needs, and nothing that a run or a draft does."""
 
 import os
 import subprocess
@@ -10,6 +10,7 @@ import toys
 
 from mlnb.engine import runs
 from mlnb.engine.project import Project
+from mlnb.engine.run_records import RunState
 
 
 @pytest.fixture(scope="module")
@@ -29,8 +30,8 @@ def objects(root: Path) -> int:
 
 def test_what_runs_and_drafts_need_stays(root: Path) -> None:
     before = objects(root)
-    assert "removed 0 entries" in toys.mlnb(root, "clean")
-    assert "would remove" in toys.mlnb(root, "clean", "--runs", "1", "--dry-run") and objects(root) == before
+    assert "deleted 0 entries" in toys.mlnb(root, "clean")
+    assert "would delete" in toys.mlnb(root, "clean", "--runs", "1", "--dry-run") and objects(root) == before
     toys.mlnb(root, "clean", "--runs", "1")
     assert objects(root) < before and len(runs.list_runs(Project.find(root))) == 1
     assert "Nothing to do" in toys.mlnb(root, "run")
@@ -56,12 +57,11 @@ def test_what_a_stage_keeps_to_go_on_stays_and_what_nobody_goes_on_with_goes(tmp
 
 def test_nothing_is_removed_while_a_run_goes_on(root: Path) -> None:
     run = runs.list_runs(Project.find(root))[0]
-    own = {"pid": os.getpid(), "pid_started": runs.process_start(os.getpid())}
-    before = dict(run.record)
-    run.record |= {"state": "running", **own}
+    before, pid = run.record, os.getpid()
+    run.update(state=RunState.RUNNING, pid=pid, pid_started=runs.process_start(pid))
     run.save()
     try:
-        assert "is going on" in toys.mlnb(root, "clean", "--runs", "0", code=2)
+        assert "is running; nothing was deleted" in toys.mlnb(root, "clean", "--runs", "0", code=2)
     finally:
-        run.record |= before
+        run.record = before
         run.save()

@@ -66,12 +66,12 @@ def test_a_failed_stage_is_opened_edited_and_gone_on_with(failed: Path) -> None:
         timeout=60,
         check=True,
     ).stdout
-    assert "before cell 10; its variables are alive" in told and told.count("True") == 2
+    assert "before cell 10, with all variables" in told and told.count("True") == 2
     toys.edit(failed, "10_work", "/ zero", "/ 2")
     toys.edit(failed, "10_work", "# Work", "# Work\nMore prose, which is no reason to start at the top.")
     wanted = ["-p", "place", str(failed)]
-    assert "goes on from cell 10 (Fragile part)" in toys.mlnb(failed, "plan", *wanted)
-    assert "goes on from cell 10 (Fragile part)" in run(failed)
+    assert "continues at cell 10 (Fragile part)" in toys.mlnb(failed, "plan", *wanted)
+    assert "continues at cell 10 (Fragile part)" in run(failed)
     went_on, seen = toys.record(failed), shown(failed)
     assert (failed / "ran").read_text() == "x"
     assert "snapshot  " not in toys.mlnb(failed, "kernels", "status")
@@ -86,9 +86,9 @@ def test_a_failed_stage_is_opened_edited_and_gone_on_with(failed: Path) -> None:
 
 def test_an_edit_above_or_another_value_starts_at_the_top(failed: Path) -> None:
     toys.edit(failed, "10_work", "/ zero", "/ 2")
-    assert "goes on" not in toys.mlnb(failed, "plan", "-p", "place", str(failed), "-p", "start", "4")
+    assert "continues at" not in toys.mlnb(failed, "plan", "-p", "place", str(failed), "-p", "start", "4")
     toys.edit(failed, "10_work", "number = random.random()", "number = 1 + random.random()")
-    assert "goes on from cell 8 (Slow part)" in run(failed)
+    assert "continues at cell 8 (Slow part)" in run(failed)
     assert (failed / "ran").read_text() == "xx"
 
 
@@ -96,7 +96,7 @@ def test_nothing_is_opened_when_nothing_is_alive(failed: Path) -> None:
     assert "snapshot  " in toys.mlnb(failed, "kernels", "status")
     toys.mlnb(failed, "clean")
     assert "snapshot  " not in toys.mlnb(failed, "kernels", "status")
-    assert "is alive" in toys.mlnb(failed, "debug", code=2)
+    assert "has no snapshot" in toys.mlnb(failed, "debug", code=2)
     assert "has no stage 'wrok'" in toys.mlnb(failed, "debug", "latest", "wrok", code=2)
     toys.edit(failed, "10_work", "/ zero", "/ 2")
-    assert "goes on" not in run(failed) and (failed / "ran").read_text() == "xx"
+    assert "continues at" not in run(failed) and (failed / "ran").read_text() == "xx"

@@ -1,4 +1,4 @@
-"""`mlnb doctor`: what is wrong is said with its cure, and ends with 2."""
+"""`mlnb doctor`: what is wrong is reported with advice, and ends with 2."""
 
 import os
 import sys
@@ -30,7 +30,7 @@ def test_this_environment_is_well(
 ) -> None:
     monkeypatch.chdir(project.root)
     assert main(["doctor"]) == 0, capsys.readouterr().out
-    assert "All is well." in capsys.readouterr().out
+    assert "Nothing is wrong." in capsys.readouterr().out
     assert list(project.root.iterdir()) == [], "looking leaves nothing behind"
 
 
@@ -53,15 +53,15 @@ def test_a_library_out_of_its_limits_is_told(project: Project, monkeypatch: pyte
     real = doctor.metadata.version
     monkeypatch.setattr(doctor.metadata, "version", lambda name: "9.9" if name == "pandas" else real(name))
     wrong = [finding for finding in doctor.versions(project) if finding.state == "wrong"]
-    assert [finding.found for finding in wrong] == ["pandas is 9.9, expected <3.1,>=3.0"]
-    assert "constraints.txt" in wrong[0].cure
+    assert [finding.result for finding in wrong] == ["pandas is 9.9, expected <3.1,>=3.0"]
+    assert "constraints.txt" in wrong[0].advice
 
 
 def test_what_leaves_the_machine_is_told(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     assert states(doctor.network(project)) == {"wandb": "ok"}
     monkeypatch.setenv("WANDB_MODE", "online")
     monkeypatch.setenv("BENTOML_DO_NOT_TRACK", "False")
-    assert states(doctor.network(project)) == {"wandb": "note", "telemetry": "note"}
+    assert states(doctor.network(Project.find(project.root))) == {"wandb": "note", "telemetry": "note"}
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
@@ -77,7 +77,7 @@ def test_a_file_in_the_way_is_told(project: Project) -> None:
 
 def test_too_many_threads_are_told() -> None:
     found = list(doctor.threads({"OMP_NUM_THREADS": "64", "OMP_WAIT_POLICY": "passive"}, cores=2))
-    assert [(f.found, f.cure) for f in found] == [
-        ("OMP_NUM_THREADS=64", "there are 2 cores: lower it"),
+    assert [(f.result, f.advice) for f in found] == [
+        ("OMP_NUM_THREADS=64", "lower it: there are 2 cores"),
         ("OMP_WAIT_POLICY=passive", ""),
     ]

@@ -21,8 +21,8 @@ def project(tmp_path, example, monkeypatch):
     other = example.make_run(project, B, minute=20, score=0.91)
     (tmp_path / "service").mkdir()
     (tmp_path / "service" / "model.txt").write_text("another")
-    kind, digest, size = save_object(project.store, tmp_path / "service")
-    other.record["stages"]["package"]["outputs"]["service"] |= {"digest": digest, "format": kind, "bytes": size}
+    service = save_object(project.store, tmp_path / "service", "another service")
+    other.update_stage("package", outputs={**other.stages["package"].outputs, "service": service})
     other.save()
     monkeypatch.chdir(project.root)
     monkeypatch.setenv("MLNB_ACTOR", "ann")
@@ -42,10 +42,10 @@ def interval(project):
 def test_from_registration_to_rollback(project, capsys):
     listing = said(capsys, "models")
     assert "survived-classifier:1" in listing and "survived-classifier:2" in listing and interval(project) in listing
-    assert "survived-classifier:1 promoted as champion. Entry 3" in said(capsys, "promote", "1", "--why", "first")
-    assert "it was version 1" in said(capsys, "promote", "2", "--why", "better")
-    assert "survived-classifier:1 rolled back as champion" in said(capsys, "rollback", "--why", "complaints")
-    assert "survived-classifier:2 approved" in said(capsys, "approve", "2", "--why", "seen")
+    assert "survived-classifier:1 promoted as champion. Entry 3" in said(capsys, "promote", "1", "--reason", "first")
+    assert "which was version 1" in said(capsys, "promote", "2", "--reason", "better")
+    assert "survived-classifier:1 rolled back as champion" in said(capsys, "rollback", "--reason", "complaints")
+    assert "survived-classifier:2 approved" in said(capsys, "approve", "2", "--reason", "seen")
     log = said(capsys, "audit")
     assert "champion: 2 → 1" in log and "complaints" in log and "ann" in log
     assert "6 entries" in said(capsys, "audit", "verify")
@@ -55,7 +55,7 @@ def test_from_registration_to_rollback(project, capsys):
 
 def test_one_version_whole_and_two_side_by_side(project, capsys):
     said(capsys, "models")
-    assert "rows proven over HTTP" in said(capsys, "models", "survived-classifier:2")
+    assert "rows verified over HTTP" in said(capsys, "models", "survived-classifier:2")
     assert json.loads(said(capsys, "models", "2", "--json"))["run"] == B
     text = said(capsys, "compare", "1", "2")
     assert "0.9100" in text and "data: the same" in text
@@ -68,7 +68,7 @@ def test_one_version_whole_and_two_side_by_side(project, capsys):
 def test_an_audit_log_that_was_altered_cut_or_reordered(project, capsys):
     said(capsys, "models")
     for number in ("1", "2"):
-        said(capsys, "promote", number, "--why", "better")
+        said(capsys, "promote", number, "--reason", "better")
     head = json.loads(said(capsys, "audit", "verify", "--json"))["head"]
 
     def behind(*statements):
@@ -91,14 +91,14 @@ def test_an_audit_log_that_was_altered_cut_or_reordered(project, capsys):
 def test_refusals(project, capsys):
     said(capsys, "models")
     assert "A reason is needed" in said(capsys, "promote", "1", code=2)
-    assert "no version 7" in said(capsys, "promote", "7", "--why", "x", code=2)
-    assert "no alias 'champion'" in said(capsys, "rollback", "--why", "x", code=2)
-    assert "is no alias" in said(capsys, "promote", "1", "--as", "9", "--why", "x", code=2)
+    assert "no version 7" in said(capsys, "promote", "7", "--reason", "x", code=2)
+    assert "no alias 'champion'" in said(capsys, "rollback", "--reason", "x", code=2)
+    assert "is no alias" in said(capsys, "promote", "1", "--as", "9", "--reason", "x", code=2)
 
 
 def test_what_versions_need_is_not_cleaned_away(project, capsys):
     said(capsys, "models")
-    kept = [run.output("service")["digest"] for run in (open_run(project, A), open_run(project, B))]
+    kept = [run.require_output("service").digest for run in (open_run(project, A), open_run(project, B))]
     said(capsys, "clean", "--runs", "0")
     assert all(project.store.intact(digest, tree=True) for digest in kept)
     assert "survived-classifier:2" in said(capsys, "models")

@@ -46,7 +46,7 @@ def test_a_folder_with_something_in_it_is_refused(tmp_path: Path, capsys: pytest
 
 def test_a_project_that_cannot_be_written_leaves_nothing(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(ProjectError, match="cannot be made"):
+    with pytest.raises(ProjectError, match="cannot be created"):
         create(tmp_path / "file" / "shop")
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 

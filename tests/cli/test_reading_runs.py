@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from mlnb.cli.main import main
+from mlnb.engine.run_records import RunState
 from mlnb.engine.runs import open_run
 
 A, B, C = "20260314-091500-train-a1b2", "20260314-101500-train-c3d4", "20260314-111500-train-e5f6"
@@ -105,7 +106,7 @@ def test_compare_shows_what_differs(project, example, capsys):
     assert line[1:] == [f"{value:.4f}", "0.9100", f"{0.91 - value:.5f}"]
     assert "reused from 20260314-080000-train-0000" in text
     stages = json.loads(said(capsys, "runs", "compare", A, B, "--json"))["stages"]
-    assert stages["features"]["result"] == "the same" and stages["evaluate"]["result"] == "differ"
+    assert stages["features"]["outputs"] == "the same" and stages["evaluate"]["outputs"] == "differ"
 
 
 def test_show_a_run(project, capsys):
@@ -149,7 +150,7 @@ def test_show_what_is_not_there(project, capsys, arguments):
 
 def test_a_run_whose_process_is_gone_was_killed(project, example, capsys):
     run = example.make_run(project, "20260314-121500-train-dead", minute=30, upto="split")
-    run.record |= {"state": "running", "pid": 2**22 + 1}
+    run.update(state=RunState.RUNNING, pid=2**22 + 1)
     run.save()
     assert order(said(capsys, "runs", "--filter", "state=killed")) == [run.id]
     assert "killed" in said(capsys, "show", run.id)

@@ -8,7 +8,7 @@ import pytest
 from listeners import Quiet, listening
 
 from mlnb.cli import simulate
-from mlnb.cli.simulate import DAY, FIRST, Replay, check, of_table, summary
+from mlnb.cli.simulate import DAY, FIRST, Day, Simulation, check, cycle_summary, table_days
 from mlnb.engine.project import Project
 from mlnb.errors import UsageError
 from mlnb.methods.contracts.problems import ProblemContract
@@ -41,12 +41,15 @@ def arguments(*given):
         (["--customers", -1], "--customers is -1"),
         (["--delay", -1], "--delay is -1; expected 0 or more"),
         (["--delay", "nan"], "--delay is nan"),
-        (["--mended", 3], "later day than that of --broken"),
-        (["--broken", 3, "--mended", 3], "later day"),
+        (["--recovered", 3], "later day than that of --broken"),
+        (["--broken", 3, "--recovered", 3], "later day"),
         (["--data", "a.csv"], "--data orders.csv --time ordered_at"),
         (["--time", "a"], "--data orders.csv --time ordered_at"),
-        (["--data", "a.csv", "--time", "a", "--drift", 3, "--history", "b.csv"], "--history, --drift: of the made-up"),
-        (["--", "--promote"], "it never turns: --turn DAYS"),
+        (
+            ["--data", "a.csv", "--time", "a", "--drift", 3, "--history", "b.csv"],
+            "--history, --drift: for synthetic data",
+        ),
+        (["--", "--promote"], "add --cycle DAYS"),
     ],
 )
 def test_what_makes_no_world(given, says):
@@ -55,7 +58,7 @@ def test_what_makes_no_world(given, says):
 
 
 def test_what_makes_one():
-    check(arguments("--broken", 3, "--mended", 4, "--turn", 5, "--", "--promote"))
+    check(arguments("--broken", 3, "--recovered", 4, "--cycle", 5, "--", "--promote"))
     check(arguments("--data", "a.csv", "--time", "when"))
 
 
@@ -69,19 +72,19 @@ def table(tmp_path):
     for column in schema["columns"]:
         column["role"] = {"late": "target", "id": "identifier", "ordered at": "dropped"}.get(column["name"], "feature")
     artifacts = {"contract": ProblemContract(task="binary", target="late"), "schema": schema, "provenance": {}}
-    return path, SimpleNamespace(load=artifacts.__getitem__)
+    return path, SimpleNamespace(load=lambda name, kind=None: artifacts[name])
 
 
 def test_a_table_is_replayed_as_the_model_has_learned_to_read_it(table, capsys):
     path, run = table
-    days = list(of_table(run, arguments("--data", path, "--time", "ordered at", "--days", 2, "--delay", 3)))
+    days = list(table_days(run, arguments("--data", path, "--time", "ordered at", "--days", 2, "--delay", 3)))
     assert days == [
         ([{"amount": 1.5, "colour": "red", "size": 10}, {"amount": 2.5, "colour": "green", "size": 9}],
          ["no", "yes"], [3.0, 3.0]),
         ([{"amount": None, "colour": "blue", "size": 11}, {"amount": 3.5, "colour": "red", "size": 9}],
          ["yes", "no"], [3.0, 3.0]),
     ]  # fmt: skip
-    assert "2 of 6 rows have no ordered at or no late: left out" in capsys.readouterr().out
+    assert "2 of 6 rows without ordered at or late are omitted" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -99,16 +102,20 @@ def test_tables_that_cannot_be_replayed(table, time, days, change, says):
     path, run = table
     path.write_text(change(CSV))
     with pytest.raises(UsageError, match=says):
-        list(of_table(run, arguments("--data", path, "--time", time, "--days", days)))
+        list(table_days(run, arguments("--data", path, "--time", time, "--days", days)))
 
 
 def test_a_file_that_is_not_there_and_a_task_without_rows_of_its_own(table, tmp_path):
     _, run = table
     with pytest.raises(UsageError, match=r"none\.csv cannot be replayed"):
-        list(of_table(run, arguments("--data", tmp_path / "none.csv", "--time", "a")))
+        list(table_days(run, arguments("--data", tmp_path / "none.csv", "--time", "a")))
     forecasting = {"contract": ProblemContract(task="forecasting", target="late"), "schema": {}, "provenance": {}}
     with pytest.raises(UsageError, match="whole requests"):
-        list(of_table(SimpleNamespace(load=forecasting.__getitem__), arguments("--data", "a", "--time", "a")))
+        list(
+            table_days(
+                SimpleNamespace(load=lambda name, kind=None: forecasting[name]), arguments("--data", "a", "--time", "a")
+            )
+        )
 
 
 @pytest.fixture
@@ -130,44 +137,45 @@ def service():
 
 
 def test_days_are_asked_in_the_worlds_time_and_labels_come_late(tmp_path, service, capsys):
-    project = Project(tmp_path, tmp_path, {"store": ".mlnb", "predictions": ""})
+    project = Project(tmp_path, tmp_path)
     given = arguments("--url", f"http://127.0.0.1:{service.server_port}", "--start", 3, "--delay", 2)
-    replay = Replay(project, "late", given)
-    replay.day(3, [{"n": n} for n in range(60)], ["no"] * 60, [2.0] * 60)
+    simulation = Simulation(project, "late", given)
+    simulation.send_day(3, Day([{"n": n} for n in range(60)], ["no"] * 60, [2.0] * 60))
     ((first, body), (second, _)) = service.asked
     assert first["X-Request-Id"] == "late-0-3-0" and float(first["X-Event-Time"]) == FIRST + 3 * DAY
     assert len(json.loads(body)) == 50 and float(second["X-Event-Time"]) == FIRST + 3 * DAY + 50 / 60 * DAY
     assert read_labels(label_database(project, "late")) == {}
     for number in (4, 5):
-        replay.day(number, [], [], [])
+        simulation.send_day(number, Day([], [], []))
     assert len(read_labels(label_database(project, "late"))) == 60
     lines = [line.split() for line in capsys.readouterr().out.splitlines()]
     assert lines[0][0] == "day" and lines[1] == ["3", "60", "late:1", "0"] and lines[3][:2] == ["5", "0"]
 
 
 def test_a_service_that_refuses_is_gone_or_has_another_clock(tmp_path, service):
-    project = Project(tmp_path, tmp_path, {"store": ".mlnb", "predictions": ""})
+    project = Project(tmp_path, tmp_path)
     url = f"http://127.0.0.1:{service.server_port}"
     service.status = 422
-    with pytest.raises(UsageError, match="answered 422: column 'size': found nothing"):
-        Replay(project, "late", arguments("--url", url)).day(0, [{"n": 1}], ["no"], [1.0])
-    with pytest.raises(UsageError, match=r"Nobody answers at http://127\.0\.0\.1:1"):
-        Replay(project, "late", arguments("--url", "http://127.0.0.1:1")).day(0, [{"n": 1}], ["no"], [1.0])
-    with pytest.raises(UsageError, match="expected one such as"):
-        Replay(project, "late", arguments("--url", "https://models.internal"))
+    with pytest.raises(UsageError, match="responded with 422: column 'size': found nothing"):
+        Simulation(project, "late", arguments("--url", url)).send_day(0, Day([{"n": 1}], ["no"], [1.0]))
+    with pytest.raises(UsageError, match=r"No service at http://127\.0\.0\.1:1"):
+        simulation = Simulation(project, "late", arguments("--url", "http://127.0.0.1:1"))
+        simulation.send_day(0, Day([{"n": 1}], ["no"], [1.0]))
+    with pytest.raises(UsageError, match="expected an address such as"):
+        Simulation(project, "late", arguments("--url", "https://models.internal"))
     service.status = 200
     recorder = Recorder(log_folder(project, "late"))
     recorder.put("late-0-0-0", "late:1", [{"n": 1}], [{"prediction": "no"}], 0.001)
     recorder.close()
     with pytest.raises(UsageError, match="MLNB_LOG_EVENT_TIME=1"):
-        Replay(project, "late", arguments("--url", url)).day(0, [{"n": 1}], ["no"], [1.0])
+        Simulation(project, "late", arguments("--url", url)).send_day(0, Day([{"n": 1}], ["no"], [1.0]))
 
 
 def test_what_a_turn_came_to():
     watched = "run 1\n\nchurn:1: retrain\n  retrain   roc_auc is worse by 0.3\n  watch     charge has moved\n"
-    assert summary(0, "\nchurn:1: keep\n", "") == "keep"
-    assert summary(11, watched, "") == "retrain: roc_auc is worse by 0.3; charge has moved"
+    assert cycle_summary(0, "\nchurn:1: keep\n", "") == "keep"
+    assert cycle_summary(11, watched, "") == "retrain: roc_auc is worse by 0.3; charge has moved"
     promoted = "churn:2 promoted as champion, it was version 1. Entry 4 of the audit log, by ann."
-    assert summary(0, watched + promoted, "").endswith(f"charge has moved; {promoted}")
-    assert summary(13, watched, "").endswith("a person has to approve")
-    assert summary(2, "", "mlnb loop: no\n  such thing") == "failed with code 2: mlnb loop: no such thing"
+    assert cycle_summary(0, watched + promoted, "").endswith(f"charge has moved; {promoted}")
+    assert cycle_summary(13, watched, "").endswith("approval needed")
+    assert cycle_summary(2, "", "mlnb loop: no\n  such thing") == "failed with code 2: mlnb loop: no such thing"

@@ -1,6 +1,5 @@
 """Jobs run in worker processes that are used again; a kernel that could not be started is tried once more."""
 
-import dataclasses
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,9 +9,11 @@ import pytest
 import toys
 from waiting import wait_for
 
+from mlnb.codec import replace
 from mlnb.engine.stage_jobs import Job
 from mlnb.executors import local
 from mlnb.executors.local import LocalExecutor
+from mlnb.kernels.protocol.jobs import JobResult
 
 
 @pytest.fixture
@@ -24,7 +25,7 @@ def executor() -> Iterator[LocalExecutor]:
 
 def job(folder: Path, source: str = "print(1)") -> Job:
     (folder / "in.ipynb").write_text(json.dumps(toys.notebook([("code", source)])))
-    return Job("stage", folder / "in.ipynb", folder / "out.ipynb", {}, folder)
+    return Job(stage="stage", source=folder / "in.ipynb", target=folder / "out.ipynb", parameters={}, folder=folder)
 
 
 def test_a_worker_is_used_again_and_closed(executor: LocalExecutor, tmp_path: Path) -> None:
@@ -42,15 +43,15 @@ class Flaky:
     failures = 1
     alive = True
 
-    def __init__(self, environment: Any) -> None:
+    def __init__(self, environment: Any, on_warning: Any) -> None:
         self.ended = False
 
-    def execute(self, request: dict[str, Any], told: Any, limit: float | None) -> dict[str, Any]:
+    def execute(self, request: Any, told: Any, limit: float | None) -> JobResult:
         if Flaky.failures:
             Flaky.failures -= 1
-            return {"state": "failed", "cause": "RuntimeError: Kernel died before replying to kernel_info"}
+            return JobResult(state="failed", cause="RuntimeError: Kernel died before replying to kernel_info")
         told(0, 1, "")
-        return {"state": "finished"}
+        return JobResult(state="finished")
 
     def end(self) -> None:
         self.ended = True
@@ -74,12 +75,13 @@ def test_one_job_is_prepared_at_a_time_and_goes_on_where_it_waits(executor: Loca
         ("code", f"import pathlib; pathlib.Path({str(tmp_path / 'begun')!r}).touch()"),
         ("code", "print('opened')"),
     ]
+    made = job(tmp_path)
     (tmp_path / "in.ipynb").write_text(json.dumps(toys.notebook(cells)))  # type: ignore[arg-type]
-    held = Job("stage", tmp_path / "in.ipynb", tmp_path / "out.ipynb", {}, tmp_path, opens=1)
+    held = replace(made, opening_cell=1)
     assert executor.prepare(held)
     wait_for((tmp_path / "begun").exists, 60, "the first cell")
     (tmp_path / "begun").unlink()
-    other = dataclasses.replace(held, target=tmp_path / "other.ipynb")
+    other = replace(held, target=tmp_path / "other.ipynb")
     assert not executor.prepare(other)
     told: list[int] = []
     assert executor.execute(held, lambda cell, *_: told.append(cell)).state == "finished"
@@ -88,4 +90,4 @@ def test_one_job_is_prepared_at_a_time_and_goes_on_where_it_waits(executor: Loca
     assert executor.prepare(other)
     executor.discard(other.target)
     executor.discard(other.target)
-    assert not executor._held and executor.execute(other, lambda *_: None).state == "finished"
+    assert not executor._prepared and executor.execute(other, lambda *_: None).state == "finished"

@@ -11,6 +11,7 @@ import pytest
 from mlnb.engine.formats import save_object
 from mlnb.engine.project import Project
 from mlnb.engine.runs import Run
+from mlnb.methods.contracts.gates import Gate
 from mlnb.registry.registry import Registry
 
 
@@ -45,14 +46,14 @@ def proven(project, example) -> Callable[..., Run]:
         truth = ["0", "1"] * 20
         p = p or [0.3, 0.7] * 20
         predictions = pd.DataFrame({"truth": truth, "prediction": truth, "p 0": [1 - x for x in p], "p 1": p})
-        gate = {"passed": passed, "lines": []}
+        gate = Gate(passed=passed, lines=())
         for stage, artifact, value in [
             ("package", "service", folder),
             ("evaluate", "predictions", predictions),
             ("evaluate", "gate", gate),
         ]:
-            kind, digest, size = save_object(project.store, value)
-            run.record["stages"][stage]["outputs"][artifact] |= {"digest": digest, "format": kind, "bytes": size}
+            output = save_object(project.store, value, artifact)
+            run.update_stage(stage, outputs={**run.stages[stage].outputs, artifact: output})
         run.save()
         return run
 
@@ -67,7 +68,7 @@ def registry(request, project, tmp_path) -> Iterator[Registry]:
 
         from mlnb.registry.database import METADATA
 
-        project.settings["registry"] = request.getfixturevalue("postgresql")
+        project = project.with_settings(registry=request.getfixturevalue("postgresql"))
         made = Registry(project, "ann")
         METADATA.drop_all(made.engine)
         made.engine.dispose()

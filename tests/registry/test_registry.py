@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from mlnb.engine.parameter_values import Value
+from mlnb.codec import replace
 from mlnb.engine.project import Project
+from mlnb.engine.run_records import ParameterValue
 from mlnb.engine.runs import open_run
 from mlnb.errors import GateFailed, RegistryError, UnknownRun, UsageError
 from mlnb.registry.champion import fill_champion, find_champions
@@ -66,13 +67,14 @@ def test_aliases_are_independent(registry, proven):
 
 
 def test_a_champion_is_filled_in_where_a_stage_asks_for_one(registry, proven):
-    project, asked = registry.project, {"champion": Value("", "cell"), "champion_rows": Value("", "cell")}
+    empty = ParameterValue(value="", origin="default")
     values = {
-        "problem": {"target": Value("survived", "-p")},
-        "evaluate": asked,
-        "challenge": {"champion": Value("", "cell")},
+        "problem": {"target": ParameterValue(value="survived", origin="-p")},
+        "evaluate": {"champion": empty, "champion_rows": empty},
+        "challenge": {"champion": empty},
     }
-    project.settings["registry"] = project.settings["registry"] or str(registry.engine.url)
+    url = registry.project.settings.registry or str(registry.engine.url)
+    project = registry.project = registry.project.with_settings(registry=url)
     registry.register(proven(1))
     assert fill_champion(project, values) == values  # nobody is in charge
     registry.promote("1", why="the first")
@@ -83,9 +85,9 @@ def test_a_champion_is_filled_in_where_a_stage_asks_for_one(registry, proven):
     assert rows.is_file()
     rows.unlink()
     assert fill_champion(project, values)["evaluate"]["champion_rows"].value == ""  # what it has learned from is gone
-    other = values | {"problem": {"target": Value("fare", "-p")}}
+    other = values | {"problem": {"target": ParameterValue(value="fare", origin="-p")}}
     assert fill_champion(project, other) == other  # of another problem
-    stated = values | {"evaluate": asked | {"champion": Value("mine", "-p")}}
+    stated = values | {"evaluate": values["evaluate"] | {"champion": ParameterValue(value="mine", origin="-p")}}
     assert fill_champion(project, stated) == stated
 
 
@@ -117,7 +119,7 @@ def test_what_failed_its_gate_needs_force_and_that_is_logged(registry, proven):
 
 
 def test_approvals_by_setting(registry, proven):
-    registry.project.settings["approvals"] = "2"
+    registry.project = registry.project.with_settings(approvals=2)
     registry.register(proven(1))
     registry.approve("1", "report read")
     with pytest.raises(UsageError, match="ann has approved"):
@@ -166,7 +168,8 @@ def test_versions_that_answered_the_same_rows_are_compared_in_pairs(registry, pr
     assert found["metric"] == "roc_auc" and found["rows"] == 40
     assert 0 < found["low"] <= found["value"] <= found["high"] and found["second is better in"] > 0.97
     other = proven(3)
-    other.record["stages"]["split"]["outputs"]["test"]["digest"] = "0" * 64
+    outputs = other.stages["split"].outputs
+    other.update_stage("split", outputs={**outputs, "test": replace(outputs["test"], digest="0" * 64)})
     other.save()
     assert "different rows" in compare(registry.project, first, registry.register(other))["difference"]["why"]
 
@@ -183,7 +186,7 @@ def test_many_writers_leave_one_unbroken_chain(registry, proven):
     runs = [proven(number) for number in range(1, 7)]
     context = multiprocessing.get_context("spawn")
     jobs = [
-        context.Process(target=_register, args=(run.project.root, run.project.settings, run.id, f"writer {n}"))
+        context.Process(target=_register, args=(run.project.root, registry.project.settings, run.id, f"writer {n}"))
         for n, run in enumerate(runs)
     ]
     for job in jobs:
@@ -255,14 +258,13 @@ def test_a_database_that_cannot_be_opened_is_named(project, proven, tmp_path):
         ("postgresql://nobody@127.0.0.1:1/none", "cannot be opened"),
         ("nonsense", "Expected an SQLAlchemy URL"),
     ]:
-        project.settings["registry"] = url
         with pytest.raises(RegistryError, match=says):
-            Registry(project).versions()
+            Registry(project.with_settings(registry=url)).versions()
 
 
 def test_a_secret_comes_from_the_environment(project, monkeypatch, tmp_path):
     monkeypatch.setenv("REGISTRY_FOLDER", str(tmp_path))
-    project.settings["registry"] = "sqlite:///${REGISTRY_FOLDER}/shared.db"
+    project = project.with_settings(registry="sqlite:///${REGISTRY_FOLDER}/shared.db")
     assert Registry(project).versions() == [] and (tmp_path / "shared.db").exists()
 
 

@@ -1,4 +1,4 @@
-"""The page of the loop: what it draws of looks, and what it says when there are none or the log was altered."""
+"""The monitoring report: its figures, and what it shows without results or with an altered log."""
 
 import pytest
 import sqlalchemy as sa
@@ -6,25 +6,33 @@ import sqlalchemy as sa
 from mlnb.registry.database import LOG
 from mlnb.registry.registry import Registry
 from mlnb.reports import formatting, monitoring_page
+from mlnb.reports.monitoring_results import MonitoringResult
 from mlnb.reports.timeline import draw_timeline
+from mlnb.tracking.artifact_views import ColumnDrift, Estimate, NamedEstimate
 
 DAY = 86_400.0
 FIRST = 1_767_225_600.0
 
 
-def look(number, version="churn:aa", outcome="keep", value=0.86, metric="roc_auc", **more):
-    now = None if value is None else {"value": value, "low": value - 0.02, "high": value + 0.02}
-    shift = {"column": "<age>", "effect": 0.1 * number, "missing_before": 0.0, "missing_after": 0.0, "drifted": False}
-    return {
-        "run": f"run-{number}", "metric": metric, "reference": {"name": metric, "value": 0.87}, "now": now,
-        "outcome": outcome, "reasons": [{"text": "a <b>reason</b>", "outcome": outcome, "kind": "drift"}],
-        "window": {"version": version, "rows": 10 + number}, "drift": [shift], "until": FIRST + DAY * number, **more,
-    }  # fmt: skip
+def result(number, version="churn:aa", outcome="keep", value=0.86, metric="roc_auc"):
+    now = None if value is None else Estimate(value=value, low=value - 0.02, high=value + 0.02)
+    drift = ColumnDrift(column="<age>", effect=0.1 * number, missing_before=0.0, missing_after=0.0, drifted=False)
+    return MonitoringResult(
+        run=f"run-{number}",
+        version=version,
+        rows=10 + number,
+        until=FIRST + DAY * number,
+        outcome=outcome,
+        reasons=("a <b>reason</b>",),
+        reference=NamedEstimate(name=metric, value=0.87),
+        now=now,
+        drift=(drift,),
+    )
 
 
-def test_a_timeline_has_points_intervals_versions_and_what_was_promised():
-    looks = [look(0), look(1, value=None), look(2, outcome="retrain", value=0.7), look(3, "churn:<bb>")]
-    drawn = draw_timeline(looks, {"churn:aa": "version 1"})
+def test_a_timeline_has_points_intervals_versions_and_the_result_on_the_test_set():
+    results = [result(0), result(1, value=None), result(2, outcome="retrain", value=0.7), result(3, "churn:<bb>")]
+    drawn = draw_timeline(results, {"churn:aa": "version 1"})
     assert drawn.count("<circle") == 4 and drawn.count('class="point none keep"') == 1
     assert drawn.count('class="range') == 3 and 'class="point act"' in drawn
     assert "version 1" in drawn and "&lt;bb&gt;" in drawn and "<bb>" not in drawn
@@ -32,14 +40,14 @@ def test_a_timeline_has_points_intervals_versions_and_what_was_promised():
     assert "3 Jan 2026: 0.7000 [0.6800, 0.7200], retrain" in drawn
 
 
-@pytest.mark.parametrize("looks", [[], [look(0)], [look(0, value=None)], [look(0), look(0, "churn:bb")]])
-def test_few_looks_are_drawn_as_well(looks):
-    drawn = draw_timeline(looks, {})
-    assert "nan" not in drawn and drawn.count("<circle") == len(looks)
+@pytest.mark.parametrize("results", [[], [result(0)], [result(0, value=None)], [result(0), result(0, "churn:bb")]])
+def test_few_results_are_drawn_as_well(results):
+    drawn = draw_timeline(results, {})
+    assert "nan" not in drawn and drawn.count("<circle") == len(results)
 
 
-def test_many_versions_share_the_room():
-    drawn = draw_timeline([look(n, f"churn:{n:08d}") for n in range(40)], {})
+def test_many_versions_share_the_width():
+    drawn = draw_timeline([result(n, f"churn:{n:08d}") for n in range(40)], {})
     assert drawn.count("<rect") == 40 and drawn.count('class="version"') < 40
     assert all(float(part.split('"')[1]) <= 1040 for part in drawn.split(" x=")[1:])
 
@@ -49,20 +57,20 @@ def project(tmp_path, example):
     return example.make_project(tmp_path / "titanic")
 
 
-def shown(project, monkeypatch, looks):
-    monkeypatch.setattr(monitoring_page, "find_looks", lambda project: looks)
-    return monitoring_page.write_loop(project).read_text()
+def shown(project, monkeypatch, results):
+    monkeypatch.setattr(monitoring_page, "find_results", lambda project: results)
+    return monitoring_page.write_monitoring_report(project).read_text()
 
 
 def test_nothing_has_happened_yet(project, monkeypatch):
     page = shown(project, monkeypatch, [])
-    assert "Nobody has looked" in page and "Nothing is registered yet" in page and "<table" not in page
+    assert "No model has been monitored" in page and "No version is registered" in page and "<table" not in page
 
 
-def test_looks_of_two_models_and_what_they_hold_is_escaped(project, monkeypatch):
-    page = shown(project, monkeypatch, [look(0), look(1, "prices:cc", metric="rmse"), look(2, value=None)])
+def test_results_of_two_models_are_shown_and_escaped(project, monkeypatch):
+    page = shown(project, monkeypatch, [result(0), result(1, "prices:cc", metric="rmse"), result(2, value=None)])
     assert "of churn" in page and "RMSE by version" in page and "ROC AUC by version" in page
-    assert "3 looks at 2 models" in page and page.index("of churn") < page.index("of prices")
+    assert "3 results for 2 models" in page and page.index("of churn") < page.index("of prices")
     assert "<b>" not in page and "&lt;age&gt;" in page and "<script" not in page
 
 
@@ -75,11 +83,11 @@ def test_a_log_that_was_altered_is_said(project, monkeypatch, example):
         connection.exec_driver_sql("DROP TRIGGER mlnb_log_UPDATE")
         connection.execute(sa.update(LOG).values(entry=sa.func.replace(LOG.c.entry, "ann", "eve")))
     page = shown(project, monkeypatch, [])
-    assert "not what was written" in page and "altered: entry 1" in page and ">eve<" in page
+    assert "was altered" in page and "altered: entry 1" in page and ">eve<" in page
     with registry.engine.begin() as connection:
         connection.execute(sa.update(LOG).values(entry="{torn"))
     page = shown(project, monkeypatch, [])
-    assert "not what was written" in page and "entry 1 cannot be read" in page and ">eve<" not in page
+    assert "was altered" in page and "entry 1 cannot be read" in page and ">eve<" not in page
 
 
 def test_names_and_times():

@@ -2,9 +2,10 @@
 
 import pytest
 
+from mlnb.engine.run_records import StageRecord, StageState
 from mlnb.reports import formatting
-from mlnb.reports.figures import history, intervals, ticks
-from mlnb.reports.notebook_pages import read_cells, screen, show
+from mlnb.reports.figures import IntervalRow, TrialPoint, draw_history, draw_intervals, ticks
+from mlnb.reports.notebook_pages import read_cells, show_output, terminal_text
 from mlnb.reports.pipeline_graph import draw_graph, lay_out
 
 
@@ -58,19 +59,17 @@ def test_no_two_boxes_or_lanes_share_a_place():
 
 def test_a_graph_of_nothing_is_nothing_and_names_are_escaped():
     assert draw_graph({}) == ""
-    assert "<b>" not in draw_graph({"<b>": {"state": "failed", "producers": {"x": "y"}}})
+    assert "<b>" not in draw_graph({"<b>": StageRecord(state=StageState.FAILED, producers={"x": "y"})})
 
 
 def test_figures_leave_out_what_is_not_there():
-    assert intervals([{"label": "a", "value": None}]) == ""
-    assert intervals([{"label": "a", "value": float("nan")}]) == ""
-    drawn = intervals(
-        [{"label": "<i>", "value": 1.0}, {"label": "b", "value": 1.0, "low": 1.0, "high": 1.0}], bound=1.0
-    )
+    assert draw_intervals([IntervalRow("a", None)]) == ""
+    assert draw_intervals([IntervalRow("a", float("nan"))]) == ""
+    drawn = draw_intervals([IntervalRow("<i>", 1.0), IntervalRow("b", 1.0, 1.0, 1.0)], bound=1.0)
     assert "&lt;i&gt;" in drawn and 'class="bound"' in drawn
-    assert history([{"number": 0, "score": 0.5}], "maximize") == ""
+    assert draw_history([TrialPoint(0, 0.5)], "maximize") == ""
     for direction in ("maximize", "minimize"):
-        drawn = history([{"number": n, "score": s} for n, s in enumerate([0.5, 0.4, -1e9, 0.6, 0.6])], direction)
+        drawn = draw_history([TrialPoint(n, s) for n, s in enumerate([0.5, 0.4, -1e9, 0.6, 0.6])], direction)
         assert "nan" not in drawn and drawn.count("<circle") == 5
 
 
@@ -81,13 +80,18 @@ def test_ticks_are_round_and_inside():
 
 
 def test_what_a_cell_shows():
-    assert screen("\x1b[31mred\x1b[0m\n10%\r20%\r\ndone") == "red\n20%\ndone"
-    assert show({"output_type": "stream", "name": "stdout", "text": ["\n"]}) is None
-    assert "<pre" in show({"output_type": "stream", "name": "stderr", "text": "a < b"})
-    assert "a &lt; b" in show({"output_type": "stream", "name": "stderr", "text": "a < b"})
-    picture = show({"output_type": "display_data", "data": {"image/svg+xml": "<svg onload='x'/>", "text/plain": ""}})
+    assert terminal_text("\x1b[31mred\x1b[0m\n10%\r20%\r\ndone") == "red\n20%\ndone"
+    assert show_output({"output_type": "stream", "name": "stdout", "text": ["\n"]}) is None
+    assert "<pre" in show_output({"output_type": "stream", "name": "stderr", "text": "a < b"})
+    assert "a &lt; b" in show_output({"output_type": "stream", "name": "stderr", "text": "a < b"})
+    picture = show_output(
+        {"output_type": "display_data", "data": {"image/svg+xml": "<svg onload='x'/>", "text/plain": ""}}
+    )
     assert picture.startswith('<img alt="plot" src="data:image/svg+xml;base64,') and "onload" not in picture
-    assert show({"output_type": "display_data", "data": {"text/plain": "<b>"}}) == '<pre class="said">&lt;b&gt;</pre>'
+    assert (
+        show_output({"output_type": "display_data", "data": {"text/plain": "<b>"}})
+        == '<pre class="text">&lt;b&gt;</pre>'
+    )
 
 
 def test_cells_without_anything_to_show_are_left_out(tmp_path):

@@ -6,6 +6,7 @@ from html import escape
 
 import pytest
 
+from mlnb.methods.contracts.gates import Gate, GateLine
 from mlnb.methods.contracts.problems import ProblemContract
 from mlnb.reports.run_report import write_report
 from mlnb.tracking.notebook_plots import read_plots
@@ -76,7 +77,7 @@ def test_every_page_is_whole_and_makes_no_request(project, example, situation):
     path = write_report(run)
     assert path == run.folder / "report.html"
     pages = [path, *sorted((run.folder / "notebooks").glob("*.html"))]
-    notebooks = [stage["notebook"] for stage in run.record["stages"].values() if stage["notebook"]]
+    notebooks = [stage.notebook for stage in run.stages.values() if stage.notebook]
     assert len(pages) == 1 + len(notebooks)
     for page in pages:
         reader = read(page)
@@ -101,7 +102,7 @@ def test_a_finished_run_says_everything(project, example):
         "Binary classification",
         "{value:.4f} [{low:.4f}, {high:.4f}]".format(**deciding),
         "ROC AUC on 60 held-out rows",
-        f"{certificate['bento']} , proven on {certificate['rows']} rows over HTTP",
+        f"{certificate['bento']} , verified on {certificate['rows']} rows over HTTP",
         line["found"],
         f"required: {line['required']}",
         "1 min 6 s",
@@ -109,12 +110,12 @@ def test_a_finished_run_says_everything(project, example):
         "4cf0cc7f4cf0 with changes",
         findings["missing"],
         "profile smoke",
-        "parameters at their defaults",
+        "parameters with their defaults",
         "4 trials",
         "num_leaves",
         "Model card: survived",
         "Who owns this model and answers for it?",
-        f"lightgbm {run.record['stages']['tune']['versions']['lightgbm']}",
+        f"lightgbm {run.stages['tune'].versions['lightgbm']}",
     ):
         assert words in reader.said, words
     warnings = [finding["message"] for finding in run.load("findings") if finding["severity"] == "warning"]
@@ -130,7 +131,7 @@ def test_a_pruned_trial_is_shown_but_never_the_best(project, example):
         return trials
 
     reader = read(write_report(example.make_run(project, change={"trials": pruned})))
-    assert "hollow ones were pruned" in reader.said and "trial 2: 0.9990" in reader.said
+    assert "hollow points were pruned" in reader.said and "trial 2: 0.9990" in reader.said
     assert 'class="point pruned"' in reader.page and ">0.9990<" not in reader.page
 
 
@@ -154,16 +155,16 @@ def test_markdown_of_a_hostile_card_cannot_act():
 def test_a_failure_comes_first_and_leads_to_its_cell(project, example):
     run = example.make_run(project, failed="tune")
     reader = read(write_report(run))
-    assert "tune failed in “Search”" in reader.said
+    assert "Stage tune failed in “Search”" in reader.said
     assert "ValueError: found 'n/a' in the table" in reader.said
-    assert reader.page.index("tune failed") < reader.page.index('id="stages"')
+    assert reader.page.index("Stage tune failed") < reader.page.index('id="stages"')
     assert "notebooks/50_tune.html#failed" in reader.links
     cell = (run.folder / "notebooks/50_tune.html").read_text()
     assert 'id="failed"' in cell and "\x1b" not in cell
 
 
 def test_a_missed_gate_is_marked(project, example):
-    gate = {"passed": False, "lines": [{"check": "roc_auc", "found": "0.6", "required": "0.9", "passed": False}]}
+    gate = Gate.of([GateLine(check="roc_auc", found="0.6", required="0.9", passed=False)])
     reader = read(write_report(example.make_run(project, change={"gate": lambda _: gate})))
     assert 'class="missed"' in reader.page and "required: 0.9" in reader.said
 
@@ -188,7 +189,7 @@ def test_the_same_run_gives_the_same_page(project, example):
 def test_lost_artifacts_and_notebooks_leave_gaps_not_errors(project, example):
     run = example.make_run(project)
     for name in ("contract", "metrics", "trials", "card"):
-        project.store.drop(run.output(name)["digest"])
+        project.store.drop(run.require_output(name).digest)
     (run.folder / "notebooks/70_evaluate.ipynb").write_text("{")
     (run.folder / "notebooks/50_tune.ipynb").unlink()
     reader = read(write_report(run))

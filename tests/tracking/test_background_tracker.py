@@ -6,9 +6,12 @@ import time
 import pytest
 from waiting import wait_for
 
-from mlnb.engine.events import Event
-from mlnb.errors import ProjectError
-from mlnb.tracking.background import Background
+from mlnb.engine.events import CellStarted, RunFinished, RunStarted, StageFinished, StageReused, StageStarted
+from mlnb.engine.project import Project
+from mlnb.engine.run_records import RunState
+from mlnb.errors import SettingsError
+from mlnb.settings import ProjectSettings
+from mlnb.tracking.background_tracker import BackgroundTracker
 from mlnb.tracking.tracker import open_tracker
 
 
@@ -20,9 +23,9 @@ class Notes:
 
     def __call__(self, event):
         time.sleep(self.seconds)
-        if event.kind == self.fails:
+        if event.name == self.fails:
             raise RuntimeError("no more")
-        self.seen.append((event.kind, event.stage, event.run.record["state"]))
+        self.seen.append((event.name, getattr(event, "stage", None), event.run.record.state))
 
     def close(self):
         self.closed += 1
@@ -33,18 +36,27 @@ def run(tmp_path, example):
     return example.make_run(example.make_project(tmp_path / "titanic"), upto="split")
 
 
-def tell(listener, run, *kinds):
-    for kind in kinds:
-        listener(Event(kind, run, "ingest" if kind.startswith("stage") else None))
+def send(listener, run, *names):
+    """Call a listener with events of these names, those of a stage for `ingest`."""
+    events = {
+        "run_started": RunStarted(run),
+        "stage_started": StageStarted(run, "ingest", "never run"),
+        "cell_started": CellStarted(run, "ingest", 0, 9, "Ingest"),
+        "stage_finished": StageFinished(run, "ingest"),
+        "stage_reused": StageReused(run, "ingest"),
+        "run_finished": RunFinished(run),
+    }
+    for name in names:
+        listener(events[name])
 
 
 def test_events_arrive_in_order_with_the_record_of_their_moment(run):
     notes, warnings = Notes(), []
-    listener = Background(lambda: notes, warnings.append)
-    run.record["state"] = "running"
-    tell(listener, run, "run_started", "stage_reused", "stage_started", "stage_progress", "stage_finished")
-    run.record["state"] = "finished"
-    tell(listener, run, "run_finished")
+    listener = BackgroundTracker(lambda: notes, warnings.append)
+    run.update(state=RunState.RUNNING)
+    send(listener, run, "run_started", "stage_reused", "stage_started", "cell_started", "stage_finished")
+    run.update(state=RunState.FINISHED)
+    send(listener, run, "run_finished")
     listener.close()
     assert notes.seen == [
         ("run_started", None, "running"),
@@ -61,44 +73,44 @@ def test_a_run_with_nothing_to_do_makes_no_tracker(run):
         raise AssertionError("made")
 
     threads = threading.active_count()
-    tell(Background(make, print), run, "run_started", "stage_reused", "run_finished")
+    send(BackgroundTracker(make, print), run, "run_started", "stage_reused", "run_finished")
     assert threading.active_count() == threads
 
 
 def test_a_tracker_comes_later_and_misses_nothing(run):
     notes, begun = Notes(), time.monotonic()
     made = []
-    listener = Background(lambda: made.append(time.monotonic()) or notes, print, after=0.3)
-    tell(listener, run, "run_started", "stage_started", "stage_finished")
+    listener = BackgroundTracker(lambda: made.append(time.monotonic()) or notes, print, delay=0.3)
+    send(listener, run, "run_started", "stage_started", "stage_finished")
     wait_for(lambda: len(notes.seen) == 3, 20, "three events")
     assert made[0] - begun >= 0.3
-    tell(listener, run, "run_finished")
+    send(listener, run, "run_finished")
     listener.close()
     assert [kind for kind, _, _ in notes.seen] == ["run_started", "stage_started", "stage_finished", "run_finished"]
 
 
 def test_a_run_that_ends_before_its_tracker_is_written_down_at_its_end(run):
     notes = Notes()
-    listener = Background(lambda: notes, print, after=3600)
-    tell(listener, run, "run_started", "stage_started", "run_finished")
+    listener = BackgroundTracker(lambda: notes, print, delay=3600)
+    send(listener, run, "run_started", "stage_started", "run_finished")
     listener.close()
     assert len(notes.seen) == 3 and notes.closed == 1
 
 
 def test_telling_takes_no_time_and_the_end_is_bounded(run):
     notes, warnings = Notes(seconds=0.3), []
-    listener = Background(lambda: notes, warnings.append, patience=0.1)
+    listener = BackgroundTracker(lambda: notes, warnings.append, timeout=0.1)
     began = time.perf_counter()
-    tell(listener, run, "run_started", "stage_started", "stage_finished", "run_finished")
+    send(listener, run, "run_started", "stage_started", "stage_finished", "run_finished")
     listener.close()
     assert time.perf_counter() - began < 0.3
-    assert "not done after" in warnings[0]
+    assert "did not finish within" in warnings[0]
 
 
 def test_a_tracker_that_fails_is_closed_and_reported_once(run):
     notes, warnings = Notes(fails="stage_started"), []
-    listener = Background(lambda: notes, warnings.append)
-    tell(listener, run, "run_started", "stage_started", "stage_finished", "run_finished")
+    listener = BackgroundTracker(lambda: notes, warnings.append)
+    send(listener, run, "run_started", "stage_started", "stage_finished", "run_finished")
     listener.close()
     assert notes.closed == 1
     assert len(warnings) == 1 and "no more" in warnings[0] and "mlnb show" in warnings[0]
@@ -107,31 +119,30 @@ def test_a_tracker_that_fails_is_closed_and_reported_once(run):
 def test_runs_one_after_another_have_a_tracker_each(run, example):
     other = example.make_run(run.project, "20260314-101500-train-c3d4", upto="split")
     made = []
-    listener = Background(lambda: made.append(Notes()) or made[-1], print)
+    listener = BackgroundTracker(lambda: made.append(Notes()) or made[-1], print)
     for each in (run, other):
-        tell(listener, each, "run_started", "stage_started", "run_finished")
+        send(listener, each, "run_started", "stage_started", "run_finished")
     listener.close()
     assert [len(notes.seen) for notes in made] == [3, 3]
 
 
 def test_the_settings_choose_the_tracker(run, monkeypatch):
+    def project(**values):
+        return Project(run.project.root, run.project.root, ProjectSettings(values))
+
     monkeypatch.delenv("WANDB_MODE", raising=False)
-    settings = run.project.settings
-    assert isinstance(open_tracker(run.project), Background)
+    assert isinstance(open_tracker(project()), BackgroundTracker)
+    assert open_tracker(project(tracker="local")) is None
+    with pytest.raises(SettingsError, match=r"expected one of wandb, local\. Did you mean 'wandb'"):
+        project(tracker="wandbb")
     monkeypatch.setenv("WANDB_MODE", "disabled")
-    assert open_tracker(run.project) is None
-    monkeypatch.delenv("WANDB_MODE")
-    settings["tracker"] = "local"
-    assert open_tracker(run.project) is None
-    settings["tracker"] = "wandbb"
-    with pytest.raises(ProjectError, match="expected wandb or local"):
-        open_tracker(run.project)
+    assert open_tracker(project()) is None
 
 
 def test_without_wandb_the_run_goes_on_and_says_what_to_do(run, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "mlnb.tracking.wandb_tracker", None)
     warnings = []
     listener = open_tracker(run.project, warnings.append)
-    tell(listener, run, "run_started", "stage_started", "run_finished")
+    send(listener, run, "run_started", "stage_started", "run_finished")
     listener.close()
     assert "pip install wandb" in warnings[0]

@@ -4,7 +4,10 @@ import importlib.metadata
 
 import pytest
 
-from mlnb.tracking import run_facts
+from mlnb.codec import replace
+from mlnb.engine.run_records import RunState
+from mlnb.tracking import run_results
+from mlnb.tracking.artifact_views import load_optional
 from mlnb.tracking.notebook_plots import read_plots
 
 
@@ -14,39 +17,40 @@ def project(tmp_path, example):
 
 
 def test_parameters_and_metrics_by_stage(project, example):
-    record = example.make_run(project).record
-    assert run_facts.parameters(record)["tune.sampler"] == {"value": "random", "from": "-p"}
-    assert run_facts.metrics(record)["evaluate.test_roc_auc"] > 0.5
-    assert run_facts.versions(record)["lightgbm"] == importlib.metadata.version("lightgbm")
-    assert run_facts.producer(record, "gate") == "evaluate"
+    run = example.make_run(project)
+    sampler = run_results.parameters(run)["tune.sampler"]
+    assert (sampler.value, sampler.origin) == ("random", "-p")
+    assert run_results.metrics(run)["evaluate.test_roc_auc"] > 0.5
+    assert run_results.versions(run)["lightgbm"] == importlib.metadata.version("lightgbm")
 
 
 def test_a_table_is_read_without_pandas_and_missing_ones_are_empty(project, example):
     run = example.make_run(project, upto="tune")
-    assert run_facts.table(run, "trials")[0]["family"] in ("lightgbm", "linear")
-    assert run_facts.table(run, "predictions") == []
-    assert run_facts.load(run, "metrics") is None
-    assert run_facts.verdict(run)["winner"] == run.load("best")["family"]
-    assert run_facts.verdict(run)["value"] is None
+    assert run_results.read_trials(run)[0].family in ("lightgbm", "linear")
+    assert "family" in run_results.read_table(run, "trials").columns
+    assert run_results.read_table(run, "predictions").rows == []
+    assert load_optional(run, "metrics") is None
+    assert run_results.verdict(run).winner == run.load("best")["family"]
+    assert run_results.verdict(run).value is None
 
 
 def test_a_lost_object_is_none(project, example):
     run = example.make_run(project)
     for name in ("metrics", "trials"):
-        project.store.drop(run.output(name)["digest"])
-    assert run_facts.load(run, "metrics") is None
-    assert run_facts.table(run, "trials") == []
+        project.store.drop(run.require_output(name).digest)
+    assert load_optional(run, "metrics") is None
+    assert run_results.read_trials(run) == []
 
 
 def test_exit_codes(project, example):
-    record = example.make_run(project, failed="tune").record
-    assert run_facts.exit_code(record) == 3
-    assert run_facts.failure(record)["stage"] == "tune"
-    for kind, code in [("CellTimeout", 5), ("GateFailed", 4), ("no such thing", 1)]:
-        record["stages"]["tune"]["error"]["kind"] = kind
-        assert run_facts.exit_code(record) == code
-    assert run_facts.exit_code({"state": "interrupted"}) == 130
-    assert run_facts.exit_code({"state": "finished"}) == 0
+    run = example.make_run(project, failed="tune")
+    assert run_results.exit_code(run.record) == 3
+    assert run.record.failure.stage == "tune"
+    for error, code in [("CellTimeout", 5), ("GateFailed", 4), ("StoreFull", 6), ("ParameterError", 3)]:
+        run.update_stage("tune", error=replace(run.stages["tune"].error, error=error))
+        assert run_results.exit_code(run.record) == code
+    assert run_results.exit_code(replace(run.record, state=RunState.INTERRUPTED)) == 130
+    assert run_results.exit_code(replace(run.record, state=RunState.FINISHED)) == 0
 
 
 def test_plots_have_the_title_of_their_step(project, example, tmp_path):

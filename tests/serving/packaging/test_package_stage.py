@@ -83,20 +83,20 @@ def test_a_model_becomes_a_proven_bento(project):
     name, _, version = certificate["bento"].partition(":")
     assert name == "survived-classifier"
     assert (home() / "bentos" / name / version / "bento.yaml").is_file()
-    record = run.record["stages"]["package"]
-    assert record["metrics"]["golden_rows"] == 5
-    assert 0 < record["metrics"]["request_ms"] < 1000
-    text = (run.folder / record["notebook"]).read_text()
+    record = run.stages["package"]
+    assert record.metrics["golden_rows"] == 5
+    assert 0 < record.metrics["request_ms"] < 1000
+    text = (run.folder / record.notebook).read_text()
     assert "every number identical to the last bit" in text
     assert "the fitted model" in text
 
     shutil.rmtree(home() / "bentos" / name / version)
     assert f"{certificate['bento']}  (built, " in mlnb(project, "build").stdout
 
-    first = record["outputs"]
+    first = record.outputs
     done = mlnb(project, "run", "-p", "golden_rows", "5", "--force", "package")
     assert done.returncode == 0, done.stderr
-    assert newest(project).record["stages"]["package"]["outputs"] == first
+    assert newest(project).stages["package"].outputs == first
 
 
 def test_a_failed_gate_stops_it(project):

@@ -47,7 +47,7 @@ def test_the_newest_run_with_a_proven_bento_is_meant(packaged, tmp_path):
     root, proven, _ = packaged
     project = Project.find(root)
     assert find_winner(project).id == find_winner(project, proven.id).id == proven.id
-    failed = next(run for run in runs.list_runs(project) if run.record["state"] == "failed")
+    failed = next(run for run in runs.list_runs(project) if run.record.state == "failed")
     with pytest.raises(UnknownRun, match=r"has no proven bento: it ended failed"):
         find_winner(project, failed.id)
     with pytest.raises(UnknownRun, match="mlnb run"):
