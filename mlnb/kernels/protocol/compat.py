@@ -25,7 +25,7 @@ import weakref
 from collections.abc import Collection
 from typing import Any, NamedTuple, TypeVar
 
-CHECKED = {"Python": "3.11 to 3.13", "ipykernel": "7.0 to 7.4", "nbclient": "0.10 to 0.11", "papermill": "2.7"}
+CHECKED = {"Python": "3.11 to 3.13", "ipykernel": "7.1 to 7.4", "nbclient": "0.10 to 0.11", "papermill": "2.7"}
 C = TypeVar("C", bound=type)
 
 
@@ -75,6 +75,7 @@ KERNEL_APIS = (
     PrivateApi("ipykernel", STREAM, "_buffer_lock", "give a forked output stream a new lock"),
     PrivateApi("ipykernel", "ipykernel.iostream", "IOPubThread", "publish through the connection to the driver"),
     PrivateApi("ipykernel", "ipykernel.iostream", "BackgroundSocket", "publish through the connection to the driver"),
+    PrivateApi("ipykernel", KERNEL, "shell_main", "know when a request is done"),
     PrivateApi("ipykernel", KERNEL, "_at_shutdown", "terminate child processes as ipykernel does"),
     PrivateApi("ipykernel", KERNEL, "_supports_kernel_subshells", "run without ipykernel's shell threads"),
     PrivateApi("ipykernel", KERNEL, "shell_channel_thread", "run without ipykernel's shell threads"),
@@ -215,6 +216,12 @@ def reopen_stream(stream: Any, number: int) -> None:
 async def terminate_children(kernel: Any) -> None:
     """Terminate the child processes of a kernel as ipykernel does at its end: interrupted first, killed last."""
     await kernel._at_shutdown()
+
+
+def handles_requests_directly(kernel_class: Any) -> bool:
+    """Return whether a kernel's request is done when its handler returns, and not put into a queue (ipykernel 7.0)."""
+    names = kernel_class.start.__code__.co_names
+    return "shell_main" in names and "dispatch_queue" not in names
 
 
 def without_subshells(cls: C) -> C:

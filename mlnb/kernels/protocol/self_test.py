@@ -115,6 +115,13 @@ def event_loop() -> None:
     loop.close()
 
 
+def requests() -> None:
+    """A request is done when its handler returns, so that a snapshot can be taken then."""
+    from ipykernel.kernelbase import Kernel
+
+    _expect(compat.handles_requests_directly(Kernel), "requests are queued")
+
+
 def output_streams() -> None:
     """What is written to an output stream, or to its descriptor, is published, also after the stream was reopened."""
     from ipykernel.iostream import BackgroundSocket, IOPubThread, OutStream
@@ -161,4 +168,9 @@ def output_streams() -> None:
             compat.reopen_stream(stream, 1)
 
 
-CHECKS: tuple[Check, ...] = (("Python", temporary_folders), ("Python", event_loop), ("ipykernel", output_streams))
+CHECKS: tuple[Check, ...] = (
+    ("Python", temporary_folders),
+    ("Python", event_loop),
+    ("ipykernel", requests),
+    ("ipykernel", output_streams),
+)

@@ -121,6 +121,7 @@ def test_a_driver_that_behaves_differently_is_noticed(monkeypatch: pytest.Monkey
         ("asyncio.selector_events:BaseSelectorEventLoop", "_make_self_pipe", "event loop"),
         ("ipykernel.iostream:OutStream", "_watch_pipe_fd", "output streams"),
         ("ipykernel.iostream:OutStream", "write", "output streams"),
+        ("ipykernel.kernelbase:Kernel", "start", "requests"),
     ],
 )
 def test_a_kernel_that_behaves_differently_is_noticed(
