@@ -178,7 +178,7 @@ def by_reading(source: Path, out: Path, model: Path) -> None:
             output |= {"probability no": pa.array(1.0 - p[:count]), "probability yes": pa.array(p[:count])}
             return ScoredTable(count, pa.table(output), [])
 
-        def _answer(self, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        def _respond(self, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
             return json.loads((model / "golden.json").read_text())["predictions"]
 
     import_alone()
