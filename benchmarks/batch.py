@@ -227,7 +227,7 @@ def run_way(way: str, family: str, source: Path, folder: Path, compiled: str) ->
 
 
 def read_peak() -> float:
-    """Return the peak memory of this process in megabytes, without its parent's where the system tells them apart."""
+    """Return the peak memory of this process in megabytes, without its parent's where the system separates them."""
     status = Path("/proc/self/status")
     if not status.exists():
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

@@ -2,7 +2,7 @@
 
     python benchmarks/compiled_trees.py [--rows 50000] [--family lightgbm]
 
-Each side scores the same encoded rows of `benchmarks/batch.py` on one core, in a process of its own, and has to give
+Each side scores the same encoded rows of `benchmarks/batch.py` on one core, in a separate process, and has to give
 the same bits. `ready` is the processor's time until the first table is scored, less the time for a table: layout,
 import of llvmlite or numba, compilation; every worker process of a job spends it. numba is measured with an empty
 cache on disk and with a full one. `row` is the best of several rounds after that. Without numba, which is in the set
@@ -119,11 +119,11 @@ def main() -> int:
         for family in FAMILIES if options.family is None else [options.family]:
             make_model(folder / family, family, training, make_target(training))
             sides = [side for side in SIDES if find_spec("numba") or not side.startswith("numba")]
-            found = {side: measure(side, folder / family, options.rows) for side in sides}
-            for side, result in found.items():
+            results = {side: measure(side, folder / family, options.rows) for side in sides}
+            for side, result in results.items():
                 row, ready = float(result["row"]), float(result["ready"])
-                compared = float(found["llvm"]["row"]) / row
-                same = result["digest"] == found["lightgbm"]["digest"]
+                compared = float(results["llvm"]["row"]) / row
+                same = result["digest"] == results["lightgbm"]["digest"]
                 different |= not same
                 print(
                     f"{family:14} {side:18} {1e6 * row:7.3f} µs a row ({compared:5.2f} of LLVM's speed), "
