@@ -178,7 +178,7 @@ def by_reading(source: Path, out: Path, model: Path) -> None:
             output |= {"probability no": pa.array(1.0 - p[:count]), "probability yes": pa.array(p[:count])}
             return ScoredTable(count, pa.table(output), [])
 
-        def _answer(self, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        def _respond(self, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
             return json.loads((model / "golden.json").read_text())["predictions"]
 
     import_alone()
@@ -227,7 +227,7 @@ def run_way(way: str, family: str, source: Path, folder: Path, compiled: str) ->
 
 
 def read_peak() -> float:
-    """Return the peak memory of this process in megabytes, without its parent's where the system tells them apart."""
+    """Return the peak memory of this process in megabytes, without its parent's where the system separates them."""
     status = Path("/proc/self/status")
     if not status.exists():
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

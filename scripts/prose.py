@@ -31,7 +31,6 @@ NOT_CONVERTED = (
     "mlnb/monitoring/",
     "mlnb/registry/",
     "mlnb/serving/",
-    "mlnb/serving/batch/",
     "mlnb/serving/deploy/",
     "mlnb/serving/edge/",
     "mlnb/serving/packaging/",

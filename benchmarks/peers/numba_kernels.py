@@ -38,7 +38,7 @@ def rank(numbers, start, stride, count, thresholds, half, ranks, below, less):  
 
 
 @njit(cache=True, nogil=True)
-def gather(table, codes, ranks, start):  # type: ignore[no-untyped-def]
+def expand(table, codes, ranks, start):  # type: ignore[no-untyped-def]
     """Write the rank of each row's code."""
     for row in range(U(len(codes))):
         ranks[start + row] = table[uint64(codes[row])]

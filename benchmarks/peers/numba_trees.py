@@ -75,7 +75,7 @@ class NumbaTrees:
                 if codes is None:
                     ranks[column * padded :][:count] = first
                 else:
-                    self.kernels.gather(first, codes, ranks, np.uint64(column * padded))
+                    self.kernels.expand(first, codes, ranks, np.uint64(column * padded))
         return ranks, starts
 
     def _score_large(
@@ -104,7 +104,7 @@ class NumbaTrees:
 
 
 def _to_elements(layout: TreeLayout, dtype: np.dtype) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return nodes, groups and slots with positions in elements; the number of a leaf fills a slot of its own."""
+    """Return nodes, groups and slots with positions in elements; the number of a leaf fills a separate slot."""
     leaves = int(np.diff(_leaf_starts(layout)).max(initial=1))
     first_slot = leaves * CACHE_LINE
 

@@ -39,7 +39,7 @@ def read_column(array: pa.Array | None, column: Column, rows: int, text: bool) -
 
     Args:
         array: the values (n,); None: the file has no such column.
-        column: what the schema says about the column.
+        column: the column of the schema.
         rows: n.
         text: whether every value is text, because the file is CSV.
     """

@@ -156,12 +156,14 @@ class Scorer:
         some = min(rows, self.to_verify)
         if not some:
             return True
-        found = self.verify([column.head(some) for column in encoded], some)
+        verification = self.verify([column.head(some) for column in encoded], some)
         self.to_verify -= some
-        if not found.equal:
+        if not verification.equal:
             self.compiled = None
-            LOG.warning("The compiled model is not used, the original scores all rows, several times slower: %s", found)
-        return found.equal
+            LOG.warning(
+                "The compiled model is not used, the original scores all rows, several times slower: %s", verification
+            )
+        return verification.equal
 
     def _predict_original(self, encoded: Sequence[EncodedColumn], rows: int) -> np.ndarray:
         """Return the predictions of the model itself, for a matrix."""
@@ -216,9 +218,9 @@ class Scorer:
             problems = {p.column: p for p in check_rows([{name: row[name] for name in wrong}], self.schema)}
             for name in wrong:
                 problem = problems.get(name)
-                found = repr(row[name]) if problem is None else problem.found
+                value = repr(row[name]) if problem is None else problem.found
                 expected = "a value that fits" if problem is None else problem.expected
-                described.append(BadRow(first + number, name, found, expected, row))
+                described.append(BadRow(first + number, name, value, expected, row))
         return described
 
     def _respond(self, rows: list[Row]) -> list[Row]:

@@ -1,4 +1,4 @@
-"""Progress of a job on disk: whole part files beside the output, each with the position at which it ends."""
+"""Progress of a job on disk: whole part files next to the output, each with the position at which it ends."""
 
 import json
 import shutil

@@ -108,21 +108,21 @@ def verify_scorer(out: Path, rows: list[Row], expected: list[Row]) -> float:
     responses, largest = json.loads(done.stdout), 0.0
     if len(responses) != len(expected):
         raise ServingError(f"Found {len(responses)} responses of the exported scorer, expected {len(expected)}.")
-    for number, (found, response) in enumerate(zip(responses, expected, strict=True)):
-        difference = _difference(dict(_flatten(found)), dict(_flatten(response)))
+    for number, (scored, response) in enumerate(zip(responses, expected, strict=True)):
+        difference = _difference(dict(_flatten(scored)), dict(_flatten(response)))
         if not difference <= TOLERANCE:  # NaN is not either
-            raise ServingError(f"Row {number}: found {found} from the exported scorer, expected {response}.")
+            raise ServingError(f"Row {number}: found {scored} from the exported scorer, expected {response}.")
         largest = max(largest, difference)
     return largest
 
 
-def _difference(found: Mapping[str, object], expected: Mapping[str, object]) -> float:
+def _difference(scored: Mapping[str, object], expected: Mapping[str, object]) -> float:
     """Return the largest difference of numbers relative to their size; infinity where anything else differs."""
-    if found.keys() != expected.keys():
+    if scored.keys() != expected.keys():
         return math.inf
     largest = 0.0
     for name, value in expected.items():
-        other = found[name]
+        other = scored[name]
         if not isinstance(value, float):
             largest = largest if value == other else math.inf
         elif not isinstance(other, int | float) or math.isnan(other):

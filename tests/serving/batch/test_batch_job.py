@@ -44,7 +44,7 @@ def test_many_files_by_glob_and_url(score, files, rows, expected):
 
 
 @pytest.mark.parametrize(
-    ("column", "value", "found"),
+    ("column", "value", "shown"),
     [
         ("age", "forty", "'forty'"),
         ("ok", "perhaps", "'perhaps'"),
@@ -52,12 +52,12 @@ def test_many_files_by_glob_and_url(score, files, rows, expected):
         ("age", "inf", "inf"),
     ],
 )
-def test_a_bad_row_stops_the_job_or_goes_to_quarantine(column, value, found, score, rows, tmp_path, expected):
+def test_a_bad_row_stops_the_job_or_goes_to_quarantine(column, value, shown, score, rows, tmp_path, expected):
     table = pd.DataFrame(rows).astype({column: object})
     for row in (100, 2000):
         table.loc[row, column] = value
     table.to_csv(tmp_path / "in.csv", index=False)
-    with pytest.raises(UsageError, match=rf"in.csv, row 100, column '{column}'.*{found}.*--quarantine"):
+    with pytest.raises(UsageError, match=rf"in.csv, row 100, column '{column}'.*{shown}.*--quarantine"):
         score([tmp_path / "in.csv"], tmp_path / "out.parquet")
     assert not (tmp_path / "out.parquet").exists()
     bad = tmp_path / "bad.jsonl"

@@ -23,7 +23,7 @@ from mlnb.serving.edge.lightgbm_text import BoostedTrees, read_booster
 
 _FUNCTIONS = {
     "rank": (POINTER, COUNT, COUNT, POINTER, COUNT, POINTER),
-    "gather": (POINTER, POINTER, COUNT, POINTER),
+    "expand": (POINTER, POINTER, COUNT, POINTER),
     "score": (POINTER, COUNT, POINTER, POINTER, COUNT, POINTER, POINTER, POINTER),
     "exponential": (POINTER, POINTER, COUNT),
 }
@@ -119,7 +119,7 @@ class CompiledTrees:
                 if any_missing and not nan_left:
                     ranks[:count][missing] = 2 ** (8 * size) - 1
                 if codes is not None:
-                    self.functions.call["gather"](ranks.ctypes.data, codes.ctypes.data, rows, address)
+                    self.functions.call["expand"](ranks.ctypes.data, codes.ctypes.data, rows, address)
         return addresses
 
     def _exp(self, values: np.ndarray) -> np.ndarray:

@@ -13,8 +13,8 @@ SEARCH = 16  # numbers whose binary searches run side by side
 
 
 def write_module(lane: str, score: str) -> str:
-    """Return a module of `rank`, `gather` and `exponential` for ranks of the type `lane`, and of the given `score`."""
-    return "\n".join([_rank(lane), _gather(lane), score, _EXPONENTIAL])
+    """Return a module of `rank`, `expand` and `exponential` for ranks of the type `lane`, and of the given `score`."""
+    return "\n".join([_rank(lane), _expand(lane), score, _EXPONENTIAL])
 
 
 def _rank(lane: str) -> str:
@@ -66,10 +66,10 @@ end:
     return "\n".join(lines)
 
 
-def _gather(lane: str) -> str:
-    """Return `gather`: the rank of each row, from the ranks of the distinct values and the rows' codes."""
+def _expand(lane: str) -> str:
+    """Return `expand`: the rank of each row, from the ranks of the distinct values and the rows' codes."""
     return f"""
-define void @gather(ptr %table, ptr %codes, i64 %rows, ptr %out) {{
+define void @expand(ptr %table, ptr %codes, i64 %rows, ptr %out) {{
 start:
   br label %each
 each:

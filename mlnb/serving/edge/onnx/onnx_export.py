@@ -145,19 +145,19 @@ def to_inputs(rows: list[Row], schema: Schema) -> dict[str, np.ndarray]:
     return inputs
 
 
-def _difference(row: int, found: Mapping[str, np.ndarray], expected: Row) -> float:
+def _difference(row: int, outputs: Mapping[str, np.ndarray], expected: Row) -> float:
     """Return the largest difference of one row's numbers. Raises `ServingError` for too large a one."""
-    if "prediction" in found and isinstance(expected["prediction"], str):
-        prediction = str(found["prediction"])
+    if "prediction" in outputs and isinstance(expected["prediction"], str):
+        prediction = str(outputs["prediction"])
         if prediction != expected["prediction"]:
             raise ServingError(f"Row {row}: found {prediction!r} from ONNX, expected {expected['prediction']!r}.")
-    if "score" in found:
-        pairs = [(float(found["score"][0]), expected["score"])]
-    elif "probabilities" in found:
-        pairs = list(zip(found["probabilities"].tolist(), expected["probabilities"].values(), strict=True))
+    if "score" in outputs:
+        pairs = [(float(outputs["score"][0]), expected["score"])]
+    elif "probabilities" in outputs:
+        pairs = list(zip(outputs["probabilities"].tolist(), expected["probabilities"].values(), strict=True))
     else:
-        pairs = [(float(found["prediction"][0]), expected["prediction"])]
-        pairs += [(float(found[name][0]), value) for name, value in expected.get("interval", {}).items()]
+        pairs = [(float(outputs["prediction"][0]), expected["prediction"])]
+        pairs += [(float(outputs[name][0]), value) for name, value in expected.get("interval", {}).items()]
     largest: float = max(abs(one - other) / max(1.0, abs(other)) for one, other in pairs)
     if not largest <= TOLERANCE or any(math.isnan(one) for one, _ in pairs):
         raise ServingError(f"Row {row}: ONNX differs from the notebook by {largest:.3g}, expected at most {TOLERANCE}.")

@@ -80,11 +80,11 @@ def _network(graph: Graph, native: Mapping[str, Any], X: str, classes: int) -> s
     return graph.op("Add", graph.op("Mul", mean, float(native["spread"])), float(native["middle"]))
 
 
-def write_nearest(graph: Graph, Z: str, kept: np.ndarray, count: int) -> tuple[str, str]:
-    """Return distances (n, k) to the nearest of the kept rows (m, d), ascending, and the indices of these rows."""
+def write_nearest(graph: Graph, Z: str, retained: np.ndarray, count: int) -> tuple[str, str]:
+    """Return distances (n, k) to the nearest of the retained rows (m, d), ascending, and the indices of these rows."""
     squares = ""
-    for j in range(kept.shape[1]):
-        away = graph.op("Sub", graph.op("Gather", Z, np.array([j]), axis=1), kept[None, :, j])
+    for j in range(retained.shape[1]):
+        away = graph.op("Sub", graph.op("Gather", Z, np.array([j]), axis=1), retained[None, :, j])
         square = graph.op("Mul", away, away)
         squares = graph.op("Add", squares, square) if squares else square
     smallest, indices = graph.smallest(squares, count)

@@ -105,19 +105,19 @@ def read_histories(rows: list[Row], windows: Windows) -> list[Series]:
         dated.setdefault(key, []).append((when, row))
     out = []
     for key, stamped in sorted(dated.items(), key=lambda item: item[0]):
-        by_period, known = dict[int, Row](), dict[int, Numbers]()
+        by_period, observed = dict[int, Row](), dict[int, Numbers]()
         for when, row in sorted(stamped, key=lambda pair: pair[0]):
             period, value = number_of(when, windows), row.get(windows["target"])
             by_period[period] = row
             if value is not None and value == value and value not in windows["sentinels"]:
-                known.setdefault(period, []).append(float(value))
-        recent = [period for period in known if period > max(known) - windows["width"]]
+                observed.setdefault(period, []).append(float(value))
+        recent = [period for period in observed if period > max(observed) - windows["width"]]
         if len(recent) < windows["least"]:
             name = f" of the series {', '.join(key)}" if key else ""
-            found = f"{len(recent)} known values{name} in its last {windows['width']} periods"
-            raise ValueError(f"found {found}, expected {windows['least']} at least")
-        values = {period: sum_of(each) / len(each) for period, each in known.items()}
-        out.append(Series(key, by_period, values, max(known)))
+            count = f"{len(recent)} known values{name} in its last {windows['width']} periods"
+            raise ValueError(f"found {count}, expected {windows['least']} at least")
+        values = {period: sum_of(each) / len(each) for period, each in observed.items()}
+        out.append(Series(key, by_period, values, max(observed)))
     return out
 
 
@@ -135,14 +135,14 @@ def look_back(series: Series, learned: tuple[float, float] | None, windows: Wind
     cycle = [v for v in window[:season] if v == v]
     level = sum_of(cycle) / len(cycle)
     recent = [(v - level) / scale for v in window]
-    known = [v == v and math.isfinite(v) for v in recent]
+    present = [v == v and math.isfinite(v) for v in recent]
     memories = []
     for weights in windows["memories"]:
-        pairs = [(v * w, w) for v, w, there in zip(recent, weights, known, strict=False) if there]
+        pairs = [(v * w, w) for v, w, there in zip(recent, weights, present, strict=False) if there]
         memories.append(sum_of(v for v, _ in pairs) / sum_of(w for _, w in pairs))
     past = [recent[lag - 1] for lag in windows["lags"]]
     for span in windows["spans"]:
-        plain = [v for v, there in zip(recent[:span], known, strict=False) if there]
+        plain = [v for v, there in zip(recent[:span], present, strict=False) if there]
         count, average = max(len(plain), 1), sum_of(plain) / max(len(plain), 1)
         deviation = math.sqrt(max(sum_of(v * v for v in plain) / count - average * average, 0.0))
         past += [average, deviation, min(plain, default=NAN), max(plain, default=NAN)]
@@ -151,12 +151,12 @@ def look_back(series: Series, learned: tuple[float, float] | None, windows: Wind
 
 def size_of(window: Numbers, season: int) -> tuple[float, float]:
     """Return scale and mean of a series that training did not see."""
-    known = [v for v in window if v == v]
+    present = [v for v in window if v == v]
     for lag in (season, 1):
         errors = [abs(b - a) for a, b in zip(window, window[lag:], strict=False) if a == a and b == b]
         if errors and 0 < math.fsum(errors) < math.inf:
-            return math.fsum(errors) / len(errors), math.fsum(known) / len(known)
-    return 1.0, math.fsum(known) / len(known)
+            return math.fsum(errors) / len(errors), math.fsum(present) / len(present)
+    return 1.0, math.fsum(present) / len(present)
 
 
 def example(series: Series, step: int, past: Past, windows: Windows, encode: Encode) -> Numbers:
@@ -164,9 +164,9 @@ def example(series: Series, step: int, past: Past, windows: Windows, encode: Enc
     season, recent = windows["season"], past.recent
     back = season * -(-step // season) - step  # the newest value at the target's position in the cycle
     cycles = [recent[lag] for c in range(windows["cycles"]) if (lag := back + season * c) < windows["width"]]
-    known = [v for v in cycles if math.isfinite(v)]
+    finite = [v for v in cycles if math.isfinite(v)]
     naive = cycles[0] if cycles and math.isfinite(cycles[0]) else recent[0]
-    x = [float(step), naive, sum_of(known) / len(known) if known else naive, *past.memories]
+    x = [float(step), naive, sum_of(finite) / len(finite) if finite else naive, *past.memories]
     x += calendar(stamp(series.last + step, windows), windows) + past.features
     for columns, period in ((windows["ahead"], series.last + step), (windows["behind"], series.last)):
         row = dict(series.rows.get(period, {}))

@@ -76,8 +76,8 @@ def test_a_feature_with_more_thresholds_than_ranks_has_several_columns(large, mo
     X = rng.normal(size=(300, 3))
     X[rng.random(X.shape) < 0.2] = np.nan
     compiled = CompiledTrees(boosted, choose_layout(boosted), [3], find_exp())
-    found = compiled.predict([EncodedColumn(X, None)], len(X), "regression")
-    assert np.array_equal(found, score_row_by_row(boosted, X)[:, 0])
+    actual = compiled.predict([EncodedColumn(X, None)], len(X), "regression")
+    assert np.array_equal(actual, score_row_by_row(boosted, X)[:, 0])
 
 
 def test_trees_without_nodes_have_no_layout():

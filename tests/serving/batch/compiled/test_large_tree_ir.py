@@ -12,7 +12,7 @@ def test_the_module_is_valid():
     module = llvm.parse_assembly(write_module("i16", write_traversal()))
     module.verify()
     assert {function.name for function in module.functions if not function.is_declaration} == {
-        "rank", "gather", "score", "exponential",
+        "rank", "expand", "score", "exponential",
     }  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""The IR around small trees: ranks, gathering and exponentials; `score` is tested in test_compiled_trees.py."""
+"""The IR around small trees: ranks, expansion and exponentials; `score` is tested in test_compiled_trees.py."""
 
 import math
 
@@ -33,7 +33,7 @@ def test_rows_get_the_ranks_of_their_codes(functions):
     lane, compiled = functions
     table = np.array([7, 200, 3], f"u{int(lane[1:]) // 8}")
     codes, ranks = np.array([2, 0, 1, 1], np.int32), np.zeros(4, table.dtype)
-    compiled.call["gather"](table.ctypes.data, codes.ctypes.data, 4, ranks.ctypes.data)
+    compiled.call["expand"](table.ctypes.data, codes.ctypes.data, 4, ranks.ctypes.data)
     assert ranks.tolist() == [3, 7, 200, 200]
 
 

@@ -36,7 +36,9 @@ def test_the_graph_scores_examples_that_python_alone_has_made(tmp_path):
     assert json.loads(session.get_modelmeta().custom_metadata_map["mlnb.examples"]) == list(service.encoder.names)
     expected = to_wire(service.respond(rows))
     assert [row["time"] for row in stamped] == [answer["time"] for answer in expected]
-    found = np.hstack(session.run(["prediction", "low", "high"], inputs)).ravel()
+    actual = np.hstack(session.run(["prediction", "low", "high"], inputs)).ravel()
     np.testing.assert_allclose(
-        found, [n for a in expected for n in (a["prediction"], a["interval"]["low"], a["interval"]["high"])], rtol=1e-12
+        actual,
+        [n for a in expected for n in (a["prediction"], a["interval"]["low"], a["interval"]["high"])],
+        rtol=1e-12,
     )

@@ -42,5 +42,5 @@ def test_choices_are_numpy_s(decision):
 def test_a_constant_is_repeated():
     model = Model("baseline", "binary", 2, 2, {"constant": np.array([0.25, 0.75])})
     graph = Graph()
-    found = run(graph, write_model(graph, model, graph.matrix("p", 2)), TensorProto.DOUBLE, P)
-    assert found.tolist() == predict(model, P).tolist()
+    actual = run(graph, write_model(graph, model, graph.matrix("p", 2)), TensorProto.DOUBLE, P)
+    assert actual.tolist() == predict(model, P).tolist()

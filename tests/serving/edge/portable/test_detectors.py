@@ -20,5 +20,5 @@ def test_scores_are_the_detector_s(family):
     X[:, 2], far[:4, 0] = np.round(X[:, 2]), np.nan
     model = fit_model(family, default_params(family), X, np.zeros(300), "anomaly", 0)
     member = json.loads(json.dumps(vars(to_numbers(model))))
-    found = [detectors.predict(member, row)[0] for row in far.tolist()]
-    np.testing.assert_allclose(found, predict(model, far), rtol=1e-13, atol=1e-13)
+    actual = [detectors.predict(member, row)[0] for row in far.tolist()]
+    np.testing.assert_allclose(actual, predict(model, far), rtol=1e-13, atol=1e-13)

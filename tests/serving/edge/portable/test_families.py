@@ -17,5 +17,5 @@ from mlnb.serving.edge.portable import families
 def test_predictions_are_numpy_s(family, task, classes, quantiles):
     model, far = fit_family(family, task, classes, quantiles)
     member = json.loads(json.dumps(vars(to_numbers(model))))
-    found = [families.predict(member, row) for row in far.tolist()]
-    np.testing.assert_allclose(found, predict(model, far).reshape(30, -1), rtol=0, atol=1e-14)
+    actual = [families.predict(member, row) for row in far.tolist()]
+    np.testing.assert_allclose(actual, predict(model, far).reshape(30, -1), rtol=0, atol=1e-14)

@@ -68,11 +68,11 @@ def test_other_histories_are_predicted_as_by_the_service(exported):
     assert last < "1970-02-21"
     for request in (stranger, rows + stranger, rows + ahead, recent, rows[:170]):
         expected, done = to_wire(service.respond(request)), run_scorer(out, request)
-        found = json.loads(done.stdout)
-        assert [{n: a[n] for n in ("time", "shop", "unit")} for a in found] == [
+        actual = json.loads(done.stdout)
+        assert [{n: a[n] for n in ("time", "shop", "unit")} for a in actual] == [
             {n: a[n] for n in ("time", "shop", "unit")} for a in expected
         ]
-        assert list_numbers(found) == pytest.approx(list_numbers(expected), rel=1e-12, abs=1e-12)
+        assert list_numbers(actual) == pytest.approx(list_numbers(expected), rel=1e-12, abs=1e-12)
 
 
 def test_what_the_service_refuses_is_refused(exported):

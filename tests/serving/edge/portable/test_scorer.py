@@ -26,12 +26,12 @@ def test_predictions_are_the_service_s(family, task, decision, tmp_path):
     rows = make_rows(30, seed=11)
     if task == "ranking":
         rows = [{**row, "visit": f"visit {number // 6}"} for number, row in enumerate(rows)]
-    found, expected = run_scorer(tmp_path / "out", rows), Predictor.load(folder).predict(rows)
+    actual, expected = run_scorer(tmp_path / "out", rows), Predictor.load(folder).predict(rows)
     name = "score" if task in ("ranking", "anomaly") else "prediction"
-    one, other = ([answer[name] for answer in answers] for answers in (found, expected))
+    one, other = ([answer[name] for answer in answers] for answers in (actual, expected))
     assert one == (other if isinstance(other[0], str) else pytest.approx(other, abs=1e-12))
     for key in ("rank", "prediction") if task in ("ranking", "anomaly") else ():
-        assert [answer.get(key) for answer in found] == [answer.get(key) for answer in expected]
+        assert [answer.get(key) for answer in actual] == [answer.get(key) for answer in expected]
 
 
 @pytest.mark.parametrize("file", sorted(path.name for path in PORTABLE.glob("[a-z]*.py")))
