@@ -55,7 +55,8 @@ class Condition:
         if self.sign == "missing":
             return _missing(values)
         if self.sign in ("=", "!="):
-            return np.asarray((values == self.value) if self.sign == "=" else (values != self.value) & ~_missing(values))
+            same = values == self.value
+            return np.asarray(same if self.sign == "=" else ~same & ~_missing(values))
         with np.errstate(invalid="ignore"):
             if self.sign == "in":
                 return np.asarray((values > self.value[0]) & (values <= self.value[1]))

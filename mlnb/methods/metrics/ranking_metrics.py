@@ -179,7 +179,8 @@ def average(each: np.ndarray, weights: np.ndarray, groups: np.ndarray) -> np.nda
     heavy = np.add.reduceat(weights[:, order], starts, axis=1) / sizes
     known = ~np.isnan(each)
     total = heavy[:, known].sum(1)
-    return np.asarray(np.divide((heavy[:, known] * each[known]).sum(1), total, out=np.full(len(weights), np.nan), where=total > 0))
+    summed = (heavy[:, known] * each[known]).sum(1)
+    return np.asarray(np.divide(summed, total, out=np.full(len(weights), np.nan), where=total > 0))
 
 
 def _averaged(
