@@ -81,8 +81,9 @@ def forest():
 
 def test_calibration_helps_on_rows_never_used(forest):
     held_out, y, p, truth = forest
-    decision, learned = learn_decision(BINARY, held_out, y)
-    assert decision.calibration is not None, learned
+    fitted = learn_decision(BINARY, held_out, y)
+    decision = fitted.decision
+    assert decision.calibration is not None, fitted.measured
     after = decide(p, decision, BINARY)
     assert score("log_loss", truth, after) < score("log_loss", truth, p)
     assert score("roc_auc", truth, after) == pytest.approx(score("roc_auc", truth, p), abs=1e-3)
@@ -91,7 +92,7 @@ def test_calibration_helps_on_rows_never_used(forest):
 def test_a_threshold_from_costs_costs_less_on_rows_never_used(forest):
     held_out, y, p, truth = forest
     costs = [[0.0, 1.0], [0.1, 0.0]]
-    decision, _ = learn_decision(replace(BINARY, costs=costs), held_out, y)
+    decision = learn_decision(replace(BINARY, costs=costs), held_out, y).decision
     cost = np.asarray(costs)
     said = choose_classes(decide(p, decision, BINARY), decision)
     assert cost[truth, said].mean() <= cost[truth, choose_classes(p, Decision())].mean()
@@ -148,5 +149,6 @@ def test_costs_that_decide_alone_are_refused_before_anything_is_fitted():
 def test_costs_of_which_one_is_overwhelming_are_said_to_decide():
     random = np.random.default_rng(0)
     p = random.uniform(0.2, 0.8, 500)
-    _, learned = learn_decision(replace(BINARY, costs=[[0, 1], [1e6, 0]]), np.c_[1 - p, p], random.integers(0, 2, 500))
-    assert "says positive of every held-out row" in learned["threshold"]["why"]
+    costly = replace(BINARY, costs=((0.0, 1.0), (1e6, 0.0)))
+    fitted = learn_decision(costly, np.c_[1 - p, p], random.integers(0, 2, 500))
+    assert "predicts positive for every held-out row" in fitted.measured["threshold"].reason
