@@ -25,16 +25,6 @@ ALSO = {
 }
 
 
-CELL_LINES = 15  # of one `#| stage` cell, blank lines apart
-STAGE_LINES = 85  # of all `#| stage` cells of a stage
-LONG = ("collect", "monitor", "challenge")  # stages whose work has yet to move into methods
-
-
-def stem(path: Path) -> str:
-    """Return the name of a stage: that of its notebook without the number."""
-    return path.stem.partition("_")[2]
-
-
 def cells_of(path: Path) -> list[tuple[str, str]]:
     """Return (type, source) of every cell that says something."""
     cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
@@ -52,10 +42,6 @@ def public(source: str) -> list[ast.FunctionDef | ast.ClassDef]:
 
 def name_of(path: Path) -> str:
     return path.stem
-
-
-def lines_of(source: str) -> int:
-    return sum(bool(line.strip()) and not line.startswith("#|") for line in source.splitlines())
 
 
 def test_the_project_has_no_problem() -> None:
@@ -100,13 +86,6 @@ def test_stage_imports_only_what_it_may(path: Path) -> None:
         if cell.has("stage"):
             allowed += ("mlnb.open_stage", *ALSO.get(stage.name, ()))
         assert [name for name in names if not name.startswith(allowed)] == []
-
-
-@pytest.mark.parametrize("path", [path for path in STAGES if stem(path) not in LONG], ids=name_of)
-def test_stage_composes_methods_in_short_cells(path: Path) -> None:
-    lines = [lines_of(source) for kind, source in cells_of(path) if kind == "code" and directive(source, "stage")]
-    assert max(lines) <= CELL_LINES
-    assert sum(lines) <= STAGE_LINES
 
 
 @pytest.mark.parametrize("path", METHODS, ids=name_of)
