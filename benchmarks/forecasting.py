@@ -19,6 +19,7 @@ import numpy as np
 import pandas as pd
 import statsmodels.api as sm
 
+from mlnb.methods.contracts.decisions import Decision
 from mlnb.methods.evaluation.forecast_evaluation import judge_forecasts
 from mlnb.methods.problem.forecast_contract import complete_forecast, start_forecast
 from mlnb.methods.problem.problem_contract import state
@@ -66,11 +67,11 @@ def compete(raw: pd.DataFrame, target: str, horizon: int | None, seconds: float,
     best = tune(folds, "forecasting", "mase", trials=trials, seconds=seconds, examples=len(examples.y)).best
     model = fit_best(best, contract, examples)
     took = time.monotonic() - began
-    metrics = judge_forecasts(contract, schema, encoder, model, {}, training, test, resamples=100).metrics
-    found = {who: float(metrics[who]["mase"]) for who in ("dummy", "ets")}
-    mase = float(metrics["deciding"]["value"])
+    metrics = judge_forecasts(contract, schema, encoder, model, Decision(), training, test, resamples=100).metrics
+    found = {who: float(metrics.references[who].scores["mase"] or np.nan) for who in ("dummy", "ets")}
+    mase, origins = float(metrics.deciding.value or np.nan), metrics.forecast.origins if metrics.forecast else 0
     return {
-        "frequency": f"{contract['frequency']}, {contract['horizon']} ahead", "origins": metrics["origins"],
+        "frequency": f"{contract.frequency}, {contract.horizon} ahead", "origins": origins,
         "mlnb": mase, "seasonal naive": found["dummy"], "AutoETS": found["ets"], "to naive": mase / found["dummy"],
         "to AutoETS": mase / found["ets"], "winner": best["family"], "seconds": took,
     }  # fmt: skip

@@ -185,7 +185,7 @@ def scored(metrics: dict[str, Any], score: float) -> dict[str, Any]:
     deciding = metrics["deciding"]
     moved = score - deciding["value"]
     deciding |= {name: deciding[name] + moved for name in ("value", "low", "high")}
-    metrics["standard"][deciding["name"]] |= {name: deciding[name] for name in ("value", "low", "high")}
+    metrics["scores"][deciding["name"]] |= {name: deciding[name] for name in ("value", "low", "high")}
     return metrics
 
 

@@ -12,6 +12,7 @@ import toys
 
 from mlnb.engine import runs
 from mlnb.engine.project import Project
+from mlnb.methods.contracts.evaluations import Metrics
 from mlnb.methods.contracts.problems import ProblemContract
 from mlnb.methods.contracts.tasks import Task
 from mlnb.serving.runtime.predictor import Predictor
@@ -49,7 +50,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> runs.Run:
 
 
 def test_a_forecast_is_served_as_it_was_evaluated(run: runs.Run) -> None:
-    contract, metrics = run.load("contract", ProblemContract), run.load("metrics")
+    contract, metrics = run.load("contract", ProblemContract), run.load("metrics", Metrics)
     assert (contract.task, contract.time, contract.series) == (Task.FORECASTING, "day", ("shop",))
     assert (contract.frequency, contract.horizon, contract.metric) == ("D", 7, "mase")
     sources = contract.sources
@@ -57,8 +58,9 @@ def test_a_forecast_is_served_as_it_was_evaluated(run: runs.Run) -> None:
     assert {"doubles", "gaps"} <= {finding["check"] for finding in run.load("findings")}
     training, test = run.load("training"), run.load("test")
     assert training["day"].max() < test["day"].min() and test["day"].nunique() % 7 == 0
-    assert metrics["deciding"]["value"] < metrics["dummy"]["mase"] and metrics["ets"]["mase"] > 0
-    assert 0.7 < metrics["intervals"]["coverage"] <= 1.0 and len(metrics["by_step"]["code"]) == 7
+    dummy, ets = (metrics.reference_score(who, "mase") for who in ("dummy", "ets"))
+    assert metrics.deciding.value < dummy and ets > 0
+    assert 0.7 < metrics.forecast.intervals.coverage <= 1.0 and len(metrics.forecast.by_step.groups) == 7
     predictions = run.load("predictions")
     assert {"time", "shop", "origin", "step", "truth", "prediction", "low", "high"} == set(predictions)
     certificate = run.load("certificate")

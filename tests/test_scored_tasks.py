@@ -9,6 +9,7 @@ import toys
 
 from mlnb.engine import runs
 from mlnb.engine.project import Project
+from mlnb.methods.contracts.evaluations import Metrics
 from mlnb.methods.contracts.gates import Gate
 from mlnb.methods.contracts.problems import ProblemContract
 from mlnb.methods.contracts.responses import Golden, to_wire
@@ -72,7 +73,7 @@ def test_a_ranking_is_served_as_it_was_evaluated(root: Path) -> None:
     assert not set(training["query"]) & set(test["query"])  # a query is never torn apart
     folds = pd.Series(ranked.load("folds")).groupby(training["query"]).nunique()
     assert (folds == 1).all()
-    assert ranked.load("metrics")["difference_to_dummy"]["low"] > 0 and gate.passed
+    assert ranked.load("metrics", Metrics).references["dummy"].difference.low > 0 and gate.passed
     assert "time of one answer" in [line.check for line in gate.lines]  # a budget is measured
     certificate = ranked.load("certificate")
     assert certificate["identical"] and certificate["bento"].startswith("relevance-ranker")
@@ -116,7 +117,7 @@ def test_anomalies_without_labels_get_a_budget_and_are_explained(root: Path) -> 
                 "0.05", "-p", "problem.latency_ms", "5000")  # fmt: skip
     contract, best, gate = found.load("contract", ProblemContract), found.load("best"), found.load("gate", Gate)
     assert (contract.target, contract.contamination, best["family"]) == (None, 0.05, "detectors")
-    assert found.load("metrics")["deciding"]["name"] == "stability" and gate.passed
+    assert found.load("metrics", Metrics).deciding.name == "stability" and gate.passed
     assert "within the budget" in [line.found for line in gate.lines]
     model = Path(found.load("model"))
     parts = Parts(contract, Schema.from_json(found.load("schema")), found.load("encoder"), load_model(model),

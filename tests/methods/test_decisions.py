@@ -81,8 +81,9 @@ def forest():
 
 def test_calibration_helps_on_rows_never_used(forest):
     held_out, y, p, truth = forest
-    decision, learned = learn_decision(BINARY, held_out, y)
-    assert decision.calibration is not None, learned
+    fitted = learn_decision(BINARY, held_out, y)
+    decision = fitted.decision
+    assert decision.calibration is not None, fitted.measured
     after = decide(p, decision, BINARY)
     assert score("log_loss", truth, after) < score("log_loss", truth, p)
     assert score("roc_auc", truth, after) == pytest.approx(score("roc_auc", truth, p), abs=1e-3)
@@ -91,7 +92,7 @@ def test_calibration_helps_on_rows_never_used(forest):
 def test_a_threshold_from_costs_costs_less_on_rows_never_used(forest):
     held_out, y, p, truth = forest
     costs = [[0.0, 1.0], [0.1, 0.0]]
-    decision, _ = learn_decision(replace(BINARY, costs=costs), held_out, y)
+    decision = learn_decision(replace(BINARY, costs=costs), held_out, y).decision
     cost = np.asarray(costs)
     said = choose_classes(decide(p, decision, BINARY), decision)
     assert cost[truth, said].mean() <= cost[truth, choose_classes(p, Decision())].mean()
@@ -106,30 +107,32 @@ def test_intervals_hold_what_they_promise_on_rows_never_used():
         model = RandomForestRegressor(30, min_samples_leaf=3, random_state=0, n_jobs=1)
         held_out = cross_val_predict(model, X[training], y[training], cv=5)
         contract = ProblemContract(task="regression", classes=None, metric="rmse", coverage=0.8)
-        decision, _ = learn_decision(contract, held_out[:, None], y[training])
+        decision = learn_decision(contract, held_out[:, None], y[training]).decision
         values = model.fit(X[training], y[training]).predict(X[test])
         checked = check_interval(y[test], bound_values(values, decision.interval), 0.8)
-        assert checked["kept"], checked
-        found.append(checked["covered"]["value"])
+        assert checked.kept, checked
+        found.append(checked.coverage.value)
     assert 0.75 < np.mean(found) < 0.87, found
 
 
 def test_a_test_set_without_a_class_is_measured_where_it_can_be_and_passes_no_gate():
     p = np.array([[0.9, 0.1], [0.8, 0.2], [0.3, 0.7]])
-    contract = {"metric": "roc_auc", "direction": "maximize", "bound": 0.5}
+    contract = ProblemContract(task="binary", metric="roc_auc", direction="maximize", bound=0.5)
     metrics = evaluate(np.zeros(3, dtype=int), {"model": p, "dummy": p}, "binary", "roc_auc", 20)
-    assert metrics["deciding"]["value"] is None and metrics["standard"]["accuracy"]["value"] == pytest.approx(2 / 3)
+    assert metrics.deciding.value is None and metrics.scores["accuracy"].value == pytest.approx(2 / 3)
     gate = make_gate(contract, metrics)
-    assert not gate["passed"] and gate["lines"][0]["found"] == "undefined on these rows"
+    assert not gate.passed and gate.lines[0].found == "undefined on these rows"
 
 
 def test_groups_of_one_class_are_shown_and_not_compared():
     sex = np.array(["f"] * 60 + ["m"] * 60, dtype=object)
     y = np.r_[np.zeros(60, dtype=int), np.ones(60, dtype=int)]  # no woman is positive, no man negative
-    contract = {"protected": ["sex"], "fairness_metric": "equal_opportunity", "fairness_limit": 0.1}
+    contract = ProblemContract(
+        task="binary", protected=("sex",), fairness_metric="equal_opportunity", fairness_limit=0.1
+    )
     found = assess_fairness(contract, {"sex": sex}, y, y)
-    assert found[0]["groups"][0]["true_positive"] is None and found[0]["difference"]["value"] is None
-    assert not fairness_lines(found)[0]["passed"]
+    assert found[0].groups[0].rates["true_positive"] is None and found[0].difference.value is None
+    assert not fairness_lines(found)[0].passed
 
 
 def test_costs_that_decide_alone_are_refused_before_anything_is_fitted():
@@ -146,5 +149,6 @@ def test_costs_that_decide_alone_are_refused_before_anything_is_fitted():
 def test_costs_of_which_one_is_overwhelming_are_said_to_decide():
     random = np.random.default_rng(0)
     p = random.uniform(0.2, 0.8, 500)
-    _, learned = learn_decision(replace(BINARY, costs=[[0, 1], [1e6, 0]]), np.c_[1 - p, p], random.integers(0, 2, 500))
-    assert "says positive of every held-out row" in learned["threshold"]["why"]
+    costly = replace(BINARY, costs=((0.0, 1.0), (1e6, 0.0)))
+    fitted = learn_decision(costly, np.c_[1 - p, p], random.integers(0, 2, 500))
+    assert "predicts positive for every held-out row" in fitted.measured["threshold"].reason

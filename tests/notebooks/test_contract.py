@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from mlnb.cli.check import problems, remarks
+from mlnb.cli.check import find_problems, notebook_problems
 from mlnb.engine.notebook import imported_names, read_notebook
 from mlnb.engine.project import Project
 
 ROOT = Path(__file__).resolve().parents[2]
 NBS = ROOT / "nbs"
 STAGES = sorted((NBS / "stages").glob("*.ipynb"))
-METHODS = sorted((NBS / "methods").glob("*.ipynb"))
+METHODS = sorted((NBS / "methods").glob("*/*.ipynb"))
 GUIDES = sorted((NBS / "guides").glob("*.ipynb"))
 # What `#| stage` cells may import of mlnb, beside `open_stage`, methods and stages.
 ALSO = {
@@ -22,7 +22,6 @@ ALSO = {
     "collect": ("mlnb.monitoring",),
     "monitor": ("mlnb.monitoring",),
     "challenge": ("mlnb.serving",),
-    "evaluate": ("mlnb.serving",),
 }
 
 
@@ -46,13 +45,13 @@ def name_of(path: Path) -> str:
 
 
 def test_the_project_has_no_problem() -> None:
-    assert problems(Project.find(ROOT)) == []
+    assert find_problems(Project.find(ROOT)) == []
 
 
 @pytest.mark.parametrize("path", STAGES, ids=name_of)
 def test_stage_can_be_read_and_leaves_nothing_to_remark(path: Path) -> None:
     stage = read_notebook(path)
-    assert list(remarks(stage)) == []
+    assert list(notebook_problems(stage)) == []
     assert {name: text for name, text in stage.writes.items() if len(text.split()) < 3} == {}
 
 
@@ -81,7 +80,9 @@ def test_stage_imports_only_what_it_may(path: Path) -> None:
     stage = read_notebook(path)
     for cell in stage.cells:
         names = {name for name in imported_names(ast.parse(cell.source)) if name.partition(".")[0] == "mlnb"}
-        allowed = ("mlnb.methods", "mlnb.stages", "mlnb.errors")
+        allowed = ("mlnb.methods", "mlnb.stages", "mlnb.errors", "mlnb.codec")
+        if cell.has("stage"):
+            allowed = ("mlnb.methods", "mlnb.stages")
         if cell.has("stage"):
             allowed += ("mlnb.open_stage", *ALSO.get(stage.name, ()))
         assert [name for name in names if not name.startswith(allowed)] == []
@@ -94,14 +95,14 @@ def test_method_has_title_promise_and_its_own_module(path: Path) -> None:
     assert title.startswith("# ")
     assert "\n> " in title
     exports = re.findall(r"^#\|\s*default_exp\s+(\S+)", "\n".join(source for _, source in cells), re.MULTILINE)
-    assert exports == [f"methods.{path.stem}"]
+    assert exports == [f"methods.{path.parent.name}.{path.stem}"]
 
 
 @pytest.mark.parametrize("path", METHODS, ids=name_of)
 def test_method_never_meets_the_machinery(path: Path) -> None:
     for source in (source for kind, source in cells_of(path) if kind == "code" and directive(source, "export")):
         names = {name for name in imported_names(ast.parse(source)) if name.partition(".")[0] == "mlnb"}
-        assert [name for name in names if not name.startswith(("mlnb.methods", "mlnb.errors"))] == []
+        assert [name for name in names if not name.startswith(("mlnb.methods", "mlnb.errors", "mlnb.codec"))] == []
 
 
 @pytest.mark.parametrize("path", METHODS + STAGES, ids=name_of)

@@ -172,7 +172,7 @@ def test_a_missed_gate_is_marked(project, example):
 def test_other_problems_have_a_page_without_being_known(project, example):
     values = {
         "contract": ProblemContract(task="ranking", target="clicked", metric="ndcg_at_10"),
-        "metrics": {"deciding": {"name": "ndcg_at_10", "value": 0.41}, "standard": {"ndcg_at_10": 0.41}},
+        "metrics": {"deciding": {"name": "ndcg_at_10", "value": 0.41}, "scores": {"ndcg_at_10": 0.41}},
         "gate": None,
     }
     change = {name: lambda _, value=value: value for name, value in values.items()}

@@ -93,7 +93,7 @@ def interval_scores(y: np.ndarray, ends: np.ndarray, coverage: float) -> np.ndar
         (n,), in the target's unit; less is better.
     """
     low, high = ends.T
-    return (high - low) + (np.maximum(low - y, 0) + np.maximum(y - high, 0)) * 2 / (1 - coverage)
+    return np.asarray((high - low) + (np.maximum(low - y, 0) + np.maximum(y - high, 0)) * 2 / (1 - coverage))
 
 # %% ../../../nbs/methods/calibration/conformal_intervals.ipynb #c08
 FORMS = ("constant", "scaled", "skewed")

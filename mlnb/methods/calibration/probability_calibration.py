@@ -81,7 +81,7 @@ def fit_temperature(p: np.ndarray, y: np.ndarray) -> Temperature:
     low, high, ratio = np.log(0.05), np.log(20.0), (np.sqrt(5) - 1) / 2
 
     def loss(log_t: float) -> float:
-        return _losses(calibrate(p, Temperature(temperature=float(np.exp(log_t)))), y).mean()
+        return float(_losses(calibrate(p, Temperature(temperature=float(np.exp(log_t)))), y).mean())
 
     for _ in range(40):
         left, right = high - ratio * (high - low), low + ratio * (high - low)
@@ -91,7 +91,7 @@ def fit_temperature(p: np.ndarray, y: np.ndarray) -> Temperature:
 
 def _losses(p: np.ndarray, y: np.ndarray) -> np.ndarray:
     """The log loss of each row (n,), in nats."""
-    return -np.log(np.clip(p[np.arange(len(y)), y], EPSILON, 1.0))
+    return np.asarray(-np.log(np.clip(p[np.arange(len(y)), y], EPSILON, 1.0)))
 
 # %% ../../../nbs/methods/calibration/probability_calibration.ipynb #c08
 def fit_isotonic(p: np.ndarray, y: np.ndarray) -> Isotonic:

@@ -94,15 +94,15 @@ def cost_matrix(
                 if name not in classes:
                     raise ValueError(f"found costs of an unknown class {name!r}{nearest(name, list(classes))}")
             matrix[list(classes).index(true), list(classes).index(said)] = cost
-    for said, name in enumerate(classes):
-        if (matrix[:, [said]] <= matrix).all():
+    for place, name in enumerate(classes):
+        if (matrix[:, [place]] <= matrix).all():
             raise ValueError(
                 f"the costs make every decision the same: to say {name!r} never costs more than to say anything else, "
                 f"whatever is true; found {matrix.tolist()} (true by said). Check the costs, or do without a model"
             )
-    for true, name in enumerate(classes):
-        if matrix[true].argmin() != true and matrix[true].min() < matrix[true, true]:
-            better = classes[int(matrix[true].argmin())]
+    for place, name in enumerate(classes):
+        if matrix[place].argmin() != place and matrix[place].min() < matrix[place, place]:
+            better = classes[int(matrix[place].argmin())]
             raise ValueError(
                 f"the costs punish the truth: where {name!r} is true, to say {better!r} costs less than to say so; "
                 f"found {matrix.tolist()} (true by said)"
@@ -159,7 +159,7 @@ def _worth(goal: Goal, counts: np.ndarray) -> np.ndarray:
     """What is to be large, from counts (4, m): the metric, or the mean cost with its sign turned; -1 if undefined."""
     tn, fp, fn, tp = counts
     if not isinstance(goal, str):
-        return -np.tensordot(np.asarray(goal, dtype=float).ravel(), counts, 1) / counts.sum(0)
+        return np.asarray(-np.tensordot(np.asarray(goal, dtype=float).ravel(), counts, 1) / counts.sum(0))
     with np.errstate(divide="ignore", invalid="ignore"):
         value = {
             "accuracy": (tp + tn) / (tp + tn + fp + fn),
@@ -168,7 +168,7 @@ def _worth(goal: Goal, counts: np.ndarray) -> np.ndarray:
             "f1_macro": (2 * tp / (2 * tp + fp + fn) + 2 * tn / (2 * tn + fp + fn)) / 2,
             "mcc": (tp * tn - fp * fn) / np.sqrt((tp + fp) * (tp + fn) * (tn + fp) * (tn + fn)),
         }[goal]
-    return np.nan_to_num(value, nan=-1.0)
+    return np.asarray(np.nan_to_num(value, nan=-1.0))
 
 
 def _search(goal: Goal, y: np.ndarray, p: np.ndarray, start: float) -> float:

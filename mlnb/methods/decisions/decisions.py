@@ -67,13 +67,13 @@ def interpolate(values: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
     with np.errstate(over="ignore"):  # knots may lie as close as two floats can
         share = np.clip((values - x[place]) / (x[place + 1] - x[place]), 0.0, 1.0)
     low, high = y[place], y[place + 1]
-    return np.clip(low + (high - low) * share, np.minimum(low, high), np.maximum(low, high))
+    return np.asarray(np.clip(low + (high - low) * share, np.minimum(low, high), np.maximum(low, high)))
 
 
 def _sigmoid(scores: np.ndarray) -> np.ndarray:
     """1 / (1 + exp(-score)) without overflow."""
     small = np.exp(-np.abs(scores))
-    return np.where(scores < 0, small / (1.0 + small), 1.0 / (1.0 + small))
+    return np.asarray(np.where(scores < 0, small / (1.0 + small), 1.0 / (1.0 + small)))
 
 
 def _calibrate_positive(p: np.ndarray, map_: Calibration) -> np.ndarray:
@@ -139,7 +139,7 @@ def choose_classes(p: np.ndarray, decision: Decision) -> np.ndarray:
         costs = np.asarray(decision.costs, dtype=np.float64)
         expected = np.add.accumulate(p[:, :, None] * costs[None], axis=1)[:, -1]
         return np.asarray(expected.argmin(axis=1))
-    return p.argmax(axis=1)
+    return np.asarray(p.argmax(axis=1))
 
 
 def bound_values(values: np.ndarray, interval: ValueInterval) -> np.ndarray:

@@ -139,7 +139,7 @@ def compile_responder(contract: ProblemContract, decision: Decision) -> Responde
     probes = _probe(contract, decision)
     with np.errstate(all="ignore"):  # a probe may overflow, in both forms alike
         expected = respond(np.array(probes), contract, decision)
-    found = [short(row) for row in (probes if contract.classes else [[value] for value in probes])]
+    found = [short(row if isinstance(row, list) else [row]) for row in probes]
     return short if msgspec.json.encode(found) == msgspec.json.encode(expected) else define
 
 

@@ -55,13 +55,13 @@ class Condition:
         if self.sign == "missing":
             return _missing(values)
         if self.sign in ("=", "!="):
-            return (values == self.value) if self.sign == "=" else (values != self.value) & ~_missing(values)
+            same = values == self.value
+            return np.asarray(same if self.sign == "=" else ~same & ~_missing(values))
         with np.errstate(invalid="ignore"):
             if self.sign == "in":
-                return (values > self.value[0]) & (values <= self.value[1])
-            return {"<": np.less, "<=": np.less_equal, ">": np.greater, ">=": np.greater_equal}[self.sign](
-                values, self.value
-            )
+                return np.asarray((values > self.value[0]) & (values <= self.value[1]))
+            compare = {"<": np.less, "<=": np.less_equal, ">": np.greater, ">=": np.greater_equal}[self.sign]
+            return np.asarray(compare(values, self.value))
 
 
 def _short(value: Any) -> str:
@@ -171,7 +171,7 @@ def _chance(statistic: np.ndarray) -> np.ndarray:
     """One-sided p-values of a normal statistic."""
     from scipy.special import ndtr
 
-    return ndtr(-statistic)
+    return np.asarray(ndtr(-statistic))
 
 
 def find_slices(
@@ -244,7 +244,7 @@ def confirm_slices(
     for conditions in slices:
         mask = mask_of(conditions, columns)
         inside, rest = loss[mask], loss[~mask]
-        sums = [np.array([value]) for value in (mask.sum(), inside.sum(), (inside**2).sum())]
+        count, total, square = (np.array([value]) for value in (mask.sum(), inside.sum(), (inside**2).sum()))
         enough = min(len(inside), len(rest)) >= LEAST
         out.append(
             Slice(
@@ -253,7 +253,7 @@ def confirm_slices(
                 share=len(inside) / max(1, len(loss)),
                 loss=float(inside.mean()) if len(inside) else None,
                 rest_loss=float(rest.mean()) if len(rest) else None,
-                p_value=float(_chance(_worse(*sums, loss))[0]) if enough else None,
+                p_value=float(_chance(_worse(count, total, square, loss))[0]) if enough else None,
             )
         )
     tested = sorted((one.p_value, place) for place, one in enumerate(out) if one.p_value is not None)
@@ -275,6 +275,6 @@ def row_losses(y: np.ndarray, prediction: np.ndarray) -> np.ndarray:
         (n,), larger is worse; NaN where not predicted.
     """
     if prediction.ndim == 1:
-        return np.abs(y - prediction)
+        return np.asarray(np.abs(y - prediction))
     with np.errstate(divide="ignore"):
-        return np.minimum(-np.log(prediction[np.arange(len(y)), y.astype(np.int64)]), LARGEST_LOSS)
+        return np.asarray(np.minimum(-np.log(prediction[np.arange(len(y)), y.astype(np.int64)]), LARGEST_LOSS))

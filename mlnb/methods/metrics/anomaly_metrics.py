@@ -63,4 +63,4 @@ def precision_at_k(y: np.ndarray, p: np.ndarray, weights: np.ndarray) -> np.ndar
     before = np.cumsum(rows, axis=1) - rows
     part = np.divide(wanted - before, rows, out=np.zeros_like(rows), where=rows > 0)
     found = (np.clip(part, 0.0, 1.0) * hits).sum(1)
-    return np.divide(found, wanted[:, 0], out=np.full(len(found), np.nan), where=wanted[:, 0] > 0)
+    return np.asarray(np.divide(found, wanted[:, 0], out=np.full(len(found), np.nan), where=wanted[:, 0] > 0))

@@ -6,22 +6,22 @@
 __all__ = ['EPSILON', 'divide', 'weighted_mean', 'roc_auc', 'average_precision', 'log_loss', 'brier_score', 'confusion',
            'accuracy', 'balanced_accuracy', 'f1', 'f1_macro', 'mcc']
 
-# %% ../../../nbs/methods/metrics/classification_metrics.ipynb #cm03
+# %% ../../../nbs/methods/metrics/classification_metrics.ipynb #c03
 import numpy as np
 
 EPSILON = float(np.finfo(np.float64).eps)  # probabilities are kept this far from 0 and 1, as in scikit-learn
 
-# %% ../../../nbs/methods/metrics/classification_metrics.ipynb #cm05a
+# %% ../../../nbs/methods/metrics/classification_metrics.ipynb #c05
 def divide(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """a / b, NaN where b is zero."""
-    return np.divide(a, b, out=np.full(np.broadcast_shapes(a.shape, b.shape), np.nan), where=b != 0)
+    return np.asarray(np.divide(a, b, out=np.full(np.broadcast_shapes(a.shape, b.shape), np.nan), where=b != 0))
 
 
 def weighted_mean(loss: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """Weighted mean of a loss (n,) under each line of weights (B, n)."""
     return divide(weights @ loss, weights.sum(1))
 
-# %% ../../../nbs/methods/metrics/classification_metrics.ipynb #cm06a
+# %% ../../../nbs/methods/metrics/classification_metrics.ipynb #c08
 def _groups(scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The order of falling scores, and where each group of equal scores starts."""
     order = np.argsort(-scores, kind="stable")
@@ -74,7 +74,7 @@ def average_precision(y: np.ndarray, p: np.ndarray, weights: np.ndarray) -> np.n
     precision = np.nan_to_num(divide(np.cumsum(hits, axis=1), rows))
     return divide((precision * hits).sum(1), hits.sum(1))
 
-# %% ../../../nbs/methods/metrics/classification_metrics.ipynb #cm08a
+# %% ../../../nbs/methods/metrics/classification_metrics.ipynb #c11
 def log_loss(y: np.ndarray, p: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """Mean negative log-likelihood of the true class, in nats.
 
@@ -104,7 +104,7 @@ def brier_score(y: np.ndarray, p: np.ndarray, weights: np.ndarray) -> np.ndarray
         return weighted_mean((p[:, 1] - (y == 1)) ** 2, weights)
     return weighted_mean(((p - np.eye(p.shape[1])[y]) ** 2).sum(1), weights)
 
-# %% ../../../nbs/methods/metrics/classification_metrics.ipynb #cm10a
+# %% ../../../nbs/methods/metrics/classification_metrics.ipynb #c14
 def confusion(y: np.ndarray, p: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """Confusion matrices, one a line of weights.
 

@@ -83,7 +83,7 @@ def quantile_loss(y: np.ndarray, p: np.ndarray, tau: float) -> np.ndarray:
     Returns:
         (n,), at least 0.
     """
-    return np.maximum(tau * (y - p), (tau - 1) * (y - p))
+    return np.asarray(np.maximum(tau * (y - p), (tau - 1) * (y - p)))
 
 
 FORECAST_METRICS: dict[str, Callable[..., np.ndarray]] = {f.__name__: f for f in (mase, smape, wape, pinball)}

@@ -42,7 +42,7 @@ class Layout:
 
     def over_ties(self, values: np.ndarray) -> np.ndarray:
         """For each sorted row (n,) the sum over the rows with the same score."""
-        return np.add.reduceat(values, self.ties)[self.tie]
+        return np.asarray(np.add.reduceat(values, self.ties)[self.tie])
 
 
 def lay_out(p: np.ndarray, groups: np.ndarray) -> Layout:
@@ -83,7 +83,7 @@ def ndcg(y: np.ndarray, p: np.ndarray, groups: np.ndarray, k: int = 10) -> np.nd
     shared = laid.over_ties(discount) / laid.over_ties(np.ones(len(discount)))
     found = laid.over_queries(gain[laid.order] * shared)
     best = laid.over_queries(gain[lay_out(gain, groups).order] * discount)
-    return np.divide(found, best, out=np.full(len(best), np.nan), where=best > 0)
+    return np.asarray(np.divide(found, best, out=np.full(len(best), np.nan), where=best > 0))
 
 
 def _count_relevant(
@@ -114,7 +114,7 @@ def average_precisions(y: np.ndarray, p: np.ndarray, groups: np.ndarray) -> np.n
     others = np.divide(hits - 1.0, size - 1.0, out=np.zeros(len(size)), where=size > 1)
     each = hits / size * (before + 1.0 + within * others) / (laid.place + 1.0)
     total = laid.over_queries(relevant)
-    return np.divide(laid.over_queries(each), total, out=np.full(len(total), np.nan), where=total > 0)
+    return np.asarray(np.divide(laid.over_queries(each), total, out=np.full(len(total), np.nan), where=total > 0))
 
 
 def reciprocal_ranks(y: np.ndarray, p: np.ndarray, groups: np.ndarray) -> np.ndarray:
@@ -159,7 +159,7 @@ def recalls(y: np.ndarray, p: np.ndarray, groups: np.ndarray, k: int = 10) -> np
     share = laid.over_ties(relevant) / laid.over_ties(np.ones(len(relevant)))
     total = laid.over_queries(relevant)
     found = laid.over_queries(np.where(laid.place < k, share, 0.0))
-    return np.divide(found, total, out=np.full(len(total), np.nan), where=total > 0)
+    return np.asarray(np.divide(found, total, out=np.full(len(total), np.nan), where=total > 0))
 
 # %% ../../../nbs/methods/metrics/ranking_metrics.ipynb #c12
 def average(each: np.ndarray, weights: np.ndarray, groups: np.ndarray) -> np.ndarray:
@@ -179,7 +179,8 @@ def average(each: np.ndarray, weights: np.ndarray, groups: np.ndarray) -> np.nda
     heavy = np.add.reduceat(weights[:, order], starts, axis=1) / sizes
     known = ~np.isnan(each)
     total = heavy[:, known].sum(1)
-    return np.divide((heavy[:, known] * each[known]).sum(1), total, out=np.full(len(weights), np.nan), where=total > 0)
+    summed = (heavy[:, known] * each[known]).sum(1)
+    return np.asarray(np.divide(summed, total, out=np.full(len(weights), np.nan), where=total > 0))
 
 
 def _averaged(

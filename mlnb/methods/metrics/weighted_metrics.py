@@ -32,7 +32,7 @@ from .decision_metrics import PARAMETRIC, make_metric
 from .goals import METRIC_TASKS
 from .ranking_metrics import RANKING_METRICS
 
-# %% ../../../nbs/methods/metrics/weighted_metrics.ipynb #c11
+# %% ../../../nbs/methods/metrics/weighted_metrics.ipynb #c05
 def rmse(y: np.ndarray, p: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """Root of the mean squared error.
 
@@ -44,7 +44,7 @@ def rmse(y: np.ndarray, p: np.ndarray, weights: np.ndarray) -> np.ndarray:
     Returns:
         (B,), [0..], in the target's unit.
     """
-    return np.sqrt(weighted_mean((y - p) ** 2, weights))
+    return np.asarray(np.sqrt(weighted_mean((y - p) ** 2, weights)))
 
 
 def mae(y: np.ndarray, p: np.ndarray, weights: np.ndarray) -> np.ndarray:
@@ -89,7 +89,7 @@ def r2(y: np.ndarray, p: np.ndarray, weights: np.ndarray) -> np.ndarray:
     centre = divide(weights @ y, weights.sum(1))[:, None]
     return 1.0 - divide(weights @ ((y - p) ** 2), (weights * (y[None] - centre) ** 2).sum(1))
 
-# %% ../../../nbs/methods/metrics/weighted_metrics.ipynb #c13
+# %% ../../../nbs/methods/metrics/weighted_metrics.ipynb #c07
 @dataclass(frozen=True)
 class Metric:
     """A metric: what it suits, which way is better, what it reads.
