@@ -11,6 +11,7 @@ import pytest
 from mlnb.engine.formats import save_object
 from mlnb.engine.project import Project
 from mlnb.engine.runs import Run
+from mlnb.methods.contracts.gates import Gate
 from mlnb.registry.registry import Registry
 
 
@@ -45,7 +46,7 @@ def proven(project, example) -> Callable[..., Run]:
         truth = ["0", "1"] * 20
         p = p or [0.3, 0.7] * 20
         predictions = pd.DataFrame({"truth": truth, "prediction": truth, "p 0": [1 - x for x in p], "p 1": p})
-        gate = {"passed": passed, "lines": []}
+        gate = Gate(passed=passed, lines=())
         for stage, artifact, value in [
             ("package", "service", folder),
             ("evaluate", "predictions", predictions),

@@ -7,7 +7,7 @@ __all__ = ['T', 'Ruler', 'Problem', 'ProblemContract', 'required', 'read_contrac
 
 # %% ../../../nbs/methods/contracts/problems.ipynb #c03
 from pathlib import Path
-from typing import ClassVar, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from ...codec import Record, decode, replace
 from .tasks import Task
@@ -140,9 +140,15 @@ def read_contract(path: Path) -> ProblemContract:
 
 def start_contract(problem: Problem, task: Task, classes: tuple[str, ...] | None = None) -> ProblemContract:
     """Return the contract with all that was stated and needs no data; its sources are those of the problem."""
-    common = {name: getattr(problem, name) for name in _Goal.__struct_fields__}
-    stated = {"target": problem.target, "metric": problem.metric or "", "series": problem.series or ()}
-    return ProblemContract(task=task, classes=classes, **stated, **common)
+    common: dict[str, Any] = {name: getattr(problem, name) for name in _Goal.__struct_fields__}
+    return ProblemContract(
+        task=task,
+        classes=classes,
+        target=problem.target,
+        metric=problem.metric or "",
+        series=problem.series or (),
+        **common,
+    )
 
 
 def name_sources(contract: ProblemContract, problem: Problem) -> ProblemContract:
