@@ -30,7 +30,7 @@ def encoder_of(unit: str, horizon: int) -> Windows:
     seconds = frequency.stamps(np.arange(60))
     arrays = {"at": seconds, "v": 10 + np.sin(np.arange(60.0))}
     return Windows.fit(
-        arrays, SCHEMA, time="at", target="v", keys=(), frequency=frequency.to_json(), horizon=horizon,
+        arrays, SCHEMA, time="at", target="v", keys=(), frequency=frequency, horizon=horizon,
         shape=choose_shape(frequency, horizon, 60),
     )  # fmt: skip
 
@@ -113,7 +113,7 @@ def test_irregular_stamps_want_a_frequency_and_get_averages() -> None:
     with pytest.raises(ValueError, match=r"follow no frequency.*problem\.frequency"):
         typed(raw)
     contract, _, _, findings = typed(raw, frequency="D")
-    assert contract.ruler["unit"] == "D" and "doubles" in {f["check"] for f in findings}
+    assert contract.ruler.unit == "D" and "doubles" in {f["check"] for f in findings}
 
 
 def test_missing_infinite_and_repeated_values_are_gaps_and_means() -> None:
@@ -125,7 +125,7 @@ def test_missing_infinite_and_repeated_values_are_gaps_and_means() -> None:
     checks = {f["check"]: f for f in findings}
     assert checks["gaps"]["rows"] == 2 and checks["doubles"]["rows"] == 3
     training, test = table[table["day"] < "2023-04-01"], table[table["day"] >= "2023-04-01"]
-    asked = {"time": "day", "target": "sold", "keys": [], "frequency": contract.ruler, "horizon": 7}
+    asked = {"time": "day", "target": "sold", "keys": [], "frequency": Frequency.of(contract.ruler), "horizon": 7}
     arrays = {"day": training["day"].astype("int64").to_numpy() / 1e6, "sold": training["sold"].to_numpy()}
     encoder = Windows.fit(arrays, schema, **asked)
     assert np.isfinite(learn_fan(contract, schema, encoder, training).y).all()
@@ -136,7 +136,7 @@ def test_missing_infinite_and_repeated_values_are_gaps_and_means() -> None:
 def test_a_constant_series_is_its_own_forecast() -> None:
     contract, schema, table, _ = typed(daily(sold=5.0), horizon=7)
     arrays = {"day": table["day"].astype("int64").to_numpy() / 1e6, "sold": table["sold"].to_numpy()}
-    asked = {"time": "day", "target": "sold", "keys": [], "frequency": contract.ruler, "horizon": 7}
+    asked = {"time": "day", "target": "sold", "keys": [], "frequency": Frequency.of(contract.ruler), "horizon": 7}
     encoder = Windows.fit(arrays, schema, **asked)
     fan = learn_fan(contract, schema, encoder, table)
     assert (fan.y == 0).all() and (fan.truth == 5).all() and (fan.X[:, NAIVE] == 0).all()
@@ -145,4 +145,4 @@ def test_a_constant_series_is_its_own_forecast() -> None:
 def test_a_series_that_ends_early_is_said() -> None:
     two = pd.concat([daily().assign(shop="a"), daily(9).assign(shop="b")], ignore_index=True)
     contract, _, _, findings = typed(two, horizon=7)
-    assert contract.series == ["shop"] and "short series" in {f["check"] for f in findings}
+    assert contract.series == ("shop",) and "short series" in {f["check"] for f in findings}

@@ -36,7 +36,7 @@ def folds():
 def search(storage=None, progress=None, pause=0.0, **options):
     """The study of this test; `pause` slows each trial, so that a kill is likely to meet one running."""
     if pause:
-        from mlnb.methods.tuning.hyperparameter_search import trials
+        from mlnb.methods.tuning import trials
 
         fit = trials.fit_model
 

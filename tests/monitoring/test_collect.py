@@ -1,7 +1,6 @@
 """What a challenger learns from, gathered from a log that has seen better days."""
 
 import itertools
-import json
 import shutil
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import pandas as pd
 import pytest
 import toys
 
+from mlnb.codec import encode
 from mlnb.engine import runs
 from mlnb.engine.project import Project
 from mlnb.methods.contracts.problems import ProblemContract
@@ -18,7 +18,7 @@ from mlnb.serving.runtime.log_segments import convert
 from mlnb.serving.runtime.prediction_log import Recorder
 
 NOTEBOOK = Path(__file__).resolve().parents[2] / "nbs" / "stages" / "12_collect.ipynb"
-CONTRACT = ProblemContract(task="binary", target="y", classes=["no", "yes"])
+CONTRACT = ProblemContract(task="binary", target="y", classes=("no", "yes"))
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def root(tmp_path):
     root = toys.project(tmp_path, {"12_collect": {}})
     shutil.copy(NOTEBOOK, root / "nbs" / "stages")
     pd.DataFrame({"a": ["1.5", "2"], "c": ["x", "z"], "y": ["no", "yes"]}).to_parquet(root / "past.parquet")
-    (root / "contract.json").write_text(json.dumps(CONTRACT))
+    (root / "contract.json").write_bytes(encode(CONTRACT))
     (root / "log").mkdir()
     return root
 

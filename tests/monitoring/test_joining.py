@@ -4,14 +4,14 @@ import pandas as pd
 import pytest
 
 from mlnb.errors import UsageError
-from mlnb.methods.contracts.problems import ProblemContract
+from mlnb.methods.contracts.problems import ProblemContract, Ruler
 from mlnb.methods.operations.labeled_feedback import steps_of
 from mlnb.monitoring.label_joining import find_labels, pick_places
 from mlnb.monitoring.labels import add_labels, read_labels
 
 CHURN = ProblemContract(task="binary", target="y")
 RANKING = ProblemContract(task="ranking", target="grade", query="q", item="film")
-DAILY = ProblemContract(task="forecasting", target="sold", time="day", series=["shop"], ruler={"unit": "D"})
+DAILY = ProblemContract(task="forecasting", target="sold", time="day", series=("shop",), ruler=Ruler(unit="D"))
 
 
 def picked(rows, contract, label="y"):

@@ -17,6 +17,7 @@ from mlnb.serving.runtime.prediction_log import Recorder
 NOTEBOOK = Path(__file__).resolve().parents[2] / "nbs" / "stages" / "90_monitor.ipynb"
 MAKE = """
 import numpy as np, pandas as pd
+from mlnb.methods.contracts.problems import ProblemContract
 from mlnb.methods.tables.columns import Column, Schema, to_arrays
 from mlnb.methods.encoding.table_encoder import Encoder
 random = np.random.default_rng(0)
@@ -25,7 +26,7 @@ training["c"] = np.array(["x", "z"], dtype=object)[random.integers(0, 2, 800)]
 kinds = Column("a", "number"), Column("b", "number"), Column("c", "category", categories=("x", "z"))
 schema = Schema((*kinds, Column("y", "category", role="target")), 800)
 p = 1 / (1 + np.exp(-2 * training["a"].to_numpy()))
-contract = {"task": "binary", "target": "y", "classes": ["no", "yes"], "metric": "roc_auc", "direction": "maximize"}
+contract = ProblemContract(task="binary", target="y", classes=("no", "yes"), metric="roc_auc", direction="maximize")
 stage.save("contract", contract)
 stage.save("schema", schema.to_json())
 stage.save("training", training)
@@ -41,7 +42,7 @@ def root(tmp_path_factory):
     root = toys.project(tmp_path_factory.mktemp("monitored"), {"10_make": toys.stage("make", MAKE, writes=writes)})
     shutil.copy(NOTEBOOK, root / "nbs" / "stages")
     settings = root / "settings.ini"
-    settings.write_text(settings.read_text() + "\n[pipeline monitor]\nstages = monitor\ngiven = train\n")
+    settings.write_text(settings.read_text() + "\n[pipeline monitor]\nstages = monitor\ninputs_from = train\n")
     toys.mlnb(root, "run", "--no-report")
     return root
 

@@ -172,7 +172,9 @@ def _draw_boxes(axes: Axes, groups: dict[str, np.ndarray], sideways: bool) -> No
     axes.grid(axis="y" if sideways else "x", visible=False)
 
 
-def _draw_against_classes(axes: Axes, values: pd.Series, column: Column, target: pd.Series, classes: Sequence[str]) -> None:
+def _draw_against_classes(
+    axes: Axes, values: pd.Series, column: Column, target: pd.Series, classes: Sequence[str]
+) -> None:
     """A feature against classes."""
     labels = name_classes(target)
     few = column.kind == "number" and values.nunique() <= 8

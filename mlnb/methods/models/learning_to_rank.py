@@ -154,7 +154,8 @@ def fit_ranker(
     booster = lightgbm.train(settings, training, rounds, valid_sets=watched, valid_names=names, callbacks=called)
     best = booster.best_iteration
     booster = lightgbm.Booster(model_str=booster.model_to_string(num_iteration=best if best > 0 else None))
-    return _scale(booster, _spread(y, groups) / max(_spread(np.asarray(booster.predict(X, num_threads=1)), groups), 1e-12))
+    scores = np.asarray(booster.predict(X, num_threads=1))
+    return _scale(booster, _spread(y, groups) / max(_spread(scores, groups), 1e-12))
 
 
 def _spread(values: np.ndarray, groups: np.ndarray) -> float:

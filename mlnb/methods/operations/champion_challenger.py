@@ -327,6 +327,6 @@ def compare_fairness(
             lines.append({**line, "found": "fewer than two groups are large enough", "required": "as its gate says"})
             continue
         shown = f"{after['value']:.3g} [{after['low']:.3g}, {after['high']:.3g}]"
-        required = f"no more than the champion's {before:.3g}"
-        lines.append({**line, "found": shown, "required": required, "passed": bool(after["low"] <= before)})
+        limit = f"no more than the champion's {before:.3g}"
+        lines.append({**line, "found": shown, "required": limit, "passed": bool(after["low"] <= before)})
     return lines
