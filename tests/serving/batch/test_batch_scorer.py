@@ -51,7 +51,9 @@ def test_misnamed_columns_are_an_error_with_a_suggestion(model):
     names = [column.name for column in Scorer(model).schema.features]
     Scorer(model).check_names(names)
     for wrong in ("Age", "AGE", "agee"):
-        with pytest.raises(UsageError, match=f"Column 'age' is missing, and the model needs it; did you mean '{wrong}'"):
+        with pytest.raises(
+            UsageError, match=f"Column 'age' is missing, and the model needs it; did you mean '{wrong}'"
+        ):
             Scorer(model).check_names([wrong, *names[1:]])
     with pytest.raises(UsageError, match=r"Column 'comment' is unknown.*--keep, or add --ignore-unknown"):
         Scorer(model).check_names([*names, "comment"])
