@@ -91,7 +91,7 @@ def _predict(model: Model, X: np.ndarray) -> np.ndarray:
         total: Any = 0.0
         for member, weight in zip(native["members"], native["weights"], strict=True):
             total = total + weight * _predict(member, X)
-        return total
+        return np.asarray(total)
     if isinstance(native, dict) and "constant" in native:
         p = np.repeat(np.asarray([native["constant"]], dtype=np.float64), len(X), axis=0)
         return p if model.classes else p[:, 0]
@@ -207,8 +207,8 @@ def save_model(model: Model, folder: Path) -> Path:
     about = {name: getattr(model, name) for name in ("family", "task", "classes", "features")}
     native = model.native
     if isinstance(native, dict) and "members" in native:
-        for place, member in enumerate(native["members"]):
-            save_model(member, folder / str(place))
+        for number, member in enumerate(native["members"]):
+            save_model(member, folder / str(number))
         about["weights"] = native["weights"]
     elif isinstance(native, dict):
         about["native"] = _pack(native)
