@@ -10,7 +10,7 @@ from mlnb.codec import encode
 from mlnb.methods.contracts.decisions import Beta, Decision, Isotonic, Sigmoid, Temperature, ValueInterval
 from mlnb.methods.contracts.problems import ProblemContract
 from mlnb.methods.contracts.responses import Golden, to_wire
-from mlnb.methods.contracts.tasks import Task
+from mlnb.methods.tasks.task_traits import Task
 from mlnb.methods.decisions.decisions import write_decision
 from mlnb.methods.decisions.responders import respond
 from mlnb.methods.encoding.table_encoder import Encoder

@@ -8,7 +8,7 @@ import numpy as np
 
 from mlnb.methods.contracts.problems import ProblemContract
 from mlnb.methods.contracts.responses import Golden, to_wire
-from mlnb.methods.contracts.tasks import Task
+from mlnb.methods.tasks.task_traits import Task
 
 ROUNDS, LEAVES = 300, 31
 WORDS = ["first", "second", "third", "crew", "cabin", "deck", "port", "stern"]

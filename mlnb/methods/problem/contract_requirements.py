@@ -12,7 +12,7 @@ from typing import Any
 
 from ...codec import replace
 from ..contracts.problems import Problem, ProblemContract, start_contract
-from ..contracts.tasks import Task
+from ..tasks.task_traits import Task
 from ..tables.columns import nearest
 from ..decisions.decision_thresholds import cost_matrix, state_costs
 

@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 
 from ...codec import replace
 from ..contracts.problems import Problem, ProblemContract, name_sources
-from ..contracts.tasks import Task
+from ..tasks.task_traits import Task
 from ..series.calendars import Frequency, infer_frequency, read_frequency
 from ..tables.type_inference import finding
 from ..tables.columns import Column, Schema, nearest, to_array

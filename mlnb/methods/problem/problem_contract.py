@@ -15,7 +15,7 @@ import pandas as pd
 
 from ...codec import replace
 from ..contracts.problems import Problem, ProblemContract, name_sources
-from ..contracts.tasks import Task
+from ..tasks.task_traits import Task
 from ..tables.columns import nearest
 from ..metrics.decision_metrics import full_name
 from ..metrics.goals import DEFAULT_METRIC, METRIC_TASKS, base_name, check_bound, check_metric, read_goal

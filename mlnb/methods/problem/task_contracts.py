@@ -15,7 +15,7 @@ import pandas as pd
 
 from ...codec import replace
 from ..contracts.problems import Problem, ProblemContract, name_sources, required
-from ..contracts.tasks import Task
+from ..tasks.task_traits import Task
 from ..series.candidate_generation import CUT, QUERY, RELEVANCE, make_candidates, read_log
 from ..tables.type_inference import finding
 from ..tables.columns import Schema, nearest

@@ -12,7 +12,7 @@ from mlnb.errors import ServingError, UsageError
 from mlnb.methods.contracts.decisions import ValueInterval
 from mlnb.methods.contracts.problems import ProblemContract
 from mlnb.methods.contracts.responses import Golden
-from mlnb.methods.contracts.tasks import Task
+from mlnb.methods.tasks.task_traits import Task
 from mlnb.methods.decisions.decisions import find_limit
 from mlnb.methods.decisions.responders import STATES, respond_by_column
 from mlnb.methods.encoding.table_encoder import Encoder
