@@ -86,7 +86,7 @@ class TaskTraits:
 
     @property
     def needs_labels(self) -> bool:
-        """Whether new training data needs labels; those of histories are in later requests."""
+        """Whether new training data needs labels; a history's values are in later requests."""
         return self.supervised and self.unit != "history"
 
     @property
@@ -122,6 +122,17 @@ TRAITS: dict[str, TaskTraits] = {
         default_metric="rmse",
         fairness=("mae", "mean_prediction"),
     ),
+    Task.RANKING: TaskTraits(
+        title="ranking",
+        model_kind="ranker",
+        response="rank",
+        unit="query",
+        metrics=("ranks",),
+        default_metric="ndcg@10",
+        families="rankers",
+        details=("query", "item", "rating", "time", "at"),
+        collected="rows of labelled queries",
+    ),
     Task.FORECASTING: TaskTraits(
         title="forecasting",
         model_kind="forecaster",
@@ -143,17 +154,6 @@ TRAITS: dict[str, TaskTraits] = {
         families="detectors",
         details=("contamination", "alert_budget"),
         collected="rows of the log",
-    ),
-    Task.RANKING: TaskTraits(
-        title="ranking",
-        model_kind="ranker",
-        response="rank",
-        unit="query",
-        metrics=("ranks",),
-        default_metric="ndcg@10",
-        families="rankers",
-        details=("query", "item", "rating", "time", "at"),
-        collected="rows of labelled queries",
     ),
 }
 

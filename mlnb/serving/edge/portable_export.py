@@ -14,7 +14,6 @@ import numpy as np
 from mlnb.codec import to_json
 from mlnb.errors import ServingError
 from mlnb.methods.contracts.responses import Golden
-from mlnb.methods.tasks.task_traits import Task
 from mlnb.methods.decisions.decisions import find_limit
 from mlnb.methods.encoding.column_encoders import CategoryCodec
 from mlnb.methods.encoding.table_encoder import Encoder
@@ -23,6 +22,7 @@ from mlnb.methods.series.forecast_windows import Windows, request_schema
 from mlnb.methods.series.lag_features import CYCLES, MEMORIES
 from mlnb.methods.tables.columns import Schema
 from mlnb.methods.tables.values import MISSING_WORDS
+from mlnb.methods.tasks.task_traits import Task
 from mlnb.serving.edge.exports import ExportResult
 from mlnb.serving.edge.lightgbm_text import read_booster
 from mlnb.serving.edge.model_numbers import ModelNumbers, to_numbers

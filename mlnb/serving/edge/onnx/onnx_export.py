@@ -12,11 +12,11 @@ from mlnb.errors import ServingError, UsageError
 from mlnb.methods.contracts.decisions import ValueInterval
 from mlnb.methods.contracts.problems import ProblemContract
 from mlnb.methods.contracts.responses import Golden
-from mlnb.methods.tasks.task_traits import Task
 from mlnb.methods.decisions.decisions import find_limit
 from mlnb.methods.decisions.responders import STATES, respond_by_column
 from mlnb.methods.encoding.table_encoder import Encoder
 from mlnb.methods.tables.columns import Schema, to_arrays
+from mlnb.methods.tasks.task_traits import Task
 from mlnb.serving.edge.exports import ExportResult
 from mlnb.serving.edge.onnx.onnx_encoder import write_encoder
 from mlnb.serving.edge.onnx.onnx_forecasts import describe_examples, to_examples, write_forecast
