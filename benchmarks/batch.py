@@ -63,7 +63,7 @@ def make_model(folder: Path, family: str, training: pd.DataFrame, y: np.ndarray)
     import lightgbm
     from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
 
-    from mlnb.methods.decisions.responders import respond
+    from mlnb.methods.tasks.responders import respond
     from mlnb.methods.encoding.table_encoder import Encoder
     from mlnb.methods.models.fitted_models import Model, predict, save_model
     from mlnb.methods.models.model_families import fit_model

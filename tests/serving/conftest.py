@@ -13,7 +13,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # before anything loads Ope
 from mlnb.engine.project import Project
 from mlnb.methods.contracts.problems import ProblemContract
 from mlnb.methods.contracts.responses import Golden, to_wire
-from mlnb.methods.decisions.responders import respond
+from mlnb.methods.tasks.responders import respond
 from mlnb.methods.encoding.table_encoder import Encoder
 from mlnb.methods.models.fitted_models import predict, save_model
 from mlnb.methods.models.model_families import fit_model

@@ -140,15 +140,9 @@ def read_contract(path: Path) -> ProblemContract:
 
 def start_contract(problem: Problem, task: Task, classes: tuple[str, ...] | None = None) -> ProblemContract:
     """Return the contract with all that was stated and needs no data; its sources are those of the problem."""
-    common: dict[str, Any] = {name: getattr(problem, name) for name in _Goal.__struct_fields__}
-    return ProblemContract(
-        task=task,
-        classes=classes,
-        target=problem.target,
-        metric=problem.metric or "",
-        series=problem.series or (),
-        **common,
-    )
+    goal: dict[str, Any] = {name: getattr(problem, name) for name in _Goal.__struct_fields__}
+    metric, series = problem.metric or "", problem.series or ()
+    return ProblemContract(task=task, classes=classes, target=problem.target, metric=metric, series=series, **goal)
 
 
 def name_sources(contract: ProblemContract, problem: Problem) -> ProblemContract:

@@ -17,7 +17,7 @@ import pandas as pd
 from ...codec import to_json
 from ..contracts.gates import Gate
 from ..contracts.problems import ProblemContract, required
-from ..decisions.responders import STATES
+from ..tasks.responders import STATES
 from ..tasks.task_traits import traits_of
 from ..series.time_series import ForecastSpec
 from ..tables.columns import Column, to_array

@@ -38,8 +38,8 @@ class TaskTraits:
     Attributes:
         title: in words, for reports.
         model_kind: what a model of it is called.
-        response: what a client gets for a row: a class with probabilities, a value with an interval, an alert with
-            a score, a rank with a score, or the steps of a forecast.
+        response: what a client gets for a row, key of `responders.FORMS`: a class with probabilities, a value with
+            an interval, an alert with a score, a rank with a score, or the steps of a forecast.
         unit: what one request scores together: a row alone, the rows of a query, or a history.
         classes: how many classes the target names.
         supervised: whether the model learns from the target; else labels, where there are any, judge it alone.
@@ -53,7 +53,7 @@ class TaskTraits:
 
     title: str
     model_kind: str
-    response: Literal["class", "value", "alert", "rank", "steps"]
+    response: str
     unit: Literal["row", "query", "history"] = "row"
     classes: Literal["none", "two", "several"] = "none"
     supervised: bool = True
