@@ -31,7 +31,7 @@ import pyarrow.parquet as pq
 from mlnb.codec import encode
 from mlnb.methods.contracts.problems import ProblemContract
 from mlnb.methods.contracts.responses import Golden, to_wire
-from mlnb.methods.contracts.tasks import Task
+from mlnb.methods.tasks.task_traits import Task
 
 LEVELS = (3, 5, 8, 10, 12, 16, 40, 100)
 CHUNK = 50_000  # rows of a pandas chunk, and of a row group
@@ -63,7 +63,7 @@ def make_model(folder: Path, family: str, training: pd.DataFrame, y: np.ndarray)
     import lightgbm
     from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
 
-    from mlnb.methods.decisions.responders import respond
+    from mlnb.methods.tasks.responders import respond
     from mlnb.methods.encoding.table_encoder import Encoder
     from mlnb.methods.models.fitted_models import Model, predict, save_model
     from mlnb.methods.models.model_families import fit_model

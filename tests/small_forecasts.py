@@ -10,7 +10,6 @@ from mlnb.codec import encode
 from mlnb.methods.contracts.decisions import Decision, StepInterval
 from mlnb.methods.contracts.problems import ProblemContract
 from mlnb.methods.contracts.responses import Golden, to_wire
-from mlnb.methods.contracts.tasks import Task
 from mlnb.methods.decisions.decisions import write_decision
 from mlnb.methods.models.fitted_models import Model, save_model
 from mlnb.methods.models.model_families import fit_model
@@ -18,6 +17,7 @@ from mlnb.methods.models.search_spaces import default_params
 from mlnb.methods.series.calendars import Frequency, stamp_text
 from mlnb.methods.series.forecast_windows import Windows, request_schema
 from mlnb.methods.tables.columns import Column, Schema, to_arrays
+from mlnb.methods.tasks.task_traits import Task
 from mlnb.methods.training_data.forecast_examples import choose_origins
 from mlnb.serving.runtime.forecast_service import Forecasts
 from mlnb.serving.runtime.service_parts import Parts

@@ -10,14 +10,14 @@ from mlnb.codec import encode
 from mlnb.methods.contracts.decisions import Beta, Decision, Isotonic, Sigmoid, Temperature, ValueInterval
 from mlnb.methods.contracts.problems import ProblemContract
 from mlnb.methods.contracts.responses import Golden, to_wire
-from mlnb.methods.contracts.tasks import Task
 from mlnb.methods.decisions.decisions import write_decision
-from mlnb.methods.decisions.responders import respond
+from mlnb.methods.tasks.responders import respond
 from mlnb.methods.encoding.table_encoder import Encoder
 from mlnb.methods.models.fitted_models import Model, predict, save_model
 from mlnb.methods.models.model_families import fit_model
 from mlnb.methods.models.search_spaces import default_params
 from mlnb.methods.tables.columns import Column, Schema, to_arrays
+from mlnb.methods.tasks.task_traits import Task
 
 COLUMNS = (
     Column("age", "number", nullable=True, sentinels=(-999.0,)),

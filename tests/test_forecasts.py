@@ -14,7 +14,7 @@ from mlnb.engine import runs
 from mlnb.engine.project import Project
 from mlnb.methods.contracts.evaluations import Metrics
 from mlnb.methods.contracts.problems import ProblemContract
-from mlnb.methods.contracts.tasks import Task
+from mlnb.methods.tasks.task_traits import Task
 from mlnb.serving.runtime.predictor import Predictor
 from mlnb.serving.runtime.request_bodies import BadRows
 from mlnb.serving.runtime.response_schemas import describe_answers, describe_rows

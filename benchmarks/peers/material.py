@@ -8,7 +8,7 @@ import numpy as np
 
 from mlnb.methods.contracts.problems import ProblemContract
 from mlnb.methods.contracts.responses import Golden, to_wire
-from mlnb.methods.contracts.tasks import Task
+from mlnb.methods.tasks.task_traits import Task
 
 ROUNDS, LEAVES = 300, 31
 WORDS = ["first", "second", "third", "crew", "cabin", "deck", "port", "stern"]
@@ -36,7 +36,7 @@ def make_target(rows: list[dict[str, Any]], seed: int = 1) -> np.ndarray:
 def make_bundle_in(folder: Path, rows: list[dict[str, Any]], y: np.ndarray) -> Any:
     """Return the bundle of a LightGBM model, as stage `package` makes it."""
     from mlnb.engine.project import Project
-    from mlnb.methods.decisions.responders import respond
+    from mlnb.methods.tasks.responders import respond
     from mlnb.methods.encoding.table_encoder import Encoder
     from mlnb.methods.models.fitted_models import predict, save_model
     from mlnb.methods.models.model_families import fit_model

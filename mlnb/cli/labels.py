@@ -11,6 +11,7 @@ from mlnb.engine.project import Project
 from mlnb.engine.runs import open_run
 from mlnb.errors import UsageError
 from mlnb.methods.contracts.problems import ProblemContract
+from mlnb.methods.tasks.task_traits import traits_of
 from mlnb.monitoring.label_joining import find_labels, pick_places
 from mlnb.monitoring.labels import Added, add_labels, read_labels
 from mlnb.monitoring.monitoring_paths import label_database, log_folder
@@ -73,7 +74,7 @@ def _predicted_rows(log: Any, contract: ProblemContract) -> Any:
     """Return the rows of a prediction log that can have a label: of forecasts the steps."""
     from mlnb.methods.operations.labeled_feedback import steps_of
 
-    return steps_of(log, contract) if contract.task == "forecasting" and len(log) else log
+    return steps_of(log, contract) if traits_of(contract.task).unit == "history" and len(log) else log
 
 
 def _rows(path: Path) -> list[dict[str, Any]]:

@@ -18,6 +18,7 @@ from mlnb.engine.runs import Run, open_run
 from mlnb.errors import UsageError
 from mlnb.methods.contracts.gates import GateLine
 from mlnb.methods.contracts.problems import ProblemContract
+from mlnb.methods.tasks.task_traits import traits_of
 from mlnb.monitoring.monitoring_paths import label_database, log_folder
 from mlnb.registry.champion import ORIGIN
 from mlnb.registry.model_versions import Version
@@ -26,7 +27,6 @@ from mlnb.tracking.artifact_views import View
 
 CHALLENGER = "challenger"
 AWAITING = 13  # exit code when a person has to approve
-UNLABELED = ("forecasting", "anomaly")  # problem types without labels: later requests have the values, or none exist
 
 
 def parser(p: argparse.ArgumentParser) -> None:
@@ -58,7 +58,7 @@ def main(args: argparse.Namespace) -> int:
     champion = registry.in_charge(args.version)
     run = open_run(project, champion.run)
     labels = label_database(project, champion.model)
-    if not labels.exists() and run.load("contract", ProblemContract).task not in UNLABELED:
+    if not labels.exists() and traits_of(run.load("contract", ProblemContract).task).needs_labels:
         raise UsageError(f"{champion.model} has no labels; add them first: `mlnb labels add FILE`.")
     with tempfile.TemporaryDirectory(dir=project.store_root) as folder:
         values = Path(folder) / "values.yaml"
@@ -106,7 +106,6 @@ def challenger_parameters(project: Project, run: Run, champion: Version, policy:
         UsageError: Logged production data is not of the kind that the champion was trained on.
     """
     from mlnb.methods.metrics.goals import base_name
-    from mlnb.methods.problem.problem_contract import DETAILS
     from mlnb.methods.tuning.trial_proposals import lead
 
     contract = run.load("contract", ProblemContract)
@@ -124,14 +123,15 @@ def challenger_parameters(project: Project, run: Run, champion: Version, policy:
             if parameter.origin not in (DEFAULT, ORIGIN)
         }
     problem = {
-        name: getattr(contract, name) for name in ("target", "task", "positive", "top", *DETAILS.get(contract.task, ()))
+        name: getattr(contract, name)
+        for name in ("target", "task", "positive", "top", *traits_of(contract.task).details)
     }
     values["problem"] |= {name: value for name, value in problem.items() if value not in (None, [])}
     values["problem"]["metric"] = base_name(contract.metric)
     if run.output("best") is not None and run.output("trials") is not None:
         values["tune"]["warm"] = lead(run.load("best"), run.load("trials"), champion.name)
     values["collect"] |= {
-        "history": _path_of(project, run, "table" if contract.task == "forecasting" else "raw"),
+        "history": _path_of(project, run, "table" if traits_of(contract.task).unit == "history" else "raw"),
         "log": str(log_folder(project, champion.model)),
         "labels": str(labels) if (labels := label_database(project, champion.model)).exists() else "",
         "contract": _path_of(project, run, "contract"),

@@ -19,6 +19,7 @@ from mlnb.engine.project import Project
 from mlnb.engine.runs import Run, open_run
 from mlnb.errors import UsageError
 from mlnb.methods.contracts.problems import ProblemContract
+from mlnb.methods.tasks.task_traits import traits_of
 from mlnb.monitoring.alerts import CODES
 from mlnb.monitoring.labels import add_labels
 from mlnb.monitoring.monitoring_paths import label_database, log_folder
@@ -138,7 +139,7 @@ def table_days(run: Run, args: argparse.Namespace) -> Iterator[Day]:
 
     contract = run.load("contract", ProblemContract)
     schema, provenance = run.load("schema"), run.load("provenance")
-    if contract.task in ("forecasting", "ranking"):
+    if traits_of(contract.task).unit != "row":
         raise UsageError(
             f"The model scores whole requests ({contract.task}); only single rows of a table can be replayed."
         )

@@ -8,6 +8,7 @@ from mlnb.errors import UsageError
 from mlnb.methods.contracts.problems import ProblemContract, required
 from mlnb.methods.series.calendars import Frequency, stamp_text
 from mlnb.methods.tables.values import parse_date, to_label
+from mlnb.methods.tasks.task_traits import traits_of
 from mlnb.monitoring.labels import Place, pick
 
 Known = Mapping[tuple[str, Place], tuple[str, float]]  # from `read_labels`
@@ -33,12 +34,12 @@ def pick_places(
         label: the label,.
         row: and the number of the row.
     """
-    if contract.task == "forecasting":
+    if traits_of(contract.task).unit == "history":
         yield from _pick_steps(rows, contract, request, label)
         return
     for record in rows:
         item = contract.item
-        if contract.task == "ranking" and row not in record and item is not None and item in record:
+        if traits_of(contract.task).unit == "query" and row not in record and item is not None and item in record:
             ((name, _, value),) = pick([dict(record)], request, label, row)
             yield name, place(item=to_label(record[item])), value
         else:
@@ -99,7 +100,7 @@ def find_labels(log: Any, known: Known, contract: ProblemContract) -> list[str |
 def _places(log: Any, contract: ProblemContract) -> Iterator[list[tuple[str, Place]]]:
     """Yield the keys under which each row's label may be, the most certain first."""
     requests, rows = log["request"].tolist(), log["row"].astype(int).tolist()
-    if contract.task == "forecasting":
+    if traits_of(contract.task).unit == "history":
         keys = [f"out.{name}" for name in contract.series or ()]
         series = log[keys].astype(str).to_numpy().tolist() if len(keys) else [[]] * len(log)
         for request, key, stamp, step in zip(requests, series, log["out.time"], log["step"], strict=True):
@@ -107,7 +108,7 @@ def _places(log: Any, contract: ProblemContract) -> Iterator[list[tuple[str, Pla
             yield [(request, exact), (request, ahead), ("", exact)]
         return
     item = f"in.{contract.item}"
-    if contract.task == "ranking" and item in log:
+    if traits_of(contract.task).unit == "query" and item in log:
         for request, row, name in zip(requests, rows, log[item].tolist(), strict=True):
             yield [(request, row), (request, place(item=to_label(name)))]
         return

@@ -5,6 +5,7 @@ from typing import Any
 from mlnb.engine.formats import load_object
 from mlnb.engine.project import Project
 from mlnb.errors import StoreCorrupted
+from mlnb.methods.tasks.task_traits import traits_of
 from mlnb.registry.model_versions import Version
 
 RESAMPLES = 2000
@@ -40,7 +41,7 @@ def _difference(project: Project, first: Version, second: Version) -> dict[str, 
         return {"why": "their problems differ: target, task, metric or bound"}
     if first.facts["test"] is None or first.facts["test"] != second.facts["test"]:
         return {"why": "they were tested on different rows"}
-    if problems[0]["task"] not in ("binary", "multiclass", "regression"):
+    if not traits_of(problems[0]["task"]).independent_rows:
         return {"why": f"the task {problems[0]['task']} has no rows that could be resampled in pairs"}
     try:
         tables = [load_object(project.store, "table", version.facts["predictions"]) for version in (first, second)]

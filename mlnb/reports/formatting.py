@@ -5,14 +5,8 @@ import math
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
-TASKS = {
-    "binary": "binary classification",
-    "multiclass": "multiclass classification",
-    "regression": "regression",
-    "forecasting": "forecasting",
-    "anomaly": "anomaly detection",
-    "ranking": "ranking",
-}
+from mlnb.methods.tasks.task_traits import TRAITS
+
 METRICS = {
     "roc_auc": "ROC AUC",
     "average_precision": "average precision",
@@ -133,7 +127,8 @@ def elide(text: str, limit: int = 34) -> str:
 
 def task(name: Any) -> str:
     """Return the full name of a problem type."""
-    return TASKS.get(str(name), str(name or ""))
+    traits = TRAITS.get(str(name))
+    return traits.title if traits else str(name or "")
 
 
 def metric(name: Any) -> str:

@@ -14,7 +14,7 @@ from mlnb.methods.calibration.decision_fitting import learn_decision
 from mlnb.methods.contracts.decisions import Beta, Decision, Isotonic, Sigmoid, Temperature, ValueInterval
 from mlnb.methods.contracts.problems import ProblemContract
 from mlnb.methods.decisions.decisions import bound_values, calibrate, choose_classes, decide
-from mlnb.methods.decisions.responders import respond
+from mlnb.methods.tasks.responders import respond
 from mlnb.methods.evaluation.fairness import assess_fairness, fairness_lines
 from mlnb.methods.evaluation.test_evaluation import evaluate, make_gate
 from mlnb.methods.metrics.weighted_metrics import score

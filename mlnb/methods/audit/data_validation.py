@@ -13,6 +13,7 @@ import pandas as pd
 import pandera.pandas as pa
 
 from ..contracts.problems import ProblemContract, required
+from ..tasks.task_traits import traits_of
 from ..tables.type_inference import finding
 from ..tables.columns import Schema
 from ..tables.duplicates import equal_columns, find_copies, group_equal
@@ -92,7 +93,7 @@ def drop_unlabelled(table: pd.DataFrame, contract: ProblemContract) -> tuple[pd.
     Returns:
         the rows that are left, and the findings.
     """
-    if contract.task == "anomaly":  # rows without a label are learned from, too
+    if not traits_of(contract.task).supervised:  # rows without a label are learned from, too
         if contract.target is not None:
             table = table.assign(**{contract.target: name_classes(table[contract.target])})
         return table, []

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from ..contracts.problems import ProblemContract
+from ..tasks.task_traits import traits_of
 from .associations import MOST_ROWS, measure_association
 from ..tables.columns import Column, Schema, column_array
 from ..tables.column_profiles import is_name_of_id
@@ -52,7 +53,7 @@ def propose_splits(table: pd.DataFrame, schema: Schema, contract: ProblemContrac
         time before groups, the strongest sign first.
     """
     target = contract.target
-    if contract.task not in ("binary", "multiclass", "regression") or not target or len(table) < LEAST_ROWS:
+    if not traits_of(contract.task).independent_rows or not target or len(table) < LEAST_ROWS:
         return []
     sample = table.iloc[:: max(1, -(-len(table) // MOST_ROWS))]
     y = column_array(sample, schema.column(target))

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
 from ...codec import Record, decode, replace
-from .tasks import Task
+from ..tasks.task_traits import Task
 
 T = TypeVar("T")
 

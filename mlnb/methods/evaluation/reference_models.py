@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from ..contracts.problems import ProblemContract
+from ..tasks.task_traits import traits_of
 from .champion_evaluation import count_seen, differ, predict_champion
 from .fitted_pipeline import read_pipeline
 from .forecast_evaluation import ForecastEvaluation
@@ -43,7 +44,7 @@ def predict_references(
     task, classes, metric = contract.task, len(contract.classes or ()), contract.metric
     statistic = "median" if metric in ("mae", "mape") else "mean"
     dummy = fit_model("baseline", {"statistic": statistic}, X, y, task, classes, metric)
-    if task == "anomaly":
+    if not traits_of(task).supervised:
         return {"dummy": predict(dummy, test_X)}
     linear = fit_model("linear", default_params("linear"), X, y, task, classes, metric, seed, threads)
     return {"dummy": predict(dummy, test_X), "linear": predict(linear, test_X)}

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from ..contracts.problems import ProblemContract
+from ..tasks.task_traits import traits_of
 from .fitted_pipeline import FittedPipeline
 from ..models.fitted_models import predict
 from ..training_data.training_examples import Examples, learn_examples, test_examples
@@ -30,7 +31,7 @@ def pick_rows(task: str, rows: int, seed: int = 0) -> np.ndarray:
     Returns:
         indices of rows, ascending.
     """
-    if rows <= REFERENCE_ROWS or task not in ("binary", "multiclass", "regression", "anomaly"):
+    if rows <= REFERENCE_ROWS or traits_of(task).unit != "row":
         return np.arange(rows)
     return np.sort(np.random.default_rng(seed).choice(rows, REFERENCE_ROWS, replace=False))
 

@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 from ...codec import replace
 from ..contracts.evaluations import AlertCounts
 from ..contracts.problems import ProblemContract
+from ..tasks.task_traits import traits_of
 from ..models.anomaly_detection import plot_scores, table_strange
 from ..models.fitted_models import Model
 from ..models.learning_to_rank import popularity
@@ -39,7 +40,7 @@ def popular_reference(
         "dummy": what is popular in the training rows, where rows name items; else empty.
     """
     item = contract.item
-    if contract.task != "ranking" or item is None:
+    if traits_of(contract.task).unit != "query" or item is None:
         return {}
     if contract.cut is not None:
         return {"dummy": test["popularity lately"].to_numpy(dtype=np.float64)}

@@ -22,7 +22,7 @@ from ..contracts.gates import Gate
 from ..contracts.responses import Golden, to_wire
 from ..contracts.problems import ProblemContract
 from ..decisions.decisions import bound_values
-from ..decisions.responders import respond
+from ..tasks.responders import respond
 from ..encoding.row_encoder import compile_row
 from .champion_evaluation import tell_seen
 from .explanations import contributions, explains, name_reasons

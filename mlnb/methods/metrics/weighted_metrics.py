@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..tasks.task_traits import traits_of
 from mlnb.methods.metrics.classification_metrics import (
     EPSILON,
     accuracy,
@@ -178,7 +179,8 @@ def score_many(
         number = f"; it needs a number, as in {name}@0.05" if name in PARAMETRIC else nearest(name, list(METRICS))
         raise ValueError(f"unknown metric {name!r}{number}")
     value = METRICS[name].needs == "value"
-    if "anomaly" in METRICS[name].tasks and prediction.ndim == 1 and len(prediction) == len(y):
+    unlabeled = any(not traits_of(task).supervised for task in METRICS[name].tasks)
+    if unlabeled and prediction.ndim == 1 and len(prediction) == len(y):
         known = ~np.isnan(y)  # rows without a label do not count
         y, prediction, weights = y[known].astype(np.int64), prediction[known], np.asarray(weights)[:, known]
         if not value:  # a score serves as that of the positive class

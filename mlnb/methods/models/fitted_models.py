@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 
+from ..tasks.task_traits import traits_of
 from .autoregression import FORECASTERS, predict_forecaster
 from .anomaly_detectors import prepare, score_rows
 from .numpy_models import LARGEST, apply_scale, predict_linear, predict_neighbours, predict_network
@@ -100,7 +101,7 @@ def _predict(model: Model, X: np.ndarray) -> np.ndarray:
     if is_booster(model):
         threads = 1 if len(X) < 1024 else -1
         p = native.predict(X, num_threads=threads)
-        return np.stack([1.0 - p, p], axis=1) if model.task == "binary" else p
+        return np.stack([1.0 - p, p], axis=1) if traits_of(model.task).two_classes else p
     if model.family in FORECASTERS:
         return predict_forecaster(native, X)
     if model.family in SMOOTH:

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from ..tasks.task_traits import traits_of
 from .autoregression import FORECASTERS, fit_forecaster
 from .bagging import deal_bags, merge_boosters
 from ..tables.compact_matrix import Compact
@@ -54,6 +55,13 @@ class FitSpec:
     threads: int = 2
 
 
+def _objective(spec: FitSpec) -> str:
+    """LightGBM's objective."""
+    if not spec.classes:
+        return OBJECTIVES.get(spec.metric, "regression")
+    return "binary" if traits_of(spec.task).two_classes else "multiclass"
+
+
 def _end_when(stop: Callable[[], bool]) -> Callable[[Any], None]:
     """A callback of LightGBM that ends boosting, and keeps the rounds so far, when `stop` says so."""
 
@@ -84,14 +92,14 @@ def _fit_lightgbm(
     if any(monotone := params.pop("monotone", ())):
         params["monotone_constraints"] = list(monotone)
     settings = {
-        "objective": spec.task if spec.classes else OBJECTIVES.get(spec.metric, "regression"),
+        "objective": _objective(spec),
         "bagging_freq": 1,
         "deterministic": True,
         "force_row_wise": True,
         "num_threads": spec.threads if X.size >= SMALL else 1,
         "seed": spec.seed,
         "verbosity": -1,
-        **({"num_class": spec.classes} if spec.task == "multiclass" else {}),
+        **({"num_class": spec.classes} if traits_of(spec.task).classes == "several" else {}),
         **params,
     }
     options = {"verbosity": -1, "force_row_wise": True}
@@ -249,7 +257,7 @@ def fit_model(
         raise ValueError(f"found weights {weights}, expected a finite number of at least 0 for each of {len(y)} rows")
     if weights is not None and not weights.any():
         raise ValueError("found weights that are all 0, expected a row that counts")
-    if task == "anomaly":  # labels, where there are any, do not teach
+    if not traits_of(task).supervised:  # labels, where there are any, do not teach
         native: Any = {"constant": [0.0]} if family == "baseline" else fit_detector(family, params, X, seed)
         return Model(family, task, 0, X.shape[1], native)
     if not np.isfinite(y.astype(np.float64)).all():
@@ -290,7 +298,7 @@ def rounds_of(
 ) -> int | None:
     """The boosting rounds of a LightGBM model, None for any other."""
     return (
-        model.native.num_trees() // max(1, model.classes if model.task == "multiclass" else 1)
+        model.native.num_trees() // max(1, model.classes if traits_of(model.task).classes == "several" else 1)
         if (model.family == "lightgbm" and not isinstance(model.native, dict))
         else None
     )

@@ -17,6 +17,8 @@ import pandas as pd
 from ...codec import to_json
 from ..contracts.gates import Gate
 from ..contracts.problems import ProblemContract, required
+from ..tasks.responders import STATES
+from ..tasks.task_traits import traits_of
 from ..series.time_series import ForecastSpec
 from ..tables.columns import Column, to_array
 from .logged_data import plain_rows
@@ -76,7 +78,7 @@ def read_answers(answers: Sequence[Mapping[str, Any]], contract: ProblemContract
     try:
         if contract.classes:
             return np.array([[answer["probabilities"][name] for name in contract.classes] for answer in answers])
-        field = "score" if contract.task in ("ranking", "anomaly") else "prediction"
+        field = traits_of(contract.task).score_field
         return np.array([float(answer[field]) for answer in answers])
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"the models answer differently: {error}; a duel needs the same task and classes") from None
@@ -102,18 +104,18 @@ def duel_rows(
     target, classes = contract.target, contract.classes
     arrays = {who: read_answers(answers, contract) for who, answers in said.items()}
     before, after = arrays["champion"], arrays["challenger"]
-    if contract.task == "ranking":
+    if traits_of(contract.task).unit == "query":
         y = pd.to_numeric(fresh[target]).to_numpy(dtype=np.float64)
         codes = pd.factorize(fresh[contract.query].astype(str))[0]
         tops = [pd.Series(scores).groupby(codes).idxmax().to_numpy() for scores in (before, after)]
         return Duel(y, before, after, float(np.mean(tops[0] != tops[1])), codes, codes)
     named = {who: [str(answer["prediction"]) for answer in answers] for who, answers in said.items()}
     moved = float(np.mean([a != b for a, b in zip(named["champion"], named["challenger"], strict=True)]))
-    if contract.task == "anomaly":
+    if not traits_of(contract.task).supervised:
         if flags is not None:
             return Duel(flags, before, after, moved)
         y = alert_truth(fresh[target].tolist(), contract)
-        alerts = np.array([name == "anomaly" for name in named["champion"]])
+        alerts = np.array([name == STATES[1] for name in named["champion"]])
         found = judge_alerts(y, before, alerts)
         if found is None:
             told = f"{int(np.isfinite(y).sum())} of {len(y)} fresh rows have a label, {int(np.nansum(y))} of them"

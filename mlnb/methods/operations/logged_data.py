@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from ..contracts.problems import ProblemContract, required
+from ..tasks.task_traits import traits_of
 from ..series.time_series import ForecastSpec
 from ..tables.columns import Column, to_array
 from .labeled_feedback import name_series, seen_values
@@ -35,9 +36,10 @@ def met_rows(log: pd.DataFrame, texts: Sequence[str | None], contract: ProblemCo
     inputs = [name for name in log.columns if name.startswith("in.")]
     table = log[inputs].rename(columns=lambda name: name.removeprefix("in."))
     kept = np.array([text is not None for text in texts], dtype=bool)
-    if contract.task == "anomaly":
+    traits = traits_of(contract.task)
+    if not traits.supervised:
         kept[:] = True
-    if contract.task == "ranking":
+    if traits.unit == "query":
         query = contract.query
         named = table[query].tolist() if query in table else [None] * len(table)
         asked = [to_label(name) or "" for name in named]
@@ -142,10 +144,11 @@ def newest(met: pd.DataFrame, contract: ProblemContract, rows: int, periods: np.
         each = max(1.0, len(met) / span)  # rows a period
         ahead = max(horizon, min(round(rows / each), int(SHARE * span)) // horizon * horizon)
         return int((periods > periods[-1] - ahead).sum())
-    if contract.task == "ranking":
+    traits = traits_of(contract.task)
+    if traits.unit == "query":
         query = met[contract.query]
         return int(query.isin(query.iloc[-held:]).iloc[::-1].cummin().sum())
-    if contract.task == "anomaly" and contract.target is not None:
+    if not traits.supervised and contract.target is not None:
         labelled = np.flatnonzero(met[contract.target].notna().to_numpy())
         if len(labelled):
             return len(met) - int(labelled[-max(1, round(SHARE * len(labelled)))])

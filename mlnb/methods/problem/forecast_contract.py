@@ -17,11 +17,11 @@ from matplotlib.figure import Figure
 
 from ...codec import replace
 from ..contracts.problems import Problem, ProblemContract, name_sources
-from ..contracts.tasks import Task
+from ..tasks.task_traits import Task, traits_of
 from ..series.calendars import Frequency, infer_frequency, read_frequency
 from ..tables.type_inference import finding
 from ..tables.columns import Column, Schema, nearest, to_array
-from ..metrics.goals import DEFAULT_METRIC, METRIC_TASKS, check_metric
+from ..metrics.goals import METRIC_TASKS, check_metric
 from ..series.time_series import ForecastSpec, describe_histories, gather
 from .contract_requirements import complete_requirements
 from ..tables.plot_style import MUTED, PALETTE, use_style
@@ -141,7 +141,7 @@ def start_forecast(problem: Problem, values: pd.Series, source: str, columns: li
     contract = complete_requirements(problem, Task.FORECASTING, None, columns)
     sources = {"task": "stated", **contract.sources, "target": source, "classes": "default: none for numbers"}
     if metric is None:
-        metric, sources["metric"] = DEFAULT_METRIC["forecasting"], "default: for the task forecasting"
+        metric, sources["metric"] = traits_of(Task.FORECASTING).default_metric, "default: for the task forecasting"
     check_metric(metric, "forecasting")
     if problem.bound is None:
         sources["bound"] = (

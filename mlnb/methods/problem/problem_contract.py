@@ -15,20 +15,17 @@ import pandas as pd
 
 from ...codec import replace
 from ..contracts.problems import Problem, ProblemContract, name_sources
-from ..contracts.tasks import Task
+from ..tasks.task_traits import TRAITS, Task, traits_of
 from ..tables.columns import nearest
 from ..metrics.decision_metrics import full_name
-from ..metrics.goals import DEFAULT_METRIC, METRIC_TASKS, base_name, check_bound, check_metric, read_goal
+from ..metrics.goals import METRIC_TASKS, base_name, check_bound, check_metric, read_goal, suited_tasks
 from .contract_requirements import complete_requirements, state_requirements
 from .target_inference import choose_positive, count_classes, infer_task, name_classes
 from ..tables.values import to_label
 
 TASKS = tuple(Task)
-DETAILS: dict[str, tuple[str, ...]] = {  # what more a task's problem says
-    "ranking": ("query", "item", "rating", "time", "at"),
-    "forecasting": ("time", "series", "horizon", "frequency"),
-    "anomaly": ("contamination", "alert_budget"),
-}
+# What more the problem of a task says.
+DETAILS = {str(task): traits.details for task, traits in TRAITS.items() if traits.details}
 
 # %% ../../../nbs/methods/problem/problem_contract.ipynb #c04
 def check_details(details: dict[str, Any], task: str) -> dict[str, Any]:
@@ -74,9 +71,8 @@ def _implied_task(details: dict[str, Any], metric: str, goal: str) -> tuple[str 
         if not means:
             found = ", ".join(said)
             raise ValueError(f"found {found}; expected the details of one task: leave out others, or state the task")
-        task = "forecasting" if "forecasting" in means else means[0]  # a time alone is that of a forecast
-        return task, f"inferred: {said[0]} is stated"
-    suits = METRIC_TASKS[base_name(metric)][0] if metric != "auto" else ()
+        return means[-1], f"inferred: {said[0]} is stated"
+    suits = suited_tasks(base_name(metric)) if metric != "auto" else ()
     if len(suits) == 1 and suits[0] in DETAILS:
         return suits[0], "inferred: the metric is one of this task alone"
     return ("forecasting", "inferred: the goal looks ahead in time") if _AHEAD.search(goal) else (None, "")
@@ -126,7 +122,7 @@ def state(
         raise ValueError(f"the bound {bound:g} has no metric; state the metric too, such as roc_auc or rmse")
     if bound is not None:
         bound = check_bound(metric, bound)
-    if positive is not None and task not in ("auto", "binary", "anomaly"):
+    if positive is not None and task != "auto" and traits_of(task).supervised and not traits_of(task).two_classes:
         raise ValueError(f"a positive class ({positive!r}) makes sense for binary and anomaly alone, not for {task}")
     required = state_requirements(**(requirements or {}))
     if base_name(metric) == "precision_at" and "@" in metric:
@@ -158,11 +154,11 @@ LEAST_ROWS = 3  # rows a class needs: one in the test set and two to cross-valid
 
 def _choose_metric(problem: Problem, task: str) -> tuple[str, str]:
     """The metric that decides where none was stated, and why."""
-    if problem.costs is not None and task in METRIC_TASKS["mean_cost"][0]:
+    if problem.costs is not None and task in suited_tasks("mean_cost"):
         return "mean_cost", "inferred: costs are stated"
-    if problem.top is not None and task in METRIC_TASKS["precision_at"][0]:
+    if problem.top is not None and task in suited_tasks("precision_at"):
         return "precision_at", "inferred: the share that is acted upon is stated"
-    return DEFAULT_METRIC[task], f"default: for the task {task}"
+    return traits_of(task).default_metric, f"default: for the task {task}"
 
 
 def complete(
@@ -188,22 +184,23 @@ def complete(
         raise ValueError(f"the target {name!r} has one value only, {to_label(values.iloc[0])!r}; expected at least two")
     task, metric, positive = problem.task, problem.metric, problem.positive
     if task is None:
-        inferred, sources["task"] = infer_task(values, METRIC_TASKS[base_name(metric)][0] if metric else ())
+        inferred, sources["task"] = infer_task(values, suited_tasks(base_name(metric)) if metric else ())
         task = Task(inferred)
     numeric = pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values)
-    if task == "regression" and not numeric:
+    traits = traits_of(task)
+    if not traits.has_classes and not numeric:
         first = to_label(values.iloc[0])
         raise ValueError(
-            f"the task is regression, but the target {name!r} holds texts such as {first!r}; "
+            f"the task is {task}, but the target {name!r} holds texts such as {first!r}; "
             "expected numbers, up to 2**53 where all are whole"
         )
     if metric is None:
         metric, sources["metric"] = _choose_metric(problem, task)
     check_metric(metric, task)
     classes = None
-    if task != "regression":
+    if traits.has_classes:
         counts = count_classes([label or "" for label in name_classes(values).tolist()])
-        if (task == "binary") != (len(counts) == 2):
+        if traits.two_classes != (len(counts) == 2):
             fits = "binary" if len(counts) == 2 else "multiclass or regression" if numeric else "multiclass"
             raise ValueError(f"the task is {task}, but the target {name!r} has {len(counts)} classes; state {fits}")
         kept = {label: rows for label, rows in counts.items() if rows >= LEAST_ROWS}
@@ -211,9 +208,9 @@ def complete(
             few = ", ".join(f"{label!r} ({rows})" for label, rows in list(counts.items())[:5] if label not in kept)
             raise ValueError(f"the target {name!r} has too few rows of {few}; a class needs {LEAST_ROWS} rows at least")
         classes = list(kept)
-    if positive is not None and task != "binary":
+    if positive is not None and not traits.two_classes:
         raise ValueError(f"a positive class ({positive!r}) was stated, but the task is {task}")
-    if task == "binary":
+    if traits.two_classes:
         positive, sources["positive"] = choose_positive(counts, positive)
         classes = [label for label in classes or [] if label != positive] + [positive]
     if problem.bound is None:
@@ -244,7 +241,7 @@ def encode_target(values: pd.Series, contract: ProblemContract) -> np.ndarray:
     Raises:
         ValueError: for a missing value or an unknown class.
     """
-    if contract.task == "anomaly":
+    if not traits_of(contract.task).supervised:
         blank = 0.0 if contract.blank == "normal" else np.nan
         found = name_classes(values).tolist()
         return np.array([blank if label is None else float(label == contract.positive) for label in found])

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from ..tasks.task_traits import traits_of
 from ..tables.columns import each_once, nearest
 from ..tables.values import to_label
 
@@ -127,11 +128,12 @@ def infer_task(values: pd.Series, suits: Sequence[str] = ()) -> tuple[str, str]:
         raise ValueError(
             f"the target {values.name!r} holds dates; expected classes or numbers. Predict a number made from it"
         )
-    if "regression" in suits:
+    suited = [traits_of(task) for task in suits]
+    if any(traits.independent_rows and not traits.has_classes for traits in suited):
         return "regression", "inferred: the metric is one of regression"
     if different == 2:
         return "binary", "inferred: the target has 2 different values"
-    if "binary" in suits and "multiclass" not in suits:
+    if {traits.classes for traits in suited if traits.has_classes} == {"two"}:
         return "binary", "inferred: the metric is one of binary tasks"
     if not numeric:
         if different > max(20, rows // 4):

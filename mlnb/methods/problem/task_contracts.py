@@ -15,7 +15,7 @@ import pandas as pd
 
 from ...codec import replace
 from ..contracts.problems import Problem, ProblemContract, name_sources, required
-from ..contracts.tasks import Task
+from ..tasks.task_traits import Task, traits_of
 from ..series.candidate_generation import CUT, QUERY, RELEVANCE, make_candidates, read_log
 from ..tables.type_inference import finding
 from ..tables.columns import Schema, nearest
@@ -233,7 +233,7 @@ def audit_queries(table: pd.DataFrame, contract: ProblemContract) -> list[dict[s
     Returns:
         findings; none for other tasks.
     """
-    if contract.task != "ranking":
+    if traits_of(contract.task).unit != "query":
         return []
     query, findings = contract.query, []
     groups = table.groupby(table[query].astype(str))[contract.target]

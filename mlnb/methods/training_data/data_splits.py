@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from ..contracts.problems import ProblemContract
+from ..tasks.task_traits import traits_of
 from ..tables.columns import Schema, nearest
 from .forecast_examples import deal_periods, split_periods
 from ..audit.split_proposals import Proposal
@@ -23,7 +24,8 @@ DEAL = 1_000_003  # how far apart the seeds of two deals are
 
 def _has_classes(contract: ProblemContract) -> bool:
     """Whether the target names classes, which parts should hold in equal shares."""
-    return contract.task in ("binary", "multiclass", "anomaly") and contract.target is not None
+    traits = traits_of(contract.task)
+    return (traits.has_classes or not traits.supervised) and contract.target is not None
 
 
 def choose_kind(
@@ -52,7 +54,7 @@ def choose_kind(
     """
     if kind not in KINDS:
         raise ValueError(f"unknown kind of split {kind!r}{nearest(kind, KINDS)}; expected one of {', '.join(KINDS)}")
-    if contract.task == "forecasting":
+    if traits_of(contract.task).unit == "history":
         if kind != "auto" or group or time not in ("", contract.time):
             raise ValueError("a forecast is tested on the newest horizons; leave out split.kind, group and time")
         return "horizons", f"the newest rows by {contract.time!r}, as a forecast is used"

@@ -16,6 +16,7 @@ import pandas as pd
 
 from ...codec import replace
 from ..contracts.problems import ProblemContract, required
+from ..tasks.task_traits import traits_of
 from ..models.anomaly_detection import twin_flags
 from ..tables.columns import Schema, TableArrays, to_arrays
 from ..encoding.table_encoder import Encoder
@@ -170,7 +171,7 @@ def fold_examples(
     """
     if isinstance(encoder, Windows):
         return fold_fans(contract, schema, encoder, training, fold_of_row)
-    if contract.task in ("binary", "multiclass", "regression") and len(training) > LONG:
+    if traits_of(contract.task).independent_rows and len(training) > LONG:
         picked = sample_rows(read_target(contract, training), len(contract.classes or ()))
         if len(picked) < len(training):
             some = training.iloc[picked].reset_index(drop=True)

@@ -9,7 +9,8 @@ __all__ = ['TINY', 'DEALS', 'LONG', 'WIDE', 'LEAST_EACH', 'RARE', 'Plan', 'plan_
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from ..models.search_spaces import SEARCHED, TASK_FAMILIES, suits
+from ..tasks.task_traits import traits_of
+from ..models.search_spaces import searched_families, suits
 
 TINY = 500  # rows below which two trials' scores differ by luck
 DEALS = 2  # times that rows of such a table are dealt into folds: each costs as much as the first
@@ -103,7 +104,7 @@ def plan_for(rows: int, columns: int, task: str = "binary", minority: float | No
     )
     share, folds, reasons = _split(rows, None if minority is None else round(rows * minority), shape)
     repeats, once = 1, "one deal: on so many rows another would give nearly the same scores"
-    if "tiny" in shape and task in ("binary", "multiclass", "regression"):
+    if "tiny" in shape and traits_of(task).independent_rows:
         repeats, once = DEALS, "with few rows a score hangs on which of them meet in a fold; the mean over deals less"
     trials, why = 24, "enough for each family's well-known settings and a search around the best"
     if "tiny" in shape:
@@ -112,7 +113,7 @@ def plan_for(rows: int, columns: int, task: str = "binary", minority: float | No
         trials, why = 16, "a fit takes long with so many columns, and chance finds grow with trials"
     if "long" in shape:
         trials, why = 12, "a fit takes long, and on so many rows well-known settings are close to the best"
-    every = TASK_FAMILIES.get(task, SEARCHED)
+    every = searched_families(task)
     families = tuple(family for family in every if suits(family, rows, columns))
     left = [family for family in every if family not in families]
     which = f"too slow or too large at this size: {', '.join(left)}" if left else "each has won on tables of this size"
@@ -122,6 +123,6 @@ def plan_for(rows: int, columns: int, task: str = "binary", minority: float | No
             f"the rarest class has {minority:.2%} of the rows; a threshold on honest probabilities serves it best"
         )
     reasons |= {"repeats": once, "trials": why, "families": which}
-    if task in ("binary", "multiclass"):
+    if traits_of(task).has_classes:
         reasons["class_weight"] = weighting
     return Plan(shape, share, folds, repeats, trials, families, "none", reasons)

@@ -18,7 +18,7 @@ import numpy as np
 from ..training_data.cross_validation import Fold
 from ..metrics.weighted_metrics import METRICS
 from .trial_proposals import Proposal, Search, propose, read_warm
-from ..models.search_spaces import SEARCHED, TASK_FAMILIES, check_families
+from ..models.search_spaces import check_families, searched_families
 from mlnb.methods.tuning.studies import (
     BATCH,
     Told,
@@ -199,7 +199,7 @@ def tune(
     """
     from threadpoolctl import threadpool_limits
 
-    families = check_families(list(families or TASK_FAMILIES.get(task, SEARCHED)), task)
+    families = check_families(list(families or searched_families(task)), task)
     for word, found, allowed in [("sampler", sampler, SAMPLERS), ("class_weight", class_weight, CLASS_WEIGHTS)]:
         if found not in allowed:
             raise ValueError(f"found {word} {found!r}, expected one of {', '.join(allowed)}")

@@ -11,10 +11,10 @@ import pyarrow as pa
 
 from mlnb.errors import ServingError, UsageError
 from mlnb.methods.contracts.responses import Golden
-from mlnb.methods.decisions.responders import respond_by_column
 from mlnb.methods.encoding.table_encoder import Encoder
 from mlnb.methods.models.fitted_models import predict
 from mlnb.methods.tables.columns import check_rows, nearest
+from mlnb.methods.tasks.responders import respond_by_column
 from mlnb.serving.batch.arrow_columns import ColumnValues, read_column, to_list
 from mlnb.serving.batch.compiled.compiled_models import CompiledModel, compile_model
 from mlnb.serving.batch.compiled.verification import Verification, verify
@@ -233,7 +233,7 @@ class Scorer:
     def _to_wire(self, row: Row) -> Row:
         """Return one row of the output as the service returns it."""
         contract, prefix = self.parts.contract, "probability "
-        if contract.classes and contract.task != "anomaly":
+        if contract.classes:
             probabilities = {name.removeprefix(prefix): row[name] for name in row if name.startswith(prefix)}
             return {"prediction": row["prediction"], "probabilities": probabilities}
         if "low" in row:

@@ -14,7 +14,6 @@ import numpy as np
 from mlnb.codec import to_json
 from mlnb.errors import ServingError
 from mlnb.methods.contracts.responses import Golden
-from mlnb.methods.contracts.tasks import Task
 from mlnb.methods.decisions.decisions import find_limit
 from mlnb.methods.encoding.column_encoders import CategoryCodec
 from mlnb.methods.encoding.table_encoder import Encoder
@@ -23,6 +22,7 @@ from mlnb.methods.series.forecast_windows import Windows, request_schema
 from mlnb.methods.series.lag_features import CYCLES, MEMORIES
 from mlnb.methods.tables.columns import Schema
 from mlnb.methods.tables.values import MISSING_WORDS
+from mlnb.methods.tasks.task_traits import traits_of
 from mlnb.serving.edge.exports import ExportResult
 from mlnb.serving.edge.lightgbm_text import read_booster
 from mlnb.serving.edge.model_numbers import ModelNumbers, to_numbers
@@ -75,7 +75,7 @@ def export_text(folder: Path, out: Path) -> ExportResult:
     document = _describe(parts) | {"version": (folder / "version.txt").read_text("utf-8").strip()}
     document["members"] = [member.to_json(file) for file, member in zip(files, members, strict=True)]
     code = ["scorer.py", *sorted({member.numbers.code for member in members if member.numbers is not None})]
-    if parts.contract.task == Task.FORECASTING:
+    if traits_of(parts.contract.task).unit == "history":
         code.append("forecasts.py")
     out.mkdir(parents=True, exist_ok=True)
     for name, text in texts.items():
@@ -166,11 +166,11 @@ def _describe(parts: Parts) -> JsonObject:
         "decision": to_json(parts.decision),
         "missing": sorted(MISSING_WORDS),
     }
-    if contract.task == Task.FORECASTING:
+    if traits_of(contract.task).unit == "history":
         windows = Windows.from_json(parts.encoder)
         return document | {"windows": _describe_windows(windows, request_schema(parts.schema, contract))}
     document["columns"] = _describe_columns(Encoder.from_json(parts.encoder), parts.schema)
-    if contract.task == Task.ANOMALY:
+    if traits_of(contract.task).response == "alert":
         document["limit"] = find_limit(contract, parts.decision)
     return document
 

@@ -17,6 +17,7 @@ from mlnb.engine.project import Project, builtin_folder
 from mlnb.errors import ServingError
 from mlnb.methods.contracts.problems import ProblemContract
 from mlnb.methods.contracts.responses import Golden
+from mlnb.methods.tasks.task_traits import traits_of
 from mlnb.serving.packaging.imported_modules import follow_imports
 from mlnb.serving.packaging.library_requirements import libraries, pin, system_packages
 from mlnb.serving.runtime.service_parts import read_record
@@ -139,8 +140,7 @@ def tag_name(text: str) -> str:
 
 def default_name(contract: ProblemContract) -> str:
     """Return a name from what is predicted: `survived-classifier`, `mpg-regressor`, `relevance-ranker`."""
-    kinds = {"ranking": "ranker", "anomaly": "detector", "forecasting": "forecaster"}
-    kind = kinds.get(contract.task, "classifier" if contract.classes else "regressor")
+    kind = traits_of(contract.task).model_kind
     return "-".join(part for part in (tag_name(str(contract.target or "")), kind) if part)
 
 
@@ -180,7 +180,7 @@ def _readme(name: str, contract: ProblemContract, golden: Golden) -> str:
     asking = (
         "`POST /predict` takes a list of rows, JSON objects by column name, and answers one prediction a row, in order:"
     )
-    if contract.task == "forecasting":
+    if traits_of(contract.task).unit == "history":
         promise = f"Forecasts `{target}`: {contract.horizon} periods of {contract.frequency} ahead of a history."
         asking = "`POST /predict` takes a history, JSON objects by column name, and answers the steps that follow it:"
     return README.format(name=name, promise=promise, asking=asking, curl=curl(golden), answer=answer)

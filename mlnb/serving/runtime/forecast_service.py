@@ -1,7 +1,7 @@
 """Histories in, horizons out: each series of a request is forecast from its own last value on."""
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from mlnb.methods.contracts.problems import ProblemContract
 from mlnb.methods.contracts.responses import Explanation, Response, RowProblem
@@ -43,16 +43,3 @@ class Forecasts(Task):
 def ask_history(schema: Schema, contract: ProblemContract) -> Schema:
     """Return the columns of a request: stamp, keys, value and the other features."""
     return request_schema(schema, contract)
-
-
-def describe_forecast(contract: ProblemContract) -> dict[str, Any]:
-    """Return the JSON Schema properties of an answer: which step of which series, the value and its interval."""
-    number = {"type": "number", "description": f"in {contract.unit or 'the unit of the target'}"}
-    keys = {name: {"type": "string", "description": "of the series"} for name in contract.series or ()}
-    ahead = f"stamp of the step, 1 to {contract.horizon} periods of {contract.frequency} after the last value"
-    return {
-        "time": {"type": "string", "format": "date-time", "description": ahead},
-        **keys,
-        "prediction": number,
-        "interval": {"type": "object", "properties": {"low": number, "high": number}},
-    }

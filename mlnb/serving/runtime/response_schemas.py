@@ -5,8 +5,8 @@ from typing import Any
 
 from mlnb.methods.contracts.problems import ProblemContract
 from mlnb.methods.tables.columns import Column, Schema
+from mlnb.methods.tasks.responders import form_of
 from mlnb.serving.runtime.table_bodies import ARROW, PARQUET
-from mlnb.serving.runtime.task_services import find_kind
 
 JSON_KINDS: dict[str, dict[str, Any]] = {
     "number": {"type": "number"},
@@ -94,7 +94,7 @@ def describe_column(column: Column) -> dict[str, Any]:
 
 def describe_answers(contract: ProblemContract, example: list[dict[str, Any]]) -> dict[str, Any]:
     """Return the JSON Schema of an answer: one object a row, as the kind of problem has it."""
-    properties = find_kind(contract).describe(contract)
+    properties = form_of(contract.task).properties(contract)
     required = sorted(set(properties) - OPTIONAL)
     properties = {**properties, "explanation": EXPLANATION}
     item = {"type": "object", "title": "Prediction", "properties": properties, "required": required}

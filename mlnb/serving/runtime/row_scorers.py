@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from mlnb.methods.models.fitted_models import Model, is_booster, predict
+from mlnb.methods.tasks.task_traits import traits_of
 
 Score = Callable[[np.ndarray], list[float]]  # encoded row (d,) -> probabilities (k,), or one value
 
@@ -92,7 +93,7 @@ class _Trees:
     def __init__(self, model: Model) -> None:
         self.model = model
         self.prepared = threading.local()
-        self.binary = model.task == "binary"
+        self.binary = traits_of(model.task).two_classes
 
     def score(self, row: np.ndarray) -> list[float]:
         """Return the prediction for one row."""

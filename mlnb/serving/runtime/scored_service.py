@@ -8,12 +8,12 @@ import numpy as np
 
 from mlnb.methods.contracts.problems import ProblemContract
 from mlnb.methods.contracts.responses import AnomalyExplanation, Explanation, Response, RowProblem, SumExplanation
-from mlnb.methods.decisions.responders import STATES, respond
 from mlnb.methods.encoding.table_encoder import Encoder
 from mlnb.methods.models.anomaly_detectors import drivers
 from mlnb.methods.models.fitted_models import predict
 from mlnb.methods.models.shap_values import share_out
 from mlnb.methods.tables.columns import Schema, check_rows, to_arrays
+from mlnb.methods.tasks.responders import respond
 from mlnb.serving.runtime.request_bodies import BadRequest, BadRows
 from mlnb.serving.runtime.service_parts import Parts, Row, Task
 
@@ -101,21 +101,3 @@ def ask_query(schema: Schema, contract: ProblemContract) -> Schema:
     query = schema.column(str(contract.query))
     asked = replace(query, role="feature", nullable=True, categories=None, minimum=None, maximum=None)
     return Schema((asked, *schema.features), schema.rows)
-
-
-def describe_alert(contract: ProblemContract) -> dict[str, Any]:
-    """Return the JSON Schema properties of an answer: whether a row is an anomaly, and how rare such rows are."""
-    share = "-log10 of the share of training rows that are as strange or stranger: 2 is one row in a hundred"
-    return {
-        "prediction": {"type": "string", "enum": list(STATES)},
-        "score": {"type": "number", "minimum": 0.0, "description": share},
-    }
-
-
-def describe_rank(contract: ProblemContract) -> dict[str, Any]:
-    """Return the JSON Schema properties of an answer of a ranking: the score, and the place within the query."""
-    place = f"place among the request's rows with the same {contract.query!r}, 1 for the best"
-    return {
-        "score": {"type": "number", "description": "higher is better; compared within a query alone"},
-        "rank": {"type": "integer", "minimum": 1, "description": place},
-    }

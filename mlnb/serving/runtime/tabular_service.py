@@ -5,15 +5,14 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from mlnb.methods.contracts.problems import ProblemContract
 from mlnb.methods.contracts.responses import Response, SumExplanation
 from mlnb.methods.decisions.decisions import choose_classes, decide
-from mlnb.methods.decisions.responders import compile_responder, respond
 from mlnb.methods.encoding.row_encoder import compile_row
 from mlnb.methods.encoding.table_encoder import Encoder
 from mlnb.methods.models.fitted_models import predict
 from mlnb.methods.models.shap_values import share_out
 from mlnb.methods.tables.columns import check_rows, to_arrays
+from mlnb.methods.tasks.responders import compile_responder, respond
 from mlnb.serving.runtime.request_bodies import BadRequest, BadRows
 from mlnb.serving.runtime.row_scorers import compile_scorer
 from mlnb.serving.runtime.service_parts import Parts, Row, Task
@@ -84,19 +83,3 @@ class Tabular(Task):
             SumExplanation(class_name=name, score=score, base=start, columns=dict(zip(columns, shares, strict=True)))
             for name, score, start, shares in zip(names, scores, base.tolist(), parts.tolist(), strict=True)
         ]
-
-
-def describe_classes(contract: ProblemContract) -> dict[str, Any]:
-    """Return the JSON Schema properties of an answer of a classifier: the class, and each class's probability."""
-    classes = list(contract.classes or ())
-    each = {name: {"type": "number", "minimum": 0.0, "maximum": 1.0} for name in classes}
-    return {
-        "prediction": {"type": "string", "enum": classes},
-        "probabilities": {"type": "object", "properties": each, "required": classes},
-    }
-
-
-def describe_value(contract: ProblemContract) -> dict[str, Any]:
-    """Return the JSON Schema properties of an answer of a regression: the value and its interval, in one unit."""
-    number = {"type": "number", "description": f"in {contract.unit or 'the unit of the target'}"}
-    return {"prediction": number, "interval": {"type": "object", "properties": {"low": number, "high": number}}}

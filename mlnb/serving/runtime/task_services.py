@@ -1,19 +1,18 @@
-"""The kinds of problem that a service answers: what it does with rows, and what OpenAPI says of its answers.
+"""What a service does with the rows of a request, by what one request scores together: rows, queries or histories.
 
-A new problem type is a class like `tabular_service.Tabular`, a function for the properties of its
-answer, and one line here.
+A new problem type needs no line here: its traits name its unit, and `responders.form_of` the form of its responses.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from mlnb.methods.contracts.problems import ProblemContract
 from mlnb.methods.tables.columns import Schema
-from mlnb.serving.runtime.forecast_service import Forecasts, ask_history, describe_forecast
-from mlnb.serving.runtime.scored_service import Ranked, Scored, ask_query, describe_alert, describe_rank
+from mlnb.methods.tasks.task_traits import traits_of
+from mlnb.serving.runtime.forecast_service import Forecasts, ask_history
+from mlnb.serving.runtime.scored_service import Ranked, Scored, ask_query
 from mlnb.serving.runtime.service_parts import Parts, Task
-from mlnb.serving.runtime.tabular_service import Tabular, describe_classes, describe_value
+from mlnb.serving.runtime.tabular_service import Tabular
 
 
 def ask_features(schema: Schema, contract: ProblemContract) -> Schema:
@@ -23,27 +22,23 @@ def ask_features(schema: Schema, contract: ProblemContract) -> Schema:
 
 @dataclass(frozen=True)
 class Kind:
-    """One kind of problem.
+    """What a service does with one unit of a request.
 
     Attributes:
-        describe: contract -> JSON Schema properties of one answer.
         ask: schema, contract -> columns of a request.
         whole: whether an example of a request is all golden rows, or one of them.
     """
 
     answering: type[Task]
-    describe: Callable[[ProblemContract], dict[str, Any]]
     ask: Callable[[Schema, ProblemContract], Schema] = ask_features
     whole: bool = False
 
 
-KINDS: dict[str, Kind] = {
-    "binary": Kind(Tabular, describe_classes),
-    "multiclass": Kind(Tabular, describe_classes),
-    "regression": Kind(Tabular, describe_value),
-    "anomaly": Kind(Scored, describe_alert),
-    "ranking": Kind(Ranked, describe_rank, ask_query),
-    "forecasting": Kind(Forecasts, describe_forecast, ask_history, whole=True),
+TABLE_ROWS = Kind(Tabular)  # rows that are scored alone by a model that learned from labels
+KINDS = {  # the others, by the trait `unit` of the task
+    "row": Kind(Scored),
+    "query": Kind(Ranked, ask_query),
+    "history": Kind(Forecasts, ask_history, whole=True),
 }
 
 
@@ -51,13 +46,10 @@ def find_kind(contract: ProblemContract) -> Kind:
     """Return the kind of a contract's task.
 
     Raises:
-        ValueError: when a service cannot answer it.
+        ValueError: when there is no such task.
     """
-    try:
-        return KINDS[contract.task]
-    except KeyError:
-        found = contract.task
-        raise ValueError(f"found task {found!r}, expected one that a service answers: {', '.join(KINDS)}") from None
+    traits = traits_of(contract.task)
+    return TABLE_ROWS if traits.independent_rows else KINDS[traits.unit]
 
 
 def make_task(parts: Parts) -> Task:

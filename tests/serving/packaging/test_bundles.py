@@ -10,7 +10,7 @@ from mlnb.engine.project import Project
 from mlnb.errors import ServingError
 from mlnb.methods.contracts.problems import ProblemContract
 from mlnb.methods.contracts.responses import Golden
-from mlnb.methods.contracts.tasks import Task
+from mlnb.methods.tasks.task_traits import Task
 from mlnb.serving.packaging.bundles import Bundle, curl, default_name, digest_tree, find_service, tag_name, tree_files
 
 

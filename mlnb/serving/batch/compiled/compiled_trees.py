@@ -12,6 +12,7 @@ import numpy as np
 
 from mlnb.errors import UsageError
 from mlnb.methods.models.fitted_models import Model, is_booster
+from mlnb.methods.tasks.task_traits import traits_of
 from mlnb.serving.batch.compiled.large_tree_layout import lay_out_large_trees
 from mlnb.serving.batch.compiled.llvm_functions import COUNT, POINTER, CompiledFunctions, can_compile
 from mlnb.serving.batch.compiled.small_tree_ir import CHUNK, SEARCH, write_module
@@ -66,7 +67,7 @@ class CompiledTrees:
             scores = self._exp(scores)
         if boosted.link == "sigmoid":
             scores = 1.0 / (1.0 + self._exp(-boosted.slope * scores))
-        if task == "binary":
+        if traits_of(task).two_classes:
             return np.column_stack([1.0 - scores[0], scores[0]])
         return scores[0] if boosted.outputs == 1 else np.ascontiguousarray(scores.T)
 

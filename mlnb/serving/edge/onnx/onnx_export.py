@@ -12,11 +12,11 @@ from mlnb.errors import ServingError, UsageError
 from mlnb.methods.contracts.decisions import ValueInterval
 from mlnb.methods.contracts.problems import ProblemContract
 from mlnb.methods.contracts.responses import Golden
-from mlnb.methods.contracts.tasks import Task
 from mlnb.methods.decisions.decisions import find_limit
-from mlnb.methods.decisions.responders import STATES, respond_by_column
 from mlnb.methods.encoding.table_encoder import Encoder
 from mlnb.methods.tables.columns import Schema, to_arrays
+from mlnb.methods.tasks.responders import STATES, respond_by_column
+from mlnb.methods.tasks.task_traits import traits_of
 from mlnb.serving.edge.exports import ExportResult
 from mlnb.serving.edge.onnx.onnx_encoder import write_encoder
 from mlnb.serving.edge.onnx.onnx_forecasts import describe_examples, to_examples, write_forecast
@@ -26,13 +26,12 @@ from mlnb.serving.runtime.scored_service import find_queries
 from mlnb.serving.runtime.service_parts import Parts, Row, read_record
 
 TOLERANCE = 1e-9  # of a probability, and of a value relative to its size
-CLASS_OUTPUTS, VALUE_OUTPUTS = ("prediction", "probabilities"), ("prediction", "low", "high")
-OUTPUTS = {  # names that no column may have
-    Task.BINARY: CLASS_OUTPUTS,
-    Task.MULTICLASS: CLASS_OUTPUTS,
-    Task.REGRESSION: VALUE_OUTPUTS,
-    Task.ANOMALY: ("prediction", "score"),
-    Task.RANKING: ("score",),
+VALUE_OUTPUTS = ("prediction", "low", "high")
+OUTPUTS = {  # names that no column may have, by the form of the responses
+    "class": ("prediction", "probabilities"),
+    "value": VALUE_OUTPUTS,
+    "alert": ("prediction", "score"),
+    "rank": ("score",),
 }
 
 
@@ -53,7 +52,7 @@ def export_onnx(folder: Path, file: Path) -> ExportResult:
     parts = Parts.load(folder)
     version = (folder / "version.txt").read_text("utf-8").strip()
     metadata = {"mlnb.model": version, "mlnb.task": str(parts.contract.task)}
-    if parts.contract.task == Task.FORECASTING:
+    if traits_of(parts.contract.task).unit == "history":
         metadata |= describe_examples(parts)
     data = make_graph(parts).model(metadata).SerializeToString(deterministic=True)
     golden = read_record(Golden, folder / "golden.json")
@@ -66,21 +65,22 @@ def export_onnx(folder: Path, file: Path) -> ExportResult:
 def make_graph(parts: Parts) -> Graph:
     """Return the graph from a row to its prediction. Raises `UsageError` for what has no ONNX form."""
     contract, graph = parts.contract, Graph()
-    if contract.task == Task.FORECASTING:
+    response = traits_of(contract.task).response
+    if response == "steps":
         for name, value in zip(VALUE_OUTPUTS, write_forecast(graph, parts), strict=True):
             if value:
                 graph.add_output(name, value, TensorProto.DOUBLE, ["rows", 1])
         return graph
-    reserved = {column.name for column in parts.schema.features} & {*OUTPUTS[contract.task]}
+    reserved = {column.name for column in parts.schema.features} & {*OUTPUTS[response]}
     if reserved:
         raise UsageError(f"Column {reserved.pop()!r} has the name of an output; rename it to export the model.")
     X = write_encoder(graph, Encoder.from_json(parts.encoder), parts.schema)
     final = write_model(graph, parts.model, X)
     if contract.classes:
         _add_classes(graph, final, parts, list(contract.classes))
-    elif contract.task in (Task.ANOMALY, Task.RANKING):
+    elif response in ("alert", "rank"):
         graph.add_output("score", final, TensorProto.DOUBLE, ["rows", 1])
-        if contract.task == Task.ANOMALY:
+        if response == "alert":
             anomalous = graph.integer(graph.op("GreaterOrEqual", final, find_limit(contract, parts.decision)))
             states = graph.constant(np.array(STATES))
             prediction = graph.op("Gather", states, graph.op("Reshape", anomalous, np.array([-1])))
@@ -121,7 +121,7 @@ def verify_graph(data: bytes, parts: Parts, rows: list[Row], expected: list[Row]
     """
     session = onnxruntime.InferenceSession(data, providers=["CPUExecutionProvider"])
     names = [output.name for output in session.get_outputs()]
-    forecasts = parts.contract.task == Task.FORECASTING
+    forecasts = traits_of(parts.contract.task).unit == "history"
     inputs = to_examples(rows, parts) if forecasts else to_inputs(rows, parts.schema)
     together = dict(zip(names, session.run(None, inputs), strict=True))
     largest = 0.0
@@ -130,7 +130,7 @@ def verify_graph(data: bytes, parts: Parts, rows: list[Row], expected: list[Row]
         of_row = {name: values[number] for name, values in together.items()}
         for outputs in (of_row, {name: values[0] for name, values in zip(names, alone, strict=True)}):
             largest = max(largest, _difference(number, outputs, response))
-    if parts.contract.task == Task.RANKING:
+    if traits_of(parts.contract.task).unit == "query":
         _check_ranks(together["score"][:, 0], rows, expected, parts.contract)
     return largest
 

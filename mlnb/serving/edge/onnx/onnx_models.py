@@ -6,6 +6,7 @@ from mlnb.errors import UsageError
 from mlnb.methods.contracts.decisions import Calibration, Decision, Isotonic, Sigmoid, Temperature
 from mlnb.methods.decisions.decisions import CLIP
 from mlnb.methods.models.fitted_models import Model, is_booster
+from mlnb.methods.tasks.task_traits import traits_of
 from mlnb.serving.edge.lightgbm_text import BoostedTrees, read_booster
 from mlnb.serving.edge.onnx.onnx_detectors import write_detector
 from mlnb.serving.edge.onnx.onnx_graph import Graph
@@ -54,7 +55,7 @@ def _booster(graph: Graph, boosted: BoostedTrees, X: str, model: Model) -> str:
     if boosted.link == "sigmoid":
         steep = graph.op("Mul", scores, -boosted.slope)
         scores = graph.op("Div", 1.0, graph.op("Add", graph.op("Exp", steep), 1.0))
-    return to_both(graph, scores) if model.task == "binary" else scores
+    return to_both(graph, scores) if traits_of(model.task).two_classes else scores
 
 
 def write_calibration(graph: Graph, p: str, calibration: Calibration | None) -> str:

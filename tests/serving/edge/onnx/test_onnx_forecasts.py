@@ -9,14 +9,14 @@ import pytest
 from small_forecasts import make_forecaster
 
 from mlnb.methods.contracts.responses import to_wire
-from mlnb.methods.models.search_spaces import TASK_FAMILIES
+from mlnb.methods.models.search_spaces import searched_families
 from mlnb.serving.edge.onnx.onnx_export import export_onnx
 from mlnb.serving.edge.portable_export import export_text
 from mlnb.serving.runtime.forecast_service import Forecasts
 from mlnb.serving.runtime.service_parts import Parts
 
 
-@pytest.mark.parametrize("family", sorted({*TASK_FAMILIES["forecasting"], "baseline", "ensemble"}))
+@pytest.mark.parametrize("family", sorted({*searched_families("forecasting"), "baseline", "ensemble"}))
 def test_every_family_predicts_as_the_service_does(family, tmp_path):
     folder = make_forecaster(tmp_path / "model", family)
     assert export_onnx(folder, tmp_path / "model.onnx").largest_difference <= 1e-12

@@ -11,7 +11,7 @@ from small_forecasts import make_forecaster
 
 from mlnb.errors import ServingError
 from mlnb.methods.contracts.responses import to_wire
-from mlnb.methods.models.search_spaces import TASK_FAMILIES
+from mlnb.methods.models.search_spaces import searched_families
 from mlnb.serving.edge.portable_export import export_text
 from mlnb.serving.runtime.forecast_service import Forecasts
 from mlnb.serving.runtime.request_bodies import BadRows
@@ -33,7 +33,7 @@ def list_numbers(answers: list[dict]) -> list[float]:
     return [n for a in answers for n in (a["prediction"], a["interval"]["low"], a["interval"]["high"])]
 
 
-@pytest.mark.parametrize("family", sorted({*TASK_FAMILIES["forecasting"], "baseline", "ensemble"}))
+@pytest.mark.parametrize("family", sorted({*searched_families("forecasting"), "baseline", "ensemble"}))
 def test_every_family_predicts_as_the_service_does(family, tmp_path):
     folder = make_forecaster(tmp_path / "model", family)
     result = export_text(folder, tmp_path / "out")

@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 
 from mlnb.methods.contracts.decisions import Beta, Decision, Isotonic, Sigmoid, Temperature, ValueInterval
 from mlnb.methods.contracts.problems import ProblemContract
-from mlnb.methods.contracts.tasks import Task
 from mlnb.methods.decisions import responders
-from mlnb.methods.decisions.responders import compile_responder, respond, respond_by_column
+from mlnb.methods.tasks.responders import compile_responder, respond, respond_by_column
+from mlnb.methods.tasks.task_traits import Task
 
 BINARY = ProblemContract(task=Task.BINARY, classes=("no", "yes"))
 SEVERAL = ProblemContract(task=Task.MULTICLASS, classes=("a", "b", "c"))

@@ -1,0 +1,1 @@
+"""Typed contracts: task, problem contract, decision, gate; read and written as versioned JSON."""
