@@ -147,13 +147,13 @@ def by_pipeline(family: str, source: Path, out: Path, training: pd.DataFrame) ->
 def by_mlnb(source: Path, out: Path, model: Path, compiled: str) -> None:
     """Score a file as `mlnb score` does with one worker."""
     from mlnb.serving.batch.batch_job import COMPILE_AFTER, JobOptions, run_job
-    from mlnb.serving.runtime.row_scorers import import_alone
+    from mlnb.serving.runtime.row_scorers import import_lightgbm_alone
 
     if compiled == "numba":
         from peers.numba_trees import replace_llvm
 
         replace_llvm()
-    import_alone()
+    import_lightgbm_alone()
     start_clock()
     compile_after = None if compiled == "off" else COMPILE_AFTER
     run_job(JobOptions([str(source)], str(out), model, "bench:1", compile_after=compile_after), out.parent / "scratch")
@@ -163,7 +163,7 @@ def by_reading(source: Path, out: Path, model: Path) -> None:
     """Read a file and write predictions as `mlnb score` does, without computing them."""
     from mlnb.serving.batch import batch_job
     from mlnb.serving.batch.batch_scorer import ScoredTable, Scorer
-    from mlnb.serving.runtime.row_scorers import import_alone
+    from mlnb.serving.runtime.row_scorers import import_lightgbm_alone
 
     p = np.random.default_rng(0).random(CHUNK)
     names = pa.array(["no", "yes"])
@@ -181,7 +181,7 @@ def by_reading(source: Path, out: Path, model: Path) -> None:
         def _respond(self, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
             return json.loads((model / "golden.json").read_text())["predictions"]
 
-    import_alone()
+    import_lightgbm_alone()
     start_clock()
     vars(batch_job)["Scorer"] = ConstantScorer
     batch_job.run_job(batch_job.JobOptions([str(source)], str(out), model, "bench:1"), out.parent / "scratch")

@@ -26,7 +26,7 @@ import psutil
 from peers.load import Seen, measure, post
 from peers.material import make
 
-from mlnb.serving.packaging.bento_server import Server, call, serving
+from mlnb.serving.packaging.bento_server import Server, send_request, serving
 from mlnb.serving.packaging.bento_stores import build_bento
 from mlnb.serving.runtime import log_segments
 from mlnb.serving.runtime.prediction_log import COMMAND
@@ -116,7 +116,7 @@ def main() -> int:
                 for name in sorted(servers, reverse=number % 2 == 1):
                     seen.setdefault((name, rate), []).append(ask(servers[name], rows, rate, arguments.seconds))
         logged, took = convert(log)
-        metrics = call("127.0.0.1", servers["with"].port, "GET", "/metrics")[1].decode()
+        metrics = send_request("127.0.0.1", servers["with"].port, "GET", "/metrics")[1].decode()
         (lost,) = (line.split()[-1] for line in metrics.splitlines() if 'log_rows_total{result="dropped"}' in line)
     print(
         f"One row a request, {len(rows[0])} columns; medians of {arguments.rounds} rounds of {arguments.seconds:.0f} s"

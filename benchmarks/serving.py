@@ -32,7 +32,7 @@ from peers.load import ask, measure
 from peers.material import make
 
 from mlnb.serving.packaging.bento_server import Server, free_port, serving
-from mlnb.serving.packaging.bento_stores import build_bento, quiet_environment
+from mlnb.serving.packaging.bento_stores import bentoml_environment, build_bento
 from mlnb.serving.runtime.predictor import Predictor
 
 HERE = Path(__file__).parent
@@ -96,7 +96,7 @@ def in_process(folder: Path, rows: list[dict[str, Any]]) -> None:
 @contextmanager
 def program(*command: str, port: int, body: str, **environment: str) -> Iterator[psutil.Process]:
     """Run a server while inside, once it answers."""
-    everything = quiet_environment() | {"PYTHONPATH": str(HERE)} | environment
+    everything = bentoml_environment() | {"PYTHONPATH": str(HERE)} | environment
     with tempfile.TemporaryFile() as log:
         running = subprocess.Popen(command, env=everything, stdout=log, stderr=subprocess.STDOUT, cwd=HERE)
         process = psutil.Process(running.pid)

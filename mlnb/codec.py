@@ -5,7 +5,7 @@ the JSON under "schema"; reading another version migrates it, or raises `SchemaE
 """
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, TypeVar
 
 import msgspec
@@ -13,6 +13,9 @@ import msgspec
 from mlnb.errors import SchemaError
 
 HEADER = "schema"  # key of the JSON object that holds "<name>/<version>"
+
+Json = None | bool | int | float | str | Sequence["Json"] | Mapping[str, "Json"]  # any JSON value, to read
+JsonObject = Mapping[str, Json]
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -158,7 +158,7 @@ class Example:
 
 def _make(root: Path, task: str, feature: str) -> None:
     """Run the pipeline on a small table."""
-    file, target = FILES[task]
+    file, _ = FILES[task]
     TABLES[task](feature).to_csv(root / file, index=False)
     run_in_process(root, *_command(task))
 
@@ -171,7 +171,7 @@ def _make_failed(root: Path, whole: Path, task: str, failed: str) -> None:
 
 
 def _command(task: str) -> list[str]:
-    file, target = FILES[task]
+    file, _ = FILES[task]
     values = [text for name, value in BUDGET.items() for text in ("-p", name, value)]
     return ["--data", file, "--target", target, "--profile", "smoke", *values]
 

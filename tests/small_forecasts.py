@@ -19,8 +19,8 @@ from mlnb.methods.series.forecast_windows import Windows, request_schema
 from mlnb.methods.tables.columns import Column, Schema, to_arrays
 from mlnb.methods.tasks.task_traits import Task
 from mlnb.methods.training_data.forecast_examples import choose_origins
-from mlnb.serving.runtime.forecast_service import Forecasts
-from mlnb.serving.runtime.service_parts import Parts
+from mlnb.serving.runtime.forecast_handler import ForecastHandler
+from mlnb.serving.runtime.model_parts import ModelParts
 
 Row = dict[str, Any]
 KEYS = ("shop", "unit")
@@ -95,7 +95,7 @@ def make_forecaster(
     for name, value in {"schema": schema.to_json(), "encoder": encoder.to_json()}.items():
         (folder / f"{name}.json").write_text(json.dumps(value), "utf-8")
     (folder / "version.txt").write_text("small:0123456789ab\n")
-    golden = Golden(rows=rows, predictions=to_wire(Forecasts(Parts.load(folder)).respond(rows)))
+    golden = Golden(rows=rows, predictions=to_wire(ForecastHandler(ModelParts.load(folder)).respond(rows)))
     (folder / "golden.json").write_bytes(encode(golden))
     return folder
 

@@ -11,12 +11,12 @@ from mlnb.methods.contracts.decisions import Beta, Decision, Isotonic, Sigmoid, 
 from mlnb.methods.contracts.problems import ProblemContract
 from mlnb.methods.contracts.responses import Golden, to_wire
 from mlnb.methods.decisions.decisions import write_decision
-from mlnb.methods.tasks.responders import respond
 from mlnb.methods.encoding.table_encoder import Encoder
 from mlnb.methods.models.fitted_models import Model, predict, save_model
 from mlnb.methods.models.model_families import fit_model
 from mlnb.methods.models.search_spaces import default_params
 from mlnb.methods.tables.columns import Column, Schema, to_arrays
+from mlnb.methods.tasks.responders import respond
 from mlnb.methods.tasks.task_traits import Task
 
 COLUMNS = (

@@ -12,13 +12,14 @@ import toys
 
 from mlnb.engine import runs
 from mlnb.engine.project import Project
+from mlnb.methods.contracts.certificates import ParityCertificate
 from mlnb.methods.contracts.evaluations import Metrics
 from mlnb.methods.contracts.problems import ProblemContract
 from mlnb.methods.tasks.task_traits import Task
 from mlnb.serving.runtime.predictor import Predictor
 from mlnb.serving.runtime.request_bodies import BadRows
-from mlnb.serving.runtime.response_schemas import describe_answers, describe_rows
-from mlnb.serving.runtime.task_services import find_kind
+from mlnb.serving.runtime.response_schemas import describe_responses, describe_rows
+from mlnb.serving.runtime.served_tasks import find_served_task
 
 QUICK = ("-p", "tune.trials", "2", "-p", "evaluate.resamples", "50", "-p", "evaluate.repeats", "1", "--no-report")
 DAYS = 150
@@ -63,8 +64,8 @@ def test_a_forecast_is_served_as_it_was_evaluated(run: runs.Run) -> None:
     assert 0.7 < metrics.forecast.intervals.coverage <= 1.0 and len(metrics.forecast.by_step.groups) == 7
     predictions = run.load("predictions")
     assert {"time", "shop", "origin", "step", "truth", "prediction", "low", "high"} == set(predictions)
-    certificate = run.load("certificate")
-    assert certificate["identical"] and certificate["bento"].startswith("sold-forecaster")
+    certificate = run.load("certificate", ParityCertificate)
+    assert certificate.identical and certificate.bento.startswith("sold-forecaster")
 
 
 def test_the_forecast_leaves_for_places_without_a_service(run: runs.Run, tmp_path: Path) -> None:
@@ -105,9 +106,9 @@ def test_the_service_takes_history_and_answers_the_horizon(run: runs.Run) -> Non
         with pytest.raises(BadRows, match=says):
             predictor.predict(wrong)
     parts = predictor.parts
-    kind = find_kind(parts.contract)
-    described = describe_rows(kind.ask(parts.schema, parts.contract), predictor.golden.rows)
+    kind = find_served_task(parts.contract)
+    described = describe_rows(kind.columns(parts.schema, parts.contract), predictor.golden.rows)
     assert kind.whole and set(described["items"]["properties"]) == {"day", "shop", "price", "sold"}
     assert described["items"]["required"] == ["day", "shop"]
-    answer = describe_answers(parts.contract, said[:1])["items"]
+    answer = describe_responses(parts.contract, said[:1])["items"]
     assert {"time", "shop", "prediction", "interval"} <= set(answer["properties"])

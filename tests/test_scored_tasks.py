@@ -9,6 +9,7 @@ import toys
 
 from mlnb.engine import runs
 from mlnb.engine.project import Project
+from mlnb.methods.contracts.certificates import ParityCertificate
 from mlnb.methods.contracts.evaluations import Metrics
 from mlnb.methods.contracts.gates import Gate
 from mlnb.methods.contracts.problems import ProblemContract
@@ -16,11 +17,11 @@ from mlnb.methods.contracts.responses import Golden, to_wire
 from mlnb.methods.decisions.decisions import read_decision
 from mlnb.methods.models.fitted_models import load_model
 from mlnb.methods.tables.columns import Schema
+from mlnb.serving.runtime.model_parts import ModelParts
 from mlnb.serving.runtime.predictor import Predictor
 from mlnb.serving.runtime.request_bodies import BadRows
 from mlnb.serving.runtime.response_bodies import encode_responses
-from mlnb.serving.runtime.scored_service import Scored
-from mlnb.serving.runtime.service_parts import Parts
+from mlnb.serving.runtime.scored_handlers import AnomalyHandler
 
 QUICK = (
     "-p",
@@ -75,8 +76,8 @@ def test_a_ranking_is_served_as_it_was_evaluated(root: Path) -> None:
     assert (folds == 1).all()
     assert ranked.load("metrics", Metrics).references["dummy"].difference.low > 0 and gate.passed
     assert "time of one answer" in [line.check for line in gate.lines]  # a budget is measured
-    certificate = ranked.load("certificate")
-    assert certificate["identical"] and certificate["bento"].startswith("relevance-ranker")
+    certificate = ranked.load("certificate", ParityCertificate)
+    assert certificate.identical and certificate.bento.startswith("relevance-ranker")
 
     predictor = Predictor.load(Path(ranked.load("service")) / "model")
     assert predictor.replay() is None
@@ -120,9 +121,9 @@ def test_anomalies_without_labels_get_a_budget_and_are_explained(root: Path) -> 
     assert found.load("metrics", Metrics).deciding.name == "stability" and gate.passed
     assert "within the budget" in [line.found for line in gate.lines]
     model = Path(found.load("model"))
-    parts = Parts(contract, Schema.from_json(found.load("schema")), found.load("encoder"), load_model(model),
+    parts = ModelParts(contract, Schema.from_json(found.load("schema")), found.load("encoder"), load_model(model),
                   read_decision(model))  # fmt: skip
-    service, golden = Scored(parts), found.load("golden", Golden)
+    service, golden = AnomalyHandler(parts), found.load("golden", Golden)
     assert parts.decision.threshold is not None and to_wire(service.respond(golden.rows)) == golden.predictions
     rows = [{"a": 0.0, "b": 30.0, "c": 0.0}, {"a": 0.1, "b": 0.2, "c": -0.1}]
     responses = service.respond(rows)

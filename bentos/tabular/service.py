@@ -5,14 +5,14 @@ from pathlib import Path
 import bentoml
 from starlette.responses import Response
 
-from mlnb.serving.runtime.bento_interface import Front, describe, to_response
+from mlnb.serving.runtime.bento_interface import PredictionService, describe_model, to_response
 from mlnb.serving.runtime.endpoint import Endpoint
 
 MODEL = Path(__file__).parent / "model"
-Rows, Predictions = describe(MODEL)
+Rows, Predictions = describe_model(MODEL)
 
 
-@bentoml.service(service_class=Front, logging={"access": {"enabled": False}})
+@bentoml.service(service_class=PredictionService, logging={"access": {"enabled": False}})
 class Tabular:
     """Predicts the target for rows of a table."""
 

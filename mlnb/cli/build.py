@@ -5,7 +5,7 @@ import json
 
 from mlnb.engine.project import Project
 from mlnb.registry.registry import meant
-from mlnb.serving.packaging.run_bento import LATEST, build_winner, find_winner
+from mlnb.serving.packaging.packaged_runs import LATEST, build_packaged_run, find_packaged_run
 
 
 def parser(p: argparse.ArgumentParser) -> None:
@@ -23,18 +23,18 @@ def parser(p: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> int:
     """Build the bento, or find it, and print its tag; return 0."""
     project = Project.find()
-    run = find_winner(project, meant(project, args.run))
-    _, built = build_winner(run)
+    run = find_packaged_run(project, meant(project, args.run))
+    _, built = build_packaged_run(run)
     if args.json:
         result = {
             "run": run.id,
             "bento": built.tag,
             "model": built.model_tag,
             "path": str(built.path),
-            "built": not built.was_there,
+            "built": not built.existed,
         }
         print(json.dumps(result))
     else:
-        print(f"{built.tag}  ({'exists already' if built.was_there else 'built'}, from run {run.id})")
+        print(f"{built.tag}  ({'exists already' if built.existed else 'built'}, from run {run.id})")
         print(f"  {built.path}\n\nnext:\n  mlnb serve {run.id}\n  mlnb containerize {run.id}")
     return 0

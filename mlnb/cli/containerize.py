@@ -10,8 +10,8 @@ from mlnb.errors import UsageError
 from mlnb.serving.deploy.bill_of_materials import bill_of_materials
 from mlnb.serving.deploy.container_engines import CHECKS, find_engine
 from mlnb.serving.deploy.container_images import build_image, default_base
-from mlnb.serving.deploy.image_contents import ask_image, check_pins
-from mlnb.serving.packaging.run_bento import LATEST, build_winner, find_winner
+from mlnb.serving.deploy.image_contents import check_pins, probe_image
+from mlnb.serving.packaging.packaged_runs import LATEST, build_packaged_run, find_packaged_run
 from mlnb.settings import ServiceSettings
 
 
@@ -41,11 +41,11 @@ def main(args: argparse.Namespace) -> int:
     engine = find_engine(args.engine)
     options = read_options(args.opt)
     project = Project.find()
-    run = find_winner(project, args.run)
-    bundle, built = build_winner(run)
+    run = find_packaged_run(project, args.run)
+    bundle, built = build_packaged_run(run)
     tag = args.tag or built.tag
     image = build_image(engine, bundle, built, tag, args.base, options)
-    contents = ask_image(engine, tag)
+    contents = probe_image(engine, tag)
     check_pins(contents, (bundle.folder / "requirements.txt").read_text("utf-8"))
     sbom = args.sbom or project.root / "dist" / f"{tag.rpartition('/')[2].replace(':', '-')}.cdx.json"
     write_json(sbom, bill_of_materials(image, contents))

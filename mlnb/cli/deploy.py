@@ -1,4 +1,4 @@
-"""`mlnb deploy`: write Kubernetes manifests or an AWS Lambda package for a run's model."""
+"""`mlnb deploy`: write Kubernetes make_manifests or an AWS Lambda package for a run's model."""
 
 import argparse
 import platform
@@ -13,12 +13,12 @@ from mlnb.engine.files import write_whole
 from mlnb.engine.project import Project
 from mlnb.errors import UsageError
 from mlnb.monitoring.monitoring_paths import shipped
-from mlnb.serving.deploy.kubernetes_manifests import Deployed, manifests, measure_memory
-from mlnb.serving.deploy.lambda_package import MOST_UNZIPPED, MOST_UPLOADED, make_package
+from mlnb.serving.deploy.kubernetes_manifests import KubernetesDeployment, make_manifests, measure_memory
+from mlnb.serving.deploy.lambda_package import MOST_UNZIPPED, MOST_UPLOADED, build_lambda_package
 from mlnb.serving.packaging.bento_server import serving
 from mlnb.serving.packaging.bundles import Bundle
 from mlnb.serving.packaging.library_requirements import check_shipping, is_remote
-from mlnb.serving.packaging.run_bento import LATEST, build_winner, find_winner
+from mlnb.serving.packaging.packaged_runs import LATEST, build_packaged_run, find_packaged_run
 
 NAME = re.compile(r"[a-z]([a-z0-9-]{0,57}[a-z0-9])?")  # 63 characters at most, with room for "-key"
 
@@ -29,7 +29,7 @@ def parser(p: argparse.ArgumentParser) -> None:
     cluster = targets.add_parser(
         "kubernetes",
         help="write Kubernetes manifests",
-        description="write Kubernetes manifests for the image of a run's model: Deployment, Service,\n"
+        description="write Kubernetes make_manifests for the image of a run's model: Deployment, Service,\n"
         "HorizontalPodAutoscaler, PodDisruptionBudget, NetworkPolicy and ServiceMonitor",
         formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog=(
@@ -88,10 +88,10 @@ def main(args: argparse.Namespace) -> int:
 
 
 def to_kubernetes(args: argparse.Namespace) -> int:
-    """Write the manifests, one per file, and print how to apply them; return 0."""
+    """Write the make_manifests, one per file, and print how to apply them; return 0."""
     project = Project.find()
-    run = find_winner(project, args.run)
-    bundle, built = build_winner(run)
+    run = find_packaged_run(project, args.run)
+    bundle, built = build_packaged_run(run)
     name = args.name or bundle.name.replace(".", "-")
     for option, text in (("--name", name), ("--namespace", args.namespace)):
         if not NAME.fullmatch(text):
@@ -112,12 +112,12 @@ def to_kubernetes(args: argparse.Namespace) -> int:
     log_to, masked = shipped(project, bundle.name), ",".join(project.settings.predictions_masked)
     log_to = log_to if is_remote(log_to) else ""  # a folder of this machine is not accessible from the cluster
     check_shipping((bundle.folder / "requirements.txt").read_text("utf-8"), log_to)
-    deployed = Deployed(
+    deployed = KubernetesDeployment(
         name, image, built.model_tag, memory, args.namespace, args.replicas, args.max_replicas,
         log_to=log_to, masked=masked, egress=tuple(args.egress),
     )  # fmt: skip
     out = args.out or project.root / "dist" / "kubernetes"
-    for file, document in manifests(deployed).items():
+    for file, document in make_manifests(deployed).items():
         write_whole(out / f"{file}.yaml", yaml.safe_dump(document, sort_keys=False).encode())
     source = "measured here" if args.memory is None else "from --memory"
     print(f"{out}  (image {image}, {memory / 2**20:.0f} MiB {source}, from run {run.id})\n\nnext:")
@@ -131,9 +131,9 @@ def to_kubernetes(args: argparse.Namespace) -> int:
 def to_lambda(args: argparse.Namespace) -> int:
     """Write the package, and print its sizes and how to create the function; return 0."""
     project = Project.find()
-    run = find_winner(project, args.run)
+    run = find_packaged_run(project, args.run)
     bundle = Bundle.read(run.load("service"))
-    package = make_package(bundle, args.out or project.root / "dist" / "lambda" / f"{bundle.name}.zip")
+    package = build_lambda_package(bundle, args.out or project.root / "dist" / "lambda" / f"{bundle.name}.zip")
     print(f"{package.file}  ({package.zipped / 2**20:.1f} MB, {bundle.model_tag} of run {run.id})")
     print(f"  {package.unzipped / 2**20:.0f} MB unzipped, of at most {MOST_UNZIPPED / 2**20:.0f} MB")
     print(f"  {package.rows} golden rows verified; first response after {package.cold_seconds:.2f} s here")

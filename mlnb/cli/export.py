@@ -9,7 +9,7 @@ from pathlib import Path
 from mlnb.engine.project import Project
 from mlnb.serving.edge.exports import ExportResult
 from mlnb.serving.packaging.bundles import Bundle
-from mlnb.serving.packaging.run_bento import LATEST, find_winner
+from mlnb.serving.packaging.packaged_runs import LATEST, find_packaged_run
 
 EXPORTERS = {  # module of mlnb.serving.edge, and function
     "onnx": ("onnx.onnx_export", "export_onnx"),
@@ -38,7 +38,7 @@ def parser(p: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> int:
     """Export and verify the model; return 0."""
     project = Project.find()
-    run = find_winner(project, args.run)
+    run = find_packaged_run(project, args.run)
     bundle = Bundle.read(run.load("service"))
     default = f"{bundle.name}.onnx" if args.to == "onnx" else bundle.name
     out = args.out or project.root / "dist" / "edge" / default

@@ -12,8 +12,8 @@ from mlnb.errors import UsageError
 from mlnb.serving.batch.batch_job import JobOptions, count_cores, run_job
 from mlnb.serving.batch.job_checkpoints import Counts
 from mlnb.serving.packaging.bundles import Bundle
-from mlnb.serving.packaging.run_bento import LATEST, find_winner
-from mlnb.serving.runtime.row_scorers import import_alone
+from mlnb.serving.packaging.packaged_runs import LATEST, find_packaged_run
+from mlnb.serving.runtime.row_scorers import import_lightgbm_alone
 
 INTERVAL = 2.0  # seconds between two lines of progress
 
@@ -52,7 +52,7 @@ def main(args: argparse.Namespace) -> int:
     if args.workers < 1:
         raise UsageError(f"--workers is {args.workers}; expected 1 or more.")
     project = Project.find()
-    run = find_winner(project, args.run)
+    run = find_packaged_run(project, args.run)
     bundle = Bundle.read(run.load("service"))
     options = JobOptions(
         args.sources,
@@ -66,7 +66,7 @@ def main(args: argparse.Namespace) -> int:
         fill_missing=args.fill_missing,
     )
     scratch = project.store_root / "score" / digest_value([args.sources, args.output])[:12]
-    import_alone()
+    import_lightgbm_alone()
     start = time.monotonic()
     counts = run_job(options, scratch, Progress())
     seconds = time.monotonic() - start

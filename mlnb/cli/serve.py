@@ -15,7 +15,7 @@ from mlnb.registry.registry import meant
 from mlnb.serving.packaging.bento_server import Server, serving
 from mlnb.serving.packaging.bento_stores import last_lines
 from mlnb.serving.packaging.bundles import curl
-from mlnb.serving.packaging.run_bento import LATEST, build_winner, find_winner
+from mlnb.serving.packaging.packaged_runs import LATEST, build_packaged_run, find_packaged_run
 from mlnb.settings import ServiceSettings
 
 POLL = 1.0  # seconds between two resolutions of the references
@@ -49,8 +49,8 @@ def parser(p: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> int:
     """Serve until Ctrl-C; return 0."""
     project = Project.find()
-    run = find_winner(project, meant(project, args.run))
-    bundle, built = build_winner(run)
+    run = find_packaged_run(project, meant(project, args.run))
+    bundle, built = build_packaged_run(run)
     log = project.store_root / "serve" / f"{args.port}.log"
     if not 0 < args.share <= 0.5:
         raise UsageError(f"--share is {args.share:g}; expected above 0 and at most 0.5.")
@@ -79,7 +79,7 @@ def main(args: argparse.Namespace) -> int:
         except KeyboardInterrupt:
             print("\nStopped.")
             return 0
-    raise ServingError(f"The service ended unexpectedly with exit code {code}:\n{last_lines(server.said())}")
+    raise ServingError(f"The service ended unexpectedly with exit code {code}:\n{last_lines(server.output())}")
 
 
 def wait(server: Server, project: Project, pointers: Mapping[Path, str], reported: dict[Path, str]) -> int:
@@ -102,7 +102,7 @@ def update_pointers(project: Project, pointers: Mapping[Path, str], reported: Ma
     errors = {}
     for pointer, reference in pointers.items():
         try:
-            run = find_winner(project, meant(project, reference))
+            run = find_packaged_run(project, meant(project, reference))
             if write_pointer(pointer, run.load("service")):
                 print(f"{ROLES[pointer.suffix]} run {run.id}", flush=True)
         except MlnbError as error:  # a locked registry or a deleted run: the old model stays

@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from mlnb.serving.runtime.log_segments import FACTS, convert, read_lines, to_table
+from mlnb.serving.runtime.log_segments import COLUMNS, convert_segment, read_lines, to_table
 
 
 def mirror(url: str, folder: Path) -> int:
@@ -31,7 +31,7 @@ def convert_finished(folder: Path) -> list[Path]:
     done = []
     for path in sorted(folder.glob("*.jsonl")):
         if not _alive(path):
-            made = convert(path)
+            made = convert_segment(path)
             done += [made] if made else []
     return done
 
@@ -80,7 +80,7 @@ def read_log(
             frames.append(to_table(requests).to_pandas())
     frames = [frame for frame in frames if len(frame)]
     if not frames:
-        return pd.DataFrame({name: [] for name in FACTS}), damaged
+        return pd.DataFrame({name: [] for name in COLUMNS}), damaged
     table = pd.concat(frames, ignore_index=True)
     inside = table[(table["time"] >= since) & (table["time"] < until)]
     inside = inside[(inside["row"] < 0) == refusals]

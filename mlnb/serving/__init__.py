@@ -1,1 +1,1 @@
-"""What we ship: the request path of a service, and the bento that carries it, built and proven."""
+"""Serving: the request path, building and verifying bentos, deployment, batch scoring, edge export."""

@@ -16,7 +16,7 @@ from mlnb.methods.tables.data_sources import read_table
 from mlnb.methods.tables.type_inference import clean
 from mlnb.monitoring.labels import read_labels
 from mlnb.monitoring.monitoring_paths import label_database, log_folder
-from mlnb.serving.runtime.prediction_log import Recorder
+from mlnb.serving.runtime.prediction_log import PredictionLog
 
 CSV = """id;ordered at;amount;colour;size;late
 4;2026-02-09;3,5;red;9;no
@@ -164,8 +164,8 @@ def test_a_service_that_refuses_is_gone_or_has_another_clock(tmp_path, service):
     with pytest.raises(UsageError, match="expected an address such as"):
         Simulation(project, "late", arguments("--url", "https://models.internal"))
     service.status = 200
-    recorder = Recorder(log_folder(project, "late"))
-    recorder.put("late-0-0-0", "late:1", [{"n": 1}], [{"prediction": "no"}], 0.001)
+    recorder = PredictionLog(log_folder(project, "late"))
+    recorder.record("late-0-0-0", "late:1", [{"n": 1}], [{"prediction": "no"}], 0.001)
     recorder.close()
     with pytest.raises(UsageError, match="MLNB_LOG_EVENT_TIME=1"):
         Simulation(project, "late", arguments("--url", url)).send_day(0, Day([{"n": 1}], ["no"], [1.0]))

@@ -14,11 +14,11 @@ from mlnb.methods.calibration.decision_fitting import learn_decision
 from mlnb.methods.contracts.decisions import Beta, Decision, Isotonic, Sigmoid, Temperature, ValueInterval
 from mlnb.methods.contracts.problems import ProblemContract
 from mlnb.methods.decisions.decisions import bound_values, calibrate, choose_classes, decide
-from mlnb.methods.tasks.responders import respond
 from mlnb.methods.evaluation.fairness import assess_fairness, fairness_lines
 from mlnb.methods.evaluation.test_evaluation import evaluate, make_gate
 from mlnb.methods.metrics.weighted_metrics import score
 from mlnb.methods.problem.problem_contract import complete, state
+from mlnb.methods.tasks.responders import respond
 
 BINARY = ProblemContract(task="binary", classes=["no", "yes"], metric="log_loss", costs=None)
 share = st.floats(0, 1) | st.sampled_from([0.0, 1.0, 0.5, 1e-300, 5e-324, 1 - 2**-53])

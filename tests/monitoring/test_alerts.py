@@ -18,7 +18,7 @@ from listeners import Quiet, listening
 from mlnb.cli.monitor import tell
 from mlnb.errors import UsageError
 from mlnb.monitoring.alerts import HEADER, alert_rules, notify, sign
-from mlnb.serving.runtime.prometheus_metrics import Meters as meters_of
+from mlnb.serving.runtime.prometheus_metrics import ServiceMetrics as meters_of
 
 
 @pytest.fixture

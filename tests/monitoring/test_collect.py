@@ -14,8 +14,8 @@ from mlnb.engine import runs
 from mlnb.engine.project import Project
 from mlnb.methods.contracts.problems import ProblemContract
 from mlnb.monitoring.labels import add_labels
-from mlnb.serving.runtime.log_segments import convert
-from mlnb.serving.runtime.prediction_log import Recorder
+from mlnb.serving.runtime.log_segments import convert_segment
+from mlnb.serving.runtime.prediction_log import PredictionLog
 
 NOTEBOOK = Path(__file__).resolve().parents[2] / "nbs" / "stages" / "12_collect.ipynb"
 CONTRACT = ProblemContract(task="binary", target="y", classes=("no", "yes"))
@@ -39,9 +39,9 @@ def gather(root, *more, code=0):
 
 def met(root, version, rows, at, label="yes"):
     moments = itertools.count()
-    recorder = Recorder(root / "log", convert=convert, clock=lambda: at + 0.01 * next(moments))
+    recorder = PredictionLog(root / "log", convert=convert_segment, clock=lambda: at + 0.01 * next(moments))
     for number, row in enumerate(rows):
-        recorder.put(f"{version}-{number}", version, [row], [{"prediction": "yes"}], 0.001)
+        recorder.record(f"{version}-{number}", version, [row], [{"prediction": "yes"}], 0.001)
     recorder.close()
     add_labels(root / "labels.db", [(f"{version}-{n}", 0, label) for n in range(len(rows))], 0.0)
 

@@ -11,8 +11,8 @@ import toys
 from mlnb.engine import runs
 from mlnb.engine.project import Project
 from mlnb.monitoring.labels import add_labels
-from mlnb.serving.runtime.log_segments import convert
-from mlnb.serving.runtime.prediction_log import Recorder
+from mlnb.serving.runtime.log_segments import convert_segment
+from mlnb.serving.runtime.prediction_log import PredictionLog
 
 NOTEBOOK = Path(__file__).resolve().parents[2] / "nbs" / "stages" / "90_monitor.ipynb"
 MAKE = """
@@ -52,7 +52,7 @@ def seen(root, name, *, count=700, version="v1", change=None, noise=0.0, labels=
     random = np.random.default_rng(len(name))
     log, database = root / "logs" / name, root / f"{name}.db"
     moments = iter(np.linspace(0, 86_400 * days, 2 * count + 50) + 86_400 * len(list((root / "logs").glob("*"))))
-    recorder = Recorder(log, convert=convert, clock=lambda: float(next(moments)))
+    recorder = PredictionLog(log, convert=convert_segment, clock=lambda: float(next(moments)))
     truth = []
     for number in range(count):
         row = {"a": float(random.normal()), "b": float(random.normal()), "c": "xz"[number % 2]}
@@ -60,7 +60,7 @@ def seen(root, name, *, count=700, version="v1", change=None, noise=0.0, labels=
         happened = random.random() < (p if random.random() >= noise else 0.5)
         row = change(row) if change else row
         answer = {"prediction": "yes" if p >= 0.5 else "no", "probabilities": {"no": 1 - p, "yes": p}}
-        recorder.put(f"{name}-{number}", version, [row], [answer], 0.001)
+        recorder.record(f"{name}-{number}", version, [row], [answer], 0.001)
         if random.random() < labels:
             label = "yes" if happened else "no"
             truth.append((f"{name}-{number}", 0, say(label) if say else label))
@@ -145,11 +145,11 @@ def test_a_schema_that_changed_a_torn_segment_repeats_and_a_clock_that_went_back
     log, database, labels = root / "logs" / "mixed", root / "mixed.db", []
 
     def record(version, rows, at):
-        recorder = Recorder(log, convert=convert, clock=lambda: at)
+        recorder = PredictionLog(log, convert=convert_segment, clock=lambda: at)
         for number, row in enumerate(rows):
             p = 1 / (1 + np.exp(-2 * row["a"])) if isinstance(row["a"], float) else 0.5
             answer = {"prediction": "yes" if p >= 0.5 else "no", "probabilities": {"no": 1 - p, "yes": p}}
-            recorder.put(f"{version}-{number}", version, [row], [answer], 0.001)
+            recorder.record(f"{version}-{number}", version, [row], [answer], 0.001)
             labels.append((f"{version}-{number}", 0, "yes" if random.random() < p else "no"))
         recorder.close()
 
@@ -174,9 +174,9 @@ def test_a_schema_that_changed_a_torn_segment_repeats_and_a_clock_that_went_back
 
 def test_a_log_of_refusals_names_the_column_that_vanished(root):
     log = root / "logs" / "refused"
-    recorder = Recorder(log, convert=convert)
+    recorder = PredictionLog(log, convert=convert_segment)
     for number in range(3):
-        recorder.refuse(f"r{number}", "v1", [{"column": "b", "row": 0}])
+        recorder.record_refusal(f"r{number}", "v1", [{"column": "b", "row": 0}])
     recorder.close()
     said = toys.mlnb(root, "run", "monitor", "--no-report", "-p", "log", str(log), code=4)
     assert "nothing was predicted yet" in said and "3 requests were refused, because of 'b'" in said

@@ -17,17 +17,17 @@ from waiting import wait_for
 from mlnb.engine.project import Project
 from mlnb.monitoring.monitoring_paths import log_environment
 from mlnb.monitoring.prediction_table import convert_finished, mirror, read_log
-from mlnb.serving.runtime.log_segments import convert, convert_and_ship, read_lines, to_table
-from mlnb.serving.runtime.prediction_log import Policy, Recorder
+from mlnb.serving.runtime.log_segments import convert_and_ship, convert_segment, read_lines, to_table
+from mlnb.serving.runtime.prediction_log import LogPolicy, PredictionLog
 
 ROW = {"age": 41, "plan": "basic", "vip": True, "note": None}
 ANSWER = {"prediction": "yes", "probabilities": {"no": 0.25, "yes": 0.75}}
 
 
 def test_from_the_service_to_a_table(tmp_path):
-    recorder = Recorder(tmp_path, convert=convert, clock=lambda: 1000.0)
-    recorder.put("r1", "v1", [ROW, {**ROW, "age": 7.5}], [ANSWER, ANSWER], 0.002)
-    recorder.put("r2", "v2", [ROW], [ANSWER], 0.001)
+    recorder = PredictionLog(tmp_path, convert=convert_segment, clock=lambda: 1000.0)
+    recorder.record("r1", "v1", [ROW, {**ROW, "age": 7.5}], [ANSWER, ANSWER], 0.002)
+    recorder.record("r2", "v2", [ROW], [ANSWER], 0.001)
     recorder.close()
     assert (recorder.recorded, recorder.dropped, recorder.failure) == (3, 0, "")
     assert [path.suffix for path in tmp_path.iterdir()] == [".parquet"]
@@ -43,16 +43,16 @@ def test_duckdb_reads_it_across_versions_with_other_columns(tmp_path):
     import duckdb
 
     for version, row in (("v1", {"age": 41}), ("v2", {"age": "unknown", "city": "Bern"})):
-        recorder = Recorder(tmp_path / version, convert=convert)
-        recorder.put("r", version, [row], [ANSWER], 0.001)
+        recorder = PredictionLog(tmp_path / version, convert=convert_segment)
+        recorder.record("r", version, [row], [ANSWER], 0.001)
         recorder.close()
     query = f"SELECT model, \"in.city\" FROM read_parquet('{tmp_path}/*/*.parquet', union_by_name=true) ORDER BY model"
     assert duckdb.sql(query).fetchall() == [("v1", None), ("v2", "Bern")]
 
 
 def test_what_is_still_being_written_is_read_too(tmp_path):
-    recorder = Recorder(tmp_path)
-    recorder.put("r1", "v1", [ROW], [ANSWER], 0.002)
+    recorder = PredictionLog(tmp_path)
+    recorder.record("r1", "v1", [ROW], [ANSWER], 0.002)
     wait_for(lambda: recorder.recorded == 1, 10, "a recorded row")
     (path,) = tmp_path.glob("*.jsonl")
     assert len(read_log(tmp_path)[0]) == 1 and convert_finished(tmp_path) == []  # this process is alive
@@ -61,9 +61,9 @@ def test_what_is_still_being_written_is_read_too(tmp_path):
 
 
 def test_segments_end_by_rows(tmp_path):
-    recorder = Recorder(tmp_path, Policy(rows=2), convert)
+    recorder = PredictionLog(tmp_path, LogPolicy(rows=2), convert_segment)
     for number in range(3):
-        recorder.put(f"r{number}", "v", [ROW, ROW], [ANSWER, ANSWER], 0.001)
+        recorder.record(f"r{number}", "v", [ROW, ROW], [ANSWER, ANSWER], 0.001)
         wait_for(lambda number=number: recorder.recorded == 2 * number + 2, 10, "recorded rows")
     recorder.close()
     assert len(list(tmp_path.glob("*.parquet"))) >= 2 and len(read_log(tmp_path)[0]) == 6
@@ -72,37 +72,37 @@ def test_segments_end_by_rows(tmp_path):
 def test_a_full_queue_drops_and_counts(tmp_path, monkeypatch):
     monkeypatch.setattr("mlnb.serving.runtime.prediction_log.FLUSH", 60)
     told = []
-    recorder = Recorder(tmp_path, Policy(limit=2), count=lambda *what: told.append(what))
+    recorder = PredictionLog(tmp_path, LogPolicy(limit=2), count=lambda *what: told.append(what))
     for number in range(5):
-        recorder.put(f"r{number}", "v", [ROW], [ANSWER], 0.001)
+        recorder.record(f"r{number}", "v", [ROW], [ANSWER], 0.001)
     assert recorder.dropped == 3
     recorder.close()
     assert recorder.recorded == 2 and told == [("dropped", 1)] * 3 + [("recorded", 2)]
 
 
 def test_a_full_queue_that_waits_loses_nothing(tmp_path):
-    recorder = Recorder(tmp_path, Policy(limit=2, when_full="wait"))
+    recorder = PredictionLog(tmp_path, LogPolicy(limit=2, when_full="wait"))
     for number in range(5):
-        recorder.put(f"r{number}", "v", [ROW], [ANSWER], 0.001)
+        recorder.record(f"r{number}", "v", [ROW], [ANSWER], 0.001)
     recorder.close()
     assert (recorder.recorded, recorder.dropped) == (5, 0) and len(read_log(tmp_path)[0]) == 5
 
 
 def test_a_disk_that_refuses_does_not_stop_the_service(tmp_path, monkeypatch):
-    recorder = Recorder(tmp_path)
+    recorder = PredictionLog(tmp_path)
     monkeypatch.setattr(os, "fsync", lambda handle: (_ for _ in ()).throw(OSError(28, "No space left on device")))
-    recorder.put("r1", "v", [ROW], [ANSWER], 0.001)
+    recorder.record("r1", "v", [ROW], [ANSWER], 0.001)
     wait_for(lambda: recorder.dropped == 1, 10, "a dropped row")
     assert "No space left" in recorder.failure
     monkeypatch.undo()
-    recorder.put("r2", "v", [ROW], [ANSWER], 0.001)
+    recorder.record("r2", "v", [ROW], [ANSWER], 0.001)
     wait_for(lambda: recorder.recorded == 1, 10, "a recorded row")
     recorder.close()
 
 
 def test_masked_columns_are_not_written(tmp_path):
-    recorder = Recorder(tmp_path, Policy(masked=frozenset({"plan", "note"})))
-    recorder.put("r1", "v", [ROW], [ANSWER], 0.001)
+    recorder = PredictionLog(tmp_path, LogPolicy(masked=frozenset({"plan", "note"})))
+    recorder.record("r1", "v", [ROW], [ANSWER], 0.001)
     recorder.close()
     text = next(tmp_path.glob("*.jsonl")).read_text()
     assert "basic" not in text and '"plan":"masked"' in text and '"note":null' in text
@@ -115,8 +115,8 @@ def test_bytes_are_written_as_they_came_and_say_the_same(tmp_path):
             ("bytes", body.encode(), json.dumps([ANSWER, ANSWER]).encode()),
             ("lists", json.loads(body[1:]), [ANSWER, ANSWER]),
         ):
-            recorder = Recorder(tmp_path / name / kind, Policy(masked=masked), convert, lambda: 1000.0)
-            recorder.put('r "1"', "v", sent, said, 0.002, count=2)
+            recorder = PredictionLog(tmp_path / name / kind, LogPolicy(masked=masked), convert_segment, lambda: 1000.0)
+            recorder.record('r "1"', "v", sent, said, 0.002, count=2)
             recorder.close()
             assert recorder.recorded == 2
         one, other = (read_log(tmp_path / name / kind)[0] for kind in ("bytes", "lists"))
@@ -125,9 +125,9 @@ def test_bytes_are_written_as_they_came_and_say_the_same(tmp_path):
 
 
 def test_what_json_can_say_and_utf8_cannot_is_kept_in_words(tmp_path):
-    recorder = Recorder(tmp_path, convert=convert)
-    recorder.put("r1", "v", b'[{"plan": "half \\ud800"}]', b'[{"prediction": "yes"}]', 0.001, count=1)
-    recorder.refuse("r2", "v", [{"column": "\ud800", "row": 0}])
+    recorder = PredictionLog(tmp_path, convert=convert_segment)
+    recorder.record("r1", "v", b'[{"plan": "half \\ud800"}]', b'[{"prediction": "yes"}]', 0.001, count=1)
+    recorder.record_refusal("r2", "v", [{"column": "\ud800", "row": 0}])
     recorder.close()
     assert recorder.failure == "" and read_log(tmp_path)[0]["in.plan"].tolist() == ["half \\ud800"]
     assert read_log(tmp_path, refusals=True)[0]["refused"].tolist() == ["\\ud800"]
@@ -140,10 +140,10 @@ def test_nothing_waits_for_a_segment_that_is_being_converted(tmp_path):
         begun.set()
         assert go_on.wait(10)
 
-    recorder = Recorder(tmp_path, Policy(rows=1), slow)
-    recorder.put("r1", "v", [ROW], [ANSWER], 0.001)
+    recorder = PredictionLog(tmp_path, LogPolicy(rows=1), slow)
+    recorder.record("r1", "v", [ROW], [ANSWER], 0.001)
     assert begun.wait(10)
-    recorder.put("r2", "v", [ROW], [ANSWER], 0.001)
+    recorder.record("r2", "v", [ROW], [ANSWER], 0.001)
     wait_for(lambda: recorder.recorded == 2, 10, "the second recorded row")
     go_on.set()
     recorder.close()
@@ -152,10 +152,10 @@ def test_nothing_waits_for_a_segment_that_is_being_converted(tmp_path):
 KILLED = """
 import sys, time
 from pathlib import Path
-from mlnb.serving.runtime.prediction_log import Recorder
-recorder = Recorder(Path(sys.argv[1]))
+from mlnb.serving.runtime.prediction_log import PredictionLog
+recorder = PredictionLog(Path(sys.argv[1]))
 for number in range(10**9):
-    recorder.put(f"r{number}", "v", [{"n": number}], [{"prediction": 1.0}], 0.001)
+    recorder.record(f"r{number}", "v", [{"n": number}], [{"prediction": 1.0}], 0.001)
     if number % 50 == 0:
         print(number, time.monotonic(), flush=True)
     time.sleep(0.001)
@@ -186,17 +186,17 @@ def test_a_kill_loses_at_most_the_last_second(tmp_path):
 
 def test_a_clock_that_goes_back_loses_nothing(tmp_path):
     moments = iter([2000.0, 2000.0, 1000.0, 1000.0, *[1000.0] * 100])
-    recorder = Recorder(tmp_path, convert=convert, clock=lambda: next(moments, 1000.0))
+    recorder = PredictionLog(tmp_path, convert=convert_segment, clock=lambda: next(moments, 1000.0))
     for number in range(4):
-        recorder.put(f"r{number}", "v", [ROW], [ANSWER], 0.001)
+        recorder.record(f"r{number}", "v", [ROW], [ANSWER], 0.001)
     recorder.close()
     assert sorted(read_log(tmp_path)[0]["request"]) == ["r0", "r1", "r2", "r3"]
 
 
 def test_columns_of_mixed_kinds_become_text_and_damage_is_counted(tmp_path):
-    recorder = Recorder(tmp_path, convert=convert)
-    recorder.put("r1", "v", [{"a": 1, "b": 10**400}], [ANSWER], 0.001)
-    recorder.put("r2", "v", [{"a": "x", "b": 2}], [ANSWER], 0.001)
+    recorder = PredictionLog(tmp_path, convert=convert_segment)
+    recorder.record("r1", "v", [{"a": 1, "b": 10**400}], [ANSWER], 0.001)
+    recorder.record("r2", "v", [{"a": "x", "b": 2}], [ANSWER], 0.001)
     recorder.close()
     (tmp_path / "20260101T000000-1-1.parquet").write_bytes(b"PAR1 cut off")
     table, damaged = read_log(tmp_path)
@@ -207,17 +207,19 @@ def test_columns_of_mixed_kinds_become_text_and_damage_is_counted(tmp_path):
 
 def test_a_simulated_world_says_when_it_happens(tmp_path):
     for told, moment in ((True, 86_400.5), (False, 7.0)):
-        recorder = Recorder(tmp_path / str(told), Policy(event_time=told), clock=lambda: 7.0)
-        recorder.put("r1", "v", [ROW], [ANSWER], 0.001, b"86400.5")
-        recorder.put("r2", "v", [ROW], [ANSWER], 0.001, b"yesterday")
+        recorder = PredictionLog(tmp_path / str(told), LogPolicy(event_time=told), clock=lambda: 7.0)
+        recorder.record("r1", "v", [ROW], [ANSWER], 0.001, b"86400.5")
+        recorder.record("r2", "v", [ROW], [ANSWER], 0.001, b"yesterday")
         recorder.close()
         assert sorted(read_log(tmp_path / str(told))[0]["time"]) == sorted([moment, 7.0])
 
 
 def test_refused_requests_are_noted_with_their_columns(tmp_path):
-    recorder = Recorder(tmp_path, convert=convert)
-    recorder.put("r1", "v", [ROW], [ANSWER], 0.001)
-    recorder.refuse("r2", "v", [{"column": "age", "row": 0}, {"column": None, "row": 1}, {"column": "age", "row": 2}])
+    recorder = PredictionLog(tmp_path, convert=convert_segment)
+    recorder.record("r1", "v", [ROW], [ANSWER], 0.001)
+    recorder.record_refusal(
+        "r2", "v", [{"column": "age", "row": 0}, {"column": None, "row": 1}, {"column": "age", "row": 2}]
+    )
     recorder.close()
     assert read_log(tmp_path)[0]["request"].tolist() == ["r1"]
     refused, _ = read_log(tmp_path, refusals=True)
@@ -225,19 +227,19 @@ def test_refused_requests_are_noted_with_their_columns(tmp_path):
 
 
 def test_policies_come_from_the_environment():
-    policy = Policy.read({"MLNB_LOG_LIMIT": "10", "MLNB_LOG_WHEN_FULL": "wait", "MLNB_LOG_MASK": "name, email"})
+    policy = LogPolicy.read({"MLNB_LOG_LIMIT": "10", "MLNB_LOG_WHEN_FULL": "wait", "MLNB_LOG_MASK": "name, email"})
     assert (policy.limit, policy.when_full, policy.masked) == (10, "wait", {"name", "email"})
     for wrong in ({"MLNB_LOG_WHEN_FULL": "crash"}, {"MLNB_LOG_SECONDS": "0"}, {"MLNB_LOG_ROWS": "many"}):
         with pytest.raises(ValueError, match=r"expected|invalid"):
-            Policy.read(wrong)
+            LogPolicy.read(wrong)
 
 
 def test_segments_go_to_object_storage_and_come_back(tmp_path):
     url = f"file://{tmp_path}/bucket/churn"
     environment = {"MLNB_LOG": str(tmp_path / "here"), "MLNB_LOG_TO": url}
     for number in range(2):
-        recorder = Recorder.read(environment)
-        recorder.put(f"r{number}", "v", [ROW], [ANSWER], 0.001)
+        recorder = PredictionLog.read(environment)
+        recorder.record(f"r{number}", "v", [ROW], [ANSWER], 0.001)
         recorder.close()
         assert recorder.failure == ""
     assert len(list((tmp_path / "bucket" / "churn").glob("*.parquet"))) == 2
@@ -252,8 +254,8 @@ def test_an_object_store_takes_segments_and_duckdb_reads_them_there(tmp_path):
 
     url, storage = "memory://bucket/churn", fsspec.filesystem("memory")
     for number in range(3):
-        recorder = Recorder(tmp_path / "here", convert=lambda path: convert_and_ship(path, url))
-        recorder.put(f"r{number}", "v", [ROW], [ANSWER], 0.001)
+        recorder = PredictionLog(tmp_path / "here", convert=lambda path: convert_and_ship(path, url))
+        recorder.record(f"r{number}", "v", [ROW], [ANSWER], 0.001)
         recorder.close()
     before = {name: storage.info(name)["created"] for name in storage.glob("/bucket/churn/*")}
     assert len(before) == 3 and all(name.endswith(".parquet") for name in before)  # whole files alone, and no marks
@@ -291,8 +293,8 @@ def test_what_was_shipped_since_the_last_look_is_fetched(tmp_path):
     fsspec.register_implementation("remembering", Remembering, clobber=True)
     url, theirs = "remembering://bucket/prices", "memory://bucket/prices"  # the service is another process
     for number in range(2):
-        recorder = Recorder(tmp_path / "here", convert=lambda path: convert_and_ship(path, theirs))
-        recorder.put(f"r{number}", "v", [ROW], [ANSWER], 0.001)
+        recorder = PredictionLog(tmp_path / "here", convert=lambda path: convert_and_ship(path, theirs))
+        recorder.record(f"r{number}", "v", [ROW], [ANSWER], 0.001)
         recorder.close()
         assert mirror(url, tmp_path / "there") == 1 and len(read_log(tmp_path / "there")[0]) == number + 1
     fsspec.filesystem("memory").rm("/bucket", recursive=True)
@@ -302,8 +304,8 @@ def test_a_project_says_where_its_log_is_and_what_is_masked(tmp_path, monkeypatc
     monkeypatch.setenv("BUCKET", str(tmp_path / "bucket"))
     settings = {"store": ".mlnb", "predictions": "file://${BUCKET}", "predictions_masked": "plan, note"}
     environment = log_environment(Project(tmp_path, tmp_path, settings), "churn")
-    recorder = Recorder.read(environment)
-    recorder.put("r0", "v", [ROW], [ANSWER], 0.001)
+    recorder = PredictionLog.read(environment)
+    recorder.record("r0", "v", [ROW], [ANSWER], 0.001)
     recorder.close()
     assert recorder.failure == "" and recorder.policy.masked == {"plan", "note"}
     (path,) = (tmp_path / "bucket" / "churn").glob("*.parquet")
@@ -313,8 +315,8 @@ def test_a_project_says_where_its_log_is_and_what_is_masked(tmp_path, monkeypatc
 
 def test_a_storage_that_refuses_loses_nothing(tmp_path):
     (tmp_path / "file").write_text("no folder")
-    recorder = Recorder.read({"MLNB_LOG": str(tmp_path / "here"), "MLNB_LOG_TO": f"file://{tmp_path}/file/churn"})
-    recorder.put("r0", "v", [ROW], [ANSWER], 0.001)
+    recorder = PredictionLog.read({"MLNB_LOG": str(tmp_path / "here"), "MLNB_LOG_TO": f"file://{tmp_path}/file/churn"})
+    recorder.record("r0", "v", [ROW], [ANSWER], 0.001)
     recorder.close()
     assert recorder.recorded == 1 and "stays" in recorder.failure and len(read_log(tmp_path / "here")[0]) == 1
-    assert Recorder.read({}) is None
+    assert PredictionLog.read({}) is None

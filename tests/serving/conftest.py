@@ -13,15 +13,15 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # before anything loads Ope
 from mlnb.engine.project import Project
 from mlnb.methods.contracts.problems import ProblemContract
 from mlnb.methods.contracts.responses import Golden, to_wire
-from mlnb.methods.tasks.responders import respond
 from mlnb.methods.encoding.table_encoder import Encoder
 from mlnb.methods.models.fitted_models import predict, save_model
 from mlnb.methods.models.model_families import fit_model
 from mlnb.methods.models.search_spaces import default_params
 from mlnb.methods.tables.columns import Column, Schema, to_arrays
+from mlnb.methods.tasks.responders import respond
 from mlnb.methods.tasks.task_traits import Task
 from mlnb.serving.packaging.bento_server import Server, serving
-from mlnb.serving.packaging.bento_stores import Built, build_bento
+from mlnb.serving.packaging.bento_stores import BuiltBento, build_bento
 from mlnb.serving.packaging.bundles import Bundle, find_service, make_bundle
 
 SCHEMA = Schema(
@@ -116,7 +116,7 @@ def bundle(material, tmp_path_factory) -> Bundle:
 
 
 @pytest.fixture(scope="session")
-def built(bundle) -> Built:
+def built(bundle) -> BuiltBento:
     """Its bento."""
     return build_bento(bundle)
 
@@ -128,7 +128,7 @@ def quick_bundle(material, tmp_path_factory) -> Bundle:
 
 
 @pytest.fixture(scope="session")
-def quick(quick_bundle) -> Built:
+def quick(quick_bundle) -> BuiltBento:
     """The bento of a linear model, which starts sooner."""
     return build_bento(quick_bundle)
 

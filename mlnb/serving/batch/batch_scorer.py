@@ -20,9 +20,9 @@ from mlnb.serving.batch.compiled.compiled_models import CompiledModel, compile_m
 from mlnb.serving.batch.compiled.verification import Verification, verify
 from mlnb.serving.batch.encoded_columns import EncodedColumn
 from mlnb.serving.batch.job_checkpoints import BadRow
-from mlnb.serving.runtime.parity import compare
-from mlnb.serving.runtime.service_parts import Parts, Row, read_record
-from mlnb.serving.runtime.task_services import find_kind
+from mlnb.serving.runtime.model_parts import ModelParts, Row, read_record
+from mlnb.serving.runtime.parity import find_difference
+from mlnb.serving.runtime.served_tasks import find_served_task
 
 LOG = logging.getLogger("mlnb.serving.batch")
 RESERVED = ("row", "file")  # columns of the output that are no predictions
@@ -67,8 +67,8 @@ class Scorer:
         ignore_unknown: bool = False,
         fill_missing: bool = False,
     ) -> None:
-        self.parts, self.folder = Parts.load(folder), folder
-        if not find_kind(self.parts.contract).answering.independent:
+        self.parts, self.folder = ModelParts.load(folder), folder
+        if not find_served_task(self.parts.contract).handler.independent:
             raise UsageError(
                 f"A {self.parts.contract.task} model scores rows together, not one by one: "
                 "send the service all the rows of a series or a query in one request."
@@ -84,7 +84,7 @@ class Scorer:
         self.compiled: CompiledModel | None = None
         self.to_verify = 0
         golden = read_record(Golden, folder / "golden.json")
-        difference = compare(self._respond(golden.rows), golden.predictions)
+        difference = find_difference(self._respond(golden.rows), golden.predictions)
         if difference is not None:
             raise ServingError(
                 f"Batch scoring and the notebook disagree: {difference}. Nothing was scored; report this as a bug."
@@ -223,7 +223,7 @@ class Scorer:
                 described.append(BadRow(first + number, name, value, expected, row))
         return described
 
-    def _respond(self, rows: list[Row]) -> list[Row]:
+    def _respond(self, rows: Sequence[Row]) -> list[Row]:
         """Return the responses to rows by way of columns, in the service's form."""
         names = [column.name for column in self.schema.features]
         arrays = {name: _to_array([row.get(name) for row in rows]) for name in names}

@@ -22,7 +22,7 @@ from mlnb.errors import ServingError, UsageError
 from mlnb.methods.tables.delimited import BLANKS, columns_of
 from mlnb.serving.batch.batch_scorer import ScoredTable, Scorer
 from mlnb.serving.batch.input_units import InputFile, Unit
-from mlnb.serving.runtime.row_scorers import import_alone
+from mlnb.serving.runtime.row_scorers import import_lightgbm_alone
 
 ROWS = 65_536  # scored at a time: enough that the cost of a call is small
 ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")  # worker processes use the cores instead
@@ -131,7 +131,7 @@ def _start_worker(options: WorkerOptions) -> None:
         threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     pa.set_cpu_count(1)
     _keep_memory()
-    import_alone()
+    import_lightgbm_alone()
     _process[:] = [
         Worker(
             Scorer(options.model, options.keep, options.compile_after, options.ignore_unknown, options.fill_missing),

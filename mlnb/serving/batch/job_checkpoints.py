@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from mlnb.engine.digests import digest_value
 from mlnb.engine.files import read_json, write_json, write_whole, writing
-from mlnb.serving.runtime.service_parts import Row
+from mlnb.serving.runtime.model_parts import Row
 
 Position = tuple[int, int]  # index of a file in the input, position in it
 

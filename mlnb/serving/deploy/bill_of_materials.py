@@ -1,18 +1,18 @@
 """An image's bill of materials in CycloneDX 1.6 (https://cyclonedx.org/docs/1.6/json), the same for the same image."""
 
 import uuid
-from typing import Any
 from urllib.parse import quote
 
 from mlnb import __version__
+from mlnb.codec import Json, JsonObject
 from mlnb.serving.deploy.container_images import Image
-from mlnb.serving.deploy.image_contents import Contents, Package
+from mlnb.serving.deploy.image_contents import ImageContents, ImagePackage
 
 FORMAT = "http://cyclonedx.org/schema/bom-1.6.schema.json"
 
 
-def bill_of_materials(image: Image, contents: Contents) -> dict[str, Any]:
-    """Return the CycloneDX document: the image, its interpreter, every package, and who requires whom."""
+def bill_of_materials(image: Image, contents: ImageContents) -> JsonObject:
+    """Return the CycloneDX document: the image, its interpreter, every package, and the dependencies between them."""
     top = f"image:{image.tag}"
     system = contents.system.replace(" ", "-")
     references = {(package.kind, package.name): _purl(package, system) for package in contents.packages}
@@ -58,21 +58,21 @@ def bill_of_materials(image: Image, contents: Contents) -> dict[str, Any]:
     }
 
 
-def _component(package: Package, system: str) -> dict[str, Any]:
+def _component(package: ImagePackage, system: str) -> JsonObject:
     purl = _purl(package, system)
-    described: dict[str, Any] = {
+    component: dict[str, Json] = {
         "type": "library",
         "bom-ref": purl,
         "name": package.name,
         "version": package.version,
         "purl": purl,
     }
-    if package.licence:
-        described["licenses"] = [{"license": {"name": package.licence}}]
-    return described
+    if package.license:
+        component["licenses"] = [{"license": {"name": package.license}}]
+    return component
 
 
-def _purl(package: Package, system: str) -> str:
+def _purl(package: ImagePackage, system: str) -> str:
     """Return the package URL (https://github.com/package-url/purl-spec)."""
     version = quote(package.version, safe=".-~")
     if package.kind == "deb":

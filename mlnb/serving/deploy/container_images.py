@@ -1,4 +1,4 @@
-"""A bento becomes an image."""
+"""Builds the container image of a bento."""
 
 import json
 import os
@@ -9,16 +9,16 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from mlnb.codec import Json
 from mlnb.errors import ServingError
 from mlnb.serving.deploy.container_engines import Engine
-from mlnb.serving.packaging.bento_stores import Built, last_lines, quiet_environment
+from mlnb.serving.packaging.bento_stores import BuiltBento, bentoml_environment, last_lines
 from mlnb.serving.packaging.bundles import Bundle
-from mlnb.serving.packaging.library_requirements import imported, system_packages
+from mlnb.serving.packaging.library_requirements import imported_versions, system_packages
 
-IMAGER = Path(__file__).with_name("image_builder.py")
-USER = 1034  # as BentoML's own; Kubernetes can check that a number is not root, never a name
+BUILDER = Path(__file__).with_name("image_builder.py")
+USER = 1034  # the same as BentoML's; Kubernetes can check that a number is not root, but not a name
 
 
 @dataclass(frozen=True)
@@ -26,10 +26,11 @@ class Image:
     """An image that was built.
 
     Attributes:
+        tag: name of the image.
         id: digest of its configuration.
-        bytes: unpacked, all layers.
-        user: as its configuration says: user:group.
-        base: the image it stands on.
+        bytes: size of all layers, unpacked.
+        user: user of its configuration, as user:group.
+        base: the base image.
         model: tag of the model inside.
     """
 
@@ -46,12 +47,21 @@ def default_base() -> str:
     return f"docker.io/library/python:{sys.version_info.major}.{sys.version_info.minor}-slim"
 
 
-def build_image(engine: Engine, bundle: Bundle, built: Built, tag: str, base: str, options: Mapping[str, Any]) -> Image:
-    """Return the image built from a bento; raises `ServingError` with the end of what the engine said.
+def build_image(
+    engine: Engine, bundle: Bundle, built: BuiltBento, tag: str, base: str, options: Mapping[str, Json]
+) -> Image:
+    """Return the image built from a bento.
 
     Args:
-        built: its bento.
-        options: further options of the engine's build, as {"network": "host"}.
+        engine: that builds it.
+        bundle: of the bento.
+        built: the bento.
+        tag: name of the image.
+        base: the base image.
+        options: further options of the engine's build, such as {"network": "host"}.
+
+    Raises:
+        ServingError: the engine fails; the message is the end of its output.
     """
     with tempfile.TemporaryDirectory(prefix="mlnb-image-") as folder:
         home = Path(folder)
@@ -59,11 +69,11 @@ def build_image(engine: Engine, bundle: Bundle, built: Built, tag: str, base: st
         (home / "bentos" / bundle.name / "latest").write_text(bundle.version)
         for part in ("models", "tmp"):
             (home / part).mkdir()
-        environment = quiet_environment() | {"BENTOML_HOME": folder, "DOCKER_BUILDKIT": "0"}
-        kept = sorted(imported((bundle.folder / "requirements.txt").read_text("utf-8")))
-        asked = json.dumps({**options, "system": system_packages(kept), "kept": kept, "user": USER})
+        environment = bentoml_environment() | {"BENTOML_HOME": folder, "DOCKER_BUILDKIT": "0"}
+        libraries = sorted(imported_versions((bundle.folder / "requirements.txt").read_text("utf-8")))
+        stages = {"system": system_packages(libraries), "whole": libraries, "user": USER}
         done = subprocess.run(
-            [sys.executable, "-P", str(IMAGER), engine.name, tag, base, asked],
+            [sys.executable, "-P", str(BUILDER), engine.name, tag, base, json.dumps(stages), json.dumps(options)],
             env=environment,
             capture_output=True,
             text=True,
@@ -73,31 +83,31 @@ def build_image(engine: Engine, bundle: Bundle, built: Built, tag: str, base: st
     if done.returncode:
         raise ServingError(
             f"{engine.name} could not build {tag} on {base}:\n{last_lines(done.stdout + done.stderr)}\n"
-            "Another base image: --base; further options of the engine, for a proxy or a mirror: --opt."
+            "Choose another base image with --base, or pass options to the engine with --opt, such as a proxy."
         )
     return inspect_image(engine, tag, base, bundle.model_tag)
 
 
 def inspect_image(engine: Engine, tag: str, base: str, model: str) -> Image:
-    """Return what the engine says of an image; raises `ServingError` unless it runs as a number that is not 0."""
+    """Return the engine's description of an image. Raises `ServingError` unless its user is a number other than 0."""
     if engine.name == "buildah":
-        said = json.loads(engine.run("inspect", "--type", "image", tag))
-        user, identity = said["OCIv1"]["config"].get("User", ""), said["FromImageID"]
+        description = json.loads(engine.run("inspect", "--type", "image", tag))
+        user, identity = description["OCIv1"]["config"].get("User", ""), description["FromImageID"]
         size = _buildah_bytes(engine, tag)
     else:
-        said = json.loads(engine.run("image", "inspect", tag))[0]
-        user, identity, size = said["Config"].get("User", ""), said["Id"], said["Size"]
+        description = json.loads(engine.run("image", "inspect", tag))[0]
+        user, identity, size = description["Config"].get("User", ""), description["Id"], description["Size"]
     if not user.partition(":")[0].isdecimal() or int(user.partition(":")[0]) == 0:
         raise ServingError(f"{tag} runs as user {user or 'root'!r}, expected a number other than 0.")
     return Image(tag, identity.removeprefix("sha256:"), int(size), user, base, model)
 
 
 def _buildah_bytes(engine: Engine, tag: str) -> int:
-    """Return the bytes of an image's files; Buildah itself says only a rounded text."""
+    """Return the bytes of an image's files; Buildah itself reports only a rounded text."""
     container = engine.run("from", "--pull-never", tag).strip()
     try:
-        place = Path(engine.run("mount", container).strip())
-        files = (Path(top, name) for top, _, names in os.walk(place) for name in names)
+        root = Path(engine.run("mount", container).strip())
+        files = (Path(top, name) for top, _, names in os.walk(root) for name in names)
         return sum(file.lstat().st_size for file in files)
     finally:
         engine.run("rm", container)

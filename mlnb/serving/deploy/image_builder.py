@@ -1,15 +1,16 @@
-"""Builds the image of a bento: `python -P imager.py engine tag base options`; BENTOML_HOME holds that one alone.
+"""Builds a bento's image: `python -P image_builder.py engine tag base stages options`; BENTOML_HOME has one bento.
 
-It runs in a process of its own and imports nothing of mlnb. BentoML writes the first stage of the Dockerfile
-(an environment with the bento's pinned requirements, the bento beside it) and drives the engine; the last stage
-takes these two into a clean base image, without the tools that built them, owned by root and run by a user that
-is nobody: nothing that runs can change what runs.
+It runs in a separate process and imports nothing of mlnb. BentoML writes the first stage of the Dockerfile (an
+environment with the bento's pinned requirements, and the bento) and calls the engine. The last stage copies these two
+into a clean base image, without build tools, owned by root and run by an unprivileged user: a running service cannot
+change its code.
 """
 
 import json
 import shutil
 import sys
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -40,20 +41,39 @@ SYSTEM = (
 )
 
 
-def prepare(bento: Path, base: str, kept: list[str]) -> dict[str, Any]:
-    """Rewrite what a bento says of its image: this base, nothing compiled, these libraries whole; return all of it."""
-    place = bento / "bento.yaml"
-    facts: dict[str, Any] = yaml.safe_load(place.read_text("utf-8"))
-    minor = facts["image"]["python_version"]
-    asked = f"import sys; sys.exit(sys.version_info[:2] != tuple(map(int, '{minor}'.split('.'))))"
-    same = f'python3 -c "{asked}" || {{ echo "{base} has $(python3 -V 2>&1), expected Python {minor}" >&2; exit 1; }}'
-    trim = f"python ./env/docker/{TRIMMING.name} - {' '.join(kept)} && chmod -R a+rX {VENV}"
-    facts["image"] |= {"base_image": base, "commands": [same], "post_commands": [trim]}
-    place.write_text(yaml.safe_dump(facts, sort_keys=False), "utf-8")
-    return facts
+@dataclass(frozen=True)
+class Stages:
+    """What mlnb adds to BentoML's Dockerfile.
+
+    Attributes:
+        system: Debian packages of the last stage.
+        whole: libraries that lose only their tests.
+        user: number of the user that runs the service.
+    """
+
+    system: list[str]
+    whole: list[str]
+    user: int
 
 
-def last_stage(facts: dict[str, Any], base: str, system: list[str], user: int) -> str:
+def prepare(bento: Path, base: str, whole: list[str]) -> dict[str, str]:
+    """Rewrite a bento's description of its image: this base, a check of its Python, trimmed libraries.
+
+    Returns:
+        the environment variables of the bento.
+    """
+    path = bento / "bento.yaml"
+    description = yaml.safe_load(path.read_text("utf-8"))
+    minor = description["image"]["python_version"]
+    test = f"import sys; sys.exit(sys.version_info[:2] != tuple(map(int, '{minor}'.split('.'))))"
+    check = f'python3 -c "{test}" || {{ echo "{base} has $(python3 -V 2>&1), expected Python {minor}" >&2; exit 1; }}'
+    trim = f"python ./env/docker/{TRIMMING.name} - {' '.join(whole)} && chmod -R a+rX {VENV}"
+    description["image"] |= {"base_image": base, "commands": [check], "post_commands": [trim]}
+    path.write_text(yaml.safe_dump(description, sort_keys=False), "utf-8")
+    return {entry["name"]: entry["value"] for entry in description.get("envs") or []}
+
+
+def last_stage(variables: dict[str, str], base: str, system: list[str], user: int) -> str:
     """Return the stage that becomes the image."""
     environment = {
         "LANG": "C.UTF-8",
@@ -62,9 +82,9 @@ def last_stage(facts: dict[str, Any], base: str, system: list[str], user: int) -
         "PATH": f"{VENV}/bin:$PATH",
         "BENTOML_CONTAINERIZED": "true",
         "BENTOML_DO_NOT_TRACK": "True",
-        "BENTOML_HOME": "/tmp/bentoml",  # the one place that must be writable
+        "BENTOML_HOME": "/tmp/bentoml",  # the only folder that must be writable
         "HOME": "/tmp",
-        **{entry["name"]: entry["value"] for entry in facts.get("envs") or []},
+        **variables,
     }
     return LAST_STAGE.format(
         base=base,
@@ -78,24 +98,23 @@ def last_stage(facts: dict[str, Any], base: str, system: list[str], user: int) -
     )
 
 
-def build(engine: str, tag: str, base: str, options: dict[str, Any]) -> None:
-    """Build the image of the one bento in the store; raises BentoML's error with what the engine said."""
+def build(engine: str, tag: str, base: str, stages: Stages, options: Any) -> None:
+    """Build the image of the one bento in the store. Raises BentoML's error with the engine's output."""
     (bento,) = bentoml.bentos.list()
-    facts = prepare(Path(bento.path), base, options.pop("kept"))
+    variables = prepare(Path(bento.path), base, stages.whole)
     with tempfile.TemporaryDirectory() as folder:
         context = Path(folder, "context")
         shutil.copytree(bento.path, context)
         shutil.copy(TRIMMING, context / "env" / "docker")
         for path in context.rglob("*"):
             path.chmod(0o755 if path.is_dir() else 0o644)
-        place = Path(folder, "Dockerfile")
-        get_containerfile(bento.tag, str(place), enable_buildkit=False)
-        place.write_text(
-            place.read_text("utf-8") + last_stage(facts, base, options.pop("system"), options.pop("user")), "utf-8"
-        )
-        get_backend(engine).build(context_path=str(context), file=str(place), tag=(tag,), **options)
+        file = Path(folder, "Dockerfile")
+        get_containerfile(bento.tag, str(file), enable_buildkit=False)
+        added = last_stage(variables, base, stages.system, stages.user)
+        file.write_text(file.read_text("utf-8") + added, "utf-8")
+        get_backend(engine).build(context_path=str(context), file=str(file), tag=(tag,), **options)
 
 
 if __name__ == "__main__":
-    engine, tag, base, options = sys.argv[1:]
-    build(engine, tag, base, json.loads(options))
+    engine, tag, base, stages, options = sys.argv[1:]
+    build(engine, tag, base, Stages(**json.loads(stages)), json.loads(options))

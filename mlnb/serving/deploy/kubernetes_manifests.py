@@ -1,37 +1,45 @@
-"""What a Kubernetes cluster is told of a service: one document a file, made to pass the strictest admission."""
+"""Kubernetes manifests of a service, one document a file, for clusters with the restricted Pod Security Standard."""
 
 import ipaddress
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import psutil
 
+from mlnb.codec import Json, JsonObject
 from mlnb.errors import UsageError
 from mlnb.serving.deploy.container_images import USER
-from mlnb.serving.packaging.bento_server import Server, call
+from mlnb.serving.packaging.bento_server import Server, send_request
+from mlnb.settings import ServiceSettings
 
 PORT = 3000
-REQUESTS = 100  # single rows asked for while memory is measured
-ROOM = 1.5  # limit of memory, in multiples of what was measured
-STEP = 32 * 2**20  # bytes to which requests and limits of memory are rounded up
-MONITORING = "monitoring"  # namespace from which Prometheus may ask
-STORE_PORT = "443"  # where object storage answers, unless said otherwise
+REQUESTS = 100  # requests with one row before memory is measured
+LIMIT_FACTOR = 1.5  # memory limit in multiples of the measured memory
+STEP = 32 * 2**20  # bytes to which memory requests and limits are rounded up
+MONITORING = "monitoring"  # namespace of Prometheus, which may scrape the pods
+STORE_PORT = "443"  # default port of object storage
 LOG = "/log"  # folder of the prediction log in the container, as long as the pod lives
-LOG_ROWS, LOG_SECONDS = 10_000, 60  # after which a segment is shipped: what a pod that dies can lose
-LOG_DISK, LOG_ROOM = "1Gi", 256 * 2**20  # bytes of memory in which a segment of 60 columns becomes Parquet, and goes
+LOG_ROWS, LOG_SECONDS = 10_000, 60  # after which a segment is copied to storage: what a pod that dies can lose
+LOG_DISK = "1Gi"  # size of the folder of the log
+LOG_MEMORY = 256 * 2**20  # bytes that converting and copying a segment of 60 columns takes
 
 
 @dataclass(frozen=True)
-class Deployed:
+class KubernetesDeployment:
     """What the documents are made from.
 
     Attributes:
         name: of all objects: letters, digits and dashes.
-        model: tag of the model, for people to see.
-        memory: bytes that the service was measured to need.
-        log_to: folder in object storage that segments of the prediction log go to; empty: nothing is logged.
-        masked: columns whose values the log does not hold, separated by commas.
-        egress: where the pods may go, beside the cluster's names: PORT, or CIDR:PORT.
+        image: name of the image in the registry.
+        model: tag of the model, shown as an annotation.
+        memory: measured memory of the service in bytes.
+        namespace: of all objects.
+        replicas: minimum number of pods.
+        most_replicas: maximum number of pods.
+        pull: image pull policy.
+        log_to: folder in object storage that the prediction log is copied to; empty: nothing is logged.
+        masked: columns whose values the log omits, separated by commas.
+        egress: allowed egress in addition to the DNS of the cluster: PORT, or CIDR:PORT.
     """
 
     name: str
@@ -47,77 +55,87 @@ class Deployed:
     egress: tuple[str, ...] = ()
 
 
-def measure_memory(server: Server, golden: list[dict[str, Any]]) -> int:
-    """Return the bytes that a ready service's processes hold after some requests, what they share counted once."""
-    for rows in [golden, *([golden[:1]] * REQUESTS)]:
-        call(server.host, server.port, "POST", "/predict", rows)
+def measure_memory(server: Server, rows: Sequence[JsonObject]) -> int:
+    """Return the memory in bytes of a ready service's processes after some requests; shared pages count once."""
+    for batch in [rows, *([rows[:1]] * REQUESTS)]:
+        send_request(server.host, server.port, "POST", "/predict", batch)
     parent = psutil.Process(server.process.pid)
-    return sum(_held(process) for process in [parent, *parent.children(recursive=True)])
+    return sum(_memory_of(process) for process in [parent, *parent.children(recursive=True)])
 
 
-def _held(process: psutil.Process) -> int:
+def _memory_of(process: psutil.Process) -> int:
     full = process.memory_full_info()
     return int(getattr(full, "pss", full.uss))
 
 
-def manifests(deployed: Deployed) -> dict[str, dict[str, Any]]:
-    """Return the documents by the name of their file."""
+def make_manifests(deployment: KubernetesDeployment) -> dict[str, JsonObject]:
+    """Return the documents by the stem of their file name."""
     documents = {
-        "deployment": _deployment(deployed),
-        "service": _service(deployed),
-        "autoscaler": _autoscaler(deployed),
-        "disruption-budget": _disruption_budget(deployed),
-        "network-policy": _network_policy(deployed),
-        "service-monitor": _service_monitor(deployed),
+        "deployment": _deployment(deployment),
+        "service": _service(deployment),
+        "autoscaler": _autoscaler(deployment),
+        "disruption-budget": _disruption_budget(deployment),
+        "network-policy": _network_policy(deployment),
+        "service-monitor": _service_monitor(deployment),
     }
     resources = [f"{name}.yaml" for name in documents]
-    kind = {"apiVersion": "kustomize.config.k8s.io/v1beta1", "kind": "Kustomization", "resources": resources}
-    return documents | {"kustomization": kind}
+    kustomization = {"apiVersion": "kustomize.config.k8s.io/v1beta1", "kind": "Kustomization", "resources": resources}
+    return documents | {"kustomization": kustomization}
 
 
-def _labels(deployed: Deployed) -> dict[str, str]:
-    return {"app.kubernetes.io/name": deployed.name, "app.kubernetes.io/managed-by": "mlnb"}
+def _labels(deployment: KubernetesDeployment) -> dict[str, str]:
+    return {"app.kubernetes.io/name": deployment.name, "app.kubernetes.io/managed-by": "mlnb"}
 
 
-def _chosen(deployed: Deployed) -> dict[str, str]:
-    return {"app.kubernetes.io/name": deployed.name}
+def _selector(deployment: KubernetesDeployment) -> dict[str, str]:
+    return {"app.kubernetes.io/name": deployment.name}
 
 
-def _document(version: str, kind: str, deployed: Deployed, spec: dict[str, Any]) -> dict[str, Any]:
-    about = {"name": deployed.name, "namespace": deployed.namespace, "labels": _labels(deployed)}
-    return {"apiVersion": version, "kind": kind, "metadata": about, "spec": spec}
+def _document(version: str, kind: str, deployment: KubernetesDeployment, spec: JsonObject) -> JsonObject:
+    metadata: JsonObject = {"name": deployment.name, "namespace": deployment.namespace, "labels": _labels(deployment)}
+    return {"apiVersion": version, "kind": kind, "metadata": metadata, "spec": spec}
 
 
 def _mebibytes(count: float) -> str:
     return f"{-(-int(count) // STEP) * STEP // 2**20}Mi"
 
 
-def _probe(path: str, **times: int) -> dict[str, Any]:
+def _probe(path: str, **times: int) -> JsonObject:
     return {"httpGet": {"path": path, "port": "http"}, "timeoutSeconds": 5, **times}
 
 
-def _log_environment(deployed: Deployed) -> list[dict[str, Any]]:
-    if not deployed.log_to:
+def _log_environment(deployment: KubernetesDeployment) -> list[Json]:
+    if not deployment.log_to:
         return []
-    stated = {"MLNB_LOG": LOG, "MLNB_LOG_TO": deployed.log_to, "MLNB_LOG_MASK": deployed.masked}
-    stated |= {"MLNB_LOG_ROWS": str(LOG_ROWS), "MLNB_LOG_SECONDS": str(LOG_SECONDS)}
-    return [{"name": name, "value": value} for name, value in stated.items() if value]
+    variables = {
+        ServiceSettings.log.variable: LOG,
+        ServiceSettings.log_to.variable: deployment.log_to,
+        ServiceSettings.log_mask.variable: deployment.masked,
+        ServiceSettings.log_rows.variable: str(LOG_ROWS),
+        ServiceSettings.log_seconds.variable: str(LOG_SECONDS),
+    }
+    return [{"name": name, "value": value} for name, value in variables.items() if value]
 
 
-def _container(deployed: Deployed) -> dict[str, Any]:
-    key = {"name": f"{deployed.name}-key", "key": "key"}
-    room = LOG_ROOM if deployed.log_to else 0
-    account = {"envFrom": [{"secretRef": {"name": f"{deployed.name}-store", "optional": True}}]}
+def _container(deployment: KubernetesDeployment) -> JsonObject:
+    key = {"name": f"{deployment.name}-key", "key": "key"}
+    log_memory = LOG_MEMORY if deployment.log_to else 0
+    credentials: JsonObject = {"envFrom": [{"secretRef": {"name": f"{deployment.name}-store", "optional": True}}]}
     return {
         "name": "service",
-        "image": deployed.image,
-        "imagePullPolicy": deployed.pull,
+        "image": deployment.image,
+        "imagePullPolicy": deployment.pull,
         "ports": [{"name": "http", "containerPort": PORT, "protocol": "TCP"}],
-        "env": [{"name": "MLNB_API_KEY", "valueFrom": {"secretKeyRef": key}}, *_log_environment(deployed)],
-        **(account if deployed.log_to else {}),
+        "env": [
+            {"name": ServiceSettings.api_key.variable, "valueFrom": {"secretKeyRef": key}},
+            *_log_environment(deployment),
+        ],
+        **(credentials if deployment.log_to else {}),
         "resources": {
-            "requests": {"cpu": "250m", "memory": _mebibytes(deployed.memory + room)},
-            "limits": {"memory": _mebibytes(ROOM * deployed.memory + room)},  # the CPU has none: it costs latency
+            "requests": {"cpu": "250m", "memory": _mebibytes(deployment.memory + log_memory)},
+            "limits": {
+                "memory": _mebibytes(LIMIT_FACTOR * deployment.memory + log_memory)
+            },  # no CPU limit: throttling costs latency
         },
         "startupProbe": _probe("/livez", periodSeconds=1, failureThreshold=60),
         "livenessProbe": _probe("/livez", periodSeconds=10, failureThreshold=3),
@@ -130,23 +148,23 @@ def _container(deployed: Deployed) -> dict[str, Any]:
             "runAsGroup": USER,
             "capabilities": {"drop": ["ALL"]},
         },
-        "volumeMounts": [{"name": name, "mountPath": path} for name, (path, _) in _volumes(deployed).items()],
+        "volumeMounts": [{"name": name, "mountPath": path} for name, (path, _) in _volumes(deployment).items()],
     }
 
 
-def _volumes(deployed: Deployed) -> dict[str, tuple[str, str]]:
-    """Return the places that may be written to, and their sizes, by name."""
-    return {"tmp": ("/tmp", "64Mi")} | ({"log": (LOG, LOG_DISK)} if deployed.log_to else {})
+def _volumes(deployment: KubernetesDeployment) -> dict[str, tuple[str, str]]:
+    """Return path and size of the writable folders, by name."""
+    return {"tmp": ("/tmp", "64Mi")} | ({"log": (LOG, LOG_DISK)} if deployment.log_to else {})
 
 
-def _deployment(deployed: Deployed) -> dict[str, Any]:
-    spread = {
+def _deployment(deployment: KubernetesDeployment) -> JsonObject:
+    spread: JsonObject = {
         "maxSkew": 1,
         "topologyKey": "kubernetes.io/hostname",
         "whenUnsatisfiable": "ScheduleAnyway",
-        "labelSelector": {"matchLabels": _chosen(deployed)},
+        "labelSelector": {"matchLabels": _selector(deployment)},
     }
-    pod = {
+    pod: JsonObject = {
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
         "terminationGracePeriodSeconds": 30,
@@ -158,67 +176,67 @@ def _deployment(deployed: Deployed) -> dict[str, Any]:
             "seccompProfile": {"type": "RuntimeDefault"},
         },
         "topologySpreadConstraints": [spread],
-        "containers": [_container(deployed)],
-        "volumes": [{"name": n, "emptyDir": {"sizeLimit": size}} for n, (_, size) in _volumes(deployed).items()],
+        "containers": [_container(deployment)],
+        "volumes": [{"name": n, "emptyDir": {"sizeLimit": size}} for n, (_, size) in _volumes(deployment).items()],
     }
-    template = {"metadata": {"labels": _labels(deployed), "annotations": {"mlnb/model": deployed.model}}, "spec": pod}
-    spec = {
-        "replicas": deployed.replicas,
+    template = {
+        "metadata": {"labels": _labels(deployment), "annotations": {"mlnb/model": deployment.model}},
+        "spec": pod,
+    }
+    spec: JsonObject = {
+        "replicas": deployment.replicas,
         "revisionHistoryLimit": 5,
-        "selector": {"matchLabels": _chosen(deployed)},
+        "selector": {"matchLabels": _selector(deployment)},
         "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1}},
         "template": template,
     }
-    return _document("apps/v1", "Deployment", deployed, spec)
+    return _document("apps/v1", "Deployment", deployment, spec)
 
 
-def _service(deployed: Deployed) -> dict[str, Any]:
-    ports = [{"name": "http", "port": 80, "targetPort": "http", "protocol": "TCP"}]
-    return _document("v1", "Service", deployed, {"type": "ClusterIP", "selector": _chosen(deployed), "ports": ports})
+def _service(deployment: KubernetesDeployment) -> JsonObject:
+    port: JsonObject = {"name": "http", "port": 80, "targetPort": "http", "protocol": "TCP"}
+    spec: JsonObject = {"type": "ClusterIP", "selector": _selector(deployment), "ports": [port]}
+    return _document("v1", "Service", deployment, spec)
 
 
-def _autoscaler(deployed: Deployed) -> dict[str, Any]:
-    target = {"type": "Utilization", "averageUtilization": 70}
-    spec = {
-        "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": deployed.name},
-        "minReplicas": deployed.replicas,
-        "maxReplicas": max(deployed.replicas, deployed.most_replicas),
+def _autoscaler(deployment: KubernetesDeployment) -> JsonObject:
+    target: JsonObject = {"type": "Utilization", "averageUtilization": 70}
+    spec: JsonObject = {
+        "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": deployment.name},
+        "minReplicas": deployment.replicas,
+        "maxReplicas": max(deployment.replicas, deployment.most_replicas),
         "metrics": [{"type": "Resource", "resource": {"name": "cpu", "target": target}}],
     }
-    return _document("autoscaling/v2", "HorizontalPodAutoscaler", deployed, spec)
+    return _document("autoscaling/v2", "HorizontalPodAutoscaler", deployment, spec)
 
 
-def _disruption_budget(deployed: Deployed) -> dict[str, Any]:
-    """
-
-    Args:
-        deployed: One at a time, said so that a single replica can still be moved.
-    """
-    spec = {"maxUnavailable": 1, "selector": {"matchLabels": _chosen(deployed)}}
-    return _document("policy/v1", "PodDisruptionBudget", deployed, spec)
+def _disruption_budget(deployment: KubernetesDeployment) -> JsonObject:
+    """Return a budget of one unavailable pod: stated this way, a single replica can still be moved."""
+    spec: JsonObject = {"maxUnavailable": 1, "selector": {"matchLabels": _selector(deployment)}}
+    return _document("policy/v1", "PodDisruptionBudget", deployment, spec)
 
 
-def _network_policy(deployed: Deployed) -> dict[str, Any]:
-    names = [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": MONITORING}}}]
-    spec = {
-        "podSelector": {"matchLabels": _chosen(deployed)},
+def _network_policy(deployment: KubernetesDeployment) -> JsonObject:
+    monitoring: JsonObject = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": MONITORING}}}
+    spec: JsonObject = {
+        "podSelector": {"matchLabels": _selector(deployment)},
         "policyTypes": ["Ingress", "Egress"],
-        "ingress": [{"from": [{"podSelector": {}}, *names], "ports": [{"protocol": "TCP", "port": PORT}]}],
-        "egress": _egress(deployed),
+        "ingress": [{"from": [{"podSelector": {}}, monitoring], "ports": [{"protocol": "TCP", "port": PORT}]}],
+        "egress": _egress(deployment),
     }
-    return _document("networking.k8s.io/v1", "NetworkPolicy", deployed, spec)
+    return _document("networking.k8s.io/v1", "NetworkPolicy", deployment, spec)
 
 
-def _egress(deployed: Deployed) -> list[dict[str, Any]]:
-    """Return where the pods may go: nowhere, unless they ship a log or were told to, and then to names too."""
-    stated = deployed.egress or ((STORE_PORT,) if deployed.log_to else ())
-    places = [_place(text) for text in stated]
+def _egress(deployment: KubernetesDeployment) -> list[Json]:
+    """Return the allowed egress: none, or the stated destinations and the DNS of the cluster."""
+    destinations = deployment.egress or ((STORE_PORT,) if deployment.log_to else ())
+    rules = [_egress_rule(text) for text in destinations]
     ports = [{"protocol": protocol, "port": 53} for protocol in ("UDP", "TCP")]
-    return [{"to": [{"namespaceSelector": {}}], "ports": ports}, *places] if places else []
+    return [{"to": [{"namespaceSelector": {}}], "ports": ports}, *rules] if rules else []
 
 
-def _place(text: str) -> dict[str, Any]:
-    """Return a rule of PORT or CIDR:PORT; a policy knows no names of hosts."""
+def _egress_rule(text: str) -> JsonObject:
+    """Return the rule for PORT or CIDR:PORT; a network policy has no host names."""
     network, _, port = text.rpartition(":")
     try:
         to = [{"ipBlock": {"cidr": str(ipaddress.ip_network(network.strip("[]")))}}] if network else []
@@ -226,17 +244,19 @@ def _place(text: str) -> dict[str, Any]:
     except ValueError:
         number, to = 0, []
     if not 0 < number < 65536:
-        found = f"Found egress {text!r}, expected PORT or CIDR:PORT"
-        raise UsageError(f"{found}, as 443, 10.1.0.0/16:9000 or [fd00::/8]:9000: a network policy knows no host names.")
+        raise UsageError(
+            f"Found egress {text!r}, expected PORT or CIDR:PORT, such as 443, 10.1.0.0/16:9000 or [fd00::/8]:9000: "
+            "a network policy has no host names."
+        )
     return ({"to": to} if to else {}) | {"ports": [{"protocol": "TCP", "port": number}]}
 
 
-def _service_monitor(deployed: Deployed) -> dict[str, Any]:
-    endpoint = {
+def _service_monitor(deployment: KubernetesDeployment) -> JsonObject:
+    endpoint: JsonObject = {
         "port": "http",
         "path": "/metrics",
         "interval": "30s",
-        "authorization": {"credentials": {"name": f"{deployed.name}-key", "key": "key"}},
+        "authorization": {"credentials": {"name": f"{deployment.name}-key", "key": "key"}},
     }
-    spec = {"selector": {"matchLabels": _chosen(deployed)}, "endpoints": [endpoint]}
-    return _document("monitoring.coreos.com/v1", "ServiceMonitor", deployed, spec)
+    spec: JsonObject = {"selector": {"matchLabels": _selector(deployment)}, "endpoints": [endpoint]}
+    return _document("monitoring.coreos.com/v1", "ServiceMonitor", deployment, spec)

@@ -1,7 +1,7 @@
-"""Answers AWS Lambda's events: function URLs, API Gateway (REST and HTTP), and rows handed over as they are.
+"""Handles AWS Lambda events: function URLs, API Gateway (REST and HTTP), and lists of rows.
 
-https://docs.aws.amazon.com/lambda/latest/dg/urls-invocation.html and the same guide's pages on API Gateway say
-what the events look like. The model is loaded when the module is imported, which is the cold start.
+The events are described in https://docs.aws.amazon.com/lambda/latest/dg/urls-invocation.html and in the pages of that
+guide on API Gateway. The model is loaded when the module is imported, which is the cold start.
 """
 
 import base64
@@ -14,19 +14,21 @@ from typing import Any
 
 import msgspec
 
+from mlnb.codec import Json, JsonObject
 from mlnb.methods.contracts.responses import RowProblem
-from mlnb.serving.runtime.access import Guard
+from mlnb.serving.runtime.access import AccessControl
 from mlnb.serving.runtime.predictor import Predictor
 from mlnb.serving.runtime.request_bodies import BadRequest, read_rows
+from mlnb.settings import ServiceSettings
 
 MODEL = Path(os.environ.get("MLNB_MODEL") or Path(os.environ.get("LAMBDA_TASK_ROOT", Path.cwd()), "model"))
 VERSION = (MODEL / "version.txt").read_text("utf-8").strip()
 PREDICTOR = Predictor.load(MODEL)
-GUARD = Guard.read()
+ACCESS = AccessControl.from_settings(ServiceSettings())
 
 
 def handle(event: Any, context: Any) -> Any:
-    """Return the answer to one event: a list of answers for a list of rows, else a response as HTTP needs it."""
+    """Return the result of one event: predictions for a list of rows, else an HTTP response."""
     if isinstance(event, list):
         return PREDICTOR.predict(event)
     method, path = route(event)
@@ -45,37 +47,37 @@ def handle(event: Any, context: Any) -> Any:
         return respond(error.status, msgspec.to_builtins(error.refusal()))
 
 
-def route(event: Mapping[str, Any]) -> tuple[str, str]:
-    """Return method and path: version 2.0 has them in its request context, 1.0 and load balancers on top."""
-    about = event.get("requestContext") or {}
-    http = about.get("http") or {}
+def route(event: Any) -> tuple[str, str]:
+    """Return method and path: in the request context of version 2.0, at the top of 1.0 and of load balancers."""
+    context = event.get("requestContext") or {}
+    http = context.get("http") or {}
     path = str(event.get("rawPath") or event.get("path") or "/")
-    stage = about.get("stage")
+    stage = context.get("stage")
     if stage and path.startswith(f"/{stage}/") and stage != "$default":
         path = path.removeprefix(f"/{stage}")  # HTTP APIs put the stage in front
     return str(http.get("method") or event.get("httpMethod") or "POST"), path.rstrip("/") or "/"
 
 
-def body_of(event: Mapping[str, Any]) -> bytes:
-    """Return the body's bytes; raises `BadRequest` when they are not what the event says."""
+def body_of(event: Any) -> bytes:
+    """Return the body's bytes. Raises `BadRequest` when they are not base64 and the event states that they are."""
     body = event.get("body") or ""
     if not event.get("isBase64Encoded"):
         return str(body).encode()
     try:
         return base64.b64decode(body, validate=True)
     except (binascii.Error, ValueError):
-        problem = RowProblem(row=None, column=None, found="no base64", expected="base64, as the event says")
-        raise BadRequest("the body: found no base64, expected base64, as the event says", [problem]) from None
+        problem = RowProblem(row=None, column=None, found="no base64", expected="base64, as the event states")
+        raise BadRequest("the body: found no base64, expected base64, as the event states", [problem]) from None
 
 
-def allowed(event: Mapping[str, Any]) -> bool:
-    """Whether the request has the key of `MLNB_API_KEY`; without one AWS alone decides who may ask."""
+def allowed(event: Any) -> bool:
+    """Return whether the request has a key of `MLNB_API_KEY`; without that setting AWS alone authorizes requests."""
     headers = {str(name).lower().encode(): str(value).encode() for name, value in (event.get("headers") or {}).items()}
-    return GUARD.admits(headers)
+    return ACCESS.allows(headers)
 
 
-def respond(status: int, value: Any, headers: Mapping[str, str] | None = None) -> dict[str, Any]:
-    """Return a response in the form that function URLs, both gateways and load balancers take."""
+def respond(status: int, value: Json, headers: Mapping[str, str] | None = None) -> JsonObject:
+    """Return a response in the form that function URLs, both gateways and load balancers accept."""
     return {
         "statusCode": status,
         "headers": {"Content-Type": "application/json", "X-Model-Version": VERSION, **(headers or {})},

@@ -5,7 +5,7 @@ import math
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,7 +26,7 @@ from mlnb.methods.tasks.task_traits import traits_of
 from mlnb.serving.edge.exports import ExportResult
 from mlnb.serving.edge.lightgbm_text import read_booster
 from mlnb.serving.edge.model_numbers import ModelNumbers, to_numbers
-from mlnb.serving.runtime.service_parts import Parts, Row, read_record
+from mlnb.serving.runtime.model_parts import ModelParts, Row, read_record
 
 PORTABLE = Path(__file__).with_name("portable")
 TOLERANCE = 1e-12  # of a probability, and of a value relative to its size
@@ -68,7 +68,7 @@ def export_text(folder: Path, out: Path) -> ExportResult:
         UsageError: the model has no text form.
         ServingError: a golden row gets another prediction.
     """
-    parts = Parts.load(folder)
+    parts = ModelParts.load(folder)
     members = _split_members(parts.model)
     files = [f"model-{number}.txt" if len(members) > 1 else "model.txt" for number in range(len(members))]
     texts = {file: member.text for file, member in zip(files, members, strict=True) if member.text is not None}
@@ -90,7 +90,7 @@ def export_text(folder: Path, out: Path) -> ExportResult:
     return ExportResult(len(golden.rows), largest, TOLERANCE, size)
 
 
-def verify_scorer(out: Path, rows: list[Row], expected: list[Row]) -> float:
+def verify_scorer(out: Path, rows: Sequence[Row], expected: Sequence[Row]) -> float:
     """Return the largest difference between the scorer's responses, in a Python without packages, and the notebook's.
 
     Args:
@@ -157,7 +157,7 @@ def _split_members(model: Model) -> list[PortableMember]:
     return described
 
 
-def _describe(parts: Parts) -> JsonObject:
+def _describe(parts: ModelParts) -> JsonObject:
     """Return what the scorer needs besides the models: contract, decision and encoder."""
     contract = parts.contract
     fields = ("task", "target", "classes", "query")

@@ -1,8 +1,7 @@
-"""Saves a bundle's model and builds its bento: `python -P builder.py bundle name version model_version`.
+"""Saves a bundle's model and builds its bento: `python -P bento_builder.py bundle name version model_version`.
 
-It runs in a process of its own and imports nothing of mlnb, so that the service is imported from the bundle's
-own copy, and BentoML leaves no trace in the process that asked for the bento. Its last line is JSON: the
-paths in BentoML's stores.
+It runs in a separate process and imports nothing of mlnb: the service is imported from the bundle's copy, and BentoML
+leaves no trace in the process that needs the bento. Its last line is JSON: the paths in BentoML's stores.
 """
 
 import json
@@ -17,7 +16,7 @@ from bentoml._internal.configuration.containers import BentoMLContainer
 
 
 def save_model(bundle: Path, tag: str, store: Any) -> str:
-    """Return the path of the model in BentoML's store, saving it when it is not there."""
+    """Return the path of the model in BentoML's store; save it if it is not there."""
     try:
         return str(store.get(tag).path)
     except bentoml.exceptions.NotFound:
@@ -27,11 +26,11 @@ def save_model(bundle: Path, tag: str, store: Any) -> str:
     return str(bentoml.models.get(tag).path)
 
 
-def build_bento(bundle: Path, version: str) -> str:
+def save_bento(bundle: Path, version: str) -> str:
     """Return the path of the bento that is built from the bundle; nothing is downloaded.
 
-    BentoML asks for uv even when nothing is to be locked, and would install it with pip. The versions are
-    pinned in the bundle already, so it is told that there is a uv, which it then never runs.
+    BentoML requires uv even when nothing is to be locked, and would install it with pip. The bundle pins all versions
+    already, so BentoML gets a uv command that it never runs.
     """
     setattr(configuration, "get_uv_command", lambda: ["uv"])  # noqa: B010 -- a typed function is replaced
     bento = bentoml.bentos.build_bentofile(str(bundle / "bentofile.yaml"), version=version, build_ctx=str(bundle))
@@ -42,4 +41,4 @@ if __name__ == "__main__":
     folder, name, version, model_version = sys.argv[1:]
     bundle = Path(folder)
     model = save_model(bundle, f"{name}:{model_version}", BentoMLContainer.model_store.get())
-    print(json.dumps({"model": model, "bento": build_bento(bundle, version)}))
+    print(json.dumps({"model": model, "bento": save_bento(bundle, version)}))

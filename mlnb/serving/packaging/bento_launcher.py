@@ -1,7 +1,7 @@
-"""Serves a bento in a process of its own, told what by a line of its input: `python -P launcher.py parent [own]`.
+"""Serves a bento in a separate process, with options from standard input: `python -P bento_launcher.py parent [own]`.
 
-BentoML, which takes most of a second to import, is there before the bento is. Nothing of mlnb is imported, so that the
-service finds the bento's own copy. `own` is a folder that goes when it is not told anything.
+BentoML takes most of a second to import; it is ready before the bento is. Nothing of mlnb is imported, so that the
+service finds the bento's copy. `own` is a folder that is removed when no options arrive.
 """
 
 import json
@@ -13,12 +13,12 @@ from typing import Any
 
 
 def has_parent(pid: int) -> bool:
-    """Return whether the process that asked still lives; Linux ends this one when it dies, however it dies."""
+    """Return whether the parent process still lives; Linux ends this process when the parent ends in any way."""
     try:
         import ctypes
 
         ctypes.CDLL(None).prctl(1, signal.SIGTERM)
-    except (AttributeError, OSError):  # elsewhere whoever asked must end it
+    except (AttributeError, OSError):  # on other systems the parent must end it
         pass
     return os.getppid() == pid
 
@@ -37,13 +37,13 @@ if __name__ == "__main__":
     import bentoml
     from bentoml_cli.cli import cli
 
-    if not (told := sys.stdin.readline()):  # whoever asked is gone, or needs no server any more
+    if not (line := sys.stdin.readline()):  # the parent is gone, or does not need the server
         leave()
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    asked = json.loads(told)
+    options = json.loads(line)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-    os.environ.update(asked["environment"])
+    os.environ.update(options["environment"])
     bentoml.load_config()
-    os.chdir(asked["folder"])
-    sys.argv = ["bentoml", *asked["arguments"]]
+    os.chdir(options["folder"])
+    sys.argv = ["bentoml", *options["arguments"]]
     cli()

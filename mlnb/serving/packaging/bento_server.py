@@ -1,4 +1,4 @@
-"""A built bento, served from its own files by a process that never outlives the one that asked for it."""
+"""A built bento, served from its files by a process that never outlives the one that started it."""
 
 import http.client
 import json
@@ -11,22 +11,29 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import psutil
 import yaml
 
+from mlnb.codec import Json
 from mlnb.errors import ServingError, UsageError
-from mlnb.serving.packaging.bento_stores import last_lines, quiet_environment
+from mlnb.serving.packaging.bento_stores import bentoml_environment, last_lines
 from mlnb.serving.runtime.access import check_exposure
 
 LAUNCHER = Path(__file__).with_name("bento_launcher.py")
-CRASHED = "Application startup failed"  # of a worker; its supervisor would start it again and again
+CRASHED = "Application startup failed"  # in the log of a worker that its supervisor would restart forever
 
 
 @dataclass(frozen=True)
 class Server:
-    """A running server."""
+    """A running server.
+
+    Attributes:
+        process: BentoML's command.
+        host: address that it listens on.
+        port: port that it listens on.
+        log: file that it prints to.
+    """
 
     process: "subprocess.Popen[bytes]"
     host: str
@@ -35,33 +42,37 @@ class Server:
 
     @property
     def reachable(self) -> str:
-        """The address to ask from this machine."""
+        """The address that clients on this machine use."""
         return "127.0.0.1" if self.host == "0.0.0.0" else self.host
 
     @property
     def address(self) -> str:
-        """Where it answers."""
+        """The URL of the service."""
         return f"http://{self.reachable}:{self.port}"
 
     def wait(self, path: str = "/readyz", seconds: float = 60.0) -> None:
-        """Return when `path` answers 200; `ServingError` with the end of the log if it dies or is late."""
+        """Return when `path` responds with 200.
+
+        Raises:
+            ServingError: the server ended, or did not respond in time; the message is the end of its log.
+        """
         deadline = time.monotonic() + seconds
         status = 0
         while time.monotonic() < deadline:
-            if self.process.poll() is not None or CRASHED in self.said():
-                raise ServingError(f"The service ended before it answered. It said:\n{self._tail()}")
+            if self.process.poll() is not None or CRASHED in self.output():
+                raise ServingError(f"The service ended before it was ready. Its log ends with:\n{self._tail()}")
             try:
-                status, _, _ = call(self.reachable, self.port, "GET", path, timeout=5)
+                status, _, _ = send_request(self.reachable, self.port, "GET", path, timeout=5)
             except (OSError, http.client.HTTPException):
                 status = 0
             if status == 200:
                 return
             time.sleep(0.05)
-        said = f"{path} answered {status}" if status else f"{path} did not answer"
-        raise ServingError(f"The service was not ready after {seconds:.0f} s: {said}, expected 200.\n{self._tail()}")
+        state = f"{path} returned {status}" if status else f"{path} did not respond"
+        raise ServingError(f"The service was not ready after {seconds:.0f} s: {state}, expected 200.\n{self._tail()}")
 
     def stop(self, patience: float = 5.0) -> None:
-        """End the server and every process that it started."""
+        """End the server and every process that it started; kill them after `patience` seconds."""
         family = _family(self.process.pid)
         if self.process.poll() is None:
             self.process.terminate()
@@ -72,20 +83,23 @@ class Server:
                 process.kill()
         self.process.wait()
 
-    def said(self) -> str:
+    def output(self) -> str:
         """Return all that the server has printed."""
         return self.log.read_text("utf-8", "replace") if self.log.exists() else ""
 
     def _tail(self) -> str:
-        return last_lines(self.said())
+        return last_lines(self.output())
 
 
 @dataclass(frozen=True)
-class Launch:
-    """A process that has BentoML at hand and waits for a bento to serve.
+class Launcher:
+    """A process that has imported BentoML and waits for a bento to serve.
 
     Attributes:
-        own: folder of the log when it is nobody else's.
+        process: the waiting process.
+        environment: of that process.
+        log: file that it prints to.
+        own: temporary folder of the log; None when the caller named the log.
     """
 
     process: "subprocess.Popen[bytes]"
@@ -94,31 +108,33 @@ class Launch:
     own: Path | None = None
 
     def serve(self, bento: Path, host: str, port: int, workers: int) -> Server:
-        """Return the server that it becomes, perhaps not ready yet."""
+        """Return the server that the process becomes; it may not be ready yet."""
         name = yaml.safe_load((bento / "bento.yaml").read_text("utf-8"))["entry_service"]
-        # `--api-workers` does nothing
-        options = [self.environment.get("BENTOML_CONFIG_OPTIONS", ""), f"services.{name}.workers={workers}"]
-        asked = {
-            "environment": {"BENTOML_CONFIG_OPTIONS": " ".join(options).strip()},
+        # `--api-workers` has no effect
+        config = [self.environment.get("BENTOML_CONFIG_OPTIONS", ""), f"services.{name}.workers={workers}"]
+        options = {
+            "environment": {"BENTOML_CONFIG_OPTIONS": " ".join(config).strip()},
             "folder": str(bento.absolute()),
             "arguments": ["serve", str(bento.absolute()), "--host", host, "--port", str(port)],
         }
         assert self.process.stdin is not None
-        with suppress(BrokenPipeError), self.process.stdin as told:  # one that has ended is met by who waits for it
-            told.write(json.dumps(asked).encode() + b"\n")
+        with suppress(BrokenPipeError), self.process.stdin as stdin:  # `Server.wait` reports one that has ended
+            stdin.write(json.dumps(options).encode() + b"\n")
         return Server(self.process, host, port, self.log)
 
 
-def launch(log: Path | None = None, extra: Mapping[str, str] | None = None) -> Launch:
-    """Return a process that imports BentoML while its bento may still be built; it ends when this one does.
+def start_launcher(log: Path | None = None, extra: Mapping[str, str] | None = None) -> Launcher:
+    """Return a process that imports BentoML while its bento may still be built; it ends when this process does.
 
-    It prints to `log`, or to a file in a folder of its own; `extra` are variables beside this process's own.
+    Args:
+        log: file that it prints to; None: one in a temporary folder.
+        extra: environment variables in addition to those of this process.
     """
     own = None if log else Path(tempfile.mkdtemp(prefix="mlnb-service-"))
     log = log or Path(str(own), "service.log")
-    environment = quiet_environment() | dict(extra or {})
+    environment = bentoml_environment() | dict(extra or {})
     log.parent.mkdir(parents=True, exist_ok=True)
-    # BentoML empties the counters in its home when a server starts: each server has a home of its own.
+    # BentoML deletes the metrics in its home when a server starts: each server has a separate home.
     environment["BENTOML_HOME"] = str(log.absolute().with_suffix(".home"))
     with log.open("wb") as output:
         process = subprocess.Popen(
@@ -129,7 +145,7 @@ def launch(log: Path | None = None, extra: Mapping[str, str] | None = None) -> L
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-    return Launch(process, environment, log, own)
+    return Launcher(process, environment, log, own)
 
 
 @contextmanager
@@ -141,33 +157,41 @@ def serving(
     workers: int = 1,
     environment: Mapping[str, str] | None = None,
 ) -> Iterator[Server]:
-    """Serve the bento in a folder while inside; `port` None means any free one; it prints to `log`."""
-    server = start(bento, log, host, free_port(host) if port is None else port, workers, environment)
+    """Serve the bento in a folder inside a `with` block. Arguments and errors are those of `start_server`.
+
+    Args:
+        port: None: a free one.
+    """
+    server = start_server(bento, log, host, free_port(host) if port is None else port, workers, environment)
     try:
         yield server
     finally:
         server.stop()
 
 
-def start(
+def start_server(
     bento: Path, log: Path, host: str, port: int, workers: int = 1, extra: Mapping[str, str] | None = None
 ) -> Server:
     """Return a bento's server, started but perhaps not ready yet.
 
-    Raises `UsageError` when the port is taken, or when anyone on the network could ask, unasked for.
-
     Args:
         bento: folder of the built bento.
         log: file that it prints to.
-        extra: variables beside this process's own.
+        host: address to listen on.
+        port: port to listen on.
+        workers: number of processes.
+        extra: environment variables in addition to those of this process.
+
+    Raises:
+        UsageError: the port is in use, or the service would be open to other machines.
     """
-    check_exposure(host, quiet_environment() | dict(extra or {}))
+    check_exposure(host, bentoml_environment() | dict(extra or {}))
     check_port(host, port)
-    return launch(log, extra).serve(bento, host, port, workers)
+    return start_launcher(log, extra).serve(bento, host, port, workers)
 
 
 def free_port(host: str = "127.0.0.1") -> int:
-    """Return a port that nobody listens on."""
+    """Return a port that no process listens on."""
     with socket.socket() as probe:
         probe.bind((host, 0))
         return int(probe.getsockname()[1])
@@ -185,10 +209,10 @@ def check_port(host: str, port: int) -> None:
             ) from error
 
 
-def call(
-    host: str, port: int, method: str, path: str, value: Any = None, timeout: float = 60
+def send_request(
+    host: str, port: int, method: str, path: str, value: Json = None, timeout: float = 60
 ) -> tuple[int, bytes, dict[str, str]]:
-    """Return status, body and headers (names in small letters) of one request; `value` is sent as JSON."""
+    """Return status, body and headers (names in lower case) of one request; `value` is sent as JSON."""
     connection = http.client.HTTPConnection(host, port, timeout=timeout)
     try:
         body = None if value is None else json.dumps(value).encode()

@@ -1,4 +1,4 @@
-"""The service bundle: one folder with everything a bento is made of; the same inputs give the same bytes."""
+"""The service bundle: one folder with everything a bento is built from; the same inputs give the same bytes."""
 
 import json
 import re
@@ -9,9 +9,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from string import Template
-from typing import Any
+from typing import ClassVar
 
-from mlnb.codec import Record, encode
+from mlnb.codec import Json, JsonObject, Record, decode, encode
 from mlnb.engine.digests import digest_file, digest_value
 from mlnb.engine.project import Project, builtin_folder
 from mlnb.errors import ServingError
@@ -19,21 +19,37 @@ from mlnb.methods.contracts.problems import ProblemContract
 from mlnb.methods.contracts.responses import Golden
 from mlnb.methods.tasks.task_traits import traits_of
 from mlnb.serving.packaging.imported_modules import follow_imports
-from mlnb.serving.packaging.library_requirements import libraries, pin, system_packages
-from mlnb.serving.runtime.service_parts import read_record
+from mlnb.serving.packaging.library_requirements import pin, required_libraries, system_packages
+from mlnb.serving.runtime.model_parts import read_record
 
-VERSION_DIGITS = 12  # hexadecimal digits of a digest that stand for a version
+VERSION_DIGITS = 12  # hexadecimal digits of a digest in a version
 LONGEST_NAME = 40  # characters; BentoML allows 63
+MANIFEST = "bundle.json"
+
+
+class BundleManifest(Record, frozen=True, kw_only=True):
+    """The file bundle.json.
+
+    Args:
+        name: of the bento and of the model.
+        service: of the service's folder.
+    """
+
+    SCHEMA: ClassVar[str] = "bundle"
+
+    name: str
+    service: str
 
 
 @dataclass(frozen=True)
 class Bundle:
-    """What a bundle's folder says of itself.
+    """A service bundle.
 
     Attributes:
+        folder: of the bundle.
         name: of the bento and of the model.
-        version: of the bento: from the digest of all files.
-        model_version: from the digest of the files in `model`
+        version: of the bento: the digest of all files.
+        model_version: the digest of the files in `model`.
     """
 
     folder: Path
@@ -43,15 +59,15 @@ class Bundle:
 
     @classmethod
     def read(cls, folder: Path) -> "Bundle":
-        """Return the bundle in `folder`; raises `ServingError` when it is none."""
+        """Return the bundle in `folder`. Raises `ServingError` when it holds none."""
         try:
-            name = json.loads((folder / "bundle.json").read_text("utf-8"))["name"]
+            manifest = decode(BundleManifest, (folder / MANIFEST).read_bytes(), str(folder / MANIFEST))
             model_version = (folder / "model" / "version.txt").read_text("utf-8").strip().partition(":")[2]
-        except (OSError, ValueError, KeyError) as error:
+        except (OSError, ValueError) as error:
             raise ServingError(
                 f"{folder} holds no service bundle ({error}); run `mlnb run --force package`."
             ) from error
-        return cls(folder, name, digest_tree(folder)[:VERSION_DIGITS], model_version)
+        return cls(folder, manifest.name, digest_tree(folder)[:VERSION_DIGITS], model_version)
 
     def read_golden(self) -> Golden:
         """Return the rows and predictions that the service is verified with."""
@@ -59,26 +75,27 @@ class Bundle:
 
     @property
     def tag(self) -> str:
-        """The bento's tag."""
+        """The tag of the bento."""
         return f"{self.name}:{self.version}"
 
     @property
     def model_tag(self) -> str:
-        """The model's tag."""
+        """The tag of the model."""
         return f"{self.name}:{self.model_version}"
 
 
 def find_service(name: str, project: Project) -> Path:
-    """Return the folder of a service: the project's own, a path or `bentos/<name>`, else the built-in one.
+    """Return the folder of a service: a path or `bentos/<name>` in the project, else the built-in one.
 
-    Raises `ServingError` when there is neither.
+    Raises:
+        ServingError: there is none of that name.
     """
-    homes = dict.fromkeys([project.root, project.home, builtin_folder()])
-    for folder in [home / place for home in homes for place in (name, f"bentos/{name}")]:
+    roots = dict.fromkeys([project.root, project.home, builtin_folder()])
+    for folder in [root / path for root in roots for path in (name, f"bentos/{name}")]:
         if (folder / "service.py").is_file():
             return folder
-    known = sorted({path.parent.name for home in homes for path in home.glob("bentos/*/service.py")})
-    found = f"found {', '.join(known) or 'none'} in {', '.join(f'{home}/bentos' for home in homes)}"
+    services = sorted({path.parent.name for root in roots for path in root.glob("bentos/*/service.py")})
+    found = f"found {', '.join(services) or 'none'} in {', '.join(f'{root}/bentos' for root in roots)}"
     raise ServingError(f"No service {name!r}: {found}; expected a folder with service.py and bentofile.yaml.")
 
 
@@ -88,52 +105,59 @@ def make_bundle(
     service: Path,
     name: str,
     contract: ProblemContract,
-    schema: dict[str, Any],
-    encoder: dict[str, Any],
+    schema: JsonObject,
+    encoder: JsonObject,
     model: Path,
     golden: Golden,
     project: Path | None = None,
     further: Iterable[str] = (),
 ) -> Bundle:
-    """Return the bundle written to `folder`: service, libraries, model, golden rows, mlnb's own part.
+    """Return the bundle written to `folder`: service, libraries, model, golden rows, and the modules of mlnb.
 
     Args:
-        folder: made here; emptied first.
+        folder: created, or emptied first.
         service: folder with service.py and bentofile.yaml.
         name: of the bento; empty: from the target and the task.
+        contract: of the model's problem.
+        schema: columns of the table, as JSON.
+        encoder: fitted encoder, as JSON.
         model: folder of the fitted model.
+        golden: rows and predictions that the service is verified with.
         project: folder whose modules the service may import.
-        further: names of libraries that it needs beside those of the model.
+        further: names of libraries that it needs in addition to those of the model.
+
+    Raises:
+        MissingExtra: a library is not installed.
+        UsageError: one of `further` is not a library's name.
     """
     name = tag_name(name) if name else default_name(contract)
     shutil.rmtree(folder, ignore_errors=True)
     inside = folder / "model"
     inside.mkdir(parents=True)
-    parts: dict[str, Record] = {"contract": contract, "golden": golden}
-    for part, record in parts.items():
-        (inside / f"{part}.json").write_bytes(encode(record))
+    (inside / "contract.json").write_bytes(encode(contract))
+    (inside / "golden.json").write_bytes(encode(golden))
     for part, value in {"schema": schema, "encoder": encoder}.items():
         _write_json(inside / f"{part}.json", value)
     _copy_tree(model, inside / "fitted")
     model_tag = f"{name}:{digest_tree(inside)[:VERSION_DIGITS]}"
     (inside / "version.txt").write_text(f"{model_tag}\n", "utf-8")
 
-    needed = libraries(model, further)
+    needed = required_libraries(model, further)
     _copy_tree(service, folder)
     pinned = pin(needed)
     (folder / "requirements.txt").write_text(pinned, "utf-8")
-    settings = _settings(service, name, model_tag, pinned, system_packages(needed))
+    settings = _fill_settings(service, name, model_tag, pinned, system_packages(needed))
     (folder / "bentofile.yaml").write_text(settings, "utf-8")
-    for place, source in follow_imports(service / "service.py", project).items():
-        (folder / place).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(source, folder / place)
-    _write_json(folder / "bundle.json", {"name": name, "service": service.name})
+    for path, source in follow_imports(service / "service.py", project).items():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source, folder / path)
+    (folder / MANIFEST).write_bytes(encode(BundleManifest(name=name, service=service.name)))
     (folder / "README.md").write_text(_readme(name, contract, golden), "utf-8")
     return Bundle.read(folder)
 
 
 def tag_name(text: str) -> str:
-    """Return `text` as BentoML allows it in a name: small letters, digits, dots, dashes; maybe empty."""
+    """Return `text` as BentoML allows it in a name: lower-case letters, digits, dots, dashes; may be empty."""
     plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
     return re.sub(r"[^a-z0-9.]+", "-", plain)[:LONGEST_NAME].strip("-.")
 
@@ -145,75 +169,74 @@ def default_name(contract: ProblemContract) -> str:
 
 
 def digest_tree(folder: Path) -> str:
-    """Return one digest for names and bytes of all files below `folder`, byte code caches apart."""
+    """Return one digest of names and bytes of all files below `folder`, without byte code caches."""
     return digest_value({path.relative_to(folder).as_posix(): digest_file(path) for path in tree_files(folder)})
 
 
 def tree_files(folder: Path) -> list[Path]:
-    """Return the files below `folder`, sorted, byte code caches apart."""
+    """Return the files below `folder`, sorted, without byte code caches."""
     return sorted(p for p in folder.rglob("*") if p.is_file() and "__pycache__" not in p.relative_to(folder).parts)
 
 
 def curl(golden: Golden, port: int = 3000, host: str = "127.0.0.1") -> str:
-    """Return a command line that asks for the prediction of the first golden row, or of a forecast's whole history."""
-    ahead = any("time" in prediction for prediction in golden.predictions[:1])
-    rows = golden.rows if ahead else golden.rows[:1]
+    """Return a command line that requests the prediction of the first golden row; for a forecast the whole history."""
+    forecast = any("time" in prediction for prediction in golden.predictions[:1])
+    rows = golden.rows if forecast else golden.rows[:1]
     body = json.dumps(rows, ensure_ascii=False).replace("'", "'\\''")
     return f"curl -s http://{host}:{port}/predict -d '{body}'"
 
 
-def _settings(service: Path, name: str, model_tag: str, pinned: str, system: list[str]) -> str:
-    facts = {
+def _fill_settings(service: Path, name: str, model_tag: str, pinned: str, system: list[str]) -> str:
+    values = {
         "name": name,
         "model": model_tag,
         "python": f"{sys.version_info.major}.{sys.version_info.minor}",
         "packages": json.dumps([line for line in pinned.splitlines() if not line.startswith("#")]),
         "system": json.dumps(system),
     }
-    return Template((service / "bentofile.yaml").read_text("utf-8")).substitute(facts)
+    return Template((service / "bentofile.yaml").read_text("utf-8")).substitute(values)
 
 
 def _readme(name: str, contract: ProblemContract, golden: Golden) -> str:
-    answer = json.dumps(golden.predictions[:1], ensure_ascii=False)
+    response = json.dumps(golden.predictions[:1], ensure_ascii=False)
     target = contract.target or "anomaly"
-    promise = f"Predicts `{target}` from the other columns of a row."
-    asking = (
-        "`POST /predict` takes a list of rows, JSON objects by column name, and answers one prediction a row, in order:"
+    summary = f"Predicts `{target}` from the other columns of a row."
+    usage = (
+        "`POST /predict` takes a list of rows, JSON objects by column name, and returns one prediction a row, in order:"
     )
     if traits_of(contract.task).unit == "history":
-        promise = f"Forecasts `{target}`: {contract.horizon} periods of {contract.frequency} ahead of a history."
-        asking = "`POST /predict` takes a history, JSON objects by column name, and answers the steps that follow it:"
-    return README.format(name=name, promise=promise, asking=asking, curl=curl(golden), answer=answer)
+        summary = f"Forecasts `{target}`: {contract.horizon} periods of {contract.frequency} ahead of a history."
+        usage = "`POST /predict` takes a history, JSON objects by column name, and returns the steps that follow it:"
+    return README.format(name=name, summary=summary, usage=usage, curl=curl(golden), response=response)
 
 
 README = """# {name}
 
-{promise}
+{summary}
 
     bentoml serve {name}:latest --host 127.0.0.1
 
-On another address, a container's included, it wants a key: `MLNB_API_KEY` in its environment, which clients send as
-`Authorization: Bearer ...` or `X-API-Key: ...`; or `MLNB_ALLOW_ANONYMOUS=1`, to answer anyone.
+On another address, that of a container included, it needs a key: `MLNB_API_KEY` in its environment, which clients send
+as `Authorization: Bearer ...` or `X-API-Key: ...`; or `MLNB_ALLOW_ANONYMOUS=1`, to serve anyone.
 
-{asking}
+{usage}
 
     {curl}
-    {answer}
+    {response}
 
-Rows that do not fit are refused with status 422 and a list of problems, each with `row`, `column`, `found`
-and `expected`; a body that is not a JSON list of objects with 400, too many rows with 413. The header
-`X-Model-Version` names the model. `GET /livez` says that the process lives, `GET /readyz` that the model
-still gives the held-out rows the predictions that the notebook gave them, `GET /metrics` is for Prometheus,
-`GET /docs.json` describes the columns.
+Rows that do not fit are refused with status 422 and a list of problems, each with `row`, `column`, `found` and
+`expected`; a body that is not a JSON list of objects with 400, too many rows with 413. The header `X-Model-Version`
+names the model. `GET /livez` shows that the process lives, `GET /readyz` that the model still gives the held-out rows
+the notebook's predictions, `GET /metrics` is for Prometheus, `GET /docs.json` describes the columns.
 """
 
 
 def _copy_tree(source: Path, target: Path) -> None:
     for path in tree_files(source):
-        place = target / path.relative_to(source)
-        place.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(path, place)
+        copy = target / path.relative_to(source)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, copy)
 
 
-def _write_json(path: Path, value: Any) -> None:
+def _write_json(path: Path, value: Json) -> None:
     path.write_text(json.dumps(value, sort_keys=True, indent=1, ensure_ascii=False) + "\n", "utf-8")

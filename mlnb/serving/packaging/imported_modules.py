@@ -1,4 +1,4 @@
-"""Which modules a service needs: found by following imports, so that no list can be forgotten."""
+"""The modules that a service needs: found by following imports, so that no list has to be maintained."""
 
 import ast
 from collections.abc import Iterator
@@ -11,32 +11,32 @@ HERE = Path(mlnb.__file__).parent.parent  # the folder that holds the package
 
 
 def follow_imports(entry: Path, project: Path | None = None) -> dict[str, Path]:
-    """Return the modules of mlnb and of the project that a script imports, directly or not, by name.
+    """Return the modules of mlnb and of the project that a script imports, directly or indirectly.
 
     Args:
         entry: the service's script.
-        project: folder of a project whose own modules a service may import, beside mlnb's.
+        project: folder of a project whose modules a service may import, in addition to those of mlnb.
 
     Returns:
-        where each file goes, relative to the script -> where it is.
+        the path of each file relative to the script -> the file.
     """
-    found: dict[str, Path] = {}
+    modules: dict[str, Path] = {}
     waiting = [(entry, "")]
     while waiting:
         path, package = waiting.pop()
-        for name in _imported(path, package):
-            for place, file in _files_of(name, project):
-                if place not in found and file != entry:
-                    found[place] = file
-                    waiting.append((file, ".".join(Path(place).parent.parts)))
-    return dict(sorted(found.items()))
+        for name in _imported_names(path, package):
+            for target, file in _files_of(name, project):
+                if target not in modules and file != entry:
+                    modules[target] = file
+                    waiting.append((file, ".".join(Path(target).parent.parts)))
+    return dict(sorted(modules.items()))
 
 
-def _imported(path: Path, package: str) -> Iterator[str]:
+def _imported_names(path: Path, package: str) -> Iterator[str]:
     """Yield the dotted names that a file imports; `from a import b` gives a and a.b, as b may be a module.
 
-    Imports for type checkers do not run, and those inside the functions of a package's `__init__` are its
-    lazy facade, which is for people and not for modules: both are left out.
+    Imports for type checkers do not run, and those inside the functions of a package's `__init__` are a lazy facade
+    for interactive use: both are left out.
     """
     lazy = path.name == "__init__.py"
     waiting: list[ast.AST] = [ast.parse(path.read_text("utf-8"))]
@@ -57,12 +57,12 @@ def _imported(path: Path, package: str) -> Iterator[str]:
 
 
 def _files_of(name: str, project: Path | None) -> Iterator[tuple[str, Path]]:
-    """Yield place and file of what importing a module runs: its packages' `__init__` and its own."""
+    """Yield relative path and file of what importing a module runs: the `__init__` of its packages, and itself."""
     parts = name.split(".")
     root = HERE if parts[0] == PACKAGE else project
     for depth in range(1, len(parts) + 1 if root else 0):
         folder = Path(*parts[:depth])
-        for place in (folder / "__init__.py", folder.with_suffix(".py")):
-            if root and (root / place).is_file():
-                yield place.as_posix(), root / place
+        for path in (folder / "__init__.py", folder.with_suffix(".py")):
+            if root and (root / path).is_file():
+                yield path.as_posix(), root / path
                 break

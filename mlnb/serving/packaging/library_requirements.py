@@ -1,4 +1,4 @@
-"""The libraries that a service needs, pinned to the versions that it was proven with."""
+"""The libraries that a service needs, pinned to the versions that it was verified with."""
 
 import re
 from collections.abc import Iterable
@@ -13,59 +13,69 @@ from mlnb.errors import MissingExtra, UsageError
 RUNTIME = ("msgspec", "numpy")  # of the request path: enough for models that are numbers in JSON
 SERVER = ("bentoml", "httptools", "uvloop")  # of a service over HTTP
 BASE = tuple(sorted((*RUNTIME, *SERVER)))
-BY_FILE = {"model.txt": "lightgbm", "model.pkl": "scikit-learn"}  # what reads each file of a model's folder
-SYSTEM = {"lightgbm": ("libgomp1",)}  # Debian packages beside Python's: LightGBM's wheel brings no OpenMP
+BY_FILE = {"model.txt": "lightgbm", "model.pkl": "scikit-learn"}  # the library that reads each file of a model's folder
+SYSTEM = {"lightgbm": ("libgomp1",)}  # Debian packages by library: LightGBM's wheel has no OpenMP
 STORAGE = {"s3": ("s3fs",), "s3a": ("s3fs",), "gs": ("gcsfs",), "gcs": ("gcsfs",), "az": ("adlfs",), "abfs": ("adlfs",)}
-NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")  # of a distribution, as PEP 508 has it
-IMPORTED, NEEDED = "# what the service imports", "# what these need"
+NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")  # of a distribution (PEP 508)
+IMPORTED, NEEDED = "# imported by the service", "# dependencies of these"
 
 
-def libraries(model: Path, further: Iterable[str] = ()) -> tuple[str, ...]:
-    """Return the names of the libraries that a service imports for the model in a folder, an ensemble's members too.
+def required_libraries(model: Path, further: Iterable[str] = ()) -> tuple[str, ...]:
+    """Return the names of the libraries that a service imports.
 
-    Raises `UsageError` when one of `further`, which a project asks for beside them, is more than a name.
+    Args:
+        model: folder of the fitted model; members of an ensemble are in folders below it.
+        further: names that the project adds.
+
+    Raises:
+        UsageError: one of `further` is not just a name.
     """
     files = {path.name for path in model.rglob("model.*")}
-    asked = [*BASE, *(library for name, library in BY_FILE.items() if name in files)]
+    names = [*BASE, *(library for name, library in BY_FILE.items() if name in files)]
     for text in further:
         if not NAME.fullmatch(text):
             raise UsageError(f"Found library {text!r}, expected a name alone: the version is the one installed here.")
-        asked.append(canonicalize_name(text))
-    return tuple(dict.fromkeys(asked))
+        names.append(canonicalize_name(text))
+    return tuple(dict.fromkeys(names))
 
 
-def imported(requirements: str) -> dict[str, str]:
-    """Return the versions by name of the libraries that a requirements.txt of `pin` says the service imports."""
+def imported_versions(requirements: str) -> dict[str, str]:
+    """Return the versions, by name, of the libraries that the service imports, from a requirements.txt of `pin`."""
     lines = requirements.partition(NEEDED)[0].splitlines()
     return {name: version for name, sign, version in (line.partition("==") for line in lines) if sign}
 
 
 def is_remote(url: str) -> bool:
-    """Return whether a URL, as fsspec writes it, names a place that every machine can reach."""
+    """Return whether a URL of fsspec names storage that every machine can reach."""
     return "://" in url and url.partition("://")[0] not in ("file", "local", "memory")
 
 
 def check_shipping(requirements: str, url: str) -> None:
-    """Raise `UsageError` when a service with these requirements could not ship its log to `url`; empty: nowhere."""
+    """Check that a service with these requirements can copy its prediction log to `url`; empty: nowhere.
+
+    Raises:
+        UsageError: libraries are missing in the bento.
+    """
     needed = {"pyarrow", "fsspec", *STORAGE.get(url.partition("://")[0], ())} if url else set[str]()
-    there = {line.partition("==")[0] for line in requirements.splitlines()}
-    if missing := sorted(needed - there):
-        asked = ", ".join(f'"{name}"' for name in sorted(needed))
+    pinned = {line.partition("==")[0] for line in requirements.splitlines()}
+    if missing := sorted(needed - pinned):
+        names = ", ".join(f'"{name}"' for name in sorted(needed))
         raise UsageError(
-            f"The setting predictions names {url}, and the bento lacks {', '.join(missing)}: its log would stay in the "
-            f"pod. Package it again: mlnb run -p package.libraries '[{asked}]'"
+            f"The setting predictions names {url}, and the bento has no {', '.join(missing)}: its log would stay in "
+            f"the pod. Package it again: mlnb run -p package.libraries '[{names}]'"
         )
 
 
 def system_packages(names: Iterable[str]) -> list[str]:
-    """Return the names of the system's packages that the libraries need in an image."""
+    """Return the names of the Debian packages that the libraries need in an image."""
     return sorted({package for name in names for package in SYSTEM.get(name, ())})
 
 
 def pin(names: Iterable[str]) -> str:
-    """Return the text of a requirements.txt: libraries, then what they need, at the versions installed here.
+    """Return the text of a requirements.txt: libraries, then their dependencies, at the versions installed here.
 
-    Raises `MissingExtra` when one of `names` is not installed.
+    Raises:
+        MissingExtra: one of `names` is not installed.
     """
     direct = [_pinned(name) for name in sorted(names)]
     needed = sorted(set(_closure(names)) - {canonicalize_name(name) for name in names})
@@ -81,7 +91,7 @@ def _pinned(name: str) -> str:
 
 
 def _closure(names: Iterable[str]) -> set[str]:
-    """Return the canonical names of the libraries and of all that they require here, extras included."""
+    """Return the canonical names of the libraries and of all their dependencies here, extras included."""
     waiting = [(canonicalize_name(name), "") for name in names]
     seen, installed = set(waiting), set[str]()
     while waiting:

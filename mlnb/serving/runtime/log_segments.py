@@ -1,4 +1,7 @@
-"""Segments of the prediction log: lines while they are written, Parquet with one row a predicted row once they end."""
+"""Segments of the prediction log: JSON lines while they are written; Parquet, one row a predicted row, once they end.
+
+This file also runs as a script, `python log_segments.py SEGMENT [URL]`, and imports nothing of mlnb for that.
+"""
 
 import gc
 import itertools
@@ -8,87 +11,120 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-FACTS = ("request", "row", "time", "model", "milliseconds", "shadow", "refused")  # of every predicted row
+if TYPE_CHECKING:
+    from mlnb.codec import Json, JsonObject
+
+COLUMNS = ("request", "row", "time", "model", "milliseconds", "shadow", "refused")  # of every predicted row
 _SHARED = ("request", "time", "model", "milliseconds", "shadow", "refused", "row")  # the order they are collected in
-INPUT, OUTPUT = "in.", "out."  # what the names of the columns of rows and answers begin with
+INPUT, OUTPUT = "in.", "out."  # prefixes of the columns of rows and responses
+
+Group = tuple[list[int], list[tuple[Any, ...]]]  # positions in the table, and the values there
 
 
-def read_lines(path: Path) -> tuple[list[dict[str, Any]], int]:
-    """Return the requests of a segment of JSON lines, and how many lines were torn or damaged."""
+class LogRecord(NamedTuple):
+    """One request in the prediction log.
+
+    Attributes:
+        id: of the request.
+        time: seconds since 1970.
+        model: name and version.
+        ms: milliseconds that the response took.
+        rows: as the client sent them.
+        responses: as the client received them, or as the shadow would have.
+        shadow: whether the responses were not returned.
+        refused: columns at fault of a refused request; None: it was not refused.
+    """
+
+    id: str
+    time: float
+    model: str
+    ms: float
+    rows: "Sequence[JsonObject]"
+    responses: "Sequence[JsonObject]"
+    shadow: bool = False
+    refused: Sequence[str] | None = None
+
+
+def read_lines(path: Path) -> tuple[list[LogRecord], int]:
+    """Return the records of a segment of JSON lines, and how many lines were incomplete or damaged."""
     damaged: list[bytes] = []
-    return list(_requests(path, damaged.append)), len(damaged)
+    return list(_read_records(path, damaged.append)), len(damaged)
 
 
-def _requests(path: Path, damaged: Callable[[bytes], Any]) -> Iterator[dict[str, Any]]:
-    """The requests of a segment, one at a time; lines that are none are handed to `damaged`."""
+def _read_records(path: Path, on_damage: Callable[[bytes], Any]) -> Iterator[LogRecord]:
+    """Yield the records of a segment; lines that hold none are passed to `on_damage`."""
     with path.open("rb") as file:
         for line in file:
-            if line.endswith(b"\n"):  # what follows the last was never finished
+            if line.endswith(b"\n"):  # what follows the last one was never finished
                 try:
-                    yield json.loads(line)
+                    yield LogRecord(**json.loads(line))
                     continue
-                except ValueError:
+                except (TypeError, ValueError):
                     pass
             if line.strip():
-                damaged(line)
+                on_damage(line)
 
 
-def to_table(requests: Iterable[dict[str, Any]]) -> Any:
-    """Return an Arrow table with a row a predicted row, in order; one of row -1 for a refused request.
+def to_table(records: Iterable[LogRecord]) -> Any:
+    """Return an Arrow table with one row a predicted row, in order, and one with row -1 for a refused request.
 
-    Its columns are FACTS, `in.<column>` and `out.<field>`, each of numbers, truth values or texts, whichever fits all.
-    Rows with the same keys are turned into columns together. A forecast has a history for rows and a horizon for
-    answers: of it a record holds one of each, or of either, and nothing is left out.
+    Its columns are COLUMNS, `in.<column>` and `out.<field>`, each of numbers, booleans or texts, whichever fits all.
+    Rows with the same keys are turned into columns together. The history of a forecast and its horizon differ in
+    length: the table has as many rows as the longer one.
     """
     import pyarrow as pa
 
-    groups: dict[Any, tuple[list[int], list[tuple[Any, ...]]]] = {}
-    places = itertools.count()
-    nothing: dict[str, Any] = {}
-    for request in requests:
-        shared = (request["id"], request["time"], request["model"], request["ms"], bool(request.get("shadow", False)))
-        if "refused" in request:
-            record = (*shared, ", ".join(request["refused"]), -1)
-            _add(groups, ((), ()), next(places), record)
-        pairs = itertools.zip_longest(request["rows"], request["answers"], fillvalue=nothing)
-        for number, (row, answer) in enumerate(pairs):
-            said = _flat(answer)
-            record = (*shared, None, number, *row.values(), *said.values())
-            _add(groups, (tuple(row), tuple(said)), next(places), record)
-    count = next(places)
+    groups: dict[tuple[tuple[str, ...], tuple[str, ...]], Group] = {}
+    positions = itertools.count()
+    nothing: JsonObject = {}
+    for record in records:
+        shared = (record.id, record.time, record.model, record.ms, bool(record.shadow))
+        if record.refused is not None:
+            _add(groups, ((), ()), next(positions), (*shared, ", ".join(record.refused), -1))
+        pairs = itertools.zip_longest(record.rows, record.responses, fillvalue=nothing)
+        for number, (row, response) in enumerate(pairs):
+            output = _flatten(response)
+            values = (*shared, None, number, *row.values(), *output.values())
+            _add(groups, (tuple(row), tuple(output)), next(positions), values)
+    count = next(positions)
     columns: dict[str, list[Any] | tuple[Any, ...]] = {}
-    for (row_names, answer_names), (where, records) in groups.items():
-        names = [*_SHARED, *(f"{INPUT}{name}" for name in row_names), *(f"{OUTPUT}{name}" for name in answer_names)]
-        for name, values in zip(names, zip(*records, strict=True), strict=True):
+    for (row_names, output_names), (where, rows) in groups.items():
+        names = [*_SHARED, *(f"{INPUT}{name}" for name in row_names), *(f"{OUTPUT}{name}" for name in output_names)]
+        for name, values in zip(names, zip(*rows, strict=True), strict=True):
             if len(where) == count:
                 columns[name] = values
                 continue
             whole = columns.setdefault(name, [None] * count)
-            for place, value in zip(where, values, strict=True):
-                whole[place] = value  # type: ignore[index]
-    return pa.table({name: _column(pa, columns[name]) for name in (*FACTS, *columns) if name in columns})
+            for position, value in zip(where, values, strict=True):
+                whole[position] = value  # type: ignore[index]
+    return pa.table({name: _to_array(pa, columns[name]) for name in (*COLUMNS, *columns) if name in columns})
 
 
-def _add(groups: dict[Any, tuple[list[int], list[tuple[Any, ...]]]], key: Any, place: int, record: Any) -> None:
-    where, records = groups.setdefault(key, ([], []))
-    where.append(place)
-    records.append(record)
+def _add(
+    groups: dict[tuple[tuple[str, ...], tuple[str, ...]], Group],
+    key: tuple[tuple[str, ...], tuple[str, ...]],
+    position: int,
+    values: tuple[Any, ...],
+) -> None:
+    where, rows = groups.setdefault(key, ([], []))
+    where.append(position)
+    rows.append(values)
 
 
-def _flat(answer: dict[str, Any]) -> dict[str, Any]:
-    """An answer's fields; those of an object inside it by `outer.inner`."""
-    flat = {}
-    for name, value in answer.items():
+def _flatten(response: "JsonObject") -> "JsonObject":
+    """Return a response's fields; those of an object in it as `outer.inner`."""
+    flat: dict[str, Json] = {}
+    for name, value in response.items():
         if isinstance(value, dict):
-            flat.update({f"{name}.{inner}": found for inner, found in _flat(value).items()})
+            flat.update({f"{name}.{inner}": field for inner, field in _flatten(value).items()})
         else:
             flat[name] = value
     return flat
 
 
-def _column(pa: Any, values: Sequence[Any]) -> Any:
+def _to_array(pa: Any, values: Sequence[Any]) -> Any:
     kinds = set(map(type, values)) - {type(None)}
     if kinds <= {float}:
         return pa.array(values, pa.float64())
@@ -102,18 +138,22 @@ def _column(pa: Any, values: Sequence[Any]) -> Any:
     texts = values if kinds == {str} else [v if v is None or isinstance(v, str) else json.dumps(v) for v in values]
     try:
         return pa.array(texts, pa.string())
-    except UnicodeEncodeError:  # half a pair of surrogates, which JSON can say and UTF-8 cannot
+    except UnicodeEncodeError:  # half a surrogate pair, which JSON can hold and UTF-8 cannot
         return pa.array([v and v.encode("utf-8", "backslashreplace").decode() for v in texts], pa.string())
 
 
-def convert(path: Path) -> Path | None:
-    """Turn a segment of JSON lines into Parquet beside it and remove the lines; None when it holds no whole line."""
+def convert_segment(path: Path) -> Path | None:
+    """Write a segment of JSON lines as a Parquet file of the same name and remove the lines.
+
+    Returns:
+        the Parquet file; None when the segment holds no complete line.
+    """
     import pyarrow.parquet as parquet
 
-    table = to_table(_requests(path, lambda line: None))
+    table = to_table(_read_records(path, lambda line: None))
     target = path.with_suffix(".parquet")
     if table.num_rows:
-        part = target.with_suffix(f".{os.getpid()}.part")  # whoever reads sees the whole file or none
+        part = target.with_suffix(f".{os.getpid()}.part")  # readers see the whole file or none
         with open(part, "wb", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
             parquet.write_table(table, file, compression="zstd")
             file.flush()
@@ -126,11 +166,14 @@ def convert(path: Path) -> Path | None:
 def convert_and_ship(path: Path, url: str) -> Path | None:
     """Convert a segment, then copy every finished one that is not there yet to a folder of object storage.
 
-    A copy that fails is made with the next segment: nothing here is removed. Raises OSError when storage refuses.
+    A copy that fails is made with the next segment: no local file is removed.
+
+    Raises:
+        OSError: the storage refuses.
     """
     import fsspec
 
-    made = convert(path)
+    converted = convert_segment(path)
     storage, folder = fsspec.core.url_to_fs(url)
     storage.makedirs(folder, exist_ok=True)
     for segment in sorted(path.parent.glob("*.parquet")):
@@ -138,15 +181,15 @@ def convert_and_ship(path: Path, url: str) -> Path | None:
         if not mark.exists():
             storage.put_file(str(segment), f"{folder.rstrip('/')}/{segment.name}")
             mark.touch()
-    return made
+    return converted
 
 
-if __name__ == "__main__":  # python segments.py SEGMENT [URL]: a service has this done beside it
-    gc.disable()  # nothing here refers to itself, and a collector would look at every value again and again
+if __name__ == "__main__":  # a service runs this in a separate process
+    gc.disable()  # there are no reference cycles here, and the collector would look at every value again and again
     with suppress(AttributeError, OSError):
         os.nice(19)
     segment, to = Path(sys.argv[1]), "".join(sys.argv[2:])
     if to:
         convert_and_ship(segment, to)
     else:
-        convert(segment)
+        convert_segment(segment)

@@ -1,30 +1,29 @@
-"""The model that answers now, and how another takes over while requests keep coming.
+"""Reloads the model while requests keep coming, when a pointer names another.
 
-`MLNB_FOLLOW` names a pointer: a symbolic link or folder with a bundle's `model`, or a text file with the path of one.
-When it points elsewhere, the new model is loaded beside the old one, has to give its golden rows the predictions that
-the notebook gave them, and only then takes over: one assignment, so that each request is answered by one model whole.
+A pointer is a symbolic link or folder with a bundle's `model`, or a text file with the path of one. The new model is
+loaded next to the old one and has to give its golden rows the notebook's predictions before it is used. The switch is
+one assignment, so that a single model responds to all rows of a request.
 """
 
 import logging
-import os
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from mlnb.methods.tables.columns import check_rows
 from mlnb.serving.runtime.predictor import Predictor
-from mlnb.serving.runtime.structured_logs import log
+from mlnb.serving.runtime.structured_logs import log_event
 
-POINTER = "MLNB_FOLLOW"
-SECONDS = 1.0  # between two looks at the pointer
+SECONDS = 1.0  # between two checks of the pointer
 
 
 @dataclass(frozen=True)
-class Live:
-    """A model that answers, and its name.
+class LoadedModel:
+    """A model that can respond, and its name.
 
     Attributes:
+        predictor: the model.
         version: name and version, as in the header X-Model-Version.
     """
 
@@ -32,90 +31,78 @@ class Live:
     version: str
 
     @classmethod
-    def load(cls, folder: Path) -> "Live":
-        """Return the model in a bundle's `model` folder.
+    def load(cls, folder: Path) -> "LoadedModel":
+        """Return the model in a bundle's folder `model`.
 
         Raises:
-            OSError: or ValueError when it is damaged.
+            OSError: a file is missing.
+            ValueError: a file is damaged.
         """
         return cls(Predictor.load(folder), (folder / "version.txt").read_text("utf-8").strip())
 
 
-class Followed:
-    """Keeps `live` at what a pointer points to, as long as that proves itself."""
+class ModelReloader:
+    """Keeps `current` at the model that a pointer names, as long as that model passes its checks.
+
+    Args:
+        own: folder of the bento's model, which is used until the pointer names another.
+        pointer: None: the model never changes.
+        on_switch: called with the old and the new version at each change, and with "" and the first at the start.
+        on_refusal: called when a new model is not used.
+    """
 
     def __init__(
-        self, own: Path, pointer: Path | None, switched: Callable[[str, str], None], refused: Callable[[], None]
+        self, own: Path, pointer: Path | None, on_switch: Callable[[str, str], None], on_refusal: Callable[[], None]
     ) -> None:
-        """
-
-        Args:
-            own: the bento's own model, which answers until the pointer names another.
-            pointer: None: nothing is followed.
-            switched: told the two versions at each change.
-            refused: told that a model may not take over.
-        """
-        self.pointer, self.switched, self.refused = pointer, switched, refused
-        self.seen: tuple[Path, int] | None = None
-        self.live = Live.load(own)
-        self.switched("", self.live.version)
+        self.pointer, self.on_switch, self.on_refusal = pointer, on_switch, on_refusal
+        self.checked: tuple[Path, int] | None = None  # folder and modification time of the last model that was tried
+        self.current = LoadedModel.load(own)
+        self.on_switch("", self.current.version)
         self.stopping = threading.Event()
 
-    @classmethod
-    def read(
-        cls,
-        own: Path,
-        switched: Callable[[str, str], None],
-        refused: Callable[[], None],
-        environment: Mapping[str, str] = os.environ,
-    ) -> "Followed":
-        """Return what the environment asks to follow."""
-        pointer = environment.get(POINTER)
-        return cls(own, Path(pointer) if pointer else None, switched, refused)
-
     def start(self) -> None:
-        """Take over what the pointer names now, then keep looking until `stop`."""
+        """Switch to the model that the pointer names now, then check the pointer until `stop`."""
         if self.pointer is not None:
-            self.look()
-            threading.Thread(target=self._watch, name="follow", daemon=True).start()
+            self.check()
+            threading.Thread(target=self._watch, name="model reloader", daemon=True).start()
 
     def stop(self) -> None:
-        """End looking."""
+        """Stop checking."""
         self.stopping.set()
 
-    def look(self) -> bool:
-        """Look at the pointer once; return whether another model took over. What fails is logged, never raised."""
+    def check(self) -> bool:
+        """Check the pointer once; return whether the model changed. A failure is logged, never raised."""
         try:
             folder = find_model(self.pointer) if self.pointer else None
             if folder is None:
                 return False
-            seen = (folder, (folder / "version.txt").stat().st_mtime_ns)
-            if seen == self.seen:
+            state = (folder, (folder / "version.txt").stat().st_mtime_ns)
+            if state == self.checked:
                 return False
-            self.seen = seen
-            new = Live.load(folder)
-            if new.version == self.live.version:
+            self.checked = state
+            new = LoadedModel.load(folder)
+            if new.version == self.current.version:
                 return False
-            check_successor(self.live.predictor, new.predictor)
-        except Exception as error:  # noqa: BLE001 -- whatever is wrong with a new model, the old one keeps answering
-            self.refused()
-            log("model refused", logging.ERROR, error, pointer=str(self.pointer), kept=self.live.version)
+            check_successor(self.current.predictor, new.predictor)
+        except Exception as error:  # noqa: BLE001 -- whatever is wrong with a new model, the old one stays in use
+            self.on_refusal()
+            log_event("model refused", logging.ERROR, error, pointer=str(self.pointer), current=self.current.version)
             return False
-        old, self.live = self.live, new
-        self.switched(old.version, new.version)
-        log("model switched", old=old.version, new=new.version)
+        old, self.current = self.current, new
+        self.on_switch(old.version, new.version)
+        log_event("model switched", old=old.version, new=new.version)
         return True
 
     def _watch(self) -> None:
         while not self.stopping.wait(SECONDS):
-            self.look()
+            self.check()
 
 
 def find_model(pointer: Path) -> Path | None:
     """Return the folder that a pointer names, or None while there is no pointer.
 
     Raises:
-        OSError: when it names none.
+        OSError: the folder does not exist.
     """
     if pointer.is_file():
         folder = pointer.parent / pointer.read_text("utf-8").strip()
@@ -128,18 +115,23 @@ def find_model(pointer: Path) -> Path | None:
 
 
 def check_successor(old: Predictor, new: Predictor) -> None:
-    """Raise ValueError when a model may not take over: another problem, other rows, or predictions that differ."""
+    """Check that a model may replace another.
+
+    Raises:
+        ValueError: it solves another problem, refuses the rows that are sent now, or does not give its golden rows the
+            notebook's predictions.
+    """
     for name in ("task", "target"):
         found, expected = (str(getattr(model.parts.contract, name)) for model in (new, old))
         if found != expected:
-            raise ValueError(f"found {name} {found!r}, expected {expected!r} as in the model that answers")
+            raise ValueError(f"found {name} {found!r}, expected {expected!r} as in the model in use")
     problems = check_rows(old.golden.rows, new.parts.schema)
     if problems:
-        first = problems[0]
+        problem = problems[0]
         raise ValueError(
-            f"rows that are sent now would be refused: column {first.column!r}: found {first.found}, "
-            f"expected {first.expected}"
+            f"rows that are sent now would be refused: column {problem.column!r}: found {problem.found}, "
+            f"expected {problem.expected}"
         )
     difference = new.replay()
     if difference is not None:
-        raise ValueError(f"it does not predict what its notebook predicted: {difference}")
+        raise ValueError(f"it does not give the predictions of its notebook: {difference}")

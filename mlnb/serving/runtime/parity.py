@@ -1,52 +1,52 @@
-"""Whether two sets of predictions are the same, bit by bit, and where they first differ."""
+"""Parity check: whether two sets of predictions are identical, bit by bit, and where they first differ."""
 
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+
+from mlnb.codec import Json
 
 
 @dataclass(frozen=True)
 class Difference:
-    """The first place where predictions part.
+    """The first difference between two sets of predictions.
 
     Attributes:
         row: number of the row, from 0.
         field: such as "probabilities.yes"; empty for the row as a whole.
-        found: what the service answered.
+        found: what the service returned.
         expected: what the notebook predicted.
     """
 
     row: int
     field: str
-    found: Any
-    expected: Any
+    found: Json
+    expected: Json
 
     def __str__(self) -> str:
-        """One line for a message."""
-        place = f"row {self.row}" + (f", {self.field}" if self.field else "")
-        return f"{place}: found {self.found!r}, expected {self.expected!r}"
+        """Return one line for a message."""
+        where = f"row {self.row}" + (f", {self.field}" if self.field else "")
+        return f"{where}: found {self.found!r}, expected {self.expected!r}"
 
 
-def compare(found: Sequence[Any], expected: Sequence[Any]) -> Difference | None:
-    """Return the first difference, or None when all are identical: numbers by their bits, not by nearness.
+def find_difference(found: Sequence[Json], expected: Sequence[Json]) -> Difference | None:
+    """Return the first difference, or None when all predictions are identical; numbers are compared by their bits.
 
     Args:
-        found: n JSON values: the service's answers.
-        expected: n JSON values: the notebook's predictions.
+        found: the service's predictions, as JSON values (n,).
+        expected: the notebook's predictions, as JSON values (n,).
     """
     for row, (one, other) in enumerate(zip(found, expected, strict=False)):
         difference = _compare_values(one, other, "")
         if difference is not None:
             return Difference(row, *difference)
     if len(found) != len(expected):
-        return Difference(
-            min(len(found), len(expected)), "", f"{len(found)} predictions", f"{len(expected)} predictions"
-        )
+        shorter = min(len(found), len(expected))
+        return Difference(shorter, "", f"{len(found)} predictions", f"{len(expected)} predictions")
     return None
 
 
-def _compare_values(found: Any, expected: Any, field: str) -> tuple[str, Any, Any] | None:
+def _compare_values(found: Json, expected: Json, field: str) -> tuple[str, Json, Json] | None:
     """Return field, found and expected of the first difference inside one JSON value."""
     if isinstance(expected, dict) and isinstance(found, dict):
         for name in [*expected, *(name for name in found if name not in expected)]:
@@ -58,17 +58,14 @@ def _compare_values(found: Any, expected: Any, field: str) -> tuple[str, Any, An
                 return difference
         return None
     if isinstance(expected, list) and isinstance(found, list):
-        inner_difference = compare(found, expected)
-        if inner_difference is None:
+        first = find_difference(found, expected)
+        if first is None:
             return None
-        place = f"{field}[{inner_difference.row}]{'.' if inner_difference.field else ''}{inner_difference.field}"
-        return place, inner_difference.found, inner_difference.expected
-    return None if _same(found, expected) else (field, found, expected)
+        return f"{field}[{first.row}]{'.' if first.field else ''}{first.field}", first.found, first.expected
+    return None if _is_same(found, expected) else (field, found, expected)
 
 
-def _same(found: Any, expected: Any) -> bool:
-    if type(found) is not type(expected):
-        return False
-    if isinstance(found, float):
+def _is_same(found: Json, expected: Json) -> bool:
+    if isinstance(found, float) and isinstance(expected, float):
         return struct.pack("<d", found) == struct.pack("<d", expected)
-    return bool(found == expected)
+    return type(found) is type(expected) and found == expected

@@ -1,4 +1,4 @@
-"""The prediction log of a service: every answer is noted off the request path, in segments that survive a kill."""
+"""The prediction log of a service: requests are recorded off the request path, in segments that survive a kill."""
 
 import itertools
 import json
@@ -11,109 +11,111 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+from mlnb.codec import JsonObject
 from mlnb.methods.contracts.responses import RowProblem
 from mlnb.serving.runtime import log_segments
 from mlnb.serving.runtime.request_bodies import MASKED
-from mlnb.serving.runtime.structured_logs import log
+from mlnb.serving.runtime.structured_logs import log_event
+from mlnb.settings import ServiceSettings
 
-FLUSH = 0.5  # seconds between two writes to the disk: what a crash can lose at most, and one second with the next line
-FOLDER = "MLNB_LOG"  # folder of the prediction log; without it nothing is written down
-SHIPPED = "MLNB_LOG_TO"  # folder in object storage that finished segments are copied to, as fsspec writes it
+FLUSH = 0.5  # seconds between two writes to disk: what a crash can lose at most, and one second with the next line
 NUMBERS = itertools.count(1)  # of the segments of this process
-WORD = secrets.token_hex(4)  # of this process: in containers many have the same number, and ship to one folder
+TOKEN = secrets.token_hex(4)  # of this process: in containers many have the same id, and copy to one folder
 COMMAND = (sys.executable, "-P", str(Path(log_segments.__file__)))  # what turns a finished segment into Parquet
-HOUR = 3600.0  # seconds that it may take, with its way to object storage
+HOUR = 3600.0  # seconds that this may take, with the copy to object storage
 
-Convert = Callable[[Path], Any]  # what is done with a finished segment
-Count = Callable[[str, int], None]  # told what became of so many rows: recorded or dropped
-Content = list[dict[str, Any]] | bytes  # rows or answers, or the JSON list of them
+Convert = Callable[[Path], Any]  # called with a finished segment
+CountRows = Callable[[str, int], None]  # called with "recorded" or "dropped", and a number of rows
+Content = Sequence[JsonObject] | bytes  # rows or responses, or JSON text of them
 
 encode = json.JSONEncoder(separators=(",", ":"), default=str).encode
 quote = json.encoder.encode_basestring_ascii
 
 
-def read_masked(environment: Mapping[str, str]) -> frozenset[str]:
-    """Return the columns that MLNB_LOG_MASK names, whose values are not written down."""
-    return frozenset(filter(None, (part.strip() for part in environment.get("MLNB_LOG_MASK", "").split(","))))
-
-
 @dataclass(frozen=True)
-class Policy:
+class LogPolicy:
     """How the log is kept.
 
     Attributes:
         limit: rows that may wait to be written.
-        when_full: drop: the answer goes out unlogged and is counted; wait: it goes out when there is room.
+        when_full: drop: the response is sent unlogged and counted; wait: it is sent when the queue has space.
         rows: rows after which a segment ends.
-        seconds: and the time after which it does.
-        masked: columns whose values are not written down.
-        event_time: whether a request says when it happened, as those of a simulated world do.
+        seconds: seconds after which a segment ends.
+        masked: columns whose values are not logged.
+        event_time: whether the time of a record is that in the request, as in simulations.
     """
 
-    limit: int = 100_000
-    when_full: str = "drop"
-    rows: int = 100_000
-    seconds: float = 300.0
+    limit: int = ServiceSettings.log_limit.default
+    when_full: str = ServiceSettings.log_when_full.default
+    rows: int = ServiceSettings.log_rows.default
+    seconds: float = ServiceSettings.log_seconds.default
     masked: frozenset[str] = frozenset()
     event_time: bool = False
 
     @classmethod
-    def read(cls, environment: Mapping[str, str]) -> "Policy":
-        """Return the policy that MLNB_LOG_LIMIT, _WHEN_FULL, _ROWS, _SECONDS and _MASK state.
-
-        Raises:
-            ValueError: if wrong.
-        """
-        when_full = environment.get("MLNB_LOG_WHEN_FULL", cls.when_full)
-        if when_full not in ("drop", "wait"):
-            raise ValueError(f"MLNB_LOG_WHEN_FULL is {when_full!r}; expected drop or wait.")
-        numbers: dict[str, Any] = {}
-        for name, kind in (("limit", int), ("rows", int), ("seconds", float)):
-            text = environment.get(f"MLNB_LOG_{name.upper()}")
-            if text is not None:
-                numbers[name] = kind(text)
-                if numbers[name] <= 0:
-                    raise ValueError(f"MLNB_LOG_{name.upper()} is {text}; expected a number above 0.")
-        told = environment.get("MLNB_LOG_EVENT_TIME", "") == "1"
-        return cls(when_full=when_full, masked=read_masked(environment), event_time=told, **numbers)
+    def from_settings(cls, settings: ServiceSettings) -> "LogPolicy":
+        """Return the policy that the settings configure."""
+        return cls(
+            limit=settings.log_limit,
+            when_full=settings.log_when_full,
+            rows=settings.log_rows,
+            seconds=settings.log_seconds,
+            masked=frozenset(settings.log_mask),
+            event_time=settings.log_event_time,
+        )
 
 
-class Recorder:
-    """Writes what `put` is given to a folder, from a thread of its own.
+class _Waiting(NamedTuple):
+    """A record that is encoded later: the start of its line, rows and responses."""
 
-    A segment is a file of JSON lines, one a request, named `<start>-<process>-<word>-<number>.jsonl`; when it ends it
-    is handed to `convert`, in another thread. A line counts once its newline is there.
+    start: bytes
+    rows: Content
+    responses: Content
+
+
+class PredictionLog:
+    """Writes records to a folder, from a separate thread.
+
+    A segment is a file of JSON lines, one a request, named `<start>-<process>-<token>-<number>.jsonl`; when it ends,
+    another thread passes it to `convert`. A line counts once its newline is there.
+
+    Args:
+        folder: of the segments.
+        policy: how the log is kept.
+        convert: called with each finished segment; None: it stays as lines.
+        clock: returns seconds since 1970.
+        count: called with the number of rows that were recorded or dropped.
     """
 
     def __init__(
         self,
         folder: Path,
-        policy: Policy | None = None,
+        policy: LogPolicy | None = None,
         convert: Convert | None = None,
         clock: Callable[[], float] = time.time,
-        count: Count = lambda result, rows: None,
+        count: CountRows = lambda result, rows: None,
     ) -> None:
         self.folder = folder
-        self.policy = policy or Policy()
-        self.recorded = 0  # rows on the disk
-        self.dropped = 0  # rows that were not logged, for want of room or of a disk
-        self.failure = ""  # why the disk refused, in words
+        self.policy = policy or LogPolicy()
+        self.recorded = 0  # rows on disk
+        self.dropped = 0  # rows that were not logged, because the queue or the disk was full
+        self.failure = ""  # why the last write failed
         self._convert, self._clock, self._count = convert, clock, count
-        self._waiting: deque[bytes | tuple[bytes, Content, Content]] = deque()
-        self._rows = 0  # rows in `_waiting`
-        self._room = threading.Condition()
+        self._queue: deque[bytes | _Waiting] = deque()
+        self._rows = 0  # rows in `_queue`
+        self._space = threading.Condition()
         self._ended = threading.Event()
         self._segment: Path | None = None
         self._handle = -1
-        self._held, self._begun = 0, 0.0
+        self._segment_rows, self._segment_start = 0, 0.0
         self._finished: queue.SimpleQueue[Path | None] = queue.SimpleQueue()
         folder.mkdir(parents=True, exist_ok=True)
         self._threads = [
@@ -123,78 +125,81 @@ class Recorder:
             thread.start()
 
     @classmethod
-    def read(
-        cls, environment: Mapping[str, str] = os.environ, count: Count = lambda result, rows: None
-    ) -> "Recorder | None":
-        """Return the log that MLNB_LOG asks for, or None; segments become Parquet where pyarrow is installed."""
-        folder = environment.get(FOLDER)
-        if not folder:
+    def from_settings(
+        cls, settings: ServiceSettings, count: CountRows = lambda result, rows: None
+    ) -> "PredictionLog | None":
+        """Return the log that the settings configure, or None; segments become Parquet where pyarrow is installed."""
+        if not settings.log:
             return None
-        url = environment.get(SHIPPED, "")
-        convert = partial(convert_apart, url=url) if url or find_spec("pyarrow") else None
-        return cls(Path(folder), Policy.read(environment), convert, count=count)
+        url = settings.log_to
+        convert = partial(convert_in_process, url=url) if url or find_spec("pyarrow") else None
+        return cls(Path(settings.log), LogPolicy.from_settings(settings), convert, count=count)
 
-    def put(
+    def record(
         self,
         request: str,
         version: str,
         rows: Content,
-        answers: Content,
+        responses: Content,
         seconds: float,
         event_time: bytes = b"",
         shadow: bool = False,
         count: int | None = None,
     ) -> None:
-        """Note a request that was answered; bytes, as they came and went, are written down as they are.
+        """Record a request and its responses; JSON text is written as it is.
 
         Args:
-            request: its id.
+            request: id of the request.
             version: of the model.
-            seconds: how long it took.
-            event_time: when it happened, as the request says; see `Policy`
-            shadow: whether the answers were never sent.
-            count: rows, where they are given as bytes.
+            rows: as the client sent them.
+            responses: as the client receives them.
+            seconds: that the responses took.
+            event_time: seconds since 1970 as the request states them; see `LogPolicy`.
+            shadow: whether the responses are not returned.
+            count: number of rows; needed where they are JSON text.
         """
         count = len(rows) if count is None else count
         head = f'"ms":{1000 * seconds:.4f},"shadow":{"true" if shadow else "false"}'
-        self._add(count, request, version, event_time, head, rows, answers)
+        self._add(count, request, version, event_time, head, rows, responses)
 
-    def refuse(self, request: str, version: str, problems: Sequence[RowProblem], event_time: bytes = b"") -> None:
-        """Note a request that was refused, with the columns at fault."""
+    def record_refusal(
+        self, request: str, version: str, problems: Sequence[RowProblem], event_time: bytes = b""
+    ) -> None:
+        """Record a request that was refused, with the columns at fault."""
         columns = sorted({problem.column for problem in problems if problem.column is not None})
         self._add(1, request, version, event_time, f'"ms":0.0,"refused":{encode(columns)}', b"[]", b"[]")
 
     def _add(
-        self, rows: int, request: str, version: str, event_time: bytes, head: str, sent: Content, said: Content
+        self, count: int, request: str, version: str, event_time: bytes, head: str, rows: Content, responses: Content
     ) -> None:
-        rows = max(1, rows)
-        at = self._moment(event_time)
-        start = f'{{"id":{quote(request)},"time":{at!r},"model":{quote(version)},{head},"rows":'.encode()
-        entry: bytes | tuple[bytes, Content, Content] = (start, sent, said)
-        if isinstance(sent, bytes) and isinstance(said, bytes) and not self.policy.masked:
-            entry = _line(start, sent, said)
-        with self._room:
-            if self._rows + rows > self.policy.limit and self._waiting:
+        count = max(1, count)
+        time = self._time_of(event_time)
+        start = f'{{"id":{quote(request)},"time":{time!r},"model":{quote(version)},{head},"rows":'.encode()
+        entry: bytes | _Waiting = _Waiting(start, rows, responses)
+        if isinstance(rows, bytes) and isinstance(responses, bytes) and not self.policy.masked:
+            entry = _line(start, rows, responses)
+        with self._space:
+            if self._rows + count > self.policy.limit and self._queue:
                 if self.policy.when_full == "drop":
-                    self._drop(rows)
+                    self._drop(count)
                     return
-                while self._rows + rows > self.policy.limit and self._waiting and not self._ended.is_set():
-                    self._room.wait(FLUSH)
-            self._waiting.append(entry)
-            self._rows += rows
+                while self._rows + count > self.policy.limit and self._queue and not self._ended.is_set():
+                    self._space.wait(FLUSH)
+            self._queue.append(entry)
+            self._rows += count
 
     def _drop(self, rows: int) -> None:
         self.dropped += rows
         self._count("dropped", rows)
 
-    def _moment(self, event_time: bytes) -> float:
+    def _time_of(self, event_time: bytes) -> float:
         if self.policy.event_time and event_time:
             with suppress(ValueError):
                 return float(event_time)
         return self._clock()
 
     def close(self, patience: float = 10.0) -> None:
-        """Write what is waiting and end; what is not converted in time stays as lines."""
+        """Write what is waiting and end; what is not converted within `patience` seconds stays as lines."""
         self._ended.set()
         for thread in self._threads:
             thread.join(patience)
@@ -202,59 +207,59 @@ class Recorder:
     def _work(self) -> None:
         while True:
             last = self._ended.wait(FLUSH)
-            with self._room:
-                taken, rows = self._waiting, self._rows
-                self._waiting, self._rows = deque(), 0
-                self._room.notify_all()
-            if taken:
-                self._write(taken, rows)
-            if self._segment and (
-                last or self._held >= self.policy.rows or self._clock() - self._begun >= self.policy.seconds
-            ):
+            with self._space:
+                entries, rows = self._queue, self._rows
+                self._queue, self._rows = deque(), 0
+                self._space.notify_all()
+            if entries:
+                self._write(entries, rows)
+            age = self._clock() - self._segment_start
+            if self._segment and (last or self._segment_rows >= self.policy.rows or age >= self.policy.seconds):
                 path, self._segment = self._segment, None
                 os.close(self._handle)
                 self._finished.put(path)
-            if last and not self._waiting:
+            if last and not self._queue:
                 self._finished.put(None)
                 return
 
-    def _write(self, taken: Iterable[bytes | tuple[bytes, Content, Content]], rows: int) -> None:
+    def _write(self, entries: Iterable[bytes | _Waiting], rows: int) -> None:
         try:
             if self._segment is None:
                 self._start_segment()
-            data = b"".join(entry if isinstance(entry, bytes) else self._encode(*entry) for entry in taken)
+            data = b"".join(entry if isinstance(entry, bytes) else self._encode(entry) for entry in entries)
             while data:
                 data = data[os.write(self._handle, data) :]
             os.fsync(self._handle)
-        except OSError as error:  # a full disk must not stop the service: it goes on answering, and counts
-            with self._room:
+        except OSError as error:  # a full disk must not stop the service: it goes on, and counts
+            with self._space:
                 self._drop(rows)
             self._fail(str(error))
             return
         self.recorded += rows
         self._count("recorded", rows)
-        self._held += rows
+        self._segment_rows += rows
         self.failure = ""
 
-    def _fail(self, why: str) -> None:
-        if why != self.failure:
-            log("prediction log failed", logging.ERROR, why=why, dropped=self.dropped)
-        self.failure = why
+    def _fail(self, reason: str) -> None:
+        if reason != self.failure:
+            log_event("prediction log failed", logging.ERROR, reason=reason, dropped=self.dropped)
+        self.failure = reason
 
-    def _encode(self, start: bytes, sent: Content, said: Content) -> bytes:
+    def _encode(self, entry: _Waiting) -> bytes:
+        rows = entry.rows
         if self.policy.masked:
-            rows = json.loads(_bare(sent)) if isinstance(sent, bytes) else sent
-            sent = [
+            plain = json.loads(_without_mark(rows)) if isinstance(rows, bytes) else rows
+            rows = [
                 {n: MASKED if n in self.policy.masked and value is not None else value for n, value in row.items()}
-                for row in rows
+                for row in plain
             ]
-        sent, said = (part if isinstance(part, bytes) else encode(part).encode() for part in (sent, said))
-        return _line(start, sent, said)
+        texts = (part if isinstance(part, bytes) else encode(part).encode() for part in (rows, entry.responses))
+        return _line(entry.start, *texts)
 
     def _start_segment(self) -> None:
-        self._begun, self._held = self._clock(), 0
-        stamp = time.strftime("%Y%m%dT%H%M%S", time.gmtime(self._begun))
-        path = self.folder / f"{stamp}-{os.getpid()}-{WORD}-{next(NUMBERS)}.jsonl"
+        self._segment_start, self._segment_rows = self._clock(), 0
+        start = time.strftime("%Y%m%dT%H%M%S", time.gmtime(self._segment_start))
+        path = self.folder / f"{start}-{os.getpid()}-{TOKEN}-{next(NUMBERS)}.jsonl"
         self._handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
         self._segment = path
 
@@ -263,25 +268,27 @@ class Recorder:
             if self._convert is not None:
                 try:
                     self._convert(path)
-                except Exception as error:  # noqa: BLE001 -- the lines are safe; whoever reads them converts them then
-                    self._fail(f"{path.name} stays here: {error}")
+                except Exception as error:  # noqa: BLE001 -- the lines are safe; readers convert them
+                    self._fail(f"{path.name} was not converted: {error}")
 
 
-def convert_apart(path: Path, url: str = "") -> None:
-    """Convert a segment, and ship it where `url` says, in a process of its own that gives way to all others.
+def convert_in_process(path: Path, url: str = "") -> None:
+    """Convert a segment, and copy it to `url`, in a separate process of the lowest priority.
 
-    Raises OSError with what it said last when it fails.
+    Raises:
+        OSError: it failed; the message is the last line of its output.
     """
     done = subprocess.run([*COMMAND, path, url], capture_output=True, text=True, timeout=HOUR, check=False)
     if done.returncode:
-        raise OSError(f"{(done.stderr.strip().splitlines() or ['no word'])[-1]} (exit code {done.returncode})")
+        raise OSError(f"{(done.stderr.strip().splitlines() or ['no output'])[-1]} (exit code {done.returncode})")
 
 
-def _line(start: bytes, sent: bytes, said: bytes) -> bytes:
-    """A line of a segment: JSON has no line feed but between its tokens, where it may as well be a blank."""
-    return b'%b%b,"answers":%b}\n' % (start, _bare(sent).replace(b"\n", b" "), said.replace(b"\n", b" "))
+def _line(start: bytes, rows: bytes, responses: bytes) -> bytes:
+    """Return a line of a segment. JSON has line feeds between its tokens only, where a space means the same."""
+    rows, responses = (_without_mark(text).replace(b"\n", b" ") for text in (rows, responses))
+    return b'%b%b,"responses":%b}\n' % (start, rows, responses)
 
 
-def _bare(body: bytes) -> bytes:
-    """A body without the mark of byte order that it may begin with."""
+def _without_mark(body: bytes) -> bytes:
+    """Return a body without the byte order mark that it may begin with."""
     return body.removeprefix(b"\xef\xbb\xbf")

@@ -1,22 +1,21 @@
-"""What Prometheus is told: requests, how long they took, predictions by class, rejected rows by column."""
+"""Prometheus metrics: requests, their duration, predictions by class, rejected rows by column."""
 
 from collections.abc import Iterable
 from functools import cache
-from typing import Any
 
 from prometheus_client import Counter, Gauge, Histogram
 
 from mlnb.methods.contracts.responses import AnomalyResponse, ClassResponse, Response, RowProblem
 
 SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0)
-CLASSES = (ClassResponse, AnomalyResponse)  # responses whose prediction is a name
-UNKNOWN = "(unknown)"  # column of a rejected row that is none of the model's, whatever a client called it
+NAMED = (ClassResponse, AnomalyResponse)  # responses whose prediction is a name
+UNKNOWN = "(unknown)"  # label for a column of a rejected row that the model does not have, whatever its name
 
 
-class Meters:
-    """The counters of one process; BentoML adds up those of all workers, whichever is asked.
+class ServiceMetrics:
+    """The metrics of one process; BentoML adds up those of all workers.
 
-    The labels that occur are few, and are looked up once.
+    The children of the counters are looked up once, as there are few label values.
     """
 
     def __init__(self) -> None:
@@ -24,30 +23,30 @@ class Meters:
             "mlnb_requests_total", "Requests for predictions, by status and version.", ["status", "model_version"]
         )
         self.seconds = Histogram(
-            "mlnb_request_seconds", "Time from a request's first byte to its answer.", buckets=SECONDS
+            "mlnb_request_seconds", "Time from a request's first byte to its response.", buckets=SECONDS
         )
         self.predictions = Counter(
-            "mlnb_predictions_total", "Rows answered, by class and version.", ["prediction", "model_version"]
+            "mlnb_predictions_total", "Predicted rows, by class and version.", ["prediction", "model_version"]
         )
         self.rejected = Counter(
-            "mlnb_rejected_rows_total", "Rows refused, by the column at fault and version.", ["column", "model_version"]
+            "mlnb_rejected_rows_total",
+            "Rejected rows, by the column at fault and version.",
+            ["column", "model_version"],
         )
-        self.busy = Gauge("mlnb_batches_in_progress", "Batches being answered by threads.", multiprocess_mode="livesum")
-        self.swaps = Counter(
-            "mlnb_model_swaps_total", "Models that were to take over, by what became of it.", ["result"]
-        )
+        self.busy = Gauge("mlnb_batches_in_progress", "Batches in the thread pool.", multiprocess_mode="livesum")
+        self.swaps = Counter("mlnb_model_swaps_total", "New models that a pointer named, by result.", ["result"])
         self.shadowed = Counter(
-            "mlnb_shadow_rows_total", "Rows that a shadow answered, by how that compares.", ["result", "model_version"]
+            "mlnb_shadow_rows_total", "Rows that a shadow predicted, by comparison.", ["result", "model_version"]
         )
         self.logged = Counter(
-            "mlnb_log_rows_total", "Rows of the prediction log, recorded or dropped for want of room.", ["result"]
+            "mlnb_log_rows_total", "Rows of the prediction log, recorded or dropped for want of space.", ["result"]
         )
         self.loaded = Gauge(
-            "mlnb_model_info", "1 for the version that answers.", ["model_version"], multiprocess_mode="livemax"
+            "mlnb_model_info", "1 for the version in use.", ["model_version"], multiprocess_mode="livemax"
         )
-        self._children: dict[tuple[str, ...], Any] = {}
+        self._children: dict[tuple[str, ...], Counter] = {}
         for key in (("swaps", "refused"), ("swaps", "withdrawn"), ("logged", "recorded"), ("logged", "dropped")):
-            self.count(*key, amount=0)  # an increase can be seen of what was there before
+            self.count(*key, amount=0)  # Prometheus sees an increase only of a series that exists
 
     def count(self, name: str, *labels: str, amount: int = 1) -> None:
         """Add to one of the counters."""
@@ -57,35 +56,35 @@ class Meters:
             child = self._children[key] = getattr(self, name).labels(*labels)
         child.inc(amount)
 
-    def answered(self, responses: Iterable[Response], version: str) -> None:
-        """Count rows by class; values are counted together."""
+    def count_predictions(self, responses: Iterable[Response], version: str) -> None:
+        """Count rows by class; predicted numbers are counted together."""
         counts: dict[str, int] = {}
         for response in responses:
-            name = response.prediction if isinstance(response, CLASSES) else ""
+            name = response.prediction if isinstance(response, NAMED) else ""
             counts[name] = counts.get(name, 0) + 1
         for name, amount in counts.items():
             self.count("predictions", name, version, amount=amount)
 
-    def refused(self, problems: Iterable[RowProblem], columns: frozenset[str], version: str) -> None:
-        """Count rows that were refused, each once a column."""
-        places = {(problem.row, problem.column) for problem in problems if problem.column is not None}
-        for _, column in places:
+    def count_rejected(self, problems: Iterable[RowProblem], columns: frozenset[str], version: str) -> None:
+        """Count rejected rows, each once a column."""
+        cells = {(problem.row, problem.column) for problem in problems if problem.column is not None}
+        for _, column in cells:
             self.count("rejected", column if column in columns else UNKNOWN, version)
 
-    def logged_rows(self, result: str, rows: int) -> None:
+    def count_logged(self, result: str, rows: int) -> None:
         """Count rows that the prediction log has recorded or dropped."""
         self.count("logged", result, amount=rows)
 
-    def took(self, seconds: float) -> None:
-        """Record how long a request took."""
+    def observe_seconds(self, seconds: float) -> None:
+        """Record the duration of a request."""
         self.seconds.observe(seconds)
 
-    def refused_model(self) -> None:
-        """Count a model that may not take over."""
+    def count_refused_model(self) -> None:
+        """Count a new model that is not used."""
         self.count("swaps", "refused")
 
-    def switched(self, old: str, new: str) -> None:
-        """Say which version answers from now on."""
+    def switch_version(self, old: str, new: str) -> None:
+        """Set the version in use; `old` is empty for the first."""
         if old:
             self.loaded.labels(old).set(0)
             self.count("swaps", "switched")
@@ -93,6 +92,6 @@ class Meters:
 
 
 @cache
-def meters() -> Meters:
-    """Return this process's counters: Prometheus knows each name once."""
-    return Meters()
+def service_metrics() -> ServiceMetrics:
+    """Return this process's metrics: Prometheus accepts each name once."""
+    return ServiceMetrics()

@@ -1,4 +1,4 @@
-"""The body of a request as rows, and the errors that a client is answered with."""
+"""The body of a request as rows, and the errors that a client receives."""
 
 import json
 from collections.abc import Collection, Sequence
@@ -6,14 +6,14 @@ from typing import Any, NoReturn
 
 import msgspec
 
-from mlnb.codec import Record, replace
+from mlnb.codec import JsonObject, Record, replace
 from mlnb.errors import UsageError
 from mlnb.methods.contracts.responses import RowProblem
 
-MAX_ROWS = 10_000  # rows of one request: more is a job for batch scoring
+MAX_ROWS = 10_000  # rows of one request; more are a job for batch scoring
 MAX_BYTES = 64 * 2**20  # bytes of one body
-MASKED = "masked"  # stands where a value of a masked column would, in all that is written down
-SHOWN = 20  # problems listed in one answer
+MASKED = "masked"  # stands for the values of a masked column in every log
+SHOWN = 20  # problems listed in one response
 
 
 class Refusal(Record, frozen=True, kw_only=True):
@@ -23,12 +23,18 @@ class Refusal(Record, frozen=True, kw_only=True):
     problems: Sequence[RowProblem]
 
     def encode(self) -> bytes:
-        """Return the JSON text; that of Python's own encoder, because names of columns may hold any text."""
+        """Return JSON text, by Python's own encoder: the name of a column may hold text that UTF-8 cannot."""
         return json.dumps(msgspec.to_builtins(self), separators=(",", ":")).encode()
 
 
 class BadRequest(UsageError):
-    """A request that cannot be answered; `status` is the HTTP status and `problems` say what to change."""
+    """A request that cannot be handled.
+
+    Args:
+        message: what was found and what was expected.
+        problems: one for each reason.
+        status: the HTTP status.
+    """
 
     def __init__(self, message: str, problems: Sequence[RowProblem], status: int = 400) -> None:
         super().__init__(message)
@@ -45,7 +51,7 @@ class BadRequest(UsageError):
 
 
 class BadRows(BadRequest):
-    """Rows that do not fit the schema; `row`, `column`, `found` and `expected` are the first problem's."""
+    """Rows that do not fit the schema; `row`, `column`, `found` and `expected` are those of the first problem."""
 
     def __init__(self, problems: Sequence[RowProblem]) -> None:
         first, others = problems[0], len(problems) - 1
@@ -55,10 +61,11 @@ class BadRows(BadRequest):
         self.found, self.expected = first.found, first.expected
 
 
-def read_rows(body: bytes, limit: int = MAX_ROWS) -> list[dict[str, Any]]:
+def read_rows(body: bytes, limit: int = MAX_ROWS) -> list[JsonObject]:
     """Return the rows of a body.
 
-    Raises `BadRequest`: with status 400 when it is no list of objects, with 413 when it is too large.
+    Raises:
+        BadRequest: with status 400 when it is not a list of objects, with 413 when it is too large.
     """
     if len(body) > MAX_BYTES:
         raise too_large(f"more than {MAX_BYTES:,} bytes", f"at most {MAX_BYTES:,} bytes in one request")
@@ -76,8 +83,14 @@ def read_rows(body: bytes, limit: int = MAX_ROWS) -> list[dict[str, Any]]:
     return rows
 
 
+def too_large(found: str, expected: str) -> BadRequest:
+    """Return the error for a body that should be sent in parts."""
+    problem = RowProblem(row=None, column=None, found=found, expected=expected)
+    return BadRequest(f"the body: found {found}, expected {expected}; send it in parts", [problem], 413)
+
+
 def _refuse_constant(text: str) -> NoReturn:
-    raise ValueError(f"{text} is no JSON number; send null for a missing value")
+    raise ValueError(f"{text} is not a JSON number; send null for a missing value")
 
 
 _decode = json.JSONDecoder(parse_constant=_refuse_constant).decode
@@ -89,13 +102,7 @@ def _bad_body(found: str, row: int | None = None) -> BadRequest:
     return BadRequest(f"the body: found {found}, expected {expected}", [problem], 400)
 
 
-def too_large(found: str, expected: str) -> BadRequest:
-    """Return the error for a body that should be sent in parts."""
-    problem = RowProblem(row=None, column=None, found=found, expected=expected)
-    return BadRequest(f"the body: found {found}, expected {expected}; send it in parts", [problem], 413)
-
-
 def _kind(value: Any) -> str:
-    """Return the name that JSON has for the kind of a value."""
+    """Return JSON's name for the type of a value."""
     names = {dict: "an object", list: "a list", str: "a string", bool: "a boolean", type(None): "null"}
     return names.get(type(value), "a number")

@@ -1,40 +1,42 @@
-"""JSON Schema for the rows and the answers of one very model, as a service's OpenAPI page shows them."""
+"""JSON Schema for the rows and the responses of one model, as the service's OpenAPI page shows them."""
 
 import copy
+from collections.abc import Sequence
 from typing import Any
 
+from mlnb.codec import Json, JsonObject
 from mlnb.methods.contracts.problems import ProblemContract
 from mlnb.methods.tables.columns import Column, Schema
 from mlnb.methods.tasks.responders import form_of
 from mlnb.serving.runtime.table_bodies import ARROW, PARQUET
 
-JSON_KINDS: dict[str, dict[str, Any]] = {
+JSON_KINDS: dict[str, JsonObject] = {
     "number": {"type": "number"},
     "boolean": {"type": "boolean"},
     "category": {"type": "string"},
     "text": {"type": "string"},
     "date": {"type": "string", "format": "date-time"},
 }
-HEADERS = {"X-Model-Version": "name and version of the model", "X-Request-Id": "the request's own id, or a new one"}
+HEADERS = {"X-Model-Version": "name and version of the model", "X-Request-Id": "the id of the request, or a new one"}
 STATUSES = {
-    "400": "The body is no list of objects by column name.",
-    "401": "The service asks for a key, and none or another was sent.",
+    "400": "The body is not a list of objects by column name.",
+    "401": "The service requires a key, and the request has none or another.",
     "413": "Too many bytes or rows: send them in parts.",
     "415": "A body of a type that this service does not read.",
     "422": "Rows that do not fit the model's columns; each problem names row and column.",
-    "503": "Too many batches wait already: ask again.",
+    "503": "Too many batches are waiting: try again later.",
     "504": "The rows took too long: send fewer at a time.",
 }
-PARAMETERS: list[dict[str, Any]] = [
+PARAMETERS: list[JsonObject] = [
     {
         "name": "explain",
         "in": "query",
-        "description": "true: each answer says what each column added to the raw score",
+        "description": "true: each response has an explanation: what each column added to the raw score",
         "schema": {"type": "boolean", "default": False},
     },
     {"name": "X-Request-Id", "in": "header", "description": "comes back unchanged", "schema": {"type": "string"}},
 ]
-PROBLEM = {
+PROBLEM: JsonObject = {
     "type": "object",
     "properties": {
         "row": {"type": "integer", "nullable": True, "description": "number of the row, from 0"},
@@ -43,15 +45,15 @@ PROBLEM = {
         "expected": {"type": "string"},
     },
 }
-REFUSAL = {
+REFUSAL: JsonObject = {
     "type": "object",
     "title": "Refusal",
     "properties": {"error": {"type": "string"}, "problems": {"type": "array", "items": PROBLEM}},
     "required": ["error", "problems"],
 }
-EXPLANATION = {
+EXPLANATION: JsonObject = {
     "type": "object",
-    "description": "asked for with explain=true: what each column added to the raw score; base and columns sum to it",
+    "description": "with explain=true: what each column added to the raw score; base and columns sum to it",
     "properties": {
         "class": {"type": "string", "nullable": True, "description": "the class whose score it is"},
         "score": {"type": "number"},
@@ -59,23 +61,23 @@ EXPLANATION = {
         "columns": {"type": "object", "additionalProperties": {"type": "number"}},
     },
 }
-OPTIONAL = {"interval"}  # properties that an answer need not have
+OPTIONAL = {"interval"}  # properties that a response need not have
 LISTED = 20  # categories named in a description
 
 
-def describe_rows(schema: Schema, example: list[dict[str, Any]]) -> dict[str, Any]:
+def describe_rows(schema: Schema, example: Sequence[JsonObject]) -> JsonObject:
     """Return the JSON Schema of a request: a list of objects with the columns that the model reads."""
     columns = {column.name: describe_column(column) for column in schema.features}
     required = [column.name for column in schema.features if not column.nullable]
-    row: dict[str, Any] = {"type": "object", "title": "Row", "properties": columns}
+    row: dict[str, Json] = {"type": "object", "title": "Row", "properties": columns}
     if required:
         row["required"] = required
     return {"type": "array", "title": "Rows", "items": row, "example": example}
 
 
-def describe_column(column: Column) -> dict[str, Any]:
+def describe_column(column: Column) -> JsonObject:
     """Return the JSON Schema of one column: its type, an example, and what was seen in training."""
-    described = {**JSON_KINDS[column.kind], "nullable": True}
+    described: dict[str, Json] = {**JSON_KINDS[column.kind], "nullable": True}
     if column.example is not None:
         described["example"] = column.example
     notes = []
@@ -92,17 +94,17 @@ def describe_column(column: Column) -> dict[str, Any]:
     return described
 
 
-def describe_answers(contract: ProblemContract, example: list[dict[str, Any]]) -> dict[str, Any]:
-    """Return the JSON Schema of an answer: one object a row, as the kind of problem has it."""
+def describe_responses(contract: ProblemContract, example: Sequence[JsonObject]) -> JsonObject:
+    """Return the JSON Schema of a response's body: one object a row, with the properties of the kind of problem."""
     properties = form_of(contract.task).properties(contract)
     required = sorted(set(properties) - OPTIONAL)
     properties = {**properties, "explanation": EXPLANATION}
-    item = {"type": "object", "title": "Prediction", "properties": properties, "required": required}
+    item: JsonObject = {"type": "object", "title": "Prediction", "properties": properties, "required": required}
     return {"type": "array", "title": "Predictions", "items": item, "example": example}
 
 
-def describe_service(document: dict[str, Any], route: str) -> dict[str, Any]:
-    """Return an OpenAPI document with all that may come and go at `route`: bodies, headers, errors, keys."""
+def describe_service(document: Any, route: str) -> Any:
+    """Return an OpenAPI document with all bodies, headers, errors and keys of `route`."""
     document = copy.deepcopy(document)
     components = document.setdefault("components", {})
     components.setdefault("schemas", {})["Refusal"] = REFUSAL

@@ -1,6 +1,6 @@
-"""A fitted model as a function of one encoded row: what LightGBM answers without a matrix, a thread or a copy.
+"""A fitted model as a function of one encoded row: for LightGBM without a matrix, a thread or a copy.
 
-The numbers are those of `mlnb.methods.models.fitted_models.predict`, bit for bit; only the way there is shorter.
+The numbers are those of `mlnb.methods.models.fitted_models.predict`, bit for bit.
 """
 
 import ctypes
@@ -19,41 +19,42 @@ import numpy as np
 from mlnb.methods.models.fitted_models import Model, is_booster, predict
 from mlnb.methods.tasks.task_traits import traits_of
 
-Score = Callable[[np.ndarray], list[float]]  # encoded row (d,) -> probabilities (k,), or one value
+RowScorer = Callable[[np.ndarray], list[float]]  # encoded row (d,) -> probabilities (k,), or one value
 
 NORMAL, FLOAT64 = 0, 1  # LightGBM's C_API_PREDICT_NORMAL and C_API_DTYPE_FLOAT64
 
 
-def compile_scorer(model: Model) -> Score:
-    """Return what scores one encoded row, from any thread."""
+def compile_scorer(model: Model) -> RowScorer:
+    """Return a function that scores one encoded row, from any thread."""
     if is_booster(model):
-        return _Trees(model).score
+        return _BoosterScorer(model).score
     native = model.native
     if isinstance(native, dict) and "members" in native:
-        return _score_together([compile_scorer(member) for member in native["members"]], native["weights"])
-    return _score_by_matrix(model)
+        return _score_ensemble([compile_scorer(member) for member in native["members"]], native["weights"])
+    return _score_matrix(model)
 
 
-def import_alone() -> None:
-    """Import LightGBM without the libraries that it tries and a service needs not: they take seconds, and memory.
+def import_lightgbm_alone() -> None:
+    """Import LightGBM without the libraries that it tries to import and a service does not use.
 
-    For processes that only serve: LightGBM's scikit-learn classes are not there afterwards. pyarrow, where it is there,
-    looks for pandas at the first values that it is given: it is given some.
+    For processes that only serve: LightGBM's scikit-learn classes are missing afterwards. The import hook is there
+    because LightGBM has no option for it, and pandas and scikit-learn would take seconds and 100 MB in every worker.
+    pyarrow, where it is installed, looks for pandas when it first converts values: it converts some here.
     """
     if "lightgbm" in sys.modules:
         return
-    absent = _Absent()
-    sys.meta_path.insert(0, absent)
+    hide = _HideLibraries()
+    sys.meta_path.insert(0, hide)
     try:
         importlib.import_module("lightgbm")
         if "pyarrow" in sys.modules:
             sys.modules["pyarrow"].array([None])
     finally:
-        sys.meta_path.remove(absent)
+        sys.meta_path.remove(hide)
 
 
-class _Absent(MetaPathFinder):
-    """Finds that libraries are not installed, as long as they are not imported."""
+class _HideLibraries(MetaPathFinder):
+    """Makes libraries that are not imported yet look as if they were not installed."""
 
     def find_spec(self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None) -> None:
         """Raise `ImportError` for one of them."""
@@ -61,7 +62,7 @@ class _Absent(MetaPathFinder):
             raise ModuleNotFoundError(f"{fullname} is left out", name=fullname)
 
 
-def _score_together(members: Sequence[Score], weights: Sequence[float]) -> Score:
+def _score_ensemble(members: Sequence[RowScorer], weights: Sequence[float]) -> RowScorer:
     """Return the weighted sum of an ensemble's members, added up in their order."""
 
     def score(row: np.ndarray) -> list[float]:
@@ -73,8 +74,8 @@ def _score_together(members: Sequence[Score], weights: Sequence[float]) -> Score
     return score
 
 
-def _score_by_matrix(model: Model) -> Score:
-    """Return the model's own way, for a matrix of one row."""
+def _score_matrix(model: Model) -> RowScorer:
+    """Return the model's own prediction for a matrix of one row."""
 
     def score(row: np.ndarray) -> list[float]:
         values: list[float] = predict(model, row[None])[0].tolist()
@@ -83,34 +84,35 @@ def _score_by_matrix(model: Model) -> Score:
     return score
 
 
-class _Trees:
+class _BoosterScorer:
     """LightGBM's single-row call, prepared once a thread.
 
     https://lightgbm.readthedocs.io/en/stable/C-API.html: `LGBM_BoosterPredictForMatSingleRowFast` may not be called
-    with one configuration from two threads at once, so that each thread has its own, and buffers that stay in place.
+    with one configuration from two threads at once. Each thread therefore has a configuration, and buffers whose
+    address does not change.
     """
 
     def __init__(self, model: Model) -> None:
         self.model = model
-        self.prepared = threading.local()
+        self.threads = threading.local()
         self.binary = traits_of(model.task).two_classes
 
     def score(self, row: np.ndarray) -> list[float]:
         """Return the prediction for one row."""
         try:
-            call, buffer, found = self.prepared.ready
+            call, buffer, outputs = self.threads.prepared
         except AttributeError:
-            call, buffer, found = self.prepared.ready = self._prepare()
+            call, buffer, outputs = self.threads.prepared = self._prepare()
         buffer[:] = row
         if call():
             raise RuntimeError(_library().LGBM_GetLastError().decode())
-        values: list[float] = found[:]
+        values: list[float] = outputs[:]
         return [1.0 - values[0], values[0]] if self.binary else values
 
     def _prepare(self) -> tuple[Callable[[], int], np.ndarray, Any]:
         """Return the call, the row that it reads and the numbers that it writes."""
-        library, outputs = _library(), self.model.native.num_model_per_iteration()
-        buffer, found = np.zeros(self.model.features), (ctypes.c_double * outputs)()
+        library, count = _library(), self.model.native.num_model_per_iteration()
+        buffer, outputs = np.zeros(self.model.features), (ctypes.c_double * count)()
         configuration, length = ctypes.c_void_p(), ctypes.c_int64()
         if library.LGBM_BoosterPredictForMatSingleRowFastInit(
             self.model.native._handle,
@@ -123,20 +125,20 @@ class _Trees:
             ctypes.byref(configuration),
         ):
             raise RuntimeError(library.LGBM_GetLastError().decode())
-        weakref.finalize(found, library.LGBM_FastConfigFree, configuration)
+        weakref.finalize(outputs, library.LGBM_FastConfigFree, configuration)
         function = library.LGBM_BoosterPredictForMatSingleRowFast
-        place, written = buffer.ctypes.data_as(ctypes.c_void_p), ctypes.byref(length)
+        address, written = buffer.ctypes.data_as(ctypes.c_void_p), ctypes.byref(length)
 
         def call() -> int:
-            status: int = function(configuration, place, written, found)
+            status: int = function(configuration, address, written, outputs)
             return status
 
-        return call, buffer, found
+        return call, buffer, outputs
 
 
 @cache
 def _library() -> Any:
-    """Return LightGBM's own library, called without giving up the interpreter: a row takes less than a switch."""
+    """Return LightGBM's shared library, called while holding the GIL: a row takes less than a switch of threads."""
     from lightgbm.libpath import _LIB
 
     library = ctypes.PyDLL(_LIB._name)

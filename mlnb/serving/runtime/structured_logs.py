@@ -1,35 +1,36 @@
-"""Structured logs: one JSON object a line, of the service and of everything below it."""
+"""Structured logs: one JSON object a line, from the service and everything below it."""
 
 import json
 import logging
 import sys
 from datetime import UTC, datetime
-from typing import Any
+
+from mlnb.codec import Json
 
 LOG = logging.getLogger("mlnb.serving")
 
 
-class Lines(logging.Formatter):
-    """Writes a record as one line of JSON: time, level, logger, event, and what `extra={"facts": ...}` adds."""
+class JsonFormatter(logging.Formatter):
+    """Writes a record as one line of JSON: time, level, logger, event, and the fields that `log_event` adds."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line."""
-        line: dict[str, Any] = {
+        line: dict[str, Json] = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
             "logger": record.name,
             "event": record.getMessage(),
-            **getattr(record, "facts", {}),
+            **getattr(record, "fields", {}),
         }
         if record.exc_info:
             line["error"] = self.formatException(record.exc_info)
         return json.dumps(line, ensure_ascii=False, default=str)
 
 
-def structure() -> None:
-    """Have this process log in lines of JSON, on standard error."""
+def configure_logging() -> None:
+    """Make this process log lines of JSON, to standard error."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(Lines())
+    handler.setFormatter(JsonFormatter())
     for name in ("bentoml", "uvicorn", "uvicorn.error", ""):
         logger = logging.getLogger(name)
         logger.handlers = [handler] if not name else []
@@ -37,7 +38,7 @@ def structure() -> None:
     LOG.setLevel(logging.INFO)
 
 
-def log(event: str, level: int = logging.INFO, error: BaseException | None = None, **facts: Any) -> None:
-    """Log an event with its facts."""
+def log_event(event: str, level: int = logging.INFO, error: BaseException | None = None, **fields: Json) -> None:
+    """Log an event with its fields."""
     if LOG.isEnabledFor(level):
-        LOG.log(level, event, extra={"facts": facts}, exc_info=error)
+        LOG.log(level, event, extra={"fields": fields}, exc_info=error)

@@ -1,14 +1,15 @@
 """Large batches as Arrow streams or Parquet files: columns in, columns out, the same numbers as JSON gives.
 
-pyarrow is no requirement of a service: an image that wants such bodies installs it.
+pyarrow is not a requirement of a service: images that need such bodies install it.
 """
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
+from mlnb.codec import JsonObject
 from mlnb.methods.contracts.responses import RowProblem
 from mlnb.methods.tables.columns import Column, Schema, nearest, to_array
 from mlnb.methods.tables.values import EXPECTED, fits
@@ -23,31 +24,31 @@ MAX_TABLE_BYTES = 2**30  # bytes of one body once it is unpacked
 def read_table(body: bytes, kind: str, limit: int = MAX_TABLE_ROWS) -> Any:
     """Return the pyarrow table in a body of media type `kind`.
 
-    Raises `BadRequest`: with status 415 without pyarrow, 400 when it cannot be read, 413 when it is too large.
+    Raises:
+        BadRequest: with status 415 without pyarrow, 400 when it cannot be read, 413 when it is too large.
     """
     pyarrow = _pyarrow(kind)
-    parts, rows, size = [], 0, 0
+    batches, rows, size = [], 0, 0
     try:
-        for part in _batches(body, kind):
-            parts.append(part)
-            rows, size = rows + part.num_rows, size + part.nbytes
+        for batch in _batches(body, kind):
+            batches.append(batch)
+            rows, size = rows + batch.num_rows, size + batch.nbytes
             if rows > limit:
                 raise too_large(f"more than {limit:,} rows", f"at most {limit:,} rows in one request")
             if size > MAX_TABLE_BYTES:
                 raise too_large(f"more than {MAX_TABLE_BYTES:,} bytes unpacked", f"at most {MAX_TABLE_BYTES:,} bytes")
-        return pyarrow.Table.from_batches(parts) if parts else pyarrow.table({})
+        return pyarrow.Table.from_batches(batches) if batches else pyarrow.table({})
     except (pyarrow.ArrowException, OSError, ValueError) as error:
         if isinstance(error, BadRequest):
             raise
-        found = f"no {'Arrow stream' if kind == ARROW else 'Parquet file'} ({str(error)[:200]})"
+        reason = f"no {'Arrow stream' if kind == ARROW else 'Parquet file'} ({str(error)[:200]})"
         expected = f"a body of type {kind}"
-        raise BadRequest(
-            f"the body: found {found}, expected {expected}", [_problem(None, None, found, expected)]
-        ) from None
+        problem = _problem(None, None, reason, expected)
+        raise BadRequest(f"the body: found {reason}, expected {expected}", [problem]) from None
 
 
 def read_columns(table: Any, schema: Schema) -> dict[str, np.ndarray]:
-    """Return a table's features as arrays; raises `BadRows` for columns or values that do not fit the schema."""
+    """Return a table's features as arrays. Raises `BadRows` for columns or values that do not fit the schema."""
     problems: list[RowProblem] = []
     names = [column.name for column in schema.features]
     for name in table.column_names:
@@ -56,15 +57,15 @@ def read_columns(table: Any, schema: Schema) -> dict[str, np.ndarray]:
             problems.append(_problem(None, name, "an unknown column", f"a column of the schema{hint}"))
         elif table.column_names.count(name) > 1:
             problems.append(_problem(None, name, "a column of that name twice", "one"))
-    given = set(table.column_names)
+    present = set(table.column_names)
     for column in schema.features:
-        if column.name not in given and not column.nullable:
+        if column.name not in present and not column.nullable:
             problems.append(_problem(None, column.name, "nothing", EXPECTED[column.kind]))
     if problems:
         raise BadRows(problems)
     arrays = {}
     for column in schema.features:
-        if column.name not in given:
+        if column.name not in present:
             arrays[column.name] = to_array([None] * table.num_rows, column)
             continue
         array, bad = _read_column(table.column(column.name), column)
@@ -75,17 +76,17 @@ def read_columns(table: Any, schema: Schema) -> dict[str, np.ndarray]:
     return arrays
 
 
-def to_rows(table: Any) -> list[dict[str, Any]]:
-    """Return a table as rows such as JSON gives: instants as ISO 8601 text."""
-    rows: list[dict[str, Any]] = table.to_pylist()
+def to_rows(table: Any) -> list[JsonObject]:
+    """Return a table as rows as JSON would hold them: instants as ISO 8601 text."""
+    rows = table.to_pylist()
     for name in table.column_names:
         if table.num_rows and str(table.schema.field(name).type).startswith(("timestamp", "date")):
             for row in rows:
                 row[name] = row[name].isoformat() if row[name] is not None else None
-    return rows
+    return [*rows]
 
 
-def write_table(values: list[dict[str, Any]], kind: str) -> bytes:
+def write_table(values: Sequence[JsonObject], kind: str) -> bytes:
     """Return responses as a body of media type `kind`: one column a field, probabilities and intervals as structs."""
     import pyarrow
     import pyarrow.parquet
@@ -104,9 +105,10 @@ def _pyarrow(kind: str) -> Any:
         import pyarrow
         import pyarrow.parquet
     except ImportError:
-        found = f"a body of type {kind}, which this service cannot read"
-        expected = "JSON, or pyarrow beside the service: pip install pyarrow"
-        raise BadRequest(f"found {found}; expected {expected}", [_problem(None, None, found, expected)], 415) from None
+        reason = f"a body of type {kind}, which this service cannot read"
+        expected = "JSON, or pyarrow in the service's environment: pip install pyarrow"
+        problem = _problem(None, None, reason, expected)
+        raise BadRequest(f"found {reason}; expected {expected}", [problem], 415) from None
     return pyarrow
 
 
@@ -121,32 +123,32 @@ def _batches(body: bytes, kind: str) -> Iterator[Any]:
 
 
 def _read_column(values: Any, column: Column) -> tuple[np.ndarray, list[RowProblem]]:
-    """Return the canonical array of a column, and its first value that does not fit."""
+    """Return the array of a column as the encoder reads it, and its first value that does not fit."""
     from pyarrow import timestamp, types
 
     kind = values.type
     numeric = types.is_integer(kind) or types.is_floating(kind) or types.is_null(kind)
     if column.kind == "number" and numeric:
         array = values.cast("float64").to_numpy().astype(np.float64)
-        endless = np.flatnonzero(np.isinf(array))
-        if not len(endless):
+        infinite = np.flatnonzero(np.isinf(array))
+        if not len(infinite):
             return array, []
-        row = int(endless[0])
+        row = int(infinite[0])
         return array, [_problem(row, column.name, repr(float(array[row])), EXPECTED["number"])]
     if types.is_timestamp(kind):
         values = values.cast(timestamp("us", kind.tz), safe=False)
     try:
-        packed = values.unify_dictionaries() if types.is_dictionary(kind) else values.dictionary_encode()
-        packed = packed.combine_chunks()
-        known = packed.dictionary.to_pylist()
+        encoded = values.unify_dictionaries() if types.is_dictionary(kind) else values.dictionary_encode()
+        encoded = encoded.combine_chunks()
+        distinct = encoded.dictionary.to_pylist()
     except (NotImplementedError, TypeError):
         return np.empty(0), [_problem(0, column.name, f"values of type {kind}", EXPECTED[column.kind])]
-    codes = packed.indices.fill_null(len(known)).to_numpy(zero_copy_only=False)
-    for code, value in enumerate(known):
+    codes = encoded.indices.fill_null(len(distinct)).to_numpy(zero_copy_only=False)
+    for code, value in enumerate(distinct):
         if not fits(value, column.kind):
             row = int(np.argmax(codes == code))
             return np.empty(0), [_problem(row, column.name, repr(value)[:80], EXPECTED[column.kind])]
-    return to_array([*known, None], column)[codes], []
+    return to_array([*distinct, None], column)[codes], []
 
 
 def _problem(row: int | None, column: str | None, found: str, expected: str) -> RowProblem:

@@ -1,7 +1,7 @@
-"""Models beside the one in charge: a shadow answers unheard, a canary answers some and is withdrawn when it does badly.
+"""Traffic routing: a shadow whose responses are logged and not returned; a canary for a share of the requests.
 
-`MLNB_SHADOW` and `MLNB_CANARY` name pointers as `MLNB_FOLLOW` does; `MLNB_CANARY_SHARE` is the share of the keys, in
-the header X-Routing-Key, else of the requests, that the canary answers.
+The settings `shadow` and `canary` name pointers as `follow` does. The canary gets a share of the keys in the header
+X-Routing-Key, or of the requests without one, and is withdrawn when it fails or is too slow.
 """
 
 import logging
@@ -14,29 +14,30 @@ from pathlib import Path
 from time import perf_counter
 
 from mlnb.methods.contracts.responses import Response
-from mlnb.serving.runtime.model_reloader import Followed, Live
-from mlnb.serving.runtime.prometheus_metrics import Meters
-from mlnb.serving.runtime.service_parts import Row
-from mlnb.serving.runtime.structured_logs import log
+from mlnb.serving.runtime.model_parts import Row
+from mlnb.serving.runtime.model_reloader import LoadedModel, ModelReloader
+from mlnb.serving.runtime.prometheus_metrics import ServiceMetrics
+from mlnb.serving.runtime.structured_logs import log_event
+from mlnb.settings import ServiceSettings
 
-SHADOW, CANARY, SHARE = "MLNB_SHADOW", "MLNB_CANARY", "MLNB_CANARY_SHARE"
-LEAST = 50  # requests of either before they are compared
-ERRORS = 0.02  # share of failures from which the canary is withdrawn
-SLOWER = 3.0  # times the other's usual time from which it is
-STALLS = (
-    0.1  # share of a model's slowest requests that are left out of its usual time: the machine's doing, not its own
-)
+LEAST = 50  # requests of each model before they are compared
+ERRORS = 0.02  # share of failures above which the canary is withdrawn
+SLOWER = 3.0  # times the mean duration of the current model above which it is
+STALLS = 0.1  # share of a model's slowest requests that are left out of its mean: they are due to the machine
 EVERY = 10  # requests of the canary between two comparisons
 WAITING = 1000  # requests that may wait for the shadow; more are left out, and counted
 
-Note = Callable[[str, str, list[Row], Sequence[Response], float], None]  # request, version, rows, responses, seconds
+# request id, version, rows, responses, seconds
+LogShadow = Callable[[str, str, list[Row], Sequence[Response], float], None]
 
 
 @dataclass
-class Account:
-    """What became of the newest requests of one model.
+class RequestStatistics:
+    """The latest requests of one model.
 
     Attributes:
+        seconds: durations of those with a response.
+        failed: whether each of them failed.
         count: of all requests.
     """
 
@@ -45,80 +46,91 @@ class Account:
     count: int = 0
 
     def add(self, seconds: float, failed: bool) -> None:
-        """Note a request."""
+        """Add a request."""
         self.count += 1
         self.failed.append(failed)
         if not failed:
             self.seconds.append(seconds)
 
-    def usual(self) -> float:
-        """Mean time of the requests that were answered, the slowest left out, in seconds; 0 without any."""
-        kept = sorted(self.seconds)[: max(1, round((1 - STALLS) * len(self.seconds)))]
-        return sum(kept) / len(kept) if kept else 0.0
+    def mean_seconds(self) -> float:
+        """Return the mean duration in seconds, without the slowest requests; 0 without any."""
+        fastest = sorted(self.seconds)[: max(1, round((1 - STALLS) * len(self.seconds)))]
+        return sum(fastest) / len(fastest) if fastest else 0.0
 
 
 class Canary:
-    """A model that answers a share of the keys, until it fails or is too slow."""
+    """A model for a share of the keys, until it fails or is too slow.
 
-    def __init__(self, followed: Followed, share: float, meters: Meters) -> None:
-        if not 0 < share <= 0.5:
-            raise ValueError(f"{SHARE} is {share:g}; expected a share above 0 and at most 0.5.")
-        self.followed, self.share, self.meters = followed, share, meters
-        self.judged = ""  # version that the accounts are of
-        self.withdrawn = ""  # version that did badly
-        self.own, self.other = Account(), Account()
+    Args:
+        reloader: of the canary's model.
+        share: of the keys, in (0, 0.5].
+        metrics: where a withdrawal is counted.
+    """
+
+    def __init__(self, reloader: ModelReloader, share: float, metrics: ServiceMetrics) -> None:
+        self.reloader, self.share, self.metrics = reloader, share, metrics
+        self.measured = ""  # version that the statistics are of
+        self.withdrawn = ""  # version that failed or was too slow
+        self.own, self.other = RequestStatistics(), RequestStatistics()
         self.lock = threading.Lock()
 
-    def live(self, key: str, champion: Live) -> Live | None:
-        """Return the canary when it is to answer this key; the same key is answered by the same model."""
-        live = self.followed.live
-        if live.version in (champion.version, self.withdrawn):
+    def choose(self, key: str, current: LoadedModel) -> LoadedModel | None:
+        """Return the canary when this key belongs to its share, else None; the choice for a key does not change."""
+        canary = self.reloader.current
+        if canary.version in (current.version, self.withdrawn):
             return None
-        return live if zlib.crc32(key.encode()) < self.share * 2**32 else None
+        return canary if zlib.crc32(key.encode()) < self.share * 2**32 else None
 
-    def note(self, version: str, seconds: float, failed: bool, canary: bool) -> None:
-        """Note a request of either model, and withdraw the canary when it does badly."""
+    def record(self, version: str, seconds: float, failed: bool, canary: bool) -> None:
+        """Record a request of either model; withdraw the canary when it fails or is too slow."""
         with self.lock:
-            current = self.followed.live.version
-            if current != self.judged:
-                self.judged, self.own, self.other = current, Account(), Account()
+            current = self.reloader.current.version
+            if current != self.measured:
+                self.measured, self.own, self.other = current, RequestStatistics(), RequestStatistics()
             (self.own if canary else self.other).add(seconds, failed)
             if not canary or current == self.withdrawn or self.own.count < LEAST or self.own.count % EVERY:
                 return
             failures = sum(self.own.failed) / len(self.own.failed)
-            slow = len(self.other.seconds) >= LEAST and self.own.usual() > SLOWER * self.other.usual()
+            slow = len(self.other.seconds) >= LEAST and self.own.mean_seconds() > SLOWER * self.other.mean_seconds()
             if failures <= ERRORS and not slow:
                 return
             self.withdrawn = current
-        why = f"{failures:.1%} of its requests failed" if failures > ERRORS else "it is too slow"
-        self.meters.count("swaps", "withdrawn")
-        log("canary withdrawn", logging.ERROR, model_version=version, why=why, milliseconds=1000 * self.own.usual())
+        reason = f"{failures:.1%} of its requests failed" if failures > ERRORS else "it is too slow"
+        self.metrics.count("swaps", "withdrawn")
+        milliseconds = 1000 * self.own.mean_seconds()
+        log_event("canary withdrawn", logging.ERROR, model_version=version, reason=reason, milliseconds=milliseconds)
 
 
 class Shadow:
-    """A model that answers the same requests in a thread of its own; its answers are compared and noted, never sent."""
+    """A model that gets the same requests in a separate thread; its responses are compared and logged, not returned.
 
-    def __init__(self, followed: Followed, note: Note | None, meters: Meters) -> None:
-        self.followed, self.note, self.meters = followed, note, meters
-        self.waiting: deque[tuple[str, list[Row], Sequence[Response], str]] = deque()
+    Args:
+        reloader: of the shadow's model.
+        log: called with each request that the shadow has responded to; None: nothing is logged.
+        metrics: where comparisons are counted.
+    """
+
+    def __init__(self, reloader: ModelReloader, log: LogShadow | None, metrics: ServiceMetrics) -> None:
+        self.reloader, self.log, self.metrics = reloader, log, metrics
+        self.waiting: deque[tuple[str, list[Row], Sequence[Response]]] = deque()
         self.arrived = threading.Condition()
         self.ending = False
         self.thread = threading.Thread(target=self._work, name="shadow", daemon=True)
         self.thread.start()
 
-    def put(self, request: str, rows: list[Row], responses: Sequence[Response], version: str) -> None:
-        """Let the shadow answer what the model in charge has answered."""
-        if self.followed.live.version == version:
+    def submit(self, request: str, rows: list[Row], responses: Sequence[Response], version: str) -> None:
+        """Queue a request that the current model, of this version, has responded to."""
+        if self.reloader.current.version == version:
             return
         with self.arrived:
             if len(self.waiting) >= WAITING:
-                self.meters.count("shadowed", "left out", self.followed.live.version)
+                self.metrics.count("shadowed", "left out", self.reloader.current.version)
                 return
-            self.waiting.append((request, rows, responses, version))
+            self.waiting.append((request, rows, responses))
             self.arrived.notify()
 
     def close(self) -> None:
-        """Answer what waits, then end."""
+        """Respond to what waits, then end."""
         with self.arrived:
             self.ending = True
             self.arrived.notify()
@@ -131,58 +143,56 @@ class Shadow:
                     self.arrived.wait()
                 if not self.waiting:
                     return
-                request, rows, responses, _ = self.waiting.popleft()
-            live, began = self.followed.live, perf_counter()
+                request, rows, responses = self.waiting.popleft()
+            model, start = self.reloader.current, perf_counter()
             try:
-                found = live.predictor.respond(rows)
+                shadow_responses = model.predictor.respond(rows)
             except Exception as error:  # noqa: BLE001 -- whatever a shadow does, the service goes on
-                self.meters.count("shadowed", "failed", live.version)
-                log("shadow failed", logging.WARNING, error, model_version=live.version, request_id=request)
+                self.metrics.count("shadowed", "failed", model.version)
+                log_event("shadow failed", logging.WARNING, error, model_version=model.version, request_id=request)
                 continue
-            for one, other in zip(found, responses, strict=True):
+            for one, other in zip(shadow_responses, responses, strict=True):
                 same = getattr(one, "prediction", None) == getattr(other, "prediction", None)
-                self.meters.count("shadowed", "same" if same else "different", live.version)
-            if self.note is not None:
-                self.note(request, live.version, rows, found, perf_counter() - began)
+                self.metrics.count("shadowed", "same" if same else "different", model.version)
+            if self.log is not None:
+                self.log(request, model.version, rows, shadow_responses, perf_counter() - start)
 
 
 @dataclass
-class Rivals:
-    """The canary and the shadow that the environment asks for."""
+class TrafficRouter:
+    """The canary and the shadow that the settings name."""
 
     canary: Canary | None
     shadow: Shadow | None
 
     @classmethod
-    def read(cls, own: Path, meters: Meters, note: Note | None, environment: Mapping[str, str]) -> "Rivals":
-        """Return what the environment asks for.
+    def from_settings(
+        cls, settings: ServiceSettings, own: Path, metrics: ServiceMetrics, log: LogShadow | None
+    ) -> "TrafficRouter":
+        """Return the routing that the settings configure; `own` is the folder of the bento's model."""
 
-        Raises:
-            ValueError: for a share that is none.
-        """
-
-        def follow(name: str) -> Followed | None:
-            if not environment.get(name):
+        def reload(pointer: str) -> ModelReloader | None:
+            if not pointer:
                 return None
-            found = Followed(own, Path(environment[name]), lambda old, new: None, meters.refused_model)
-            found.start()
-            return found
+            reloader = ModelReloader(own, Path(pointer), lambda old, new: None, metrics.count_refused_model)
+            reloader.start()
+            return reloader
 
-        followed, shadowed = follow(CANARY), follow(SHADOW)
-        share = float(environment.get(SHARE, "0.1"))
+        canary, shadow = reload(settings.canary), reload(settings.shadow)
         return cls(
-            Canary(followed, share, meters) if followed else None, Shadow(shadowed, note, meters) if shadowed else None
+            Canary(canary, settings.canary_share, metrics) if canary else None,
+            Shadow(shadow, log, metrics) if shadow else None,
         )
 
     def close(self) -> None:
         """End both."""
         if self.canary is not None:
-            self.canary.followed.stop()
+            self.canary.reloader.stop()
         if self.shadow is not None:
-            self.shadow.followed.stop()
+            self.shadow.reloader.stop()
             self.shadow.close()
 
 
-def key_of(headers: Mapping[bytes, bytes], request_id: str) -> str:
-    """Return what routes a request: its key, so that a customer meets one model, else its id."""
+def routing_key(headers: Mapping[bytes, bytes], request_id: str) -> str:
+    """Return the key that routes a request: that of the header, so that a customer gets one model, else its id."""
     return headers.get(b"x-routing-key", b"").decode("latin-1") or request_id

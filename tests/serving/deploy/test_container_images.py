@@ -15,16 +15,16 @@ from mlnb.serving.deploy import image_builder
 from mlnb.serving.deploy.bill_of_materials import bill_of_materials
 from mlnb.serving.deploy.container_engines import Engine, find_engine
 from mlnb.serving.deploy.container_images import USER, Image, inspect_image
-from mlnb.serving.deploy.image_contents import ASK, Contents, Package, ask_image, check_pins
+from mlnb.serving.deploy.image_contents import ASK, ImageContents, ImagePackage, check_pins, probe_image
 
-CONTENTS = Contents(
+CONTENTS = ImageContents(
     "3.12.1",
     "debian 12",
     (
-        Package("libc6", "2.36-9+deb12u14", "deb", "", ("libgcc-s1",)),
-        Package("libgomp1", "12.2.0-14", "deb", "", ("libc6",)),
-        Package("lightgbm", "4.7.0", "pypi", "MIT", ("numpy", "scipy")),
-        Package("numpy", "2.4.6", "pypi", "BSD-3-Clause"),
+        ImagePackage("libc6", "2.36-9+deb12u14", "deb", "", ("libgcc-s1",)),
+        ImagePackage("libgomp1", "12.2.0-14", "deb", "", ("libc6",)),
+        ImagePackage("lightgbm", "4.7.0", "pypi", "MIT", ("numpy", "scipy")),
+        ImagePackage("numpy", "2.4.6", "pypi", "BSD-3-Clause"),
     ),
 )
 IMAGE = Image("localhost/churn:7", "ab" * 32, 250_000_000, "1034:1034", "python:3.12-slim", "churn:0123456789ab")
@@ -77,7 +77,7 @@ def test_an_image_says_what_it_holds(tmp_path):
     program = tmp_path / "podman"
     program.write_text(f'#!/bin/sh\nwhile [ "$1" != -c ]; do shift; done\nexec {sys.executable} -c "$2"\n')
     program.chmod(0o755)
-    contents = ask_image(Engine("podman", str(program)), "x:1")
+    contents = probe_image(Engine("podman", str(program)), "x:1")
     found = {package.name: package for package in contents.packages}
     assert found["bentoml"].version == "1.4.39"
     assert "numpy" in found["lightgbm"].needs

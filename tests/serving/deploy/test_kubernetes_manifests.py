@@ -11,9 +11,9 @@ import yaml
 
 from mlnb.cli.deploy import NAME
 from mlnb.errors import UsageError
-from mlnb.serving.deploy.kubernetes_manifests import Deployed, manifests
+from mlnb.serving.deploy.kubernetes_manifests import KubernetesDeployment, make_manifests
 
-DEPLOYED = Deployed("churn", "registry.example/churn:7", "churn:0123456789ab", 150 * 2**20, "shop")
+DEPLOYED = KubernetesDeployment("churn", "registry.example/churn:7", "churn:0123456789ab", 150 * 2**20, "shop")
 PLACES = ("10.1.0.0/16:9000", "[fd00::/8]:443")
 SHIPPING = replace(DEPLOYED, log_to="s3://bucket/log/churn", masked="name", egress=PLACES)
 FOREIGN = {"service-monitor", "kustomization"}  # no kinds of Kubernetes' own: looked at below
@@ -58,13 +58,13 @@ VALIDATE = Path(sys.executable).with_name("kubernetes-validate")
 
 @pytest.fixture(scope="module")
 def documents():
-    return manifests(DEPLOYED)
+    return make_manifests(DEPLOYED)
 
 
 @pytest.mark.parametrize("version", ["1.30.0", "1.34.0"])
 @pytest.mark.parametrize("deployed", [DEPLOYED, SHIPPING], ids=["alone", "shipping"])
 def test_every_document_is_valid_and_no_warning_is_given(version, deployed, tmp_path):
-    documents, files = manifests(deployed), []
+    documents, files = make_manifests(deployed), []
     for name, document in documents.items():
         if name not in FOREIGN:
             files.append(tmp_path / f"{name}.yaml")
@@ -128,12 +128,12 @@ def test_limits_follow_from_what_was_measured(documents):
 
 
 def test_pods_that_ship_a_log_reach_the_store_and_nothing_else():
-    documents = manifests(SHIPPING)
+    documents = make_manifests(SHIPPING)
     names, store, other = documents["network-policy"]["spec"]["egress"]
     assert names == {"to": [{"namespaceSelector": {}}], "ports": [{"protocol": p, "port": 53} for p in ("UDP", "TCP")]}
     assert store == {"to": [{"ipBlock": {"cidr": "10.1.0.0/16"}}], "ports": [{"protocol": "TCP", "port": 9000}]}
     assert other["to"] == [{"ipBlock": {"cidr": "fd00::/8"}}]
-    by_default = manifests(replace(SHIPPING, egress=()))["network-policy"]["spec"]["egress"]
+    by_default = make_manifests(replace(SHIPPING, egress=()))["network-policy"]["spec"]["egress"]
     assert by_default == [names, {"ports": [{"protocol": "TCP", "port": 443}]}]
     pod = documents["deployment"]["spec"]["template"]["spec"]
     (container,) = pod["containers"]
@@ -149,7 +149,7 @@ def test_pods_that_ship_a_log_reach_the_store_and_nothing_else():
 
 
 def test_pods_that_ship_nothing_go_where_they_are_told_and_keep_no_log():
-    documents = manifests(replace(DEPLOYED, egress=("8443",)))
+    documents = make_manifests(replace(DEPLOYED, egress=("8443",)))
     assert documents["network-policy"]["spec"]["egress"][1] == {"ports": [{"protocol": "TCP", "port": 8443}]}
     (container,) = documents["deployment"]["spec"]["template"]["spec"]["containers"]
     assert [entry["name"] for entry in container["env"]] == ["MLNB_API_KEY"]
@@ -159,7 +159,7 @@ def test_pods_that_ship_nothing_go_where_they_are_told_and_keep_no_log():
 @pytest.mark.parametrize("wrong", ["store.example:443", "https", "70000", "10.1.0.1/16:9000", "10.0.0.0/8:"])
 def test_a_place_that_a_policy_cannot_name_is_refused(wrong):
     with pytest.raises(UsageError, match="expected PORT or CIDR:PORT"):
-        manifests(replace(DEPLOYED, egress=(wrong,)))
+        make_manifests(replace(DEPLOYED, egress=(wrong,)))
 
 
 def test_all_documents_speak_of_the_same_pods_and_ports(documents):

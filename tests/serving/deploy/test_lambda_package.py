@@ -10,22 +10,24 @@ from lambda_runtime import running
 from small_models import make_model
 
 from mlnb.errors import ServingError
-from mlnb.serving.deploy.lambda_package import MOST_UNZIPPED, make_package
+from mlnb.serving.deploy.lambda_package import MOST_UNZIPPED, build_lambda_package
 from mlnb.serving.packaging.bundles import Bundle
-from mlnb.serving.packaging.library_requirements import libraries, pin
+from mlnb.serving.packaging.library_requirements import pin, required_libraries
 
 
 def make_small(folder, *kind, **more):
     """Return the bundle of a small model, as far as a package reads it."""
     fitted = make_model(folder / "model", *kind, **more) / "fitted"
-    (folder / "requirements.txt").write_text(pin(libraries(fitted)))
+    (folder / "requirements.txt").write_text(pin(required_libraries(fitted)))
     return Bundle(folder, "small", "1", "2")
 
 
 @pytest.fixture(scope="module")
 def package(tmp_path_factory):
     folder = tmp_path_factory.mktemp("lambda")
-    return make_package(make_small(folder, "lightgbm", "binary", "sigmoid", text=True), folder / "small.zip"), folder
+    return build_lambda_package(
+        make_small(folder, "lightgbm", "binary", "sigmoid", text=True), folder / "small.zip"
+    ), folder
 
 
 @pytest.fixture(scope="module")
@@ -108,11 +110,11 @@ def test_a_package_that_differs_from_the_notebook_is_not_written(tmp_path):
     golden["predictions"][0]["prediction"] = "perhaps"
     file.write_text(json.dumps(golden))
     with pytest.raises(ServingError, match="disagree on the golden rows"):
-        make_package(bundle, tmp_path / "small.zip")
+        build_lambda_package(bundle, tmp_path / "small.zip")
     assert not (tmp_path / "small.zip").exists()
 
 
 def test_the_same_bundle_gives_the_same_bytes(tmp_path):
     bundle = make_small(tmp_path, "linear")
-    first, second = (make_package(bundle, tmp_path / f"{n}.zip").file.read_bytes() for n in (1, 2))
+    first, second = (build_lambda_package(bundle, tmp_path / f"{n}.zip").file.read_bytes() for n in (1, 2))
     assert first == second

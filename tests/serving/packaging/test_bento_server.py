@@ -11,15 +11,15 @@ import pytest
 from waiting import wait_for
 
 from mlnb.errors import ServingError, UsageError
-from mlnb.serving.packaging.bento_server import check_port, free_port, launch, serving
+from mlnb.serving.packaging.bento_server import check_port, free_port, serving, start_launcher
 from mlnb.serving.packaging.bento_stores import build_bento
 from mlnb.serving.packaging.bundles import Bundle
 
 PARENT = """
 import sys, time
 from pathlib import Path
-from mlnb.serving.packaging.bento_server import free_port, start
-server = start(Path(sys.argv[1]), Path(sys.argv[2]), "127.0.0.1", free_port())
+from mlnb.serving.packaging.bento_server import free_port, start_server
+server = start_server(Path(sys.argv[1]), Path(sys.argv[2]), "127.0.0.1", free_port())
 server.wait("/livez")
 print(server.process.pid, flush=True)
 time.sleep(60)
@@ -64,7 +64,7 @@ def test_a_server_ends_when_its_caller_is_killed(quick, tmp_path):
 
 
 def test_a_server_may_be_launched_before_its_bento_is_known(quick, tmp_path):
-    waiting = launch(tmp_path / "log")
+    waiting = start_launcher(tmp_path / "log")
     assert waiting.process.poll() is None
     server = waiting.serve(quick.path, "127.0.0.1", free_port(), workers=1)
     try:
@@ -76,14 +76,14 @@ def test_a_server_may_be_launched_before_its_bento_is_known(quick, tmp_path):
 
 
 def test_a_launch_that_is_not_needed_any_more_ends(tmp_path):
-    waiting = launch(tmp_path / "log")
+    waiting = start_launcher(tmp_path / "log")
     waiting.process.stdin.close()
     assert waiting.process.wait(20) == 0 and (tmp_path / "log").read_text() == ""
 
 
 @pytest.mark.parametrize("ending", ["told nothing", "asked to end"])
 def test_a_launch_that_is_not_needed_leaves_no_folder(ending):
-    waiting = launch()
+    waiting = start_launcher()
     assert waiting.log.exists() and waiting.log.parent == waiting.own
     if ending == "asked to end":
         wait_for(lambda: signals_taken(waiting.process.pid), 20, "handlers of signals")

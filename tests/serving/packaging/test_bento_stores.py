@@ -5,20 +5,20 @@ import sys
 import pytest
 
 from mlnb.errors import ServingError
-from mlnb.serving.packaging.bento_stores import build_bento, find_bento, home, quiet_environment
+from mlnb.serving.packaging.bento_stores import bentoml_environment, bentoml_home, build_bento, find_bento
 
 
 def test_a_bento_is_built_once_and_found_again(bundle, built):
     again = build_bento(bundle)
-    assert again.was_there
+    assert again.existed
     assert (again.tag, again.model_tag, again.path) == (bundle.tag, bundle.model_tag, built.path)
-    assert built.path == home() / "bentos" / bundle.name / bundle.version
+    assert built.path == bentoml_home() / "bentos" / bundle.name / bundle.version
 
 
 def test_bentoml_lists_bento_and_model(bundle, built):
     for verb in (["list"], ["models", "list"]):
         command = [sys.executable, "-m", "bentoml", *verb, "-o", "json"]
-        said = subprocess.run(command, env=quiet_environment(), capture_output=True, text=True).stdout
+        said = subprocess.run(command, env=bentoml_environment(), capture_output=True, text=True).stdout
         assert (bundle.tag if verb == ["list"] else bundle.model_tag) in said
 
 
@@ -26,9 +26,9 @@ def test_what_a_kill_left_half_written_is_built_again(material, tmp_path):
     bundle = material().bundle(tmp_path / "service", name="half")
     path = build_bento(bundle).path
     (path / "bento.yaml").unlink()
-    shutil.rmtree(home() / "models" / "half" / bundle.model_version / "fitted")
+    shutil.rmtree(bentoml_home() / "models" / "half" / bundle.model_version / "fitted")
     assert find_bento(bundle) is None
-    assert not build_bento(bundle).was_there
+    assert not build_bento(bundle).existed
     assert find_bento(bundle).path == path
 
 
@@ -38,7 +38,7 @@ def test_a_file_changed_in_the_store_is_noticed(material, tmp_path):
     model = path / "src" / "model" / "fitted" / "model.txt"
     model.write_text(model.read_text().replace("leaf_value=", "leaf_value=1", 1))
     assert find_bento(bundle) is None
-    assert not build_bento(bundle).was_there
+    assert not build_bento(bundle).existed
     assert find_bento(bundle) is not None
 
 
@@ -47,7 +47,7 @@ def test_a_service_that_cannot_be_imported_is_explained(material, tmp_path):
     (bundle.folder / "service.py").write_text("import no_such_module\n")
     with pytest.raises(ServingError, match="no_such_module"):
         build_bento(bundle)
-    assert not (home() / "bentos" / "broken" / bundle.version / "bento.yaml").exists()
+    assert not (bentoml_home() / "bentos" / "broken" / bundle.version / "bento.yaml").exists()
 
 
 def test_building_reaches_for_no_network(material, tmp_path, monkeypatch):
@@ -62,4 +62,4 @@ def test_building_reaches_for_no_network(material, tmp_path, monkeypatch):
 
 
 def test_nothing_is_reported_to_anyone():
-    assert quiet_environment()["BENTOML_DO_NOT_TRACK"] == "True"
+    assert bentoml_environment()["BENTOML_DO_NOT_TRACK"] == "True"

@@ -5,10 +5,10 @@ import pytest
 from mlnb.errors import MissingExtra, UsageError
 from mlnb.serving.packaging.library_requirements import (
     check_shipping,
-    imported,
+    imported_versions,
     is_remote,
-    libraries,
     pin,
+    required_libraries,
     system_packages,
 )
 
@@ -18,7 +18,7 @@ from mlnb.serving.packaging.library_requirements import (
 )
 def test_a_model_brings_the_library_that_reads_it(tmp_path, file, library):
     (tmp_path / file).touch()
-    assert list(libraries(tmp_path)) == ["bentoml", "httptools", "msgspec", "numpy", "uvloop", *library]
+    assert list(required_libraries(tmp_path)) == ["bentoml", "httptools", "msgspec", "numpy", "uvloop", *library]
 
 
 def test_members_of_an_ensemble_bring_theirs_and_a_project_its_own(tmp_path):
@@ -27,14 +27,14 @@ def test_members_of_an_ensemble_bring_theirs_and_a_project_its_own(tmp_path):
         (tmp_path / place).mkdir()
         (tmp_path / place / file).touch()
     server = ["bentoml", "httptools", "msgspec", "numpy", "uvloop"]
-    assert list(libraries(tmp_path)) == [*server, "lightgbm", "scikit-learn"]
-    assert list(libraries(tmp_path / "0", ["PyArrow", "lightgbm"])) == [*server, "lightgbm", "pyarrow"]
+    assert list(required_libraries(tmp_path)) == [*server, "lightgbm", "scikit-learn"]
+    assert list(required_libraries(tmp_path / "0", ["PyArrow", "lightgbm"])) == [*server, "lightgbm", "pyarrow"]
     with pytest.raises(UsageError, match=r"library 's3fs>=2024', expected a name alone"):
-        libraries(tmp_path, ["s3fs>=2024"])
+        required_libraries(tmp_path, ["s3fs>=2024"])
 
 
 def test_what_is_imported_is_told_from_what_that_needs():
-    found = imported(pin(["lightgbm", "numpy"]))
+    found = imported_versions(pin(["lightgbm", "numpy"]))
     assert found == {name: version(name) for name in ("lightgbm", "numpy")}
 
 

@@ -11,8 +11,9 @@ import pytest
 from mlnb.codec import encode
 from mlnb.engine import runs
 from mlnb.engine.project import Project, builtin_folder
+from mlnb.methods.contracts.certificates import ParityCertificate
 from mlnb.methods.contracts.gates import Gate, GateLine
-from mlnb.serving.packaging.bento_stores import home, quiet_environment
+from mlnb.serving.packaging.bento_stores import bentoml_environment, bentoml_home
 
 SETTINGS = "[mlnb]\ntracker = local\n\n[pipeline train]\nstages = fitted package\n"
 RUN = """#| stage
@@ -65,7 +66,7 @@ def project(material, tmp_path) -> Path:
 
 def mlnb(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "mlnb.cli.main", *arguments]
-    environment = {**quiet_environment(), "MLNB_ROOT": str(root)}
+    environment = {**bentoml_environment(), "MLNB_ROOT": str(root)}
     environment["PYTHONDONTWRITEBYTECODE"] = ""
     return subprocess.run(command, cwd=root, env=environment, text=True, capture_output=True, timeout=120)
 
@@ -78,11 +79,11 @@ def test_a_model_becomes_a_proven_bento(project):
     done = mlnb(project, "run", "-p", "golden_rows", "5")
     assert done.returncode == 0, done.stderr
     run = newest(project)
-    certificate = run.load("certificate")
-    assert (certificate["rows"], certificate["identical"]) == (5, True)
-    name, _, version = certificate["bento"].partition(":")
+    certificate = run.load("certificate", ParityCertificate)
+    assert (certificate.rows, certificate.identical) == (5, True)
+    name, _, version = certificate.bento.partition(":")
     assert name == "survived-classifier"
-    assert (home() / "bentos" / name / version / "bento.yaml").is_file()
+    assert (bentoml_home() / "bentos" / name / version / "bento.yaml").is_file()
     record = run.stages["package"]
     assert record.metrics["golden_rows"] == 5
     assert 0 < record.metrics["request_ms"] < 1000
@@ -90,8 +91,8 @@ def test_a_model_becomes_a_proven_bento(project):
     assert "every number identical to the last bit" in text
     assert "the fitted model" in text
 
-    shutil.rmtree(home() / "bentos" / name / version)
-    assert f"{certificate['bento']}  (built, " in mlnb(project, "build").stdout
+    shutil.rmtree(bentoml_home() / "bentos" / name / version)
+    assert f"{certificate.bento}  (built, " in mlnb(project, "build").stdout
 
     first = record.outputs
     done = mlnb(project, "run", "-p", "golden_rows", "5", "--force", "package")

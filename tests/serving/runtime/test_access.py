@@ -4,7 +4,8 @@ import click
 import pytest
 
 from mlnb.errors import UsageError
-from mlnb.serving.runtime.access import Guard, bound_host, check_exposure
+from mlnb.serving.runtime.access import AccessControl, bound_host, check_exposure
+from mlnb.settings import ServiceSettings
 
 KEYED = {"MLNB_API_KEY": " one , two "}
 
@@ -25,12 +26,12 @@ KEYED = {"MLNB_API_KEY": " one , two "}
     ],
 )
 def test_one_of_the_keys_opens(headers, admitted):
-    assert Guard.read(KEYED).admits(headers) is admitted
+    assert AccessControl.from_settings(ServiceSettings(environment=KEYED)).allows(headers) is admitted
 
 
 def test_without_keys_everybody_is_answered():
-    assert Guard.read({}).admits({})
-    assert Guard.read({"MLNB_API_KEY": " , "}).keys == ()
+    assert AccessControl.from_settings(ServiceSettings(environment={})).allows({})
+    assert AccessControl.from_settings(ServiceSettings(environment={"MLNB_API_KEY": " , "})).keys == ()
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.5", "example.org"])

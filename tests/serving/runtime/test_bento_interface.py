@@ -7,8 +7,8 @@ import sys
 
 import pytest
 
-from mlnb.serving.packaging.bento_server import call
-from mlnb.serving.packaging.bento_stores import quiet_environment
+from mlnb.serving.packaging.bento_server import send_request
+from mlnb.serving.packaging.bento_stores import bentoml_environment
 from mlnb.serving.runtime.request_bodies import MAX_ROWS
 
 GOOD = {"age": 31, "fare paid €": 7.25, "sex": "f", "note": "crew", "ok": True, "day": "2020-05-01"}
@@ -25,7 +25,7 @@ def post(server, body: bytes, kind: str = "application/json"):
 
 
 def test_rows_are_answered_by_the_bentos_own_code(server, bundle, material):
-    status, body, headers = call(server.host, server.port, "POST", "/predict", material().golden.rows)
+    status, body, headers = send_request(server.host, server.port, "POST", "/predict", material().golden.rows)
     assert (status, headers["content-type"]) == (200, "application/json")
     assert json.loads(body) == material().golden.predictions
     assert headers["x-model-version"] == bundle.model_tag
@@ -73,11 +73,11 @@ def test_pickles_are_refused(server):
 
 @pytest.mark.parametrize("path", ["/livez", "/readyz", "/metrics", "/docs.json", "/"])
 def test_what_operators_ask_is_answered(server, path):
-    assert call(server.host, server.port, "GET", path)[0] == 200
+    assert send_request(server.host, server.port, "GET", path)[0] == 200
 
 
 def test_openapi_describes_this_very_model(server):
-    _, body, _ = call(server.host, server.port, "GET", "/docs.json")
+    _, body, _ = send_request(server.host, server.port, "GET", "/docs.json")
     post = json.loads(body)["paths"]["/predict"]["post"]
     row = post["requestBody"]["content"]["application/json"]["schema"]["items"]
     assert set(row["properties"]) == set(GOOD)
@@ -97,5 +97,5 @@ with bentoml.SyncHTTPClient(sys.argv[1]) as client:
 def test_bentomls_own_client_is_understood(server, material):
     rows = json.dumps(material().golden.rows[:2])
     command = [sys.executable, "-P", "-c", CLIENT, server.address, rows]
-    done = subprocess.run(command, env=quiet_environment(), capture_output=True, text=True)
+    done = subprocess.run(command, env=bentoml_environment(), capture_output=True, text=True)
     assert json.loads(done.stdout) == material().golden.predictions[:2], done.stderr

@@ -56,7 +56,7 @@ def test_an_answer_names_the_model_and_the_request(endpoint):
     status, answers, headers = ask(endpoint, body([GOOD]), [("x-request-id", "order-66")], parts=3)
     assert status == 200 and set(answers[0]) == {"prediction", "probabilities"}
     assert headers["x-request-id"] == "order-66"
-    assert headers["x-model-version"] == endpoint.followed.live.version
+    assert headers["x-model-version"] == endpoint.reloader.current.version
 
 
 @pytest.mark.parametrize("given", ["", "x" * 129, "two\nlines", "tab\there", "ünïcödé"])
@@ -133,7 +133,7 @@ def test_a_fault_of_our_own_is_logged_and_hidden(endpoint, monkeypatch, caplog):
     def broken(*_):
         raise RuntimeError("inner words")
 
-    monkeypatch.setattr(module, "_respond", broken)
+    monkeypatch.setattr(module, "_predict", broken)
     with caplog.at_level(logging.ERROR, "mlnb.serving"):
         status, answer, _ = ask(endpoint, body([GOOD]))
     assert status == 500 and "inner words" not in json.dumps(answer)
@@ -144,23 +144,23 @@ def test_what_happened_is_counted(endpoint):
     def value(counter, **labels):
         return counter.labels(**labels)._value.get()
 
-    version, meters = endpoint.followed.live.version, endpoint.meters
+    version, metrics = endpoint.reloader.current.version, endpoint.metrics
     rows = {"column": "age", "model_version": version}, {"column": "(unknown)", "model_version": version}
-    before = [value(meters.rejected, **labels) for labels in rows]
-    answered = value(meters.requests, status="422", model_version=version)
+    before = [value(metrics.rejected, **labels) for labels in rows]
+    answered = value(metrics.requests, status="422", model_version=version)
     ask(endpoint, body([{**GOOD, "age": "x"}, {**GOOD, "age": []}, {**GOOD, "made up": 1}]))
-    assert [value(meters.rejected, **labels) for labels in rows] == [before[0] + 2, before[1] + 1]
-    assert value(meters.requests, status="422", model_version=version) == answered + 1
+    assert [value(metrics.rejected, **labels) for labels in rows] == [before[0] + 2, before[1] + 1]
+    assert value(metrics.requests, status="422", model_version=version) == answered + 1
     name = ask(endpoint, body([GOOD] * 3))[1][0]["prediction"]
-    assert value(meters.predictions, prediction=name, model_version=version) >= 3
-    assert value(meters.loaded, model_version=version) == 1
+    assert value(metrics.predictions, prediction=name, model_version=version) >= 3
+    assert value(metrics.loaded, model_version=version) == 1
 
 
 def test_refusals_are_lines_of_json(endpoint, capsys, monkeypatch):
-    from mlnb.serving.runtime.structured_logs import LOG, Lines
+    from mlnb.serving.runtime.structured_logs import LOG, JsonFormatter
 
     handler = logging.StreamHandler()
-    handler.setFormatter(Lines())
+    handler.setFormatter(JsonFormatter())
     LOG.addHandler(handler)
     try:
         ask(endpoint, body([{**GOOD, "age": "x"}]), [("x-request-id", "abc")])
@@ -170,7 +170,7 @@ def test_refusals_are_lines_of_json(endpoint, capsys, monkeypatch):
         LOG.removeHandler(handler)
     first, second = capsys.readouterr().err.splitlines()[-2:]
     assert "sixty-four" in str(answered) and "sixty-four" not in second
-    assert json.loads(json.loads(second)["answer"])["problems"][0]["found"] == "masked"
+    assert json.loads(json.loads(second)["response"])["problems"][0]["found"] == "masked"
     line = json.loads(first)
     assert (line["event"], line["status"], line["request_id"]) == ("request refused", 422, "abc")
-    assert "'age'" in line["answer"] and line["level"] == "warning" and line["time"].endswith("+00:00")
+    assert "'age'" in line["response"] and line["level"] == "warning" and line["time"].endswith("+00:00")

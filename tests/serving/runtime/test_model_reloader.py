@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 
-from mlnb.serving.runtime.model_reloader import Followed, Live, find_model
+from mlnb.serving.runtime.model_reloader import LoadedModel, ModelReloader, find_model
 
 
 @pytest.fixture
@@ -41,15 +41,15 @@ class Told:
 
 def follow(own, pointer):
     told = Told()
-    return Followed(own, pointer, told.switched, told.refused), told
+    return ModelReloader(own, pointer, told.switched, told.refused), told
 
 
 def test_without_a_pointer_the_own_model_answers(models, tmp_path):
-    followed, told = follow(models[0], None)
-    assert not followed.look()
-    followed, told = follow(models[0], tmp_path / "nothing there yet")
-    assert not followed.look()
-    assert told.refusals == 0 and told.switches == [("", followed.live.version)]
+    reloader, told = follow(models[0], None)
+    assert not reloader.check()
+    reloader, told = follow(models[0], tmp_path / "nothing there yet")
+    assert not reloader.check()
+    assert told.refusals == 0 and told.switches == [("", reloader.current.version)]
 
 
 @pytest.mark.parametrize("form", ["text", "link", "bundle"])
@@ -64,16 +64,16 @@ def test_a_pointer_is_followed_there_and_back(models, tmp_path, form):
         else:
             pointer.symlink_to(folder.parent if form == "bundle" else folder)
 
-    followed, told = follow(one, pointer)
-    first = followed.live
+    reloader, told = follow(one, pointer)
+    first = reloader.current
     point(other)
-    assert followed.look()
-    assert followed.live.version == Live.load(other).version != first.version
-    assert not followed.look()
+    assert reloader.check()
+    assert reloader.current.version == LoadedModel.load(other).version != first.version
+    assert not reloader.check()
     assert first.predictor.replay() is None  # who still answers with the old model can
     point(one)
-    assert followed.look()
-    assert [new for _, new in told.switches] == [first.version, Live.load(other).version, first.version]
+    assert reloader.check()
+    assert [new for _, new in told.switches] == [first.version, LoadedModel.load(other).version, first.version]
 
 
 def change_task(contract):
@@ -100,25 +100,25 @@ def test_a_bad_model_is_refused_and_said(models, tmp_path, caplog, name, file, c
     one, other, spoiled = models
     pointer = tmp_path / "pointer"
     pointer.write_text(str(spoiled(name, file, change)))
-    followed, told = follow(one, pointer)
+    reloader, told = follow(one, pointer)
     with caplog.at_level("ERROR", "mlnb.serving"):
-        assert not followed.look()
-    assert followed.live.version == Live.load(one).version
+        assert not reloader.check()
+    assert reloader.current.version == LoadedModel.load(one).version
     assert (told.refusals, len(told.switches)) == (1, 1)
     record = caplog.records[-1]
     assert record.getMessage() == "model refused"
     assert said in str(record.exc_info)
-    assert not followed.look() and told.refusals == 1  # it is not tried again until it changes
+    assert not reloader.check() and told.refusals == 1  # it is not tried again until it changes
     pointer.write_text(str(other))
-    assert followed.look()
+    assert reloader.check()
 
 
 def test_rubbish_is_refused(models, tmp_path):
     pointer = tmp_path / "pointer"
-    followed, told = follow(models[0], pointer)
+    reloader, told = follow(models[0], pointer)
     for content in ("", "/nowhere", "\0"):
         pointer.write_text(content)
-        assert not followed.look()
+        assert not reloader.check()
     assert told.refusals == 3
     with pytest.raises(OSError):
         find_model(pointer.with_name("dangling")) or pointer.with_name("x").symlink_to("y") or find_model(

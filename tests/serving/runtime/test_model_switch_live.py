@@ -13,7 +13,7 @@ import pytest
 from clients import Clients
 from waiting import wait_for
 
-from mlnb.serving.packaging.bento_server import call, serving
+from mlnb.serving.packaging.bento_server import send_request, serving
 from mlnb.serving.runtime.predictor import Predictor
 
 GOOD = {"age": 31, "fare paid €": 7.25, "sex": "f", "note": "crew", "ok": True, "day": "2020-05-01"}
@@ -76,7 +76,7 @@ def test_a_promoted_model_takes_over_without_a_request_lost(followed, pointer, b
     assert set(load.versions) == set(expected)
     lines = [json.loads(line) for line in followed.said().splitlines() if line.startswith("{")]
     assert [line["new"] for line in lines if line["event"] == "model switched"] == [other.model_tag, bundle.model_tag]
-    _, body, _ = call(followed.host, followed.port, "GET", "/metrics")
+    _, body, _ = send_request(followed.host, followed.port, "GET", "/metrics")
     counted = body.decode()
     assert f'mlnb_predictions_total{{model_version="{bundle.model_tag}",prediction="' in counted
     assert 'mlnb_model_swaps_total{result="switched"} 2.0' in counted
@@ -110,11 +110,11 @@ def test_a_request_that_is_being_answered_survives_the_end(quick, tmp_path):
         answers = []
         rows = [GOOD] * 9_000
         asking = threading.Thread(
-            target=lambda: answers.append(call(running.host, running.port, "POST", "/predict", rows))
+            target=lambda: answers.append(send_request(running.host, running.port, "POST", "/predict", rows))
         )
         asking.start()
         wait_for(
-            lambda: b"mlnb_batches_in_progress 1.0" in call(running.host, running.port, "GET", "/metrics")[1],
+            lambda: b"mlnb_batches_in_progress 1.0" in send_request(running.host, running.port, "GET", "/metrics")[1],
             20,
             "a batch in progress",
         )

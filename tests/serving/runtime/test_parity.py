@@ -2,14 +2,14 @@ import math
 
 import pytest
 
-from mlnb.serving.runtime.parity import Difference, compare
+from mlnb.serving.runtime.parity import Difference, find_difference
 
 
 def test_identical_answers_have_no_difference():
     answers = [{"prediction": "a", "probabilities": {"a": 0.1 + 0.2, "b": 0.7}}, {"prediction": 2.0}]
-    assert compare(answers, answers) is None
-    assert compare([], []) is None
-    assert compare([{"x": math.nan}], [{"x": math.nan}]) is None
+    assert find_difference(answers, answers) is None
+    assert find_difference([], []) is None
+    assert find_difference([{"x": math.nan}], [{"x": math.nan}]) is None
 
 
 @pytest.mark.parametrize(
@@ -27,7 +27,7 @@ def test_identical_answers_have_no_difference():
     ],
 )
 def test_the_first_difference_is_named(found, expected, difference):
-    assert repr(compare(found, expected)) == repr(difference)
+    assert repr(find_difference(found, expected)) == repr(difference)
 
 
 def test_a_difference_reads_well():

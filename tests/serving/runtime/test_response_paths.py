@@ -14,12 +14,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlnb.methods.models.fitted_models import Model, predict
+from mlnb.serving.runtime.model_parts import ModelParts
 from mlnb.serving.runtime.request_bodies import BadRequest, BadRows
 from mlnb.serving.runtime.response_bodies import to_values
 from mlnb.serving.runtime.row_scorers import compile_scorer
-from mlnb.serving.runtime.service_parts import Parts
 from mlnb.serving.runtime.table_bodies import ARROW, PARQUET, read_table, write_table
-from mlnb.serving.runtime.tabular_service import Tabular
+from mlnb.serving.runtime.tabular_handler import TabularHandler
 
 KINDS = [("lightgbm", "binary"), ("random_forest", "multiclass"), ("hist_boosting", "regression"), ("linear", "binary")]
 VALUES = {
@@ -49,7 +49,7 @@ def to_parquet(rows) -> bytes:
 @pytest.fixture(scope="module")
 def tasks(material, tmp_path_factory):
     return [
-        Tabular(Parts.load(material(*kind).bundle(tmp_path_factory.mktemp("p") / "s").folder / "model"))
+        TabularHandler(ModelParts.load(material(*kind).bundle(tmp_path_factory.mktemp("p") / "s").folder / "model"))
         for kind in KINDS
     ]
 
@@ -156,8 +156,8 @@ def test_a_body_that_is_no_table_is_refused(kind, monkeypatch):
 ALONE = """
 import sys
 import pyarrow
-from mlnb.serving.runtime.row_scorers import import_alone
-import_alone()
+from mlnb.serving.runtime.row_scorers import import_lightgbm_alone
+import_lightgbm_alone()
 import lightgbm
 pyarrow.array(["x"])
 assert lightgbm.Booster and not {"sklearn", "pandas", "matplotlib"} & set(sys.modules)

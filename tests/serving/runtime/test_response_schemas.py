@@ -1,6 +1,6 @@
 from mlnb.methods.contracts.problems import ProblemContract
 from mlnb.methods.tables.columns import Column, Schema
-from mlnb.serving.runtime.response_schemas import describe_answers, describe_column, describe_rows
+from mlnb.serving.runtime.response_schemas import describe_column, describe_responses, describe_rows
 
 
 def test_a_row_has_the_models_columns_and_no_others():
@@ -30,9 +30,9 @@ def test_many_categories_are_cut_and_dates_are_dates():
 
 
 def test_answers_name_the_classes():
-    described = describe_answers(ProblemContract(task="binary", classes=["no", "yes"]), [])["items"]
+    described = describe_responses(ProblemContract(task="binary", classes=["no", "yes"]), [])["items"]
     assert described["properties"]["prediction"]["enum"] == ["no", "yes"]
     assert list(described["properties"]["probabilities"]["properties"]) == ["no", "yes"]
-    value = describe_answers(ProblemContract(task="regression", classes=None), [])["items"]
+    value = describe_responses(ProblemContract(task="regression", classes=None), [])["items"]
     assert value["properties"]["prediction"]["type"] == "number"
     assert value["required"] == ["prediction"]

@@ -5,9 +5,11 @@ from types import SimpleNamespace
 import pytest
 from waiting import wait_for
 
+from mlnb.errors import SettingsError
 from mlnb.methods.contracts.responses import ClassResponse
-from mlnb.serving.runtime.prometheus_metrics import meters
-from mlnb.serving.runtime.traffic_routing import LEAST, Canary, Shadow, key_of
+from mlnb.serving.runtime.prometheus_metrics import service_metrics
+from mlnb.serving.runtime.traffic_routing import LEAST, Canary, Shadow, routing_key
+from mlnb.settings import ServiceSettings
 
 CHAMPION = SimpleNamespace(version="churn:1", predictor=None)
 
@@ -29,66 +31,67 @@ class Predicts:
 
 
 def beside(version="churn:2", said="yes"):
-    return SimpleNamespace(live=SimpleNamespace(version=version, predictor=Predicts(said)), stop=lambda: None)
+    return SimpleNamespace(current=SimpleNamespace(version=version, predictor=Predicts(said)), stop=lambda: None)
 
 
 def test_a_canary_answers_its_share_and_the_same_key_meets_the_same_model():
-    canary = Canary(beside(), 0.2, meters())
+    canary = Canary(beside(), 0.2, service_metrics())
     keys = [f"customer {number}" for number in range(5000)]
-    first = [canary.live(key, CHAMPION) is not None for key in keys]
+    first = [canary.choose(key, CHAMPION) is not None for key in keys]
     assert 0.18 < sum(first) / len(first) < 0.22
-    assert [canary.live(key, CHAMPION) is not None for key in keys] == first
-    assert Canary(beside("churn:1"), 0.2, meters()).live("any", CHAMPION) is None  # it is the champion itself
+    assert [canary.choose(key, CHAMPION) is not None for key in keys] == first
+    itself = Canary(beside("churn:1"), 0.2, service_metrics())
+    assert itself.choose("any", CHAMPION) is None
 
 
-@pytest.mark.parametrize("share", [0.0, 0.6, -1.0])
-def test_a_share_that_is_none(share):
-    with pytest.raises(ValueError, match="expected a share"):
-        Canary(beside(), share, meters())
+@pytest.mark.parametrize("share", ["0.0", "0.6", "-1.0", "many"])
+def test_a_share_out_of_range_is_refused(share):
+    with pytest.raises(SettingsError, match="MLNB_CANARY_SHARE"):
+        ServiceSettings(environment={"MLNB_CANARY_SHARE": share})
 
 
 def test_a_canary_that_fails_is_withdrawn_until_there_is_another():
-    canary = Canary(beside(), 0.5, meters())
+    canary = Canary(beside(), 0.5, service_metrics())
     for number in range(LEAST):
-        canary.note("churn:2", 0.001, failed=number % 10 == 0, canary=True)
+        canary.record("churn:2", 0.001, failed=number % 10 == 0, canary=True)
     assert canary.withdrawn == "churn:2"
-    assert not any(canary.live(f"{number}", CHAMPION) for number in range(100))
-    canary.followed.live = SimpleNamespace(version="churn:3", predictor=None)
-    assert any(canary.live(f"{number}", CHAMPION) for number in range(100))
+    assert not any(canary.choose(f"{number}", CHAMPION) for number in range(100))
+    canary.reloader.current = SimpleNamespace(version="churn:3", predictor=None)
+    assert any(canary.choose(f"{number}", CHAMPION) for number in range(100))
     for _ in range(2 * LEAST):
-        canary.note("churn:3", 0.001, failed=False, canary=True)
+        canary.record("churn:3", 0.001, failed=False, canary=True)
     assert canary.withdrawn == "churn:2"
 
 
 def test_a_canary_that_is_slow_is_withdrawn():
-    canary = Canary(beside(), 0.5, meters())
+    canary = Canary(beside(), 0.5, service_metrics())
     for _ in range(LEAST):
-        canary.note("churn:1", 0.001, failed=False, canary=False)
-        canary.note("churn:2", 0.010, failed=False, canary=True)
+        canary.record("churn:1", 0.001, failed=False, canary=False)
+        canary.record("churn:2", 0.010, failed=False, canary=True)
     assert canary.withdrawn == "churn:2"
 
 
 def test_a_machine_that_stalls_now_and_then_is_no_fault_of_the_canary():
-    canary = Canary(beside(), 0.5, meters())
+    canary = Canary(beside(), 0.5, service_metrics())
     for number in range(2 * LEAST):
-        canary.note("churn:1", 0.001, failed=False, canary=False)
-        canary.note("churn:2", 0.300 if number % 25 == 0 else 0.001, failed=False, canary=True)
+        canary.record("churn:1", 0.001, failed=False, canary=False)
+        canary.record("churn:2", 0.300 if number % 25 == 0 else 0.001, failed=False, canary=True)
     assert canary.withdrawn == ""
 
 
 def test_a_shadow_is_compared_noted_and_never_in_the_way():
     noted = []
-    shadow = Shadow(beside(), lambda *entry: noted.append(entry), meters())
-    shadow.put("r1", [{"a": 1}, {"a": 2}], [response("yes"), response("no")], "churn:1")
+    shadow = Shadow(beside(), lambda *entry: noted.append(entry), service_metrics())
+    shadow.submit("r1", [{"a": 1}, {"a": 2}], [response("yes"), response("no")], "churn:1")
     shadow.close()
     ((request, version, rows, answers, seconds),) = noted
     assert (request, version, len(rows), answers[0].prediction) == ("r1", "churn:2", 2, "yes") and seconds >= 0
 
 
 def test_a_shadow_that_fails_harms_nobody():
-    shadow = Shadow(beside(said=None), None, meters())
+    shadow = Shadow(beside(said=None), None, service_metrics())
     for number in range(3):
-        shadow.put(f"r{number}", [{"a": 1}], [response("yes")], "churn:1")
+        shadow.submit(f"r{number}", [{"a": 1}], [response("yes")], "churn:1")
     wait_for(lambda: not shadow.waiting, 5, "the end of the queue")
     assert shadow.thread.is_alive()
     shadow.close()
@@ -96,4 +99,4 @@ def test_a_shadow_that_fails_harms_nobody():
 
 
 def test_keys():
-    assert key_of({b"x-routing-key": b"customer 7"}, "r1") == "customer 7" and key_of({}, "r1") == "r1"
+    assert routing_key({b"x-routing-key": b"customer 7"}, "r1") == "customer 7" and routing_key({}, "r1") == "r1"

@@ -16,7 +16,7 @@ from mlnb.methods.contracts.responses import Golden
 from mlnb.methods.decisions.decisions import write_decision
 from mlnb.methods.models.fitted_models import Model, load_model, save_model
 from mlnb.monitoring.prediction_table import read_log
-from mlnb.serving.packaging.bento_server import call, serving
+from mlnb.serving.packaging.bento_server import send_request, serving
 from mlnb.serving.packaging.bento_stores import build_bento
 from mlnb.serving.runtime.predictor import Predictor
 from mlnb.serving.runtime.traffic_routing import LEAST
@@ -133,7 +133,7 @@ def test_from_shadow_to_promotion_and_back(models, tmp_path):
             point("follow", "own")
             wait_for(lambda: clients.seen[-1].by == names["own"], 20, "a response of the champion")
         withdrawn = {event["model_version"]: event["why"] for event in events("canary withdrawn")}
-        counted = call(server.host, server.port, "GET", "/metrics")[1].decode()
+        counted = send_request(server.host, server.port, "GET", "/metrics")[1].decode()
 
     assert withdrawn[names["failing"]].endswith("of its requests failed")
     assert withdrawn[names["slow"]] == "it is too slow"

@@ -1,13 +1,14 @@
 """`mlnb export --to onnx`: encoder, model and decision in one graph, verified on the golden rows."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import onnxruntime
 from onnx import TensorProto
 
+from mlnb.codec import Json
 from mlnb.errors import ServingError, UsageError
 from mlnb.methods.contracts.decisions import ValueInterval
 from mlnb.methods.contracts.problems import ProblemContract
@@ -22,8 +23,8 @@ from mlnb.serving.edge.onnx.onnx_encoder import write_encoder
 from mlnb.serving.edge.onnx.onnx_forecasts import describe_examples, to_examples, write_forecast
 from mlnb.serving.edge.onnx.onnx_graph import Graph
 from mlnb.serving.edge.onnx.onnx_models import write_calibration, write_choice, write_model
-from mlnb.serving.runtime.scored_service import find_queries
-from mlnb.serving.runtime.service_parts import Parts, Row, read_record
+from mlnb.serving.runtime.model_parts import ModelParts, Row, read_record
+from mlnb.serving.runtime.scored_handlers import number_queries
 
 TOLERANCE = 1e-9  # of a probability, and of a value relative to its size
 VALUE_OUTPUTS = ("prediction", "low", "high")
@@ -49,7 +50,7 @@ def export_onnx(folder: Path, file: Path) -> ExportResult:
         UsageError: the model or a column has no ONNX form.
         ServingError: a golden row gets another prediction.
     """
-    parts = Parts.load(folder)
+    parts = ModelParts.load(folder)
     version = (folder / "version.txt").read_text("utf-8").strip()
     metadata = {"mlnb.model": version, "mlnb.task": str(parts.contract.task)}
     if traits_of(parts.contract.task).unit == "history":
@@ -62,7 +63,7 @@ def export_onnx(folder: Path, file: Path) -> ExportResult:
     return ExportResult(len(golden.rows), largest, TOLERANCE, len(data))
 
 
-def make_graph(parts: Parts) -> Graph:
+def make_graph(parts: ModelParts) -> Graph:
     """Return the graph from a row to its prediction. Raises `UsageError` for what has no ONNX form."""
     contract, graph = parts.contract, Graph()
     response = traits_of(contract.task).response
@@ -90,14 +91,14 @@ def make_graph(parts: Parts) -> Graph:
     return graph
 
 
-def _add_classes(graph: Graph, final: str, parts: Parts, classes: list[str]) -> None:
+def _add_classes(graph: Graph, final: str, parts: ModelParts, classes: list[str]) -> None:
     final = write_calibration(graph, final, parts.decision.calibration)
     prediction = write_choice(graph, final, parts.decision, classes)
     graph.add_output("prediction", prediction, TensorProto.STRING, ["rows"])
     graph.add_output("probabilities", final, TensorProto.DOUBLE, ["rows", len(classes)])
 
 
-def _add_values(graph: Graph, final: str, parts: Parts) -> None:
+def _add_values(graph: Graph, final: str, parts: ModelParts) -> None:
     graph.add_output("prediction", final, TensorProto.DOUBLE, ["rows", 1])
     interval = parts.decision.interval
     if isinstance(interval, ValueInterval):
@@ -107,7 +108,7 @@ def _add_values(graph: Graph, final: str, parts: Parts) -> None:
             graph.add_output(name, bound, TensorProto.DOUBLE, ["rows", 1])
 
 
-def verify_graph(data: bytes, parts: Parts, rows: list[Row], expected: list[Row]) -> float:
+def verify_graph(data: bytes, parts: ModelParts, rows: Sequence[Row], expected: Sequence[Row]) -> float:
     """Return the largest difference between the graph's predictions, by ONNX Runtime, and the notebook's.
 
     Args:
@@ -135,7 +136,7 @@ def verify_graph(data: bytes, parts: Parts, rows: list[Row], expected: list[Row]
     return largest
 
 
-def to_inputs(rows: list[Row], schema: Schema) -> dict[str, np.ndarray]:
+def to_inputs(rows: Sequence[Row], schema: Schema) -> dict[str, np.ndarray]:
     """Return the graph's inputs (n, 1): text, empty where missing; numbers, NaN where missing; dates in seconds."""
     inputs = {}
     for name, values in to_arrays(rows, schema).items():
@@ -151,22 +152,30 @@ def _difference(row: int, outputs: Mapping[str, np.ndarray], expected: Row) -> f
         prediction = str(outputs["prediction"])
         if prediction != expected["prediction"]:
             raise ServingError(f"Row {row}: found {prediction!r} from ONNX, expected {expected['prediction']!r}.")
-    if "score" in outputs:
-        pairs = [(float(outputs["score"][0]), expected["score"])]
-    elif "probabilities" in outputs:
-        pairs = list(zip(outputs["probabilities"].tolist(), expected["probabilities"].values(), strict=True))
-    else:
-        pairs = [(float(outputs["prediction"][0]), expected["prediction"])]
-        pairs += [(float(outputs[name][0]), value) for name, value in expected.get("interval", {}).items()]
+    name = next(name for name in ("score", "probabilities", "prediction") if name in outputs)
+    values = [float(value) for value in outputs[name]]
+    interval = expected.get("interval")
+    if isinstance(interval, Mapping):
+        values += [float(outputs[bound][0]) for bound in interval]
+    pairs = list(zip(values, [*_numbers(expected[name]), *_numbers(interval)], strict=True))
     largest: float = max(abs(one - other) / max(1.0, abs(other)) for one, other in pairs)
     if not largest <= TOLERANCE or any(math.isnan(one) for one, _ in pairs):
         raise ServingError(f"Row {row}: ONNX differs from the notebook by {largest:.3g}, expected at most {TOLERANCE}.")
     return largest
 
 
-def _check_ranks(scores: np.ndarray, rows: list[Row], expected: list[Row], contract: ProblemContract) -> None:
+def _numbers(value: Json) -> Iterator[float]:
+    """Yield the number, or those of an object, in order."""
+    if isinstance(value, Mapping):
+        for item in value.values():
+            yield from _numbers(item)
+    elif isinstance(value, int | float):
+        yield value
+
+
+def _check_ranks(scores: np.ndarray, rows: Sequence[Row], expected: Sequence[Row], contract: ProblemContract) -> None:
     """Raise `ServingError` for the first row whose rank within its query is not the notebook's."""
-    groups = find_queries([row.get(contract.query or "") for row in rows])
+    groups = number_queries([row.get(contract.query or "") for row in rows])
     ranks = respond_by_column(scores, contract, groups=groups).ranks
     for number, (rank, response) in enumerate(zip([] if ranks is None else ranks.tolist(), expected, strict=True)):
         if rank != response["rank"]:

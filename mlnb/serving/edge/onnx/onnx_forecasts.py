@@ -1,6 +1,7 @@
 """Forecasts as one ONNX graph: the examples of a history in, predictions of its horizon with their intervals out."""
 
 import json
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -9,12 +10,12 @@ from mlnb.methods.evaluation.forecast_responses import read_histories
 from mlnb.methods.series.forecast_windows import Windows, request_schema
 from mlnb.serving.edge.onnx.onnx_graph import Graph
 from mlnb.serving.edge.onnx.onnx_models import write_model
-from mlnb.serving.runtime.service_parts import Parts, Row
+from mlnb.serving.runtime.model_parts import ModelParts, Row
 
 EXAMPLES, LEVEL, SCALE = "examples", "level", "scale"  # names of the inputs
 
 
-def write_forecast(graph: Graph, parts: Parts) -> tuple[str, str, str]:
+def write_forecast(graph: Graph, parts: ModelParts) -> tuple[str, str, str]:
     """Return prediction, low and high (n, 1) in the target's unit; without an interval low and high are empty."""
     encoder = Windows.from_json(parts.encoder)
     X = graph.matrix(EXAMPLES, len(encoder.names))
@@ -44,12 +45,12 @@ def _spread(graph: Graph, X: str, interval: StepInterval) -> str:
     return graph.op("Add", mean, float(interval.typical))
 
 
-def describe_examples(parts: Parts) -> dict[str, str]:
+def describe_examples(parts: ModelParts) -> dict[str, str]:
     """Return metadata of the graph: the names of the columns of the input `examples`, in order, as JSON."""
     return {"mlnb.examples": json.dumps(Windows.from_json(parts.encoder).names, ensure_ascii=False)}
 
 
-def to_examples(rows: list[Row], parts: Parts) -> dict[str, np.ndarray]:
+def to_examples(rows: Sequence[Row], parts: ModelParts) -> dict[str, np.ndarray]:
     """Return the graph's inputs for a request's history: one example for each step of each series, by key and time."""
     encoder = Windows.from_json(parts.encoder)
     histories = read_histories(rows, request_schema(parts.schema, parts.contract), encoder)

@@ -12,11 +12,11 @@ from mlnb.methods.tables.columns import to_arrays
 from mlnb.serving.edge.onnx.onnx_encoder import write_encoder
 from mlnb.serving.edge.onnx.onnx_export import to_inputs
 from mlnb.serving.edge.onnx.onnx_graph import Graph
-from mlnb.serving.runtime.service_parts import Parts
+from mlnb.serving.runtime.model_parts import ModelParts
 
 
 def test_numbers_are_the_encoder_s(tmp_path):
-    parts = Parts.load(make_model(tmp_path / "model"))
+    parts = ModelParts.load(make_model(tmp_path / "model"))
     encoder, graph = Encoder.from_json(parts.encoder), Graph()
     graph.add_output("X", write_encoder(graph, encoder, parts.schema), TensorProto.DOUBLE, ["n", len(encoder.names)])
     session = onnxruntime.InferenceSession(graph.model({}).SerializeToString(), providers=["CPUExecutionProvider"])
@@ -29,6 +29,6 @@ def test_numbers_are_the_encoder_s(tmp_path):
 
 
 def test_text_is_refused_with_the_reason(tmp_path):
-    parts = Parts.load(make_model(tmp_path / "model", text=True))
+    parts = ModelParts.load(make_model(tmp_path / "model", text=True))
     with pytest.raises(UsageError, match=r"Column 'note' holds text.*Export with --to text"):
         write_encoder(Graph(), Encoder.from_json(parts.encoder), parts.schema)

@@ -11,7 +11,7 @@ from small_models import make_model
 from mlnb.errors import ServingError, UsageError
 from mlnb.methods.models.fitted_models import Model, save_model
 from mlnb.serving.edge.onnx.onnx_export import TOLERANCE, export_onnx, to_inputs
-from mlnb.serving.runtime.service_parts import Parts
+from mlnb.serving.runtime.model_parts import ModelParts
 
 
 @pytest.mark.parametrize(("family", "task", "decision"), MODELS)
@@ -64,7 +64,7 @@ def test_a_graph_with_other_predictions_is_not_written(family, task, change, mes
 
 
 def test_inputs_are_columns_with_missing_values(tmp_path):
-    schema = Parts.load(make_model(tmp_path / "model")).schema
+    schema = ModelParts.load(make_model(tmp_path / "model")).schema
     inputs = to_inputs([{"age": None, "sex": None, "day": "1970-01-02"}, {"age": -999.0, "sex": "f"}], schema)
     np.testing.assert_array_equal(inputs["age"], [[np.nan], [np.nan]])
     assert inputs["sex"].tolist() == [[""], ["f"]]

@@ -1,4 +1,4 @@
-"""Forecasts as one ONNX graph: the service's predictions from examples that Python alone has made."""
+"""ForecastHandler as one ONNX graph: the service's predictions from examples that Python alone has made."""
 
 import json
 from runpy import run_path
@@ -12,8 +12,8 @@ from mlnb.methods.contracts.responses import to_wire
 from mlnb.methods.models.search_spaces import searched_families
 from mlnb.serving.edge.onnx.onnx_export import export_onnx
 from mlnb.serving.edge.portable_export import export_text
-from mlnb.serving.runtime.forecast_service import Forecasts
-from mlnb.serving.runtime.service_parts import Parts
+from mlnb.serving.runtime.forecast_handler import ForecastHandler
+from mlnb.serving.runtime.model_parts import ModelParts
 
 
 @pytest.mark.parametrize("family", sorted({*searched_families("forecasting"), "baseline", "ensemble"}))
@@ -26,7 +26,7 @@ def test_the_graph_scores_examples_that_python_alone_has_made(tmp_path):
     folder, out = make_forecaster(tmp_path / "model", "ensemble"), tmp_path / "out"
     export_text(folder, out)
     export_onnx(folder, tmp_path / "model.onnx")
-    service, rows = Forecasts(Parts.load(folder)), json.loads((folder / "golden.json").read_text())["rows"]
+    service, rows = ForecastHandler(ModelParts.load(folder)), json.loads((folder / "golden.json").read_text())["rows"]
     session = onnxruntime.InferenceSession(tmp_path / "model.onnx", providers=["CPUExecutionProvider"])
     scorer, forecasts = (run_path(str(out / name)) for name in ("scorer.py", "forecasts.py"))
     stamped, examples, level, scale = zip(

@@ -1,4 +1,4 @@
-"""Forecasts by Python alone: the service's from the same history, for every family and every time grid."""
+"""ForecastHandler by Python alone: the service's from the same history, for every family and every time grid."""
 
 import json
 import subprocess
@@ -13,9 +13,9 @@ from mlnb.errors import ServingError
 from mlnb.methods.contracts.responses import to_wire
 from mlnb.methods.models.search_spaces import searched_families
 from mlnb.serving.edge.portable_export import export_text
-from mlnb.serving.runtime.forecast_service import Forecasts
+from mlnb.serving.runtime.forecast_handler import ForecastHandler
+from mlnb.serving.runtime.model_parts import ModelParts
 from mlnb.serving.runtime.request_bodies import BadRows
-from mlnb.serving.runtime.service_parts import Parts
 
 GRIDS = [
     ("s", 30, {"phase": 7.5}), ("min", 15, {}), ("h", 1, {"phase": 1800.0}), ("D", 1, {}), ("D", 2, {"phase": 3600.0}),
@@ -56,7 +56,7 @@ def exported(tmp_path_factory):
     folder = tmp_path_factory.mktemp("edge")
     export_text(make_forecaster(folder / "model", "ensemble"), folder / "out")
     golden = json.loads((folder / "model" / "golden.json").read_text())
-    return Forecasts(Parts.load(folder / "model")), folder / "out", golden["rows"]
+    return ForecastHandler(ModelParts.load(folder / "model")), folder / "out", golden["rows"]
 
 
 def test_other_histories_are_predicted_as_by_the_service(exported):
@@ -97,7 +97,7 @@ def test_a_forecast_beyond_the_known_holidays_is_refused(tmp_path):
     rows = json.loads((folder / "golden.json").read_text())["rows"]
     later = [{**row, "day": f"1971-01-{number % 28 + 1:02}"} for number, row in enumerate(rows)]
     with pytest.raises(BadRows, match="end of the known holidays"):
-        Forecasts(Parts.load(folder)).respond(later)
+        ForecastHandler(ModelParts.load(folder)).respond(later)
     assert "the end of the known holidays; train again" in run_scorer(tmp_path / "out", later).stderr
 
 

@@ -1,4 +1,4 @@
-"""Rows of a table, each answered alone: classes with their probabilities, or a value with its interval."""
+"""Classification and regression: each row is encoded, scored and decided independently of the others."""
 
 from collections.abc import Sequence
 from typing import Any, ClassVar
@@ -13,20 +13,21 @@ from mlnb.methods.models.fitted_models import predict
 from mlnb.methods.models.shap_values import share_out
 from mlnb.methods.tables.columns import check_rows, to_arrays
 from mlnb.methods.tasks.responders import compile_responder, respond
+from mlnb.serving.runtime.model_parts import ModelParts, Row
 from mlnb.serving.runtime.request_bodies import BadRequest, BadRows
+from mlnb.serving.runtime.request_handler import RequestHandler
 from mlnb.serving.runtime.row_scorers import compile_scorer
-from mlnb.serving.runtime.service_parts import Parts, Row, Task
 from mlnb.serving.runtime.table_bodies import read_columns
 
-FEW = 16  # rows that are scored one by one: a call for a matrix costs as much
+FEW = 16  # rows up to which scoring one by one is as fast as one call with a matrix
 
 
-class Tabular(Task):
-    """Answers rows by encoder, model and decision; what it says of a row does not depend on the others."""
+class TabularHandler(RequestHandler):
+    """Responds to rows with a class and its probabilities, or with a value and its interval."""
 
     independent: ClassVar[bool] = True
 
-    def __init__(self, parts: Parts) -> None:
+    def __init__(self, parts: ModelParts) -> None:
         super().__init__(parts)
         self.encoder = Encoder.from_json(parts.encoder)
         self._encode = compile_row(parts.schema, self.encoder)
@@ -34,24 +35,24 @@ class Tabular(Task):
         self._respond_one = compile_responder(parts.contract, parts.decision)
 
     def respond(self, rows: list[Row]) -> Sequence[Response]:
-        """Return one response a row; raises `BadRows` when one does not fit the schema."""
+        """Return one response a row. Raises `BadRows` when one does not fit the schema."""
         encoded = [row for row in map(self._encode, rows) if row is not None]
-        if len(encoded) < len(rows):  # a row that does not fit, or that only the batch's way can read
+        if len(encoded) < len(rows):  # a row that does not fit, or whose values only the table encoder reads
             return self._respond_to_matrix(self.encoder.transform(self.read(rows)))
         if len(rows) <= FEW:
             return [self._respond_one(self._score(row)) for row in encoded]
         return self._respond_to_matrix(np.array(encoded))
 
     def respond_to_table(self, table: Any) -> Sequence[Response]:
-        """Return one response a row of a pyarrow table; raises `BadRows` when one does not fit the schema."""
+        """Return one response a row of a pyarrow table. Raises `BadRows` when one does not fit the schema."""
         arrays = read_columns(table, self.parts.schema)
         return self._respond_to_matrix(self.encoder.transform(arrays)) if table.num_rows else []
 
-    def _respond_to_matrix(self, encoded: np.ndarray) -> Sequence[Response]:
+    def _respond_to_matrix(self, encoded: np.ndarray) -> list[Response]:
         return respond(predict(self.parts.model, encoded), self.parts.contract, self.parts.decision)
 
     def read(self, rows: list[Row]) -> dict[str, np.ndarray]:
-        """Return the rows as columns; raises `BadRows` when one does not fit the schema."""
+        """Return the rows as columns. Raises `BadRows` when one does not fit the schema."""
         problems = check_rows(rows, self.parts.schema)
         if problems:
             raise BadRows(problems)
@@ -60,8 +61,9 @@ class Tabular(Task):
     def explain(self, rows: list[Row]) -> Sequence[SumExplanation]:
         """Return what each column added to each row's raw score.
 
-        Of two classes the score is the second's, of more it is that of the class that is answered. Raises
-        `BadRows`, and `BadRequest` when the model's score is no sum.
+        Raises:
+            BadRows: a row does not fit the schema.
+            BadRequest: the model's score is not a sum over columns.
         """
         arrays = self.read(rows)
         if not rows:
@@ -75,11 +77,11 @@ class Tabular(Task):
             labels = choose_classes(final, self.parts.decision)
             names = [contract.classes[1 if len(contract.classes) == 2 else label] for label in labels.tolist()]
         try:
-            parts, base, columns = share_out(model, encoded, self.encoder.sources, labels)
+            contributions, base, columns = share_out(model, encoded, self.encoder.sources, labels)
         except ValueError as error:
             raise BadRequest(f"this model's predictions cannot be explained: {error}", []) from None
-        scores = (parts.sum(axis=1) + base).tolist()
+        scores = (contributions.sum(axis=1) + base).tolist()
         return [
             SumExplanation(class_name=name, score=score, base=start, columns=dict(zip(columns, shares, strict=True)))
-            for name, score, start, shares in zip(names, scores, base.tolist(), parts.tolist(), strict=True)
+            for name, score, start, shares in zip(names, scores, base.tolist(), contributions.tolist(), strict=True)
         ]

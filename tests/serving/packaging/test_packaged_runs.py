@@ -13,10 +13,12 @@ import pytest
 from mlnb.engine import runs
 from mlnb.engine.formats import save_object
 from mlnb.engine.project import Project
+from mlnb.engine.run_records import RunState, StageRecord
 from mlnb.errors import UnknownRun
-from mlnb.serving.packaging.bento_server import call, free_port
-from mlnb.serving.packaging.bento_stores import home, quiet_environment
-from mlnb.serving.packaging.run_bento import find_winner
+from mlnb.methods.contracts.certificates import ParityCertificate, VerifiedDigests
+from mlnb.serving.packaging.bento_server import free_port, send_request
+from mlnb.serving.packaging.bento_stores import bentoml_environment, bentoml_home
+from mlnb.serving.packaging.packaged_runs import find_packaged_run
 
 
 @pytest.fixture(scope="module")
@@ -25,56 +27,70 @@ def packaged(material, tmp_path_factory):
     root = tmp_path_factory.mktemp("project")
     bundle = material("linear").bundle(tmp_path_factory.mktemp("linear") / "service", name="linear")
     project = Project.find(root)
-    outputs = {}
-    for name, value in (("service", bundle.folder), ("certificate", {"bento": bundle.tag})):
-        kind, digest, size = save_object(project.store, value)
-        outputs[name] = {"digest": digest, "format": kind, "bytes": size, "description": name}
-    record = {"pipeline": "train", "state": "finished", "stages": {"package": {"outputs": outputs}}}
-    proven = runs.create_run(project, "train", record)
-    runs.create_run(project, "train", {**record, "state": "failed", "stages": {"package": {"outputs": {}}}})
-    return root, proven, bundle
+    certificate = ParityCertificate(
+        bento=bundle.tag,
+        model=bundle.model_tag,
+        rows=25,
+        requests=26,
+        batching=("all rows in one request",),
+        identical=True,
+        service="",
+        digests=VerifiedDigests(rows="", predictions="", model=""),
+        versions={},
+    )
+    outputs = {
+        name: save_object(project.store, value)
+        for name, value in (("service", bundle.folder), ("certificate", certificate))
+    }
+    verified = runs.create_run(project, "train")
+    verified.update(state=RunState.FINISHED, stages={"package": StageRecord(outputs=outputs)})
+    verified.save()
+    failed = runs.create_run(project, "train")
+    failed.update(state=RunState.FAILED, stages={"package": StageRecord()})
+    failed.save()
+    return root, verified, bundle
 
 
 def mlnb(root, *arguments, **options):
     command = [sys.executable, "-m", "mlnb.cli.main", *arguments]
-    environment = {**quiet_environment(), "MLNB_ROOT": str(root)}
+    environment = {**bentoml_environment(), "MLNB_ROOT": str(root)}
     return subprocess.Popen(
         command, cwd=root, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options
     )
 
 
-def test_the_newest_run_with_a_proven_bento_is_meant(packaged, tmp_path):
-    root, proven, _ = packaged
+def test_the_newest_run_with_a_verified_bento_is_meant(packaged, tmp_path):
+    root, verified, _ = packaged
     project = Project.find(root)
-    assert find_winner(project).id == find_winner(project, proven.id).id == proven.id
-    failed = next(run for run in runs.list_runs(project) if run.record.state == "failed")
-    with pytest.raises(UnknownRun, match=r"has no proven bento: it ended failed"):
-        find_winner(project, failed.id)
+    assert find_packaged_run(project).id == find_packaged_run(project, verified.id).id == verified.id
+    failed = next(run for run in runs.list_runs(project) if run.state == RunState.FAILED)
+    with pytest.raises(UnknownRun, match="has no verified bento: it is failed"):
+        find_packaged_run(project, failed.id)
     with pytest.raises(UnknownRun, match="mlnb run"):
-        find_winner(Project.find(tmp_path))
+        find_packaged_run(Project.find(tmp_path))
 
 
 def test_build_prints_the_tag_and_finds_it_again(packaged):
-    root, proven, bundle = packaged
+    root, verified, bundle = packaged
     process = mlnb(root, "build", "--json")
     said, complaint = process.communicate(timeout=60)
     assert process.returncode == 0, complaint
     assert json.loads(said)["bento"] == bundle.tag
-    again, _ = mlnb(root, "build", proven.id).communicate(timeout=60)
-    assert again.startswith(f"{bundle.tag}  (was there already, from run {proven.id})")
+    again, _ = mlnb(root, "build", verified.id).communicate(timeout=60)
+    assert again.startswith(f"{bundle.tag}  (exists already, from run {verified.id})")
 
 
 def test_serve_builds_what_is_gone_answers_and_stops_at_ctrl_c(packaged, material):
-    root, proven, bundle = packaged
-    shutil.rmtree(home() / "bentos" / bundle.name, ignore_errors=True)
+    root, verified, bundle = packaged
+    shutil.rmtree(bentoml_home() / "bentos" / bundle.name, ignore_errors=True)
     port = free_port()
     process = mlnb(root, "serve", "--port", str(port))
     try:
         first = process.stdout.readline()
-        assert f"{bundle.tag} of run {proven.id} answers on http://127.0.0.1:{port}" in first
+        assert f"{bundle.tag} of run {verified.id} serves on http://127.0.0.1:{port}" in first
         assert "curl" in process.stdout.readline() + process.stdout.readline()
         golden = material("linear").golden
-        status, body, _ = call("127.0.0.1", port, "POST", "/predict", golden.rows)
+        status, body, _ = send_request("127.0.0.1", port, "POST", "/predict", golden.rows)
         assert (status, json.loads(body)) == (200, golden.predictions)
         os.kill(process.pid, signal.SIGINT)
         said, complaint = process.communicate(timeout=20)
@@ -84,7 +100,7 @@ def test_serve_builds_what_is_gone_answers_and_stops_at_ctrl_c(packaged, materia
         process.kill()
         process.communicate()
     with pytest.raises(OSError, match="refused"):
-        call("127.0.0.1", port, "GET", "/livez")
+        send_request("127.0.0.1", port, "GET", "/livez")
 
 
 def test_a_taken_port_is_explained(packaged):

@@ -1,0 +1,45 @@
+"""Forecasting: each series of a request is forecast from its last known value."""
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from mlnb.methods.contracts.problems import ProblemContract
+from mlnb.methods.contracts.responses import Explanation, Response, RowProblem
+from mlnb.methods.evaluation.forecast_responses import answer_request, find_problems
+from mlnb.methods.series.forecast_windows import Windows, request_schema
+from mlnb.methods.tables.columns import Schema
+from mlnb.serving.runtime.model_parts import ModelParts, Row
+from mlnb.serving.runtime.request_bodies import BadRequest, BadRows
+from mlnb.serving.runtime.request_handler import RequestHandler
+
+
+class ForecastHandler(RequestHandler):
+    """Responds to the history of one or several series with the steps that follow."""
+
+    independent: ClassVar[bool] = False
+
+    def __init__(self, parts: ModelParts) -> None:
+        super().__init__(parts)
+        self.encoder = Windows.from_json(parts.encoder)
+        self.schema = request_schema(parts.schema, parts.contract)
+
+    def respond(self, rows: list[Row]) -> Sequence[Response]:
+        """Return the horizon of each series, by key and time. Raises `BadRows` when a history cannot be used."""
+        problems = find_problems(rows, self.schema, self.encoder)
+        if problems:
+            raise BadRows(problems)
+        try:
+            return answer_request(rows, self.schema, self.encoder, self.parts.model, self.parts.decision)
+        except ValueError as error:  # a timestamp after the last holiday that training knew
+            expected = "timestamps within the calendar that the model was trained with"
+            problem = RowProblem(row=None, column=self.encoder.time, found=str(error), expected=expected)
+            raise BadRows([problem]) from None
+
+    def explain(self, rows: list[Row]) -> Sequence[Explanation]:
+        """Raise `BadRequest`: a forecast belongs to a step ahead, not to a row of the request."""
+        raise BadRequest("forecasts are not explained", [])
+
+
+def history_columns(schema: Schema, contract: ProblemContract) -> Schema:
+    """Return the columns of a request: timestamp, key, value and the other features."""
+    return request_schema(schema, contract)

@@ -1,0 +1,35 @@
+"""What every kind of problem does with the rows of a request; `served_tasks` lists the kinds."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+from mlnb.methods.contracts.responses import Explanation, Response
+from mlnb.serving.runtime.model_parts import ModelParts, Row
+from mlnb.serving.runtime.request_bodies import BadRequest
+from mlnb.serving.runtime.table_bodies import to_rows
+
+
+class RequestHandler(ABC):
+    """Turns the rows of one request into responses, for one kind of problem.
+
+    Attributes:
+        independent: whether a row's response is the same whatever other rows are in the request.
+    """
+
+    independent: ClassVar[bool]
+
+    def __init__(self, parts: ModelParts) -> None:
+        self.parts = parts
+
+    @abstractmethod
+    def respond(self, rows: list[Row]) -> Sequence[Response]:
+        """Return the responses to a request's rows. Raises `BadRows` when they do not fit the schema."""
+
+    def respond_to_table(self, table: Any) -> Sequence[Response]:
+        """Return the responses to a pyarrow table. Raises `BadRows` when its rows do not fit the schema."""
+        return self.respond(to_rows(table))
+
+    def explain(self, rows: list[Row]) -> Sequence[Explanation]:
+        """Return one explanation a response. Raises `BadRequest` for a kind of problem that has none."""
+        raise BadRequest(f"predictions of task {str(self.parts.contract.task)!r} are not explained", [])

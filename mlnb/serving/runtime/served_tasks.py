@@ -1,0 +1,59 @@
+"""What a service does with a request, by what one request scores together: rows, queries or histories.
+
+A new problem type needs no line here: its traits name its unit, and `form_of` the form of its responses.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from mlnb.methods.contracts.problems import ProblemContract
+from mlnb.methods.tables.columns import Schema
+from mlnb.methods.tasks.task_traits import traits_of
+from mlnb.serving.runtime.forecast_handler import ForecastHandler, history_columns
+from mlnb.serving.runtime.model_parts import ModelParts
+from mlnb.serving.runtime.request_handler import RequestHandler
+from mlnb.serving.runtime.scored_handlers import AnomalyHandler, RankingHandler, query_columns
+from mlnb.serving.runtime.tabular_handler import TabularHandler
+
+
+def feature_columns(schema: Schema, contract: ProblemContract) -> Schema:
+    """Return the columns of a request: the features."""
+    return schema
+
+
+@dataclass(frozen=True)
+class ServedTask:
+    """How a service handles one unit of a request.
+
+    Attributes:
+        handler: the class that responds to requests.
+        columns: schema, contract -> columns of a request.
+        whole: whether the example of a request is all golden rows instead of one.
+    """
+
+    handler: type[RequestHandler]
+    columns: Callable[[Schema, ProblemContract], Schema] = feature_columns
+    whole: bool = False
+
+
+TABLE_ROWS = ServedTask(TabularHandler)  # rows that are scored alone by a model that learned from labels
+SERVED = {  # the others, by the trait `unit` of the task
+    "row": ServedTask(AnomalyHandler),
+    "query": ServedTask(RankingHandler, query_columns),
+    "history": ServedTask(ForecastHandler, history_columns, whole=True),
+}
+
+
+def find_served_task(contract: ProblemContract) -> ServedTask:
+    """Return how a service handles a contract's task.
+
+    Raises:
+        ValueError: there is no such task.
+    """
+    traits = traits_of(contract.task)
+    return TABLE_ROWS if traits.independent_rows else SERVED[traits.unit]
+
+
+def make_handler(parts: ModelParts) -> RequestHandler:
+    """Return the request handler for a model."""
+    return find_served_task(parts.contract).handler(parts)
