@@ -120,7 +120,7 @@ class Scorer:
         for name in (*features, *self.keep):
             if name not in names and (name in self.keep or name not in absent):
                 why = "the model needs it" if name in features else "--keep names it"
-                raise UsageError(f"Column {name!r} is missing, and {why}{nearest(name, unknown or names)}.")
+                raise UsageError(f"Column {name!r} is missing, and {why}{nearest(name, unknown or names)}")
         if unknown and not self.ignore_unknown:
             raise UsageError(
                 f"Column {unknown[0]!r} is unknown to the model{nearest(unknown[0], features)}. Remove it, name it "
