@@ -63,13 +63,13 @@ def make_model(folder: Path, family: str, training: pd.DataFrame, y: np.ndarray)
     import lightgbm
     from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
 
-    from mlnb.methods.tasks.responders import respond
     from mlnb.methods.encoding.table_encoder import Encoder
     from mlnb.methods.models.fitted_models import Model, predict, save_model
     from mlnb.methods.models.model_families import fit_model
     from mlnb.methods.models.search_spaces import default_params
     from mlnb.methods.models.tree_conversion import to_lightgbm
     from mlnb.methods.tables.columns import Column, Schema, to_arrays
+    from mlnb.methods.tasks.responders import respond
 
     kinds = {"n": "number", "c": "category", "b": "boolean", "d": "date"}
     schema = Schema(tuple(Column(name, kinds[name[0]]) for name in training.columns), len(training))

@@ -124,9 +124,9 @@ def main() -> None:
         run(root)
         times: dict[str, list[float]] = {"1": [], "2": []}
         for _ in range(options.rounds):
-            for workers, found in times.items():
-                found.append(run(root, "--workers", workers))
-        one, two = (statistics.median(found) for found in times.values())
+            for workers, result in times.items():
+                result.append(run(root, "--workers", workers))
+        one, two = (statistics.median(result) for result in times.values())
         print(f"eight stages, two branches: {one:.2f} s one at a time, {two:.2f} s side by side: {two / one:.2f}")
         for snapshots in ("failed", "all"):
             write(root, snapshots)

@@ -92,10 +92,12 @@ def main() -> None:
 
     def ours(table: pd.DataFrame, happened: np.ndarray, seed: int) -> bool:
         after = to_arrays(table, SCHEMA)
-        said = predict(table)
-        moved = compare_columns({"p": p}, {"p": said}, {"p": "number"})
-        lost = loss_against(performance(happened, np.stack([1 - said, said], 1), "roc_auc", seed), reference, "roc_auc")
-        found = decide_outcome(
+        predicted = predict(table)
+        moved = compare_columns({"p": p}, {"p": predicted}, {"p": "number"})
+        lost = loss_against(
+            performance(happened, np.stack([1 - predicted, predicted], 1), "roc_auc", seed), reference, "roc_auc"
+        )
+        result = decide_outcome(
             moved + compare_columns(before, after, kinds_of(SCHEMA)),
             find_broken(before, after, SCHEMA),
             domain_classifier(encoded, encoder.transform(after), encoder.names, seed),
@@ -103,10 +105,10 @@ def main() -> None:
             None,
             "roc_auc",
             relations=changed_relations(
-                encoder.transform(after), encoder.sources, happened, np.stack([1 - said, said], 1)
+                encoder.transform(after), encoder.sources, happened, np.stack([1 - predicted, predicted], 1)
             ),
         )
-        return bool(found["outcome"] != "keep")
+        return bool(result["outcome"] != "keep")
 
     askers: dict[str, Callable[[pd.DataFrame, np.ndarray, int], tuple[bool, ...]]] = {
         "mlnb": lambda table, happened, seed: (ours(table, happened, seed),)
@@ -123,8 +125,8 @@ def main() -> None:
     print(f"\nshare of {args.windows} windows of {args.rows:,} rows with an alarm:   quiet   shifted")
     labels = {"mlnb": ["mlnb"], "Evidently": ["Evidently, dataset drift", "Evidently, any column"]}
     for name in askers:
-        for place, label in enumerate(labels[name]):
-            shares = [np.mean([a[place] for a in alarms[f"{name} {kind}"]]) for kind in ("quiet", "shifted")]
+        for index, label in enumerate(labels[name]):
+            shares = [np.mean([a[index] for a in alarms[f"{name} {kind}"]]) for kind in ("quiet", "shifted")]
             print(f"  {label:<46} {shares[0]:7.1%}  {shares[1]:7.1%}")
 
 
@@ -142,8 +144,8 @@ def evidently(
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             current = Dataset.from_pandas(table.assign(prediction=predict(table)))
-            found = Report([DataDriftPreset()]).run(current, reference).dict()
-        value = next(m["value"] for m in found["metrics"] if "DriftedColumnsCount" in str(m.get("metric_name", m)))
+            result = Report([DataDriftPreset()]).run(current, reference).dict()
+        value = next(m["value"] for m in result["metrics"] if "DriftedColumnsCount" in str(m.get("metric_name", m)))
         return value["share"] >= 0.5, value["count"] > 0
 
     return ask

@@ -68,12 +68,12 @@ def compete(raw: pd.DataFrame, target: str, horizon: int | None, seconds: float,
     model = fit_best(best, contract, examples)
     took = time.monotonic() - began
     metrics = judge_forecasts(contract, schema, encoder, model, Decision(), training, test, resamples=100).metrics
-    found = {who: float(metrics.references[who].scores["mase"] or np.nan) for who in ("dummy", "ets")}
+    result = {who: float(metrics.references[who].scores["mase"] or np.nan) for who in ("dummy", "ets")}
     mase, origins = float(metrics.deciding.value or np.nan), metrics.forecast.origins if metrics.forecast else 0
     return {
         "frequency": f"{contract.frequency}, {contract.horizon} ahead", "origins": origins,
-        "mlnb": mase, "seasonal naive": found["dummy"], "AutoETS": found["ets"], "to naive": mase / found["dummy"],
-        "to AutoETS": mase / found["ets"], "winner": best["family"], "seconds": took,
+        "mlnb": mase, "seasonal naive": result["dummy"], "AutoETS": result["ets"], "to naive": mase / result["dummy"],
+        "to AutoETS": mase / result["ets"], "winner": best["family"], "seconds": took,
     }  # fmt: skip
 
 

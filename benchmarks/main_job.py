@@ -52,18 +52,18 @@ def moment(text: str) -> float:
 
 def spent(folder: Path, stage: dict[str, Any]) -> dict[str, float]:
     """Return the seconds of one stage by column."""
-    found = dict.fromkeys(COLUMNS, 0.0)
+    result = dict.fromkeys(COLUMNS, 0.0)
     cells = [c for c in json.loads((folder / stage["notebook"]).read_text())["cells"] if c["cell_type"] == "code"]
     timed = [(cell, cell["metadata"]["papermill"]) for cell in cells if cell["metadata"]["papermill"]["start_time"]]
     started = moment(stage["started"])
     for cell, about in timed:
         ahead = max(0.0, min(moment(about["end_time"]), started) - moment(about["start_time"]))
-        found["ahead"] += ahead
-        found[kind("".join(cell["source"]))] += max(0.0, about["duration"] - ahead)
+        result["ahead"] += ahead
+        result[kind("".join(cell["source"]))] += max(0.0, about["duration"] - ahead)
     later = (moment(about["start_time"]) for _, about in timed if moment(about["end_time"]) > started)
-    found["start"] = max(0.0, next(later) - started)
-    found["end"] = moment(stage["finished"]) - moment(timed[-1][1]["end_time"])
-    return found
+    result["start"] = max(0.0, next(later) - started)
+    result["end"] = moment(stage["finished"]) - moment(timed[-1][1]["end_time"])
+    return result
 
 
 def fitted(folder: Path, stages: list[dict[str, Any]]) -> float:
@@ -107,8 +107,8 @@ def main() -> None:
     parser.add_argument("options", nargs="*", help="options of mlnb run, after --")
     args = parser.parse_args()
     for _ in range(args.rounds):
-        found = {engine: run(engine, args.workers, args.options) for engine in args.engine or ("standard", "warm")}
-    for engine, (wall, fitting, stages) in found.items():
+        result = {engine: run(engine, args.workers, args.options) for engine in args.engine or ("standard", "warm")}
+    for engine, (wall, fitting, stages) in result.items():
         total = {column: sum(stage[column] for stage in stages.values()) for column in COLUMNS}
         total["rest"] = wall - sum(total.values()) + total["ahead"]
         print(f"\n{engine}: {wall:.1f} s from the shell, load {os.getloadavg()[0]:.1f}")
@@ -117,8 +117,8 @@ def main() -> None:
             columns = [f"{seconds[c]:9.2f}" if c in seconds else "" for c in (*COLUMNS, "rest")]
             print(f"{name:12}" + "".join(columns))
         print(f"not fitting: {wall - fitting:.1f} s, {100 * (1 - fitting / wall):.0f} % of the time")
-    if len(found) == 2:
-        ratio = found["warm"][0] / found["standard"][0]
+    if len(result) == 2:
+        ratio = result["warm"][0] / result["standard"][0]
         print(f"\nthe job on warm kernels takes {ratio:.2f} of the standard engine's time")
 
 

@@ -135,19 +135,19 @@ def compare(folder: Path, rows: int, form: str) -> None:
     best = artifact(project, "best")
     score = artifact(project, "metrics")["deciding"]["value"]
     print(f"mlnb: {stages:.1f} s, {busy:.1f} processor seconds, {used / 2**20:.0f} MB", flush=True)
-    told, hand, worked, held = measure(
+    reported, hand, worked, held = measure(
         [sys.executable, "-c", BY_HAND, str(path), json.dumps(best["params"])], "hand", folder
     )
-    facts = json.loads(told)
-    print(f"{rows:,} rows, {form}, {path.stat().st_size / 2**20:.0f} MB; in memory {facts['size'] / 2**20:.0f} MB")
+    metadata = json.loads(reported)
+    print(f"{rows:,} rows, {form}, {path.stat().st_size / 2**20:.0f} MB; in memory {metadata['size'] / 2**20:.0f} MB")
     print(f"{'':12}{'seconds':>10}{'processor':>11}{'memory MB':>12}{'x data':>8}{'roc_auc':>9}")
-    sides = [("by hand", hand, worked, held, facts["score"]), ("mlnb", stages, busy, used, score)]
+    sides = [("by hand", hand, worked, held, metadata["score"]), ("mlnb", stages, busy, used, score)]
     for name, took, spent, memory, value in sides:
-        print(f"{name:12}{took:10.1f}{spent:11.1f}{memory / 2**20:12.0f}{memory / facts['size']:8.2f}{value:9.4f}")
+        print(f"{name:12}{took:10.1f}{spent:11.1f}{memory / 2**20:12.0f}{memory / metadata['size']:8.2f}{value:9.4f}")
     alone = stages - record["stages"]["tune"]["seconds"]
     print(f"ratio of time {alone / hand:.2f} without the stage that tunes (at most 2.5), {stages / hand:.2f} with it")
     print(f"ratio of processor time {busy / worked:.2f}, with it")
-    print(f"memory {used / facts['size']:.2f} x the data (at most 4)")
+    print(f"memory {used / metadata['size']:.2f} x the data (at most 4)")
     for name, stage in record["stages"].items():
         if stage.get("seconds"):
             print(f"  {name:10}{stage['seconds']:8.1f} s")
@@ -169,14 +169,14 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--format", choices=["csv", "parquet"], default="csv")
     parser.add_argument("--folder", type=Path, help="where to work (default: a temporary folder)")
-    asked = parser.parse_args()
+    requested = parser.parse_args()
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
-    if asked.folder:
-        asked.folder.mkdir(parents=True, exist_ok=True)
-        compare(asked.folder, asked.rows, asked.format)
+    if requested.folder:
+        requested.folder.mkdir(parents=True, exist_ok=True)
+        compare(requested.folder, requested.rows, requested.format)
     else:
         with tempfile.TemporaryDirectory() as folder:
-            compare(Path(folder), asked.rows, asked.format)
+            compare(Path(folder), requested.rows, requested.format)
 
 
 if __name__ == "__main__":

@@ -101,7 +101,7 @@ def main() -> int:
         folder = ROOT if args.here else project(Path(temporary))
         run = [MLNB, "run", "--no-report", *(["--profile", "smoke"] if args.here else [])]
         subprocess.run(run, cwd=folder, env=CACHED, check=True)
-        found = sorted(imported(run, folder) & set(HEAVY))
+        result = sorted(imported(run, folder) & set(HEAVY))
         times: dict[str, list[float]] = {"python -c pass": [], "mlnb run": []}
         for _ in range(args.rounds):
             times["python -c pass"].append(seconds([sys.executable, "-c", "pass"], folder))
@@ -115,11 +115,11 @@ def main() -> int:
     for name, values in times.items():
         print(f"{name:16} {medians[name] * 1e3:7.0f} ms  ({min(values) * 1e3:.0f} to {max(values) * 1e3:.0f})")
     print(f"{'ratio':16} {medians['mlnb run'] / medians['python -c pass']:7.1f}")
-    print(f"{'imported':16} {', '.join(found) or 'none'} of {', '.join(HEAVY)}")
+    print(f"{'imported':16} {', '.join(result) or 'none'} of {', '.join(HEAVY)}")
     late = medians["mlnb run"] > LIMIT
     if late:
         print(f"over the limit of {LIMIT} s" + (", on a busy machine: not judged" if busy else ""))
-    return 1 if found or (late and not busy) else 0
+    return 1 if result or (late and not busy) else 0
 
 
 if __name__ == "__main__":

@@ -70,13 +70,13 @@ def ask(server: Server, rows: list[dict[str, Any]], rate: float, seconds: float)
     if rate:
         seen = asyncio.run(pace(server.port, json.dumps(rows[:1]), rate, seconds))
         took = time.perf_counter() - began
-        done, found = seen.good, (seen.good / took, seen.percentile(0.5), seen.percentile(0.99))
+        done, result = seen.good, (seen.good / took, seen.percentile(0.5), seen.percentile(0.99))
     else:
-        found = measure(server.port, rows, seconds)
-        done = round(found[0] * seconds)
+        result = measure(server.port, rows, seconds)
+        done = round(result[0] * seconds)
     time.sleep(0.7)  # the log is written after half a second: that is part of its cost
     names = ("rate", "median", "p99", "cpu")
-    return dict(zip(names, (*found, (used(server) - before) / max(done, 1) * 1e6), strict=True))
+    return dict(zip(names, (*result, (used(server) - before) / max(done, 1) * 1e6), strict=True))
 
 
 def convert(folder: Path) -> tuple[int, float]:
@@ -122,10 +122,10 @@ def main() -> int:
         f"One row a request, {len(rows[0])} columns; medians of {arguments.rounds} rounds of {arguments.seconds:.0f} s"
     )
     print(f"  {'':34}{'requests/s':>12}{'median ms':>11}{'p99 ms':>9}{'CPU µs each':>13}")
-    middle = {key: {name: median(one[name] for one in found) for name in found[0]} for key, found in seen.items()}
-    for (name, rate), found in sorted(middle.items(), key=lambda item: -item[0][1]):
+    middle = {key: {name: median(one[name] for one in result) for name in result[0]} for key, result in seen.items()}
+    for (name, rate), result in sorted(middle.items(), key=lambda item: -item[0][1]):
         label = f"{name} log, {f'{rate:,.0f} a second' if rate else 'as fast as it can'}"
-        print(f"  {label:34}{found['rate']:12,.0f}{found['median']:11.2f}{found['p99']:9.2f}{found['cpu']:13,.1f}")
+        print(f"  {label:34}{result['rate']:12,.0f}{result['median']:11.2f}{result['p99']:9.2f}{result['cpu']:13,.1f}")
     pairs = {
         rate: [(one["cpu"] - two["cpu"], one["rate"] / two["rate"]) for one, two in zip(*both, strict=True)]
         for rate in (arguments.rate, 0.0)
@@ -134,13 +134,13 @@ def main() -> int:
     each = median(more for more, _ in pairs[arguments.rate])
     later = took / max(logged, 1) * 1e6
     cost = (each + later) * arguments.rate / 1e6
-    kept = median(share for _, share in pairs[0.0])
+    retained = median(share for _, share in pairs[0.0])
     print(f"  at {arguments.rate:,.0f} a second a request's entry takes {each:.1f} µs of processor in the service,")
     print(
         f"  and {later:.1f} µs later, in a process of its own, as a row of Parquet ({logged:,} rows); together that is"
     )
     print(f"  {100 * cost:.1f} % of one worker's processor (allowed: below {100 * MOST:.0f} %)")
-    print(f"  as fast as it can, the service with its log does {kept:.3f} x the requests without;", end=" ")
+    print(f"  as fast as it can, the service with its log does {retained:.3f} x the requests without;", end=" ")
     print(f"{float(lost):.0f} rows dropped")
     return int(cost >= MOST)
 

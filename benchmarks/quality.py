@@ -84,8 +84,8 @@ def by_mlnb(train: Path, test: Path, task: str, seconds: float, seed: int) -> di
     model = fit_best(tuned.best, contract, learn_examples(contract, schema, encoder, table), seed, CORES)
     took = time.monotonic() - begun
     both = pd.concat([raw, read_table(str(test))[0]], ignore_index=True)  # typed together, so that types agree
-    known = type_table(both, problem, provenance)[2].iloc[len(raw) :].reset_index(drop=True)
-    X = test_examples(contract, schema, encoder, table, known).X
+    present = type_table(both, problem, provenance)[2].iloc[len(raw) :].reset_index(drop=True)
+    X = test_examples(contract, schema, encoder, table, present).X
     prediction = predict(model, X)
     classes = contract.classes
     rows = [X[i : i + 1] for i in range(min(50, len(X)))]
@@ -165,18 +165,18 @@ def by_autogluon(train: Path, test: Path, task: str, seconds: float, seed: int) 
 
     learn, judge = pd.read_csv(train), pd.read_csv(test).drop(columns="target")
     metric = {"rmse": "root_mean_squared_error"}.get(METRIC[task], METRIC[task])
-    place = str(train.parent / "autogluon-models")
-    predictor = TabularPredictor("target", problem_type=task, eval_metric=metric, verbosity=0, path=place)
+    position = str(train.parent / "autogluon-models")
+    predictor = TabularPredictor("target", problem_type=task, eval_metric=metric, verbosity=0, path=position)
     predictor.fit(learn, time_limit=seconds - (time.monotonic() - begun), presets="best_quality", num_cpus=CORES)
     took = time.monotonic() - begun
     ask = predictor.predict if task == "regression" else predictor.predict_proba
     rows = [judge.iloc[i : i + 1] for i in range(min(10, len(judge)))]
     names = None if task == "regression" else sorted(predictor.class_labels, key=str)
-    found = ask(judge) if names is None else ask(judge)[names]
+    results = ask(judge) if names is None else ask(judge)[names]
     about = {"best": predictor.model_best}
     return {"seconds": took, "latency": latency(ask, rows), "about": about} | {
         "classes": names,
-        "prediction": np.asarray(found),
+        "prediction": np.asarray(results),
     }
 
 
@@ -207,9 +207,9 @@ def run_side(side: str, python: str, folder: Path, task: str, seconds: float, se
 
 def one(side: str, train: str, test: str, task: str, seconds: str, seed: str, out: str) -> int:
     """Run one side, and write what it found."""
-    found = SIDES[side](Path(train), Path(test), task, float(seconds), int(seed))
-    np.save(f"{out}.npy", found.pop("prediction"))
-    Path(f"{out}.json").write_text(json.dumps(found))
+    results = SIDES[side](Path(train), Path(test), task, float(seconds), int(seed))
+    np.save(f"{out}.npy", results.pop("prediction"))
+    Path(f"{out}.json").write_text(json.dumps(results))
     return 0
 
 
@@ -231,12 +231,12 @@ def main() -> int:
     against: list[float] = []  # how much better than LightGBM's defaults, relative
     late, worse = [], []
     print(f"{'set':15} {'rows':>6} {'metric':8} " + " ".join(f"{side:>32}" for side in sides))
-    place = Path(args.data) if args.data else None
-    sets = SETS | read_found(place)
+    position = Path(args.data) if args.data else None
+    sets = SETS | read_found(position)
     for name in args.sets.split(",") if args.sets else sets:
         task, read = sets[name]
         try:
-            table = read(place)
+            table = read(position)
         except (FileNotFoundError, ImportError) as error:
             print(f"{name:15} left out: {error}")
             continue
@@ -250,10 +250,10 @@ def main() -> int:
                 table[~held].to_csv(folder / "train.csv", index=False)
                 table[held].to_csv(folder / "test.csv", index=False)
                 truth = pd.read_csv(folder / "test.csv")["target"]
-                found = {side: run_side(side, py, folder, task, args.seconds, split) for side, py in sides.items()}
+                results = {side: run_side(side, py, folder, task, args.seconds, split) for side, py in sides.items()}
             worst = {"binary": 0.0}.get(task, np.inf)
             scores, cells = [], []
-            for side, result in found.items():
+            for side, result in results.items():
                 if "error" in result:
                     scores.append(worst)
                     cells.append(f"{result['error'][:32]:>32}")
@@ -266,20 +266,22 @@ def main() -> int:
             near = 1e-4 * np.abs(scores)
             better = [[(b - a if up else a - b) > tie for b in scores] for a, tie in zip(scores, near, strict=True)]
             equal = [[abs(b - a) <= tie for b in scores] for a, tie in zip(scores, near, strict=True)]
-            places = [1 + sum(line) + (sum(same) - 1) / 2 for line, same in zip(better, equal, strict=True)]
-            for side, rank in zip(sides, places, strict=True):
+            indices = [1 + sum(line) + (sum(same) - 1) / 2 for line, same in zip(better, equal, strict=True)]
+            for side, rank in zip(sides, indices, strict=True):
                 ranks[side].append(rank)
             if {"mlnb", "lightgbm"} <= sides.keys():
                 ours, theirs = (scores[list(sides).index(side)] for side in ("mlnb", "lightgbm"))
                 loss = (1 - theirs, 1 - ours) if up else (theirs, ours)
                 against.append((loss[0] - loss[1]) / loss[0] if loss[0] else 0.0)
-                if loss[1] > loss[0] and not any("error" in found[side] for side in ("mlnb", "lightgbm")):
-                    worse += [name] * worse_beyond_noise(task, truth, found["mlnb"], found["lightgbm"])
-            places_said = " ".join(f"{place:g}" for place in places)
+                if loss[1] > loss[0] and not any("error" in results[side] for side in ("mlnb", "lightgbm")):
+                    worse += [name] * worse_beyond_noise(task, truth, results["mlnb"], results["lightgbm"])
+            places_said = " ".join(f"{position:g}" for position in indices)
             print(f"{name:15} {int((~held).sum()):>6} {METRIC[task]:8} " + " ".join(cells), "ranks", places_said)
-            about = {side: found[side]["about"] for side in sides if found[side].get("about")}
+            about = {side: results[side]["about"] for side in sides if results[side].get("about")}
             print(" " * 15, about, flush=True)
-    print("\nmean rank       " + " ".join(f"{side} {np.mean(found):.2f}" for side, found in ranks.items() if found))
+    print(
+        "\nmean rank       " + " ".join(f"{side} {np.mean(results):.2f}" for side, results in ranks.items() if results)
+    )
     if against:
         print(f"less loss than LightGBM's defaults: mean {np.mean(against):.1%}, least {np.min(against):.1%}")
         print(f"worse than they are beyond noise: {', '.join(worse) or 'none'}")

@@ -84,37 +84,38 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=60.0, help="of each search, 0 for no bound")
     parser.add_argument("--trials", type=int, default=1000, help="of each search at most")
-    asked = parser.parse_args()
-    if (asked.train is None) != (asked.test is None):
+    requested = parser.parse_args()
+    if (requested.train is None) != (requested.test is None):
         parser.error("found one of --train and --test, expected both or neither")
     read = {".parquet": pd.read_parquet, ".csv": pd.read_csv}
-    if asked.train:
-        train, test = (read[path.suffix](path) for path in (asked.train, asked.test))
+    if requested.train:
+        train, test = (read[path.suffix](path) for path in (requested.train, requested.test))
     else:
         train, test = make_queries(200, 0), make_queries(50, 1)
-    goal = ProblemContract(target=asked.target, query=asked.query, task="ranking", classes=None)
+    goal = ProblemContract(target=requested.target, query=requested.query, task="ranking", classes=None)
     y, groups = read_target(goal, test), read_groups(goal, test)
-    budget = {"seconds": asked.seconds, "trials": asked.trials}
-    shape = f"{train[asked.query].nunique()} + {test[asked.query].nunique()} queries, {len(train)} + {len(test)} rows"
-    print(f"{shape}, {train.shape[1] - 2} columns; NDCG@{asked.at}")
+    budget = {"seconds": requested.seconds, "trials": requested.trials}
+    queries = [part[requested.query].nunique() for part in (train, test)]
+    shape = f"{queries[0]} + {queries[1]} queries, {len(train)} + {len(test)} rows"
+    print(f"{shape}, {train.shape[1] - 2} columns; NDCG@{requested.at}")
     print(f"{'seed':>4} {'LightGBM':>9} {'mlnb':>7} {'seconds':>8}  what won")
     differences = []
-    found: dict[str, list[float]] = {"LightGBM": [], "mlnb": []}
-    for seed in range(asked.seeds):
-        peer = ndcg(y, by_lightgbm(train, test, asked.query, asked.target, seed), groups, asked.at)
+    result: dict[str, list[float]] = {"LightGBM": [], "mlnb": []}
+    for seed in range(requested.seeds):
+        peer = ndcg(y, by_lightgbm(train, test, requested.query, requested.target, seed), groups, requested.at)
         began = time.perf_counter()
-        scores, what = by_mlnb(train, test, asked.query, asked.target, asked.at, seed, budget)
+        scores, what = by_mlnb(train, test, requested.query, requested.target, requested.at, seed, budget)
         took = time.perf_counter() - began
-        own = ndcg(y, scores, groups, asked.at)
+        own = ndcg(y, scores, groups, requested.at)
         differences.append(own - peer)
         for who, each in (("LightGBM", peer), ("mlnb", own)):
-            found[who].append(float(np.nanmean(each)))
-        print(f"{seed:>4} {found['LightGBM'][-1]:>9.4f} {found['mlnb'][-1]:>7.4f} {took:>8.1f}  {what}", flush=True)
+            result[who].append(float(np.nanmean(each)))
+        print(f"{seed:>4} {result['LightGBM'][-1]:>9.4f} {result['mlnb'][-1]:>7.4f} {took:>8.1f}  {what}", flush=True)
     each = np.mean(differences, axis=0)
     each = each[~np.isnan(each)]
     drawn = np.concatenate([weights @ each / len(each) for weights in draw_weights(len(each), 2000, 0)])
     low, high = np.quantile(drawn, [0.025, 0.975])
-    means = {who: (np.mean(values), np.std(values)) for who, values in found.items()}
+    means = {who: (np.mean(values), np.std(values)) for who, values in result.items()}
     print("mean " + "   ".join(f"{who} {mean:.4f} ± {spread:.4f}" for who, (mean, spread) in means.items()))
     print(f"mlnb is better by {each.mean():+.4f} [{low:+.4f}, {high:+.4f}] (bootstrap of the test queries)")
 

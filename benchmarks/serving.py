@@ -58,14 +58,14 @@ def bare_calls(predictor: Predictor, row: np.ndarray) -> tuple[Callable[[], Any]
     _LIB.LGBM_BoosterPredictForMatSingleRowFastInit(
         booster._handle, *fixed, 1, data.size, b"num_threads=1", ctypes.byref(ready)
     )
-    found, count = ctypes.byref(out), ctypes.byref(length)
+    result, count = ctypes.byref(out), ctypes.byref(length)
 
     def plain() -> int:
         keep = data  # noqa: F841 -- what `where` points to
-        return int(_LIB.LGBM_BoosterPredictForMatSingleRow(*plain_arguments, count, found))
+        return int(_LIB.LGBM_BoosterPredictForMatSingleRow(*plain_arguments, count, result))
 
     def prepared() -> int:
-        return int(_LIB.LGBM_BoosterPredictForMatSingleRowFast(ready, where, count, found))
+        return int(_LIB.LGBM_BoosterPredictForMatSingleRowFast(ready, where, count, result))
 
     return plain, prepared
 
@@ -173,7 +173,7 @@ def mixed_requests(bundle: Path) -> list[tuple[str, int, str | None]]:
     """Return 99 good requests for each bad one, with the very answers that the notebook gave."""
     golden = json.loads((bundle / "model" / "golden.json").read_text())
     pairs = list(zip(golden["rows"], golden["predictions"], strict=True))
-    good = [(json.dumps([row]), 200, json.dumps([said], separators=(",", ":"))) for row, said in pairs[:99]]
+    good = [(json.dumps([row]), 200, json.dumps([predicted], separators=(",", ":"))) for row, predicted in pairs[:99]]
     row = pairs[0][0]
     changes: list[tuple[str, Any]] = [("amount_3", "many"), ("colour", 1), ("day", "yesterday"), ("member", "perhaps")]
     changes += [("kind_2", ["a"]), ("note", 7), ("amount_0", True)]

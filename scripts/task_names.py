@@ -52,9 +52,13 @@ def comparisons(tree: ast.Module) -> Iterator[tuple[int, str]]:
         elif isinstance(node, ast.Dict):
             if any(key is not None and _names(key) for key in node.keys):
                 yield node.lineno, ast.unparse(node)[:80]
-        elif isinstance(node, ast.Assign | ast.AnnAssign) and isinstance(node.value, ast.Tuple | ast.Set | ast.List):
-            if len(_names(node.value)) > 1:
-                yield node.lineno, ast.unparse(node)[:80]
+        elif isinstance(node, ast.Assign | ast.AnnAssign) and _lists_names(node.value):
+            yield node.lineno, ast.unparse(node)[:80]
+
+
+def _lists_names(value: ast.expr | None) -> bool:
+    """Return whether a value is a literal list of several task names."""
+    return isinstance(value, ast.Tuple | ast.Set | ast.List) and len(_names(value)) > 1
 
 
 def _names(node: ast.expr) -> list[str]:

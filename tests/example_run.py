@@ -171,7 +171,7 @@ def _make_failed(root: Path, whole: Path, task: str, failed: str) -> None:
 
 
 def _command(task: str) -> list[str]:
-    file, _ = FILES[task]
+    file, target = FILES[task]
     values = [text for name, value in BUDGET.items() for text in ("-p", name, value)]
     return ["--data", file, "--target", target, "--profile", "smoke", *values]
 

@@ -50,9 +50,9 @@ def measure(port: int, rows: list[dict[str, Any]], seconds: float) -> tuple[floa
             script.flush()
             url = f"http://127.0.0.1:{port}/predict"
             command = ["wrk", "-t1", "--timeout", "30s", f"-c{CLIENTS}", f"-d{seconds:.0f}s", "-s", script.name, url]
-            said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-        rate, middle, late, errors = said.rpartition("@ ")[2].split()
-        assert errors == "0", said
+            predicted = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        rate, middle, late, errors = predicted.rpartition("@ ")[2].split()
+        assert errors == "0", predicted
         return float(rate), float(middle), float(late)
     seen = asyncio.run(ask(port, [(body, 200, None)], seconds))
     assert not seen.wrong, seen.wrong[:3]

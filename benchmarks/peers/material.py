@@ -36,11 +36,11 @@ def make_target(rows: list[dict[str, Any]], seed: int = 1) -> np.ndarray:
 def make_bundle_in(folder: Path, rows: list[dict[str, Any]], y: np.ndarray) -> Any:
     """Return the bundle of a LightGBM model, as stage `package` makes it."""
     from mlnb.engine.project import Project
-    from mlnb.methods.tasks.responders import respond
     from mlnb.methods.encoding.table_encoder import Encoder
     from mlnb.methods.models.fitted_models import predict, save_model
     from mlnb.methods.models.model_families import fit_model
     from mlnb.methods.tables.columns import Column, Schema, to_arrays
+    from mlnb.methods.tasks.responders import respond
     from mlnb.serving.packaging.bundles import find_service, make_bundle
 
     columns = [Column(name, "number") for name in NUMBERS]

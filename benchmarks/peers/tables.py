@@ -47,8 +47,8 @@ def filed(
         table = pd.read_csv(folder / f"{name}.csv", header=0 if header else None, na_values=["?"])
         table.columns = [str(column) if header else f"c{column}" for column in table.columns]
         values = table.pop(target if isinstance(target, str) else table.columns[target])
-        kept = values.notna()
-        return table.drop(columns=list(drop)).assign(target=values)[kept]
+        retained = values.notna()
+        return table.drop(columns=list(drop)).assign(target=values)[retained]
 
     return read
 

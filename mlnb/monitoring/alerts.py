@@ -92,17 +92,17 @@ def notify(url: str, value: dict[str, Any], patience: float = PATIENCE) -> None:
     if secret:
         headers[HEADER] = sign(body, secret)
     request = urllib.request.Request(url, body, headers, method="POST")
-    said: list[int | OSError] = []
-    posting = threading.Thread(target=lambda: said.append(_post(request, patience)), daemon=True)
+    predicted: list[int | OSError] = []
+    posting = threading.Thread(target=lambda: predicted.append(_post(request, patience)), daemon=True)
     posting.start()
     posting.join(patience)
-    if not said or isinstance(said[0], OSError):
-        why = said[0] if said else "it has not answered yet"
+    if not predicted or isinstance(predicted[0], OSError):
+        why = predicted[0] if predicted else "it has not answered yet"
         raise UsageError(
             f"The webhook did not take the verdict within {patience:g} s: {why}. The verdict itself is in the run."
         )
-    if not 200 <= said[0] < 300:
-        raise UsageError(f"The webhook answered {said[0]}, expected 2xx. The verdict itself is in the run.")
+    if not 200 <= predicted[0] < 300:
+        raise UsageError(f"The webhook answered {predicted[0]}, expected 2xx. The verdict itself is in the run.")
 
 
 def _post(request: urllib.request.Request, patience: float) -> int | OSError:

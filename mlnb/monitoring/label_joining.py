@@ -89,12 +89,12 @@ def find_labels(log: Any, known: Known, contract: ProblemContract) -> list[str |
         log: pandas, from `read_log`
     """
     identity = list(zip(log["request"].tolist(), log["row"].tolist(), log["model"].tolist(), strict=True))
-    last = {key: place for place, key in enumerate(identity)}
-    found: list[str | None] = []
+    last = {key: index for index, key in enumerate(identity)}
+    result: list[str | None] = []
     for number, keys in enumerate(_places(log, contract)):
         labels = (known[key][0] for key in keys if key in known)
-        found.append(next(labels, None) if last[identity[number]] == number else None)
-    return found
+        result.append(next(labels, None) if last[identity[number]] == number else None)
+    return result
 
 
 def _places(log: Any, contract: ProblemContract) -> Iterator[list[tuple[str, Place]]]:
@@ -103,8 +103,8 @@ def _places(log: Any, contract: ProblemContract) -> Iterator[list[tuple[str, Pla
     if traits_of(contract.task).unit == "history":
         keys = [f"out.{name}" for name in contract.series or ()]
         series = log[keys].astype(str).to_numpy().tolist() if len(keys) else [[]] * len(log)
-        for request, key, stamp, step in zip(requests, series, log["out.time"], log["step"], strict=True):
-            exact, ahead = place(series=key, time=stamp), place(series=key, step=int(step))
+        for request, key, timestamp, step in zip(requests, series, log["out.time"], log["step"], strict=True):
+            exact, ahead = place(series=key, time=timestamp), place(series=key, step=int(step))
             yield [(request, exact), (request, ahead), ("", exact)]
         return
     item = f"in.{contract.item}"

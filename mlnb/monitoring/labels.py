@@ -74,16 +74,16 @@ def add_labels(
                 label = as_text(value)
                 if requests is not None and request and request not in requests:
                     unknown[request] = None
-                found = connection.execute(
+                result = connection.execute(
                     "SELECT label FROM labels WHERE request=? AND row=?", (request, row)
                 ).fetchone()
-                if found is None:
+                if result is None:
                     connection.execute("INSERT INTO labels VALUES (?, ?, ?, ?, ?)", (request, row, label, at, origin))
                     added.new += 1
-                elif found[0] == label:
+                elif result[0] == label:
                     added.known += 1
                 elif replace:
-                    change = (request, row, found[0], label, at, origin)
+                    change = (request, row, result[0], label, at, origin)
                     connection.execute("INSERT INTO changed VALUES (?, ?, ?, ?, ?, ?)", change)
                     connection.execute(
                         "UPDATE labels SET label=?, arrived=?, origin=? WHERE request=? AND row=?",
@@ -91,7 +91,7 @@ def add_labels(
                     )
                     added.changed += 1
                 else:
-                    added.conflicts.append((request, row, found[0], label))
+                    added.conflicts.append((request, row, result[0], label))
         except BaseException:
             connection.execute("ROLLBACK")
             raise
@@ -132,10 +132,10 @@ def pick(rows: Iterable[dict[str, Any]], request: str, label: str, row: str) -> 
                     f"The file has no column {column!r}; it has {', '.join(map(str, record))}. "
                     "Say which it is: --request NAME, --label NAME."
                 )
-        place = record.get(row, 0)
+        index = record.get(row, 0)
         try:
-            position = int(place)
+            position = int(index)
         except (TypeError, ValueError):
-            raise UsageError(f"Line {number + 1}: found {place!r} as number of the row, expected 0 or more.") from None
+            raise UsageError(f"Line {number + 1}: found {index!r} as number of the row, expected 0 or more.") from None
         value = record[label]
         yield str(record[request]), position, None if value is None or value != value or value == "" else value

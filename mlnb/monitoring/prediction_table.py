@@ -11,11 +11,11 @@ def mirror(url: str, folder: Path) -> int:
     """Copy the segments that services have shipped to object storage here, those that are not; return how many."""
     import fsspec
 
-    storage, place = fsspec.core.url_to_fs(url)
+    storage, index = fsspec.core.url_to_fs(url)
     storage.invalidate_cache()  # a listing of before would hide what was shipped since
     folder.mkdir(parents=True, exist_ok=True)
     copied = 0
-    for name in storage.glob(f"{place.rstrip('/')}/*.parquet") if storage.exists(place) else ():
+    for name in storage.glob(f"{index.rstrip('/')}/*.parquet") if storage.exists(index) else ():
         target = folder / Path(name).name
         if not target.exists():
             part = target.with_suffix(".part")
@@ -31,8 +31,8 @@ def convert_finished(folder: Path) -> list[Path]:
     done = []
     for path in sorted(folder.glob("*.jsonl")):
         if not _alive(path):
-            made = convert_segment(path)
-            done += [made] if made else []
+            created = convert_segment(path)
+            done += [created] if created else []
     return done
 
 

@@ -138,14 +138,14 @@ def _weekday(text: str) -> str:
 
 
 def _workflow(turn: Turn) -> str:
-    kept = {"path": "runs\n.mlnb", "key": NAME + "-${{ github.run_id }}"}  # what one turn leaves to the next
+    retained = {"path": "runs\n.mlnb", "key": NAME + "-${{ github.run_id }}"}  # what one turn leaves to the next
     steps: list[dict[str, Any]] = [
         {"uses": "actions/checkout@v4"},
         {"uses": "actions/setup-python@v5", "with": {"python-version": "3.12"}},
         {"run": "pip install 'mlnb[loop,postgres]'"},
-        {"uses": "actions/cache/restore@v4", "with": {**kept, "restore-keys": f"{NAME}-"}},
+        {"uses": "actions/cache/restore@v4", "with": {**retained, "restore-keys": f"{NAME}-"}},
         {"run": _tolerant(_command(turn, "mlnb")), "env": {"MLNB_ACTOR": "${{ github.workflow }}"}},
-        {"uses": "actions/cache/save@v4", "if": "always()", "with": kept},
+        {"uses": "actions/cache/save@v4", "if": "always()", "with": retained},
     ]
     job = {"runs-on": "ubuntu-latest", "concurrency": NAME, "steps": steps}
     workflow = {

@@ -58,22 +58,22 @@ def append(connection: sa.Connection, when: str, who: str, **change: Any) -> Ent
 
 def entries(connection: sa.Connection) -> list[tuple[int, str, str]]:
     """Return every line of the log as it lies there: number, entry as JSON, digest."""
-    found = connection.execute(sa.select(LOG.c.number, LOG.c.entry, LOG.c.digest).order_by(LOG.c.number))
-    return [(line.number, line.entry, line.digest) for line in found]
+    result = connection.execute(sa.select(LOG.c.number, LOG.c.entry, LOG.c.digest).order_by(LOG.c.number))
+    return [(line.number, line.entry, line.digest) for line in result]
 
 
 def read(lines: Iterable[tuple[int, str, str]]) -> list[Entry]:
     """Return the entries of lines. Raises `RegistryError` for one that cannot be read."""
-    found = []
+    result = []
     for number, text, _ in lines:
         try:
-            found.append(Entry(**json.loads(text)))
+            result.append(Entry(**json.loads(text)))
         except (ValueError, TypeError) as error:
             raise RegistryError(
                 f"Entry {number} of the audit log cannot be read ({error}): somebody has altered it. "
                 "`mlnb audit verify` says all that is wrong."
             ) from error
-    return found
+    return result
 
 
 def verify(lines: Iterable[tuple[int, str, str]], head: str = "") -> list[str]:

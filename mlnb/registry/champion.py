@@ -17,12 +17,12 @@ def fill_champion(project: Project, values: Values) -> Values:
     """Return the values with the champion in them, where a stage asks for one, none is stated, and there is one."""
     asking = [name for name, own in values.items() if {"champion", "champion_rows"} <= own.keys()]
     asking = [name for name in asking if values[name]["champion"].origin == DEFAULT]
-    known = project.settings.registry or (project.store_root / "registry.db").exists()
-    if not asking or not known:
+    present = project.settings.registry or (project.store_root / "registry.db").exists()
+    if not asking or not present:
         return values
     target = values["problem"]["target"].value if "target" in values.get("problem", {}) else ""
-    found = champion_values(project, str(target or ""))
-    filled = {name: ParameterValue(value=value, origin=ORIGIN) for name, value in found.items()}
+    result = champion_values(project, str(target or ""))
+    filled = {name: ParameterValue(value=value, origin=ORIGIN) for name, value in result.items()}
     return {name: own | filled if name in asking else own for name, own in values.items()}
 
 
@@ -44,18 +44,18 @@ def champion_values(project: Project, target: str) -> dict[str, Any]:
 def find_champions(project: Project) -> list[dict[str, str]]:
     """Return target, run and service of each champion; a registry in a file is asked when the file has changed."""
     file = None if project.settings.registry else project.store_root / "registry.db"
-    known = project.file_cache.get(file) if file is not None else None
-    if known is not None:
-        return list(known)
+    present = project.file_cache.get(file) if file is not None else None
+    if present is not None:
+        return list(present)
     from mlnb.registry.registry import CHAMPION, Registry  # imports for longer than a run with nothing to do may take
 
     registry = Registry(project)
     champions = [version for version in registry.versions() if CHAMPION in version.aliases]
     registry.engine.dispose()
-    found = [
+    result = [
         {"target": version.facts["problem"]["target"], "run": version.run, "service": version.service}
         for version in champions
     ]
     if file is not None:
-        project.file_cache.put(file, found)
-    return found
+        project.file_cache.put(file, result)
+    return result

@@ -53,7 +53,7 @@ def facts_of(run: Run) -> dict[str, Any]:
     certificate, metrics = run.load("certificate"), run.load("metrics", Metrics)
     contract = run.load("contract", ProblemContract)
     inputs = {name: stage.key_inputs for name, stage in run.stages.items()}
-    code = {name: [found.code, found.modules] if found else [None, None] for name, found in inputs.items()}
+    code = {name: [result.code, result.modules] if result else [None, None] for name, result in inputs.items()}
     libraries = {name: version for stage in run.stages.values() for name, version in stage.versions.items()}
     return {
         "pipeline": record.pipeline,
@@ -106,8 +106,8 @@ def check_alias(alias: str) -> str:
 
 def split_reference(reference: str) -> tuple[str, int | None, str]:
     """Return (model or "", number or None, alias or "") of `model:3`, `model@champion`, `3`, `@champion` or `model`."""
-    found = REFERENCE.fullmatch(reference.strip())
-    model, sign, rest = (found["model"], found["sign"], found["rest"]) if found else ("", None, None)
+    result = REFERENCE.fullmatch(reference.strip())
+    model, sign, rest = (result["model"], result["sign"], result["rest"]) if result else ("", None, None)
     if model.isdecimal() and not sign:
         return "", int(model), ""
     if sign == ":" and str(rest).isdecimal():

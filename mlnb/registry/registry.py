@@ -57,33 +57,33 @@ class Registry:
 
     def register(self, run: runs.Run) -> Version:
         """Return the version of a proven run, made when the model has none of the same bytes yet."""
-        facts, model = facts_of(run), model_of(run)
-        service = facts["service"]["digest"]
+        metadata, model = facts_of(run), model_of(run)
+        service = metadata["service"]["digest"]
         with writing(self.engine) as connection:
-            known = connection.execute(
+            present = connection.execute(
                 sa.select(VERSIONS.c.number).where(VERSIONS.c.model == model, VERSIONS.c.service == service)
             ).scalar()
-            if known is None:
+            if present is None:
                 last = connection.execute(sa.select(sa.func.max(VERSIONS.c.number)).where(VERSIONS.c.model == model))
-                known = (last.scalar() or 0) + 1
-                text = json.dumps(facts, sort_keys=True, ensure_ascii=False)
-                values = {"model": model, "number": known, "service": service, "run": run.id, "facts": text}
+                present = (last.scalar() or 0) + 1
+                text = json.dumps(metadata, sort_keys=True, ensure_ascii=False)
+                values = {"model": model, "number": present, "service": service, "run": run.id, "facts": text}
                 connection.execute(VERSIONS.insert().values(**values))
-                evidence = {"run": run.id, "service": service, "facts": digest_value([run.id, service, facts])}
-                change = {"what": "registered", "model": model, "version": known, "evidence": evidence}
+                evidence = {"run": run.id, "service": service, "facts": digest_value([run.id, service, metadata])}
+                change = {"what": "registered", "model": model, "version": present, "evidence": evidence}
                 audit_log.append(connection, runs.now(), self.who, **change)
-        return self.find(f"{model}:{known}")
+        return self.find(f"{model}:{present}")
 
     def sync(self) -> list[Version]:
         """Register every proven run that is not registered yet, oldest first; return what was new."""
         with reading(self.engine) as connection:
-            known = set(connection.execute(sa.select(VERSIONS.c.service)).scalars())
+            present = set(connection.execute(sa.select(VERSIONS.c.service)).scalars())
         new = []
         for run in reversed(runs.list_runs(self.project)):
             output = run.output("service") if run.has("certificate") else None
-            if output and output.digest not in known:
+            if output and output.digest not in present:
                 new.append(self.register(run))
-                known.add(output.digest)
+                present.add(output.digest)
         return new
 
     def versions(self, model: str = "") -> list[Version]:
@@ -105,9 +105,9 @@ class Registry:
         for version in mine:
             if version.number == number or (alias and alias in version.aliases):
                 return version
-        known = sorted({name for version in mine for name in version.aliases})
+        present = sorted({name for version in mine for name in version.aliases})
         what = f"version {number}; it has 1 to {mine[-1].number}" if number is not None else f"alias {alias!r}"
-        hint = did_you_mean(alias, known) if alias else ""
+        hint = did_you_mean(alias, present) if alias else ""
         raise UnknownRun(f"{model} has no {what}.{hint} `mlnb models` lists what there is.")
 
     def in_charge(self, reference: str = "") -> Version:
@@ -212,15 +212,15 @@ def _versions(connection: sa.Connection, model: str) -> list[Version]:
     approvals: dict[tuple[str, int], list[str]] = {}
     for line in connection.execute(sa.select(APPROVALS).order_by(APPROVALS.c.who)):
         approvals.setdefault((line.model, line.number), []).append(line.who)
-    found = []
+    result = []
     for line in connection.execute(sa.select(VERSIONS).order_by(VERSIONS.c.model, VERSIONS.c.number)):
         if not model or line.model == model:
             key = (line.model, line.number)
             pointing, people = tuple(aliases.get(key, ())), tuple(approvals.get(key, ()))
-            found.append(
+            result.append(
                 Version(line.model, line.number, line.run, line.service, read_facts(line.facts), pointing, people)
             )
-    return found
+    return result
 
 
 def _state(connection: sa.Connection) -> dict[str, Any]:

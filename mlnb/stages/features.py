@@ -28,16 +28,16 @@ def describe_encoding(encoder: Encoder, schema: Schema, matrix: np.ndarray) -> p
         filled = np.where(gaps, np.inf, matrix).min(axis=0), np.where(gaps, -np.inf, matrix).max(axis=0)
         flat = (filled[0] >= filled[1]) & (~gaps.any(axis=0) | gaps.all(axis=0))
     for column in [c for c in schema.columns if c.name in encoder.sources]:
-        places = [j for j, source in enumerate(encoder.sources) if source == column.name]
-        names = [encoder.names[j] for j in places]
+        indices = [j for j, source in enumerate(encoder.sources) if source == column.name]
+        names = [encoder.names[j] for j in indices]
         rows.append(
             {
                 "feature": column.name,
                 "kind": column.kind,
-                "columns": len(places),
+                "columns": len(indices),
                 "first": ", ".join(names[:3]) + (" …" if len(names) > 3 else ""),
-                "missing": float(gaps[:, places].mean()),
-                "constant": int(flat[places].sum()),
+                "missing": float(gaps[:, indices].mean()),
+                "constant": int(flat[indices].sum()),
             }
         )
     return pd.DataFrame(rows)

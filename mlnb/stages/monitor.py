@@ -52,8 +52,8 @@ def output_array(log: pd.DataFrame, contract: ProblemContract) -> np.ndarray:
     lacking = [name for name in names if name not in log]
     if lacking:
         raise ValueError(f"the log has no {lacking[0]!r}; expected answers of the task {contract.task}")
-    found = log[names].to_numpy(dtype=np.float64)
-    return np.asarray(found if classes else found[:, 0])
+    result = log[names].to_numpy(dtype=np.float64)
+    return np.asarray(result if classes else result[:, 0])
 
 
 def named(prediction: np.ndarray, contract: ProblemContract) -> dict[str, np.ndarray]:
@@ -123,17 +123,19 @@ def evidence_of(part: pd.DataFrame, contract: ProblemContract, block: int = 1) -
     """
     truth, task = part["truth"].to_numpy(dtype=np.float64), contract.task
     there, metric = np.isfinite(truth), contract.metric
-    said = output_array(part, contract)
+    predicted = output_array(part, contract)
     if task == "ranking":
         query = f"in.{contract.query}"
-        return judge_queries(part["request"].tolist(), part[query].tolist() if query in part else None, truth, said)
+        return judge_queries(
+            part["request"].tolist(), part[query].tolist() if query in part else None, truth, predicted
+        )
     if task == "anomaly":
-        return judge_alerts(truth, said, (part["out.prediction"] == "anomaly").to_numpy()), there
+        return judge_alerts(truth, predicted, (part["out.prediction"] == "anomaly").to_numpy()), there
     if task == "forecasting":
-        about = (part["period"].to_numpy(), truth, said, part["scale"].to_numpy())
+        about = (part["period"].to_numpy(), truth, predicted, part["scale"].to_numpy())
         return judge_steps(part["series"].tolist(), *about, metric, block), there
     if not there.any():
         return None, there
-    judged = as_scored(said, part["out.prediction"].tolist(), contract.classes, metric)
+    judged = as_scored(predicted, part["out.prediction"].tolist(), contract.classes, metric)
     y = truth[there].astype(np.int64) if contract.classes else truth[there]
     return Evidence(y, judged[there], np.arange(len(y))), there

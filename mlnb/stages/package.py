@@ -49,8 +49,8 @@ def choose_golden(golden: Golden, count: int) -> Golden:
     if predictions and "time" in predictions[0]:  # a history, and the horizon that it leads to
         return golden
     if not rows or len(rows) != len(predictions):
-        found = f"{len(rows)} golden rows and {len(predictions)} predictions"
-        raise ValueError(f"found {found}, expected as many of both, at least 1")
+        result = f"{len(rows)} golden rows and {len(predictions)} predictions"
+        raise ValueError(f"found {result}, expected as many of both, at least 1")
     if "rank" in predictions[0]:  # a rank depends on the rows beside it: all stay, or none
         return golden
     kinds: dict[tuple[tuple[str, ...], object], int] = {}
@@ -58,8 +58,8 @@ def choose_golden(golden: Golden, count: int) -> Golden:
         missing = tuple(sorted(name for name, value in row.items() if value is None))
         label = answer["prediction"] if "probabilities" in answer else ""
         kinds.setdefault((missing, label), number)
-    kept = sorted(list(dict.fromkeys([*kinds.values(), *range(len(rows))]))[:count])
-    return Golden(rows=[rows[n] for n in kept], predictions=[predictions[n] for n in kept])
+    retained = sorted(list(dict.fromkeys([*kinds.values(), *range(len(rows))]))[:count])
+    return Golden(rows=[rows[n] for n in retained], predictions=[predictions[n] for n in retained])
 
 # %% ../../nbs/stages/80_package.ipynb #c11
 PURPOSES = {

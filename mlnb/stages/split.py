@@ -38,18 +38,18 @@ def compare_parts(
     parts |= {f"fold {fold}": training[folds == fold] for fold in sorted(set(folds.tolist())) if fold >= 0}
     lines = {}
     for name, rows in parts.items():
-        facts: dict[str, float] = {"rows": len(rows)}
+        metadata: dict[str, float] = {"rows": len(rows)}
         if contract.target is None:
-            lines[name] = facts
+            lines[name] = metadata
             continue
         values = rows[contract.target]
         if classes := contract.classes or contract.labels:
             for label in classes[:8]:
-                facts[f"% {label}"] = round(100 * float((values.astype(str) == label).mean()), 1)
+                metadata[f"% {label}"] = round(100 * float((values.astype(str) == label).mean()), 1)
         else:
             low, middle, high = np.percentile(values, [25, 50, 75])
-            facts |= {"lower quartile": float(low), "median": float(middle), "upper quartile": float(high)}
-        lines[name] = facts
+            metadata |= {"lower quartile": float(low), "median": float(middle), "upper quartile": float(high)}
+        lines[name] = metadata
     return pd.DataFrame(lines).T.astype({"rows": int})
 
 
@@ -113,5 +113,5 @@ def describe_shared(shared: int, test_rows: int) -> list[str]:
     """How many test rows equal a training row, and what to do; nothing where none does."""
     if not shared:
         return []
-    found = f"{shared} of {test_rows} test rows equal a training row"
-    return [f"{found}: they measure memory; duplicates=drop removes copies"]
+    result = f"{shared} of {test_rows} test rows equal a training row"
+    return [f"{result}: they measure memory; duplicates=drop removes copies"]

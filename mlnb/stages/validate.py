@@ -46,9 +46,9 @@ def type_table(
     Raises:
         ValueError: when there is no such target.
     """
-    told: Findings = []
+    reported: Findings = []
     if problem.task == "ranking" and problem.item and problem.target is None:
-        raw, problem, told = read_interactions(clean(raw, None, stated_spelling(provenance))[0], problem)
+        raw, problem, reported = read_interactions(clean(raw, None, stated_spelling(provenance))[0], problem)
     names = [str(name) for name in raw.columns]
     needed = problem.task != "anomaly"
     target, source = resolve_target(problem.target, names, provenance.get("target"), needed)
@@ -56,7 +56,7 @@ def type_table(
     contract = complete_task(problem, table, target, source)
     schema = set_roles(schema, contract)
     table, dropped = drop_unlabelled(table, contract)
-    findings += told + dropped
+    findings += reported + dropped
     if duplicates == "drop" and (copies := find_copies(table)).any():
         message = f"{copies.sum()} rows equal an earlier one in every column"
         findings.append(finding("duplicates", "warning", None, copies.sum(), message, "rows dropped"))
@@ -144,8 +144,8 @@ def keep_layout(schema: Schema, provenance: Mapping[str, Any]) -> Schema:
         schema: after the audit.
         provenance: from the stage ingest.
     """
-    known = provenance.get("layout")
-    return replace(schema, layout=from_json(Layout, known, "the layout in the provenance")) if known else schema
+    present = provenance.get("layout")
+    return replace(schema, layout=from_json(Layout, present, "the layout in the provenance")) if present else schema
 
 
 def declare_absent(schema: Schema, rule: str = "learned") -> Schema:
@@ -198,5 +198,7 @@ def describe_warnings(findings: Findings) -> list[str]:
     Args:
         findings: from `stop_on_errors`
     """
-    warnings = [found for found in findings if found["severity"] == "warning"]
-    return [f"{found['column'] or 'table'}: {found['message']}. {found['action'].capitalize()}." for found in warnings]
+    warnings = [result for result in findings if result["severity"] == "warning"]
+    return [
+        f"{result['column'] or 'table'}: {result['message']}. {result['action'].capitalize()}." for result in warnings
+    ]

@@ -42,8 +42,8 @@ def shorten(text: Any, most: int = 28) -> str:
     """
     font = _font(plt.rcParams["font.family"][0])
     line = " ".join(str(text).split())
-    known = "".join(c if font.get_char_index(ord(c)) else "\u25a1" for c in line)
-    return known if len(known) <= most else known[: most - 8] + "…" + known[-7:]
+    present = "".join(c if font.get_char_index(ord(c)) else "\u25a1" for c in line)
+    return present if len(present) <= most else present[: most - 8] + "…" + present[-7:]
 
 
 def _panels(count: int, height: float = 2.1) -> tuple[Figure, list[Axes]]:

@@ -63,13 +63,13 @@ def check_table(table: pd.DataFrame, schema: Schema, ranges: bool = True) -> lis
         pandera_schema(schema, ranges).validate(table, lazy=True)
     except pa.errors.SchemaErrors as error:
         cases = error.failure_cases
-        found = []
+        result = []
         for (column, check), rows in cases.groupby([cases["column"].fillna(""), "check"], sort=True):
             examples = ", ".join(repr(case) for case in rows["failure_case"].head(3))
             name = column if column in schema.names else None
             count = int(rows["index"].notna().sum()) or None
             message = f"breaks {check}: {examples}"
-            found.append(
+            result.append(
                 finding(
                     "schema",
                     "error",
@@ -79,7 +79,7 @@ def check_table(table: pd.DataFrame, schema: Schema, ranges: bool = True) -> lis
                     "mend the source, or the schema if it is too strict",
                 )
             )
-        return found
+        return result
     return []
 
 # %% ../../../nbs/methods/audit/data_validation.ipynb #c07
@@ -102,10 +102,10 @@ def drop_unlabelled(table: pd.DataFrame, contract: ProblemContract) -> tuple[pd.
     if missing.any():
         message = f"{missing.sum()} of {len(table)} rows have no target"
         findings.append(finding("missing target", "warning", target, missing.sum(), message, "rows dropped"))
-    kept = ~missing
+    retained = ~missing
     if contract.classes is not None:
         labels = name_classes(table[target])
-        rare = kept & ~labels.isin(contract.classes)
+        rare = retained & ~labels.isin(contract.classes)
         if rare.any():
             names = ", ".join(repr(name) for name in sorted(labels[rare].unique())[:5])
             message = f"classes with too few rows to learn: {names}"
@@ -120,8 +120,8 @@ def drop_unlabelled(table: pd.DataFrame, contract: ProblemContract) -> tuple[pd.
                 )
             )
         table = table.assign(**{target: labels})
-        kept &= ~rare
-    return table[kept].reset_index(drop=True), findings
+        retained &= ~rare
+    return table[retained].reset_index(drop=True), findings
 
 # %% ../../../nbs/methods/audit/data_validation.ipynb #c10
 _PLACEHOLDERS = (-1.0, -9.0, -99.0, -999.0, -9999.0, -99999.0, 99.0, 999.0, 9999.0, 99999.0, 999999.0)

@@ -57,7 +57,7 @@ def propose_splits(table: pd.DataFrame, schema: Schema, contract: ProblemContrac
         return []
     sample = table.iloc[:: max(1, -(-len(table) // MOST_ROWS))]
     y = column_array(sample, schema.column(target))
-    found: list[tuple[str, float, Proposal]] = []
+    result: list[tuple[str, float, Proposal]] = []
     for column in schema.columns:
         if column.role not in ("feature", "identifier", "dropped"):
             continue
@@ -68,18 +68,18 @@ def propose_splits(table: pd.DataFrame, schema: Schema, contract: ProblemContrac
             strength, why = _groups(table[column.name], sample[column.name], column, y)
             kind = "group"
         if why:
-            found.append((kind, strength, Proposal(kind, column.name, why)))
-    ordered = sorted(found, key=lambda item: (item[0] != "time", -item[1], item[2].column))
+            result.append((kind, strength, Proposal(kind, column.name, why)))
+    ordered = sorted(result, key=lambda item: (item[0] != "time", -item[1], item[2].column))
     return [proposal for _, _, proposal in ordered]
 
 
 def _drift(dates: pd.Series, seconds: np.ndarray, y: np.ndarray) -> tuple[float, str]:
     """How much the target drifts with a date, and the sign in words; empty when there is none."""
-    known = ~np.isnan(seconds)
-    if known.mean() < 0.9 or len(np.unique(seconds[known])) < 10:
+    available = ~np.isnan(seconds)
+    if available.mean() < 0.9 or len(np.unique(seconds[available])) < 10:
         return 0.0, ""
-    ranks = pd.Series(seconds[known]).rank(pct=True).to_numpy()
-    strength = measure_association(np.ceil(10 * ranks).astype(int).astype(str).astype(object), y[known])
+    ranks = pd.Series(seconds[available]).rank(pct=True).to_numpy()
+    strength = measure_association(np.ceil(10 * ranks).astype(int).astype(str).astype(object), y[available])
     present = dates.dropna()
     if strength >= DRIFT:
         return strength, f"the target drifts with {dates.name!r} (association {strength:.2f} over tenths of the time)"
@@ -97,9 +97,9 @@ def _groups(values: pd.Series, sample: pd.Series, column: Column, y: np.ndarray)
     different, rows = values.nunique(), values.notna().sum()
     if different < 10 or rows < 1.5 * different or rows < 0.9 * len(values):
         return 0.0, ""
-    known = sample.notna().to_numpy()
-    codes = sample[known].factorize()[0].astype(str).astype(object)
-    strength = measure_association(codes, y[known])
+    available = sample.notna().to_numpy()
+    codes = sample[available].factorize()[0].astype(str).astype(object)
+    strength = measure_association(codes, y[available])
     if not named and (strength < ALIKE or different < 0.02 * rows):
         return 0.0, ""
     each = f"{rows / different:.1f} rows for each of {different:,} values"

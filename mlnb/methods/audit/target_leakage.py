@@ -39,8 +39,8 @@ def _guess(values: np.ndarray, y: np.ndarray, train: np.ndarray, test: np.ndarra
     if values.dtype == object:
         codes = pd.factorize(values, use_na_sentinel=False)[0]
         return np.asarray(_learn(codes[train], y[train], int(codes.max()) + 1, k)[codes[test]])
-    known = values[np.isfinite(values)]
-    low, high = (known.min(), known.max()) if len(known) else (0.0, 0.0)
+    available = values[np.isfinite(values)]
+    low, high = (available.min(), available.max()) if len(available) else (0.0, 0.0)
     numbers = np.where(np.isnan(values), 2 * high - low + 1, values)
     levels, codes = np.unique(numbers[train], return_inverse=True)
     right = np.clip(np.searchsorted(levels, numbers[test]), 0, len(levels) - 1)

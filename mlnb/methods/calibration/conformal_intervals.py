@@ -35,8 +35,8 @@ def conformal_quantile(scores: np.ndarray, level: float) -> float:
     Returns:
         inf when n is too small for the level.
     """
-    place = math.ceil((len(scores) + 1) * level - 1e-9)
-    return float(np.sort(scores)[place - 1]) if place <= len(scores) else math.inf
+    index = math.ceil((len(scores) + 1) * level - 1e-9)
+    return float(np.sort(scores)[index - 1]) if index <= len(scores) else math.inf
 
 
 def fit_scale(values: np.ndarray, errors: np.ndarray) -> tuple[list[float], list[float]]:
@@ -114,8 +114,8 @@ def learn_interval(
     """
     if not 0 < coverage < 1:
         raise ValueError(f"found a coverage of {coverage:g}, expected a share above 0 and below 1, such as 0.9")
-    known = np.isfinite(values)
-    values, y = values[known], y[known]
+    present = np.isfinite(values)
+    values, y = values[present], y[present]
     forms = [form for form in FORMS if form == "constant" or len(y) >= 2 * PARTS * LEAST_BIN]
     if len(y) * (1 - 1 / PARTS) < 2 / (1 - coverage):
         why = f"{len(y)} held-out rows are too few for intervals that hold {coverage:.3g} of the truths"
@@ -208,12 +208,12 @@ def coverage_line(contract: ProblemContract, check: IntervalCheck | None) -> lis
     """
     if contract.coverage is None or contract.sources.get("coverage") != "stated":
         return []
-    found = "no intervals: too few rows"
+    result = "no intervals: too few rows"
     if check is not None:
-        found = f"{check.coverage.value:.3g} [{check.coverage.low:.3g}, {check.coverage.high:.3g}]"
+        result = f"{check.coverage.value:.3g} [{check.coverage.low:.3g}, {check.coverage.high:.3g}]"
     required = f"{contract.coverage:g} within the uncertainty of the test rows"
     passed = check is not None and check.kept
-    return [GateLine(check="true values inside their interval", found=found, required=required, passed=passed)]
+    return [GateLine(check="true values inside their interval", found=result, required=required, passed=passed)]
 
 # %% ../../../nbs/methods/calibration/conformal_intervals.ipynb #c17
 LEAST = 40  # held-out errors that an interval of a step is learned from, at least where there are as many
@@ -237,12 +237,12 @@ def learn_step_interval(
     """
     if not 0 < coverage < 1:
         raise ValueError(f"found a coverage of {coverage:g}, expected a share above 0 and below 1, such as 0.9")
-    known = np.isfinite(held_out)
-    X, error = X[known], (y - held_out)[known]
+    present = np.isfinite(held_out)
+    X, error = X[present], (y - held_out)[present]
     if len(error) < 2 / (1 - coverage):
         why = f"{len(error)} held-out errors are too few for intervals that hold {coverage:.3g} of the truths"
         return None, Measured(rows=len(error), reason=why)
-    columns = [place for place, name in enumerate(names) if name.startswith("deviation of ")]
+    columns = [index for index, name in enumerate(names) if name.startswith("deviation of ")]
     typical = TYPICAL * float(local_spread(X, columns).mean())
     if typical <= 0:
         columns, typical = [], 1.0

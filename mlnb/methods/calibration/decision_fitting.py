@@ -102,4 +102,3 @@ def explain_decision(fitted: FittedDecision) -> list[DecisionPart]:
             chosen = "least expected cost"
         rows.append(DecisionPart(part=part, chosen=chosen, reason=measured.reason))
     return rows
-

@@ -50,9 +50,11 @@ def plot_maps(y: np.ndarray, stages: Mapping[str, np.ndarray], bins: int = 10) -
     figure, axis = plt.subplots(figsize=(4.6, 3.8))
     axis.plot([0, 1], [0, 1], color=MUTED, linestyle=":", linewidth=1)
     for (name, p), colour in zip(stages.items(), (PALETTE[1], PALETTE[0], *PALETTE[2:]), strict=False):
-        said, hit = (p[:, 1], y == 1) if p.shape[1] == 2 else (p.max(axis=1), p.argmax(axis=1) == y)
-        parts = np.array_split(np.argsort(said, kind="stable"), max(1, min(bins, len(y) // 5)))
-        axis.plot([said[i].mean() for i in parts], [hit[i].mean() for i in parts], marker="o", color=colour, label=name)
+        predicted, hit = (p[:, 1], y == 1) if p.shape[1] == 2 else (p.max(axis=1), p.argmax(axis=1) == y)
+        parts = np.array_split(np.argsort(predicted, kind="stable"), max(1, min(bins, len(y) // 5)))
+        axis.plot(
+            [predicted[i].mean() for i in parts], [hit[i].mean() for i in parts], marker="o", color=colour, label=name
+        )
     axis.set(title="Held-out rows", xlabel="probability said", ylabel="share that came true")
     axis.legend()
     return figure
@@ -91,9 +93,9 @@ def plot_cost_curve(
     lines = np.outer(miss, x) + np.outer(false, 1 - x)
     axis.plot(x, np.minimum(x, 1 - x), color=MUTED, linestyle=":", linewidth=1, label="without a model")
     axis.plot(x, lines.min(axis=0), color=PALETTE[0], label="best threshold each")
-    said = p[:, 1] >= used
-    one_miss = (~said & (y == 1)).sum() / max(1, (y == 1).sum())
-    one_false = (said & (y == 0)).sum() / max(1, (y == 0).sum())
+    predicted = p[:, 1] >= used
+    one_miss = (~predicted & (y == 1)).sum() / max(1, (y == 1).sum())
+    one_false = (predicted & (y == 0)).sum() / max(1, (y == 0).sum())
     axis.plot(x, one_miss * x + one_false * (1 - x), color=PALETTE[1], linewidth=1, label=f"threshold {used:.3g}")
     axis.set(title="Cost curve", xlabel="weight of the positive class (cost × share)", ylabel="cost, as a share")
     axis.set_ylim(0, 0.55)
@@ -110,10 +112,10 @@ def plot_lift(y: np.ndarray, p: np.ndarray, top: float | None = None) -> Figure:
         top: share that is acted upon.
     """
     use_style()
-    found = np.cumsum((y == 1)[np.argsort(-p[:, 1], kind="stable")])
-    share, gain = np.arange(1, len(y) + 1) / len(y), found / max(1, found[-1])
+    result = np.cumsum((y == 1)[np.argsort(-p[:, 1], kind="stable")])
+    share, gain = np.arange(1, len(y) + 1) / len(y), result / max(1, result[-1])
     figure, (left, right) = plt.subplots(1, 2, figsize=(8, 3))
-    perfect = max(1, int(found[-1])) / len(y)
+    perfect = max(1, int(result[-1])) / len(y)
     left.plot([0, perfect, 1], [0, 1, 1], color=MUTED, linewidth=1, label="perfect")
     left.plot([0, 1], [0, 1], color=MUTED, linestyle=":", linewidth=1, label="by lot")
     left.plot(*_few(np.r_[0, share], np.r_[0, gain]), color=PALETTE[0])
@@ -138,13 +140,13 @@ def plot_intervals(y: np.ndarray, values: np.ndarray, interval: ValueInterval, n
     """
     use_style()
     figure, (left, right) = plt.subplots(1, 2, figsize=(8.4, 3.2))
-    truth, said = _few(y, values)
-    ends = bound_values(said, interval)
+    truth, predicted = _few(y, values)
+    ends = bound_values(predicted, interval)
     inside = (ends[:, 0] <= truth) & (truth <= ends[:, 1])
-    order = np.argsort(said, kind="stable")
-    left.fill_between(said[order], *ends[order].T, color=PALETTE[0], alpha=0.18, linewidth=0)
+    order = np.argsort(predicted, kind="stable")
+    left.fill_between(predicted[order], *ends[order].T, color=PALETTE[0], alpha=0.18, linewidth=0)
     for chosen, colour, label in [(inside, MUTED, "inside"), (~inside, PALETTE[1], "outside")]:
-        left.scatter(said[chosen], truth[chosen], s=9, color=colour, linewidths=0, label=label)
+        left.scatter(predicted[chosen], truth[chosen], s=9, color=colour, linewidths=0, label=label)
     left.set(title="Truth and interval", xlabel=f"predicted {name}", ylabel=name)
     left.legend()
     table = coverage_by(y, values, interval)
@@ -170,17 +172,17 @@ def plot_decision(
     Returns:
         the calibration maps that were tried; none for numbers.
     """
-    decision, known = fitted.decision, np.isfinite(out_of_fold).all(axis=1)
+    decision, present = fitted.decision, np.isfinite(out_of_fold).all(axis=1)
     if contract.classes:
-        final = decide(out_of_fold[known], decision, contract)
+        final = decide(out_of_fold[present], decision, contract)
         plot_maps(
-            y[known], {"as predicted": out_of_fold[known]} | ({"calibrated": final} if decision.calibration else {})
+            y[present], {"as predicted": out_of_fold[present]} | ({"calibrated": final} if decision.calibration else {})
         )
         if len(contract.classes) == 2:
-            plot_cost_curve(y[known], final, contract.costs, decision.threshold)
+            plot_cost_curve(y[present], final, contract.costs, decision.threshold)
         return compare_calibration(fitted.measured["calibration"], decision.calibration)
     if isinstance(decision.interval, ValueInterval):
-        plot_intervals(y[known], out_of_fold[known, 0], decision.interval, contract.target or "")
+        plot_intervals(y[present], out_of_fold[present, 0], decision.interval, contract.target or "")
     return []
 
 
@@ -191,14 +193,14 @@ def plot_slices(slices: Sequence[Slice], most: int = 16) -> Figure:
         slices: from `slices.confirm_slices`; those without rows are left out.
     """
     use_style()
-    known = [(one, one.loss, one.rest_loss) for one in slices]
-    shown = [(one, loss, rest) for one, loss, rest in known if loss is not None and rest is not None][:most][::-1]
+    present = [(one, one.loss, one.rest_loss) for one in slices]
+    shown = [(one, loss, rest) for one, loss, rest in present if loss is not None and rest is not None][:most][::-1]
     figure, axis = plt.subplots(figsize=(8, 0.9 + 0.3 * max(1, len(shown))))
-    for place, (one, loss, rest) in enumerate(shown):
+    for index, (one, loss, rest) in enumerate(shown):
         colour = PALETTE[1] if one.confirmed else PALETTE[0]
-        axis.plot([rest, loss], [place, place], color=colour, linewidth=1.6)
-        axis.scatter([rest], [place], color=MUTED, s=22, zorder=3)
-        axis.scatter([loss], [place], color=colour, s=36, zorder=3)
+        axis.plot([rest, loss], [index, index], color=colour, linewidth=1.6)
+        axis.scatter([rest], [index], color=MUTED, s=22, zorder=3)
+        axis.scatter([loss], [index], color=colour, s=36, zorder=3)
     axis.set_yticks(range(len(shown)), [f"{_cut(one.name)} ({one.rows:,})" for one, _, _ in shown])
     axis.set(title="Mean loss of a slice (grey: of the other rows)", xlabel="loss")
     return figure
@@ -215,14 +217,14 @@ def plot_groups(assessment: FairnessAssessment) -> Figure:
     rates = list(groups[0].rates)
     figure, axis = plt.subplots(figsize=(6.4, 0.9 + 0.4 * len(groups)))
     height = 0.8 / len(rates)
-    for place, rate in enumerate(rates):
+    for index, rate in enumerate(rates):
         for i, group in enumerate(groups):
             value = group.rates[rate]
             if value is not None:
                 alpha = 1.0 if group.compared else 0.35
-                at = i + (place - (len(rates) - 1) / 2) * height
-                axis.barh([at], [value], height * 0.9, color=PALETTE[place], alpha=alpha)
-        axis.barh([0], [0], color=PALETTE[place], label=rate.replace("_", " "))
+                at = i + (index - (len(rates) - 1) / 2) * height
+                axis.barh([at], [value], height * 0.9, color=PALETTE[index], alpha=alpha)
+        axis.barh([0], [0], color=PALETTE[index], label=rate.replace("_", " "))
     axis.set_yticks(range(len(groups)), [f"{_cut(group.group)} ({group.rows:,})" for group in groups])
     axis.invert_yaxis()
     axis.set(title=f"{assessment.measure} by {assessment.column}", xlabel="rate")

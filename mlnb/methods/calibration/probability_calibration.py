@@ -105,12 +105,12 @@ def fit_isotonic(p: np.ndarray, y: np.ndarray) -> Isotonic:
 
     order = np.argsort(p[:, 1], kind="stable")
     x, hit = p[order, 1], (y[order] == 1).astype(float)
-    places, first, size = np.unique(x, return_index=True, return_counts=True)
+    indices, first, size = np.unique(x, return_index=True, return_counts=True)
     share = np.add.reduceat(hit, first) / size
     steps = isotonic_regression(share, sample_weight=size.astype(float))
     starts = np.flatnonzero(np.r_[True, np.diff(steps) > 0])
     rows = np.add.reduceat(size, starts)
-    centres = np.add.reduceat(places * size, starts) / rows
+    centres = np.add.reduceat(indices * size, starts) / rows
     heights = (steps[starts] * rows + hit.mean()) / (rows + 1)
     knots_x, knots_y = np.r_[0.0, centres, 1.0], np.r_[heights[0] / 2, heights, (1 + heights[-1]) / 2]
     knots_x, keep = np.unique(knots_x, return_index=True)
@@ -139,8 +139,8 @@ def learn_calibration(p: np.ndarray, y: np.ndarray, seed: int = 0) -> tuple[Cali
     Returns:
         the map or None; what was measured and why.
     """
-    known = np.isfinite(p).all(axis=1)
-    p, y = p[known], y[known]
+    present = np.isfinite(p).all(axis=1)
+    p, y = p[present], y[present]
     random = np.random.default_rng(seed)
     if len(y) > MOST:
         some = np.sort(random.choice(len(y), MOST, replace=False))
@@ -168,8 +168,8 @@ def learn_calibration(p: np.ndarray, y: np.ndarray, seed: int = 0) -> tuple[Cali
     gain, error = gains[best]
     measured = Measured(rows=len(y), losses=losses, gain=gain, gain_error=error, reason="")
     if gain <= error:
-        found = f"{best} changes the log loss by {-gain:+.2g} ± {error:.2g}"
-        return None, replace(measured, reason=f"nothing helps beyond its standard error: {found}")
+        result = f"{best} changes the log loss by {-gain:+.2g} ± {error:.2g}"
+        return None, replace(measured, reason=f"nothing helps beyond its standard error: {result}")
     why = f"{best} lowers the log loss by {gain:.2g} ± {error:.2g}, most of {len(names)}"
     return FITS[best](p, y), replace(measured, reason=why)
 
@@ -185,9 +185,9 @@ def calibration_error(y: np.ndarray, p: np.ndarray, bins: int = 10) -> float:
     Returns:
         [0..1].
     """
-    said, hit = (p[:, 1], y == 1) if p.shape[1] == 2 else (p.max(axis=1), p.argmax(axis=1) == y)
-    parts = np.array_split(np.argsort(said, kind="stable"), min(bins, len(y)))
-    return float(sum(abs(said[part].mean() - hit[part].mean()) * len(part) for part in parts) / len(y))
+    predicted, hit = (p[:, 1], y == 1) if p.shape[1] == 2 else (p.max(axis=1), p.argmax(axis=1) == y)
+    parts = np.array_split(np.argsort(predicted, kind="stable"), min(bins, len(y)))
+    return float(sum(abs(predicted[part].mean() - hit[part].mean()) * len(part) for part in parts) / len(y))
 
 
 class CalibrationCandidate(Record, frozen=True, kw_only=True):

@@ -307,5 +307,5 @@ class Metrics(Record, frozen=True, kw_only=True):
 
     def reference_score(self, who: str, metric: str) -> float | None:
         """Return a reference's score; None without that reference, or where it is undefined."""
-        found = self.references.get(who)
-        return None if found is None else found.scores.get(metric)
+        result = self.references.get(who)
+        return None if result is None else result.scores.get(metric)

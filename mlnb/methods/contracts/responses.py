@@ -151,6 +151,9 @@ class RowProblem(Record, frozen=True, kw_only=True):
 
     def __str__(self) -> str:
         """Return the problem as one line."""
-        places = [f"row {self.row}" if self.row is not None else "", f"column {self.column!r}" if self.column is not None else ""]
-        place = ", ".join(part for part in places if part) or "the rows"
-        return f"{place}: found {self.found}, expected {self.expected}"
+        indices = [
+            f"row {self.row}" if self.row is not None else "",
+            f"column {self.column!r}" if self.column is not None else "",
+        ]
+        index = ", ".join(part for part in indices if part) or "the rows"
+        return f"{index}: found {self.found}, expected {self.expected}"

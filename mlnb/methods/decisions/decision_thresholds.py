@@ -56,7 +56,7 @@ def state_costs(
     if costs:
         if not all(isinstance(row, Mapping) for row in costs.values()):
             raise ValueError(f'found costs {dict(costs)}, expected {{"true class": {{"said class": cost}}}}')
-        given = {str(true): {str(said): float(c) for said, c in row.items()} for true, row in costs.items()}
+        given = {str(true): {str(predicted): float(c) for predicted, c in row.items()} for true, row in costs.items()}
     flat = [c for row in given.values() for c in (row.values() if isinstance(row, dict) else [row])]
     if not all(map(math.isfinite, flat)):
         raise ValueError(f"found a cost that is not finite in {given}, expected numbers")
@@ -89,20 +89,20 @@ def cost_matrix(
         if not isinstance(row, Mapping):
             matrix[NAMES[true]] = row
             continue
-        for said, cost in row.items():
-            for name in (true, said):
+        for predicted, cost in row.items():
+            for name in (true, predicted):
                 if name not in classes:
                     raise ValueError(f"found costs of an unknown class {name!r}{nearest(name, list(classes))}")
-            matrix[list(classes).index(true), list(classes).index(said)] = cost
-    for place, name in enumerate(classes):
-        if (matrix[:, [place]] <= matrix).all():
+            matrix[list(classes).index(true), list(classes).index(predicted)] = cost
+    for position, name in enumerate(classes):
+        if (matrix[:, [position]] <= matrix).all():
             raise ValueError(
                 f"the costs make every decision the same: to say {name!r} never costs more than to say anything else, "
                 f"whatever is true; found {matrix.tolist()} (true by said). Check the costs, or do without a model"
             )
-    for place, name in enumerate(classes):
-        if matrix[place].argmin() != place and matrix[place].min() < matrix[place, place]:
-            better = classes[int(matrix[place].argmin())]
+    for position, name in enumerate(classes):
+        if matrix[position].argmin() != position and matrix[position].min() < matrix[position, position]:
+            better = classes[int(matrix[position].argmin())]
             raise ValueError(
                 f"the costs punish the truth: where {name!r} is true, to say {better!r} costs less than to say so; "
                 f"found {matrix.tolist()} (true by said)"
@@ -183,11 +183,11 @@ def _clearly_better(goal: Goal, y: np.ndarray, p: np.ndarray, start: float, seed
     random = np.random.default_rng(seed)
     part = np.empty(len(y), dtype=int)
     part[np.lexsort((random.random(len(y)), y))] = np.arange(len(y)) % PARTS
-    said = np.empty(len(y), dtype=int)
+    predicted = np.empty(len(y), dtype=int)
     for number in range(PARTS):
         held = part == number
-        said[held] = p[held, 1] >= _search(goal, y[~held], p[~held], start)
-    cells = np.bincount(4 * (p[:, 1] >= start) + 2 * y + said, minlength=8)  # all that a resample can change
+        predicted[held] = p[held, 1] >= _search(goal, y[~held], p[~held], start)
+    cells = np.bincount(4 * (p[:, 1] >= start) + 2 * y + predicted, minlength=8)  # all that a resample can change
     drawn = np.vstack([cells, random.multinomial(len(y), cells / len(y), RESAMPLES)]).reshape(-1, 2, 2, 2)
     before = drawn.sum(3).transpose(2, 1, 0).reshape(4, -1)  # truth, then what `start` says
     after = drawn.sum(1).reshape(-1, 4).T
@@ -209,8 +209,8 @@ def learn_threshold(
     Returns:
         the threshold, None for one half; what was measured and why.
     """
-    known = np.isfinite(p).all(axis=1)
-    p, y = p[known], y[known]
+    present = np.isfinite(p).all(axis=1)
+    p, y = p[present], y[present]
     base, _, share = metric.partition("@")
     goal: Goal
     if costs is not None:
@@ -236,7 +236,5 @@ def learn_threshold(
     share_positive = float((p[:, 1] >= chosen).mean()) if len(y) else 0.0
     if share_positive in (0.0, 1.0) and len(y):
         why += f"; it predicts {'positive' if share_positive else 'negative'} for every held-out row"
-    measured = Measured(
-        rows=len(y), reason=why, formula=start, gain=gain, gain_low=low, positive_share=share_positive
-    )
+    measured = Measured(rows=len(y), reason=why, formula=start, gain=gain, gain_low=low, positive_share=share_positive)
     return (None if costs is None and chosen == 0.5 else chosen), measured

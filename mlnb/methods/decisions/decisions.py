@@ -63,10 +63,10 @@ def interpolate(values: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """
     if len(x) == 1:
         return np.full(len(values), y[0])
-    place = np.clip(np.searchsorted(x, values, side="right") - 1, 0, len(x) - 2)
+    index = np.clip(np.searchsorted(x, values, side="right") - 1, 0, len(x) - 2)
     with np.errstate(over="ignore"):  # knots may lie as close as two floats can
-        share = np.clip((values - x[place]) / (x[place + 1] - x[place]), 0.0, 1.0)
-    low, high = y[place], y[place + 1]
+        share = np.clip((values - x[index]) / (x[index + 1] - x[index]), 0.0, 1.0)
+    low, high = y[index], y[index + 1]
     return np.asarray(np.clip(low + (high - low) * share, np.minimum(low, high), np.maximum(low, high)))
 
 

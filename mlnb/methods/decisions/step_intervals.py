@@ -25,8 +25,8 @@ def local_spread(X: np.ndarray, columns: Sequence[int]) -> np.ndarray:
     """
     if not len(columns):
         return np.zeros(len(X))
-    known = np.nan_to_num(np.ascontiguousarray(X[:, list(columns)]))
-    return np.add.accumulate(known, axis=1)[:, -1] / len(columns)
+    present = np.nan_to_num(np.ascontiguousarray(X[:, list(columns)]))
+    return np.add.accumulate(present, axis=1)[:, -1] / len(columns)
 
 
 def bound_steps(prediction: np.ndarray, X: np.ndarray, interval: StepInterval) -> np.ndarray:
@@ -39,8 +39,8 @@ def bound_steps(prediction: np.ndarray, X: np.ndarray, interval: StepInterval) -
     Returns:
         (n, 2) low and high end in scaled units.
     """
-    place = np.minimum(X[:, 0].astype(np.int64), len(interval.low)) - 1
+    index = np.minimum(X[:, 0].astype(np.int64), len(interval.low)) - 1
     spread = local_spread(X, interval.columns) + interval.typical
     sides = (interval.low, interval.high)
-    ends = [prediction + np.asarray(side, dtype=np.float64)[place] * spread for side in sides]
+    ends = [prediction + np.asarray(side, dtype=np.float64)[index] * spread for side in sides]
     return np.stack(ends, axis=1)

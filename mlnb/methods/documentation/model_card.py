@@ -46,36 +46,38 @@ def limits(
     """
     rows, deciding = metrics.rows, metrics.deciding
     name = plain(deciding.name)
-    said = [
+    predicted = [
         "The figures hold for data like the test rows. Nothing here measures how it does on data from "
         "another place, time or process.",
         "An association that the model uses is not a cause: changing a column's value in the world need not "
         "change the outcome.",
     ]
     if rows < 1000:
-        said.append(f"The test set is small ({rows:,} rows); read the intervals, not the values.")
+        predicted.append(f"The test set is small ({rows:,} rows); read the intervals, not the values.")
     low, high, score = deciding.low, deciding.high, best.get("score")
     if low is not None and high is not None and score is not None and not low <= score <= high:
-        said.append(
+        predicted.append(
             f"Cross-validation gave {name} {figure(score)}, outside the test interval {spread(deciding)}: "
             "the test rows differ from the training rows, or the search has fitted the folds."
         )
     linear = metrics.references.get("linear")
     if linear is not None and linear.difference.low is not None and linear.difference.low <= 0:
-        said.append(
+        predicted.append(
             f"It is not clearly better than a linear model (difference in {name} {spread(linear.difference)}); "
             "the simpler one may serve as well."
         )
     if contract.metric == "stability":
-        said.append("No row was labelled: stability says that alerts do not depend on chance, not that they are right.")
+        predicted.append(
+            "No row was labelled: stability says that alerts do not depend on chance, not that they are right."
+        )
     if contract.bound is None:
-        said.append("No bound was stated for the deciding metric: the gate asks only for more than a dummy model.")
+        predicted.append("No bound was stated for the deciding metric: the gate asks only for more than a dummy model.")
     warnings = sum(finding.get("severity") == "warning" for finding in findings)
     if warnings:
-        said.append(
+        predicted.append(
             f"{warnings} warning{'s' * (warnings > 1)} about the data went along into training; see the findings."
         )
-    return said
+    return predicted
 
 # %% ../../../nbs/methods/documentation/model_card.ipynb #c07
 FIELDS = {
@@ -124,8 +126,10 @@ def describe_data(provenance: Mapping[str, Any], schema: Schema) -> str:
     features = schema.features
     kinds = sorted({column.kind for column in features})
     counts = ", ".join(f"{sum(column.kind == kind for column in features)} {kind}" for kind in kinds)
-    known = {name: value for name, value in provenance.items() if isinstance(value, str | int | float) and value != ""}
-    parts = [markdown_table(["", ""], [[plain(name.replace("_", " ")), figure(known[name])] for name in known])]
+    present = {
+        name: value for name, value in provenance.items() if isinstance(value, str | int | float) and value != ""
+    }
+    parts = [markdown_table(["", ""], [[plain(name.replace("_", " ")), figure(present[name])] for name in present])]
     parts.append(f"The model reads {len(features)} columns ({counts})." if features else "The model reads no column.")
     gaps = sorted((c for c in features if c.missing), key=lambda c: (-c.missing, c.name))[:10]
     if gaps:
@@ -286,7 +290,7 @@ def model_card(facts: CardFacts, answers: Mapping[str, str]) -> str:
     certificate, findings = facts.certificate or {}, facts.findings
     deciding, share = metrics.deciding, completeness(answers)
     owner = plain(answers["owner"]) if answers["owner"] else "nobody yet"
-    told = [
+    reported = [
         f"- **{QUESTIONS[name]}** {plain(text) if text else f'Open; to be answered by: {owner}.'}"
         for name, text in sorted(answers.items(), key=lambda item: not item[1])
     ]
@@ -311,15 +315,14 @@ def model_card(facts: CardFacts, answers: Mapping[str, str]) -> str:
         "Findings in the data": describe_findings(findings),
         "Model": describe_search(best, facts.trials),
         "How good it is": f"Measured on {figure(metrics.rows)} rows that were sealed until then, every look at "
-        f"them counted in the run's report; {metrics.level:.0%} bootstrap intervals.\n\n"
-        + describe_metrics(metrics),
+        f"them counted in the run's report; {metrics.level:.0%} bootstrap intervals.\n\n" + describe_metrics(metrics),
         "From a prediction to an answer": describe_decision(contract, facts.decision, metrics),
         "For whom it is worse": describe_groups(metrics),
         "When inputs are disturbed": describe_disturbances(metrics),
         "Gate": describe_gate(gate),
         "Limitations": "\n".join(f"- {text}" for text in limits(contract, metrics, findings, best)),
         "Questions for people": f"{sum(map(bool, answers.values()))} of {len(answers)} answered; "
-        f"the card is {share:.0%} complete.\n\n" + "\n".join(told),
+        f"the card is {share:.0%} complete.\n\n" + "\n".join(reported),
         "Service": proof,
         "How to make it again": "`mlnb run` with the same data, parameters, code and versions gives the same bytes; "
         "`mlnb show` lists them all, with their digests.",

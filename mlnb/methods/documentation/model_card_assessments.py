@@ -45,18 +45,16 @@ def describe_decision(contract: ProblemContract, learned: FittedDecision, metric
     rows = explain_decision(learned)
     parts = [describe_costs(contract)]
     parts.append(
-        markdown_table(
-            ["part", "chosen", "why"], [[row.part, *map(plain, (row.chosen, row.reason))] for row in rows]
-        )
+        markdown_table(["part", "chosen", "why"], [[row.part, *map(plain, (row.chosen, row.reason))] for row in rows])
     )
     if metrics.calibration_error is not None:
         parts.append(f"On the test rows probabilities are off by {metrics.calibration_error:.3f} on average.")
-    found = metrics.interval
-    if found is not None:
-        kept = "as promised" if found.kept else "**fewer than promised**"
+    result = metrics.interval
+    if result is not None:
+        retained = "as promised" if result.kept else "**fewer than promised**"
         parts.append(
-            f"Intervals hold {spread(found.coverage)} of the test rows' truths, {kept} ({found.nominal:.0%}); "
-            f"they are {figure(found.width)} wide on average."
+            f"Intervals hold {spread(result.coverage)} of the test rows' truths, {retained} ({result.nominal:.0%}); "
+            f"they are {figure(result.width)} wide on average."
         )
     return "\n\n".join(part for part in parts if part)
 
@@ -70,8 +68,8 @@ def describe_groups(metrics: Metrics) -> str:
     Returns:
         tables and sentences; empty when nothing was looked at.
     """
-    found = metrics.slices
-    shown = [one for one in found.slices if one.origin == "requested" or one.confirmed][:SLICES]
+    result = metrics.slices
+    shown = [one for one in result.slices if one.origin == "requested" or one.confirmed][:SLICES]
     heads = ["slice", "rows", "metric", "mean loss", "of the others", ""]
     table = [
         [plain(one.name), figure(one.rows), *map(figure, (one.metric, one.loss, one.rest_loss))]
@@ -79,12 +77,12 @@ def describe_groups(metrics: Metrics) -> str:
         for one in shown
     ]
     parts = [markdown_table(heads, table)]
-    if found.searched:
-        confirmed = sum(one.confirmed for one in found.slices if one.origin == "found")
+    if result.searched:
+        confirmed = sum(one.confirmed for one in result.slices if one.origin == "found")
         none = (
             "none was confirmed to be worse" if not confirmed else f"{confirmed} confirmed to be worse on the test rows"
         )
-        parts.append(f"{found.searched:,} slices of the training rows were looked at; {none}.")
+        parts.append(f"{result.searched:,} slices of the training rows were looked at; {none}.")
     for entry in metrics.fairness:
         rates = list(entry.groups[0].rates)
         limit = "no limit was stated" if entry.limit is None else f"at most {entry.limit:g} was stated"
@@ -103,6 +101,6 @@ def describe_disturbances(metrics: Metrics) -> str:
     Returns:
         a table; empty when nothing was disturbed.
     """
-    known = [(check.inputs, check.share_lost) for check in metrics.robustness if check.share_lost is not None][1:]
-    worst = sorted(known, key=lambda pair: -pair[1])[:5]
+    present = [(check.inputs, check.share_lost) for check in metrics.robustness if check.share_lost is not None][1:]
+    worst = sorted(present, key=lambda pair: -pair[1])[:5]
     return markdown_table(["inputs", "lost"], [[plain(inputs), f"{lost:.0%}"] for inputs, lost in worst])

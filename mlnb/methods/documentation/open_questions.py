@@ -41,11 +41,11 @@ def answer_questions(*sources: Mapping[str, str]) -> dict[str, str]:
     Returns:
         every name of QUESTIONS; an empty text is an open question.
     """
-    found = {}
+    result = {}
     for name in QUESTIONS:
         texts = (str(source.get(name) or "").strip() for source in sources)
-        found[name] = next((text for text in texts if text), "")
-    return found
+        result[name] = next((text for text in texts if text), "")
+    return result
 
 
 def completeness(answers: Mapping[str, str]) -> float:

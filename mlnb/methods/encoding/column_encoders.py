@@ -51,7 +51,7 @@ class _Index(dict[Any, int]):
     """Level -> place, with one place for every level that is not there."""
 
     def __init__(self, levels: tuple[str, ...], other: int) -> None:
-        super().__init__({level: place for place, level in enumerate(levels)})
+        super().__init__({level: index for index, level in enumerate(levels)})
         self[None], self.other = len(levels) + 1, other
 
     def __missing__(self, level: str | None) -> int:
@@ -94,8 +94,8 @@ class CategoryCodec:
         if self.one_hot:
             table = np.vstack([np.eye(count), np.zeros((2, count))])
         else:
-            known = [[*self.shares, 0.0], range(count + 1)]
-            table = np.vstack([np.c_[np.transpose(known), means], np.full((1, 2 + means.shape[1]), np.nan)])
+            present = [[*self.shares, 0.0], range(count + 1)]
+            table = np.vstack([np.c_[np.transpose(present), means], np.full((1, 2 + means.shape[1]), np.nan)])
         object.__setattr__(self, "_index", _Index(self.levels, count + (self.unseen == "missing")))
         object.__setattr__(self, "_table", table)
 
@@ -134,9 +134,9 @@ class CategoryCodec:
         levels, shares = tuple(level for level, _ in ordered), tuple(count / len(values) for _, count in ordered)
         if few or targets is None or not levels:
             return cls(column, missing, levels, shares, few, unseen)
-        places = _Index(levels, 0).places(values)
-        known = places < len(levels)
-        means = smooth_means(places[known], targets[known], len(levels), weight).ravel().tolist()
+        indices = _Index(levels, 0).places(values)
+        present = indices < len(levels)
+        means = smooth_means(indices[present], targets[present], len(levels), weight).ravel().tolist()
         return cls(column, missing, levels, shares, few, unseen, tuple(means), weight)
 
     def fill(self, values: np.ndarray, out: np.ndarray) -> None:
@@ -145,16 +145,16 @@ class CategoryCodec:
 
     def fill_training(self, values: np.ndarray, out: np.ndarray, targets: np.ndarray | None) -> None:
         """As `fill`, for the rows that were learned from: target means come from the other parts of them."""
-        places = self._index.places(values)  # type: ignore[attr-defined]
-        out[:] = self._table[places]  # type: ignore[attr-defined]
+        indices = self._index.places(values)  # type: ignore[attr-defined]
+        out[:] = self._table[indices]  # type: ignore[attr-defined]
         if self.means and targets is not None:
-            known = places < len(self.levels)
-            out[known, 2:] = cross_fit(places[known], targets[known], len(self.levels), self.weight)
+            present = indices < len(self.levels)
+            out[present, 2:] = cross_fit(indices[present], targets[present], len(self.levels), self.weight)
 
     def absent(self, values: np.ndarray) -> np.ndarray:
         """Which of `values` count as missing, float64 (n,)."""
-        places = self._index.places(values)  # type: ignore[attr-defined]
-        return np.asarray(places == len(self.levels) + 1, dtype=np.float64)
+        indices = self._index.places(values)  # type: ignore[attr-defined]
+        return np.asarray(indices == len(self.levels) + 1, dtype=np.float64)
 
 # %% ../../../nbs/methods/encoding/column_encoders.ipynb #c11
 @dataclass(frozen=True)
@@ -182,9 +182,9 @@ class DateCodec:
     @classmethod
     def fit(cls, column: str, values: np.ndarray) -> "DateCodec":
         """Learn origin and varying parts from `values`, seconds since 1970, float64 (n,)."""
-        known = values[np.isfinite(values)]
-        parts = tuple(p for p in PARTS if known.size and np.unique(date_part(known, p)).size > 1)
-        return cls(column, known.size < values.size, float(known.min()) if known.size else 0.0, parts)
+        present = values[np.isfinite(values)]
+        parts = tuple(p for p in PARTS if present.size and np.unique(date_part(present, p)).size > 1)
+        return cls(column, present.size < values.size, float(present.min()) if present.size else 0.0, parts)
 
     def fill(self, values: np.ndarray, out: np.ndarray) -> None:
         """Write parts and elapsed days into `out` (n, k)."""
@@ -224,8 +224,8 @@ def date_parts(seconds: np.ndarray, parts: Sequence[str]) -> Iterator[np.ndarray
     """
     if set(parts) - set(PARTS):
         raise ValueError(f"found date part {', '.join(set(parts) - set(PARTS))!r}, expected of {', '.join(PARTS)}")
-    known = np.abs(seconds) < 1e12  # NaN and what no calendar reaches compare as False
-    whole = np.where(known, np.floor(seconds), 0.0).astype(np.int64)
+    present = np.abs(seconds) < 1e12  # NaN and what no calendar reaches compare as False
+    whole = np.where(present, np.floor(seconds), 0.0).astype(np.int64)
     days = whole // 86_400
     date = days.astype("datetime64[D]")
     month, year = date.astype("datetime64[M]"), date.astype("datetime64[Y]")
@@ -239,4 +239,4 @@ def date_parts(seconds: np.ndarray, parts: Sequence[str]) -> Iterator[np.ndarray
         "minute": lambda: whole // 60 % 60,
     }
     for part in parts:
-        yield np.where(known, ways[part]().astype(np.float64), np.nan)
+        yield np.where(present, ways[part]().astype(np.float64), np.nan)

@@ -90,8 +90,8 @@ def _write_category(codec: CategoryCodec, at: int, flag: int) -> Write:
             writes = rows.get(to_level(value), unseen)
         else:
             return True
-        for place, number in writes:
-            out[place] = number
+        for index, number in writes:
+            out[index] = number
         return False
 
     return write
@@ -99,9 +99,9 @@ def _write_category(codec: CategoryCodec, at: int, flag: int) -> Write:
 
 def _write_date(codec: DateCodec, at: int, flag: int) -> Write:
     """The closure of a date; whole seconds are cut as in `date_part`, so that both round alike."""
-    places = {part: at + j for j, part in enumerate(codec.parts)}
-    year, month, day, weekday, yearday, hour, minute = (places.get(part, -1) for part in PARTS)
-    elapsed, origin, calendar = at + len(places), codec.origin, max(year, month, day, yearday) >= 0
+    indices = {part: at + j for j, part in enumerate(codec.parts)}
+    year, month, day, weekday, yearday, hour, minute = (indices.get(part, -1) for part in PARTS)
+    elapsed, origin, calendar = at + len(indices), codec.origin, max(year, month, day, yearday) >= 0
 
     def write(value: Any, out: np.ndarray) -> bool:
         try:

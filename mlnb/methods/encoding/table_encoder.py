@@ -50,9 +50,7 @@ class Encoder:
             ValueError: when there is no feature.
         """
         if not codecs:
-            raise ValueError(
-                "found no feature column; expected at least one with the role 'feature' in the schema"
-            )
+            raise ValueError("found no feature column; expected at least one with the role 'feature' in the schema")
         self.codecs, self.options = tuple(codecs), dict(options)
         names: list[str] = []
         sources: list[str] = []
@@ -155,7 +153,7 @@ class Encoder:
             values = _array(arrays, codec.column)
             block = np.empty((len(values), stop - start + codec.missing))
             self._fill(codec, values, block, stop - start, targets)
-            columns += [shrink(block[:, place].copy()) for place in range(block.shape[1])]
+            columns += [shrink(block[:, index].copy()) for index in range(block.shape[1])]
         return Compact(columns)
 
     def _encode(self, arrays: Mapping[str, np.ndarray], targets: np.ndarray | None) -> np.ndarray:
@@ -210,12 +208,8 @@ class Encoder:
         codecs = []
         for column in values["columns"]:
             if (code := column.get("code")) not in CODECS:
-                raise ValueError(
-                    f"column {column.get('column')!r}: found code {code!r}, expected {', '.join(CODECS)}"
-                )
-            codecs.append(
-                CODECS[code](**{k: tuple(v) if isinstance(v, list) else v for k, v in column.items()})
-            )
+                raise ValueError(f"column {column.get('column')!r}: found code {code!r}, expected {', '.join(CODECS)}")
+            codecs.append(CODECS[code](**{k: tuple(v) if isinstance(v, list) else v for k, v in column.items()}))
         return cls(tuple(codecs), values["options"])
 
 
@@ -239,8 +233,8 @@ def _check_options(options: Mapping[str, Any], schema: Schema) -> dict[str, Any]
         if name not in kinds:
             raise ValueError(f"monotone: there is no feature {name!r}{nearest(name, list(kinds))}")
         if kinds[name] not in ("number", "boolean", "date") or direction not in (1, -1):
-            found = f"{direction!r} for {name!r}, which holds {kinds[name]} values"
-            raise ValueError(f"monotone: found {found}; expected 1 or -1 for a number, a boolean or a date")
+            result = f"{direction!r} for {name!r}, which holds {kinds[name]} values"
+            raise ValueError(f"monotone: found {result}; expected 1 or -1 for a number, a boolean or a date")
     return chosen
 
 

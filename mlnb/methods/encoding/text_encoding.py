@@ -75,8 +75,8 @@ class TextCodec:
     def names(self) -> tuple[str, ...]:
         """The encoded columns."""
         width = self._pressed.shape[1]  # type: ignore[attr-defined]
-        told = [f"component {j + 1}" for j in range(width)] if self.pressed else [f"has {w}" for w in self.words]
-        return (f"{self.column}: characters", f"{self.column}: words", *(f"{self.column} {name}" for name in told))
+        reported = [f"component {j + 1}" for j in range(width)] if self.pressed else [f"has {w}" for w in self.words]
+        return (f"{self.column}: characters", f"{self.column}: words", *(f"{self.column} {name}" for name in reported))
 
     @classmethod
     def fit(cls, column: str, values: np.ndarray, buckets: int, words: int, components: int) -> "TextCodec":
@@ -84,29 +84,29 @@ class TextCodec:
         counts = Counter(values.tolist())
         rows, spelled, total = Counter[int](), Counter[str](), len(values)
         for value, count in counts.items():
-            found = set(words_of(value or ""))
-            for word in found:
+            result = set(words_of(value or ""))
+            for word in result:
                 spelled[word] += count
-            for bucket in {bucket_of(word, buckets) for word in found}:
+            for bucket in {bucket_of(word, buckets) for word in result}:
                 rows[bucket] += count
         most = MOST_PRESSED if components else words
         telling = [(-n * (total - n), bucket) for bucket, n in rows.items() if 2 <= n < total]
-        kept = tuple(sorted(bucket for _, bucket in sorted(telling)[:most]))
+        retained = tuple(sorted(bucket for _, bucket in sorted(telling)[:most]))
         named: dict[int, str] = {}
         for word, _ in sorted(spelled.items(), key=lambda item: (-item[1], item[0])):
             named.setdefault(bucket_of(word, buckets), word)
-        idf = tuple(math.log((1 + total) / (1 + rows[b])) + 1 for b in kept)
-        plain = cls(column, None in counts, buckets, kept, tuple(named[b] for b in kept), idf)
-        if not components or len(kept) <= components:
+        idf = tuple(math.log((1 + total) / (1 + rows[b])) + 1 for b in retained)
+        plain = cls(column, None in counts, buckets, retained, tuple(named[b] for b in retained), idf)
+        if not components or len(retained) <= components:
             return plain
-        return cls(column, None in counts, buckets, kept, plain.words, idf, _press(plain, values, components))
+        return cls(column, None in counts, buckets, retained, plain.words, idf, _press(plain, values, components))
 
     def weigh(self, words: Iterable[str]) -> list[tuple[int, float]]:
         """The place among the kept buckets and the weight of each word that counts, in the order of the places."""
-        place: dict[int, int] = self._place  # type: ignore[attr-defined]
+        index: dict[int, int] = self._place  # type: ignore[attr-defined]
         counts: dict[int, int] = {}
         for word in words:
-            if (j := place.get(bucket_of(word, self.buckets))) is not None:
+            if (j := index.get(bucket_of(word, self.buckets))) is not None:
                 counts[j] = counts.get(j, 0) + 1
         weights = [(j, counts[j] * self.idf[j]) for j in sorted(counts)]
         length = math.sqrt(sum(weight * weight for _, weight in weights))

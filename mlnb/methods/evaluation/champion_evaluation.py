@@ -16,8 +16,6 @@ from .test_evaluation import json_rows
 from ..tables.columns import Schema
 from ..tables.duplicates import group_equal
 
-
-
 # %% ../../../nbs/methods/evaluation/champion_evaluation.ipynb #c05
 def differ(contract: ProblemContract, theirs: ProblemContract) -> str:
     """Why the champion cannot be compared with the model of this contract.

@@ -30,7 +30,7 @@ def plot_metrics(metrics: Metrics) -> Figure:
         metrics: from `evaluate`
     """
     use_style()
-    names = [name for name, found in metrics.scores.items() if found.value is not None]
+    names = [name for name, result in metrics.scores.items() if result.value is not None]
     height = max(1, -(-len(names) // 4))
     width = max(1, -(-len(names) // height))
     size = (2.1 * width + 0.6, 1.5 * height + 0.3)
@@ -40,14 +40,14 @@ def plot_metrics(metrics: Metrics) -> Figure:
     who = [name for name in ("dummy", "linear", "ets", "champion") if name in metrics.references]
     for axis, name in zip(axes.flat, names, strict=False):
         axis.set_visible(True)
-        found, top = metrics.scores[name], len(who)
-        for place, reference in enumerate(who):
+        result, top = metrics.scores[name], len(who)
+        for index, reference in enumerate(who):
             score = metrics.reference_score(reference, name)
             if score is not None:
-                axis.scatter([score], [place], color=MUTED, s=34, zorder=3)
-        if found.low is not None:
-            axis.plot([found.low, found.high], [top, top], color=PALETTE[0], linewidth=3, solid_capstyle="round")
-        axis.scatter([found.value], [top], color=PALETTE[0], s=44, zorder=3)
+                axis.scatter([score], [index], color=MUTED, s=34, zorder=3)
+        if result.low is not None:
+            axis.plot([result.low, result.high], [top, top], color=PALETTE[0], linewidth=3, solid_capstyle="round")
+        axis.scatter([result.value], [top], color=PALETTE[0], s=44, zorder=3)
         axis.set_yticks(range(top + 1), [*who, "model"])
         axis.set_ylim(-0.6, top + 0.6)
         arrow = "↑" if METRICS[name].sign > 0 else "↓"
@@ -143,13 +143,13 @@ def plot_calibration(y: np.ndarray, p: np.ndarray, label: str, bins: int = 10) -
     else:
         believed, hit = p.max(1), (p.argmax(1) == y).astype(float)
     edges = np.unique(np.quantile(believed, np.linspace(0, 1, bins + 1)))
-    place = np.clip(np.searchsorted(edges, believed, side="right") - 1, 0, max(0, len(edges) - 2))
+    index = np.clip(np.searchsorted(edges, believed, side="right") - 1, 0, max(0, len(edges) - 2))
     figure, (axis, below) = plt.subplots(
         2, 1, figsize=(4.8, 4.6), sharex=True, gridspec_kw={"height_ratios": [4, 1], "hspace": 0.05}
     )
     axis.plot([0, 1], [0, 1], color=MUTED, linewidth=1, linestyle=":")
-    for b in np.unique(place):
-        inside = place == b
+    for b in np.unique(index):
+        inside = index == b
         n, share, z = inside.sum(), hit[inside].mean(), 1.96
         middle = (share + z**2 / (2 * n)) / (1 + z**2 / n)
         half = z * np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2)) / (1 + z**2 / n)
@@ -205,16 +205,23 @@ def plot_contributions(
     figure, axis = plt.subplots(figsize=(8, 0.9 + 0.34 * len(order)))
     random = np.random.default_rng(0)
     axis.axvline(0, color=GRID, linewidth=1)
-    for place, j in enumerate(order):
-        known = np.isfinite(X[some, j])
+    for index, j in enumerate(order):
+        present = np.isfinite(X[some, j])
         rank = np.zeros(len(some))
-        if known.any():
-            values_seen = X[some, j][known]
-            rank[known] = np.searchsorted(np.sort(values_seen), values_seen, side="left") / max(1, known.sum() - 1)
-        jitter = place + random.uniform(-0.22, 0.22, len(some))
-        axis.scatter(values[some, j][~known], jitter[~known], color=MUTED, s=10, alpha=0.7, linewidths=0)
+        if present.any():
+            values_seen = X[some, j][present]
+            rank[present] = np.searchsorted(np.sort(values_seen), values_seen, side="left") / max(1, present.sum() - 1)
+        jitter = index + random.uniform(-0.22, 0.22, len(some))
+        axis.scatter(values[some, j][~present], jitter[~present], color=MUTED, s=10, alpha=0.7, linewidths=0)
         axis.scatter(
-            values[some, j][known], jitter[known], c=rank[known], cmap="cividis", vmin=0, vmax=1, s=10, linewidths=0
+            values[some, j][present],
+            jitter[present],
+            c=rank[present],
+            cmap="cividis",
+            vmin=0,
+            vmax=1,
+            s=10,
+            linewidths=0,
         )
     names = [columns[j] if len(columns[j]) <= 40 else columns[j][:39] + "…" for j in order]
     axis.set_yticks(range(len(order)), names)

@@ -35,11 +35,11 @@ def own_importance(model: Model, sources: Sequence[str]) -> pd.DataFrame:
     native = model.native
     if isinstance(native, dict) and "members" in native:
         tables = [own_importance(member, sources).set_index("column")["importance"] for member in native["members"]]
-        known = [(table, weight) for table, weight in zip(tables, native["weights"], strict=True) if len(table)]
-        names, place, times = np.unique(np.asarray(sources), return_inverse=True, return_counts=True)
+        present = [(table, weight) for table, weight in zip(tables, native["weights"], strict=True) if len(table)]
+        names, index, times = np.unique(np.asarray(sources), return_inverse=True, return_counts=True)
         raw = np.zeros(len(sources))
-        for table, weight in known:  # a column's share, spread over its encoded columns
-            raw += weight * (table.reindex(names).to_numpy() / times)[place]
+        for table, weight in present:  # a column's share, spread over its encoded columns
+            raw += weight * (table.reindex(names).to_numpy() / times)[index]
     elif isinstance(native, dict):
         raw = np.abs(np.asarray(native["coefficients"])).sum(0) if "coefficients" in native else np.zeros(0)
     elif is_booster(model):
@@ -148,16 +148,16 @@ def permutation_importance(
             some = np.flatnonzero(np.isin(groups, names[: max(1, int((reached <= rows).sum()))]))
         X, y, groups = X[some], y[some], None if groups is None else groups[some]
     sign, whole = METRICS[metric].sign, score(metric, y, predict(model, X), groups)
-    found = []
+    result = []
     for column in columns:
-        places = [j for j, source in enumerate(sources) if source == column]
+        indices = [j for j, source in enumerate(sources) if source == column]
         falls = []
         for _ in range(repeats):
             shuffled = X.copy()
-            shuffled[:, places] = X[random.permutation(len(X))][:, places]
+            shuffled[:, indices] = X[random.permutation(len(X))][:, indices]
             falls.append(sign * (whole - score(metric, y, predict(model, shuffled), groups)))
-        found.append((column, float(np.mean(falls)), float(np.std(falls))))
-    return _ranked(pd.DataFrame(found, columns=["column", "importance", "deviation"]).assign(rows=len(X)))
+        result.append((column, float(np.mean(falls)), float(np.std(falls))))
+    return _ranked(pd.DataFrame(result, columns=["column", "importance", "deviation"]).assign(rows=len(X)))
 
 # %% ../../../nbs/methods/evaluation/explanations.ipynb #c07
 def explains(
@@ -193,16 +193,16 @@ def contributions(model: Model, X: np.ndarray, sources: Sequence[str]) -> tuple[
     Returns:
         Shapley values (n, columns), and the columns.
     """
-    said = predict(model, X).argmax(1) if model.classes else None
+    predicted = predict(model, X).argmax(1) if model.classes else None
     if not (isinstance(model.native, dict) and "members" in model.native):
-        parts, _, columns = share_out(model, X, sources, said)
+        parts, _, columns = share_out(model, X, sources, predicted)
         return parts, columns
     columns, total, covered = list(dict.fromkeys(sources)), np.zeros((len(X), len(set(sources)))), 0.0
     for member, weight in zip(model.native["members"], model.native["weights"], strict=True):
         if explains(member):
-            parts, base, _ = share_out(member, X, sources, said)
+            parts, base, _ = share_out(member, X, sources, predicted)
             p = predict(member, X)
-            shown = p if said is None else p[:, 1] if model.classes == 2 else p[np.arange(len(X)), said]
+            shown = p if predicted is None else p[:, 1] if model.classes == 2 else p[np.arange(len(X)), predicted]
             total, covered = total + weight * _to_prediction(member, parts, base, shown), covered + weight
     if not covered:
         raise ValueError("found an ensemble without a member whose score is a sum; shuffle its columns instead")
@@ -221,6 +221,6 @@ def name_reasons(parts: np.ndarray, columns: Sequence[str], most: int = 3) -> li
     """
     order = np.argsort(-np.abs(parts), axis=1, kind="stable")[:, :most]
     return [
-        ", ".join(f"{columns[j]} {row[j]:+.2g}" for j in places if row[j])
-        for row, places in zip(parts, order, strict=True)
+        ", ".join(f"{columns[j]} {row[j]:+.2g}" for j in indices if row[j])
+        for row, indices in zip(parts, order, strict=True)
     ]

@@ -33,19 +33,19 @@ def groups_by(values: np.ndarray) -> np.ndarray:
     """
     if values.dtype == object:
         names = np.array(["missing" if value is None else str(value) for value in values], dtype=object)
-        found, counts = np.unique(names.astype(str), return_counts=True)
-        kept = set(found[np.argsort(-counts, kind="stable")][:GROUPS])
-        return np.array([name if name in kept else "others" for name in names], dtype=object)
-    known = ~np.isnan(values)
+        result, counts = np.unique(names.astype(str), return_counts=True)
+        retained = set(result[np.argsort(-counts, kind="stable")][:GROUPS])
+        return np.array([name if name in retained else "others" for name in names], dtype=object)
+    present = ~np.isnan(values)
     out = np.full(len(values), "missing", dtype=object)
-    different = np.unique(values[known])
+    different = np.unique(values[present])
     if len(different) <= GROUPS:
-        out[known] = [f"{value:g}" for value in values[known]]
+        out[present] = [f"{value:g}" for value in values[present]]
         return out
-    edges = np.unique(np.quantile(values[known], np.linspace(0, 1, QUARTERS + 1), method="inverted_cdf"))
-    place = np.clip(np.searchsorted(edges, values[known], side="left") - 1, 0, len(edges) - 2)
+    edges = np.unique(np.quantile(values[present], np.linspace(0, 1, QUARTERS + 1), method="inverted_cdf"))
+    index = np.clip(np.searchsorted(edges, values[present], side="left") - 1, 0, len(edges) - 2)
     ranges = [f"{a:.4g} to {b:.4g}" for a, b in zip(edges[:-1], edges[1:], strict=True)]
-    out[known] = [ranges[i] for i in place]
+    out[present] = [ranges[i] for i in index]
     return out
 
 # %% ../../../nbs/methods/evaluation/fairness.ipynb #c08
@@ -56,12 +56,12 @@ def _rates(measure: str, y: np.ndarray, said: np.ndarray) -> dict[str, tuple[np.
         error = np.abs(y - said) if measure == "mae" else said - y
         whole = np.abs(y - said).mean()
         return {measure: (error / (whole if whole > 0 else 1.0), one)}
-    right, positive, told = (y == said).astype(float), (y == 1).astype(float), (said == 1).astype(float)
+    right, positive, reported = (y == said).astype(float), (y == 1).astype(float), (said == 1).astype(float)
     every = {
         "accuracy": (right, one),
-        "selection": (told, one),
-        "true_positive": (told * positive, positive),
-        "false_positive": (told * (1 - positive), 1 - positive),
+        "selection": (reported, one),
+        "true_positive": (reported * positive, positive),
+        "false_positive": (reported * (1 - positive), 1 - positive),
     }
     chosen = {
         "demographic_parity": ["selection"],
@@ -82,9 +82,7 @@ def _differences(sums: np.ndarray, rows: np.ndarray, counted: np.ndarray) -> np.
     return np.asarray(spread.max(axis=0))
 
 
-def compare_groups(
-    y: np.ndarray, said: np.ndarray, groups: np.ndarray, measure: str, seed: int = 0
-) -> GroupDifference:
+def compare_groups(y: np.ndarray, said: np.ndarray, groups: np.ndarray, measure: str, seed: int = 0) -> GroupDifference:
     """Rates of each group and the largest difference; None where fewer than two groups can be compared.
 
     Args:
@@ -98,16 +96,16 @@ def compare_groups(
     """
     if measure not in FAIRNESS:
         raise ValueError(f"unknown fairness measure {measure!r}, expected one of {', '.join(FAIRNESS)}")
-    names, place = np.unique(groups.astype(str), return_inverse=True)
+    names, index = np.unique(groups.astype(str), return_inverse=True)
     rates = _rates(measure, y, said)
     k = len(names)
-    rows = np.array([np.bincount(place, over, k) for _, over in rates.values()])
+    rows = np.array([np.bincount(index, over, k) for _, over in rates.values()])
     counted = rows >= LEAST
     table = _by_group(rates, groups.astype(str))
     each = tuple(
         GroupRates(
             group=str(name),
-            rows=int((place == i).sum()),
+            rows=int((index == i).sum()),
             rates={rate: None if not rows[r, i] else float(table[rate][name]) for r, rate in enumerate(rates)},
             compared=bool(counted[:, i].all()),
         )
@@ -115,12 +113,12 @@ def compare_groups(
     )
     if (counted.sum(1) < 2).all():
         return GroupDifference(measure=measure, groups=each, difference=Estimate(value=None))
-    sums = np.array([np.bincount(place, top, k) for top, _ in rates.values()])
+    sums = np.array([np.bincount(index, top, k) for top, _ in rates.values()])
     value = float(_differences(sums[:, None], rows[:, None], counted)[0])
     random, drawn = np.random.default_rng(seed), []
     for _ in range(max(100, min(RESAMPLES, 20_000_000 // len(y)))):
         weights = np.bincount(random.integers(0, len(y), len(y)), minlength=len(y))
-        drawn.append([[np.bincount(place, weights * part, k) for part in pair] for pair in rates.values()])
+        drawn.append([[np.bincount(index, weights * part, k) for part in pair] for pair in rates.values()])
     resampled = np.array(drawn)  # (B, rates, 2, groups)
     spread = _differences(resampled[:, :, 0].swapaxes(0, 1), resampled[:, :, 1].swapaxes(0, 1), counted)
     low, high = np.quantile(spread[np.isfinite(spread)], [0.025, 0.975]).tolist()
@@ -157,14 +155,14 @@ def assess_fairness(
     """
     assessments = []
     for column in contract.protected:
-        found = compare_groups(y, said, groups_by(columns[column]), contract.fairness_metric or "", seed)
+        result = compare_groups(y, said, groups_by(columns[column]), contract.fairness_metric or "", seed)
         assessments.append(
             FairnessAssessment(
                 column=column,
                 limit=contract.fairness_limit,
-                measure=found.measure,
-                difference=found.difference,
-                groups=found.groups,
+                measure=result.measure,
+                difference=result.difference,
+                groups=result.groups,
             )
         )
     return tuple(assessments)
@@ -184,11 +182,13 @@ def fairness_lines(found: Sequence[FairnessAssessment]) -> list[GateLine]:
         if entry.limit is None:
             continue
         value, low, high = entry.difference.value, entry.difference.low, entry.difference.high
-        said = "fewer than two groups are large enough" if value is None else f"{value:.3g} [{low:.3g}, {high:.3g}]"
+        predicted = (
+            "fewer than two groups are large enough" if value is None else f"{value:.3g} [{low:.3g}, {high:.3g}]"
+        )
         lines.append(
             GateLine(
                 check=f"{entry.measure} between groups of {entry.column}",
-                found=said,
+                found=predicted,
                 required=f"a difference of at most {entry.limit:g}",
                 passed=value is not None and value <= entry.limit,
             )

@@ -26,7 +26,6 @@ from ..tables.columns import Schema, check_rows, to_arrays
 from ..training_data.training_examples import load_encoder
 
 
-
 @dataclass(frozen=True)
 class FittedPipeline:
     """What turns rows into responses.

@@ -65,15 +65,15 @@ def refer_forecasts(
     if len(present) > SMOOTHED:
         return out
     smoothed = out["dummy"].copy()
-    for place in present.tolist():
-        history, rows = histories[place], np.flatnonzero(fan.series == place)
+    for position in present.tolist():
+        history, rows = histories[position], np.flatnonzero(fan.series == position)
         training = max(0, min(cut + 1 - history.first, len(history.values)))
         skipped = int(np.argmax(np.isfinite(history.values)))  # a series may begin with gaps
         fitted = fit_smoothing(history.values[skipped:training], encoder.season) if training > skipped else None
         if fitted is None:
             continue
-        known = fan.period[rows] - fan.step[rows] + 1 - history.first - skipped
-        origins, spot = np.unique(known, return_inverse=True)
+        available = fan.period[rows] - fan.step[rows] + 1 - history.first - skipped
+        origins, spot = np.unique(available, return_inverse=True)
         values = history.values[skipped : history.known]
         ahead = smooth_forward(fitted, values, training - skipped, origins, encoder.horizon)[spot, fan.step[rows] - 1]
         scaled = (ahead - fan.level[rows]) / fan.scale[rows]
@@ -99,15 +99,15 @@ def score_forecasts(
         blocks = np.unique(np.stack([fan.series, fan.period]), axis=1, return_inverse=True)[1]
     values = {who: fan.level + fan.scale * p for who, p in forecasts.items()}
     either = {
-        scaled: evaluate(truth, told, "forecasting", metric, resamples, seed, blocks.ravel())
-        for scaled, truth, told in ((True, fan.y, forecasts), (False, fan.truth, values))
+        scaled: evaluate(truth, reported, "forecasting", metric, resamples, seed, blocks.ravel())
+        for scaled, truth, reported in ((True, fan.y, forecasts), (False, fan.truth, values))
     }
     out = either[metric in SCALED]
     references = {
         who: replace(
-            found, scores={name: either[name in SCALED].references[who].scores[name] for name in found.scores}
+            result, scores={name: either[name in SCALED].references[who].scores[name] for name in result.scores}
         )
-        for who, found in out.references.items()
+        for who, result in out.references.items()
     }
     scores = {name: either[name in SCALED].scores[name] for name in out.scores}
     return replace(out, scores=scores, references=references)
@@ -157,7 +157,7 @@ def judge_forecasts(
     block = max(encoder.horizon, encoder.season)
     metrics = score_forecasts(fan, forecasts, contract.metric, block, resamples, seed)
     series = errors_by(fan.series, fan.y, forecasts)
-    names = [", ".join(histories[int(place)].key) or str(contract.target) for place in series.groups]
+    names = [", ".join(histories[int(position)].key) or str(contract.target) for position in series.groups]
     errors = ForecastErrors(
         origins=len(np.unique(np.stack([fan.series, fan.period - fan.step]), axis=1).T),
         by_step=errors_by(fan.step, fan.y, forecasts),
@@ -167,17 +167,15 @@ def judge_forecasts(
     if isinstance(interval, StepInterval):
         ends = bound_steps(forecasts["model"], fan.X, interval)
         metrics = replace(metrics, interval=check_interval(fan.y, ends, interval.coverage))
-        errors = replace(
-            errors, intervals=judge_intervals(fan.y, ends[:, 0], ends[:, 1], fan.step, interval.coverage)
-        )
+        errors = replace(errors, intervals=judge_intervals(fan.y, ends[:, 0], ends[:, 1], fan.step, interval.coverage))
     metrics = replace(metrics, forecast=errors)
     table = _table(fan, histories, encoder, forecasts["model"], decision)
-    asked, whole = request_schema(schema, contract), pd.concat([training, test], ignore_index=True)
+    requested, whole = request_schema(schema, contract), pd.concat([training, test], ignore_index=True)
 
     def answer(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-        return to_wire(answer_request(rows, asked, encoder, model, decision))
+        return to_wire(answer_request(rows, requested, encoder, model, decision))
 
-    rows = _golden_rows(contract, asked, encoder, whole)
+    rows = _golden_rows(contract, requested, encoder, whole)
     golden = Golden(rows=rows, predictions=answer(rows))
     return ForecastEvaluation(fan, histories, forecasts, ends, metrics, table, golden, answer)
 
@@ -186,15 +184,15 @@ def _table(
     fan: Fan, histories: Sequence[History], encoder: Windows, prediction: np.ndarray, decision: Decision
 ) -> pd.DataFrame:
     """One row a forecast: when, of which series, from which origin, truth and prediction."""
-    told = to_wire(say_forecasts(fan, histories, encoder, prediction, decision))
-    table = pd.DataFrame([{n: v for n, v in answer.items() if n != "interval"} for answer in told])
+    reported = to_wire(say_forecasts(fan, histories, encoder, prediction, decision))
+    table = pd.DataFrame([{n: v for n, v in answer.items() if n != "interval"} for answer in reported])
     table.insert(len(encoder.keys) + 1, "origin", encoder.frequency.stamps(fan.period - fan.step))
     table["origin"] = pd.to_datetime(table["origin"], unit="s")
     table.insert(len(encoder.keys) + 2, "step", fan.step)
     table.insert(len(encoder.keys) + 3, "truth", fan.truth)
     if decision.interval is not None:
-        table["low"] = [answer["interval"]["low"] for answer in told]
-        table["high"] = [answer["interval"]["high"] for answer in told]
+        table["low"] = [answer["interval"]["low"] for answer in reported]
+        table["high"] = [answer["interval"]["high"] for answer in reported]
     return table
 
 
@@ -206,14 +204,14 @@ def _golden_rows(
     last = int(periods.max()) - encoder.horizon
     keys = list(contract.series)
     window = (periods > last - encoder.width) & (periods <= last)
-    known = table[keys].astype(str).agg("|".join, axis=1) if keys else pd.Series("", table.index)
-    counts = known[window].value_counts()
+    available = table[keys].astype(str).agg("|".join, axis=1) if keys else pd.Series("", table.index)
+    counts = available[window].value_counts()
     enough = sorted(counts.index[counts >= encoder.least + 1])[: max(1, GOLDEN // encoder.width)]
     if encoder.facts["known"]:  # the future is sent as far as it is known ahead
         ahead = (periods > last) & (periods <= last + encoder.horizon)
         table = table.assign(**{encoder.target: table[encoder.target].mask(ahead)})
         window = window | ahead
-    return json_rows(table[window & known.isin(enough)], asked)
+    return json_rows(table[window & available.isin(enough)], asked)
 
 # %% ../../../nbs/methods/evaluation/forecast_evaluation.ipynb #c08
 def plot_forecast(judged: ForecastEvaluation, encoder: Windows, name: str, behind: int = 6) -> Figure:
@@ -224,13 +222,13 @@ def plot_forecast(judged: ForecastEvaluation, encoder: Windows, name: str, behin
         behind: horizons of history that are shown [1..].
     """
     use_style()
-    places = np.unique(judged.fan.series)[:3]
-    figure, axes = plt.subplots(len(places), 1, figsize=(9, 0.6 + 2.3 * len(places)), squeeze=False)
-    for axis, place in zip(axes[:, 0], places, strict=True):
-        fan, history = judged.fan, judged.histories[place]
-        origins = np.unique((fan.period - fan.step)[fan.series == place])
+    indices = np.unique(judged.fan.series)[:3]
+    figure, axes = plt.subplots(len(indices), 1, figsize=(9, 0.6 + 2.3 * len(indices)), squeeze=False)
+    for axis, index in zip(axes[:, 0], indices, strict=True):
+        fan, history = judged.fan, judged.histories[index]
+        origins = np.unique((fan.period - fan.step)[fan.series == index])
         origin = origins[len(origins) // 2]
-        rows = np.flatnonzero((fan.series == place) & (fan.period - fan.step == origin))
+        rows = np.flatnonzero((fan.series == index) & (fan.period - fan.step == origin))
         shown = np.arange(max(history.first, origin - behind * encoder.horizon), origin + encoder.horizon + 1)
         shown = shown[shown < history.first + len(history.values)]
         axis.plot(_dates(shown, encoder), history.values[shown - history.first], color=MUTED, label="truth")

@@ -37,22 +37,22 @@ def find_problems(rows: Any, asked: Schema, encoder: Windows) -> list[RowProblem
     arrays = to_arrays(rows, asked)
     expected = "a date from 1678 to 2261, such as 2024-02-29 or 2024-02-29T12:30:00"
     for row in np.flatnonzero(~np.isfinite(arrays[encoder.time])).tolist():
-        found = repr(rows[row].get(encoder.time))[:80]
-        problems.append(RowProblem(row=row, column=encoder.time, found=found, expected=expected))
+        result = repr(rows[row].get(encoder.time))[:80]
+        problems.append(RowProblem(row=row, column=encoder.time, found=result, expected=expected))
     if problems:
         return problems
-    known = np.isfinite(arrays[encoder.target])
+    present = np.isfinite(arrays[encoder.target])
     periods = encoder.frequency.periods(arrays[encoder.time])
     seen: dict[tuple[str, ...], set[int]] = {}
-    for key, period, finite in zip(series_names(arrays, encoder.keys), periods.tolist(), known.tolist(), strict=True):
+    for key, period, finite in zip(series_names(arrays, encoder.keys), periods.tolist(), present.tolist(), strict=True):
         seen.setdefault(key, set()).update([period] if finite else [])
     for key, values in seen.items():
         recent = [period for period in values if period > max(values) - encoder.width]
         if len(recent) < encoder.least:
             name = f" of the series {', '.join(key)}" if key else ""
-            found = f"{len(recent)} known values{name} in its last {encoder.width} periods of {encoder.frequency}"
+            result = f"{len(recent)} known values{name} in its last {encoder.width} periods of {encoder.frequency}"
             least = f"{encoder.least} at least, and best {encoder.width}"
-            problems.append(RowProblem(row=None, column=encoder.target, found=found, expected=least))
+            problems.append(RowProblem(row=None, column=encoder.target, found=result, expected=least))
     return problems
 
 
@@ -68,14 +68,14 @@ def read_histories(rows: Sequence[Mapping[str, Any]], asked: Schema, encoder: Wi
     """
     arrays = to_arrays(rows, asked)
     names = series_names(arrays, encoder.keys)
-    place = {key: code for code, key in enumerate(sorted(set(names)))}
-    codes = np.array([place[name] for name in names], dtype=np.int64)
+    index = {key: code for code, key in enumerate(sorted(set(names)))}
+    codes = np.array([index[name] for name in names], dtype=np.int64)
     periods = encoder.frequency.periods(arrays[encoder.time])
-    known = np.isfinite(arrays[encoder.target])
-    last = np.full(len(place), np.iinfo(np.int64).min)
-    np.maximum.at(last, codes[known], periods[known])
-    kept = (periods > last[codes] - encoder.width) & (periods <= last[codes] + encoder.horizon)
-    return encoder.histories({name: values[kept] for name, values in arrays.items()})
+    present = np.isfinite(arrays[encoder.target])
+    last = np.full(len(index), np.iinfo(np.int64).min)
+    np.maximum.at(last, codes[present], periods[present])
+    retained = (periods > last[codes] - encoder.width) & (periods <= last[codes] + encoder.horizon)
+    return encoder.histories({name: values[retained] for name, values in arrays.items()})
 
 
 def say_forecasts(
@@ -92,15 +92,15 @@ def say_forecasts(
         one response an example.
     """
     values = (fan.level + fan.scale * prediction).tolist()
-    stamps = encoder.frequency.stamps(fan.period).tolist()
+    timestamps = encoder.frequency.stamps(fan.period).tolist()
     intervals: list[Interval | None] = [None] * len(values)
     if isinstance(decision.interval, StepInterval):
         ends = fan.level[:, None] + fan.scale[:, None] * bound_steps(prediction, fan.X, decision.interval)
         intervals = [Interval(low=low, high=high) for low, high in ends.tolist()]
     responses = []
-    for value, interval, stamp, place in zip(values, intervals, stamps, fan.series.tolist(), strict=True):
-        series = dict(zip(encoder.keys, histories[place].key, strict=True))
-        time = stamp_text(stamp, encoder.frequency)
+    for value, interval, timestamp, index in zip(values, intervals, timestamps, fan.series.tolist(), strict=True):
+        series = dict(zip(encoder.keys, histories[index].key, strict=True))
+        time = stamp_text(timestamp, encoder.frequency)
         responses.append(ForecastResponse(time=time, series=series, prediction=value, interval=interval))
     return responses
 

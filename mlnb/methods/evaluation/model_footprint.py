@@ -99,6 +99,6 @@ def latency_line(contract: ProblemContract, measured: Latency | None) -> list[Ga
     budget = contract.latency_ms
     if budget is None:
         return []
-    kept = measured is not None and measured.median_ms <= budget
-    found = "within the budget" if kept else "longer than the budget" if measured else "not measured: no rows"
-    return [GateLine(check="time of one answer", found=found, required=f"at most {budget:g} ms", passed=kept)]
+    retained = measured is not None and measured.median_ms <= budget
+    result = "within the budget" if retained else "longer than the budget" if measured else "not measured: no rows"
+    return [GateLine(check="time of one answer", found=result, required=f"at most {budget:g} ms", passed=retained)]

@@ -77,9 +77,7 @@ def explain_model(test_set: ScoredTestSet, repeats: int = 5, seed: int = 0) -> C
     """
     pipeline, X = test_set.pipeline, test_set.X
     metric, sources, model = objective(pipeline.contract), pipeline.encoder.sources, pipeline.model
-    importance = permutation_importance(
-        model, X, test_set.y, metric, sources, repeats, seed, groups=test_set.groups
-    )
+    importance = permutation_importance(model, X, test_set.y, metric, sources, repeats, seed, groups=test_set.groups)
     text = (
         f"{len(importance):,} of {len(set(sources)):,} columns were shuffled, "
         f"among {importance['rows'].iloc[0]:,} of {len(X):,} examples"

@@ -55,9 +55,9 @@ def gain_by_place(y: np.ndarray, p: np.ndarray, groups: np.ndarray, places: int 
     laid = lay_out(p, groups)
     gain = laid.over_ties(np.exp2(np.asarray(y, dtype=np.float64)[laid.order]) - 1.0)
     shared = gain / laid.over_ties(np.ones(len(gain)))
-    kept = laid.place < places
-    total = np.bincount(laid.place[kept], weights=shared[kept], minlength=places)
-    count = np.bincount(laid.place[kept], minlength=places)
+    retained = laid.place < places
+    total = np.bincount(laid.place[retained], weights=shared[retained], minlength=places)
+    count = np.bincount(laid.place[retained], minlength=places)
     return np.asarray(np.divide(total, count, out=np.full(places, np.nan), where=count > 0))
 
 # %% ../../../nbs/methods/evaluation/ranking_plots.ipynb #c06
@@ -72,14 +72,14 @@ def plot_ranking(y: np.ndarray, scores: Mapping[str, np.ndarray], groups: np.nda
     """
     use_style()
     figure, (left, right) = plt.subplots(1, 2, figsize=(8.6, 3.2))
-    places = min(20, max(k, 5))
+    indices = min(20, max(k, 5))
     for colour, (name, p) in zip(PALETTE, scores.items(), strict=False):
         each = np.sort(ndcg(y, p, groups, k))
         each = each[~np.isnan(each)]
         left.plot(np.linspace(0, 1, len(each)), each, color=colour, label=name)
-        right.plot(np.arange(1, places + 1), gain_by_place(y, p, groups, places), "o-", color=colour, label=name)
-    possible = gain_by_place(y, y, groups, places)
-    right.plot(np.arange(1, places + 1), possible, ":", color=MUTED, label="best possible")
+        right.plot(np.arange(1, indices + 1), gain_by_place(y, p, groups, indices), "o-", color=colour, label=name)
+    possible = gain_by_place(y, y, groups, indices)
+    right.plot(np.arange(1, indices + 1), possible, ":", color=MUTED, label="best possible")
     left.set(title=f"NDCG at {k}, query by query", xlabel="share of queries", ylabel="NDCG", ylim=(-0.03, 1.03))
     right.set(title="What lies at each place", xlabel="place", ylabel="mean gain $2^y - 1$")
     left.legend()

@@ -90,7 +90,7 @@ def collect_references(
     """
     contract, notes = test_set.pipeline.contract, []
     if forecasts is not None:
-        predictions = {who: found for who, found in forecasts.forecasts.items() if who != "model"}
+        predictions = {who: result for who, result in forecasts.forecasts.items() if who != "model"}
     else:
         training = test_set.training
         predictions = predict_references(contract, training.X, training.y, test_set.X, seed, threads)

@@ -104,13 +104,13 @@ def disturb(
     for inputs, given in disturbed:
         score = whole if inputs == disturbed[0][0] else measure(given, rows)
         lost = whole - score
-        known = np.isfinite(lost)
-        share = lost / (whole - worst) if known and np.isfinite(worst) and whole > worst else None
+        present = np.isfinite(lost)
+        share = lost / (whole - worst) if present and np.isfinite(worst) and whole > worst else None
         checks.append(
             RobustnessCheck(
                 inputs=inputs,
-                score=float(score) if known else None,
-                lost=float(lost) if known else None,
+                score=float(score) if present else None,
+                lost=float(lost) if present else None,
                 share_lost=None if share is None else float(share),
             )
         )

@@ -66,10 +66,10 @@ def assess_slices(
         measure: the deciding metric over some test rows (mask), NaN where undefined.
     """
     requested: list[Conditions] = [one for text in given for one in parse_slice(text, tested[0])]
-    found, searched = find_slices(*learned, seed=seed)
-    found = [one for one in found if one not in requested and all(c.column in tested[0] for c in one)]
+    result, searched = find_slices(*learned, seed=seed)
+    result = [one for one in result if one not in requested and all(c.column in tested[0] for c in one)]
     reported: list[Slice] = []
-    for origin, slices in (("requested", requested), ("found", found)):
+    for origin, slices in (("requested", requested), ("found", result)):
         for one, row in zip(slices, confirm_slices(slices, *tested), strict=True):
             mask = mask_of(one, tested[0])
             value = measure(mask) if mask.any() else math.nan

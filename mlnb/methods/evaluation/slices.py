@@ -108,20 +108,20 @@ def groups_of(column: str, values: np.ndarray, least: int = 1) -> list[Condition
         least: rows that a group has at least.
     """
     missing = _missing(values)
-    found = [Condition(column, "missing")] if missing.sum() >= least else []
-    known = values[~missing]
-    if values.dtype == object or len(np.unique(known)) <= FEW:
-        names, counts = np.unique(known.astype(str) if values.dtype == object else known, return_counts=True)
+    result = [Condition(column, "missing")] if missing.sum() >= least else []
+    present = values[~missing]
+    if values.dtype == object or len(np.unique(present)) <= FEW:
+        names, counts = np.unique(present.astype(str) if values.dtype == object else present, return_counts=True)
         order = np.argsort(-counts, kind="stable")[:VALUES]
         every = [(names[i].item(), counts[i]) for i in order]
-        return [Condition(column, "=", name) for name, count in every if count >= least] + found
-    edges = np.unique(np.quantile(known, [0.25, 0.5, 0.75], method="inverted_cdf"))
-    edges = edges[edges < known.max()]
+        return [Condition(column, "=", name) for name, count in every if count >= least] + result
+    edges = np.unique(np.quantile(present, [0.25, 0.5, 0.75], method="inverted_cdf"))
+    edges = edges[edges < present.max()]
     if len(edges):
         inner = [Condition(column, "in", (float(a), float(b))) for a, b in zip(edges[:-1], edges[1:], strict=True)]
         parts = [Condition(column, "<=", float(edges[0])), *inner, Condition(column, ">", float(edges[-1]))]
-        found = [part for part in parts if part.mask({column: values}).sum() >= least] + found
-    return found
+        result = [part for part in parts if part.mask({column: values}).sum() >= least] + result
+    return result
 
 
 def parse_slice(text: str, columns: Mapping[str, np.ndarray]) -> list[Conditions]:
@@ -163,8 +163,8 @@ def _worse(count: np.ndarray, total: np.ndarray, square: np.ndarray, loss: np.nd
         mean, other = total / count, (loss.sum() - total) / rest
         spread = (square - count * mean**2) / (count - 1) / count
         spread = spread + ((loss**2).sum() - square - rest * other**2) / (rest - 1) / rest
-        found = (mean - other) / np.sqrt(np.maximum(spread, 1e-300))
-    return np.where((count > 1) & (rest > 1) & (count < n) & np.isfinite(found), found, -np.inf)
+        result = (mean - other) / np.sqrt(np.maximum(spread, 1e-300))
+    return np.where((count > 1) & (rest > 1) & (count < n) & np.isfinite(result), result, -np.inf)
 
 
 def _chance(statistic: np.ndarray) -> np.ndarray:
@@ -187,27 +187,27 @@ def find_slices(
     Returns:
         significant slices, worst first, none much like another; how many were looked at.
     """
-    known = np.flatnonzero(np.isfinite(loss))
+    present = np.flatnonzero(np.isfinite(loss))
     most = max(LEAST * 40, min(MOST, CELLS // (4 * max(1, len(columns)))))
-    if len(known) > most:
-        known = np.sort(np.random.default_rng(seed).choice(known, most, replace=False))
-    loss, columns = loss[known], {name: values[known] for name, values in columns.items()}
+    if len(present) > most:
+        present = np.sort(np.random.default_rng(seed).choice(present, most, replace=False))
+    loss, columns = loss[present], {name: values[present] for name, values in columns.items()}
     least = max(LEAST, int(SUPPORT * len(loss)))
     if len(loss) < 2 * LEAST:
         return [], 0
     conditions = [c for name, values in columns.items() for c in groups_of(name, values, least)]
     masks = [c.mask(columns) for c in conditions]
-    kept = [i for i, mask in enumerate(masks) if least <= mask.sum() <= len(loss) - least]
-    if not kept:
+    retained = [i for i, mask in enumerate(masks) if least <= mask.sum() <= len(loss) - least]
+    if not retained:
         return [], 0
-    conditions, M = [conditions[i] for i in kept], np.array([masks[i] for i in kept], dtype=np.float64)
+    conditions, M = [conditions[i] for i in retained], np.array([masks[i] for i in retained], dtype=np.float64)
     both = np.stack([loss, loss**2], axis=1)
     sums = M @ both
-    found: list[tuple[float, Conditions, np.ndarray]] = []
+    result: list[tuple[float, Conditions, np.ndarray]] = []
     statistic = _worse(M.sum(1), sums[:, 0], sums[:, 1], loss)
     looked = len(conditions)
     for i in np.flatnonzero(statistic > 0):
-        found.append((float(statistic[i]), (conditions[i],), M[i] > 0))
+        result.append((float(statistic[i]), (conditions[i],), M[i] > 0))
     for i in np.argsort(-statistic, kind="stable")[: BEAM if depth > 1 else 0]:
         inside = M * M[i]
         count, sums = inside.sum(1), inside @ both
@@ -217,10 +217,10 @@ def find_slices(
         looked += int((count >= least).sum())
         for j in np.flatnonzero(fits):
             pair = tuple(sorted((conditions[i], conditions[j]), key=str))
-            found.append((float(deeper[j]), pair, inside[j] > 0))
-    found.sort(key=lambda item: (-item[0], name_of(item[1])))
+            result.append((float(deeper[j]), pair, inside[j] > 0))
+    result.sort(key=lambda item: (-item[0], name_of(item[1])))
     chosen: list[tuple[Conditions, np.ndarray]] = []
-    for statistic_, conditions_, mask in found:
+    for statistic_, conditions_, mask in result:
         if _chance(np.array([statistic_]))[0] * looked > LEVEL:
             break
         if all((mask & other).sum() / (mask | other).sum() <= OVERLAP for _, other in chosen):
@@ -228,9 +228,7 @@ def find_slices(
     return [conditions_ for conditions_, _ in chosen[:8]], looked
 
 # %% ../../../nbs/methods/evaluation/slices.ipynb #c16
-def confirm_slices(
-    slices: Sequence[Conditions], columns: Mapping[str, np.ndarray], loss: np.ndarray
-) -> list[Slice]:
+def confirm_slices(slices: Sequence[Conditions], columns: Mapping[str, np.ndarray], loss: np.ndarray) -> list[Slice]:
     """How the slices do on other rows; the p-value is None where there are too few of them.
 
     Args:
@@ -256,11 +254,11 @@ def confirm_slices(
                 p_value=float(_chance(_worse(count, total, square, loss))[0]) if enough else None,
             )
         )
-    tested = sorted((one.p_value, place) for place, one in enumerate(out) if one.p_value is not None)
+    tested = sorted((one.p_value, index) for index, one in enumerate(out) if one.p_value is not None)
     least = 0.0
-    for number, (p, place) in enumerate(tested):
+    for number, (p, index) in enumerate(tested):
         least = max(least, min(1.0, p * (len(tested) - number)))
-        out[place] = replace(out[place], p_value=least, confirmed=least < LEVEL)
+        out[index] = replace(out[index], p_value=least, confirmed=least < LEVEL)
     return out
 
 

@@ -89,14 +89,14 @@ def count_alerts(y: np.ndarray, scores: np.ndarray, threshold: float, labelled: 
         with labels also the labeled alerts, precision and recall.
     """
     alert = scores >= threshold
-    found = AlertCounts(threshold=threshold, alerts=int(alert.sum()), share=float(alert.mean()))
+    result = AlertCounts(threshold=threshold, alerts=int(alert.sum()), share=float(alert.mean()))
     if not labelled:
-        return found
-    known, hits, right = alert & ~np.isnan(y), int((alert & (y == 1)).sum()), int((y == 1).sum())
+        return result
+    present, hits, right = alert & ~np.isnan(y), int((alert & (y == 1)).sum()), int((y == 1).sum())
     return replace(
-        found,
-        labeled_alerts=int(known.sum()),
-        precision=float(hits / known.sum()) if known.any() else None,
+        result,
+        labeled_alerts=int(present.sum()),
+        precision=float(hits / present.sum()) if present.any() else None,
         recall=hits / right if right else None,
     )
 
@@ -144,5 +144,5 @@ def golden_places(contract: ProblemContract, test: pd.DataFrame, limit: int) -> 
         return even
     codes = pd.factorize(test[contract.query].astype(str))[0]
     sizes = np.bincount(codes)
-    kept = np.flatnonzero(np.cumsum(sizes) <= limit)
-    return np.flatnonzero(np.isin(codes, kept if len(kept) else [0]))
+    retained = np.flatnonzero(np.cumsum(sizes) <= limit)
+    return np.flatnonzero(np.isin(codes, retained if len(retained) else [0]))

@@ -64,8 +64,8 @@ def interval(value: float, resampled: np.ndarray, level: float = LEVEL) -> Estim
     Returns:
         None where undefined.
     """
-    known = resampled[np.isfinite(resampled)]
-    low, high = np.quantile(known, [(1 - level) / 2, (1 + level) / 2]) if len(known) else (np.nan, np.nan)
+    present = resampled[np.isfinite(resampled)]
+    low, high = np.quantile(present, [(1 - level) / 2, (1 + level) / 2]) if len(present) else (np.nan, np.nan)
     return Estimate(value=_number(value), low=_number(low), high=_number(high))
 
 # %% ../../../nbs/methods/evaluation/test_evaluation.ipynb #c08
@@ -100,12 +100,12 @@ def evaluate(
     names = list(dict.fromkeys([*names, metric, *also]))
     used = max(min(resamples, LEAST), min(resamples, WORK // max(1, len(y) * len(names))))
 
-    def said(who: str, name: str) -> np.ndarray:
+    def predicted(who: str, name: str) -> np.ndarray:
         """What the metric reads: labels where there is a decision, else the prediction."""
         by_label = decided is not None and who in decided and METRICS[name].needs == "label"
         return decided[who] if decided is not None and by_label else predictions[who]
 
-    values = {who: {name: score(name, y, said(who, name), groups) for name in names} for who in predictions}
+    values = {who: {name: score(name, y, predicted(who, name), groups) for name in names} for who in predictions}
     drawn: dict[str, dict[str, list[np.ndarray]]] = {who: {} for who in predictions}
     codes = np.arange(len(y)) if groups is None else np.unique(groups, return_inverse=True)[1]
     units = int(codes.max()) + 1
@@ -113,7 +113,7 @@ def evaluate(
         weights = drawn_weights if groups is None else drawn_weights[:, codes]
         for who in predictions:
             for name in names if who == "model" else [metric]:
-                drawn[who].setdefault(name, []).append(score_many(name, y, said(who, name), weights, groups))
+                drawn[who].setdefault(name, []).append(score_many(name, y, predicted(who, name), weights, groups))
     spread = {who: {name: np.concatenate(parts) for name, parts in each.items()} for who, each in drawn.items()}
     scores = {name: interval(values["model"][name], spread["model"][name]) for name in names}
     sign, references = METRICS[metric].sign, {}
@@ -131,9 +131,7 @@ def evaluate(
     return Metrics(rows=len(y), resamples=used, level=LEVEL, deciding=deciding, scores=scores, references=references)
 
 # %% ../../../nbs/methods/evaluation/test_evaluation.ipynb #c11
-def make_gate(
-    contract: ProblemContract, metrics: Metrics, more: Sequence[GateLine] = ()
-) -> Gate:
+def make_gate(contract: ProblemContract, metrics: Metrics, more: Sequence[GateLine] = ()) -> Gate:
     """Whether the model may pass, and why.
 
     Args:
@@ -193,8 +191,8 @@ def json_rows(table: pd.DataFrame, schema: Schema, also: Sequence[str] = ()) -> 
     Returns:
         one JSON object a row, features only.
     """
-    asked = [*(schema.column(name) for name in also), *schema.features]
-    columns = {c.name: (c.kind, table[c.name].tolist()) for c in asked}
+    requested = [*(schema.column(name) for name in also), *schema.features]
+    columns = {c.name: (c.kind, table[c.name].tolist()) for c in requested}
     return [{name: _plain(values[i], kind) for name, (kind, values) in columns.items()} for i in range(len(table))]
 
 
@@ -243,9 +241,9 @@ def comparison_table(metrics: Metrics) -> pd.DataFrame:
     """
     columns: dict[str, list[str | float | None]] = {
         "better": ["up" if METRICS[name].sign > 0 else "down" for name in metrics.scores],
-        "model": [found.value for found in metrics.scores.values()],
-        "low": [found.low for found in metrics.scores.values()],
-        "high": [found.high for found in metrics.scores.values()],
+        "model": [result.value for result in metrics.scores.values()],
+        "low": [result.low for result in metrics.scores.values()],
+        "high": [result.high for result in metrics.scores.values()],
     }
-    columns |= {who: [found.scores[name] for name in metrics.scores] for who, found in metrics.references.items()}
+    columns |= {who: [result.scores[name] for name in metrics.scores] for who, result in metrics.references.items()}
     return pd.DataFrame(columns, index=pd.Index(metrics.scores, name="metric"))

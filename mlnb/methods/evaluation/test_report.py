@@ -112,8 +112,8 @@ def _contract_metrics(contract: ProblemContract) -> list[str]:
 
 def score_log(metrics: Metrics) -> dict[str, float]:
     """The scores of the model as a stage logs them: "test_<metric>" -> value, without those that are undefined."""
-    known = {name: found.value for name, found in metrics.scores.items() if found.value is not None}
-    return {f"test_{short_name(name)}": value for name, value in known.items()}
+    present = {name: result.value for name, result in metrics.scores.items() if result.value is not None}
+    return {f"test_{short_name(name)}": value for name, value in present.items()}
 
 
 def describe_results(metrics: Metrics, score: float, deviation: float) -> list[str]:
@@ -186,12 +186,12 @@ def collect_golden(test_set: ScoredTestSet, forecasts: ForecastEvaluation | None
     if forecasts is not None:
         return forecasts.golden
     contract = test_set.pipeline.contract
-    kept = golden_places(contract, test_set.rows, limit)
-    groups = None if test_set.groups is None else test_set.groups[kept]
+    retained = golden_places(contract, test_set.rows, limit)
+    groups = None if test_set.groups is None else test_set.groups[retained]
     also = [contract.query] if contract.query else []
     return Golden(
-        rows=json_rows(test_set.rows.iloc[kept], test_set.pipeline.schema, also),
-        predictions=to_wire(respond(test_set.raw[kept], contract, test_set.pipeline.decision, groups)),
+        rows=json_rows(test_set.rows.iloc[retained], test_set.pipeline.schema, also),
+        predictions=to_wire(respond(test_set.raw[retained], contract, test_set.pipeline.decision, groups)),
     )
 
 
@@ -237,9 +237,9 @@ def worst_predictions(test_set: ScoredTestSet, predictions: pd.DataFrame, most: 
             contract, test_set.rows, test_set.y, test_set.prediction, test_set.groups, pipeline.model, test_set.X,
             sources, most,
         )  # fmt: skip
-    places, lost = worst_rows(test_set.y, test_set.prediction, most)
-    worst = predictions.iloc[places].assign(loss=lost)
+    indices, lost = worst_rows(test_set.y, test_set.prediction, most)
+    worst = predictions.iloc[indices].assign(loss=lost)
     if explains(pipeline.model):
-        worst["because"] = name_reasons(*contributions(pipeline.model, test_set.X[places], sources))
+        worst["because"] = name_reasons(*contributions(pipeline.model, test_set.X[indices], sources))
     features = [column.name for column in pipeline.schema.features]
     return worst.join(test_set.rows[features].reset_index(drop=True))

@@ -24,9 +24,7 @@ from .task_evaluation import VIEWED, plot_task
 from ..series.forecast_windows import Windows
 
 
-def plot_test_set(
-    test_set: ScoredTestSet, references: References, forecasts: ForecastEvaluation | None = None
-) -> None:
+def plot_test_set(test_set: ScoredTestSet, references: References, forecasts: ForecastEvaluation | None = None) -> None:
     """Draw where the model is right and where it is wrong, as suits the task.
 
     Args:
@@ -82,5 +80,5 @@ def table_series(metrics: Metrics, most: int = 30) -> pd.DataFrame:
     """
     if metrics.forecast is None:
         return pd.DataFrame()
-    found = metrics.forecast.by_series
-    return pd.DataFrame(found.mase, index=pd.Index(found.groups, name="series")).round(3).head(most)
+    result = metrics.forecast.by_series
+    return pd.DataFrame(result.mase, index=pd.Index(result.groups, name="series")).round(3).head(most)

@@ -62,5 +62,5 @@ def precision_at_k(y: np.ndarray, p: np.ndarray, weights: np.ndarray) -> np.ndar
     wanted = hits.sum(1, keepdims=True)
     before = np.cumsum(rows, axis=1) - rows
     part = np.divide(wanted - before, rows, out=np.zeros_like(rows), where=rows > 0)
-    found = (np.clip(part, 0.0, 1.0) * hits).sum(1)
-    return np.asarray(np.divide(found, wanted[:, 0], out=np.full(len(found), np.nan), where=wanted[:, 0] > 0))
+    result = (np.clip(part, 0.0, 1.0) * hits).sum(1)
+    return np.asarray(np.divide(result, wanted[:, 0], out=np.full(len(result), np.nan), where=wanted[:, 0] > 0))

@@ -53,8 +53,8 @@ def roc_auc(y: np.ndarray, p: np.ndarray, weights: np.ndarray) -> np.ndarray:
     if p.shape[1] == 2:
         return _auc(y == 1, p[:, 1], weights)
     each = np.stack([_auc(y == c, p[:, c], weights) for c in range(p.shape[1])])
-    known = ~np.isnan(each)
-    return divide(np.where(known, each, 0.0).sum(0), known.sum(0).astype(float))
+    present = ~np.isnan(each)
+    return divide(np.where(present, each, 0.0).sum(0), present.sum(0).astype(float))
 
 
 def average_precision(y: np.ndarray, p: np.ndarray, weights: np.ndarray) -> np.ndarray:
@@ -152,8 +152,8 @@ def balanced_accuracy(y: np.ndarray, p: np.ndarray, weights: np.ndarray) -> np.n
     """
     table = confusion(y, p, weights)
     recall = divide(np.diagonal(table, axis1=1, axis2=2), table.sum(2))
-    known = ~np.isnan(recall)
-    return divide(np.where(known, recall, 0.0).sum(1), known.sum(1).astype(float))
+    present = ~np.isnan(recall)
+    return divide(np.where(present, recall, 0.0).sum(1), present.sum(1).astype(float))
 
 
 def _f1_each(table: np.ndarray) -> np.ndarray:
@@ -187,8 +187,8 @@ def f1_macro(y: np.ndarray, p: np.ndarray, weights: np.ndarray) -> np.ndarray:
         (B,), [0..1].
     """
     each = _f1_each(confusion(y, p, weights))
-    known = ~np.isnan(each)
-    return divide(np.where(known, each, 0.0).sum(1), known.sum(1).astype(float))
+    present = ~np.isnan(each)
+    return divide(np.where(present, each, 0.0).sum(1), present.sum(1).astype(float))
 
 
 def mcc(y: np.ndarray, p: np.ndarray, weights: np.ndarray) -> np.ndarray:
@@ -203,8 +203,8 @@ def mcc(y: np.ndarray, p: np.ndarray, weights: np.ndarray) -> np.ndarray:
         (B,), [-1..1]; 0 when one side is constant.
     """
     table = confusion(y, p, weights)
-    true, said, total = table.sum(2), table.sum(1), table.sum((1, 2))
+    true, predicted, total = table.sum(2), table.sum(1), table.sum((1, 2))
     right = np.trace(table, axis1=1, axis2=2)
-    covariance = right * total - (true * said).sum(1)
-    spread = np.sqrt(np.maximum((total**2 - (true**2).sum(1)) * (total**2 - (said**2).sum(1)), 0.0))
+    covariance = right * total - (true * predicted).sum(1)
+    spread = np.sqrt(np.maximum((total**2 - (true**2).sum(1)) * (total**2 - (predicted**2).sum(1)), 0.0))
     return np.where(total > 0, np.nan_to_num(divide(covariance, spread)), np.nan)

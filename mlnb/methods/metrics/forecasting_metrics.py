@@ -136,9 +136,9 @@ def errors_by(code: np.ndarray, y: np.ndarray, forecasts: Mapping[str, np.ndarra
     Returns:
         the codes, and the MASE of each forecaster for each of them.
     """
-    codes, place = np.unique(code, return_inverse=True)
-    count = np.bincount(place)
-    errors = {who: np.bincount(place, weights=np.abs(y - p)) / count for who, p in forecasts.items()}
+    codes, index = np.unique(code, return_inverse=True)
+    count = np.bincount(index)
+    errors = {who: np.bincount(index, weights=np.abs(y - p)) / count for who, p in forecasts.items()}
     return GroupErrors(
         groups=tuple(codes.tolist()), mase={who: tuple(values.tolist()) for who, values in errors.items()}
     )

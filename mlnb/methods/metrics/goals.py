@@ -130,9 +130,9 @@ def read_goal(goal: str) -> dict[str, Any]:
         )
     for name in sorted(METRIC_TASKS, key=len, reverse=True):
         words = re.escape(name).replace("_", "[ _-]")
-        found = re.search(rf"\b{words}\b(\D{{0,30}}?)({_NUMBER.pattern})", goal, re.I)
-        if found:
-            text = found.group(2)
+        result = re.search(rf"\b{words}\b(\D{{0,30}}?)({_NUMBER.pattern})", goal, re.I)
+        if result:
+            text = result.group(2)
             value = float(text.rstrip("% ")) / (100.0 if "%" in text else 1.0)
             return {"metric": name, "bound": value}
     return {}

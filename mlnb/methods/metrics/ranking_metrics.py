@@ -62,8 +62,8 @@ def lay_out(p: np.ndarray, groups: np.ndarray) -> Layout:
     first = np.r_[True, query[1:] != query[:-1]]
     new = first | np.r_[True, score[1:] != score[:-1]]
     starts = np.flatnonzero(first)
-    place = np.arange(len(p)) - starts[np.cumsum(first) - 1]
-    return Layout(order, starts, place, np.flatnonzero(new), np.cumsum(new) - 1)
+    index = np.arange(len(p)) - starts[np.cumsum(first) - 1]
+    return Layout(order, starts, index, np.flatnonzero(new), np.cumsum(new) - 1)
 
 # %% ../../../nbs/methods/metrics/ranking_metrics.ipynb #c08
 def ndcg(y: np.ndarray, p: np.ndarray, groups: np.ndarray, k: int = 10) -> np.ndarray:
@@ -81,9 +81,9 @@ def ndcg(y: np.ndarray, p: np.ndarray, groups: np.ndarray, k: int = 10) -> np.nd
     laid, gain = lay_out(p, groups), np.exp2(np.asarray(y, dtype=np.float64)) - 1.0
     discount = np.where(laid.place < k, 1.0 / np.log2(laid.place + 2.0), 0.0)
     shared = laid.over_ties(discount) / laid.over_ties(np.ones(len(discount)))
-    found = laid.over_queries(gain[laid.order] * shared)
+    result = laid.over_queries(gain[laid.order] * shared)
     best = laid.over_queries(gain[lay_out(gain, groups).order] * discount)
-    return np.asarray(np.divide(found, best, out=np.full(len(best), np.nan), where=best > 0))
+    return np.asarray(np.divide(result, best, out=np.full(len(best), np.nan), where=best > 0))
 
 
 def _count_relevant(
@@ -138,8 +138,8 @@ def reciprocal_ranks(y: np.ndarray, p: np.ndarray, groups: np.ndarray) -> np.nda
         gammaln(g - j + 1) - gammaln(r) - gammaln(g - j - r + 2) - gammaln(g + 1) + gammaln(r + 1) + gammaln(g - r + 1)
     )
     total = laid.over_queries(relevant)
-    found = laid.over_queries(chance / (laid.place + 1.0))
-    return np.where(total > 0, found, np.nan)
+    result = laid.over_queries(chance / (laid.place + 1.0))
+    return np.where(total > 0, result, np.nan)
 
 
 def recalls(y: np.ndarray, p: np.ndarray, groups: np.ndarray, k: int = 10) -> np.ndarray:
@@ -158,8 +158,8 @@ def recalls(y: np.ndarray, p: np.ndarray, groups: np.ndarray, k: int = 10) -> np
     relevant = (np.asarray(y)[laid.order] > 0).astype(np.float64)
     share = laid.over_ties(relevant) / laid.over_ties(np.ones(len(relevant)))
     total = laid.over_queries(relevant)
-    found = laid.over_queries(np.where(laid.place < k, share, 0.0))
-    return np.asarray(np.divide(found, total, out=np.full(len(total), np.nan), where=total > 0))
+    result = laid.over_queries(np.where(laid.place < k, share, 0.0))
+    return np.asarray(np.divide(result, total, out=np.full(len(total), np.nan), where=total > 0))
 
 # %% ../../../nbs/methods/metrics/ranking_metrics.ipynb #c12
 def average(each: np.ndarray, weights: np.ndarray, groups: np.ndarray) -> np.ndarray:
@@ -177,9 +177,9 @@ def average(each: np.ndarray, weights: np.ndarray, groups: np.ndarray) -> np.nda
     starts = np.flatnonzero(np.r_[True, groups[order][1:] != groups[order][:-1]])
     sizes = np.diff(np.r_[starts, len(groups)])
     heavy = np.add.reduceat(weights[:, order], starts, axis=1) / sizes
-    known = ~np.isnan(each)
-    total = heavy[:, known].sum(1)
-    summed = (heavy[:, known] * each[known]).sum(1)
+    present = ~np.isnan(each)
+    total = heavy[:, present].sum(1)
+    summed = (heavy[:, present] * each[present]).sum(1)
     return np.asarray(np.divide(summed, total, out=np.full(len(weights), np.nan), where=total > 0))
 
 

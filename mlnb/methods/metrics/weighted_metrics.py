@@ -181,8 +181,8 @@ def score_many(
     value = METRICS[name].needs == "value"
     unlabeled = any(not traits_of(task).supervised for task in METRICS[name].tasks)
     if unlabeled and prediction.ndim == 1 and len(prediction) == len(y):
-        known = ~np.isnan(y)  # rows without a label do not count
-        y, prediction, weights = y[known].astype(np.int64), prediction[known], np.asarray(weights)[:, known]
+        present = ~np.isnan(y)  # rows without a label do not count
+        y, prediction, weights = y[present].astype(np.int64), prediction[present], np.asarray(weights)[:, present]
         if not value:  # a score serves as that of the positive class
             prediction = np.stack([-prediction, prediction], axis=1)
     if not len(y) or prediction.ndim != (1 if value else 2) or len(prediction) != len(y):
@@ -195,8 +195,8 @@ def score_many(
     weights = np.asarray(weights, dtype=np.float64)
     if weights.size and weights.min() < 0:
         raise ValueError(f"{name}: found a weight of {weights.min():g}, expected weights of at least 0")
-    asked = (groups,) if METRICS[name].grouped else ()
-    return METRICS[name].function(np.asarray(y), prediction, weights, *asked)
+    requested = (groups,) if METRICS[name].grouped else ()
+    return METRICS[name].function(np.asarray(y), prediction, weights, *requested)
 
 
 def score(name: str, y: np.ndarray, prediction: np.ndarray, groups: np.ndarray | None = None) -> float:

@@ -60,9 +60,9 @@ def table_strange(
     why: list[dict[str, float]] = [{}] * len(order)
     if "tails" in native.get("scorers", {}):
         why = drivers(native, X[order], sources)
-    said = [", ".join(f"{name} ({value:.1f})" for name, value in row.items()) or "together" for row in why]
+    predicted = [", ".join(f"{name} ({value:.1f})" for name, value in row.items()) or "together" for row in why]
     shown = table.iloc[order].reset_index(drop=True)
-    shown.insert(0, "why", said)
+    shown.insert(0, "why", predicted)
     shown.insert(0, "score", np.round(scores[order], 3))
     return shown
 

@@ -36,8 +36,8 @@ def learn_tail(scores: np.ndarray) -> dict[str, np.ndarray]:
     """
     values, first = np.unique(np.sort(scores), return_index=True)
     share = 1.0 - first / len(scores)  # rows at least as high as each value
-    kept = _spread(len(values))
-    return {"x": values[kept], "y": -np.log10(share[kept])}
+    retained = _spread(len(values))
+    return {"x": values[retained], "y": -np.log10(share[retained])}
 
 
 def _spread(count: int) -> np.ndarray:
@@ -59,11 +59,11 @@ def surprise(scores: np.ndarray, tail: Mapping[str, np.ndarray]) -> np.ndarray:
     x, y = tail["x"], tail["y"]
     if len(x) == 1:
         return np.where(scores > x[0], 1.0, 0.0)
-    place = np.clip(np.searchsorted(x, scores, side="right") - 1, 0, len(x) - 2)
-    share = np.clip((scores - x[place]) / (x[place + 1] - x[place]), 0.0, 1.0)
-    known = y[place] * (1.0 - share) + y[place + 1] * share
+    index = np.clip(np.searchsorted(x, scores, side="right") - 1, 0, len(x) - 2)
+    share = np.clip((scores - x[index]) / (x[index + 1] - x[index]), 0.0, 1.0)
+    present = y[index] * (1.0 - share) + y[index + 1] * share
     beyond = np.maximum(scores - x[-1], 0.0) / max(x[-1] - x[len(x) // 2], TINY)
-    return np.asarray(known + np.log10(1.0 + beyond))
+    return np.asarray(present + np.log10(1.0 + beyond))
 
 # %% ../../../nbs/methods/models/anomaly_detectors.ipynb #c08
 def _fit_isolation(Z: np.ndarray, params: Mapping[str, Any], seed: int) -> dict[str, Any]:
@@ -111,16 +111,16 @@ def _score_isolation(Z: np.ndarray, fitted: Mapping[str, Any]) -> np.ndarray:
 
 def _neighbours(Z: np.ndarray, fitted: Mapping[str, Any], itself: bool) -> tuple[np.ndarray, np.ndarray]:
     """Distances (n, k) to the nearest kept rows, rising, and which those are; without the row itself."""
-    kept, k = fitted["rows"], fitted["k"]
-    squares = np.zeros((len(Z), len(kept)))
+    retained, k = fitted["rows"], fitted["k"]
+    squares = np.zeros((len(Z), len(retained)))
     for j in range(Z.shape[1]):
-        squares += (Z[:, j, None] - kept[None, :, j]) ** 2
+        squares += (Z[:, j, None] - retained[None, :, j]) ** 2
     if itself:
         np.fill_diagonal(squares, np.inf)
-    near = np.argpartition(squares, k - 1, axis=1)[:, :k] if k < len(kept) else np.argsort(squares, axis=1)[:, :k]
-    found = np.take_along_axis(squares, near, axis=1)
-    order = np.argsort(found, axis=1, kind="stable")
-    return np.sqrt(np.take_along_axis(found, order, axis=1)), np.take_along_axis(near, order, axis=1)
+    near = np.argpartition(squares, k - 1, axis=1)[:, :k] if k < len(retained) else np.argsort(squares, axis=1)[:, :k]
+    result = np.take_along_axis(squares, near, axis=1)
+    order = np.argsort(result, axis=1, kind="stable")
+    return np.sqrt(np.take_along_axis(result, order, axis=1)), np.take_along_axis(near, order, axis=1)
 
 
 def _mean(values: np.ndarray) -> np.ndarray:
@@ -154,14 +154,14 @@ def _fit_covariance(Z: np.ndarray, params: Mapping[str, Any], seed: int) -> dict
     """Centre (d,) and whitening matrix (d, d) of the nine tenths of the rows that lie closest, found in three steps."""
     from sklearn.covariance import ledoit_wolf
 
-    kept = Z
+    retained = Z
     for _ in range(3):
-        centre, covariance = kept.mean(axis=0), ledoit_wolf(kept)[0]
+        centre, covariance = retained.mean(axis=0), ledoit_wolf(retained)[0]
         values, vectors = np.linalg.eigh(covariance)
         whitening = vectors / np.sqrt(np.maximum(values, 1e-6 * max(values[-1], TINY)))
         fitted = {"centre": centre, "whitening": whitening}
         far = _score_covariance(Z, fitted)
-        kept = Z[far <= np.quantile(far, 0.9)]
+        retained = Z[far <= np.quantile(far, 0.9)]
     return fitted
 
 
@@ -178,8 +178,10 @@ def _fit_tails(Z: np.ndarray, params: Mapping[str, Any], seed: int) -> dict[str,
     for values in Z.T:
         knots, count = np.unique(values, return_counts=True)
         below = np.cumsum(count) / len(values)
-        kept = _spread(len(knots))
-        columns.append({"x": knots[kept], "low": below[kept], "high": (1.0 - below + count / len(values))[kept]})
+        retained = _spread(len(knots))
+        columns.append(
+            {"x": knots[retained], "low": below[retained], "high": (1.0 - below + count / len(values))[retained]}
+        )
     return {"columns": columns, "count": len(Z)}
 
 
@@ -224,16 +226,16 @@ def fit_detector(family: str, params: Mapping[str, Any], X: np.ndarray, seed: in
 
     if X.ndim != 2 or len(X) < LEAST or not X.shape[1]:
         raise ValueError(f"found rows of shape {X.shape}, expected at least {LEAST} rows to know what is normal")
-    known = np.where(np.isfinite(X), X, np.nan)
-    empty = np.isnan(known).all(axis=0)
-    known[:, empty] = 0.0
-    low, middle, high = np.nanquantile(known, [0.25, 0.5, 0.75], axis=0)
-    wide = np.maximum(np.nanstd(known, axis=0), 0.1 * (np.nanmax(known, axis=0) - np.nanmin(known, axis=0)))
+    present = np.where(np.isfinite(X), X, np.nan)
+    empty = np.isnan(present).all(axis=0)
+    present[:, empty] = 0.0
+    low, middle, high = np.nanquantile(present, [0.25, 0.5, 0.75], axis=0)
+    wide = np.maximum(np.nanstd(present, axis=0), 0.1 * (np.nanmax(present, axis=0) - np.nanmin(present, axis=0)))
     scale = np.where(high > low, (high - low) / 1.349, np.where(wide > 0, wide, 1.0))
     native: dict[str, Any] = {"centre": middle, "scale": np.where(np.isfinite(scale), scale, 1.0)}
     Z = _standardise(X, native)
-    kept = min(len(Z), REFERENCE, max(SAMPLE, CELLS // Z.shape[1]))
-    rows = np.sort(np.random.default_rng(seed).choice(len(Z), kept, replace=False))
+    retained = min(len(Z), REFERENCE, max(SAMPLE, CELLS // Z.shape[1]))
+    rows = np.sort(np.random.default_rng(seed).choice(len(Z), retained, replace=False))
     chosen = tuple(SCORERS) if family == "detectors" else (family,)
     native["scorers"] = {}
     for name in chosen:
@@ -293,8 +295,8 @@ def column_surprise(native: Mapping[str, Any], X: np.ndarray) -> np.ndarray:
         ValueError: when the detector does not look at columns.
     """
     if "tails" not in native["scorers"]:
-        found = ", ".join(native["scorers"])
-        raise ValueError(f"found the scorers {found}, expected tails among them, as in the family detectors")
+        result = ", ".join(native["scorers"])
+        raise ValueError(f"found the scorers {result}, expected tails among them, as in the family detectors")
     return _each_tail(_standardise(X, native), native["scorers"]["tails"]["fitted"])
 
 
@@ -312,8 +314,8 @@ def drivers(native: Mapping[str, Any], X: np.ndarray, sources: Sequence[str], mo
     """
     each = column_surprise(native, X)
     columns = list(dict.fromkeys(sources))
-    places = [np.flatnonzero([source == column for source in sources]) for column in columns]
-    highest = np.stack([each[:, place].max(axis=1) for place in places], axis=1)
+    indices = [np.flatnonzero([source == column for source in sources]) for column in columns]
+    highest = np.stack([each[:, index].max(axis=1) for index in indices], axis=1)
     order = np.argsort(-highest, axis=1, kind="stable")[:, :most]
     return [
         {columns[j]: round(float(row[j]), 4) for j in chosen.tolist() if row[j] > 0.5}

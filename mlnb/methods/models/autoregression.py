@@ -41,9 +41,9 @@ def fit_forecaster(
             return {"levels": _weigh_levels(X, y, weights)}
     from sklearn.linear_model import Ridge
 
-    known = np.isfinite(X)
-    fill = np.array([np.median(X[k, j]) if k.any() else 0.0 for j, k in enumerate(known.T)])
-    filled = np.where(known, X, fill)
+    present = np.isfinite(X)
+    fill = np.array([np.median(X[k, j]) if k.any() else 0.0 for j, k in enumerate(present.T)])
+    filled = np.where(present, X, fill)
     mean, scale = filled.mean(axis=0), filled.std(axis=0)
     scale = np.where(scale <= 1e-12 * np.maximum(np.abs(mean), 1e-300), 1.0, scale)
     Z = np.clip((filled - mean) / scale, -FARTHEST, FARTHEST)
@@ -52,11 +52,11 @@ def fit_forecaster(
     with threadpool_limits(1):
         shared = Ridge(alpha=params["penalty"]).fit(Z, y, weights)
         rest = y - shared.predict(Z)
-        for place, step in enumerate(steps):
+        for index, step in enumerate(steps):
             rows = X[:, STEP] == step
             heavy = None if weights is None else weights[rows]
             own = Ridge(alpha=params["apart"]).fit(Z[rows], rest[rows], heavy)
-            beta[place], start[place] = shared.coef_ + own.coef_, shared.intercept_ + own.intercept_
+            beta[index], start[index] = shared.coef_ + own.coef_, shared.intercept_ + own.intercept_
     numbers = {"steps": steps, "fill": fill, "mean": mean, "scale": scale, "slopes": beta, "starts": start}
     return {name: array.tolist() for name, array in numbers.items()}
 
@@ -77,15 +77,15 @@ def predict_forecaster(native: Mapping[str, Any], X: np.ndarray) -> np.ndarray:
         return np.asarray(np.add.accumulate(_levels(X) * np.asarray(native["levels"]), axis=1)[:, -1])
     names = ("steps", "fill", "mean", "scale", "slopes", "starts")
     steps, fill, mean, scale, beta, start = (np.asarray(native[name]) for name in names)
-    place = np.minimum(np.searchsorted(steps, X[:, STEP]), len(steps) - 1)
+    index = np.minimum(np.searchsorted(steps, X[:, STEP]), len(steps) - 1)
     Z = np.clip((np.where(np.isfinite(X), X, fill) - mean) / scale, -FARTHEST, FARTHEST)
-    return np.asarray(np.add.accumulate(Z * beta[place], axis=1)[:, -1] + start[place])
+    return np.asarray(np.add.accumulate(Z * beta[index], axis=1)[:, -1] + start[index])
 
 
 def _levels(X: np.ndarray) -> np.ndarray:
     """The levels (n, 6) relative to that of the last cycle; an unknown one is that level itself."""
-    known = np.nan_to_num(X[:, LEVELS], nan=0.0, posinf=0.0, neginf=0.0)
-    return np.column_stack([np.zeros(len(X)), known])
+    present = np.nan_to_num(X[:, LEVELS], nan=0.0, posinf=0.0, neginf=0.0)
+    return np.column_stack([np.zeros(len(X)), present])
 
 
 def _weigh_levels(X: np.ndarray, y: np.ndarray, weights: np.ndarray | None) -> list[float]:
@@ -95,5 +95,5 @@ def _weigh_levels(X: np.ndarray, y: np.ndarray, weights: np.ndarray | None) -> l
     heavy = np.sqrt(np.ones(len(y)) if weights is None else weights)
     M = _levels(X) * heavy[:, None]
     sure = 1e3 * max(1.0, float(np.abs(M).max(initial=0.0))) * np.sqrt(len(y))
-    found = nnls(np.vstack([M, np.full((1, M.shape[1]), sure)]), np.r_[y * heavy, sure])[0]
-    return [float(weight) for weight in found / found.sum()]
+    result = nnls(np.vstack([M, np.full((1, M.shape[1]), sure)]), np.r_[y * heavy, sure])[0]
+    return [float(weight) for weight in result / result.sum()]

@@ -119,16 +119,16 @@ def smooth_forward(
         phi = fitted.params[2 + bool(fitted.seasonal)] if fitted.damped else 1.0
         base = base + np.cumsum(phi**steps) * states[last, 1][:, None]
     if fitted.seasonal:
-        places = last[:, None] + steps - season * -(-steps // season)
-        cycle = states[np.maximum(places, 0), -1]
+        indices = last[:, None] + steps - season * -(-steps // season)
+        cycle = states[np.maximum(indices, 0), -1]
         base = base + cycle if fitted.seasonal == "add" else base * cycle
     return base
 
 
 def _filled(values: np.ndarray, season: int) -> np.ndarray:
     """The history from its first value on, without gaps."""
-    known = np.flatnonzero(np.isfinite(values))
-    whole = values[known[0] :][None].copy() if len(known) else np.zeros((1, 0))
-    if len(known):
+    present = np.flatnonzero(np.isfinite(values))
+    whole = values[present[0] :][None].copy() if len(present) else np.zeros((1, 0))
+    if len(present):
         fill_gaps(whole, season)
     return np.asarray(whole[0])

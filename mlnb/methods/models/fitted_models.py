@@ -140,7 +140,6 @@ def predict(model: Model, X: np.ndarray) -> np.ndarray:
     parts = [_predict(model, X[i : i + CHUNK]) for i in range(0, len(X), CHUNK)]
     return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
-
 # %% ../../../nbs/methods/models/fitted_models.ipynb #c08
 class _Canonical(pickle.Pickler):
     """A pickler whose bytes depend on the values alone: padding zeroed, threads left out."""
@@ -203,8 +202,8 @@ def save_model(model: Model, folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     for name in ("model.txt", "model.pkl"):
         (folder / name).unlink(missing_ok=True)
-    for place in folder.glob("[0-9]*"):
-        shutil.rmtree(place)
+    for index in folder.glob("[0-9]*"):
+        shutil.rmtree(index)
     about = {name: getattr(model, name) for name in ("family", "task", "classes", "features")}
     native = model.native
     if isinstance(native, dict) and "members" in native:

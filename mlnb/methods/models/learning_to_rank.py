@@ -37,8 +37,8 @@ def learn_grades(y: np.ndarray) -> tuple[np.ndarray, list[float]]:
     """
     values = np.unique(np.asarray(y, dtype=np.float64))
     if not len(values) or values[0] < 0 or values[-1] > LARGEST_GRADE:
-        found = f"from {values[0]:g} to {values[-1]:g}" if len(values) else "of no row"
-        raise ValueError(f"found a relevance {found}, expected 0 (of no use) to {LARGEST_GRADE:g}; rescale it")
+        result = f"from {values[0]:g} to {values[-1]:g}" if len(values) else "of no row"
+        raise ValueError(f"found a relevance {result}, expected 0 (of no use) to {LARGEST_GRADE:g}; rescale it")
     if len(values) > LEVELS:
         values = np.unique(np.quantile(y, np.linspace(0, 1, LEVELS), method="lower"))
     return values, (np.exp2(values) - 1.0).tolist()
@@ -193,5 +193,5 @@ def popularity(items: np.ndarray, y: np.ndarray, asked: np.ndarray) -> np.ndarra
     mean = float(np.mean(y))
     total = np.bincount(codes, weights=y, minlength=len(names)) + PRIOR * mean
     scores = total / (np.bincount(codes, minlength=len(names)) + PRIOR)
-    places = names.get_indexer(pd.Series(asked).astype(str))
-    return np.where(places >= 0, scores[places], mean)
+    indices = names.get_indexer(pd.Series(asked).astype(str))
+    return np.where(indices >= 0, scores[indices], mean)

@@ -32,17 +32,17 @@ def learn_scale(X: np.ndarray, quantiles: bool = False) -> dict[str, np.ndarray]
     """
     from scipy.special import ndtri
 
-    known = ~np.isnan(X)
-    fill = np.array([np.median(X[k, j]) if k.any() else 0.0 for j, k in enumerate(known.T)])
-    X = np.clip(np.where(known, X, fill), -LARGEST, LARGEST)
+    present = ~np.isnan(X)
+    fill = np.array([np.median(X[k, j]) if k.any() else 0.0 for j, k in enumerate(present.T)])
+    X = np.clip(np.where(present, X, fill), -LARGEST, LARGEST)
     learned = {"fill": fill}
     if quantiles:
         shares = np.linspace(0.0, 1.0, KNOTS)
         at = np.quantile(X, shares, axis=0).T
         # Equal quantiles share the middle of their places, so that the map is a function.
         first, last = (np.array([np.searchsorted(line, line, side) for line in at]) for side in ("left", "right"))
-        places = np.clip((first + last - 1) / 2.0 / (KNOTS - 1), 0.5 / KNOTS, 1.0 - 0.5 / KNOTS)
-        learned["knots"] = np.stack([at, ndtri(places)])
+        indices = np.clip((first + last - 1) / 2.0 / (KNOTS - 1), 0.5 / KNOTS, 1.0 - 0.5 / KNOTS)
+        learned["knots"] = np.stack([at, ndtri(indices)])
         X = _bend(learned["knots"], X)
     mean, scale = X.mean(axis=0), X.std(axis=0)
     flat = scale <= 1e-12 * np.abs(mean)  # constant but for rounding
@@ -236,10 +236,10 @@ def fit_neighbours(
         classes: 0 for values.
     """
     learned = learn_scale(X, bool(params.get("quantiles")))
-    known = np.eye(classes)[y.astype(np.int64)] if classes else np.asarray(y, dtype=np.float64)[:, None]
+    present = np.eye(classes)[y.astype(np.int64)] if classes else np.asarray(y, dtype=np.float64)[:, None]
     weights = np.ones(len(y)) if weights is None else np.asarray(weights, dtype=np.float64)
-    kept = {"rows": apply_scale(learned, X, gentle=True), "known": known, "weights": weights}
-    return {**learned, **kept, "neighbours": int(params["neighbours"]), "power": float(params["power"])}
+    retained = {"rows": apply_scale(learned, X, gentle=True), "known": present, "weights": weights}
+    return {**learned, **retained, "neighbours": int(params["neighbours"]), "power": float(params["power"])}
 
 
 def predict_neighbours(native: Mapping[str, Any], X: np.ndarray) -> np.ndarray:
@@ -252,10 +252,10 @@ def predict_neighbours(native: Mapping[str, Any], X: np.ndarray) -> np.ndarray:
     Returns:
         (n, classes), or values (n,).
     """
-    rows, known, weights = native["rows"], native["known"], native["weights"]
-    k, classes = min(native["neighbours"], len(rows)), known.shape[1] if (known.shape[1] > 1) else 0
-    shares = (weights[:, None] * known).sum(axis=0) / weights.sum()
-    out = np.empty((len(X), known.shape[1]))
+    rows, present, weights = native["rows"], native["known"], native["weights"]
+    k, classes = min(native["neighbours"], len(rows)), present.shape[1] if (present.shape[1] > 1) else 0
+    shares = (weights[:, None] * present).sum(axis=0) / weights.sum()
+    out = np.empty((len(X), present.shape[1]))
     Z = apply_scale(native, X, gentle=True)
     step = max(1, 4_000_000 // len(rows))
     for start in range(0, len(Z), step):
@@ -266,10 +266,10 @@ def predict_neighbours(native: Mapping[str, Any], X: np.ndarray) -> np.ndarray:
         near = np.argsort(squares, axis=1, kind="stable")[:, :k]
         distance = np.sqrt(np.take_along_axis(squares, near, axis=1)) + 1e-9
         pull = (distance[:, :1] / distance) ** native["power"] * weights[near]
-        total = np.full((len(part), known.shape[1]), PRIOR if classes else 0.0) * shares
+        total = np.full((len(part), present.shape[1]), PRIOR if classes else 0.0) * shares
         mass = np.full((len(part), 1), PRIOR if classes else 0.0)
-        for place in range(k):
-            total += pull[:, place, None] * known[near[:, place]]
-            mass += pull[:, place, None]
+        for index in range(k):
+            total += pull[:, index, None] * present[near[:, index]]
+            mass += pull[:, index, None]
         out[start : start + step] = np.where(mass > 0, total / np.where(mass > 0, mass, 1.0), shares)
     return out if classes else out[:, 0]

@@ -199,10 +199,10 @@ def first_trials(families: Sequence[str], rows: int, columns: int) -> list[tuple
     Returns:
         family and parameters, in the order in which they are tried.
     """
-    asked = [family for family in families if suits(family, rows, columns)] or list(families)
-    known = {family for family, _ in PORTFOLIO}
-    entries = [*((family, {}) for family in families if family not in known), *PORTFOLIO]
-    tried = [(family, {**default_params(family), **own}) for family, own in entries if family in asked]
+    requested = [family for family in families if suits(family, rows, columns)] or list(families)
+    present = {family for family, _ in PORTFOLIO}
+    entries = [*((family, {}) for family in families if family not in present), *PORTFOLIO]
+    tried = [(family, {**default_params(family), **own}) for family, own in entries if family in requested]
     least = min(20, 1 + rows // LEAF_ROWS)
     for family, params in tried:
         if family in ("random_forest", "extra_trees"):

@@ -42,7 +42,7 @@ def share_out(
     if isinstance(model.native, dict) and raw.shape[1] > 1:
         of = np.searchsorted(model.native["classes"], of)  # training rows may have lacked a class
     raw = raw[np.arange(len(X)), of]
-    place = {column: at for at, column in enumerate(columns)}
+    index = {column: at for at, column in enumerate(columns)}
     parts = np.zeros((len(X), len(columns)))
-    np.add.at(parts.T, [place[source] for source in sources], raw[:, :-1].T)
+    np.add.at(parts.T, [index[source] for source in sources], raw[:, :-1].T)
     return parts, raw[:, -1], columns

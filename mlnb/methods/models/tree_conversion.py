@@ -72,8 +72,8 @@ def _write_tree(number: int, nodes: dict[str, np.ndarray], values: np.ndarray) -
     leaf = _merged(left, right, values)
     reached = _reached(left, right, leaf)
     inner, ends = np.flatnonzero(reached & ~leaf), np.flatnonzero(reached & leaf)
-    place = np.zeros(len(left), dtype=np.int64)
-    place[inner], place[ends] = np.arange(len(inner)), -np.arange(len(ends)) - 1
+    index = np.zeros(len(left), dtype=np.int64)
+    index[inner], index[ends] = np.arange(len(inner)), -np.arange(len(ends)) - 1
     lines = [f"Tree={number}", f"num_leaves={len(ends)}", "num_cat=0"]
     if len(inner):
         kinds = np.where(nodes["to_left"][inner], MISSING_LEFT, MISSING_RIGHT)
@@ -82,8 +82,8 @@ def _write_tree(number: int, nodes: dict[str, np.ndarray], values: np.ndarray) -
             f"split_gain={' '.join(f'{gain:.6g}' for gain in nodes['gain'][inner].tolist())}",
             f"threshold={_numbers(nodes['threshold'][inner])}",
             f"decision_type={_numbers(kinds)}",
-            f"left_child={_numbers(place[left[inner]])}",
-            f"right_child={_numbers(place[right[inner]])}",
+            f"left_child={_numbers(index[left[inner]])}",
+            f"right_child={_numbers(index[right[inner]])}",
         ]
     lines += [f"leaf_value={_numbers(values[ends])}", f"leaf_count={_numbers(nodes['count'][ends])}"]
     if len(inner):

@@ -116,17 +116,17 @@ def duel_rows(
             return Duel(flags, before, after, moved)
         y = alert_truth(fresh[target].tolist(), contract)
         alerts = np.array([name == STATES[1] for name in named["champion"]])
-        found = judge_alerts(y, before, alerts)
-        if found is None:
-            told = f"{int(np.isfinite(y).sum())} of {len(y)} fresh rows have a label, {int(np.nansum(y))} of them"
+        result = judge_alerts(y, before, alerts)
+        if result is None:
+            reported = f"{int(np.isfinite(y).sum())} of {len(y)} fresh rows have a label, {int(np.nansum(y))} of them"
             raise ValueError(
-                f"{told} anomalies; expected some of alerts and of other rows, and of both kinds: wait for more labels"
+                f"{reported} anomalies; expected alerts and other rows, of both kinds: wait for more labels"
             )
-        known = np.isfinite(y)
-        return Duel(found.y, before[known], after[known], moved, weights=found.weights)
-    known = (fresh[target].isin(classes) if classes else fresh[target].notna()).to_numpy()
-    y = encode_target(fresh.loc[known, target], contract)
-    judged = {who: as_scored(arrays[who], named[who], classes, contract.metric)[known] for who in said}
+        present = np.isfinite(y)
+        return Duel(result.y, before[present], after[present], moved, weights=result.weights)
+    present = (fresh[target].isin(classes) if classes else fresh[target].notna()).to_numpy()
+    y = encode_target(fresh.loc[present, target], contract)
+    judged = {who: as_scored(arrays[who], named[who], classes, contract.metric)[present] for who in said}
     if not classes:
         half = (float(np.std(y)) or 1.0) / 2
         moved = float(np.mean(np.abs(before - after) > half))
@@ -192,22 +192,22 @@ def duel_steps(
             pd.DataFrame({"series": name_series(table, keys), "period": periods, target: table[target].to_numpy()})
         )
     truth = {(s, p): float(v) for s, p, v in tables[1].itertuples(index=False) if v is not None and v == v}
-    told: dict[str, dict[tuple[int, str, int], float]] = {}
+    reported: dict[str, dict[tuple[int, str, int], float]] = {}
     for who, requests in said.items():
-        told[who] = {}
+        reported[who] = {}
         for number, answers in enumerate(requests):
             if not answers:
                 continue
             table = pd.DataFrame(list(answers))
             periods = ruler.periods(np.array([parse_date(text) for text in table["time"]]))
             for name, period, value in zip(name_series(table, keys), periods, table["prediction"], strict=True):
-                told[who][number, name, int(period)] = value
-    both = sorted(key for key in told["champion"].keys() & told["challenger"].keys() if key[1:] in truth)
+                reported[who][number, name, int(period)] = value
+    both = sorted(key for key in reported["champion"].keys() & reported["challenger"].keys() if key[1:] in truth)
     if not both:
         raise ValueError("no step that both models forecast has come true; expected fresh values after the history")
     names, periods = [name for _, name, _ in both], np.array([period for _, _, period in both])
     y = np.array([truth[key[1:]] for key in both])
-    before, after = (np.array([told[who][key] for key in both]) for who in ("champion", "challenger"))
+    before, after = (np.array([reported[who][key] for key in both]) for who in ("champion", "challenger"))
     scales = series_scales(names, encoder, pd.concat(tables), target)
     block = max(encoder["horizon"], encoder["season"])
     old, new = (judge_steps(names, periods, y, p, scales, contract.metric, block) for p in (before, after))
@@ -283,11 +283,11 @@ def decide_duel(
         ),
     ]
     names = ("check", "found", "required", "passed")
-    said = [dict(zip(names, line, strict=True)) for line in lines]
-    said[-1:-1] = [dict(line) for line in more]
-    passed = [line["passed"] for line in said]
+    predicted = [dict(zip(names, line, strict=True)) for line in lines]
+    predicted[-1:-1] = [dict(line) for line in more]
+    passed = [line["passed"] for line in predicted]
     decision = "promote" if all(passed) else "approve" if all(passed[:-1]) else "keep"
-    return {"decision": decision, "lines": said}
+    return {"decision": decision, "lines": predicted}
 
 # %% ../../../nbs/methods/operations/champion_challenger.ipynb #c13
 def compare_fairness(
@@ -308,23 +308,23 @@ def compare_fairness(
         return lines
     target, classes = required(contract.target, "target"), contract.classes
     metric = required(contract.fairness_metric, "fairness_metric")
-    known = (fresh[target].isin(classes) if classes else fresh[target].notna()).to_numpy()
+    present = (fresh[target].isin(classes) if classes else fresh[target].notna()).to_numpy()
     for column in contract.protected:
         line = {"check": f"{contract.fairness_metric} between groups of {column}", "passed": True}
         if column not in fresh:
             lines.append({**line, "found": "requests do not carry it", "required": "as its gate says"})
             continue
-        values = fresh.loc[known, column]
+        values = fresh.loc[present, column]
         numeric = pd.api.types.is_numeric_dtype(values)
         array = (
             values.to_numpy(np.float64) if numeric else np.array([to_label(v) for v in values.tolist()], dtype=object)
         )
-        y, found = encode_target(fresh.loc[known, target], contract), {}
+        y, result = encode_target(fresh.loc[present, target], contract), {}
         for who, answers in said.items():
-            told = [answer["prediction"] for answer, there in zip(answers, known, strict=True) if there]
-            codes = np.array([classes.index(str(name)) for name in told] if classes else told, dtype=y.dtype)
-            found[who] = to_json(compare_groups(y, codes, groups_by(array), metric, seed).difference)
-        before, after = found["champion"]["value"], found["challenger"]
+            reported = [answer["prediction"] for answer, there in zip(answers, present, strict=True) if there]
+            codes = np.array([classes.index(str(name)) for name in reported] if classes else reported, dtype=y.dtype)
+            result[who] = to_json(compare_groups(y, codes, groups_by(array), metric, seed).difference)
+        before, after = result["champion"]["value"], result["challenger"]
         if before is None or after["value"] is None:
             lines.append({**line, "found": "fewer than two groups are large enough", "required": "as its gate says"})
             continue

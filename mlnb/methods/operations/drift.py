@@ -157,8 +157,8 @@ def _proportions(before: float, n: int, after: float, m: int) -> float:
 def _levels(before: np.ndarray, after: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Counts of each level on both sides."""
     names = sorted({str(v) for v in before} | {str(v) for v in after})
-    place = {name: k for k, name in enumerate(names)}
-    old, new = ([place[str(value)] for value in side] for side in (before, after))
+    index = {name: k for k, name in enumerate(names)}
+    old, new = ([index[str(value)] for value in side] for side in (before, after))
     return np.bincount(old, minlength=len(names)), np.bincount(new, minlength=len(names))
 
 
@@ -190,28 +190,38 @@ def compare_column(column: str, kind: str, before: np.ndarray, after: np.ndarray
     for side in (before, after):
         step = -(-len(side) // MOST)
         side = np.asarray(side[::step])
-        known = (
+        present = (
             ~np.isnan(side.astype(np.float64)) if numeric else np.array([not is_missing(v) for v in side], dtype=bool)
         )
-        sides.append((side[known].astype(np.float64) if numeric else side[known], 1.0 - float(known.mean()), len(side)))
+        sides.append(
+            (side[present].astype(np.float64) if numeric else side[present], 1.0 - float(present.mean()), len(side))
+        )
     (old, gone, n), (new, going, m) = sides
-    facts: dict[str, Any] = {
+    metadata: dict[str, Any] = {
         "missing_before": gone,
         "missing_after": going,
         "missing_p": _proportions(gone, n, going, m),
     }
     if min(len(old), len(new)) < LEAST:
-        return Shift(column, kind, f"none: fewer than {LEAST} values", 1.0, 0.0, 0.0, **facts)
+        return Shift(column, kind, f"none: fewer than {LEAST} values", 1.0, 0.0, 0.0, **metadata)
     if kind in ("number", "date"):
         counts = bin_counts(old, new)
         return Shift(
-            column, kind, "Kolmogorov-Smirnov", _ks(old, new), wasserstein(old, new), stability_index(*counts), **facts
+            column,
+            kind,
+            "Kolmogorov-Smirnov",
+            _ks(old, new),
+            wasserstein(old, new),
+            stability_index(*counts),
+            **metadata,
         )
     counts = (_words(old), _words(new)) if kind == "text" else _levels(old, new)
     if min(side.sum() for side in counts) == 0:
-        return Shift(column, kind, "none: no words", 1.0, 0.0, 0.0, **facts)
+        return Shift(column, kind, "none: no words", 1.0, 0.0, 0.0, **metadata)
     test = "chi-square of words" if kind == "text" else "chi-square"
-    return Shift(column, kind, test, _chi_square(*counts), jensen_shannon(*counts), stability_index(*counts), **facts)
+    return Shift(
+        column, kind, test, _chi_square(*counts), jensen_shannon(*counts), stability_index(*counts), **metadata
+    )
 
 # %% ../../../nbs/methods/operations/drift.ipynb #c11
 def holm(p: np.ndarray) -> np.ndarray:
@@ -250,11 +260,11 @@ def compare_columns(
     lacking = [column for column in kinds if column not in before or column not in after]
     if lacking:
         raise ValueError(f"column {lacking[0]!r} is not on both sides; expected the same columns before and after")
-    found = [compare_column(column, kind, before[column], after[column]) for column, kind in kinds.items()]
-    p = np.array([[shift.p, shift.missing_p] for shift in found]).reshape(-1, 2)
+    result = [compare_column(column, kind, before[column], after[column]) for column, kind in kinds.items()]
+    p = np.array([[shift.p, shift.missing_p] for shift in result]).reshape(-1, 2)
     adjusted = holm(p.ravel()).reshape(-1, 2)
     out = []
-    for shift, (moved, gone) in zip(found, adjusted.tolist(), strict=True):
+    for shift, (moved, gone) in zip(result, adjusted.tolist(), strict=True):
         reasons = []
         if moved < level and shift.effect >= SMALLEST[shift.kind]:
             reasons.append(f"its values moved by {shift.effect:.2f} ({shift.test}, p {moved:.1g})")

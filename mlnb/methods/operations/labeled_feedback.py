@@ -84,10 +84,10 @@ def newest_moment(times: np.ndarray, days: float) -> tuple[float, str]:
         return float(ordered[-1]), ""
     count = tail - int(wide[0])
     gap = gaps[wide[0]] / 86_400
-    told = (
+    reported = (
         f"{count} of {len(ordered)} rows are stamped {gap:,.0f} days after all others: a clock was ahead and went back"
     )
-    return float(ordered[-count - 1]), told
+    return float(ordered[-count - 1]), reported
 
 # %% ../../../nbs/methods/operations/labeled_feedback.ipynb #c09
 def judge_queries(
@@ -135,16 +135,16 @@ def judge_alerts(y: np.ndarray, scores: np.ndarray, alerts: np.ndarray) -> Evide
         scores: (n,).
         alerts: whether a row was an alert (n,).
     """
-    known = np.isfinite(y)
+    present = np.isfinite(y)
     weights = np.zeros(len(y))
     for kind in (alerts, ~alerts):
-        labelled = int((known & kind).sum())
+        labelled = int((present & kind).sum())
         if labelled < min(FEW, int(kind.sum())):
             return None
-        weights[known & kind] = kind.sum() / max(1, labelled)
-    if min((y[known] == 1).sum(), (y[known] == 0).sum()) < FEW / 2:
+        weights[present & kind] = kind.sum() / max(1, labelled)
+    if min((y[present] == 1).sum(), (y[present] == 0).sum()) < FEW / 2:
         return None
-    return Evidence(y[known], scores[known], np.arange(int(known.sum())), weights=weights[known])
+    return Evidence(y[present], scores[present], np.arange(int(present.sum())), weights=weights[present])
 
 
 def alert_precision(y: np.ndarray, alerts: np.ndarray) -> dict[str, Any]:
@@ -178,16 +178,16 @@ def doubt_alerts(
         budget: share of rows that may be alerts.
         before: precision on the sealed test set.
     """
-    found, n = [], len(alerts)
+    result, n = [], len(alerts)
     share, spread = float(alerts.mean()) if n else budget, math.sqrt(budget * (1 - budget) / max(1, n))
     if abs(share - budget) > max(3 * spread, budget):
-        found.append(f"{share:.1%} of the rows were alerts, the budget is {budget:.1%}")
+        result.append(f"{share:.1%} of the rows were alerts, the budget is {budget:.1%}")
     if before is not None and precision["high"] is not None and precision["high"] < before:
-        told = f"{precision['value']:.0%} [{precision['low']:.0%}, {precision['high']:.0%}]"
-        found.append(
-            f"{told} of the {precision['rows']} alerts that were looked at were anomalies, {before:.0%} in the test"
+        reported = f"{precision['value']:.0%} [{precision['low']:.0%}, {precision['high']:.0%}]"
+        result.append(
+            f"{reported} of the {precision['rows']} alerts that were looked at were anomalies, {before:.0%} in the test"
         )
-    return found
+    return result
 
 # %% ../../../nbs/methods/operations/labeled_feedback.ipynb #c15
 def steps_of(log: pd.DataFrame, contract: ProblemContract) -> pd.DataFrame:
@@ -263,8 +263,8 @@ def step_truth(steps: pd.DataFrame, seen: pd.DataFrame, texts: Sequence[str | No
     """
     labels = pd.to_numeric(pd.Series(list(texts), dtype=object), errors="coerce").to_numpy(dtype=np.float64)
     values = pd.to_numeric(seen[target], errors="coerce").to_numpy(dtype=np.float64)
-    known = dict(zip(zip(seen["series"], seen["period"], strict=True), values, strict=True))
-    brought = [known.get(key, np.nan) for key in zip(steps["series"], steps["period"], strict=True)]
+    present = dict(zip(zip(seen["series"], seen["period"], strict=True), values, strict=True))
+    brought = [present.get(key, np.nan) for key in zip(steps["series"], steps["period"], strict=True)]
     return np.where(np.isfinite(labels), labels, np.array(brought, dtype=np.float64))
 
 

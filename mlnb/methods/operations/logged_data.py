@@ -35,19 +35,19 @@ def met_rows(log: pd.DataFrame, texts: Sequence[str | None], contract: ProblemCo
     """
     inputs = [name for name in log.columns if name.startswith("in.")]
     table = log[inputs].rename(columns=lambda name: name.removeprefix("in."))
-    kept = np.array([text is not None for text in texts], dtype=bool)
+    retained = np.array([text is not None for text in texts], dtype=bool)
     traits = traits_of(contract.task)
     if not traits.supervised:
-        kept[:] = True
+        retained[:] = True
     if traits.unit == "query":
         query = contract.query
         named = table[query].tolist() if query in table else [None] * len(table)
-        asked = [to_label(name) or "" for name in named]
-        table[query] = [f"{name} {request}".strip() for name, request in zip(asked, log["request"], strict=True)]
-        kept &= pd.Series(kept).groupby(table[query].to_numpy()).transform("all").to_numpy(dtype=bool)
+        requested = [to_label(name) or "" for name in named]
+        table[query] = [f"{name} {request}".strip() for name, request in zip(requested, log["request"], strict=True)]
+        retained &= pd.Series(retained).groupby(table[query].to_numpy()).transform("all").to_numpy(dtype=bool)
     if contract.target is not None:
         table[contract.target] = pd.Series(list(texts), dtype=object, index=table.index)
-    return table[kept].reset_index(drop=True)
+    return table[retained].reset_index(drop=True)
 
 
 def like(rows: pd.DataFrame, history: pd.DataFrame) -> pd.DataFrame:
@@ -113,11 +113,13 @@ def met_values(
     time, target, keys = spec.time, spec.target, list(spec.keys)
     seen = seen_values(log, contract).drop(columns="asked")
     seen[target] = pd.to_numeric(seen[target], errors="coerce")
-    told = steps.assign(**{target: pd.to_numeric(pd.Series(list(texts), dtype=object), errors="coerce").to_numpy()})
-    told = told.loc[told[target].notna(), ["series", "period", "out.time", *(f"out.{key}" for key in keys), target]]
-    told = told.rename(columns={"out.time": time, **{f"out.{key}": key for key in keys}})
-    told = told.drop_duplicates(["series", "period"], keep="last").set_index(["series", "period"])
-    rows = told.combine_first(seen.set_index(["series", "period"])).reset_index()
+    reported = steps.assign(**{target: pd.to_numeric(pd.Series(list(texts), dtype=object), errors="coerce").to_numpy()})
+    reported = reported.loc[
+        reported[target].notna(), ["series", "period", "out.time", *(f"out.{key}" for key in keys), target]
+    ]
+    reported = reported.rename(columns={"out.time": time, **{f"out.{key}": key for key in keys}})
+    reported = reported.drop_duplicates(["series", "period"], keep="last").set_index(["series", "period"])
+    rows = reported.combine_first(seen.set_index(["series", "period"])).reset_index()
     rows = rows[rows[target].notna()]
     old = spec.frequency.periods(to_array(history[time].to_numpy(), Column(time, "date")))
     last = pd.Series(old).groupby(pd.Series(name_series(history, keys))).max()

@@ -38,7 +38,7 @@ def find_broken(
     Returns:
         column, fault, share of rows.
     """
-    found = []
+    result = []
     for column in schema.features:
         old, new = before[column.name], after[column.name]
         if not len(old) or not len(new):
@@ -46,21 +46,21 @@ def find_broken(
         numeric = column.kind in ("number", "boolean", "date")
         masks = [np.isnan(v.astype(float)) if numeric else np.array([is_missing(x) for x in v]) for v in (old, new)]
         gone = [float(mask.mean()) for mask in masks]
-        known = new[~masks[1]]
+        present = new[~masks[1]]
         if gone[1] - gone[0] >= EMPTIED:
             fault = f"missing in {gone[1]:.0%} of the rows, {gone[0]:.0%} in training"
-            found.append({"column": column.name, "fault": fault, "share": gone[1]})
-        elif len(known) >= 100 and len(set(known.tolist())) == 1 and len(set(old[~masks[0]].tolist())) > 10:
-            fault = f"always {known[0]!r}"
-            found.append({"column": column.name, "fault": fault, "share": 1.0 - gone[1]})
-        elif column.kind == "category" and column.categories is not None and len(known):
+            result.append({"column": column.name, "fault": fault, "share": gone[1]})
+        elif len(present) >= 100 and len(set(present.tolist())) == 1 and len(set(old[~masks[0]].tolist())) > 10:
+            fault = f"always {present[0]!r}"
+            result.append({"column": column.name, "fault": fault, "share": 1.0 - gone[1]})
+        elif column.kind == "category" and column.categories is not None and len(present):
             seen = set(old[~masks[0]].tolist())
-            strange = float(np.mean([value not in seen for value in known.tolist()]))
+            strange = float(np.mean([value not in seen for value in present.tolist()]))
             if strange >= STRANGE and len(seen) <= 1000:
-                example = next(value for value in known.tolist() if value not in seen)
+                example = next(value for value in present.tolist() if value not in seen)
                 fault = f"{strange:.0%} of the values were never seen in training, {example!r} for one"
-                found.append({"column": column.name, "fault": fault, "share": strange})
-    return found
+                result.append({"column": column.name, "fault": fault, "share": strange})
+    return result
 
 # %% ../../../nbs/methods/operations/monitoring_verdict.ipynb #c08
 def as_scored(prediction: np.ndarray, said: Sequence[str], classes: Sequence[str] | None, metric: str) -> np.ndarray:
@@ -76,8 +76,8 @@ def as_scored(prediction: np.ndarray, said: Sequence[str], classes: Sequence[str
     """
     if classes is None or METRICS[metric].needs != "label":
         return prediction
-    place = {name: code for code, name in enumerate(classes)}
-    return np.eye(len(classes))[[place[name] for name in said]]
+    index = {name: code for code, name in enumerate(classes)}
+    return np.eye(len(classes))[[index[name] for name in said]]
 
 
 def performance(
@@ -201,30 +201,30 @@ def changed_relations(
         return []
     if prediction.ndim == 1:
         residual = y - prediction
-        weight, said = np.full(len(y), float(np.var(residual))), prediction
+        weight, predicted = np.full(len(y), float(np.var(residual))), prediction
     else:
-        said = prediction[:, 1] if prediction.shape[1] == 2 else prediction.max(axis=1)
+        predicted = prediction[:, 1] if prediction.shape[1] == 2 else prediction.max(axis=1)
         came = y == 1 if prediction.shape[1] == 2 else prediction.argmax(axis=1) == y
-        said = np.clip(said, 1e-6, 1 - 1e-6)
-        residual, weight = came - said, said * (1 - said)
-        said = np.log(said / (1 - said))
+        predicted = np.clip(predicted, 1e-6, 1 - 1e-6)
+        residual, weight = came - predicted, predicted * (1 - predicted)
+        predicted = np.log(predicted / (1 - predicted))
     if not weight.sum() > 0:
         return []
-    columns = np.column_stack([X, said])
-    known = ~np.isnan(columns)
-    columns = np.where(known, columns, 0.0)
-    share = weight[:, None] * known
-    centred = np.where(known, columns - (share * columns).sum(0) / np.maximum(share.sum(0), 1e-300), 0.0)
+    columns = np.column_stack([X, predicted])
+    present = ~np.isnan(columns)
+    columns = np.where(present, columns, 0.0)
+    share = weight[:, None] * present
+    centred = np.where(present, columns - (share * columns).sum(0) / np.maximum(share.sum(0), 1e-300), 0.0)
     spread = np.sqrt((share * centred**2).sum(0))
     z = np.divide(residual @ centred, spread, out=np.zeros(len(spread)), where=spread > 1e-9 * np.abs(columns).max())
     z = np.append(z, residual.sum() / np.sqrt(weight.sum()))
     adjusted = holm(2 * ndtr(-np.abs(z)))
     effect = z / np.sqrt(len(y))
-    found: dict[str, dict[str, Any]] = {}
+    result: dict[str, dict[str, Any]] = {}
     for name, p, size in zip([*names, "the prediction", "all rows"], adjusted.tolist(), effect.tolist(), strict=True):
-        if p < level and abs(size) >= SMALL and abs(size) > abs(found.get(name, {"effect": 0.0})["effect"]):
-            found[name] = {"column": name, "effect": size, "p": p}
-    return sorted(found.values(), key=lambda relation: -abs(relation["effect"]))
+        if p < level and abs(size) >= SMALL and abs(size) > abs(result.get(name, {"effect": 0.0})["effect"]):
+            result[name] = {"column": name, "effect": size, "p": p}
+    return sorted(result.values(), key=lambda relation: -abs(relation["effect"]))
 
 # %% ../../../nbs/methods/operations/monitoring_verdict.ipynb #c14
 REFUSED = 0.05  # share of requests that may be refused
@@ -266,13 +266,13 @@ def find_oddities(facts: Mapping[str, Any]) -> list[str]:
     Args:
         facts: from `behaviour`
     """
-    found = []
+    result = []
     if facts["refused"] > REFUSED:
-        found.append(f"{facts['refused']:.0%} of the requests were refused, expected {REFUSED:.0%} at most")
+        result.append(f"{facts['refused']:.0%} of the requests were refused, expected {REFUSED:.0%} at most")
     now, before = facts["rows a day"], facts["rows a day before"]
     if before and not before / VOLUME <= now <= before * VOLUME:
-        found.append(f"{now:,.0f} rows a day, {before:,.0f} before")
-    return found
+        result.append(f"{now:,.0f} rows a day, {before:,.0f} before")
+    return result
 
 
 def mean_cost(y: np.ndarray, said: np.ndarray, costs: np.ndarray) -> float:
@@ -327,9 +327,9 @@ def decide_outcome(
         add("retrain", "performance", f"{metric} is worse by {_in_words(lost)} than on the sealed test set")
     if relations:
         serious = lost is not None and lost["value"] > tolerance
-        told = ", ".join(f"{relation['column']} ({relation['effect']:+.2f})" for relation in relations[:3])
+        reported = ", ".join(f"{relation['column']} ({relation['effect']:+.2f})" for relation in relations[:3])
         how = f" and {metric} looks worse by {lost['value']:.3g}" if lost is not None and serious else ""
-        add("retrain" if serious else "watch", "relation", f"the target no longer follows as learned: {told}{how}")
+        add("retrain" if serious else "watch", "relation", f"the target no longer follows as learned: {reported}{how}")
     for fault in broken:
         add("watch", "broken", f"{fault['column']}: {fault['fault']}; mend it where it comes from")
     moved = {fault["column"] for fault in broken}

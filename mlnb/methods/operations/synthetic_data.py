@@ -52,10 +52,10 @@ class World:
         random = np.random.default_rng([self.seed, number + 10_000])
         table = self._customers(random, number, count)
         left = random.random(count) < 1 / (1 + np.exp(-self._risk(table, number)))
-        known = random.gamma(4.0, self.delay / 4.0, count) * np.where(left, 0.6, 1.0)
+        present = random.gamma(4.0, self.delay / 4.0, count) * np.where(left, 0.6, 1.0)
         if self.broken_at <= number < self.mended_at:
             table["charge"] = np.nan
-        return table, left, known
+        return table, left, present
 
     def _customers(self, random: np.random.Generator, number: int, count: int) -> pd.DataFrame:
         season = math.sin(2 * math.pi * number / 365.25) + (0.3 if number % 7 >= 5 else 0.0)
@@ -127,5 +127,5 @@ def replay_days(table: pd.DataFrame, time: str, parts: int) -> Iterator[pd.DataF
     if len(table) < parts:
         raise ValueError(f"found {len(table)} rows for {parts} days, expected one a day at least")
     ordered = table.sort_values(time, kind="stable").reset_index(drop=True)
-    for places in np.array_split(np.arange(len(ordered)), parts):
-        yield ordered.iloc[places].reset_index(drop=True)
+    for indices in np.array_split(np.arange(len(ordered)), parts):
+        yield ordered.iloc[indices].reset_index(drop=True)

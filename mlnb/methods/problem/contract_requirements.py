@@ -26,7 +26,6 @@ FAIRNESS = {  # measure -> what the largest difference is of; which tasks it sui
     "mean_prediction": "mean residuals, as a share of the overall mean absolute error",
 }
 
-
 # %% ../../../nbs/methods/problem/contract_requirements.ipynb #c05
 def _between(name: str, value: float | None, low: float, high: float, example: str) -> float | None:
     """The number, or None.
@@ -134,4 +133,3 @@ def complete_requirements(
             sources["fairness_metric"] = f"default: for the task {task}"
         changes["fairness_metric"] = chosen
     return replace(contract, sources=sources, **changes)
-

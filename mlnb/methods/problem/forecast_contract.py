@@ -63,8 +63,8 @@ def find_time(table: pd.DataFrame, schema: Schema, stated: str | None, target: s
     named = [c.name for c in years if _as_dates(table[c.name], c) is not None]
     if len(named) == 1:
         return named[0], "inferred: the only date column with such a name" if dates else "inferred: whole years"
-    found = f"{len(dates)} columns of dates ({', '.join(dates)})" if dates else "no column of dates"
-    raise ValueError(f"found {found}; expected one: state it, as in -p problem.time NAME")
+    result = f"{len(dates)} columns of dates ({', '.join(dates)})" if dates else "no column of dates"
+    raise ValueError(f"found {result}; expected one: state it, as in -p problem.time NAME")
 
 
 def _as_dates(values: pd.Series, column: Column) -> pd.Series | None:
@@ -191,13 +191,13 @@ def complete_forecast(
         name: table[name].to_numpy() for name in keys
     }
     histories = gather(arrays, time, target, keys, frequency)
-    facts = describe_histories(histories, len(table))
-    horizon, sources["horizon"] = _choose_horizon(contract.horizon, frequency, facts["longest"])
+    metadata = describe_histories(histories, len(table))
+    horizon, sources["horizon"] = _choose_horizon(contract.horizon, frequency, metadata["longest"])
     lengths = np.array([h.known for h in histories])
-    findings += _doubts(facts, frequency, time, int((lengths < 3 * horizon).sum()), horizon)
-    if facts["longest"] < 3 * horizon:
+    findings += _doubts(metadata, frequency, time, int((lengths < 3 * horizon).sum()), horizon)
+    if metadata["longest"] < 3 * horizon:
         raise ValueError(
-            f"the longest series has {facts['longest']} periods of {frequency}, and the horizon is {horizon}; "
+            f"the longest series has {metadata['longest']} periods of {frequency}, and the horizon is {horizon}; "
             f"expected at least {3 * horizon}: one horizon to test, one to choose, one to learn. "
             "State a shorter problem.horizon"
         )
@@ -223,13 +223,13 @@ def _settled(column: Column, time: str, keys: list[str], table: pd.DataFrame) ->
     """The column with the kind and role that forecasting needs."""
     if column.name == time:
         first, last = table[time].min(), table[time].max()
-        facts = {"minimum": first.isoformat(), "maximum": last.isoformat(), "example": last.isoformat()}
-        return replace(column, kind="date", role="feature", nullable=False, reason="", **facts)
+        metadata = {"minimum": first.isoformat(), "maximum": last.isoformat(), "example": last.isoformat()}
+        return replace(column, kind="date", role="feature", nullable=False, reason="", **metadata)
     if column.name in keys:
-        found = tuple(sorted({v for v in table[column.name].tolist() if v is not None})[:1000])
-        example = found[0] if found else None
+        result = tuple(sorted({v for v in table[column.name].tolist() if v is not None})[:1000])
+        example = result[0] if result else None
         return replace(
-            column, kind="category", role="feature", reason="", categories=found, minimum=None, maximum=None,
+            column, kind="category", role="feature", reason="", categories=result, minimum=None, maximum=None,
             integer=False, example=example,
         )  # fmt: skip
     return column
@@ -290,8 +290,8 @@ def plot_series(table: pd.DataFrame, contract: ProblemContract, most: int = 4) -
     size = (9.5, 0.5 + 1.9 * len(histories))
     figure, axes = plt.subplots(len(histories), 2, figsize=size, squeeze=False, gridspec_kw=ratios)
     for (left, right), history in zip(axes, histories, strict=True):
-        stamps = frequency.stamps(history.first + np.arange(len(history.values)))
-        left.plot(stamps.astype("int64").astype("datetime64[s]"), history.values, color=PALETTE[0], linewidth=0.9)
+        timestamps = frequency.stamps(history.first + np.arange(len(history.values)))
+        left.plot(timestamps.astype("int64").astype("datetime64[s]"), history.values, color=PALETTE[0], linewidth=0.9)
         left.set(title=", ".join(history.key) or target)
         lags = autocorrelation(history.values, max(12, 3 * frequency.season))
         right.vlines(np.arange(1, len(lags) + 1), 0, lags, color=PALETTE[0], linewidth=1)

@@ -41,19 +41,19 @@ def check_details(details: dict[str, Any], task: str) -> dict[str, Any]:
     Raises:
         ValueError: for one that the task does not have.
     """
-    known = {field: owner for owner, fields in DETAILS.items() for field in fields}
+    present = {field: owner for owner, fields in DETAILS.items() for field in fields}
     for field, value in details.items():
-        if field not in known:
-            raise ValueError(f"unknown field {field!r}{nearest(field, tuple(known))}")
+        if field not in present:
+            raise ValueError(f"unknown field {field!r}{nearest(field, tuple(present))}")
         if value not in (None, "", []) and task != "auto" and field not in DETAILS.get(task, ()):
-            raise ValueError(f"{field} ({value!r}) belongs to the task {known[field]}, the task stated is {task}")
+            raise ValueError(f"{field} ({value!r}) belongs to the task {present[field]}, the task stated is {task}")
     for field in ("horizon", "at"):
         if details.get(field) is not None and details[field] < 1:
             raise ValueError(f"found {field} {details[field]}, expected 1 or more")
     share = details.get("contamination")
     if share is not None and not 0 < share < 0.5:
         raise ValueError(f"found a contamination of {share:g}, expected a share above 0 and below 0.5, such as 0.01")
-    return {field: None if details.get(field) in ("", []) else details.get(field) for field in known}
+    return {field: None if details.get(field) in ("", []) else details.get(field) for field in present}
 
 
 _AHEAD = re.compile(r"\bforecast|\bnext \d+ (second|minute|hour|day|week|month|quarter|year)s?\b", re.I)
@@ -65,13 +65,13 @@ def _implied_task(details: dict[str, Any], metric: str, goal: str) -> tuple[str 
     Raises:
         ValueError: when they mean different ones.
     """
-    said = [field for field, value in details.items() if value is not None]
-    if said:
-        means = [task for task, fields in DETAILS.items() if set(said) <= set(fields)]
+    predicted = [field for field, value in details.items() if value is not None]
+    if predicted:
+        means = [task for task, fields in DETAILS.items() if set(predicted) <= set(fields)]
         if not means:
-            found = ", ".join(said)
-            raise ValueError(f"found {found}; expected the details of one task: leave out others, or state the task")
-        return means[-1], f"inferred: {said[0]} is stated"
+            result = ", ".join(predicted)
+            raise ValueError(f"found {result}; expected the details of one task: leave out others, or state the task")
+        return means[-1], f"inferred: {predicted[0]} is stated"
     suits = suited_tasks(base_name(metric)) if metric != "auto" else ()
     if len(suits) == 1 and suits[0] in DETAILS:
         return suits[0], "inferred: the metric is one of this task alone"
@@ -147,7 +147,6 @@ def state(
     stated = {name: "stated" for name in Problem.__struct_fields__ if getattr(problem, name) not in (None, "", (), {})}
     return replace(problem, sources={**stated, **sources})
 
-
 # %% ../../../nbs/methods/problem/problem_contract.ipynb #c08
 LEAST_ROWS = 3  # rows a class needs: one in the test set and two to cross-validate
 
@@ -203,11 +202,11 @@ def complete(
         if traits.two_classes != (len(counts) == 2):
             fits = "binary" if len(counts) == 2 else "multiclass or regression" if numeric else "multiclass"
             raise ValueError(f"the task is {task}, but the target {name!r} has {len(counts)} classes; state {fits}")
-        kept = {label: rows for label, rows in counts.items() if rows >= LEAST_ROWS}
-        if len(kept) < 2:
-            few = ", ".join(f"{label!r} ({rows})" for label, rows in list(counts.items())[:5] if label not in kept)
+        retained = {label: rows for label, rows in counts.items() if rows >= LEAST_ROWS}
+        if len(retained) < 2:
+            few = ", ".join(f"{label!r} ({rows})" for label, rows in list(counts.items())[:5] if label not in retained)
             raise ValueError(f"the target {name!r} has too few rows of {few}; a class needs {LEAST_ROWS} rows at least")
-        classes = list(kept)
+        classes = list(retained)
     if positive is not None and not traits.two_classes:
         raise ValueError(f"a positive class ({positive!r}) was stated, but the task is {task}")
     if traits.two_classes:
@@ -243,8 +242,8 @@ def encode_target(values: pd.Series, contract: ProblemContract) -> np.ndarray:
     """
     if not traits_of(contract.task).supervised:
         blank = 0.0 if contract.blank == "normal" else np.nan
-        found = name_classes(values).tolist()
-        return np.array([blank if label is None else float(label == contract.positive) for label in found])
+        result = name_classes(values).tolist()
+        return np.array([blank if label is None else float(label == contract.positive) for label in result])
     if not contract.classes:
         numbers = pd.to_numeric(values).to_numpy(dtype=np.float64, na_value=np.nan)
         if not np.isfinite(numbers).all():
@@ -254,6 +253,6 @@ def encode_target(values: pd.Series, contract: ProblemContract) -> np.ndarray:
     labels = name_classes(values).tolist()
     unknown = [label for label in labels if label not in codes]
     if unknown:
-        known = ", ".join(contract.classes[:10])
-        raise ValueError(f"the target {contract.target!r} holds {unknown[0]!r}; expected one of {known}")
+        present = ", ".join(contract.classes[:10])
+        raise ValueError(f"the target {contract.target!r} holds {unknown[0]!r}; expected one of {present}")
     return np.array([codes[label] for label in labels if label is not None], dtype=np.int64)

@@ -45,9 +45,7 @@ def resolve_target(
             position = int(target)
             if 1 <= position <= len(names):
                 return names[position - 1], f"stated: column {position} of {len(names)}"
-            raise ValueError(
-                f"there is no column {position}: the table has {len(names)} columns, counted from 1"
-            )
+            raise ValueError(f"there is no column {position}: the table has {len(names)} columns, counted from 1")
         raise ValueError(f"there is no target column {str(target)!r}{nearest(str(target), names)}")
     if known is not None and known in names:
         return known, "inferred: the data set's own target"
@@ -56,9 +54,7 @@ def resolve_target(
     named = [name for name in names if name.strip().lower() in _TARGET_NAMES]
     if len(named) == 1:
         return named[0], "inferred: the only column with such a name"
-    raise ValueError(
-        f"no target stated; say which column to predict, as in --target {names[-1]!r}{nearest('', names)}"
-    )
+    raise ValueError(f"no target stated; say which column to predict, as in --target {names[-1]!r}{nearest('', names)}")
 
 # %% ../../../nbs/methods/problem/target_inference.ipynb #c07
 _POSITIVE = (
@@ -142,8 +138,8 @@ def infer_task(values: pd.Series, suits: Sequence[str] = ()) -> tuple[str, str]:
             if values.astype(str).str.fullmatch(r"[+-]?\d+").all():  # kept as texts, so that none of them changes
                 kind = "whole numbers beyond 2**53, where floats skip some,"
                 expected += "; a quantity can be given in a larger unit, a name of rows cannot be predicted"
-            found = f"{different} different {kind} in {rows} rows"
-            raise ValueError(f"the target {values.name!r} has {found}; expected {expected}")
+            result = f"{different} different {kind} in {rows} rows"
+            raise ValueError(f"the target {values.name!r} has {result}; expected {expected}")
         return "multiclass", f"inferred: the target has {different} different names"
     whole = bool((values == values.round()).all())
     if suits or (whole and different <= 20 and rows >= 10 * different):
@@ -166,9 +162,7 @@ def choose_positive(counts: dict[str, int], stated: str | None = None) -> tuple[
     """
     names = list(counts)
     if stated is not None:
-        match = [name for name in names if name == stated] or [
-            n for n in names if n.lower() == stated.lower()
-        ]
+        match = [name for name in names if name == stated] or [n for n in names if n.lower() == stated.lower()]
         if not match:
             hint = nearest(stated, names)
             raise ValueError(f"the positive class {stated!r} is not in the target{hint}; it holds {names}")

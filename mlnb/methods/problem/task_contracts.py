@@ -43,7 +43,6 @@ def _filled(
     fields = {"positive": None, **fields}
     return name_sources(replace(contract, metric=metric, direction=direction, sources=sources, **fields), problem)
 
-
 # %% ../../../nbs/methods/problem/task_contracts.ipynb #c05
 def complete_ranking(problem: Problem, table: pd.DataFrame, target: str, source: str = "stated") -> ProblemContract:
     """The contract of a ranking.
@@ -76,13 +75,13 @@ def complete_ranking(problem: Problem, table: pd.DataFrame, target: str, source:
         raise ValueError(f"the target {target!r} holds texts such as {first!r}; expected grades of relevance: 0, 1 ...")
     grades = values[target].astype(np.float64)
     if grades.min() < 0 or grades.max() > LARGEST_GRADE:
-        found = f"{grades.min():g} to {grades.max():g}"
-        raise ValueError(f"found a relevance of {found}, expected 0 (of no use) to {LARGEST_GRADE:g}; rescale it")
+        result = f"{grades.min():g} to {grades.max():g}"
+        raise ValueError(f"found a relevance of {result}, expected 0 (of no use) to {LARGEST_GRADE:g}; rescale it")
     groups = grades.groupby(values[query].astype(str), sort=True)
     different, sizes = groups.nunique(), groups.size()
     if len(sizes) < LEAST_QUERIES:
-        found = f"{len(sizes)} quer{'y' if len(sizes) == 1 else 'ies'}"
-        raise ValueError(f"the query column {query!r} holds {found}; expected {LEAST_QUERIES} at least")
+        result = f"{len(sizes)} quer{'y' if len(sizes) == 1 else 'ies'}"
+        raise ValueError(f"the query column {query!r} holds {result}; expected {LEAST_QUERIES} at least")
     if not (different > 1).any():
         raise ValueError(f"no query of {query!r} holds rows of different relevance: there is nothing to order")
     metric, at, why = problem.metric, problem.at, {"target": source}
@@ -117,7 +116,7 @@ def complete_anomaly(
         ValueError: when labels or budget cannot serve it.
     """
     why: dict[str, str] = {"target": source if target else "default: none; nothing is labelled"}
-    found: dict[str, Any] = {"target": target}
+    result: dict[str, Any] = {"target": target}
     metric, share = problem.metric, problem.contamination
     if target is None:
         if metric not in (None, "stability"):
@@ -134,26 +133,26 @@ def complete_anomaly(
             expected = "expected normal and anomaly, or anomalies alone and the rest blank"
             raise ValueError(f"the target {target!r} has {len(counts)} different values; {expected}")
         if len(counts) == 1:
-            found["positive"], why["positive"] = next(iter(counts)), "inferred: the only label; blank rows are normal"
+            result["positive"], why["positive"] = next(iter(counts)), "inferred: the only label; blank rows are normal"
         else:
-            found["positive"], why["positive"] = choose_positive(counts, problem.positive)
-        if counts[found["positive"]] > len(table) / 2:
-            raise ValueError(f"{counts[found['positive']]} of {len(table)} rows are {found['positive']!r}; expected "
+            result["positive"], why["positive"] = choose_positive(counts, problem.positive)
+        if counts[result["positive"]] > len(table) / 2:
+            raise ValueError(f"{counts[result['positive']]} of {len(table)} rows are {result['positive']!r}; expected "
                              "anomalies to be the rarer: state positive, or the task binary")  # fmt: skip
-        found["blank"] = "normal" if len(counts) == 1 else "unknown"
-        found["labels"] = (*(label for label in counts if label != found["positive"]), found["positive"])
+        result["blank"] = "normal" if len(counts) == 1 else "unknown"
+        result["labels"] = (*(label for label in counts if label != result["positive"]), result["positive"])
         why |= {} if metric else {"metric": "default: for anomalies with labels"}
         metric = metric or "average_precision"
         if share is None and problem.alert_budget is None:
-            known = len(table) if len(counts) == 1 else len(labels)
-            share, why["contamination"] = counts[found["positive"]] / known, "inferred: the share among the labels"
+            present = len(table) if len(counts) == 1 else len(labels)
+            share, why["contamination"] = counts[result["positive"]] / present, "inferred: the share among the labels"
     check_metric(metric, "anomaly")
     if share is None and problem.alert_budget is not None:
         share, why["contamination"] = _budget_share(problem.alert_budget, table)
     if share is None:
         share, why["contamination"] = SHARE, "default: one row in twenty; state contamination or alert_budget"
-    found["contamination"] = min(float(share), 0.5)
-    return _filled(problem, Task.ANOMALY, why, list(table.columns), metric, **found)
+    result["contamination"] = min(float(share), 0.5)
+    return _filled(problem, Task.ANOMALY, why, list(table.columns), metric, **result)
 
 
 def _budget_share(budget: float, table: pd.DataFrame) -> tuple[float, str]:
@@ -186,18 +185,19 @@ def read_interactions(table: pd.DataFrame, problem: Problem) -> tuple[pd.DataFra
     if problem.query is None:
         raise ValueError("the rows are interactions, but the user's column is not stated; state problem.query=NAME")
     log = read_log(table, problem.query, required(problem.item, "item"), problem.time, problem.rating)
-    rows, facts = make_candidates(log)
+    rows, metadata = make_candidates(log)
     sources = {**problem.sources, "query": "inferred: each user at each instant at which the log was cut"}
     sources |= {"target": "inferred: what a user took until the next instant", "item": "stated"}
     ranked = replace(problem, query=QUERY, item="item", user="user", cut=CUT, target=RELEVANCE, sources=sources)
     message = (
         f"{len(log.time)} interactions of {len(log.users)} users and {len(log.items)} items became {len(rows)} "
-        f"candidates in {facts['requests']} requests at {facts['cuts']} instants; {facts['recall']:.0%} of what was "
+        f"candidates in {metadata['requests']} requests at {metadata['cuts']} instants; "
+        f"{metadata['recall']:.0%} of what was "
         "taken later is among them"
     )
     action = "no ranking of them can reach more than that share"
-    found = finding("candidates", "info", None, len(rows), message, action)
-    return rows, ranked, [found]
+    result = finding("candidates", "info", None, len(rows), message, action)
+    return rows, ranked, [result]
 
 
 def complete_task(problem: Problem, table: pd.DataFrame, target: str | None, source: str = "stated") -> ProblemContract:

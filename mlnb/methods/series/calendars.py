@@ -129,9 +129,9 @@ def read_frequency(text: str, seconds: np.ndarray | None = None) -> Frequency:
     Raises:
         ValueError: with those that there are.
     """
-    found = re.fullmatch(r"\s*(\d*)\s*([A-Za-z]+)(?:-[A-Z]{3})?\s*", text)
-    unit = _ALIASES.get(found.group(2), found.group(2)) if found else ""
-    factor = int(found.group(1) or 1) if found else 1
+    result = re.fullmatch(r"\s*(\d*)\s*([A-Za-z]+)(?:-[A-Z]{3})?\s*", text)
+    unit = _ALIASES.get(result.group(2), result.group(2)) if result else ""
+    factor = int(result.group(1) or 1) if result else 1
     if unit not in SEASONS or factor < 1:
         raise ValueError(f"found frequency {text!r}, expected one of {', '.join(SEASONS)}, with a factor as in 15min")
     if seconds is None or not len(seconds):
@@ -165,11 +165,11 @@ def infer_frequency(seconds: np.ndarray, groups: np.ndarray | None = None) -> Fr
     gaps = gaps[gaps > 0]
     if len(gaps) < 2:
         raise ValueError(f"found {len(np.unique(seconds))} different stamps, expected three at least to see a rhythm")
-    known, middle = np.unique(seconds), float(np.median(gaps)) / DAY
+    present, middle = np.unique(seconds), float(np.median(gaps)) / DAY
     for unit, low, high in (("M", 27.9, 31.1), ("Q", 89, 93), ("Y", 364, 367)):
-        found = _in_phase(unit, 1, known)
-        if low <= middle <= high and not (known - found.stamps(found.periods(known))).any():
-            return found
+        result = _in_phase(unit, 1, present)
+        if low <= middle <= high and not (present - result.stamps(result.periods(present))).any():
+            return result
     sizes, counts = np.unique(np.round(gaps, 3), return_counts=True)
     size = float(sizes[counts.argmax()])
     multiples = gaps / size
@@ -181,10 +181,10 @@ def infer_frequency(seconds: np.ndarray, groups: np.ndarray | None = None) -> Fr
             f"the stamps follow no frequency: found {seen}; state one, as in -p problem.frequency h: "
             "the values in each period are then averaged"
         )
-    if size == DAY and len(known) >= 10 and (date_part(known, "weekday") < 5).all():
-        return _in_phase("B", 1, known)
+    if size == DAY and len(present) >= 10 and (date_part(present, "weekday") < 5).all():
+        return _in_phase("B", 1, present)
     unit = next(u for u in ("W", "D", "h", "min", "s") if size % LENGTHS[u] == 0)
-    return _in_phase(unit, int(size / LENGTHS[unit]), known)
+    return _in_phase(unit, int(size / LENGTHS[unit]), present)
 
 
 def _length(seconds: float) -> str:
@@ -248,8 +248,8 @@ def calendar(seconds: np.ndarray, frequency: Frequency, holidays: Sequence[int] 
         if len(day) and day.max() > holidays[-1]:
             last = date(1970, 1, 1) + timedelta(days=int(holidays[-1]))
             raise ValueError(f"found a stamp after {last}, the end of the known holidays; train again to know more")
-        known = np.asarray(holidays, np.float64)
-        columns += [np.isin(day + shift, known).astype(np.float64) for shift in (0, 1, -1)]
+        present = np.asarray(holidays, np.float64)
+        columns += [np.isin(day + shift, present).astype(np.float64) for shift in (0, 1, -1)]
     return np.stack(columns, axis=1) if columns else np.zeros((len(seconds), 0))
 
 
@@ -279,10 +279,10 @@ def holiday_days(country: str, first: int, last: int) -> list[int]:
         raise ValueError('holidays are declared, and their library is missing: pip install "mlnb[holidays]"') from None
     land, _, part = country.partition("-")
     try:
-        found = holidays.country_holidays(land, subdiv=part or None, years=range(first, last + YEARS_AHEAD + 1))
+        result = holidays.country_holidays(land, subdiv=part or None, years=range(first, last + YEARS_AHEAD + 1))
     except NotImplementedError as error:
         raise ValueError(f"found no holidays of {country!r} ({error}); expected a code such as DE or US-CA") from None
-    return sorted((day - date(1970, 1, 1)).days for day in found)
+    return sorted((day - date(1970, 1, 1)).days for day in result)
 
 # %% ../../../nbs/methods/series/calendars.ipynb #c13
 def stamp_text(seconds: float, frequency: Frequency) -> str:

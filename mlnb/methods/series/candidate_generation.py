@@ -67,10 +67,10 @@ def read_log(table: pd.DataFrame, user: str, item: str, time: str | None = None,
     Raises:
         ValueError: for missing columns, users or times, and for negative ratings.
     """
-    asked = [name for name in (user, item, time, rating) if name is not None]
-    if lacking := [name for name in asked if name not in table.columns]:
+    requested = [name for name in (user, item, time, rating) if name is not None]
+    if lacking := [name for name in requested if name not in table.columns]:
         raise ValueError(f"there is no column {lacking[0]!r}; the log has {', '.join(map(str, table.columns))}")
-    empty = [name for name in asked if table[name].isna().any()]
+    empty = [name for name in requested if table[name].isna().any()]
     if empty:
         raise ValueError(f"{table[empty[0]].isna().sum()} rows have no value in {empty[0]!r}; fill or drop them")
     when = np.arange(len(table), dtype=np.float64)
@@ -81,8 +81,8 @@ def read_log(table: pd.DataFrame, user: str, item: str, time: str | None = None,
         elif pd.api.types.is_numeric_dtype(values):
             when = values.to_numpy(np.float64)
         else:
-            found = f"texts such as {values.iloc[0]!r}"
-            raise ValueError(f"the time column {time!r} holds {found}; expected dates or numbers")
+            result = f"texts such as {values.iloc[0]!r}"
+            raise ValueError(f"the time column {time!r} holds {result}; expected dates or numbers")
     liked = None if rating is None else pd.to_numeric(table[rating]).to_numpy(np.float64)
     if liked is not None and len(liked) and liked.min() < 0:
         raise ValueError(f"found a rating of {liked.min():g}, expected 0 or more")
@@ -135,8 +135,8 @@ def collect(log: Log, before: float, asked: np.ndarray, most: int = MOST) -> pd.
     liking = np.full(shape[1], np.nan)
     if log.rating is not None:
         total = np.bincount(item, weights=log.rating[:end], minlength=shape[1])
-        known = np.bincount(item, minlength=shape[1])
-        liking = np.divide(total, known, out=np.full(shape[1], np.nan), where=known > 0)
+        present = np.bincount(item, minlength=shape[1])
+        liking = np.divide(total, present, out=np.full(shape[1], np.nan), where=present > 0)
     share = buyers / max(len(np.unique(user)), 1)
     repeated = log.repeated(before)
     charts = np.argsort(-(lately + 1e-9 * share), kind="stable")
@@ -200,15 +200,15 @@ def make_candidates(log: Log, cuts: int = CUTS, most: int = MOST) -> tuple[pd.Da
     ends = np.r_[instants[1:], np.inf]
     parts, wanted, reached = [], 0, 0
     for number, (before, until) in enumerate(zip(instants.tolist(), ends.tolist(), strict=True)):
-        known = log.time < before
+        present = log.time < before
         later = (log.time >= before) & (log.time < until)
-        if not known.any() or not later.any():
+        if not present.any() or not later.any():
             continue
         future = pd.DataFrame({"user": log.user[later], "item": log.item[later]})
         future[RELEVANCE] = 1.0 if log.rating is None else log.rating[later]
         future = future.groupby(["user", "item"], as_index=False)[RELEVANCE].max()
         if not log.repeated(before):
-            past = pd.MultiIndex.from_arrays([log.user[known], log.item[known]])
+            past = pd.MultiIndex.from_arrays([log.user[present], log.item[present]])
             future = future[~pd.MultiIndex.from_frame(future[["user", "item"]]).isin(past)]
         rows = collect(log, before, np.unique(future["user"].to_numpy()), most)
         rows = rows.merge(future, "left", ["user", "item"]).fillna({RELEVANCE: 0.0})
@@ -218,9 +218,14 @@ def make_candidates(log: Log, cuts: int = CUTS, most: int = MOST) -> tuple[pd.Da
         rows.insert(0, QUERY, names + f" @ {number + 1}")
         parts.append(rows.assign(user=log.users[rows["user"]], item=log.items[rows["item"]]))
     if len(parts) < 3 or not reached:
-        found = f"{len(parts)} usable cuts and {reached} candidates that were taken"
-        raise ValueError(f"found {found}; expected a longer log")
+        result = f"{len(parts)} usable cuts and {reached} candidates that were taken"
+        raise ValueError(f"found {result}; expected a longer log")
     table = pd.concat(parts, ignore_index=True)
     table = table.drop(columns=[name for name in FEATURES if table[name].isna().all()])
-    facts = {"cuts": len(parts), "requests": int(table[QUERY].nunique()), "later": wanted, "recall": reached / wanted}
-    return table, facts
+    metadata = {
+        "cuts": len(parts),
+        "requests": int(table[QUERY].nunique()),
+        "later": wanted,
+        "recall": reached / wanted,
+    }
+    return table, metadata

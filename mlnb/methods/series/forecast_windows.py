@@ -87,8 +87,8 @@ class Windows:
         names += ["level", "share known"]
         more = [name for e in self.columns for name in e.names]
         self.names: tuple[str, ...] = (*names, *more)  # of the columns of X
-        told = [self.target] * (len(names) - len(dated)) + [source for e in self.columns for source in e.sources]
-        self.sources: tuple[str, ...] = (*dated, *told)  # column of the table that each comes from
+        reported = [self.target] * (len(names) - len(dated)) + [source for e in self.columns for source in e.sources]
+        self.sources: tuple[str, ...] = (*dated, *reported)  # column of the table that each comes from
 
     @classmethod
     def fit(
@@ -193,8 +193,10 @@ class Windows:
         share = np.cumsum(np.isfinite(window), axis=1)[:, -1] / width
         fill_gaps(window, season)
         newest = window[:, ::-1]
-        known = np.isfinite(newest[:, :season])
-        level = np.cumsum(np.where(known, newest[:, :season], 0.0), axis=1)[:, -1] / np.cumsum(known, axis=1)[:, -1]
+        available = np.isfinite(newest[:, :season])
+        level = (
+            np.cumsum(np.where(available, newest[:, :season], 0.0), axis=1)[:, -1] / np.cumsum(available, axis=1)[:, -1]
+        )
         recent = np.ascontiguousarray((newest - level[:, None]) / scale)
         steps = np.arange(1, h + 1)
         targets = origins[:, None] - 1 + steps  # places of the targets in the history (n, h)
@@ -208,8 +210,8 @@ class Windows:
         X[:, :, NAIVE] = naive
         X[:, :, 2] = np.where(used.any(axis=0), total / np.maximum(used.sum(axis=0), 1), naive)
         periods = history.first + targets
-        stamps, spot = np.unique(periods, return_inverse=True)
-        dates = calendar(self.frequency.stamps(stamps), self.frequency, self.facts["holidays"])
+        timestamps, spot = np.unique(periods, return_inverse=True)
+        dates = calendar(self.frequency.stamps(timestamps), self.frequency, self.facts["holidays"])
         past = look_back(recent, self.facts["lags"], self.facts["spans"])
         past, X[:, :, 3 : 3 + len(MEMORIES)] = past[:, : -len(MEMORIES)], past[:, None, -len(MEMORIES) :]
         start, at = 3 + len(MEMORIES), 3 + len(MEMORIES) + dates.shape[1]
@@ -217,9 +219,9 @@ class Windows:
         past = np.concatenate([past, ((level - mean) / scale)[:, None], share[:, None]], axis=1)
         X[:, :, at : at + past.shape[1]] = past[:, None]
         at += past.shape[1]
-        for encoder, places in ((self.ahead, targets), (self.behind, np.repeat(origins[:, None] - 1, h, axis=1))):
+        for encoder, indices in ((self.ahead, targets), (self.behind, np.repeat(origins[:, None] - 1, h, axis=1))):
             if encoder is not None:
-                encoded = encoder.transform(self._columns(encoder, history, places.ravel()))
+                encoded = encoder.transform(self._columns(encoder, history, indices.ravel()))
                 X[:, :, at : at + encoded.shape[1]] = encoded.reshape(n, h, -1)
                 at += encoded.shape[1]
         X[~np.isfinite(X)] = np.nan

@@ -44,12 +44,12 @@ def look_back(recent: np.ndarray, lags: Sequence[int], spans: Sequence[int]) -> 
     Returns:
         (n, lags + 4 * spans + memories).
     """
-    known = np.isfinite(recent)
-    plain = np.where(known, recent, 0.0)
-    count = np.maximum(np.cumsum(known, axis=1), 1)
+    present = np.isfinite(recent)
+    plain = np.where(present, recent, 0.0)
+    count = np.maximum(np.cumsum(present, axis=1), 1)
     total, square = np.cumsum(plain, axis=1), np.cumsum(plain * plain, axis=1)
-    low = np.minimum.accumulate(np.where(known, recent, np.inf), axis=1)
-    high = np.maximum.accumulate(np.where(known, recent, -np.inf), axis=1)
+    low = np.minimum.accumulate(np.where(present, recent, np.inf), axis=1)
+    high = np.maximum.accumulate(np.where(present, recent, -np.inf), axis=1)
     columns = [recent[:, lag - 1] for lag in lags]
     for span in spans:
         mean = total[:, span - 1] / count[:, span - 1]
@@ -57,7 +57,7 @@ def look_back(recent: np.ndarray, lags: Sequence[int], spans: Sequence[int]) -> 
         columns.append(np.sqrt(np.maximum(square[:, span - 1] / count[:, span - 1] - mean * mean, 0.0)))
         columns += [low[:, span - 1], high[:, span - 1]]
     for memory in MEMORIES:
-        weights = known * (1.0 - memory) ** np.arange(recent.shape[1])
+        weights = present * (1.0 - memory) ** np.arange(recent.shape[1])
         columns.append(np.cumsum(plain * weights, axis=1)[:, -1] / np.cumsum(weights, axis=1)[:, -1])
     return np.stack(columns, axis=1)
 

@@ -66,8 +66,8 @@ class History:
     @property
     def known(self) -> int:
         """Periods up to the last one with a value; what follows is the future [0..n]."""
-        places = np.flatnonzero(np.isfinite(self.values))
-        return int(places[-1]) + 1 if len(places) else 0
+        indices = np.flatnonzero(np.isfinite(self.values))
+        return int(indices[-1]) + 1 if len(indices) else 0
 
     def until(self, period: int) -> "History":
         """The part before a period."""
@@ -104,8 +104,8 @@ def gather(
         raise ValueError(f"found {count} rows without a stamp in {time!r}, expected a date in every row")
     named = series_names(arrays, keys)
     series = sorted(set(named))
-    place = {key: code for code, key in enumerate(series)}
-    codes = np.array([place[key] for key in named], dtype=np.int64)
+    index = {key: code for code, key in enumerate(series)}
+    codes = np.array([index[key] for key in named], dtype=np.int64)
     periods = frequency.periods(seconds)
     order = np.lexsort((seconds, periods, codes))
     codes, periods, values = codes[order], periods[order], np.where(np.isfinite(values), values, np.nan)[order]
@@ -122,10 +122,10 @@ def gather(
                 f"{name} spans {spots[-1] + 1:,} periods of {frequency} with {len(spots)} rows; expected at most "
                 f"{LONGEST:,}: look for a wrong stamp, or state a longer problem.frequency"
             )
-        known = np.isfinite(values[rows])
+        present = np.isfinite(values[rows])
         size = int(spots[-1]) + 1
-        filled = np.bincount(spots[known], minlength=size)
-        total = np.bincount(spots[known], weights=values[rows][known], minlength=size)
+        filled = np.bincount(spots[present], minlength=size)
+        total = np.bincount(spots[present], weights=values[rows][present], minlength=size)
         mean = np.where(filled > 0, total / np.maximum(filled, 1), np.nan)
         columns = {}
         for name, array in carried.items():

@@ -93,17 +93,17 @@ def describe_column(
         reason: why it has that role.
         sentinels: numbers that stood for a missing value.
     """
-    facts: dict[str, Any] = {}
+    metadata: dict[str, Any] = {}
     present = values.dropna()
     counts = present.value_counts(sort=False) if kind in ("category", "boolean") else None
     if kind == "number" and len(present):
-        facts = {"minimum": float(present.min()), "maximum": float(present.max())}
-        facts["integer"] = bool((present == present.round()).all())
+        metadata = {"minimum": float(present.min()), "maximum": float(present.max())}
+        metadata["integer"] = bool((present == present.round()).all())
     elif kind == "date" and len(present):
-        facts = {"minimum": present.min().isoformat(), "maximum": present.max().isoformat()}
+        metadata = {"minimum": present.min().isoformat(), "maximum": present.max().isoformat()}
     elif kind == "category" and counts is not None:
         labels, frequent = counts.index.astype(str).to_numpy(dtype=object), -counts.to_numpy()
-        facts = {"categories": tuple(sorted(labels[np.lexsort((labels, frequent))][:MOST_CATEGORIES].tolist()))}
+        metadata = {"categories": tuple(sorted(labels[np.lexsort((labels, frequent))][:MOST_CATEGORIES].tolist()))}
     missing = 1 - len(present) / len(values) if len(values) else 0.0
-    facts |= {"missing": missing, "example": _example(kind, present, counts), "sentinels": sentinels}
-    return Column(name, kind, role, len(present) < len(values), reason=reason, **facts)
+    metadata |= {"missing": missing, "example": _example(kind, present, counts), "sentinels": sentinels}
+    return Column(name, kind, role, len(present) < len(values), reason=reason, **metadata)

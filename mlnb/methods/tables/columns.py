@@ -59,10 +59,10 @@ class Column:
 
     def __post_init__(self) -> None:
         """Refuse a kind or a role that does not exist."""
-        for word, found, allowed in (("kind", self.kind, KINDS), ("role", self.role, ROLES)):
-            if found not in allowed:
-                known = ", ".join(allowed)
-                raise ValueError(f"column {self.name!r}: found {word} {found!r}, expected one of {known}")
+        for word, result, allowed in (("kind", self.kind, KINDS), ("role", self.role, ROLES)):
+            if result not in allowed:
+                present = ", ".join(allowed)
+                raise ValueError(f"column {self.name!r}: found {word} {result!r}, expected one of {present}")
 
     def to_json(self) -> dict[str, Any]:
         """The column as plain JSON values."""
@@ -74,8 +74,12 @@ class Column:
     def from_json(cls, values: Mapping[str, Any]) -> "Column":
         """The column that `to_json` wrote."""
         listed, sentinels = values.get("categories"), tuple(values.get("sentinels", ()))
-        known = values.get("format")
-        read = None if known is None else from_json(ColumnFormat, known, f"the format of column {values.get('name')!r}")
+        present = values.get("format")
+        read = (
+            None
+            if present is None
+            else from_json(ColumnFormat, present, f"the format of column {values.get('name')!r}")
+        )
         listed = None if listed is None else tuple(listed)
         return cls(**{**values, "categories": listed, "sentinels": sentinels, "format": read})
 
@@ -115,10 +119,10 @@ class Schema:
         Raises:
             KeyError: with the nearest name when there is none.
         """
-        found = next((c for c in self.columns if c.name == name), None)
-        if found is None:
+        result = next((c for c in self.columns if c.name == name), None)
+        if result is None:
             raise KeyError(f"no column {name!r}{nearest(name, self.names)}")
-        return found
+        return result
 
     def to_json(self) -> dict[str, Any]:
         """The schema as plain JSON values."""
@@ -128,8 +132,8 @@ class Schema:
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> "Schema":
         """The schema that `to_json` wrote."""
-        known = values.get("layout")
-        layout = None if known is None else from_json(Layout, known, "the layout of the schema")
+        present = values.get("layout")
+        layout = None if present is None else from_json(Layout, present, "the layout of the schema")
         return cls(tuple(Column.from_json(c) for c in values["columns"]), int(values.get("rows", 0)), layout)
 
 
@@ -170,11 +174,7 @@ def to_array(values: Any, column: Column) -> np.ndarray:
     if dtype is not None and dtype.kind == "M" and column.kind == "date":
         seconds = np.where(np.isnat(values), np.nan, values.astype("datetime64[us]").astype(np.int64) / 1e6)
         return np.where((seconds >= EARLIEST) & (seconds < LATEST), seconds, np.nan)
-    if (
-        dtype is not None
-        and dtype.kind in ("fiub" if column.kind == "number" else "b")
-        and column.kind != "date"
-    ):
+    if dtype is not None and dtype.kind in ("fiub" if column.kind == "number" else "b") and column.kind != "date":
         return _known(values.astype(np.float64), column)
     convert = CONVERT[column.kind]
     out = np.empty(len(values), dtype=np.float64)
@@ -183,9 +183,7 @@ def to_array(values: Any, column: Column) -> np.ndarray:
             out[row] = convert(value)
         except REFUSALS:
             expected = EXPECTED[column.kind]
-            raise ValueError(
-                f"column {column.name!r}, row {row}: found {value!r}, expected {expected}"
-            ) from None
+            raise ValueError(f"column {column.name!r}, row {row}: found {value!r}, expected {expected}") from None
     return _known(out, column)
 
 
@@ -318,13 +316,13 @@ def check_rows(rows: Any, schema: Schema) -> list[RowProblem]:
     if not isinstance(rows, Sequence) or isinstance(rows, str | bytes):
         note(None, None, _shown(rows), "a list of JSON objects by column name")
         return problems
-    known = set(schema.names)
+    present = set(schema.names)
     for index, row in enumerate(rows):
         if not isinstance(row, Mapping):
             note(index, None, _shown(row), "a JSON object by column name")
             continue
         for name in row:
-            if name not in known:
+            if name not in present:
                 hint = nearest(str(name), [c.name for c in schema.features])
                 note(index, name, "an unknown column", "a column of the schema" + hint)
         for column in schema.features:

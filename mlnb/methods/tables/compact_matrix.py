@@ -55,8 +55,8 @@ class Compact:
         """
         self.columns = list(columns)
         if not self.columns or len({len(column) for column in self.columns}) > 1:
-            found = sorted({len(column) for column in self.columns})
-            raise ValueError(f"found columns of {found} rows, expected at least one column, all of one length")
+            result = sorted({len(column) for column in self.columns})
+            raise ValueError(f"found columns of {result} rows, expected at least one column, all of one length")
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -81,8 +81,8 @@ class Compact:
         """The rows asked for by a slice, by places or by a mask, float64 (m, d), C-contiguous."""
         first = self.columns[0][rows]
         out = np.empty((len(first), len(self.columns)))
-        for place, column in enumerate(self.columns):
-            out[:, place] = first if place == 0 else column[rows]
+        for index, column in enumerate(self.columns):
+            out[:, index] = first if index == 0 else column[rows]
         return out
 
     def to_arrow(self) -> Any:
@@ -93,4 +93,4 @@ class Compact:
         """
         import pyarrow as pa
 
-        return pa.table({f"Column_{place}": pa.array(column) for place, column in enumerate(self.columns)})
+        return pa.table({f"Column_{index}": pa.array(column) for index, column in enumerate(self.columns)})

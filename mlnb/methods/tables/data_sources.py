@@ -55,15 +55,15 @@ def one_type(values: pd.Series) -> pd.Series:
     if values.dtype != object:
         return values
     cells = [None if is_missing(v) else v for v in values.tolist()]
-    known = [v for v in cells if v is not None]
-    kinds, present = {_family(v) for v in known}, len(known) == len(cells)
+    available = [v for v in cells if v is not None]
+    kinds, present = {_family(v) for v in available}, len(available) == len(cells)
     if kinds == {"bool"}:
         return pd.Series(cells, values.index, "bool" if present else "boolean", values.name)
     if kinds <= {"int", "float"} and kinds:
         whole = kinds == {"int"}
-        if whole and present and all(-(2**63) <= v < 2**63 for v in known):
+        if whole and present and all(-(2**63) <= v < 2**63 for v in available):
             return pd.Series(cells, values.index, np.int64, values.name)
-        if all(abs(v) <= 2**53 for v in known if isinstance(v, int)):
+        if all(abs(v) <= 2**53 for v in available if isinstance(v, int)):
             floats = [np.nan if v is None else float(v) for v in cells]
             return pd.Series(floats, values.index, np.float64, values.name)
     if kinds == {"date"}:
@@ -148,9 +148,9 @@ def _read_sql(url: str, what: str) -> pd.DataFrame:
             if not re.match(r"(?i)\s*(select|with)\b", what):
                 schema, _, name = what.rpartition(".")
                 tables = sqlalchemy.inspect(connection)
-                known = tables.get_table_names(schema or None) + tables.get_view_names(schema or None)
-                if name not in known:
-                    raise ValueError(f"there is no table {what!r} in the database{nearest(name, known)}")
+                present = tables.get_table_names(schema or None) + tables.get_view_names(schema or None)
+                if name not in present:
+                    raise ValueError(f"there is no table {what!r} in the database{nearest(name, present)}")
                 quote = engine.dialect.identifier_preparer.quote
                 what = "select * from " + ".".join(quote(part) for part in (schema, name) if part)
             result = connection.execute(sqlalchemy.text(what))
@@ -186,8 +186,8 @@ def hide_secrets(source: str) -> str:
         return source if source.startswith("sklearn:") else Path(source).name
     shown = re.sub(r"(://[^/@:]*):(?!\$\{)[^@/]*@", r"\1:***@", source)
     if shown.startswith("sqlite:///"):
-        place, mark, what = shown.partition("::")
-        return "sqlite:///" + Path(place.removeprefix("sqlite:///")).name + mark + what
+        position, mark, what = shown.partition("::")
+        return "sqlite:///" + Path(position.removeprefix("sqlite:///")).name + mark + what
     return shown if "::" in shown else re.sub(r"\?.*", "", shown)
 
 
@@ -208,9 +208,9 @@ def digest_table(table: pd.DataFrame) -> str:
 
 def _place(source: str, folder: str) -> str:
     """The source with the folder in front of a relative file, or of SQLite's."""
-    scheme, place = ("sqlite:///", source[10:]) if source.startswith("sqlite:///") else ("", source)
+    scheme, position = ("sqlite:///", source[10:]) if source.startswith("sqlite:///") else ("", source)
     if scheme or not ("://" in source or source.startswith("sklearn:")):
-        return scheme + str(Path(folder) / place)
+        return scheme + str(Path(folder) / position)
     return source
 
 
@@ -259,8 +259,8 @@ def _unpack(data: bytes, name: str) -> tuple[bytes, str]:
 def _describe_layout(layout: Layout) -> dict[str, Any]:
     """What the provenance says of a file of delimited text."""
     spelled = next((name for name, value in SEPARATORS.items() if value == layout.separator), layout.separator)
-    told = {"separator": spelled, "header": layout.header, "encoding": layout.encoding}
-    return told | ({"skipped": layout.skipped} if layout.skipped else {}) | {"layout": to_json(layout)}
+    reported = {"separator": spelled, "header": layout.header, "encoding": layout.encoding}
+    return reported | ({"skipped": layout.skipped} if layout.skipped else {}) | {"layout": to_json(layout)}
 
 
 def read_table(

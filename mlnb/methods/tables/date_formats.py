@@ -111,8 +111,8 @@ def _read(texts: pd.Series, spelling: str, local: bool = False) -> np.ndarray:
         some = texts[fits]
         if local:
             some = some.str.replace(rf"^{_OFFSET.pattern}$", r"\1", regex=True)
-        found = pd.to_datetime(some, format="ISO8601", errors="coerce", utc=True).dt.tz_localize(None)
-        nothing[fits] = found.to_numpy("datetime64[us]")
+        result = pd.to_datetime(some, format="ISO8601", errors="coerce", utc=True).dt.tz_localize(None)
+        nothing[fits] = result.to_numpy("datetime64[us]")
         return nothing
     if spelling == WEEK:
         parts = texts.str.extract(r"^(\d{4})-?W(\d{1,2})(?:-(\d))?$")
@@ -134,8 +134,8 @@ def _read(texts: pd.Series, spelling: str, local: bool = False) -> np.ndarray:
 
 def _offsets(texts: pd.Series) -> pd.Series:
     """The offset behind each text, missing where there is none."""
-    found = texts.str.extract(rf"^{_OFFSET.pattern}$")[1].replace("Z", "+00:00")
-    return found.str.replace(r"^([+-]\d\d):?(\d\d)?$", r"\1:\2", regex=True)
+    result = texts.str.extract(rf"^{_OFFSET.pattern}$")[1].replace("Z", "+00:00")
+    return result.str.replace(r"^([+-]\d\d):?(\d\d)?$", r"\1:\2", regex=True)
 
 
 def infer_date_format(texts: Sequence[str], dayfirst: tuple[bool, bool] = (False, False)) -> DateFormat | None:
@@ -190,9 +190,9 @@ def _by_spacing(texts: pd.Series, first: bool) -> tuple[bool, bool]:
     regular = {}
     for order in (True, False):
         for spelling in _NUMERIC[order]:
-            found = _read(texts.str.replace(r"[T ].*$", "", regex=True), spelling)
-            if not np.isnat(found).any() and len(found) > 3:
-                days = np.unique(found.astype("datetime64[D]"))
+            result = _read(texts.str.replace(r"[T ].*$", "", regex=True), spelling)
+            if not np.isnat(result).any() and len(result) > 3:
+                days = np.unique(result.astype("datetime64[D]"))
                 months = np.diff(days.astype("datetime64[M]").astype(np.int64))
                 gaps = np.diff(days.astype(np.int64))
                 monthly = len(np.unique(days - days.astype("datetime64[M]"))) == 1 and len(np.unique(months)) == 1
@@ -214,10 +214,10 @@ def parse_dates_with(texts: Sequence[str] | pd.Series, date_format: DateFormat) 
         datetime64[us] (n,), NaT where a text is no date in this format; in UTC, or the local time as the format says.
     """
     given = pd.Series(list(texts), dtype="str")
-    found = np.full(len(given), "NaT", "datetime64[us]")
+    result = np.full(len(given), "NaT", "datetime64[us]")
     for spelling in date_format.spellings:
-        left = np.isnat(found)
+        left = np.isnat(result)
         if not left.any():
             break
-        found[left] = _read(given[left].reset_index(drop=True), spelling, date_format.zone == "local")
-    return found
+        result[left] = _read(given[left].reset_index(drop=True), spelling, date_format.zone == "local")
+    return result

@@ -57,13 +57,11 @@ def decode(data: bytes, encoding: str = "auto") -> tuple[str, str]:
     try:
         return data.decode(encoding), encoding
     except LookupError:
-        raise ValueError(
-            f"unknown encoding {encoding!r}; expected auto, utf-8, latin-1, cp1252 ..."
-        ) from None
+        raise ValueError(f"unknown encoding {encoding!r}; expected auto, utf-8, latin-1, cp1252 ...") from None
     except UnicodeDecodeError as error:
         line = data[: error.start].count(b"\n") + 1
-        found = f"byte 0x{data[error.start]:02x} in line {line} is not {encoding}"
-        raise ValueError(f"{found}; state another encoding, such as latin-1, or auto") from None
+        result = f"byte 0x{data[error.start]:02x} in line {line} is not {encoding}"
+        raise ValueError(f"{result}; state another encoding, such as latin-1, or auto") from None
 
 # %% ../../../nbs/methods/tables/delimited.ipynb #c07
 def _cut(text: str, separator: str) -> list[list[str]]:
@@ -95,9 +93,7 @@ def find_separator(text: str) -> str | None:
             continue
         cells = [cell for row in rows for cell in row]
         others = "[" + "".join(re.escape(s) for s in SEPARATORS.values() if s != separator) + "]"
-        clean = sum(not re.search(others, c) or bool(_NUMBER.fullmatch(c.strip())) for c in cells) / len(
-            cells
-        )
+        clean = sum(not re.search(others, c) or bool(_NUMBER.fullmatch(c.strip())) for c in cells) / len(cells)
         if (quality := same / len(rows) * clean**3 + 0.001 * min(width, 100)) > score:
             best, score = separator, quality
     return best
@@ -125,9 +121,7 @@ def find_header(rows: list[list[str]]) -> bool:
         elif name in cells:
             votes -= 1
     named = [name for name in first if name]
-    return votes > 0 or (
-        votes == 0 and len(set(named)) == len(named) > 0 and not any(map(_NUMBER.fullmatch, named))
-    )
+    return votes > 0 or (votes == 0 and len(set(named)) == len(named) > 0 and not any(map(_NUMBER.fullmatch, named)))
 
 # %% ../../../nbs/methods/tables/delimited.ipynb #c13
 def name_columns(first: list[str]) -> list[str]:
@@ -143,9 +137,7 @@ def name_columns(first: list[str]) -> list[str]:
     for name, count in Counter(names).items():
         if count > 1:
             at = ", ".join(str(position) for position, other in enumerate(names, 1) if other == name)
-            raise ValueError(
-                f"{count} columns are named {name!r} (columns {at}); rename them, names must differ"
-            )
+            raise ValueError(f"{count} columns are named {name!r} (columns {at}); rename them, names must differ")
     return names
 
 
@@ -219,14 +211,14 @@ def find_layout(
         raise ValueError(f"unknown header {header!r}; expected auto, yes or no")
     if stated := re.match(r"\ufeff?sep=(.)\r?\n", text):
         separator = stated[1] if separator == "auto" else separator
-    found = find_separator(text)
-    if separator == BLANKS or (separator == "auto" and found in (None, "\t")):
+    result = find_separator(text)
+    if separator == BLANKS or (separator == "auto" and result in (None, "\t")):
         spaced = _cut_by_blanks(_sample(text), separator == BLANKS)
-        cells = 1 if found is None else len(_cut(_sample(text), found)[-1])
+        cells = 1 if result is None else len(_cut(_sample(text), result)[-1])
         if spaced is not None and (separator == BLANKS or len(_cut(spaced.decode(), ",")[-1]) > cells):
             layout = find_layout(spaced.decode(), ",", header, expected, encoding, least_rows)
             return replace(layout, separator=BLANKS)
-    cut = found or "," if separator == "auto" else SEPARATORS.get(separator, separator)
+    cut = result or "," if separator == "auto" else SEPARATORS.get(separator, separator)
     if len(cut) != 1:
         raise ValueError(
             f"unknown separator {separator!r}; expected auto, one character, {BLANKS} or {', '.join(SEPARATORS)}"
@@ -235,21 +227,19 @@ def find_layout(
     for _ in range(skipped):
         text = text.partition("\n")[2]
     rows = _cut(_sample(text), cut)
-    if len(rows[0]) == 1 and found is not None:
-        spelled = {value: name for name, value in SEPARATORS.items()}[found]
+    if len(rows[0]) == 1 and result is not None:
+        spelled = {value: name for name, value in SEPARATORS.items()}[result]
         raise ValueError(
             f"separator {separator!r} gives one column, but the lines look cut by {spelled!r}; state that or auto"
         )
     extra = _find_extra(rows) if header != "no" else ""
-    known = bool({cell.strip() for cell in rows[0]} & set(expected))
-    named = bool(extra) or known or (find_header(rows) if header == "auto" else header == "yes")
+    present = bool({cell.strip() for cell in rows[0]} & set(expected))
+    named = bool(extra) or present or (find_header(rows) if header == "auto" else header == "yes")
     width = Counter(map(len, rows)).most_common(1)[0][0]
     names = name_columns(rows[0]) if named else [f"column_{i}" for i in range(1, width + 1)]
     if named and len(rows) <= least_rows:
         raise ValueError(f"the file has a header ({', '.join(names[:5])}) and no rows; expected at least one row")
-    return Layout(
-        encoding=encoding, separator=cut, header=named, skipped=skipped, names=tuple(names), extra=extra
-    )
+    return Layout(encoding=encoding, separator=cut, header=named, skipped=skipped, names=tuple(names), extra=extra)
 
 
 def _find_extra(rows: list[list[str]]) -> str:
@@ -319,9 +309,9 @@ def _parse(data: bytes, separator: str, names: list[str], above: int) -> pd.Data
         except pa.ArrowInvalid as error:
             wrong = re.search(r"Row #(\d+): Expected (\d+) columns, got (\d+)", str(error))
             if wrong:
-                row, expected, found = wrong.groups()
+                row, expected, result = wrong.groups()
                 message = (
-                    f"line {int(row) + above} has {found} cells, the first {expected}; correct it or state the "
+                    f"line {int(row) + above} has {result} cells, the first {expected}; correct it or state the "
                     "separator"
                 )
                 raise ValueError(message) from None

@@ -100,20 +100,20 @@ def find_evidence(texts: Sequence[str], counts: Sequence[int] | None = None) -> 
         texts: different texts, stripped, none missing (n,).
         counts: rows of each text (n,); None for one each.
     """
-    found = dict.fromkeys(Evidence.__struct_fields__, 0)
+    result = dict.fromkeys(Evidence.__struct_fields__, 0)
     for text, rows in zip(texts, counts if counts is not None else [1] * len(texts), strict=True):
         match = _NUMBER.fullmatch(text.replace("\u2212", "-"))
         if match is None:
             continue
-        said = classify(match["body"])
-        if said == "wrong":
+        predicted = classify(match["body"])
+        if predicted == "wrong":
             continue
-        found["numbers"] += int(rows)
-        if match["exp"] and said == "open_point":
-            said = "point"
-        if said:
-            found[said] += int(rows)
-    return Evidence(**found)
+        result["numbers"] += int(rows)
+        if match["exp"] and predicted == "open_point":
+            predicted = "point"
+        if predicted:
+            result[predicted] += int(rows)
+    return Evidence(**result)
 
 # %% ../../../nbs/methods/tables/number_formats.ipynb #c08
 def choose_separators(
@@ -132,17 +132,17 @@ def choose_separators(
     """
     comma = sum(each.comma for each in evidence.values() if not each.point)
     point = sum(each.point for each in evidence.values() if not each.comma)
-    found: dict[str, NumberFormat | None] = {}
+    result: dict[str, NumberFormat | None] = {}
     for name, each in evidence.items():
         spaces = " " if each.spaced else ""
         if decimal != "auto" or thousands not in ("auto", "none"):
             sign = decimal if decimal != "auto" else ("," if thousands == "." else ".")
             group = thousands if thousands not in ("auto", "none") else ("." if sign == "," else ",")
-            found[name] = NumberFormat(decimal=sign, thousands="" if thousands == "none" else group)
+            result[name] = NumberFormat(decimal=sign, thousands="" if thousands == "none" else group)
             continue
         few = min(each.comma, each.point)
         if few > FEW * (each.comma + each.point):
-            found[name] = None
+            result[name] = None
             continue
         certain = True
         if each.comma or each.point:
@@ -152,7 +152,7 @@ def choose_separators(
         elif bool(comma) != bool(point):
             sign = "," if comma else "."
         elif each.open_point and each.open_comma:
-            found[name] = None
+            result[name] = None
             continue
         else:
             grouped = not each.whole and each.numbers > each.open_point + each.open_comma
@@ -162,8 +162,8 @@ def choose_separators(
             else:
                 sign, certain = ("," if prefer_comma and not grouped else "."), False
         group = "." if sign == "," else ","
-        found[name] = NumberFormat(decimal=sign, thousands=group or spaces, certain=certain)
-    return found
+        result[name] = NumberFormat(decimal=sign, thousands=group or spaces, certain=certain)
+    return result
 
 # %% ../../../nbs/methods/tables/number_formats.ipynb #c11
 def find_signs(texts: Sequence[str], number_format: NumberFormat) -> tuple[NumberFormat | None, str]:
@@ -187,10 +187,10 @@ def find_signs(texts: Sequence[str], number_format: NumberFormat) -> tuple[Numbe
         if rest == "%":
             percents += 1
         elif rest:
-            found = _UNIT.fullmatch(rest)
-            if found is None:
+            result = _UNIT.fullmatch(rest)
+            if result is None:
                 continue
-            units.add(found[1])
+            units.add(result[1])
         else:
             plain += 1
     if len(currencies) > 1:
@@ -215,8 +215,8 @@ def find_signs(texts: Sequence[str], number_format: NumberFormat) -> tuple[Numbe
 
 def _values(texts: Sequence[str], number_format: NumberFormat) -> np.ndarray:
     """The numbers without what signs do to them (n,), NaN where a text is none."""
-    found = np.full(len(texts), np.nan)
-    for place, text in enumerate(texts):
+    result = np.full(len(texts), np.nan)
+    for index, text in enumerate(texts):
         match = _NUMBER.fullmatch(text.replace("\u2212", "-"))
         if match is None or bool(match["open"]) != bool(match["close"]):
             continue
@@ -227,18 +227,18 @@ def _values(texts: Sequence[str], number_format: NumberFormat) -> np.ndarray:
         if negative > 1:
             continue
         number = float(f"{value}{match['exp'] or ''}")
-        found[place] = -number if negative else number
-    return found
+        result[index] = -number if negative else number
+    return result
 
 
 def _read(body: str, number_format: NumberFormat) -> str | None:
     """The digits as Python spells a number; None when the separators do not fit the format."""
     if not body.isdigit():
-        said, comma = classify(body), number_format.decimal == ","
-        if said == "wrong" or said == ("point" if comma else "comma"):
+        predicted, comma = classify(body), number_format.decimal == ","
+        if predicted == "wrong" or predicted == ("point" if comma else "comma"):
             return None
-        if said in ("open_point", "open_comma"):
-            separator = "." if said == "open_point" else ","
+        if predicted in ("open_point", "open_comma"):
+            separator = "." if predicted == "open_point" else ","
             if separator not in (number_format.decimal, number_format.thousands):
                 return None
         body = re.sub(f"[{SPACES}{APOSTROPHES}]", "", body)
@@ -252,19 +252,19 @@ def _read_plain(texts: Sequence[str], number_format: NumberFormat) -> np.ndarray
     group, sign = re.escape(number_format.thousands or "\x00"), re.escape(number_format.decimal)
     usual = series.str.fullmatch(rf"[+-]?(?:\d{{1,3}}(?:{group}\d{{3}})+|\d+)(?:{sign}\d*)?(?:[eE][+-]?\d+)?")
     fits = usual.to_numpy(dtype=bool)
-    found = np.full(len(series), np.nan)
+    result = np.full(len(series), np.nan)
     if fits.any():
         some = series[fits]
         if number_format.thousands:
             some = some.str.replace(number_format.thousands, "", regex=False)
-        found[fits] = some.str.replace(number_format.decimal, ".", regex=False).astype(np.float64)
+        result[fits] = some.str.replace(number_format.decimal, ".", regex=False).astype(np.float64)
     others = np.flatnonzero(~fits)
-    values = _values([texts[place] for place in others.tolist()], number_format)
-    for place, value in zip(others.tolist(), values, strict=True):
-        match = _NUMBER.fullmatch(texts[place])
+    values = _values([texts[index] for index in others.tolist()], number_format)
+    for index, value in zip(others.tolist(), values, strict=True):
+        match = _NUMBER.fullmatch(texts[index])
         bare = match is not None and not (match["before"] or match["after"] or match["rest"].strip())
-        found[place] = value if bare else np.nan
-    return found
+        result[index] = value if bare else np.nan
+    return result
 
 
 def parse_with(texts: Sequence[str], number_format: NumberFormat) -> np.ndarray:
@@ -281,20 +281,20 @@ def parse_with(texts: Sequence[str], number_format: NumberFormat) -> np.ndarray:
     plain = NumberFormat(decimal=number_format.decimal, thousands=number_format.thousands)
     if replace(number_format, certain=True) == plain:
         return _read_plain(cleaned, number_format)
-    found = _values(cleaned, number_format)
-    for place, text in enumerate(cleaned):
+    result = _values(cleaned, number_format)
+    for index, text in enumerate(cleaned):
         match = _NUMBER.fullmatch(text)
-        if match is None or np.isnan(found[place]):
-            found[place] = np.nan
+        if match is None or np.isnan(result[index]):
+            result[index] = np.nan
             continue
         symbol, rest = match["before"] or match["after"], match["rest"].strip()
         unit = _UNIT.fullmatch(rest)
         if symbol and symbol != number_format.currency:
-            found[place] = np.nan
+            result[index] = np.nan
         elif rest == "%" and number_format.percent:
-            found[place] /= 100 if number_format.percent == "fraction" else 1
+            result[index] /= 100 if number_format.percent == "fraction" else 1
         elif rest and number_format.multipliers and unit and unit[1] in MULTIPLIERS:
-            found[place] *= MULTIPLIERS[unit[1]]
+            result[index] *= MULTIPLIERS[unit[1]]
         elif rest and not (unit and unit[1] == number_format.unit):
-            found[place] = np.nan
-    return found
+            result[index] = np.nan
+    return result

@@ -36,8 +36,8 @@ def parse_clocks(texts: pd.Series) -> np.ndarray | None:
     texts = texts.astype("str")
     if not len(texts) or not texts.head(9).str.fullmatch(_CLOCK).mean() > 0.5:
         return None
-    found = read_clocks(texts)
-    return found if np.mean(~np.isnan(found)) >= 0.95 else None
+    result = read_clocks(texts)
+    return result if np.mean(~np.isnan(result)) >= 0.95 else None
 
 
 def find_codes(texts: pd.Series) -> str:

@@ -80,9 +80,9 @@ def look_at_texts(
         if order.day_first or order.month_first or order.undecided:
             orders[name] = order
     dates = set(orders)
-    kept = {name: each for name, each in evidence.items() if name not in dates}
-    numbers = choose_separators(kept, spelling.decimal, spelling.thousands, spelling.european)
-    comma = any(each.comma > each.point for each in kept.values())
+    retained = {name: each for name, each in evidence.items() if name not in dates}
+    numbers = choose_separators(retained, spelling.decimal, spelling.thousands, spelling.european)
+    comma = any(each.comma > each.point for each in retained.values())
     return numbers, choose_day_first(orders, spelling.dayfirst, spelling.european or comma)
 
 
@@ -93,17 +93,17 @@ def _certain_point(values: pd.Series) -> Evidence | None:
         numbers = pc.cast(pc.if_else(pc.equal(texts, ""), None, texts), pa.float64())
     except (pa.ArrowInvalid, pa.ArrowTypeError):
         return None
-    known = numbers.drop_null().to_numpy(zero_copy_only=False)
-    if not len(known):
+    present = numbers.drop_null().to_numpy(zero_copy_only=False)
+    if not len(present):
         return None
-    size = np.abs(known[np.isfinite(known)])
+    size = np.abs(present[np.isfinite(present)])
     parts = size[size != np.round(size)]
     thousandths = parts * 1000
     certain = (parts < 1) | (parts >= 1000) | (np.abs(thousandths - np.round(thousandths)) > 1e-6 * thousandths)
     if certain.any():
-        return Evidence(numbers=len(known), point=int(certain.sum()))
+        return Evidence(numbers=len(present), point=int(certain.sum()))
     if not len(parts) and not pc.any(pc.match_substring(texts, ".")).as_py():
-        return Evidence(numbers=len(known), whole=int((size >= 1000).sum()))
+        return Evidence(numbers=len(present), whole=int((size >= 1000).sum()))
     return None
 
 

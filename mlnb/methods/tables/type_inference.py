@@ -113,19 +113,19 @@ class _Cleaner:
         self.sentinels = () if self.is_target else find_sentinels(numbers.to_numpy())
         if not self.sentinels:
             return numbers
-        found = numbers.isin(self.sentinels)
+        result = numbers.isin(self.sentinels)
         message = f"{_quote([f'{code:g}' for code in self.sentinels])} apart from all other values"
-        self.note("sentinel", "warning", found.sum(), message, "read as missing, in requests too")
-        return numbers.mask(found)
+        self.note("sentinel", "warning", result.sum(), message, "read as missing, in requests too")
+        return numbers.mask(result)
 
     def _are_days(self, numbers: np.ndarray) -> bool:
         """Whether all of the numbers are days such as 20240229, and several of them differ."""
-        known = numbers[~np.isnan(numbers)]
-        if self.is_target or not len(known) or not (known.min() >= 19000101 and known.max() <= 21001231):
+        present = numbers[~np.isnan(numbers)]
+        if self.is_target or not len(present) or not (present.min() >= 19000101 and present.max() <= 21001231):
             return False
-        days = pd.Series(np.unique(known))
-        found = pd.to_datetime(days.astype(np.int64).astype(str), format="%Y%m%d", errors="coerce")
-        return len(days) > 9 and bool((days == days.round()).all() and found.notna().all())
+        days = pd.Series(np.unique(present))
+        result = pd.to_datetime(days.astype(np.int64).astype(str), format="%Y%m%d", errors="coerce")
+        return len(days) > 9 and bool((days == days.round()).all() and result.notna().all())
 
     def _say_codes(self, rows: Any, why: str) -> None:
         """Report digits that are names."""
@@ -159,18 +159,20 @@ class _Cleaner:
         words = MISSING_WORDS - {"none"} if self.is_target else MISSING_WORDS
         absent = texts.str.lower().isin(list(words)).to_numpy(dtype=bool)
         counts = np.bincount(codes[codes >= 0], minlength=len(texts))
-        said = absent & (texts != "").to_numpy(dtype=bool)
-        if said.any():
-            message = f"cells that say {_quote(texts[said])}"
-            self.note("missing", "info", counts[said].sum(), message, "read as missing")
+        predicted = absent & (texts != "").to_numpy(dtype=bool)
+        if predicted.any():
+            message = f"cells that say {_quote(texts[predicted])}"
+            self.note("missing", "info", counts[predicted].sum(), message, "read as missing")
         keep = ~absent
         kind, values = self._type(texts[keep].reset_index(drop=True), counts[keep])
-        place = np.append(np.where(keep, np.cumsum(keep) - 1, -1), -1)[codes]  # of each row among `values`, -1: missing
+        position = np.append(np.where(keep, np.cumsum(keep) - 1, -1), -1)[
+            codes
+        ]  # of each row among `values`, -1: missing
         if kind in ("number", "date"):
             gap = np.array([np.nan if kind == "number" else "NaT"], values.dtype)
-            return kind, pd.Series(np.append(values, gap)[place], raw.index)
+            return kind, pd.Series(np.append(values, gap)[position], raw.index)
         typed = pd.array([*values, None], dtype="boolean" if kind == "boolean" else "str")
-        return kind, pd.Series(typed.take(place), raw.index)
+        return kind, pd.Series(typed.take(position), raw.index)
 
     def _read_numbers(self, texts: pd.Series, counts: np.ndarray) -> np.ndarray:
         """The numbers of the different texts, NaN where one is none; the format is kept where most are numbers."""
@@ -178,8 +180,8 @@ class _Cleaner:
         infinite = texts.str.fullmatch(_INFINITE).to_numpy(dtype=bool)
         signs, why = (None, "") if self.number is None else find_signs(cells, self.number)
         if signs is None:
-            found = find_evidence(cells, counts.tolist())
-            if found.numbers >= 0.95 * total:
+            result = find_evidence(cells, counts.tolist())
+            if result.numbers >= 0.95 * total:
                 why = why or "numbers with a decimal comma and numbers with a decimal point"
                 message = f"{why}, as in {_quote(texts)}"
                 action = "kept as a category; write them alike in the source, or state ingest.decimal"
@@ -194,8 +196,8 @@ class _Cleaner:
             return numbers
         self.format = simplify(ColumnFormat(number=signs))
         if self.format is not None and self.format.number not in PLAIN_NUMBERS:
-            said = describe_format(self.format)
-            self.note("number format", "info", total, f"numbers such as {_quote(texts)}", f"read with {said}")
+            predicted = describe_format(self.format)
+            self.note("number format", "info", total, f"numbers such as {_quote(texts)}", f"read with {predicted}")
         if not signs.certain:
             cut = next((text for text in cells if classify(text.strip("+-")) in ("open_point", "open_comma")), cells[0])
             read = parse_with([cut], signs)[0]
@@ -215,13 +217,15 @@ class _Cleaner:
             return None
         dates = parse_dates_with(texts.astype("str").tolist(), date_format)
         self.format = simplify(ColumnFormat(date=date_format))
-        said = describe_format(ColumnFormat(date=date_format))
+        predicted = describe_format(ColumnFormat(date=date_format))
         if not date_format.certain:
             message = f"dates such as {_quote(texts, 1)} may have day and month the other way round"
-            rows, action = int(counts.sum()), f"read as {said}; state ingest.dayfirst"
+            rows, action = int(counts.sum()), f"read as {predicted}; state ingest.dayfirst"
             self.note("ambiguous dates", "warning", rows, message, action)
         elif self.format is not None:
-            self.note("date format", "info", int(counts.sum()), f"dates such as {_quote(texts)}", f"read as {said}")
+            self.note(
+                "date format", "info", int(counts.sum()), f"dates such as {_quote(texts)}", f"read as {predicted}"
+            )
         early, late = np.datetime64("1678-01-01"), np.datetime64("2262-01-01")
         dates = np.where((dates < early) | (dates >= late), np.datetime64("NaT", "us"), dates)
         lost = counts[np.isnat(dates)].sum()
@@ -298,9 +302,9 @@ def clean(
         values = cleaner.drop_sentinels(values) if kind == "number" else values
         role, reason = ("target", "") if name == target else find_role(str(name), kind, values)
         if role != "target" and reason:
-            told = int(values.notna().sum()) if role == "identifier" else rows
+            reported = int(values.notna().sum()) if role == "identifier" else rows
             check = "identifier" if role == "identifier" else "empty" if values.isna().all() else "constant"
-            cleaner.note(check, "warning" if check == "empty" else "info", told, reason, "not shown to models")
+            cleaner.note(check, "warning" if check == "empty" else "info", reported, reason, "not shown to models")
         described = describe_column(str(name), kind, values, role, reason, cleaner.sentinels)
         columns.append(replace(described, format=cleaner.format))
         typed[name] = values

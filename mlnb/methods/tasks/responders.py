@@ -331,4 +331,3 @@ def _probe_line(line: object, threshold: float | None) -> list[float]:
     edges = np.r_[knots, (knots[1:] + knots[:-1]) / 2, 0.0, 0.5, 1.0, threshold or 0.5, 1 / 3]
     near: list[float] = np.unique(np.r_[edges, np.nextafter(edges, -np.inf), np.nextafter(edges, np.inf)]).tolist()
     return near
-

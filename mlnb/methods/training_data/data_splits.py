@@ -80,9 +80,7 @@ def choose_kind(
             raise ValueError("the split is stratified, but the target has no classes; state random")
         return kind, "stated"
     chosen, why = (
-        ("random", "the target is a number")
-        if not _has_classes(contract)
-        else ("stratified", "the target has classes")
+        ("random", "the target is a number") if not _has_classes(contract) else ("stratified", "the target has classes")
     )
     signs = [f"{proposal.why}: consider {proposal.setting}" for proposal in proposals]
     return chosen, "; but ".join([why, *signs])
@@ -175,8 +173,8 @@ def split_rows(
         parts = (table[column] == table[column].max()).to_numpy(dtype=np.int64)
     training, test = np.flatnonzero(parts == 0), np.flatnonzero(parts == 1)
     if len(training) < 2 or len(test) < 1:
-        found = f"{len(training)} training rows and {len(test)} test rows"
-        raise ValueError(f"{len(table)} rows cut by {kind} give {found}; expected 2 and 1 at least, gather more rows")
+        result = f"{len(training)} training rows and {len(test)} test rows"
+        raise ValueError(f"{len(table)} rows cut by {kind} give {result}; expected 2 and 1 at least, gather more rows")
     if _has_classes(contract):
         labels = table[contract.target].astype(str).to_numpy()
         if lacking := sorted(set(labels) - set(labels[training])):

@@ -34,8 +34,8 @@ def periods_of(table: pd.DataFrame, contract: ProblemContract) -> np.ndarray:
         int64 (n,).
     """
     time = required(contract.time, "time")
-    stamps = to_array(table[time].to_numpy(), Column(time, "date"))
-    return Frequency.of(contract.ruler).periods(stamps)
+    timestamps = to_array(table[time].to_numpy(), Column(time, "date"))
+    return Frequency.of(contract.ruler).periods(timestamps)
 
 
 def split_periods(
@@ -118,10 +118,10 @@ def choose_origins(
         ranges.append((low, max(min(low, high), high - horizon + 1) if whole else high))
     share = most / max(1, sum(max(0, high - low + 1) for low, high in ranges) * horizon)
     out = []
-    for place, (low, high) in enumerate(ranges):
+    for index, (low, high) in enumerate(ranges):
         origins = np.arange(low, high + 1)
-        kept = origins[(origins * GOLDEN + place / (len(ranges) + 1)) % 1 < share]
-        out.append(origins[-1:] if len(ranges) == 1 and not len(kept) else kept)
+        retained = origins[(origins * GOLDEN + index / (len(ranges) + 1)) % 1 < share]
+        out.append(origins[-1:] if len(ranges) == 1 and not len(retained) else retained)
     return out
 
 # %% ../../../nbs/methods/training_data/forecast_examples.ipynb #c06
@@ -137,16 +137,16 @@ def fit_windows(
     Raises:
         ValueError: for a column that does not exist or is no feature.
     """
-    asked, spec = request_schema(schema, contract), ForecastSpec.of(contract)
+    requested, spec = request_schema(schema, contract), ForecastSpec.of(contract)
     for name in known:
-        if name not in asked.names or name in (spec.time, spec.target, *spec.keys):
-            raise ValueError(f"there is no feature {name!r} that could be known ahead{nearest(name, asked.names)}")
+        if name not in requested.names or name in (spec.time, spec.target, *spec.keys):
+            raise ValueError(f"there is no feature {name!r} that could be known ahead{nearest(name, requested.names)}")
     days: list[int] = []
     if holidays:
         years = pd.DatetimeIndex(training[spec.time]).year
         days = holiday_days(holidays, int(years.min()), int(years.max()))
     return Windows.fit(
-        to_arrays(training, asked), asked, time=spec.time, target=spec.target, keys=spec.keys,
+        to_arrays(training, requested), requested, time=spec.time, target=spec.target, keys=spec.keys,
         frequency=spec.frequency, horizon=spec.horizon, known=known, holidays=days,
     )  # fmt: skip
 
@@ -179,8 +179,8 @@ def fold_fans(
     Raises:
         ValueError: when no fold has any.
     """
-    asked, periods = request_schema(schema, contract), periods_of(training, contract)
-    arrays = to_arrays(training, asked)
+    requested, periods = request_schema(schema, contract), periods_of(training, contract)
+    arrays = to_arrays(training, requested)
     histories = encoder.histories(arrays)
     origins = choose_origins(histories, encoder.least, encoder.horizon)
     learned = np.isfinite(encoder.transform(histories, origins).y)
@@ -190,7 +190,7 @@ def fold_fans(
         first, last = int(block.min()), int(block.max())
         before = periods < first
         try:
-            fitted = encoder.refit({name: values[before] for name, values in arrays.items()}, asked)
+            fitted = encoder.refit({name: values[before] for name, values in arrays.items()}, requested)
         except ValueError:  # too little history before this block: later ones have more
             continue
         fan = fitted.transform(histories, origins).pick(learned)
@@ -244,14 +244,14 @@ def prove_windows(
     histories, again = encoder.histories(arrays), Windows.from_json(encoder.to_json())
     longest = max(range(len(histories)), key=lambda place: histories[place].known)
     history = histories[longest]
-    for known in np.unique(np.linspace(encoder.least, history.known, origins).astype(int)):
-        if not np.isfinite(history.values[:known]).any():
+    for present in np.unique(np.linspace(encoder.least, history.known, origins).astype(int)):
+        if not np.isfinite(history.values[:present]).any():
             continue
-        whole = encoder.transform([history], [np.array([known])])
-        first = max(0, known - encoder.width)
+        whole = encoder.transform([history], [np.array([present])])
+        first = max(0, present - encoder.width)
         columns = {name: values[first:] for name, values in history.columns.items()}
-        values = np.concatenate([history.values[first:known], np.full(len(history.values) - known, np.nan)])
+        values = np.concatenate([history.values[first:present], np.full(len(history.values) - present, np.nan)])
         window = History(history.key, history.first + first, values, columns)
-        alone = again.transform([window], [np.array([known - first])])
+        alone = again.transform([window], [np.array([present - first])])
         if alone.X.tobytes() != whole.X.tobytes() or alone.level.tobytes() != whole.level.tobytes():
-            raise ValueError(f"the origin after {known} periods is encoded differently from its own window alone")
+            raise ValueError(f"the origin after {present} periods is encoded differently from its own window alone")

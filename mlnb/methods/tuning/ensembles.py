@@ -60,15 +60,15 @@ class Held:
             folds: that count.
             rows: of a fold at most, 0 for all.
         """
-        found = []
+        result = []
         for fold in folds:
             at = np.flatnonzero(self.fold == fold)
             if rows and self.groups is None and len(at) > rows:
                 at = at[np.linspace(0, len(at) - 1, rows).astype(np.int64)]
             groups = None if self.groups is None else self.groups[at]
-            found.append(score(self.metric, self.y[at], prediction[at], groups))
-        known = [value for value in found if not np.isnan(value)]
-        return METRICS[self.metric].sign * float(np.mean(known)) if known else -np.inf
+            result.append(score(self.metric, self.y[at], prediction[at], groups))
+        present = [value for value in result if not np.isnan(value)]
+        return METRICS[self.metric].sign * float(np.mean(present)) if present else -np.inf
 
 
 def blend(predictions: Sequence[np.ndarray], weights: Sequence[float] | np.ndarray) -> np.ndarray:
@@ -119,15 +119,15 @@ def greedy_weights(
     """
     counts = np.zeros(len(predictions))
     total = np.zeros_like(predictions[0], dtype=np.float64)
-    best, kept = -np.inf, counts
+    best, retained = -np.inf, counts
     for pick in range(1, picks + 1):
         scores = [evaluate((total + prediction) / pick) for prediction in predictions]
         chosen = int(np.argmax(scores))
         counts[chosen] += 1
         total += predictions[chosen]
         if scores[chosen] > best:
-            best, kept = scores[chosen], counts.copy()
-    return np.asarray(kept / kept.sum()) if kept.sum() else np.eye(len(predictions))[0]
+            best, retained = scores[chosen], counts.copy()
+    return np.asarray(retained / retained.sum()) if retained.sum() else np.eye(len(predictions))[0]
 
 
 def within_noise(predictions: Sequence[np.ndarray], held: Held) -> np.ndarray:
@@ -173,15 +173,15 @@ def _select(predictions: Sequence[np.ndarray], held: Held, fold: int, draws: int
 
 def _thin(weights: np.ndarray, affordable: Callable[[np.ndarray], bool]) -> np.ndarray | None:
     """The weights of the heaviest members that can be served together, adding up to 1; None when not one can."""
-    kept = np.zeros(len(weights))
-    for place in np.argsort(-weights, kind="stable").tolist():
-        if weights[place] < LEAST * weights.sum() or np.count_nonzero(kept) == MEMBERS:
+    retained = np.zeros(len(weights))
+    for index in np.argsort(-weights, kind="stable").tolist():
+        if weights[index] < LEAST * weights.sum() or np.count_nonzero(retained) == MEMBERS:
             break
-        more = kept.copy()
-        more[place] = weights[place]
+        more = retained.copy()
+        more[index] = weights[index]
         if affordable(more / more.sum()):
-            kept = more
-    return kept / kept.sum() if kept.any() else None
+            retained = more
+    return retained / retained.sum() if retained.any() else None
 
 
 def choose_ensemble(
@@ -222,11 +222,11 @@ def choose_ensemble(
     weights = _thin(np.mean(chosen, axis=0), affordable)
     if weights is None:
         return alone, {}
-    known = np.isfinite(single) & np.isfinite(together)
+    present = np.isfinite(single) & np.isfinite(together)
     pairs = (("single", single), ("ensemble", together))
-    scores = {name: float(np.mean(np.array(found)[known])) if known.any() else 0.0 for name, found in pairs}
+    scores = {name: float(np.mean(np.array(result)[present])) if present.any() else 0.0 for name, result in pairs}
     served = [held.score(blend(predictions, weights), [fold]) - held.score(predictions[0], [fold]) for fold in folds]
-    lost = _lost(np.array(together)[known] - np.array(single)[known]) or _lost(np.array(served)[known], NOISE)
+    lost = _lost(np.array(together)[present] - np.array(single)[present]) or _lost(np.array(served)[present], NOISE)
     return (alone if lost else weights), scores
 
 
@@ -249,7 +249,7 @@ def candidates(scores: Sequence[float], families: Sequence[str], most: int = 12)
         places of the candidates, best first.
     """
     order = sorted(range(len(scores)), key=lambda at: (-scores[at], at))
-    first = [at for place, at in enumerate(order) if families[at] not in {families[other] for other in order[:place]}]
+    first = [at for index, at in enumerate(order) if families[at] not in {families[other] for other in order[:index]}]
     taken = set(order[: most // 2])
     for at in [*first, *order]:
         if len(taken) < most:

@@ -85,22 +85,22 @@ class _Loop:
     def fill(self, trials: int, workers: int, pool: ThreadPoolExecutor) -> None:
         """Put the places of this batch into the queue, and give the workers what is in it."""
         done = self.told.keys() | self.late
-        place = next((place for place in range(trials) if place not in done), None)
-        if place is None or len(self.running) >= workers:
+        index = next((index for index in range(trials) if index not in done), None)
+        if index is None or len(self.running) >= workers:
             return
-        start = place - place % BATCH
-        known = open_places(self.study) | done
-        for place in range(start, min(start + BATCH, trials)):
-            if place not in known:
-                proposal = propose(place, self.told, self.search)
+        start = index - index % BATCH
+        present = open_places(self.study) | done
+        for index in range(start, min(start + BATCH, trials)):
+            if index not in present:
+                proposal = propose(index, self.told, self.search)
                 about = (proposal.family, proposal.params, proposal.class_weight, proposal.whole)
-                enqueue(self.study, place, *about, self.search.families, proposal.origin)
+                enqueue(self.study, index, *about, self.search.families, proposal.origin)
         while len(self.running) < workers and (trial := take(self.study)) is not None:
-            family, place = trial.params["family"], trial.user_attrs["place"]
+            family, index = trial.params["family"], trial.user_attrs["place"]
             params = {k.removeprefix(f"{family}."): v for k, v in trial.params.items() if k.startswith(f"{family}.")}
             proposal = Proposal(family, params, trial.params["class_weight"], trial.user_attrs["whole"])
-            earlier = [t for at, t in self.told.items() if at < place - place % BATCH and t.whole == proposal.whole]
-            peers = earlier if place >= self.plan["portfolio"] else []
+            earlier = [t for at, t in self.told.items() if at < index - index % BATCH and t.whole == proposal.whole]
+            peers = earlier if index >= self.plan["portfolio"] else []
             self.running[pool.submit(self.run, proposal, peers)] = trial
         if not self.running:
             self._take_over(max((t.seconds for t in self.told.values()), default=0.0))
@@ -118,17 +118,17 @@ class _Loop:
         finished = wait(self.running, return_when=FIRST_COMPLETED).done if self.running else set()
         for future in finished:
             trial = self.running.pop(future)
-            place = trial.user_attrs["place"]
+            index = trial.user_attrs["place"]
             try:
-                found = future.result()
+                results = future.result()
             except TimeUp:
                 give_up(self.study, trial.number)
-                self.late.add(place)
+                self.late.add(index)
                 continue
-            if found.held_out is not None:
-                predictions.keep(place, found.held_out)
-            about = {"score": found.score, "fold_scores": list(found.fold_scores), "rounds": found.rounds}
-            tell(self.study, trial, found.state, about | {"error": found.error or None, "seconds": found.seconds})
+            if results.held_out is not None:
+                predictions.keep(index, results.held_out)
+            about = {"score": results.score, "fold_scores": list(results.fold_scores), "rounds": results.rounds}
+            tell(self.study, trial, results.state, about | {"error": results.error or None, "seconds": results.seconds})
         before = self.told.keys()
         self.told = finished_trials(self.study)
         new = sorted(self.told.keys() - before)
@@ -200,9 +200,9 @@ def tune(
     from threadpoolctl import threadpool_limits
 
     families = check_families(list(families or searched_families(task)), task)
-    for word, found, allowed in [("sampler", sampler, SAMPLERS), ("class_weight", class_weight, CLASS_WEIGHTS)]:
-        if found not in allowed:
-            raise ValueError(f"found {word} {found!r}, expected one of {', '.join(allowed)}")
+    for word, result, allowed in [("sampler", sampler, SAMPLERS), ("class_weight", class_weight, CLASS_WEIGHTS)]:
+        if result not in allowed:
+            raise ValueError(f"found {word} {result!r}, expected one of {', '.join(allowed)}")
     if trials < 1 or metric not in METRICS or task not in METRICS[metric].tasks:
         raise ValueError(f"found {trials} trials of {metric!r}, expected at least 1 of a metric that suits {task}")
     watch = Watch(seconds, clock)
@@ -237,14 +237,14 @@ def tune(
         held = held_rows(used, metric)
 
         def predictions_of(trial: Told) -> np.ndarray:
-            known = predictions.find(trial.place)
-            if known is None:
+            present = predictions.find(trial.place)
+            if present is None:
                 proposal = Proposal(trial.family, trial.params, trial.class_weight)
                 again = [fold for fold in used if trial.whole] or loop.sample
-                found = run_trial(proposal, again[: len(trial.fold_scores)], plan).held_out
-                known = np.empty(0) if found is None else found
-                predictions.keep(trial.place, known)
-            return known
+                result = run_trial(proposal, again[: len(trial.fold_scores)], plan).held_out
+                present = np.empty(0) if result is None else result
+                predictions.keep(trial.place, present)
+            return present
 
         watch.reserve = 0.0  # it is for what comes now
         tuned = choose_winner(loop.told, held, predictions_of, plan, max(0.0, watch.left()))

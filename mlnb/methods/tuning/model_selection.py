@@ -113,7 +113,7 @@ def table_of(told: Mapping[int, Told]) -> pd.DataFrame:
     return pd.DataFrame(
         [
             {
-                "number": place,
+                "number": index,
                 "state": trial.state,
                 "family": trial.family,
                 "score": trial.score,
@@ -126,7 +126,7 @@ def table_of(told: Mapping[int, Told]) -> pd.DataFrame:
                 "error": trial.error,
                 "origin": trial.origin,
             }
-            for place, trial in told.items()
+            for index, trial in told.items()
         ]
     )
 
@@ -159,12 +159,12 @@ def choose_winner(
     sign, rows = METRICS[plan["metric"]].sign, plan["rows"]
     level = max((trial.whole, len(trial.fold_scores)) for trial in complete)
     equal = [trial for trial in complete if (trial.whole, len(trial.fold_scores)) == level]
-    places = candidates([sign * trial.score for trial in equal], [trial.family for trial in equal])
+    indices = candidates([sign * trial.score for trial in equal], [trial.family for trial in equal])
     several = level[0] and level[1] == len(np.unique(held.fold)) and plan["ensemble"]
     more = plan["more"] if level[0] else rows / plan["scout"]  # a sample was faster than all rows will be
-    need = [refit_seconds(equal[place], _member(equal[place], rows, 99, plan), level[1], 1.0) for place in places]
-    alone = next((place for place, seconds in zip(places, need, strict=True) if seconds <= left), places[0])
-    able = [equal[place] for place in (places if several else [alone])]
+    need = [refit_seconds(equal[index], _member(equal[index], rows, 99, plan), level[1], 1.0) for index in indices]
+    alone = next((index for index, seconds in zip(indices, need, strict=True) if seconds <= left), indices[0])
+    able = [equal[index] for index in (indices if several else [alone])]
     predictions = [predictions_of(trial) for trial in able]
 
     def as_members(weights: np.ndarray, most: int) -> list[tuple[Told, dict[str, Any]]]:
@@ -196,7 +196,7 @@ def choose_winner(
     prediction = blend(predictions, weights)
     single = len(members) == 1
     scores = list(pairs[0][0].fold_scores) if single else _fold_scores(held, prediction)
-    known = [value for value in scores if value is not None]
+    present = [value for value in scores if value is not None]
     states = [trial.state for trial in told.values()]
     best = {
         "family": members[0]["family"] if single else "ensemble",
@@ -206,8 +206,8 @@ def choose_winner(
         "honest": honest,
         "metric": plan["metric"],
         "direction": METRICS[plan["metric"]].direction,
-        "score": float(pairs[0][0].score) if single else float(np.mean(known)),
-        "deviation": float(np.std(known, ddof=1)) if len(known) > 1 else 0.0,
+        "score": float(pairs[0][0].score) if single else float(np.mean(present)),
+        "deviation": float(np.std(present, ddof=1)) if len(present) > 1 else 0.0,
         "fold_scores": scores,
         "number": members[int(np.argmax([member["weight"] for member in members]))]["number"],
         "trials": len(told),
@@ -225,8 +225,8 @@ def choose_winner(
 def _fold_scores(held: Held, prediction: np.ndarray) -> list[float | None]:
     """The score of each fold, None where it is not defined."""
     sign = METRICS[held.metric].sign
-    found = [sign * held.score(prediction, [fold]) for fold in np.unique(held.fold).tolist()]
-    return [float(value) if np.isfinite(value) else None for value in found]
+    result = [sign * held.score(prediction, [fold]) for fold in np.unique(held.fold).tolist()]
+    return [float(value) if np.isfinite(value) else None for value in result]
 
 # %% ../../../nbs/methods/tuning/model_selection.ipynb #c11
 def fit_winner(

@@ -101,12 +101,12 @@ def _counts(trial: Any) -> bool:
 
 def finished_trials(study: optuna.Study) -> dict[int, Told]:
     """The trials that count by their place: complete, pruned, or failed by what they tried."""
-    found: dict[int, Told] = {}
+    result: dict[int, Told] = {}
     for trial in study.get_trials(deepcopy=False):  # by rising number
-        place = trial.user_attrs.get("place")
-        if place is not None and place not in found and trial.state.is_finished() and _counts(trial):
-            found[place] = read_trial(trial)
-    return dict(sorted(found.items()))
+        index = trial.user_attrs.get("place")
+        if index is not None and index not in result and trial.state.is_finished() and _counts(trial):
+            result[index] = read_trial(trial)
+    return dict(sorted(result.items()))
 
 # %% ../../../nbs/methods/tuning/studies.ipynb #c07
 def worker_name() -> str:
@@ -199,13 +199,13 @@ def open_places(
     study: optuna.Study,
 ) -> set[int]:
     """The places that wait or run; the trials of dead processes are given up first."""
-    found = set()
+    result = set()
     for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING, TrialState.WAITING)):
         if trial.state == TrialState.RUNNING and is_dead(trial.user_attrs.get("worker", "")):
             give_up(study, trial.number)
         elif "place" in trial.user_attrs:
-            found.add(trial.user_attrs["place"])
-    return found
+            result.add(trial.user_attrs["place"])
+    return result
 
 
 def enqueue(
@@ -247,10 +247,10 @@ def take(study: optuna.Study) -> Any:
     """
     while study.get_trials(deepcopy=False, states=(TrialState.WAITING,)):
         trial = study.ask()
-        place = trial.user_attrs.get("place")
+        index = trial.user_attrs.get("place")
         trial.set_user_attr("worker", worker_name())
         earlier = study.get_trials(deepcopy=False)[: trial.number]
-        if place is None or any(_counts(t) and t.user_attrs.get("place") == place for t in earlier):
+        if index is None or any(_counts(t) and t.user_attrs.get("place") == index for t in earlier):
             give_up(study, trial.number)
             continue
         return trial

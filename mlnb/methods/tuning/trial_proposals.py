@@ -71,8 +71,8 @@ class Search:
         """What is tried before any result counts: what has won elsewhere, then the portfolio."""
         plain = "balanced" if self.class_weight == "balanced" else "none"
         rest = [Proposal(*entry, plain) for entry in first_trials(self.families, self.rows, self.columns)]
-        known = [replace(proposal, origin="") for proposal in self.warm]
-        return (*self.warm, *(proposal for proposal in rest if proposal not in known))
+        present = [replace(proposal, origin="") for proposal in self.warm]
+        return (*self.warm, *(proposal for proposal in rest if proposal not in present))
 
     @property
     def large(self) -> bool:
@@ -103,13 +103,13 @@ def draw_params(family: str, told: Sequence[Told], search: Search, seed: int) ->
         seed: of this draw.
     """
     spaces = distributions(family)
-    known = [t for t in told if t.family == family and t.state == "complete" and set(t.params) == set(spaces)]
+    present = [t for t in told if t.family == family and t.state == "complete" and set(t.params) == set(spaces)]
     direction: Literal["maximize", "minimize"] = "maximize" if search.sign > 0 else "minimize"
     sampler: Any = optuna.samplers.RandomSampler(seed=seed)
     if search.sampler == "tpe":
         sampler = optuna.samplers.TPESampler(seed=seed, n_startup_trials=STARTUP, multivariate=False)
     study = optuna.create_study(sampler=sampler, direction=direction)
-    for trial in known:
+    for trial in present:
         study.add_trial(optuna.trial.create_trial(params=trial.params, distributions=spaces, value=trial.score))
     return study.ask(spaces).params
 
@@ -127,10 +127,10 @@ def propose(place: int, told: Mapping[int, Told], search: Search) -> Proposal:
     if entry < len(first) and not promotes:
         return replace(first[entry], whole=not search.large)
     start = place - turn
-    known = [trial for at, trial in told.items() if at < start]
-    level = [trial for trial in known if trial.whole != search.large]
+    present = [trial for at, trial in told.items() if at < start]
+    level = [trial for trial in present if trial.whole != search.large]
     if promotes:
-        done = {trial.key for trial in known if trial.whole}
+        done = {trial.key for trial in present if trial.whole}
         waiting = [trial for trial in level if trial.state == "complete" and trial.key not in done]
         waiting.sort(key=lambda trial: (-search.sign * trial.score, trial.place))
         if turn // 2 < len(waiting):
@@ -189,7 +189,7 @@ def read_warm(warm: Mapping[str, Any], families: Sequence[str], trials: int) -> 
     Raises:
         ValueError: when it cannot be read.
     """
-    found = []
+    result = []
     for entry in warm.get("trials", []):
         try:
             family, given, weight = entry["family"], dict(entry["params"]), entry.get("class_weight", "none")
@@ -207,8 +207,8 @@ def read_warm(warm: Mapping[str, Any], families: Sequence[str], trials: int) -> 
             value = min(max(numbers.get(name, float(params[name])), space.low), space.high)
             params[name] = round(value) if space.integer else value
         origin = f"{warm.get('from', 'an earlier study')}, trial {entry.get('number', '?')}"
-        found.append(Proposal(family, params, weight, origin=origin))
-    return tuple(found[: max(1, trials // 2)])
+        result.append(Proposal(family, params, weight, origin=origin))
+    return tuple(result[: max(1, trials // 2)])
 
 
 def tell_warm(trials: pd.DataFrame, metric: str) -> list[str]:

@@ -130,8 +130,8 @@ def held_rows(folds: Sequence[Fold], metric: str) -> Held:
         rows = np.zeros(0, dtype=np.int64) if fold.rows is None else fold.rows
         deal, seen = (deal + 1, rows) if np.isin(rows, seen).any() else (deal, np.concatenate([seen, rows]))
         deals.append(deal)
-    number, dealt = np.repeat(np.arange(len(folds)), sizes), np.repeat(deals, sizes) if deal else None
-    return Held(metric, np.concatenate([fold.valid_y for fold in folds]), number, groups, dealt)
+    number, repeats_drawn = np.repeat(np.arange(len(folds)), sizes), np.repeat(deals, sizes) if deal else None
+    return Held(metric, np.concatenate([fold.valid_y for fold in folds]), number, groups, repeats_drawn)
 
 # %% ../../../nbs/methods/tuning/trials.ipynb #c11
 @dataclass(frozen=True)
@@ -162,9 +162,10 @@ def is_hopeless(scores: Sequence[float | None], family: str, told: Sequence[Told
         told: finished trials of earlier batches that may be compared.
         sign: 1 when a higher score is better.
     """
+
     def running(values: Sequence[float | None]) -> float:
-        known = [value for value in values[: len(scores)] if value is not None]
-        return sign * float(np.mean(known)) if known else np.nan
+        present = [value for value in values[: len(scores)] if value is not None]
+        return sign * float(np.mean(present)) if present else np.nan
 
     peers = [running(t.fold_scores) for t in told if t.family == family and t.state == "complete"]
     peers = [value for value in peers if not np.isnan(value)]
@@ -204,8 +205,8 @@ def run_trial(
         return None if np.isnan(value) else value
 
     def outcome(state: str, rounds: int | None = None, error: str = "") -> Outcome:
-        known = [value for value in scores if value is not None]
-        mean = float(np.mean(known)) if known else None
+        present = [value for value in scores if value is not None]
+        mean = float(np.mean(present)) if present else None
         held = np.concatenate(predictions) if state == "complete" else None
         return Outcome(state, mean, tuple(scores), rounds, error, watch.clock() - begun, held)
 
@@ -228,10 +229,10 @@ def run_trial(
                 return outcome("pruned")
         counts = [count for model in models if (count := rounds_of(model)) is not None]
         rounds = max(1, round(float(np.mean(counts)))) if counts and family in BOOSTED else None
-        for place, (model, fold) in enumerate(zip(models, folds, strict=False)):
+        for index, (model, fold) in enumerate(zip(models, folds, strict=False)):
             if rounds is not None and (rounds_of(model) or 0) > rounds:
-                predictions[place] = predict(_shorter(model, rounds), fold.valid_X)
-                scores[place] = judge(fold, predictions[place])
+                predictions[index] = predict(_shorter(model, rounds), fold.valid_X)
+                scores[index] = judge(fold, predictions[index])
     except (ValueError, LookupError, ArithmeticError, RuntimeError, MemoryError) as error:
         return outcome("fail", error=f"{type(error).__name__}: {error}")
     if all(value is None for value in scores):

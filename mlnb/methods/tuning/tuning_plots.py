@@ -22,17 +22,17 @@ from ..tables.plot_style import GRID, INK, MUTED, PALETTE, plain_log, use_style
 
 def _colours(families: Sequence[str]) -> dict[str, str]:
     """A colour a family, the same in every plot."""
-    known = list(SPACES)
-    return {f: PALETTE[known.index(f) % len(PALETTE)] if f in known else MUTED for f in families}
+    present = list(SPACES)
+    return {f: PALETTE[present.index(f) % len(PALETTE)] if f in present else MUTED for f in families}
 
 
 def _view(axis: Any, scores: np.ndarray, direction: str) -> None:
     """Keep a few terrible trials from flattening the rest: show the better nine tenths of the range."""
-    known = scores[np.isfinite(scores)]
-    if len(known) < 8:
+    present = scores[np.isfinite(scores)]
+    if len(present) < 8:
         return
     sign = 1.0 if direction == "maximize" else -1.0
-    best, poor = np.max(sign * known), np.quantile(sign * known, 0.1)
+    best, poor = np.max(sign * present), np.quantile(sign * present, 0.1)
     if best > poor:
         ends = sorted((sign * (poor - 0.15 * (best - poor)), sign * (best + 0.15 * (best - poor))))
         axis.set_ylim(*ends)
@@ -81,12 +81,16 @@ def plot_families(trials: pd.DataFrame, best: Mapping[str, Any]) -> Figure:
     ordered = complete.sort_values("score", ascending=not up, kind="stable").drop_duplicates("family")[::-1]
     figure, axis = plt.subplots(figsize=(8, 0.9 + 0.42 * len(ordered)))
     colours = _colours(ordered["family"])
-    for place, row in enumerate(ordered.itertuples()):
+    for position, row in enumerate(ordered.itertuples()):
         folds = [value for value in json.loads(row.fold_scores) if value is not None]
-        axis.plot([min(folds), max(folds)], [place, place], color=GRID, linewidth=7, solid_capstyle="round", zorder=1)
-        axis.scatter(folds, [place] * len(folds), color=colours[row.family], alpha=0.45, s=16, zorder=2)
-        axis.scatter([row.score], [place], color=colours[row.family], s=60, zorder=3)
-        axis.annotate(f"{row.score:.4g}", (row.score, place), (0, 7), textcoords="offset points", ha="center", size=8.5)
+        axis.plot(
+            [min(folds), max(folds)], [position, position], color=GRID, linewidth=7, solid_capstyle="round", zorder=1
+        )
+        axis.scatter(folds, [position] * len(folds), color=colours[row.family], alpha=0.45, s=16, zorder=2)
+        axis.scatter([row.score], [position], color=colours[row.family], s=60, zorder=3)
+        axis.annotate(
+            f"{row.score:.4g}", (row.score, position), (0, 7), textcoords="offset points", ha="center", size=8.5
+        )
     axis.set_yticks(range(len(ordered)), list(ordered["family"]))
     axis.set(title="Best trial of each family and its folds", xlabel=best["metric"], ylim=(-0.6, len(ordered) - 0.2))
     return figure
@@ -128,9 +132,7 @@ def plot_slices(
         axis.set_visible(False)
     _view(axes[0, 0], rows["score"].to_numpy(dtype=float), best["direction"])
     axes[0, 0].set_ylabel(best["metric"])
-    figure.suptitle(
-        f"{family}: parameters against score (line: the winner)", x=0.01, ha="left", weight="bold", size=11
-    )
+    figure.suptitle(f"{family}: parameters against score (line: the winner)", x=0.01, ha="left", weight="bold", size=11)
     return figure
 
 # %% ../../../nbs/methods/tuning/tuning_plots.ipynb #c06

@@ -105,11 +105,11 @@ class Scorer:
         good = np.flatnonzero(~bad)
         prediction = self._predict(self._encode(columns, good), len(good))
         output: dict[str, pa.Array] = {"row": pa.array(good + first)}
-        made = self._to_columns(prediction)
+        created = self._to_columns(prediction)
         for name in self.keep:
-            kept = name if name not in (*made, *RESERVED) else f"input {name}"
-            output[kept] = table.column(name).take(pa.array(good))
-        output |= made
+            retained = name if name not in (*created, *RESERVED) else f"input {name}"
+            output[retained] = table.column(name).take(pa.array(good))
+        output |= created
         return ScoredTable(len(table), pa.table(output), self._describe_bad(table, np.flatnonzero(bad), first, text))
 
     def check_names(self, names: list[str]) -> None:

@@ -95,8 +95,8 @@ def find_service(name: str, project: Project) -> Path:
         if (folder / "service.py").is_file():
             return folder
     services = sorted({path.parent.name for root in roots for path in root.glob("bentos/*/service.py")})
-    found = f"found {', '.join(services) or 'none'} in {', '.join(f'{root}/bentos' for root in roots)}"
-    raise ServingError(f"No service {name!r}: {found}; expected a folder with service.py and bentofile.yaml.")
+    result = f"found {', '.join(services) or 'none'} in {', '.join(f'{root}/bentos' for root in roots)}"
+    raise ServingError(f"No service {name!r}: {result}; expected a folder with service.py and bentofile.yaml.")
 
 
 def make_bundle(

@@ -122,9 +122,9 @@ def check_successor(old: Predictor, new: Predictor) -> None:
             notebook's predictions.
     """
     for name in ("task", "target"):
-        found, expected = (str(getattr(model.parts.contract, name)) for model in (new, old))
-        if found != expected:
-            raise ValueError(f"found {name} {found!r}, expected {expected!r} as in the model in use")
+        result, expected = (str(getattr(model.parts.contract, name)) for model in (new, old))
+        if result != expected:
+            raise ValueError(f"found {name} {result!r}, expected {expected!r} as in the model in use")
     problems = check_rows(old.golden.rows, new.parts.schema)
     if problems:
         problem = problems[0]
