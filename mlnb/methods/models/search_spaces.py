@@ -134,7 +134,7 @@ def check_families(families: list[str], task: str = "") -> list[str]:
     for family in families:
         if family not in SPACES:
             raise ValueError(f"unknown model family {family!r}{nearest(family, tuple(SPACES))}")
-        suits = ("baseline", *(searched_families(task) if task else FAMILIES))
+        suits = ("baseline", *(searched_families(task) if task else SPACES))
         if family not in suits:
             raise ValueError(f"the family {family!r} does not suit {task}, expected of {', '.join(suits)}")
     return list(dict.fromkeys(families))
