@@ -172,19 +172,8 @@ def _make_failed(root: Path, whole: Path, task: str, failed: str) -> None:
 def _command(task: str) -> list[str]:
     file, target = FILES[task]
     values = [text for name, value in BUDGET.items() for text in ("-p", name, value)]
-    return [
-        "run",
-        "--data",
-        file,
-        "--target",
-        target,
-        "--profile",
-        "smoke",
-        *values,
-        "--tracker",
-        "local",
-        "--no-report",
-    ]
+    options = ["--profile", "smoke", "--tracker", "local", "--no-report"]
+    return ["run", "--data", file, "--target", target, *options, *values]
 
 
 def _metric(task: str) -> str:
