@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from in_process import run_in_process
+from in_process import mlnb_in_process
 from shared import make_once
 
 from mlnb.codec import replace
@@ -160,20 +160,20 @@ def _make(root: Path, task: str, feature: str) -> None:
     """Run the pipeline on a small table."""
     file, _ = FILES[task]
     TABLES[task](feature).to_csv(root / file, index=False)
-    run_in_process(root, *_command(task))
+    mlnb_in_process(root, *_command(task))
 
 
 def _make_failed(root: Path, whole: Path, task: str, failed: str) -> None:
     """Run the pipeline again where it has run already; the stage is forced to run, and fails."""
     shutil.copytree(whole, root, dirs_exist_ok=True)
-    code = run_in_process(root, *_command(task), "--force", failed, fail={failed: FAILURE})
-    assert code == 3
+    mlnb_in_process(root, *_command(task), "--force", failed, code=3, fail={failed: FAILURE})
 
 
 def _command(task: str) -> list[str]:
     file, target = FILES[task]
     values = [text for name, value in BUDGET.items() for text in ("-p", name, value)]
-    return ["--data", file, "--target", target, "--profile", "smoke", *values]
+    options = ["--profile", "smoke", "--tracker", "local", "--no-report"]
+    return ["run", "--data", file, "--target", target, *options, *values]
 
 
 def _metric(task: str) -> str:

@@ -1,4 +1,4 @@
-"""`mlnb run` in this process: stage notebooks are executed cell by cell without a kernel, for tests that need a run.
+"""Commands in this process: stage notebooks are executed cell by cell without a kernel, for tests that need runs.
 
 The command, the plan, the record, the store, the session and papermill are the real ones; only the kernel is replaced.
 Executed are exported cells and those of the stage, and the imports of the others; plots are drawn and written as one
@@ -11,6 +11,7 @@ import contextlib
 import io
 import os
 import sys
+import threading
 import traceback
 import types
 import warnings
@@ -23,18 +24,26 @@ import pytest
 
 from mlnb.cli.main import main
 from mlnb.engine.stage_jobs import Job, OnCell, Outcome, OutcomeState
+from mlnb.errors import MlnbError
 from mlnb.executors import local
 
 PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="  # a PNG
 EXECUTED = ("#| export", "#| stage")
 
 
-def run_in_process(root: Path, *arguments: str, fail: Mapping[str, str] | None = None, pictures: bool = False) -> int:
-    """Return the exit code of `mlnb run` in a folder.
+def mlnb_in_process(
+    root: Path,
+    *arguments: str,
+    code: int | None = 0,
+    fail: Mapping[str, str] | None = None,
+    pictures: bool = False,
+) -> str:
+    """Run a command in a folder; return its output.
 
     Args:
-        root: The project, or a folder for the built-in one.
-        arguments: Those of the command.
+        root: The project, or a folder for the built-in one. Its tracker is best `local`: another one would stay.
+        arguments: The command and its options.
+        code: The exit code that it must end with; None: any.
         fail: Stages whose first cell after the one that opens them raises `ValueError`, with its message.
         pictures: Whether plots are written as they are.
     """
@@ -43,19 +52,21 @@ def run_in_process(root: Path, *arguments: str, fail: Mapping[str, str] | None =
         warnings.simplefilter("ignore")
         patch.chdir(root)
         patch.delenv("MLNB_ROOT", raising=False)
-        patch.setattr(sys, "argv", ["mlnb", "run", *arguments])
+        patch.setattr(sys, "argv", ["mlnb", *arguments])
         patch.setattr(os, "nice", lambda increment: increment)  # this process goes on
         patch.setattr(local, "LocalExecutor", lambda workers: InProcess(fail or {}, pictures))
-        given = ["--workers", "1", "--tracker", "local", "--no-report"]
-        with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()) as errors:
-            code = main(["run", *arguments, *given])
-    if code and not fail:
-        raise AssertionError(f"mlnb run {' '.join(arguments)} ended with exit code {code}:\n{errors.getvalue()}")
-    return code
+        output = io.StringIO()
+        with contextlib.redirect_stdout(output), contextlib.redirect_stderr(output):
+            ended = main(list(arguments))
+    text = output.getvalue()
+    assert code is None or ended == code, f"mlnb {' '.join(arguments)}: exit code {ended}, expected {code}:\n{text}"
+    return text
 
 
 class InProcess:
-    """An executor without processes, for one stage at a time."""
+    """An executor without processes; one stage runs at a time, as they share the working directory and the output."""
+
+    turn = threading.Lock()
 
     def __init__(self, fail: Mapping[str, str], pictures: bool) -> None:
         self.fail = fail
@@ -82,6 +93,10 @@ class InProcess:
 
     def execute(self, job: Job, on_cell: OnCell) -> Outcome:
         """Execute a notebook as papermill does, in this process."""
+        with self.turn:
+            return self._execute(job)
+
+    def _execute(self, job: Job) -> Outcome:
         import papermill
         from papermill.engines import papermill_engines
 
@@ -103,18 +118,20 @@ class InProcess:
             except papermill.PapermillExecutionError as error:
                 heading = _heading(nbformat.read(job.target, 4), error.cell_index)
                 message = f"{error.ename}: {error.evalue}"
-                return Outcome(state=OutcomeState.FAILED, cell=error.cell_index, heading=heading, message=message)
+                return Outcome(
+                    state=OutcomeState.FAILED,
+                    cell=error.cell_index,
+                    heading=heading,
+                    message=message,
+                    error=engine.raised,  # type: ignore[attr-defined]
+                )
         return Outcome(state=OutcomeState.FINISHED)
 
 
 def _heading(notebook: Any, index: int) -> str:
     """Return the heading above a cell."""
-    lines = [
-        line
-        for cell in notebook.cells[: index + 1]
-        if cell.cell_type == "markdown"
-        for line in cell.source.splitlines()
-    ]
+    above = [cell.source for cell in notebook.cells[: index + 1] if cell.cell_type == "markdown"]
+    lines = "\n".join(above).splitlines()
     return next((line.lstrip("# ") for line in reversed(lines) if line.startswith("#")), "")
 
 
@@ -135,6 +152,7 @@ class CellByCell(_engine()):  # type: ignore[misc]
 
     message: str | None = None
     pictures = False
+    raised: type[MlnbError] | None = None
 
     @classmethod
     def execute_managed_notebook(cls, nb_man: Any, kernel_name: str, **options: Any) -> None:
@@ -157,6 +175,7 @@ class CellByCell(_engine()):  # type: ignore[misc]
                 output.execute(source)
             except Exception as error:
                 nb_man.cell_exception(cell, number)
+                cls.raised = type(error) if isinstance(error, MlnbError) else None
                 lines = traceback.format_exception(error)
                 output.add("error", ename=type(error).__name__, evalue=str(error), traceback=lines)
                 cell.outputs = output.outputs

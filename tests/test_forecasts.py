@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import toys
+from in_process import mlnb_in_process
 
 from mlnb.engine import runs
 from mlnb.engine.project import Project
@@ -41,12 +42,10 @@ def table() -> pd.DataFrame:
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> runs.Run:
     """Return the run of a new project on the table; the task follows from the horizon."""
-    folder = tmp_path_factory.mktemp("forecasts")
-    toys.mlnb(folder, "new", "project")
-    root = folder / "project"
+    root = toys.new_project(tmp_path_factory.mktemp("forecasts"))
     table().to_csv(root / "sold.csv", index=False)
-    toys.mlnb(root, "run", "--data", "sold.csv", "--target", "sold", *QUICK, "-p", "problem.horizon", "7",
-              "-p", "features.known", '["price"]', timeout=280)  # fmt: skip
+    known = ("-p", "problem.horizon", "7", "-p", "features.known", '["price"]')
+    mlnb_in_process(root, "run", "--data", "sold.csv", "--target", "sold", *QUICK, *known)
     return runs.open_run(Project.find(root))
 
 

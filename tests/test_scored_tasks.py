@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import toys
+from in_process import mlnb_in_process
 
 from mlnb.engine import runs
 from mlnb.engine.project import Project
@@ -42,15 +43,13 @@ QUICK = (
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A new project."""
-    folder = tmp_path_factory.mktemp("scored")
-    toys.mlnb(folder, "new", "project")
-    return folder / "project"
+    return toys.new_project(tmp_path_factory.mktemp("scored"))
 
 
 def run(root: Path, table: pd.DataFrame, *arguments: str) -> runs.Run:
     """Return the run of a table."""
     table.to_parquet(root / "data.parquet")
-    toys.mlnb(root, "run", "--data", "data.parquet", *QUICK, "--no-report", *arguments, timeout=280)
+    mlnb_in_process(root, "run", "--data", "data.parquet", *QUICK, "--no-report", *arguments)
     return runs.open_run(Project.find(root))
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import toys
+from in_process import mlnb_in_process
 from waiting import wait_for
 
 from mlnb.engine import runs
@@ -65,10 +66,9 @@ class Service:
 
 def champion(folder, table, *arguments):
     """Return a project whose champion learned from the table."""
-    toys.mlnb(folder, "new", "project")
-    root = folder / "project"
+    root = toys.new_project(folder)
     table.to_csv(root / "past.csv", index=False)
-    toys.mlnb(root, "run", "--data", "past.csv", *SMALL, *arguments, timeout=280)
+    mlnb_in_process(root, "run", "--data", "past.csv", *SMALL, *arguments)
     toys.mlnb(root, "promote", "1", "--reason", "the first")
     return root
 
@@ -81,14 +81,14 @@ def add(root, labels):
 
 def look(root, days, code):
     """Return verdict and performance."""
-    toys.mlnb(root, "monitor", "--days", str(days), code=code)
+    mlnb_in_process(root, "monitor", "--days", str(days), code=code)
     run = runs.open_run(Project.find(root))
     return run.load("verdict"), run.load("performance")
 
 
 def won(root, *arguments):
     """Retrain; return the duel, and whose trial went first."""
-    said = toys.mlnb(root, "retrain", *arguments, *WON, timeout=280)
+    said = mlnb_in_process(root, "retrain", *arguments, *WON)
     assert "promoted as champion, which was version 1" in said
     run = runs.open_run(Project.find(root))
     duel, trials = run.load("challenge"), run.load("trials")

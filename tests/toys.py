@@ -142,6 +142,15 @@ def mlnb(
     return text
 
 
+def new_project(folder: Path) -> Path:
+    """Return a project of its own below a folder, as `mlnb new` makes it, that is tracked nowhere else."""
+    mlnb(folder, "new", "project")
+    settings = folder / "project" / "settings.ini"
+    settings.write_text(settings.read_text().replace("tracker = wandb", "tracker = local"))
+    assert "tracker = local" in settings.read_text()
+    return folder / "project"
+
+
 def record(root: Path, which: int = -1) -> dict[str, Any]:
     """Return the record of a run, the newest by default."""
     found = sorted((json.loads(p.read_text()) for p in (root / "runs").glob("*/run.json")), key=lambda r: r["started"])

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import toys
+from in_process import mlnb_in_process
 
 from mlnb.codec import encode
 from mlnb.engine import runs
@@ -34,7 +35,7 @@ def root(tmp_path):
 def gather(root, *more, code=0):
     values = {"history": "past.parquet", "log": "log", "labels": "labels.db", "contract": "contract.json"}
     given = [part for name, value in values.items() for part in ("-p", f"collect.{name}", str(root / value))]
-    return toys.mlnb(root, "run", "--no-report", *given, *more, code=code)
+    return mlnb_in_process(root, "run", "--no-report", *given, *more, code=code)
 
 
 def met(root, version, rows, at, label="yes"):

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import toys
+from in_process import mlnb_in_process
 
 from mlnb.engine import runs
 from mlnb.engine.project import Project
@@ -43,7 +44,7 @@ def root(tmp_path_factory):
     shutil.copy(NOTEBOOK, root / "nbs" / "stages")
     settings = root / "settings.ini"
     settings.write_text(settings.read_text() + "\n[pipeline monitor]\nstages = monitor\ninputs_from = train\n")
-    toys.mlnb(root, "run", "--no-report")
+    mlnb_in_process(root, "run", "--no-report")
     return root
 
 
@@ -71,7 +72,7 @@ def seen(root, name, *, count=700, version="v1", change=None, noise=0.0, labels=
 
 def look(root, log, database):
     """Look at a log; return the verdict and the performance."""
-    toys.mlnb(root, "run", "monitor", "--no-report", "-p", "log", str(log), "-p", "labels", str(database))
+    mlnb_in_process(root, "run", "monitor", "--no-report", "-p", "log", str(log), "-p", "labels", str(database))
     run = runs.open_run(Project.find(root))
     return run.load("verdict"), run.load("performance")
 
@@ -111,13 +112,13 @@ def test_performance_waits_for_labels(root):
 def test_an_empty_log_is_refused(root, tmp_path):
     empty = tmp_path / "log"
     empty.mkdir()
-    said = toys.mlnb(root, "run", "monitor", "--no-report", "-p", "log", str(empty), code=4)
+    said = mlnb_in_process(root, "run", "monitor", "--no-report", "-p", "log", str(empty), code=4)
     assert "is empty: nothing was predicted yet" in said
 
 
 def test_a_version_that_has_not_answered_is_refused(root):
     log = root / "logs" / "calm"
-    said = toys.mlnb(root, "run", "monitor", "--no-report", "-p", "log", str(log), "-p", "version", "v9", code=4)
+    said = mlnb_in_process(root, "run", "monitor", "--no-report", "-p", "log", str(log), "-p", "version", "v9", code=4)
     assert "Version v9 has not answered a row of the log yet; v1 has" in said
 
 
@@ -169,7 +170,8 @@ def test_a_schema_that_changed_a_torn_segment_repeats_and_a_clock_that_went_back
     assert [reason["kind"] for reason in verdict["reasons"]] == ["service"]
     assert "2 of 602 rows are stamped 87 days after all others" in verdict["reasons"][0]["text"]
     old = ["-p", "log", str(log), "-p", "version", "v1", "-p", "days", "1"]
-    assert "No row of version v1 in the last 1 days" in toys.mlnb(root, "run", "monitor", "--no-report", *old, code=4)
+    output = mlnb_in_process(root, "run", "monitor", "--no-report", *old, code=4)
+    assert "No row of version v1 in the last 1 days" in output
 
 
 def test_a_log_of_refusals_names_the_column_that_vanished(root):
@@ -178,7 +180,7 @@ def test_a_log_of_refusals_names_the_column_that_vanished(root):
     for number in range(3):
         recorder.record_refusal(f"r{number}", "v1", [{"column": "b", "row": 0}])
     recorder.close()
-    said = toys.mlnb(root, "run", "monitor", "--no-report", "-p", "log", str(log), code=4)
+    said = mlnb_in_process(root, "run", "monitor", "--no-report", "-p", "log", str(log), code=4)
     assert "nothing was predicted yet" in said and "3 requests were refused, because of 'b'" in said
 
 
@@ -186,7 +188,7 @@ def test_the_same_log_gives_the_same_verdict(root):
     first = toys.record(root)["stages"]["monitor"]["outputs"]
     seen(root, "again")
     one = toys.record(root)["stages"]["monitor"]["outputs"]
-    toys.mlnb(root, "run", "monitor", "--no-report", "--force", *_again(root))
+    mlnb_in_process(root, "run", "monitor", "--no-report", "--force", *_again(root))
     assert toys.record(root)["stages"]["monitor"]["outputs"] == one != first
     assert json.dumps(one)
 
