@@ -11,6 +11,7 @@ from in_process import mlnb_in_process
 
 from mlnb.engine import runs
 from mlnb.engine.project import Project
+from mlnb.methods.contracts.responses import RowProblem
 from mlnb.monitoring.labels import add_labels
 from mlnb.serving.runtime.log_segments import convert_segment
 from mlnb.serving.runtime.prediction_log import PredictionLog
@@ -18,6 +19,7 @@ from mlnb.serving.runtime.prediction_log import PredictionLog
 NOTEBOOK = Path(__file__).resolve().parents[2] / "nbs" / "stages" / "90_monitor.ipynb"
 MAKE = """
 import numpy as np, pandas as pd
+from mlnb.methods.contracts.evaluations import DecidingMetric, Metrics
 from mlnb.methods.contracts.problems import ProblemContract
 from mlnb.methods.tables.columns import Column, Schema, to_arrays
 from mlnb.methods.encoding.table_encoder import Encoder
@@ -33,7 +35,8 @@ stage.save("schema", schema.to_json())
 stage.save("training", training)
 stage.save("encoder", Encoder.fit(to_arrays(training, schema), schema).to_json())
 stage.save("predictions", pd.DataFrame({"truth": "no", "prediction": "no", "p no": 1 - p, "p yes": p}))
-stage.save("metrics", {"deciding": {"name": "roc_auc", "value": 0.86, "low": 0.84, "high": 0.88}})
+deciding = DecidingMetric(name="roc_auc", direction="maximize", value=0.86, low=0.84, high=0.88)
+stage.save("metrics", Metrics(rows=200, resamples=100, level=0.95, deciding=deciding, scores={}))
 """
 
 
@@ -178,7 +181,7 @@ def test_a_log_of_refusals_names_the_column_that_vanished(root):
     log = root / "logs" / "refused"
     recorder = PredictionLog(log, convert=convert_segment)
     for number in range(3):
-        recorder.record_refusal(f"r{number}", "v1", [{"column": "b", "row": 0}])
+        recorder.record_refusal(f"r{number}", "v1", [RowProblem(row=0, column="b", found="nothing", expected="a number")])
     recorder.close()
     said = mlnb_in_process(root, "run", "monitor", "--no-report", "-p", "log", str(log), code=4)
     assert "nothing was predicted yet" in said and "3 requests were refused, because of 'b'" in said
