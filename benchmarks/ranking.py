@@ -23,7 +23,7 @@ from mlnb.methods.evaluation.test_evaluation import draw_weights
 from mlnb.methods.metrics.ranking_metrics import ndcg
 from mlnb.methods.models.fitted_models import predict
 from mlnb.methods.problem.problem_contract import state
-from mlnb.methods.problem.task_contracts import complete_task, set_roles
+from mlnb.methods.problem.task_contracts import complete_ranking, set_roles
 from mlnb.methods.tables.columns import to_arrays
 from mlnb.methods.tables.type_inference import clean
 from mlnb.methods.training_data.data_splits import make_folds
@@ -59,7 +59,7 @@ def by_mlnb(
 ) -> tuple[np.ndarray, str]:
     """Return the scores of what mlnb's search has found, and what that is."""
     table, schema, _ = clean(train, target)
-    contract = complete_task(state(target, "ranking", f"ndcg@{k}", details={"query": query}), table, target)
+    contract = complete_ranking(state(target, "ranking", f"ndcg@{k}", details={"query": query}), table, target)
     schema = set_roles(schema, contract)
     folds, _ = make_folds(table, contract, "group", 5, seed, query)
     encoder = Encoder.fit(to_arrays(table, schema), schema)

@@ -7,6 +7,7 @@ __all__ = ['what_was_met']
 
 # %% ../../nbs/stages/12_collect.ipynb #c04
 from ..methods.contracts.problems import ProblemContract
+from ..methods.tasks.task_traits import traits_of
 
 
 def what_was_met(contract: ProblemContract) -> str:
@@ -15,5 +16,4 @@ def what_was_met(contract: ProblemContract) -> str:
     Args:
         contract: "task".
     """
-    words = {"forecasting": "new values of series", "anomaly": "rows of the log", "ranking": "rows of labelled queries"}
-    return words.get(contract.task, "labelled rows of the log")
+    return traits_of(contract.task).collected

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from ..methods.contracts.problems import ProblemContract
+from ..methods.tasks.task_traits import traits_of
 from ..methods.tables.columns import Schema
 from ..methods.audit.split_proposals import propose_splits
 from ..methods.training_data.data_splits import choose_kind
@@ -61,7 +62,7 @@ def plan_table(table: pd.DataFrame, schema: Schema, contract: ProblemContract) -
         contract: from validate.
     """
     minority = None
-    if contract.task in ("binary", "multiclass"):
+    if traits_of(contract.task).has_classes:
         minority = float(table[contract.target].astype(str).value_counts(normalize=True).min())
     return plan_for(max(1, len(table)), max(1, len(schema.features)), contract.task, minority)
 

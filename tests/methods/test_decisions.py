@@ -10,7 +10,6 @@ from sklearn.model_selection import cross_val_predict
 
 from mlnb.codec import replace
 from mlnb.methods.calibration.conformal_intervals import check_interval
-from mlnb.methods.calibration.decision_fitting import learn_decision
 from mlnb.methods.contracts.decisions import Beta, Decision, Isotonic, Sigmoid, Temperature, ValueInterval
 from mlnb.methods.contracts.problems import ProblemContract
 from mlnb.methods.decisions.decisions import bound_values, calibrate, choose_classes, decide
@@ -19,6 +18,7 @@ from mlnb.methods.evaluation.test_evaluation import evaluate, make_gate
 from mlnb.methods.metrics.weighted_metrics import score
 from mlnb.methods.problem.problem_contract import complete, state
 from mlnb.methods.tasks.responders import respond
+from mlnb.methods.tasks.training_strategies import learn_decision
 
 BINARY = ProblemContract(task="binary", classes=["no", "yes"], metric="log_loss", costs=None)
 share = st.floats(0, 1) | st.sampled_from([0.0, 1.0, 0.5, 1e-300, 5e-324, 1 - 2**-53])

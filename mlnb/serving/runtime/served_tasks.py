@@ -1,6 +1,6 @@
 """What a service does with a request, by what one request scores together: rows, queries or histories.
 
-A new problem type needs no line here: its traits name its unit, and `form_of` the form of its responses.
+A new problem type needs no line here: its traits name its kind, and `form_of` the form of its responses.
 """
 
 from collections.abc import Callable
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from mlnb.methods.contracts.problems import ProblemContract
 from mlnb.methods.tables.columns import Schema
-from mlnb.methods.tasks.task_traits import traits_of
+from mlnb.methods.tasks.task_traits import choose
 from mlnb.serving.runtime.forecast_handler import ForecastHandler, history_columns
 from mlnb.serving.runtime.model_parts import ModelParts
 from mlnb.serving.runtime.request_handler import RequestHandler
@@ -36,9 +36,9 @@ class ServedTask:
     whole: bool = False
 
 
-TABLE_ROWS = ServedTask(TabularHandler)  # rows that are scored alone by a model that learned from labels
-SERVED = {  # the others, by the trait `unit` of the task
-    "row": ServedTask(AnomalyHandler),
+SERVED = {  # by the trait `kind` of the task
+    "table": ServedTask(TabularHandler),
+    "alerts": ServedTask(AnomalyHandler),
     "query": ServedTask(RankingHandler, query_columns),
     "history": ServedTask(ForecastHandler, history_columns, whole=True),
 }
@@ -50,8 +50,7 @@ def find_served_task(contract: ProblemContract) -> ServedTask:
     Raises:
         ValueError: there is no such task.
     """
-    traits = traits_of(contract.task)
-    return TABLE_ROWS if traits.independent_rows else SERVED[traits.unit]
+    return choose(SERVED, contract.task)
 
 
 def make_handler(parts: ModelParts) -> RequestHandler:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from mlnb.methods.contracts.decisions import Beta, Decision, Isotonic, Sigmoid, Temperature, ValueInterval
 from mlnb.methods.contracts.problems import ProblemContract
-from mlnb.methods.decisions import responders
+from mlnb.methods.tasks import responders
 from mlnb.methods.tasks.responders import compile_responder, respond, respond_by_column
 from mlnb.methods.tasks.task_traits import Task
 
