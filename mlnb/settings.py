@@ -77,6 +77,7 @@ class ServiceSettings(SettingsGroup):
     log_event_time = Setting(
         False, "Log the time in a request's header X-Event-Time (simulations).", variable="MLNB_LOG_EVENT_TIME"
     )
+    model = Setting("", "Folder of the model of an AWS Lambda function; empty: in its package.", variable="MLNB_MODEL")
     follow = Setting(
         "", "Path of a pointer to the model to serve; it is reloaded when it changes.", variable="MLNB_FOLLOW"
     )
@@ -101,9 +102,9 @@ class ProcessSettings(SettingsGroup):
         256 << 20, "Number of characters that one cell may print.", variable="MLNB_KERNELS_OUTPUT", low=0
     )
     kernel = Setting("", "Set in a kernel; one that its notebook starts does not wait.", variable="MLNB_KERNEL")
-    wake = Setting("", "Snapshot that JupyterLab's kernel resumes from; set by mlnb.", variable="MLNB_WAKE")
-    wake_at = Setting("", "Socket of the process that keeps the snapshot; set by mlnb.", variable="MLNB_WAKE_AT")
-    wake_for = Setting("", "Notebook whose kernel resumes; set by mlnb.", variable="MLNB_WAKE_FOR")
+    restore = Setting("", "Snapshot that a kernel of Jupyter continues from; set by mlnb.", variable="MLNB_RESTORE")
+    restore_from = Setting("", "Socket of the process with the snapshot; set by mlnb.", variable="MLNB_RESTORE_FROM")
+    restore_for = Setting("", "End of the path of the notebook that continues.", variable="MLNB_RESTORE_FOR")
 
 
 GROUPS: tuple[type[SettingsGroup], ...] = (ProjectSettings, ServiceSettings, ProcessSettings)

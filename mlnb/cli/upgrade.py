@@ -1,7 +1,6 @@
 """`mlnb upgrade`: the installed version's notebooks and settings, merged into the project's edited copies."""
 
 import argparse
-import os
 import subprocess
 from collections.abc import Iterable
 from pathlib import Path
@@ -12,6 +11,7 @@ from mlnb.engine.project_upgrade import SETTINGS, FileUpgrade, UpgradePlan, plan
 from mlnb.engine.three_way import Status
 from mlnb.engine.upgrade_journal import apply_changes, complete_changes, pending_folder, previous_files, upgrade_lock
 from mlnb.errors import ProjectError
+from mlnb.settings import ProcessSettings
 
 EXAMPLES = """examples:
   mlnb upgrade --dry-run    what would change, notebook by notebook
@@ -37,7 +37,7 @@ def parser(p: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> int:
     """Print or apply the upgrade; return its exit code."""
-    root = find_root(Path(os.environ.get("MLNB_ROOT") or Path.cwd()).resolve())
+    root = find_root(Path(ProcessSettings().root or Path.cwd()).resolve())
     notebooks, store = project_folders(root)
     if args.dry_run or args.check:
         if pending_folder(root / store).is_dir():

@@ -1,6 +1,5 @@
 """A project: the folder whose settings.ini names the notebooks, pipelines and profiles."""
 
-import configparser
 import dataclasses
 import os
 from functools import cached_property
@@ -12,6 +11,7 @@ from mlnb.engine.digests import StatCache
 from mlnb.engine.store import Store
 from mlnb.errors import ProjectError
 from mlnb.settings import ProcessSettings, ProjectSettings
+from mlnb.settings_file import read_sections
 from mlnb.suggestions import did_you_mean
 
 SECTIONS = ("mlnb", "pipeline", "profile")
@@ -157,20 +157,12 @@ def read_project_file(path: Path) -> ProjectFile | None:
         ProjectError: The file cannot be read, or a section or a key of a pipeline is misspelled.
         SettingsError: A setting is unknown or wrong.
     """
-    if not path.is_file():
+    sections = read_sections(path)
+    if "mlnb" not in sections:
         return None
-    parser = configparser.ConfigParser(default_section="(no defaults)", interpolation=None)
-    parser.optionxform = str  # type: ignore[assignment,method-assign]
-    try:
-        parser.read_string(path.read_text(encoding="utf-8"), source=str(path))
-    except (configparser.Error, UnicodeDecodeError) as error:
-        raise ProjectError(f"{path} cannot be read: {error}") from error
-    if "mlnb" not in parser:
-        return None
-    contents = ProjectFile(ProjectSettings(dict(parser["mlnb"]), file_name=str(path)), {}, {}, {})
-    for section in parser.sections():
+    contents = ProjectFile(ProjectSettings(sections["mlnb"], file_name=str(path)), {}, {}, {})
+    for section, values in sections.items():
         kind, _, name = section.partition(" ")
-        values = dict(parser[section])
         if kind == "pipeline":
             for key in values:
                 if key not in PIPELINE_KEYS:

@@ -1,6 +1,5 @@
 """The upgrade of a project to the installed template: what would change in each file, computed without writing."""
 
-import configparser
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
@@ -19,6 +18,8 @@ from mlnb.engine.settings_merge import merge_settings
 from mlnb.engine.text_merge import merge_text
 from mlnb.engine.three_way import Status
 from mlnb.errors import NotebookError, ProjectError
+from mlnb.settings import ProjectSettings
+from mlnb.settings_file import read_sections
 
 SETTINGS = "settings.ini"
 STAGES = "nbs/stages"
@@ -102,14 +103,11 @@ def plan_upgrade(root: Path, base: ProjectTemplate, new: ProjectTemplate) -> Upg
 def project_folders(root: Path) -> tuple[Path, Path]:
     """Return the folders of the stage notebooks and of the store, relative to the project.
 
-    Reads settings.ini by itself, because an old project may hold settings that this mlnb no longer has.
+    Does not check the settings, because an old project may hold some that this mlnb no longer has.
     """
-    parser = configparser.ConfigParser(default_section="(no defaults)", interpolation=None)
-    try:
-        parser.read_string((root / SETTINGS).read_text(encoding="utf-8-sig"))
-    except (OSError, UnicodeDecodeError, configparser.Error) as error:
-        raise ProjectError(f"{root / SETTINGS} cannot be read: {error}") from error
-    return Path(parser.get("mlnb", "notebooks", fallback=STAGES)), Path(parser.get("mlnb", "store", fallback=".mlnb"))
+    values = read_sections(root / SETTINGS).get("mlnb", {})
+    notebooks = values.get("notebooks", ProjectSettings.notebooks.default)
+    return Path(notebooks), Path(values.get("store", ProjectSettings.store.default))
 
 
 def _stages(files: Mapping[str, bytes]) -> dict[str, str]:

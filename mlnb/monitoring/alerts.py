@@ -4,7 +4,6 @@ import hashlib
 import hmac
 import http.client
 import json
-import os
 import threading
 import urllib.error
 import urllib.request
@@ -13,6 +12,7 @@ from typing import Any
 import yaml
 
 from mlnb.errors import UsageError
+from mlnb.settings import ProcessSettings
 
 CODES = {"keep": 0, "watch": 10, "retrain": 11, "roll back": 12}
 PATIENCE = 10.0  # seconds that a webhook may take
@@ -88,7 +88,7 @@ def notify(url: str, value: dict[str, Any], patience: float = PATIENCE) -> None:
         raise UsageError(f"The webhook is {url!r}; expected a URL that starts with http:// or https://.")
     body = json.dumps(value, sort_keys=True, ensure_ascii=False).encode()
     headers = {"Content-Type": "application/json"}
-    secret = os.environ.get("MLNB_WEBHOOK_SECRET", "")
+    secret = ProcessSettings().webhook_secret
     if secret:
         headers[HEADER] = sign(body, secret)
     request = urllib.request.Request(url, body, headers, method="POST")

@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 
 from mlnb.errors import MissingExtra, UsageError
+from mlnb.settings import ProcessSettings
 
 TARGETS = ("cron", "systemd", "github-actions", "kubernetes")
 NAME = "mlnb-loop"
@@ -144,7 +145,7 @@ def _workflow(turn: Turn) -> str:
         {"uses": "actions/setup-python@v5", "with": {"python-version": "3.12"}},
         {"run": "pip install 'mlnb[loop,postgres]'"},
         {"uses": "actions/cache/restore@v4", "with": {**retained, "restore-keys": f"{NAME}-"}},
-        {"run": _tolerant(_command(turn, "mlnb")), "env": {"MLNB_ACTOR": "${{ github.workflow }}"}},
+        {"run": _tolerant(_command(turn, "mlnb")), "env": {ProcessSettings.actor.variable: "${{ github.workflow }}"}},
         {"uses": "actions/cache/save@v4", "if": "always()", "with": retained},
     ]
     job = {"runs-on": "ubuntu-latest", "concurrency": NAME, "steps": steps}
@@ -168,7 +169,7 @@ def cron_job(turn: Turn, image: str) -> dict[str, Any]:
         "image": image,
         "command": ["sh", "-c", _tolerant(_command(turn, "mlnb"))],
         "workingDir": "/project",
-        "env": [{"name": "MLNB_ACTOR", "value": NAME}],
+        "env": [{"name": ProcessSettings.actor.variable, "value": NAME}],
         "resources": {"requests": {"cpu": "1", "memory": "1Gi"}, "limits": {"memory": "4Gi"}},
         "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
         "volumeMounts": [{"name": "project", "mountPath": "/project"}],

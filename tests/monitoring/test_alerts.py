@@ -15,7 +15,7 @@ import pytest
 import yaml
 from listeners import Quiet, listening
 
-from mlnb.cli.monitor import tell
+from mlnb.cli.monitor import send_verdict
 from mlnb.errors import UsageError
 from mlnb.monitoring.alerts import HEADER, alert_rules, notify, sign
 from mlnb.serving.runtime.prometheus_metrics import ServiceMetrics as meters_of
@@ -149,5 +149,5 @@ def test_a_receiver_that_goes_on_talking_is_left(talker, capsys):
         notify(url, {}, patience=0.3)
     assert time.monotonic() - began < 2.0
     ending.set()
-    tell(url, {"outcome": "retrain"})  # neither the verdict nor its exit code depends on it
+    send_verdict(url, {"outcome": "retrain"})  # neither the verdict nor its exit code depends on it
     assert "The verdict itself is in the run" in capsys.readouterr().err

@@ -105,7 +105,7 @@ def test_a_turn_does_what_the_verdict_says():
             given.append(arguments)
             return CODES[outcome] if arguments[0] == "monitor" else 0
 
-        return loop.turn(p.parse_args(["--once", *options]), command), [arguments[0] for arguments in given]
+        return loop.run_cycle(p.parse_args(["--once", *options]), command), [arguments[0] for arguments in given]
 
     assert turned("keep") == (0, ["monitor"]) and turned("watch") == (10, ["monitor"])
     assert turned("retrain", "--promote") == (0, ["monitor", "retrain"])

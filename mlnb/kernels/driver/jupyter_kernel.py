@@ -23,11 +23,10 @@ from mlnb.kernels.protocol.messages import RestoreSnapshot, StartKernel
 from mlnb.kernels.protocol.parent_paths import KernelSettings, ParentPaths
 from mlnb.kernels.protocol.process_context import current_context
 from mlnb.kernels.protocol.wire import FrameSocket
+from mlnb.settings import ProcessSettings
 
 NAME = "mlnb-warm"
 ARGV = ["-m", "mlnb.kernels.driver.jupyter_kernel", "-f", "{connection_file}"]
-# A snapshot to continue from: its id, the socket of its parent, and the end of the path of the notebook that does.
-RESTORE, RESTORE_FROM, RESTORE_FOR = "MLNB_RESTORE", "MLNB_RESTORE_FROM", "MLNB_RESTORE_FOR"
 START_SECONDS = 60.0  # in which the kernel must be ready
 
 
@@ -86,11 +85,13 @@ def start(arguments: list[str]) -> tuple[ParentPaths, int, FrameSocket]:
         arguments=[argument for argument in arguments if argument not in ("-f", connection_file)],
         jupyter_sockets=True,
     )
-    snapshot = os.environ.get(RESTORE)
-    if snapshot and os.environ.get("JPY_SESSION_NAME", "").endswith(os.environ.get(RESTORE_FOR, "")):
-        parent = Path(os.environ[RESTORE_FROM])
+    process = ProcessSettings()
+    snapshot = process.restore
+    if snapshot and os.environ.get("JPY_SESSION_NAME", "").endswith(process.restore_for):
+        parent = Path(process.restore_from)
         paths, settings = ParentPaths(parent.parent, parent.stem), None
-        restore = RestoreSnapshot(id=snapshot, environment={"MLNB_ATTEMPT": "", "MLNB_RUN": ""}, variables={})
+        outside_run = dict.fromkeys((ProcessSettings.attempt.variable, ProcessSettings.run.variable), "")
+        restore = RestoreSnapshot(id=snapshot, environment=outside_run, variables={})
         request = msgspec.structs.replace(request, restore=restore, notebook="(debugging)")
     connection, ready = parent_client.start_kernel(paths, settings, request, START_SECONDS)
     if snapshot and ready.snapshot != snapshot and settings is None:
@@ -106,7 +107,11 @@ def restore_environment(snapshot: str, paths: ParentPaths, notebook: str) -> dic
         paths: of the parent that keeps it.
         notebook: the end of the notebook's path, "" for any.
     """
-    return {RESTORE: snapshot, RESTORE_FROM: str(paths.socket_path), RESTORE_FOR: notebook}
+    return {
+        ProcessSettings.restore.variable: snapshot,
+        ProcessSettings.restore_from.variable: str(paths.socket_path),
+        ProcessSettings.restore_for.variable: notebook,
+    }
 
 
 def install(folder: Path, name: str = NAME, title: str = "mlnb (warm)", **environment: str) -> Path:

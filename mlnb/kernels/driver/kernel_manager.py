@@ -16,11 +16,11 @@ from mlnb.kernels.protocol.messages import RestoreSnapshot, StartKernel
 from mlnb.kernels.protocol.parent_paths import KernelSettings, ParentPaths, parent_key
 from mlnb.kernels.protocol.process_context import current_context
 from mlnb.kernels.protocol.wire import SHUTDOWN
+from mlnb.settings import ProcessSettings
 
 SHUTDOWN_SECONDS = 5.0  # that a kernel may take to end by itself, as in Jupyter
 TERMINATE_SECONDS = 1.0  # between SIGTERM and SIGKILL
 EXIT_SECONDS = 2.0  # in which a kernel's process ends after its connection, and its parent knows how
-NESTED = "MLNB_KERNEL"  # set in a kernel: one that its notebook starts must not wait for it to end
 
 
 class ForkedKernelManager:
@@ -55,8 +55,8 @@ class ForkedKernelManager:
         """Have a kernel forked; `options` may have `env` and `cwd`. Raises `ParentUnavailable`."""
         context = current_context()
         environment = context.environment | (options.get("env") or {})
-        nested = bool(os.environ.get(NESTED))
-        environment[NESTED] = "1"
+        nested = bool(ProcessSettings().kernel)  # it must not wait for the kernel that it is started in to end
+        environment[ProcessSettings.kernel.variable] = "1"
         cwd = os.path.abspath(options.get("cwd") or context.cwd)
         session_key = secrets.token_hex(16)  # messages are signed, as every Jupyter message is
         paths = ParentPaths(self.settings.folder, parent_key(environment))

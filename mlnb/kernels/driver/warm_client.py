@@ -1,6 +1,5 @@
 """Papermill's notebook client on a forked kernel: takes and restores snapshots, notices a dead kernel at once."""
 
-import os
 from collections.abc import Callable
 from typing import Any
 
@@ -12,8 +11,9 @@ from mlnb.kernels.driver.kernel_manager import ForkedKernelManager
 from mlnb.kernels.driver.output_log import OutputLog
 from mlnb.kernels.protocol import compat
 from mlnb.kernels.protocol.messages import JupyterMessage, RestoreSnapshot
+from mlnb.settings import ProcessSettings
 
-MAX_OUTPUT = int(os.environ.get("MLNB_KERNELS_OUTPUT", 256 << 20))  # characters of output that one cell may keep
+MAX_OUTPUT = ProcessSettings().kernels_output  # characters of output that one cell may keep
 
 
 @compat.nbclient_hooks

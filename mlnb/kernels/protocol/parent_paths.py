@@ -1,6 +1,5 @@
 """Settings of the kernels, and the files of a warm parent: one per project, interpreter and environment, owner-only."""
 
-import configparser
 import contextlib
 import hashlib
 import json
@@ -11,6 +10,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from mlnb.kernels.protocol.messages import MessageError, PreloadRecord, decode, encode
+from mlnb.settings import ProjectSettings
+from mlnb.settings_file import read_sections
 
 PROTOCOL_VERSION = 3  # raised when a driver and a parent of different versions would misunderstand each other
 # Prefixes of variables that libraries and the interpreter read once, when loaded: a parent serves one set of values.
@@ -21,7 +22,6 @@ READ_AT_LOAD = (
 )  # fmt: skip
 # Options of the interpreter that change its behavior; those set by the environment show here as well.
 FLAGS = ("dev_mode", "dont_write_bytecode", "isolated", "no_site", "no_user_site", "optimize", "safe_path", "utf8_mode")
-IDLE_SECONDS = 600.0  # a parent ends after this long without a notebook
 
 
 class KernelSettings(NamedTuple):
@@ -40,25 +40,26 @@ class KernelSettings(NamedTuple):
 
 
 def settings(start: Path) -> KernelSettings:
-    """Return the settings of the project around `start`; without one, kernels live in the user's runtime folder."""
-    values: dict[str, str] = {}
+    """Return the settings of the project around `start`; without one, kernels live in the user's runtime folder.
+
+    Raises:
+        MlnbError: settings.ini cannot be read, or a setting is unknown or wrong.
+    """
+    project = ProjectSettings()
     folder = _runtime_folder()
     for root in (start, *start.parents):
-        if (root / "settings.ini").is_file():
-            parser = configparser.ConfigParser(interpolation=None)
-            with contextlib.suppress(configparser.Error, OSError, UnicodeDecodeError):
-                parser.read(root / "settings.ini", encoding="utf-8")
-            if parser.has_section("mlnb"):
-                values = dict(parser["mlnb"])
-                folder = root / values.get("store", ".mlnb") / "kernels"
-                break
+        sections = read_sections(root / "settings.ini")
+        if "mlnb" in sections:
+            project = ProjectSettings(sections["mlnb"], file_name=str(root / "settings.ini"))
+            folder = root / project.store / "kernels"
+            break
     return KernelSettings(
         folder,
-        os.environ.get("MLNB_KERNELS", values.get("kernels", "warm")),
-        tuple(values.get("preload", "").split()),
-        tuple(values.get("preload_never", "").split()),
-        float(os.environ.get("MLNB_KERNELS_IDLE", values.get("kernels_idle", IDLE_SECONDS))),
-        int(values.get("kernels_at_once", 0)) or max(2, os.cpu_count() or 1) + 1,  # one more that waits to continue
+        project.kernels,
+        project.preload,
+        project.preload_never,
+        project.kernels_idle,
+        project.kernels_at_once or max(2, os.cpu_count() or 1) + 1,  # one more that waits to continue
     )
 
 

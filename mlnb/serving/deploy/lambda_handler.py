@@ -21,10 +21,11 @@ from mlnb.serving.runtime.predictor import Predictor
 from mlnb.serving.runtime.request_bodies import BadRequest, read_rows
 from mlnb.settings import ServiceSettings
 
-MODEL = Path(os.environ.get("MLNB_MODEL") or Path(os.environ.get("LAMBDA_TASK_ROOT", Path.cwd()), "model"))
+SETTINGS = ServiceSettings()
+MODEL = Path(SETTINGS.model or Path(os.environ.get("LAMBDA_TASK_ROOT", Path.cwd()), "model"))
 VERSION = (MODEL / "version.txt").read_text("utf-8").strip()
 PREDICTOR = Predictor.load(MODEL)
-ACCESS = AccessControl.from_settings(ServiceSettings())
+ACCESS = AccessControl.from_settings(SETTINGS)
 
 
 def handle(event: Any, context: Any) -> Any:

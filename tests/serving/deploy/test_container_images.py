@@ -15,7 +15,7 @@ from mlnb.serving.deploy import image_builder
 from mlnb.serving.deploy.bill_of_materials import bill_of_materials
 from mlnb.serving.deploy.container_engines import Engine, find_engine
 from mlnb.serving.deploy.container_images import USER, Image, inspect_image
-from mlnb.serving.deploy.image_contents import ASK, ImageContents, ImagePackage, check_pins, probe_image
+from mlnb.serving.deploy.image_contents import PROBE, ImageContents, ImagePackage, check_pins, probe_image
 
 CONTENTS = ImageContents(
     "3.12.1",
@@ -82,7 +82,7 @@ def test_an_image_says_what_it_holds(tmp_path):
     assert found["bentoml"].version == "1.4.39"
     assert "numpy" in found["lightgbm"].needs
     assert contents.python == sys.version.split()[0]
-    assert compile(ASK.read_text(), "asked", "exec")
+    assert compile(PROBE.read_text(), "probe", "exec")
 
 
 def test_other_versions_than_the_proven_ones_are_refused():

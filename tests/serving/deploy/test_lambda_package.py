@@ -109,7 +109,7 @@ def test_a_package_that_differs_from_the_notebook_is_not_written(tmp_path):
     golden = json.loads(file.read_text())
     golden["predictions"][0]["prediction"] = "perhaps"
     file.write_text(json.dumps(golden))
-    with pytest.raises(ServingError, match="disagree on the golden rows"):
+    with pytest.raises(ServingError, match="differ on the golden rows"):
         build_lambda_package(bundle, tmp_path / "small.zip")
     assert not (tmp_path / "small.zip").exists()
 
