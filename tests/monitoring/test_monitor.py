@@ -181,7 +181,9 @@ def test_a_log_of_refusals_names_the_column_that_vanished(root):
     log = root / "logs" / "refused"
     recorder = PredictionLog(log, convert=convert_segment)
     for number in range(3):
-        recorder.record_refusal(f"r{number}", "v1", [RowProblem(row=0, column="b", found="nothing", expected="a number")])
+        recorder.record_refusal(
+            f"r{number}", "v1", [RowProblem(row=0, column="b", found="nothing", expected="a number")]
+        )
     recorder.close()
     said = mlnb_in_process(root, "run", "monitor", "--no-report", "-p", "log", str(log), code=4)
     assert "nothing was predicted yet" in said and "3 requests were refused, because of 'b'" in said
