@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parent.parent
 MLNB = str(Path(sys.executable).with_name("mlnb"))
 LIMIT = 0.15  # seconds from the shell
 BUSY = 0.02  # seconds that a Python doing nothing takes at most on a machine that can be judged by
-HEAVY = ("pandas", "papermill", "wandb", "bentoml", "nbformat", "typing_extensions")
+HEAVY = ("pandas", "sqlalchemy", "papermill", "wandb", "bentoml", "nbformat")
 CACHED = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 NAMES = ("ingest", "check", "explore", "split", "features", "tune", "train", "evaluate")
 SETTINGS = f"[mlnb]\ntracker = local\nkernels_idle = 5\n\n[pipeline train]\nstages = {' '.join(NAMES)}\n"

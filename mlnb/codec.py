@@ -4,7 +4,6 @@ A `Record` is a frozen msgspec Struct. One that is a whole file names its schema
 the JSON under "schema"; reading another version migrates it, or raises `SchemaError` that names the file.
 """
 
-import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, TypeVar
 
@@ -38,6 +37,8 @@ def replace(record: T, /, **changes: Any) -> T:
     """Return a copy of a record or dataclass with some fields changed. Raises `TypeError` for an unknown field."""
     if isinstance(record, msgspec.Struct):
         return msgspec.structs.replace(record, **changes)
+    import dataclasses  # here, as `mlnb run` with nothing to do needs none
+
     return dataclasses.replace(record, **changes)  # type: ignore[type-var]
 
 

@@ -17,7 +17,7 @@ def read_sections(path: Path) -> Sections:
     parser = configparser.ConfigParser(default_section="(no defaults)", interpolation=None)
     parser.optionxform = str  # type: ignore[assignment,method-assign]
     try:
-        parser.read_string(path.read_text(encoding="utf-8-sig"), source=str(path))
+        parser.read_string(path.read_text(encoding="utf-8").removeprefix("\ufeff"), source=str(path))
     except FileNotFoundError:
         return {}
     except (configparser.Error, OSError, UnicodeDecodeError) as error:

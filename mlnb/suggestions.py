@@ -1,10 +1,11 @@
 """Suggestions of the closest name in error messages."""
 
-import difflib
 from collections.abc import Iterable
 
 
 def did_you_mean(name: str, names: Iterable[str]) -> str:
     """Return a sentence such as " Did you mean 'tune'?" with the closest of `names`; empty when none is close."""
+    import difflib  # only an error needs it
+
     close = difflib.get_close_matches(name, list(names), n=1, cutoff=0.5)
     return f" Did you mean {close[0]!r}?" if close else ""

@@ -1,4 +1,4 @@
-"""`mlnb deploy`: write Kubernetes make_manifests or an AWS Lambda package for a run's model."""
+"""`mlnb deploy`: write Kubernetes manifests or an AWS Lambda package for a run's model."""
 
 import argparse
 import platform
@@ -29,7 +29,7 @@ def parser(p: argparse.ArgumentParser) -> None:
     cluster = targets.add_parser(
         "kubernetes",
         help="write Kubernetes manifests",
-        description="write Kubernetes make_manifests for the image of a run's model: Deployment, Service,\n"
+        description="write Kubernetes manifests for the image of a run's model: Deployment, Service,\n"
         "HorizontalPodAutoscaler, PodDisruptionBudget, NetworkPolicy and ServiceMonitor",
         formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog=(

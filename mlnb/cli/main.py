@@ -1,13 +1,14 @@
 """The `mlnb` command: looks a command up in one table and imports its module alone."""
 
 import argparse
+import gc
 import importlib
 import os
 import signal
 import sys
 import threading
 from collections.abc import Sequence
-from types import FrameType
+from types import FrameType, ModuleType
 from typing import NamedTuple
 
 from mlnb import __version__
@@ -69,6 +70,24 @@ exit codes: 0 success, 1 unexpected error, 2 usage error, 3 a stage failed, 4 th
 """
 
 
+class HelpFormatter(argparse.RawDescriptionHelpFormatter):
+    """Help as wide as the terminal; reads the width itself, because importing `shutil` takes as long as the engine."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, width=_terminal_width())
+
+
+def _terminal_width() -> int:
+    """Return the number of columns of COLUMNS or the terminal, less two as in argparse; 78 when there is none."""
+    columns = os.environ.get("COLUMNS", "")
+    if columns.isdecimal() and int(columns):
+        return int(columns) - 2
+    try:
+        return (os.get_terminal_size().columns or 80) - 2
+    except OSError:  # no terminal
+        return 78
+
+
 def overview() -> str:
     """Return the help of `mlnb` without a command."""
     width = max(map(len, COMMANDS))
@@ -100,11 +119,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         hint = did_you_mean(name, COMMANDS)
         print(f"mlnb: unknown command {name!r}.{hint} `mlnb --help` lists the commands.", file=sys.stderr)
         return 2
-    module = importlib.import_module(f"mlnb.cli.{COMMANDS[name].module}")
+    module = _import_command(name)
     parser = argparse.ArgumentParser(
         prog=f"mlnb {name}",
         description=COMMANDS[name].help,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=HelpFormatter,
     )
     module.parser(parser)
     if threading.current_thread() is threading.main_thread():
@@ -120,6 +139,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # `mlnb runs | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+
+
+def _import_command(name: str) -> ModuleType:
+    """Import the module of a command without garbage collections: modules stay, and there is nothing to collect."""
+    gc.disable()
+    try:
+        return importlib.import_module(f"mlnb.cli.{COMMANDS[name].module}")
+    finally:
+        gc.freeze()  # later collections need not visit them
+        gc.enable()
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:

@@ -4,7 +4,6 @@ import argparse
 import contextlib
 import json
 import os
-import shlex
 import sys
 import threading
 import warnings
@@ -102,6 +101,8 @@ def _conclude(args: argparse.Namespace, run: Run) -> int:
     if code == 0:
         _print_result(args, result_summary(run, report), run)
     else:
+        import shlex  # a run with nothing to do does not need it
+
         print(failure_summary(run, shlex.join(["mlnb", *sys.argv[1:]]), _debug_command(run)), file=sys.stderr)
         if report:
             print(f"  report    {report}", file=sys.stderr)

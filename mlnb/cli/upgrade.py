@@ -27,7 +27,6 @@ HEADS = ("file", "kept", "updated", "added", "removed", "conflicts", "note")
 
 def parser(p: argparse.ArgumentParser) -> None:
     """Add the options of `mlnb upgrade`."""
-    p.formatter_class = argparse.RawDescriptionHelpFormatter
     mode = p.add_mutually_exclusive_group()
     mode.add_argument("--dry-run", action="store_true", help="print what would change, write nothing")
     mode.add_argument("--check", action="store_true", help="exit with 1 when an upgrade is available, write nothing")

@@ -2,8 +2,8 @@
 
 import ast
 import os
+import site
 import sys
-import sysconfig
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -21,6 +21,11 @@ ENGINE_MODULES = (
     "mlnb.reports",
     "mlnb.cli",
     "mlnb.errors",
+    "mlnb.environment",
+    "mlnb.settings",
+    "mlnb.settings_file",
+    "mlnb.typed_settings",
+    "mlnb.suggestions",
 )
 DISTRIBUTIONS = {"sklearn": "scikit-learn", "PIL": "pillow", "yaml": "PyYAML", "dateutil": "python-dateutil"}
 
@@ -35,6 +40,7 @@ class CodeSources:
         self._versions: dict[str, str] = {}
         self._listings: dict[str, frozenset[str]] = {}
         self._located: dict[str, tuple[str, Path] | None] = {}
+        self._site_packages = [Path(folder) for folder in site.getsitepackages() if os.path.isdir(folder)]
 
     def dependencies(self, imports: Iterable[str]) -> tuple[dict[str, str], dict[str, str]]:
         """Return the dependencies of imported names, direct or not.
@@ -70,12 +76,15 @@ class CodeSources:
     def version(self, library: str) -> str:
         """Return the installed version of an importable library; "none" when it is not installed."""
         if library not in self._versions:
-            site = Path(sysconfig.get_path("purelib"))
-            cached = self.project.source_cache.get(site) or {}
-            if library not in cached:
-                cached = cached | {library: _installed_version(library)}
-                self.project.source_cache.put(site, cached)
-            self._versions[library] = cached[library]
+            cache = self.project.source_cache
+            cached = [(folder, cache.get(folder) or {}) for folder in self._site_packages]
+            versions = {values.get(library) for _, values in cached}
+            version = versions.pop() if len(versions) == 1 else None  # None: unknown, or a folder has changed
+            if version is None:
+                version = _installed_version(library)
+                for folder, values in cached:
+                    cache.put(folder, values | {library: version})
+            self._versions[library] = version
         return self._versions[library]
 
     def _is_ours(self, name: str) -> bool:

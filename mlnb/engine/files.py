@@ -3,8 +3,6 @@
 import errno
 import json
 import os
-import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -29,6 +27,11 @@ def full_disk_explained(path: Path) -> Iterator[None]:
         raise
 
 
+def temporary_path(folder: Path) -> Path:
+    """Return a path in `folder` that no other process uses; `tempfile` would take as long to import as all of this."""
+    return folder / f".writing-{os.urandom(8).hex()}"
+
+
 @contextmanager
 def writing(path: Path, mode: int = 0o644) -> Iterator[BinaryIO]:
     """Yield a file that becomes `path`, complete and flushed to the disk, at the end; after an error nothing is left.
@@ -38,7 +41,8 @@ def writing(path: Path, mode: int = 0o644) -> Iterator[BinaryIO]:
     """
     with full_disk_explained(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(prefix=".writing-", dir=path.parent)
+        temporary = temporary_path(path.parent)
+        handle = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
         try:
             with os.fdopen(handle, "wb") as file:
                 yield file
@@ -47,7 +51,7 @@ def writing(path: Path, mode: int = 0o644) -> Iterator[BinaryIO]:
             os.chmod(temporary, mode)
             os.replace(temporary, path)
         except BaseException:
-            Path(temporary).unlink(missing_ok=True)
+            temporary.unlink(missing_ok=True)
             raise
 
 
@@ -60,7 +64,15 @@ def write_whole(path: Path, data: bytes, mode: int = 0o644) -> None:
 def copy_whole(source: Path, target: Path, mode: int = 0o644) -> None:
     """Copy a file; `target` appears completely or not at all. Raises `StoreFull`."""
     with source.open("rb") as origin, writing(target, mode) as file:
-        shutil.copyfileobj(origin, file, 1 << 20)
+        while block := origin.read(1 << 20):
+            file.write(block)
+
+
+def delete_folder(folder: Path) -> None:
+    """Delete a folder with its contents; a missing folder and files that cannot be deleted are ignored."""
+    import shutil  # here, as it takes longer to import than all other modules of this one
+
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def write_json(path: Path, value: Any) -> None:

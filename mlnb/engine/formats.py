@@ -3,8 +3,6 @@
 import io
 import json
 import math
-import pickle
-import pickletools
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +70,8 @@ def load_object(store: Store, kind: str, digest: str, record: type[Record] | Non
         import numpy
 
         return numpy.load(io.BytesIO(data), allow_pickle=False)
+    import pickle  # here and below: few runs need it
+
     return pickle.loads(data)
 
 
@@ -128,6 +128,9 @@ def as_json(value: Any) -> Any:
 
 
 def _pickle(value: Any) -> bytes:
+    import pickle
+    import pickletools
+
     data = pickle.dumps(value, protocol=5)
     for operation, argument, _ in pickletools.genops(data):
         if operation.name in ("GLOBAL", "SHORT_BINUNICODE", "BINUNICODE") and str(argument).startswith("__main__"):

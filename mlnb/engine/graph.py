@@ -2,8 +2,9 @@
 
 import itertools
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import cached_property
+
+import msgspec
 
 from mlnb.engine.notebook import StageNotebook
 from mlnb.engine.run_records import OutputRecord, Outputs
@@ -12,8 +13,7 @@ from mlnb.errors import GraphError
 from mlnb.suggestions import did_you_mean
 
 
-@dataclass(frozen=True)
-class Graph:
+class Graph(msgspec.Struct, frozen=True, dict=True):
     """The stages of a pipeline and what connects them.
 
     Args:
@@ -24,7 +24,7 @@ class Graph:
 
     stages: dict[str, StageNotebook]
     producers: dict[str, str]
-    inputs: Outputs = field(default_factory=dict)
+    inputs: Outputs = {}
 
     def parents(self, name: str) -> tuple[str, ...]:
         """Return the stages whose artifacts a stage reads, each once, in order."""

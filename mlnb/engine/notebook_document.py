@@ -3,7 +3,8 @@
 import json
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+
+import msgspec
 
 from mlnb.engine.digests import digest_value
 from mlnb.errors import NotebookError
@@ -14,15 +15,14 @@ VALID_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 Json = dict[str, object]
 
 
-@dataclass(frozen=True)
-class DocumentCell:
+class DocumentCell(msgspec.Struct, frozen=True):
     """One cell of any kind. `rest` holds its outputs, its execution count and its attachments, as in the file."""
 
     kind: str  # "code", "markdown" or "raw"
     source: str
     id: str = ""
-    metadata: Json = field(default_factory=dict)
-    rest: Json = field(default_factory=dict)
+    metadata: Json = {}
+    rest: Json = {}
 
     @property
     def tags(self) -> tuple[str, ...]:
@@ -36,12 +36,11 @@ class DocumentCell:
         return CONFLICT_TAG in self.tags or (self.kind == "markdown" and self.source.startswith(CONFLICT_TITLE))
 
 
-@dataclass(frozen=True)
-class Document:
+class Document(msgspec.Struct, frozen=True):
     """A notebook: its cells and its metadata."""
 
     cells: tuple[DocumentCell, ...]
-    metadata: Json = field(default_factory=dict)
+    metadata: Json = {}
 
 
 def read_document(data: bytes, where: str) -> Document:

@@ -1,7 +1,9 @@
 """Three-way merge of a notebook, cell by cell: the project's edits and the new version's, conflicts marked as cells."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+
+import msgspec
 
 from mlnb.engine.cell_matching import match_cells
 from mlnb.engine.notebook_document import (
@@ -126,9 +128,9 @@ class _Sides:
             rest = theirs.rest if theirs is not None and theirs.kind == item.value.kind else {}
             cell = DocumentCell(item.value.kind, source, ours.id, ours.metadata, rest)
         if theirs is None:
-            return replace(cell, id="") if cell.id in self.template_ids else cell
+            return msgspec.structs.replace(cell, id="") if cell.id in self.template_ids else cell
         metadata = _merge_metadata(base.metadata if base else {}, ours.metadata, theirs.metadata)
-        return replace(cell, id=theirs.id, metadata=metadata)
+        return msgspec.structs.replace(cell, id=theirs.id, metadata=metadata)
 
 
 def _keyed(cells: Sequence[DocumentCell], names: dict[int, str]) -> dict[str, DocumentCell]:

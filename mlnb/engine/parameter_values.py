@@ -4,9 +4,8 @@ import itertools
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from mlnb.engine.notebook import StageNotebook
 from mlnb.engine.parameters import check_value, parse_text
@@ -19,8 +18,7 @@ DEFAULT = "default"  # origin of a value of the parameters cell
 Values = dict[str, dict[str, ParameterValue]]  # by stage and parameter
 
 
-@dataclass(frozen=True)
-class RequestedValues:
+class RequestedValues(NamedTuple):
     """Values that a user sets, in the order of their precedence.
 
     Args:
@@ -32,7 +30,7 @@ class RequestedValues:
     """
 
     profile: str | None = None
-    profile_values: Mapping[str, str] = field(default_factory=dict)
+    profile_values: Mapping[str, str] = {}
     files: Sequence[Path] = ()
     pairs: Sequence[tuple[str, str]] = ()
     grid: Sequence[tuple[str, str]] = ()

@@ -1,10 +1,11 @@
 """A project: the folder whose settings.ini names the notebooks, pipelines and profiles."""
 
-import dataclasses
 import os
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
+
+import msgspec
 
 import mlnb
 from mlnb.engine.digests import StatCache
@@ -34,8 +35,7 @@ class ProjectFile(NamedTuple):
     input_pipelines: dict[str, str]
 
 
-@dataclasses.dataclass(frozen=True)
-class Project:
+class Project(msgspec.Struct, frozen=True, dict=True):
     """A project's folders, settings, pipelines and profiles.
 
     Args:
@@ -49,10 +49,10 @@ class Project:
 
     root: Path
     home: Path
-    settings: ProjectSettings = dataclasses.field(default_factory=ProjectSettings)
-    pipelines: dict[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
-    profiles: dict[str, dict[str, str]] = dataclasses.field(default_factory=dict)
-    input_pipelines: dict[str, str] = dataclasses.field(default_factory=dict)
+    settings: ProjectSettings = msgspec.field(default_factory=ProjectSettings)
+    pipelines: dict[str, tuple[str, ...]] = {}
+    profiles: dict[str, dict[str, str]] = {}
+    input_pipelines: dict[str, str] = {}
 
     @classmethod
     def find(cls, start: Path | None = None) -> "Project":
@@ -128,7 +128,7 @@ class Project:
 
     def with_settings(self, **values: Any) -> "Project":
         """Return a copy with other settings. Raises `SettingsError` for a value that is not accepted."""
-        return dataclasses.replace(self, settings=self.settings.replace(**values))
+        return msgspec.structs.replace(self, settings=self.settings.replace(**values))
 
     def pipeline(self, name: str | None) -> tuple[str, ...]:
         """Return the names of a pipeline's stages; None: the default pipeline. Raises `ProjectError`."""

@@ -1,7 +1,6 @@
 """Runs: a folder each with run.json, the files of its stages and the executed notebooks."""
 
 import os
-import secrets
 import threading
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -134,7 +133,7 @@ def create_run(project: Project, pipeline: str) -> Run:
     """Return a new run in a new folder, also when other processes create runs at the same time."""
     while True:
         stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
-        folder = project.runs / f"{stamp}-{pipeline}-{secrets.token_hex(2)}"
+        folder = project.runs / f"{stamp}-{pipeline}-{os.urandom(2).hex()}"
         try:
             folder.mkdir(parents=True)
         except FileExistsError:
@@ -228,7 +227,9 @@ def _open_exact(project: Project, name: str) -> Run | None:
 
 def set_latest(run: Run) -> None:
     """Make "latest" refer to a run."""
-    write_json(run.project.runs / "latest.json", {"id": run.id})
+    path, latest = run.project.runs / "latest.json", {"id": run.id}
+    if read_json(path) != latest:
+        write_json(path, latest)
 
 
 def latest_output(project: Project, artifact: str) -> tuple[Run, OutputRecord] | None:

@@ -2,15 +2,13 @@
 
 import json
 import os
-import shutil
-import tempfile
 from contextlib import AbstractContextManager
 from io import BufferedReader
 from pathlib import Path
 
 from mlnb.codec import decode, encode
 from mlnb.engine.digests import StatCache, digest_bytes, digest_file, digest_stream
-from mlnb.engine.files import copy_whole, full_disk_explained, try_lock, write_whole
+from mlnb.engine.files import copy_whole, delete_folder, full_disk_explained, temporary_path, try_lock, write_whole
 from mlnb.engine.run_records import StageResult, StoredResult
 from mlnb.errors import SchemaError, StoreCorrupted
 
@@ -92,9 +90,12 @@ class Store:
         if folder.is_dir():
             if all((folder / name).is_file() and digest_file(folder / name) == d for name, d in listing.items()):
                 return folder
-            shutil.rmtree(folder)
+            delete_folder(folder)
+            if folder.exists():
+                raise StoreCorrupted(f"{folder} is damaged and cannot be deleted; delete it, then run again.")
         folder.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(prefix=".writing-", dir=folder.parent))
+        temporary = temporary_path(folder.parent)
+        temporary.mkdir(0o700)
         try:
             with full_disk_explained(folder):
                 for name, part in listing.items():
@@ -108,7 +109,7 @@ class Store:
                 if not folder.is_dir():
                     raise
         finally:
-            shutil.rmtree(temporary, ignore_errors=True)
+            delete_folder(temporary)
         return folder
 
     def intact(self, digest: str, tree: bool = False) -> bool:
@@ -161,7 +162,7 @@ class Store:
 
     def clear_scratch(self, key: str) -> None:
         """Delete the scratch folder of a stage key."""
-        shutil.rmtree(self.root / "scratch" / key[:32], ignore_errors=True)
+        delete_folder(self.root / "scratch" / key[:32])
 
     def _key_path(self, key: str) -> Path:
         return self.root / "keys" / f"{key}.json"

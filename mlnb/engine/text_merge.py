@@ -2,10 +2,9 @@
 
 import re
 from collections.abc import Iterator, Sequence
-from difflib import SequenceMatcher
 
 YOURS, MIDDLE, NEW = "<<<<<<< yours", "=======", ">>>>>>> new version"
-MARKERS = re.compile(rf"^{re.escape(YOURS)}$.*?^{re.escape(NEW)}$", re.MULTILINE | re.DOTALL)
+MARKERS = rf"^{YOURS}$.*?^{NEW}$"
 
 
 def merge_text(base: str, ours: str, theirs: str) -> tuple[str, int]:
@@ -29,7 +28,7 @@ def merge_text(base: str, ours: str, theirs: str) -> tuple[str, int]:
 
 def conflict_lines(text: str) -> list[int]:
     """Return the line numbers, from 1, at which unresolved conflicts start."""
-    return [text.count("\n", 0, match.start()) + 1 for match in MARKERS.finditer(text)]
+    return [text.count("\n", 0, match.start()) + 1 for match in re.finditer(MARKERS, text, re.MULTILINE | re.DOTALL)]
 
 
 def _chunks(
@@ -49,6 +48,8 @@ def _chunks(
 
 def _line_matches(old: Sequence[str], new: Sequence[str]) -> dict[int, int]:
     """Return line of `old` -> line of `new` for the lines that both have in sequence."""
+    from difflib import SequenceMatcher  # here, as every `mlnb run` imports this module
+
     blocks = SequenceMatcher(None, old, new, autojunk=False).get_matching_blocks()
     return {block.a + step: block.b + step for block in blocks for step in range(block.size)}
 

@@ -4,13 +4,11 @@
 finds it completes the change. Afterwards it is `<store>/upgrade/last`, so that the previous files can be restored.
 """
 
-import shutil
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from mlnb.engine.files import read_json, try_lock, write_json, write_whole
+from mlnb.engine.files import delete_folder, read_json, try_lock, write_json, write_whole
 from mlnb.engine.text_merge import conflict_lines
 from mlnb.errors import ProjectError
 
@@ -48,6 +46,8 @@ def apply_changes(root: Path, store: Path, contents: Mapping[Path, bytes], delet
     folder = pending_folder(store)
     folder.parent.mkdir(parents=True, exist_ok=True)
     deletes = list(deletes)
+    import tempfile  # here, as every `mlnb run` imports this module
+
     with tempfile.TemporaryDirectory(prefix=".preparing-", dir=folder.parent) as temporary:
         prepared = Path(temporary, "change")
         for path, data in contents.items():
@@ -86,7 +86,7 @@ def complete_changes(root: Path, store: Path) -> bool:
     for path in deletes:
         (root / path).unlink(missing_ok=True)
     last = previous_files(store).parent
-    shutil.rmtree(last, ignore_errors=True)
+    delete_folder(last)
     folder.rename(last)
     return True
 

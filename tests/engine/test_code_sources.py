@@ -33,9 +33,12 @@ def test_modules_are_followed_through_every_kind_of_import(tmp_path: Path) -> No
 
 
 def test_the_machinery_is_no_part_of_a_key_and_methods_are(tmp_path: Path) -> None:
-    modules, libraries = behind(tmp_path, "mlnb.open_stage", "mlnb.methods.tables.columns.Schema")
-    packages = {"mlnb.methods", "mlnb.methods.tables"}
-    assert set(modules) == packages | {"mlnb.methods.tables.columns", "mlnb.methods.tables.values"}
+    modules, libraries = behind(
+        tmp_path, "mlnb.open_stage", "mlnb.settings.ServiceSettings", "mlnb.methods.tables.columns.Schema"
+    )
+    packages = {"mlnb.methods", "mlnb.methods.tables", "mlnb.methods.contracts"}
+    records = {"mlnb.codec", "mlnb.methods.contracts.formats", "mlnb.methods.contracts.responses"}
+    assert set(modules) == packages | records | {"mlnb.methods.tables.columns", "mlnb.methods.tables.values"}
     assert "numpy" in libraries
 
 
