@@ -18,13 +18,13 @@ from mlnb.serving.deploy.container_images import USER, Image, inspect_image
 from mlnb.serving.deploy.image_contents import PROBE, ImageContents, ImagePackage, check_pins, probe_image
 
 CONTENTS = ImageContents(
-    "3.12.1",
-    "debian 12",
-    (
-        ImagePackage("libc6", "2.36-9+deb12u14", "deb", "", ("libgcc-s1",)),
-        ImagePackage("libgomp1", "12.2.0-14", "deb", "", ("libc6",)),
-        ImagePackage("lightgbm", "4.7.0", "pypi", "MIT", ("numpy", "scipy")),
-        ImagePackage("numpy", "2.4.6", "pypi", "BSD-3-Clause"),
+    python="3.12.1",
+    system="debian 12",
+    packages=(
+        ImagePackage(name="libc6", version="2.36-9+deb12u14", kind="deb", license="", needs=("libgcc-s1",)),
+        ImagePackage(name="libgomp1", version="12.2.0-14", kind="deb", license="", needs=("libc6",)),
+        ImagePackage(name="lightgbm", version="4.7.0", kind="pypi", license="MIT", needs=("numpy", "scipy")),
+        ImagePackage(name="numpy", version="2.4.6", kind="pypi", license="BSD-3-Clause"),
     ),
 )
 IMAGE = Image("localhost/churn:7", "ab" * 32, 250_000_000, "1034:1034", "python:3.12-slim", "churn:0123456789ab")
