@@ -4,7 +4,6 @@ Each kind of run is made once a session, in the process of whichever test needs 
 and times of its choice.
 """
 
-import dataclasses
 import hashlib
 import json
 import os
@@ -80,7 +79,7 @@ class Example:
     def make_project(self, root: Path) -> Project:
         """Return a project without notebooks of its own."""
         root.mkdir(parents=True, exist_ok=True)
-        return dataclasses.replace(Project.find(root), home=root)
+        return replace(Project.find(root), home=root)
 
     def make_run(
         self,

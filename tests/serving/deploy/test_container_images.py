@@ -105,9 +105,7 @@ def test_the_bill_of_materials_is_cyclonedx():
 
 
 def test_the_last_stage_is_owned_by_root_and_run_by_a_number():
-    stage = image_builder.last_stage(
-        {"envs": [{"name": "OMP_WAIT_POLICY", "value": "passive"}]}, "b:1", ["libgomp1"], USER
-    )
+    stage = image_builder.last_stage({"OMP_WAIT_POLICY": "passive"}, "b:1", ["libgomp1"], USER)
     assert "\nUSER 1034:1034\nENTRYPOINT" in stage
     assert "--chown" not in stage
     assert 'ENV OMP_WAIT_POLICY="passive"' in stage
