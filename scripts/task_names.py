@@ -18,17 +18,17 @@ OBJECTIVES = ("mlnb/serving/edge/lightgbm_text.py",)
 
 def find(root: Path = ROOT) -> list[str]:
     """Return a line for each comparison, membership test or table keyed by names of problem types."""
-    found = []
+    hits = []
     for path in sorted([*(root / "mlnb").rglob("*.py"), *(root / "nbs/stages").glob("*.ipynb")]):
         name = path.relative_to(root).as_posix()
         if name.startswith(ALLOWED) or name in OBJECTIVES or name == "mlnb/_modidx.py":
             continue
         lines = [line for source in _sources(path) for line in comparisons(ast.parse(source))]
         if not (path.suffix == ".ipynb" and name.startswith("nbs/stages")):
-            found += [f"{name}:{number}: {text}" for number, text in lines]
+            hits += [f"{name}:{number}: {text}" for number, text in lines]
         else:
-            found += [f"{name}: {text}" for _, text in lines]
-    return found
+            hits += [f"{name}: {text}" for _, text in lines]
+    return hits
 
 
 def _sources(path: Path) -> Iterator[str]:

@@ -93,7 +93,7 @@ class JobFactory:
         return report if report is not None and report.attempt == attempt else None
 
     def error(self, stage: str, attempt: str) -> type[MlnbError] | None:
-        """Return the class of our own exception that a cell of a stage raised in this attempt, or None."""
+        """Return the class of the `mlnb` exception that a cell of a stage raised in this attempt, or None."""
         return read_error(self.folder, stage, attempt)
 
     def progress(self, stage: str) -> ProgressNote | None:

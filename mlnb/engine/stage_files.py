@@ -111,7 +111,7 @@ def write_error(folder: Path, stage: str, attempt: str, error: type[MlnbError] |
 
 
 def read_error(folder: Path, stage: str, attempt: str) -> type[MlnbError] | None:
-    """Return the class of our own exception that a cell of a stage raised in this attempt, or None."""
+    """Return the class of the `mlnb` exception that a cell of a stage raised in this attempt, or None."""
     note = read_record(ErrorNote, error_path(folder, stage))
     return error_class(note.error) if note is not None and note.attempt == attempt and note.error else None
 

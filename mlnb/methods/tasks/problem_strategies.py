@@ -62,7 +62,7 @@ class ProblemStrategy:
     def require_target(self, target: str | None) -> str:
         """Return the target. Raises `ValueError` when there is none."""
         if target is None:
-            raise ValueError("no target stated; say which column to predict")
+            raise ValueError("no target stated; name the column to predict")
         return target
 
     def target_kind(self, contract: ProblemContract) -> str:
@@ -123,7 +123,7 @@ class RankingStrategy(ProblemStrategy):
 
 
 class UnleakedStrategy(ProblemStrategy):
-    """Rows whose features cannot give the target away."""
+    """Rows whose features cannot leak the target."""
 
     def audit(
         self, table: pd.DataFrame, schema: Schema, contract: ProblemContract, leakage: str = "drop"
@@ -154,7 +154,7 @@ class ForecastStrategy(UnleakedStrategy):
     def complete(
         self, problem: Problem, table: pd.DataFrame, target: str | None, source: str = "stated"
     ) -> ProblemContract:
-        """Return the contract as far as it needs no stamps."""
+        """Return the contract as far as it needs no timestamps."""
         return start_forecast(problem, table[self.require_target(target)], source, list(table.columns))
 
     def finish(

@@ -78,12 +78,12 @@ class ResponseForm:
 
 
 class StepForm(ResponseForm):
-    """The steps of a forecast; the service tells their series and time apart."""
+    """The steps of a forecast; the service distinguishes their series and times."""
 
     def properties(self, contract: ProblemContract) -> dict[str, Any]:
         """Return the JSON Schema properties of one response: which step of which series, the value, its interval."""
         keys = {name: {"type": "string", "description": "of the series"} for name in contract.series}
-        ahead = f"stamp of the step, 1 to {contract.horizon} periods of {contract.frequency} after the last value"
+        ahead = f"timestamp of the step, 1 to {contract.horizon} periods of {contract.frequency} after the last value"
         time = {"type": "string", "format": "date-time", "description": ahead}
         return {"time": time, **keys, **super().properties(contract)}
 
@@ -165,10 +165,10 @@ class RankForm(ResponseForm):
 
     def properties(self, contract: ProblemContract) -> dict[str, Any]:
         """Return the JSON Schema properties of one response: the score, and the place within the query."""
-        place = f"place among the request's rows with the same {contract.query!r}, 1 for the best"
+        rank = f"place among the request's rows with the same {contract.query!r}, 1 for the best"
         return {
             "score": {"type": "number", "description": "higher is better; compared within a query alone"},
-            "rank": {"type": "integer", "minimum": 1, "description": place},
+            "rank": {"type": "integer", "minimum": 1, "description": rank},
         }
 
     def compile(self, contract: ProblemContract, decision: Decision) -> "Responder | None":
@@ -279,8 +279,8 @@ def compile_responder(contract: ProblemContract, decision: Decision) -> Responde
     predictions = np.array(probes) if contract.classes else np.array(probes)[:, 0]
     with np.errstate(all="ignore"):  # a probe may overflow, in both forms alike
         expected = respond(predictions, contract, decision)
-    found = [short(row) for row in probes]
-    return short if msgspec.json.encode(found) == msgspec.json.encode(expected) else define
+    actual = [short(row) for row in probes]
+    return short if msgspec.json.encode(actual) == msgspec.json.encode(expected) else define
 
 
 def _compile_class(classes: tuple[str, ...], threshold: float | None, isotonic: Isotonic | None) -> Responder:
@@ -316,9 +316,9 @@ def _compile_line(knots: Sequence[float], heights: Sequence[float]) -> Callable[
     x, y, last = [float(v) for v in knots], [float(v) for v in heights], len(knots) - 2
 
     def at(value: float) -> float:
-        place = min(max(bisect_right(x, value) - 1, 0), last)
-        share = min(max((value - x[place]) / (x[place + 1] - x[place]), 0.0), 1.0)
-        low, high = y[place], y[place + 1]
+        segment = min(max(bisect_right(x, value) - 1, 0), last)
+        share = min(max((value - x[segment]) / (x[segment + 1] - x[segment]), 0.0), 1.0)
+        low, high = y[segment], y[segment + 1]
         return min(max(low + (high - low) * share, min(low, high)), max(low, high))
 
     return at if last >= 0 else lambda value: y[0]
