@@ -77,13 +77,13 @@ def test_new_problem_type_runs_from_contract_to_response_and_monitoring(counts: 
     kind, _ = choose_kind(contract, schema)
     plan = plan_for(len(table), len(schema.features), contract.task)
     assert kind == "random" and set(plan.families) <= set(searched_families("counts"))
-    training, test = (table.iloc[rows].reset_index(drop=True) for rows in split_rows(table, contract, schema))
+    training, test = (table.iloc[rows].reset_index(drop=True) for rows in split_rows(table, contract, kind))
     y, arrays = encode_target(training["visits"], contract), to_arrays(training, schema)
 
     encoder = Encoder.fit(arrays, schema, y)
-    fold_of_row = make_folds(training, contract, 3)
+    fold_of_row, _ = make_folds(training, contract, kind, 3)
     held_out = np.full((len(training), 1), np.nan)
-    best = {"family": "linear", "params": default_params("linear"), "members": []}
+    best = {"family": "linear", "params": default_params("linear"), "class_weight": "none"}
     for fold in encode_folds(arrays, y, fold_of_row, schema, encoder):
         model = fit_winner(best, contract.task, 0, "mae", fold.X, fold.y)
         held_out[fold.rows, 0] = FittedPipeline(contract, schema, encoder, model).predict(fold.valid_X)
