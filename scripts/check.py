@@ -17,6 +17,7 @@ from pathlib import Path
 import figures
 import lengths
 import prose
+import task_names
 
 ROOT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
@@ -101,6 +102,13 @@ def standard_terms() -> str:
     return f"not converted yet: {terms} terms, {names} names (python scripts/prose.py --counts){removable}"
 
 
+def no_task_names() -> str:
+    """Check that only `mlnb.methods.tasks` compares with the names of problem types."""
+    if lines := task_names.find():
+        raise Wrong("\n".join([*lines, "ask for a trait of the task (`traits_of`), or add a step to its strategies"]))
+    return ""
+
+
 CHECKS: dict[str, Check] = {
     "mypy": tool("mypy"),
     "ruff": tool("ruff", "check", "."),
@@ -118,6 +126,7 @@ CHECKS: dict[str, Check] = {
     "length": short_modules,
     "figures": measured_code,
     "prose": standard_terms,
+    "tasks": no_task_names,
 }
 
 

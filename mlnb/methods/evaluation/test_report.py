@@ -32,7 +32,7 @@ from .model_footprint import Latency, latency_line, time_answers
 from .reference_models import References
 from .scored_test_set import ScoredTestSet
 from .slice_assessments import readable_columns
-from .task_evaluation import VIEWED, count_alerts, golden_places, worst_of_task
+from .task_evaluation import even_rows
 from .test_evaluation import evaluate, in_words, json_rows, make_gate, worst_rows
 from ..metrics.decision_metrics import full_name, short_name
 from ..models.fitted_models import predict
@@ -68,7 +68,7 @@ def measure_test_set(
     resamples: int = 1000,
     seed: int = 0,
 ) -> Metrics:
-    """All metrics with intervals and references, then what suits the task: calibration, fairness, intervals, alerts.
+    """All metrics with intervals and references, then what suits the task: calibration, fairness, intervals.
 
     Args:
         test_set: the test rows.
@@ -98,9 +98,6 @@ def measure_test_set(
         if isinstance(decision.interval, ValueInterval):
             ends, nominal = bound_values(prediction, decision.interval), decision.interval.coverage
             metrics = replace(metrics, interval=check_interval(y, ends, contract.coverage or nominal))
-    if contract.task in VIEWED and decision.threshold is not None:
-        alerts = count_alerts(y, prediction, decision.threshold, contract.target is not None)
-        metrics = replace(metrics, alerts=alerts)
     return metrics
 
 
@@ -175,23 +172,19 @@ def describe_gate(gate: Gate) -> list[str]:
     return [*lines, f"The gate has {'passed.' if gate.passed else 'failed: the package stage will refuse this model.'}"]
 
 # %% ../../../nbs/methods/evaluation/test_report.ipynb #c09
-def collect_golden(test_set: ScoredTestSet, forecasts: ForecastEvaluation | None = None, limit: int = 500) -> Golden:
+def collect_golden(test_set: ScoredTestSet, indices: np.ndarray) -> Golden:
     """Test rows as JSON with the responses that any service has to give.
 
     Args:
         test_set: the test rows.
-        forecasts: of a forecast, which has a request of its own.
-        limit: rows at most [1..].
+        indices: of the rows that are kept, ascending.
     """
-    if forecasts is not None:
-        return forecasts.golden
     contract = test_set.pipeline.contract
-    retained = golden_places(contract, test_set.rows, limit)
-    groups = None if test_set.groups is None else test_set.groups[retained]
+    groups = None if test_set.groups is None else test_set.groups[indices]
     also = [contract.query] if contract.query else []
     return Golden(
-        rows=json_rows(test_set.rows.iloc[retained], test_set.pipeline.schema, also),
-        predictions=to_wire(respond(test_set.raw[retained], contract, test_set.pipeline.decision, groups)),
+        rows=json_rows(test_set.rows.iloc[indices], test_set.pipeline.schema, also),
+        predictions=to_wire(respond(test_set.raw[indices], contract, test_set.pipeline.decision, groups)),
     )
 
 
@@ -228,15 +221,7 @@ def worst_predictions(test_set: ScoredTestSet, predictions: pd.DataFrame, most: 
         most: rows shown.
     """
     pipeline = test_set.pipeline
-    contract, sources = pipeline.contract, pipeline.encoder.sources
-    if contract.task == "forecasting":
-        error = (predictions["truth"] - predictions["prediction"]).abs()
-        return predictions.assign(loss=error).nlargest(most, "loss")
-    if contract.task in VIEWED:
-        return worst_of_task(
-            contract, test_set.rows, test_set.y, test_set.prediction, test_set.groups, pipeline.model, test_set.X,
-            sources, most,
-        )  # fmt: skip
+    sources = pipeline.encoder.sources
     indices, lost = worst_rows(test_set.y, test_set.prediction, most)
     worst = predictions.iloc[indices].assign(loss=lost)
     if explains(pipeline.model):

@@ -17,33 +17,20 @@ from mlnb.methods.evaluation.evaluation_plots import (
     plot_residuals,
     plot_roc_pr,
 )
-from .forecast_evaluation import ForecastEvaluation, plot_forecast, plot_steps
-from .reference_models import References
 from .scored_test_set import ScoredTestSet
-from .task_evaluation import VIEWED, plot_task
-from ..series.forecast_windows import Windows
 
 
-def plot_test_set(test_set: ScoredTestSet, references: References, forecasts: ForecastEvaluation | None = None) -> None:
-    """Draw where the model is right and where it is wrong, as suits the task.
+def plot_test_set(test_set: ScoredTestSet) -> None:
+    """Draw where a model of classes or numbers is right and where it is wrong.
 
     Args:
         test_set: the test rows.
-        references: compared where the plot has room for them.
-        forecasts: of a forecast.
     """
     pipeline, y, prediction = test_set.pipeline, test_set.y, test_set.prediction
     contract, decision = pipeline.contract, pipeline.decision
     labels = test_set.labels
     if contract.classes and labels is not None:
         _plot_classes(test_set)
-    elif forecasts is not None and isinstance(pipeline.encoder, Windows):
-        plot_forecast(forecasts, pipeline.encoder, contract.target or "")
-        if forecasts.metrics.forecast is not None:
-            plot_steps(forecasts.metrics.forecast)
-    elif contract.task in VIEWED:
-        scores = {"model": prediction, **references.predictions}
-        plot_task(contract, y, scores, test_set.groups, decision.threshold)
     else:
         plot_residuals(y, prediction, contract.target or "")
     if pipeline.tabular and isinstance(decision.interval, ValueInterval):
