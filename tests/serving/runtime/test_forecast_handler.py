@@ -12,7 +12,7 @@ HORIZON = 4
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    return make_forecaster(tmp_path_factory.mktemp("forecast") / "model", "linear", horizon=HORIZON, holidays=(0, 30))
+    return make_forecaster(tmp_path_factory.mktemp("forecast") / "model", "linear", horizon=HORIZON, holidays=(0, 30, 90))
 
 
 @pytest.fixture(scope="module")

@@ -43,7 +43,7 @@ def test_an_anomaly_of_a_model_without_tails_is_not_explained(anomalies):
 
 def test_ranks_are_within_a_query(ranking):
     queries = ["a", "b", 1, "a"]
-    rows = [{**ROWS[0], "visit": query, "fare paid €": 10.0 * place} for place, query in enumerate(queries)]
+    rows = [{**ROWS[0], "visit": query, "fare paid €": 10.0 * number} for number, query in enumerate(queries)]
     responses = ranking.respond(rows)
     best = max((responses[0], responses[3]), key=lambda response: response.score)
     assert best.rank == 1 and {responses[0].rank, responses[3].rank} == {1, 2}
