@@ -115,9 +115,9 @@ class Setting(Generic[T]):
         if self.choices:
             return f"one of {', '.join(self.choices)}"
         kinds = {bool: "1 or 0", int: "a whole number", float: "a number", tuple: "a list of names", str: "text"}
-        limits = [f"at least {self.low:g}"] * (self.low is not None)
-        limits += [f"at most {self.high:g}"] * (self.high is not None)
-        return kinds[type(self.default)] + (f", {' and '.join(limits)}" if limits else "")
+        bounds = (("at least", self.low), ("at most", self.high))
+        limits = " and ".join(f"{words} {bound:g}" for words, bound in bounds if bound is not None)
+        return kinds[type(self.default)] + (f", {limits}" if limits else "")
 
     def show(self, value: T) -> str:
         """Return a value as text, masked when it is secret."""

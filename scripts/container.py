@@ -6,7 +6,7 @@ python scripts/container.py --skippable        end with 0, not 77, when this mac
 
 It needs root and Debian (or a relative with apt): Podman comes from apt, the base image is made from Debian packages
 and this environment's own Python, and all of it lives in a temporary folder that is removed. The sizes, the time to
-readiness and the memory are printed and held against what was promised.
+readiness and the memory are printed and compared with the limits below.
 """
 
 import argparse
@@ -35,16 +35,16 @@ KEY = "only-for-this-test"
 MOST_BYTES = {False: 300e6, True: 400e6}  # of an image, by whether scikit-learn is in it
 MOST_SECONDS = 3.0  # until ready, on an idle machine
 MOST_MEMORY = 200e6  # bytes, all processes of the container together
-CLUSTER = "1.34.0"  # version of Kubernetes whose schemas the documents are held against
-NO_SCHEMA = {"kustomization", "service-monitor"}  # kinds that are not Kubernetes' own: tests look at these
+CLUSTER = "1.34.0"  # version of Kubernetes whose schemas validate the documents
+NO_SCHEMA = {"kustomization", "service-monitor"}  # kinds outside the Kubernetes schemas: tests check these
 SKIPPED = 77  # the exit code of automake for a skipped test
 STRICT = ("--read-only", "--tmpfs", "/tmp:rw,size=64m", "--cap-drop=all", "--security-opt=no-new-privileges")
 LIMITS = ("--memory", "512m", "--cpus", "1", "--pids-limit", "128")
 BIN = Path(sys.executable).parent
 
 
-class Wrong(Exception):
-    """The container is not what was promised."""
+class CheckFailed(Exception):
+    """The container does not meet the requirements."""
 
 
 class Podman:
@@ -57,7 +57,7 @@ class Podman:
         self.running = self.environment | {"CONTAINERS_CONF": str(folder / "run.conf")}
 
     def configure(self) -> None:
-        """Write its configuration: builds get uv, its cache and certificates as mounts, leaving no trace."""
+        """Write its configuration: builds get uv, its cache and certificates as mounts, not in the image."""
         files = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
         processes = min(n for n in (resource.getrlimit(resource.RLIMIT_NPROC)[1], 4_194_304) if n > 0)
         processes = min(processes, int(Path("/proc/sys/kernel/pid_max").read_text()))
@@ -80,7 +80,7 @@ class Podman:
         )
 
     def __call__(self, *arguments: str) -> str:
-        """Return what a command of Podman's prints; raises `Wrong` with its complaint."""
+        """Return what a command of Podman's prints; raises `CheckFailed` with its complaint."""
         return command(["podman", *arguments], self.running)
 
     def clean(self) -> None:
@@ -91,15 +91,15 @@ class Podman:
 
 
 def command(arguments: list[str], environment: dict[str, str] | None = None) -> str:
-    """Return what a command prints on standard output; raises `Wrong` with the end of its complaint."""
+    """Return what a command prints on standard output; raises `CheckFailed` with the end of its error output."""
     done = subprocess.run(arguments, env=environment, capture_output=True, text=True, stdin=subprocess.DEVNULL)
     if done.returncode:
         output = "\n".join((done.stdout + done.stderr).strip().splitlines()[-20:])
-        raise Wrong(f"{' '.join(arguments[:3])} ended with {done.returncode}:\n{output}")
+        raise CheckFailed(f"{' '.join(arguments[:3])} ended with {done.returncode}:\n{output}")
     return done.stdout
 
 
-def hindrance() -> str:
+def find_obstacle() -> str:
     """Return why this machine cannot do it; empty when it can."""
     if sys.platform != "linux" or shutil.which("apt-get") is None:
         return "no Debian with apt"
@@ -111,12 +111,12 @@ def hindrance() -> str:
         try:
             command(["apt-get", "update", "-qq"], environment)
             command(["apt-get", "install", "-y", "-qq", "--no-install-recommends", *missing], environment)
-        except Wrong as wrong:
-            return f"packages cannot be installed: {wrong}"
+        except CheckFailed as error:
+            return f"packages cannot be installed: {error}"
     return ""
 
 
-def ask(path: str, rows: Any = None, key: str = KEY, port: int = PORT) -> tuple[int, bytes]:
+def send_request(path: str, rows: Any = None, key: str = KEY, port: int = PORT) -> tuple[int, bytes]:
     """Return status and body of a request to the container."""
     body = None if rows is None else json.dumps(rows).encode()
     headers = {"Content-Type": "application/json", "Authorization": f"Bearer {key}"}
@@ -130,52 +130,52 @@ def ask(path: str, rows: Any = None, key: str = KEY, port: int = PORT) -> tuple[
         return 0, str(error).encode()
 
 
-def wait(ready: Callable[[], bool], alive: Callable[[], str], began: float, patience: float = 60) -> float:
-    """Return the seconds until the service was ready; raises `Wrong` with what it printed when it never is."""
+def wait(ready: Callable[[], bool], alive: Callable[[], str], start: float, patience: float = 60) -> float:
+    """Return the seconds until the service was ready; raises `CheckFailed` if it is not ready in time."""
     while not ready():
-        if time.monotonic() - began > patience:
-            raise Wrong(f"not ready after {patience:.0f} s:\n{alive()}")
+        if time.monotonic() - start > patience:
+            raise CheckFailed(f"not ready after {patience:.0f} s:\n{alive()}")
         time.sleep(0.02)
-    return time.monotonic() - began
+    return time.monotonic() - start
 
 
 def proportional_memory(podman: Podman, name: str) -> int:
-    """Return the bytes that all processes of a container hold, what they share counted once."""
+    """Return the bytes that all processes of a container hold, shared pages counted once."""
     pids = podman("top", name, "hpid").split()[1:]
     lines = [line for pid in pids for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()]
     return sum(1024 * int(line.split()[1]) for line in lines if line.startswith("Pss:"))
 
 
 def expect(passed: bool, message: str) -> None:
-    """Print what was checked; raises `Wrong` when it failed."""
-    print(f"  {'ok   ' if passed else 'WRONG'} {message}", flush=True)
+    """Print what was checked; raises `CheckFailed` when it failed."""
+    print(f"  {'ok    ' if passed else 'FAILED'} {message}", flush=True)
     if not passed:
-        raise Wrong(message)
+        raise CheckFailed(message)
 
 
 def check_running(podman: Podman, tag: str, model: Path, idle: bool) -> tuple[float, int]:
-    """Run the container as in production and send every kind of request; return seconds to readiness, and bytes."""
+    """Run the container as in production with every kind of request; return seconds to ready and bytes of memory."""
     golden = json.loads((model / "golden.json").read_text("utf-8"))
-    began = time.monotonic()
+    start = time.monotonic()
     publish = ("-p", f"127.0.0.1:{PORT}:3000", "-e", f"MLNB_API_KEY={KEY}")
     podman("run", "-d", "--name", "service", "--pull=never", *publish, *STRICT, *LIMITS, tag)
-    seconds = wait(lambda: ask("/readyz")[0] == 200, lambda: podman("logs", "service"), began)
+    seconds = wait(lambda: send_request("/readyz")[0] == 200, lambda: podman("logs", "service"), start)
     expect(seconds <= MOST_SECONDS or not idle, f"ready after {seconds:.2f} s (at most {MOST_SECONDS:.0f} s when idle)")
-    status, body = ask("/predict", golden["rows"])
+    status, body = send_request("/predict", golden["rows"])
     right = (status, json.loads(body)) == (200, golden["predictions"])
     expect(right, f"{status}, {len(golden['rows'])} golden rows, bit by bit")
-    status, _ = ask("/predict", [{"no such column": 1}])
+    status, _ = send_request("/predict", [{"no such column": 1}])
     expect(status == 422, f"a row that does not fit: {status}")
-    status, body = ask("/predict", golden["rows"], key="wrong")
+    status, body = send_request("/predict", golden["rows"], key="wrong")
     expect(status == 401, f"another key: {status}" + ("" if status == 401 else f", {body.decode()[:200]}"))
     for path in ("/livez", "/readyz", "/metrics", "/docs.json"):
-        expect(ask(path)[0] == 200, path)
+        expect(send_request(path)[0] == 200, path)
     for _ in range(200):
-        ask("/predict", golden["rows"][:1])
-    held = proportional_memory(podman, "service")
+        send_request("/predict", golden["rows"][:1])
+    memory_bytes = proportional_memory(podman, "service")
     own = any((model / "fitted").rglob("*.pkl"))  # a custom estimator imports what it needs
     most = f"at most {MOST_MEMORY / 1e6:.0f} MB without a pickle"
-    expect(own or held <= MOST_MEMORY, f"{held / 1e6:.0f} MB of memory ({most})")
+    expect(own or memory_bytes <= MOST_MEMORY, f"{memory_bytes / 1e6:.0f} MB of memory ({most})")
     output = podman("exec", "service", "python", "-c", "import os; print(os.getuid(), os.access('/home', os.W_OK))")
     who, writes = output.split()
     expect(who != "0" and writes == "False", f"user {who}, and its root cannot be written")
@@ -183,7 +183,7 @@ def check_running(podman: Podman, tag: str, model: Path, idle: bool) -> tuple[fl
     code = podman("inspect", "service", "--format", "{{.State.ExitCode}}").strip()
     expect(code == "0", f"stopped with exit code {code}")
     podman("rm", "-f", "service")
-    return seconds, held
+    return seconds, memory_bytes
 
 
 def check_without_network(podman: Podman, tag: str) -> None:
@@ -192,7 +192,7 @@ def check_without_network(podman: Podman, tag: str) -> None:
     inside = ("exec", "alone", "python", "-c", f"import urllib.request as u; u.urlopen('{address}')")
 
     def ready() -> bool:
-        with suppress(Wrong):
+        with suppress(CheckFailed):
             podman(*inside)
             return True
         return False
@@ -203,10 +203,10 @@ def check_without_network(podman: Podman, tag: str) -> None:
     podman("rm", "-f", "-t", "2", "alone")
 
 
-def check_pod(podman: Podman, folder: Path, run: str, tag: str, held: int, model: Path) -> None:
+def check_pod(podman: Podman, folder: Path, run: str, tag: str, memory_bytes: int, model: Path) -> None:
     """Write the documents for Kubernetes, validate them strictly, and run the Deployment as a pod."""
     out = folder / "kubernetes"
-    memory = ["--memory", str(-(-held // 2**20))]
+    memory = ["--memory", str(-(-memory_bytes // 2**20))]
     command([str(BIN / "mlnb"), "deploy", "kubernetes", run, "--image", tag, "--out", str(out), *memory])
     checked = sorted(path for path in out.glob("*.yaml") if path.stem not in NO_SCHEMA)
     validate = [str(BIN / "kubernetes-validate"), "--strict", "-k", CLUSTER, *map(str, checked)]
@@ -221,15 +221,15 @@ def check_pod(podman: Podman, folder: Path, run: str, tag: str, held: int, model
     service["ports"][0] |= {"hostPort": PORT, "hostIP": "127.0.0.1"}
     service["imagePullPolicy"] = "Never"
     for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
-        del service[probe]  # Podman asks with curl inside the container, and there is none
+        del service[probe]  # Podman runs curl inside the container, which has none
     service["env"] = [{"name": "MLNB_API_KEY", "value": KEY}]  # versions of Podman disagree on what a secret holds
     play = folder / "play.yaml"
     play.write_text(yaml.safe_dump(deployment, sort_keys=False))
-    began = time.monotonic()
+    start = time.monotonic()
     podman("kube", "play", str(play))
-    seconds = wait(lambda: ask("/readyz")[0] == 200, lambda: podman("ps", "-a"), began)
+    seconds = wait(lambda: send_request("/readyz")[0] == 200, lambda: podman("ps", "-a"), start)
     golden = json.loads((model / "golden.json").read_text("utf-8"))
-    status, body = ask("/predict", golden["rows"])
+    status, body = send_request("/predict", golden["rows"])
     right = (status, json.loads(body)) == (200, golden["predictions"])
     expect(right, f"the Deployment as a pod answers the golden rows, ready after {seconds:.1f} s")
     podman("kube", "down", str(play))
@@ -252,14 +252,14 @@ def check_image(podman: Podman, options: argparse.Namespace, base: str, name: st
     podman("create", "--name", "copied", tag)
     podman("cp", "copied:/home/bentoml/bento/src/model", str(model))
     podman("rm", "copied")
-    seconds, held = check_running(podman, tag, model, options.idle)
+    seconds, memory_bytes = check_running(podman, tag, model, options.idle)
     check_without_network(podman, tag)
-    check_pod(podman, folder, options.run, tag, held, model)
-    return f"{title:24} {image['bytes'] / 1e6:5.0f} {seconds:8.2f} {held / 1e6:10.0f}"
+    check_pod(podman, folder, options.run, tag, memory_bytes, model)
+    return f"{title:24} {image['bytes'] / 1e6:5.0f} {seconds:8.2f} {memory_bytes / 1e6:10.0f}"
 
 
 def main() -> int:
-    """Build, run, check, clean up; return 0, 1 when something is not as promised, 77 when this machine cannot do it."""
+    """Build, run, check, clean up; return 0, 1 when a check fails, 77 when this machine cannot run it."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("run", nargs="?", default="latest", help="a run's id (default: the newest verified)")
     parser.add_argument("--skippable", action="store_true", help="end with 0 when this machine cannot do it")
@@ -268,31 +268,31 @@ def main() -> int:
     parser.add_argument("--idle", action="store_true", help="the machine is idle: hold the time to readiness too")
     parser.add_argument("--engine", choices=["podman", "buildah"], default="podman", help="what builds the image")
     options = parser.parse_args()
-    why = hindrance()
-    if why:
-        print(f"SKIPPED: no container was built or run, because this is {why}.", file=sys.stderr)
+    obstacle = find_obstacle()
+    if obstacle:
+        print(f"SKIPPED: no container was built or run, because this is {obstacle}.", file=sys.stderr)
         return 0 if options.skippable else SKIPPED
     folder = options.keep or Path(tempfile.mkdtemp(prefix="mlnb-container-"))
     podman = Podman(folder)
-    began = time.monotonic()
+    start = time.monotonic()
     try:
         podman.configure()
         base = make_base(folder, podman)
-        print(f"base image: {time.monotonic() - began:.0f} s", flush=True)
+        print(f"base image: {time.monotonic() - start:.0f} s", flush=True)
         measured = [check_image(podman, options, base, "ci")]
         if options.own:
             os.chdir(make_project(folder, BIN / "mlnb"))
             options.run = "latest"
             measured.append(check_image(podman, options, base, "own"))
-    except (Wrong, RuntimeError) as wrong:
-        print(f"WRONG: {wrong}", file=sys.stderr)
+    except (CheckFailed, RuntimeError) as error:
+        print(f"FAILED: {error}", file=sys.stderr)
         return 1
     finally:
         if options.keep is None:
             podman.clean()
             shutil.rmtree(folder, ignore_errors=True)
     print("\n".join(["image                       MB  ready s  memory MB", *measured]))
-    print(f"the container is as promised ({time.monotonic() - began:.0f} s)")
+    print(f"the container meets the requirements ({time.monotonic() - start:.0f} s)")
     return 0
 
 

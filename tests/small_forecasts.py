@@ -39,14 +39,14 @@ START = {"s": -90.0, "min": -7200.0, "h": 0.0}  # periods before and after 1970
 
 
 def make_history(frequency: Frequency, periods: int, first: int, shops: tuple[Any, ...] = ("north", 2)) -> list[Row]:
-    """Return rows of several series with gaps, doubles, a sentinel, late columns and no order."""
+    """Return rows of several series with gaps, duplicates, a sentinel, late columns and no order."""
     random = np.random.default_rng(3)
     rows = []
-    for place, shop in enumerate(shops):
+    for position, shop in enumerate(shops):
         for number, when in enumerate(frequency.stamps(np.arange(first, first + periods)).tolist()):
-            value = 10 * (place + 1) + 4 * np.sin(number / 3) + random.normal()
+            value = 10 * (position + 1) + 4 * np.sin(number / 3) + random.normal()
             rows.append({
-                "day": stamp_text(when, frequency), "shop": shop, "unit": None if place else "kg",
+                "day": stamp_text(when, frequency), "shop": shop, "unit": None if position else "kg",
                 "sold": -999.0 if number % 41 == 5 else None if number % 23 == 7 else round(float(value), 3),
                 "price": None if number % 9 == 0 else round(float(random.random()), 2),
                 "offer": None if number % 8 == 1 else bool(random.random() < 0.3),
@@ -55,7 +55,7 @@ def make_history(frequency: Frequency, periods: int, first: int, shops: tuple[An
                 "since": f"20{number % 60 + 10}-03-01",
             })  # fmt: skip
     rows = [row for number, row in enumerate(rows) if number % 31 != 11] + [{**rows[3], "sold": 1.25, "price": 9.0}]
-    return [rows[place] for place in random.permutation(len(rows))]
+    return [rows[position] for position in random.permutation(len(rows))]
 
 
 def make_forecaster(
@@ -74,9 +74,9 @@ def make_forecaster(
         task=Task.FORECASTING, target="sold", time="day", series=names, horizon=horizon, frequency=str(frequency),
         ruler=frequency.ruler,
     )  # fmt: skip
-    asked = request_schema(schema, contract)
-    arrays = to_arrays(rows, asked)
-    encoder = Windows.fit(arrays, asked, time="day", target="sold", keys=names, frequency=frequency,
+    request = request_schema(schema, contract)
+    arrays = to_arrays(rows, request)
+    encoder = Windows.fit(arrays, request, time="day", target="sold", keys=names, frequency=frequency,
                           horizon=horizon, known=["price"], holidays=holidays)  # fmt: skip
     histories = encoder.histories(arrays)
     fan = encoder.transform(histories, choose_origins(histories, encoder.least, horizon))
@@ -87,7 +87,7 @@ def make_forecaster(
     if len(members) > 1:
         shares = [0.3, 0.2, 0.2, 0.1, 0.1, 0.1]
         model = Model("ensemble", "forecasting", 0, fan.X.shape[1], {"members": members, "weights": shares})
-    deviations = tuple(place for place, name in enumerate(encoder.names) if name.startswith("deviation of "))
+    deviations = tuple(position for position, name in enumerate(encoder.names) if name.startswith("deviation of "))
     ends = StepInterval(low=(-1.5, -2.0, -2.5), high=(1.5, 2.25, 2.5), columns=deviations, typical=0.3)
     folder.mkdir(parents=True)
     write_decision(Decision(interval=ends), save_model(model, folder / "fitted"))

@@ -35,10 +35,6 @@ TOGETHER = {
         "engine/cell_matching engine/parameter_merge engine/settings_merge engine/text_merge",
     ),
     "monitoring/test_joining.py": ("the file is named after what the module does", "monitoring/label_joining"),
-    "monitoring/test_prediction_log.py": (
-        "rows are followed from the service's log to a table",
-        "monitoring/monitoring_paths monitoring/prediction_table serving/runtime/log_segments",
-    ),
     "monitoring/test_schedules.py": ("the command prints what the module makes", "cli/schedule"),
     "registry/test_ledger.py": ("the log is rows of the database", "registry/audit_log registry/database"),
     "registry/test_registry.py": (
@@ -61,6 +57,17 @@ TOGETHER = {
     ),
     "serving/deploy/test_kubernetes_manifests.py": ("the command writes the manifests", "cli/deploy"),
     "serving/deploy/test_lambda_package.py": ("the handler runs from the package", "serving/deploy/lambda_handler"),
+    "serving/packaging/test_bento_server.py": ("a server starts in the launcher", "serving/packaging/bento_launcher"),
+    "serving/packaging/test_bento_stores.py": (
+        "a bento gets into a store by the builder",
+        "serving/packaging/bento_builder",
+    ),
+    "serving/packaging/test_packaged_runs.py": ("the command builds the bento of a packaged run", "cli/build"),
+    "serving/runtime/test_prediction_log.py": (
+        "rows are followed from the service's log to a table",
+        "monitoring/monitoring_paths monitoring/prediction_table serving/runtime/log_segments",
+    ),
+    "serving/runtime/test_served_tasks.py": ("handlers exist for tasks only", "serving/runtime/request_handler"),
     "tracking/test_wandb_tracker.py": ("a replayed run is what trackers are for", "tracking/tracker"),
     "test_loop.py": (
         "the monitoring cycle is tested whole",

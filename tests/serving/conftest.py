@@ -29,7 +29,7 @@ SCHEMA = Schema(
         Column("age", "number", nullable=True, minimum=1.0, maximum=80.0, example=31.0),
         Column("fare paid €", "number", nullable=False, minimum=0.0, maximum=300.0, example=7.25),
         Column("sex", "category", nullable=False, categories=("f", "m"), example="f"),
-        Column("note", "text", example="nothing to say"),
+        Column("note", "text", example="no remarks"),
         Column("ok", "boolean", example=True),
         Column("day", "date", minimum="2020-01-01", maximum="2020-12-28", example="2020-05-01"),
         Column("survived", "category", role="target", categories=("no", "yes")),
@@ -40,7 +40,7 @@ SCHEMA = Schema(
 
 @dataclass(frozen=True)
 class Material:
-    """What a bundle is made of."""
+    """Everything that a bundle is built from."""
 
     contract: ProblemContract
     schema: dict[str, Any]
@@ -90,19 +90,19 @@ def make_material(folder: Path, family: str, task: str) -> Material:
 @pytest.fixture(scope="session")
 def material(tmp_path_factory):
     """Return a function from family and task to the material of a bundle."""
-    made: dict[tuple[str, str], Material] = {}
+    cached: dict[tuple[str, str], Material] = {}
 
     def make(family: str = "lightgbm", task: str = "binary") -> Material:
-        if (family, task) not in made:
-            made[family, task] = make_material(tmp_path_factory.mktemp(family), family, task)
-        return made[family, task]
+        if (family, task) not in cached:
+            cached[family, task] = make_material(tmp_path_factory.mktemp(family), family, task)
+        return cached[family, task]
 
     return make
 
 
 @pytest.fixture(scope="session", autouse=True)
 def bentoml_home(tmp_path_factory):
-    """Stores of the tests' own."""
+    """Stores for the tests only."""
     with pytest.MonkeyPatch.context() as patch:
         folder = tmp_path_factory.mktemp("bentoml")
         patch.setenv("BENTOML_HOME", str(folder))
@@ -135,15 +135,15 @@ def quick(quick_bundle) -> BuiltBento:
 
 @pytest.fixture(scope="session")
 def server(built, tmp_path_factory) -> Server:
-    """The bento, answering; its own copy of mlnb says so in a header, to show whose code runs."""
+    """The running bento; a header of its copy of mlnb shows whose code runs."""
     own = built.path / "src" / "mlnb" / "serving" / "runtime" / "endpoint.py"
-    kept = own.read_text()
+    original = own.read_text()
     own.write_text(
-        kept.replace('(b"x-request-id", request_id),', '(b"x-request-id", request_id), (b"x-whose", b"bento"),')
+        original.replace('(b"x-request-id", request_id),', '(b"x-request-id", request_id), (b"x-code", b"bento"),')
     )
     with serving(built.path, tmp_path_factory.mktemp("log") / "service.log") as running:
         running.wait()
-        own.write_text(kept)
+        own.write_text(original)
         yield running
 
 

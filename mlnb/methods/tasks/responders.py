@@ -10,11 +10,11 @@ __all__ = ['STATES', 'FORMS', 'Responder', 'KNOTS', 'ResponseColumns', 'Response
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import msgspec
 import numpy as np
 
+from ...codec import Json, JsonObject
 from ..contracts.decisions import Decision, Isotonic, StepInterval, ValueInterval
 from ..contracts.problems import ProblemContract, required
 from mlnb.methods.contracts.responses import (
@@ -62,9 +62,9 @@ class ResponseForm:
         bounds = bound_values(final, decision.interval) if isinstance(decision.interval, ValueInterval) else None
         return ResponseColumns(values=final, bounds=bounds)
 
-    def properties(self, contract: ProblemContract) -> dict[str, Any]:
+    def properties(self, contract: ProblemContract) -> JsonObject:
         """Return the JSON Schema properties of one response: the value and its interval, in one unit."""
-        number = {"type": "number", "description": f"in {contract.unit or 'the unit of the target'}"}
+        number: Json = {"type": "number", "description": f"in {contract.unit or 'the unit of the target'}"}
         return {"prediction": number, "interval": {"type": "object", "properties": {"low": number, "high": number}}}
 
     def compile(self, contract: ProblemContract, decision: Decision) -> "Responder | None":
@@ -78,13 +78,15 @@ class ResponseForm:
 
 
 class StepForm(ResponseForm):
-    """The steps of a forecast; the service distinguishes their series and times."""
+    """The steps of a forecast, each with its series and time."""
 
-    def properties(self, contract: ProblemContract) -> dict[str, Any]:
-        """Return the JSON Schema properties of one response: which step of which series, the value, its interval."""
-        keys = {name: {"type": "string", "description": "of the series"} for name in contract.series}
-        ahead = f"timestamp of the step, 1 to {contract.horizon} periods of {contract.frequency} after the last value"
-        time = {"type": "string", "format": "date-time", "description": ahead}
+    def properties(self, contract: ProblemContract) -> JsonObject:
+        """Return the JSON Schema properties of one response: time and series of the step, the value, its interval."""
+        keys: dict[str, Json] = {
+            name: {"type": "string", "description": "key of the series"} for name in contract.series
+        }
+        step = f"timestamp of the step, 1 to {contract.horizon} periods of {contract.frequency} after the last value"
+        time: Json = {"type": "string", "format": "date-time", "description": step}
         return {"time": time, **keys, **super().properties(contract)}
 
     def compile(self, contract: ProblemContract, decision: Decision) -> "Responder | None":
@@ -102,10 +104,11 @@ class ClassForm(ResponseForm):
         names = required(contract.classes, "classes")
         return ResponseColumns(labels=choose_classes(final, decision), names=names, probabilities=final)
 
-    def properties(self, contract: ProblemContract) -> dict[str, Any]:
+    def properties(self, contract: ProblemContract) -> JsonObject:
         """Return the JSON Schema properties of one response: the class, and each class's probability."""
         classes = list(contract.classes or ())
-        each = {name: {"type": "number", "minimum": 0.0, "maximum": 1.0} for name in classes}
+        probability: Json = {"type": "number", "minimum": 0.0, "maximum": 1.0}
+        each = dict.fromkeys(classes, probability)
         return {
             "prediction": {"type": "string", "enum": classes},
             "probabilities": {"type": "object", "properties": each, "required": classes},
@@ -141,21 +144,21 @@ class AlertForm(ResponseForm):
         labels = (final >= find_limit(contract, decision)).astype(np.int64)
         return ResponseColumns(values=final, labels=labels, names=STATES)
 
-    def properties(self, contract: ProblemContract) -> dict[str, Any]:
+    def properties(self, contract: ProblemContract) -> JsonObject:
         """Return the JSON Schema properties of one response: whether a row is an anomaly, and how rare it is."""
-        share = "-log10 of the share of training rows that are as strange or stranger: 2 is one row in a hundred"
+        share = "-log10 of the share of training rows that are as anomalous or more: 2 is one row in a hundred"
         return {
-            "prediction": {"type": "string", "enum": list(STATES)},
+            "prediction": {"type": "string", "enum": STATES},
             "score": {"type": "number", "minimum": 0.0, "description": share},
         }
 
     def compile(self, contract: ProblemContract, decision: Decision) -> "Responder | None":
-        """Return None: scores are answered by column."""
+        """Return None: anomaly scores are handled by column."""
         return None
 
 
 class RankForm(ResponseForm):
-    """The score of a row, and its place among the rows of its query."""
+    """The score of a row, and its rank among the rows of its query."""
 
     def by_column(
         self, final: np.ndarray, contract: ProblemContract, decision: Decision, groups: np.ndarray | None = None
@@ -163,11 +166,11 @@ class RankForm(ResponseForm):
         """Return the columns of n responses."""
         return ResponseColumns(values=final, ranks=_rank(final, np.zeros(len(final)) if groups is None else groups))
 
-    def properties(self, contract: ProblemContract) -> dict[str, Any]:
-        """Return the JSON Schema properties of one response: the score, and the place within the query."""
-        rank = f"place among the request's rows with the same {contract.query!r}, 1 for the best"
+    def properties(self, contract: ProblemContract) -> JsonObject:
+        """Return the JSON Schema properties of one response: the score, and the rank within the query."""
+        rank = f"rank among the request's rows with the same {contract.query!r}, 1 for the best"
         return {
-            "score": {"type": "number", "description": "higher is better; compared within a query alone"},
+            "score": {"type": "number", "description": "higher is better; comparable within a query only"},
             "rank": {"type": "integer", "minimum": 1, "description": rank},
         }
 
@@ -263,7 +266,7 @@ def compile_responder(contract: ProblemContract, decision: Decision) -> Responde
     """Return what turns one row's prediction into its response: the same bits as `respond`, in less time.
 
     Args:
-        contract: of a classifier or a regression; the others are always answered by column.
+        contract: of a classifier or a regression; the others are always handled by column.
         decision: what was fitted with the model.
     """
 
@@ -279,8 +282,8 @@ def compile_responder(contract: ProblemContract, decision: Decision) -> Responde
     predictions = np.array(probes) if contract.classes else np.array(probes)[:, 0]
     with np.errstate(all="ignore"):  # a probe may overflow, in both forms alike
         expected = respond(predictions, contract, decision)
-    actual = [short(row) for row in probes]
-    return short if msgspec.json.encode(actual) == msgspec.json.encode(expected) else define
+    compiled = [short(row) for row in probes]
+    return short if msgspec.json.encode(compiled) == msgspec.json.encode(expected) else define
 
 
 def _compile_class(classes: tuple[str, ...], threshold: float | None, isotonic: Isotonic | None) -> Responder:
@@ -316,9 +319,9 @@ def _compile_line(knots: Sequence[float], heights: Sequence[float]) -> Callable[
     x, y, last = [float(v) for v in knots], [float(v) for v in heights], len(knots) - 2
 
     def at(value: float) -> float:
-        segment = min(max(bisect_right(x, value) - 1, 0), last)
-        share = min(max((value - x[segment]) / (x[segment + 1] - x[segment]), 0.0), 1.0)
-        low, high = y[segment], y[segment + 1]
+        knot = min(max(bisect_right(x, value) - 1, 0), last)
+        share = min(max((value - x[knot]) / (x[knot + 1] - x[knot]), 0.0), 1.0)
+        low, high = y[knot], y[knot + 1]
         return min(max(low + (high - low) * share, min(low, high)), max(low, high))
 
     return at if last >= 0 else lambda value: y[0]

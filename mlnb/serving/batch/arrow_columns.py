@@ -67,7 +67,7 @@ def to_list(values: pa.Array | pa.Table) -> list[Any]:
     """Return plain values, or rows."""
     try:
         plain: list[Any] = values.to_pylist()
-    except ValueError:  # nanoseconds need pandas, which pyarrow did not find when it was imported: see `import_alone`
+    except ValueError:  # nanoseconds need pandas, which pyarrow did not find before: see `import_lightgbm_alone`
         values.slice(0, 0).to_pandas()
         plain = values.to_pylist()
     return plain

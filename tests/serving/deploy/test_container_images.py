@@ -1,4 +1,4 @@
-"""What surrounds an image: the engine that is found, the checks of what is inside, the bill of materials."""
+"""Container images: the engine, the checks of the contents, the bill of materials."""
 
 import json
 import subprocess
@@ -17,14 +17,18 @@ from mlnb.serving.deploy.container_engines import Engine, find_engine
 from mlnb.serving.deploy.container_images import USER, Image, inspect_image
 from mlnb.serving.deploy.image_contents import PROBE, ImageContents, ImagePackage, check_pins, probe_image
 
+PACKAGES = (
+    ("libc6", "2.36-9+deb12u14", "deb", "", ("libgcc-s1",)),
+    ("libgomp1", "12.2.0-14", "deb", "", ("libc6",)),
+    ("lightgbm", "4.7.0", "pypi", "MIT", ("numpy", "scipy")),
+    ("numpy", "2.4.6", "pypi", "BSD-3-Clause", ()),
+)
 CONTENTS = ImageContents(
     python="3.12.1",
     system="debian 12",
-    packages=(
-        ImagePackage(name="libc6", version="2.36-9+deb12u14", kind="deb", license="", needs=("libgcc-s1",)),
-        ImagePackage(name="libgomp1", version="12.2.0-14", kind="deb", license="", needs=("libc6",)),
-        ImagePackage(name="lightgbm", version="4.7.0", kind="pypi", license="MIT", needs=("numpy", "scipy")),
-        ImagePackage(name="numpy", version="2.4.6", kind="pypi", license="BSD-3-Clause"),
+    packages=tuple(
+        ImagePackage(name=name, version=version, kind=kind, license=license, needs=needs)
+        for name, version, kind, license, needs in PACKAGES
     ),
 )
 IMAGE = Image("localhost/churn:7", "ab" * 32, 250_000_000, "1034:1034", "python:3.12-slim", "churn:0123456789ab")
@@ -55,10 +59,10 @@ def test_without_an_engine_it_is_told_what_to_install(engines):
     engines("docker", "echo 'Cannot connect to the Docker daemon' >&2; exit 1")
     with pytest.raises(ServingError) as caught:
         find_engine()
-    said = str(caught.value)
-    assert "docker: installed, but it does not work (Cannot connect to the Docker daemon)" in said
-    assert "podman: not installed; apt install podman" in said
-    assert "buildah: not installed" in said
+    message = str(caught.value)
+    assert "docker: installed, but it does not work (Cannot connect to the Docker daemon)" in message
+    assert "podman: not installed; apt install podman" in message
+    assert "buildah: not installed" in message
     with pytest.raises(ServingError, match="expected a working podman"):
         find_engine("podman")
 
@@ -72,20 +76,20 @@ def test_an_image_that_runs_as_root_is_refused(engines):
     assert inspect_image(find_engine("podman"), "x:1", "base", "m:1").user == "1034:1034"
 
 
-def test_an_image_says_what_it_holds(tmp_path):
-    """The very source that runs inside images, run here."""
+def test_an_image_lists_its_packages(tmp_path):
+    """The source that runs inside images, run here."""
     program = tmp_path / "podman"
     program.write_text(f'#!/bin/sh\nwhile [ "$1" != -c ]; do shift; done\nexec {sys.executable} -c "$2"\n')
     program.chmod(0o755)
     contents = probe_image(Engine("podman", str(program)), "x:1")
-    found = {package.name: package for package in contents.packages}
-    assert found["bentoml"].version == "1.4.39"
-    assert "numpy" in found["lightgbm"].needs
+    packages = {package.name: package for package in contents.packages}
+    assert packages["bentoml"].version == "1.4.39"
+    assert "numpy" in packages["lightgbm"].needs
     assert contents.python == sys.version.split()[0]
-    assert compile(PROBE.read_text(), "probe", "exec")
+    assert compile(PROBE.read_text(), "image_probe", "exec")
 
 
-def test_other_versions_than_the_proven_ones_are_refused():
+def test_other_versions_than_the_verified_ones_are_refused():
     check_pins(CONTENTS, "# libraries\nLightGBM==4.7.0\nnumpy==2.4.6\n")
     with pytest.raises(ServingError, match=r"lightgbm 4.7.0, expected 4.6.0; numpy 2.4.6, expected none; scipy absent"):
         check_pins(CONTENTS, "lightgbm==4.6.0\nscipy==1.17.1\n")
@@ -113,13 +117,13 @@ def test_the_last_stage_is_owned_by_root_and_run_by_a_number():
 
 
 def test_options_reach_the_engine_s_build():
-    asked = ["network=host", "no-cache", "build-arg=A=1", "build-arg=B=2"]
-    assert read_options(asked) == {"network": ("host",), "no_cache": True, "build_arg": ("A=1", "B=2")}
+    pairs = ["network=host", "no-cache", "build-arg=A=1", "build-arg=B=2"]
+    assert read_options(pairs) == {"network": ("host",), "no_cache": True, "build_arg": ("A=1", "B=2")}
     with pytest.raises(UsageError, match="found no name"):
         read_options(["=x"])
 
 
-def test_the_script_for_ci_says_loudly_that_it_was_skipped(tmp_path):
+def test_the_script_for_ci_reports_that_it_was_skipped(tmp_path):
     script = Path(__file__).parents[3] / "scripts" / "container.py"
     (tmp_path / "python").symlink_to(sys.executable)
     for more, code in (([], 77), (["--skippable"], 0)):

@@ -1,4 +1,4 @@
-"""What a cluster is told: valid by Kubernetes' own schemas, strict, and consistent."""
+"""The manifests are valid by the Kubernetes schemas, strict, and consistent."""
 
 import subprocess
 import sys
@@ -32,7 +32,7 @@ ENDPOINT = {
 }
 NAMESPACES = {**OBJECT, "properties": {"any": {"type": "boolean"}, "matchNames": {"type": "array", "items": TEXT}}}
 # Types, patterns and required fields of the structural schema of the Prometheus Operator 0.84.1, of the fields that a
-# service can need; a field beside them is refused, as a strict admission would refuse one that it does not know:
+# service can need; any other field is refused, as strict admission refuses unknown fields:
 # example/prometheus-operator-crd/monitoring.coreos.com_servicemonitors.yaml of prometheus-operator/prometheus-operator.
 SERVICE_MONITOR = {
     **OBJECT,
@@ -70,10 +70,10 @@ def test_every_document_is_valid_and_no_warning_is_given(version, deployed, tmp_
             files.append(tmp_path / f"{name}.yaml")
             files[-1].write_text(yaml.safe_dump(document))
     done = subprocess.run([VALIDATE, "--strict", "-k", version, *files], capture_output=True, text=True)
-    said = done.stdout + done.stderr
-    assert done.returncode == 0, said
-    assert "WARN" not in said
-    assert said.count("passed for resource") == 5
+    output = done.stdout + done.stderr
+    assert done.returncode == 0, output
+    assert "WARN" not in output
+    assert output.count("passed for resource") == 5
 
 
 def test_a_wrong_document_would_be_found(documents, tmp_path):
@@ -137,10 +137,10 @@ def test_pods_that_ship_a_log_reach_the_store_and_nothing_else():
     assert by_default == [names, {"ports": [{"protocol": "TCP", "port": 443}]}]
     pod = documents["deployment"]["spec"]["template"]["spec"]
     (container,) = pod["containers"]
-    said = {entry["name"]: entry.get("value") for entry in container["env"]}
-    assert (said["MLNB_LOG_TO"], said["MLNB_LOG_MASK"]) == ("s3://bucket/log/churn", "name")
+    variables = {entry["name"]: entry.get("value") for entry in container["env"]}
+    assert (variables["MLNB_LOG_TO"], variables["MLNB_LOG_MASK"]) == ("s3://bucket/log/churn", "name")
     assert container["envFrom"] == [{"secretRef": {"name": "churn-store", "optional": True}}]
-    (mount,) = (mount for mount in container["volumeMounts"] if mount["mountPath"] == said["MLNB_LOG"])
+    (mount,) = (mount for mount in container["volumeMounts"] if mount["mountPath"] == variables["MLNB_LOG"])
     assert {"name": mount["name"], "emptyDir": {"sizeLimit": "1Gi"}} in pod["volumes"]
     assert container["resources"] == {
         "requests": {"cpu": "250m", "memory": "416Mi"},

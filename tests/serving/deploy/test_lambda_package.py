@@ -1,4 +1,4 @@
-"""The Lambda package: asked through AWS's own runtime client, from its files alone."""
+"""The Lambda package: invoked through the runtime client of AWS, with its files only."""
 
 import base64
 import json
@@ -32,8 +32,8 @@ def package(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def unpacked(package):
-    made, folder = package
-    with zipfile.ZipFile(made.file) as archive:
+    built, folder = package
+    with zipfile.ZipFile(built.file) as archive:
         archive.extractall(folder / "task")
     return folder / "task"
 
@@ -59,10 +59,10 @@ def url(body, method="POST", path="/predict", key="secret", **more):
 
 
 def test_the_package_is_small_and_answers_from_its_files_alone(package):
-    made, _ = package
-    assert made.unzipped < MOST_UNZIPPED / 2
-    assert made.rows == 40
-    with zipfile.ZipFile(made.file) as archive:
+    built, _ = package
+    assert built.unzipped < MOST_UNZIPPED / 2
+    assert built.rows == 40
+    with zipfile.ZipFile(built.file) as archive:
         names = archive.namelist()
     assert {"handler.py", "lib/libgomp.so.1", "model/fitted/model.txt", "mlnb/serving/runtime/predictor.py"} <= set(
         names
@@ -71,22 +71,22 @@ def test_the_package_is_small_and_answers_from_its_files_alone(package):
     assert not tops & {"bentoml", "pandas", "sklearn", "starlette", "pyarrow"}
 
 
-def test_every_kind_of_event_is_answered_as_in_the_notebook(function, golden):
+def test_every_kind_of_event_gets_the_notebooks_predictions(function, golden):
     body = json.dumps(golden["rows"])
     gateway = {"httpMethod": "POST", "path": "/predict", "headers": {"X-Api-Key": "secret"}, "body": body}
     staged = url(body, path="/prod/predict")
     staged["requestContext"]["stage"] = "prod"
     packed = url(base64.b64encode(body.encode()).decode(), isBase64Encoded=True)
     for event in (url(body), gateway, staged, packed):
-        answer = function.invoke(event)
-        assert (answer["statusCode"], json.loads(answer["body"])) == (200, golden["predictions"])
-        assert answer["headers"]["X-Model-Version"] == "small:0123456789ab"
+        response = function.invoke(event)
+        assert (response["statusCode"], json.loads(response["body"])) == (200, golden["predictions"])
+        assert response["headers"]["X-Model-Version"] == "small:0123456789ab"
     assert function.invoke(golden["rows"][:2]) == golden["predictions"][:2]
     assert function.cold < 20
 
 
 @pytest.mark.parametrize(
-    ("event", "status", "said"),
+    ("event", "status", "message"),
     [
         (url("[{}", key="secret"), 400, "the body"),
         (url('[{"shoe size": 44}]'), 422, "shoe size"),
@@ -98,10 +98,10 @@ def test_every_kind_of_event_is_answered_as_in_the_notebook(function, golden):
         (url("", method="GET", path="/readyz"), 200, "true"),
     ],
 )
-def test_what_cannot_be_answered_is_told(function, event, status, said):
-    answer = function.invoke(event)
-    assert answer["statusCode"] == status, answer
-    assert said in answer["body"]
+def test_a_bad_event_gets_an_error(function, event, status, message):
+    response = function.invoke(event)
+    assert response["statusCode"] == status, response
+    assert message in response["body"]
 
 
 def test_a_package_that_differs_from_the_notebook_is_not_written(tmp_path):

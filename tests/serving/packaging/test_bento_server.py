@@ -81,11 +81,11 @@ def test_a_launch_that_is_not_needed_any_more_ends(tmp_path):
     assert waiting.process.wait(20) == 0 and (tmp_path / "log").read_text() == ""
 
 
-@pytest.mark.parametrize("ending", ["told nothing", "asked to end"])
+@pytest.mark.parametrize("ending", ["no options", "terminated"])
 def test_a_launch_that_is_not_needed_leaves_no_folder(ending):
     waiting = start_launcher()
     assert waiting.log.exists() and waiting.log.parent == waiting.own
-    if ending == "asked to end":
+    if ending == "terminated":
         wait_for(lambda: signals_taken(waiting.process.pid), 20, "handlers of signals")
         waiting.process.terminate()
     waiting.process.stdin.close()
@@ -102,7 +102,7 @@ def test_a_bento_that_cannot_start_shows_the_end_of_its_log(tmp_path):
     (tmp_path / "bento.yaml").write_text("entry_service: Nobody\n")
     began = time.monotonic()
     with (
-        pytest.raises(ServingError, match="before it answered"),
+        pytest.raises(ServingError, match="before it was ready"),
         serving(tmp_path, tmp_path / "log") as running,
     ):
         running.wait()

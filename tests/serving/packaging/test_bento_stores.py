@@ -18,8 +18,8 @@ def test_a_bento_is_built_once_and_found_again(bundle, built):
 def test_bentoml_lists_bento_and_model(bundle, built):
     for verb in (["list"], ["models", "list"]):
         command = [sys.executable, "-m", "bentoml", *verb, "-o", "json"]
-        said = subprocess.run(command, env=bentoml_environment(), capture_output=True, text=True).stdout
-        assert (bundle.tag if verb == ["list"] else bundle.model_tag) in said
+        output = subprocess.run(command, env=bentoml_environment(), capture_output=True, text=True).stdout
+        assert (bundle.tag if verb == ["list"] else bundle.model_tag) in output
 
 
 def test_what_a_kill_left_half_written_is_built_again(material, tmp_path):

@@ -85,8 +85,8 @@ def test_a_name_comes_from_what_is_predicted():
 def test_a_curl_line_survives_the_shell():
     golden = Golden(rows=[{"who's": 'a "b" $HOME', "ä": None}], predictions=[{}])
     command = curl(golden).replace("curl -s http://127.0.0.1:3000/predict -d", "printf %s")
-    said = subprocess.run(command, shell=True, capture_output=True, text=True).stdout
-    assert json.loads(said) == golden.rows
+    output = subprocess.run(command, shell=True, capture_output=True, text=True).stdout
+    assert json.loads(output) == golden.rows
 
 
 def test_a_projects_own_service_comes_before_the_built_in(tmp_path, monkeypatch):

@@ -16,17 +16,19 @@ def write(root: Path, **files: str) -> Path:
     return root
 
 
-def test_the_service_takes_the_request_path_and_nothing_of_the_workshop():
-    found = follow_imports(find_service("tabular", Project.find()) / "service.py")
+def test_the_service_has_the_request_path_and_no_training_code():
+    modules = follow_imports(find_service("tabular", Project.find()) / "service.py")
     assert {
         "mlnb/__init__.py",
         "mlnb/errors.py",
         "mlnb/serving/runtime/predictor.py",
         "mlnb/methods/models/fitted_models.py",
-    } <= set(found)
-    assert not [name for name in found if name.startswith(("mlnb/engine", "mlnb/cli", "mlnb/tracking", "mlnb/stages"))]
-    assert not [name for name in found if name.startswith(("mlnb/serving/packaging", "mlnb/serving/deploy"))]
-    assert list(found) == sorted(found)
+    } <= set(modules)
+    assert not [
+        name for name in modules if name.startswith(("mlnb/engine", "mlnb/cli", "mlnb/tracking", "mlnb/stages"))
+    ]
+    assert not [name for name in modules if name.startswith(("mlnb/serving/packaging", "mlnb/serving/deploy"))]
+    assert list(modules) == sorted(modules)
 
 
 def test_a_projects_own_modules_are_followed_however_they_are_imported(tmp_path):
@@ -43,10 +45,10 @@ def test_a_projects_own_modules_are_followed_however_they_are_imported(tmp_path)
         churn__deep__inner="from ..up import x\nthing = 1",
         churn__up="import churn.features\nx = 1",
     )
-    found = follow_imports(root / "service.py", root)
+    modules = follow_imports(root / "service.py", root)
     names = ["__init__", "deep/__init__", "deep/inner", "extra", "features", "lazy", "sibling", "up"]
-    assert list(found) == [f"churn/{name}.py" for name in names]
-    assert found["churn/up.py"] == root / "churn" / "up.py"
+    assert list(modules) == [f"churn/{name}.py" for name in names]
+    assert modules["churn/up.py"] == root / "churn" / "up.py"
 
 
 def test_without_a_project_only_mlnb_is_followed(tmp_path):

@@ -23,9 +23,9 @@ def test_a_model_brings_the_library_that_reads_it(tmp_path, file, library):
 
 def test_members_of_an_ensemble_bring_theirs_and_a_project_its_own(tmp_path):
     (tmp_path / "model.json").touch()
-    for place, file in (("0", "model.txt"), ("1", "model.pkl")):
-        (tmp_path / place).mkdir()
-        (tmp_path / place / file).touch()
+    for member, file in (("0", "model.txt"), ("1", "model.pkl")):
+        (tmp_path / member).mkdir()
+        (tmp_path / member / file).touch()
     server = ["bentoml", "httptools", "msgspec", "numpy", "uvloop"]
     assert list(required_libraries(tmp_path)) == [*server, "lightgbm", "scikit-learn"]
     assert list(required_libraries(tmp_path / "0", ["PyArrow", "lightgbm"])) == [*server, "lightgbm", "pyarrow"]
@@ -33,9 +33,9 @@ def test_members_of_an_ensemble_bring_theirs_and_a_project_its_own(tmp_path):
         required_libraries(tmp_path, ["s3fs>=2024"])
 
 
-def test_what_is_imported_is_told_from_what_that_needs():
-    found = imported_versions(pin(["lightgbm", "numpy"]))
-    assert found == {name: version(name) for name in ("lightgbm", "numpy")}
+def test_imported_libraries_are_separate_from_their_dependencies():
+    versions = imported_versions(pin(["lightgbm", "numpy"]))
+    assert versions == {name: version(name) for name in ("lightgbm", "numpy")}
 
 
 def test_a_log_is_shipped_only_with_what_that_takes():
@@ -43,8 +43,8 @@ def test_a_log_is_shipped_only_with_what_that_takes():
     assert not any(map(is_remote, ("/mnt/x", "file:///mnt/x", "")))
     check_shipping("numpy==1\n", "")
     check_shipping("pyarrow==1\nfsspec==2\ns3fs==3\n", "s3://bucket/log")
-    asked = r"package\.libraries '\[\"fsspec\", \"pyarrow\", \"s3fs\"\]'"
-    with pytest.raises(UsageError, match=f"lacks fsspec, s3fs.*{asked}"):
+    names = r"package\.libraries '\[\"fsspec\", \"pyarrow\", \"s3fs\"\]'"
+    with pytest.raises(UsageError, match=f"has no fsspec, s3fs.*{names}"):
         check_shipping("pyarrow==1\n", "s3://bucket/log")
 
 

@@ -1,4 +1,4 @@
-"""Stage `package` in a pipeline of its own: from a fitted model to a proven bento, and what stops it."""
+"""Stage `package` as the only stage after a fitted model: the verified bento, and what prevents it."""
 
 import json
 import shutil
@@ -75,7 +75,7 @@ def newest(root: Path) -> runs.Run:
     return runs.list_runs(Project.find(root))[0]
 
 
-def test_a_model_becomes_a_proven_bento(project):
+def test_a_model_becomes_a_verified_bento(project):
     done = mlnb(project, "run", "-p", "golden_rows", "5")
     assert done.returncode == 0, done.stderr
     run = newest(project)
@@ -104,13 +104,13 @@ def test_a_failed_gate_stops_it(project):
     (project / "given" / "gate.json").write_bytes(encode(FAILED))
     done = mlnb(project, "run")
     assert done.returncode == 4
-    said = done.stdout + done.stderr
-    assert "roc_auc: found 0.7, required 0.8" in said
-    assert "-p package.require_gate false" in said
+    output = done.stdout + done.stderr
+    assert "roc_auc: found 0.7, required 0.8" in output
+    assert "-p package.require_gate false" in output
     assert not newest(project).has("certificate")
 
 
-def test_a_model_that_answers_otherwise_is_not_shipped_whatever_the_gate(project):
+def test_a_model_with_other_predictions_is_not_packaged_whatever_the_gate(project):
     (project / "given" / "gate.json").write_bytes(encode(FAILED))
     golden = json.loads((project / "given" / "golden.json").read_text())
     golden["predictions"][2]["probabilities"]["yes"] += 1e-9

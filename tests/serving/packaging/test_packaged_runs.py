@@ -59,7 +59,7 @@ def mlnb(root, *arguments, **options):
     )
 
 
-def test_the_newest_run_with_a_verified_bento_is_meant(packaged, tmp_path):
+def test_the_newest_run_with_a_verified_bento_is_the_latest(packaged, tmp_path):
     root, verified, _ = packaged
     project = Project.find(root)
     assert find_packaged_run(project).id == find_packaged_run(project, verified.id).id == verified.id
@@ -73,14 +73,14 @@ def test_the_newest_run_with_a_verified_bento_is_meant(packaged, tmp_path):
 def test_build_prints_the_tag_and_finds_it_again(packaged):
     root, verified, bundle = packaged
     process = mlnb(root, "build", "--json")
-    said, complaint = process.communicate(timeout=60)
-    assert process.returncode == 0, complaint
-    assert json.loads(said)["bento"] == bundle.tag
+    output, errors = process.communicate(timeout=60)
+    assert process.returncode == 0, errors
+    assert json.loads(output)["bento"] == bundle.tag
     again, _ = mlnb(root, "build", verified.id).communicate(timeout=60)
     assert again.startswith(f"{bundle.tag}  (exists already, from run {verified.id})")
 
 
-def test_serve_builds_what_is_gone_answers_and_stops_at_ctrl_c(packaged, material):
+def test_serve_rebuilds_a_missing_bento_and_stops_at_ctrl_c(packaged, material):
     root, verified, bundle = packaged
     shutil.rmtree(bentoml_home() / "bentos" / bundle.name, ignore_errors=True)
     port = free_port()
@@ -93,9 +93,9 @@ def test_serve_builds_what_is_gone_answers_and_stops_at_ctrl_c(packaged, materia
         status, body, _ = send_request("127.0.0.1", port, "POST", "/predict", golden.rows)
         assert (status, json.loads(body)) == (200, golden.predictions)
         os.kill(process.pid, signal.SIGINT)
-        said, complaint = process.communicate(timeout=20)
-        assert process.returncode == 0, complaint
-        assert "Stopped." in said
+        output, errors = process.communicate(timeout=20)
+        assert process.returncode == 0, errors
+        assert "Stopped." in output
     finally:
         process.kill()
         process.communicate()
@@ -110,13 +110,13 @@ def test_a_taken_port_is_explained(packaged):
         other.listen()
         port = other.getsockname()[1]
         process = mlnb(root, "serve", "--port", str(port))
-        _, complaint = process.communicate(timeout=60)
+        _, errors = process.communicate(timeout=60)
     assert process.returncode == 2
-    assert f"--port {port + 1}" in complaint
+    assert f"--port {port + 1}" in errors
 
 
 def test_nothing_to_serve_says_how_to_get_something(tmp_path):
     process = mlnb(tmp_path, "serve")
-    _, complaint = process.communicate(timeout=60)
+    _, errors = process.communicate(timeout=60)
     assert process.returncode == 2
-    assert "`mlnb run`" in complaint
+    assert "`mlnb run`" in errors

@@ -12,7 +12,7 @@ from mlnb.serving.packaging.parity_certificate import start_verification, verify
 from mlnb.serving.runtime.model_parts import read_record
 
 
-def test_a_bento_that_answers_as_the_notebook_did_is_certified(bundle, built, tmp_path):
+def test_a_bento_with_the_notebooks_predictions_is_certified(bundle, built, tmp_path):
     check = verify_bento(bundle, built, start_verification())
     certificate = check.certificate
     assert certificate == ParityCertificate(
@@ -33,18 +33,18 @@ def test_a_bento_that_answers_as_the_notebook_did_is_certified(bundle, built, tm
     assert 0 < check.start_seconds < 60
 
 
-def test_a_key_that_is_set_for_the_service_does_not_lock_its_proof_out(quick_bundle, quick, tmp_path, monkeypatch):
+def test_a_key_of_the_service_does_not_apply_to_its_parity_check(quick_bundle, quick, tmp_path, monkeypatch):
     monkeypatch.setenv("MLNB_API_KEY", "secret")
     assert verify_bento(quick_bundle, quick, start_verification()).certificate.identical
 
 
 def test_one_bit_of_difference_is_named(altered, tmp_path):
     bundle = altered(family="linear").bundle(tmp_path / "service", name="altered")
-    place = r"row 3, probabilities\.yes: found (\S+), expected (\S+)\. "
-    with pytest.raises(ServingError, match=place) as caught:
+    message = r"row 3, probabilities\.yes: found (\S+), expected (\S+)\. "
+    with pytest.raises(ServingError, match=message) as caught:
         verify_bento(bundle, build_bento(bundle), start_verification())
-    found, wanted = map(float, re.search(place, str(caught.value)).groups())
-    assert math.nextafter(found, 1) == wanted
+    returned, expected = map(float, re.search(message, str(caught.value)).groups())
+    assert math.nextafter(returned, 1) == expected
     assert "must not be deployed" in str(caught.value)
 
 

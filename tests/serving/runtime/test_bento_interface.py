@@ -1,4 +1,4 @@
-"""The built bento, asked over HTTP as a client would."""
+"""The built bento, over HTTP as a client uses it."""
 
 import http.client
 import json
@@ -29,7 +29,7 @@ def test_rows_are_answered_by_the_bentos_own_code(server, bundle, material):
     assert (status, headers["content-type"]) == (200, "application/json")
     assert json.loads(body) == material().golden.predictions
     assert headers["x-model-version"] == bundle.model_tag
-    assert headers["x-whose"] == "bento"
+    assert headers["x-code"] == "bento"
 
 
 def test_curl_without_a_content_type_is_understood(server):
@@ -39,7 +39,7 @@ def test_curl_without_a_content_type_is_understood(server):
 
 
 @pytest.mark.parametrize(
-    ("body", "status", "column", "found"),
+    ("body", "status", "column", "value"),
     [
         (b"[]", 200, None, None),
         (b"not json", 400, None, "no JSON"),
@@ -56,13 +56,13 @@ def test_curl_without_a_content_type_is_understood(server):
         (json.dumps([{}] * (MAX_ROWS + 1)).encode(), 413, None, "10,001 rows"),
     ],
 )
-def test_bad_requests_say_what_to_change(server, bundle, body, status, column, found):
+def test_refusals_state_what_to_change(server, bundle, body, status, column, value):
     got, answer, headers = post(server, body)
     assert got == status
     if status != 200:
         assert set(answer) == {"error", "problems"}
         assert answer["problems"][0]["column"] == column
-        assert found in answer["problems"][0]["found"]
+        assert value in answer["problems"][0]["found"]
         assert answer["problems"][0]["expected"]
     assert {name.lower(): text for name, text in headers.items()}["x-model-version"] == bundle.model_tag
 

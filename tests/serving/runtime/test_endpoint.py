@@ -1,4 +1,4 @@
-"""The endpoint as an ASGI application, asked without a server."""
+"""The endpoint as an ASGI application, called without a server."""
 
 import asyncio
 import gzip
@@ -8,6 +8,7 @@ import logging
 import pytest
 
 from mlnb.serving.runtime import endpoint as module
+from mlnb.serving.runtime import http_messages
 from mlnb.serving.runtime.endpoint import Endpoint
 from mlnb.serving.runtime.table_bodies import ARROW, PARQUET
 
@@ -17,9 +18,9 @@ GOOD = {"age": 31, "fare paid €": 7.25, "sex": "f", "note": "crew", "ok": True
 @pytest.fixture(scope="module")
 def endpoint(material, tmp_path_factory):
     folder = material().bundle(tmp_path_factory.mktemp("endpoint") / "service").folder / "model"
-    made = Endpoint(folder)
-    yield made
-    made.close()
+    created = Endpoint(folder)
+    yield created
+    created.close()
 
 
 def ask(endpoint, body=b"", headers=(), method="POST", query=b"", parts=1):
@@ -73,16 +74,16 @@ def test_batches_are_answered_by_threads_and_alike(endpoint):
 
 def test_a_prediction_says_why(endpoint):
     _, plain, _ = ask(endpoint, body([GOOD]))
-    status, said, _ = ask(endpoint, body([GOOD]), query=b"x=1&explain=true")
-    why = said[0].pop("explanation")
-    assert (status, said) == (200, plain)
+    status, explained, _ = ask(endpoint, body([GOOD]), query=b"x=1&explain=true")
+    why = explained[0].pop("explanation")
+    assert (status, explained) == (200, plain)
     assert why["class"] == "yes" and set(why["columns"]) == set(GOOD)
     assert why["score"] == pytest.approx(why["base"] + sum(why["columns"].values()))
     assert ask(endpoint, body([{"sex": 1}]), query=b"explain=true")[0] == 422
 
 
 @pytest.mark.parametrize(
-    ("content", "headers", "method", "status", "said"),
+    ("content", "headers", "method", "status", "message"),
     [
         (b"", [], "GET", 405, "POST"),
         (b"x", [("content-type", "image/png")], "POST", 415, "image/png"),
@@ -95,15 +96,15 @@ def test_a_prediction_says_why(endpoint):
         (b"no table", [("content-type", PARQUET)], "POST", 400, "no Parquet file"),
     ],
 )
-def test_what_cannot_be_answered_is_told_why(endpoint, content, headers, method, status, said):
+def test_what_cannot_be_answered_gets_a_reason(endpoint, content, headers, method, status, message):
     got, answer, names = ask(endpoint, content, headers, method)
     assert got == status
-    assert said in answer["error"] + str(answer["problems"])
+    assert message in answer["error"] + str(answer["problems"])
     assert names["x-model-version"] and names["x-request-id"]
 
 
 def test_a_stream_that_does_not_end_is_cut_off(endpoint, monkeypatch):
-    monkeypatch.setattr(module, "MAX_BYTES", 100)
+    monkeypatch.setattr(http_messages, "MAX_BYTES", 100)
     status, answer, _ = ask(endpoint, b" " * 150, parts=3)
     assert (status, "more than 100 bytes" in answer["error"]) == (413, True)
 
@@ -148,7 +149,7 @@ def test_what_happened_is_counted(endpoint):
     rows = {"column": "age", "model_version": version}, {"column": "(unknown)", "model_version": version}
     before = [value(metrics.rejected, **labels) for labels in rows]
     answered = value(metrics.requests, status="422", model_version=version)
-    ask(endpoint, body([{**GOOD, "age": "x"}, {**GOOD, "age": []}, {**GOOD, "made up": 1}]))
+    ask(endpoint, body([{**GOOD, "age": "x"}, {**GOOD, "age": []}, {**GOOD, "not a column": 1}]))
     assert [value(metrics.rejected, **labels) for labels in rows] == [before[0] + 2, before[1] + 1]
     assert value(metrics.requests, status="422", model_version=version) == answered + 1
     name = ask(endpoint, body([GOOD] * 3))[1][0]["prediction"]

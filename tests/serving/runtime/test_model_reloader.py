@@ -10,7 +10,7 @@ from mlnb.serving.runtime.model_reloader import LoadedModel, ModelReloader, find
 
 @pytest.fixture
 def models(material, tmp_path):
-    """Model folders: the one that answers, another fit of the same problem, and ways to be wrong."""
+    """Model folders: the one in use, another fit of the same problem, and ways to be wrong."""
     one = material().bundle(tmp_path / "one").folder / "model"
     other = material("linear").bundle(tmp_path / "other", name="other").folder / "model"
 
@@ -26,8 +26,8 @@ def models(material, tmp_path):
     return one, other, spoiled
 
 
-class Told:
-    """Remembers what a service would count."""
+class Calls:
+    """Records the calls that a service counts."""
 
     def __init__(self):
         self.switches, self.refusals = [], 0
@@ -40,16 +40,16 @@ class Told:
 
 
 def follow(own, pointer):
-    told = Told()
-    return ModelReloader(own, pointer, told.switched, told.refused), told
+    calls = Calls()
+    return ModelReloader(own, pointer, calls.switched, calls.refused), calls
 
 
 def test_without_a_pointer_the_own_model_answers(models, tmp_path):
-    reloader, told = follow(models[0], None)
+    reloader, calls = follow(models[0], None)
     assert not reloader.check()
-    reloader, told = follow(models[0], tmp_path / "nothing there yet")
+    reloader, calls = follow(models[0], tmp_path / "nothing there yet")
     assert not reloader.check()
-    assert told.refusals == 0 and told.switches == [("", reloader.current.version)]
+    assert calls.refusals == 0 and calls.switches == [("", reloader.current.version)]
 
 
 @pytest.mark.parametrize("form", ["text", "link", "bundle"])
@@ -64,7 +64,7 @@ def test_a_pointer_is_followed_there_and_back(models, tmp_path, form):
         else:
             pointer.symlink_to(folder.parent if form == "bundle" else folder)
 
-    reloader, told = follow(one, pointer)
+    reloader, calls = follow(one, pointer)
     first = reloader.current
     point(other)
     assert reloader.check()
@@ -73,7 +73,7 @@ def test_a_pointer_is_followed_there_and_back(models, tmp_path, form):
     assert first.predictor.replay() is None  # who still answers with the old model can
     point(one)
     assert reloader.check()
-    assert [new for _, new in told.switches] == [first.version, LoadedModel.load(other).version, first.version]
+    assert [new for _, new in calls.switches] == [first.version, LoadedModel.load(other).version, first.version]
 
 
 def change_task(contract):
@@ -89,37 +89,37 @@ def drop_column(schema):
 
 
 @pytest.mark.parametrize(
-    ("name", "file", "change", "said"),
+    ("name", "file", "change", "message"),
     [
         ("task", "contract.json", change_task, "found task 'multiclass', expected 'binary'"),
-        ("golden", "golden.json", change_golden, "does not predict what its notebook predicted: row 3, prob"),
+        ("golden", "golden.json", change_golden, "does not give the predictions of its notebook: row 3, prob"),
         ("column", "schema.json", drop_column, ""),
     ],
 )
-def test_a_bad_model_is_refused_and_said(models, tmp_path, caplog, name, file, change, said):
+def test_a_bad_model_is_refused_with_a_reason(models, tmp_path, caplog, name, file, change, message):
     one, other, spoiled = models
     pointer = tmp_path / "pointer"
     pointer.write_text(str(spoiled(name, file, change)))
-    reloader, told = follow(one, pointer)
+    reloader, calls = follow(one, pointer)
     with caplog.at_level("ERROR", "mlnb.serving"):
         assert not reloader.check()
     assert reloader.current.version == LoadedModel.load(one).version
-    assert (told.refusals, len(told.switches)) == (1, 1)
+    assert (calls.refusals, len(calls.switches)) == (1, 1)
     record = caplog.records[-1]
     assert record.getMessage() == "model refused"
-    assert said in str(record.exc_info)
-    assert not reloader.check() and told.refusals == 1  # it is not tried again until it changes
+    assert message in str(record.exc_info)
+    assert not reloader.check() and calls.refusals == 1  # it is not tried again until it changes
     pointer.write_text(str(other))
     assert reloader.check()
 
 
 def test_rubbish_is_refused(models, tmp_path):
     pointer = tmp_path / "pointer"
-    reloader, told = follow(models[0], pointer)
+    reloader, calls = follow(models[0], pointer)
     for content in ("", "/nowhere", "\0"):
         pointer.write_text(content)
         assert not reloader.check()
-    assert told.refusals == 3
+    assert calls.refusals == 3
     with pytest.raises(OSError):
         find_model(pointer.with_name("dangling")) or pointer.with_name("x").symlink_to("y") or find_model(
             pointer.with_name("x")

@@ -1,4 +1,4 @@
-"""A running bento under load: models change, a worker is killed, it is told to stop, and strangers try everything."""
+"""A running bento under load: models change, a worker is killed, the service stops, and schemathesis sends anything."""
 
 import http.client
 import json
@@ -20,7 +20,7 @@ GOOD = {"age": 31, "fare paid €": 7.25, "sex": "f", "note": "crew", "ok": True
 
 
 class Load(Clients):
-    """Clients that ask without a pause while inside, and know what each version answers."""
+    """Clients that send requests without a pause in a `with` block, and check the responses by version."""
 
     def __init__(self, server, expected, clients=4):
         super().__init__(clients)
@@ -54,29 +54,29 @@ def pointer(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def followed(built, pointer, tmp_path_factory):
+def reloading(built, pointer, tmp_path_factory):
     log = tmp_path_factory.mktemp("live") / "log"
     with serving(built.path, log, environment={"MLNB_FOLLOW": str(pointer)}) as running:
         running.wait()
         yield running
 
 
-def test_a_promoted_model_takes_over_without_a_request_lost(followed, pointer, bundle, material, tmp_path):
+def test_a_promoted_model_takes_over_without_a_request_lost(reloading, pointer, bundle, material, tmp_path):
     other = material("hist_boosting").bundle(tmp_path / "other", name="other")
     expected = {b.model_tag: Predictor.load(b.folder / "model").predict([GOOD]) for b in (bundle, other)}
-    with Load(followed, expected) as load:
+    with Load(reloading, expected) as load:
         wait_for(lambda: len(load.versions) > 50, 20, "fifty responses")
         pointer.write_text(f"{other.folder / 'model'}\n")
         wait_for(lambda: load.versions[-1] == other.model_tag, 20, "the other model")
         pointer.write_text("/nowhere\n")
-        wait_for(lambda: "model refused" in followed.said(), 20, "the refusal")
+        wait_for(lambda: "model refused" in reloading.output(), 20, "the refusal")
         pointer.write_text(f"{bundle.folder / 'model'}\n")
         wait_for(lambda: load.versions[-1] == bundle.model_tag, 20, "the first model")
     assert (load.wrong, load.cut) == ([], [])
     assert set(load.versions) == set(expected)
-    lines = [json.loads(line) for line in followed.said().splitlines() if line.startswith("{")]
+    lines = [json.loads(line) for line in reloading.output().splitlines() if line.startswith("{")]
     assert [line["new"] for line in lines if line["event"] == "model switched"] == [other.model_tag, bundle.model_tag]
-    _, body, _ = send_request(followed.host, followed.port, "GET", "/metrics")
+    _, body, _ = send_request(reloading.host, reloading.port, "GET", "/metrics")
     counted = body.decode()
     assert f'mlnb_predictions_total{{model_version="{bundle.model_tag}",prediction="' in counted
     assert 'mlnb_model_swaps_total{result="switched"} 2.0' in counted
@@ -84,11 +84,11 @@ def test_a_promoted_model_takes_over_without_a_request_lost(followed, pointer, b
     assert "mlnb_request_seconds_bucket" in counted
 
 
-def test_a_killed_worker_is_back_and_nobody_is_told_wrong(followed, bundle):
+def test_a_killed_worker_is_back_and_no_response_is_wrong(reloading, bundle):
     expected = {bundle.model_tag: Predictor.load(bundle.folder / "model").predict([GOOD])}
-    with Load(followed, expected) as load:
+    with Load(reloading, expected) as load:
         wait_for(lambda: len(load.versions) > 50, 20, "fifty responses")
-        (worker,) = psutil.Process(followed.process.pid).children()
+        (worker,) = psutil.Process(reloading.process.pid).children()
         worker.kill()
         killed = time.monotonic()
         # 5 s on a machine that does nothing else: benchmarks/serving.py
@@ -96,10 +96,10 @@ def test_a_killed_worker_is_back_and_nobody_is_told_wrong(followed, bundle):
     assert load.wrong == []
 
 
-def test_strangers_find_no_fault_of_ours(followed, tmp_path):
-    command = [str(Path(sys.executable).with_name("schemathesis")), "run", f"{followed.address}/docs.json"]
+def test_schemathesis_finds_no_server_error(reloading, tmp_path):
+    command = [str(Path(sys.executable).with_name("schemathesis")), "run", f"{reloading.address}/docs.json"]
     command += ["--checks", "not_a_server_error", "--max-examples", "12", "--seed", "1", "--phases", "coverage,fuzzing"]
-    command += ["--generation-database", "none", "--url", followed.address]
+    command += ["--generation-database", "none", "--url", reloading.address]
     done = subprocess.run(command, capture_output=True, text=True, timeout=200, cwd=tmp_path)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-1000:]
 
@@ -109,17 +109,17 @@ def test_a_request_that_is_being_answered_survives_the_end(quick, tmp_path):
         running.wait()
         answers = []
         rows = [GOOD] * 9_000
-        asking = threading.Thread(
+        client = threading.Thread(
             target=lambda: answers.append(send_request(running.host, running.port, "POST", "/predict", rows))
         )
-        asking.start()
+        client.start()
         wait_for(
             lambda: b"mlnb_batches_in_progress 1.0" in send_request(running.host, running.port, "GET", "/metrics")[1],
             20,
             "a batch in progress",
         )
         running.process.terminate()
-        asking.join(30)
+        client.join(30)
         running.process.wait(20)
     assert answers[0][0] == 200
     assert len(json.loads(answers[0][1])) == 9_000

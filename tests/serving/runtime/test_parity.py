@@ -6,14 +6,14 @@ from mlnb.serving.runtime.parity import Difference, find_difference
 
 
 def test_identical_answers_have_no_difference():
-    answers = [{"prediction": "a", "probabilities": {"a": 0.1 + 0.2, "b": 0.7}}, {"prediction": 2.0}]
-    assert find_difference(answers, answers) is None
+    predictions = [{"prediction": "a", "probabilities": {"a": 0.1 + 0.2, "b": 0.7}}, {"prediction": 2.0}]
+    assert find_difference(predictions, predictions) is None
     assert find_difference([], []) is None
     assert find_difference([{"x": math.nan}], [{"x": math.nan}]) is None
 
 
 @pytest.mark.parametrize(
-    ("found", "expected", "difference"),
+    ("returned", "expected", "difference"),
     [
         ([{"p": 0.1 + 0.2}], [{"p": 0.3}], Difference(0, "p", 0.1 + 0.2, 0.3)),
         ([{"p": -0.0}], [{"p": 0.0}], Difference(0, "p", -0.0, 0.0)),
@@ -26,8 +26,8 @@ def test_identical_answers_have_no_difference():
         (["a", "b"], ["a", "c"], Difference(1, "", "b", "c")),
     ],
 )
-def test_the_first_difference_is_named(found, expected, difference):
-    assert repr(find_difference(found, expected)) == repr(difference)
+def test_the_first_difference_is_named(returned, expected, difference):
+    assert repr(find_difference(returned, expected)) == repr(difference)
 
 
 def test_a_difference_reads_well():

@@ -30,14 +30,14 @@ def test_every_kind_of_model_answers_alone_as_in_a_batch(material, tmp_path, fam
     rows = predictor.golden.rows
     assert predictor.replay() is None
     assert [predictor.predict([row])[0] for row in rows] == predictor.golden.predictions
-    answer = predictor.predict(rows[:1])[0]
+    response = predictor.predict(rows[:1])[0]
     if task == "regression":
-        assert set(answer) == {"prediction"}
-        assert isinstance(answer["prediction"], float)
+        assert set(response) == {"prediction"}
+        assert isinstance(response["prediction"], float)
     else:
-        assert set(answer["probabilities"]) == set(predictor.parts.contract.classes)
-        assert answer["prediction"] == max(answer["probabilities"], key=answer["probabilities"].get)
-        assert sum(answer["probabilities"].values()) == pytest.approx(1)
+        assert set(response["probabilities"]) == set(predictor.parts.contract.classes)
+        assert response["prediction"] == max(response["probabilities"], key=response["probabilities"].get)
+        assert sum(response["probabilities"].values()) == pytest.approx(1)
 
 
 def test_no_rows_no_answers(predictor):
@@ -68,7 +68,7 @@ def test_the_order_of_columns_and_extra_nullable_ones_do_not_matter(predictor):
 
 
 @pytest.mark.parametrize(
-    ("change", "column", "found"),
+    ("change", "column", "value"),
     [
         ({"colour": "red"}, "colour", "unknown column"),
         ({"Age": 3}, "Age", "unknown column"),
@@ -85,11 +85,11 @@ def test_the_order_of_columns_and_extra_nullable_ones_do_not_matter(predictor):
         ({"day": 20200501}, "day", "20200501"),
     ],
 )
-def test_a_bad_value_is_refused_with_row_column_found_and_expected(predictor, change, column, found):
+def test_a_bad_value_is_refused_with_row_column_found_and_expected(predictor, change, column, value):
     with pytest.raises(BadRows) as caught:
         predictor.predict([GOOD, {**GOOD, **change}])
     assert (caught.value.row, caught.value.column) == (1, column)
-    assert found in caught.value.found
+    assert value in caught.value.found
     assert caught.value.expected
 
 

@@ -10,13 +10,13 @@ def test_a_list_of_objects_is_read():
 
 
 @pytest.mark.parametrize(
-    ("body", "found"),
+    ("body", "description"),
     [
         (b"", "no JSON"),
         (b"{nope", "no JSON"),
         (b"\xff\xfe\xfa", "no JSON"),
-        (b'[{"a": NaN}]', "NaN is no JSON number"),
-        (b'[{"a": -Infinity}]', "-Infinity is no JSON number"),
+        (b'[{"a": NaN}]', "NaN is not a JSON number"),
+        (b'[{"a": -Infinity}]', "-Infinity is not a JSON number"),
         (b'[{"a": ' + b"1" * 5000 + b"}]", "no JSON"),
         (b"[" * 100_000, "no JSON"),
         (b'{"rows": []}', "an object"),
@@ -28,11 +28,11 @@ def test_a_list_of_objects_is_read():
         (b"[[1, 2]]", "a list as row 0"),
     ],
 )
-def test_anything_else_is_refused_with_what_was_found(body, found):
+def test_anything_else_is_refused_with_what_was_found(body, description):
     with pytest.raises(BadRequest) as caught:
         read_rows(body)
     assert caught.value.status == 400
-    assert found in caught.value.problems[0].found
+    assert description in caught.value.problems[0].found
     assert "list of objects" in caught.value.refusal().error
 
 

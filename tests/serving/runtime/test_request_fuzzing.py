@@ -1,4 +1,4 @@
-"""Whatever a client sends, it is answered or told what to change."""
+"""Whatever a client sends, it gets predictions or a refusal with reasons."""
 
 import json
 import math
@@ -34,23 +34,23 @@ def predictor(material, tmp_path_factory):
 @given(rows=st.lists(st.dictionaries(COLUMNS, VALUES, max_size=8), max_size=3) | VALUES)
 def test_anything_is_answered_or_refused(predictor, rows):
     try:
-        answers = predictor.predict(read_rows(json.dumps(rows).encode()))
+        predictions = predictor.predict(read_rows(json.dumps(rows).encode()))
     except BadRequest as error:
         assert error.status in (400, 422)
         json.loads(error.refusal().encode())
         assert all(problem.found and problem.expected for problem in error.problems)
     else:
-        assert len(answers) == len(rows)
+        assert len(predictions) == len(rows)
 
 
 @settings(max_examples=150, deadline=None, derandomize=True)
 @given(rows=st.lists(st.fixed_dictionaries(FITTING), min_size=1, max_size=3))
 def test_whatever_fits_the_schema_is_answered_alone_as_together(predictor, rows):
     rows = read_rows(json.dumps(rows).encode())
-    answers = predictor.predict(rows)
-    assert answers == [predictor.predict([row])[0] for row in rows]
-    for answer in answers:
-        assert all(math.isfinite(value) and 0 <= value <= 1 for value in answer["probabilities"].values())
+    predictions = predictor.predict(rows)
+    assert predictions == [predictor.predict([row])[0] for row in rows]
+    for prediction in predictions:
+        assert all(math.isfinite(value) and 0 <= value <= 1 for value in prediction["probabilities"].values())
 
 
 @settings(max_examples=100, deadline=None, derandomize=True)

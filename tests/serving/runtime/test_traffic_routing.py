@@ -1,4 +1,4 @@
-"""A shadow is heard by nobody; a canary answers its share of the keys, and is withdrawn when it does badly."""
+"""The responses of a shadow are logged only; a canary gets a share of the keys and is withdrawn when it fails."""
 
 from types import SimpleNamespace
 
@@ -18,29 +18,31 @@ def response(name):
     return ClassResponse(prediction=name, probabilities={name: 1.0})
 
 
-class Predicts:
-    """A model that says one thing, or fails."""
+class ConstantModel:
+    """A model with one prediction, or a failing one."""
 
-    def __init__(self, said):
-        self.said = said
+    def __init__(self, prediction):
+        self.prediction = prediction
 
     def respond(self, rows):
-        if self.said is None:
+        if self.prediction is None:
             raise ValueError("broken")
-        return [response(self.said) for _ in rows]
+        return [response(self.prediction) for _ in rows]
 
 
-def beside(version="churn:2", said="yes"):
-    return SimpleNamespace(current=SimpleNamespace(version=version, predictor=Predicts(said)), stop=lambda: None)
+def reloader(version="churn:2", prediction="yes"):
+    return SimpleNamespace(
+        current=SimpleNamespace(version=version, predictor=ConstantModel(prediction)), stop=lambda: None
+    )
 
 
-def test_a_canary_answers_its_share_and_the_same_key_meets_the_same_model():
-    canary = Canary(beside(), 0.2, service_metrics())
+def test_a_canary_gets_its_share_and_a_key_always_the_same_model():
+    canary = Canary(reloader(), 0.2, service_metrics())
     keys = [f"customer {number}" for number in range(5000)]
     first = [canary.choose(key, CHAMPION) is not None for key in keys]
     assert 0.18 < sum(first) / len(first) < 0.22
     assert [canary.choose(key, CHAMPION) is not None for key in keys] == first
-    itself = Canary(beside("churn:1"), 0.2, service_metrics())
+    itself = Canary(reloader("churn:1"), 0.2, service_metrics())
     assert itself.choose("any", CHAMPION) is None
 
 
@@ -51,7 +53,7 @@ def test_a_share_out_of_range_is_refused(share):
 
 
 def test_a_canary_that_fails_is_withdrawn_until_there_is_another():
-    canary = Canary(beside(), 0.5, service_metrics())
+    canary = Canary(reloader(), 0.5, service_metrics())
     for number in range(LEAST):
         canary.record("churn:2", 0.001, failed=number % 10 == 0, canary=True)
     assert canary.withdrawn == "churn:2"
@@ -64,7 +66,7 @@ def test_a_canary_that_fails_is_withdrawn_until_there_is_another():
 
 
 def test_a_canary_that_is_slow_is_withdrawn():
-    canary = Canary(beside(), 0.5, service_metrics())
+    canary = Canary(reloader(), 0.5, service_metrics())
     for _ in range(LEAST):
         canary.record("churn:1", 0.001, failed=False, canary=False)
         canary.record("churn:2", 0.010, failed=False, canary=True)
@@ -72,24 +74,24 @@ def test_a_canary_that_is_slow_is_withdrawn():
 
 
 def test_a_machine_that_stalls_now_and_then_is_no_fault_of_the_canary():
-    canary = Canary(beside(), 0.5, service_metrics())
+    canary = Canary(reloader(), 0.5, service_metrics())
     for number in range(2 * LEAST):
         canary.record("churn:1", 0.001, failed=False, canary=False)
         canary.record("churn:2", 0.300 if number % 25 == 0 else 0.001, failed=False, canary=True)
     assert canary.withdrawn == ""
 
 
-def test_a_shadow_is_compared_noted_and_never_in_the_way():
-    noted = []
-    shadow = Shadow(beside(), lambda *entry: noted.append(entry), service_metrics())
+def test_a_shadow_is_compared_and_logged_and_delays_nothing():
+    logged = []
+    shadow = Shadow(reloader(), lambda *entry: logged.append(entry), service_metrics())
     shadow.submit("r1", [{"a": 1}, {"a": 2}], [response("yes"), response("no")], "churn:1")
     shadow.close()
-    ((request, version, rows, answers, seconds),) = noted
-    assert (request, version, len(rows), answers[0].prediction) == ("r1", "churn:2", 2, "yes") and seconds >= 0
+    ((request, version, rows, responses, seconds),) = logged
+    assert (request, version, len(rows), responses[0].prediction) == ("r1", "churn:2", 2, "yes") and seconds >= 0
 
 
-def test_a_shadow_that_fails_harms_nobody():
-    shadow = Shadow(beside(said=None), None, service_metrics())
+def test_a_shadow_that_fails_does_no_harm():
+    shadow = Shadow(reloader(prediction=None), None, service_metrics())
     for number in range(3):
         shadow.submit(f"r{number}", [{"a": 1}], [response("yes")], "churn:1")
     wait_for(lambda: not shadow.waiting, 5, "the end of the queue")

@@ -1,4 +1,4 @@
-"""One running service from shadow to promotion and back: who is heard, who is withdrawn, and nobody waits in vain."""
+"""One running service from shadow to promotion and back: routing, withdrawal, and no lost request."""
 
 import http.client
 import itertools
@@ -29,7 +29,7 @@ OVERFLOWING = Decision(interval=ValueInterval(low=-1.0, high=1e200, x=(0.0, 200.
 
 @pytest.fixture
 def models(material, tmp_path):
-    """The champion's bundle, and models beside it: good ones, one that fails on large fares, one that is slow."""
+    """The champion's bundle, and other models: good ones, one that fails on large fares, one that is slow."""
     champion = material("linear", "regression").bundle(tmp_path / "champion", name="fares")
     good = material("lightgbm", "regression").bundle(tmp_path / "good", name="fares").folder / "model"
 
@@ -48,7 +48,7 @@ def models(material, tmp_path):
         (folder / "golden.json").write_bytes(encode(Golden(rows=rows, predictions=predictor.predict(rows))))
         return folder
 
-    others = {"good": good, "unheard": vary("unheard"), "failing": vary("failing", OVERFLOWING)}
+    others = {"good": good, "shadowed": vary("shadowed"), "failing": vary("failing", OVERFLOWING)}
     return champion, others | {"slow": vary("slow", members=60)}
 
 
@@ -81,7 +81,7 @@ class Routed(Clients):
         connection.close()
 
     def next(self, count):
-        """Return the next answers, so many of them."""
+        """Return the next `count` responses."""
         start = len(self.seen)
         wait_for(lambda: len(self.seen) >= start + count, 20, f"{count} more responses")
         return self.seen[start:]
@@ -99,12 +99,12 @@ def test_from_shadow_to_promotion_and_back(models, tmp_path):
     def point(pointer, name):
         pointers[pointer].write_text(f"{folders[name]}\n")
 
-    point("shadow", "unheard")
+    point("shadow", "shadowed")
     with serving(build_bento(champion).path, tmp_path / "service.log", environment=environment) as server:
         server.wait()
 
         def events(name):
-            lines = [json.loads(line) for line in server.said().splitlines() if line.startswith("{")]
+            lines = [json.loads(line) for line in server.output().splitlines() if line.startswith("{")]
             return [line for line in lines if line["event"] == name]
 
         with Routed(server) as clients:
@@ -115,7 +115,7 @@ def test_from_shadow_to_promotion_and_back(models, tmp_path):
             by_key = {key: set() for key in KEYS}
             for one in clients.next(3 * len(KEYS)):
                 by_key[one.key].add(one.by)
-            assert {key: seen for key, seen in by_key.items() if len(seen) != 1} == {}, server.said()
+            assert {key: seen for key, seen in by_key.items() if len(seen) != 1} == {}, server.output()
             chosen = {key for key, models in by_key.items() if models == {names["good"]}}
             assert 0.2 < len(chosen) / len(KEYS) < 0.4
 
@@ -132,7 +132,7 @@ def test_from_shadow_to_promotion_and_back(models, tmp_path):
             assert {one.by for one in clients.next(LEAST)} == {names["good"]}
             point("follow", "own")
             wait_for(lambda: clients.seen[-1].by == names["own"], 20, "a response of the champion")
-        withdrawn = {event["model_version"]: event["why"] for event in events("canary withdrawn")}
+        withdrawn = {event["model_version"]: event["reason"] for event in events("canary withdrawn")}
         counted = send_request(server.host, server.port, "GET", "/metrics")[1].decode()
 
     assert withdrawn[names["failing"]].endswith("of its requests failed")
@@ -143,14 +143,14 @@ def test_from_shadow_to_promotion_and_back(models, tmp_path):
     assert {one.by for one in clients.seen} == {names[n] for n in ("own", "good", "failing", "slow")}
     assert 'mlnb_log_rows_total{result="dropped"} 0.0' in counted
 
-    heard = read_log(tmp_path / "log")[0]
-    assert dict(zip(heard["request"], heard["model"], strict=True)) == {one.id: one.by for one in clients.seen}
+    returned = read_log(tmp_path / "log")[0]
+    assert dict(zip(returned["request"], returned["model"], strict=True)) == {one.id: one.by for one in clients.seen}
     every = read_log(tmp_path / "log", shadows=True)[0]
-    unheard = every[every["shadow"].astype(bool)].set_index("request")
-    assert set(unheard["model"]) == {names["unheard"]} and set(unheard.index) <= {one.id for one in clients.seen}
-    asked = {one.id: one for one in clients.seen}
-    for request, said in unheard["out.prediction"].items():
-        assert said == expected[names["unheard"]][asked[request].row]["prediction"]
+    shadow_log = every[every["shadow"].astype(bool)].set_index("request")
+    assert set(shadow_log["model"]) == {names["shadowed"]} and set(shadow_log.index) <= {one.id for one in clients.seen}
+    by_id = {one.id: one for one in clients.seen}
+    for request, prediction in shadow_log["out.prediction"].items():
+        assert prediction == expected[names["shadowed"]][by_id[request].row]["prediction"]
     compared = sum(
         float(line.split()[-1])
         for line in counted.splitlines()
