@@ -68,7 +68,7 @@ def table(tmp_path):
     path = tmp_path / "orders.csv"
     path.write_text(CSV)
     raw, _ = read_table(str(path))
-    schema = clean(raw, "late", "auto", True)[1].to_json()
+    schema = clean(raw, "late")[1].to_json()
     for column in schema["columns"]:
         column["role"] = {"late": "target", "id": "identifier", "ordered at": "dropped"}.get(column["name"], "feature")
     artifacts = {"contract": ProblemContract(task="binary", target="late"), "schema": schema, "provenance": {}}

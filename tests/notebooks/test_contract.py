@@ -20,7 +20,7 @@ GUIDES = sorted((NBS / "guides").glob("*.ipynb"))
 ALSO = {
     "package": ("mlnb.serving",),
     "collect": ("mlnb.monitoring",),
-    "monitor": ("mlnb.monitoring",),
+    "monitor": ("mlnb.monitoring", "mlnb.codec"),
     "challenge": ("mlnb.serving",),
 }
 

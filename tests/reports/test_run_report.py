@@ -6,6 +6,7 @@ from html import escape
 
 import pytest
 
+from mlnb.methods.contracts.evaluations import DecidingMetric, Estimate, Metrics
 from mlnb.methods.contracts.gates import Gate, GateLine
 from mlnb.methods.contracts.problems import ProblemContract
 from mlnb.reports.run_report import write_report
@@ -172,7 +173,13 @@ def test_a_missed_gate_is_marked(project, example):
 def test_other_problems_have_a_page_without_being_known(project, example):
     values = {
         "contract": ProblemContract(task="ranking", target="clicked", metric="ndcg_at_10"),
-        "metrics": {"deciding": {"name": "ndcg_at_10", "value": 0.41}, "scores": {"ndcg_at_10": 0.41}},
+        "metrics": Metrics(
+            rows=90,
+            resamples=50,
+            level=0.95,
+            deciding=DecidingMetric(name="ndcg_at_10", direction="maximize", value=0.41),
+            scores={"ndcg_at_10": Estimate(value=0.41)},
+        ),
         "gate": None,
     }
     change = {name: lambda _, value=value: value for name, value in values.items()}
