@@ -10,7 +10,7 @@ import yaml
 from mlnb.cli import run as run_verb
 from mlnb.cli.audit import change_text
 from mlnb.cli.text_tables import table
-from mlnb.codec import convert
+from mlnb.codec import convert, to_json
 from mlnb.engine.formats import load_object
 from mlnb.engine.parameter_values import DEFAULT
 from mlnb.engine.project import Project
@@ -122,10 +122,9 @@ def challenger_parameters(project: Project, run: Run, champion: Version, policy:
             for name, parameter in (record.parameters if record else {}).items()
             if parameter.origin not in (DEFAULT, ORIGIN)
         }
-    problem = {
-        name: getattr(contract, name)
-        for name in ("target", "task", "positive", "top", *traits_of(contract.task).details)
-    }
+    stated = to_json(contract)
+    fields = ("target", "task", "positive", "top", *traits_of(contract.task).details)
+    problem = {name: stated[name] for name in fields}
     values["problem"] |= {name: value for name, value in problem.items() if value not in (None, [])}
     values["problem"]["metric"] = base_name(contract.metric)
     if run.output("best") is not None and run.output("trials") is not None:
