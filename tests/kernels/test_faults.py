@@ -20,7 +20,7 @@ NOTEBOOKS = int(os.environ.get("MLNB_TEST_NOTEBOOKS", "200"))
 
 def becomes_quiet(process: psutil.Process) -> None:
     """Wait until the parent has no child process but the standby kernel."""
-    wait_for(lambda: len(process.children(recursive=True)) <= 1, 5, "the end of all kernels but the standby one")
+    wait_for(lambda: len(process.children(recursive=True)) <= 1, 30, "the end of all kernels but the standby one")
 
 
 @pytest.mark.parametrize(

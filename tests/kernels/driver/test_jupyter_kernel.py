@@ -47,13 +47,13 @@ def test_it_replies_and_ends(manager: KernelManager) -> None:
     pid = int(outputs.split("hello ")[1].split("\\n")[0])
     assert pid != manager.provisioner.pid and psutil.pid_exists(pid)
     manager.shutdown_kernel()
-    wait_for(lambda: not psutil.pid_exists(pid), 5, "the end of the kernel")
+    wait_for(lambda: not psutil.pid_exists(pid), 30, "the end of the kernel")
 
 
 def test_it_ends_with_the_process_that_jupyter_started(manager: KernelManager) -> None:
     pid = int(str(published(manager, "import os\nprint('pid', os.getpid())")).split("pid ")[1].split("\\n")[0])
     psutil.Process(manager.provisioner.pid).kill()
-    wait_for(lambda: not psutil.pid_exists(pid), 5, "the end of the kernel")
+    wait_for(lambda: not psutil.pid_exists(pid), 30, "the end of the kernel")
 
 
 def test_a_spec_names_this_interpreter(tmp_path: Path) -> None:

@@ -36,14 +36,14 @@ def test_a_kernel_runs_code_in_its_environment_and_ends(manager: ForkedKernelMan
     assert (project / "made").exists()
     started = time.monotonic()
     manager.shutdown_kernel()
-    assert time.monotonic() - started < 2
-    wait_for(lambda: not psutil.pid_exists(manager.pid), 5, "the end of the kernel")
+    assert time.monotonic() - started < 4.5  # it is killed after 5
+    wait_for(lambda: not psutil.pid_exists(manager.pid), 30, "the end of the kernel")
     assert manager.exit_reason() == "exit code 0"
 
 
 def test_an_interrupt_reaches_the_cell(manager: ForkedKernelManager) -> None:
     manager.client().execute("import time\nopen('runs', 'w').close()\ntime.sleep(60)")
-    wait_for(Path("runs").exists, 10, "the running cell")
+    wait_for(Path("runs").exists, 30, "the running cell")
     manager.interrupt_kernel()
     reply = asyncio.run(manager.client().shell_channel.get_msg(timeout=30))
     assert reply["content"]["ename"] == "KeyboardInterrupt"
@@ -51,9 +51,9 @@ def test_an_interrupt_reaches_the_cell(manager: ForkedKernelManager) -> None:
 
 def test_a_busy_kernel_is_interrupted_before_it_ends(manager: ForkedKernelManager) -> None:
     manager.client().execute("import time\nopen('busy', 'w').close()\ntime.sleep(60)")
-    wait_for(Path("busy").exists, 10, "the running cell")
+    wait_for(Path("busy").exists, 30, "the running cell")
     manager.shutdown_kernel()
-    wait_for(lambda: not psutil.pid_exists(manager.pid), 5, "the end of the kernel")
+    wait_for(lambda: not psutil.pid_exists(manager.pid), 30, "the end of the kernel")
     assert manager.exit_reason() == "exit code 0"
 
 

@@ -118,5 +118,5 @@ def test_a_worker_ends_when_its_parent_does(tmp_path: Path) -> None:
     assert own.process.stdin is not None
     own.process.stdin.close()
     assert own.process.wait(10) == 0
-    wait_for(lambda: not psutil.Process().children(recursive=True) or own.process.poll() is not None, 5, "its end")
+    wait_for(lambda: not psutil.Process().children(recursive=True) or own.process.poll() is not None, 30, "its end")
     own.end()

@@ -41,7 +41,7 @@ def test_an_interrupted_job_says_so(tmp_path: Path) -> None:
 def test_descendants_are_found_at_any_depth() -> None:
     code = "import subprocess, sys; subprocess.Popen(['sleep', '30']); input()"
     process = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE)
-    (below,) = wait_for(lambda: descendants(process.pid), 10, "a descendant")
+    (below,) = wait_for(lambda: descendants(process.pid), 30, "a descendant")
     assert below in descendants(os.getpid())
     process.communicate(b"\n")
     os.kill(below, signal.SIGKILL)

@@ -41,7 +41,7 @@ def test_timers_are_called_when_they_are_due(connected: Connected) -> None:
     called: list[str] = []
     publisher.io_loop.call_later(0.05, lambda: called.append("later"))
     publisher.io_loop.add_callback(called.append, "soon")
-    wait_for(lambda: called == ["soon", "later"], 5, "both calls")
+    wait_for(lambda: called == ["soon", "later"], 30, "both calls")
 
 
 def test_what_is_due_is_known() -> None:
@@ -58,7 +58,6 @@ def test_a_forked_process_publishes_through_the_kernel(connected: Connected) -> 
     with publisher.paused():
         child = os.fork()
     if not child:
-        publisher.thread._is_stopped = True  # as in a child of a kernel, where no thread runs
         publisher.send_multipart([b"child"])
         os._exit(0)
     os.waitpid(child, 0)

@@ -130,7 +130,7 @@ def test_they_expire_and_the_notebook_then_runs_from_its_start(project: Path) ->
     run(project, ["x = 1", "x", "x", "1 / 0"], plan(project, ttl_minutes=0.02))
     pids = [one.pid for one in snapshots(project)]
     assert pids
-    wait_for(lambda: not snapshots(project) and not any(map(psutil.pid_exists, pids)), 5, "the end of all snapshots")
+    wait_for(lambda: not snapshots(project) and not any(map(psutil.pid_exists, pids)), 30, "the end of all snapshots")
     whole, error, restored = run(project, ["x = 1", "x", "x", "x"], plan(project, 3))
     assert error == "" and not restored and whole[3]["count"] == 4
 
@@ -138,7 +138,7 @@ def test_they_expire_and_the_notebook_then_runs_from_its_start(project: Path) ->
 def test_the_oldest_end_when_all_take_too_much_memory(project: Path) -> None:
     grow = "import numpy as np\nx = np.ones(5_000_000)"
     run(project, [grow, grow + "\ny = x.copy()", "z = x.copy()", "1 / 0"], plan(project, max_bytes=60e6))
-    wait_for(lambda: len(snapshots(project)) < 3, 5, "the end of a snapshot")
+    wait_for(lambda: len(snapshots(project)) < 3, 30, "the end of a snapshot")
     assert status(project).snapshot_memory < 60e6
 
 
@@ -155,7 +155,7 @@ def test_they_end_with_their_parent(project: Path) -> None:
     pids = [one.pid for one in current.snapshots]
     psutil.Process(current.pid).kill()
     assert len(pids) == 3
-    wait_for(lambda: not any(map(psutil.pid_exists, pids)), 5, "the end of all snapshots")
+    wait_for(lambda: not any(map(psutil.pid_exists, pids)), 30, "the end of all snapshots")
     _, error, restored = run(project, ["x = 1", "x", "x", "x"], plan(project, 3))
     assert error == "" and not restored
 
@@ -196,7 +196,7 @@ def test_stopping_the_parent_ends_them(project: Path) -> None:
     for paths in find_parents(project):
         parent_client.stop(paths)
     assert len(pids) == 3
-    wait_for(lambda: not any(map(psutil.pid_exists, pids)), 5, "the end of all snapshots")
+    wait_for(lambda: not any(map(psutil.pid_exists, pids)), 30, "the end of all snapshots")
 
 
 def test_a_restored_run_takes_snapshots_that_are_restored_again(project: Path) -> None:

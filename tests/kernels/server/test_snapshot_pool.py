@@ -150,7 +150,7 @@ def test_a_restarted_process_inherits_them(pool: SnapshotPool) -> None:
 
 
 def test_memory_is_measured(waiting: Waiting) -> None:
-    wait_for(lambda: snapshot_pool.anonymous_memory(waiting[1].pid) > 1 << 20, 10, "memory of the process")
+    wait_for(lambda: snapshot_pool.anonymous_memory(waiting[1].pid) > 1 << 20, 30, "memory of the process")
     total, share = snapshot_pool.memory_share(waiting[1].pid)
     assert 0 < share <= total
     assert snapshot_pool.anonymous_memory(1 << 30) == 0 and snapshot_pool.memory_share(1 << 30) == (0, 0)

@@ -30,7 +30,7 @@ def test_what_the_project_imports_in_functions_is_preloaded_and_nothing_that_it_
     outputs, _ = run(project, "import helper, sys\nbefore = 'joblib' in sys.modules\nhelper.late()\nbefore")
     assert "False" in outputs
     run(project, "import numpy\n__import__('thread' + 'poolctl')")  # requested after the other kernel's report
-    wait_for(lambda: "joblib" in status(project).preloaded, 10, "preloaded joblib")
+    wait_for(lambda: "joblib" in status(project).preloaded, 30, "preloaded joblib")
     outputs, _ = run(project, "import sys\n'joblib' in sys.modules, 'threadpoolctl' in sys.modules")
     assert "True, False" in outputs
 
@@ -80,7 +80,7 @@ def test_a_stale_socket_is_replaced(project: Path) -> None:
     run(project, "1")
     for paths in find_parents(project):
         parent_client.stop(paths, kill_kernels=True)
-        wait_for(lambda paths=paths: not paths.socket_path.exists(), 5, "the end of the parent")
+        wait_for(lambda paths=paths: not paths.socket_path.exists(), 30, "the end of the parent")
         paths.socket_path.touch()
     assert "'4'" in run(project, "2 + 2")[0]
 
@@ -92,7 +92,7 @@ def test_it_ends_when_idle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     run(tmp_path, "1")
     assert status(tmp_path)
     # A request of its status would count as activity.
-    wait_for(lambda: not find_parents(tmp_path), 10, "the end of the idle parent")
+    wait_for(lambda: not find_parents(tmp_path), 30, "the end of the idle parent")
     assert not status(tmp_path)
 
 
@@ -101,7 +101,7 @@ def test_the_command_shows_and_stops_it(project: Path, capsys: pytest.CaptureFix
     assert main(["kernels", "status"]) == 0
     assert re.search(r"process \d+, Python .* notebooks served", capsys.readouterr().out)
     assert main(["kernels", "stop"]) == 0 and "stopped" in capsys.readouterr().out
-    wait_for(lambda: not status(project), 5, "the end of the parent")
+    wait_for(lambda: not status(project), 30, "the end of the parent")
     assert main(["kernels"]) == 0 and "No warm parent" in capsys.readouterr().out
 
 
