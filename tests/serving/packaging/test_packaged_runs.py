@@ -43,10 +43,10 @@ def packaged(material, tmp_path_factory):
         for name, value in (("service", bundle.folder), ("certificate", certificate))
     }
     verified = runs.create_run(project, "train")
-    verified.update(state=RunState.FINISHED, stages={"package": StageRecord(outputs=outputs)})
+    verified.update(state=RunState.FINISHED, order=("package",), stages={"package": StageRecord(outputs=outputs)})
     verified.save()
     failed = runs.create_run(project, "train")
-    failed.update(state=RunState.FAILED, stages={"package": StageRecord()})
+    failed.update(state=RunState.FAILED, order=("package",), stages={"package": StageRecord()})
     failed.save()
     return root, verified, bundle
 
