@@ -34,6 +34,7 @@ from peers.material import make
 from mlnb.serving.packaging.bento_server import Server, free_port, serving
 from mlnb.serving.packaging.bento_stores import bentoml_environment, build_bento
 from mlnb.serving.runtime.predictor import Predictor
+from mlnb.serving.runtime.response_bodies import encode_responses
 
 HERE = Path(__file__).parent
 QUIET = "api_server.logging.access.enabled=false"
@@ -76,17 +77,19 @@ def in_process(folder: Path, rows: list[dict[str, Any]]) -> None:
     from peers.fastapi_recipe import predict_rows
 
     predictor = Predictor.load(folder / "bundle" / "model")
-    encoded = predictor.task._encode(rows[0])  # type: ignore[attr-defined]
+    encoded = predictor.handler._encode(rows[0])  # type: ignore[attr-defined]
     plain, prepared = bare_calls(predictor, encoded)
     assert plain() == prepared() == 0
     bare, fast = micro(plain), micro(prepared)
-    whole, frame = micro(lambda: predictor.predict(rows[:1])), micro(lambda: predict_rows(rows[:1]))
-    batches = {count: micro(partial(predictor.predict, rows[:count])) / count for count in (16, 100)}
+    whole, frame = micro(lambda: predictor.respond(rows[:1])), micro(lambda: predict_rows(rows[:1]))
+    text = micro(lambda: encode_responses(predictor.respond(rows[:1])))
+    batches = {count: micro(partial(predictor.respond, rows[:count])) / count for count in (16, 100)}
     print(f"\nOne row in process, {len(rows[0])} columns, {encoded.size} encoded")
     for name, took in (
         ("LightGBM's single-row C call", bare),
         ("  the same, prepared", fast),
-        ("mlnb: row to answer", whole),
+        ("mlnb: row to response", whole),
+        ("  and its JSON text", text),
         *((f"  a row of {count} in one batch", took) for count, took in batches.items()),
         ("DataFrame pipeline", frame),
     ):

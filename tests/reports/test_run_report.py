@@ -156,7 +156,7 @@ def test_markdown_of_a_hostile_card_cannot_act():
 def test_a_failure_comes_first_and_leads_to_its_cell(project, example):
     run = example.make_run(project, failed="tune")
     reader = read(write_report(run))
-    assert "Stage tune failed in “Search”" in reader.said
+    assert "Stage tune failed in “Encode the folds”" in reader.said
     assert "ValueError: found 'n/a' in the table" in reader.said
     assert reader.page.index("Stage tune failed") < reader.page.index('id="stages"')
     assert "notebooks/50_tune.html#failed" in reader.links

@@ -13,7 +13,7 @@ import pytest
 from mlnb.engine import runs
 from mlnb.engine.formats import save_object
 from mlnb.engine.project import Project
-from mlnb.engine.run_records import RunState, StageRecord, StageState
+from mlnb.engine.run_records import RunState, StageRecord
 from mlnb.errors import UnknownRun
 from mlnb.methods.contracts.certificates import ParityCertificate, VerifiedDigests
 from mlnb.serving.packaging.bento_server import free_port, send_request
@@ -43,12 +43,10 @@ def packaged(material, tmp_path_factory):
         for name, value in (("service", bundle.folder), ("certificate", certificate))
     }
     verified = runs.create_run(project, "train")
-    verified.update(
-        state=RunState.FINISHED, stages={"package": StageRecord(state=StageState.FINISHED, outputs=outputs)}
-    )
+    verified.update(state=RunState.FINISHED, order=("package",), stages={"package": StageRecord(outputs=outputs)})
     verified.save()
     failed = runs.create_run(project, "train")
-    failed.update(state=RunState.FAILED, stages={"package": StageRecord()})
+    failed.update(state=RunState.FAILED, order=("package",), stages={"package": StageRecord()})
     failed.save()
     return root, verified, bundle
 
