@@ -1,6 +1,7 @@
 """What tests of several packages share."""
 
 import os
+from pathlib import Path
 
 import pytest
 from example_run import Example
@@ -9,6 +10,16 @@ from shared import shared_folder
 # Each small project of a test starts a warm parent, which must not stay long after the test.
 os.environ.setdefault("MLNB_KERNELS_IDLE", "5")
 os.environ.setdefault("MLNB_SNAPSHOT_MINUTES", "0.2")
+
+# The longest files start first, so that no worker process is busy long after the others; one process runs a file.
+LONGEST = ("test_loop.py", "test_task_loops.py", "kernels/test_fidelity.py")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the files that take longest first; the order is otherwise as it was."""
+    ranks = {str(Path(__file__).parent / name): rank for rank, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: ranks.get(str(item.path), len(ranks)))
 
 
 @pytest.fixture(scope="session")

@@ -126,7 +126,11 @@ def test_show_a_failed_run_says_why(project, capsys):
 @pytest.mark.parametrize("arguments", [["latest", "tune"], ["tune"]])
 def test_show_a_stage(project, capsys, arguments):
     text = said(capsys, "show", *arguments)
-    assert "tune  failed" in text and "profile smoke" in text and re.search(r"CellFailed in cell \d+ \(Encode the folds\)", text)
+    assert (
+        "tune  failed" in text
+        and "profile smoke" in text
+        and re.search(r"CellFailed in cell \d+ \(Encode the folds\)", text)
+    )
 
 
 def test_show_artifacts(project, capsys):
