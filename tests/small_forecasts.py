@@ -10,7 +10,7 @@ from mlnb.codec import encode
 from mlnb.methods.contracts.decisions import Decision, StepInterval
 from mlnb.methods.contracts.problems import ProblemContract
 from mlnb.methods.contracts.responses import Golden, to_wire
-from mlnb.methods.decisions.decisions import write_decision
+from mlnb.methods.decisions.decision_rules import write_decision
 from mlnb.methods.models.fitted_models import Model, save_model
 from mlnb.methods.models.model_families import fit_model
 from mlnb.methods.models.search_spaces import default_params

@@ -10,7 +10,7 @@ from mlnb.codec import encode
 from mlnb.methods.contracts.decisions import Beta, Decision, Isotonic, Sigmoid, Temperature, ValueInterval
 from mlnb.methods.contracts.problems import ProblemContract
 from mlnb.methods.contracts.responses import Golden, to_wire
-from mlnb.methods.decisions.decisions import write_decision
+from mlnb.methods.decisions.decision_rules import write_decision
 from mlnb.methods.encoding.table_encoder import Encoder
 from mlnb.methods.models.fitted_models import Model, predict, save_model
 from mlnb.methods.models.model_families import fit_model

@@ -15,7 +15,7 @@ from mlnb.methods.contracts.evaluations import Metrics
 from mlnb.methods.contracts.gates import Gate
 from mlnb.methods.contracts.problems import ProblemContract
 from mlnb.methods.contracts.responses import Golden, to_wire
-from mlnb.methods.decisions.decisions import read_decision
+from mlnb.methods.decisions.decision_rules import read_decision
 from mlnb.methods.models.fitted_models import load_model
 from mlnb.methods.tables.columns import Schema
 from mlnb.serving.runtime.model_parts import ModelParts

@@ -13,7 +13,7 @@ from typing import Any
 import pandas as pd
 
 from ..codec import from_json, replace
-from ..methods.contracts.formats import Layout
+from ..methods.contracts.table_formats import Layout
 from ..methods.contracts.problems import Problem, ProblemContract
 from ..methods.tables.spellings import stated_spelling
 from ..methods.tables.type_inference import clean, finding

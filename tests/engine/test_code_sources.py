@@ -37,7 +37,7 @@ def test_the_machinery_is_no_part_of_a_key_and_methods_are(tmp_path: Path) -> No
         tmp_path, "mlnb.open_stage", "mlnb.settings.ServiceSettings", "mlnb.methods.tables.columns.Schema"
     )
     packages = {"mlnb.methods", "mlnb.methods.tables", "mlnb.methods.contracts"}
-    records = {"mlnb.codec", "mlnb.methods.contracts.formats", "mlnb.methods.contracts.responses"}
+    records = {"mlnb.codec", "mlnb.methods.contracts.table_formats", "mlnb.methods.contracts.responses"}
     assert set(modules) == packages | records | {"mlnb.methods.tables.columns", "mlnb.methods.tables.values"}
     assert "numpy" in libraries
 

@@ -12,7 +12,7 @@ from mlnb.codec import replace
 from mlnb.methods.calibration.conformal_intervals import check_interval
 from mlnb.methods.contracts.decisions import Beta, Decision, Isotonic, Sigmoid, Temperature, ValueInterval
 from mlnb.methods.contracts.problems import ProblemContract
-from mlnb.methods.decisions.decisions import bound_values, calibrate, choose_classes, decide
+from mlnb.methods.decisions.decision_rules import bound_values, calibrate, choose_classes, decide
 from mlnb.methods.evaluation.fairness import assess_fairness, fairness_lines
 from mlnb.methods.evaluation.test_evaluation import evaluate, make_gate
 from mlnb.methods.metrics.weighted_metrics import score

@@ -16,7 +16,7 @@ from ..contracts.decisions import Measured, StepInterval, ValueInterval
 from ..contracts.evaluations import BinCoverage, Estimate, IntervalCheck
 from ..contracts.gates import GateLine
 from ..contracts.problems import ProblemContract
-from ..decisions.decisions import bound_values, interpolate
+from ..decisions.decision_rules import bound_values, interpolate
 from ..decisions.step_intervals import bound_steps, local_spread
 
 PARTS = 5  # folds in which the forms compete

@@ -18,7 +18,7 @@ from ..tasks.task_traits import traits_of
 from ..metrics.anomaly_metrics import top_threshold
 from .probability_calibration import learn_calibration
 from .conformal_intervals import learn_interval
-from ..decisions.decisions import calibrate
+from ..decisions.decision_rules import calibrate
 from .conformal_intervals import learn_step_interval
 from ..problem.contract_requirements import COVERAGE
 from ..decisions.decision_thresholds import learn_threshold

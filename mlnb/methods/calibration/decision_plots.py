@@ -19,7 +19,7 @@ from ..contracts.evaluations import FairnessAssessment, RobustnessCheck, Slice
 from .conformal_intervals import coverage_by
 from ..metrics.decision_metrics import short_name
 from ..contracts.problems import ProblemContract
-from ..decisions.decisions import bound_values, decide
+from ..decisions.decision_rules import bound_values, decide
 from ..tables.plot_style import INK, MUTED, PALETTE, use_style
 from ..decisions.decision_thresholds import threshold_costs
 

@@ -14,7 +14,7 @@ import numpy as np
 from ...codec import Record, replace
 from ..contracts.decisions import Beta, Calibration, Isotonic, Measured, Sigmoid, Temperature
 from ..metrics.classification_metrics import EPSILON
-from ..decisions.decisions import CLIP, calibrate
+from ..decisions.decision_rules import CLIP, calibrate
 
 PARTS = 5  # folds of the comparison
 LEAST = 50  # rows below which no map can be learned and checked

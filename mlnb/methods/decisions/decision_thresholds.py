@@ -14,7 +14,7 @@ import numpy as np
 
 from ..contracts.decisions import Measured
 from ..tables.columns import nearest
-from .decisions import choose_classes
+from .decision_rules import choose_classes
 
 NAMES = {"true_negative": (0, 0), "false_positive": (0, 1), "false_negative": (1, 0), "true_positive": (1, 1)}
 PARTS = 5  # folds in which a threshold from the rows is compared with the formula

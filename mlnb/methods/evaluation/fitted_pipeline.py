@@ -18,7 +18,7 @@ from ...codec import decode
 from ..contracts.decisions import Decision
 from ..contracts.problems import ProblemContract
 from ..tasks.task_traits import traits_of
-from ..decisions.decisions import choose_classes, decide, read_decision
+from ..decisions.decision_rules import choose_classes, decide, read_decision
 from ..encoding.table_encoder import Encoder
 from ..models.fitted_models import Model, load_model, predict
 from ..series.forecast_windows import Windows

@@ -21,7 +21,7 @@ from ..contracts.evaluations import Metrics
 from ..contracts.gates import Gate
 from ..contracts.responses import Golden, to_wire
 from ..contracts.problems import ProblemContract
-from ..decisions.decisions import bound_values
+from ..decisions.decision_rules import bound_values
 from ..tasks.responders import respond
 from ..encoding.row_encoder import compile_row
 from .champion_evaluation import tell_seen

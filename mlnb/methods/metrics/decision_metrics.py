@@ -13,7 +13,7 @@ import numpy as np
 
 from .classification_metrics import divide, weighted_mean
 from ..contracts.decisions import Decision
-from ..decisions.decisions import choose_classes
+from ..decisions.decision_rules import choose_classes
 
 PARAMETRIC = ("precision_at", "mean_cost")  # metrics whose full name holds a number of the contract's
 Function = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]

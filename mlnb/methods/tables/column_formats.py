@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from ..contracts.formats import ColumnFormat, DateFormat, NumberFormat
+from ..contracts.table_formats import ColumnFormat, DateFormat, NumberFormat
 from .date_formats import parse_dates_with
 from .number_formats import parse_with
 from .parsing import read_clocks

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from ...codec import from_json, to_json
-from ..contracts.formats import ColumnFormat, Layout
+from ..contracts.table_formats import ColumnFormat, Layout
 from ..contracts.responses import RowProblem
 from .values import CONVERT, EARLIEST, EXPECTED, LATEST, REFUSALS, fits, to_label, to_level
 

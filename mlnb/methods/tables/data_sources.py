@@ -25,7 +25,7 @@ import pandas as pd
 from ...errors import MissingExtra
 from .columns import nearest
 from ...codec import to_json
-from ..contracts.formats import Layout
+from ..contracts.table_formats import Layout
 from .delimited import SEPARATORS, name_columns, read_delimited
 from .values import is_missing, to_label
 

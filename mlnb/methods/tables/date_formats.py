@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from ...codec import Record
-from ..contracts.formats import DateFormat
+from ..contracts.table_formats import DateFormat
 
 _DAYS = re.compile(r"(\d{1,2})([-/.])(\d{1,2})\2(\d{4}|\d{2})(?:[T ].*)?")
 _LIKE = re.compile(

@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.csv as pc
 
 from ...codec import replace
-from ..contracts.formats import Layout
+from ..contracts.table_formats import Layout
 
 SEPARATORS = {",": ",", ";": ";", "tab": "\t", "|": "|", "^": "^"}
 BLANKS = "blanks"  # any run of blanks and tabs, quotes kept together

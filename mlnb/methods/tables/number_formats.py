@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from ...codec import Record, replace
-from ..contracts.formats import NumberFormat
+from ..contracts.table_formats import NumberFormat
 
 SPACES = " \u00a0\u202f\u2009"
 APOSTROPHES = "'\u2019\u02bc"

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ...codec import Record
-from ..contracts.formats import NumberFormat
+from ..contracts.table_formats import NumberFormat
 from .date_formats import DayOrder, choose_day_first, find_day_order
 from .number_formats import Evidence, choose_separators, find_evidence
 from .values import MISSING_WORDS

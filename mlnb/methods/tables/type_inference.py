@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 
 from .columns import Schema, take_columns
 from ...codec import replace
-from ..contracts.formats import ColumnFormat, NumberFormat
+from ..contracts.table_formats import ColumnFormat, NumberFormat
 from .column_formats import PLAIN_NUMBERS, describe_format, simplify
 from .date_formats import infer_date_format, parse_dates_with
 from .number_formats import classify, find_evidence, find_signs, parse_with

@@ -62,7 +62,7 @@ class EvaluationStrategy:
 
 
 class ForecastEvaluationStrategy(EvaluationStrategy):
-    """The steps for histories, which have requests, plots and references of their own."""
+    """The steps for histories, which have separate requests, plots and references."""
 
     def golden(self, test_set: ScoredTestSet, forecasts: ForecastEvaluation | None = None, limit: int = 500) -> Golden:
         """Return the request that the forecasts were checked with. Raises `ValueError` without forecasts."""
@@ -73,7 +73,7 @@ class ForecastEvaluationStrategy(EvaluationStrategy):
     def plot(
         self, test_set: ScoredTestSet, references: References, forecasts: ForecastEvaluation | None = None
     ) -> None:
-        """Draw the forecasts beside the true values, and the error by step."""
+        """Draw the forecasts next to the true values, and the error by step."""
         pipeline = test_set.pipeline
         if forecasts is None or not isinstance(pipeline.encoder, Windows):
             return

@@ -26,7 +26,7 @@ from mlnb.methods.contracts.responses import (
     ValueResponse,
 )
 from .task_traits import traits_of
-from ..decisions.decisions import bound_values, choose_classes, decide, find_limit
+from ..decisions.decision_rules import bound_values, choose_classes, decide, find_limit
 
 STATES = ("normal", "anomaly")  # prediction for a row whose score is below the limit, and for any other
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from typing import IO
 
 from mlnb.errors import UsageError
-from mlnb.methods.contracts.formats import Layout
+from mlnb.methods.contracts.table_formats import Layout
 from mlnb.methods.tables.delimited import BLANKS, HEAD, decode, find_layout, split_blanks
 
 PLAIN = ("utf-8", "utf-8-sig", "ascii")  # encodings whose bytes are read as they are

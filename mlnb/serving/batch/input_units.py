@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from mlnb.errors import MissingExtra, UsageError
-from mlnb.methods.contracts.formats import Layout
+from mlnb.methods.contracts.table_formats import Layout
 from mlnb.methods.tables.delimited import HEAD
 from mlnb.serving.batch.csv_files import find_start, read_blocks, read_layout
 

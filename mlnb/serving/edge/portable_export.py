@@ -14,7 +14,7 @@ import numpy as np
 from mlnb.codec import to_json
 from mlnb.errors import ServingError
 from mlnb.methods.contracts.responses import Golden
-from mlnb.methods.decisions.decisions import find_limit
+from mlnb.methods.decisions.decision_rules import find_limit
 from mlnb.methods.encoding.column_encoders import CategoryCodec
 from mlnb.methods.encoding.table_encoder import Encoder
 from mlnb.methods.models.fitted_models import Model, is_booster

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from mlnb.codec import JsonObject, Record, decode
 from mlnb.methods.contracts.decisions import Decision
 from mlnb.methods.contracts.problems import ProblemContract
-from mlnb.methods.decisions.decisions import read_decision
+from mlnb.methods.decisions.decision_rules import read_decision
 from mlnb.methods.models.fitted_models import Model, load_model
 from mlnb.methods.tables.columns import Schema
 

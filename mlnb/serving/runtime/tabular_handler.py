@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from mlnb.methods.contracts.responses import Response, SumExplanation
-from mlnb.methods.decisions.decisions import choose_classes, decide
+from mlnb.methods.decisions.decision_rules import choose_classes, decide
 from mlnb.methods.encoding.row_encoder import compile_row
 from mlnb.methods.encoding.table_encoder import Encoder
 from mlnb.methods.models.fitted_models import predict

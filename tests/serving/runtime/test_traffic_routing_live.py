@@ -13,7 +13,7 @@ from waiting import wait_for
 from mlnb.codec import encode
 from mlnb.methods.contracts.decisions import Decision, ValueInterval
 from mlnb.methods.contracts.responses import Golden
-from mlnb.methods.decisions.decisions import write_decision
+from mlnb.methods.decisions.decision_rules import write_decision
 from mlnb.methods.models.fitted_models import Model, load_model, save_model
 from mlnb.monitoring.prediction_table import read_log
 from mlnb.serving.packaging.bento_server import send_request, serving

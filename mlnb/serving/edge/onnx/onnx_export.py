@@ -13,7 +13,7 @@ from mlnb.errors import ServingError, UsageError
 from mlnb.methods.contracts.decisions import ValueInterval
 from mlnb.methods.contracts.problems import ProblemContract
 from mlnb.methods.contracts.responses import Golden
-from mlnb.methods.decisions.decisions import find_limit
+from mlnb.methods.decisions.decision_rules import find_limit
 from mlnb.methods.encoding.table_encoder import Encoder
 from mlnb.methods.tables.columns import Schema, to_arrays
 from mlnb.methods.tasks.responders import STATES, respond_by_column

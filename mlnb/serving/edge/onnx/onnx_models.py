@@ -4,7 +4,7 @@ import numpy as np
 
 from mlnb.errors import UsageError
 from mlnb.methods.contracts.decisions import Calibration, Decision, Isotonic, Sigmoid, Temperature
-from mlnb.methods.decisions.decisions import CLIP
+from mlnb.methods.decisions.decision_rules import CLIP
 from mlnb.methods.models.fitted_models import Model, is_booster
 from mlnb.methods.tasks.task_traits import traits_of
 from mlnb.serving.edge.lightgbm_text import BoostedTrees, read_booster

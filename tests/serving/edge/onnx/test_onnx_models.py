@@ -6,7 +6,7 @@ import pytest
 from onnx import TensorProto
 
 from mlnb.methods.contracts.decisions import Beta, Decision, Isotonic, Sigmoid, Temperature
-from mlnb.methods.decisions.decisions import calibrate, choose_classes
+from mlnb.methods.decisions.decision_rules import calibrate, choose_classes
 from mlnb.methods.models.fitted_models import Model, predict
 from mlnb.serving.edge.onnx.onnx_graph import Graph
 from mlnb.serving.edge.onnx.onnx_models import write_calibration, write_choice, write_model
