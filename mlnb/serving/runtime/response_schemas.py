@@ -8,7 +8,7 @@ from mlnb.codec import Json, JsonObject
 from mlnb.methods.contracts.problems import ProblemContract
 from mlnb.methods.tables.columns import Column, Schema
 from mlnb.methods.tasks.responders import form_of
-from mlnb.serving.runtime.table_bodies import ARROW, PARQUET
+from mlnb.serving.runtime.table_decoder import ARROW, PARQUET
 
 JSON_KINDS: dict[str, JsonObject] = {
     "number": {"type": "number"},
@@ -69,7 +69,7 @@ def describe_rows(schema: Schema, example: Sequence[JsonObject]) -> JsonObject:
     """Return the JSON Schema of a request: a list of objects with the columns that the model reads."""
     columns = {column.name: describe_column(column) for column in schema.features}
     required = [column.name for column in schema.features if not column.nullable]
-    row: dict[str, Json] = {"type": "object", "title": "Row", "properties": columns}
+    row: dict[str, Json] = {"type": "object", "title": "Row", "properties": columns, "additionalProperties": False}
     if required:
         row["required"] = required
     return {"type": "array", "title": "Rows", "items": row, "example": example}
