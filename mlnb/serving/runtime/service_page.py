@@ -55,7 +55,8 @@ def make_page(document: Any, route: str) -> str:
     """
     operation = document["paths"][route]["post"]
     rows = operation["requestBody"]["content"]["application/json"]["schema"]
-    title = escape(str(document["info"]["title"]))
+    parts = [*str(document["info"].get("description", "")).split("\n\n"), "", ""]  # a title and what it predicts
+    title = escape(parts[0].removeprefix("# ") or str(document["info"]["title"]))
     example = escape(json.dumps(rows.get("example", []), ensure_ascii=False, indent=1, default=str))
     columns = "".join(_describe(name, column, rows) for name, column in rows["items"]["properties"].items())
     statuses = "".join(
@@ -66,6 +67,7 @@ def make_page(document: Any, route: str) -> str:
 <html lang="en"><head><meta charset="utf-8"><title>{title}</title>
 <meta name="viewport" content="width=device-width, initial-scale=1"><style>{STYLE}</style></head><body>
 <h1>{title}</h1>
+<p>{escape(parts[1])}</p>
 <p>{escape(str(operation.get("description", "")))}</p>
 <h2>Columns</h2>
 <table><tr><th>Name</th><th>Type</th><th>Required</th><th>Description</th></tr>{columns}</table>
@@ -83,5 +85,6 @@ def make_page(document: Any, route: str) -> str:
 
 def _describe(name: str, column: Any, rows: Any) -> str:
     required = "yes" if name in rows["items"].get("required", ()) else ""
-    texts = (name, str(column.get("type", "")), required, str(column.get("description", "")))
+    types = [str(each.get("format", each.get("type"))) for each in column.get("anyOf", [column])]
+    texts = (name, " or ".join(dict.fromkeys(types)), required, str(column.get("description", "")))
     return f"<tr>{''.join(f'<td>{escape(text)}</td>' for text in texts)}</tr>"

@@ -10,7 +10,7 @@ import json
 import os
 import struct
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from importlib.abc import MetaPathFinder
 from typing import Any, BinaryIO
@@ -66,10 +66,11 @@ def decode(body: bytes, options: dict[str, Any]) -> Iterator[bytes]:
         file = pyarrow.parquet.ParquetFile(source, pre_buffer=False)
         schema = file.schema_arrow
         check_rows(file.metadata.num_rows, max_rows)
-        groups = map(file.metadata.row_group, range(file.metadata.num_row_groups))
+        groups = [file.metadata.row_group(number) for number in range(file.metadata.num_row_groups)]
         check_size(sum(group.total_byte_size for group in groups), max_bytes)
         # A text that a file holds once and every row refers to stays there once.
-        texts = [field.name for field in schema if field.name in known and is_text(field.type)]
+        coded = find_coded(groups)
+        texts = [field.name for field in schema if field.name in known & coded and is_text(field.type)]
         file = pyarrow.parquet.ParquetFile(source, pre_buffer=False, read_dictionary=texts)
     else:
         reader = pyarrow.ipc.open_stream(source, options=pyarrow.ipc.IpcReadOptions(use_threads=False))
@@ -106,6 +107,18 @@ def check_size(size: int, limit: int) -> None:
     """Raise `Refused` for more bytes than `limit`."""
     if size > limit:
         raise Refused(413, f"more than {limit:,} bytes unpacked", f"at most {limit:,} bytes")
+
+
+def find_coded(groups: Iterable[Any]) -> set[str]:
+    """Return the columns of a Parquet file whose values are positions in a dictionary, in all of its row groups."""
+    coded: dict[str, bool] = {}
+    for group in groups:
+        for number in range(group.num_columns):
+            column = group.column(number)
+            positions = any("DICTIONARY" in encoding for encoding in column.encodings)
+            others = any(encoding.startswith("DELTA") for encoding in column.encodings)
+            coded[column.path_in_schema] = coded.get(column.path_in_schema, True) and positions and not others
+    return {name for name, each in coded.items() if each}
 
 
 def is_text(kind: Any) -> bool:
