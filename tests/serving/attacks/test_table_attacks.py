@@ -1,4 +1,4 @@
-"""Arrow and Parquet bodies that lie about their contents: refused, in bounded memory, and nothing of others is quoted."""
+"""Arrow and Parquet bodies that lie about their contents: refused in bounded memory, without quoting others' rows."""
 
 import io
 import random
