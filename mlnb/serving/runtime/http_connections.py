@@ -114,13 +114,12 @@ class LimitedConnection(HttpToolsProtocol):
 
     def check(self, now: float) -> None:
         """Close the connection when the client does not send or read in time; called every second."""
-        responding = self.cycle is not None and not self.cycle.response_complete
-        if not self.in_headers:
+        if self.transport.get_write_buffer_size():
+            self._check_sending(now)
+        elif not self.in_headers:
             allowed = BODY_SECONDS + self.body_bytes / BODY_RATE
             if now - self.last_read > BODY_SECONDS or now - self.waiting_since > allowed:
                 self._refuse(TIMED_OUT)
-        elif responding:
-            self._check_sending(now)
         elif (self.header_bytes or self.cycle is None) and now - self.waiting_since > HEADER_SECONDS:
             self._refuse(TIMED_OUT if self.header_bytes else b"")
 
@@ -140,7 +139,7 @@ class LimitedConnection(HttpToolsProtocol):
 
     def _check_sending(self, now: float) -> None:
         unsent = self.transport.get_write_buffer_size()
-        if not unsent or unsent != self.unsent:
+        if unsent != self.unsent:
             self.unsent, self.last_sent = unsent, now
         elif now - self.last_sent > SEND_SECONDS:
             self.transport.abort()
