@@ -47,7 +47,6 @@ class LimitedConnection(HttpToolsProtocol):
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self.header_bytes = 0  # received of a request whose headers are not complete
-        self.head_size = 0  # of its complete headers
         self.body_bytes = 0
         self.waiting_since = self.last_read = self.last_sent = monotonic()
         self.unsent = 0
@@ -77,18 +76,13 @@ class LimitedConnection(HttpToolsProtocol):
         self.body_bytes += len(data)
         super().data_received(data)
 
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """Keep a header."""
-        self.head_size += len(name) + len(value)
-        super().on_header(name, value)
-
     def on_headers_complete(self) -> None:
         """Start to respond."""
         app = self.app
-        if self.head_size + len(self.url) > MAX_HEADER_BYTES:
+        if self.header_bytes > MAX_HEADER_BYTES and self._head_size() > MAX_HEADER_BYTES:
             self.app, self.draining = refuse_headers, True
-        self.in_headers, self.header_bytes, self.body_bytes, self.head_size = False, 0, 0, 0
-        self.waiting_since = self.last_read = self.last_sent = monotonic()
+        self.in_headers, self.header_bytes, self.body_bytes = False, 0, 0
+        self.last_read = self.waiting_since
         super().on_headers_complete()
         self.app = app
         if self.draining and self.cycle is not None:
@@ -98,11 +92,6 @@ class LimitedConnection(HttpToolsProtocol):
         """Note that the next bytes belong to another request."""
         self.in_headers, self.header_bytes = True, 0
         super().on_message_complete()
-
-    def on_response_complete(self) -> None:
-        """Wait for the next request."""
-        self.waiting_since = monotonic()
-        super().on_response_complete()
 
     def shutdown(self) -> None:
         """Respond to the request in progress, or to one that arrives soon, then close."""
@@ -126,6 +115,10 @@ class LimitedConnection(HttpToolsProtocol):
     def is_idle(self) -> bool:
         """Return whether there is no request, complete or not."""
         return self.in_headers and not self.header_bytes and (self.cycle is None or self.cycle.response_complete)
+
+    def _head_size(self) -> int:
+        """Return the bytes of the headers that are complete; others may have come with them."""
+        return len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
 
     def _make_room(self) -> bool:
         """Close the connection that has been idle for longest; return whether there was one."""

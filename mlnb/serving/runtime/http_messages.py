@@ -113,8 +113,8 @@ def read_options(scope: Scope, headers: Headers, request_id: str) -> RequestOpti
         BadRequest: with status 415 for a body of a type or encoding that the service does not read, with 400 for an
             option that has no such value.
     """
-    coding = headers.get(b"content-encoding", b"identity").strip().lower()
-    if coding not in (b"identity", b""):
+    coding = headers.get(b"content-encoding")
+    if coding is not None and coding.strip().lower() not in (b"identity", b""):
         found = f"a body in encoding {coding[:40].decode('latin-1')!r}"
         problem = RowProblem(row=None, column=None, found=found, expected="a body without Content-Encoding")
         raise BadRequest(f"found {found}, expected a body without Content-Encoding", [problem], 415)

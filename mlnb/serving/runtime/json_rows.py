@@ -49,7 +49,8 @@ def read_slices(body: Body, limit: int = MAX_ROWS) -> Iterator[list[JsonObject]]
 
 
 def _read_whole(body: Body, limit: int) -> list[JsonObject]:
-    rows = _decode(body.decode("utf-8-sig"))
+    text = body.decode("utf-8-sig")
+    rows = _decode_plain(text)
     if not isinstance(rows, list):
         raise _bad_body(_kind(rows))
     for number, row in enumerate(rows):
@@ -57,6 +58,8 @@ def _read_whole(body: Body, limit: int) -> list[JsonObject]:
             raise _bad_body(f"{_kind(row)} as row {number}", number)
     if len(rows) > limit:
         raise _too_many(limit)
+    if text.count(":") != sum(map(len, rows)):  # of a name that occurs twice, or of texts and objects in a row
+        _decode(text)
     return rows
 
 
@@ -174,6 +177,7 @@ def _refuse_constant(text: str) -> NoReturn:
 
 
 _decoder = json.JSONDecoder(parse_constant=_refuse_constant, object_pairs_hook=_read_object)
+_decode_plain = json.JSONDecoder(parse_constant=_refuse_constant).decode
 _decode, _scan = _decoder.decode, _decoder.scan_once  # type: ignore[attr-defined]
 
 

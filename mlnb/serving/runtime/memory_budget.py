@@ -61,5 +61,6 @@ class Reservation:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.budget.give_back(self.held)
-        self.held = 0
+        if self.held:
+            self.budget.give_back(self.held)
+            self.held = 0
