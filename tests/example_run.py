@@ -77,7 +77,7 @@ class Example:
         self.folder = folder
 
     def make_project(self, root: Path) -> Project:
-        """Return a project without notebooks of its own."""
+        """Return a project without notebooks; it uses the built-in stages."""
         root.mkdir(parents=True, exist_ok=True)
         return replace(Project.find(root), home=root)
 

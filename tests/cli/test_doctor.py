@@ -75,9 +75,9 @@ def test_a_file_in_the_way_is_told(project: Project) -> None:
     assert states(doctor.folders(project))["runs"] == "wrong"
 
 
-def test_too_many_threads_are_told() -> None:
-    found = list(doctor.threads({"OMP_NUM_THREADS": "64", "OMP_WAIT_POLICY": "passive"}, cores=2))
-    assert [(f.result, f.advice) for f in found] == [
+def test_too_many_threads_are_reported() -> None:
+    findings = list(doctor.threads({"OMP_NUM_THREADS": "64", "OMP_WAIT_POLICY": "passive"}, cores=2))
+    assert [(f.result, f.advice) for f in findings] == [
         ("OMP_NUM_THREADS=64", "lower it: there are 2 cores"),
         ("OMP_WAIT_POLICY=passive", ""),
     ]

@@ -1,4 +1,4 @@
-"""`mlnb lab`: JupyterLab on the project, with nothing asked of the network."""
+"""`mlnb lab`: JupyterLab on the project, without network requests."""
 
 import os
 import sys

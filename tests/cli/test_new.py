@@ -1,4 +1,4 @@
-"""`mlnb new`: a project of one's own, all of it or nothing."""
+"""`mlnb new`: a complete project, or no files at all."""
 
 import configparser
 from pathlib import Path
@@ -26,7 +26,7 @@ def test_a_new_project_is_complete(tmp_path: Path, capsys: pytest.CaptureFixture
     settings.read(folder / "settings.ini")
     assert settings["DEFAULT"]["lib_name"] == "shop_1"
     assert (folder / "shop_1" / "__init__.py").is_file()
-    assert [path.name for path in tmp_path.iterdir()] == ["Shop 1"], "nothing is left beside it"
+    assert [path.name for path in tmp_path.iterdir()] == ["Shop 1"], "no other files are left"
 
 
 def test_an_empty_folder_may_become_one(tmp_path: Path) -> None:

@@ -51,7 +51,7 @@ def test_magics_are_no_obstacle(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "says"),
+    ("changes", "message"),
     [
         ({"stages.features": "stages.other"}, "default_exp stages.features"),
         ({'open_stage("features"': 'open_stage("other"'}, "expected `stage = open_stage"),
@@ -63,8 +63,8 @@ def test_magics_are_no_obstacle(tmp_path: Path) -> None:
         ({"#| stage\npass": "#| stage\nthis is (not python"}, "is not Python"),
     ],
 )
-def test_a_broken_contract_names_the_rule(tmp_path: Path, changes: dict[str, str], says: str) -> None:
-    with pytest.raises(NotebookError, match=says):
+def test_a_broken_contract_names_the_rule(tmp_path: Path, changes: dict[str, str], message: str) -> None:
+    with pytest.raises(NotebookError, match=message):
         read_notebook(write(tmp_path, features(**changes)))
 
 

@@ -101,7 +101,7 @@ def test_where_values_come_from_and_which_wins(root: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "says"),
+    ("arguments", "message"),
     [
         (["-p", "facto", "3"], "Did you mean 'factor'"),
         (["-p", "doubel.factor", "3"], "Did you mean 'double'"),
@@ -118,9 +118,9 @@ def test_where_values_come_from_and_which_wins(root: Path) -> None:
         (["-p", "word", "${NO_SUCH_SECRET}"], "expected one of"),
     ],
 )
-def test_what_was_asked_wrongly_ends_with_two(done: Path, arguments: list[str], says: str) -> None:
+def test_what_was_asked_wrongly_ends_with_two(done: Path, arguments: list[str], message: str) -> None:
     (done / "values.csv").touch()
-    assert says in toys.mlnb(done, "run", *arguments, code=2)
+    assert message in toys.mlnb(done, "run", *arguments, code=2)
 
 
 def test_a_grid_runs_siblings_that_share(root: Path) -> None:

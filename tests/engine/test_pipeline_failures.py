@@ -32,7 +32,7 @@ def two(tmp_path: Path, body: str, settings: str = "", reads: str = "first") -> 
 
 
 @pytest.mark.parametrize(
-    ("body", "settings", "code", "says"),
+    ("body", "settings", "code", "message"),
     [
         ("1 / 0", "", 3, "ZeroDivisionError: division by zero"),
         ("import os; os._exit(3)", "", 3, "the kernel died"),
@@ -64,10 +64,10 @@ def two(tmp_path: Path, body: str, settings: str = "", reads: str = "first") -> 
         "derived",
     ],
 )
-def test_a_stage_that_fails(tmp_path: Path, body: str, settings: str, code: int, says: str) -> None:
+def test_a_stage_that_fails(tmp_path: Path, body: str, settings: str, code: int, message: str) -> None:
     root = two(tmp_path, body, settings)
     text = toys.mlnb(root, "run", "--no-report", code=code)
-    assert says in text and "stage second" in text and "kept      first" in text
+    assert message in text and "stage second" in text and "kept      first" in text
     record = toys.record(root)
     assert record["state"] == "failed" and toys.states(root) == {"first": "finished", "second": "failed"}
     (root / "settings.ini").write_text((root / "settings.ini").read_text().replace(settings, ""))

@@ -145,7 +145,7 @@ class Twice:
         """There is nothing to let go of."""
 
     def execute(self, job: Job, on_cell: OnCell) -> Outcome:
-        """Say what a session would have said."""
+        """Report the events that a session would have reported."""
         self.begun.append(job.stage)
         folder = self.project.runs / job.environment["MLNB_RUN"] / "stages"
         inputs = read_record(StageInputs, inputs_path(folder, job.stage))

@@ -18,9 +18,9 @@ from mlnb.kernels.protocol.jobs import JobResult
 
 @pytest.fixture
 def executor() -> Iterator[LocalExecutor]:
-    made = LocalExecutor(1)
-    yield made
-    made.close()
+    local_executor = LocalExecutor(1)
+    yield local_executor
+    local_executor.close()
 
 
 def job(folder: Path, source: str = "print(1)") -> Job:
@@ -38,7 +38,7 @@ def test_a_worker_is_used_again_and_closed(executor: LocalExecutor, tmp_path: Pa
 
 
 class Flaky:
-    """A worker whose kernel does not start as often as `failures` says."""
+    """A worker whose kernel fails to start `failures` times."""
 
     failures = 1
     alive = True
@@ -46,11 +46,11 @@ class Flaky:
     def __init__(self, environment: Any, on_warning: Any) -> None:
         self.ended = False
 
-    def execute(self, request: Any, told: Any, limit: float | None) -> JobResult:
+    def execute(self, request: Any, on_cell: Any, limit: float | None) -> JobResult:
         if Flaky.failures:
             Flaky.failures -= 1
             return JobResult(state="failed", cause="RuntimeError: Kernel died before replying to kernel_info")
-        told(0, 1, "")
+        on_cell(0, 1, "")
         return JobResult(state="finished")
 
     def end(self) -> None:
@@ -75,17 +75,17 @@ def test_one_job_is_prepared_at_a_time_and_goes_on_where_it_waits(executor: Loca
         ("code", f"import pathlib; pathlib.Path({str(tmp_path / 'begun')!r}).touch()"),
         ("code", "print('opened')"),
     ]
-    made = job(tmp_path)
+    whole = job(tmp_path)
     (tmp_path / "in.ipynb").write_text(json.dumps(toys.notebook(cells)))  # type: ignore[arg-type]
-    held = replace(made, opening_cell=1)
+    held = replace(whole, opening_cell=1)
     assert executor.prepare(held)
     wait_for((tmp_path / "begun").exists, 60, "the first cell")
     (tmp_path / "begun").unlink()
     other = replace(held, target=tmp_path / "other.ipynb")
     assert not executor.prepare(other)
-    told: list[int] = []
-    assert executor.execute(held, lambda cell, *_: told.append(cell)).state == "finished"
-    assert told == [0, 1] and not (tmp_path / "begun").exists()  # the first cell was not run again
+    executed: list[int] = []
+    assert executor.execute(held, lambda cell, *_: executed.append(cell)).state == "finished"
+    assert executed == [0, 1] and not (tmp_path / "begun").exists()  # the first cell was not run again
     assert "opened" in (tmp_path / "out.ipynb").read_text()
     assert executor.prepare(other)
     executor.discard(other.target)

@@ -22,7 +22,7 @@ random = np.random.default_rng(0)
 
 
 def table(rows=60, groups=1):
-    """Rows of two classes in so many groups."""
+    """Rows of two classes in `groups` groups."""
     labels = ["yes" if i % 3 == 0 else "no" for i in range(rows)]
     return pd.DataFrame({"x": random.normal(size=rows), "shop": [f"s{i % groups}" for i in range(rows)], "y": labels})
 

@@ -69,7 +69,7 @@ def test_intervals_likewise(values, knots):
 
 @pytest.fixture(scope="module")
 def forest():
-    """Held-out and test probabilities of a forest, which says 0.7 where it should say 0.9, and their truths."""
+    """Held-out and test probabilities of a forest that is underconfident (0.7 instead of 0.9), and the labels."""
     X, digit = load_digits(return_X_y=True)
     y = digit % 2
     some = np.random.default_rng(0).permutation(len(y))
@@ -94,13 +94,13 @@ def test_a_threshold_from_costs_costs_less_on_rows_never_used(forest):
     costs = [[0.0, 1.0], [0.1, 0.0]]
     decision = learn_decision(replace(BINARY, costs=costs), held_out, y).decision
     cost = np.asarray(costs)
-    said = choose_classes(decide(p, decision, BINARY), decision)
-    assert cost[truth, said].mean() <= cost[truth, choose_classes(p, Decision())].mean()
+    chosen = choose_classes(decide(p, decision, BINARY), decision)
+    assert cost[truth, chosen].mean() <= cost[truth, choose_classes(p, Decision())].mean()
 
 
 def test_intervals_hold_what_they_promise_on_rows_never_used():
     X, y = load_diabetes(return_X_y=True)
-    found = []
+    coverages = []
     for seed in range(5):
         some = np.random.default_rng(seed).permutation(len(y))
         training, test = some[:300], some[300:]
@@ -111,8 +111,8 @@ def test_intervals_hold_what_they_promise_on_rows_never_used():
         values = model.fit(X[training], y[training]).predict(X[test])
         checked = check_interval(y[test], bound_values(values, decision.interval), 0.8)
         assert checked.kept, checked
-        found.append(checked.coverage.value)
-    assert 0.75 < np.mean(found) < 0.87, found
+        coverages.append(checked.coverage.value)
+    assert 0.75 < np.mean(coverages) < 0.87, coverages
 
 
 def test_a_test_set_without_a_class_is_measured_where_it_can_be_and_passes_no_gate():
@@ -130,9 +130,9 @@ def test_groups_of_one_class_are_shown_and_not_compared():
     contract = ProblemContract(
         task="binary", protected=("sex",), fairness_metric="equal_opportunity", fairness_limit=0.1
     )
-    found = assess_fairness(contract, {"sex": sex}, y, y)
-    assert found[0].groups[0].rates["true_positive"] is None and found[0].difference.value is None
-    assert not fairness_lines(found)[0].passed
+    results = assess_fairness(contract, {"sex": sex}, y, y)
+    assert results[0].groups[0].rates["true_positive"] is None and results[0].difference.value is None
+    assert not fairness_lines(results)[0].passed
 
 
 def test_costs_that_decide_alone_are_refused_before_anything_is_fitted():

@@ -86,9 +86,9 @@ def test_text_is_encoded_alike_in_every_process(seed):
         "e = Encoder.fit(a, s); print(e.names, e.transform(a).tolist(), e.to_json())"
     )
     run = [sys.executable, "-c", code]
-    found = subprocess.run(run, env={**os.environ, "PYTHONHASHSEED": seed}, capture_output=True, text=True, check=True)
+    first = subprocess.run(run, env={**os.environ, "PYTHONHASHSEED": seed}, capture_output=True, text=True, check=True)
     other = subprocess.run(run, env={**os.environ, "PYTHONHASHSEED": "0"}, capture_output=True, text=True, check=True)
-    assert found.stdout == other.stdout and "'t has c'" not in found.stdout and "t has b" in found.stdout
+    assert first.stdout == other.stdout and "'t has c'" not in first.stdout and "t has b" in first.stdout
 
 
 def test_it_needs_numpy_alone():

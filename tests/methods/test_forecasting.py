@@ -56,11 +56,11 @@ def test_nothing_after_the_origin_is_read_and_nothing_before_the_window(
         (History((), first + start, values[start:origin], {}), origin - start),
     ]
     with np.errstate(over="ignore", invalid="ignore"):
-        found = [encoder.transform([history], [np.array([known])]) for history, known in ways]
-    for fan in found[1:]:
-        assert fan.X.tobytes() == found[0].X.tobytes()
-        assert fan.level.tobytes() == found[0].level.tobytes()
-        assert fan.period.tolist() == found[0].period.tolist()
+        fans = [encoder.transform([history], [np.array([last])]) for history, last in ways]
+    for fan in fans[1:]:
+        assert fan.X.tobytes() == fans[0].X.tobytes()
+        assert fan.level.tobytes() == fans[0].level.tobytes()
+        assert fan.period.tolist() == fans[0].period.tolist()
 
 
 def daily(rows: int = 120, **columns: Any) -> pd.DataFrame:
@@ -88,7 +88,7 @@ def test_dates_out_of_range_are_dropped_and_said() -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "details", "says"),
+    ("change", "details", "message"),
     [
         (lambda t: t.head(20), {"horizon": 30}, "State a shorter problem.horizon"),
         (lambda t: t.head(2), {}, "expected three at least"),
@@ -101,8 +101,8 @@ def test_dates_out_of_range_are_dropped_and_said() -> None:
         (lambda t: t.assign(sold=np.nan), {}, "all are missing"),
     ],
 )
-def test_what_cannot_be_forecast_is_refused(change: Any, details: dict[str, Any], says: str) -> None:
-    with pytest.raises(ValueError, match=says.replace("(", r"\(")):
+def test_what_cannot_be_forecast_is_refused(change: Any, details: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message.replace("(", r"\(")):
         typed(change(daily()), **details)
 
 
@@ -125,9 +125,9 @@ def test_missing_infinite_and_repeated_values_are_gaps_and_means() -> None:
     checks = {f["check"]: f for f in findings}
     assert checks["gaps"]["rows"] == 2 and checks["doubles"]["rows"] == 3
     training, test = table[table["day"] < "2023-04-01"], table[table["day"] >= "2023-04-01"]
-    asked = {"time": "day", "target": "sold", "keys": [], "frequency": Frequency.of(contract.ruler), "horizon": 7}
+    options = {"time": "day", "target": "sold", "keys": [], "frequency": Frequency.of(contract.ruler), "horizon": 7}
     arrays = {"day": training["day"].astype("int64").to_numpy() / 1e6, "sold": training["sold"].to_numpy()}
-    encoder = Windows.fit(arrays, schema, **asked)
+    encoder = Windows.fit(arrays, schema, **options)
     assert np.isfinite(learn_fan(contract, schema, encoder, training).y).all()
     fan, _ = examples_of_test(contract, schema, encoder, training, test)
     assert np.isfinite(fan.y).all() and np.isfinite(fan.X[:, :3]).all()
@@ -136,8 +136,8 @@ def test_missing_infinite_and_repeated_values_are_gaps_and_means() -> None:
 def test_a_constant_series_is_its_own_forecast() -> None:
     contract, schema, table, _ = typed(daily(sold=5.0), horizon=7)
     arrays = {"day": table["day"].astype("int64").to_numpy() / 1e6, "sold": table["sold"].to_numpy()}
-    asked = {"time": "day", "target": "sold", "keys": [], "frequency": Frequency.of(contract.ruler), "horizon": 7}
-    encoder = Windows.fit(arrays, schema, **asked)
+    options = {"time": "day", "target": "sold", "keys": [], "frequency": Frequency.of(contract.ruler), "horizon": 7}
+    encoder = Windows.fit(arrays, schema, **options)
     fan = learn_fan(contract, schema, encoder, table)
     assert (fan.y == 0).all() and (fan.truth == 5).all() and (fan.X[:, NAIVE] == 0).all()
 

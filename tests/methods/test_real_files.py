@@ -1,4 +1,4 @@
-"""Files as the world has them: cut, typed and understood, each decision found again among the findings."""
+"""Realistic files: parsed, typed and assigned roles, with a finding for each decision."""
 
 from datetime import datetime, timedelta
 
@@ -143,9 +143,9 @@ def test_ids_groups_copies_and_constants(read):
     roles = {c.name: c.role for c in schema.columns}
     assert roles == {"id": "identifier", "customer_id": "feature", "mail": "identifier", "always": "dropped",
                      "none": "dropped", "x": "feature", "again": "feature", "y": "target"}  # fmt: skip
-    found = {(f["check"], f["column"]): f for f in findings}
-    assert "consider split.group=customer_id" in found["split", "customer_id"]["action"]
-    assert ("copies", "again") in found and ("constant", "always") in found and ("empty", "none") in found
+    by_check = {(f["check"], f["column"]): f for f in findings}
+    assert "consider split.group=customer_id" in by_check["split", "customer_id"]["action"]
+    assert ("copies", "again") in by_check and ("constant", "always") in by_check and ("empty", "none") in by_check
 
 
 def test_infinite_values_are_told_and_missing(read):
@@ -155,12 +155,12 @@ def test_infinite_values_are_told_and_missing(read):
 
 
 @pytest.mark.parametrize(
-    ("labels", "says"),
+    ("labels", "message"),
     [(["a"] * ROWS, "one value only"), ([""] * ROWS, "all are missing"), (["a"] + ["b"] * (ROWS - 1), "too few rows")],
 )
-def test_targets_that_teach_nothing(read, labels, says):
+def test_targets_that_teach_nothing(read, labels, message):
     content = "x,z,y\n" + "\n".join(f"{x},{i % 7},{y}" for i, (x, y) in enumerate(zip(X, labels, strict=True)))
-    with pytest.raises(ValueError, match=says):
+    with pytest.raises(ValueError, match=message):
         read(content)
 
 

@@ -54,11 +54,11 @@ def test_same_bits_or_none(table):
     encoder = Encoder.fit(to_arrays(learned, schema), schema, np.arange(len(learned)) % 3, **options)
     encode = compile_row(schema, Encoder.from_json(encoder.to_json()))
     for row in rows:
-        found = encode(row)
-        assert (found is None) == bool(check_rows([row], schema))
-        if found is not None:
+        encoded = encode(row)
+        assert (encoded is None) == bool(check_rows([row], schema))
+        if encoded is not None:
             batch = encoder.transform(to_arrays([row, *learned], schema))
-            assert found.dtype == np.float64 and found.tobytes() == batch[0].tobytes()
+            assert encoded.dtype == np.float64 and encoded.tobytes() == batch[0].tobytes()
 
 
 @pytest.mark.parametrize("row", [3, None, [], "x", {1: 2, "a": 1.0}, {"a": 1.0, "b": 2}, {}])

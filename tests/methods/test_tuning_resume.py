@@ -29,8 +29,8 @@ def folds():
     random = np.random.default_rng(0)
     X = random.normal(size=(180, 4))
     y = (X[:, 0] + X[:, 1] ** 2 + random.normal(0, 0.5, 180) > 1).astype(int)
-    place = np.arange(180) % 3
-    return [Fold(X[place != f], y[place != f], X[place == f], y[place == f]) for f in range(3)]
+    fold_of_row = np.arange(180) % 3
+    return [Fold(X[fold_of_row != f], y[fold_of_row != f], X[fold_of_row == f], y[fold_of_row == f]) for f in range(3)]
 
 
 def search(storage=None, progress=None, pause=0.0, **options):
@@ -100,9 +100,9 @@ def test_workers_and_processes_share_a_study_that_stays_the_same(uninterrupted, 
 def test_one_worker_and_two_make_the_same_model_files(tmp_path):
     files = []
     for workers in (1, 2):
-        found = search(families=["lightgbm", "linear", "extra_trees", "network"], trials=9, workers=workers, threads=2)
+        result = search(families=["lightgbm", "linear", "extra_trees", "network"], trials=9, workers=workers, threads=2)
         rows = folds()[0]
-        model = fit_winner(found.best, "binary", 2, "roc_auc", rows.X, rows.y, seed=5, threads=workers)
+        model = fit_winner(result.best, "binary", 2, "roc_auc", rows.X, rows.y, seed=5, threads=workers)
         folder = save_model(model, tmp_path / str(workers))
         files.append({str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()})
     assert files[0] == files[1]
@@ -112,25 +112,25 @@ def test_one_worker_and_two_make_the_same_of_folds_that_were_dealt_twice(tmp_pat
     random = np.random.default_rng(1)
     X = random.normal(size=(150, 4))
     y = X[:, 0] + X[:, 1] ** 2 + random.normal(0, 0.5, 150)
-    dealt = []
-    for place in (np.arange(150) % 3, random.permutation(150) % 3):
-        parts = [np.flatnonzero(place == part) for part in range(3)]
-        dealt += [Fold(np.delete(X, p, 0), np.delete(y, p), X[p], y[p], rows=p) for p in parts]
-    made = []
+    repeated = []
+    for fold_of_row in (np.arange(150) % 3, random.permutation(150) % 3):
+        parts = [np.flatnonzero(fold_of_row == part) for part in range(3)]
+        repeated += [Fold(np.delete(X, p, 0), np.delete(y, p), X[p], y[p], rows=p) for p in parts]
+    outcomes = []
     for workers in (1, 2):
         options = {"families": ["lightgbm", "linear", "extra_trees", "network"], "trials": 8, "seed": 3}
-        found = tune(dealt, "regression", "rmse", workers=workers, threads=workers, **options)
-        model = fit_winner(found.best, "regression", 0, "rmse", X, y, seed=3, threads=workers)
+        result = tune(repeated, "regression", "rmse", workers=workers, threads=workers, **options)
+        model = fit_winner(result.best, "regression", 0, "rmse", X, y, seed=3, threads=workers)
         folder = save_model(model, tmp_path / str(workers))
         files = {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
-        made.append((found.trials.to_json(), found.best, found.held_out.tobytes(), files))
-    assert made[0] == made[1] and len(made[0][1]["fold_scores"]) == 6
+        outcomes.append((result.trials.to_json(), result.best, result.held_out.tobytes(), files))
+    assert outcomes[0] == outcomes[1] and len(outcomes[0][1]["fold_scores"]) == 6
 
 
 def test_a_budget_of_one_second_answers(tmp_path):
     begun = time.monotonic()
-    found = search(trials=1000, seconds=1.0, families=["lightgbm"])
-    assert time.monotonic() - begun < 10 and found.best["stopped_by"] == "seconds"
+    result = search(trials=1000, seconds=1.0, families=["lightgbm"])
+    assert time.monotonic() - begun < 10 and result.best["stopped_by"] == "seconds"
 
 
 def test_more_trials_go_on_from_what_is_there(uninterrupted, tmp_path):
@@ -165,7 +165,7 @@ def test_random_search_is_repeatable_too():
     assert search(sampler="random", trials=5).trials.equals(search(sampler="random", trials=5).trials)
 
 
-def test_class_weights_are_searched_when_asked():
-    found = search(class_weight="tuned", trials=16).trials["class_weight"]
-    assert set(found) == {"none", "balanced"}
+def test_class_weights_are_searched_when_requested():
+    result = search(class_weight="tuned", trials=16).trials["class_weight"]
+    assert set(result) == {"none", "balanced"}
     assert set(search(class_weight="balanced", trials=3).trials["class_weight"]) == {"balanced"}

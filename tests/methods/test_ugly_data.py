@@ -49,7 +49,7 @@ def checks(findings, column=None):
 
 
 @pytest.mark.parametrize(
-    ("content", "says"),
+    ("content", "message"),
     [
         ("", "data.csv: the file is empty"),
         ("\n\n  \n", "is empty"),
@@ -59,10 +59,10 @@ def checks(findings, column=None):
         (csv().replace("x,y", "x,z"), "there is no target column 'y'"),
     ],
 )
-def test_refused(prepare, content, says):
+def test_refused(prepare, content, message):
     with pytest.raises(ValueError) as caught:
         prepare(content)
-    assert says in str(caught.value)
+    assert message in str(caught.value)
 
 
 def test_missing_file_names_the_nearest(tmp_path):
@@ -81,7 +81,7 @@ def test_wrong_separator(prepare):
 
 
 @pytest.mark.parametrize(
-    ("labels", "options", "says"),
+    ("labels", "options", "message"),
     [
         (["yes"] * ROWS, {}, "has one value only, 'yes'"),
         ([""] * ROWS, {}, "all are missing"),
@@ -94,10 +94,10 @@ def test_wrong_separator(prepare):
         (["a", "b"] * (ROWS // 2), {"positive": "c"}, "positive class 'c' is not in the target"),
     ],
 )
-def test_target_refused(prepare, labels, options, says):
+def test_target_refused(prepare, labels, options, message):
     with pytest.raises(ValueError) as caught:
         prepare(csv(y=labels), problem=state("y", **options))
-    assert says in str(caught.value)
+    assert message in str(caught.value)
 
 
 def test_unknown_target_names_the_nearest(prepare):

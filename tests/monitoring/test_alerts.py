@@ -1,4 +1,4 @@
-"""A verdict reaches its webhook signed, or says why not."""
+"""A verdict is posted to its webhook with a signature, or the reason of the failure is reported."""
 
 import inspect
 import json
@@ -85,14 +85,17 @@ tests:
 def test_alerts_ring_when_they_should(tmp_path):
     (tmp_path / "rules.yaml").write_text(alert_rules(0.05))
     rules = yaml.safe_load(alert_rules())["groups"][0]["rules"]
-    told = {rule["alert"]: rule["annotations"]["summary"] for rule in rules}
+    texts = {rule["alert"]: rule["annotations"]["summary"] for rule in rules}
     text = SEEN
     for at, name, label in [
         (20, "MlnbErrors", {}), (20, "MlnbSlow", {}), (35, "MlnbModelRefused", {"result": "withdrawn"}),
         (35, "MlnbLogDrops", {"result": "dropped"}), (20, "MlnbModelRefused", None), (60, "MlnbLogDrops", None),
         (60, "MlnbSilent", None), (60, "MlnbRefusals", None),
     ]:  # fmt: skip
-        expected = {"exp_labels": {"severity": "warning", **(label or {})}, "exp_annotations": {"summary": told[name]}}
+        expected = {
+            "exp_labels": {"severity": "warning", **(label or {})},
+            "exp_annotations": {"summary": texts[name]},
+        }
         alerts = [] if label is None else [expected]
         text += f"  - {json.dumps({'eval_time': f'{at}m', 'alertname': name, 'exp_alerts': alerts})}\n"
     (tmp_path / "test.yaml").write_text(text)

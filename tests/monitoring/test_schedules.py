@@ -20,8 +20,8 @@ TURN = Turn("17 3 * * 1-5", ("loop", "--once", "--promote"), Path("/srv/my model
 
 
 def test_moments():
-    found = moments("30 2 * * *", datetime(2026, 3, 1, 12, tzinfo=UTC))
-    assert [next(found).isoformat() for _ in range(2)] == ["2026-03-02T02:30:00+00:00", "2026-03-03T02:30:00+00:00"]
+    times = moments("30 2 * * *", datetime(2026, 3, 1, 12, tzinfo=UTC))
+    assert [next(times).isoformat() for _ in range(2)] == ["2026-03-02T02:30:00+00:00", "2026-03-03T02:30:00+00:00"]
     for wrong in ("every hour", "61 * * * *", ""):
         with pytest.raises(UsageError, match="no cron expression"):
             next(moments(wrong, datetime.now(UTC)))
@@ -36,7 +36,7 @@ def test_cron():
 def test_systemd(tmp_path):
     root = tmp_path / "my 5% models"
     root.mkdir()
-    turn = Turn(TURN.when, (*TURN.command, "-p", "a b", 'say "$5"'), root)
+    turn = Turn(TURN.when, (*TURN.command, "-p", "a b", 'echo "$5"'), root)
     files = write_schedule(turn, "systemd")
     assert "OnCalendar=Mon..Fri *-*-* 3:17:00" in files[f"{NAME}.timer"]
     assert "SuccessExitStatus=10 11 12 13" in files[f"{NAME}.service"]
@@ -52,8 +52,8 @@ def test_systemd(tmp_path):
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         assert done.returncode == 0 and NAME not in done.stderr, done.stderr
         calendar = ["systemd-analyze", "calendar", "--iterations=2", on_calendar(TURN.when)]
-        found = subprocess.run(calendar, capture_output=True, text=True, check=True).stdout
-        assert "03:17:00" in found
+        output = subprocess.run(calendar, capture_output=True, text=True, check=True).stdout
+        assert "03:17:00" in output
 
 
 @pytest.mark.parametrize(("code", "ends"), [(0, 0), (10, 0), (13, 0), (1, 1), (3, 1)])
@@ -77,8 +77,8 @@ def test_github_actions():
     assert workflow["on"]["schedule"] == [{"cron": "17 3 * * 1-5"}]
     steps = workflow["jobs"]["turn"]["steps"]
     assert all("uses" in step or "run" in step for step in steps)
-    kept = [step["with"]["key"] for step in steps if "actions/cache" in step.get("uses", "")]
-    assert len(kept) == 2 and len(set(kept)) == 1 and steps[-1]["if"] == "always()"
+    cache_keys = [step["with"]["key"] for step in steps if "actions/cache" in step.get("uses", "")]
+    assert len(cache_keys) == 2 and len(set(cache_keys)) == 1 and steps[-1]["if"] == "always()"
 
 
 def test_kubernetes(tmp_path):

@@ -16,7 +16,7 @@ NBS = ROOT / "nbs"
 STAGES = sorted((NBS / "stages").glob("*.ipynb"))
 METHODS = sorted((NBS / "methods").glob("*/*.ipynb"))
 GUIDES = sorted((NBS / "guides").glob("*.ipynb"))
-# What `#| stage` cells may import of mlnb, beside `open_stage`, methods and stages.
+# What `#| stage` cells may import from mlnb, in addition to `open_stage`, methods and stages.
 ALSO = {
     "package": ("mlnb.serving",),
     "collect": ("mlnb.monitoring",),
@@ -26,7 +26,7 @@ ALSO = {
 
 
 def cells_of(path: Path) -> list[tuple[str, str]]:
-    """Return (type, source) of every cell that says something."""
+    """Return (type, source) of every cell that is not empty."""
     cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
     return [(cell["cell_type"], "".join(cell["source"])) for cell in cells if "".join(cell["source"]).strip()]
 
@@ -106,7 +106,7 @@ def test_method_never_meets_the_machinery(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", METHODS + STAGES, ids=name_of)
-def test_public_code_is_explained_and_proven(path: Path) -> None:
+def test_public_code_has_docstrings_and_examples(path: Path) -> None:
     code = [source for kind, source in cells_of(path) if kind == "code"]
     nodes = [node for source in code if directive(source, "export") for node in public(source)]
     assert [node.name for node in nodes if not ast.get_docstring(node)] == [], "no docstring"

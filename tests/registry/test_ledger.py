@@ -11,9 +11,9 @@ from mlnb.registry.database import ALIASES, APPROVALS, LOG, VERSIONS
 
 
 @pytest.fixture
-def filled(registry, proven):
+def filled(registry, verified_run):
     for number in (1, 2, 3):
-        registry.register(proven(number))
+        registry.register(verified_run(number))
     registry.promote("1", why="first")
     registry.promote("2", why="better")
     registry.approve("2", "seen")
@@ -87,8 +87,8 @@ def test_missing_at_the_end_with_the_tables_put_back(filled):
         ALIASES.update().values(number=1),
         APPROVALS.delete(),
     )
-    assert filled.verify()[0] == []  # nothing inside can tell
-    assert "was once the head" in filled.verify(head)[0][0]  # who noted the head can
+    assert filled.verify()[0] == []  # not detectable from the log alone
+    assert "was once the head" in filled.verify(head)[0][0]  # detectable with a recorded head
 
 
 def test_reordered(filled):

@@ -24,7 +24,7 @@ class Notes:
     def __call__(self, event):
         time.sleep(self.seconds)
         if event.name == self.fails:
-            raise RuntimeError("no more")
+            raise RuntimeError("connection lost")
         self.seen.append((event.name, getattr(event, "stage", None), event.run.record.state))
 
     def close(self):
@@ -70,7 +70,7 @@ def test_events_arrive_in_order_with_the_record_of_their_moment(run):
 
 def test_a_run_with_nothing_to_do_makes_no_tracker(run):
     def make():
-        raise AssertionError("made")
+        raise AssertionError("created")
 
     threads = threading.active_count()
     send(BackgroundTracker(make, print), run, "run_started", "stage_reused", "run_finished")
@@ -79,11 +79,11 @@ def test_a_run_with_nothing_to_do_makes_no_tracker(run):
 
 def test_a_tracker_comes_later_and_misses_nothing(run):
     notes, begun = Notes(), time.monotonic()
-    made = []
-    listener = BackgroundTracker(lambda: made.append(time.monotonic()) or notes, print, delay=0.3)
+    created = []
+    listener = BackgroundTracker(lambda: created.append(time.monotonic()) or notes, print, delay=0.3)
     send(listener, run, "run_started", "stage_started", "stage_finished")
     wait_for(lambda: len(notes.seen) == 3, 20, "three events")
-    assert made[0] - begun >= 0.3
+    assert created[0] - begun >= 0.3
     send(listener, run, "run_finished")
     listener.close()
     assert [kind for kind, _, _ in notes.seen] == ["run_started", "stage_started", "stage_finished", "run_finished"]
@@ -113,17 +113,17 @@ def test_a_tracker_that_fails_is_closed_and_reported_once(run):
     send(listener, run, "run_started", "stage_started", "stage_finished", "run_finished")
     listener.close()
     assert notes.closed == 1
-    assert len(warnings) == 1 and "no more" in warnings[0] and "mlnb show" in warnings[0]
+    assert len(warnings) == 1 and "connection lost" in warnings[0] and "mlnb show" in warnings[0]
 
 
 def test_runs_one_after_another_have_a_tracker_each(run, example):
     other = example.make_run(run.project, "20260314-101500-train-c3d4", upto="split")
-    made = []
-    listener = BackgroundTracker(lambda: made.append(Notes()) or made[-1], print)
+    created = []
+    listener = BackgroundTracker(lambda: created.append(Notes()) or created[-1], print)
     for each in (run, other):
         send(listener, each, "run_started", "stage_started", "run_finished")
     listener.close()
-    assert [len(notes.seen) for notes in made] == [3, 3]
+    assert [len(notes.seen) for notes in created] == [3, 3]
 
 
 def test_the_settings_choose_the_tracker(run, monkeypatch):

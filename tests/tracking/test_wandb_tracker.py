@@ -27,7 +27,7 @@ def _ledger():
 
 @pytest.fixture(scope="session")
 def tracked(tmp_path_factory, example, replay):
-    """The W&B folder of a finished run, and what the process said."""
+    """The W&B folder of a finished run, and the output of the process."""
     project = example.make_project(tmp_path_factory.mktemp("finished") / "titanic")
     example.make_run(project)
     done = replay(project.root)
@@ -51,11 +51,11 @@ def config(records):
 
 
 def summary(records):
-    found = {}
+    values = {}
     for update in of(records, "summary"):
         for item in update.update:
-            found["/".join(item.nested_key) or item.key] = json.loads(item.value_json)
-    return found
+            values["/".join(item.nested_key) or item.key] = json.loads(item.value_json)
+    return values
 
 
 def test_nothing_is_sent_and_nothing_is_left_running(tracked):
@@ -75,39 +75,41 @@ def test_one_run_with_parameters_and_where_they_came_from(tracked):
     records = ledger.read_ledger(ledger.find_run(folder, RUN))
     (run,) = of(records, "run")
     assert (run.run_id, run.project, run.run_group, run.job_type) == (RUN, "titanic", "train", "pipeline")
-    said = config(records)
-    assert said["tune"]["trials"] == 4
-    assert said["origins"]["tune.trials"] == "profile smoke"
-    assert "problem.run" not in said["origins"]
-    assert said["git"]["dirty"] is True
+    recorded = config(records)
+    assert recorded["tune"]["trials"] == 4
+    assert recorded["origins"]["tune.trials"] == "profile smoke"
+    assert "problem.run" not in recorded["origins"]
+    assert recorded["git"]["dirty"] is True
 
 
 def test_metrics_plots_findings_and_the_verdict(tracked, run):
     folder, _ = tracked
     path = ledger.find_run(folder, RUN)
-    said = summary(ledger.read_ledger(path))
+    recorded = summary(ledger.read_ledger(path))
     value = run.load("metrics")["deciding"]["value"]
-    assert said["evaluate/test_roc_auc"] == value
-    assert said["validate/warnings"] == 2
+    assert recorded["evaluate/test_roc_auc"] == value
+    assert recorded["validate/warnings"] == 2
     plots = read_plots(run.folder / "notebooks/70_evaluate.ipynb")
     titles = [re.sub(r"[^\w.\- ()]+", "-", plot.title) for plot in plots]  # W&B refuses other characters
-    assert all(said[f"evaluate/{title}/_type"] == "image-file" for title in titles)
+    assert all(recorded[f"evaluate/{title}/_type"] == "image-file" for title in titles)
     assert any(plot.title.endswith(" (2)") for plot in plots)
-    assert said["explore/Distributions/_type"] == "image-file"
-    assert said["findings/nrows"] == len(run.load("findings"))
-    assert said["trials/nrows"] == 4
-    assert (said["winner"], said["gate"], said["value"]) == (run.load("best")["family"], True, value)
-    picture = path.parent / "files" / said[f"evaluate/{titles[0]}/path"]
+    assert recorded["explore/Distributions/_type"] == "image-file"
+    assert recorded["findings/nrows"] == len(run.load("findings"))
+    assert recorded["trials/nrows"] == 4
+    assert (recorded["winner"], recorded["gate"], recorded["value"]) == (run.load("best")["family"], True, value)
+    picture = path.parent / "files" / recorded[f"evaluate/{titles[0]}/path"]
     assert picture.read_bytes().startswith(b"\x89PNG")
 
 
 def test_data_is_used_and_the_model_is_made(tracked, run):
     folder, _ = tracked
-    made = {artifact.type: artifact for artifact in of(ledger.read_ledger(ledger.find_run(folder, RUN)), "artifact")}
-    assert made["dataset"].use_after_commit and not made["model"].use_after_commit
-    assert json.loads(made["dataset"].metadata)["digest"]
-    assert json.loads(made["model"].metadata)["family"] == run.load("best")["family"]
-    for artifact in (made["dataset"], made["model"]):
+    artifacts = {
+        artifact.type: artifact for artifact in of(ledger.read_ledger(ledger.find_run(folder, RUN)), "artifact")
+    }
+    assert artifacts["dataset"].use_after_commit and not artifacts["model"].use_after_commit
+    assert json.loads(artifacts["dataset"].metadata)["digest"]
+    assert json.loads(artifacts["model"].metadata)["family"] == run.load("best")["family"]
+    for artifact in (artifacts["dataset"], artifacts["model"]):
         assert all(Path(entry.local_path).is_file() for entry in artifact.manifest.contents)
 
 

@@ -101,9 +101,9 @@ def test_a_short_form_that_differs_in_one_bit_is_not_used(monkeypatch):
 def test_columns_hold_what_rows_hold():
     p = np.random.default_rng(2).dirichlet(np.ones(3), 50)
     columns = respond_by_column(p, SEVERAL)
-    for place, response in enumerate(respond(p, SEVERAL)):
-        assert response.prediction == columns.names[columns.labels[place]]
-        assert list(response.probabilities.values()) == columns.probabilities[place].tolist()
+    for index, response in enumerate(respond(p, SEVERAL)):
+        assert response.prediction == columns.names[columns.labels[index]]
+        assert list(response.probabilities.values()) == columns.probabilities[index].tolist()
 
 
 def test_a_row_that_competes_with_no_other_ranks_first():
