@@ -1,4 +1,4 @@
-"""Run folders for the tests of those who read runs: real runs of the stage notebooks on small tables.
+"""Run folders for tests of commands and modules that read runs: runs of the stage notebooks on small tables.
 
 Each kind of run is made once a session, in the process of whichever test needs it first; a test gets a copy with an id
 and times of its choice.

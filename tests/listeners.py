@@ -1,4 +1,4 @@
-"""Servers on loopback that tests let the code under test talk to."""
+"""Servers on loopback for the code under test."""
 
 import http.server
 import threading

@@ -101,7 +101,7 @@ def test_each_module_has_a_test_file_or_a_reason():
     assert missing == []
 
 
-def test_reasons_are_of_modules_and_files_that_exist_and_have_none_of_their_own():
+def test_listed_modules_and_files_exist_and_have_no_test_file():
     assert [file for file in TOGETHER if not (TESTS / file).is_file()] == []
     listed = [module for _, names in TOGETHER.values() for module in names.split()]
     assert sorted(set(listed) - set(modules())) == []

@@ -93,7 +93,7 @@ def test_a_ranking_is_served_as_it_was_evaluated(root: Path) -> None:
             predictor.predict([*rows, wrong])
 
 
-def test_a_log_is_cut_and_its_newest_candidates_are_the_test(root: Path) -> None:
+def test_a_log_is_truncated_and_the_newest_candidates_are_the_test_set(root: Path) -> None:
     random = np.random.default_rng(0)
     log = pd.DataFrame({"user": random.integers(0, 30, 900), "item": random.integers(0, 25, 900)})
     log["item"] = (log["user"] % 5) * 5 + log["item"] % 5 * (random.random(900) < 0.9)
@@ -109,7 +109,7 @@ def test_a_log_is_cut_and_its_newest_candidates_are_the_test(root: Path) -> None
     assert "of what was taken later is among them" in messages[0]
 
 
-def test_anomalies_without_labels_get_a_budget_and_are_explained(root: Path) -> None:
+def test_unlabeled_anomalies_get_an_alert_budget_and_explanations(root: Path) -> None:
     random = np.random.default_rng(0)
     table = pd.DataFrame(random.normal(size=(240, 3)), columns=["a", "b", "c"])
     table.loc[:9, "b"] += 9

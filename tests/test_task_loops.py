@@ -98,7 +98,7 @@ def won(root, *arguments):
 
 
 @pytest.mark.slow
-def test_forecasts(tmp_path):
+def test_a_forecaster_is_retrained_and_promoted(tmp_path):
     random, days = np.random.default_rng(0), 230
     t = np.arange(days)
     parts = []
@@ -129,7 +129,7 @@ def test_forecasts(tmp_path):
 
 
 @pytest.mark.slow
-def test_rankings(tmp_path):
+def test_a_ranker_is_retrained_and_promoted(tmp_path):
     def searches(count, seed, sign):
         random = np.random.default_rng(seed)
         table = pd.DataFrame({"query": np.repeat([f"q{n}" for n in range(count)], 8)})
@@ -158,7 +158,7 @@ def test_rankings(tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("labelled", [True, False])
-def test_anomalies(tmp_path, labelled):
+def test_a_detector_is_retrained_and_promoted(tmp_path, labelled):
     def machines(count, seed, turned):
         random = np.random.default_rng(seed)
         table = pd.DataFrame(random.normal(size=(count, 3)), columns=list("abc"))

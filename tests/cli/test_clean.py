@@ -1,4 +1,4 @@
-"""`mlnb clean` deletes what no run needs, and nothing that a run or a draft does."""
+"""`mlnb clean` deletes artifacts that no run and no draft needs, and no others."""
 
 import os
 import subprocess
@@ -28,7 +28,7 @@ def objects(root: Path) -> int:
     return len(list((root / ".mlnb" / "objects").glob("*/*")))
 
 
-def test_what_runs_and_drafts_need_stays(root: Path) -> None:
+def test_artifacts_of_runs_and_drafts_are_kept(root: Path) -> None:
     before = objects(root)
     assert "deleted 0 entries" in toys.mlnb(root, "clean")
     assert "would delete" in toys.mlnb(root, "clean", "--runs", "1", "--dry-run") and objects(root) == before
@@ -55,7 +55,7 @@ def test_scratch_of_a_failed_stage_is_kept_and_orphaned_scratch_is_deleted(tmp_p
     assert not scratch.exists()
 
 
-def test_nothing_is_removed_while_a_run_goes_on(root: Path) -> None:
+def test_nothing_is_deleted_during_a_run(root: Path) -> None:
     run = runs.list_runs(Project.find(root))[0]
     before, pid = run.record, os.getpid()
     run.update(state=RunState.RUNNING, pid=pid, pid_started=runs.process_start(pid))

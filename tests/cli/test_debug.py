@@ -1,4 +1,4 @@
-"""A stage that failed is gone into, edited, and gone on with: the record is that of a run from the top."""
+"""A failed stage is opened, edited and continued; the record equals that of a complete run."""
 
 import json
 import subprocess
@@ -92,7 +92,7 @@ def test_an_edit_above_or_another_value_starts_at_the_top(failed: Path) -> None:
     assert (failed / "ran").read_text() == "xx"
 
 
-def test_nothing_is_opened_when_nothing_is_alive(failed: Path) -> None:
+def test_without_a_snapshot_nothing_is_opened(failed: Path) -> None:
     assert "snapshot  " in toys.mlnb(failed, "kernels", "status")
     toys.mlnb(failed, "clean")
     assert "snapshot  " not in toys.mlnb(failed, "kernels", "status")

@@ -1,4 +1,4 @@
-"""`mlnb models`, `promote`, `rollback`, `approve`, `compare` and `audit`: what they print and end with."""
+"""`mlnb models`, `promote`, `rollback`, `approve`, `compare` and `audit`: output and exit codes."""
 
 import json
 import sqlite3
@@ -53,7 +53,7 @@ def test_from_registration_to_rollback(project, capsys):
     assert [line["what"] for line in lines][2:] == ["promoted", "promoted", "rolled back", "approved"]
 
 
-def test_one_version_whole_and_two_side_by_side(project, capsys):
+def test_one_version_is_shown_and_two_are_compared(project, capsys):
     shown(capsys, "models")
     assert "rows verified over HTTP" in shown(capsys, "models", "survived-classifier:2")
     assert json.loads(shown(capsys, "models", "2", "--json"))["run"] == B
@@ -65,7 +65,7 @@ def test_one_version_whole_and_two_side_by_side(project, capsys):
     ]
 
 
-def test_an_audit_log_that_was_altered_cut_or_reordered(project, capsys):
+def test_an_altered_truncated_or_reordered_audit_log_is_detected(project, capsys):
     shown(capsys, "models")
     for number in ("1", "2"):
         shown(capsys, "promote", number, "--reason", "better")
@@ -88,7 +88,7 @@ def test_an_audit_log_that_was_altered_cut_or_reordered(project, capsys):
     assert "missing: no entry has the digest" in behind("DELETE FROM mlnb_log WHERE number = 4")
 
 
-def test_refusals(project, capsys):
+def test_invalid_requests_are_refused(project, capsys):
     shown(capsys, "models")
     assert "A reason is needed" in shown(capsys, "promote", "1", code=2)
     assert "no version 7" in shown(capsys, "promote", "7", "--reason", "x", code=2)
@@ -96,7 +96,7 @@ def test_refusals(project, capsys):
     assert "is no alias" in shown(capsys, "promote", "1", "--as", "9", "--reason", "x", code=2)
 
 
-def test_what_versions_need_is_not_cleaned_away(project, capsys):
+def test_clean_keeps_artifacts_of_model_versions(project, capsys):
     shown(capsys, "models")
     digests = [run.require_output("service").digest for run in (open_run(project, A), open_run(project, B))]
     shown(capsys, "clean", "--runs", "0")

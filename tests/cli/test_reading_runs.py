@@ -1,4 +1,4 @@
-"""`mlnb runs`, `mlnb show` and `mlnb report`: what they print, and how quickly."""
+"""`mlnb runs`, `mlnb show` and `mlnb report`: output and start-up time."""
 
 import json
 import re
@@ -44,13 +44,13 @@ def order(text):
     return [line.split()[0] for line in text.splitlines() if line.startswith("2026")]
 
 
-def test_runs_newest_first(project, capsys):
+def test_runs_are_listed_newest_first(project, capsys):
     text = shown(capsys, "runs")
     assert order(text) == [C, B, A]
     assert "failed" in text and "ensemble" in text and interval(project, A) in text
 
 
-def test_runs_without_any(tmp_path, monkeypatch, capsys):
+def test_without_runs_the_first_command_is_shown(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     assert "mlnb run" in shown(capsys, "runs")
     assert "No runs" in shown(capsys, "show", code=2)
@@ -72,7 +72,7 @@ def test_runs_without_any(tmp_path, monkeypatch, capsys):
         (["--last", "1"], [C]),
     ],
 )
-def test_runs_sorted_and_filtered(project, capsys, arguments, expected):
+def test_runs_are_sorted_and_filtered(project, capsys, arguments, expected):
     listed = order(shown(capsys, "runs", *arguments))
     assert sorted(listed) == sorted(expected) if "started" in arguments else listed == expected
 
@@ -94,11 +94,11 @@ def test_runs_as_json(project, capsys):
         (["compare", "latest", "20260314"], "3 runs match"),
     ],
 )
-def test_runs_asked_wrongly(project, capsys, arguments, words):
+def test_invalid_options_of_runs_are_refused(project, capsys, arguments, words):
     assert words in shown(capsys, "runs", *arguments, code=2)
 
 
-def test_compare_shows_what_differs(project, example, capsys):
+def test_compare_shows_differences(project, example, capsys):
     text = shown(capsys, "runs", "compare", "a1b2", "c3d4")
     assert "parameters: the same" in text
     value = deciding(project, A)["value"]
@@ -118,7 +118,7 @@ def test_show_a_run(project, capsys):
         assert words in text, words
 
 
-def test_show_a_failed_run_says_why(project, capsys):
+def test_show_a_failed_run_gives_the_cause(project, capsys):
     text = shown(capsys, "show")
     assert "tune failed: ValueError: found 'n/a'" in text and "notebooks/50_tune.ipynb" in text
 
@@ -148,7 +148,7 @@ def test_show_as_json(project, capsys):
 
 
 @pytest.mark.parametrize("arguments", [["nosuchrun"], ["latest", "tunes"], ["nosuchrun", "tune"]])
-def test_show_what_is_not_there(project, capsys, arguments):
+def test_show_refuses_unknown_names(project, capsys, arguments):
     assert "mlnb show" in shown(capsys, "show", *arguments, code=2)
 
 
@@ -160,7 +160,7 @@ def test_a_run_whose_process_is_gone_was_killed(project, example, capsys):
     assert "killed" in shown(capsys, "show", run.id)
 
 
-def test_report_says_where_it_is(project, capsys, monkeypatch):
+def test_report_prints_its_path(project, capsys, monkeypatch):
     assert shown(capsys, "report", A) == f"runs/{A}/report.html\n"
     opened = []
     monkeypatch.setattr("webbrowser.open", lambda url: not opened.append(url))

@@ -105,7 +105,7 @@ def test_tables_that_cannot_be_replayed(table, time, days, change, message):
         list(table_days(run, arguments("--data", path, "--time", time, "--days", days)))
 
 
-def test_a_file_that_is_not_there_and_a_task_without_rows_of_its_own(table, tmp_path):
+def test_a_missing_file_and_a_task_without_independent_rows_are_refused(table, tmp_path):
     _, run = table
     with pytest.raises(UsageError, match=r"none\.csv cannot be replayed"):
         list(table_days(run, arguments("--data", tmp_path / "none.csv", "--time", "a")))
@@ -136,7 +136,7 @@ def service():
         yield server
 
 
-def test_days_are_asked_in_the_worlds_time_and_labels_come_late(tmp_path, service, capsys):
+def test_requests_carry_the_simulated_time_and_labels_are_delayed(tmp_path, service, capsys):
     project = Project(tmp_path, tmp_path)
     given = arguments("--url", f"http://127.0.0.1:{service.server_port}", "--start", 3, "--delay", 2)
     simulation = Simulation(project, "late", given)
@@ -152,7 +152,7 @@ def test_days_are_asked_in_the_worlds_time_and_labels_come_late(tmp_path, servic
     assert lines[0][0] == "day" and lines[1] == ["3", "60", "late:1", "0"] and lines[3][:2] == ["5", "0"]
 
 
-def test_a_service_that_refuses_is_gone_or_has_another_clock(tmp_path, service):
+def test_a_service_that_refuses_is_unreachable_or_has_another_clock(tmp_path, service):
     project = Project(tmp_path, tmp_path)
     url = f"http://127.0.0.1:{service.server_port}"
     service.status = 422
@@ -171,7 +171,7 @@ def test_a_service_that_refuses_is_gone_or_has_another_clock(tmp_path, service):
         Simulation(project, "late", arguments("--url", url)).send_day(0, Day([{"n": 1}], ["no"], [1.0]))
 
 
-def test_what_a_turn_came_to():
+def test_a_cycle_is_summarized():
     watched = "run 1\n\nchurn:1: retrain\n  retrain   roc_auc is worse by 0.3\n  watch     charge has moved\n"
     assert cycle_summary(0, "\nchurn:1: keep\n", "") == "keep"
     assert cycle_summary(11, watched, "") == "retrain: roc_auc is worse by 0.3; charge has moved"

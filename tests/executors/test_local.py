@@ -1,4 +1,4 @@
-"""Jobs run in worker processes that are used again; a kernel that could not be started is tried once more."""
+"""Jobs run in worker processes that are reused; a kernel that could not be started is retried once."""
 
 import json
 from collections.abc import Iterator
@@ -28,7 +28,7 @@ def job(folder: Path, source: str = "print(1)") -> Job:
     return Job(stage="stage", source=folder / "in.ipynb", target=folder / "out.ipynb", parameters={}, folder=folder)
 
 
-def test_a_worker_is_used_again_and_closed(executor: LocalExecutor, tmp_path: Path) -> None:
+def test_a_worker_is_reused_and_closed(executor: LocalExecutor, tmp_path: Path) -> None:
     for _ in range(2):
         assert executor.execute(job(tmp_path), lambda *where: None).state == "finished"
     assert len(executor._all) == 1
@@ -58,7 +58,7 @@ class Flaky:
 
 
 @pytest.mark.parametrize(("failures", "state", "tries"), [(0, "finished", 1), (1, "finished", 2), (2, "failed", 2)])
-def test_a_kernel_that_did_not_start_is_tried_once_more(
+def test_a_kernel_that_did_not_start_is_retried_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failures: int, state: str, tries: int
 ) -> None:
     monkeypatch.setattr(local, "Worker", Flaky)
@@ -70,7 +70,7 @@ def test_a_kernel_that_did_not_start_is_tried_once_more(
     assert executor_ended[: tries - 1] == [True] * (tries - 1)
 
 
-def test_one_job_is_prepared_at_a_time_and_goes_on_where_it_waits(executor: LocalExecutor, tmp_path: Path) -> None:
+def test_one_job_is_prepared_at_a_time_and_continues_at_its_cell(executor: LocalExecutor, tmp_path: Path) -> None:
     cells = [
         ("code", f"import pathlib; pathlib.Path({str(tmp_path / 'begun')!r}).touch()"),
         ("code", "print('opened')"),

@@ -66,7 +66,7 @@ def test_names_are_unique_and_every_column_has_its_source(table):
     assert set(encoder.sources) == {c.name for c in schema.features}
 
 
-def test_ten_thousand_categories_and_one_that_nobody_has_seen():
+def test_ten_thousand_categories_and_an_unseen_one():
     schema = Schema((Column("city", "category"),))
     cities = np.array([f"city {math.isqrt(i)}" for i in range(100_000_000, 100_000_000 + 20_010 * 20_000, 20_000)])
     encoder = Encoder.fit({"city": cities.astype(object)}, schema)

@@ -1,4 +1,4 @@
-"""Forecasts know nothing of the future, whatever the series; what cannot be forecast is refused in words."""
+"""Forecasts use no future values, for any series; invalid problems are refused with a reason."""
 
 from typing import Any
 
@@ -40,7 +40,7 @@ ENCODERS = {unit: encoder_of(unit, 5) for unit in ("h", "D", "B", "W", "M", "Q",
 
 @settings(max_examples=60, deadline=None)
 @given(VALUES, VALUES, st.sampled_from(sorted(ENCODERS)), st.integers(2, 39), st.integers(-9000, 9000))
-def test_nothing_after_the_origin_is_read_and_nothing_before_the_window(
+def test_only_periods_of_the_window_are_read(
     past: list[float | None], other: list[float | None], unit: str, origin: int, first: int
 ) -> None:
     encoder = ENCODERS[unit]
@@ -75,7 +75,7 @@ def typed(raw: pd.DataFrame, **details: Any) -> tuple[dict[str, Any], Schema, pd
     return type_table(raw, state("sold", task="forecasting", details=details), {})
 
 
-def test_dates_out_of_range_are_dropped_and_said() -> None:
+def test_dates_out_of_range_are_dropped_and_reported() -> None:
     raw = daily()
     raw.loc[3, "day"], raw.loc[4, "day"] = "1500-01-01", "2500-06-01"
     contract, schema, table, findings = typed(raw)
@@ -101,12 +101,12 @@ def test_dates_out_of_range_are_dropped_and_said() -> None:
         (lambda t: t.assign(sold=np.nan), {}, "all are missing"),
     ],
 )
-def test_what_cannot_be_forecast_is_refused(change: Any, details: dict[str, Any], message: str) -> None:
+def test_an_invalid_forecasting_problem_is_refused(change: Any, details: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message.replace("(", r"\(")):
         typed(change(daily()), **details)
 
 
-def test_irregular_stamps_want_a_frequency_and_get_averages() -> None:
+def test_irregular_timestamps_need_a_frequency_and_are_averaged() -> None:
     random = np.random.default_rng(1)
     stamps = pd.Timestamp("2024-01-01") + pd.to_timedelta(np.sort(random.uniform(0, 40 * 24 * 60, 900)), unit="min")
     raw = pd.DataFrame({"at": stamps.astype("datetime64[us]"), "sold": random.normal(size=900)})
@@ -142,7 +142,7 @@ def test_a_constant_series_is_its_own_forecast() -> None:
     assert (fan.y == 0).all() and (fan.truth == 5).all() and (fan.X[:, NAIVE] == 0).all()
 
 
-def test_a_series_that_ends_early_is_said() -> None:
+def test_a_series_that_ends_early_is_reported() -> None:
     two = pd.concat([daily().assign(shop="a"), daily(9).assign(shop="b")], ignore_index=True)
     contract, _, _, findings = typed(two, horizon=7)
     assert contract.series == ("shop",) and "short series" in {f["check"] for f in findings}

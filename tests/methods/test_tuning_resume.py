@@ -1,4 +1,4 @@
-"""Tuning: a study whose process is killed goes on as if nothing had happened."""
+"""Tuning: a study whose process is killed continues with the same result."""
 
 import os
 import signal
@@ -63,7 +63,7 @@ def uninterrupted():
 
 
 @pytest.mark.parametrize(("finished", "delay"), [(1, 0.02), (7, 0.05)])
-def test_killed_and_resumed_is_the_same_study(uninterrupted, tmp_path, finished, delay):
+def test_a_killed_and_resumed_study_equals_an_uninterrupted_one(uninterrupted, tmp_path, finished, delay):
     storage = f"sqlite:///{tmp_path}/study.db"
     run = [sys.executable, "-c", SEARCH, storage, os.path.dirname(__file__)]
     with subprocess.Popen(run, stdout=subprocess.PIPE, text=True) as process:
@@ -82,7 +82,7 @@ def test_killed_and_resumed_is_the_same_study(uninterrupted, tmp_path, finished,
     assert not study.get_trials(states=(optuna.trial.TrialState.RUNNING,))
 
 
-def test_workers_and_processes_share_a_study_that_stays_the_same(uninterrupted, tmp_path):
+def test_workers_and_processes_share_one_reproducible_study(uninterrupted, tmp_path):
     assert search(workers=3).trials.equals(uninterrupted.trials)
     storage = f"sqlite:///{tmp_path}/study.db"
     run = [sys.executable, "-c", SEARCH, storage, os.path.dirname(__file__)]
@@ -97,7 +97,7 @@ def test_workers_and_processes_share_a_study_that_stays_the_same(uninterrupted, 
     assert mine.held_out.tobytes() == uninterrupted.held_out.tobytes()
 
 
-def test_one_worker_and_two_make_the_same_model_files(tmp_path):
+def test_one_worker_and_two_write_equal_model_files(tmp_path):
     files = []
     for workers in (1, 2):
         result = search(families=["lightgbm", "linear", "extra_trees", "network"], trials=9, workers=workers, threads=2)
@@ -108,7 +108,7 @@ def test_one_worker_and_two_make_the_same_model_files(tmp_path):
     assert files[0] == files[1]
 
 
-def test_one_worker_and_two_make_the_same_of_folds_that_were_dealt_twice(tmp_path):
+def test_one_worker_and_two_get_equal_results_on_repeated_folds(tmp_path):
     random = np.random.default_rng(1)
     X = random.normal(size=(150, 4))
     y = X[:, 0] + X[:, 1] ** 2 + random.normal(0, 0.5, 150)
@@ -127,13 +127,13 @@ def test_one_worker_and_two_make_the_same_of_folds_that_were_dealt_twice(tmp_pat
     assert outcomes[0] == outcomes[1] and len(outcomes[0][1]["fold_scores"]) == 6
 
 
-def test_a_budget_of_one_second_answers(tmp_path):
+def test_a_budget_of_one_second_gives_a_result(tmp_path):
     begun = time.monotonic()
     result = search(trials=1000, seconds=1.0, families=["lightgbm"])
     assert time.monotonic() - begun < 10 and result.best["stopped_by"] == "seconds"
 
 
-def test_more_trials_go_on_from_what_is_there(uninterrupted, tmp_path):
+def test_more_trials_continue_a_study(uninterrupted, tmp_path):
     storage = f"sqlite:///{tmp_path}/study.db"
     search(storage, trials=6)
     done: list[int] = []

@@ -47,7 +47,7 @@ def met(root, version, rows, at, label="yes"):
     add_labels(root / "labels.db", [(f"{version}-{n}", 0, label) for n in range(len(rows))], 0.0)
 
 
-def test_two_schemas_side_by_side_repeats_damage_and_labels_of_nobody(root):
+def test_two_schemas_duplicates_damage_and_unmatched_labels(root):
     met(root, "v1", [{"a": "many", "age": 41}] * 20, 1000.0, "no")  # a was a text, c was not there
     met(root, "v2", [{"a": float(n), "c": "new"} for n in range(40)], 2000.0)
     met(root, "v2", [{"a": 0.0, "c": "new"}], 500.0)  # an earlier request with the same id, as the clock went back
@@ -66,7 +66,7 @@ def test_two_schemas_side_by_side_repeats_damage_and_labels_of_nobody(root):
     assert fresh["a"].tolist() == list(np.arange(22.0, 40.0)) and set(fresh["y"]) == {"yes"}
 
 
-def test_too_little_is_said(root):
+def test_too_few_rows_are_reported(root):
     assert "is empty: there is nothing to learn from yet" in gather(root, "-p", "collect.labels", "", code=4)
     met(root, "v1", [{"a": 1.0}] * 30, 1000.0)
     output = gather(root, code=4)

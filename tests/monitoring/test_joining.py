@@ -30,20 +30,20 @@ def forecasts(request="a", time=0.0, model="v1", first=6):
     return steps_of(log(**responses).assign(**about), DAILY)
 
 
-def test_rows_by_their_number_and_unknown_requests_by_nobody(tmp_path):
+def test_rows_are_joined_by_number_and_unknown_requests_are_not(tmp_path):
     database = tmp_path / "labels.db"
     add_labels(database, picked([{"request": "a", "row": 1, "y": "yes"}, {"request": "x", "y": "no"}], CHURN), 0.0)
     assert find_labels(log(**{"in.age": [1, 2]}), read_labels(database), CHURN) == [None, "yes"]
 
 
-def test_a_request_asked_again_has_one_label():
+def test_a_repeated_request_has_one_label():
     twice = pd.concat([log(**{"in.age": [1]}), log(**{"in.age": [1]}).assign(time=5.0)], ignore_index=True)
     other = log(**{"in.age": [1]}).assign(model="v2")
     labels = {("a", 0): ("yes", 0.0)}
     assert find_labels(pd.concat([twice, other], ignore_index=True), labels, CHURN) == [None, "yes", "yes"]
 
 
-def test_rankings_by_item_or_by_row(tmp_path):
+def test_rankings_are_joined_by_item_or_by_row(tmp_path):
     database = tmp_path / "labels.db"
     rows = [{"request": "a", "film": 7.0, "grade": 3}, {"request": "a", "film": "8", "grade": 0}]
     assert add_labels(database, picked(rows, RANKING, "grade"), 0.0).new == 2
@@ -54,7 +54,7 @@ def test_rankings_by_item_or_by_row(tmp_path):
     assert find_labels(log(**{"in.match": [1, 2, 3]}), read_labels(database), RANKING) == [None, None, "1"]
 
 
-def test_forecasts_by_stamp_by_step_and_for_every_request(tmp_path):
+def test_forecasts_are_joined_by_timestamp_step_and_for_every_request(tmp_path):
     database = tmp_path / "labels.db"
     early = [{"request": "a", "day": "2024-01-06T15:00:00", "shop": "north", "sold": 5}]  # within the day
     add_labels(database, picked(early, DAILY, "sold"), 0.0)  # before the segment is there
@@ -78,7 +78,7 @@ def test_a_value_that_changes_is_a_conflict_unless_it_replaces(tmp_path):
     assert find_labels(forecasts("a"), read_labels(database), DAILY) == [None, "10"]
 
 
-def test_what_a_file_of_forecasts_needs():
+def test_a_label_file_of_forecasts_needs_its_columns():
     whole = {"request": "a", "day": "2024-01-07", "shop": "north", "sold": 9}
     assert [value for _, _, value in picked([{**whole, "sold": ""}], DAILY, "sold")] == [None]
     for lacking, says in (("sold", "no column 'sold'"), ("shop", "no column 'shop'"), ("day", "no column 'step'")):

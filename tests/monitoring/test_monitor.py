@@ -1,4 +1,4 @@
-"""The monitor stage on a project of two notebooks: what is broken, what has drifted, what has become worse."""
+"""The monitor stage on a project of two notebooks: broken columns, drift and performance loss."""
 
 import json
 import shutil
@@ -80,13 +80,13 @@ def look(root, log, database):
     return run.load("verdict"), run.load("performance")
 
 
-def test_nothing_has_happened(root):
+def test_without_drift_the_verdict_is_keep(root):
     verdict, performance = seen(root, "calm")
     assert verdict["outcome"] == "keep", verdict
     assert 0.8 < performance["now"]["value"] < 0.92 and verdict["window"]["rows"] == 700
 
 
-def test_a_broken_column_is_called_broken(root):
+def test_a_broken_column_is_reported_as_broken(root):
     verdict, _ = seen(root, "broken", change=lambda row: {"a": row["a"], "c": row["c"]})
     assert verdict["outcome"] == "watch"
     assert [r["kind"] for r in verdict["reasons"]] == ["broken"] and "b: missing in 100%" in verdict["reasons"][0][
@@ -94,13 +94,13 @@ def test_a_broken_column_is_called_broken(root):
     ]
 
 
-def test_a_shift_that_does_not_hurt_is_watched(root):
+def test_a_shift_without_performance_loss_gives_watch(root):
     verdict, performance = seen(root, "shifted", change=lambda row: {**row, "b": row["b"] + 1})
     assert verdict["outcome"] == "watch" and performance["lost"]["low"] < 0
     assert {r["kind"] for r in verdict["reasons"]} == {"drift"}
 
 
-def test_a_model_that_has_become_worse_is_retrained(root):
+def test_a_performance_loss_gives_retrain(root):
     verdict, performance = seen(root, "worse", noise=0.6)
     assert verdict["outcome"] == "retrain" and performance["lost"]["low"] > 0
     assert verdict["reasons"][0]["kind"] == "performance"
@@ -145,7 +145,7 @@ def test_a_new_category_and_a_new_class_are_named(root):
     assert "labels of a class that the model does not know: 'perhaps'" in reasons["service"]
 
 
-def test_a_schema_that_changed_a_torn_segment_repeats_and_a_clock_that_went_back(root):
+def test_changed_schema_damaged_segment_duplicates_and_clock_going_back(root):
     """Segments of two versions with other columns and types: no row is lost, and each fault is reported."""
     random = np.random.default_rng(0)
     log, database, labels = root / "logs" / "mixed", root / "mixed.db", []
@@ -179,7 +179,7 @@ def test_a_schema_that_changed_a_torn_segment_repeats_and_a_clock_that_went_back
     assert "No row of version v1 in the last 1 days" in output
 
 
-def test_a_log_of_refusals_names_the_column_that_vanished(root):
+def test_a_log_of_refusals_names_the_missing_column(root):
     log = root / "logs" / "refused"
     recorder = PredictionLog(log, convert=convert_segment)
     for number in range(3):

@@ -1,4 +1,4 @@
-"""What is imported is declared, what is declared is used, and constraints.txt satisfies all of it."""
+"""Imports are declared, declared requirements are used, and constraints.txt satisfies them."""
 
 import ast
 import configparser

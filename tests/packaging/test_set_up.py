@@ -1,4 +1,4 @@
-"""The set-up that `make` does: which Python, when it is stale, and how it heals."""
+"""The set-up by `make`: which Python, when it is repeated, and how it recovers."""
 
 import importlib.util
 import os
@@ -62,7 +62,9 @@ def test_the_first_command_sets_up_and_the_second_does_not(checkout: Path) -> No
         ("settings.ini", "workers = 2", "workers = 3", False),
     ],
 )
-def test_only_requirements_make_it_stale(checkout: Path, name: str, old: str, new: str, stale: bool) -> None:
+def test_only_changed_requirements_repeat_the_set_up(
+    checkout: Path, name: str, old: str, new: str, stale: bool
+) -> None:
     make(checkout, "run")
     text = (checkout / name).read_text(encoding="utf-8")
     assert old in text

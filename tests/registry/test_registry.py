@@ -91,7 +91,7 @@ def test_a_champion_is_filled_in_where_a_stage_asks_for_one(registry, verified_r
     assert fill_champion(project, stated) == stated
 
 
-def test_who_is_champion_is_remembered_until_the_file_has_changed(registry, verified_run, monkeypatch):
+def test_the_champion_is_cached_until_the_file_changes(registry, verified_run, monkeypatch):
     project = registry.project
     if registry.engine.dialect.name != "sqlite":
         pytest.skip("a server is always queried")
@@ -109,7 +109,7 @@ def test_who_is_champion_is_remembered_until_the_file_has_changed(registry, veri
     assert [one["run"] for one in find_champions(project)] == [registry.find("2").run]
 
 
-def test_what_failed_its_gate_needs_force_and_that_is_logged(registry, verified_run):
+def test_a_failed_gate_needs_force_and_is_logged(registry, verified_run):
     registry.register(verified_run(1, passed=False))
     with pytest.raises(GateFailed, match="its gate has failed"):
         registry.promote("1", why="hurry")
@@ -118,7 +118,7 @@ def test_what_failed_its_gate_needs_force_and_that_is_logged(registry, verified_
     assert entry.evidence["forced past"] == ["its gate has failed"]
 
 
-def test_approvals_by_setting(registry, verified_run):
+def test_required_approvals_come_from_the_settings(registry, verified_run):
     registry.project = registry.project.with_settings(approvals=2)
     registry.register(verified_run(1))
     registry.approve("1", "report read")
@@ -140,14 +140,14 @@ def test_approvals_by_setting(registry, verified_run):
         ("other:1", "No model is called"),
     ],
 )
-def test_what_is_not_there(registry, verified_run, reference, message):
+def test_unknown_references_are_refused(registry, verified_run, reference, message):
     registry.register(verified_run(1))
     registry.promote("1", why="first")
     with pytest.raises(UnknownRun, match=message):
         registry.find(reference)
 
 
-def test_references_and_reasons(registry, verified_run):
+def test_invalid_references_and_empty_reasons_are_refused(registry, verified_run):
     assert split_reference("churn:3") == ("churn", 3, "") and split_reference("@champion") == ("", None, "champion")
     assert split_reference("3") == ("", 3, "") and split_reference("churn") == ("churn", None, "")
     for wrong in ("churn:", "churn:x", "churn@", "@3", ":3:4"):
@@ -161,7 +161,7 @@ def test_references_and_reasons(registry, verified_run):
             act("1", why=" ")
 
 
-def test_versions_that_answered_the_same_rows_are_compared_in_pairs(registry, verified_run):
+def test_versions_with_predictions_of_the_same_rows_are_compared_pairwise(registry, verified_run):
     unsure = [0.6, 0.4] * 5 + [0.3, 0.7] * 15
     first, second = registry.register(verified_run(1, p=unsure)), registry.register(verified_run(2))
     difference = compare(registry.project, first, second)["difference"]
@@ -239,7 +239,7 @@ def test_a_kill_at_any_moment_leaves_the_old_state_or_the_new_one(registry, veri
     assert registry.find("@champion").number == 2 and registry.verify()[:2] == ([], 4)
 
 
-def test_a_registry_that_is_locked_is_said_and_nothing_is_lost(registry, verified_run, monkeypatch):
+def test_a_locked_registry_is_reported_and_nothing_is_lost(registry, verified_run, monkeypatch):
     registry.register(verified_run(1))
     monkeypatch.setattr("mlnb.registry.database.PATIENCE", 1)
     other = Registry(registry.project, "bob")
@@ -269,6 +269,6 @@ def test_a_secret_comes_from_the_environment(project, monkeypatch, tmp_path):
     assert Registry(project).versions() == [] and (tmp_path / "shared.db").exists()
 
 
-def test_facts_are_json(registry, verified_run):
+def test_metadata_is_json(registry, verified_run):
     version = registry.register(verified_run(1))
     assert json.loads(json.dumps(version.facts)) == version.facts

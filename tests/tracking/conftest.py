@@ -1,4 +1,4 @@
-"""A replayed run: what the tracker wrote, and what it sent."""
+"""A replayed run: files of the tracker, and its network traffic."""
 
 import subprocess
 import sys

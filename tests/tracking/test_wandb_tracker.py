@@ -1,4 +1,4 @@
-"""What W&B is given: complete, synchronisable, and nothing of it sent."""
+"""The W&B run is complete, can be synchronized, and nothing is sent."""
 
 import importlib.util
 import json
@@ -58,7 +58,7 @@ def summary(records):
     return values
 
 
-def test_nothing_is_sent_and_nothing_is_left_running(tracked):
+def test_nothing_is_sent_and_no_process_is_left(tracked):
     _, done = tracked
     assert "traffic {}" in done.stdout
     assert "left []" in done.stdout
@@ -101,7 +101,7 @@ def test_metrics_plots_findings_and_the_verdict(tracked, run):
     assert picture.read_bytes().startswith(b"\x89PNG")
 
 
-def test_data_is_used_and_the_model_is_made(tracked, run):
+def test_data_is_an_input_and_the_model_an_output(tracked, run):
     folder, _ = tracked
     artifacts = {
         artifact.type: artifact for artifact in of(ledger.read_ledger(ledger.find_run(folder, RUN)), "artifact")
@@ -113,7 +113,7 @@ def test_data_is_used_and_the_model_is_made(tracked, run):
         assert all(Path(entry.local_path).is_file() for entry in artifact.manifest.contents)
 
 
-def test_one_child_a_trial(tracked, run):
+def test_each_trial_is_a_child_run(tracked, run):
     folder, _ = tracked
     files = sorted(folder.glob("*-trial-*/run-*.wandb"))
     assert len(files) == 4
@@ -151,7 +151,7 @@ def test_a_run_that_did_not_finish_is_not_a_success(tmp_path, example, replay, s
     assert summary(records)["failure/stage"] == "tune"
 
 
-def test_a_killed_run_keeps_what_was_told_before(tmp_path, example, replay):
+def test_a_killed_run_keeps_earlier_events(tmp_path, example, replay):
     project = example.make_project(tmp_path / "titanic")
     example.make_run(project)
     assert replay(project.root, how="kill").returncode in (-9, 137)
@@ -160,7 +160,7 @@ def test_a_killed_run_keeps_what_was_told_before(tmp_path, example, replay):
     assert not of(records, "exit")
 
 
-def test_online_without_a_key_stays_offline_and_says_so(tmp_path, example, replay):
+def test_online_mode_without_a_key_stays_offline_with_a_warning(tmp_path, example, replay):
     project = example.make_project(tmp_path / "titanic")
     example.make_run(project, upto="split")
     done = replay(project.root, WANDB_MODE="online")

@@ -1,4 +1,4 @@
-"""A parent knows how its kernels ended, and kills what they leave."""
+"""A parent knows how its kernels ended, and kills the processes that they leave."""
 
 import json
 import subprocess

@@ -1,4 +1,4 @@
-"""How cells of text become numbers and dates: each column by the evidence of the whole table."""
+"""Conversion of text cells to numbers and dates, with evidence from the whole table."""
 
 import numpy as np
 import pandas as pd

@@ -64,7 +64,7 @@ def test_a_compiled_regression_gives_the_bits_of_the_definition(numbers, x, low,
         Decision(costs=((0.0, 1.0, 1.0), (9.0, 0.0, 1.0), (1.0, 1.0, 0.0))),
     ],
 )
-def test_several_classes_likewise(decision):
+def test_a_compiled_multiclass_response_gives_the_bits_of_the_definition(decision):
     p = np.random.default_rng(0).dirichlet(np.full(3, 0.3), 300)
     p[:2] = [[0.2, 0.4, 0.4], [1 / 3, 1 / 3, 1 / 3]]
     responder = compile_responder(SEVERAL, decision)

@@ -1,4 +1,4 @@
-"""A problem type that is made here, in one module, runs from the contract to the response and to monitoring.
+"""A problem type that is defined in this module alone runs from the contract to the response and to monitoring.
 
 Counts: whole numbers from 0, whose predictions are rounded. It defines the differences from a regression only.
 """
