@@ -90,7 +90,7 @@ def test_outputs_may_take_long_on_a_busy_machine(project: Path, monkeypatch: pyt
     original = PapermillNotebookClient.output
 
     def slowly(self: PapermillNotebookClient, *values: object) -> object:
-        time.sleep(0.02)
+        time.sleep(0.02)  # a slow driver
         return original(self, *values)
 
     monkeypatch.setattr(PapermillNotebookClient, "output", slowly)

@@ -70,7 +70,7 @@ def test_a_killed_and_resumed_study_equals_an_uninterrupted_one(uninterrupted, t
         for line in process.stdout:
             if int(line) == finished:
                 break
-        time.sleep(delay)
+        time.sleep(delay)  # the kill meets another step of the next trial
         process.send_signal(signal.SIGKILL)
     assert process.returncode == -signal.SIGKILL
     done: list[int] = []

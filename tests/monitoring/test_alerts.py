@@ -29,7 +29,7 @@ def hook():
         def do_POST(self):
             body = self.rfile.read(int(self.headers["Content-Length"]))
             self.server.got.append((dict(self.headers), body))
-            time.sleep(self.server.delay)
+            time.sleep(self.server.delay)  # a slow receiver
             self.send_response(self.server.status)
             self.end_headers()
 

@@ -22,7 +22,7 @@ class Notes:
         self.seen, self.closed, self.seconds, self.fails = [], 0, seconds, fails
 
     def __call__(self, event):
-        time.sleep(self.seconds)
+        time.sleep(self.seconds)  # a slow tracker
         if event.name == self.fails:
             raise RuntimeError("connection lost")
         self.seen.append((event.name, getattr(event, "stage", None), event.run.record.state))

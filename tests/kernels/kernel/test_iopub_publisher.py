@@ -69,7 +69,7 @@ def test_a_paused_publisher_sends_nothing(connected: Connected) -> None:
     publisher, driver, _ = connected
     with publisher.paused():
         publisher.send_multipart([b"later"])
-        time.sleep(0.05)
+        time.sleep(0.05)  # in which an unpaused publisher would send
         assert driver.receive_available() == []
     assert driver.receive() == (IOPUB, [b"later"])
 

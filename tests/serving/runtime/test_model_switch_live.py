@@ -38,7 +38,7 @@ class Load(Clients):
             except (OSError, http.client.HTTPException) as error:
                 self.cut.append(repr(error))
                 connection.close()
-                time.sleep(0.02)
+                time.sleep(0.02)  # a client that tries again
                 continue
             version = response.headers["X-Model-Version"]
             if response.status != 200 or answer != self.expected.get(version):
