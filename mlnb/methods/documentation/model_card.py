@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['FIELDS', 'limits', 'describe_contract', 'describe_data', 'describe_associations', 'describe_findings',
-           'describe_search', 'describe_metrics', 'describe_gate', 'CardFacts', 'model_card']
+           'describe_search', 'describe_metrics', 'describe_gate', 'CardInputs', 'model_card']
 
 # %% ../../../nbs/methods/documentation/model_card.ipynb #c02
 import math
@@ -20,7 +20,7 @@ from ..contracts.evaluations import Metrics
 from ..contracts.gates import Gate
 from ..contracts.problems import ProblemContract
 from ..tasks.task_traits import traits_of
-from .model_card_assessments import describe_decision, describe_disturbances, describe_groups
+from .model_card_assessments import describe_decision, describe_robustness, describe_groups
 from .model_card_texts import figure, markdown_table, plain, spread
 from ..metrics.decision_metrics import short_name
 from ..tables.columns import Schema
@@ -246,7 +246,7 @@ def describe_gate(gate: Gate) -> str:
 
 # %% ../../../nbs/methods/documentation/model_card.ipynb #c10
 @dataclass(frozen=True)
-class CardFacts:
+class CardInputs:
     """The artifacts that a model card is written from.
 
     Attributes:
@@ -276,7 +276,7 @@ class CardFacts:
     certificate: Mapping[str, Any] | None = None
 
 
-def model_card(facts: CardFacts, answers: Mapping[str, str]) -> str:
+def model_card(facts: CardInputs, answers: Mapping[str, str]) -> str:
     """The model card; nothing is guessed.
 
     Args:
@@ -318,7 +318,7 @@ def model_card(facts: CardFacts, answers: Mapping[str, str]) -> str:
         f"them counted in the run's report; {metrics.level:.0%} bootstrap intervals.\n\n" + describe_metrics(metrics),
         "From a prediction to an answer": describe_decision(contract, facts.decision, metrics),
         "For whom it is worse": describe_groups(metrics),
-        "When inputs are disturbed": describe_disturbances(metrics),
+        "When inputs are disturbed": describe_robustness(metrics),
         "Gate": describe_gate(gate),
         "Limitations": "\n".join(f"- {text}" for text in limits(contract, metrics, findings, best)),
         "Questions for people": f"{sum(map(bool, answers.values()))} of {len(answers)} answered; "

@@ -19,8 +19,8 @@ from ..calibration.decision_plots import plot_groups, plot_robustness, plot_slic
 from ..contracts.evaluations import ColumnImportance, Metrics, RobustnessCheck, SliceReport
 from ..encoding.table_encoder import Encoder
 from .evaluation_plots import plot_contributions
-from .explanations import contributions, explains, permutation_importance, ration, share_rows
-from .robustness import COLUMNS, ROWS, disturb
+from .explanations import contributions, explains, permutation_importance, affordable_rows, shap_rows
+from .robustness import COLUMNS, ROWS, perturb
 from .scored_test_set import ScoredTestSet
 from .slice_assessments import assess_slices, measure_rows, readable_columns
 from .slices import row_losses
@@ -84,7 +84,7 @@ def explain_model(test_set: ScoredTestSet, repeats: int = 5, seed: int = 0) -> C
     )
     if not explains(model):
         return ColumnEffects(metric, importance, (), np.zeros((0, 0)), np.zeros((0, 0)), f"{text}.")
-    some = X[np.unique(np.linspace(0, len(X) - 1, share_rows(model)).astype(int))]
+    some = X[np.unique(np.linspace(0, len(X) - 1, shap_rows(model)).astype(int))]
     shap, columns = contributions(model, some, sources)
     shades = some[:, [sources.index(column) for column in columns]]
     shades[:, _unordered(pipeline.schema, columns)] = np.nan
@@ -138,8 +138,8 @@ def check_robustness(
 
     dummy = metrics.reference_score("dummy", metric)
     worst = np.nan if dummy is None else sign * dummy
-    most = ration(pipeline.model, 6 + 2 * min(len(important), COLUMNS), rows=ROWS)[0]
-    checks = disturb(to_arrays(test_set.rows, pipeline.schema), measure, worst, important, seed, most)
+    most = affordable_rows(pipeline.model, 6 + 2 * min(len(important), COLUMNS), rows=ROWS)[0]
+    checks = perturb(to_arrays(test_set.rows, pipeline.schema), measure, worst, important, seed, most)
     return RobustnessReport(checks, min(len(test_set.rows), most))
 
 

@@ -15,11 +15,11 @@ import pandas as pd
 
 from ..contracts.problems import ProblemContract
 from ..tasks.task_traits import traits_of
-from .champion_evaluation import count_seen, differ, predict_champion
+from .champion_evaluation import count_overlap, differ, predict_champion
 from .fitted_pipeline import read_pipeline
 from .forecast_evaluation import ForecastEvaluation
 from .scored_test_set import ScoredTestSet
-from .task_evaluation import popular_reference
+from .task_evaluation import popularity_baseline
 from ..models.fitted_models import predict
 from ..models.model_families import fit_model
 from ..models.search_spaces import default_params
@@ -94,7 +94,7 @@ def collect_references(
     else:
         training = test_set.training
         predictions = predict_references(contract, training.X, training.y, test_set.X, seed, threads)
-        popular = popular_reference(contract, test_set.sample.rows, training.y, test_set.rows)
+        popular = popularity_baseline(contract, test_set.sample.rows, training.y, test_set.rows)
         predictions |= popular
         notes += ["The dummy ranks by popularity."] if popular else []
     if not champion:
@@ -109,7 +109,7 @@ def collect_references(
             decided = rival.one_hot(predictions["champion"])
             labels = {} if decided is None else {"champion": decided}
             learned = pd.read_parquet(champion_rows) if champion_rows else None
-            seen = count_seen(learned, test_set.rows, contract.target or "")
+            seen = count_overlap(learned, test_set.rows, contract.target or "")
         except ValueError as error:
             why = f"it does not predict these rows: {error}"
     notes += [f"The champion is not compared: {why}."] if why else []

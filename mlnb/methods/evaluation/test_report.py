@@ -24,11 +24,11 @@ from ..contracts.problems import ProblemContract
 from ..decisions.decision_rules import bound_values
 from ..tasks.responders import respond
 from ..encoding.row_encoder import compile_row
-from .champion_evaluation import tell_seen
+from .champion_evaluation import describe_overlap
 from .explanations import contributions, explains, name_reasons
 from .fairness import assess_fairness, fairness_lines
-from .forecast_evaluation import ForecastEvaluation, judge_forecasts
-from .model_footprint import Latency, latency_line, time_answers
+from .forecast_evaluation import ForecastEvaluation, evaluate_forecaster
+from .model_footprint import Latency, latency_line, time_responses
 from .reference_models import References
 from .scored_test_set import ScoredTestSet
 from .slice_assessments import readable_columns
@@ -54,7 +54,7 @@ def evaluate_forecasts(
     pipeline = test_set.pipeline
     if not isinstance(pipeline.encoder, Windows):
         return None
-    return judge_forecasts(
+    return evaluate_forecaster(
         pipeline.contract, pipeline.schema, pipeline.encoder, pipeline.model, pipeline.decision,
         test_set.sample.rows, test_set.rows, resamples, seed, threads,
     )  # fmt: skip
@@ -129,7 +129,7 @@ def describe_results(metrics: Metrics, score: float, deviation: float) -> list[s
         if who in metrics.references:
             lines.append(f"better than {title} by {in_words(metrics.references[who].difference)}")
     if "champion" in metrics.references:
-        lines[-1] += f"; {tell_seen(metrics.champion_seen, metrics.rows)}"
+        lines[-1] += f"; {describe_overlap(metrics.champion_seen, metrics.rows)}"
     return lines
 
 # %% ../../../nbs/methods/evaluation/test_report.ipynb #c06
@@ -142,7 +142,7 @@ def measure_latency(test_set: ScoredTestSet, forecasts: ForecastEvaluation | Non
     """
     pipeline = test_set.pipeline
     if forecasts is not None:
-        return time_answers(forecasts.answer, [forecasts.golden.rows])
+        return time_responses(forecasts.answer, [forecasts.golden.rows])
     if isinstance(pipeline.encoder, Windows):
         return None
     encode = compile_row(pipeline.schema, pipeline.encoder)
@@ -151,7 +151,7 @@ def measure_latency(test_set: ScoredTestSet, forecasts: ForecastEvaluation | Non
         """The response to one row."""
         return respond(predict(pipeline.model, np.asarray(encode(row))[None]), pipeline.contract, pipeline.decision)
 
-    return time_answers(answer, json_rows(test_set.rows.iloc[:TIMED_ROWS], pipeline.schema))
+    return time_responses(answer, json_rows(test_set.rows.iloc[:TIMED_ROWS], pipeline.schema))
 
 
 def decide_gate(contract: ProblemContract, metrics: Metrics, latency: Latency | None = None) -> Gate:
