@@ -24,7 +24,7 @@ _MOST_ROWS, _FOLDS, _LEAST_ROWS = 5000, 5, 30
 
 
 def _fit_values(codes: np.ndarray, y: np.ndarray, size: int, k: int) -> np.ndarray:
-    """Return the prediction for each of `size` values: a class (the most frequent relative to its size), or the mean."""
+    """Return the prediction for each value: the most frequent class relative to its size, or the mean."""
     if k:
         table = np.zeros((size, k))
         np.add.at(table, (codes, y), 1.0 / np.maximum(np.bincount(y, minlength=k), 1)[y])

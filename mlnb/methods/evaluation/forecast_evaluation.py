@@ -45,7 +45,7 @@ GOLDEN = 2_000  # largest number of rows of the golden request
 def reference_forecasts(
     fan: Fan, histories: Sequence[History], encoder: Windows, learned: Fan, cut: int, seed: int = 0, threads: int = 2
 ) -> dict[str, np.ndarray]:
-    """Return the forecasts of the baselines: seasonal-naive (dummy), linear, for few series exponential smoothing (ets).
+    """Return the forecasts of the baselines: seasonal-naive (dummy), linear, and exponential smoothing (ets).
 
     Args:
         fan: test examples.
