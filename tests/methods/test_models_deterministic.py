@@ -16,12 +16,12 @@ from mlnb.methods.models.search_spaces import FAMILIES
 
 QUICK = {
     "lightgbm": {"rounds": 15, "bags": 2, "min_child_samples": 5, "bagging_fraction": 0.7, "feature_fraction": 0.8},
-    "linear": {"penalty": 0.5},
+    "linear": {"alpha": 0.5},
     "random_forest": {"n_estimators": 12, "max_features": 0.5},
     "extra_trees": {"n_estimators": 12, "max_features": 0.5},
-    "hist_boosting": {"max_iter": 12, "max_features": 0.8},
-    "network": {"width": 8, "learning_rate": 0.01, "penalty": 0.01, "quantiles": 1, "bags": 2},
-    "neighbours": {"neighbours": 5, "power": 1.0},
+    "hist_gradient_boosting": {"max_iter": 12, "max_features": 0.8},
+    "mlp": {"width": 8, "learning_rate": 0.01, "alpha": 0.01, "quantile_transform": 1, "bags": 2},
+    "knn": {"n_neighbors": 5, "power": 1.0},
     "baseline": {},
 }
 TASKS = {"binary": 2, "multiclass": 3, "regression": 0}
@@ -116,8 +116,8 @@ def test_large_batches_are_predicted_as_small_ones(models):
 WITHOUT = {
     "lightgbm": ["sklearn", "pandas"],
     "linear": ["sklearn", "pandas", "lightgbm", "scipy"],
-    "network": ["sklearn", "pandas", "lightgbm", "scipy"],
-    "neighbours": ["sklearn", "pandas", "lightgbm", "scipy"],
+    "mlp": ["sklearn", "pandas", "lightgbm", "scipy"],
+    "knn": ["sklearn", "pandas", "lightgbm", "scipy"],
     "baseline": ["sklearn"],
 }
 

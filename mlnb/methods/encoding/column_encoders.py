@@ -50,9 +50,9 @@ class NumberCodec:
 class _Index(dict[Any, int]):
     """Level -> place, with one place for every level that is not there."""
 
-    def __init__(self, levels: tuple[str, ...], other: int) -> None:
-        super().__init__({level: index for index, level in enumerate(levels)})
-        self[None], self.other = len(levels) + 1, other
+    def __init__(self, categories: tuple[str, ...], other: int) -> None:
+        super().__init__({level: index for index, level in enumerate(categories)})
+        self[None], self.other = len(categories) + 1, other
 
     def __missing__(self, level: str | None) -> int:
         return self.other
@@ -69,7 +69,7 @@ class CategoryCodec:
     Attributes:
         column: name of the column.
         missing: whether training rows had missing values.
-        levels: most frequent first.
+        categories: most frequent first.
         shares: share of training rows of each level [0..1].
         one_hot: whether each level has its column.
         unseen: one of UNSEEN.
@@ -79,7 +79,7 @@ class CategoryCodec:
 
     column: str
     missing: bool
-    levels: tuple[str, ...]
+    categories: tuple[str, ...]
     shares: tuple[float, ...]
     one_hot: bool
     unseen: str
@@ -89,21 +89,21 @@ class CategoryCodec:
 
     def __post_init__(self) -> None:
         """Precompute the look-up."""
-        count = len(self.levels)
+        count = len(self.categories)
         means = np.array(self.means).reshape(count + 1, -1)
         if self.one_hot:
             table = np.vstack([np.eye(count), np.zeros((2, count))])
         else:
             present = [[*self.shares, 0.0], range(count + 1)]
             table = np.vstack([np.c_[np.transpose(present), means], np.full((1, 2 + means.shape[1]), np.nan)])
-        object.__setattr__(self, "_index", _Index(self.levels, count + (self.unseen == "missing")))
+        object.__setattr__(self, "_index", _Index(self.categories, count + (self.unseen == "missing")))
         object.__setattr__(self, "_table", table)
 
     @property
     def names(self) -> tuple[str, ...]:
         """The encoded columns."""
         if self.one_hot:
-            return tuple(f"{self.column} = {level}" for level in self.levels)
+            return tuple(f"{self.column} = {level}" for level in self.categories)
         width = self._table.shape[1] - 2  # type: ignore[attr-defined]
         means = ["target"] if width == 1 else [f"target {j}" for j in range(width)]
         return (f"{self.column}: share", f"{self.column}: rank", *(f"{self.column}: {name}" for name in means))
@@ -118,11 +118,11 @@ class CategoryCodec:
         targets: np.ndarray | None = None,
         weight: float = 0.0,
     ) -> "CategoryCodec":
-        """Learn levels, shares and target means.
+        """Learn categories, shares and target means.
 
         Args:
             values: object array (n,) of text and None.
-            one_hot: levels up to which each has its column.
+            one_hot: categories up to which each has its column.
             unseen: one of UNSEEN.
             targets: (n, k) what is averaged within a level; None: nothing.
             weight: rows that the overall mean weighs.
@@ -131,13 +131,13 @@ class CategoryCodec:
         missing = counts.pop(None, 0) > 0
         ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
         few = 0 < len(ordered) <= one_hot
-        levels, shares = tuple(level for level, _ in ordered), tuple(count / len(values) for _, count in ordered)
-        if few or targets is None or not levels:
-            return cls(column, missing, levels, shares, few, unseen)
-        indices = _Index(levels, 0).places(values)
-        present = indices < len(levels)
-        means = smooth_means(indices[present], targets[present], len(levels), weight).ravel().tolist()
-        return cls(column, missing, levels, shares, few, unseen, tuple(means), weight)
+        categories, shares = tuple(level for level, _ in ordered), tuple(count / len(values) for _, count in ordered)
+        if few or targets is None or not categories:
+            return cls(column, missing, categories, shares, few, unseen)
+        indices = _Index(categories, 0).places(values)
+        present = indices < len(categories)
+        means = smooth_means(indices[present], targets[present], len(categories), weight).ravel().tolist()
+        return cls(column, missing, categories, shares, few, unseen, tuple(means), weight)
 
     def fill(self, values: np.ndarray, out: np.ndarray) -> None:
         """Write the rows of the look-up table into `out` (n, k)."""
@@ -148,13 +148,13 @@ class CategoryCodec:
         indices = self._index.places(values)  # type: ignore[attr-defined]
         out[:] = self._table[indices]  # type: ignore[attr-defined]
         if self.means and targets is not None:
-            present = indices < len(self.levels)
-            out[present, 2:] = cross_fit(indices[present], targets[present], len(self.levels), self.weight)
+            present = indices < len(self.categories)
+            out[present, 2:] = cross_fit(indices[present], targets[present], len(self.categories), self.weight)
 
     def absent(self, values: np.ndarray) -> np.ndarray:
         """Which of `values` count as missing, float64 (n,)."""
         indices = self._index.places(values)  # type: ignore[attr-defined]
-        return np.asarray(indices == len(self.levels) + 1, dtype=np.float64)
+        return np.asarray(indices == len(self.categories) + 1, dtype=np.float64)
 
 # %% ../../../nbs/methods/encoding/column_encoders.ipynb #c11
 @dataclass(frozen=True)

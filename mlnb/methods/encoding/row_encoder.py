@@ -69,7 +69,7 @@ def _write_boolean(at: int, flag: int) -> Write:
 
 def _write_category(codec: CategoryCodec, at: int, flag: int) -> Write:
     """The closure of a category."""
-    values = np.array([*codec.levels, None, ""], dtype=object)  # the empty text stands for a level never seen
+    values = np.array([*codec.categories, None, ""], dtype=object)  # the empty text stands for a level never seen
     encoded = np.zeros((len(values), len(codec.names)))
     codec.fill(values, encoded)
     rows: dict[str | None, list[tuple[int, float]]] = {}

@@ -32,7 +32,7 @@ from ..training_data.forecast_examples import learn_fan, periods_of, test_fan
 from ..series.time_series import History
 from ..tables.columns import Schema
 from ..models.fitted_models import Model, predict
-from ..models.ets import fit_smoothing, smooth_forward
+from ..models.ets import fit_ets, forecast_ets
 from ..models.search_spaces import default_params
 from ..tables.plot_style import MUTED, PALETTE, use_style
 from ..series.forecast_windows import NAIVE, Fan, Windows, request_schema
@@ -69,13 +69,13 @@ def refer_forecasts(
         history, rows = histories[position], np.flatnonzero(fan.series == position)
         training = max(0, min(cut + 1 - history.first, len(history.values)))
         skipped = int(np.argmax(np.isfinite(history.values)))  # a series may begin with gaps
-        fitted = fit_smoothing(history.values[skipped:training], encoder.season) if training > skipped else None
+        fitted = fit_ets(history.values[skipped:training], encoder.season) if training > skipped else None
         if fitted is None:
             continue
         available = fan.period[rows] - fan.step[rows] + 1 - history.first - skipped
         origins, spot = np.unique(available, return_inverse=True)
         values = history.values[skipped : history.known]
-        ahead = smooth_forward(fitted, values, training - skipped, origins, encoder.horizon)[spot, fan.step[rows] - 1]
+        ahead = forecast_ets(fitted, values, training - skipped, origins, encoder.horizon)[spot, fan.step[rows] - 1]
         scaled = (ahead - fan.level[rows]) / fan.scale[rows]
         smoothed[rows] = np.where(np.isfinite(scaled), scaled, smoothed[rows])
     return {**out, "ets": smoothed}

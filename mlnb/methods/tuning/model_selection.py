@@ -36,7 +36,7 @@ def bags_of(family: str, rows: int, members: int = 1) -> int:
         members: of the ensemble that share the boosters.
     """
     most = next((bags for limit, bags in BAGS if rows <= limit), 1)
-    return max(1, -(-most // members)) if family in (*BOOSTED, "network") else 1
+    return max(1, -(-most // members)) if family in (*BOOSTED, "mlp") else 1
 
 
 def row_cost(family: str, params: Mapping[str, Any], rows: int, columns: int, classes: int) -> float:
@@ -54,11 +54,11 @@ def row_cost(family: str, params: Mapping[str, Any], rows: int, columns: int, cl
     outputs = classes if classes > 2 else 1
     if family in BOOSTED:
         return 0.05 + 0.0005 * outputs * float(params.get("rounds", 100)) * float(params.get("bags", 1))
-    if family in ("random_forest", "extra_trees", "hist_boosting"):
+    if family in ("random_forest", "extra_trees", "hist_gradient_boosting"):
         return 0.05 + 0.0005 * outputs * float(params.get("max_iter", 200))
-    if family == "network":
+    if family == "mlp":
         return 0.05 + 0.004 * float(params.get("bags", 1)) * (columns + float(params["width"]))
-    if family == "neighbours":
+    if family == "knn":
         return 0.1 + 3e-6 * rows * columns
     return 0.05 + 0.002 * columns
 
@@ -169,7 +169,7 @@ def choose_winner(
 
     def as_members(weights: np.ndarray, most: int) -> list[tuple[Told, dict[str, Any]]]:
         taken = [trial for trial, weight in zip(able, weights, strict=True) if weight > 0]
-        boosted = sum(trial.family in (*BOOSTED, "network") for trial in taken)
+        boosted = sum(trial.family in (*BOOSTED, "mlp") for trial in taken)
         return [(trial, _member(trial, rows, max(1, boosted), plan, most)) for trial in taken]
 
     def refit(pairs: Sequence[tuple[Told, dict[str, Any]]]) -> float:

@@ -25,7 +25,7 @@ class Codec(TypedDict):
     missing: bool  # whether a flag for missing values follows
     sentinels: Numbers
     width: int
-    levels: list[str]
+    categories: list[str]
     index: dict[str, int]
     table: list[Numbers]
     unseen: str
@@ -97,7 +97,7 @@ def encode(row: Row, columns: list[Codec]) -> Numbers:
             label = None if value is None else json.dumps(value) if isinstance(value, bool) else str(value).strip()
             if isinstance(value, float):
                 label = str(int(value)) if value.is_integer() and abs(value) < 2**53 else repr(value)
-            count = len(codec["levels"])
+            count = len(codec["categories"])
             level = count + 1 if label is None else codec["index"].get(label, count + (codec["unseen"] == "missing"))
             numbers = codec["table"][level]
             out += [*numbers, float(level == count + 1)] if codec["missing"] else numbers
