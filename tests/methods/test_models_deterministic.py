@@ -129,3 +129,12 @@ def test_a_loaded_model_imports_only_what_it_needs(models, tmp_path, family, wit
     run = [sys.executable, "-c", IMPORTS, str(folder), *without]
     answer = subprocess.run(run, capture_output=True, text=True, check=True).stdout.strip()
     assert answer == predict(model, np.linspace(-2, 2, 24).reshape(4, 6)).tobytes().hex()
+
+
+def test_a_forest_of_a_trial_predicts_with_the_same_bits():
+    X = rows(2000)
+    y = np.nan_to_num(X[:, 0])
+    trial = fit_model("extra_trees", {"max_features": 0.5}, X, y, "regression", threads=2, keep=False)
+    expected = predict(trial, X).tobytes()
+    assert trial.native.n_jobs == 1  # threads add the trees' predictions in any order
+    assert all(predict(trial, X).tobytes() == expected for _ in range(20))

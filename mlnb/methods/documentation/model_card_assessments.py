@@ -51,7 +51,7 @@ def describe_decision(contract: ProblemContract, learned: FittedDecision, metric
         parts.append(f"On the test rows probabilities are off by {metrics.calibration_error:.3f} on average.")
     result = metrics.interval
     if result is not None:
-        retained = "as promised" if result.kept else "**fewer than promised**"
+        retained = "as promised" if result.passed else "**fewer than promised**"
         parts.append(
             f"Intervals hold {spread(result.coverage)} of the test rows' truths, {retained} ({result.nominal:.0%}); "
             f"they are {figure(result.width)} wide on average."

@@ -27,7 +27,7 @@ from ..decisions.step_intervals import bound_steps
 from .test_evaluation import evaluate, json_rows
 from ..models.model_families import fit_model
 from .forecast_responses import answer_request, say_forecasts
-from ..metrics.forecasting_metrics import SCALED, errors_by, judge_intervals
+from ..metrics.forecasting_metrics import SCALED, grouped_errors, evaluate_intervals
 from ..training_data.forecast_examples import learn_fan, periods_of, test_fan
 from ..series.time_series import History
 from ..tables.columns import Schema
@@ -156,18 +156,20 @@ def judge_forecasts(
     forecasts |= refer_forecasts(fan, histories, encoder, learned, cut, seed, threads)
     block = max(encoder.horizon, encoder.season)
     metrics = score_forecasts(fan, forecasts, contract.metric, block, resamples, seed)
-    series = errors_by(fan.series, fan.y, forecasts)
+    series = grouped_errors(fan.series, fan.y, forecasts)
     names = [", ".join(histories[int(position)].key) or str(contract.target) for position in series.groups]
     errors = ForecastErrors(
         origins=len(np.unique(np.stack([fan.series, fan.period - fan.step]), axis=1).T),
-        by_step=errors_by(fan.step, fan.y, forecasts),
+        by_step=grouped_errors(fan.step, fan.y, forecasts),
         by_series=replace(series, groups=tuple(names)),
     )
     ends, interval = None, decision.interval
     if isinstance(interval, StepInterval):
         ends = bound_steps(forecasts["model"], fan.X, interval)
         metrics = replace(metrics, interval=check_interval(fan.y, ends, interval.coverage))
-        errors = replace(errors, intervals=judge_intervals(fan.y, ends[:, 0], ends[:, 1], fan.step, interval.coverage))
+        errors = replace(
+            errors, intervals=evaluate_intervals(fan.y, ends[:, 0], ends[:, 1], fan.step, interval.coverage)
+        )
     metrics = replace(metrics, forecast=errors)
     table = _table(fan, histories, encoder, forecasts["model"], decision)
     requested, whole = request_schema(schema, contract), pd.concat([training, test], ignore_index=True)

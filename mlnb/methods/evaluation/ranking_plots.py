@@ -55,9 +55,9 @@ def gain_by_place(y: np.ndarray, p: np.ndarray, groups: np.ndarray, places: int 
     laid = lay_out(p, groups)
     gain = laid.over_ties(np.exp2(np.asarray(y, dtype=np.float64)[laid.order]) - 1.0)
     shared = gain / laid.over_ties(np.ones(len(gain)))
-    retained = laid.place < places
-    total = np.bincount(laid.place[retained], weights=shared[retained], minlength=places)
-    count = np.bincount(laid.place[retained], minlength=places)
+    retained = laid.rank < places
+    total = np.bincount(laid.rank[retained], weights=shared[retained], minlength=places)
+    count = np.bincount(laid.rank[retained], minlength=places)
     return np.asarray(np.divide(total, count, out=np.full(places, np.nan), where=count > 0))
 
 # %% ../../../nbs/methods/evaluation/ranking_plots.ipynb #c06

@@ -88,9 +88,7 @@ def fit_ets(values: np.ndarray, season: int = 1) -> EtsModel | None:
     return best
 
 
-def forecast_ets(
-    fitted: EtsModel, values: np.ndarray, training: int, origins: np.ndarray, horizon: int
-) -> np.ndarray:
+def forecast_ets(fitted: EtsModel, values: np.ndarray, training: int, origins: np.ndarray, horizon: int) -> np.ndarray:
     """Return forecasts from each origin, with parameters and initial states as fitted; gaps are filled by `fill_gaps`.
 
     Args:

@@ -85,7 +85,7 @@ def fit_ranker(
     metric: str = "ndcg@10",
     seed: int = 0,
     threads: int = 2,
-    record: dict[str, Any] | None = None,
+    record: dict[str, dict[str, list[float]]] | None = None,
     callbacks: Sequence[Any] = (),
 ) -> Any:
     """Fit a ranker; the same arguments give the same text.

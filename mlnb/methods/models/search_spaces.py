@@ -9,7 +9,6 @@ __all__ = ['SPACES', 'FAMILIES', 'SEARCHED', 'FAMILY_SETS', 'MLP_ROWS', 'MLP_COL
 # %% ../../../nbs/methods/models/search_spaces.ipynb #c03
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from ..tasks.task_traits import traits_of
 from .autoregression import FORECASTERS
@@ -140,7 +139,7 @@ def check_families(families: list[str], task: str = "") -> list[str]:
     return list(dict.fromkeys(families))
 
 
-def default_params(family: str) -> dict[str, Any]:
+def default_params(family: str) -> dict[str, float]:
     """Return the default hyperparameters of a family.
 
     Args:
@@ -155,7 +154,7 @@ def default_params(family: str) -> dict[str, Any]:
 MLP_ROWS = 20_000  # rows up to which an MLP is tried
 MLP_COLUMNS = 500
 KNN_CELLS = 200_000  # cells of the training matrix up to which kNN is tried
-LEAF_ROWS = 5000  # the minimum leaf size of forests grows by one per so many rows, which bounds the number of leaves
+LEAF_ROWS = 5000  # the minimum leaf size of forests grows by one for this number of rows
 
 PORTFOLIO: tuple[tuple[str, dict[str, float]], ...] = (
     ("lightgbm", {"learning_rate": 0.1, "feature_fraction": 1.0, "bagging_fraction": 1.0, "lambda_l2": 1e-8}),
@@ -190,7 +189,7 @@ def is_affordable(family: str, rows: int, columns: int) -> bool:
     return family != "knn" or rows * columns <= KNN_CELLS
 
 
-def first_trials(families: Sequence[str], rows: int, columns: int) -> list[tuple[str, dict[str, Any]]]:
+def first_trials(families: Sequence[str], rows: int, columns: int) -> list[tuple[str, dict[str, float]]]:
     """Return the portfolio entries of some families; they include the defaults of each family.
 
     Args:

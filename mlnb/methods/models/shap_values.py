@@ -41,7 +41,9 @@ def compute_shap_values(
         outputs = range(len(model.native["intercepts"]))
         raw = np.stack([linear_terms(model.native, X, one) for one in outputs], axis=1)
     else:
-        raise ValueError(f"found a model of the family {model.family!r}, expected a booster, a forest or a linear model")
+        raise ValueError(
+            f"found a model of the family {model.family!r}, expected a booster, a forest or a linear model"
+        )
     output = np.zeros(len(X), dtype=np.int64) if classes is None or raw.shape[1] == 1 else np.asarray(classes)
     if isinstance(model.native, dict) and raw.shape[1] > 1:
         output = np.searchsorted(model.native["classes"], output)  # a class may be absent from the training rows

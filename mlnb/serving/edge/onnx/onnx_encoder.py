@@ -16,7 +16,7 @@ def write_encoder(graph: Graph, encoder: Encoder, schema: Schema) -> str:
     """Return the encoded rows (n, d). Raises `UsageError` naming a column that has no ONNX form."""
     parts = []
     kinds = {column.name: column.kind for column in schema.features}
-    for codec, _, _ in encoder.places:
+    for codec, _, _ in encoder.positions:
         if not isinstance(codec, NumberCodec | CategoryCodec | DateCodec):
             raise UsageError(
                 f"Column {codec.column!r} holds {kinds[codec.column]}, whose words are split by Unicode's rules and "

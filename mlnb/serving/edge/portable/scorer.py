@@ -31,10 +31,10 @@ class Codec(TypedDict):
     unseen: str
     parts: list[str]
     origin: float
-    kept: list[int]
+    selected: list[int]
     buckets: int
     idf: Numbers
-    pressed: Numbers
+    components: Numbers
 
 
 class Member(TypedDict):
@@ -124,7 +124,7 @@ def encode(row: Row, columns: list[Codec]) -> Numbers:
 def encode_text(value: str, codec: Codec) -> Numbers:
     """Return the number of characters and words, and the weight of each kept word or component."""
     words = re.findall(r"\w+", unicodedata.normalize("NFKC", value).lower())
-    index, counts = {bucket: j for j, bucket in enumerate(codec["kept"])}, dict[int, int]()
+    index, counts = {bucket: j for j, bucket in enumerate(codec["selected"])}, dict[int, int]()
     for word in words:
         j = index.get(zlib.crc32(word.encode("utf-8", "surrogatepass")) % codec["buckets"])
         if j is not None:
@@ -134,8 +134,8 @@ def encode_text(value: str, codec: Codec) -> Numbers:
     width = codec["width"] - 2
     out = [0.0] * width
     for j, weight in weights:
-        for k in range(width) if codec["pressed"] else [j]:
-            out[k] += weight / length * (codec["pressed"][j * width + k] if codec["pressed"] else 1.0)
+        for k in range(width) if codec["components"] else [j]:
+            out[k] += weight / length * (codec["components"][j * width + k] if codec["components"] else 1.0)
     return [float(len(value)), float(len(words)), *out]
 
 
