@@ -119,7 +119,7 @@ def test_anomalies_without_labels_get_a_budget_and_are_explained(root: Path) -> 
     found = run(root, table, "--upto", "evaluate", "-p", "problem.task", "anomaly", "-p", "problem.alert_budget",
                 "0.05", "-p", "problem.latency_ms", "5000")  # fmt: skip
     contract, best, gate = found.load("contract", ProblemContract), found.load("best"), found.load("gate", Gate)
-    assert (contract.target, contract.contamination, best["family"]) == (None, 0.05, "detectors")
+    assert (contract.target, contract.contamination, best["family"]) == (None, 0.05, "detector_ensemble")
     assert found.load("metrics", Metrics).deciding.name == "stability" and gate.passed
     assert "within the budget" in [line.found for line in gate.lines]
     model = Path(found.load("model"))

@@ -45,12 +45,12 @@ def choose_search(
     lines = [f"{trials} trials, as stated" if trials else f"{plan['trials']} trials: {plan['reasons']['trials']}"]
     chosen, count = list(families), trials or int(plan["trials"])
     if metric == "stability" and not chosen:
-        chosen, count = ["detectors"], 1
+        chosen, count = ["detector_ensemble"], 1
         lines.append("Without labels no detector can be preferred: all are fitted, and their scores are combined.")
     if directed:
-        chosen = [name for name in chosen or DIRECTED if name in DIRECTED and name != "baseline"]
+        chosen = [name for name in chosen or MONOTONE_FAMILIES if name in MONOTONE_FAMILIES and name != "baseline"]
         names = ", ".join(chosen) or "none"
-        lines.append(f"Declared directions are kept by {' and '.join(DIRECTED[:2])}: searched are {names}")
+        lines.append(f"Declared directions are kept by {' and '.join(MONOTONE_FAMILIES[:2])}: searched are {names}")
     return chosen, count, lines
 
 

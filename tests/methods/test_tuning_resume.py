@@ -46,7 +46,7 @@ def search(storage=None, progress=None, pause=0.0, **options):
 
         trials.fit_model = slow
     settings = {
-        "families": ["linear", "neighbours", "hist_boosting"],
+        "families": ["linear", "knn", "hist_gradient_boosting"],
         "trials": TRIALS,
         "seed": 5,
         "threads": 1,
@@ -100,7 +100,7 @@ def test_workers_and_processes_share_a_study_that_stays_the_same(uninterrupted, 
 def test_one_worker_and_two_make_the_same_model_files(tmp_path):
     files = []
     for workers in (1, 2):
-        found = search(families=["lightgbm", "linear", "extra_trees", "network"], trials=9, workers=workers, threads=2)
+        found = search(families=["lightgbm", "linear", "extra_trees", "mlp"], trials=9, workers=workers, threads=2)
         rows = folds()[0]
         model = fit_winner(found.best, "binary", 2, "roc_auc", rows.X, rows.y, seed=5, threads=workers)
         folder = save_model(model, tmp_path / str(workers))
@@ -118,7 +118,7 @@ def test_one_worker_and_two_make_the_same_of_folds_that_were_dealt_twice(tmp_pat
         dealt += [Fold(np.delete(X, p, 0), np.delete(y, p), X[p], y[p], rows=p) for p in parts]
     made = []
     for workers in (1, 2):
-        options = {"families": ["lightgbm", "linear", "extra_trees", "network"], "trials": 8, "seed": 3}
+        options = {"families": ["lightgbm", "linear", "extra_trees", "mlp"], "trials": 8, "seed": 3}
         found = tune(dealt, "regression", "rmse", workers=workers, threads=workers, **options)
         model = fit_winner(found.best, "regression", 0, "rmse", X, y, seed=3, threads=workers)
         folder = save_model(model, tmp_path / str(workers))

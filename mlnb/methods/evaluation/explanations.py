@@ -15,7 +15,7 @@ import pandas as pd
 
 from ..metrics.weighted_metrics import METRICS, score
 from ..models.fitted_models import Model, is_booster, predict
-from ..models.shap_values import MEANS, share_out
+from ..models.shap_values import AVERAGED_FAMILIES, compute_shap_values
 
 EVALUATIONS = (
     50_000_000  # largest number of tree evaluations, over all rows and shuffles: about five seconds of one core
@@ -202,12 +202,12 @@ def contributions(model: Model, X: np.ndarray, sources: Sequence[str]) -> tuple[
     """
     predicted = predict(model, X).argmax(1) if model.classes else None
     if not (isinstance(model.native, dict) and "members" in model.native):
-        parts, _, columns = share_out(model, X, sources, predicted)
+        parts, _, columns = compute_shap_values(model, X, sources, predicted)
         return parts, columns
     columns, total, covered = list(dict.fromkeys(sources)), np.zeros((len(X), len(set(sources)))), 0.0
     for member, weight in zip(model.native["members"], model.native["weights"], strict=True):
         if explains(member):
-            parts, base, _ = share_out(member, X, sources, predicted)
+            parts, base, _ = compute_shap_values(member, X, sources, predicted)
             p = predict(member, X)
             shown = p if predicted is None else p[:, 1] if model.classes == 2 else p[np.arange(len(X)), predicted]
             total, covered = total + weight * _to_prediction(member, parts, base, shown), covered + weight

@@ -32,7 +32,7 @@ from ..training_data.forecast_examples import learn_fan, periods_of, test_fan
 from ..series.time_series import History
 from ..tables.columns import Schema
 from ..models.fitted_models import Model, predict
-from ..models.ets import fit_smoothing, smooth_forward
+from ..models.ets import fit_ets, forecast_ets
 from ..models.search_spaces import default_params
 from ..tables.plot_style import MUTED, PALETTE, use_style
 from ..series.forecast_windows import NAIVE, Fan, Windows, request_schema
@@ -72,13 +72,13 @@ def reference_forecasts(
         history, rows = histories[position], np.flatnonzero(fan.series == position)
         training = max(0, min(cut + 1 - history.first, len(history.values)))
         skipped = int(np.argmax(np.isfinite(history.values)))  # a series may begin with gaps
-        fitted = fit_smoothing(history.values[skipped:training], encoder.season) if training > skipped else None
+        fitted = fit_ets(history.values[skipped:training], encoder.season) if training > skipped else None
         if fitted is None:
             continue
         available = fan.period[rows] - fan.step[rows] + 1 - history.first - skipped
         origins, spot = np.unique(available, return_inverse=True)
         values = history.values[skipped : history.known]
-        ahead = smooth_forward(fitted, values, training - skipped, origins, encoder.horizon)[spot, fan.step[rows] - 1]
+        ahead = forecast_ets(fitted, values, training - skipped, origins, encoder.horizon)[spot, fan.step[rows] - 1]
         scaled = (ahead - fan.level[rows]) / fan.scale[rows]
         smoothed[rows] = np.where(np.isfinite(scaled), scaled, smoothed[rows])
     return {**out, "ets": smoothed}
@@ -172,18 +172,20 @@ def evaluate_forecaster(
     forecasts |= reference_forecasts(fan, histories, encoder, learned, cut, seed, threads)
     block = max(encoder.horizon, encoder.season)
     metrics = score_forecasts(fan, forecasts, contract.metric, block, resamples, seed)
-    series = errors_by(fan.series, fan.y, forecasts)
+    series = grouped_errors(fan.series, fan.y, forecasts)
     names = [", ".join(histories[int(position)].key) or str(contract.target) for position in series.groups]
     errors = ForecastErrors(
         origins=len(np.unique(np.stack([fan.series, fan.period - fan.step]), axis=1).T),
-        by_step=errors_by(fan.step, fan.y, forecasts),
+        by_step=grouped_errors(fan.step, fan.y, forecasts),
         by_series=replace(series, groups=tuple(names)),
     )
     ends, interval = None, decision.interval
     if isinstance(interval, StepInterval):
         ends = bound_steps(forecasts["model"], fan.X, interval)
         metrics = replace(metrics, interval=check_interval(fan.y, ends, interval.coverage))
-        errors = replace(errors, intervals=judge_intervals(fan.y, ends[:, 0], ends[:, 1], fan.step, interval.coverage))
+        errors = replace(
+            errors, intervals=evaluate_intervals(fan.y, ends[:, 0], ends[:, 1], fan.step, interval.coverage)
+        )
     metrics = replace(metrics, forecast=errors)
     table = _table(fan, histories, encoder, forecasts["model"], decision)
     requested, both = request_schema(schema, contract), pd.concat([training, test], ignore_index=True)

@@ -17,7 +17,7 @@ from ..contracts.evaluations import AlertCounts
 from ..contracts.problems import ProblemContract
 from ..tasks.responders import STATES
 from ..tasks.task_traits import traits_of
-from ..models.anomaly_detection import plot_scores, table_strange
+from ..models.anomaly_detection import plot_scores, list_anomalies
 from ..models.fitted_models import Model
 from ..models.learning_to_rank import popularity
 
@@ -108,7 +108,7 @@ def most_anomalous_rows(
         sources: column of the table of each encoded column (d,).
         most: largest number of rows.
     """
-    shown = table_strange(test, prediction, model.native, X, sources, most)
+    shown = list_anomalies(test, prediction, model.native, X, sources, most)
     return shown.assign(label=y[np.argsort(-prediction, kind="stable")[:most]]) if contract.target else shown
 
 

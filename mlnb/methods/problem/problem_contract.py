@@ -107,7 +107,7 @@ def state(
     if task != "auto" and task not in TRAITS:
         names = tuple(map(str, TRAITS))
         raise ValueError(f"unknown task {task!r}{nearest(task, names)}; expected auto, {', '.join(names)}")
-    named = read_goal(goal) if bound is None else {}
+    named = read_goal(goal) if bound is None else None
     if metric != "auto":
         check_metric(metric, task)
         if named and named["metric"] != metric:
@@ -116,10 +116,10 @@ def state(
             )
     sources: dict[str, str] = {}
     if metric == "auto" and named:
-        metric = check_metric(named["metric"], task)
+        metric = check_metric(named.metric, task)
         sources["metric"] = "inferred: named in the goal"
     if named:
-        bound, sources["bound"] = named["bound"], "inferred: named in the goal"
+        bound, sources["bound"] = named.bound, "inferred: named in the goal"
     if bound is not None and metric == "auto":
         raise ValueError(f"the bound {bound:g} has no metric; state the metric too, such as roc_auc or rmse")
     if bound is not None:

@@ -50,11 +50,11 @@ def prediction_ms(family: str, params: Mapping[str, Any], rows: int, columns: in
     outputs = classes if classes > 2 else 1
     if family in BOOSTED:
         return 0.05 + 0.0005 * outputs * float(params.get("rounds", 100)) * float(params.get("bags", 1))
-    if family in ("random_forest", "extra_trees", "hist_boosting"):
+    if family in ("random_forest", "extra_trees", "hist_gradient_boosting"):
         return 0.05 + 0.0005 * outputs * float(params.get("max_iter", 200))
-    if family == "network":
+    if family == "mlp":
         return 0.05 + 0.004 * float(params.get("bags", 1)) * (columns + float(params["width"]))
-    if family == "neighbours":
+    if family == "knn":
         return 0.1 + 3e-6 * rows * columns
     return 0.05 + 0.002 * columns
 
