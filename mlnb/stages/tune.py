@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ..methods.contracts.candidates import Candidate
-from ..methods.models.model_families import DIRECTED
+from ..methods.models.model_families import MONOTONE_FAMILIES
 from ..methods.training_data.cross_validation import Fold
 from tqdm import tqdm
 

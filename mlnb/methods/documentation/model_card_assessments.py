@@ -53,7 +53,7 @@ def describe_decision(contract: ProblemContract, fitted: FittedDecision, metrics
         parts.append(f"Expected calibration error on the test rows: {metrics.calibration_error:.3f}.")
     result = metrics.interval
     if result is not None:
-        verdict = "as required" if result.kept else "**below the nominal coverage**"
+        verdict = "as required" if result.passed else "**below the nominal coverage**"
         parts.append(
             f"Prediction intervals contain {spread(result.coverage)} of the true values, {verdict} "
             f"({result.nominal:.0%}); their mean width is {figure(result.width)}."

@@ -176,7 +176,7 @@ def explains(model: Model) -> bool:
 
 def _to_prediction(model: Model, parts: np.ndarray, base: np.ndarray, p: np.ndarray) -> np.ndarray:
     """Return contributions to a raw score (n, columns) as contributions to the prediction p (n,)."""
-    if not model.classes or model.family in MEANS:
+    if not model.classes or model.family in AVERAGED_FAMILIES:
         return parts
     if model.classes > 2:
         return np.asarray(parts * (p * (1 - p))[:, None])

@@ -27,7 +27,7 @@ from ..decisions.step_intervals import bound_steps
 from .test_evaluation import evaluate, json_rows
 from ..models.model_families import fit_model
 from .forecast_responses import respond_to_request, build_responses
-from ..metrics.forecasting_metrics import SCALED, errors_by, judge_intervals
+from ..metrics.forecasting_metrics import SCALED, evaluate_intervals, grouped_errors
 from ..training_data.forecast_examples import learn_fan, periods_of, test_fan
 from ..series.time_series import History
 from ..tables.columns import Schema

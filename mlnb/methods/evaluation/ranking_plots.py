@@ -55,9 +55,9 @@ def gain_by_rank(y: np.ndarray, p: np.ndarray, groups: np.ndarray, ranks: int = 
     laid = lay_out(p, groups)
     gain = laid.over_ties(np.exp2(np.asarray(y, dtype=np.float64)[laid.order]) - 1.0)
     shared = gain / laid.over_ties(np.ones(len(gain)))
-    retained = laid.place < ranks
-    total = np.bincount(laid.place[retained], weights=shared[retained], minlength=ranks)
-    count = np.bincount(laid.place[retained], minlength=ranks)
+    retained = laid.rank < ranks
+    total = np.bincount(laid.rank[retained], weights=shared[retained], minlength=ranks)
+    count = np.bincount(laid.rank[retained], minlength=ranks)
     return np.asarray(np.divide(total, count, out=np.full(ranks, np.nan), where=count > 0))
 
 # %% ../../../nbs/methods/evaluation/ranking_plots.ipynb #c06

@@ -110,10 +110,8 @@ def state(
     named = read_goal(goal) if bound is None else None
     if metric != "auto":
         check_metric(metric, task)
-        if named and named["metric"] != metric:
-            raise ValueError(
-                f"the goal names {named['metric']}, but the stated metric is {metric!r}; state one of them"
-            )
+        if named and named.metric != metric:
+            raise ValueError(f"the goal names {named.metric}, but the stated metric is {metric!r}; state one of them")
     sources: dict[str, str] = {}
     if metric == "auto" and named:
         metric = check_metric(named.metric, task)

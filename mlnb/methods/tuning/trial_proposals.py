@@ -39,7 +39,7 @@ class TrialProposal:
     """
 
     family: str
-    params: Params
+    params: Mapping[str, int | float | str]
     class_weight: str = "none"
     all_rows: bool = True
     origin: str = ""

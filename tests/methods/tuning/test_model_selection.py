@@ -44,8 +44,8 @@ def select(results: Mapping[int, TrialResult], plan: SelectionPlan = PLAN, left:
 
 
 def test_costs_of_members() -> None:
-    assert bag_size("lightgbm", 10**6) == 1 and bag_size("network", 500, 8) == 1
-    for family, params in [("linear", {}), ("network", {"width": 64}), ("extra_trees", {})]:
+    assert bag_size("lightgbm", 10**6) == 1 and bag_size("mlp", 500, 8) == 1
+    for family, params in [("linear", {}), ("mlp", {"width": 64}), ("extra_trees", {})]:
         assert 0 < prediction_ms(family, params, 1000, 20, 3) < DEFAULT_LATENCY_MS, family
 
 
