@@ -236,10 +236,10 @@ def _settled(column: Column, time: str, keys: list[str], table: pd.DataFrame) ->
 def _check_series(counts: dict[str, int], frequency: Frequency, time: str, short: int, horizon: int) -> list[Finding]:
     """Return findings on duplicate timestamps, gaps and short series."""
     out = []
-    if counts["doubles"]:
-        message = f"{counts['doubles']} rows are in a period of {frequency} that already has a row"
+    if counts["duplicates"]:
+        message = f"{counts['duplicates']} rows are in a period of {frequency} that already has a row"
         action = "targets averaged; state problem.series if they are different series"
-        out.append(finding("duplicate timestamps", "warning", time, counts["doubles"], message, action))
+        out.append(finding("duplicate timestamps", "warning", time, counts["duplicates"], message, action))
     if counts["gaps"]:
         share = counts["gaps"] / max(1, counts["periods"])
         message = f"{counts['gaps']} of {counts['periods']} periods of {frequency} have no value ({share:.1%})"
