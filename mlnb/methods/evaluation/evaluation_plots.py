@@ -166,7 +166,7 @@ def plot_residuals(y: np.ndarray, p: np.ndarray, name: str, most: int = 3000) ->
     """Plot true values and residuals against predictions, and the distribution of the residuals.
 
     Args:
-        y: truth (n,).
+        y: true values (n,).
         p: prediction (n,).
         name: of the target, with its unit.
         most: largest number of points drawn.

@@ -51,7 +51,7 @@ def plot_alerts(contract: ProblemContract, y: np.ndarray, scores: np.ndarray, th
 
     Args:
         contract: of anomaly detection; without a target all rows have the same color.
-        y: truth (n,).
+        y: true values (n,).
         scores: of the model (n,).
         threshold: score from which a row is an alert.
     """
@@ -101,7 +101,7 @@ def most_anomalous_rows(
     Args:
         contract: of anomaly detection.
         test: n typed rows.
-        y: truth (n,).
+        y: true values (n,).
         prediction: scores (n,).
         X: encoded rows (n, d).
         model: the fitted model.
