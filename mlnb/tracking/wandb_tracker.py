@@ -114,11 +114,11 @@ class WandbTracker:
             self._model(run)
 
     def _plots(self, run: Run, stage: str, row: dict[str, Any]) -> None:
-        notebook = run.stages[stage].notebook
-        if not notebook:
+        notebook = run.notebook_file(stage)
+        if notebook is None:
             return
         with tempfile.TemporaryDirectory() as folder:
-            for number, plot in enumerate(read_plots(run.folder / notebook)):
+            for number, plot in enumerate(read_plots(notebook)):
                 path = Path(folder, f"{number}.png")
                 path.write_bytes(plot.png)
                 row[f"{stage}/{_name(plot.title)}"] = wandb.Image(str(path), caption=plot.title)
