@@ -195,8 +195,8 @@ class Registry:
         with reading(self.engine) as connection:
             lines = audit_log.entries(connection)
             faults = audit_log.verify(lines, head)
-            if not faults:
-                faults = _compare(audit_log.replay(audit_log.read(lines)), _state(connection))
+            if not audit_log.verify(lines):
+                faults += _compare(audit_log.replay(audit_log.read(lines)), _state(connection))
         if lines and not faults:
             remember_head(self.project, database_url(self.project), lines[-1][2])
         return faults, len(lines), lines[-1][2] if lines else audit_log.ORIGIN

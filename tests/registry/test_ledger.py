@@ -8,6 +8,8 @@ import sqlalchemy as sa
 from mlnb.errors import RegistryError
 from mlnb.registry.audit_log import Entry
 from mlnb.registry.database import ALIASES, APPROVALS, LOG, VERSIONS
+from mlnb.registry.known_head import head_path, known_head
+from mlnb.registry.registry import database_url
 
 
 @pytest.fixture
@@ -80,13 +82,15 @@ def test_missing_at_the_end(filled):
 
 
 def test_missing_at_the_end_with_the_tables_put_back(filled):
-    _, _, head = filled.verify()
+    head = known_head(filled.project, database_url(filled.project))
     behind(
         filled,
         LOG.delete().where(LOG.c.number >= 5),
         ALIASES.update().values(number=1),
         APPROVALS.delete(),
     )
+    assert "was once the head" in filled.verify()[0][0]  # the project has noted the head
+    head_path(filled.project).unlink()
     assert filled.verify()[0] == []  # nothing inside can tell
     assert "was once the head" in filled.verify(head)[0][0]  # who noted the head can
 
