@@ -7,7 +7,7 @@ import pytest
 
 from mlnb.engine.run_records import StageResult
 from mlnb.engine.store import Store
-from mlnb.errors import StoreCorrupted
+from mlnb.errors import DamagedFileWarning, StoreCorrupted
 
 
 @pytest.fixture
@@ -23,6 +23,8 @@ def test_damaged_objects_are_detected_and_dropped(store: Store) -> None:
     with pytest.raises(StoreCorrupted, match="damaged"):
         store.read(digest)
     assert not path.exists() and not store.intact(digest)
+    (kept,) = (store.root / "quarantine").iterdir()
+    assert kept.read_bytes() == b"precioux"
     with pytest.raises(StoreCorrupted, match="missing"):
         store.read(digest)
     assert store.put_bytes(b"precious") == digest and store.intact(digest)
@@ -37,9 +39,12 @@ def test_a_damaged_result_counts_as_missing(store: Store) -> None:
     path = store.root / "keys" / "k.json"
     text = path.read_text()
     path.write_text(text.replace('"x"', '"y"'))
-    assert store.result("k") is None
+    with pytest.warns(DamagedFileWarning, match="k.json is damaged"):
+        assert store.result("k") is None
     path.write_text(text.replace("stage-result/1", "stage-result/0"))  # another version of the schema
-    assert store.result("k") is None and store.result("other") is None
+    with pytest.warns(DamagedFileWarning, match="found stage-result version 0"):
+        assert store.result("k") is None
+    assert store.result("other") is None and len(list((store.root / "quarantine").iterdir())) == 2
     store.put_result("k", result)
     assert store.result("k") == result and not store.is_complete(result)  # the notebook is not in the store
 

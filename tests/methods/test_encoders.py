@@ -70,9 +70,9 @@ def test_ten_thousand_categories_and_an_unseen_one():
     schema = Schema((Column("city", "category"),))
     cities = np.array([f"city {math.isqrt(i)}" for i in range(100_000_000, 100_000_000 + 20_010 * 20_000, 20_000)])
     encoder = Encoder.fit({"city": cities.astype(object)}, schema)
-    assert len(encoder.codecs[0].levels) >= 10_000
-    encoded = encoder.transform({"city": np.array([encoder.codecs[0].levels[0], "atlantis", None], dtype=object)})
-    assert encoded[0, 1] == 0 and encoded[1, 0] == 0 and encoded[1, 1] == len(encoder.codecs[0].levels)
+    assert len(encoder.codecs[0].categories) >= 10_000
+    encoded = encoder.transform({"city": np.array([encoder.codecs[0].categories[0], "atlantis", None], dtype=object)})
+    assert encoded[0, 1] == 0 and encoded[1, 0] == 0 and encoded[1, 1] == len(encoder.codecs[0].categories)
     assert np.isnan(encoded[2]).all()
 
 

@@ -12,8 +12,8 @@ import pytest
 
 from mlnb.methods.models.fitted_models import save_model
 from mlnb.methods.training_data.cross_validation import Fold
+from mlnb.methods.tuning.final_fit import fit_winner
 from mlnb.methods.tuning.hyperparameter_search import tune
-from mlnb.methods.tuning.model_selection import fit_winner
 
 TRIALS = 12
 SEARCH = """
@@ -46,7 +46,7 @@ def search(storage=None, progress=None, pause=0.0, **options):
 
         trials.fit_model = slow
     settings = {
-        "families": ["linear", "neighbours", "hist_boosting"],
+        "families": ["linear", "knn", "hist_gradient_boosting"],
         "trials": TRIALS,
         "seed": 5,
         "threads": 1,
@@ -94,13 +94,13 @@ def test_workers_and_processes_share_one_reproducible_study(uninterrupted, tmp_p
         process.communicate()
     assert [process.returncode for process in others] == [0, 0]
     assert mine.trials.equals(uninterrupted.trials) and mine.best == uninterrupted.best
-    assert mine.held_out.tobytes() == uninterrupted.held_out.tobytes()
+    assert mine.predictions.tobytes() == uninterrupted.predictions.tobytes()
 
 
 def test_one_worker_and_two_write_equal_model_files(tmp_path):
     files = []
     for workers in (1, 2):
-        result = search(families=["lightgbm", "linear", "extra_trees", "network"], trials=9, workers=workers, threads=2)
+        result = search(families=["lightgbm", "linear", "extra_trees", "mlp"], trials=9, workers=workers, threads=2)
         rows = folds()[0]
         model = fit_winner(result.best, "binary", 2, "roc_auc", rows.X, rows.y, seed=5, threads=workers)
         folder = save_model(model, tmp_path / str(workers))
@@ -118,19 +118,19 @@ def test_one_worker_and_two_get_equal_results_on_repeated_folds(tmp_path):
         repeated += [Fold(np.delete(X, p, 0), np.delete(y, p), X[p], y[p], rows=p) for p in parts]
     outcomes = []
     for workers in (1, 2):
-        options = {"families": ["lightgbm", "linear", "extra_trees", "network"], "trials": 8, "seed": 3}
+        options = {"families": ["lightgbm", "linear", "extra_trees", "mlp"], "trials": 8, "seed": 3}
         result = tune(repeated, "regression", "rmse", workers=workers, threads=workers, **options)
         model = fit_winner(result.best, "regression", 0, "rmse", X, y, seed=3, threads=workers)
         folder = save_model(model, tmp_path / str(workers))
         files = {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
-        outcomes.append((result.trials.to_json(), result.best, result.held_out.tobytes(), files))
-    assert outcomes[0] == outcomes[1] and len(outcomes[0][1]["fold_scores"]) == 6
+        outcomes.append((result.trials.to_json(), result.best, result.predictions.tobytes(), files))
+    assert outcomes[0] == outcomes[1] and len(outcomes[0][1].fold_scores) == 6
 
 
 def test_a_budget_of_one_second_gives_a_result(tmp_path):
     begun = time.monotonic()
     result = search(trials=1000, seconds=1.0, families=["lightgbm"])
-    assert time.monotonic() - begun < 10 and result.best["stopped_by"] == "seconds"
+    assert time.monotonic() - begun < 10 and result.best.stopped_by == "seconds"
 
 
 def test_more_trials_continue_a_study(uninterrupted, tmp_path):

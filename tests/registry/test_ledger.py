@@ -8,6 +8,8 @@ import sqlalchemy as sa
 from mlnb.errors import RegistryError
 from mlnb.registry.audit_log import Entry
 from mlnb.registry.database import ALIASES, APPROVALS, LOG, VERSIONS
+from mlnb.registry.known_head import head_path, known_head
+from mlnb.registry.registry import database_url
 
 
 @pytest.fixture
@@ -80,13 +82,15 @@ def test_a_truncated_log_is_detected(filled):
 
 
 def test_a_truncated_log_with_restored_tables_needs_a_recorded_head(filled):
-    _, _, head = filled.verify()
+    head = known_head(filled.project, database_url(filled.project))
     behind(
         filled,
         LOG.delete().where(LOG.c.number >= 5),
         ALIASES.update().values(number=1),
         APPROVALS.delete(),
     )
+    assert "was once the head" in filled.verify()[0][0]  # the project recorded the head
+    head_path(filled.project).unlink()
     assert filled.verify()[0] == []  # not detectable from the log alone
     assert "was once the head" in filled.verify(head)[0][0]  # detectable with a recorded head
 

@@ -1,12 +1,21 @@
-"""Replays a run folder to the project's tracker, as the engine would:  replay.py <root> <run> [kill]."""
+"""Replays a run folder to the project's tracker, as the engine would:  replay.py <root> <run> [kill | online | file].
 
+With `online` and `file` a server on 127.0.0.1 is W&B's, named in the environment or in W&B's settings file.
+"""
+
+import fcntl
+import json
 import os
+import socket
+import struct
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 sys.path.append(str(Path(__file__).parent.parent))
 
+from fake_wandb import FakeWandb
 from waiting import wait_for
 
 from mlnb.codec import replace
@@ -47,12 +56,30 @@ def children() -> list[str]:
     return commands
 
 
+def start_server(in_file: bool) -> FakeWandb:
+    """Start a server and make it that of W&B; a connection to any other host goes to it as a proxy, or has no route."""
+    with socket.socket() as any_socket:  # a new network namespace has its loopback down
+        up = struct.pack("16sh", b"lo", 1)  # IFF_UP
+        with suppress(OSError):
+            fcntl.ioctl(any_socket, 0x8914, up)  # SIOCSIFFLAGS
+    server = FakeWandb()
+    os.environ |= {"WANDB_API_KEY": "k" * 40, "HTTPS_PROXY": server.url, "HTTP_PROXY": server.url}
+    if in_file:
+        file = Path.home() / ".config" / "wandb" / "settings"
+        file.parent.mkdir(parents=True)
+        file.write_text(f"[default]\nbase_url = {server.url}\n")
+    else:
+        os.environ["WANDB_BASE_URL"] = server.url
+    return server
+
+
 def main(root: str, run_id: str, how: str = "") -> None:
     """Send all events of a run to the tracker; print the time it took and what is left behind."""
     project = Project(Path(root), Path(root))
     run = open_run(project, run_id)
     final = run.record
     live = Run(project, run.folder, replace(final, state=RunState.RUNNING))
+    server = start_server(how == "file") if how in ("online", "file") else None
     before = counters()
     tracker = open_tracker(project)
     assert tracker is not None and "wandb" not in sys.modules
@@ -83,6 +110,11 @@ def main(root: str, run_id: str, how: str = "") -> None:
     ended = time.perf_counter()
     print(f"sending {sent - began:.3f} s, joining {ended - sent:.3f} s", file=sys.stderr)
     print("traffic", {name: value - before[name] for name, value in counters().items() if value != before[name]})
+    if server is not None:
+        print(
+            "server",
+            json.dumps({name: value for name, value in vars(server).items() if name != "server"}, default=list),
+        )
     print("left", [command for command in children() if "wandb" in command])
 
 

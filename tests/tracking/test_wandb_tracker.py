@@ -8,10 +8,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from fake_wandb import FakeWandb
 
 from mlnb.engine.project import Project
 from mlnb.engine.run_records import RunState
 from mlnb.engine.runs import open_run
+from mlnb.methods.contracts.findings import FindingList
 from mlnb.tracking.notebook_plots import read_plots
 
 spec = importlib.util.spec_from_file_location("ledger", Path(__file__).with_name("ledger.py"))
@@ -94,7 +96,7 @@ def test_metrics_plots_findings_and_the_verdict(tracked, run):
     assert all(recorded[f"evaluate/{title}/_type"] == "image-file" for title in titles)
     assert any(plot.title.endswith(" (2)") for plot in plots)
     assert recorded["explore/Distributions/_type"] == "image-file"
-    assert recorded["findings/nrows"] == len(run.load("findings"))
+    assert recorded["findings/nrows"] == len(run.load("findings", FindingList).findings)
     assert recorded["trials/nrows"] == 4
     assert (recorded["winner"], recorded["gate"], recorded["value"]) == (run.load("best")["family"], True, value)
     picture = path.parent / "files" / recorded[f"evaluate/{titles[0]}/path"]
@@ -167,3 +169,49 @@ def test_online_mode_without_a_key_stays_offline_with_a_warning(tmp_path, exampl
     assert "no API key" in done.stderr
     assert "traffic {}" in done.stdout
     assert list((project.root / "wandb").glob("offline-run-*"))
+
+
+@pytest.mark.parametrize("how", ["online", "file"])
+def test_online_runs_go_to_the_server_of_the_settings_and_nowhere_else(tmp_path, example, replay, how):
+    project = example.make_project(tmp_path / "titanic")
+    example.make_run(project)
+    done = replay(project.root, how=how, WANDB_MODE="online")
+    server = received(done)
+    assert server["other_hosts"] == [] and server["keys"] == ["k" * 40]
+    assert server["runs"][RUN]["exit"] == 0 and server["runs"][RUN]["history"] > 0
+    assert [run["exit"] for name, run in server["runs"].items() if "-trial-" in name] == [0] * 4
+    assert {"dataset/titanic-data", "model/titanic-model"} <= set(server["artifacts"])
+    assert "Ip:OutNoRoutes" not in done.stdout, "another host was looked for"
+
+
+@pytest.mark.parametrize("state, code", [("failed", 3), ("interrupted", 130)])
+def test_the_server_learns_how_an_online_run_ended(tmp_path, example, replay, state, code):
+    project = example.make_project(tmp_path / "titanic")
+    run = example.make_run(project, failed="tune")
+    run.update(state=RunState(state))
+    run.save()
+    assert received(replay(project.root, how="online", WANDB_MODE="online"))["runs"][RUN]["exit"] == code
+
+
+def test_wandb_sync_uploads_to_the_server_of_the_settings(tracked):
+    folder, _ = tracked
+    server = FakeWandb()
+    proxies = {"HTTPS_PROXY": server.url, "HTTP_PROXY": server.url}
+    environment = {"PATH": "/usr/bin:/bin", "HOME": str(folder.parent), "WANDB_ERROR_REPORTING": "false", **proxies}
+    environment |= {"WANDB_BASE_URL": server.url, "WANDB_API_KEY": "k" * 40}
+    runs = [str(path) for path in folder.glob("offline-run-*")]
+    wandb = Path(sys.executable).with_name("wandb")
+    try:
+        done = subprocess.run([wandb, "sync", *runs], env=environment, capture_output=True, text=True, timeout=120)
+    finally:
+        server.close()
+    assert done.returncode == 0, done.stderr
+    assert {name: run["exit"] for name, run in server.runs.items()} == dict.fromkeys(server.runs, 0)
+    assert len(server.runs) == 5 and server.other_hosts == []
+
+
+def received(done):
+    """Return what the server received."""
+    assert done.returncode == 0, done.stderr
+    (line,) = [line for line in done.stdout.splitlines() if line.startswith("server ")]
+    return json.loads(line.removeprefix("server "))

@@ -62,7 +62,7 @@ def reloading(built, pointer, tmp_path_factory):
 
 
 def test_a_promoted_model_takes_over_without_a_request_lost(reloading, pointer, bundle, material, tmp_path):
-    other = material("hist_boosting").bundle(tmp_path / "other", name="other")
+    other = material("hist_gradient_boosting").bundle(tmp_path / "other", name="other")
     expected = {b.model_tag: Predictor.load(b.folder / "model").predict([GOOD]) for b in (bundle, other)}
     with Load(reloading, expected) as load:
         wait_for(lambda: len(load.versions) > 50, 20, "fifty responses")

@@ -13,7 +13,7 @@ KINDS = [
     ("lightgbm", "regression"),
     ("linear", "binary"),
     ("linear", "regression"),
-    ("hist_boosting", "multiclass"),
+    ("hist_gradient_boosting", "multiclass"),
     ("random_forest", "regression"),
     ("baseline", "binary"),
 ]

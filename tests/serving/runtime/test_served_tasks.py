@@ -15,7 +15,7 @@ from mlnb.serving.runtime.scored_handlers import AnomalyHandler, RankingHandler
 from mlnb.serving.runtime.served_tasks import find_served_task, make_handler
 from mlnb.serving.runtime.tabular_handler import TabularHandler
 
-FAMILIES = {Task.ANOMALY: "detectors", Task.RANKING: "lambdarank", Task.REGRESSION: "linear"}
+FAMILIES = {Task.ANOMALY: "detector_ensemble", Task.RANKING: "lambdarank", Task.REGRESSION: "linear"}
 HANDLERS = {
     Task.BINARY: TabularHandler,
     Task.MULTICLASS: TabularHandler,

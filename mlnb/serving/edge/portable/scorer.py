@@ -26,16 +26,16 @@ class Codec(TypedDict):
     missing: bool  # whether a flag for missing values follows
     sentinels: Numbers
     width: int
-    levels: list[str]
+    categories: list[str]
     index: dict[str, int]
     table: list[Numbers]
     unseen: str
     parts: list[str]
     origin: float
-    kept: list[int]
+    selected: list[int]
     buckets: int
     idf: Numbers
-    pressed: Numbers
+    components: Numbers
 
 
 class Member(TypedDict):
@@ -123,7 +123,7 @@ def encode(row: Row, columns: list[Codec]) -> Numbers:
             label = None if value is None else json.dumps(value) if isinstance(value, bool) else str(value).strip()
             if isinstance(value, float):
                 label = str(int(value)) if value.is_integer() and abs(value) < 2**53 else repr(value)
-            count = len(codec["levels"])
+            count = len(codec["categories"])
             level = count + 1 if label is None else codec["index"].get(label, count + (codec["unseen"] == "missing"))
             numbers = codec["table"][level]
             out += [*numbers, float(level == count + 1)] if codec["missing"] else numbers
@@ -151,7 +151,7 @@ def encode(row: Row, columns: list[Codec]) -> Numbers:
 def encode_text(value: str, codec: Codec) -> Numbers:
     """Return the number of characters and words, and the weight of each kept word or component."""
     words = re.findall(r"\w+", unicodedata.normalize("NFKC", value).lower())
-    index, counts = {bucket: j for j, bucket in enumerate(codec["kept"])}, dict[int, int]()
+    index, counts = {bucket: j for j, bucket in enumerate(codec["selected"])}, dict[int, int]()
     for word in words:
         j = index.get(zlib.crc32(word.encode("utf-8", "surrogatepass")) % codec["buckets"])
         if j is not None:
@@ -161,8 +161,8 @@ def encode_text(value: str, codec: Codec) -> Numbers:
     width = codec["width"] - 2
     out = [0.0] * width
     for j, weight in weights:
-        for k in range(width) if codec["pressed"] else [j]:
-            out[k] += weight / length * (codec["pressed"][j * width + k] if codec["pressed"] else 1.0)
+        for k in range(width) if codec["components"] else [j]:
+            out[k] += weight / length * (codec["components"][j * width + k] if codec["components"] else 1.0)
     return [float(len(value)), float(len(words)), *out]
 
 
