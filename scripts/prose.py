@@ -33,7 +33,6 @@ NOT_CONVERTED = (
     "nbs/methods/tables/",
     "nbs/methods/training_data/",
     "nbs/stages/",
-    "tests/",
 )
 
 # Folders whose files are counted together; anything else counts under its first folder, or by its own name.
