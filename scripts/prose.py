@@ -26,8 +26,6 @@ ROOT = Path(__file__).resolve().parent.parent
 # Packages that are not converted yet, called as `--counts` prints them. A finding anywhere else fails `make check`.
 # A package is removed from here once it has none.
 NOT_CONVERTED = (
-    "benchmarks/",
-    "mlnb/kernels/",
     "mlnb/monitoring/",
     "mlnb/registry/",
     "nbs/methods/operations/",
@@ -40,7 +38,8 @@ NOT_CONVERTED = (
 
 # Folders whose files are counted together; anything else counts under its first folder, or by its own name.
 PACKAGES = ("mlnb/serving/*/", "mlnb/*/", "nbs/methods/*/", "nbs/*/")
-SKIPPED = ("mlnb/methods/*", "mlnb/stages/*", "mlnb/_modidx.py", "constraints.txt", "LICENSE", "scripts/terms.py")
+GENERATED = ("mlnb/methods/*", "mlnb/stages/*", "mlnb/_modidx.py", "constraints.txt")
+SKIPPED = (*GENERATED, "LICENSE", "scripts/terms.py", "tests/scripts/test_prose.py")  # the last two hold the terms
 TEXTS = (".md", ".html", ".ini", ".toml", ".yaml", ".yml", ".in", "Makefile", ".ci/run", ".importlinter")
 CODE = re.compile(r"`[^`\n]+`")  # code in markdown: names and commands, which are checked elsewhere
 

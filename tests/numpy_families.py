@@ -1,4 +1,4 @@
-"""Models that are numbers, fitted on awkward data, and rows far from it."""
+"""Models with a numeric form, fitted on difficult data, and rows far outside of it."""
 
 import numpy as np
 

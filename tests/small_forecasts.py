@@ -1,4 +1,4 @@
-"""Small forecasting models of every family and frequency, as a bundle holds them."""
+"""Small forecasting models of every family and frequency, as in a bundle."""
 
 import json
 from pathlib import Path

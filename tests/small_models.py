@@ -1,4 +1,4 @@
-"""Small model folders of every kind, as a bundle holds them, for what ships a model in another form."""
+"""Small model folders of every task, as in a bundle, for tests of exports and deployments."""
 
 import json
 from pathlib import Path

@@ -178,7 +178,8 @@ def _metrics(contract: ProblemContract | None, test: Metrics | None) -> list[Met
 def _plots(run: Run) -> list[PlotGroup]:
     groups = []
     for name, record in run.stages.items():
-        plots = read_plots(run.folder / record.notebook) if record.notebook else []
+        notebook = run.notebook_file(name)
+        plots = read_plots(notebook) if notebook else []
         headings: dict[str, list[PlotImage]] = {}
         for plot in plots:
             headings.setdefault(plot.heading, []).append(_image(plot))

@@ -77,8 +77,8 @@ def files_of(folder):
 
 def test_two_processes_write_the_same_bytes(tmp_path):
     written = []
-    for place, (hash_seed, litter) in enumerate((("1", "1"), ("977", "7"))):
-        folder = tmp_path / str(place)
+    for index, (hash_seed, litter) in enumerate((("1", "1"), ("977", "7"))):
+        folder = tmp_path / str(index)
         run = [sys.executable, "-W", "error", "-c", WRITE, str(folder), litter, os.path.dirname(__file__)]
         subprocess.run(run, env={**os.environ, "PYTHONHASHSEED": hash_seed}, check=True)
         written.append(files_of(folder))

@@ -1,4 +1,4 @@
-"""How cells of text become numbers and dates: each column by the evidence of the whole table."""
+"""Conversion of text cells to numbers and dates, with evidence from the whole table."""
 
 import numpy as np
 import pandas as pd
@@ -33,8 +33,8 @@ def typed(*cells, spelling=None, target=False, **others):
     ],
 )
 def test_numbers_in_many_spellings(cells, values):
-    column, found, _ = typed(*cells)
-    assert column.kind == "number" and found == values
+    column, parsed, _ = typed(*cells)
+    assert column.kind == "number" and parsed == values
 
 
 @pytest.mark.parametrize(
@@ -53,8 +53,8 @@ def test_numbers_in_many_spellings(cells, values):
     ],
 )
 def test_dates_in_many_spellings(cells, values):
-    column, found, _ = typed(*cells)
-    assert column.kind == "date" and [str(value)[:10] for value in found] == values
+    column, parsed, _ = typed(*cells)
+    assert column.kind == "date" and [str(value)[:10] for value in parsed] == values
 
 
 def test_a_column_is_read_by_the_evidence_of_the_others():
@@ -109,9 +109,9 @@ def test_the_cells_of_the_training_file_are_read_as_in_training():
     )
     table, schema, _ = clean(raw)
     for column in schema.columns:
-        known = table[column.name].notna().to_numpy()
-        cells = raw[column.name][known].str.strip().tolist()
-        values = table[column.name][known]
+        present = table[column.name].notna().to_numpy()
+        cells = raw[column.name][present].str.strip().tolist()
+        values = table[column.name][present]
         expected = values.astype("datetime64[us]").astype(np.int64) / 1e6 if column.kind == "date" else values
         read = read_cells(cells, column.format)
         assert read.tolist() == np.asarray(expected, dtype=float).tolist(), column.name

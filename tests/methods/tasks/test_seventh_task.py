@@ -1,6 +1,6 @@
-"""A problem type that is made here, in one module, runs from the contract to the response and to monitoring.
+"""A problem type that is defined in this module alone runs from the contract to the response and to monitoring.
 
-Counts: whole numbers from 0, whose predictions are rounded. It says what differs from a regression and nothing else.
+Counts: whole numbers from 0, whose predictions are rounded. It defines the differences from a regression only.
 """
 
 from collections.abc import Iterator
@@ -73,7 +73,7 @@ def test_new_problem_type_runs_from_contract_to_response_and_monitoring(counts: 
     schema, findings, skills = strategy.audit(table, schema, contract)
     assert (contract.task, contract.metric, contract.direction) == ("counts", "mae", "minimize")
     assert decode(ProblemContract, encode(contract)) == contract  # as an artifact and in a bundle
-    assert set(skills) == {"size", "city"} and not [found for found in findings if found.severity == "error"]
+    assert set(skills) == {"size", "city"} and not [finding for finding in findings if finding.severity == "error"]
 
     kind, _ = choose_kind(contract, schema)
     plan = plan_for(len(table), len(schema.features), contract.task)

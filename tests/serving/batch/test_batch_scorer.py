@@ -81,7 +81,7 @@ def test_the_output_has_the_service_s_responses(task, tmp_path):
     assert scorer.score(table, 0, text=False).good.column_names == columns[task]
 
 
-def test_a_model_is_compiled_once_it_pays(model, rows):
+def test_a_model_is_compiled_for_enough_rows(model, rows):
     pytest.importorskip("llvmlite")
     table = pa.Table.from_pylist(rows[:400])
     scorer = Scorer(model, compile_after=1000)

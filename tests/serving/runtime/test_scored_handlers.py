@@ -33,7 +33,7 @@ def test_a_row_is_scored_as_among_others(anomalies):
     assert "fare paid €" in anomalies.explain(ROWS)[1].columns
 
 
-def test_an_anomaly_of_a_model_without_tails_is_not_explained(anomalies):
+def test_an_anomaly_without_column_scores_is_not_explained(anomalies):
     native = anomalies.parts.model.native
     scorers = {name: scorer for name, scorer in native["scorers"].items() if name != "ecod"}
     model = Model("detector_ensemble", "anomaly", 0, anomalies.parts.model.features, {**native, "scorers": scorers})

@@ -40,7 +40,7 @@ def test_every_task_is_served(task, tmp_path):
     assert set(predictor.golden.rows[0]) <= set(names)
 
 
-def test_a_handler_explains_nothing_unless_it_says_how(tmp_path):
+def test_a_handler_without_explain_gives_no_explanations(tmp_path):
     class Silent(RequestHandler):
         independent = True
 

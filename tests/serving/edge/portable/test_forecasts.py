@@ -77,7 +77,7 @@ def test_other_histories_are_predicted_as_by_the_service(exported):
         assert list_numbers(actual) == pytest.approx(list_numbers(expected), rel=1e-12, abs=1e-12)
 
 
-def test_what_the_service_refuses_is_refused(exported):
+def test_the_scorer_refuses_what_the_service_refuses(exported):
     service, out, golden = exported
     rows = [row for row in golden if row["shop"] == "north" and row["sold"] is not None]
     for request, message in (
