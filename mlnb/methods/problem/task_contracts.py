@@ -19,7 +19,7 @@ from ..series.candidate_generation import CUT, QUERY, RELEVANCE, make_candidates
 from ..tables.type_inference import finding
 from ..tables.columns import Schema, nearest
 from ..metrics.goals import METRIC_TASKS, check_metric
-from ..metrics.ranking_metrics import CUTS, LARGEST_GRADE
+from ..metrics.ranking_metrics import CUTOFFS, LARGEST_GRADE
 from .contract_requirements import complete_requirements
 from .target_inference import choose_positive, count_classes
 from ..tables.values import to_label
@@ -82,8 +82,8 @@ def complete_ranking(problem: Problem, table: pd.DataFrame, target: str, source:
     if not (different > 1).any():
         raise ValueError(f"no query of {query!r} holds rows of different relevance: there is nothing to order")
     metric, at, why = problem.metric, problem.at, {"target": source}
-    if at is not None and at not in CUTS:
-        raise ValueError(f"found at {at}, expected one of {', '.join(map(str, CUTS))}")
+    if at is not None and at not in CUTOFFS:
+        raise ValueError(f"found at {at}, expected one of {', '.join(map(str, CUTOFFS))}")
     if metric is not None and at is None and "@" in metric:
         at, why["at"] = int(metric.partition("@")[2]), "inferred: the metric names it"
     if at is None:

@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from mlnb.methods.models.anomaly_detectors import MAX_Z, TINY
+from mlnb.methods.models.anomaly_detectors import TINY
+from mlnb.methods.models.numpy_models import MAX_Z
 from mlnb.serving.edge.lightgbm_text import BoostedTrees, Tree
 from mlnb.serving.edge.onnx.onnx_graph import Graph
 from mlnb.serving.edge.onnx.onnx_numpy_models import COLUMNS, write_nearest
