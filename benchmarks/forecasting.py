@@ -20,7 +20,7 @@ import pandas as pd
 import statsmodels.api as sm
 
 from mlnb.methods.contracts.decisions import Decision
-from mlnb.methods.evaluation.forecast_evaluation import judge_forecasts
+from mlnb.methods.evaluation.forecast_evaluation import evaluate_forecaster
 from mlnb.methods.problem.forecast_contract import complete_forecast, start_forecast
 from mlnb.methods.problem.problem_contract import state
 from mlnb.methods.tables.type_inference import clean
@@ -67,13 +67,13 @@ def compete(raw: pd.DataFrame, target: str, horizon: int | None, seconds: float,
     best = tune(folds, "forecasting", "mase", trials=trials, seconds=seconds, examples=len(examples.y)).best
     model = fit_best(best, contract, examples)
     took = time.monotonic() - began
-    metrics = judge_forecasts(contract, schema, encoder, model, Decision(), training, test, resamples=100).metrics
+    metrics = evaluate_forecaster(contract, schema, encoder, model, Decision(), training, test, resamples=100).metrics
     result = {who: float(metrics.references[who].scores["mase"] or np.nan) for who in ("dummy", "ets")}
     mase, origins = float(metrics.deciding.value or np.nan), metrics.forecast.origins if metrics.forecast else 0
     return {
         "frequency": f"{contract.frequency}, {contract.horizon} ahead", "origins": origins,
         "mlnb": mase, "seasonal naive": result["dummy"], "AutoETS": result["ets"], "to naive": mase / result["dummy"],
-        "to AutoETS": mase / result["ets"], "winner": best["family"], "seconds": took,
+        "to AutoETS": mase / result["ets"], "winner": best.family, "seconds": took,
     }  # fmt: skip
 
 

@@ -89,8 +89,8 @@ def by_mlnb(train: Path, test: Path, task: str, seconds: float, seed: int) -> di
     prediction = predict(model, X)
     classes = contract.classes
     rows = [X[i : i + 1] for i in range(min(50, len(X)))]
-    members = [f"{m['weight']:.2f} {m['family']}" for m in tuned.best["members"]]
-    about = {"trials": tuned.best["trials"], "members": members, "cv": tuned.best["score"]}
+    members = [f"{m.weight:.2f} {m.family}" for m in tuned.best.members]
+    about = {"trials": tuned.best.trials, "members": members, "cv": tuned.best.score}
     return {"seconds": took, "latency": latency(lambda row: predict(model, row), rows), "about": about} | {
         "classes": classes,
         "prediction": prediction,

@@ -28,8 +28,8 @@ from mlnb.methods.tables.columns import to_arrays
 from mlnb.methods.tables.type_inference import clean
 from mlnb.methods.training_data.data_splits import make_folds
 from mlnb.methods.training_data.training_examples import fold_examples, learn_examples, read_groups, read_target
+from mlnb.methods.tuning.final_fit import fit_winner
 from mlnb.methods.tuning.hyperparameter_search import tune
-from mlnb.methods.tuning.model_selection import fit_winner
 
 
 def make_queries(queries: int, seed: int) -> pd.DataFrame:
@@ -69,7 +69,7 @@ def by_mlnb(
     about = (best, "ranking", 0, contract.metric, examples.X, examples.y, None, examples.groups)
     model = fit_winner(*about, seed=seed, threads=2)
     held_out, _, _ = clean(test, target)
-    members = ", ".join(f"{m['family']} {m['weight']:.2f}" for m in best.get("members", [])) or best["family"]
+    members = ", ".join(f"{m.family} {m.weight:.2f}" for m in best.models)
     return predict(model, encoder.transform(to_arrays(held_out, schema))), members
 
 

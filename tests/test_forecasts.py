@@ -15,6 +15,7 @@ from mlnb.engine import runs
 from mlnb.engine.project import Project
 from mlnb.methods.contracts.certificates import ParityCertificate
 from mlnb.methods.contracts.evaluations import Metrics
+from mlnb.methods.contracts.findings import FindingList
 from mlnb.methods.contracts.problems import ProblemContract
 from mlnb.methods.tasks.task_traits import Task
 from mlnb.serving.runtime.predictor import Predictor
@@ -55,7 +56,7 @@ def test_a_forecast_is_served_as_it_was_evaluated(run: runs.Run) -> None:
     assert (contract.frequency, contract.horizon, contract.metric) == ("D", 7, "mase")
     sources = contract.sources
     assert all(sources[name].startswith("inferred") for name in ("task", "time", "series", "frequency"))
-    assert {"doubles", "gaps"} <= {finding["check"] for finding in run.load("findings")}
+    assert {"duplicate timestamps", "gaps"} <= {finding.check for finding in run.load("findings", FindingList).findings}
     training, test = run.load("training"), run.load("test")
     assert training["day"].max() < test["day"].min() and test["day"].nunique() % 7 == 0
     dummy, ets = (metrics.reference_score(who, "mase") for who in ("dummy", "ets"))

@@ -12,6 +12,7 @@ from mlnb.engine import runs
 from mlnb.engine.project import Project
 from mlnb.methods.contracts.certificates import ParityCertificate
 from mlnb.methods.contracts.evaluations import Metrics
+from mlnb.methods.contracts.findings import FindingList
 from mlnb.methods.contracts.gates import Gate
 from mlnb.methods.contracts.problems import ProblemContract
 from mlnb.methods.contracts.responses import Golden, to_wire
@@ -74,7 +75,7 @@ def test_a_ranking_is_served_as_it_was_evaluated(root: Path) -> None:
     folds = pd.Series(ranked.load("folds")).groupby(training["query"]).nunique()
     assert (folds == 1).all()
     assert ranked.load("metrics", Metrics).references["dummy"].difference.low > 0 and gate.passed
-    assert "time of one answer" in [line.check for line in gate.lines]  # a budget is measured
+    assert "latency of one prediction" in [line.check for line in gate.lines]  # a budget is measured
     certificate = ranked.load("certificate", ParityCertificate)
     assert certificate.identical and certificate.bento.startswith("relevance-ranker")
 
@@ -105,7 +106,9 @@ def test_a_log_is_cut_and_its_newest_candidates_are_the_test(root: Path) -> None
     schema = {column["name"]: column["role"] for column in split.load("schema")["columns"]}
     assert {schema[name] for name in ("request", "cut", "user", "item")} == {"identifier"}
     assert schema["relevance"] == "target" and schema["together"] == "feature"
-    said = [finding["message"] for finding in split.load("findings") if finding["check"] == "candidates"]
+    said = [
+        finding.message for finding in split.load("findings", FindingList).findings if finding.check == "candidates"
+    ]
     assert "of what was taken later is among them" in said[0]
 
 

@@ -14,8 +14,8 @@ from mlnb.methods.models.search_spaces import default_params
 from mlnb.methods.tables.columns import Column, Schema
 from mlnb.methods.training_data.cross_validation import Fold
 from mlnb.methods.training_data.data_splits import make_folds, split_rows
+from mlnb.methods.tuning.final_fit import fit_winner
 from mlnb.methods.tuning.hyperparameter_search import tune
-from mlnb.methods.tuning.model_selection import fit_winner
 
 BINARY = ProblemContract(task="binary", target="y", classes=["no", "yes"])
 random = np.random.default_rng(0)
@@ -66,7 +66,7 @@ def test_a_fold_without_a_class(family):
     lacking, other = np.flatnonzero(y == 0)[:40], np.setdiff1d(np.arange(150), order[:40])
     folds = [Fold(X[other], y[other], X[lacking], y[lacking]), Fold(X[::2], y[::2], X[1::2], y[1::2])]
     best = tune(folds, "binary", "roc_auc", 2, families=[family], trials=1).best
-    assert best["fold_scores"][0] is None and best["score"] == best["fold_scores"][1] > 0.6
+    assert best.fold_scores[0] is None and best.score == best.fold_scores[1] > 0.6
     with pytest.raises(ValueError, match="roc_auc is undefined in every fold"):
         tune(folds[:1], "binary", "roc_auc", 2, families=[family], trials=1)
 
@@ -77,7 +77,7 @@ def test_a_fold_that_learns_from_one_class_answers_it():
     rest = np.setdiff1d(np.arange(120), lone)
     folds = [Fold(X[lone], y[lone], X[rest], y[rest]), Fold(X[::2], y[::2], X[1::2], y[1::2])]
     best = tune(folds, "binary", "roc_auc", 2, families=["lightgbm", "linear"], trials=2).best
-    assert best["failed"] == 0 and best["fold_scores"][0] is not None
+    assert best.failed == 0 and best.fold_scores[0] is not None
 
 
 @pytest.mark.parametrize("weights", [[1.0] * 59 + [-1.0], [1.0] * 59 + [np.nan], [0.0] * 60, [1.0] * 59])
@@ -106,7 +106,7 @@ def test_a_budget_of_two_seconds_on_many_rows_ends_with_a_winner_in_time():
     best = tune(folds, "binary", "roc_auc", 2, seconds=2.0, trials=40, workers=2).best
     model = fit_winner(best, "binary", 2, "roc_auc", X, y)
     assert time.process_time() - begun < 2 * 2.0 + 10
-    assert score("roc_auc", y, predict(model, X)) > 0.85 and best["stopped_by"] == "seconds"
+    assert score("roc_auc", y, predict(model, X)) > 0.85 and best.stopped_by == "seconds"
 
 
 def test_a_schema_without_rows_is_no_plan():

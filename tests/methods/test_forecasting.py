@@ -80,11 +80,11 @@ def test_dates_out_of_range_are_dropped_and_said() -> None:
     raw.loc[3, "day"], raw.loc[4, "day"] = "1500-01-01", "2500-06-01"
     contract, schema, table, findings = typed(raw)
     assert len(table) == 118 and contract.frequency == "D"
-    undated = next(f for f in findings if f["check"] == "undated")
-    assert undated["rows"] == 2 and undated["severity"] == "warning"
+    undated = next(f for f in findings if f.check == "undated")
+    assert undated.rows == 2 and undated.severity == "warning"
     audited, more, _ = audit_table(table, schema, contract)
     assert stop_on_errors(findings + more, audited)
-    assert "gaps" in {f["check"] for f in findings}
+    assert "gaps" in {f.check for f in findings}
 
 
 @pytest.mark.parametrize(
@@ -92,7 +92,7 @@ def test_dates_out_of_range_are_dropped_and_said() -> None:
     [
         (lambda t: t.head(20), {"horizon": 30}, "State a shorter problem.horizon"),
         (lambda t: t.head(2), {}, "expected three at least"),
-        (lambda t: t.assign(day="1500-01-01"), {}, "no row has a stamp"),
+        (lambda t: t.assign(day="1500-01-01"), {}, "no row has a timestamp"),
         (lambda t: t.assign(sold=[f"x{i % 5}" for i in range(len(t))]), {}, "expected numbers"),
         (lambda t: t.drop(columns="day").assign(shop="a"), {}, "no column of dates"),
         (lambda t: t, {"time": "dya"}, "did you mean 'day'"),
@@ -113,7 +113,7 @@ def test_irregular_stamps_want_a_frequency_and_get_averages() -> None:
     with pytest.raises(ValueError, match=r"follow no frequency.*problem\.frequency"):
         typed(raw)
     contract, _, _, findings = typed(raw, frequency="D")
-    assert contract.ruler.unit == "D" and "doubles" in {f["check"] for f in findings}
+    assert contract.ruler.unit == "D" and "duplicate timestamps" in {f.check for f in findings}
 
 
 def test_missing_infinite_and_repeated_values_are_gaps_and_means() -> None:
@@ -122,8 +122,8 @@ def test_missing_infinite_and_repeated_values_are_gaps_and_means() -> None:
     raw.loc[10, "sold"], raw.loc[20, "sold"] = None, np.inf
     raw = pd.concat([raw, raw.iloc[[50, 50, 51]]], ignore_index=True)
     contract, schema, table, findings = typed(raw, horizon=7)
-    checks = {f["check"]: f for f in findings}
-    assert checks["gaps"]["rows"] == 2 and checks["doubles"]["rows"] == 3
+    checks = {f.check: f for f in findings}
+    assert checks["gaps"].rows == 2 and checks["duplicate timestamps"].rows == 3
     training, test = table[table["day"] < "2023-04-01"], table[table["day"] >= "2023-04-01"]
     asked = {"time": "day", "target": "sold", "keys": [], "frequency": Frequency.of(contract.ruler), "horizon": 7}
     arrays = {"day": training["day"].astype("int64").to_numpy() / 1e6, "sold": training["sold"].to_numpy()}
@@ -145,4 +145,4 @@ def test_a_constant_series_is_its_own_forecast() -> None:
 def test_a_series_that_ends_early_is_said() -> None:
     two = pd.concat([daily().assign(shop="a"), daily(9).assign(shop="b")], ignore_index=True)
     contract, _, _, findings = typed(two, horizon=7)
-    assert contract.series == ("shop",) and "short series" in {f["check"] for f in findings}
+    assert contract.series == ("shop",) and "short series" in {f.check for f in findings}

@@ -112,13 +112,13 @@ def test_times_without_a_date_are_seconds(read):
     clocks = ["?" if i % 10 == 0 else "noon" if i == 1 else f"{i % 24}:{i % 60:02d}:05" for i in range(ROWS)]
     _, table, findings = read(text(at=clocks, x=X))
     assert table["at"].isna().sum() == 13 and table["at"].iloc[[2, 119]].tolist() == [7325.0, 86345.0]
-    assert {"times", "mixed types", "missing"} <= {f["check"] for f in findings if f["column"] == "at"}
+    assert {"times", "mixed types", "missing"} <= {f.check for f in findings if f.column == "at"}
 
 
 def test_a_sentinel_is_missing_in_a_request_too(read):
     schema, table, findings = read(text(age=[-999 if i % 9 == 0 else i % 50 for i in range(ROWS)], x=X))
     assert schema.column("age").sentinels == (-999.0,) and table["age"].isna().sum() == 14
-    assert ("sentinel", "age") in {(f["check"], f["column"]) for f in findings}
+    assert ("sentinel", "age") in {(f.check, f.column) for f in findings}
     encoder = Encoder.fit(to_arrays(table, schema), schema)
     encode = compile_row(schema, encoder)
     assert np.isnan(encode({"age": -999, "x": 0.5})[0]) and encode({"age": 7, "x": 0.5})[0] == 7.0
@@ -128,7 +128,7 @@ def test_dates_out_of_range_are_missing_everywhere(read):
     odd = ["0001-01-01", "1500-01-01", "9999-12-31"]
     values = [odd[i % 3] if i % 10 == 0 else day.date().isoformat() for i, day in enumerate(DAYS)]
     schema, table, findings = read(text(day=values, x=X))
-    assert table["day"].isna().sum() == 12 and "dates out of range" in {f["check"] for f in findings}
+    assert table["day"].isna().sum() == 12 and "dates out of range" in {f.check for f in findings}
     rows = [{"day": value, "x": 1.0} for value in odd]
     assert check_rows(rows, schema) == [] and np.isnan(to_arrays(rows, schema)["day"]).all()
     late = pd.DataFrame({"day": pd.to_datetime(odd, format="ISO8601").astype("datetime64[us]")})
@@ -143,15 +143,15 @@ def test_ids_groups_copies_and_constants(read):
     roles = {c.name: c.role for c in schema.columns}
     assert roles == {"id": "identifier", "customer_id": "feature", "mail": "identifier", "always": "dropped",
                      "none": "dropped", "x": "feature", "again": "feature", "y": "target"}  # fmt: skip
-    found = {(f["check"], f["column"]): f for f in findings}
-    assert "consider split.group=customer_id" in found["split", "customer_id"]["action"]
+    found = {(f.check, f.column): f for f in findings}
+    assert "consider split.group=customer_id" in found["split", "customer_id"].action
     assert ("copies", "again") in found and ("constant", "always") in found and ("empty", "none") in found
 
 
 def test_infinite_values_are_told_and_missing(read):
     _, table, findings = read(text(a=["inf", "-inf", "nan", "1.5"] * 30, x=X))
     assert table["a"].isna().sum() == 90 and not np.isinf(table["a"]).any()
-    assert {(f["check"], f["rows"]) for f in findings if f["column"] == "a"} >= {("infinite", 60), ("missing", 30)}
+    assert {(f.check, f.rows) for f in findings if f.column == "a"} >= {("infinite", 60), ("missing", 30)}
 
 
 @pytest.mark.parametrize(
@@ -173,7 +173,7 @@ def test_a_leak_is_named_and_treated_as_set(read, leakage):
         return
     schema, _, findings = read(content, leakage=leakage)
     assert (schema.column("alive").role == "feature") == (leakage == "keep")
-    assert next(f for f in findings if f["check"] == "leakage")["column"] == "alive"
+    assert next(f for f in findings if f.check == "leakage").column == "alive"
 
 
 def test_rows_of_the_file_come_back_as_requests(read):

@@ -12,8 +12,8 @@ import pytest
 
 from mlnb.methods.models.fitted_models import save_model
 from mlnb.methods.training_data.cross_validation import Fold
+from mlnb.methods.tuning.final_fit import fit_winner
 from mlnb.methods.tuning.hyperparameter_search import tune
-from mlnb.methods.tuning.model_selection import fit_winner
 
 TRIALS = 12
 SEARCH = """
@@ -94,7 +94,7 @@ def test_workers_and_processes_share_a_study_that_stays_the_same(uninterrupted, 
         process.communicate()
     assert [process.returncode for process in others] == [0, 0]
     assert mine.trials.equals(uninterrupted.trials) and mine.best == uninterrupted.best
-    assert mine.held_out.tobytes() == uninterrupted.held_out.tobytes()
+    assert mine.predictions.tobytes() == uninterrupted.predictions.tobytes()
 
 
 def test_one_worker_and_two_make_the_same_model_files(tmp_path):
@@ -123,14 +123,14 @@ def test_one_worker_and_two_make_the_same_of_folds_that_were_dealt_twice(tmp_pat
         model = fit_winner(found.best, "regression", 0, "rmse", X, y, seed=3, threads=workers)
         folder = save_model(model, tmp_path / str(workers))
         files = {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
-        made.append((found.trials.to_json(), found.best, found.held_out.tobytes(), files))
-    assert made[0] == made[1] and len(made[0][1]["fold_scores"]) == 6
+        made.append((found.trials.to_json(), found.best, found.predictions.tobytes(), files))
+    assert made[0] == made[1] and len(made[0][1].fold_scores) == 6
 
 
 def test_a_budget_of_one_second_answers(tmp_path):
     begun = time.monotonic()
     found = search(trials=1000, seconds=1.0, families=["lightgbm"])
-    assert time.monotonic() - begun < 10 and found.best["stopped_by"] == "seconds"
+    assert time.monotonic() - begun < 10 and found.best.stopped_by == "seconds"
 
 
 def test_more_trials_go_on_from_what_is_there(uninterrupted, tmp_path):

@@ -42,7 +42,7 @@ def csv(separator=",", **columns):
 
 def checks(findings, column=None):
     """The names of the checks that spoke of a column."""
-    return {f["check"] for f in findings if f["column"] == column}
+    return {f.check for f in findings if f.column == column}
 
 
 # Files that cannot be read
@@ -163,7 +163,7 @@ def test_mixed_types(prepare):
     _, schema, table, findings = prepare(csv(half=half, mostly=mostly))
     assert schema.column("half").kind == "category" and "mixed types" in checks(findings, "half")
     assert schema.column("mostly").kind == "number" and table["mostly"].isna().sum() == 1
-    assert [f["rows"] for f in findings if f["check"] == "mixed types" and f["column"] == "mostly"] == [1]
+    assert [f.rows for f in findings if f.check == "mixed types" and f.column == "mostly"] == [1]
 
 
 def test_infinite_values(prepare):

@@ -7,6 +7,7 @@ from html import escape
 import pytest
 
 from mlnb.methods.contracts.evaluations import DecidingMetric, Estimate, Metrics
+from mlnb.methods.contracts.findings import FindingList
 from mlnb.methods.contracts.gates import Gate, GateLine
 from mlnb.methods.contracts.problems import ProblemContract
 from mlnb.reports.run_report import write_report
@@ -96,7 +97,7 @@ def test_a_finished_run_says_everything(project, example):
     run = example.make_run(project)
     reader = read(write_report(run))
     deciding, line = run.load("metrics")["deciding"], run.load("gate")["lines"][0]
-    findings = {finding["check"]: finding["message"] for finding in run.load("findings")}
+    findings = {finding.check: finding.message for finding in run.load("findings", FindingList).findings}
     certificate = run.load("certificate")
     for words in (
         "Predicting survived",
@@ -115,11 +116,13 @@ def test_a_finished_run_says_everything(project, example):
         "4 trials",
         "num_leaves",
         "Model card: survived",
-        "Who owns this model and answers for it?",
+        "Who owns this model and is responsible for it?",
         f"lightgbm {run.stages['tune'].versions['lightgbm']}",
     ):
         assert words in reader.said, words
-    warnings = [finding["message"] for finding in run.load("findings") if finding["severity"] == "warning"]
+    warnings = [
+        finding.message for finding in run.load("findings", FindingList).findings if finding.severity == "warning"
+    ]
     assert max(map(reader.said.index, warnings)) < reader.said.index("further than 3 interquartile ranges")
     plots = [plot for path in sorted((run.folder / "notebooks").glob("*.ipynb")) for plot in read_plots(path)]
     assert len([link for link in reader.links if link.startswith("data:image/png")]) == len(plots) > 10

@@ -12,6 +12,7 @@ import pytest
 from mlnb.engine.project import Project
 from mlnb.engine.run_records import RunState
 from mlnb.engine.runs import open_run
+from mlnb.methods.contracts.findings import FindingList
 from mlnb.tracking.notebook_plots import read_plots
 
 spec = importlib.util.spec_from_file_location("ledger", Path(__file__).with_name("ledger.py"))
@@ -94,7 +95,7 @@ def test_metrics_plots_findings_and_the_verdict(tracked, run):
     assert all(said[f"evaluate/{title}/_type"] == "image-file" for title in titles)
     assert any(plot.title.endswith(" (2)") for plot in plots)
     assert said["explore/Distributions/_type"] == "image-file"
-    assert said["findings/nrows"] == len(run.load("findings"))
+    assert said["findings/nrows"] == len(run.load("findings", FindingList).findings)
     assert said["trials/nrows"] == 4
     assert (said["winner"], said["gate"], said["value"]) == (run.load("best")["family"], True, value)
     picture = path.parent / "files" / said[f"evaluate/{titles[0]}/path"]
