@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ..methods.models.model_families import DIRECTED
+from ..methods.contracts.split_plans import SplitPlan
 from ..methods.training_data.cross_validation import Fold
 from tqdm import tqdm
 
@@ -27,7 +28,7 @@ def storage_url(storage: str, scratch: Path) -> str:
 
 # %% ../../nbs/stages/50_tune.ipynb #c08
 def choose_search(
-    plan: Mapping[str, Any], metric: str, directed: bool, families: Sequence[str] = (), trials: int | None = None
+    plan: SplitPlan, metric: str, directed: bool, families: Sequence[str] = (), trials: int | None = None
 ) -> tuple[list[str], int, list[str]]:
     """The families and the number of trials, and why.
 
@@ -41,8 +42,8 @@ def choose_search(
     Returns:
         families (none: those that suit the task), trials, and sentences for the reader.
     """
-    lines = [f"{trials} trials, as stated" if trials else f"{plan['trials']} trials: {plan['reasons']['trials']}"]
-    chosen, count = list(families), trials or int(plan["trials"])
+    lines = [f"{trials} trials, as stated" if trials else f"{plan.trials} trials: {plan.reasons['trials']}"]
+    chosen, count = list(families), trials or plan.trials
     if metric == "stability" and not chosen:
         chosen, count = ["detectors"], 1
         lines.append("Without labels no detector can be preferred: all are fitted, and their scores are combined.")
