@@ -18,6 +18,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from ...codec import replace
+from ...errors import DataError
 from ..contracts.decisions import Decision, StepInterval
 from ..contracts.evaluations import ForecastErrors, Metrics
 from ..contracts.responses import Golden, to_wire
@@ -199,19 +200,46 @@ def _table(
 def _golden_rows(
     contract: ProblemContract, asked: Schema, encoder: Windows, table: pd.DataFrame
 ) -> list[dict[str, Any]]:
-    """A request at the last origin with a whole horizon, of as many series as fit."""
-    periods = periods_of(table, contract)
-    last = int(periods.max()) - encoder.horizon
+    """Return a request at the last origin with a whole horizon, or at the newest with enough values.
+
+    Raises:
+        DataError: no series has enough values at any origin.
+    """
+    periods, values = periods_of(table, contract), table[encoder.target].to_numpy(dtype=np.float64)
     keys = list(contract.series)
-    window = (periods > last - encoder.width) & (periods <= last)
-    available = table[keys].astype(str).agg("|".join, axis=1) if keys else pd.Series("", table.index)
-    counts = available[window].value_counts()
-    enough = sorted(counts.index[counts >= encoder.least + 1])[: max(1, GOLDEN // encoder.width)]
-    if encoder.facts["known"]:  # the future is sent as far as it is known ahead
-        ahead = (periods > last) & (periods <= last + encoder.horizon)
-        table = table.assign(**{encoder.target: table[encoder.target].mask(ahead)})
-        window = window | ahead
-    return json_rows(table[window & available.isin(enough)], asked)
+    codes = table.groupby(keys, dropna=False, sort=True).ngroup().to_numpy() if keys else np.zeros(len(table), np.int64)
+    usable: dict[int, tuple[np.ndarray, np.ndarray]] = {}  # by series: periods with a value, and which may be the last
+    for code in np.unique(codes).tolist():
+        present = np.unique(periods[(codes == code) & np.isfinite(values)])
+        count = np.arange(1, len(present) + 1) - np.searchsorted(present, present - encoder.width, side="right")
+        usable[code] = present, count >= encoder.least
+    ends = [present[enough].max() for present, enough in usable.values() if enough.any()]
+    if not ends:
+        raise DataError(
+            f"no series has {encoder.least} values within {encoder.width} periods of {contract.frequency}, which a "
+            "request needs; state a longer problem.frequency: the values in each period are then averaged"
+        )
+    last = int(periods.max()) - encoder.horizon
+    chosen = _newest_values(usable, last)
+    if not chosen:
+        last = int(max(ends))
+        chosen = _newest_values(usable, last)
+    rows = np.zeros(len(table), dtype=bool)
+    for code, end in list(chosen.items())[: max(1, GOLDEN // encoder.width)]:
+        stop = last + encoder.horizon if encoder.facts["known"] else last  # the future as far as it is known ahead
+        rows |= (codes == code) & (periods > end - encoder.width) & (periods <= stop)
+    future = periods > last
+    return json_rows(table.assign(**{encoder.target: table[encoder.target].mask(future)})[rows], asked)
+
+
+def _newest_values(usable: Mapping[int, tuple[np.ndarray, np.ndarray]], last: int) -> dict[int, int]:
+    """Return the newest period with a value until `last`, of each series that can be forecast from it."""
+    newest = {}
+    for code, (present, enough) in usable.items():
+        index = int(np.searchsorted(present, last, side="right")) - 1
+        if index >= 0 and enough[index]:
+            newest[code] = int(present[index])
+    return newest
 
 # %% ../../../nbs/methods/evaluation/forecast_evaluation.ipynb #c08
 def plot_forecast(judged: ForecastEvaluation, encoder: Windows, name: str, behind: int = 6) -> Figure:

@@ -37,6 +37,7 @@ from .test_evaluation import evaluate, in_words, json_rows, make_gate, worst_row
 from ..metrics.decision_metrics import full_name, short_name
 from ..models.fitted_models import predict
 from ..series.forecast_windows import Windows
+from ..tables.row_copies import group_copies
 
 TIMED_ROWS = 50  # rows that latency is measured with
 TITLES = {
@@ -87,7 +88,7 @@ def measure_test_set(
         labels = {**references.labels} | ({} if own is None else {"model": own})
         metrics = evaluate(
             y, {"model": prediction, **references.predictions}, contract.task, contract.metric, resamples, seed,
-            test_set.groups, labels, _contract_metrics(contract),
+            test_set.groups, labels, _contract_metrics(contract), _copies(test_set),
         )  # fmt: skip
     metrics = replace(metrics, family=family, champion_seen=references.champion_seen)
     if contract.classes:
@@ -99,6 +100,12 @@ def measure_test_set(
             ends, nominal = bound_values(prediction, decision.interval), decision.interval.coverage
             metrics = replace(metrics, interval=check_interval(y, ends, contract.coverage or nominal))
     return metrics
+
+
+def _copies(test_set: ScoredTestSet) -> np.ndarray | None:
+    """Return a code for each test row that exact copies share; None without copies."""
+    schema, target = test_set.pipeline.schema, test_set.pipeline.contract.target
+    return group_copies(test_set.rows, [c.name for c in schema.columns if c.role == "feature" or c.name == target])
 
 
 def _contract_metrics(contract: ProblemContract) -> list[str]:

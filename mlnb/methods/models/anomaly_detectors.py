@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from ...errors import DataError
+
 DETECTORS = ("detectors", "isolation_forest", "nearest", "density", "covariance", "tails")  # families
 TREES, SAMPLE = 100, 256  # of the isolation forest: Liu et al. found no gain beyond
 REFERENCE, CELLS = 2000, 100_000  # rows kept to measure distances to, and numbers in them
@@ -220,12 +222,12 @@ def fit_detector(family: str, params: Mapping[str, Any], X: np.ndarray, seed: in
         plain arrays, ready for JSON.
 
     Raises:
-        ValueError: for too few rows.
+        DataError: for too few rows.
     """
     from threadpoolctl import threadpool_limits
 
     if X.ndim != 2 or len(X) < LEAST or not X.shape[1]:
-        raise ValueError(f"found rows of shape {X.shape}, expected at least {LEAST} rows to know what is normal")
+        raise DataError(f"found rows of shape {X.shape}, expected at least {LEAST} rows to know what is normal")
     present = np.where(np.isfinite(X), X, np.nan)
     empty = np.isnan(present).all(axis=0)
     present[:, empty] = 0.0
@@ -292,11 +294,11 @@ def column_surprise(native: Mapping[str, Any], X: np.ndarray) -> np.ndarray:
         (n, d): how far out in its column's tails each number lies.
 
     Raises:
-        ValueError: when the detector does not look at columns.
+        DataError: when the detector does not look at columns.
     """
     if "tails" not in native["scorers"]:
         result = ", ".join(native["scorers"])
-        raise ValueError(f"found the scorers {result}, expected tails among them, as in the family detectors")
+        raise DataError(f"found the scorers {result}, expected tails among them, as in the family detectors")
     return _each_tail(_standardise(X, native), native["scorers"]["tails"]["fitted"])
 
 

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from ...errors import DataError
 from ...codec import replace
 from ..contracts.problems import Problem, ProblemContract, name_sources
 from ..tasks.task_traits import Task, traits_of
@@ -45,13 +46,13 @@ def find_time(table: pd.DataFrame, schema: Schema, stated: str | None, target: s
         the column, and why.
 
     Raises:
-        ValueError: when there is none, or more than one and none called like it.
+        DataError: when there is none, or more than one and none called like it.
     """
     if stated is not None:
         if stated not in schema.names:
-            raise ValueError(f"there is no time column {stated!r}{nearest(stated, schema.names)}")
+            raise DataError(f"there is no time column {stated!r}{nearest(stated, schema.names)}")
         if _as_dates(table[stated], schema.column(stated)) is None:
-            raise ValueError(
+            raise DataError(
                 f"the time column {stated!r} holds {schema.column(stated).kind} values such as "
                 f"{schema.column(stated).example!r}; expected dates, or whole years"
             )
@@ -64,7 +65,7 @@ def find_time(table: pd.DataFrame, schema: Schema, stated: str | None, target: s
     if len(named) == 1:
         return named[0], "inferred: the only date column with such a name" if dates else "inferred: whole years"
     result = f"{len(dates)} columns of dates ({', '.join(dates)})" if dates else "no column of dates"
-    raise ValueError(f"found {result}; expected one: state it, as in -p problem.time NAME")
+    raise DataError(f"found {result}; expected one: state it, as in -p problem.time NAME")
 
 
 def _as_dates(values: pd.Series, column: Column) -> pd.Series | None:
@@ -94,14 +95,14 @@ def find_series(
         the key columns, and why.
 
     Raises:
-        ValueError: for one that does not exist.
+        DataError: for one that does not exist.
     """
     for name in stated or []:
         if name not in schema.names or name in (time, target):
             names = [n for n in schema.names if n not in (time, target)]
-            raise ValueError(f"there is no series column {name!r}{nearest(name, names)}")
+            raise DataError(f"there is no series column {name!r}{nearest(name, names)}")
         if name in RESERVED:
-            raise ValueError(f"the series column {name!r} has the name of a field of the answers; rename the column")
+            raise DataError(f"the series column {name!r} has the name of a field of the answers; rename the column")
     if stated:
         return list(stated), "stated"
     if not table[time].duplicated().any():
@@ -126,18 +127,18 @@ def start_forecast(problem: Problem, values: pd.Series, source: str, columns: li
         columns: of the table.
 
     Raises:
-        ValueError: when the target cannot be forecast.
+        DataError: when the target cannot be forecast.
     """
     name, metric, values = str(values.name), problem.metric, values.dropna()
     if not len(values):
-        raise ValueError(f"the target {name!r} has no values: all are missing")
+        raise DataError(f"the target {name!r} has no values: all are missing")
     if not pd.api.types.is_numeric_dtype(values) or pd.api.types.is_bool_dtype(values):
-        raise ValueError(
+        raise DataError(
             f"the task is forecasting, but the target {name!r} holds values such as {to_label(values.iloc[0])!r}; "
             "expected numbers"
         )
     if problem.positive is not None:
-        raise ValueError(f"a positive class ({problem.positive!r}) was stated, but the task is forecasting")
+        raise DataError(f"a positive class ({problem.positive!r}) was stated, but the task is forecasting")
     contract = complete_requirements(problem, Task.FORECASTING, None, columns)
     sources = {"task": "stated", **contract.sources, "target": source, "classes": "default: none for numbers"}
     if metric is None:
@@ -164,14 +165,14 @@ def complete_forecast(
         all settled, and what was found.
 
     Raises:
-        ValueError: when the rows make no series to forecast.
+        DataError: when the rows make no series to forecast.
     """
     target, sources = str(contract.target), dict(contract.sources)
     time, sources["time"] = find_time(table, schema, contract.time, target)
     table = table.assign(**{time: _as_dates(table[time], schema.column(time))})
     findings, undated = [], table[time].isna()
     if undated.all():
-        raise ValueError(f"no row has a stamp in {time!r}; expected dates from 1678 to 2261, or whole years")
+        raise DataError(f"no row has a stamp in {time!r}; expected dates from 1678 to 2261, or whole years")
     if undated.any():
         message = f"{undated.sum()} rows have no stamp, or one outside 1678 to 2261"
         findings.append(finding("undated", "warning", time, undated.sum(), message, "rows dropped; mend the source"))
@@ -196,7 +197,7 @@ def complete_forecast(
     lengths = np.array([h.known for h in histories])
     findings += _doubts(metadata, frequency, time, int((lengths < 3 * horizon).sum()), horizon)
     if metadata["longest"] < 3 * horizon:
-        raise ValueError(
+        raise DataError(
             f"the longest series has {metadata['longest']} periods of {frequency}, and the horizon is {horizon}; "
             f"expected at least {3 * horizon}: one horizon to test, one to choose, one to learn. "
             "State a shorter problem.horizon"

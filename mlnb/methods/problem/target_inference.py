@@ -13,6 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from ...errors import DataError
 from ..tasks.task_traits import traits_of
 from ..tables.columns import each_once, nearest
 from ..tables.values import to_label
@@ -36,7 +37,7 @@ def resolve_target(
         the column's name, and where that came from.
 
     Raises:
-        ValueError: with the nearest name when there is none.
+        DataError: with the nearest name when there is none.
     """
     if target is not None:
         if str(target) in names:
@@ -45,8 +46,8 @@ def resolve_target(
             position = int(target)
             if 1 <= position <= len(names):
                 return names[position - 1], f"stated: column {position} of {len(names)}"
-            raise ValueError(f"there is no column {position}: the table has {len(names)} columns, counted from 1")
-        raise ValueError(f"there is no target column {str(target)!r}{nearest(str(target), names)}")
+            raise DataError(f"there is no column {position}: the table has {len(names)} columns, counted from 1")
+        raise DataError(f"there is no target column {str(target)!r}{nearest(str(target), names)}")
     if known is not None and known in names:
         return known, "inferred: the data set's own target"
     if not needed:
@@ -54,7 +55,7 @@ def resolve_target(
     named = [name for name in names if name.strip().lower() in _TARGET_NAMES]
     if len(named) == 1:
         return named[0], "inferred: the only column with such a name"
-    raise ValueError(f"no target stated; say which column to predict, as in --target {names[-1]!r}{nearest('', names)}")
+    raise DataError(f"no target stated; say which column to predict, as in --target {names[-1]!r}{nearest('', names)}")
 
 # %% ../../../nbs/methods/problem/target_inference.ipynb #c07
 _POSITIVE = (
@@ -116,12 +117,12 @@ def infer_task(values: pd.Series, suits: Sequence[str] = ()) -> tuple[str, str]:
         the task, and why.
 
     Raises:
-        ValueError: when they suit none.
+        DataError: when they suit none.
     """
     different, rows = int(values.nunique()), len(values)
     numeric = pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values)
     if pd.api.types.is_datetime64_any_dtype(values):
-        raise ValueError(
+        raise DataError(
             f"the target {values.name!r} holds dates; expected classes or numbers. Predict a number made from it"
         )
     suited = [traits_of(task) for task in suits]
@@ -139,7 +140,7 @@ def infer_task(values: pd.Series, suits: Sequence[str] = ()) -> tuple[str, str]:
                 kind = "whole numbers beyond 2**53, where floats skip some,"
                 expected += "; a quantity can be given in a larger unit, a name of rows cannot be predicted"
             result = f"{different} different {kind} in {rows} rows"
-            raise ValueError(f"the target {values.name!r} has {result}; expected {expected}")
+            raise DataError(f"the target {values.name!r} has {result}; expected {expected}")
         return "multiclass", f"inferred: the target has {different} different names"
     whole = bool((values == values.round()).all())
     if suits or (whole and different <= 20 and rows >= 10 * different):
@@ -158,14 +159,14 @@ def choose_positive(counts: dict[str, int], stated: str | None = None) -> tuple[
         the class, and why.
 
     Raises:
-        ValueError: when the one stated is neither.
+        DataError: when the one stated is neither.
     """
     names = list(counts)
     if stated is not None:
         match = [name for name in names if name == stated] or [n for n in names if n.lower() == stated.lower()]
         if not match:
             hint = nearest(stated, names)
-            raise ValueError(f"the positive class {stated!r} is not in the target{hint}; it holds {names}")
+            raise DataError(f"the positive class {stated!r} is not in the target{hint}; it holds {names}")
         return match[0], "stated"
     named = [name for name in names if name.lower() in _POSITIVE]
     if len(named) == 1:

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from ...errors import DataError
 from ..contracts.problems import Ruler
 from ..encoding.column_encoders import DAY, date_part
 from ..tables.values import EPOCH
@@ -51,10 +52,10 @@ class Frequency:
         """The frequency of a contract's time grid.
 
         Raises:
-            ValueError: when the contract has none.
+            DataError: when the contract has none.
         """
         if ruler is None:
-            raise ValueError("the contract has no time grid; expected a forecasting contract, completed from the data")
+            raise DataError("the contract has no time grid; expected a forecasting contract, completed from the data")
         return cls(ruler.unit, ruler.factor, ruler.phase, ruler.end)
 
     @property
@@ -127,13 +128,13 @@ def read_frequency(text: str, seconds: np.ndarray | None = None) -> Frequency:
         seconds: stamps of the data (n,): they say where in a period its stamp lies.
 
     Raises:
-        ValueError: with those that there are.
+        DataError: with those that there are.
     """
     result = re.fullmatch(r"\s*(\d*)\s*([A-Za-z]+)(?:-[A-Z]{3})?\s*", text)
     unit = _ALIASES.get(result.group(2), result.group(2)) if result else ""
     factor = int(result.group(1) or 1) if result else 1
     if unit not in SEASONS or factor < 1:
-        raise ValueError(f"found frequency {text!r}, expected one of {', '.join(SEASONS)}, with a factor as in 15min")
+        raise DataError(f"found frequency {text!r}, expected one of {', '.join(SEASONS)}, with a factor as in 15min")
     if seconds is None or not len(seconds):
         return Frequency(unit, factor, 4 * DAY if unit == "W" else 0.0)
     return _in_phase(unit, factor, seconds)
@@ -157,14 +158,14 @@ def infer_frequency(seconds: np.ndarray, groups: np.ndarray | None = None) -> Fr
         groups: int codes (n,): the series of each stamp.
 
     Raises:
-        ValueError: when they follow none.
+        DataError: when they follow none.
     """
     groups = np.zeros(len(seconds), np.int64) if groups is None else groups
     order = np.lexsort((seconds, groups))
     gaps = np.diff(seconds[order])[np.diff(groups[order]) == 0]
     gaps = gaps[gaps > 0]
     if len(gaps) < 2:
-        raise ValueError(f"found {len(np.unique(seconds))} different stamps, expected three at least to see a rhythm")
+        raise DataError(f"found {len(np.unique(seconds))} different stamps, expected three at least to see a rhythm")
     present, middle = np.unique(seconds), float(np.median(gaps)) / DAY
     for unit, low, high in (("M", 27.9, 31.1), ("Q", 89, 93), ("Y", 364, 367)):
         result = _in_phase(unit, 1, present)
@@ -177,7 +178,7 @@ def infer_frequency(seconds: np.ndarray, groups: np.ndarray | None = None) -> Fr
     if counts.max() < 0.3 * len(gaps) or regular < 0.9 or size % 1:
         equal = counts.max() / len(gaps)
         seen = f"gaps from {_length(gaps.min())} to {_length(gaps.max())}, {equal:.0%} of them equal"
-        raise ValueError(
+        raise DataError(
             f"the stamps follow no frequency: found {seen}; state one, as in -p problem.frequency h: "
             "the values in each period are then averaged"
         )
@@ -229,7 +230,7 @@ def calendar(seconds: np.ndarray, frequency: Frequency, holidays: Sequence[int] 
         float64 (n, columns), as `calendar_names` says.
 
     Raises:
-        ValueError: for one beyond the days for which holidays are known.
+        DataError: for one beyond the days for which holidays are known.
     """
     columns: list[np.ndarray] = []
     day, within = np.floor(seconds / DAY), np.mod(seconds, DAY) / DAY
@@ -247,7 +248,7 @@ def calendar(seconds: np.ndarray, frequency: Frequency, holidays: Sequence[int] 
     if len(holidays):
         if len(day) and day.max() > holidays[-1]:
             last = date(1970, 1, 1) + timedelta(days=int(holidays[-1]))
-            raise ValueError(f"found a stamp after {last}, the end of the known holidays; train again to know more")
+            raise DataError(f"found a stamp after {last}, the end of the known holidays; train again to know more")
         present = np.asarray(holidays, np.float64)
         columns += [np.isin(day + shift, present).astype(np.float64) for shift in (0, 1, -1)]
     return np.stack(columns, axis=1) if columns else np.zeros((len(seconds), 0))
@@ -271,17 +272,17 @@ def holiday_days(country: str, first: int, last: int) -> list[int]:
         day numbers since 1970-01-01, rising; the last is the end of what is known.
 
     Raises:
-        ValueError: for an unknown country.
+        DataError: for an unknown country.
     """
     try:
         import holidays
     except ImportError:
-        raise ValueError('holidays are declared, and their library is missing: pip install "mlnb[holidays]"') from None
+        raise DataError('holidays are declared, and their library is missing: pip install "mlnb[holidays]"') from None
     land, _, part = country.partition("-")
     try:
         result = holidays.country_holidays(land, subdiv=part or None, years=range(first, last + YEARS_AHEAD + 1))
     except NotImplementedError as error:
-        raise ValueError(f"found no holidays of {country!r} ({error}); expected a code such as DE or US-CA") from None
+        raise DataError(f"found no holidays of {country!r} ({error}); expected a code such as DE or US-CA") from None
     return sorted((day - date(1970, 1, 1)).days for day in result)
 
 # %% ../../../nbs/methods/series/calendars.ipynb #c13

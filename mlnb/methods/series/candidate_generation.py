@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
+from ...errors import DataError
 from ..tables.values import to_label
 
 CUTS = 5  # instants at which the log is cut; the last one tests
@@ -65,14 +66,14 @@ def read_log(table: pd.DataFrame, user: str, item: str, time: str | None = None,
         rating: column of ratings, at least 0; None: to take is to like.
 
     Raises:
-        ValueError: for missing columns, users or times, and for negative ratings.
+        DataError: for missing columns, users or times, and for negative ratings.
     """
     requested = [name for name in (user, item, time, rating) if name is not None]
     if lacking := [name for name in requested if name not in table.columns]:
-        raise ValueError(f"there is no column {lacking[0]!r}; the log has {', '.join(map(str, table.columns))}")
+        raise DataError(f"there is no column {lacking[0]!r}; the log has {', '.join(map(str, table.columns))}")
     empty = [name for name in requested if table[name].isna().any()]
     if empty:
-        raise ValueError(f"{table[empty[0]].isna().sum()} rows have no value in {empty[0]!r}; fill or drop them")
+        raise DataError(f"{table[empty[0]].isna().sum()} rows have no value in {empty[0]!r}; fill or drop them")
     when = np.arange(len(table), dtype=np.float64)
     if time is not None:
         values = table[time]
@@ -82,10 +83,10 @@ def read_log(table: pd.DataFrame, user: str, item: str, time: str | None = None,
             when = values.to_numpy(np.float64)
         else:
             result = f"texts such as {values.iloc[0]!r}"
-            raise ValueError(f"the time column {time!r} holds {result}; expected dates or numbers")
+            raise DataError(f"the time column {time!r} holds {result}; expected dates or numbers")
     liked = None if rating is None else pd.to_numeric(table[rating]).to_numpy(np.float64)
     if liked is not None and len(liked) and liked.min() < 0:
-        raise ValueError(f"found a rating of {liked.min():g}, expected 0 or more")
+        raise DataError(f"found a rating of {liked.min():g}, expected 0 or more")
     order = np.argsort(when, kind="stable")
     who, users = _named(table[user])
     what, items = _named(table[item])
@@ -190,12 +191,12 @@ def make_candidates(log: Log, cuts: int = CUTS, most: int = MOST) -> tuple[pd.Da
         request, cut, user, item, FEATURES, relevance; and what was counted.
 
     Raises:
-        ValueError: when the log is too short to be cut.
+        DataError: when the log is too short to be cut.
     """
     shares = np.linspace(FIRST_CUT, 1.0, cuts + 1)
     instants = np.unique(np.quantile(log.time, shares[:-1])) if len(log.time) else np.zeros(0)
     if len(instants) < 3:
-        raise ValueError(f"found {len(log.time)} interactions at {len(np.unique(log.time))} instants, expected enough "
+        raise DataError(f"found {len(log.time)} interactions at {len(np.unique(log.time))} instants, expected enough "
                          "of them to be cut three times: before, to learn from, to test")  # fmt: skip
     ends = np.r_[instants[1:], np.inf]
     parts, wanted, reached = [], 0, 0
@@ -219,7 +220,7 @@ def make_candidates(log: Log, cuts: int = CUTS, most: int = MOST) -> tuple[pd.Da
         parts.append(rows.assign(user=log.users[rows["user"]], item=log.items[rows["item"]]))
     if len(parts) < 3 or not reached:
         result = f"{len(parts)} usable cuts and {reached} candidates that were taken"
-        raise ValueError(f"found {result}; expected a longer log")
+        raise DataError(f"found {result}; expected a longer log")
     table = pd.concat(parts, ignore_index=True)
     table = table.drop(columns=[name for name in FEATURES if table[name].isna().all()])
     metadata = {

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from ...errors import DataError
 from ..contracts.problems import ProblemContract
 from .calendars import Frequency, calendar, calendar_names
 from ..tables.columns import Column, Schema
@@ -117,14 +118,21 @@ class Windows:
             shape: season, lags, spans, width, least; None: chosen from the data.
 
         Raises:
-            ValueError: when none is long enough.
+            DataError: when none is long enough.
         """
         histories = gather(arrays, time, target, keys, frequency)
         longest = max((h.known for h in histories), default=0)
         shape = choose_shape(frequency, horizon, longest) if shape is None else dict(shape)
         if longest < shape["least"] + 1:
-            raise ValueError(
+            raise DataError(
                 f"found {longest} known values in the longest series, expected {shape['least'] + 1} at least to learn"
+            )
+        most = max(_values_within(history, shape["width"]) for history in histories)
+        if most < shape["least"]:
+            raise DataError(
+                f"found at most {most} values within {shape['width']} periods of {frequency} in any series, expected "
+                f"{shape['least']} at least to forecast from; state a longer problem.frequency: the values in each "
+                "period are then averaged"
             )
         sizes = []
         for history in histories:
@@ -251,6 +259,12 @@ class Windows:
     def from_json(cls, values: Mapping[str, Any]) -> "Windows":
         """The encoder that `to_json` wrote: the same examples for the same rows, bit for bit."""
         return cls(values)
+
+
+def _values_within(history: History, width: int) -> int:
+    """Return the largest number of values that lie within `width` periods of a history."""
+    counted = np.concatenate([[0], np.cumsum(np.isfinite(history.values))])
+    return int((counted[1:] - counted[np.maximum(np.arange(1, len(counted)) - width, 0)]).max(initial=0))
 
 
 def _encode(columns: Sequence[Column], arrays: Mapping[str, np.ndarray]) -> dict[str, Any] | None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ...errors import DataError
 from ..contracts.problems import ProblemContract, required
 from .calendars import Frequency
 
@@ -96,12 +97,12 @@ def gather(
         sorted by key.
 
     Raises:
-        ValueError: for a missing stamp or for a series beyond all reason.
+        DataError: for a missing stamp or for a series beyond all reason.
     """
     seconds, values = arrays[time], arrays[target]
     if not np.isfinite(seconds).all():
         count = int((~np.isfinite(seconds)).sum())
-        raise ValueError(f"found {count} rows without a stamp in {time!r}, expected a date in every row")
+        raise DataError(f"found {count} rows without a stamp in {time!r}, expected a date in every row")
     named = series_names(arrays, keys)
     series = sorted(set(named))
     index = {key: code for code, key in enumerate(series)}
@@ -118,7 +119,7 @@ def gather(
         spots = periods[rows] - first
         if spots[-1] >= LONGEST:
             name = f"the series {', '.join(key)}" if key else "the series"
-            raise ValueError(
+            raise DataError(
                 f"{name} spans {spots[-1] + 1:,} periods of {frequency} with {len(spots)} rows; expected at most "
                 f"{LONGEST:,}: look for a wrong stamp, or state a longer problem.frequency"
             )

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ...errors import DataError
 from .ensembles import Held, blend, candidates, choose_ensemble
 from ..models.model_families import balanced_weights, fit_model
 from ..metrics.weighted_metrics import METRICS
@@ -148,12 +149,12 @@ def choose_winner(
         left: seconds that fitting once more may take.
 
     Raises:
-        ValueError: when there is none.
+        DataError: when there is none.
     """
     complete = [trial for trial in told.values() if trial.state == "complete"]
     if not complete:
         errors = [trial.error for trial in told.values() if trial.error]
-        raise ValueError(
+        raise DataError(
             f"found no trial that ran through all folds, expected at least one: {(errors or ['no time'])[0]}"
         )
     sign, rows = METRICS[plan["metric"]].sign, plan["rows"]
