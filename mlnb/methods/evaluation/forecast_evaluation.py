@@ -122,7 +122,7 @@ class ForecastEvaluation:
         forecasts: "model", "dummy", "linear", "ets" -> scaled units (n,).
         ends: (n, 2) of the model's intervals in scaled units.
         metrics: as `test_evaluation.evaluate`, with `forecast`, and `interval` where there is one.
-        table: time, keys, origin, step, truth, prediction, low, high.
+        table: time, keys as series.<column>, origin, step, truth, prediction, low, high.
         golden: the rows of one request, and its forecasts.
         answer: from a request to its forecasts, as a service does.
     """
@@ -184,17 +184,26 @@ def judge_forecasts(
 def _table(
     fan: Fan, histories: Sequence[History], encoder: Windows, prediction: np.ndarray, decision: Decision
 ) -> pd.DataFrame:
-    """One row a forecast: when, of which series, from which origin, truth and prediction."""
-    reported = to_wire(say_forecasts(fan, histories, encoder, prediction, decision))
-    table = pd.DataFrame([{n: v for n, v in answer.items() if n != "interval"} for answer in reported])
-    table.insert(len(encoder.keys) + 1, "origin", encoder.frequency.stamps(fan.period - fan.step))
-    table["origin"] = pd.to_datetime(table["origin"], unit="s")
-    table.insert(len(encoder.keys) + 2, "step", fan.step)
-    table.insert(len(encoder.keys) + 3, "truth", fan.truth)
-    if decision.interval is not None:
-        table["low"] = [answer["interval"]["low"] for answer in reported]
-        table["high"] = [answer["interval"]["high"] for answer in reported]
-    return table
+    """Return one row for each forecast: time, series, origin, step, truth, prediction, and the ends of its interval.
+
+    The columns of the key are named `series.<column>`, as a column may have any name.
+    """
+    responses = say_forecasts(fan, histories, encoder, prediction, decision)
+    table = pd.DataFrame(
+        {
+            "time": [response.time for response in responses],
+            **{f"series.{name}": [response.series[name] for response in responses] for name in encoder.keys},
+            "origin": pd.to_datetime(encoder.frequency.stamps(fan.period - fan.step), unit="s"),
+            "step": fan.step,
+            "truth": fan.truth,
+            "prediction": [response.prediction for response in responses],
+        }
+    )
+    intervals = [response.interval for response in responses]
+    if decision.interval is None:
+        return table
+    ends = [(np.nan, np.nan) if one is None else (one.low, one.high) for one in intervals]
+    return table.assign(low=[low for low, _ in ends], high=[high for _, high in ends])
 
 
 def _golden_rows(

@@ -108,7 +108,9 @@ def strangest_rows(
         most: rows at most.
     """
     shown = table_strange(test, prediction, model.native, X, sources, most)
-    return shown.assign(label=y[np.argsort(-prediction, kind="stable")[:most]]) if contract.target else shown
+    if contract.target:
+        shown.insert(2, ("result", "label"), y[np.argsort(-prediction, kind="stable")[:most]])
+    return shown
 
 
 def even_rows(rows: int, limit: int) -> np.ndarray:

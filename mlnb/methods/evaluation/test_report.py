@@ -226,6 +226,9 @@ def worst_predictions(test_set: ScoredTestSet, predictions: pd.DataFrame, most: 
         test_set: the test rows.
         predictions: from `table_predictions`
         most: rows shown.
+
+    Returns:
+        columns of two levels, as a feature may have any name: ("result", ...) and ("features", name).
     """
     pipeline = test_set.pipeline
     sources = pipeline.encoder.sources
@@ -233,5 +236,5 @@ def worst_predictions(test_set: ScoredTestSet, predictions: pd.DataFrame, most: 
     worst = predictions.iloc[indices].assign(loss=lost)
     if explains(pipeline.model):
         worst["because"] = name_reasons(*contributions(pipeline.model, test_set.X[indices], sources))
-    features = [column.name for column in pipeline.schema.features]
-    return worst.join(test_set.rows[features].reset_index(drop=True))
+    features = test_set.rows[[column.name for column in pipeline.schema.features]].iloc[indices]
+    return pd.concat({"result": worst, "features": features.set_axis(worst.index)}, axis=1)

@@ -54,17 +54,15 @@ def table_strange(
         most: rows shown.
 
     Returns:
-        score, why, and the row's columns; strangest first.
+        columns of two levels, as those of the row may have any name: ("result", score and why), ("row", name).
     """
     order = np.argsort(-scores, kind="stable")[:most]
     why: list[dict[str, float]] = [{}] * len(order)
     if "tails" in native.get("scorers", {}):
         why = drivers(native, X[order], sources)
     predicted = [", ".join(f"{name} ({value:.1f})" for name, value in row.items()) or "together" for row in why]
-    shown = table.iloc[order].reset_index(drop=True)
-    shown.insert(0, "why", predicted)
-    shown.insert(0, "score", np.round(scores[order], 3))
-    return shown
+    result = pd.DataFrame({"score": np.round(scores[order], 3), "why": predicted})
+    return pd.concat({"result": result, "row": table.iloc[order].reset_index(drop=True)}, axis=1)
 
 # %% ../../../nbs/methods/models/anomaly_detection.ipynb #c09
 def plot_scores(scores: Mapping[str, np.ndarray], threshold: float | None = None) -> Figure:
