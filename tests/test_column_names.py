@@ -83,7 +83,10 @@ def payments() -> pd.DataFrame:
 
 TASKS: dict[str, tuple[pd.DataFrame, dict[str, Any]]] = {
     "binary": (customers(), {"split.folds": 2, "split.repeats": 1}),
-    "regression": (customers().assign(y=customers()["spent"] * 2.5 + 0.125 * customers()["visits"]), {"split.folds": 2}),
+    "regression": (
+        customers().assign(y=customers()["spent"] * 2.5 + 0.125 * customers()["visits"]),
+        {"split.folds": 2},
+    ),
     "forecasting": (sales(), {"problem.time": "day", "problem.series": ["shop"], "problem.horizon": 3}),
     "ranking": (searches(), {"problem.query": "search"}),
     "anomaly": (payments(), {}),
