@@ -143,7 +143,8 @@ def _series(random: np.random.Generator) -> tuple[Table, dict[str, Any]]:
     if random.random() < 0.3:
         table["price"] = random.normal(size=len(table)).round(2)
     parameters: dict[str, Any] = {
-        "problem.target": "value", "problem.task": "forecasting", "problem.series": [f"key{key}" for key in range(keys)],
+        "problem.target": "value", "problem.task": "forecasting",
+        "problem.series": [f"key{key}" for key in range(keys)],
     }  # fmt: skip
     if random.random() < 0.8:
         parameters["problem.horizon"] = horizon

@@ -17,10 +17,12 @@ from mlnb.methods.contracts.evaluations import Metrics
 
 HOSTILE = (
     "loss", "truth", "prediction", "because", "row", "index", "target", "run", "low", "high", "interval", "score",
-    "id", "0", "", "a[b]<c>", 'say "hi"', "it's", "two\nlines", "n" * 300, "возраст", "label", "why", "weight", "fold",
+    "id", "0", "", "a[b]<c>",
+    'say "hi"', "it's", "two\nlines", "n" * 300, "возраст", "label", "why", "weight", "fold",
     "level_0", "column", "time", "series", "step", "origin", "query", "item", "user", "cut", "request", "relevance",
     "$x_{$", "a|b", "a,b;c\td", " padded ", "%", "{x}", "\\n", "__class__", "None", "nan", "p yes", "in.age", "name",
-    "values", "size", "T", "dtype", "self", "kind", "y", "X", "groups", "<b>bold</b>", "年龄", "e\u0301te\u0301", "anomaly",
+    "values", "size", "T", "dtype", "self", "kind", "y", "X", "groups", "<b>bold</b>", "年龄", "e\u0301te\u0301",
+    "anomaly",
 )  # fmt: skip
 RENAMINGS = int(os.environ.get("MLNB_RENAMINGS", "3"))
 

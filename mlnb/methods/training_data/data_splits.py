@@ -14,9 +14,9 @@ import numpy as np
 import pandas as pd
 
 from ...errors import DataError, ParameterError
-from ..audit.split_proposals import Proposal
+from ..audit.split_proposals import SplitProposal
 from ..contracts.problems import ProblemContract
-from ..models.anomaly_detectors import LEAST
+from ..models.anomaly_detectors import MIN_ROWS
 from ..tables.columns import Schema, nearest
 from ..tables.row_copies import first_rows, group_copies
 from ..tasks.task_traits import traits_of
@@ -41,7 +41,7 @@ def choose_kind(
     kind: str = "auto",
     group: str = "",
     time: str = "",
-    proposals: Sequence[Proposal] = (),
+    proposals: Sequence[SplitProposal] = (),
 ) -> tuple[str, str]:
     """Return how to split, and why.
 
@@ -154,10 +154,10 @@ def split_rows(
 
 def _check_parts(table: pd.DataFrame, contract: ProblemContract, training: np.ndarray, test: np.ndarray) -> None:
     """Raise `DataError` when a part cannot be learned from, or the metric would be undefined on the test rows."""
-    least = LEAST if contract.metric == UNLABELED_METRIC else 1
-    if not traits_of(contract.task).supervised and (len(training) < 2 * LEAST or len(test) < least):
+    least = MIN_ROWS if contract.metric == UNLABELED_METRIC else 1
+    if not traits_of(contract.task).supervised and (len(training) < 2 * MIN_ROWS or len(test) < least):
         found = f"{len(training)} training rows and {len(test)} test rows"
-        raise DataError(f"found {found}, expected {2 * LEAST} and {least} to know what is normal; add more rows")
+        raise DataError(f"found {found}, expected {2 * MIN_ROWS} and {least} to know what is normal; add more rows")
     if not has_classes(contract):
         return
     labels = _labels(table, contract)
@@ -248,7 +248,7 @@ def _fold_limits(
     rows, what = training, "training rows"
     if copies is not None and kind in DRAWN:
         rows, what = training.iloc[first_rows(copies)], "training rows that are no copies"
-    least = LEAST if contract.metric == UNLABELED_METRIC else 2
+    least = MIN_ROWS if contract.metric == UNLABELED_METRIC else 2
     limits = [(len(rows) // least, f"there are {len(rows)} {what}")]
     if has_classes(contract) and kind in DRAWN:
         counts = rows[contract.target].value_counts()
