@@ -66,12 +66,13 @@ def interval(value: float, resampled: np.ndarray, level: float = LEVEL) -> Estim
     return Estimate(value=_number(value), low=_number(low), high=_number(high))
 
 # %% ../../../nbs/methods/evaluation/test_evaluation.ipynb #c08
-def _shifted(difference: Estimate, score: Estimate, sign: float) -> Estimate:
-    """Return a difference with the width of a metric's interval."""
+def _widened(difference: Estimate, score: Estimate, sign: float) -> Estimate:
+    """Return a difference whose interval is at least as wide as that of the metric."""
     if difference.value is None or score.value is None or score.low is None or score.high is None:
         return difference
-    ends = sorted(difference.value + sign * (end - score.value) for end in (score.low, score.high))
-    return Estimate(value=difference.value, low=ends[0], high=ends[1])
+    ends = [difference.value + sign * (end - score.value) for end in (score.low, score.high)]
+    ends += [end for end in (difference.low, difference.high) if end is not None]
+    return Estimate(value=difference.value, low=min(ends), high=max(ends))
 
 
 def evaluate(
@@ -132,9 +133,8 @@ def evaluate(
         if who != "model":
             value = sign * (values["model"][metric] - values[who][metric])
             difference = interval(value, sign * (spread["model"][metric] - spread[who][metric]))
-            widened = scores[metric] != drawn_intervals[metric]
-            if widened and difference.low == difference.high:  # as uncertain as the metric itself
-                difference = _shifted(difference, scores[metric], sign)
+            if scores[metric] != drawn_intervals[metric]:  # the difference is as uncertain as the metric itself
+                difference = _widened(difference, scores[metric], sign)
             references[who] = Reference(
                 scores={name: _number(value) for name, value in values[who].items()}, difference=difference
             )
