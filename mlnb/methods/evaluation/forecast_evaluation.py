@@ -78,7 +78,7 @@ def reference_forecasts(
             continue
         available = fan.period[rows] - fan.step[rows] + 1 - history.first - skipped
         origins, spot = np.unique(available, return_inverse=True)
-        values = history.values[skipped : history.known]
+        values = history.values[skipped : history.length]
         ahead = forecast_ets(fitted, values, training - skipped, origins, encoder.horizon)[spot, fan.step[rows] - 1]
         scaled = (ahead - fan.level[rows]) / fan.scale[rows]
         smoothed[rows] = np.where(np.isfinite(scaled), scaled, smoothed[rows])
@@ -253,7 +253,7 @@ def _golden_rows(
         chosen = _newest_values(usable, last)
     rows = np.zeros(len(table), dtype=bool)
     for code, end in list(chosen.items())[: max(1, GOLDEN // encoder.width)]:
-        stop = last + encoder.horizon if encoder.facts["known"] else last  # the future as far as it is known ahead
+        stop = last + encoder.horizon if encoder.learned["known"] else last  # the future as far as it is known ahead
         rows |= (codes == code) & (periods > end - encoder.width) & (periods <= stop)
     future = periods > last
     return json_rows(table.assign(**{encoder.target: table[encoder.target].mask(future)})[rows], requested)

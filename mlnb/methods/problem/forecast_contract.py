@@ -23,7 +23,7 @@ from ..series.calendars import Frequency, infer_frequency, read_frequency
 from ..tables.type_inference import finding
 from ..tables.columns import Column, Schema, nearest, to_array
 from ..metrics.goals import METRIC_TASKS, check_metric
-from ..series.time_series import ForecastSpec, describe_histories, gather
+from ..series.time_series import ForecastSpec, describe_histories, build_histories
 from .contract_requirements import complete_requirements
 from ..tables.plot_style import MUTED, PALETTE, use_style
 from .target_inference import name_classes
@@ -187,10 +187,10 @@ def complete_forecast(
     arrays = {time: seconds, target: table[target].to_numpy(np.float64)} | {
         name: table[name].to_numpy() for name in keys
     }
-    histories = gather(arrays, time, target, keys, frequency)
+    histories = build_histories(arrays, time, target, keys, frequency)
     metadata = describe_histories(histories, len(table))
     horizon, sources["horizon"] = _choose_horizon(contract.horizon, frequency, metadata["longest"])
-    lengths = np.array([h.known for h in histories])
+    lengths = np.array([h.length for h in histories])
     findings += _check_series(metadata, frequency, time, int((lengths < 3 * horizon).sum()), horizon)
     if metadata["longest"] < 3 * horizon:
         raise DataError(
@@ -287,7 +287,7 @@ def plot_series(table: pd.DataFrame, contract: ProblemContract, most: int = 4) -
     time, target, keys, frequency = spec.time, spec.target, list(spec.keys), spec.frequency
     arrays = {time: to_array(table[time].to_numpy(), Column(time, "date")), target: table[target].to_numpy(np.float64)}
     arrays |= {name: table[name].to_numpy() for name in keys}
-    histories = sorted(gather(arrays, time, target, keys, frequency), key=lambda h: (-h.known, h.key))[:most]
+    histories = sorted(build_histories(arrays, time, target, keys, frequency), key=lambda h: (-h.length, h.key))[:most]
     ratios = {"width_ratios": [3, 1]}
     size = (9.5, 0.5 + 1.9 * len(histories))
     figure, axes = plt.subplots(len(histories), 2, figsize=size, squeeze=False, gridspec_kw=ratios)

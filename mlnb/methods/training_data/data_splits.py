@@ -156,8 +156,8 @@ def _check_parts(table: pd.DataFrame, contract: ProblemContract, training: np.nd
     """Raise `DataError` when a part cannot be learned from, or the metric would be undefined on the test rows."""
     least = MIN_ROWS if contract.metric == UNLABELED_METRIC else 1
     if not traits_of(contract.task).supervised and (len(training) < 2 * MIN_ROWS or len(test) < least):
-        found = f"{len(training)} training rows and {len(test)} test rows"
-        raise DataError(f"found {found}, expected {2 * MIN_ROWS} and {least} to know what is normal; add more rows")
+        counts = f"{len(training)} training rows and {len(test)} test rows"
+        raise DataError(f"found {counts}, expected {2 * MIN_ROWS} and {least} to know what is normal; add more rows")
     if not has_classes(contract):
         return
     labels = _labels(table, contract)

@@ -124,7 +124,7 @@ def choose_origins(
         counted = np.cumsum(np.isfinite(history.values))
         enough = int(np.searchsorted(counted, least)) + 1  # periods until there are enough values
         low = max(enough, 1 if first is None else first - history.first)
-        high = history.known - 1
+        high = history.length - 1
         ranges.append((low, max(min(low, high), high - horizon + 1) if whole else high))
     share = most / max(1, sum(max(0, high - low + 1) for low, high in ranges) * horizon)
     out = []
@@ -166,7 +166,7 @@ def fit_windows(
         days = holiday_days(holidays, int(years.min()), int(years.max()))
     return Windows.fit(
         to_arrays(training, requested), requested, time=spec.time, target=spec.target, keys=spec.keys,
-        frequency=spec.frequency, horizon=spec.horizon, known=known_ahead, holidays=days,
+        frequency=spec.frequency, horizon=spec.horizon, known_ahead=known_ahead, holidays=days,
     )  # fmt: skip
 
 
@@ -263,9 +263,9 @@ def verify_windows(
     """
     arrays = to_arrays(training, request_schema(schema, contract))
     histories, again = encoder.histories(arrays), Windows.from_json(encoder.to_json())
-    longest = max(range(len(histories)), key=lambda index: histories[index].known)
+    longest = max(range(len(histories)), key=lambda index: histories[index].length)
     history = histories[longest]
-    for present in np.unique(np.linspace(encoder.least, history.known, origins).astype(int)):
+    for present in np.unique(np.linspace(encoder.least, history.length, origins).astype(int)):
         if not np.isfinite(history.values[:present]).any():
             continue
         whole = encoder.transform([history], [np.array([present])])
