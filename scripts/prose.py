@@ -29,9 +29,7 @@ NOT_CONVERTED = (
     "mlnb/monitoring/",
     "mlnb/registry/",
     "nbs/methods/operations/",
-    "nbs/methods/series/",
     "nbs/methods/tables/",
-    "nbs/methods/training_data/",
     "nbs/stages/",
 )
 
