@@ -57,15 +57,18 @@ def connect(paths: ParentPaths, start: KernelSettings | None) -> socket.socket |
         paths: where it listens.
         start: settings to start one with when none listens; without them, the result is then None.
     """
-    if start is not None:
-        paths.prepare()
     connection = _try_connect(paths)
-    if connection is None and start is not None:
+    if connection is not None or start is None:
+        return connection
+    try:
+        paths.prepare()
         with _locked(paths.lock_path):
             connection = _try_connect(paths)
             if connection is None:
                 _start(paths, start)
                 connection = _try_connect(paths)
+    except OSError as error:
+        raise ParentUnavailable(f"the warm parent cannot be started in {paths.folder}: {error}") from error
     return connection
 
 
