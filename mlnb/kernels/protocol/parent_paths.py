@@ -156,6 +156,7 @@ class ParentPaths(NamedTuple):
     def write_record(self, record: PreloadRecord) -> None:
         """Write the record atomically."""
         partial = self.record_path.with_suffix(f".{os.getpid()}.partial")
+        partial.touch(0o600)
         partial.write_bytes(encode(record))
         partial.replace(self.record_path)
 
