@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from mlnb.errors import KernelDied
+from mlnb.kernels.driver.parent_health import ParentHealth
 from mlnb.kernels.protocol import compat
 from mlnb.kernels.protocol.messages import (
     DropSnapshots,
@@ -174,10 +175,18 @@ def start_kernel(
         if connection is None:
             raise ParentUnavailable(f"no warm parent listens at {paths.socket_path}")
         frames = FrameSocket(connection)
+        health = ParentHealth(paths, lambda seconds: get_status(paths, seconds) is not None)
+        patience: float | None = timeout
         try:
             connection.settimeout(timeout)
             send_request(connection, request, _standard_streams())
-            while (frame := frames.receive()) is not None:
+            while True:
+                problem = None if frames.has_frame else health.await_data(connection, patience)
+                if problem is not None:
+                    frames.close()
+                    raise ParentUnavailable(problem)
+                if (frame := frames.receive()) is None:
+                    break
                 channel, parts = frame
                 if channel == READY:
                     connection.settimeout(None)
@@ -190,7 +199,7 @@ def start_kernel(
                     if isinstance(response, Restarting):
                         reason = response.reason
                         break
-                    connection.settimeout(None)  # queued, for as long as it takes
+                    patience = None  # queued, for as long as it takes
         except TimeoutError:
             reason = f"no kernel was ready within {timeout:g} s"
         except (OSError, MessageError) as error:
