@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from mlnb.engine.files import PRIVATE, make_folder, warn_damaged
 from mlnb.serving.runtime.log_segments import COLUMNS, convert_segment, read_lines, to_table
 
 
@@ -13,12 +14,13 @@ def mirror(url: str, folder: Path) -> int:
 
     storage, index = fsspec.core.url_to_fs(url)
     storage.invalidate_cache()  # a listing of before would hide what was shipped since
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     copied = 0
     for name in storage.glob(f"{index.rstrip('/')}/*.parquet") if storage.exists(index) else ():
         target = folder / Path(name).name
         if not target.exists():
             part = target.with_suffix(".part")
+            part.touch(PRIVATE)
             storage.get_file(name, str(part))
             part.replace(target)
             target.with_suffix(".shipped").touch()
@@ -60,22 +62,32 @@ def read_log(
     the order of time, each once. `refusals` asks for the refused requests instead, with the columns at fault.
     """
     import pandas as pd
+    import pyarrow
     import pyarrow.parquet as parquet
 
     frames, damaged = [], 0
+    unreadable: set[Path] = set()
     for path in sorted(folder.glob("*.parquet")):
         try:
-            frames.append(parquet.read_table(path).to_pandas())
-        except (OSError, ValueError):  # ArrowInvalid: a file that was cut off on its way here
+            table = parquet.read_table(path)
+            if missing := [name for name in COLUMNS if name not in table.column_names]:
+                raise ValueError(f"it has no column {missing[0]!r}")
+            frames.append(table.to_pandas())
+        except (OSError, ValueError, pyarrow.ArrowException) as error:  # a file that was cut off on its way here
             damaged += 1
+            unreadable.add(path)
+            warn_damaged(f"Segment {path} of the prediction log is damaged and is left out: {error}.")
     for path in sorted(folder.glob("*.jsonl")):
-        if path.with_suffix(".parquet").exists():
+        converted = path.with_suffix(".parquet")
+        if converted.exists() and converted not in unreadable:
             continue  # it was converted, and is about to go
         try:
             requests, torn = read_lines(path)
         except FileNotFoundError:
             continue
         damaged += torn
+        if torn > 1 or (torn and not _alive(path)):  # the last line of a living process may be incomplete
+            warn_damaged(f"Segment {path} of the prediction log has {torn} damaged lines, which are left out.")
         if requests:
             frames.append(to_table(requests).to_pandas())
     frames = [frame for frame in frames if len(frame)]

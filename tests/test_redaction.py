@@ -1,8 +1,8 @@
-"""Secrets are replaced wherever text is."""
+"""Secrets are replaced in every text."""
 
 from nbformat import NotebookNode
 
-from mlnb.kernels.driver.redaction import redact, redact_cells
+from mlnb.redaction import redact, redact_cells
 
 
 def test_secrets_are_replaced_in_anything_made_of_text() -> None:
