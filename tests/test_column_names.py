@@ -3,7 +3,6 @@
 MLNB_RENAMINGS=50 python -m pytest tests/test_column_names.py    all renamings; a few without the variable
 """
 
-import csv
 import os
 from pathlib import Path
 from typing import Any
@@ -100,18 +99,15 @@ def result(root: Path, task: str, names: dict[str, str]) -> tuple[str, dict[str,
     """Return digest of the model, metrics and predictions of a task whose columns are renamed."""
     table, stated = TASKS[task]
     root.mkdir()
-    with (root / "data.csv").open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, quoting=csv.QUOTE_NONNUMERIC)
-        writer.writerow([names[column] for column in table])
-        writer.writerows(table.astype(object).where(table.notna(), "").itertuples(index=False))
-    values: dict[str, Any] = {"problem.task": task, "problem.target": "y", **stated, "ingest.header": "yes"}
+    table.rename(columns=names).to_parquet(root / "data.parquet", index=False)
+    values: dict[str, Any] = {"problem.task": task, "problem.target": "y", **stated}
     for name in COLUMN_PARAMETERS:
         if name in values:
             old = values[name]
             values[name] = [names[one] for one in old] if isinstance(old, list) else names[old]
     families = [] if task in ("ranking", "forecasting", "anomaly") else ["lightgbm"]
     cells = StageCells(root, render=True)
-    cells.run({"ingest.data": "data.csv", "tune.families": families, "explore.most": 9, **values})
+    cells.run({"ingest.data": "data.parquet", "tune.families": families, "explore.most": 9, **values})
     metrics = cells.load("metrics", Metrics)
     scores = {name: score.value for name, score in metrics.scores.items()}
     return cells.artifacts["model"].digest, scores, cells.load("predictions")["prediction"].tolist()
