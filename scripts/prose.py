@@ -31,7 +31,6 @@ NOT_CONVERTED = (
     "nbs/methods/operations/",
     "nbs/methods/tables/",
     "nbs/stages/",
-    "tests/",
 )
 
 # Folders whose files are counted together; anything else counts under its first folder, or by its own name.

@@ -274,7 +274,7 @@ def _compare(logged: dict[str, Any], found: dict[str, Any]) -> list[str]:
         one, other = logged["aliases"].get((model, alias)), found["aliases"].get((model, alias))
         if one != other:
             faults.append(
-                f"{alias} of {model} is version {other}, the log says {one}: an entry or the alias was altered"
+                f"{alias} of {model} is version {other}, the log has {one}: an entry or the alias was altered"
             )
     for model, number, who in sorted(logged["approvals"] ^ found["approvals"]):
         faults.append(f"the approval of {model}:{number} by {who} is in the log or in the table alone")
