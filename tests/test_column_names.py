@@ -23,7 +23,7 @@ HOSTILE = (
     "values", "size", "T", "dtype", "self", "kind", "y", "X", "groups", "<b>bold</b>", "年龄", "e\u0301te\u0301",
     "anomaly",
 )  # fmt: skip
-RENAMINGS = int(os.environ.get("MLNB_RENAMINGS", "3"))
+RENAMINGS = int(os.environ.get("MLNB_RENAMINGS", "2"))
 
 
 def customers(rows: int = 90) -> pd.DataFrame:
