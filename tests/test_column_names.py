@@ -17,7 +17,7 @@ from mlnb.methods.contracts.evaluations import Metrics
 HOSTILE = (
     "loss", "truth", "prediction", "because", "row", "index", "target", "run", "low", "high", "interval", "score",
     "id", "0", "", "a[b]<c>",
-    'say "hi"', "it's", "two\nlines", "n" * 300, "возраст", "label", "why", "weight", "fold",
+    'so "hi"', "it's", "two\nlines", "n" * 300, "возраст", "label", "why", "weight", "fold",
     "level_0", "column", "time", "series", "step", "origin", "query", "item", "user", "cut", "request", "relevance",
     "$x_{$", "a|b", "a,b;c\td", " padded ", "%", "{x}", "\\n", "__class__", "None", "nan", "p yes", "in.age", "name",
     "values", "size", "T", "dtype", "self", "kind", "y", "X", "groups", "<b>bold</b>", "年龄", "e\u0301te\u0301",
@@ -116,7 +116,7 @@ def result(root: Path, task: str, names: dict[str, str]) -> tuple[str, dict[str,
 def renaming(table: pd.DataFrame, number: int) -> dict[str, str]:
     """Return a renaming: names are drawn without replacement."""
     drawn = np.random.default_rng(number).permutation(len(HOSTILE))[: table.shape[1]]
-    return dict(zip(table, (HOSTILE[place] for place in drawn), strict=True))
+    return dict(zip(table, (HOSTILE[index] for index in drawn), strict=True))
 
 
 @pytest.mark.parametrize("task", TASKS)
