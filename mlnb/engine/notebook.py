@@ -208,8 +208,8 @@ def _read_cells(path: Path) -> _Cells:
     except (ValueError, RecursionError) as error:
         if (conflict := _conflict_line(data.decode(errors="replace"))) is not None:
             raise NotebookError(
-                f"{path.name}: line {conflict} is an unresolved merge conflict of git. Resolve it, then run the command "
-                f"again; `nbdev_fix {path.name}` keeps both versions as cells."
+                f"{path.name}: line {conflict} is an unresolved merge conflict of git; resolve it, then run "
+                f"again: `nbdev_fix {path.name}` keeps both versions as cells."
             ) from None
         raise NotebookError(f"{path.name} is not a notebook: {error}.") from error
     if not isinstance(document, dict) or not isinstance(document.get("cells"), list):

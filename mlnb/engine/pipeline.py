@@ -18,8 +18,9 @@ from mlnb.engine.events import (
     StageReused,
     StageStarted,
 )
-from mlnb.engine.files import PRIVATE, copy_whole, write_whole
+from mlnb.engine.files import PRIVATE, write_whole
 from mlnb.engine.initial_record import RunOptions, initial_record
+from mlnb.engine.interrupts import on_next_interrupt
 from mlnb.engine.job_factory import JobFactory
 from mlnb.engine.parameter_values import read_secrets
 from mlnb.engine.plan import Planner, plan_path
@@ -93,9 +94,12 @@ class Pipeline:
                     for future in done:
                         failed |= not self._settle(running.pop(future), future, pending)
             except KeyboardInterrupt:
-                self.interrupt()
-                for future, name in list(running.items()):
-                    self._settle(name, future, pending)
+                with on_next_interrupt(self.executor.interrupt):
+                    self.interrupt()
+                    for future, name in list(running.items()):
+                        self._settle(name, future, pending)
+                    self._finish(failed)
+                return self.run
         self._finish(failed)
         return self.run
 
@@ -214,7 +218,7 @@ class Pipeline:
 
     def _copy_notebook(self, name: str, result: StageResult) -> None:
         target = self.run.folder / "notebooks" / self.graph.stages[name].path.name
-        copy_whole(self.project.store.path(result.notebook), target, PRIVATE)
+        self.project.store.place(result.notebook, target)
 
     def _accept(self, name: str, result: StageResult, state: StageState) -> list[str]:
         """Record the result of a stage; return the stages that were given other bytes."""
