@@ -40,6 +40,8 @@ def read_cells(notebook: Path) -> list[PageCell]:
     try:
         cells = json.loads(notebook.read_bytes())["cells"]
         return [ready for cell in cells if (ready := _read_cell(cell))]
+    except FileNotFoundError:
+        return []
     except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         warn_damaged(f"{notebook} is damaged and its page stays empty: {error!r}.")
         return []
