@@ -4,6 +4,7 @@ import argparse
 import contextlib
 import json
 import os
+import shlex
 import sys
 import threading
 import warnings
@@ -53,7 +54,7 @@ def main(args: argparse.Namespace) -> int:
             waiting.append(plan)
         else:
             set_latest(finished)
-            _print_result(args, result_summary(finished, _report_path(finished), nothing_to_do=True), finished)
+            _print_result(args, result_summary(finished, args, _report_path(finished), nothing_to_do=True), finished)
     if waiting:
         codes += _run_all(project, args, waiting, workers)
     return max(codes)
@@ -98,10 +99,8 @@ def _conclude(args: argparse.Namespace, run: Run) -> int:
     code = exit_code(run.record)
     _register(run)
     if code == 0:
-        _print_result(args, result_summary(run, None if args.no_report else _write_report(run)), run)
+        _print_result(args, result_summary(run, args, None if args.no_report else _write_report(run)), run)
         return code
-    import shlex  # a run with nothing to do does not need it
-
     print(failure_summary(run, shlex.join(["mlnb", *sys.argv[1:]]), _debug_command(run)), file=sys.stderr)
     report = None if args.no_report else _write_report(run)
     if report:

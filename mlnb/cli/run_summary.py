@@ -1,5 +1,7 @@
 """The last lines of `mlnb run`: the result and the next commands, or the error and how to continue."""
 
+import argparse
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -7,15 +9,20 @@ from typing import Any
 from mlnb.engine.run_records import RunState, StageState
 from mlnb.engine.runs import Run
 from mlnb.methods.contracts.evaluations import Metrics
+from mlnb.methods.contracts.findings import FindingList
 from mlnb.methods.contracts.gates import Gate
 from mlnb.tracking.artifact_views import BestTrial, CertificateView, load_record, load_view
 
+WIDEST_FINDING = 160  # characters; longer findings are cut, and the report has them in full
+WIDEST_COMMAND = 44  # characters; longer commands get a separate line for the description
 
-def result_summary(run: Run, report: Path | None = None, nothing_to_do: bool = False) -> str:
+
+def result_summary(run: Run, args: argparse.Namespace, report: Path | None = None, nothing_to_do: bool = False) -> str:
     """Return the lines about a finished run: winner, metric, gate, bento, report and next commands.
 
     Args:
         run: The run.
+        args: The arguments of `mlnb run`, which the next commands repeat.
         report: Path of its report, if there is one.
         nothing_to_do: Whether the run is an earlier one, as nothing has changed since.
     """
@@ -33,9 +40,28 @@ def result_summary(run: Run, report: Path | None = None, nothing_to_do: bool = F
         lines.append(f"  gate      {mark}  {line.check}: {line.found} (required: {line.required})")
     if certificate:
         lines.append(f"  bento     {certificate.bento}  ({certificate.rows} rows verified over HTTP)")
+    lines += findings_lines(run)
     if report:
         lines.append(f"  report    {report}")
-    return "\n".join([*lines, "", "next:", *next_commands(run, certificate is not None)])
+    return "\n".join([*lines, "", "next:", *next_commands(run, args, certificate is not None)])
+
+
+def findings_lines(run: Run) -> list[str]:
+    """Return how many warnings and errors the audit of the data found, and the two most severe; nothing for none."""
+    record = load_record(run, "findings", FindingList)
+    order = {"error": 0, "warning": 1}
+    doubts = sorted(
+        (one for one in (record.findings if record else ()) if one.severity in order),
+        key=lambda one: (order[one.severity], -(one.rows or 0)),
+    )
+    if not doubts:
+        return []
+    counts = [(level, sum(one.severity == level for one in doubts)) for level in order]
+    lines = ["  data      " + ", ".join(f"{count} {level}{'s' * (count > 1)}" for level, count in counts if count)]
+    for one in doubts[:2]:
+        text = " ".join(str(one).split())
+        lines.append(f"            {text if len(text) <= WIDEST_FINDING else text[: WIDEST_FINDING - 1] + '…'}")
+    return lines
 
 
 def _metric_lines(test: Metrics) -> list[str]:
@@ -55,16 +81,43 @@ def _figure(value: float | None) -> str:
     return "undefined on these rows" if value is None else f"{value:.4g}"
 
 
-def next_commands(run: Run, servable: bool) -> list[str]:
-    """Return the lines with the commands to try after a finished run."""
+def next_commands(run: Run, args: argparse.Namespace, servable: bool) -> list[str]:
+    """Return the lines with the commands to try after a finished run; each works as printed.
+
+    Args:
+        run: The run.
+        args: The arguments of `mlnb run`: data, target and parameters are repeated.
+        servable: Whether the run ended with a verified service.
+    """
     commands = [("mlnb show", "show the run, stage by stage")]
     if servable:
         commands.insert(0, ("mlnb serve", "serve the model at http://127.0.0.1:3000/predict"))
     if "tune" in run.stages:
-        commands.append(("mlnb run -p tune.trials 60", "search longer; the other stages are reused"))
+        commands.append((repeated_command(args, "tune.trials", "60"), "search longer; the other stages are reused"))
     edit = ("mlnb new my_project", "copy the notebooks to a new project")
     commands.append(edit if run.project.is_builtin else ("mlnb lab", "open the notebooks"))
-    return [f"  {command:<28} {text}" for command, text in commands]
+    width = max(len(command) for command, _ in commands)
+    if width <= WIDEST_COMMAND:
+        return [f"  {command:<{width}}   {text}" for command, text in commands]
+    return [line for command, text in commands for line in (f"  # {text}", f"  {command}")]
+
+
+def repeated_command(args: argparse.Namespace, name: str, value: str) -> str:
+    """Return the `mlnb run` command with the same data, target and parameters, but another value of one parameter.
+
+    Args:
+        args: The arguments of `mlnb run`. Selections of stages and the grid are not repeated.
+        name: The parameter, as `stage.name`.
+        value: Its new value.
+    """
+    words = ["mlnb", "run", *([args.pipeline] if args.pipeline else [])]
+    for option, text in (("--data", args.data), ("--target", args.target), ("--profile", args.profile)):
+        words += [option, text] if text is not None else []
+    for path in args.file:
+        words += ["-f", str(path)]
+    for other, text in args.parameter:
+        words += ["-p", other, text] if other != name else []
+    return shlex.join([*words, "-p", name, value])
 
 
 def failure_summary(run: Run, command: str, debug_command: str = "") -> str:
@@ -84,6 +137,7 @@ def failure_summary(run: Run, command: str, debug_command: str = "") -> str:
             lines.append(f"\nstage {name}{where}{heading} failed: {error.message}")
             if error.notebook:
                 lines.append(f"  notebook  {run.folder / error.notebook}")
+    lines += findings_lines(run)
     finished = [name for name, stage in run.stages.items() if stage.state.has_outputs]
     if run.record.state == RunState.INTERRUPTED:
         stages = [name for name, stage in run.stages.items() if stage.state == StageState.INTERRUPTED]

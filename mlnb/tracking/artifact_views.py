@@ -49,16 +49,6 @@ class CertificateView(View, frozen=True, kw_only=True):
     identical: bool = False
 
 
-class Finding(View, frozen=True, kw_only=True):
-    """One finding of the data validation."""
-
-    severity: str
-    message: str
-    action: str = ""
-    column: str | None = None
-    rows: int | None = None
-
-
 class Trial(View, frozen=True, kw_only=True):
     """One trial of a hyperparameter search; `params` is a JSON object as text."""
 

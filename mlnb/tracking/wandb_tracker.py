@@ -21,8 +21,9 @@ from mlnb.codec import to_json
 from mlnb.engine.events import Event, RunFinished, StageFinished, StageReused
 from mlnb.engine.files import make_folder
 from mlnb.engine.runs import Run
+from mlnb.methods.contracts.findings import Finding, FindingList
 from mlnb.tracking import run_results
-from mlnb.tracking.artifact_views import BestTrial, load_optional, load_view
+from mlnb.tracking.artifact_views import BestTrial, load_optional, load_record, load_view
 from mlnb.tracking.notebook_plots import read_plots
 
 # What a run sets for the settings that neither the environment nor a settings file of W&B sets.
@@ -105,7 +106,7 @@ class WandbTracker:
         if executed and record.seconds is not None:
             row[f"seconds/{stage}"] = record.seconds
         if "findings" in record.outputs:
-            row["findings"] = _findings(load_optional(run, "findings"))
+            row["findings"] = _findings(load_record(run, "findings", FindingList))
         self._plots(run, stage, row)
         if row:
             self.run.log(row)
@@ -218,11 +219,11 @@ def _config(run: Run) -> dict[str, Any]:
     return config
 
 
-def _findings(rows: Any) -> Any:
+def _findings(findings: FindingList | None) -> Any:
     """Return the findings of the data validation as a W&B table."""
-    records = [row for row in rows or [] if isinstance(row, dict)]
-    columns = list(dict.fromkeys(name for record in records for name in record))
-    return _table(columns, [[record.get(name) for name in columns] for record in records])
+    columns = Finding.__struct_fields__
+    rows = findings.findings if findings else ()
+    return _table(columns, [[getattr(row, name) for name in columns] for row in rows])
 
 
 def _table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> Any:

@@ -11,7 +11,7 @@ from mlnb.engine.files import copy_whole, read_json, write_json, write_whole
 from mlnb.errors import DamagedFileWarning, StoreFull
 
 
-def test_a_full_disk_is_explained_and_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_raises_and_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "run.json"
     write_whole(path, b"old")
 
@@ -24,7 +24,7 @@ def test_a_full_disk_is_explained_and_leaves_the_old_file(tmp_path: Path, monkey
     assert path.read_bytes() == b"old" and os.listdir(tmp_path) == ["run.json"]
 
 
-def test_readers_never_see_half(tmp_path: Path) -> None:
+def test_readers_never_see_a_partial_file(tmp_path: Path) -> None:
     path = tmp_path / "f"
     write_whole(path, b"a" * 100_000)
     stop = threading.Event()

@@ -37,23 +37,23 @@ from mlnb.tracking.tracker import open_tracker
 def counters() -> dict[str, int]:
     """Packets and connections of this network namespace that went, or tried to go, anywhere."""
     lines = Path("/proc/net/snmp").read_text().splitlines()
-    found = {}
+    counts = {}
     for names, values in zip(lines[::2], lines[1::2], strict=True):
         protocol, *names = names.split()
-        found.update({protocol + name: int(value) for name, value in zip(names, values.split()[1:], strict=True)})
-    return {name: found[name] for name in ("Ip:OutRequests", "Ip:OutNoRoutes", "Tcp:ActiveOpens", "Udp:OutDatagrams")}
+        counts.update({protocol + name: int(value) for name, value in zip(names, values.split()[1:], strict=True)})
+    return {name: counts[name] for name in ("Ip:OutRequests", "Ip:OutNoRoutes", "Tcp:ActiveOpens", "Udp:OutDatagrams")}
 
 
 def children() -> list[str]:
     """Command lines of the processes that have this one as their parent."""
-    found = []
+    commands = []
     for stat in Path("/proc").glob("[0-9]*/stat"):
         try:
             if stat.read_text().rpartition(")")[2].split()[1] == str(os.getpid()):
-                found.append((stat.parent / "cmdline").read_text().replace("\0", " "))
+                commands.append((stat.parent / "cmdline").read_text().replace("\0", " "))
         except OSError:
             continue
-    return found
+    return commands
 
 
 def start_server(in_file: bool) -> FakeWandb:
@@ -74,7 +74,7 @@ def start_server(in_file: bool) -> FakeWandb:
 
 
 def main(root: str, run_id: str, how: str = "") -> None:
-    """Tell the tracker everything; print what it cost and what it left behind."""
+    """Send all events of a run to the tracker; print the time it took and what is left behind."""
     project = Project(Path(root), Path(root))
     run = open_run(project, run_id)
     final = run.record
@@ -95,7 +95,7 @@ def main(root: str, run_id: str, how: str = "") -> None:
         tracker(CellStarted(live, stage, 1, 2, "Search"))
         finished = record.state == StageState.FINISHED
         tracker(StageFinished(live, stage) if finished else StageFailed(live, stage, "ValueError"))
-    told = time.perf_counter()
+    sent = time.perf_counter()
     if how == "kill":
         logs = Path(root, "wandb")
         wait_for(
@@ -108,7 +108,7 @@ def main(root: str, run_id: str, how: str = "") -> None:
     tracker(RunFinished(live))
     tracker.close()
     ended = time.perf_counter()
-    print(f"telling {told - began:.3f} s, joining {ended - told:.3f} s", file=sys.stderr)
+    print(f"sending {sent - began:.3f} s, joining {ended - sent:.3f} s", file=sys.stderr)
     print("traffic", {name: value - before[name] for name, value in counters().items() if value != before[name]})
     if server is not None:
         print(

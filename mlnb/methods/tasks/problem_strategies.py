@@ -7,13 +7,12 @@ __all__ = ['CHECKED_ROWS', 'Findings', 'STRATEGIES', 'ProblemStrategy', 'Ranking
            'ForecastStrategy', 'problem_strategy']
 
 # %% ../../../nbs/methods/tasks/problem_strategies.ipynb #c02
-from typing import Any
-
 import pandas as pd
 
 from ..audit.data_validation import audit, check_table
 from ..audit.split_proposals import propose_splits
 from ..audit.target_leakage import find_leaks
+from ..contracts.findings import Finding
 from ..contracts.problems import Problem, ProblemContract
 from ..problem.forecast_contract import complete_forecast, start_forecast
 from ..problem.problem_contract import complete
@@ -24,7 +23,7 @@ from ..tables.type_inference import clean, finding
 from .task_traits import choose
 
 CHECKED_ROWS = 100_000  # rows that are held against the schema which was learned from all of them
-Findings = list[dict[str, Any]]
+Findings = list[Finding]
 
 # %% ../../../nbs/methods/tasks/problem_strategies.ipynb #c03
 class ProblemStrategy:
@@ -146,6 +145,20 @@ class AnomalyStrategy(UnleakedStrategy):
     def target_kind(self, contract: ProblemContract) -> str:
         """Return the kind of the target's column: labels."""
         return "category"
+
+    def finish(
+        self, contract: ProblemContract, table: pd.DataFrame, schema: Schema
+    ) -> tuple[ProblemContract, pd.DataFrame, Schema, Findings]:
+        """Return contract, rows and schema as they are; that most labels are blank is a finding."""
+        if contract.target is None or contract.blank != "normal":
+            return contract, table, schema, []
+        blank = int(table[contract.target].isna().sum())
+        message = f"{blank} of {len(table)} rows have no label; they count as unlabeled, most of them normal"
+        action = (
+            "precision at k and average precision are too low where unlabeled rows are anomalies; "
+            f"label some as normal to measure {contract.target!r} exactly"
+        )
+        return contract, table, schema, [finding("unlabeled", "warning", contract.target, blank, message, action)]
 
 
 class ForecastStrategy(UnleakedStrategy):
