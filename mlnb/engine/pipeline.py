@@ -250,7 +250,7 @@ class Pipeline:
 
     def _copy_notebook(self, name: str, result: StageResult) -> None:
         target = self.run.folder / "notebooks" / self.graph.stages[name].path.name
-        self.project.store.place(result.notebook, target)
+        self.project.store.copy_to(result.notebook, target)
 
     def _accept(self, name: str, result: StageResult, state: StageState) -> list[str]:
         """Record the result of a stage; return the stages that were given other bytes."""

@@ -97,7 +97,7 @@ class StageRunner:
             return Outcome(state=OutcomeState.FAILED, message=message, error=ContractBroken)
         notebook = self.store.put_file(job.target)
         if job.target.stat().st_size >= LINKED:
-            self.store.place(notebook, job.target)
+            self.store.copy_to(notebook, job.target)
         if job.snapshots is not None and not job.snapshots.keep_finished:  # nothing continues from its outputs
             Path(job.snapshots.log).unlink(missing_ok=True)
         result = StageResult(

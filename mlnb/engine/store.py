@@ -63,7 +63,7 @@ class Store:
             copy_whole(source, self.path(digest), READ_ONLY)
         return digest
 
-    def place(self, digest: str, target: Path) -> None:
+    def copy_to(self, digest: str, target: Path) -> None:
         """Make `target` a copy of an object; a large one is a read-only hard link, so that its bytes are stored once.
 
         Raises:
