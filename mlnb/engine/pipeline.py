@@ -165,9 +165,7 @@ class Pipeline:
             self._artifacts.update(name, ended.result.outputs)
             self._held[name] = ended
             return True
-        if ended.error is StoreCorrupted and self._rebuild(name, pending):
-            return True
-        return self._fail(name, ended)
+        return (ended.error is StoreCorrupted and self._rebuild(name, pending)) or self._fail(name, ended)
 
     def _release(self, pending: list[str]) -> None:
         """Finish the computed stages whose producers have finished; drop those with a producer that failed."""
@@ -249,8 +247,7 @@ class Pipeline:
         self._accept(step.name, result, StageState.REUSED)
 
     def _copy_notebook(self, name: str, result: StageResult) -> None:
-        target = self.run.folder / "notebooks" / self.graph.stages[name].path.name
-        self.project.store.copy_to(result.notebook, target)
+        self.project.store.copy_to(result.notebook, self._jobs.target(self.graph.stages[name]))
 
     def _accept(self, name: str, result: StageResult, state: StageState) -> list[str]:
         """Record the result of a stage; return the stages that were given other bytes."""
