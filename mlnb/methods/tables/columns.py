@@ -10,6 +10,7 @@ __all__ = ['KINDS', 'ROLES', 'Column', 'Schema', 'nearest', 'to_array', 'each_on
 import difflib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,17 @@ import numpy as np
 from ...codec import from_json, to_json
 from ..contracts.table_formats import ColumnFormat, Layout
 from ..contracts.responses import RowProblem
-from .values import CONVERT, EARLIEST, EXPECTED, LATEST, REFUSALS, fits, to_label, to_level
+from mlnb.methods.tables.values import (
+    CONVERT,
+    EARLIEST,
+    EXPECTED,
+    LATEST,
+    REFUSALS,
+    fits,
+    to_label,
+    to_level,
+    to_seconds,
+)
 
 KINDS = ("number", "boolean", "category", "text", "date")
 ROLES = ("feature", "target", "identifier", "dropped")
@@ -63,6 +74,11 @@ class Column:
             if result not in allowed:
                 present = ", ".join(allowed)
                 raise ValueError(f"column {self.name!r}: found {word} {result!r}, expected one of {present}")
+
+    @property
+    def local(self) -> bool:
+        """Whether its dates are local days: an offset is left out where they are read."""
+        return self.format is not None and self.format.date is not None and self.format.date.zone == "local"
 
     def to_json(self) -> dict[str, Any]:
         """The column as plain JSON values."""
@@ -176,7 +192,7 @@ def to_array(values: Any, column: Column) -> np.ndarray:
         return np.where((seconds >= EARLIEST) & (seconds < LATEST), seconds, np.nan)
     if dtype is not None and dtype.kind in ("fiub" if column.kind == "number" else "b") and column.kind != "date":
         return _known(values.astype(np.float64), column)
-    convert = CONVERT[column.kind]
+    convert = partial(to_seconds, local=True) if column.local else CONVERT[column.kind]
     out = np.empty(len(values), dtype=np.float64)
     for row, value in enumerate(values):
         try:
