@@ -15,6 +15,7 @@ import pandas as pd
 from ..codec import from_json, replace
 from ..methods.contracts.table_formats import Layout
 from ..methods.contracts.problems import Problem, ProblemContract
+from ..methods.tables.layout_findings import layout_findings
 from ..methods.tables.spellings import stated_spelling
 from ..methods.tables.type_inference import clean, finding
 from ..methods.tables.columns import Schema
@@ -51,7 +52,7 @@ def type_table(
     contract = strategy.complete(problem, table, target, source)
     schema = set_roles(schema, contract)
     table, dropped = drop_unlabelled(table, contract)
-    findings += reported + dropped
+    findings += layout_findings(provenance) + reported + dropped
     if duplicates == "drop" and (copies := find_copies(table)).any():
         message = f"{copies.sum()} rows equal an earlier one in every column"
         findings.append(finding("duplicates", "warning", None, copies.sum(), message, "rows dropped"))

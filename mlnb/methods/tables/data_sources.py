@@ -26,7 +26,8 @@ from ...errors import MissingExtra
 from .columns import nearest
 from ...codec import to_json
 from ..contracts.table_formats import Layout
-from .delimited import SEPARATORS, name_columns, read_delimited
+from .delimited import read_delimited
+from .layouts import SEPARATORS, name_columns
 from .values import is_missing, to_label
 
 SKLEARN = ("breast_cancer", "diabetes", "digits", "iris", "wine")

@@ -1,0 +1,68 @@
+"""The rows of a unit as Arrow tables, with the columns that are in use."""
+
+from collections.abc import Iterator
+from functools import lru_cache
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from mlnb.errors import UsageError
+from mlnb.methods.tables.delimited import cut_cells, repair_rows
+from mlnb.methods.tables.layouts import BLANKS, columns_of
+from mlnb.serving.batch.input_units import InputFile, Unit
+
+ROWS = 65_536  # scored at a time: enough that the cost of a call is small
+
+
+def read_tables(file: InputFile, unit: Unit, keep: tuple[str, ...], features: list[str]) -> Iterator[pa.Table]:
+    """Yield a unit's rows, at most `ROWS` at a time, with the columns in use."""
+    wanted = {*keep, *features}
+    if unit.body is not None:
+        yield from _read_csv(file, unit.body, wanted)
+        return
+    metadata, all_names = _read_footer(file)
+    names = [name for name in all_names if name in wanted]
+    with file.open() as opened:
+        # Texts are read as distinct values and codes, as the encoder needs them.
+        parquet = pq.ParquetFile(opened, metadata=metadata, read_dictionary=[n for n in names if n in features])
+        first, stop = unit.slice
+        at = 0
+        for batch in parquet.iter_batches(ROWS, row_groups=[unit.group], columns=names, use_threads=False):
+            low, high = max(first - at, 0), min(stop - at, len(batch))
+            at += len(batch)
+            if high > low:
+                yield pa.Table.from_batches([batch.slice(low, high - low)])
+            if at >= stop:
+                return
+
+
+def all_names(file: InputFile) -> list[str]:
+    """Return the names of all columns of a file."""
+    return list(file.layout.names) if file.kind == "csv" else _read_footer(file)[1]
+
+
+@lru_cache(maxsize=1)
+def _read_footer(file: InputFile) -> tuple[pq.FileMetaData, list[str]]:
+    """Return a Parquet file's metadata and the names of its columns, read once for all row groups."""
+    with file.open() as opened:
+        whole = pq.ParquetFile(opened)
+        return whole.metadata, list(whole.schema_arrow.names)
+
+
+def _read_csv(file: InputFile, body: bytes, wanted: set[str]) -> Iterator[pa.Table]:
+    """Yield lines of CSV with every cell as text."""
+    layout = file.layout
+    cut = "," if layout.separator == BLANKS else layout.separator
+    names = columns_of(layout)
+    try:
+        table = cut_cells(body, cut, names, threads=False)
+    except pa.ArrowInvalid:
+        pad = file.trained is not None and file.trained.short_rows > 0
+        try:
+            repaired, _ = repair_rows(body, cut, len(names), pad=pad)
+            table = cut_cells(repaired, cut, names, threads=False)
+        except (ValueError, pa.ArrowInvalid) as error:
+            raise UsageError(f"{file.url} cannot be split into rows: {error}") from None
+    table = table.select([name for name in names if name in wanted])
+    for at in range(0, len(table), ROWS):
+        yield table.slice(at, ROWS)
