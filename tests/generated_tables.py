@@ -16,7 +16,7 @@ import numpy as np
 
 from mlnb.methods.tables.columns import Schema, column_array
 from mlnb.methods.tables.data_sources import read_table
-from mlnb.methods.tables.layout_findings import layout_findings
+from mlnb.methods.tables.source_findings import source_findings
 from mlnb.methods.tables.spellings import stated_spelling
 from mlnb.methods.tables.type_inference import clean
 from mlnb.methods.tables.values import is_missing
@@ -340,7 +340,7 @@ def judge(generated: Generated, folder: Path) -> Result:
     try:
         raw, provenance = read_table(str(path))
         table, schema, findings = clean(raw, None, stated_spelling(provenance))
-        findings += layout_findings(provenance)
+        findings += source_findings(provenance)
     except ValueError as error:
         return Result("rejected", [str(error)])
     warned = {f["column"] for f in findings if f["severity"] == "warning"}

@@ -15,7 +15,7 @@ import pandas as pd
 from ..codec import from_json, replace
 from ..methods.contracts.table_formats import Layout
 from ..methods.contracts.problems import Problem, ProblemContract
-from ..methods.tables.layout_findings import layout_findings
+from ..methods.tables.source_findings import source_findings
 from ..methods.tables.spellings import stated_spelling
 from ..methods.tables.type_inference import clean, finding
 from ..methods.tables.columns import Schema
@@ -47,12 +47,14 @@ def type_table(
     strategy = problem_strategy(problem.task)
     raw, problem, reported = strategy.read(raw, problem, stated_spelling(provenance))
     names = [str(name) for name in raw.columns]
+    if (kind := provenance.get("unusable", {}).get(problem.target)) is not None:
+        raise ValueError(f"the target {problem.target!r} holds {kind}; expected numbers or text, one value per row")
     target, source = resolve_target(problem.target, names, provenance.get("target"), strategy.needs_target)
     table, schema, findings = clean(raw, target, stated_spelling(provenance), use_up)
     contract = strategy.complete(problem, table, target, source)
     schema = set_roles(schema, contract)
     table, dropped = drop_unlabelled(table, contract)
-    findings += layout_findings(provenance) + reported + dropped
+    findings += source_findings(provenance) + reported + dropped
     if duplicates == "drop" and (copies := find_copies(table)).any():
         message = f"{copies.sum()} rows equal an earlier one in every column"
         findings.append(finding("duplicates", "warning", None, copies.sum(), message, "rows dropped"))

@@ -126,7 +126,8 @@ def find_second_header(rows: Rows) -> str:
     if len(set(named)) == len(named) and all(first[1:]):
         return "units" if all(not cell or cell == "-" or _UNIT.fullmatch(cell) for cell in second) else ""
     joined = _join(first, second)
-    return "names" if all(joined) and len(set(joined)) == len(joined) and all(second[1:]) else ""
+    spans = len(named) > 1 and all(joined) and all(second[1:])
+    return "names" if spans and len(set(joined)) == len(joined) else ""
 
 
 def _join(first: Sequence[str], second: Sequence[str]) -> list[str]:
@@ -157,17 +158,25 @@ def find_preamble(text: str, separator: str, expected: Collection[str] = ()) -> 
     lines = _sample(text).split("\n")
     width = Counter(len(row) for row in _cut("\n".join(lines), separator)).most_common(1)[0][0] if lines else 1
     count, matches = 0, []
-    for line in lines[:_SEARCHED]:
-        cells = [cell.strip() for cell in next(csv.reader([line], delimiter=separator), [])]
+    top = [next(csv.reader([line], delimiter=separator), []) for line in lines[: _SEARCHED + 1]]
+    for index, line in enumerate(lines[:_SEARCHED]):
+        cells = [cell.strip() for cell in top[index]]
         matches.append(len({*cells} & {*expected}))
         filled = sum(map(bool, cells))
-        title = len(cells) <= 1 or (line.startswith("#") and len(cells) != width) or (filled <= 1 and width > 2)
+        title = len(cells) <= 1 or (line.startswith("#") and len(cells) != width)
+        title = title or (filled <= 1 and (width > 2 or _are_names(top[index + 1 :])))
         title = title and not line.count('"') % 2  # a name with a line break
         if count == len(matches) - 1 and width > 1 and title:
             count += 1
     if any(matches):
         return matches.index(max(matches))
     return count if count < min(len(lines), _SEARCHED) else 0
+
+
+def _are_names(rows: Rows) -> bool:
+    """Whether all cells of the first row that is not blank are filled, and none is a number."""
+    first = next((row for row in rows if any(cell.strip() for cell in row)), [])
+    return bool(first) and not any(_NUMBER.fullmatch(cell.strip()) or not cell.strip() for cell in first)
 
 
 def cut_footer(body: bytes, separator: str, width: int) -> tuple[bytes, list[str]]:

@@ -22,7 +22,7 @@ from .number_formats import classify, find_evidence, find_signs, parse_with
 from .parsing import find_codes, find_sentinels, parse_booleans, parse_clocks
 from .spellings import AUTOMATIC, Spelling, look_at_texts
 from .column_profiles import describe_column, find_role
-from .data_sources import one_type
+from .one_type import one_type
 from .values import MISSING_WORDS
 
 PLACEHOLDERS = np.array(

@@ -59,9 +59,10 @@ class Worker:
         """Return the result of scoring a unit, whose rows are counted from its first."""
         file = self.files[unit.file]
         rows, good, bad = 0, [], []
-        for table in read_tables(file, unit, self.scorer.keep, [column.name for column in self.scorer.schema.features]):
+        features = [column.name for column in self.scorer.schema.features]
+        for table in read_tables(file, unit, self.scorer.keep, features):
             if not rows:
-                self.scorer.check_names(all_names(file))
+                self.scorer.check_names(all_names(file, features))
             scored = self.scorer.score(table, rows, file.kind == "csv")
             rows += scored.rows
             good.append(scored.good)

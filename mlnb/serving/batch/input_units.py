@@ -10,8 +10,9 @@ import fsspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from mlnb.errors import MissingExtra, UsageError
+from mlnb.errors import UsageError
 from mlnb.methods.contracts.table_formats import Layout
+from mlnb.methods.tables.databases import missing_driver
 from mlnb.methods.tables.layouts import BLANKS, TAIL, columns_of, cut_footer
 from mlnb.serving.batch.csv_files import find_start, read_blocks, read_layout
 
@@ -102,9 +103,7 @@ def find_files(patterns: list[str], trained: Layout | None = None, expected: tup
         try:
             system, path = fsspec.core.url_to_fs(pattern)
         except ImportError as error:
-            raise MissingExtra(
-                f"{pattern}: {error}. Install the library that reads it, such as pip install s3fs."
-            ) from None
+            raise missing_driver(pattern, error) from None
         if any(mark in path for mark in "*?["):
             paths = sorted(system.glob(path))
         elif system.isdir(path):

@@ -7,6 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from mlnb.errors import UsageError
+from mlnb.methods.tables.arrow_tables import expand_names, find_vectors, split_vectors
 from mlnb.methods.tables.delimited import cut_cells, repair_rows
 from mlnb.methods.tables.layouts import BLANKS, columns_of
 from mlnb.serving.batch.input_units import InputFile, Unit
@@ -15,13 +16,24 @@ ROWS = 65_536  # scored at a time: enough that the cost of a call is small
 
 
 def read_tables(file: InputFile, unit: Unit, keep: tuple[str, ...], features: list[str]) -> Iterator[pa.Table]:
-    """Yield a unit's rows, at most `ROWS` at a time, with the columns in use."""
+    """Yield a unit's rows, at most `ROWS` at a time, with the columns in use.
+
+    Args:
+        file: that the unit is a part of.
+        unit: consecutive rows.
+        keep: columns of the input that the output repeats.
+        features: columns that the model needs.
+
+    Raises:
+        UsageError: the lines have different lengths, or the lists of a vector column.
+    """
     wanted = {*keep, *features}
     if unit.body is not None:
         yield from _read_csv(file, unit.body, wanted)
         return
-    metadata, all_names = _read_footer(file)
-    names = [name for name in all_names if name in wanted]
+    metadata, present = _read_footer(file)
+    sizes = find_vectors(features, present)
+    names = [name for name in present if name in wanted or name in sizes]
     with file.open() as opened:
         # Texts are read as distinct values and codes, as the encoder needs them.
         parquet = pq.ParquetFile(opened, metadata=metadata, read_dictionary=[n for n in names if n in features])
@@ -31,14 +43,21 @@ def read_tables(file: InputFile, unit: Unit, keep: tuple[str, ...], features: li
             low, high = max(first - at, 0), min(stop - at, len(batch))
             at += len(batch)
             if high > low:
-                yield pa.Table.from_batches([batch.slice(low, high - low)])
+                table = pa.Table.from_batches([batch.slice(low, high - low)])
+                try:
+                    yield split_vectors(table, sizes)
+                except ValueError as error:
+                    raise UsageError(f"{file.url}: {error}.") from None
             if at >= stop:
                 return
 
 
-def all_names(file: InputFile) -> list[str]:
-    """Return the names of all columns of a file."""
-    return list(file.layout.names) if file.kind == "csv" else _read_footer(file)[1]
+def all_names(file: InputFile, features: list[str]) -> list[str]:
+    """Return the names of all columns of a file, vector columns as the columns that the model needs of them."""
+    if file.kind == "csv":
+        return list(file.layout.names)
+    present = _read_footer(file)[1]
+    return expand_names(present, find_vectors(features, present))
 
 
 @lru_cache(maxsize=1)
