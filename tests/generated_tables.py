@@ -3,9 +3,11 @@
 python tests/generated_tables.py [FILES [SEED]]    reads that many files and prints what was wrong
 """
 
+import io
 import random
 import sys
 import tempfile
+import unicodedata
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -13,6 +15,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from mlnb.methods.tables.columns import Schema, column_array
 from mlnb.methods.tables.data_sources import read_table
@@ -39,7 +42,7 @@ WORDS = {  # by encoding: words of a category, and a name of a column
 }
 QUIRKS = (
     "title", "sep=", "comment", "trailing", "padded", "row names", "total", "footnote", "ragged", "blank line",
-    "units row", "quoted", "crlf", "bom",
+    "units row", "quoted", "crlf", "two-row header", "line break in a name", "decomposed letters",
 )  # fmt: skip
 
 
@@ -52,12 +55,14 @@ class Generated:
         columns: values by name: float, datetime, text, or None where missing.
         quirks: what was done to the file.
         extra: whether the file has a column of row names before the others.
+        suffix: of the file's name.
     """
 
     data: bytes
     columns: dict[str, list[object]]
     quirks: list[str]
     extra: bool = False
+    suffix: str = ".csv"
 
 
 @dataclass
@@ -268,7 +273,7 @@ def generate(seed: int) -> Generated:
     style = Style(rng, decimal, rng.choice(groups), rng.random() < (0.5 if decimal == "." else 0.9))
     style.euro = encoding.startswith("utf") or encoding == "cp1252"
     separator = rng.choice([";", ";", "\t", "|"] if decimal == "," else [",", ",", ",", ";", "\t", "|"])
-    rows = rng.choice([25, 40, 80, 200])
+    rows = rng.choice([6, 12, 25, 40, 80, 200])
     words, name = WORDS[encoding]
     word = rng.choices(words, k=rows)
     columns: dict[str, Column] = {name: (word, list(word))}
@@ -280,6 +285,8 @@ def generate(seed: int) -> Generated:
             for row in rng.sample(range(rows), rows // 10):
                 cells[row], values[row] = missing, None
         columns[f"{make.__name__}_{number}"] = (cells, values)
+    if rng.random() < 0.2:
+        return _write_typed(rng, columns, quirks)
     chosen = [quirk for quirk in QUIRKS if rng.random() < 0.15]
     return _write(rng, columns, encoding, separator, chosen, quirks)
 
@@ -297,7 +304,15 @@ def _write(
 
     if "trailing" in chosen and "row names" in chosen:
         chosen.remove("row names")
+    if "two-row header" in chosen:
+        chosen = [quirk for quirk in chosen if quirk not in ("units row", "line break in a name", "row names")]
+    if "line break in a name" in chosen:
+        columns = {name.replace("_", "\n", 1): column for name, column in columns.items()}
+        names = list(columns)
     header = [f"  {name} " if "padded" in chosen else name for name in names]
+    if "two-row header" in chosen:
+        above = ["", *("2023" if i % 2 else "" for i in range(1, len(names)))]
+        columns = {names[0]: columns[names[0]]} | {f"2023 {name}": columns[name] for name in names[1:]}
     lines = []
     if "sep=" in chosen and separator != "\t":
         lines.append(f"sep={separator}")
@@ -305,13 +320,14 @@ def _write(
         lines += ["Monthly report", ""]
     if "comment" in chosen:
         lines.append("# exported by a program")
+    lines += [line(above)] if "two-row header" in chosen else []
     lines.append(line(header))
     if "units row" in chosen:
         lines.append(line(["(-)"] * len(names)))
     for number, cells in enumerate(table, 1):
         if "ragged" in chosen and number % 9 == 0 and "trailing" not in chosen:
             kept = cells[:-1]
-            columns[names[-1]][1][number - 1] = None
+            columns[list(columns)[-1]][1][number - 1] = None
             text = line(kept)
         else:
             text = line(cells)
@@ -326,6 +342,8 @@ def _write(
     if "footnote" in chosen:
         lines += ["", "Source: a public register"]
     text = end.join(lines) + end
+    if "decomposed letters" in chosen and encoding.startswith("utf"):
+        text = unicodedata.normalize("NFD", text)
     data = text.encode(encoding)
     if encoding == "utf-16-le":
         data = text.encode("utf-16-le")
@@ -333,9 +351,27 @@ def _write(
     return Generated(data, truth, quirks + chosen, "row names" in chosen)
 
 
+def _write_typed(rng: random.Random, columns: dict[str, Column], quirks: list[str]) -> Generated:
+    """A file of a format with types: some columns are text as in delimited text, the others typed values."""
+    frame = {}
+    for name, (cells, values) in columns.items():
+        is_text = any(isinstance(value, str) for value in values) or name.startswith("mixed")
+        mixed = is_text or rng.random() < 0.5
+        frame[name] = [cell or None for cell in cells] if mixed else values
+    table, out = pd.DataFrame({name: pd.Series(values, dtype=object) for name, values in frame.items()}), io.BytesIO()
+    suffix = rng.choice([".parquet", ".xlsx", ".jsonl"])
+    if suffix == ".parquet":
+        table.infer_objects().to_parquet(out)
+    elif suffix == ".xlsx":
+        table.to_excel(out, index=False)
+    else:
+        table.to_json(out, orient="records", lines=True, date_format="iso", force_ascii=False)
+    return Generated(out.getvalue(), {n: v for n, (_, v) in columns.items()}, [*quirks, suffix], suffix=suffix)
+
+
 def judge(generated: Generated, folder: Path) -> Result:
     """Read a file as training does and as scoring does, and compare with its values."""
-    path = folder / "table.csv"
+    path = folder / f"table{generated.suffix}"
     path.write_bytes(generated.data)
     try:
         raw, provenance = read_table(str(path))
@@ -361,7 +397,8 @@ def judge(generated: Generated, folder: Path) -> Result:
         if name.startswith("placeholders") and name not in warned:
             wrong.append(f"{name}: 1900-01-01 is not reported")
     settled = Schema.from_json(keep_layout(schema, provenance).to_json())
-    wrong += _score(path, settled, table)
+    if generated.suffix in (".csv", ".parquet"):
+        wrong += _score(path, settled, table)
     if wrong:
         return Result("wrong", wrong + doubts)
     return Result("warned", doubts) if doubts else Result("right")
@@ -395,7 +432,10 @@ def _score(path: Path, schema: Schema, table: object) -> list[str]:
     if rows != len(table):  # type: ignore[arg-type]
         return [f"scoring reads {rows} rows, training {len(table)}"]  # type: ignore[arg-type]
     for column in schema.columns:
-        read = [read_column(part.column(column.name).combine_chunks(), column, len(part), True) for part in parts]
+        read = [
+            read_column(part.column(column.name).combine_chunks(), column, len(part), path.suffix == ".csv")
+            for part in parts
+        ]
         values = np.concatenate([r.values if r.codes is None else r.values[r.codes] for r in read])
         trained = column_array(table, column)
         equal = [a == b or (a != a and b != b) for a, b in zip(values.tolist(), trained.tolist(), strict=True)]

@@ -115,7 +115,7 @@ def find_second_header(rows: Rows) -> str:
     for position, cell in enumerate(second):
         cells = _column(below, position)
         if cells and sum(value[-1:].isdigit() or value[:1].isdigit() for value in cells) >= 0.8 * len(cells):
-            if any(c.isdigit() for c in re.sub(r"m[23]", "", cell)):
+            if cell[:1].isdigit() or _NUMBER.fullmatch(cell):
                 return ""
             numeric += cell.lower() not in _BLANK
         elif cell in cells:
@@ -161,7 +161,7 @@ def find_preamble(text: str, separator: str, expected: Collection[str] = ()) -> 
     top = [next(csv.reader([line], delimiter=separator), []) for line in lines[: _SEARCHED + 1]]
     for index, line in enumerate(lines[:_SEARCHED]):
         cells = [cell.strip() for cell in top[index]]
-        matches.append(len({*cells} & {*expected}))
+        matches.append(max(len({*cells} & {*expected}), _count_joined(top[index : index + 2], expected)))
         filled = sum(map(bool, cells))
         title = len(cells) <= 1 or (line.startswith("#") and len(cells) != width)
         title = title or (filled <= 1 and (width > 2 or _are_names(top[index + 1 :])))
@@ -171,6 +171,13 @@ def find_preamble(text: str, separator: str, expected: Collection[str] = ()) -> 
     if any(matches):
         return matches.index(max(matches))
     return count if count < min(len(lines), _SEARCHED) else 0
+
+
+def _count_joined(rows: Rows, expected: Collection[str]) -> int:
+    """How many expected names two rows of a header have when they are joined."""
+    if len(rows) < 2 or len(rows[0]) != len(rows[1]):
+        return 0
+    return len({*_join(rows[0], rows[1])} & {*expected})
 
 
 def _are_names(rows: Rows) -> bool:
@@ -305,6 +312,8 @@ def find_layout(
     named = bool(extra) or present or (find_header(rows) if header == "auto" else header == "yes")
     width = Counter(map(len, rows)).most_common(1)[0][0]
     second = find_second_header(_align(rows, extra)) if named or header == "auto" else ""
+    if _count_joined(rows[:2], expected) > len({cell.strip() for cell in rows[0]} & {*expected}):
+        second = "names"
     named = named or second == "names"
     below = lines[1 if second else 0] - 1 if named else 0
     first = _join(rows[0], rows[1]) if second == "names" else rows[0]

@@ -130,7 +130,7 @@ class _Cleaner:
         if self.is_target or not len(present) or not (present.min() >= 190001 and present.max() <= 21001231):
             return False
         different = np.unique(present)
-        spelling, enough = ("%Y%m%d", 9) if different[0] >= 19000101 else ("%Y%m", 5)
+        spelling, enough = ("%Y%m%d", 2) if different[0] >= 19000101 else ("%Y%m", 3)
         if len(different) <= enough or (spelling == "%Y%m" and different[-1] > 210012):
             return False
         whole = pd.Series(different)
