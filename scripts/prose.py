@@ -43,7 +43,6 @@ NOT_CONVERTED = (
     "nbs/methods/operations/",
     "nbs/methods/problem/",
     "nbs/methods/series/",
-    "nbs/methods/tables/",
     "nbs/methods/training_data/",
     "nbs/methods/tuning/",
     "nbs/stages/",

@@ -74,14 +74,14 @@ def expand_vector(array: pa.ChunkedArray, size: int) -> list[pa.ChunkedArray]:
         ValueError: names the first row whose list has another length.
     """
     lengths = pc.list_value_length(array) if not pa.types.is_fixed_size_list(array.type) else None
-    found = size if lengths is not None else array.type.list_size
+    length = size if lengths is not None else array.type.list_size
     if lengths is not None:
         other = pc.fill_null(pc.not_equal(lengths, size), False)
         if pc.any(other).as_py():
             row = pc.index(other, True).as_py()
             raise ValueError(f"row {row} has a list of {lengths[row].as_py()} numbers, expected {size}")
-    if found != size:
-        raise ValueError(f"the lists have {found} numbers, expected {size}")
+    if length != size:
+        raise ValueError(f"the lists have {length} numbers, expected {size}")
     return [pc.list_element(array, position) for position in range(size)]
 
 

@@ -191,7 +191,7 @@ def read_table(
     sheet: str = "",
     folder: str = "",
     name: str = "",
-    facts: Mapping[str, Any] | None = None,
+    metadata: Mapping[str, Any] | None = None,
     expected: Sequence[str] = (),
 ) -> tuple[pd.DataFrame, dict[str, Any]]:
     """Return the raw table and its provenance.
@@ -205,7 +205,7 @@ def read_table(
         sheet: Excel: name of the sheet; empty: the one with the most filled cells.
         folder: where relative files are searched; empty: the working directory.
         name: the source as the user wrote it, with `${NAME}` for secrets; empty: `source`
-        facts: owner, licence ...: kept in the provenance.
+        metadata: owner, licence ...: kept in the provenance.
         expected: names that columns should have: the row that holds most of them is the header.
 
     Returns:
@@ -239,5 +239,5 @@ def read_table(
         raise ValueError(f"{shown}: the table has {table.shape[0]} rows and {table.shape[1]} columns; expected some")
     table = table.apply(one_type).reset_index(drop=True)
     read = {"digest": read.get("digest") or digest_table(table), "decimal": decimal} | read
-    read |= {key: value for key, value in (facts or {}).items() if value}
+    read |= {key: value for key, value in (metadata or {}).items() if value}
     return table, {"source": shown, "rows": len(table), "columns": list(map(str, table.columns)), **read}

@@ -67,7 +67,7 @@ def find_kind(name: str, data: bytes) -> str:
         return "excel"
     kind = KINDS.get(suffix, "csv")
     if kind in ("sqlite", "duckdb"):
-        raise ValueError(f"the file is not a database, whatever its name says; expected {kind}")
+        raise ValueError(f"the file is not a {kind} database; expected what its name announces")
     return kind
 
 

@@ -66,8 +66,8 @@ def _list(source: str) -> Iterator[str]:
         system, path = fsspec.core.url_to_fs(source)
     except ImportError as error:
         raise missing_driver(source, error) from None
-    found = system.glob(path) if any(mark in path for mark in "*[") else system.find(path) if system.isdir(path) else []
-    for name in found:
+    names = system.glob(path) if any(mark in path for mark in "*[") else system.find(path) if system.isdir(path) else []
+    for name in names:
         if not system.isdir(name):
             yield str(name) if "://" not in source else system.unstrip_protocol(name)
 
@@ -124,7 +124,7 @@ def follow_pointer(path: str) -> str:
 
 
 def name_of(path: str, source: str) -> str:
-    """Return the name that tells the format of a file: that of the source for a file in the cache of DVC.
+    """Return the name whose suffix is the format of a file: that of the source for a file in the cache of DVC.
 
     Args:
         path: of the file.

@@ -30,10 +30,10 @@ def read_as_trained(table: pd.DataFrame, schema: Schema, renamed: Mapping[str, s
     Raises:
         ValueError: names the first cell that does not fit the format.
     """
-    known = {column.name: column for column in schema.columns}
+    columns_by_name = {column.name: column for column in schema.columns}
     columns = {}
     for name in table.columns:
-        column = known.get((renamed or {}).get(str(name), str(name)))
+        column = columns_by_name.get((renamed or {}).get(str(name), str(name)))
         textual = column is not None and column.format is not None and table[name].dtype.kind not in "biufMm"
         columns[name] = _read(table[name], column) if column is not None and textual else table[name]
     return pd.DataFrame(columns)

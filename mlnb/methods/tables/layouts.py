@@ -328,13 +328,13 @@ def find_layout(
 
 def _choose_separator(text: str, separator: str) -> str:
     """The character that separates cells, or BLANKS."""
-    found = find_separator(text)
-    if separator == BLANKS or (separator == "auto" and found in (None, "\t")):
+    best = find_separator(text)
+    if separator == BLANKS or (separator == "auto" and best in (None, "\t")):
         spaced = _cut_by_blanks(_sample(text), separator == BLANKS)
-        cells = 1 if found is None else len(_cut(_sample(text), found)[-1])
+        cells = 1 if best is None else len(_cut(_sample(text), best)[-1])
         if spaced is not None and (separator == BLANKS or len(_cut(spaced, ",")[-1]) > cells):
             return BLANKS
-    cut = found or "," if separator == "auto" else SEPARATORS.get(separator, separator)
+    cut = best or "," if separator == "auto" else SEPARATORS.get(separator, separator)
     if len(cut) != 1:
         raise ValueError(
             f"unknown separator {separator!r}; expected auto, one character, {BLANKS} or {', '.join(SEPARATORS)}"
