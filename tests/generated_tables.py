@@ -379,7 +379,7 @@ def judge(generated: Generated, folder: Path) -> Result:
         findings += source_findings(provenance)
     except ValueError as error:
         return Result("rejected", [str(error)])
-    warned = {f["column"] for f in findings if f["severity"] == "warning"}
+    warned = {f.column for f in findings if f.severity == "warning"}
     wrong = list[str]()
     expected_names = list(generated.columns)
     names = list(table.columns)[1:] if generated.extra else list(table.columns)

@@ -9,6 +9,7 @@ from mlnb.engine.project import Project
 from mlnb.engine.run_records import ParameterValue
 from mlnb.engine.runs import open_run
 from mlnb.errors import StoreCorrupted, UnknownRun
+from mlnb.registry.known_head import registry_exists
 
 ORIGIN = "registry"  # where such a value comes from
 
@@ -17,8 +18,7 @@ def fill_champion(project: Project, values: Values) -> Values:
     """Return the values with the champion in them, where a stage asks for one, none is stated, and there is one."""
     asking = [name for name, own in values.items() if {"champion", "champion_rows"} <= own.keys()]
     asking = [name for name in asking if values[name]["champion"].origin == DEFAULT]
-    present = project.settings.registry or (project.store_root / "registry.db").exists()
-    if not asking or not present:
+    if not asking or not registry_exists(project):
         return values
     target = values["problem"]["target"].value if "target" in values.get("problem", {}) else ""
     result = champion_values(project, str(target or ""))
@@ -44,9 +44,9 @@ def champion_values(project: Project, target: str) -> dict[str, Any]:
 def find_champions(project: Project) -> list[dict[str, str]]:
     """Return target, run and service of each champion; a registry in a file is asked when the file has changed."""
     file = None if project.settings.registry else project.store_root / "registry.db"
-    present = project.file_cache.get(file) if file is not None else None
-    if present is not None:
-        return list(present)
+    cached = project.file_cache.get(file) if file is not None and file.exists() else None
+    if isinstance(cached, list):
+        return cached
     from mlnb.registry.registry import CHAMPION, Registry  # imports for longer than a run with nothing to do may take
 
     registry = Registry(project)
@@ -56,6 +56,6 @@ def find_champions(project: Project) -> list[dict[str, str]]:
         {"target": version.facts["problem"]["target"], "run": version.run, "service": version.service}
         for version in champions
     ]
-    if file is not None:
+    if file is not None and file.exists():
         project.file_cache.put(file, result)
     return result

@@ -12,9 +12,10 @@ import sqlalchemy as sa
 from mlnb.engine import runs
 from mlnb.engine.digests import digest_value
 from mlnb.engine.project import Project
-from mlnb.errors import GateFailed, UnknownRun, UsageError
+from mlnb.errors import GateFailed, RegistryError, UnknownRun, UsageError
 from mlnb.registry import audit_log
-from mlnb.registry.database import ALIASES, APPROVALS, VERSIONS, open_database, reading, writing
+from mlnb.registry.database import ALIASES, APPROVALS, VERSIONS, lost_registry, open_database, reading, writing
+from mlnb.registry.known_head import known_head, remember_head
 from mlnb.registry.model_versions import Version, check_alias, facts_of, model_of, read_facts, split_reference
 from mlnb.settings import ProcessSettings
 from mlnb.suggestions import did_you_mean
@@ -53,12 +54,24 @@ class Registry:
     @cached_property
     def engine(self) -> sa.Engine:
         """The open database. Raises `RegistryError`."""
-        return open_database(database_url(self.project))
+        url = database_url(self.project)
+        head = known_head(self.project, url)
+        engine = open_database(url, create=not head)
+        if head:
+            with reading(engine) as connection:
+                if not audit_log.has_entries(connection):
+                    raise RegistryError(lost_registry(url))
+        return engine
+
+    def _remember(self, entry: audit_log.Entry) -> audit_log.Entry:
+        """Keep the digest of a new entry, by which a lost registry is noticed; return the entry."""
+        remember_head(self.project, database_url(self.project), entry.digest)
+        return entry
 
     def register(self, run: runs.Run) -> Version:
         """Return the version of a proven run, made when the model has none of the same bytes yet."""
         metadata, model = facts_of(run), model_of(run)
-        service = metadata["service"]["digest"]
+        service, entry = metadata["service"]["digest"], None
         with writing(self.engine) as connection:
             present = connection.execute(
                 sa.select(VERSIONS.c.number).where(VERSIONS.c.model == model, VERSIONS.c.service == service)
@@ -71,7 +84,9 @@ class Registry:
                 connection.execute(VERSIONS.insert().values(**values))
                 evidence = {"run": run.id, "service": service, "facts": digest_value([run.id, service, metadata])}
                 change = {"what": "registered", "model": model, "version": present, "evidence": evidence}
-                audit_log.append(connection, runs.now(), self.who, **change)
+                entry = audit_log.append(connection, runs.now(), self.who, **change)
+        if entry is not None:
+            self._remember(entry)
         return self.find(f"{model}:{present}")
 
     def sync(self) -> list[Version]:
@@ -163,7 +178,8 @@ class Registry:
         with writing(self.engine) as connection:
             connection.execute(APPROVALS.insert().values(model=version.model, number=version.number, who=self.who))
             change = {"what": "approved", "model": version.model, "version": version.number, "why": why}
-            return audit_log.append(connection, runs.now(), self.who, evidence={"service": version.service}, **change)
+            entry = audit_log.append(connection, runs.now(), self.who, evidence={"service": version.service}, **change)
+        return self._remember(entry)
 
     def log(self) -> list[audit_log.Entry]:
         """Return the entries of the audit log, oldest first. Raises `RegistryError` for one that is damaged."""
@@ -171,12 +187,18 @@ class Registry:
             return audit_log.read(audit_log.entries(connection))
 
     def verify(self, head: str = "") -> tuple[list[str], int, str]:
-        """Return every fault of log and tables in words, how many entries there are, and the digest of the last."""
+        """Return every fault of log and tables in words, how many entries there are, and the digest of the last.
+
+        Without a `head`, the last one that this project has seen must be in the log.
+        """
+        head = head or known_head(self.project, database_url(self.project))
         with reading(self.engine) as connection:
             lines = audit_log.entries(connection)
             faults = audit_log.verify(lines, head)
-            if not faults:
-                faults = _compare(audit_log.replay(audit_log.read(lines)), _state(connection))
+            if not audit_log.verify(lines):
+                faults += _compare(audit_log.replay(audit_log.read(lines)), _state(connection))
+        if lines and not faults:
+            remember_head(self.project, database_url(self.project), lines[-1][2])
         return faults, len(lines), lines[-1][2] if lines else audit_log.ORIGIN
 
     def _move(self, what: str, version: Version, alias: str, why: str, evidence: dict[str, Any]) -> audit_log.Entry:
@@ -191,9 +213,10 @@ class Registry:
             else:
                 connection.execute(ALIASES.update().where(*here).values(number=version.number))
             change = {"what": what, "model": version.model, "version": version.number, "alias": alias}
-            return audit_log.append(
+            entry = audit_log.append(
                 connection, runs.now(), self.who, before=before, why=why, evidence=evidence, **change
             )
+        return self._remember(entry)
 
     def _doubts(self, version: Version) -> list[str]:
         needed = self.project.settings.approvals

@@ -11,7 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..methods.models.model_families import DIRECTED
+from ..methods.contracts.candidates import Candidate
+from ..methods.models.model_families import MONOTONE_FAMILIES
 from ..methods.training_data.cross_validation import Fold
 from tqdm import tqdm
 
@@ -44,12 +45,12 @@ def choose_search(
     lines = [f"{trials} trials, as stated" if trials else f"{plan['trials']} trials: {plan['reasons']['trials']}"]
     chosen, count = list(families), trials or int(plan["trials"])
     if metric == "stability" and not chosen:
-        chosen, count = ["detectors"], 1
+        chosen, count = ["detector_ensemble"], 1
         lines.append("Without labels no detector can be preferred: all are fitted, and their scores are combined.")
     if directed:
-        chosen = [name for name in chosen or DIRECTED if name in DIRECTED and name != "baseline"]
+        chosen = [name for name in chosen or MONOTONE_FAMILIES if name in MONOTONE_FAMILIES and name != "baseline"]
         names = ", ".join(chosen) or "none"
-        lines.append(f"Declared directions are kept by {' and '.join(DIRECTED[:2])}: searched are {names}")
+        lines.append(f"Declared directions are kept by {' and '.join(MONOTONE_FAMILIES[:2])}: searched are {names}")
     return chosen, count, lines
 
 
@@ -78,17 +79,16 @@ def show_progress(
     return report
 
 
-def describe_winner(best: Mapping[str, Any]) -> list[str]:
-    """What won, over how many trials, and the members of an ensemble.
+def describe_winner(best: Candidate) -> list[str]:
+    """Return the score of the selected candidate, the number of trials, and the members of an ensemble.
 
     Args:
         best: the artifact `best`
     """
     lines = [
-        f"{best['family']} wins: {best['metric']} {best['score']:.4f} ± {best['deviation']:.4f} over the folds",
-        f"{best['trials']} trials, {best['pruned']} pruned, {best['failed']} failed; budget: {best['stopped_by']}",
+        f"{best.family} selected: {best.metric} {best.score:.4f} ± {best.deviation:.4f} over the folds",
+        f"{best.trials} trials, {best.pruned} pruned, {best.failed} failed; budget: {best.stopped_by}",
     ]
-    for member in best["members"] if len(best["members"]) > 1 else []:
-        alone = f"trial {member['number']}, alone {member['score']:.4f}"
-        lines.append(f"  {member['weight']:.0%} {member['family']}, {alone}")
+    for member in best.members if best.is_ensemble else ():
+        lines.append(f"  {member.weight:.0%} {member.family}, trial {member.number}, alone {member.score:.4f}")
     return lines

@@ -1,4 +1,4 @@
-"""What a challenger learns from, gathered from a log that has seen better days."""
+"""Training data of a challenger, collected from a log with duplicates, damage and several schemas."""
 
 import itertools
 import shutil
@@ -47,10 +47,10 @@ def met(root, version, rows, at, label="yes"):
     add_labels(root / "labels.db", [(f"{version}-{n}", 0, label) for n in range(len(rows))], 0.0)
 
 
-def test_two_schemas_side_by_side_repeats_damage_and_labels_of_nobody(root):
+def test_two_schemas_duplicates_damage_and_unmatched_labels(root):
     met(root, "v1", [{"a": "many", "age": 41}] * 20, 1000.0, "no")  # a was a text, c was not there
     met(root, "v2", [{"a": float(n), "c": "new"} for n in range(40)], 2000.0)
-    met(root, "v2", [{"a": 0.0, "c": "new"}], 500.0)  # asked before under the same id, by a clock that went back
+    met(root, "v2", [{"a": 0.0, "c": "new"}], 500.0)  # an earlier request with the same id, as the clock went back
     (root / "log" / "20260101T000000-1-1.parquet").write_bytes(b"PAR1 cut off")
     add_labels(root / "labels.db", [("nobody", 0, "yes")], 0.0)
     add_labels(root / "labels.db", [("v2-1", 0, "no")], 1.0, replace=True)
@@ -62,12 +62,12 @@ def test_two_schemas_side_by_side_repeats_damage_and_labels_of_nobody(root):
         list(raw) == ["a", "c", "y"] and raw["a"][:3].tolist() == ["1.5", "2", "many"] and raw["c"].isna().sum() == 20
     )
     assert raw["y"][2:22].eq("no").all() and raw["y"][raw["a"] == "1"].tolist() == ["no"]  # the label that replaced
-    assert (raw["a"] == "0").sum() == 1  # a request is one, however often it was asked
+    assert (raw["a"] == "0").sum() == 1  # repeated requests count once
     assert fresh["a"].tolist() == list(np.arange(22.0, 40.0)) and set(fresh["y"]) == {"yes"}
 
 
-def test_too_little_is_said(root):
+def test_too_few_rows_are_reported(root):
     assert "is empty: there is nothing to learn from yet" in gather(root, "-p", "collect.labels", "", code=4)
     met(root, "v1", [{"a": 1.0}] * 30, 1000.0)
-    said = gather(root, code=4)
-    assert "30 labelled rows of the log, 200 are needed: `mlnb labels add` brings more" in said
+    output = gather(root, code=4)
+    assert "30 labelled rows of the log, 200 are needed: `mlnb labels add` brings more" in output

@@ -1,4 +1,4 @@
-"""The monitor stage on a project of two notebooks: what is broken, what has drifted, what has become worse."""
+"""The monitor stage on a project of two notebooks: broken columns, drift and performance loss."""
 
 import json
 import shutil
@@ -42,7 +42,7 @@ stage.save("metrics", Metrics(rows=200, resamples=100, level=0.95, deciding=deci
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory):
-    writes = dict.fromkeys(["contract", "schema", "training", "encoder", "predictions", "metrics"], "what it says")
+    writes = dict.fromkeys(["contract", "schema", "training", "encoder", "predictions", "metrics"], "a description")
     root = toys.project(tmp_path_factory.mktemp("monitored"), {"10_make": toys.stage("make", MAKE, writes=writes)})
     shutil.copy(NOTEBOOK, root / "nbs" / "stages")
     settings = root / "settings.ini"
@@ -80,13 +80,13 @@ def look(root, log, database):
     return run.load("verdict"), run.load("performance")
 
 
-def test_nothing_has_happened(root):
+def test_without_drift_the_verdict_is_keep(root):
     verdict, performance = seen(root, "calm")
     assert verdict["outcome"] == "keep", verdict
     assert 0.8 < performance["now"]["value"] < 0.92 and verdict["window"]["rows"] == 700
 
 
-def test_a_broken_column_is_called_broken(root):
+def test_a_broken_column_is_reported_as_broken(root):
     verdict, _ = seen(root, "broken", change=lambda row: {"a": row["a"], "c": row["c"]})
     assert verdict["outcome"] == "watch"
     assert [r["kind"] for r in verdict["reasons"]] == ["broken"] and "b: missing in 100%" in verdict["reasons"][0][
@@ -94,13 +94,13 @@ def test_a_broken_column_is_called_broken(root):
     ]
 
 
-def test_a_shift_that_does_not_hurt_is_watched(root):
+def test_a_shift_without_performance_loss_gives_watch(root):
     verdict, performance = seen(root, "shifted", change=lambda row: {**row, "b": row["b"] + 1})
     assert verdict["outcome"] == "watch" and performance["lost"]["low"] < 0
     assert {r["kind"] for r in verdict["reasons"]} == {"drift"}
 
 
-def test_a_model_that_has_become_worse_is_retrained(root):
+def test_a_performance_loss_gives_retrain(root):
     verdict, performance = seen(root, "worse", noise=0.6)
     assert verdict["outcome"] == "retrain" and performance["lost"]["low"] > 0
     assert verdict["reasons"][0]["kind"] == "performance"
@@ -115,14 +115,16 @@ def test_performance_waits_for_labels(root):
 def test_an_empty_log_is_refused(root, tmp_path):
     empty = tmp_path / "log"
     empty.mkdir()
-    said = mlnb_in_process(root, "run", "monitor", "--no-report", "-p", "log", str(empty), code=4)
-    assert "is empty: nothing was predicted yet" in said
+    output = mlnb_in_process(root, "run", "monitor", "--no-report", "-p", "log", str(empty), code=4)
+    assert "is empty: nothing was predicted yet" in output
 
 
 def test_a_version_that_has_not_answered_is_refused(root):
     log = root / "logs" / "calm"
-    said = mlnb_in_process(root, "run", "monitor", "--no-report", "-p", "log", str(log), "-p", "version", "v9", code=4)
-    assert "Version v9 has not answered a row of the log yet; v1 has" in said
+    output = mlnb_in_process(
+        root, "run", "monitor", "--no-report", "-p", "log", str(log), "-p", "version", "v9", code=4
+    )
+    assert "Version v9 has not answered a row of the log yet; v1 has" in output
 
 
 def test_a_window_of_one_class_has_no_curve(root):
@@ -138,13 +140,13 @@ def test_a_new_category_and_a_new_class_are_named(root):
         change=lambda row: {**row, "c": "new" if row["b"] > 0.4 else row["c"]},
         say=lambda label: "perhaps" if label == "yes" else label,
     )
-    told = {reason["kind"]: reason["text"] for reason in changed[0]["reasons"]}
-    assert changed[0]["outcome"] == "watch" and "'new' for one" in told["broken"]
-    assert "labels of a class that the model does not know: 'perhaps'" in told["service"]
+    reasons = {reason["kind"]: reason["text"] for reason in changed[0]["reasons"]}
+    assert changed[0]["outcome"] == "watch" and "'new' for one" in reasons["broken"]
+    assert "labels of a class that the model does not know: 'perhaps'" in reasons["service"]
 
 
-def test_a_schema_that_changed_a_torn_segment_repeats_and_a_clock_that_went_back(root):
-    """Segments of two versions side by side: other columns, other kinds; nothing is lost, and what is wrong is told."""
+def test_changed_schema_damaged_segment_duplicates_and_clock_going_back(root):
+    """Segments of two versions with other columns and types: no row is lost, and each fault is reported."""
     random = np.random.default_rng(0)
     log, database, labels = root / "logs" / "mixed", root / "mixed.db", []
 
@@ -160,7 +162,7 @@ def test_a_schema_that_changed_a_torn_segment_repeats_and_a_clock_that_went_back
     new = [{"a": float(a), "b": float(b), "c": "xz"[n % 2]} for n, (a, b) in enumerate(random.normal(size=(500, 2)))]
     record("v1", [{"a": "high", "age": 41, "c": 3}] * 60, 86_400.0)
     record("v2", new, 3 * 86_400.0)
-    record("v2", new[:40], 3 * 86_400.0 + 60)  # asked again under their ids
+    record("v2", new[:40], 3 * 86_400.0 + 60)  # repeated requests with the same ids
     record("v2", new[:2], 90 * 86_400.0)  # a clock that was ahead
     (log / "19700105T000000-999999999-1.jsonl").write_text('{"id": "torn", "ti')
     (log / "19700105T000000-1-1.parquet").write_bytes(b"PAR1 cut off")
@@ -177,7 +179,7 @@ def test_a_schema_that_changed_a_torn_segment_repeats_and_a_clock_that_went_back
     assert "No row of version v1 in the last 1 days" in output
 
 
-def test_a_log_of_refusals_names_the_column_that_vanished(root):
+def test_a_log_of_refusals_names_the_missing_column(root):
     log = root / "logs" / "refused"
     recorder = PredictionLog(log, convert=convert_segment)
     for number in range(3):
@@ -185,8 +187,8 @@ def test_a_log_of_refusals_names_the_column_that_vanished(root):
             f"r{number}", "v1", [RowProblem(row=0, column="b", found="nothing", expected="a number")]
         )
     recorder.close()
-    said = mlnb_in_process(root, "run", "monitor", "--no-report", "-p", "log", str(log), code=4)
-    assert "nothing was predicted yet" in said and "3 requests were refused, because of 'b'" in said
+    output = mlnb_in_process(root, "run", "monitor", "--no-report", "-p", "log", str(log), code=4)
+    assert "nothing was predicted yet" in output and "3 requests were refused, because of 'b'" in output
 
 
 def test_the_same_log_gives_the_same_verdict(root):

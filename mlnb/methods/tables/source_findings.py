@@ -10,18 +10,19 @@ from collections.abc import Mapping
 from typing import Any
 
 from ...codec import from_json
+from ..contracts.findings import Finding
 from ..contracts.table_formats import Layout
 from .encodings import CERTAIN
 from .type_inference import finding
 
 
-def source_findings(provenance: Mapping[str, Any]) -> list[dict[str, Any]]:
+def source_findings(provenance: Mapping[str, Any]) -> list[Finding]:
     """Return findings about a source as a whole: its encoding, lines and columns that are left out, other sheets.
 
     Args:
         provenance: from the stage ingest.
     """
-    doubts: list[dict[str, Any]] = []
+    doubts: list[Finding] = []
     for name, kind in provenance.get("unusable", {}).items():
         message, action = f"the column holds {kind}", "left out; write its values as columns of numbers or text"
         doubts.append(finding("unusable column", "warning", name, None, message, action))
@@ -36,9 +37,9 @@ def source_findings(provenance: Mapping[str, Any]) -> list[dict[str, Any]]:
     return doubts
 
 
-def _find_in_layout(layout: Layout, provenance: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _find_in_layout(layout: Layout, provenance: Mapping[str, Any]) -> list[Finding]:
     """Findings about a file of delimited text."""
-    doubts: list[dict[str, Any]] = []
+    doubts: list[Finding] = []
     if layout.encoding not in CERTAIN and provenance.get("encoding_stated", "auto") == "auto":
         western = layout.encoding in ("latin-1", "cp1252")
         message, action = f"the encoding was detected as {layout.encoding}", "state ingest.encoding if texts look wrong"
