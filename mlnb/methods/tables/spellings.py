@@ -31,12 +31,14 @@ class Spelling(Record, frozen=True, kw_only=True):
         thousands: thousands separator: ".", ",", "'", " ", none or auto.
         dayfirst: yes, no or auto.
         european: whether the file looks European otherwise: semicolons between its columns.
+        typed: whether the source has types, such as Parquet: its columns of text keep a format though it is plain.
     """
 
     decimal: str = "auto"
     thousands: str = "auto"
     dayfirst: str = "auto"
     european: bool = False
+    typed: bool = False
 
 
 AUTOMATIC = Spelling()
@@ -49,7 +51,8 @@ def stated_spelling(provenance: Mapping[str, Any]) -> Spelling:
         provenance: from `read_table`.
     """
     stated = {name: provenance[name] for name in ("decimal", "thousands", "dayfirst") if name in provenance}
-    return Spelling(**stated, european=provenance.get("separator") == ";")
+    typed = "format" in provenance and "layout" not in provenance
+    return Spelling(**stated, european=provenance.get("separator") == ";", typed=typed)
 
 
 def look_at_texts(

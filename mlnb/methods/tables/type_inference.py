@@ -17,7 +17,7 @@ from .columns import Schema, take_columns
 from ...codec import replace
 from ..contracts.findings import Finding
 from ..contracts.table_formats import ColumnFormat, NumberFormat
-from .column_formats import PLAIN_NUMBERS, describe_format, simplify
+from .column_formats import PLAIN_FORMATS, PLAIN_NUMBERS, describe_format, simplify
 from .date_formats import infer_date_format, parse_dates_with
 from .number_formats import classify, find_evidence, find_signs, parse_with
 from .parsing import find_codes, find_sentinels, parse_booleans, parse_clocks
@@ -321,7 +321,10 @@ def clean(
     for name in names:
         cleaner = _Cleaner(str(name), name == target, orders.get(str(name), (spelling.european, False)))
         cleaner.number = numbers.get(str(name), NumberFormat())
-        kind, values = cleaner.clean(one_type(given.pop(name)))
+        cells = one_type(given.pop(name))
+        kind, values = cleaner.clean(cells)
+        if spelling.typed and cleaner.format is None and cells.dtype.kind not in "biufMm":
+            cleaner.format = PLAIN_FORMATS.get(kind)
         values = cleaner.drop_sentinels(values) if kind == "number" else values
         role, reason = ("target", "") if name == target else find_role(str(name), kind, values)
         if role != "target" and reason:
