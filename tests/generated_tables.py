@@ -326,9 +326,9 @@ def _write(
         lines.append(line(["(-)"] * len(names)))
     for number, cells in enumerate(table, 1):
         if "ragged" in chosen and number % 9 == 0 and "trailing" not in chosen:
-            kept = cells[:-1]
+            shortened = cells[:-1]
             columns[list(columns)[-1]][1][number - 1] = None
-            text = line(kept)
+            text = line(shortened)
         else:
             text = line(cells)
         text = f"r{number}{separator}{text}" if "row names" in chosen else text
@@ -404,9 +404,9 @@ def judge(generated: Generated, folder: Path) -> Result:
     return Result("warned", doubts) if doubts else Result("right")
 
 
-def _compare(found: object, expected: list[object], kind: str) -> str:
+def _compare(column: object, expected: list[object], kind: str) -> str:
     """Return how a typed column differs from the values it means."""
-    for row, (value, truth) in enumerate(zip(found.tolist(), expected, strict=True)):  # type: ignore[attr-defined]
+    for row, (value, truth) in enumerate(zip(column.tolist(), expected, strict=True)):  # type: ignore[attr-defined]
         absent = is_missing(value)
         if absent or truth is None:
             same = absent and truth is None

@@ -55,8 +55,8 @@ def main(args: argparse.Namespace) -> int:
         log, _ = read_log(log_folder(project, version.model))
         label = args.label or str(contract.target or "label")
         schema = Schema.from_json(open_run(project, version.run).load("schema"))
-        found = _rows(args.file, schema, {label: str(contract.target)})
-        rows = pick_places(found, contract, args.request, label, args.row)
+        labeled_rows = _rows(args.file, schema, {label: str(contract.target)})
+        rows = pick_places(labeled_rows, contract, args.request, label, args.row)
         added = add_labels(database, rows, time.time(), args.file.name, args.replace, set(log["request"]))
         print(json.dumps(vars(added), ensure_ascii=False) if args.json else _added_text(added))
         return 0

@@ -16,7 +16,7 @@ from ..codec import from_json, replace
 from ..methods.contracts.table_formats import Layout
 from ..methods.contracts.findings import Finding
 from ..methods.contracts.problems import Problem, ProblemContract
-from ..methods.tables.source_findings import source_findings
+from ..methods.tables.source_findings import source_findings, spelling_findings
 from ..methods.tables.record_tables import records_table
 from ..methods.tables.spellings import stated_spelling
 from ..methods.tables.type_inference import clean, finding
@@ -57,6 +57,7 @@ def type_table(
     schema = set_roles(schema, contract)
     table, dropped = drop_unlabelled(table, contract)
     findings += source_findings(provenance) + reported + dropped
+    findings += spelling_findings(str(contract.target), contract.classes or ())
     if duplicates == "drop" and (copies := find_copies(table)).any():
         message = f"{copies.sum()} rows equal an earlier one in every column"
         findings.append(finding("duplicates", "warning", None, copies.sum(), message, "rows dropped"))
@@ -139,7 +140,7 @@ def keep_layout(schema: Schema, provenance: Mapping[str, Any]) -> Schema:
 
 
 def declare_absent(schema: Schema, rule: str = "learned") -> Schema:
-    """The schema whose features may be left out of a row as the rule says.
+    """The schema whose features may be missing from a row by the rule.
 
     Args:
         schema: after the audit.

@@ -23,14 +23,14 @@ from .layouts import BLANKS, columns_of, cut_footer, find_layout, split_blanks
 _SHORT = 0.5  # share of rows that may have fewer cells than columns
 
 
-def repair_rows(data: bytes, separator: str, width: int, above: int = 0, pad: bool = True) -> tuple[bytes, int]:
+def repair_rows(data: bytes, separator: str, width: int, above: int | None = 0, pad: bool = True) -> tuple[bytes, int]:
     """Return the rows with the same number of cells each, and how many had fewer.
 
     Args:
         data: lines below the header, as UTF-8.
         separator: one character.
         width: cells of a row.
-        above: lines above, for messages.
+        above: lines above, for messages; None: unknown.
         pad: whether the last cells of a short row are read as missing.
 
     Raises:
@@ -47,10 +47,8 @@ def repair_rows(data: bytes, separator: str, width: int, above: int = 0, pad: bo
             continue
         rows += 1
         if len(cells) > width or (len(cells) < width and not pad):
-            raise ValueError(
-                f"line {reader.line_num + above} has {len(cells)} cells, the first {width}; correct it or state the "
-                "separator"
-            )
+            row = f"the row {separator.join(cells)[:60]!r}" if above is None else f"line {reader.line_num + above}"
+            raise ValueError(f"{row} has {len(cells)} cells, the first {width}; correct it or state the separator")
         short += len(cells) < width
         writer.writerow(cells + [""] * (width - len(cells)))
     if short > _SHORT * rows:
@@ -58,7 +56,14 @@ def repair_rows(data: bytes, separator: str, width: int, above: int = 0, pad: bo
     return out.getvalue().encode(), short
 
 
-def cut_cells(data: bytes, separator: str, names: Sequence[str], threads: bool = True) -> pa.Table:
+def cut_cells(
+    data: bytes,
+    separator: str,
+    names: Sequence[str],
+    threads: bool = True,
+    wanted: Sequence[str] | None = None,
+    kind: pa.DataType | None = None,
+) -> pa.Table:
     """Return the cells of rows of equal length as text, each column under its name.
 
     Args:
@@ -66,12 +71,19 @@ def cut_cells(data: bytes, separator: str, names: Sequence[str], threads: bool =
         separator: one character.
         names: of all cells of a row.
         threads: whether several threads read.
+        wanted: names of the columns to return; None for all.
+        kind: type of text in Arrow; None for large_string.
 
     Raises:
         pyarrow.ArrowInvalid: rows of different lengths, or bytes that are not UTF-8.
     """
     parse = pc.ParseOptions(delimiter=separator, newlines_in_values=b'"' in data)
-    convert = pc.ConvertOptions(column_types=dict.fromkeys(names, pa.large_string()), strings_can_be_null=False)
+    columns = list(names if wanted is None else wanted)
+    convert = pc.ConvertOptions(
+        column_types=dict.fromkeys(columns, kind or pa.large_string()),
+        include_columns=columns,
+        strings_can_be_null=False,
+    )
     read = pc.ReadOptions(column_names=list(names), block_size=1 << (22 if threads else 24), use_threads=threads)
     return pc.read_csv(pa.BufferReader(data), read, parse, convert)
 

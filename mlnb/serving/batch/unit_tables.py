@@ -73,15 +73,15 @@ def _read_csv(file: InputFile, body: bytes, wanted: set[str]) -> Iterator[pa.Tab
     layout = file.layout
     cut = "," if layout.separator == BLANKS else layout.separator
     names = columns_of(layout)
+    columns = [name for name in names if name in wanted]
     try:
-        table = cut_cells(body, cut, names, threads=False)
+        table = cut_cells(body, cut, names, False, columns, pa.string())
     except pa.ArrowInvalid:
         pad = file.trained is not None and file.trained.short_rows > 0
         try:
-            repaired, _ = repair_rows(body, cut, len(names), pad=pad)
-            table = cut_cells(repaired, cut, names, threads=False)
+            repaired, _ = repair_rows(body, cut, len(names), None, pad)
+            table = cut_cells(repaired, cut, names, False, columns, pa.string())
         except (ValueError, pa.ArrowInvalid) as error:
             raise UsageError(f"{file.url} cannot be split into rows: {error}") from None
-    table = table.select([name for name in names if name in wanted])
     for at in range(0, len(table), ROWS):
         yield table.slice(at, ROWS)

@@ -51,8 +51,8 @@ def test_lines_below_the_table_are_left_out_and_counted():
 def test_options_are_followed():
     assert read_delimited(b"a,b\n1,2\n", header="no")[0].shape == (2, 2)
     assert read_delimited(b"one two\nthree four\n", "blanks", "no")[0].shape == (2, 2)
-    known = b"1990,1991\n5,6\n7,8\n"
-    assert read_delimited(known, expected=["1991"])[0].columns.tolist() == ["1990", "1991"]
+    numbered = b"1990,1991\n5,6\n7,8\n"
+    assert read_delimited(numbered, expected=["1991"])[0].columns.tolist() == ["1990", "1991"]
     late = b"x,y\nz,1\n1990,1991\n5,6\n7,8\n"
     assert find_layout(late.decode(), expected=["1990", "1991"]).skipped == 2
 

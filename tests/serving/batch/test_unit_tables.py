@@ -62,7 +62,7 @@ def test_short_rows_and_totals_are_read_only_where_training_had_them(tmp_path):
     trained = Layout(names=tuple(names), short_rows=1, footer=1)
     table = read(path, names, trained, tuple(names))
     assert len(table) == 10 and table.column("m").to_pylist()[-1] == ""
-    with pytest.raises(UsageError, match=r"line 10 has 2 cells, the first 3"):
+    with pytest.raises(UsageError, match=r"the row 's9,9' has 2 cells, the first 3"):
         read(path, names, Layout(names=tuple(names)), tuple(names))
 
 
