@@ -29,10 +29,7 @@ NOT_CONVERTED = (
     "mlnb/monitoring/",
     "mlnb/registry/",
     "nbs/methods/operations/",
-    "nbs/methods/series/",
-    "nbs/methods/training_data/",
     "nbs/stages/",
-    "tests/",
 )
 
 # Folders whose files are counted together; anything else counts under its first folder, or by its own name.

@@ -159,7 +159,7 @@ def _workflow(turn: Turn) -> str:
 
 def _tolerant(command: str) -> str:
     """A command in a shell that fails for none of the codes by which a turn tells what it has found."""
-    return f"{command} || case $? in {'|'.join(map(str, TOLD))}) echo told: $? ;; *) exit 1 ;; esac"
+    return f"{command} || case $? in {'|'.join(map(str, TOLD))}) echo exit code: $? ;; *) exit 1 ;; esac"
 
 
 def cron_job(turn: Turn, image: str) -> dict[str, Any]:

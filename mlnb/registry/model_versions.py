@@ -14,6 +14,7 @@ from mlnb.methods.contracts.gates import Gate
 from mlnb.methods.contracts.problems import ProblemContract
 
 ALIAS = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
+REQUIRED = ("certificate", "service", "contract", "metrics", "gate")  # artifacts that a registered run has
 REFERENCE = re.compile(r"(?P<model>[^:@]*)(?:(?P<sign>[:@])(?P<rest>.+))?")
 
 
@@ -47,7 +48,7 @@ def facts_of(run: Run) -> dict[str, Any]:
 
     Raises `UsageError` for a run without a proven bento.
     """
-    if not run.has("certificate") or not run.has("service"):
+    if not all(run.has(artifact) for artifact in REQUIRED):
         raise UsageError(f"Run {run.id} has no proven bento, and only what is proven is registered. `mlnb run` first.")
     record = run.record
     certificate, metrics = run.load("certificate"), run.load("metrics", Metrics)

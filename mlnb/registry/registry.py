@@ -3,6 +3,7 @@
 import getpass
 import json
 import os
+import warnings
 from collections.abc import Iterable
 from functools import cached_property
 from typing import Any
@@ -12,11 +13,11 @@ import sqlalchemy as sa
 from mlnb.engine import runs
 from mlnb.engine.digests import digest_value
 from mlnb.engine.project import Project
-from mlnb.errors import GateFailed, RegistryError, UnknownRun, UsageError
+from mlnb.errors import GateFailed, MlnbError, RegistryError, UnknownRun, UsageError
 from mlnb.registry import audit_log
 from mlnb.registry.database import ALIASES, APPROVALS, VERSIONS, lost_registry, open_database, reading, writing
 from mlnb.registry.known_head import known_head, remember_head
-from mlnb.registry.model_versions import Version, check_alias, facts_of, model_of, read_facts, split_reference
+from mlnb.registry.model_versions import REQUIRED, Version, check_alias, facts_of, model_of, read_facts, split_reference
 from mlnb.settings import ProcessSettings
 from mlnb.suggestions import did_you_mean
 
@@ -95,10 +96,16 @@ class Registry:
             present = set(connection.execute(sa.select(VERSIONS.c.service)).scalars())
         new = []
         for run in reversed(runs.list_runs(self.project)):
-            output = run.output("service") if run.has("certificate") else None
-            if output and output.digest not in present:
+            output = run.output("service") if all(run.has(artifact) for artifact in REQUIRED) else None
+            if output is None or output.digest in present:
+                continue
+            try:
                 new.append(self.register(run))
                 present.add(output.digest)
+            except RegistryError:
+                raise
+            except (MlnbError, KeyError, OSError) as error:  # a run that is damaged must not hide the others
+                warnings.warn(f"run {run.id} cannot be registered: {error}", RuntimeWarning, stacklevel=2)
         return new
 
     def versions(self, model: str = "") -> list[Version]:
@@ -267,7 +274,7 @@ def _compare(logged: dict[str, Any], found: dict[str, Any]) -> list[str]:
         one, other = logged["aliases"].get((model, alias)), found["aliases"].get((model, alias))
         if one != other:
             faults.append(
-                f"{alias} of {model} is version {other}, the log says {one}: an entry or the alias was altered"
+                f"{alias} of {model} is version {other}, the log has {one}: an entry or the alias was altered"
             )
     for model, number, who in sorted(logged["approvals"] ^ found["approvals"]):
         faults.append(f"the approval of {model}:{number} by {who} is in the log or in the table alone")

@@ -121,4 +121,4 @@ def test_tables_that_differ_from_the_log_are_detected(filled):
         APPROVALS.insert().values(model=filled.find("1").model, number=1, who="eve"),
     )
     faults = "\n".join(filled.verify()[0])
-    assert "the log says 2" in faults and ":1 was altered" in faults and "eve" in faults
+    assert "the log has 2" in faults and ":1 was altered" in faults and "eve" in faults

@@ -120,14 +120,14 @@ def respond_to_request(
     if not rows:
         return []
     histories = read_histories(rows, schema, encoder)
-    fan = encoder.transform(histories, [np.array([history.known]) for history in histories])
+    fan = encoder.transform(histories, [np.array([history.length]) for history in histories])
     responses = build_responses(fan, histories, encoder, predict(model, fan.X), decision)
     zone = None if schema.column(encoder.time).local else find_zone([row.get(encoder.time) for row in rows])
     return responses if zone is None else [replace(each, time=in_zone(each.time, zone)) for each in responses]
 
 
 def find_zone(timestamps: Sequence[Any]) -> timezone | None:
-    """The time zone of the last timestamp of a request; None where it has no offset.
+    """Return the time zone of the last timestamp of a request; None where it has no offset.
 
     Args:
         timestamps: as they were sent.
@@ -138,7 +138,7 @@ def find_zone(timestamps: Sequence[Any]) -> timezone | None:
 
 
 def in_zone(text: str, zone: timezone) -> str:
-    """A timestamp in UTC as one in a time zone, with its offset.
+    """Return a timestamp in UTC as one in a time zone, with its offset.
 
     Args:
         text: ISO 8601, without an offset.

@@ -6,12 +6,12 @@
 __all__ = ['KINDS', 'PACKED', 'find_kind', 'unpack']
 
 # %% ../../../nbs/methods/tables/file_kinds.ipynb #c05
-import bz2
-import gzip
 import io
 import lzma
 import zipfile
 from pathlib import Path
+
+from ...decompression import COMPRESSIONS, decompress, extract
 
 KINDS = {
     ".csv": "csv", ".tsv": "csv", ".txt": "csv", ".data": "csv", ".parquet": "parquet", ".pq": "parquet",
@@ -82,17 +82,16 @@ def unpack(data: bytes, name: str) -> tuple[bytes, str]:
         ValueError: the file is damaged, or an archive of several files.
     """
     path = Path(name)
-    openers = {".gz": gzip.decompress, ".bz2": bz2.decompress, ".xz": lzma.decompress}
     suffix = ".gz" if data.startswith(b"\x1f\x8b\x08") else path.suffix.lower()
     try:
-        if suffix in openers:
-            return openers[suffix](data), path.stem if path.suffix.lower() == suffix else name
+        if suffix in COMPRESSIONS:
+            return decompress(data, suffix, name), path.stem if path.suffix.lower() == suffix else name
         if suffix == ".zip":
             with zipfile.ZipFile(io.BytesIO(data)) as archive:
                 names = [n for n in archive.namelist() if not n.endswith("/") and not n.startswith("__MACOSX")]
                 if len(names) != 1:
                     raise ValueError(f"{name!r} holds {len(names)} files; expected one: {', '.join(names[:5])}")
-                return archive.read(names[0]), names[0]
+                return extract(archive, names[0], len(data), name), names[0]
     except (OSError, EOFError, zipfile.BadZipFile, lzma.LZMAError) as error:
         raise ValueError(f"{name!r} cannot be unpacked: {error}") from None
     return data, name

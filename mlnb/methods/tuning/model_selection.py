@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ...errors import DataError
 from ...codec import replace
 from ..contracts.candidates import Candidate, EnsembleMember, TrialResult
 from .ensembles import OutOfFold, blend, candidates, choose_ensemble
@@ -34,7 +35,7 @@ def bag_size(family: str, rows: int, members: int = 1) -> int:
         members: bagged members of the ensemble.
     """
     most = next((bags for limit, bags in BAG_SIZES if rows <= limit), 1)
-    return max(1, -(-most // members)) if family in (*BOOSTED, "network") else 1
+    return max(1, -(-most // members)) if family in (*BOOSTED, "mlp") else 1
 
 
 def prediction_ms(family: str, params: Mapping[str, Any], rows: int, columns: int, classes: int) -> float:
@@ -171,7 +172,7 @@ class _Selection:
     def members(self, weights: np.ndarray, most: int) -> list[tuple[TrialResult, EnsembleMember]]:
         """Return the trials with a weight above 0 and their members, with bags of at most `most` models."""
         taken = [(trial, float(weight)) for trial, weight in zip(self.trials, weights, strict=True) if weight > 0]
-        bagged = max(1, sum(trial.family in (*BOOSTED, "network") for trial, _ in taken))
+        bagged = max(1, sum(trial.family in (*BOOSTED, "mlp") for trial, _ in taken))
         return [(trial, replace(_member(trial, bagged, self.plan, most), weight=w)) for trial, w in taken]
 
     def seconds(self, members: Sequence[tuple[TrialResult, EnsembleMember]]) -> float:
@@ -206,12 +207,12 @@ def choose_winner(
         left: seconds left for the final fit.
 
     Raises:
-        ValueError: no trial is complete.
+        DataError: no trial is complete.
     """
     complete = [trial for trial in results.values() if trial.state == "complete"]
     if not complete:
         errors = [trial.error for trial in results.values() if trial.error]
-        raise ValueError(
+        raise DataError(
             f"found no trial that finished all folds, expected at least one: {(errors or ['the time was up'])[0]}"
         )
     sign = METRICS[plan.metric].sign

@@ -1,10 +1,10 @@
 """Generated files with every quirk: each is read right, or what is doubtful is reported; never wrong in silence.
 
-python tests/generated_tables.py 200    reads 200 files and prints the counts
+python tests/generated_files.py 200    reads 200 files and prints the counts
 """
 
 import pytest
-from generated_tables import generate, judge
+from generated_files import generate, judge
 
 
 @pytest.mark.parametrize("seed", range(5000, 5024))
