@@ -49,22 +49,24 @@ def _read_json(data: bytes) -> tuple[pd.DataFrame, dict[str, Any]]:
     columns, unusable = dict[str, pd.Series](), dict[str, str]()
     for name in names:
         values = [record.get(name) for record in records]
-        if all(value is None or isinstance(value, list | dict) for value in values) and any(values):
-            expanded, left_out = _expand(name, values)
-            unusable |= left_out
-            columns |= {str(each): expanded[each] for each in expanded}
-        else:
+        nested = _nested_column(name, values)
+        if nested is None:
             columns[name] = table_of_rows([[value] for value in values], [name])[name]
+            continue
+        expanded, left_out = expand_columns(nested)
+        unusable |= left_out
+        columns |= {each: expanded.column(each).to_pandas() for each in expanded.column_names}
     return pd.DataFrame(columns), {"unusable": unusable} if unusable else {}
 
 
-def _expand(name: str, values: list[Any]) -> tuple[pd.DataFrame, dict[str, str]]:
-    """The number columns of a column of lists, or why there are none."""
+def _nested_column(name: str, values: list[Any]) -> pa.Table | None:
+    """A column of lists or objects of one type; None for any other, which becomes text where it is mixed."""
+    if not any(values) or not all(value is None or isinstance(value, list | dict) for value in values):
+        return None
     try:
-        table, unusable = expand_columns(pa.table({name: pa.array(values)}))
+        return pa.table({name: pa.array(values)})
     except (pa.ArrowInvalid, pa.ArrowTypeError):
-        return pd.DataFrame(), {name: "lists and objects"}
-    return table.to_pandas(), unusable
+        return None
 
 
 def _read_sklearn(name: str) -> pd.DataFrame:
