@@ -29,7 +29,6 @@ NOT_CONVERTED = (
     "mlnb/monitoring/",
     "mlnb/registry/",
     "nbs/methods/operations/",
-    "nbs/methods/tables/",
     "nbs/stages/",
 )
 

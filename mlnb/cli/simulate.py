@@ -145,7 +145,7 @@ def table_days(run: Run, args: argparse.Namespace) -> Iterator[Day]:
         )
     try:
         stated = {name: provenance[name] for name in ("thousands", "dayfirst") if name in provenance}
-        raw, read = read_table(str(args.data.absolute()), decimal=provenance.get("decimal", "auto"), facts=stated)
+        raw, read = read_table(str(args.data.absolute()), decimal=provenance.get("decimal", "auto"), metadata=stated)
         features, target = Schema.from_json(schema).features, str(contract.target)
         for column in (target, args.time, *(feature.name for feature in features)):
             if column not in raw:

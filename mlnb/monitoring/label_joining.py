@@ -6,8 +6,8 @@ from typing import Any
 
 from mlnb.errors import UsageError
 from mlnb.methods.contracts.problems import ProblemContract, required
-from mlnb.methods.series.calendars import Frequency, stamp_text
-from mlnb.methods.tables.values import parse_date, to_label
+from mlnb.methods.series.calendars import Frequency, parse_stamp, stamp_text
+from mlnb.methods.tables.values import to_label
 from mlnb.methods.tasks.task_traits import traits_of
 from mlnb.monitoring.labels import Place, pick
 
@@ -76,7 +76,7 @@ def _stamp(value: Any, ruler: Frequency) -> str:
     """The stamp of a value's period, as a forecast's answer writes it."""
     import numpy as np
 
-    period = ruler.periods(np.array([parse_date(value)]))
+    period = ruler.periods(np.array([parse_stamp(value, ruler)]))
     return stamp_text(float(ruler.stamps(period)[0]), ruler)
 
 
@@ -101,10 +101,11 @@ def _places(log: Any, contract: ProblemContract) -> Iterator[list[tuple[str, Pla
     """Yield the keys under which each row's label may be, the most certain first."""
     requests, rows = log["request"].tolist(), log["row"].astype(int).tolist()
     if traits_of(contract.task).unit == "history":
-        keys = [f"out.{name}" for name in contract.series or ()]
+        keys, ruler = [f"out.{name}" for name in contract.series or ()], Frequency.of(contract.ruler)
         series = log[keys].astype(str).to_numpy().tolist() if len(keys) else [[]] * len(log)
         for request, key, timestamp, step in zip(requests, series, log["out.time"], log["step"], strict=True):
-            exact, ahead = place(series=key, time=timestamp), place(series=key, step=int(step))
+            time = _stamp(timestamp, ruler) if isinstance(timestamp, str) else timestamp
+            exact, ahead = place(series=key, time=time), place(series=key, step=int(step))
             yield [(request, exact), (request, ahead), ("", exact)]
         return
     item = f"in.{contract.item}"

@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from ..contracts.problems import ProblemContract
-from ..series.calendars import Frequency
+from ..series.calendars import Frequency, parse_stamp
 from ..metrics.forecasting_metrics import SCALED
 from ..series.lag_features import seasonal_scale
 from ..tables.values import is_missing, parse_date, to_label
@@ -243,9 +243,10 @@ def seen_values(log: pd.DataFrame, contract: ProblemContract) -> pd.DataFrame:
     for name in (contract.time, contract.target, *(contract.series or ())):
         if name not in rows:
             rows[name] = None
-    seconds = np.array([parse_date(value) for value in rows[contract.time].tolist()], dtype=np.float64)
+    ruler = Frequency.of(contract.ruler)
+    seconds = np.array([parse_stamp(value, ruler) for value in rows[contract.time].tolist()], dtype=np.float64)
     rows["series"] = name_series(rows, list(contract.series or ()))
-    rows["period"] = Frequency.of(contract.ruler).periods(seconds) if len(rows) else np.zeros(0, dtype=np.int64)
+    rows["period"] = ruler.periods(seconds) if len(rows) else np.zeros(0, dtype=np.int64)
     rows = rows.sort_values("asked", kind="stable").groupby(["series", "period"], as_index=False).last()
     return rows.sort_values(["period", "series"], kind="stable").reset_index(drop=True)
 
