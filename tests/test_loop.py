@@ -76,7 +76,7 @@ def test_from_a_first_model_to_a_mistake_undone(world):
     days = {line.split()[0]: line for line in told.splitlines() if line[:4].strip().isdigit()}
     assert "missing in" in days["7"] and "retrain" not in days["7"]  # a fault upstream is no reason to learn it
     assert "promoted as champion" in told, told
-    second = json.loads(toys.mlnb(root, "models", "@champion", "--json"))["facts"]["certificate"]["model"]
+    second = json.loads(toys.mlnb(root, "models", "@champion", "--json"))["metadata"]["certificate"]["model"]
     assert second != first
     log = root / "serve.txt"
     wait_for(lambda: status(port, "POST", "/predict", row)[1] == second, 30, "the new champion", detail=log.read_text)

@@ -34,9 +34,11 @@ TOGETHER = {
         "the merges of an upgrade share their cases",
         "engine/cell_matching engine/parameter_merge engine/settings_merge engine/text_merge",
     ),
-    "monitoring/test_joining.py": ("the file is named after what the module does", "monitoring/label_joining"),
     "monitoring/test_schedules.py": ("the command prints what the module makes", "cli/schedule"),
-    "registry/test_ledger.py": ("the log is rows of the database", "registry/audit_log registry/database"),
+    "registry/test_ledger.py": (
+        "the log is rows of the database",
+        "registry/audit_log registry/database registry/registry_state",
+    ),
     "registry/test_registry.py": (
         "versions and champions exist only in a registry",
         "registry/champion registry/model_versions registry/version_comparison",

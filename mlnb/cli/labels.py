@@ -11,8 +11,9 @@ from mlnb.engine.project import Project
 from mlnb.engine.runs import open_run
 from mlnb.errors import UsageError
 from mlnb.methods.contracts.problems import ProblemContract
+from mlnb.methods.operations.label_matching import find_labels
 from mlnb.methods.tasks.task_traits import traits_of
-from mlnb.monitoring.label_joining import find_labels, pick_places
+from mlnb.monitoring.label_files import label_rows
 from mlnb.monitoring.labels import Added, add_labels, read_labels
 from mlnb.monitoring.monitoring_paths import label_database, log_folder
 from mlnb.monitoring.prediction_table import read_log
@@ -45,7 +46,7 @@ def main(args: argparse.Namespace) -> int:
     project = Project.find()
     registry = Registry(project)
     registry.sync()
-    version = registry.in_charge(args.model)
+    version = registry.find_or_champion(args.model)
     database = label_database(project, version.model)
     contract = open_run(project, version.run).load("contract", ProblemContract)
     if args.action == "add":
@@ -53,7 +54,7 @@ def main(args: argparse.Namespace) -> int:
             raise UsageError("No file; expected one: mlnb labels add june.csv --request id --label churned")
         log, _ = read_log(log_folder(project, version.model))
         label = args.label or str(contract.target or "label")
-        rows = pick_places(_rows(args.file), contract, args.request, label, args.row)
+        rows = label_rows(_rows(args.file), contract, args.request, label, args.row)
         added = add_labels(database, rows, time.time(), args.file.name, args.replace, set(log["request"]))
         print(json.dumps(vars(added), ensure_ascii=False) if args.json else _added_text(added))
         return 0
@@ -90,7 +91,7 @@ def _rows(path: Path) -> list[dict[str, Any]]:
 def _added_text(added: Added) -> str:
     rows = [
         ("new", added.new),
-        ("unchanged", added.known),
+        ("unchanged", added.unchanged),
         ("replaced", added.changed),
         ("empty", added.empty),
         ("conflicts, ignored", len(added.conflicts)),

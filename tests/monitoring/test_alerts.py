@@ -85,14 +85,17 @@ tests:
 def test_alerts_ring_when_they_should(tmp_path):
     (tmp_path / "rules.yaml").write_text(alert_rules(0.05))
     rules = yaml.safe_load(alert_rules())["groups"][0]["rules"]
-    told = {rule["alert"]: rule["annotations"]["summary"] for rule in rules}
+    summaries = {rule["alert"]: rule["annotations"]["summary"] for rule in rules}
     text = SEEN
     for at, name, label in [
         (20, "MlnbErrors", {}), (20, "MlnbSlow", {}), (35, "MlnbModelRefused", {"result": "withdrawn"}),
         (35, "MlnbLogDrops", {"result": "dropped"}), (20, "MlnbModelRefused", None), (60, "MlnbLogDrops", None),
         (60, "MlnbSilent", None), (60, "MlnbRefusals", None),
     ]:  # fmt: skip
-        expected = {"exp_labels": {"severity": "warning", **(label or {})}, "exp_annotations": {"summary": told[name]}}
+        expected = {
+            "exp_labels": {"severity": "warning", **(label or {})},
+            "exp_annotations": {"summary": summaries[name]},
+        }
         alerts = [] if label is None else [expected]
         text += f"  - {json.dumps({'eval_time': f'{at}m', 'alertname': name, 'exp_alerts': alerts})}\n"
     (tmp_path / "test.yaml").write_text(text)
@@ -104,13 +107,13 @@ def test_alerts_ring_when_they_should(tmp_path):
 
 def test_refused_late_or_gone(hook):
     hook.status = 500
-    with pytest.raises(UsageError, match="answered 500"):
+    with pytest.raises(UsageError, match="responded with 500"):
         notify(url(hook), {})
     hook.delay = 2.0
-    with pytest.raises(UsageError, match="did not take the verdict within"):
-        notify(url(hook), {}, patience=0.2)
+    with pytest.raises(UsageError, match="did not accept the verdict within"):
+        notify(url(hook), {}, timeout=0.2)
     hook.delay, hook.status = 0.0, 204
-    with pytest.raises(UsageError, match="did not take"):
+    with pytest.raises(UsageError, match="did not accept"):
         notify("http://127.0.0.1:1/hook", {})
     with pytest.raises(UsageError, match="expected a URL"):
         notify("file:///etc/passwd", {})
@@ -145,9 +148,9 @@ def talker():
 def test_a_receiver_that_goes_on_talking_is_left(talker, capsys):
     url, ending = talker
     began = time.monotonic()
-    with pytest.raises(UsageError, match=r"within 0\.3 s: it has not answered yet"):
-        notify(url, {}, patience=0.3)
+    with pytest.raises(UsageError, match=r"within 0\.3 s: there is no response yet"):
+        notify(url, {}, timeout=0.3)
     assert time.monotonic() - began < 2.0
     ending.set()
     send_verdict(url, {"outcome": "retrain"})  # neither the verdict nor its exit code depends on it
-    assert "The verdict itself is in the run" in capsys.readouterr().err
+    assert "The verdict is in the run" in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""The monitor stage on a project of two notebooks: what is broken, what has drifted, what has become worse."""
+"""The monitor stage on a project of two notebooks: broken columns, drift, and a model that has become worse."""
 
 import json
 import shutil
@@ -11,6 +11,7 @@ from in_process import mlnb_in_process
 
 from mlnb.engine import runs
 from mlnb.engine.project import Project
+from mlnb.methods.contracts.monitoring_records import MonitoringVerdict, Performance
 from mlnb.methods.contracts.responses import RowProblem
 from mlnb.monitoring.labels import add_labels
 from mlnb.serving.runtime.log_segments import convert_segment
@@ -42,7 +43,7 @@ stage.save("metrics", Metrics(rows=200, resamples=100, level=0.95, deciding=deci
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory):
-    writes = dict.fromkeys(["contract", "schema", "training", "encoder", "predictions", "metrics"], "what it says")
+    writes = dict.fromkeys(["contract", "schema", "training", "encoder", "predictions", "metrics"], "a test artifact")
     root = toys.project(tmp_path_factory.mktemp("monitored"), {"10_make": toys.stage("make", MAKE, writes=writes)})
     shutil.copy(NOTEBOOK, root / "nbs" / "stages")
     settings = root / "settings.ini"
@@ -51,8 +52,8 @@ def root(tmp_path_factory):
     return root
 
 
-def seen(root, name, *, count=700, version="v1", change=None, noise=0.0, labels=1.0, days=1.0, say=None):
-    """Serve a window of requests and look at it; return the verdict and the performance."""
+def monitored(root, name, *, count=700, version="v1", change=None, noise=0.0, labels=1.0, days=1.0, relabel=None):
+    """Log a window of requests and monitor it; return the verdict and the performance."""
     random = np.random.default_rng(len(name))
     log, database = root / "logs" / name, root / f"{name}.db"
     moments = iter(np.linspace(0, 86_400 * days, 2 * count + 50) + 86_400 * len(list((root / "logs").glob("*"))))
@@ -67,80 +68,80 @@ def seen(root, name, *, count=700, version="v1", change=None, noise=0.0, labels=
         recorder.record(f"{name}-{number}", version, [row], [answer], 0.001)
         if random.random() < labels:
             label = "yes" if happened else "no"
-            truth.append((f"{name}-{number}", 0, say(label) if say else label))
+            truth.append((f"{name}-{number}", 0, relabel(label) if relabel else label))
     recorder.close()
     add_labels(database, truth, 0.0)
-    return look(root, log, database)
+    return monitor(root, log, database)
 
 
-def look(root, log, database):
-    """Look at a log; return the verdict and the performance."""
+def monitor(root, log, database):
+    """Monitor a log; return the verdict and the performance."""
     mlnb_in_process(root, "run", "monitor", "--no-report", "-p", "log", str(log), "-p", "labels", str(database))
     run = runs.open_run(Project.find(root))
-    return run.load("verdict"), run.load("performance")
+    return run.load("verdict", MonitoringVerdict), run.load("performance", Performance)
 
 
 def test_nothing_has_happened(root):
-    verdict, performance = seen(root, "calm")
-    assert verdict["outcome"] == "keep", verdict
-    assert 0.8 < performance["now"]["value"] < 0.92 and verdict["window"]["rows"] == 700
+    verdict, performance = monitored(root, "calm")
+    assert verdict.outcome == "keep", verdict
+    assert 0.8 < performance.now.value < 0.92 and verdict.window.rows == 700
 
 
 def test_a_broken_column_is_called_broken(root):
-    verdict, _ = seen(root, "broken", change=lambda row: {"a": row["a"], "c": row["c"]})
-    assert verdict["outcome"] == "watch"
-    assert [r["kind"] for r in verdict["reasons"]] == ["broken"] and "b: missing in 100%" in verdict["reasons"][0][
-        "text"
-    ]
+    verdict, _ = monitored(root, "broken", change=lambda row: {"a": row["a"], "c": row["c"]})
+    assert verdict.outcome == "watch"
+    assert [r.kind for r in verdict.reasons] == ["broken"] and "b: missing in 100%" in verdict.reasons[0].text
 
 
 def test_a_shift_that_does_not_hurt_is_watched(root):
-    verdict, performance = seen(root, "shifted", change=lambda row: {**row, "b": row["b"] + 1})
-    assert verdict["outcome"] == "watch" and performance["lost"]["low"] < 0
-    assert {r["kind"] for r in verdict["reasons"]} == {"drift"}
+    verdict, performance = monitored(root, "shifted", change=lambda row: {**row, "b": row["b"] + 1})
+    assert verdict.outcome == "watch" and performance.lost.low < 0
+    assert {r.kind for r in verdict.reasons} == {"drift"}
 
 
 def test_a_model_that_has_become_worse_is_retrained(root):
-    verdict, performance = seen(root, "worse", noise=0.6)
-    assert verdict["outcome"] == "retrain" and performance["lost"]["low"] > 0
-    assert verdict["reasons"][0]["kind"] == "performance"
+    verdict, performance = monitored(root, "worse", noise=0.6)
+    assert verdict.outcome == "retrain" and performance.lost.low > 0
+    assert verdict.reasons[0].kind == "performance"
 
 
 def test_performance_waits_for_labels(root):
-    verdict, performance = seen(root, "early", noise=0.6, labels=0.3)
-    assert performance["now"] is None and verdict["outcome"] == "keep"
-    assert 0.2 < performance["labels"][0]["share"] < 0.4
+    verdict, performance = monitored(root, "early", noise=0.6, labels=0.3)
+    assert performance.now is None and verdict.outcome == "keep"
+    assert 0.2 < performance.labels[0].share < 0.4
 
 
 def test_an_empty_log_is_refused(root, tmp_path):
     empty = tmp_path / "log"
     empty.mkdir()
-    said = mlnb_in_process(root, "run", "monitor", "--no-report", "-p", "log", str(empty), code=4)
-    assert "is empty: nothing was predicted yet" in said
+    output = mlnb_in_process(root, "run", "monitor", "--no-report", "-p", "log", str(empty), code=4)
+    assert "is empty: nothing was predicted yet" in output
 
 
-def test_a_version_that_has_not_answered_is_refused(root):
+def test_a_version_without_rows_is_refused(root):
     log = root / "logs" / "calm"
-    said = mlnb_in_process(root, "run", "monitor", "--no-report", "-p", "log", str(log), "-p", "version", "v9", code=4)
-    assert "Version v9 has not answered a row of the log yet; v1 has" in said
+    output = mlnb_in_process(
+        root, "run", "monitor", "--no-report", "-p", "log", str(log), "-p", "version", "v9", code=4
+    )
+    assert "Version v9 has no rows in the prediction log; the newest row is of v1" in output
 
 
 def test_a_window_of_one_class_has_no_curve(root):
-    verdict, performance = seen(root, "one class", say=lambda label: "no")
-    assert performance["now"]["rows"] == 700 and performance["now"]["value"] is None and performance["lost"] is None
-    assert "performance" not in [reason["kind"] for reason in verdict["reasons"]]
+    verdict, performance = monitored(root, "one class", relabel=lambda label: "no")
+    assert performance.now.rows == 700 and performance.now.value is None and performance.lost is None
+    assert "performance" not in [reason.kind for reason in verdict.reasons]
 
 
 def test_a_new_category_and_a_new_class_are_named(root):
-    changed = seen(
+    changed = monitored(
         root,
         "new words",
         change=lambda row: {**row, "c": "new" if row["b"] > 0.4 else row["c"]},
-        say=lambda label: "perhaps" if label == "yes" else label,
+        relabel=lambda label: "perhaps" if label == "yes" else label,
     )
-    told = {reason["kind"]: reason["text"] for reason in changed[0]["reasons"]}
-    assert changed[0]["outcome"] == "watch" and "'new' for one" in told["broken"]
-    assert "labels of a class that the model does not know: 'perhaps'" in told["service"]
+    texts = {reason.kind: reason.text for reason in changed[0].reasons}
+    assert changed[0].outcome == "watch" and "such as 'new'" in texts["broken"]
+    assert "labels of a class that the model does not know: 'perhaps'" in texts["service"]
 
 
 def test_a_schema_that_changed_a_torn_segment_repeats_and_a_clock_that_went_back(root):
@@ -166,12 +167,12 @@ def test_a_schema_that_changed_a_torn_segment_repeats_and_a_clock_that_went_back
     (log / "19700105T000000-1-1.parquet").write_bytes(b"PAR1 cut off")
     labels += [("nobody", 0, "yes"), ("v2-0", 7, "no")]  # of no row of the log
     add_labels(database, labels, 0.0)
-    verdict, performance = look(root, log, database)
-    assert verdict["window"]["version"] == "v2" and verdict["window"]["damaged"] == 2
-    assert verdict["window"]["until"] == 3 * 86_400.0 + 60 and verdict["window"]["rows"] == 540
-    assert performance["now"]["rows"] == 498 and 0.8 < performance["now"]["value"] < 0.92  # each request once
-    assert [reason["kind"] for reason in verdict["reasons"]] == ["service"]
-    assert "2 of 602 rows are stamped 87 days after all others" in verdict["reasons"][0]["text"]
+    verdict, performance = monitor(root, log, database)
+    assert verdict.window.version == "v2" and verdict.window.damaged == 2
+    assert verdict.window.until == 3 * 86_400.0 + 60 and verdict.window.rows == 540
+    assert performance.now.rows == 498 and 0.8 < performance.now.value < 0.92  # each request once
+    assert [reason.kind for reason in verdict.reasons] == ["service"]
+    assert "2 of 602 rows have a time 87 days after all others" in verdict.reasons[0].text
     old = ["-p", "log", str(log), "-p", "version", "v1", "-p", "days", "1"]
     output = mlnb_in_process(root, "run", "monitor", "--no-report", *old, code=4)
     assert "No row of version v1 in the last 1 days" in output
@@ -185,13 +186,13 @@ def test_a_log_of_refusals_names_the_column_that_vanished(root):
             f"r{number}", "v1", [RowProblem(row=0, column="b", found="nothing", expected="a number")]
         )
     recorder.close()
-    said = mlnb_in_process(root, "run", "monitor", "--no-report", "-p", "log", str(log), code=4)
-    assert "nothing was predicted yet" in said and "3 requests were refused, because of 'b'" in said
+    output = mlnb_in_process(root, "run", "monitor", "--no-report", "-p", "log", str(log), code=4)
+    assert "nothing was predicted yet" in output and "3 requests were refused, because of 'b'" in output
 
 
 def test_the_same_log_gives_the_same_verdict(root):
     first = toys.record(root)["stages"]["monitor"]["outputs"]
-    seen(root, "again")
+    monitored(root, "again")
     one = toys.record(root)["stages"]["monitor"]["outputs"]
     mlnb_in_process(root, "run", "monitor", "--no-report", "--force", *_again(root))
     assert toys.record(root)["stages"]["monitor"]["outputs"] == one != first

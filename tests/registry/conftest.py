@@ -1,4 +1,4 @@
-"""A project with proven runs whose models differ, on SQLite and on a PostgreSQL server that the tests start."""
+"""A project with verified runs whose models differ, on SQLite and on a PostgreSQL server that the tests start."""
 
 import tempfile
 import warnings
@@ -35,8 +35,8 @@ def project(tmp_path, example) -> Project:
 
 
 @pytest.fixture
-def proven(project, example) -> Callable[..., Run]:
-    """Make a proven run: its number, its score, and what it predicted for the test rows."""
+def verified(project, example) -> Callable[..., Run]:
+    """Make a verified run: its number, its score, and what it predicted for the test rows."""
 
     def make(number: int, score: float = 0.86, passed: bool = True, p: list[float] | None = None) -> Run:
         run = example.make_run(project, f"20260314-09{number:02d}00-train-a1b2", minute=number, score=score)

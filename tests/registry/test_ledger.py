@@ -5,15 +5,16 @@ import json
 import pytest
 import sqlalchemy as sa
 
+from mlnb.codec import convert
 from mlnb.errors import RegistryError
 from mlnb.registry.audit_log import Entry
 from mlnb.registry.database import ALIASES, APPROVALS, LOG, VERSIONS
 
 
 @pytest.fixture
-def filled(registry, proven):
+def filled(registry, verified):
     for number in (1, 2, 3):
-        registry.register(proven(number))
+        registry.register(verified(number))
     registry.promote("1", why="first")
     registry.promote("2", why="better")
     registry.approve("2", "seen")
@@ -56,7 +57,7 @@ def test_altered_with_a_digest_that_fits(filled):
     with filled.engine.connect() as connection:
         text = connection.execute(sa.select(LOG.c.entry).where(LOG.c.number == 4)).scalar()
     changed = json.loads(text) | {"who": "eve"}
-    values = {"entry": json.dumps(changed), "digest": Entry(**changed).digest}
+    values = {"entry": json.dumps(changed), "digest": convert(changed, Entry).digest}
     behind(filled, LOG.update().where(LOG.c.number == 4).values(**values))
     assert filled.verify()[0] == ["broken: entry 5 does not follow entry 4 as that is now"]
 
@@ -117,4 +118,4 @@ def test_tables_behind_the_log(filled):
         APPROVALS.insert().values(model=filled.find("1").model, number=1, who="eve"),
     )
     faults = "\n".join(filled.verify()[0])
-    assert "the log says 2" in faults and ":1 was altered" in faults and "eve" in faults
+    assert "in the log 2" in faults and ":1 was altered" in faults and "eve" in faults

@@ -12,34 +12,34 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from mlnb.codec import replace
+from mlnb.codec import from_json, replace, to_json
 from mlnb.engine.project import Project
 from mlnb.engine.run_records import ParameterValue
 from mlnb.engine.runs import open_run
 from mlnb.errors import GateFailed, RegistryError, UnknownRun, UsageError
 from mlnb.registry.champion import fill_champion, find_champions
 from mlnb.registry.database import writing
-from mlnb.registry.model_versions import split_reference
+from mlnb.registry.model_versions import ModelVersion, split_reference
 from mlnb.registry.registry import Registry
-from mlnb.registry.version_comparison import compare
+from mlnb.registry.version_comparison import compare_versions
 
 
-def test_a_proven_run_is_a_version_and_the_same_bytes_are_the_same_version(registry, proven):
-    first = registry.register(proven(1))
-    again = registry.register(proven(2))
+def test_a_verified_run_is_a_version_and_the_same_bytes_are_the_same_version(registry, verified):
+    first = registry.register(verified(1))
+    again = registry.register(verified(2))
     assert (first.number, again.number) == (1, 2) and first.name == f"{first.model}:1"
     assert registry.register(open_run(registry.project, first.run)).number == 1
-    assert first.facts["metrics"]["roc_auc"] == 0.86
-    assert first.facts["environment"]["python"] == platform.python_version()
-    assert first.facts["gate"] is True and first.facts["certificate"]["identical"] is True
-    proven(3)
+    assert first.metadata.metrics["roc_auc"] == 0.86
+    assert first.metadata.environment.python == platform.python_version()
+    assert first.metadata.gate is True and first.metadata.certificate.identical is True
+    verified(3)
     assert [version.number for version in registry.sync()] == [3]  # what no command has registered yet
     assert registry.sync() == []
 
 
-def test_promotion_and_rollback_go_one_step_at_a_time(registry, proven):
+def test_promotion_and_rollback_go_one_step_at_a_time(registry, verified):
     for number in (1, 2, 3):
-        registry.register(proven(number))
+        registry.register(verified(number))
     for number in ("1", "2", "3"):
         registry.promote(number, why="better")
     assert registry.find("@champion").number == 3
@@ -47,7 +47,7 @@ def test_promotion_and_rollback_go_one_step_at_a_time(registry, proven):
     assert (entry.what, entry.before, entry.version, entry.who) == ("rolled back", 3, 2, "ann")
     registry.rollback(why="still complaints")
     assert registry.find("@champion").number == 1
-    with pytest.raises(UsageError, match="nothing to go back to"):
+    with pytest.raises(UsageError, match="no version before it"):
         registry.rollback(why="more")
     registry.promote("3", why="mended")
     registry.rollback(why="not mended")
@@ -55,9 +55,9 @@ def test_promotion_and_rollback_go_one_step_at_a_time(registry, proven):
     assert registry.verify()[0] == []
 
 
-def test_aliases_are_independent(registry, proven):
-    registry.register(proven(1))
-    registry.register(proven(2))
+def test_aliases_are_independent(registry, verified):
+    registry.register(verified(1))
+    registry.register(verified(2))
     registry.promote("1", why="first")
     registry.promote("2", "challenger", why="to be watched")
     champion, challenger = registry.find("@champion"), registry.find("@challenger")
@@ -66,7 +66,7 @@ def test_aliases_are_independent(registry, proven):
         registry.promote("1", why="again")
 
 
-def test_a_champion_is_filled_in_where_a_stage_asks_for_one(registry, proven):
+def test_a_champion_is_filled_in_where_a_stage_asks_for_one(registry, verified):
     empty = ParameterValue(value="", origin="default")
     values = {
         "problem": {"target": ParameterValue(value="survived", origin="-p")},
@@ -75,8 +75,8 @@ def test_a_champion_is_filled_in_where_a_stage_asks_for_one(registry, proven):
     }
     url = registry.project.settings.registry or str(registry.engine.url)
     project = registry.project = registry.project.with_settings(registry=url)
-    registry.register(proven(1))
-    assert fill_champion(project, values) == values  # nobody is in charge
+    registry.register(verified(1))
+    assert fill_champion(project, values) == values  # there is no champion
     registry.promote("1", why="the first")
     filled = fill_champion(project, values)
     assert (Path(filled["evaluate"]["champion"].value) / "model.txt").read_text() == "model 1"
@@ -84,43 +84,43 @@ def test_a_champion_is_filled_in_where_a_stage_asks_for_one(registry, proven):
     rows = Path(filled["evaluate"]["champion_rows"].value)
     assert rows.is_file()
     rows.unlink()
-    assert fill_champion(project, values)["evaluate"]["champion_rows"].value == ""  # what it has learned from is gone
+    assert fill_champion(project, values)["evaluate"]["champion_rows"].value == ""  # its training rows are gone
     other = values | {"problem": {"target": ParameterValue(value="fare", origin="-p")}}
     assert fill_champion(project, other) == other  # of another problem
     stated = values | {"evaluate": values["evaluate"] | {"champion": ParameterValue(value="mine", origin="-p")}}
     assert fill_champion(project, stated) == stated
 
 
-def test_who_is_champion_is_remembered_until_the_file_has_changed(registry, proven, monkeypatch):
+def test_who_is_champion_is_remembered_until_the_file_has_changed(registry, verified, monkeypatch):
     project = registry.project
     if registry.engine.dialect.name != "sqlite":
-        pytest.skip("a server is always asked")
+        pytest.skip("a server is always queried")
     file = project.store_root / "registry.db"
-    registry.register(proven(1))
+    registry.register(verified(1))
     registry.promote("1", why="the first")
     old = file.stat().st_mtime_ns - 10**10  # one that has just changed is not trusted yet
     os.utime(file, ns=(old, old))
-    assert [one["run"] for one in find_champions(project)] == [registry.find("1").run]
+    assert [one.run for one in find_champions(project)] == [registry.find("1").run]
     with monkeypatch.context() as patch:
         patch.setitem(sys.modules, "mlnb.registry.registry", None)
-        assert [one["run"] for one in find_champions(project)] == [registry.find("1").run]
-    registry.register(proven(2))
+        assert [one.run for one in find_champions(project)] == [registry.find("1").run]
+    registry.register(verified(2))
     registry.promote("2", why="better")
-    assert [one["run"] for one in find_champions(project)] == [registry.find("2").run]
+    assert [one.run for one in find_champions(project)] == [registry.find("2").run]
 
 
-def test_what_failed_its_gate_needs_force_and_that_is_logged(registry, proven):
-    registry.register(proven(1, passed=False))
+def test_what_failed_its_gate_needs_force_and_that_is_logged(registry, verified):
+    registry.register(verified(1, passed=False))
     with pytest.raises(GateFailed, match="its gate has failed"):
         registry.promote("1", why="hurry")
     assert len(registry.log()) == 1  # nothing was written
     entry = registry.promote("1", why="the bound was wrong", force=True)
-    assert entry.evidence["forced past"] == ["its gate has failed"]
+    assert entry.evidence.forced_past == ("its gate has failed",)
 
 
-def test_approvals_by_setting(registry, proven):
+def test_approvals_by_setting(registry, verified):
     registry.project = registry.project.with_settings(approvals=2)
-    registry.register(proven(1))
+    registry.register(verified(1))
     registry.approve("1", "report read")
     with pytest.raises(UsageError, match="ann has approved"):
         registry.approve("1", "again")
@@ -128,7 +128,7 @@ def test_approvals_by_setting(registry, proven):
         registry.promote("1", why="better")
     registry.who = "ben"
     registry.approve("1", "slices looked at")
-    assert registry.promote("1", why="better").evidence["approved by"] == ["ann", "ben"]
+    assert registry.promote("1", why="better").evidence.approved_by == ("ann", "ben")
     assert registry.find("1").approved_by == ("ann", "ben")
 
 
@@ -140,14 +140,14 @@ def test_approvals_by_setting(registry, proven):
         ("other:1", "No model is called"),
     ],
 )
-def test_what_is_not_there(registry, proven, reference, says):
-    registry.register(proven(1))
+def test_what_is_not_there(registry, verified, reference, says):
+    registry.register(verified(1))
     registry.promote("1", why="first")
     with pytest.raises(UnknownRun, match=says):
         registry.find(reference)
 
 
-def test_references_and_reasons(registry, proven):
+def test_references_and_reasons(registry, verified):
     assert split_reference("churn:3") == ("churn", 3, "") and split_reference("@champion") == ("", None, "champion")
     assert split_reference("3") == ("", 3, "") and split_reference("churn") == ("churn", None, "")
     for wrong in ("churn:", "churn:x", "churn@", "@3", ":3:4"):
@@ -155,23 +155,23 @@ def test_references_and_reasons(registry, proven):
             split_reference(wrong)
     with pytest.raises(UnknownRun, match="No model is registered yet"):
         registry.find("1")
-    registry.register(proven(1))
+    registry.register(verified(1))
     for act in (registry.promote, registry.approve):
         with pytest.raises(UsageError, match="A reason is needed"):
             act("1", why=" ")
 
 
-def test_versions_that_answered_the_same_rows_are_compared_in_pairs(registry, proven):
+def test_versions_tested_on_the_same_rows_are_compared_in_pairs(registry, verified):
     unsure = [0.6, 0.4] * 5 + [0.3, 0.7] * 15
-    first, second = registry.register(proven(1, p=unsure)), registry.register(proven(2))
-    found = compare(registry.project, first, second)["difference"]
-    assert found["metric"] == "roc_auc" and found["rows"] == 40
-    assert 0 < found["low"] <= found["value"] <= found["high"] and found["second is better in"] > 0.97
-    other = proven(3)
+    first, second = registry.register(verified(1, p=unsure)), registry.register(verified(2))
+    difference = compare_versions(registry.project, first, second).difference
+    assert difference.metric == "roc_auc" and difference.rows == 40
+    assert 0 < difference.low <= difference.value <= difference.high and difference.second_better > 0.97
+    other = verified(3)
     outputs = other.stages["split"].outputs
     other.update_stage("split", outputs={**outputs, "test": replace(outputs["test"], digest="0" * 64)})
     other.save()
-    assert "different rows" in compare(registry.project, first, registry.register(other))["difference"]["why"]
+    assert "different rows" in compare_versions(registry.project, first, registry.register(other)).why
 
 
 def _register(root, settings, run, who):
@@ -182,8 +182,8 @@ def _register(root, settings, run, who):
     registry.engine.dispose()
 
 
-def test_many_writers_leave_one_unbroken_chain(registry, proven):
-    runs = [proven(number) for number in range(1, 7)]
+def test_many_writers_leave_one_unbroken_chain(registry, verified):
+    runs = [verified(number) for number in range(1, 7)]
     context = multiprocessing.get_context("spawn")
     jobs = [
         context.Process(target=_register, args=(run.project.root, registry.project.settings, run.id, f"writer {n}"))
@@ -222,9 +222,9 @@ def _killed_at(registry, number):
     return process.exitcode == 0
 
 
-def test_a_kill_at_any_moment_leaves_the_old_state_or_the_new_one(registry, proven):
-    registry.register(proven(1))
-    registry.register(proven(2))
+def test_a_kill_at_any_moment_leaves_the_old_state_or_the_new_one(registry, verified):
+    registry.register(verified(1))
+    registry.register(verified(2))
     registry.promote("1", why="first")
     registry.engine.dispose()
     moments = itertools.count(1)
@@ -238,20 +238,20 @@ def test_a_kill_at_any_moment_leaves_the_old_state_or_the_new_one(registry, prov
     assert registry.find("@champion").number == 2 and registry.verify()[:2] == ([], 4)
 
 
-def test_a_registry_that_is_locked_is_said_and_nothing_is_lost(registry, proven, monkeypatch):
-    registry.register(proven(1))
+def test_a_locked_registry_is_reported_and_nothing_is_lost(registry, verified, monkeypatch):
+    registry.register(verified(1))
     monkeypatch.setattr("mlnb.registry.database.PATIENCE", 1)
     other = Registry(registry.project, "bob")
     with writing(registry.engine):
         assert other.find("1").number == 1  # who only reads does not wait
-        with pytest.raises(RegistryError, match="Nothing of this change was kept; try it again"):
+        with pytest.raises(RegistryError, match="The change was rolled back; try it again"):
             other.promote("1", why="first")
     other.promote("1", why="first")
     assert other.verify()[:2] == ([], 2)
     other.engine.dispose()
 
 
-def test_a_database_that_cannot_be_opened_is_named(project, proven, tmp_path):
+def test_a_database_that_cannot_be_opened_is_named(project, verified, tmp_path):
     (tmp_path / "file").write_text("no folder")
     for url, says in [
         (f"sqlite:///{tmp_path / 'file' / 'registry.db'}", "cannot be opened"),
@@ -268,6 +268,9 @@ def test_a_secret_comes_from_the_environment(project, monkeypatch, tmp_path):
     assert Registry(project).versions() == [] and (tmp_path / "shared.db").exists()
 
 
-def test_facts_are_json(registry, proven):
-    version = registry.register(proven(1))
-    assert json.loads(json.dumps(version.facts)) == version.facts
+def test_a_version_is_read_from_its_json(registry, verified):
+    registry.register(verified(1))
+    registry.promote("1", why="first")
+    version = registry.find("1")
+    assert from_json(ModelVersion, json.loads(json.dumps(to_json(version)))) == version
+    assert {entry.what for entry in registry.log()} == {"registered", "promoted"} and registry.verify()[0] == []
