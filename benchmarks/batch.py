@@ -37,7 +37,7 @@ LEVELS = (3, 5, 8, 10, 12, 16, 40, 100)
 CHUNK = 50_000  # rows of a pandas chunk, and of a row group
 TRAINING = 20_000
 COMPILED = ("on", "off", "numba")
-FAMILIES = ("lightgbm", "hist_boosting", "random_forest", "linear")
+FAMILIES = ("lightgbm", "hist_gradient_boosting", "random_forest", "linear")
 
 
 def make_rows(count: int, seed: int) -> pd.DataFrame:
@@ -82,7 +82,9 @@ def make_model(folder: Path, family: str, training: pd.DataFrame, y: np.ndarray)
         if family == "lightgbm":
             native = lightgbm.LGBMClassifier(n_jobs=1, verbose=-1).fit(X, y).booster_
         else:
-            fitted = (HistGradientBoostingClassifier if family == "hist_boosting" else RandomForestClassifier)()
+            fitted = (
+                HistGradientBoostingClassifier if family == "hist_gradient_boosting" else RandomForestClassifier
+            )()
             native = lightgbm.Booster(model_str=to_lightgbm(fitted.fit(np.nan_to_num(X), y)))
         model = Model(family, "binary", 2, X.shape[1], native)
     contract = ProblemContract(task=Task.BINARY, target="y", classes=("no", "yes"))
@@ -114,14 +116,14 @@ def make_pipeline(family: str, training: pd.DataFrame, y: np.ndarray) -> Any:
 
     numbers = [name for name in training.columns if name[0] in "nb"]
     categories = [name for name in training.columns if name[0] == "c"]
-    coded = OneHotEncoder(handle_unknown="ignore", sparse_output=family != "hist_boosting")
+    coded = OneHotEncoder(handle_unknown="ignore", sparse_output=family != "hist_gradient_boosting")
     steps = [
         ("numbers", pipe(SimpleImputer(strategy="median"), StandardScaler()), numbers),
         ("categories", pipe(SimpleImputer(strategy="most_frequent"), coded), categories),
     ]
     models = {
         "lightgbm": lightgbm.LGBMClassifier(n_jobs=1, verbose=-1),
-        "hist_boosting": HistGradientBoostingClassifier(),
+        "hist_gradient_boosting": HistGradientBoostingClassifier(),
         "random_forest": RandomForestClassifier(),
         "linear": LogisticRegression(max_iter=1000),
     }

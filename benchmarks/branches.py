@@ -1,11 +1,11 @@
-"""Branches of a pipeline side by side, and the memory of eight notebooks one after another beside that of one.
+"""Time of a pipeline whose branches run in parallel, and peak memory of eight notebooks against that of one.
 
     python benchmarks/branches.py [--rounds 3]
 
 A project of eight stages: a start, two branches of three that fit models with one thread, and an end that joins them.
-Prints medians of `mlnb run --clean` with one stage at a time and with two, with their ratio; then the highest memory
-(proportional set size) of all processes, for the first stage alone and for all eight one after another, with the states
-that are kept of them.
+Prints medians of `mlnb run --clean` with one stage at a time and with two, with their ratio; then the peak memory
+(proportional set size) of all processes, for the first stage alone and for all eight in sequence, including their
+snapshots.
 """
 
 import argparse

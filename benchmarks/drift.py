@@ -1,13 +1,13 @@
-"""False alarms and missed shifts of the monitor, beside Evidently's default preset on the same windows.
+"""False alarms and missed shifts of the monitor, and of Evidently's default preset on the same windows.
 
     python benchmarks/drift.py [--windows 200] [--rows 1000]
 
-A model is fitted on a churn-like table with a known truth. Quiet windows come from the same world; shifted
-windows from one in which a column has moved, columns have come apart, or the relation to the target has
-changed, each by so much that the model loses at least three points of its area under the ROC curve (measured
-on 50,000 rows of that world). An alarm of mlnb is any verdict but `keep`, from the rows and their labels; one
-of Evidently is its preset's "dataset drift", or any drifted column beside it: by default it reads no labels.
-Prints the shares of windows with an alarm.
+A model is fitted on synthetic data shaped like a churn table. Windows without a shift come from the same distribution.
+In shifted windows the mean of a column, the correlation of two columns or the relation to the target has changed, each
+by enough to cost the model at least three points of its area under the ROC curve (measured on 50,000 rows of the
+shifted distribution). An alarm of mlnb is any verdict except `keep`, from rows and labels; an alarm of Evidently is the
+"dataset drift" of its preset, or any drifted column in addition: by default it reads no labels. Prints the shares of
+windows with an alarm.
 """
 
 import argparse
@@ -43,13 +43,12 @@ NUMBERS = ["months", "charge", "calls", "usage", "age", "income", "delay", "scor
 SCHEMA = Schema(
     (*(Column(name, "number") for name in NUMBERS), Column("plan", "category", categories=("basic", "gold", "plus"))), 0
 )
-World = Callable[[np.random.Generator, int], tuple[pd.DataFrame, np.ndarray]]
 
 
 def draw(
     random: np.random.Generator, rows: int, change: str = "", size: float = 0.0
 ) -> tuple[pd.DataFrame, np.ndarray]:
-    """Rows and what became of them, in a world changed by so much."""
+    """Return rows and their labels from the training distribution, or from one with a change of a given size."""
     shared = random.normal(size=rows)
     table = {name: random.normal(size=rows) for name in NUMBERS}
     table["charge"] = 0.7 * shared + 0.7 * table["charge"]
@@ -97,7 +96,7 @@ def main() -> None:
     service = ServiceBehavior(rows_per_day=0.0, rows_per_day_before=None, refused=0.0)
     whole, their = draw(random, 50_000)
     best = roc_auc_score(their, predict(whole))
-    print(f"area under the ROC curve in the world of training: {best:.4f}")
+    print(f"area under the ROC curve on the training distribution: {best:.4f}")
     shifts = [("moved", 1.2), ("moved", 2.0), ("concept", 0.25), ("concept", 0.5), ("apart", 0.0)]
     harmful = []
     for change, size in shifts:

@@ -1,13 +1,13 @@
-"""mlnb beside the seasonal-naive forecast and an AutoETS, on the same rolling origins of the same sealed stretch.
+"""mlnb, the seasonal-naive forecast and AutoETS on the same rolling origins of the same held-out periods.
 
     python benchmarks/forecasting.py [--seconds 60] [--csv temps.csv Temp ...]
 
 The series come from statsmodels' own data (sunspots by year, CO2 by week with holes, the Nile by year, El Niño by
-month, the American GDP by quarter) and from any CSV that is named with its target. The horizon is the frequency's own
-(14 days, 13 weeks, 12 months, 8 quarters, 6 years) unless it is stated. The last fifth of a series is sealed; everyone
-is fitted once on what came before and then forecasts from every period of the stretch, knowing all values up to there.
-Exponential smoothing is the best of up to fifteen ETS models by AICc (R's `ets` chooses likewise); the error is the
-MASE. Less is better; a ratio below 1 says that mlnb is closer.
+month, the American GDP by quarter) and from any CSV that is named with its target. The horizon is the default of the
+frequency (14 days, 13 weeks, 12 months, 8 quarters, 6 years) unless one is given. The last fifth of a series is held
+out; each method is fitted once on the periods before it and then forecasts from every held-out period, with all values
+up to that period. Exponential smoothing is the best of up to fifteen ETS models by AICc (as R's `ets` selects); the
+error is the MASE. Lower is better; with a ratio below 1 mlnb is more accurate.
 """
 
 import argparse
@@ -20,7 +20,7 @@ import pandas as pd
 import statsmodels.api as sm
 
 from mlnb.methods.contracts.decisions import Decision
-from mlnb.methods.evaluation.forecast_evaluation import judge_forecasts
+from mlnb.methods.evaluation.forecast_evaluation import evaluate_forecaster
 from mlnb.methods.problem.forecast_contract import complete_forecast, start_forecast
 from mlnb.methods.problem.problem_contract import state
 from mlnb.methods.tables.type_inference import clean
@@ -33,7 +33,7 @@ SHARE, FOLDS = 0.2, 5  # as the stages have them
 
 
 def bundled() -> Iterator[tuple[str, pd.DataFrame, str]]:
-    """Yield name, table and target of the series that statsmodels brings."""
+    """Yield name, table and target of the series that statsmodels includes."""
     sunspots = sm.datasets.sunspots.load_pandas().data
     years = sunspots["YEAR"].astype(int).astype(str) + "-01-01"
     yield "sunspots by year", pd.DataFrame({"date": years, "value": sunspots["SUNACTIVITY"]}), "value"
@@ -52,7 +52,7 @@ def bundled() -> Iterator[tuple[str, pd.DataFrame, str]]:
 
 
 def compete(raw: pd.DataFrame, target: str, horizon: int | None, seconds: float, trials: int) -> dict[str, float | str]:
-    """Return the MASE of everyone on one table, and what it took."""
+    """Return the MASE of each method on one table, and the seconds of mlnb."""
     table, schema, _ = clean(raw, target)
     problem = state(target, task="forecasting", details={"horizon": horizon})
     contract = start_forecast(problem, table[target], "stated", list(table))
@@ -67,13 +67,13 @@ def compete(raw: pd.DataFrame, target: str, horizon: int | None, seconds: float,
     best = tune(folds, "forecasting", "mase", trials=trials, seconds=seconds, examples=len(examples.y)).best
     model = fit_best(best, contract, examples)
     took = time.monotonic() - began
-    metrics = judge_forecasts(contract, schema, encoder, model, Decision(), training, test, resamples=100).metrics
+    metrics = evaluate_forecaster(contract, schema, encoder, model, Decision(), training, test, resamples=100).metrics
     result = {who: float(metrics.references[who].scores["mase"] or np.nan) for who in ("dummy", "ets")}
     mase, origins = float(metrics.deciding.value or np.nan), metrics.forecast.origins if metrics.forecast else 0
     return {
         "frequency": f"{contract.frequency}, {contract.horizon} ahead", "origins": origins,
         "mlnb": mase, "seasonal naive": result["dummy"], "AutoETS": result["ets"], "to naive": mase / result["dummy"],
-        "to AutoETS": mase / result["ets"], "winner": best["family"], "seconds": took,
+        "to AutoETS": mase / result["ets"], "winner": best.family, "seconds": took,
     }  # fmt: skip
 
 
@@ -95,10 +95,10 @@ def main() -> None:
         print(name, lines[name], flush=True)
     table = pd.DataFrame(lines).T
     print(table.to_string(float_format=lambda number: f"{number:.3f}"))
-    for rival in ("to naive", "to AutoETS"):
-        ratios = table[rival].astype(float)
+    for reference in ("to naive", "to AutoETS"):
+        ratios = table[reference].astype(float)
         mean, won = np.exp(np.log(ratios).mean()), (ratios < 1).sum()
-        print(f"{rival}: geometric mean {mean:.3f}, below 1 on {won} of {len(ratios)}")
+        print(f"{reference}: geometric mean {mean:.3f}, below 1 on {won} of {len(ratios)}")
 
 
 if __name__ == "__main__":

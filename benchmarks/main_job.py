@@ -1,13 +1,13 @@
-"""Where the time of the main job goes, stage by stage, under papermill's standard engine and on warm kernels.
+"""Time of each stage of a full run by kind of work, with papermill's standard engine and with warm kernels.
 
     python benchmarks/main_job.py [--rounds 1] [--workers 1] [--engine warm] [-- OPTIONS OF MLNB RUN]
 
-Runs the whole pipeline of this checkout from the top under each engine in turn, and reads the times off the executed
-notebooks: `ahead` before the stage began, while its inputs were made, `start` until a cell begins (kernel, connection),
-`imports` cells that import something, `proofs` cells that show and assert what functions do, `fitting` cells that fit
-models or shuffle what they predict from, `cells` the other cells of the stage, `end` after the last cell (saving,
-leaving). `rest` is what the command takes besides its stages, below zero when stages run side by side. What is not
-fitting is the time from the shell in which no cell was fitting a model.
+Runs the whole pipeline of this checkout under each engine in turn, and reads the times from the executed notebooks:
+`ahead` before the stage began, while its inputs were computed, `start` until a cell begins (kernel, connection),
+`imports` cells with imports, `examples` cells with examples and assertions of functions, `fitting` cells that fit
+models or compute permutation importance, `cells` the other cells of the stage, `end` after the last cell (saving,
+shutdown). `rest` is the time of the command outside its stages, negative when stages run in parallel. `not fitting` is
+the wall time in which no cell was fitting a model.
 """
 
 import argparse
@@ -24,7 +24,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 MLNB = str(Path(sys.executable).with_name("mlnb"))
 FITTING = ("tune", "fit_best", "predict_references", "permutation_importance")
-COLUMNS = ("ahead", "start", "imports", "proofs", "cells", "fitting", "end")
+COLUMNS = ("ahead", "start", "imports", "examples", "cells", "fitting", "end")
 
 
 def kind(source: str) -> str:
@@ -38,7 +38,7 @@ def kind(source: str) -> str:
         return "fitting"
     if any(isinstance(node, ast.Import | ast.ImportFrom) for node in tree.body):
         return "imports"
-    return "cells" if "#|" in source or "run = " in source else "proofs"
+    return "cells" if "#|" in source or "run = " in source else "examples"
 
 
 def is_call(node: ast.AST) -> bool:

@@ -2,13 +2,13 @@
 
     python benchmarks/million.py [--rows 1000000] [--format csv|parquet] [--folder DIR]
 
-By hand: pandas reads the file, categories and dates become what LightGBM takes, 80 % of the rows are fitted with the
-parameters and boosting rounds that mlnb used, the rest scored. mlnb: `mlnb run --upto evaluate` of a new project, one
-trial in two folds, no tuning, with all that it does besides: typing, findings, leaks, folds, intervals, a linear model
-to compare with, slices, explanations, robustness.
-Each in processes of its own, one after the other; prints seconds (on a busy machine processor seconds tell more), the
-highest memory of all its processes together (proportional set size), and the ratios to the hand-written way and to the
-table in memory.
+By hand: pandas reads the file, categories and dates are converted for LightGBM, 80 % of the rows are fitted with the
+parameters and boosting rounds that mlnb used, the rest is scored. mlnb: `mlnb run --upto evaluate` of a new project,
+one trial in two folds, no tuning, including type inference, data findings, leakage checks, folds, intervals, a linear
+model as reference, slices, explanations and robustness.
+Each side runs in separate processes, one after the other. Prints wall and processor seconds (the latter depend less on
+other load), the peak memory of all processes together (proportional set size), and the ratios to the hand-written
+version and to the table in memory.
 """
 
 import argparse
@@ -24,7 +24,7 @@ from pathlib import Path
 import psutil
 
 SETTINGS = {"split.folds": "2", "tune.trials": "1", "tune.families": '["lightgbm"]', "metric": "roc_auc"}
-MARK = "MLNB_BENCHMARK"  # environment variable by which the processes of one side are told
+MARK = "MLNB_BENCHMARK"  # environment variable that identifies the processes of one side
 
 GENERATE = """
 import sys
@@ -51,9 +51,9 @@ for i, levels in enumerate([3, 5, 8, 12, 200, 1000, 5000, 20000]):
 for i in range(3):
     columns[f"flag_{i}"] = pa.array(np.where(r.random(rows) < 0.3, "true", "false"))
 for i in range(3):
-    stamps = np.datetime64("2020-01-01", "s") + r.integers(0, 1461 * 86400, rows)
-    signal += 0.3 * np.sin(stamps.astype(np.int64) / 86400 / 58) * (i == 0)
-    texts = np.datetime_as_string(stamps.astype("datetime64[D]") if i else stamps)
+    times = np.datetime64("2020-01-01", "s") + r.integers(0, 1461 * 86400, rows)
+    signal += 0.3 * np.sin(times.astype(np.int64) / 86400 / 58) * (i == 0)
+    texts = np.datetime_as_string(times.astype("datetime64[D]") if i else times)
     columns[f"date_{i}"] = pa.array([t.replace("T", " ") for t in texts.tolist()])
 columns["churned"] = pa.array(np.where(signal + r.logistic(size=rows) > 0.6, "yes", "no"))
 table = pa.table(columns)

@@ -1,11 +1,11 @@
-"""What the prediction log costs a service: throughput, latency and processor time with it and without, in turns.
+"""Cost of the prediction log: throughput, latency and processor time of a service with it and without it.
 
     python benchmarks/prediction_log.py [--rounds 4] [--seconds 4] [--rate 1000]
 
-Two services of one bento, one worker each, 16 clients and the same row again and again; in each round both are asked,
-first at --rate requests a second, then as fast as they answer (by wrk where it is installed). What it takes to turn a
-finished segment into Parquet, which a process of its own does later, is measured on the log that the rounds have left
-and is part of the sum. Exit code 1 when the log costs 5 % or more at --rate.
+Two services of one bento, one worker each, 16 clients, the same row in every request. Each round loads both, first at
+--rate requests a second, then as fast as they respond (with wrk where it is installed). The conversion of a finished
+segment to Parquet, which a separate process does later, is measured on the log that the rounds wrote and is part of
+the sum. Exit code 1 when the log costs 5 % or more at --rate.
 """
 
 import argparse
@@ -36,7 +36,7 @@ CLIENTS = 16
 
 
 async def pace(port: int, body: str, rate: float, seconds: float) -> Seen:
-    """Return what came back to requests that were sent by the clock, whether or not those before were answered."""
+    """Return the responses to requests that are sent at fixed times, whether or not earlier ones were answered."""
     seen, began = Seen(), time.perf_counter()
     moments = iter([began + number / rate for number in range(int(rate * seconds))])
 
@@ -136,9 +136,7 @@ def main() -> int:
     cost = (each + later) * arguments.rate / 1e6
     retained = median(share for _, share in pairs[0.0])
     print(f"  at {arguments.rate:,.0f} a second a request's entry takes {each:.1f} µs of processor in the service,")
-    print(
-        f"  and {later:.1f} µs later, in a process of its own, as a row of Parquet ({logged:,} rows); together that is"
-    )
+    print(f"  and {later:.1f} µs later, in a separate process, as a row of Parquet ({logged:,} rows); together that is")
     print(f"  {100 * cost:.1f} % of one worker's processor (allowed: below {100 * MOST:.0f} %)")
     print(f"  as fast as it can, the service with its log does {retained:.3f} x the requests without;", end=" ")
     print(f"{float(lost):.0f} rows dropped")

@@ -1,10 +1,10 @@
-"""How good the default answer is: mlnb beside FLAML and LightGBM with its defaults, on real sets that need no download.
+"""Predictive quality with default settings: mlnb, FLAML and LightGBM on real data sets that need no download.
 
     python benchmarks/quality.py [--seconds 60] [--splits 1] [--sets diabetes,fair] [--data DIR] [--autogluon PYTHON]
 
 Each set is cut once into a training and a test file (30 %, the seed of the split fixed), which all sides read. A side
-runs in a process of its own on the same cores with the same budget, from reading the file to a fitted model: mlnb by
-the functions that its stages call, typing the columns and refitting the winner included; FLAML and LightGBM by pandas.
+runs in a separate process on the same cores with the same budget, from reading the file to a fitted model: mlnb by
+the functions that its stages call, with type inference and the refit of the winner; FLAML and LightGBM with pandas.
 Scored on the test file by the area under the ROC curve (binary), log loss (multiclass) or RMSE (values); the ranks of a
 set are ranks of its scores, equal when they differ by less than one part in ten thousand. Worse beyond noise is what
 is worse than LightGBM's defaults in 95 % of 400 resamples of the test rows.
@@ -89,8 +89,8 @@ def by_mlnb(train: Path, test: Path, task: str, seconds: float, seed: int) -> di
     prediction = predict(model, X)
     classes = contract.classes
     rows = [X[i : i + 1] for i in range(min(50, len(X)))]
-    members = [f"{m['weight']:.2f} {m['family']}" for m in tuned.best["members"]]
-    about = {"trials": tuned.best["trials"], "members": members, "cv": tuned.best["score"]}
+    members = [f"{m.weight:.2f} {m.family}" for m in tuned.best.members]
+    about = {"trials": tuned.best.trials, "members": members, "cv": tuned.best.score}
     return {"seconds": took, "latency": latency(lambda row: predict(model, row), rows), "about": about} | {
         "classes": classes,
         "prediction": prediction,
@@ -194,7 +194,7 @@ def latency(ask: Callable[[Any], Any], rows: list[Any]) -> float:
 
 
 def run_side(side: str, python: str, folder: Path, task: str, seconds: float, seed: int) -> dict[str, Any]:
-    """Return what a side found, from a process of its own; {"error"} when it failed."""
+    """Return the result of a side, from a separate process; {"error"} when it failed."""
     paths = [str(folder / "train.csv"), str(folder / "test.csv")]
     command = [python, __file__, "--one", side, *paths, task, str(seconds), str(seed), str(folder / side)]
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
@@ -206,7 +206,7 @@ def run_side(side: str, python: str, folder: Path, task: str, seconds: float, se
 
 
 def one(side: str, train: str, test: str, task: str, seconds: str, seed: str, out: str) -> int:
-    """Run one side, and write what it found."""
+    """Run one side, and write its result."""
     results = SIDES[side](Path(train), Path(test), task, float(seconds), int(seed))
     np.save(f"{out}.npy", results.pop("prediction"))
     Path(f"{out}.json").write_text(json.dumps(results))

@@ -1,11 +1,11 @@
 """Rank the same test queries with LightGBM's defaults and with mlnb, and print NDCG of both, seed by seed.
 
     python benchmarks/ranking.py --train train.parquet --test test.parquet --query query --target relevance
-    python benchmarks/ranking.py                             a made set of 250 queries
+    python benchmarks/ranking.py                             a synthetic set of 250 queries
 
-The peer is `lightgbm.LGBMRanker()` as it comes: LambdaMART, 100 rounds. mlnb searches for so many seconds (or trials)
-in folds by query and fits what wins on all training rows; neither sees a test row before it is ranked. The interval is
-of the mean difference over the seeds, by a bootstrap of whole test queries.
+The peer is `lightgbm.LGBMRanker()` with its defaults: LambdaMART, 100 rounds. mlnb searches for a number of seconds (or
+trials) in folds by query and refits the winner on all training rows; neither reads a test row before scoring it. The
+interval is of the mean difference over the seeds, by a bootstrap of whole test queries.
 """
 
 import argparse
@@ -28,12 +28,12 @@ from mlnb.methods.tables.columns import to_arrays
 from mlnb.methods.tables.type_inference import clean
 from mlnb.methods.training_data.data_splits import make_folds
 from mlnb.methods.training_data.training_examples import fold_examples, learn_examples, read_groups, read_target
+from mlnb.methods.tuning.final_fit import fit_winner
 from mlnb.methods.tuning.hyperparameter_search import tune
-from mlnb.methods.tuning.model_selection import fit_winner
 
 
 def make_queries(queries: int, seed: int) -> pd.DataFrame:
-    """Return queries of 5 to 25 rows with grades 0 to 4: few of 60 sparse columns tell, some tell of the query only."""
+    """Return queries of 5 to 25 rows with grades 0 to 4: few of 60 sparse columns are informative."""
     random = np.random.default_rng(seed)
     sizes = random.integers(5, 26, queries)
     query = np.repeat(np.arange(queries), sizes)
@@ -45,7 +45,7 @@ def make_queries(queries: int, seed: int) -> pd.DataFrame:
 
 
 def by_lightgbm(train: pd.DataFrame, test: pd.DataFrame, query: str, target: str, seed: int) -> np.ndarray:
-    """Return the scores of LightGBM's ranker as it comes."""
+    """Return the scores of LightGBM's ranker with its defaults."""
     columns = [name for name in train if name not in (query, target)]
     ordered = train.sort_values(query, kind="stable")
     ranker = lightgbm.LGBMRanker(random_state=seed, verbosity=-1, n_jobs=2)
@@ -57,7 +57,7 @@ def by_lightgbm(train: pd.DataFrame, test: pd.DataFrame, query: str, target: str
 def by_mlnb(
     train: pd.DataFrame, test: pd.DataFrame, query: str, target: str, k: int, seed: int, budget: dict[str, Any]
 ) -> tuple[np.ndarray, str]:
-    """Return the scores of what mlnb's search has found, and what that is."""
+    """Return the scores of the winner of mlnb's search, and its description."""
     table, schema, _ = clean(train, target)
     contract = complete_ranking(state(target, "ranking", f"ndcg@{k}", details={"query": query}), table, target)
     schema = set_roles(schema, contract)
@@ -69,7 +69,7 @@ def by_mlnb(
     about = (best, "ranking", 0, contract.metric, examples.X, examples.y, None, examples.groups)
     model = fit_winner(*about, seed=seed, threads=2)
     held_out, _, _ = clean(test, target)
-    members = ", ".join(f"{m['family']} {m['weight']:.2f}" for m in best.get("members", [])) or best["family"]
+    members = ", ".join(f"{m.family} {m.weight:.2f}" for m in best.models)
     return predict(model, encoder.transform(to_arrays(held_out, schema))), members
 
 

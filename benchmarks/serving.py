@@ -1,4 +1,4 @@
-"""One row answered: in process, and over HTTP by the usual recipe, by BentoML's layers and by mlnb's service.
+"""Latency and throughput of one row: in process, and over HTTP with FastAPI, plain BentoML and mlnb's service.
 
     python benchmarks/serving.py [--seconds 5] [--mixed 60] [--only http]
 
@@ -190,16 +190,16 @@ def mixed_load(bento: Path, bundle: Path, seconds: float) -> None:
     with tempfile.TemporaryDirectory() as logs, serving(bento, Path(logs) / "log", port=port) as server:
         server.wait()
         stop = threading.Event()
-        watching = threading.Thread(target=lambda: watch(server, sizes, stop))
-        watching.start()
+        watcher = threading.Thread(target=lambda: watch(server, sizes, stop))
+        watcher.start()
         seen = asyncio.run(ask(port, mixed_requests(bundle), seconds))
         stop.set()
-        watching.join()
+        watcher.join()
         third = max(1, len(sizes) // 3)
         early, late = np.median(sizes[third : 2 * third]), np.median(sizes[-third:])
         done = f"{seen.good:,} answered right, {seen.bad:,} bad ones refused by column"
         print(f"\nMixed load, {seconds:.0f} s: {done}, {len(seen.wrong)} wrong, {seen.broken} cut", end="")
-        print(f"; p99 {seen.percentile(0.99):.1f} ms with a client in Python beside it")
+        print(f"; p99 {seen.percentile(0.99):.1f} ms with a client in Python on the same machine")
         in_words = f"{early / 2**20:.1f} MiB, then {late / 2**20:.1f} MiB: {100 * (late / early - 1):+.2f} %"
         print(f"  memory of the worker {in_words}")
         print(*seen.wrong[:3], sep="\n", end="")

@@ -76,7 +76,7 @@ def decode(cls: type[R], data: bytes, where: str = "the data") -> R:
     """Return the record that `encode` wrote. Raises `SchemaError` as `from_json`, also for bytes that are no JSON."""
     try:
         values = msgspec.json.decode(data)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise SchemaError(f"{where} is damaged: {error}; expected JSON.") from None
     return from_json(cls, values, where)
 

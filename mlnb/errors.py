@@ -99,6 +99,10 @@ class StoreCorrupted(MlnbError, OSError):
     """Stored bytes do not match their digest."""
 
 
+class DamagedFileWarning(UserWarning):
+    """A file is damaged, and is ignored or replaced; the message names it."""
+
+
 class StoreFull(MlnbError, OSError):
     """No space is left on the disk."""
 

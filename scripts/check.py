@@ -16,6 +16,7 @@ from pathlib import Path
 
 import figures
 import lengths
+import mirrors
 import prose
 import task_names
 
@@ -109,6 +110,13 @@ def no_task_names() -> str:
     return ""
 
 
+def mirrored_tests() -> str:
+    """Check that each hand-written module has a test file of its name, or a reason."""
+    if lines := mirrors.find():
+        raise Wrong("\n".join(lines))
+    return ""
+
+
 CHECKS: dict[str, Check] = {
     "mypy": tool("mypy"),
     "ruff": tool("ruff", "check", "."),
@@ -127,6 +135,7 @@ CHECKS: dict[str, Check] = {
     "figures": measured_code,
     "prose": standard_terms,
     "tasks": no_task_names,
+    "mirrors": mirrored_tests,
 }
 
 

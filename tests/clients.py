@@ -5,7 +5,7 @@ from typing import Self
 
 
 class Clients:
-    """Threads that each run `ask` while inside; it ends soon after `ending` is set."""
+    """Threads that each run `ask` inside the block; `ask` returns soon after `ending` is set."""
 
     def __init__(self, count: int) -> None:
         self.ending = threading.Event()
@@ -22,5 +22,5 @@ class Clients:
             thread.join()
 
     def ask(self) -> None:
-        """Ask until the end."""
-        raise AssertionError("a test says how its clients ask")
+        """Send requests until `ending` is set."""
+        raise NotImplementedError("a test defines how its clients send requests")

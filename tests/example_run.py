@@ -1,4 +1,4 @@
-"""Run folders for the tests of those who read runs: real runs of the stage notebooks on small tables.
+"""Run folders for tests of commands and modules that read runs: runs of the stage notebooks on small tables.
 
 Each kind of run is made once a session, in the process of whichever test needs it first; a test gets a copy with an id
 and times of its choice.
@@ -77,7 +77,7 @@ class Example:
         self.folder = folder
 
     def make_project(self, root: Path) -> Project:
-        """Return a project without notebooks of its own."""
+        """Return a project without notebooks; it uses the built-in stages."""
         root.mkdir(parents=True, exist_ok=True)
         return replace(Project.find(root), home=root)
 

@@ -12,10 +12,10 @@ MODELS = [
     ("lightgbm", "multiclass", "temperature"),
     ("lightgbm", "regression", "interval"),
     ("random_forest", "multiclass", "plain"),
-    ("hist_boosting", "binary", "plain"),
+    ("hist_gradient_boosting", "binary", "plain"),
     ("ensemble", "binary", "sigmoid"),
     ("linear", "ranking", "plain"),
     ("mixed", "binary", "plain"),
-    ("neighbours", "regression", "interval"),
+    ("knn", "regression", "interval"),
     *[(family, "anomaly", "plain") for family in DETECTORS],
 ]

@@ -148,7 +148,7 @@ def _engine() -> type:
 
 
 class CellByCell(_engine()):  # type: ignore[misc]
-    """A papermill engine that executes the cells of a stage in a module of their own."""
+    """A papermill engine that executes the cells of a stage in a separate module of this process."""
 
     message: str | None = None
     pictures = False

@@ -1,4 +1,4 @@
-"""Servers on loopback that tests let the code under test talk to."""
+"""Servers on loopback for the code under test."""
 
 import http.server
 import threading
@@ -8,7 +8,7 @@ from typing import Any
 
 
 class Quiet(http.server.BaseHTTPRequestHandler):
-    """A handler that prints nothing of what it is asked."""
+    """A handler that does not log its requests."""
 
     def log_message(self, *_: Any) -> None:
         """Do nothing."""

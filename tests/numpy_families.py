@@ -1,4 +1,4 @@
-"""Models that are numbers, fitted on awkward data, and rows far from it."""
+"""Models with a numeric form, fitted on difficult data, and rows far outside of it."""
 
 import numpy as np
 
@@ -17,6 +17,6 @@ def fit_family(family: str, task: str, classes: int, quantiles: int) -> tuple[Mo
     X[random.random(X.shape) < 0.1], far[:4, 0], far[:, 3] = np.nan, np.nan, [4, 5, 6] * 10
     value = np.nan_to_num(X[:, 2])
     y = {"binary": value > 0, "multiclass": random.choice([0, 1, 3], 60), "regression": 3 * value + 1}[task]
-    more = {"quantiles": quantiles, **({"bags": 2, "width": 16} if family == "network" else {})}
+    more = {"quantile_transform": quantiles, **({"bags": 2, "width": 16} if family == "mlp" else {})}
     params = default_params(family) | more
     return fit_model(family, params, X, y.astype(int if classes else float), task, classes), far

@@ -1,4 +1,4 @@
-"""Trees at random, and a reference that evaluates them row by row."""
+"""Random trees, and a reference that evaluates them row by row."""
 
 import numpy as np
 

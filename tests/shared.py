@@ -1,4 +1,4 @@
-"""What takes long is made once a session and shared by tests in all worker processes."""
+"""Expensive fixtures that are created once per session and shared by all worker processes."""
 
 import fcntl
 import os

@@ -1,4 +1,4 @@
-"""Small forecasting models of every family and frequency, as a bundle holds them."""
+"""Small forecasting models of every family and frequency, as in a bundle."""
 
 import json
 from pathlib import Path
@@ -59,7 +59,7 @@ def make_history(frequency: Frequency, periods: int, first: int, shops: tuple[An
 
 
 def make_forecaster(
-    folder: Path, family: str = "levels", unit: str = "D", factor: int = 1, horizon: int = 4, keys: bool = True,
+    folder: Path, family: str = "mean_level", unit: str = "D", factor: int = 1, horizon: int = 4, keys: bool = True,
     holidays: tuple[int, ...] = (), **more: Any,
 ) -> Path:  # fmt: skip
     """Return the `model` folder of a bundle; the family "ensemble" is one of every kind of member."""
@@ -81,7 +81,7 @@ def make_forecaster(
     histories = encoder.histories(arrays)
     fan = encoder.transform(histories, choose_origins(histories, encoder.least, horizon))
     fan = fan.pick(np.isfinite(fan.y))
-    every = ("lightgbm", "linear", "autoregression", "levels", "seasonal_naive", "baseline")
+    every = ("lightgbm", "linear", "autoregression", "mean_level", "seasonal_naive", "baseline")
     members = [_fit(each, fan.X, fan.y) for each in (every if family == "ensemble" else (family,))]
     model = members[0]
     if len(members) > 1:

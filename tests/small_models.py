@@ -1,4 +1,4 @@
-"""Small model folders of every kind, as a bundle holds them, for what ships a model in another form."""
+"""Small model folders of every task, as in a bundle, for tests of exports and deployments."""
 
 import json
 from pathlib import Path
@@ -107,6 +107,6 @@ def _choose(count: int, seed: int, names: set[str]) -> list[dict[str, Any]]:
 
 def _fit(family: str, X: np.ndarray, y: np.ndarray, task: str, classes: int, quantiles: bool) -> Model:
     more = {"rounds": 20} if family in ("lightgbm", "lambdarank") else {}
-    more |= {"quantiles": True} if quantiles else {}
+    more |= {"quantile_transform": True} if quantiles else {}
     groups = np.arange(len(X)) // 8 if task == "ranking" else None
     return fit_model(family, {**default_params(family), **more}, X, y, task, classes, threads=1, groups=groups)

@@ -1,4 +1,4 @@
-"""README and guides: every command parses, every link resolves, every parameter, path and target exists."""
+"""README and guides: commands parse, links resolve, and parameters, paths and targets exist."""
 
 import argparse
 import importlib
@@ -115,7 +115,7 @@ def test_the_readme_lists_every_guide() -> None:
     assert sorted(set(listed)) == [guide.name for guide in GUIDES]
 
 
-def test_commands_are_found_where_pages_have_them() -> None:
+def test_commands_are_extracted_from_pages() -> None:
     text = "```sh\n.venv/bin/mlnb run -p a 1   # why\n```\n\n    A=1 mlnb serve &  and a remark\n\n`mlnb show latest`"
     assert list(commands(text)) == [["mlnb", "run", "-p", "a", "1"], ["mlnb", "serve"], ["mlnb", "show", "latest"]]
     assert sum(len(list(commands(prose(page)))) for page in PAGES) > 100

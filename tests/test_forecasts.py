@@ -1,4 +1,4 @@
-"""A forecast from a file to a proven service, on two short series: history in, horizon out."""
+"""A forecast from a file to a verified service, on two short series."""
 
 import json
 import subprocess
@@ -15,6 +15,7 @@ from mlnb.engine import runs
 from mlnb.engine.project import Project
 from mlnb.methods.contracts.certificates import ParityCertificate
 from mlnb.methods.contracts.evaluations import Metrics
+from mlnb.methods.contracts.findings import FindingList
 from mlnb.methods.contracts.problems import ProblemContract
 from mlnb.methods.tasks.task_traits import Task
 from mlnb.serving.runtime.predictor import Predictor
@@ -44,8 +45,8 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> runs.Run:
     """Return the run of a new project on the table; the task follows from the horizon."""
     root = toys.new_project(tmp_path_factory.mktemp("forecasts"))
     table().to_csv(root / "sold.csv", index=False)
-    known = ("-p", "problem.horizon", "7", "-p", "features.known", '["price"]')
-    mlnb_in_process(root, "run", "--data", "sold.csv", "--target", "sold", *QUICK, *known)
+    options = ("-p", "problem.horizon", "7", "-p", "features.known", '["price"]')
+    mlnb_in_process(root, "run", "--data", "sold.csv", "--target", "sold", *QUICK, *options)
     return runs.open_run(Project.find(root))
 
 
@@ -55,7 +56,7 @@ def test_a_forecast_is_served_as_it_was_evaluated(run: runs.Run) -> None:
     assert (contract.frequency, contract.horizon, contract.metric) == ("D", 7, "mase")
     sources = contract.sources
     assert all(sources[name].startswith("inferred") for name in ("task", "time", "series", "frequency"))
-    assert {"doubles", "gaps"} <= {finding["check"] for finding in run.load("findings")}
+    assert {"duplicate timestamps", "gaps"} <= {finding.check for finding in run.load("findings", FindingList).findings}
     training, test = run.load("training"), run.load("test")
     assert training["day"].max() < test["day"].min() and test["day"].nunique() % 7 == 0
     dummy, ets = (metrics.reference_score(who, "mase") for who in ("dummy", "ets"))
@@ -70,8 +71,8 @@ def test_a_forecast_is_served_as_it_was_evaluated(run: runs.Run) -> None:
 def test_the_forecast_leaves_for_places_without_a_service(run: runs.Run, tmp_path: Path) -> None:
     root = run.folder.parents[1]
     for form, most in (("text", 1e-12), ("onnx", 1e-9)):
-        said = toys.mlnb(root, "export", "--to", form, "--out", str(tmp_path / form), "--json")
-        assert json.loads(said.splitlines()[-1])["largest_difference"] <= most
+        output = toys.mlnb(root, "export", "--to", form, "--out", str(tmp_path / form), "--json")
+        assert json.loads(output.splitlines()[-1])["largest_difference"] <= most
     rows = [{**row, "shop": "west"} for row in table().query("shop == 'south'").tail(60).to_dict("records")]
     command = [sys.executable, "-I", "-S", str(tmp_path / "text" / "scorer.py")]
     done = subprocess.run(command, input=json.dumps(rows), capture_output=True, text=True, check=True)
@@ -87,13 +88,13 @@ def test_the_service_takes_history_and_answers_the_horizon(run: runs.Run) -> Non
     assert predictor.replay() is None
     rows = table().query("shop == 'south'").tail(60).to_dict("records")
     future = [{"day": f"2023-06-0{day}", "shop": "south", "price": 2.0, "sold": None} for day in range(1, 4)]
-    said = predictor.predict(rows + future)
-    south = [answer for answer in said if answer["shop"] == "south"]
+    responses = predictor.predict(rows + future)
+    south = [answer for answer in responses if answer["shop"] == "south"]
     assert [answer["time"] for answer in south] == [f"2023-05-{31 + day:02d}" if day < 1 else f"2023-06-0{day}"
                                                     for day in range(7)]  # fmt: skip
     assert all(answer["interval"]["low"] < answer["prediction"] < answer["interval"]["high"] for answer in south)
     cheaper = predictor.predict(rows + [{**row, "price": 1.0} for row in future])
-    assert [a["prediction"] for a in said] != [a["prediction"] for a in cheaper]  # what is known ahead counts
+    assert [a["prediction"] for a in responses] != [a["prediction"] for a in cheaper]  # what is known ahead counts
     for wrong, says in [
         (rows[:2], "known values of the series south"),
         ([*rows, {**rows[0], "day": "soon"}], r"column 'day': found 'soon'"),
@@ -109,5 +110,5 @@ def test_the_service_takes_history_and_answers_the_horizon(run: runs.Run) -> Non
     described = describe_rows(kind.columns(parts.schema, parts.contract), predictor.golden.rows)
     assert kind.whole and set(described["items"]["properties"]) == {"day", "shop", "price", "sold"}
     assert described["items"]["required"] == ["day", "shop"]
-    answer = describe_responses(parts.contract, said[:1])["items"]
+    answer = describe_responses(parts.contract, responses[:1])["items"]
     assert {"time", "shop", "prediction", "interval"} <= set(answer["properties"])

@@ -22,7 +22,7 @@ TURNS += ["-p", "collect.window", "1500", "-p", "most_changed", "0.9", "-p", "ch
 
 @pytest.fixture
 def world(tmp_path):
-    """A served champion in a folder of its own: folder, port."""
+    """A served champion in a new project: folder, port."""
     toys.mlnb(tmp_path, "simulate", "--history", "past.csv", "--days", "12", "--customers", "120", "--delay", "1")
     toys.mlnb(tmp_path, "run", "--data", "past.csv", "--target", "churn", "--no-report", *SMALL, timeout=300)
     toys.mlnb(tmp_path, "promote", "1", "--reason", "the first")
@@ -47,7 +47,7 @@ def status(port: int, method: str, path: str, body: str | None = None) -> tuple[
         headers = {
             "Content-Type": "application/json",
             "X-Event-Time": str(FIRST),
-        }  # or it would be later than the world
+        }  # otherwise later than the simulated time
         connection.request(method, path, body, headers)
         response = connection.getresponse()
         response.read()
@@ -63,33 +63,33 @@ def test_from_a_first_model_to_a_mistake_undone(world):
     root, port = world
     row = '[{"months": 5, "plan": "gold", "region": "north", "calls": 3, "usage": 8.1, "senior": false, "charge": 66}]'
     first = status(port, "POST", "/predict", row)[1]
-    asked: list[int] = []
+    statuses: list[int] = []
     done = threading.Event()
 
     def keep_asking():
         while not done.wait(0.05):
-            asked.append(status(port, "POST", "/predict", row)[0])
+            statuses.append(status(port, "POST", "/predict", row)[0])
 
     replay = ["simulate", "--url", f"http://127.0.0.1:{port}", "--days", "24", "--customers", "120", "--delay", "1"]
     replay += ["--broken", "5", "--recovered", "7", "--drift", "10", "--cycle", "4", "--", *TURNS]
-    told = toys.mlnb(root, *replay, timeout=800)
-    days = {line.split()[0]: line for line in told.splitlines() if line[:4].strip().isdigit()}
+    output = toys.mlnb(root, *replay, timeout=800)
+    days = {line.split()[0]: line for line in output.splitlines() if line[:4].strip().isdigit()}
     assert "missing in" in days["7"] and "retrain" not in days["7"]  # a fault upstream is no reason to learn it
-    assert "promoted as champion" in told, told
+    assert "promoted as champion" in output, output
     second = json.loads(toys.mlnb(root, "models", "@champion", "--json"))["metadata"]["certificate"]["model"]
     assert second != first
     log = root / "serve.txt"
     wait_for(lambda: status(port, "POST", "/predict", row)[1] == second, 30, "the new champion", detail=log.read_text)
-    said = log.read_text()
-    assert "mlnb serve: @challenger: churn-classifier has no alias 'challenger'" in said
-    assert "shadow deployment of run" in said and said.count("no alias 'challenger'") == 1
+    messages = log.read_text()
+    assert "mlnb serve: @challenger: churn-classifier has no alias 'challenger'" in messages
+    assert "shadow deployment of run" in messages and messages.count("no alias 'challenger'") == 1
 
     past = (root / "past.csv").read_text().splitlines()[:151]
     dated = [f"{line},2026-02-{28 - number // 6:02}" for number, line in enumerate(past[1:])]
     (root / "own.csv").write_text("\n".join([past[0] + ",day", *dated]) + "\n")
     own = ["--data", "own.csv", "--time", "day", "--days", "3", "--start", "40", "--delay", "0"]
-    told = toys.mlnb(root, "simulate", "--url", f"http://127.0.0.1:{port}", *own).splitlines()
-    assert [line.split()[:4] for line in told[1:]] == [[str(day), "50", second, "50"] for day in (40, 41, 42)]
+    lines = toys.mlnb(root, "simulate", "--url", f"http://127.0.0.1:{port}", *own).splitlines()
+    assert [line.split()[:4] for line in lines[1:]] == [[str(day), "50", second, "50"] for day in (40, 41, 42)]
     assert "no column 'date'" in toys.mlnb(root, "simulate", *own[:3], "date", code=2)
 
     asker = threading.Thread(target=keep_asking)
@@ -100,7 +100,7 @@ def test_from_a_first_model_to_a_mistake_undone(world):
     wait_for(lambda: status(port, "POST", "/predict", row)[1] == second, 30, "version 2", detail=log.read_text)
     done.set()
     asker.join()
-    assert len(asked) > 20 and set(asked) == {200}  # not one request was lost
+    assert len(statuses) > 20 and set(statuses) == {200}  # not one request was lost
 
     assert "unaltered" in toys.mlnb(root, "audit", "verify")
     page = root / toys.mlnb(root, "report", "--monitoring").strip().splitlines()[-1]

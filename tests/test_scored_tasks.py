@@ -1,4 +1,4 @@
-"""Rankings, logs of users and items, and anomalies: from a file to a proven service, on very little data."""
+"""Rankings, logs of users and items, and anomalies: from a file to a verified service, on very little data."""
 
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from mlnb.engine import runs
 from mlnb.engine.project import Project
 from mlnb.methods.contracts.certificates import ParityCertificate
 from mlnb.methods.contracts.evaluations import Metrics
+from mlnb.methods.contracts.findings import FindingList
 from mlnb.methods.contracts.gates import Gate
 from mlnb.methods.contracts.problems import ProblemContract
 from mlnb.methods.contracts.responses import Golden, to_wire
@@ -54,7 +55,7 @@ def run(root: Path, table: pd.DataFrame, *arguments: str) -> runs.Run:
 
 
 def searches(queries: int = 24, rows: int = 8) -> pd.DataFrame:
-    """Return queries of eight rows, in which one column tells the order, and rows of a query lie apart."""
+    """Return queries of eight rows that one column orders; rows of a query are not adjacent."""
     random = np.random.default_rng(0)
     table = pd.DataFrame({"query": np.repeat([f"q{n}" for n in range(queries)], rows)})
     table["match"] = random.normal(size=len(table))
@@ -74,7 +75,7 @@ def test_a_ranking_is_served_as_it_was_evaluated(root: Path) -> None:
     folds = pd.Series(ranked.load("folds")).groupby(training["query"]).nunique()
     assert (folds == 1).all()
     assert ranked.load("metrics", Metrics).references["dummy"].difference.low > 0 and gate.passed
-    assert "time of one answer" in [line.check for line in gate.lines]  # a budget is measured
+    assert "latency of one prediction" in [line.check for line in gate.lines]  # a budget is measured
     certificate = ranked.load("certificate", ParityCertificate)
     assert certificate.identical and certificate.bento.startswith("relevance-ranker")
 
@@ -82,8 +83,8 @@ def test_a_ranking_is_served_as_it_was_evaluated(root: Path) -> None:
     assert predictor.replay() is None
     rows = [{"query": "a", "match": 0.0, "noise": 0.0}, {"query": "b", "match": 9.0, "noise": 0.0}]
     rows.append({"query": "a", "match": 9.0, "noise": 0.0})
-    said = predictor.predict(rows)
-    assert [answer["rank"] for answer in said] == [2, 1, 1] and said[1]["score"] == said[2]["score"]
+    responses = predictor.predict(rows)
+    assert [answer["rank"] for answer in responses] == [2, 1, 1] and responses[1]["score"] == responses[2]["score"]
     alone = predictor.predict([{name: row[name] for name in ("match", "noise")} for row in rows])
     assert sorted(answer["rank"] for answer in alone) == [1, 2, 3]  # no query named: one query
     why = predictor.explain(rows)
@@ -93,7 +94,7 @@ def test_a_ranking_is_served_as_it_was_evaluated(root: Path) -> None:
             predictor.predict([*rows, wrong])
 
 
-def test_a_log_is_cut_and_its_newest_candidates_are_the_test(root: Path) -> None:
+def test_a_log_is_truncated_and_the_newest_candidates_are_the_test_set(root: Path) -> None:
     random = np.random.default_rng(0)
     log = pd.DataFrame({"user": random.integers(0, 30, 900), "item": random.integers(0, 25, 900)})
     log["item"] = (log["user"] % 5) * 5 + log["item"] % 5 * (random.random(900) < 0.9)
@@ -105,24 +106,26 @@ def test_a_log_is_cut_and_its_newest_candidates_are_the_test(root: Path) -> None
     schema = {column["name"]: column["role"] for column in split.load("schema")["columns"]}
     assert {schema[name] for name in ("request", "cut", "user", "item")} == {"identifier"}
     assert schema["relevance"] == "target" and schema["together"] == "feature"
-    said = [finding["message"] for finding in split.load("findings") if finding["check"] == "candidates"]
-    assert "of what was taken later is among them" in said[0]
+    messages = [
+        finding.message for finding in split.load("findings", FindingList).findings if finding.check == "candidates"
+    ]
+    assert "of what was taken later is among them" in messages[0]
 
 
-def test_anomalies_without_labels_get_a_budget_and_are_explained(root: Path) -> None:
+def test_unlabeled_anomalies_get_an_alert_budget_and_explanations(root: Path) -> None:
     random = np.random.default_rng(0)
     table = pd.DataFrame(random.normal(size=(240, 3)), columns=["a", "b", "c"])
     table.loc[:9, "b"] += 9
-    found = run(root, table, "--upto", "evaluate", "-p", "problem.task", "anomaly", "-p", "problem.alert_budget",
+    result = run(root, table, "--upto", "evaluate", "-p", "problem.task", "anomaly", "-p", "problem.alert_budget",
                 "0.05", "-p", "problem.latency_ms", "5000")  # fmt: skip
-    contract, best, gate = found.load("contract", ProblemContract), found.load("best"), found.load("gate", Gate)
-    assert (contract.target, contract.contamination, best["family"]) == (None, 0.05, "detectors")
-    assert found.load("metrics", Metrics).deciding.name == "stability" and gate.passed
+    contract, best, gate = result.load("contract", ProblemContract), result.load("best"), result.load("gate", Gate)
+    assert (contract.target, contract.contamination, best["family"]) == (None, 0.05, "detector_ensemble")
+    assert result.load("metrics", Metrics).deciding.name == "stability" and gate.passed
     assert "within the budget" in [line.found for line in gate.lines]
-    model = Path(found.load("model"))
-    parts = ModelParts(contract, Schema.from_json(found.load("schema")), found.load("encoder"), load_model(model),
+    model = Path(result.load("model"))
+    parts = ModelParts(contract, Schema.from_json(result.load("schema")), result.load("encoder"), load_model(model),
                   read_decision(model))  # fmt: skip
-    service, golden = AnomalyHandler(parts), found.load("golden", Golden)
+    service, golden = AnomalyHandler(parts), result.load("golden", Golden)
     assert parts.decision.threshold is not None and to_wire(service.respond(golden.rows)) == golden.predictions
     rows = [{"a": 0.0, "b": 30.0, "c": 0.0}, {"a": 0.1, "b": 0.2, "c": -0.1}]
     responses = service.respond(rows)

@@ -1,4 +1,4 @@
-"""The loop of each kind of problem in a small world that turns: serve, label, monitor, retrain, duel, promotion."""
+"""Monitoring cycle of each task on synthetic data that changes: serve, label, monitor, retrain, evaluate, promote."""
 
 import http.client
 import json
@@ -24,7 +24,7 @@ WON = ["-p", "most_changed", "1", "-p", "challenge.slower", "50", "--promote"]
 
 
 class Service:
-    """A champion that answers over HTTP; each request says when it happens."""
+    """A champion that answers over HTTP; each request states its time."""
 
     def __init__(self, root):
         self.port = free_port()
@@ -87,18 +87,18 @@ def look(root, days, code):
 
 
 def won(root, *arguments):
-    """Retrain; return the duel, and whose trial went first."""
-    said = mlnb_in_process(root, "retrain", *arguments, *WON)
-    assert "promoted as champion, which was version 1" in said
+    """Retrain; return the champion/challenger evaluation after checking the order of the trials."""
+    output = mlnb_in_process(root, "retrain", *arguments, *WON)
+    assert "promoted as champion, which was version 1" in output
     run = runs.open_run(Project.find(root))
-    duel, trials = run.load("challenge"), run.load("trials")
-    assert duel["decision"] == "promote" and duel["low"] > 0 and duel["rows"] > 50
+    evaluation, trials = run.load("challenge"), run.load("trials")
+    assert evaluation["decision"] == "promote" and evaluation["low"] > 0 and evaluation["rows"] > 50
     assert ":1, trial " in trials["origin"][0]  # the champion's went first
-    return duel
+    return evaluation
 
 
 @pytest.mark.slow
-def test_forecasts(tmp_path):
+def test_a_forecaster_is_retrained_and_promoted(tmp_path):
     random, days = np.random.default_rng(0), 230
     t = np.arange(days)
     parts = []
@@ -115,21 +115,21 @@ def test_forecasts(tmp_path):
     root = champion(tmp_path, plain[world["t"] < 150], *about, *families)
     with Service(root) as service:
         for day in range(150, days - 7):
-            known = plain[world["t"].between(day - 40, day - 1)].to_dict("records")
+            history = plain[world["t"].between(day - 40, day - 1)].to_dict("records")
             ahead = plain[world["t"].between(day, day + 6)].assign(sold=None).to_dict("records")
-            assert len(service.ask(known + ahead, f"r{day}", day)) == 14
+            assert len(service.ask(history + ahead, f"r{day}", day)) == 14
     verdict, performance = look(root, 21, 11)  # later requests have brought the values
     assert performance["now"]["rows"] == 2 * 21 * 7 and performance["lost"]["low"] > 1
     assert any("intervals hold" in reason["text"] for reason in verdict["reasons"])
     truth = plain[world["t"].between(days - 20, days - 1)]
     assert add(root, truth[["day", "shop", "sold"]]) > 200
     assert look(root, 21, 11)[1]["now"] == performance["now"]  # the same truth, as labels
-    duel = won(root, "-p", "collect.least", "100", "--policy", "since_last")
-    assert duel["metric"] == "mase" and duel["challenger"] < duel["champion"] / 2
+    evaluation = won(root, "-p", "collect.least", "100", "--policy", "since_last")
+    assert evaluation["metric"] == "mase" and evaluation["challenger"] < evaluation["champion"] / 2
 
 
 @pytest.mark.slow
-def test_rankings(tmp_path):
+def test_a_ranker_is_retrained_and_promoted(tmp_path):
     def searches(count, seed, sign):
         random = np.random.default_rng(seed)
         table = pd.DataFrame({"query": np.repeat([f"q{n}" for n in range(count)], 8)})
@@ -146,19 +146,19 @@ def test_rankings(tmp_path):
         for number, (_, query) in enumerate(searches(80, 1, -1).groupby("query", sort=False)):
             rows = query.drop(columns="relevance").to_dict("records")
             assert len(service.ask(rows, f"r{number}", number / 8)) == 8
-            told = query[["item", "relevance"]].assign(request=f"r{number}")
-            labels.append(told if number < 76 else told.head(3))
+            graded = query[["item", "relevance"]].assign(request=f"r{number}")
+            labels.append(graded if number < 76 else graded.head(3))
     assert add(root, pd.concat(labels)) == 76 * 8 + 4 * 3
     _, performance = look(root, 8, 11)
     assert performance["now"]["rows"] < 76 * 8 and performance["now"]["rows"] % 8 == 0  # whole queries of the window
     assert performance["lost"]["low"] > 0.5
-    duel = won(root, "--policy", "since_last")
-    assert duel["metric"] == "ndcg@5" and duel["challenger"] > 0.9 > 0.5 > duel["champion"]
+    evaluation = won(root, "--policy", "since_last")
+    assert evaluation["metric"] == "ndcg@5" and evaluation["challenger"] > 0.9 > 0.5 > evaluation["champion"]
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("labelled", [True, False])
-def test_anomalies(tmp_path, labelled):
+def test_a_detector_is_retrained_and_promoted(tmp_path, labelled):
     def machines(count, seed, turned):
         random = np.random.default_rng(seed)
         table = pd.DataFrame(random.normal(size=(count, 3)), columns=list("abc"))
@@ -177,8 +177,8 @@ def test_anomalies(tmp_path, labelled):
         met = machines(900, 1, True)
         for number in range(90):
             part = met.iloc[10 * number : 10 * number + 10]
-            said = service.ask(part[list("abc")].to_dict("records"), f"r{number}", number / 9)
-            for row, (answer, fault) in enumerate(zip(said, part["fault"], strict=True)):
+            responses = service.ask(part[list("abc")].to_dict("records"), f"r{number}", number / 9)
+            for row, (answer, fault) in enumerate(zip(responses, part["fault"], strict=True)):
                 if answer["prediction"] == "anomaly" or random.random() < 0.35:  # alerts, and one in three others
                     label = {"fault" if labelled else "label": words[fault]}
                     labels.append({"request": f"r{number}", "row": row, **label})
@@ -186,5 +186,5 @@ def test_anomalies(tmp_path, labelled):
     verdict, performance = look(root, 8, 10)
     assert any(reason["text"].startswith("c: its values moved") for reason in verdict["reasons"])
     assert performance["now"]["value"] is not None
-    duel = won(root, "--policy", "since_last")
-    assert duel["metric"] == ("average_precision" if labelled else "stability")
+    evaluation = won(root, "--policy", "since_last")
+    assert evaluation["metric"] == ("average_precision" if labelled else "stability")

@@ -1,4 +1,4 @@
-"""Small projects made for a test: notebooks from a few lines of code, and the command to run them."""
+"""Small projects for tests: notebooks from a few lines of code, and the command that runs them."""
 
 import json
 import os
@@ -27,16 +27,16 @@ stages = {stages}
 
 def notebook(cells: list[tuple[str, str] | tuple[str, str, list[str]]]) -> dict[str, Any]:
     """Return a notebook of (cell type, source[, tags])."""
-    made = []
+    written = []
     for number, (kind, source, *tags) in enumerate(cells):
         cell: dict[str, Any] = {"cell_type": kind, "id": f"c{number:02}", "metadata": {}, "source": source}
         if tags:
             cell["metadata"] = {"tags": tags[0]}
         if kind == "code":
             cell |= {"outputs": [], "execution_count": None}
-        made.append(cell)
+        written.append(cell)
     spec = {"display_name": "python3", "language": "python", "name": "python3"}
-    return {"cells": made, "metadata": {"kernelspec": spec}, "nbformat": 4, "nbformat_minor": 5}
+    return {"cells": written, "metadata": {"kernelspec": spec}, "nbformat": 4, "nbformat_minor": 5}
 
 
 def stage(
@@ -143,7 +143,7 @@ def mlnb(
 
 
 def new_project(folder: Path) -> Path:
-    """Return a project of its own below a folder, as `mlnb new` makes it, that is tracked nowhere else."""
+    """Return a new project below a folder, as `mlnb new` creates it, with the local tracker."""
     mlnb(folder, "new", "project")
     settings = folder / "project" / "settings.ini"
     settings.write_text(settings.read_text().replace("tracker = wandb", "tracker = local"))
@@ -153,8 +153,8 @@ def new_project(folder: Path) -> Path:
 
 def record(root: Path, which: int = -1) -> dict[str, Any]:
     """Return the record of a run, the newest by default."""
-    found = sorted((json.loads(p.read_text()) for p in (root / "runs").glob("*/run.json")), key=lambda r: r["started"])
-    return found[which]
+    every = sorted((json.loads(p.read_text()) for p in (root / "runs").glob("*/run.json")), key=lambda r: r["started"])
+    return every[which]
 
 
 def states(root: Path, which: int = -1) -> dict[str, str]:

@@ -13,13 +13,13 @@ def spelt(value: Any) -> str:
     return str(int(value)) if isinstance(value, (int, float)) and float(value).is_integer() else str(value)
 
 
-def scored(task: str, truth: pd.Series, found: dict[str, Any], prediction: np.ndarray) -> float:
+def scored(task: str, truth: pd.Series, fitted: dict[str, Any], prediction: np.ndarray) -> float:
     """Return the score of a prediction: scikit-learn's metric of the task."""
     from sklearn import metrics
 
     if task == "regression":
         return float(metrics.root_mean_squared_error(truth, prediction))
-    names = [spelt(name) for name in found["classes"]]
+    names = [spelt(name) for name in fitted["classes"]]
     codes = truth.map(spelt).map({name: code for code, name in enumerate(names)})
     if codes.isna().any():
         raise ValueError(f"found classes {sorted(truth.astype(str).unique())}, the model knows {names}")

@@ -7,8 +7,11 @@ import sys
 from mlnb.cli.text_tables import shorten, table
 from mlnb.codec import to_json
 from mlnb.engine.project import Project
+from mlnb.errors import RegistryError
 from mlnb.registry.audit_log import Entry
-from mlnb.registry.registry import Registry
+from mlnb.registry.database import lost_registry
+from mlnb.registry.known_head import registry_exists
+from mlnb.registry.registry import Registry, database_url
 from mlnb.reports import formatting
 
 ALTERED = 1  # exit code of a log that was altered
@@ -29,7 +32,10 @@ def parser(p: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> int:
     """Show the log, or verify it; return 1 when it was altered, else 0."""
-    registry = Registry(Project.find())
+    project = Project.find()
+    registry = Registry(project)
+    if args.head and not registry_exists(project):
+        raise RegistryError(lost_registry(database_url(project)))
     if args.action == "show":
         log = registry.log()
         if args.json:

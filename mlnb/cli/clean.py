@@ -1,7 +1,6 @@
 """`mlnb clean`: delete artifacts that no run needs; `--runs KEEP` deletes old runs first."""
 
 import argparse
-import json
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
@@ -10,9 +9,11 @@ from mlnb.engine import runs
 from mlnb.engine.interactive_stage import FOLDER as INTERACTIVE
 from mlnb.engine.project import Project
 from mlnb.engine.run_records import OutputRecord, RunState
+from mlnb.engine.runs import Run
 from mlnb.engine.stage_files import REPORT, StageReport, read_record
-from mlnb.errors import ProjectError
+from mlnb.errors import ProjectError, StoreCorrupted
 from mlnb.executors import live_snapshots
+from mlnb.registry.known_head import registry_exists
 from mlnb.registry.registry import Registry
 
 
@@ -28,18 +29,23 @@ def parser(p: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> int:
     """Delete runs beyond those to keep, then every object that no remaining run refers to; return 0."""
     project = Project.find()
-    remaining = runs.list_runs(project)
-    running = [run.id for run in remaining if run.state == RunState.RUNNING]
-    if running:
-        raise ProjectError(f"Run {running[0]} is running; nothing was deleted. Wait until it has ended.")
+    remaining, problems = runs.read_runs(project)
+    if problems:
+        raise ProjectError(
+            f"{problems[0]} Nothing was deleted, as the run may need any artifact: repair the file, or move the "
+            "folder of the run out of the project."
+        )
+    _refuse_running(remaining)
     paths: list[Path] = []
     if args.runs is not None:
         paths += [run.folder for run in remaining[max(args.runs, 0) :]]
         remaining = remaining[: max(args.runs, 0)]
-    keys = {stage.key for run in remaining for stage in run.stages.values()}
+    stages = [stage for run in remaining for stage in run.stages.values()]
+    keys = {stage.key for stage in stages}
     files = {path.stem: path for path in (project.store_root / "keys").glob("*.json")}
     paths += [path for key, path in files.items() if key not in keys]
     needed = draft_objects(project) | registered_objects(project)
+    needed |= needed_objects(project, [output for stage in stages for output in stage.outputs.values()])
     for key in keys & files.keys():
         result = project.store.result(key) if key else None
         if result is not None:
@@ -51,26 +57,52 @@ def main(args: argparse.Namespace) -> int:
     paths += [path for path in (project.store_root / "scratch").glob("*") if path.name not in unfinished]
     size = sum(part.stat().st_size for path in paths for part in [path, *path.rglob("*")] if part.is_file())
     if not args.dry_run:
+        _refuse_running(runs.read_runs(project)[0])  # one may have been started since
         live_snapshots.drop_all(project)  # a snapshot may refer to artifacts that are deleted
         for path in paths:
-            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+            shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink(missing_ok=True)
     print(f"{'would delete' if args.dry_run else 'deleted'} {len(paths)} entries, {size / 1e6:.1f} MB")
+    if damaged := len(list((project.store_root / "quarantine").glob("*"))):
+        print(f"kept {damaged} damaged entries in {project.store_root / 'quarantine'}; delete them when you are done")
     return 0
 
 
+def _refuse_running(found: Iterable[Run]) -> None:
+    """Raise `ProjectError` when one of the runs is running."""
+    running = [run.id for run in found if run.state == RunState.RUNNING]
+    if running:
+        raise ProjectError(f"Run {running[0]} is running; nothing was deleted. Wait until it has ended.")
+
+
 def needed_objects(project: Project, outputs: Iterable[OutputRecord]) -> set[str]:
-    """Return the digests of artifacts, and of the files of folders among them."""
+    """Return the digests of artifacts, and of the files of folders among them.
+
+    Raises:
+        ProjectError: The list of files of a folder is damaged, so that it is not known what the folder needs.
+    """
     needed: set[str] = set()
     for output in outputs:
         needed.add(output.digest)
-        if output.format == "tree" and project.store.intact(output.digest):
-            needed |= set(json.loads(project.store.read(output.digest)).values())
+        if output.format != "tree":
+            continue
+        try:
+            needed |= set(project.store.read_listing(output.digest).values())
+        except StoreCorrupted as error:
+            quarantined = any(
+                (project.store_root / "quarantine").glob(f"objects-{output.digest[:2]}-{output.digest[2:]}-*")
+            )
+            if isinstance(error.__cause__, FileNotFoundError) and not quarantined:
+                continue  # deleted by hand: nothing can read its files
+            raise ProjectError(
+                f"{error} Nothing was deleted, as it is not known which files the folder needs: run it again, or "
+                "delete its run and quarantine/ in the store."
+            ) from error
     return needed
 
 
 def registered_objects(project: Project) -> set[str]:
     """Return the digests of the services of registered versions, and of the predictions that they are compared by."""
-    if not project.settings.registry and not (project.store_root / "registry.db").exists():
+    if not registry_exists(project):
         return set()
     needed: set[str] = set()
     for version in Registry(project).versions():

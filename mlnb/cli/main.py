@@ -7,12 +7,13 @@ import os
 import signal
 import sys
 import threading
+import warnings
 from collections.abc import Sequence
 from types import FrameType, ModuleType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from mlnb import __version__
-from mlnb.errors import MlnbError
+from mlnb.errors import DamagedFileWarning, MlnbError
 
 
 class Command(NamedTuple):
@@ -129,7 +130,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, _interrupt)
     try:
-        return int(module.main(parser.parse_args(arguments[1:])))
+        with warnings.catch_warnings():
+            _print_damage(name)
+            return int(module.main(parser.parse_args(arguments[1:])))
     except MlnbError as error:
         print(f"mlnb {name}: {error}", file=sys.stderr)
         return error.exit_code
@@ -149,6 +152,20 @@ def _import_command(name: str) -> ModuleType:
     finally:
         gc.freeze()  # later collections need not visit them
         gc.enable()
+
+
+def _print_damage(name: str) -> None:
+    """Print each warning about a damaged file once, as the command's own message."""
+    usual = warnings.showwarning
+
+    def show(message: Warning | str, category: type[Warning], *details: Any, **more: Any) -> None:
+        if issubclass(category, DamagedFileWarning):
+            print(f"mlnb {name}: {message}", file=sys.stderr)
+        else:
+            usual(message, category, *details, **more)
+
+    warnings.showwarning = show
+    warnings.simplefilter("default", DamagedFileWarning)
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:

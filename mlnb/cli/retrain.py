@@ -16,6 +16,7 @@ from mlnb.engine.parameter_values import DEFAULT
 from mlnb.engine.project import Project
 from mlnb.engine.runs import Run, open_run
 from mlnb.errors import UsageError
+from mlnb.methods.contracts.candidates import Candidate
 from mlnb.methods.contracts.challenge_records import ChallengeResult
 from mlnb.methods.contracts.problems import ProblemContract
 from mlnb.methods.tasks.task_traits import traits_of
@@ -105,7 +106,7 @@ def challenger_parameters(project: Project, run: Run, champion: ModelVersion, po
         UsageError: Logged production data is not of the kind that the champion was trained on.
     """
     from mlnb.methods.metrics.goals import base_name
-    from mlnb.methods.tuning.trial_proposals import lead
+    from mlnb.methods.tuning.trial_proposals import warm_start_trials
 
     contract = run.load("contract", ProblemContract)
     if contract.cut:
@@ -127,7 +128,7 @@ def challenger_parameters(project: Project, run: Run, champion: ModelVersion, po
     values["problem"] |= {name: value for name, value in problem.items() if value not in (None, [])}
     values["problem"]["metric"] = base_name(contract.metric)
     if run.output("best") is not None and run.output("trials") is not None:
-        values["tune"]["warm"] = lead(run.load("best"), run.load("trials"), champion.name)
+        values["tune"]["warm"] = warm_start_trials(run.load("best", Candidate), run.load("trials"), champion.name)
     values["collect"] |= {
         "history": _path_of(project, run, "table" if traits_of(contract.task).unit == "history" else "raw"),
         "log": str(log_folder(project, champion.model)),

@@ -4,6 +4,7 @@ import argparse
 import contextlib
 import json
 import os
+import shlex
 import sys
 import threading
 import warnings
@@ -53,7 +54,7 @@ def main(args: argparse.Namespace) -> int:
             waiting.append(plan)
         else:
             set_latest(finished)
-            _print_result(args, result_summary(finished, _report_path(finished), nothing_to_do=True), finished)
+            _print_result(args, result_summary(finished, args, _report_path(finished), nothing_to_do=True), finished)
     if waiting:
         codes += _run_all(project, args, waiting, workers)
     return max(codes)
@@ -99,10 +100,8 @@ def _conclude(args: argparse.Namespace, run: Run) -> int:
     _register(run)
     report = None if args.no_report else _write_report(run)
     if code == 0:
-        _print_result(args, result_summary(run, report), run)
+        _print_result(args, result_summary(run, args, report), run)
     else:
-        import shlex  # a run with nothing to do does not need it
-
         print(failure_summary(run, shlex.join(["mlnb", *sys.argv[1:]]), _debug_command(run)), file=sys.stderr)
         if report:
             print(f"  report    {report}", file=sys.stderr)

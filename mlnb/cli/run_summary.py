@@ -1,5 +1,7 @@
 """The last lines of `mlnb run`: the result and the next commands, or the error and how to continue."""
 
+import argparse
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,12 +13,15 @@ from mlnb.methods.contracts.evaluations import Metrics
 from mlnb.methods.contracts.gates import Gate
 from mlnb.tracking.artifact_views import BestTrial, load_record, load_view
 
+WIDEST_COMMAND = 44  # characters; longer commands get a separate line for the description
 
-def result_summary(run: Run, report: Path | None = None, nothing_to_do: bool = False) -> str:
+
+def result_summary(run: Run, args: argparse.Namespace, report: Path | None = None, nothing_to_do: bool = False) -> str:
     """Return the lines about a finished run: winner, metric, gate, bento, report and next commands.
 
     Args:
         run: The run.
+        args: The arguments of `mlnb run`, which the next commands repeat.
         report: Path of its report, if there is one.
         nothing_to_do: Whether the run is an earlier one, as nothing has changed since.
     """
@@ -36,7 +41,7 @@ def result_summary(run: Run, report: Path | None = None, nothing_to_do: bool = F
         lines.append(f"  bento     {certificate.bento}  ({certificate.rows} rows verified over HTTP)")
     if report:
         lines.append(f"  report    {report}")
-    return "\n".join([*lines, "", "next:", *next_commands(run, certificate is not None)])
+    return "\n".join([*lines, "", "next:", *next_commands(run, args, certificate is not None)])
 
 
 def _metric_lines(test: Metrics) -> list[str]:
@@ -56,16 +61,43 @@ def _figure(value: float | None) -> str:
     return "undefined on these rows" if value is None else f"{value:.4g}"
 
 
-def next_commands(run: Run, servable: bool) -> list[str]:
-    """Return the lines with the commands to try after a finished run."""
+def next_commands(run: Run, args: argparse.Namespace, servable: bool) -> list[str]:
+    """Return the lines with the commands to try after a finished run; each works as printed.
+
+    Args:
+        run: The run.
+        args: The arguments of `mlnb run`: data, target and parameters are repeated.
+        servable: Whether the run ended with a verified service.
+    """
     commands = [("mlnb show", "show the run, stage by stage")]
     if servable:
         commands.insert(0, ("mlnb serve", "serve the model at http://127.0.0.1:3000/predict"))
     if "tune" in run.stages:
-        commands.append(("mlnb run -p tune.trials 60", "search longer; the other stages are reused"))
+        commands.append((repeated_command(args, "tune.trials", "60"), "search longer; the other stages are reused"))
     edit = ("mlnb new my_project", "copy the notebooks to a new project")
     commands.append(edit if run.project.is_builtin else ("mlnb lab", "open the notebooks"))
-    return [f"  {command:<28} {text}" for command, text in commands]
+    width = max(len(command) for command, _ in commands)
+    if width <= WIDEST_COMMAND:
+        return [f"  {command:<{width}}   {text}" for command, text in commands]
+    return [line for command, text in commands for line in (f"  # {text}", f"  {command}")]
+
+
+def repeated_command(args: argparse.Namespace, name: str, value: str) -> str:
+    """Return the `mlnb run` command with the same data, target and parameters, but another value of one parameter.
+
+    Args:
+        args: The arguments of `mlnb run`. Selections of stages and the grid are not repeated.
+        name: The parameter, as `stage.name`.
+        value: Its new value.
+    """
+    words = ["mlnb", "run", *([args.pipeline] if args.pipeline else [])]
+    for option, text in (("--data", args.data), ("--target", args.target), ("--profile", args.profile)):
+        words += [option, text] if text is not None else []
+    for path in args.file:
+        words += ["-f", str(path)]
+    for other, text in args.parameter:
+        words += ["-p", other, text] if other != name else []
+    return shlex.join([*words, "-p", name, value])
 
 
 def failure_summary(run: Run, command: str, debug_command: str = "") -> str:

@@ -5,7 +5,6 @@ import ast
 import json
 import operator
 import re
-import sys
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
@@ -13,7 +12,7 @@ from mlnb.cli.run_comparison import all_metrics, compare_runs, comparison_text
 from mlnb.cli.text_tables import table
 from mlnb.codec import to_json
 from mlnb.engine.project import Project
-from mlnb.engine.runs import Run, list_runs, open_run, unreadable_runs
+from mlnb.engine.runs import Run, list_runs, open_run
 from mlnb.errors import UsageError
 from mlnb.reports import formatting
 from mlnb.suggestions import did_you_mean
@@ -70,8 +69,6 @@ def main(args: argparse.Namespace) -> int:
     if args.compare:
         return _compare(project, args)
     runs = list_runs(project)
-    for message in unreadable_runs(project):
-        print(f"mlnb runs: {message}", file=sys.stderr)
     last = args.last if args.last is not None else None if args.sort or args.filter else NEWEST
     rows = [describe(run) for run in (runs[:last] if last else runs)]
     names = {name for row in rows for name in row.values}

@@ -115,9 +115,11 @@ def stage_text(run: Run, name: str) -> str:
 
 def artifact_text(run: Run, name: str) -> str:
     """Return an artifact as text: JSON, text, the first rows of a table, the files of a folder. Raises `UnknownRun`."""
-    output = run.output(name)
-    if output is not None and output.format == "table":
+    output = run.require_output(name)
+    if output.format == "table":
         return _table_text(run_results.read_table(run, name))
+    if output.format == "pickle":
+        return f"pickle, {formatting.size(output.bytes)}, digest {output.digest}\nA stage that reads it loads it."
     value = run.load(name)
     if isinstance(value, Path):
         files = [path for path in sorted(value.rglob("*")) if path.is_file()] if value.is_dir() else [value]

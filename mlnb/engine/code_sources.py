@@ -77,7 +77,7 @@ class CodeSources:
         """Return the installed version of an importable library; "none" when it is not installed."""
         if library not in self._versions:
             cache = self.project.source_cache
-            cached = [(folder, cache.get(folder) or {}) for folder in self._site_packages]
+            cached = [(folder, _names(cache.get(folder))) for folder in self._site_packages]
             versions = {values.get(library) for _, values in cached}
             version = versions.pop() if len(versions) == 1 else None  # None: unknown, or a folder has changed
             if version is None:
@@ -123,7 +123,7 @@ class CodeSources:
         if path not in self._modules:
             cache: StatCache = self.project.source_cache
             cached = cache.get(path)
-            if cached is None:
+            if cached is None or not _is_digest_with_names(cached):
                 source = path.read_text(encoding="utf-8")
                 try:
                     package = module if path.name == "__init__.py" else module.rpartition(".")[0]
@@ -134,6 +134,19 @@ class CodeSources:
                 cache.put(path, cached)
             self._modules[path] = (cached[0], frozenset(cached[1]))
         return self._modules[path]
+
+
+def _names(cached: object) -> dict[str, str]:
+    """Return the cached versions of libraries; empty when there are none, or the cache is damaged."""
+    return cached if isinstance(cached, dict) else {}
+
+
+def _is_digest_with_names(cached: object) -> bool:
+    """Return whether a cached value is what `_read` puts there: a digest and the names that a module imports."""
+    match cached:
+        case [str(), list(names)]:
+            return all(isinstance(name, str) for name in names)
+    return False
 
 
 def _installed_version(library: str) -> str:

@@ -3,6 +3,7 @@
 import ast
 import hashlib
 import json
+import os
 import re
 import time
 from collections.abc import Iterable
@@ -10,7 +11,7 @@ from io import BufferedReader
 from pathlib import Path
 from typing import Any
 
-from mlnb.engine.files import read_json, write_json
+from mlnb.engine.files import PRIVATE, read_json, warn_damaged, write_json
 
 RACE = 2_000_000_000  # ns: a file that changed this recently may change again within the same clock tick
 
@@ -80,30 +81,36 @@ def _without_docstrings(tree: ast.Module) -> ast.Module:
     return tree
 
 
-class StatCache:
-    """A cache file with a JSON value per file; an entry is valid until the file's size, time or inode changes.
+Signature = list[int]  # size, modification and change time in ns, and inode of a file
 
-    A file that changed within the last two seconds is not cached, as its time could not show another change.
+
+class StatCache:
+    """A cache file with a JSON value per file; an entry is valid until the file's size, times or inode change.
+
+    The change time notices a file whose modification time was set back, as `cp -p`, `tar` and `touch -r` do. A file
+    that changed within the last two seconds is not cached, as its times could not show another change.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._entries: dict[str, list[Any]] = read_json(path) or {}
+        entries = read_json(path)
+        if entries is not None and not isinstance(entries, dict):
+            warn_damaged(f"{path} is damaged and is ignored: found {type(entries).__name__}, expected an object.")
+        self._entries: dict[str, Any] = entries if isinstance(entries, dict) else {}
         self._changed = False
 
     def get(self, path: Path) -> Any | None:
         """Return the cached value of `path`; None when there is none or the file has changed since."""
         entry = self._entries.get(str(path))
-        if entry is None:
+        if not isinstance(entry, list) or len(entry) != 2:  # none, or in the layout of another version
             return None
-        stat = path.stat()
-        return entry[3] if entry[:3] == [stat.st_size, stat.st_mtime_ns, stat.st_ino] else None
+        return entry[1] if entry[0] == _signature(path.stat()) else None
 
     def put(self, path: Path, value: Any) -> None:
         """Cache `value` for `path` as it is now."""
         stat = path.stat()
-        if time.time_ns() - stat.st_mtime_ns > RACE:
-            self._entries[str(path)] = [stat.st_size, stat.st_mtime_ns, stat.st_ino, value]
+        if time.time_ns() - max(stat.st_mtime_ns, stat.st_ctime_ns) > RACE:
+            self._entries[str(path)] = [_signature(stat), value]
             self._changed = True
 
     def digest(self, path: Path) -> str:
@@ -111,15 +118,21 @@ class StatCache:
         cached = self.get(path)
         if isinstance(cached, str):
             return cached
+        before = _signature(path.stat())
         digest = digest_file(path)
-        self.put(path, digest)
+        if before == _signature(path.stat()):
+            self.put(path, digest)
         return digest
 
     def save(self) -> None:
         """Write the cache file when an entry was added; an error is ignored, as the cache only saves time."""
         if self._changed:
             try:
-                write_json(self.path, self._entries)
+                write_json(self.path, self._entries, PRIVATE)
             except OSError:
                 return
             self._changed = False
+
+
+def _signature(stat: os.stat_result) -> Signature:
+    return [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino]

@@ -4,13 +4,15 @@ import errno
 import json
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from mlnb.errors import StoreFull
+from mlnb.errors import DamagedFileWarning, StoreFull
 
 NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+PRIVATE = 0o600  # mode of files that may hold rows of data, secrets or paths: all of a run and of the store
+PRIVATE_FOLDER = 0o700
 
 
 @contextmanager
@@ -40,7 +42,7 @@ def writing(path: Path, mode: int = 0o644) -> Iterator[BinaryIO]:
         StoreFull: The disk is full.
     """
     with full_disk_explained(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent, PRIVATE_FOLDER if mode & 0o077 == 0 else 0o777)
         temporary = temporary_path(path.parent)
         handle = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
         try:
@@ -53,6 +55,31 @@ def writing(path: Path, mode: int = 0o644) -> Iterator[BinaryIO]:
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
+        flush_folder(path.parent)
+
+
+def make_folder(folder: Path, mode: int = PRIVATE_FOLDER) -> None:
+    """Create a folder and its missing parents, each with a mode, so that they survive a power failure."""
+    try:
+        folder.mkdir(mode)
+    except FileExistsError:
+        if not folder.is_dir():
+            raise
+        return
+    except FileNotFoundError:
+        make_folder(folder.parent, mode)
+        folder.mkdir(mode, exist_ok=True)
+    flush_folder(folder.parent)
+
+
+def flush_folder(folder: Path) -> None:
+    """Flush the names in a folder to the disk, after a file was renamed; where that is not possible, do nothing."""
+    with suppress(OSError):  # Windows opens no folder, and some network file systems flush none
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
 
 
 def write_whole(path: Path, data: bytes, mode: int = 0o644) -> None:
@@ -75,24 +102,52 @@ def delete_folder(folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def write_json(path: Path, value: Any) -> None:
+def write_json(path: Path, value: Any, mode: int = 0o644) -> None:
     """Write `value` as indented JSON, completely or not at all. Raises `StoreFull`."""
-    write_whole(path, (json.dumps(value, indent=1, ensure_ascii=False) + "\n").encode())
+    write_whole(path, (json.dumps(value, indent=1, ensure_ascii=False) + "\n").encode(), mode)
 
 
 def read_json(path: Path) -> Any:
-    """Return the JSON value in `path`; None when the file is missing or damaged."""
+    """Return the JSON value in `path`; None when the file is missing or damaged, with a warning when it is damaged."""
     try:
         return json.loads(path.read_bytes())
-    except (FileNotFoundError, NotADirectoryError, ValueError):
+    except (FileNotFoundError, NotADirectoryError):
         return None
+    except (ValueError, RecursionError) as error:
+        warn_damaged(f"{path} is damaged and is ignored: {error}.")
+        return None
+
+
+def warn_damaged(message: str) -> None:
+    """Warn that something is damaged and how the program continues; a command prints each such warning once."""
+    import warnings  # here, as a program that finds no damage needs none
+
+    warnings.warn(message, DamagedFileWarning, stacklevel=2)
+
+
+def quarantine(root: Path, path: Path) -> str:
+    """Move a damaged file or folder of the store to `quarantine/`, where nothing reads it; return where it is, as text.
+
+    It stays where it is when it cannot be moved, as in a store that is read-only.
+
+    Args:
+        root: Folder of the store.
+        path: The damaged file or folder.
+    """
+    target = root / "quarantine" / f"{'-'.join(path.relative_to(root).parts)}-{os.urandom(4).hex()}"
+    try:
+        make_folder(target.parent)
+        os.replace(path, target)
+    except OSError:
+        return f"left at {path}"
+    return f"moved to {target}"
 
 
 @contextmanager
 def try_lock(path: Path) -> Iterator[bool]:
     """Hold an exclusive lock on `path` inside the block; yields False at once when another process holds it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    make_folder(path.parent)
+    handle = os.open(path, os.O_RDWR | os.O_CREAT, PRIVATE)
     try:
         yield _flock(handle)
     finally:

@@ -3,13 +3,14 @@
 import io
 import json
 import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from mlnb.codec import Record, decode, encode
 from mlnb.engine.run_records import OutputRecord
 from mlnb.engine.store import Store
-from mlnb.errors import ContractBroken
+from mlnb.errors import ContractBroken, MlnbError, SchemaError
 
 
 def save_object(store: Store, value: Any, description: str = "") -> OutputRecord:
@@ -34,7 +35,9 @@ def save_object(store: Store, value: Any, description: str = "") -> OutputRecord
     return OutputRecord(digest=store.put_bytes(data), format=kind, bytes=len(data), description=description)
 
 
-def load_object(store: Store, kind: str, digest: str, record: type[Record] | None = None, where: str = "") -> Any:
+def load_object(
+    store: Store, kind: str, digest: str, record: type[Record] | None = None, where: str = "", unpickle: bool = False
+) -> Any:
     """Return the object that is stored under `digest`, verified.
 
     Args:
@@ -43,36 +46,56 @@ def load_object(store: Store, kind: str, digest: str, record: type[Record] | Non
         digest: The digest of its bytes.
         record: The class of a typed record that was saved as JSON; None for any other object.
         where: What is read, for the message of a `SchemaError`.
+        unpickle: Whether a pickle is loaded, which runs the code that it names: in stages alone, never to show a run.
 
     Raises:
         StoreCorrupted: The bytes do not match the digest.
-        SchemaError: A record of another schema or version.
+        SchemaError: A record of another schema or version, bytes of another format, or a pickle without `unpickle`.
     """
+    where = where or f"object {digest[:12]}"
     if kind == "tree":
         return store.unpack(digest)
-    if kind == "table":
-        import pandas
-
-        with store.open(digest) as file:
-            table = pandas.read_parquet(file)
-        _release_arrow_memory()
-        return table
-    data = store.read(digest)
-    if kind == "file":
-        return store.path(digest)
     if record is not None:
-        return decode(record, data, where)
-    if kind == "json":
-        return json.loads(data)
-    if kind == "text":
-        return data.decode()
-    if kind == "array":
-        import numpy
+        return decode(record, store.read(digest), where)
+    if kind == "file":
+        store.open(digest).close()
+        return store.path(digest)
+    if kind == "pickle" and unpickle:
+        import pickle  # here and below: few runs need it
 
-        return numpy.load(io.BytesIO(data), allow_pickle=False)
-    import pickle  # here and below: few runs need it
+        return pickle.loads(store.read(digest))
+    if kind not in _READERS:
+        found = "a pickle, which could run any code" if kind == "pickle" else f"of format {kind!r}"
+        raise SchemaError(f"{where} is {found}; expected {', '.join(_READERS)}, tree or file.")
+    try:
+        return _READERS[kind](store, digest)
+    except (ValueError, OSError, RecursionError, MemoryError) as error:
+        if isinstance(error, MlnbError):
+            raise
+        raise SchemaError(f"{where} is no {kind}, though its digest matches: {error}.") from error
 
-    return pickle.loads(data)
+
+def _read_table(store: Store, digest: str) -> Any:
+    import pandas
+
+    with store.open(digest) as file:
+        table = pandas.read_parquet(file)
+    _release_arrow_memory()
+    return table
+
+
+def _read_array(store: Store, digest: str) -> Any:
+    import numpy
+
+    return numpy.lib.format.read_array(io.BytesIO(store.read(digest)), allow_pickle=False)
+
+
+_READERS: dict[str, Callable[[Store, str], Any]] = {
+    "table": _read_table,
+    "array": _read_array,
+    "json": lambda store, digest: json.loads(store.read(digest)),
+    "text": lambda store, digest: store.read(digest).decode(),
+}
 
 
 def _release_arrow_memory() -> None:

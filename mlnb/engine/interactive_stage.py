@@ -4,6 +4,7 @@ import shutil
 from pathlib import Path
 
 from mlnb.engine import runs
+from mlnb.engine.files import make_folder
 from mlnb.engine.project import Project
 from mlnb.engine.run_records import OutputRecord
 from mlnb.engine.stage import Stage
@@ -25,13 +26,13 @@ class InteractiveStage(Stage):
         super().__init__(project, name, run, reads, writes, reader=interactive_reader())
         self.source = None if run == runs.DRAFT else runs.open_run(project, run)
         self.folder = project.runs / runs.DRAFT if self.source is None else self.source.folder / FOLDER
-        self.folder.mkdir(parents=True, exist_ok=True)
+        make_folder(self.folder)
 
     @property
     def scratch(self) -> Path:
         """A folder of the draft, deleted when the stage is closed."""
         folder = self.folder / f"{self.name}.scratch"
-        folder.mkdir(exist_ok=True)
+        make_folder(folder)
         return folder
 
     def _find(self, artifact: str) -> OutputRecord:

@@ -12,6 +12,7 @@ import msgspec
 
 from mlnb.codec import Record
 from mlnb.engine import digests, parameters
+from mlnb.engine.confined_names import is_plain_name
 from mlnb.engine.digests import StatCache, digest_code, digest_value, parse_cell
 from mlnb.engine.notebook_document import CONFLICT_TAG, read_document, refuse_conflicts
 from mlnb.engine.parameters import Parameter, read_parameters
@@ -251,6 +252,9 @@ def _read_contract(cells: list[Cell], name: str, where: str) -> tuple[tuple[str,
         raise NotebookError(f"{where}: `reads` is {reads!r}; expected a list of artifact names.")
     if not (isinstance(writes, dict) and all(isinstance(x, str) and x for pair in writes.items() for x in pair)):
         raise NotebookError(f"{where}: `writes` is {writes!r}; expected artifact names with a sentence each.")
+    for artifact in (*reads, *writes):
+        if not is_plain_name(artifact):
+            raise NotebookError(f"{where}: {artifact!r} is no name of an artifact; expected no / or \\ in it.")
     if not any(".close()" in cell.source for cell in stage_code):
         raise NotebookError(
             f"{where}: no `stage.close()` in its `#| stage` cells; add it, as nothing is recorded without it."

@@ -18,7 +18,7 @@ from mlnb.engine.events import (
     StageReused,
     StageStarted,
 )
-from mlnb.engine.files import copy_whole, write_whole
+from mlnb.engine.files import PRIVATE, copy_whole, write_whole
 from mlnb.engine.initial_record import RunOptions, initial_record
 from mlnb.engine.job_factory import JobFactory
 from mlnb.engine.parameter_values import read_secrets
@@ -214,7 +214,7 @@ class Pipeline:
 
     def _copy_notebook(self, name: str, result: StageResult) -> None:
         target = self.run.folder / "notebooks" / self.graph.stages[name].path.name
-        copy_whole(self.project.store.path(result.notebook), target)
+        copy_whole(self.project.store.path(result.notebook), target, PRIVATE)
 
     def _accept(self, name: str, result: StageResult, state: StageState) -> list[str]:
         """Record the result of a stage; return the stages that were given other bytes."""
@@ -245,7 +245,7 @@ class Pipeline:
         runs.set_latest(self.run)
         if state == RunState.FINISHED:
             keys = {name: stage.key for name, stage in self.run.stages.items()}
-            write_whole(plan_path(self.project, self.run.record.pipeline, keys), self.run.id.encode())
+            write_whole(plan_path(self.project, self.run.record.pipeline, keys), self.run.id.encode(), PRIVATE)
         self.project.store.digests.save()
         self.dispatch(RunFinished(self.run))
 

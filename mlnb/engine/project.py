@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 import mlnb
+from mlnb.engine.confined_names import is_plain_name
 from mlnb.engine.digests import StatCache
 from mlnb.engine.store import Store
 from mlnb.errors import ProjectError
@@ -164,6 +165,8 @@ def read_project_file(path: Path) -> ProjectFile | None:
     for section, values in sections.items():
         kind, _, name = section.partition(" ")
         if kind == "pipeline":
+            if not is_plain_name(name):
+                raise ProjectError(f"{path}: [{section}]: {name!r} is no pipeline name; expected no / or \\ in it.")
             for key in values:
                 if key not in PIPELINE_KEYS:
                     hint = did_you_mean(key, PIPELINE_KEYS)

@@ -8,7 +8,16 @@ from pathlib import Path
 from typing import Any, overload
 
 from mlnb.codec import R, decode, encode, replace
-from mlnb.engine.files import read_json, write_json, write_whole
+from mlnb.engine.confined_names import confined_file, is_confined, is_plain_name
+from mlnb.engine.files import (
+    PRIVATE,
+    PRIVATE_FOLDER,
+    make_folder,
+    read_json,
+    warn_damaged,
+    write_json,
+    write_whole,
+)
 from mlnb.engine.formats import load_object
 from mlnb.engine.project import Project
 from mlnb.engine.run_records import OutputRecord, RunRecord, RunState, StageRecord
@@ -65,7 +74,7 @@ class Run:
 
     def save(self) -> None:
         """Write run.json. Raises `StoreFull`."""
-        write_whole(self.folder / "run.json", encode(self.record))
+        write_whole(self.folder / "run.json", encode(self.record), PRIVATE)
 
     def output(self, artifact: str) -> OutputRecord | None:
         """Return the record of an artifact; None when no stage of the run made or reused it."""
@@ -102,11 +111,15 @@ class Run:
         Raises:
             UnknownRun: The run has no artifact of that name.
             StoreCorrupted: Its bytes are missing or damaged.
-            SchemaError: A record of another schema or version.
+            SchemaError: A record of another schema or version, or a pickle: only the stages that read one load it.
         """
         output = self.require_output(artifact)
         where = f"artifact {artifact!r} of run {self.id}"
         return load_object(self.project.store, output.format, output.digest, kind, where)
+
+    def notebook_file(self, stage: str) -> Path | None:
+        """Return the executed notebook of a stage; None when it has none in the run's folder."""
+        return confined_file(self.folder, self.stages[stage].notebook)
 
 
 def _is_alive(record: RunRecord) -> bool:
@@ -134,13 +147,14 @@ def create_run(project: Project, pipeline: str) -> Run:
     while True:
         stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
         folder = project.runs / f"{stamp}-{pipeline}-{os.urandom(2).hex()}"
+        make_folder(folder.parent)
         try:
-            folder.mkdir(parents=True)
+            folder.mkdir(PRIVATE_FOLDER)
         except FileExistsError:
             continue
         break
-    (folder / "notebooks").mkdir()
-    (folder / "stages").mkdir()
+    for name in ("notebooks", "stages"):
+        make_folder(folder / name)
     pid = os.getpid()
     record = RunRecord(id=folder.name, pid=pid, pid_started=process_start(pid), started=now(), pipeline=pipeline)
     return Run(project, folder, record)
@@ -151,36 +165,53 @@ def read_run(project: Project, folder: Path) -> Run:
 
     Raises:
         OSError: There is no run.json.
-        SchemaError: run.json is damaged or of another schema version.
+        SchemaError: run.json is damaged, of another schema version, or has a name that leaves the run's folder.
     """
     path = folder / "run.json"
     record = decode(RunRecord, path.read_bytes(), str(path))
+    if folder.is_symlink():
+        raise SchemaError(f"{folder} is a symbolic link, expected the folder of a run; move the folder itself there.")
+    _check_names(record, path)
     stages = {name: record.stages[name] for name in record.order}  # the file has them in alphabetical order
     return Run(project, folder, replace(record, stages=stages))
 
 
+def _check_names(record: RunRecord, path: Path) -> None:
+    """Raise `SchemaError` when a run's record lacks a stage, or has a name that would leave a folder."""
+    missing = [name for name in record.order if name not in record.stages]
+    if missing:
+        raise SchemaError(f"{path} is damaged: it has no record of stage {missing[0]!r}.")
+    names = [*record.stages, *(artifact for stage in record.stages.values() for artifact in stage.outputs)]
+    wrong = [name for name in names if not is_plain_name(name)]
+    stages = record.stages.values()
+    paths = [stage.notebook for stage in stages] + [stage.error.notebook for stage in stages if stage.error]
+    wrong += [name for name in paths if name is not None and not is_confined(name)]
+    if wrong:
+        raise SchemaError(f"{path} has the name {wrong[0][:80]!r}, which leaves the run's folder; do not use this run.")
+
+
 def list_runs(project: Project) -> list[Run]:
-    """Return all runs, newest first; folders without a readable run.json are left out."""
-    runs = []
+    """Return all runs, newest first; those without a readable run.json are left out, with a warning for each."""
+    runs, problems = read_runs(project)
+    for message in problems:
+        warn_damaged(f"{message} The run is left out.")
+    return runs
+
+
+def read_runs(project: Project) -> tuple[list[Run], list[str]]:
+    """Return all runs, newest first, and one message for each run whose run.json is damaged or missing."""
+    runs, problems = [], []
     for folder in project.runs.glob("*-*") if project.runs.is_dir() else ():
         try:
             runs.append(read_run(project, folder))
-        except (OSError, SchemaError):
-            continue
-    return sorted(runs, key=lambda run: (run.record.started, run.id), reverse=True)
-
-
-def unreadable_runs(project: Project) -> list[str]:
-    """Return one message for each run.json that is damaged or of another schema version."""
-    messages = []
-    for folder in sorted(project.runs.glob("*-*")) if project.runs.is_dir() else ():
-        try:
-            read_run(project, folder)
         except SchemaError as error:
-            messages.append(str(error))
-        except OSError:
-            continue
-    return messages
+            problems.append(str(error))
+        except OSError as error:
+            if not isinstance(error, FileNotFoundError | NotADirectoryError):
+                problems.append(f"{folder / 'run.json'} cannot be read: {error.strerror}.")
+            elif any((folder / name).is_dir() and any((folder / name).iterdir()) for name in ("notebooks", "stages")):
+                problems.append(f"{folder / 'run.json'} is missing.")  # not a run that was killed as it started
+    return sorted(runs, key=lambda run: (run.record.started, run.id), reverse=True), sorted(problems)
 
 
 def open_run(project: Project, reference: str = "latest") -> Run:
@@ -217,7 +248,7 @@ def open_run(project: Project, reference: str = "latest") -> Run:
 
 
 def _open_exact(project: Project, name: str) -> Run | None:
-    if not name or "/" in name:
+    if not is_plain_name(name):
         return None
     try:
         return read_run(project, project.runs / name)
@@ -229,7 +260,7 @@ def set_latest(run: Run) -> None:
     """Make "latest" refer to a run."""
     path, latest = run.project.runs / "latest.json", {"id": run.id}
     if read_json(path) != latest:
-        write_json(path, latest)
+        write_json(path, latest, PRIVATE)
 
 
 def latest_output(project: Project, artifact: str) -> tuple[Run, OutputRecord] | None:

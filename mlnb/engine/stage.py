@@ -77,7 +77,8 @@ class Stage(ABC):
         output = self._find(artifact)
         if is_held_out(output.description):
             self.test_set_accesses[artifact] = record_access(self.project.store.root, output.digest, self._reader)
-        return load_object(self.project.store, output.format, output.digest, kind, f"artifact {artifact!r}")
+        where = f"artifact {artifact!r}"
+        return load_object(self.project.store, output.format, output.digest, kind, where, unpickle=True)
 
     def save(self, artifact: str, value: Any) -> None:
         """Save an artifact that the stage declares to write.

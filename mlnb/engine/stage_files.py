@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 from msgspec import field
 
 from mlnb.codec import R, Record, decode, encode
-from mlnb.engine.files import write_whole
+from mlnb.engine.files import PRIVATE, write_whole
 from mlnb.engine.run_records import Outputs
 from mlnb.errors import MlnbError, SchemaError, error_class
 
@@ -126,4 +126,4 @@ def read_record(kind: type[R], path: Path) -> R | None:
 
 def write_record(path: Path, record: Record) -> None:
     """Write a record, completely or not at all. Raises `StoreFull`."""
-    write_whole(path, encode(record))
+    write_whole(path, encode(record), PRIVATE)

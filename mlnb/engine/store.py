@@ -1,4 +1,7 @@
-"""The content-addressed store: bytes by digest, results of stages by stage key; every file is written atomically."""
+"""The content-addressed store: bytes by digest, results of stages by stage key; every file is written atomically.
+
+Nothing is deleted that does not match its digest: it is moved to `quarantine/`.
+"""
 
 import json
 import os
@@ -7,12 +10,25 @@ from io import BufferedReader
 from pathlib import Path
 
 from mlnb.codec import decode, encode
+from mlnb.engine.confined_names import is_confined, is_digest, is_plain_name
 from mlnb.engine.digests import StatCache, digest_bytes, digest_file, digest_stream
-from mlnb.engine.files import copy_whole, delete_folder, full_disk_explained, temporary_path, try_lock, write_whole
+from mlnb.engine.files import (
+    PRIVATE,
+    copy_whole,
+    delete_folder,
+    flush_folder,
+    full_disk_explained,
+    make_folder,
+    quarantine,
+    temporary_path,
+    try_lock,
+    warn_damaged,
+    write_whole,
+)
 from mlnb.engine.run_records import StageResult, StoredResult
-from mlnb.errors import SchemaError, StoreCorrupted
+from mlnb.errors import ContractBroken, SchemaError, StoreCorrupted
 
-READ_ONLY = 0o444
+READ_ONLY = 0o400
 
 
 class Store:
@@ -23,7 +39,13 @@ class Store:
         self.digests = StatCache(root / "cache" / "objects.json")
 
     def path(self, digest: str) -> Path:
-        """Return the path of the object with that digest, whether it exists or not."""
+        """Return the path of the object with that digest, whether it exists or not.
+
+        Raises:
+            StoreCorrupted: The text is no digest: from a record that is damaged or forged.
+        """
+        if not is_digest(digest):
+            raise StoreCorrupted(f"Found {str(digest)[:80]!r} as the digest of an artifact, expected a SHA-256.")
         return self.root / "objects" / digest[:2] / digest[2:]
 
     def put_bytes(self, data: bytes) -> str:
@@ -41,16 +63,26 @@ class Store:
         return digest
 
     def put_tree(self, folder: Path) -> str:
-        """Store every file of a folder; return the digest of the list of their names and digests."""
+        """Store every file of a folder; return the digest of the list of their names and digests.
+
+        Raises:
+            ContractBroken: A file has a name that not every operating system accepts.
+        """
         files = sorted(path for path in folder.rglob("*") if path.is_file())
-        listing = {path.relative_to(folder).as_posix(): self.put_file(path) for path in files}
+        names = {path: path.relative_to(folder).as_posix() for path in files}
+        for name in names.values():
+            if not is_confined(name):
+                raise ContractBroken(
+                    f"{folder} has a file {name!r}; expected a name of printable characters without \\."
+                )
+        listing = {name: self.put_file(path) for path, name in names.items()}
         return self.put_bytes(json.dumps(listing, sort_keys=True, ensure_ascii=False).encode())
 
     def read(self, digest: str) -> bytes:
         """Return an object's bytes.
 
         Raises:
-            StoreCorrupted: The object is missing, or its bytes do not match the digest; it is then deleted.
+            StoreCorrupted: The object is missing, or its bytes do not match the digest; it is then quarantined.
         """
         with self._open(digest) as file:
             data = file.read()
@@ -72,42 +104,46 @@ class Store:
         return file
 
     def _open(self, digest: str) -> BufferedReader:
+        path = self.path(digest)
         try:
-            return self.path(digest).open("rb")
+            return path.open("rb")
         except FileNotFoundError as error:
             raise StoreCorrupted(f"Object {digest[:12]} is missing in the store; `mlnb run` makes it again.") from error
+        except OSError as error:
+            raise StoreCorrupted(f"{path} cannot be read: {error.strerror}; make it readable.") from error
 
     def _damaged(self, digest: str) -> StoreCorrupted:
-        self.drop(digest)
-        return StoreCorrupted(
-            f"Object {digest[:12]} of the store was damaged and is deleted; `mlnb run` makes it again."
-        )
+        where = quarantine(self.root, self.path(digest))
+        return StoreCorrupted(f"Object {digest[:12]} of the store was damaged ({where}); `mlnb run` makes it again.")
+
+    def read_listing(self, digest: str) -> dict[str, str]:
+        """Return the digest of each file of a tree, by its path in the tree. Raises `StoreCorrupted`."""
+        return _checked_listing(self.read(digest), digest)
 
     def unpack(self, digest: str) -> Path:
         """Return a folder with the verified files of a tree, read-only and shared by all. Raises `StoreCorrupted`."""
-        listing: dict[str, str] = json.loads(self.read(digest))
+        listing = self.read_listing(digest)
         folder = self.root / "trees" / digest
-        if folder.is_dir():
-            if all((folder / name).is_file() and digest_file(folder / name) == d for name, d in listing.items()):
+        if os.path.lexists(folder):
+            if _matches(folder, listing):
                 return folder
-            delete_folder(folder)
+            where = quarantine(self.root, folder)
             if folder.exists():
-                raise StoreCorrupted(f"{folder} is damaged and cannot be deleted; delete it, then run again.")
-        folder.parent.mkdir(parents=True, exist_ok=True)
+                raise StoreCorrupted(f"{folder} is damaged and cannot be moved; move it away, then run again.")
+            warn_damaged(f"{folder} was damaged ({where}) and is made again.")
+        make_folder(folder.parent)
         temporary = temporary_path(folder.parent)
         temporary.mkdir(0o700)
         try:
             with full_disk_explained(folder):
                 for name, part in listing.items():
-                    (temporary / name).parent.mkdir(parents=True, exist_ok=True)
-                    (temporary / name).write_bytes(self.read(part))
-                    (temporary / name).chmod(READ_ONLY)
-                temporary.chmod(0o755)
+                    write_whole(temporary / name, self.read(part), READ_ONLY)
             try:
                 os.replace(temporary, folder)
             except OSError:  # another process unpacked it first
                 if not folder.is_dir():
                     raise
+            flush_folder(folder.parent)
         finally:
             delete_folder(temporary)
         return folder
@@ -115,34 +151,41 @@ class Store:
     def intact(self, digest: str, tree: bool = False) -> bool:
         """Return whether an object (of a tree, also every file) exists and matches its digest.
 
-        Bytes are read again only when the file's size, time or inode has changed since they were last read.
-        A damaged object is deleted.
+        Bytes are read again only when the file's size, times or inode have changed since they were last read.
+        A damaged object is quarantined.
         """
+        if not is_digest(digest):
+            return False
         path = self.path(digest)
         try:
-            if self.digests.digest(path) != digest:
-                self.drop(digest)
+            if self.digests.digest(path) != digest and digest_file(path) != digest:  # the cache may be damaged
+                warn_damaged(str(self._damaged(digest)))
                 return False
-            return not tree or all(self.intact(part) for part in json.loads(path.read_bytes()).values())
-        except (FileNotFoundError, ValueError):
+            return not tree or all(map(self.intact, _checked_listing(path.read_bytes(), digest).values()))
+        except OSError:  # missing, unreadable, or a tree whose listing is forged
             return False
 
-    def drop(self, digest: str) -> None:
-        """Delete an object."""
-        self.path(digest).unlink(missing_ok=True)
-
     def result(self, key: str) -> StageResult | None:
-        """Return the result of a stage key; None when there is none, or it is damaged or of another schema."""
+        """Return the result of a stage key; None when there is none, or it is damaged: it is then quarantined."""
+        if not is_plain_name(key):  # of a forged record
+            return None
         path = self._key_path(key)
         try:
             stored = decode(StoredResult, path.read_bytes(), str(path))
-        except (FileNotFoundError, SchemaError):
+        except (FileNotFoundError, NotADirectoryError):
             return None
-        return stored.result if stored.checksum == _checksum(stored.result) else None
+        except SchemaError as error:
+            problem = str(error)
+        else:
+            if stored.checksum == _checksum(stored.result):
+                return stored.result
+            problem = f"{path} is damaged: its checksum does not match."
+        warn_damaged(f"{problem} The result is not used ({quarantine(self.root, path)}).")
+        return None
 
     def put_result(self, key: str, result: StageResult) -> None:
         """Store the result of a stage key."""
-        write_whole(self._key_path(key), encode(StoredResult(result=result, checksum=_checksum(result))))
+        write_whole(self._key_path(key), encode(StoredResult(result=result, checksum=_checksum(result))), PRIVATE)
 
     def is_complete(self, result: StageResult) -> bool:
         """Return whether the notebook and all outputs of a result are in the store, intact."""
@@ -152,20 +195,56 @@ class Store:
 
     def lock(self, key: str) -> AbstractContextManager[bool]:
         """Return a context that holds the lock of a stage key; it yields False when another process holds it."""
-        return try_lock(self.root / "locks" / key[:32])
+        return try_lock(self._folder("locks", key))
 
     def scratch(self, key: str) -> Path:
         """Return the scratch folder of a stage key: the same in every attempt until one succeeds."""
-        folder = self.root / "scratch" / key[:32]
-        folder.mkdir(parents=True, exist_ok=True)
+        folder = self._folder("scratch", key)
+        make_folder(folder)
         return folder
 
     def clear_scratch(self, key: str) -> None:
         """Delete the scratch folder of a stage key."""
-        delete_folder(self.root / "scratch" / key[:32])
+        delete_folder(self._folder("scratch", key))
 
     def _key_path(self, key: str) -> Path:
-        return self.root / "keys" / f"{key}.json"
+        return self._folder("keys", key, len(key)).with_name(f"{key}.json")
+
+    def _folder(self, kind: str, key: str, size: int = 32) -> Path:
+        """Return the path of a stage key below a folder. Raises `StoreCorrupted` for a key that leaves the folder."""
+        if not is_plain_name(key[:size]):
+            raise StoreCorrupted(f"Found {key[:80]!r} as a stage key, expected a SHA-256.")
+        return self.root / kind / key[:size]
+
+
+def _checked_listing(data: bytes, digest: str) -> dict[str, str]:
+    """Return the listing of a tree. Raises `StoreCorrupted` when it is none, or a name would leave the folder."""
+    try:
+        listing = json.loads(data)
+    except (ValueError, RecursionError):
+        listing = None
+    if not isinstance(listing, dict):
+        raise StoreCorrupted(f"Object {digest[:12]} is no list of files; `mlnb run` makes it again.")
+    for name, part in listing.items():
+        above = name.split("/")[:-1]
+        nested = any("/".join(above[: size + 1]) in listing for size in range(len(above)))
+        if not is_confined(name) or nested or not is_digest(part):
+            raise StoreCorrupted(
+                f"The list of files {digest[:12]} has {name[:80]!r}; expected paths that stay inside its folder, "
+                "each with a digest. It was not made by mlnb: do not use this run."
+            )
+    return listing
+
+
+def _matches(folder: Path, listing: dict[str, str]) -> bool:
+    """Return whether a folder has exactly the files of a listing, with their bytes, and no links."""
+    if folder.is_symlink() or not folder.is_dir():
+        return False
+    present = [path for path in folder.rglob("*") if path.is_symlink() or not path.is_dir()]
+    if any(path.is_symlink() for path in present):
+        return False
+    names = {path.relative_to(folder).as_posix() for path in present}
+    return names == listing.keys() and all(digest_file(folder / name) == part for name, part in listing.items())
 
 
 def _checksum(result: StageResult) -> str:

@@ -4,7 +4,7 @@ import os
 import time
 from pathlib import Path
 
-from mlnb.engine.files import full_disk_explained
+from mlnb.engine.files import PRIVATE, full_disk_explained, make_folder
 
 HELD_OUT = "held-out"  # first word of the description of a held-out artifact
 
@@ -32,8 +32,8 @@ def record_access(root: Path, digest: str, reader: str) -> int:
     """
     folder = root / "test_set_accesses" / digest
     with full_disk_explained(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(folder / reader, os.O_CREAT | os.O_WRONLY, 0o644)
+        make_folder(folder)
+        descriptor = os.open(folder / reader, os.O_CREAT | os.O_WRONLY, PRIVATE)
         try:
             os.fsync(descriptor)
         finally:

@@ -8,9 +8,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from mlnb.codec import convert
+from mlnb.engine.confined_names import is_confined
 from mlnb.engine.files import delete_folder, read_json, try_lock, write_json, write_whole
 from mlnb.engine.text_merge import conflict_lines
-from mlnb.errors import ProjectError
+from mlnb.errors import ProjectError, SchemaError
 
 CHANGES = "changes.json"
 
@@ -68,10 +70,16 @@ def complete_changes(root: Path, store: Path) -> bool:
         ProjectError: one of its files was edited since; nothing else is written.
     """
     folder = pending_folder(store)
-    changes = read_json(folder / CHANGES)
-    if changes is None:
+    if not folder.is_dir():
         return False
-    writes, deletes = [Path(name) for name in changes["write"]], [Path(name) for name in changes["delete"]]
+    try:
+        names = convert(read_json(folder / CHANGES), dict[str, list[str]], str(folder / CHANGES))
+    except SchemaError as error:
+        raise ProjectError(f"{error} An upgrade was interrupted; its files are in {folder}: move it away.") from None
+    for name in [*names.get("write", []), *names.get("delete", [])]:
+        if not is_confined(name):
+            raise ProjectError(f"{folder / CHANGES} names {name!r}, which leaves the project; move {folder} away.")
+    writes, deletes = ([Path(name) for name in names.get(kind, [])] for kind in ("write", "delete"))
     for path in [*writes, *deletes]:
         versions = [side / path for side in (folder / "new", folder / "previous") if (side / path).is_file()]
         if (root / path).is_file() and (root / path).read_bytes() not in [side.read_bytes() for side in versions]:

@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from mlnb.engine.files import warn_damaged
 from mlnb.serving.runtime.log_segments import COLUMNS, convert_segment, read_lines, to_table
 
 
@@ -67,22 +68,32 @@ def read_log(
         A table (pandas), and the lines and files that could not be read.
     """
     import pandas as pd
+    import pyarrow
     import pyarrow.parquet as parquet
 
     frames, damaged = [], 0
+    unreadable: set[Path] = set()
     for path in sorted(folder.glob("*.parquet")):
         try:
-            frames.append(parquet.read_table(path).to_pandas())
-        except (OSError, ValueError):  # ArrowInvalid: a file that was truncated while it was copied
+            table = parquet.read_table(path)
+            if missing := [name for name in COLUMNS if name not in table.column_names]:
+                raise ValueError(f"it has no column {missing[0]!r}")
+            frames.append(table.to_pandas())
+        except (OSError, ValueError, pyarrow.ArrowException) as error:  # a file that was cut off on its way here
             damaged += 1
+            unreadable.add(path)
+            warn_damaged(f"Segment {path} of the prediction log is damaged and is left out: {error}.")
     for path in sorted(folder.glob("*.jsonl")):
-        if path.with_suffix(".parquet").exists():
-            continue  # it was converted, and is about to be deleted
+        converted = path.with_suffix(".parquet")
+        if converted.exists() and converted not in unreadable:
+            continue  # it was converted, and is about to go
         try:
             requests, torn = read_lines(path)
         except FileNotFoundError:
             continue
         damaged += torn
+        if torn > 1 or (torn and not _alive(path)):  # the last line of a living process may be incomplete
+            warn_damaged(f"Segment {path} of the prediction log has {torn} damaged lines, which are left out.")
         if requests:
             frames.append(to_table(requests).to_pandas())
     frames = [frame for frame in frames if len(frame)]

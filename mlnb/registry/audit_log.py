@@ -85,6 +85,11 @@ def append(connection: sa.Connection, when: str, who: str, **change: Any) -> Ent
     return entry
 
 
+def has_entries(connection: sa.Connection) -> bool:
+    """Return whether the log has any entry."""
+    return connection.execute(sa.select(LOG.c.number).limit(1)).first() is not None
+
+
 def entries(connection: sa.Connection) -> list[tuple[int, str, str]]:
     """Return every line of the log as it is stored: number, entry as JSON, digest."""
     result = connection.execute(sa.select(LOG.c.number, LOG.c.entry, LOG.c.digest).order_by(LOG.c.number))

@@ -10,6 +10,7 @@ from mlnb.engine.project import Project
 from mlnb.engine.run_records import ParameterValue
 from mlnb.engine.runs import open_run
 from mlnb.errors import StoreCorrupted, UnknownRun
+from mlnb.registry.known_head import registry_exists
 
 ORIGIN = "registry"  # where such a value comes from
 
@@ -26,8 +27,7 @@ def fill_champion(project: Project, values: Values) -> Values:
     """Return the values with the champion filled in for stages with the parameter, where none is stated."""
     stages = [name for name, own in values.items() if {"champion", "champion_rows"} <= own.keys()]
     stages = [name for name in stages if values[name]["champion"].origin == DEFAULT]
-    present = project.settings.registry or (project.store_root / "registry.db").exists()
-    if not stages or not present:
+    if not stages or not registry_exists(project):
         return values
     target = values["problem"]["target"].value if "target" in values.get("problem", {}) else ""
     result = champion_values(project, str(target or ""))
@@ -53,9 +53,9 @@ def champion_values(project: Project, target: str) -> dict[str, Any]:
 def find_champions(project: Project) -> list[Champion]:
     """Return all champions; a registry in a file is read only when the file has changed."""
     file = None if project.settings.registry else project.store_root / "registry.db"
-    present = project.file_cache.get(file) if file is not None else None
-    if present is not None:
-        return convert(present, list[Champion])
+    cached = project.file_cache.get(file) if file is not None and file.exists() else None
+    if isinstance(cached, list):
+        return convert(cached, list[Champion])
     from mlnb.registry.registry import CHAMPION, Registry  # imports for longer than a run with nothing to do may take
 
     registry = Registry(project)
@@ -65,6 +65,6 @@ def find_champions(project: Project) -> list[Champion]:
         Champion(target=version.metadata.problem.target, run=version.run, service=version.service)
         for version in versions
     ]
-    if file is not None:
+    if file is not None and file.exists():
         project.file_cache.put(file, [to_json(champion) for champion in champions])
     return champions

@@ -7,6 +7,7 @@ from pathlib import Path
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
+from mlnb.engine.files import make_folder
 from mlnb.errors import MissingExtra, RegistryError
 
 PATIENCE = 30  # seconds to wait for another writer
@@ -54,10 +55,16 @@ EXECUTE FUNCTION mlnb_refuse()""",
 )
 
 
-def open_database(url: str) -> sa.Engine:
-    """Return an engine on the registry at an SQLAlchemy URL, with its tables, which are created when they are missing.
+def open_database(url: str, create: bool = True) -> sa.Engine:
+    """Return an engine on the registry at an SQLAlchemy URL.
 
-    Raises `RegistryError` when it cannot be opened, `MissingExtra` when its driver is not installed.
+    Args:
+        url: the SQLAlchemy URL.
+        create: whether its tables, and the file of an SQLite database, are made when they are missing.
+
+    Raises:
+        RegistryError: it cannot be opened, or it is missing and `create` is false.
+        MissingExtra: its driver is not installed.
     """
     kind = url.partition(":")[0]
     sqlite = kind.startswith("sqlite")
@@ -68,10 +75,14 @@ def open_database(url: str) -> sa.Engine:
             {"connect_args": {"timeout": PATIENCE, "isolation_level": None}} if sqlite else {"pool_pre_ping": True}
         )
         if sqlite and (path := sa.make_url(url).database):
-            Path(path).parent.mkdir(parents=True, exist_ok=True)
+            if not create and not Path(path).exists():
+                raise RegistryError(lost_registry(url))
+            make_folder(Path(path).parent)
         engine = sa.create_engine(url, poolclass=sa.NullPool if sqlite else None, **options)
         with engine.connect() as connection:
             ready = sa.inspect(connection).has_table(LOG.name)
+        if not ready and not create:
+            raise RegistryError(lost_registry(url))
         if not ready:  # only then, as readers must not wait for a writer
             with writing(engine) as connection:
                 _prepare(connection)
@@ -83,7 +94,7 @@ def open_database(url: str) -> sa.Engine:
         ) from error
     except (SQLAlchemyError, OSError, ValueError) as error:
         raise RegistryError(
-            f"The registry {kind}:… cannot be opened: {_short(error)}. Expected an SQLAlchemy URL such as "
+            f"The registry {shown_url(url)} cannot be opened: {_short(error)}. Expected an SQLAlchemy URL such as "
             "sqlite:///registry.db or postgresql://user@host/name in settings.ini, [mlnb] registry."
         ) from error
     return engine
@@ -144,6 +155,22 @@ def reading(engine: sa.Engine) -> Iterator[sa.Connection]:
                 yield connection.execution_options(isolation_level="REPEATABLE READ")
     except DBAPIError as error:
         raise RegistryError(f"The registry could not be read: {_short(error)}.") from error
+
+
+def lost_registry(url: str) -> str:
+    """Return the message for a registry that is missing or empty though its audit log had entries."""
+    return (
+        f"The registry {shown_url(url)} is missing or empty, though its audit log had entries when this project last "
+        "used it. Restore it from a backup; to start a new registry, delete audit_head.json in the store."
+    )
+
+
+def shown_url(url: str) -> str:
+    """Return a URL for a message, its password masked."""
+    try:
+        return sa.make_url(url).render_as_string(hide_password=True)
+    except (sa.exc.ArgumentError, ValueError):
+        return f"{url.partition(':')[0]}:…"
 
 
 def _short(error: Exception) -> str:

@@ -11,9 +11,10 @@ import sqlalchemy as sa
 from mlnb.codec import decode, to_json
 from mlnb.engine import runs
 from mlnb.engine.project import Project
-from mlnb.errors import GateFailed, UnknownRun, UsageError
+from mlnb.errors import GateFailed, RegistryError, UnknownRun, UsageError
 from mlnb.registry import audit_log
-from mlnb.registry.database import ALIASES, APPROVALS, VERSIONS, open_database, reading, writing
+from mlnb.registry.database import ALIASES, APPROVALS, VERSIONS, lost_registry, open_database, reading, writing
+from mlnb.registry.known_head import known_head, remember_head
 from mlnb.registry.model_versions import (
     ModelVersion,
     VersionMetadata,
@@ -59,11 +60,23 @@ class Registry:
     @cached_property
     def engine(self) -> sa.Engine:
         """The open database. Raises `RegistryError`."""
-        return open_database(database_url(self.project))
+        url = database_url(self.project)
+        head = known_head(self.project, url)
+        engine = open_database(url, create=not head)
+        if head:
+            with reading(engine) as connection:
+                if not audit_log.has_entries(connection):
+                    raise RegistryError(lost_registry(url))
+        return engine
+
+    def _remember(self, entry: audit_log.Entry) -> audit_log.Entry:
+        """Keep the digest of a new entry, by which a lost registry is noticed; return the entry."""
+        remember_head(self.project, database_url(self.project), entry.digest)
+        return entry
 
     def register(self, run: runs.Run) -> ModelVersion:
         """Return the version of a verified run; it is created when the model has none with the same bytes."""
-        metadata = describe_version(run)
+        metadata, entry = describe_version(run), None
         model, service = metadata.certificate.model.partition(":")[0], metadata.service.digest
         with writing(self.engine) as connection:
             present = connection.execute(
@@ -78,7 +91,9 @@ class Registry:
                 digest = metadata_digest(run.id, service, text)
                 evidence = audit_log.Evidence(run=run.id, service=service, metadata=digest)
                 change = {"what": "registered", "model": model, "version": present, "evidence": evidence}
-                audit_log.append(connection, runs.now(), self.who, **change)
+                entry = audit_log.append(connection, runs.now(), self.who, **change)
+        if entry is not None:
+            self._remember(entry)
         return self.find(f"{model}:{present}")
 
     def sync(self) -> list[ModelVersion]:
@@ -186,7 +201,8 @@ class Registry:
             connection.execute(APPROVALS.insert().values(model=version.model, number=version.number, who=self.who))
             change = {"what": "approved", "model": version.model, "version": version.number, "why": why}
             evidence = audit_log.Evidence(service=version.service)
-            return audit_log.append(connection, runs.now(), self.who, evidence=evidence, **change)
+            entry = audit_log.append(connection, runs.now(), self.who, evidence=evidence, **change)
+        return self._remember(entry)
 
     def log(self) -> list[audit_log.Entry]:
         """Return the entries of the audit log, oldest first. Raises `RegistryError` for one that is damaged."""
@@ -194,12 +210,18 @@ class Registry:
             return audit_log.read(audit_log.entries(connection))
 
     def verify(self, head: str = "") -> tuple[list[str], int, str]:
-        """Return every fault of log and tables as text, the number of entries, and the digest of the last."""
+        """Return every fault of log and tables as text, the number of entries, and the digest of the last.
+
+        Without a `head`, the last one that this project has read must be in the log.
+        """
+        head = head or known_head(self.project, database_url(self.project))
         with reading(self.engine) as connection:
             lines = audit_log.entries(connection)
             faults = audit_log.verify(lines, head)
-            if not faults:
-                faults = compare_states(replay(audit_log.read(lines)), read_state(connection))
+            if not audit_log.verify(lines):
+                faults += compare_states(replay(audit_log.read(lines)), read_state(connection))
+        if lines and not faults:
+            remember_head(self.project, database_url(self.project), lines[-1][2])
         return faults, len(lines), lines[-1][2] if lines else audit_log.ORIGIN
 
     def _move(
@@ -216,9 +238,10 @@ class Registry:
             else:
                 connection.execute(ALIASES.update().where(*here).values(number=version.number))
             change = {"what": what, "model": version.model, "version": version.number, "alias": alias}
-            return audit_log.append(
+            entry = audit_log.append(
                 connection, runs.now(), self.who, before=before, why=why, evidence=evidence, **change
             )
+        return self._remember(entry)
 
     def _doubts(self, version: ModelVersion) -> list[str]:
         needed = self.project.settings.approvals

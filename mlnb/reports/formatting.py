@@ -20,7 +20,7 @@ METRICS = {
     "r2": "R²",
     "mape": "MAPE",
 }
-FAMILIES = {"lightgbm": "LightGBM", "hist_boosting": "histogram boosting"}
+FAMILIES = {"lightgbm": "LightGBM", "hist_gradient_boosting": "histogram boosting"}
 
 
 def number(value: Any) -> str:

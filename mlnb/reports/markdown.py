@@ -5,6 +5,8 @@ import re
 import mistune
 from markupsafe import Markup
 
+from mlnb.reports.sanitizer import sanitize
+
 _RENDER = mistune.create_markdown(escape=True, plugins=["table", "strikethrough", "footnotes", "url"])
 _FRONT_MATTER = re.compile(r"\A---\n.*?\n---\n", re.DOTALL)
 _RELATIVE_LINK = re.compile(r'<a href="(?!#|[a-z]+:)[^"]*"[^>]*>(.*?)</a>', re.DOTALL)
@@ -15,4 +17,4 @@ def to_html(text: str) -> Markup:
 
     Relative links become text, as their targets are not next to the page.
     """
-    return Markup(_RELATIVE_LINK.sub(r"\1", str(_RENDER(_FRONT_MATTER.sub("", text)))))
+    return sanitize(_RELATIVE_LINK.sub(r"\1", str(_RENDER(_FRONT_MATTER.sub("", text)))))

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from markupsafe import Markup
 
 from mlnb.codec import Record
-from mlnb.engine.files import write_whole
+from mlnb.engine.files import PRIVATE, write_whole
 from mlnb.engine.project import Project
 from mlnb.errors import RegistryError
 from mlnb.registry.registry import Registry
@@ -114,7 +114,7 @@ def write_monitoring_report(project: Project) -> Path:
         )
     )
     path = project.runs / "monitoring.html"
-    write_whole(path, page.encode())
+    write_whole(path, page.encode(), PRIVATE)
     return path
 
 

@@ -14,7 +14,9 @@ from pygments import highlight
 from pygments.formatters import HtmlFormatter
 from pygments.lexers import PythonLexer
 
+from mlnb.engine.files import warn_damaged
 from mlnb.reports.markdown import to_html
+from mlnb.reports.sanitizer import sanitize
 from mlnb.tracking.notebook_plots import joined
 
 ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
@@ -33,12 +35,13 @@ class PageCell(NamedTuple):
 
 
 def read_cells(notebook: Path) -> list[PageCell]:
-    """Return the cells of a notebook that show something; [] when the file is missing or damaged."""
+    """Return the cells of a notebook that show something; [] and a warning when the file is damaged."""
     try:
         cells = json.loads(notebook.read_bytes())["cells"]
-    except (OSError, ValueError, KeyError):
+        return [ready for cell in cells if (ready := _read_cell(cell))]
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+        warn_damaged(f"{notebook} is damaged and its page stays empty: {error!r}.")
         return []
-    return [ready for cell in cells if (ready := _read_cell(cell))]
 
 
 def _read_cell(cell: Any) -> PageCell | None:
@@ -59,7 +62,7 @@ def _read_cell(cell: Any) -> PageCell | None:
 
 
 def show_output(output: Any) -> Markup | None:
-    """Return one output of a cell as HTML: the richest form without a script; None when it shows nothing.
+    """Return one output of a cell as HTML: the richest form, without what runs or loads; None when it shows nothing.
 
     Args:
         output: An output in the notebook format.
@@ -74,7 +77,7 @@ def show_output(output: Any) -> Markup | None:
         return Markup('<pre class="trace">{}</pre>').format(terminal_text(trace))
     data = output.get("data", {})
     if "text/html" in data:
-        return Markup('<div class="shown">{}</div>').format(Markup(joined(data["text/html"])))
+        return Markup('<div class="shown">{}</div>').format(sanitize(joined(data["text/html"])))
     for image in IMAGES:
         if image in data:
             body = joined(data[image])

@@ -9,6 +9,7 @@ from mlnb.engine.run_records import StageState
 from mlnb.engine.runs import Run
 from mlnb.methods.contracts.certificates import ParityCertificate
 from mlnb.methods.contracts.evaluations import Metrics
+from mlnb.methods.contracts.findings import Finding, FindingList
 from mlnb.methods.contracts.gates import Gate
 from mlnb.methods.contracts.problems import ProblemContract
 from mlnb.reports import formatting
@@ -30,12 +31,10 @@ from mlnb.reports.run_page_sections import (
 from mlnb.tracking import run_results
 from mlnb.tracking.artifact_views import (
     BestTrial,
-    Finding,
     Trial,
     load_optional,
     load_record,
     load_view,
-    load_views,
 )
 from mlnb.tracking.notebook_plots import Plot, read_plots
 
@@ -154,7 +153,8 @@ def _parameters(run: Run) -> list[ParameterRow]:
 
 def _findings(run: Run) -> list[Finding]:
     order = {severity: index for index, severity in enumerate(SEVERITIES)}
-    return sorted(load_views(run, "findings", Finding), key=lambda finding: order.get(finding.severity, len(order)))
+    record = load_record(run, "findings", FindingList)
+    return sorted(record.findings if record else (), key=lambda finding: order.get(finding.severity, len(order)))
 
 
 def _metrics(contract: ProblemContract | None, test: Metrics | None) -> list[MetricRow]:
@@ -178,7 +178,8 @@ def _metrics(contract: ProblemContract | None, test: Metrics | None) -> list[Met
 def _plots(run: Run) -> list[PlotGroup]:
     groups = []
     for name, record in run.stages.items():
-        plots = read_plots(run.folder / record.notebook) if record.notebook else []
+        notebook = run.notebook_file(name)
+        plots = read_plots(notebook) if notebook else []
         headings: dict[str, list[PlotImage]] = {}
         for plot in plots:
             headings.setdefault(plot.heading, []).append(_image(plot))

@@ -7,10 +7,10 @@ from markupsafe import Markup
 from mlnb.codec import Record
 from mlnb.engine.run_records import OutputRecord, RunRecord, StageFailure, StageRecord
 from mlnb.engine.runs import Run
+from mlnb.methods.contracts.findings import Finding
 from mlnb.methods.contracts.gates import Gate
 from mlnb.methods.contracts.problems import ProblemContract
 from mlnb.tracking import run_results
-from mlnb.tracking.artifact_views import Finding
 
 
 class ResultSection(Record, frozen=True, kw_only=True):

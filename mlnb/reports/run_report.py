@@ -5,7 +5,7 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from mlnb.engine.files import write_whole
+from mlnb.engine.files import PRIVATE, write_whole
 from mlnb.engine.runs import Run
 from mlnb.reports import formatting
 from mlnb.reports.notebook_pages import read_cells
@@ -26,18 +26,18 @@ def write_report(run: Run) -> Path:
     _write_notebooks(run)
     page = environment().get_template("report.html").render(page=collect_page(run), style=style())
     path = run.folder / "report.html"
-    write_whole(path, page.encode())
+    write_whole(path, page.encode(errors="backslashreplace"), PRIVATE)
     return path
 
 
 def _write_notebooks(run: Run) -> None:
     template = environment().get_template("notebook.html")
     for name, record in run.stages.items():
-        source = run.folder / record.notebook if record.notebook else None
-        if source is None or not source.is_file() or record.notebook is None:
+        source = run.notebook_file(name)
+        if source is None or record.notebook is None:
             continue
         page = template.render(run=run, stage=name, record=record, cells=read_cells(source), style=style())
-        write_whole(run.folder / page_name(record.notebook), page.encode())
+        write_whole(run.folder / page_name(record.notebook), page.encode(errors="backslashreplace"), PRIVATE)
 
 
 @cache

@@ -6,20 +6,20 @@
 __all__ = ['SCORED_ROWS', 'fit_best', 'describe_fit', 'pick_scored']
 
 # %% ../../nbs/stages/60_train.ipynb #c05
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
+from ..methods.contracts.candidates import Candidate
 from ..methods.contracts.problems import ProblemContract
-from ..methods.evaluation.explanations import ration
+from ..methods.evaluation.explanations import affordable_rows
 from ..methods.training_data.training_examples import Examples, objective
 from ..methods.models.fitted_models import Model, predict
-from ..methods.tuning.model_selection import fit_winner
+from ..methods.tuning.final_fit import fit_winner
 
 
 def fit_best(
-    best: Mapping[str, Any],
+    best: Candidate,
     contract: ProblemContract,
     examples: Examples,
     seed: int = 0,
@@ -29,7 +29,7 @@ def fit_best(
     """The winner fitted on all rows.
 
     Args:
-        best: family, params, class_weight, members of an ensemble: from the tune stage.
+        best: the artifact `best`
         contract: task, classes, metric.
         examples: to learn from.
         record: filled with the loss a round when the family boosts by LightGBM.
@@ -47,7 +47,7 @@ def fit_best(
 SCORED_ROWS = 20_000  # rows of a long table on which the fitted model is scored and read again, evenly spaced
 
 
-def describe_fit(best: Mapping[str, Any], examples: Examples) -> list[str]:
+def describe_fit(best: Candidate, examples: Examples) -> list[str]:
     """What is fitted, on how many rows, and the members of an ensemble.
 
     Args:
@@ -55,11 +55,13 @@ def describe_fit(best: Mapping[str, Any], examples: Examples) -> list[str]:
         examples: to learn from.
     """
     rows, columns = examples.X.shape
-    members = best["members"] if len(best["members"]) > 1 else []
-    lines = [f"{best['family']} on {rows:,} rows and {columns} encoded columns: {best['params'] or len(members)}"]
-    lines += [f"  {member['weight']:.0%} {member['family']}: {member['params']}" for member in members]
-    if best.get("rows"):
-        lines.append(f"It learns from {best['rows']:,} of the {rows:,} rows, evenly spaced: there is time for so many.")
+    members = best.members if best.is_ensemble else ()
+    lines = [f"{best.family} on {rows:,} rows and {columns} encoded columns: {best.params or len(members)}"]
+    lines += [f"  {member.weight:.0%} {member.family}: {member.params}" for member in members]
+    if best.rows:
+        lines.append(
+            f"It is fitted on {best.rows:,} of the {rows:,} rows, evenly spaced, to stay within the time budget."
+        )
     return lines
 
 
@@ -73,7 +75,7 @@ def pick_scored(model: Model, examples: Examples) -> np.ndarray:
     Returns:
         indices of rows, ascending.
     """
-    most = ration(model, 12, rows=SCORED_ROWS)[0]
+    most = affordable_rows(model, 12, rows=SCORED_ROWS)[0]
     if examples.groups is not None or len(examples.X) <= most:
         return np.arange(len(examples.X))
     return np.linspace(0, len(examples.X) - 1, most).astype(int)

@@ -14,7 +14,9 @@ import pandas as pd
 
 from ..codec import from_json, replace
 from ..methods.contracts.table_formats import Layout
+from ..methods.contracts.findings import Finding
 from ..methods.contracts.problems import Problem, ProblemContract
+from ..methods.tables.record_tables import records_table
 from ..methods.tables.spellings import stated_spelling
 from ..methods.tables.type_inference import clean, finding
 from ..methods.tables.columns import Schema
@@ -25,7 +27,7 @@ from ..methods.problem.task_contracts import set_roles
 from ..methods.tasks.problem_strategies import problem_strategy
 from ..methods.audit.data_validation import condense, drop_unlabelled
 
-Findings = list[dict[str, Any]]
+Findings = list[Finding]
 
 
 def type_table(
@@ -83,7 +85,7 @@ def _settle(table: pd.DataFrame, schema: Schema, contract: ProblemContract) -> S
 def audit_table(
     table: pd.DataFrame, schema: Schema, contract: ProblemContract, leakage: str = "drop"
 ) -> tuple[Schema, Findings, dict[str, float]]:
-    """What is doubtful about the table, and the schema once giveaways are taken out.
+    """What is doubtful about the table, and the schema without columns with target leakage.
 
     Args:
         table: n typed rows, all with a target.
@@ -111,7 +113,7 @@ def stop_on_errors(findings: Findings, schema: Schema) -> Findings:
         ValueError: with every error among them, or when no feature is left.
     """
     ordered = condense(findings)
-    errors = [f"{f['column'] or 'table'}: {f['message']}; {f['action']}" for f in ordered if f["severity"] == "error"]
+    errors = [str(one) for one in ordered if one.severity == "error"]
     if errors:
         raise ValueError("the data cannot be used:\n" + "\n".join(errors))
     if not schema.features:
@@ -134,7 +136,7 @@ def keep_layout(schema: Schema, provenance: Mapping[str, Any]) -> Schema:
 
 
 def declare_absent(schema: Schema, rule: str = "learned") -> Schema:
-    """The schema whose features may be left out of a row as the rule says.
+    """Return the schema whose features may be left out of a row according to the rule.
 
     Args:
         schema: after the audit.
@@ -174,7 +176,7 @@ def table_findings(findings: Findings) -> pd.DataFrame:
     Args:
         findings: of all checks.
     """
-    return pd.DataFrame(condense(findings), columns=["severity", "check", "column", "rows", "message", "action"])
+    return records_table(condense(findings), ["severity", "check", "column", "rows", "message", "action"])
 
 
 def describe_warnings(findings: Findings) -> list[str]:
@@ -183,7 +185,5 @@ def describe_warnings(findings: Findings) -> list[str]:
     Args:
         findings: from `stop_on_errors`
     """
-    warnings = [result for result in findings if result["severity"] == "warning"]
-    return [
-        f"{result['column'] or 'table'}: {result['message']}. {result['action'].capitalize()}." for result in warnings
-    ]
+    warnings = [result for result in findings if result.severity == "warning"]
+    return [f"{result.column or 'table'}: {result.message}. {result.action.capitalize()}." for result in warnings]

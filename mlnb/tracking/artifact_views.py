@@ -5,6 +5,7 @@ from typing import Any, TypeVar
 from msgspec import field
 
 from mlnb.codec import R, Record, convert
+from mlnb.engine.files import warn_damaged
 from mlnb.engine.runs import Run
 from mlnb.errors import SchemaError, StoreCorrupted
 
@@ -25,16 +26,6 @@ class BestTrial(View, frozen=True, kw_only=True):
     params: dict[str, Any] = field(default_factory=dict)
 
 
-class Finding(View, frozen=True, kw_only=True):
-    """One finding of the data validation."""
-
-    severity: str
-    message: str
-    action: str = ""
-    column: str | None = None
-    rows: int | None = None
-
-
 class Trial(View, frozen=True, kw_only=True):
     """One trial of a hyperparameter search; `params` is a JSON object as text."""
 
@@ -46,37 +37,50 @@ class Trial(View, frozen=True, kw_only=True):
 
 
 def load_record(run: Run, artifact: str, kind: type[R]) -> R | None:
-    """Return a typed record; None when the run has none of that name, it is damaged, or it is of another schema."""
+    """Return a typed record; None when the run has none of that name, and with a warning when it is damaged."""
     if not run.has(artifact):
         return None
     try:
         return run.load(artifact, kind)
-    except (StoreCorrupted, SchemaError):
+    except (StoreCorrupted, SchemaError) as error:
+        warn_unusable(run, artifact, error)
         return None
 
 
 def load_view(run: Run, artifact: str, kind: type[V]) -> V | None:
-    """Return a view of a JSON artifact; None when the run has none, it is damaged, or it has another form."""
+    """Return a view of a JSON artifact; None when the run has none, and with a warning when it is damaged."""
     value = load_optional(run, artifact)
     try:
         return None if value is None else convert(value, kind, f"artifact {artifact!r} of run {run.id}")
-    except SchemaError:
+    except SchemaError as error:
+        warn_unusable(run, artifact, error)
         return None
 
 
 def load_views(run: Run, artifact: str, kind: type[V]) -> list[V]:
-    """Return views of a JSON list; empty when the run has no such artifact, it is damaged, or it has another form."""
+    """Return views of a JSON list; empty when the run has no such artifact, and with a warning when it is damaged."""
     try:
         return convert(load_optional(run, artifact) or [], list[kind], f"artifact {artifact!r} of run {run.id}")  # type: ignore[valid-type]
-    except SchemaError:
+    except SchemaError as error:
+        warn_unusable(run, artifact, error)
         return []
 
 
 def load_optional(run: Run, artifact: str) -> Any:
-    """Return an artifact; None when the run has none of that name or its bytes are damaged."""
+    """Return an artifact; None when the run has none of that name, and with a warning when it is damaged."""
     if not run.has(artifact):
         return None
     try:
         return run.load(artifact)
-    except StoreCorrupted:
+    except (StoreCorrupted, SchemaError) as error:
+        warn_unusable(run, artifact, error)
         return None
+
+
+def warn_unusable(run: Run, artifact: str, error: Exception) -> None:
+    """Warn that an artifact is damaged or missing, and that it is left out; all missing ones share one warning."""
+    if isinstance(error.__cause__, FileNotFoundError):
+        store = run.project.store_root
+        warn_damaged(f"Artifacts of runs are missing in {store} and are left out; `mlnb run` makes them again.")
+    else:
+        warn_damaged(f"Artifact {artifact!r} of run {run.id} is left out: {error}")

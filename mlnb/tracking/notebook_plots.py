@@ -33,7 +33,7 @@ def read_plots(notebook: Path) -> list[Plot]:
     """
     try:
         cells = json.loads(notebook.read_bytes())["cells"]
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):
         return []
     plots: list[Plot] = []
     title = notebook.stem

@@ -10,7 +10,7 @@ from mlnb.engine.runs import Run
 from mlnb.errors import SchemaError, StageError, StoreCorrupted, UsageError, error_class
 from mlnb.methods.contracts.evaluations import Metrics
 from mlnb.methods.contracts.gates import Gate
-from mlnb.tracking.artifact_views import BestTrial, Trial, load_record, load_view
+from mlnb.tracking.artifact_views import BestTrial, Trial, load_record, load_view, warn_unusable
 
 INTERRUPTED = 130  # exit code of a program that Ctrl-C ended, as shells report it
 OWN_INDEX = "__index_level_0__"  # column in which pandas stores an index
@@ -60,17 +60,17 @@ def versions(run: Run) -> dict[str, str]:
 
 
 def read_table(run: Run, artifact: str) -> Table:
-    """Return a table artifact without importing pandas; empty when the run has no such table or it is damaged."""
+    """Return a table artifact without importing pandas; empty without one, and with a warning when it is damaged."""
     output = run.output(artifact)
     if output is None or output.format != "table":
         return Table([], [])
     import pyarrow.parquet  # takes longer than a command without tables may
 
     try:
-        data = run.project.store.read(output.digest)
-    except StoreCorrupted:
+        table = pyarrow.parquet.read_table(io.BytesIO(run.project.store.read(output.digest)))
+    except (StoreCorrupted, pyarrow.ArrowException, OSError) as error:
+        warn_unusable(run, artifact, error)
         return Table([], [])
-    table = pyarrow.parquet.read_table(io.BytesIO(data))
     columns = [name for name in table.column_names if name != OWN_INDEX]
     values = [table.column(name).to_pylist() for name in columns]
     return Table(columns, [list(row) for row in zip(*values, strict=True)])
@@ -82,7 +82,8 @@ def read_trials(run: Run) -> list[Trial]:
     trials = [dict(zip(table.columns, row, strict=True)) for row in table.rows]
     try:
         return convert(trials, list[Trial], "artifact 'trials'")
-    except SchemaError:
+    except SchemaError as error:
+        warn_unusable(run, "trials", error)
         return []
 
 

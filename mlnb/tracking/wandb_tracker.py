@@ -19,13 +19,30 @@ import wandb
 
 from mlnb.codec import to_json
 from mlnb.engine.events import Event, RunFinished, StageFinished, StageReused
+from mlnb.engine.files import make_folder
 from mlnb.engine.runs import Run
+from mlnb.methods.contracts.findings import Finding, FindingList
 from mlnb.tracking import run_results
-from mlnb.tracking.artifact_views import BestTrial, load_optional, load_view
+from mlnb.tracking.artifact_views import BestTrial, load_optional, load_record, load_view
 from mlnb.tracking.notebook_plots import read_plots
 
+# What a run sets for the settings that neither the environment nor a settings file of W&B sets.
+DEFAULTS: dict[str, Any] = {
+    "console": "off",
+    "silent": True,
+    "symlink": False,
+    "disable_git": True,
+    "disable_code": True,
+    "save_code": False,
+    "init_timeout": 20.0,
+    "x_service_wait": 20.0,
+    "x_disable_meta": True,
+    "x_disable_stats": True,
+    "x_disable_machine_info": True,
+    "x_save_requirements": False,
+    "x_transaction_log_flush_interval": 1.0,
+}
 CHILD_RUNS = 300  # trials with a separate W&B run: 3 s of writing in the background
-TIMEOUT = 20.0  # seconds to wait for W&B's own process
 
 Scalar = str | int | float | bool | None
 _open_trackers = 0  # W&B's own process is shared by all trackers of this process, and ended with the last one
@@ -38,12 +55,13 @@ class WandbTracker:
     def __init__(self, folder: Path, project: str, mode: str, warn: Callable[[str], None]) -> None:
         global _open_trackers
         self.folder = folder
-        self.project = os.environ.get("WANDB_PROJECT") or _name(project)
-        self.mode = mode if mode == "offline" or _has_key(warn) else "offline"
+        for directory in ("DATA", "CACHE", "ARTIFACT"):  # W&B's own default is the home folder
+            os.environ.setdefault(f"WANDB_{directory}_DIR", str(folder / f".{directory.lower()}"))
+        self.settings = wandb.setup().settings  # of the environment and of W&B's settings files
+        self.project = self.settings.project or _name(project)
+        self.mode = mode if mode == "offline" or _has_key(self.settings.base_url, warn) else "offline"
         self.run: Any = None
         self.group: str | None = None
-        for directory in ("DATA", "CACHE", "CONFIG", "ARTIFACT"):  # W&B's own default is the home folder
-            os.environ.setdefault(f"WANDB_{directory}_DIR", str(folder / f".{directory.lower()}"))
         with _lock:
             _open_trackers += 1
 
@@ -69,31 +87,17 @@ class WandbTracker:
 
     def _start(self, run: Run) -> None:
         record = run.record
-        self.group = record.group or record.pipeline
-        tags = [record.pipeline, *([record.profile] if record.profile else [])]
+        self.group = self.settings.run_group or record.group or record.pipeline
+        tags = [record.pipeline, *([record.profile] if record.profile else []), *(self.settings.run_tags or ())]
         self.run = self._init(run.id, job_type="pipeline", config=_config(run), tags=tags)
         self.run.define_metric("trial/*", step_metric="trial/number")
 
     def _init(self, name: str, **more: Any) -> Any:
-        settings = wandb.Settings(
-            mode=self.mode,  # type: ignore[arg-type]
-            root_dir=str(self.folder.parent),
-            console="off",
-            silent=True,
-            symlink=False,
-            disable_git=True,
-            disable_code=True,
-            save_code=False,
-            reinit="create_new",
-            init_timeout=TIMEOUT,
-            x_service_wait=TIMEOUT,
-            x_disable_meta=True,
-            x_disable_stats=True,
-            x_disable_machine_info=True,
-            x_save_requirements=False,
-            x_transaction_log_flush_interval=1.0,
-        )
-        self.folder.mkdir(parents=True, exist_ok=True)
+        chosen = self.settings.model_fields_set
+        defaults = {"root_dir": str(self.folder.parent), **DEFAULTS}
+        values = {name: value for name, value in defaults.items() if name not in chosen}
+        settings = wandb.Settings(**values, mode=self.mode, reinit="create_new")  # type: ignore[arg-type]
+        make_folder(self.folder)
         return wandb.init(settings=settings, project=self.project, id=name, name=name, group=self.group, **more)
 
     def _stage(self, run: Run, stage: str, executed: bool) -> None:
@@ -102,7 +106,7 @@ class WandbTracker:
         if executed and record.seconds is not None:
             row[f"seconds/{stage}"] = record.seconds
         if "findings" in record.outputs:
-            row["findings"] = _findings(load_optional(run, "findings"))
+            row["findings"] = _findings(load_record(run, "findings", FindingList))
         self._plots(run, stage, row)
         if row:
             self.run.log(row)
@@ -114,11 +118,11 @@ class WandbTracker:
             self._model(run)
 
     def _plots(self, run: Run, stage: str, row: dict[str, Any]) -> None:
-        notebook = run.stages[stage].notebook
-        if not notebook:
+        notebook = run.notebook_file(stage)
+        if notebook is None:
             return
         with tempfile.TemporaryDirectory() as folder:
-            for number, plot in enumerate(read_plots(run.folder / notebook)):
+            for number, plot in enumerate(read_plots(notebook)):
                 path = Path(folder, f"{number}.png")
                 path.write_bytes(plot.png)
                 row[f"{stage}/{_name(plot.title)}"] = wandb.Image(str(path), caption=plot.title)
@@ -134,12 +138,9 @@ class WandbTracker:
         artifact = wandb.Artifact(_name(f"{self.project}-data"), "dataset", metadata=metadata)
         with artifact.new_file("provenance.json") as file:
             json.dump({"digest": digest, "provenance": provenance}, file, indent=1, sort_keys=True)
-        if self.mode == "offline":
-            # use_artifact() refuses to work offline, but this is all that it writes when it does: the
-            # artifact, and that the run used it. `wandb sync` uploads both.
-            self.run._log_artifact(artifact, is_user_created=True, use_after_commit=True)
-        else:
-            self.run.use_artifact(artifact)
+        # use_artifact() refuses to work offline and waits for the server online; this is all that it writes: the
+        # artifact, and that the run used it. `wandb sync` uploads both.
+        self.run._log_artifact(artifact, is_user_created=True, use_after_commit=True)
 
     def _model(self, run: Run) -> None:
         output = run.output("model")
@@ -218,11 +219,11 @@ def _config(run: Run) -> dict[str, Any]:
     return config
 
 
-def _findings(rows: Any) -> Any:
+def _findings(findings: FindingList | None) -> Any:
     """Return the findings of the data validation as a W&B table."""
-    records = [row for row in rows or [] if isinstance(row, dict)]
-    columns = list(dict.fromkeys(name for record in records for name in record))
-    return _table(columns, [[record.get(name) for name in columns] for record in records])
+    columns = Finding.__struct_fields__
+    rows = findings.findings if findings else ()
+    return _table(columns, [[getattr(row, name) for name in columns] for row in rows])
 
 
 def _table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> Any:
@@ -255,11 +256,13 @@ def _name(text: str) -> str:
     return re.sub(r"[^\w.\- ()]+", "-", text).strip("- ")[:100] or "unnamed"
 
 
-def _has_key(warn: Callable[[str], None]) -> bool:
-    """Return whether W&B has an API key; warn when it has none, as a prompt could not be answered here."""
+def _has_key(server: str, warn: Callable[[str], None]) -> bool:
+    """Return whether W&B has an API key for a server; warn when it has none: a prompt could not be answered here."""
     from wandb.sdk.lib import wbauth
 
-    if wbauth.authenticate_session(host=wandb.Settings().base_url, source="mlnb", prompt=False):
+    if wbauth.authenticate_session(host=server, source="mlnb", prompt=False):
         return True
-    warn("W&B is online but has no API key; the run is kept offline. Run `wandb login`, then `wandb sync`.")
+    warn(
+        f"W&B is online but has no API key for {server}; the run is kept offline. Run `wandb login`, then `wandb sync`."
+    )
     return False

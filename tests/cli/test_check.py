@@ -39,7 +39,9 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_a_sound_project(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_valid_project_has_no_problem(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.chdir(folder)
     assert main(["check"]) == 0
     assert capsys.readouterr().out == "2 stage notebooks, no problems; pipelines: train (2 stages).\n"
@@ -54,7 +56,7 @@ def test_problems_end_with_2(folder: Path, monkeypatch: pytest.MonkeyPatch, caps
 
 
 @pytest.mark.parametrize(
-    ("name", "reads", "writes", "told"),
+    ("name", "reads", "writes", "message"),
     [
         ("20_two.ipynb", '["c"]', '{"b": "a number"}', "[pipeline train] Stage 'two' reads 'c', but no stage writes"),
         ("20_two.ipynb", "[]", '{"a": "a number"}', "[pipeline train] Both 'one' and 'two' write 'a'"),
@@ -62,35 +64,37 @@ def test_problems_end_with_2(folder: Path, monkeypatch: pytest.MonkeyPatch, caps
         ("30_one.ipynb", "[]", '{"c": "a number"}', "are both stage 'one'"),
     ],
 )
-def test_between_notebooks(folder: Path, name: str, reads: str, writes: str, told: str) -> None:
+def test_problems_between_notebooks_are_reported(
+    folder: Path, name: str, reads: str, writes: str, message: str
+) -> None:
     save(folder, name, reads, writes)
-    found = find_problems(Project.find(folder))
-    assert any(told in problem for problem in found), found
+    problems = find_problems(Project.find(folder))
+    assert any(message in problem for problem in problems), problems
 
 
 @pytest.mark.parametrize(
-    ("line", "told"),
+    ("line", "message"),
     [
         ("one.sise = 2", "[profile smoke] profile smoke: Stage 'one' has no parameter 'sise'. Did you mean 'size'?"),
         ("one.size = 0", "size is 0; expected int, at least 1"),
         ("three.size = 2", "no stage 'three'"),
     ],
 )
-def test_profiles(folder: Path, line: str, told: str) -> None:
+def test_invalid_profiles_are_reported(folder: Path, line: str, message: str) -> None:
     (folder / "settings.ini").write_text(SETTINGS.replace("one.size = 2", line))
-    found = find_problems(Project.find(folder))
-    assert any(told in problem for problem in found), found
+    problems = find_problems(Project.find(folder))
+    assert any(message in problem for problem in problems), problems
 
 
 @pytest.mark.parametrize(
-    ("parameters", "told"),
+    ("parameters", "message"),
     [
         ("size: int = 1", "parameter 'size' has no comment"),
         ("size: int = 1  # rows\nnever: int = 2  # rows", "parameter 'never' is used in no `#| stage` cell"),
     ],
 )
-def test_what_runs_but_should_be_better(folder: Path, parameters: str, told: str) -> None:
+def test_remarks_on_valid_notebooks(folder: Path, parameters: str, message: str) -> None:
     save(folder, "10_one.ipynb", "[]", '{"a": "a number"}', parameters)
-    found = find_problems(Project.find(folder))
-    assert len(found) == 1
-    assert told in found[0]
+    problems = find_problems(Project.find(folder))
+    assert len(problems) == 1
+    assert message in problems[0]

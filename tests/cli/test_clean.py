@@ -1,4 +1,4 @@
-"""`mlnb clean` deletes what no run needs, and nothing that a run or a draft does."""
+"""`mlnb clean` deletes artifacts that no run and no draft needs, and no others."""
 
 import os
 import subprocess
@@ -15,20 +15,20 @@ from mlnb.engine.run_records import RunState
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    made = toys.chain(tmp_path_factory.mktemp("clean"))
-    toys.mlnb(made, "run", "--no-report", "-p", "factor", "9")
-    toys.mlnb(made, "run", "--no-report")
-    notebook = made / "nbs/stages/20_double.ipynb"
-    command = [sys.executable, "-m", "papermill", str(notebook), str(made / "out.ipynb"), "-p", "factor", "11"]
-    subprocess.run(command, cwd=made, check=True, capture_output=True)
-    return made
+    project_root = toys.chain(tmp_path_factory.mktemp("clean"))
+    toys.mlnb(project_root, "run", "--no-report", "-p", "factor", "9")
+    toys.mlnb(project_root, "run", "--no-report")
+    notebook = project_root / "nbs/stages/20_double.ipynb"
+    command = [sys.executable, "-m", "papermill", str(notebook), str(project_root / "out.ipynb"), "-p", "factor", "11"]
+    subprocess.run(command, cwd=project_root, check=True, capture_output=True)
+    return project_root
 
 
 def objects(root: Path) -> int:
     return len(list((root / ".mlnb" / "objects").glob("*/*")))
 
 
-def test_what_runs_and_drafts_need_stays(root: Path) -> None:
+def test_artifacts_of_runs_and_drafts_are_kept(root: Path) -> None:
     before = objects(root)
     assert "deleted 0 entries" in toys.mlnb(root, "clean")
     assert "would delete" in toys.mlnb(root, "clean", "--runs", "1", "--dry-run") and objects(root) == before
@@ -41,21 +41,21 @@ def test_what_runs_and_drafts_need_stays(root: Path) -> None:
     assert runs.open_run(Project.find(root)).load("total") == {"total": 7.0, "note": "number 3"}
 
 
-def test_what_a_stage_keeps_to_go_on_stays_and_what_nobody_goes_on_with_goes(tmp_path: Path) -> None:
-    made = toys.chain(tmp_path)
+def test_scratch_of_a_failed_stage_is_kept_and_orphaned_scratch_is_deleted(tmp_path: Path) -> None:
+    project_root = toys.chain(tmp_path)
     body = 'stage.save("double", factor * stage.load("number"))'
-    toys.edit(made, "20_double", body, '(stage.scratch / "half").touch()\n1 / 0')
-    toys.mlnb(made, "run", "--no-report", code=3)
-    project = Project.find(made)
-    left = project.store.scratch("0" * 32)
-    kept = project.store.scratch(toys.record(made)["stages"]["double"]["key"])
-    toys.mlnb(made, "clean")
-    assert (kept / "half").exists() and not left.exists()
-    toys.mlnb(made, "clean", "--runs", "0")
-    assert not kept.exists()
+    toys.edit(project_root, "20_double", body, '(stage.scratch / "half").touch()\n1 / 0')
+    toys.mlnb(project_root, "run", "--no-report", code=3)
+    project = Project.find(project_root)
+    orphaned = project.store.scratch("0" * 32)
+    scratch = project.store.scratch(toys.record(project_root)["stages"]["double"]["key"])
+    toys.mlnb(project_root, "clean")
+    assert (scratch / "half").exists() and not orphaned.exists()
+    toys.mlnb(project_root, "clean", "--runs", "0")
+    assert not scratch.exists()
 
 
-def test_nothing_is_removed_while_a_run_goes_on(root: Path) -> None:
+def test_nothing_is_deleted_during_a_run(root: Path) -> None:
     run = runs.list_runs(Project.find(root))[0]
     before, pid = run.record, os.getpid()
     run.update(state=RunState.RUNNING, pid=pid, pid_started=runs.process_start(pid))

@@ -1,4 +1,4 @@
-"""A stage that failed is gone into, edited, and gone on with: the record is that of a run from the top."""
+"""A failed stage is opened, edited and continued; the record equals that of a complete run."""
 
 import json
 import subprocess
@@ -37,8 +37,8 @@ def failed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A project whose stage has failed."""
     monkeypatch.setenv("MLNB_SNAPSHOT_MINUTES", "5")
     root = toys.project(tmp_path / "project", {"10_work": toys.notebook(CELLS)})
-    said = toys.mlnb(root, "run", "--no-report", "-p", "place", str(root), code=3)
-    assert "Fragile part) failed: NameError" in said and "mlnb debug" in said
+    output = toys.mlnb(root, "run", "--no-report", "-p", "place", str(root), code=3)
+    assert "Fragile part) failed: NameError" in output and "mlnb debug" in output
     yield root
     toys.mlnb(root, "kernels", "stop", "--now")
 
@@ -52,12 +52,12 @@ def shown(root: Path) -> list[Any]:
     record = toys.record(root)
     path = root / "runs" / record["id"] / record["stages"]["work"]["notebook"]
     cells = [cell for cell in json.loads(path.read_text())["cells"] if cell["cell_type"] == "code"]
-    found = [[cell["execution_count"], cell["outputs"], "".join(cell["source"])] for cell in cells]
-    return [cell for cell in found if "run = " not in cell[2]]
+    results = [[cell["execution_count"], cell["outputs"], "".join(cell["source"])] for cell in cells]
+    return [cell for cell in results if "run = " not in cell[2]]
 
 
-def test_a_failed_stage_is_opened_edited_and_gone_on_with(failed: Path) -> None:
-    told = subprocess.run(
+def test_a_failed_stage_is_opened_edited_and_continued(failed: Path) -> None:
+    output = subprocess.run(
         [sys.executable, "-m", "mlnb.cli.main", "debug"],
         input="number < 1\nzero = 2\nnumber + zero > 2\n",
         cwd=failed,
@@ -66,7 +66,7 @@ def test_a_failed_stage_is_opened_edited_and_gone_on_with(failed: Path) -> None:
         timeout=60,
         check=True,
     ).stdout
-    assert "before cell 10, with all variables" in told and told.count("True") == 2
+    assert "before cell 10, with all variables" in output and output.count("True") == 2
     toys.edit(failed, "10_work", "/ zero", "/ 2")
     toys.edit(failed, "10_work", "# Work", "# Work\nMore prose, which is no reason to start at the top.")
     wanted = ["-p", "place", str(failed)]
@@ -92,7 +92,7 @@ def test_an_edit_above_or_another_value_starts_at_the_top(failed: Path) -> None:
     assert (failed / "ran").read_text() == "xx"
 
 
-def test_nothing_is_opened_when_nothing_is_alive(failed: Path) -> None:
+def test_without_a_snapshot_nothing_is_opened(failed: Path) -> None:
     assert "snapshot  " in toys.mlnb(failed, "kernels", "status")
     toys.mlnb(failed, "clean")
     assert "snapshot  " not in toys.mlnb(failed, "kernels", "status")

@@ -1,4 +1,4 @@
-"""`mlnb doctor`: what is wrong is reported with advice, and ends with 2."""
+"""`mlnb doctor` reports each problem with advice, and exits with 2."""
 
 import os
 import sys
@@ -25,7 +25,7 @@ def states(findings: Iterator[doctor.Finding]) -> dict[str, str]:
     return {finding.topic: finding.state for finding in findings}
 
 
-def test_this_environment_is_well(
+def test_this_environment_has_no_findings(
     project: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(project.root)
@@ -34,7 +34,7 @@ def test_this_environment_is_well(
     assert list(project.root.iterdir()) == [], "looking leaves nothing behind"
 
 
-def test_slow_imports_are_told(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_slow_imports_are_reported(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
     assert states(doctor.python(project))["bytecode"] == "note"
     monkeypatch.setattr(sys, "dont_write_bytecode", False)
@@ -42,14 +42,14 @@ def test_slow_imports_are_told(project: Project, monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.mark.parametrize(("version", "state"), [((3, 10, 1), "wrong"), ((3, 12, 1), "ok"), ((3, 19, 0), "note")])
-def test_the_python_is_judged(
+def test_the_python_version_is_checked(
     project: Project, monkeypatch: pytest.MonkeyPatch, version: tuple[int, ...], state: str
 ) -> None:
     monkeypatch.setattr(sys, "version_info", version)
     assert states(doctor.python(project))["python"] == state
 
 
-def test_a_library_out_of_its_limits_is_told(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_library_outside_its_version_limits_is_reported(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     real = doctor.metadata.version
     monkeypatch.setattr(doctor.metadata, "version", lambda name: "9.9" if name == "pandas" else real(name))
     wrong = [finding for finding in doctor.versions(project) if finding.state == "wrong"]
@@ -57,7 +57,7 @@ def test_a_library_out_of_its_limits_is_told(project: Project, monkeypatch: pyte
     assert "constraints.txt" in wrong[0].advice
 
 
-def test_what_leaves_the_machine_is_told(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_network_services_are_reported(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     assert states(doctor.network(project)) == {"wandb": "ok"}
     monkeypatch.setenv("WANDB_MODE", "online")
     monkeypatch.setenv("BENTOML_DO_NOT_TRACK", "False")
@@ -65,19 +65,19 @@ def test_what_leaves_the_machine_is_told(project: Project, monkeypatch: pytest.M
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
-def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+def test_a_read_only_folder_is_reported(tmp_path: Path) -> None:
     tmp_path.chmod(0o500)
     assert doctor.unwritable(tmp_path / "runs") == "Permission denied"
 
 
-def test_a_file_in_the_way_is_told(project: Project) -> None:
+def test_a_file_in_place_of_a_folder_is_reported(project: Project) -> None:
     project.runs.touch()
     assert states(doctor.folders(project))["runs"] == "wrong"
 
 
-def test_too_many_threads_are_told() -> None:
-    found = list(doctor.threads({"OMP_NUM_THREADS": "64", "OMP_WAIT_POLICY": "passive"}, cores=2))
-    assert [(f.result, f.advice) for f in found] == [
+def test_too_many_threads_are_reported() -> None:
+    findings = list(doctor.threads({"OMP_NUM_THREADS": "64", "OMP_WAIT_POLICY": "passive"}, cores=2))
+    assert [(f.result, f.advice) for f in findings] == [
         ("OMP_NUM_THREADS=64", "lower it: there are 2 cores"),
         ("OMP_WAIT_POLICY=passive", ""),
     ]

@@ -1,4 +1,4 @@
-"""`mlnb lab`: JupyterLab on the project, with nothing asked of the network."""
+"""`mlnb lab`: JupyterLab on the project, without network requests."""
 
 import os
 import sys
@@ -11,7 +11,7 @@ from mlnb.cli.main import main
 from mlnb.engine.project import Project
 
 
-def test_without_a_project_it_says_how_to_get_one(
+def test_without_a_project_the_command_to_create_one_is_shown(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -19,7 +19,7 @@ def test_without_a_project_it_says_how_to_get_one(
     assert "mlnb new my_project" in capsys.readouterr().err
 
 
-def test_it_becomes_jupyterlab_in_the_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_jupyterlab_runs_in_the_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "settings.ini").write_text("[mlnb]\n")
     seen = []
     monkeypatch.setattr(os, "execv", lambda program, command: seen.append((program, command)))

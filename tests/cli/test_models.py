@@ -1,4 +1,4 @@
-"""`mlnb models`, `promote`, `rollback`, `approve`, `compare` and `audit`: what they print and end with."""
+"""`mlnb models`, `promote`, `rollback`, `approve`, `compare` and `audit`: output and exit codes."""
 
 import json
 import sqlite3
@@ -14,7 +14,7 @@ A, B = "20260314-091500-train-a1b2", "20260314-101500-train-c3d4"
 
 @pytest.fixture
 def project(tmp_path, example, monkeypatch):
-    """Two proven runs whose models differ."""
+    """Two runs with a verified bento whose models differ."""
     project = example.make_project(tmp_path / "titanic")
     (project.root / "settings.ini").write_text("[mlnb]\n[pipeline train]\nstages = problem\n")
     example.make_run(project, A)
@@ -29,10 +29,10 @@ def project(tmp_path, example, monkeypatch):
     return project
 
 
-def said(capsys, *arguments, code=0):
+def shown(capsys, *arguments, code=0):
     assert main(list(arguments)) == code
-    shown = capsys.readouterr()
-    return shown.out if code == 0 else shown.err
+    captured = capsys.readouterr()
+    return captured.out if code == 0 else captured.err
 
 
 def interval(project):
@@ -40,36 +40,36 @@ def interval(project):
 
 
 def test_from_registration_to_rollback(project, capsys):
-    listing = said(capsys, "models")
+    listing = shown(capsys, "models")
     assert "survived-classifier:1" in listing and "survived-classifier:2" in listing and interval(project) in listing
-    assert "survived-classifier:1 promoted as champion. Entry 3" in said(capsys, "promote", "1", "--reason", "first")
-    assert "which was version 1" in said(capsys, "promote", "2", "--reason", "better")
-    assert "survived-classifier:1 rolled back as champion" in said(capsys, "rollback", "--reason", "complaints")
-    assert "survived-classifier:2 approved" in said(capsys, "approve", "2", "--reason", "seen")
-    log = said(capsys, "audit")
+    assert "survived-classifier:1 promoted as champion. Entry 3" in shown(capsys, "promote", "1", "--reason", "first")
+    assert "which was version 1" in shown(capsys, "promote", "2", "--reason", "better")
+    assert "survived-classifier:1 rolled back as champion" in shown(capsys, "rollback", "--reason", "complaints")
+    assert "survived-classifier:2 approved" in shown(capsys, "approve", "2", "--reason", "seen")
+    log = shown(capsys, "audit")
     assert "champion: 2 → 1" in log and "complaints" in log and "ann" in log
-    assert "6 entries" in said(capsys, "audit", "verify")
-    lines = [json.loads(line) for line in said(capsys, "audit", "--json").splitlines()]
+    assert "6 entries" in shown(capsys, "audit", "verify")
+    lines = [json.loads(line) for line in shown(capsys, "audit", "--json").splitlines()]
     assert [line["what"] for line in lines][2:] == ["promoted", "promoted", "rolled back", "approved"]
 
 
-def test_one_version_whole_and_two_side_by_side(project, capsys):
-    said(capsys, "models")
-    assert "rows verified over HTTP" in said(capsys, "models", "survived-classifier:2")
-    assert json.loads(said(capsys, "models", "2", "--json"))["run"] == B
-    text = said(capsys, "compare", "1", "2")
+def test_one_version_is_shown_and_two_are_compared(project, capsys):
+    shown(capsys, "models")
+    assert "rows verified over HTTP" in shown(capsys, "models", "survived-classifier:2")
+    assert json.loads(shown(capsys, "models", "2", "--json"))["run"] == B
+    text = shown(capsys, "compare", "1", "2")
     assert "0.9100" in text and "data: the same" in text
-    assert json.loads(said(capsys, "compare", "1", "2", "--json"))["versions"] == [
+    assert json.loads(shown(capsys, "compare", "1", "2", "--json"))["versions"] == [
         "survived-classifier:1",
         "survived-classifier:2",
     ]
 
 
-def test_an_audit_log_that_was_altered_cut_or_reordered(project, capsys):
-    said(capsys, "models")
+def test_an_altered_truncated_or_reordered_audit_log_is_detected(project, capsys):
+    shown(capsys, "models")
     for number in ("1", "2"):
-        said(capsys, "promote", number, "--reason", "better")
-    head = json.loads(said(capsys, "audit", "verify", "--json"))["head"]
+        shown(capsys, "promote", number, "--reason", "better")
+    head = json.loads(shown(capsys, "audit", "verify", "--json"))["head"]
 
     def behind(*statements):
         database = sqlite3.connect(project.store_root / "registry.db")
@@ -78,7 +78,7 @@ def test_an_audit_log_that_was_altered_cut_or_reordered(project, capsys):
             for statement in statements:
                 database.execute(statement)
         database.close()
-        return said(capsys, "audit", "verify", "--head", head, code=1)
+        return shown(capsys, "audit", "verify", "--head", head, code=1)
 
     assert "altered: entry 3" in behind(
         "UPDATE mlnb_log SET entry = replace(entry, 'better', 'worse') WHERE number = 3"
@@ -88,17 +88,17 @@ def test_an_audit_log_that_was_altered_cut_or_reordered(project, capsys):
     assert "missing: no entry has the digest" in behind("DELETE FROM mlnb_log WHERE number = 4")
 
 
-def test_refusals(project, capsys):
-    said(capsys, "models")
-    assert "A reason is needed" in said(capsys, "promote", "1", code=2)
-    assert "no version 7" in said(capsys, "promote", "7", "--reason", "x", code=2)
-    assert "no alias 'champion'" in said(capsys, "rollback", "--reason", "x", code=2)
-    assert "is no alias" in said(capsys, "promote", "1", "--as", "9", "--reason", "x", code=2)
+def test_invalid_requests_are_refused(project, capsys):
+    shown(capsys, "models")
+    assert "A reason is needed" in shown(capsys, "promote", "1", code=2)
+    assert "no version 7" in shown(capsys, "promote", "7", "--reason", "x", code=2)
+    assert "no alias 'champion'" in shown(capsys, "rollback", "--reason", "x", code=2)
+    assert "is no alias" in shown(capsys, "promote", "1", "--as", "9", "--reason", "x", code=2)
 
 
-def test_what_versions_need_is_not_cleaned_away(project, capsys):
-    said(capsys, "models")
-    kept = [run.require_output("service").digest for run in (open_run(project, A), open_run(project, B))]
-    said(capsys, "clean", "--runs", "0")
-    assert all(project.store.intact(digest, tree=True) for digest in kept)
-    assert "survived-classifier:2" in said(capsys, "models")
+def test_clean_keeps_artifacts_of_model_versions(project, capsys):
+    shown(capsys, "models")
+    digests = [run.require_output("service").digest for run in (open_run(project, A), open_run(project, B))]
+    shown(capsys, "clean", "--runs", "0")
+    assert all(project.store.intact(digest, tree=True) for digest in digests)
+    assert "survived-classifier:2" in shown(capsys, "models")

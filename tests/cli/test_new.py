@@ -1,4 +1,4 @@
-"""`mlnb new`: a project of one's own, all of it or nothing."""
+"""`mlnb new`: a complete project, or no files at all."""
 
 import configparser
 from pathlib import Path
@@ -26,16 +26,16 @@ def test_a_new_project_is_complete(tmp_path: Path, capsys: pytest.CaptureFixture
     settings.read(folder / "settings.ini")
     assert settings["DEFAULT"]["lib_name"] == "shop_1"
     assert (folder / "shop_1" / "__init__.py").is_file()
-    assert [path.name for path in tmp_path.iterdir()] == ["Shop 1"], "nothing is left beside it"
+    assert [path.name for path in tmp_path.iterdir()] == ["Shop 1"], "no other files are left"
 
 
-def test_an_empty_folder_may_become_one(tmp_path: Path) -> None:
+def test_an_empty_folder_becomes_a_project(tmp_path: Path) -> None:
     create(tmp_path / "empty")
     (tmp_path / "other").mkdir()
     assert create(tmp_path / "other") == "other"
 
 
-def test_a_folder_with_something_in_it_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_folder_with_files_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "mine.txt").touch()
     assert main(["new", str(tmp_path)]) == 2
     assert "not empty; expected a new folder" in capsys.readouterr().err
@@ -63,5 +63,5 @@ def test_a_project_that_cannot_be_written_leaves_nothing(tmp_path: Path) -> None
         ("日本", "project"),
     ],
 )
-def test_a_library_has_a_name_of_its_own(name: str, library: str) -> None:
+def test_a_library_name_does_not_collide_with_other_packages(name: str, library: str) -> None:
     assert library_name(name) == library

@@ -1,4 +1,4 @@
-"""`mlnb runs`, `mlnb show` and `mlnb report`: what they print, and how quickly."""
+"""`mlnb runs`, `mlnb show` and `mlnb report`: output and start-up time."""
 
 import json
 import re
@@ -26,10 +26,10 @@ def project(tmp_path, example, monkeypatch):
     return project
 
 
-def said(capsys, *arguments, code=0):
+def shown(capsys, *arguments, code=0):
     assert main(list(arguments)) == code
-    shown = capsys.readouterr()
-    return shown.out if code == 0 else shown.err
+    captured = capsys.readouterr()
+    return captured.out if code == 0 else captured.err
 
 
 def deciding(project, run):
@@ -44,16 +44,16 @@ def order(text):
     return [line.split()[0] for line in text.splitlines() if line.startswith("2026")]
 
 
-def test_runs_newest_first(project, capsys):
-    text = said(capsys, "runs")
+def test_runs_are_listed_newest_first(project, capsys):
+    text = shown(capsys, "runs")
     assert order(text) == [C, B, A]
     assert "failed" in text and "ensemble" in text and interval(project, A) in text
 
 
-def test_runs_without_any(tmp_path, monkeypatch, capsys):
+def test_without_runs_the_first_command_is_shown(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    assert "mlnb run" in said(capsys, "runs")
-    assert "No runs" in said(capsys, "show", code=2)
+    assert "mlnb run" in shown(capsys, "runs")
+    assert "No runs" in shown(capsys, "show", code=2)
 
 
 @pytest.mark.parametrize(
@@ -72,16 +72,16 @@ def test_runs_without_any(tmp_path, monkeypatch, capsys):
         (["--last", "1"], [C]),
     ],
 )
-def test_runs_sorted_and_filtered(project, capsys, arguments, expected):
-    found = order(said(capsys, "runs", *arguments))
-    assert sorted(found) == sorted(expected) if "started" in arguments else found == expected
+def test_runs_are_sorted_and_filtered(project, capsys, arguments, expected):
+    listed = order(shown(capsys, "runs", *arguments))
+    assert sorted(listed) == sorted(expected) if "started" in arguments else listed == expected
 
 
 def test_runs_as_json(project, capsys):
-    (run,) = json.loads(said(capsys, "runs", "--filter", "roc_auc>0.9", "--json"))
+    (run,) = json.loads(shown(capsys, "runs", "--filter", "roc_auc>0.9", "--json"))
     assert (run["id"], run["winner"], run["value"], run["gate"]) == (B, "ensemble", 0.91, True)
     assert run["parameters"]["tune.sampler"] == "random"
-    assert json.loads(said(capsys, "runs", "--filter", "roc_auc>2", "--json")) == []
+    assert json.loads(shown(capsys, "runs", "--filter", "roc_auc>2", "--json")) == []
 
 
 @pytest.mark.parametrize(
@@ -94,23 +94,23 @@ def test_runs_as_json(project, capsys):
         (["compare", "latest", "20260314"], "3 runs match"),
     ],
 )
-def test_runs_asked_wrongly(project, capsys, arguments, words):
-    assert words in said(capsys, "runs", *arguments, code=2)
+def test_invalid_options_of_runs_are_refused(project, capsys, arguments, words):
+    assert words in shown(capsys, "runs", *arguments, code=2)
 
 
-def test_compare_shows_what_differs(project, example, capsys):
-    text = said(capsys, "runs", "compare", "a1b2", "c3d4")
+def test_compare_shows_differences(project, example, capsys):
+    text = shown(capsys, "runs", "compare", "a1b2", "c3d4")
     assert "parameters: the same" in text
     value = deciding(project, A)["value"]
     (line,) = [line.split() for line in text.splitlines() if "evaluate.test_roc_auc" in line]
     assert line[1:] == [f"{value:.4f}", "0.9100", f"{0.91 - value:.5f}"]
     assert "reused from 20260314-080000-train-0000" in text
-    stages = json.loads(said(capsys, "runs", "compare", A, B, "--json"))["stages"]
+    stages = json.loads(shown(capsys, "runs", "compare", A, B, "--json"))["stages"]
     assert stages["features"]["outputs"] == "the same" and stages["evaluate"]["outputs"] == "differ"
 
 
 def test_show_a_run(project, capsys):
-    text = said(capsys, "show", A)
+    text = shown(capsys, "show", A)
     value = f"{deciding(project, A)['value']:.4f}"
     bento = open_run(project, A).load("certificate")["bento"]
     for words in ("tune      finished", "evaluate.test_roc_auc", f"test      roc_auc {value} {interval(project, A)}",
@@ -118,14 +118,14 @@ def test_show_a_run(project, capsys):
         assert words in text, words
 
 
-def test_show_a_failed_run_says_why(project, capsys):
-    text = said(capsys, "show")
+def test_show_a_failed_run_gives_the_cause(project, capsys):
+    text = shown(capsys, "show")
     assert "tune failed: ValueError: found 'n/a'" in text and "notebooks/50_tune.ipynb" in text
 
 
 @pytest.mark.parametrize("arguments", [["latest", "tune"], ["tune"]])
 def test_show_a_stage(project, capsys, arguments):
-    text = said(capsys, "show", *arguments)
+    text = shown(capsys, "show", *arguments)
     assert (
         "tune  failed" in text
         and "profile smoke" in text
@@ -134,37 +134,37 @@ def test_show_a_stage(project, capsys, arguments):
 
 
 def test_show_artifacts(project, capsys):
-    assert json.loads(said(capsys, "show", A, "--artifact", "gate"))["passed"] is True
-    assert said(capsys, "show", A, "--artifact", "card").startswith("# Model card")
-    assert "… 180 rows" in said(capsys, "show", A, "--artifact", "training")
-    assert "model.json" in said(capsys, "show", A, "--artifact", "model")
-    assert "ndarray (180, 2) int8" in said(capsys, "show", A, "--artifact", "folds")
-    assert "Did you mean 'gate'" in said(capsys, "show", A, "--artifact", "gates", code=2)
+    assert json.loads(shown(capsys, "show", A, "--artifact", "gate"))["passed"] is True
+    assert shown(capsys, "show", A, "--artifact", "card").startswith("# Model card")
+    assert "… 180 rows" in shown(capsys, "show", A, "--artifact", "training")
+    assert "model.json" in shown(capsys, "show", A, "--artifact", "model")
+    assert "ndarray (180, 2) int8" in shown(capsys, "show", A, "--artifact", "folds")
+    assert "Did you mean 'gate'" in shown(capsys, "show", A, "--artifact", "gates", code=2)
 
 
 def test_show_as_json(project, capsys):
-    assert json.loads(said(capsys, "show", "--json"))["state"] == "failed"
-    assert json.loads(said(capsys, "show", A, "tune", "--json"))["metrics"]["trials"] == 4
+    assert json.loads(shown(capsys, "show", "--json"))["state"] == "failed"
+    assert json.loads(shown(capsys, "show", A, "tune", "--json"))["metrics"]["trials"] == 4
 
 
 @pytest.mark.parametrize("arguments", [["nosuchrun"], ["latest", "tunes"], ["nosuchrun", "tune"]])
-def test_show_what_is_not_there(project, capsys, arguments):
-    assert "mlnb show" in said(capsys, "show", *arguments, code=2)
+def test_show_refuses_unknown_names(project, capsys, arguments):
+    assert "mlnb show" in shown(capsys, "show", *arguments, code=2)
 
 
 def test_a_run_whose_process_is_gone_was_killed(project, example, capsys):
     run = example.make_run(project, "20260314-121500-train-dead", minute=30, upto="split")
     run.update(state=RunState.RUNNING, pid=2**22 + 1)
     run.save()
-    assert order(said(capsys, "runs", "--filter", "state=killed")) == [run.id]
-    assert "killed" in said(capsys, "show", run.id)
+    assert order(shown(capsys, "runs", "--filter", "state=killed")) == [run.id]
+    assert "killed" in shown(capsys, "show", run.id)
 
 
-def test_report_says_where_it_is(project, capsys, monkeypatch):
-    assert said(capsys, "report", A) == f"runs/{A}/report.html\n"
+def test_report_prints_its_path(project, capsys, monkeypatch):
+    assert shown(capsys, "report", A) == f"runs/{A}/report.html\n"
     opened = []
     monkeypatch.setattr("webbrowser.open", lambda url: not opened.append(url))
-    said(capsys, "report", "--open")
+    shown(capsys, "report", "--open")
     assert opened == [(project.runs / C / "report.html").as_uri()]
 
 

@@ -1,4 +1,4 @@
-"""`mlnb simulate`: worlds that make no sense are refused, and a table of one's own is replayed in its own time."""
+"""`mlnb simulate`: contradictory options are refused, and a custom table is replayed by its timestamps."""
 
 import argparse
 import json
@@ -35,7 +35,7 @@ def arguments(*given):
 
 
 @pytest.mark.parametrize(
-    ("given", "says"),
+    ("given", "message"),
     [
         (["--days", 0], "--days is 0; expected 1 or more"),
         (["--customers", -1], "--customers is -1"),
@@ -52,19 +52,19 @@ def arguments(*given):
         (["--", "--promote"], "add --cycle DAYS"),
     ],
 )
-def test_what_makes_no_world(given, says):
-    with pytest.raises(UsageError, match=says):
+def test_contradictory_options_are_refused(given, message):
+    with pytest.raises(UsageError, match=message):
         check(arguments(*given))
 
 
-def test_what_makes_one():
+def test_consistent_options_are_accepted():
     check(arguments("--broken", 3, "--recovered", 4, "--cycle", 5, "--", "--promote"))
     check(arguments("--data", "a.csv", "--time", "when"))
 
 
 @pytest.fixture
 def table(tmp_path):
-    """A table of orders, and a run that has learned from its like."""
+    """A table of orders, and a run that was trained on such a table."""
     path = tmp_path / "orders.csv"
     path.write_text(CSV)
     raw, _ = read_table(str(path))
@@ -75,7 +75,7 @@ def table(tmp_path):
     return path, SimpleNamespace(load=lambda name, kind=None: artifacts[name])
 
 
-def test_a_table_is_replayed_as_the_model_has_learned_to_read_it(table, capsys):
+def test_a_table_is_replayed_with_the_column_types_of_the_model(table, capsys):
     path, run = table
     days = list(table_days(run, arguments("--data", path, "--time", "ordered at", "--days", 2, "--delay", 3)))
     assert days == [
@@ -88,7 +88,7 @@ def test_a_table_is_replayed_as_the_model_has_learned_to_read_it(table, capsys):
 
 
 @pytest.mark.parametrize(
-    ("time", "days", "change", "says"),
+    ("time", "days", "change", "message"),
     [
         ("orderd at", 2, str, "no column 'orderd at'; did you mean 'ordered at'"),
         ("colour", 2, str, "holds 'red', expected dates or numbers"),
@@ -98,14 +98,14 @@ def test_a_table_is_replayed_as_the_model_has_learned_to_read_it(table, capsys):
         ("ordered at", 2, lambda text: "", "the file is empty"),
     ],
 )
-def test_tables_that_cannot_be_replayed(table, time, days, change, says):
+def test_tables_that_cannot_be_replayed(table, time, days, change, message):
     path, run = table
     path.write_text(change(CSV))
-    with pytest.raises(UsageError, match=says):
+    with pytest.raises(UsageError, match=message):
         list(table_days(run, arguments("--data", path, "--time", time, "--days", days)))
 
 
-def test_a_file_that_is_not_there_and_a_task_without_rows_of_its_own(table, tmp_path):
+def test_a_missing_file_and_a_task_without_independent_rows_are_refused(table, tmp_path):
     _, run = table
     with pytest.raises(UsageError, match=r"none\.csv cannot be replayed"):
         list(table_days(run, arguments("--data", tmp_path / "none.csv", "--time", "a")))
@@ -120,11 +120,11 @@ def test_a_file_that_is_not_there_and_a_task_without_rows_of_its_own(table, tmp_
 
 @pytest.fixture
 def service():
-    """A service that notes what it is asked: headers and rows."""
+    """A service that records its requests: headers and rows."""
 
     class Service(Quiet):
         def do_POST(self):
-            self.server.asked.append((dict(self.headers), self.rfile.read(int(self.headers["Content-Length"]))))
+            self.server.requests.append((dict(self.headers), self.rfile.read(int(self.headers["Content-Length"]))))
             body = json.dumps({"error": "column 'size': found nothing"} if self.server.status != 200 else []).encode()
             self.send_response(self.server.status)
             self.send_header("X-Model-Version", "late:1")
@@ -132,16 +132,16 @@ def service():
             self.end_headers()
             self.wfile.write(body)
 
-    with listening(Service, asked=[], status=200) as server:
+    with listening(Service, requests=[], status=200) as server:
         yield server
 
 
-def test_days_are_asked_in_the_worlds_time_and_labels_come_late(tmp_path, service, capsys):
+def test_requests_carry_the_simulated_time_and_labels_are_delayed(tmp_path, service, capsys):
     project = Project(tmp_path, tmp_path)
     given = arguments("--url", f"http://127.0.0.1:{service.server_port}", "--start", 3, "--delay", 2)
     simulation = Simulation(project, "late", given)
     simulation.send_day(3, Day([{"n": n} for n in range(60)], ["no"] * 60, [2.0] * 60))
-    ((first, body), (second, _)) = service.asked
+    ((first, body), (second, _)) = service.requests
     assert first["X-Request-Id"] == "late-0-3-0" and float(first["X-Event-Time"]) == FIRST + 3 * DAY
     assert len(json.loads(body)) == 50 and float(second["X-Event-Time"]) == FIRST + 3 * DAY + 50 / 60 * DAY
     assert read_labels(label_database(project, "late")) == {}
@@ -152,7 +152,7 @@ def test_days_are_asked_in_the_worlds_time_and_labels_come_late(tmp_path, servic
     assert lines[0][0] == "day" and lines[1] == ["3", "60", "late:1", "0"] and lines[3][:2] == ["5", "0"]
 
 
-def test_a_service_that_refuses_is_gone_or_has_another_clock(tmp_path, service):
+def test_a_service_that_refuses_is_unreachable_or_has_another_clock(tmp_path, service):
     project = Project(tmp_path, tmp_path)
     url = f"http://127.0.0.1:{service.server_port}"
     service.status = 422
@@ -171,7 +171,7 @@ def test_a_service_that_refuses_is_gone_or_has_another_clock(tmp_path, service):
         Simulation(project, "late", arguments("--url", url)).send_day(0, Day([{"n": 1}], ["no"], [1.0]))
 
 
-def test_what_a_turn_came_to():
+def test_a_cycle_is_summarized():
     watched = "run 1\n\nchurn:1: retrain\n  retrain   roc_auc is worse by 0.3\n  watch     charge has moved\n"
     assert cycle_summary(0, "\nchurn:1: keep\n", "") == "keep"
     assert cycle_summary(11, watched, "") == "retrain: roc_auc is worse by 0.3; charge has moved"

@@ -1,4 +1,4 @@
-"""`mlnb upgrade`: across two versions with local edits, whole or not at all, and what refuses to run afterwards."""
+"""`mlnb upgrade` across two versions with local edits: complete or not at all; unresolved conflicts are refused."""
 
 import json
 import os
@@ -212,7 +212,7 @@ def test_stages_that_are_new_removed_renamed_or_deleted(
     assert "stages = problem mine ingest validate look explore" in (project / "settings.ini").read_text()
 
 
-def test_a_stage_of_ones_own_is_kept_when_a_new_one_has_its_name(
+def test_a_custom_stage_is_kept_when_a_new_one_has_its_name(
     project: Path, newer: Version, capsys: pytest.CaptureFixture[str]
 ) -> None:
     shutil.copy(project / SHOP / "25_explore.ipynb", project / SHOP / "77_look.ipynb")
@@ -347,14 +347,14 @@ def test_the_previous_files_are_kept(project: Path, newer: Version) -> None:
     assert {path.name for path in previous.rglob("*") if path.is_file()} == {"40_features.ipynb", TEMPLATE_FILE}
 
 
-def test_another_upgrade_is_waited_for_by_hand(project: Path, newer: Version) -> None:
+def test_a_concurrent_upgrade_is_refused(project: Path, newer: Version) -> None:
     newer.edit("40_features.ipynb", append("# new"))
     with upgrade_journal.upgrade_lock(project / ".mlnb"):
         assert main(["upgrade"]) == 2
     assert main(["upgrade"]) == 0
 
 
-def test_a_setting_that_is_gone_does_not_keep_a_project_from_its_upgrade(project: Path, newer: Version) -> None:
+def test_an_obsolete_setting_does_not_block_an_upgrade(project: Path, newer: Version) -> None:
     replace(project / "settings.ini", "kernels = warm", "kernels = warm\nformer = 1")
     newer.edit("40_features.ipynb", append("# new"))
     assert main(["upgrade"]) == 0

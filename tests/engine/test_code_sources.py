@@ -1,4 +1,4 @@
-"""What a stage stands on is found through its imports, however they are spelled, and nothing else is."""
+"""The sources of a stage are the modules that it imports, in any form of import, and no others."""
 
 from pathlib import Path
 
@@ -32,7 +32,7 @@ def test_modules_are_followed_through_every_kind_of_import(tmp_path: Path) -> No
     assert behind(root, "lib.a")[0] == changed
 
 
-def test_the_machinery_is_no_part_of_a_key_and_methods_are(tmp_path: Path) -> None:
+def test_methods_are_part_of_a_stage_key_and_the_engine_is_not(tmp_path: Path) -> None:
     modules, libraries = behind(
         tmp_path, "mlnb.open_stage", "mlnb.settings.ServiceSettings", "mlnb.methods.tables.columns.Schema"
     )

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from mlnb.engine.files import copy_whole, read_json, write_json, write_whole
-from mlnb.errors import StoreFull
+from mlnb.errors import DamagedFileWarning, StoreFull
 
 
-def test_a_full_disk_is_explained_and_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_raises_and_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "run.json"
     write_whole(path, b"old")
 
@@ -24,7 +24,7 @@ def test_a_full_disk_is_explained_and_leaves_the_old_file(tmp_path: Path, monkey
     assert path.read_bytes() == b"old" and os.listdir(tmp_path) == ["run.json"]
 
 
-def test_readers_never_see_half(tmp_path: Path) -> None:
+def test_readers_never_see_a_partial_file(tmp_path: Path) -> None:
     path = tmp_path / "f"
     write_whole(path, b"a" * 100_000)
     stop = threading.Event()
@@ -50,7 +50,9 @@ def test_json_is_read_back_and_a_damaged_file_is_none(tmp_path: Path) -> None:
     write_json(path, {"ü": [1, None]})
     assert read_json(path) == {"ü": [1, None]}
     path.write_text('{"ü": [1')
-    assert read_json(path) is None and read_json(tmp_path / "none.json") is None and read_json(path / "below") is None
+    with pytest.warns(DamagedFileWarning, match=r"value\.json is damaged"):
+        assert read_json(path) is None
+    assert read_json(tmp_path / "none.json") is None and read_json(path / "below") is None
 
 
 def test_a_copy_has_the_same_bytes_and_its_mode(tmp_path: Path) -> None:

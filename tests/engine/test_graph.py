@@ -33,15 +33,15 @@ def output(digest: str, description: str) -> OutputRecord:
     return OutputRecord(digest=digest, format="json", bytes=1, description=description)
 
 
-def test_order_follows_the_artifacts_then_the_numbers() -> None:
-    known = stages(late=(["b"], ["c"]), side=([], ["s"]), first=([], ["a"]), second=(["a"], ["b"]))
-    graph = build_graph(known, list(known))
+def test_the_order_follows_artifacts_and_then_stage_numbers() -> None:
+    notebooks = stages(late=(["b"], ["c"]), side=([], ["s"]), first=([], ["a"]), second=(["a"], ["b"]))
+    graph = build_graph(notebooks, list(notebooks))
     assert list(graph.stages) == ["side", "first", "second", "late"]
     assert graph.ancestors("late") == {"first", "second"} and graph.descendants("first") == {"second", "late"}
 
 
 @pytest.mark.parametrize(
-    ("known", "says"),
+    ("notebooks", "message"),
     [
         (stages(a=([], ["x"]), b=([], ["x"])), "Both 'a' and 'b' write 'x'"),
         (stages(a=(["tabel"], []), b=([], ["table"])), "Did you mean 'table'"),
@@ -53,26 +53,26 @@ def test_order_follows_the_artifacts_then_the_numbers() -> None:
         ),
     ],
 )
-def test_what_cannot_run_is_refused(known: dict[str, StageNotebook], says: str) -> None:
-    with pytest.raises(GraphError, match=says):
-        build_graph(known, list(known))
+def test_an_invalid_graph_is_refused(notebooks: dict[str, StageNotebook], message: str) -> None:
+    with pytest.raises(GraphError, match=message):
+        build_graph(notebooks, list(notebooks))
 
 
 def test_inputs_from_another_run_need_no_producer() -> None:
-    known = stages(
+    notebooks = stages(
         ingest=([], ["table"]), train=(["table"], ["model"]), watch=(["model", "seen"], []), see=([], ["seen"])
     )
     inputs = {"model": output("ab", "a model"), "table": output("cd", "rows")}
-    graph = build_graph(known, ["see", "watch"], inputs)
+    graph = build_graph(notebooks, ["see", "watch"], inputs)
     assert graph.parents("watch") == ("see",) and graph.inputs == inputs
-    assert build_graph(known, ["ingest", "train"], inputs).inputs == {}  # the pipeline makes them itself
+    assert build_graph(notebooks, ["ingest", "train"], inputs).inputs == {}  # the pipeline makes them itself
     with pytest.raises(GraphError, match="is held out"):
-        build_graph(known, ["see", "watch"], {"model": output("ab", "held-out: rows")})
+        build_graph(notebooks, ["see", "watch"], {"model": output("ab", "held-out: rows")})
 
 
-def test_a_pipeline_names_stages_that_exist_and_all_it_needs() -> None:
-    known = stages(ingest=([], ["table"]), train=(["table"], []))
+def test_a_pipeline_must_name_existing_stages_and_all_producers() -> None:
+    notebooks = stages(ingest=([], ["table"]), train=(["table"], []))
     with pytest.raises(GraphError, match="Did you mean 'train'"):
-        build_graph(known, ["ingest", "trian"])
+        build_graph(notebooks, ["ingest", "trian"])
     with pytest.raises(GraphError, match="producer 'ingest' is not in the pipeline"):
-        build_graph(known, ["train"])
+        build_graph(notebooks, ["train"])

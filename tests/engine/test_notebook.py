@@ -43,7 +43,7 @@ def test_prose_layout_and_comments_do_not_count_as_code(tmp_path: Path) -> None:
     assert read_notebook(write(tmp_path, document)).code_digest != first.code_digest
 
 
-def test_magics_are_no_obstacle(tmp_path: Path) -> None:
+def test_magics_are_accepted(tmp_path: Path) -> None:
     document = features()
     document["cells"].insert(4, {"cell_type": "code", "metadata": {}, "source": "%time x = 1\n!ls"})  # type: ignore[attr-defined]
     document["cells"].insert(4, {"cell_type": "code", "metadata": {}, "source": "%%bash\nls (("})  # type: ignore[attr-defined]
@@ -51,7 +51,7 @@ def test_magics_are_no_obstacle(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "says"),
+    ("changes", "message"),
     [
         ({"stages.features": "stages.other"}, "default_exp stages.features"),
         ({'open_stage("features"': 'open_stage("other"'}, "expected `stage = open_stage"),
@@ -63,13 +63,13 @@ def test_magics_are_no_obstacle(tmp_path: Path) -> None:
         ({"#| stage\npass": "#| stage\nthis is (not python"}, "is not Python"),
     ],
 )
-def test_a_broken_contract_names_the_rule(tmp_path: Path, changes: dict[str, str], says: str) -> None:
-    with pytest.raises(NotebookError, match=says):
+def test_a_broken_contract_names_the_rule(tmp_path: Path, changes: dict[str, str], message: str) -> None:
+    with pytest.raises(NotebookError, match=message):
         read_notebook(write(tmp_path, features(**changes)))
 
 
 @pytest.mark.parametrize("count", [0, 2])
-def test_exactly_one_parameters_cell(tmp_path: Path, count: int) -> None:
+def test_exactly_one_parameters_cell_is_required(tmp_path: Path, count: int) -> None:
     document = features()
     tagged = document["cells"][2]  # type: ignore[index]
     if count:
@@ -81,7 +81,7 @@ def test_exactly_one_parameters_cell(tmp_path: Path, count: int) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"cells": 3}'])
-def test_a_file_that_is_no_notebook(tmp_path: Path, text: str) -> None:
+def test_a_file_that_is_no_notebook_is_refused(tmp_path: Path, text: str) -> None:
     path = tmp_path / "40_features.ipynb"
     path.write_text(text)
     with pytest.raises(NotebookError, match="not a notebook"):

@@ -1,4 +1,4 @@
-"""Three-way merges of notebooks: whose cells are taken, how conflicts look, and what always holds."""
+"""Three-way merges of notebooks: which cells are taken, how conflicts are marked, and invariants."""
 
 import json
 from collections.abc import Sequence
@@ -65,7 +65,7 @@ BASE = document(SOURCES)
 
 
 @pytest.mark.parametrize("index", range(len(SOURCES)))
-def test_a_cell_that_one_side_changed_is_that_sides(index: int) -> None:
+def test_a_cell_changed_on_one_side_is_taken_from_it(index: int) -> None:
     source = SOURCES[index].replace("8", "9") if index == 2 else SOURCES[index] + "\n# größer 日本 🙂"
     other = edited(index, source)
     for ours, theirs, status in ((other, BASE, Status.KEPT), (BASE, other, Status.UPDATED)):
@@ -74,7 +74,7 @@ def test_a_cell_that_one_side_changed_is_that_sides(index: int) -> None:
         assert merge.counts[status] >= 1 and not merge.conflicts
 
 
-def test_both_sides_changed_different_cells() -> None:
+def test_changes_of_different_cells_are_both_taken() -> None:
     merge = merge_notebooks(
         BASE, edited(3, "#| export\ndef double(x):\n    return x + x"), edited(7, "#| stage\ndraw()")
     )
@@ -117,7 +117,7 @@ def test_a_conflicting_parameter_keeps_our_default_and_shows_the_new_line_alone(
     assert note.is_conflict and sources_of(merge)
 
 
-def test_added_deleted_and_moved_cells() -> None:
+def test_added_deleted_and_moved_cells_are_merged() -> None:
     mine = ["# mine at the top", *SOURCES[:4], "print('größe')", *SOURCES[5:]]  # without the assertion
     ours = document(mine, ["u1", "c00", "c01", "c02", "c03", "u2", "c05", "c06", "c07"])
     theirs = document([*SOURCES[:3], SOURCES[4], SOURCES[3], *SOURCES[5:], "#| stage\nlast()"])
@@ -139,7 +139,7 @@ def test_a_cell_deleted_on_one_side_and_changed_on_the_other_is_a_conflict() -> 
     assert merge_notebooks(BASE, BASE, edited(4, None)).counts[Status.REMOVED] == 1
 
 
-def test_cells_are_found_by_content_when_ids_are_missing_or_numbered_anew() -> None:
+def test_cells_are_matched_by_content_when_ids_are_missing_or_renumbered() -> None:
     anonymous = document([*SOURCES[:6], SOURCES[6] + "\n# mine", SOURCES[7]], [""] * 8)
     assert merge_notebooks(BASE, anonymous, BASE).counts[Status.KEPT] == 8
     inserted = [*SOURCES[:3], "import numpy as np\n\nvalues = np.arange(3)", *SOURCES[3:]]
@@ -175,7 +175,7 @@ def test_metadata_is_merged_entry_by_entry_and_tags_tag_by_tag() -> None:
     assert merge.document.metadata == {"kernelspec": {"name": "shop"}, "more": 1}
 
 
-def test_what_is_no_notebook_is_refused_by_name() -> None:
+def test_a_file_that_is_no_notebook_is_refused_by_name() -> None:
     bad = [
         b"{",
         b"[]",

@@ -22,23 +22,23 @@ data: str = "x.csv"  # the data set [file]
 """
 
 
-def test_reads_what_papermill_misses() -> None:
-    found = {parameter.name: parameter for parameter in read_parameters(CELL, "cell")}
-    assert list(found) == ["run", "share", "lags", "wait", "kind", "bound", "equation", "data"]
+def test_annotations_comments_and_equal_signs_are_parsed() -> None:
+    parameters = {parameter.name: parameter for parameter in read_parameters(CELL, "cell")}
+    assert list(parameters) == ["run", "share", "lags", "wait", "kind", "bound", "equation", "data"]
     assert (
-        found["lags"].default == [1, 24]
-        and found["lags"].allowed == "1.."
-        and found["lags"].description == "hours back"
+        parameters["lags"].default == [1, 24]
+        and parameters["lags"].allowed == "1.."
+        and parameters["lags"].description == "hours back"
     )
-    assert found["wait"].description == "seconds" and found["wait"].allowed == "0.."
-    assert found["bound"].optional and found["bound"].base == "float"
-    assert found["equation"].default == "a=b # not a comment"
-    assert isinstance(found["share"].default, float)
-    assert found["data"].is_file and not found["kind"].is_file
+    assert parameters["wait"].description == "seconds" and parameters["wait"].allowed == "0.."
+    assert parameters["bound"].optional and parameters["bound"].base == "float"
+    assert parameters["equation"].default == "a=b # not a comment"
+    assert isinstance(parameters["share"].default, float)
+    assert parameters["data"].is_file and not parameters["kind"].is_file
 
 
 @pytest.mark.parametrize(
-    ("source", "says"),
+    ("source", "message"),
     [
         ("x: int = 1\ny: int = 2", "must start with"),
         ('run: str = "draft"', "magic %run"),
@@ -52,8 +52,8 @@ def test_reads_what_papermill_misses() -> None:
         ('run: str = "draft"\nimport os', "expected `name: type"),
     ],
 )
-def test_refuses_what_is_no_declaration(source: str, says: str) -> None:
-    with pytest.raises(NotebookError, match=says):
+def test_a_line_that_is_no_declaration_is_refused(source: str, message: str) -> None:
+    with pytest.raises(NotebookError, match=message):
         read_parameters(source, "40_x.ipynb")
 
 
@@ -72,12 +72,12 @@ def test_refuses_what_is_no_declaration(source: str, says: str) -> None:
 )
 def test_text_becomes_the_declared_type(name: str, text: str, value: object) -> None:
     parameter = next(p for p in read_parameters(CELL, "cell") if p.name == name)
-    found = parse_text(parameter, text, "-p")
-    assert found == value and type(found) is type(value)
+    parsed = parse_text(parameter, text, "-p")
+    assert parsed == value and type(parsed) is type(value)
 
 
 @pytest.mark.parametrize(
-    ("name", "text", "says"),
+    ("name", "text", "message"),
     [
         ("share", "0.01", "at least 0.05"),
         ("share", "nan", "expected float"),
@@ -88,14 +88,14 @@ def test_text_becomes_the_declared_type(name: str, text: str, value: object) -> 
         ("bound", "much", "float | None"),
     ],
 )
-def test_wrong_values_say_found_and_expected(name: str, text: str, says: str) -> None:
+def test_an_invalid_value_is_refused_with_found_and_expected(name: str, text: str, message: str) -> None:
     parameter = next(p for p in read_parameters(CELL, "cell") if p.name == name)
     with pytest.raises(ParameterError) as caught:
         parse_text(parameter, text, "-p")
-    assert says in str(caught.value)
+    assert message in str(caught.value)
 
 
-def test_a_bool_is_no_number() -> None:
+def test_a_bool_is_not_accepted_as_a_number() -> None:
     parameter = next(p for p in read_parameters(CELL, "cell") if p.name == "share")
     with pytest.raises(ParameterError):
         check_value(parameter, True, "-f")

@@ -1,4 +1,4 @@
-"""Runs of a small project: what is reused and why, selections, grids, drafts, secrets."""
+"""Runs of a small project: reuse and its reasons, selection of stages, grids, drafts, secrets."""
 
 import json
 import os
@@ -39,7 +39,7 @@ def plan(root: Path, *arguments: str) -> dict[str, tuple[str, str]]:
     return {step["stage"]: (step["action"], step["reason"]) for step in json.loads(text)["stages"]}
 
 
-def test_a_run_makes_everything_and_the_next_nothing(done: Path) -> None:
+def test_a_run_executes_all_stages_and_the_next_reuses_them(done: Path) -> None:
     assert toys.states(done) == dict.fromkeys(["number", "double", "note", "total"], "finished")
     assert total(done) == {"total": 7.0, "note": "number 3"}
     before = len(list((done / "runs").iterdir()))
@@ -47,7 +47,7 @@ def test_a_run_makes_everything_and_the_next_nothing(done: Path) -> None:
     assert len(list((done / "runs").iterdir())) == before
 
 
-def test_the_executed_notebook_and_the_record_are_there(done: Path) -> None:
+def test_executed_notebooks_and_record_are_written(done: Path) -> None:
     record = toys.record(done)
     stage = record["stages"]["double"]
     folder = done / "runs" / record["id"]
@@ -57,7 +57,7 @@ def test_the_executed_notebook_and_the_record_are_there(done: Path) -> None:
     assert record["stages"]["number"]["metrics"] == {"number": 3.0}
 
 
-def test_the_plan_says_why(root: Path) -> None:
+def test_the_plan_gives_a_reason_for_each_stage(root: Path) -> None:
     assert plan(root, "-p", "factor", "3") == {
         "number": ("reuse", "unchanged"),
         "double": ("run", "factor changed: 2.0 -> 3.0"),
@@ -71,7 +71,7 @@ def test_the_plan_says_why(root: Path) -> None:
     assert plan(root)["note"] == ("reuse", "unchanged")
 
 
-def test_the_same_bytes_let_everything_after_be_reused(root: Path) -> None:
+def test_equal_output_bytes_let_later_stages_be_reused(root: Path) -> None:
     toys.edit(root, "20_double", "factor * stage", "(1 + factor - 1) * stage")
     toys.mlnb(root, "run", "--no-report")
     assert toys.states(root) == {"number": "reused", "double": "finished", "note": "reused", "total": "reused"}
@@ -89,7 +89,7 @@ def test_upto_only_from_and_force(root: Path) -> None:
     assert toys.states(root) == {"number": "reused", "double": "finished", "note": "skipped", "total": "skipped"}
 
 
-def test_where_values_come_from_and_which_wins(root: Path) -> None:
+def test_precedence_and_origin_of_parameter_values(root: Path) -> None:
     (root / "values.yaml").write_text("double:\n  factor: 6\nword: nombre\n")
     text = toys.mlnb(root, "plan", "--json", "--profile", "quick", "-f", "values.yaml", "-p", "number", "4")
     values = json.loads(text)["values"]
@@ -101,7 +101,7 @@ def test_where_values_come_from_and_which_wins(root: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "says"),
+    ("arguments", "message"),
     [
         (["-p", "facto", "3"], "Did you mean 'factor'"),
         (["-p", "doubel.factor", "3"], "Did you mean 'double'"),
@@ -118,12 +118,12 @@ def test_where_values_come_from_and_which_wins(root: Path) -> None:
         (["-p", "word", "${NO_SUCH_SECRET}"], "expected one of"),
     ],
 )
-def test_what_was_asked_wrongly_ends_with_two(done: Path, arguments: list[str], says: str) -> None:
+def test_a_usage_error_exits_with_2(done: Path, arguments: list[str], message: str) -> None:
     (done / "values.csv").touch()
-    assert says in toys.mlnb(done, "run", *arguments, code=2)
+    assert message in toys.mlnb(done, "run", *arguments, code=2)
 
 
-def test_a_grid_runs_siblings_that_share(root: Path) -> None:
+def test_runs_of_a_grid_share_stages(root: Path) -> None:
     toys.mlnb(root, "run", "--no-report", "-g", "factor=7,8", "-g", "number=3")
     first, second = toys.record(root, -2), toys.record(root, -1)
     assert first["group"] == second["group"] is not None
@@ -131,7 +131,7 @@ def test_a_grid_runs_siblings_that_share(root: Path) -> None:
     assert toys.states(root)["number"] == "reused"
 
 
-def test_by_hand_reads_through_and_changes_no_record(root: Path) -> None:
+def test_a_stage_run_by_papermill_changes_no_record(root: Path) -> None:
     run = toys.record(root)["id"]
     before = (root / "runs" / run / "run.json").read_bytes()
     source, target = root / "nbs/stages/20_double.ipynb", root / "out.ipynb"
@@ -184,14 +184,14 @@ def test_secrets_reach_no_output_and_no_record(tmp_path: Path) -> None:
     assert leaks == []
 
 
-def test_without_a_project_the_builtin_stages_run_here(tmp_path: Path) -> None:
+def test_without_a_project_the_built_in_stages_run_in_the_current_folder(tmp_path: Path) -> None:
     project = Project.find(tmp_path)
     assert project.is_builtin and project.runs == tmp_path / "runs"
     assert "ingest" in toys.mlnb(tmp_path, "stages")
     assert os.listdir(tmp_path) == []
 
 
-def test_what_a_file_holds_counts_and_where_it_is_does_not(root: Path) -> None:
+def test_the_content_of_a_file_is_part_of_the_key_and_its_path_is_not(root: Path) -> None:
     for name in ("a.csv", "moved.csv"):
         (root / name).write_text("x\n1\n")
     toys.mlnb(root, "run", "--no-report", "-p", "source", "a.csv")
@@ -208,7 +208,7 @@ def test_what_a_file_holds_counts_and_where_it_is_does_not(root: Path) -> None:
     assert plan(root, "-p", "source", "sqlite:///b.db::t")["note"][0] == "run"
 
 
-def test_a_pipeline_takes_what_it_does_not_make_from_another_s_run(root: Path) -> None:
+def test_a_pipeline_takes_missing_inputs_from_a_run_of_another_pipeline(root: Path) -> None:
     settings = root / "settings.ini"
     settings.write_text(settings.read_text() + "\n[pipeline again]\nstages = total\ninputs_from = train\n")
     assert "1 problem" in toys.mlnb(root, "check", code=2)  # a parameter of the chain that nobody reads, nothing else

@@ -1,4 +1,4 @@
-"""Whatever goes wrong while a run runs: a clear word, the right exit code, and nothing finished is lost."""
+"""Failures during a run: a clear message, the documented exit code, and no finished stage is lost."""
 
 import json
 import os
@@ -32,7 +32,7 @@ def two(tmp_path: Path, body: str, settings: str = "", reads: str = "first") -> 
 
 
 @pytest.mark.parametrize(
-    ("body", "settings", "code", "says"),
+    ("body", "settings", "code", "message"),
     [
         ("1 / 0", "", 3, "ZeroDivisionError: division by zero"),
         ("import os; os._exit(3)", "", 3, "the kernel died"),
@@ -64,10 +64,12 @@ def two(tmp_path: Path, body: str, settings: str = "", reads: str = "first") -> 
         "derived",
     ],
 )
-def test_a_stage_that_fails(tmp_path: Path, body: str, settings: str, code: int, says: str) -> None:
+def test_a_failed_stage_is_reported_with_its_exit_code(
+    tmp_path: Path, body: str, settings: str, code: int, message: str
+) -> None:
     root = two(tmp_path, body, settings)
     text = toys.mlnb(root, "run", "--no-report", code=code)
-    assert says in text and "stage second" in text and "kept      first" in text
+    assert message in text and "stage second" in text and "kept      first" in text
     record = toys.record(root)
     assert record["state"] == "failed" and toys.states(root) == {"first": "finished", "second": "failed"}
     (root / "settings.ini").write_text((root / "settings.ini").read_text().replace(settings, ""))
@@ -84,13 +86,13 @@ def test_the_failed_notebook_shows_papermills_banner(tmp_path: Path) -> None:
     assert "(Work)" in text, "the heading above the failing cell is named"
 
 
-def test_values_set_a_second_time_in_the_notebook_are_noticed(tmp_path: Path) -> None:
+def test_parameters_assigned_again_in_the_notebook_are_reported(tmp_path: Path) -> None:
     root = two(tmp_path, "stage.save('second', 1)")
     toys.edit(root, "20_second", "#| export\nimport math", "seconds = 5.0")
     assert "the run planned 0.0" in toys.mlnb(root, "run", "--no-report", code=3)
 
 
-def test_a_damaged_store_is_built_again(tmp_path: Path) -> None:
+def test_damaged_artifacts_are_recomputed(tmp_path: Path) -> None:
     root = toys.chain(tmp_path)
     toys.mlnb(root, "run", "--no-report")
     record = toys.record(root)
@@ -103,7 +105,7 @@ def test_a_damaged_store_is_built_again(tmp_path: Path) -> None:
     assert toys.states(root)["double"] == "finished" and path.read_bytes() == b"6.0"
     # not to be seen from outside: same size, same time; met when it is read
     path = store.path(record["stages"]["number"]["outputs"]["number"]["digest"])
-    time.sleep(2.1)  # by then the digest is remembered by stat
+    os.utime(path, (1, 1))  # the digest of a file that has not just changed is cached
     toys.mlnb(root, "plan")
     stat = path.stat()
     path.chmod(0o644)
@@ -116,7 +118,7 @@ def test_a_damaged_store_is_built_again(tmp_path: Path) -> None:
     assert states["number"] == "finished" and states["double"] == "finished"
 
 
-def test_a_full_disk_says_so_and_keeps_what_is_finished(tmp_path: Path) -> None:
+def test_a_full_disk_is_reported_and_finished_stages_are_kept(tmp_path: Path) -> None:
     body = (
         "import errno, os\n"
         "def full(handle): raise OSError(errno.ENOSPC, 'No space left on device')\n"
@@ -130,7 +132,7 @@ def test_a_full_disk_says_so_and_keeps_what_is_finished(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux" or os.geteuid() != 0, reason="mounting a small file system needs root")
-def test_a_really_full_disk(tmp_path: Path) -> None:
+def test_a_full_file_system_is_reported(tmp_path: Path) -> None:
     small = tmp_path / "small"
     small.mkdir()
     mounted = subprocess.run(
@@ -148,7 +150,7 @@ def test_a_really_full_disk(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupted_run_stops_cleanly_and_says_how_to_go_on(tmp_path: Path, number: signal.Signals) -> None:
+def test_an_interrupted_run_stops_cleanly_and_prints_the_next_command(tmp_path: Path, number: signal.Signals) -> None:
     begun = tmp_path / "begun"
     cell = f"import pathlib, time\npathlib.Path({str(begun)!r}).touch()\ntime.sleep(seconds)\nstage.save('second', 1)"
     root = two(tmp_path, cell)
@@ -167,14 +169,14 @@ def test_an_interrupted_run_stops_cleanly_and_says_how_to_go_on(tmp_path: Path, 
     assert gone and not toys.kernels(root)
 
 
-def test_kill_9_at_any_moment_loses_nothing_finished(tmp_path: Path) -> None:
+def test_kill_9_at_any_time_loses_no_finished_stage(tmp_path: Path) -> None:
     root = toys.chain(tmp_path)
     command = [sys.executable, "-m", "mlnb.cli.main", "run", "--no-report"]
     moments = random.Random(20).sample([0.1, 0.4, 0.8, 1.5, 2.2, 3.0, 3.8, 4.5], 8)
     finished: set[str] = set()
     for moment in moments:
         process = subprocess.Popen(command, cwd=root, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        time.sleep(moment)
+        time.sleep(moment)  # each kill meets another step of the run
         children = psutil.Process(process.pid).children(recursive=True)
         process.kill()
         process.wait()

@@ -1,4 +1,4 @@
-"""Stages start as soon as what they read is saved, and their notebooks are begun before that."""
+"""Stages start when the artifacts that they read are saved; their notebooks start before that."""
 
 import json
 from collections.abc import Callable
@@ -66,7 +66,7 @@ def test_one_worker_runs_one_stage_at_a_time(tmp_path: Path) -> None:
     assert stages["second"]["started"] >= stages["first"]["finished"]
 
 
-def test_what_was_made_of_a_stage_that_then_failed_is_kept(tmp_path: Path) -> None:
+def test_artifacts_saved_before_a_failure_are_kept(tmp_path: Path) -> None:
     first = f'stage.save("first", 1){wait("second")}1 / 0'
     root = two(tmp_path, first, 'stage.save("second", stage.load("first") + 1)\n' + touch("second"))
     text = toys.mlnb(root, "run", "--no-report", code=3)
@@ -78,7 +78,7 @@ def test_what_was_made_of_a_stage_that_then_failed_is_kept(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("engine", ["warm", "standard"])
-def test_a_notebook_is_begun_before_its_inputs_are_there(tmp_path: Path, engine: str) -> None:
+def test_a_notebook_starts_before_its_inputs_exist(tmp_path: Path, engine: str) -> None:
     first = wait("begun") + 'stage.save("first", 1)'  # is saved only when the second notebook has begun
     root = two(tmp_path, first, functions=touch("begun"))
     toys.mlnb(root, "run", "--no-report", env={"MLNB_KERNELS": engine})
@@ -92,7 +92,7 @@ def test_a_notebook_is_begun_before_its_inputs_are_there(tmp_path: Path, engine:
     assert not toys.kernels(root)
 
 
-def test_a_notebook_that_was_begun_for_nothing_is_ended(tmp_path: Path) -> None:
+def test_a_prefetched_notebook_that_is_not_needed_is_ended(tmp_path: Path) -> None:
     root = two(tmp_path, 'stage.save("first", 1)', functions="import pathlib; pathlib.Path('begun').touch()")
     toys.mlnb(root, "run", "--no-report")
     (tmp_path / "nbs" / "stages" / "begun").unlink()
@@ -102,7 +102,7 @@ def test_a_notebook_that_was_begun_for_nothing_is_ended(tmp_path: Path) -> None:
     assert not toys.kernels(root)
 
 
-def test_a_notebook_that_fails_before_it_opens_fails_its_stage(tmp_path: Path) -> None:
+def test_a_failure_before_the_opening_cell_fails_the_stage(tmp_path: Path) -> None:
     first = wait("begun") + 'stage.save("first", 1)'
     root = two(tmp_path, first, functions=touch("begun") + "\n1 / 0")
     text = toys.mlnb(root, "run", "--no-report", code=3)
@@ -113,7 +113,7 @@ def test_a_notebook_that_fails_before_it_opens_fails_its_stage(tmp_path: Path) -
     assert toys.states(root) == {"zero": "reused", "first": "reused", "second": "finished"}
 
 
-def test_states_are_kept_from_where_it_opens(tmp_path: Path) -> None:
+def test_snapshots_start_at_the_opening_cell(tmp_path: Path) -> None:
     first = wait("begun") + 'stage.save("first", 1)'
     second = 'stage.save("second", stage.load("first") / 0)'
     root = two(tmp_path, first, second, functions=touch("begun"))
@@ -145,7 +145,7 @@ class Twice:
         """There is nothing to let go of."""
 
     def execute(self, job: Job, on_cell: OnCell) -> Outcome:
-        """Say what a session would have said."""
+        """Report the events that a session would have reported."""
         self.begun.append(job.stage)
         folder = self.project.runs / job.environment["MLNB_RUN"] / "stages"
         inputs = read_record(StageInputs, inputs_path(folder, job.stage))
@@ -171,7 +171,7 @@ class Twice:
         """Nothing runs for long."""
 
 
-def test_readers_of_what_was_made_otherwise_in_the_end_run_again(tmp_path: Path) -> None:
+def test_readers_of_an_artifact_that_was_saved_again_rerun(tmp_path: Path) -> None:
     root = two(tmp_path, "pass")
     project, executor = Project.find(root), Twice(root)
     graph = build_graph(read_notebooks(project.notebooks), ["zero", "first", "second"])
@@ -201,7 +201,7 @@ def edit(old: str, new: str) -> str:
     return EDIT.format(old=old, new=new) + 'stage.save("first", 1)'
 
 
-def test_a_notebook_that_is_edited_while_the_run_goes_on_runs_as_it_then_is(tmp_path: Path) -> None:
+def test_a_notebook_edited_during_a_run_is_executed_as_edited(tmp_path: Path) -> None:
     root = two(tmp_path, wait("begun") + edit("+ 1)", "+ 2)"), functions=touch("begun"))
     toys.mlnb(root, "run", "--no-report")
     record = toys.record(root)
@@ -214,7 +214,7 @@ def test_a_notebook_that_is_edited_while_the_run_goes_on_runs_as_it_then_is(tmp_
     assert toys.record(root)["stages"]["second"]["key"] != record["stages"]["second"]["key"]
 
 
-def test_an_edit_that_breaks_the_run_s_graph_is_told(tmp_path: Path) -> None:
+def test_an_edit_that_breaks_the_graph_of_a_run_is_reported(tmp_path: Path) -> None:
     second = 'stage.save("second", stage.load("first") + 1)'
     root = two(tmp_path, edit("reads=['first']", "reads=['first', 'zero']"), second)
     text = toys.mlnb(root, "run", "--no-report", code=3)
@@ -225,7 +225,7 @@ def test_an_edit_that_breaks_the_run_s_graph_is_told(tmp_path: Path) -> None:
     assert set(toys.states(root).values()) <= {"finished", "reused"}
 
 
-def test_readers_of_a_large_artifact_wait_until_its_maker_has_ended(tmp_path: Path) -> None:
+def test_readers_of_a_large_artifact_wait_for_the_end_of_its_producer(tmp_path: Path) -> None:
     first = f"import numpy as np, time\nstage.save('first', np.zeros({LARGE // 8}))\ntime.sleep(1)"
     root = two(tmp_path, first, 'stage.save("second", len(stage.load("first")))', functions="import math")
     toys.mlnb(root, "run", "--no-report")

@@ -1,4 +1,4 @@
-"""The store keeps bytes by digest and results by stage key, and notices damage."""
+"""The store holds bytes by digest and results by stage key, and detects damage."""
 
 import os
 from pathlib import Path
@@ -7,7 +7,7 @@ import pytest
 
 from mlnb.engine.run_records import StageResult
 from mlnb.engine.store import Store
-from mlnb.errors import StoreCorrupted
+from mlnb.errors import DamagedFileWarning, StoreCorrupted
 
 
 @pytest.fixture
@@ -15,7 +15,7 @@ def store(tmp_path: Path) -> Store:
     return Store(tmp_path)
 
 
-def test_damage_is_noticed_and_dropped(store: Store) -> None:
+def test_damaged_objects_are_detected_and_dropped(store: Store) -> None:
     digest = store.put_bytes(b"precious")
     path = store.path(digest)
     os.chmod(path, 0o644)
@@ -23,12 +23,14 @@ def test_damage_is_noticed_and_dropped(store: Store) -> None:
     with pytest.raises(StoreCorrupted, match="damaged"):
         store.read(digest)
     assert not path.exists() and not store.intact(digest)
+    (kept,) = (store.root / "quarantine").iterdir()
+    assert kept.read_bytes() == b"precioux"
     with pytest.raises(StoreCorrupted, match="missing"):
         store.read(digest)
     assert store.put_bytes(b"precious") == digest and store.intact(digest)
 
 
-def test_a_damaged_result_is_as_good_as_none(store: Store) -> None:
+def test_a_damaged_result_counts_as_missing(store: Store) -> None:
     result = StageResult(
         outputs={}, metrics={"auc": 0.5}, notebook="x", run="r", started="a", finished="b", seconds=1.0
     )
@@ -37,14 +39,17 @@ def test_a_damaged_result_is_as_good_as_none(store: Store) -> None:
     path = store.root / "keys" / "k.json"
     text = path.read_text()
     path.write_text(text.replace('"x"', '"y"'))
-    assert store.result("k") is None
+    with pytest.warns(DamagedFileWarning, match="k.json is damaged"):
+        assert store.result("k") is None
     path.write_text(text.replace("stage-result/1", "stage-result/0"))  # another version of the schema
-    assert store.result("k") is None and store.result("other") is None
+    with pytest.warns(DamagedFileWarning, match="found stage-result version 0"):
+        assert store.result("k") is None
+    assert store.result("other") is None and len(list((store.root / "quarantine").iterdir())) == 2
     store.put_result("k", result)
     assert store.result("k") == result and not store.is_complete(result)  # the notebook is not in the store
 
 
-def test_one_holds_a_key_at_a_time(store: Store) -> None:
+def test_a_key_has_one_holder_at_a_time(store: Store) -> None:
     with store.lock("k") as first, store.lock("k") as second:
         assert first and not second
     with store.lock("k") as again:

@@ -18,7 +18,7 @@ for number in range(50):
 """
 
 
-def test_a_reader_counts_once(tmp_path: Path) -> None:
+def test_a_run_counts_once(tmp_path: Path) -> None:
     assert count_accesses(tmp_path, "ab") == 0
     assert [record_access(tmp_path, "ab", reader) for reader in ("run-1", "run-1", "run-2")] == [1, 1, 2]
     assert count_accesses(tmp_path, "cd") == 0

@@ -35,7 +35,7 @@ def merged(base: str, ours: str, theirs: str) -> str:
         ("", "x", "y", "y x"),
     ],
 )
-def test_items(base: str, ours: str, theirs: str, expected: str) -> None:
+def test_merges_of_sequences(base: str, ours: str, theirs: str, expected: str) -> None:
     assert merged(base, ours, theirs) == expected
 
 
@@ -104,7 +104,9 @@ names: list[str] = []  # names"""
         (("trials: int", "# mine\ntrials: int"), ("= 20", "= 30"), "# mine\ntrials: int = 30", ""),
     ],
 )
-def test_parameters(ours: tuple[str, str], theirs: tuple[str, str], expected: str, conflict: str) -> None:
+def test_merges_of_parameters_cells(
+    ours: tuple[str, str], theirs: tuple[str, str], expected: str, conflict: str
+) -> None:
     source, conflicting = merge_parameters(BASE, BASE.replace(*ours), BASE.replace(*theirs))
     assert expected in source
     assert conflicting.startswith(conflict) and bool(conflicting) is bool(conflict)

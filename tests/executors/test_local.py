@@ -1,4 +1,4 @@
-"""Jobs run in worker processes that are used again; a kernel that could not be started is tried once more."""
+"""Jobs run in worker processes that are reused; a kernel that could not be started is retried once."""
 
 import json
 from collections.abc import Iterator
@@ -18,9 +18,9 @@ from mlnb.kernels.protocol.jobs import JobResult
 
 @pytest.fixture
 def executor() -> Iterator[LocalExecutor]:
-    made = LocalExecutor(1)
-    yield made
-    made.close()
+    local_executor = LocalExecutor(1)
+    yield local_executor
+    local_executor.close()
 
 
 def job(folder: Path, source: str = "print(1)") -> Job:
@@ -28,7 +28,7 @@ def job(folder: Path, source: str = "print(1)") -> Job:
     return Job(stage="stage", source=folder / "in.ipynb", target=folder / "out.ipynb", parameters={}, folder=folder)
 
 
-def test_a_worker_is_used_again_and_closed(executor: LocalExecutor, tmp_path: Path) -> None:
+def test_a_worker_is_reused_and_closed(executor: LocalExecutor, tmp_path: Path) -> None:
     for _ in range(2):
         assert executor.execute(job(tmp_path), lambda *where: None).state == "finished"
     assert len(executor._all) == 1
@@ -38,7 +38,7 @@ def test_a_worker_is_used_again_and_closed(executor: LocalExecutor, tmp_path: Pa
 
 
 class Flaky:
-    """A worker whose kernel does not start as often as `failures` says."""
+    """A worker whose kernel fails to start `failures` times."""
 
     failures = 1
     alive = True
@@ -46,11 +46,11 @@ class Flaky:
     def __init__(self, environment: Any, on_warning: Any) -> None:
         self.ended = False
 
-    def execute(self, request: Any, told: Any, limit: float | None) -> JobResult:
+    def execute(self, request: Any, on_cell: Any, limit: float | None) -> JobResult:
         if Flaky.failures:
             Flaky.failures -= 1
             return JobResult(state="failed", cause="RuntimeError: Kernel died before replying to kernel_info")
-        told(0, 1, "")
+        on_cell(0, 1, "")
         return JobResult(state="finished")
 
     def end(self) -> None:
@@ -58,7 +58,7 @@ class Flaky:
 
 
 @pytest.mark.parametrize(("failures", "state", "tries"), [(0, "finished", 1), (1, "finished", 2), (2, "failed", 2)])
-def test_a_kernel_that_did_not_start_is_tried_once_more(
+def test_a_kernel_that_did_not_start_is_retried_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failures: int, state: str, tries: int
 ) -> None:
     monkeypatch.setattr(local, "Worker", Flaky)
@@ -70,22 +70,22 @@ def test_a_kernel_that_did_not_start_is_tried_once_more(
     assert executor_ended[: tries - 1] == [True] * (tries - 1)
 
 
-def test_one_job_is_prepared_at_a_time_and_goes_on_where_it_waits(executor: LocalExecutor, tmp_path: Path) -> None:
+def test_one_job_is_prepared_at_a_time_and_continues_at_its_cell(executor: LocalExecutor, tmp_path: Path) -> None:
     cells = [
         ("code", f"import pathlib; pathlib.Path({str(tmp_path / 'begun')!r}).touch()"),
         ("code", "print('opened')"),
     ]
-    made = job(tmp_path)
+    whole = job(tmp_path)
     (tmp_path / "in.ipynb").write_text(json.dumps(toys.notebook(cells)))  # type: ignore[arg-type]
-    held = replace(made, opening_cell=1)
+    held = replace(whole, opening_cell=1)
     assert executor.prepare(held)
     wait_for((tmp_path / "begun").exists, 60, "the first cell")
     (tmp_path / "begun").unlink()
     other = replace(held, target=tmp_path / "other.ipynb")
     assert not executor.prepare(other)
-    told: list[int] = []
-    assert executor.execute(held, lambda cell, *_: told.append(cell)).state == "finished"
-    assert told == [0, 1] and not (tmp_path / "begun").exists()  # the first cell was not run again
+    executed: list[int] = []
+    assert executor.execute(held, lambda cell, *_: executed.append(cell)).state == "finished"
+    assert executed == [0, 1] and not (tmp_path / "begun").exists()  # the first cell was not run again
     assert "opened" in (tmp_path / "out.ipynb").read_text()
     assert executor.prepare(other)
     executor.discard(other.target)

@@ -1,4 +1,4 @@
-"""Runs small notebooks on the warm kernels of a test's project, and asks its warm parents."""
+"""Runs small notebooks on the warm kernels of a test's project, and queries its warm parents."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What a notebook does to itself stays with it: the parent survives, the driver knows, nothing is left behind."""
+"""Faults of a notebook affect only that notebook: the parent survives, the driver reports, no process is left."""
 
 import os
 import signal
@@ -79,7 +79,7 @@ def test_processes_that_a_notebook_leaves_are_ended(project: Path) -> None:
     assert not [p for p in psutil.process_iter(["cmdline"]) if p.info["cmdline"] == ["sleep", "300"]]
 
 
-def test_output_is_bounded_and_says_so(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_output_is_truncated_with_a_notice(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mlnb.kernels.driver.warm_client.MAX_OUTPUT", 100_000)
     outputs, error = run(project, "for n in range(30): print('x' * 10_000, flush=True)", "print('next')")
     assert error == "" and "output is truncated here" in outputs and "next" in outputs
@@ -90,7 +90,7 @@ def test_outputs_may_take_long_on_a_busy_machine(project: Path, monkeypatch: pyt
     original = PapermillNotebookClient.output
 
     def slowly(self: PapermillNotebookClient, *values: object) -> object:
-        time.sleep(0.02)
+        time.sleep(0.02)  # a slow driver
         return original(self, *values)
 
     monkeypatch.setattr(PapermillNotebookClient, "output", slowly)

@@ -1,4 +1,4 @@
-"""The executed notebook is what papermill's standard engine writes: every corner of the corpus, cell by cell."""
+"""The executed notebook equals that of papermill's standard engine, for each case of the corpus."""
 
 from pathlib import Path
 
@@ -12,5 +12,5 @@ def test_both_engines_write_the_same(project: Path, name: str) -> None:
     compare.assert_same(compare.notebook(cells.NOTEBOOKS[name]), project)
 
 
-def test_the_corpus_is_wide() -> None:
+def test_the_corpus_has_all_cases() -> None:
     assert len(cells.NOTEBOOKS) >= 60

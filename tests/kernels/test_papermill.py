@@ -48,5 +48,5 @@ def test_both_engines_agree(project: Path, path: Path) -> None:
     compare.assert_same(document, project)
 
 
-def test_there_are_some() -> None:
+def test_papermill_has_test_notebooks() -> None:
     assert len(usable()) >= 10

@@ -74,7 +74,7 @@ def test_a_list_a_column_and_an_array_agree(values):
 
 @given(st.lists(st.datetimes(datetime(1700, 1, 1), datetime(2200, 1, 1)), min_size=1, max_size=9))
 @settings(deadline=None)
-def test_dates_agree_however_they_come(moments):
+def test_dates_agree_in_every_representation(moments):
     column = Column("c", "date")
     expected = to_array(moments, column)
     assert same(expected, to_array([m.isoformat() for m in moments], column))

@@ -1,4 +1,4 @@
-"""Forecasts know nothing of the future, whatever the series; what cannot be forecast is refused in words."""
+"""Forecasts use no future values, for any series; invalid problems are refused with a reason."""
 
 from typing import Any
 
@@ -40,7 +40,7 @@ ENCODERS = {unit: encoder_of(unit, 5) for unit in ("h", "D", "B", "W", "M", "Q",
 
 @settings(max_examples=60, deadline=None)
 @given(VALUES, VALUES, st.sampled_from(sorted(ENCODERS)), st.integers(2, 39), st.integers(-9000, 9000))
-def test_nothing_after_the_origin_is_read_and_nothing_before_the_window(
+def test_only_periods_of_the_window_are_read(
     past: list[float | None], other: list[float | None], unit: str, origin: int, first: int
 ) -> None:
     encoder = ENCODERS[unit]
@@ -56,11 +56,11 @@ def test_nothing_after_the_origin_is_read_and_nothing_before_the_window(
         (History((), first + start, values[start:origin], {}), origin - start),
     ]
     with np.errstate(over="ignore", invalid="ignore"):
-        found = [encoder.transform([history], [np.array([known])]) for history, known in ways]
-    for fan in found[1:]:
-        assert fan.X.tobytes() == found[0].X.tobytes()
-        assert fan.level.tobytes() == found[0].level.tobytes()
-        assert fan.period.tolist() == found[0].period.tolist()
+        fans = [encoder.transform([history], [np.array([last])]) for history, last in ways]
+    for fan in fans[1:]:
+        assert fan.X.tobytes() == fans[0].X.tobytes()
+        assert fan.level.tobytes() == fans[0].level.tobytes()
+        assert fan.period.tolist() == fans[0].period.tolist()
 
 
 def daily(rows: int = 120, **columns: Any) -> pd.DataFrame:
@@ -75,24 +75,24 @@ def typed(raw: pd.DataFrame, **details: Any) -> tuple[dict[str, Any], Schema, pd
     return type_table(raw, state("sold", task="forecasting", details=details), {})
 
 
-def test_dates_out_of_range_are_dropped_and_said() -> None:
+def test_dates_out_of_range_are_dropped_and_reported() -> None:
     raw = daily()
     raw.loc[3, "day"], raw.loc[4, "day"] = "1500-01-01", "2500-06-01"
     contract, schema, table, findings = typed(raw)
     assert len(table) == 118 and contract.frequency == "D"
-    undated = next(f for f in findings if f["check"] == "undated")
-    assert undated["rows"] == 2 and undated["severity"] == "warning"
+    undated = next(f for f in findings if f.check == "undated")
+    assert undated.rows == 2 and undated.severity == "warning"
     audited, more, _ = audit_table(table, schema, contract)
     assert stop_on_errors(findings + more, audited)
-    assert "gaps" in {f["check"] for f in findings}
+    assert "gaps" in {f.check for f in findings}
 
 
 @pytest.mark.parametrize(
-    ("change", "details", "says"),
+    ("change", "details", "message"),
     [
         (lambda t: t.head(20), {"horizon": 30}, "State a shorter problem.horizon"),
         (lambda t: t.head(2), {}, "expected three at least"),
-        (lambda t: t.assign(day="1500-01-01"), {}, "no row has a stamp"),
+        (lambda t: t.assign(day="1500-01-01"), {}, "no row has a timestamp"),
         (lambda t: t.assign(sold=[f"x{i % 5}" for i in range(len(t))]), {}, "expected numbers"),
         (lambda t: t.drop(columns="day").assign(shop="a"), {}, "no column of dates"),
         (lambda t: t, {"time": "dya"}, "did you mean 'day'"),
@@ -101,19 +101,19 @@ def test_dates_out_of_range_are_dropped_and_said() -> None:
         (lambda t: t.assign(sold=np.nan), {}, "all are missing"),
     ],
 )
-def test_what_cannot_be_forecast_is_refused(change: Any, details: dict[str, Any], says: str) -> None:
-    with pytest.raises(ValueError, match=says.replace("(", r"\(")):
+def test_an_invalid_forecasting_problem_is_refused(change: Any, details: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message.replace("(", r"\(")):
         typed(change(daily()), **details)
 
 
-def test_irregular_stamps_want_a_frequency_and_get_averages() -> None:
+def test_irregular_timestamps_need_a_frequency_and_are_averaged() -> None:
     random = np.random.default_rng(1)
     stamps = pd.Timestamp("2024-01-01") + pd.to_timedelta(np.sort(random.uniform(0, 40 * 24 * 60, 900)), unit="min")
     raw = pd.DataFrame({"at": stamps.astype("datetime64[us]"), "sold": random.normal(size=900)})
     with pytest.raises(ValueError, match=r"follow no frequency.*problem\.frequency"):
         typed(raw)
     contract, _, _, findings = typed(raw, frequency="D")
-    assert contract.ruler.unit == "D" and "doubles" in {f["check"] for f in findings}
+    assert contract.ruler.unit == "D" and "duplicate timestamps" in {f.check for f in findings}
 
 
 def test_missing_infinite_and_repeated_values_are_gaps_and_means() -> None:
@@ -122,12 +122,12 @@ def test_missing_infinite_and_repeated_values_are_gaps_and_means() -> None:
     raw.loc[10, "sold"], raw.loc[20, "sold"] = None, np.inf
     raw = pd.concat([raw, raw.iloc[[50, 50, 51]]], ignore_index=True)
     contract, schema, table, findings = typed(raw, horizon=7)
-    checks = {f["check"]: f for f in findings}
-    assert checks["gaps"]["rows"] == 2 and checks["doubles"]["rows"] == 3
+    checks = {f.check: f for f in findings}
+    assert checks["gaps"].rows == 2 and checks["duplicate timestamps"].rows == 3
     training, test = table[table["day"] < "2023-04-01"], table[table["day"] >= "2023-04-01"]
-    asked = {"time": "day", "target": "sold", "keys": [], "frequency": Frequency.of(contract.ruler), "horizon": 7}
+    options = {"time": "day", "target": "sold", "keys": [], "frequency": Frequency.of(contract.ruler), "horizon": 7}
     arrays = {"day": training["day"].astype("int64").to_numpy() / 1e6, "sold": training["sold"].to_numpy()}
-    encoder = Windows.fit(arrays, schema, **asked)
+    encoder = Windows.fit(arrays, schema, **options)
     assert np.isfinite(learn_fan(contract, schema, encoder, training).y).all()
     fan, _ = examples_of_test(contract, schema, encoder, training, test)
     assert np.isfinite(fan.y).all() and np.isfinite(fan.X[:, :3]).all()
@@ -136,13 +136,13 @@ def test_missing_infinite_and_repeated_values_are_gaps_and_means() -> None:
 def test_a_constant_series_is_its_own_forecast() -> None:
     contract, schema, table, _ = typed(daily(sold=5.0), horizon=7)
     arrays = {"day": table["day"].astype("int64").to_numpy() / 1e6, "sold": table["sold"].to_numpy()}
-    asked = {"time": "day", "target": "sold", "keys": [], "frequency": Frequency.of(contract.ruler), "horizon": 7}
-    encoder = Windows.fit(arrays, schema, **asked)
+    options = {"time": "day", "target": "sold", "keys": [], "frequency": Frequency.of(contract.ruler), "horizon": 7}
+    encoder = Windows.fit(arrays, schema, **options)
     fan = learn_fan(contract, schema, encoder, table)
     assert (fan.y == 0).all() and (fan.truth == 5).all() and (fan.X[:, NAIVE] == 0).all()
 
 
-def test_a_series_that_ends_early_is_said() -> None:
+def test_a_series_that_ends_early_is_reported() -> None:
     two = pd.concat([daily().assign(shop="a"), daily(9).assign(shop="b")], ignore_index=True)
     contract, _, _, findings = typed(two, horizon=7)
-    assert contract.series == ("shop",) and "short series" in {f["check"] for f in findings}
+    assert contract.series == ("shop",) and "short series" in {f.check for f in findings}

@@ -1,4 +1,4 @@
-"""Files as the world has them: cut, typed and understood, each decision found again among the findings."""
+"""Realistic files: parsed, typed and assigned roles, with a finding for each decision."""
 
 from datetime import datetime, timedelta
 
@@ -60,7 +60,7 @@ def text(separator=",", **columns):
         ("x,y\n" + "\n".join(f"{i},{X[i]},{LABELS[i]}" for i in range(ROWS)), ["column_1", "x", "y"]),
     ],
 )  # fmt: skip
-def test_cut_right(read, content, columns):
+def test_files_are_parsed_into_columns(read, content, columns):
     schema, table, _ = read(content)
     assert list(schema.names) == columns and len(table) == ROWS
 
@@ -88,7 +88,7 @@ def test_cut_right(read, content, columns):
         (lambda i: f"the {['red', 'blue'][i % 2]} car of day {i} was slow", "text"),
     ],
 )
-def test_kinds(read, spelling, kind):
+def test_column_types_are_inferred(read, spelling, kind):
     schema, *_ = read(text("\t", c=[spelling(i) for i in range(ROWS)], x=X), separator="tab")
     assert schema.column("c").kind == kind
 
@@ -97,13 +97,13 @@ def test_kinds(read, spelling, kind):
     "form",
     ["%Y-%m-%d", "%m/%d/%Y", "%d.%m.%Y", "%d %b %Y", "%Y%m%d", "%d/%m/%y", "%A %d %B %Y", "%Y/%m/%d", "%b %d, %Y"],
 )
-def test_dates_in_many_forms(read, form):
+def test_dates_in_many_formats(read, form):
     _, table, _ = read(text("\t", day=[day.strftime(form) for day in DAYS], x=X))
     assert table["day"].dt.date.tolist() == [day.date() for day in DAYS]
 
 
 @pytest.mark.parametrize("form", ["%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%d %H:%M", "%m/%d/%Y %I:%M %p", "%d.%m.%Y %H:%M"])
-def test_times_in_many_forms(read, form):
+def test_times_in_many_formats(read, form):
     _, table, _ = read(text(day=[day.strftime(form) for day in DAYS], x=X))
     assert table["day"].tolist() == DAYS
 
@@ -112,13 +112,13 @@ def test_times_without_a_date_are_seconds(read):
     clocks = ["?" if i % 10 == 0 else "noon" if i == 1 else f"{i % 24}:{i % 60:02d}:05" for i in range(ROWS)]
     _, table, findings = read(text(at=clocks, x=X))
     assert table["at"].isna().sum() == 13 and table["at"].iloc[[2, 119]].tolist() == [7325.0, 86345.0]
-    assert {"times", "mixed types", "missing"} <= {f["check"] for f in findings if f["column"] == "at"}
+    assert {"times", "mixed types", "missing"} <= {f.check for f in findings if f.column == "at"}
 
 
 def test_a_sentinel_is_missing_in_a_request_too(read):
     schema, table, findings = read(text(age=[-999 if i % 9 == 0 else i % 50 for i in range(ROWS)], x=X))
     assert schema.column("age").sentinels == (-999.0,) and table["age"].isna().sum() == 14
-    assert ("sentinel", "age") in {(f["check"], f["column"]) for f in findings}
+    assert ("sentinel", "age") in {(f.check, f.column) for f in findings}
     encoder = Encoder.fit(to_arrays(table, schema), schema)
     encode = compile_row(schema, encoder)
     assert np.isnan(encode({"age": -999, "x": 0.5})[0]) and encode({"age": 7, "x": 0.5})[0] == 7.0
@@ -128,14 +128,14 @@ def test_dates_out_of_range_are_missing_everywhere(read):
     odd = ["0001-01-01", "1500-01-01", "9999-12-31"]
     values = [odd[i % 3] if i % 10 == 0 else day.date().isoformat() for i, day in enumerate(DAYS)]
     schema, table, findings = read(text(day=values, x=X))
-    assert table["day"].isna().sum() == 12 and "dates out of range" in {f["check"] for f in findings}
+    assert table["day"].isna().sum() == 12 and "dates out of range" in {f.check for f in findings}
     rows = [{"day": value, "x": 1.0} for value in odd]
     assert check_rows(rows, schema) == [] and np.isnan(to_arrays(rows, schema)["day"]).all()
     late = pd.DataFrame({"day": pd.to_datetime(odd, format="ISO8601").astype("datetime64[us]")})
     assert np.isnan(column_array(late, schema.column("day"))).all()
 
 
-def test_ids_groups_copies_and_constants(read):
+def test_ids_groups_copies_and_constants_are_reported(read):
     columns = {"id": range(ROWS), "customer_id": [f"C{i % 30}" for i in range(ROWS)]}
     columns["mail"] = [f"u{i}@x.org" for i in range(ROWS)]
     columns |= {"always": ["a"] * ROWS, "none": [""] * ROWS, "x": X, "again": X}
@@ -143,24 +143,24 @@ def test_ids_groups_copies_and_constants(read):
     roles = {c.name: c.role for c in schema.columns}
     assert roles == {"id": "identifier", "customer_id": "feature", "mail": "identifier", "always": "dropped",
                      "none": "dropped", "x": "feature", "again": "feature", "y": "target"}  # fmt: skip
-    found = {(f["check"], f["column"]): f for f in findings}
-    assert "consider split.group=customer_id" in found["split", "customer_id"]["action"]
-    assert ("copies", "again") in found and ("constant", "always") in found and ("empty", "none") in found
+    by_check = {(f.check, f.column): f for f in findings}
+    assert "consider split.group=customer_id" in by_check["split", "customer_id"].action
+    assert ("copies", "again") in by_check and ("constant", "always") in by_check and ("empty", "none") in by_check
 
 
-def test_infinite_values_are_told_and_missing(read):
+def test_infinite_values_are_reported_and_become_missing(read):
     _, table, findings = read(text(a=["inf", "-inf", "nan", "1.5"] * 30, x=X))
     assert table["a"].isna().sum() == 90 and not np.isinf(table["a"]).any()
-    assert {(f["check"], f["rows"]) for f in findings if f["column"] == "a"} >= {("infinite", 60), ("missing", 30)}
+    assert {(f.check, f.rows) for f in findings if f.column == "a"} >= {("infinite", 60), ("missing", 30)}
 
 
 @pytest.mark.parametrize(
-    ("labels", "says"),
+    ("labels", "message"),
     [(["a"] * ROWS, "one value only"), ([""] * ROWS, "all are missing"), (["a"] + ["b"] * (ROWS - 1), "too few rows")],
 )
-def test_targets_that_teach_nothing(read, labels, says):
+def test_targets_without_information_are_refused(read, labels, message):
     content = "x,z,y\n" + "\n".join(f"{x},{i % 7},{y}" for i, (x, y) in enumerate(zip(X, labels, strict=True)))
-    with pytest.raises(ValueError, match=says):
+    with pytest.raises(ValueError, match=message):
         read(content)
 
 
@@ -173,10 +173,10 @@ def test_a_leak_is_named_and_treated_as_set(read, leakage):
         return
     schema, _, findings = read(content, leakage=leakage)
     assert (schema.column("alive").role == "feature") == (leakage == "keep")
-    assert next(f for f in findings if f["check"] == "leakage")["column"] == "alive"
+    assert next(f for f in findings if f.check == "leakage").column == "alive"
 
 
-def test_rows_of_the_file_come_back_as_requests(read):
+def test_rows_of_the_file_are_valid_requests(read):
     columns = {"a": [f"{i} kg" for i in range(ROWS)], "c": [day.strftime("%d.%m.%Y") for day in DAYS]}
     columns |= {"b": ["?" if i % 9 == 0 else f"b{i % 40}" for i in range(ROWS)], "x": X}
     columns["d"] = ["yes" if i % 3 else "" for i in range(ROWS)]
@@ -190,7 +190,7 @@ def test_rows_of_the_file_come_back_as_requests(read):
     assert all(encode(row).tobytes() == batch[i].tobytes() for i, row in enumerate(rows))
 
 
-def test_more_columns_than_rows(read):
+def test_more_columns_than_rows_are_supported(read):
     wide = pd.DataFrame(random.normal(size=(200, 500)).round(3)).rename(columns=lambda j: f"x{j}")
     content = wide.assign(y=random.choice(["a", "b"], 200)).to_csv(index=False)
     schema, table, findings = read(content)

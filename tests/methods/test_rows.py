@@ -49,20 +49,20 @@ def tables(draw):
 
 @settings(max_examples=250, deadline=None)
 @given(tables())
-def test_same_bits_or_none(table):
+def test_a_row_has_the_bits_of_the_batch_or_is_none(table):
     schema, learned, rows, options = table
     encoder = Encoder.fit(to_arrays(learned, schema), schema, np.arange(len(learned)) % 3, **options)
     encode = compile_row(schema, Encoder.from_json(encoder.to_json()))
     for row in rows:
-        found = encode(row)
-        assert (found is None) == bool(check_rows([row], schema))
-        if found is not None:
+        encoded = encode(row)
+        assert (encoded is None) == bool(check_rows([row], schema))
+        if encoded is not None:
             batch = encoder.transform(to_arrays([row, *learned], schema))
-            assert found.dtype == np.float64 and found.tobytes() == batch[0].tobytes()
+            assert encoded.dtype == np.float64 and encoded.tobytes() == batch[0].tobytes()
 
 
 @pytest.mark.parametrize("row", [3, None, [], "x", {1: 2, "a": 1.0}, {"a": 1.0, "b": 2}, {}])
-def test_what_is_no_row_is_none(row):
+def test_anything_but_a_row_is_none(row):
     schema = Schema((Column("a", "number", nullable=False),))
     encode = compile_row(schema, Encoder.fit({"a": np.array([1.0])}, schema))
     assert encode(row) is None and check_rows([row], schema)

@@ -1,4 +1,4 @@
-"""Tuning: a study whose process is killed goes on as if nothing had happened."""
+"""Tuning: a study whose process is killed continues with the same result."""
 
 import os
 import signal
@@ -12,8 +12,8 @@ import pytest
 
 from mlnb.methods.models.fitted_models import save_model
 from mlnb.methods.training_data.cross_validation import Fold
+from mlnb.methods.tuning.final_fit import fit_winner
 from mlnb.methods.tuning.hyperparameter_search import tune
-from mlnb.methods.tuning.model_selection import fit_winner
 
 TRIALS = 12
 SEARCH = """
@@ -29,8 +29,8 @@ def folds():
     random = np.random.default_rng(0)
     X = random.normal(size=(180, 4))
     y = (X[:, 0] + X[:, 1] ** 2 + random.normal(0, 0.5, 180) > 1).astype(int)
-    place = np.arange(180) % 3
-    return [Fold(X[place != f], y[place != f], X[place == f], y[place == f]) for f in range(3)]
+    fold_of_row = np.arange(180) % 3
+    return [Fold(X[fold_of_row != f], y[fold_of_row != f], X[fold_of_row == f], y[fold_of_row == f]) for f in range(3)]
 
 
 def search(storage=None, progress=None, pause=0.0, **options):
@@ -46,7 +46,7 @@ def search(storage=None, progress=None, pause=0.0, **options):
 
         trials.fit_model = slow
     settings = {
-        "families": ["linear", "neighbours", "hist_boosting"],
+        "families": ["linear", "knn", "hist_gradient_boosting"],
         "trials": TRIALS,
         "seed": 5,
         "threads": 1,
@@ -63,14 +63,14 @@ def uninterrupted():
 
 
 @pytest.mark.parametrize(("finished", "delay"), [(1, 0.02), (7, 0.05)])
-def test_killed_and_resumed_is_the_same_study(uninterrupted, tmp_path, finished, delay):
+def test_a_killed_and_resumed_study_equals_an_uninterrupted_one(uninterrupted, tmp_path, finished, delay):
     storage = f"sqlite:///{tmp_path}/study.db"
     run = [sys.executable, "-c", SEARCH, storage, os.path.dirname(__file__)]
     with subprocess.Popen(run, stdout=subprocess.PIPE, text=True) as process:
         for line in process.stdout:
             if int(line) == finished:
                 break
-        time.sleep(delay)
+        time.sleep(delay)  # the kill meets another step of the next trial
         process.send_signal(signal.SIGKILL)
     assert process.returncode == -signal.SIGKILL
     done: list[int] = []
@@ -82,7 +82,7 @@ def test_killed_and_resumed_is_the_same_study(uninterrupted, tmp_path, finished,
     assert not study.get_trials(states=(optuna.trial.TrialState.RUNNING,))
 
 
-def test_workers_and_processes_share_a_study_that_stays_the_same(uninterrupted, tmp_path):
+def test_workers_and_processes_share_one_reproducible_study(uninterrupted, tmp_path):
     assert search(workers=3).trials.equals(uninterrupted.trials)
     storage = f"sqlite:///{tmp_path}/study.db"
     run = [sys.executable, "-c", SEARCH, storage, os.path.dirname(__file__)]
@@ -94,46 +94,46 @@ def test_workers_and_processes_share_a_study_that_stays_the_same(uninterrupted, 
         process.communicate()
     assert [process.returncode for process in others] == [0, 0]
     assert mine.trials.equals(uninterrupted.trials) and mine.best == uninterrupted.best
-    assert mine.held_out.tobytes() == uninterrupted.held_out.tobytes()
+    assert mine.predictions.tobytes() == uninterrupted.predictions.tobytes()
 
 
-def test_one_worker_and_two_make_the_same_model_files(tmp_path):
+def test_one_worker_and_two_write_equal_model_files(tmp_path):
     files = []
     for workers in (1, 2):
-        found = search(families=["lightgbm", "linear", "extra_trees", "network"], trials=9, workers=workers, threads=2)
+        result = search(families=["lightgbm", "linear", "extra_trees", "mlp"], trials=9, workers=workers, threads=2)
         rows = folds()[0]
-        model = fit_winner(found.best, "binary", 2, "roc_auc", rows.X, rows.y, seed=5, threads=workers)
+        model = fit_winner(result.best, "binary", 2, "roc_auc", rows.X, rows.y, seed=5, threads=workers)
         folder = save_model(model, tmp_path / str(workers))
         files.append({str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()})
     assert files[0] == files[1]
 
 
-def test_one_worker_and_two_make_the_same_of_folds_that_were_dealt_twice(tmp_path):
+def test_one_worker_and_two_get_equal_results_on_repeated_folds(tmp_path):
     random = np.random.default_rng(1)
     X = random.normal(size=(150, 4))
     y = X[:, 0] + X[:, 1] ** 2 + random.normal(0, 0.5, 150)
-    dealt = []
-    for place in (np.arange(150) % 3, random.permutation(150) % 3):
-        parts = [np.flatnonzero(place == part) for part in range(3)]
-        dealt += [Fold(np.delete(X, p, 0), np.delete(y, p), X[p], y[p], rows=p) for p in parts]
-    made = []
+    repeated = []
+    for fold_of_row in (np.arange(150) % 3, random.permutation(150) % 3):
+        parts = [np.flatnonzero(fold_of_row == part) for part in range(3)]
+        repeated += [Fold(np.delete(X, p, 0), np.delete(y, p), X[p], y[p], rows=p) for p in parts]
+    outcomes = []
     for workers in (1, 2):
-        options = {"families": ["lightgbm", "linear", "extra_trees", "network"], "trials": 8, "seed": 3}
-        found = tune(dealt, "regression", "rmse", workers=workers, threads=workers, **options)
-        model = fit_winner(found.best, "regression", 0, "rmse", X, y, seed=3, threads=workers)
+        options = {"families": ["lightgbm", "linear", "extra_trees", "mlp"], "trials": 8, "seed": 3}
+        result = tune(repeated, "regression", "rmse", workers=workers, threads=workers, **options)
+        model = fit_winner(result.best, "regression", 0, "rmse", X, y, seed=3, threads=workers)
         folder = save_model(model, tmp_path / str(workers))
         files = {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
-        made.append((found.trials.to_json(), found.best, found.held_out.tobytes(), files))
-    assert made[0] == made[1] and len(made[0][1]["fold_scores"]) == 6
+        outcomes.append((result.trials.to_json(), result.best, result.predictions.tobytes(), files))
+    assert outcomes[0] == outcomes[1] and len(outcomes[0][1].fold_scores) == 6
 
 
-def test_a_budget_of_one_second_answers(tmp_path):
+def test_a_budget_of_one_second_gives_a_result(tmp_path):
     begun = time.monotonic()
-    found = search(trials=1000, seconds=1.0, families=["lightgbm"])
-    assert time.monotonic() - begun < 10 and found.best["stopped_by"] == "seconds"
+    result = search(trials=1000, seconds=1.0, families=["lightgbm"])
+    assert time.monotonic() - begun < 10 and result.best.stopped_by == "seconds"
 
 
-def test_more_trials_go_on_from_what_is_there(uninterrupted, tmp_path):
+def test_more_trials_continue_a_study(uninterrupted, tmp_path):
     storage = f"sqlite:///{tmp_path}/study.db"
     search(storage, trials=6)
     done: list[int] = []
@@ -165,7 +165,7 @@ def test_random_search_is_repeatable_too():
     assert search(sampler="random", trials=5).trials.equals(search(sampler="random", trials=5).trials)
 
 
-def test_class_weights_are_searched_when_asked():
-    found = search(class_weight="tuned", trials=16).trials["class_weight"]
-    assert set(found) == {"none", "balanced"}
+def test_class_weights_are_searched_when_requested():
+    result = search(class_weight="tuned", trials=16).trials["class_weight"]
+    assert set(result) == {"none", "balanced"}
     assert set(search(class_weight="balanced", trials=3).trials["class_weight"]) == {"balanced"}

@@ -1,4 +1,4 @@
-"""Files as users have them: each gives a table to learn from, or the error that it deserves."""
+"""Files of users: each gives a training table or a specific error."""
 
 import gzip
 import sqlite3
@@ -42,14 +42,14 @@ def csv(separator=",", **columns):
 
 def checks(findings, column=None):
     """The names of the checks that spoke of a column."""
-    return {f["check"] for f in findings if f["column"] == column}
+    return {f.check for f in findings if f.column == column}
 
 
 # Files that cannot be read
 
 
 @pytest.mark.parametrize(
-    ("content", "says"),
+    ("content", "message"),
     [
         ("", "data.csv: the file is empty"),
         ("\n\n  \n", "is empty"),
@@ -59,10 +59,10 @@ def checks(findings, column=None):
         (csv().replace("x,y", "x,z"), "there is no target column 'y'"),
     ],
 )
-def test_refused(prepare, content, says):
+def test_unusable_files_are_refused(prepare, content, message):
     with pytest.raises(ValueError) as caught:
         prepare(content)
-    assert says in str(caught.value)
+    assert message in str(caught.value)
 
 
 def test_missing_file_names_the_nearest(tmp_path):
@@ -71,7 +71,7 @@ def test_missing_file_names_the_nearest(tmp_path):
         read_table(str(tmp_path / "chrun.csv"))
 
 
-def test_wrong_separator(prepare):
+def test_a_wrong_separator_is_refused(prepare):
     with pytest.raises(ValueError, match="look cut by ';'"):
         prepare(csv(";"), separator=",")
     assert prepare(csv(";"))[1].features[0].name == "x"
@@ -81,7 +81,7 @@ def test_wrong_separator(prepare):
 
 
 @pytest.mark.parametrize(
-    ("labels", "options", "says"),
+    ("labels", "options", "message"),
     [
         (["yes"] * ROWS, {}, "has one value only, 'yes'"),
         ([""] * ROWS, {}, "all are missing"),
@@ -94,10 +94,10 @@ def test_wrong_separator(prepare):
         (["a", "b"] * (ROWS // 2), {"positive": "c"}, "positive class 'c' is not in the target"),
     ],
 )
-def test_target_refused(prepare, labels, options, says):
+def test_unusable_targets_are_refused(prepare, labels, options, message):
     with pytest.raises(ValueError) as caught:
         prepare(csv(y=labels), problem=state("y", **options))
-    assert says in str(caught.value)
+    assert message in str(caught.value)
 
 
 def test_unknown_target_names_the_nearest(prepare):
@@ -124,7 +124,7 @@ def test_rows_without_target_and_lone_classes_are_dropped(prepare):
 # Columns
 
 
-def test_every_way_to_say_missing(prepare):
+def test_every_missing_value_marker(prepare):
     words = ["?", "NA", "N/A", "null", "None", "-", "", " ", "nan", "#N/A"]
     values = words + [str(i) for i in range(ROWS - len(words))]
     _, schema, table, findings = prepare(csv(age=values))
@@ -163,7 +163,7 @@ def test_mixed_types(prepare):
     _, schema, table, findings = prepare(csv(half=half, mostly=mostly))
     assert schema.column("half").kind == "category" and "mixed types" in checks(findings, "half")
     assert schema.column("mostly").kind == "number" and table["mostly"].isna().sum() == 1
-    assert [f["rows"] for f in findings if f["check"] == "mixed types" and f["column"] == "mostly"] == [1]
+    assert [f.rows for f in findings if f.check == "mixed types" and f.column == "mostly"] == [1]
 
 
 def test_infinite_values(prepare):
@@ -173,7 +173,7 @@ def test_infinite_values(prepare):
     assert "infinite" in checks(findings, "ratio") and schema.column("ratio").maximum < 100
 
 
-def test_digits_that_are_names_keep_every_digit(prepare):
+def test_identifiers_of_digits_keep_leading_zeros(prepare):
     codes, accounts = [f"0{1234 + i % 7}" for i in range(ROWS)], [str(2**60 + i % 5) for i in range(ROWS)]
     _, schema, table, _ = prepare(csv(zip=codes, account=accounts))
     assert schema.column("zip").kind == schema.column("account").kind == "category"
@@ -198,7 +198,7 @@ def test_booleans_and_dates(prepare):
     assert "dates out of range" in checks(findings, "since")
 
 
-def test_what_models_do_not_see(prepare):
+def test_columns_that_are_no_features(prepare):
     hidden = {
         "CustomerID": [f"C-{i * 37:05d}" for i in range(ROWS)],
         "row": [str(i) for i in range(ROWS)],
@@ -216,7 +216,7 @@ def test_no_feature_left(prepare):
         prepare(csv(x=["1"] * ROWS))
 
 
-def test_names_in_any_script(prepare):
+def test_column_names_in_any_script(prepare):
     names = {
         "größe in m": [str(i % 13) for i in range(ROWS)],
         "名前 💡": ["a", "b", "c"] * 40,
@@ -244,7 +244,7 @@ def test_ten_thousand_categories(prepare):
     assert "many categories" in checks(findings, "city")
 
 
-def test_leaks(prepare):
+def test_target_leakage_is_reported(prepare):
     y = ["yes" if i * 5 % 7 < 3 else "no" for i in range(ROWS)]
     leaks = {
         "alive": ["1" if v == "yes" else "0" for v in y],
@@ -256,7 +256,7 @@ def test_leaks(prepare):
         prepare(csv(y=y, **leaks), leakage="stop")
 
 
-def test_duplicates(prepare):
+def test_duplicate_rows_are_reported(prepare):
     content = csv() + "\n".join(csv().splitlines()[1:21]) + "\n"
     assert "duplicates" in checks(prepare(content)[3])
     once = prepare(content, duplicates="drop")[2]

@@ -1,4 +1,4 @@
-"""A verdict reaches its webhook signed, or says why not."""
+"""A verdict is posted to its webhook with a signature, or the reason of the failure is reported."""
 
 import inspect
 import json
@@ -29,7 +29,7 @@ def hook():
         def do_POST(self):
             body = self.rfile.read(int(self.headers["Content-Length"]))
             self.server.got.append((dict(self.headers), body))
-            time.sleep(self.server.delay)
+            time.sleep(self.server.delay)  # a slow receiver
             self.send_response(self.server.status)
             self.end_headers()
 
@@ -41,7 +41,7 @@ def url(server):
     return f"http://127.0.0.1:{server.server_port}/hook"
 
 
-def test_signed(hook, monkeypatch):
+def test_a_payload_is_signed(hook, monkeypatch):
     monkeypatch.setenv("MLNB_WEBHOOK_SECRET", "s3cret")
     notify(url(hook), {"outcome": "retrain", "model": "churn:3"})
     (headers, body), *_ = hook.got
@@ -49,7 +49,7 @@ def test_signed(hook, monkeypatch):
     assert sign(body, "s3cret") != sign(body + b" ", "s3cret")
 
 
-def test_alert_rules_name_what_the_service_counts(tmp_path):
+def test_alert_rules_use_metrics_of_the_service(tmp_path):
     rules = yaml.safe_load(alert_rules(0.1))["groups"][0]["rules"]
     assert len({rule["alert"] for rule in rules}) == len(rules) and "> 0.1" in rules[2]["expr"]
     counted = Path(inspect.getfile(meters_of)).read_text()
@@ -82,10 +82,10 @@ tests:
 
 
 @pytest.mark.skipif(not shutil.which("promtool"), reason="promtool is not installed")
-def test_alerts_ring_when_they_should(tmp_path):
+def test_alerts_fire_on_their_conditions(tmp_path):
     (tmp_path / "rules.yaml").write_text(alert_rules(0.05))
     rules = yaml.safe_load(alert_rules())["groups"][0]["rules"]
-    summaries = {rule["alert"]: rule["annotations"]["summary"] for rule in rules}
+    texts = {rule["alert"]: rule["annotations"]["summary"] for rule in rules}
     text = SEEN
     for at, name, label in [
         (20, "MlnbErrors", {}), (20, "MlnbSlow", {}), (35, "MlnbModelRefused", {"result": "withdrawn"}),
@@ -94,7 +94,7 @@ def test_alerts_ring_when_they_should(tmp_path):
     ]:  # fmt: skip
         expected = {
             "exp_labels": {"severity": "warning", **(label or {})},
-            "exp_annotations": {"summary": summaries[name]},
+            "exp_annotations": {"summary": texts[name]},
         }
         alerts = [] if label is None else [expected]
         text += f"  - {json.dumps({'eval_time': f'{at}m', 'alertname': name, 'exp_alerts': alerts})}\n"
@@ -105,7 +105,7 @@ def test_alerts_ring_when_they_should(tmp_path):
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_refused_late_or_gone(hook):
+def test_refused_late_and_unreachable_receivers_are_reported(hook):
     hook.status = 500
     with pytest.raises(UsageError, match="responded with 500"):
         notify(url(hook), {})
@@ -145,7 +145,7 @@ def talker():
     listening.close()
 
 
-def test_a_receiver_that_goes_on_talking_is_left(talker, capsys):
+def test_a_receiver_that_never_stops_sending_is_disconnected(talker, capsys):
     url, ending = talker
     began = time.monotonic()
     with pytest.raises(UsageError, match=r"within 0\.3 s: there is no response yet"):

@@ -1,4 +1,4 @@
-"""Training data of a challenger, collected from a log with repeats, damage and two schemas."""
+"""Training data of a challenger, collected from a log with duplicates, damage and several schemas."""
 
 import itertools
 import shutil
@@ -32,13 +32,13 @@ def root(tmp_path):
     return root
 
 
-def collect(root, *more, code=0):
+def gather(root, *more, code=0):
     values = {"history": "past.parquet", "log": "log", "labels": "labels.db", "contract": "contract.json"}
     given = [part for name, value in values.items() for part in ("-p", f"collect.{name}", str(root / value))]
     return mlnb_in_process(root, "run", "--no-report", *given, *more, code=code)
 
 
-def log_rows(root, version, rows, at, label="yes"):
+def met(root, version, rows, at, label="yes"):
     moments = itertools.count()
     recorder = PredictionLog(root / "log", convert=convert_segment, clock=lambda: at + 0.01 * next(moments))
     for number, row in enumerate(rows):
@@ -47,14 +47,14 @@ def log_rows(root, version, rows, at, label="yes"):
     add_labels(root / "labels.db", [(f"{version}-{n}", 0, label) for n in range(len(rows))], 0.0)
 
 
-def test_two_schemas_side_by_side_repeats_damage_and_labels_of_nobody(root):
-    log_rows(root, "v1", [{"a": "many", "age": 41}] * 20, 1000.0, "no")  # a was a text, c was not there
-    log_rows(root, "v2", [{"a": float(n), "c": "new"} for n in range(40)], 2000.0)
-    log_rows(root, "v2", [{"a": 0.0, "c": "new"}], 500.0)  # asked before under the same id, by a clock that went back
+def test_two_schemas_duplicates_damage_and_unmatched_labels(root):
+    met(root, "v1", [{"a": "many", "age": 41}] * 20, 1000.0, "no")  # a was a text, c was not there
+    met(root, "v2", [{"a": float(n), "c": "new"} for n in range(40)], 2000.0)
+    met(root, "v2", [{"a": 0.0, "c": "new"}], 500.0)  # an earlier request with the same id, as the clock went back
     (root / "log" / "20260101T000000-1-1.parquet").write_bytes(b"PAR1 cut off")
     add_labels(root / "labels.db", [("nobody", 0, "yes")], 0.0)
     add_labels(root / "labels.db", [("v2-1", 0, "no")], 1.0, replace=True)
-    collect(root, "-p", "collect.least", "20", "-p", "collect.fresh_rows", "20")
+    gather(root, "-p", "collect.least", "20", "-p", "collect.fresh_rows", "20")
     run = runs.open_run(Project.find(root))
     raw, fresh, provenance = run.load("raw"), run.load("fresh"), run.load("provenance")
     assert (provenance["history"], provenance["logged"], provenance["fresh"], provenance["damaged"]) == (2, 60, 18, 1)
@@ -62,12 +62,12 @@ def test_two_schemas_side_by_side_repeats_damage_and_labels_of_nobody(root):
         list(raw) == ["a", "c", "y"] and raw["a"][:3].tolist() == ["1.5", "2", "many"] and raw["c"].isna().sum() == 20
     )
     assert raw["y"][2:22].eq("no").all() and raw["y"][raw["a"] == "1"].tolist() == ["no"]  # the label that replaced
-    assert (raw["a"] == "0").sum() == 1  # a request that was sent again is one
+    assert (raw["a"] == "0").sum() == 1  # repeated requests count once
     assert fresh["a"].tolist() == list(np.arange(22.0, 40.0)) and set(fresh["y"]) == {"yes"}
 
 
 def test_too_few_rows_are_reported(root):
-    assert "is empty: there is nothing to train on yet" in collect(root, "-p", "collect.labels", "", code=4)
-    log_rows(root, "v1", [{"a": 1.0}] * 30, 1000.0)
-    output = collect(root, code=4)
+    assert "is empty: there is nothing to train on yet" in gather(root, "-p", "collect.labels", "", code=4)
+    met(root, "v1", [{"a": 1.0}] * 30, 1000.0)
+    output = gather(root, code=4)
     assert "30 labeled rows of the log, 200 are needed: add labels with `mlnb labels add`" in output

@@ -1,4 +1,4 @@
-"""Labels by item, by stamp, by step: joined when both are there, whichever comes first."""
+"""Labels by item, by timestamp and by step are joined to predictions, whichever arrives first."""
 
 import pandas as pd
 import pytest
@@ -27,11 +27,11 @@ def log(**columns):
 def forecasts(request="a", time=0.0, model="v1", first=6):
     stamps = [f"2024-01-{day:02d}" for day in (first, first + 1)]
     about = {"request": request, "time": time, "model": model}
-    said = {"out.time": stamps, "out.shop": "north", "out.prediction": [1.0, 2.0]}
-    return steps_of(log(**said).assign(**about), DAILY)
+    responses = {"out.time": stamps, "out.shop": "north", "out.prediction": [1.0, 2.0]}
+    return steps_of(log(**responses).assign(**about), DAILY)
 
 
-def test_rows_by_their_number_and_unknown_requests_by_nobody(tmp_path):
+def test_rows_are_joined_by_number_and_unknown_requests_are_not(tmp_path):
     database = tmp_path / "labels.db"
     add_labels(database, picked([{"request": "a", "row": 1, "y": "yes"}, {"request": "x", "y": "no"}], CHURN), 0.0)
     assert find_labels(log(**{"in.age": [1, 2]}), read_labels(database), CHURN) == [None, "yes"]
@@ -46,14 +46,14 @@ def test_rows_of_a_file():
         list(label_rows([{"id": "a", "row": "first", "y": 1}], CHURN, "id", "y", "row"))
 
 
-def test_a_request_asked_again_has_one_label():
+def test_a_repeated_request_has_one_label():
     twice = pd.concat([log(**{"in.age": [1]}), log(**{"in.age": [1]}).assign(time=5.0)], ignore_index=True)
     other = log(**{"in.age": [1]}).assign(model="v2")
-    known = {("a", 0): ("yes", 0.0)}
-    assert find_labels(pd.concat([twice, other], ignore_index=True), known, CHURN) == [None, "yes", "yes"]
+    labels = {("a", 0): ("yes", 0.0)}
+    assert find_labels(pd.concat([twice, other], ignore_index=True), labels, CHURN) == [None, "yes", "yes"]
 
 
-def test_rankings_by_item_or_by_row(tmp_path):
+def test_rankings_are_joined_by_item_or_by_row(tmp_path):
     database = tmp_path / "labels.db"
     rows = [{"request": "a", "film": 7.0, "grade": 3}, {"request": "a", "film": "8", "grade": 0}]
     assert add_labels(database, picked(rows, RANKING, "grade"), 0.0).new == 2
@@ -64,17 +64,17 @@ def test_rankings_by_item_or_by_row(tmp_path):
     assert find_labels(log(**{"in.match": [1, 2, 3]}), read_labels(database), RANKING) == [None, None, "1"]
 
 
-def test_forecasts_by_stamp_by_step_and_for_every_request(tmp_path):
+def test_forecasts_are_joined_by_timestamp_step_and_for_every_request(tmp_path):
     database = tmp_path / "labels.db"
     early = [{"request": "a", "day": "2024-01-06T15:00:00", "shop": "north", "sold": 5}]  # within the day
     add_labels(database, picked(early, DAILY, "sold"), 0.0)  # before the segment is there
     add_labels(database, picked([{"request": "b", "step": 2, "shop": "north", "sold": 8}], DAILY, "sold"), 0.0)
     add_labels(database, picked([{"day": "2024-01-07", "shop": "north", "sold": 9}], DAILY, "sold"), 0.0)
-    known = read_labels(database)
-    assert find_labels(forecasts("a"), known, DAILY) == ["5", "9"]
-    assert find_labels(forecasts("b"), known, DAILY) == [None, "8"]  # its own label before that of all
-    assert find_labels(forecasts("c", first=7), known, DAILY) == ["9", None]
-    assert find_labels(forecasts("c").assign(**{"out.shop": "south"}), known, DAILY) == [None, None]
+    labels = read_labels(database)
+    assert find_labels(forecasts("a"), labels, DAILY) == ["5", "9"]
+    assert find_labels(forecasts("b"), labels, DAILY) == [None, "8"]  # its own label before that of all
+    assert find_labels(forecasts("c", first=7), labels, DAILY) == ["9", None]
+    assert find_labels(forecasts("c").assign(**{"out.shop": "south"}), labels, DAILY) == [None, None]
 
 
 def test_a_value_that_changes_is_a_conflict_unless_it_replaces(tmp_path):
@@ -88,7 +88,7 @@ def test_a_value_that_changes_is_a_conflict_unless_it_replaces(tmp_path):
     assert find_labels(forecasts("a"), read_labels(database), DAILY) == [None, "10"]
 
 
-def test_what_a_file_of_forecasts_needs():
+def test_a_label_file_of_forecasts_needs_its_columns():
     whole = {"request": "a", "day": "2024-01-07", "shop": "north", "sold": 9}
     assert [value for _, _, value in picked([{**whole, "sold": ""}], DAILY, "sold")] == [None]
     for lacking, says in (("sold", "no column 'sold'"), ("shop", "no column 'shop'"), ("day", "no column 'step'")):

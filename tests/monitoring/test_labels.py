@@ -1,4 +1,4 @@
-"""Late labels: the same again changes nothing, another is a conflict, and a failure leaves none behind."""
+"""Delayed labels: equal ones are added once, different ones are a conflict, and a failure adds none."""
 
 import pytest
 
@@ -6,7 +6,7 @@ from mlnb.errors import UsageError
 from mlnb.monitoring.labels import add_labels, as_text, read_labels
 
 
-def test_added_once(tmp_path):
+def test_equal_labels_are_added_once(tmp_path):
     database = tmp_path / "labels.db"
     first = add_labels(database, [("a", 0, "yes"), ("a", 1, "no"), ("b", 0, None)], 10.0, "june.csv")
     assert (first.new, first.unchanged, first.empty) == (2, 0, 1)
@@ -15,7 +15,7 @@ def test_added_once(tmp_path):
     assert read_labels(database) == {("a", 0): ("yes", 10.0), ("a", 1): ("no", 10.0), ("b", 0): ("1", 20.0)}
 
 
-def test_another_label_is_a_conflict_unless_it_is_to_replace(tmp_path):
+def test_a_different_label_is_a_conflict_unless_replacing(tmp_path):
     database = tmp_path / "labels.db"
     add_labels(database, [("a", 0, "yes")], 10.0)
     refused = add_labels(database, [("a", 0, "no")], 20.0)
@@ -24,18 +24,18 @@ def test_another_label_is_a_conflict_unless_it_is_to_replace(tmp_path):
     assert replaced.changed == 1 and read_labels(database)[("a", 0)] == ("no", 30.0)
 
 
-def test_two_labels_in_one_file_are_a_conflict_too(tmp_path):
+def test_two_labels_of_a_row_in_one_file_are_a_conflict(tmp_path):
     added = add_labels(tmp_path / "labels.db", [("a", 0, "yes"), ("a", 0, "no"), ("a", 0, "yes")], 1.0)
     assert (added.new, added.unchanged, len(added.conflicts)) == (1, 1, 1)
 
 
-def test_unknown_requests_are_told_and_kept(tmp_path):
+def test_labels_of_unknown_requests_are_reported_and_stored(tmp_path):
     database = tmp_path / "labels.db"
     added = add_labels(database, [("a", 0, 1), ("x", 0, 0), ("x", 1, 0)], 1.0, requests={"a"})
     assert added.unknown == ["x"] and len(read_labels(database)) == 3  # their segment may come later
 
 
-def test_a_failure_leaves_nothing(tmp_path):
+def test_a_failure_adds_no_label(tmp_path):
     database = tmp_path / "labels.db"
 
     def broken():

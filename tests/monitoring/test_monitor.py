@@ -1,4 +1,4 @@
-"""The monitor stage on a project of two notebooks: broken columns, drift, and a model that has become worse."""
+"""The monitor stage on a project of two notebooks: broken columns, drift and performance loss."""
 
 import json
 import shutil
@@ -43,7 +43,7 @@ stage.save("metrics", Metrics(rows=200, resamples=100, level=0.95, deciding=deci
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory):
-    writes = dict.fromkeys(["contract", "schema", "training", "encoder", "predictions", "metrics"], "a test artifact")
+    writes = dict.fromkeys(["contract", "schema", "training", "encoder", "predictions", "metrics"], "a description")
     root = toys.project(tmp_path_factory.mktemp("monitored"), {"10_make": toys.stage("make", MAKE, writes=writes)})
     shutil.copy(NOTEBOOK, root / "nbs" / "stages")
     settings = root / "settings.ini"
@@ -52,8 +52,8 @@ def root(tmp_path_factory):
     return root
 
 
-def monitored(root, name, *, count=700, version="v1", change=None, noise=0.0, labels=1.0, days=1.0, relabel=None):
-    """Log a window of requests and monitor it; return the verdict and the performance."""
+def seen(root, name, *, count=700, version="v1", change=None, noise=0.0, labels=1.0, days=1.0, say=None):
+    """Serve a window of requests and look at it; return the verdict and the performance."""
     random = np.random.default_rng(len(name))
     log, database = root / "logs" / name, root / f"{name}.db"
     moments = iter(np.linspace(0, 86_400 * days, 2 * count + 50) + 86_400 * len(list((root / "logs").glob("*"))))
@@ -68,45 +68,45 @@ def monitored(root, name, *, count=700, version="v1", change=None, noise=0.0, la
         recorder.record(f"{name}-{number}", version, [row], [answer], 0.001)
         if random.random() < labels:
             label = "yes" if happened else "no"
-            truth.append((f"{name}-{number}", 0, relabel(label) if relabel else label))
+            truth.append((f"{name}-{number}", 0, say(label) if say else label))
     recorder.close()
     add_labels(database, truth, 0.0)
-    return monitor(root, log, database)
+    return look(root, log, database)
 
 
-def monitor(root, log, database):
-    """Monitor a log; return the verdict and the performance."""
+def look(root, log, database):
+    """Look at a log; return the verdict and the performance."""
     mlnb_in_process(root, "run", "monitor", "--no-report", "-p", "log", str(log), "-p", "labels", str(database))
     run = runs.open_run(Project.find(root))
     return run.load("verdict", MonitoringVerdict), run.load("performance", Performance)
 
 
-def test_nothing_has_happened(root):
-    verdict, performance = monitored(root, "calm")
+def test_without_drift_the_verdict_is_keep(root):
+    verdict, performance = seen(root, "calm")
     assert verdict.outcome == "keep", verdict
     assert 0.8 < performance.now.value < 0.92 and verdict.window.rows == 700
 
 
-def test_a_broken_column_is_called_broken(root):
-    verdict, _ = monitored(root, "broken", change=lambda row: {"a": row["a"], "c": row["c"]})
+def test_a_broken_column_is_reported_as_broken(root):
+    verdict, _ = seen(root, "broken", change=lambda row: {"a": row["a"], "c": row["c"]})
     assert verdict.outcome == "watch"
     assert [r.kind for r in verdict.reasons] == ["broken"] and "b: missing in 100%" in verdict.reasons[0].text
 
 
-def test_a_shift_that_does_not_hurt_is_watched(root):
-    verdict, performance = monitored(root, "shifted", change=lambda row: {**row, "b": row["b"] + 1})
+def test_a_shift_without_performance_loss_gives_watch(root):
+    verdict, performance = seen(root, "shifted", change=lambda row: {**row, "b": row["b"] + 1})
     assert verdict.outcome == "watch" and performance.lost.low < 0
     assert {r.kind for r in verdict.reasons} == {"drift"}
 
 
-def test_a_model_that_has_become_worse_is_retrained(root):
-    verdict, performance = monitored(root, "worse", noise=0.6)
+def test_a_performance_loss_gives_retrain(root):
+    verdict, performance = seen(root, "worse", noise=0.6)
     assert verdict.outcome == "retrain" and performance.lost.low > 0
     assert verdict.reasons[0].kind == "performance"
 
 
 def test_performance_waits_for_labels(root):
-    verdict, performance = monitored(root, "early", noise=0.6, labels=0.3)
+    verdict, performance = seen(root, "early", noise=0.6, labels=0.3)
     assert performance.now is None and verdict.outcome == "keep"
     assert 0.2 < performance.labels[0].share < 0.4
 
@@ -118,7 +118,7 @@ def test_an_empty_log_is_refused(root, tmp_path):
     assert "is empty: nothing was predicted yet" in output
 
 
-def test_a_version_without_rows_is_refused(root):
+def test_a_version_that_has_not_answered_is_refused(root):
     log = root / "logs" / "calm"
     output = mlnb_in_process(
         root, "run", "monitor", "--no-report", "-p", "log", str(log), "-p", "version", "v9", code=4
@@ -127,25 +127,25 @@ def test_a_version_without_rows_is_refused(root):
 
 
 def test_a_window_of_one_class_has_no_curve(root):
-    verdict, performance = monitored(root, "one class", relabel=lambda label: "no")
+    verdict, performance = seen(root, "one class", say=lambda label: "no")
     assert performance.now.rows == 700 and performance.now.value is None and performance.lost is None
     assert "performance" not in [reason.kind for reason in verdict.reasons]
 
 
 def test_a_new_category_and_a_new_class_are_named(root):
-    changed = monitored(
+    changed = seen(
         root,
         "new words",
         change=lambda row: {**row, "c": "new" if row["b"] > 0.4 else row["c"]},
-        relabel=lambda label: "perhaps" if label == "yes" else label,
+        say=lambda label: "perhaps" if label == "yes" else label,
     )
-    texts = {reason.kind: reason.text for reason in changed[0].reasons}
-    assert changed[0].outcome == "watch" and "such as 'new'" in texts["broken"]
-    assert "labels of a class that the model does not know: 'perhaps'" in texts["service"]
+    reasons = {reason.kind: reason.text for reason in changed[0].reasons}
+    assert changed[0].outcome == "watch" and "such as 'new'" in reasons["broken"]
+    assert "labels of a class that the model does not know: 'perhaps'" in reasons["service"]
 
 
-def test_a_schema_that_changed_a_torn_segment_repeats_and_a_clock_that_went_back(root):
-    """Segments of two versions side by side: other columns, other kinds; nothing is lost, and what is wrong is told."""
+def test_changed_schema_damaged_segment_duplicates_and_clock_going_back(root):
+    """Segments of two versions with other columns and types: no row is lost, and each fault is reported."""
     random = np.random.default_rng(0)
     log, database, labels = root / "logs" / "mixed", root / "mixed.db", []
 
@@ -161,13 +161,13 @@ def test_a_schema_that_changed_a_torn_segment_repeats_and_a_clock_that_went_back
     new = [{"a": float(a), "b": float(b), "c": "xz"[n % 2]} for n, (a, b) in enumerate(random.normal(size=(500, 2)))]
     record("v1", [{"a": "high", "age": 41, "c": 3}] * 60, 86_400.0)
     record("v2", new, 3 * 86_400.0)
-    record("v2", new[:40], 3 * 86_400.0 + 60)  # asked again under their ids
+    record("v2", new[:40], 3 * 86_400.0 + 60)  # repeated requests with the same ids
     record("v2", new[:2], 90 * 86_400.0)  # a clock that was ahead
     (log / "19700105T000000-999999999-1.jsonl").write_text('{"id": "torn", "ti')
     (log / "19700105T000000-1-1.parquet").write_bytes(b"PAR1 cut off")
     labels += [("nobody", 0, "yes"), ("v2-0", 7, "no")]  # of no row of the log
     add_labels(database, labels, 0.0)
-    verdict, performance = monitor(root, log, database)
+    verdict, performance = look(root, log, database)
     assert verdict.window.version == "v2" and verdict.window.damaged == 2
     assert verdict.window.until == 3 * 86_400.0 + 60 and verdict.window.rows == 540
     assert performance.now.rows == 498 and 0.8 < performance.now.value < 0.92  # each request once
@@ -178,7 +178,7 @@ def test_a_schema_that_changed_a_torn_segment_repeats_and_a_clock_that_went_back
     assert "No row of version v1 in the last 1 days" in output
 
 
-def test_a_log_of_refusals_names_the_column_that_vanished(root):
+def test_a_log_of_refusals_names_the_missing_column(root):
     log = root / "logs" / "refused"
     recorder = PredictionLog(log, convert=convert_segment)
     for number in range(3):
@@ -192,7 +192,7 @@ def test_a_log_of_refusals_names_the_column_that_vanished(root):
 
 def test_the_same_log_gives_the_same_verdict(root):
     first = toys.record(root)["stages"]["monitor"]["outputs"]
-    monitored(root, "again")
+    seen(root, "again")
     one = toys.record(root)["stages"]["monitor"]["outputs"]
     mlnb_in_process(root, "run", "monitor", "--no-report", "--force", *_again(root))
     assert toys.record(root)["stages"]["monitor"]["outputs"] == one != first

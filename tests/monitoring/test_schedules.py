@@ -1,4 +1,4 @@
-"""Schedules: cron, systemd, GitHub and Kubernetes understand what is written; one cycle runs at a time."""
+"""Schedules for cron, systemd, GitHub and Kubernetes are valid; one monitoring loop runs at a time."""
 
 import argparse
 import shutil
@@ -19,25 +19,25 @@ from mlnb.monitoring.schedules import NAME, ScheduledCommand, on_calendar, run_t
 SCHEDULED = ScheduledCommand("17 3 * * 1-5", ("loop", "--once", "--promote"), Path("/srv/my models"))
 
 
-def test_run_times():
-    found = run_times("30 2 * * *", datetime(2026, 3, 1, 12, tzinfo=UTC))
-    assert [next(found).isoformat() for _ in range(2)] == ["2026-03-02T02:30:00+00:00", "2026-03-03T02:30:00+00:00"]
+def test_cron_expressions_give_times():
+    times = run_times("30 2 * * *", datetime(2026, 3, 1, 12, tzinfo=UTC))
+    assert [next(times).isoformat() for _ in range(2)] == ["2026-03-02T02:30:00+00:00", "2026-03-03T02:30:00+00:00"]
     for wrong in ("every hour", "61 * * * *", ""):
         with pytest.raises(UsageError, match="no cron expression"):
             next(run_times(wrong, datetime.now(UTC)))
 
 
-def test_cron():
+def test_crontab():
     (text,) = write_schedule(SCHEDULED, "cron").values()
     line = text.splitlines()[1]
     assert line.startswith("17 3 * * 1-5 cd '/srv/my models' && ") and line.endswith("mlnb loop --once --promote")
 
 
-def test_systemd(tmp_path):
+def test_systemd_units(tmp_path):
     root = tmp_path / "my 5% models"
     root.mkdir()
-    scheduled = ScheduledCommand(SCHEDULED.when, (*SCHEDULED.command, "-p", "a b", 'say "$5"'), root)
-    files = write_schedule(scheduled, "systemd")
+    turn = ScheduledCommand(SCHEDULED.when, (*SCHEDULED.command, "-p", "a b", 'echo "$5"'), root)
+    files = write_schedule(turn, "systemd")
     assert "OnCalendar=Mon..Fri *-*-* 3:17:00" in files[f"{NAME}.timer"]
     assert "SuccessExitStatus=10 11 12 13" in files[f"{NAME}.service"]
     assert files[f"{NAME}.service"].count("my 5%% models") == 2
@@ -52,12 +52,12 @@ def test_systemd(tmp_path):
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         assert done.returncode == 0 and NAME not in done.stderr, done.stderr
         calendar = ["systemd-analyze", "calendar", "--iterations=2", on_calendar(SCHEDULED.when)]
-        found = subprocess.run(calendar, capture_output=True, text=True, check=True).stdout
-        assert "03:17:00" in found
+        output = subprocess.run(calendar, capture_output=True, text=True, check=True).stdout
+        assert "03:17:00" in output
 
 
 @pytest.mark.parametrize(("code", "ends"), [(0, 0), (10, 0), (13, 0), (1, 1), (3, 1)])
-def test_where_any_code_is_a_failure_results_are_none(tmp_path, code, ends):
+def test_verdict_exit_codes_are_no_failures_of_scheduled_jobs(tmp_path, code, ends):
     (tmp_path / "mlnb").write_text(f"#!/bin/sh\necho turned $@\nexit {code}\n")
     (tmp_path / "mlnb").chmod(0o755)
     (text,) = write_schedule(SCHEDULED, "kubernetes", "registry.internal/mlnb:1").values()
@@ -71,17 +71,17 @@ def test_where_any_code_is_a_failure_results_are_none(tmp_path, code, ends):
         assert (f"result: {code}" in done.stdout) == (code >= 10)
 
 
-def test_github_actions():
+def test_github_workflow():
     (text,) = write_schedule(SCHEDULED, "github-actions").values()
     workflow = yaml.safe_load(text)
     assert workflow["on"]["schedule"] == [{"cron": "17 3 * * 1-5"}]
     steps = workflow["jobs"]["cycle"]["steps"]
     assert all("uses" in step or "run" in step for step in steps)
-    kept = [step["with"]["key"] for step in steps if "actions/cache" in step.get("uses", "")]
-    assert len(kept) == 2 and len(set(kept)) == 1 and steps[-1]["if"] == "always()"
+    cache_keys = [step["with"]["key"] for step in steps if "actions/cache" in step.get("uses", "")]
+    assert len(cache_keys) == 2 and len(set(cache_keys)) == 1 and steps[-1]["if"] == "always()"
 
 
-def test_kubernetes(tmp_path):
+def test_kubernetes_cron_job(tmp_path):
     with pytest.raises(UsageError, match="--image"):
         write_schedule(SCHEDULED, "kubernetes")
     (text,) = write_schedule(SCHEDULED, "kubernetes", "registry.internal/mlnb:1").values()
@@ -94,7 +94,7 @@ def test_kubernetes(tmp_path):
         kubernetes_validate.validate(job, "1.34", strict=True)
 
 
-def test_a_turn_does_what_the_verdict_says():
+def test_a_monitoring_cycle_follows_the_verdict():
     p = argparse.ArgumentParser()
     loop.parser(p)
 
@@ -113,7 +113,7 @@ def test_a_turn_does_what_the_verdict_says():
     assert turned("roll back") == (0, ["monitor", "retrain"])  # nobody allowed it to go back
 
 
-def test_one_loop_a_project(tmp_path):
+def test_a_project_has_one_monitoring_loop(tmp_path):
     root = toys.chain(tmp_path)
     (root / ".mlnb").mkdir()
     with try_lock(root / ".mlnb" / "loop.lock") as held:

@@ -16,7 +16,7 @@ NBS = ROOT / "nbs"
 STAGES = sorted((NBS / "stages").glob("*.ipynb"))
 METHODS = sorted((NBS / "methods").glob("*/*.ipynb"))
 GUIDES = sorted((NBS / "guides").glob("*.ipynb"))
-# What `#| stage` cells may import of mlnb, in addition to `open_stage`, methods and stages, and why.
+# What `#| stage` cells may import from mlnb, in addition to `open_stage`, methods and stages.
 ALSO: dict[str, tuple[str, ...]] = {
     "package": ("mlnb.serving",),  # builds the bento and verifies it over HTTP
     "collect": ("mlnb.monitoring.production_data",),  # reads the files of the prediction log and the labels
@@ -26,7 +26,7 @@ ALSO: dict[str, tuple[str, ...]] = {
 
 
 def cells_of(path: Path) -> list[tuple[str, str]]:
-    """Return (type, source) of every cell that says something."""
+    """Return (type, source) of every cell that is not empty."""
     cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
     return [(cell["cell_type"], "".join(cell["source"])) for cell in cells if "".join(cell["source"]).strip()]
 
@@ -49,7 +49,7 @@ def test_the_project_has_no_problem() -> None:
 
 
 @pytest.mark.parametrize("path", STAGES, ids=name_of)
-def test_stage_can_be_read_and_leaves_nothing_to_remark(path: Path) -> None:
+def test_stage_has_no_problem_and_no_remark(path: Path) -> None:
     stage = read_notebook(path)
     assert list(notebook_problems(stage)) == []
     assert {name: text for name, text in stage.writes.items() if len(text.split()) < 3} == {}
@@ -89,7 +89,7 @@ def test_stage_imports_only_what_it_may(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", METHODS, ids=name_of)
-def test_method_has_title_promise_and_its_own_module(path: Path) -> None:
+def test_method_has_title_summary_and_module(path: Path) -> None:
     (first, title), *_ = cells = cells_of(path)
     assert first == "markdown"
     assert title.startswith("# ")
@@ -99,14 +99,14 @@ def test_method_has_title_promise_and_its_own_module(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", METHODS, ids=name_of)
-def test_method_never_meets_the_machinery(path: Path) -> None:
+def test_method_does_not_import_the_engine(path: Path) -> None:
     for source in (source for kind, source in cells_of(path) if kind == "code" and directive(source, "export")):
         names = {name for name in imported_names(ast.parse(source)) if name.partition(".")[0] == "mlnb"}
         assert [name for name in names if not name.startswith(("mlnb.methods", "mlnb.errors", "mlnb.codec"))] == []
 
 
 @pytest.mark.parametrize("path", METHODS + STAGES, ids=name_of)
-def test_public_code_is_explained_and_proven(path: Path) -> None:
+def test_public_code_has_docstrings_and_examples(path: Path) -> None:
     code = [source for kind, source in cells_of(path) if kind == "code"]
     nodes = [node for source in code if directive(source, "export") for node in public(source)]
     assert [node.name for node in nodes if not ast.get_docstring(node)] == [], "no docstring"
@@ -124,7 +124,7 @@ def test_guide_exports_nothing(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", [NBS / "index.ipynb", *GUIDES, *STAGES, *METHODS], ids=name_of)
-def test_notebook_links_lead_somewhere(path: Path) -> None:
+def test_notebook_links_resolve(path: Path) -> None:
     text = "\n".join(source for kind, source in cells_of(path) if kind == "markdown")
     links = [link.partition("#")[0] for link in re.findall(r"\]\(([^)\s]+)\)", text) if "://" not in link]
     assert [link for link in links if link and not (path.parent / link).exists()] == []

@@ -1,4 +1,4 @@
-"""What is imported is declared, what is declared is used, and constraints.txt satisfies all of it."""
+"""Imports are declared, declared requirements are used, and constraints.txt satisfies them."""
 
 import ast
 import configparser
@@ -60,11 +60,11 @@ def sets() -> dict[str, list[Requirement]]:
 
 def sources(folder: str) -> list[str]:
     files = [path for path in (ROOT / folder).rglob("*.py") if "__pycache__" not in path.parts]
-    found = [path.read_text(encoding="utf-8") for path in files]
+    sources = [path.read_text(encoding="utf-8") for path in files]
     for path in (ROOT / folder).rglob("*.ipynb"):
         cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
-        found += ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
-    return found
+        sources += ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
+    return sources
 
 
 def imported(folders: tuple[str, ...]) -> set[str]:
@@ -78,15 +78,15 @@ def imported(folders: tuple[str, ...]) -> set[str]:
         names |= {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
         names |= {node.module or "" for node in nodes if isinstance(node, ast.ImportFrom) and not node.level}
     tops = {name.partition(".")[0] for name in names} - OWN - set(sys.stdlib_module_names)
-    known = importlib.metadata.packages_distributions()
-    return {canonicalize_name(known[top][0]) for top in tops if top in known}
+    distributions = importlib.metadata.packages_distributions()
+    return {canonicalize_name(distributions[top][0]) for top in tops if top in distributions}
 
 
 def names(chosen: list[Requirement]) -> set[str]:
     return {canonicalize_name(requirement.name) for requirement in chosen}
 
 
-def test_all_that_is_imported_is_declared() -> None:
+def test_every_import_is_declared() -> None:
     declared = names([r for name, chosen in sets().items() for r in chosen if name not in ("dev", "bench")])
     needed = imported(("mlnb", "nbs", "bentos"))
     through = {"starlette", "pydantic", "jupyter-client", "scipy", "ipython", "cycler", "threadpoolctl", "markupsafe"}
@@ -95,10 +95,10 @@ def test_all_that_is_imported_is_declared() -> None:
     assert needed - declared - through == set(), "declare it in settings.ini, then make constraints"
 
 
-def test_all_that_is_declared_is_used() -> None:
+def test_every_declared_requirement_is_used() -> None:
     declared = {name for kind, chosen in sets().items() for name in names(chosen) if kind != "bench"}  # peers, by name
     used = imported(("mlnb", "nbs", "bentos", "tests", "scripts", "benchmarks"))
-    assert declared - used - set(UNSEEN) == set(), "delete it from settings.ini, or say here what it is for"
+    assert declared - used - set(UNSEEN) == set(), "delete it from settings.ini, or state its use in UNSEEN"
 
 
 def test_a_service_pins_nothing_beyond_the_serving_set() -> None:
@@ -106,7 +106,7 @@ def test_a_service_pins_nothing_beyond_the_serving_set() -> None:
     assert {*requirements.BASE, *requirements.BY_FILE.values()} <= names(sets()["serving"])
 
 
-def test_constraints_are_in_step() -> None:
+def test_constraints_satisfy_the_requirements() -> None:
     done = subprocess.run(
         [sys.executable, ROOT / "scripts" / "constraints.py", "--check"], capture_output=True, text=True
     )
@@ -127,15 +127,15 @@ def test_constraints_name_no_hosts_and_no_paths() -> None:
         ("pandas==3.0.1\npandas==3.0.2", "pandas: 2 versions for Python 3.13, expected one"),
     ],
 )
-def test_constraints_out_of_step_are_told(line: str, problem: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_outdated_constraints_are_reported(line: str, problem: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(ROOT / "scripts"))
     import constraints
 
-    found = constraints.problems(["pandas>=3.0,<3.1"], line)
-    assert any(problem in text for text in found), found
+    problems = constraints.problems(["pandas>=3.0,<3.1"], line)
+    assert any(problem in text for text in problems), problems
 
 
-def test_the_wheel_s_base_is_the_three_sets() -> None:
+def test_the_wheel_requires_the_three_base_sets() -> None:
     required = [Requirement(text) for text in importlib.metadata.requires("mlnb") or []]
     base = names([r for r in required if r.marker is None])
     assert base == names(sets()["serving"] + sets()["modelling"] + sets()["notebook"])

@@ -1,4 +1,4 @@
-"""The set-up that `make` does: which Python, when it is stale, and how it heals."""
+"""The set-up by `make`: which Python, when it is repeated, and how it recovers."""
 
 import importlib.util
 import os
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.skipif(shutil.which("make") is None, reason="no make he
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
-    """A checkout whose set-up only says that it was called, and marks itself done."""
+    """A checkout whose set-up only prints that it was called, and creates its marker file."""
     for name in NEEDED:
         shutil.copy(ROOT / name, tmp_path)
     (tmp_path / "scripts").mkdir()
@@ -62,7 +62,9 @@ def test_the_first_command_sets_up_and_the_second_does_not(checkout: Path) -> No
         ("settings.ini", "workers = 2", "workers = 3", False),
     ],
 )
-def test_only_requirements_make_it_stale(checkout: Path, name: str, old: str, new: str, stale: bool) -> None:
+def test_only_changed_requirements_repeat_the_set_up(
+    checkout: Path, name: str, old: str, new: str, stale: bool
+) -> None:
     make(checkout, "run")
     text = (checkout / name).read_text(encoding="utf-8")
     assert old in text
@@ -70,7 +72,7 @@ def test_only_requirements_make_it_stale(checkout: Path, name: str, old: str, ne
     assert ("set up by" in make(checkout, "run")[1]) is stale
 
 
-def test_a_python_that_is_gone_is_replaced(checkout: Path) -> None:
+def test_a_deleted_python_is_replaced(checkout: Path) -> None:
     make(checkout, "run")
     (checkout / ".venv/bin/python").unlink()
     (checkout / ".venv/bin/python").symlink_to(checkout / "gone")
@@ -78,7 +80,7 @@ def test_a_python_that_is_gone_is_replaced(checkout: Path) -> None:
     assert "set up by" in text, (code, text)
 
 
-def test_a_missing_or_old_python_is_told(checkout: Path) -> None:
+def test_a_missing_or_old_python_is_reported(checkout: Path) -> None:
     code, text = make(checkout, "run", "PYTHON=/no/such/python")
     assert code == 2
     assert "No Python 3.11 or newer found, /no/such/python is not one" in text
@@ -90,7 +92,7 @@ def test_a_missing_or_old_python_is_told(checkout: Path) -> None:
 
 @pytest.fixture
 def environment(tmp_path: Path) -> ModuleType:
-    """The set-up script, working in a folder of its own."""
+    """The set-up script, working in a temporary folder."""
     spec = importlib.util.spec_from_file_location("environment_script", ROOT / "scripts" / "environment.py")
     assert spec and spec.loader
     module = importlib.util.module_from_spec(spec)
@@ -100,20 +102,20 @@ def environment(tmp_path: Path) -> ModuleType:
     return module
 
 
-def test_an_interrupted_set_up_is_made_anew(environment: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
-    made = []
-    monkeypatch.setattr(environment.venv, "create", lambda folder, **_: made.append(folder))
+def test_an_interrupted_set_up_is_repeated(environment: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    created = []
+    monkeypatch.setattr(environment.venv, "create", lambda folder, **_: created.append(folder))
     (environment.VENV / "bin").mkdir(parents=True)
     environment.PYTHON.symlink_to(sys.executable)
     (environment.VENV / "half-written").touch()
     environment.UNFINISHED.touch()
     environment.create()
-    assert made == [environment.VENV]
+    assert created == [environment.VENV]
     assert not (environment.VENV / "half-written").exists()
     assert environment.UNFINISHED.exists()
 
 
-def test_an_environment_made_by_hand_is_kept(environment: ModuleType) -> None:
+def test_an_environment_created_by_hand_is_kept(environment: ModuleType) -> None:
     (environment.VENV / "bin").mkdir(parents=True)
     environment.PYTHON.symlink_to(sys.executable)
     (environment.VENV / "mine").touch()
@@ -122,10 +124,10 @@ def test_an_environment_made_by_hand_is_kept(environment: ModuleType) -> None:
 
 
 @pytest.mark.parametrize(
-    ("settings", "told"), [({}, None), ({"index-url": "https://a.example/"}, "https://a.example/")]
+    ("settings", "expected"), [({}, None), ({"index-url": "https://a.example/"}, "https://a.example/")]
 )
-def test_uv_is_told_pip_s_index(
-    environment: ModuleType, monkeypatch: pytest.MonkeyPatch, settings: dict[str, str], told: str | None
+def test_uv_uses_the_index_of_pip(
+    environment: ModuleType, monkeypatch: pytest.MonkeyPatch, settings: dict[str, str], expected: str | None
 ) -> None:
     seen = {}
 
@@ -138,10 +140,10 @@ def test_uv_is_told_pip_s_index(
     monkeypatch.setattr(environment, "pip", lambda *a, **k: subprocess.CompletedProcess(a, 0))
     monkeypatch.setattr(environment.subprocess, "run", run)
     assert environment.install_with_uv([])
-    assert seen.get("UV_DEFAULT_INDEX") == told
+    assert seen.get("UV_DEFAULT_INDEX") == expected
 
 
-def test_pip_alone_installs_when_no_index_may_be_asked(
+def test_pip_installs_when_the_index_may_not_be_queried(
     environment: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(environment, "pip_settings", lambda: {"no-index": "true"})

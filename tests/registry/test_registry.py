@@ -24,22 +24,22 @@ from mlnb.registry.registry import Registry
 from mlnb.registry.version_comparison import compare_versions
 
 
-def test_a_verified_run_is_a_version_and_the_same_bytes_are_the_same_version(registry, verified):
-    first = registry.register(verified(1))
-    again = registry.register(verified(2))
+def test_a_verified_run_is_a_version_and_the_same_bytes_are_the_same_version(registry, verified_run):
+    first = registry.register(verified_run(1))
+    again = registry.register(verified_run(2))
     assert (first.number, again.number) == (1, 2) and first.name == f"{first.model}:1"
     assert registry.register(open_run(registry.project, first.run)).number == 1
     assert first.metadata.metrics["roc_auc"] == 0.86
     assert first.metadata.environment.python == platform.python_version()
     assert first.metadata.gate is True and first.metadata.certificate.identical is True
-    verified(3)
+    verified_run(3)
     assert [version.number for version in registry.sync()] == [3]  # what no command has registered yet
     assert registry.sync() == []
 
 
-def test_promotion_and_rollback_go_one_step_at_a_time(registry, verified):
+def test_promotion_and_rollback_go_one_step_at_a_time(registry, verified_run):
     for number in (1, 2, 3):
-        registry.register(verified(number))
+        registry.register(verified_run(number))
     for number in ("1", "2", "3"):
         registry.promote(number, why="better")
     assert registry.find("@champion").number == 3
@@ -49,15 +49,15 @@ def test_promotion_and_rollback_go_one_step_at_a_time(registry, verified):
     assert registry.find("@champion").number == 1
     with pytest.raises(UsageError, match="no version before it"):
         registry.rollback(why="more")
-    registry.promote("3", why="mended")
-    registry.rollback(why="not mended")
+    registry.promote("3", why="recovered")
+    registry.rollback(why="not recovered")
     assert registry.find("@champion").number == 1
     assert registry.verify()[0] == []
 
 
-def test_aliases_are_independent(registry, verified):
-    registry.register(verified(1))
-    registry.register(verified(2))
+def test_aliases_are_independent(registry, verified_run):
+    registry.register(verified_run(1))
+    registry.register(verified_run(2))
     registry.promote("1", why="first")
     registry.promote("2", "challenger", why="to be watched")
     champion, challenger = registry.find("@champion"), registry.find("@challenger")
@@ -66,7 +66,7 @@ def test_aliases_are_independent(registry, verified):
         registry.promote("1", why="again")
 
 
-def test_a_champion_is_filled_in_where_a_stage_asks_for_one(registry, verified):
+def test_a_champion_is_filled_in_where_a_stage_asks_for_one(registry, verified_run):
     empty = ParameterValue(value="", origin="default")
     values = {
         "problem": {"target": ParameterValue(value="survived", origin="-p")},
@@ -75,7 +75,7 @@ def test_a_champion_is_filled_in_where_a_stage_asks_for_one(registry, verified):
     }
     url = registry.project.settings.registry or str(registry.engine.url)
     project = registry.project = registry.project.with_settings(registry=url)
-    registry.register(verified(1))
+    registry.register(verified_run(1))
     assert fill_champion(project, values) == values  # there is no champion
     registry.promote("1", why="the first")
     filled = fill_champion(project, values)
@@ -84,19 +84,19 @@ def test_a_champion_is_filled_in_where_a_stage_asks_for_one(registry, verified):
     rows = Path(filled["evaluate"]["champion_rows"].value)
     assert rows.is_file()
     rows.unlink()
-    assert fill_champion(project, values)["evaluate"]["champion_rows"].value == ""  # its training rows are gone
+    assert fill_champion(project, values)["evaluate"]["champion_rows"].value == ""  # what it has learned from is gone
     other = values | {"problem": {"target": ParameterValue(value="fare", origin="-p")}}
     assert fill_champion(project, other) == other  # of another problem
     stated = values | {"evaluate": values["evaluate"] | {"champion": ParameterValue(value="mine", origin="-p")}}
     assert fill_champion(project, stated) == stated
 
 
-def test_who_is_champion_is_remembered_until_the_file_has_changed(registry, verified, monkeypatch):
+def test_the_champion_is_cached_until_the_file_changes(registry, verified_run, monkeypatch):
     project = registry.project
     if registry.engine.dialect.name != "sqlite":
         pytest.skip("a server is always queried")
     file = project.store_root / "registry.db"
-    registry.register(verified(1))
+    registry.register(verified_run(1))
     registry.promote("1", why="the first")
     old = file.stat().st_mtime_ns - 10**10  # one that has just changed is not trusted yet
     os.utime(file, ns=(old, old))
@@ -104,13 +104,13 @@ def test_who_is_champion_is_remembered_until_the_file_has_changed(registry, veri
     with monkeypatch.context() as patch:
         patch.setitem(sys.modules, "mlnb.registry.registry", None)
         assert [one.run for one in find_champions(project)] == [registry.find("1").run]
-    registry.register(verified(2))
+    registry.register(verified_run(2))
     registry.promote("2", why="better")
     assert [one.run for one in find_champions(project)] == [registry.find("2").run]
 
 
-def test_what_failed_its_gate_needs_force_and_that_is_logged(registry, verified):
-    registry.register(verified(1, passed=False))
+def test_a_failed_gate_needs_force_and_is_logged(registry, verified_run):
+    registry.register(verified_run(1, passed=False))
     with pytest.raises(GateFailed, match="its gate has failed"):
         registry.promote("1", why="hurry")
     assert len(registry.log()) == 1  # nothing was written
@@ -118,9 +118,9 @@ def test_what_failed_its_gate_needs_force_and_that_is_logged(registry, verified)
     assert entry.evidence.forced_past == ("its gate has failed",)
 
 
-def test_approvals_by_setting(registry, verified):
+def test_required_approvals_come_from_the_settings(registry, verified_run):
     registry.project = registry.project.with_settings(approvals=2)
-    registry.register(verified(1))
+    registry.register(verified_run(1))
     registry.approve("1", "report read")
     with pytest.raises(UsageError, match="ann has approved"):
         registry.approve("1", "again")
@@ -133,21 +133,21 @@ def test_approvals_by_setting(registry, verified):
 
 
 @pytest.mark.parametrize(
-    "reference, says",
+    "reference, message",
     [
         ("9", "no version 9; it has 1 to 1"),
         ("@chamption", "Did you mean 'champion'"),
         ("other:1", "No model is called"),
     ],
 )
-def test_what_is_not_there(registry, verified, reference, says):
-    registry.register(verified(1))
+def test_unknown_references_are_refused(registry, verified_run, reference, message):
+    registry.register(verified_run(1))
     registry.promote("1", why="first")
-    with pytest.raises(UnknownRun, match=says):
+    with pytest.raises(UnknownRun, match=message):
         registry.find(reference)
 
 
-def test_references_and_reasons(registry, verified):
+def test_invalid_references_and_empty_reasons_are_refused(registry, verified_run):
     assert split_reference("churn:3") == ("churn", 3, "") and split_reference("@champion") == ("", None, "champion")
     assert split_reference("3") == ("", 3, "") and split_reference("churn") == ("churn", None, "")
     for wrong in ("churn:", "churn:x", "churn@", "@3", ":3:4"):
@@ -155,19 +155,20 @@ def test_references_and_reasons(registry, verified):
             split_reference(wrong)
     with pytest.raises(UnknownRun, match="No model is registered yet"):
         registry.find("1")
-    registry.register(verified(1))
+    registry.register(verified_run(1))
     for act in (registry.promote, registry.approve):
         with pytest.raises(UsageError, match="A reason is needed"):
             act("1", why=" ")
 
 
-def test_versions_tested_on_the_same_rows_are_compared_in_pairs(registry, verified):
+def test_versions_with_predictions_of_the_same_rows_are_compared_pairwise(registry, verified_run):
     unsure = [0.6, 0.4] * 5 + [0.3, 0.7] * 15
-    first, second = registry.register(verified(1, p=unsure)), registry.register(verified(2))
+    first, second = registry.register(verified_run(1, p=unsure)), registry.register(verified_run(2))
     difference = compare_versions(registry.project, first, second).difference
     assert difference.metric == "roc_auc" and difference.rows == 40
-    assert 0 < difference.low <= difference.value <= difference.high and difference.second_better > 0.97
-    other = verified(3)
+    assert 0 < difference.low <= difference.value <= difference.high
+    assert difference.second_better > 0.97
+    other = verified_run(3)
     outputs = other.stages["split"].outputs
     other.update_stage("split", outputs={**outputs, "test": replace(outputs["test"], digest="0" * 64)})
     other.save()
@@ -182,8 +183,8 @@ def _register(root, settings, run, who):
     registry.engine.dispose()
 
 
-def test_many_writers_leave_one_unbroken_chain(registry, verified):
-    runs = [verified(number) for number in range(1, 7)]
+def test_many_writers_leave_one_unbroken_chain(registry, verified_run):
+    runs = [verified_run(number) for number in range(1, 7)]
     context = multiprocessing.get_context("spawn")
     jobs = [
         context.Process(target=_register, args=(run.project.root, registry.project.settings, run.id, f"writer {n}"))
@@ -200,7 +201,7 @@ def test_many_writers_leave_one_unbroken_chain(registry, verified):
 
 
 def _killed_at(registry, number):
-    """Promote version 2 in a process that is killed after so many statements; return whether it came to its end."""
+    """Promote version 2 in a process that is killed after `number` statements; return whether it finished."""
 
     def promote():
         mine = Registry(registry.project, "bob")
@@ -213,7 +214,7 @@ def _killed_at(registry, number):
 
         sa.event.listen(mine.engine, "after_cursor_execute", after)
         mine.promote("2", why="better")
-        os._exit(0)  # without saying goodbye to a connection that the parent has opened
+        os._exit(0)  # without closing a connection that the parent has opened
 
     process = multiprocessing.get_context("fork").Process(target=promote)
     process.start()
@@ -222,9 +223,9 @@ def _killed_at(registry, number):
     return process.exitcode == 0
 
 
-def test_a_kill_at_any_moment_leaves_the_old_state_or_the_new_one(registry, verified):
-    registry.register(verified(1))
-    registry.register(verified(2))
+def test_a_kill_at_any_moment_leaves_the_old_state_or_the_new_one(registry, verified_run):
+    registry.register(verified_run(1))
+    registry.register(verified_run(2))
     registry.promote("1", why="first")
     registry.engine.dispose()
     moments = itertools.count(1)
@@ -238,8 +239,8 @@ def test_a_kill_at_any_moment_leaves_the_old_state_or_the_new_one(registry, veri
     assert registry.find("@champion").number == 2 and registry.verify()[:2] == ([], 4)
 
 
-def test_a_locked_registry_is_reported_and_nothing_is_lost(registry, verified, monkeypatch):
-    registry.register(verified(1))
+def test_a_locked_registry_is_reported_and_nothing_is_lost(registry, verified_run, monkeypatch):
+    registry.register(verified_run(1))
     monkeypatch.setattr("mlnb.registry.database.PATIENCE", 1)
     other = Registry(registry.project, "bob")
     with writing(registry.engine):
@@ -251,14 +252,14 @@ def test_a_locked_registry_is_reported_and_nothing_is_lost(registry, verified, m
     other.engine.dispose()
 
 
-def test_a_database_that_cannot_be_opened_is_named(project, verified, tmp_path):
+def test_a_database_that_cannot_be_opened_is_named(project, verified_run, tmp_path):
     (tmp_path / "file").write_text("no folder")
-    for url, says in [
+    for url, message in [
         (f"sqlite:///{tmp_path / 'file' / 'registry.db'}", "cannot be opened"),
         ("postgresql://nobody@127.0.0.1:1/none", "cannot be opened"),
         ("nonsense", "Expected an SQLAlchemy URL"),
     ]:
-        with pytest.raises(RegistryError, match=says):
+        with pytest.raises(RegistryError, match=message):
             Registry(project.with_settings(registry=url)).versions()
 
 
@@ -268,8 +269,8 @@ def test_a_secret_comes_from_the_environment(project, monkeypatch, tmp_path):
     assert Registry(project).versions() == [] and (tmp_path / "shared.db").exists()
 
 
-def test_a_version_is_read_from_its_json(registry, verified):
-    registry.register(verified(1))
+def test_a_version_is_read_from_its_json(registry, verified_run):
+    registry.register(verified_run(1))
     registry.promote("1", why="first")
     version = registry.find("1")
     assert from_json(ModelVersion, json.loads(json.dumps(to_json(version)))) == version

@@ -53,7 +53,7 @@ def test_layout_keeps_only_arrows_that_others_do_not_imply():
 
 def test_no_two_boxes_or_lanes_share_a_place():
     layout = lay_out({"a": [], "b": [], "c": ["a"], "d": ["b", "c"], "e": ["a"], "f": ["d", "e"], "g": ["b", "f"]})
-    taken = [*layout.places.values(), *(place for way in layout.arrows.values() for place in way)]
+    taken = [*layout.places.values(), *(cell for way in layout.arrows.values() for cell in way)]
     assert len(taken) == len(set(taken))
 
 

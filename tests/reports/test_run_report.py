@@ -1,4 +1,4 @@
-"""The page of a run: complete for any state of the run, alone in the world, and safe with any name in the data."""
+"""The page of a run: complete for any state of the run, self-contained, and safe with any name in the data."""
 
 import html.parser
 import re
@@ -7,6 +7,7 @@ from html import escape
 import pytest
 
 from mlnb.methods.contracts.evaluations import DecidingMetric, Estimate, Metrics
+from mlnb.methods.contracts.findings import FindingList
 from mlnb.methods.contracts.gates import Gate, GateLine
 from mlnb.methods.contracts.problems import ProblemContract
 from mlnb.reports.run_report import write_report
@@ -52,7 +53,7 @@ class Reader(html.parser.HTMLParser):
 def read(path):
     page = path.read_text(encoding="utf-8")
     reader = Reader(page)
-    reader.page, reader.said = page, " ".join(" ".join(reader.text).split())
+    reader.page, reader.words = page, " ".join(" ".join(reader.text).split())
     return reader
 
 
@@ -96,7 +97,7 @@ def test_a_finished_run_says_everything(project, example):
     run = example.make_run(project)
     reader = read(write_report(run))
     deciding, line = run.load("metrics")["deciding"], run.load("gate")["lines"][0]
-    findings = {finding["check"]: finding["message"] for finding in run.load("findings")}
+    findings = {finding.check: finding.message for finding in run.load("findings", FindingList).findings}
     certificate = run.load("certificate")
     for words in (
         "Predicting survived",
@@ -115,12 +116,14 @@ def test_a_finished_run_says_everything(project, example):
         "4 trials",
         "num_leaves",
         "Model card: survived",
-        "Who owns this model and answers for it?",
+        "Who owns this model and is responsible for it?",
         f"lightgbm {run.stages['tune'].versions['lightgbm']}",
     ):
-        assert words in reader.said, words
-    warnings = [finding["message"] for finding in run.load("findings") if finding["severity"] == "warning"]
-    assert max(map(reader.said.index, warnings)) < reader.said.index("further than 3 interquartile ranges")
+        assert words in reader.words, words
+    warnings = [
+        finding.message for finding in run.load("findings", FindingList).findings if finding.severity == "warning"
+    ]
+    assert max(map(reader.words.index, warnings)) < reader.words.index("further than 3 interquartile ranges")
     plots = [plot for path in sorted((run.folder / "notebooks").glob("*.ipynb")) for plot in read_plots(path)]
     assert len([link for link in reader.links if link.startswith("data:image/png")]) == len(plots) > 10
     assert all(f'alt="{escape(plot.title)}"' in reader.page for plot in plots)
@@ -132,14 +135,14 @@ def test_a_pruned_trial_is_shown_but_never_the_best(project, example):
         return trials
 
     reader = read(write_report(example.make_run(project, change={"trials": pruned})))
-    assert "hollow points were pruned" in reader.said and "trial 2: 0.9990" in reader.said
+    assert "hollow points were pruned" in reader.words and "trial 2: 0.9990" in reader.words
     assert 'class="point pruned"' in reader.page and ">0.9990<" not in reader.page
 
 
 def test_names_from_the_data_are_shown_and_not_obeyed(project, example):
     run = example.make_run(project, feature=HOSTILE)
     reader = read(write_report(run))
-    assert HOSTILE in reader.said
+    assert HOSTILE in reader.words
     assert HOSTILE not in reader.page
     page = (run.folder / "notebooks/25_explore.html").read_text()
     assert HOSTILE not in page and "&lt;script&gt;" in page
@@ -156,8 +159,8 @@ def test_markdown_of_a_hostile_card_cannot_act():
 def test_a_failure_comes_first_and_leads_to_its_cell(project, example):
     run = example.make_run(project, failed="tune")
     reader = read(write_report(run))
-    assert "Stage tune failed in “Encode the folds”" in reader.said
-    assert "ValueError: found 'n/a' in the table" in reader.said
+    assert "Stage tune failed in “Encode the folds”" in reader.words
+    assert "ValueError: found 'n/a' in the table" in reader.words
     assert reader.page.index("Stage tune failed") < reader.page.index('id="stages"')
     assert "notebooks/50_tune.html#failed" in reader.links
     cell = (run.folder / "notebooks/50_tune.html").read_text()
@@ -167,7 +170,7 @@ def test_a_failure_comes_first_and_leads_to_its_cell(project, example):
 def test_a_missed_gate_is_marked(project, example):
     gate = Gate.of([GateLine(check="roc_auc", found="0.6", required="0.9", passed=False)])
     reader = read(write_report(example.make_run(project, change={"gate": lambda _: gate})))
-    assert 'class="missed"' in reader.page and "required: 0.9" in reader.said
+    assert 'class="missed"' in reader.page and "required: 0.9" in reader.words
 
 
 def test_other_problems_have_a_page_without_being_known(project, example):
@@ -184,8 +187,8 @@ def test_other_problems_have_a_page_without_being_known(project, example):
     }
     change = {name: lambda _, value=value: value for name, value in values.items()}
     reader = read(write_report(example.make_run(project, change=change)))
-    assert "Ranking" in reader.said
-    assert "ndcg at 10 on 90 held-out rows" in reader.said
+    assert "Ranking" in reader.words
+    assert "ndcg at 10 on 90 held-out rows" in reader.words
 
 
 def test_the_same_run_gives_the_same_page(project, example):
@@ -197,9 +200,9 @@ def test_the_same_run_gives_the_same_page(project, example):
 def test_lost_artifacts_and_notebooks_leave_gaps_not_errors(project, example):
     run = example.make_run(project)
     for name in ("contract", "metrics", "trials", "card"):
-        project.store.drop(run.require_output(name).digest)
+        project.store.path(run.require_output(name).digest).unlink()
     (run.folder / "notebooks/70_evaluate.ipynb").write_text("{")
     (run.folder / "notebooks/50_tune.ipynb").unlink()
     reader = read(write_report(run))
-    assert "Pipeline train" in reader.said
+    assert "Pipeline train" in reader.words
     assert "cannot be read" in (run.folder / "notebooks/70_evaluate.html").read_text()

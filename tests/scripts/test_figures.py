@@ -31,7 +31,7 @@ def f(a: Record, b: "dict[str, Any]", c: dict[str, int]) -> P:
 )
 
 
-def test_untyped_dictionaries_count_where_they_are_written_and_where_a_name_stands_for_them():
+def test_untyped_dictionaries_and_their_aliases_are_counted():
     assert figures.untyped([TYPES, USER]) == {"mlnb/types.py": 3, "mlnb/user.py": 1 + 1 + 2}
 
 

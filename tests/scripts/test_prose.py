@@ -62,8 +62,8 @@ class Orders: ...
 
 
 def test_code_is_searched_in_comments_texts_and_definitions():
-    found = sorted((one.line, one.text, one.is_name) for one in prose.search_code("a.py", CODE, list(range(1, 20))))
-    assert found == [
+    findings = sorted((one.line, one.text, one.is_name) for one in prose.search_code("a.py", CODE, list(range(1, 20))))
+    assert findings == [
         (1, "says", False),
         (3, "duel", False),
         (6, "asked", True),
@@ -86,9 +86,9 @@ def test_lines_of_a_notebook_are_those_of_its_file():
     ]
     document = {"cells": [{"cell_type": kind, "id": "a", "metadata": {}, "source": source} for kind, source in cells]}
     text = json.dumps(document, indent=1)
-    found = list(prose.search_notebook("a.ipynb", text))
-    assert [one.text for one in found] == ["Duel", "rival", "says", "proven", "proofs"]
-    for one in found:
+    findings = list(prose.search_notebook("a.ipynb", text))
+    assert [one.text for one in findings] == ["Duel", "rival", "says", "proven", "proofs"]
+    for one in findings:
         assert one.text in text.splitlines()[one.line - 1]
 
 

@@ -1,4 +1,4 @@
-"""A small model of each kind with all that a service needs, and one built bento that several tests ask."""
+"""A small model of each task with the files of a service, and one built bento that several tests query."""
 
 import os
 from dataclasses import dataclass, replace

@@ -1,4 +1,4 @@
-"""A replayed run: what the tracker wrote, and what it sent."""
+"""A replayed run: files of the tracker, and its network traffic."""
 
 import subprocess
 import sys
@@ -14,7 +14,7 @@ CODE = Path(mlnb.__file__).parent.parent
 
 @pytest.fixture(scope="session")
 def replay():
-    """Run replay.py in a process of its own, without a network where the system allows that."""
+    """Run replay.py in a separate process, without a network where the system allows that."""
 
     def run(root, run_id="latest", how="", **environment):
         isolated = ["unshare", "-rn"] if cannot_reach_anything() else []

@@ -34,5 +34,5 @@ def read_ledger(path: Path) -> list[Any]:
 
 def find_run(folder: Path, run_id: str) -> Path:
     """Return the .wandb file of a run below `<root>/wandb`."""
-    (found,) = folder.glob(f"*/run-{run_id}.wandb")
-    return found
+    (path,) = folder.glob(f"*/run-{run_id}.wandb")
+    return path

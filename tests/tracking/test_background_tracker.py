@@ -1,4 +1,4 @@
-"""The run never waits for its tracker, and never suffers from it."""
+"""A run never waits for its tracker and never fails because of it."""
 
 import threading
 import time
@@ -22,9 +22,9 @@ class Notes:
         self.seen, self.closed, self.seconds, self.fails = [], 0, seconds, fails
 
     def __call__(self, event):
-        time.sleep(self.seconds)
+        time.sleep(self.seconds)  # a slow tracker
         if event.name == self.fails:
-            raise RuntimeError("no more")
+            raise RuntimeError("connection lost")
         self.seen.append((event.name, getattr(event, "stage", None), event.run.record.state))
 
     def close(self):
@@ -68,28 +68,28 @@ def test_events_arrive_in_order_with_the_record_of_their_moment(run):
     assert notes.closed == 1 and not warnings
 
 
-def test_a_run_with_nothing_to_do_makes_no_tracker(run):
+def test_a_run_without_work_creates_no_tracker(run):
     def make():
-        raise AssertionError("made")
+        raise AssertionError("created")
 
     threads = threading.active_count()
     send(BackgroundTracker(make, print), run, "run_started", "stage_reused", "run_finished")
     assert threading.active_count() == threads
 
 
-def test_a_tracker_comes_later_and_misses_nothing(run):
+def test_a_tracker_created_later_gets_all_events(run):
     notes, begun = Notes(), time.monotonic()
-    made = []
-    listener = BackgroundTracker(lambda: made.append(time.monotonic()) or notes, print, delay=0.3)
+    created = []
+    listener = BackgroundTracker(lambda: created.append(time.monotonic()) or notes, print, delay=0.3)
     send(listener, run, "run_started", "stage_started", "stage_finished")
     wait_for(lambda: len(notes.seen) == 3, 20, "three events")
-    assert made[0] - begun >= 0.3
+    assert created[0] - begun >= 0.3
     send(listener, run, "run_finished")
     listener.close()
     assert [kind for kind, _, _ in notes.seen] == ["run_started", "stage_started", "stage_finished", "run_finished"]
 
 
-def test_a_run_that_ends_before_its_tracker_is_written_down_at_its_end(run):
+def test_a_run_that_ends_before_its_tracker_exists_is_tracked_at_its_end(run):
     notes = Notes()
     listener = BackgroundTracker(lambda: notes, print, delay=3600)
     send(listener, run, "run_started", "stage_started", "run_finished")
@@ -97,7 +97,7 @@ def test_a_run_that_ends_before_its_tracker_is_written_down_at_its_end(run):
     assert len(notes.seen) == 3 and notes.closed == 1
 
 
-def test_telling_takes_no_time_and_the_end_is_bounded(run):
+def test_sending_events_does_not_block_and_the_end_is_bounded(run):
     notes, warnings = Notes(seconds=0.3), []
     listener = BackgroundTracker(lambda: notes, warnings.append, timeout=0.1)
     began = time.perf_counter()
@@ -113,17 +113,17 @@ def test_a_tracker_that_fails_is_closed_and_reported_once(run):
     send(listener, run, "run_started", "stage_started", "stage_finished", "run_finished")
     listener.close()
     assert notes.closed == 1
-    assert len(warnings) == 1 and "no more" in warnings[0] and "mlnb show" in warnings[0]
+    assert len(warnings) == 1 and "connection lost" in warnings[0] and "mlnb show" in warnings[0]
 
 
-def test_runs_one_after_another_have_a_tracker_each(run, example):
+def test_consecutive_runs_have_separate_trackers(run, example):
     other = example.make_run(run.project, "20260314-101500-train-c3d4", upto="split")
-    made = []
-    listener = BackgroundTracker(lambda: made.append(Notes()) or made[-1], print)
+    created = []
+    listener = BackgroundTracker(lambda: created.append(Notes()) or created[-1], print)
     for each in (run, other):
         send(listener, each, "run_started", "stage_started", "run_finished")
     listener.close()
-    assert [len(notes.seen) for notes in made] == [3, 3]
+    assert [len(notes.seen) for notes in created] == [3, 3]
 
 
 def test_the_settings_choose_the_tracker(run, monkeypatch):
@@ -139,7 +139,7 @@ def test_the_settings_choose_the_tracker(run, monkeypatch):
     assert open_tracker(project()) is None
 
 
-def test_without_wandb_the_run_goes_on_and_says_what_to_do(run, monkeypatch):
+def test_without_wandb_the_run_continues_with_a_warning(run, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "mlnb.tracking.wandb_tracker", None)
     warnings = []
     listener = open_tracker(run.project, warnings.append)

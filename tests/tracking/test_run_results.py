@@ -34,10 +34,10 @@ def test_a_table_is_read_without_pandas_and_missing_ones_are_empty(project, exam
     assert run_results.verdict(run).value is None
 
 
-def test_a_lost_object_is_none(project, example):
+def test_a_missing_object_is_none(project, example):
     run = example.make_run(project)
     for name in ("metrics", "trials"):
-        project.store.drop(run.require_output(name).digest)
+        project.store.path(run.require_output(name).digest).unlink()
     assert load_optional(run, "metrics") is None
     assert run_results.read_trials(run) == []
 

@@ -1,4 +1,4 @@
-"""What W&B is given: complete, synchronisable, and nothing of it sent."""
+"""The W&B run is complete, can be synchronized, and nothing is sent."""
 
 import importlib.util
 import json
@@ -8,10 +8,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from fake_wandb import FakeWandb
 
 from mlnb.engine.project import Project
 from mlnb.engine.run_records import RunState
 from mlnb.engine.runs import open_run
+from mlnb.methods.contracts.findings import FindingList
 from mlnb.tracking.notebook_plots import read_plots
 
 spec = importlib.util.spec_from_file_location("ledger", Path(__file__).with_name("ledger.py"))
@@ -27,7 +29,7 @@ def _ledger():
 
 @pytest.fixture(scope="session")
 def tracked(tmp_path_factory, example, replay):
-    """The W&B folder of a finished run, and what the process said."""
+    """The W&B folder of a finished run, and the output of the process."""
     project = example.make_project(tmp_path_factory.mktemp("finished") / "titanic")
     example.make_run(project)
     done = replay(project.root)
@@ -51,14 +53,14 @@ def config(records):
 
 
 def summary(records):
-    found = {}
+    values = {}
     for update in of(records, "summary"):
         for item in update.update:
-            found["/".join(item.nested_key) or item.key] = json.loads(item.value_json)
-    return found
+            values["/".join(item.nested_key) or item.key] = json.loads(item.value_json)
+    return values
 
 
-def test_nothing_is_sent_and_nothing_is_left_running(tracked):
+def test_nothing_is_sent_and_no_process_is_left(tracked):
     _, done = tracked
     assert "traffic {}" in done.stdout
     assert "left []" in done.stdout
@@ -75,43 +77,45 @@ def test_one_run_with_parameters_and_where_they_came_from(tracked):
     records = ledger.read_ledger(ledger.find_run(folder, RUN))
     (run,) = of(records, "run")
     assert (run.run_id, run.project, run.run_group, run.job_type) == (RUN, "titanic", "train", "pipeline")
-    said = config(records)
-    assert said["tune"]["trials"] == 4
-    assert said["origins"]["tune.trials"] == "profile smoke"
-    assert "problem.run" not in said["origins"]
-    assert said["git"]["dirty"] is True
+    recorded = config(records)
+    assert recorded["tune"]["trials"] == 4
+    assert recorded["origins"]["tune.trials"] == "profile smoke"
+    assert "problem.run" not in recorded["origins"]
+    assert recorded["git"]["dirty"] is True
 
 
 def test_metrics_plots_findings_and_the_verdict(tracked, run):
     folder, _ = tracked
     path = ledger.find_run(folder, RUN)
-    said = summary(ledger.read_ledger(path))
+    recorded = summary(ledger.read_ledger(path))
     value = run.load("metrics")["deciding"]["value"]
-    assert said["evaluate/test_roc_auc"] == value
-    assert said["validate/warnings"] == 2
+    assert recorded["evaluate/test_roc_auc"] == value
+    assert recorded["validate/warnings"] == 2
     plots = read_plots(run.folder / "notebooks/70_evaluate.ipynb")
     titles = [re.sub(r"[^\w.\- ()]+", "-", plot.title) for plot in plots]  # W&B refuses other characters
-    assert all(said[f"evaluate/{title}/_type"] == "image-file" for title in titles)
+    assert all(recorded[f"evaluate/{title}/_type"] == "image-file" for title in titles)
     assert any(plot.title.endswith(" (2)") for plot in plots)
-    assert said["explore/Distributions/_type"] == "image-file"
-    assert said["findings/nrows"] == len(run.load("findings"))
-    assert said["trials/nrows"] == 4
-    assert (said["winner"], said["gate"], said["value"]) == (run.load("best")["family"], True, value)
-    picture = path.parent / "files" / said[f"evaluate/{titles[0]}/path"]
+    assert recorded["explore/Distributions/_type"] == "image-file"
+    assert recorded["findings/nrows"] == len(run.load("findings", FindingList).findings)
+    assert recorded["trials/nrows"] == 4
+    assert (recorded["winner"], recorded["gate"], recorded["value"]) == (run.load("best")["family"], True, value)
+    picture = path.parent / "files" / recorded[f"evaluate/{titles[0]}/path"]
     assert picture.read_bytes().startswith(b"\x89PNG")
 
 
-def test_data_is_used_and_the_model_is_made(tracked, run):
+def test_data_is_an_input_and_the_model_an_output(tracked, run):
     folder, _ = tracked
-    made = {artifact.type: artifact for artifact in of(ledger.read_ledger(ledger.find_run(folder, RUN)), "artifact")}
-    assert made["dataset"].use_after_commit and not made["model"].use_after_commit
-    assert json.loads(made["dataset"].metadata)["digest"]
-    assert json.loads(made["model"].metadata)["family"] == run.load("best")["family"]
-    for artifact in (made["dataset"], made["model"]):
+    artifacts = {
+        artifact.type: artifact for artifact in of(ledger.read_ledger(ledger.find_run(folder, RUN)), "artifact")
+    }
+    assert artifacts["dataset"].use_after_commit and not artifacts["model"].use_after_commit
+    assert json.loads(artifacts["dataset"].metadata)["digest"]
+    assert json.loads(artifacts["model"].metadata)["family"] == run.load("best")["family"]
+    for artifact in (artifacts["dataset"], artifacts["model"]):
         assert all(Path(entry.local_path).is_file() for entry in artifact.manifest.contents)
 
 
-def test_one_child_a_trial(tracked, run):
+def test_each_trial_is_a_child_run(tracked, run):
     folder, _ = tracked
     files = sorted(folder.glob("*-trial-*/run-*.wandb"))
     assert len(files) == 4
@@ -149,7 +153,7 @@ def test_a_run_that_did_not_finish_is_not_a_success(tmp_path, example, replay, s
     assert summary(records)["failure/stage"] == "tune"
 
 
-def test_a_killed_run_keeps_what_was_told_before(tmp_path, example, replay):
+def test_a_killed_run_keeps_earlier_events(tmp_path, example, replay):
     project = example.make_project(tmp_path / "titanic")
     example.make_run(project)
     assert replay(project.root, how="kill").returncode in (-9, 137)
@@ -158,10 +162,56 @@ def test_a_killed_run_keeps_what_was_told_before(tmp_path, example, replay):
     assert not of(records, "exit")
 
 
-def test_online_without_a_key_stays_offline_and_says_so(tmp_path, example, replay):
+def test_online_mode_without_a_key_stays_offline_with_a_warning(tmp_path, example, replay):
     project = example.make_project(tmp_path / "titanic")
     example.make_run(project, upto="split")
     done = replay(project.root, WANDB_MODE="online")
     assert "no API key" in done.stderr
     assert "traffic {}" in done.stdout
     assert list((project.root / "wandb").glob("offline-run-*"))
+
+
+@pytest.mark.parametrize("how", ["online", "file"])
+def test_online_runs_go_to_the_server_of_the_settings_and_nowhere_else(tmp_path, example, replay, how):
+    project = example.make_project(tmp_path / "titanic")
+    example.make_run(project)
+    done = replay(project.root, how=how, WANDB_MODE="online")
+    server = received(done)
+    assert server["other_hosts"] == [] and server["keys"] == ["k" * 40]
+    assert server["runs"][RUN]["exit"] == 0 and server["runs"][RUN]["history"] > 0
+    assert [run["exit"] for name, run in server["runs"].items() if "-trial-" in name] == [0] * 4
+    assert {"dataset/titanic-data", "model/titanic-model"} <= set(server["artifacts"])
+    assert "Ip:OutNoRoutes" not in done.stdout, "another host was looked for"
+
+
+@pytest.mark.parametrize("state, code", [("failed", 3), ("interrupted", 130)])
+def test_the_server_learns_how_an_online_run_ended(tmp_path, example, replay, state, code):
+    project = example.make_project(tmp_path / "titanic")
+    run = example.make_run(project, failed="tune")
+    run.update(state=RunState(state))
+    run.save()
+    assert received(replay(project.root, how="online", WANDB_MODE="online"))["runs"][RUN]["exit"] == code
+
+
+def test_wandb_sync_uploads_to_the_server_of_the_settings(tracked):
+    folder, _ = tracked
+    server = FakeWandb()
+    proxies = {"HTTPS_PROXY": server.url, "HTTP_PROXY": server.url}
+    environment = {"PATH": "/usr/bin:/bin", "HOME": str(folder.parent), "WANDB_ERROR_REPORTING": "false", **proxies}
+    environment |= {"WANDB_BASE_URL": server.url, "WANDB_API_KEY": "k" * 40}
+    runs = [str(path) for path in folder.glob("offline-run-*")]
+    wandb = Path(sys.executable).with_name("wandb")
+    try:
+        done = subprocess.run([wandb, "sync", *runs], env=environment, capture_output=True, text=True, timeout=120)
+    finally:
+        server.close()
+    assert done.returncode == 0, done.stderr
+    assert {name: run["exit"] for name, run in server.runs.items()} == dict.fromkeys(server.runs, 0)
+    assert len(server.runs) == 5 and server.other_hosts == []
+
+
+def received(done):
+    """Return what the server received."""
+    assert done.returncode == 0, done.stderr
+    (line,) = [line for line in done.stdout.splitlines() if line.startswith("server ")]
+    return json.loads(line.removeprefix("server "))

@@ -32,7 +32,7 @@ class Ruler(Record, frozen=True, kw_only=True):
 
 
 class _Goal(Record, frozen=True, kw_only=True):
-    """Fields that are the same before and after the data was seen."""
+    """Fields that are the same before and after completion from the data."""
 
     bound: float | None = None
     positive: str | None = None
@@ -64,27 +64,27 @@ class _Goal(Record, frozen=True, kw_only=True):
 
 
 class Problem(_Goal, frozen=True, kw_only=True):
-    """A business goal as stated; None where nothing was said.
+    """A business goal as stated; None where nothing was stated.
 
     Args:
         target: column to predict: its name, or its position counted from 1.
         task: the problem type.
-        metric: the metric that decides.
+        metric: the primary metric.
         bound: value that the metric has to reach.
-        positive: binary and anomaly: the class that is looked for.
+        positive: binary and anomaly: the positive class.
         goal: the goal in words.
         query, item, rating, user, cut, at: ranking: the column of the query, of the item, of the rating; of an
             interaction log also the user and the instant of the cut; rank at which the metric is cut off.
         time, series, horizon, frequency: forecasting: the timestamp column, the key columns, periods ahead, and
             the length of a period.
-        contamination, alert_budget: anomaly: share of anomalous rows, and alerts that can be looked at.
+        contamination, alert_budget: anomaly: share of anomalous rows, and number of alerts that can be reviewed.
         costs: cost by outcome ("false_positive": 5.0), or by true and predicted class.
         top: share of rows that is acted upon, in (0, 1).
         latency_ms: budget of one response, in milliseconds.
         protected, fairness_metric, fairness_limit: columns whose groups are compared, how, and the largest difference.
-        coverage: share of true values that an interval has to hold, in (0, 1).
+        coverage: nominal coverage of prediction intervals, in (0, 1).
         owner, intended_use, excluded_uses, risk, unit, prediction: texts for the model card.
-        sources: where each field came from: stated, inferred or default, with the reason.
+        sources: origin of each field: stated, inferred or default, with the reason.
     """
 
     SCHEMA: ClassVar[str] = "problem"
@@ -97,12 +97,12 @@ class Problem(_Goal, frozen=True, kw_only=True):
 
 
 class ProblemContract(_Goal, frozen=True, kw_only=True):
-    """A business goal that was completed from the data; see `Problem` for the fields that are the same.
+    """A business goal that was completed from the data; see `Problem` for the common fields.
 
     Args:
         target: column to predict; None for anomaly detection without labels.
         task: the problem type.
-        metric: the metric that decides, with its argument, such as precision_at@0.05.
+        metric: the primary metric with its parameter, such as precision_at@0.05.
         direction: "maximize" or "minimize".
         classes: names of the classes in the order of their codes, of two the positive one last; None for numbers.
         labels: anomaly with labels: the two labels, the anomalous one last.
@@ -129,24 +129,24 @@ class ProblemContract(_Goal, frozen=True, kw_only=True):
 def required(value: T | None, field: str) -> T:
     """Return the value of a contract's field. Raises `ValueError` naming the field when it is None."""
     if value is None:
-        raise ValueError(f"the contract has no {field}; expected a contract that was completed for this task")
+        raise ValueError(f"found a contract that has no {field}; expected one that was completed for this task")
     return value
 
 
 def read_contract(path: Path) -> ProblemContract:
-    """Return the contract of a JSON file. Raises `SchemaError` naming the file when it holds another one."""
+    """Return the contract of a JSON file. Raises `SchemaError` naming the file when it holds another record."""
     return decode(ProblemContract, path.read_bytes(), str(path))
 
 
 def start_contract(problem: Problem, task: Task, classes: tuple[str, ...] | None = None) -> ProblemContract:
-    """Return the contract with all that was stated and needs no data; its sources are those of the problem."""
+    """Return the contract with the stated fields that need no data; its sources are those of the problem."""
     goal: dict[str, Any] = {name: getattr(problem, name) for name in _Goal.__struct_fields__}
     metric, series = problem.metric or "", problem.series or ()
     return ProblemContract(task=task, classes=classes, target=problem.target, metric=metric, series=series, **goal)
 
 
 def name_sources(contract: ProblemContract, problem: Problem) -> ProblemContract:
-    """Return the contract with a source for every field: what is empty and has none was not stated."""
+    """Return the contract with a source for every field; an empty field without source was not stated."""
     sources = dict(contract.sources)
     for field in Problem.__struct_fields__:
         if getattr(contract, field) in (None, "", ()):

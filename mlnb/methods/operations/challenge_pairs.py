@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from ..contracts.problems import ProblemContract
-from ..models.anomaly_detection import twin_flags
+from ..models.anomaly_detection import reference_flags
 from mlnb.methods.operations.labeled_feedback import (
     alert_truth,
     judge_alerts,
@@ -291,5 +291,5 @@ def pair_responses(
         return pair_steps(contract, history, fresh, responses)
     flags = None
     if contract.metric == UNLABELED_METRIC and responses.encoded is not None:
-        flags = twin_flags(responses.encoded, contract.contamination or 0.0, seed)
+        flags = reference_flags(responses.encoded, contract.contamination or 0.0, seed)
     return pair_rows(contract, fresh, responses.champion[0], responses.challenger[0], flags)

@@ -17,9 +17,9 @@ from ..calibration.conformal_intervals import check_interval
 from ..calibration.probability_calibration import calibration_error
 from ..contracts.evaluations import IntervalCheck
 from ..contracts.monitoring_records import AlertPrecision, ChangedRelation, Performance, ServiceBehavior
-from ..evaluation.test_evaluation import in_words
+from ..evaluation.test_evaluation import format_estimate
 from ..metrics.decision_metrics import short_name
-from ..models.anomaly_detection import twin_flags
+from ..models.anomaly_detection import reference_flags
 from .drift_report import InputSample
 from .labeled_feedback import Evidence, alert_precision, alert_warnings
 from mlnb.methods.operations.monitoring_verdict import (
@@ -81,7 +81,9 @@ def reference_evidence(model: MonitoredModel, window: ProductionWindow, sample: 
     rows = np.arange(0, len(window.rows), -(-len(window.rows) // REFERENCE_ROWS))
     encoded = model.fitted_encoder.transform(sample.after)[rows]
     contamination = model.contract.contamination or 0.0
-    return Evidence(twin_flags(encoded, contamination, seed), output_array(window.rows, model.contract)[rows], rows)
+    return Evidence(
+        reference_flags(encoded, contamination, seed), output_array(window.rows, model.contract)[rows], rows
+    )
 
 
 def measure_performance(
@@ -187,7 +189,9 @@ def performance_warnings(
     contract, warnings = model.contract, []
     interval, nominal = performance.interval, model.contract.coverage or 0.0
     if interval is not None and interval.coverage.high is not None and interval.coverage.high < nominal - 0.05:
-        warnings.append(f"intervals contain {in_words(interval.coverage)} of the true values, {nominal:.0%} expected")
+        warnings.append(
+            f"intervals contain {format_estimate(interval.coverage)} of the true values, {nominal:.0%} expected"
+        )
     if performance.alerts is not None:
         before = model.metrics.alerts.precision if model.metrics.alerts else None
         budget = contract.contamination or 0.0
@@ -213,7 +217,9 @@ def describe_performance(
     reference = model.metrics.deciding
     if performance.now is not None:
         rows, name = performance.now.rows, short_name(model.contract.metric)
-        text = f"{name}: {in_words(performance.now)} on {rows:,} rows; {in_words(reference)} on the test set"
+        text = (
+            f"{name}: {format_estimate(performance.now)} on {rows:,} rows; {format_estimate(reference)} on the test set"
+        )
     else:
         needed = f"{mature:.0%} are" if model.traits.supervised else "some of alerts and of other rows are"
         text = f"labels for {labeled.share:.0%} of the rows, {needed} needed: performance is not reported yet"
@@ -223,7 +229,7 @@ def describe_performance(
     if performance.cost is not None:
         lines.append(f"mean cost of a decision {performance.cost:.4g}")
     if performance.alerts is not None:
-        share, right = float(is_alert(window.rows).mean()), in_words(performance.alerts)
+        share, right = float(is_alert(window.rows).mean()), format_estimate(performance.alerts)
         lines.append(f"{share:.1%} of the rows were alerts; precision of the reviewed ones: {right}")
     if performance.promised:
         implied = ", ".join(f"{name} {value:.4g}" for name, value in performance.promised.items())

@@ -158,7 +158,7 @@ def describe_histories(histories: Sequence[History], rows: int) -> dict[str, int
         rows: rows that they were made of.
 
     Returns:
-        gaps: periods without a value; doubles: rows that share a period.
+        gaps: periods without a value; duplicates: rows that share a period.
     """
     lengths = [h.known for h in histories]
     filled = sum(int(np.isfinite(h.values).sum()) for h in histories)
@@ -166,7 +166,7 @@ def describe_histories(histories: Sequence[History], rows: int) -> dict[str, int
         "series": len(histories),
         "periods": sum(lengths),
         "gaps": sum(lengths) - filled,
-        "doubles": max(0, rows - filled),
+        "duplicates": max(0, rows - filled),
         "shortest": min(lengths, default=0),
         "longest": max(lengths, default=0),
     }

@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 
 from .columns import Schema, take_columns
 from ...codec import replace
+from ..contracts.findings import Finding
 from ..contracts.table_formats import ColumnFormat, NumberFormat
 from .column_formats import PLAIN_NUMBERS, describe_format, simplify
 from .date_formats import infer_date_format, parse_dates_with
@@ -29,10 +30,8 @@ _LOOK = 1000  # rows that tell words from numbers
 _INFINITE = r"[+-]?(?i:inf|infinity|#div/0!|∞)"
 
 
-def finding(
-    check: str, severity: str, column: str | None, rows: int | None, message: str, action: str
-) -> dict[str, Any]:
-    """One finding as JSON values.
+def finding(check: str, severity: str, column: str | None, rows: int | None, message: str, action: str) -> Finding:
+    """Return a finding; counts of numpy become whole numbers.
 
     Args:
         check: what was looked at.
@@ -42,10 +41,8 @@ def finding(
         message: what was found.
         action: what was done, or what to do.
     """
-    return {
-        "check": check, "severity": severity, "column": column,
-        "rows": None if rows is None else int(rows), "message": message, "action": action,
-    }  # fmt: skip
+    count = None if rows is None else int(rows)
+    return Finding(check=check, severity=severity, column=column, rows=count, message=message, action=action)
 
 # %% ../../../nbs/methods/tables/type_inference.ipynb #c05
 def _quote(values: Any, most: int = 3) -> str:
@@ -87,7 +84,7 @@ class _Cleaner:
         self.name, self.is_target, self.order = name, is_target, order
         self.number: NumberFormat | None = NumberFormat()  # None: its numbers contradict each other
         self.format: ColumnFormat | None = None
-        self.notes: list[dict[str, Any]] = []
+        self.notes: list[Finding] = []
         self.sentinels: tuple[float, ...] = ()
 
     def note(self, check: str, severity: str, rows: int | None, message: str, action: str) -> None:
@@ -279,7 +276,7 @@ def clean(
     target: str | None = None,
     spelling: Spelling = AUTOMATIC,
     use_up: bool = False,
-) -> tuple[pd.DataFrame, Schema, list[dict[str, Any]]]:
+) -> tuple[pd.DataFrame, Schema, list[Finding]]:
     """The typed table, its schema and every decision as a finding; all rows and columns are kept.
 
     Args:

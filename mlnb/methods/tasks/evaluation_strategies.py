@@ -22,7 +22,7 @@ from mlnb.methods.evaluation.task_evaluation import (
     count_alerts,
     even_rows,
     plot_alerts,
-    strangest_rows,
+    most_anomalous_rows,
     whole_queries,
 )
 from ..evaluation.test_report import collect_golden, measure_test_set, worst_predictions
@@ -144,7 +144,7 @@ class AnomalyEvaluationStrategy(EvaluationStrategy):
     def worst(self, test_set: ScoredTestSet, predictions: pd.DataFrame, most: int = 10) -> pd.DataFrame:
         """Return the rows that are strangest, and why."""
         pipeline = test_set.pipeline
-        return strangest_rows(
+        return most_anomalous_rows(
             pipeline.contract, test_set.rows, test_set.y, test_set.prediction, pipeline.model, test_set.X,
             pipeline.encoder.sources, most,
         )  # fmt: skip

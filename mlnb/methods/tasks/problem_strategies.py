@@ -7,13 +7,12 @@ __all__ = ['CHECKED_ROWS', 'Findings', 'STRATEGIES', 'ProblemStrategy', 'Ranking
            'ForecastStrategy', 'problem_strategy']
 
 # %% ../../../nbs/methods/tasks/problem_strategies.ipynb #c02
-from typing import Any
-
 import pandas as pd
 
 from ..audit.data_validation import audit, check_table
 from ..audit.split_proposals import propose_splits
 from ..audit.target_leakage import find_leaks
+from ..contracts.findings import Finding
 from ..contracts.problems import Problem, ProblemContract
 from ..problem.forecast_contract import complete_forecast, start_forecast
 from ..problem.problem_contract import complete
@@ -24,7 +23,7 @@ from ..tables.type_inference import clean, finding
 from .task_traits import choose
 
 CHECKED_ROWS = 100_000  # rows that are held against the schema which was learned from all of them
-Findings = list[dict[str, Any]]
+Findings = list[Finding]
 
 # %% ../../../nbs/methods/tasks/problem_strategies.ipynb #c03
 class ProblemStrategy:

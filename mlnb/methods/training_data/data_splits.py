@@ -16,7 +16,7 @@ from ..contracts.problems import ProblemContract
 from ..tasks.task_traits import traits_of
 from ..tables.columns import Schema, nearest
 from .forecast_examples import deal_periods, split_periods
-from ..audit.split_proposals import Proposal
+from ..audit.split_proposals import SplitProposal
 
 KINDS = ("auto", "random", "stratified", "group", "time")
 DEAL = 1_000_003  # how far apart the seeds of two deals are
@@ -34,7 +34,7 @@ def choose_kind(
     kind: str = "auto",
     group: str = "",
     time: str = "",
-    proposals: Sequence[Proposal] = (),
+    proposals: Sequence[SplitProposal] = (),
 ) -> tuple[str, str]:
     """How to split and why.
 

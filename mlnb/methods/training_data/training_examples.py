@@ -17,7 +17,7 @@ import pandas as pd
 from ...codec import replace
 from ..contracts.problems import ProblemContract, required
 from ..tasks.task_traits import traits_of
-from ..models.anomaly_detection import twin_flags
+from ..models.anomaly_detection import reference_flags
 from ..tables.columns import Schema, TableArrays, to_arrays
 from ..encoding.table_encoder import Encoder
 from .cross_validation import Fold, encode_folds
@@ -182,7 +182,7 @@ def fold_examples(
     folds = encode_folds(to_arrays(training, schema), y, fold_of_row, schema, encoder, groups)
     if contract.metric == "stability":
         share = required(contract.contamination, "contamination")
-        return [replace(fold, valid_y=twin_flags(fold.valid_X, share)) for fold in folds]
+        return [replace(fold, valid_y=reference_flags(fold.valid_X, share)) for fold in folds]
     return folds
 
 
@@ -200,5 +200,5 @@ def test_examples(
         return Examples(fan.X, fan.y)
     X, y = encoder.transform(to_arrays(test, schema)), read_target(contract, test)
     if contract.metric == "stability":
-        y = twin_flags(X, required(contract.contamination, "contamination"))
+        y = reference_flags(X, required(contract.contamination, "contamination"))
     return Examples(X, y, read_groups(contract, test))

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from ..tasks.task_traits import traits_of
-from ..models.search_spaces import searched_families, suits
+from ..models.search_spaces import searched_families, is_affordable
 
 TINY = 500  # rows below which two trials' scores differ by luck
 DEALS = 2  # times that rows of such a table are dealt into folds: each costs as much as the first
@@ -114,7 +114,7 @@ def plan_for(rows: int, columns: int, task: str = "binary", minority: float | No
     if "long" in shape:
         trials, why = 12, "a fit takes long, and on so many rows well-known settings are close to the best"
     every = searched_families(task)
-    families = tuple(family for family in every if suits(family, rows, columns))
+    families = tuple(family for family in every if is_affordable(family, rows, columns))
     left = [family for family in every if family not in families]
     which = f"too slow or too large at this size: {', '.join(left)}" if left else "each has won on tables of this size"
     weighting = "ranks and probabilities do not need weights; they would distort probabilities"

@@ -78,7 +78,7 @@ class Scorer:
         self.keep: tuple[str, ...] = ()
         encoder = Encoder.from_json(self.parts.encoder)
         self.width = len(encoder.names)
-        self.encoders = [(Encoder((codec,), encoder.options), start) for codec, start, _ in encoder.places]
+        self.encoders = [(Encoder((codec,), encoder.options), start) for codec, start, _ in encoder.positions]
         self.seen = 0
         self.compile_after: int | None = None
         self.compiled: CompiledModel | None = None

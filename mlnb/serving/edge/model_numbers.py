@@ -8,7 +8,7 @@ import numpy as np
 
 from mlnb.errors import UsageError
 from mlnb.methods.models.autoregression import FORECASTERS
-from mlnb.methods.models.fitted_models import SMOOTH, Model
+from mlnb.methods.models.fitted_models import NUMPY_MODELS, Model
 
 
 @dataclass(frozen=True)
@@ -35,12 +35,12 @@ def to_numbers(model: Model) -> ModelNumbers:
         return ModelNumbers("constant", model.classes, "families.py", _to_lists(native))
     if isinstance(native, dict) and "scorers" in native:
         return ModelNumbers(model.family, model.classes, "detectors.py", _to_lists(_describe_detector(native)))
-    if model.family == "network":
+    if model.family == "mlp":
         native = native | {"networks": [_transpose_layers(arrays) for arrays in native["layers"]], "layers": None}
-    elif model.family == "neighbours":
-        weights, targets = native["weights"], native["known"]
+    elif model.family == "knn":
+        weights, targets = native["weights"], native["targets"]
         native = native | {"shares": (weights[:, None] * targets).sum(axis=0) / weights.sum()}
-    elif model.family not in (*SMOOTH, *FORECASTERS):
+    elif model.family not in (*NUMPY_MODELS, *FORECASTERS):
         raise UsageError(
             f"A model of the family {model.family!r} is a pickle of {type(native).__name__}, which Python alone cannot "
             "read: only the families of this project have a text form. Use mlnb serve, mlnb containerize or mlnb score "
@@ -74,7 +74,7 @@ def _describe_detector(native: Mapping[str, Any]) -> dict[str, object]:
     rows = None
     for name, scorer in native["scorers"].items():
         fitted = dict(scorer["fitted"])
-        if name in ("nearest", "density"):
+        if name in ("knn_distance", "lof"):
             rows = fitted.pop("rows")
         elif name == "isolation_forest":
             trees = [_mark_leaves(fitted, number) for number in range(len(fitted["feature"]))]

@@ -192,7 +192,7 @@ def _describe_columns(encoder: Encoder, schema: Schema) -> list[JsonObject]:
     for codec, fields in zip(encoder.codecs, encoder.to_json()["columns"], strict=True):
         column: JsonObject = {**fields, "width": len(codec.names)}
         if isinstance(codec, CategoryCodec):
-            column = {name: fields[name] for name in ("column", "code", "missing", "levels", "unseen")}
+            column = {name: fields[name] for name in ("column", "code", "missing", "categories", "unseen")}
             column |= _tabulate(codec)
         described.append(column | {"sentinels": list(schema.column(codec.column).sentinels)})
     return described
@@ -200,8 +200,8 @@ def _describe_columns(encoder: Encoder, schema: Schema) -> list[JsonObject]:
 
 def _tabulate(codec: CategoryCodec) -> JsonObject:
     """Return the encoded numbers of each category, of an unseen one and of a missing one, and their index."""
-    table = np.empty((len(codec.levels) + 2, len(codec.names)))
-    codec.fill(np.array([*codec.levels, "\0", None], dtype=object), table)
+    table = np.empty((len(codec.categories) + 2, len(codec.names)))
+    codec.fill(np.array([*codec.categories, "\0", None], dtype=object), table)
     if codec.unseen == "missing":
         table[-2] = table[-1]
-    return {"table": table.tolist(), "index": {level: number for number, level in enumerate(codec.levels)}}
+    return {"table": table.tolist(), "index": {level: number for number, level in enumerate(codec.categories)}}

@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from mlnb.methods.contracts.problems import ProblemContract
 from mlnb.methods.contracts.responses import Explanation, Response, RowProblem
-from mlnb.methods.evaluation.forecast_responses import answer_request, find_problems
+from mlnb.methods.evaluation.forecast_responses import find_problems, respond_to_request
 from mlnb.methods.series.forecast_windows import Windows, request_schema
 from mlnb.methods.tables.columns import Schema
 from mlnb.serving.runtime.model_parts import ModelParts, Row
@@ -29,7 +29,7 @@ class ForecastHandler(RequestHandler):
         if problems:
             raise BadRows(problems)
         try:
-            return answer_request(rows, self.schema, self.encoder, self.parts.model, self.parts.decision)
+            return respond_to_request(rows, self.schema, self.encoder, self.parts.model, self.parts.decision)
         except ValueError as error:  # a timestamp after the last holiday that training knew
             expected = "timestamps within the calendar that the model was trained with"
             problem = RowProblem(row=None, column=self.encoder.time, found=str(error), expected=expected)

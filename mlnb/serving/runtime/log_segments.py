@@ -59,12 +59,24 @@ def _read_records(path: Path, on_damage: Callable[[bytes], Any]) -> Iterator[Log
         for line in file:
             if line.endswith(b"\n"):  # what follows the last one was never finished
                 try:
-                    yield LogRecord(**json.loads(line))
-                    continue
+                    record = LogRecord(**json.loads(line))
+                    if _is_valid(record):
+                        yield record
+                        continue
                 except (TypeError, ValueError):
                     pass
             if line.strip():
                 on_damage(line)
+
+
+def _is_valid(record: Any) -> bool:
+    """Return whether the fields of a record have their types, which damage may have changed."""
+    lists = (record.rows, record.responses)
+    return (
+        isinstance(record.time, int | float)
+        and isinstance(record.refused, list | None)
+        and all(isinstance(values, list) and all(isinstance(value, dict) for value in values) for values in lists)
+    )
 
 
 def to_table(records: Iterable[LogRecord]) -> Any:
@@ -142,23 +154,33 @@ def _to_array(pa: Any, values: Sequence[Any]) -> Any:
         return pa.array([v and v.encode("utf-8", "backslashreplace").decode() for v in texts], pa.string())
 
 
+def _open_private(name: str, flags: int) -> int:
+    return os.open(name, flags, 0o600)
+
+
 def convert_segment(path: Path) -> Path | None:
     """Write a segment of JSON lines as a Parquet file of the same name and remove the lines.
+
+    Damaged lines are kept in a file of the same name with the suffix `.damaged`.
 
     Returns:
         the Parquet file; None when the segment holds no complete line.
     """
     import pyarrow.parquet as parquet
 
-    table = to_table(_read_records(path, lambda line: None))
+    damaged: list[bytes] = []
+    table = to_table(_read_records(path, damaged.append))
     target = path.with_suffix(".parquet")
     if table.num_rows:
         part = target.with_suffix(f".{os.getpid()}.part")  # readers see the whole file or none
-        with open(part, "wb", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
+        with open(part, "wb", opener=_open_private) as file:
             parquet.write_table(table, file, compression="zstd")
             file.flush()
             os.fsync(file.fileno())
         part.replace(target)
+    if damaged:
+        with open(path.with_suffix(".damaged"), "ab", opener=_open_private) as file:
+            file.writelines(damaged)
     path.unlink(missing_ok=True)
     return target if table.num_rows else None
 

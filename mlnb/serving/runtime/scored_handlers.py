@@ -12,7 +12,7 @@ from mlnb.methods.contracts.responses import AnomalyExplanation, Explanation, Re
 from mlnb.methods.encoding.table_encoder import Encoder
 from mlnb.methods.models.anomaly_detectors import drivers
 from mlnb.methods.models.fitted_models import predict
-from mlnb.methods.models.shap_values import share_out
+from mlnb.methods.models.shap_values import compute_shap_values
 from mlnb.methods.tables.columns import Schema, check_rows, to_arrays
 from mlnb.methods.tasks.responders import respond
 from mlnb.serving.runtime.model_parts import ModelParts, Row
@@ -82,7 +82,7 @@ class RankingHandler(AnomalyHandler):
         """Return what each column added to each row's score. Raises `BadRequest` where the score is not a sum."""
         encoded = self.encode(rows)
         try:
-            contributions, base, columns = share_out(self.parts.model, encoded, self.encoder.sources, None)
+            contributions, base, columns = compute_shap_values(self.parts.model, encoded, self.encoder.sources, None)
         except ValueError as error:
             raise BadRequest(f"this model's predictions cannot be explained: {error}", []) from None
         scores = (contributions.sum(axis=1) + base).tolist()

@@ -10,7 +10,7 @@ from mlnb.methods.decisions.decision_rules import choose_classes, decide
 from mlnb.methods.encoding.row_encoder import compile_row
 from mlnb.methods.encoding.table_encoder import Encoder
 from mlnb.methods.models.fitted_models import predict
-from mlnb.methods.models.shap_values import share_out
+from mlnb.methods.models.shap_values import compute_shap_values
 from mlnb.methods.tables.columns import check_rows, to_arrays
 from mlnb.methods.tasks.responders import compile_responder, respond
 from mlnb.serving.runtime.model_parts import ModelParts, Row
@@ -77,7 +77,7 @@ class TabularHandler(RequestHandler):
             labels = choose_classes(final, self.parts.decision)
             names = [contract.classes[1 if len(contract.classes) == 2 else label] for label in labels.tolist()]
         try:
-            contributions, base, columns = share_out(model, encoded, self.encoder.sources, labels)
+            contributions, base, columns = compute_shap_values(model, encoded, self.encoder.sources, labels)
         except ValueError as error:
             raise BadRequest(f"this model's predictions cannot be explained: {error}", []) from None
         scores = (contributions.sum(axis=1) + base).tolist()

@@ -1,1 +1,1 @@
-"""Notebooks for the corners of what a cell can do: each a list of cells, run by the standard engine and by ours."""
+"""Notebooks with edge cases of cells, each a list of cells, executed by the standard and the warm engine."""

@@ -32,7 +32,7 @@ NOTEBOOKS: dict[str, list[object]] = {
     "system_exit": ["print('a')\nimport sys; sys.exit()", "print('b')"],
     "system_exit_zero": ["import sys; sys.exit(0)", "1"],
     "system_exit_code": ["import sys; sys.exit(3)", "1"],
-    # A kernel ends 0.1 s after it was told to exit, if it is idle then: what follows must last longer to say the same.
+    # A kernel exits 0.1 s after an exit request, if it is idle then: the next cell must take longer for equal outputs.
     "quit": ["print(1)\nquit()", "import asyncio\nawait asyncio.sleep(5)\nprint(2)"],
     "exit_bare": ["exit", "import asyncio\nawait asyncio.sleep(5)\nprint(2)"],
     "display_update": ["h = display('one', display_id='x')", "h.update('two')", "display('three', display_id='x')"],

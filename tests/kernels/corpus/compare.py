@@ -1,4 +1,4 @@
-"""Running a notebook under both engines, and what of it is the same wherever it runs."""
+"""Executes a notebook with both engines, and removes from the result what differs between runs."""
 
 import difflib
 import json

@@ -1,4 +1,4 @@
-"""The Jupyter kernel "mlnb (warm)": an ordinary client finds an ordinary kernel, only sooner."""
+"""The Jupyter kernel "mlnb (warm)" behaves like an ordinary kernel to an ordinary client."""
 
 import os
 import sys

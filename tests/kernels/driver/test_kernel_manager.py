@@ -57,7 +57,7 @@ def test_a_busy_kernel_is_interrupted_before_it_ends(manager: ForkedKernelManage
     assert manager.exit_reason() == "exit code 0"
 
 
-def test_how_a_kernel_died_is_known(manager: ForkedKernelManager) -> None:
+def test_the_cause_of_a_kernel_s_death_is_reported(manager: ForkedKernelManager) -> None:
     os.kill(manager.pid, 9)
     asyncio.run(manager.client().wait_for_exit())
     assert not manager.is_alive() and manager.exit_reason() == "killed by SIGKILL"

@@ -1,4 +1,4 @@
-"""What cells have shown is logged by names that prose does not change, and restored from the log."""
+"""Outputs of cells are logged under names that do not depend on prose, and restored from the log."""
 
 from pathlib import Path
 from types import SimpleNamespace

@@ -1,4 +1,4 @@
-"""Secrets are replaced wherever text is."""
+"""Secrets are replaced in every text."""
 
 from nbformat import NotebookNode
 

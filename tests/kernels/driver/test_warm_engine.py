@@ -37,7 +37,7 @@ def test_a_notebook_that_needs_another_kernel_gets_it(project: Path, monkeypatch
     assert reason("mlnb-warm") is None
 
 
-def test_a_kernel_with_an_environment_of_its_own_is_not_the_same(
+def test_a_kernel_spec_with_environment_variables_is_no_ipython_kernel(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)

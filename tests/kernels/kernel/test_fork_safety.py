@@ -42,7 +42,7 @@ TRAIN = "from lightgbm import LGBMRegressor as L; L(n_estimators=2, verbose=-1).
         (TRAIN, "[]", "[0, 1, 2]"),
     ],
 )
-def test_memory_one_s_own_threads_and_files_that_are_read_are_safe(setup: str, threads: str, descriptors: str) -> None:
+def test_memory_known_threads_and_files_open_for_reading_are_safe(setup: str, threads: str, descriptors: str) -> None:
     assert check(setup, threads, descriptors) == "safe"
 
 

@@ -44,7 +44,7 @@ def test_timers_are_called_when_they_are_due(connected: Connected) -> None:
     wait_for(lambda: called == ["soon", "later"], 30, "both calls")
 
 
-def test_what_is_due_is_known() -> None:
+def test_due_timers_are_known() -> None:
     woken: list[bool] = []
     timers = Timers(lambda: woken.append(True))
     assert timers.run() is None
@@ -69,7 +69,7 @@ def test_a_paused_publisher_sends_nothing(connected: Connected) -> None:
     publisher, driver, _ = connected
     with publisher.paused():
         publisher.send_multipart([b"later"])
-        time.sleep(0.05)
+        time.sleep(0.05)  # in which an unpaused publisher would send
         assert driver.receive_available() == []
     assert driver.receive() == (IOPUB, [b"later"])
 

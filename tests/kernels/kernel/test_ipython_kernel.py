@@ -32,7 +32,7 @@ def test_a_request_reaches_the_handler_and_a_reply_the_driver() -> None:
     theirs.close()
 
 
-def test_it_stands_for_no_thread() -> None:
+def test_the_thread_substitute_starts_no_thread() -> None:
     assert not OneThread() and OneThread().parent_thread.is_alive()
 
 

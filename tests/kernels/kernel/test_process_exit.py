@@ -9,7 +9,7 @@ from waiting import wait_for
 from kernels.projects import run
 
 
-def test_what_an_interpreter_does_at_its_end_is_done(project: Path) -> None:
+def test_a_kernel_exits_as_an_interpreter_does(project: Path) -> None:
     cells = [
         "import atexit, threading, time, concurrent.futures as cf, subprocess",
         "f = open('unflushed', 'w'); n = f.write('text')",
@@ -29,7 +29,7 @@ def test_an_exit_hook_that_fails_does_not_stop_it(project: Path) -> None:
     assert error == "" and "2" in run(project, "1 + 1")[0]
 
 
-def test_child_processes_are_terminated_and_nobody_waits_long(project: Path) -> None:
+def test_child_processes_are_terminated_without_delay(project: Path) -> None:
     started = time.monotonic()
     outputs, error = run(project, "import subprocess\np = subprocess.Popen(['sleep', '300'])\nprint('pid', p.pid)")
     pid = int(outputs.split("pid ")[1].split("\\n")[0])

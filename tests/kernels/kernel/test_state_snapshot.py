@@ -1,4 +1,4 @@
-"""Snapshots: a restored state is what it was, snapshots end when they should, and nobody waits for them."""
+"""Snapshots: state is restored exactly, snapshots expire, and taking them delays no cell."""
 
 import os
 import subprocess
@@ -118,7 +118,7 @@ def test_a_snapshot_is_restored_again_and_by_two_at_once(project: Path) -> None:
         ("import tempfile; t = tempfile.TemporaryDirectory()", "temporary folder"),
     ],
 )
-def test_of_what_a_fork_cannot_copy_no_snapshot_is_taken(
+def test_no_snapshot_is_taken_of_state_that_a_fork_cannot_copy(
     project: Path, cell: str, reason: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO", logger="papermill")
@@ -126,7 +126,7 @@ def test_of_what_a_fork_cannot_copy_no_snapshot_is_taken(
     assert [one.cell for one in snapshots(project)] == [1] and reason in caplog.text
 
 
-def test_they_expire_and_the_notebook_then_runs_from_its_start(project: Path) -> None:
+def test_snapshots_expire_and_the_notebook_then_runs_from_its_start(project: Path) -> None:
     run(project, ["x = 1", "x", "x", "1 / 0"], plan(project, ttl_minutes=0.02))
     pids = [one.pid for one in snapshots(project)]
     assert pids
@@ -135,21 +135,21 @@ def test_they_expire_and_the_notebook_then_runs_from_its_start(project: Path) ->
     assert error == "" and not restored and whole[3]["count"] == 4
 
 
-def test_the_oldest_end_when_all_take_too_much_memory(project: Path) -> None:
+def test_the_oldest_snapshots_end_above_the_memory_limit(project: Path) -> None:
     grow = "import numpy as np\nx = np.ones(5_000_000)"
     run(project, [grow, grow + "\ny = x.copy()", "z = x.copy()", "1 / 0"], plan(project, max_bytes=60e6))
     wait_for(lambda: len(snapshots(project)) < 3, 30, "the end of a snapshot")
     assert status(project).snapshot_memory < 60e6
 
 
-def test_a_snapshot_whose_process_was_killed_is_not_missed(project: Path) -> None:
+def test_a_killed_snapshot_falls_back_to_a_whole_run(project: Path) -> None:
     run(project, ["x = 1", "x", "x", "1 / 0"], plan(project))
     psutil.Process(snapshots(project)[-1].pid).kill()
     whole, error, restored = run(project, ["x = 1", "x", "x", "x + 1"], plan(project, 3))
     assert error == "" and not restored and "'2'" in str(whole[3]["outputs"])
 
 
-def test_they_end_with_their_parent(project: Path) -> None:
+def test_snapshots_end_with_their_parent(project: Path) -> None:
     run(project, ["x = 1", "x", "x", "1 / 0"], plan(project))
     current = status(project)
     pids = [one.pid for one in current.snapshots]
@@ -160,7 +160,7 @@ def test_they_end_with_their_parent(project: Path) -> None:
     assert error == "" and not restored
 
 
-def test_a_parent_that_restarts_for_an_import_keeps_them(project: Path) -> None:
+def test_a_parent_that_restarts_for_an_import_keeps_snapshots(project: Path) -> None:
     run(project, ["x = 7", "x", "x", "1 / 0"], plan(project))
     before = [one.pid for one in snapshots(project)]
     fails = "try:\n    import tqdm.keras\nexcept ImportError:\n    pass"  # there is no Keras here
@@ -171,7 +171,7 @@ def test_a_parent_that_restarts_for_an_import_keeps_them(project: Path) -> None:
     assert restored and "'8'" in str(continued[3])
 
 
-def test_nobody_waits_for_a_snapshot(project: Path) -> None:
+def test_taking_a_snapshot_delays_no_cell(project: Path) -> None:
     nbformat.write(compare.notebook(["x = 1", "x", "x", "1 / 0"]), project / "piped.ipynb")
     script = (
         "import sys; sys.modules['rfc3987_syntax'] = None\nsys.path.insert(0, sys.argv[1])\n"
@@ -190,7 +190,7 @@ def test_nobody_waits_for_a_snapshot(project: Path) -> None:
         assert not any(name.startswith(("pipe:", "anon_inode:")) for name in names)
 
 
-def test_stopping_the_parent_ends_them(project: Path) -> None:
+def test_stopping_the_parent_ends_snapshots(project: Path) -> None:
     run(project, ["x = 1", "x", "x", "1 / 0"], plan(project))
     pids = [one.pid for one in snapshots(project)]
     for paths in find_parents(project):

@@ -47,7 +47,7 @@ def run_and_warn(project: Path, caplog: pytest.LogCaptureFixture) -> tuple[str, 
     return outputs, warnings
 
 
-def test_all_is_well_here(project: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_the_self_test_passes(project: Path, caplog: pytest.LogCaptureFixture) -> None:
     assert self_test.driver_problem() is None and KernelSelfTest().problem() is None
     outputs, warnings = run_and_warn(project, caplog)
     assert "mlnb.kernels.kernel" in outputs and warnings == []

@@ -1,4 +1,4 @@
-"""A parent knows how its kernels ended, and kills what they leave."""
+"""A parent knows how its kernels ended, and kills the processes that they leave."""
 
 import json
 import subprocess
@@ -29,10 +29,8 @@ def sleeps():
     time.sleep(60)
 
 def reap(pid):
-    for _ in range(500):
-        if pid in processes.reap():
-            return
-        time.sleep(0.01)
+    os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+    assert pid in processes.reap()
 
 assert processes.reap() == set()
 first = fork(leaves_a_child)
@@ -42,7 +40,8 @@ exit_code = os.waitstatus_to_exitcode(processes.exit_statuses[first])
 late = dict(processes.running)
 processes.add(first, "late.ipynb")
 second = fork(sleeps)
-time.sleep(0.1)
+while os.getpgid(second) != second:  # until it has its own process group
+    os.sched_yield()
 processes.kill()
 reap(second)
 signalled = os.WTERMSIG(processes.exit_statuses[second])

@@ -1,4 +1,4 @@
-"""Which imports are made ahead, and why others are left to the notebook."""
+"""Which imports are preloaded, and why others are not."""
 
 import sys
 import warnings
@@ -66,7 +66,7 @@ def test_a_name_may_be_an_attribute_of_a_package() -> None:
     assert preloaded == {"json.loads", "json.decoder"}
 
 
-def test_a_proxy_writes_to_the_stream_of_now(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_proxy_writes_to_the_current_stream(capsys: pytest.CaptureFixture[str]) -> None:
     proxy = preload.StreamProxy("stdout")
     proxy.write("captured")
     proxy.preloading = False

@@ -1,4 +1,4 @@
-"""What a parent remembers of imports from one start to the next."""
+"""The record of imports that a parent keeps between starts."""
 
 from pathlib import Path
 

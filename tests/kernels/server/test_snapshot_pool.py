@@ -1,4 +1,4 @@
-"""Snapshots are found, restored, evicted and handed on; a process that is gone is forgotten."""
+"""Snapshots are found, restored, evicted and inherited; one whose process has ended is removed."""
 
 import os
 import socket
@@ -48,7 +48,7 @@ def add(pool: SnapshotPool, waiting: Waiting, **changes: object) -> Snapshot:
     return pool.snapshots[-1]
 
 
-def test_one_is_found_by_its_id_and_replaces_the_older_one(pool: SnapshotPool, waiting: Waiting) -> None:
+def test_a_snapshot_is_found_by_its_id_and_replaces_the_older_one(pool: SnapshotPool, waiting: Waiting) -> None:
     first = add(pool, waiting)
     assert pool.find("a") is first and pool.find("b") is None
     pool.add(waiting[0].dup(), INFO)
@@ -91,7 +91,7 @@ def test_restoring_forks_a_kernel_and_counts_as_use(pool: SnapshotPool) -> None:
         assert requests[0][0].notebook == START.notebook and pool.snapshots[0].used > 1.0
 
 
-def test_one_that_is_gone_restores_nothing(
+def test_a_dead_snapshot_restores_nothing(
     pool: SnapshotPool, waiting: Waiting, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(snapshot_pool, "RESTORE_SECONDS", 0.1)
@@ -99,7 +99,7 @@ def test_one_that_is_gone_restores_nothing(
     assert pool.restore(snapshot, START, []) is None and pool.snapshots == []
 
 
-def test_one_whose_connection_ended_is_forgotten(pool: SnapshotPool, waiting: Waiting) -> None:
+def test_a_snapshot_whose_connection_ended_is_removed(pool: SnapshotPool, waiting: Waiting) -> None:
     ours, theirs = socket.socketpair()
     pool.add(ours, INFO)
     pool.snapshots[0].pid = waiting[1].pid
@@ -111,14 +111,14 @@ def test_one_whose_connection_ended_is_forgotten(pool: SnapshotPool, waiting: Wa
     assert pool.snapshots == []
 
 
-def test_an_expired_one_is_evicted(pool: SnapshotPool, waiting: Waiting) -> None:
+def test_an_expired_snapshot_is_evicted(pool: SnapshotPool, waiting: Waiting) -> None:
     add(pool, waiting, ttl_minutes=0.0)
     assert pool.timeouts() == [0.0]
     pool.evict(0)
     assert pool.snapshots == []
 
 
-def test_the_oldest_is_evicted_when_all_take_too_much(
+def test_the_oldest_is_evicted_above_the_memory_limit(
     pool: SnapshotPool, waiting: Waiting, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(snapshot_pool, "anonymous_memory", lambda pid: 100)
@@ -129,14 +129,14 @@ def test_the_oldest_is_evicted_when_all_take_too_much(
     assert [one.info.id for one in pool.snapshots] == ["new"] and pool.memory() == 100
 
 
-def test_its_status_says_what_it_is(pool: SnapshotPool, waiting: Waiting) -> None:
+def test_the_status_describes_a_snapshot(pool: SnapshotPool, waiting: Waiting) -> None:
     snapshot = add(pool, waiting)
     (status,) = pool.status()
     assert (status.id, status.pid, status.labels) == ("a", waiting[1].pid, {"run": "r"})
     assert status.expires == snapshot.used + 300
 
 
-def test_a_restarted_process_inherits_them(pool: SnapshotPool) -> None:
+def test_a_restarted_process_inherits_snapshots(pool: SnapshotPool) -> None:
     ours, theirs = socket.socketpair()
     with theirs:
         pool.add(ours, INFO, used=3.0)

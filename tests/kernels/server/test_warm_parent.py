@@ -50,7 +50,7 @@ def test_an_import_with_side_effects_restarts_the_parent_in_the_same_process(pro
     assert "fails to import" in after.rejected["tqdm.keras"]
 
 
-def test_the_folder_is_the_owner_s_alone(project: Path) -> None:
+def test_only_the_owner_can_access_the_folder(project: Path) -> None:
     run(project, "1")
     folder = parent_paths.settings(project).folder
     assert folder == project / ".mlnb" / "kernels"
@@ -59,7 +59,7 @@ def test_the_folder_is_the_owner_s_alone(project: Path) -> None:
     assert stat.S_IMODE(socket.stat().st_mode) == 0o600
 
 
-def test_a_long_path_is_no_hindrance(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_long_path_is_supported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = tmp_path / ("long" * 30)
     folder.mkdir()
     (folder / "settings.ini").write_text("[mlnb]\n")
@@ -105,7 +105,7 @@ def test_the_command_shows_and_stops_it(project: Path, capsys: pytest.CaptureFix
     assert main(["kernels"]) == 0 and "No warm parent" in capsys.readouterr().out
 
 
-def test_notebooks_side_by_side(project: Path) -> None:
+def test_notebooks_run_in_parallel(project: Path) -> None:
     nbformat.write(compare.notebook(["import time; time.sleep(0.5)\nimport os; os.getpid()"]), project / "side.ipynb")
     code = (
         "import sys; sys.modules['rfc3987_syntax'] = None\nimport papermill\n"

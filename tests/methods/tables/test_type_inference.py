@@ -1,4 +1,4 @@
-"""How cells of text become numbers and dates: each column by the evidence of the whole table."""
+"""Conversion of text cells to numbers and dates, with evidence from the whole table."""
 
 import numpy as np
 import pandas as pd
@@ -13,7 +13,7 @@ def typed(*cells, spelling=None, target=False, **others):
     """The kind, the values and the findings of a column `x` in a table with other columns."""
     raw = pd.DataFrame({"x": list(cells), **others})
     table, schema, findings = clean(raw, "x" if target else None, spelling or Spelling())
-    return schema.column("x"), table["x"].tolist(), [f for f in findings if f["column"] == "x"]
+    return schema.column("x"), table["x"].tolist(), [f for f in findings if f.column == "x"]
 
 
 @pytest.mark.parametrize(
@@ -33,8 +33,8 @@ def typed(*cells, spelling=None, target=False, **others):
     ],
 )
 def test_numbers_in_many_spellings(cells, values):
-    column, found, _ = typed(*cells)
-    assert column.kind == "number" and found == values
+    column, parsed, _ = typed(*cells)
+    assert column.kind == "number" and parsed == values
 
 
 @pytest.mark.parametrize(
@@ -53,8 +53,8 @@ def test_numbers_in_many_spellings(cells, values):
     ],
 )
 def test_dates_in_many_spellings(cells, values):
-    column, found, _ = typed(*cells)
-    assert column.kind == "date" and [str(value)[:10] for value in found] == values
+    column, parsed, _ = typed(*cells)
+    assert column.kind == "date" and [str(value)[:10] for value in parsed] == values
 
 
 def test_a_column_is_read_by_the_evidence_of_the_others():
@@ -67,28 +67,28 @@ def test_a_column_is_read_by_the_evidence_of_the_others():
 def test_what_can_be_read_both_ways_is_reported_with_the_setting():
     _, rent, findings = typed("862", "1.919", "989", "450", "1.250")
     assert rent[1] == 1919
-    doubts = [f for f in findings if f["severity"] == "warning"]
-    assert len(doubts) == 1 and "ingest.decimal" in doubts[0]["action"] and "1919" in doubts[0]["action"]
+    doubts = [f for f in findings if f.severity == "warning"]
+    assert len(doubts) == 1 and "ingest.decimal" in doubts[0].action and "1919" in doubts[0].action
     _, rent, findings = typed("862", "1.919", "989", spelling=Spelling(decimal="."))
-    assert rent[1] == 1.919 and not [f for f in findings if f["severity"] == "warning"]
+    assert rent[1] == 1.919 and not [f for f in findings if f.severity == "warning"]
 
 
 @pytest.mark.parametrize("cells", [["1,5", "2.5"] * 9, ["$5", "€6"] * 9, ["5 kg", "7 lb"] * 9, ["5%", "12"] * 9])
 def test_numbers_that_contradict_each_other_are_never_mixed(cells):
     column, _, findings = typed(*cells)
     assert column.kind == "category"
-    assert any(f["check"] == "number format" and f["severity"] == "warning" for f in findings)
+    assert any(f.check == "number format" and f.severity == "warning" for f in findings)
 
 
 def test_the_order_of_day_and_month_is_that_of_the_file():
     ends = ["25/12/2015", "26/12/2015", "27/12/2015"]
     _, dates, findings = typed("01/02/2016", "03/04/2016", "05/06/2016", end=ends)
-    assert str(dates[0])[:10] == "2016-02-01" and not [f for f in findings if f["severity"] == "warning"]
+    assert str(dates[0])[:10] == "2016-02-01" and not [f for f in findings if f.severity == "warning"]
     _, dates, findings = typed("01/02/2016", "03/04/2016", "07/06/2016")
-    assert str(dates[0])[:10] == "2016-01-02" and "ingest.dayfirst" in findings[0]["action"]
+    assert str(dates[0])[:10] == "2016-01-02" and "ingest.dayfirst" in findings[0].action
     monthly = [f"01/{month:02}/{year}" for year in (2016, 2017) for month in range(1, 13)]
     _, dates, findings = typed(*monthly)
-    assert str(dates[1])[:10] == "2016-02-01" and not [f for f in findings if f["severity"] == "warning"]
+    assert str(dates[1])[:10] == "2016-02-01" and not [f for f in findings if f.severity == "warning"]
 
 
 def test_a_local_midnight_remains_that_day():
@@ -109,9 +109,9 @@ def test_the_cells_of_the_training_file_are_read_as_in_training():
     )
     table, schema, _ = clean(raw)
     for column in schema.columns:
-        known = table[column.name].notna().to_numpy()
-        cells = raw[column.name][known].str.strip().tolist()
-        values = table[column.name][known]
+        present = table[column.name].notna().to_numpy()
+        cells = raw[column.name][present].str.strip().tolist()
+        values = table[column.name][present]
         expected = values.astype("datetime64[us]").astype(np.int64) / 1e6 if column.kind == "date" else values
         read = read_cells(cells, column.format)
         assert read.tolist() == np.asarray(expected, dtype=float).tolist(), column.name

@@ -64,7 +64,7 @@ def test_a_compiled_regression_gives_the_bits_of_the_definition(numbers, x, low,
         Decision(costs=((0.0, 1.0, 1.0), (9.0, 0.0, 1.0), (1.0, 1.0, 0.0))),
     ],
 )
-def test_several_classes_likewise(decision):
+def test_a_compiled_multiclass_response_gives_the_bits_of_the_definition(decision):
     p = np.random.default_rng(0).dirichlet(np.full(3, 0.3), 300)
     p[:2] = [[0.2, 0.4, 0.4], [1 / 3, 1 / 3, 1 / 3]]
     responder = compile_responder(SEVERAL, decision)
@@ -101,9 +101,9 @@ def test_a_short_form_that_differs_in_one_bit_is_not_used(monkeypatch):
 def test_columns_hold_what_rows_hold():
     p = np.random.default_rng(2).dirichlet(np.ones(3), 50)
     columns = respond_by_column(p, SEVERAL)
-    for place, response in enumerate(respond(p, SEVERAL)):
-        assert response.prediction == columns.names[columns.labels[place]]
-        assert list(response.probabilities.values()) == columns.probabilities[place].tolist()
+    for index, response in enumerate(respond(p, SEVERAL)):
+        assert response.prediction == columns.names[columns.labels[index]]
+        assert list(response.probabilities.values()) == columns.probabilities[index].tolist()
 
 
 def test_a_row_that_competes_with_no_other_ranks_first():

@@ -1,6 +1,6 @@
-"""A problem type that is made here, in one module, runs from the contract to the response and to monitoring.
+"""A problem type that is defined in this module alone runs from the contract to the response and to monitoring.
 
-Counts: whole numbers from 0, whose predictions are rounded. It says what differs from a regression and nothing else.
+Counts: whole numbers from 0, whose predictions are rounded. It defines the differences from a regression only.
 """
 
 from collections.abc import Iterator
@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from mlnb.codec import decode, encode
+from mlnb.methods.contracts.candidates import Candidate
 from mlnb.methods.contracts.decisions import Decision, FittedDecision
 from mlnb.methods.contracts.problems import ProblemContract
 from mlnb.methods.contracts.responses import to_wire
@@ -32,7 +33,7 @@ from mlnb.methods.tasks.task_traits import TRAITS, Task, TaskTraits, register
 from mlnb.methods.training_data.cross_validation import encode_folds
 from mlnb.methods.training_data.data_splits import choose_kind, make_folds, split_rows
 from mlnb.methods.training_data.training_plan import plan_for
-from mlnb.methods.tuning.model_selection import fit_winner
+from mlnb.methods.tuning.final_fit import fit_winner
 from mlnb.serving.runtime.served_tasks import find_served_task
 from mlnb.serving.runtime.tabular_handler import TabularHandler
 
@@ -72,7 +73,7 @@ def test_new_problem_type_runs_from_contract_to_response_and_monitoring(counts: 
     schema, findings, skills = strategy.audit(table, schema, contract)
     assert (contract.task, contract.metric, contract.direction) == ("counts", "mae", "minimize")
     assert decode(ProblemContract, encode(contract)) == contract  # as an artifact and in a bundle
-    assert set(skills) == {"size", "city"} and not [found for found in findings if found["severity"] == "error"]
+    assert set(skills) == {"size", "city"} and not [finding for finding in findings if finding.severity == "error"]
 
     kind, _ = choose_kind(contract, schema)
     plan = plan_for(len(table), len(schema.features), contract.task)
@@ -83,7 +84,7 @@ def test_new_problem_type_runs_from_contract_to_response_and_monitoring(counts: 
     encoder = Encoder.fit(arrays, schema, y)
     fold_of_row, _ = make_folds(training, contract, kind, 3)
     held_out = np.full((len(training), 1), np.nan)
-    best = {"family": "linear", "params": default_params("linear"), "class_weight": "none"}
+    best = Candidate(family="linear", params=default_params("linear"))
     for fold in encode_folds(arrays, y, fold_of_row, schema, encoder):
         model = fit_winner(best, contract.task, 0, "mae", fold.X, fold.y)
         held_out[fold.rows, 0] = FittedPipeline(contract, schema, encoder, model).predict(fold.valid_X)

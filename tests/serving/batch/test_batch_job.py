@@ -5,13 +5,14 @@ import os
 import signal
 import subprocess
 import sys
-import time
+from functools import partial
 from pathlib import Path
 
 import fsspec
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
+from waiting import wait_for
 
 from mlnb.errors import ServingError, UsageError
 from mlnb.serving.batch import batch_job, input_units
@@ -107,6 +108,10 @@ def test_lost_rows_are_an_error(score, files, tmp_path, monkeypatch):
         score([files / "rows.csv"], tmp_path / "out.csv")
 
 
+def part_is_added(parts, before):
+    return len(list(parts.glob("*.json"))) > before
+
+
 def test_a_killed_job_continues_and_ends_with_the_same_bytes(model, rows, tmp_path):
     """SIGKILL in the middle, several times: what was finished is not done again, and the output is the same.
 
@@ -126,17 +131,14 @@ def test_a_killed_job_continues_and_ends_with_the_same_bytes(model, rows, tmp_pa
     whole, killed = tmp_path / "whole.parquet", tmp_path / "killed.parquet"
     command = [sys.executable, str(tmp_path / "job.py"), str(tmp_path / "in.csv")]
     subprocess.run([*command, str(whole), str(model)], check=True, stdout=subprocess.DEVNULL)
-    starts = []
+    starts, parts = [], tmp_path / ".killed.parquet.parts"
     for attempt in range(3):
         process = subprocess.Popen([*command, str(killed), str(model)], stdout=subprocess.PIPE, text=True)
         starts.append(int(process.stdout.readline()))
         if attempt < 2:
-            until = time.monotonic() + 30
-            parts = Path(tmp_path, ".killed.parquet.parts")
-            before = len(list(parts.glob("*.json")))
-            while len(list(parts.glob("*.json"))) <= before and process.poll() is None and time.monotonic() < until:
-                time.sleep(0.002)
-            assert not killed.exists()
+            more = partial(part_is_added, parts, len(list(parts.glob("*.json"))))
+            wait_for(more, 30, "another part", pause=0.002)
+            assert process.poll() is None and not killed.exists()
             os.kill(process.pid, signal.SIGKILL)
         process.communicate()
     assert starts == sorted(set(starts))

@@ -81,7 +81,7 @@ def test_the_output_has_the_service_s_responses(task, tmp_path):
     assert scorer.score(table, 0, text=False).good.column_names == columns[task]
 
 
-def test_a_model_is_compiled_once_it_pays(model, rows):
+def test_a_model_is_compiled_for_enough_rows(model, rows):
     pytest.importorskip("llvmlite")
     table = pa.Table.from_pylist(rows[:400])
     scorer = Scorer(model, compile_after=1000)
@@ -117,10 +117,10 @@ def test_small_tables_are_verified_until_enough_rows_are(model, rows, caplog):
 @pytest.mark.parametrize("family", ["lightgbm", "random_forest", "linear"])
 def test_a_compiled_model_with_other_bits_is_logged_and_not_used(family, rows, tmp_path, monkeypatch, caplog):
     pytest.importorskip("llvmlite")
-    read, apply = compiled_trees.read_booster, compiled_linear.apply_scale
+    read, apply = compiled_trees.read_booster, compiled_linear.scale_columns
     monkeypatch.setattr(compiled_trees, "SMALL_LEAVES", 16)
     monkeypatch.setattr(compiled_trees, "read_booster", lambda text: change_one_tree(read(text)))
-    monkeypatch.setattr(compiled_linear, "apply_scale", lambda learned, X: apply(learned, X) * 1.0000000000000002)
+    monkeypatch.setattr(compiled_linear, "scale_columns", lambda learned, X: apply(learned, X) * 1.0000000000000002)
     folder = make_model(tmp_path / "model", family)
     scorer, original = Scorer(folder, compile_after=1), Scorer(folder, compile_after=None)
     table = pa.Table.from_pylist(rows)

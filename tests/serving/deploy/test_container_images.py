@@ -55,7 +55,7 @@ def test_the_first_engine_that_works_is_taken(engines):
     assert find_engine("buildah").name == "buildah"
 
 
-def test_without_an_engine_it_is_told_what_to_install(engines):
+def test_without_an_engine_the_error_names_one_to_install(engines):
     engines("docker", "echo 'Cannot connect to the Docker daemon' >&2; exit 1")
     with pytest.raises(ServingError) as caught:
         find_engine()

@@ -76,7 +76,7 @@ def test_every_document_is_valid_and_no_warning_is_given(version, deployed, tmp_
     assert output.count("passed for resource") == 5
 
 
-def test_a_wrong_document_would_be_found(documents, tmp_path):
+def test_an_invalid_document_is_detected(documents, tmp_path):
     """The validator is no decoration: a misspelt field fails."""
     wrong = {**documents["service"], "spec": {**documents["service"]["spec"], "sessionAfinity": "None"}}
     (tmp_path / "service.yaml").write_text(yaml.safe_dump(wrong))
@@ -108,7 +108,7 @@ def test_the_network_the_scaler_and_the_budget_agree_with_the_pods(documents):
     assert documents["disruption-budget"]["spec"]["maxUnavailable"] >= 1
 
 
-def test_the_pod_may_do_nothing_but_answer(documents):
+def test_the_pod_has_no_privileges(documents):
     pod = documents["deployment"]["spec"]["template"]["spec"]
     (container,) = pod["containers"]
     for context in (pod["securityContext"], container["securityContext"]):
@@ -122,7 +122,7 @@ def test_the_pod_may_do_nothing_but_answer(documents):
     assert container["env"][0]["valueFrom"]["secretKeyRef"] == {"name": "churn-key", "key": "key"}
 
 
-def test_limits_follow_from_what_was_measured(documents):
+def test_limits_follow_from_measured_usage(documents):
     resources = documents["deployment"]["spec"]["template"]["spec"]["containers"][0]["resources"]
     assert resources == {"requests": {"cpu": "250m", "memory": "160Mi"}, "limits": {"memory": "256Mi"}}
 
@@ -148,7 +148,7 @@ def test_pods_that_ship_a_log_reach_the_store_and_nothing_else():
     }
 
 
-def test_pods_that_ship_nothing_go_where_they_are_told_and_keep_no_log():
+def test_pods_without_log_shipping_have_only_configured_egress_and_no_log():
     documents = make_manifests(replace(DEPLOYED, egress=("8443",)))
     assert documents["network-policy"]["spec"]["egress"][1] == {"ports": [{"protocol": "TCP", "port": 8443}]}
     (container,) = documents["deployment"]["spec"]["template"]["spec"]["containers"]
@@ -157,12 +157,12 @@ def test_pods_that_ship_nothing_go_where_they_are_told_and_keep_no_log():
 
 
 @pytest.mark.parametrize("wrong", ["store.example:443", "https", "70000", "10.1.0.1/16:9000", "10.0.0.0/8:"])
-def test_a_place_that_a_policy_cannot_name_is_refused(wrong):
+def test_an_egress_target_that_a_policy_cannot_express_is_refused(wrong):
     with pytest.raises(UsageError, match="expected PORT or CIDR:PORT"):
         make_manifests(replace(DEPLOYED, egress=(wrong,)))
 
 
-def test_all_documents_speak_of_the_same_pods_and_ports(documents):
+def test_all_documents_refer_to_the_same_pods_and_ports(documents):
     chosen = {"app.kubernetes.io/name": "churn"}
     template = documents["deployment"]["spec"]["template"]
     assert chosen.items() <= template["metadata"]["labels"].items()
@@ -183,5 +183,5 @@ def test_all_documents_speak_of_the_same_pods_and_ports(documents):
 
 
 @pytest.mark.parametrize(("name", "fits"), [("churn-7", True), ("Churn", False), ("7churn", False), ("a" * 60, False)])
-def test_names_are_those_that_kubernetes_takes(name, fits):
+def test_names_are_valid_in_kubernetes(name, fits):
     assert bool(NAME.fullmatch(name)) == fits

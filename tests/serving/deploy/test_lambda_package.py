@@ -58,7 +58,7 @@ def url(body, method="POST", path="/predict", key="secret", **more):
     return {"version": "2.0", "rawPath": path, "headers": headers, "requestContext": context, "body": body, **more}
 
 
-def test_the_package_is_small_and_answers_from_its_files_alone(package):
+def test_the_package_is_small_and_predicts_with_its_files_only(package):
     built, _ = package
     assert built.unzipped < MOST_UNZIPPED / 2
     assert built.rows == 40

@@ -1,4 +1,4 @@
-"""LightGBM's text: the trees that it stands for, or a reason why not."""
+"""LightGBM's text format: its trees, or the reason of a refusal."""
 
 import lightgbm
 import numpy as np
@@ -39,7 +39,7 @@ def test_trees_give_the_booster_s_scores(params, link, outputs):
     np.testing.assert_allclose(score_row_by_row(boosted, X), expected, rtol=0, atol=1e-12)
 
 
-def test_averages_are_known():
+def test_averaged_output_is_read():
     booster = train(objective="regression", boosting="rf", bagging_freq=1, bagging_fraction=0.5)
     assert read_booster(booster.model_to_string()).mean
 
@@ -52,6 +52,6 @@ def test_averages_are_known():
         ({"objective": "regression", "reg_sqrt": True}, "objective 'regression sqrt' cannot be exported"),
     ],
 )
-def test_what_is_not_supported_is_an_error(params, message):
+def test_unsupported_models_are_an_error(params, message):
     with pytest.raises(UsageError, match=message):
         read_booster(train(**params).model_to_string())

@@ -7,13 +7,13 @@ import pytest
 from numpy_families import fit_family
 
 from mlnb.errors import UsageError
-from mlnb.methods.models.fitted_models import SMOOTH, Model
+from mlnb.methods.models.fitted_models import NUMPY_MODELS, Model
 from mlnb.methods.models.model_families import fit_model
 from mlnb.methods.models.search_spaces import default_params
 from mlnb.serving.edge.model_numbers import to_numbers
 
 
-@pytest.mark.parametrize("family", SMOOTH)
+@pytest.mark.parametrize("family", NUMPY_MODELS)
 def test_numbers_are_json(family):
     model, _ = fit_family(family, "multiclass", 4, 1)
     numbers = to_numbers(model)

@@ -20,7 +20,7 @@ from mlnb.serving.edge.portable_export import TOLERANCE, export_text
         ("ensemble", "binary", {"model-0.txt", "model-1.txt"}),
         ("mixed", "binary", {"model-0.txt", "families.py"}),
         ("linear", "regression", {"families.py"}),
-        ("detectors", "anomaly", {"detectors.py"}),
+        ("detector_ensemble", "anomaly", {"detectors.py"}),
     ],
 )
 def test_a_model_has_the_files_that_it_needs(family, task, files, tmp_path):

@@ -41,7 +41,7 @@ def test_a_server_and_its_workers_end_with_the_block(quick, tmp_path):
     assert gone(family, 1)
 
 
-def test_a_model_that_cannot_be_loaded_is_said_at_once(material, tmp_path):
+def test_a_model_that_cannot_be_loaded_is_reported_immediately(material, tmp_path):
     bundle = material("linear").bundle(tmp_path / "service", name="unloadable")
     (bundle.folder / "model" / "fitted" / "model.json").unlink()
     path = build_bento(Bundle.read(bundle.folder)).path
@@ -75,14 +75,14 @@ def test_a_server_may_be_launched_before_its_bento_is_known(quick, tmp_path):
         server.stop()
 
 
-def test_a_launch_that_is_not_needed_any_more_ends(tmp_path):
+def test_a_cancelled_launch_ends(tmp_path):
     waiting = start_launcher(tmp_path / "log")
     waiting.process.stdin.close()
     assert waiting.process.wait(20) == 0 and (tmp_path / "log").read_text() == ""
 
 
 @pytest.mark.parametrize("ending", ["no options", "terminated"])
-def test_a_launch_that_is_not_needed_leaves_no_folder(ending):
+def test_a_cancelled_launch_leaves_no_folder(ending):
     waiting = start_launcher()
     assert waiting.log.exists() and waiting.log.parent == waiting.own
     if ending == "terminated":
@@ -109,7 +109,7 @@ def test_a_bento_that_cannot_start_shows_the_end_of_its_log(tmp_path):
     assert time.monotonic() - began < 30
 
 
-def test_a_taken_port_is_said_before_anything_starts(quick, tmp_path):
+def test_a_used_port_is_reported_before_anything_starts(quick, tmp_path):
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()

@@ -50,7 +50,7 @@ def test_a_service_that_cannot_be_imported_is_explained(material, tmp_path):
     assert not (bentoml_home() / "bentos" / "broken" / bundle.version / "bento.yaml").exists()
 
 
-def test_building_reaches_for_no_network(material, tmp_path, monkeypatch):
+def test_building_uses_no_network(material, tmp_path, monkeypatch):
     """Without a network, with pip and uv out of reach: BentoML would install uv with pip."""
     bundle = material().bundle(tmp_path / "service", name="offline")
     for name in ("http_proxy", "https_proxy", "PIP_INDEX_URL"):
@@ -61,5 +61,5 @@ def test_building_reaches_for_no_network(material, tmp_path, monkeypatch):
     assert build_bento(bundle).path.is_dir()
 
 
-def test_nothing_is_reported_to_anyone():
+def test_no_telemetry_is_sent():
     assert bentoml_environment()["BENTOML_DO_NOT_TRACK"] == "True"

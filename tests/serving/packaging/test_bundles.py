@@ -25,7 +25,7 @@ def test_the_same_inputs_give_the_same_bytes(material, bundle, tmp_path):
     assert material().bundle(tmp_path / "again").version == bundle.version  # over what was there
 
 
-def test_no_file_tells_of_this_machine(bundle):
+def test_no_file_contains_machine_details(bundle):
     for name, data in contents(bundle.folder).items():
         assert b"/tmp/" not in data and b"/home/" not in data, name
         assert str(bundle.folder.parent).encode() not in data, name
@@ -82,7 +82,7 @@ def test_a_name_comes_from_what_is_predicted():
     assert default_name(ProblemContract(task=Task.REGRESSION, target="生存")) == "regressor"
 
 
-def test_a_curl_line_survives_the_shell():
+def test_a_curl_command_is_quoted_for_the_shell():
     golden = Golden(rows=[{"who's": 'a "b" $HOME', "ä": None}], predictions=[{}])
     command = curl(golden).replace("curl -s http://127.0.0.1:3000/predict -d", "printf %s")
     output = subprocess.run(command, shell=True, capture_output=True, text=True).stdout

@@ -1,4 +1,4 @@
-"""What an image and a function leave out of the libraries: no more than nobody imports."""
+"""Files of libraries that images and functions omit: only those that nothing imports."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Stage `package` as the only stage after a fitted model: the verified bento, and what prevents it."""
+"""Stage `package` after a fitted model: the verified bento, and the reasons for none."""
 
 import json
 import shutil

@@ -103,7 +103,7 @@ def test_serve_rebuilds_a_missing_bento_and_stops_at_ctrl_c(packaged, material):
         send_request("127.0.0.1", port, "GET", "/livez")
 
 
-def test_a_taken_port_is_explained(packaged):
+def test_a_used_port_is_reported(packaged):
     root, _, _ = packaged
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
@@ -115,7 +115,7 @@ def test_a_taken_port_is_explained(packaged):
     assert f"--port {port + 1}" in errors
 
 
-def test_nothing_to_serve_says_how_to_get_something(tmp_path):
+def test_without_a_model_the_next_command_is_shown(tmp_path):
     process = mlnb(tmp_path, "serve")
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 2

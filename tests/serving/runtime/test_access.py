@@ -25,17 +25,17 @@ KEYED = {"MLNB_API_KEY": " one , two "}
         ({b"x-api-key": "ünïcödé".encode()}, False),
     ],
 )
-def test_one_of_the_keys_opens(headers, admitted):
+def test_any_of_the_keys_is_accepted(headers, admitted):
     assert AccessControl.from_settings(ServiceSettings(environment=KEYED)).allows(headers) is admitted
 
 
-def test_without_keys_everybody_is_answered():
+def test_without_keys_every_request_is_accepted():
     assert AccessControl.from_settings(ServiceSettings(environment={})).allows({})
     assert AccessControl.from_settings(ServiceSettings(environment={"MLNB_API_KEY": " , "})).keys == ()
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.5", "example.org"])
-def test_an_open_door_on_a_network_is_refused_unless_asked_for(host):
+def test_serving_a_network_without_keys_is_refused_unless_requested(host):
     with pytest.raises(UsageError, match="MLNB_API_KEY"):
         check_exposure(host, {})
     check_exposure(host, KEYED)
@@ -43,7 +43,7 @@ def test_an_open_door_on_a_network_is_refused_unless_asked_for(host):
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.9.9.9", "::1", "localhost"])
-def test_loopback_is_open(host):
+def test_loopback_needs_no_key(host):
     check_exposure(host, {})
 
 

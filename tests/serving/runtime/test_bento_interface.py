@@ -72,7 +72,7 @@ def test_pickles_are_refused(server):
 
 
 @pytest.mark.parametrize("path", ["/livez", "/readyz", "/metrics", "/docs.json", "/"])
-def test_what_operators_ask_is_answered(server, path):
+def test_health_and_metrics_endpoints_respond(server, path):
     assert send_request(server.host, server.port, "GET", path)[0] == 200
 
 

@@ -66,13 +66,13 @@ def test_an_id_that_cannot_be_passed_on_is_replaced(endpoint, given):
     assert one != given and one != other
 
 
-def test_batches_are_answered_by_threads_and_alike(endpoint):
+def test_batches_are_predicted_in_threads_with_equal_results(endpoint):
     rows = [GOOD] * 400
     assert len(body(rows)) > module.INLINE
     assert ask(endpoint, body(rows))[1] == ask(endpoint, body([GOOD]))[1] * 400
 
 
-def test_a_prediction_says_why(endpoint):
+def test_a_prediction_is_explained(endpoint):
     _, plain, _ = ask(endpoint, body([GOOD]))
     status, explained, _ = ask(endpoint, body([GOOD]), query=b"x=1&explain=true")
     why = explained[0].pop("explanation")
@@ -96,7 +96,7 @@ def test_a_prediction_says_why(endpoint):
         (b"no table", [("content-type", PARQUET)], "POST", 400, "no Parquet file"),
     ],
 )
-def test_what_cannot_be_answered_gets_a_reason(endpoint, content, headers, method, status, message):
+def test_an_invalid_request_gets_a_reason(endpoint, content, headers, method, status, message):
     got, answer, names = ask(endpoint, content, headers, method)
     assert got == status
     assert message in answer["error"] + str(answer["problems"])
@@ -109,7 +109,7 @@ def test_a_stream_that_does_not_end_is_cut_off(endpoint, monkeypatch):
     assert (status, "more than 100 bytes" in answer["error"]) == (413, True)
 
 
-def test_a_key_is_asked_for(material, tmp_path, monkeypatch):
+def test_a_key_is_required(material, tmp_path, monkeypatch):
     monkeypatch.setenv("MLNB_API_KEY", "secret")
     locked = Endpoint(material("linear").bundle(tmp_path / "service").folder / "model")
     status, answer, headers = ask(locked, body([GOOD]), parts=3)
@@ -119,18 +119,18 @@ def test_a_key_is_asked_for(material, tmp_path, monkeypatch):
     locked.close()
 
 
-def test_too_many_batches_are_told_to_come_back(endpoint, monkeypatch):
+def test_too_many_batches_get_503_with_retry_after(endpoint, monkeypatch):
     monkeypatch.setattr(endpoint, "pending", module.WAITING + module.THREADS)
     status, _, headers = ask(endpoint, body([GOOD] * 400))
     assert (status, headers["retry-after"]) == (503, "1")
 
 
-def test_a_batch_that_takes_too_long_is_given_up(endpoint, monkeypatch):
+def test_a_batch_that_takes_too_long_gets_504(endpoint, monkeypatch):
     monkeypatch.setattr(module, "SECONDS", 0.0)
     assert ask(endpoint, body([GOOD] * 400))[0] == 504
 
 
-def test_a_fault_of_our_own_is_logged_and_hidden(endpoint, monkeypatch, caplog):
+def test_an_internal_error_is_logged_and_not_exposed(endpoint, monkeypatch, caplog):
     def broken(*_):
         raise RuntimeError("inner words")
 
@@ -141,7 +141,7 @@ def test_a_fault_of_our_own_is_logged_and_hidden(endpoint, monkeypatch, caplog):
     assert "inner words" in str(caplog.records[0].exc_info)
 
 
-def test_what_happened_is_counted(endpoint):
+def test_requests_are_counted(endpoint):
     def value(counter, **labels):
         return counter.labels(**labels)._value.get()
 
@@ -157,7 +157,7 @@ def test_what_happened_is_counted(endpoint):
     assert value(metrics.loaded, model_version=version) == 1
 
 
-def test_refusals_are_lines_of_json(endpoint, capsys, monkeypatch):
+def test_refusals_are_logged_as_json_lines(endpoint, capsys, monkeypatch):
     from mlnb.serving.runtime.structured_logs import LOG, JsonFormatter
 
     handler = logging.StreamHandler()

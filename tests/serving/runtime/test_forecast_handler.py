@@ -1,4 +1,4 @@
-"""Histories in, horizons out, and refusals in terms of rows and columns."""
+"""Forecasts from histories, and refusals that name rows and columns."""
 
 import pytest
 from small_forecasts import make_forecaster

@@ -1,4 +1,4 @@
-"""A model takes over while requests keep coming, or is refused and the old one goes on."""
+"""A model is replaced under load, or the new one is refused and the old one stays."""
 
 import json
 import shutil
@@ -44,7 +44,7 @@ def follow(own, pointer):
     return ModelReloader(own, pointer, calls.switched, calls.refused), calls
 
 
-def test_without_a_pointer_the_own_model_answers(models, tmp_path):
+def test_without_a_pointer_the_packaged_model_predicts(models, tmp_path):
     reloader, calls = follow(models[0], None)
     assert not reloader.check()
     reloader, calls = follow(models[0], tmp_path / "nothing there yet")
@@ -113,7 +113,7 @@ def test_a_bad_model_is_refused_with_a_reason(models, tmp_path, caplog, name, fi
     assert reloader.check()
 
 
-def test_rubbish_is_refused(models, tmp_path):
+def test_an_invalid_pointer_is_refused(models, tmp_path):
     pointer = tmp_path / "pointer"
     reloader, calls = follow(models[0], pointer)
     for content in ("", "/nowhere", "\0"):

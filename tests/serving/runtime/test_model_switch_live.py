@@ -38,7 +38,7 @@ class Load(Clients):
             except (OSError, http.client.HTTPException) as error:
                 self.cut.append(repr(error))
                 connection.close()
-                time.sleep(0.02)
+                time.sleep(0.02)  # a client that tries again
                 continue
             version = response.headers["X-Model-Version"]
             if response.status != 200 or answer != self.expected.get(version):
@@ -62,7 +62,7 @@ def reloading(built, pointer, tmp_path_factory):
 
 
 def test_a_promoted_model_takes_over_without_a_request_lost(reloading, pointer, bundle, material, tmp_path):
-    other = material("hist_boosting").bundle(tmp_path / "other", name="other")
+    other = material("hist_gradient_boosting").bundle(tmp_path / "other", name="other")
     expected = {b.model_tag: Predictor.load(b.folder / "model").predict([GOOD]) for b in (bundle, other)}
     with Load(reloading, expected) as load:
         wait_for(lambda: len(load.versions) > 50, 20, "fifty responses")
@@ -84,7 +84,7 @@ def test_a_promoted_model_takes_over_without_a_request_lost(reloading, pointer, 
     assert "mlnb_request_seconds_bucket" in counted
 
 
-def test_a_killed_worker_is_back_and_no_response_is_wrong(reloading, bundle):
+def test_a_killed_worker_restarts_and_no_response_is_wrong(reloading, bundle):
     expected = {bundle.model_tag: Predictor.load(bundle.folder / "model").predict([GOOD])}
     with Load(reloading, expected) as load:
         wait_for(lambda: len(load.versions) > 50, 20, "fifty responses")
@@ -104,7 +104,7 @@ def test_schemathesis_finds_no_server_error(reloading, tmp_path):
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-1000:]
 
 
-def test_a_request_that_is_being_answered_survives_the_end(quick, tmp_path):
+def test_a_running_request_is_finished_at_shutdown(quick, tmp_path):
     with serving(quick.path, tmp_path / "log") as running:
         running.wait()
         answers = []

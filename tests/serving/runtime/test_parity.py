@@ -30,7 +30,7 @@ def test_the_first_difference_is_named(returned, expected, difference):
     assert repr(find_difference(returned, expected)) == repr(difference)
 
 
-def test_a_difference_reads_well():
+def test_a_difference_has_a_readable_message():
     assert str(Difference(3, "p.yes", 0.2, 0.3)) == "row 3, p.yes: found 0.2, expected 0.3"
     assert (
         str(Difference(1, "", "1 predictions", "2 predictions"))

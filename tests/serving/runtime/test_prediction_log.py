@@ -57,7 +57,7 @@ def test_duckdb_reads_it_across_versions_with_other_columns(tmp_path):
     assert duckdb.sql(query).fetchall() == [("v1", None), ("v2", "Bern")]
 
 
-def test_what_is_still_being_written_is_read_too(tmp_path):
+def test_an_open_segment_is_read(tmp_path):
     log = PredictionLog(tmp_path)
     log.record("r1", "v1", [ROW], [RESPONSE], 0.002)
     wait_for(lambda: log.recorded == 1, 10, "a recorded row")
@@ -131,7 +131,7 @@ def test_json_text_is_written_as_it_is_and_reads_the_same(tmp_path):
         assert one["in.plan"].tolist() == (["masked"] * 2 if masked else ["basic", "a\nb ü"])
 
 
-def test_text_that_json_holds_and_utf8_cannot_is_escaped(tmp_path):
+def test_text_that_is_valid_json_and_invalid_utf8_is_escaped(tmp_path):
     log = PredictionLog(tmp_path, convert=convert_segment)
     log.record("r1", "v", b'[{"plan": "half \\ud800"}]', b'[{"prediction": "yes"}]', 0.001, count=1)
     log.record_refusal("r2", "v", [problem(0, "\ud800")])
@@ -140,7 +140,7 @@ def test_text_that_json_holds_and_utf8_cannot_is_escaped(tmp_path):
     assert read_log(tmp_path, refusals=True)[0]["refused"].tolist() == ["\\ud800"]
 
 
-def test_nothing_waits_for_a_segment_that_is_being_converted(tmp_path):
+def test_converting_a_segment_blocks_no_request(tmp_path):
     begun, go_on = threading.Event(), threading.Event()
 
     def slow(path):

@@ -13,7 +13,7 @@ KINDS = [
     ("lightgbm", "regression"),
     ("linear", "binary"),
     ("linear", "regression"),
-    ("hist_boosting", "multiclass"),
+    ("hist_gradient_boosting", "multiclass"),
     ("random_forest", "regression"),
     ("baseline", "binary"),
 ]
@@ -25,7 +25,7 @@ def predictor(bundle):
 
 
 @pytest.mark.parametrize(("family", "task"), KINDS)
-def test_every_kind_of_model_answers_alone_as_in_a_batch(material, tmp_path, family, task):
+def test_every_model_predicts_one_row_as_in_a_batch(material, tmp_path, family, task):
     predictor = Predictor.load(material(family, task).bundle(tmp_path / "service").folder / "model")
     rows = predictor.golden.rows
     assert predictor.replay() is None
@@ -40,7 +40,7 @@ def test_every_kind_of_model_answers_alone_as_in_a_batch(material, tmp_path, fam
         assert sum(response["probabilities"].values()) == pytest.approx(1)
 
 
-def test_no_rows_no_answers(predictor):
+def test_no_rows_give_no_responses(predictor):
     assert predictor.predict([]) == []
 
 
@@ -56,7 +56,7 @@ def test_no_rows_no_answers(predictor):
         {"day": "2031-02-03T04:05:06+02:00"},
     ],
 )
-def test_what_training_did_not_see_is_answered(predictor, change):
+def test_unseen_values_get_predictions(predictor, change):
     assert predictor.predict([{**GOOD, **change}])[0]["prediction"] in ("no", "yes")
 
 
@@ -130,7 +130,7 @@ print(json.dumps(sorted(name for name in sys.modules if name in {"sklearn", "sci
     ("family", "loaded"),
     [("lightgbm", "lightgbm"), ("linear", "[]"), ("baseline", "[]"), ("extra_trees", "lightgbm")],
 )
-def test_the_request_path_needs_nothing_of_the_workshop(material, tmp_path, family, loaded):
+def test_the_request_path_imports_no_training_code(material, tmp_path, family, loaded):
     folder = material(family, "binary").bundle(tmp_path / "service").folder
     command = [sys.executable, "-P", "-c", ALONE, str(folder / "model")]
     done = subprocess.run(command, env={"PYTHONPATH": str(folder)}, capture_output=True, text=True)

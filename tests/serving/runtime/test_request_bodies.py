@@ -36,7 +36,7 @@ def test_anything_else_is_refused_with_what_was_found(body, description):
     assert "list of objects" in caught.value.refusal().error
 
 
-def test_too_much_is_refused():
+def test_too_many_rows_are_refused():
     with pytest.raises(BadRequest, match="3 rows, expected at most 2") as caught:
         read_rows(b"[{}, {}, {}]", limit=2)
     assert caught.value.status == 413

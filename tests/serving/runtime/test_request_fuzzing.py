@@ -1,4 +1,4 @@
-"""Whatever a client sends, it gets predictions or a refusal with reasons."""
+"""Every request gets predictions or a refusal with reasons."""
 
 import json
 import math
@@ -32,7 +32,7 @@ def predictor(material, tmp_path_factory):
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True)
 @given(rows=st.lists(st.dictionaries(COLUMNS, VALUES, max_size=8), max_size=3) | VALUES)
-def test_anything_is_answered_or_refused(predictor, rows):
+def test_any_json_gets_predictions_or_a_refusal(predictor, rows):
     try:
         predictions = predictor.predict(read_rows(json.dumps(rows).encode()))
     except BadRequest as error:
@@ -45,7 +45,7 @@ def test_anything_is_answered_or_refused(predictor, rows):
 
 @settings(max_examples=150, deadline=None, derandomize=True)
 @given(rows=st.lists(st.fixed_dictionaries(FITTING), min_size=1, max_size=3))
-def test_whatever_fits_the_schema_is_answered_alone_as_together(predictor, rows):
+def test_valid_rows_get_equal_predictions_alone_and_in_a_batch(predictor, rows):
     rows = read_rows(json.dumps(rows).encode())
     predictions = predictor.predict(rows)
     assert predictions == [predictor.predict([row])[0] for row in rows]

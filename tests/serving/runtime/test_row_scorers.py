@@ -10,7 +10,12 @@ import pytest
 from mlnb.methods.models.fitted_models import Model, load_model, predict
 from mlnb.serving.runtime.row_scorers import compile_scorer
 
-KINDS = [("lightgbm", "binary"), ("random_forest", "multiclass"), ("hist_boosting", "regression"), ("linear", "binary")]
+KINDS = [
+    ("lightgbm", "binary"),
+    ("random_forest", "multiclass"),
+    ("hist_gradient_boosting", "regression"),
+    ("linear", "binary"),
+]
 
 
 @pytest.fixture(scope="module")

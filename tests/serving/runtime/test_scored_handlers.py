@@ -13,7 +13,7 @@ from mlnb.serving.runtime.scored_handlers import AnomalyHandler, RankingHandler,
 
 @pytest.fixture(scope="module")
 def anomalies(tmp_path_factory):
-    folder = make_model(tmp_path_factory.mktemp("anomaly") / "model", "detectors", "anomaly")
+    folder = make_model(tmp_path_factory.mktemp("anomaly") / "model", "detector_ensemble", "anomaly")
     return AnomalyHandler(ModelParts.load(folder))
 
 
@@ -33,10 +33,10 @@ def test_a_row_is_scored_as_among_others(anomalies):
     assert "fare paid €" in anomalies.explain(ROWS)[1].columns
 
 
-def test_an_anomaly_of_a_model_without_tails_is_not_explained(anomalies):
+def test_an_anomaly_without_column_scores_is_not_explained(anomalies):
     native = anomalies.parts.model.native
-    scorers = {name: scorer for name, scorer in native["scorers"].items() if name != "tails"}
-    model = Model("detectors", "anomaly", 0, anomalies.parts.model.features, {**native, "scorers": scorers})
+    scorers = {name: scorer for name, scorer in native["scorers"].items() if name != "ecod"}
+    model = Model("detector_ensemble", "anomaly", 0, anomalies.parts.model.features, {**native, "scorers": scorers})
     with pytest.raises(BadRequest, match="cannot be explained"):
         AnomalyHandler(replace(anomalies.parts, model=model)).explain(ROWS)
 

@@ -15,7 +15,7 @@ from mlnb.serving.runtime.scored_handlers import AnomalyHandler, RankingHandler
 from mlnb.serving.runtime.served_tasks import find_served_task, make_handler
 from mlnb.serving.runtime.tabular_handler import TabularHandler
 
-FAMILIES = {Task.ANOMALY: "detectors", Task.RANKING: "lambdarank", Task.REGRESSION: "linear"}
+FAMILIES = {Task.ANOMALY: "detector_ensemble", Task.RANKING: "lambdarank", Task.REGRESSION: "linear"}
 HANDLERS = {
     Task.BINARY: TabularHandler,
     Task.MULTICLASS: TabularHandler,
@@ -40,7 +40,7 @@ def test_every_task_is_served(task, tmp_path):
     assert set(predictor.golden.rows[0]) <= set(names)
 
 
-def test_a_handler_explains_nothing_unless_it_says_how(tmp_path):
+def test_a_handler_without_explain_gives_no_explanations(tmp_path):
     class Silent(RequestHandler):
         independent = True
 

@@ -13,7 +13,12 @@ from mlnb.serving.runtime.request_bodies import BadRows
 from mlnb.serving.runtime.table_bodies import ARROW, PARQUET, read_table
 from mlnb.serving.runtime.tabular_handler import TabularHandler
 
-KINDS = [("lightgbm", "binary"), ("random_forest", "multiclass"), ("hist_boosting", "regression"), ("linear", "binary")]
+KINDS = [
+    ("lightgbm", "binary"),
+    ("random_forest", "multiclass"),
+    ("hist_gradient_boosting", "regression"),
+    ("linear", "binary"),
+]
 VALUES = {
     "age": st.none() | st.floats(allow_nan=False, allow_infinity=False),
     "fare paid €": st.floats(0, 300),

@@ -73,7 +73,7 @@ def test_a_canary_that_is_slow_is_withdrawn():
     assert canary.withdrawn == "churn:2"
 
 
-def test_a_machine_that_stalls_now_and_then_is_no_fault_of_the_canary():
+def test_occasional_stalls_do_not_withdraw_a_canary():
     canary = Canary(reloader(), 0.5, service_metrics())
     for number in range(2 * LEAST):
         canary.record("churn:1", 0.001, failed=False, canary=False)
@@ -90,7 +90,7 @@ def test_a_shadow_is_compared_and_logged_and_delays_nothing():
     assert (request, version, len(rows), responses[0].prediction) == ("r1", "churn:2", 2, "yes") and seconds >= 0
 
 
-def test_a_shadow_that_fails_does_no_harm():
+def test_a_failing_shadow_does_not_affect_responses():
     shadow = Shadow(reloader(prediction=None), None, service_metrics())
     for number in range(3):
         shadow.submit(f"r{number}", [{"a": 1}], [response("yes")], "churn:1")
@@ -100,5 +100,5 @@ def test_a_shadow_that_fails_does_no_harm():
     assert not shadow.thread.is_alive()
 
 
-def test_keys():
+def test_routing_keys():
     assert routing_key({b"x-routing-key": b"customer 7"}, "r1") == "customer 7" and routing_key({}, "r1") == "r1"

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mlnb.methods.models.fitted_models import Model
-from mlnb.methods.models.numpy_models import STEEPEST, apply_scale, to_probabilities
+from mlnb.methods.models.numpy_models import MAX_Z, scale_columns, to_probabilities
 from mlnb.serving.batch.compiled.compiled_trees import VERIFY_ROWS
 from mlnb.serving.batch.compiled.linear_ir import ROWS_ABREAST, write_sums
 from mlnb.serving.batch.compiled.llvm_functions import COUNT, POINTER, CompiledFunctions, can_compile
@@ -65,12 +65,12 @@ class CompiledLinear:
             numbers, codes = column.numbers, column.codes
             for sums, weights in zip(scores, self.weights[:, scale.columns], strict=True):
                 if self.functions is None or (codes is None and "knots" in scale.learned):
-                    for term in (apply_scale(scale.learned, numbers) * weights).T:
+                    for term in (scale_columns(scale.learned, numbers) * weights).T:
                         sums[:rows] += term if codes is None else term.take(codes)
                 elif codes is None:
                     self._add_numbers(self.functions, numbers, scale.learned, weights, sums)
                 else:
-                    terms = np.ascontiguousarray(apply_scale(scale.learned, numbers) * weights)
+                    terms = np.ascontiguousarray(scale_columns(scale.learned, numbers) * weights)
                     self.functions.call["add_terms"](
                         terms.ctypes.data, len(weights), codes.ctypes.data, rows, sums.ctypes.data
                     )
@@ -87,7 +87,7 @@ class CompiledLinear:
     ) -> None:
         """Add the terms of numbers (n, k) to sums (n,), scaling each in place."""
         rows, stride = numbers.shape
-        bounds = np.full(stride, STEEPEST)
+        bounds = np.full(stride, MAX_Z)
         parameters = [*(learned[name] for name in ("fill", "mean", "scale")), -bounds, bounds, weights]
         for column, values in enumerate(np.stack(parameters, axis=1)):
             start = numbers.ctypes.data + numbers.itemsize * column

@@ -57,7 +57,7 @@ end:
     return "\n".join(lines)
 
 
-# As `apply_scale` of `numpy_models`: fill, subtract, divide, clip; then the weight. The numbers are a stride apart;
+# As `scale_columns` of `numpy_models`: fill, subtract, divide, clip; then the weight. The numbers are a stride apart;
 # the parameters are fill, mean, scale, lower and upper bound, and weight.
 _ADD_NUMBERS = """
 define void @add_numbers(ptr %numbers, i64 %stride, i64 %rows, ptr %parameters, ptr %sums) {

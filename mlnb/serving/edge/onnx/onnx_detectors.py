@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from mlnb.methods.models.anomaly_detectors import STEEPEST, TINY
+from mlnb.methods.models.anomaly_detectors import TINY
+from mlnb.methods.models.numpy_models import MAX_Z
 from mlnb.serving.edge.lightgbm_text import BoostedTrees, Tree
 from mlnb.serving.edge.onnx.onnx_graph import Graph
 from mlnb.serving.edge.onnx.onnx_numpy_models import COLUMNS, write_nearest
@@ -17,7 +18,7 @@ def write_detector(graph: Graph, native: Mapping[str, Any], X: str) -> str:
     """Return anomaly scores (n, 1): -log10 of the share of training rows with at least the same score."""
     centre, scale = (np.asarray([native[name]], dtype=np.float64) for name in ("centre", "scale"))
     filled = graph.op("Where", graph.op("IsNaN", X), centre, X)
-    Z = graph.op("Clip", graph.op("Div", graph.op("Sub", filled, centre), scale), -STEEPEST, STEEPEST)
+    Z = graph.op("Clip", graph.op("Div", graph.op("Sub", filled, centre), scale), -MAX_Z, MAX_Z)
     each = [
         _tail_score(graph, SCORERS[name](graph, Z, scorer["fitted"]), scorer["tail"])
         for name, scorer in native["scorers"].items()
@@ -57,7 +58,7 @@ def _isolation_tree(fitted: Mapping[str, Any], number: int) -> Tree:
     return Tree(feature[inner], threshold[inner], *sides, np.ones(len(inner), np.bool_), length[leaves])
 
 
-def _neighbours(graph: Graph, Z: str, fitted: Mapping[str, Any]) -> tuple[str, str]:
+def _nearest_rows(graph: Graph, Z: str, fitted: Mapping[str, Any]) -> tuple[str, str]:
     """Return distances (n, k) to the nearest training rows that were kept, and the indices of these rows."""
     return write_nearest(graph, Z, np.asarray(fitted["rows"], dtype=np.float64), int(fitted["k"]))
 
@@ -66,26 +67,26 @@ def _mean(graph: Graph, values: str) -> str:
     return graph.op("ReduceMean", values, COLUMNS, keepdims=1)
 
 
-def _nearest(graph: Graph, Z: str, fitted: Mapping[str, Any]) -> str:
-    return _mean(graph, _neighbours(graph, Z, fitted)[0])
+def _knn_distance(graph: Graph, Z: str, fitted: Mapping[str, Any]) -> str:
+    return _mean(graph, _nearest_rows(graph, Z, fitted)[0])
 
 
-def _density(graph: Graph, Z: str, fitted: Mapping[str, Any]) -> str:
-    distances, indices = _neighbours(graph, Z, fitted)
-    density, reach = (
-        graph.op("Gather", np.asarray(fitted[name], dtype=np.float64), indices) for name in ("density", "reach")
+def _lof(graph: Graph, Z: str, fitted: Mapping[str, Any]) -> str:
+    distances, indices = _nearest_rows(graph, Z, fitted)
+    density, k_distance = (
+        graph.op("Gather", np.asarray(fitted[name], dtype=np.float64), indices) for name in ("lrd", "k_distance")
     )
-    reachability = graph.op("Add", _mean(graph, graph.op("Max", distances, reach)), TINY)
+    reachability = graph.op("Add", _mean(graph, graph.op("Max", distances, k_distance)), TINY)
     return graph.op("Mul", _mean(graph, density), reachability)
 
 
-def _covariance(graph: Graph, Z: str, fitted: Mapping[str, Any]) -> str:
+def _mahalanobis(graph: Graph, Z: str, fitted: Mapping[str, Any]) -> str:
     centre, whitening = (np.asarray(fitted[name], dtype=np.float64) for name in ("centre", "whitening"))
     white = graph.op("MatMul", graph.op("Sub", Z, centre[None]), whitening)
     return graph.op("Sqrt", graph.op("ReduceSum", graph.op("Mul", white, white), COLUMNS, keepdims=1))
 
 
-def _tails(graph: Graph, Z: str, fitted: Mapping[str, Any]) -> str:
+def _ecod(graph: Graph, Z: str, fitted: Mapping[str, Any]) -> str:
     least, each = 1.0 / (float(fitted["count"]) + 1.0), []
     for j, column in enumerate(fitted["columns"]):
         value = graph.op("Gather", Z, np.array([j]), axis=1)
@@ -104,8 +105,8 @@ def _tails(graph: Graph, Z: str, fitted: Mapping[str, Any]) -> str:
 
 SCORERS: dict[str, Callable[[Graph, str, Mapping[str, Any]], str]] = {
     "isolation_forest": _isolation,
-    "nearest": _nearest,
-    "density": _density,
-    "covariance": _covariance,
-    "tails": _tails,
+    "knn_distance": _knn_distance,
+    "lof": _lof,
+    "mahalanobis": _mahalanobis,
+    "ecod": _ecod,
 }

@@ -16,7 +16,7 @@ def write_encoder(graph: Graph, encoder: Encoder, schema: Schema) -> str:
     """Return the encoded rows (n, d). Raises `UsageError` naming a column that has no ONNX form."""
     parts = []
     kinds = {column.name: column.kind for column in schema.features}
-    for codec, _, _ in encoder.places:
+    for codec, _, _ in encoder.positions:
         if not isinstance(codec, NumberCodec | CategoryCodec | DateCodec):
             raise UsageError(
                 f"Column {codec.column!r} holds {kinds[codec.column]}, whose words are split by Unicode's rules and "
@@ -36,12 +36,12 @@ def write_encoder(graph: Graph, encoder: Encoder, schema: Schema) -> str:
 
 def _category(graph: Graph, codec: CategoryCodec, value: str) -> list[str]:
     """Return the row of the look-up table of each category, and whether it is missing; an empty text is missing."""
-    levels = np.array([*codec.levels, None], dtype=object)
-    table = np.empty((len(codec.levels) + 2, len(codec.names)))
-    codec.fill(levels[: len(codec.levels)], table[:-2])
+    categories = np.array([*codec.categories, None], dtype=object)
+    table = np.empty((len(codec.categories) + 2, len(codec.names)))
+    codec.fill(categories[: len(codec.categories)], table[:-2])
     codec.fill(np.array(["\0"], dtype=object), table[-2:-1])  # no level of training holds a NUL
-    codec.fill(levels[-1:], table[-1:])
-    flags = codec.absent(np.array([*codec.levels, "\0", None], dtype=object))
+    codec.fill(categories[-1:], table[-1:])
+    flags = codec.absent(np.array([*codec.categories, "\0", None], dtype=object))
     if codec.missing:
         table = np.column_stack([table, flags])
     spellings = {form for word in MISSING_WORDS for form in (word, word.upper(), word.capitalize())} | {
@@ -49,15 +49,15 @@ def _category(graph: Graph, codec: CategoryCodec, value: str) -> list[str]:
         "NaN",
         "NaT",
     }
-    missing = sorted(spellings - set(codec.levels))
-    indices = [*range(len(codec.levels)), *[len(codec.levels) + 1] * len(missing)]
+    missing = sorted(spellings - set(codec.categories))
+    indices = [*range(len(codec.categories)), *[len(codec.categories) + 1] * len(missing)]
     index = graph.op(
         "LabelEncoder",
         value,
         domain=ML,
-        keys_strings=[*codec.levels, *missing],
+        keys_strings=[*codec.categories, *missing],
         values_int64s=indices,
-        default_int64=len(codec.levels),
+        default_int64=len(codec.categories),
     )
     rows = graph.op("Gather", graph.constant(table), graph.op("Reshape", index, np.array([-1])), axis=0)
     return [rows]

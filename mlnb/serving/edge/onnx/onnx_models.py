@@ -10,7 +10,7 @@ from mlnb.methods.tasks.task_traits import traits_of
 from mlnb.serving.edge.lightgbm_text import BoostedTrees, read_booster
 from mlnb.serving.edge.onnx.onnx_detectors import write_detector
 from mlnb.serving.edge.onnx.onnx_graph import Graph
-from mlnb.serving.edge.onnx.onnx_numpy_models import FAMILIES, to_both, write_smooth
+from mlnb.serving.edge.onnx.onnx_numpy_models import FAMILIES, to_both, write_numpy_model
 from mlnb.serving.edge.onnx.onnx_trees import write_trees
 
 
@@ -32,7 +32,7 @@ def write_model(graph: Graph, model: Model, X: str) -> str:
     if is_booster(model):
         return _booster(graph, read_booster(native.model_to_string()), X, model)
     if model.family in FAMILIES:
-        return write_smooth(graph, model.family, native, X, model.classes)
+        return write_numpy_model(graph, model.family, native, X, model.classes)
     raise UsageError(
         f"A model of the family {model.family!r} is a pickle of {type(native).__name__}, which has no ONNX form: "
         "only the families of this project have one. Use mlnb serve, mlnb containerize or mlnb score instead."

@@ -5,14 +5,14 @@ from typing import Any
 
 import numpy as np
 
-from mlnb.methods.models.autoregression import FARTHEST, LEVELS, STEP
-from mlnb.methods.models.numpy_models import GENTLE, LARGEST, PRIOR, STEEPEST
+from mlnb.methods.models.autoregression import LEVELS, STEP
+from mlnb.methods.models.numpy_models import MAX_VALUE, MAX_Z, PRIOR, SMOOTH_CLIP
 from mlnb.serving.edge.onnx.onnx_graph import Graph
 
 COLUMNS = np.array([1])  # the axis that is summed
 
 
-def write_smooth(graph: Graph, family: str, native: Mapping[str, Any], X: str, classes: int) -> str:
+def write_numpy_model(graph: Graph, family: str, native: Mapping[str, Any], X: str, classes: int) -> str:
     """Return probabilities of all classes (n, k), or values (n, 1)."""
     predicted = FAMILIES[family](graph, native, X, classes)
     seen = list(native.get("classes") or range(classes))
@@ -34,17 +34,17 @@ def _probabilities(graph: Graph, scores: str, outputs: int) -> str:
     return to_both(graph, graph.op("Div", 1.0, graph.op("Add", graph.op("Exp", graph.op("Neg", scores)), 1.0)))
 
 
-def _scale(graph: Graph, native: Mapping[str, Any], X: str, steepest: float = STEEPEST) -> str:
+def _scale(graph: Graph, native: Mapping[str, Any], X: str) -> str:
     """Return rows (n, d) filled, mapped by quantiles where they were learned, and standardized."""
     fill, mean, scale = (np.asarray([native[name]], dtype=np.float64) for name in ("fill", "mean", "scale"))
     filled = graph.op("Where", graph.op("IsNaN", X), fill, X)
     if "knots" in native:
-        clipped = graph.op("Clip", filled, -LARGEST, LARGEST)
+        clipped = graph.op("Clip", filled, -MAX_VALUE, MAX_VALUE)
         mapped = [
             _map_quantiles(graph, clipped, j, *lines) for j, lines in enumerate(zip(*native["knots"], strict=True))
         ]
         filled = graph.op("Concat", *mapped, axis=1)
-    return graph.op("Clip", graph.op("Div", graph.op("Sub", filled, mean), scale), -steepest, steepest)
+    return graph.op("Clip", graph.op("Div", graph.op("Sub", filled, mean), scale), -MAX_Z, MAX_Z)
 
 
 def _map_quantiles(graph: Graph, X: str, column: int, knots: np.ndarray, heights: np.ndarray) -> str:
@@ -54,8 +54,8 @@ def _map_quantiles(graph: Graph, X: str, column: int, knots: np.ndarray, heights
     return graph.interpolate(graph.op("Gather", X, np.array([column]), axis=1), x.tolist(), y.tolist())
 
 
-def _gentle(graph: Graph, Z: str) -> str:
-    far = graph.op("Div", Z, GENTLE)
+def _clip_smoothly(graph: Graph, Z: str) -> str:
+    far = graph.op("Div", Z, SMOOTH_CLIP)
     return graph.op("Div", Z, graph.op("Sqrt", graph.op("Add", graph.op("Mul", far, far), 1.0)))
 
 
@@ -66,8 +66,8 @@ def _linear(graph: Graph, native: Mapping[str, Any], X: str, classes: int) -> st
     return _probabilities(graph, scores, weights.shape[1]) if classes else scores
 
 
-def _network(graph: Graph, native: Mapping[str, Any], X: str, classes: int) -> str:
-    Z, predicted = _gentle(graph, _scale(graph, native, X)), []
+def _mlp(graph: Graph, native: Mapping[str, Any], X: str, classes: int) -> str:
+    Z, predicted = _clip_smoothly(graph, _scale(graph, native, X)), []
     for arrays in native["layers"]:
         hidden, depth = Z, len(arrays) // 2
         for layer in range(depth):
@@ -91,10 +91,10 @@ def write_nearest(graph: Graph, Z: str, retained: np.ndarray, count: int) -> tup
     return graph.op("Sqrt", smallest), indices
 
 
-def _neighbours(graph: Graph, native: Mapping[str, Any], X: str, classes: int) -> str:
-    rows, targets, weights = (np.asarray(native[name], dtype=np.float64) for name in ("rows", "known", "weights"))
-    count, prior = min(native["neighbours"], len(rows)), PRIOR if classes else 0.0
-    distances, near = write_nearest(graph, _gentle(graph, _scale(graph, native, X)), rows, count)
+def _knn(graph: Graph, native: Mapping[str, Any], X: str, classes: int) -> str:
+    rows, targets, weights = (np.asarray(native[name], dtype=np.float64) for name in ("rows", "targets", "weights"))
+    count, prior = min(native["n_neighbors"], len(rows)), PRIOR if classes else 0.0
+    distances, near = write_nearest(graph, _clip_smoothly(graph, _scale(graph, native, X)), rows, count)
     distance = graph.op("Add", distances, 1e-9)
     least = graph.op("Gather", distance, np.array([0]), axis=1)
     pull = graph.op("Pow", graph.op("Div", least, distance), float(native["power"]))
@@ -121,8 +121,8 @@ def _seasonal_naive(graph: Graph, native: Mapping[str, Any], X: str, classes: in
     return _fill_zero(graph, X, [int(native["column"])])
 
 
-def _levels(graph: Graph, native: Mapping[str, Any], X: str, classes: int) -> str:
-    weights = np.asarray([native["levels"][1:]], dtype=np.float64)  # the last cycle's level is 0
+def _mean_level(graph: Graph, native: Mapping[str, Any], X: str, classes: int) -> str:
+    weights = np.asarray([native["level_weights"][1:]], dtype=np.float64)  # the last cycle's level is 0
     # No MatMul: ONNX Runtime rounds a factor that follows one, such as an ensemble's weight, to 32 bits.
     terms = graph.op("Mul", _fill_zero(graph, X, [*range(LEVELS.start, LEVELS.stop)]), weights)
     return graph.op("ReduceSum", terms, COLUMNS, keepdims=1)
@@ -133,16 +133,16 @@ def _autoregression(graph: Graph, native: Mapping[str, Any], X: str, classes: in
     step = graph.op("Gather", X, np.array([STEP]), axis=1)
     before = graph.op("ReduceSum", graph.double(graph.op("Greater", step, steps[None])), COLUMNS, keepdims=0)
     index = graph.integer(graph.op("Clip", before, 0.0, float(len(steps) - 1)))
-    terms = graph.op("Mul", _scale(graph, native, X, FARTHEST), graph.op("Gather", slopes, index, axis=0))
+    terms = graph.op("Mul", _scale(graph, native, X), graph.op("Gather", slopes, index, axis=0))
     total = graph.op("ReduceSum", terms, COLUMNS, keepdims=1)
     return graph.op("Add", total, graph.op("Gather", starts[:, None], index, axis=0))
 
 
 FAMILIES: dict[str, Callable[[Graph, Mapping[str, Any], str, int], str]] = {
     "linear": _linear,
-    "network": _network,
-    "neighbours": _neighbours,
+    "mlp": _mlp,
+    "knn": _knn,
     "seasonal_naive": _seasonal_naive,
-    "levels": _levels,
+    "mean_level": _mean_level,
     "autoregression": _autoregression,
 }

@@ -5,7 +5,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable
 from typing import TypedDict
 
-STEEPEST, TINY = 50.0, 1e-10
+MAX_Z, TINY = 50.0, 1e-10
 Numbers = list[float]
 
 
@@ -30,8 +30,8 @@ class Fitted(TypedDict):
     norm: float
     trees: list[tuple[list[int], Numbers, list[int], list[int], Numbers]]
     k: int
-    density: Numbers
-    reach: Numbers
+    lrd: Numbers
+    k_distance: Numbers
     centre: Numbers
     whitening: list[Numbers]
     count: int
@@ -65,7 +65,7 @@ def predict(member: Member, x: Numbers) -> Numbers:
     """Return -log10 of the share of training rows with at least the same score; missing numbers are NaN."""
     native = member["numbers"]
     parts = zip(x, native["centre"], native["scale"], strict=True)
-    z = [0.0 if v != v else min(max((v - middle) / size, -STEEPEST), STEEPEST) for v, middle, size in parts]
+    z = [0.0 if v != v else min(max((v - middle) / size, -MAX_Z), MAX_Z) for v, middle, size in parts]
     scorers = [(score, native["scorers"][name]) for name, score in SCORERS.items() if name in native["scorers"]]
     each = [tail_score(score(z, scorer["fitted"], native), scorer["tail"]) for score, scorer in scorers]
     return [tail_score(mean(each), native["tail"])]
@@ -93,7 +93,7 @@ def isolation_forest(z: Numbers, fitted: Fitted, native: Native) -> float:
     return float(2.0 ** (-sum_of(lengths) / (len(lengths) * fitted["norm"])))
 
 
-def neighbours(z: Numbers, fitted: Fitted, native: Native) -> list[tuple[float, int]]:
+def nearest_rows(z: Numbers, fitted: Fitted, native: Native) -> list[tuple[float, int]]:
     """Return distances to the nearest of the training rows that were kept, and the indices of these rows."""
     pairs = []
     for number, row in enumerate(native["rows"]):
@@ -101,19 +101,19 @@ def neighbours(z: Numbers, fitted: Fitted, native: Native) -> list[tuple[float, 
     return [(math.sqrt(square), number) for square, number in sorted(pairs)[: fitted["k"]]]
 
 
-def nearest(z: Numbers, fitted: Fitted, native: Native) -> float:
+def knn_distance(z: Numbers, fitted: Fitted, native: Native) -> float:
     """Return the mean distance to the nearest rows."""
-    return mean([distance for distance, _ in neighbours(z, fitted, native)])
+    return mean([distance for distance, _ in nearest_rows(z, fitted, native)])
 
 
-def density(z: Numbers, fitted: Fitted, native: Native) -> float:
-    """Return the local density of the nearest rows relative to this row's."""
-    nearest_rows = neighbours(z, fitted, native)
-    mean_density = mean([fitted["density"][row] for _, row in nearest_rows])
-    return mean_density * (mean([max(distance, fitted["reach"][row]) for distance, row in nearest_rows]) + TINY)
+def lof(z: Numbers, fitted: Fitted, native: Native) -> float:
+    """Return the local outlier factor: the density of the nearest rows relative to that of this row."""
+    nearest = nearest_rows(z, fitted, native)
+    mean_density = mean([fitted["lrd"][row] for _, row in nearest])
+    return mean_density * (mean([max(distance, fitted["k_distance"][row]) for distance, row in nearest]) + TINY)
 
 
-def covariance(z: Numbers, fitted: Fitted, native: Native) -> float:
+def mahalanobis(z: Numbers, fitted: Fitted, native: Native) -> float:
     """Return the Mahalanobis distance from the center."""
     out = [0.0] * len(z)
     for v, centre, line in zip(z, fitted["centre"], fitted["whitening"], strict=True):
@@ -121,7 +121,7 @@ def covariance(z: Numbers, fitted: Fitted, native: Native) -> float:
     return math.sqrt(sum_of(one * one for one in out))
 
 
-def tails(z: Numbers, fitted: Fitted, native: Native) -> float:
+def ecod(z: Numbers, fitted: Fitted, native: Native) -> float:
     """Return the sum of -log10 of each number's tail probability in its column."""
     least, each = 1.0 / (fitted["count"] + 1.0), []
     for v, column in zip(z, fitted["columns"], strict=True):
@@ -144,4 +144,4 @@ def sum_of(terms: Iterable[float]) -> float:
     return total
 
 
-SCORERS = {function.__name__: function for function in (isolation_forest, nearest, density, covariance, tails)}
+SCORERS = {function.__name__: function for function in (isolation_forest, knn_distance, lof, mahalanobis, ecod)}

@@ -5,7 +5,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable
 from typing import TypedDict
 
-LARGEST, STEEPEST, GENTLE, PRIOR = 1e30, 50.0, 3.0, 0.5
+MAX_VALUE, MAX_Z, SMOOTH_CLIP, PRIOR = 1e30, 50.0, 3.0, 0.5
 Numbers = list[float]
 
 
@@ -24,13 +24,13 @@ class Native(TypedDict):
     spread: float
     middle: float
     rows: list[Numbers]
-    neighbours: int
+    n_neighbors: int
     power: float
     weights: Numbers
-    known: list[Numbers]
+    targets: list[Numbers]
     shares: Numbers
     column: int
-    levels: Numbers
+    level_weights: Numbers
     steps: Numbers
     slopes: list[Numbers]
     starts: Numbers
@@ -66,8 +66,8 @@ def linear(native: Native, x: Numbers, classes: int) -> Numbers:
     return probabilities(scores) if classes else scores
 
 
-def network(native: Native, x: Numbers, classes: int) -> Numbers:
-    """Return the mean of a bag of networks."""
+def mlp(native: Native, x: Numbers, classes: int) -> Numbers:
+    """Return the mean prediction of a bag of multilayer perceptrons."""
     z, total = damp(scale(native, x)), list[float]()
     for weights, starts in native["networks"]:
         hidden = z
@@ -80,16 +80,16 @@ def network(native: Native, x: Numbers, classes: int) -> Numbers:
     return mean if classes else [mean[0] * native["spread"] + native["middle"]]
 
 
-def neighbours(native: Native, x: Numbers, classes: int) -> Numbers:
+def knn(native: Native, x: Numbers, classes: int) -> Numbers:
     """Return the weighted mean of the nearest rows."""
     z, prior = damp(scale(native, x)), PRIOR if classes else 0.0
     squares = [sum_of((a - b) * (a - b) for a, b in zip(z, row, strict=True)) for row in native["rows"]]
-    near = sorted(range(len(squares)), key=squares.__getitem__)[: native["neighbours"]]
+    near = sorted(range(len(squares)), key=squares.__getitem__)[: native["n_neighbors"]]
     distances = [math.sqrt(squares[i]) + 1e-9 for i in near]
     total, mass = [prior * share for share in native["shares"]], prior
     for i, distance in zip(near, distances, strict=True):
         pull = (distances[0] / distance) ** native["power"] * native["weights"][i]
-        total = [t + pull * target for t, target in zip(total, native["known"][i], strict=True)]
+        total = [t + pull * target for t, target in zip(total, native["targets"][i], strict=True)]
         mass += pull
     return [t / mass for t in total] if mass > 0 else list(native["shares"])
 
@@ -99,10 +99,10 @@ def seasonal_naive(native: Native, x: Numbers, classes: int) -> Numbers:
     return [fill_zero(x[native["column"]])]
 
 
-def levels(native: Native, x: Numbers, classes: int) -> Numbers:
+def mean_level(native: Native, x: Numbers, classes: int) -> Numbers:
     """Return the weighted mean of levels."""
     values = [0.0, *map(fill_zero, x[1:6])]
-    return [sum_of(a * b for a, b in zip(values, native["levels"], strict=True))]
+    return [sum_of(a * b for a, b in zip(values, native["level_weights"], strict=True))]
 
 
 def autoregression(native: Native, x: Numbers, classes: int) -> Numbers:
@@ -121,9 +121,9 @@ def scale(native: Native, x: Numbers) -> Numbers:
     out = [fill if v != v else v for v, fill in zip(x, native["fill"], strict=True)]
     if "knots" in native:
         lines = zip(out, *native["knots"], strict=True)
-        out = [interpolate(min(max(v, -LARGEST), LARGEST), knots, heights) for v, knots, heights in lines]
+        out = [interpolate(min(max(v, -MAX_VALUE), MAX_VALUE), knots, heights) for v, knots, heights in lines]
     parts = zip(out, native["mean"], native["scale"], strict=True)
-    return [min(max((v - mean) / size, -STEEPEST), STEEPEST) for v, mean, size in parts]
+    return [min(max((v - mean) / size, -MAX_Z), MAX_Z) for v, mean, size in parts]
 
 
 def interpolate(v: float, x: Numbers, y: Numbers) -> float:
@@ -136,7 +136,7 @@ def interpolate(v: float, x: Numbers, y: Numbers) -> float:
 
 def damp(z: Numbers) -> Numbers:
     """Return values whose extremes are damped."""
-    return [v / math.sqrt(1.0 + (v / GENTLE) * (v / GENTLE)) for v in z]
+    return [v / math.sqrt(1.0 + (v / SMOOTH_CLIP) * (v / SMOOTH_CLIP)) for v in z]
 
 
 def layer(z: Numbers, columns: list[Numbers], intercepts: Numbers) -> Numbers:
@@ -163,6 +163,5 @@ def probabilities(scores: Numbers) -> Numbers:
 
 
 FAMILIES = {
-    function.__name__: function
-    for function in (constant, linear, network, neighbours, seasonal_naive, levels, autoregression)
+    function.__name__: function for function in (constant, linear, mlp, knn, seasonal_naive, mean_level, autoregression)
 }

@@ -4,7 +4,7 @@ import math
 from bisect import bisect_left
 from collections.abc import Callable, Iterable
 from datetime import UTC, date, datetime, timedelta
-from typing import Any, NamedTuple, TypedDict
+from typing import NamedTuple, TypedDict
 
 DAY, NAN = 86400.0, math.nan
 LENGTHS = {"s": 1.0, "min": 60.0, "h": 3600.0, "D": DAY, "W": 7 * DAY}  # seconds
@@ -12,9 +12,15 @@ MONTHS = {"M": 1, "Q": 3, "Y": 12}
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 EARLIEST, LATEST = -9214560000.0, 9214646400.0  # 1678 to 2261, in seconds
 SPREADS = ("mean", "deviation", "low", "high")  # of each span
-Row = dict[str, Any]  # JSON: a row of a request, or a response
+Value = bool | int | float | str | None
+Row = dict[str, Value]  # a row of a request
+Response = dict[str, str | float | dict[str, float]]  # timestamp, key, prediction and interval of one step
+Codec = dict[str, object]  # how `encode` encodes a column
 Numbers = list[float]
-Encode = Callable[[Row, list[Row]], Numbers]  # `scorer.encode`
+Encode = Callable[[Row, list[Codec]], Numbers]  # `scorer.encode`
+
+
+Example = tuple[dict[str, str], Numbers, float, float]  # timestamp and key, encoded numbers, level, scale
 
 
 class Frequency(TypedDict):
@@ -39,9 +45,9 @@ class Windows(TypedDict):
     lags: list[int]
     spans: list[int]
     holidays: list[int]
-    sizes: list[Any]  # key, scale and mean of each series in training
-    ahead: list[Row]
-    behind: list[Row]
+    sizes: list[list[str | float]]  # key, scale and mean of each series in training
+    ahead: list[Codec]
+    behind: list[Codec]
     memories: list[Numbers]
     sentinels: Numbers
     cycles: int
@@ -66,25 +72,43 @@ class Past(NamedTuple):
     features: Numbers
 
 
-def respond(rows: list[Row], model: Row, encode: Encode, predict: Callable[[Numbers], Numbers]) -> list[Row]:
+class Interval(TypedDict):
+    """A prediction interval: its ends by step, in units of the mean of some columns and a typical value."""
+
+    columns: list[int]
+    typical: float
+    low: Numbers
+    high: Numbers
+
+
+class Model(TypedDict):
+    """What is read here of the file model.json."""
+
+    decision: dict[str, Interval | None]
+    windows: Windows
+
+
+def respond(rows: list[Row], model: Model, encode: Encode, predict: Callable[[Numbers], Numbers]) -> list[Response]:
     """Return the steps that follow each series, by key and time. Raises `ValueError` for a history that is no use."""
-    interval, responses = model["decision"].get("interval"), list[Row]()
+    interval, responses = model["decision"].get("interval"), list[Response]()
     for stamped, x, level, scale in examples(rows, model["windows"], encode):
         (prediction,) = predict(x)
-        response = stamped | {"prediction": level + scale * prediction}
+        response: Response = {**stamped, "prediction": level + scale * prediction}
         if interval:
             spread = sum_of(x[j] if x[j] == x[j] else 0.0 for j in interval["columns"])
             spread = spread / max(1, len(interval["columns"])) + interval["typical"]
             step = min(int(x[0]), len(interval["low"])) - 1
-            bounds = {side: prediction + interval[side][step] * spread for side in ("low", "high")}
+            ends = {"low": interval["low"], "high": interval["high"]}
+            bounds = {side: prediction + end[step] * spread for side, end in ends.items()}
             response["interval"] = {side: level + scale * bound for side, bound in bounds.items()}
         responses.append(response)
     return responses
 
 
-def examples(rows: list[Row], windows: Windows, encode: Encode) -> list[tuple[Row, Numbers, float, float]]:
+def examples(rows: list[Row], windows: Windows, encode: Encode) -> list[Example]:
     """Return for each step its timestamp and key, its encoded numbers, and the level and scale of its series."""
-    out, sizes = [], {tuple(key): (scale, mean) for *key, scale, mean in windows["sizes"]}
+    sizes = {tuple(map(str, key)): (float(scale), float(mean)) for *key, scale, mean in windows["sizes"]}
+    out = []
     for series in read_histories(rows, windows):
         level, scale, past = look_back(series, sizes.get(series.key), windows)
         for step in range(1, windows["horizon"] + 1):
@@ -243,7 +267,7 @@ def stamp_text(when: float, windows: Windows) -> str:
     return moment.date().isoformat() if whole else moment.replace(tzinfo=None).isoformat()
 
 
-def seconds(value: Any) -> float:
+def seconds(value: Value) -> float:
     """Return the instant that an ISO 8601 text names, NaN for none; without a time zone it is UTC."""
     if not isinstance(value, str) or not value.strip():
         return NAN
@@ -254,7 +278,7 @@ def seconds(value: Any) -> float:
     return ((elapsed.days * 86400 + elapsed.seconds) * 10**6 + elapsed.microseconds) / 1e6
 
 
-def label(value: Any, missing: list[str]) -> str:
+def label(value: Value, missing: list[str]) -> str:
     """Return a part of a key as text, empty for a missing one."""
     if isinstance(value, bool):
         return "true" if value else "false"

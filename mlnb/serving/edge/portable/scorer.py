@@ -10,9 +10,10 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from runpy import run_path
-from typing import Any, NotRequired, TypedDict
+from typing import NotRequired, TypedDict
 
-Row = dict[str, Any]  # JSON: a row of a request, or a response
+Row = dict[str, bool | int | float | str | None]  # a row of a request
+Response = dict[str, str | float | dict[str, float]]  # in the service's form
 Numbers = list[float]
 Tree = tuple[list[int], Numbers, list[int], list[int], list[int], Numbers]  # in the order of `TREE_FIELDS`
 
@@ -25,16 +26,16 @@ class Codec(TypedDict):
     missing: bool  # whether a flag for missing values follows
     sentinels: Numbers
     width: int
-    levels: list[str]
+    categories: list[str]
     index: dict[str, int]
     table: list[Numbers]
     unseen: str
     parts: list[str]
     origin: float
-    kept: list[int]
+    selected: list[int]
     buckets: int
     idf: Numbers
-    pressed: Numbers
+    components: Numbers
 
 
 class Member(TypedDict):
@@ -57,15 +58,45 @@ class Contract(TypedDict):
     query: str | None
 
 
+class Interval(TypedDict):
+    """A prediction interval: its ends in units of a scale, and the scale between predictions."""
+
+    low: float
+    high: float
+    x: Numbers
+    scale: Numbers
+
+
+class Calibration(TypedDict):
+    """A calibration of probabilities; which fields are there depends on `method`."""
+
+    method: str  # temperature, isotonic, sigmoid or beta
+    temperature: float
+    x: Numbers
+    y: Numbers
+    a: float
+    b: float
+    c: float
+
+
+class Decision(TypedDict):
+    """How predictions become decisions; null where a part was not learned."""
+
+    calibration: NotRequired[Calibration | None]
+    interval: NotRequired[Interval | None]
+    threshold: NotRequired[float | None]
+    costs: NotRequired[list[Numbers] | None]
+
+
 class Model(TypedDict):
     """The file model.json."""
 
     contract: Contract
-    decision: Row
+    decision: Decision
     missing: list[str]
     columns: list[Codec]
     limit: float
-    windows: Row
+    windows: dict[str, object]  # read by `forecasts.py`
     members: list[Member]
 
 
@@ -73,6 +104,7 @@ HERE = Path(__file__).parent
 MODEL: Model = json.loads((HERE / "model.json").read_text("utf-8"))
 TREE_FIELDS = ("split_feature", "threshold", "decision_type", "left_child", "right_child", "leaf_value")
 PARTS = ("year", "month", "day", "weekday", "yearday", "hour", "minute")
+TRUE = ("true", "t", "yes", "y", "on", "1")
 NAN = math.nan
 
 
@@ -85,19 +117,13 @@ def encode(row: Row, columns: list[Codec]) -> Numbers:
         if value != value or value in codec["sentinels"] or (isinstance(value, str) and value.strip().lower() in words):
             value = None
         if code == "number":
-            true = {"true": 1.0, "t": 1.0, "yes": 1.0, "y": 1.0, "on": 1.0, "1": 1.0}
-            numbers = [
-                NAN
-                if value is None
-                else true.get(value.strip().lower(), 0.0)
-                if isinstance(value, str)
-                else float(value)
-            ]
+            value = float(value.strip().lower() in TRUE) if isinstance(value, str) else value
+            numbers = [NAN if value is None else float(value)]
         elif code == "category":
             label = None if value is None else json.dumps(value) if isinstance(value, bool) else str(value).strip()
             if isinstance(value, float):
                 label = str(int(value)) if value.is_integer() and abs(value) < 2**53 else repr(value)
-            count = len(codec["levels"])
+            count = len(codec["categories"])
             level = count + 1 if label is None else codec["index"].get(label, count + (codec["unseen"] == "missing"))
             numbers = codec["table"][level]
             out += [*numbers, float(level == count + 1)] if codec["missing"] else numbers
@@ -105,7 +131,8 @@ def encode(row: Row, columns: list[Codec]) -> Numbers:
         elif code == "date":
             numbers = [NAN] * (len(codec["parts"]) + 1)
             if value is not None:
-                moment = datetime.fromisoformat(value + "-01" if re.fullmatch(r"\d{4}-\d\d", value) else value.strip())
+                text = str(value).strip()
+                moment = datetime.fromisoformat(text + "-01" if re.fullmatch(r"\d{4}-\d\d", text) else text)
                 moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
                 elapsed = moment - datetime(1970, 1, 1, tzinfo=UTC)
                 seconds = ((elapsed.days * 86400 + elapsed.seconds) * 10**6 + elapsed.microseconds) / 1e6
@@ -115,7 +142,7 @@ def encode(row: Row, columns: list[Codec]) -> Numbers:
                     parts = dict(zip(PARTS, map(float, values), strict=True))
                     numbers = [*(parts[name] for name in codec["parts"]), (seconds - codec["origin"]) / 86400.0]
         else:
-            numbers = [NAN, NAN] if value is None else encode_text(value.strip(), codec)
+            numbers = [NAN, NAN] if value is None else encode_text(str(value).strip(), codec)
             numbers += [0.0] * (codec["width"] - len(numbers))
         out += [*numbers, float(numbers[0] != numbers[0])] if codec["missing"] else numbers
     return out
@@ -124,7 +151,7 @@ def encode(row: Row, columns: list[Codec]) -> Numbers:
 def encode_text(value: str, codec: Codec) -> Numbers:
     """Return the number of characters and words, and the weight of each kept word or component."""
     words = re.findall(r"\w+", unicodedata.normalize("NFKC", value).lower())
-    index, counts = {bucket: j for j, bucket in enumerate(codec["kept"])}, dict[int, int]()
+    index, counts = {bucket: j for j, bucket in enumerate(codec["selected"])}, dict[int, int]()
     for word in words:
         j = index.get(zlib.crc32(word.encode("utf-8", "surrogatepass")) % codec["buckets"])
         if j is not None:
@@ -134,8 +161,8 @@ def encode_text(value: str, codec: Codec) -> Numbers:
     width = codec["width"] - 2
     out = [0.0] * width
     for j, weight in weights:
-        for k in range(width) if codec["pressed"] else [j]:
-            out[k] += weight / length * (codec["pressed"][j * width + k] if codec["pressed"] else 1.0)
+        for k in range(width) if codec["components"] else [j]:
+            out[k] += weight / length * (codec["components"][j * width + k] if codec["components"] else 1.0)
     return [float(len(value)), float(len(words)), *out]
 
 
@@ -194,43 +221,42 @@ def predict(x: Numbers) -> Numbers:
     return total
 
 
-def respond(row: Row) -> Row:
+def respond(row: Row) -> Response:
     """Return the response to one row, in the service's form."""
     total, task = predict(encode(row, MODEL["columns"])), MODEL["contract"]["task"]
     decision, classes = MODEL["decision"], MODEL["contract"]["classes"]
-    if task == "ranking":
-        return {"score": total[0]}
     if task == "anomaly":
         return {"prediction": "anomaly" if total[0] >= MODEL["limit"] else "normal", "score": total[0]}
     if not classes:
-        interval = decision.get("interval")
-        if not interval:
+        if not (interval := decision.get("interval")):
             return {"prediction": total[0]}
         scale = interpolate(total[0], interval["x"], interval["scale"])
-        return {"prediction": total[0], "interval": {n: total[0] + interval[n] * scale for n in ("low", "high")}}
+        ends = {"low": interval["low"], "high": interval["high"]}
+        return {"prediction": total[0], "interval": {name: total[0] + end * scale for name, end in ends.items()}}
     total = calibrate(total, decision.get("calibration"))
-    if decision.get("threshold") is not None:
-        label = int(total[1] >= decision["threshold"])
-    elif decision.get("costs") is not None:
-        costs = [sum(p * line[j] for p, line in zip(total, decision["costs"], strict=True)) for j in range(len(total))]
+    if (threshold := decision.get("threshold")) is not None:
+        label = int(total[1] >= threshold)
+    elif (matrix := decision.get("costs")) is not None:
+        costs = [sum(p * line[j] for p, line in zip(total, matrix, strict=True)) for j in range(len(total))]
         label = costs.index(min(costs))
     else:
         label = total.index(max(total))
     return {"prediction": classes[label], "probabilities": dict(zip(classes, total, strict=True))}
 
 
-def rank(rows: list[Row], responses: list[Row]) -> list[Row]:
-    """Return the responses with each row's rank in its query: 1 for the highest score, the first row for equal ones."""
-    queries: dict[str, list[int]] = {}
+def rank(rows: list[Row]) -> list[Response]:
+    """Return the score and the rank of each row in its query: 1 for the highest score, the first row for equal ones."""
+    scores = [predict(encode(row, MODEL["columns"]))[0] for row in rows]
+    responses, queries = [Response(score=score) for score in scores], dict[str, list[int]]()
     for number, row in enumerate(rows):
         queries.setdefault(str(row.get(MODEL["contract"]["query"] or "")), []).append(number)
     for members in queries.values():
-        for index, number in enumerate(sorted(members, key=lambda member: -responses[member]["score"])):
+        for index, number in enumerate(sorted(members, key=lambda member: -scores[member])):
             responses[number]["rank"] = index + 1
     return responses
 
 
-def calibrate(p: Numbers, learned: Row | None) -> Numbers:
+def calibrate(p: Numbers, learned: Calibration | None) -> Numbers:
     """Return calibrated probabilities."""
     if not learned:
         return p
@@ -265,5 +291,5 @@ if __name__ == "__main__":
     if MODEL["contract"]["task"] == "forecasting":  # rows are histories, responses the steps that follow
         responses = run_path(str(HERE / "forecasts.py"))["respond"](request, MODEL, encode, predict)
     else:
-        responses = [respond(row) for row in request]
-    json.dump(rank(request, responses) if MODEL["contract"]["task"] == "ranking" else responses, sys.stdout)
+        responses = rank(request) if MODEL["contract"]["task"] == "ranking" else [respond(row) for row in request]
+    json.dump(responses, sys.stdout)

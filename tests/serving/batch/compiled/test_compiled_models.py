@@ -21,6 +21,6 @@ def test_ensembles_have_the_same_bits(family, task, rows, tmp_path):
 
 
 def test_families_without_a_compiled_form_have_none(tmp_path):
-    folder = make_model(tmp_path / "model", "neighbours", "regression")
+    folder = make_model(tmp_path / "model", "knn", "regression")
     model = Scorer(folder).parts.model
     assert compile_model(model, folder / "fitted", [1] * model.features) is None

@@ -27,7 +27,7 @@ def assert_same_bits(folder, rows, kind):
 
 
 @pytest.mark.parametrize(
-    ("family", "task"), [("lightgbm", "binary"), ("lightgbm", "multiclass"), ("hist_boosting", "regression")]
+    ("family", "task"), [("lightgbm", "binary"), ("lightgbm", "multiclass"), ("hist_gradient_boosting", "regression")]
 )
 @pytest.mark.parametrize("large", [False, True])
 def test_boosters_have_the_same_bits(family, task, large, rows, tmp_path, monkeypatch):

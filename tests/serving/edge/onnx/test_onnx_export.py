@@ -1,4 +1,4 @@
-"""A model as one ONNX graph: the notebook's predictions, or a reason why not."""
+"""A model as one ONNX graph: the notebook's predictions, or the reason of a refusal."""
 
 import json
 

@@ -6,14 +6,14 @@ import pytest
 from numpy_families import CASES, fit_family
 from onnx import TensorProto
 
-from mlnb.methods.models.fitted_models import SMOOTH, predict
+from mlnb.methods.models.fitted_models import NUMPY_MODELS, predict
 from mlnb.serving.edge.onnx.onnx_graph import Graph
 from mlnb.serving.edge.onnx.onnx_models import write_model
 
 
 @pytest.mark.parametrize("quantiles", [0, 1])
 @pytest.mark.parametrize(("task", "classes"), CASES)
-@pytest.mark.parametrize("family", SMOOTH)
+@pytest.mark.parametrize("family", NUMPY_MODELS)
 def test_predictions_are_numpy_s(family, task, classes, quantiles):
     model, far = fit_family(family, task, classes, quantiles)
     graph = Graph()

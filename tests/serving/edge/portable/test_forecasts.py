@@ -37,10 +37,12 @@ def list_numbers(answers: list[dict]) -> list[float]:
 def test_every_family_predicts_as_the_service_does(family, tmp_path):
     folder = make_forecaster(tmp_path / "model", family)
     result = export_text(folder, tmp_path / "out")
-    assert result.largest_difference <= (1e-13 if family in ("network", "neighbours") else 0.0)
+    assert result.largest_difference <= (1e-13 if family in ("mlp", "knn") else 0.0)
     written = {path.name for path in (tmp_path / "out").iterdir()}
     assert {"scorer.py", "forecasts.py", "model.json"} <= written
-    assert ("families.py" in written) == (family not in ("lightgbm", "random_forest", "extra_trees", "hist_boosting"))
+    assert ("families.py" in written) == (
+        family not in ("lightgbm", "random_forest", "extra_trees", "hist_gradient_boosting")
+    )
 
 
 @pytest.mark.parametrize(("unit", "factor", "more"), GRIDS)
@@ -75,7 +77,7 @@ def test_other_histories_are_predicted_as_by_the_service(exported):
         assert list_numbers(actual) == pytest.approx(list_numbers(expected), rel=1e-12, abs=1e-12)
 
 
-def test_what_the_service_refuses_is_refused(exported):
+def test_the_scorer_refuses_what_the_service_refuses(exported):
     service, out, golden = exported
     rows = [row for row in golden if row["shop"] == "north" and row["sold"] is not None]
     for request, message in (

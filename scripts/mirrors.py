@@ -1,0 +1,142 @@
+"""Each hand-written module has a test file of its name, or is listed here with a reason: the check `mirrors`.
+
+python scripts/mirrors.py      the modules that have neither, and wrong entries
+"""
+
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+TESTS, CODE = ROOT / "tests", ROOT / "mlnb"
+GENERATED = ("methods", "stages")
+
+# Modules that are tested in another file. Test file: (reason, the modules).
+TOGETHER = {
+    "cli/test_debug.py": (
+        "snapshots of a project exist only while a failed run is kept in memory",
+        "executors/live_snapshots",
+    ),
+    "cli/test_models.py": (
+        "the commands of the registry act on shared state",
+        "cli/approve cli/audit cli/compare cli/promote cli/rollback",
+    ),
+    "cli/test_reading_runs.py": (
+        "the commands list, show, compare and report the same runs",
+        "cli/main cli/report cli/run_comparison cli/runs cli/show cli/text_tables",
+    ),
+    "cli/test_upgrade.py": (
+        "an upgrade is tested as a whole, from the template to the journal",
+        "engine/project_template engine/project_upgrade engine/upgrade_journal",
+    ),
+    "engine/test_pipeline.py": (
+        "a run is tested from the command to its record",
+        "cli/arguments cli/plan cli/progress cli/run cli/run_summary cli/stages engine/initial_record "
+        "engine/job_factory engine/pipeline_stage engine/plan engine/runs engine/session engine/stage_jobs",
+    ),
+    "engine/test_pipeline_failures.py": (
+        "they report the failures of notebooks, which need a kernel",
+        "engine/notebook_shell engine/stage_runner",
+    ),
+    "engine/test_stage.py": ("the base class is tested by this subclass", "engine/interactive_stage"),
+    "engine/test_three_way.py": (
+        "the merges of an upgrade share their cases",
+        "engine/cell_matching engine/parameter_merge engine/settings_merge engine/text_merge",
+    ),
+    "kernels/driver/test_warm_engine.py": ("a record of options without code", "kernels/driver/execution"),
+    "kernels/kernel/test_state_snapshot.py": (
+        "the sockets exist only in a kernel restored for Jupyter",
+        "kernels/kernel/jupyter_sockets",
+    ),
+    "monitoring/test_monitor.py": (
+        "an optional report of one call; the library is not among the requirements of the tests",
+        "monitoring/evidently",
+    ),
+    "monitoring/test_collect.py": ("the stage reads what the module returns", "monitoring/production_data"),
+    "monitoring/test_schedules.py": ("the command prints the files of the module", "cli/schedule"),
+    "registry/test_ledger.py": (
+        "the audit log is a table of the database",
+        "registry/audit_log registry/database registry/registry_state",
+    ),
+    "registry/test_registry.py": (
+        "versions and champions exist only in a registry",
+        "registry/champion registry/known_head registry/model_versions registry/version_comparison",
+    ),
+    "reports/test_monitoring_page.py": (
+        "the page shows the timeline and the results",
+        "reports/monitoring_results reports/timeline",
+    ),
+    "reports/test_parts.py": (
+        "parts of a page of a few lines each",
+        "reports/figures reports/formatting reports/notebook_pages reports/pipeline_graph",
+    ),
+    "reports/test_run_report.py": (
+        "a page is tested as a reader sees it",
+        "reports/markdown reports/run_page reports/run_page_sections",
+    ),
+    "serving/batch/test_batch_job.py": ("jobs read the same rows from every format", "serving/batch/csv_files"),
+    "serving/deploy/test_container_images.py": (
+        "an image is built from parts that are used nowhere else",
+        "cli/containerize serving/deploy/bill_of_materials serving/deploy/container_engines "
+        "serving/deploy/image_builder serving/deploy/image_contents serving/deploy/image_probe",
+    ),
+    "serving/deploy/test_kubernetes_manifests.py": ("the command writes the manifests", "cli/deploy"),
+    "serving/deploy/test_lambda_package.py": ("the handler runs from the package", "serving/deploy/lambda_handler"),
+    "serving/edge/test_portable_export.py": ("a record without code", "serving/edge/exports"),
+    "serving/packaging/test_bento_server.py": ("a server starts in the launcher", "serving/packaging/bento_launcher"),
+    "serving/packaging/test_bento_stores.py": (
+        "the builder puts a bento into a store",
+        "serving/packaging/bento_builder",
+    ),
+    "serving/packaging/test_packaged_runs.py": ("the command builds the bento of a packaged run", "cli/build"),
+    "serving/runtime/test_prediction_log.py": (
+        "rows are followed from the log of the service to a table",
+        "monitoring/monitoring_paths monitoring/prediction_table serving/runtime/log_segments",
+    ),
+    "serving/runtime/test_served_tasks.py": ("handlers exist for tasks only", "serving/runtime/request_handler"),
+    "test_loop.py": (
+        "the monitoring cycle is tested as a whole",
+        "cli/labels cli/monitor cli/retrain cli/serve",
+    ),
+    "test_settings.py": ("the settings are read by these modules", "settings_file typed_settings"),
+    "tracking/test_wandb_tracker.py": ("it chooses and runs a tracker", "tracking/tracker"),
+}
+
+
+def modules() -> list[str]:
+    """Return the hand-written modules, as `engine/runs`."""
+    paths = [path.relative_to(CODE) for path in CODE.rglob("*.py") if path.name not in ("__init__.py", "_modidx.py")]
+    return sorted(path.with_suffix("").as_posix() for path in paths if path.parts[0] not in GENERATED)
+
+
+def test_files(module: str) -> list[Path]:
+    """Return the paths that the test file of a module may have: in the mirrored folder, or in one above it."""
+    *folders, name = module.split("/")
+    return [TESTS.joinpath(*folders[:depth], f"test_{name}.py") for depth in range(len(folders), -1, -1)]
+
+
+def find() -> list[str]:
+    """Return a line for each module with neither a test file nor a reason, and for each wrong entry of the table."""
+    listed = [module for _, names in TOGETHER.values() for module in names.split()]
+    existing = modules()
+    lines = [
+        f"mlnb/{name}.py has no tests/{name.rpartition('/')[0]}/test_{name.rpartition('/')[2]}.py: "
+        "write it, or list the module with a reason in scripts/mirrors.py"
+        for name in existing
+        if name not in listed and not any(path.exists() for path in test_files(name))
+    ]
+    lines += [
+        f"scripts/mirrors.py lists tests/{file}, which does not exist"
+        for file in TOGETHER
+        if not (TESTS / file).is_file()
+    ]
+    lines += [f"scripts/mirrors.py lists {name}, which is no module" for name in sorted({*listed} - {*existing})]
+    lines += [f"scripts/mirrors.py lists {name} twice" for name in sorted({n for n in listed if listed.count(n) > 1})]
+    lines += [
+        f"scripts/mirrors.py lists {name}, which has a test file: remove the entry"
+        for name in listed
+        if test_files(name)[0].exists()
+    ]
+    return lines
+
+
+if __name__ == "__main__":
+    print("\n".join(find()))

@@ -1,0 +1,62 @@
+"""The last lines of `mlnb run`: the commands that it suggests work as printed."""
+
+import argparse
+import importlib
+import shlex
+
+import pytest
+
+from mlnb.cli.arguments import make_planners
+from mlnb.cli.main import COMMANDS
+from mlnb.cli.run_summary import next_commands, repeated_command
+from mlnb.engine.project import Project
+
+DATA = "kind,size,grown\n" + "".join(f"{'ab'[row % 2]},{row},{row % 3}\n" for row in range(30))
+
+
+def parse(line: str):
+    _, name, *rest = shlex.split(line)
+    parser = argparse.ArgumentParser()
+    importlib.import_module(f"mlnb.cli.{COMMANDS[name].module}").parser(parser)
+    return parser.parse_args(rest)
+
+
+def values_of(args):
+    (plan,) = make_planners(Project.find(), args)
+    return {(stage, name): value.value for stage, items in plan.planner.values.items() for name, value in items.items()}
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    (tmp_path / "my data.csv").write_text(DATA)
+    (tmp_path / "more.yaml").write_text("tune:\n  sampler: random\n")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        "--data 'my data.csv' --target grown",
+        "--data 'my data.csv' --target grown --profile smoke -p seed 7 -f more.yaml",
+        "train --data 'my data.csv' --target 'a b' -p problem.owner \"what's next; $HOME\"",
+        "--data 'my data.csv' --target grown -p trials 3 -p tune.trials 4",
+        "--data 'my data.csv' --target grown --force tune --json --workers 1",
+    ],
+)
+def test_the_suggested_command_changes_nothing_but_its_parameter(folder, options):
+    args = parse(f"mlnb run {options}")
+    before, after = values_of(args), values_of(parse(repeated_command(args, "tune.trials", "60")))
+    assert after[("tune", "trials")] == 60
+    changed = {key for key in before if before[key] != after[key]}
+    assert changed <= {("tune", "trials")} and before.keys() == after.keys()
+
+
+@pytest.mark.parametrize("options", ["", "--data 'my data.csv' --target grown --profile smoke"])
+def test_every_suggested_command_is_one_that_can_be_parsed(folder, example, options):
+    run = example.make_run(example.make_project(folder / "project"))
+    lines = [line.strip() for line in next_commands(run, parse(f"mlnb run {options}"), servable=True)]
+    commands = [line.split("   ")[0] for line in lines if line.startswith("mlnb")]
+    assert [command.split()[1] for command in commands][:3] == ["serve", "show", "run"]
+    assert all(parse(command) for command in commands)
+    assert all(len(line) <= 100 for line in lines if not line.startswith("mlnb run"))

@@ -1,0 +1,56 @@
+"""Files between a run and the notebook of a stage: records, and the error note of one attempt."""
+
+from pathlib import Path
+
+import pytest
+
+from mlnb.engine.run_records import OutputRecord
+from mlnb.engine.stage_files import (
+    ERROR_BYTES,
+    StageInputs,
+    StageReport,
+    error_path,
+    inputs_path,
+    read_error,
+    read_record,
+    report_path,
+    reserve_error,
+    write_error,
+    write_record,
+)
+from mlnb.errors import GateFailed, MlnbError, UnknownRun
+
+OUTPUT = OutputRecord(digest="ab", format="json", bytes=3, description="a number")
+
+
+def test_records_round_trip(tmp_path: Path) -> None:
+    inputs = StageInputs(
+        attempt="1", key="k", parameters={"x": [1, None]}, inputs={"a": OUTPUT}, scratch="s", snapshots={4: "s4"}
+    )
+    report = StageReport(attempt="1", outputs={"b": OUTPUT}, metrics={"score": 0.5}, closed=True)
+    write_record(inputs_path(tmp_path, "tune"), inputs)
+    write_record(report_path(tmp_path, "tune"), report)
+    assert read_record(StageInputs, inputs_path(tmp_path, "tune")) == inputs
+    assert read_record(StageReport, report_path(tmp_path, "tune")) == report
+
+
+@pytest.mark.parametrize("data", [None, b"", b"{", b'{"schema": "stage-inputs/1"}', b'{"schema": "stage-report/99"}'])
+def test_missing_incomplete_and_other_files_are_none(tmp_path: Path, data: bytes | None) -> None:
+    if data is not None:
+        report_path(tmp_path, "tune").write_bytes(data)
+    assert read_record(StageReport, report_path(tmp_path, "tune")) is None
+
+
+@pytest.mark.parametrize("error", [GateFailed, UnknownRun, None])
+def test_an_error_note_fits_the_reserved_bytes(tmp_path: Path, error: type[MlnbError] | None) -> None:
+    reserve_error(tmp_path, "tune")
+    assert read_error(tmp_path, "tune", "1") is None
+    write_error(tmp_path, "tune", "1", error)
+    assert error_path(tmp_path, "tune").stat().st_size == ERROR_BYTES  # no new block on a full disk
+    assert read_error(tmp_path, "tune", "1") is error
+    assert read_error(tmp_path, "tune", "2") is None
+
+
+def test_an_error_that_cannot_be_written_is_ignored(tmp_path: Path) -> None:
+    write_error(tmp_path, "tune", "1", GateFailed)
+    assert not error_path(tmp_path, "tune").exists()

@@ -1,0 +1,65 @@
+"""Anomaly detectors on difficult rows, against scikit-learn, and after a round trip through a file."""
+
+import numpy as np
+import pytest
+from sklearn.ensemble import IsolationForest
+from sklearn.neighbors import LocalOutlierFactor
+
+from mlnb.methods.models import anomaly_detectors
+from mlnb.methods.models.anomaly_detectors import DETECTORS, fit_detector, score_rows
+from mlnb.methods.models.fitted_models import Model, load_model, save_model
+
+RANDOM = np.random.default_rng(0)
+MIXING = RANDOM.normal(size=(6, 6))
+DIFFICULT = {
+    "all equal": np.ones((40, 3)),
+    "empty": np.full((40, 2), np.nan),
+    "enormous": np.linspace(-1e308, 1e308, 40)[:, None],
+    "infinite": np.where(np.eye(40, 3) > 0, np.inf, 1.0),
+    "more columns than rows": RANDOM.normal(size=(30, 250)),
+    "one column": np.arange(40.0)[:, None],
+    "two values": (np.arange(400) < 3).astype(float)[:, None],
+}
+
+
+@pytest.fixture(scope="module")
+def rows():
+    """Return training rows with outliers and missing values, and new rows."""
+    training = np.r_[RANDOM.normal(size=(500, 6)) @ MIXING, RANDOM.normal(size=(20, 6)) * 3]
+    training[RANDOM.random(training.shape) < 0.02] = np.nan
+    return training, np.r_[RANDOM.normal(size=(300, 6)) @ MIXING, RANDOM.normal(size=(30, 6)) * 3]
+
+
+@pytest.mark.parametrize("family", DETECTORS)
+@pytest.mark.parametrize("name", DIFFICULT)
+def test_scores_are_finite(family, name):
+    if family == "mahalanobis" and name == "more columns than rows":
+        pytest.skip("the covariance of 250 columns and 30 rows")
+    training = DIFFICULT[name]
+    assert np.isfinite(score_rows(fit_detector(family, {}, training), training)).all()
+
+
+@pytest.mark.parametrize("family", DETECTORS)
+def test_a_row_alone_and_after_a_file_has_the_same_bits(family, rows, tmp_path):
+    training, new = rows
+    native = fit_detector(family, {}, training, seed=1)
+    scores = score_rows(native, new)
+    loaded = load_model(save_model(Model(family, "anomaly", 0, 6, native), tmp_path)).native
+    assert score_rows(loaded, new).tobytes() == scores.tobytes()
+    for row in (0, 7, 329):
+        assert score_rows(loaded, new[row : row + 1]).tobytes() == scores[row : row + 1].tobytes()
+
+
+def test_the_isolation_forest_is_scikit_learn_s(rows):
+    Z = anomaly_detectors._standardize(rows[0], fit_detector("ecod", {}, rows[0]))
+    expected = -IsolationForest(random_state=1, max_samples=256).fit(Z).score_samples(Z)
+    fitted = anomaly_detectors._fit_isolation(Z, {}, 1)
+    assert np.allclose(anomaly_detectors._score_isolation(Z, fitted), expected, atol=1e-5)
+
+
+def test_the_local_outlier_factor_is_scikit_learn_s(rows):
+    Z = anomaly_detectors._standardize(rows[0], fit_detector("ecod", {}, rows[0]))
+    expected = LocalOutlierFactor(20, novelty=True).fit(Z)
+    fitted = anomaly_detectors._fit_lof(Z, {}, 1)
+    assert np.allclose(anomaly_detectors._score_lof(Z + 0.01, fitted), -expected.score_samples(Z + 0.01))
+    assert np.allclose(anomaly_detectors._score_lof(Z, fitted, itself=True), -expected.negative_outlier_factor_)

@@ -1,0 +1,100 @@
+"""Trials: time budget, samples, pruning and failures."""
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_breast_cancer
+
+from mlnb.methods.contracts.candidates import TrialResult
+from mlnb.methods.models.search_spaces import default_params
+from mlnb.methods.training_data.cross_validation import Fold
+from mlnb.methods.tuning.trial_proposals import TrialProposal
+from mlnb.methods.tuning.trials import (
+    BudgetExceeded,
+    Objective,
+    TimeBudget,
+    collect_out_of_fold,
+    folds_used,
+    is_prunable,
+    run_trial,
+    sample_fold,
+)
+
+OBJECTIVE = Objective("binary", 2, "roc_auc")
+QUICK = TrialProposal("lightgbm", {"learning_rate": 0.2, "num_leaves": 8})
+
+
+@pytest.fixture(scope="module")
+def folds() -> list[Fold]:
+    X, y = load_breast_cancer(return_X_y=True)
+    at = np.arange(len(y)) % 3
+    return [Fold(X[at != f], y[at != f], X[at == f], y[at == f]) for f in range(3)]
+
+
+@pytest.fixture
+def peers() -> list[TrialResult]:
+    """Three good linear trials."""
+    return [
+        TrialResult(
+            index=n, number=n, state="complete", family="linear", params={}, score=0.9999, fold_scores=(0.9999,) * 3
+        )
+        for n in range(3)
+    ]
+
+
+def test_budget_is_checked_by_family_and_size() -> None:
+    now = [0.0]
+    budget = TimeBudget(10.0, lambda: now[0])
+    budget.record("linear", 100, 5.0)
+    budget.has_result, now[0] = True, 6.0
+    budget.check("lightgbm", 60)  # as slow as the slowest family
+    for family in ("linear", "lightgbm"):
+        with pytest.raises(BudgetExceeded):
+            budget.check(family, 100)
+    now[0] = 11.0
+    with pytest.raises(BudgetExceeded):
+        budget.stop()
+    budget.has_result = False
+    assert budget.stop()  # the first model is kept
+
+
+def test_samples_keep_arrays_together() -> None:
+    random = np.random.default_rng(0)
+    X, y = random.normal(size=(300, 4)), np.arange(300) % 2
+    query = np.repeat(np.arange(100), 3)
+    fold = Fold(X[:240], y[:240], X[240:], y[240:], query[:240], query[240:], np.ones(240), rows=np.arange(240, 300))
+    small = sample_fold(fold, seed=1, rows=60)
+    assert small.weights is not None and len(small.weights) == len(small.y)
+    assert np.array_equal(X[small.rows], small.valid_X) and np.array_equal(small.X, sample_fold(fold, 1, 60).X)
+    plain = Fold(X[:240], y[:240], X[240:], y[240:])
+    assert len(sample_fold(plain, rows=50).y) == 50 and sample_fold(plain, rows=50).rows is None
+    assert folds_used([fold] * 5) == [fold] * 5 and collect_out_of_fold([fold], "ndcg@5").repeat is None
+
+
+def test_trials_are_deterministic(folds: list[Fold]) -> None:
+    first, second = (run_trial(QUICK, folds, OBJECTIVE).predictions for _ in range(2))
+    assert first is not None and second is not None and first.tobytes() == second.tobytes()
+
+
+def test_pruning_compares_within_a_family(folds: list[Fold], peers: list[TrialResult]) -> None:
+    linear = TrialProposal("linear", default_params("linear"))
+    assert run_trial(linear, folds, OBJECTIVE, peers).state == "pruned"
+    assert run_trial(linear, folds, OBJECTIVE, peers[:2]).state == "complete"
+    assert not is_prunable([1.0], "linear", peers, 1.0) and not is_prunable([0.5], "lightgbm", peers, 1.0)
+
+
+def test_failures_are_outcomes(folds: list[Fold]) -> None:
+    unknown = run_trial(TrialProposal("no family", {}), folds, OBJECTIVE)
+    assert unknown.state == "fail" and "no family" in unknown.scores.error
+    one_class = [Fold(np.ones((4, 1)), np.array([0, 1, 0, 1]), np.ones((2, 1)), np.array([1, 1]))]
+    linear = TrialProposal("linear", default_params("linear"))
+    assert "undefined in every fold" in run_trial(linear, one_class, OBJECTIVE).scores.error
+
+
+def test_the_first_trial_is_cut_short(folds: list[Fold]) -> None:
+    late = TimeBudget(1.0, lambda: 5.0)
+    late.started = 0.0
+    outcome = run_trial(QUICK, folds, OBJECTIVE, budget=late)
+    assert outcome.state == "complete" and outcome.scores.rounds == 1 and len(outcome.scores.fold_scores) == 1
+    late.has_result = True
+    with pytest.raises(BudgetExceeded):
+        run_trial(QUICK, folds, OBJECTIVE, budget=late)
