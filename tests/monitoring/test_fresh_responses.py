@@ -46,12 +46,12 @@ def test_each_model_receives_the_columns_that_it_knows_and_no_target(respond):
     responses = respond(Model("age"), Model("age", "city", "y"))
     assert responses.champion == [[{"age": 31}, {"age": 52}]]
     assert responses.challenger == [[{"age": 31, "city": "Bern"}, {"age": 52, "city": None}]]
-    assert responses.champion_seconds > 0 and responses.encoded is None and list(responses)[0] is responses.champion
+    assert responses.champion_seconds > 0 and responses.encoded is None and next(iter(responses)) is responses.champion
 
 
 def test_models_of_different_tasks_are_refused(respond):
     price = ProblemContract(task="regression", target="y", metric="rmse")
-    with pytest.raises(ValueError, match="champion for binary and a challenger for regression"):
+    with pytest.raises(ValueError, match="task binary of the champion and regression of the challenger"):
         respond(Model("age"), Model("age", contract=price))
 
 
