@@ -29,7 +29,7 @@ TOGETHER = {
     ),
     "engine/test_pipeline.py": (
         "a run is tested from the command to its record",
-        "cli/arguments cli/plan cli/progress cli/run cli/run_summary cli/stages engine/initial_record "
+        "cli/arguments cli/plan cli/progress cli/run cli/stages engine/initial_record "
         "engine/job_factory engine/pipeline_stage engine/plan engine/runs engine/session engine/stage_jobs",
     ),
     "engine/test_pipeline_failures.py": (

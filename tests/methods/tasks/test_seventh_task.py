@@ -113,7 +113,7 @@ def test_new_problem_type_runs_from_contract_to_response_and_monitoring(counts: 
 
 def test_new_problem_type_is_known_to_errors_and_metrics(counts: Task) -> None:
     assert "counts" in suited_tasks("mae") and "counts" not in suited_tasks("roc_auc")
-    with pytest.raises(ValueError, match="does not suit the task counts"):
+    with pytest.raises(ValueError, match="does not support the task counts"):
         state("visits", "counts", metric="roc_auc")
 
 
