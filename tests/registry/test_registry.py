@@ -95,7 +95,6 @@ def test_the_champion_is_cached_until_the_file_changes(registry, verified_run, m
     project = registry.project
     if registry.engine.dialect.name != "sqlite":
         pytest.skip("a server is always queried")
-    file = project.store_root / "registry.db"
     registry.register(verified_run(1))
     registry.promote("1", why="the first")
     monkeypatch.setattr("mlnb.engine.digests.RACE", -1)  # a file that has just changed is cached

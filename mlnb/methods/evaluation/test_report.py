@@ -227,4 +227,4 @@ def worst_predictions(test_set: ScoredTestSet, predictions: pd.DataFrame, most: 
     if explains(pipeline.model):
         worst["because"] = name_reasons(*contributions(pipeline.model, test_set.X[indices], sources))
     features = [column.name for column in pipeline.schema.features]
-    return worst.join(test_set.rows[features].reset_index(drop=True))
+    return worst.join(test_set.rows[features].reset_index(drop=True), rsuffix=" (feature)")

@@ -63,8 +63,8 @@ def list_anomalies(
         why = drivers(native, X[order], sources)
     reasons = [", ".join(f"{name} ({value:.1f})" for name, value in row.items()) or "combination" for row in why]
     shown = table.iloc[order].reset_index(drop=True)
-    shown.insert(0, "why", reasons)
-    shown.insert(0, "score", np.round(scores[order], 3))
+    shown.insert(0, "why", reasons, allow_duplicates=True)
+    shown.insert(0, "score", np.round(scores[order], 3), allow_duplicates=True)
     return shown
 
 # %% ../../../nbs/methods/models/anomaly_detection.ipynb #c09
