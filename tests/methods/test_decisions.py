@@ -140,9 +140,9 @@ def test_costs_that_always_give_one_class_are_refused_before_fitting():
 
     target = pd.Series(["no", "yes"] * 30, name="y")
     for costs in ({"cost_false_negative": 0}, {"cost_false_positive": 0}, {"cost_false_positive": -1}):
-        with pytest.raises(ValueError, match="the costs make every decision the same"):
+        with pytest.raises(ValueError, match="every decision is the same"):
             complete(state("y", requirements=costs), target)
-    with pytest.raises(ValueError, match="punish the truth"):
+    with pytest.raises(ValueError, match="favor an error"):
         complete(state("y", requirements={"costs": {"no": {"no": 3, "yes": 1}, "yes": {"no": 1, "yes": 2}}}), target)
 
 

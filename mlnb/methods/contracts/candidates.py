@@ -15,7 +15,7 @@ Params = dict[str, int | float | str]  # hyperparameter -> value
 
 
 class TrialScores(Record, frozen=True, kw_only=True):
-    """What a trial measured, as an Optuna storage holds it.
+    """The measurements of a trial, as stored by Optuna.
 
     Args:
         score: mean over the folds; None when the trial failed.
@@ -137,11 +137,11 @@ class Candidate(Record, frozen=True, kw_only=True):
 
     @property
     def models(self) -> tuple[EnsembleMember, ...]:
-        """The members; a candidate without members is its only one."""
-        own = EnsembleMember(family=self.family, params=self.params, class_weight=self.class_weight)
-        return self.members or (own,)
+        """Return the members; a candidate without members is its only member."""
+        single = EnsembleMember(family=self.family, params=self.params, class_weight=self.class_weight)
+        return self.members or (single,)
 
     @property
     def is_ensemble(self) -> bool:
-        """Whether it averages several models."""
+        """Return whether the candidate averages several models."""
         return len(self.members) > 1

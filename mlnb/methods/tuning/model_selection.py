@@ -34,7 +34,7 @@ def bag_size(family: str, rows: int, members: int = 1) -> int:
         members: bagged members of the ensemble.
     """
     most = next((bags for limit, bags in BAG_SIZES if rows <= limit), 1)
-    return max(1, -(-most // members)) if family in (*BOOSTED, "network") else 1
+    return max(1, -(-most // members)) if family in (*BOOSTED, "mlp") else 1
 
 
 def prediction_ms(family: str, params: Mapping[str, Any], rows: int, columns: int, classes: int) -> float:
@@ -171,7 +171,7 @@ class _Selection:
     def members(self, weights: np.ndarray, most: int) -> list[tuple[TrialResult, EnsembleMember]]:
         """Return the trials with a weight above 0 and their members, with bags of at most `most` models."""
         taken = [(trial, float(weight)) for trial, weight in zip(self.trials, weights, strict=True) if weight > 0]
-        bagged = max(1, sum(trial.family in (*BOOSTED, "network") for trial, _ in taken))
+        bagged = max(1, sum(trial.family in (*BOOSTED, "mlp") for trial, _ in taken))
         return [(trial, replace(_member(trial, bagged, self.plan, most), weight=w)) for trial, w in taken]
 
     def seconds(self, members: Sequence[tuple[TrialResult, EnsembleMember]]) -> float:

@@ -14,7 +14,7 @@ MIXING = RANDOM.normal(size=(6, 6))
 DIFFICULT = {
     "all equal": np.ones((40, 3)),
     "empty": np.full((40, 2), np.nan),
-    "enormous": np.linspace(-1e308, 1e308, 40)[:, None],
+    "enormous": np.linspace(-1, 1, 40)[:, None] * 1e308,
     "infinite": np.where(np.eye(40, 3) > 0, np.inf, 1.0),
     "more columns than rows": RANDOM.normal(size=(30, 250)),
     "one column": np.arange(40.0)[:, None],
@@ -36,7 +36,8 @@ def test_scores_are_finite(family, name):
     if family == "mahalanobis" and name == "more columns than rows":
         pytest.skip("the covariance of 250 columns and 30 rows")
     training = DIFFICULT[name]
-    assert np.isfinite(score_rows(fit_detector(family, {}, training), training)).all()
+    with np.errstate(over="ignore", invalid="ignore"):
+        assert np.isfinite(score_rows(fit_detector(family, {}, training), training)).all()
 
 
 @pytest.mark.parametrize("family", DETECTORS)
