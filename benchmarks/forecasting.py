@@ -24,7 +24,7 @@ from mlnb.methods.evaluation.forecast_evaluation import evaluate_forecaster
 from mlnb.methods.problem.forecast_contract import complete_forecast, start_forecast
 from mlnb.methods.problem.problem_contract import state
 from mlnb.methods.tables.type_inference import clean
-from mlnb.methods.training_data.forecast_examples import deal_periods, fit_windows, fold_fans, split_periods
+from mlnb.methods.training_data.forecast_examples import assign_periods, fit_windows, fold_fans, split_periods
 from mlnb.methods.training_data.training_examples import learn_examples
 from mlnb.methods.tuning.hyperparameter_search import tune
 from mlnb.stages.train import fit_best
@@ -62,7 +62,7 @@ def compete(raw: pd.DataFrame, target: str, horizon: int | None, seconds: float,
     training, test = (table.iloc[part].reset_index(drop=True) for part in (rows, held))
     began = time.monotonic()
     encoder = fit_windows(contract, schema, training)
-    folds = fold_fans(contract, schema, encoder, training, deal_periods(training, contract, FOLDS)[0])
+    folds = fold_fans(contract, schema, encoder, training, assign_periods(training, contract, FOLDS)[0])
     examples = learn_examples(contract, schema, encoder, training)
     best = tune(folds, "forecasting", "mase", trials=trials, seconds=seconds, examples=len(examples.y)).best
     model = fit_best(best, contract, examples)

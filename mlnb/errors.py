@@ -11,6 +11,7 @@ MlnbError
 │   ├── SchemaError                    a file of another schema version, or that does not match its schema
 │   └── BadRequest                     a request to the service, in mlnb.serving.runtime.request_bodies
 │       └── BadRows                    rows that do not fit the model's columns
+├── DataError (ValueError)             the data cannot be learned from as the problem states: exit code 3
 ├── StageError (RuntimeError)          a stage failed: exit code 3
 │   ├── ContractBroken                 an undeclared load or save, or a declared output that was not saved
 │   ├── CellFailed                     a cell raised an exception
@@ -63,6 +64,12 @@ class UnknownRun(UsageError, LookupError):
 
 class SchemaError(UsageError):
     """A file has another schema or version, or a field of it is missing, unknown or of the wrong type."""
+
+
+class DataError(MlnbError, ValueError):
+    """The data cannot be learned from as the problem states; the message names what to change."""
+
+    exit_code = 3
 
 
 class StageError(MlnbError, RuntimeError):

@@ -14,7 +14,9 @@ import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-FLOOR = 0.0  # percent of the lines of modules that are written by hand
+# Percent of the lines of modules that are written by hand. A lower bound: the tests of cli, executors, monitoring,
+# registry, reports and tracking alone execute 65 %. Raise it to the figure of a whole run.
+FLOOR = 65.0
 GENERATED = "*/mlnb/methods/*,*/mlnb/stages/*"
 
 

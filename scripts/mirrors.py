@@ -53,12 +53,12 @@ TOGETHER = {
     "monitoring/test_collect.py": ("the stage reads what the module returns", "monitoring/production_data"),
     "monitoring/test_schedules.py": ("the command prints the files of the module", "cli/schedule"),
     "registry/test_ledger.py": (
-        "the audit log is a table of the database",
-        "registry/audit_log registry/database registry/registry_state",
+        "the audit log is a table of the database, and its last entry is remembered",
+        "registry/audit_log registry/database registry/known_head registry/registry_state",
     ),
     "registry/test_registry.py": (
         "versions and champions exist only in a registry",
-        "registry/champion registry/known_head registry/model_versions registry/version_comparison",
+        "registry/champion registry/model_versions registry/version_comparison",
     ),
     "reports/test_monitoring_page.py": (
         "the page shows the timeline and the results",

@@ -96,10 +96,10 @@ class FakeWandb:
         return {"data": answer(values) if answer else {}}
 
     def _stream(self, run: str, body: dict[str, Any]) -> Any:
-        known = self.runs.setdefault(run, {"exit": None, "history": 0})
-        known["history"] += len((body.get("files") or {}).get("wandb-history.jsonl", {}).get("content", ()))
+        state = self.runs.setdefault(run, {"exit": None, "history": 0})
+        state["history"] += len((body.get("files") or {}).get("wandb-history.jsonl", {}).get("content", ()))
         if body.get("complete"):
-            known["exit"] = body.get("exitcode")
+            state["exit"] = body.get("exitcode")
         return {}
 
     def _serverfeaturesquery(self, values: dict[str, Any]) -> Any:

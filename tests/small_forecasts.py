@@ -77,7 +77,7 @@ def make_forecaster(
     request = request_schema(schema, contract)
     arrays = to_arrays(rows, request)
     encoder = Windows.fit(arrays, request, time="day", target="sold", keys=names, frequency=frequency,
-                          horizon=horizon, known=["price"], holidays=holidays)  # fmt: skip
+                          horizon=horizon, known_ahead=["price"], holidays=holidays)  # fmt: skip
     histories = encoder.histories(arrays)
     fan = encoder.transform(histories, choose_origins(histories, encoder.least, horizon))
     fan = fan.pick(np.isfinite(fan.y))

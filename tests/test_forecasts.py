@@ -63,7 +63,7 @@ def test_a_forecast_is_served_as_it_was_evaluated(run: runs.Run) -> None:
     assert metrics.deciding.value < dummy and ets > 0
     assert 0.7 < metrics.forecast.intervals.coverage <= 1.0 and len(metrics.forecast.by_step.groups) == 7
     predictions = run.load("predictions")
-    assert {"time", "shop", "origin", "step", "truth", "prediction", "low", "high"} == set(predictions)
+    assert {"time", "series.shop", "origin", "step", "truth", "prediction", "low", "high"} == set(predictions)
     certificate = run.load("certificate", ParityCertificate)
     assert certificate.identical and certificate.bento.startswith("sold-forecaster")
 

@@ -1,4 +1,4 @@
-"""The whole loop on one machine: a column breaks, the rules change, a challenger wins, a mistake is undone."""
+"""The monitoring cycle on one machine: a broken column, concept drift, promotion of a challenger, and rollback."""
 
 import http.client
 import json
@@ -13,6 +13,8 @@ import toys
 from waiting import wait_for
 
 from mlnb.cli.simulate import FIRST
+from mlnb.engine import runs
+from mlnb.engine.project import Project
 from mlnb.serving.packaging.bento_server import free_port
 
 SMALL = ["--profile", "smoke", "-p", "tune.families", '["linear"]', "-p", "tune.trials", "2", "-p", "explore.most", "2"]
@@ -20,22 +22,29 @@ TURNS = ["--promote", "--days", "4", "--label-delay", "2", "--policy", "sliding"
 TURNS += ["-p", "collect.window", "1500", "-p", "most_changed", "0.9", "-p", "challenge.slower", "20"]
 
 
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    """A folder with synthetic data and a run of the pipeline on it."""
+    root = tmp_path_factory.mktemp("loop")
+    toys.mlnb(root, "simulate", "--history", "past.csv", "--days", "12", "--customers", "120", "--delay", "1")
+    toys.mlnb(root, "run", "--data", "past.csv", "--target", "churn", "--no-report", *SMALL, timeout=300)
+    return root
+
+
 @pytest.fixture
-def world(tmp_path):
-    """A served champion in a new project: folder, port."""
-    toys.mlnb(tmp_path, "simulate", "--history", "past.csv", "--days", "12", "--customers", "120", "--delay", "1")
-    toys.mlnb(tmp_path, "run", "--data", "past.csv", "--target", "churn", "--no-report", *SMALL, timeout=300)
-    toys.mlnb(tmp_path, "promote", "1", "--reason", "the first")
+def port(root):
+    """The port of a service whose champion is the first model."""
+    toys.mlnb(root, "promote", "1", "--reason", "the first")
     port = free_port()
     command = [sys.executable, "-m", "mlnb.cli.main", "serve", "@champion", "--follow", "--port", str(port)]
     command += ["--shadow", "@challenger"]  # there is none yet
     environment = {**os.environ, "MLNB_LOG_EVENT_TIME": "1"}
-    with (tmp_path / "serve.txt").open("wb") as log:
-        process = subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=log, stderr=log)
+    with (root / "serve.txt").open("wb") as log:
+        process = subprocess.Popen(command, cwd=root, env=environment, stdout=log, stderr=log)
     try:
-        log = tmp_path / "serve.txt"
+        log = root / "serve.txt"
         wait_for(lambda: status(port, "GET", "/readyz")[0] == 200, 120, "a service that is ready", detail=log.read_text)
-        yield tmp_path, port
+        yield port
     finally:
         process.terminate()
         process.wait(30)
@@ -58,9 +67,28 @@ def status(port: int, method: str, path: str, body: str | None = None) -> tuple[
         connection.close()
 
 
+def declared(run):
+    """Return what does not depend on the data: of each stage its notebook, artifacts, parameters and metrics."""
+    return {
+        name: (
+            stage.notebook,
+            stage.producers,
+            {artifact: (output.format, output.description) for artifact, output in stage.outputs.items()},
+            sorted(stage.parameters),
+            sorted(stage.metrics),
+        )
+        for name, stage in run.stages.items()
+    }
+
+
+def test_example_runs_of_other_tests_equal_runs_of_the_command(root, tmp_path, example):
+    """`example_run.py` executes the stage notebooks without kernels."""
+    (real,) = runs.list_runs(Project.find(root))
+    assert declared(example.make_run(example.make_project(tmp_path / "titanic"), reused=())) == declared(real)
+
+
 @pytest.mark.timeout(900)
-def test_from_a_first_model_to_a_mistake_undone(world):
-    root, port = world
+def test_monitoring_cycle_from_the_first_model_to_promotion_and_rollback(root, port):
     row = '[{"months": 5, "plan": "gold", "region": "north", "calls": 3, "usage": 8.1, "senior": false, "charge": 66}]'
     first = status(port, "POST", "/predict", row)[1]
     statuses: list[int] = []

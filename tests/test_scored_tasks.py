@@ -109,7 +109,7 @@ def test_a_log_is_truncated_and_the_newest_candidates_are_the_test_set(root: Pat
     messages = [
         finding.message for finding in split.load("findings", FindingList).findings if finding.check == "candidates"
     ]
-    assert "of what was taken later is among them" in messages[0]
+    assert "of the later interactions" in messages[0]
 
 
 def test_unlabeled_anomalies_get_an_alert_budget_and_explanations(root: Path) -> None:

@@ -108,20 +108,20 @@ def test_a_forecaster_is_retrained_and_promoted(tmp_path):
         sold = size * (30 + 9 * season - np.where(t < 150, 8, 1) * price + random.normal(size=days))
         stamps = pd.date_range("2023-01-01", periods=days).strftime("%Y-%m-%d")
         parts.append(pd.DataFrame({"day": stamps, "shop": shop, "price": price, "sold": sold.round(2), "t": t}))
-    world = pd.concat(parts, ignore_index=True)
-    plain = world.drop(columns="t")
+    stream = pd.concat(parts, ignore_index=True)
+    plain = stream.drop(columns="t")
     families = ("-p", "tune.families", '["autoregression", "linear"]')
     about = ("--target", "sold", "-p", "problem.horizon", "7", "-p", "features.known", '["price"]')
-    root = champion(tmp_path, plain[world["t"] < 150], *about, *families)
+    root = champion(tmp_path, plain[stream["t"] < 150], *about, *families)
     with Service(root) as service:
         for day in range(150, days - 7):
-            history = plain[world["t"].between(day - 40, day - 1)].to_dict("records")
-            ahead = plain[world["t"].between(day, day + 6)].assign(sold=None).to_dict("records")
+            history = plain[stream["t"].between(day - 40, day - 1)].to_dict("records")
+            ahead = plain[stream["t"].between(day, day + 6)].assign(sold=None).to_dict("records")
             assert len(service.ask(history + ahead, f"r{day}", day)) == 14
     verdict, performance = look(root, 21, 11)  # later requests have brought the values
     assert performance["now"]["rows"] == 2 * 21 * 7 and performance["lost"]["low"] > 1
     assert any("intervals contain" in reason["text"] for reason in verdict["reasons"])
-    truth = plain[world["t"].between(days - 20, days - 1)]
+    truth = plain[stream["t"].between(days - 20, days - 1)]
     assert add(root, truth[["day", "shop", "sold"]]) > 200
     assert look(root, 21, 11)[1]["now"] == performance["now"]  # the same truth, as labels
     evaluation = won(root, "-p", "collect.least", "100", "--policy", "since_last")

@@ -67,9 +67,9 @@ def main(args: argparse.Namespace) -> int:
     return 0
 
 
-def _refuse_running(found: Iterable[Run]) -> None:
+def _refuse_running(selected: Iterable[Run]) -> None:
     """Raise `ProjectError` when one of the runs is running."""
-    running = [run.id for run in found if run.state == RunState.RUNNING]
+    running = [run.id for run in selected if run.state == RunState.RUNNING]
     if running:
         raise ProjectError(f"Run {running[0]} is running; nothing was deleted. Wait until it has ended.")
 

@@ -10,9 +10,11 @@ from mlnb.engine.run_records import RunState, StageState
 from mlnb.engine.runs import Run
 from mlnb.methods.contracts.certificates import ParityCertificate
 from mlnb.methods.contracts.evaluations import Metrics
+from mlnb.methods.contracts.findings import FindingList
 from mlnb.methods.contracts.gates import Gate
 from mlnb.tracking.artifact_views import BestTrial, load_record, load_view
 
+WIDEST_FINDING = 160  # characters; longer findings are cut, and the report has them in full
 WIDEST_COMMAND = 44  # characters; longer commands get a separate line for the description
 
 
@@ -39,9 +41,28 @@ def result_summary(run: Run, args: argparse.Namespace, report: Path | None = Non
         lines.append(f"  gate      {mark}  {line.check}: {line.found} (required: {line.required})")
     if certificate:
         lines.append(f"  bento     {certificate.bento}  ({certificate.rows} rows verified over HTTP)")
+    lines += findings_lines(run)
     if report:
         lines.append(f"  report    {report}")
     return "\n".join([*lines, "", "next:", *next_commands(run, args, certificate is not None)])
+
+
+def findings_lines(run: Run) -> list[str]:
+    """Return how many warnings and errors the audit of the data found, and the two most severe; nothing for none."""
+    record = load_record(run, "findings", FindingList)
+    order = {"error": 0, "warning": 1}
+    doubts = sorted(
+        (one for one in (record.findings if record else ()) if one.severity in order),
+        key=lambda one: (order[one.severity], -(one.rows or 0)),
+    )
+    if not doubts:
+        return []
+    counts = [(level, sum(one.severity == level for one in doubts)) for level in order]
+    lines = ["  data      " + ", ".join(f"{count} {level}{'s' * (count > 1)}" for level, count in counts if count)]
+    for one in doubts[:2]:
+        text = " ".join(str(one).split())
+        lines.append(f"            {text if len(text) <= WIDEST_FINDING else text[: WIDEST_FINDING - 1] + '…'}")
+    return lines
 
 
 def _metric_lines(test: Metrics) -> list[str]:
@@ -117,6 +138,7 @@ def failure_summary(run: Run, command: str, debug_command: str = "") -> str:
             lines.append(f"\nstage {name}{where}{heading} failed: {error.message}")
             if error.notebook:
                 lines.append(f"  notebook  {run.folder / error.notebook}")
+    lines += findings_lines(run)
     finished = [name for name, stage in run.stages.items() if stage.state.has_outputs]
     if run.record.state == RunState.INTERRUPTED:
         stages = [name for name, stage in run.stages.items() if stage.state == StageState.INTERRUPTED]

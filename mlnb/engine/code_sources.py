@@ -23,6 +23,7 @@ ENGINE_MODULES = (
     "mlnb.errors",
     "mlnb.environment",
     "mlnb.settings",
+    "mlnb.redaction",
     "mlnb.settings_file",
     "mlnb.typed_settings",
     "mlnb.suggestions",

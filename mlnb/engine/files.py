@@ -88,6 +88,13 @@ def write_whole(path: Path, data: bytes, mode: int = 0o644) -> None:
         file.write(data)
 
 
+def write_private(path: Path, data: bytes) -> None:
+    """Overwrite a file in place, readable by its owner alone; it is created when it is missing."""
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, PRIVATE)
+    with open(handle, "wb") as file:
+        file.write(data)
+
+
 def copy_whole(source: Path, target: Path, mode: int = 0o644) -> None:
     """Copy a file; `target` appears completely or not at all. Raises `StoreFull`."""
     with source.open("rb") as origin, writing(target, mode) as file:

@@ -65,8 +65,8 @@ def load_object(
 
         return pickle.loads(store.read(digest))
     if kind not in _READERS:
-        found = "a pickle, which could run any code" if kind == "pickle" else f"of format {kind!r}"
-        raise SchemaError(f"{where} is {found}; expected {', '.join(_READERS)}, tree or file.")
+        described = "a pickle, which could run any code" if kind == "pickle" else f"of format {kind!r}"
+        raise SchemaError(f"{where} is {described}; expected {', '.join(_READERS)}, tree or file.")
     try:
         return _READERS[kind](store, digest)
     except (ValueError, OSError, RecursionError, MemoryError) as error:

@@ -1,4 +1,8 @@
-"""Runs a plan: each stage starts as soon as its inputs are saved; run.json is up to date after every step."""
+"""Runs a plan: each stage starts as soon as its inputs are saved; run.json is up to date after every step.
+
+A stage that has read artifacts of a stage that still runs is finished when that stage is: if that one fails, its
+readers have no result, although their own cells succeeded. So no model is packaged that could not be evaluated.
+"""
 
 import threading
 import time
@@ -65,6 +69,7 @@ class Pipeline:
         self._attempts: dict[str, str] = {}  # attempt id of each stage that runs
         self._rebuilt: set[str] = set()  # stages that run again as their artifacts were damaged
         self._outdated: set[str] = set()  # running stages whose inputs have changed since they started
+        self._held: dict[str, Computed] = {}  # computed stages, some of whose producers still run
         self._progress: dict[str, ProgressNote] = {}
         secrets = read_secrets(planner.values)  # before the run is created: one may be unset
         self.run = runs.create_run(self.project, options.pipeline)
@@ -92,10 +97,12 @@ class Pipeline:
                     self._read_reports(running.values())
                     for future in done:
                         failed |= not self._settle(running.pop(future), future, pending)
+                    self._release(pending)
             except KeyboardInterrupt:
                 self.interrupt()
                 for future, name in list(running.items()):
                     self._settle(name, future, pending)
+                self._release(pending)
         self._finish(failed)
         return self.run
 
@@ -109,7 +116,7 @@ class Pipeline:
         progress = True
         while progress:
             progress = False
-            unfinished = [*pending, *running.values()]
+            unfinished = [*pending, *running.values(), *self._held]
             for name in self.graph.by_priority(pending):
                 if len(running) >= self.workers or not self._artifacts.ready(name, unfinished):
                     continue
@@ -151,21 +158,46 @@ class Pipeline:
         except OSError as error:
             ended = failed_with(error, StoreFull if isinstance(error, StoreFull) else None)
         if isinstance(ended, Computed):
-            state = StageState.FINISHED
-            if ended.by_another_run:
-                state = StageState.REUSED
-                self._copy_notebook(name, ended.result)
-                self.run.update_stage(name, reason="another run made it at the same time")
-            for reader in self._accept(name, ended.result, state):
-                reader_state = self.run.stages[reader].state
-                if reader_state == StageState.RUNNING:
-                    self._outdated.add(reader)
-                elif reader_state.has_outputs:
-                    self._run_again(reader, pending)
+            self._artifacts.update(name, ended.result.outputs)
+            self._held[name] = ended
             return True
         if ended.error is StoreCorrupted and self._rebuild(name, pending):
             return True
         return self._fail(name, ended)
+
+    def _release(self, pending: list[str]) -> None:
+        """Finish the computed stages whose producers have finished; drop those with a producer that failed."""
+        unfinished = (StageState.WAITING, StageState.RUNNING)
+        lost = (StageState.FAILED, StageState.INTERRUPTED)
+        progress = True
+        while progress:
+            progress = False
+            for name in list(self._held):
+                states = {self.run.stages[producer].state for producer in self.graph.parents(name)}
+                if states.intersection(unfinished):
+                    continue
+                progress, computed = True, self._held.pop(name)
+                if states.intersection(lost):
+                    self._artifacts.forget(name)
+                    self.run.update_stage(name, state=StageState.WAITING)
+                elif name in self._outdated:
+                    self._run_again(name, pending)
+                else:
+                    self._finish_stage(name, computed, pending)
+
+    def _finish_stage(self, name: str, computed: Computed, pending: list[str]) -> None:
+        """Record the result of a stage; run its readers again that were given other bytes."""
+        state = StageState.FINISHED
+        if computed.by_another_run:
+            state = StageState.REUSED
+            self._copy_notebook(name, computed.result)
+            self.run.update_stage(name, reason="another run made it at the same time")
+        for reader in self._accept(name, computed.result, state):
+            reader_state = self.run.stages[reader].state
+            if reader_state == StageState.RUNNING:
+                self._outdated.add(reader)
+            elif reader_state.has_outputs:
+                self._run_again(reader, pending)
 
     def _fail(self, name: str, outcome: Outcome) -> bool:
         """Record that a stage failed or was interrupted; return False."""
@@ -239,6 +271,8 @@ class Pipeline:
 
     def _finish(self, failed: bool) -> None:
         self._prefetcher.drop()
+        for name in self._held:  # a producer did not start again
+            self.run.update_stage(name, state=StageState.WAITING)
         state = RunState.INTERRUPTED if self.cancelled.is_set() else RunState.FAILED if failed else RunState.FINISHED
         self.run.update(state=state, finished=runs.now(), seconds=round(time.monotonic() - self._start, 3))
         self.run.save()

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from mlnb.codec import encode
+from mlnb.engine.files import write_private
 from mlnb.engine.notebook_shell import on_cell_error
 from mlnb.engine.project import Project
 from mlnb.engine.run_records import OutputRecord
@@ -68,7 +69,7 @@ class PipelineStage(Stage):
 
     def _report_progress(self, note: ProgressNote) -> None:
         if self._belongs_to_run():
-            progress_path(self.folder, self.name).write_bytes(encode(note))
+            write_private(progress_path(self.folder, self.name), encode(note))
 
     def save(self, artifact: str, value: Any) -> None:
         """Save an artifact that the stage declares to write; stages that wait for it may start from now on.

@@ -222,12 +222,14 @@ def matching_run(project: Project, pipeline: str, steps: Iterable[Step]) -> runs
     steps = list(steps)
     if any(step.action in (StepAction.RUN, StepAction.PENDING) for step in steps):
         return None
-    path = plan_path(project, pipeline, {step.name: step.key for step in steps})
+    keys = {step.name: step.key for step in steps}
     try:
-        run = runs.open_run(project, path.read_text())
-    except (OSError, UnknownRun, SchemaError):
+        run = runs.open_exact(project, plan_path(project, pipeline, keys).read_text())
+    except (OSError, UnicodeDecodeError, SchemaError):
         return None
-    return run if run.state == RunState.FINISHED else None
+    if run is None or run.state != RunState.FINISHED:
+        return None
+    return run if {name: stage.key for name, stage in run.stages.items()} == keys else None
 
 
 def plan_path(project: Project, pipeline: str, keys: Mapping[str, str | None]) -> Path:

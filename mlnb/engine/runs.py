@@ -125,7 +125,7 @@ class Run:
 def _is_alive(record: RunRecord) -> bool:
     try:
         os.kill(record.pid, 0)
-    except ProcessLookupError:
+    except (ProcessLookupError, OverflowError):
         return False
     except PermissionError:
         return True
@@ -225,13 +225,15 @@ def open_run(project: Project, reference: str = "latest") -> Run:
         UnknownRun: No run, or more than one, has that id.
         SchemaError: Its run.json is damaged or of another schema version.
     """
-    run = _open_exact(project, reference)
+    run = open_exact(project, reference)
     if run is not None:
         return run
     if reference == "latest":
-        pointer = read_json(project.runs / "latest.json")
-        run = _open_exact(project, str(pointer.get("id"))) if isinstance(pointer, dict) else None
-        if run is not None:
+        path = project.runs / "latest.json"
+        pointer = read_json(path)
+        if pointer is not None and not (isinstance(pointer, dict) and isinstance(pointer.get("id"), str)):
+            warn_damaged(f'{path} is damaged: found {str(pointer)[:80]}, expected {{"id": …}}. The newest run is used.')
+        elif pointer is not None and (run := open_exact(project, pointer["id"])) is not None:
             return run
     runs = list_runs(project)
     if not runs:
@@ -247,7 +249,8 @@ def open_run(project: Project, reference: str = "latest") -> Run:
     return matches[0]
 
 
-def _open_exact(project: Project, name: str) -> Run | None:
+def open_exact(project: Project, name: str) -> Run | None:
+    """Return the run with an id; None when there is none. Raises `SchemaError` when its run.json is damaged."""
     if not is_plain_name(name):
         return None
     try:

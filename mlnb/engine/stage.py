@@ -14,6 +14,7 @@ from mlnb.engine.run_records import OutputRecord, Outputs
 from mlnb.engine.stage_files import ProgressNote
 from mlnb.engine.test_set_access import is_held_out, record_access
 from mlnb.errors import ContractBroken, GateFailed, ParameterError
+from mlnb.redaction import redact
 from mlnb.suggestions import did_you_mean
 
 PROGRESS_SECONDS = 0.2  # seconds between two progress notes
@@ -51,6 +52,7 @@ class Stage(ABC):
         self.test_set_accesses: dict[str, int] = {}
         self._reader = reader
         self._last_note = 0.0
+        self._secrets: dict[str, str] = {}
 
     @overload
     def load(self, artifact: str) -> Any: ...
@@ -118,7 +120,8 @@ class Stage(ABC):
         """Report how far a long loop is; cheap enough for every step."""
         if time.monotonic() - self._last_note >= PROGRESS_SECONDS or done >= total:
             self._last_note = time.monotonic()
-            self._report_progress(ProgressNote(done=float(done), total=float(total), text=text))
+            clean = redact(text, self._secrets)
+            self._report_progress(ProgressNote(done=float(done), total=float(total), text=clean))
 
     def close(self) -> None:
         """Close the stage. Raises `ContractBroken` when a declared output was not saved."""
@@ -139,6 +142,7 @@ class Stage(ABC):
             raise ParameterError(
                 f"Stage {self.name!r} uses ${{{name}}}, but the environment has no {name}; set it: export {name}=…"
             )
+        self._secrets[name] = os.environ[name]
         return os.environ[name]
 
     @abstractmethod

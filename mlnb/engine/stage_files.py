@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 from msgspec import field
 
 from mlnb.codec import R, Record, decode, encode
-from mlnb.engine.files import PRIVATE, write_whole
+from mlnb.engine.files import PRIVATE, write_private, write_whole
 from mlnb.engine.run_records import Outputs
 from mlnb.errors import MlnbError, SchemaError, error_class
 
@@ -100,7 +100,7 @@ def error_path(folder: Path, stage: str) -> Path:
 
 def reserve_error(folder: Path, stage: str) -> None:
     """Create the file of a stage's `ErrorNote`, so that it can be overwritten in place when the disk is full."""
-    error_path(folder, stage).write_bytes(b" " * ERROR_BYTES)
+    write_private(error_path(folder, stage), b" " * ERROR_BYTES)
 
 
 def write_error(folder: Path, stage: str, attempt: str, error: type[MlnbError] | None) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from mlnb.engine.files import PRIVATE, make_folder
 from mlnb.methods.operations.label_matching import LabelPosition
 
 WHOLE = re.compile(r"-?\d+\.0+")  # a class that a spreadsheet saved as a number
@@ -62,7 +63,9 @@ def add_labels(
     """
     added = Added()
     unknown: dict[str, None] = {}
-    database.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(database.parent)
+    if not database.exists():
+        database.touch(PRIVATE)
     with closing(sqlite3.connect(database, timeout=30, isolation_level=None)) as connection:
         connection.execute("BEGIN IMMEDIATE")
         try:

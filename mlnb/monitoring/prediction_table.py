@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from mlnb.engine.files import warn_damaged
+from mlnb.engine.files import PRIVATE, make_folder, warn_damaged
 from mlnb.serving.runtime.log_segments import COLUMNS, convert_segment, read_lines, to_table
 
 
@@ -14,12 +14,13 @@ def mirror(url: str, folder: Path) -> int:
 
     storage, index = fsspec.core.url_to_fs(url)
     storage.invalidate_cache()  # a cached listing would hide newer segments
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     copied = 0
     for name in storage.glob(f"{index.rstrip('/')}/*.parquet") if storage.exists(index) else ():
         target = folder / Path(name).name
         if not target.exists():
             part = target.with_suffix(".part")
+            part.touch(PRIVATE)
             storage.get_file(name, str(part))
             part.replace(target)
             target.with_suffix(".shipped").touch()

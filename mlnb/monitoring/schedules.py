@@ -175,7 +175,7 @@ def _workflow(scheduled: ScheduledCommand) -> str:
 
 def _tolerant(command: str) -> str:
     """Return a shell command that does not fail for the exit codes of results."""
-    return f"{command} || case $? in {'|'.join(map(str, REPORTED))}) echo result: $? ;; *) exit 1 ;; esac"
+    return f"{command} || case $? in {'|'.join(map(str, REPORTED))}) echo exit code: $? ;; *) exit 1 ;; esac"
 
 
 def cron_job(scheduled: ScheduledCommand, image: str) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from pathlib import Path
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from mlnb.engine.files import make_folder
+from mlnb.engine.files import PRIVATE, make_folder
 from mlnb.errors import MissingExtra, RegistryError
 
 PATIENCE = 30  # seconds to wait for another writer
@@ -78,6 +78,8 @@ def open_database(url: str, create: bool = True) -> sa.Engine:
             if not create and not Path(path).exists():
                 raise RegistryError(lost_registry(url))
             make_folder(Path(path).parent)
+            if not Path(path).exists():
+                Path(path).touch(PRIVATE)
         engine = sa.create_engine(url, poolclass=sa.NullPool if sqlite else None, **options)
         with engine.connect() as connection:
             ready = sa.inspect(connection).has_table(LOG.name)

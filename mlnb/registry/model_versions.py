@@ -15,6 +15,7 @@ from mlnb.methods.contracts.problems import ProblemContract
 from mlnb.methods.tasks.task_traits import Task
 
 ALIAS = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
+REQUIRED = ("certificate", "service", "contract", "metrics", "gate")  # artifacts that a registered run has
 REFERENCE = re.compile(r"(?P<model>[^:@]*)(?:(?P<sign>[:@])(?P<rest>.+))?")
 
 
@@ -105,7 +106,7 @@ class ModelVersion(Record, frozen=True, kw_only=True):
 
 def describe_version(run: Run) -> VersionMetadata:
     """Return the metadata of the version that a run made. Raises `UsageError` for a run without a verified bento."""
-    if not run.has("certificate") or not run.has("service"):
+    if not all(run.has(artifact) for artifact in REQUIRED):
         raise UsageError(f"Run {run.id} has no verified bento, which a version needs; run `mlnb run` first.")
     record, contract = run.record, run.load("contract", ProblemContract)
     certificate, metrics = run.load("certificate", ParityCertificate), run.load("metrics", Metrics)

@@ -3,6 +3,7 @@
 import getpass
 import json
 import os
+import warnings
 from collections.abc import Iterable
 from functools import cached_property
 
@@ -11,11 +12,12 @@ import sqlalchemy as sa
 from mlnb.codec import decode, to_json
 from mlnb.engine import runs
 from mlnb.engine.project import Project
-from mlnb.errors import GateFailed, RegistryError, UnknownRun, UsageError
+from mlnb.errors import GateFailed, MlnbError, RegistryError, UnknownRun, UsageError
 from mlnb.registry import audit_log
 from mlnb.registry.database import ALIASES, APPROVALS, VERSIONS, lost_registry, open_database, reading, writing
 from mlnb.registry.known_head import known_head, remember_head
 from mlnb.registry.model_versions import (
+    REQUIRED,
     ModelVersion,
     VersionMetadata,
     check_alias,
@@ -102,10 +104,16 @@ class Registry:
             present = set(connection.execute(sa.select(VERSIONS.c.service)).scalars())
         new = []
         for run in reversed(runs.list_runs(self.project)):
-            output = run.output("service") if run.has("certificate") else None
-            if output and output.digest not in present:
+            output = run.output("service") if all(run.has(artifact) for artifact in REQUIRED) else None
+            if output is None or output.digest in present:
+                continue
+            try:
                 new.append(self.register(run))
                 present.add(output.digest)
+            except RegistryError:
+                raise
+            except (MlnbError, KeyError, OSError) as error:  # a run that is damaged must not hide the others
+                warnings.warn(f"run {run.id} cannot be registered: {error}", RuntimeWarning, stacklevel=2)
         return new
 
     def versions(self, model: str = "") -> list[ModelVersion]:
@@ -116,9 +124,7 @@ class Registry:
     def find(self, reference: str) -> ModelVersion:
         """Return the version of a reference: model:3, model@alias, or 3 and @alias where there is only one model.
 
-        Raises:
-            UnknownRun: there is no such version.
-            UsageError: there are several models.
+        Raises `UnknownRun` when there is no such version, `UsageError` when there are several models.
         """
         model, number, alias = split_reference(reference)
         every = self.versions()

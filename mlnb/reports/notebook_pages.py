@@ -35,10 +35,12 @@ class PageCell(NamedTuple):
 
 
 def read_cells(notebook: Path) -> list[PageCell]:
-    """Return the cells of a notebook that show something; [] and a warning when the file is damaged."""
+    """Return the cells of a notebook that show something; [] when it is missing, with a warning when it is damaged."""
     try:
         cells = json.loads(notebook.read_bytes())["cells"]
         return [ready for cell in cells if (ready := _read_cell(cell))]
+    except FileNotFoundError:
+        return []
     except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         warn_damaged(f"{notebook} is damaged and its page stays empty: {error!r}.")
         return []

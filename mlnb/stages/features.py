@@ -14,9 +14,11 @@ from ..methods.encoding.table_encoder import Encoder
 
 
 def describe_encoding(encoder: Encoder, schema: Schema, matrix: np.ndarray) -> pd.DataFrame:
-    """What each feature became; `constant` counts encoded columns that never vary and teach nothing.
+    """Return the encoded columns of each feature; `constant` counts those that never vary.
 
     Args:
+        encoder: learned on the training rows.
+        schema: of the table.
         matrix: encoded training rows (n, d).
 
     Returns:

@@ -7,11 +7,11 @@ __all__ = ['storage_url', 'choose_search', 'describe_folds', 'show_progress', 'd
 
 # %% ../../nbs/stages/50_tune.ipynb #c05
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 from ..methods.contracts.candidates import Candidate
+from ..methods.contracts.split_plans import SplitPlan
 from ..methods.models.model_families import MONOTONE_FAMILIES
 from ..methods.training_data.cross_validation import Fold
 from tqdm import tqdm
@@ -28,7 +28,7 @@ def storage_url(storage: str, scratch: Path) -> str:
 
 # %% ../../nbs/stages/50_tune.ipynb #c08
 def choose_search(
-    plan: Mapping[str, Any], metric: str, directed: bool, families: Sequence[str] = (), trials: int | None = None
+    plan: SplitPlan, metric: str, directed: bool, families: Sequence[str] = (), trials: int | None = None
 ) -> tuple[list[str], int, list[str]]:
     """Return the families, the number of trials, and why.
 
@@ -42,8 +42,8 @@ def choose_search(
     Returns:
         families (none: those that suit the task), trials, and sentences for the reader.
     """
-    lines = [f"{trials} trials, as stated" if trials else f"{plan['trials']} trials: {plan['reasons']['trials']}"]
-    chosen, count = list(families), trials or int(plan["trials"])
+    lines = [f"{trials} trials, as stated" if trials else f"{plan.trials} trials: {plan.reasons['trials']}"]
+    chosen, count = list(families), trials or plan.trials
     if metric == "stability" and not chosen:
         chosen, count = ["detector_ensemble"], 1
         lines.append("Without labels no detector can be preferred: all are fitted, and their scores are combined.")

@@ -12,6 +12,7 @@ from typing import Any
 
 import pandas as pd
 
+from ..errors import DataError
 from ..codec import from_json, replace
 from ..methods.contracts.table_formats import Layout
 from ..methods.contracts.findings import Finding
@@ -110,15 +111,15 @@ def stop_on_errors(findings: Findings, schema: Schema) -> Findings:
         the same, errors first, then warnings.
 
     Raises:
-        ValueError: with every error among them, or when no feature is left.
+        DataError: with every error among them, or when no feature is left.
     """
     ordered = condense(findings)
     errors = [str(one) for one in ordered if one.severity == "error"]
     if errors:
-        raise ValueError("the data cannot be used:\n" + "\n".join(errors))
+        raise DataError("the data cannot be used:\n" + "\n".join(errors))
     if not schema.features:
         reasons = ", ".join(f"{c.name} ({c.reason or c.role})" for c in schema.columns if c.role != "target")
-        raise ValueError(
+        raise DataError(
             f"no feature is left: {reasons[:300] or 'the target is the only column'}; expected one at least"
         )
     return ordered

@@ -55,6 +55,7 @@ class WandbTracker:
     def __init__(self, folder: Path, project: str, mode: str, warn: Callable[[str], None]) -> None:
         global _open_trackers
         self.folder = folder
+        make_folder(folder)
         for directory in ("DATA", "CACHE", "ARTIFACT"):  # W&B's own default is the home folder
             os.environ.setdefault(f"WANDB_{directory}_DIR", str(folder / f".{directory.lower()}"))
         self.settings = wandb.setup().settings  # of the environment and of W&B's settings files
@@ -97,7 +98,6 @@ class WandbTracker:
         defaults = {"root_dir": str(self.folder.parent), **DEFAULTS}
         values = {name: value for name, value in defaults.items() if name not in chosen}
         settings = wandb.Settings(**values, mode=self.mode, reinit="create_new")  # type: ignore[arg-type]
-        make_folder(self.folder)
         return wandb.init(settings=settings, project=self.project, id=name, name=name, group=self.group, **more)
 
     def _stage(self, run: Run, stage: str, executed: bool) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from mlnb.cli.arguments import make_planners
 from mlnb.cli.main import COMMANDS
-from mlnb.cli.run_summary import next_commands, repeated_command
+from mlnb.cli.run_summary import WIDEST_FINDING, findings_lines, next_commands, repeated_command
 from mlnb.engine.project import Project
 
 DATA = "kind,size,grown\n" + "".join(f"{'ab'[row % 2]},{row},{row % 3}\n" for row in range(30))
@@ -60,3 +60,19 @@ def test_every_suggested_command_is_one_that_can_be_parsed(folder, example, opti
     assert [command.split()[1] for command in commands][:3] == ["serve", "show", "run"]
     assert all(parse(command) for command in commands)
     assert all(len(line) <= 100 for line in lines if not line.startswith("mlnb run"))
+
+
+def finding(severity: str, rows: int, message: str) -> dict[str, object]:
+    return {"check": "c", "severity": severity, "column": "a\nb", "rows": rows, "message": message, "action": "kept"}
+
+
+def test_findings_are_counted_and_the_two_most_severe_are_shown(folder, example):
+    found = [finding("warning", 5, "few"), finding("info", 99, "fine"), finding("warning", 50, "many " * 60)]
+    found.append(finding("error", 1, "wrong"))
+    change = {"findings": lambda record: {**record, "findings": found}}
+    run = example.make_run(example.make_project(folder / "project"), change=change)
+    first, second, third = findings_lines(run)
+    assert first == "  data      1 error, 2 warnings" and second.strip() == "a b: wrong; kept"
+    assert third.strip().startswith("a b: many many") and len(third.strip()) == WIDEST_FINDING
+    run = example.make_run(example.make_project(folder / "other"), change={"findings": lambda r: {**r, "findings": []}})
+    assert findings_lines(run) == []

@@ -23,8 +23,8 @@ def test_damaged_objects_are_detected_and_dropped(store: Store) -> None:
     with pytest.raises(StoreCorrupted, match="damaged"):
         store.read(digest)
     assert not path.exists() and not store.intact(digest)
-    (kept,) = (store.root / "quarantine").iterdir()
-    assert kept.read_bytes() == b"precioux"
+    (damaged,) = (store.root / "quarantine").iterdir()
+    assert damaged.read_bytes() == b"precioux"
     with pytest.raises(StoreCorrupted, match="missing"):
         store.read(digest)
     assert store.put_bytes(b"precious") == digest and store.intact(digest)

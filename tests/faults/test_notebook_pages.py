@@ -66,36 +66,36 @@ class Requests(HTMLParser):
 
     def __init__(self, own: str) -> None:
         super().__init__()
-        self.found: list[str] = []
+        self.matches: list[str] = []
         self.feed(own)
 
     def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
         """Note what an element would do."""
         if tag in self.RUNS or tag == "meta":
-            self.found.append(tag)
+            self.matches.append(tag)
         for name, value in attributes:
             text = (value or "").lower()
             if name.startswith("on") or name == "srcdoc" or "javascript:" in text or "url(" in text or "\\" in text:
-                self.found.append(f"{tag} {name}={value}")
+                self.matches.append(f"{tag} {name}={value}")
             if name in self.LOADS and not (tag == "a" and name == "href") and not text.startswith("data:image/"):
-                self.found.append(f"{tag} {name}={value}")
+                self.matches.append(f"{tag} {name}={value}")
 
 
 def outputs(url: str) -> list[dict[str, Any]]:
     html = HOSTILE.replace("URL", url)
     kinds = {"text/html": html, "text/markdown": MARKDOWN.replace("URL", url), "image/svg+xml": SVG.replace("URL", url)}
     kinds |= {"text/plain": html, "image/png": f'"><img src={url}/png>'}
-    found = [{"output_type": "display_data", "data": {kind: text}} for kind, text in kinds.items()]
-    found += [{"output_type": "display_data", "data": {"text/html": line}} for line in html.splitlines()]
-    found.append({"output_type": "stream", "name": "stdout", "text": html})
-    found.append({"output_type": "error", "ename": "E", "evalue": html, "traceback": [html]})
-    return found
+    cells = [{"output_type": "display_data", "data": {kind: text}} for kind, text in kinds.items()]
+    cells += [{"output_type": "display_data", "data": {"text/html": line}} for line in html.splitlines()]
+    cells.append({"output_type": "stream", "name": "stdout", "text": html})
+    cells.append({"output_type": "error", "ename": "E", "evalue": html, "traceback": [html]})
+    return cells
 
 
 @pytest.mark.parametrize("number", range(len(outputs(""))))
 def test_no_output_requests_or_runs_anything(number: int) -> None:
     shown = str(show_output(outputs("http://127.0.0.1:9")[number]))
-    assert Requests(shown).found == []
+    assert Requests(shown).matches == []
 
 
 @settings(max_examples=300, deadline=None)
@@ -105,7 +105,7 @@ def test_no_mixture_of_pieces_does_either(pieces: list[str]) -> None:
         "output_type": "display_data",
         "data": {"text/html": "".join(pieces).replace("URL", "http://127.0.0.1:9")},
     }
-    assert Requests(str(show_output(output))).found == []
+    assert Requests(str(show_output(output))).matches == []
 
 
 def test_tables_pictures_and_links_stay() -> None:
@@ -140,7 +140,7 @@ def test_a_whole_page_has_a_policy_and_nothing_else(tmp_path: Path) -> None:
     write_report(run)
     text = (run.folder / "notebooks" / "50_tune.html").read_text()
     assert "default-src 'none'" in text
-    assert Requests(text.partition("<main>")[2]).found == []
+    assert Requests(text.partition("<main>")[2]).matches == []
 
 
 def test_chromium_requests_nothing(tmp_path: Path) -> None:

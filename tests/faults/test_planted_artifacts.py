@@ -34,9 +34,9 @@ PATHS = (
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
-    made = planted.plant_project(tmp_path / "project")
-    monkeypatch.chdir(made.root)
-    return made
+    planted_project = planted.plant_project(tmp_path / "project")
+    monkeypatch.chdir(planted_project.root)
+    return planted_project
 
 
 @pytest.mark.parametrize("declared", ["pickle", "json", "text", "table", "array", "file", "dill"])

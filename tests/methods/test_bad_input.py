@@ -55,7 +55,7 @@ def test_groups_with_one_class_each():
             split_rows(apart, BINARY, "group", seed=seed, column="shop")
         except ValueError as error:
             refused += 1
-            assert "no training row is of class 'yes'; split by another kind or column" in str(error)
+            assert "class '" in str(error) and "another kind or column" in str(error)
     assert refused
 
 

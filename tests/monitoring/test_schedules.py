@@ -68,7 +68,7 @@ def test_verdict_exit_codes_are_no_failures_of_scheduled_jobs(tmp_path, code, en
     for given in (command, ["bash", "-eo", "pipefail", "-c", step["run"]]):
         done = subprocess.run(given, env=environment, capture_output=True, text=True, check=False)
         assert done.returncode == ends and "turned loop --once --promote" in done.stdout
-        assert (f"result: {code}" in done.stdout) == (code >= 10)
+        assert (f"exit code: {code}" in done.stdout) == (code >= 10)
 
 
 def test_github_workflow():

@@ -4,6 +4,7 @@ It is written as cells end, because later cells may change earlier outputs. Each
 cell, or the mark of a snapshot with the displays and widgets of that moment.
 """
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -85,8 +86,9 @@ class OutputLog:
     def write(self, index: int, client: Any) -> None:
         """Write what the cells before `index` have shown, and a mark for the snapshot there."""
         if self._file is None:
-            Path(self.plan.output_log).parent.mkdir(parents=True, exist_ok=True)
-            self._file = open(self.plan.output_log, "wb")  # noqa: SIM115 -- open as long as the notebook runs
+            Path(self.plan.output_log).parent.mkdir(0o700, parents=True, exist_ok=True)
+            handle = os.open(self.plan.output_log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+            self._file = open(handle, "wb")  # noqa: SIM115 -- open as long as the notebook runs
             self.changed = set(range(index + 1))
         for before in sorted(self.changed):
             cell, name = client.nb.cells[before], self.names.get(before)

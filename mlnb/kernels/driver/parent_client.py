@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from mlnb.errors import KernelDied
+from mlnb.kernels.driver.parent_health import ParentHealth
 from mlnb.kernels.protocol import compat
 from mlnb.kernels.protocol.messages import (
     DropSnapshots,
@@ -57,15 +58,18 @@ def connect(paths: ParentPaths, start: KernelSettings | None) -> socket.socket |
         paths: where it listens.
         start: settings to start one with when none listens; without them, the result is then None.
     """
-    if start is not None:
-        paths.prepare()
     connection = _try_connect(paths)
-    if connection is None and start is not None:
+    if connection is not None or start is None:
+        return connection
+    try:
+        paths.prepare()
         with _locked(paths.lock_path):
             connection = _try_connect(paths)
             if connection is None:
                 _start(paths, start)
                 connection = _try_connect(paths)
+    except OSError as error:
+        raise ParentUnavailable(f"the warm parent cannot be started in {paths.folder}: {error}") from error
     return connection
 
 
@@ -78,7 +82,7 @@ def _try_connect(paths: ParentPaths) -> socket.socket | None:
 
 @contextlib.contextmanager
 def _locked(path: Path) -> Iterator[None]:
-    with path.open("w") as file:
+    with open(path, "w", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
 
@@ -171,10 +175,18 @@ def start_kernel(
         if connection is None:
             raise ParentUnavailable(f"no warm parent listens at {paths.socket_path}")
         frames = FrameSocket(connection)
+        health = ParentHealth(paths, lambda seconds: get_status(paths, seconds) is not None)
+        patience: float | None = timeout
         try:
             connection.settimeout(timeout)
             send_request(connection, request, _standard_streams())
-            while (frame := frames.receive()) is not None:
+            while True:
+                problem = None if frames.has_frame else health.await_data(connection, patience)
+                if problem is not None:
+                    frames.close()
+                    raise ParentUnavailable(problem)
+                if (frame := frames.receive()) is None:
+                    break
                 channel, parts = frame
                 if channel == READY:
                     connection.settimeout(None)
@@ -187,7 +199,7 @@ def start_kernel(
                     if isinstance(response, Restarting):
                         reason = response.reason
                         break
-                    connection.settimeout(None)  # queued, for as long as it takes
+                    patience = None  # queued, for as long as it takes
         except TimeoutError:
             reason = f"no kernel was ready within {timeout:g} s"
         except (OSError, MessageError) as error:

@@ -4,8 +4,8 @@ from typing import Any
 
 from mlnb.kernels.driver.execution import Execution
 from mlnb.kernels.driver.output_log import source_cells
-from mlnb.kernels.driver.redaction import redact_cells
 from mlnb.kernels.driver.warm_engine import WarmEngine
+from mlnb.redaction import redact_notebook
 
 
 class ProgressEngine(WarmEngine):
@@ -38,12 +38,12 @@ class ProgressEngine(WarmEngine):
             start_cell(cell, cell_index, **more)
 
         def save_redacted(**more: Any) -> None:
-            redact_cells(cells, execution.secrets)
+            redact_notebook(nb_man.nb, execution.secrets)
             save(**more)
 
         nb_man.cell_start, nb_man.save = on_cell_start, save_redacted
         super().execute_managed_notebook(nb_man, kernel_name, *values, **{**options, "execution": execution})
-        redact_cells(cells, execution.secrets)
+        redact_notebook(nb_man.nb, execution.secrets)
 
 
 def cell_headings(notebook: Any) -> list[str]:

@@ -19,8 +19,8 @@ from mlnb.kernels.driver.execution import Execution
 from mlnb.kernels.driver.kernel_manager import ForkedKernelManager
 from mlnb.kernels.driver.notebook_imports import third_party_imports
 from mlnb.kernels.driver.private_sockets import PrivateSocketManager
-from mlnb.kernels.driver.redaction import redact
 from mlnb.kernels.protocol import parent_paths, self_test
+from mlnb.redaction import redact
 
 IOPUB_SECONDS = 600.0  # that outputs may take after the reply: with nbclient's 4 s a busy machine loses some
 PYTHONS = ("python", "python3", f"python{sys.version_info[0]}.{sys.version_info[1]}")

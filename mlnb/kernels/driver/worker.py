@@ -87,11 +87,12 @@ def execute(job: NotebookJob, execution: "Execution") -> JobResult:
     from papermill.engines import papermill_engines
 
     from mlnb.kernels.driver.progress_engine import ProgressEngine
-    from mlnb.kernels.driver.redaction import redact
+    from mlnb.redaction import redact
 
     papermill_engines.register("mlnb-progress", ProgressEngine)
     state, cell, heading, cause = "finished", None, "", ""
     try:
+        os.close(os.open(job.target, os.O_WRONLY | os.O_CREAT, 0o600))  # papermill keeps the mode of a file
         papermill.execute_notebook(
             job.source,
             job.target,

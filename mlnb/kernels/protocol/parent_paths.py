@@ -13,6 +13,7 @@ from mlnb.kernels.protocol.messages import MessageError, PreloadRecord, decode, 
 from mlnb.settings import ProjectSettings
 from mlnb.settings_file import read_sections
 
+PACKAGE = Path(__file__).resolve().parents[2]  # mlnb itself: its built-in project is in it when it is installed
 PROTOCOL_VERSION = 3  # raised when a driver and a parent of different versions would misunderstand each other
 # Prefixes of variables that libraries and the interpreter read once, when loaded: a parent serves one set of values.
 READ_AT_LOAD = (
@@ -40,7 +41,10 @@ class KernelSettings(NamedTuple):
 
 
 def settings(start: Path) -> KernelSettings:
-    """Return the settings of the project around `start`; without one, kernels live in the user's runtime folder.
+    """Return the settings of the project around `start`.
+
+    The folder is in the project's store. It is the user's runtime folder without a project, for the built-in project
+    of an installation, and in a project where this user may not write.
 
     Raises:
         MlnbError: settings.ini cannot be read, or a setting is unknown or wrong.
@@ -51,7 +55,8 @@ def settings(start: Path) -> KernelSettings:
         sections = read_sections(root / "settings.ini")
         if "mlnb" in sections:
             project = ProjectSettings(sections["mlnb"], file_name=str(root / "settings.ini"))
-            folder = root / project.store / "kernels"
+            own = root / project.store / "kernels"
+            folder = own if _may_hold_state(own) else folder
             break
     return KernelSettings(
         folder,
@@ -64,10 +69,22 @@ def settings(start: Path) -> KernelSettings:
 
 
 def _runtime_folder() -> Path:
-    runtime = os.environ.get("XDG_RUNTIME_DIR")
-    if runtime and os.access(runtime, os.W_OK):
-        return Path(runtime) / "mlnb-kernels"
-    return Path.home() / ".cache" / "mlnb" / "kernels"
+    """Return a folder of this user: the first of runtime, cache and temporary folder that can be written."""
+    candidates = []
+    if runtime := os.environ.get("XDG_RUNTIME_DIR"):
+        candidates.append(Path(runtime) / "mlnb-kernels")
+    with contextlib.suppress(RuntimeError):  # this user has no home
+        candidates.append(Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mlnb" / "kernels")
+    temporary = Path(os.environ.get("TMPDIR") or "/tmp") / f"mlnb-kernels-{os.getuid()}"
+    return next(filter(_may_hold_state, candidates), temporary)
+
+
+def _may_hold_state(folder: Path) -> bool:
+    """Return whether this user may keep state in a folder: it is not in the installation, and can be written."""
+    if folder.resolve().is_relative_to(PACKAGE):
+        return False
+    existing = next(path for path in (folder, *folder.parents) if path.exists())
+    return os.access(existing, os.W_OK) and (existing != folder or existing.stat().st_uid == os.getuid())
 
 
 def parent_key(environment: dict[str, str]) -> str:
@@ -85,8 +102,10 @@ class ParentPaths(NamedTuple):
     key: str
 
     def prepare(self) -> None:
-        """Make the folder, readable by its owner alone."""
-        self.folder.mkdir(parents=True, exist_ok=True)
+        """Make the folder, readable by its owner alone. Raises `OSError` when it belongs to another user."""
+        self.folder.mkdir(0o700, parents=True, exist_ok=True)
+        if self.folder.stat().st_uid != os.getuid():
+            raise PermissionError(f"{self.folder} belongs to another user")
         if self.folder.stat().st_mode & 0o077:
             self.folder.chmod(0o700)
 
@@ -137,6 +156,7 @@ class ParentPaths(NamedTuple):
     def write_record(self, record: PreloadRecord) -> None:
         """Write the record atomically."""
         partial = self.record_path.with_suffix(f".{os.getpid()}.partial")
+        partial.touch(0o600)
         partial.write_bytes(encode(record))
         partial.replace(self.record_path)
 

@@ -124,6 +124,11 @@ class FrameSocket:
             return None
         return list(self._decoder.feed(data)) if data else None
 
+    @property
+    def has_frame(self) -> bool:
+        """Whether a frame has arrived that `receive` returns without waiting."""
+        return bool(self._received)
+
     def receive(self) -> Frame | None:
         """Wait for the next frame; return None when the other side is gone."""
         while not self._received:

@@ -16,6 +16,7 @@ from ..contracts.problems import ProblemContract
 from ..tables.type_inference import finding
 from ..tables.columns import Column, Schema, column_array
 from ..tables.duplicates import group_equal
+from ..tables.row_copies import first_rows, group_copies
 from ..problem.problem_contract import encode_target
 
 LEAKAGE_SKILL = 0.999  # skill from which a feature is treated as target leakage [0..1]
@@ -84,6 +85,9 @@ def score_features(table: pd.DataFrame, schema: Schema, contract: ProblemContrac
         contract: the problem contract.
     """
     table = table.iloc[:: max(1, -(-len(table) // _MOST_ROWS))]
+    copies = group_copies(table, [str(contract.target), *(column.name for column in schema.features)])
+    if copies is not None:  # a copy of a row predicts its target, whatever the column
+        table = table.iloc[first_rows(copies)]
     y = encode_target(table[contract.target], contract)
     classes = len(contract.classes or ())
     skills = {c.name: measure_skill(column_array(table, c), y, classes) for c in schema.features}

@@ -18,6 +18,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from ...codec import replace
+from ...errors import DataError
 from ..contracts.decisions import Decision, StepInterval
 from ..contracts.evaluations import ForecastErrors, Metrics
 from ..contracts.responses import Golden, to_wire
@@ -77,7 +78,7 @@ def reference_forecasts(
             continue
         available = fan.period[rows] - fan.step[rows] + 1 - history.first - skipped
         origins, spot = np.unique(available, return_inverse=True)
-        values = history.values[skipped : history.known]
+        values = history.values[skipped : history.length]
         ahead = forecast_ets(fitted, values, training - skipped, origins, encoder.horizon)[spot, fan.step[rows] - 1]
         scaled = (ahead - fan.level[rows]) / fan.scale[rows]
         smoothed[rows] = np.where(np.isfinite(scaled), scaled, smoothed[rows])
@@ -124,7 +125,7 @@ class ForecastEvaluation:
         forecasts: "model", "dummy", "linear", "ets" -> scaled units (n,).
         ends: (n, 2) of the model's intervals in scaled units.
         metrics: as `test_evaluation.evaluate`, with `forecast`, and `interval` where there is one.
-        table: time, keys, origin, step, truth, prediction, low, high.
+        table: time, keys as series.<column>, origin, step, truth, prediction, low, high.
         golden: the rows of one request, and its forecasts.
         respond: from a request to its forecasts, as a service does.
     """
@@ -201,37 +202,73 @@ def evaluate_forecaster(
 def _table(
     fan: Fan, histories: Sequence[History], encoder: Windows, prediction: np.ndarray, decision: Decision
 ) -> pd.DataFrame:
-    """Return one row for each forecast: time, keys, origin, step, true value, prediction and interval."""
-    responses = to_wire(build_responses(fan, histories, encoder, prediction, decision))
-    table = pd.DataFrame([{n: v for n, v in response.items() if n != "interval"} for response in responses])
-    table.insert(len(encoder.keys) + 1, "origin", encoder.frequency.stamps(fan.period - fan.step))
-    table["origin"] = pd.to_datetime(table["origin"], unit="s")
-    table.insert(len(encoder.keys) + 2, "step", fan.step)
-    table.insert(len(encoder.keys) + 3, "truth", fan.truth)
-    if decision.interval is not None:
-        table["low"] = [response["interval"]["low"] for response in responses]
-        table["high"] = [response["interval"]["high"] for response in responses]
-    return table
+    """Return one row for each forecast: time, series, origin, step, truth, prediction, and the ends of its interval.
+
+    The columns of the key are named `series.<column>`, as a column may have any name.
+    """
+    responses = build_responses(fan, histories, encoder, prediction, decision)
+    table = pd.DataFrame(
+        {
+            "time": [response.time for response in responses],
+            **{f"series.{name}": [response.series[name] for response in responses] for name in encoder.keys},
+            "origin": pd.to_datetime(encoder.frequency.stamps(fan.period - fan.step), unit="s"),
+            "step": fan.step,
+            "truth": fan.truth,
+            "prediction": [response.prediction for response in responses],
+        }
+    )
+    intervals = [response.interval for response in responses]
+    if decision.interval is None:
+        return table
+    ends = [(np.nan, np.nan) if one is None else (one.low, one.high) for one in intervals]
+    return table.assign(low=[low for low, _ in ends], high=[high for _, high in ends])
 
 
 def _golden_rows(
     contract: ProblemContract, requested: Schema, encoder: Windows, table: pd.DataFrame
 ) -> list[dict[str, Any]]:
-    """Return a request at the last origin with a full horizon, of as many series as fit."""
-    periods = periods_of(table, contract)
-    last = int(periods.max()) - encoder.horizon
-    keys = list(contract.series)
-    window = (periods > last - encoder.width) & (periods <= last)
-    available = table[keys].astype(str).agg("|".join, axis=1) if keys else pd.Series("", table.index)
-    counts = available[window].value_counts()
-    enough = sorted(counts.index[counts >= encoder.least + 1])[: max(1, GOLDEN // encoder.width)]
-    if encoder.facts["known"]:  # with the future values of the columns known ahead
-        ahead = (periods > last) & (periods <= last + encoder.horizon)
-        table = table.assign(**{encoder.target: table[encoder.target].mask(ahead)})
-        window = window | ahead
-    return json_rows(table[window & available.isin(enough)], requested)
+    """Return a request at the last origin with a whole horizon, or at the newest with enough values.
 
-# %% ../../../nbs/methods/evaluation/forecast_evaluation.ipynb #c08
+    Raises:
+        DataError: no series has enough values at any origin.
+    """
+    periods, values = periods_of(table, contract), table[encoder.target].to_numpy(dtype=np.float64)
+    keys = list(contract.series)
+    codes = table.groupby(keys, dropna=False, sort=True).ngroup().to_numpy() if keys else np.zeros(len(table), np.int64)
+    usable: dict[int, tuple[np.ndarray, np.ndarray]] = {}  # by series: periods with a value, and which may be the last
+    for code in np.unique(codes).tolist():
+        present = np.unique(periods[(codes == code) & np.isfinite(values)])
+        count = np.arange(1, len(present) + 1) - np.searchsorted(present, present - encoder.width, side="right")
+        usable[code] = present, count >= encoder.least
+    ends = [present[enough].max() for present, enough in usable.values() if enough.any()]
+    if not ends:
+        raise DataError(
+            f"no series has {encoder.least} values within {encoder.width} periods of {contract.frequency}, which a "
+            "request needs; state a longer problem.frequency: the values in each period are then averaged"
+        )
+    last = int(periods.max()) - encoder.horizon
+    chosen = _newest_values(usable, last)
+    if not chosen:
+        last = int(max(ends))
+        chosen = _newest_values(usable, last)
+    rows = np.zeros(len(table), dtype=bool)
+    for code, end in list(chosen.items())[: max(1, GOLDEN // encoder.width)]:
+        stop = last + encoder.horizon if encoder.learned["known"] else last  # the future as far as it is known ahead
+        rows |= (codes == code) & (periods > end - encoder.width) & (periods <= stop)
+    future = periods > last
+    return json_rows(table.assign(**{encoder.target: table[encoder.target].mask(future)})[rows], requested)
+
+
+def _newest_values(usable: Mapping[int, tuple[np.ndarray, np.ndarray]], last: int) -> dict[int, int]:
+    """Return the newest period with a value until `last`, of each series that can be forecast from it."""
+    newest = {}
+    for code, (present, enough) in usable.items():
+        index = int(np.searchsorted(present, last, side="right")) - 1
+        if index >= 0 and enough[index]:
+            newest[code] = int(present[index])
+    return newest
+
+# %% ../../../nbs/methods/evaluation/forecast_evaluation.ipynb #c09
 def plot_forecast(evaluation: ForecastEvaluation, encoder: Windows, name: str, behind: int = 6) -> Figure:
     """Plot the forecasts from the middle origin of up to three series, with the history and the true values.
 

@@ -118,5 +118,5 @@ def respond_to_request(
     if not rows:
         return []
     histories = read_histories(rows, schema, encoder)
-    fan = encoder.transform(histories, [np.array([history.known]) for history in histories])
+    fan = encoder.transform(histories, [np.array([history.length]) for history in histories])
     return build_responses(fan, histories, encoder, predict(model, fan.X), decision)

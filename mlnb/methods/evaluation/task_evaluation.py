@@ -109,7 +109,9 @@ def most_anomalous_rows(
         most: largest number of rows.
     """
     shown = list_anomalies(test, prediction, model.native, X, sources, most)
-    return shown.assign(label=y[np.argsort(-prediction, kind="stable")[:most]]) if contract.target else shown
+    if contract.target:
+        shown.insert(2, ("result", "label"), y[np.argsort(-prediction, kind="stable")[:most]])
+    return shown
 
 
 def even_rows(rows: int, limit: int) -> np.ndarray:

@@ -18,7 +18,9 @@ from ..contracts.evaluations import DecidingMetric, Estimate, Metrics, Reference
 from ..contracts.gates import Gate, GateLine
 from ..contracts.problems import ProblemContract
 from ..tables.columns import Schema
+from ..tasks.task_traits import traits_of
 from ..metrics.decision_metrics import short_name
+from ..metrics.exact_intervals import rarest_units, widen
 from ..metrics.weighted_metrics import METRICS, metrics_of, score, score_many
 from ..tables.values import is_missing
 
@@ -64,6 +66,15 @@ def interval(value: float, resampled: np.ndarray, level: float = LEVEL) -> Estim
     return Estimate(value=_number(value), low=_number(low), high=_number(high))
 
 # %% ../../../nbs/methods/evaluation/test_evaluation.ipynb #c08
+def _widened(difference: Estimate, score: Estimate, sign: float) -> Estimate:
+    """Return a difference whose interval is at least as wide as that of the metric."""
+    if difference.value is None or score.value is None or score.low is None or score.high is None:
+        return difference
+    ends = [difference.value + sign * (end - score.value) for end in (score.low, score.high)]
+    ends += [end for end in (difference.low, difference.high) if end is not None]
+    return Estimate(value=difference.value, low=min(ends), high=max(ends))
+
+
 def evaluate(
     y: np.ndarray,
     predictions: Mapping[str, np.ndarray],
@@ -74,6 +85,7 @@ def evaluate(
     groups: np.ndarray | None = None,
     decided: Mapping[str, np.ndarray] | None = None,
     also: Sequence[str] = (),
+    copies: np.ndarray | None = None,
 ) -> Metrics:
     """Return all metrics of the task with confidence intervals, and the differences to the baselines.
 
@@ -87,6 +99,7 @@ def evaluate(
         groups: query of each row (n,): resamples draw whole queries.
         decided: "model" and baselines with a decision -> decided labels as 0 and 1 (n, k).
         also: metrics in addition to those of the task.
+        copies: code of each row (n,) that exact copies share: resamples draw them together.
 
     Raises:
         ValueError: the metric is undefined for these rows, or there are none.
@@ -103,22 +116,27 @@ def evaluate(
 
     values = {who: {name: score(name, y, predicted(who, name), groups) for name in names} for who in predictions}
     drawn: dict[str, dict[str, list[np.ndarray]]] = {who: {} for who in predictions}
-    codes = np.arange(len(y)) if groups is None else np.unique(groups, return_inverse=True)[1]
+    together = copies if groups is None else groups
+    codes = np.arange(len(y)) if together is None else np.unique(together, return_inverse=True)[1]
     units = int(codes.max()) + 1
     for drawn_weights in draw_weights(units, used, seed, CELLS * units // len(y)):
-        weights = drawn_weights if groups is None else drawn_weights[:, codes]
+        weights = drawn_weights if together is None else drawn_weights[:, codes]
         for who in predictions:
             for name in names if who == "model" else [metric]:
                 drawn[who].setdefault(name, []).append(score_many(name, y, predicted(who, name), weights, groups))
     spread = {who: {name: np.concatenate(parts) for name, parts in each.items()} for who, each in drawn.items()}
-    scores = {name: interval(values["model"][name], spread["model"][name]) for name in names}
+    rarest = rarest_units(y, codes, traits_of(task).has_classes or not traits_of(task).supervised)
+    drawn_intervals = {name: interval(values["model"][name], spread["model"][name]) for name in names}
+    scores = {name: widen(name, estimate, units, rarest) for name, estimate in drawn_intervals.items()}
     sign, references = METRICS[metric].sign, {}
     for who in predictions:
         if who != "model":
-            difference = sign * (values["model"][metric] - values[who][metric])
+            value = sign * (values["model"][metric] - values[who][metric])
+            difference = interval(value, sign * (spread["model"][metric] - spread[who][metric]))
+            if scores[metric] != drawn_intervals[metric]:  # the difference is as uncertain as the metric itself
+                difference = _widened(difference, scores[metric], sign)
             references[who] = Reference(
-                scores={name: _number(value) for name, value in values[who].items()},
-                difference=interval(difference, sign * (spread["model"][metric] - spread[who][metric])),
+                scores={name: _number(value) for name, value in values[who].items()}, difference=difference
             )
     best = scores[metric]
     deciding = DecidingMetric(
@@ -126,7 +144,7 @@ def evaluate(
     )
     return Metrics(rows=len(y), resamples=used, level=LEVEL, deciding=deciding, scores=scores, references=references)
 
-# %% ../../../nbs/methods/evaluation/test_evaluation.ipynb #c11
+# %% ../../../nbs/methods/evaluation/test_evaluation.ipynb #c12
 def make_gate(contract: ProblemContract, metrics: Metrics, more: Sequence[GateLine] = ()) -> Gate:
     """Return the gate: the bound, the difference to the dummy baseline, and the other requirements.
 
@@ -173,7 +191,7 @@ def format_estimate(estimate: Estimate) -> str:
         return f"{estimate.value:.4g}"
     return f"{estimate.value:.4g} [{estimate.low:.4g}, {estimate.high:.4g}]"
 
-# %% ../../../nbs/methods/evaluation/test_evaluation.ipynb #c14
+# %% ../../../nbs/methods/evaluation/test_evaluation.ipynb #c15
 def json_rows(table: pd.DataFrame, schema: Schema, also: Sequence[str] = ()) -> list[dict[str, Cell]]:
     """Return the features of each row as a JSON object.
 

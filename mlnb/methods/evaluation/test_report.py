@@ -37,6 +37,7 @@ from .test_evaluation import evaluate, format_estimate, json_rows, make_gate, wo
 from ..metrics.decision_metrics import full_name, short_name
 from ..models.fitted_models import predict
 from ..series.forecast_windows import Windows
+from ..tables.row_copies import group_copies
 
 TIMED_ROWS = 50  # rows of the latency measurement
 TITLES = {
@@ -87,7 +88,7 @@ def measure_test_set(
         labels = {**references.labels} | ({} if own is None else {"model": own})
         metrics = evaluate(
             y, {"model": prediction, **references.predictions}, contract.task, contract.metric, resamples, seed,
-            test_set.groups, labels, _contract_metrics(contract),
+            test_set.groups, labels, _contract_metrics(contract), _copies(test_set),
         )  # fmt: skip
     metrics = replace(metrics, family=family, champion_seen=references.champion_seen)
     if contract.classes:
@@ -99,6 +100,12 @@ def measure_test_set(
             ends, nominal = bound_values(prediction, decision.interval), decision.interval.coverage
             metrics = replace(metrics, interval=check_interval(y, ends, contract.coverage or nominal))
     return metrics
+
+
+def _copies(test_set: ScoredTestSet) -> np.ndarray | None:
+    """Return a code for each test row that exact copies share; None without copies."""
+    schema, target = test_set.pipeline.schema, test_set.pipeline.contract.target
+    return group_copies(test_set.rows, [c.name for c in schema.columns if c.role == "feature" or c.name == target])
 
 
 def _contract_metrics(contract: ProblemContract) -> list[str]:
@@ -132,7 +139,7 @@ def describe_results(metrics: Metrics, score: float, deviation: float) -> list[s
         lines[-1] += f"; {describe_overlap(metrics.champion_seen, metrics.rows)}"
     return lines
 
-# %% ../../../nbs/methods/evaluation/test_report.ipynb #c06
+# %% ../../../nbs/methods/evaluation/test_report.ipynb #c07
 def measure_latency(test_set: ScoredTestSet, forecasts: ForecastEvaluation | None = None) -> Latency | None:
     """Return the latency of one response on this machine; None where there are no rows.
 
@@ -171,7 +178,7 @@ def describe_gate(gate: Gate) -> list[str]:
     lines = [f"{'pass' if x.passed else 'FAIL'}  {x.check}: found {x.found}, required {x.required}" for x in gate.lines]
     return [*lines, f"The gate has {'passed.' if gate.passed else 'failed: the package stage rejects this model.'}"]
 
-# %% ../../../nbs/methods/evaluation/test_report.ipynb #c09
+# %% ../../../nbs/methods/evaluation/test_report.ipynb #c10
 def collect_golden(test_set: ScoredTestSet, indices: np.ndarray) -> Golden:
     """Return test rows as JSON with the responses that every service must give.
 
@@ -219,6 +226,9 @@ def worst_predictions(test_set: ScoredTestSet, predictions: pd.DataFrame, most: 
         test_set: the test rows.
         predictions: from `table_predictions`
         most: number of rows.
+
+    Returns:
+        columns of two levels, as a feature may have any name: ("result", ...) and ("features", name).
     """
     pipeline = test_set.pipeline
     sources = pipeline.encoder.sources
@@ -226,5 +236,5 @@ def worst_predictions(test_set: ScoredTestSet, predictions: pd.DataFrame, most: 
     worst = predictions.iloc[indices].assign(loss=lost)
     if explains(pipeline.model):
         worst["because"] = name_reasons(*contributions(pipeline.model, test_set.X[indices], sources))
-    features = [column.name for column in pipeline.schema.features]
-    return worst.join(test_set.rows[features].reset_index(drop=True), rsuffix=" (feature)")
+    features = test_set.rows[[column.name for column in pipeline.schema.features]].iloc[indices]
+    return pd.concat({"result": worst, "features": features.set_axis(worst.index)}, axis=1)

@@ -55,17 +55,16 @@ def list_anomalies(
         most: maximum number of rows.
 
     Returns:
-        score, why (columns with their tail scores), and the columns of the row; highest score first.
+        columns of two levels, as a column of the row may have any name: ("result", "score"), ("result", "why")
+        (columns with their tail scores), ("row", name); highest score first.
     """
     order = np.argsort(-scores, kind="stable")[:most]
     why: list[dict[str, float]] = [{}] * len(order)
     if "ecod" in native.get("scorers", {}):
         why = drivers(native, X[order], sources)
     reasons = [", ".join(f"{name} ({value:.1f})" for name, value in row.items()) or "combination" for row in why]
-    shown = table.iloc[order].reset_index(drop=True)
-    shown.insert(0, "why", reasons, allow_duplicates=True)
-    shown.insert(0, "score", np.round(scores[order], 3), allow_duplicates=True)
-    return shown
+    result = pd.DataFrame({"score": np.round(scores[order], 3), "why": reasons})
+    return pd.concat({"result": result, "row": table.iloc[order].reset_index(drop=True)}, axis=1)
 
 # %% ../../../nbs/methods/models/anomaly_detection.ipynb #c09
 def plot_scores(scores: Mapping[str, np.ndarray], threshold: float | None = None) -> Figure:

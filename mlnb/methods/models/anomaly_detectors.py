@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from ...errors import DataError
 from .numpy_models import MAX_Z
 
 DETECTORS = ("detector_ensemble", "isolation_forest", "knn_distance", "lof", "mahalanobis", "ecod")  # families
@@ -222,12 +223,12 @@ def fit_detector(family: str, params: Mapping[str, Any], X: np.ndarray, seed: in
         plain arrays that can be stored as JSON.
 
     Raises:
-        ValueError: for too few rows.
+        DataError: for too few rows.
     """
     from threadpoolctl import threadpool_limits
 
     if X.ndim != 2 or len(X) < MIN_ROWS or not X.shape[1]:
-        raise ValueError(f"found rows of shape {X.shape}, expected (n, d) with at least {MIN_ROWS} rows and 1 column")
+        raise DataError(f"found rows of shape {X.shape}, expected (n, d) with at least {MIN_ROWS} rows and 1 column")
     present = np.where(np.isfinite(X), X, np.nan)
     empty = np.isnan(present).all(axis=0)
     present[:, empty] = 0.0
@@ -294,11 +295,11 @@ def column_scores(native: Mapping[str, Any], X: np.ndarray) -> np.ndarray:
         (n, d): -log10 of the two-sided tail probability of each number in its column.
 
     Raises:
-        ValueError: when the detector has no scores of single columns.
+        DataError: when the detector has no scores of single columns.
     """
     if "ecod" not in native["scorers"]:
         names = ", ".join(native["scorers"])
-        raise ValueError(f"found the scorers {names}, expected ecod among them, as in the family detector_ensemble")
+        raise DataError(f"found the scorers {names}, expected ecod among them, as in the family detector_ensemble")
     return _column_tails(_standardize(X, native), native["scorers"]["ecod"]["fitted"])
 
 

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from ...errors import DataError
 from ...codec import replace
 from ..contracts.findings import Finding
 from ..contracts.problems import Problem, ProblemContract, name_sources
@@ -22,7 +23,7 @@ from ..series.calendars import Frequency, infer_frequency, read_frequency
 from ..tables.type_inference import finding
 from ..tables.columns import Column, Schema, nearest, to_array
 from ..metrics.goals import METRIC_TASKS, check_metric
-from ..series.time_series import ForecastSpec, describe_histories, gather
+from ..series.time_series import ForecastSpec, describe_histories, build_histories
 from .contract_requirements import complete_requirements
 from ..tables.plot_style import MUTED, PALETTE, use_style
 from .target_inference import name_classes
@@ -44,13 +45,13 @@ def find_time(table: pd.DataFrame, schema: Schema, stated: str | None, target: s
         target: the target column.
 
     Raises:
-        ValueError: no column, or several columns, can be the time column.
+        DataError: no column, or several columns, can be the time column.
     """
     if stated is not None:
         if stated not in schema.names:
-            raise ValueError(f"there is no time column {stated!r}{nearest(stated, schema.names)}")
+            raise DataError(f"there is no time column {stated!r}{nearest(stated, schema.names)}")
         if _as_dates(table[stated], schema.column(stated)) is None:
-            raise ValueError(
+            raise DataError(
                 f"the time column {stated!r} holds {schema.column(stated).kind} values such as "
                 f"{schema.column(stated).example!r}; expected dates, or whole years"
             )
@@ -63,7 +64,7 @@ def find_time(table: pd.DataFrame, schema: Schema, stated: str | None, target: s
     if len(named) == 1:
         return named[0], "inferred: the only date column with a typical name" if dates else "inferred: whole years"
     result = f"{len(dates)} columns of dates ({', '.join(dates)})" if dates else "no column of dates"
-    raise ValueError(f"found {result}; expected one: state it with -p problem.time NAME")
+    raise DataError(f"found {result}; expected one: state it with -p problem.time NAME")
 
 
 def _as_dates(values: pd.Series, column: Column) -> pd.Series | None:
@@ -94,14 +95,14 @@ def find_series(
         target: the target column.
 
     Raises:
-        ValueError: a stated column does not exist or has a reserved name.
+        DataError: a stated column does not exist or has a reserved name.
     """
     for name in stated or []:
         if name not in schema.names or name in (time, target):
             names = [n for n in schema.names if n not in (time, target)]
-            raise ValueError(f"there is no series column {name!r}{nearest(name, names)}")
+            raise DataError(f"there is no series column {name!r}{nearest(name, names)}")
         if name in RESERVED:
-            raise ValueError(f"the series column {name!r} has the name of a field of the responses; rename the column")
+            raise DataError(f"the series column {name!r} has the name of a field of the responses; rename the column")
     if stated:
         return list(stated), "stated"
     if not table[time].duplicated().any():
@@ -126,18 +127,18 @@ def start_forecast(problem: Problem, values: pd.Series, source: str, columns: li
         columns: columns of the table.
 
     Raises:
-        ValueError: the target cannot be forecast.
+        DataError: the target cannot be forecast.
     """
     name, metric, values = str(values.name), problem.metric, values.dropna()
     if not len(values):
-        raise ValueError(f"the target {name!r} has no values: all are missing")
+        raise DataError(f"the target {name!r} has no values: all are missing")
     if not pd.api.types.is_numeric_dtype(values) or pd.api.types.is_bool_dtype(values):
-        raise ValueError(
+        raise DataError(
             f"the task is forecasting, but the target {name!r} holds values such as {to_label(values.iloc[0])!r}; "
             "expected numbers"
         )
     if problem.positive is not None:
-        raise ValueError(f"a positive class ({problem.positive!r}) was stated, but the task is forecasting")
+        raise DataError(f"a positive class ({problem.positive!r}) was stated, but the task is forecasting")
     contract = complete_requirements(problem, Task.FORECASTING, None, columns)
     sources = {"task": "stated", **contract.sources, "target": source, "classes": "default: none for numbers"}
     if metric is None:
@@ -160,14 +161,14 @@ def complete_forecast(
         schema: of the table.
 
     Raises:
-        ValueError: the rows contain no series that can be forecast.
+        DataError: the rows contain no series that can be forecast.
     """
     target, sources = str(contract.target), dict(contract.sources)
     time, sources["time"] = find_time(table, schema, contract.time, target)
     table = table.assign(**{time: _as_dates(table[time], schema.column(time))})
     findings, undated = [], table[time].isna()
     if undated.all():
-        raise ValueError(f"no row has a timestamp in {time!r}; expected dates from 1678 to 2261, or whole years")
+        raise DataError(f"no row has a timestamp in {time!r}; expected dates from 1678 to 2261, or whole years")
     if undated.any():
         message = f"{undated.sum()} rows have no timestamp, or one outside 1678 to 2261"
         findings.append(finding("undated", "warning", time, undated.sum(), message, "rows dropped; fix the source"))
@@ -186,13 +187,13 @@ def complete_forecast(
     arrays = {time: seconds, target: table[target].to_numpy(np.float64)} | {
         name: table[name].to_numpy() for name in keys
     }
-    histories = gather(arrays, time, target, keys, frequency)
+    histories = build_histories(arrays, time, target, keys, frequency)
     metadata = describe_histories(histories, len(table))
     horizon, sources["horizon"] = _choose_horizon(contract.horizon, frequency, metadata["longest"])
-    lengths = np.array([h.known for h in histories])
+    lengths = np.array([h.length for h in histories])
     findings += _check_series(metadata, frequency, time, int((lengths < 3 * horizon).sum()), horizon)
     if metadata["longest"] < 3 * horizon:
-        raise ValueError(
+        raise DataError(
             f"the longest series has {metadata['longest']} periods of {frequency}, and the horizon is {horizon}; "
             f"expected at least {3 * horizon}: one horizon each for the test, the validation and the training rows. "
             "State a shorter problem.horizon"
@@ -286,7 +287,7 @@ def plot_series(table: pd.DataFrame, contract: ProblemContract, most: int = 4) -
     time, target, keys, frequency = spec.time, spec.target, list(spec.keys), spec.frequency
     arrays = {time: to_array(table[time].to_numpy(), Column(time, "date")), target: table[target].to_numpy(np.float64)}
     arrays |= {name: table[name].to_numpy() for name in keys}
-    histories = sorted(gather(arrays, time, target, keys, frequency), key=lambda h: (-h.known, h.key))[:most]
+    histories = sorted(build_histories(arrays, time, target, keys, frequency), key=lambda h: (-h.length, h.key))[:most]
     ratios = {"width_ratios": [3, 1]}
     size = (9.5, 0.5 + 1.9 * len(histories))
     figure, axes = plt.subplots(len(histories), 2, figsize=size, squeeze=False, gridspec_kw=ratios)

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ...errors import DataError
 from ...codec import replace
 from ..contracts.problems import Problem, ProblemContract, name_sources
 from ..tasks.task_traits import TRAITS, Task, traits_of
@@ -174,15 +175,15 @@ def complete(
         columns: columns of the table, to check protected columns; None: not checked.
 
     Raises:
-        ValueError: the target does not suit the problem.
+        DataError: the target does not suit the problem.
     """
     name, sources = str(values.name), {**problem.sources, "target": source}
     values = values.dropna()
     different = int(values.nunique())
     if len(values) == 0:
-        raise ValueError(f"the target {name!r} has no values: all are missing")
+        raise DataError(f"the target {name!r} has no values: all are missing")
     if different == 1:
-        raise ValueError(f"the target {name!r} has one value only, {to_label(values.iloc[0])!r}; expected at least two")
+        raise DataError(f"the target {name!r} has one value only, {to_label(values.iloc[0])!r}; expected at least two")
     task, metric, positive = problem.task, problem.metric, problem.positive
     if task is None:
         inferred, sources["task"] = infer_task(values, suited_tasks(base_name(metric)) if metric else ())
@@ -191,7 +192,7 @@ def complete(
     traits = traits_of(task)
     if not traits.has_classes and not numeric:
         first = to_label(values.iloc[0])
-        raise ValueError(
+        raise DataError(
             f"the task is {task}, but the target {name!r} holds texts such as {first!r}; "
             "expected numbers, up to 2**53 where all are whole"
         )
@@ -203,14 +204,14 @@ def complete(
         counts = count_classes([label or "" for label in name_classes(values).tolist()])
         if traits.two_classes != (len(counts) == 2):
             fits = "binary" if len(counts) == 2 else "multiclass or regression" if numeric else "multiclass"
-            raise ValueError(f"the task is {task}, but the target {name!r} has {len(counts)} classes; state {fits}")
+            raise DataError(f"the task is {task}, but the target {name!r} has {len(counts)} classes; state {fits}")
         retained = {label: rows for label, rows in counts.items() if rows >= LEAST_ROWS}
         if len(retained) < 2:
             few = ", ".join(f"{label!r} ({rows})" for label, rows in list(counts.items())[:5] if label not in retained)
-            raise ValueError(f"the target {name!r} has too few rows of {few}; a class needs {LEAST_ROWS} rows at least")
+            raise DataError(f"the target {name!r} has too few rows of {few}; a class needs {LEAST_ROWS} rows at least")
         classes = list(retained)
     if positive is not None and not traits.two_classes:
-        raise ValueError(f"a positive class ({positive!r}) was stated, but the task is {task}")
+        raise DataError(f"a positive class ({positive!r}) was stated, but the task is {task}")
     if traits.two_classes:
         positive, sources["positive"] = choose_positive(counts, positive)
         classes = [label for label in classes or [] if label != positive] + [positive]
@@ -228,7 +229,7 @@ def complete(
     )
     return name_sources(contract, problem)
 
-# %% ../../../nbs/methods/problem/problem_contract.ipynb #c15
+# %% ../../../nbs/methods/problem/problem_contract.ipynb #c17
 def encode_target(values: pd.Series, contract: ProblemContract) -> np.ndarray:
     """Return the target as numbers.
 
@@ -240,7 +241,7 @@ def encode_target(values: pd.Series, contract: ProblemContract) -> np.ndarray:
         int64 codes 0..k-1 of `classes` (n,); float64 for numbers; of anomalies 1, 0, and NaN for unknown.
 
     Raises:
-        ValueError: a missing value or an unknown class.
+        DataError: a missing value or an unknown class.
     """
     if not traits_of(contract.task).supervised:
         blank = 0.0 if contract.blank == "normal" else np.nan
@@ -249,12 +250,12 @@ def encode_target(values: pd.Series, contract: ProblemContract) -> np.ndarray:
     if not contract.classes:
         numbers = pd.to_numeric(values).to_numpy(dtype=np.float64, na_value=np.nan)
         if not np.isfinite(numbers).all():
-            raise ValueError(f"the target {contract.target!r} has missing or infinite values; drop those rows first")
+            raise DataError(f"the target {contract.target!r} has missing or infinite values; drop those rows first")
         return np.asarray(numbers)
     codes = {label: code for code, label in enumerate(contract.classes)}
     labels = name_classes(values).tolist()
     unknown = [label for label in labels if label not in codes]
     if unknown:
         present = ", ".join(contract.classes[:10])
-        raise ValueError(f"the target {contract.target!r} holds {unknown[0]!r}; expected one of {present}")
+        raise DataError(f"the target {contract.target!r} holds {unknown[0]!r}; expected one of {present}")
     return np.array([codes[label] for label in labels if label is not None], dtype=np.int64)

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from ...errors import DataError
 from ..tasks.task_traits import traits_of
 from ..tables.columns import each_once, nearest
 from ..tables.values import to_label
@@ -33,7 +34,7 @@ def resolve_target(
         needed: whether the task needs a target.
 
     Raises:
-        ValueError: no such column; the message names the nearest one.
+        DataError: no such column; the message names the nearest one.
     """
     if target is not None:
         if str(target) in names:
@@ -42,8 +43,8 @@ def resolve_target(
             position = int(target)
             if 1 <= position <= len(names):
                 return names[position - 1], f"stated: column {position} of {len(names)}"
-            raise ValueError(f"there is no column {position}: the table has {len(names)} columns, counted from 1")
-        raise ValueError(f"there is no target column {str(target)!r}{nearest(str(target), names)}")
+            raise DataError(f"there is no column {position}: the table has {len(names)} columns, counted from 1")
+        raise DataError(f"there is no target column {str(target)!r}{nearest(str(target), names)}")
     if default is not None and default in names:
         return default, "inferred: the data set's target"
     if not needed:
@@ -51,7 +52,7 @@ def resolve_target(
     named = [name for name in names if name.strip().lower() in _TARGET_NAMES]
     if len(named) == 1:
         return named[0], "inferred: the only column with a typical name"
-    raise ValueError(
+    raise DataError(
         f"no target stated; state the column to predict, such as --target {names[-1]!r}{nearest('', names)}"
     )
 
@@ -106,12 +107,12 @@ def infer_task(values: pd.Series, suits: Sequence[str] = ()) -> tuple[str, str]:
         suits: tasks that the stated metric suits; empty without a metric.
 
     Raises:
-        ValueError: they suit no task.
+        DataError: they suit no task.
     """
     different, rows = int(values.nunique()), len(values)
     numeric = pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values)
     if pd.api.types.is_datetime64_any_dtype(values):
-        raise ValueError(
+        raise DataError(
             f"the target {values.name!r} holds dates; expected classes or numbers. Predict a number computed from it"
         )
     suited = [traits_of(task) for task in suits]
@@ -129,7 +130,7 @@ def infer_task(values: pd.Series, suits: Sequence[str] = ()) -> tuple[str, str]:
                 kind = "whole numbers beyond 2**53, which floats do not represent exactly,"
                 expected += "; convert a quantity to a larger unit; an identifier cannot be predicted"
             result = f"{different} different {kind} in {rows} rows"
-            raise ValueError(f"the target {values.name!r} has {result}; expected {expected}")
+            raise DataError(f"the target {values.name!r} has {result}; expected {expected}")
         return "multiclass", f"inferred: the target has {different} different names"
     whole = bool((values == values.round()).all())
     if suits or (whole and different <= 20 and rows >= 10 * different):
@@ -145,14 +146,14 @@ def choose_positive(counts: dict[str, int], stated: str | None = None) -> tuple[
         stated: the stated class, in any letter case; None: inferred.
 
     Raises:
-        ValueError: the stated class is neither of them.
+        DataError: the stated class is neither of them.
     """
     names = list(counts)
     if stated is not None:
         match = [name for name in names if name == stated] or [n for n in names if n.lower() == stated.lower()]
         if not match:
             hint = nearest(stated, names)
-            raise ValueError(f"the positive class {stated!r} is not in the target{hint}; it holds {names}")
+            raise DataError(f"the positive class {stated!r} is not in the target{hint}; it holds {names}")
         return match[0], "stated"
     named = [name for name in names if name.lower() in _POSITIVE]
     if len(named) == 1:

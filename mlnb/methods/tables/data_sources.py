@@ -6,8 +6,6 @@
 __all__ = ['SKLEARN', 'one_type', 'hide_secrets', 'digest_table', 'read_table']
 
 # %% ../../../nbs/methods/tables/data_sources.ipynb #c02
-import bz2
-import gzip
 import hashlib
 import importlib
 import io
@@ -22,6 +20,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ...decompression import COMPRESSIONS, decompress, extract
 from ...errors import MissingExtra
 from .columns import nearest
 from ...codec import to_json
@@ -241,16 +240,15 @@ def _read_bytes(source: str) -> bytes:
 def _unpack(data: bytes, name: str) -> tuple[bytes, str]:
     """The contents of a compressed file, and their name."""
     path = Path(name)
-    openers = {".gz": gzip.decompress, ".bz2": bz2.decompress, ".xz": lzma.decompress}
     try:
-        if path.suffix in openers:
-            return openers[path.suffix](data), path.stem
+        if path.suffix in COMPRESSIONS:
+            return decompress(data, path.suffix, name), path.stem
         if path.suffix == ".zip":
             with zipfile.ZipFile(io.BytesIO(data)) as archive:
                 names = [n for n in archive.namelist() if not n.endswith("/") and not n.startswith("__MACOSX")]
                 if len(names) != 1:
                     raise ValueError(f"{name!r} holds {len(names)} files; expected one: {', '.join(names[:5])}")
-                return archive.read(names[0]), names[0]
+                return extract(archive, names[0], len(data), name), names[0]
     except (OSError, EOFError, zipfile.BadZipFile, lzma.LZMAError) as error:
         raise ValueError(f"{name!r} cannot be unpacked: {error}") from None
     return data, name

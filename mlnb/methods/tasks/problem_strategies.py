@@ -146,6 +146,20 @@ class AnomalyStrategy(UnleakedStrategy):
         """Return the kind of the target's column: labels."""
         return "category"
 
+    def finish(
+        self, contract: ProblemContract, table: pd.DataFrame, schema: Schema
+    ) -> tuple[ProblemContract, pd.DataFrame, Schema, Findings]:
+        """Return contract, rows and schema as they are; that most labels are blank is a finding."""
+        if contract.target is None or contract.blank != "normal":
+            return contract, table, schema, []
+        blank = int(table[contract.target].isna().sum())
+        message = f"{blank} of {len(table)} rows have no label; they count as unlabeled, most of them normal"
+        action = (
+            "precision at k and average precision are too low where unlabeled rows are anomalies; "
+            f"label some as normal to measure {contract.target!r} exactly"
+        )
+        return contract, table, schema, [finding("unlabeled", "warning", contract.target, blank, message, action)]
+
 
 class ForecastStrategy(UnleakedStrategy):
     """Histories; nothing is learned from before its time."""

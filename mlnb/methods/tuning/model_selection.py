@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ...errors import DataError
 from ...codec import replace
 from ..contracts.candidates import Candidate, EnsembleMember, TrialResult
 from .ensembles import OutOfFold, blend, candidates, choose_ensemble
@@ -206,12 +207,12 @@ def choose_winner(
         left: seconds left for the final fit.
 
     Raises:
-        ValueError: no trial is complete.
+        DataError: no trial is complete.
     """
     complete = [trial for trial in results.values() if trial.state == "complete"]
     if not complete:
         errors = [trial.error for trial in results.values() if trial.error]
-        raise ValueError(
+        raise DataError(
             f"found no trial that finished all folds, expected at least one: {(errors or ['the time was up'])[0]}"
         )
     sign = METRICS[plan.metric].sign

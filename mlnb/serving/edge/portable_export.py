@@ -177,7 +177,7 @@ def _describe(parts: ModelParts) -> JsonObject:
 
 def _describe_windows(windows: Windows, schema: Schema) -> JsonObject:
     """Return what the scorer needs of the windows; powers as numpy computes them, for the same bits."""
-    described: JsonObject = {name: windows.facts[name] for name in WINDOWS}
+    described: JsonObject = {name: windows.learned[name] for name in WINDOWS}
     for name, columns in (("ahead", windows.ahead), ("behind", windows.behind)):
         described[name] = [] if columns is None else _describe_columns(columns, schema)
     described["memories"] = [((1.0 - memory) ** np.arange(windows.width)).tolist() for memory in MEMORIES]

@@ -37,7 +37,7 @@ def table() -> pd.DataFrame:
 
 @pytest.fixture(scope="module")
 def fitted(table: pd.DataFrame) -> tuple[Windows, ForecastEvaluation]:
-    encoder = fit_windows(CONTRACT, SCHEMA, table[:480], known=["price"])
+    encoder = fit_windows(CONTRACT, SCHEMA, table[:480], known_ahead=["price"])
     learned = learn_fan(CONTRACT, SCHEMA, encoder, table[:480])
     model = fit_model("seasonal_naive", {}, learned.X, learned.y, "forecasting")
     return encoder, evaluate_forecaster(CONTRACT, SCHEMA, encoder, model, Decision(), table[:480], table[480:], 20)

@@ -46,4 +46,4 @@ def test_plots_and_rows_with_labels() -> None:
     assert len(plot_alerts(labeled, LABELS, np.arange(6.0)).axes[0].containers) == 3
     baseline = Model("baseline", "ranking", 0, 1, {"constant": [0.0]})
     rows = most_anomalous_rows(labeled, ROWS, LABELS, np.arange(6.0), baseline, np.zeros((6, 1)), ["x"], 2)
-    assert rows["label"].tolist() == [1, 0] and rows["q"].tolist() == ["b", "b"]
+    assert rows["result"]["label"].tolist() == [1, 0] and rows["row"]["q"].tolist() == ["b", "b"]

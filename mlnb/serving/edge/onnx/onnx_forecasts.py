@@ -54,5 +54,5 @@ def to_examples(rows: Sequence[Row], parts: ModelParts) -> dict[str, np.ndarray]
     """Return the graph's inputs for a request's history: one example for each step of each series, by key and time."""
     encoder = Windows.from_json(parts.encoder)
     histories = read_histories(rows, request_schema(parts.schema, parts.contract), encoder)
-    fan = encoder.transform(histories, [np.array([history.known]) for history in histories])
+    fan = encoder.transform(histories, [np.array([history.length]) for history in histories])
     return {EXAMPLES: fan.X, LEVEL: fan.level[:, None], SCALE: fan.scale[:, None]}

@@ -2,7 +2,7 @@
 
 from nbformat import NotebookNode
 
-from mlnb.kernels.driver.redaction import redact, redact_cells
+from mlnb.redaction import redact, redact_cells
 
 
 def test_secrets_are_replaced_in_anything_made_of_text() -> None:

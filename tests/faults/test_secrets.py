@@ -1,0 +1,136 @@
+"""The value of a `${NAME}` parameter is in no file and no output, in none of twelve encodings; files are private."""
+
+import base64
+import html
+import json
+import os
+import urllib.parse
+from pathlib import Path
+
+import pytest
+import toys
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from mlnb.redaction import redact
+
+SECRET = "p@ss w/ö\"rd'&1<%+\\"
+PRINTS = """
+import base64, html, json, urllib.parse
+secret = stage.resolve(word)
+data = secret.encode()
+print("plain", secret)
+print("repr", repr(secret), repr([secret]), ascii(secret), repr(data))
+print("json", json.dumps(secret), json.dumps({"a": secret}, ensure_ascii=False), json.dumps(json.dumps(secret)))
+print("url", urllib.parse.quote(secret), urllib.parse.quote(secret, safe=""), urllib.parse.quote_plus(secret))
+print("html", html.escape(secret), html.escape(secret, quote=False))
+print("base64", base64.b64encode(data).decode(), base64.urlsafe_b64encode(b"user:" + data + b"@host").decode())
+print("hex", data.hex(), data.hex().upper(), data.hex(":"))
+print("escapes", secret.encode("unicode_escape").decode(), "".join(f"\\\\x{byte:02x}" for byte in data))
+print("lines", "\\n".join(secret.replace(" ", "_")).replace("_", " "))
+print("colors", "\\x1b[31m".join(secret))
+print("wrapped", base64.encodebytes(data * 1).decode().replace("=", "\\n="))
+print("shell", "'" + secret.replace("'", "'\\\\\\\\''") + "'")
+display({"text/html": "<b>" + html.escape(secret) + "</b>", "text/plain": secret}, raw=True)
+stage.progress(1, 2, secret)
+"""
+
+
+def spellings(secret: str) -> dict[str, list[bytes]]:
+    """Return what must not be found in a file, by encoding."""
+    data = secret.encode()
+    inside = [base64.b64encode(bytes(n) + data)[-(-n * 8 // 6) : (n + len(data)) * 8 // 6] for n in range(3)]
+    return {
+        "plain": [data],
+        "repr": [repr(secret)[1:-1].encode(), ascii(secret)[1:-1].encode(), repr(data)[2:-1].encode()],
+        "json": [json.dumps(secret)[1:-1].encode(), json.dumps(secret, ensure_ascii=False)[1:-1].encode()],
+        "json in json": [json.dumps(json.dumps(secret))[3:-3].encode()],
+        "url": [urllib.parse.quote(secret).encode(), urllib.parse.quote(secret, safe="").encode()],
+        "form": [urllib.parse.quote_plus(secret).encode()],
+        "html": [html.escape(secret).encode(), html.escape(secret, quote=False).encode()],
+        "base64": inside,
+        "url-safe base64": [text.translate(bytes.maketrans(b"+/", b"-_")) for text in inside],
+        "hex": [data.hex().encode(), data.hex().upper().encode(), data.hex(":").encode()],
+        "escapes": ["".join(f"\\x{byte:02x}" for byte in data).encode()],
+        "lines": [b"\n".join(secret[i : i + 1].encode() for i in range(len(secret)))],
+    }
+
+
+def leaks(root: Path) -> list[str]:
+    """Return each file below a folder that has the secret, with the encoding; also as strings in a notebook's JSON."""
+    found = []
+    for path in root.rglob("*"):
+        if path.is_file():
+            data = path.read_bytes()
+            for kind, texts in spellings(SECRET).items():
+                for text in texts:
+                    escaped = json.dumps(text.decode(errors="replace"), ensure_ascii=False)[1:-1].encode()
+                    if text in data or escaped in data:
+                        found.append(f"{path.relative_to(root)}: {kind}")
+    return sorted(set(found))
+
+
+@pytest.mark.parametrize(
+    "ending", ["", "raise ValueError(f'cannot open {secret} or {secret!r}')", "1 / len(secret[:0])"]
+)
+def test_no_file_and_no_output_has_a_secret(tmp_path: Path, ending: str) -> None:
+    root = toys.chain(tmp_path / "project")
+    settings_file = root / "settings.ini"
+    settings_file.write_text(settings_file.read_text().replace("tracker = local", "tracker = wandb"))
+    toys.edit(root, "25_note", 'word: str = "number"  # the first word [number|nombre]', 'word: str = "x"  # a word')
+    toys.edit(root, "25_note", "stage.save(", f"{PRINTS}\n{ending}\nstage.save(")
+    toys.edit(root, "25_note", 'f"{word}', 'f"word')
+    variables = {"PASSWORD": SECRET, "WANDB_MODE": "offline"}
+    text = toys.mlnb(root, "run", "-p", "note.word", "${PASSWORD}", env=variables, code=3 if ending else 0)
+    text += toys.mlnb(root, "show", env=variables) + toys.mlnb(root, "report", env=variables)
+    toys.mlnb(root, "kernels", "stop")
+    (tmp_path / "output.txt").write_text(text)
+    assert leaks(tmp_path) == []
+    notebook = (root / "runs" / toys.record(root)["id"] / "notebooks" / "25_note.ipynb").read_text()
+    assert notebook.count("${PASSWORD}") > 15
+    public = [path for name in (".mlnb", "runs", "wandb") for path in private_below(root / name)]
+    assert public == [], "others may read these"
+
+
+def private_below(folder: Path) -> list[str]:
+    """Return the entries of a folder that others may use: not those of W&B, which are below a private folder."""
+    if folder.name == "wandb":
+        return [str(folder)] if folder.stat().st_mode & 0o077 else []
+    paths = [folder, *folder.rglob("*")]
+    return [str(path) for path in paths if not path.is_symlink() and path.stat().st_mode & 0o077]
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.text(min_size=8, max_size=40).filter(lambda text: len(text.strip()) >= 8), st.text(max_size=30), st.data())
+@example("0" * 8, "", None)
+def test_any_secret_is_found_in_any_encoding(secret: str, around: str, data: st.DataObject | None) -> None:
+    try:
+        texts = spellings(secret)
+    except UnicodeEncodeError:  # half of a surrogate pair, which no environment variable has
+        return
+    for kind, variants in texts.items():
+        for variant in variants:
+            text = variant.decode()
+            if kind.endswith("base64") and len(text) < 6:
+                continue
+            assert text not in redact({"a": [f"{around}\n{text}\n{around}"]}, {"KEY": secret})["a"][0] or text in around
+
+
+def test_lines_of_a_traceback_and_colors_hide_no_secret() -> None:
+    colored = "\x1b[31m".join("correct horse battery")
+    secrets = {"KEY": "correct horse battery"}
+    assert redact(["a correct", "  horse battery b"], secrets) == ["a ${KEY} b"]
+    assert redact(["a\n", "b correct horse\n", "battery\n"], secrets) == ["a\n", "b ${KEY}\n"]
+    assert redact(f"x{colored}y", secrets) == "x${KEY}y"
+    assert redact("the correct horse ran", secrets) == "the correct horse ran"
+
+
+def test_the_mode_of_this_process_does_not_matter(tmp_path: Path) -> None:
+    root = toys.chain(tmp_path)
+    before = os.umask(0)
+    try:
+        toys.mlnb(root, "run")
+    finally:
+        os.umask(before)
+    toys.mlnb(root, "kernels", "stop")
+    assert [path for name in (".mlnb", "runs") for path in private_below(root / name)] == []
