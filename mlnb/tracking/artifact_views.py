@@ -106,6 +106,8 @@ def load_record(run: Run, artifact: str, kind: type[R]) -> R | None:
     try:
         return run.load(artifact, kind)
     except (StoreCorrupted, SchemaError) as error:
+        if isinstance(error, SchemaError) and load_optional(run, artifact) is None:  # the stage had nothing to save
+            return None
         warn_unusable(run, artifact, error)
         return None
 

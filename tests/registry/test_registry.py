@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from mlnb.codec import replace
 from mlnb.engine.project import Project
-from mlnb.engine.run_records import ParameterValue
+from mlnb.engine.run_records import ParameterValue, StageState
 from mlnb.engine.runs import open_run
 from mlnb.errors import GateFailed, RegistryError, UnknownRun, UsageError
 from mlnb.registry.champion import fill_champion, find_champions
@@ -35,6 +35,20 @@ def test_a_verified_run_is_a_version_and_the_same_bytes_are_the_same_version(reg
     verified_run(3)
     assert [version.number for version in registry.sync()] == [3]  # what no command has registered yet
     assert registry.sync() == []
+
+
+def test_runs_that_were_not_evaluated_or_are_damaged_hide_no_others(registry, verified_run):
+    failed, damaged = verified_run(1), verified_run(2)
+    failed.update_stage("evaluate", state=StageState.FAILED, outputs={})
+    failed.save()
+    outputs = damaged.stages["evaluate"].outputs
+    damaged.update_stage("evaluate", outputs={**outputs, "metrics": replace(outputs["metrics"], digest="0" * 64)})
+    damaged.save()
+    last = verified_run(3)
+    with pytest.warns(RuntimeWarning, match=f"run {damaged.id} cannot be registered"):
+        assert [version.run for version in registry.sync()] == [last.id]
+    registry.promote("1", why="the only one")
+    assert registry.find("@champion").run == last.id
 
 
 def test_promotion_and_rollback_go_one_step_at_a_time(registry, verified_run):
