@@ -11,9 +11,10 @@ from mlnb.engine.project import Project
 from mlnb.engine.runs import open_run
 from mlnb.errors import UsageError
 from mlnb.methods.contracts.problems import ProblemContract
+from mlnb.methods.operations.label_matching import find_labels
 from mlnb.methods.tables.columns import Schema
 from mlnb.methods.tasks.task_traits import traits_of
-from mlnb.monitoring.label_joining import find_labels, pick_places
+from mlnb.monitoring.label_files import label_rows
 from mlnb.monitoring.labels import Added, add_labels, read_labels
 from mlnb.monitoring.monitoring_paths import label_database, log_folder
 from mlnb.monitoring.prediction_table import read_log
@@ -46,7 +47,7 @@ def main(args: argparse.Namespace) -> int:
     project = Project.find()
     registry = Registry(project)
     registry.sync()
-    version = registry.in_charge(args.model)
+    version = registry.find_or_champion(args.model)
     database = label_database(project, version.model)
     contract = open_run(project, version.run).load("contract", ProblemContract)
     if args.action == "add":
@@ -56,7 +57,7 @@ def main(args: argparse.Namespace) -> int:
         label = args.label or str(contract.target or "label")
         schema = Schema.from_json(open_run(project, version.run).load("schema"))
         labeled_rows = _rows(args.file, schema, {label: str(contract.target)})
-        rows = pick_places(labeled_rows, contract, args.request, label, args.row)
+        rows = label_rows(labeled_rows, contract, args.request, label, args.row)
         added = add_labels(database, rows, time.time(), args.file.name, args.replace, set(log["request"]))
         print(json.dumps(vars(added), ensure_ascii=False) if args.json else _added_text(added))
         return 0
@@ -101,7 +102,7 @@ def _rows(path: Path, schema: Any, renamed: dict[str, str]) -> list[dict[str, An
 def _added_text(added: Added) -> str:
     rows = [
         ("new", added.new),
-        ("unchanged", added.known),
+        ("unchanged", added.unchanged),
         ("replaced", added.changed),
         ("empty", added.empty),
         ("conflicts, ignored", len(added.conflicts)),

@@ -141,7 +141,7 @@ def keep_layout(schema: Schema, provenance: Mapping[str, Any]) -> Schema:
 
 
 def declare_absent(schema: Schema, rule: str = "learned") -> Schema:
-    """The schema whose features may be missing from a row by the rule.
+    """Return the schema whose features may be left out of a row according to the rule.
 
     Args:
         schema: after the audit.
