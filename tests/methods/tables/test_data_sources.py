@@ -109,15 +109,15 @@ def test_files_of_one_folder_are_one_table(tmp_path):
 
 
 def test_types_of_arrow_keep_their_meaning(tmp_path):
-    zone = datetime.timezone(datetime.timedelta(hours=2))
+    noon, midnight = 1_719_828_000_000_000, 1_719_784_800_000_000  # of 2024-07-01 in Berlin, microseconds
     table = pa.table({
         "price": pa.array([decimal.Decimal("1.50"), None]),
         "account": pa.array([2**60, None]),
         "kind": pa.array(["a", "b"]).dictionary_encode(),
         "opens": pa.array([datetime.time(0, 30), datetime.time(12)]),
         "day": pa.array([datetime.date(2024, 2, 29), None]),
-        "seen": pa.array([datetime.datetime(2024, 7, 1, 12, tzinfo=zone)] * 2, pa.timestamp("us", "Europe/Berlin")),
-        "local": pa.array([datetime.datetime(2024, 7, 1, tzinfo=zone)] * 2, pa.timestamp("us", "Europe/Berlin")),
+        "seen": pa.array([noon] * 2, pa.timestamp("us", "Europe/Berlin")),
+        "local": pa.array([midnight] * 2, pa.timestamp("us", "Europe/Berlin")),
         "flag": pa.array([True, None]),
         "embedding": pa.array([[0.5, 1.0], None], pa.list_(pa.float32(), 2)),
         "photo": pa.array([{"bytes": b"."}, None]),
