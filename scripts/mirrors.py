@@ -72,6 +72,15 @@ TOGETHER = {
         "a page is tested as a reader sees it",
         "reports/markdown reports/run_page reports/run_page_sections",
     ),
+    "serving/attacks/test_json_attacks.py": (
+        "slices matter for requests that are large",
+        "serving/runtime/sliced_requests",
+    ),
+    "serving/runtime/test_prediction_log.py": ("lines are read back from the log", "serving/runtime/log_lines"),
+    "serving/runtime/test_table_decoder.py": (
+        "it runs in a process that the decoder starts",
+        "serving/runtime/table_worker",
+    ),
     "serving/batch/test_batch_job.py": ("jobs read the same rows from every format", "serving/batch/csv_files"),
     "serving/deploy/test_container_images.py": (
         "an image is built from parts that are used nowhere else",

@@ -17,8 +17,8 @@ from mlnb.registry.registry import run_reference
 from mlnb.serving.packaging.bento_server import Server, free_port, serving
 from mlnb.serving.packaging.bento_stores import last_lines
 from mlnb.serving.packaging.bundles import curl
-from mlnb.serving.packaging.certificates import Certificates
 from mlnb.serving.packaging.packaged_runs import LATEST, build_packaged_run, find_packaged_run
+from mlnb.serving.packaging.tls_certificates import Certificates
 from mlnb.settings import ServiceSettings
 
 POLL = 1.0  # seconds between two resolutions of the references

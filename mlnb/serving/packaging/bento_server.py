@@ -19,7 +19,7 @@ import yaml
 from mlnb.codec import Json
 from mlnb.errors import ServingError, UsageError
 from mlnb.serving.packaging.bento_stores import bentoml_environment, last_lines
-from mlnb.serving.packaging.certificates import Certificates
+from mlnb.serving.packaging.tls_certificates import Certificates
 from mlnb.serving.runtime.access import check_exposure
 
 LAUNCHER = Path(__file__).with_name("bento_launcher.py")

@@ -48,7 +48,7 @@ from mlnb.settings import ServiceSettings
 THREADS = 4  # batches handled at a time
 WAITING = 64  # batches that may wait for a thread
 INLINE_ROWS = 64  # rows of a JSON body that is handled in the event loop
-INLINE_BYTES = 2_048  # bytes of a body that holds no more rows
+INLINE_BYTES = 2_048  # bytes of a body that holds at most as many rows
 SECONDS = 60.0  # time limit of a batch
 READY_SECONDS = 10.0  # between two predictions for the golden rows
 SWITCH_SECONDS = 0.001  # after which a thread lets another run: batches must not delay the event loop
@@ -216,15 +216,17 @@ class Endpoint:
             return refuse(401, "no key or another", expected, version)
         if scope["method"] != "POST":
             return refuse(405, f"method {scope['method']}", "POST", version)
-        with Reservation(self.budget) as reservation:
-            try:
-                options = read_options(scope, headers, request_id)
-                body = await read_body(headers, receive, reservation)
-            except BadRequest as error:
-                return Reply(error.status, error.refusal().encode(), version)
+        reservation = Reservation(self.budget)
+        try:
+            options = read_options(scope, headers, request_id)
+            body = await read_body(headers, receive, reservation)
             if self._is_small(body, options):
                 return self.respond(body, options)
             return await self._respond_in_thread(body, options, version)
+        except BadRequest as error:
+            return Reply(error.status, error.refusal().encode(), version)
+        finally:
+            reservation.close()
 
     async def _respond_in_thread(self, body: Body, options: RequestOptions, version: str) -> Reply:
         if self.pending >= WAITING + THREADS:

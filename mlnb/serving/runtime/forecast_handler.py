@@ -5,14 +5,13 @@ from typing import ClassVar
 
 from mlnb.methods.contracts.problems import ProblemContract
 from mlnb.methods.contracts.responses import Explanation, Response, RowProblem
-from mlnb.methods.evaluation.forecast_responses import find_problems as find_history_problems
-from mlnb.methods.evaluation.forecast_responses import respond_to_request
+from mlnb.methods.evaluation.forecast_responses import find_problems, respond_to_request
 from mlnb.methods.series.forecast_windows import Windows, request_schema
 from mlnb.methods.tables.columns import Schema
 from mlnb.serving.runtime.model_parts import ModelParts, Row
 from mlnb.serving.runtime.request_bodies import BadRequest, BadRows
 from mlnb.serving.runtime.request_handler import RequestHandler
-from mlnb.serving.runtime.row_checks import find_problems
+from mlnb.serving.runtime.row_checks import find_row_problems
 
 
 class ForecastHandler(RequestHandler):
@@ -32,7 +31,7 @@ class ForecastHandler(RequestHandler):
 
     def respond(self, rows: list[Row]) -> Sequence[Response]:
         """Return the horizon of each series, by key and time. Raises `BadRows` when a history cannot be used."""
-        problems = find_problems(rows, self.schema) or find_history_problems(rows, self.schema, self.encoder)
+        problems = find_row_problems(rows, self.schema) or find_problems(rows, self.schema, self.encoder)
         if problems:
             raise BadRows(problems)
         try:

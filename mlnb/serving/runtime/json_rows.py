@@ -30,7 +30,12 @@ def read_rows(body: Body, limit: int = MAX_ROWS) -> list[JsonObject]:
     Raises:
         BadRequest: with status 400 when it is not a list of objects, with 413 when it is too large.
     """
-    return [row for rows in read_slices(body, limit) for row in rows]
+    if len(body) > SMALL:
+        return [row for rows in read_slices(body, limit) for row in rows]
+    try:
+        return _read_whole(body, limit)
+    except (ValueError, RecursionError) as error:
+        raise _explain(error) from None
 
 
 def read_slices(body: Body, limit: int = MAX_ROWS) -> Iterator[list[JsonObject]]:
@@ -43,9 +48,11 @@ def read_slices(body: Body, limit: int = MAX_ROWS) -> Iterator[list[JsonObject]]
         else:
             yield from _read_parts(_Text(body), limit)
     except (ValueError, RecursionError) as error:
-        if isinstance(error, BadRequest):
-            raise
-        raise _bad_body(f"no JSON ({error})") from None
+        raise _explain(error) from None
+
+
+def _explain(error: Exception) -> BadRequest:
+    return error if isinstance(error, BadRequest) else _bad_body(f"no JSON ({error})")
 
 
 def _read_whole(body: Body, limit: int) -> list[JsonObject]:

@@ -47,6 +47,8 @@ class MemoryBudget:
 class Reservation:
     """What one request holds of a budget, returned at the end of a `with` block."""
 
+    __slots__ = ("budget", "held")
+
     def __init__(self, budget: MemoryBudget) -> None:
         self.budget, self.held = budget, 0
 
@@ -61,6 +63,10 @@ class Reservation:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Return what the request has taken."""
         if self.held:
             self.budget.give_back(self.held)
             self.held = 0

@@ -12,15 +12,15 @@ CHUNK = 64  # rows checked at a time
 LONGEST_NAME = 100  # characters of an unknown column's name in a problem
 
 
-def find_problems(rows: Sequence[JsonObject], schema: Schema, limit: int = SHOWN) -> list[RowProblem]:
+def find_row_problems(rows: Sequence[JsonObject], schema: Schema, limit: int = SHOWN) -> list[RowProblem]:
     """Return the first `limit` problems of the rows; a problem quotes numbers, texts and booleans only."""
-    known = frozenset(schema.names)
+    names = frozenset(schema.names)
     problems: list[RowProblem] = []
     for start in range(0, len(rows), CHUNK):
         unknown = limit
         chunk = []
         for row in rows[start : start + CHUNK]:
-            fitting, unknown = _reduce(row, known, unknown)
+            fitting, unknown = _reduce(row, names, unknown)
             chunk.append(fitting)
         for problem in check_rows(chunk, schema):
             number = None if problem.row is None else problem.row + start
@@ -35,13 +35,13 @@ def shift_rows(problems: Sequence[RowProblem], first: int) -> list[RowProblem]:
     return [each if each.row is None else replace(each, row=each.row + first) for each in problems]
 
 
-def _reduce(row: JsonObject, known: frozenset[str], unknown: int) -> tuple[JsonObject, int]:
+def _reduce(row: JsonObject, names: frozenset[str], unknown: int) -> tuple[JsonObject, int]:
     """Return a row with at most `unknown` columns that the schema lacks, and how many more there may be."""
-    if row.keys() <= known:
+    if row.keys() <= names:
         return row, unknown
     reduced: dict[str, Any] = {}
     for name, value in row.items():
-        if name in known:
+        if name in names:
             reduced[name] = value
         elif unknown:
             reduced[name if len(name) <= LONGEST_NAME else f"{name[:LONGEST_NAME]}..."] = None

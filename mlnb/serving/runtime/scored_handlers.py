@@ -18,7 +18,7 @@ from mlnb.methods.tasks.responders import respond
 from mlnb.serving.runtime.model_parts import ModelParts, Row
 from mlnb.serving.runtime.request_bodies import SHOWN, BadRequest, BadRows
 from mlnb.serving.runtime.request_handler import RequestHandler
-from mlnb.serving.runtime.row_checks import find_problems
+from mlnb.serving.runtime.row_checks import find_row_problems
 
 
 class AnomalyHandler(RequestHandler):
@@ -39,7 +39,7 @@ class AnomalyHandler(RequestHandler):
 
     def encode(self, rows: list[Row]) -> np.ndarray:
         """Return the rows as a matrix (n, d). Raises `BadRows` when one does not fit the schema."""
-        problems = find_problems(rows, self.parts.schema)
+        problems = find_row_problems(rows, self.parts.schema)
         if problems:
             raise BadRows(problems)
         return self.encoder.transform(to_arrays(rows, self.parts.schema))

@@ -32,9 +32,9 @@ def check_columns(names: Sequence[str], unread: Mapping[str, str], schema: Schem
     """
     problems: list[RowProblem] = []
     features = [column.name for column in schema.features]
-    known, counts = frozenset(schema.names), Counter(names)
+    existing, counts = frozenset(schema.names), Counter(names)
     for name in names:
-        if name not in known:
+        if name not in existing:
             hint = nearest(name[:LONGEST_NAME], features)
             shown = name if len(name) <= LONGEST_NAME else f"{name[:LONGEST_NAME]}..."
             problems.append(_problem(None, shown, "an unknown column", f"a column of the schema{hint}"))

@@ -72,7 +72,7 @@ class TableDecoder:
         try:
             numbers = [column.name for column in schema.features if column.kind == "number"]
             limits = {"rows": limit, "bytes": MAX_TABLE_BYTES}
-            request = {"kind": KINDS[kind], "known": schema.names, "numbers": numbers, **limits}
+            request = {"kind": KINDS[kind], "columns": schema.names, "numbers": numbers, **limits}
             table = DecodedTable(self._running(), kind, deadline, self.memory)
             table.send_request(json.dumps(request).encode(), body)
             yield table

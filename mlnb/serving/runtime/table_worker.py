@@ -50,7 +50,7 @@ def decode(body: bytes, options: dict[str, Any]) -> Iterator[bytes]:
 
     Args:
         body: of a request.
-        options: its `kind`, the names `known` of the columns whose values are read, those of `numbers` among them,
+        options: its `kind`, the names of the `columns` whose values are read and of `numbers` among them,
             and the most `rows` and `bytes`.
 
     Raises:
@@ -60,7 +60,7 @@ def decode(body: bytes, options: dict[str, Any]) -> Iterator[bytes]:
     import pyarrow.parquet
 
     kind, max_rows, max_bytes = options["kind"], options["rows"], options["bytes"]
-    known, numbers = frozenset(options["known"]), frozenset(options["numbers"])
+    wanted, numbers = frozenset(options["columns"]), frozenset(options["numbers"])
     source = pyarrow.BufferReader(body)
     if kind == PARQUET:
         file = pyarrow.parquet.ParquetFile(source, pre_buffer=False)
@@ -70,21 +70,21 @@ def decode(body: bytes, options: dict[str, Any]) -> Iterator[bytes]:
         check_size(sum(group.total_byte_size for group in groups), max_bytes)
         # A text that a file holds once and every row refers to stays there once.
         coded = find_coded(groups)
-        texts = [field.name for field in schema if field.name in known & coded and is_text(field.type)]
+        texts = [field.name for field in schema if field.name in wanted & coded and is_text(field.type)]
         file = pyarrow.parquet.ParquetFile(source, pre_buffer=False, read_dictionary=texts)
     else:
         reader = pyarrow.ipc.open_stream(source, options=pyarrow.ipc.IpcReadOptions(use_threads=False))
         schema = reader.schema
     if len(schema.names) > MAX_COLUMNS:
         raise Refused(413, f"{len(schema.names):,} columns", f"at most {MAX_COLUMNS:,} columns")
-    types = {field.name: str(field.type)[:80] for field in schema if field.name in known and not is_flat(field.type)}
+    types = {field.name: str(field.type)[:80] for field in schema if field.name in wanted and not is_flat(field.type)}
     yield json.dumps({"columns": schema.names, "unread": types}).encode()
-    wanted = [name for name in schema.names if name in known and name not in types]
-    slice_rows = max(1, min(SLICE_ROWS, SLICE_CELLS // max(1, len(wanted))))
+    names = [name for name in schema.names if name in wanted and name not in types]
+    slice_rows = max(1, min(SLICE_ROWS, SLICE_CELLS // max(1, len(names))))
     if kind == PARQUET:
-        batches = file.iter_batches(slice_rows, columns=wanted, use_threads=False)
+        batches = file.iter_batches(slice_rows, columns=names, use_threads=False)
     else:
-        batches = (batch.select(wanted) for batch in reader)
+        batches = (batch.select(names) for batch in reader)
     rows = size = 0
     for batch in batches:
         rows += batch.num_rows
@@ -189,11 +189,7 @@ def encode(column: Any, name: str) -> tuple[Any, list[Any]]:
 
 
 class TableWriter:
-    """Encodes responses, one column a field, probabilities and intervals as structs.
-
-    Args:
-        kind: ARROW or PARQUET.
-    """
+    """Encodes responses as ARROW or PARQUET, one column a field, probabilities and intervals as structs."""
 
     def __init__(self, kind: str) -> None:
         self.kind = kind
@@ -269,7 +265,7 @@ class WithoutPandas(MetaPathFinder):
 
 
 def serve(requests: BinaryIO, replies: BinaryIO) -> None:
-    """Reply to requests until there are no more."""
+    """Reply to requests until there is none."""
     import pyarrow
 
     while (request := read_frame(requests)) is not None:

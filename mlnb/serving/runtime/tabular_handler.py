@@ -16,7 +16,7 @@ from mlnb.methods.tasks.responders import compile_responder, respond
 from mlnb.serving.runtime.model_parts import ModelParts, Row
 from mlnb.serving.runtime.request_bodies import BadRequest, BadRows
 from mlnb.serving.runtime.request_handler import RequestHandler
-from mlnb.serving.runtime.row_checks import find_problems
+from mlnb.serving.runtime.row_checks import find_row_problems
 from mlnb.serving.runtime.row_scorers import compile_scorer
 from mlnb.serving.runtime.table_bodies import TableSlice, read_columns
 
@@ -54,7 +54,7 @@ class TabularHandler(RequestHandler):
 
     def read(self, rows: list[Row]) -> dict[str, np.ndarray]:
         """Return the rows as columns. Raises `BadRows` when one does not fit the schema."""
-        problems = find_problems(rows, self.parts.schema)
+        problems = find_row_problems(rows, self.parts.schema)
         if problems:
             raise BadRows(problems)
         return to_arrays(rows, self.parts.schema)

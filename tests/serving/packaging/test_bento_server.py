@@ -139,8 +139,8 @@ def test_a_service_listens_on_ipv6_and_lets_pages_of_some_origins_use_it(quick, 
         connection = http.client.HTTPConnection("::1", running.port, timeout=20)
         allowed = {}
         for origin in ("https://app.example", "https://other.example"):
-            asked = {"Origin": origin, "Access-Control-Request-Method": "POST"}
-            connection.request("OPTIONS", "/predict", headers=asked)
+            headers = {"Origin": origin, "Access-Control-Request-Method": "POST"}
+            connection.request("OPTIONS", "/predict", headers=headers)
             response = connection.getresponse()
             response.read()
             allowed[origin] = response.status, response.headers["Access-Control-Allow-Origin"]

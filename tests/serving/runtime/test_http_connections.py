@@ -18,7 +18,7 @@ REQUEST = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 
 
 async def respond(scope, receive, send):
-    """Read the body, take as long as the path says, and respond with the number of bytes."""
+    """Read the body, take as long as the path states, and respond with the number of bytes."""
     if scope["type"] != "http":
         return
     size, more = 0, True

@@ -91,7 +91,7 @@ PAD = b" " * SMALL
 
 
 @pytest.mark.parametrize(
-    ("body", "status", "found"),
+    ("body", "status", "description"),
     [
         (b"[{}, 7]" + PAD, 400, "a number as row 1"),
         (PAD + b'{"rows": []}', 400, "an object"),
@@ -106,10 +106,10 @@ PAD = b" " * SMALL
         (b'[{"a": "' + b"x" * (LONGEST_ROW + 10) + b'"}]', 413, "a row of more than"),
     ],
 )
-def test_anything_else_is_refused(body, status, found):
+def test_anything_else_is_refused(body, status, description):
     with pytest.raises(BadRequest) as caught:
         read_rows(body)
-    assert caught.value.status == status and found in caught.value.problems[0].found
+    assert caught.value.status == status and description in caught.value.problems[0].found
 
 
 ATTACKS = {

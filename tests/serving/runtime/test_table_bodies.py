@@ -59,7 +59,7 @@ def test_a_large_table_comes_in_slices(read):
 
 
 @pytest.mark.parametrize(
-    ("names", "unread", "column", "found"),
+    ("names", "unread", "column", "description"),
     [
         (["sex", "colour"], {}, "colour", "an unknown column"),
         (["sex", "x" * 5000], {}, "x" * 100 + "...", "an unknown column"),
@@ -68,10 +68,10 @@ def test_a_large_table_comes_in_slices(read):
         (["sex"], {"sex": "list<item: string>"}, "sex", "values of type list<item: string>"),
     ],
 )
-def test_columns_are_checked_before_rows_are_read(names, unread, column, found):
+def test_columns_are_checked_before_rows_are_read(names, unread, column, description):
     with pytest.raises(BadRows) as caught:
         check_columns(names, unread, SCHEMA)
-    assert (caught.value.column, caught.value.found) == (column, found)
+    assert (caught.value.column, caught.value.found) == (column, description)
 
 
 def test_as_many_problems_are_collected_as_are_reported():

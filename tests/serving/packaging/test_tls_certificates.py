@@ -8,7 +8,7 @@ import pytest
 
 from mlnb.errors import UsageError
 from mlnb.serving.packaging.bento_server import serving
-from mlnb.serving.packaging.certificates import Certificates
+from mlnb.serving.packaging.tls_certificates import Certificates
 
 pytestmark = pytest.mark.skipif(not (shutil.which("openssl") and shutil.which("curl")), reason="needs openssl and curl")
 GOOD = {"age": 31, "fare paid €": 7.25, "sex": "f"}

@@ -32,9 +32,9 @@ class Certificates:
             return None
         if certificate is None or key is None:
             raise UsageError("found only some of the options of HTTPS, expected both --tls-certificate and --tls-key.")
-        made = cls(certificate.absolute(), key.absolute(), clients.absolute() if clients else None)
-        made.check()
-        return made
+        certificates = cls(certificate.absolute(), key.absolute(), clients.absolute() if clients else None)
+        certificates.check()
+        return certificates
 
     def check(self) -> None:
         """Raise `UsageError` when a service could not use these files."""
