@@ -106,7 +106,15 @@ class StoreCorrupted(MlnbError, OSError):
     """Stored bytes do not match their digest."""
 
 
-class DamagedFileWarning(UserWarning):
+class FileWarning(UserWarning):
+    """A file is not used; a command prints the message."""
+
+
+class IgnoredFileWarning(FileWarning):
+    """A file is left out because of its name; the message names it."""
+
+
+class DamagedFileWarning(FileWarning):
     """A file is damaged, and is ignored or replaced; the message names it."""
 
 

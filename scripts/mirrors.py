@@ -46,15 +46,15 @@ TOGETHER = {
         "the sockets exist only in a kernel restored for Jupyter",
         "kernels/kernel/jupyter_sockets",
     ),
-    "monitoring/test_joining.py": ("named after the function", "monitoring/label_joining"),
     "monitoring/test_monitor.py": (
         "an optional report of one call; the library is not among the requirements of the tests",
         "monitoring/evidently",
     ),
+    "monitoring/test_collect.py": ("the stage reads what the module returns", "monitoring/production_data"),
     "monitoring/test_schedules.py": ("the command prints the files of the module", "cli/schedule"),
     "registry/test_ledger.py": (
         "the audit log is a table of the database, and its last entry is remembered",
-        "registry/audit_log registry/database registry/known_head",
+        "registry/audit_log registry/database registry/known_head registry/registry_state",
     ),
     "registry/test_registry.py": (
         "versions and champions exist only in a registry",

@@ -1,4 +1,4 @@
-"""Compressed files are unpacked up to a limit, and what cannot be unpacked is an error of its own kind."""
+"""Compressed files are unpacked up to a limit, and what cannot be unpacked is a separate error."""
 
 import bz2
 import gzip

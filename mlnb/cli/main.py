@@ -1,6 +1,7 @@
 """The `mlnb` command: looks a command up in one table and imports its module alone."""
 
 import argparse
+import errno
 import gc
 import importlib
 import os
@@ -13,7 +14,7 @@ from types import FrameType, ModuleType
 from typing import Any, NamedTuple
 
 from mlnb import __version__
-from mlnb.errors import DamagedFileWarning, MlnbError
+from mlnb.errors import FileWarning, MlnbError, StoreFull
 
 
 class Command(NamedTuple):
@@ -106,6 +107,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Args:
         arguments: The command line without the program; None: that of this process.
     """
+    _open_standard_streams()
+    try:
+        code = _run_command(arguments)
+        sys.stdout.flush()
+        return code
+    except OSError as error:
+        if error.errno not in (errno.EPIPE, errno.ENOSPC):
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what is not written yet is dropped
+        if error.errno == errno.EPIPE:  # `mlnb runs | head`
+            return 0
+        print(f"mlnb: the output cannot be written: {error.strerror}.", file=sys.stderr)
+        return StoreFull.exit_code
+
+
+def _run_command(arguments: Sequence[str] | None) -> int:
+    """Run one command; return its exit code. Raises `OSError` when its output cannot be written."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     if not arguments or arguments[0] in ("-h", "--help", "help"):
         print(overview())
@@ -131,7 +149,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         signal.signal(signal.SIGTERM, _interrupt)
     try:
         with warnings.catch_warnings():
-            _print_damage(name)
+            _print_file_warnings(name)
             return int(module.main(parser.parse_args(arguments[1:])))
     except MlnbError as error:
         print(f"mlnb {name}: {error}", file=sys.stderr)
@@ -139,9 +157,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print(f"mlnb {name}: interrupted.", file=sys.stderr)
         return INTERRUPTED
-    except BrokenPipeError:  # `mlnb runs | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
 
 
 def _import_command(name: str) -> ModuleType:
@@ -154,18 +169,31 @@ def _import_command(name: str) -> ModuleType:
         gc.enable()
 
 
-def _print_damage(name: str) -> None:
-    """Print each warning about a damaged file once, as the command's own message."""
+def _open_standard_streams() -> None:
+    """Open the null device for each standard stream that is closed: the next file would take its number otherwise."""
+    for descriptor in range(3):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
+    if sys.stdout is None:
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
+
+
+def _print_file_warnings(name: str) -> None:
+    """Print each warning about a file that is not used once, as the command's own message."""
     usual = warnings.showwarning
 
     def show(message: Warning | str, category: type[Warning], *details: Any, **more: Any) -> None:
-        if issubclass(category, DamagedFileWarning):
+        if issubclass(category, FileWarning):
             print(f"mlnb {name}: {message}", file=sys.stderr)
         else:
             usual(message, category, *details, **more)
 
     warnings.showwarning = show
-    warnings.simplefilter("default", DamagedFileWarning)
+    warnings.simplefilter("default", FileWarning)
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:

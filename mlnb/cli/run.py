@@ -98,13 +98,13 @@ def _conclude(args: argparse.Namespace, run: Run) -> int:
     """Register the model of a run, write its report and print its result; return its exit code."""
     code = exit_code(run.record)
     _register(run)
-    report = None if args.no_report else _write_report(run)
     if code == 0:
-        _print_result(args, result_summary(run, args, report), run)
-    else:
-        print(failure_summary(run, shlex.join(["mlnb", *sys.argv[1:]]), _debug_command(run)), file=sys.stderr)
-        if report:
-            print(f"  report    {report}", file=sys.stderr)
+        _print_result(args, result_summary(run, args, None if args.no_report else _write_report(run)), run)
+        return code
+    print(failure_summary(run, shlex.join(["mlnb", *sys.argv[1:]]), _debug_command(run)), file=sys.stderr)
+    report = None if args.no_report else _write_report(run)
+    if report:
+        print(f"  report    {report}", file=sys.stderr)
     return code
 
 
@@ -113,6 +113,8 @@ def _execute(pipelines: "Sequence[Pipeline]") -> None:
     if len(pipelines) == 1:
         pipelines[0].execute()
         return
+    from mlnb.engine.interrupts import on_next_interrupt
+
     threads = [threading.Thread(target=pipeline.execute) for pipeline in pipelines]
     for thread in threads:
         thread.start()
@@ -120,10 +122,12 @@ def _execute(pipelines: "Sequence[Pipeline]") -> None:
         for thread in threads:
             thread.join()
     except KeyboardInterrupt:
-        for pipeline in pipelines:
-            pipeline.interrupt()
-        for thread in threads:
-            thread.join()
+        with on_next_interrupt(pipelines[0].executor.interrupt):
+            pipelines[0].interrupt()  # the executor is the same
+            for pipeline in pipelines[1:]:
+                pipeline.cancelled.set()
+            for thread in threads:
+                thread.join()
 
 
 def _listeners(project: Project, args: argparse.Namespace) -> "list[Listener]":

@@ -13,7 +13,7 @@ from mlnb.engine.files import write_whole
 from mlnb.engine.project import Project
 from mlnb.errors import MlnbError, ServingError, UsageError
 from mlnb.monitoring.monitoring_paths import log_environment
-from mlnb.registry.registry import meant
+from mlnb.registry.registry import run_reference
 from mlnb.serving.packaging.bento_server import Server, free_port, serving
 from mlnb.serving.packaging.bento_stores import last_lines
 from mlnb.serving.packaging.bundles import curl
@@ -57,7 +57,7 @@ def parser(p: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> int:
     """Serve until Ctrl-C; return 0."""
     project = Project.find()
-    run = find_packaged_run(project, meant(project, args.run))
+    run = find_packaged_run(project, run_reference(project, args.run))
     bundle, built = build_packaged_run(run)
     certificates = Certificates.from_options(args.tls_certificate, args.tls_key, args.tls_clients)
     host = "127.0.0.1" if args.host == "localhost" else args.host
@@ -116,7 +116,7 @@ def update_pointers(project: Project, pointers: Mapping[Path, str], reported: Ma
     errors = {}
     for pointer, reference in pointers.items():
         try:
-            run = find_packaged_run(project, meant(project, reference))
+            run = find_packaged_run(project, run_reference(project, reference))
             if write_pointer(pointer, run.load("service")):
                 print(f"{ROLES[pointer.suffix]} run {run.id}", flush=True)
         except MlnbError as error:  # a locked registry or a deleted run: the old model stays

@@ -37,23 +37,29 @@ def digest_stream(file: BufferedReader) -> str:
     return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+IPYTHON_LINE = re.compile(r"(\s*)([%!?]\S.*|[\w.]+\?{1,2}\s*)")  # %magic, !command, ?name or name?
+IPYTHON_VALUE = re.compile(r"(\s*[\w.,\[\] ]+=\s*)([%!].*)")  # name = !command or name = %magic
+
+
 def plain_python(source: str) -> str:
-    """Return a cell's source for `ast`: IPython's magics and shell lines become string statements."""
+    """Return a cell's source for `ast`: IPython's magics and shell commands become strings."""
     if source.lstrip().startswith("%%"):
         return repr(source)
-    lines = [
-        re.sub(r"^(\s*)(\S.*)$", lambda m: m[1] + repr(m[2]), line) if re.match(r"\s*[%!?]", line) else line
-        for line in source.splitlines()
-    ]
+    lines = []
+    for line in source.splitlines():
+        match = IPYTHON_LINE.fullmatch(line) or IPYTHON_VALUE.fullmatch(line)
+        lines.append(match[1] + repr(match[2]) if match else line)
     return "\n".join(lines)
 
 
 def parse_cell(source: str) -> ast.Module | None:
     """Return the syntax tree of a cell, or None when it is not Python."""
-    try:
-        return ast.parse(plain_python(source))
-    except (SyntaxError, ValueError):
-        return None
+    for text in (source, None):  # a line of plain Python may start with %, as in a multi-line expression
+        try:
+            return ast.parse(plain_python(source) if text is None else text)
+        except (SyntaxError, ValueError, RecursionError):
+            continue
+    return None
 
 
 def digest_code(sources: Iterable[str]) -> str:

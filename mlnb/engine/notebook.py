@@ -5,6 +5,7 @@ import json
 import os
 import re
 import sys
+import warnings
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,8 +17,9 @@ from mlnb.engine.confined_names import is_plain_name
 from mlnb.engine.digests import StatCache, digest_code, digest_value, parse_cell
 from mlnb.engine.notebook_document import CONFLICT_TAG, read_document, refuse_conflicts
 from mlnb.engine.parameters import Parameter, read_parameters
-from mlnb.errors import NotebookError
+from mlnb.errors import IgnoredFileWarning, NotebookError
 
+SCRATCH_NAME = re.compile(r"^Untitled\d*$|-Copy\d+$")  # of a notebook that JupyterLab has made
 FILE_NAME = re.compile(r"(\d+)_([a-z][a-z0-9_]*)")
 
 
@@ -138,7 +140,13 @@ def read_notebooks(folder: Path, cache: StatCache | None = None) -> dict[str, St
     Raises:
         NotebookError: There is no notebook, two have the same name, or one breaks the contract.
     """
-    paths = sorted(path for path in folder.glob("*.ipynb") if not path.name.startswith("."))
+    paths = []
+    for path in sorted(path for path in folder.glob("*.ipynb") if not path.name.startswith(".")):
+        if SCRATCH_NAME.search(path.stem):
+            message = f"{path} is left out: JupyterLab gives this name to new files and copies."
+            warnings.warn(message, IgnoredFileWarning, stacklevel=2)
+        else:
+            paths.append(path)
     if not paths:
         raise NotebookError(f"No stage notebooks in {folder}; expected files like 10_ingest.ipynb.")
     stages: dict[str, StageNotebook] = {}
@@ -197,7 +205,12 @@ def _read_cells(path: Path) -> _Cells:
         document = json.loads(data)
     except FileNotFoundError as error:
         raise NotebookError(f"{path}: no such notebook.") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
+        if (conflict := _conflict_line(data.decode(errors="replace"))) is not None:
+            raise NotebookError(
+                f"{path.name}: line {conflict} is an unresolved merge conflict of git; resolve it, then run "
+                f"again: `nbdev_fix {path.name}` keeps both versions as cells."
+            ) from None
         raise NotebookError(f"{path.name} is not a notebook: {error}.") from error
     if not isinstance(document, dict) or not isinstance(document.get("cells"), list):
         raise NotebookError(f"{path.name} is not a notebook: it has no list of cells.")
@@ -208,6 +221,10 @@ def _read_cells(path: Path) -> _Cells:
     for index, cell in enumerate(document["cells"]):
         source = cell.get("source", "")
         source = "".join(source) if isinstance(source, list) else source
+        if _conflict_line(source) is not None:
+            raise NotebookError(
+                f"{path.name}: cell {index} has an unresolved merge conflict; keep one of its versions."
+            )
         if cell.get("cell_type") == "markdown":
             for line in source.splitlines():
                 if match := re.match(r"#{1,6}\s+(.*)", line):
@@ -221,11 +238,24 @@ def _read_cells(path: Path) -> _Cells:
     return _Cells(cells, title, description)
 
 
+def _conflict_line(text: str) -> int | None:
+    """Return the number of the first line that starts a merge conflict of git, from 1; None when there is none."""
+    if "<<<<<<< " not in text:
+        return None
+    lines = text.splitlines()
+    return next((number for number, line in enumerate(lines, start=1) if line.startswith("<<<<<<< ")), None)
+
+
 def _read_contract(cells: list[Cell], name: str, where: str) -> tuple[tuple[str, ...], dict[str, str]]:
     expected = f'stage = open_stage("{name}", run, reads=[...], writes={{"name": "description"}})'
     calls: list[ast.Call] = []
     stage_code = [cell for cell in cells if cell.has("stage")]
     for cell in stage_code:
+        if magic := re.match(r"(?:\s*#.*\n)+\s*(%%\w+)", cell.source):
+            raise NotebookError(
+                f"{where}: cell {cell.index} has {magic[1]} below a comment, where IPython does not accept it; make it "
+                "the first line and write `#| stage` below it."
+            )
         tree = parse_cell(cell.source)
         if tree is None:
             raise NotebookError(f"{where}: cell {cell.index} starts with `#| stage` but is not Python.")

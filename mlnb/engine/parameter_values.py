@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from mlnb.engine.notebook import StageNotebook
-from mlnb.engine.parameters import check_value, parse_text
+from mlnb.engine.parameters import check_value, parse_text, spelled_number
 from mlnb.engine.run_records import ParameterValue
 from mlnb.errors import ParameterError
 from mlnb.suggestions import did_you_mean
@@ -88,10 +88,14 @@ def _read_file(path: Path) -> Iterator[tuple[str, Any]]:
     import yaml
 
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        _refuse_duplicates(yaml.compose(text, yaml.SafeLoader), path)
+        content = yaml.safe_load(text)
     except OSError as error:
         raise ParameterError(f"-f {path}: {error.strerror or error}.") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        if isinstance(error, ParameterError):
+            raise
         raise ParameterError(f"-f {path} is not YAML: {error}") from error
     if content is None:
         return
@@ -102,6 +106,23 @@ def _read_file(path: Path) -> Iterator[tuple[str, Any]]:
             yield from ((f"{name}.{inner}", value) for inner, value in item.items())
         else:
             yield str(name), item
+
+
+def _refuse_duplicates(node: Any, path: Path) -> None:
+    """Raise `ParameterError` for a name that a YAML mapping has twice: YAML itself takes the last one."""
+    if node is None or isinstance(node.value, str):
+        return
+    if node.id == "sequence":
+        for item in node.value:
+            _refuse_duplicates(item, path)
+        return
+    names: set[str] = set()
+    for key, item in node.value:
+        if str(key.value) in names:
+            line = key.start_mark.line + 1
+            raise ParameterError(f"-f {path}: line {line} has {key.value!r} for the second time; expected it once.")
+        names.add(str(key.value))
+        _refuse_duplicates(item, path)
 
 
 def combinations(grids: Sequence[str]) -> list[tuple[tuple[str, str], ...]]:
@@ -155,5 +176,8 @@ def _assign(
         parameter = notebooks[target].parameter(bare)
         assert parameter is not None
         where = f"{origin} {name}" if origin.startswith("-") else f"{origin}, {name}"
-        value = check_value(parameter, item, where) if typed else parse_text(parameter, str(item), where)
+        if typed:
+            value = check_value(parameter, spelled_number(parameter.base, item), where)
+        else:
+            value = parse_text(parameter, str(item), where)
         values[target][bare] = ParameterValue(value=value, origin=origin)

@@ -3,6 +3,7 @@
 import ast
 import io
 import json
+import math
 import re
 import tokenize
 from typing import Any
@@ -11,6 +12,7 @@ from mlnb.codec import Record, replace
 from mlnb.errors import NotebookError, ParameterError
 from mlnb.suggestions import did_you_mean
 
+EXPONENT = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+")
 SCALARS = {"str": str, "int": int, "float": float, "bool": bool, "dict": dict}
 LISTS = {f"list[{name}]": name for name in ("str", "int", "float", "bool")}
 
@@ -133,6 +135,8 @@ def check_value(parameter: Parameter, value: Any, where: str) -> Any:
     """
     if value is None and parameter.optional:
         return None
+    if (problem := _no_json(value)) is not None:
+        raise ParameterError(f"{where}: {parameter.name} is {value!r}: {problem}; expected {parameter.expected()}.")
     fitted = _fit(parameter.base, value)
     if fitted is _MISFIT:
         raise ParameterError(
@@ -143,6 +147,24 @@ def check_value(parameter: Parameter, value: Any, where: str) -> Any:
             hint = did_you_mean(item, parameter.allowed.split("|")) if isinstance(item, str) else ""
             raise ParameterError(f"{where}: {parameter.name} is {item!r}; expected {parameter.expected()}.{hint}")
     return fitted
+
+
+def _no_json(value: Any) -> str | None:
+    """Return why a value cannot be recorded as JSON, or None: half of a surrogate pair, NaN or an infinity in it."""
+    if isinstance(value, str):
+        halves = any("\ud800" <= character <= "\udfff" for character in value)
+        return "it has a character that UTF-8 cannot encode" if halves else None
+    if isinstance(value, float):
+        return None if math.isfinite(value) else "it is not finite"
+    parts = [*value.keys(), *value.values()] if isinstance(value, dict) else value
+    return next(filter(None, map(_no_json, parts)), None) if isinstance(parts, list | tuple) else None
+
+
+def spelled_number(kind: str, value: Any) -> Any:
+    """Return the number of a text like 1e-3, which YAML reads as text, where the type is float; else the value."""
+    if kind in LISTS and isinstance(value, list):
+        return [spelled_number(LISTS[kind], item) for item in value]
+    return float(value) if kind == "float" and isinstance(value, str) and EXPONENT.fullmatch(value) else value
 
 
 _MISFIT = object()
@@ -156,8 +178,6 @@ def _fit(kind: str, value: Any) -> Any:
         return _MISFIT if any(item is _MISFIT for item in items) else items
     if kind == "float" and type(value) is int:
         return float(value)
-    if kind == "float" and isinstance(value, float) and value != value:
-        return _MISFIT
     return value if type(value) is SCALARS[kind] else _MISFIT
 
 

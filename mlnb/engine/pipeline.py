@@ -22,8 +22,9 @@ from mlnb.engine.events import (
     StageReused,
     StageStarted,
 )
-from mlnb.engine.files import PRIVATE, copy_whole, write_whole
+from mlnb.engine.files import PRIVATE, write_whole
 from mlnb.engine.initial_record import RunOptions, initial_record
+from mlnb.engine.interrupts import on_next_interrupt
 from mlnb.engine.job_factory import JobFactory
 from mlnb.engine.parameter_values import read_secrets
 from mlnb.engine.plan import Planner, plan_path
@@ -99,10 +100,13 @@ class Pipeline:
                         failed |= not self._settle(running.pop(future), future, pending)
                     self._release(pending)
             except KeyboardInterrupt:
-                self.interrupt()
-                for future, name in list(running.items()):
-                    self._settle(name, future, pending)
-                self._release(pending)
+                with on_next_interrupt(self.executor.interrupt):
+                    self.interrupt()
+                    for future, name in list(running.items()):
+                        self._settle(name, future, pending)
+                    self._release(pending)
+                    self._finish(failed)
+                return self.run
         self._finish(failed)
         return self.run
 
@@ -161,9 +165,7 @@ class Pipeline:
             self._artifacts.update(name, ended.result.outputs)
             self._held[name] = ended
             return True
-        if ended.error is StoreCorrupted and self._rebuild(name, pending):
-            return True
-        return self._fail(name, ended)
+        return (ended.error is StoreCorrupted and self._rebuild(name, pending)) or self._fail(name, ended)
 
     def _release(self, pending: list[str]) -> None:
         """Finish the computed stages whose producers have finished; drop those with a producer that failed."""
@@ -245,8 +247,7 @@ class Pipeline:
         self._accept(step.name, result, StageState.REUSED)
 
     def _copy_notebook(self, name: str, result: StageResult) -> None:
-        target = self.run.folder / "notebooks" / self.graph.stages[name].path.name
-        copy_whole(self.project.store.path(result.notebook), target, PRIVATE)
+        self.project.store.copy_to(result.notebook, self._jobs.target(self.graph.stages[name]))
 
     def _accept(self, name: str, result: StageResult, state: StageState) -> list[str]:
         """Record the result of a stage; return the stages that were given other bytes."""

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from pathlib import Path
 
 from mlnb.codec import Record, replace
 from mlnb.engine import runs
@@ -12,6 +13,7 @@ from mlnb.engine.plan_steps import Step
 from mlnb.engine.run_records import Outputs, StageResult
 from mlnb.engine.snapshot_keys import snapshot_request
 from mlnb.engine.stage_jobs import Executor, Outcome, OutcomeState
+from mlnb.engine.store import LINKED
 from mlnb.errors import ContractBroken
 
 POLL = 0.05  # seconds between two attempts to lock a stage key
@@ -78,6 +80,7 @@ class StageRunner:
         job = self.jobs.job(self.planner.graph.stages[name], task.attempt)
         if step.snapshots:
             job = replace(job, snapshots=snapshot_request(self.run, name, step.snapshots, scratch, restored))
+        job.target.unlink(missing_ok=True)  # of an attempt before: it may be a link to an object of the store
         started, start = runs.now(), time.monotonic()
         outcome = self.executor.execute(
             job, lambda cell, cells, heading: self.dispatch(CellStarted(self.run, name, cell, cells, heading))
@@ -92,10 +95,15 @@ class StageRunner:
         if report is None or not report.closed:
             message = "ContractBroken: the notebook ended without `stage.close()`"
             return Outcome(state=OutcomeState.FAILED, message=message, error=ContractBroken)
+        notebook = self.store.put_file(job.target)
+        if job.target.stat().st_size >= LINKED:
+            self.store.copy_to(notebook, job.target)
+        if job.snapshots is not None and not job.snapshots.keep_finished:  # nothing continues from its outputs
+            Path(job.snapshots.log).unlink(missing_ok=True)
         result = StageResult(
             outputs=report.outputs,
             metrics=report.metrics,
-            notebook=self.store.put_file(job.target),
+            notebook=notebook,
             run=self.run.id,
             started=started,
             finished=runs.now(),

@@ -29,6 +29,7 @@ from mlnb.engine.run_records import StageResult, StoredResult
 from mlnb.errors import ContractBroken, SchemaError, StoreCorrupted
 
 READ_ONLY = 0o400
+LINKED = 1 << 20  # bytes from which on a copy of an object is a hard link
 
 
 class Store:
@@ -61,6 +62,25 @@ class Store:
         if not self.intact(digest):
             copy_whole(source, self.path(digest), READ_ONLY)
         return digest
+
+    def copy_to(self, digest: str, target: Path) -> None:
+        """Make `target` a copy of an object; a large one is a read-only hard link, so that its bytes are stored once.
+
+        Raises:
+            OSError: The object is missing.
+            StoreFull: The disk is full.
+        """
+        source = self.path(digest)
+        if source.stat().st_size >= LINKED:
+            temporary = temporary_path(target.parent)
+            try:
+                os.link(source, temporary)
+                os.replace(temporary, target)
+                temporary.unlink(missing_ok=True)  # left when both were the same file
+                return
+            except OSError:  # the file system has no hard links, or the store is on another one
+                temporary.unlink(missing_ok=True)
+        copy_whole(source, target, PRIVATE)
 
     def put_tree(self, folder: Path) -> str:
         """Store every file of a folder; return the digest of the list of their names and digests.

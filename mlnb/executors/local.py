@@ -123,7 +123,11 @@ class LocalExecutor:
         return Attempt(outcome, started)
 
     def interrupt(self) -> None:
-        """End all running jobs."""
+        """End all running jobs; called again, do not wait until they have ended by themselves."""
+        if self._closed:
+            for worker in list(self._all):
+                worker.process.kill()
+            return
         self._closed = True
         for worker in list(self._all):
             if worker.process.poll() is None:

@@ -30,15 +30,15 @@ def known_head(project: Project, url: str) -> str:
         project: The project.
         url: SQLAlchemy URL of the registry.
     """
-    known = read_record(KnownHeads, head_path(project))
-    return known.heads.get(_key(url), "") if known else ""
+    record = read_record(KnownHeads, head_path(project))
+    return record.heads.get(_key(url), "") if record else ""
 
 
 def remember_head(project: Project, url: str, head: str) -> None:
     """Write the head of a registry's audit log, for `known_head`."""
-    known = read_record(KnownHeads, head_path(project)) or KnownHeads()
-    if known.heads.get(_key(url)) != head:
-        write_json(head_path(project), msgspec.to_builtins(KnownHeads(heads=known.heads | {_key(url): head})), PRIVATE)
+    record = read_record(KnownHeads, head_path(project)) or KnownHeads()
+    if record.heads.get(_key(url)) != head:
+        write_json(head_path(project), msgspec.to_builtins(KnownHeads(heads=record.heads | {_key(url): head})), PRIVATE)
 
 
 def registry_exists(project: Project) -> bool:

@@ -22,6 +22,7 @@ from mlnb.tracking.notebook_plots import joined
 ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 DIRECTIVE = re.compile(r"^#\|.*\n?", re.MULTILINE)
 LEXER, FORMATTER = PythonLexer(), HtmlFormatter(nowrap=True)
+LONGEST = 200_000  # characters of an output that a page shows; all of it is in the notebook
 IMAGES = ("image/png", "image/jpeg", "image/gif", "image/svg+xml")
 
 
@@ -71,14 +72,14 @@ def show_output(output: Any) -> Markup | None:
     """
     kind = output["output_type"]
     if kind == "stream":
-        text = terminal_text(joined(output.get("text", "")))
+        text = terminal_text(_shorten(joined(output.get("text", ""))))
         stream = "error" if output.get("name") == "stderr" else "text"
         return Markup('<pre class="{}">{}</pre>').format(stream, text) if text.strip() else None
     if kind == "error":
         trace = "\n".join(output.get("traceback") or [f"{output.get('ename')}: {output.get('evalue')}"])
-        return Markup('<pre class="trace">{}</pre>').format(terminal_text(trace))
+        return Markup('<pre class="trace">{}</pre>').format(terminal_text(_shorten(trace)))
     data = output.get("data", {})
-    if "text/html" in data:
+    if "text/html" in data and len(joined(data["text/html"])) <= 10 * LONGEST:
         return Markup('<div class="shown">{}</div>').format(sanitize(joined(data["text/html"])))
     for image in IMAGES:
         if image in data:
@@ -88,8 +89,17 @@ def show_output(output: Any) -> Markup | None:
             return Markup('<img alt="plot" src="data:{};base64,{}">').format(image, body.replace("\n", ""))
     if "text/markdown" in data:
         return Markup('<div class="prose">{}</div>').format(to_html(joined(data["text/markdown"])))
-    text = terminal_text(joined(data.get("text/plain", "")))
+    text = terminal_text(_shorten(joined(data.get("text/plain", ""))))
     return Markup('<pre class="text">{}</pre>').format(escape(text)) if text.strip() else None
+
+
+def _shorten(text: str) -> str:
+    """Return a text without its middle when it is too long for a page."""
+    if len(text) <= LONGEST:
+        return text
+    half = LONGEST // 2
+    gap = f"… {len(text) - LONGEST:,} characters are left out here; the notebook has them …"
+    return f"{text[:half]}\n{gap}\n{text[-half:]}"
 
 
 def terminal_text(text: str) -> str:

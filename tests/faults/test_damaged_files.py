@@ -85,8 +85,7 @@ def target(root: Path, kind: str) -> Path:
         result = project.store.result(key)
         assert result is not None
         return project.store.path(result.notebook if kind == "stored notebook" else run.require_output("number").digest)
-    found = sorted(root.glob(KINDS[kind]))
-    return found[0] if found else root / KINDS[kind]
+    return next(iter(sorted(root.glob(KINDS[kind]))), root / KINDS[kind])
 
 
 def everything(root: Path) -> set[str]:
@@ -97,8 +96,8 @@ def everything(root: Path) -> set[str]:
 @pytest.mark.parametrize("damage", DAMAGES)
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_damaged_file_is_reported_and_kept(finished: Path, tmp_path: Path, kind: str, damage: str) -> None:
-    place = list(DAMAGES).index(damage) + list(KINDS).index(kind)
-    others = {COMMANDS[(place + step) % len(COMMANDS)] for step in (0, 5)}
+    start = list(DAMAGES).index(damage) + list(KINDS).index(kind)
+    others = {COMMANDS[(start + step) % len(COMMANDS)] for step in (0, 5)}
     for command in sorted({*READS.get(kind, ()), *others}):
         root = tmp_path / command.replace(" ", "-")
         shutil.copytree(finished, root, symlinks=True)

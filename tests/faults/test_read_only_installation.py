@@ -55,14 +55,14 @@ def test_a_run_writes_nothing_into_the_installation(installation: Path, tmp_path
         rows = "\n".join(f"{n % 7},{'ab'[n % 2]},{'yn'[n % 2 if n % 5 else 0]}" for n in range(200))
         (work / "data.csv").write_text(f"size,kind,target\n{rows}\n")
         command = ["run", "--data", "data.csv", "--target", "target", "--upto", "ingest", "--profile", "smoke"]
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("MLNB_", "XDG_", "PYTHON"))}
+    retained = {name: value for name, value in os.environ.items() if not name.startswith(("MLNB_", "XDG_", "PYTHON"))}
     variables = {"HOME": str(home), "PYTHONPATH": str(installation), "TMPDIR": str(home), "MLNB_KERNELS_IDLE": "2"}
     before = sorted(installation.rglob("*"))
     for again in range(2):
         done = subprocess.run(
             [*as_another_user(tmp_path), sys.executable, "-B", "-m", "mlnb.cli.main", *command, "--tracker", "local"],
             cwd=work,
-            env=kept | variables,
+            env=retained | variables,
             capture_output=True,
             text=True,
             timeout=240,

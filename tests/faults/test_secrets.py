@@ -58,7 +58,7 @@ def spellings(secret: str) -> dict[str, list[bytes]]:
 
 def leaks(root: Path) -> list[str]:
     """Return each file below a folder that has the secret, with the encoding; also as strings in a notebook's JSON."""
-    found = []
+    matches = []
     for path in root.rglob("*"):
         if path.is_file():
             data = path.read_bytes()
@@ -66,8 +66,8 @@ def leaks(root: Path) -> list[str]:
                 for text in texts:
                     escaped = json.dumps(text.decode(errors="replace"), ensure_ascii=False)[1:-1].encode()
                     if text in data or escaped in data:
-                        found.append(f"{path.relative_to(root)}: {kind}")
-    return sorted(set(found))
+                        matches.append(f"{path.relative_to(root)}: {kind}")
+    return sorted(set(matches))
 
 
 @pytest.mark.parametrize(

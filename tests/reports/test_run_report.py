@@ -6,6 +6,7 @@ from html import escape
 
 import pytest
 
+from mlnb.errors import DamagedFileWarning
 from mlnb.methods.contracts.evaluations import DecidingMetric, Estimate, Metrics
 from mlnb.methods.contracts.findings import FindingList
 from mlnb.methods.contracts.gates import Gate, GateLine
@@ -203,6 +204,9 @@ def test_lost_artifacts_and_notebooks_leave_gaps_not_errors(project, example):
         project.store.path(run.require_output(name).digest).unlink()
     (run.folder / "notebooks/70_evaluate.ipynb").write_text("{")
     (run.folder / "notebooks/50_tune.ipynb").unlink()
-    reader = read(write_report(run))
+    with pytest.warns(DamagedFileWarning) as warned:
+        reader = read(write_report(run))
+    messages = " ".join(str(warning.message) for warning in warned)
+    assert "70_evaluate.ipynb is damaged" in messages and "Artifacts of runs are missing" in messages
     assert "Pipeline train" in reader.words
     assert "cannot be read" in (run.folder / "notebooks/70_evaluate.html").read_text()

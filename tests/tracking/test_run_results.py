@@ -6,6 +6,7 @@ import pytest
 
 from mlnb.codec import replace
 from mlnb.engine.run_records import RunState
+from mlnb.errors import DamagedFileWarning
 from mlnb.tracking import run_results
 from mlnb.tracking.artifact_views import load_optional
 from mlnb.tracking.notebook_plots import read_plots
@@ -38,8 +39,10 @@ def test_a_missing_object_is_none(project, example):
     run = example.make_run(project)
     for name in ("metrics", "trials"):
         project.store.path(run.require_output(name).digest).unlink()
-    assert load_optional(run, "metrics") is None
-    assert run_results.read_trials(run) == []
+    with pytest.warns(DamagedFileWarning, match="Artifacts of runs are missing"):
+        assert load_optional(run, "metrics") is None
+    with pytest.warns(DamagedFileWarning, match="Artifacts of runs are missing"):
+        assert run_results.read_trials(run) == []
 
 
 def test_exit_codes(project, example):

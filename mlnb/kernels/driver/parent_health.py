@@ -10,7 +10,7 @@ from mlnb.kernels.protocol.parent_paths import ParentPaths
 
 CHECK_SECONDS = 2.0  # between two looks at a parent that does not respond
 STOPPED_CHECKS = 2  # looks at which it must be stopped
-IDLE_CHECKS = 2  # looks at which it used no processor time, as importing does, before it is asked for its status
+IDLE_CHECKS = 2  # looks at which it used no processor time, as importing does, before its status is requested
 PROBE_SECONDS = 4.0  # in which it must return its status
 
 

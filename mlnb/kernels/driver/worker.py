@@ -92,7 +92,6 @@ def execute(job: NotebookJob, execution: "Execution") -> JobResult:
     papermill_engines.register("mlnb-progress", ProgressEngine)
     state, cell, heading, cause = "finished", None, "", ""
     try:
-        os.close(os.open(job.target, os.O_WRONLY | os.O_CREAT, 0o600))  # papermill keeps the mode of a file
         papermill.execute_notebook(
             job.source,
             job.target,
@@ -117,6 +116,8 @@ def execute(job: NotebookJob, execution: "Execution") -> JobResult:
         state = "interrupted"
     except Exception as error:  # noqa: BLE001 -- whatever papermill raises fails the stage
         state, cause = "failed", redact(f"{type(error).__name__}: {error}", job.secrets)
+    with contextlib.suppress(FileNotFoundError):  # nothing was saved
+        os.chmod(job.target, 0o600)
     return JobResult(state=state, cell=cell, heading=heading, cause=cause, restored=execution.restored)
 
 

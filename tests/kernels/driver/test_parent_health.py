@@ -15,9 +15,9 @@ from mlnb.kernels.protocol import parent_paths
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     """A project with a parent that has served a run."""
-    made = toys.chain(tmp_path)
-    toys.mlnb(made, "run", "--no-report", env={"MLNB_KERNELS_IDLE": "300"})
-    return made
+    toys.chain(tmp_path)
+    toys.mlnb(tmp_path, "run", "--no-report", env={"MLNB_KERNELS_IDLE": "300"})
+    return tmp_path
 
 
 def parent(root: Path) -> int:
