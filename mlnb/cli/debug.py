@@ -1,4 +1,4 @@
-"""`mlnb debug`: open the state before the failed cell of a stage, in the terminal or in JupyterLab."""
+"""`mlnb debug`: restore the state before the failed cell of a stage, in the terminal or in JupyterLab."""
 
 import argparse
 import os

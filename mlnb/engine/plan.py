@@ -1,4 +1,4 @@
-"""The plan: for every stage whether it runs or is reused, and the reason."""
+"""The plan: the key of every stage, whether the stage runs or is reused, and the reason."""
 
 import os
 from collections.abc import Iterable, Mapping

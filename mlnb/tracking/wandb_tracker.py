@@ -1,4 +1,4 @@
-"""A run in Weights & Biases: a W&B run per pipeline run and per trial, data and model as artifacts.
+"""A run in Weights & Biases (W&B), finished or failed as ours: one per pipeline run and per trial, with artifacts.
 
 A child run takes 10 ms offline (measured with W&B 0.31, after 0.9 s for the import and the first `init`), so every
 trial gets one, up to `CHILD_RUNS`; the parent's table has all trials. The file is flushed every second: `wandb sync`

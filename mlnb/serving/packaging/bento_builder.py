@@ -1,4 +1,4 @@
-"""Saves a bundle's model and builds its bento: `python -P bento_builder.py bundle name version model_version`.
+"""Build the bento of a bundle and save its model: `python -P bento_builder.py bundle name version model_version`.
 
 It runs in a separate process and imports nothing of mlnb: the service is imported from the bundle's copy, and BentoML
 leaves no trace in the process that needs the bento. Its last line is JSON: the paths in BentoML's stores.

@@ -1,4 +1,4 @@
-"""What is wrong with the rows of a request: as many problems as a response lists, found in bounded time."""
+"""Request validation: the problems of the rows, as many as a response lists, found in bounded time."""
 
 from collections.abc import Sequence
 from typing import Any
