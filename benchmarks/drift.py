@@ -19,14 +19,23 @@ import pandas as pd
 from lightgbm import LGBMClassifier
 from sklearn.metrics import roc_auc_score
 
+from mlnb.methods.contracts.evaluations import DecidingMetric
+from mlnb.methods.contracts.monitoring_records import (
+    DriftReport,
+    MonitoringWindow,
+    Performance,
+    ServiceBehavior,
+    WindowScore,
+)
 from mlnb.methods.encoding.table_encoder import Encoder
 from mlnb.methods.operations.drift import compare_columns, domain_classifier, kinds_of
+from mlnb.methods.operations.labeled_feedback import Evidence
 from mlnb.methods.operations.monitoring_verdict import (
     changed_relations,
-    decide_outcome,
+    decide_verdict,
     find_broken,
     loss_against,
-    performance,
+    score_evidence,
 )
 from mlnb.methods.tables.columns import Column, Schema, to_arrays
 
@@ -57,6 +66,11 @@ def draw(
     return pd.DataFrame({**table, "plan": pd.Series(plan, dtype=object)}), happened
 
 
+def score_auc(y: np.ndarray, p: np.ndarray, seed: int = 0) -> WindowScore:
+    """Return the area under the ROC curve with its interval."""
+    return score_evidence(Evidence(y, np.stack([1 - p, p], 1), np.arange(len(y))), "roc_auc", seed)
+
+
 def main() -> None:
     """Draw the windows, ask both, print the shares."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -75,7 +89,11 @@ def main() -> None:
 
     held, truth = draw(random, 2000)
     p = predict(held)
-    reference = performance(truth, np.stack([1 - p, p], 1), "roc_auc")
+    measured = score_auc(truth, p)
+    reference = DecidingMetric(
+        name="roc_auc", direction="maximize", value=measured.value, low=measured.low, high=measured.high
+    )
+    service = ServiceBehavior(rows_per_day=0.0, rows_per_day_before=None, refused=0.0)
     whole, their = draw(random, 50_000)
     best = roc_auc_score(their, predict(whole))
     print(f"area under the ROC curve on the training distribution: {best:.4f}")
@@ -93,21 +111,21 @@ def main() -> None:
         after = to_arrays(table, SCHEMA)
         predicted = predict(table)
         moved = compare_columns({"p": p}, {"p": predicted}, {"p": "number"})
-        lost = loss_against(
-            performance(happened, np.stack([1 - predicted, predicted], 1), "roc_auc", seed), reference, "roc_auc"
+        drift = DriftReport(
+            inputs=tuple(compare_columns(before, after, kinds_of(SCHEMA))),
+            predictions=tuple(moved),
+            broken=tuple(find_broken(before, after, SCHEMA)),
+            joint=domain_classifier(encoded, encoder.transform(after), encoder.names, seed),
         )
-        result = decide_outcome(
-            moved + compare_columns(before, after, kinds_of(SCHEMA)),
-            find_broken(before, after, SCHEMA),
-            domain_classifier(encoded, encoder.transform(after), encoder.names, seed),
-            lost,
-            None,
-            "roc_auc",
-            relations=changed_relations(
-                encoder.transform(after), encoder.sources, happened, np.stack([1 - predicted, predicted], 1)
-            ),
+        both = np.stack([1 - predicted, predicted], 1)
+        performance = Performance(
+            reference=reference,
+            service=service,
+            lost=loss_against(score_auc(happened, predicted, seed), reference, "roc_auc"),
+            relations=tuple(changed_relations(encoder.transform(after), encoder.sources, happened, both)),
         )
-        return bool(result["outcome"] != "keep")
+        window = MonitoringWindow(version="benchmark", rows=len(table), until=0.0, days=1.0)
+        return decide_verdict(drift, performance, window, "roc_auc").outcome != "keep"
 
     askers: dict[str, Callable[[pd.DataFrame, np.ndarray, int], tuple[bool, ...]]] = {
         "mlnb": lambda table, happened, seed: (ours(table, happened, seed),)

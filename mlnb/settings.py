@@ -60,6 +60,15 @@ class ServiceSettings(SettingsGroup):
         (), "Keys that requests need, comma-separated.", variable="MLNB_API_KEY", separator=",", secret=True
     )
     allow_anonymous = Setting(False, "Answer requests without a key on any address.", variable="MLNB_ALLOW_ANONYMOUS")
+    memory = Setting(
+        256.0, "Memory in MB that the requests in progress may take in one worker.", variable="MLNB_MEMORY", low=64
+    )
+    cors_origins = Setting[tuple[str, ...]](
+        (),
+        "Origins whose web pages may use the service, comma-separated; *: all.",
+        variable="MLNB_CORS_ORIGINS",
+        separator=",",
+    )
     log = Setting("", "Folder of the prediction log; empty: no log.", variable="MLNB_LOG")
     log_to = Setting("", "fsspec URL that finished segments are copied to.", variable="MLNB_LOG_TO")
     log_mask = Setting[tuple[str, ...]](

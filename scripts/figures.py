@@ -16,7 +16,7 @@ from lengths import CELL_LINES, STAGE_LINES, long_modules, long_stages
 ROOT = Path(__file__).resolve().parent.parent
 
 # True: more than the limit fails `make check`; False: the figure is reported.
-ENFORCED = {"untyped": True, "names": True, "stages": False}
+ENFORCED = {"untyped": True, "names": True, "stages": True}
 UNTYPED = 6.0  # `dict[str, Any]` per 1,000 physical lines
 
 # Base names that modules of several packages share, and why each has one meaning.

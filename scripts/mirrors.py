@@ -46,15 +46,15 @@ TOGETHER = {
         "the sockets exist only in a kernel restored for Jupyter",
         "kernels/kernel/jupyter_sockets",
     ),
-    "monitoring/test_joining.py": ("named after the function", "monitoring/label_joining"),
     "monitoring/test_monitor.py": (
         "an optional report of one call; the library is not among the requirements of the tests",
         "monitoring/evidently",
     ),
+    "monitoring/test_collect.py": ("the stage reads what the module returns", "monitoring/production_data"),
     "monitoring/test_schedules.py": ("the command prints the files of the module", "cli/schedule"),
     "registry/test_ledger.py": (
         "the audit log is a table of the database, and its last entry is remembered",
-        "registry/audit_log registry/database registry/known_head",
+        "registry/audit_log registry/database registry/known_head registry/registry_state",
     ),
     "registry/test_registry.py": (
         "versions and champions exist only in a registry",
@@ -71,6 +71,15 @@ TOGETHER = {
     "reports/test_run_report.py": (
         "a page is tested as a reader sees it",
         "reports/markdown reports/run_page reports/run_page_sections",
+    ),
+    "serving/attacks/test_json_attacks.py": (
+        "slices matter for requests that are large",
+        "serving/runtime/sliced_requests",
+    ),
+    "serving/runtime/test_prediction_log.py": ("lines are read back from the log", "serving/runtime/log_lines"),
+    "serving/runtime/test_table_decoder.py": (
+        "it runs in a process that the decoder starts",
+        "serving/runtime/table_worker",
     ),
     "serving/batch/test_batch_job.py": ("jobs read the same rows from every format", "serving/batch/csv_files"),
     "serving/deploy/test_container_images.py": (

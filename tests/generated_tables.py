@@ -50,12 +50,12 @@ def _columns(random: np.random.Generator, rows: int, most: int = 6) -> dict[str,
     """Return columns of every kind, with gaps, constants, identifiers and dates."""
     count = int(random.integers(120, 200)) if random.random() < 0.05 else int(random.integers(0, most + 1))
     columns: dict[str, Any] = {}
-    for place in range(count):
+    for index in range(count):
         values = _column(random, rows)
         if random.random() < 0.3:
             values = pd.Series(values, dtype=object)
             values[random.random(rows) < random.choice([0.1, 0.6, 1.0])] = None
-        columns[f"c{place}"] = values
+        columns[f"c{index}"] = values
     return columns
 
 
@@ -191,9 +191,9 @@ def _anomaly(random: np.random.Generator) -> tuple[Table, dict[str, Any]]:
     labels = random.choice(["none", "positives", "both", "some"])
     if labels != "none":
         odd = np.arange(rows) < max(1, rows // random.integers(4, 20))
-        known = random.random(rows) < 0.5
+        labeled = random.random(rows) < 0.5
         y = np.where(odd, "1", {"positives": "", "both": "0", "some": "0"}[str(labels)]).astype(object)
-        table["fraud"] = np.where(known | odd, y, "") if labels == "some" else y
+        table["fraud"] = np.where(labeled | odd, y, "") if labels == "some" else y
         parameters["problem.target"] = "fraud"
     if random.random() < 0.3:
         parameters["problem.alert_budget"] = 0.1

@@ -86,12 +86,12 @@ class StageCells:
         from mlnb.serving.runtime.predictor import Predictor
         from mlnb.stages.package import choose_golden
 
-        made = make_bundle(
+        bundle = make_bundle(
             self.project.root / "bundle", service=find_service("tabular", self.project), name="",
             contract=self.load("contract", ProblemContract), schema=self.load("schema"), encoder=self.load("encoder"),
             model=self.load("model"), golden=choose_golden(self.load("golden", Golden), 20),
         )  # fmt: skip
-        predictor = Predictor.load(made.folder / "model")
+        predictor = Predictor.load(bundle.folder / "model")
         difference = predictor.replay()
         assert difference is None, difference
         return predictor
@@ -172,7 +172,7 @@ def _without_display(tree: ast.Module) -> ast.Module:
 
 @contextlib.contextmanager
 def _plots(render: bool) -> Iterator[None]:
-    """Close plots when they are shown, and at the end; render them first where that is asked for."""
+    """Close plots when they are shown, and at the end; render them first where that is requested."""
     import matplotlib.pyplot as plt
 
     def show(*_: Any, **__: Any) -> None:

@@ -20,7 +20,7 @@ CASES = int(os.environ.get("MLNB_FUZZ_CASES", "24"))
 FIRST = int(os.environ.get("MLNB_FUZZ_FIRST", "0"))
 SHARE = 12  # cases of one test
 ADVICE = re.compile(
-    r"\b(expected|state|add|drop|fill|gather|label|leave out|rename|choose|use|split|lower|raise|pip install)\b"
+    r"\b(expected|state|add|drop|fill|label|leave out|rename|choose|use|split|lower|raise|pip install)\b"
 )
 
 

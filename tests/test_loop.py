@@ -104,7 +104,7 @@ def test_monitoring_cycle_from_the_first_model_to_promotion_and_rollback(root, p
     days = {line.split()[0]: line for line in output.splitlines() if line[:4].strip().isdigit()}
     assert "missing in" in days["7"] and "retrain" not in days["7"]  # a fault upstream is no reason to learn it
     assert "promoted as champion" in output, output
-    second = json.loads(toys.mlnb(root, "models", "@champion", "--json"))["facts"]["certificate"]["model"]
+    second = json.loads(toys.mlnb(root, "models", "@champion", "--json"))["metadata"]["certificate"]["model"]
     assert second != first
     log = root / "serve.txt"
     wait_for(lambda: status(port, "POST", "/predict", row)[1] == second, 30, "the new champion", detail=log.read_text)

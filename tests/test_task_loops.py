@@ -120,7 +120,7 @@ def test_a_forecaster_is_retrained_and_promoted(tmp_path):
             assert len(service.ask(history + ahead, f"r{day}", day)) == 14
     verdict, performance = look(root, 21, 11)  # later requests have brought the values
     assert performance["now"]["rows"] == 2 * 21 * 7 and performance["lost"]["low"] > 1
-    assert any("intervals hold" in reason["text"] for reason in verdict["reasons"])
+    assert any("intervals contain" in reason["text"] for reason in verdict["reasons"])
     truth = plain[stream["t"].between(days - 20, days - 1)]
     assert add(root, truth[["day", "shop", "sold"]]) > 200
     assert look(root, 21, 11)[1]["now"] == performance["now"]  # the same truth, as labels

@@ -114,9 +114,9 @@ def pipeline_inputs(
     if not missing or not (args.inputs_from or pipeline in project.input_pipelines):
         return {}
     if args.inputs_from:
-        from mlnb.registry.registry import meant  # a database, which only few runs need
+        from mlnb.registry.registry import run_reference  # a database, which only few runs need
 
-        run = open_run(project, meant(project, args.inputs_from))
+        run = open_run(project, run_reference(project, args.inputs_from))
     else:
         run = newest_run_with(project, project.input_pipelines[pipeline], missing)
     return {artifact: output for artifact in missing if (output := run.output(artifact)) is not None}

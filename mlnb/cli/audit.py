@@ -1,11 +1,11 @@
 """`mlnb audit`: show or verify the log of every change to the registry."""
 
 import argparse
-import dataclasses
 import json
 import sys
 
 from mlnb.cli.text_tables import shorten, table
+from mlnb.codec import to_json
 from mlnb.engine.project import Project
 from mlnb.errors import RegistryError
 from mlnb.registry.audit_log import Entry
@@ -40,7 +40,7 @@ def main(args: argparse.Namespace) -> int:
         log = registry.log()
         if args.json:
             for entry in log:
-                print(json.dumps(dataclasses.asdict(entry) | {"digest": entry.digest}, ensure_ascii=False))
+                print(json.dumps(to_json(entry) | {"digest": entry.digest}, ensure_ascii=False))
         elif not log:
             print("The log is empty: no version is registered.")
         else:

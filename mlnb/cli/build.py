@@ -4,7 +4,7 @@ import argparse
 import json
 
 from mlnb.engine.project import Project
-from mlnb.registry.registry import meant
+from mlnb.registry.registry import run_reference
 from mlnb.serving.packaging.packaged_runs import LATEST, build_packaged_run, find_packaged_run
 
 
@@ -23,7 +23,7 @@ def parser(p: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> int:
     """Build the bento, or find it, and print its tag; return 0."""
     project = Project.find()
-    run = find_packaged_run(project, meant(project, args.run))
+    run = find_packaged_run(project, run_reference(project, args.run))
     _, built = build_packaged_run(run)
     if args.json:
         result = {

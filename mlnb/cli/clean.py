@@ -107,7 +107,7 @@ def registered_objects(project: Project) -> set[str]:
     needed: set[str] = set()
     for version in Registry(project).versions():
         service = OutputRecord(digest=version.service, format="tree", bytes=0, description="")
-        predictions = version.facts["predictions"]
+        predictions = version.metadata.predictions
         needed |= needed_objects(project, [service]) | ({predictions} if predictions else set())
     return needed
 

@@ -2,12 +2,12 @@
 
 import argparse
 import json
-from typing import Any
 
 from mlnb.cli.text_tables import table
+from mlnb.codec import to_json
 from mlnb.engine.project import Project
 from mlnb.registry.registry import Registry
-from mlnb.registry.version_comparison import compare
+from mlnb.registry.version_comparison import VersionComparison, compare_versions
 from mlnb.reports import formatting
 
 
@@ -28,29 +28,27 @@ def main(args: argparse.Namespace) -> int:
     project = Project.find()
     registry = Registry(project)
     registry.sync()
-    comparison = compare(project, registry.find(args.first), registry.find(args.second))
-    print(json.dumps(comparison, ensure_ascii=False, indent=1) if args.json else _comparison_text(comparison))
+    comparison = compare_versions(project, registry.find(args.first), registry.find(args.second))
+    print(json.dumps(to_json(comparison), ensure_ascii=False, indent=1) if args.json else _comparison_text(comparison))
     return 0
 
 
-def _comparison_text(comparison: dict[str, Any]) -> str:
-    versions = comparison["versions"]
-    rows = [[name, formatting.number(a), formatting.number(b)] for name, (a, b) in comparison["metrics"].items()]
+def _comparison_text(comparison: VersionComparison) -> str:
+    versions = comparison.versions
+    rows = [[name, formatting.number(a), formatting.number(b)] for name, (a, b) in comparison.metrics.items()]
     parts = [table(["metric", *versions], rows, right=versions)]
-    parts.append(
-        "\n".join(f"{name}: {'the same' if same else 'different'}" for name, same in comparison["same"].items())
-    )
-    if comparison["libraries"]:
-        changed = [[name, a or "–", b or "–"] for name, (a, b) in comparison["libraries"].items()]
+    parts.append("\n".join(f"{name}: {'the same' if same else 'different'}" for name, same in comparison.same.items()))
+    if comparison.libraries:
+        changed = [[name, a or "–", b or "–"] for name, (a, b) in comparison.libraries.items()]
         parts.append(table(["library", *versions], changed))
-    gap = comparison["difference"]
-    if "why" in gap:
-        parts.append(f"No confidence interval of the difference: {gap['why']}.")
+    gap = comparison.difference
+    if gap is None:
+        parts.append(f"No confidence interval of the difference: {comparison.why}.")
     else:
-        better = "larger" if gap["direction"] == "maximize" else "smaller"
+        better = "larger" if gap.direction == "maximize" else "smaller"
         parts.append(
-            f"{gap['metric']} ({better} is better), {versions[1]} minus {versions[0]}: "
-            f"{gap['value']:+.4g} [{gap['low']:+.4g}, {gap['high']:+.4g}] on the same {gap['rows']:,} test rows; "
-            f"{versions[1]} is better in {gap['second is better in']:.0%} of the resamples"
+            f"{gap.metric} ({better} is better), {versions[1]} minus {versions[0]}: "
+            f"{gap.value:+.4g} [{gap.low:+.4g}, {gap.high:+.4g}] on the same {gap.rows:,} test rows; "
+            f"{versions[1]} is better in {gap.second_better:.0%} of the resamples"
         )
     return "\n\n".join(parts)

@@ -11,8 +11,10 @@ from mlnb.engine.project import Project
 from mlnb.engine.runs import open_run
 from mlnb.errors import UsageError
 from mlnb.methods.contracts.problems import ProblemContract
+from mlnb.methods.operations.label_matching import find_labels
+from mlnb.methods.tables.columns import Schema
 from mlnb.methods.tasks.task_traits import traits_of
-from mlnb.monitoring.label_joining import find_labels, pick_places
+from mlnb.monitoring.label_files import label_rows
 from mlnb.monitoring.labels import Added, add_labels, read_labels
 from mlnb.monitoring.monitoring_paths import label_database, log_folder
 from mlnb.monitoring.prediction_table import read_log
@@ -45,7 +47,7 @@ def main(args: argparse.Namespace) -> int:
     project = Project.find()
     registry = Registry(project)
     registry.sync()
-    version = registry.in_charge(args.model)
+    version = registry.find_or_champion(args.model)
     database = label_database(project, version.model)
     contract = open_run(project, version.run).load("contract", ProblemContract)
     if args.action == "add":
@@ -53,7 +55,9 @@ def main(args: argparse.Namespace) -> int:
             raise UsageError("No file; expected one: mlnb labels add june.csv --request id --label churned")
         log, _ = read_log(log_folder(project, version.model))
         label = args.label or str(contract.target or "label")
-        rows = pick_places(_rows(args.file), contract, args.request, label, args.row)
+        schema = Schema.from_json(open_run(project, version.run).load("schema"))
+        labeled_rows = _rows(args.file, schema, {label: str(contract.target)})
+        rows = label_rows(labeled_rows, contract, args.request, label, args.row)
         added = add_labels(database, rows, time.time(), args.file.name, args.replace, set(log["request"]))
         print(json.dumps(vars(added), ensure_ascii=False) if args.json else _added_text(added))
         return 0
@@ -77,20 +81,28 @@ def _predicted_rows(log: Any, contract: ProblemContract) -> Any:
     return steps_of(log, contract) if traits_of(contract.task).unit == "history" and len(log) else log
 
 
-def _rows(path: Path) -> list[dict[str, Any]]:
+def _rows(path: Path, schema: Any, renamed: dict[str, str]) -> list[dict[str, Any]]:
+    """Return the rows of a file, text read in the formats of the training table.
+
+    Args:
+        path: of the file.
+        schema: of the training table.
+        renamed: name in the schema of each column that has another one in the file.
+    """
     from mlnb.methods.tables.data_sources import read_table
+    from mlnb.methods.tables.formatted_columns import read_as_trained
 
     if not path.is_file():
         raise UsageError(f"No file {str(path)!r}; expected CSV, Parquet, JSON lines or Excel.")
-    frame, _ = read_table(str(path.absolute()))
-    rows: list[dict[str, Any]] = frame.to_dict("records")
+    frame, _ = read_table(str(path.absolute()), expected=[*schema.names, *renamed])
+    rows: list[dict[str, Any]] = read_as_trained(frame, schema, renamed).to_dict("records")
     return rows
 
 
 def _added_text(added: Added) -> str:
     rows = [
         ("new", added.new),
-        ("unchanged", added.known),
+        ("unchanged", added.unchanged),
         ("replaced", added.changed),
         ("empty", added.empty),
         ("conflicts, ignored", len(added.conflicts)),

@@ -11,7 +11,7 @@ from mlnb.engine.files import try_lock
 from mlnb.engine.project import Project
 from mlnb.errors import UsageError
 from mlnb.monitoring.alerts import CODES
-from mlnb.monitoring.schedules import moments
+from mlnb.monitoring.schedules import run_times
 
 Command = Callable[[list[str]], int]
 
@@ -56,10 +56,10 @@ def main(args: argparse.Namespace) -> int:
             raise UsageError("A loop is running in this project already; stop it first.")
         if args.once:
             return run_cycle(args, _command)
-        next(moments(args.every, datetime.now(UTC)))
+        next(run_times(args.every, datetime.now(UTC)))
         try:
             while True:
-                when = next(moments(args.every, datetime.now(UTC)))
+                when = next(run_times(args.every, datetime.now(UTC)))
                 print(f"next cycle at {when:%d %B %Y, %H:%M} UTC; Ctrl-C ends the loop", flush=True)
                 while (left := (when - datetime.now(UTC)).total_seconds()) > 0:
                     time.sleep(min(left, 60))  # a change of the clock is noticed within a minute

@@ -1,15 +1,14 @@
 """`mlnb models`: list model versions and their aliases, or show one in full."""
 
 import argparse
-import dataclasses
 import json
 
 from mlnb.cli.text_tables import table
+from mlnb.codec import to_json
 from mlnb.engine.project import Project
-from mlnb.registry.model_versions import Version
+from mlnb.registry.model_versions import ModelVersion
 from mlnb.registry.registry import Registry
 from mlnb.reports import formatting
-from mlnb.tracking.artifact_views import Estimate
 
 
 def parser(p: argparse.ArgumentParser) -> None:
@@ -31,7 +30,7 @@ def main(args: argparse.Namespace) -> int:
         return 0
     versions = registry.versions()
     if args.json:
-        print(json.dumps([dataclasses.asdict(version) for version in versions], ensure_ascii=False, indent=1))
+        print(json.dumps([to_json(version) for version in versions], ensure_ascii=False, indent=1))
     elif not versions:
         print("No model is registered. `mlnb run` trains one and registers it.")
     else:
@@ -39,16 +38,16 @@ def main(args: argparse.Namespace) -> int:
     return 0
 
 
-def _listing(versions: list[Version]) -> str:
+def _listing(versions: list[ModelVersion]) -> str:
     rows = []
     for version in reversed(versions):
-        metadata, deciding = version.facts, version.facts["deciding"]
-        gate = "passed" if metadata["gate"] else "failed"
-        when = formatting.moment(metadata.get("finished")).replace(" UTC", "")
+        metadata, deciding = version.metadata, version.metadata.deciding
+        gate = "passed" if metadata.gate else "failed"
+        when = formatting.moment(metadata.finished).replace(" UTC", "")
         result = [
-            deciding["name"],
-            formatting.number(deciding["value"]),
-            formatting.interval(Estimate(low=deciding["low"], high=deciding["high"])),
+            deciding.name,
+            formatting.number(deciding.value),
+            formatting.interval(deciding),
             gate,
         ]
         people = ", ".join(version.approved_by)
@@ -57,22 +56,24 @@ def _listing(versions: list[Version]) -> str:
     return table(heads, rows, right=("test",))
 
 
-def _in_full(version: Version, as_json: bool) -> str:
+def _in_full(version: ModelVersion, as_json: bool) -> str:
     if as_json:
-        return json.dumps(dataclasses.asdict(version), ensure_ascii=False, indent=1)
-    metadata = version.facts
+        return json.dumps(to_json(version), ensure_ascii=False, indent=1)
+    metadata = version.metadata
     rows = [
         ["version", version.name],
         ["alias", ", ".join(version.aliases) or "–"],
         ["approved by", ", ".join(version.approved_by) or "–"],
         ["run", version.run],
-        ["bento", metadata["bento"]],
-        ["gate", "passed" if metadata["gate"] else "failed"],
-        ["rows verified over HTTP", str(metadata["certificate"]["rows"])],
-        *([name, formatting.number(value)] for name, value in metadata["metrics"].items()),
-        *([f"{name} digest", str(metadata[name])[:16]] for name in ("data", "test", "code")),
+        ["bento", metadata.bento],
+        ["gate", "passed" if metadata.gate else "failed"],
+        ["rows verified over HTTP", str(metadata.certificate.rows)],
+        *([name, formatting.number(value)] for name, value in metadata.metrics.items()),
+        ["data digest", str(metadata.data)[:16]],
+        ["test digest", str(metadata.test)[:16]],
+        ["code digest", metadata.code[:16]],
         ["service digest", version.service[:16]],
-        ["python", metadata["environment"]["python"]],
-        ["mlnb", metadata["environment"]["mlnb"]],
+        ["python", metadata.environment.python],
+        ["mlnb", metadata.environment.mlnb],
     ]
     return table(["", ""], rows).lstrip("\n")

@@ -4,12 +4,13 @@ import argparse
 import json
 import sys
 from pathlib import Path
-from typing import Any
 
 from mlnb.cli import run as run_verb
+from mlnb.codec import JsonObject, to_json
 from mlnb.engine.project import Project
 from mlnb.engine.runs import open_run
 from mlnb.errors import UsageError
+from mlnb.methods.contracts.monitoring_records import MonitoringVerdict
 from mlnb.monitoring.alerts import CODES, alert_rules, notify
 from mlnb.monitoring.evidently import render
 from mlnb.monitoring.monitoring_paths import label_database, log_folder
@@ -44,7 +45,7 @@ def main(args: argparse.Namespace) -> int:
     project = Project.find()
     registry = Registry(project)
     registry.sync()
-    version = registry.in_charge(args.version)
+    version = registry.find_or_champion(args.version)
     log = log_folder(project, version.model)
     if not log.is_dir():
         raise UsageError(f"{version.model} has no prediction log in {log}; `mlnb serve` writes one.")
@@ -52,7 +53,7 @@ def main(args: argparse.Namespace) -> int:
     parameters: dict[str, str | float | Path] = {
         "monitor.log": log,
         "monitor.labels": labels if (labels := label_database(project, version.model)).exists() else "",
-        "monitor.version": version.facts["certificate"]["model"],
+        "monitor.version": version.metadata.certificate.model,
         "monitor.days": args.days,
         "monitor.label_delay": args.label_delay,
         "monitor.tolerance": args.tolerance,
@@ -72,25 +73,25 @@ def main(args: argparse.Namespace) -> int:
         sys.stdout = output
     if code:
         return code
-    verdict = open_run(project).load("verdict")
-    outcome = str(verdict["outcome"])
+    verdict = open_run(project).load("verdict", MonitoringVerdict)
+    message = to_json(verdict) | {"model": version.name}
     if args.json:
-        print(json.dumps(verdict | {"model": version.name}, ensure_ascii=False))
+        print(json.dumps(message, ensure_ascii=False))
     else:
-        print(f"\n{version.name}: {outcome}")
-        for reason in verdict["reasons"]:
-            print(f"  {reason['outcome']:<9} {reason['text']}")
+        print(f"\n{version.name}: {verdict.outcome}")
+        for reason in verdict.reasons:
+            print(f"  {reason.outcome:<9} {reason.text}")
     if args.evidently:
         window = read_log(log)[0].rename(columns=lambda name: str(name).removeprefix("in."))
         print(render(open_run(project, version.run).load("training"), window, args.evidently), file=sys.stderr)
-    if args.webhook and outcome != "keep":
-        send_verdict(args.webhook, {"model": version.name, **verdict})
-    return CODES[outcome]
+    if args.webhook and verdict.outcome != "keep":
+        send_verdict(args.webhook, message)
+    return CODES[verdict.outcome]
 
 
-def send_verdict(url: str, verdict: dict[str, Any]) -> None:
+def send_verdict(url: str, message: JsonObject) -> None:
     """Send a verdict to a webhook; an error is printed and changes neither verdict nor exit code."""
     try:
-        notify(url, verdict)
+        notify(url, message)
     except UsageError as error:
         print(f"mlnb monitor: {error}", file=sys.stderr)

@@ -10,21 +10,20 @@ import yaml
 from mlnb.cli import run as run_verb
 from mlnb.cli.audit import change_text
 from mlnb.cli.text_tables import table
-from mlnb.codec import convert, to_json
+from mlnb.codec import to_json
 from mlnb.engine.formats import load_object
 from mlnb.engine.parameter_values import DEFAULT
 from mlnb.engine.project import Project
 from mlnb.engine.runs import Run, open_run
 from mlnb.errors import UsageError
 from mlnb.methods.contracts.candidates import Candidate
-from mlnb.methods.contracts.gates import GateLine
+from mlnb.methods.contracts.challenge_records import ChallengeResult
 from mlnb.methods.contracts.problems import ProblemContract
 from mlnb.methods.tasks.task_traits import traits_of
 from mlnb.monitoring.monitoring_paths import label_database, log_folder
 from mlnb.registry.champion import ORIGIN
-from mlnb.registry.model_versions import Version
+from mlnb.registry.model_versions import ModelVersion
 from mlnb.registry.registry import CHAMPION, Registry
-from mlnb.tracking.artifact_views import View
 
 CHALLENGER = "challenger"
 AWAITING = 13  # exit code when a person has to approve
@@ -56,7 +55,7 @@ def main(args: argparse.Namespace) -> int:
     project = Project.find()
     registry = Registry(project)
     registry.sync()
-    champion = registry.in_charge(args.version)
+    champion = registry.find_or_champion(args.version)
     run = open_run(project, champion.run)
     labels = label_database(project, champion.model)
     if not labels.exists() and traits_of(run.load("contract", ProblemContract).task).needs_labels:
@@ -75,7 +74,7 @@ def main(args: argparse.Namespace) -> int:
     if code:
         return code
     trained = open_run(project)
-    result = load_challenge(trained)
+    result = trained.load("challenge", ChallengeResult)
     print("\n" + _result_text(result))
     challenger = registry.register(trained)
     if challenger.number == champion.number:
@@ -94,7 +93,7 @@ def main(args: argparse.Namespace) -> int:
     return 0
 
 
-def challenger_parameters(project: Project, run: Run, champion: Version, policy: str) -> dict[str, dict[str, Any]]:
+def challenger_parameters(project: Project, run: Run, champion: ModelVersion, policy: str) -> dict[str, dict[str, Any]]:
     """Return the parameters of the pipeline by stage: those of the champion's run, and where its data is.
 
     Args:
@@ -144,22 +143,6 @@ def challenger_parameters(project: Project, run: Run, champion: Version, policy:
 
 def _path_of(project: Project, run: Run, artifact: str) -> str:
     return str(project.store.path(run.require_output(artifact).digest))
-
-
-class ChallengeResult(View, frozen=True, kw_only=True):
-    """Artifact `challenge`: both models on new rows, the checks and the decision."""
-
-    decision: str
-    metric: str
-    rows: int
-    champion: float
-    challenger: float
-    lines: tuple[GateLine, ...]
-
-
-def load_challenge(run: Run) -> ChallengeResult:
-    """Return the result of the champion/challenger evaluation of a run. Raises `SchemaError`."""
-    return convert(run.load("challenge"), ChallengeResult, f"artifact 'challenge' of run {run.id}")
 
 
 def _result_text(result: ChallengeResult) -> str:

@@ -8,10 +8,11 @@ from typing import Any
 
 from mlnb.engine.run_records import RunState, StageState
 from mlnb.engine.runs import Run
+from mlnb.methods.contracts.certificates import ParityCertificate
 from mlnb.methods.contracts.evaluations import Metrics
 from mlnb.methods.contracts.findings import FindingList
 from mlnb.methods.contracts.gates import Gate
-from mlnb.tracking.artifact_views import BestTrial, CertificateView, load_record, load_view
+from mlnb.tracking.artifact_views import BestTrial, load_record, load_view
 
 WIDEST_FINDING = 160  # characters; longer findings are cut, and the report has them in full
 WIDEST_COMMAND = 44  # characters; longer commands get a separate line for the description
@@ -30,7 +31,7 @@ def result_summary(run: Run, args: argparse.Namespace, report: Path | None = Non
     best = load_view(run, "best", BestTrial)
     test = load_record(run, "metrics", Metrics)
     gate = load_record(run, "gate", Gate)
-    certificate = load_view(run, "certificate", CertificateView)
+    certificate = load_record(run, "certificate", ParityCertificate)
     if best:
         lines.append(f"  winner    {best.family}" + (f"  {_short(best.params)}" if best.params else ""))
     if test:

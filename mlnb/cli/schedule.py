@@ -5,7 +5,7 @@ from pathlib import Path
 
 from mlnb.engine.files import write_whole
 from mlnb.engine.project import Project
-from mlnb.monitoring.schedules import TARGETS, Turn, write_schedule
+from mlnb.monitoring.schedules import TARGETS, ScheduledCommand, write_schedule
 
 
 def parser(p: argparse.ArgumentParser) -> None:
@@ -23,8 +23,8 @@ def parser(p: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> int:
     """Print or write the files; return 0."""
-    turn = Turn(args.when, ("loop", "--once", *args.options), Project.find().root)
-    for name, text in write_schedule(turn, args.to, args.image).items():
+    scheduled = ScheduledCommand(args.when, ("loop", "--once", *args.options), Project.find().root)
+    for name, text in write_schedule(scheduled, args.to, args.image).items():
         if args.write is None:
             print(f"# {name}\n{text}")
         else:

@@ -2,8 +2,10 @@
 
 import argparse
 import os
+import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -11,14 +13,16 @@ from mlnb.engine.files import write_whole
 from mlnb.engine.project import Project
 from mlnb.errors import MlnbError, ServingError, UsageError
 from mlnb.monitoring.monitoring_paths import log_environment
-from mlnb.registry.registry import meant
-from mlnb.serving.packaging.bento_server import Server, serving
+from mlnb.registry.registry import run_reference
+from mlnb.serving.packaging.bento_server import Server, free_port, serving
 from mlnb.serving.packaging.bento_stores import last_lines
 from mlnb.serving.packaging.bundles import curl
 from mlnb.serving.packaging.packaged_runs import LATEST, build_packaged_run, find_packaged_run
+from mlnb.serving.packaging.tls_certificates import Certificates
 from mlnb.settings import ServiceSettings
 
 POLL = 1.0  # seconds between two resolutions of the references
+PATIENCE = 40.0  # seconds until the requests in progress must be complete
 ROLES = {".follow": "serving", ".shadow": "shadow deployment of", ".canary": "canary deployment of"}
 
 
@@ -27,7 +31,7 @@ def parser(p: argparse.ArgumentParser) -> None:
     p.add_argument(
         "run", nargs="?", default=LATEST, help="run, or version such as @champion (default: newest verified run)"
     )
-    p.add_argument("--port", type=int, default=3000, help="port to listen on (default: %(default)s)")
+    p.add_argument("--port", type=int, default=3000, help="port to listen on, 0: a free one (default: %(default)s)")
     p.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     p.add_argument("--workers", type=int, default=1, help="number of server processes (default: %(default)s)")
     p.add_argument("--follow", action="store_true", help="switch to the new model when the alias or newest run changes")
@@ -35,12 +39,16 @@ def parser(p: argparse.ArgumentParser) -> None:
     p.add_argument("--canary", metavar="VERSION", help="canary model: serves --share of the keys until it fails")
     p.add_argument("--share", type=float, default=0.1, help="share of the canary, up to 0.5 (default: %(default)s)")
     p.add_argument("--allow-anonymous", action="store_true", help="accept requests without a key on any address")
+    p.add_argument("--tls-certificate", type=Path, metavar="FILE", help="certificate (PEM): serve HTTPS")
+    p.add_argument("--tls-key", type=Path, metavar="FILE", help="private key (PEM) of the certificate")
+    p.add_argument("--tls-clients", type=Path, metavar="FILE", help="accept clients with a certificate of these (PEM)")
     p.add_argument("--no-log", action="store_true", help="write no prediction log")
     p.epilog = (
         "examples:\n  mlnb serve\n  mlnb serve 20260102-0304 --port 8080\n"
         "  mlnb serve @champion --follow             switch to a promoted version without losing requests\n"
         "  mlnb serve @champion --follow --canary @challenger --share 0.2\n"
-        "  MLNB_API_KEY=... mlnb serve --host 0.0.0.0 --workers 2    accept requests of other machines\n\n"
+        "  MLNB_API_KEY=... mlnb serve --host 0.0.0.0 --workers 2    accept requests of other machines\n"
+        "  mlnb serve --tls-certificate service.pem --tls-key service.key    serve HTTPS\n\n"
         "References of a shadow or canary are resolved continuously; one that refers to no version is ignored.\n"
         "Routes: POST /predict, GET /livez, /readyz, /metrics, /docs.json. Ctrl-C stops the server."
     )
@@ -49,9 +57,12 @@ def parser(p: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> int:
     """Serve until Ctrl-C; return 0."""
     project = Project.find()
-    run = find_packaged_run(project, meant(project, args.run))
+    run = find_packaged_run(project, run_reference(project, args.run))
     bundle, built = build_packaged_run(run)
-    log = project.store_root / "serve" / f"{args.port}.log"
+    certificates = Certificates.from_options(args.tls_certificate, args.tls_key, args.tls_clients)
+    host = "127.0.0.1" if args.host == "localhost" else args.host
+    port = args.port or free_port(host)
+    log = project.store_root / "serve" / f"{port}.log"
     if not 0 < args.share <= 0.5:
         raise UsageError(f"--share is {args.share:g}; expected above 0 and at most 0.5.")
     references = {"follow": args.run if args.follow else None, "shadow": args.shadow, "canary": args.canary}
@@ -70,13 +81,16 @@ def main(args: argparse.Namespace) -> int:
         for name, value in log_environment(project, bundle.name).items():
             os.environ.setdefault(name, value)
     golden = bundle.read_golden()
-    with serving(built.path, log, args.host, args.port, args.workers) as server:
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C
+    with serving(built.path, log, host, port, args.workers, certificates=certificates) as server:
         try:
             server.wait()
             print(f"{built.tag} of run {run.id} serves on {server.address}  (log: {log})\n")
-            print(f"  {curl(golden, args.port, server.reachable)}\n\nCtrl-C stops the server.", flush=True)
+            print(f"  {curl(golden, server.address)}\n\nCtrl-C stops the server.", flush=True)
             code = wait(server, project, pointers, reported) if pointers else server.process.wait()
         except KeyboardInterrupt:
+            server.stop(PATIENCE)
             print("\nStopped.")
             return 0
     raise ServingError(f"The service ended unexpectedly with exit code {code}:\n{last_lines(server.output())}")
@@ -102,7 +116,7 @@ def update_pointers(project: Project, pointers: Mapping[Path, str], reported: Ma
     errors = {}
     for pointer, reference in pointers.items():
         try:
-            run = find_packaged_run(project, meant(project, reference))
+            run = find_packaged_run(project, run_reference(project, reference))
             if write_pointer(pointer, run.load("service")):
                 print(f"{ROLES[pointer.suffix]} run {run.id}", flush=True)
         except MlnbError as error:  # a locked registry or a deleted run: the old model stays

@@ -12,11 +12,12 @@ from mlnb.engine.project import Project
 from mlnb.engine.run_records import StageState
 from mlnb.engine.runs import Run, open_run
 from mlnb.errors import UnknownRun
+from mlnb.methods.contracts.certificates import ParityCertificate
 from mlnb.methods.contracts.gates import Gate
 from mlnb.reports import formatting
 from mlnb.suggestions import did_you_mean
 from mlnb.tracking import run_results
-from mlnb.tracking.artifact_views import CertificateView, load_record, load_view
+from mlnb.tracking.artifact_views import load_record
 
 ROWS = 20  # of a table artifact
 EPILOG = """examples:
@@ -167,7 +168,7 @@ def _result(run: Run) -> list[str]:
     for line in gate.lines if gate else ():
         mark = "pass" if line.passed else "FAIL"
         lines.append(f"gate      {mark}  {line.check}: {line.found} (required: {line.required})")
-    if certificate := load_view(run, "certificate", CertificateView):
+    if certificate := load_record(run, "certificate", ParityCertificate):
         lines.append(f"bento     {certificate.bento}")
     return lines
 

@@ -34,7 +34,7 @@ CHANGES = {  # option: argument of the stream
     "shift": "shift_at",
     "drift": "drift_at",
     "broken": "broken_at",
-    "recovered": "mended_at",
+    "recovered": "recovered_at",
 }
 
 VERDICT = re.compile(r"\S+:\d+: (keep|watch|retrain|roll back)")
@@ -87,7 +87,7 @@ def main(args: argparse.Namespace) -> int:
         argument: synthetic_data.NEVER if getattr(args, option) is None else getattr(args, option)
         for option, argument in CHANGES.items()
     }
-    stream = synthetic_data.World(args.seed, **changes, delay=args.delay)
+    stream = synthetic_data.SimulatedStream(args.seed, **changes, delay=args.delay)
     if args.history is not None:
         table = synthetic_data.history(stream, args.days, args.customers)
         write_whole(args.history, table.to_csv(index=False).encode())
@@ -96,7 +96,7 @@ def main(args: argparse.Namespace) -> int:
     project = Project.find()
     registry = Registry(project)
     registry.sync()
-    version = registry.in_charge()
+    version = registry.find_or_champion()
     simulation = Simulation(project, version.model, args)
     days = simulation.synthetic_days(stream)
     if args.data:
@@ -145,7 +145,7 @@ def table_days(run: Run, args: argparse.Namespace) -> Iterator[Day]:
         )
     try:
         stated = {name: provenance[name] for name in ("thousands", "dayfirst") if name in provenance}
-        raw, read = read_table(str(args.data.absolute()), decimal=provenance.get("decimal", "auto"), facts=stated)
+        raw, read = read_table(str(args.data.absolute()), decimal=provenance.get("decimal", "auto"), metadata=stated)
         features, target = Schema.from_json(schema).features, str(contract.target)
         for column in (target, args.time, *(feature.name for feature in features)):
             if column not in raw:

@@ -1,8 +1,8 @@
 """Artifacts of a run while it runs: what each stage has made and was given to read.
 
 A stage may read an artifact as soon as it is saved, while its producer still runs: a saved artifact is addressed by
-its bytes, so what is derived from it is valid for those bytes, however the producer ends. When an artifact is large, a
-stage waits until all producers have ended and released their memory.
+its bytes, so what is derived from it is valid for those bytes. The reader is finished when the producer is. When an
+artifact is large, a stage waits until all producers have ended and released their memory.
 """
 
 from collections.abc import Container

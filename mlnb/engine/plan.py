@@ -1,5 +1,6 @@
 """The plan: for every stage whether it runs or is reused, and the reason."""
 
+import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from mlnb.engine.plan_steps import Selection, Step, StepAction
 from mlnb.engine.project import Project
 from mlnb.engine.run_records import KeyInputs, Outputs, ParameterFingerprint, ParameterValue, RunState
 from mlnb.engine.snapshot_keys import FindSnapshots, LiveSnapshot, LiveSnapshots, latest_cell, snapshot_keys
+from mlnb.engine.source_files import source_files
 from mlnb.errors import NotebookError, SchemaError, UnknownRun
 
 
@@ -166,6 +168,9 @@ class Planner:
             location, _, query = text.removeprefix("sqlite:///").partition("::")
             path = self.project.root / location
             return ParameterFingerprint(file=digest(path), query=query) if path.is_file() else plain
+        if files := source_files(self.project.root, text) if text and "${" not in text else []:
+            named = {os.path.relpath(path, self.project.root): digest(path) for path in files}
+            return ParameterFingerprint(folder=named, query=text)
         if not text or "://" in text or "${" in text:
             return plain
         path = self.project.root / text

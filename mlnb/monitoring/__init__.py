@@ -1,1 +1,1 @@
-"""What is seen of a model in service: the prediction log, the labels that arrive late, drift, and what to do."""
+"""Monitor models in production: prediction log, delayed labels, alerts, schedules, responses to fresh rows."""

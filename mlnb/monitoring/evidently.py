@@ -1,4 +1,4 @@
-"""Evidently's drift report beside our own, for those who know it; no decision depends on it."""
+"""The drift report of Evidently, in addition to that of mlnb; no decision depends on it."""
 
 import warnings
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Labels that arrive late: each belongs to a request and a row, and none is taken twice or lost."""
+"""The database of labels: each belongs to a position in a request; adding it again changes nothing."""
 
 import re
 import sqlite3
@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from mlnb.engine.files import PRIVATE, make_folder
-from mlnb.errors import UsageError
+from mlnb.methods.operations.label_matching import LabelPosition
 
-WHOLE = re.compile(r"-?\d+\.0+")  # a class that a spreadsheet wrote as a number
-Place = int | str  # where in its request a label belongs: the number of the row, or a text of `joining`
+WHOLE = re.compile(r"-?\d+\.0+")  # a class that a spreadsheet saved as a number
 _TABLE = """CREATE TABLE IF NOT EXISTS labels (
     request TEXT NOT NULL, row NOT NULL, label TEXT NOT NULL, arrived REAL NOT NULL, origin TEXT NOT NULL,
     PRIMARY KEY (request, row)
@@ -25,27 +24,28 @@ _HISTORY = """CREATE TABLE IF NOT EXISTS changed (
 
 @dataclass
 class Added:
-    """What became of the labels of a file.
+    """The result of adding labels.
 
     Attributes:
-        known: that were there already, with the same value.
-        changed: that replaced another value, by `replace`
-        conflicts: request, place, kept, refused.
-        empty: without a value.
-        unknown: requests that are not in the prediction log; kept all the same.
+        new: number that were added.
+        unchanged: number that exist already with the same value.
+        changed: number that replaced another value, by `replace`.
+        conflicts: request, position, existing label and label that was refused.
+        empty: number without a value.
+        unknown: requests that are not in the prediction log; their labels are added all the same.
     """
 
     new: int = 0
-    known: int = 0
+    unchanged: int = 0
     changed: int = 0
-    conflicts: list[tuple[str, Place, str, str]] = field(default_factory=list)
+    conflicts: list[tuple[str, LabelPosition, str, str]] = field(default_factory=list)
     empty: int = 0
     unknown: list[str] = field(default_factory=list)
 
 
 def add_labels(
     database: Path,
-    labels: Iterable[tuple[str, Place, Any]],
+    labels: Iterable[tuple[str, LabelPosition, Any]],
     at: float,
     origin: str = "",
     replace: bool = False,
@@ -54,11 +54,12 @@ def add_labels(
     """Add labels in one transaction: all of them, or after a failure none; the same labels again change nothing.
 
     Args:
-        labels: request, place, label; None: not known yet.
-        at: seconds since 1970.
-        origin: where they came from, such as the file's name.
-        replace: whether a label that differs replaces the one that is there.
-        requests: those of the prediction log.
+        database: file of the database; it is created when missing.
+        labels: request, position and label; a label of None is not known yet.
+        at: when they arrived, in seconds since 1970.
+        origin: where they come from, such as the file's name.
+        replace: whether a label that differs replaces the existing one.
+        requests: those of the prediction log; None: not checked.
     """
     added = Added()
     unknown: dict[str, None] = {}
@@ -84,7 +85,7 @@ def add_labels(
                     connection.execute("INSERT INTO labels VALUES (?, ?, ?, ?, ?)", (request, row, label, at, origin))
                     added.new += 1
                 elif result[0] == label:
-                    added.known += 1
+                    added.unchanged += 1
                 elif replace:
                     change = (request, row, result[0], label, at, origin)
                     connection.execute("INSERT INTO changed VALUES (?, ?, ?, ?, ?, ?)", change)
@@ -103,8 +104,8 @@ def add_labels(
     return added
 
 
-def read_labels(database: Path) -> dict[tuple[str, Place], tuple[str, float]]:
-    """Return {(request, place): (label as text, when it arrived)}."""
+def read_labels(database: Path) -> dict[tuple[str, LabelPosition], tuple[str, float]]:
+    """Return label and time of arrival (seconds since 1970) by request and position; empty without a database."""
     if not database.exists():
         return {}
     with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True, timeout=30)) as connection:
@@ -113,32 +114,10 @@ def read_labels(database: Path) -> dict[tuple[str, Place], tuple[str, float]]:
 
 
 def as_text(value: Any) -> str:
-    """Return a label as class names are written: whole numbers without a point, true and false in small letters."""
+    """Return a label as class names are written: integers without a decimal point, true and false in lower case."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
     text = str(value)
     return text.partition(".")[0] if WHOLE.fullmatch(text) else text
-
-
-def pick(rows: Iterable[dict[str, Any]], request: str, label: str, row: str) -> Iterable[tuple[str, int, Any]]:
-    """Yield (request, row, label) of a table's rows.
-
-    Raises:
-        UsageError: when a column is not there or a row is no number.
-    """
-    for number, record in enumerate(rows):
-        for column in (request, label):
-            if column not in record:
-                raise UsageError(
-                    f"The file has no column {column!r}; it has {', '.join(map(str, record))}. "
-                    "Say which it is: --request NAME, --label NAME."
-                )
-        index = record.get(row, 0)
-        try:
-            position = int(index)
-        except (TypeError, ValueError):
-            raise UsageError(f"Line {number + 1}: found {index!r} as number of the row, expected 0 or more.") from None
-        value = record[label]
-        yield str(record[request]), position, None if value is None or value != value or value == "" else value

@@ -1,4 +1,4 @@
-"""Where a project keeps what is seen of a model in service."""
+"""Where a project stores prediction logs and labels."""
 
 import os
 from pathlib import Path
@@ -9,7 +9,7 @@ from mlnb.settings import ServiceSettings
 
 
 def log_folder(project: Project, model: str) -> Path:
-    """Return the folder of a model's prediction log; what services have shipped to object storage is fetched first."""
+    """Return the folder of a model's prediction log; new segments in object storage are copied there first."""
     folder = project.store_root / "predictions" / model
     url = shipped(project, model)
     if url:
@@ -18,13 +18,13 @@ def log_folder(project: Project, model: str) -> Path:
 
 
 def shipped(project: Project, model: str) -> str:
-    """Return where finished segments go in object storage, by the setting `predictions`; empty: nowhere."""
+    """Return the URL of finished segments in object storage, by the setting `predictions`; empty: none."""
     base = os.path.expandvars(project.settings.predictions).rstrip("/")
     return f"{base}/{model}" if base else ""
 
 
 def log_environment(project: Project, model: str) -> dict[str, str]:
-    """Return the variables by which a service of the project keeps its log."""
+    """Return the environment variables for the prediction log of a service."""
     return {
         ServiceSettings.log.variable: str(log_folder(project, model)),
         ServiceSettings.log_to.variable: shipped(project, model),
@@ -33,5 +33,5 @@ def log_environment(project: Project, model: str) -> dict[str, str]:
 
 
 def label_database(project: Project, model: str) -> Path:
-    """Return the file of a model's late labels."""
+    """Return the file of a model's labels."""
     return project.store_root / "labels" / f"{model}.db"

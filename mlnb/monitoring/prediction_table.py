@@ -1,4 +1,4 @@
-"""The prediction log as a table: finished segments and those still being written alike."""
+"""The prediction log as a table, from finished segments and those that are still being written."""
 
 import os
 from pathlib import Path
@@ -9,11 +9,11 @@ from mlnb.serving.runtime.log_segments import COLUMNS, convert_segment, read_lin
 
 
 def mirror(url: str, folder: Path) -> int:
-    """Copy the segments that services have shipped to object storage here, those that are not; return how many."""
+    """Copy the segments in object storage that are missing in a folder; return how many were copied."""
     import fsspec
 
     storage, index = fsspec.core.url_to_fs(url)
-    storage.invalidate_cache()  # a listing of before would hide what was shipped since
+    storage.invalidate_cache()  # a cached listing would hide newer segments
     make_folder(folder)
     copied = 0
     for name in storage.glob(f"{index.rstrip('/')}/*.parquet") if storage.exists(index) else ():
@@ -29,7 +29,7 @@ def mirror(url: str, folder: Path) -> int:
 
 
 def convert_finished(folder: Path) -> list[Path]:
-    """Convert the segments that a process left behind when it was killed; those of living processes stay."""
+    """Convert the segments of processes that were killed, and return the new files; those of running processes stay."""
     done = []
     for path in sorted(folder.glob("*.jsonl")):
         if not _alive(path):
@@ -39,7 +39,7 @@ def convert_finished(folder: Path) -> list[Path]:
 
 
 def _alive(path: Path) -> bool:
-    """Whether the process that a segment is named after is still there."""
+    """Return whether the process that a segment is named after is running."""
     try:
         os.kill(int(path.stem.split("-")[1]), 0)
     except (ProcessLookupError, ValueError, IndexError):
@@ -56,10 +56,17 @@ def read_log(
     shadows: bool = False,
     refusals: bool = False,
 ) -> tuple[Any, int]:
-    """Return a table (pandas) of the rows predicted in [since, until), seconds since 1970, and the lines damaged.
+    """Return the rows that were predicted in a time span, oldest first and each once, and the number of damaged lines.
 
-    Parquet and lines still being written are read alike, what a shadow answered only when asked for; rows are in
-    the order of time, each once. `refusals` asks for the refused requests instead, with the columns at fault.
+    Args:
+        folder: Parquet segments, and segments that are still being written.
+        since: start, in seconds since 1970.
+        until: end, exclusive.
+        shadows: whether responses of shadow deployments are included.
+        refusals: whether to return the refused requests instead, with the columns at fault.
+
+    Returns:
+        A table (pandas), and the lines and files that could not be read.
     """
     import pandas as pd
     import pyarrow

@@ -1,4 +1,4 @@
-"""When the loop turns: cron expressions, and the files by which cron, systemd, GitHub or Kubernetes turn it."""
+"""Schedules of monitoring cycles: cron expressions, and files for cron, systemd, GitHub Actions and Kubernetes."""
 
 import shlex
 import sys
@@ -15,17 +15,17 @@ from mlnb.settings import ProcessSettings
 
 TARGETS = ("cron", "systemd", "github-actions", "kubernetes")
 NAME = "mlnb-loop"
-TOLD = (10, 11, 12, 13)  # exit codes: watch, retrain, roll back, awaiting approval; told, not failed
+REPORTED = (10, 11, 12, 13)  # exit codes of results: watch, retrain, roll back, approval needed; no failures
 
 
 @dataclass(frozen=True)
-class Turn:
-    """One command and when it is given.
+class ScheduledCommand:
+    """A command and when it runs.
 
     Attributes:
         when: cron expression: minute hour day month weekday.
-        command: what follows `mlnb`
-        root: the project.
+        command: arguments of `mlnb`.
+        root: folder of the project.
     """
 
     when: str
@@ -33,11 +33,12 @@ class Turn:
     root: Path
 
 
-def moments(expression: str, after: datetime) -> Iterator[datetime]:
-    """Yield the moments of a cron expression after one.
+def run_times(expression: str, after: datetime) -> Iterator[datetime]:
+    """Yield the times of a cron expression after a time.
 
     Raises:
-        UsageError: when it cannot be read.
+        UsageError: the expression cannot be read.
+        MissingExtra: cronsim is not installed.
     """
     try:
         from cronsim import CronSim, CronSimError
@@ -52,49 +53,60 @@ def moments(expression: str, after: datetime) -> Iterator[datetime]:
         ) from error
 
 
-def write_schedule(turn: Turn, to: str, image: str = "") -> dict[str, str]:
-    """Return {file: text} of what makes `to` give the command. Raises `UsageError` for what it cannot express."""
-    next(moments(turn.when, datetime.now(UTC)))
-    if len(turn.when.split()) != 5:
-        raise UsageError(f"{turn.when!r} has {len(turn.when.split())} fields; a schedule for {to} needs five.")
+def write_schedule(scheduled: ScheduledCommand, to: str, image: str = "") -> dict[str, str]:
+    """Return the text of each file that makes `to` run the command.
+
+    Args:
+        scheduled: the command.
+        to: one of `TARGETS`.
+        image: image that contains mlnb and the project; for Kubernetes only.
+
+    Raises:
+        UsageError: the schedule or the command cannot be expressed.
+    """
+    next(run_times(scheduled.when, datetime.now(UTC)))
+    if len(scheduled.when.split()) != 5:
+        raise UsageError(
+            f"{scheduled.when!r} has {len(scheduled.when.split())} fields; a schedule for {to} needs five."
+        )
     if to == "cron":
-        return {f"{NAME}.cron": _cron(turn)}
+        return {f"{NAME}.cron": _cron(scheduled)}
     if to == "systemd":
-        return {f"{NAME}.service": _service(turn), f"{NAME}.timer": _timer(turn)}
+        return {f"{NAME}.service": _service(scheduled), f"{NAME}.timer": _timer(scheduled)}
     if to == "github-actions":
-        return {f".github/workflows/{NAME}.yml": _workflow(turn)}
+        return {f".github/workflows/{NAME}.yml": _workflow(scheduled)}
     if not image:
         raise UsageError("Kubernetes needs an image that holds mlnb and the project: --image registry.internal/mlnb:1.")
-    return {f"{NAME}.yaml": yaml.safe_dump(cron_job(turn, image), sort_keys=False)}
+    return {f"{NAME}.yaml": yaml.safe_dump(cron_job(scheduled, image), sort_keys=False)}
 
 
-def _command(turn: Turn, program: str) -> str:
-    return shlex.join([program, *turn.command])
+def _command(scheduled: ScheduledCommand, program: str) -> str:
+    return shlex.join([program, *scheduled.command])
 
 
 def _program() -> str:
-    """This installation's `mlnb`, as cron and systemd know no PATH of ours."""
+    """Return the absolute path of `mlnb`, as cron and systemd do not have the PATH of a shell."""
     return str(Path(sys.executable).with_name("mlnb"))
 
 
-def _cron(turn: Turn) -> str:
-    line = f"cd {shlex.quote(str(turn.root))} && {_command(turn, _program())}".replace("%", r"\%")
-    return f"# Install with: crontab -l | cat - {NAME}.cron | crontab -\n{turn.when} {line}\n"
+def _cron(scheduled: ScheduledCommand) -> str:
+    line = f"cd {shlex.quote(str(scheduled.root))} && {_command(scheduled, _program())}".replace("%", r"\%")
+    return f"# Install with: crontab -l | cat - {NAME}.cron | crontab -\n{scheduled.when} {line}\n"
 
 
-def _service(turn: Turn) -> str:
-    command = " ".join(_quote(word) for word in (_program(), *turn.command)).replace("$", "$$")
-    name, root = (str(part).replace("%", "%%") for part in (turn.root.name, turn.root))
+def _service(scheduled: ScheduledCommand) -> str:
+    command = " ".join(_quote(word) for word in (_program(), *scheduled.command)).replace("$", "$$")
+    name, root = (str(part).replace("%", "%%") for part in (scheduled.root.name, scheduled.root))
     return (
-        f"[Unit]\nDescription=One turn of the loop of {name}: monitor, retrain where it must be\n\n"
+        f"[Unit]\nDescription=Monitoring cycle of {name}: monitor, retrain if necessary\n\n"
         f"[Service]\nType=oneshot\nWorkingDirectory={root}\nExecStart={command}\n"
-        "# watch, retrain, roll back, awaiting approval: told, not failed\n"
-        f"SuccessExitStatus={' '.join(map(str, TOLD))}\n"
+        "# watch, retrain, roll back, approval needed: results, no failures\n"
+        f"SuccessExitStatus={' '.join(map(str, REPORTED))}\n"
     )
 
 
 def _quote(word: str) -> str:
-    """A word of a command as systemd reads it: https://www.freedesktop.org/software/systemd/man/systemd.syntax.html."""
+    """Return a word of a command in the syntax of systemd: https://www.freedesktop.org/software/systemd/man/systemd.syntax.html."""
     word = word.replace("%", "%%")
     if word and not set(word) & set(" \t\n\"'\\;"):
         return word
@@ -102,9 +114,10 @@ def _quote(word: str) -> str:
     return f'"{escaped}"'
 
 
-def _timer(turn: Turn) -> str:
+def _timer(scheduled: ScheduledCommand) -> str:
     return (
-        f"[Unit]\nDescription=When {NAME} turns\n\n[Timer]\nOnCalendar={on_calendar(turn.when)}\nPersistent=true\n\n"
+        f"[Unit]\nDescription=Schedule of {NAME}\n\n"
+        f"[Timer]\nOnCalendar={on_calendar(scheduled.when)}\nPersistent=true\n\n"
         "[Install]\nWantedBy=timers.target\n"
     )
 
@@ -113,13 +126,13 @@ def on_calendar(expression: str) -> str:
     """Return systemd's calendar expression of a cron expression of plain numbers, lists, ranges and steps."""
     minute, hour, day, month, weekday = expression.split()
     if day != "*" and weekday != "*":
-        raise UsageError(f"{expression!r} means day or weekday in cron, and both in systemd: state one of them.")
+        raise UsageError(f"{expression!r} means day or weekday in cron, and both in systemd: set only one of them.")
     days = "" if weekday == "*" else ",".join(_weekday(part) for part in weekday.split(",")) + " "
     return f"{days}*-{_field(month, 1)}-{_field(day, 1)} {_field(hour, 0)}:{_field(minute, 0)}:00"
 
 
 def _field(text: str, first: int) -> str:
-    """A field of cron as one of systemd: `*/5` is `0/5`, `1-4` is `1..4`."""
+    """Return a field of cron as one of systemd: `*/5` is `0/5`, `1-4` is `1..4`."""
     if not all(character.isdigit() or character in "*/,-" for character in text):
         raise UsageError(f"{text!r} cannot be written for systemd; expected numbers, as in 0, 1-4, */5 or 0,30.")
     parts = []
@@ -138,36 +151,39 @@ def _weekday(text: str) -> str:
         raise UsageError(f"{text!r} is no weekday; expected 0 (Sunday) to 6, as in 1-5.") from None
 
 
-def _workflow(turn: Turn) -> str:
-    retained = {"path": "runs\n.mlnb", "key": NAME + "-${{ github.run_id }}"}  # what one turn leaves to the next
+def _workflow(scheduled: ScheduledCommand) -> str:
+    retained = {"path": "runs\n.mlnb", "key": NAME + "-${{ github.run_id }}"}  # what one cycle leaves to the next
     steps: list[dict[str, Any]] = [
         {"uses": "actions/checkout@v4"},
         {"uses": "actions/setup-python@v5", "with": {"python-version": "3.12"}},
         {"run": "pip install 'mlnb[loop,postgres]'"},
         {"uses": "actions/cache/restore@v4", "with": {**retained, "restore-keys": f"{NAME}-"}},
-        {"run": _tolerant(_command(turn, "mlnb")), "env": {ProcessSettings.actor.variable: "${{ github.workflow }}"}},
+        {
+            "run": _tolerant(_command(scheduled, "mlnb")),
+            "env": {ProcessSettings.actor.variable: "${{ github.workflow }}"},
+        },
         {"uses": "actions/cache/save@v4", "if": "always()", "with": retained},
     ]
     job = {"runs-on": "ubuntu-latest", "concurrency": NAME, "steps": steps}
     workflow = {
         "name": NAME,
-        "on": {"schedule": [{"cron": turn.when}], "workflow_dispatch": None},
-        "jobs": {"turn": job},
+        "on": {"schedule": [{"cron": scheduled.when}], "workflow_dispatch": None},
+        "jobs": {"cycle": job},
     }
     return str(yaml.safe_dump(workflow, sort_keys=False))
 
 
 def _tolerant(command: str) -> str:
-    """A command in a shell that fails for none of the codes by which a turn tells what it has found."""
-    return f"{command} || case $? in {'|'.join(map(str, TOLD))}) echo exit code: $? ;; *) exit 1 ;; esac"
+    """Return a shell command that does not fail for the exit codes of results."""
+    return f"{command} || case $? in {'|'.join(map(str, REPORTED))}) echo exit code: $? ;; *) exit 1 ;; esac"
 
 
-def cron_job(turn: Turn, image: str) -> dict[str, Any]:
-    """Return a CronJob that never runs twice at once, without rights that it does not need."""
+def cron_job(scheduled: ScheduledCommand, image: str) -> dict[str, Any]:
+    """Return a CronJob that never runs concurrently and has no unnecessary privileges."""
     container = {
         "name": NAME,
         "image": image,
-        "command": ["sh", "-c", _tolerant(_command(turn, "mlnb"))],
+        "command": ["sh", "-c", _tolerant(_command(scheduled, "mlnb"))],
         "workingDir": "/project",
         "env": [{"name": ProcessSettings.actor.variable, "value": NAME}],
         "resources": {"requests": {"cpu": "1", "memory": "1Gi"}, "limits": {"memory": "4Gi"}},
@@ -185,7 +201,7 @@ def cron_job(turn: Turn, image: str) -> dict[str, Any]:
         "kind": "CronJob",
         "metadata": {"name": NAME},
         "spec": {
-            "schedule": turn.when,
+            "schedule": scheduled.when,
             "concurrencyPolicy": "Forbid",
             "jobTemplate": {"spec": {"backoffLimit": 0, "template": {"spec": pod}}},
         },

@@ -1,1 +1,1 @@
-"""Versions of models, the names that point to them, and the audit log that says why."""
+"""Model versions, the aliases that point to them, and the audit log of every change."""

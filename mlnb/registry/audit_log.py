@@ -1,29 +1,59 @@
-"""The audit log: entries that name the one before them by its digest, so that none can change, go or move unseen."""
+"""The audit log: each entry has the digest of the one before, so that every change, deletion or move is found."""
 
 import json
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable
 from typing import Any
 
 import sqlalchemy as sa
 
+from mlnb.codec import Record, convert, to_json
 from mlnb.engine.digests import digest_value
 from mlnb.errors import RegistryError
+from mlnb.methods.contracts.evaluations import DecidingMetric
 from mlnb.registry.database import LOG
 
-ORIGIN = "0" * 64  # what the first entry names as the one before it
+ORIGIN = "0" * 64  # digest that the first entry has as that of the one before
 
 
-@dataclass(frozen=True)
-class Entry:
+class Evidence(Record, omit_defaults=True, frozen=True, kw_only=True):
+    """What a change was based on; fields that do not apply are left out.
+
+    Args:
+        run: id of the run that made the version.
+        service: digest of what the bento is built from.
+        metadata: digest of the version's metadata.
+        gate: whether its gate passed.
+        bento: tag of its bento.
+        deciding: the deciding metric on the held-out test set.
+        approved_by: people who approved it.
+        forced_past: reasons against the promotion that --force has overridden.
+        from_version: version that the alias pointed to before a rollback.
+    """
+
+    run: str = ""
+    service: str = ""
+    metadata: str = ""
+    gate: bool | None = None
+    bento: str = ""
+    deciding: DecidingMetric | None = None
+    approved_by: tuple[str, ...] = ()
+    forced_past: tuple[str, ...] = ()
+    from_version: str = ""
+
+
+class Entry(Record, frozen=True, kw_only=True):
     """One change: what, of which version, by whom, when, why, and on which evidence.
 
-    Attributes:
+    Args:
         number: from 1, without a gap.
         when: ISO 8601, UTC.
+        who: the person or CI job.
         what: registered, promoted, rolled back, approved or removed.
+        model, version: the version that it concerns.
         alias: that was moved; empty where none was.
         before: version that the alias pointed to.
+        why: the reason that was stated.
+        evidence: what the change was based on.
         previous: digest of the entry before, `ORIGIN` for the first.
     """
 
@@ -33,25 +63,24 @@ class Entry:
     what: str
     model: str
     version: int
-    alias: str
-    before: int | None
-    why: str
-    evidence: dict[str, Any]
+    alias: str = ""
+    before: int | None = None
+    why: str = ""
+    evidence: Evidence = Evidence()
     previous: str
 
     @property
     def digest(self) -> str:
         """SHA-256 of everything above."""
-        return digest_value(asdict(self))
+        return digest_value(to_json(self))
 
 
 def append(connection: sa.Connection, when: str, who: str, **change: Any) -> Entry:
-    """Add an entry inside a writing transaction and return it."""
+    """Add an entry inside a writing transaction and return it; `change` has the other fields of an `Entry`."""
     last = connection.execute(sa.select(LOG.c.number, LOG.c.digest).order_by(LOG.c.number.desc()).limit(1)).first()
     number, previous = (last.number + 1, last.digest) if last else (1, ORIGIN)
-    filled = {"alias": "", "before": None, "why": "", "evidence": {}} | change
-    entry = Entry(number=number, when=when, who=who, previous=previous, **filled)
-    text = json.dumps(asdict(entry), sort_keys=True, ensure_ascii=False)
+    entry = Entry(number=number, when=when, who=who, previous=previous, **change)
+    text = json.dumps(to_json(entry), sort_keys=True, ensure_ascii=False)
     connection.execute(LOG.insert().values(number=number, entry=text, digest=entry.digest))
     return entry
 
@@ -62,7 +91,7 @@ def has_entries(connection: sa.Connection) -> bool:
 
 
 def entries(connection: sa.Connection) -> list[tuple[int, str, str]]:
-    """Return every line of the log as it lies there: number, entry as JSON, digest."""
+    """Return every line of the log as it is stored: number, entry as JSON, digest."""
     result = connection.execute(sa.select(LOG.c.number, LOG.c.entry, LOG.c.digest).order_by(LOG.c.number))
     return [(line.number, line.entry, line.digest) for line in result]
 
@@ -72,22 +101,32 @@ def read(lines: Iterable[tuple[int, str, str]]) -> list[Entry]:
     result = []
     for number, text, _ in lines:
         try:
-            result.append(Entry(**json.loads(text)))
-        except (ValueError, TypeError) as error:
+            result.append(_parse(text))
+        except ValueError as error:
             raise RegistryError(
-                f"Entry {number} of the audit log cannot be read ({error}): somebody has altered it. "
-                "`mlnb audit verify` says all that is wrong."
+                f"Entry {number} of the audit log cannot be read ({error}): it was altered. "
+                "`mlnb audit verify` lists every fault."
             ) from error
     return result
 
 
+def _parse(text: str) -> Entry:
+    """Return the entry of a line. Raises `ValueError` when it cannot be read."""
+    return convert(json.loads(text), Entry, "the entry")
+
+
 def verify(lines: Iterable[tuple[int, str, str]], head: str = "") -> list[str]:
-    """Return every fault of a log, in words: altered, missing, moved, or not the log whose `head` was noted once."""
+    """Return every fault of a log as text: altered, missing or moved entries.
+
+    Args:
+        lines: from `entries`.
+        head: digest that was once the head of the log; a log without it was truncated. Empty: not checked.
+    """
     faults, previous, expected, digests = [], ORIGIN, 1, {ORIGIN}
     for number, text, digest in lines:
         try:
-            entry = Entry(**json.loads(text))
-        except (ValueError, TypeError) as error:
+            entry = _parse(text)
+        except ValueError as error:
             faults.append(f"entry {number} cannot be read: {error}")
             expected, previous = number + 1, digest
             continue
@@ -105,19 +144,3 @@ def verify(lines: Iterable[tuple[int, str, str]], head: str = "") -> list[str]:
     if head and head not in digests:
         faults.append(f"missing: no entry has the digest {head[:12]}…, which was once the head of this log")
     return faults
-
-
-def replay(found: Iterable[Entry]) -> dict[str, Any]:
-    """Return the state that the entries lead to: versions with the digest of their facts, aliases, approvals."""
-    state: dict[str, Any] = {"versions": {}, "aliases": {}, "approvals": set()}
-    steps: Mapping[str, Callable[[Entry], None]] = {
-        "registered": lambda e: state["versions"].__setitem__((e.model, e.version), e.evidence.get("facts")),
-        "approved": lambda e: state["approvals"].add((e.model, e.version, e.who)),
-        "removed": lambda e: state["aliases"].pop((e.model, e.alias), None),
-    }
-    for entry in found:
-        if entry.what in ("promoted", "rolled back"):
-            state["aliases"][(entry.model, entry.alias)] = entry.version
-        elif entry.what in steps:
-            steps[entry.what](entry)
-    return state

@@ -1,4 +1,4 @@
-"""The registry's database: four tables, one writer at a time, and a log that refuses to be rewritten."""
+"""The registry's database: four tables, one writer at a time, and an append-only log."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -27,7 +27,7 @@ VERSIONS = sa.Table(
     sa.Column("number", sa.Integer, primary_key=True, autoincrement=False),
     sa.Column("service", sa.String(64), nullable=False),  # digest of what the bento is built from
     sa.Column("run", sa.String(200), nullable=False),
-    sa.Column("facts", sa.Text, nullable=False),  # JSON
+    sa.Column("metadata", sa.Text, nullable=False),  # JSON of `VersionMetadata`
     sa.UniqueConstraint("model", "service"),
 )
 ALIASES = sa.Table(
@@ -85,7 +85,7 @@ def open_database(url: str, create: bool = True) -> sa.Engine:
             ready = sa.inspect(connection).has_table(LOG.name)
         if not ready and not create:
             raise RegistryError(lost_registry(url))
-        if not ready:  # only then: who merely reads must not wait for who writes
+        if not ready:  # only then, as readers must not wait for a writer
             with writing(engine) as connection:
                 _prepare(connection)
     except RegistryError:
@@ -116,7 +116,7 @@ def _prepare(connection: sa.Connection) -> None:
 
 @contextmanager
 def writing(engine: sa.Engine) -> Iterator[sa.Connection]:
-    """Yield a connection that alone may write until it leaves: all of what it wrote is kept, or nothing.
+    """Yield the only connection that may write; all of its changes are committed, or none.
 
     Raises `RegistryError` when another writer holds the registry for longer than `PATIENCE`.
     """
@@ -138,7 +138,7 @@ def writing(engine: sa.Engine) -> Iterator[sa.Connection]:
                     yield connection
     except DBAPIError as error:
         raise RegistryError(
-            f"The registry could not be written: {_short(error)}. Nothing of this change was kept; try it again."
+            f"The registry could not be written: {_short(error)}. The change was rolled back; try it again."
         ) from error
 
 

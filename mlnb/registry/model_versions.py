@@ -1,87 +1,143 @@
-"""A version of a model: everything that says what it is, taken from the run that proved it."""
+"""Model versions: what identifies a version, taken from the run whose bento was verified."""
 
-import json
 import re
-from dataclasses import dataclass
-from typing import Any
+from typing import ClassVar
 
-from mlnb.codec import to_json
+from mlnb.codec import Record
 from mlnb.engine.digests import digest_value
+from mlnb.engine.run_records import GitState, OutputRecord
 from mlnb.engine.runs import Run
 from mlnb.errors import UsageError
-from mlnb.methods.contracts.evaluations import Metrics
+from mlnb.methods.contracts.certificates import ParityCertificate
+from mlnb.methods.contracts.evaluations import DecidingMetric, Metrics
 from mlnb.methods.contracts.gates import Gate
 from mlnb.methods.contracts.problems import ProblemContract
+from mlnb.methods.tasks.task_traits import Task
 
 ALIAS = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
 REQUIRED = ("certificate", "service", "contract", "metrics", "gate")  # artifacts that a registered run has
 REFERENCE = re.compile(r"(?P<model>[^:@]*)(?:(?P<sign>[:@])(?P<rest>.+))?")
 
 
-@dataclass(frozen=True)
-class Version:
+class Environment(Record, frozen=True, kw_only=True):
+    """Python, mlnb and the libraries that the stages import, each with its version."""
+
+    python: str
+    mlnb: str
+    libraries: dict[str, str]
+
+
+class ProblemSummary(Record, frozen=True, kw_only=True):
+    """The fields of the problem contract that must agree for two versions to be compared."""
+
+    target: str | None
+    task: Task
+    metric: str
+    direction: str
+    bound: float | None
+
+
+class VersionMetadata(Record, frozen=True, kw_only=True):
+    """What a version was made from, and what was measured and verified.
+
+    Args:
+        pipeline: pipeline of its run.
+        finished: when its run finished, as ISO 8601.
+        data, test, predictions: digests of the artifacts `raw`, `test` and `predictions`.
+        code: digest of the code of all stages.
+        git: commit of the project.
+        environment: versions of Python and libraries.
+        problem: what it predicts.
+        deciding: the deciding metric on the held-out test set.
+        metrics: every metric on the held-out test set.
+        gate: whether its gate passed.
+        certificate: result of the parity check.
+        bento: tag of its bento.
+        service: the artifact that its bento is built from.
+    """
+
+    SCHEMA: ClassVar[str] = "version-metadata"
+
+    pipeline: str
+    finished: str | None
+    data: str | None
+    test: str | None
+    predictions: str | None
+    code: str
+    git: GitState | None
+    environment: Environment
+    problem: ProblemSummary
+    deciding: DecidingMetric
+    metrics: dict[str, float | None]
+    gate: bool
+    certificate: ParityCertificate
+    bento: str
+    service: OutputRecord
+
+
+class ModelVersion(Record, frozen=True, kw_only=True):
     """A registered version and the aliases that point to it.
 
-    Attributes:
+    Args:
+        model: name of the model.
         number: from 1, in the order of registration.
-        run: id of the run that proved it.
+        run: id of the run that made it.
         service: digest of what its bento is built from.
-        facts: from `facts_of`
+        metadata: what it was made from.
+        aliases: aliases that point to it.
+        approved_by: people who approved it.
     """
+
+    SCHEMA: ClassVar[str] = "model-version"
 
     model: str
     number: int
     run: str
     service: str
-    facts: dict[str, Any]
+    metadata: VersionMetadata
     aliases: tuple[str, ...] = ()
     approved_by: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
-        """How it is referred to: model:number."""
+        """Its reference: model:number."""
         return f"{self.model}:{self.number}"
 
 
-def facts_of(run: Run) -> dict[str, Any]:
-    """Return what a version is: data, code, environment, metrics, gate, certificate, bento tag, where its bytes are.
-
-    Raises `UsageError` for a run without a proven bento.
-    """
+def describe_version(run: Run) -> VersionMetadata:
+    """Return the metadata of the version that a run made. Raises `UsageError` for a run without a verified bento."""
     if not all(run.has(artifact) for artifact in REQUIRED):
-        raise UsageError(f"Run {run.id} has no proven bento, and only what is proven is registered. `mlnb run` first.")
-    record = run.record
-    certificate, metrics = run.load("certificate"), run.load("metrics", Metrics)
-    contract = run.load("contract", ProblemContract)
+        raise UsageError(f"Run {run.id} has no verified bento, which a version needs; run `mlnb run` first.")
+    record, contract = run.record, run.load("contract", ProblemContract)
+    certificate, metrics = run.load("certificate", ParityCertificate), run.load("metrics", Metrics)
     inputs = {name: stage.key_inputs for name, stage in run.stages.items()}
     code = {name: [result.code, result.modules] if result else [None, None] for name, result in inputs.items()}
     libraries = {name: version for stage in run.stages.values() for name, version in stage.versions.items()}
-    return {
-        "pipeline": record.pipeline,
-        "finished": record.finished,
-        "data": _digest(run, "raw"),
-        "test": _digest(run, "test"),
-        "predictions": _digest(run, "predictions"),
-        "code": digest_value(code),
-        "git": to_json(record.git) if record.git else None,
-        "environment": {
-            "python": record.python_version,
-            "mlnb": record.mlnb_version,
-            "libraries": dict(sorted(libraries.items())),
-        },
-        "problem": {name: getattr(contract, name) for name in ("target", "task", "metric", "direction", "bound")},
-        "deciding": to_json(metrics.deciding),
-        "metrics": {name: score.value for name, score in metrics.scores.items()},
-        "gate": run.load("gate", Gate).passed,
-        "certificate": certificate,
-        "bento": certificate["bento"],
-        "service": to_json(run.require_output("service")),
-    }
-
-
-def model_of(run: Run) -> str:
-    """Return the name of the model that a proven run made."""
-    return str(run.load("certificate")["model"]).partition(":")[0]
+    return VersionMetadata(
+        pipeline=record.pipeline,
+        finished=record.finished,
+        data=_digest(run, "raw"),
+        test=_digest(run, "test"),
+        predictions=_digest(run, "predictions"),
+        code=digest_value(code),
+        git=record.git,
+        environment=Environment(
+            python=record.python_version, mlnb=record.mlnb_version, libraries=dict(sorted(libraries.items()))
+        ),
+        problem=ProblemSummary(
+            target=contract.target,
+            task=contract.task,
+            metric=contract.metric,
+            direction=contract.direction,
+            bound=contract.bound,
+        ),
+        deciding=metrics.deciding,
+        metrics={name: score.value for name, score in metrics.scores.items()},
+        gate=run.load("gate", Gate).passed,
+        certificate=certificate,
+        bento=certificate.bento,
+        service=run.require_output("service"),
+    )
 
 
 def _digest(run: Run, artifact: str) -> str | None:
@@ -89,19 +145,10 @@ def _digest(run: Run, artifact: str) -> str | None:
     return output.digest if output else None
 
 
-def read_facts(text: str) -> dict[str, Any]:
-    """Return facts as they were stored."""
-    return dict(json.loads(text))
-
-
 def check_alias(alias: str) -> str:
-    """Return the alias.
-
-    Raises:
-        UsageError: when it could be mistaken for something else.
-    """
+    """Return the alias. Raises `UsageError` when it is not a valid one."""
     if not ALIAS.fullmatch(alias):
-        raise UsageError(f"{alias!r} is no alias; expected letters, digits, _ and -, a letter first: champion, say.")
+        raise UsageError(f"{alias!r} is no alias; expected letters, digits, _ and -, a letter first, such as champion.")
     return alias
 
 

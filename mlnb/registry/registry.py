@@ -1,4 +1,4 @@
-"""The registry of a project: versions are registered, aliases moved and moved back, and every change is logged."""
+"""The registry of a project: register versions, promote them by alias, roll back, and log every change."""
 
 import getpass
 import json
@@ -6,18 +6,25 @@ import os
 import warnings
 from collections.abc import Iterable
 from functools import cached_property
-from typing import Any
 
 import sqlalchemy as sa
 
+from mlnb.codec import decode, to_json
 from mlnb.engine import runs
-from mlnb.engine.digests import digest_value
 from mlnb.engine.project import Project
 from mlnb.errors import GateFailed, MlnbError, RegistryError, UnknownRun, UsageError
 from mlnb.registry import audit_log
 from mlnb.registry.database import ALIASES, APPROVALS, VERSIONS, lost_registry, open_database, reading, writing
 from mlnb.registry.known_head import known_head, remember_head
-from mlnb.registry.model_versions import REQUIRED, Version, check_alias, facts_of, model_of, read_facts, split_reference
+from mlnb.registry.model_versions import (
+    REQUIRED,
+    ModelVersion,
+    VersionMetadata,
+    check_alias,
+    describe_version,
+    split_reference,
+)
+from mlnb.registry.registry_state import compare_states, metadata_digest, read_state, replay
 from mlnb.settings import ProcessSettings
 from mlnb.suggestions import did_you_mean
 
@@ -30,15 +37,15 @@ def database_url(project: Project) -> str:
     return stated or f"sqlite:///{project.store_root / 'registry.db'}"
 
 
-def meant(project: Project, reference: str) -> str:
-    """Return the id of the run that a version's reference such as @champion means; any other reference as it is."""
+def run_reference(project: Project, reference: str) -> str:
+    """Return the id of the run of a version reference such as @champion; any other reference unchanged."""
     if ":" in reference or "@" in reference:
         return Registry(project).find(reference).run
     return reference
 
 
 def actor() -> str:
-    """Return who acts: MLNB_ACTOR, which CI sets, or the user of this machine."""
+    """Return the name for the audit log: MLNB_ACTOR, which CI sets, or the user of this machine."""
     try:
         return ProcessSettings().actor or getpass.getuser()
     except (KeyError, OSError):
@@ -46,7 +53,7 @@ def actor() -> str:
 
 
 class Registry:
-    """What is registered in a project; every method is one transaction."""
+    """The registered versions of a project; every method is one transaction."""
 
     def __init__(self, project: Project, who: str = "") -> None:
         self.project = project
@@ -69,10 +76,10 @@ class Registry:
         remember_head(self.project, database_url(self.project), entry.digest)
         return entry
 
-    def register(self, run: runs.Run) -> Version:
-        """Return the version of a proven run, made when the model has none of the same bytes yet."""
-        metadata, model = facts_of(run), model_of(run)
-        service, entry = metadata["service"]["digest"], None
+    def register(self, run: runs.Run) -> ModelVersion:
+        """Return the version of a verified run; it is created when the model has none with the same bytes."""
+        metadata, entry = describe_version(run), None
+        model, service = metadata.certificate.model.partition(":")[0], metadata.service.digest
         with writing(self.engine) as connection:
             present = connection.execute(
                 sa.select(VERSIONS.c.number).where(VERSIONS.c.model == model, VERSIONS.c.service == service)
@@ -80,18 +87,19 @@ class Registry:
             if present is None:
                 last = connection.execute(sa.select(sa.func.max(VERSIONS.c.number)).where(VERSIONS.c.model == model))
                 present = (last.scalar() or 0) + 1
-                text = json.dumps(metadata, sort_keys=True, ensure_ascii=False)
-                values = {"model": model, "number": present, "service": service, "run": run.id, "facts": text}
+                text = json.dumps(to_json(metadata), sort_keys=True, ensure_ascii=False)
+                values = {"model": model, "number": present, "service": service, "run": run.id, "metadata": text}
                 connection.execute(VERSIONS.insert().values(**values))
-                evidence = {"run": run.id, "service": service, "facts": digest_value([run.id, service, metadata])}
+                digest = metadata_digest(run.id, service, text)
+                evidence = audit_log.Evidence(run=run.id, service=service, metadata=digest)
                 change = {"what": "registered", "model": model, "version": present, "evidence": evidence}
                 entry = audit_log.append(connection, runs.now(), self.who, **change)
         if entry is not None:
             self._remember(entry)
         return self.find(f"{model}:{present}")
 
-    def sync(self) -> list[Version]:
-        """Register every proven run that is not registered yet, oldest first; return what was new."""
+    def sync(self) -> list[ModelVersion]:
+        """Register every verified run that is not registered yet, oldest first; return the new versions."""
         with reading(self.engine) as connection:
             present = set(connection.execute(sa.select(VERSIONS.c.service)).scalars())
         new = []
@@ -108,15 +116,15 @@ class Registry:
                 warnings.warn(f"run {run.id} cannot be registered: {error}", RuntimeWarning, stacklevel=2)
         return new
 
-    def versions(self, model: str = "") -> list[Version]:
+    def versions(self, model: str = "") -> list[ModelVersion]:
         """Return all versions, or those of one model, in the order of registration."""
         with reading(self.engine) as connection:
             return _versions(connection, model)
 
-    def find(self, reference: str) -> Version:
-        """Return the version that is meant: model:3, model@alias, 3 or @alias where there is one model alone.
+    def find(self, reference: str) -> ModelVersion:
+        """Return the version of a reference: model:3, model@alias, or 3 and @alias where there is only one model.
 
-        Raises `UnknownRun` when there is none, `UsageError` when it could be several.
+        Raises `UnknownRun` when there is no such version, `UsageError` when there are several models.
         """
         model, number, alias = split_reference(reference)
         every = self.versions()
@@ -130,10 +138,10 @@ class Registry:
         present = sorted({name for version in mine for name in version.aliases})
         what = f"version {number}; it has 1 to {mine[-1].number}" if number is not None else f"alias {alias!r}"
         hint = did_you_mean(alias, present) if alias else ""
-        raise UnknownRun(f"{model} has no {what}.{hint} `mlnb models` lists what there is.")
+        raise UnknownRun(f"{model} has no {what}.{hint} `mlnb models` lists all versions.")
 
-    def in_charge(self, reference: str = "") -> Version:
-        """Return the version that is meant, else the champion, else the newest. Raises as `find` does."""
+    def find_or_champion(self, reference: str = "") -> ModelVersion:
+        """Return the version of a reference; without one the champion, else the newest. Raises as `find`."""
         if reference:
             return self.find(reference)
         versions = self.versions()
@@ -144,24 +152,36 @@ class Registry:
     def promote(self, reference: str, alias: str = CHAMPION, why: str = "", force: bool = False) -> audit_log.Entry:
         """Point an alias to a version and return the entry of the log.
 
-        Raises `GateFailed` when the version's gate failed or approvals lack and `force` is not given, `UsageError`
-        without a reason, or when the alias points there already.
+        Args:
+            reference: the version.
+            alias: champion, or another one.
+            why: the reason for the audit log.
+            force: promote even when the gate failed or approvals are missing.
+
+        Raises:
+            GateFailed: the gate failed or approvals are missing, without `force`.
+            UsageError: there is no reason, or the alias points there already.
         """
         version, alias = self.find(reference), check_alias(alias)
         why = _reason(why, f"mlnb promote {version.name}")
         doubts = self._doubts(version)
         if doubts and not force:
-            raise GateFailed(f"{version.name} is not promoted: {'; '.join(doubts)}. --force does it, and is logged.")
-        evidence = {"service": version.service, "gate": version.facts["gate"], "bento": version.facts["bento"]}
-        evidence |= {"deciding": version.facts["deciding"], "approved by": list(version.approved_by)}
-        evidence |= {"forced past": doubts} if doubts else {}
+            raise GateFailed(
+                f"{version.name} is not promoted: {'; '.join(doubts)}. --force promotes it, and is logged."
+            )
+        metadata = version.metadata
+        evidence = audit_log.Evidence(
+            service=version.service,
+            gate=metadata.gate,
+            bento=metadata.bento,
+            deciding=metadata.deciding,
+            approved_by=version.approved_by,
+            forced_past=tuple(doubts),
+        )
         return self._move("promoted", version, alias, why, evidence)
 
     def rollback(self, model: str = "", alias: str = CHAMPION, why: str = "") -> audit_log.Entry:
-        """Point an alias to the version that it pointed to before, and return the entry.
-
-        Raises `UsageError` when it has never pointed to another.
-        """
+        """Point an alias to its previous version and return the entry. Raises `UsageError` without one."""
         version = self.find(f"{model}@{alias}")
         why = _reason(why, f"mlnb rollback {version.model}")
         stack: list[int] = []
@@ -172,12 +192,13 @@ class Registry:
                 elif entry.what == "rolled back" and stack:
                     stack.pop()
         if len(stack) < 2:
-            raise UsageError(f"{version.name} is the first {alias} of {version.model}: there is nothing to go back to.")
+            raise UsageError(f"{version.name} is the first {alias} of {version.model}: there is no version before it.")
         target = self.find(f"{version.model}:{stack[-2]}")
-        return self._move("rolled back", target, alias, why, {"from": version.name, "service": target.service})
+        evidence = audit_log.Evidence(from_version=version.name, service=target.service)
+        return self._move("rolled back", target, alias, why, evidence)
 
     def approve(self, reference: str, why: str = "") -> audit_log.Entry:
-        """Record that a person stands for a version. Raises `UsageError` without a reason or for a second time."""
+        """Record that a person approves a version. Raises `UsageError` without a reason or for a second time."""
         version = self.find(reference)
         why = _reason(why, f"mlnb approve {version.name}")
         if self.who in version.approved_by:
@@ -185,7 +206,8 @@ class Registry:
         with writing(self.engine) as connection:
             connection.execute(APPROVALS.insert().values(model=version.model, number=version.number, who=self.who))
             change = {"what": "approved", "model": version.model, "version": version.number, "why": why}
-            entry = audit_log.append(connection, runs.now(), self.who, evidence={"service": version.service}, **change)
+            evidence = audit_log.Evidence(service=version.service)
+            entry = audit_log.append(connection, runs.now(), self.who, evidence=evidence, **change)
         return self._remember(entry)
 
     def log(self) -> list[audit_log.Entry]:
@@ -194,21 +216,23 @@ class Registry:
             return audit_log.read(audit_log.entries(connection))
 
     def verify(self, head: str = "") -> tuple[list[str], int, str]:
-        """Return every fault of log and tables in words, how many entries there are, and the digest of the last.
+        """Return every fault of log and tables as text, the number of entries, and the digest of the last.
 
-        Without a `head`, the last one that this project has seen must be in the log.
+        Without a `head`, the last one that this project has read must be in the log.
         """
         head = head or known_head(self.project, database_url(self.project))
         with reading(self.engine) as connection:
             lines = audit_log.entries(connection)
             faults = audit_log.verify(lines, head)
             if not audit_log.verify(lines):
-                faults += _compare(audit_log.replay(audit_log.read(lines)), _state(connection))
+                faults += compare_states(replay(audit_log.read(lines)), read_state(connection))
         if lines and not faults:
             remember_head(self.project, database_url(self.project), lines[-1][2])
         return faults, len(lines), lines[-1][2] if lines else audit_log.ORIGIN
 
-    def _move(self, what: str, version: Version, alias: str, why: str, evidence: dict[str, Any]) -> audit_log.Entry:
+    def _move(
+        self, what: str, version: ModelVersion, alias: str, why: str, evidence: audit_log.Evidence
+    ) -> audit_log.Entry:
         here = (ALIASES.c.model == version.model, ALIASES.c.alias == alias)
         with writing(self.engine) as connection:
             before = connection.execute(sa.select(ALIASES.c.number).where(*here)).scalar()
@@ -225,17 +249,17 @@ class Registry:
             )
         return self._remember(entry)
 
-    def _doubts(self, version: Version) -> list[str]:
+    def _doubts(self, version: ModelVersion) -> list[str]:
         needed = self.project.settings.approvals
-        doubts = [] if version.facts["gate"] else ["its gate has failed"]
-        if not version.facts["certificate"].get("identical"):
-            doubts.append("its bento is not proven to answer as the notebook did")
+        doubts = [] if version.metadata.gate else ["its gate has failed"]
+        if not version.metadata.certificate.identical:
+            doubts.append("its bento was not verified to respond as the notebook did")
         if len(version.approved_by) < needed:
             doubts.append(f"approved by {len(version.approved_by)} of {needed} people: `mlnb approve {version.name}`")
         return doubts
 
 
-def _versions(connection: sa.Connection, model: str) -> list[Version]:
+def _versions(connection: sa.Connection, model: str) -> list[ModelVersion]:
     aliases: dict[tuple[str, int], list[str]] = {}
     for line in connection.execute(sa.select(ALIASES).order_by(ALIASES.c.alias)):
         aliases.setdefault((line.model, line.number), []).append(line.alias)
@@ -246,47 +270,25 @@ def _versions(connection: sa.Connection, model: str) -> list[Version]:
     for line in connection.execute(sa.select(VERSIONS).order_by(VERSIONS.c.model, VERSIONS.c.number)):
         if not model or line.model == model:
             key = (line.model, line.number)
-            pointing, people = tuple(aliases.get(key, ())), tuple(approvals.get(key, ()))
-            result.append(
-                Version(line.model, line.number, line.run, line.service, read_facts(line.facts), pointing, people)
+            version = ModelVersion(
+                model=line.model,
+                number=line.number,
+                run=line.run,
+                service=line.service,
+                metadata=decode(VersionMetadata, line.metadata.encode(), f"version {line.model}:{line.number}"),
+                aliases=tuple(aliases.get(key, ())),
+                approved_by=tuple(approvals.get(key, ())),
             )
+            result.append(version)
     return result
-
-
-def _state(connection: sa.Connection) -> dict[str, Any]:
-    """The tables as `replay` would have them."""
-    every = _versions(connection, "")
-    return {
-        "versions": {(v.model, v.number): digest_value([v.run, v.service, v.facts]) for v in every},
-        "aliases": {(line.model, line.alias): line.number for line in connection.execute(sa.select(ALIASES))},
-        "approvals": {(line.model, line.number, line.who) for line in connection.execute(sa.select(APPROVALS))},
-    }
-
-
-def _compare(logged: dict[str, Any], found: dict[str, Any]) -> list[str]:
-    faults = []
-    for model, number in sorted(logged["versions"].keys() | found["versions"].keys()):
-        one, other = logged["versions"].get((model, number)), found["versions"].get((model, number))
-        if one != other:
-            how = "is not in the log" if one is None else "is gone" if other is None else "was altered"
-            faults.append(f"version {model}:{number} {how}")
-    for model, alias in sorted(logged["aliases"].keys() | found["aliases"].keys()):
-        one, other = logged["aliases"].get((model, alias)), found["aliases"].get((model, alias))
-        if one != other:
-            faults.append(
-                f"{alias} of {model} is version {other}, the log has {one}: an entry or the alias was altered"
-            )
-    for model, number, who in sorted(logged["approvals"] ^ found["approvals"]):
-        faults.append(f"the approval of {model}:{number} by {who} is in the log or in the table alone")
-    return faults
 
 
 def _choose(model: str, models: Iterable[str]) -> str:
     names = list(models)
     if not names:
-        raise UnknownRun("No model is registered yet. `mlnb run` makes one and registers it.")
+        raise UnknownRun("No model is registered yet. `mlnb run` trains one and registers it.")
     if not model and len(names) > 1:
-        raise UsageError(f"There are {len(names)} models: {', '.join(names[:10])}. Say which: {names[0]}:1, say.")
+        raise UsageError(f"There are {len(names)} models: {', '.join(names[:10])}. Name one, such as {names[0]}:1.")
     if model and model not in names:
         raise UnknownRun(f"No model is called {model!r}; there is {', '.join(names[:10])}.{did_you_mean(model, names)}")
     return model or names[0]
@@ -294,5 +296,5 @@ def _choose(model: str, models: Iterable[str]) -> str:
 
 def _reason(why: str, command: str) -> str:
     if not why.strip():
-        raise UsageError(f"A reason is needed, it goes into the audit log: {command} --reason 'better on new rows'")
+        raise UsageError(f"A reason is needed for the audit log: {command} --reason 'better on new rows'")
     return why.strip()

@@ -1,78 +1,124 @@
-"""Two versions side by side; where both were tested on the same rows, the interval of their difference."""
+"""Two model versions compared; where both were tested on the same rows, with the interval of their difference."""
 
 from typing import Any
 
+from mlnb.codec import Record
 from mlnb.engine.formats import load_object
 from mlnb.engine.project import Project
 from mlnb.errors import StoreCorrupted
 from mlnb.methods.tasks.task_traits import traits_of
-from mlnb.registry.model_versions import Version
+from mlnb.registry.model_versions import ModelVersion
 
 RESAMPLES = 2000
 SEED = 0
 
 
-def compare(project: Project, first: Version, second: Version) -> dict[str, Any]:
-    """Return what differs, as JSON: metrics, libraries, and `difference` (second - first) or why there is none."""
-    metrics = {}
-    for name in first.facts["metrics"] | second.facts["metrics"]:
-        metrics[name] = [version.facts["metrics"].get(name) for version in (first, second)]
-    libraries = [version.facts["environment"]["libraries"] for version in (first, second)]
-    changed = {
-        name: [libraries[0].get(name), libraries[1].get(name)]
-        for name in sorted(libraries[0] | libraries[1])
-        if libraries[0].get(name) != libraries[1].get(name)
-    }
-    same = {name: first.facts[name] == second.facts[name] for name in ("data", "test", "code", "problem")}
-    return {
-        "versions": [first.name, second.name],
-        "runs": [first.run, second.run],
-        "metrics": metrics,
-        "same": same,
-        "libraries": changed,
-        "difference": _difference(project, first, second),
-    }
+class MetricDifference(Record, frozen=True, kw_only=True):
+    """The difference of the deciding metric, second minus first version, by a paired bootstrap of the test rows.
+
+    Args:
+        metric: the deciding metric.
+        direction: "maximize" or "minimize".
+        value: the difference.
+        low, high: its 95 % interval.
+        second_better: share of the resamples in which the second version is better, in [0, 1].
+        rows: test rows.
+    """
+
+    metric: str
+    direction: str
+    value: float
+    low: float
+    high: float
+    second_better: float
+    rows: int
 
 
-def _difference(project: Project, first: Version, second: Version) -> dict[str, Any]:
-    """The deciding metric's difference, by resampling the test rows that both have answered, in pairs."""
-    problems = [version.facts["problem"] for version in (first, second)]
-    if problems[0] != problems[1]:
-        return {"why": "their problems differ: target, task, metric or bound"}
-    if first.facts["test"] is None or first.facts["test"] != second.facts["test"]:
-        return {"why": "they were tested on different rows"}
-    if not traits_of(problems[0]["task"]).independent_rows:
-        return {"why": f"the task {problems[0]['task']} has no rows that could be resampled in pairs"}
+class VersionComparison(Record, frozen=True, kw_only=True):
+    """What differs between two versions.
+
+    Args:
+        versions, runs: both versions and their runs.
+        metrics: every metric of both; None where one does not have it.
+        same: whether data, test rows, code and problem are the same.
+        libraries: versions of the libraries that differ.
+        difference: of the deciding metric; None where it has no interval.
+        why: why there is no interval; empty otherwise.
+    """
+
+    versions: tuple[str, str]
+    runs: tuple[str, str]
+    metrics: dict[str, tuple[float | None, float | None]]
+    same: dict[str, bool]
+    libraries: dict[str, tuple[str | None, str | None]]
+    difference: MetricDifference | None
+    why: str = ""
+
+
+def compare_versions(project: Project, first: ModelVersion, second: ModelVersion) -> VersionComparison:
+    """Return what differs between two versions, and the difference of their deciding metric."""
+    one, other = first.metadata, second.metadata
+    libraries = one.environment.libraries, other.environment.libraries
+    difference = _difference(project, first, second)
+    return VersionComparison(
+        versions=(first.name, second.name),
+        runs=(first.run, second.run),
+        metrics={name: (one.metrics.get(name), other.metrics.get(name)) for name in one.metrics | other.metrics},
+        same={
+            "data": one.data == other.data,
+            "test": one.test == other.test,
+            "code": one.code == other.code,
+            "problem": one.problem == other.problem,
+        },
+        libraries={
+            name: (libraries[0].get(name), libraries[1].get(name))
+            for name in sorted(libraries[0] | libraries[1])
+            if libraries[0].get(name) != libraries[1].get(name)
+        },
+        difference=None if isinstance(difference, str) else difference,
+        why=difference if isinstance(difference, str) else "",
+    )
+
+
+def _difference(project: Project, first: ModelVersion, second: ModelVersion) -> MetricDifference | str:
+    """Return the difference of the deciding metric, or as text why there is none."""
+    one, other = first.metadata, second.metadata
+    problem = one.problem
+    if problem != other.problem:
+        return "their problems differ: target, task, metric or bound"
+    if one.test is None or one.test != other.test:
+        return "they were tested on different rows"
+    if not traits_of(problem.task).independent_rows:
+        return f"the task {problem.task} has no independent rows that could be resampled in pairs"
     try:
-        tables = [load_object(project.store, "table", version.facts["predictions"]) for version in (first, second)]
+        tables = [load_object(project.store, "table", str(metadata.predictions)) for metadata in (one, other)]
     except StoreCorrupted:
-        return {"why": "the predictions of one are no longer in the store"}
+        return "the predictions of one are no longer in the store"
     import numpy as np
 
     from mlnb.methods.metrics.weighted_metrics import METRICS, score_many
 
-    name = problems[0]["metric"]
     if not (tables[0]["truth"] == tables[1]["truth"]).all():
-        return {"why": "they were tested against different truths"}
+        return "they were tested against different true values"
     truth, arrays = _arrays(tables[0])[0], [_arrays(table)[1] for table in tables]
     weights = np.random.default_rng(SEED).multinomial(len(truth), np.full(len(truth), 1 / len(truth)), RESAMPLES)
-    drawn = [score_many(name, truth, array, weights.astype(np.float64)) for array in arrays]
-    whole = [float(score_many(name, truth, array, np.ones((1, len(truth))))[0]) for array in arrays]
-    gained = (drawn[1] - drawn[0]) * METRICS[name].sign
+    drawn = [score_many(problem.metric, truth, array, weights.astype(np.float64)) for array in arrays]
+    whole = [float(score_many(problem.metric, truth, array, np.ones((1, len(truth))))[0]) for array in arrays]
+    gained = (drawn[1] - drawn[0]) * METRICS[problem.metric].sign
     low, high = np.nanquantile(drawn[1] - drawn[0], [0.025, 0.975])
-    return {
-        "metric": name,
-        "direction": METRICS[name].direction,
-        "value": whole[1] - whole[0],
-        "low": float(low),
-        "high": float(high),
-        "second is better in": float(np.mean(gained > 0)),
-        "rows": len(truth),
-    }
+    return MetricDifference(
+        metric=problem.metric,
+        direction=METRICS[problem.metric].direction,
+        value=whole[1] - whole[0],
+        low=float(low),
+        high=float(high),
+        second_better=float(np.mean(gained > 0)),
+        rows=len(truth),
+    )
 
 
 def _arrays(table: Any) -> tuple[Any, Any]:
-    """Truth (n,) as codes or values, and prediction (n, k) or (n,), of a table of predictions."""
+    """Return the true values (n,) as codes or values, and the predictions (n, k) or (n,), of a table of predictions."""
     classes = [name.removeprefix("p ") for name in table.columns if name.startswith("p ")]
     if not classes:
         return table["truth"].to_numpy(), table["prediction"].to_numpy()

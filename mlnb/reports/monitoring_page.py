@@ -94,7 +94,7 @@ def write_monitoring_report(project: Project) -> Path:
     registry = Registry(project)
     faults, count, _ = registry.verify()
     names = {
-        str(version.facts["certificate"]["model"]): VersionName(version.model, f"version {version.number}")
+        version.metadata.certificate.model: VersionName(version.model, f"version {version.number}")
         for version in registry.versions()
     }
     results, entries = find_results(project), []

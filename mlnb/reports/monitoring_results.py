@@ -6,15 +6,16 @@ from mlnb.engine.project import Project
 from mlnb.engine.run_records import RunState
 from mlnb.engine.runs import Run
 from mlnb.errors import SchemaError
-from mlnb.tracking.artifact_views import (
+from mlnb.methods.contracts.evaluations import DecidingMetric
+from mlnb.methods.contracts.monitoring_records import (
     ColumnDrift,
-    Estimate,
+    DriftReport,
     MonitoringVerdict,
-    NamedEstimate,
+    Outcome,
     Performance,
-    load_view,
-    load_views,
+    WindowScore,
 )
+from mlnb.tracking.artifact_views import load_record
 
 NEWEST = 40  # results that are shown
 PIPELINE = "monitor"
@@ -32,17 +33,17 @@ class MonitoringResult(Record, frozen=True, kw_only=True):
         reasons: Why.
         reference: The metric on the test set.
         now: The metric in the window; None before labels are known.
-        drift: The drift of each column.
+        drift: The drift of predictions and of each column.
     """
 
     run: str
     version: str
     rows: int
     until: float
-    outcome: str
+    outcome: Outcome
     reasons: tuple[str, ...]
-    reference: NamedEstimate
-    now: Estimate | None = None
+    reference: DecidingMetric
+    now: WindowScore | None = None
     drift: tuple[ColumnDrift, ...] = ()
 
     @property
@@ -63,8 +64,9 @@ def find_results(project: Project) -> list[MonitoringResult]:
 
 
 def _read_result(run: Run) -> MonitoringResult:
-    verdict = load_view(run, "verdict", MonitoringVerdict)
-    performance = load_view(run, "performance", Performance)
+    verdict = load_record(run, "verdict", MonitoringVerdict)
+    performance = load_record(run, "performance", Performance)
+    drift = load_record(run, "drift", DriftReport)
     if verdict is None or performance is None:
         raise SchemaError(f"The artifacts of run {run.id} cannot be read; repeat it: `mlnb monitor`.")
     return MonitoringResult(
@@ -76,5 +78,5 @@ def _read_result(run: Run) -> MonitoringResult:
         reasons=tuple(reason.text for reason in verdict.reasons),
         reference=performance.reference,
         now=performance.now,
-        drift=tuple(load_views(run, "drift", ColumnDrift)),
+        drift=drift.columns if drift else (),
     )

@@ -7,6 +7,7 @@ from markupsafe import Markup
 
 from mlnb.engine.run_records import StageState
 from mlnb.engine.runs import Run
+from mlnb.methods.contracts.certificates import ParityCertificate
 from mlnb.methods.contracts.evaluations import Metrics
 from mlnb.methods.contracts.findings import Finding, FindingList
 from mlnb.methods.contracts.gates import Gate
@@ -30,7 +31,6 @@ from mlnb.reports.run_page_sections import (
 from mlnb.tracking import run_results
 from mlnb.tracking.artifact_views import (
     BestTrial,
-    CertificateView,
     Trial,
     load_optional,
     load_record,
@@ -113,7 +113,7 @@ def _result(run: Run, contract: ProblemContract | None, test: Metrics | None) ->
     rows = [IntervalRow(label, value) for label, value in references]
     winner = formatting.family(verdict.winner) or "model"
     rows.append(IntervalRow(winner, verdict.value, verdict.low, verdict.high, best=True))
-    certificate = load_view(run, "certificate", CertificateView)
+    certificate = load_record(run, "certificate", ParityCertificate)
     best = load_view(run, "best", BestTrial)
     evaluate = run.stages.get("evaluate")
     return ResultSection(

@@ -17,6 +17,7 @@ from ..codec import from_json, replace
 from ..methods.contracts.table_formats import Layout
 from ..methods.contracts.findings import Finding
 from ..methods.contracts.problems import Problem, ProblemContract
+from ..methods.tables.source_findings import source_findings, spelling_findings
 from ..methods.tables.record_tables import records_table
 from ..methods.tables.spellings import stated_spelling
 from ..methods.tables.type_inference import clean, finding
@@ -49,12 +50,15 @@ def type_table(
     strategy = problem_strategy(problem.task)
     raw, problem, reported = strategy.read(raw, problem, stated_spelling(provenance))
     names = [str(name) for name in raw.columns]
+    if (kind := provenance.get("unusable", {}).get(problem.target)) is not None:
+        raise ValueError(f"the target {problem.target!r} holds {kind}; expected numbers or text, one value per row")
     target, source = resolve_target(problem.target, names, provenance.get("target"), strategy.needs_target)
     table, schema, findings = clean(raw, target, stated_spelling(provenance), use_up)
     contract = strategy.complete(problem, table, target, source)
     schema = set_roles(schema, contract)
     table, dropped = drop_unlabelled(table, contract)
-    findings += reported + dropped
+    findings += source_findings(provenance) + reported + dropped
+    findings += spelling_findings(str(contract.target), contract.classes or ())
     if duplicates == "drop" and (copies := find_copies(table)).any():
         message = f"{copies.sum()} rows equal an earlier one in every column"
         findings.append(finding("duplicates", "warning", None, copies.sum(), message, "rows dropped"))
@@ -137,7 +141,7 @@ def keep_layout(schema: Schema, provenance: Mapping[str, Any]) -> Schema:
 
 
 def declare_absent(schema: Schema, rule: str = "learned") -> Schema:
-    """The schema whose features may be left out of a row as the rule says.
+    """Return the schema whose features may be left out of a row according to the rule.
 
     Args:
         schema: after the audit.

@@ -1,4 +1,4 @@
-"""Typed views of JSON artifacts: the fields that trackers, reports and commands read; other fields are ignored."""
+"""Artifacts of a run for trackers, reports and commands: typed records, and views of JSON that has none."""
 
 from typing import Any, TypeVar
 
@@ -17,20 +17,6 @@ class View(Record, frozen=True, kw_only=True, forbid_unknown_fields=False):
 V = TypeVar("V", bound=View)
 
 
-class Estimate(View, frozen=True, kw_only=True):
-    """A value with the ends of its interval, where it has one."""
-
-    value: float | None = None
-    low: float | None = None
-    high: float | None = None
-
-
-class NamedEstimate(Estimate, frozen=True, kw_only=True):
-    """An estimate of a metric."""
-
-    name: str
-
-
 class BestTrial(View, frozen=True, kw_only=True):
     """Artifact `best`: the family and hyperparameters that won the search."""
 
@@ -38,15 +24,6 @@ class BestTrial(View, frozen=True, kw_only=True):
     metric: str | None = None
     score: float | None = None
     params: dict[str, Any] = field(default_factory=dict)
-
-
-class CertificateView(View, frozen=True, kw_only=True):
-    """Artifact `certificate`: the bento and model, and the number of rows whose responses were verified over HTTP."""
-
-    bento: str
-    model: str = ""
-    rows: int = 0
-    identical: bool = False
 
 
 class Trial(View, frozen=True, kw_only=True):
@@ -57,46 +34,6 @@ class Trial(View, frozen=True, kw_only=True):
     state: str = "complete"
     score: float | None = None
     params: str | None = None
-
-
-class Reason(View, frozen=True, kw_only=True):
-    """One reason of a monitoring verdict, with the outcome that it asks for."""
-
-    outcome: str
-    text: str
-
-
-class MonitoringWindow(View, frozen=True, kw_only=True):
-    """The window of a monitoring run: its rows, its end in seconds since 1970, and the model version."""
-
-    rows: int
-    until: float
-    version: str
-
-
-class MonitoringVerdict(View, frozen=True, kw_only=True):
-    """Artifact `verdict` of the monitoring pipeline: keep, watch, retrain or roll back."""
-
-    outcome: str
-    reasons: tuple[Reason, ...]
-    window: MonitoringWindow
-
-
-class Performance(View, frozen=True, kw_only=True):
-    """Artifact `performance`: the metric in the window (None before labels are known) and on the test set."""
-
-    reference: NamedEstimate
-    now: Estimate | None = None
-
-
-class ColumnDrift(View, frozen=True, kw_only=True):
-    """The drift of one column: effect size, shares of missing values, and whether it is significant and relevant."""
-
-    column: str
-    missing_before: float
-    missing_after: float
-    drifted: bool
-    effect: float | None = None
 
 
 def load_record(run: Run, artifact: str, kind: type[R]) -> R | None:

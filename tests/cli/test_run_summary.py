@@ -67,9 +67,9 @@ def finding(severity: str, rows: int, message: str) -> dict[str, object]:
 
 
 def test_findings_are_counted_and_the_two_most_severe_are_shown(folder, example):
-    found = [finding("warning", 5, "few"), finding("info", 99, "fine"), finding("warning", 50, "many " * 60)]
-    found.append(finding("error", 1, "wrong"))
-    change = {"findings": lambda record: {**record, "findings": found}}
+    findings = [finding("warning", 5, "few"), finding("info", 99, "fine"), finding("warning", 50, "many " * 60)]
+    findings.append(finding("error", 1, "wrong"))
+    change = {"findings": lambda record: {**record, "findings": findings}}
     run = example.make_run(example.make_project(folder / "project"), change=change)
     first, second, third = findings_lines(run)
     assert first == "  data      1 error, 2 warnings" and second.strip() == "a b: wrong; kept"

@@ -107,13 +107,13 @@ def test_alerts_fire_on_their_conditions(tmp_path):
 
 def test_refused_late_and_unreachable_receivers_are_reported(hook):
     hook.status = 500
-    with pytest.raises(UsageError, match="answered 500"):
+    with pytest.raises(UsageError, match="responded with 500"):
         notify(url(hook), {})
     hook.delay = 2.0
-    with pytest.raises(UsageError, match="did not take the verdict within"):
-        notify(url(hook), {}, patience=0.2)
+    with pytest.raises(UsageError, match="did not accept the verdict within"):
+        notify(url(hook), {}, timeout=0.2)
     hook.delay, hook.status = 0.0, 204
-    with pytest.raises(UsageError, match="did not take"):
+    with pytest.raises(UsageError, match="did not accept"):
         notify("http://127.0.0.1:1/hook", {})
     with pytest.raises(UsageError, match="expected a URL"):
         notify("file:///etc/passwd", {})
@@ -148,9 +148,9 @@ def talker():
 def test_a_receiver_that_never_stops_sending_is_disconnected(talker, capsys):
     url, ending = talker
     began = time.monotonic()
-    with pytest.raises(UsageError, match=r"within 0\.3 s: it has not answered yet"):
-        notify(url, {}, patience=0.3)
+    with pytest.raises(UsageError, match=r"within 0\.3 s: there is no response yet"):
+        notify(url, {}, timeout=0.3)
     assert time.monotonic() - began < 2.0
     ending.set()
     send_verdict(url, {"outcome": "retrain"})  # neither the verdict nor its exit code depends on it
-    assert "The verdict itself is in the run" in capsys.readouterr().err
+    assert "The verdict is in the run" in capsys.readouterr().err

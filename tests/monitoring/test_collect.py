@@ -57,7 +57,7 @@ def test_two_schemas_duplicates_damage_and_unmatched_labels(root):
     gather(root, "-p", "collect.least", "20", "-p", "collect.fresh_rows", "20")
     run = runs.open_run(Project.find(root))
     raw, fresh, provenance = run.load("raw"), run.load("fresh"), run.load("provenance")
-    assert (provenance["history"], provenance["met"], provenance["fresh"], provenance["damaged"]) == (2, 60, 18, 1)
+    assert (provenance["history"], provenance["logged"], provenance["fresh"], provenance["damaged"]) == (2, 60, 18, 1)
     assert (
         list(raw) == ["a", "c", "y"] and raw["a"][:3].tolist() == ["1.5", "2", "many"] and raw["c"].isna().sum() == 20
     )
@@ -67,7 +67,7 @@ def test_two_schemas_duplicates_damage_and_unmatched_labels(root):
 
 
 def test_too_few_rows_are_reported(root):
-    assert "is empty: there is nothing to learn from yet" in gather(root, "-p", "collect.labels", "", code=4)
+    assert "is empty: there is nothing to train on yet" in gather(root, "-p", "collect.labels", "", code=4)
     met(root, "v1", [{"a": 1.0}] * 30, 1000.0)
     output = gather(root, code=4)
-    assert "30 labelled rows of the log, 200 are needed: `mlnb labels add` brings more" in output
+    assert "30 labeled rows of the log, 200 are needed: add labels with `mlnb labels add`" in output

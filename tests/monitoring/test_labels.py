@@ -3,15 +3,15 @@
 import pytest
 
 from mlnb.errors import UsageError
-from mlnb.monitoring.labels import add_labels, as_text, pick, read_labels
+from mlnb.monitoring.labels import add_labels, as_text, read_labels
 
 
 def test_equal_labels_are_added_once(tmp_path):
     database = tmp_path / "labels.db"
     first = add_labels(database, [("a", 0, "yes"), ("a", 1, "no"), ("b", 0, None)], 10.0, "june.csv")
-    assert (first.new, first.known, first.empty) == (2, 0, 1)
+    assert (first.new, first.unchanged, first.empty) == (2, 0, 1)
     again = add_labels(database, [("a", 0, "yes"), ("a", 1, "no"), ("b", 0, 1.0)], 20.0)
-    assert (again.new, again.known) == (1, 2)
+    assert (again.new, again.unchanged) == (1, 2)
     assert read_labels(database) == {("a", 0): ("yes", 10.0), ("a", 1): ("no", 10.0), ("b", 0): ("1", 20.0)}
 
 
@@ -26,7 +26,7 @@ def test_a_different_label_is_a_conflict_unless_replacing(tmp_path):
 
 def test_two_labels_of_a_row_in_one_file_are_a_conflict(tmp_path):
     added = add_labels(tmp_path / "labels.db", [("a", 0, "yes"), ("a", 0, "no"), ("a", 0, "yes")], 1.0)
-    assert (added.new, added.known, len(added.conflicts)) == (1, 1, 1)
+    assert (added.new, added.unchanged, len(added.conflicts)) == (1, 1, 1)
 
 
 def test_labels_of_unknown_requests_are_reported_and_stored(tmp_path):
@@ -48,11 +48,5 @@ def test_a_failure_adds_no_label(tmp_path):
     assert read_labels(tmp_path / "none.db") == {}
 
 
-def test_rows_of_a_file():
-    rows = [{"id": "a", "y": 1.0}, {"id": "a", "row": 1, "y": float("nan")}, {"id": "b", "row": "0", "y": ""}]
-    assert list(pick(rows, "id", "y", "row")) == [("a", 0, 1.0), ("a", 1, None), ("b", 0, None)]
-    with pytest.raises(UsageError, match="no column 'label'"):
-        list(pick(rows, "id", "label", "row"))
-    with pytest.raises(UsageError, match="number of the row"):
-        list(pick([{"id": "a", "row": "first", "y": 1}], "id", "y", "row"))
+def test_labels_as_text():
     assert [as_text(v) for v in (True, 3.0, 2.5, "yes", "1.0", 7)] == ["true", "3", "2.5", "yes", "1", "7"]

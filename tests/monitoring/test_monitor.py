@@ -11,6 +11,7 @@ from in_process import mlnb_in_process
 
 from mlnb.engine import runs
 from mlnb.engine.project import Project
+from mlnb.methods.contracts.monitoring_records import MonitoringVerdict, Performance
 from mlnb.methods.contracts.responses import RowProblem
 from mlnb.monitoring.labels import add_labels
 from mlnb.serving.runtime.log_segments import convert_segment
@@ -77,39 +78,37 @@ def look(root, log, database):
     """Look at a log; return the verdict and the performance."""
     mlnb_in_process(root, "run", "monitor", "--no-report", "-p", "log", str(log), "-p", "labels", str(database))
     run = runs.open_run(Project.find(root))
-    return run.load("verdict"), run.load("performance")
+    return run.load("verdict", MonitoringVerdict), run.load("performance", Performance)
 
 
 def test_without_drift_the_verdict_is_keep(root):
     verdict, performance = seen(root, "calm")
-    assert verdict["outcome"] == "keep", verdict
-    assert 0.8 < performance["now"]["value"] < 0.92 and verdict["window"]["rows"] == 700
+    assert verdict.outcome == "keep", verdict
+    assert 0.8 < performance.now.value < 0.92 and verdict.window.rows == 700
 
 
 def test_a_broken_column_is_reported_as_broken(root):
     verdict, _ = seen(root, "broken", change=lambda row: {"a": row["a"], "c": row["c"]})
-    assert verdict["outcome"] == "watch"
-    assert [r["kind"] for r in verdict["reasons"]] == ["broken"] and "b: missing in 100%" in verdict["reasons"][0][
-        "text"
-    ]
+    assert verdict.outcome == "watch"
+    assert [r.kind for r in verdict.reasons] == ["broken"] and "b: missing in 100%" in verdict.reasons[0].text
 
 
 def test_a_shift_without_performance_loss_gives_watch(root):
     verdict, performance = seen(root, "shifted", change=lambda row: {**row, "b": row["b"] + 1})
-    assert verdict["outcome"] == "watch" and performance["lost"]["low"] < 0
-    assert {r["kind"] for r in verdict["reasons"]} == {"drift"}
+    assert verdict.outcome == "watch" and performance.lost.low < 0
+    assert {r.kind for r in verdict.reasons} == {"drift"}
 
 
 def test_a_performance_loss_gives_retrain(root):
     verdict, performance = seen(root, "worse", noise=0.6)
-    assert verdict["outcome"] == "retrain" and performance["lost"]["low"] > 0
-    assert verdict["reasons"][0]["kind"] == "performance"
+    assert verdict.outcome == "retrain" and performance.lost.low > 0
+    assert verdict.reasons[0].kind == "performance"
 
 
 def test_performance_waits_for_labels(root):
     verdict, performance = seen(root, "early", noise=0.6, labels=0.3)
-    assert performance["now"] is None and verdict["outcome"] == "keep"
-    assert 0.2 < performance["labels"][0]["share"] < 0.4
+    assert performance.now is None and verdict.outcome == "keep"
+    assert 0.2 < performance.labels[0].share < 0.4
 
 
 def test_an_empty_log_is_refused(root, tmp_path):
@@ -124,13 +123,13 @@ def test_a_version_that_has_not_answered_is_refused(root):
     output = mlnb_in_process(
         root, "run", "monitor", "--no-report", "-p", "log", str(log), "-p", "version", "v9", code=4
     )
-    assert "Version v9 has not answered a row of the log yet; v1 has" in output
+    assert "Version v9 has no rows in the prediction log; the newest row is of v1" in output
 
 
 def test_a_window_of_one_class_has_no_curve(root):
     verdict, performance = seen(root, "one class", say=lambda label: "no")
-    assert performance["now"]["rows"] == 700 and performance["now"]["value"] is None and performance["lost"] is None
-    assert "performance" not in [reason["kind"] for reason in verdict["reasons"]]
+    assert performance.now.rows == 700 and performance.now.value is None and performance.lost is None
+    assert "performance" not in [reason.kind for reason in verdict.reasons]
 
 
 def test_a_new_category_and_a_new_class_are_named(root):
@@ -140,8 +139,8 @@ def test_a_new_category_and_a_new_class_are_named(root):
         change=lambda row: {**row, "c": "new" if row["b"] > 0.4 else row["c"]},
         say=lambda label: "perhaps" if label == "yes" else label,
     )
-    reasons = {reason["kind"]: reason["text"] for reason in changed[0]["reasons"]}
-    assert changed[0]["outcome"] == "watch" and "'new' for one" in reasons["broken"]
+    reasons = {reason.kind: reason.text for reason in changed[0].reasons}
+    assert changed[0].outcome == "watch" and "such as 'new'" in reasons["broken"]
     assert "labels of a class that the model does not know: 'perhaps'" in reasons["service"]
 
 
@@ -169,11 +168,11 @@ def test_changed_schema_damaged_segment_duplicates_and_clock_going_back(root):
     labels += [("nobody", 0, "yes"), ("v2-0", 7, "no")]  # of no row of the log
     add_labels(database, labels, 0.0)
     verdict, performance = look(root, log, database)
-    assert verdict["window"]["version"] == "v2" and verdict["window"]["damaged"] == 2
-    assert verdict["window"]["until"] == 3 * 86_400.0 + 60 and verdict["window"]["rows"] == 540
-    assert performance["now"]["rows"] == 498 and 0.8 < performance["now"]["value"] < 0.92  # each request once
-    assert [reason["kind"] for reason in verdict["reasons"]] == ["service"]
-    assert "2 of 602 rows are stamped 87 days after all others" in verdict["reasons"][0]["text"]
+    assert verdict.window.version == "v2" and verdict.window.damaged == 2
+    assert verdict.window.until == 3 * 86_400.0 + 60 and verdict.window.rows == 540
+    assert performance.now.rows == 498 and 0.8 < performance.now.value < 0.92  # each request once
+    assert [reason.kind for reason in verdict.reasons] == ["service"]
+    assert "2 of 602 rows have a time 87 days after all others" in verdict.reasons[0].text
     old = ["-p", "log", str(log), "-p", "version", "v1", "-p", "days", "1"]
     output = mlnb_in_process(root, "run", "monitor", "--no-report", *old, code=4)
     assert "No row of version v1 in the last 1 days" in output

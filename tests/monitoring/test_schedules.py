@@ -14,21 +14,21 @@ from mlnb.cli import loop
 from mlnb.engine.files import try_lock
 from mlnb.errors import UsageError
 from mlnb.monitoring.alerts import CODES
-from mlnb.monitoring.schedules import NAME, Turn, moments, on_calendar, write_schedule
+from mlnb.monitoring.schedules import NAME, ScheduledCommand, on_calendar, run_times, write_schedule
 
-TURN = Turn("17 3 * * 1-5", ("loop", "--once", "--promote"), Path("/srv/my models"))
+SCHEDULED = ScheduledCommand("17 3 * * 1-5", ("loop", "--once", "--promote"), Path("/srv/my models"))
 
 
 def test_cron_expressions_give_times():
-    times = moments("30 2 * * *", datetime(2026, 3, 1, 12, tzinfo=UTC))
+    times = run_times("30 2 * * *", datetime(2026, 3, 1, 12, tzinfo=UTC))
     assert [next(times).isoformat() for _ in range(2)] == ["2026-03-02T02:30:00+00:00", "2026-03-03T02:30:00+00:00"]
     for wrong in ("every hour", "61 * * * *", ""):
         with pytest.raises(UsageError, match="no cron expression"):
-            next(moments(wrong, datetime.now(UTC)))
+            next(run_times(wrong, datetime.now(UTC)))
 
 
 def test_crontab():
-    (text,) = write_schedule(TURN, "cron").values()
+    (text,) = write_schedule(SCHEDULED, "cron").values()
     line = text.splitlines()[1]
     assert line.startswith("17 3 * * 1-5 cd '/srv/my models' && ") and line.endswith("mlnb loop --once --promote")
 
@@ -36,7 +36,7 @@ def test_crontab():
 def test_systemd_units(tmp_path):
     root = tmp_path / "my 5% models"
     root.mkdir()
-    turn = Turn(TURN.when, (*TURN.command, "-p", "a b", 'echo "$5"'), root)
+    turn = ScheduledCommand(SCHEDULED.when, (*SCHEDULED.command, "-p", "a b", 'echo "$5"'), root)
     files = write_schedule(turn, "systemd")
     assert "OnCalendar=Mon..Fri *-*-* 3:17:00" in files[f"{NAME}.timer"]
     assert "SuccessExitStatus=10 11 12 13" in files[f"{NAME}.service"]
@@ -51,7 +51,7 @@ def test_systemd_units(tmp_path):
         command = ["systemd-analyze", "verify", "--recursive-errors=no", *(tmp_path / name for name in files)]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         assert done.returncode == 0 and NAME not in done.stderr, done.stderr
-        calendar = ["systemd-analyze", "calendar", "--iterations=2", on_calendar(TURN.when)]
+        calendar = ["systemd-analyze", "calendar", "--iterations=2", on_calendar(SCHEDULED.when)]
         output = subprocess.run(calendar, capture_output=True, text=True, check=True).stdout
         assert "03:17:00" in output
 
@@ -60,10 +60,10 @@ def test_systemd_units(tmp_path):
 def test_verdict_exit_codes_are_no_failures_of_scheduled_jobs(tmp_path, code, ends):
     (tmp_path / "mlnb").write_text(f"#!/bin/sh\necho turned $@\nexit {code}\n")
     (tmp_path / "mlnb").chmod(0o755)
-    (text,) = write_schedule(TURN, "kubernetes", "registry.internal/mlnb:1").values()
+    (text,) = write_schedule(SCHEDULED, "kubernetes", "registry.internal/mlnb:1").values()
     command = yaml.safe_load(text)["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"][0]["command"]
-    (text,) = write_schedule(TURN, "github-actions").values()
-    (step,) = [one for one in yaml.safe_load(text)["jobs"]["turn"]["steps"] if "mlnb loop" in one.get("run", "")]
+    (text,) = write_schedule(SCHEDULED, "github-actions").values()
+    (step,) = [one for one in yaml.safe_load(text)["jobs"]["cycle"]["steps"] if "mlnb loop" in one.get("run", "")]
     environment = {"PATH": f"{tmp_path}:/usr/bin:/bin"}
     for given in (command, ["bash", "-eo", "pipefail", "-c", step["run"]]):
         done = subprocess.run(given, env=environment, capture_output=True, text=True, check=False)
@@ -72,10 +72,10 @@ def test_verdict_exit_codes_are_no_failures_of_scheduled_jobs(tmp_path, code, en
 
 
 def test_github_workflow():
-    (text,) = write_schedule(TURN, "github-actions").values()
+    (text,) = write_schedule(SCHEDULED, "github-actions").values()
     workflow = yaml.safe_load(text)
     assert workflow["on"]["schedule"] == [{"cron": "17 3 * * 1-5"}]
-    steps = workflow["jobs"]["turn"]["steps"]
+    steps = workflow["jobs"]["cycle"]["steps"]
     assert all("uses" in step or "run" in step for step in steps)
     cache_keys = [step["with"]["key"] for step in steps if "actions/cache" in step.get("uses", "")]
     assert len(cache_keys) == 2 and len(set(cache_keys)) == 1 and steps[-1]["if"] == "always()"
@@ -83,8 +83,8 @@ def test_github_workflow():
 
 def test_kubernetes_cron_job(tmp_path):
     with pytest.raises(UsageError, match="--image"):
-        write_schedule(TURN, "kubernetes")
-    (text,) = write_schedule(TURN, "kubernetes", "registry.internal/mlnb:1").values()
+        write_schedule(SCHEDULED, "kubernetes")
+    (text,) = write_schedule(SCHEDULED, "kubernetes", "registry.internal/mlnb:1").values()
     job = yaml.safe_load(text)
     assert job["spec"]["concurrencyPolicy"] == "Forbid"
     kubernetes_validate = pytest.importorskip("kubernetes_validate")

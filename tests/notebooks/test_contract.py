@@ -17,11 +17,11 @@ STAGES = sorted((NBS / "stages").glob("*.ipynb"))
 METHODS = sorted((NBS / "methods").glob("*/*.ipynb"))
 GUIDES = sorted((NBS / "guides").glob("*.ipynb"))
 # What `#| stage` cells may import from mlnb, in addition to `open_stage`, methods and stages.
-ALSO = {
-    "package": ("mlnb.serving",),
-    "collect": ("mlnb.monitoring",),
-    "monitor": ("mlnb.monitoring", "mlnb.codec"),
-    "challenge": ("mlnb.serving",),
+ALSO: dict[str, tuple[str, ...]] = {
+    "package": ("mlnb.serving",),  # builds the bento and verifies it over HTTP
+    "collect": ("mlnb.monitoring.production_data",),  # reads the files of the prediction log and the labels
+    "monitor": ("mlnb.monitoring.production_data",),  # as above
+    "challenge": ("mlnb.monitoring.fresh_responses",),  # responds through the code that serves both models
 }
 
 

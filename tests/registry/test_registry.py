@@ -12,17 +12,16 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from mlnb.codec import replace
-from mlnb.engine import digests
+from mlnb.codec import from_json, replace, to_json
 from mlnb.engine.project import Project
-from mlnb.engine.run_records import ParameterValue
+from mlnb.engine.run_records import ParameterValue, StageState
 from mlnb.engine.runs import open_run
 from mlnb.errors import GateFailed, RegistryError, UnknownRun, UsageError
 from mlnb.registry.champion import fill_champion, find_champions
 from mlnb.registry.database import writing
-from mlnb.registry.model_versions import split_reference
+from mlnb.registry.model_versions import ModelVersion, split_reference
 from mlnb.registry.registry import Registry
-from mlnb.registry.version_comparison import compare
+from mlnb.registry.version_comparison import compare_versions
 
 
 def test_a_verified_run_is_a_version_and_the_same_bytes_are_the_same_version(registry, verified_run):
@@ -30,12 +29,26 @@ def test_a_verified_run_is_a_version_and_the_same_bytes_are_the_same_version(reg
     again = registry.register(verified_run(2))
     assert (first.number, again.number) == (1, 2) and first.name == f"{first.model}:1"
     assert registry.register(open_run(registry.project, first.run)).number == 1
-    assert first.facts["metrics"]["roc_auc"] == 0.86
-    assert first.facts["environment"]["python"] == platform.python_version()
-    assert first.facts["gate"] is True and first.facts["certificate"]["identical"] is True
+    assert first.metadata.metrics["roc_auc"] == 0.86
+    assert first.metadata.environment.python == platform.python_version()
+    assert first.metadata.gate is True and first.metadata.certificate.identical is True
     verified_run(3)
     assert [version.number for version in registry.sync()] == [3]  # what no command has registered yet
     assert registry.sync() == []
+
+
+def test_runs_that_were_not_evaluated_or_are_damaged_hide_no_others(registry, verified_run):
+    failed, damaged = verified_run(1), verified_run(2)
+    failed.update_stage("evaluate", state=StageState.FAILED, outputs={})
+    failed.save()
+    outputs = damaged.stages["evaluate"].outputs
+    damaged.update_stage("evaluate", outputs={**outputs, "metrics": replace(outputs["metrics"], digest="0" * 64)})
+    damaged.save()
+    last = verified_run(3)
+    with pytest.warns(RuntimeWarning, match=f"run {damaged.id} cannot be registered"):
+        assert [version.run for version in registry.sync()] == [last.id]
+    registry.promote("1", why="the only one")
+    assert registry.find("@champion").run == last.id
 
 
 def test_promotion_and_rollback_go_one_step_at_a_time(registry, verified_run):
@@ -48,7 +61,7 @@ def test_promotion_and_rollback_go_one_step_at_a_time(registry, verified_run):
     assert (entry.what, entry.before, entry.version, entry.who) == ("rolled back", 3, 2, "ann")
     registry.rollback(why="still complaints")
     assert registry.find("@champion").number == 1
-    with pytest.raises(UsageError, match="nothing to go back to"):
+    with pytest.raises(UsageError, match="no version before it"):
         registry.rollback(why="more")
     registry.promote("3", why="recovered")
     registry.rollback(why="not recovered")
@@ -98,14 +111,14 @@ def test_the_champion_is_cached_until_the_file_changes(registry, verified_run, m
         pytest.skip("a server is always queried")
     registry.register(verified_run(1))
     registry.promote("1", why="the first")
-    monkeypatch.setattr(digests, "RACE", 0)  # ns: one that has just changed is not trusted otherwise
-    assert [one["run"] for one in find_champions(project)] == [registry.find("1").run]
+    monkeypatch.setattr("mlnb.engine.digests.RACE", -1)  # a file that has just changed is cached
+    assert [one.run for one in find_champions(project)] == [registry.find("1").run]
     with monkeypatch.context() as patch:
         patch.setitem(sys.modules, "mlnb.registry.registry", None)
-        assert [one["run"] for one in find_champions(project)] == [registry.find("1").run]
+        assert [one.run for one in find_champions(project)] == [registry.find("1").run]
     registry.register(verified_run(2))
     registry.promote("2", why="better")
-    assert [one["run"] for one in find_champions(project)] == [registry.find("2").run]
+    assert [one.run for one in find_champions(project)] == [registry.find("2").run]
 
 
 def test_a_failed_gate_needs_force_and_is_logged(registry, verified_run):
@@ -114,7 +127,7 @@ def test_a_failed_gate_needs_force_and_is_logged(registry, verified_run):
         registry.promote("1", why="hurry")
     assert len(registry.log()) == 1  # nothing was written
     entry = registry.promote("1", why="the bound was wrong", force=True)
-    assert entry.evidence["forced past"] == ["its gate has failed"]
+    assert entry.evidence.forced_past == ("its gate has failed",)
 
 
 def test_required_approvals_come_from_the_settings(registry, verified_run):
@@ -127,7 +140,7 @@ def test_required_approvals_come_from_the_settings(registry, verified_run):
         registry.promote("1", why="better")
     registry.who = "ben"
     registry.approve("1", "slices looked at")
-    assert registry.promote("1", why="better").evidence["approved by"] == ["ann", "ben"]
+    assert registry.promote("1", why="better").evidence.approved_by == ("ann", "ben")
     assert registry.find("1").approved_by == ("ann", "ben")
 
 
@@ -163,15 +176,15 @@ def test_invalid_references_and_empty_reasons_are_refused(registry, verified_run
 def test_versions_with_predictions_of_the_same_rows_are_compared_pairwise(registry, verified_run):
     unsure = [0.6, 0.4] * 5 + [0.3, 0.7] * 15
     first, second = registry.register(verified_run(1, p=unsure)), registry.register(verified_run(2))
-    difference = compare(registry.project, first, second)["difference"]
-    assert difference["metric"] == "roc_auc" and difference["rows"] == 40
-    assert 0 < difference["low"] <= difference["value"] <= difference["high"]
-    assert difference["second is better in"] > 0.97
+    difference = compare_versions(registry.project, first, second).difference
+    assert difference.metric == "roc_auc" and difference.rows == 40
+    assert 0 < difference.low <= difference.value <= difference.high
+    assert difference.second_better > 0.97
     other = verified_run(3)
     outputs = other.stages["split"].outputs
     other.update_stage("split", outputs={**outputs, "test": replace(outputs["test"], digest="0" * 64)})
     other.save()
-    assert "different rows" in compare(registry.project, first, registry.register(other))["difference"]["why"]
+    assert "different rows" in compare_versions(registry.project, first, registry.register(other)).why
 
 
 def _register(root, settings, run, who):
@@ -244,7 +257,7 @@ def test_a_locked_registry_is_reported_and_nothing_is_lost(registry, verified_ru
     other = Registry(registry.project, "bob")
     with writing(registry.engine):
         assert other.find("1").number == 1  # who only reads does not wait
-        with pytest.raises(RegistryError, match="Nothing of this change was kept; try it again"):
+        with pytest.raises(RegistryError, match="The change was rolled back; try it again"):
             other.promote("1", why="first")
     other.promote("1", why="first")
     assert other.verify()[:2] == ([], 2)
@@ -268,6 +281,9 @@ def test_a_secret_comes_from_the_environment(project, monkeypatch, tmp_path):
     assert Registry(project).versions() == [] and (tmp_path / "shared.db").exists()
 
 
-def test_metadata_is_json(registry, verified_run):
-    version = registry.register(verified_run(1))
-    assert json.loads(json.dumps(version.facts)) == version.facts
+def test_a_version_is_read_from_its_json(registry, verified_run):
+    registry.register(verified_run(1))
+    registry.promote("1", why="first")
+    version = registry.find("1")
+    assert from_json(ModelVersion, json.loads(json.dumps(to_json(version)))) == version
+    assert {entry.what for entry in registry.log()} == {"registered", "promoted"} and registry.verify()[0] == []

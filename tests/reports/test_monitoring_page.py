@@ -3,20 +3,22 @@
 import pytest
 import sqlalchemy as sa
 
+from mlnb.methods.contracts.evaluations import DecidingMetric
+from mlnb.methods.contracts.monitoring_records import ColumnDrift, WindowScore
 from mlnb.registry.database import LOG
 from mlnb.registry.registry import Registry
 from mlnb.reports import formatting, monitoring_page
 from mlnb.reports.monitoring_results import MonitoringResult
 from mlnb.reports.timeline import draw_timeline
-from mlnb.tracking.artifact_views import ColumnDrift, Estimate, NamedEstimate
 
 DAY = 86_400.0
 FIRST = 1_767_225_600.0
 
 
 def result(number, version="churn:aa", outcome="keep", value=0.86, metric="roc_auc"):
-    now = None if value is None else Estimate(value=value, low=value - 0.02, high=value + 0.02)
-    drift = ColumnDrift(column="<age>", effect=0.1 * number, missing_before=0.0, missing_after=0.0, drifted=False)
+    now = None if value is None else WindowScore(rows=10, value=value, low=value - 0.02, high=value + 0.02)
+    test = {"kind": "number", "test": "Kolmogorov-Smirnov", "p": 1.0, "stability": 0.0, "missing_p": 1.0}
+    drift = ColumnDrift(column="<age>", effect=0.1 * number, missing_before=0.0, missing_after=0.0, **test)
     return MonitoringResult(
         run=f"run-{number}",
         version=version,
@@ -24,7 +26,7 @@ def result(number, version="churn:aa", outcome="keep", value=0.86, metric="roc_a
         until=FIRST + DAY * number,
         outcome=outcome,
         reasons=("a <b>reason</b>",),
-        reference=NamedEstimate(name=metric, value=0.87),
+        reference=DecidingMetric(name=metric, direction="maximize", value=0.87),
         now=now,
         drift=(drift,),
     )

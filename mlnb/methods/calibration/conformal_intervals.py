@@ -15,6 +15,7 @@ import numpy as np
 
 from ..contracts.decisions import Measured, StepInterval, ValueInterval
 from ..contracts.evaluations import BinCoverage, Estimate, IntervalCheck
+from ..metrics.exact_intervals import FEW, proportion_interval
 from ..contracts.gates import GateLine
 from ..contracts.problems import ProblemContract
 from ..decisions.decision_rules import bound_values, interpolate
@@ -152,7 +153,7 @@ def learn_interval(
     )
     return fit_interval(best, values, y, coverage), measured
 
-# %% ../../../nbs/methods/calibration/conformal_intervals.ipynb #c11
+# %% ../../../nbs/methods/calibration/conformal_intervals.ipynb #c13
 def check_interval(y: np.ndarray, ends: np.ndarray, nominal: float) -> IntervalCheck:
     """Return the coverage on new rows with its confidence interval, and whether it meets the nominal coverage.
 
@@ -165,12 +166,13 @@ def check_interval(y: np.ndarray, ends: np.ndarray, nominal: float) -> IntervalC
     share, z = float(inside.mean()), 1.96
     middle = (share + z**2 / (2 * n)) / (1 + z**2 / n)
     half = z * math.sqrt(share * (1 - share) / n + z**2 / (4 * n**2)) / (1 + z**2 / n)
+    low, high = proportion_interval(inside.sum(), n) if n <= FEW else (middle - half, middle + half)
     return IntervalCheck(
         nominal=nominal,
-        coverage=Estimate(value=share, low=middle - half, high=middle + half),
+        coverage=Estimate(value=share, low=low, high=high),
         width=float((ends[:, 1] - ends[:, 0]).mean()),
         score=float(interval_scores(y, ends, nominal).mean()),
-        passed=middle + half >= nominal,
+        passed=high >= nominal,
     )
 
 
@@ -221,7 +223,7 @@ def coverage_line(contract: ProblemContract, check: IntervalCheck | None) -> lis
     passed = check is not None and check.passed
     return [GateLine(check="true values inside their interval", found=result, required=required, passed=passed)]
 
-# %% ../../../nbs/methods/calibration/conformal_intervals.ipynb #c17
+# %% ../../../nbs/methods/calibration/conformal_intervals.ipynb #c21
 MIN_STEP_ERRORS = 40  # minimum number of out-of-sample errors of a step; else errors of adjacent steps are added
 TYPICAL = 0.6  # share of the mean volatility that is added to the local one
 

@@ -60,9 +60,12 @@ class Layout(Record, frozen=True, kw_only=True):
         separator: one character, or "blanks" for runs of spaces.
         header: whether the file has a header.
         skipped: lines before the header, or before the first row.
+        below: further lines of the header: a line break in a name, a second row of names, or units.
         names: names of the columns, stripped; column_1 ... where there is none.
         extra: "" for none; "row names" where rows have a cell before the named ones; "trailing" where each row ends
             with a separator that the header has not.
+        short_rows: rows with fewer cells than columns in the training file, whose last cells are missing.
+        footer: lines below the rows of the training file: totals and notes.
     """
 
     SCHEMA: ClassVar[str] = "layout"
@@ -71,8 +74,11 @@ class Layout(Record, frozen=True, kw_only=True):
     separator: str = ","
     header: bool = True
     skipped: int = 0
+    below: int = 0
     names: tuple[str, ...] = ()
     extra: str = ""
+    short_rows: int = 0
+    footer: int = 0
 
 
 class ColumnFormat(Record, frozen=True, kw_only=True):

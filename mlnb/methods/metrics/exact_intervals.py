@@ -7,7 +7,7 @@ __all__ = ['FEW', 'PROPORTIONS', 'BOUNDED', 'proportion_interval', 'exact_interv
 
 # %% ../../../nbs/methods/metrics/exact_intervals.ipynb #c02
 import numpy as np
-from scipy import stats
+from scipy.special import betaincinv
 
 from ..contracts.evaluations import Estimate
 
@@ -31,8 +31,8 @@ def proportion_interval(successes: float, count: float, level: float = 0.95) -> 
         low and high end [0..1].
     """
     tail = (1 - level) / 2
-    low = 0.0 if successes <= 0 else float(stats.beta.ppf(tail, successes, count - successes + 1))
-    high = 1.0 if successes >= count else float(stats.beta.ppf(1 - tail, successes + 1, count - successes))
+    low = 0.0 if successes <= 0 else float(betaincinv(successes, count - successes + 1, tail))
+    high = 1.0 if successes >= count else float(betaincinv(successes + 1, count - successes, 1 - tail))
     return low, high
 
 

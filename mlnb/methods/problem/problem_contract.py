@@ -208,7 +208,9 @@ def complete(
         retained = {label: rows for label, rows in counts.items() if rows >= LEAST_ROWS}
         if len(retained) < 2:
             few = ", ".join(f"{label!r} ({rows})" for label, rows in list(counts.items())[:5] if label not in retained)
-            raise DataError(f"the target {name!r} has too few rows of {few}; a class needs {LEAST_ROWS} rows at least")
+            raise DataError(
+                f"the target {name!r} has too few rows of {few}; a class needs {LEAST_ROWS} at least: add rows"
+            )
         classes = list(retained)
     if positive is not None and not traits.two_classes:
         raise DataError(f"a positive class ({positive!r}) was stated, but the task is {task}")

@@ -84,7 +84,10 @@ def complete_ranking(problem: Problem, table: pd.DataFrame, target: str, source:
         result = f"{len(sizes)} quer{'y' if len(sizes) == 1 else 'ies'}"
         raise DataError(f"the query column {query!r} holds {result}; expected {LEAST_QUERIES} at least")
     if not (different > 1).any():
-        raise DataError(f"no query of {query!r} holds rows of different relevance: there is nothing to rank")
+        raise DataError(
+            f"no query of {query!r} holds rows of different relevance: there is nothing to rank; state another query "
+            "column or target, or add rows"
+        )
     metric, at, why = problem.metric, problem.at, {"target": source}
     if at is not None and at not in CUTOFFS:
         raise DataError(f"found at {at}, expected one of {', '.join(map(str, CUTOFFS))}")

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['LENGTHS', 'MONTHS', 'SEASONS', 'HORIZONS', 'PAIRS', 'YEARS_AHEAD', 'HOLIDAY_NAMES', 'Frequency', 'read_frequency',
-           'infer_frequency', 'calendar_names', 'calendar', 'holiday_days', 'stamp_text']
+           'infer_frequency', 'calendar_names', 'calendar', 'holiday_days', 'parse_stamp', 'stamp_text']
 
 # %% ../../../nbs/methods/series/calendars.ipynb #c03
 import re
@@ -18,7 +18,7 @@ import numpy as np
 from ...errors import DataError
 from ..contracts.problems import Ruler
 from ..encoding.column_encoders import DAY, date_part
-from ..tables.values import EPOCH
+from ..tables.values import EPOCH, parse_date
 
 LENGTHS = {"s": 1.0, "min": 60.0, "h": 3600.0, "D": DAY, "B": DAY, "W": 7 * DAY}  # seconds
 MONTHS = {"M": 1, "Q": 3, "Y": 12}
@@ -289,6 +289,22 @@ def holiday_days(country: str, first: int, last: int) -> list[int]:
     return sorted((day - date(1970, 1, 1)).days for day in result)
 
 # %% ../../../nbs/methods/series/calendars.ipynb #c14
+def parse_stamp(value: Any, frequency: Frequency) -> float:
+    """The instant of a timestamp; for days and longer periods its local time, whatever the offset.
+
+    Args:
+        value: ISO 8601 text, a date or a datetime.
+        frequency: of the series.
+
+    Returns:
+        seconds since 1970-01-01 UTC.
+
+    Raises:
+        ValueError: the value is not a date.
+    """
+    return parse_date(value, local=frequency.unit not in ("s", "min", "h"))
+
+
 def stamp_text(seconds: float, frequency: Frequency) -> str:
     """Return ISO 8601 text: a date for days and longer periods at midnight, else date and time.
 

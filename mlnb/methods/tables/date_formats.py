@@ -42,7 +42,7 @@ LEAST = 0.95  # share of the values that have to be dates
 
 # %% ../../../nbs/methods/tables/date_formats.ipynb #c05
 class DayOrder(Record, frozen=True, kw_only=True):
-    """What the texts of a column say about the order of day and month, in texts.
+    """Evidence about the order of day and month in the texts of a column, in texts.
 
     Args:
         day_first, month_first: texts in which the number above 12 is the first, or the second.
@@ -57,7 +57,7 @@ class DayOrder(Record, frozen=True, kw_only=True):
 
 
 def find_day_order(texts: Sequence[str]) -> DayOrder:
-    """Return what different texts say about the order of day and month."""
+    """Return the evidence about the order of day and month in different texts."""
     day = month = undecided = pointed = 0
     for text in texts:
         match = _DAYS.fullmatch(text)
@@ -211,7 +211,7 @@ def parse_dates_with(texts: Sequence[str] | pd.Series, date_format: DateFormat) 
         date_format: of the column.
 
     Returns:
-        datetime64[us] (n,), NaT where a text is no date in this format; in UTC, or the local time as the format says.
+        datetime64[us] (n,), NaT where a text is no date in this format; in UTC, or in local time, by the format.
     """
     given = pd.Series(list(texts), dtype="str")
     result = np.full(len(given), "NaT", "datetime64[us]")

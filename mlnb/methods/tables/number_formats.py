@@ -30,11 +30,11 @@ _NUMBER = re.compile(
 _UNIT = re.compile(r"\s*([a-zA-Zµ°²³/·%‰]{1,9})\.?")
 
 
-FEW = 0.05  # share of a column's rows that may contradict the others: they are no numbers then
+FEW = 0.05  # share of a column's rows that may contradict the others: they are not numbers then
 
 
 class Evidence(Record, frozen=True, kw_only=True):
-    """What the texts of a column say about separators, in rows.
+    """Evidence about separators in the texts of a column, in rows.
 
     Args:
         numbers: texts that are numbers in some spelling.
@@ -60,9 +60,10 @@ def _groups(body: str, separator: str) -> bool:
 
 
 def classify(body: str) -> str:
-    """Return what a number's digits and separators say: point, comma, open_point, open_comma, whole, spaced or "".
+    """Return the evidence in a number's digits and separators.
 
-    "wrong" stands for separators that no spelling has, as in 1.2.3.
+    It is point, comma, open_point, open_comma, whole, spaced, or "" for none;
+    "wrong" for separators that no spelling has, as in 1.2.3.
     """
     plain = re.sub(f"[{SPACES}{APOSTROPHES}]", "", body)
     if plain != body:
@@ -94,7 +95,7 @@ def classify(body: str) -> str:
 
 
 def find_evidence(texts: Sequence[str], counts: Sequence[int] | None = None) -> Evidence:
-    """Return what the texts of a column say about separators.
+    """Return the evidence about separators in the texts of a column.
 
     Args:
         texts: different texts, stripped, none missing (n,).

@@ -8,6 +8,7 @@ __all__ = ['EPOCH', 'EARLIEST', 'LATEST', 'MISSING_WORDS', 'BOOLEAN_WORDS', 'EXP
 
 # %% ../../../nbs/methods/tables/values.ipynb #c03
 import math
+import unicodedata
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -34,11 +35,12 @@ def is_missing(value: Any) -> bool:
     return bool(value != value)
 
 
-def parse_date(value: Any) -> float:
+def parse_date(value: Any, local: bool = False) -> float:
     """The instant that a value names; without a time zone it is UTC. ValueError when it names none.
 
     Args:
         value: ISO 8601 text, a date, a datetime or a numpy datetime64.
+        local: whether the local time is kept where there is an offset: 2024-07-01T00:00+02:00 is the first of July.
 
     Returns:
         seconds since 1970-01-01 UTC.
@@ -54,18 +56,20 @@ def parse_date(value: Any) -> float:
         moment = datetime.combine(value, datetime.min.time())
     else:
         raise ValueError(f"{value!r} is not a date")
+    moment = moment.replace(tzinfo=None) if local else moment
     passed = moment - (_NAIVE_EPOCH if moment.tzinfo is None else EPOCH)
     return ((passed.days * 86_400 + passed.seconds) * 1_000_000 + passed.microseconds) / 1e6
 
 
 def to_label(value: Any) -> str | None:
-    """A category's text: whole numbers without a point, true and false in small letters; None: missing.
+    """A category's text: composed letters (NFC), whole numbers without a point, true and false in small letters.
 
     Args:
         value: text, a number or a boolean.
     """
     if isinstance(value, str):
-        return value.strip() or None
+        text = value if value.isascii() else unicodedata.normalize("NFC", value)
+        return text.strip() or None
     if is_missing(value):
         return None
     if isinstance(value, bool | np.bool_):
@@ -100,11 +104,11 @@ def to_boolean(value: Any) -> float:
     return {0.0: 0.0, 1.0: 1.0}[float(value)]
 
 
-def to_seconds(value: Any) -> float:
-    """Seconds since 1970; NaN when missing, blank, before 1678 or after 2261, ValueError for what is no date."""
+def to_seconds(value: Any, local: bool = False) -> float:
+    """Seconds since 1970, as `parse_date`; NaN when missing, blank, before 1678 or after 2261."""
     if not value.strip() if isinstance(value, str) else is_missing(value):
         return math.nan
-    seconds = parse_date(value)
+    seconds = parse_date(value, local)
     return seconds if EARLIEST <= seconds < LATEST else math.nan
 
 

@@ -65,7 +65,7 @@ class TaskTraits:
     fairness: tuple[str, ...] = ()
     families: str = "tabular"
     details: tuple[str, ...] = ()
-    collected: str = "labelled rows of the log"
+    collected: str = "labeled rows of the log"
 
     @property
     def has_classes(self) -> bool:
@@ -141,7 +141,7 @@ TRAITS: dict[str, TaskTraits] = {
         default_metric="ndcg@10",
         families="rankers",
         details=("query", "item", "rating", "time", "at"),
-        collected="rows of labelled queries",
+        collected="rows of labeled queries",
     ),
     Task.FORECASTING: TaskTraits(
         title="forecasting",

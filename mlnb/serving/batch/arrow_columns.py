@@ -45,6 +45,8 @@ def read_column(array: pa.Array | None, column: Column, rows: int, text: bool) -
     """
     if array is None:
         return ColumnValues(to_array([None], column), np.zeros(rows, dtype=np.int64), None)
+    if not text and column.format is not None and _holds_text(array.type):  # text in a typed file, as in training
+        array, text = array.cast(pa.string()), True
     if text:
         array = _blank_missing(array)
         if column.format is not None:
@@ -57,10 +59,16 @@ def read_column(array: pa.Array | None, column: Column, rows: int, text: bool) -
     if column.kind == "date" and pa.types.is_timestamp(kind):
         encoded = pc.dictionary_encode(array)
         if len(encoded.dictionary) * 4 > len(array):
-            return ColumnValues(to_array(_to_instants(array), column), None, None)
+            return ColumnValues(to_array(_to_instants(array, column), column), None, None)
         codes = encoded.indices.fill_null(len(encoded.dictionary)).to_numpy(zero_copy_only=False)
-        return ColumnValues(np.append(to_array(_to_instants(encoded.dictionary), column), np.nan), codes, None)
+        return ColumnValues(np.append(to_array(_to_instants(encoded.dictionary, column), column), np.nan), codes, None)
     return _read_distinct(array, column)
+
+
+def _holds_text(kind: pa.DataType) -> bool:
+    """Return whether an array holds text, also as distinct values and codes."""
+    kind = kind.value_type if pa.types.is_dictionary(kind) else kind
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))
 
 
 def to_list(values: pa.Array | pa.Table) -> list[Any]:
@@ -73,8 +81,10 @@ def to_list(values: pa.Array | pa.Table) -> list[Any]:
     return plain
 
 
-def _to_instants(array: pa.Array) -> np.ndarray:
-    """Return timestamps as numpy's, in UTC."""
+def _to_instants(array: pa.Array, column: Column) -> np.ndarray:
+    """Return timestamps as numpy's: in UTC, or the local time of a column of local days."""
+    if column.local and array.type.tz is not None:
+        array = pc.local_timestamp(array)
     instants: np.ndarray = array.cast(pa.timestamp(array.type.unit)).to_numpy(zero_copy_only=False)
     return instants
 

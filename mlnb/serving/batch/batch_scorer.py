@@ -106,8 +106,7 @@ class Scorer:
         prediction = self._predict(self._encode(columns, good), len(good))
         output: dict[str, pa.Array] = {"row": pa.array(good + first)}
         created = self._to_columns(prediction)
-        for name in self.keep:
-            retained = name if name not in (*created, *RESERVED) else f"input {name}"
+        for name, retained in name_retained(self.keep, (*created, *RESERVED)).items():
             output[retained] = table.column(name).take(pa.array(good))
         output |= created
         return ScoredTable(len(table), pa.table(output), self._describe_bad(table, np.flatnonzero(bad), first, text))
@@ -239,6 +238,26 @@ class Scorer:
         if "low" in row:
             return {"prediction": row["prediction"], "interval": {"low": row["low"], "high": row["high"]}}
         return row
+
+
+def name_retained(keep: Sequence[str], created: Sequence[str]) -> dict[str, str]:
+    """Return the name in the output of each column that it repeats: a different one where the output has that name.
+
+    Args:
+        keep: columns of the input.
+        created: columns that the output has in any case.
+    """
+    names = {name: name for name in keep if name not in created}
+    taken = {*created, *names}
+    for name in dict.fromkeys(keep):
+        if name in names:
+            continue
+        retained = f"input {name}"
+        while retained in taken:
+            retained = f"input {retained}"
+        names[name] = retained
+        taken.add(retained)
+    return {name: names[name] for name in keep}
 
 
 def _to_names(codes: np.ndarray, names: Sequence[str]) -> pa.Array:

@@ -10,21 +10,17 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import lru_cache
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.csv as pc
-import pyarrow.parquet as pq
 
-from mlnb.errors import ServingError, UsageError
-from mlnb.methods.tables.delimited import BLANKS, columns_of
+from mlnb.errors import ServingError
 from mlnb.serving.batch.batch_scorer import ScoredTable, Scorer
 from mlnb.serving.batch.input_units import InputFile, Unit
+from mlnb.serving.batch.unit_tables import all_names, read_tables
 from mlnb.serving.runtime.row_scorers import import_lightgbm_alone
 
-ROWS = 65_536  # scored at a time: enough that the cost of a call is small
 ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")  # worker processes use the cores instead
 MALLOC = {-1: 2**28, -3: 2**25}  # glibc's M_TRIM_THRESHOLD and M_MMAP_THRESHOLD (man 3 mallopt), bytes
 
@@ -63,11 +59,10 @@ class Worker:
         """Return the result of scoring a unit, whose rows are counted from its first."""
         file = self.files[unit.file]
         rows, good, bad = 0, [], []
-        for table in _read_tables(
-            file, unit, self.scorer.keep, [column.name for column in self.scorer.schema.features]
-        ):
+        features = [column.name for column in self.scorer.schema.features]
+        for table in read_tables(file, unit, self.scorer.keep, features):
             if not rows:
-                self.scorer.check_names(_all_names(file))
+                self.scorer.check_names(all_names(file, features))
             scored = self.scorer.score(table, rows, file.kind == "csv")
             rows += scored.rows
             good.append(scored.good)
@@ -163,57 +158,3 @@ def _one_thread() -> Iterator[None]:
     finally:
         for name, value in before.items():
             os.environ.pop(name) if value is None else os.environ.update({name: value})
-
-
-def _read_tables(file: InputFile, unit: Unit, keep: tuple[str, ...], features: list[str]) -> Iterator[pa.Table]:
-    """Yield a unit's rows, at most `ROWS` at a time, with the columns in use."""
-    wanted = {*keep, *features}
-    if unit.body is not None:
-        yield from _read_csv(file, unit.body, wanted)
-        return
-    metadata, all_names = _read_footer(file)
-    names = [name for name in all_names if name in wanted]
-    with file.open() as opened:
-        # Texts are read as distinct values and codes, as the encoder needs them.
-        parquet = pq.ParquetFile(opened, metadata=metadata, read_dictionary=[n for n in names if n in features])
-        first, stop = unit.slice
-        at = 0
-        for batch in parquet.iter_batches(ROWS, row_groups=[unit.group], columns=names, use_threads=False):
-            low, high = max(first - at, 0), min(stop - at, len(batch))
-            at += len(batch)
-            if high > low:
-                yield pa.Table.from_batches([batch.slice(low, high - low)])
-            if at >= stop:
-                return
-
-
-def _all_names(file: InputFile) -> list[str]:
-    """Return the names of all columns of a file."""
-    return list(file.layout.names) if file.kind == "csv" else _read_footer(file)[1]
-
-
-@lru_cache(maxsize=1)
-def _read_footer(file: InputFile) -> tuple[pq.FileMetaData, list[str]]:
-    """Return a Parquet file's metadata and the names of its columns, read once for all row groups."""
-    with file.open() as opened:
-        whole = pq.ParquetFile(opened)
-        return whole.metadata, list(whole.schema_arrow.names)
-
-
-def _read_csv(file: InputFile, body: bytes, wanted: set[str]) -> Iterator[pa.Table]:
-    """Yield lines of CSV with every cell as text."""
-    layout = file.layout
-    cut = "," if layout.separator == BLANKS else layout.separator
-    parse = pc.ParseOptions(delimiter=cut, newlines_in_values=b'"' in body)
-    head = columns_of(layout)
-    names = [name for name in head if name in wanted]
-    convert = pc.ConvertOptions(
-        column_types=dict.fromkeys(names, pa.string()), include_columns=names, strings_can_be_null=False
-    )
-    read = pc.ReadOptions(use_threads=False, block_size=1 << 28, column_names=head)
-    try:
-        table = pc.read_csv(pa.BufferReader(body), read, parse, convert)
-    except pa.ArrowInvalid as error:
-        raise UsageError(f"{file.url} cannot be split into rows: {error}") from None
-    for at in range(0, len(table), ROWS):
-        yield table.slice(at, ROWS)

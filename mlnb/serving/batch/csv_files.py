@@ -6,27 +6,27 @@ from typing import IO
 
 from mlnb.errors import UsageError
 from mlnb.methods.contracts.table_formats import Layout
-from mlnb.methods.tables.delimited import BLANKS, HEAD, decode, find_layout, split_blanks
+from mlnb.methods.tables.encodings import CERTAIN, HEAD, decode
+from mlnb.methods.tables.layouts import BLANKS, find_layout, split_blanks
 
 PLAIN = ("utf-8", "utf-8-sig", "ascii")  # encodings whose bytes are read as they are
 
 
-def read_layout(head: bytes, url: str, trained: Layout | None, expected: Sequence[str]) -> Layout:
+def read_layout(file: IO[bytes], url: str, trained: Layout | None, expected: Sequence[str]) -> Layout:
     """Return how a file is cut: as the training file where its columns are then found, else as it looks.
 
     Args:
-        head: the beginning of the file.
+        file: opened for reading bytes.
         url: of the file, for the message.
         trained: layout of the training file; None: it was no delimited text.
         expected: names of the model's columns.
 
     Raises:
-        UsageError: the file is empty, or names of columns come twice.
+        UsageError: the file is empty, or names of columns occur twice.
     """
+    head = file.read(HEAD)
     try:
-        text, encoding = decode(head, "auto")
-        if encoding not in PLAIN and trained is not None and not encoding.startswith("utf-16"):
-            text, encoding = decode(head, trained.encoding)
+        text, encoding = _decode_head(head, file, trained)
         if trained is not None:
             stated = "yes" if trained.header else "auto"
             as_trained = _try_layout(text, trained.separator, stated, expected, encoding)
@@ -35,6 +35,21 @@ def read_layout(head: bytes, url: str, trained: Layout | None, expected: Sequenc
         return find_layout(text, "auto", "auto", expected, encoding, least_rows=0)
     except ValueError as error:
         raise UsageError(f"{url}: {error}.") from None
+
+
+def _decode_head(head: bytes, file: IO[bytes], trained: Layout | None) -> tuple[str, str]:
+    """Return the beginning of a file as text, and its encoding, for which bytes further on may be needed."""
+    complete = len(head) < HEAD
+    text, encoding = decode(head, "auto", complete)
+    if trained is None or trained.encoding in CERTAIN:
+        return text, encoding
+    if head.isascii():
+        while (block := file.read(HEAD)).isascii() and block:
+            pass
+        _, encoding = decode(block.partition(b"\n")[2] or block, "auto", complete=False)
+    if encoding not in CERTAIN:
+        return decode(head, trained.encoding, complete)
+    return text, encoding
 
 
 def _try_layout(text: str, separator: str, header: str, expected: Sequence[str], encoding: str) -> Layout | None:
@@ -87,7 +102,7 @@ def _convert(file: IO[bytes], layout: Layout, size: int) -> Iterator[bytes]:
 
 def find_start(file: IO[bytes], layout: Layout) -> int:
     """Return the bytes of UTF-8 text above the first row: lines above the table, and the header."""
-    above = layout.skipped + layout.header
+    above = layout.skipped + layout.header + layout.below
     text = b""
     for block in read_blocks(file, layout, 0, HEAD):
         text += block

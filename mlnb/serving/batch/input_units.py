@@ -10,9 +10,10 @@ import fsspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from mlnb.errors import MissingExtra, UsageError
+from mlnb.errors import UsageError
 from mlnb.methods.contracts.table_formats import Layout
-from mlnb.methods.tables.delimited import HEAD
+from mlnb.methods.tables.databases import missing_driver
+from mlnb.methods.tables.layouts import BLANKS, TAIL, columns_of, cut_footer
 from mlnb.serving.batch.csv_files import find_start, read_blocks, read_layout
 
 BLOCK = 8 * 2**20  # bytes of CSV in one unit
@@ -55,7 +56,7 @@ class InputFile:
     def layout(self) -> Layout:
         """Return how a CSV file is cut into cells."""
         with self.open() as file:
-            return read_layout(file.read(HEAD), self.url, self.trained, self.expected)
+            return read_layout(file, self.url, self.trained, self.expected)
 
     def open(self) -> "OpenFile":
         """Return the file, opened for reading bytes in a `with` statement, which also closes what lies below."""
@@ -102,9 +103,7 @@ def find_files(patterns: list[str], trained: Layout | None = None, expected: tup
         try:
             system, path = fsspec.core.url_to_fs(pattern)
         except ImportError as error:
-            raise MissingExtra(
-                f"{pattern}: {error}. Install the library that reads it, such as pip install s3fs."
-            ) from None
+            raise missing_driver(pattern, error) from None
         if any(mark in path for mark in "*?["):
             paths = sorted(system.glob(path))
         elif system.isdir(path):
@@ -182,25 +181,29 @@ def _split_csv(file: InputFile, index: int, position: int) -> Iterator[Unit]:
     if not position:
         with file.open() as opened:
             position = find_start(opened, file.layout)
+    footer = file.trained is not None and file.trained.footer > 0
+    cut, width = "," if file.layout.separator == BLANKS else file.layout.separator, len(columns_of(file.layout))
     with file.open() as opened:
         blocks, rest = read_blocks(opened, file.layout, position, BLOCK), b""
         while True:
             block = next(blocks, b"")
             text = rest + block
-            end = len(text) if not block else _last_whole_line(text)
+            # Where totals may be at the end, the last unit holds all lines that are examined for them.
+            end = len(text) if not block else _last_whole_line(text, len(text) - TAIL * footer)
             if end:
                 position += end
                 after = (index, position) if block else (index + 1, 0)
-                if text[:end].strip():
-                    yield Unit(index, after, text[:end])
+                body = text[:end] if block or not footer else cut_footer(text, cut, width)[0]
+                if body.strip():
+                    yield Unit(index, after, body)
             rest = text[end:]
             if not block:
                 return
 
 
-def _last_whole_line(text: bytes) -> int:
-    """Return where the last line ends that is outside quotes; 0 when there is none."""
-    end = len(text)
+def _last_whole_line(text: bytes, end: int) -> int:
+    """Return where the last line before `end` ends that is outside quotes; 0 when there is none."""
+    end = max(end, 0)
     while True:
         end = text.rfind(b"\n", 0, end)
         if end < 0:

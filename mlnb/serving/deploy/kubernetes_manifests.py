@@ -13,6 +13,8 @@ from mlnb.serving.packaging.bento_server import Server, send_request
 from mlnb.settings import ServiceSettings
 
 PORT = 3000
+LEAVE_SECONDS = 5  # between the removal of a pod from its service and SIGTERM
+GRACE_SECONDS = 60  # until a pod is killed: the time above, and that of the requests in progress and of the log
 REQUESTS = 100  # requests with one row before memory is measured
 LIMIT_FACTOR = 1.5  # memory limit in multiples of the measured memory
 STEP = 32 * 2**20  # bytes to which memory requests and limits are rounded up
@@ -140,6 +142,8 @@ def _container(deployment: KubernetesDeployment) -> JsonObject:
         "startupProbe": _probe("/livez", periodSeconds=1, failureThreshold=60),
         "livenessProbe": _probe("/livez", periodSeconds=10, failureThreshold=3),
         "readinessProbe": _probe("/readyz", periodSeconds=5, failureThreshold=2),
+        # Proxies learn that the pod ends before it stops listening.
+        "lifecycle": {"preStop": {"exec": {"command": ["sleep", str(LEAVE_SECONDS)]}}},
         "securityContext": {
             "allowPrivilegeEscalation": False,
             "readOnlyRootFilesystem": True,
@@ -167,7 +171,7 @@ def _deployment(deployment: KubernetesDeployment) -> JsonObject:
     pod: JsonObject = {
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
-        "terminationGracePeriodSeconds": 30,
+        "terminationGracePeriodSeconds": GRACE_SECONDS,
         "securityContext": {
             "runAsNonRoot": True,
             "runAsUser": USER,

@@ -17,8 +17,9 @@ import msgspec
 from mlnb.codec import Json, JsonObject
 from mlnb.methods.contracts.responses import RowProblem
 from mlnb.serving.runtime.access import AccessControl
+from mlnb.serving.runtime.json_rows import read_rows
 from mlnb.serving.runtime.predictor import Predictor
-from mlnb.serving.runtime.request_bodies import BadRequest, read_rows
+from mlnb.serving.runtime.request_bodies import BadRequest
 from mlnb.settings import ServiceSettings
 
 SETTINGS = ServiceSettings()

@@ -3,6 +3,7 @@
 import http.client
 import json
 import socket
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -18,6 +19,7 @@ import yaml
 from mlnb.codec import Json
 from mlnb.errors import ServingError, UsageError
 from mlnb.serving.packaging.bento_stores import bentoml_environment, last_lines
+from mlnb.serving.packaging.tls_certificates import Certificates
 from mlnb.serving.runtime.access import check_exposure
 
 LAUNCHER = Path(__file__).with_name("bento_launcher.py")
@@ -33,22 +35,25 @@ class Server:
         host: address that it listens on.
         port: port that it listens on.
         log: file that it prints to.
+        certificates: of HTTPS; None: HTTP.
     """
 
     process: "subprocess.Popen[bytes]"
     host: str
     port: int
     log: Path
+    certificates: Certificates | None = None
 
     @property
     def reachable(self) -> str:
         """The address that clients on this machine use."""
-        return "127.0.0.1" if self.host == "0.0.0.0" else self.host
+        return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)
 
     @property
     def address(self) -> str:
         """The URL of the service."""
-        return f"http://{self.reachable}:{self.port}"
+        host = f"[{self.reachable}]" if ":" in self.reachable else self.reachable
+        return f"{'https' if self.certificates else 'http'}://{host}:{self.port}"
 
     def wait(self, path: str = "/readyz", seconds: float = 60.0) -> None:
         """Return when `path` responds with 200.
@@ -61,15 +66,26 @@ class Server:
         while time.monotonic() < deadline:
             if self.process.poll() is not None or CRASHED in self.output():
                 raise ServingError(f"The service ended before it was ready. Its log ends with:\n{self._tail()}")
-            try:
-                status, _, _ = send_request(self.reachable, self.port, "GET", path, timeout=5)
-            except (OSError, http.client.HTTPException):
-                status = 0
+            status = self._status(path)
             if status == 200:
                 return
             time.sleep(0.05)
         state = f"{path} returned {status}" if status else f"{path} did not respond"
         raise ServingError(f"The service was not ready after {seconds:.0f} s: {state}, expected 200.\n{self._tail()}")
+
+    def _status(self, path: str) -> int:
+        """Return the status of a path; 0 without a response."""
+        tls = self.certificates.probe() if self.certificates else None
+        try:
+            if tls is not None and self.certificates and self.certificates.clients:
+                # The probe has no certificate. A worker listens once it is ready: it is enough that it talks.
+                with socket.create_connection((self.reachable, self.port), 5) as raw, tls.wrap_socket(raw):
+                    return 200
+            return send_request(self.reachable, self.port, "GET", path, timeout=5, tls=tls)[0]
+        except ssl.SSLError:
+            return 200 if self.certificates and self.certificates.clients else 0
+        except (OSError, http.client.HTTPException):
+            return 0
 
     def stop(self, patience: float = 5.0) -> None:
         """End the server and every process that it started; kill them after `patience` seconds."""
@@ -107,7 +123,9 @@ class Launcher:
     log: Path
     own: Path | None = None
 
-    def serve(self, bento: Path, host: str, port: int, workers: int) -> Server:
+    def serve(
+        self, bento: Path, host: str, port: int, workers: int, certificates: Certificates | None = None
+    ) -> Server:
         """Return the server that the process becomes; it may not be ready yet."""
         name = yaml.safe_load((bento / "bento.yaml").read_text("utf-8"))["entry_service"]
         # `--api-workers` has no effect
@@ -115,12 +133,15 @@ class Launcher:
         options = {
             "environment": {"BENTOML_CONFIG_OPTIONS": " ".join(config).strip()},
             "folder": str(bento.absolute()),
-            "arguments": ["serve", str(bento.absolute()), "--host", host, "--port", str(port)],
+            "arguments": [
+                *("serve", str(bento.absolute()), "--host", host, "--port", str(port)),
+                *(certificates.options() if certificates else ()),
+            ],
         }
         assert self.process.stdin is not None
         with suppress(BrokenPipeError), self.process.stdin as stdin:  # `Server.wait` reports one that has ended
             stdin.write(json.dumps(options).encode() + b"\n")
-        return Server(self.process, host, port, self.log)
+        return Server(self.process, host, port, self.log, certificates)
 
 
 def start_launcher(log: Path | None = None, extra: Mapping[str, str] | None = None) -> Launcher:
@@ -156,13 +177,15 @@ def serving(
     port: int | None = None,
     workers: int = 1,
     environment: Mapping[str, str] | None = None,
+    certificates: Certificates | None = None,
 ) -> Iterator[Server]:
     """Serve the bento in a folder inside a `with` block. Arguments and errors are those of `start_server`.
 
     Args:
         port: None: a free one.
     """
-    server = start_server(bento, log, host, free_port(host) if port is None else port, workers, environment)
+    port = free_port(host) if port is None else port
+    server = start_server(bento, log, host, port, workers, environment, certificates)
     try:
         yield server
     finally:
@@ -170,7 +193,13 @@ def serving(
 
 
 def start_server(
-    bento: Path, log: Path, host: str, port: int, workers: int = 1, extra: Mapping[str, str] | None = None
+    bento: Path,
+    log: Path,
+    host: str,
+    port: int,
+    workers: int = 1,
+    extra: Mapping[str, str] | None = None,
+    certificates: Certificates | None = None,
 ) -> Server:
     """Return a bento's server, started but perhaps not ready yet.
 
@@ -181,25 +210,27 @@ def start_server(
         port: port to listen on.
         workers: number of processes.
         extra: environment variables in addition to those of this process.
+        certificates: of HTTPS; None: HTTP.
 
     Raises:
         UsageError: the port is in use, or the service would be open to other machines.
     """
+    host = "127.0.0.1" if host == "localhost" else host  # BentoML takes addresses, no names
     check_exposure(host, bentoml_environment() | dict(extra or {}))
     check_port(host, port)
-    return start_launcher(log, extra).serve(bento, host, port, workers)
+    return start_launcher(log, extra).serve(bento, host, port, workers, certificates)
 
 
 def free_port(host: str = "127.0.0.1") -> int:
     """Return a port that no process listens on."""
-    with socket.socket() as probe:
+    with socket.socket(_family_of(host)) as probe:
         probe.bind((host, 0))
         return int(probe.getsockname()[1])
 
 
 def check_port(host: str, port: int) -> None:
     """Raise `UsageError` when a server cannot listen there."""
-    with socket.socket() as probe:
+    with socket.socket(_family_of(host)) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, port))
@@ -210,10 +241,19 @@ def check_port(host: str, port: int) -> None:
 
 
 def send_request(
-    host: str, port: int, method: str, path: str, value: Json = None, timeout: float = 60
+    host: str,
+    port: int,
+    method: str,
+    path: str,
+    value: Json = None,
+    timeout: float = 60,
+    tls: ssl.SSLContext | None = None,
 ) -> tuple[int, bytes, dict[str, str]]:
     """Return status, body and headers (names in lower case) of one request; `value` is sent as JSON."""
-    connection = http.client.HTTPConnection(host, port, timeout=timeout)
+    if tls is None:
+        connection = http.client.HTTPConnection(host, port, timeout=timeout)
+    else:
+        connection = http.client.HTTPSConnection(host, port, timeout=timeout, context=tls)
     try:
         body = None if value is None else json.dumps(value).encode()
         connection.request(method, path, body, {"Content-Type": "application/json"})
@@ -221,6 +261,10 @@ def send_request(
         return response.status, response.read(), {name.lower(): text for name, text in response.getheaders()}
     finally:
         connection.close()
+
+
+def _family_of(host: str) -> socket.AddressFamily:
+    return socket.AF_INET6 if ":" in host else socket.AF_INET
 
 
 def _family(pid: int) -> list[psutil.Process]:

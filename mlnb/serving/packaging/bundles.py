@@ -178,12 +178,12 @@ def tree_files(folder: Path) -> list[Path]:
     return sorted(p for p in folder.rglob("*") if p.is_file() and "__pycache__" not in p.relative_to(folder).parts)
 
 
-def curl(golden: Golden, port: int = 3000, host: str = "127.0.0.1") -> str:
+def curl(golden: Golden, address: str = "http://127.0.0.1:3000") -> str:
     """Return a command line that requests the prediction of the first golden row; for a forecast the whole history."""
     forecast = any("time" in prediction for prediction in golden.predictions[:1])
     rows = golden.rows if forecast else golden.rows[:1]
     body = json.dumps(rows, ensure_ascii=False).replace("'", "'\\''")
-    return f"curl -s http://{host}:{port}/predict -d '{body}'"
+    return f"curl -s {address}/predict -d '{body}'"
 
 
 def _fill_settings(service: Path, name: str, model_tag: str, pinned: str, system: list[str]) -> str:

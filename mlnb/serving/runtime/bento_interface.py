@@ -2,6 +2,8 @@
 
 import copy
 import functools
+import gc
+import json
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -10,6 +12,7 @@ from typing import Any, ClassVar
 import bentoml
 from _bentoml_sdk.io_models import IODescriptor, IORootModel
 from bentoml._internal.utils import circus
+from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
@@ -19,16 +22,20 @@ from mlnb.methods.contracts.problems import ProblemContract
 from mlnb.methods.contracts.responses import Golden
 from mlnb.methods.tables.columns import Schema
 from mlnb.serving.runtime.access import PROBES, AccessControl, bound_host, check_exposure
-from mlnb.serving.runtime.http_messages import Receive, Reply, Scope, Send
+from mlnb.serving.runtime.http_connections import install
+from mlnb.serving.runtime.http_messages import Receive, Reply, Scope, Send, discard_body
 from mlnb.serving.runtime.model_parts import read_json, read_record
 from mlnb.serving.runtime.request_bodies import MAX_BYTES
 from mlnb.serving.runtime.response_schemas import describe_responses, describe_rows, describe_service
 from mlnb.serving.runtime.row_scorers import import_lightgbm_alone
 from mlnb.serving.runtime.served_tasks import find_served_task
+from mlnb.serving.runtime.service_page import POLICY, make_page
 from mlnb.serving.runtime.structured_logs import configure_logging
 from mlnb.settings import ServiceSettings
 
 ROUTE = "/predict"
+OTHERS = frozenset({"/metrics", "/schema.json", *PROBES})  # paths that BentoML responds to
+CORS_HEADERS = ["Authorization", "Content-Type", "X-API-Key", "X-Request-Id", "X-Routing-Key"]
 CHECK_SECONDS = 1.0  # between two checks of a supervisor on its workers
 
 
@@ -61,13 +68,21 @@ class PredictionService(bentoml.Service):  # type: ignore[misc]
     def __call__(self) -> Any:
         """Return the instance of the class that is served, and keep it for `RequestRouter`."""
         self.instance = super().__call__()
+        gc.collect()
+        gc.freeze()  # a collection would delay requests by the time that it takes to look at all of this again
         return self.instance
 
     def to_asgi(self, is_main: bool = True) -> Any:
         """Return the application that a worker serves."""
         if find_spec("lightgbm"):
             import_lightgbm_alone()
-        return RequestRouter(super().to_asgi(is_main), self)
+        install()
+        router = RequestRouter(super().to_asgi(is_main), self)
+        origins = ServiceSettings().cors_origins
+        if not origins:
+            return router
+        exposed = ["X-Model-Version", "X-Request-Id"]
+        return CORSMiddleware(router, origins, ["GET", "POST"], CORS_HEADERS, expose_headers=exposed)
 
     @property
     def openapi_spec(self) -> Any:
@@ -87,21 +102,57 @@ class OpenApiDocument:
 
 
 class RequestRouter:
-    """Sends predictions to the endpoint and everything else to BentoML."""
+    """Sends predictions to the endpoint, responds with page and description, and sends the other paths to BentoML.
+
+    BentoML's metrics have a label for each path, and its page has scripts of third parties: it gets known paths only.
+    """
 
     def __init__(self, app: Any, service: PredictionService) -> None:
         self.app, self.service, self.access = app, service, AccessControl.from_settings(ServiceSettings())
+        self.documents: dict[str, tuple[str, bytes]] = {}  # media type and body by path
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle a request."""
         app: Any = self.app
         if scope["type"] == "http":
-            if scope["path"] == ROUTE:
+            path = scope["path"]
+            if path == ROUTE:
                 app = self.service.instance.endpoint
-            elif scope["path"] not in PROBES and not self.access.allows(dict(scope["headers"])):
-                error = {"error": "a key of this service is needed"}
-                app = JSONResponse(error, 401, {"WWW-Authenticate": "Bearer"})
+            elif path not in PROBES:
+                app = await self._other(scope, receive) or app
+        elif scope["type"] == "websocket":
+            return  # uvicorn responds with status 500 to a connection that nothing accepts
         await app(scope, receive, send)
+
+    async def _other(self, scope: Scope, receive: Receive) -> Response | None:
+        """Return the response to a request for another path; None: BentoML responds."""
+        path, method = scope["path"], scope["method"]
+        refused = None
+        if not self.access.allows(dict(scope["headers"])):
+            error = {"error": "a key of this service is needed"}
+            refused = JSONResponse(error, 401, {"WWW-Authenticate": "Bearer"})
+        elif path not in OTHERS and path not in ("/", "/docs.json"):
+            refused = JSONResponse({"error": f"expected POST {ROUTE}, or GET / for the documentation"}, 404)
+        elif method not in ("GET", "HEAD"):
+            refused = JSONResponse({"error": "expected GET"}, 405, {"Allow": "GET, HEAD"})
+        if refused is not None:
+            await discard_body(receive)
+            return refused
+        if path in OTHERS:
+            return None
+        kind, body = self._document(path)
+        policy = {"Content-Security-Policy": POLICY, "X-Content-Type-Options": "nosniff"} if path == "/" else {}
+        return Response(body, 200, policy, kind)
+
+    def _document(self, path: str) -> tuple[str, bytes]:
+        if not self.documents:
+            document = self.service.openapi_spec.asdict()
+            encoded = json.dumps(document, ensure_ascii=True, separators=(",", ":")).encode()
+            self.documents = {
+                "/docs.json": ("application/json", encoded),
+                "/": ("text/html; charset=utf-8", make_page(document, ROUTE).encode()),
+            }
+        return self.documents[path]
 
 
 class RequestBody(IORootModel[Any]):  # type: ignore[misc]

@@ -6,16 +6,20 @@ Small requests are handled in the event loop; large ones in a thread, so that no
 import asyncio
 import itertools
 import logging
+import math
 import secrets
+import sys
+import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from time import perf_counter
+from time import monotonic, perf_counter
 
-from mlnb.methods.contracts.responses import Explanation, Response
+from mlnb.methods.contracts.responses import Response
 from mlnb.serving.runtime.access import AccessControl
 from mlnb.serving.runtime.http_messages import (
     JSON,
+    ClientGone,
     Headers,
     Receive,
     Reply,
@@ -27,21 +31,27 @@ from mlnb.serving.runtime.http_messages import (
     read_options,
     refuse,
 )
+from mlnb.serving.runtime.json_rows import SMALL, read_rows
+from mlnb.serving.runtime.memory_budget import MemoryBudget, Reservation
 from mlnb.serving.runtime.model_parts import Row
 from mlnb.serving.runtime.model_reloader import LoadedModel, ModelReloader
 from mlnb.serving.runtime.prediction_log import PredictionLog
-from mlnb.serving.runtime.prometheus_metrics import service_metrics
-from mlnb.serving.runtime.request_bodies import BadRequest, read_rows
+from mlnb.serving.runtime.prometheus_metrics import count_classes, service_metrics
+from mlnb.serving.runtime.request_bodies import BadRequest, Body, too_large
 from mlnb.serving.runtime.response_bodies import encode_responses, to_values
+from mlnb.serving.runtime.sliced_requests import Outcome, SlicedRequest
 from mlnb.serving.runtime.structured_logs import log_event
-from mlnb.serving.runtime.table_bodies import read_table, to_rows, write_table
+from mlnb.serving.runtime.table_decoder import MAX_TABLE_ROWS, TableDecoder
 from mlnb.serving.runtime.traffic_routing import TrafficRouter
 from mlnb.settings import ServiceSettings
 
 THREADS = 4  # batches handled at a time
 WAITING = 64  # batches that may wait for a thread
-INLINE = 16_384  # bytes of a JSON body that is handled in the event loop
+INLINE_ROWS = 64  # rows of a JSON body that is handled in the event loop
+INLINE_BYTES = 2_048  # bytes of a body that holds at most as many rows
 SECONDS = 60.0  # time limit of a batch
+READY_SECONDS = 10.0  # between two predictions for the golden rows
+SWITCH_SECONDS = 0.001  # after which a thread lets another run: batches must not delay the event loop
 LONGEST_ID = 128  # characters of a request id that is passed through
 DEFAULTS = RequestOptions()
 LOGGED = 2000  # bytes of a refusal in the service's log
@@ -66,6 +76,13 @@ class Endpoint:
         self.router = TrafficRouter.from_settings(settings, folder, self.metrics, log_shadow)
         self.pool = ThreadPoolExecutor(THREADS, "batch")
         self.pending = 0
+        memory = int(settings.memory * 2**20)
+        self.budget, self.decoder = MemoryBudget(memory), TableDecoder(memory)
+        # What is logged must fit in the log's queue.
+        self.table_rows = min(MAX_TABLE_ROWS, settings.log_limit) if self.log else MAX_TABLE_ROWS
+        self.checked: tuple[LoadedModel, float, bool] | None = None  # model, time and result of the last replay
+        self.checking = threading.Lock()
+        sys.setswitchinterval(SWITCH_SECONDS)
         self.prefix, self.number = secrets.token_hex(6), itertools.count()
         self.reloader.start()
 
@@ -74,7 +91,10 @@ class Endpoint:
         start = perf_counter()
         headers = dict(scope["headers"])
         request_id = self._request_id(headers)
-        reply = await self._handle(scope, headers, receive, request_id.decode())
+        try:
+            reply = await self._handle(scope, headers, receive, request_id.decode())
+        except ClientGone:
+            return
         out = [
             (b"content-type", reply.kind.encode()),
             (b"content-length", str(len(reply.body)).encode()),
@@ -103,19 +123,19 @@ class Endpoint:
                 response=(reply.log_text or reply.body)[:LOGGED].decode("utf-8", "replace"),
             )
 
-    def respond(self, body: bytes, options: RequestOptions = DEFAULTS) -> Reply:
-        """Return the reply to a body: predictions, or what has to change."""
+    def respond(self, body: Body, options: RequestOptions = DEFAULTS, deadline: float = math.inf) -> Reply:
+        """Return the reply to a body: predictions, or what has to change; `deadline` is of `perf_counter`."""
         current, canary = self.reloader.current, self.router.canary
         chosen = canary.choose(options.key, current) if canary is not None else None
         if chosen is not None:
-            reply = self._respond(chosen, body, options)
+            reply = self._respond(chosen, body, options, deadline)
             if reply.status < 500:
                 return reply  # else the current model responds: a client never gets a canary's failure
-        return self._respond(current, body, options)
+        return self._respond(current, body, options, deadline)
 
-    def _respond(self, model: LoadedModel, body: bytes, options: RequestOptions) -> Reply:
+    def _respond(self, model: LoadedModel, body: Body, options: RequestOptions, deadline: float) -> Reply:
         start = perf_counter()
-        reply = self._reply(model, body, options)
+        reply = self._reply(model, body, options, deadline)
         if self.router.canary is not None:
             canary = model.version != self.reloader.current.version
             self.router.canary.record(model.version, perf_counter() - start, reply.status >= 500, canary)
@@ -127,48 +147,63 @@ class Endpoint:
         if self.log is not None:
             self.log.record(request, version, rows, to_values(responses), seconds, shadow=True)
 
-    def _reply(self, model: LoadedModel, body: bytes, options: RequestOptions) -> Reply:
+    def _reply(self, model: LoadedModel, body: Body, options: RequestOptions, deadline: float) -> Reply:
         start, shadow = perf_counter(), self.router.shadow
         try:
-            logged = self.log is not None or shadow is not None
-            rows, responses, explanations = _predict(model, body, options, logged)
-            self.metrics.count_predictions(responses, model.version)
-            kind = JSON if JSON in options.accept or options.kind == JSON else options.kind
-            if kind == JSON:
-                out = encode_responses(responses, explanations)
+            if options.kind == JSON and len(body) <= SMALL:
+                outcome = _predict(model, body, options)
             else:
-                out = write_table(to_values(responses, explanations), kind)
+                with Reservation(self.budget) as reservation:
+                    request = SlicedRequest(
+                        model.predictor,
+                        options,
+                        reservation,
+                        deadline,
+                        logged=self.log is not None,
+                        shadowed=shadow is not None,
+                        table_rows=self.table_rows,
+                    )
+                    outcome = request.respond(body, self.decoder)
+            self.metrics.count_predictions(outcome.counts, model.version)
             if self.log is not None:
                 self.log.record(
                     options.request_id,
                     model.version,
-                    body if options.kind == JSON else rows,
-                    out if kind == JSON else to_values(responses, explanations),
+                    outcome.logged_rows or body,
+                    outcome.logged_responses or outcome.body,
                     perf_counter() - start,
                     options.event_time,
-                    count=len(responses),
+                    count=outcome.count,
                 )
             if shadow is not None:
-                shadow.submit(options.request_id, rows, responses, model.version)
-            return Reply(200, out, model.version, kind)
+                shadow.submit(options.request_id, outcome.rows, outcome.responses, model.version)
+            return Reply(200, outcome.body, model.version, outcome.kind)
         except BadRequest as error:
             self.metrics.count_rejected(error.problems, frozenset(model.predictor.parts.schema.names), model.version)
             if self.log is not None:
                 self.log.record_refusal(options.request_id, model.version, error.problems, options.event_time)
             log_text = error.refusal(self.masked).encode() if self.masked else b""
             return Reply(error.status, error.refusal().encode(), model.version, log_text=log_text)
+        except MemoryError:
+            refused = too_large("a request for which there is no memory", "fewer rows in one request")
+            return Reply(refused.status, refused.refusal().encode(), model.version)
         except Exception as error:  # noqa: BLE001 -- a fault of the service: the log has the cause, the client need not
             log_event("request failed", logging.ERROR, error, model_version=model.version)
             return refuse(500, "a fault of the service; its log has the cause", "a prediction", model.version)
 
     def ready(self) -> bool:
-        """Return whether the golden rows get the notebook's predictions."""
-        return self.reloader.current.predictor.replay() is None
+        """Return whether the golden rows get the notebook's predictions; tried at most every READY_SECONDS."""
+        with self.checking:
+            model = self.reloader.current
+            if self.checked is None or self.checked[0] is not model or monotonic() > self.checked[1] + READY_SECONDS:
+                self.checked = (model, monotonic(), model.predictor.replay() is None)
+            return self.checked[2]
 
     def close(self) -> None:
         """End the threads once their requests are done."""
         self.reloader.stop()
         self.pool.shutdown()
+        self.decoder.close()
         self.router.close()
         if self.log is not None:
             self.log.close()
@@ -181,28 +216,40 @@ class Endpoint:
             return refuse(401, "no key or another", expected, version)
         if scope["method"] != "POST":
             return refuse(405, f"method {scope['method']}", "POST", version)
+        reservation = Reservation(self.budget)
         try:
             options = read_options(scope, headers, request_id)
-            body = await read_body(headers, receive)
+            body = await read_body(headers, receive, reservation)
+            if self._is_small(body, options):
+                return self.respond(body, options)
+            return await self._respond_in_thread(body, options, version)
         except BadRequest as error:
             return Reply(error.status, error.refusal().encode(), version)
-        if options.kind == JSON and len(body) <= INLINE and not options.explain:
-            return self.respond(body, options)
-        return await self._respond_in_thread(body, options, version)
+        finally:
+            reservation.close()
 
-    async def _respond_in_thread(self, body: bytes, options: RequestOptions, version: str) -> Reply:
+    async def _respond_in_thread(self, body: Body, options: RequestOptions, version: str) -> Reply:
         if self.pending >= WAITING + THREADS:
             return refuse(503, f"{self.pending} batches in the queue", "fewer at a time; try again later", version)
         self.pending += 1
         self.metrics.busy.inc()
         try:
-            work = asyncio.get_running_loop().run_in_executor(self.pool, self.respond, body, options)
+            deadline = perf_counter() + SECONDS  # the thread ends soon after it, too
+            work = asyncio.get_running_loop().run_in_executor(self.pool, self.respond, body, options, deadline)
             return await asyncio.wait_for(work, SECONDS)
         except TimeoutError:
             return refuse(504, f"no response after {SECONDS:.0f} s", "fewer rows in one request", version)
         finally:
             self.pending -= 1
             self.metrics.busy.dec()
+
+    def _is_small(self, body: Body, options: RequestOptions) -> bool:
+        """Return whether a JSON body holds so few rows that the event loop may wait for their predictions."""
+        if options.kind != JSON or options.explain or len(body) > SMALL:
+            return False
+        if len(body) > INLINE_BYTES and body.count(b"{") > INLINE_ROWS:
+            return False
+        return self.log is None or not self.log.may_wait(INLINE_ROWS)
 
     def _request_id(self, headers: Headers) -> bytes:
         """Return the id in a request's header, if a header can hold it, or a new one."""
@@ -212,15 +259,12 @@ class Endpoint:
         return f"{self.prefix}-{next(self.number):x}".encode()
 
 
-def _predict(
-    model: LoadedModel, body: bytes, options: RequestOptions, logged: bool
-) -> tuple[list[Row], Sequence[Response], Sequence[Explanation]]:
-    """Return the rows of a body, their responses and explanations; rows of a table only where they are needed again."""
+def _predict(model: LoadedModel, body: Body, options: RequestOptions) -> Outcome:
+    """Return the responses to a small JSON body."""
     predictor = model.predictor
-    if options.kind == JSON:
-        rows = read_rows(body)
-        responses = predictor.respond(rows)
-    else:
-        table = read_table(body, options.kind)
-        rows, responses = to_rows(table) if logged or options.explain else [], predictor.respond_to_table(table)
-    return rows, responses, predictor.explain(rows) if options.explain else ()
+    rows = read_rows(body)
+    responses = predictor.respond(rows)
+    explanations = predictor.explain(rows) if options.explain else ()
+    counts: dict[str, int] = {}
+    count_classes(responses, counts)
+    return Outcome(encode_responses(responses, explanations), JSON, counts, len(responses), rows, responses)

@@ -11,6 +11,7 @@ from mlnb.methods.tables.columns import Schema
 from mlnb.serving.runtime.model_parts import ModelParts, Row
 from mlnb.serving.runtime.request_bodies import BadRequest, BadRows
 from mlnb.serving.runtime.request_handler import RequestHandler
+from mlnb.serving.runtime.row_checks import find_row_problems
 
 
 class ForecastHandler(RequestHandler):
@@ -23,9 +24,14 @@ class ForecastHandler(RequestHandler):
         self.encoder = Windows.from_json(parts.encoder)
         self.schema = request_schema(parts.schema, parts.contract)
 
+    @property
+    def request_columns(self) -> Schema:
+        """Timestamp, key, value and the other features."""
+        return self.schema
+
     def respond(self, rows: list[Row]) -> Sequence[Response]:
         """Return the horizon of each series, by key and time. Raises `BadRows` when a history cannot be used."""
-        problems = find_problems(rows, self.schema, self.encoder)
+        problems = find_row_problems(rows, self.schema) or find_problems(rows, self.schema, self.encoder)
         if problems:
             raise BadRows(problems)
         try:

@@ -2,12 +2,14 @@
 
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
+from urllib.parse import parse_qs
 
 import msgspec
 
 from mlnb.methods.contracts.responses import RowProblem
-from mlnb.serving.runtime.request_bodies import MAX_BYTES, BadRequest, Refusal, too_large
-from mlnb.serving.runtime.table_bodies import ARROW, PARQUET
+from mlnb.serving.runtime.memory_budget import Reservation
+from mlnb.serving.runtime.request_bodies import MAX_BYTES, BadRequest, Body, Refusal, too_large
+from mlnb.serving.runtime.table_decoder import ARROW, PARQUET
 from mlnb.serving.runtime.traffic_routing import routing_key
 
 Scope = MutableMapping[str, Any]  # ASGI's types: https://asgi.readthedocs.io/en/latest/specs/www.html
@@ -17,6 +19,8 @@ Headers = dict[bytes, bytes]  # names in lower case
 
 JSON = "application/json"
 KINDS = (JSON, ARROW, PARQUET, "", "text/plain", "application/x-www-form-urlencoded")  # the last is curl's default
+LENGTH_DIGITS = 20  # of Content-Length that are read
+MAX_FIELDS = 100  # of a query
 
 
 class RequestOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,19 +61,39 @@ class Reply(msgspec.Struct, frozen=True):
     log_text: bytes = b""
 
 
-async def read_body(headers: Headers, receive: Receive) -> bytes:
-    """Return the body. Raises `BadRequest` as soon as it is known to be too long."""
+class ClientGone(ConnectionError):
+    """The client closed the connection before its request was complete: nobody waits for a response."""
+
+
+async def read_body(headers: Headers, receive: Receive, reservation: Reservation) -> Body:
+    """Return the body.
+
+    Raises:
+        BadRequest: as soon as it is known to be too long, or to take more memory than there is.
+        ClientGone: it is not complete.
+    """
     length = headers.get(b"content-length", b"")
-    if length.isdigit() and int(length) > MAX_BYTES:
-        raise too_large(f"{int(length):,} bytes", f"at most {MAX_BYTES:,} bytes in one request")
+    if length.isdigit() and int(length[:LENGTH_DIGITS]) > MAX_BYTES:
+        raise too_large(f"{int(length[:LENGTH_DIGITS]):,} bytes", f"at most {MAX_BYTES:,} bytes in one request")
     message = await receive()
-    body: bytes = message.get("body", b"")
+    if not message.get("more_body"):
+        return _part_of(message)
+    body = bytearray(_part_of(message))
+    reservation.take(len(body))
     while message.get("more_body"):
         message = await receive()
-        body += message.get("body", b"")
+        part = _part_of(message)
+        body += part
+        reservation.take(len(part))
         if len(body) > MAX_BYTES:
             raise too_large(f"more than {MAX_BYTES:,} bytes", f"at most {MAX_BYTES:,} bytes in one request")
     return body
+
+
+def _part_of(message: MutableMapping[str, Any]) -> bytes:
+    if message["type"] == "http.disconnect":
+        raise ClientGone
+    return message.get("body", b"")  # type: ignore[no-any-return]
 
 
 async def discard_body(receive: Receive) -> None:
@@ -77,22 +101,49 @@ async def discard_body(receive: Receive) -> None:
     left, more = MAX_BYTES, True
     while more and left > 0:
         message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientGone
         left, more = left - len(message.get("body", b"")), message.get("more_body", False)
 
 
 def read_options(scope: Scope, headers: Headers, request_id: str) -> RequestOptions:
-    """Return what headers and query state. Raises `BadRequest` for a body of a type that the service does not read."""
+    """Return what headers and query state.
+
+    Raises:
+        BadRequest: with status 415 for a body of a type or encoding that the service does not read, with 400 for an
+            option that has no such value.
+    """
+    coding = headers.get(b"content-encoding")
+    if coding is not None and coding.strip().lower() not in (b"identity", b""):
+        found = f"a body in encoding {coding[:40].decode('latin-1')!r}"
+        problem = RowProblem(row=None, column=None, found=found, expected="a body without Content-Encoding")
+        raise BadRequest(f"found {found}, expected a body without Content-Encoding", [problem], 415)
     content_type = headers.get(b"content-type", b"").partition(b";")[0].strip().lower().decode("latin-1")
     if content_type not in KINDS:
         raise BadRequest(f"found a body of type {content_type!r}, expected {', '.join(KINDS[:3])}", [], 415)
     return RequestOptions(
         kind=content_type if content_type in (ARROW, PARQUET) else JSON,
         accept=headers.get(b"accept", b"").decode("latin-1"),
-        explain=b"explain=true" in scope.get("query_string", b"").lower().split(b"&"),
+        explain=_read_explain(query) if (query := scope.get("query_string")) else False,
         request_id=request_id,
         key=routing_key(headers, request_id),
         event_time=headers.get(b"x-event-time", b""),
     )
+
+
+def _read_explain(query: bytes) -> bool:
+    """Return the value of `explain` in a query. Raises `BadRequest` for one that is neither true nor false."""
+    try:
+        fields = parse_qs(query.lower().decode("latin-1"), keep_blank_values=True, max_num_fields=MAX_FIELDS)
+    except ValueError:
+        raise BadRequest(f"found more than {MAX_FIELDS} parameters, expected explain alone", [], 400) from None
+    values = fields.get("explain", ["false"])
+    texts = set(values)
+    if len(texts) == 1 and texts <= {"true", "false"}:
+        return "true" in texts
+    found = f"explain={values[0][:40]!r}" if len(texts) == 1 else "more than one value of explain"
+    problem = RowProblem(row=None, column=None, found=found, expected="explain=true or explain=false")
+    raise BadRequest(f"found {found}, expected explain=true or explain=false", [problem], 400)
 
 
 def refuse(status: int, found: str, expected: str, version: str) -> Reply:

@@ -1,7 +1,6 @@
 """The prediction log of a service: requests are recorded off the request path, in segments that survive a kill."""
 
 import itertools
-import json
 import logging
 import os
 import queue
@@ -11,7 +10,7 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -19,10 +18,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from mlnb.codec import JsonObject
 from mlnb.methods.contracts.responses import RowProblem
 from mlnb.serving.runtime import log_segments
-from mlnb.serving.runtime.request_bodies import MASKED
+from mlnb.serving.runtime.log_lines import Content, encode, quote, write_line
 from mlnb.serving.runtime.structured_logs import log_event
 from mlnb.settings import ServiceSettings
 
@@ -30,14 +28,12 @@ FLUSH = 0.5  # seconds between two writes to disk: what a crash can lose at most
 NUMBERS = itertools.count(1)  # of the segments of this process
 TOKEN = secrets.token_hex(4)  # of this process: in containers many have the same id, and copy to one folder
 COMMAND = (sys.executable, "-P", str(Path(log_segments.__file__)))  # what turns a finished segment into Parquet
+LIMIT_BYTES = 2**26  # of JSON text that may wait to be written
+PART = 2**20  # bytes that are written at a time
 HOUR = 3600.0  # seconds that this may take, with the copy to object storage
 
 Convert = Callable[[Path], Any]  # called with a finished segment
 CountRows = Callable[[str, int], None]  # called with "recorded" or "dropped", and a number of rows
-Content = Sequence[JsonObject] | bytes  # rows or responses, or JSON text of them
-
-encode = json.JSONEncoder(separators=(",", ":"), default=str).encode
-quote = json.encoder.encode_basestring_ascii
 
 
 @dataclass(frozen=True)
@@ -74,11 +70,15 @@ class LogPolicy:
 
 
 class _Waiting(NamedTuple):
-    """A record that is encoded later: the start of its line, rows and responses."""
+    """A record whose line is written later: its start, rows and responses."""
 
     start: bytes
     rows: Content
     responses: Content
+
+    def size(self) -> int:
+        """Return the bytes of its JSON text."""
+        return sum(len(part) for part in (self.rows, self.responses) if isinstance(part, bytes | bytearray))
 
 
 class PredictionLog:
@@ -109,8 +109,8 @@ class PredictionLog:
         self.dropped = 0  # rows that were not logged, because the queue or the disk was full
         self.failure = ""  # why the last write failed
         self._convert, self._clock, self._count = convert, clock, count
-        self._queue: deque[bytes | _Waiting] = deque()
-        self._rows = 0  # rows in `_queue`
+        self._queue: deque[_Waiting] = deque()
+        self._rows = self._bytes = 0  # rows and bytes in `_queue`
         self._space = threading.Condition()
         self._ended = threading.Event()
         self._segment: Path | None = None
@@ -175,18 +175,26 @@ class PredictionLog:
         count = max(1, count)
         time = self._time_of(event_time)
         start = f'{{"id":{quote(request)},"time":{time!r},"model":{quote(version)},{head},"rows":'.encode()
-        entry: bytes | _Waiting = _Waiting(start, rows, responses)
-        if isinstance(rows, bytes) and isinstance(responses, bytes) and not self.policy.masked:
-            entry = _line(start, rows, responses)
+        entry = _Waiting(start, rows, responses)
+        size = entry.size()
         with self._space:
-            if self._rows + count > self.policy.limit and self._queue:
+            if self._is_full(count, size):
                 if self.policy.when_full == "drop":
                     self._drop(count)
                     return
-                while self._rows + count > self.policy.limit and self._queue and not self._ended.is_set():
+                while self._is_full(count, size) and not self._ended.is_set():
                     self._space.wait(FLUSH)
             self._queue.append(entry)
             self._rows += count
+            self._bytes += size
+
+    def may_wait(self, rows: int) -> bool:
+        """Return whether recording a request with that many rows may take until the queue has space."""
+        return self.policy.when_full == "wait" and self._is_full(rows, 0)
+
+    def _is_full(self, rows: int, size: int) -> bool:
+        full = self._rows + rows > self.policy.limit or self._bytes + size > LIMIT_BYTES
+        return full and bool(self._queue)  # a request that is larger than the queue has it alone
 
     def _drop(self, rows: int) -> None:
         self.dropped += rows
@@ -209,7 +217,7 @@ class PredictionLog:
             last = self._ended.wait(FLUSH)
             with self._space:
                 entries, rows = self._queue, self._rows
-                self._queue, self._rows = deque(), 0
+                self._queue, self._rows, self._bytes = deque(), 0, 0
                 self._space.notify_all()
             if entries:
                 self._write(entries, rows)
@@ -222,13 +230,14 @@ class PredictionLog:
                 self._finished.put(None)
                 return
 
-    def _write(self, entries: Iterable[bytes | _Waiting], rows: int) -> None:
+    def _write(self, entries: Iterable[_Waiting], rows: int) -> None:
         try:
             if self._segment is None:
                 self._start_segment()
-            data = b"".join(entry if isinstance(entry, bytes) else self._encode(entry) for entry in entries)
-            while data:
-                data = data[os.write(self._handle, data) :]
+            lines = (part for entry in entries for part in write_line(*entry, self.policy.masked))
+            for data in _join(lines):
+                while data:
+                    data = data[os.write(self._handle, data) :]
             os.fsync(self._handle)
         except OSError as error:  # a full disk must not stop the service: it goes on, and counts
             with self._space:
@@ -244,17 +253,6 @@ class PredictionLog:
         if reason != self.failure:
             log_event("prediction log failed", logging.ERROR, reason=reason, dropped=self.dropped)
         self.failure = reason
-
-    def _encode(self, entry: _Waiting) -> bytes:
-        rows = entry.rows
-        if self.policy.masked:
-            plain = json.loads(_without_mark(rows)) if isinstance(rows, bytes) else rows
-            rows = [
-                {n: MASKED if n in self.policy.masked and value is not None else value for n, value in row.items()}
-                for row in plain
-            ]
-        texts = (part if isinstance(part, bytes) else encode(part).encode() for part in (rows, entry.responses))
-        return _line(entry.start, *texts)
 
     def _start_segment(self) -> None:
         self._segment_start, self._segment_rows = self._clock(), 0
@@ -283,12 +281,14 @@ def convert_in_process(path: Path, url: str = "") -> None:
         raise OSError(f"{(done.stderr.strip().splitlines() or ['no output'])[-1]} (exit code {done.returncode})")
 
 
-def _line(start: bytes, rows: bytes, responses: bytes) -> bytes:
-    """Return a line of a segment. JSON has line feeds between its tokens only, where a space means the same."""
-    rows, responses = (_without_mark(text).replace(b"\n", b" ") for text in (rows, responses))
-    return b'%b%b,"responses":%b}\n' % (start, rows, responses)
-
-
-def _without_mark(body: bytes) -> bytes:
-    """Return a body without the byte order mark that it may begin with."""
-    return body.removeprefix(b"\xef\xbb\xbf")
+def _join(parts: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield short parts together."""
+    waiting: list[bytes] = []
+    size = 0
+    for part in parts:
+        waiting.append(part)
+        size += len(part)
+        if size >= PART:
+            yield b"".join(waiting)
+            waiting, size = [], 0
+    yield b"".join(waiting)

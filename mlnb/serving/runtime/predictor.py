@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from mlnb.codec import Json
 from mlnb.methods.contracts.responses import Explanation, Golden, Response, to_wire
@@ -11,6 +10,7 @@ from mlnb.serving.runtime.model_parts import ModelParts, Row, read_record
 from mlnb.serving.runtime.parity import Difference, find_difference
 from mlnb.serving.runtime.request_handler import RequestHandler
 from mlnb.serving.runtime.served_tasks import make_handler
+from mlnb.serving.runtime.table_bodies import TableSlice
 
 
 @dataclass(frozen=True)
@@ -46,8 +46,8 @@ class Predictor:
         """Return the responses as the JSON objects that a client receives. Raises `BadRows` as `respond`."""
         return to_wire(self.handler.respond(rows))
 
-    def respond_to_table(self, table: Any) -> Sequence[Response]:
-        """Return the responses to a pyarrow table, the same as to its rows. Raises `BadRows` as `respond`."""
+    def respond_to_table(self, table: TableSlice) -> Sequence[Response]:
+        """Return the responses to a table, the same as to its rows. Raises `BadRows` as `respond`."""
         return self.handler.respond_to_table(table)
 
     def explain(self, rows: list[Row]) -> Sequence[Explanation]:

@@ -1,6 +1,6 @@
 """Prometheus metrics: requests, their duration, predictions by class, rejected rows by column."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import cache
 
 from prometheus_client import Counter, Gauge, Histogram
@@ -56,12 +56,8 @@ class ServiceMetrics:
             child = self._children[key] = getattr(self, name).labels(*labels)
         child.inc(amount)
 
-    def count_predictions(self, responses: Iterable[Response], version: str) -> None:
-        """Count rows by class; predicted numbers are counted together."""
-        counts: dict[str, int] = {}
-        for response in responses:
-            name = response.prediction if isinstance(response, NAMED) else ""
-            counts[name] = counts.get(name, 0) + 1
+    def count_predictions(self, counts: Mapping[str, int], version: str) -> None:
+        """Count predicted rows by class, as `count_classes` counts them."""
         for name, amount in counts.items():
             self.count("predictions", name, version, amount=amount)
 
@@ -89,6 +85,13 @@ class ServiceMetrics:
             self.loaded.labels(old).set(0)
             self.count("swaps", "switched")
         self.loaded.labels(new).set(1)
+
+
+def count_classes(responses: Iterable[Response], counts: dict[str, int]) -> None:
+    """Add the number of responses of each class to `counts`; predicted numbers are counted together."""
+    for response in responses:
+        name = response.prediction if isinstance(response, NAMED) else ""
+        counts[name] = counts.get(name, 0) + 1
 
 
 @cache

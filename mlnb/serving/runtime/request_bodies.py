@@ -1,19 +1,20 @@
-"""The body of a request as rows, and the errors that a client receives."""
+"""The limits of a request's body, and the errors that a client receives."""
 
 import json
 from collections.abc import Collection, Sequence
-from typing import Any, NoReturn
 
 import msgspec
 
-from mlnb.codec import JsonObject, Record, replace
+from mlnb.codec import Record, replace
 from mlnb.errors import UsageError
 from mlnb.methods.contracts.responses import RowProblem
 
 MAX_ROWS = 10_000  # rows of one request; more are a job for batch scoring
 MAX_BYTES = 64 * 2**20  # bytes of one body
 MASKED = "masked"  # stands for the values of a masked column in every log
-SHOWN = 20  # problems listed in one response
+SHOWN = 20  # problems that are collected and listed in one response
+
+Body = bytes | bytearray  # of a request
 
 
 class Refusal(Record, frozen=True, kw_only=True):
@@ -55,54 +56,14 @@ class BadRows(BadRequest):
 
     def __init__(self, problems: Sequence[RowProblem]) -> None:
         first, others = problems[0], len(problems) - 1
-        more = f" (and {others} more problem{'s' if others > 1 else ''})" if others else ""
+        least = "at least " if len(problems) >= SHOWN else ""
+        more = f" (and {least}{others} more problem{'s' if others > 1 else ''})" if others else ""
         super().__init__(f"{first}{more}", problems, 422)
         self.row, self.column = first.row, first.column
         self.found, self.expected = first.found, first.expected
-
-
-def read_rows(body: bytes, limit: int = MAX_ROWS) -> list[JsonObject]:
-    """Return the rows of a body.
-
-    Raises:
-        BadRequest: with status 400 when it is not a list of objects, with 413 when it is too large.
-    """
-    if len(body) > MAX_BYTES:
-        raise too_large(f"more than {MAX_BYTES:,} bytes", f"at most {MAX_BYTES:,} bytes in one request")
-    try:
-        rows = _decode(body.decode("utf-8-sig"))
-    except (ValueError, RecursionError) as error:
-        raise _bad_body(f"no JSON ({error})") from None
-    if not isinstance(rows, list):
-        raise _bad_body(_kind(rows))
-    for number, row in enumerate(rows):
-        if not isinstance(row, dict):
-            raise _bad_body(f"{_kind(row)} as row {number}", number)
-    if len(rows) > limit:
-        raise too_large(f"{len(rows):,} rows", f"at most {limit:,} rows in one request")
-    return rows
 
 
 def too_large(found: str, expected: str) -> BadRequest:
     """Return the error for a body that should be sent in parts."""
     problem = RowProblem(row=None, column=None, found=found, expected=expected)
     return BadRequest(f"the body: found {found}, expected {expected}; send it in parts", [problem], 413)
-
-
-def _refuse_constant(text: str) -> NoReturn:
-    raise ValueError(f"{text} is not a JSON number; send null for a missing value")
-
-
-_decode = json.JSONDecoder(parse_constant=_refuse_constant).decode
-
-
-def _bad_body(found: str, row: int | None = None) -> BadRequest:
-    expected = 'a JSON list of objects by column name, such as [{"column": 1}]'
-    problem = RowProblem(row=row, column=None, found=found, expected=expected)
-    return BadRequest(f"the body: found {found}, expected {expected}", [problem], 400)
-
-
-def _kind(value: Any) -> str:
-    """Return JSON's name for the type of a value."""
-    names = {dict: "an object", list: "a list", str: "a string", bool: "a boolean", type(None): "null"}
-    return names.get(type(value), "a number")

@@ -2,12 +2,13 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from mlnb.methods.contracts.responses import Explanation, Response
+from mlnb.methods.tables.columns import Schema
 from mlnb.serving.runtime.model_parts import ModelParts, Row
 from mlnb.serving.runtime.request_bodies import BadRequest
-from mlnb.serving.runtime.table_bodies import to_rows
+from mlnb.serving.runtime.table_bodies import TableSlice, to_rows
 
 
 class RequestHandler(ABC):
@@ -22,12 +23,17 @@ class RequestHandler(ABC):
     def __init__(self, parts: ModelParts) -> None:
         self.parts = parts
 
+    @property
+    def request_columns(self) -> Schema:
+        """The columns that a request may have."""
+        return self.parts.schema
+
     @abstractmethod
     def respond(self, rows: list[Row]) -> Sequence[Response]:
         """Return the responses to a request's rows. Raises `BadRows` when they do not fit the schema."""
 
-    def respond_to_table(self, table: Any) -> Sequence[Response]:
-        """Return the responses to a pyarrow table. Raises `BadRows` when its rows do not fit the schema."""
+    def respond_to_table(self, table: TableSlice) -> Sequence[Response]:
+        """Return the responses to a table. Raises `BadRows` when its rows do not fit the schema."""
         return self.respond(to_rows(table))
 
     def explain(self, rows: list[Row]) -> Sequence[Explanation]:

@@ -7,24 +7,27 @@ from typing import Any
 from mlnb.codec import Json, JsonObject
 from mlnb.methods.contracts.problems import ProblemContract
 from mlnb.methods.tables.columns import Column, Schema
+from mlnb.methods.tables.values import BOOLEAN_WORDS
 from mlnb.methods.tasks.responders import form_of
-from mlnb.serving.runtime.table_bodies import ARROW, PARQUET
+from mlnb.serving.runtime.table_decoder import ARROW, PARQUET
 
+WORDS = [*BOOLEAN_WORDS, ""]
+BLANK: JsonObject = {"type": "string", "enum": [""]}  # missing
 JSON_KINDS: dict[str, JsonObject] = {
     "number": {"type": "number"},
-    "boolean": {"type": "boolean"},
-    "category": {"type": "string"},
+    "boolean": {"anyOf": [{"type": "boolean"}, {"type": "number", "enum": [0, 1]}, {"type": "string", "enum": WORDS}]},
+    "category": {"anyOf": [{"type": "string"}, {"type": "number"}, {"type": "boolean"}]},
     "text": {"type": "string"},
-    "date": {"type": "string", "format": "date-time"},
+    "date": {"anyOf": [*({"type": "string", "format": form} for form in ("date-time", "date")), BLANK]},
 }
 HEADERS = {"X-Model-Version": "name and version of the model", "X-Request-Id": "the id of the request, or a new one"}
 STATUSES = {
-    "400": "The body is not a list of objects by column name.",
+    "400": "The body is not a list of objects by column name, or an option has no such value.",
     "401": "The service requires a key, and the request has none or another.",
     "413": "Too many bytes or rows: send them in parts.",
-    "415": "A body of a type that this service does not read.",
+    "415": "A body of a type or encoding that this service does not read.",
     "422": "Rows that do not fit the model's columns; each problem names row and column.",
-    "503": "Too many batches are waiting: try again later.",
+    "503": "Too many connections or batches, or too little memory: try again later.",
     "504": "The rows took too long: send fewer at a time.",
 }
 PARAMETERS: list[JsonObject] = [
@@ -69,7 +72,7 @@ def describe_rows(schema: Schema, example: Sequence[JsonObject]) -> JsonObject:
     """Return the JSON Schema of a request: a list of objects with the columns that the model reads."""
     columns = {column.name: describe_column(column) for column in schema.features}
     required = [column.name for column in schema.features if not column.nullable]
-    row: dict[str, Json] = {"type": "object", "title": "Row", "properties": columns}
+    row: dict[str, Json] = {"type": "object", "title": "Row", "properties": columns, "additionalProperties": False}
     if required:
         row["required"] = required
     return {"type": "array", "title": "Rows", "items": row, "example": example}
@@ -107,7 +110,7 @@ def describe_service(document: Any, route: str) -> Any:
     """Return an OpenAPI document with all bodies, headers, errors and keys of `route`."""
     document = copy.deepcopy(document)
     components = document.setdefault("components", {})
-    components.setdefault("schemas", {})["Refusal"] = REFUSAL
+    components["schemas"] = {"Refusal": REFUSAL}  # BentoML's are of other versions of JSON Schema, and none is used
     components["securitySchemes"] = {
         "key": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
         "bearer": {"type": "http", "scheme": "bearer"},
@@ -115,8 +118,11 @@ def describe_service(document: Any, route: str) -> Any:
     document["security"] = [{}, {"key": []}, {"bearer": []}]
     operation = document["paths"][route]["post"]
     operation["parameters"] = PARAMETERS
+    operation["requestBody"]["required"] = True
+    content = operation["requestBody"]["content"]
+    content["application/json"]["schema"].pop("root_input", None)
     for kind in (ARROW, PARQUET):
-        operation["requestBody"]["content"][kind] = {"schema": {"type": "string", "format": "binary"}}
+        content[kind] = {"schema": {"type": "string", "format": "binary"}}
     answered = operation["responses"]["200" if "200" in operation["responses"] else 200]
     headers = {name: {"description": text, "schema": {"type": "string"}} for name, text in HEADERS.items()}
     refused = {"application/json": {"schema": {"$ref": "#/components/schemas/Refusal"}}}

@@ -13,11 +13,12 @@ from mlnb.methods.encoding.table_encoder import Encoder
 from mlnb.methods.models.anomaly_detectors import drivers
 from mlnb.methods.models.fitted_models import predict
 from mlnb.methods.models.shap_values import compute_shap_values
-from mlnb.methods.tables.columns import Schema, check_rows, to_arrays
+from mlnb.methods.tables.columns import Schema, to_arrays
 from mlnb.methods.tasks.responders import respond
 from mlnb.serving.runtime.model_parts import ModelParts, Row
-from mlnb.serving.runtime.request_bodies import BadRequest, BadRows
+from mlnb.serving.runtime.request_bodies import SHOWN, BadRequest, BadRows
 from mlnb.serving.runtime.request_handler import RequestHandler
+from mlnb.serving.runtime.row_checks import find_row_problems
 
 
 class AnomalyHandler(RequestHandler):
@@ -38,7 +39,7 @@ class AnomalyHandler(RequestHandler):
 
     def encode(self, rows: list[Row]) -> np.ndarray:
         """Return the rows as a matrix (n, d). Raises `BadRows` when one does not fit the schema."""
-        problems = check_rows(rows, self.parts.schema)
+        problems = find_row_problems(rows, self.parts.schema)
         if problems:
             raise BadRows(problems)
         return self.encoder.transform(to_arrays(rows, self.parts.schema))
@@ -75,7 +76,7 @@ class RankingHandler(AnomalyHandler):
             if name is None or isinstance(name, dict | list)
         ]
         if problems:
-            raise BadRows(problems)
+            raise BadRows(problems[:SHOWN])
         return number_queries(names)
 
     def explain(self, rows: list[Row]) -> Sequence[Explanation]:

@@ -1,154 +1,125 @@
-"""Large batches as Arrow streams or Parquet files: columns in, columns out, the same numbers as JSON gives.
+"""Large batches as Arrow streams or Parquet files: columns in, the same numbers as JSON gives.
 
-pyarrow is not a requirement of a service: images that need such bodies install it.
+pyarrow is not a requirement of a service: images that need such bodies install it, and `table_worker` alone uses it.
 """
 
-import io
-from collections.abc import Iterator, Sequence
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from mlnb.codec import JsonObject
 from mlnb.methods.contracts.responses import RowProblem
-from mlnb.methods.tables.columns import Column, Schema, nearest, to_array
+from mlnb.methods.tables.columns import Schema, nearest, to_array
 from mlnb.methods.tables.values import EXPECTED, fits
-from mlnb.serving.runtime.request_bodies import BadRequest, BadRows, too_large
-
-ARROW = "application/vnd.apache.arrow.stream"
-PARQUET = "application/vnd.apache.parquet"
-MAX_TABLE_ROWS = 1_000_000  # rows of one body
-MAX_TABLE_BYTES = 2**30  # bytes of one body once it is unpacked
+from mlnb.serving.runtime.request_bodies import SHOWN, BadRows
+from mlnb.serving.runtime.row_checks import LONGEST_NAME
 
 
-def read_table(body: bytes, kind: str, limit: int = MAX_TABLE_ROWS) -> Any:
-    """Return the pyarrow table in a body of media type `kind`.
+def check_columns(names: Sequence[str], unread: Mapping[str, str], schema: Schema) -> None:
+    """Check the columns of a table before its rows are read.
+
+    Args:
+        names: of the columns.
+        unread: type of each column that holds lists, structures or other values that no column of a model has.
+        schema: of the request.
 
     Raises:
-        BadRequest: with status 415 without pyarrow, 400 when it cannot be read, 413 when it is too large.
+        BadRows: columns are missing, unknown, there twice, or of a type that does not fit.
     """
-    pyarrow = _pyarrow(kind)
-    batches, rows, size = [], 0, 0
-    try:
-        for batch in _batches(body, kind):
-            batches.append(batch)
-            rows, size = rows + batch.num_rows, size + batch.nbytes
-            if rows > limit:
-                raise too_large(f"more than {limit:,} rows", f"at most {limit:,} rows in one request")
-            if size > MAX_TABLE_BYTES:
-                raise too_large(f"more than {MAX_TABLE_BYTES:,} bytes unpacked", f"at most {MAX_TABLE_BYTES:,} bytes")
-        return pyarrow.Table.from_batches(batches) if batches else pyarrow.table({})
-    except (pyarrow.ArrowException, OSError, ValueError) as error:
-        if isinstance(error, BadRequest):
-            raise
-        reason = f"no {'Arrow stream' if kind == ARROW else 'Parquet file'} ({str(error)[:200]})"
-        expected = f"a body of type {kind}"
-        problem = _problem(None, None, reason, expected)
-        raise BadRequest(f"the body: found {reason}, expected {expected}", [problem]) from None
-
-
-def read_columns(table: Any, schema: Schema) -> dict[str, np.ndarray]:
-    """Return a table's features as arrays. Raises `BadRows` for columns or values that do not fit the schema."""
     problems: list[RowProblem] = []
-    names = [column.name for column in schema.features]
-    for name in table.column_names:
-        if name not in schema.names:
-            hint = nearest(name, names)
-            problems.append(_problem(None, name, "an unknown column", f"a column of the schema{hint}"))
-        elif table.column_names.count(name) > 1:
+    features = [column.name for column in schema.features]
+    existing, counts = frozenset(schema.names), Counter(names)
+    for name in names:
+        if name not in existing:
+            hint = nearest(name[:LONGEST_NAME], features)
+            shown = name if len(name) <= LONGEST_NAME else f"{name[:LONGEST_NAME]}..."
+            problems.append(_problem(None, shown, "an unknown column", f"a column of the schema{hint}"))
+        elif counts[name] > 1:
             problems.append(_problem(None, name, "a column of that name twice", "one"))
-    present = set(table.column_names)
+        if len(problems) == SHOWN:
+            raise BadRows(problems)
     for column in schema.features:
-        if column.name not in present and not column.nullable:
-            problems.append(_problem(None, column.name, "nothing", EXPECTED[column.kind]))
+        expected = EXPECTED[column.kind]
+        if column.name not in counts and not column.nullable:
+            problems.append(_problem(None, column.name, "nothing", expected))
+        elif column.name in unread:
+            problems.append(_problem(0, column.name, f"values of type {unread[column.name]}", expected))
     if problems:
-        raise BadRows(problems)
+        raise BadRows(problems[:SHOWN])
+
+
+class TableSlice(msgspec.Struct, frozen=True):
+    """Some rows of a table.
+
+    Args:
+        rows: their number n.
+        numbers: float64 (n,) by name of the column.
+        coded: of any other column the different values, and the position of each row's value (n,); None is the last.
+    """
+
+    rows: int
+    numbers: dict[str, np.ndarray]
+    coded: dict[str, tuple[list[Any], np.ndarray]]
+
+
+def read_slice(frame: bytes) -> TableSlice:
+    """Return the rows that `table_worker.pack` wrote."""
+    start = frame.index(b"\n") + 1
+    described = json.loads(frame[:start])
+    result = TableSlice(described["rows"], {}, {})
+    for column in described["columns"]:
+        kind = np.dtype(np.int32 if "values" in column else np.float64)
+        array = np.frombuffer(frame, kind, result.rows, start)
+        start += array.nbytes
+        if "values" in column:
+            result.coded[column["name"]] = [*column["values"], None], array
+        else:
+            result.numbers[column["name"]] = array
+    return result
+
+
+def read_columns(table: TableSlice, schema: Schema) -> dict[str, np.ndarray]:
+    """Return a table's features as arrays. Raises `BadRows` for values that do not fit the schema."""
+    problems: list[RowProblem] = []
     arrays = {}
     for column in schema.features:
-        if column.name not in present:
-            arrays[column.name] = to_array([None] * table.num_rows, column)
-            continue
-        array, bad = _read_column(table.column(column.name), column)
-        arrays[column.name] = array
-        problems += bad
+        if column.name in table.numbers:
+            numbers = table.numbers[column.name]
+            arrays[column.name] = to_array(numbers, column)
+            infinite = np.flatnonzero(np.isinf(numbers))
+            if len(infinite):
+                row = int(infinite[0])
+                found = repr(float(numbers[row]))
+                problems.append(_problem(row, column.name, found, EXPECTED["number"]))
+        elif column.name in table.coded:
+            values, codes = table.coded[column.name]
+            bad = next((code for code, value in enumerate(values) if not fits(value, column.kind)), None)
+            if bad is None:
+                arrays[column.name] = to_array(values, column)[codes]
+            else:
+                row, found = int(np.argmax(codes == bad)), repr(values[bad])[:80]
+                problems.append(_problem(row, column.name, found, EXPECTED[column.kind]))
+        else:
+            arrays[column.name] = to_array([None] * table.rows, column)
     if problems:
-        raise BadRows(sorted(problems, key=lambda problem: problem.row or 0))
+        raise BadRows(sorted(problems, key=lambda problem: problem.row or 0)[:SHOWN])
     return arrays
 
 
-def to_rows(table: Any) -> list[JsonObject]:
-    """Return a table as rows as JSON would hold them: instants as ISO 8601 text."""
-    rows = table.to_pylist()
-    for name in table.column_names:
-        if table.num_rows and str(table.schema.field(name).type).startswith(("timestamp", "date")):
-            for row in rows:
-                row[name] = row[name].isoformat() if row[name] is not None else None
-    return [*rows]
-
-
-def write_table(values: Sequence[JsonObject], kind: str) -> bytes:
-    """Return responses as a body of media type `kind`: one column a field, probabilities and intervals as structs."""
-    import pyarrow
-    import pyarrow.parquet
-
-    table, out = pyarrow.Table.from_pylist(values), io.BytesIO()
-    if kind == PARQUET:
-        pyarrow.parquet.write_table(table, out)
-    else:
-        with pyarrow.ipc.new_stream(out, table.schema) as writer:
-            writer.write_table(table)
-    return out.getvalue()
-
-
-def _pyarrow(kind: str) -> Any:
-    try:
-        import pyarrow
-        import pyarrow.parquet
-    except ImportError:
-        reason = f"a body of type {kind}, which this service cannot read"
-        expected = "JSON, or pyarrow in the service's environment: pip install pyarrow"
-        problem = _problem(None, None, reason, expected)
-        raise BadRequest(f"found {reason}; expected {expected}", [problem], 415) from None
-    return pyarrow
-
-
-def _batches(body: bytes, kind: str) -> Iterator[Any]:
-    import pyarrow.parquet
-
-    if kind == PARQUET:
-        yield from pyarrow.parquet.ParquetFile(pyarrow.BufferReader(body)).iter_batches()
-        return
-    with pyarrow.ipc.open_stream(body) as reader:
-        yield from reader
-
-
-def _read_column(values: Any, column: Column) -> tuple[np.ndarray, list[RowProblem]]:
-    """Return the array of a column as the encoder reads it, and its first value that does not fit."""
-    from pyarrow import timestamp, types
-
-    kind = values.type
-    numeric = types.is_integer(kind) or types.is_floating(kind) or types.is_null(kind)
-    if column.kind == "number" and numeric:
-        array = values.cast("float64").to_numpy().astype(np.float64)
-        infinite = np.flatnonzero(np.isinf(array))
-        if not len(infinite):
-            return array, []
-        row = int(infinite[0])
-        return array, [_problem(row, column.name, repr(float(array[row])), EXPECTED["number"])]
-    if types.is_timestamp(kind):
-        values = values.cast(timestamp("us", kind.tz), safe=False)
-    try:
-        encoded = values.unify_dictionaries() if types.is_dictionary(kind) else values.dictionary_encode()
-        encoded = encoded.combine_chunks()
-        distinct = encoded.dictionary.to_pylist()
-    except (NotImplementedError, TypeError):
-        return np.empty(0), [_problem(0, column.name, f"values of type {kind}", EXPECTED[column.kind])]
-    codes = encoded.indices.fill_null(len(distinct)).to_numpy(zero_copy_only=False)
-    for code, value in enumerate(distinct):
-        if not fits(value, column.kind):
-            row = int(np.argmax(codes == code))
-            return np.empty(0), [_problem(row, column.name, repr(value)[:80], EXPECTED[column.kind])]
-    return to_array([*distinct, None], column)[codes], []
+def to_rows(table: TableSlice) -> list[JsonObject]:
+    """Return a table as rows as JSON holds them: instants as ISO 8601 text, None for NaN."""
+    columns: dict[str, list[Any]] = {}
+    for name, numbers in table.numbers.items():
+        columns[name] = [None if number != number else number for number in numbers.tolist()]
+    for name, (values, codes) in table.coded.items():
+        columns[name] = [values[code] for code in codes.tolist()]
+    if not columns:
+        return [{}] * table.rows
+    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
 
 
 def _problem(row: int | None, column: str | None, found: str, expected: str) -> RowProblem:

@@ -1,7 +1,7 @@
 """Classification and regression: each row is encoded, scored and decided independently of the others."""
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
@@ -11,13 +11,14 @@ from mlnb.methods.encoding.row_encoder import compile_row
 from mlnb.methods.encoding.table_encoder import Encoder
 from mlnb.methods.models.fitted_models import predict
 from mlnb.methods.models.shap_values import compute_shap_values
-from mlnb.methods.tables.columns import check_rows, to_arrays
+from mlnb.methods.tables.columns import to_arrays
 from mlnb.methods.tasks.responders import compile_responder, respond
 from mlnb.serving.runtime.model_parts import ModelParts, Row
 from mlnb.serving.runtime.request_bodies import BadRequest, BadRows
 from mlnb.serving.runtime.request_handler import RequestHandler
+from mlnb.serving.runtime.row_checks import find_row_problems
 from mlnb.serving.runtime.row_scorers import compile_scorer
-from mlnb.serving.runtime.table_bodies import read_columns
+from mlnb.serving.runtime.table_bodies import TableSlice, read_columns
 
 FEW = 16  # rows up to which scoring one by one is as fast as one call with a matrix
 
@@ -43,17 +44,17 @@ class TabularHandler(RequestHandler):
             return [self._respond_one(self._score(row)) for row in encoded]
         return self._respond_to_matrix(np.array(encoded))
 
-    def respond_to_table(self, table: Any) -> Sequence[Response]:
-        """Return one response a row of a pyarrow table. Raises `BadRows` when one does not fit the schema."""
+    def respond_to_table(self, table: TableSlice) -> Sequence[Response]:
+        """Return one response a row of a table. Raises `BadRows` when one does not fit the schema."""
         arrays = read_columns(table, self.parts.schema)
-        return self._respond_to_matrix(self.encoder.transform(arrays)) if table.num_rows else []
+        return self._respond_to_matrix(self.encoder.transform(arrays)) if table.rows else []
 
     def _respond_to_matrix(self, encoded: np.ndarray) -> list[Response]:
         return respond(predict(self.parts.model, encoded), self.parts.contract, self.parts.decision)
 
     def read(self, rows: list[Row]) -> dict[str, np.ndarray]:
         """Return the rows as columns. Raises `BadRows` when one does not fit the schema."""
-        problems = check_rows(rows, self.parts.schema)
+        problems = find_row_problems(rows, self.parts.schema)
         if problems:
             raise BadRows(problems)
         return to_arrays(rows, self.parts.schema)

@@ -1,5 +1,7 @@
 """Conversion of text cells to numbers and dates, with evidence from the whole table."""
 
+import itertools
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -95,6 +97,27 @@ def test_a_local_midnight_remains_that_day():
     column, dates, _ = typed(*[f"2024-0{m}-0{d}T00:00:00+0{1 + (m > 3)}:00" for m in (3, 4) for d in (1, 2, 3)])
     assert [str(d)[:10] for d in dates] == [f"2024-0{m}-0{d}" for m in (3, 4) for d in (1, 2, 3)]
     assert column.format.date.zone == "local"
+
+
+def test_instants_are_evenly_spaced_when_the_clock_changes():
+    repeated = ["2024-10-27T01:00:00+02:00", "2024-10-27T02:00:00+02:00", "2024-10-27T02:00:00+01:00"]
+    skipped = ["2024-03-31T01:00:00+01:00", "2024-03-31T03:00:00+02:00", "2024-03-31T04:00:00+02:00"]
+    for cells in (repeated, skipped):
+        column, hours, _ = typed(*cells)
+        assert column.format is None and {b - a for a, b in itertools.pairwise(hours)} == {pd.Timedelta(hours=1)}
+    days = [
+        f"2024-{m}-{d}T00:00:00{o}" for m, d, o in (("03", 30, "+01:00"), ("03", 31, "+01:00"), ("04", "01", "+02:00"))
+    ]
+    column, values, _ = typed(*days)
+    assert column.local and [str(value)[:10] for value in values] == ["2024-03-30", "2024-03-31", "2024-04-01"]
+
+
+def test_placeholder_dates_and_months_in_digits():
+    _, _, findings = typed("1900-01-01", "2024-01-05", "2024-02-06", "2024-03-07")
+    assert [f.check for f in findings if f.severity == "warning"] == ["placeholder date"]
+    column, dates, _ = typed("202401", "202402", "202403", "202404", "202312")
+    assert column.kind == "date" and str(dates[0])[:10] == "2024-01-01"
+    assert typed("200000", "195000", "201300", "210050")[0].kind == "number"
 
 
 def test_the_cells_of_the_training_file_are_read_as_in_training():

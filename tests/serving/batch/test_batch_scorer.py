@@ -11,7 +11,7 @@ import pytest
 from small_models import make_model, make_rows
 
 from mlnb.errors import ServingError, UsageError
-from mlnb.serving.batch.batch_scorer import Scorer
+from mlnb.serving.batch.batch_scorer import Scorer, name_retained
 from mlnb.serving.batch.compiled import compiled_linear, compiled_trees, large_tree_layout
 from mlnb.serving.batch.compiled.compiled_trees import CompiledTrees
 
@@ -145,3 +145,12 @@ def test_trees_over_too_many_columns_are_left_to_lightgbm(rows, tmp_path, monkey
     scorer = Scorer(make_model(tmp_path / "model", "random_forest"), compile_after=1)
     assert len(scorer.score(pa.Table.from_pylist(rows), 0, text=False).good) == len(rows)
     assert scorer.compiled is None
+
+
+def test_repeated_columns_never_have_the_name_of_an_output_column():
+    created = ("prediction", "row", "file")
+    assert name_retained(("customer",), created) == {"customer": "customer"}
+    assert name_retained(("row", "prediction"), created) == {"row": "input row", "prediction": "input prediction"}
+    names = name_retained(("row", "input row", "row"), created)
+    assert names == {"row": "input input row", "input row": "input row"}
+    assert len({*names.values(), *created}) == len(names) + len(created)

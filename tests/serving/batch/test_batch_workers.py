@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 
 from mlnb.errors import ServingError, UsageError
-from mlnb.serving.batch import batch_workers
+from mlnb.serving.batch import batch_workers, unit_tables
 from mlnb.serving.batch.batch_scorer import Scorer
 from mlnb.serving.batch.batch_workers import Worker, WorkerOptions, score_units
 from mlnb.serving.batch.input_units import Unit, find_files, split_files
@@ -40,14 +40,14 @@ def test_lines_of_other_lengths_are_an_error(model, tmp_path):
     (tmp_path / "in.csv").write_text("age,sex\n1,f\n1,f,3\n")
     inputs = find_files([str(tmp_path / "in.csv")])
     worker = Worker(Scorer(model), inputs)
-    with pytest.raises(UsageError, match=r"in.csv cannot be split into rows: .*Expected 2 columns, got 3"):
+    with pytest.raises(UsageError, match=r"in.csv cannot be split into rows: the row '1,f,3' has 3 cells, the first 2"):
         worker.score(next(split_files(inputs, (0, 0), 1)))
 
 
 def test_tables_hold_at_most_so_many_rows(model, files, monkeypatch):
-    monkeypatch.setattr(batch_workers, "ROWS", 250)
+    monkeypatch.setattr(unit_tables, "ROWS", 250)
     inputs = find_files([str(files / "rows.csv")])
     unit = next(split_files(inputs, (0, 0), 1))
-    tables = list(batch_workers._read_tables(inputs[0], unit, ("number",), ["age"]))
+    tables = list(unit_tables.read_tables(inputs[0], unit, ("number",), ["age"]))
     assert {len(table) for table in tables} == {250}
     assert all(table.schema.types == [pa.string()] * 2 for table in tables)

@@ -1,8 +1,11 @@
+import http.client
+import json
 import os
 import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -121,3 +124,61 @@ def test_a_used_port_is_reported_before_anything_starts(quick, tmp_path):
     check_port("127.0.0.1", free_port())
     with pytest.raises(UsageError):
         check_port("127.0.0.1", 99_999)
+
+
+@pytest.mark.skipif(not socket.has_ipv6, reason="needs IPv6")
+def test_a_service_listens_on_ipv6_and_lets_pages_of_some_origins_use_it(quick, tmp_path):
+    try:
+        check_port("::1", free_port("::1"))
+    except OSError:
+        pytest.skip("this machine has no IPv6")
+    origins = {"MLNB_CORS_ORIGINS": "https://app.example"}
+    with serving(quick.path, tmp_path / "log", host="::1", environment=origins) as running:
+        running.wait()
+        assert running.address.startswith("http://[::1]:")
+        connection = http.client.HTTPConnection("::1", running.port, timeout=20)
+        allowed = {}
+        for origin in ("https://app.example", "https://other.example"):
+            headers = {"Origin": origin, "Access-Control-Request-Method": "POST"}
+            connection.request("OPTIONS", "/predict", headers=headers)
+            response = connection.getresponse()
+            response.read()
+            allowed[origin] = response.status, response.headers["Access-Control-Allow-Origin"]
+            connection.request("POST", "/predict", "[]", {"Origin": origin})
+            response = connection.getresponse()
+            assert (response.status, response.read()) == (200, b"[]")
+        connection.close()
+    assert allowed["https://app.example"] == (200, "https://app.example")
+    assert allowed["https://other.example"][0] == 400 and allowed["https://other.example"][1] is None
+
+
+def test_the_end_of_a_service_loses_no_request(quick, tmp_path):
+    body = json.dumps([{"fare paid €": 7.25, "sex": "f"}]).encode()
+    counted, failed = [0], []
+
+    def load(port):
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+        while True:
+            try:
+                connection.request("POST", "/predict", body)
+            except ConnectionRefusedError:
+                return
+            try:
+                response = connection.getresponse()
+                assert response.status == 200 and response.read()
+            except (OSError, http.client.HTTPException, AssertionError) as error:
+                failed.append(repr(error))
+                return
+            counted[0] += 1
+
+    with serving(quick.path, tmp_path / "log", workers=2) as running:
+        running.wait()
+        clients = [threading.Thread(target=load, args=(running.port,)) for _ in range(16)]
+        for client in clients:
+            client.start()
+        wait_for(lambda: counted[0] > 500, 30, "five hundred responses")
+        running.process.terminate()
+        for client in clients:
+            client.join(30)
+        assert running.process.wait(30) is not None
+    assert failed == [] and counted[0] > 500

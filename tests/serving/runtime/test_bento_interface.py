@@ -1,9 +1,13 @@
 """The built bento, over HTTP as a client uses it."""
 
+import base64
+import hashlib
 import http.client
 import json
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +15,10 @@ from mlnb.serving.packaging.bento_server import send_request
 from mlnb.serving.packaging.bento_stores import bentoml_environment
 from mlnb.serving.runtime.request_bodies import MAX_ROWS
 
+CHECKS = (
+    "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance,"
+    "response_headers_conformance,negative_data_rejection,positive_data_acceptance,unsupported_method"
+)
 GOOD = {"age": 31, "fare paid €": 7.25, "sex": "f", "note": "crew", "ok": True, "day": "2020-05-01"}
 
 
@@ -51,9 +59,9 @@ def test_curl_without_a_content_type_is_understood(server):
         (b'[{"age": 1e999, "fare paid \xe2\x82\xac": 1, "sex": "f"}]', 422, "age", "inf"),
         (b'[{"sex": "f"}]', 422, "fare paid €", "nothing"),
         (b'[{"fare paid \xe2\x82\xac": 1, "sex": "f", "x": 1}]', 422, "x", "unknown"),
-        (b'[{"fare paid \xe2\x82\xac": 1, "sex": {"is": "f"}}]', 422, "sex", "{'is': 'f'}"),
+        (b'[{"fare paid \xe2\x82\xac": 1, "sex": {"is": "f"}}]', 422, "sex", "an object"),
         (b'[{"fare paid \xe2\x82\xac": 1, "sex": "f", "\\ud800": 1}]', 422, "\ud800", "unknown"),
-        (json.dumps([{}] * (MAX_ROWS + 1)).encode(), 413, None, "10,001 rows"),
+        (json.dumps([GOOD] * (MAX_ROWS + 1)).encode(), 413, None, "more than 10,000 rows"),
     ],
 )
 def test_refusals_state_what_to_change(server, bundle, body, status, column, value):
@@ -85,6 +93,50 @@ def test_openapi_describes_this_very_model(server):
     assert "f, m" in row["properties"]["sex"]["description"]
     answer = post["responses"]["200"]["content"]["application/json"]["schema"]["items"]
     assert answer["properties"]["prediction"]["enum"] == ["no", "yes"]
+
+
+def test_the_description_is_valid_and_lists_all_that_is_accepted(server):
+    validator = pytest.importorskip("openapi_spec_validator")
+    document = json.loads(send_request(server.host, server.port, "GET", "/docs.json")[1])
+    validator.validate(document)
+    operation = document["paths"]["/predict"]["post"]
+    rows = operation["requestBody"]["content"]["application/json"]["schema"]
+    assert rows["items"]["additionalProperties"] is False and "root_input" not in rows
+    assert "anyOf" in rows["items"]["properties"]["ok"]
+
+
+def test_schemathesis_finds_nothing(server, tmp_path):
+    url = server.address
+    command = [str(Path(sys.executable).with_name("schemathesis")), "run", f"{url}/docs.json", "--url", url]
+    command += ["--max-examples", "20", "--seed", "1", "--phases", "examples,coverage,fuzzing"]
+    command += ["--generation-database", "none", "--checks", CHECKS]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=200, cwd=tmp_path)
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-1000:]
+
+
+def test_unknown_paths_do_not_reach_the_metrics(server):
+    for number in range(200):
+        assert send_request(server.host, server.port, "GET", f"/path-{number}")[0] == 404
+        assert send_request(server.host, server.port, "POST", f"/path-{number}", [1])[0] == 404
+    assert send_request(server.host, server.port, "POST", "/metrics", [1])[0] == 405
+    metrics = send_request(server.host, server.port, "GET", "/metrics")[1]
+    assert b"path-1" not in metrics and len(metrics) < 100_000
+    for path in ("//predict", "/static_content/index.css", "/assets/x", "/predict/", "/tasks/submit"):
+        assert send_request(server.host, server.port, "GET", path)[0] == 404
+
+
+def test_the_page_has_columns_and_a_form_and_loads_nothing(server):
+    _, body, headers = send_request(server.host, server.port, "GET", "/")
+    page = body.decode()
+    assert all(f"<td>{name}</td>" in page for name in GOOD) and "Predicts `survived`" in page
+    assert "<form" in page and "location.origin" in page
+    assert not re.search(r"""(src|href)=["']?(https?:)?//|@import|url\(""", page)
+    policy = headers["content-security-policy"]
+    assert policy.startswith("default-src 'none'") and "connect-src 'self'" in policy and "http" not in policy
+    for element in ("script", "style"):
+        text = re.search(rf"<{element}>(.*?)</{element}>", page, re.DOTALL)[1]
+        digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+        assert f"'sha256-{digest}'" in policy
 
 
 CLIENT = """

@@ -10,7 +10,8 @@ import pytest
 from mlnb.serving.runtime import endpoint as module
 from mlnb.serving.runtime import http_messages
 from mlnb.serving.runtime.endpoint import Endpoint
-from mlnb.serving.runtime.table_bodies import ARROW, PARQUET
+from mlnb.serving.runtime.json_rows import SMALL
+from mlnb.serving.runtime.table_decoder import ARROW, PARQUET
 
 GOOD = {"age": 31, "fare paid €": 7.25, "sex": "f", "note": "crew", "ok": True, "day": "2020-05-01"}
 
@@ -68,7 +69,7 @@ def test_an_id_that_cannot_be_passed_on_is_replaced(endpoint, given):
 
 def test_batches_are_predicted_in_threads_with_equal_results(endpoint):
     rows = [GOOD] * 400
-    assert len(body(rows)) > module.INLINE
+    assert len(body(rows)) > SMALL
     assert ask(endpoint, body(rows))[1] == ask(endpoint, body([GOOD]))[1] * 400
 
 
@@ -90,7 +91,7 @@ def test_a_prediction_is_explained(endpoint):
         (b"x", [("content-type", "multipart/form-data; boundary=x")], "POST", 415, "multipart"),
         (b"[", [], "POST", 400, "no JSON"),
         (b"\xff\xfe", [], "POST", 400, "no JSON"),
-        (gzip.compress(b"[]", mtime=0), [("content-encoding", "gzip")], "POST", 400, "no JSON"),
+        (gzip.compress(b"[]", mtime=0), [("content-encoding", "gzip")], "POST", 415, "encoding 'gzip'"),
         (b"[]", [("content-length", str(10**12))], "POST", 413, "1,000,000,000,000 bytes"),
         (b"no table", [("content-type", ARROW)], "POST", 400, "no Arrow stream"),
         (b"no table", [("content-type", PARQUET)], "POST", 400, "no Parquet file"),

@@ -7,8 +7,11 @@ import pytest
 
 from mlnb.serving.runtime import http_messages
 from mlnb.serving.runtime.http_messages import RequestOptions, discard_body, read_body, read_options, refuse
+from mlnb.serving.runtime.memory_budget import MemoryBudget, Reservation
 from mlnb.serving.runtime.request_bodies import BadRequest
-from mlnb.serving.runtime.table_bodies import ARROW
+from mlnb.serving.runtime.table_decoder import ARROW
+
+RESERVATION = Reservation(MemoryBudget(2**20))
 
 
 def receiving(*parts):
@@ -40,13 +43,13 @@ def test_a_type_that_is_not_read_is_refused():
 def test_a_body_arrives_in_parts_and_is_cut_off_when_it_is_too_long(monkeypatch):
     monkeypatch.setattr(http_messages, "MAX_BYTES", 10)
     receive, waiting = receiving(b"[{}", b", {}]")
-    assert asyncio.run(read_body({}, receive)) == b"[{}, {}]" and waiting == []
+    assert asyncio.run(read_body({}, receive, RESERVATION)) == b"[{}, {}]" and waiting == []
     receive, waiting = receiving(b"12345", b"67890", b"1", b"2", b"3")
     with pytest.raises(BadRequest, match="more than 10 bytes") as caught:
-        asyncio.run(read_body({}, receive))
+        asyncio.run(read_body({}, receive, RESERVATION))
     assert caught.value.status == 413 and waiting == [b"2", b"3"]
     with pytest.raises(BadRequest, match="11 bytes"):
-        asyncio.run(read_body({b"content-length": b"11"}, receive))
+        asyncio.run(read_body({b"content-length": b"11"}, receive, RESERVATION))
 
 
 def test_a_body_is_discarded_up_to_the_limit(monkeypatch):

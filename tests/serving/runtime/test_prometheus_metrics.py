@@ -3,7 +3,7 @@
 from prometheus_client import REGISTRY
 
 from mlnb.methods.contracts.responses import AnomalyResponse, ClassResponse, RankResponse, RowProblem, ValueResponse
-from mlnb.serving.runtime.prometheus_metrics import UNKNOWN, service_metrics
+from mlnb.serving.runtime.prometheus_metrics import UNKNOWN, count_classes, service_metrics
 
 
 def sample(name, **labels):
@@ -24,7 +24,9 @@ def test_predictions_are_counted_by_name_and_numbers_together():
     metrics = service_metrics()
     named = [ClassResponse(prediction="yes", probabilities={"yes": 1.0})] * 2
     named += [AnomalyResponse(prediction="anomaly", score=3.0)]
-    metrics.count_predictions([*named, ValueResponse(prediction=2.0), RankResponse(score=1.0, rank=1)], "metrics:1")
+    counted: dict[str, int] = {}
+    count_classes([*named, ValueResponse(prediction=2.0), RankResponse(score=1.0, rank=1)], counted)
+    metrics.count_predictions(counted, "metrics:1")
     counts = {"yes": 2.0, "anomaly": 1.0, "": 2.0}
     for name, count in counts.items():
         assert sample("mlnb_predictions_total", prediction=name, model_version="metrics:1") == count

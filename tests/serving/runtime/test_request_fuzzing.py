@@ -7,8 +7,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from mlnb.serving.runtime.json_rows import read_rows
 from mlnb.serving.runtime.predictor import Predictor
-from mlnb.serving.runtime.request_bodies import BadRequest, read_rows
+from mlnb.serving.runtime.request_bodies import BadRequest
 
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20) | st.dates().map(str)
 VALUES = st.recursive(

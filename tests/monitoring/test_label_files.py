@@ -5,8 +5,9 @@ import pytest
 
 from mlnb.errors import UsageError
 from mlnb.methods.contracts.problems import ProblemContract, Ruler
+from mlnb.methods.operations.label_matching import find_labels
 from mlnb.methods.operations.labeled_feedback import steps_of
-from mlnb.monitoring.label_joining import find_labels, pick_places
+from mlnb.monitoring.label_files import label_rows
 from mlnb.monitoring.labels import add_labels, read_labels
 
 CHURN = ProblemContract(task="binary", target="y")
@@ -15,7 +16,7 @@ DAILY = ProblemContract(task="forecasting", target="sold", time="day", series=("
 
 
 def picked(rows, contract, label="y"):
-    return list(pick_places(rows, contract, "request", label, "row"))
+    return list(label_rows(rows, contract, "request", label, "row"))
 
 
 def log(**columns):
@@ -36,6 +37,15 @@ def test_rows_are_joined_by_number_and_unknown_requests_are_not(tmp_path):
     assert find_labels(log(**{"in.age": [1, 2]}), read_labels(database), CHURN) == [None, "yes"]
 
 
+def test_rows_of_a_file():
+    rows = [{"id": "a", "y": 1.0}, {"id": "a", "row": 1, "y": float("nan")}, {"id": "b", "row": "0", "y": ""}]
+    assert list(label_rows(rows, CHURN, "id", "y", "row")) == [("a", 0, 1.0), ("a", 1, None), ("b", 0, None)]
+    with pytest.raises(UsageError, match="no column 'label'"):
+        list(label_rows(rows, CHURN, "id", "label", "row"))
+    with pytest.raises(UsageError, match="Line 1: found 'first' as number of the row"):
+        list(label_rows([{"id": "a", "row": "first", "y": 1}], CHURN, "id", "y", "row"))
+
+
 def test_a_repeated_request_has_one_label():
     twice = pd.concat([log(**{"in.age": [1]}), log(**{"in.age": [1]}).assign(time=5.0)], ignore_index=True)
     other = log(**{"in.age": [1]}).assign(model="v2")
@@ -47,7 +57,7 @@ def test_rankings_are_joined_by_item_or_by_row(tmp_path):
     database = tmp_path / "labels.db"
     rows = [{"request": "a", "film": 7.0, "grade": 3}, {"request": "a", "film": "8", "grade": 0}]
     assert add_labels(database, picked(rows, RANKING, "grade"), 0.0).new == 2
-    assert add_labels(database, picked(rows, RANKING, "grade"), 1.0).known == 2
+    assert add_labels(database, picked(rows, RANKING, "grade"), 1.0).unchanged == 2
     assert find_labels(log(**{"in.film": ["8", "7", "9"]}), read_labels(database), RANKING) == ["0", "3", None]
     add_labels(database, picked([{"request": "a", "row": 2, "grade": 1}], RANKING, "grade"), 2.0)
     assert find_labels(log(**{"in.film": ["8", "7", "9"]}), read_labels(database), RANKING) == ["0", "3", "1"]

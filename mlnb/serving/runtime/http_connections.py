@@ -1,0 +1,219 @@
+"""The HTTP connections of a worker: limits of time, size and number, and an end that loses no request.
+
+BentoML starts uvicorn without these limits and has no options for most of them: `install` replaces uvicorn's server by
+one that has them. It relies on `uvicorn.Server` and on the attributes of `HttpToolsProtocol` that are used below.
+"""
+
+import logging
+import socket
+from contextlib import suppress
+from time import monotonic
+from typing import Any
+
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from mlnb.serving.runtime.http_messages import Receive, Scope, Send, refuse
+from mlnb.serving.runtime.structured_logs import log_event
+
+MAX_HEADER_BYTES = 65_536  # of one request, with its first line
+HEADER_SECONDS = 10.0  # until the headers of a request must be complete
+BODY_SECONDS = 30.0  # until the next bytes of a body must arrive
+BODY_RATE = 10_000  # bytes a second that a body must have on average after that
+SEND_SECONDS = 60.0  # until a client must have read more of a response
+IDLE_SECONDS = 75  # that a connection is kept without a request: longer than proxies keep theirs
+LEAST_IDLE_SECONDS = 5.0  # that a connection is kept when all are taken
+DRAIN_SECONDS = 2.0  # that idle connections are kept at the end, for requests that are on their way
+SHUTDOWN_SECONDS = 25  # until requests must be complete at the end
+CONNECTIONS = 1_000  # of a worker; further ones get status 503
+REFUSED = 200  # connections that may get status 503 at a time
+OTHER_FILES = 100  # files of a worker that are no connections
+CHECK = 10  # ticks of uvicorn, of 0.1 s, between two checks of all connections
+
+HEADERS_TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+TIMED_OUT = b"HTTP/1.1 408 Request Timeout\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+
+
+class LimitedConnection(HttpToolsProtocol):
+    """A connection with limits.
+
+    Attributes:
+        limit: connections that are served at a time.
+    """
+
+    limit = CONNECTIONS
+    cycle: Any  # None before the first request
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.header_bytes = 0  # received of a request whose headers are not complete
+        self.body_bytes = 0
+        self.waiting_since = self.last_read = self.last_sent = monotonic()
+        self.unsent = 0
+        self.in_headers = True  # or between two requests
+        self.draining = False
+
+    def connection_made(self, transport: Any) -> None:
+        """Accept a connection: to be served, to get status 503, or not at all."""
+        super().connection_made(transport)
+        if len(self.connections) > self.limit and not self._make_room():
+            self.app = refuse_connection
+            self.draining = True  # after one response
+            if len(self.connections) > self.limit + REFUSED:
+                transport.abort()
+
+    def data_received(self, data: bytes) -> None:
+        """Read bytes of a request."""
+        if self.in_headers:
+            if not self.header_bytes:
+                self.waiting_since = monotonic()
+            self.header_bytes += len(data)
+            super().data_received(data)
+            if self.header_bytes > MAX_HEADER_BYTES:  # 0 as soon as the headers are complete
+                self._refuse(HEADERS_TOO_LARGE)
+            return
+        self.last_read = monotonic()
+        self.body_bytes += len(data)
+        super().data_received(data)
+
+    def on_headers_complete(self) -> None:
+        """Start to respond."""
+        app = self.app
+        if self.header_bytes > MAX_HEADER_BYTES and self._head_size() > MAX_HEADER_BYTES:
+            self.app, self.draining = refuse_headers, True
+        self.in_headers, self.header_bytes, self.body_bytes = False, 0, 0
+        self.last_read = self.waiting_since
+        super().on_headers_complete()
+        self.app = app
+        if self.draining and self.cycle is not None:
+            self.cycle.keep_alive = False
+
+    def on_message_complete(self) -> None:
+        """Note that the next bytes belong to another request."""
+        self.in_headers, self.header_bytes = True, 0
+        super().on_message_complete()
+
+    def shutdown(self) -> None:
+        """Respond to the request in progress, or to one that arrives soon, then close."""
+        self.draining = True
+        if self.cycle is not None and not self.cycle.response_complete:
+            self.cycle.keep_alive = False
+        else:
+            self.loop.call_later(DRAIN_SECONDS, self._close_when_idle)
+
+    def check(self, now: float) -> None:
+        """Close the connection when the client does not send or read in time; called every second."""
+        if self.transport.get_write_buffer_size():
+            self._check_sending(now)
+        elif not self.in_headers:
+            allowed = BODY_SECONDS + self.body_bytes / BODY_RATE
+            if now - self.last_read > BODY_SECONDS or now - self.waiting_since > allowed:
+                self._refuse(TIMED_OUT)
+        elif (self.header_bytes or self.cycle is None) and now - self.waiting_since > HEADER_SECONDS:
+            self._refuse(TIMED_OUT if self.header_bytes else b"")
+
+    def is_idle(self) -> bool:
+        """Return whether there is no request, complete or not."""
+        return self.in_headers and not self.header_bytes and (self.cycle is None or self.cycle.response_complete)
+
+    def _head_size(self) -> int:
+        """Return the bytes of the headers that are complete; others may have come with them."""
+        return len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
+
+    def _make_room(self) -> bool:
+        """Close the connection that has been idle for longest; return whether there was one."""
+        idle = [each for each in self.connections if isinstance(each, LimitedConnection) and each.is_idle()]
+        oldest = min(idle, key=lambda each: each.waiting_since)
+        if monotonic() - oldest.waiting_since < LEAST_IDLE_SECONDS:
+            return False
+        self.connections.discard(oldest)
+        oldest.transport.close()
+        return True
+
+    def _check_sending(self, now: float) -> None:
+        unsent = self.transport.get_write_buffer_size()
+        if unsent != self.unsent:
+            self.unsent, self.last_sent = unsent, now
+        elif now - self.last_sent > SEND_SECONDS:
+            self.transport.abort()
+
+    def _close_when_idle(self) -> None:
+        if self.is_idle():
+            self.transport.close()
+
+    def _refuse(self, response: bytes) -> None:
+        if not self.transport.is_closing():
+            if self.cycle is None or self.cycle.response_complete or not self.cycle.response_started:
+                self.transport.write(response)
+            self.transport.close()
+
+
+class LimitedServer(uvicorn.Server):
+    """A server that checks its connections and stops listening before it closes them."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        config.http = LimitedConnection
+        config.timeout_keep_alive = IDLE_SECONDS
+        config.timeout_graceful_shutdown = config.timeout_graceful_shutdown or SHUTDOWN_SECONDS
+        LimitedConnection.limit = allow_connections()
+        super().__init__(config)
+
+    async def on_tick(self, counter: int) -> bool:
+        """Check all connections every second."""
+        if counter % CHECK == 0:
+            now = monotonic()
+            for connection in list(self.server_state.connections):
+                if isinstance(connection, LimitedConnection):
+                    connection.check(now)
+        return await super().on_tick(counter)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Stop listening in all processes that share the sockets, then respond to what was sent."""
+        for listening in sockets or []:
+            with suppress(OSError):
+                listening.shutdown(socket.SHUT_RDWR)  # a connection that is tried from now on is refused, not reset
+        await super().shutdown(sockets)
+
+
+async def refuse_connection(scope: Scope, receive: Receive, send: Send) -> None:
+    """Respond to a connection above the limit."""
+    await _refuse(send, 503, "too many connections", "fewer at a time; try again later")
+
+
+async def refuse_headers(scope: Scope, receive: Receive, send: Send) -> None:
+    """Respond to a request whose headers are too large."""
+    await _refuse(send, 431, "headers that are too large", f"at most {MAX_HEADER_BYTES:,} bytes")
+
+
+async def _refuse(send: Send, status: int, found: str, expected: str) -> None:
+    reply = refuse(status, found, expected, "")
+    headers = [
+        (b"content-type", reply.kind.encode()),
+        (b"content-length", str(len(reply.body)).encode()),
+        (b"connection", b"close"),
+    ]
+    if status == 503:
+        headers.append((b"retry-after", b"1"))
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": reply.body})
+
+
+def allow_connections() -> int:
+    """Return how many connections may be served at a time, once this process may open as many files as possible."""
+    try:
+        import resource
+    except ImportError:  # Windows has no such limit
+        return CONNECTIONS
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    allowed = CONNECTIONS if files == resource.RLIM_INFINITY else min(CONNECTIONS, files - OTHER_FILES - REFUSED)
+    if allowed < CONNECTIONS:
+        log_event("few files may be open", logging.WARNING, limit=files, connections=max(1, allowed))
+    return max(1, allowed)
+
+
+def install() -> None:
+    """Make BentoML's workers use these connections."""
+    uvicorn.Server = LimitedServer  # type: ignore[misc]

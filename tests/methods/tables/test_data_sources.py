@@ -1,0 +1,169 @@
+"""Sources: files of every kind give the same values, and what cannot be read names the way out."""
+
+import datetime
+import decimal
+import sqlite3
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from mlnb.methods.tables.data_sources import read_table
+from mlnb.methods.tables.type_inference import clean
+
+PEOPLE = pd.DataFrame({"id": [1, 2, 3], "height": [1.5, 1.75, None], "name": ["Zoë", "Bo, Jr.", None]})
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("sources")
+    PEOPLE.to_csv(folder / "p.csv", index=False)
+    PEOPLE.to_csv(folder / "latin.csv", index=False, sep=";", decimal=",", encoding="latin-1")
+    PEOPLE.to_excel(folder / "p.xlsx", index=False, sheet_name="people")
+    PEOPLE.head(0).to_parquet(folder / "none.parquet")
+    with sqlite3.connect(folder / "p.db") as connection:
+        PEOPLE.to_sql("people", connection, index=False)
+        PEOPLE.to_sql("others", connection, index=False)
+    connection.close()
+    for name, data in [
+        ("empty.csv", b""), ("header.csv", b"a,b\n"), ("bad.gz", b"no"), ("bad.parquet", b"PAR1"),
+        ("bad.jsonl", b'{"a": 1}\n{a}\n'), ("list.json", b"[1, 2]"), ("old.xls", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"),
+        ("lfs.csv", b"version https://git-lfs.github.com/spec/v1\n"), ("x.sav", b"$FL2"),
+        ("gone.csv.dvc", b"outs:\n- md5: 0123\n  path: gone.csv\n"),
+    ]:  # fmt: skip
+        (folder / name).write_bytes(data)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        ("q.csv", {}, "did you mean 'p.csv'"),
+        ("nowhere/q.csv", {}, "there is no file 'q.csv'"),
+        ("empty.csv", {}, "empty.csv: the file is empty"),
+        ("header.csv", {}, "and no rows"),
+        ("latin.csv", {"separator": ","}, "look cut by ';'"),
+        ("bad.gz", {}, "cannot be unpacked"),
+        ("bad.parquet", {}, "bad.parquet: the file cannot be read as parquet"),
+        ("bad.jsonl", {}, "is not JSON lines"),
+        ("list.json", {}, "is not a table"),
+        ("none.parquet", {}, "has 0 rows and 3 columns"),
+        ("p.xlsx", {"sheet": "poeple"}, "did you mean 'people'"),
+        ("p.csv", {"decimal": ";"}, "unknown decimal separator"),
+        ("old.xls", {}, "save it as .xlsx or .csv"),
+        ("lfs.csv", {}, "git lfs pull"),
+        ("x.sav", {}, "pandas.read_spss"),
+        ("gone.csv", {}, "dvc pull gone.csv.dvc"),
+        ("p.db", {}, "2 tables .others, people.; state one: sqlite:///p.db::others"),
+        ("*.pq", {}, "there is no file to read"),
+    ],
+)
+def test_what_cannot_be_read_names_the_way_out(folder, name, options, message):
+    with pytest.raises((ValueError, OSError), match=message) as caught:
+        read_table(str(folder / name), **options)
+    assert str(folder) not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("source", "command"),
+    [
+        ("s3://bucket/a.csv", r"mlnb\[s3\]"),
+        ("gs://bucket/*.parquet", r"mlnb\[gcs\]"),
+        ("abfs://bucket/a.csv", r"mlnb\[azure\]"),
+        ("bigquery://project/set::table", r"mlnb\[bigquery\]"),
+        ("mysql://host/db::table", "pip install 'pymysql'"),
+        ("snowflake://account/db::table", "snowflake-sqlalchemy"),
+    ],
+)
+def test_a_missing_driver_is_named_with_its_command(source, command, monkeypatch):
+    import sys
+
+    for module in ("s3fs", "gcsfs", "adlfs", "MySQLdb", "sqlalchemy_bigquery"):
+        monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(ImportError, match=command):
+        read_table(source)
+
+
+def test_sets_of_scikit_learn_and_databases_suggest_names(folder):
+    with pytest.raises(ValueError, match="did you mean 'iris'"):
+        read_table("sklearn:irys")
+    with pytest.raises(ValueError, match="did you mean 'people'"):
+        read_table(f"sqlite:///{folder}/p.db::peple")
+    with pytest.raises(FileNotFoundError, match=r"there is no database 'none\.db'"):
+        read_table(f"sqlite:///{folder}/none.db::people")
+
+
+def test_files_of_one_folder_are_one_table(tmp_path):
+    for month, rows in (("01", "b;a\nx;1\n"), ("02", "a;b\n2;y\n3;z\n")):
+        (tmp_path / f"month={month}").mkdir()
+        (tmp_path / f"month={month}" / "part.csv").write_text(rows)
+    (tmp_path / "_SUCCESS").write_text("")
+    table, provenance = read_table(str(tmp_path))
+    assert table.to_dict("list") == {"b": ["x", "y", "z"], "a": ["1", "2", "3"], "month": ["01", "02", "02"]}
+    assert provenance["files"] == 2 and provenance["digest"] == read_table(f"{tmp_path}/*/*.csv")[1]["digest"]
+    (tmp_path / "month=02" / "part.csv").write_text("a;c\n2;y\n")
+    with pytest.raises(ValueError, match=r"'part.csv' and 'part.csv' differ in the columns b, c"):
+        read_table(str(tmp_path))
+
+
+def test_types_of_arrow_keep_their_meaning(tmp_path):
+    noon, midnight = 1_719_828_000_000_000, 1_719_784_800_000_000  # of 2024-07-01 in Berlin, microseconds
+    table = pa.table({
+        "price": pa.array([decimal.Decimal("1.50"), None]),
+        "account": pa.array([2**60, None]),
+        "kind": pa.array(["a", "b"]).dictionary_encode(),
+        "opens": pa.array([datetime.time(0, 30), datetime.time(12)]),
+        "day": pa.array([datetime.date(2024, 2, 29), None]),
+        "seen": pa.array([noon] * 2, pa.timestamp("us", "Europe/Berlin")),
+        "local": pa.array([midnight] * 2, pa.timestamp("us", "Europe/Berlin")),
+        "flag": pa.array([True, None]),
+        "embedding": pa.array([[0.5, 1.0], None], pa.list_(pa.float32(), 2)),
+        "photo": pa.array([{"bytes": b"."}, None]),
+    })  # fmt: skip
+    pq.write_table(table, tmp_path / "x.parquet")
+    raw, provenance = read_table(str(tmp_path / "x.parquet"))
+    assert raw["price"].tolist()[0] == 1.5 and raw["account"][0] == str(2**60)
+    assert raw["opens"].tolist() == [1800.0, 43200.0] and str(raw["day"][0])[:10] == "2024-02-29"
+    assert str(raw["seen"][0]) == "2024-07-01 10:00:00" and raw["flag"].dtype == "boolean"
+    assert raw[["embedding[0]", "embedding[1]"]].iloc[0].tolist() == [0.5, 1.0] and np.isnan(raw["embedding[0]"][1])
+    assert provenance["unusable"].keys() == {"photo"} and "photo" not in raw
+    typed, schema, _ = clean(raw)
+    assert str(typed["local"][0])[:10] == "2024-07-01" and schema.column("local").local
+
+
+def test_lists_in_json_are_vectors_and_objects_are_left_out(tmp_path):
+    (tmp_path / "x.jsonl").write_text('{"v": [1, 2], "o": {"a": 1}, "n": 1}\n{"v": [3, 4], "o": null, "n": 2}\n')
+    raw, provenance = read_table(str(tmp_path / "x.jsonl"))
+    assert raw.to_dict("list") == {"v[0]": [1, 3], "v[1]": [2, 4], "n": [1, 2]}
+    assert list(provenance["unusable"]) == ["o"]
+
+
+def test_the_sheet_with_the_table_is_read_and_others_are_named(tmp_path):
+    with pd.ExcelWriter(tmp_path / "x.xlsx") as writer:
+        pd.DataFrame([["a note"]]).to_excel(writer, sheet_name="cover", header=False, index=False)
+        pd.DataFrame({"a": [1, 2], "b": [3, 4]}).to_excel(writer, sheet_name="small", index=False)
+        rows = [
+            ["Report", None, None],
+            [None, None, None],
+            [2023, 2024, "shop"],
+            *([n, n + 1, f"s{n}"] for n in range(9)),
+        ]
+        rows += [["Total", 45, None]]
+        pd.DataFrame(rows).to_excel(writer, sheet_name="data", header=False, index=False, startrow=1, startcol=1)
+    table, provenance = read_table(str(tmp_path / "x.xlsx"), expected=["2024"])
+    assert table.columns.tolist() == ["2023", "2024", "shop"] and table["2024"].tolist() == list(range(1, 10))
+    assert provenance["sheet"] == "data" and provenance["other_sheets"] == ["small"]
+    assert provenance["skipped"] == 1 and provenance["footer"] == 1
+    assert read_table(str(tmp_path / "x.xlsx"), sheet="small")[0].shape == (2, 2)
+    assert read_table(str(tmp_path / "x.xlsx"), sheet="small", header="no")[0].shape == (3, 2)
+
+
+def test_duckdb_reads_queries_over_files(tmp_path):
+    pytest.importorskip("duckdb")
+    PEOPLE.to_parquet(tmp_path / "p.parquet")
+    table, _ = read_table("duckdb://::select id, name from 'p.parquet' where id > 1", folder=str(tmp_path))
+    assert table["id"].tolist() == [2, 3]
+    with pytest.raises(ValueError, match="DuckDB rejects"):
+        read_table("duckdb://::select nothing from 'p.parquet'", folder=str(tmp_path))

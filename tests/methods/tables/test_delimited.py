@@ -1,0 +1,81 @@
+"""Delimited text: layouts that real files have, and what is wrong with those that cannot be read."""
+
+import pytest
+
+from mlnb.methods.tables.delimited import read_delimited
+from mlnb.methods.tables.layouts import find_layout
+
+
+@pytest.mark.parametrize(
+    ("data", "columns", "rows"),
+    [
+        (b"a,b\r\n1,2\r\n\r\n3,4", ["a", "b"], [["1", "2"], ["3", "4"]]),
+        ("a,b\n1,2\n".encode("utf-16-be"), ["a", "b"], [["1", "2"]]),
+        (b"1.5  2.5 'a'\n 3.5\t4.5 \"b c\"\n", None, [["1.5", "2.5", "'a'"], ["3.5", "4.5", "b c"]]),
+        (b"Report, of 2024\n\nsum;y\n1,5;a\n2,5;b\n3,5;a\n", ["sum", "y"], [["1,5", "a"], ["2,5", "b"], ["3,5", "a"]]),
+        (b"Report;;\n\nsum;y;z\n1,5;a;1\n2,5;b;2\n", ["sum", "y", "z"], [["1,5", "a", "1"], ["2,5", "b", "2"]]),
+        (b"sep=;\na;b\n1;2\n3;4\n5;6\n", ["a", "b"], [["1", "2"], ["3", "4"], ["5", "6"]]),
+        (b"sep=,\n# by hand\na,b\n1,2\n3,4\n", ["a", "b"], [["1", "2"], ["3", "4"]]),
+        (b"# made by hand\na,b\n1,2\n3,4\n", ["a", "b"], [["1", "2"], ["3", "4"]]),
+        (b"#a,b\n1,2\n3,4\n", ["#a", "b"], [["1", "2"], ["3", "4"]]),
+        (b"default,age\n0,48,\n1,22,\n1,23,\n", ["default", "age"], [["0", "48"], ["1", "22"], ["1", "23"]]),
+        (b'"height\n(cm)",n\n1.5,2\n3.5,4\n', ["height\n(cm)", "n"], [["1.5", "2"], ["3.5", "4"]]),
+        (b"a,b\n(m),(kg)\n1,2\n3,4\n5,6\n", ["a", "b"], [["1", "2"], ["3", "4"], ["5", "6"]]),
+        (
+            b"2023,,2024,\nlow,high,low,high\n1,2,3,4\n5,6,7,8\n9,1,2,3\n",
+            ["2023 low", "2023 high", "2024 low", "2024 high"],
+            [["1", "2", "3", "4"], ["5", "6", "7", "8"], ["9", "1", "2", "3"]],
+        ),
+        (b"a,b,c\n1,2,3\n4,5\n6,7,8\n", ["a", "b", "c"], [["1", "2", "3"], ["4", "5", ""], ["6", "7", "8"]]),
+        (b"a,b\n1,2\n# a note, in the middle, of it\n3,4,\n", ["a", "b"], [["1", "2"], ["3", "4"]]),
+        (b"one two\nthree four\n", None, None),
+    ],
+)
+def test_layouts_of_real_files(data, columns, rows):
+    table, _ = read_delimited(data)
+    if rows is None:
+        assert table.shape[1] == 1, "words of a sentence are not cells"
+        return
+    assert columns is None or table.columns.tolist() == columns
+    assert table.to_numpy().tolist() == rows
+
+
+def test_lines_below_the_table_are_left_out_and_counted():
+    rows = b"".join(b"item %d;%d\n" % (n, n) for n in range(9))
+    table, layout = read_delimited(b"name;n\n" + rows + b"Total;36\n\nSource: a register\n")
+    assert len(table) == 9 and layout.footer == 2
+    table, layout = read_delimited(b"name;n\ntotal;4\n" + rows + b"total;36\n")
+    assert len(table) == 11 and layout.footer == 0, "a category that occurs twice"
+
+
+def test_options_are_followed():
+    assert read_delimited(b"a,b\n1,2\n", header="no")[0].shape == (2, 2)
+    assert read_delimited(b"one two\nthree four\n", "blanks", "no")[0].shape == (2, 2)
+    numbered = b"1990,1991\n5,6\n7,8\n"
+    assert read_delimited(numbered, expected=["1991"])[0].columns.tolist() == ["1990", "1991"]
+    late = b"x,y\nz,1\n1990,1991\n5,6\n7,8\n"
+    assert find_layout(late.decode(), expected=["1990", "1991"]).skipped == 2
+
+
+@pytest.mark.parametrize(
+    ("data", "options", "message"),
+    [
+        (b"", {}, "is empty"),
+        (b"\xef\xbb\xbf \n\n", {}, "is empty"),
+        (b"a,b,c\n", {}, "and no rows"),
+        (b"title\na,b\n1,2\n3,4,5\n5,6\n7,8\n9,10\n1,2\n", {}, "line 4 has 3 cells, the first 2"),
+        (b"a,b,a\n1,2,3\n", {}, r"2 columns are named 'a' \(columns 1, 3\)"),
+        (b"a;b\n1;2\n", {"separator": ","}, "look cut by ';'"),
+        (b"a,b\n1,2\n3,4,5\n5,6\n7,8\n9,10\n", {}, "line 3 has 3 cells, the first 2"),
+        (b"a,b\n1,2\n", {"separator": "comma"}, "unknown separator"),
+        (b"a,b\n1,2\n", {"header": "maybe"}, "unknown header"),
+    ],
+)
+def test_what_cannot_be_read_is_an_error(data, options, message):
+    with pytest.raises(ValueError, match=message):
+        read_delimited(data, **options)
+
+
+def test_names_and_cells_have_composed_letters():
+    table, _ = read_delimited("cafe\u0301,n\nre\u0301,1\n".encode())
+    assert table.columns[0] == "caf\u00e9" and table.iloc[0, 0] == "r\u00e9"
