@@ -76,7 +76,6 @@ TOGETHER = {
         "slices matter for requests that are large",
         "serving/runtime/sliced_requests",
     ),
-    "serving/runtime/test_prediction_log.py": ("lines are read back from the log", "serving/runtime/log_lines"),
     "serving/runtime/test_table_decoder.py": (
         "it runs in a process that the decoder starts",
         "serving/runtime/table_worker",
