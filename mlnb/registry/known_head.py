@@ -2,20 +2,9 @@
 
 from pathlib import Path
 
-import msgspec
-from msgspec import field
-
-from mlnb.codec import Record
 from mlnb.engine.digests import digest_bytes
-from mlnb.engine.files import PRIVATE, write_json
+from mlnb.engine.files import PRIVATE, read_json, warn_damaged, write_json
 from mlnb.engine.project import Project
-from mlnb.engine.stage_files import read_record
-
-
-class KnownHeads(Record, frozen=True, kw_only=True):
-    """The digest of the last entry of each registry's audit log, by the digest of the registry's URL."""
-
-    heads: dict[str, str] = field(default_factory=dict)
 
 
 def head_path(project: Project) -> Path:
@@ -30,15 +19,14 @@ def known_head(project: Project, url: str) -> str:
         project: The project.
         url: SQLAlchemy URL of the registry.
     """
-    record = read_record(KnownHeads, head_path(project))
-    return record.heads.get(_key(url), "") if record else ""
+    return _read(project).get(_key(url), "")
 
 
 def remember_head(project: Project, url: str, head: str) -> None:
     """Write the head of a registry's audit log, for `known_head`."""
-    record = read_record(KnownHeads, head_path(project)) or KnownHeads()
-    if record.heads.get(_key(url)) != head:
-        write_json(head_path(project), msgspec.to_builtins(KnownHeads(heads=record.heads | {_key(url): head})), PRIVATE)
+    heads = _read(project)
+    if heads.get(_key(url)) != head:
+        write_json(head_path(project), heads | {_key(url): head}, PRIVATE)
 
 
 def registry_exists(project: Project) -> bool:
@@ -46,6 +34,15 @@ def registry_exists(project: Project) -> bool:
     return (
         bool(project.settings.registry) or (project.store_root / "registry.db").exists() or head_path(project).exists()
     )
+
+
+def _read(project: Project) -> dict[str, str]:
+    """Return the head of each registry's log by the digest of its URL; empty, with a warning, when it is damaged."""
+    path = head_path(project)
+    heads = read_json(path)
+    if heads is not None and not isinstance(heads, dict):
+        warn_damaged(f"{path} is damaged and is ignored: found {type(heads).__name__}, expected an object.")
+    return {name: str(head) for name, head in heads.items()} if isinstance(heads, dict) else {}
 
 
 def _key(url: str) -> str:

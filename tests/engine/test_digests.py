@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mlnb.engine import digests
 from mlnb.engine.digests import StatCache, digest_bytes, digest_code, digest_file, digest_value, parse_cell
 
 json_values = st.recursive(
@@ -50,15 +51,19 @@ def test_a_file_has_the_digest_of_its_bytes(tmp_path: Path) -> None:
     assert digest_file(tmp_path / "a") == digest_bytes(b"abc")
 
 
-def test_a_cached_value_is_valid_until_the_file_changes(tmp_path: Path) -> None:
+def test_a_cached_value_is_valid_until_the_file_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(digests, "RACE", 0)
     path, cache = tmp_path / "a", StatCache(tmp_path / "cache.json")
     path.write_bytes(b"one")
     os.utime(path, (1, 1))
     assert cache.digest(path) == cache.get(path) == digest_bytes(b"one")
     cache.save()
     assert StatCache(tmp_path / "cache.json").get(path) == digest_bytes(b"one")
-    path.write_bytes(b"two")
-    os.utime(path, (2, 2))
+    inode = path.stat().st_ino
+    with path.open("r+b") as file:
+        file.write(b"two")
+    os.utime(path, (1, 1))  # size, modification time and inode are the same, as after `cp -p` and `tar x`
+    assert path.stat().st_ino == inode
     assert cache.get(path) is None and cache.digest(path) == digest_bytes(b"two")
 
 
