@@ -99,7 +99,7 @@ def install_with_uv(wanted: list[str]) -> bool:
 
 
 def install() -> None:
-    """Install the project, editable, with its extras but those of cloud services and benchmarks, or end with a message."""
+    """Install the project, editable, with its extras but those in LEFT_OUT, or end with a message."""
     parser = configparser.ConfigParser()
     parser.read(ROOT / "settings.ini", encoding="utf-8")
     sets = [key.removesuffix("_requirements") for key in parser["DEFAULT"] if key.endswith("_requirements")]
