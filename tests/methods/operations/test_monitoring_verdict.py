@@ -97,7 +97,9 @@ def unusual():
 
 def score(truth, prediction, metric, units=None, **fields):
     """Return the metric of rows, each its own bootstrap unit unless there are others."""
-    return score_evidence(Evidence(truth, prediction, np.arange(len(truth)) if units is None else units, **fields), metric)
+    return score_evidence(
+        Evidence(truth, prediction, np.arange(len(truth)) if units is None else units, **fields), metric
+    )
 
 
 def both(p):
