@@ -22,6 +22,8 @@ ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
 PYTHON = VENV / "bin" / "python"
 UNFINISHED = VENV / ".set-up-unfinished"
+# The three base sets are no extras; what benchmarks and cloud services need is large, and tests do without it.
+LEFT_OUT = ("serving", "modelling", "notebook", "bench", "s3", "gcs", "azure", "bigquery")
 OLDEST, NEWEST = (3, 11), (3, 13)  # what the project is tested on
 
 
@@ -97,11 +99,11 @@ def install_with_uv(wanted: list[str]) -> bool:
 
 
 def install() -> None:
-    """Install the project, editable, with every extra but that of the benchmarks, or end with a message."""
+    """Install the project, editable, with its extras but those in LEFT_OUT, or end with a message."""
     parser = configparser.ConfigParser()
     parser.read(ROOT / "settings.ini", encoding="utf-8")
     sets = [key.removesuffix("_requirements") for key in parser["DEFAULT"] if key.endswith("_requirements")]
-    extras = ",".join(name for name in sets if name not in ("serving", "modelling", "notebook", "bench"))
+    extras = ",".join(name for name in sets if name not in LEFT_OUT)
     wanted = ["--constraint", "constraints.txt", "--editable", f".[{extras}]"]
     if install_with_uv(wanted):
         return

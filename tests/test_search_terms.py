@@ -1,4 +1,4 @@
-"""A newcomer who searches for a standard term finds its module: by file name, function, or first line of the docstring."""
+"""A newcomer who searches for a standard term finds its module: by file name, function, or docstring."""
 
 import ast
 from pathlib import Path

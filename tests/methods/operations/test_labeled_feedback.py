@@ -54,8 +54,9 @@ def log():
     history = [{"in.day": f"2024-01-{day:02d}", "in.shop": "north", "in.sold": float(day)} for day in range(1, 6)]
     forecast = [{"out.time": f"2024-01-0{n + 1}", "out.shop": "north", "out.prediction": n + 2.0} for n in (5, 6)]
     later = {"in.day": "2024-01-06", "in.shop": "north", "in.sold": 6.0}
-    first = [
-        {"request": "a", "row": n, "time": 1.0, "model": "v", **row} for n, row in enumerate([*history, *forecast])
+    first = [{"request": "a", "row": n % 5, "time": 1.0, "model": "v", **row} for n, row in enumerate(history)]
+    first += [
+        {"request": "a", "row": n, "time": 1.0, "model": "v", **row} for n, row in zip((5, 6), forecast, strict=True)
     ]
     return pd.DataFrame([*first, {"request": "b", "row": 0, "time": 2.0, "model": "v", **later}])
 
