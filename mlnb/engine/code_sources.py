@@ -1,6 +1,5 @@
 """The dependencies of a stage's code: project modules that it imports, directly or not, and library versions."""
 
-import ast
 import os
 import site
 import sys
@@ -8,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import mlnb
-from mlnb.engine.digests import StatCache, digest_code
+from mlnb.engine.digests import StatCache, digest_code, parse_python
 from mlnb.engine.notebook import imported_names
 from mlnb.engine.project import Project
 
@@ -128,7 +127,7 @@ class CodeSources:
                 source = path.read_text(encoding="utf-8")
                 try:
                     package = module if path.name == "__init__.py" else module.rpartition(".")[0]
-                    names = imported_names(ast.parse(source), package)
+                    names = imported_names(parse_python(source), package)
                 except SyntaxError:
                     names = set()
                 cached = [digest_code([source]), sorted(names)]

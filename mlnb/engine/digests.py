@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import re
+import threading
 import time
 from collections.abc import Iterable
 from io import BufferedReader
@@ -13,6 +14,7 @@ from typing import Any
 
 from mlnb.engine.files import PRIVATE, read_json, warn_damaged, write_json
 
+PARSING = threading.Lock()
 RACE = 2_000_000_000  # ns: a file that changed this recently may change again within the same clock tick
 
 
@@ -52,11 +54,26 @@ def plain_python(source: str) -> str:
     return "\n".join(lines)
 
 
+def parse_python(source: str) -> ast.Module:
+    """Return the syntax tree of a source text; threads take turns, as CPython 3.11 has one counter of depth for all.
+
+    Raises:
+        SyntaxError: The text is not Python.
+        ValueError: The text has null bytes.
+        RecursionError: It is nested too deeply.
+    """
+    with PARSING:
+        try:
+            return ast.parse(source)
+        except SystemError:  # another library parsed at the same time
+            return ast.parse(source)
+
+
 def parse_cell(source: str) -> ast.Module | None:
     """Return the syntax tree of a cell, or None when it is not Python."""
     for text in (source, None):  # a line of plain Python may start with %, as in a multi-line expression
         try:
-            return ast.parse(plain_python(source) if text is None else text)
+            return parse_python(plain_python(source) if text is None else text)
         except (SyntaxError, ValueError, RecursionError):
             continue
     return None

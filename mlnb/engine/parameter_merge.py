@@ -5,6 +5,7 @@ import io
 import tokenize
 from dataclasses import dataclass, field
 
+from mlnb.engine.digests import parse_python
 from mlnb.engine.three_way import Status, merge_items, merge_value
 
 
@@ -58,7 +59,7 @@ def _read(source: str) -> tuple[dict[str, ParameterLines], str] | None:
     if "\r" in source:  # a line end for `ast`, not for a notebook
         return None
     try:
-        tree = ast.parse(source)
+        tree = parse_python(source)
         tokens = list(tokenize.generate_tokens(io.StringIO(source).readline))
     except (SyntaxError, ValueError, tokenize.TokenError):
         return None

@@ -9,6 +9,7 @@ import tokenize
 from typing import Any
 
 from mlnb.codec import Record, replace
+from mlnb.engine.digests import parse_python
 from mlnb.errors import NotebookError, ParameterError
 from mlnb.suggestions import did_you_mean
 
@@ -63,7 +64,7 @@ def read_parameters(source: str, where: str) -> tuple[Parameter, ...]:
         NotebookError: A line is not `name: type = literal  # description [allowed]`.
     """
     try:
-        tree = ast.parse(source)
+        tree = parse_python(source)
         comments = {
             token.start[0]: token.string.lstrip("#").strip()
             for token in tokenize.generate_tokens(io.StringIO(source).readline)

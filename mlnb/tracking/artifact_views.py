@@ -59,15 +59,6 @@ def load_view(run: Run, artifact: str, kind: type[V]) -> V | None:
         return None
 
 
-def load_views(run: Run, artifact: str, kind: type[V]) -> list[V]:
-    """Return views of a JSON list; empty when the run has no such artifact, and with a warning when it is damaged."""
-    try:
-        return convert(load_optional(run, artifact) or [], list[kind], f"artifact {artifact!r} of run {run.id}")  # type: ignore[valid-type]
-    except SchemaError as error:
-        warn_unusable(run, artifact, error)
-        return []
-
-
 def load_optional(run: Run, artifact: str) -> Any:
     """Return an artifact; None when the run has none of that name, and with a warning when it is damaged."""
     if not run.has(artifact):

@@ -127,13 +127,14 @@ def respond_to_request(
 
 
 def find_zone(timestamps: Sequence[Any]) -> timezone | None:
-    """Return the time zone of the last timestamp of a request; None where it has no offset.
+    """Return the time zone of the last timestamp of a request; None unless the first and the last have an offset.
 
     Args:
         timestamps: as they were sent.
     """
-    last = next((text.strip() for text in reversed(timestamps) if isinstance(text, str) and text.strip()), "")
-    offset = datetime.fromisoformat(last).utcoffset() if len(last) > 10 else None
+    texts = [text.strip() for text in timestamps if isinstance(text, str) and text.strip()]
+    ends = [datetime.fromisoformat(text) for text in (texts[:1] + texts[-1:]) if len(text) > 10]
+    offset = ends[-1].utcoffset() if len(ends) == 2 and ends[0].tzinfo is not None else None
     return None if offset is None else timezone(offset)
 
 

@@ -15,7 +15,7 @@ from fsspec.implementations.memory import MemoryFileSystem
 from waiting import wait_for
 
 from mlnb.engine.project import Project
-from mlnb.errors import SettingsError
+from mlnb.errors import DamagedFileWarning, SettingsError
 from mlnb.methods.contracts.responses import RowProblem
 from mlnb.monitoring.monitoring_paths import log_environment
 from mlnb.monitoring.prediction_table import convert_finished, mirror, read_log
@@ -206,7 +206,8 @@ def test_columns_of_mixed_kinds_become_text_and_damage_is_counted(tmp_path):
     log.record("r2", "v", [{"a": "x", "b": 2}], [RESPONSE], 0.001)
     log.close()
     (tmp_path / "20260101T000000-1-1.parquet").write_bytes(b"PAR1 cut off")
-    table, damaged = read_log(tmp_path)
+    with pytest.warns(DamagedFileWarning, match="20260101T000000-1-1.parquet"):
+        table, damaged = read_log(tmp_path)
     assert damaged == 1 and table["in.a"].tolist() == ["1", "x"] and table["in.b"].tolist()[1] == "2"
     assert read_log(tmp_path / "nothing")[0].empty
     assert to_table([LogRecord(id="r", time=1.0, model="v", ms=1.0, rows=[], responses=[])]).num_rows == 0
