@@ -23,6 +23,6 @@ def test_missing_damaged_and_different_artifacts_give_no_view(tmp_path, example)
     with pytest.warns(DamagedFileWarning):
         assert load_record(run, "findings", FindingList) is None
     assert load_record(run, "drift", FindingList) is None
-    project.store.drop(run.require_output("best").digest)
+    project.store.path(run.require_output("best").digest).unlink()
     with pytest.warns(DamagedFileWarning):
         assert load_view(run, "best", BestTrial) is None

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from mlnb.methods.contracts.evaluations import Estimate
 from mlnb.methods.evaluation.test_evaluation import evaluate
-from mlnb.methods.metrics.exact_intervals import exact_interval, proportion_interval
+from mlnb.methods.metrics.exact_intervals import exact_interval, proportion_interval, widen
 
 
 @pytest.mark.parametrize(("successes", "count"), [(0, 1), (1, 1), (8, 8), (3, 8), (40, 80), (99, 100)])
@@ -39,3 +40,10 @@ def test_other_metrics_keep_their_interval() -> None:
     assert exact_interval("rmse", 0.0, 0.0, 0.0, 8, 8) == (0.0, 0.0)
     assert exact_interval("roc_auc", 0.9, 0.8, 1.0, 8, 4) == (0.8, 1.0)
     assert exact_interval("accuracy", 0.9, 0.88, 0.92, 1000, 400) == (0.88, 0.92)
+
+
+def test_an_estimate_without_an_interval_stays_as_it_is():
+    bare = Estimate(value=0.7)
+    assert widen("accuracy", bare, 8, 4) is bare
+    wide = widen("accuracy", Estimate(value=1.0, low=1.0, high=1.0), 8, 4)
+    assert (wide.value, wide.high) == (1.0, 1.0) and 0.5 < wide.low < 0.7

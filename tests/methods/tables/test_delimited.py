@@ -1,8 +1,9 @@
 """Delimited text: layouts that real files have, and what is wrong with those that cannot be read."""
 
+import pyarrow
 import pytest
 
-from mlnb.methods.tables.delimited import read_delimited
+from mlnb.methods.tables.delimited import cut_cells, read_delimited
 from mlnb.methods.tables.layouts import find_layout
 
 
@@ -79,3 +80,10 @@ def test_what_cannot_be_read_is_an_error(data, options, message):
 def test_names_and_cells_have_composed_letters():
     table, _ = read_delimited("cafe\u0301,n\nre\u0301,1\n".encode())
     assert table.columns[0] == "caf\u00e9" and table.iloc[0, 0] == "r\u00e9"
+
+
+def test_cells_of_lines_are_text_under_their_names():
+    table = cut_cells(b'1;"a;b"\n;x\n', ";", ["n", "t"], wanted=["t", "n"])
+    assert table.to_pydict() == {"t": ["a;b", "x"], "n": ["1", ""]}
+    with pytest.raises(pyarrow.ArrowInvalid):
+        cut_cells(b"1;2;3\n", ";", ["n", "t"])

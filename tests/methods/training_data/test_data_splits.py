@@ -10,7 +10,7 @@ from mlnb.errors import DataError, ParameterError
 from mlnb.methods.audit.target_leakage import find_leaks
 from mlnb.methods.contracts.problems import ProblemContract
 from mlnb.methods.tables.columns import Column, Schema
-from mlnb.methods.training_data.data_splits import choose_kind, find_copies_to_keep, make_folds, split_rows
+from mlnb.methods.training_data.data_splits import choose_kind, find_copies_to_keep, has_classes, make_folds, split_rows
 from mlnb.methods.training_data.row_assignment import assign_rows
 
 BINARY, NUMBER = ProblemContract(task="binary", target="y"), ProblemContract(task="regression", target="y")
@@ -121,3 +121,10 @@ def test_folds_are_limited_by_rows_that_are_no_copies() -> None:
     assert make_folds(table, BINARY, "stratified", copies=copies)[1].startswith(
         "3 folds instead of 5: there are 6 training rows"
     )
+
+
+def test_parts_are_balanced_by_class_where_the_target_names_classes():
+    assert has_classes(ProblemContract(task="binary", target="y"))
+    assert has_classes(ProblemContract(task="anomaly", target="y"))
+    assert not has_classes(ProblemContract(task="anomaly"))
+    assert not has_classes(ProblemContract(task="regression", target="y"))
