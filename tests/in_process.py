@@ -23,6 +23,7 @@ import nbformat
 import pytest
 
 from mlnb.cli.main import main
+from mlnb.engine.digests import parse_python
 from mlnb.engine.stage_jobs import Job, OnCell, Outcome, OutcomeState
 from mlnb.errors import MlnbError
 from mlnb.executors import local
@@ -137,7 +138,7 @@ def _heading(notebook: Any, index: int) -> str:
 
 def _imports(source: str) -> str:
     """Return the imports of a cell that shows an example, as the cells of the stage may use them."""
-    tree = ast.parse(source)
+    tree = parse_python(source)
     return "\n".join(ast.unparse(node) for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom))
 
 
@@ -198,7 +199,7 @@ class Outputs:
 
     def execute(self, source: str) -> None:
         """Execute a cell's source; its last expression is its value."""
-        tree = ast.parse(source)
+        tree = parse_python(source)
         last = tree.body.pop() if tree.body and isinstance(tree.body[-1], ast.Expr) else None
         scope = vars(self.module)
         scope["display"] = self.display

@@ -22,6 +22,7 @@ import pytest
 
 import mlnb
 from mlnb.codec import replace
+from mlnb.engine.digests import parse_python
 from mlnb.engine.formats import load_object
 from mlnb.engine.project import Project, builtin_folder
 from mlnb.engine.run_records import OutputRecord, Outputs
@@ -151,7 +152,7 @@ def stage_code(name: str) -> tuple[types.CodeType, tuple[types.CodeType, ...]]:
     for cell in nbformat.read(path, 4).cells:
         if cell.cell_type != "code" or cell.source.startswith("#| default_exp"):
             continue
-        tree = ast.parse(cell.source)
+        tree = parse_python(cell.source)
         if cell.source.startswith("#| stage"):
             cells.append(compile(_without_display(tree), f"<{name}>", "exec"))
         elif "parameters" in cell.metadata.get("tags", ()):
