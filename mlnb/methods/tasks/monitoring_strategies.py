@@ -4,8 +4,7 @@
 
 # %% auto #0
 __all__ = ['LEAST', 'STRATEGIES', 'LabeledResponses', 'MonitoringStrategy', 'RankingMonitoringStrategy',
-           'AnomalyMonitoringStrategy', 'ForecastMonitoringStrategy', 'monitoring_strategy', 'truth_array',
-           'evidence_of']
+           'AnomalyMonitoringStrategy', 'ForecastMonitoringStrategy', 'monitoring_strategy', 'evidence_of']
 
 # %% ../../../nbs/methods/tasks/monitoring_strategies.ipynb #c02
 from collections.abc import Sequence
@@ -240,19 +239,6 @@ STRATEGIES: dict[str, MonitoringStrategy] = {  # by kind of problem, or by the n
 def monitoring_strategy(task: str) -> MonitoringStrategy:
     """Return the strategy of a problem type. Raises `ValueError` for an unknown one."""
     return choose(STRATEGIES, task)
-
-
-def truth_array(texts: Sequence[str | None], contract: ProblemContract) -> np.ndarray:
-    """Return labels as the model learned them.
-
-    Args:
-        texts: labels as texts, None for those that are not there.
-        contract: task, classes, labels.
-
-    Returns:
-        float64 (n,): codes, or values; NaN where there is none, or none that the contract knows.
-    """
-    return choose(STRATEGIES, contract.task).truth(texts, contract)
 
 
 def evidence_of(part: pd.DataFrame, contract: ProblemContract, block: int = 1) -> tuple[Evidence | None, np.ndarray]:

@@ -26,7 +26,7 @@ from mlnb.methods.tables.columns import to_arrays
 from mlnb.methods.tables.type_inference import clean
 from mlnb.methods.tasks import responders, training_strategies
 from mlnb.methods.tasks.evaluation_strategies import evaluation_strategy
-from mlnb.methods.tasks.monitoring_strategies import evidence_of, truth_array
+from mlnb.methods.tasks.monitoring_strategies import evidence_of, monitoring_strategy
 from mlnb.methods.tasks.problem_strategies import problem_strategy
 from mlnb.methods.tasks.responders import ResponseColumns, ResponseForm, respond
 from mlnb.methods.tasks.task_traits import TRAITS, Task, TaskTraits, register
@@ -106,7 +106,9 @@ def test_new_problem_type_runs_from_contract_to_response_and_monitoring(counts: 
     assert to_wire(respond(np.array([-0.7, 2.4]), contract)) == [{"prediction": 0.0}, {"prediction": 2.0}]
     assert find_served_task(contract).handler is TabularHandler
 
-    log = pd.DataFrame({"out.prediction": values[:2], "truth": truth_array(["3", None], contract)})
+    log = pd.DataFrame(
+        {"out.prediction": values[:2], "truth": monitoring_strategy(contract.task).truth(["3", None], contract)}
+    )
     evidence, there = evidence_of(log, contract)
     assert evidence is not None and evidence.y.tolist() == [3.0] and there.tolist() == [True, False]
 
