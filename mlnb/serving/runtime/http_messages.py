@@ -62,7 +62,7 @@ class Reply(msgspec.Struct, frozen=True):
 
 
 class ClientGone(ConnectionError):
-    """The client closed the connection before its request was complete: nobody waits for a response."""
+    """The client closed the connection before its request was complete; no response can be sent."""
 
 
 async def read_body(headers: Headers, receive: Receive, reservation: Reservation) -> Body:

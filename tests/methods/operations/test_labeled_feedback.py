@@ -106,7 +106,7 @@ def test_the_precision_of_alerts_has_an_interval(scored, precision):
     assert precision.low < strange[alerts].mean() < precision.high
 
 
-def test_alerts_that_nobody_reviewed_have_no_precision():
+def test_unreviewed_alerts_have_no_precision():
     assert alert_precision(np.full(3, np.nan), np.ones(3, dtype=bool)).value is None
 
 
