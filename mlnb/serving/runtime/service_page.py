@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import json
+import re
 from html import escape
 from typing import Any
 
@@ -67,7 +68,7 @@ def make_page(document: Any, route: str) -> str:
 <html lang="en"><head><meta charset="utf-8"><title>{title}</title>
 <meta name="viewport" content="width=device-width, initial-scale=1"><style>{STYLE}</style></head><body>
 <h1>{title}</h1>
-<p>{escape(parts[1])}</p>
+<p>{_with_code(parts[1])}</p>
 <p>{escape(str(operation.get("description", "")))}</p>
 <h2>Columns</h2>
 <table><tr><th>Name</th><th>Type</th><th>Required</th><th>Description</th></tr>{columns}</table>
@@ -81,6 +82,11 @@ def make_page(document: Any, route: str) -> str:
 <p>OpenAPI: <a href="docs.json">docs.json</a></p>
 <script>{SCRIPT}</script></body></html>
 """
+
+
+def _with_code(text: str) -> str:
+    """Return Markdown text as HTML: names in backticks become code, everything else is escaped."""
+    return re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(text))
 
 
 def _describe(name: str, column: Any, rows: Any) -> str:

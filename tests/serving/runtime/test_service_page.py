@@ -17,3 +17,11 @@ def test_names_cannot_be_markup():
     assert "<img" not in page and "</textarea><script>" not in page
     assert page.count("<script>") == 1 and page.count("</textarea>") == 1
     assert "<h1>&lt;img" in page
+
+
+def test_the_target_is_shown_as_code_and_stays_escaped():
+    rows = {"items": {"properties": {}}}
+    operation = {"requestBody": {"content": {"application/json": {"schema": rows}}}, "responses": {}}
+    info = {"title": "churn", "description": "# churn\n\nPredicts `<b>` from the other columns of a row."}
+    page = make_page({"info": info, "paths": {"/predict": {"post": operation}}}, "/predict")
+    assert "<p>Predicts <code>&lt;b&gt;</code> from the other columns of a row.</p>" in page
