@@ -140,8 +140,12 @@ class Worker:
         self._events.put(None)
 
     def _exit_signal(self) -> str:
-        code = self.process.poll()
-        return f" (signal {signal.Signals(-code).name})" if code is not None and code < 0 else ""
+        """Return the signal that ended the process; its output ends a moment before the process can be asked."""
+        try:
+            code = self.process.wait(TERMINATE_SECONDS)
+        except subprocess.TimeoutExpired:
+            return ""
+        return f" (signal {signal.Signals(-code).name})" if code < 0 else ""
 
 
 def descendants(pid: int) -> list[int]:

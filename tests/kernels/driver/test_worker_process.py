@@ -26,9 +26,20 @@ def test_a_process_that_was_killed_is_reported_with_its_signal(tmp_path: Path) -
     worker = Worker(os.environ)
     threading.Timer(2.0, worker.process.kill).start()
     result = execute(worker, job(tmp_path, "import time; time.sleep(60)"))
-    assert result.state == "died" and "signal SIGKILL" in result.cause
-    assert not worker.send(job(tmp_path, "1")) or execute(worker, job(tmp_path, "1")).state == "died"
+    again = execute(worker, job(tmp_path, "1"))
     worker.end()
+    assert result.state == "died" and "signal SIGKILL" in result.cause
+    assert again.state == "died" and "signal SIGKILL" in again.cause
+
+
+def test_the_signal_is_reported_when_the_output_ends_before_the_process(tmp_path: Path) -> None:
+    worker = Worker(os.environ)
+    poll, worker.process.poll = worker.process.poll, lambda: None  # type: ignore[method-assign]
+    threading.Timer(2.0, worker.process.kill).start()
+    result = execute(worker, job(tmp_path, "import time; time.sleep(60)"))
+    worker.process.poll = poll  # type: ignore[method-assign]
+    worker.end()
+    assert "signal SIGKILL" in result.cause
 
 
 def test_an_interrupted_job_says_so(tmp_path: Path) -> None:

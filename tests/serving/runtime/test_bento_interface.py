@@ -128,7 +128,7 @@ def test_unknown_paths_do_not_reach_the_metrics(server):
 def test_the_page_has_columns_and_a_form_and_loads_nothing(server):
     _, body, headers = send_request(server.host, server.port, "GET", "/")
     page = body.decode()
-    assert all(f"<td>{name}</td>" in page for name in GOOD) and "Predicts `survived`" in page
+    assert all(f"<td>{name}</td>" in page for name in GOOD) and "Predicts <code>survived</code>" in page
     assert "<form" in page and "location.origin" in page
     assert not re.search(r"""(src|href)=["']?(https?:)?//|@import|url\(""", page)
     policy = headers["content-security-policy"]
