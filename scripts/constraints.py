@@ -133,8 +133,8 @@ def main() -> int:
     constraints = texts["constraints.txt"]
     messages = [f"constraints.txt: {problem}" for problem in problems(declared(settings), constraints)]
     for name, group in HASHED.items():
-        found = hash_problems(declared(settings, group), constraints, texts[name])
-        messages += [f"{name}: {problem}" for problem in found]
+        wrong = hash_problems(declared(settings, group), constraints, texts[name])
+        messages += [f"{name}: {problem}" for problem in wrong]
     for message in messages:
         print(message, file=sys.stderr)
     if messages:

@@ -93,14 +93,14 @@ def add_hashes(requirements: str) -> tuple[str, list[str]]:
     Returns:
         the text, and the libraries whose digests mlnb does not know at these versions.
     """
-    known: dict[str, str] = {}
+    digests_by_pin: dict[str, str] = {}
     for entry in re.split(r"\n(?! )", HASHES.read_text("utf-8").rstrip("\n")):
         pin, _, digests = entry.partition(" \\\n")
-        known[pin.partition(" ;")[0]] = digests
+        digests_by_pin[pin.partition(" ;")[0]] = digests
     lines = requirements.splitlines()
     pins = [line for line in lines if "==" in line and not line.startswith("#")]
-    hashed = [f"{line} \\\n{known[line]}" if line in known else line for line in lines]
-    return "\n".join(hashed) + "\n", [pin for pin in pins if pin not in known]
+    hashed = [f"{line} \\\n{digests_by_pin[line]}" if line in digests_by_pin else line for line in lines]
+    return "\n".join(hashed) + "\n", [pin for pin in pins if pin not in digests_by_pin]
 
 
 def _pinned(name: str) -> str:

@@ -120,11 +120,11 @@ def test_the_last_stage_is_owned_by_root_and_run_by_a_number():
 
 def test_the_digests_of_libraries_are_compared_in_an_image(tmp_path):
     path = tmp_path / "requirements.txt"
-    known = HASHES.read_text().split(" \\\n")[0]
-    path.write_text(f"{known}\nnumpy==0.0.1\n")
+    pin = HASHES.read_text().split(" \\\n")[0]
+    path.write_text(f"{pin}\nnumpy==0.0.1\n")
     assert write_hashes(path) == ("numpy==0.0.1",)
     first, *digests, last = path.read_text().splitlines()
-    assert (first, last) == (f"{known} \\", "numpy==0.0.1")
+    assert (first, last) == (f"{pin} \\", "numpy==0.0.1")
     assert digests
     assert all(digest.startswith("    --hash=sha256:") for digest in digests)
 
