@@ -2753,4 +2753,5 @@ d = { 'settings': { 'branch': 'main',
             'mlnb.tracking.run_results': {},
             'mlnb.tracking.tracker': {},
             'mlnb.tracking.wandb_tracker': {},
-            'mlnb.typed_settings': {}}}
+            'mlnb.typed_settings': {},
+            'mlnb.url_passwords': {}}}
