@@ -1,4 +1,4 @@
-"""mlnb runs where its installation cannot be written: system-wide, on a hub, in an image; projects too can be read-only."""
+"""mlnb runs where its installation cannot be written: system-wide, on a hub, in an image; projects may be read-only."""
 
 import os
 import shutil
