@@ -166,7 +166,7 @@ def _run_command(arguments: Sequence[str] | None) -> int:
             raise
         print(
             f"mlnb {name}: {error.filename}: {error.strerror}. Expected a project whose files you may read and write, "
-            "such as a copy of your own.",
+            "such as a copy.",
             file=sys.stderr,
         )
         return 2

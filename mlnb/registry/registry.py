@@ -2,7 +2,6 @@
 
 import getpass
 import json
-import os
 import warnings
 from collections.abc import Iterable
 from functools import cached_property
@@ -27,18 +26,14 @@ from mlnb.registry.model_versions import (
 from mlnb.registry.registry_state import compare_states, metadata_digest, read_state, replay
 from mlnb.settings import ProcessSettings
 from mlnb.suggestions import did_you_mean
-from mlnb.url_passwords import hide_passwords
+from mlnb.url_passwords import expand_url
 
 CHAMPION = "champion"
 
 
 def database_url(project: Project) -> str:
-    """Return where the registry is: the setting, `${NAME}` taken from the environment, or a file in the store.
-
-    A password that is written out is reported once, and redacted from messages.
-    """
-    stated = os.path.expandvars(hide_passwords(project.settings.registry))
-    return stated or f"sqlite:///{project.store_root / 'registry.db'}"
+    """Return where the registry is: the setting, `${NAME}` taken from the environment, or a file in the store."""
+    return expand_url(project.settings.registry) or f"sqlite:///{project.store_root / 'registry.db'}"
 
 
 def run_reference(project: Project, reference: str) -> str:

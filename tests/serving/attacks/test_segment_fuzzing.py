@@ -1,4 +1,4 @@
-"""Damaged segments of the prediction log: every whole line is read, what is damaged is kept and counted."""
+"""Damaged segments of the prediction log: every whole line is read, what is damaged is retained and counted."""
 
 import json
 import random
@@ -79,9 +79,9 @@ def test_whole_lines_of_a_damaged_segment_are_read_and_nothing_is_lost(tmp_path:
         convert_finished(folder)
         after, _ = read_log(folder)
         assert len(after) == len(before)
-        kept = folder / "20260101T000000-999999999-a-1.damaged"
-        assert kept.exists() == (damaged > 0)
-        assert not kept.exists() or all(line in data for line in kept.read_bytes().splitlines())
+        retained = folder / "20260101T000000-999999999-a-1.damaged"
+        assert retained.exists() == (damaged > 0)
+        assert not retained.exists() or all(line in data for line in retained.read_bytes().splitlines())
 
 
 def test_a_damaged_table_is_left_out_and_kept(tmp_path: Path) -> None:
