@@ -27,13 +27,17 @@ from mlnb.registry.model_versions import (
 from mlnb.registry.registry_state import compare_states, metadata_digest, read_state, replay
 from mlnb.settings import ProcessSettings
 from mlnb.suggestions import did_you_mean
+from mlnb.url_passwords import hide_passwords
 
 CHAMPION = "champion"
 
 
 def database_url(project: Project) -> str:
-    """Return where the registry is: the setting, `${NAME}` taken from the environment, or a file in the store."""
-    stated = os.path.expandvars(project.settings.registry)
+    """Return where the registry is: the setting, `${NAME}` taken from the environment, or a file in the store.
+
+    A password that is written out is reported once, and redacted from messages.
+    """
+    stated = os.path.expandvars(hide_passwords(project.settings.registry))
     return stated or f"sqlite:///{project.store_root / 'registry.db'}"
 
 
