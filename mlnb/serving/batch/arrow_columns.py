@@ -7,9 +7,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from mlnb.methods.contracts.table_formats import MISSING_WORDS
 from mlnb.methods.tables.column_formats import read_cells
 from mlnb.methods.tables.columns import Column, to_array
-from mlnb.methods.tables.values import MISSING_WORDS, REFUSALS, fits
+from mlnb.methods.tables.values import REFUSALS, fits
 
 LONGEST = max(map(len, MISSING_WORDS))
 NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
