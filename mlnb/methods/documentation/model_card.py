@@ -87,7 +87,7 @@ FIELDS = {
     "positive": "positive class", "classes": "classes", "metric": "deciding metric", "bound": "bound",
     "top": "share acted upon", "latency_ms": "latency budget (ms)", "protected": "protected columns",
     "fairness_metric": "fairness measure", "fairness_limit": "largest difference allowed",
-    "coverage": "interval coverage",
+    "coverage": "interval coverage", "limits": "bounds of other metrics",
 }  # fmt: skip
 
 
