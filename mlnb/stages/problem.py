@@ -28,7 +28,7 @@ def describe_problem(problem: Problem) -> list[str]:
         reach = f", which has to be {direction[METRIC_TASKS[metric][1]]} {bound:g}."
     lines = [what + how, judged + reach]
     for name, bound in problem.limits.items():
-        lines.append(f"Beside it: {name} of {direction[METRIC_TASKS[base_name(name)][1]]} {bound:g}.")
+        lines.append(f"Also required: {name} of {direction[METRIC_TASKS[base_name(name)][1]]} {bound:g}.")
     for name, title in (
         ("positive", "Looked for"),
         ("owner", "Owner"),

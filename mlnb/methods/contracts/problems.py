@@ -84,7 +84,7 @@ class Problem(_Goal, frozen=True, kw_only=True):
         latency_ms: budget of one response, in milliseconds.
         protected, fairness_metric, fairness_limit: columns whose groups are compared, how, and the largest difference.
         coverage: nominal coverage of prediction intervals, in (0, 1).
-        limits: bounds of metrics beside the deciding one, such as {"recall": 0.8}.
+        limits: bounds of metrics in addition to the deciding one, such as {"recall": 0.8}.
         owner, intended_use, excluded_uses, risk, unit, prediction: texts for the model card.
         sources: origin of each field: stated, inferred or default, with the reason.
     """

@@ -144,7 +144,7 @@ def threshold_costs(y: np.ndarray, p: np.ndarray, costs: Sequence[Sequence[float
 
 # %% ../../../nbs/methods/decisions/decision_thresholds.ipynb #c11
 LABEL_METRICS = ("accuracy", "balanced_accuracy", "f1", "f1_macro", "mcc")  # metrics that depend on the threshold
-LIMIT_METRICS = ("precision", "recall", "false_positive_rate")  # limits beside the deciding metric
+LIMIT_METRICS = ("precision", "recall", "false_positive_rate")  # limits in addition to the deciding metric
 Goal = str | Sequence[Sequence[float]]  # a label metric to maximize, or costs (2, 2) to minimize
 
 
@@ -197,7 +197,7 @@ def _cross_validated_gain(goal: Goal, y: np.ndarray, p: np.ndarray, start: float
 
 
 def _limited_threshold(y: np.ndarray, p: np.ndarray, limits: Mapping[str, float]) -> float | None:
-    """Return the threshold with the best F1 among those that meet the limits, by a standard error where that is possible.
+    """Return the threshold with the best F1 that meets the limits, by a standard error where possible.
 
     Args:
         y: class codes (n,).
@@ -258,7 +258,10 @@ def learn_threshold(
         cut = float(np.quantile(p[:, 1], 1 - float(share), method="inverted_cdf"))
         return cut, Measured(rows=len(y), reason=f"the probability that {float(share):.3g} of the held-out rows exceed")
     elif rates and len(np.unique(y)) == 2:
-        limited, named = _limited_threshold(y, p, rates), ", ".join(f"{name} {bound:g}" for name, bound in rates.items())
+        limited, named = (
+            _limited_threshold(y, p, rates),
+            ", ".join(f"{name} {bound:g}" for name, bound in rates.items()),
+        )
         if limited is not None:
             share_positive = float((p[:, 1] >= limited).mean())
             why = f"the best F1 on the held-out rows among the thresholds that meet {named}"

@@ -181,7 +181,7 @@ def make_gate(contract: ProblemContract, metrics: Metrics, more: Sequence[GateLi
 
 
 def _limit_line(name: str, bound: float, contract: ProblemContract, metrics: Metrics) -> GateLine:
-    """Return the gate line of a metric beside the deciding one."""
+    """Return the gate line of a metric in addition to the deciding one."""
     full = full_name(name, contract.top, contract.costs)
     estimate = metrics.scores.get(full, Estimate(value=None))
     up, value = METRICS[full].sign > 0, estimate.value

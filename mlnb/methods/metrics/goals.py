@@ -44,7 +44,6 @@ METRIC_GROUPS: dict[str, tuple[tuple[str, ...], str]] = {  # metric -> groups of
 }
 
 
-
 def suited_tasks(metric: str) -> tuple[str, ...]:
     """Return the tasks that a metric can be used for, including tasks that were registered later.
 
@@ -91,7 +90,7 @@ def check_metric(metric: str, task: str = "auto", deciding: bool = True) -> str:
     Args:
         metric: name of the metric.
         task: task that it has to support, or auto.
-        deciding: whether it decides; else it is a limit beside the deciding metric.
+        deciding: whether it decides; else it is a limit in addition to the deciding metric.
 
     Returns:
         the same name.
@@ -105,7 +104,9 @@ def check_metric(metric: str, task: str = "auto", deciding: bool = True) -> str:
         hint = f"; did you mean {alias!r}?" if alias else nearest(metric, tuple(METRIC_TASKS))
         raise ValueError(f"unknown metric {metric!r}{hint}")
     if task != "auto" and task not in suited_tasks(base):
-        suitable = ", ".join(n for n in METRIC_GROUPS if task in suited_tasks(n) and not (deciding and n in LIMIT_METRICS))
+        suitable = ", ".join(
+            n for n in METRIC_GROUPS if task in suited_tasks(n) and not (deciding and n in LIMIT_METRICS)
+        )
         raise ValueError(f"the metric {metric!r} does not support the task {task}; expected one of {suitable}")
     if deciding and base in LIMIT_METRICS:
         raise ValueError(

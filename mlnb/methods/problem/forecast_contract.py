@@ -231,10 +231,12 @@ def _goal_horizon(ahead: tuple[int, str], frequency: Frequency, stated: int | No
         horizon = 0.0
     if horizon < 1 or horizon != int(horizon):
         raise DataError(
-            f"the goal names {count} {unit} ahead, but a period is {frequency}; state problem.horizon, the number of periods"
+            f"the goal names {count} {unit} ahead, but a period is {frequency}; state problem.horizon in periods"
         )
     if stated is not None and stated != horizon:
-        raise DataError(f"the goal names {int(horizon)} periods ahead, but problem.horizon is {stated}; state one of them")
+        raise DataError(
+            f"the goal names {int(horizon)} periods ahead, but problem.horizon is {stated}; state one of them"
+        )
     return int(horizon)
 
 

@@ -48,9 +48,7 @@ def _quote(goal: str, tokens: Sequence[Token], i: int) -> str:
     return goal[tokens[first].start : tokens[last].stop]
 
 
-def _phrase_before(
-    tokens: Sequence[Token], i: int, taken: Mapping[int, int]
-) -> tuple[int | None, list[Token]]:
+def _phrase_before(tokens: Sequence[Token], i: int, taken: Mapping[int, int]) -> tuple[int | None, list[Token]]:
     """Return the index of the free phrase before an amount, None without one, and the tokens between, last first."""
     between: list[Token] = []
     tops = {amount for amount, phrase in taken.items() if tokens[phrase].key == "top"}
@@ -103,20 +101,26 @@ def bind_numbers(goal: str, names: Sequence[str] = ()) -> tuple[list[Token], lis
         before, between = _phrase_before(tokens, i, taken)
         after = _phrase_after(tokens, i, taken)
         follows = [tokens[j + 1] for j in (i, after) if j is not None and j + 1 < len(tokens)]
-        if any(re.search(r"\bthan$", token.text) for token in follows) or any(t.text.lower() == "from" for t in between):
+        if any(re.search(r"\bthan$", token.text) for token in follows) or any(
+            t.text.lower() == "from" for t in between
+        ):
             raise _change(goal, quote)
         sign = _comparator(goal, quote, [*between, *(token for token in follows if _SUFFIX.match(token.text))])
         nearer = after == i + 1 and between and not sign  # "recall at 80 % precision"
-        found = [j for j in ((after, before) if nearer else (before, after)) if j is not None]
-        owner = next((j for j in found if _suits(tokens[j], amount)), None)
+        order = (after, before) if nearer else (before, after)
+        owner = next((j for j in order if j is not None and _suits(tokens[j], amount)), None)
         if owner is not None:
             taken[i] = owner
             statements.append(Statement(tokens[owner], amount, sign, quote, any(t.key == "top" for t in between)))
         elif UNITS.get(amount.unit.lower()) == "ms" and sign == "<=":
             statements.append(Statement(Token("limit", "", amount.start, "latency_ms"), amount, sign, quote))
         else:
-            raise _change(goal, quote) if re.search(r"\bby\b", quote, re.I) else unreadable(
-                goal, quote, f"{amount.text} belongs to no metric and to no limit", "one of them before the number"
+            raise (
+                _change(goal, quote)
+                if re.search(r"\bby\b", quote, re.I)
+                else unreadable(
+                    goal, quote, f"{amount.text} belongs to no metric and to no limit", "one of them before the number"
+                )
             )
     _check_enumerations(goal, tokens, set(taken.values()))
     return tokens, statements

@@ -67,9 +67,13 @@ def read_goal(goal: str, names: Sequence[str] = (), stated: bool = False) -> Sta
             f"found the goal {goal!r} without a number, which cannot be checked. State the metric and its bound, "
             "for example: 'find customers who will leave, with a roc_auc of at least 0.80'"
         )
-    fields: dict[str, Any] = {"positive": token.key for token in tokens if token.kind == "positive"}
-    fields |= {"top": token.value for token in tokens if token.kind != "amount" and token.has_value}
-    ranked, ahead, bounds = any(token.key == "ranking" for token in tokens), None, []
+    fields: dict[str, Any] = {}
+    for token in tokens:
+        if token.kind == "positive":
+            fields["positive"] = token.key
+        elif token.kind != "amount" and token.has_value:
+            fields["top"] = token.value
+    ranked, ahead, bounds = any(token.key == "ranked" for token in tokens), None, []
     for one in statements:
         key, amount = one.owner.key, one.amount
         value: Any = amount.value / 100 if amount.percent else amount.value
@@ -90,7 +94,8 @@ def read_goal(goal: str, names: Sequence[str] = (), stated: bool = False) -> Sta
         if fields.setdefault(key, value) != value:
             raise unreadable(goal, one.quote, f"{fields[key]:g} and {value:g} for {key}", "one of them")
     named = [_metric_bound(goal, one, fields) for one in bounds]
-    fields |= {"unit": one.amount.unit for one in bounds if one.amount.unit}
+    units = [one.amount.unit for one in bounds if one.amount.unit]
+    fields |= {"unit": units[0]} if units else {}
     return StatedGoal(tuple(named), fields, ahead)
 
 
@@ -114,14 +119,14 @@ def _read_ahead(goal: str, one: Statement) -> tuple[int, str]:
 def _metric_bound(goal: str, one: Statement, fields: Mapping[str, Any]) -> MetricBound:
     """Return the bound of a metric."""
     name, amount = one.owner.key, one.amount
-    if name == "ranking":
+    if name == "ranked":
         base, _, cutoff = re.sub(r"[ -]", "_", one.owner.text.lower().replace(" @ ", "@")).partition("@")
         name = f"{base}@{cutoff.strip('_') or fields.get('at', _CUTOFF)}" if base != "mrr" else "mrr"
     if name == "precision" and "top" in fields:
         name = "precision_at"
     if name not in METRIC_TASKS:
-        known = ", ".join(sorted(metric for metric in METRIC_TASKS if "@" in metric))
-        raise unreadable(goal, one.quote, f"there is no metric {name!r}", f"one of {known}")
+        expected = ", ".join(sorted(metric for metric in METRIC_TASKS if "@" in metric))
+        raise unreadable(goal, one.quote, f"there is no metric {name!r}", f"one of {expected}")
     direction, value = METRIC_TASKS[name][1], amount.value
     if name == "recall" and one.topped:
         raise unreadable(goal, one.quote, "the recall of a top share is no metric", "precision in the top share")
@@ -166,7 +171,7 @@ def complete_parameters(goal: StatedGoal, given: Mapping[str, Any]) -> tuple[dic
             f"the goal names {deciding[0].metric}, but the stated metric is {stated!r}; state one of them, or "
             f"problem.limits={{{deciding[0].metric!r}: {deciding[0].bound:g}}}"
         )
-    chosen = (same or deciding or [None])[0]
+    chosen = next(iter(same or deciding), None)
     fields = dict(goal.fields)
     if chosen is not None:
         fields |= {"bound": chosen.bound} | ({"metric": chosen.metric} if stated == "auto" else {})
@@ -178,7 +183,9 @@ def complete_parameters(goal: StatedGoal, given: Mapping[str, Any]) -> tuple[dic
             raise ParameterError(f"the goal states {name} {value}, but problem.{name} is {present}; state one of them")
     for one in goal.bounds:
         if one is not chosen and limits.setdefault(one.metric, one.bound) != one.bound:
-            raise ParameterError(f"found {one.metric} with the bounds {limits[one.metric]:g} and {one.bound:g}; state one")
+            raise ParameterError(
+                f"found {one.metric} with the bounds {limits[one.metric]:g} and {one.bound:g}; state one"
+            )
         if one is not chosen:
             sources["limits"] = "inferred: named in the goal"
     return result | {"limits": limits}, sources

@@ -37,8 +37,8 @@ METRIC_PHRASES = (  # the first match counts, so that longer phrases are first
     (r"(?:specificity|true negative rates?|tnr)", "false_positive_rate", True),
     (r"(?:false[ _-]negative[ _-]rates?|miss rates?|fnr)", "recall", True),
     (r"(?:sensitivity|true[ _-]positive[ _-]rates?|tpr)", "recall", False),
-    (r"(?:ndcg|map|mrr|recall|hit[ _-]rate)\s*@\s*\d+", "ranking", False),
-    (r"(?:ndcg|mrr|hit[ _-]rate)", "ranking", False),
+    (r"(?:ndcg|map|mrr|recall|hit[ _-]rate)\s*@\s*\d+", "ranked", False),
+    (r"(?:ndcg|mrr|hit[ _-]rate)", "ranked", False),
     (r"recall", "recall", False),
     (r"(?:precision[ _]at[ _]k|precision_at_k)", "precision_at_k", False),
     (r"(?:false discovery rate|fdr)", "precision", True),
@@ -46,7 +46,8 @@ METRIC_PHRASES = (  # the first match counts, so that longer phrases are first
     *((re.escape(name).replace("_", "[ _-]"), name, False) for name in METRIC_TASKS if "@" not in name),
 )
 LIMIT_PHRASES = (
-    (r"(?:(?:response|inference|scoring) times?|latency|answer(?:s|ed)?|predictions? in|respond(?:s|ed)?|respon(?:se|ses))", "latency_ms"),
+    (r"(?:(?:response|inference|scoring) times?|latency|answer(?:s|ed)?|predictions? in|respond(?:s|ed)?|responses?)",
+     "latency_ms"),
     (r"(?:next|coming|following|horizon|ahead|in advance)", "horizon"),
     (r"(?:coverage|(?:prediction |confidence )?intervals?(?: that)?(?: (?:hold|contain|cover)s?)?)", "coverage"),
     (r"(?:alerts? (?:an?|per|each|every) day|alert budget)", "alert_budget"),
@@ -60,7 +61,10 @@ LIMIT_PHRASES = (
     (r"(?:top|acted upon|most likely)", "top"),
 )  # fmt: skip
 PARTS = {"half": 0.5, "quartile": 0.25, "quintile": 0.2, "decile": 0.1, "percentile": 0.01}  # of "top decile"
-_LARGER, _SMALLER = r"(?:more|higher|greater|larger|bigger|better)", r"(?:less|lower|fewer|smaller|shorter|faster|worse)"
+_LARGER, _SMALLER = (
+    r"(?:more|higher|greater|larger|bigger|better)",
+    r"(?:less|lower|fewer|smaller|shorter|faster|worse)",
+)
 _EQUAL = r"(?: than)?(?:,? or equal(?: to)?)?"
 COMPARATORS = (  # pattern, and the limit that it states: ">=", "<=", or "" for the good direction of the metric
     (rf"(?:no|not)(?: be)? (?:worse){_EQUAL}|(?:or|and) (?:better|above and beyond)\b", ""),
@@ -77,7 +81,9 @@ FILLER = frozenset(
     stay stays remain remains keep keeps score value values rate target limit bound overall in on with that which it its
     we our want required roc test set data held-out equal equals from""".split()
 )
-MULTIPLIERS = frozenset("thousand thousands million millions billion hundred dozen fold times points point sigma".split())
+MULTIPLIERS = frozenset(
+    "thousand thousands million millions billion hundred dozen fold times points point sigma".split()
+)
 UNITS = {
     "ms": "ms", "msec": "ms", "millisecond": "ms", "milliseconds": "ms", "second": "s", "seconds": "s", "sec": "s",
     "secs": "s", "s": "s", "minute": "min", "minutes": "min", "min": "min", "mins": "min", "hour": "h", "hours": "h",
@@ -100,7 +106,8 @@ _TOP_PART = re.compile(rf"top[ -]({'|'.join(PARTS)})\b", re.I)
 _PATTERNS = [
     *((re.compile(rf"(?<!\w)(?:{text})(?!\w)", re.I), "metric", key, flipped) for text, key, flipped in METRIC_PHRASES),
     *((re.compile(rf"(?<!\w)(?:{text})(?!\w)", re.I), "limit", key, False) for text, key in LIMIT_PHRASES),
-    *((re.compile(rf"(?:(?<!\w)|(?=[^\w\s]))(?:{text})" + r"(?![^\W\d])", re.I), "compare", key, False) for text, key in COMPARATORS),
+    *((re.compile(rf"(?:(?<!\w)|(?=[^\w\s]))(?:{text})" + r"(?![^\W\d])", re.I), "compare", key, False)
+      for text, key in COMPARATORS),
 ]  # fmt: skip
 
 
@@ -201,7 +208,11 @@ def _token_at(goal: str, at: int, names: Sequence[str]) -> Token:
         return _word(goal, at, match[0])
     character = goal[at]
     ends = character in ".;!?\n" and not goal[at + 1 : at + 2].strip()
-    kind = "end" if ends or character == ";" else {",": "comma"}.get(character, "filler" if character in "():=" else "other")
+    kind = (
+        "end"
+        if ends or character == ";"
+        else {",": "comma"}.get(character, "filler" if character in "():=" else "other")
+    )
     if character.isdigit():
         raise unreadable(goal, character, "a digit of another script", "0 to 9")
     return Token(kind, character, at)
@@ -232,31 +243,29 @@ def _word(goal: str, at: int, text: str) -> Token:
     """Return a word; one with digits is a name, unless its letters belong to a quantity."""
     if re.search(r"\d", text):
         letters = re.split(r"\d", text, maxsplit=1)[0].rstrip("_-")
-        known = letters.lower() in FILLER | {"p"} or any(
-            pattern.fullmatch(letters) for pattern, *_ in _PATTERNS
-        )
-        if known:
+        joined = letters.lower() in FILLER | {"p"} or any(pattern.fullmatch(letters) for pattern, *_ in _PATTERNS)
+        if joined:
             raise unreadable(goal, text, "a number joined to a word", "a space between them, or quotes around a name")
         return Token("name", text, at)
     return Token("filler" if text.lower() in FILLER else "word", text, at)
 
 
-def unreadable(goal: str, part: str, found: str, expected: str) -> ParameterError:
+def unreadable(goal: str, part: str, problem: str, expected: str) -> ParameterError:
     """Return the error for a part of a goal that is not understood.
 
     Args:
         goal: the goal in words.
         part: quoted in the message.
-        found: what the part is.
+        problem: what the part is.
         expected: what to write instead.
     """
-    return ParameterError(f"found {part!r} in the goal {goal!r}: {found}; expected {expected}. {UNDERSTOOD}")
+    return ParameterError(f"found {part!r} in the goal {goal!r}: {problem}; expected {expected}. {UNDERSTOOD}")
 
 
 UNDERSTOOD = (
     "A number in a goal is understood with a metric ('recall of at least 0.8': problem.metric with problem.bound, or "
-    "problem.limits), as 'top 5 %' (problem.top), 'under 50 ms' (problem.latency_ms), 'next 14 days' (problem.horizon), "
-    "'coverage of 90 %' (problem.coverage), '20 alerts a day' (problem.alert_budget), 'a false positive costs 5' "
-    "(problem.cost_false_positive), or 'fairness limit 0.1' (problem.fairness_limit). State other numbers by these "
-    "parameters, describe them in problem.prediction, and put names with digits in quotes"
+    "problem.limits), as 'top 5 %' (problem.top), 'under 50 ms' (problem.latency_ms), 'next 14 days' "
+    "(problem.horizon), 'coverage of 90 %' (problem.coverage), '20 alerts a day' (problem.alert_budget), "
+    "'a false positive costs 5' (problem.cost_false_positive), or 'fairness limit 0.1' (problem.fairness_limit). "
+    "State other numbers by these parameters, describe them in problem.prediction, and put names with digits in quotes"
 )

@@ -116,8 +116,8 @@ def state(
         check_metric(metric, task)
     if base_name(metric) == "precision_at" and "@" in metric:
         metric, requirements["top"] = "precision_at", float(metric.partition("@")[2])
-    names = [str(target or ""), *map(str, requirements.get("protected") or ())]
-    named = read_goal(goal, names, stated=bound is not None or bool(requirements.get("limits")))
+    columns = [str(target or ""), *map(str, requirements.get("protected") or ())]
+    named = read_goal(goal, columns, stated=bound is not None or bool(requirements.get("limits")))
     given = {**texts, "metric": metric, "bound": bound, "positive": to_label(positive), **details, **requirements}
     completed, sources = complete_parameters(named, given)
     metric, bound, positive = str(completed.pop("metric")), completed.pop("bound"), completed.pop("positive")
@@ -131,15 +131,15 @@ def state(
         raise ValueError(
             f"a positive class ({positive!r}) is only used for the tasks binary and anomaly, not for {task}"
         )
-    kinds = {field for fields in DETAILS.values() for field in fields} | {*details}
-    details = check_details({name: value for name, value in completed.items() if name in kinds}, task)
-    needs = {name: value for name, value in completed.items() if name not in kinds | {*texts, "unit"}}
+    details_of_tasks = {field for fields in DETAILS.values() for field in fields} | {*details}
+    details = check_details({name: value for name, value in completed.items() if name in details_of_tasks}, task)
+    needs = {name: value for name, value in completed.items() if name not in details_of_tasks | {*texts, "unit"}}
     required = state_requirements(**needs)
     texts |= {"unit": completed["unit"]} if completed.get("unit") else {}
     implied, why = _implied_task(details, metric, goal, named.ahead) if task == "auto" else (task, "")
-    if named.ahead and implied != Task.FORECASTING:
+    if named.ahead and (implied is None or traits_of(implied).unit != "history"):
         raise ParameterError(
-            f"the goal {goal!r} states {named.ahead[0]} periods ahead, which is the horizon of a forecast, but the task is "
+            f"the goal {goal!r} states {named.ahead[0]} periods ahead, the horizon of a forecast, but the task is "
             f"{implied}; describe how the target was made in problem.prediction"
         )
     if why:

@@ -49,18 +49,18 @@ def number_text(value: float, style: str) -> str:
     words=st.sampled_from(sorted(METRICS)),
     value=st.integers(1, 99).map(lambda n: n / 100),
     style=st.sampled_from(["decimal", "comma", "percent"]),
-    place=st.sampled_from(["after", "before", "suffix"]),
+    position=st.sampled_from(["after", "before", "suffix"]),
     data=st.data(),
 )
-def test_phrasings(words: str, value: float, style: str, place: str, data: st.DataObject) -> None:
+def test_phrasings(words: str, value: float, style: str, position: str, data: st.DataObject) -> None:
     metric, flipped, share = METRICS[words]
     if style == "percent" and not share:
         style = "decimal"
     up = (METRIC_TASKS[metric][1] == "maximize") != flipped
     number = number_text(value, style)
-    if place == "after":
+    if position == "after":
         goal = f"{words} {data.draw(st.sampled_from((LOWER if up else UPPER) + PLAIN))} {number}"
-    elif place == "before":
+    elif position == "before":
         goal = f"with {'at least' if up else 'at most'} {number} {words}"
     else:
         goal = f"a {words} of {number} or {'more' if up else 'less'}"
@@ -173,7 +173,7 @@ def test_contract_and_gate_contain_every_number() -> None:
 def test_parameters_that_contradict_the_goal() -> None:
     with pytest.raises(ParameterError, match=r"problem.bound is 0.9"):
         state("y", metric="accuracy", bound=0.9, goal="accuracy of at least 0.8")
-    with pytest.raises(ParameterError, match="horizon of a forecast"):
+    with pytest.raises(ParameterError, match="the horizon of a forecast"):
         state("y", task="binary", goal="leaves in the next 30 days")
     with pytest.raises(ValueError, match="does not support the task multiclass"):
         complete(state("y", goal="recall over 20 %"), pd.Series([*"abc"] * 9, name="y"))
