@@ -225,7 +225,8 @@ def complete(
     if positive is not None and not traits.two_classes:
         raise DataError(f"a positive class ({positive!r}) was stated, but the task is {task}")
     if traits.two_classes:
-        positive, sources["positive"] = choose_positive(counts, positive)
+        positive, origin = choose_positive(counts, positive)
+        sources["positive"] = origin if problem.positive is None else problem.sources.get("positive", origin)
         classes = [label for label in classes or [] if label != positive] + [positive]
     if problem.bound is None:
         sources["bound"] = "default: better than the dummy baseline, with the whole confidence interval"
