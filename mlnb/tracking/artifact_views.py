@@ -8,6 +8,8 @@ from mlnb.codec import R, Record, convert
 from mlnb.engine.files import warn_damaged
 from mlnb.engine.runs import Run
 from mlnb.errors import SchemaError, StoreCorrupted
+from mlnb.methods.contracts.findings import Finding, FindingList
+from mlnb.methods.contracts.label_suspects import LabelSuspects
 
 
 class View(Record, frozen=True, kw_only=True, forbid_unknown_fields=False):
@@ -15,6 +17,10 @@ class View(Record, frozen=True, kw_only=True, forbid_unknown_fields=False):
 
 
 V = TypeVar("V", bound=View)
+FINDING_ARTIFACTS: dict[str, type[FindingList | LabelSuspects]] = {
+    "findings": FindingList,
+    "label_suspects": LabelSuspects,
+}
 
 
 class BestTrial(View, frozen=True, kw_only=True):
@@ -47,6 +53,12 @@ def load_record(run: Run, artifact: str, kind: type[R]) -> R | None:
             return None
         warn_unusable(run, artifact, error)
         return None
+
+
+def load_findings(run: Run) -> list[Finding]:
+    """Return the findings about the data of all stages of a run: of the validation, the exploration and the training."""
+    records = (load_record(run, name, kind) for name, kind in FINDING_ARTIFACTS.items())
+    return [finding for record in records if record is not None for finding in record.findings]
 
 
 def load_view(run: Run, artifact: str, kind: type[V]) -> V | None:
