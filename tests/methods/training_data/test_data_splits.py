@@ -64,8 +64,8 @@ def test_groups_in_the_order_of_time_leak_nothing(rows: list[tuple[int, int]], s
     first = table.loc[test, "day"].min()
     assert (left_out["day"] >= first).all() and set(left_out["who"]) <= set(table.loc[training, "who"])
     for frame, learned, tested in [(table, training, test), *((held, *pair) for pair in pairs)]:
-        known, new = frame.iloc[learned], frame.iloc[tested]
-        assert not set(known["who"]) & set(new["who"]) and known["day"].max() < new["day"].min()
+        seen, new = frame.iloc[learned], frame.iloc[tested]
+        assert not set(seen["who"]) & set(new["who"]) and seen["day"].max() < new["day"].min()
     validated = [row for _, rows_of in pairs for row in rows_of]
     assert len(validated) == len(set(validated)) == (codes >= 0).sum()
 
