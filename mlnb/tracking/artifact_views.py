@@ -56,7 +56,7 @@ def load_record(run: Run, artifact: str, kind: type[R]) -> R | None:
 
 
 def load_findings(run: Run) -> list[Finding]:
-    """Return the findings about the data of all stages of a run: of the validation, the exploration and the training."""
+    """Return the findings about the data from all stages of a run."""
     records = (load_record(run, name, kind) for name, kind in FINDING_ARTIFACTS.items())
     return [finding for record in records if record is not None for finding in record.findings]
 
