@@ -3,7 +3,7 @@
 import math
 from bisect import bisect_left
 from collections.abc import Callable, Iterable
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta, timezone
 from typing import NamedTuple, TypedDict
 
 DAY, NAN = 86400.0, math.nan
@@ -37,6 +37,8 @@ class Windows(TypedDict):
     time: str
     target: str
     keys: list[str]
+    fields: list[str]  # of a response, for the keys
+    local: bool  # whether timestamps are local days: their offset is left out
     season: int
     horizon: int
     width: int  # periods that are looked back
@@ -89,9 +91,12 @@ class Model(TypedDict):
 
 def respond(rows: list[Row], model: Model, encode: Encode, predict: Callable[[Numbers], Numbers]) -> list[Response]:
     """Return the steps that follow each series, by key and time. Raises `ValueError` for a history that is no use."""
-    interval, responses = model["decision"].get("interval"), list[Response]()
+    interval, responses, zone = model["decision"].get("interval"), list[Response](), find_zone(rows, model["windows"])
     for stamped, x, level, scale in examples(rows, model["windows"], encode):
         (prediction,) = predict(x)
+        if zone is not None:
+            moment = datetime.fromisoformat(str(stamped["time"])).replace(tzinfo=UTC)
+            stamped["time"] = moment.astimezone(zone).isoformat()
         response: Response = {**stamped, "prediction": level + scale * prediction}
         if interval:
             spread = sum_of(x[j] if x[j] == x[j] else 0.0 for j in interval["columns"])
@@ -112,7 +117,7 @@ def examples(rows: list[Row], windows: Windows, encode: Encode) -> list[Example]
         level, scale, past = look_back(series, sizes.get(series.key), windows)
         for step in range(1, windows["horizon"] + 1):
             stamped = {"time": stamp_text(stamp(series.last + step, windows), windows)}
-            stamped |= dict(zip(windows["keys"], series.key, strict=True))
+            stamped |= dict(zip(windows["fields"], series.key, strict=True))
             out.append((stamped, example(series, step, past, windows, encode), level, scale))
     return out
 
@@ -121,7 +126,7 @@ def read_histories(rows: list[Row], windows: Windows) -> list[Series]:
     """Return the series of the rows, sorted by key: values of one period are averaged, gaps are left out."""
     dated: dict[tuple[str, ...], list[tuple[float, Row]]] = {}
     for number, row in enumerate(rows):
-        when = seconds(row.get(windows["time"]))
+        when = seconds(row.get(windows["time"]), windows["local"])
         if not EARLIEST <= when < LATEST:
             raise ValueError(f"row {number}: found {row.get(windows['time'])!r} as {windows['time']}, expected a date")
         key = tuple(label(row.get(name), windows["missing"]) for name in windows["keys"])
@@ -266,13 +271,22 @@ def stamp_text(when: float, windows: Windows) -> str:
     return moment.date().isoformat() if whole else moment.replace(tzinfo=None).isoformat()
 
 
-def seconds(value: Value) -> float:
-    """Return the instant that an ISO 8601 text names, NaN for none; without a time zone it is UTC."""
+def find_zone(rows: list[Row], windows: Windows) -> timezone | None:
+    """Return the time zone of the last timestamp of a request; None unless the first and the last have an offset."""
+    values = [row.get(windows["time"]) for row in rows]
+    texts = [value.strip() for value in values if isinstance(value, str) and value.strip()]
+    ends = [datetime.fromisoformat(text) for text in (texts[:1] + texts[-1:]) if len(text) > 10]
+    offset = ends[-1].utcoffset() if len(ends) == 2 and ends[0].tzinfo is not None else None
+    return None if offset is None or windows["local"] else timezone(offset)
+
+
+def seconds(value: Value, local: bool) -> float:
+    """Return the instant that an ISO 8601 text names, NaN for none; UTC without a time zone and for local days."""
     if not isinstance(value, str) or not value.strip():
         return NAN
     text = value.strip()
     moment = datetime.fromisoformat(f"{text}-01" if len(text) == 7 and text[4] == "-" else text)
-    moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
+    moment = moment.replace(tzinfo=UTC) if local or moment.tzinfo is None else moment
     elapsed = moment - EPOCH
     return ((elapsed.days * 86400 + elapsed.seconds) * 10**6 + elapsed.microseconds) / 1e6
 
