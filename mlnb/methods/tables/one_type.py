@@ -129,7 +129,7 @@ def join_columns(columns: Mapping[str, pd.Series]) -> pd.DataFrame:
 
 
 def take_parts(table: pd.DataFrame, parts: Sequence[np.ndarray]) -> list[pd.DataFrame]:
-    """Return the rows of each part as a table of its own index; a long table is left without columns.
+    """Return the rows of each part as a table; a long table is left without columns.
 
     Args:
         table: n rows, of which the caller needs nothing afterwards.

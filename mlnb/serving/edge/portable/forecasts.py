@@ -17,8 +17,6 @@ Response = dict[str, str | float | dict[str, float]]  # timestamp, key, predicti
 Codec = dict[str, object]  # how `encode` encodes a column
 Numbers = list[float]
 Encode = Callable[[Row, list[Codec]], Numbers]  # `scorer.encode`
-
-
 Example = tuple[dict[str, str], Numbers, float, float]  # timestamp and key, encoded numbers, level, scale
 
 
@@ -91,12 +89,9 @@ class Model(TypedDict):
 
 def respond(rows: list[Row], model: Model, encode: Encode, predict: Callable[[Numbers], Numbers]) -> list[Response]:
     """Return the steps that follow each series, by key and time. Raises `ValueError` for a history that is no use."""
-    interval, responses, zone = model["decision"].get("interval"), list[Response](), find_zone(rows, model["windows"])
+    interval, responses = model["decision"].get("interval"), list[Response]()
     for stamped, x, level, scale in examples(rows, model["windows"], encode):
         (prediction,) = predict(x)
-        if zone is not None:
-            moment = datetime.fromisoformat(str(stamped["time"])).replace(tzinfo=UTC)
-            stamped["time"] = moment.astimezone(zone).isoformat()
         response: Response = {**stamped, "prediction": level + scale * prediction}
         if interval:
             spread = sum_of(x[j] if x[j] == x[j] else 0.0 for j in interval["columns"])
@@ -112,11 +107,11 @@ def respond(rows: list[Row], model: Model, encode: Encode, predict: Callable[[Nu
 def examples(rows: list[Row], windows: Windows, encode: Encode) -> list[Example]:
     """Return for each step its timestamp and key, its encoded numbers, and the level and scale of its series."""
     sizes = {tuple(map(str, key)): (float(scale), float(mean)) for *key, scale, mean in windows["sizes"]}
-    out = []
+    out, zone = list[Example](), find_zone(rows, windows)
     for series in read_histories(rows, windows):
         level, scale, past = look_back(series, sizes.get(series.key), windows)
         for step in range(1, windows["horizon"] + 1):
-            stamped = {"time": stamp_text(stamp(series.last + step, windows), windows)}
+            stamped = {"time": stamp_text(stamp(series.last + step, windows), windows, zone)}
             stamped |= dict(zip(windows["fields"], series.key, strict=True))
             out.append((stamped, example(series, step, past, windows, encode), level, scale))
     return out
@@ -230,19 +225,13 @@ def calendar(when: float, windows: Windows) -> Numbers:
 
 def waves(share: float, pairs: int) -> Numbers:
     """Return sines and cosines of a share of a cycle."""
-    angles = [2 * math.pi * k * share for k in range(1, pairs + 1)]
-    return [wave(angle) for angle in angles for wave in (math.sin, math.cos)]
-
-
-def time_grid(windows: Windows) -> tuple[str, int, float, bool]:
-    """Return unit, factor, seconds from the start of a period to its timestamp, and whether that is its last day."""
-    grid = windows["frequency"]
-    return grid["unit"], grid["factor"], grid["phase"], grid["end"]
+    return [wave(2 * math.pi * k * share) for k in range(1, pairs + 1) for wave in (math.sin, math.cos)]
 
 
 def number_of(when: float, windows: Windows) -> int:
     """Return the number of the period of a timestamp in seconds since 1970."""
-    unit, factor, phase, _ = time_grid(windows)
+    grid = windows["frequency"]
+    unit, factor, phase = grid["unit"], grid["factor"], grid["phase"]
     if unit in MONTHS:
         moment = EPOCH + timedelta(days=math.floor(when / DAY))
         return ((moment.year - 1970) * 12 + moment.month - 1) // (MONTHS[unit] * factor)
@@ -254,7 +243,8 @@ def number_of(when: float, windows: Windows) -> int:
 
 def stamp(period: int, windows: Windows) -> float:
     """Return the timestamp of a period in seconds since 1970."""
-    unit, factor, phase, end = time_grid(windows)
+    grid = windows["frequency"]
+    unit, factor, phase, end = grid["unit"], grid["factor"], grid["phase"], grid["end"]
     if unit in MONTHS:
         year, month = divmod((period + end) * MONTHS[unit] * factor, 12)
         return ((date(1970 + year, month + 1, 1) - date(1970, 1, 1)).days - end) * DAY + phase
@@ -264,17 +254,18 @@ def stamp(period: int, windows: Windows) -> float:
     return period * (LENGTHS[unit] * factor) + phase
 
 
-def stamp_text(when: float, windows: Windows) -> str:
-    """Return a timestamp in ISO 8601: a date for days and longer periods at midnight, else date and time."""
+def stamp_text(when: float, windows: Windows, zone: timezone | None) -> str:
+    """Return a timestamp in ISO 8601: in the zone, else a date for days and longer periods at midnight, or a time."""
     moment = EPOCH + timedelta(microseconds=round(when * 1e6))
+    if zone is not None:
+        return moment.astimezone(zone).isoformat()
     whole = windows["frequency"]["unit"] not in ("s", "min", "h") and when % DAY == 0
     return moment.date().isoformat() if whole else moment.replace(tzinfo=None).isoformat()
 
 
 def find_zone(rows: list[Row], windows: Windows) -> timezone | None:
     """Return the time zone of the last timestamp of a request; None unless the first and the last have an offset."""
-    values = [row.get(windows["time"]) for row in rows]
-    texts = [value.strip() for value in values if isinstance(value, str) and value.strip()]
+    texts = [text for row in rows if (text := str(row.get(windows["time"]) or "").strip())]
     ends = [datetime.fromisoformat(text) for text in (texts[:1] + texts[-1:]) if len(text) > 10]
     offset = ends[-1].utcoffset() if len(ends) == 2 and ends[0].tzinfo is not None else None
     return None if offset is None or windows["local"] else timezone(offset)
