@@ -165,7 +165,7 @@ class LimitedServer(uvicorn.Server):
         loop = asyncio.get_running_loop()
         if self.config.ssl is not None:
             limited = partial(loop.create_server, ssl_handshake_timeout=HEADER_SECONDS)
-            loop.create_server = limited  # type: ignore[method-assign, assignment]
+            loop.create_server = limited  # type: ignore[method-assign]
         await super().startup(sockets)
 
     async def on_tick(self, counter: int) -> bool:

@@ -27,17 +27,17 @@ def test_no_record_is_torn_or_merged(
             raise FULL
         return write(handle, content[:count])
 
-    kept = []
+    written = []
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "write", take)
         for number, size in enumerate(sizes):
             try:
                 segment.write([b'{"id":%d,' % number, b'"text":"' + b"x" * size + b'"}\n'], 1)
-                kept.append(number)
+                written.append(number)
             except OSError:
                 continue
     segment.close()
-    assert [json.loads(line)["id"] for line in segment.path.read_bytes().splitlines()] == kept
+    assert [json.loads(line)["id"] for line in segment.path.read_bytes().splitlines()] == written
     assert segment.rows == len(kept) and not segment.is_broken
 
 
