@@ -13,6 +13,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from .arrow_tables import release_memory
 from .columns import Schema, take_columns
 from ...codec import replace
 from ..contracts.findings import Finding
@@ -339,5 +340,5 @@ def clean(
         typed[name] = values
         findings += cleaner.notes
         if rows >= LONG:
-            pa.default_memory_pool().release_unused()  # the pool keeps what the raw column took
+            release_memory()
     return join_columns(typed), Schema(tuple(columns), rows), findings
