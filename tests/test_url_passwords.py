@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from mlnb.engine.project import Project
 from mlnb.errors import PasswordWarning
-from mlnb.registry.registry import database_url
+from mlnb.registry.database import database_url
 from mlnb.url_passwords import MASK, has_password, hidden_passwords, hide_passwords, mask_passwords, reveal_passwords
 
 

@@ -20,9 +20,7 @@ INTERVAL = 2.0  # seconds between two lines of progress
 
 def parser(p: argparse.ArgumentParser) -> None:
     """Declare the arguments of `mlnb score`."""
-    p.add_argument(
-        "sources", nargs="+", metavar="IN", help="CSV or Parquet: files, globs, folders, s3://, gs://, az://"
-    )
+    p.add_argument("sources", nargs="+", metavar="IN", help="whatever --data of `mlnb run` reads, and several of them")
     p.add_argument("output", metavar="OUT", help="a .parquet or .csv file, or its URL")
     p.add_argument("--run", default=LATEST, help="id of a run, or its start (default: newest verified run)")
     p.add_argument(
@@ -32,6 +30,7 @@ def parser(p: argparse.ArgumentParser) -> None:
     p.add_argument(
         "--workers", type=int, default=count_cores(), help="number of processes (default: one per core, %(default)s)"
     )
+    p.add_argument("--sheet", default="", help="Excel: name of the sheet (default: the one with the columns)")
     p.add_argument("--ignore-unknown", action="store_true", help="leave out columns that the model does not know")
     p.add_argument("--fill-missing", action="store_true", help="read absent columns as missing where that is allowed")
     p.add_argument("--json", action="store_true", help="print one JSON object")
@@ -39,6 +38,7 @@ def parser(p: argparse.ArgumentParser) -> None:
         "examples:\n"
         "  mlnb score rows.parquet out.parquet\n"
         "  mlnb score 'in/2026-*.csv' out.parquet --keep customer --quarantine bad.jsonl\n"
+        "  mlnb score june.xlsx out.csv --sheet June\n"
         "  mlnb score s3://bucket/rows/ s3://bucket/out.parquet --run 20260102-0304\n\n"
         "Rows are processed in parts, and the output appears complete at the end. After a kill the same command\n"
         "continues where it stopped. Without --quarantine the first invalid row stops the job. `row` counts from 0\n"
@@ -64,6 +64,7 @@ def main(args: argparse.Namespace) -> int:
         args.workers,
         ignore_unknown=args.ignore_unknown,
         fill_missing=args.fill_missing,
+        sheet=args.sheet,
     )
     scratch = project.store_root / "score" / digest_value([args.sources, args.output])[:12]
     import_lightgbm_alone()

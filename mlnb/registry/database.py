@@ -8,7 +8,9 @@ import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from mlnb.engine.files import PRIVATE, make_folder
+from mlnb.engine.project import Project
 from mlnb.errors import MissingExtra, RegistryError
+from mlnb.url_passwords import expand_url
 
 PATIENCE = 30  # seconds to wait for another writer
 
@@ -53,6 +55,11 @@ AS 'BEGIN RAISE EXCEPTION ''the audit log is append-only''; END'""",
     """CREATE OR REPLACE TRIGGER mlnb_log_only_grows BEFORE UPDATE OR DELETE OR TRUNCATE ON mlnb_log
 EXECUTE FUNCTION mlnb_refuse()""",
 )
+
+
+def database_url(project: Project) -> str:
+    """Return where the registry is: the setting, `${NAME}` taken from the environment, or a file in the store."""
+    return expand_url(project.settings.registry) or f"sqlite:///{project.store_root / 'registry.db'}"
 
 
 def open_database(url: str, create: bool = True) -> sa.Engine:

@@ -19,8 +19,8 @@ from ..contracts.gates import Gate, GateLine
 from ..contracts.problems import ProblemContract
 from ..tables.columns import Schema
 from ..tasks.task_traits import traits_of
-from ..metrics.decision_metrics import short_name
-from ..metrics.exact_intervals import rarest_units, widen
+from ..metrics.decision_metrics import full_name, short_name
+from ..metrics.exact_intervals import counted_units, rarest_units, widen
 from ..metrics.weighted_metrics import METRICS, metrics_of, score, score_many
 from ..tables.values import is_missing
 
@@ -127,7 +127,10 @@ def evaluate(
     spread = {who: {name: np.concatenate(parts) for name, parts in each.items()} for who, each in drawn.items()}
     rarest = rarest_units(y, codes, traits_of(task).has_classes or not traits_of(task).supervised)
     drawn_intervals = {name: interval(values["model"][name], spread["model"][name]) for name in names}
-    scores = {name: widen(name, estimate, units, rarest) for name, estimate in drawn_intervals.items()}
+    scores = {
+        name: widen(name, estimate, counted_units(name, y, predicted("model", name), codes), rarest)
+        for name, estimate in drawn_intervals.items()
+    }
     sign, references = METRICS[metric].sign, {}
     for who in predictions:
         if who != "model":
@@ -146,10 +149,10 @@ def evaluate(
 
 # %% ../../../nbs/methods/evaluation/test_evaluation.ipynb #c12
 def make_gate(contract: ProblemContract, metrics: Metrics, more: Sequence[GateLine] = ()) -> Gate:
-    """Return the gate: the bound, the difference to the dummy baseline, and the other requirements.
+    """Return the gate: the bounds, the difference to the dummy baseline, and the other requirements.
 
     Args:
-        contract: metric, direction and bound.
+        contract: metric, direction, bound and limits.
         metrics: from `evaluate`
         more: lines of other requirements: fairness, coverage, latency.
 
@@ -167,6 +170,7 @@ def make_gate(contract: ProblemContract, metrics: Metrics, more: Sequence[GateLi
         required = f"{'at least' if up else 'at most'} {bound:.4g}"
         check = f"{short_name(deciding.name)} on {metrics.rows:,} test rows"
         lines.append(GateLine(check=check, found=format_estimate(deciding), required=required, passed=bool(passed)))
+    lines += [_limit_line(name, value, contract, metrics) for name, value in contract.limits.items()]
     better = metrics.references["dummy"].difference
     lines.append(
         GateLine(
@@ -177,6 +181,19 @@ def make_gate(contract: ProblemContract, metrics: Metrics, more: Sequence[GateLi
         )
     )
     return Gate.of([*lines, *more])
+
+
+def _limit_line(name: str, bound: float, contract: ProblemContract, metrics: Metrics) -> GateLine:
+    """Return the gate line of a metric in addition to the deciding one."""
+    full = full_name(name, contract.top, contract.costs)
+    estimate = metrics.scores.get(full, Estimate(value=None))
+    up, value = METRICS[full].sign > 0, estimate.value
+    return GateLine(
+        check=f"{short_name(full)} on {metrics.rows:,} test rows",
+        found=format_estimate(estimate),
+        required=f"{'at least' if up else 'at most'} {bound:.4g}",
+        passed=value is not None and (value >= bound if up else value <= bound),
+    )
 
 
 def format_estimate(estimate: Estimate) -> str:

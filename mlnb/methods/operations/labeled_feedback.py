@@ -16,9 +16,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ..contracts.responses import series_field
 from ..contracts.monitoring_records import AlertPrecision
 from ..contracts.problems import ProblemContract
 from ..series.calendars import Frequency, parse_stamp
+from ..metrics.exact_intervals import share_interval
 from ..metrics.forecasting_metrics import SCALED
 from ..series.lag_features import seasonal_scale
 from ..tables.values import is_missing, to_label
@@ -142,7 +144,7 @@ def judge_alerts(y: np.ndarray, scores: np.ndarray, alerts: np.ndarray) -> Evide
 
 
 def alert_precision(y: np.ndarray, alerts: np.ndarray) -> AlertPrecision:
-    """Return the share of reviewed alerts that were anomalies, with the 95 % interval of Wilson (1927).
+    """Return the share of reviewed alerts that were anomalies, with its 95 % interval.
 
     Args:
         y: 1 anomaly, 0 normal, NaN unknown (n,).
@@ -152,10 +154,8 @@ def alert_precision(y: np.ndarray, alerts: np.ndarray) -> AlertPrecision:
     n = int(reviewed.sum())
     if not n:
         return AlertPrecision(rows=0, value=None)
-    share, z = float(y[reviewed].mean()), 1.96
-    middle = (share + z**2 / (2 * n)) / (1 + z**2 / n)
-    half = z / (1 + z**2 / n) * math.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
-    return AlertPrecision(rows=n, value=share, low=max(0.0, middle - half), high=min(1.0, middle + half))
+    low, high = share_interval(float(y[reviewed].sum()), n)
+    return AlertPrecision(rows=n, value=float(y[reviewed].mean()), low=low, high=high)
 
 
 def alert_warnings(
@@ -197,7 +197,7 @@ def steps_of(log: pd.DataFrame, contract: ProblemContract) -> pd.DataFrame:
     if "out.time" not in log or "out.prediction" not in log:
         raise ValueError("the log has no 'out.time'; expected responses of the task forecasting")
     steps = log[log["out.prediction"].notna() & log["out.time"].notna()].reset_index(drop=True)
-    ruler, keys = Frequency.of(contract.ruler), [f"out.{name}" for name in contract.series or ()]
+    ruler, keys = Frequency.of(contract.ruler), [f"out.{series_field(name)}" for name in contract.series or ()]
     seconds = np.array([parse_stamp(text, ruler) for text in steps["out.time"].tolist()], dtype=np.float64)
     steps["series"] = name_series(steps, keys)
     steps["period"] = ruler.periods(seconds) if len(steps) else np.zeros(0, dtype=np.int64)

@@ -129,6 +129,10 @@ def infer_task(values: pd.Series, suits: Sequence[str] = ()) -> tuple[str, str]:
             if values.astype(str).str.fullmatch(r"[+-]?\d+").all():  # they stay texts, as floats would change them
                 kind = "whole numbers beyond 2**53, which floats do not represent exactly,"
                 expected += "; convert a quantity to a larger unit; an identifier cannot be predicted"
+            numbers = values.astype(str).str.fullmatch(r"[^A-Za-z]*\d[^A-Za-z]*")
+            if 0.5 < numbers.mean() < 1:
+                others = ", ".join(repr(str(value)[:40]) for value in values[~numbers].unique()[:3])
+                expected += f". Other texts than numbers, such as {others}: correct or remove these rows"
             result = f"{different} different {kind} in {rows} rows"
             raise DataError(f"the target {values.name!r} has {result}; expected {expected}")
         return "multiclass", f"inferred: the target has {different} different names"
@@ -155,8 +159,12 @@ def choose_positive(counts: dict[str, int], stated: str | None = None) -> tuple[
             hint = nearest(stated, names)
             raise DataError(f"the positive class {stated!r} is not in the target{hint}; it holds {names}")
         return match[0], "stated"
-    named = [name for name in names if name.lower() in _POSITIVE]
-    if len(named) == 1:
-        return named[0], "inferred: a typical name of a positive class"
-    rarer = min(reversed(names), key=lambda name: counts[name])
+    if len(set(counts.values())) == 1:
+        named = [name for name in names if name.lower() in _POSITIVE]
+        if len(named) == 1:
+            return named[0], "inferred: both classes have as many rows, and this is a typical name of a positive class"
+        return names[
+            -1
+        ], "inferred: both classes have as many rows, and this is the last by name; state problem.positive"
+    rarer = min(names, key=lambda name: counts[name])
     return rarer, f"inferred: the rarer class, {counts[rarer]} of {sum(counts.values())} rows"

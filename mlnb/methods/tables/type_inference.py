@@ -13,18 +13,19 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from .arrow_tables import release_memory
 from .columns import Schema, take_columns
 from ...codec import replace
 from ..contracts.findings import Finding
-from ..contracts.table_formats import ColumnFormat, NumberFormat
-from .column_formats import PLAIN_FORMATS, PLAIN_NUMBERS, describe_format, simplify
+from ..contracts.table_formats import ColumnFormat, NumberFormat, MISSING_WORDS
+from .column_formats import PLAIN_FORMATS, PLAIN_NUMBERS, simplify
 from .date_formats import infer_date_format, parse_dates_with
+from ..contracts.format_descriptions import describe_format
 from .number_formats import classify, find_evidence, find_signs, parse_with
 from .parsing import find_codes, find_sentinels, parse_booleans, parse_clocks
 from .spellings import AUTOMATIC, Spelling, look_at_texts
 from .column_profiles import describe_column, find_role
-from .one_type import one_type
-from .values import MISSING_WORDS
+from .one_type import LONG, join_columns, one_type
 
 PLACEHOLDERS = np.array(
     ["1753-01-01", "1899-12-30", "1899-12-31", "1900-01-01", "1970-01-01", "2099-12-31", "9999-12-31"],
@@ -330,9 +331,14 @@ def clean(
         if role != "target" and reason:
             reported = int(values.notna().sum()) if role == "identifier" else rows
             check = "identifier" if role == "identifier" else "empty" if values.isna().all() else "constant"
-            cleaner.note(check, "warning" if check == "empty" else "info", reported, reason, "not shown to models")
+            doubtful, action = check == "empty", "not shown to models"
+            if check == "identifier" and kind == "number":  # a quantity may have the name and the values of one
+                doubtful, action = True, action + '; for a quantity declare in columns.toml: role = "feature"'
+            cleaner.note(check, "warning" if doubtful else "info", reported, reason, action)
         described = describe_column(str(name), kind, values, role, reason, cleaner.sentinels)
         columns.append(replace(described, format=cleaner.format))
         typed[name] = values
         findings += cleaner.notes
-    return pd.DataFrame(typed), Schema(tuple(columns), rows), findings
+        if rows >= LONG:
+            release_memory()
+    return join_columns(typed), Schema(tuple(columns), rows), findings

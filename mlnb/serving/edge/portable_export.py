@@ -13,7 +13,8 @@ import numpy as np
 
 from mlnb.codec import to_json
 from mlnb.errors import ServingError
-from mlnb.methods.contracts.responses import Golden
+from mlnb.methods.contracts.responses import Golden, series_field
+from mlnb.methods.contracts.table_formats import MISSING_WORDS
 from mlnb.methods.decisions.decision_rules import find_limit
 from mlnb.methods.encoding.column_encoders import CategoryCodec
 from mlnb.methods.encoding.table_encoder import Encoder
@@ -21,7 +22,6 @@ from mlnb.methods.models.fitted_models import Model, is_booster
 from mlnb.methods.series.forecast_windows import Windows, request_schema
 from mlnb.methods.series.lag_features import CYCLES, MEMORIES
 from mlnb.methods.tables.columns import Schema
-from mlnb.methods.tables.values import MISSING_WORDS
 from mlnb.methods.tasks.task_traits import traits_of
 from mlnb.serving.edge.exports import ExportResult
 from mlnb.serving.edge.lightgbm_text import read_booster
@@ -182,6 +182,7 @@ def _describe_windows(windows: Windows, schema: Schema) -> JsonObject:
         described[name] = [] if columns is None else _describe_columns(columns, schema)
     described["memories"] = [((1.0 - memory) ** np.arange(windows.width)).tolist() for memory in MEMORIES]
     described["sentinels"] = list(schema.column(windows.target).sentinels)
+    described |= {"fields": list(map(series_field, windows.keys)), "local": schema.column(windows.time).local}
     described |= {"cycles": CYCLES, "missing": sorted(MISSING_WORDS), "frequency": windows.frequency.to_json()}
     return described
 
@@ -194,7 +195,8 @@ def _describe_columns(encoder: Encoder, schema: Schema) -> list[JsonObject]:
         if isinstance(codec, CategoryCodec):
             column = {name: fields[name] for name in ("column", "code", "missing", "categories", "unseen")}
             column |= _tabulate(codec)
-        described.append(column | {"sentinels": list(schema.column(codec.column).sentinels)})
+        named = schema.column(codec.column)
+        described.append(column | {"sentinels": list(named.sentinels), "local": named.local})
     return described
 
 

@@ -27,18 +27,18 @@ def test_no_record_is_torn_or_merged(
             raise FULL
         return write(handle, content[:count])
 
-    retained = []
+    written = []
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "write", take)
         for number, size in enumerate(sizes):
             try:
                 segment.write([b'{"id":%d,' % number, b'"text":"' + b"x" * size + b'"}\n'], 1)
-                retained.append(number)
+                written.append(number)
             except OSError:
                 continue
     segment.close()
-    assert [json.loads(line)["id"] for line in segment.path.read_bytes().splitlines()] == retained
-    assert segment.rows == len(retained) and not segment.is_broken
+    assert [json.loads(line)["id"] for line in segment.path.read_bytes().splitlines()] == written
+    assert segment.rows == len(written) and not segment.is_broken
 
 
 def test_a_file_that_cannot_be_repaired_takes_no_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

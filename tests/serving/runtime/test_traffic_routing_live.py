@@ -89,7 +89,7 @@ class Routed(Clients):
         def sent_later():
             return [one for one in self.seen[start:] if one.number > now]
 
-        return wait_for(lambda: len(matches := sent_later()) >= count and matches, 20, f"{count} more responses")
+        return wait_for(lambda: len(later := sent_later()) >= count and later, 20, f"{count} more responses")
 
 
 def test_from_shadow_to_promotion_and_back(models, tmp_path):
