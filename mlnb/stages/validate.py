@@ -24,7 +24,7 @@ from ..methods.tables.type_inference import clean, finding
 from ..methods.tables.columns import Schema
 from ..methods.tables.duplicates import find_copies
 from ..methods.tables.column_profiles import describe_column, find_role
-from ..methods.problem.target_inference import resolve_target
+from ..methods.problem.target_inference import match_columns, resolve_target
 from ..methods.problem.task_contracts import set_roles
 from ..methods.tasks.problem_strategies import problem_strategy
 from ..methods.audit.data_validation import condense, drop_unlabelled
@@ -48,6 +48,7 @@ def type_table(
         ValueError: when there is no such target.
     """
     strategy = problem_strategy(problem.task)
+    problem = match_columns(problem, list(map(str, raw.columns)))
     raw, problem, reported = strategy.read(raw, problem, stated_spelling(provenance))
     names = [str(name) for name in raw.columns]
     if (kind := provenance.get("unusable", {}).get(problem.target)) is not None:
