@@ -15,7 +15,7 @@ import numpy as np
 
 from ..contracts.decisions import Measured, StepInterval, ValueInterval
 from ..contracts.evaluations import BinCoverage, Estimate, IntervalCheck
-from ..metrics.exact_intervals import FEW, proportion_interval
+from ..metrics.exact_intervals import share_interval
 from ..contracts.gates import GateLine
 from ..contracts.problems import ProblemContract
 from ..decisions.decision_rules import bound_values, interpolate
@@ -163,10 +163,8 @@ def check_interval(y: np.ndarray, ends: np.ndarray, nominal: float) -> IntervalC
         nominal: coverage that the intervals were fitted for (0..1).
     """
     n, inside = len(y), (ends[:, 0] <= y) & (y <= ends[:, 1])
-    share, z = float(inside.mean()), 1.96
-    middle = (share + z**2 / (2 * n)) / (1 + z**2 / n)
-    half = z * math.sqrt(share * (1 - share) / n + z**2 / (4 * n**2)) / (1 + z**2 / n)
-    low, high = proportion_interval(inside.sum(), n) if n <= FEW else (middle - half, middle + half)
+    share = float(inside.mean())
+    low, high = share_interval(float(inside.sum()), n)
     return IntervalCheck(
         nominal=nominal,
         coverage=Estimate(value=share, low=low, high=high),
