@@ -38,8 +38,8 @@ def match_columns(problem: Problem, names: Sequence[str]) -> Problem:
 
     def match(stated: str) -> str:
         unnamed = [name for position, name in enumerate(names, 1) if name == f"column_{position}"]
-        found = unnamed if not stated.strip() else [stated.strip()]
-        return found[0] if stated not in names and len(found) == 1 and found[0] in names else stated
+        similar = unnamed if not stated.strip() else [stated.strip()]
+        return similar[0] if stated not in names and len(similar) == 1 and similar[0] in names else stated
 
     changed: dict[str, Any] = {name: match(value) for name in STATED if (value := getattr(problem, name)) is not None}
     if problem.target is not None:
