@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from mlnb.errors import DataError
 from mlnb.methods.tables.data_sources import read_table
 from mlnb.methods.tables.type_inference import clean
 
@@ -167,3 +168,20 @@ def test_duckdb_reads_queries_over_files(tmp_path):
     assert table["id"].tolist() == [2, 3]
     with pytest.raises(ValueError, match="DuckDB rejects"):
         read_table("duckdb://::select nothing from 'p.parquet'", folder=str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.csv", "when,value\n"),
+        ("a.csv", " \n"),
+        ("a.jsonl", "[1]"),
+        ("a.parquet", "PAR1"),
+        ("a.db", "x"),
+        ("a.xls", "x"),
+    ],
+)
+def test_a_source_that_holds_no_table_is_a_typed_error(tmp_path, name, content):
+    (tmp_path / name).write_text(content)
+    with pytest.raises(DataError, match=name):
+        read_table(str(tmp_path / name))
