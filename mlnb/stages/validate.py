@@ -24,7 +24,7 @@ from ..methods.tables.type_inference import clean, finding
 from ..methods.tables.columns import Schema
 from ..methods.tables.duplicates import find_copies
 from ..methods.tables.column_profiles import describe_column, find_role
-from ..methods.problem.target_inference import resolve_target
+from ..methods.problem.target_inference import match_columns, resolve_target
 from ..methods.problem.task_contracts import set_roles
 from ..methods.tasks.problem_strategies import problem_strategy
 from ..methods.audit.data_validation import condense, drop_unlabelled
@@ -45,13 +45,14 @@ def type_table(
         use_up: whether the raw table may be emptied on the way.
 
     Raises:
-        ValueError: when there is no such target.
+        DataError: when there is no such target.
     """
     strategy = problem_strategy(problem.task)
+    problem = match_columns(problem, list(map(str, raw.columns)))
     raw, problem, reported = strategy.read(raw, problem, stated_spelling(provenance))
     names = [str(name) for name in raw.columns]
     if (kind := provenance.get("unusable", {}).get(problem.target)) is not None:
-        raise ValueError(f"the target {problem.target!r} holds {kind}; expected numbers or text, one value per row")
+        raise DataError(f"the target {problem.target!r} holds {kind}; expected numbers or text, one value per row")
     target, source = resolve_target(problem.target, names, provenance.get("target"), strategy.needs_target)
     table, schema, findings = clean(raw, target, stated_spelling(provenance), use_up)
     contract = strategy.complete(problem, table, target, source)
