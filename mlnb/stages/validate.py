@@ -24,6 +24,7 @@ from ..methods.tables.type_inference import clean, finding
 from ..methods.tables.columns import Schema
 from ..methods.tables.duplicates import find_copies
 from ..methods.tables.column_profiles import describe_column, find_role
+from ..methods.problem.goal_text import NAMED
 from ..methods.problem.target_inference import match_columns, resolve_target
 from ..methods.problem.task_contracts import set_roles
 from ..methods.tasks.problem_strategies import problem_strategy
@@ -155,12 +156,14 @@ def declare_absent(schema: Schema, rule: str = "learned") -> Schema:
 
 # %% ../../nbs/stages/20_validate.ipynb #c13
 def table_contract(contract: ProblemContract) -> pd.DataFrame:
-    """The fields that decide, with their values and where each came from.
+    """The fields that decide, and those that the goal names, with their values and where each came from.
 
     Args:
         contract: from `type_table`
     """
-    fields = [field for field in ("target", "task", "positive", "metric", "bound") if field in contract.sources]
+    deciding = ("target", "task", "positive", "metric", "bound")
+    named = [field for field, source in contract.sources.items() if source == NAMED and field not in deciding]
+    fields = [field for field in (*deciding, *named) if field in contract.sources]
     rows = [[field, str(getattr(contract, field)), contract.sources[field]] for field in fields]
     return pd.DataFrame(rows, columns=["field", "value", "source"])
 
