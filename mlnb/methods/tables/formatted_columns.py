@@ -13,6 +13,7 @@ import pandas as pd
 
 from .column_formats import read_cells
 from .columns import Column, Schema
+from .declared_columns import blank_missing
 from .values import MISSING_WORDS
 
 
@@ -25,7 +26,7 @@ def read_as_trained(table: pd.DataFrame, schema: Schema, renamed: Mapping[str, s
         renamed: name in the schema of each column that has another one in the table.
 
     Returns:
-        numbers as float64, dates as ISO 8601 text; missing as None or NaN.
+        numbers as float64, dates as ISO 8601 text; missing as None or NaN, also what is declared missing.
 
     Raises:
         ValueError: names the first cell that does not fit the format.
@@ -34,8 +35,11 @@ def read_as_trained(table: pd.DataFrame, schema: Schema, renamed: Mapping[str, s
     columns = {}
     for name in table.columns:
         column = columns_by_name.get((renamed or {}).get(str(name), str(name)))
-        textual = column is not None and column.format is not None and table[name].dtype.kind not in "biufMm"
-        columns[name] = _read(table[name], column) if column is not None and textual else table[name]
+        values = table[name]
+        if column is not None and column.declared is not None:
+            values = blank_missing(values, column.declared)
+        textual = column is not None and column.format is not None and values.dtype.kind not in "biufMm"
+        columns[name] = _read(values, column) if column is not None and textual else values
     return pd.DataFrame(columns)
 
 
