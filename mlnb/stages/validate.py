@@ -29,7 +29,7 @@ from ..methods.problem.declared_roles import declare_problem
 from ..methods.problem.target_inference import resolve_target
 from ..methods.problem.task_contracts import set_roles
 from ..methods.tasks.problem_strategies import NOTHING_DECLARED, problem_strategy
-from ..methods.audit.data_validation import condense, drop_unlabelled
+from ..methods.audit.data_validation import condense, drop_unlabelled, drop_weightless
 
 Findings = list[Finding]
 
@@ -65,10 +65,11 @@ def type_table(
         raise ValueError(f"the target {problem.target!r} holds {kind}; expected numbers or text, one value per row")
     target, source = resolve_target(problem.target, names, provenance.get("target"), strategy.needs_target)
     table, schema, findings = clean(raw, target, stated_spelling(provenance), use_up, declared)
+    table, weightless = drop_weightless(table, problem.weight)
     contract = strategy.complete(problem, table, target, source)
     schema = set_roles(schema, contract)
     table, dropped = drop_unlabelled(table, contract)
-    findings += source_findings(provenance) + reported + dropped
+    findings += source_findings(provenance) + reported + weightless + dropped
     findings += spelling_findings(str(contract.target), contract.classes or ())
     if duplicates == "drop" and (copies := find_copies(table)).any():
         message = f"{copies.sum()} rows equal an earlier one in every column"
@@ -173,6 +174,7 @@ def table_contract(contract: ProblemContract) -> pd.DataFrame:
         contract: from `type_table`
     """
     fields = [field for field in ("target", "task", "positive", "metric", "bound") if field in contract.sources]
+    fields += ["weight"] if contract.weight else []
     rows = [[field, str(getattr(contract, field)), contract.sources[field]] for field in fields]
     return pd.DataFrame(rows, columns=["field", "value", "source"])
 

@@ -16,7 +16,8 @@ class ColumnDeclaration(Record, frozen=True, kw_only=True):
 
     Args:
         kind: number, category, date, text, vector, identifier or ignore.
-        role: feature, target, group, time, series or protected; several where they do not contradict each other.
+        role: feature, target, weight, group, time, series or protected; several where they do not contradict each
+            other.
         format: dates: a strptime format, or "ISO 8601", "ISO week" or "quarter".
         missing: texts and numbers (as text) that stand for a missing value.
         unit: unit of its numbers.

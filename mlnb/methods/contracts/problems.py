@@ -54,6 +54,7 @@ class _Goal(Record, frozen=True, kw_only=True):
     fairness_metric: str | None = None
     fairness_limit: float | None = None
     coverage: float | None = None
+    weight: str | None = None
     owner: str = ""
     intended_use: str = ""
     excluded_uses: str = ""
@@ -83,6 +84,7 @@ class Problem(_Goal, frozen=True, kw_only=True):
         latency_ms: budget of one response, in milliseconds.
         protected, fairness_metric, fairness_limit: columns whose groups are compared, how, and the largest difference.
         coverage: nominal coverage of prediction intervals, in (0, 1).
+        weight: column of sample weights.
         owner, intended_use, excluded_uses, risk, unit, prediction: texts for the model card.
         sources: origin of each field: stated, inferred or default, with the reason.
     """

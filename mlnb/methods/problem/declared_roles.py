@@ -27,7 +27,7 @@ def declare_problem(problem: Problem, declarations: Declarations) -> Problem:
         DeclarationError: the declarations contradict the problem.
     """
     stated: dict[str, Any] = {}
-    target, time, group = (_only(declarations, role) for role in ("target", "time", "group"))
+    target, time, group, weight = (_only(declarations, role) for role in ("target", "time", "group", "weight"))
     series = declarations.with_role("series")
     task = problem.task or (Task.FORECASTING if series else None)
     unit = traits_of(task).unit if task is not None else ""
@@ -50,6 +50,10 @@ def declare_problem(problem: Problem, declarations: Declarations) -> Problem:
         stated["series"] = series
     if group and unit == "query":
         stated["query"] = group
+    if weight:
+        if task is not None and (unit == "history" or not traits_of(task).supervised):
+            raise _contradiction(declarations, weight, "weight", f"the task {task}, whose models use no weights")
+        stated["weight"] = weight
     if more := declarations.with_role("protected"):
         stated["protected"] = tuple(dict.fromkeys([*problem.protected, *more]))
     for field in ("target", "unit", "time", "series", "query"):

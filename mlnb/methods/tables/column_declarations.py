@@ -26,13 +26,14 @@ KINDS = ("number", "category", "date", "text", "vector", "identifier", "ignore")
 ROLES = {  # role -> kinds that it can have
     "feature": ("number", "category", "date", "text", "vector"),
     "target": ("number", "category"),
+    "weight": ("number",),
     "group": ("number", "category", "identifier"),
     "time": ("number", "date"),
     "series": ("number", "category", "identifier"),
     "protected": ("number", "category", "date"),
 }
-ALONE = ("target",)  # roles that exclude all others
-ONCE = ("target", "group", "time")  # roles of one column at most
+ALONE = ("target", "weight")  # roles that exclude all others
+ONCE = ("target", "weight", "group", "time")  # roles of one column at most
 KEYS = ColumnDeclaration.__struct_fields__
 NAMED_FORMATS = (ISO, WEEK, QUARTER)
 
@@ -114,7 +115,10 @@ def _read_column(where: str, values: Any) -> ColumnDeclaration:
         missing=_read_missing(where, values.get("missing", [])),
         unit=values.get("unit", "").strip(),
     )
-    for word, names, allowed in (("kind", [declared.kind] * bool(declared.kind), KINDS), ("role", declared.role, ROLES)):
+    for word, names, allowed in (
+        ("kind", [declared.kind] * bool(declared.kind), KINDS),
+        ("role", declared.role, ROLES),
+    ):
         for each in names:
             if each not in allowed:
                 raise DeclarationError(f"{where}: unknown {word} {each!r}{nearest(str(each), tuple(allowed))}")
