@@ -17,7 +17,7 @@ COLUMNS = """\
 #
 # [columns.price]
 # kind = "number"                 # number, category, date, text, vector, identifier or ignore
-# role = "target"                 # feature, target, weight, group, time, series or protected; or a list: ["feature", "group"]
+# role = "target"                 # feature, weight, group, time, series, protected; or a list: ["feature", "group"]
 # missing = [-1, "unknown"]       # texts and numbers that stand for a missing value
 # unit = "EUR"
 #

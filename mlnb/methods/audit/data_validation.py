@@ -22,6 +22,12 @@ from ..problem.target_inference import name_classes
 
 # %% ../../../nbs/methods/audit/data_validation.ipynb #c04
 _TYPES = {"number": "float64", "boolean": "boolean", "date": "datetime64[us]"}
+_EXPECTED = {  # how a failed check starts -> what was expected
+    "not_nullable": "a value in every row",
+    "field_uniqueness": "no value twice",
+    "column_in_schema": "no such column",
+    "column_in_dataframe": "the column",
+}
 
 
 def pandera_schema(schema: Schema, ranges: bool = True) -> pa.DataFrameSchema:
@@ -44,43 +50,59 @@ def pandera_schema(schema: Schema, ranges: bool = True) -> pa.DataFrameSchema:
         if used and ranges and column.kind == "category" and full:
             checks.append(pa.Check.isin(list(column.categories or ())))
         nullable = column.nullable or not used
-        columns[column.name] = pa.Column(_TYPES.get(column.kind), checks, nullable=nullable)
+        columns[column.name] = pa.Column(
+            _TYPES.get(column.kind), checks, nullable=nullable, description=f"{column.kind}, {column.role}"
+        )
     return pa.DataFrameSchema(columns, strict=True)
 
 
-def check_table(table: pd.DataFrame, schema: Schema, ranges: bool = True) -> list[Finding]:
+def check_table(
+    table: pd.DataFrame,
+    expected: pa.DataFrameSchema,
+    action: str = "fix the source, or the schema if it is too strict",
+) -> list[Finding]:
     """Return the schema violations of a table, one finding for each column and check.
 
     Args:
         table: n typed rows.
-        schema: the expected schema.
-        ranges: whether values outside the ranges and categories of the schema are errors.
+        expected: the Pandera schema, inferred by `pandera_schema` or that of the project.
+        action: what to do about a violation.
 
     Returns:
         findings with severity error; empty when the table conforms to the schema.
     """
     try:
-        pandera_schema(schema, ranges).validate(table, lazy=True)
+        expected.validate(table, lazy=True)
     except pa.errors.SchemaErrors as error:
         cases = error.failure_cases
         result = []
         for (column, check), rows in cases.groupby([cases["column"].fillna(""), "check"], sort=True):
-            examples = ", ".join(repr(case) for case in rows["failure_case"].head(3))
-            name = column if column in schema.names else None
+            examples = ", ".join(list(dict.fromkeys(map(repr, rows["failure_case"])))[:3])
+            name = column or None
+            if check in ("column_in_schema", "column_in_dataframe"):
+                examples = "column " + ", ".join(map(repr, rows["failure_case"]))
+                examples = f"no {examples}" if check == "column_in_dataframe" else examples
+            elif check.startswith("newest_within"):
+                examples = f"{table[column].max()} as the newest"
             count = int(rows["index"].notna().sum()) or None
-            message = f"violates {check}: {examples}"
-            result.append(
-                finding(
-                    "schema",
-                    "error",
-                    name,
-                    count,
-                    message,
-                    "fix the source, or the schema if it is too strict",
-                )
-            )
+            message = f"found {examples}, expected {_describe_check(str(check))}"
+            result.append(finding("schema", "error", name, count, message, action))
         return result
     return []
+
+
+def _describe_check(check: str) -> str:
+    """Return what a check of Pandera expects, in words."""
+    inside = check.partition("(")[2].removesuffix(")")
+    if check.startswith("in_range"):
+        return f"values from {' to '.join(inside.split(', ')[:2])}"
+    if check.startswith("isin"):
+        return f"one of {inside[:200]}"
+    if check.startswith("newest_within"):
+        return f"a value of the last {inside.removeprefix('days=')} days"
+    if check.startswith("dtype"):
+        return f"the type {inside}"
+    return _EXPECTED.get(check, check)
 
 # %% ../../../nbs/methods/audit/data_validation.ipynb #c07
 def drop_weightless(table: pd.DataFrame, weight: str | None) -> tuple[pd.DataFrame, list[Finding]]:

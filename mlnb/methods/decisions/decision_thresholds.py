@@ -147,7 +147,7 @@ LABEL_METRICS = ("accuracy", "balanced_accuracy", "f1", "f1_macro", "mcc")  # me
 Goal = str | Sequence[Sequence[float]]  # a label metric to maximize, or costs (2, 2) to minimize
 
 
-def _counts(y: np.ndarray, p: np.ndarray, thresholds: np.ndarray, weights: np.ndarray | None) -> np.ndarray:
+def _counts(y: np.ndarray, p: np.ndarray, thresholds: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
     """Return true negatives, false positives, false negatives, true positives at each threshold (4, m)."""
     order = np.argsort(p[:, 1], kind="stable")
     below = np.searchsorted(p[order, 1], thresholds, side="left")

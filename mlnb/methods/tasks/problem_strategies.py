@@ -9,7 +9,7 @@ __all__ = ['NOTHING_DECLARED', 'CHECKED_ROWS', 'Findings', 'STRATEGIES', 'Proble
 # %% ../../../nbs/methods/tasks/problem_strategies.ipynb #c02
 import pandas as pd
 
-from ..audit.data_validation import audit, check_table
+from ..audit.data_validation import audit, check_table, pandera_schema
 from ..audit.split_proposals import propose_splits
 from ..audit.target_leakage import find_leaks
 from ..contracts.declarations import Declarations
@@ -94,7 +94,8 @@ class ProblemStrategy:
         audited, leaks, skills = find_leaks(table, schema, contract, leakage)
         leaks += self.doubt(table, audited, contract)
         sample = table.iloc[:: max(1, len(table) // CHECKED_ROWS)]
-        return audited, leaks + check_table(sample, audited) + audit(table, audited, contract), skills
+        violations = check_table(sample, pandera_schema(audited))
+        return audited, leaks + violations + audit(table, audited, contract), skills
 
     def doubt(self, table: pd.DataFrame, schema: Schema, contract: ProblemContract) -> Findings:
         """Return what only this kind of problem has to doubt: rows that hang together in time or in groups."""
@@ -140,7 +141,7 @@ class UnleakedStrategy(ProblemStrategy):
         self, table: pd.DataFrame, schema: Schema, contract: ProblemContract, leakage: str = "drop"
     ) -> tuple[Schema, Findings, dict[str, float]]:
         """Return the schema as it is and what is doubtful about the columns."""
-        return schema, check_table(table, schema) + audit(table, schema, contract), {}
+        return schema, check_table(table, pandera_schema(schema)) + audit(table, schema, contract), {}
 
 
 class AnomalyStrategy(UnleakedStrategy):
