@@ -10,7 +10,7 @@ comma := ,
 BIN := .venv/bin
 
 # Setup is complete when the marker file of these requirements exists; editing a notebook or a module does not repeat it.
-READY := .venv/.ready-$(shell { cat constraints.txt setup.py; sed '/^\[mlnb\]/q' settings.ini; } | cksum | tr ' \t' '--')
+READY := .venv/.ready-$(shell { cat requirements-dev.txt setup.py; sed '/^\[mlnb\]/q' settings.ini; } | cksum | tr ' \t' '--')
 ifneq ($(origin PYTHON),undefined)
   # PYTHON was given: rebuild an environment of another version.
   ifneq ($(shell $(PYTHON) -V 2>/dev/null),$(shell $(BIN)/python -V 2>/dev/null))
@@ -47,7 +47,7 @@ serve: $(READY)  ## serve predictions of the latest run over HTTP
 bench: $(READY)  ## run all benchmarks
 	@for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python $$file $(ARGS) || exit 1; done
 
-constraints: $(READY)  ## resolve constraints.txt from settings.ini (ARGS=--upgrade: newest versions)
+constraints: $(READY)  ## resolve all versions from settings.ini (ARGS=--upgrade: newest versions)
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python scripts/constraints.py $(ARGS)
 
 readme: $(READY)  ## write README.md from nbs/index.ipynb

@@ -119,6 +119,10 @@ class IgnoredFileWarning(FileWarning):
     """A file is left out because of its name; the message names it."""
 
 
+class PasswordWarning(UserWarning):
+    """A URL has a password that is written out."""
+
+
 class DamagedFileWarning(FileWarning):
     """A file is damaged, and is ignored or replaced; the message names it."""
 

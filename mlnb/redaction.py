@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
+from mlnb.url_passwords import mask_passwords
+
 SHORTEST = 6  # characters of an encoded secret: a shorter one is found in any text
 _COLOR = r"(?:\x1b\[[0-9;]*m)*"
 _GAP = rf"{_COLOR}(?:\\?\r?\n[ \t]*{_COLOR})?"  # what may be between two characters of a secret: colors, a line break
@@ -39,8 +41,14 @@ def redact_cells(cells: list[Any], secrets: Mapping[str, str]) -> None:
 
 
 def redact_notebook(notebook: Any, secrets: Mapping[str, str]) -> None:
-    """Replace every secret in the outputs and the widgets of a notebook by its name, in place."""
+    """Replace every secret in the outputs and the widgets of a notebook by its name, in place.
+
+    Passwords in URLs are masked in the sources of cells that have been executed.
+    """
     redact_cells(notebook.cells, secrets)
+    for cell in notebook.cells:
+        if cell.get("execution_count") and "://" in cell.source:
+            cell.source = mask_passwords(cell.source)
     if secrets and notebook.metadata.get("widgets"):
         notebook.metadata["widgets"] = redact(notebook.metadata["widgets"], secrets)
 

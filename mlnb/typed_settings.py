@@ -8,17 +8,15 @@ Limits({"workers": "4"}).workers  # 4
 
 import math
 import os
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Generic, NamedTuple, Self, TypeVar, cast, overload
 
 from mlnb.errors import SettingsError
 from mlnb.suggestions import did_you_mean
+from mlnb.url_passwords import MASK, mask_passwords
 
 T = TypeVar("T", bound=str | int | float | tuple[str, ...])
 YES, NO = ("1", "true", "yes", "on"), ("0", "false", "no", "off")
-MASK = "********"
-PASSWORD = re.compile(r"(://[^:/@]*:)[^@]*@")  # in a URL
 
 
 class Setting(Generic[T]):
@@ -127,7 +125,7 @@ class Setting(Generic[T]):
             return (self.separator or " ").join(value)
         if isinstance(value, bool):
             return "1" if value else "0"
-        return f"{value:g}" if isinstance(value, float) else PASSWORD.sub(rf"\g<1>{MASK}@", str(value))
+        return f"{value:g}" if isinstance(value, float) else mask_passwords(str(value))
 
 
 class SettingValue(NamedTuple):

@@ -1,8 +1,13 @@
-"""Write constraints.txt from the requirements in settings.ini, or check without a network that the two agree.
+"""Write the exact versions of all libraries from the requirements in settings.ini, or check offline that they agree.
 
 python scripts/constraints.py              resolve again, keeping the versions that still fit
 python scripts/constraints.py --upgrade    resolve again, taking the newest versions that fit
 python scripts/constraints.py --check      print what is out of step, and exit with 1 if anything is
+
+It writes three files:
+- constraints.txt: one version of each library in any set, for `pip install -c`;
+- requirements-dev.txt: what `make` and CI install, with the SHA-256 digest of each file that may be installed;
+- mlnb/serving/packaging/library_hashes.txt: the same for the libraries of services, which images install.
 """
 
 import argparse
@@ -19,20 +24,39 @@ from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parent.parent
 APART = "bench_requirements"  # what the benchmarks compare with need not fit the rest
+STORAGE = ("s3_requirements", "gcs_requirements", "azure_requirements")
+IMAGES = ("serving_requirements", "modelling_requirements", *STORAGE)
+DRIVERS = (*STORAGE, "bigquery_requirements")  # large, and no test needs them
 OLDEST, NEWEST = "3.11", "3.13"
 LINE = re.compile(r"^[a-z0-9-]+==[A-Za-z0-9.+!]+( ; [^#/\\@]+)?$")
+HASHES = re.compile(r"( \\\n    --hash=sha256:[0-9a-f]{64})+$")
+HASHED = {"requirements-dev.txt": "development", "mlnb/serving/packaging/library_hashes.txt": "images"}
 
 
-def declared(settings: Path) -> list[str]:
-    """Return the requirements of all sets in settings.ini, in the order in which they stand there."""
+def declared(settings: Path, group: str = "all") -> list[str]:
+    """Return the requirements of the sets in settings.ini, in the order in which they stand there.
+
+    Args:
+        settings: the file.
+        group: all; development: what `make` installs; images: what services may need.
+    """
     parser = configparser.ConfigParser()
     parser.read(settings, encoding="utf-8")
     keys = [key for key in parser["DEFAULT"] if key.endswith("_requirements") and key != APART]
+    if group != "all":
+        keys = [key for key in keys if (key in IMAGES if group == "images" else key not in DRIVERS)]
     return list(dict.fromkeys(line for key in keys for line in parser["DEFAULT"][key].split()))
 
 
-def resolve(requirements: list[str], previous: str, upgrade: bool) -> str:
-    """Return one line `name==version ; marker` for each package that is needed, on every platform."""
+def resolve(requirements: list[str], previous: str, upgrade: bool, hashes: bool = False) -> str:
+    """Return one line `name==version ; marker` for each package that is needed, on every platform.
+
+    Args:
+        requirements: what is needed.
+        previous: versions that are kept while they fit.
+        upgrade: take the newest versions instead.
+        hashes: add a line with the digest of each file of each package.
+    """
     with tempfile.TemporaryDirectory() as folder:
         wanted, pinned = Path(folder, "requirements.in"), Path(folder, "constraints.txt")
         wanted.write_text("\n".join(requirements) + "\n", encoding="utf-8")
@@ -53,6 +77,7 @@ def resolve(requirements: list[str], previous: str, upgrade: bool) -> str:
             "--no-emit-find-links",
         ]
         command += ["--upgrade"] if upgrade else []
+        command += ["--generate-hashes"] if hashes else []
         subprocess.run([*command, "--output-file", str(pinned), str(wanted)], check=True)
         return "".join(
             f"{line}\n" for line in pinned.read_text(encoding="utf-8").splitlines() if line and line[0] not in "#-"
@@ -81,23 +106,45 @@ def problems(requirements: list[str], constraints: str) -> list[str]:
     return messages
 
 
+def hash_problems(requirements: list[str], constraints: str, hashed: str) -> list[str]:
+    """Return what is wrong with a hashed file: entries without hashes, or versions other than in `constraints`."""
+    entries = [entry for entry in re.split(r"\n(?! )", hashed.rstrip("\n")) if entry]
+    messages = [f"{entry[:60]!r} has no hashes, or other text" for entry in entries if not HASHES.search(entry)]
+    pins = [HASHES.sub("", entry) for entry in entries]
+    pinned = {line.partition(" ;")[0] for line in constraints.splitlines()}
+    messages += [f"{pin} is not in constraints.txt" for pin in pins if pin.partition(" ;")[0] not in pinned]
+    return messages + problems(requirements, "\n".join(pins))
+
+
 def main() -> int:
-    """Write or check constraints.txt; return 0 when it is right."""
+    """Write or check the files; return 0 when they are right."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--check", action="store_true", help="change nothing, use no network")
     parser.add_argument("--upgrade", action="store_true", help="take the newest versions that fit")
     args = parser.parse_args()
-    requirements, path = declared(ROOT / "settings.ini"), ROOT / "constraints.txt"
-    previous = path.read_text(encoding="utf-8") if path.exists() else ""
+    settings = ROOT / "settings.ini"
+    texts = {name: read(ROOT / name) for name in ("constraints.txt", *HASHED)}
     if not args.check:
-        previous = resolve(requirements, previous, args.upgrade)
-        path.write_text(previous, encoding="utf-8")
-    messages = problems(requirements, previous)
-    for problem in messages:
-        print(f"constraints.txt: {problem}", file=sys.stderr)
+        texts["constraints.txt"] = resolve(declared(settings), texts["constraints.txt"], args.upgrade)
+        for name, group in HASHED.items():
+            texts[name] = resolve(declared(settings, group), texts["constraints.txt"], False, hashes=True)
+        for name, text in texts.items():
+            (ROOT / name).write_text(text, encoding="utf-8")
+    constraints = texts["constraints.txt"]
+    messages = [f"constraints.txt: {problem}" for problem in problems(declared(settings), constraints)]
+    for name, group in HASHED.items():
+        wrong = hash_problems(declared(settings, group), constraints, texts[name])
+        messages += [f"{name}: {problem}" for problem in wrong]
+    for message in messages:
+        print(message, file=sys.stderr)
     if messages:
-        print("constraints.txt: run `make constraints` and commit what it writes", file=sys.stderr)
+        print("run `make constraints` and commit what it writes", file=sys.stderr)
     return 1 if messages else 0
+
+
+def read(path: Path) -> str:
+    """Return the text of a file; empty when there is none."""
+    return path.read_text(encoding="utf-8") if path.exists() else ""
 
 
 if __name__ == "__main__":

@@ -1,16 +1,16 @@
-"""Create .venv and install the project into it, with the versions of constraints.txt; `make` calls it when needed.
+"""Create .venv and install the project into it; `make` calls it when needed.
 
     python3 scripts/environment.py [--stamp FILE]
 
 Run it with the Python that the environment is to have; it needs nothing else. An environment whose set-up was
 interrupted is made anew; one that is merely out of date, or made by hand, is brought up to date in place.
-uv installs when it can, else pip.
+Libraries are the files whose SHA-256 digests requirements-dev.txt lists. uv installs them when it can, else pip.
 """
 
 import argparse
-import configparser
 import fcntl
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -22,8 +22,7 @@ ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
 PYTHON = VENV / "bin" / "python"
 UNFINISHED = VENV / ".set-up-unfinished"
-# The three base sets are no extras; what benchmarks and cloud services need is large, and tests do without it.
-LEFT_OUT = ("serving", "modelling", "notebook", "bench", "s3", "gcs", "azure", "bigquery")
+LOCKED = "requirements-dev.txt"
 OLDEST, NEWEST = (3, 11), (3, 13)  # what the project is tested on
 
 
@@ -73,42 +72,41 @@ def pip_settings() -> dict[str, str]:
     return {key.rpartition(".")[2]: value.strip().strip("'\"") for key, _, value in lines}
 
 
-def install_with_uv(wanted: list[str]) -> bool:
+def install_with_uv(*commands: list[str]) -> bool:
     """Install with uv, several times faster than pip; return False when it cannot be had or fails."""
     settings = pip_settings()
     if "no-index" in settings:
         return False
-    if pip("install", "--quiet", "--constraint", "constraints.txt", "uv", quiet=True).returncode:
+    if pip("install", "--quiet", "--require-hashes", "-r", str(write_uv_pin()), quiet=True).returncode:
         return False
     environment = {**os.environ, "UV_SYSTEM_CERTS": "true"}
     if "index-url" in settings:
         environment.setdefault("UV_DEFAULT_INDEX", settings["index-url"])
     if "cert" in settings:
         environment.setdefault("SSL_CERT_FILE", settings["cert"])
-    command = [
-        str(VENV / "bin" / "uv"),
-        "pip",
-        "install",
-        "--quiet",
-        "--python",
-        str(PYTHON),
-        "--compile-bytecode",
-        *wanted,
-    ]
-    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True).returncode == 0
+    uv = [str(VENV / "bin" / "uv"), "pip", "install", "--quiet", "--python", str(PYTHON), "--compile-bytecode"]
+    return all(
+        subprocess.run([*uv, *command], cwd=ROOT, env=environment, capture_output=True).returncode == 0
+        for command in commands
+    )
+
+
+def write_uv_pin() -> Path:
+    """Return a requirements file that has uv alone, with its hashes."""
+    entries = re.split(r"\n(?! )", (ROOT / LOCKED).read_text(encoding="utf-8"))
+    path = VENV / "uv.txt"
+    path.write_text("".join(f"{entry}\n" for entry in entries if entry.startswith("uv==")), encoding="utf-8")
+    return path
 
 
 def install() -> None:
-    """Install the project, editable, with its extras but those in LEFT_OUT, or end with a message."""
-    parser = configparser.ConfigParser()
-    parser.read(ROOT / "settings.ini", encoding="utf-8")
-    sets = [key.removesuffix("_requirements") for key in parser["DEFAULT"] if key.endswith("_requirements")]
-    extras = ",".join(name for name in sets if name not in LEFT_OUT)
-    wanted = ["--constraint", "constraints.txt", "--editable", f".[{extras}]"]
-    if install_with_uv(wanted):
+    """Install the libraries, then the project, editable; or end with a message."""
+    libraries = ["--no-deps", "--require-hashes", "-r", LOCKED]  # pip resolves extras of listed libraries anew
+    project = ["--no-deps", "--no-build-isolation", "--editable", "."]
+    if install_with_uv(libraries, project):
         return
     print("  uv cannot be used here; pip can, and takes a few minutes")
-    if pip("install", "--quiet", *wanted).returncode:
+    if any(pip("install", "--quiet", *command).returncode for command in (libraries, project)):
         raise SystemExit(
             "The installation failed, see the message of pip above. Fix the cause and run the same command again."
         )

@@ -73,7 +73,10 @@ def attack(endpoint: Endpoint, bodies, kind="application/json", query=b"", heade
 
 
 class Memory:
-    """The most memory in bytes that this process and its children take inside a `with` block, above the start."""
+    """The most memory in bytes that this process and its children take inside a `with` block, above the start.
+
+    Of children only the pages count that they do not share: a child that was just forked shares all of its parent's.
+    """
 
     def __enter__(self):
         from threading import Event, Thread
@@ -92,10 +95,10 @@ class Memory:
             self.most = max(self.most, self._now() - self.start)
 
     def _now(self):
-        total = 0
-        for process in [psutil.Process(), *psutil.Process().children(recursive=True)]:
+        total = psutil.Process().memory_info().rss
+        for child in psutil.Process().children(recursive=True):
             try:
-                total += process.memory_info().rss
+                total += child.memory_full_info().uss
             except psutil.NoSuchProcess:
                 continue
         return total

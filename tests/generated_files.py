@@ -3,11 +3,15 @@
 python tests/generated_files.py [FILES [SEED]]    reads that many files and prints what was wrong
 """
 
+import bz2
+import gzip
 import io
+import lzma
 import random
 import sys
 import tempfile
 import unicodedata
+import zipfile
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -16,6 +20,8 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+from pyarrow import orc
 
 from mlnb.methods.tables.columns import Schema, column_array
 from mlnb.methods.tables.data_sources import read_table
@@ -24,8 +30,9 @@ from mlnb.methods.tables.spellings import stated_spelling
 from mlnb.methods.tables.type_inference import clean
 from mlnb.methods.tables.values import is_missing
 from mlnb.serving.batch.arrow_columns import read_column
-from mlnb.serving.batch.input_units import find_files, split_files
-from mlnb.serving.batch.unit_tables import read_tables
+from mlnb.serving.batch.input_files import find_files
+from mlnb.serving.batch.input_units import split_files
+from mlnb.serving.batch.unit_tables import all_names, read_tables, text_names
 from mlnb.stages.validate import keep_layout
 
 NBSP = "\u00a0"
@@ -348,7 +355,21 @@ def _write(
     if encoding == "utf-16-le":
         data = text.encode("utf-16-le")
     truth = {name: values for name, (_, values) in columns.items()}
-    return Generated(data, truth, quirks + chosen, "row names" in chosen)
+    packing = rng.choices(["", ".gz", ".bz2", ".xz", ".zip"], [8, 1, 1, 1, 1])[0]
+    return Generated(PACK[packing](data), truth, [*quirks, *chosen, packing], "row names" in chosen, f".csv{packing}")
+
+
+def _zip(data: bytes) -> bytes:
+    """Return an archive of one file."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("table.csv", data)
+    return out.getvalue()
+
+
+PACK: dict[str, Callable[[bytes], bytes]] = {
+    "": bytes, ".gz": gzip.compress, ".bz2": bz2.compress, ".xz": lzma.compress, ".zip": _zip,
+}  # fmt: skip
 
 
 def _write_typed(rng: random.Random, columns: dict[str, Column], quirks: list[str]) -> Generated:
@@ -359,9 +380,13 @@ def _write_typed(rng: random.Random, columns: dict[str, Column], quirks: list[st
         mixed = is_text or rng.random() < 0.5
         frame[name] = [cell or None for cell in cells] if mixed else values
     table, out = pd.DataFrame({name: pd.Series(values, dtype=object) for name, values in frame.items()}), io.BytesIO()
-    suffix = rng.choice([".parquet", ".xlsx", ".jsonl"])
+    suffix = rng.choice([".parquet", ".xlsx", ".jsonl", ".feather", ".orc"])
     if suffix == ".parquet":
         table.infer_objects().to_parquet(out)
+    elif suffix == ".feather":
+        table.infer_objects().to_feather(out)
+    elif suffix == ".orc":
+        orc.write_table(pa.Table.from_pandas(table.infer_objects(), preserve_index=False), out)
     elif suffix == ".xlsx":
         table.to_excel(out, index=False)
     else:
@@ -397,8 +422,7 @@ def judge(generated: Generated, folder: Path) -> Result:
         if name.startswith("placeholders") and name not in warned:
             wrong.append(f"{name}: 1900-01-01 is not reported")
     settled = Schema.from_json(keep_layout(schema, provenance).to_json())
-    if generated.suffix in (".csv", ".parquet"):
-        wrong += _score(path, settled, table)
+    wrong += score_as_trained(str(path), settled, table)
     if wrong:
         return Result("wrong", wrong + doubts)
     return Result("warned", doubts) if doubts else Result("right")
@@ -419,22 +443,32 @@ def _compare(column: object, expected: list[object], kind: str) -> str:
     return ""
 
 
-def _score(path: Path, schema: Schema, table: object) -> list[str]:
-    """Return how scoring reads the file differently from training."""
-    wrong = []
+def score_as_trained(source: str, schema: Schema, table: pd.DataFrame) -> list[str]:
+    """Return how scoring reads a source differently from training.
+
+    Args:
+        source: as `mlnb run --data` and `mlnb score` take it.
+        schema: of the training table, after it was stored and read.
+        table: typed rows of training.
+    """
+    names, parts = list(schema.names), []
     try:
-        files = find_files([str(path)], schema.layout, schema.names)
-        names = list(schema.names)
-        parts = [part for unit in split_files(files, (0, 0), 1) for part in read_tables(files[0], unit, (), names)]
+        files = find_files([source], schema.layout, schema.names)
+        for unit in split_files(files, (0, 0), 2):
+            file = files[unit.file]
+            parts += [(part, text_names(file, part)) for part in read_tables(file, unit, (), names)]
+            if unknown := set(all_names(file, names)) - set(names) - {""}:
+                return [f"scoring: unknown columns {sorted(unknown)}"]
     except Exception as error:
         return [f"scoring: {type(error).__name__}: {error}"]
-    rows = sum(map(len, parts))
-    if rows != len(table):  # type: ignore[arg-type]
-        return [f"scoring reads {rows} rows, training {len(table)}"]  # type: ignore[arg-type]
+    rows = sum(len(part) for part, _ in parts)
+    if rows != len(table):
+        return [f"scoring reads {rows} rows, training {len(table)}"]
+    wrong = []
     for column in schema.columns:
         read = [
-            read_column(part.column(column.name).combine_chunks(), column, len(part), path.suffix == ".csv")
-            for part in parts
+            read_column(part.column(column.name).combine_chunks(), column, len(part), column.name in texts)
+            for part, texts in parts
         ]
         values = np.concatenate([r.values if r.codes is None else r.values[r.codes] for r in read])
         trained = column_array(table, column)
@@ -442,6 +476,8 @@ def _score(path: Path, schema: Schema, table: object) -> list[str]:
         if not all(equal):
             row = equal.index(False)
             wrong.append(f"scoring: {column.name} row {row} is {values[row]!r}, in training {trained[row]!r}")
+        elif any(r.bad is not None and r.bad.any() for r in read) and column.kind != "text":
+            wrong.append(f"scoring: {column.name} has rows that are refused")
     return wrong
 
 

@@ -95,8 +95,15 @@ TASKS: dict[str, tuple[pd.DataFrame, dict[str, Any]]] = {
 COLUMN_PARAMETERS = ("problem.target", "problem.time", "problem.series", "problem.query")
 
 
-def result(root: Path, task: str, names: dict[str, str]) -> tuple[str, dict[str, Any], list[Any]]:
-    """Return digest of the model, metrics and predictions of a task whose columns are renamed."""
+def result(root: Path, task: str, names: dict[str, str], render: bool) -> tuple[str, dict[str, Any], list[Any]]:
+    """Return digest of the model, metrics and predictions of a task whose columns are renamed.
+
+    Args:
+        root: A folder to be made.
+        task: One of `TASKS`.
+        names: The new name of each column.
+        render: Whether plots are rendered: names end in texts that matplotlib parses.
+    """
     table, stated = TASKS[task]
     root.mkdir()
     table.rename(columns=names).to_parquet(root / "data.parquet", index=False)
@@ -106,7 +113,7 @@ def result(root: Path, task: str, names: dict[str, str]) -> tuple[str, dict[str,
             old = values[name]
             values[name] = [names[one] for one in old] if isinstance(old, list) else names[old]
     families = [] if task in ("ranking", "forecasting", "anomaly") else ["lightgbm"]
-    cells = StageCells(root, render=True)
+    cells = StageCells(root, render)
     cells.run({"ingest.data": "data.parquet", "tune.families": families, "explore.most": 9, **values})
     metrics = cells.load("metrics", Metrics)
     scores = {name: score.value for name, score in metrics.scores.items()}
@@ -122,7 +129,7 @@ def renaming(table: pd.DataFrame, number: int) -> dict[str, str]:
 @pytest.mark.parametrize("task", TASKS)
 def test_names_of_columns_change_nothing(tmp_path: Path, task: str) -> None:
     table = TASKS[task][0]
-    plain = result(tmp_path / "plain", task, {name: name for name in table})
+    plain = result(tmp_path / "plain", task, {name: name for name in table}, render=False)
     for number in range(RENAMINGS if task == "binary" else -(-RENAMINGS // 3)):
         names = renaming(table, number)
-        assert result(tmp_path / str(number), task, names) == plain, names
+        assert result(tmp_path / str(number), task, names, render=True) == plain, names

@@ -15,7 +15,7 @@ from mlnb.engine.notebook import read_notebooks
 
 ROOT = Path(__file__).resolve().parents[1]
 GUIDES = sorted((ROOT / "nbs" / "guides").glob("*.ipynb"))
-PAGES = [ROOT / "README.md", ROOT / "nbs" / "index.ipynb", *GUIDES]
+PAGES = [ROOT / "README.md", ROOT / "SECURITY.md", ROOT / "nbs" / "index.ipynb", *GUIDES]
 STAGES = read_notebooks(ROOT / "nbs" / "stages")
 PLACEHOLDERS = ("COMMAND", "VERB", "X")
 

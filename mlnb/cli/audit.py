@@ -9,9 +9,9 @@ from mlnb.codec import to_json
 from mlnb.engine.project import Project
 from mlnb.errors import RegistryError
 from mlnb.registry.audit_log import Entry
-from mlnb.registry.database import lost_registry
+from mlnb.registry.database import database_url, lost_registry
 from mlnb.registry.known_head import registry_exists
-from mlnb.registry.registry import Registry, database_url
+from mlnb.registry.registry import Registry
 from mlnb.reports import formatting
 
 ALTERED = 1  # exit code of a log that was altered

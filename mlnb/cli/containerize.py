@@ -30,8 +30,9 @@ def parser(p: argparse.ArgumentParser) -> None:
         "  mlnb containerize -t registry.example/churn:7 --engine podman\n"
         "  mlnb containerize --base registry.example/python:3.11-slim --opt network=host\n"
         "  mlnb containerize --opt no-cache --opt build-arg=UV_INDEX_URL=https://mirror.example/simple\n\n"
-        "The image has only the serving libraries, at the versions that the model was verified with. It runs as a\n"
-        "numeric user and can run with a read-only root, without capabilities and without network.\n\n"
+        "The image has only the serving libraries, at the versions that the model was verified with; the digests of\n"
+        "their files are compared. It runs as a numeric user and can run with a read-only root, without capabilities\n"
+        "and without network.\n\n"
         "exit codes: 0 built, 2 usage error, 3 no build tool works here, or the image could not be built"
     )
 
@@ -54,7 +55,10 @@ def main(args: argparse.Namespace) -> int:
         print(json.dumps(result | vars(image)))
         return 0
     print(f"{tag}  ({image.bytes / 1e6:.0f} MB, user {image.user}, from run {run.id}, by {engine.name})")
-    print(f"  {sbom}  ({len(contents.packages)} packages)\n\nnext:")
+    print(f"  {sbom}  ({len(contents.packages)} packages)")
+    if image.unverified:
+        print(f"  installed without a known digest: {', '.join(image.unverified)}")
+    print("\nnext:")
     program = "podman" if engine.name == "buildah" else engine.name
     print(f"  {program} run --rm -p 127.0.0.1:3000:3000 --read-only --tmpfs /tmp --cap-drop all \\")
     print(f"    --security-opt no-new-privileges -e {ServiceSettings.api_key.variable} {tag}")

@@ -19,6 +19,7 @@ from mlnb.serving.packaging.bento_server import serving
 from mlnb.serving.packaging.bundles import Bundle
 from mlnb.serving.packaging.library_requirements import check_shipping, is_remote
 from mlnb.serving.packaging.packaged_runs import LATEST, build_packaged_run, find_packaged_run
+from mlnb.url_passwords import has_password, mask_passwords
 
 NAME = re.compile(r"[a-z]([a-z0-9-]{0,57}[a-z0-9])?")  # 63 characters at most, with room for "-key"
 
@@ -111,6 +112,11 @@ def to_kubernetes(args: argparse.Namespace) -> int:
     image = args.image or built.tag
     log_to, masked = shipped(project, bundle.name), ",".join(project.settings.predictions_masked)
     log_to = log_to if is_remote(log_to) else ""  # a folder of this machine is not accessible from the cluster
+    if has_password(log_to):
+        raise UsageError(
+            f"The setting predictions, {mask_passwords(log_to)}, has a password, which every reader of the manifests "
+            "would see: expected a URL without. The credentials of the storage belong into the secret NAME-store."
+        )
     check_shipping((bundle.folder / "requirements.txt").read_text("utf-8"), log_to)
     deployed = KubernetesDeployment(
         name, image, built.model_tag, memory, args.namespace, args.replicas, args.max_replicas,

@@ -10,11 +10,12 @@ import sys
 import threading
 import warnings
 from collections.abc import Sequence
-from types import FrameType, ModuleType
+from types import FrameType, ModuleType, TracebackType
 from typing import Any, NamedTuple
 
 from mlnb import __version__
-from mlnb.errors import FileWarning, MlnbError, StoreFull
+from mlnb.errors import FileWarning, MlnbError, PasswordWarning, StoreFull
+from mlnb.url_passwords import explain, has_password, hidden_passwords, hide_passwords, reveal_passwords
 
 
 class Command(NamedTuple):
@@ -59,6 +60,7 @@ COMMANDS = {
     "kernels": Command("kernels", "show or stop warm parents and their snapshots"),
     "clean": Command("clean", "delete artifacts that no run needs"),
 }
+WITH_PARAMETERS = ("run", "plan", "debug", "retrain", "monitor", "loop", "schedule")  # `${NAME}` in them is a secret
 INTERRUPTED = 130
 
 EXAMPLES = """examples:
@@ -109,6 +111,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: The command line without the program; None: that of this process.
     """
     _open_standard_streams()
+    if arguments is None:
+        _hide_command_line()
     try:
         code = _run_command(arguments)
         sys.stdout.flush()
@@ -126,6 +130,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run_command(arguments: Sequence[str] | None) -> int:
     """Run one command; return its exit code. Raises `OSError` when its output cannot be written."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
+    if arguments[:1] and arguments[0] not in WITH_PARAMETERS:
+        arguments = list(map(reveal_passwords, arguments))
     if not arguments or arguments[0] in ("-h", "--help", "help"):
         print(overview())
         return 0
@@ -146,18 +152,48 @@ def _run_command(arguments: Sequence[str] | None) -> int:
         formatter_class=HelpFormatter,
     )
     module.parser(parser)
+    sys.excepthook = _print_traceback
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, _interrupt)
     try:
         with warnings.catch_warnings():
-            _print_file_warnings(name)
+            _print_warnings(name)
             return int(module.main(parser.parse_args(arguments[1:])))
     except MlnbError as error:
-        print(f"mlnb {name}: {error}", file=sys.stderr)
+        print(_without_passwords(f"mlnb {name}: {error}"), file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
         print(f"mlnb {name}: interrupted.", file=sys.stderr)
         return INTERRUPTED
+
+
+def _hide_command_line() -> None:
+    """Start again without the passwords of URLs in the command line, which every user of this machine can read."""
+    if not any(map(has_password, sys.argv[1:])) or os.name != "posix":
+        return
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", PasswordWarning)
+        before = hidden_passwords()
+        words = [sys.orig_argv[0], *map(hide_passwords, sys.orig_argv[1:])]
+    for variable in sorted(hidden_passwords().keys() - before.keys()):
+        print(f"mlnb: {explain(variable)}", file=sys.stderr, flush=True)
+    os.execv(sys.executable, words)
+
+
+def _without_passwords(text: str) -> str:
+    """Return a message with the passwords of URLs replaced, in whatever form a library quotes them."""
+    if not (passwords := hidden_passwords()):
+        return text
+    from mlnb.redaction import redact
+
+    return str(redact(text, passwords))
+
+
+def _print_traceback(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """Print an unexpected error without the passwords of URLs."""
+    import traceback
+
+    print(_without_passwords("".join(traceback.format_exception(kind, error, trace))), end="", file=sys.stderr)
 
 
 def _import_command(name: str) -> ModuleType:
@@ -183,18 +219,19 @@ def _open_standard_streams() -> None:
         sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
 
 
-def _print_file_warnings(name: str) -> None:
-    """Print each warning about a file that is not used once, as the command's own message."""
+def _print_warnings(name: str) -> None:
+    """Print each warning about a file that is not used, or about a password, once, as the command's own message."""
     usual = warnings.showwarning
 
     def show(message: Warning | str, category: type[Warning], *details: Any, **more: Any) -> None:
-        if issubclass(category, FileWarning):
+        if issubclass(category, FileWarning | PasswordWarning):
             print(f"mlnb {name}: {message}", file=sys.stderr)
         else:
             usual(message, category, *details, **more)
 
     warnings.showwarning = show
     warnings.simplefilter("default", FileWarning)
+    warnings.simplefilter("always", PasswordWarning)  # there is one for each password
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:

@@ -22,9 +22,7 @@ INTERVAL = 2.0  # seconds between two lines of progress
 
 def parser(p: argparse.ArgumentParser) -> None:
     """Declare the arguments of `mlnb score`."""
-    p.add_argument(
-        "sources", nargs="+", metavar="IN", help="CSV or Parquet: files, globs, folders, s3://, gs://, az://"
-    )
+    p.add_argument("sources", nargs="+", metavar="IN", help="whatever --data of `mlnb run` reads, and several of them")
     p.add_argument("output", metavar="OUT", help="a .parquet or .csv file, or its URL")
     p.add_argument("--run", default=LATEST, help="id of a run, or its start (default: newest verified run)")
     p.add_argument(
@@ -34,6 +32,7 @@ def parser(p: argparse.ArgumentParser) -> None:
     p.add_argument(
         "--workers", type=int, default=count_cores(), help="number of processes (default: one per core, %(default)s)"
     )
+    p.add_argument("--sheet", default="", help="Excel: name of the sheet (default: the one with the columns)")
     p.add_argument("--ignore-unknown", action="store_true", help="leave out columns that the model does not know")
     p.add_argument("--fill-missing", action="store_true", help="read absent columns as missing where that is allowed")
     p.add_argument("--ignore-schema", action="store_true", help="do not check the rows against schema.yaml")
@@ -42,6 +41,7 @@ def parser(p: argparse.ArgumentParser) -> None:
         "examples:\n"
         "  mlnb score rows.parquet out.parquet\n"
         "  mlnb score 'in/2026-*.csv' out.parquet --keep customer --quarantine bad.jsonl\n"
+        "  mlnb score june.xlsx out.csv --sheet June\n"
         "  mlnb score s3://bucket/rows/ s3://bucket/out.parquet --run 20260102-0304\n\n"
         "Rows are processed in parts, and the output appears complete at the end. After a kill the same command\n"
         "continues where it stopped. Without --quarantine the first invalid row stops the job. `row` counts from 0\n"
@@ -69,9 +69,10 @@ def main(args: argparse.Namespace) -> int:
         args.workers,
         ignore_unknown=args.ignore_unknown,
         fill_missing=args.fill_missing,
+        sheet=args.sheet,
     )
     if not args.ignore_schema:
-        _check_schema(project, bundle, args.sources)
+        _check_schema(project, bundle, args.sources, args.sheet)
     scratch = project.store_root / "score" / digest_value([args.sources, args.output])[:12]
     import_lightgbm_alone()
     start = time.monotonic()
@@ -87,7 +88,7 @@ def main(args: argparse.Namespace) -> int:
     return 0
 
 
-def _check_schema(project: Project, bundle: Bundle, sources: list[str]) -> None:
+def _check_schema(project: Project, bundle: Bundle, sources: list[str], sheet: str) -> None:
     """Raise `DataError` when rows violate the schema that the project owns; nothing without one."""
     path = project.root / SCHEMA_FILE
     if not path.exists():
@@ -98,7 +99,7 @@ def _check_schema(project: Project, bundle: Bundle, sources: list[str]) -> None:
     schema = ModelParts.load(bundle.folder / "model").schema
     expected = read_schema(path)
     assert expected is not None
-    refuse_violations(check_files(sources, schema, expected, features_only=True), ", ".join(sources))
+    refuse_violations(check_files(sources, schema, expected, features_only=True, sheet=sheet), ", ".join(sources))
 
 
 class Progress:

@@ -18,8 +18,10 @@ from mlnb.reports import formatting
 from mlnb.suggestions import did_you_mean
 from mlnb.tracking import run_results
 from mlnb.tracking.artifact_views import load_record
+from mlnb.tracking.source_formats import read_formats
 
 ROWS = 20  # of a table artifact
+FORMATS = 12  # rows about how the source was read, in the overview of a run
 EPILOG = """examples:
   mlnb show                              show the latest run, stage by stage
   mlnb show 20260314-0915 tune           show a stage: parameters, inputs, outputs, metrics
@@ -77,6 +79,7 @@ def run_text(run: Run) -> str:
     parts.append(table(["stage", "state", "duration", "reason", "artifacts"], rows, right=("duration",)))
     if error := record.failure:
         parts.append(f"{error.stage} failed: {error.message}\n  notebook  {run.folder / str(error.notebook)}")
+    parts += _formats(run, FORMATS)
     parts += _metrics(run_results.metrics(run))
     if lines := _result(run):
         parts.append("\n".join(lines))
@@ -107,6 +110,8 @@ def stage_text(run: Run, name: str) -> str:
     ]
     if outputs:
         parts.append(table(["writes", "format", "size", "digest", "contents"], outputs, right=("size",)))
+    if "schema" in stage.outputs:
+        parts += _formats(run)
     parts += _metrics(stage.metrics)
     if stage.notebook:
         parts.append(f"notebook  {run.folder / stage.notebook}")
@@ -134,6 +139,14 @@ def artifact_text(run: Run, name: str) -> str:
         return json.dumps(value, ensure_ascii=False, indent=1, sort_keys=True)
     except TypeError:
         return _array_text(value)
+
+
+def _formats(run: Run, most: int | None = None) -> list[str]:
+    """Return how the source was read, as a table of at most `most` rows; nothing before it was read."""
+    rows = read_formats(run)
+    cells = [[shorten(row.column) if row.column is not None else "", row.setting, row.value] for row in rows[:most]]
+    more = f"\n… {len(rows) - len(cells)} more: mlnb show {run.id} validate" if len(rows) > len(cells) else ""
+    return [table(["read as: column", "setting", "value"], cells) + more] if cells else []
 
 
 def _metrics(values: Mapping[str, float]) -> list[str]:

@@ -9,6 +9,7 @@ from mlnb.engine.notebook import StageNotebook, read_notebooks
 from mlnb.engine.project import Project
 from mlnb.errors import GraphError
 from mlnb.suggestions import did_you_mean
+from mlnb.url_passwords import mask_passwords
 
 
 def parser(p: argparse.ArgumentParser) -> None:
@@ -60,7 +61,6 @@ def in_full(stage: StageNotebook) -> str:
     for parameter in stage.parameters:
         if parameter.name != "run":
             allowed = f" [{parameter.allowed}]" if parameter.allowed else ""
-            lines.append(
-                f"    {parameter.name}: {parameter.type} = {parameter.default!r}  # {parameter.description}{allowed}"
-            )
+            default = mask_passwords(repr(parameter.default))
+            lines.append(f"    {parameter.name}: {parameter.type} = {default}  # {parameter.description}{allowed}")
     return "\n".join(lines)

@@ -23,6 +23,7 @@ ENGINE_MODULES = (
     "mlnb.environment",
     "mlnb.settings",
     "mlnb.redaction",
+    "mlnb.url_passwords",
     "mlnb.settings_file",
     "mlnb.typed_settings",
     "mlnb.suggestions",

@@ -12,6 +12,7 @@ from mlnb.engine.parameters import check_value, parse_text, spelled_number
 from mlnb.engine.run_records import ParameterValue
 from mlnb.errors import ParameterError
 from mlnb.suggestions import did_you_mean
+from mlnb.url_passwords import has_password, hide_passwords
 
 SECRET = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 DEFAULT = "default"  # origin of a value of the parameters cell
@@ -64,8 +65,17 @@ def resolve_values(notebooks: Mapping[str, StageNotebook], names: Sequence[str],
         _assign(values, notebooks, name, text, "-p")
     for name, text in requested.grid:
         _assign(values, notebooks, name, text, "-g")
+    _hide_passwords(values)
     read_secrets(values)
     return values
+
+
+def _hide_passwords(values: Values) -> None:
+    """Replace the passwords in URLs by variables, so that no record has them."""
+    for items in values.values():
+        for name, item in items.items():
+            if isinstance(item.value, str) and has_password(item.value):
+                items[name] = ParameterValue(value=hide_passwords(item.value), origin=item.origin)
 
 
 def read_secrets(values: Values) -> dict[str, str]:

@@ -6,6 +6,7 @@ from pathlib import Path
 from mlnb.engine.project import Project
 from mlnb.monitoring.prediction_table import mirror
 from mlnb.settings import ServiceSettings
+from mlnb.url_passwords import hide_passwords
 
 
 def log_folder(project: Project, model: str) -> Path:
@@ -19,7 +20,7 @@ def log_folder(project: Project, model: str) -> Path:
 
 def shipped(project: Project, model: str) -> str:
     """Return the URL of finished segments in object storage, by the setting `predictions`; empty: none."""
-    base = os.path.expandvars(project.settings.predictions).rstrip("/")
+    base = os.path.expandvars(hide_passwords(project.settings.predictions)).rstrip("/")
     return f"{base}/{model}" if base else ""
 
 

@@ -1,5 +1,6 @@
 """Schedules of monitoring cycles: cron expressions, and files for cron, systemd, GitHub Actions and Kubernetes."""
 
+import re
 import shlex
 import sys
 from collections.abc import Iterator
@@ -10,11 +11,17 @@ from typing import Any
 
 import yaml
 
+from mlnb import __version__
 from mlnb.errors import MissingExtra, UsageError
 from mlnb.settings import ProcessSettings
 
 TARGETS = ("cron", "systemd", "github-actions", "kubernetes")
 NAME = "mlnb-loop"
+ACTIONS = {  # by commit: a tag can be moved to other code
+    "actions/checkout": "3d3c42e5aac5ba805825da76410c181273ba90b1 # v7.0.1",
+    "actions/setup-python": "5fda3b95a4ea91299a34e894583c3862153e4b97 # v7.0.0",
+    "actions/cache": "55cc8345863c7cc4c66a329aec7e433d2d1c52a9 # v6.1.0",
+}
 REPORTED = (10, 11, 12, 13)  # exit codes of results: watch, retrain, roll back, approval needed; no failures
 
 
@@ -154,23 +161,27 @@ def _weekday(text: str) -> str:
 def _workflow(scheduled: ScheduledCommand) -> str:
     retained = {"path": "runs\n.mlnb", "key": NAME + "-${{ github.run_id }}"}  # what one cycle leaves to the next
     steps: list[dict[str, Any]] = [
-        {"uses": "actions/checkout@v4"},
-        {"uses": "actions/setup-python@v5", "with": {"python-version": "3.12"}},
-        {"run": "pip install 'mlnb[loop,postgres]'"},
-        {"uses": "actions/cache/restore@v4", "with": {**retained, "restore-keys": f"{NAME}-"}},
+        {"uses": "actions/checkout", "with": {"persist-credentials": False}},
+        {"uses": "actions/setup-python", "with": {"python-version": "3.12"}},
+        {"run": f"pip install 'mlnb[loop,postgres]=={__version__}'"},
+        {"uses": "actions/cache/restore", "with": {**retained, "restore-keys": f"{NAME}-"}},
         {
             "run": _tolerant(_command(scheduled, "mlnb")),
             "env": {ProcessSettings.actor.variable: "${{ github.workflow }}"},
         },
-        {"uses": "actions/cache/save@v4", "if": "always()", "with": retained},
+        {"uses": "actions/cache/save", "if": "always()", "with": retained},
     ]
-    job = {"runs-on": "ubuntu-latest", "concurrency": NAME, "steps": steps}
+    job = {"runs-on": "ubuntu-latest", "timeout-minutes": 120, "concurrency": NAME, "steps": steps}
     workflow = {
         "name": NAME,
         "on": {"schedule": [{"cron": scheduled.when}], "workflow_dispatch": None},
+        "permissions": {"contents": "read"},
         "jobs": {"cycle": job},
     }
-    return str(yaml.safe_dump(workflow, sort_keys=False))
+    text = str(yaml.safe_dump(workflow, sort_keys=False))
+    for action, commit in ACTIONS.items():
+        text = re.sub(rf"(uses: {action}\S*)", rf"\1@{commit}", text)
+    return text
 
 
 def _tolerant(command: str) -> str:

@@ -1,5 +1,6 @@
 """The audit log: each entry has the digest of the one before, so that every change, deletion or move is found."""
 
+import getpass
 import json
 from collections.abc import Iterable
 from typing import Any
@@ -11,8 +12,17 @@ from mlnb.engine.digests import digest_value
 from mlnb.errors import RegistryError
 from mlnb.methods.contracts.evaluations import DecidingMetric
 from mlnb.registry.database import LOG
+from mlnb.settings import ProcessSettings
 
 ORIGIN = "0" * 64  # digest that the first entry has as that of the one before
+
+
+def actor() -> str:
+    """Return the name for the audit log: MLNB_ACTOR, which CI sets, or the user of this machine."""
+    try:
+        return ProcessSettings().actor or getpass.getuser()
+    except (KeyError, OSError):
+        return "unknown"
 
 
 class Evidence(Record, omit_defaults=True, frozen=True, kw_only=True):

@@ -1,5 +1,6 @@
 """The registry's database: four tables, one writer at a time, and an append-only log."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -8,7 +9,9 @@ import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from mlnb.engine.files import PRIVATE, make_folder
+from mlnb.engine.project import Project
 from mlnb.errors import MissingExtra, RegistryError
+from mlnb.url_passwords import hide_passwords
 
 PATIENCE = 30  # seconds to wait for another writer
 
@@ -53,6 +56,15 @@ AS 'BEGIN RAISE EXCEPTION ''the audit log is append-only''; END'""",
     """CREATE OR REPLACE TRIGGER mlnb_log_only_grows BEFORE UPDATE OR DELETE OR TRUNCATE ON mlnb_log
 EXECUTE FUNCTION mlnb_refuse()""",
 )
+
+
+def database_url(project: Project) -> str:
+    """Return where the registry is: the setting, `${NAME}` taken from the environment, or a file in the store.
+
+    A password that is written out is reported once, and redacted from messages.
+    """
+    stated = os.path.expandvars(hide_passwords(project.settings.registry))
+    return stated or f"sqlite:///{project.store_root / 'registry.db'}"
 
 
 def open_database(url: str, create: bool = True) -> sa.Engine:

@@ -1,8 +1,6 @@
 """The registry of a project: register versions, promote them by alias, roll back, and log every change."""
 
-import getpass
 import json
-import os
 import warnings
 from collections.abc import Iterable
 from functools import cached_property
@@ -14,7 +12,16 @@ from mlnb.engine import runs
 from mlnb.engine.project import Project
 from mlnb.errors import GateFailed, MlnbError, RegistryError, UnknownRun, UsageError
 from mlnb.registry import audit_log
-from mlnb.registry.database import ALIASES, APPROVALS, VERSIONS, lost_registry, open_database, reading, writing
+from mlnb.registry.database import (
+    ALIASES,
+    APPROVALS,
+    VERSIONS,
+    database_url,
+    lost_registry,
+    open_database,
+    reading,
+    writing,
+)
 from mlnb.registry.known_head import known_head, remember_head
 from mlnb.registry.model_versions import (
     REQUIRED,
@@ -25,16 +32,9 @@ from mlnb.registry.model_versions import (
     split_reference,
 )
 from mlnb.registry.registry_state import compare_states, metadata_digest, read_state, replay
-from mlnb.settings import ProcessSettings
 from mlnb.suggestions import did_you_mean
 
 CHAMPION = "champion"
-
-
-def database_url(project: Project) -> str:
-    """Return where the registry is: the setting, `${NAME}` taken from the environment, or a file in the store."""
-    stated = os.path.expandvars(project.settings.registry)
-    return stated or f"sqlite:///{project.store_root / 'registry.db'}"
 
 
 def run_reference(project: Project, reference: str) -> str:
@@ -44,20 +44,12 @@ def run_reference(project: Project, reference: str) -> str:
     return reference
 
 
-def actor() -> str:
-    """Return the name for the audit log: MLNB_ACTOR, which CI sets, or the user of this machine."""
-    try:
-        return ProcessSettings().actor or getpass.getuser()
-    except (KeyError, OSError):
-        return "unknown"
-
-
 class Registry:
     """The registered versions of a project; every method is one transaction."""
 
     def __init__(self, project: Project, who: str = "") -> None:
         self.project = project
-        self.who = who or actor()
+        self.who = who or audit_log.actor()
 
     @cached_property
     def engine(self) -> sa.Engine:

@@ -37,6 +37,7 @@ from mlnb.tracking.artifact_views import (
     load_view,
 )
 from mlnb.tracking.notebook_plots import Plot, read_plots
+from mlnb.tracking.source_formats import read_formats
 
 SEVERITIES = ("error", "warning", "info")
 TRIALS = 10  # rows of the table of trials
@@ -63,6 +64,7 @@ def collect_page(run: Run) -> RunPage:
         changed_parameters=[row for row in parameters if row.origin != "default"],
         default_parameters=[row for row in parameters if row.origin == "default"],
         findings=_findings(run),
+        formats=read_formats(run),
         metrics=_metrics(contract, test),
         plots=_plots(run),
         trials=_trials(run, contract),

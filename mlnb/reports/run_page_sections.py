@@ -8,6 +8,7 @@ from mlnb.codec import Record
 from mlnb.engine.run_records import OutputRecord, RunRecord, StageFailure, StageRecord
 from mlnb.engine.runs import Run
 from mlnb.methods.contracts.findings import Finding
+from mlnb.methods.contracts.format_descriptions import FormatRow
 from mlnb.methods.contracts.gates import Gate
 from mlnb.methods.contracts.problems import ProblemContract
 from mlnb.tracking import run_results
@@ -116,6 +117,7 @@ class RunPage(Record, frozen=True, kw_only=True):
     changed_parameters: list[ParameterRow]
     default_parameters: list[ParameterRow]
     findings: list[Finding]
+    formats: list[FormatRow]
     metrics: list[MetricRow]
     plots: list[PlotGroup]
     trials: TrialSection | None

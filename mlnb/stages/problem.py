@@ -7,7 +7,7 @@ __all__ = ['describe_problem', 'describe_requirements']
 
 # %% ../../nbs/stages/05_problem.ipynb #c05
 from ..methods.contracts.problems import Problem
-from ..methods.metrics.goals import METRIC_TASKS
+from ..methods.metrics.goals import METRIC_TASKS, base_name
 
 
 def describe_problem(problem: Problem) -> list[str]:
@@ -27,6 +27,8 @@ def describe_problem(problem: Problem) -> list[str]:
     else:
         reach = f", which has to be {direction[METRIC_TASKS[metric][1]]} {bound:g}."
     lines = [what + how, judged + reach]
+    for name, bound in problem.limits.items():
+        lines.append(f"Also required: {name} of {direction[METRIC_TASKS[base_name(name)][1]]} {bound:g}.")
     for name, title in (
         ("positive", "Looked for"),
         ("owner", "Owner"),

@@ -74,14 +74,16 @@ class SplitChoice:
     """How the rows are split.
 
     Attributes:
-        kind: random, stratified, group or time.
+        kind: random, stratified, group, time or group_time.
         column: that groups or orders the rows; empty for the other kinds.
         reason: why.
+        time: column that orders the groups, of group_time.
     """
 
     kind: str
     column: str
     reason: str
+    time: str = ""
 
 
 def choose_split(
@@ -93,7 +95,7 @@ def choose_split(
         table: n typed rows.
         schema: of the table.
         contract: problem contract.
-        kind: auto, random, stratified, group or time.
+        kind: auto, random, stratified, group, time or group_time.
         group: column whose rows belong together.
         time: column that orders the rows.
 
@@ -105,7 +107,7 @@ def choose_split(
     time = time or ("" if group else contract.cut or "")  # of a log the newest candidates are held out
     group = group or ("" if time else contract.query or "")  # a query is never divided
     chosen, reason = choose_kind(contract, schema, kind, group, time, propose_splits(table, schema, contract))
-    return SplitChoice(chosen, group or time, reason)
+    return SplitChoice(chosen, group or time, reason, time if group else "")
 
 
 def describe_plan(plan: SplitPlan, test_share: float, folds: int) -> str:

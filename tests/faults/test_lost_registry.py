@@ -8,8 +8,9 @@ import pytest
 from in_process import mlnb_in_process
 
 from mlnb.engine.project import Project
+from mlnb.registry.database import database_url
 from mlnb.registry.known_head import known_head, remember_head
-from mlnb.registry.registry import Registry, database_url
+from mlnb.registry.registry import Registry
 
 COMMANDS = ("models", "audit", "audit verify", "promote 1 --reason x", "rollback --reason x", "clean --dry-run")
 

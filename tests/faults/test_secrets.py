@@ -56,13 +56,13 @@ def spellings(secret: str) -> dict[str, list[bytes]]:
     }
 
 
-def leaks(root: Path) -> list[str]:
+def leaks(root: Path, secret: str = SECRET) -> list[str]:
     """Return each file below a folder that has the secret, with the encoding; also as strings in a notebook's JSON."""
     matches = []
     for path in root.rglob("*"):
         if path.is_file():
             data = path.read_bytes()
-            for kind, texts in spellings(SECRET).items():
+            for kind, texts in spellings(secret).items():
                 for text in texts:
                     escaped = json.dumps(text.decode(errors="replace"), ensure_ascii=False)[1:-1].encode()
                     if text in data or escaped in data:
@@ -90,6 +90,52 @@ def test_no_file_and_no_output_has_a_secret(tmp_path: Path, ending: str) -> None
     assert notebook.count("${PASSWORD}") > 15
     public = [path for name in (".mlnb", "runs", "wandb") for path in private_below(root / name)]
     assert public == [], "others may read these"
+
+
+LITERAL = "pw-7'_\u00fc<%(&"  # as a user writes it; SQLAlchemy decodes what is quoted
+
+
+@pytest.mark.parametrize(
+    ("where", "ending"),
+    [
+        ("option", ""),
+        ("profile", "raise ValueError(f'cannot open {secret} or {secret!r}')"),
+        ("default", ""),
+    ],
+)
+def test_a_password_in_a_url_is_masked_everywhere_and_reported_once(tmp_path: Path, where: str, ending: str) -> None:
+    root = toys.chain(tmp_path / "project")
+    url = f"mysql://ann:{LITERAL}@host:1/shop?sslmode=off::select 1"
+    settings_file = root / "settings.ini"
+    profile = f"note.word = {url}".replace("%", "%%") if where == "profile" else "number.number = 3"
+    text = settings_file.read_text().replace("tracker = local", "tracker = wandb")
+    settings_file.write_text(text.replace("double.factor = 5", profile))
+    default = url if where == "default" else "x"
+    toys.edit(root, "25_note", 'word: str = "number"  # the first word [number|nombre]', f'word: str = "{default}"')
+    whole = PRINTS.replace("secret = stage.resolve(word)", "whole = stage.resolve(word)\nprint(whole, repr(whole))")
+    prints = whole.replace("secret", "password").replace("password = ", "")
+    prints += (
+        "\nimport psutil\n"
+        "lines = [each.info['cmdline'] or [] for each in psutil.process_iter(['cmdline'])]\n"
+        "assert not any(password in word for line in lines for word in line)\n"
+    )
+    body = f"{prints}\nsecret = whole\n{ending}\n".replace("data = ", "password = whole[12:-32]\ndata = ", 1)
+    toys.edit(root, "25_note", "stage.save(", f"{body}stage.save(")
+    toys.edit(root, "25_note", 'f"{word}', 'f"word')
+    options = {"option": ["-p", "note.word", url], "profile": ["--profile", "quick"], "default": []}[where]
+    variables = {"WANDB_MODE": "offline", "PYTHONIOENCODING": "utf-8"}
+    text = toys.mlnb(root, "run", *options, env=variables, code=3 if ending else 0)
+    assert text.count("a URL has a password") == 1, text
+    text += toys.mlnb(root, "show", env=variables) + toys.mlnb(root, "report", env=variables)
+    text += toys.mlnb(root, "stages", "note", env=variables) + toys.mlnb(root, "plan", *options, env=variables)
+    toys.mlnb(root, "kernels", "stop")
+    (tmp_path / "output.txt").write_text(text)
+    written = {f"{path}: {leak}" for path, leak in (line.split(": ") for line in leaks(tmp_path, LITERAL))}
+    # the user's own, and the private cache of its cells
+    sources = {"project/settings.ini", "project/nbs/stages/25_note.ipynb", "project/.mlnb/cache/sources.json"}
+    assert {line for line in written if line.partition(":")[0] not in sources} == set()
+    notebook = (root / "runs" / toys.record(root)["id"] / "notebooks" / "25_note.ipynb").read_text()
+    assert notebook.count("${URL_PASSWORD_1}") > 15
 
 
 def private_below(folder: Path) -> list[str]:

@@ -108,7 +108,7 @@ def test_unknown_target_names_the_nearest(prepare):
 def test_target_by_position_without_header(prepare):
     rows = "\n".join(f"{i * 7 % 31},{i % 5}.5,{1 + (i % 3 == 0)}" for i in range(ROWS))
     contract, schema, *_ = prepare(rows, target="3")
-    assert contract.target == "column_3" and contract.classes == ("2", "1")
+    assert contract.target == "column_3" and contract.classes == ("1", "2")
     assert contract.sources["target"] == "stated: column 3 of 3"
     assert [c.name for c in schema.features] == ["column_1", "column_2"]
 

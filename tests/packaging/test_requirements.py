@@ -13,6 +13,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parents[2]
+HASHED = (ROOT / "requirements-dev.txt", ROOT / "mlnb/serving/packaging/library_hashes.txt")
 OWN = {"mlnb", "tests", "service", "setup"}
 # Declared without an import of ours, and why.
 UNSEEN = {
@@ -120,6 +121,9 @@ def test_constraints_satisfy_the_requirements() -> None:
 def test_constraints_name_no_hosts_and_no_paths() -> None:
     text = (ROOT / "constraints.txt").read_text(encoding="utf-8")
     assert not any(mark in text for mark in ("://", "/", "@", "#", "--"))
+    for path in HASHED:
+        text = path.read_text(encoding="utf-8").replace("    --hash=sha256:", "")
+        assert not any(mark in text for mark in ("://", "/", "@", "#", "--")), path
 
 
 @pytest.mark.parametrize(
@@ -137,6 +141,31 @@ def test_outdated_constraints_are_reported(line: str, problem: str, monkeypatch:
 
     problems = constraints.problems(["pandas>=3.0,<3.1"], line)
     assert any(problem in text for text in problems), problems
+
+
+DIGEST = f" \\\n    --hash=sha256:{'0' * 64}"
+
+
+@pytest.mark.parametrize(
+    ("hashed", "problem"),
+    [
+        (f"pandas==3.0.1{DIGEST}\n", ""),
+        ("pandas==3.0.1\n", "'pandas==3.0.1' has no hashes"),
+        ("pandas==3.0.1 \\\n    --hash=md5:00\n", "has no hashes, or other text"),
+        (f"--index-url https://example.org{DIGEST}\n", "is not of the form"),
+        (f"pandas==3.0.2{DIGEST}\n", "pandas==3.0.2 is not in constraints.txt"),
+        ("", "pandas: 0 versions for Python 3.11"),
+    ],
+)
+def test_files_with_hashes_have_one_for_each_library(
+    hashed: str, problem: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(ROOT / "scripts"))
+    import constraints
+
+    problems = constraints.hash_problems(["pandas>=3.0,<3.1"], "pandas==3.0.1\n", hashed)
+    assert bool(problems) == bool(problem)
+    assert not problem or any(problem in text for text in problems), problems
 
 
 def test_the_wheel_requires_the_three_base_sets() -> None:

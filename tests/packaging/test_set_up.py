@@ -11,7 +11,7 @@ from types import ModuleType
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-NEEDED = ("Makefile", "constraints.txt", "setup.py", "settings.ini")
+NEEDED = ("Makefile", "requirements-dev.txt", "setup.py", "settings.ini")
 pytestmark = pytest.mark.skipif(shutil.which("make") is None, reason="no make here")
 
 
@@ -56,7 +56,7 @@ def test_the_first_command_sets_up_and_the_second_does_not(checkout: Path) -> No
 @pytest.mark.parametrize(
     ("name", "old", "new", "stale"),
     [
-        ("constraints.txt", "pandas==", "pandas==9.", True),
+        ("requirements-dev.txt", "pandas==", "pandas==9.", True),
         ("setup.py", "setup(", "setup( ", True),
         ("settings.ini", "optuna>=", "optuna>=9.", True),
         ("settings.ini", "workers = 2", "workers = 3", False),
@@ -99,6 +99,7 @@ def environment(tmp_path: Path) -> ModuleType:
     spec.loader.exec_module(module)
     module.ROOT, module.VENV = tmp_path, tmp_path / ".venv"
     module.PYTHON, module.UNFINISHED = tmp_path / ".venv/bin/python", tmp_path / ".venv/.set-up-unfinished"
+    shutil.copy(ROOT / module.LOCKED, tmp_path)
     return module
 
 
@@ -139,8 +140,27 @@ def test_uv_uses_the_index_of_pip(
     monkeypatch.setattr(environment, "pip_settings", lambda: settings)
     monkeypatch.setattr(environment, "pip", lambda *a, **k: subprocess.CompletedProcess(a, 0))
     monkeypatch.setattr(environment.subprocess, "run", run)
+    environment.VENV.mkdir()
     assert environment.install_with_uv([])
     assert seen.get("UV_DEFAULT_INDEX") == expected
+
+
+def test_only_files_with_listed_digests_are_installed(environment: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    commands: list[tuple[str, ...]] = []
+
+    def pip(*arguments: str, **_: object) -> subprocess.CompletedProcess[str]:
+        commands.append(arguments)
+        return subprocess.CompletedProcess(arguments, 0)
+
+    monkeypatch.setattr(environment, "pip_settings", dict)
+    monkeypatch.setattr(environment, "pip", pip)
+    monkeypatch.setattr(environment.subprocess, "run", lambda c, **_: subprocess.CompletedProcess(c, 1))
+    environment.VENV.mkdir()
+    environment.install()  # uv fails, pip does not
+    pinned = (environment.VENV / "uv.txt").read_text(encoding="utf-8")
+    assert pinned.startswith("uv==") and pinned.count("==") == 1 and "--hash=sha256:" in pinned
+    for command in commands:
+        assert "--require-hashes" in command or {"--no-deps", "--editable"} <= set(command), command
 
 
 def test_pip_installs_when_the_index_may_not_be_queried(

@@ -8,9 +8,8 @@ import sqlalchemy as sa
 from mlnb.codec import convert
 from mlnb.errors import RegistryError
 from mlnb.registry.audit_log import Entry
-from mlnb.registry.database import ALIASES, APPROVALS, LOG, VERSIONS
+from mlnb.registry.database import ALIASES, APPROVALS, LOG, VERSIONS, database_url
 from mlnb.registry.known_head import head_path, known_head
-from mlnb.registry.registry import database_url
 
 
 @pytest.fixture

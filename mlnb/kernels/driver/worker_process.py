@@ -140,7 +140,7 @@ class Worker:
         self._events.put(None)
 
     def _exit_signal(self) -> str:
-        """Return the signal that ended the process; its output ends a moment before the process can be asked."""
+        """Return the signal that ended the process; its output ends a moment before its exit status is known."""
         try:
             code = self.process.wait(TERMINATE_SECONDS)
         except subprocess.TimeoutExpired:

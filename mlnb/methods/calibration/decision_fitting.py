@@ -89,7 +89,9 @@ def learn_class_decision(
     threshold, costs = None, contract.costs
     if traits_of(contract.task).two_classes:
         final = calibrate(held_out, map_)
-        threshold, parts["threshold"] = learn_threshold(final, y, costs, contract.metric, seed, weights)
+        threshold, parts["threshold"] = learn_threshold(
+            final, y, costs, contract.metric, seed, contract.limits, weights
+        )
         costs = None
     elif costs is not None:
         parts["threshold"] = Measured(rows=len(y), reason="the class of least expected cost is predicted")

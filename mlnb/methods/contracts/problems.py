@@ -54,6 +54,7 @@ class _Goal(Record, frozen=True, kw_only=True):
     fairness_metric: str | None = None
     fairness_limit: float | None = None
     coverage: float | None = None
+    limits: dict[str, float] = {}
     weight: str | None = None
     owner: str = ""
     intended_use: str = ""
@@ -84,6 +85,7 @@ class Problem(_Goal, frozen=True, kw_only=True):
         latency_ms: budget of one response, in milliseconds.
         protected, fairness_metric, fairness_limit: columns whose groups are compared, how, and the largest difference.
         coverage: nominal coverage of prediction intervals, in (0, 1).
+        limits: bounds of metrics in addition to the deciding one, such as {"recall": 0.8}.
         weight: column of sample weights.
         owner, intended_use, excluded_uses, risk, unit, prediction: texts for the model card.
         sources: origin of each field: stated, inferred or default, with the reason.
@@ -151,6 +153,6 @@ def name_sources(contract: ProblemContract, problem: Problem) -> ProblemContract
     """Return the contract with a source for every field; an empty field without source was not stated."""
     sources = dict(contract.sources)
     for field in Problem.__struct_fields__:
-        if getattr(contract, field) in (None, "", ()):
+        if getattr(contract, field) in (None, "", (), {}):
             sources.setdefault(field, "default: not stated")
     return replace(contract, sources=dict(sorted(sources.items())))

@@ -87,7 +87,7 @@ FIELDS = {
     "positive": "positive class", "classes": "classes", "metric": "deciding metric", "bound": "bound",
     "top": "share acted upon", "latency_ms": "latency budget (ms)", "protected": "protected columns",
     "fairness_metric": "fairness measure", "fairness_limit": "largest difference allowed",
-    "coverage": "interval coverage",
+    "coverage": "interval coverage", "limits": "bounds of other metrics",
 }  # fmt: skip
 
 
@@ -101,12 +101,13 @@ def describe_contract(contract: ProblemContract) -> str:
     rows = []
     for field, label in FIELDS.items():
         value = getattr(contract, field)
-        if value in (None, "", ()) and not str(sources.get(field, "")).startswith("default: better"):
+        if value in (None, "", (), {}) and not str(sources.get(field, "")).startswith("default: better"):
             continue
         if field == "classes" and len(value) > 12:
             value = [*value[:12], f"and {len(value) - 12} more"]
         value = short_name(value) if field == "metric" else value
         value = traits_of(value).title if field == "task" else value
+        value = [f"{name} {bound:g}" for name, bound in value.items()] if isinstance(value, dict) else value
         text = ", ".join(map(str, value)) if isinstance(value, list | tuple) else value
         rows.append([label, figure(text), plain(sources.get(field, ""))])
     return markdown_table(["", "", "from"], rows)

@@ -19,7 +19,7 @@ from ..contracts.gates import Gate, GateLine
 from ..contracts.problems import ProblemContract
 from ..tables.columns import Schema
 from ..tasks.task_traits import traits_of
-from ..metrics.decision_metrics import short_name
+from ..metrics.decision_metrics import full_name, short_name
 from ..metrics.exact_intervals import effective_rows, rarest_units, widen
 from ..metrics.weighted_metrics import METRICS, metrics_of, score, score_many
 from ..tables.values import is_missing
@@ -153,10 +153,10 @@ def evaluate(
 
 # %% ../../../nbs/methods/evaluation/test_evaluation.ipynb #c12
 def make_gate(contract: ProblemContract, metrics: Metrics, more: Sequence[GateLine] = ()) -> Gate:
-    """Return the gate: the bound, the difference to the dummy baseline, and the other requirements.
+    """Return the gate: the bounds, the difference to the dummy baseline, and the other requirements.
 
     Args:
-        contract: metric, direction and bound.
+        contract: metric, direction, bound and limits.
         metrics: from `evaluate`
         more: lines of other requirements: fairness, coverage, latency.
 
@@ -174,6 +174,7 @@ def make_gate(contract: ProblemContract, metrics: Metrics, more: Sequence[GateLi
         required = f"{'at least' if up else 'at most'} {bound:.4g}"
         check = f"{short_name(deciding.name)} on {metrics.rows:,} test rows"
         lines.append(GateLine(check=check, found=format_estimate(deciding), required=required, passed=bool(passed)))
+    lines += [_limit_line(name, value, contract, metrics) for name, value in contract.limits.items()]
     better = metrics.references["dummy"].difference
     lines.append(
         GateLine(
@@ -184,6 +185,19 @@ def make_gate(contract: ProblemContract, metrics: Metrics, more: Sequence[GateLi
         )
     )
     return Gate.of([*lines, *more])
+
+
+def _limit_line(name: str, bound: float, contract: ProblemContract, metrics: Metrics) -> GateLine:
+    """Return the gate line of a metric in addition to the deciding one."""
+    full = full_name(name, contract.top, contract.costs)
+    estimate = metrics.scores.get(full, Estimate(value=None))
+    up, value = METRICS[full].sign > 0, estimate.value
+    return GateLine(
+        check=f"{short_name(full)} on {metrics.rows:,} test rows",
+        found=format_estimate(estimate),
+        required=f"{'at least' if up else 'at most'} {bound:.4g}",
+        passed=value is not None and (value >= bound if up else value <= bound),
+    )
 
 
 def format_estimate(estimate: Estimate) -> str:

@@ -110,9 +110,10 @@ def _copies(test_set: ScoredTestSet) -> np.ndarray | None:
 
 
 def _contract_metrics(contract: ProblemContract) -> list[str]:
-    """Return the metrics defined by the contract's costs and top share."""
+    """Return the metrics defined by the contract's costs, top share and limits."""
     names = [full_name("mean_cost", costs=contract.costs)] if contract.costs else []
-    return names + ([full_name("precision_at", top=contract.top)] if contract.top else [])
+    names += [full_name("precision_at", top=contract.top)] if contract.top else []
+    return [*names, *(full_name(name, contract.top, contract.costs) for name in contract.limits)]
 
 
 def score_log(metrics: Metrics) -> dict[str, float]:

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['EPSILON', 'divide', 'weighted_mean', 'roc_auc', 'average_precision', 'log_loss', 'brier_score', 'confusion',
-           'accuracy', 'balanced_accuracy', 'f1', 'f1_macro', 'mcc']
+           'accuracy', 'balanced_accuracy', 'f1', 'precision', 'recall', 'false_positive_rate', 'f1_macro', 'mcc']
 
 # %% ../../../nbs/methods/metrics/classification_metrics.ipynb #c03
 import numpy as np
@@ -173,6 +173,51 @@ def f1(y: np.ndarray, p: np.ndarray, weights: np.ndarray) -> np.ndarray:
         (B,), [0..1].
     """
     return _f1_each(confusion(y, p, weights))[:, 1]
+
+
+def precision(y: np.ndarray, p: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Return the share of rows predicted positive that are positive; NaN where none is predicted positive.
+
+    Args:
+        y: codes (n,), 1 is the positive class.
+        p: probabilities (n, 2).
+        weights: (B, n).
+
+    Returns:
+        (B,), [0..1].
+    """
+    table = confusion(y, p, weights)
+    return divide(table[:, 1, 1], table[:, :, 1].sum(1))
+
+
+def recall(y: np.ndarray, p: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Return the share of positive rows that are predicted positive; NaN without positive rows.
+
+    Args:
+        y: codes (n,), 1 is the positive class.
+        p: probabilities (n, 2).
+        weights: (B, n).
+
+    Returns:
+        (B,), [0..1].
+    """
+    table = confusion(y, p, weights)
+    return divide(table[:, 1, 1], table[:, 1].sum(1))
+
+
+def false_positive_rate(y: np.ndarray, p: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Return the share of negative rows that are predicted positive; NaN without negative rows.
+
+    Args:
+        y: codes (n,), 1 is the positive class.
+        p: probabilities (n, 2).
+        weights: (B, n).
+
+    Returns:
+        (B,), [0..1].
+    """
+    table = confusion(y, p, weights)
+    return divide(table[:, 0, 1], table[:, 0].sum(1))
 
 
 def f1_macro(y: np.ndarray, p: np.ndarray, weights: np.ndarray) -> np.ndarray:

@@ -21,8 +21,11 @@ from mlnb.methods.metrics.classification_metrics import (
     divide,
     f1,
     f1_macro,
+    false_positive_rate,
     log_loss,
     mcc,
+    precision,
+    recall,
     roc_auc,
     weighted_mean,
 )
@@ -30,6 +33,7 @@ from ..tables.columns import nearest
 from .forecasting_metrics import FORECAST_METRICS
 from .anomaly_metrics import precision_at_k
 from .decision_metrics import PARAMETRIC, make_metric
+from ..decisions.decision_thresholds import LIMIT_METRICS
 from .goals import METRIC_TASKS
 from .ranking_metrics import RANKING_METRICS
 
@@ -119,7 +123,7 @@ class Metric:
 
 _FUNCTIONS = {
     "probability": (roc_auc, average_precision, log_loss, brier_score),
-    "label": (accuracy, balanced_accuracy, f1, f1_macro, mcc),
+    "label": (accuracy, balanced_accuracy, f1, f1_macro, mcc, precision, recall, false_positive_rate),
     "value": (rmse, mae, r2, mape, *FORECAST_METRICS.values()),
 }
 
@@ -150,12 +154,12 @@ for _name in ("precision_at_k", "stability"):  # stability: with the alerts of a
 
 
 def metrics_of(task: str) -> list[str]:
-    """Return the names of the metrics of a task, in the order of the registry.
+    """Return the names of the metrics of a task, in the order of the registry, without metrics of limits.
 
     Args:
         task: the problem type.
     """
-    return [name for name, metric in METRICS.items() if task in metric.tasks]
+    return [name for name, metric in METRICS.items() if task in metric.tasks and name not in LIMIT_METRICS]
 
 
 def score_many(

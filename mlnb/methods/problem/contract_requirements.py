@@ -15,6 +15,8 @@ from ..contracts.problems import Problem, ProblemContract, start_contract
 from ..tasks.task_traits import Task, traits_of
 from ..tables.columns import nearest
 from ..decisions.decision_thresholds import cost_matrix, state_costs
+from ..metrics.decision_metrics import full_name
+from ..metrics.goals import check_bound, check_metric
 
 COVERAGE = 0.9  # default coverage of prediction intervals
 FAIRNESS = {  # measure -> description; the tasks that it suits are one of their traits
@@ -50,6 +52,7 @@ def state_requirements(
     fairness_metric: str = "auto",
     fairness_limit: float | None = None,
     coverage: float | None = None,
+    limits: dict[str, float] | None = None,
 ) -> Problem:
     """Return a problem with these requirements, checked as far as possible without data.
 
@@ -65,6 +68,7 @@ def state_requirements(
         fairness_metric: key of FAIRNESS, or auto.
         fairness_limit: largest difference allowed between groups.
         coverage: share of true values that an interval has to contain, in (0, 1).
+        limits: metrics besides the deciding one -> the value that each has to reach.
 
     Raises:
         ValueError: a value is invalid.
@@ -82,6 +86,7 @@ def state_requirements(
         fairness_metric=None if fairness_metric == "auto" else fairness_metric,
         fairness_limit=_between("fairness_limit", fairness_limit, 0, math.inf, "0.1"),
         coverage=_between("coverage", coverage, 0, 1, "0.9"),
+        limits={check_metric(name, deciding=False): check_bound(name, value) for name, value in (limits or {}).items()},
     )
 
 # %% ../../../nbs/methods/problem/contract_requirements.ipynb #c08
@@ -119,6 +124,9 @@ def complete_requirements(
     for column in problem.protected:
         if columns is not None and column not in columns:
             raise ValueError(f"there is no protected column {column!r}{nearest(column, tuple(columns))}")
+    for name in problem.limits:
+        check_metric(name, task, deciding=False)
+        full_name(name, problem.top, changes.get("costs"))
     if problem.protected:
         chosen = problem.fairness_metric or next(iter(traits.fairness), None)
         if chosen is None or chosen not in traits.fairness:

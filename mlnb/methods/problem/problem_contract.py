@@ -13,13 +13,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ...errors import DataError
+from ...errors import DataError, ParameterError
 from ...codec import replace
 from ..contracts.problems import Problem, ProblemContract, name_sources
 from ..tasks.task_traits import TRAITS, Task, traits_of
 from ..tables.columns import nearest
 from ..metrics.decision_metrics import full_name
-from ..metrics.goals import METRIC_TASKS, base_name, check_bound, check_metric, read_goal, suited_tasks
+from ..metrics.goals import METRIC_TASKS, base_name, check_bound, check_metric, suited_tasks
+from .goal_text import complete_parameters, read_goal
 from .contract_requirements import complete_requirements, state_requirements
 from .target_inference import choose_positive, count_classes, infer_task, name_classes
 from ..tables.values import to_label
@@ -56,10 +57,12 @@ def check_details(details: dict[str, Any], task: str) -> dict[str, Any]:
     return {field: None if details.get(field) in ("", []) else details.get(field) for field in present}
 
 
-_AHEAD = re.compile(r"\bforecast|\bnext \d+ (second|minute|hour|day|week|month|quarter|year)s?\b", re.I)
+_AHEAD = re.compile(r"\bforecast", re.I)
 
 
-def _implied_task(details: dict[str, Any], metric: str, goal: str) -> tuple[str | None, str]:
+def _implied_task(
+    details: dict[str, Any], metric: str, goal: str, ahead: tuple[int, str] | None
+) -> tuple[str | None, str]:
     """Return the task that details, metric or goal imply, and the reason; None when they imply none.
 
     Raises:
@@ -75,7 +78,7 @@ def _implied_task(details: dict[str, Any], metric: str, goal: str) -> tuple[str 
     suits = suited_tasks(base_name(metric)) if metric != "auto" else ()
     if len(suits) == 1 and suits[0] in DETAILS:
         return suits[0], "inferred: the metric suits this task only"
-    return ("forecasting", "inferred: the goal names a forecast") if _AHEAD.search(goal) else (None, "")
+    return ("forecasting", "inferred: the goal names a forecast") if ahead or _AHEAD.search(goal) else (None, "")
 
 
 def state(
@@ -97,7 +100,7 @@ def state(
         metric: metric that decides, or auto.
         bound: value that the metric has to reach.
         positive: binary and anomaly: the positive class.
-        goal: the goal as text.
+        goal: the goal as text; each number in it is read, or is an error.
         details: fields of DETAILS, empty or None where not stated.
         requirements: arguments of `state_requirements`
         texts: owner, intended_use, excluded_uses, risk, unit, prediction ....
@@ -108,17 +111,18 @@ def state(
     if task != "auto" and task not in TRAITS:
         names = tuple(map(str, TRAITS))
         raise ValueError(f"unknown task {task!r}{nearest(task, names)}; expected auto, {', '.join(names)}")
-    named = read_goal(goal) if bound is None else None
+    details, requirements = dict(details or {}), dict(requirements or {})
     if metric != "auto":
         check_metric(metric, task)
-        if named and named.metric != metric:
-            raise ValueError(f"the goal names {named.metric}, but the stated metric is {metric!r}; state one of them")
-    sources: dict[str, str] = {}
-    if metric == "auto" and named:
-        metric = check_metric(named.metric, task)
-        sources["metric"] = "inferred: named in the goal"
-    if named:
-        bound, sources["bound"] = named.bound, "inferred: named in the goal"
+    if base_name(metric) == "precision_at" and "@" in metric:
+        metric, requirements["top"] = "precision_at", float(metric.partition("@")[2])
+    columns = [str(target or ""), *map(str, requirements.get("protected") or ())]
+    named = read_goal(goal, columns, stated=bound is not None or bool(requirements.get("limits")))
+    given = {**texts, "metric": metric, "bound": bound, "positive": to_label(positive), **details, **requirements}
+    completed, sources = complete_parameters(named, given)
+    metric, bound, positive = str(completed.pop("metric")), completed.pop("bound"), completed.pop("positive")
+    if metric != "auto":
+        check_metric(metric, task)
     if bound is not None and metric == "auto":
         raise ValueError(f"the bound {bound:g} has no metric; state the metric too, such as roc_auc or rmse")
     if bound is not None:
@@ -127,11 +131,17 @@ def state(
         raise ValueError(
             f"a positive class ({positive!r}) is only used for the tasks binary and anomaly, not for {task}"
         )
-    required = state_requirements(**(requirements or {}))
-    if base_name(metric) == "precision_at" and "@" in metric:
-        metric, required = "precision_at", replace(required, top=float(metric.partition("@")[2]))
-    details = check_details(details or {}, task)
-    implied, why = _implied_task(details, metric, goal) if task == "auto" else (task, "")
+    details_of_tasks = {field for fields in DETAILS.values() for field in fields} | {*details}
+    details = check_details({name: value for name, value in completed.items() if name in details_of_tasks}, task)
+    needs = {name: value for name, value in completed.items() if name not in details_of_tasks | {*texts, "unit"}}
+    required = state_requirements(**needs)
+    texts |= {"unit": completed["unit"]} if completed.get("unit") else {}
+    implied, why = _implied_task(details, metric, goal, named.ahead) if task == "auto" else (task, "")
+    if named.ahead and (implied is None or traits_of(implied).unit != "history"):
+        raise ParameterError(
+            f"the goal {goal!r} states {named.ahead[0]} periods ahead, the horizon of a forecast, but the task is "
+            f"{implied}; describe how the target was made in problem.prediction"
+        )
     if why:
         sources["task"] = why
     series = details.pop("series")
@@ -141,7 +151,7 @@ def state(
         task=None if implied is None else Task(implied),
         metric=None if metric == "auto" else metric,
         bound=bound,
-        positive=to_label(positive),
+        positive=positive,
         goal=goal,
         series=None if series is None else tuple(series),
         **details,
@@ -215,7 +225,8 @@ def complete(
     if positive is not None and not traits.two_classes:
         raise DataError(f"a positive class ({positive!r}) was stated, but the task is {task}")
     if traits.two_classes:
-        positive, sources["positive"] = choose_positive(counts, positive)
+        positive, origin = choose_positive(counts, positive)
+        sources["positive"] = origin if problem.positive is None else problem.sources.get("positive", origin)
         classes = [label for label in classes or [] if label != positive] + [positive]
     if problem.bound is None:
         sources["bound"] = "default: better than the dummy baseline, with the whole confidence interval"

@@ -155,8 +155,12 @@ def choose_positive(counts: dict[str, int], stated: str | None = None) -> tuple[
             hint = nearest(stated, names)
             raise DataError(f"the positive class {stated!r} is not in the target{hint}; it holds {names}")
         return match[0], "stated"
-    named = [name for name in names if name.lower() in _POSITIVE]
-    if len(named) == 1:
-        return named[0], "inferred: a typical name of a positive class"
-    rarer = min(reversed(names), key=lambda name: counts[name])
+    if len(set(counts.values())) == 1:
+        named = [name for name in names if name.lower() in _POSITIVE]
+        if len(named) == 1:
+            return named[0], "inferred: both classes have as many rows, and this is a typical name of a positive class"
+        return names[
+            -1
+        ], "inferred: both classes have as many rows, and this is the last by name; state problem.positive"
+    rarer = min(names, key=lambda name: counts[name])
     return rarer, f"inferred: the rarer class, {counts[rarer]} of {sum(counts.values())} rows"

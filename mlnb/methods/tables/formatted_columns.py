@@ -11,10 +11,10 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
+from ..contracts.table_formats import MISSING_WORDS
 from .column_formats import read_cells
 from .columns import Column, Schema
 from .declared_columns import blank_missing
-from .values import MISSING_WORDS
 
 
 def read_as_trained(table: pd.DataFrame, schema: Schema, renamed: Mapping[str, str] | None = None) -> pd.DataFrame:

@@ -15,10 +15,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ...codec import Record
-from ..contracts.table_formats import NumberFormat
+from ..contracts.table_formats import NumberFormat, MISSING_WORDS
 from .date_formats import DayOrder, choose_day_first, find_day_order
 from .number_formats import Evidence, choose_separators, find_evidence
-from .values import MISSING_WORDS
 
 MOST = 50_000  # different cells of a column that are read one by one; of more an even sample
 

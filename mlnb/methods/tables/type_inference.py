@@ -19,16 +19,16 @@ from .columns import Schema, take_columns
 from ...codec import replace
 from ..contracts.declarations import ColumnDeclaration, describe_declaration
 from ..contracts.findings import Finding
-from ..contracts.table_formats import ColumnFormat, NumberFormat
-from .column_formats import PLAIN_FORMATS, PLAIN_NUMBERS, describe_format, simplify
+from ..contracts.table_formats import ColumnFormat, NumberFormat, MISSING_WORDS
+from .column_formats import PLAIN_FORMATS, PLAIN_NUMBERS, simplify
 from .date_formats import infer_date_format, parse_dates_with
+from ..contracts.format_descriptions import describe_format
 from .number_formats import classify, find_evidence, find_signs, parse_with
 from .parsing import find_codes, find_sentinels, parse_booleans, parse_clocks
 from .spellings import AUTOMATIC, Spelling, look_at_texts
 from .column_profiles import DECLARED, choose_role, describe_column
 from .declared_columns import blank_missing, declared_sentinels, read_declared
 from .one_type import one_type
-from .values import MISSING_WORDS
 
 PLACEHOLDERS = np.array(
     ["1753-01-01", "1899-12-30", "1899-12-31", "1900-01-01", "1970-01-01", "2099-12-31", "9999-12-31"],

@@ -19,6 +19,7 @@ from .one_type import table_of_rows
 from .values import is_missing, to_label
 
 _HEAD = 200  # rows from which the header is inferred
+_SEARCHED = 30  # rows in which names of columns are searched
 
 
 def read_workbook(
@@ -28,7 +29,7 @@ def read_workbook(
 
     Args:
         data: the file.
-        sheet: name of the sheet; empty for the one with the most filled cells.
+        sheet: name of the sheet; empty for the one with most of the expected names, then the most filled cells.
         header: whether a row names the columns: auto, yes or no.
         expected: names that columns should have: the row that holds most of them is the header.
 
@@ -41,7 +42,7 @@ def read_workbook(
             raise ValueError(f"there is no sheet {sheet!r}{nearest(sheet, names)}")
         sheets = {name: _cells(book, name) for name in ([sheet] if sheet else names)}
     sizes = {name: cells.notna().sum().sum() if min(cells.shape, default=0) else 0 for name, cells in sheets.items()}
-    chosen = max(sizes, key=lambda name: int(sizes[name]))
+    chosen = max(sizes, key=lambda name: (_count_names(sheets[name], expected), int(sizes[name])))
     if not sizes[chosen]:
         raise ValueError(f"the sheets {', '.join(names)} are empty; expected one with a table")
     others = [name for name, cells in sheets.items() if name != chosen and cells.shape[0] > 1 and cells.shape[1] > 1]
@@ -53,6 +54,13 @@ def _cells(book: pd.ExcelFile, name: str) -> pd.DataFrame:
     """The cells of a sheet without empty rows and columns."""
     cells = book.parse(name, header=None, dtype=object, keep_default_na=False, na_values=[""])
     return cells.dropna(how="all").dropna(how="all", axis=1).astype(object)
+
+
+def _count_names(cells: pd.DataFrame, expected: Sequence[str]) -> int:
+    """The expected names that one of the first rows holds."""
+    names = set(expected)
+    rows = cells.head(_SEARCHED).values.tolist() if names else []
+    return max((len(names & {str(cell).strip() for cell in row}) for row in rows), default=0)
 
 
 def _read_rows(rows: list[list[Any]], header: str, expected: Sequence[str]) -> tuple[pd.DataFrame, dict[str, Any]]:

@@ -50,7 +50,8 @@ def fold_rows(folds: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
     """Return the rows of each fold, repeat after repeat.
 
     Args:
-        folds: fold number of each row (n,), -1 for rows that are never validated; or (n, r) of r repeats.
+        folds: fold number of each row (n,), or (n, r) of r repeats. Below 0, the folds are in the order of time: each
+            learns from the folds before it, and from the rows of -f - 1, which are never validated, from fold f on.
 
     Returns:
         for each fold: indices of training and of validation rows.
@@ -62,9 +63,10 @@ def fold_rows(folds: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
         return [pair for repeat in folds.T for pair in fold_rows(repeat)]
     numbers = np.unique(folds[folds >= 0])
     ordered = bool((folds < 0).any())
+    first = np.where(folds < 0, -folds.astype(np.int64) - 1, folds + 1)  # the fold that first learns from the row
     pairs = []
     for number in numbers:
-        training = folds < number if ordered else folds != number
+        training = first <= number if ordered else folds != number
         pairs.append((np.flatnonzero(training), np.flatnonzero(folds == number)))
     if not pairs or min(len(training) for training, _ in pairs) < 2:
         counts = {int(number): int((folds == number).sum()) for number in np.unique(folds)}

@@ -7,9 +7,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from mlnb.methods.contracts.table_formats import MISSING_WORDS
 from mlnb.methods.tables.column_formats import read_cells
 from mlnb.methods.tables.columns import Column, to_array, without_sentinels
-from mlnb.methods.tables.values import MISSING_WORDS, REFUSALS, fits
+from mlnb.methods.tables.values import REFUSALS, fits
 
 LONGEST = max(map(len, MISSING_WORDS))
 NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
@@ -45,7 +46,8 @@ def read_column(array: pa.Array | None, column: Column, rows: int, text: bool) -
     """
     if array is None:
         return ColumnValues(to_array([None], column), np.zeros(rows, dtype=np.int64), None)
-    if not text and column.format is not None and _holds_text(array.type):  # text in a typed file, as in training
+    formatted = column.format is not None or column.kind == "boolean"
+    if not text and formatted and _holds_text(array.type):  # text in a typed file, as in training
         array, text = array.cast(pa.string()), True
     if text:
         array = _blank_missing(array, column.missing_words)

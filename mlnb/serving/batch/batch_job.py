@@ -9,10 +9,12 @@ from pathlib import Path
 import fsspec
 import pyarrow as pa
 
+from mlnb.engine.digests import digest_value
 from mlnb.errors import ServingError, UsageError
 from mlnb.serving.batch.batch_scorer import COMPILE_AFTER, ScoredTable, Scorer
 from mlnb.serving.batch.batch_workers import WorkerOptions, score_units
-from mlnb.serving.batch.input_units import Unit, count_rows, find_files, split_files
+from mlnb.serving.batch.input_files import find_files
+from mlnb.serving.batch.input_units import Unit, count_rows, split_files
 from mlnb.serving.batch.job_checkpoints import BadRow, Checkpoint, Counts, JobKey
 
 PART_ROWS = 1_000_000  # rows after which a part is written
@@ -25,7 +27,7 @@ class JobOptions:
     """What a job scores, with what, and where the output goes.
 
     Args:
-        sources: files, globs, folders, or their URLs.
+        sources: files, globs, folders, DVC pointers, or their URLs; databases as `URL::table`.
         output: path or URL of a Parquet or CSV file.
         model: folder of a bundle's model.
         version: version of the model.
@@ -35,6 +37,7 @@ class JobOptions:
         compile_after: rows after which a process compiles the model; None: never.
         ignore_unknown: whether columns that the model does not know are left out instead of refused.
         fill_missing: whether a column that may have missing values may be missing altogether.
+        sheet: Excel: name of the sheet; empty: the one with the model's columns.
     """
 
     sources: list[str]
@@ -47,6 +50,7 @@ class JobOptions:
     compile_after: int | None = COMPILE_AFTER
     ignore_unknown: bool = False
     fill_missing: bool = False
+    sheet: str = ""
 
 
 ReportProgress = Callable[[Counts, int | None], None]  # counts so far, rows in all where known
@@ -75,10 +79,10 @@ def run_job(options: JobOptions, scratch: Path, report: ReportProgress = lambda 
     scorer = Scorer(
         options.model, options.keep, options.compile_after, options.ignore_unknown, options.fill_missing
     )  # a wrong model fails before workers start
-    files = find_files(options.sources, scorer.schema.layout, scorer.schema.names)
+    files = find_files(options.sources, scorer.schema.layout, scorer.schema.names, options.sheet)
     output = Path(path) if local else scratch / f"output{suffix}"
     key = JobKey(
-        files=[[file.url, file.version] for file in files],
+        files=[[file.shown, digest_value([file.url, file.version, file.sheet])] for file in files],
         model=options.version,
         keep=list(options.keep),
         quarantine=options.quarantine is not None,
@@ -86,7 +90,7 @@ def run_job(options: JobOptions, scratch: Path, report: ReportProgress = lambda 
     )
     checkpoint = Checkpoint(output.with_name(f".{output.name}.parts"), key)
     total = count_rows(files)
-    names = [file.url for file in files] if len(files) > 1 else None
+    names = [file.shown for file in files] if len(files) > 1 else None
     part = _Part(checkpoint, names)
     report(checkpoint.counts, total)
     units = split_files(files, checkpoint.position, options.workers)
@@ -102,7 +106,7 @@ def run_job(options: JobOptions, scratch: Path, report: ReportProgress = lambda 
     for unit, scored in score_units(workers, scorer, units):
         if scored.bad and options.quarantine is None:
             part.close()
-            raise _refuse(scored.bad[0], files[unit.file].url, part.counts.in_file)
+            raise _refuse(scored.bad[0], files[unit.file].shown, part.counts.in_file)
         part.add(unit, scored)
         report(part.counts, total)
     part.close()

@@ -1,7 +1,7 @@
 """Scores tables: the service's own encoder, model and decision, whole columns at a time."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -91,15 +91,15 @@ class Scorer:
             )
         self.keep, self.seen, self.compile_after = keep, 0, compile_after
 
-    def score(self, table: pa.Table, first: int, text: bool) -> ScoredTable:
+    def score(self, table: pa.Table, first: int, texts: Collection[str] = ()) -> ScoredTable:
         """Return the predictions and the bad rows of a table.
 
         Args:
             table: rows of one file, with at least the columns that the model needs.
             first: number of the table's first row.
-            text: whether every value is text, because the file is CSV.
+            texts: columns whose values are all text, as in CSV.
         """
-        columns = self._read(table, text)
+        columns = self._read(table, texts)
         flags = [values.bad for values in columns.values() if values.bad is not None]
         bad = np.logical_or.reduce(flags) if flags else np.zeros(len(table), dtype=bool)
         good = np.flatnonzero(~bad)
@@ -109,7 +109,7 @@ class Scorer:
         for name, retained in name_retained(self.keep, (*created, *RESERVED)).items():
             output[retained] = table.column(name).take(pa.array(good))
         output |= created
-        return ScoredTable(len(table), pa.table(output), self._describe_bad(table, np.flatnonzero(bad), first, text))
+        return ScoredTable(len(table), pa.table(output), self._describe_bad(table, np.flatnonzero(bad), first, texts))
 
     def check_names(self, names: list[str]) -> None:
         """Raise `UsageError` when a column is missing that the model or --keep names, or when one is unknown."""
@@ -171,12 +171,12 @@ class Scorer:
             X[:, start : start + column.width] = column.expand()
         return predict(self.parts.model, X)
 
-    def _read(self, table: pa.Table, text: bool) -> dict[str, ColumnValues]:
+    def _read(self, table: pa.Table, texts: Collection[str]) -> dict[str, ColumnValues]:
         names = set(table.column_names)
         values = {}
         for column in self.schema.features:
             array = table.column(column.name).combine_chunks() if column.name in names else None
-            values[column.name] = read_column(array, column, len(table), text)
+            values[column.name] = read_column(array, column, len(table), column.name in texts)
         return values
 
     def _encode(self, columns: dict[str, ColumnValues], good: np.ndarray) -> list[EncodedColumn]:
@@ -205,14 +205,14 @@ class Scorer:
             output |= {f"probability {name}": pa.array(responses.probabilities[:, j].copy()) for j, name in classes}
         return output
 
-    def _describe_bad(self, table: pa.Table, bad: np.ndarray, first: int, text: bool) -> list[BadRow]:
+    def _describe_bad(self, table: pa.Table, bad: np.ndarray, first: int, texts: Collection[str]) -> list[BadRow]:
         """Return the values that do not fit, described as the service describes them, with their rows."""
         if not len(bad):
             return []
         described = list[BadRow]()
         features = [column.name for column in self.schema.features if column.name in set(table.column_names)]
         for number, row in zip(bad.tolist(), to_list(table.take(pa.array(bad))), strict=True):
-            values = self._read(table.slice(number, 1), text)
+            values = self._read(table.slice(number, 1), texts)
             wrong = [name for name in features if values[name].bad is not None]
             problems = {p.column: p for p in check_rows([{name: row[name] for name in wrong}], self.schema)}
             for name in wrong:
@@ -226,7 +226,7 @@ class Scorer:
         """Return the responses to rows by way of columns, in the service's form."""
         names = [column.name for column in self.schema.features]
         arrays = {name: _to_array([row.get(name) for row in rows]) for name in names}
-        output = self.score(pa.table(arrays), 0, text=False).good.drop_columns("row").to_pylist()
+        output = self.score(pa.table(arrays), 0).good.drop_columns("row").to_pylist()
         return [self._to_wire(row) for row in output]
 
     def _to_wire(self, row: Row) -> Row:

@@ -17,8 +17,9 @@ import pyarrow as pa
 
 from mlnb.errors import ServingError
 from mlnb.serving.batch.batch_scorer import ScoredTable, Scorer
-from mlnb.serving.batch.input_units import InputFile, Unit
-from mlnb.serving.batch.unit_tables import all_names, read_tables
+from mlnb.serving.batch.input_files import InputFile
+from mlnb.serving.batch.input_units import Unit
+from mlnb.serving.batch.unit_tables import all_names, read_tables, text_names
 from mlnb.serving.runtime.row_scorers import import_lightgbm_alone
 
 ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")  # worker processes use the cores instead
@@ -63,7 +64,7 @@ class Worker:
         for table in read_tables(file, unit, self.scorer.keep, features):
             if not rows:
                 self.scorer.check_names(all_names(file, features))
-            scored = self.scorer.score(table, rows, file.kind == "csv")
+            scored = self.scorer.score(table, rows, text_names(file, table))
             rows += scored.rows
             good.append(scored.good)
             bad += scored.bad

@@ -2,69 +2,14 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
-from types import TracebackType
-from typing import IO, Protocol
 
-import fsspec
-import pyarrow as pa
-import pyarrow.parquet as pq
-
-from mlnb.errors import UsageError
-from mlnb.methods.contracts.table_formats import Layout
-from mlnb.methods.tables.databases import missing_driver
 from mlnb.methods.tables.layouts import BLANKS, TAIL, columns_of, cut_footer
-from mlnb.serving.batch.csv_files import find_start, read_blocks, read_layout
+from mlnb.serving.batch.csv_files import find_start, read_blocks
+from mlnb.serving.batch.input_files import InputFile
+from mlnb.serving.batch.typed_files import count_groups
 
 BLOCK = 8 * 2**20  # bytes of CSV in one unit
-SLICE = 131_072  # rows of Parquet from which a row group is worth splitting
-KINDS = {".parquet": "parquet", ".pq": "parquet", ".csv": "csv", ".tsv": "csv", ".txt": "csv"}
-COMPRESSIONS = {".gz": "gzip", ".bz2": "bz2", ".xz": "xz", ".zst": "zstd"}
-
-
-class OpenFile(Protocol):
-    """A file that a `with` statement opens and closes."""
-
-    def __enter__(self) -> IO[bytes]: ...
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> bool | None: ...
-
-
-@dataclass(frozen=True)
-class InputFile:
-    """One file of the input.
-
-    Args:
-        url: path or URL, as fsspec reads it.
-        kind: "parquet" or "csv".
-        compression: fsspec's name of it.
-        version: changes when the file does.
-        trained: CSV: layout of the training file; None: it was no delimited text.
-        expected: names of the model's columns.
-    """
-
-    url: str
-    kind: str
-    compression: str | None
-    version: str
-    trained: Layout | None = None
-    expected: tuple[str, ...] = ()
-
-    @cached_property
-    def layout(self) -> Layout:
-        """Return how a CSV file is cut into cells."""
-        with self.open() as file:
-            return read_layout(file, self.url, self.trained, self.expected)
-
-    def open(self) -> "OpenFile":
-        """Return the file, opened for reading bytes in a `with` statement, which also closes what lies below."""
-        if self.kind == "parquet" and "://" not in self.url:
-            local: OpenFile = pa.OSFile(self.url)  # Parquet's reader needs no calls into Python
-            return local
-        remote: OpenFile = fsspec.open(self.url, "rb", compression=self.compression)
-        return remote
+SLICE = 131_072  # rows from which a row group or record batch is worth splitting
 
 
 @dataclass(frozen=True)
@@ -75,8 +20,8 @@ class Unit:
         file: index of the file in the input.
         next: where the unit after it starts: file and position.
         body: CSV: whole lines, as UTF-8.
-        group: Parquet: the row group.
-        slice: Parquet: first row in the group, and the one after the last.
+        group: Parquet, Arrow and ORC: the row group, record batch or stripe.
+        slice: Parquet and Arrow: first row in the group, and the one after the last; (0, 0): all rows.
     """
 
     file: int
@@ -84,43 +29,6 @@ class Unit:
     body: bytes | None = None
     group: int = 0
     slice: tuple[int, int] = (0, 0)
-
-
-def find_files(patterns: list[str], trained: Layout | None = None, expected: tuple[str, ...] = ()) -> list[InputFile]:
-    """Return the files that match the patterns, sorted within each.
-
-    Args:
-        patterns: paths, folders and globs, or their URLs.
-        trained: layout of the training file; None: it was no delimited text.
-        expected: names of the model's columns.
-
-    Raises:
-        UsageError: a pattern matches no file, or one of another format.
-        MissingExtra: the library that reads such URLs is not installed.
-    """
-    files: list[InputFile] = []
-    for pattern in patterns:
-        try:
-            system, path = fsspec.core.url_to_fs(pattern)
-        except ImportError as error:
-            raise missing_driver(pattern, error) from None
-        if any(mark in path for mark in "*?["):
-            paths = sorted(system.glob(path))
-        elif system.isdir(path):
-            paths = sorted(name for name in system.find(path) if _kind(name)[0])
-        else:
-            paths = [path] if system.exists(path) else []
-        if not paths:
-            raise UsageError(f"{pattern}: found no file, expected CSV or Parquet files, a folder or a glob of them.")
-        for name in paths:
-            kind, compression = _kind(name)
-            if not kind:
-                raise UsageError(f"{name}: found an unknown format, expected one of {', '.join(KINDS)}.")
-            metadata = system.info(name)
-            version = (metadata.get(field) for field in ("size", "mtime", "LastModified", "ETag", "etag"))
-            url = name if "://" not in pattern else system.unstrip_protocol(name)
-            files.append(InputFile(url, kind, compression, repr(tuple(map(str, version))), trained, expected))
-    return files
 
 
 def split_files(files: list[InputFile], start: tuple[int, int], workers: int) -> Iterator[Unit]:
@@ -133,40 +41,35 @@ def split_files(files: list[InputFile], start: tuple[int, int], workers: int) ->
     """
     for index in range(start[0], len(files)):
         position = start[1] if index == start[0] else 0
-        if files[index].kind == "parquet":
-            yield from _split_parquet(files[index], index, position, workers)
-        else:
+        if files[index].kind == "csv":
             yield from _split_csv(files[index], index, position)
+        elif files[index].kind == "whole":
+            yield Unit(index, (index + 1, 0))
+        else:
+            yield from _split_groups(count_groups(files[index]), index, position, workers)
 
 
 def count_rows(files: list[InputFile]) -> int | None:
     """Return the number of rows when the metadata of all files has it, else None."""
     if any(file.kind != "parquet" for file in files):
         return None
-    total = 0
-    for file in files:
-        with file.open() as opened:
-            total += pq.ParquetFile(opened).metadata.num_rows
-    return total
+    return sum(rows for file in files for rows in count_groups(file) if rows is not None)
 
 
-def _kind(name: str) -> tuple[str, str | None]:
-    """Return format and compression by a file's name; an empty format when it is unknown."""
-    stem, dot, suffix = name.lower().rpartition(".")
-    compression = COMPRESSIONS.get(dot + suffix)
-    if compression:
-        stem, dot, suffix = stem.rpartition(".")
-    kind = KINDS.get(dot + suffix, "")
-    return (kind, compression) if not (compression and kind == "parquet") else ("", None)
+def _split_groups(rows: list[int | None], index: int, position: int, workers: int) -> Iterator[Unit]:
+    """Yield groups of rows, large ones in slices; `position` counts these.
 
-
-def _split_parquet(file: InputFile, index: int, position: int, workers: int) -> Iterator[Unit]:
-    """Yield row groups, large ones in slices; `position` counts these."""
-    with file.open() as opened:
-        metadata = pq.ParquetFile(opened).metadata
-        rows = [metadata.row_group(group).num_rows for group in range(metadata.num_row_groups)]
-    slices = []
+    Args:
+        rows: of each group; None where the file does not have the number.
+        index: of the file.
+        position: slices that are left out.
+        workers: processes, between which large groups are split.
+    """
+    slices = list[tuple[int, tuple[int, int]]]()
     for group, count in enumerate(rows):
+        if count is None:
+            slices.append((group, (0, 0)))
+            continue
         pieces = max(1, min(-(-count // SLICE), workers))
         bounds = [count * piece // pieces for piece in range(pieces + 1)]
         slices += [(group, (bounds[i], bounds[i + 1])) for i in range(pieces)]

@@ -67,7 +67,7 @@ class JobKey:
     """What makes two jobs the same, so that one continues the other.
 
     Args:
-        files: URL and version of each file.
+        files: URL of each file, and a digest of what it and its version are.
         model: version of the model.
         keep: columns of the input in the output.
         quarantine: whether bad rows are put aside.

@@ -10,8 +10,9 @@ from mlnb.errors import DataError
 from mlnb.methods.contracts.findings import Finding
 from mlnb.methods.tables.columns import Column, Schema
 from mlnb.serving.batch.arrow_columns import ColumnValues, read_column
-from mlnb.serving.batch.input_units import InputFile, find_files, split_files
-from mlnb.serving.batch.unit_tables import all_names, read_tables
+from mlnb.serving.batch.input_files import InputFile, find_files
+from mlnb.serving.batch.input_units import split_files
+from mlnb.serving.batch.unit_tables import all_names, read_tables, text_names
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,7 +22,11 @@ SHOWN = 8  # violations that a message lists
 
 
 def check_files(
-    sources: Sequence[str], schema: Schema, expected: "pandera.DataFrameSchema", features_only: bool = False
+    sources: Sequence[str],
+    schema: Schema,
+    expected: "pandera.DataFrameSchema",
+    features_only: bool = False,
+    sheet: str = "",
 ) -> list[Finding]:
     """Return the violations of the rows of files.
 
@@ -31,6 +36,7 @@ def check_files(
         expected: the project's schema.
         features_only: whether only the values of features are checked: unknown and absent columns, and values that do
             not fit their column, are left to scoring.
+        sheet: Excel: name of the sheet; empty: the one with the model's columns.
 
     Raises:
         UsageError: a file cannot be read.
@@ -38,7 +44,7 @@ def check_files(
     from mlnb.methods.audit.project_schema import SchemaCheck  # pandera, which takes a second to import
     from mlnb.methods.tables.type_inference import finding
 
-    files = find_files(list(sources), schema.layout, schema.names)
+    files = find_files(list(sources), schema.layout, schema.names, sheet)
     names = [column.name for column in schema.columns]
     check = SchemaCheck(expected, [column.name for column in schema.features] if features_only else names)
     for file in files if not features_only else ():
@@ -51,7 +57,7 @@ def check_files(
                 message = f"found no column {column.name!r}, expected the column"
                 check.note(finding("schema", "error", column.name, None, message, "add it"))
     for file, table in _read(files, names):
-        typed, wrong = _type_rows(table, schema, file.kind == "csv")
+        typed, wrong = _type_rows(table, schema, text_names(file, table))
         for name, (rows, example) in wrong.items() if not features_only else ():
             message = f"found {example!r}, expected the type {schema.column(name).kind}"
             check.note(finding("schema", "error", name, rows, message, "correct the data"))
@@ -87,7 +93,9 @@ def _read(files: Sequence[InputFile], names: list[str]) -> Iterator[tuple[InputF
             yield file, table
 
 
-def _type_rows(table: pa.Table, schema: Schema, text: bool) -> "tuple[pd.DataFrame, dict[str, tuple[int, object]]]":
+def _type_rows(
+    table: pa.Table, schema: Schema, text: Sequence[str]
+) -> "tuple[pd.DataFrame, dict[str, tuple[int, object]]]":
     """Return the typed rows whose values fit; and of each column the number of those that do not, and the first."""
     import pandas as pd
 
@@ -96,7 +104,7 @@ def _type_rows(table: pa.Table, schema: Schema, text: bool) -> "tuple[pd.DataFra
         if column.name not in table.column_names:
             continue
         array = table.column(column.name).combine_chunks()
-        values = read_column(array, column, len(table), text)
+        values = read_column(array, column, len(table), column.name in text)
         columns[column.name] = _to_pandas(values, column)
         if values.bad is not None and values.bad.any():
             wrong[column.name] = int(values.bad.sum()), array[int(np.flatnonzero(values.bad)[0])].as_py()

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mlnb.codec import Json
@@ -15,7 +15,7 @@ from mlnb.errors import ServingError
 from mlnb.serving.deploy.container_engines import Engine
 from mlnb.serving.packaging.bento_stores import BuiltBento, bentoml_environment, last_lines
 from mlnb.serving.packaging.bundles import Bundle
-from mlnb.serving.packaging.library_requirements import imported_versions, system_packages
+from mlnb.serving.packaging.library_requirements import add_hashes, imported_versions, system_packages
 
 BUILDER = Path(__file__).with_name("image_builder.py")
 USER = 1034  # the same as BentoML's; Kubernetes can check that a number is not root, but not a name
@@ -32,6 +32,7 @@ class Image:
         user: user of its configuration, as user:group.
         base: the base image.
         model: tag of the model inside.
+        unverified: pinned libraries whose digests are not known.
     """
 
     tag: str
@@ -40,6 +41,7 @@ class Image:
     user: str
     base: str
     model: str
+    unverified: tuple[str, ...] = ()
 
 
 def default_base() -> str:
@@ -65,7 +67,9 @@ def build_image(
     """
     with tempfile.TemporaryDirectory(prefix="mlnb-image-") as folder:
         home = Path(folder)
-        shutil.copytree(built.path, home / "bentos" / bundle.name / bundle.version)
+        copy = home / "bentos" / bundle.name / bundle.version
+        shutil.copytree(built.path, copy)
+        unverified = write_hashes(copy / "env" / "python" / "requirements.txt")
         (home / "bentos" / bundle.name / "latest").write_text(bundle.version)
         for part in ("models", "tmp"):
             (home / part).mkdir()
@@ -85,7 +89,14 @@ def build_image(
             f"{engine.name} could not build {tag} on {base}:\n{last_lines(done.stdout + done.stderr)}\n"
             "Choose another base image with --base, or pass options to the engine with --opt, such as a proxy."
         )
-    return inspect_image(engine, tag, base, bundle.model_tag)
+    return replace(inspect_image(engine, tag, base, bundle.model_tag), unverified=unverified)
+
+
+def write_hashes(path: Path) -> tuple[str, ...]:
+    """Add the digests of all files that may be installed to a bento's requirements; return the pins without."""
+    text, unverified = add_hashes(path.read_text("utf-8"))
+    path.write_text(text, "utf-8")
+    return tuple(unverified)
 
 
 def inspect_image(engine: Engine, tag: str, base: str, model: str) -> Image:

@@ -14,6 +14,7 @@ import numpy as np
 from mlnb.codec import to_json
 from mlnb.errors import ServingError
 from mlnb.methods.contracts.responses import Golden
+from mlnb.methods.contracts.table_formats import MISSING_WORDS
 from mlnb.methods.decisions.decision_rules import find_limit
 from mlnb.methods.encoding.column_encoders import CategoryCodec
 from mlnb.methods.encoding.table_encoder import Encoder
@@ -21,7 +22,6 @@ from mlnb.methods.models.fitted_models import Model, is_booster
 from mlnb.methods.series.forecast_windows import Windows, request_schema
 from mlnb.methods.series.lag_features import CYCLES, MEMORIES
 from mlnb.methods.tables.columns import Schema
-from mlnb.methods.tables.values import MISSING_WORDS
 from mlnb.methods.tasks.task_traits import traits_of
 from mlnb.serving.edge.exports import ExportResult
 from mlnb.serving.edge.lightgbm_text import read_booster

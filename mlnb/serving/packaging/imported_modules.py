@@ -2,6 +2,7 @@
 
 import ast
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 
 import mlnb
@@ -24,7 +25,7 @@ def follow_imports(entry: Path, project: Path | None = None) -> dict[str, Path]:
     waiting = [(entry, "")]
     while waiting:
         path, package = waiting.pop()
-        for name in _imported_names(path, package):
+        for name in _imported_names(path.read_bytes(), package, path.name == "__init__.py"):
             for target, file in _files_of(name, project):
                 if target not in modules and file != entry:
                     modules[target] = file
@@ -32,14 +33,23 @@ def follow_imports(entry: Path, project: Path | None = None) -> dict[str, Path]:
     return dict(sorted(modules.items()))
 
 
-def _imported_names(path: Path, package: str) -> Iterator[str]:
-    """Yield the dotted names that a file imports; `from a import b` gives a and a.b, as b may be a module.
+@lru_cache(maxsize=4096)  # a process that packages many models parses a module once
+def _imported_names(source: bytes, package: str, lazy: bool) -> tuple[str, ...]:
+    """Return the dotted names that a module imports; `from a import b` gives a and a.b, as b may be a module.
 
     Imports for type checkers do not run, and those inside the functions of a package's `__init__` are a lazy facade
     for interactive use: both are left out.
+
+    Args:
+        source: of the module.
+        package: dotted name of the package that relative imports start from.
+        lazy: whether the imports inside functions are left out.
     """
-    lazy = path.name == "__init__.py"
-    waiting: list[ast.AST] = [ast.parse(path.read_text("utf-8"))]
+    return tuple(dict.fromkeys(_find_imports(source, package, lazy)))
+
+
+def _find_imports(source: bytes, package: str, lazy: bool) -> Iterator[str]:
+    waiting: list[ast.AST] = [ast.parse(source)]
     while waiting:
         node = waiting.pop()
         if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):

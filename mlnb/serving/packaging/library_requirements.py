@@ -17,6 +17,7 @@ BY_FILE = {"model.txt": "lightgbm", "model.pkl": "scikit-learn"}  # the library 
 SYSTEM = {"lightgbm": ("libgomp1",)}  # Debian packages by library: LightGBM's wheel has no OpenMP
 STORAGE = {"s3": ("s3fs",), "s3a": ("s3fs",), "gs": ("gcsfs",), "gcs": ("gcsfs",), "az": ("adlfs",), "abfs": ("adlfs",)}
 NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")  # of a distribution (PEP 508)
+HASHES = Path(__file__).with_name("library_hashes.txt")  # scripts/constraints.py writes it
 IMPORTED, NEEDED = "# imported by the service", "# dependencies of these"
 
 
@@ -81,6 +82,25 @@ def pin(names: Iterable[str]) -> str:
     needed = sorted(set(_closure(names)) - {canonicalize_name(name) for name in names})
     lines = [IMPORTED, *direct, NEEDED, *(_pinned(name) for name in needed)]
     return "\n".join(lines) + "\n"
+
+
+def add_hashes(requirements: str) -> tuple[str, list[str]]:
+    """Return a requirements.txt with the SHA-256 digests of the files of each library, which uv compares.
+
+    Args:
+        requirements: lines `name==version`.
+
+    Returns:
+        the text, and the libraries whose digests mlnb does not know at these versions.
+    """
+    digests_by_pin: dict[str, str] = {}
+    for entry in re.split(r"\n(?! )", HASHES.read_text("utf-8").rstrip("\n")):
+        pin, _, digests = entry.partition(" \\\n")
+        digests_by_pin[pin.partition(" ;")[0]] = digests
+    lines = requirements.splitlines()
+    pins = [line for line in lines if "==" in line and not line.startswith("#")]
+    hashed = [f"{line} \\\n{digests_by_pin[line]}" if line in digests_by_pin else line for line in lines]
+    return "\n".join(hashed) + "\n", [pin for pin in pins if pin not in digests_by_pin]
 
 
 def _pinned(name: str) -> str:

@@ -1,7 +1,6 @@
 """BentoML's side of the request path: a service that handles predictions before its middleware, and OpenAPI."""
 
 import copy
-import functools
 import gc
 import json
 from dataclasses import dataclass
@@ -11,7 +10,6 @@ from typing import Any, ClassVar
 
 import bentoml
 from _bentoml_sdk.io_models import IODescriptor, IORootModel
-from bentoml._internal.utils import circus
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -21,6 +19,7 @@ from mlnb.errors import UsageError
 from mlnb.methods.contracts.problems import ProblemContract
 from mlnb.methods.contracts.responses import Golden
 from mlnb.methods.tables.columns import Schema
+from mlnb.serving.runtime import supervisor
 from mlnb.serving.runtime.access import PROBES, AccessControl, bound_host, check_exposure
 from mlnb.serving.runtime.http_connections import install
 from mlnb.serving.runtime.http_messages import Receive, Reply, Scope, Send, discard_body
@@ -36,7 +35,6 @@ from mlnb.settings import ServiceSettings
 ROUTE = "/predict"
 OTHERS = frozenset({"/metrics", "/schema.json", *PROBES})  # paths that BentoML responds to
 CORS_HEADERS = ["Authorization", "Content-Type", "X-API-Key", "X-Request-Id", "X-Routing-Key"]
-CHECK_SECONDS = 1.0  # between two checks of a supervisor on its workers
 
 
 class PredictionService(bentoml.Service):  # type: ignore[misc]
@@ -60,10 +58,7 @@ class PredictionService(bentoml.Service):  # type: ignore[misc]
                 check_exposure(host)
             except UsageError as error:
                 raise SystemExit(str(error)) from None  # before there is a supervisor that would restart workers
-            # BentoML replaces a dead worker only every 10 s and has no option for it: the interval is set here.
-            circus.create_standalone_arbiter = functools.partial(
-                circus.create_standalone_arbiter, check_delay=CHECK_SECONDS
-            )
+            supervisor.install()
 
     def __call__(self) -> Any:
         """Return the instance of the class that is served, and keep it for `RequestRouter`."""

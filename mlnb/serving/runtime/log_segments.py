@@ -1,6 +1,7 @@
 """Segments of the prediction log: JSON lines while they are written; Parquet, one row a predicted row, once they end.
 
-This file also runs as a script, `python log_segments.py SEGMENT [URL]`, and imports nothing of mlnb for that.
+This file also runs as a script, `python log_segments.py SEGMENT` with the URL to copy to as its input, which may have a
+password; it imports nothing of mlnb for that.
 """
 
 import gc
@@ -210,7 +211,7 @@ if __name__ == "__main__":  # a service runs this in a separate process
     gc.disable()  # there are no reference cycles here, and the collector would look at every value again and again
     with suppress(AttributeError, OSError):
         os.nice(19)
-    segment, to = Path(sys.argv[1]), "".join(sys.argv[2:])
+    segment, to = Path(sys.argv[1]), sys.stdin.read()
     if to:
         convert_and_ship(segment, to)
     else:

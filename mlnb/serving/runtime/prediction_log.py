@@ -23,6 +23,7 @@ from mlnb.serving.runtime import log_segments
 from mlnb.serving.runtime.log_lines import Content, encode, quote, write_line
 from mlnb.serving.runtime.structured_logs import log_event
 from mlnb.settings import ServiceSettings
+from mlnb.url_passwords import mask_passwords
 
 FLUSH = 0.5  # seconds between two writes to disk: what a crash can lose at most, and one second with the next line
 NUMBERS = itertools.count(1)  # of the segments of this process
@@ -276,9 +277,10 @@ def convert_in_process(path: Path, url: str = "") -> None:
     Raises:
         OSError: it failed; the message is the last line of its output.
     """
-    done = subprocess.run([*COMMAND, path, url], capture_output=True, text=True, timeout=HOUR, check=False)
+    done = subprocess.run([*COMMAND, path], input=url, capture_output=True, text=True, timeout=HOUR, check=False)
     if done.returncode:
-        raise OSError(f"{(done.stderr.strip().splitlines() or ['no output'])[-1]} (exit code {done.returncode})")
+        reason = mask_passwords((done.stderr.strip().splitlines() or ["no output"])[-1])
+        raise OSError(f"{reason} (exit code {done.returncode})")
 
 
 def _join(parts: Iterable[bytes]) -> Iterator[bytes]:

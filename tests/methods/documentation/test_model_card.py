@@ -36,6 +36,7 @@ def test_limitations_of_a_large_test_set() -> None:
 
 def test_contract_hides_fields_without_value() -> None:
     contract = ProblemContract(target="survived", task="binary", metric="roc_auc")
+    assert "precision 0.5, recall 0.8" in describe_contract(replace(contract, limits={"precision": 0.5, "recall": 0.8}))
     assert "goal" not in describe_contract(contract) and "bound" not in describe_contract(contract)
     many = describe_contract(ProblemContract(task="multiclass", classes=tuple(f"c{n}" for n in range(40))))
     assert "and 28 more" in many and "c12" not in many

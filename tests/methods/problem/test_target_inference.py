@@ -32,6 +32,10 @@ def test_classes_are_sorted_and_the_rarer_one_is_positive() -> None:
     assert list(count_classes(["b", "a"])) == ["a", "b"]
     assert choose_positive({"good": 9, "ill": 5}) == ("ill", "inferred: the rarer class, 5 of 14 rows")
     assert choose_positive({"good": 9, "ill": 5}, "GOOD") == ("good", "stated")
+    for positive, negative in [("1", "0"), ("yes", "no"), ("true", "false"), ("churn", "stays")]:
+        assert choose_positive({positive: 9, negative: 5})[0] == negative  # the rarer, whatever the names
+        assert choose_positive({positive: 5, negative: 9})[0] == positive
+        assert choose_positive({negative: 5, positive: 5})[0] == positive  # as many rows: the typical name
     with pytest.raises(ValueError, match=r"did you mean 'yes'\?"):
         choose_positive({"yes": 1, "no": 2}, "yess")
 

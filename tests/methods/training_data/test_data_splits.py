@@ -10,6 +10,7 @@ from mlnb.errors import DataError, ParameterError
 from mlnb.methods.audit.target_leakage import find_leaks
 from mlnb.methods.contracts.problems import ProblemContract
 from mlnb.methods.tables.columns import Column, Schema
+from mlnb.methods.training_data.cross_validation import fold_rows
 from mlnb.methods.training_data.data_splits import choose_kind, find_copies_to_keep, has_classes, make_folds, split_rows
 from mlnb.methods.training_data.row_assignment import assign_rows
 
@@ -26,12 +27,47 @@ PAIR = Schema((Column("a", "number"), Column("b", "number"), Column("y", "catego
         ({"group": "whom"}, "did you mean 'who'?"),
         ({"kind": "random", "group": "who"}, "state one of them"),
         ({"time": "who"}, "expected dates or numbers"),
-        ({"time": "day", "group": "who"}, "both a group column"),
+        ({"kind": "group_time", "time": "day"}, "state split.group=NAME"),
+        ({"time": "day", "group": "day"}, "state two columns"),
     ],
 )
 def test_stated_kinds_that_contradict_the_table(options: dict[str, str], message: str) -> None:
     with pytest.raises(ParameterError, match=message.replace("?", r"\?")):
         choose_kind(BINARY, SCHEMA, **options)
+
+
+def test_groups_and_time_are_stated_together() -> None:
+    assert choose_kind(BINARY, SCHEMA, group="who", time="day")[0] == "group_time"
+    assert choose_kind(BINARY, SCHEMA, "group_time", group="who", time="day")[0] == "group_time"
+    panel = pd.DataFrame({"who": [*"abab"], "day": [0, 0, 1, 1], "y": range(4)})
+    with pytest.raises(DataError, match="groups of 'who' that begin later by 'day'"):
+        split_rows(panel, NUMBER, "group_time", column="who", time="day")
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.lists(st.tuples(st.integers(0, 9), st.integers(0, 12)), min_size=6, max_size=60),
+    st.floats(0.05, 0.5),
+    st.integers(2, 5),
+)
+def test_groups_in_the_order_of_time_leak_nothing(rows: list[tuple[int, int]], share: float, folds: int) -> None:
+    table = pd.DataFrame(rows, columns=["who", "day"]).assign(y=np.arange(len(rows), dtype=float))
+    try:
+        training, test = split_rows(table, NUMBER, "group_time", share, column="who", time="day")
+        held = table.iloc[training].reset_index(drop=True)
+        codes, _ = make_folds(held, NUMBER, "group_time", folds, column="who", time="day")
+        pairs = fold_rows(codes)
+    except DataError:  # too few groups that begin later
+        return
+    assert not set(training) & set(test) and len(pairs) <= folds
+    left_out = table.drop(index=[*training, *test])
+    first = table.loc[test, "day"].min()
+    assert (left_out["day"] >= first).all() and set(left_out["who"]) <= set(table.loc[training, "who"])
+    for frame, learned, tested in [(table, training, test), *((held, *pair) for pair in pairs)]:
+        seen, new = frame.iloc[learned], frame.iloc[tested]
+        assert not set(seen["who"]) & set(new["who"]) and seen["day"].max() < new["day"].min()
+    validated = [row for _, rows_of in pairs for row in rows_of]
+    assert len(validated) == len(set(validated)) == (codes >= 0).sum()
 
 
 def test_numbers_are_not_stratified() -> None:

@@ -1,7 +1,9 @@
 """A small model, its rows, and files of these rows in every format."""
 
 import pandas as pd
+import pyarrow as pa
 import pytest
+from pyarrow import orc
 from small_models import make_model, make_rows
 
 from mlnb.serving.batch.batch_job import JobOptions, run_job
@@ -34,9 +36,12 @@ def files(rows, tmp_path_factory):
     table.to_csv(folder / "rows.csv", index=False)
     table.to_csv(folder / "packed.csv.gz", index=False)
     table.to_csv(folder / "semicolons.csv", index=False, sep=";")
-    table.assign(day=pd.to_datetime(table["day"], format="ISO8601")).to_parquet(
-        folder / "rows.parquet", row_group_size=700
-    )
+    dated = table.assign(day=pd.to_datetime(table["day"], format="ISO8601"))
+    dated.to_parquet(folder / "rows.parquet", row_group_size=700)
+    dated.to_feather(folder / "rows.feather")
+    dated.to_excel(folder / "rows.xlsx", index=False)
+    orc.write_table(pa.Table.from_pandas(dated), folder / "rows.orc")
+    table.to_json(folder / "rows.jsonl", orient="records", lines=True)
     return folder
 
 

@@ -18,7 +18,19 @@ from mlnb.errors import ServingError, UsageError
 from mlnb.serving.batch import batch_job, input_units
 
 
-@pytest.mark.parametrize("name", ["rows.csv", "packed.csv.gz", "semicolons.csv", "rows.parquet"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "rows.csv",
+        "packed.csv.gz",
+        "semicolons.csv",
+        "rows.parquet",
+        "rows.feather",
+        "rows.orc",
+        "rows.jsonl",
+        "rows.xlsx",
+    ],
+)
 def test_numbers_equal_the_service_s_bit_for_bit(name, score, files, rows, expected, tmp_path, monkeypatch):
     monkeypatch.setattr(input_units, "BLOCK", 20_000)  # many units
     monkeypatch.setattr(batch_job, "PART_ROWS", 900)  # many parts
@@ -89,14 +101,16 @@ def test_bad_rows_of_several_files_name_their_file(score, rows, tmp_path):
 @pytest.mark.parametrize(
     ("source", "output", "message"),
     [
-        ("nothing-*.csv", "out.parquet", "found no file"),
+        ("nothing-*.csv", "out.parquet", "there is no file to read"),
         ("rows.csv", "out.xlsx", "found the suffix '.xlsx'"),
-        ("rows.json", "out.csv", "found an unknown format"),
+        ("rows.json", "out.csv", "the table has 0 rows"),
+        ("rows.sav", "out.csv", r"files of the format \.sav are not read"),
         ("empty.csv", "out.csv", "found no rows"),
     ],
 )
 def test_what_cannot_be_scored_is_an_error(source, output, message, score, files, tmp_path):
     (files / "rows.json").write_text("[]")
+    (files / "rows.sav").write_bytes(b"$FL2")
     (files / "empty.csv").write_text("age,sex\n")
     with pytest.raises(UsageError, match=message):
         score([files / source], tmp_path / output)

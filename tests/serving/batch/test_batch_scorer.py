@@ -23,7 +23,7 @@ def test_typed_files_follow_the_service_s_rules(model, score, tmp_path):
         score([tmp_path / "in.parquet"], tmp_path / "out.parquet")
     scorer = Scorer(model)
     table = pa.table({"age": [1.0, np.inf, np.nan], "ok": pa.array([True, None, False]), "town": ["x", None, " "]})
-    scored = scorer.score(table, 10, text=False)
+    scored = scorer.score(table, 10)
     assert (scored.good["row"].to_pylist(), [bad.row for bad in scored.bad]) == ([10, 12], [11])
 
 
@@ -63,7 +63,7 @@ def test_misnamed_columns_are_an_error_with_a_suggestion(model):
 def test_kept_columns_with_names_of_the_output_are_renamed(model):
     scorer = Scorer(model, keep=("row", "prediction"), fill_missing=True)
     table = pa.table({"age": [1.0], "ok": [True], "town": ["x"], "row": ["r7"], "prediction": ["mine"]})
-    scored = scorer.score(table, 0, text=False).good.to_pylist()[0]
+    scored = scorer.score(table, 0).good.to_pylist()[0]
     assert scored["row"] == 0 and scored["input row"] == "r7" and scored["input prediction"] == "mine"
     assert scored["prediction"] in ("no", "yes")
 
@@ -78,7 +78,7 @@ def test_the_output_has_the_service_s_responses(task, tmp_path):
         "regression": ["row", "prediction", "low", "high"],
     }
     table = pa.Table.from_pylist(make_rows(30))
-    assert scorer.score(table, 0, text=False).good.column_names == columns[task]
+    assert scorer.score(table, 0).good.column_names == columns[task]
 
 
 def test_a_model_is_compiled_for_enough_rows(model, rows):
@@ -87,12 +87,12 @@ def test_a_model_is_compiled_for_enough_rows(model, rows):
     scorer = Scorer(model, compile_after=1000)
     compiled = []
     for _ in range(3):
-        scorer.score(table, 0, text=False)
+        scorer.score(table, 0)
         compiled.append(scorer.compiled)
     assert compiled[:2] == [None, None]
     assert isinstance(compiled[2], CompiledTrees)
     never = Scorer(model, compile_after=None)
-    never.score(table, 0, text=False)
+    never.score(table, 0)
     assert never.compiled is None
 
 
@@ -101,15 +101,15 @@ def test_small_tables_are_verified_until_enough_rows_are(model, rows, caplog):
     pytest.importorskip("llvmlite")
     scorer = Scorer(model, compile_after=1)
     for first in range(0, 1000, 100):
-        scorer.score(pa.Table.from_pylist(rows[first : first + 100]), first, text=False)
+        scorer.score(pa.Table.from_pylist(rows[first : first + 100]), first)
     assert scorer.to_verify == compiled_trees.VERIFY_ROWS - 1000
     trees = scorer.compiled
     assert isinstance(trees, CompiledTrees)
     trees.layout.leaves[:] += 1e-9
     table = pa.Table.from_pylist(rows[:100])
-    original = Scorer(model, compile_after=None).score(table, 0, text=False)
+    original = Scorer(model, compile_after=None).score(table, 0)
     with caplog.at_level(logging.WARNING, "mlnb.serving.batch"):
-        assert scorer.score(table, 0, text=False).good.equals(original.good)
+        assert scorer.score(table, 0).good.equals(original.good)
     assert scorer.compiled is None
     assert "found other bits in 100 of 100 rows, expected none (first: row 0, largest difference" in caplog.text
 
@@ -125,9 +125,9 @@ def test_a_compiled_model_with_other_bits_is_logged_and_not_used(family, rows, t
     scorer, original = Scorer(folder, compile_after=1), Scorer(folder, compile_after=None)
     table = pa.Table.from_pylist(rows)
     with caplog.at_level(logging.WARNING, "mlnb.serving.batch"):
-        scored = scorer.score(table, 0, text=False)
+        scored = scorer.score(table, 0)
     assert scorer.compiled is None
-    assert scored.good.equals(original.score(table, 0, text=False).good)
+    assert scored.good.equals(original.score(table, 0).good)
     assert [record.levelname for record in caplog.records] == ["WARNING"]
     assert "The compiled model is not used" in caplog.text
 
@@ -143,7 +143,7 @@ def test_trees_over_too_many_columns_are_left_to_lightgbm(rows, tmp_path, monkey
     monkeypatch.setattr(compiled_trees, "SMALL_LEAVES", 16)
     monkeypatch.setattr(large_tree_layout, "MAX_COLUMNS", 3)
     scorer = Scorer(make_model(tmp_path / "model", "random_forest"), compile_after=1)
-    assert len(scorer.score(pa.Table.from_pylist(rows), 0, text=False).good) == len(rows)
+    assert len(scorer.score(pa.Table.from_pylist(rows), 0).good) == len(rows)
     assert scorer.compiled is None
 
 

@@ -11,7 +11,8 @@ from mlnb.errors import ServingError, UsageError
 from mlnb.serving.batch import batch_workers, unit_tables
 from mlnb.serving.batch.batch_scorer import Scorer
 from mlnb.serving.batch.batch_workers import Worker, WorkerOptions, score_units
-from mlnb.serving.batch.input_units import Unit, find_files, split_files
+from mlnb.serving.batch.input_files import find_files
+from mlnb.serving.batch.input_units import Unit, split_files
 
 
 def test_several_workers_give_the_same_file(score, files, tmp_path):

@@ -7,7 +7,8 @@ import pytest
 
 from mlnb.errors import UsageError
 from mlnb.serving.batch import input_units
-from mlnb.serving.batch.input_units import count_rows, find_files, split_files
+from mlnb.serving.batch.input_files import find_files
+from mlnb.serving.batch.input_units import count_rows, split_files
 
 
 def test_quoted_text_is_never_split(tmp_path, monkeypatch):

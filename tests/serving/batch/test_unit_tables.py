@@ -12,7 +12,8 @@ from mlnb.methods.contracts.table_formats import Layout
 from mlnb.methods.tables.data_sources import read_table
 from mlnb.methods.tables.type_inference import clean
 from mlnb.serving.batch.arrow_columns import read_column
-from mlnb.serving.batch.input_units import find_files, split_files
+from mlnb.serving.batch.input_files import find_files
+from mlnb.serving.batch.input_units import split_files
 from mlnb.serving.batch.unit_tables import all_names, read_tables
 
 

@@ -1,5 +1,6 @@
 """Container images: the engine, the checks of the contents, the bill of materials."""
 
+import importlib.metadata
 import json
 import subprocess
 import sys
@@ -14,8 +15,9 @@ from mlnb.errors import ServingError, UsageError
 from mlnb.serving.deploy import image_builder
 from mlnb.serving.deploy.bill_of_materials import bill_of_materials
 from mlnb.serving.deploy.container_engines import Engine, find_engine
-from mlnb.serving.deploy.container_images import USER, Image, inspect_image
+from mlnb.serving.deploy.container_images import USER, Image, inspect_image, write_hashes
 from mlnb.serving.deploy.image_contents import PROBE, ImageContents, ImagePackage, check_pins, probe_image
+from mlnb.serving.packaging.library_requirements import HASHES
 
 PACKAGES = (
     ("libc6", "2.36-9+deb12u14", "deb", "", ("libgcc-s1",)),
@@ -83,7 +85,7 @@ def test_an_image_lists_its_packages(tmp_path):
     program.chmod(0o755)
     contents = probe_image(Engine("podman", str(program)), "x:1")
     packages = {package.name: package for package in contents.packages}
-    assert packages["bentoml"].version == "1.4.39"
+    assert packages["bentoml"].version == importlib.metadata.version("bentoml")
     assert "numpy" in packages["lightgbm"].needs
     assert contents.python == sys.version.split()[0]
     assert compile(PROBE.read_text(), "image_probe", "exec")
@@ -114,6 +116,17 @@ def test_the_last_stage_is_owned_by_root_and_run_by_a_number():
     assert "--chown" not in stage
     assert 'ENV OMP_WAIT_POLICY="passive"' in stage
     assert stage.count("FROM b:1") == 1
+
+
+def test_the_digests_of_libraries_are_compared_in_an_image(tmp_path):
+    path = tmp_path / "requirements.txt"
+    pin = HASHES.read_text().split(" \\\n")[0]
+    path.write_text(f"{pin}\nnumpy==0.0.1\n")
+    assert write_hashes(path) == ("numpy==0.0.1",)
+    first, *digests, last = path.read_text().splitlines()
+    assert (first, last) == (f"{pin} \\", "numpy==0.0.1")
+    assert digests
+    assert all(digest.startswith("    --hash=sha256:") for digest in digests)
 
 
 def test_options_reach_the_engine_s_build():

@@ -76,15 +76,20 @@ class Routed(Clients):
                 continue
             version = response.headers["X-Model-Version"]
             self.seen.append(
-                SimpleNamespace(id=f"r{number}", key=key, row=row, status=response.status, by=version, body=body)
+                SimpleNamespace(
+                    id=f"r{number}", number=number, key=key, row=row, status=response.status, by=version, body=body
+                )
             )
         connection.close()
 
     def next(self, count):
-        """Return the next `count` responses."""
-        start = len(self.seen)
-        wait_for(lambda: len(self.seen) >= start + count, 20, f"{count} more responses")
-        return self.seen[start:]
+        """Return the responses to at least `count` requests that are sent from now on, not to those in flight."""
+        start, now = len(self.seen), next(self.numbers)
+
+        def sent_later():
+            return [one for one in self.seen[start:] if one.number > now]
+
+        return wait_for(lambda: len(later := sent_later()) >= count and later, 20, f"{count} more responses")
 
 
 def test_from_shadow_to_promotion_and_back(models, tmp_path):

@@ -3,10 +3,10 @@
 import numpy as np
 
 from mlnb.errors import UsageError
+from mlnb.methods.contracts.table_formats import MISSING_WORDS
 from mlnb.methods.encoding.column_encoders import DAY, CategoryCodec, DateCodec, NumberCodec
 from mlnb.methods.encoding.table_encoder import Encoder
 from mlnb.methods.tables.columns import Schema
-from mlnb.methods.tables.values import MISSING_WORDS
 from mlnb.serving.edge.onnx.onnx_graph import ML, Graph
 
 YEAR_400 = 146_097.0  # days of 400 years

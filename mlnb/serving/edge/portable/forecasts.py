@@ -11,7 +11,6 @@ LENGTHS = {"s": 1.0, "min": 60.0, "h": 3600.0, "D": DAY, "W": 7 * DAY}  # second
 MONTHS = {"M": 1, "Q": 3, "Y": 12}
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 EARLIEST, LATEST = -9214560000.0, 9214646400.0  # 1678 to 2261, in seconds
-SPREADS = ("mean", "deviation", "low", "high")  # of each span
 Value = bool | int | float | str | None
 Row = dict[str, Value]  # a row of a request
 Response = dict[str, str | float | dict[str, float]]  # timestamp, key, prediction and interval of one step

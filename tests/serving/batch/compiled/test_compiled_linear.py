@@ -19,10 +19,10 @@ def test_sums_have_the_same_bits(task, quantiles, compiles, rows, tmp_path, monk
     original, compiled = Scorer(folder, compile_after=None), Scorer(folder, compile_after=1)
     assert ("knots" in original.parts.model.native) == quantiles
     table = pa.Table.from_pylist(rows)
-    compiled.score(table, 0, text=False)
+    compiled.score(table, 0)
     assert isinstance(compiled.compiled, CompiledLinear)
     assert (compiled.compiled.functions is not None) == (compiles and can_compile())
-    assert compiled.score(table, 0, text=False).good.equals(original.score(table, 0, text=False).good)
+    assert compiled.score(table, 0).good.equals(original.score(table, 0).good)
 
 
 def test_other_models_have_no_compiled_linear_model(model):

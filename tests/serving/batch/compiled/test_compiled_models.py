@@ -14,10 +14,10 @@ def test_ensembles_have_the_same_bits(family, task, rows, tmp_path):
     folder = make_model(tmp_path / "model", family, task)
     original, compiled = Scorer(folder, compile_after=None), Scorer(folder, compile_after=1)
     table = pa.Table.from_pylist(rows)
-    compiled.score(table, 0, text=False)
+    compiled.score(table, 0)
     assert isinstance(compiled.compiled, CompiledEnsemble)
     assert compiled.compiled.verify_rows == min(member.verify_rows for member in compiled.compiled.members)
-    assert compiled.score(table, 0, text=False).good.equals(original.score(table, 0, text=False).good)
+    assert compiled.score(table, 0).good.equals(original.score(table, 0).good)
 
 
 def test_families_without_a_compiled_form_have_none(tmp_path):

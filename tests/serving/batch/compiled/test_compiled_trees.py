@@ -20,10 +20,10 @@ def assert_same_bits(folder, rows, kind):
     """Assert that the model has a compiled form of this kind, whose predictions equal the original's."""
     original, compiled = Scorer(folder, compile_after=None), Scorer(folder, compile_after=1)
     table = pa.Table.from_pylist(rows)
-    compiled.score(table, 0, text=False)
+    compiled.score(table, 0)
     assert original.compiled is None
     assert isinstance(compiled.compiled, kind)
-    assert compiled.score(table, 0, text=False).good.equals(original.score(table, 0, text=False).good)
+    assert compiled.score(table, 0).good.equals(original.score(table, 0).good)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,73 @@
+"""Workflows run only code that a commit names, and have no rights that they do not need."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from mlnb.monitoring.schedules import ScheduledCommand, write_schedule
+
+ROOT = Path(__file__).resolve().parents[2]
+COMMIT = re.compile(r"uses: ([\w.-]+/[\w.-]+)(?:/[\w./-]+)?@([0-9a-f]{40}) # (v\d+\.\d+\.\d+)$")
+
+
+def workflows() -> dict[str, str]:
+    """Return the text of each workflow of the project, and of the one that `mlnb schedule` writes."""
+    texts = {path.name: path.read_text(encoding="utf-8") for path in (ROOT / ".github/workflows").glob("*.yml")}
+    written = write_schedule(ScheduledCommand("17 3 * * 1-5", ("loop", "--once"), Path("/project")), "github-actions")
+    return texts | written
+
+
+WORKFLOWS = workflows()
+every_workflow = pytest.mark.parametrize("text", WORKFLOWS.values(), ids=WORKFLOWS)
+
+
+def steps(text: str) -> Iterator[dict[str, Any]]:
+    for job in yaml.safe_load(text)["jobs"].values():
+        yield from job["steps"]
+
+
+@every_workflow
+def test_actions_are_pinned_by_commit(text: str) -> None:
+    used = [line.strip().removeprefix("- ") for line in text.splitlines() if re.match(r"\s*(- )?uses:", line)]
+    assert used
+    assert [line for line in used if not COMMIT.match(line)] == [], "pin by commit, with the release as a comment"
+
+
+def test_all_workflows_use_the_same_release_of_an_action() -> None:
+    pins: dict[str, set[str]] = {}
+    for line in "\n".join(WORKFLOWS.values()).splitlines():
+        if match := COMMIT.search(line):
+            pins.setdefault(match[1], set()).add(f"{match[2]} {match[3]}")
+    assert {action: commits for action, commits in pins.items() if len(commits) > 1} == {}
+    assert {"actions/checkout", "actions/setup-python", "actions/upload-artifact", "actions/cache"} == set(pins)
+
+
+@every_workflow
+def test_workflows_may_only_read(text: str) -> None:
+    workflow = yaml.safe_load(text)
+    assert workflow["permissions"] == {"contents": "read"}
+    assert not any("permissions" in job for job in workflow["jobs"].values())
+    assert not {"pull_request_target", "workflow_run"} & set(workflow.get("on", workflow.get(True)))
+    assert all("timeout-minutes" in job for job in workflow["jobs"].values())
+
+
+@every_workflow
+def test_no_step_keeps_the_token_of_the_checkout(text: str) -> None:
+    checkouts = [step for step in steps(text) if step.get("uses", "").startswith("actions/checkout@")]
+    assert checkouts
+    assert all(step["with"]["persist-credentials"] is False for step in checkouts)
+
+
+@every_workflow
+def test_no_input_becomes_text_of_a_script(text: str) -> None:
+    assert [step["run"] for step in steps(text) if "${{" in step.get("run", "")] == []
+
+
+def test_dependency_updates_wait_for_a_week() -> None:
+    updates = yaml.safe_load((ROOT / ".github/dependabot.yml").read_text(encoding="utf-8"))["updates"]
+    assert {update["package-ecosystem"] for update in updates} == {"github-actions", "pip"}
+    assert all(update["cooldown"]["default-days"] >= 7 for update in updates)
