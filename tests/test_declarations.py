@@ -35,3 +35,45 @@ def test_an_edited_declaration_runs_the_stages_again(tmp_path):
     file.write_text("[columns.hoem]\nrole = 'group'\n")
     message = mlnb_in_process(root, *about, code=3)
     assert "DeclarationError: columns.toml: column 'hoem' is not in the table; did you mean 'home'?" in message
+
+
+def test_personal_data_of_the_source_is_stored_nowhere(tmp_path, monkeypatch):
+    root = toys.new_project(tmp_path)
+    random = np.random.default_rng(0)
+    table = pd.DataFrame(
+        {
+            "mail": [f"person{number % 30}@mail.example" for number in range(90)],
+            "name": [f"Ada Lovelace{number}" for number in range(90)],
+            "birthday": "1990-04-01",
+            "x": random.normal(size=90).round(3),
+        }
+    ).assign(y=lambda t: np.where(t["x"] > 0, "ill", "well"))
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    table.to_csv(outside / "people.csv", index=False)
+    about = ["run", "--data", str(outside / "people.csv"), "--target", "y", "--upto", "split", "--no-report"]
+    mlnb_in_process(root, *about)
+    findings = mlnb_in_process(root, "show", "--artifact", "findings")
+    for column, what in (("mail", "mail addresses"), ("birthday", "birth dates")):
+        assert f"looks like personal data: {what}" in findings and f"[columns.{column}] personal" in findings
+    (tmp_path / "second").mkdir()
+    second = toys.new_project(tmp_path / "second")
+    (second / "columns.toml").write_text(
+        "[columns]\nmail = {personal = 'pseudonymize', role = 'group'}\nname = {role = 'personal'}\n"
+        "birthday = {personal = 'mask'}\n"
+    )
+    monkeypatch.delenv("MLNB_PERSONAL_KEY", raising=False)
+    assert "MLNB_PERSONAL_KEY is not set" in mlnb_in_process(second, *about, code=3)
+    monkeypatch.setenv("MLNB_PERSONAL_KEY", "an example of a key")
+    mlnb_in_process(second, *about)
+    run = runs.open_run(Project.find(second))
+    raw, training = run.load("raw"), run.load("training")
+    assert raw["mail"].str.fullmatch("pn-[0-9a-f]{32}").all() and raw["mail"].nunique() == 30
+    assert raw["name"].isna().all() and set(raw["birthday"]) == {"masked"}
+    assert not set(training["mail"]) & set(run.load("test")["mail"])
+    assert "looks like personal data" not in mlnb_in_process(second, "show", "--artifact", "findings")
+    for path in [path for path in second.rglob("*") if path.is_file()]:
+        data = path.read_bytes()
+        assert not any(text in data for text in (b"@mail.example", b"Lovelace", b"1990-04-01", b"example of a key")), (
+            path
+        )

@@ -24,6 +24,9 @@ COLUMNS = """\
 # [columns."sold on"]
 # kind = "date"
 # format = "%d/%m/%Y"
+#
+# [columns.email]
+# personal = "pseudonymize"       # personal data: drop, mask, pseudonymize (needs MLNB_PERSONAL_KEY) or keep
 """
 
 README = """\

@@ -173,8 +173,8 @@ def table_contract(contract: ProblemContract) -> pd.DataFrame:
     Args:
         contract: from `type_table`
     """
-    fields = [field for field in ("target", "task", "positive", "metric", "bound") if field in contract.sources]
-    fields += ["weight"] if contract.weight else []
+    fields: list[str] = ["target", "task", "positive", "metric", "bound", *["weight"] * (contract.weight is not None)]
+    fields = [field for field in fields if field in contract.sources]
     rows = [[field, str(getattr(contract, field)), contract.sources[field]] for field in fields]
     return pd.DataFrame(rows, columns=["field", "value", "source"])
 

@@ -31,7 +31,7 @@ def test_a_new_project_is_complete(tmp_path: Path, capsys: pytest.CaptureFixture
     example = (folder / "columns.toml").read_text()
     assert parse_declarations(example) == Declarations()
     uncommented = "\n".join(line[2:] for line in example.splitlines()[2:])
-    assert list(parse_declarations(uncommented).columns) == ["price", "sold on"]
+    assert list(parse_declarations(uncommented).columns) == ["price", "sold on", "email"]
     assert [path.name for path in tmp_path.iterdir()] == ["Shop 1"], "no other files are left"
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pandas as pd
 import pandera.pandas as pa
-from pandera.extensions import register_check_method
+from pandera.api.extensions import register_check_method
 
 from ...codec import replace
 from ...errors import SchemaError
@@ -33,7 +33,7 @@ def current_time() -> pd.Timestamp:
 
 
 def newest_within(values: pd.Series, *, days: float) -> bool:
-    """Return whether the newest of the dates (n,) is at most so many days old; True without dates."""
+    """Return whether the newest of the dates (n,) is at most `days` days old; True without dates."""
     newest = values.max()
     return bool(pd.isna(newest) or (current_time() - newest) <= pd.Timedelta(days=days))
 

@@ -16,11 +16,13 @@ class ColumnDeclaration(Record, frozen=True, kw_only=True):
 
     Args:
         kind: number, category, date, text, vector, identifier or ignore.
-        role: feature, target, weight, group, time, series or protected; several where they do not contradict each
-            other.
+        role: feature, target, weight, group, time, series, protected or personal; several where they do not contradict
+            each other.
         format: dates: a strptime format, or "ISO 8601", "ISO week" or "quarter".
         missing: texts and numbers (as text) that stand for a missing value.
         unit: unit of its numbers.
+        personal: what becomes of personal data in it: drop, mask, pseudonymize or keep; "" where it has none.
+        key: check value of the key that its pseudonyms were made with; set by the stage ingest.
     """
 
     kind: str = ""
@@ -28,6 +30,8 @@ class ColumnDeclaration(Record, frozen=True, kw_only=True):
     format: str = ""
     missing: tuple[str, ...] = ()
     unit: str = ""
+    personal: str = ""
+    key: str = ""
 
 
 class Declarations(Record, frozen=True, kw_only=True):
@@ -54,4 +58,5 @@ def describe_declaration(declared: ColumnDeclaration) -> str:
     parts += [f"format {declared.format}" if declared.format else ""]
     parts += [f"missing {', '.join(map(repr, declared.missing))}" if declared.missing else ""]
     parts += [f"unit {declared.unit}" if declared.unit else ""]
+    parts += [f"personal data: {declared.personal}" if declared.personal else ""]
     return "; ".join(filter(None, parts)) or "nothing"

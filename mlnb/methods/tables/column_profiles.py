@@ -79,6 +79,8 @@ def choose_role(name: str, kind: str, values: pd.Series, declared: ColumnDeclara
     """
     if declared is None:
         return find_role(name, kind, values)
+    if declared.personal in ("drop", "mask") or "personal" in declared.role:
+        return "dropped", f"{DECLARED} personal data"
     if declared.kind == "ignore":
         return "dropped", f"{DECLARED} ignore"
     if declared.role and "feature" not in declared.role:

@@ -13,13 +13,13 @@ import pandas as pd
 
 from ...errors import DataError
 from ..contracts.declarations import ColumnDeclaration
-from ..contracts.table_formats import ColumnFormat, DateFormat, NumberFormat
+from ..contracts.table_formats import MISSING_WORDS, ColumnFormat, DateFormat, NumberFormat
 from .column_formats import read_cells, simplify
 from .columns import Column, each_once, to_array
 from .date_formats import ISO, infer_date_format
 from .number_formats import find_signs
 from .parsing import parse_clocks
-from .values import MISSING_WORDS, is_missing, to_label
+from .values import is_missing, to_label
 
 
 def blank_missing(values: pd.Series, declared: ColumnDeclaration) -> pd.Series:

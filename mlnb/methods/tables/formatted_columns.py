@@ -15,6 +15,8 @@ from ..contracts.table_formats import MISSING_WORDS
 from .column_formats import read_cells
 from .columns import Column, Schema
 from .declared_columns import blank_missing
+from .personal_columns import protect_columns
+from .pseudonyms import Protection
 
 
 def read_as_trained(table: pd.DataFrame, schema: Schema, renamed: Mapping[str, str] | None = None) -> pd.DataFrame:
@@ -37,7 +39,8 @@ def read_as_trained(table: pd.DataFrame, schema: Schema, renamed: Mapping[str, s
         column = columns_by_name.get((renamed or {}).get(str(name), str(name)))
         values = table[name]
         if column is not None and column.declared is not None:
-            values = blank_missing(values, column.declared)
+            protection = Protection({str(name): column.declared})
+            values = blank_missing(protect_columns(table[[name]], protection)[name], column.declared)
         textual = column is not None and column.format is not None and values.dtype.kind not in "biufMm"
         columns[name] = _read(values, column) if column is not None and textual else values
     return pd.DataFrame(columns)

@@ -118,7 +118,7 @@ class _Cleaner:
     def read_declared(self, raw: pd.Series, declared: ColumnDeclaration) -> tuple[str, pd.Series]:
         """The kind and the values of a column in its declared kind; of one without a kind, as inferred."""
         self.note("declared", "info", None, f"declared {describe_declaration(declared)}", "as stated in columns.toml")
-        if declared.kind in ("", "ignore"):
+        if declared.kind in ("", "ignore") or declared.personal in ("drop", "mask"):
             kind, values = self.clean(raw)
             self.sentinels = declared_sentinels(declared, kind, self.format)
             if kind == "number" and not declared.missing:

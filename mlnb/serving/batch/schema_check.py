@@ -12,6 +12,7 @@ from mlnb.methods.tables.columns import Column, Schema
 from mlnb.serving.batch.arrow_columns import ColumnValues, read_column
 from mlnb.serving.batch.input_files import InputFile, find_files
 from mlnb.serving.batch.input_units import split_files
+from mlnb.serving.batch.personal_columns import protect_columns, protection_of
 from mlnb.serving.batch.unit_tables import all_names, read_tables, text_names
 
 if TYPE_CHECKING:
@@ -57,6 +58,7 @@ def check_files(
                 message = f"found no column {column.name!r}, expected the column"
                 check.note(finding("schema", "error", column.name, None, message, "add it"))
     for file, table in _read(files, names):
+        table = protect_columns(table, protection_of(schema))
         typed, wrong = _type_rows(table, schema, text_names(file, table))
         for name, (rows, example) in wrong.items() if not features_only else ():
             message = f"found {example!r}, expected the type {schema.column(name).kind}"

@@ -26,7 +26,7 @@ def trained():
     return table, schema, infer_schema(typed, schema, pd.Timestamp("2024-09-20"))
 
 
-def found(findings):
+def listed(findings):
     return sorted((one.column, one.rows, one.message) for one in findings)
 
 
@@ -45,7 +45,7 @@ def test_violations_are_listed_with_column_found_and_expected(trained, tmp_path,
     rows = table.drop(columns="paid").assign(extra="1")
     rows.loc[[3, 40, 41], "age"] = ["99", "17", "old"]
     rows.loc[[5, 50], "plan"] = "gold"
-    assert found(check_files([write(rows)], schema, expected)) == [
+    assert listed(check_files([write(rows)], schema, expected)) == [
         ("age", 1, "found 'old', expected the type number"),
         ("age", 2, "found 99.0, expected values from 20.0 to 59.0"),
         ("extra", None, "found column 'extra', expected no such column"),
