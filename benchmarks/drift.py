@@ -28,7 +28,8 @@ from mlnb.methods.contracts.monitoring_records import (
     WindowScore,
 )
 from mlnb.methods.encoding.table_encoder import Encoder
-from mlnb.methods.operations.drift import compare_columns, domain_classifier, kinds_of
+from mlnb.methods.metrics.column_drift import compare_columns, kinds_of
+from mlnb.methods.operations.joint_drift import domain_classifier
 from mlnb.methods.operations.labeled_feedback import Evidence
 from mlnb.methods.operations.monitoring_verdict import (
     changed_relations,

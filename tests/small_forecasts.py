@@ -1,15 +1,17 @@
 """Small forecasting models of every family and frequency, as in a bundle."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from mlnb.codec import encode
+from mlnb.codec import encode, replace
 from mlnb.methods.contracts.decisions import Decision, StepInterval
 from mlnb.methods.contracts.problems import ProblemContract
 from mlnb.methods.contracts.responses import Golden, to_wire
+from mlnb.methods.contracts.table_formats import ColumnFormat, DateFormat
 from mlnb.methods.decisions.decision_rules import write_decision
 from mlnb.methods.models.fitted_models import Model, save_model
 from mlnb.methods.models.model_families import fit_model
@@ -60,16 +62,22 @@ def make_history(frequency: Frequency, periods: int, first: int, shops: tuple[An
 
 def make_forecaster(
     folder: Path, family: str = "mean_level", unit: str = "D", factor: int = 1, horizon: int = 4, keys: bool = True,
-    holidays: tuple[int, ...] = (), **more: Any,
+    holidays: tuple[int, ...] = (), renamed: Mapping[str, str] | None = None, local: bool = False, **more: Any,
 ) -> Path:  # fmt: skip
-    """Return the `model` folder of a bundle; the family "ensemble" is one of every kind of member."""
+    """Return the `model` folder of a bundle; the family "ensemble" is one of every kind of member.
+
+    `renamed` gives columns other names, and with `local` timestamps are local days.
+    """
     frequency = Frequency(unit, factor, **more)
     periods, first = (90, -40) if unit not in ("Q", "Y") else (60, -20)
     rows = make_history(frequency, periods, first, ("north", 2) if keys else ("north",))
-    names = KEYS if keys else ()
-    schema = Schema(tuple(column for column in COLUMNS if keys or column.name not in KEYS), rows=len(rows))
-    if not keys:
-        rows = [{name: value for name, value in row.items() if name not in KEYS} for row in rows]
+    called = {column.name: column.name for column in COLUMNS} | dict(renamed or {})
+    names = tuple(called[name] for name in KEYS) if keys else ()
+    columns = [replace(each, name=called[each.name]) for each in COLUMNS if keys or each.name not in KEYS]
+    if local:
+        columns[0] = replace(columns[0], format=ColumnFormat(date=DateFormat(zone="local", offset="+02:00")))
+    schema = Schema(tuple(columns), rows=len(rows))
+    rows = [{called[name]: value for name, value in row.items() if keys or name not in KEYS} for row in rows]
     contract = ProblemContract(
         task=Task.FORECASTING, target="sold", time="day", series=names, horizon=horizon, frequency=str(frequency),
         ruler=frequency.ruler,

@@ -10,9 +10,8 @@ from mlnb.engine.run_records import RunState, StageState
 from mlnb.engine.runs import Run
 from mlnb.methods.contracts.certificates import ParityCertificate
 from mlnb.methods.contracts.evaluations import Metrics
-from mlnb.methods.contracts.findings import FindingList
 from mlnb.methods.contracts.gates import Gate
-from mlnb.tracking.artifact_views import BestTrial, load_record, load_view
+from mlnb.tracking.artifact_views import BestTrial, load_findings, load_record, load_view
 
 WIDEST_FINDING = 160  # characters; longer findings are cut, and the report has them in full
 WIDEST_COMMAND = 44  # characters; longer commands get a separate line for the description
@@ -49,10 +48,9 @@ def result_summary(run: Run, args: argparse.Namespace, report: Path | None = Non
 
 def findings_lines(run: Run) -> list[str]:
     """Return how many warnings and errors the audit of the data found, and the two most severe; nothing for none."""
-    record = load_record(run, "findings", FindingList)
     order = {"error": 0, "warning": 1}
     doubts = sorted(
-        (one for one in (record.findings if record else ()) if one.severity in order),
+        (one for one in load_findings(run) if one.severity in order),
         key=lambda one: (order[one.severity], -(one.rows or 0)),
     )
     if not doubts:

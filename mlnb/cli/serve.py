@@ -88,7 +88,7 @@ def main(args: argparse.Namespace) -> int:
             server.wait()
             print(f"{built.tag} of run {run.id} serves on {server.address}  (log: {log})\n")
             print(f"  {curl(golden, server.address)}\n\nCtrl-C stops the server.", flush=True)
-            code = wait(server, project, pointers, reported) if pointers else server.process.wait()
+            code = wait(server, project, pointers, reported)
         except KeyboardInterrupt:
             server.stop(PATIENCE)
             print("\nStopped.")
@@ -97,12 +97,13 @@ def main(args: argparse.Namespace) -> int:
 
 
 def wait(server: Server, project: Project, pointers: Mapping[Path, str], reported: dict[Path, str]) -> int:
-    """Return the server's exit code when it ends; until then update the pointers."""
+    """Return the server's exit code when it ends; until then update the pointers and rotate the log."""
     while True:
         try:
             return server.process.wait(POLL)
         except subprocess.TimeoutExpired:
             reported = update_pointers(project, pointers, reported)
+            server.rotate_log()
 
 
 def update_pointers(project: Project, pointers: Mapping[Path, str], reported: Mapping[Path, str]) -> dict[Path, str]:

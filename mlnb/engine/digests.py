@@ -18,7 +18,7 @@ PARSING = threading.Lock()
 RACE = 2_000_000_000  # ns: a file that changed this recently may change again within the same clock tick
 
 
-def digest_bytes(data: bytes) -> str:
+def digest_bytes(data: bytes | memoryview) -> str:
     """Return the SHA-256 of `data`, 64 hexadecimal digits."""
     return hashlib.sha256(data).hexdigest()
 

@@ -82,7 +82,7 @@ def flush_folder(folder: Path) -> None:
             os.close(handle)
 
 
-def write_whole(path: Path, data: bytes, mode: int = 0o644) -> None:
+def write_whole(path: Path, data: bytes | memoryview, mode: int = 0o644) -> None:
     """Write `data` to `path`: a reader sees the old file or the new one, never a part. Raises `StoreFull`."""
     with writing(path, mode) as file:
         file.write(data)

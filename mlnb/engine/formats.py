@@ -12,6 +12,8 @@ from mlnb.engine.run_records import OutputRecord
 from mlnb.engine.store import Store
 from mlnb.errors import ContractBroken, MlnbError, SchemaError
 
+LONG = 100_000  # rows of a table from which it is read column by column
+
 
 def save_object(store: Store, value: Any, description: str = "") -> OutputRecord:
     """Store an object; return its record.
@@ -77,11 +79,33 @@ def load_object(
 
 def _read_table(store: Store, digest: str) -> Any:
     import pandas
+    from pyarrow import parquet
 
     with store.open(digest) as file:
-        table = pandas.read_parquet(file)
-    _release_arrow_memory()
+        metadata = parquet.read_metadata(file)
+        names = metadata.schema.to_arrow_schema().names
+        if metadata.num_rows < LONG or not _is_plain(metadata.metadata or {}) or len(set(names)) < len(names):
+            file.seek(0)
+            table = pandas.read_parquet(file)
+            _release_arrow_memory()
+            return table
+        columns = {}
+        for name in names:  # one after the other: neither Arrow's form of all of them nor a copy is ever in memory
+            file.seek(0)
+            part = pandas.read_parquet(file, columns=[name])
+            columns[name] = part[name]
+            _release_arrow_memory()
+    table = pandas.DataFrame(columns, copy=False)
+    table.attrs = part.attrs
     return table
+
+
+def _is_plain(metadata: dict[bytes, bytes]) -> bool:
+    """Return whether a table has the index 0 to n - 1, and texts as names of its columns."""
+    described = json.loads(metadata.get(b"pandas", b"{}"))
+    index = described.get("index_columns", [None])
+    plain = len(index) == 1 and isinstance(index[0], dict) and (index[0]["start"], index[0]["step"]) == (0, 1)
+    return plain and [each["pandas_type"] for each in described["column_indexes"]] == ["unicode"]
 
 
 def _read_array(store: Store, digest: str) -> Any:
@@ -105,7 +129,7 @@ def _release_arrow_memory() -> None:
     pyarrow.default_memory_pool().release_unused()
 
 
-def _encode(value: Any) -> tuple[str, bytes]:
+def _encode(value: Any) -> tuple[str, bytes | memoryview]:
     name = type(value).__name__
     library = type(value).__module__.partition(".")[0]
     if isinstance(value, Record):
@@ -116,7 +140,7 @@ def _encode(value: Any) -> tuple[str, bytes]:
         buffer = io.BytesIO()
         value.to_parquet(buffer, engine="pyarrow", compression="zstd")
         _release_arrow_memory()
-        return "table", buffer.getvalue()
+        return "table", buffer.getbuffer()
     if library == "numpy" and name == "ndarray" and value.dtype != object:
         import numpy
 

@@ -49,7 +49,7 @@ class Store:
             raise StoreCorrupted(f"Found {str(digest)[:80]!r} as the digest of an artifact, expected a SHA-256.")
         return self.root / "objects" / digest[:2] / digest[2:]
 
-    def put_bytes(self, data: bytes) -> str:
+    def put_bytes(self, data: bytes | memoryview) -> str:
         """Store `data`; return its digest."""
         digest = digest_bytes(data)
         if not self.intact(digest):

@@ -9,7 +9,7 @@ from mlnb.engine.run_records import StageState
 from mlnb.engine.runs import Run
 from mlnb.methods.contracts.certificates import ParityCertificate
 from mlnb.methods.contracts.evaluations import Metrics
-from mlnb.methods.contracts.findings import Finding, FindingList
+from mlnb.methods.contracts.findings import Finding
 from mlnb.methods.contracts.gates import Gate
 from mlnb.methods.contracts.problems import ProblemContract
 from mlnb.reports import formatting
@@ -32,6 +32,7 @@ from mlnb.tracking import run_results
 from mlnb.tracking.artifact_views import (
     BestTrial,
     Trial,
+    load_findings,
     load_optional,
     load_record,
     load_view,
@@ -155,8 +156,7 @@ def _parameters(run: Run) -> list[ParameterRow]:
 
 def _findings(run: Run) -> list[Finding]:
     order = {severity: index for index, severity in enumerate(SEVERITIES)}
-    record = load_record(run, "findings", FindingList)
-    return sorted(record.findings if record else (), key=lambda finding: order.get(finding.severity, len(order)))
+    return sorted(load_findings(run), key=lambda finding: order.get(finding.severity, len(order)))
 
 
 def _metrics(contract: ProblemContract | None, test: Metrics | None) -> list[MetricRow]:

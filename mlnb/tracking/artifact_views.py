@@ -8,6 +8,7 @@ from mlnb.codec import R, Record, convert
 from mlnb.engine.files import warn_damaged
 from mlnb.engine.runs import Run
 from mlnb.errors import SchemaError, StoreCorrupted
+from mlnb.methods.contracts.findings import Finding, FindingList
 
 
 class View(Record, frozen=True, kw_only=True, forbid_unknown_fields=False):
@@ -24,6 +25,12 @@ class BestTrial(View, frozen=True, kw_only=True):
     metric: str | None = None
     score: float | None = None
     params: dict[str, Any] = field(default_factory=dict)
+
+
+class DataFindings(View, frozen=True, kw_only=True):
+    """Findings in another artifact, `exploration` or `label_suspects`."""
+
+    findings: tuple[Finding, ...] = ()
 
 
 class Trial(View, frozen=True, kw_only=True):
@@ -47,6 +54,13 @@ def load_record(run: Run, artifact: str, kind: type[R]) -> R | None:
             return None
         warn_unusable(run, artifact, error)
         return None
+
+
+def load_findings(run: Run) -> list[Finding]:
+    """Return the findings about the data from all stages of a run."""
+    audit = load_record(run, "findings", FindingList)
+    others = [load_view(run, name, DataFindings) for name in ("exploration", "label_suspects")]
+    return [finding for record in (audit, *others) if record is not None for finding in record.findings]
 
 
 def load_view(run: Run, artifact: str, kind: type[V]) -> V | None:

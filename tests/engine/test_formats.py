@@ -84,3 +84,23 @@ def test_a_record_round_trips_as_its_class(store: Store) -> None:
 def test_a_path_must_exist(store: Store, tmp_path: Path) -> None:
     with pytest.raises(ContractBroken, match="No file or folder"):
         save_object(store, tmp_path / "none")
+
+
+def test_a_long_table_is_read_column_by_column_with_the_same_values(store: Store, monkeypatch) -> None:
+    monkeypatch.setattr("mlnb.engine.formats.LONG", 3)
+    table = pandas.DataFrame({
+        "a": [1.0, None, 3.0],
+        "a.b": [1, 2, 3],
+        "text": pandas.array(["x", None, ""], dtype="str"),
+        "mixed": pandas.Series(["x", None, "y"], dtype=object),
+        "truth": pandas.array([True, None, False], dtype="boolean"),
+        "day": pandas.date_range("2024-02-28", periods=3).astype("datetime64[us]"),
+        "": [True, False, True],
+        "level": pandas.Categorical(["u", None, "v"]),
+    })  # fmt: skip
+    for value in (table, table.set_index("a.b"), table.rename(index=lambda row: row + 1), table[["a"]].head(0)):
+        output = save_object(store, value)
+        loaded = load_object(store, "table", output.digest)
+        with store.open(output.digest) as file:
+            pandas.testing.assert_frame_equal(loaded, pandas.read_parquet(file))
+        assert save_object(store, loaded).digest == save_object(store, loaded.copy()).digest

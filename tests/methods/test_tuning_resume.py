@@ -46,7 +46,7 @@ def search(storage=None, progress=None, pause=0.0, **options):
 
         trials.fit_model = slow
     settings = {
-        "families": ["linear", "knn", "hist_gradient_boosting"],
+        "families": ["linear", "knn", "lightgbm"],
         "trials": TRIALS,
         "seed": 5,
         "threads": 1,

@@ -35,6 +35,7 @@ from mlnb.kernels.protocol.wire import READY, RESPONSE, FrameSocket, send_reques
 
 ATTEMPTS = 4  # a parent may restart a few times while it finds out which imports it must not preload
 RESPONSE_SECONDS = 10.0
+LONGEST_LOG = 1_000_000  # bytes of the log of parents; when one starts, a longer log is moved to <log>.1
 R = TypeVar("R", bound=Response)
 
 
@@ -92,6 +93,8 @@ def _start(paths: ParentPaths, start: KernelSettings) -> None:
     import subprocess  # not needed, and slow to import, when the parent runs
 
     paths.socket_path.unlink(missing_ok=True)  # stale: nobody listens
+    if paths.log_path.exists() and paths.log_path.stat().st_size > LONGEST_LOG:
+        paths.log_path.replace(paths.log_path.with_suffix(".log.1"))
     folder = os.open(paths.folder, os.O_RDONLY | os.O_DIRECTORY)
     with socket.socket(socket.AF_UNIX) as listener, paths.log_path.open("ab") as log:
         os.chmod(paths.log_path, 0o600)

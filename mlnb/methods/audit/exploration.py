@@ -13,6 +13,8 @@ import pandas as pd
 
 from ...codec import Record
 from .associations import MOST_ROWS, associate, measure_association
+from .time_drift import TimeDrift, compare_ends, drift_findings
+from ..contracts.findings import Finding
 from ..contracts.problems import ProblemContract
 from ..tables.columns import Column, Schema, column_array
 
@@ -55,6 +57,8 @@ class Exploration(Record, frozen=True, kw_only=True):
         association: of each feature with the target (without a target with its closest feature), in [0, 1],
             strongest first.
         close_pairs: two features and their association, closest first.
+        time_drift: difference between the oldest and the newest rows; None without a time.
+        findings: about columns that drift over time.
     """
 
     SCHEMA: ClassVar[str] = "exploration"
@@ -65,6 +69,8 @@ class Exploration(Record, frozen=True, kw_only=True):
     columns: dict[str, ColumnSummary]
     association: dict[str, float]
     close_pairs: tuple[tuple[str, str, float], ...] = ()
+    time_drift: TimeDrift | None = None
+    findings: tuple[Finding, ...] = ()
 
 
 def summarize_column(values: pd.Series, column: Column) -> ColumnSummary:
@@ -130,6 +136,7 @@ def explore_table(
         for i, a in enumerate(ranked[:most]) for b in ranked[i + 1 : most] if matrix.loc[a, b] >= CLOSE
     ]  # fmt: skip
     sample = table.iloc[:: max(1, -(-len(table) // SUMMARY_ROWS))]
+    drift = compare_ends(sample, schema, contract, ranked)
     exploration = Exploration(
         rows=len(table),
         summarized_rows=len(sample),
@@ -137,5 +144,7 @@ def explore_table(
         columns={c.name: summarize_column(sample[c.name], c) for c in schema.features},
         association={name: round(strength[name], 4) for name in ranked},
         close_pairs=tuple(sorted(pairs, key=lambda pair: (-pair[2], pair[0], pair[1]))),
+        time_drift=drift,
+        findings=tuple(drift_findings(drift)),
     )
     return exploration, matrix

@@ -14,7 +14,8 @@ import numpy as np
 import pandas as pd
 
 from ..contracts.monitoring_records import ColumnDrift, DriftReport
-from .drift import compare_columns, domain_classifier, kinds_of
+from ..metrics.column_drift import compare_columns, kinds_of
+from .joint_drift import domain_classifier
 from .labeled_feedback import logged_values, name_series, season_means
 from .monitoring_verdict import find_broken
 from mlnb.methods.operations.production_window import (

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 import pandas as pd
 
+from ..contracts.responses import series_field
 from ..contracts.problems import ProblemContract
 from ..series.calendars import Frequency, parse_stamp, stamp_text
 from ..tables.values import to_label
@@ -49,7 +50,7 @@ def _label_keys(log: pd.DataFrame, contract: ProblemContract) -> Iterator[list[t
     """Yield the keys under which each row's label may be stored, the most specific first."""
     requests, rows = log["request"].tolist(), log["row"].astype(int).tolist()
     if traits_of(contract.task).unit == "history":
-        columns, ruler = [f"out.{name}" for name in contract.series or ()], Frequency.of(contract.ruler)
+        columns, ruler = [f"out.{series_field(name)}" for name in contract.series or ()], Frequency.of(contract.ruler)
         series = log[columns].astype(str).to_numpy().tolist() if columns else [[]] * len(log)
         for request, key, timestamp, step in zip(requests, series, log["out.time"], log["step"], strict=True):
             time = period_text(timestamp, ruler) if isinstance(timestamp, str) else timestamp

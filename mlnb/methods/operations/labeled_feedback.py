@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ..contracts.responses import series_field
 from ..contracts.monitoring_records import AlertPrecision
 from ..contracts.problems import ProblemContract
 from ..series.calendars import Frequency, parse_stamp
@@ -197,7 +198,7 @@ def steps_of(log: pd.DataFrame, contract: ProblemContract) -> pd.DataFrame:
     if "out.time" not in log or "out.prediction" not in log:
         raise ValueError("the log has no 'out.time'; expected responses of the task forecasting")
     steps = log[log["out.prediction"].notna() & log["out.time"].notna()].reset_index(drop=True)
-    ruler, keys = Frequency.of(contract.ruler), [f"out.{name}" for name in contract.series or ()]
+    ruler, keys = Frequency.of(contract.ruler), [f"out.{series_field(name)}" for name in contract.series or ()]
     seconds = np.array([parse_stamp(text, ruler) for text in steps["out.time"].tolist()], dtype=np.float64)
     steps["series"] = name_series(steps, keys)
     steps["period"] = ruler.periods(seconds) if len(steps) else np.zeros(0, dtype=np.int64)

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from ...errors import GateFailed
+from ..contracts.responses import series_field
 from ..contracts.problems import ProblemContract, required
 from .label_matching import find_labels
 from .labeled_feedback import logged_values, name_series, steps_of
@@ -118,7 +119,7 @@ def new_periods(
     time, target, keys = f"in.{spec.time}", f"in.{spec.target}", list(spec.keys)
     values = logged_values(log, contract).drop(columns="requested_at")
     values[target] = pd.to_numeric(values[target], errors="coerce")
-    names = {"out.time": time, **{f"out.{key}": f"in.{key}" for key in keys}}
+    names = {"out.time": time, **{f"out.{series_field(key)}": f"in.{key}" for key in keys}}
     labels = steps[["series", "period", *names]].rename(columns=names)
     labels[target] = pd.to_numeric(pd.Series(list(texts), dtype=object), errors="coerce").to_numpy()
     labels = labels[labels[target].notna()]

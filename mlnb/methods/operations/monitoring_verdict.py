@@ -28,7 +28,7 @@ from mlnb.methods.contracts.monitoring_records import (
     WindowScore,
 )
 from ..metrics.weighted_metrics import METRICS, score_many
-from .drift import holm
+from ..metrics.column_drift import holm
 from .labeled_feedback import Evidence, resample
 from ..tables.columns import Schema
 from ..tables.values import is_missing

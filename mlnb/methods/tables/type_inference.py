@@ -28,7 +28,7 @@ from .parsing import find_codes, find_sentinels, parse_booleans, parse_clocks
 from .spellings import AUTOMATIC, Spelling, look_at_texts
 from .column_profiles import DECLARED, choose_role, describe_column
 from .declared_columns import blank_missing, declared_sentinels, read_declared
-from .one_type import one_type
+from .one_type import LONG, join_columns, one_type
 
 PLACEHOLDERS = np.array(
     ["1753-01-01", "1899-12-30", "1899-12-31", "1900-01-01", "1970-01-01", "2099-12-31", "9999-12-31"],
@@ -363,9 +363,14 @@ def clean(
         if role != "target" and reason and not reason.startswith(DECLARED):
             reported = int(values.notna().sum()) if role == "identifier" else rows
             check = "identifier" if role == "identifier" else "empty" if values.isna().all() else "constant"
-            cleaner.note(check, "warning" if check == "empty" else "info", reported, reason, "not shown to models")
+            doubtful, action = check == "empty", "not shown to models"
+            if check == "identifier" and kind == "number":  # a quantity may have the name and the values of one
+                doubtful, action = True, action + '; for a quantity declare in columns.toml: role = "feature"'
+            cleaner.note(check, "warning" if doubtful else "info", reported, reason, action)
         described = describe_column(str(name), kind, values, role, reason, cleaner.sentinels)
         columns.append(replace(described, format=cleaner.format, declared=declared))
         typed[name] = values
         findings += cleaner.notes
-    return pd.DataFrame(typed), Schema(tuple(columns), rows), findings
+        if rows >= LONG:
+            pa.default_memory_pool().release_unused()  # the pool keeps what the raw column took
+    return join_columns(typed), Schema(tuple(columns), rows), findings

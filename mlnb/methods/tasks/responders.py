@@ -18,6 +18,7 @@ from ...codec import Json, JsonObject
 from ..contracts.decisions import Decision, Isotonic, StepInterval, ValueInterval
 from ..contracts.problems import ProblemContract, required
 from mlnb.methods.contracts.responses import (
+    series_field,
     AnomalyResponse,
     ClassResponse,
     Interval,
@@ -83,7 +84,7 @@ class StepForm(ResponseForm):
     def properties(self, contract: ProblemContract) -> JsonObject:
         """Return the JSON Schema properties of one response: time and series of the step, the value, its interval."""
         keys: dict[str, Json] = {
-            name: {"type": "string", "description": "key of the series"} for name in contract.series
+            series_field(name): {"type": "string", "description": "key of the series"} for name in contract.series
         }
         step = f"timestamp of the step, 1 to {contract.horizon} periods of {contract.frequency} after the last value"
         time: Json = {"type": "string", "format": "date-time", "description": step}

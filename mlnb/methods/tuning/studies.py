@@ -209,7 +209,10 @@ def enqueue_trial(
     named = {f"{family}.{name}": space for name, space in distributions(family).items()}
     named["family"] = optuna.distributions.CategoricalDistribution(families)
     named["class_weight"] = optuna.distributions.CategoricalDistribution(["none", "balanced"])
-    values = {"family": family, "class_weight": class_weight, **{f"{family}.{name}": v for name, v in params.items()}}
+    values: dict[str, Any] = {"family": family, "class_weight": class_weight}
+    for name, value in params.items():  # as the database returns it: a whole number of a continuous range is a float
+        space = named[f"{family}.{name}"]
+        values[f"{family}.{name}"] = space.to_external_repr(space.to_internal_repr(value))
     trial = optuna.trial.create_trial(
         state=TrialState.WAITING,
         params=values,

@@ -13,7 +13,7 @@ import numpy as np
 
 from mlnb.codec import to_json
 from mlnb.errors import ServingError
-from mlnb.methods.contracts.responses import Golden
+from mlnb.methods.contracts.responses import Golden, series_field
 from mlnb.methods.contracts.table_formats import MISSING_WORDS
 from mlnb.methods.decisions.decision_rules import find_limit
 from mlnb.methods.encoding.column_encoders import CategoryCodec
@@ -182,6 +182,7 @@ def _describe_windows(windows: Windows, schema: Schema) -> JsonObject:
         described[name] = [] if columns is None else _describe_columns(columns, schema)
     described["memories"] = [((1.0 - memory) ** np.arange(windows.width)).tolist() for memory in MEMORIES]
     described["sentinels"] = list(schema.column(windows.target).sentinels)
+    described |= {"fields": list(map(series_field, windows.keys)), "local": schema.column(windows.time).local}
     described |= {"cycles": CYCLES, "missing": sorted(MISSING_WORDS), "frequency": windows.frequency.to_json()}
     return described
 
@@ -194,8 +195,10 @@ def _describe_columns(encoder: Encoder, schema: Schema) -> list[JsonObject]:
         if isinstance(codec, CategoryCodec):
             column = {name: fields[name] for name in ("column", "code", "missing", "categories", "unseen")}
             column |= _tabulate(codec, schema.column(codec.column).missing_words)
-        source = schema.column(codec.column)
-        described.append(column | {"sentinels": list(source.sentinels), "missing_words": list(source.missing_words)})
+        named = schema.column(codec.column)
+        words = list(named.missing_words)
+        column |= {"sentinels": list(named.sentinels), "missing_words": words, "local": named.local}
+        described.append(column)
     return described
 
 

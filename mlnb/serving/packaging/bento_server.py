@@ -2,6 +2,8 @@
 
 import http.client
 import json
+import os
+import shutil
 import socket
 import ssl
 import subprocess
@@ -23,6 +25,7 @@ from mlnb.serving.packaging.tls_certificates import Certificates
 from mlnb.serving.runtime.access import check_exposure
 
 LAUNCHER = Path(__file__).with_name("bento_launcher.py")
+LONGEST_LOG = 10_000_000  # bytes that are kept of what a server prints, and once more of what it printed before
 CRASHED = "Application startup failed"  # in the log of a worker that its supervisor would restart forever
 
 
@@ -103,6 +106,14 @@ class Server:
         """Return all that the server has printed."""
         return self.log.read_text("utf-8", "replace") if self.log.exists() else ""
 
+    def rotate_log(self) -> None:
+        """Move what the server has printed to `<log>.1` when it is long; the server goes on in the same file."""
+        if self.log.exists() and self.log.stat().st_size > LONGEST_LOG:
+            copy = self.log.with_name(f"{self.log.name}.1")
+            with open(copy, "wb", opener=_open_private) as target, self.log.open("rb") as source:
+                shutil.copyfileobj(source, target)
+            os.truncate(self.log, 0)  # the server appends
+
     def _tail(self) -> str:
         return last_lines(self.output())
 
@@ -157,7 +168,8 @@ def start_launcher(log: Path | None = None, extra: Mapping[str, str] | None = No
     log.parent.mkdir(parents=True, exist_ok=True)
     # BentoML deletes the metrics in its home when a server starts: each server has a separate home.
     environment["BENTOML_HOME"] = str(log.absolute().with_suffix(".home"))
-    with log.open("wb") as output:
+    log.unlink(missing_ok=True)
+    with open(log, "ab", opener=_open_private) as output:
         process = subprocess.Popen(
             [sys.executable, "-P", str(LAUNCHER), str(psutil.Process().pid), *([str(own)] if own else [])],
             env=environment,
@@ -261,6 +273,10 @@ def send_request(
         return response.status, response.read(), {name.lower(): text for name, text in response.getheaders()}
     finally:
         connection.close()
+
+
+def _open_private(name: str, flags: int) -> int:
+    return os.open(name, flags, 0o600)
 
 
 def _family_of(host: str) -> socket.AddressFamily:

@@ -4,9 +4,11 @@ BentoML starts uvicorn without these limits and has no options for most of them:
 one that has them. It relies on `uvicorn.Server` and on the attributes of `HttpToolsProtocol` that are used below.
 """
 
+import asyncio
 import logging
 import socket
 from contextlib import suppress
+from functools import partial
 from time import monotonic
 from typing import Any
 
@@ -157,6 +159,14 @@ class LimitedServer(uvicorn.Server):
         config.timeout_graceful_shutdown = config.timeout_graceful_shutdown or SHUTDOWN_SECONDS
         LimitedConnection.limit = allow_connections()
         super().__init__(config)
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen; a TLS handshake must be complete within HEADER_SECONDS, and uvicorn has no option for it."""
+        loop = asyncio.get_running_loop()
+        if self.config.ssl is not None:
+            limited = partial(loop.create_server, ssl_handshake_timeout=HEADER_SECONDS)
+            loop.create_server = limited  # type: ignore[method-assign]
+        await super().startup(sockets)
 
     async def on_tick(self, counter: int) -> bool:
         """Check all connections every second."""

@@ -1,16 +1,14 @@
 """The prediction log of a service: requests are recorded off the request path, in segments that survive a kill."""
 
-import itertools
+import asyncio
 import logging
-import os
 import queue
-import secrets
 import subprocess
 import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -21,16 +19,14 @@ from typing import Any, NamedTuple
 from mlnb.methods.contracts.responses import RowProblem
 from mlnb.serving.runtime import log_segments
 from mlnb.serving.runtime.log_lines import Content, encode, quote, write_line
+from mlnb.serving.runtime.segment_file import SegmentFile
 from mlnb.serving.runtime.structured_logs import log_event
 from mlnb.settings import ServiceSettings
 from mlnb.url_passwords import mask_passwords
 
 FLUSH = 0.5  # seconds between two writes to disk: what a crash can lose at most, and one second with the next line
-NUMBERS = itertools.count(1)  # of the segments of this process
-TOKEN = secrets.token_hex(4)  # of this process: in containers many have the same id, and copy to one folder
 COMMAND = (sys.executable, "-P", str(Path(log_segments.__file__)))  # what turns a finished segment into Parquet
 LIMIT_BYTES = 2**26  # of JSON text that may wait to be written
-PART = 2**20  # bytes that are written at a time
 HOUR = 3600.0  # seconds that this may take, with the copy to object storage
 
 Convert = Callable[[Path], Any]  # called with a finished segment
@@ -43,7 +39,8 @@ class LogPolicy:
 
     Attributes:
         limit: rows that may wait to be written.
-        when_full: drop: the response is sent unlogged and counted; wait: it is sent when the queue has space.
+        when_full: drop: the response is sent unlogged and counted; wait: it is sent when the queue has space. An event
+            loop never waits: its few rows are queued above the limit.
         rows: rows after which a segment ends.
         seconds: seconds after which a segment ends.
         masked: columns whose values are not logged.
@@ -114,9 +111,7 @@ class PredictionLog:
         self._rows = self._bytes = 0  # rows and bytes in `_queue`
         self._space = threading.Condition()
         self._ended = threading.Event()
-        self._segment: Path | None = None
-        self._handle = -1
-        self._segment_rows, self._segment_start = 0, 0.0
+        self._segment: SegmentFile | None = None
         self._finished: queue.SimpleQueue[Path | None] = queue.SimpleQueue()
         folder.mkdir(parents=True, exist_ok=True)
         self._threads = [
@@ -183,7 +178,7 @@ class PredictionLog:
                 if self.policy.when_full == "drop":
                     self._drop(count)
                     return
-                while self._is_full(count, size) and not self._ended.is_set():
+                while self._is_full(count, size) and not self._ended.is_set() and not _in_event_loop():
                     self._space.wait(FLUSH)
             self._queue.append(entry)
             self._rows += count
@@ -220,13 +215,12 @@ class PredictionLog:
                 entries, rows = self._queue, self._rows
                 self._queue, self._rows, self._bytes = deque(), 0, 0
                 self._space.notify_all()
+            if self._segment and self._segment.is_gone():
+                self._drop_segment(self._segment)
             if entries:
                 self._write(entries, rows)
-            age = self._clock() - self._segment_start
-            if self._segment and (last or self._segment_rows >= self.policy.rows or age >= self.policy.seconds):
-                path, self._segment = self._segment, None
-                os.close(self._handle)
-                self._finished.put(path)
+            if self._segment and (last or self._is_complete(self._segment)):
+                self._finish_segment(self._segment)
             if last and not self._queue:
                 self._finished.put(None)
                 return
@@ -234,33 +228,39 @@ class PredictionLog:
     def _write(self, entries: Iterable[_Waiting], rows: int) -> None:
         try:
             if self._segment is None:
-                self._start_segment()
+                self._segment = SegmentFile(self.folder, self._clock())
             lines = (part for entry in entries for part in write_line(*entry, self.policy.masked))
-            for data in _join(lines):
-                while data:
-                    data = data[os.write(self._handle, data) :]
-            os.fsync(self._handle)
+            self._segment.write(lines, rows)
         except OSError as error:  # a full disk must not stop the service: it goes on, and counts
             with self._space:
                 self._drop(rows)
+            if self._segment and self._segment.is_broken:
+                self._finish_segment(self._segment)
             self._fail(str(error))
             return
-        self.recorded += rows
+        self.recorded, self.failure = self.recorded + rows, ""
         self._count("recorded", rows)
-        self._segment_rows += rows
-        self.failure = ""
+
+    def _is_complete(self, segment: SegmentFile) -> bool:
+        return segment.rows >= self.policy.rows or self._clock() - segment.start >= self.policy.seconds
+
+    def _finish_segment(self, segment: SegmentFile) -> None:
+        segment.close()
+        self._finished.put(segment.path)
+        self._segment = None
+
+    def _drop_segment(self, segment: SegmentFile) -> None:
+        """Count the rows of a segment that was deleted or moved; the next record begins another one."""
+        with self._space:
+            self._drop(segment.rows)
+        segment.close()
+        self._segment = None
+        self._fail(f"{segment.path} was deleted or moved, or its folder was")
 
     def _fail(self, reason: str) -> None:
         if reason != self.failure:
             log_event("prediction log failed", logging.ERROR, reason=reason, dropped=self.dropped)
         self.failure = reason
-
-    def _start_segment(self) -> None:
-        self._segment_start, self._segment_rows = self._clock(), 0
-        start = time.strftime("%Y%m%dT%H%M%S", time.gmtime(self._segment_start))
-        path = self.folder / f"{start}-{os.getpid()}-{TOKEN}-{next(NUMBERS)}.jsonl"
-        self._handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
-        self._segment = path
 
     def _finish(self) -> None:
         while (path := self._finished.get()) is not None:
@@ -277,20 +277,24 @@ def convert_in_process(path: Path, url: str = "") -> None:
     Raises:
         OSError: it failed; the message is the last line of its output.
     """
-    done = subprocess.run([*COMMAND, path], input=url, capture_output=True, text=True, timeout=HOUR, check=False)
+    done = subprocess.run(
+        [*COMMAND, path],
+        input=url,
+        capture_output=True,
+        text=True,
+        timeout=HOUR,
+        check=False,
+        start_new_session=True,  # Ctrl-C ends the service, and it waits for this
+    )
     if done.returncode:
         reason = mask_passwords((done.stderr.strip().splitlines() or ["no output"])[-1])
         raise OSError(f"{reason} (exit code {done.returncode})")
 
 
-def _join(parts: Iterable[bytes]) -> Iterator[bytes]:
-    """Yield short parts together."""
-    waiting: list[bytes] = []
-    size = 0
-    for part in parts:
-        waiting.append(part)
-        size += len(part)
-        if size >= PART:
-            yield b"".join(waiting)
-            waiting, size = [], 0
-    yield b"".join(waiting)
+def _in_event_loop() -> bool:
+    """Return whether this thread runs an event loop, which must not wait."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True

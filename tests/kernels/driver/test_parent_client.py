@@ -97,3 +97,14 @@ def test_a_parent_is_stopped(project: Path) -> None:
     (paths,) = find_parents(project)
     current = parent_client.get_status(paths)
     assert current is not None and parent_client.stop(paths) == current.pid
+
+
+def test_a_long_log_is_moved_when_a_parent_starts(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run(project, "1")
+    (paths,) = find_parents(project)
+    parent_client.stop(paths)
+    paths.log_path.write_text("long\n")
+    monkeypatch.setattr(parent_client, "LONGEST_LOG", 4)
+    run(project, "1")
+    assert "long" not in paths.log_path.read_text()
+    assert paths.log_path.with_suffix(".log.1").read_text() == "long\n"

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from mlnb.codec import to_json
-from mlnb.methods.operations.drift import compare_column, compare_columns, domain_classifier
+from mlnb.methods.metrics.column_drift import compare_column, compare_columns
+from mlnb.methods.operations.joint_drift import domain_classifier
 
 
 @pytest.fixture(scope="module")

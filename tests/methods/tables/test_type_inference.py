@@ -138,3 +138,11 @@ def test_the_cells_of_the_training_file_are_read_as_in_training():
         expected = values.astype("datetime64[us]").astype(np.int64) / 1e6 if column.kind == "date" else values
         read = read_cells(cells, column.format)
         assert read.tolist() == np.asarray(expected, dtype=float).tolist(), column.name
+
+
+def test_whole_numbers_taken_for_an_identifier_are_a_warning_with_the_declaration():
+    raw = pd.DataFrame({"id": range(50, 0, -1), "name": [f"n{i}" for i in range(50)], "x": np.arange(50) % 7})
+    _, schema, findings = clean(raw)
+    by_column = {each.column: each for each in findings if each.check == "identifier"}
+    assert {name: each.severity for name, each in by_column.items()} == {"id": "warning", "name": "info"}
+    assert 'columns.toml: role = "feature"' in by_column["id"].action and schema.column("id").role == "identifier"

@@ -19,7 +19,7 @@ SETTINGS: dict[str, Any] = {
     "task": "multiclass",
     "metric": "log_loss",
     "classes": 3,
-    "families": ["linear", "extra_trees", "baseline"],
+    "families": ["linear", "knn", "baseline"],
 }
 
 

@@ -2,12 +2,14 @@
 
 import json
 import socket
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from mlnb.errors import SchemaError
 from mlnb.methods.contracts.candidates import TrialScores
+from mlnb.methods.models.search_spaces import PORTFOLIO, SPACES, default_params
 from mlnb.methods.training_data.cross_validation import Fold
 from mlnb.methods.tuning.studies import (
     abandon_trial,
@@ -41,6 +43,19 @@ def test_names_depend_on_rows_and_settings() -> None:
 
 def test_search_spaces_as_distributions() -> None:
     assert not distributions("baseline") and distributions("lightgbm")["num_leaves"].log
+
+
+def test_the_database_returns_the_parameters_that_were_enqueued(tmp_path: Path) -> None:
+    entries = [(family, {**default_params(family), **changes}) for family, changes in PORTFOLIO]
+    for family, space in SPACES.items():  # whole numbers at the ends of continuous ranges
+        entries += [(family, {name: int(one.high) if one.high % 1 == 0 else one.high for name, one in space.items()})]
+    in_memory = open_study(None, "example", "minimize")
+    stored = open_study(f"sqlite:///{tmp_path}/study.db", "example", "minimize")
+    for study in (in_memory, stored):
+        for index, (family, params) in enumerate(entries):
+            enqueue_trial(study, index, family, params, "none", True, list(SPACES))
+    for one, other in zip(in_memory.trials, stored.trials, strict=True):
+        assert json.dumps(one.params) == json.dumps(other.params)
 
 
 def test_duplicates_and_abandoned_trials_do_not_count() -> None:

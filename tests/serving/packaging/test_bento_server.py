@@ -14,7 +14,8 @@ import pytest
 from waiting import wait_for
 
 from mlnb.errors import ServingError, UsageError
-from mlnb.serving.packaging.bento_server import check_port, free_port, serving, start_launcher
+from mlnb.serving.packaging import bento_server
+from mlnb.serving.packaging.bento_server import Server, check_port, free_port, serving, start_launcher
 from mlnb.serving.packaging.bento_stores import build_bento
 from mlnb.serving.packaging.bundles import Bundle
 
@@ -31,6 +32,30 @@ time.sleep(60)
 
 def gone(processes, seconds: float = 10) -> bool:
     return not psutil.wait_procs(processes, seconds)[1]
+
+
+def test_a_long_log_is_rotated_while_the_server_writes(tmp_path, monkeypatch):
+    log = tmp_path / "service.log"
+    launcher = start_launcher(log)
+    server = Server(launcher.process, "127.0.0.1", 1, log)
+    try:
+        with open(f"/proc/{launcher.process.pid}/fd/1", "ab") as output:  # what the server prints goes here
+            output.write(b"first\n")
+        assert log.stat().st_mode & 0o077 == 0
+        server.rotate_log()
+        assert server.output() == "first\n"
+        monkeypatch.setattr(bento_server, "LONGEST_LOG", 5)
+        server.rotate_log()
+        with open(f"/proc/{launcher.process.pid}/fd/1", "ab") as output:
+            output.write(b"next\n")
+        assert server.output() == "next\n"
+        rotated = tmp_path / "service.log.1"
+        assert rotated.read_text() == "first\n" and rotated.stat().st_mode & 0o077 == 0
+        flags = Path(f"/proc/{launcher.process.pid}/fdinfo/1").read_text().split("flags:")[1].split()[0]
+        assert int(flags, 8) & os.O_APPEND
+    finally:
+        launcher.process.stdin.close()
+        server.stop()
 
 
 def test_a_server_and_its_workers_end_with_the_block(quick, tmp_path):

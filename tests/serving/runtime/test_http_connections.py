@@ -2,7 +2,10 @@
 
 import asyncio
 import http.client
+import shutil
 import socket
+import ssl
+import subprocess
 import threading
 import time
 from contextlib import contextmanager
@@ -34,10 +37,10 @@ async def respond(scope, receive, send):
 
 
 @contextmanager
-def serving(limit: int | None = None):
+def serving(limit: int | None = None, **options):
     """Yield the port and the server of an application that runs in a thread."""
     listening = socket.create_server(("127.0.0.1", 0), backlog=128)
-    server = LimitedServer(uvicorn.Config(respond, log_config=None, lifespan="off"))
+    server = LimitedServer(uvicorn.Config(respond, log_config=None, lifespan="off", **options))
     if limit is not None:
         LimitedConnection.limit = limit
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
@@ -88,6 +91,28 @@ def test_headers_that_are_too_large_are_refused(pieces):
                 break
             time.sleep(0.001)
         assert read_all(client).startswith(b"HTTP/1.1 431 ")
+
+
+@pytest.mark.skipif(not shutil.which("openssl"), reason="needs openssl")
+@pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
+def test_a_handshake_that_is_never_complete_is_closed(tmp_path, loop):
+    certificate, key = tmp_path / "service.pem", tmp_path / "service.key"
+    names = ("-nodes", "-subj", "/CN=x", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", key, "-out", certificate)
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", *names], check=True, capture_output=True)
+    trusting = ssl.create_default_context(cafile=str(certificate))
+    with serving(ssl_certfile=str(certificate), ssl_keyfile=str(key), loop=loop) as (port, _):
+        started = time.monotonic()
+        half_open = [connect(port) for _ in range(50)]
+        for number, each in enumerate(half_open):
+            each.sendall(b"\x16\x03\x01\x02\x00"[: number % 6])
+        client = http.client.HTTPSConnection("127.0.0.1", port, timeout=20, context=trusting)
+        client.request("GET", "/")
+        assert client.getresponse().status == 200
+        client.close()
+        for each in half_open:
+            assert read_all(each) == b""
+            each.close()
+        assert time.monotonic() - started < 5
 
 
 def test_headers_without_end_are_refused():

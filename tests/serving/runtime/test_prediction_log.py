@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -9,6 +10,7 @@ import threading
 import time
 from typing import ClassVar
 
+import attacked_endpoint
 import fsspec
 import pytest
 from fsspec.implementations.memory import MemoryFileSystem
@@ -19,8 +21,9 @@ from mlnb.errors import DamagedFileWarning, SettingsError
 from mlnb.methods.contracts.responses import RowProblem
 from mlnb.monitoring.monitoring_paths import log_environment
 from mlnb.monitoring.prediction_table import convert_finished, mirror, read_log
+from mlnb.serving.runtime.endpoint import Endpoint
 from mlnb.serving.runtime.log_segments import LogRecord, convert_and_ship, convert_segment, read_lines, to_table
-from mlnb.serving.runtime.prediction_log import LogPolicy, PredictionLog
+from mlnb.serving.runtime.prediction_log import LogPolicy, PredictionLog, convert_in_process
 from mlnb.settings import ServiceSettings
 
 ROW = {"age": 41, "plan": "basic", "vip": True, "note": None}
@@ -105,6 +108,56 @@ def test_a_disk_that_refuses_does_not_stop_the_service(tmp_path, monkeypatch):
     log.record("r2", "v", [ROW], [RESPONSE], 0.001)
     wait_for(lambda: log.recorded == 1, 10, "a recorded row")
     log.close()
+
+
+@pytest.mark.parametrize("change", ["deleted", "moved"])
+def test_a_folder_that_is_gone_is_noticed_and_its_rows_count_as_dropped(tmp_path, change):
+    folder = tmp_path / "log"
+    counts = []
+    log = PredictionLog(folder, count=lambda result, rows: counts.append((result, rows)))
+    log.record("r1", "v", [ROW, ROW], [RESPONSE, RESPONSE], 0.001)
+    wait_for(lambda: log.recorded == 2, 10, "a recorded row")
+    shutil.rmtree(folder) if change == "deleted" else folder.rename(tmp_path / "elsewhere")
+    wait_for(lambda: log.dropped == 2, 1, "the rows that are gone")
+    wait_for(lambda: "was deleted or moved" in log.failure, 1, "the reason")
+    log.record("r2", "v", [ROW], [RESPONSE], 0.001)
+    log.close()
+    assert counts == [("recorded", 2), ("dropped", 2), ("recorded", 1)]
+    assert [record.id for path in folder.glob("*.jsonl") for record in read_lines(path)[0]] == ["r2"]
+
+
+def test_the_last_segment_is_converted_at_the_end(tmp_path):
+    log = PredictionLog(tmp_path, convert=convert_in_process)
+    log.record("r1", "v", [ROW], [RESPONSE], 0.001)
+    log.close()
+    assert [path.suffix for path in tmp_path.iterdir()] == [".parquet"]
+    assert len(read_log(tmp_path)[0]) == 1
+
+
+def test_a_log_that_waits_does_not_block_the_event_loop(material, tmp_path, monkeypatch):
+    for name, value in {"MLNB_LOG": tmp_path / "log", "MLNB_LOG_WHEN_FULL": "wait", "MLNB_LOG_LIMIT": 4}.items():
+        monkeypatch.setenv(name, str(value))
+    flush = os.fsync
+    monkeypatch.setattr(os, "fsync", lambda handle: (time.sleep(0.3), flush(handle)))
+    endpoint = Endpoint(material("linear").bundle(tmp_path / "waiting").folder / "model")
+    waited = []
+    blocking = endpoint.log._add
+
+    def add(*arguments):
+        started = time.monotonic()
+        blocking(*arguments)
+        waited.append((time.monotonic() - started, threading.current_thread() is threading.main_thread()))
+
+    monkeypatch.setattr(endpoint.log, "_add", add)
+    bad = json.dumps([{**attacked_endpoint.GOOD, "age": "x"}]).encode()
+    try:
+        seen = attacked_endpoint.attack(endpoint, [attacked_endpoint.rows(3), attacked_endpoint.rows(2), bad] * 3)
+    finally:
+        endpoint.close()
+    assert sorted(seen.statuses) == [200] * 6 + [422] * 3
+    assert max(seconds for seconds, in_loop in waited if in_loop) < 0.05
+    assert any(seconds > 0.05 for seconds, in_loop in waited if not in_loop)
+    assert (endpoint.log.recorded, endpoint.log.dropped) == (18, 0)
 
 
 def test_masked_columns_are_not_written(tmp_path):

@@ -3,7 +3,7 @@
 import math
 from bisect import bisect_left
 from collections.abc import Callable, Iterable
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta, timezone
 from typing import NamedTuple, TypedDict
 
 DAY, NAN = 86400.0, math.nan
@@ -17,8 +17,6 @@ Response = dict[str, str | float | dict[str, float]]  # timestamp, key, predicti
 Codec = dict[str, object]  # how `encode` encodes a column
 Numbers = list[float]
 Encode = Callable[[Row, list[Codec]], Numbers]  # `scorer.encode`
-
-
 Example = tuple[dict[str, str], Numbers, float, float]  # timestamp and key, encoded numbers, level, scale
 
 
@@ -37,6 +35,8 @@ class Windows(TypedDict):
     time: str
     target: str
     keys: list[str]
+    fields: list[str]  # of a response, for the keys
+    local: bool  # whether timestamps are local days: their offset is left out
     season: int
     horizon: int
     width: int  # periods that are looked back
@@ -107,12 +107,12 @@ def respond(rows: list[Row], model: Model, encode: Encode, predict: Callable[[Nu
 def examples(rows: list[Row], windows: Windows, encode: Encode) -> list[Example]:
     """Return for each step its timestamp and key, its encoded numbers, and the level and scale of its series."""
     sizes = {tuple(map(str, key)): (float(scale), float(mean)) for *key, scale, mean in windows["sizes"]}
-    out = []
+    out, zone = list[Example](), find_zone(rows, windows)
     for series in read_histories(rows, windows):
         level, scale, past = look_back(series, sizes.get(series.key), windows)
         for step in range(1, windows["horizon"] + 1):
-            stamped = {"time": stamp_text(stamp(series.last + step, windows), windows)}
-            stamped |= dict(zip(windows["keys"], series.key, strict=True))
+            stamped = {"time": stamp_text(stamp(series.last + step, windows), windows, zone)}
+            stamped |= dict(zip(windows["fields"], series.key, strict=True))
             out.append((stamped, example(series, step, past, windows, encode), level, scale))
     return out
 
@@ -121,7 +121,7 @@ def read_histories(rows: list[Row], windows: Windows) -> list[Series]:
     """Return the series of the rows, sorted by key: values of one period are averaged, gaps are left out."""
     dated: dict[tuple[str, ...], list[tuple[float, Row]]] = {}
     for number, row in enumerate(rows):
-        when = seconds(row.get(windows["time"]))
+        when = seconds(row.get(windows["time"]), windows["local"])
         if not EARLIEST <= when < LATEST:
             raise ValueError(f"row {number}: found {row.get(windows['time'])!r} as {windows['time']}, expected a date")
         key = tuple(label(row.get(name), windows["missing"]) for name in windows["keys"])
@@ -225,19 +225,13 @@ def calendar(when: float, windows: Windows) -> Numbers:
 
 def waves(share: float, pairs: int) -> Numbers:
     """Return sines and cosines of a share of a cycle."""
-    angles = [2 * math.pi * k * share for k in range(1, pairs + 1)]
-    return [wave(angle) for angle in angles for wave in (math.sin, math.cos)]
-
-
-def time_grid(windows: Windows) -> tuple[str, int, float, bool]:
-    """Return unit, factor, seconds from the start of a period to its timestamp, and whether that is its last day."""
-    grid = windows["frequency"]
-    return grid["unit"], grid["factor"], grid["phase"], grid["end"]
+    return [wave(2 * math.pi * k * share) for k in range(1, pairs + 1) for wave in (math.sin, math.cos)]
 
 
 def number_of(when: float, windows: Windows) -> int:
     """Return the number of the period of a timestamp in seconds since 1970."""
-    unit, factor, phase, _ = time_grid(windows)
+    grid = windows["frequency"]
+    unit, factor, phase = grid["unit"], grid["factor"], grid["phase"]
     if unit in MONTHS:
         moment = EPOCH + timedelta(days=math.floor(when / DAY))
         return ((moment.year - 1970) * 12 + moment.month - 1) // (MONTHS[unit] * factor)
@@ -249,7 +243,8 @@ def number_of(when: float, windows: Windows) -> int:
 
 def stamp(period: int, windows: Windows) -> float:
     """Return the timestamp of a period in seconds since 1970."""
-    unit, factor, phase, end = time_grid(windows)
+    grid = windows["frequency"]
+    unit, factor, phase, end = grid["unit"], grid["factor"], grid["phase"], grid["end"]
     if unit in MONTHS:
         year, month = divmod((period + end) * MONTHS[unit] * factor, 12)
         return ((date(1970 + year, month + 1, 1) - date(1970, 1, 1)).days - end) * DAY + phase
@@ -259,20 +254,30 @@ def stamp(period: int, windows: Windows) -> float:
     return period * (LENGTHS[unit] * factor) + phase
 
 
-def stamp_text(when: float, windows: Windows) -> str:
-    """Return a timestamp in ISO 8601: a date for days and longer periods at midnight, else date and time."""
+def stamp_text(when: float, windows: Windows, zone: timezone | None) -> str:
+    """Return a timestamp in ISO 8601: in the zone, else a date for days and longer periods at midnight, or a time."""
     moment = EPOCH + timedelta(microseconds=round(when * 1e6))
+    if zone is not None:
+        return moment.astimezone(zone).isoformat()
     whole = windows["frequency"]["unit"] not in ("s", "min", "h") and when % DAY == 0
     return moment.date().isoformat() if whole else moment.replace(tzinfo=None).isoformat()
 
 
-def seconds(value: Value) -> float:
-    """Return the instant that an ISO 8601 text names, NaN for none; without a time zone it is UTC."""
+def find_zone(rows: list[Row], windows: Windows) -> timezone | None:
+    """Return the time zone of the last timestamp of a request; None unless the first and the last have an offset."""
+    texts = [text for row in rows if (text := str(row.get(windows["time"]) or "").strip())]
+    ends = [datetime.fromisoformat(text) for text in (texts[:1] + texts[-1:]) if len(text) > 10]
+    offset = ends[-1].utcoffset() if len(ends) == 2 and ends[0].tzinfo is not None else None
+    return None if offset is None or windows["local"] else timezone(offset)
+
+
+def seconds(value: Value, local: bool) -> float:
+    """Return the instant that an ISO 8601 text names, NaN for none; UTC without a time zone and for local days."""
     if not isinstance(value, str) or not value.strip():
         return NAN
     text = value.strip()
     moment = datetime.fromisoformat(f"{text}-01" if len(text) == 7 and text[4] == "-" else text)
-    moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
+    moment = moment.replace(tzinfo=UTC) if local or moment.tzinfo is None else moment
     elapsed = moment - EPOCH
     return ((elapsed.days * 86400 + elapsed.seconds) * 10**6 + elapsed.microseconds) / 1e6
 

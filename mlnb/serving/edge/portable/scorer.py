@@ -26,6 +26,7 @@ class Codec(TypedDict):
     missing: bool  # whether a flag for missing values follows
     sentinels: Numbers
     missing_words: list[str]
+    local: bool  # dates: whether they are local days, whose offset is left out
     width: int
     categories: list[str]
     index: dict[str, int]
@@ -136,7 +137,8 @@ def encode(row: Row, columns: list[Codec]) -> Numbers:
             if value is not None:
                 text = str(value).strip()
                 moment = datetime.fromisoformat(text + "-01" if re.fullmatch(r"\d{4}-\d\d", text) else text)
-                moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+                local = codec["local"] or moment.tzinfo is None
+                moment = moment.replace(tzinfo=UTC) if local else moment.astimezone(UTC)
                 elapsed = moment - datetime(1970, 1, 1, tzinfo=UTC)
                 seconds = ((elapsed.days * 86400 + elapsed.seconds) * 10**6 + elapsed.microseconds) / 1e6
                 if -9214560000.0 <= seconds < 9214646400.0 and seconds not in codec["sentinels"]:

@@ -3,7 +3,7 @@
 import json
 import subprocess
 import sys
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
@@ -110,3 +110,36 @@ def test_a_forecast_that_differs_is_found(tmp_path):
     (folder / "golden.json").write_text(json.dumps(golden))
     with pytest.raises(ServingError, match=r"Row 2: found .* from the exported scorer, expected"):
         export_text(folder, tmp_path / "out")
+
+
+@pytest.mark.parametrize("local", [False, True])
+@pytest.mark.parametrize(("unit", "offsets"), [("D", ("+02:00",)), ("h", ("-05:30",)), ("h", ("+01:00", "+02:00"))])
+def test_forecasts_are_returned_in_the_zone_of_the_request(unit, offsets, local, tmp_path):
+    folder = make_forecaster(tmp_path / "model", "linear", unit, local=local)
+    export_text(folder, tmp_path / "out")
+    service = ForecastHandler(ModelParts.load(folder))
+    rows = sorted(json.loads((folder / "golden.json").read_text())["rows"], key=lambda row: row["day"])
+    zoned = []
+    for number, row in enumerate(rows):
+        moment = datetime.fromisoformat(row["day"]).replace(tzinfo=UTC)
+        offset = datetime.fromisoformat(f"2024-01-01T00:00{offsets[number * len(offsets) // len(rows)]}").tzinfo
+        day = moment.replace(tzinfo=offset) if unit == "D" else moment.astimezone(offset)
+        zoned.append({**row, "day": day.isoformat()})
+    for request in (zoned, [*zoned, rows[0]], [rows[0], *zoned]):
+        expected, actual = to_wire(service.respond(request)), json.loads(run_scorer(tmp_path / "out", request).stdout)
+        assert [answer["time"] for answer in actual] == [answer["time"] for answer in expected]
+        assert list_numbers(actual) == pytest.approx(list_numbers(expected), rel=1e-12, abs=1e-12)
+        assert local or actual[0]["time"].endswith(offsets[-1]) == (request is zoned)
+
+
+def test_a_key_may_be_named_like_a_field_of_the_response(tmp_path):
+    names = {"shop": "time", "unit": "interval.low"}
+    folder = make_forecaster(tmp_path / "model", "linear", renamed=names)
+    assert export_text(folder, tmp_path / "out").largest_difference == 0.0
+    rows = json.loads((folder / "golden.json").read_text())["rows"]
+    answers = json.loads(run_scorer(tmp_path / "out", rows).stdout)
+    assert {answer["series.time"] for answer in answers} == {"north", "2"}
+    assert {answer["series.interval.low"] for answer in answers} == {"kg", ""}
+    expected = to_wire(ForecastHandler(ModelParts.load(folder)).respond(rows))
+    assert [set(answer) for answer in answers] == [set(answer) for answer in expected]
+    assert list_numbers(answers) == pytest.approx(list_numbers(expected))
