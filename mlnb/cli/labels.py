@@ -21,6 +21,7 @@ from mlnb.monitoring.monitoring_paths import label_database, log_folder
 from mlnb.monitoring.prediction_table import read_log
 from mlnb.registry.registry import Registry
 from mlnb.serving.batch.schema_check import refuse_violations
+from mlnb.settings import ProcessSettings
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -105,7 +106,7 @@ def _read_file(path: Path, schema: Schema, renamed: dict[str, str]) -> "pd.DataF
     if not path.is_file():
         raise UsageError(f"No file {str(path)!r}; expected CSV, Parquet, JSON lines or Excel.")
     frame, _ = read_table(str(path.absolute()), expected=[*schema.names, *renamed])
-    return read_as_trained(frame, schema, renamed)
+    return read_as_trained(frame, schema, renamed, ProcessSettings().personal_key)
 
 
 def _check_schema(path: Path, labels: "pd.Series", target: str, file: str) -> None:

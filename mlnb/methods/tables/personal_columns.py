@@ -11,25 +11,26 @@ import pandas as pd
 from ...codec import replace
 from ..contracts.declarations import ColumnDeclaration, Declarations
 from .columns import each_once
-from .pseudonyms import Protection, check_value, read_key
+from .pseudonyms import Protection, check_key, check_value
 
 
-def protect_table(table: pd.DataFrame, declarations: Declarations) -> tuple[pd.DataFrame, Declarations]:
+def protect_table(table: pd.DataFrame, declarations: Declarations, key: str = "") -> tuple[pd.DataFrame, Declarations]:
     """Return the table without personal data, and the declarations with the check value of the key.
 
     Args:
         table: n raw rows.
         declarations: from `match_declarations`.
+        key: the setting `personal_key`.
 
     Raises:
         SettingsError: a column is pseudonymized, and there is no key.
     """
     hashed = [name for name, each in declarations.columns.items() if each.personal == "pseudonymize"]
     if hashed:
-        value = check_value(read_key(f"{declarations.file}: column {hashed[0]!r}, which is pseudonymized,"))
+        value = check_value(check_key(key, f"{declarations.file}: column {hashed[0]!r}, which is pseudonymized,"))
         columns = {name: replace(each, key=value * (name in hashed)) for name, each in declarations.columns.items()}
         declarations = replace(declarations, columns=columns)
-    return protect_columns(table, Protection(declarations.columns)), declarations
+    return protect_columns(table, Protection(declarations.columns, key)), declarations
 
 
 def protect_columns(table: pd.DataFrame, protection: Protection) -> pd.DataFrame:

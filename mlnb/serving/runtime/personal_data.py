@@ -11,6 +11,7 @@ from mlnb.methods.tables.pseudonyms import Protection
 from mlnb.serving.runtime.model_parts import Row
 from mlnb.serving.runtime.request_bodies import SHOWN, BadRows
 from mlnb.serving.runtime.table_bodies import TableSlice
+from mlnb.settings import ProcessSettings
 
 
 class RowProtection:
@@ -22,7 +23,7 @@ class RowProtection:
 
     def __init__(self, schema: Schema) -> None:
         declared = {column.name: column.declared for column in schema.columns if column.declared is not None}
-        self._protection = Protection(declared)
+        self._protection = Protection(declared, ProcessSettings().personal_key)
 
     def __bool__(self) -> bool:
         """Return whether requests may hold personal data."""

@@ -68,8 +68,8 @@ def test_a_service_without_the_key_refuses_what_it_cannot_pseudonymize(folder, m
     ) as e:
         predictor.respond(rows)
     assert not any(secret in str(e.value) for secret in SECRETS)
-    known = pseudonym(PERSONAL["mail"], KEY.encode())
-    assert len(predictor.respond([{**row, "mail": known} for row in rows])) == 2
+    hashed = pseudonym(PERSONAL["mail"], KEY.encode())
+    assert len(predictor.respond([{**row, "mail": hashed} for row in rows])) == 2
     assert len(predictor.respond([{**row, "mail": None} for row in rows])) == 2
     monkeypatch.setenv("MLNB_PERSONAL_KEY", KEY[::-1])
     with pytest.raises(BadRows, match="another key than that of training"):
