@@ -1,6 +1,6 @@
 """A million rows of thirty mixed columns, from the file to an evaluated LightGBM: by hand, and through the stages.
 
-    python benchmarks/million.py [--rows 1000000] [--format csv|parquet] [--folder DIR]
+    python benchmarks/million.py [--rows 1000000] [--format csv|parquet] [--folder DIR] [--alone]
 
 By hand: pandas reads the file, categories and dates are converted for LightGBM, 80 % of the rows are fitted with the
 parameters and boosting rounds that mlnb used, the rest is scored. mlnb: `mlnb run --upto evaluate` of a new project,
@@ -8,7 +8,8 @@ one trial in two folds, no tuning, including type inference, data findings, leak
 model as reference, slices, explanations and robustness.
 Each side runs in separate processes, one after the other. Prints wall and processor seconds (the latter depend less on
 other load), the peak memory of all processes together (proportional set size), and the ratios to the hand-written
-version and to the table in memory.
+version and to the table in memory. With --alone there is no hand-written version, which needs more memory than
+most machines have for ten million rows; those stay within 6 GB: `--rows 10000000 --format parquet --alone`.
 """
 
 import argparse
@@ -20,6 +21,7 @@ import tempfile
 import threading
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 import psutil
 
@@ -83,9 +85,32 @@ print(json.dumps({"score": roc_auc_score(y[test], model.predict(table[test])), "
 """
 
 
-def measure(command: list[str], side: str, cwd: Path) -> tuple[str, float, float, int]:
-    """Run a command; return what it printed, its seconds, its processor seconds, and the highest memory in bytes."""
-    highest, spent, done = [0], dict[int, float](), threading.Event()
+class Measured(NamedTuple):
+    """A command: what it printed, its seconds, its processor seconds, and by stage the highest memory in bytes."""
+
+    output: str
+    seconds: float
+    processor: float
+    memory: dict[str, int]
+
+    @property
+    def highest(self) -> int:
+        """Return the highest memory in bytes."""
+        return max(self.memory.values())
+
+
+def running(project: Path) -> str:
+    """Return the stages of the newest run that are running."""
+    try:
+        record = json.loads(max(project.glob("runs/*/run.json")).read_text())
+    except ValueError:  # there is no run yet
+        return ""
+    return ", ".join(name for name, stage in record["stages"].items() if stage["state"] == "running")
+
+
+def measure(command: list[str], side: str, cwd: Path) -> Measured:
+    """Run a command and measure it."""
+    memory, spent, done = dict[str, int](), dict[int, float](), threading.Event()
 
     def watch() -> None:
         others = set[int]()
@@ -106,7 +131,8 @@ def measure(command: list[str], side: str, cwd: Path) -> tuple[str, float, float
                         spent[process.pid] = times.user + times.system
                 except psutil.Error:
                     continue
-            highest[0] = max(highest[0], total)
+            stage = running(cwd)
+            memory[stage] = max(memory.get(stage, 0), total)
 
     watcher = threading.Thread(target=watch, daemon=True)
     watcher.start()
@@ -117,11 +143,11 @@ def measure(command: list[str], side: str, cwd: Path) -> tuple[str, float, float
     watcher.join()
     if run.returncode:
         sys.exit(f"{side} failed:\n{run.stdout[-3000:]}{run.stderr[-3000:]}")
-    return run.stdout, seconds, sum(spent.values()), highest[0]
+    return Measured(run.stdout, seconds, sum(spent.values()), memory)
 
 
-def compare(folder: Path, rows: int, form: str) -> None:
-    """Generate the file, run both sides and print the ratios."""
+def compare(folder: Path, rows: int, form: str, alone: bool) -> None:
+    """Generate the file, run both sides, or mlnb alone, and print the ratios."""
     path, mlnb = folder / f"rows.{form}", str(Path(sys.executable).parent / "mlnb")
     subprocess.run([sys.executable, "-c", GENERATE, str(path), str(rows)], check=True)
     subprocess.run([mlnb, "new", "project"], cwd=folder, check=True, capture_output=True)
@@ -130,27 +156,29 @@ def compare(folder: Path, rows: int, form: str) -> None:
     command += ["--tracker", "local"]
     for name, value in SETTINGS.items():
         command += ["-p", name, value]
-    _, stages, busy, used = measure(command, "stages", project)
+    _, stages, busy, memory = mlnb_side = measure(command, "stages", project)
+    used = mlnb_side.highest
     record = json.loads(max(project.glob("runs/*/run.json")).read_text())
     best = artifact(project, "best")
     score = artifact(project, "metrics")["deciding"]["value"]
-    print(f"mlnb: {stages:.1f} s, {busy:.1f} processor seconds, {used / 2**20:.0f} MB", flush=True)
-    reported, hand, worked, held = measure(
-        [sys.executable, "-c", BY_HAND, str(path), json.dumps(best["params"])], "hand", folder
-    )
-    metadata = json.loads(reported)
-    print(f"{rows:,} rows, {form}, {path.stat().st_size / 2**20:.0f} MB; in memory {metadata['size'] / 2**20:.0f} MB")
-    print(f"{'':12}{'seconds':>10}{'processor':>11}{'memory MB':>12}{'x data':>8}{'roc_auc':>9}")
-    sides = [("by hand", hand, worked, held, metadata["score"]), ("mlnb", stages, busy, used, score)]
-    for name, took, spent, memory, value in sides:
-        print(f"{name:12}{took:10.1f}{spent:11.1f}{memory / 2**20:12.0f}{memory / metadata['size']:8.2f}{value:9.4f}")
-    alone = stages - record["stages"]["tune"]["seconds"]
-    print(f"ratio of time {alone / hand:.2f} without the stage that tunes (at most 2.5), {stages / hand:.2f} with it")
-    print(f"ratio of processor time {busy / worked:.2f}, with it")
-    print(f"memory {used / metadata['size']:.2f} x the data (at most 4)")
+    print(f"mlnb: {stages:.1f} s, {busy:.1f} processor seconds, {used / 2**20:.0f} MB, roc_auc {score:.4f}", flush=True)
     for name, stage in record["stages"].items():
         if stage.get("seconds"):
-            print(f"  {name:10}{stage['seconds']:8.1f} s")
+            highest = max((size for names, size in memory.items() if name in names.split(", ")), default=0)
+            print(f"  {name:10}{stage['seconds']:8.1f} s{highest / 2**20:8.0f} MB", flush=True)
+    if alone:
+        return
+    by_hand = measure([sys.executable, "-c", BY_HAND, str(path), json.dumps(best["params"])], "hand", folder)
+    metadata, hand, worked = json.loads(by_hand.output), by_hand.seconds, by_hand.processor
+    print(f"{rows:,} rows, {form}, {path.stat().st_size / 2**20:.0f} MB; in memory {metadata['size'] / 2**20:.0f} MB")
+    print(f"{'':12}{'seconds':>10}{'processor':>11}{'memory MB':>12}{'x data':>8}{'roc_auc':>9}")
+    sides = [("by hand", hand, worked, by_hand.highest, metadata["score"]), ("mlnb", stages, busy, used, score)]
+    for name, took, spent, memory, value in sides:
+        print(f"{name:12}{took:10.1f}{spent:11.1f}{memory / 2**20:12.0f}{memory / metadata['size']:8.2f}{value:9.4f}")
+    untuned = stages - record["stages"]["tune"]["seconds"]
+    print(f"ratio of time {untuned / hand:.2f} without the stage that tunes (at most 2.5), {stages / hand:.2f} with it")
+    print(f"ratio of processor time {busy / worked:.2f}, with it")
+    print(f"memory {used / metadata['size']:.2f} x the data (at most 4)")
 
 
 def artifact(project: Path, name: str) -> dict:
@@ -169,14 +197,15 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--format", choices=["csv", "parquet"], default="csv")
     parser.add_argument("--folder", type=Path, help="where to work (default: a temporary folder)")
+    parser.add_argument("--alone", action="store_true", help="without the hand-written version")
     requested = parser.parse_args()
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     if requested.folder:
         requested.folder.mkdir(parents=True, exist_ok=True)
-        compare(requested.folder, requested.rows, requested.format)
+        compare(requested.folder, requested.rows, requested.format, requested.alone)
     else:
         with tempfile.TemporaryDirectory() as folder:
-            compare(Path(folder), requested.rows, requested.format)
+            compare(Path(folder), requested.rows, requested.format, requested.alone)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ import numpy as np
 
 from ..contracts.decisions import Measured, StepInterval, ValueInterval
 from ..contracts.evaluations import BinCoverage, Estimate, IntervalCheck
-from ..metrics.exact_intervals import FEW, effective_rows, proportion_interval
+from ..metrics.exact_intervals import effective_rows, share_interval
 from ..contracts.gates import GateLine
 from ..contracts.problems import ProblemContract
 from ..decisions.decision_rules import bound_values, interpolate
@@ -186,11 +186,8 @@ def check_interval(y: np.ndarray, ends: np.ndarray, nominal: float, weights: np.
         weights: sample weights (n,); the interval is that of the effective number of rows.
     """
     n, inside = effective_rows(len(y), weights), (ends[:, 0] <= y) & (y <= ends[:, 1])
-    share, z = _mean(inside, weights), 1.96
-    middle = (share + z**2 / (2 * n)) / (1 + z**2 / n)
-    half = z * math.sqrt(share * (1 - share) / n + z**2 / (4 * n**2)) / (1 + z**2 / n)
-    successes = float(inside.sum()) if weights is None else share * n
-    low, high = proportion_interval(successes, n) if n <= FEW else (middle - half, middle + half)
+    share = _mean(inside, weights)
+    low, high = share_interval(float(inside.sum()) if weights is None else share * n, n)
     return IntervalCheck(
         nominal=nominal,
         coverage=Estimate(value=share, low=low, high=high),

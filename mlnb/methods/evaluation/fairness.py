@@ -14,6 +14,7 @@ import pandas as pd
 from ..contracts.evaluations import Estimate, FairnessAssessment, GroupDifference, GroupRates
 from ..contracts.gates import GateLine
 from ..contracts.problems import ProblemContract
+from ..metrics.exact_intervals import FEW, difference_interval
 from ..problem.contract_requirements import FAIRNESS
 
 LEAST = 20  # rows of a group from which it is compared; for a rate of positives, its positive rows
@@ -138,7 +139,33 @@ def compare_groups(
     resampled = np.array(drawn)  # (B, rates, 2, groups)
     spread = _differences(resampled[:, :, 0].swapaxes(0, 1), resampled[:, :, 1].swapaxes(0, 1), counted)
     low, high = np.quantile(spread[np.isfinite(spread)], [0.025, 0.975]).tolist()
+    if measure not in ("mae", "mean_prediction") and rows[counted].min() <= FEW:
+        low, high = _widen_difference(low, high, sums, rows, counted)
     return GroupDifference(measure=measure, groups=each, difference=Estimate(value=value, low=low, high=high))
+
+
+def _widen_difference(
+    low: float, high: float, sums: np.ndarray, rows: np.ndarray, counted: np.ndarray
+) -> tuple[float, float]:
+    """Return the interval of the largest difference, at least as wide as the exact one of the two groups.
+
+    Args:
+        low: end of the bootstrap's interval.
+        high: end of the bootstrap's interval.
+        sums: successes (rates, groups).
+        rows: rows (rates, groups).
+        counted: whether a group is compared (rates, groups).
+    """
+    pairs = []
+    for successes, over, compared in zip(sums, rows, counted, strict=True):
+        groups = np.flatnonzero(compared)
+        if len(groups) >= 2:
+            rates = successes[groups] / over[groups]
+            ends = [(float(successes[g]), float(over[g])) for g in groups[[rates.argmax(), rates.argmin()]]]
+            pairs.append((float(np.ptp(rates)), ends))
+    first, second = max(pairs)[1]
+    below, above = difference_interval(first, second)
+    return max(0.0, min(low, below)), min(1.0, max(high, above))
 
 
 def _by_group(rates: Mapping[str, tuple[np.ndarray, np.ndarray]], groups: np.ndarray) -> dict[str, pd.Series]:

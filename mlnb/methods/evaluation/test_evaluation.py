@@ -20,7 +20,7 @@ from ..contracts.problems import ProblemContract
 from ..tables.columns import Schema
 from ..tasks.task_traits import traits_of
 from ..metrics.decision_metrics import full_name, short_name
-from ..metrics.exact_intervals import effective_rows, rarest_units, widen
+from ..metrics.exact_intervals import counted_units, effective_rows, rarest_units, widen
 from ..metrics.weighted_metrics import METRICS, metrics_of, score, score_many
 from ..tables.values import is_missing
 
@@ -131,10 +131,13 @@ def evaluate(
             for name in names if who == "model" else [metric]:
                 drawn[who].setdefault(name, []).append(score_many(name, y, predicted(who, name), weights, groups))
     spread = {who: {name: np.concatenate(parts) for name, parts in each.items()} for who, each in drawn.items()}
-    units = effective_rows(units, sample_weights)
+    effective = effective_rows(len(y), sample_weights) / len(y)
     rarest = rarest_units(y, codes, traits_of(task).has_classes or not traits_of(task).supervised)
     drawn_intervals = {name: interval(values["model"][name], spread["model"][name]) for name in names}
-    scores = {name: widen(name, estimate, units, rarest) for name, estimate in drawn_intervals.items()}
+    scores = {
+        name: widen(name, estimate, int(effective * counted_units(name, y, predicted("model", name), codes)), rarest)
+        for name, estimate in drawn_intervals.items()
+    }
     sign, references = METRICS[metric].sign, {}
     for who in predictions:
         if who != "model":

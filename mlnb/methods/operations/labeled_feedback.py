@@ -20,6 +20,7 @@ from ..contracts.responses import series_field
 from ..contracts.monitoring_records import AlertPrecision
 from ..contracts.problems import ProblemContract
 from ..series.calendars import Frequency, parse_stamp
+from ..metrics.exact_intervals import share_interval
 from ..metrics.forecasting_metrics import SCALED
 from ..series.lag_features import seasonal_scale
 from ..tables.values import is_missing, to_label
@@ -143,7 +144,7 @@ def judge_alerts(y: np.ndarray, scores: np.ndarray, alerts: np.ndarray) -> Evide
 
 
 def alert_precision(y: np.ndarray, alerts: np.ndarray) -> AlertPrecision:
-    """Return the share of reviewed alerts that were anomalies, with the 95 % interval of Wilson (1927).
+    """Return the share of reviewed alerts that were anomalies, with its 95 % interval.
 
     Args:
         y: 1 anomaly, 0 normal, NaN unknown (n,).
@@ -153,10 +154,8 @@ def alert_precision(y: np.ndarray, alerts: np.ndarray) -> AlertPrecision:
     n = int(reviewed.sum())
     if not n:
         return AlertPrecision(rows=0, value=None)
-    share, z = float(y[reviewed].mean()), 1.96
-    middle = (share + z**2 / (2 * n)) / (1 + z**2 / n)
-    half = z / (1 + z**2 / n) * math.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
-    return AlertPrecision(rows=n, value=share, low=max(0.0, middle - half), high=min(1.0, middle + half))
+    low, high = share_interval(float(y[reviewed].sum()), n)
+    return AlertPrecision(rows=n, value=float(y[reviewed].mean()), low=low, high=high)
 
 
 def alert_warnings(

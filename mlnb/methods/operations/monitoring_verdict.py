@@ -27,6 +27,7 @@ from mlnb.methods.contracts.monitoring_records import (
     ServiceBehavior,
     WindowScore,
 )
+from ..metrics.exact_intervals import FEW, counted_units, exact_interval, rarest_units
 from ..metrics.weighted_metrics import METRICS, score_many
 from ..metrics.column_drift import holm
 from .labeled_feedback import Evidence, resample
@@ -111,8 +112,16 @@ def score_evidence(evidence: Evidence, metric: str, seed: int = 0) -> WindowScor
     values = values[np.isfinite(values)]
     if not np.isfinite(whole) or len(values) < RESAMPLES / 2:
         return WindowScore(rows=len(y), value=None)
-    low, high = np.quantile(values, [0.025, 0.975])
-    return WindowScore(rows=len(y), value=whole, low=float(low), high=float(high), deviation=float(values.std()))
+    low, high = np.quantile(values, [0.025, 0.975]).tolist()
+    labeled = np.isfinite(y.astype(np.float64))  # of anomalies some labels are unknown
+    truth, units = y[labeled], evidence.units[labeled]
+    alone = len(np.unique(units)) == len(units)  # rows of one request depend on each other: the bootstrap draws them
+    counted = counted_units(metric, truth, evidence.prediction[labeled], units) if alone else FEW + 1
+    ends = exact_interval(metric, whole, low, high, counted, rarest_units(truth, units, evidence.prediction.ndim == 2))
+    deviation = float(values.std())
+    if ends != (low, high):
+        deviation = max(deviation, (ends[1] - ends[0]) / (2 * 1.96))
+    return WindowScore(rows=len(y), value=whole, low=ends[0], high=ends[1], deviation=deviation)
 
 
 def loss_against(now: WindowScore, reference: Estimate, metric: str) -> Loss | None:

@@ -129,6 +129,10 @@ def infer_task(values: pd.Series, suits: Sequence[str] = ()) -> tuple[str, str]:
             if values.astype(str).str.fullmatch(r"[+-]?\d+").all():  # they stay texts, as floats would change them
                 kind = "whole numbers beyond 2**53, which floats do not represent exactly,"
                 expected += "; convert a quantity to a larger unit; an identifier cannot be predicted"
+            numbers = values.astype(str).str.fullmatch(r"[^A-Za-z]*\d[^A-Za-z]*")
+            if 0.5 < numbers.mean() < 1:
+                others = ", ".join(repr(str(value)[:40]) for value in values[~numbers].unique()[:3])
+                expected += f". Other texts than numbers, such as {others}: correct or remove these rows"
             result = f"{different} different {kind} in {rows} rows"
             raise DataError(f"the target {values.name!r} has {result}; expected {expected}")
         return "multiclass", f"inferred: the target has {different} different names"

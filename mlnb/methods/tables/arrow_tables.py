@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['LARGEST', 'read_arrow', 'is_vector', 'expand_vector', 'expand_columns', 'is_usable', 'plain_column', 'find_vectors',
-           'split_vectors', 'vector_names', 'expand_names']
+           'split_vectors', 'vector_names', 'expand_names', 'release_memory']
 
 # %% ../../../nbs/methods/tables/arrow_tables.ipynb #c06
 import io
@@ -194,3 +194,8 @@ def vector_names(name: str, size: int) -> list[str]:
 def expand_names(names: Iterable[str], sizes: dict[str, int]) -> list[str]:
     """Return the names of a file's columns once its list columns are split."""
     return [each for name in names for each in (vector_names(name, sizes[name]) if name in sizes else [name])]
+
+
+def release_memory() -> None:
+    """Return the memory of texts that were let go to the system: Arrow keeps what the columns of a table took."""
+    pa.default_memory_pool().release_unused()

@@ -22,6 +22,23 @@ _FREQUENT = {  # pairs of bytes of the characters that most text consists of
     "big5": rb"[\xa4-\xc6][\x40-\x7e\xa1-\xfe]",
 }
 
+_HANGUL = frozenset(  # frequent syllables of Korean text, names and answers
+    "이다는에을의가고하기지를한로사리도자은어나시인아서라대해정일전스수그으구부게있장상제주보안소들여국과원만"
+    "요면공신동유조경화비미마성관중우오생남예니네참거짓월목금토울산천광세종강북충청영현무실선연김박최윤임권황"
+    "송홍문양손배백허심노차민희준진석철호용명반품체없음통분학교회량번등급내외형태색합격불"
+    "혼료취소봄겨름높낮쁨좋완입출금액"
+)
+_HANZI = frozenset(  # frequent characters of Chinese text, names and answers
+    "的一是不了人我在有他这中大来上个国到说们为子和你地出道也时年得就那要下以生会自着去之过家学对可她里后小么"
+    "心多天而能好都然没日于起还发成事只作当想看文无开手十用主行方又如前所本见经头面公同三已老从动两长知民样现"
+    "分将外但身些与高意进把法此实回二理美点月明其种声全工己话儿者向情部正名定女问力机给等几很业最间新什打便位"
+    "因重被走电四第门相次东政海口使教西再平真听世气信北少关并内加化由却代军产入先山五太水万市眼体别处总才场师"
+    "书比住员九笑性通目华报立马命张活难神数件安表原车白应路期叫死常提感金何更反合放做系计或司利受光王果亲界及"
+    "今京务制解各任至清物台象记边共风战干接它许八特觉望直服毛林题建南度统色字请交爱让认算论百吃义科怎元社术结"
+    "六功指思非流每青管夫连远资队跟带花快音火际则首单据导影失拿网香似斯专石若兵弟谁校读志飞观争究包组造落视济"
+    "喜离虽坚图男州沪宁苏杭津港县省类型状级号码否优良差"
+)
+
 
 def decode(data: bytes, encoding: str = "auto", complete: bool = True) -> tuple[str, str]:
     """Return a file's text and its encoding.
@@ -129,7 +146,15 @@ def _find_frequent(words: bytes) -> str:
     if not best or shares[best] < 0.8:
         return ""
     # Hangul has a part of the pairs that Chinese text uses: several characters that are all in it are Korean.
-    return "cp949" if best == "gb18030" and shares.get("cp949") == 1.0 and count > 5 else best
+    if best == "gb18030" and shares.get("cp949") == 1.0 and (count > 5 or _is_korean(words)):
+        return "cp949"
+    return best
+
+
+def _is_korean(words: bytes) -> bool:
+    """Return whether a few characters are frequent ones rather in Korean than in Chinese."""
+    korean, chinese = (set(_try_decode(words, name) or "") for name in ("cp949", "gb18030"))
+    return len(korean & _HANGUL) > len(chinese & _HANZI)
 
 
 def _detect_others(words: bytes) -> str:

@@ -210,7 +210,7 @@ def cut_footer(body: bytes, separator: str, width: int) -> tuple[bytes, list[str
         note = len(filled) == 1 and cells[0] and len(cells) < width and (width > 2 or after_blank)
         if note and _NUMBER.fullmatch(filled[0]):
             break
-        if not note and not _is_total(rows, index, filled):
+        if not note and not _is_total(rows, index, filled) and not _is_padded_note(rows, index, cells):
             break
         end, left_out = index, [separator.join(rows[index]).strip(), *left_out]
     return (body, []) if not left_out else (body[:start] + b"\n".join(lines[:end]) + b"\n", left_out)
@@ -223,6 +223,24 @@ def _is_total(rows: Rows, index: int, filled: list[str]) -> bool:
         return False
     firsts = (next((cell.strip() for cell in row if cell.strip()), "") for row in rows[:index])
     return not any(first.casefold().strip(" :=") == word for first in firsts)
+
+
+def _is_padded_note(rows: Rows, index: int, cells: list[str]) -> bool:
+    """Return whether a row has a note in its first cell, and separators for the others, as spreadsheets write it.
+
+    The first cell must differ in kind from all above it: a word of a total, text below numbers, or a sentence below
+    words. A table that has such rows elsewhere has none that are notes.
+    """
+    if len(cells) < 3 or not cells[0] or any(cells[1:]):
+        return False
+    above = [[cell.strip() for cell in row] for row in rows[:index] if any(cell.strip() for cell in row)]
+    if any(row[0] and not any(row[1:]) for row in above):
+        return False
+    firsts = [row[0] for row in above if row[0]]
+    total = cells[0].casefold().strip(" :=") in TOTALS and cells[0] not in firsts
+    numbers = all(map(_NUMBER.fullmatch, firsts)) and not _NUMBER.fullmatch(cells[0])
+    sentence = len(cells[0].split()) >= 3 and all(len(first.split()) < 3 for first in firsts)
+    return total or (len(firsts) >= _ENOUGH and (numbers or sentence))
 
 # %% ../../../nbs/methods/tables/layouts.ipynb #c18
 def name_columns(first: Sequence[str]) -> list[str]:

@@ -15,6 +15,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from .arrow_tables import release_memory
 from .columns import Schema, take_columns
 from ...codec import replace
 from ..contracts.declarations import ColumnDeclaration, describe_declaration
@@ -372,5 +373,5 @@ def clean(
         typed[name] = values
         findings += cleaner.notes
         if rows >= LONG:
-            pa.default_memory_pool().release_unused()  # the pool keeps what the raw column took
+            release_memory()
     return join_columns(typed), Schema(tuple(columns), rows), findings

@@ -18,6 +18,7 @@ from ...codec import replace
 from ..contracts.problems import ProblemContract, required
 from ..tasks.task_traits import traits_of
 from ..models.anomaly_detection import reference_flags
+from ..tables.arrow_tables import release_memory
 from ..tables.columns import Schema, TableArrays, to_arrays
 from ..encoding.table_encoder import Encoder
 from .cross_validation import Fold, encode_folds
@@ -126,6 +127,8 @@ def learn_examples(
     groups, weights = read_groups(contract, training), read_weights(contract, training)
     lean = compact and len(training) > LONG
     X = (encoder.pack_training if lean else encoder.transform_training)(TableArrays(training, schema, use_up), y)
+    if use_up and len(y) > LONG:
+        release_memory()
     return Examples(X, y, groups, weights, constraints=encoder.constraints())
 
 

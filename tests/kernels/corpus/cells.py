@@ -250,3 +250,30 @@ NOTEBOOKS: dict[str, list[object]] = {
     "tqdm_auto_bar": ["from tqdm.auto import tqdm\nsum(tqdm(range(3), leave=False))", "tqdm.pandas()"],
     "set_next_input": ["get_ipython().set_next_input('x = 1')", "%load_ext nothing_there"],
 }
+
+# Cases whose cells neither raise nor leave a state that another reads are executed as one notebook: starting a kernel
+# takes longer than they do.
+TOGETHER: dict[str, tuple[str, ...]] = {
+    "outputs": (
+        "print", "stderr", "interleaved", "result_after_print", "skipped", "allowed_error", "bad_repr", "bad_html_repr",
+        "display_update", "update_in_cell", "clear_output", "clear_wait", "rich", "rich_more", "image", "mime",
+        "unicode_identifier", "dataclass", "redirect", "stdout_replaced", "many_outputs", "long_text",
+    ),
+    "magics": (
+        "only_markdown", "magic_time", "magic_timeit", "magic_capture", "magic_bash", "magic_script", "magic_env",
+        "magic_run", "define_magic", "shell", "shell_variable", "help",
+    ),
+    "processes": (
+        "await", "task_across_cells", "loop_running", "subprocess", "subprocess_output", "os_write", "multiprocessing",
+        "process_prints", "futures", "thread_prints", "thread_error", "thread_later", "comm", "inspect",
+        "gc_and_weakref", "signal", "pickle_main", "stdin", "environment",
+    ),
+    "tables": ("pandas", "numpy", "random_seeded"),
+    "plots": ("figure", "figures", "figure_show"),
+    "widgets": ("widget", "widget_output", "widget_interact", "widget_observed"),
+    "progress": ("tqdm", "tqdm_auto", "tqdm_auto_bar", "tqdm_notebook"),
+}  # fmt: skip
+_ALONE = NOTEBOOKS.keys() - {name for names in TOGETHER.values() for name in names}
+EXECUTED = {name: cells for name, cells in NOTEBOOKS.items() if name in _ALONE} | {
+    theme: [cell for name in names for cell in NOTEBOOKS[name]] for theme, names in TOGETHER.items()
+}

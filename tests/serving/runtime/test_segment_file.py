@@ -38,7 +38,7 @@ def test_no_record_is_torn_or_merged(
                 continue
     segment.close()
     assert [json.loads(line)["id"] for line in segment.path.read_bytes().splitlines()] == written
-    assert segment.rows == len(kept) and not segment.is_broken
+    assert segment.rows == len(written) and not segment.is_broken
 
 
 def test_a_file_that_cannot_be_repaired_takes_no_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
