@@ -7,6 +7,7 @@ MlnbError
 │   ├── NotebookError                  a stage notebook breaks the contract of stage notebooks
 │   ├── ParameterError                 an unknown name, a wrong type, a value out of range
 │   ├── GraphError                     two producers, no producer, or a cycle
+│   ├── DeclarationError               a column declaration is unknown, or contradicts another one or the table
 │   ├── UnknownRun (LookupError)       no run, stage or artifact of that name
 │   ├── SchemaError                    a file of another schema version, or that does not match its schema
 │   └── BadRequest                     a request to the service, in mlnb.serving.runtime.request_bodies
@@ -52,6 +53,10 @@ class NotebookError(UsageError):
 
 class ParameterError(UsageError):
     """A parameter is unknown, of the wrong type or out of range."""
+
+
+class DeclarationError(UsageError):
+    """A declaration of columns.toml is unknown, or contradicts another one, the problem or the table."""
 
 
 class GraphError(UsageError):

@@ -107,6 +107,9 @@ class ProcessSettings(SettingsGroup):
     webhook_secret = Setting(
         "", "Key that signs the body of alerts (HMAC-SHA256).", variable="MLNB_WEBHOOK_SECRET", secret=True
     )
+    personal_key = Setting(
+        "", "Key of the pseudonyms of personal data (HMAC-SHA256).", variable="MLNB_PERSONAL_KEY", secret=True
+    )
     kernels_output = Setting(
         256 << 20, "Number of characters that one cell may print.", variable="MLNB_KERNELS_OUTPUT", low=0
     )

@@ -8,6 +8,7 @@ import numpy as np
 
 from mlnb.codec import encode
 from mlnb.methods.contracts.decisions import Beta, Decision, Isotonic, Sigmoid, Temperature, ValueInterval
+from mlnb.methods.contracts.declarations import ColumnDeclaration
 from mlnb.methods.contracts.problems import ProblemContract
 from mlnb.methods.contracts.responses import Golden, to_wire
 from mlnb.methods.decisions.decision_rules import write_decision
@@ -23,11 +24,11 @@ COLUMNS = (
     Column("age", "number", nullable=True, sentinels=(-999.0,)),
     Column("fare paid €", "number", nullable=True),
     Column("sex", "category", nullable=True, categories=("f", "m")),
-    Column("town", "category", nullable=True),
+    Column("town", "category", nullable=True, declared=ColumnDeclaration(missing=("nowhere",))),
     Column("ok", "boolean", nullable=True),
-    Column("day", "date", nullable=True),
+    Column("day", "date", nullable=True, sentinels=(-2208988800.0,)),
 )
-TEXT = Column("note", "text", nullable=True)
+TEXT = Column("note", "text", nullable=True, declared=ColumnDeclaration(missing=("left blank",)))
 DECISIONS = {
     "plain": Decision(),
     "sigmoid": Decision(calibration=Sigmoid(a=1.1, c=0.2), threshold=0.4),
@@ -41,18 +42,19 @@ QUERY = Column("visit", "category", role="identifier")
 
 
 def make_rows(count: int, seed: int = 7) -> list[dict[str, Any]]:
-    """Return rows with missing values, unseen levels and dates before 1970."""
+    """Return rows with missing values, also declared ones, unseen levels and dates before 1970."""
     rng = np.random.default_rng(seed)
     return [
         {
             "age": None if number % 11 == 0 else -999.0 if number % 23 == 0 else float(rng.integers(1, 80)),
             "fare paid €": None if number % 17 == 0 else round(float(rng.exponential(30)), 2),
             "sex": "NA" if number % 29 == 0 else None if number % 13 == 0 else str(rng.choice(["f", "m"])),
-            "town": f"town {rng.integers(40)}",
+            "town": (f"town {rng.integers(40)}", "nowhere")[number % 31 == 30],
             "ok": None if number % 7 == 0 else bool(rng.integers(2)),
             "day": None if number % 19 == 0 else f"{rng.integers(1890, 2040)}-{rng.integers(1, 13):02}-28T13:45:06.5",
             "note": None if number % 5 == 0 else " ".join(rng.choice(["first", "Élan", "crew", "x²", "third"], 3)),
         }
+        | ({"day": "1900-01-01", "note": " left blank"} if number % 37 == 21 else {})
         for number in range(count)
     ]
 

@@ -5,8 +5,9 @@ import json
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from mlnb.cli.schema import FILE as SCHEMA_FILE
 from mlnb.cli.text_tables import table
 from mlnb.engine.project import Project
 from mlnb.engine.runs import open_run
@@ -20,7 +21,12 @@ from mlnb.monitoring.labels import Added, add_labels, read_labels
 from mlnb.monitoring.monitoring_paths import label_database, log_folder
 from mlnb.monitoring.prediction_table import read_log
 from mlnb.registry.registry import Registry
+from mlnb.serving.batch.schema_check import refuse_violations
+from mlnb.settings import ProcessSettings
 from mlnb.suggestions import did_you_mean
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 CONFLICTS = 10  # conflicts that are listed
 
@@ -34,6 +40,7 @@ def parser(p: argparse.ArgumentParser) -> None:
     p.add_argument("--label", default="", metavar="COLUMN", help="column of the label (default: the target)")
     p.add_argument("--row", default="row", metavar="COLUMN", help="column of the row number in its request")
     p.add_argument("--replace", action="store_true", help="replace existing labels that differ")
+    p.add_argument("--ignore-schema", action="store_true", help="do not check the labels against schema.yaml")
     p.add_argument("--json", action="store_true", help="print JSON")
     p.epilog = (
         "examples:\n  mlnb labels add june.csv --request id --label churned\n  mlnb labels\n\n"
@@ -41,7 +48,8 @@ def parser(p: argparse.ArgumentParser) -> None:
         "the row; one of a forecast names the series and the timestamp (or `step`), and without a request it is the\n"
         "true value for every forecast of that timestamp. Adding the same labels again changes nothing; a label that\n"
         "differs from an existing one is reported as a conflict and ignored without --replace. Labels of classes that\n"
-        "the model does not know are added and reported: they are misspelled, or the model needs to be trained anew."
+        "the model does not know are added and reported: they are misspelled, or the model needs to be trained anew.\n"
+        "Where the project has a schema.yaml (see `mlnb schema`), labels that violate it are listed and nothing is added."
     )
 
 
@@ -59,7 +67,10 @@ def main(args: argparse.Namespace) -> int:
         log, _ = read_log(log_folder(project, version.model))
         label = args.label or str(contract.target or "label")
         schema = Schema.from_json(open_run(project, version.run).load("schema"))
-        labeled_rows = _rows(args.file, schema, {label: str(contract.target)})
+        frame = _read_file(args.file, schema, {label: str(contract.target)})
+        if not args.ignore_schema and label in frame:
+            _check_schema(project.root / SCHEMA_FILE, frame[label], str(contract.target), args.file.name)
+        labeled_rows: list[dict[str, Any]] = frame.to_dict("records")
         rows = label_rows(labeled_rows, contract, args.request, label, args.row)
         requests = set(log["request"])
         added = add_labels(database, rows, time.time(), args.file.name, args.replace, requests, contract.classes)
@@ -89,7 +100,7 @@ def _predicted_rows(log: Any, contract: ProblemContract) -> Any:
     return steps_of(log, contract) if traits_of(contract.task).unit == "history" and len(log) else log
 
 
-def _rows(path: Path, schema: Any, renamed: dict[str, str]) -> list[dict[str, Any]]:
+def _read_file(path: Path, schema: Schema, renamed: dict[str, str]) -> "pd.DataFrame":
     """Return the rows of a file, text read in the formats of the training table.
 
     Args:
@@ -103,8 +114,35 @@ def _rows(path: Path, schema: Any, renamed: dict[str, str]) -> list[dict[str, An
     if not path.is_file():
         raise UsageError(f"No file {str(path)!r}; expected CSV, Parquet, JSON lines or Excel.")
     frame, _ = read_table(str(path.absolute()), expected=[*schema.names, *renamed])
-    rows: list[dict[str, Any]] = read_as_trained(frame, schema, renamed).to_dict("records")
-    return rows
+    return read_as_trained(frame, schema, renamed, ProcessSettings().personal_key)
+
+
+def _check_schema(path: Path, labels: "pd.Series", target: str, file: str) -> None:
+    """Raise `DataError` when labels violate the schema that the project owns; nothing without one.
+
+    Args:
+        path: of the project's schema.
+        labels: of a file, text read in the formats of the training table.
+        target: the column of the schema that they are values of.
+        file: name of the file, for the message.
+    """
+    if not path.exists():
+        return
+    import pandas as pd
+
+    from mlnb.methods.audit.project_schema import SchemaCheck, read_schema
+    from mlnb.methods.tables.values import to_label
+
+    expected = read_schema(path)
+    if expected is None or target not in expected.columns:
+        return
+    present = labels.dropna()
+    values = present.map(to_label)
+    if str(expected.columns[target].dtype or "").startswith("float"):
+        values = pd.to_numeric(present, errors="coerce").dropna().astype("float64")
+    check = SchemaCheck(expected, [target])
+    check.add(pd.DataFrame({target: values}))
+    refuse_violations(check.findings(), file)
 
 
 def _added_text(added: Added) -> str:

@@ -12,10 +12,28 @@ from mlnb.errors import ProjectError
 
 IGNORED = ".venv/\nruns/\n.mlnb/\nwandb/\n__pycache__/\n.ipynb_checkpoints/\n"
 
+COLUMNS = """\
+# What is declared about columns overrides what is inferred. Remove the # of the lines to use:
+#
+# [columns.price]
+# kind = "number"                 # number, category, date, text, vector, identifier or ignore
+# role = "target"                 # feature, weight, group, time, series, protected; or a list: ["feature", "group"]
+# missing = [-1, "unknown"]       # texts and numbers that stand for a missing value
+# unit = "EUR"
+#
+# [columns."sold on"]
+# kind = "date"
+# format = "%d/%m/%Y"
+#
+# [columns.email]
+# personal = "pseudonymize"       # personal data: drop, mask, pseudonymize (needs MLNB_PERSONAL_KEY) or keep
+"""
+
 README = """\
 # {name}
 
-A project of [mlnb](https://example.org/mlnb). Edit the stage notebooks in `nbs/stages`.
+A project of [mlnb](https://example.org/mlnb). Edit the stage notebooks in `nbs/stages`
+and declare columns in `columns.toml`.
 
     mlnb run --data churn.csv --target Churn    run the pipeline; unchanged stages are reused
     mlnb lab                                    open the notebooks in JupyterLab; a draft reads the latest run
@@ -82,6 +100,7 @@ def _fill(project: Path, name: str, library: str) -> None:
     texts = {
         "README.md": README.format(name=name, library=library),
         ".gitignore": IGNORED,
+        "columns.toml": COLUMNS,
         f"{library}/__init__.py": '__version__ = "0.1.0"\n',
     }
     for path, data in {**template.files, **{path: text.encode() for path, text in texts.items()}}.items():

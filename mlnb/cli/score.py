@@ -6,6 +6,7 @@ import sys
 import time
 from pathlib import Path
 
+from mlnb.cli.schema import FILE as SCHEMA_FILE
 from mlnb.engine.digests import digest_value
 from mlnb.engine.project import Project
 from mlnb.errors import UsageError
@@ -13,6 +14,7 @@ from mlnb.serving.batch.batch_job import JobOptions, count_cores, run_job
 from mlnb.serving.batch.job_checkpoints import Counts
 from mlnb.serving.packaging.bundles import Bundle
 from mlnb.serving.packaging.packaged_runs import LATEST, find_packaged_run
+from mlnb.serving.runtime.model_parts import ModelParts
 from mlnb.serving.runtime.row_scorers import import_lightgbm_alone
 
 INTERVAL = 2.0  # seconds between two lines of progress
@@ -33,6 +35,7 @@ def parser(p: argparse.ArgumentParser) -> None:
     p.add_argument("--sheet", default="", help="Excel: name of the sheet (default: the one with the columns)")
     p.add_argument("--ignore-unknown", action="store_true", help="leave out columns that the model does not know")
     p.add_argument("--fill-missing", action="store_true", help="read absent columns as missing where that is allowed")
+    p.add_argument("--ignore-schema", action="store_true", help="do not check the rows against schema.yaml")
     p.add_argument("--json", action="store_true", help="print one JSON object")
     p.epilog = (
         "examples:\n"
@@ -42,8 +45,10 @@ def parser(p: argparse.ArgumentParser) -> None:
         "  mlnb score s3://bucket/rows/ s3://bucket/out.parquet --run 20260102-0304\n\n"
         "Rows are processed in parts, and the output appears complete at the end. After a kill the same command\n"
         "continues where it stopped. Without --quarantine the first invalid row stops the job. `row` counts from 0\n"
-        "in each file. The predictions are those of the service, bit for bit.\n\n"
-        "exit codes: 0 success, 2 usage error or an invalid row, 3 a process was killed, 6 disk full"
+        "in each file. The predictions are those of the service, bit for bit. Where the project has a schema.yaml\n"
+        "(see `mlnb schema`), a violation is listed and nothing is scored.\n\n"
+        "exit codes: 0 success, 2 usage error or an invalid row, 3 violation of the schema, or a process was killed,\n"
+        "6 disk full"
     )
 
 
@@ -66,6 +71,8 @@ def main(args: argparse.Namespace) -> int:
         fill_missing=args.fill_missing,
         sheet=args.sheet,
     )
+    if not args.ignore_schema:
+        _check_schema(project, bundle, args.sources, args.sheet)
     scratch = project.store_root / "score" / digest_value([args.sources, args.output])[:12]
     import_lightgbm_alone()
     start = time.monotonic()
@@ -79,6 +86,20 @@ def main(args: argparse.Namespace) -> int:
     if counts.bad:
         print(f"{Path(args.quarantine)}  ({counts.bad:,} invalid rows of {counts.read:,})")
     return 0
+
+
+def _check_schema(project: Project, bundle: Bundle, sources: list[str], sheet: str) -> None:
+    """Raise `DataError` when rows violate the schema that the project owns; nothing without one."""
+    path = project.root / SCHEMA_FILE
+    if not path.exists():
+        return
+    from mlnb.methods.audit.project_schema import read_schema  # pandera, which takes a second to import
+    from mlnb.serving.batch.schema_check import check_files, refuse_violations
+
+    schema = ModelParts.load(bundle.folder / "model").schema
+    expected = read_schema(path)
+    assert expected is not None
+    refuse_violations(check_files(sources, schema, expected, features_only=True, sheet=sheet), ", ".join(sources))
 
 
 class Progress:

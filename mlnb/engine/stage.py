@@ -15,6 +15,7 @@ from mlnb.engine.stage_files import ProgressNote
 from mlnb.engine.test_set_access import is_held_out, record_access
 from mlnb.errors import ContractBroken, GateFailed, ParameterError
 from mlnb.redaction import redact
+from mlnb.settings import ProcessSettings
 from mlnb.suggestions import did_you_mean
 
 PROGRESS_SECONDS = 0.2  # seconds between two progress notes
@@ -131,6 +132,11 @@ class Stage(ABC):
                 f"Stage {self.name!r} declares {', '.join(map(repr, missing))} in `writes` and did not save it."
             )
         self._report()
+
+    @property
+    def personal_key(self) -> str:
+        """The key of the pseudonyms of personal data, from the environment; empty where it is not set."""
+        return ProcessSettings().personal_key
 
     @property
     @abstractmethod

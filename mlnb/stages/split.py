@@ -15,6 +15,7 @@ from ..methods.contracts.problems import ProblemContract
 from ..methods.tasks.task_traits import traits_of
 from ..methods.tables.columns import Schema
 from ..methods.audit.split_proposals import propose_splits
+from ..methods.problem.declared_roles import declared_column
 from ..methods.training_data.data_splits import choose_kind
 from ..methods.contracts.split_plans import SplitPlan
 from ..methods.training_data.training_plan import plan_for
@@ -101,6 +102,8 @@ def choose_split(
     Raises:
         ParameterError: the table cannot be split by this kind.
     """
+    if traits_of(contract.task).unit != "history":
+        group, time = declared_column(schema, "group", group), declared_column(schema, "time", time)
     time = time or ("" if group else contract.cut or "")  # of a log the newest candidates are held out
     group = group or ("" if time else contract.query or "")  # a query is never divided
     chosen, reason = choose_kind(contract, schema, kind, group, time, propose_splits(table, schema, contract))

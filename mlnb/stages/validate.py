@@ -14,6 +14,7 @@ import pandas as pd
 
 from ..errors import DataError
 from ..codec import from_json, replace
+from ..methods.contracts.declarations import Declarations
 from ..methods.contracts.table_formats import Layout
 from ..methods.contracts.findings import Finding
 from ..methods.contracts.problems import Problem, ProblemContract
@@ -23,18 +24,24 @@ from ..methods.tables.spellings import stated_spelling
 from ..methods.tables.type_inference import clean, finding
 from ..methods.tables.columns import Schema
 from ..methods.tables.duplicates import find_copies
-from ..methods.tables.column_profiles import describe_column, find_role
+from ..methods.tables.column_profiles import choose_role, describe_column
+from ..methods.problem.declared_roles import declare_problem
 from ..methods.problem.goal_text import NAMED
 from ..methods.problem.target_inference import match_columns, resolve_target
 from ..methods.problem.task_contracts import set_roles
-from ..methods.tasks.problem_strategies import problem_strategy
-from ..methods.audit.data_validation import condense, drop_unlabelled
+from ..methods.tasks.problem_strategies import NOTHING_DECLARED, problem_strategy
+from ..methods.audit.data_validation import condense, drop_unlabelled, drop_weightless
 
 Findings = list[Finding]
 
 
 def type_table(
-    raw: pd.DataFrame, problem: Problem, provenance: dict[str, Any], duplicates: str = "keep", use_up: bool = False
+    raw: pd.DataFrame,
+    problem: Problem,
+    provenance: dict[str, Any],
+    duplicates: str = "keep",
+    use_up: bool = False,
+    declarations: Declarations = NOTHING_DECLARED,
 ) -> tuple[ProblemContract, Schema, pd.DataFrame, Findings]:
     """Contract, schema, typed rows that have a target, findings.
 
@@ -44,22 +51,27 @@ def type_table(
         provenance: from the stage ingest.
         duplicates: keep or drop.
         use_up: whether the raw table may be emptied on the way.
+        declarations: from the stage ingest.
 
     Raises:
         DataError: when there is no such target.
+        DeclarationError: the declarations contradict the problem.
     """
+    problem = declare_problem(problem, declarations)
     strategy = problem_strategy(problem.task)
     problem = match_columns(problem, list(map(str, raw.columns)))
-    raw, problem, reported = strategy.read(raw, problem, stated_spelling(provenance))
+    raw, problem, reported = strategy.read(raw, problem, stated_spelling(provenance), declarations)
+    declared = {} if problem.cut else declarations.columns  # candidates of a log have other columns than the log
     names = [str(name) for name in raw.columns]
     if (kind := provenance.get("unusable", {}).get(problem.target)) is not None:
         raise DataError(f"the target {problem.target!r} holds {kind}; expected numbers or text, one value per row")
     target, source = resolve_target(problem.target, names, provenance.get("target"), strategy.needs_target)
-    table, schema, findings = clean(raw, target, stated_spelling(provenance), use_up)
+    table, schema, findings = clean(raw, target, stated_spelling(provenance), use_up, declared)
+    table, weightless = drop_weightless(table, problem.weight)
     contract = strategy.complete(problem, table, target, source)
     schema = set_roles(schema, contract)
     table, dropped = drop_unlabelled(table, contract)
-    findings += source_findings(provenance) + reported + dropped
+    findings += source_findings(provenance) + reported + weightless + dropped
     findings += spelling_findings(str(contract.target), contract.classes or ())
     if duplicates == "drop" and (copies := find_copies(table)).any():
         message = f"{copies.sum()} rows equal an earlier one in every column"
@@ -79,12 +91,14 @@ def _settle(table: pd.DataFrame, schema: Schema, contract: ProblemContract) -> S
             kind = problem_strategy(contract.task).target_kind(contract)
             settled = describe_column(column.name, kind, values, "target")
             classes = tuple(contract.classes) if contract.classes else None
-            columns.append(replace(settled, categories=classes, format=column.format))
+            columns.append(replace(settled, categories=classes, format=column.format, declared=column.declared))
             continue
         if len(table) < schema.rows:
-            role, reason = (column.role, column.reason) if column.reason else find_role(column.name, kind, values)
+            role, reason = column.role, column.reason
+            if not reason:
+                role, reason = choose_role(column.name, kind, values, column.declared)
             described = describe_column(column.name, kind, values, role, reason, column.sentinels)
-            column = replace(described, format=column.format)
+            column = replace(described, format=column.format, declared=column.declared)
         columns.append(column)
     return Schema(tuple(columns), len(table))
 
@@ -161,7 +175,7 @@ def table_contract(contract: ProblemContract) -> pd.DataFrame:
     Args:
         contract: from `type_table`
     """
-    deciding = ("target", "task", "positive", "metric", "bound")
+    deciding = ("target", "task", "positive", "metric", "bound", *["weight"] * (contract.weight is not None))
     named = [field for field, source in contract.sources.items() if source == NAMED and field not in deciding]
     fields = [field for field in (*deciding, *named) if field in contract.sources]
     rows = [[field, str(getattr(contract, field)), contract.sources[field]] for field in fields]

@@ -5,6 +5,7 @@ from typing import Any
 from mlnb.codec import from_json
 from mlnb.engine.runs import Run
 from mlnb.errors import SchemaError
+from mlnb.methods.contracts.declarations import ColumnDeclaration
 from mlnb.methods.contracts.format_descriptions import FormatRow, describe_formats
 from mlnb.methods.contracts.table_formats import ColumnFormat, Layout
 from mlnb.tracking.artifact_views import View, load_optional, load_view, warn_unusable
@@ -16,6 +17,7 @@ class ColumnView(View, frozen=True, kw_only=True):
     name: str
     format: ColumnFormat | None
     sentinels: tuple[float, ...]
+    declared: ColumnDeclaration | None = None
 
 
 class SchemaView(View, frozen=True, kw_only=True):

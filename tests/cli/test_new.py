@@ -10,6 +10,8 @@ from mlnb.cli.new import create, library_name
 from mlnb.engine.notebook import read_notebooks
 from mlnb.engine.project import Project, builtin_folder
 from mlnb.errors import ProjectError
+from mlnb.methods.contracts.declarations import Declarations
+from mlnb.methods.tables.column_declarations import parse_declarations
 
 
 def test_a_new_project_is_complete(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -26,6 +28,10 @@ def test_a_new_project_is_complete(tmp_path: Path, capsys: pytest.CaptureFixture
     settings.read(folder / "settings.ini")
     assert settings["DEFAULT"]["lib_name"] == "shop_1"
     assert (folder / "shop_1" / "__init__.py").is_file()
+    example = (folder / "columns.toml").read_text()
+    assert parse_declarations(example) == Declarations()
+    uncommented = "\n".join(line[2:] for line in example.splitlines()[2:])
+    assert list(parse_declarations(uncommented).columns) == ["price", "sold on", "email"]
     assert [path.name for path in tmp_path.iterdir()] == ["Shop 1"], "no other files are left"
 
 

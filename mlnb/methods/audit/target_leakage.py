@@ -117,9 +117,10 @@ def find_leaks(
         if skill < SUSPICIOUS_SKILL:
             break
         message = f"alone it predicts {contract.target!r} with a skill of {skill:.3f} (0: chance, 1: perfect)"
-        few = len(table) < _LEAST_ROWS
-        if skill < LEAKAGE_SKILL or policy == "keep" or few or left == 1:
+        few, stated = len(table) < _LEAST_ROWS, schema.column(name).has_role("feature")
+        if skill < LEAKAGE_SKILL or policy == "keep" or few or left == 1 or stated:
             why = "too few rows to be sure" if few else "the last feature" if left == 1 else f"leakage={policy}"
+            why = "declared a feature" if stated else why
             action = f"kept ({why}); check whether it is available before {contract.target!r} is known"
             findings.append(finding("leakage", "warning", name, len(table), message, action))
             continue

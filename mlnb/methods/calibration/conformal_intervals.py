@@ -15,7 +15,7 @@ import numpy as np
 
 from ..contracts.decisions import Measured, StepInterval, ValueInterval
 from ..contracts.evaluations import BinCoverage, Estimate, IntervalCheck
-from ..metrics.exact_intervals import share_interval
+from ..metrics.exact_intervals import effective_rows, share_interval
 from ..contracts.gates import GateLine
 from ..contracts.problems import ProblemContract
 from ..decisions.decision_rules import bound_values, interpolate
@@ -27,40 +27,58 @@ MIN_BIN_ROWS = 40  # minimum rows per knot of the scale
 MIN_SCALE = 0.05  # lower bound of the scale, relative to the mean absolute error
 
 # %% ../../../nbs/methods/calibration/conformal_intervals.ipynb #c05
-def conformal_quantile(scores: np.ndarray, level: float) -> float:
+def conformal_quantile(scores: np.ndarray, level: float, weights: np.ndarray | None = None) -> float:
     """Return the conformal quantile: a new, exchangeable score is at most this with probability of at least `level`.
 
     Args:
         scores: conformity scores (n,).
         level: probability (0..1).
+        weights: sample weights (n,); the new score has their mean.
 
     Returns:
         the quantile; inf when n is too small for the level.
     """
+    if weights is not None:
+        order = np.argsort(scores, kind="stable")
+        share = np.cumsum(weights[order]) / (weights.sum() + weights.mean())
+        first = int(np.searchsorted(share, level - 1e-12))
+        return float(scores[order][first]) if first < len(scores) else math.inf
     index = math.ceil((len(scores) + 1) * level - 1e-9)
     return float(np.sort(scores)[index - 1]) if index <= len(scores) else math.inf
 
 
-def fit_scale(values: np.ndarray, errors: np.ndarray) -> tuple[list[float], list[float]]:
+def fit_scale(
+    values: np.ndarray, errors: np.ndarray, weights: np.ndarray | None = None
+) -> tuple[list[float], list[float]]:
     """Fit the mean absolute error as a function of the prediction: linear between bins with equal numbers of rows.
 
     Args:
         values: out-of-fold predictions (n,).
         errors: true value minus prediction (n,).
+        weights: sample weights (n,).
 
     Returns:
         knots, ascending, and the mean absolute error at each.
     """
-    overall = float(np.abs(errors).mean())
+    overall = _mean(np.abs(errors), weights)
     bins = min(BINS, len(values) // MIN_BIN_ROWS)
     parts = np.array_split(np.argsort(values, kind="stable"), max(1, bins))
-    x = np.array([values[part].mean() for part in parts])
-    y = np.array([max(float(np.abs(errors[part]).mean()), MIN_SCALE * overall) for part in parts])
+    heavy = [None if weights is None else weights[part] for part in parts]
+    x = np.array([_mean(values[part], each) for part, each in zip(parts, heavy, strict=True)])
+    typical = [_mean(np.abs(errors[part]), each) for part, each in zip(parts, heavy, strict=True)]
+    y = np.array([max(each, MIN_SCALE * overall) for each in typical])
     x, first = np.unique(x, return_index=True)
     return x.tolist(), y[first].tolist()
 
 
-def fit_interval(form: str, values: np.ndarray, y: np.ndarray, coverage: float) -> ValueInterval:
+def _mean(values: np.ndarray, weights: np.ndarray | None) -> float:
+    """Return the weighted mean of values (n,)."""
+    return float(values.mean() if weights is None else np.average(values, weights=weights))
+
+
+def fit_interval(
+    form: str, values: np.ndarray, y: np.ndarray, coverage: float, weights: np.ndarray | None = None
+) -> ValueInterval:
     """Fit an interval of one form; its ends are infinite when the rows are too few for the coverage.
 
     Args:
@@ -68,17 +86,19 @@ def fit_interval(form: str, values: np.ndarray, y: np.ndarray, coverage: float) 
         values: out-of-fold predictions (n,).
         y: true values (n,).
         coverage: nominal coverage (0..1).
+        weights: sample weights (n,).
     """
     errors = y - values
-    x, scale = ([0.0], [1.0]) if form == "constant" else fit_scale(values, errors)
+    x, scale = ([0.0], [1.0]) if form == "constant" else fit_scale(values, errors, weights)
     if not any(scale):
         x, scale = [0.0], [1.0]  # a model without errors
     scores = errors / interpolate(values, np.asarray(x), np.asarray(scale))
     if form == "skewed":
         rest = (1 - coverage) / 2
-        low, high = -conformal_quantile(-scores, 1 - rest), conformal_quantile(scores, 1 - rest)
+        low = -conformal_quantile(-scores, 1 - rest, weights)
+        high = conformal_quantile(scores, 1 - rest, weights)
     else:
-        high = conformal_quantile(np.abs(scores), coverage)
+        high = conformal_quantile(np.abs(scores), coverage, weights)
         low = -high
     return ValueInterval(form=form, coverage=coverage, x=tuple(x), scale=tuple(scale), low=low, high=high)
 
@@ -104,7 +124,7 @@ FORMS = ("constant", "scaled", "skewed")
 
 
 def learn_interval(
-    values: np.ndarray, y: np.ndarray, coverage: float = 0.9, seed: int = 0
+    values: np.ndarray, y: np.ndarray, coverage: float = 0.9, seed: int = 0, weights: np.ndarray | None = None
 ) -> tuple[ValueInterval | None, Measured]:
     """Fit the interval of the best form; None when there are too few rows for the coverage.
 
@@ -113,6 +133,7 @@ def learn_interval(
         y: true values (n,).
         coverage: nominal coverage (0..1).
         seed: of the folds.
+        weights: sample weights (n,).
 
     Returns:
         the interval or None; the measurements, such as the cross-validated coverage, with the reason.
@@ -123,7 +144,7 @@ def learn_interval(
     if not 0 < coverage < 1:
         raise ValueError(f"found a coverage of {coverage:g}, expected a share above 0 and below 1, such as 0.9")
     present = np.isfinite(values)
-    values, y = values[present], y[present]
+    values, y, weights = values[present], y[present], None if weights is None else weights[present]
     forms = [form for form in FORMS if form == "constant" or len(y) >= 2 * PARTS * MIN_BIN_ROWS]
     if len(y) * (1 - 1 / PARTS) < 2 / (1 - coverage):
         why = f"{len(y)} held-out rows are too few for intervals with a coverage of {coverage:.3g}"
@@ -134,42 +155,44 @@ def learn_interval(
     for form in forms:
         for number in range(PARTS):
             inside = part == number
-            learned = fit_interval(form, values[~inside], y[~inside], coverage)
+            heavy = None if weights is None else weights[~inside]
+            learned = fit_interval(form, values[~inside], y[~inside], coverage, heavy)
             out_of_fold[form][inside] = bound_values(values[inside], learned)
         scores[form] = interval_scores(y, out_of_fold[form], coverage)
     best, why = "constant", "the constant form; " + ("too few rows for others" if len(forms) == 1 else "none is better")
     for form in forms[1:]:
         gain = scores[best] - scores[form]
-        error = float(gain.std(ddof=1) / np.sqrt(len(gain)))
-        if gain.mean() > 2 * error:
-            best, why = form, f"its interval score is {gain.mean():.3g} ± {error:.2g} less than of the {best} form"
+        error, mean = float(gain.std(ddof=1) / np.sqrt(len(gain))), _mean(gain, weights)
+        if mean > 2 * error:
+            best, why = form, f"its interval score is {mean:.3g} ± {error:.2g} less than of the {best} form"
     ends = out_of_fold[best]
     measured = Measured(
         rows=len(y),
-        covered=float(((ends[:, 0] <= y) & (y <= ends[:, 1])).mean()),
-        width=float((ends[:, 1] - ends[:, 0]).mean()),
-        scores={form: float(score.mean()) for form, score in scores.items()},
+        covered=_mean((ends[:, 0] <= y) & (y <= ends[:, 1]), weights),
+        width=_mean(ends[:, 1] - ends[:, 0], weights),
+        scores={form: _mean(score, weights) for form, score in scores.items()},
         reason=why,
     )
-    return fit_interval(best, values, y, coverage), measured
+    return fit_interval(best, values, y, coverage, weights), measured
 
 # %% ../../../nbs/methods/calibration/conformal_intervals.ipynb #c13
-def check_interval(y: np.ndarray, ends: np.ndarray, nominal: float) -> IntervalCheck:
+def check_interval(y: np.ndarray, ends: np.ndarray, nominal: float, weights: np.ndarray | None = None) -> IntervalCheck:
     """Return the coverage on new rows with its confidence interval, and whether it meets the nominal coverage.
 
     Args:
         y: true values of rows that were not used for fitting (n,).
         ends: lower and upper ends (n, 2), from `bound_values`.
         nominal: coverage that the intervals were fitted for (0..1).
+        weights: sample weights (n,); the interval is that of the effective number of rows.
     """
-    n, inside = len(y), (ends[:, 0] <= y) & (y <= ends[:, 1])
-    share = float(inside.mean())
-    low, high = share_interval(float(inside.sum()), n)
+    n, inside = effective_rows(len(y), weights), (ends[:, 0] <= y) & (y <= ends[:, 1])
+    share = _mean(inside, weights)
+    low, high = share_interval(float(inside.sum()) if weights is None else share * n, n)
     return IntervalCheck(
         nominal=nominal,
         coverage=Estimate(value=share, low=low, high=high),
-        width=float((ends[:, 1] - ends[:, 0]).mean()),
-        score=float(interval_scores(y, ends, nominal).mean()),
+        width=_mean(ends[:, 1] - ends[:, 0], weights),
+        score=_mean(interval_scores(y, ends, nominal), weights),
         passed=high >= nominal,
     )
 

@@ -25,7 +25,7 @@ from ..decisions.decision_thresholds import learn_threshold
 
 
 def learn_value_decision(
-    contract: ProblemContract, held_out: np.ndarray, y: np.ndarray, seed: int = 0
+    contract: ProblemContract, held_out: np.ndarray, y: np.ndarray, seed: int = 0, weights: np.ndarray | None = None
 ) -> FittedDecision:
     """Fit the prediction interval of a regression.
 
@@ -34,9 +34,10 @@ def learn_value_decision(
         held_out: out-of-fold predictions (n,) or (n, 1).
         y: true values (n,).
         seed: of the folds.
+        weights: sample weights (n,).
     """
     coverage = contract.coverage or COVERAGE
-    interval, measured = learn_interval(held_out.reshape(len(y), -1)[:, 0], y, coverage, seed)
+    interval, measured = learn_interval(held_out.reshape(len(y), -1)[:, 0], y, coverage, seed, weights)
     return FittedDecision(decision=Decision(interval=interval), measured={"interval": measured})
 
 
@@ -72,7 +73,7 @@ def learn_alert_decision(contract: ProblemContract, held_out: np.ndarray) -> Fit
 
 
 def learn_class_decision(
-    contract: ProblemContract, held_out: np.ndarray, y: np.ndarray, seed: int = 0
+    contract: ProblemContract, held_out: np.ndarray, y: np.ndarray, seed: int = 0, weights: np.ndarray | None = None
 ) -> FittedDecision:
     """Fit the calibration, and for two classes the threshold; for several classes the costs are used.
 
@@ -81,13 +82,16 @@ def learn_class_decision(
         held_out: out-of-fold probabilities (n, k), NaN for rows without one.
         y: class codes (n,).
         seed: of the folds.
+        weights: sample weights (n,).
     """
-    map_, calibration = learn_calibration(held_out, y, seed)
+    map_, calibration = learn_calibration(held_out, y, seed, weights)
     parts = {"calibration": calibration}
     threshold, costs = None, contract.costs
     if traits_of(contract.task).two_classes:
         final = calibrate(held_out, map_)
-        threshold, parts["threshold"] = learn_threshold(final, y, costs, contract.metric, seed, contract.limits)
+        threshold, parts["threshold"] = learn_threshold(
+            final, y, costs, contract.metric, seed, contract.limits, weights
+        )
         costs = None
     elif costs is not None:
         parts["threshold"] = Measured(rows=len(y), reason="the class of least expected cost is predicted")

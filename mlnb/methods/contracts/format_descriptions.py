@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from ...codec import Record
+from .declarations import ColumnDeclaration, describe_declaration
 from .table_formats import MISSING_WORDS, ColumnFormat, Layout
 
 _AROUND = {"lines above": "skipped", "lines at the end": "footer"}
@@ -64,6 +65,10 @@ class FormattedColumn(Protocol):
     def sentinels(self) -> tuple[float, ...]:
         """Numbers that stand for a missing value."""
 
+    @property
+    def declared(self) -> ColumnDeclaration | None:
+        """What the project declares about it."""
+
 
 class FormattedSchema(Protocol):
     """The columns of a table and the layout of its file."""
@@ -89,10 +94,13 @@ def describe_formats(schema: FormattedSchema, provenance: Mapping[str, Any] | No
     settings["missing"] = "empty cells, " + ", ".join(sorted(MISSING_WORDS - {""}))
     rows = [FormatRow(column=None, setting=setting, value=value) for setting, value in settings.items()]
     for column in schema.columns:
+        if column.declared is not None:
+            value = describe_declaration(column.declared)
+            rows.append(FormatRow(column=column.name, setting="declared", value=value))
         if (present := column.format) is not None:
             setting = "numbers" if present.number else "dates" if present.date else "times"
             rows.append(FormatRow(column=column.name, setting=setting, value=describe_format(present)))
-        if column.sentinels:
+        if column.sentinels and (column.declared is None or not column.declared.missing):
             codes = ", ".join(f"{code:g}" for code in column.sentinels)
             rows.append(FormatRow(column=column.name, setting="missing", value=codes))
     return rows

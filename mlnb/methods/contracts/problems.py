@@ -55,6 +55,7 @@ class _Goal(Record, frozen=True, kw_only=True):
     fairness_limit: float | None = None
     coverage: float | None = None
     limits: dict[str, float] = {}
+    weight: str | None = None
     owner: str = ""
     intended_use: str = ""
     excluded_uses: str = ""
@@ -85,6 +86,7 @@ class Problem(_Goal, frozen=True, kw_only=True):
         protected, fairness_metric, fairness_limit: columns whose groups are compared, how, and the largest difference.
         coverage: nominal coverage of prediction intervals, in (0, 1).
         limits: bounds of metrics in addition to the deciding one, such as {"recall": 0.8}.
+        weight: column of sample weights.
         owner, intended_use, excluded_uses, risk, unit, prediction: texts for the model card.
         sources: origin of each field: stated, inferred or default, with the reason.
     """

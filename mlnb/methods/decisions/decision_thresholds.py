@@ -148,10 +148,15 @@ LIMIT_METRICS = ("precision", "recall", "false_positive_rate")  # limits in addi
 Goal = str | Sequence[Sequence[float]]  # a label metric to maximize, or costs (2, 2) to minimize
 
 
-def _counts(y: np.ndarray, p: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
+def _counts(y: np.ndarray, p: np.ndarray, thresholds: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
     """Return true negatives, false positives, false negatives, true positives at each threshold (4, m)."""
     order = np.argsort(p[:, 1], kind="stable")
     below = np.searchsorted(p[order, 1], thresholds, side="left")
+    if weights is not None:
+        heavy, hits = weights[order], (weights * y)[order]
+        beneath, missed = (np.r_[0.0, np.cumsum(values)][below] for values in (heavy, hits))
+        positive, total = hits.sum(), heavy.sum()
+        return np.stack([beneath - missed, total - positive - beneath + missed, missed, positive - missed])
     missed = np.r_[0, np.cumsum(y[order])][below]
     return np.stack([below - missed, len(y) - y.sum() - below + missed, missed, y.sum() - missed]).astype(float)
 
@@ -172,14 +177,16 @@ def _objective(goal: Goal, counts: np.ndarray) -> np.ndarray:
     return np.asarray(np.nan_to_num(value, nan=-1.0))
 
 
-def _search(goal: Goal, y: np.ndarray, p: np.ndarray, start: float) -> float:
+def _search(goal: Goal, y: np.ndarray, p: np.ndarray, start: float, weights: np.ndarray | None = None) -> float:
     """Return the best threshold on these rows; `start` when none is better."""
     x = np.unique(np.quantile(p[:, 1], np.linspace(0, 1, GRID), method="nearest"))
     grid = np.r_[start, (x[1:] + x[:-1]) / 2]
-    return float(grid[_objective(goal, _counts(y, p, grid)).argmax()])
+    return float(grid[_objective(goal, _counts(y, p, grid, weights)).argmax()])
 
 
-def _cross_validated_gain(goal: Goal, y: np.ndarray, p: np.ndarray, start: float, seed: int) -> tuple[float, float]:
+def _cross_validated_gain(
+    goal: Goal, y: np.ndarray, p: np.ndarray, start: float, seed: int, weights: np.ndarray | None = None
+) -> tuple[float, float]:
     """Return the cross-validated gain of a searched threshold over `start`, and its lower 90 % bootstrap bound."""
     random = np.random.default_rng(seed)
     part = np.empty(len(y), dtype=int)
@@ -187,29 +194,34 @@ def _cross_validated_gain(goal: Goal, y: np.ndarray, p: np.ndarray, start: float
     predicted = np.empty(len(y), dtype=int)
     for number in range(PARTS):
         held_out = part == number
-        predicted[held_out] = p[held_out, 1] >= _search(goal, y[~held_out], p[~held_out], start)
-    cells = np.bincount(4 * (p[:, 1] >= start) + 2 * y + predicted, minlength=8)  # sufficient for resampling
-    drawn = np.vstack([cells, random.multinomial(len(y), cells / len(y), RESAMPLES)]).reshape(-1, 2, 2, 2)
+        heavy = None if weights is None else weights[~held_out]
+        predicted[held_out] = p[held_out, 1] >= _search(goal, y[~held_out], p[~held_out], start, heavy)
+    cells = np.bincount(4 * (p[:, 1] >= start) + 2 * y + predicted, weights, 8)  # sufficient for resampling
+    rows = len(y) if weights is None else int(weights.sum() ** 2 / (weights**2).sum())  # effective number: Kish, 1965
+    drawn = np.vstack([cells, random.multinomial(rows, cells / cells.sum(), RESAMPLES)]).reshape(-1, 2, 2, 2)
     before = drawn.sum(3).transpose(2, 1, 0).reshape(4, -1)  # true class, then the class predicted with `start`
     after = drawn.sum(1).reshape(-1, 4).T
     gains = _objective(goal, after) - _objective(goal, before)
     return float(gains[0]), float(np.quantile(gains[1:], 0.05))
 
 
-def _limited_threshold(y: np.ndarray, p: np.ndarray, limits: Mapping[str, float]) -> float | None:
+def _limited_threshold(
+    y: np.ndarray, p: np.ndarray, limits: Mapping[str, float], weights: np.ndarray | None = None
+) -> float | None:
     """Return the threshold with the best F1 that meets the limits, by a standard error where possible.
 
     Args:
         y: class codes (n,).
         p: probabilities (n, 2).
         limits: precision and recall at least, and false_positive_rate at most.
+        weights: sample weights (n,).
 
     Returns:
         None when no threshold meets the limits.
     """
     x = np.unique(np.quantile(p[:, 1], np.linspace(0, 1, GRID), method="nearest"))
     grid = np.r_[0.5, (x[1:] + x[:-1]) / 2]
-    counts = _counts(y, p, grid)
+    counts = _counts(y, p, grid, weights)
     tn, fp, fn, tp = counts
     score = _objective("f1", counts)
     parts = {"precision": (tp, tp + fp), "recall": (tp, tp + fn), "false_positive_rate": (fp, fp + tn)}
@@ -233,6 +245,7 @@ def learn_threshold(
     metric: str = "",
     seed: int = 0,
     limits: Mapping[str, float] | None = None,
+    weights: np.ndarray | None = None,
 ) -> tuple[float | None, Measured]:
     """Select the threshold for costs or a metric: by formula, or from the rows where they are significantly better.
 
@@ -243,23 +256,24 @@ def learn_threshold(
         metric: primary metric with its parameter, as in precision_at@0.05.
         seed: of folds and resamples.
         limits: bounds of precision, recall and false_positive_rate; others are ignored.
+        weights: sample weights (n,).
 
     Returns:
         the threshold, None for one half; the measurements with the reason.
     """
     present = np.isfinite(p).all(axis=1)
-    p, y = p[present], y[present]
+    p, y, weights = p[present], y[present], None if weights is None else weights[present]
     rates = {name: bound for name, bound in (limits or {}).items() if name in LIMIT_METRICS}
     base, _, share = metric.partition("@")
     goal: Goal
     if costs is not None:
         goal, start, why = costs, best_threshold(costs), "the formula for the costs"
     elif base == "precision_at" and len(y):
-        cut = float(np.quantile(p[:, 1], 1 - float(share), method="inverted_cdf"))
+        cut = float(np.quantile(p[:, 1], 1 - float(share), method="inverted_cdf", weights=weights))
         return cut, Measured(rows=len(y), reason=f"the probability that {float(share):.3g} of the held-out rows exceed")
     elif rates and len(np.unique(y)) == 2:
         limited, named = (
-            _limited_threshold(y, p, rates),
+            _limited_threshold(y, p, rates, weights),
             ", ".join(f"{name} {bound:g}" for name, bound in rates.items()),
         )
         if limited is not None:
@@ -276,9 +290,9 @@ def learn_threshold(
     gain: float | None = None
     low: float | None = None
     if len(np.unique(y)) == 2 and len(y) >= 10 * PARTS:
-        gain, low = _cross_validated_gain(goal, y, p, start, seed)
+        gain, low = _cross_validated_gain(goal, y, p, start, seed, weights)
         if low > 0:
-            chosen = _search(goal, y, p, start)
+            chosen = _search(goal, y, p, start, weights)
             why = f"the held-out rows: better than {formula} ({start:.3g}) by {gain:.2g}, at least {low:.2g}"
         else:
             why = f"{formula}; no other threshold is significantly better on the held-out rows"

@@ -67,8 +67,8 @@ def _write_boolean(at: int, flag: int) -> Write:
     return write
 
 
-def _write_category(codec: CategoryCodec, at: int, flag: int) -> Write:
-    """Return the closure of a category."""
+def _write_category(codec: CategoryCodec, at: int, flag: int, missing: tuple[str, ...]) -> Write:
+    """Return the closure of a category; the texts `missing` are missing values."""
     values = np.array([*codec.categories, None, ""], dtype=object)  # the empty text represents an unseen category
     encoded = np.zeros((len(values), len(codec.names)))
     codec.fill(values, encoded)
@@ -78,6 +78,7 @@ def _write_category(codec: CategoryCodec, at: int, flag: int) -> Write:
         if flag and gone:
             rows[level].append((flag, 1.0))
     unseen = rows.pop("")
+    rows |= dict.fromkeys(missing, rows[None])
 
     def write(value: Any, out: np.ndarray) -> bool:
         if type(value) is str:
@@ -97,7 +98,7 @@ def _write_category(codec: CategoryCodec, at: int, flag: int) -> Write:
     return write
 
 
-def _write_date(codec: DateCodec, at: int, flag: int) -> Write:
+def _write_date(codec: DateCodec, at: int, flag: int, sentinels: tuple[float, ...]) -> Write:
     """Return the closure of a date; seconds are floored as in `date_part`, so that both round the same way."""
     indices = {part: at + j for j, part in enumerate(codec.parts)}
     year, month, day, weekday, yearday, hour, minute = (indices.get(part, -1) for part in PARTS)
@@ -108,7 +109,7 @@ def _write_date(codec: DateCodec, at: int, flag: int) -> Write:
             seconds = to_seconds(value)
         except REFUSALS:
             return True
-        if seconds != seconds:
+        if seconds != seconds or seconds in sentinels:
             if value is not None and not fits(value, "date"):
                 return True
             out[at : elapsed + 1] = math.nan
@@ -138,15 +139,15 @@ def _write_date(codec: DateCodec, at: int, flag: int) -> Write:
     return write
 
 
-def _write_text(codec: TextCodec, at: int, flag: int) -> Write:
-    """Return the closure of a text."""
+def _write_text(codec: TextCodec, at: int, flag: int, missing: tuple[str, ...]) -> Write:
+    """Return the closure of a text; the texts `missing` are missing values."""
     stop = at + len(codec.names)
 
     def write(value: Any, out: np.ndarray) -> bool:
         if value is not None and not isinstance(value, str):
             return True
         text = to_level(value)
-        if text is not None:
+        if text is not None and text not in missing:
             codec.write(text, out[at:stop])
             return False
         out[at] = out[at + 1] = math.nan
@@ -182,11 +183,11 @@ def compile_row(schema: Schema, encoder: Encoder) -> Callable[[Mapping[str, Any]
             number = column.kind == "number"
             write = _write_number(at, flag, column.sentinels) if number else _write_boolean(at, flag)
         elif isinstance(codec, CategoryCodec):
-            write = _write_category(codec, at, flag)
+            write = _write_category(codec, at, flag, column.missing_words)
         elif isinstance(codec, DateCodec):
-            write = _write_date(codec, at, flag)
+            write = _write_date(codec, at, flag, column.sentinels)
         else:
-            write = _write_text(codec, at, flag)
+            write = _write_text(codec, at, flag, column.missing_words)
         steps.append((column.name, None if column.nullable else _NOTHING, write))
     knows, empty = frozenset(schema.names).issuperset, np.zeros(len(encoder.names))
 

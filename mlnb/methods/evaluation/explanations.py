@@ -123,6 +123,7 @@ def permutation_importance(
     rows: int = ROWS,
     groups: np.ndarray | None = None,
     most: int = 100,
+    weights: np.ndarray | None = None,
 ) -> pd.DataFrame:
     """Return the loss of the metric when a column is shuffled, all its encoded columns together.
 
@@ -137,6 +138,7 @@ def permutation_importance(
         rows: largest number of rows.
         groups: query of each row (n,).
         most: largest number of columns, those with the largest built-in importance.
+        weights: sample weights (n,).
 
     Returns:
         column, importance (loss in the metric's unit), deviation over repeats, rows.
@@ -152,8 +154,9 @@ def permutation_importance(
             names = random.permutation(np.unique(groups))
             reached = np.cumsum(np.bincount(groups)[names])
             some = np.flatnonzero(np.isin(groups, names[: max(1, int((reached <= rows).sum()))]))
-        X, y, groups = X[some], y[some], None if groups is None else groups[some]
-    sign, whole = METRICS[metric].sign, score(metric, y, predict(model, X), groups)
+        X, y = X[some], y[some]
+        groups, weights = (None if values is None else values[some] for values in (groups, weights))
+    sign, whole = METRICS[metric].sign, score(metric, y, predict(model, X), groups, weights)
     result = []
     for column in columns:
         indices = [j for j, source in enumerate(sources) if source == column]
@@ -161,7 +164,7 @@ def permutation_importance(
         for _ in range(repeats):
             shuffled = X.copy()
             shuffled[:, indices] = X[random.permutation(len(X))][:, indices]
-            losses.append(sign * (whole - score(metric, y, predict(model, shuffled), groups)))
+            losses.append(sign * (whole - score(metric, y, predict(model, shuffled), groups, weights)))
         result.append((column, float(np.mean(losses)), float(np.std(losses))))
     return _ranked(pd.DataFrame(result, columns=["column", "importance", "deviation"]).assign(rows=len(X)))
 

@@ -85,7 +85,12 @@ def _differences(sums: np.ndarray, rows: np.ndarray, counted: np.ndarray) -> np.
 
 
 def compare_groups(
-    y: np.ndarray, predicted: np.ndarray, groups: np.ndarray, measure: str, seed: int = 0
+    y: np.ndarray,
+    predicted: np.ndarray,
+    groups: np.ndarray,
+    measure: str,
+    seed: int = 0,
+    sample_weights: np.ndarray | None = None,
 ) -> GroupDifference:
     """Return the rates of each group and the largest difference, with a 95 % bootstrap interval.
 
@@ -95,6 +100,7 @@ def compare_groups(
         groups: group of each row (n,), from `groups_by`
         measure: key of FAIRNESS.
         seed: of the bootstrap.
+        sample_weights: weight of each row (n,).
 
     Returns:
         the difference is None where fewer than two groups have enough rows.
@@ -109,6 +115,9 @@ def compare_groups(
     k = len(names)
     rows = np.array([np.bincount(index, over, k) for _, over in rates.values()])
     counted = rows >= LEAST
+    if sample_weights is not None:
+        rates = {rate: (top * sample_weights, over * sample_weights) for rate, (top, over) in rates.items()}
+        rows = np.array([np.bincount(index, over, k) for _, over in rates.values()])
     table = _by_group(rates, groups.astype(str))
     each = tuple(
         GroupRates(
@@ -174,7 +183,12 @@ def _by_group(rates: Mapping[str, tuple[np.ndarray, np.ndarray]], groups: np.nda
 
 # %% ../../../nbs/methods/evaluation/fairness.ipynb #c11
 def assess_fairness(
-    contract: ProblemContract, columns: Mapping[str, np.ndarray], y: np.ndarray, predicted: np.ndarray, seed: int = 0
+    contract: ProblemContract,
+    columns: Mapping[str, np.ndarray],
+    y: np.ndarray,
+    predicted: np.ndarray,
+    seed: int = 0,
+    weights: np.ndarray | None = None,
 ) -> tuple[FairnessAssessment, ...]:
     """Return the comparison of the groups of each protected column.
 
@@ -184,10 +198,12 @@ def assess_fairness(
         y: true values (n,): codes, or values.
         predicted: predictions (n,): codes, or values.
         seed: of the bootstrap.
+        weights: sample weights of the test rows (n,).
     """
     assessments = []
     for column in contract.protected:
-        result = compare_groups(y, predicted, groups_by(columns[column]), contract.fairness_metric or "", seed)
+        groups, measure = groups_by(columns[column]), contract.fairness_metric or ""
+        result = compare_groups(y, predicted, groups, measure, seed, weights)
         assessments.append(
             FairnessAssessment(
                 column=column,

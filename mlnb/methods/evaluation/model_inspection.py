@@ -83,7 +83,10 @@ def explain_model(test_set: ScoredTestSet, repeats: int = 5, seed: int = 0) -> C
     """
     pipeline, X = test_set.pipeline, test_set.X
     metric, sources, model = objective(pipeline.contract), pipeline.encoder.sources, pipeline.model
-    importance = permutation_importance(model, X, test_set.y, metric, sources, repeats, seed, groups=test_set.groups)
+    heavy, groups = test_set.weights, test_set.groups
+    importance = permutation_importance(
+        model, X, test_set.y, metric, sources, repeats, seed, groups=groups, weights=heavy
+    )
     text = (
         f"{len(importance):,} of {len(set(sources)):,} columns were shuffled, "
         f"among {importance['rows'].iloc[0]:,} of {len(X):,} examples"
@@ -139,7 +142,8 @@ def check_robustness(
     def measure(columns: Mapping[str, np.ndarray], rows: np.ndarray) -> float:
         """The deciding metric of perturbed test rows; larger is better."""
         prediction = pipeline.predict(encoder.transform(columns))
-        scored = measure_rows(metric, test_set.y[rows], prediction, pipeline.one_hot(prediction))
+        heavy = None if test_set.weights is None else test_set.weights[rows]
+        scored = measure_rows(metric, test_set.y[rows], prediction, pipeline.one_hot(prediction), heavy)
         return sign * scored(np.ones(len(rows), dtype=bool))
 
     dummy = metrics.reference_score("dummy", metric)
@@ -175,7 +179,7 @@ def report_slices(test_set: ScoredTestSet, requested: Sequence[str] = (), seed: 
     learned = readable_columns(sample.rows, pipeline.schema, contract.protected), losses
     columns = readable_columns(test_set.rows, pipeline.schema, contract.protected)
     tested = columns, row_losses(test_set.y, test_set.prediction)
-    measure = measure_rows(contract.metric, test_set.y, test_set.prediction, test_set.labels)
+    measure = measure_rows(contract.metric, test_set.y, test_set.prediction, test_set.labels, test_set.weights)
     return assess_slices(requested, learned, tested, measure, seed)
 
 

@@ -26,7 +26,13 @@ from ..models.search_spaces import default_params
 
 
 def predict_references(
-    contract: ProblemContract, X: np.ndarray, y: np.ndarray, test_X: np.ndarray, seed: int = 0, threads: int = 2
+    contract: ProblemContract,
+    X: np.ndarray,
+    y: np.ndarray,
+    test_X: np.ndarray,
+    seed: int = 0,
+    threads: int = 2,
+    weights: np.ndarray | None = None,
 ) -> dict[str, np.ndarray]:
     """Return the predictions of the dummy baseline and the linear baseline for the test rows.
 
@@ -37,16 +43,19 @@ def predict_references(
         test_X: encoded test rows (m, d).
         seed: of the linear model.
         threads: of the fits.
+        weights: sample weights of the training rows (n,).
 
     Returns:
         dummy and linear: (m, k) probabilities, or (m,) values; of anomalies the dummy alone.
     """
     task, classes, metric = contract.task, len(contract.classes or ()), contract.metric
     statistic = "median" if metric in ("mae", "mape") else "mean"
-    dummy = fit_model("baseline", {"statistic": statistic}, X, y, task, classes, metric)
+    dummy = fit_model("baseline", {"statistic": statistic}, X, y, task, classes, metric, weights=weights)
     if not traits_of(task).supervised:
         return {"dummy": predict(dummy, test_X)}
-    linear = fit_model("linear", default_params("linear"), X, y, task, classes, metric, seed, threads)
+    linear = fit_model(
+        "linear", default_params("linear"), X, y, task, classes, metric, seed, threads, weights=weights, counts=weights
+    )
     return {"dummy": predict(dummy, test_X), "linear": predict(linear, test_X)}
 
 
@@ -93,7 +102,7 @@ def collect_references(
         predictions = {who: result for who, result in forecasts.forecasts.items() if who != "model"}
     else:
         training = test_set.training
-        predictions = predict_references(contract, training.X, training.y, test_set.X, seed, threads)
+        predictions = predict_references(contract, training.X, training.y, test_set.X, seed, threads, training.weights)
         popular = popularity_baseline(contract, test_set.sample.rows, training.y, test_set.rows)
         predictions |= popular
         notes += ["The dummy baseline ranks by popularity."] if popular else []

@@ -81,6 +81,7 @@ class ScoredTestSet:
         groups: code of each row's query (n,); None outside of rankings.
         raw: predictions of the model, (n, k) or (n,).
         prediction: final predictions: calibrated probabilities (n, k), or values (n,).
+        weights: sample weights of the test rows (n,); None: each counts once.
     """
 
     pipeline: FittedPipeline
@@ -92,6 +93,7 @@ class ScoredTestSet:
     groups: np.ndarray | None
     raw: np.ndarray
     prediction: np.ndarray
+    weights: np.ndarray | None = None
 
     @property
     def chosen(self) -> np.ndarray:
@@ -126,4 +128,5 @@ def score_test_set(pipeline: FittedPipeline, sample: TrainingSample, test: pd.Da
         groups=held.groups,
         raw=raw,
         prediction=pipeline.decide(raw),
+        weights=held.weights,
     )

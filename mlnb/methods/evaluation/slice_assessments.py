@@ -80,7 +80,11 @@ def assess_slices(
 
 
 def measure_rows(
-    metric: str, y: np.ndarray, prediction: np.ndarray, labels: np.ndarray | None = None
+    metric: str,
+    y: np.ndarray,
+    prediction: np.ndarray,
+    labels: np.ndarray | None = None,
+    weights: np.ndarray | None = None,
 ) -> Callable[[np.ndarray], float]:
     """Return a function from a mask of test rows (n,) to the metric of these rows.
 
@@ -89,6 +93,7 @@ def measure_rows(
         y: true values of the test rows (n,).
         prediction: final probabilities, or values.
         labels: decided labels as 0 and 1 (n, k), for metrics of labels.
+        weights: sample weights of the test rows (n,).
     """
     chosen = labels if labels is not None and METRICS[metric].needs == "label" else prediction
-    return lambda mask: score(metric, y[mask], chosen[mask])
+    return lambda mask: score(metric, y[mask], chosen[mask], None, None if weights is None else weights[mask])

@@ -20,7 +20,7 @@ from ..contracts.problems import ProblemContract
 from ..tables.columns import Schema
 from ..tasks.task_traits import traits_of
 from ..metrics.decision_metrics import full_name, short_name
-from ..metrics.exact_intervals import counted_units, rarest_units, widen
+from ..metrics.exact_intervals import counted_units, effective_rows, rarest_units, widen
 from ..metrics.weighted_metrics import METRICS, metrics_of, score, score_many
 from ..tables.values import is_missing
 
@@ -86,6 +86,7 @@ def evaluate(
     decided: Mapping[str, np.ndarray] | None = None,
     also: Sequence[str] = (),
     copies: np.ndarray | None = None,
+    sample_weights: np.ndarray | None = None,
 ) -> Metrics:
     """Return all metrics of the task with confidence intervals, and the differences to the baselines.
 
@@ -100,6 +101,7 @@ def evaluate(
         decided: "model" and baselines with a decision -> decided labels as 0 and 1 (n, k).
         also: metrics in addition to those of the task.
         copies: code of each row (n,) that exact copies share: resamples draw them together.
+        sample_weights: weight of each row (n,), above 0; None: each counts once.
 
     Raises:
         ValueError: the metric is undefined for these rows, or there are none.
@@ -114,21 +116,26 @@ def evaluate(
         by_label = decided is not None and who in decided and METRICS[name].needs == "label"
         return decided[who] if decided is not None and by_label else predictions[who]
 
-    values = {who: {name: score(name, y, predicted(who, name), groups) for name in names} for who in predictions}
+    values = {
+        who: {name: score(name, y, predicted(who, name), groups, sample_weights) for name in names}
+        for who in predictions
+    }
     drawn: dict[str, dict[str, list[np.ndarray]]] = {who: {} for who in predictions}
     together = copies if groups is None else groups
     codes = np.arange(len(y)) if together is None else np.unique(together, return_inverse=True)[1]
     units = int(codes.max()) + 1
     for drawn_weights in draw_weights(units, used, seed, CELLS * units // len(y)):
         weights = drawn_weights if together is None else drawn_weights[:, codes]
+        weights = weights if sample_weights is None else weights * sample_weights
         for who in predictions:
             for name in names if who == "model" else [metric]:
                 drawn[who].setdefault(name, []).append(score_many(name, y, predicted(who, name), weights, groups))
     spread = {who: {name: np.concatenate(parts) for name, parts in each.items()} for who, each in drawn.items()}
+    effective = effective_rows(len(y), sample_weights) / len(y)
     rarest = rarest_units(y, codes, traits_of(task).has_classes or not traits_of(task).supervised)
     drawn_intervals = {name: interval(values["model"][name], spread["model"][name]) for name in names}
     scores = {
-        name: widen(name, estimate, counted_units(name, y, predicted("model", name), codes), rarest)
+        name: widen(name, estimate, int(effective * counted_units(name, y, predicted("model", name), codes)), rarest)
         for name, estimate in drawn_intervals.items()
     }
     sign, references = METRICS[metric].sign, {}

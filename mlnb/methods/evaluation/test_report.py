@@ -88,17 +88,18 @@ def measure_test_set(
         labels = {**references.labels} | ({} if own is None else {"model": own})
         metrics = evaluate(
             y, {"model": prediction, **references.predictions}, contract.task, contract.metric, resamples, seed,
-            test_set.groups, labels, _contract_metrics(contract), _copies(test_set),
+            test_set.groups, labels, _contract_metrics(contract), _copies(test_set), test_set.weights,
         )  # fmt: skip
     metrics = replace(metrics, family=family, champion_seen=references.champion_seen)
     if contract.classes:
-        metrics = replace(metrics, calibration_error=calibration_error(y, prediction))
+        metrics = replace(metrics, calibration_error=calibration_error(y, prediction, weights=test_set.weights))
     if pipeline.tabular:
         columns = readable_columns(test_set.rows, pipeline.schema, contract.protected)
-        metrics = replace(metrics, fairness=assess_fairness(contract, columns, y, test_set.chosen, seed))
+        fairness = assess_fairness(contract, columns, y, test_set.chosen, seed, test_set.weights)
+        metrics = replace(metrics, fairness=fairness)
         if isinstance(decision.interval, ValueInterval):
             ends, nominal = bound_values(prediction, decision.interval), decision.interval.coverage
-            metrics = replace(metrics, interval=check_interval(y, ends, contract.coverage or nominal))
+            metrics = replace(metrics, interval=check_interval(y, ends, contract.coverage or nominal, test_set.weights))
     return metrics
 
 

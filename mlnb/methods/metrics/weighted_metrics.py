@@ -204,7 +204,13 @@ def score_many(
     return METRICS[name].function(np.asarray(y), prediction, weights, *queries)
 
 
-def score(name: str, y: np.ndarray, prediction: np.ndarray, groups: np.ndarray | None = None) -> float:
+def score(
+    name: str,
+    y: np.ndarray,
+    prediction: np.ndarray,
+    groups: np.ndarray | None = None,
+    weights: np.ndarray | None = None,
+) -> float:
     """Return a metric over all rows, NaN where undefined.
 
     Args:
@@ -212,8 +218,10 @@ def score(name: str, y: np.ndarray, prediction: np.ndarray, groups: np.ndarray |
         y: true values (n,): class codes, or values.
         prediction: (n, k) probabilities, or (n,) values.
         groups: query of each row (n,).
+        weights: sample weights (n,), at least 0; None: each row counts once.
 
     Raises:
         ValueError: as `score_many`.
     """
-    return float(score_many(name, y, prediction, np.ones((1, len(y))), groups)[0])
+    counted = np.ones((1, len(y))) if weights is None else np.asarray(weights)[None]
+    return float(score_many(name, y, prediction, counted, groups)[0])

@@ -81,7 +81,7 @@ def fit_ranker(
     y: np.ndarray,
     groups: np.ndarray | None,
     weights: np.ndarray | None = None,
-    valid: Sequence[np.ndarray] | None = None,
+    valid: Sequence[np.ndarray | None] | None = None,
     metric: str = "ndcg@10",
     seed: int = 0,
     threads: int = 2,
@@ -97,7 +97,7 @@ def fit_ranker(
         y: relevance (n,), [0..30].
         groups: query of each row (n,), in any order.
         weights: sample weights (n,), at least 0.
-        valid: rows, relevance and queries for early stopping.
+        valid: rows, relevance and queries for early stopping, and optionally their sample weights.
         metric: the primary metric; its cutoff is optimized and evaluated.
         seed: random seed.
         threads: maximum number of threads.
@@ -150,7 +150,8 @@ def fit_ranker(
         every.append(lightgbm.record_evaluation(record))
     if valid is not None:
         rows, truth, query = (np.asarray(part) for part in valid[:3])
-        evaluated, names = [*evaluated, data(rows, truth, query, None, training)], [*names, "validation"]
+        heavy = valid[3] if len(valid) > 3 else None
+        evaluated, names = [*evaluated, data(rows, truth, query, heavy, training)], [*names, "validation"]
         every.append(lightgbm.early_stopping(PATIENCE, verbose=False))
     rounds = int(params.get("rounds", ROUNDS))
     booster = lightgbm.train(settings, training, rounds, valid_sets=evaluated, valid_names=names, callbacks=every)

@@ -83,6 +83,7 @@ def _fit_lightgbm(
     y: np.ndarray,
     weights: np.ndarray | None,
     valid: tuple[np.ndarray, ...] | None,
+    valid_weights: np.ndarray | None,
     spec: FitSpec,
     record: LossRecord | None,
     stop: Callable[[], bool] | None,
@@ -118,7 +119,7 @@ def _fit_lightgbm(
             evaluated = [lightgbm.Dataset(X[rows], y[rows], reference=training, weight=heavy, params=options)]
         callbacks = [lightgbm.record_evaluation(record)]
     if valid is not None:
-        evaluated.append(lightgbm.Dataset(valid[0], valid[1], reference=training, params=options))
+        evaluated.append(lightgbm.Dataset(valid[0], valid[1], reference=training, weight=valid_weights, params=options))
         names.append("validation")
         patience = int(np.clip(3.0 / params.get("learning_rate", 0.1), *PATIENCE))
         callbacks.append(lightgbm.early_stopping(patience, verbose=False))
@@ -181,6 +182,7 @@ def _fit_bag(
     weights: np.ndarray | None,
     spec: FitSpec,
     valid: tuple[np.ndarray, ...] | None,
+    valid_weights: np.ndarray | None,
     record: LossRecord | None,
     stop: Callable[[], bool] | None,
 ) -> Model:
@@ -207,6 +209,7 @@ def _fit_bag(
             valid=valid,
             record=None if bag else record,
             stop=stop,
+            valid_weights=valid_weights,
         )
 
     with ThreadPoolExecutor(workers) as pool:
@@ -231,6 +234,8 @@ def fit_model(
     record: LossRecord | None = None,
     stop: Callable[[], bool] | None = None,
     keep: bool = True,
+    valid_weights: np.ndarray | None = None,
+    counts: np.ndarray | None = None,
 ) -> Model:
     """Fit a model; the same arguments give the same bytes.
 
@@ -250,6 +255,8 @@ def fit_model(
         record: filled with LightGBM's loss per round.
         stop: called after each boosting round; True ends the fit.
         keep: whether the model will be saved; False skips the conversion of scikit-learn's trees.
+        valid_weights: sample weights of the rows for early stopping.
+        counts: weights without class weights (n,), by which columns are scaled: weight 2 is the same as a row twice.
 
     Raises:
         ValueError: for training rows that cannot be fitted.
@@ -279,7 +286,7 @@ def fit_model(
             f"search {' and '.join(MONOTONE_FAMILIES[:2])}"
         )
     if int(chosen.get("bags", 1)) > 1 and family in ("lightgbm", *RANKERS):
-        return _fit_bag(family, chosen, X, y, groups, weights, spec, valid, record, stop)
+        return _fit_bag(family, chosen, X, y, groups, weights, spec, valid, valid_weights, record, stop)
     if classes and (family == "baseline" or len(np.unique(y)) == 1):
         shares = np.bincount(y.astype(np.int64), weights=weights, minlength=classes)
         return Model(family, task, classes, X.shape[1], {"constant": (shares / shares.sum()).tolist()})
@@ -287,19 +294,20 @@ def fit_model(
         constant = np.median(y) if chosen.get("statistic") == "median" else np.average(y, weights=weights)
         return Model(family, task, classes, X.shape[1], {"constant": [float(constant)]})
     if family == "lightgbm":
-        native = _fit_lightgbm(chosen, X, y, weights, valid, spec, record, stop)
+        native = _fit_lightgbm(chosen, X, y, weights, valid, valid_weights, spec, record, stop)
     elif family in RANKERS:
         ending = [] if stop is None else [_end_when(stop)]
-        native = fit_ranker(family, chosen, X, y, groups, weights, valid, metric, seed, threads, record, ending)
+        validation = None if valid is None else (*valid, valid_weights)
+        native = fit_ranker(family, chosen, X, y, groups, weights, validation, metric, seed, threads, record, ending)
         family = "lightgbm"  # a fitted ranker is a LightGBM booster
     elif family in FORECASTERS:
         native = fit_forecaster(family, chosen, X, y, weights)
     elif family == "linear":
-        native = fit_linear(chosen, X, y, weights, classes)
+        native = fit_linear(chosen, X, y, weights, classes, counts)
     elif family == "mlp":
-        native = fit_mlp(chosen, X, y, weights, classes, seed)
+        native = fit_mlp(chosen, X, y, weights, classes, seed, counts)
     elif family == "knn":
-        native = fit_knn(chosen, X, y, weights, classes)
+        native = fit_knn(chosen, X, y, weights, classes, counts)
     else:
         native = _fit_trees(family, chosen, X, y, weights, spec, keep)
     return Model(family, task, classes, X.shape[1], native)

@@ -19,12 +19,23 @@ SMOOTH_CLIP = 3.0  # limit, in standard deviations, of the smooth clipping of ML
 KNOTS = 101  # quantiles per column
 
 # %% ../../../nbs/methods/models/numpy_models.ipynb #c05
-def fit_scaler(X: np.ndarray, quantile_transform: bool = False) -> dict[str, np.ndarray]:
+def _weighted_median(values: np.ndarray, counts: np.ndarray) -> float:
+    """Return the median of values (n,), each of which counts as many times as `counts` (n,)."""
+    order = np.argsort(values, kind="stable")
+    total = np.cumsum(counts[order])
+    ends = [np.searchsorted(total, total[-1] / 2, side=side) for side in ("left", "right")]
+    return float(values[order][np.minimum(ends, len(values) - 1)].mean())
+
+
+def fit_scaler(
+    X: np.ndarray, quantile_transform: bool = False, counts: np.ndarray | None = None
+) -> dict[str, np.ndarray]:
     """Fit imputation and scaling of columns.
 
     Args:
         X: (n, d), NaN for missing.
         quantile_transform: whether columns are mapped to a normal distribution first.
+        counts: how often each row counts (n,), above 0; None: once.
 
     Returns:
         fill, mean and scale (d,), and with a quantile transform knots (2, d, q).
@@ -32,20 +43,35 @@ def fit_scaler(X: np.ndarray, quantile_transform: bool = False) -> dict[str, np.
     from scipy.special import ndtri
 
     present = ~np.isnan(X)
-    fill = np.array([np.median(X[k, j]) if k.any() else 0.0 for j, k in enumerate(present.T)])
+    if counts is None:
+        fill = np.array([np.median(X[k, j]) if k.any() else 0.0 for j, k in enumerate(present.T)])
+    else:
+        columns = enumerate(present.T)
+        fill = np.array([_weighted_median(X[k, j], counts[k]) if k.any() else 0.0 for j, k in columns])
     X = np.clip(np.where(present, X, fill), -MAX_VALUE, MAX_VALUE)
     learned = {"fill": fill}
     if quantile_transform:
         shares = np.linspace(0.0, 1.0, KNOTS)
-        at = np.quantile(X, shares, axis=0).T
+        at = _quantiles(X, shares, counts)
         # Equal quantiles get the mean of their ranks, so that the map is a function.
         first, last = (np.array([np.searchsorted(line, line, side) for line in at]) for side in ("left", "right"))
         ranks = np.clip((first + last - 1) / 2.0 / (KNOTS - 1), 0.5 / KNOTS, 1.0 - 0.5 / KNOTS)
         learned["knots"] = np.stack([at, ndtri(ranks)])
         X = _to_normal_scores(learned["knots"], X)
     mean, scale = X.mean(axis=0), X.std(axis=0)
+    if counts is not None:
+        mean = np.average(X, axis=0, weights=counts)
+        scale = np.sqrt(np.average((X - mean) ** 2, axis=0, weights=counts))
     constant = scale <= 1e-12 * np.abs(mean)  # apart from rounding
     return {**learned, "mean": mean, "scale": np.where(constant | (scale == 0), 1.0, scale)}
+
+
+def _quantiles(X: np.ndarray, shares: np.ndarray, counts: np.ndarray | None) -> np.ndarray:
+    """Return the quantiles of the columns (d, q)."""
+    if counts is None:
+        return np.asarray(np.quantile(X, shares, axis=0).T)
+    columns = [np.quantile(column, shares, weights=counts, method="inverted_cdf") for column in X.T]
+    return np.array(columns).reshape(X.shape[1], len(shares))
 
 
 def _to_normal_scores(knots: np.ndarray, X: np.ndarray) -> np.ndarray:
@@ -101,7 +127,12 @@ def to_probabilities(scores: np.ndarray) -> np.ndarray:
 
 
 def fit_linear(
-    params: Mapping[str, Any], X: np.ndarray, y: np.ndarray, weights: np.ndarray | None, classes: int
+    params: Mapping[str, Any],
+    X: np.ndarray,
+    y: np.ndarray,
+    weights: np.ndarray | None,
+    classes: int,
+    counts: np.ndarray | None = None,
 ) -> dict[str, Any]:
     """Fit a logistic or ridge regression.
 
@@ -111,6 +142,7 @@ def fit_linear(
         y: (n,): class codes, or values.
         weights: sample weights (n,).
         classes: number of classes, 0 for regression.
+        counts: weights by which columns are scaled (n,).
 
     Returns:
         plain lists: fill, mean, scale, coefficients (outputs, d), intercepts, classes in y, knots.
@@ -119,7 +151,7 @@ def fit_linear(
     from sklearn.linear_model import LogisticRegression, Ridge
     from threadpoolctl import threadpool_limits
 
-    learned = fit_scaler(X, bool(params.get("quantile_transform")))
+    learned = fit_scaler(X, bool(params.get("quantile_transform")), counts)
     Z, alpha = scale_columns(learned, X), params["alpha"]
     with threadpool_limits(1), warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # max_iter is the limit
@@ -154,7 +186,13 @@ EPOCHS = 120  # maximum number of epochs
 
 
 def fit_mlp(
-    params: Mapping[str, Any], X: np.ndarray, y: np.ndarray, weights: np.ndarray | None, classes: int, seed: int = 0
+    params: Mapping[str, Any],
+    X: np.ndarray,
+    y: np.ndarray,
+    weights: np.ndarray | None,
+    classes: int,
+    seed: int = 0,
+    counts: np.ndarray | None = None,
 ) -> dict[str, Any]:
     """Fit a bag of multilayer perceptrons.
 
@@ -165,6 +203,7 @@ def fit_mlp(
         weights: sample weights (n,).
         classes: number of classes, 0 for regression.
         seed: random seed.
+        counts: weights by which columns and the target are scaled (n,).
 
     Returns:
         scaling; layers: weights and intercepts of each MLP; classes in y; middle and spread of values.
@@ -173,9 +212,12 @@ def fit_mlp(
     from sklearn.neural_network import MLPClassifier, MLPRegressor
     from threadpoolctl import threadpool_limits
 
-    learned = fit_scaler(X, bool(params.get("quantile_transform")))
+    learned = fit_scaler(X, bool(params.get("quantile_transform")), counts)
     Z = scale_columns(learned, X, smooth_clip=True)
     middle, spread = (0.0, 1.0) if classes else (float(np.mean(y)), float(np.std(y)) or 1.0)
+    if counts is not None and not classes:
+        middle = float(np.average(y, weights=counts))
+        spread = float(np.sqrt(np.average((y - middle) ** 2, weights=counts))) or 1.0
     kind = MLPClassifier if classes else MLPRegressor
     epochs = int(np.clip(UPDATES * BATCH // len(Z), 5, EPOCHS))
     width = int(params["width"])
@@ -224,7 +266,12 @@ PRIOR = 0.5  # weight of the class frequencies, in neighbors
 
 
 def fit_knn(
-    params: Mapping[str, Any], X: np.ndarray, y: np.ndarray, weights: np.ndarray | None, classes: int
+    params: Mapping[str, Any],
+    X: np.ndarray,
+    y: np.ndarray,
+    weights: np.ndarray | None,
+    classes: int,
+    counts: np.ndarray | None = None,
 ) -> dict[str, Any]:
     """Fit a kNN model: store the scaled training rows, their targets and weights.
 
@@ -234,11 +281,12 @@ def fit_knn(
         y: (n,): class codes, or values.
         weights: sample weights (n,).
         classes: number of classes, 0 for regression.
+        counts: weights by which columns are scaled (n,).
 
     Returns:
         scaling, rows (n, d), targets (n, outputs), weights (n,), n_neighbors and power.
     """
-    learned = fit_scaler(X, bool(params.get("quantile_transform")))
+    learned = fit_scaler(X, bool(params.get("quantile_transform")), counts)
     targets = np.eye(classes)[y.astype(np.int64)] if classes else np.asarray(y, dtype=np.float64)[:, None]
     weights = np.ones(len(y)) if weights is None else np.asarray(weights, dtype=np.float64)
     retained = {"rows": scale_columns(learned, X, smooth_clip=True), "targets": targets, "weights": weights}

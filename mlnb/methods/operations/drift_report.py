@@ -62,7 +62,10 @@ def sample_rows(model: MonitoredModel, window: ProductionWindow) -> InputSample:
     """Return the features of training rows and window, for problems with independent rows or queries."""
     schema = model.schema
     before, after = to_arrays(model.training, schema), to_arrays(input_rows(window.rows, schema), schema)
-    return InputSample(schema, before, after, before, after, kinds_of(schema), True, window.until)
+    masked = window.production.masked
+    before |= {name: after[name][:1].repeat(len(before[name])) for name in masked if name in before}
+    kinds = {name: kind for name, kind in kinds_of(schema).items() if name not in masked}
+    return InputSample(schema, before, after, before, after, kinds, True, window.until)
 
 
 def sample_series(model: MonitoredModel, window: ProductionWindow) -> InputSample:
@@ -79,7 +82,10 @@ def sample_series(model: MonitoredModel, window: ProductionWindow) -> InputSampl
     recent = values[(times > until - window.days * DAY) & (times <= until)].reset_index(drop=True)
     schema = Schema(tuple(c for c in model.schema.columns if c.name != contract.time), model.schema.rows)
     before, after = to_arrays(model.training, schema), to_arrays(input_rows(recent, schema), schema)
-    kinds = {name: kind for name, kind in kinds_of(schema).items() if kind in ("number", "boolean")}
+    masked = window.production.masked
+    before |= {name: after[name][:1].repeat(len(before[name])) for name in masked if name in before}
+    numeric = {name: kind for name, kind in kinds_of(schema).items() if kind in ("number", "boolean")}
+    kinds = {name: kind for name, kind in numeric.items() if name not in masked}
     old = name_series(model.training, keys), periods_of(model.training, contract)
     new = recent["series"].tolist(), recent["period"].to_numpy()
     means = [

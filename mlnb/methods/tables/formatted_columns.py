@@ -14,18 +14,24 @@ import pandas as pd
 from ..contracts.table_formats import MISSING_WORDS
 from .column_formats import read_cells
 from .columns import Column, Schema
+from .declared_columns import blank_missing
+from .personal_columns import protect_columns
+from .pseudonyms import Protection
 
 
-def read_as_trained(table: pd.DataFrame, schema: Schema, renamed: Mapping[str, str] | None = None) -> pd.DataFrame:
+def read_as_trained(
+    table: pd.DataFrame, schema: Schema, renamed: Mapping[str, str] | None = None, key: str = ""
+) -> pd.DataFrame:
     """Return the table with the text of numbers and dates read in the formats of the training table.
 
     Args:
         table: n raw rows; columns that the schema does not have remain as they are.
         schema: of the training table.
         renamed: name in the schema of each column that has another one in the table.
+        key: the setting `personal_key`, by which columns are pseudonymized.
 
     Returns:
-        numbers as float64, dates as ISO 8601 text; missing as None or NaN.
+        numbers as float64, dates as ISO 8601 text; missing as None or NaN, also what is declared missing.
 
     Raises:
         ValueError: names the first cell that does not fit the format.
@@ -34,8 +40,12 @@ def read_as_trained(table: pd.DataFrame, schema: Schema, renamed: Mapping[str, s
     columns = {}
     for name in table.columns:
         column = columns_by_name.get((renamed or {}).get(str(name), str(name)))
-        textual = column is not None and column.format is not None and table[name].dtype.kind not in "biufMm"
-        columns[name] = _read(table[name], column) if column is not None and textual else table[name]
+        values = table[name]
+        if column is not None and column.declared is not None:
+            protection = Protection({str(name): column.declared}, key)
+            values = blank_missing(protect_columns(table[[name]], protection)[name], column.declared)
+        textual = column is not None and column.format is not None and values.dtype.kind not in "biufMm"
+        columns[name] = _read(values, column) if column is not None and textual else values
     return pd.DataFrame(columns)
 
 

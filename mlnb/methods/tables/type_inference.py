@@ -6,6 +6,8 @@
 __all__ = ['PLACEHOLDERS', 'finding', 'clean']
 
 # %% ../../../nbs/methods/tables/type_inference.ipynb #c02
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -16,6 +18,7 @@ import pyarrow.compute as pc
 from .arrow_tables import release_memory
 from .columns import Schema, take_columns
 from ...codec import replace
+from ..contracts.declarations import ColumnDeclaration, describe_declaration
 from ..contracts.findings import Finding
 from ..contracts.table_formats import ColumnFormat, NumberFormat, MISSING_WORDS
 from .column_formats import PLAIN_FORMATS, PLAIN_NUMBERS, simplify
@@ -24,7 +27,8 @@ from ..contracts.format_descriptions import describe_format
 from .number_formats import classify, find_evidence, find_signs, parse_with
 from .parsing import find_codes, find_sentinels, parse_booleans, parse_clocks
 from .spellings import AUTOMATIC, Spelling, look_at_texts
-from .column_profiles import describe_column, find_role
+from .column_profiles import DECLARED, choose_role, describe_column
+from .declared_columns import blank_missing, declared_sentinels, read_declared
 from .one_type import LONG, join_columns, one_type
 
 PLACEHOLDERS = np.array(
@@ -111,6 +115,31 @@ class _Cleaner:
         if kind in "iuf":
             return "number", pd.Series(self._finite(raw.to_numpy(np.float64, na_value=np.nan)), raw.index)
         return self._clean_text(raw)
+
+    def read_declared(self, raw: pd.Series, declared: ColumnDeclaration) -> tuple[str, pd.Series]:
+        """The kind and the values of a column in its declared kind; of one without a kind, as inferred."""
+        self.note("declared", "info", None, f"declared {describe_declaration(declared)}", "as stated in columns.toml")
+        if declared.kind in ("", "ignore") or declared.personal in ("drop", "mask"):
+            kind, values = self.clean(raw)
+            self.sentinels = declared_sentinels(declared, kind, self.format)
+            if kind == "number" and not declared.missing:
+                values = self.drop_sentinels(values)
+            return kind, values.mask(np.isin(values, self.sentinels)) if kind == "number" and self.sentinels else values
+        read = read_declared(raw, declared, self.number, self.order, self.is_target)
+        self.format, self.sentinels = read.format, read.sentinels
+        if read.format is not None and read.format.number is not None:
+            self._note_uncertain(raw.dropna().astype("str").tolist(), read.format.number, len(raw))
+        return read.kind, read.values
+
+    def _note_uncertain(self, cells: list[str], number: NumberFormat, total: int) -> None:
+        """Report numbers whose separators can be read both ways."""
+        if number.certain or not cells:
+            return
+        cut = next((text for text in cells if classify(text.strip("+-")) in ("open_point", "open_comma")), cells[0])
+        read = parse_with([cut], number)[0]
+        message = f"{cut!r} can be read with a decimal or with a thousands separator"
+        action = f"read as {read:g}; if that is wrong, state ingest.decimal or ingest.thousands"
+        self.note("number format", "warning", total, message, action)
 
     def drop_sentinels(self, numbers: pd.Series) -> pd.Series:
         """The numbers without those that stand for a missing one."""
@@ -206,12 +235,7 @@ class _Cleaner:
         if self.format is not None and self.format.number not in PLAIN_NUMBERS:
             predicted = describe_format(self.format)
             self.note("number format", "info", total, f"numbers such as {_quote(texts)}", f"read with {predicted}")
-        if not signs.certain:
-            cut = next((text for text in cells if classify(text.strip("+-")) in ("open_point", "open_comma")), cells[0])
-            read = parse_with([cut], signs)[0]
-            message = f"{cut!r} can be read with a decimal or with a thousands separator"
-            action = f"read as {read:g}; if that is wrong, state ingest.decimal or ingest.thousands"
-            self.note("number format", "warning", total, message, action)
+        self._note_uncertain(cells, signs, total)
         if not numeric.all():
             others = counts[~numeric].sum()
             message = f"mostly numbers, and {others} texts such as {_quote(texts[~numeric])}"
@@ -303,6 +327,7 @@ def clean(
     target: str | None = None,
     spelling: Spelling = AUTOMATIC,
     use_up: bool = False,
+    declarations: Mapping[str, ColumnDeclaration] = MappingProxyType({}),
 ) -> tuple[pd.DataFrame, Schema, list[Finding]]:
     """The typed table, its schema and every decision as a finding; all rows and columns are kept.
 
@@ -311,6 +336,10 @@ def clean(
         target: the column to predict: its words stay class names.
         spelling: what was stated about numbers and dates in text.
         use_up: whether columns leave `raw` as they are typed: half of the memory for a long table.
+        declarations: what is declared about columns, from `match_declarations`; the rest is inferred.
+
+    Raises:
+        DataError: the values of a column contradict its declaration.
 
     Returns:
         the typed table, its schema, the findings.
@@ -318,17 +347,21 @@ def clean(
     columns, typed, findings = [], {}, []
     names, rows = list(raw.columns), len(raw)
     given = take_columns(raw) if use_up else {name: raw[name] for name in names}
+    for name in names:
+        if (declared := declarations.get(str(name))) is not None and declared.missing:
+            given[name] = blank_missing(one_type(given[name]), declared)
     numbers, orders = look_at_texts({str(name): given[name] for name in names}, spelling)
     for name in names:
         cleaner = _Cleaner(str(name), name == target, orders.get(str(name), (spelling.european, False)))
         cleaner.number = numbers.get(str(name), NumberFormat())
+        declared = declarations.get(str(name))
         cells = one_type(given.pop(name))
-        kind, values = cleaner.clean(cells)
+        kind, values = cleaner.clean(cells) if declared is None else cleaner.read_declared(cells, declared)
         if spelling.typed and cleaner.format is None and cells.dtype.kind not in "biufMm":
             cleaner.format = PLAIN_FORMATS.get(kind)
-        values = cleaner.drop_sentinels(values) if kind == "number" else values
-        role, reason = ("target", "") if name == target else find_role(str(name), kind, values)
-        if role != "target" and reason:
+        values = cleaner.drop_sentinels(values) if kind == "number" and declared is None else values
+        role, reason = ("target", "") if name == target else choose_role(str(name), kind, values, declared)
+        if role != "target" and reason and not reason.startswith(DECLARED):
             reported = int(values.notna().sum()) if role == "identifier" else rows
             check = "identifier" if role == "identifier" else "empty" if values.isna().all() else "constant"
             doubtful, action = check == "empty", "not shown to models"
@@ -336,7 +369,7 @@ def clean(
                 doubtful, action = True, action + '; for a quantity declare in columns.toml: role = "feature"'
             cleaner.note(check, "warning" if doubtful else "info", reported, reason, action)
         described = describe_column(str(name), kind, values, role, reason, cleaner.sentinels)
-        columns.append(replace(described, format=cleaner.format))
+        columns.append(replace(described, format=cleaner.format, declared=declared))
         typed[name] = values
         findings += cleaner.notes
         if rows >= LONG:

@@ -30,13 +30,15 @@ class HeldOut:
         seed: of the folds of calibration.
         X: examples (n, d), of a forecast.
         names: of their columns (d,).
+        weights: sample weights (n,); None: each row counts once.
     """
 
     def __init__(
         self, predictions: np.ndarray, y: np.ndarray, seed: int = 0, X: np.ndarray | None = None,
-        names: Sequence[str] = (),
+        names: Sequence[str] = (), weights: np.ndarray | None = None,
     ) -> None:  # fmt: skip
         self.predictions, self.y, self.seed, self.X, self.names = predictions, y, seed, X, names
+        self.weights = weights
 
 
 def _learn_steps(contract: ProblemContract, held_out: HeldOut) -> FittedDecision:
@@ -48,8 +50,8 @@ def _learn_steps(contract: ProblemContract, held_out: HeldOut) -> FittedDecision
 
 Learner = Callable[[ProblemContract, HeldOut], FittedDecision]
 LEARNERS: dict[str, Learner] = {  # by form of responses, or by the name of a task with its own
-    "class": lambda contract, held: learn_class_decision(contract, held.predictions, held.y, held.seed),
-    "value": lambda contract, held: learn_value_decision(contract, held.predictions, held.y, held.seed),
+    "class": lambda contract, held: learn_class_decision(contract, held.predictions, held.y, held.seed, held.weights),
+    "value": lambda contract, held: learn_value_decision(contract, held.predictions, held.y, held.seed, held.weights),
     "steps": _learn_steps,
     "alert": lambda contract, held: learn_alert_decision(contract, held.predictions),
     "rank": lambda contract, held: FittedDecision(decision=Decision()),
@@ -63,6 +65,7 @@ def learn_decision(
     seed: int = 0,
     X: np.ndarray | None = None,
     names: Sequence[str] = (),
+    weights: np.ndarray | None = None,
 ) -> FittedDecision:
     """Return the decision that suits the task.
 
@@ -73,6 +76,7 @@ def learn_decision(
         seed: of the folds of calibration.
         X: examples (n, d), of a forecast.
         names: of their columns (d,).
+        weights: sample weights (n,).
 
     Raises:
         ValueError: when predictions and truth are not of the same rows.
@@ -80,4 +84,4 @@ def learn_decision(
     if len(held_out) != len(y):
         raise ValueError(f"found {len(held_out)} held-out predictions of {len(y)} rows, expected one of each")
     learn = LEARNERS.get(contract.task, LEARNERS[traits_of(contract.task).response])
-    return learn(contract, HeldOut(held_out, y, seed, X, names))
+    return learn(contract, HeldOut(held_out, y, seed, X, names, weights))

@@ -31,6 +31,7 @@ class Fold:
         weights: (n,) of the rows to learn from, at least 0.
         constraints: what a fit has to keep: monotone columns.
         rows: (m,): index of each row to score among all training rows.
+        valid_weights: (m,) of the rows to score, at least 0.
     """
 
     X: np.ndarray
@@ -42,6 +43,7 @@ class Fold:
     weights: np.ndarray | None = None
     constraints: Mapping[str, Any] = field(default_factory=dict)
     rows: np.ndarray | None = None
+    valid_weights: np.ndarray | None = None
 
 
 def fold_rows(folds: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
@@ -97,8 +99,8 @@ def encode_folds(
         fitted = encoder.refit(rows, schema, y[training])
         held = fitted.transform({name: values[validation] for name, values in arrays.items()})
         of, held_of = (None, None) if groups is None else (groups[training], groups[validation])
-        heavy = None if weights is None else weights[training]
+        heavy, held_heavy = (None, None) if weights is None else (weights[training], weights[validation])
         learned = fitted.transform_training(rows, y[training])
         held_to = fitted.constraints()
-        out.append(Fold(learned, y[training], held, y[validation], of, held_of, heavy, held_to, validation))
+        out.append(Fold(learned, y[training], held, y[validation], of, held_of, heavy, held_to, validation, held_heavy))
     return out

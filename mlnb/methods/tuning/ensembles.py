@@ -38,6 +38,7 @@ class OutOfFold:
         fold: fold of each row (n,).
         groups: query of each row (n,); None for other tasks.
         repeat: repeat of the cross-validation that each row's fold belongs to (n,); None: there is one.
+        weights: sample weight of each row (n,); None: each counts once.
     """
 
     metric: str
@@ -45,6 +46,7 @@ class OutOfFold:
     fold: np.ndarray
     groups: np.ndarray | None = None
     repeat: np.ndarray | None = None
+    weights: np.ndarray | None = None
 
     def other_folds(self, fold: int) -> list[int]:
         """Return the numbers of the other folds of the same repeat."""
@@ -64,8 +66,8 @@ class OutOfFold:
             at = np.flatnonzero(self.fold == fold)
             if rows and self.groups is None and len(at) > rows:
                 at = at[np.linspace(0, len(at) - 1, rows).astype(np.int64)]
-            groups = None if self.groups is None else self.groups[at]
-            scores.append(score(self.metric, self.y[at], prediction[at], groups))
+            groups, weights = (None if values is None else values[at] for values in (self.groups, self.weights))
+            scores.append(score(self.metric, self.y[at], prediction[at], groups, weights))
         present = [value for value in scores if not np.isnan(value)]
         return METRICS[self.metric].sign * float(np.mean(present)) if present else -np.inf
 
@@ -194,7 +196,8 @@ def _average_weights(
     random = np.random.default_rng([seed, fold]) if len(truth.y) <= BAGGED_ROWS else None
     for _ in range(draws):
         at = _draw_rows(truth, others, random)
-        drawn = OutOfFold(truth.metric, truth.y[at], truth.fold[at], None if truth.groups is None else truth.groups[at])
+        groups, weights_at = (None if each is None else each[at] for each in (truth.groups, truth.weights))
+        drawn = OutOfFold(truth.metric, truth.y[at], truth.fold[at], groups, weights=weights_at)
         total += greedy_weights([p[at] for p in predictions], partial(drawn.score, folds=others))
     return total / draws
 
@@ -233,7 +236,7 @@ def choose_ensemble(
     """
     folds = np.unique(truth.fold).tolist()
     if len(folds) == 1 and truth.groups is None:  # the halves of one fold validate each other
-        truth = OutOfFold(truth.metric, truth.y, np.arange(len(truth.y)) % 2)
+        truth = OutOfFold(truth.metric, truth.y, np.arange(len(truth.y)) % 2, weights=truth.weights)
         folds = [0, 1]
     alone = np.eye(len(predictions))[0]
     if len(predictions) < 2 or len(folds) < 2:

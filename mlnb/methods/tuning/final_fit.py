@@ -66,7 +66,7 @@ def fit_winner(
         fitted.append(
             fit_model(
                 member.family, params, X, y, task, classes, metric, seed, threads,
-                weights=sample_weights, groups=groups, record=losses,
+                weights=sample_weights, groups=groups, record=losses, counts=weights,
             )
         )  # fmt: skip
     if len(fitted) == 1:

@@ -139,8 +139,9 @@ def study_name(folds: list[Fold], settings: Mapping[str, Any]) -> str:
     """
     digest = hashlib.blake2b(json.dumps(settings, sort_keys=True).encode(), digest_size=8)
     for fold in folds[:1]:
-        for array in (fold.X, fold.y, fold.valid_X, fold.valid_y):
-            digest.update(np.ascontiguousarray(array).data)
+        for array in (fold.X, fold.y, fold.valid_X, fold.valid_y, fold.weights, fold.valid_weights):
+            if array is not None:
+                digest.update(np.ascontiguousarray(array).data)
     return f"mlnb-{digest.hexdigest()}"
 
 # %% ../../../nbs/methods/tuning/studies.ipynb #c10

@@ -120,6 +120,7 @@ def sample_fold(fold: Fold, seed: int = 0, rows: int = SAMPLE_ROWS) -> Fold:
         weights=cut(fold.weights, training),
         rows=cut(fold.rows, validation),
         constraints=fold.constraints,
+        valid_weights=cut(fold.valid_weights, validation),
     )
 
 
@@ -130,7 +131,10 @@ def collect_out_of_fold(folds: Sequence[Fold], metric: str) -> OutOfFold:
         folds: the folds of all repeats.
         metric: deciding metric, key of METRICS.
     """
-    groups = None if folds[0].valid_groups is None else np.concatenate([fold.valid_groups for fold in folds])
+    groups, weights = (
+        None if getattr(folds[0], name) is None else np.concatenate([getattr(fold, name) for fold in folds])
+        for name in ("valid_groups", "valid_weights")
+    )
     sizes = [len(fold.valid_y) for fold in folds]
     repeat, seen, repeats = 0, np.zeros(0, dtype=np.int64), []
     for fold in folds:
@@ -143,7 +147,7 @@ def collect_out_of_fold(folds: Sequence[Fold], metric: str) -> OutOfFold:
     fold_numbers = np.repeat(np.arange(len(folds)), sizes)
     repeat_numbers = np.repeat(repeats, sizes) if repeat else None
     y = np.concatenate([fold.valid_y for fold in folds])
-    return OutOfFold(metric, y, fold_numbers, groups, repeat_numbers)
+    return OutOfFold(metric, y, fold_numbers, groups, repeat_numbers, weights)
 
 # %% ../../../nbs/methods/tuning/trials.ipynb #c11
 @dataclass(frozen=True)
@@ -232,7 +236,7 @@ def run_trial(
     scores: list[float | None] = []
 
     def score_fold(fold: Fold, prediction: np.ndarray) -> float | None:
-        value = score(metric, fold.valid_y, prediction, fold.valid_groups)
+        value = score(metric, fold.valid_y, prediction, fold.valid_groups, fold.valid_weights)
         return None if np.isnan(value) else value
 
     def outcome(state: str, rounds: int | None = None, error: str = "") -> TrialOutcome:
@@ -256,6 +260,7 @@ def run_trial(
                     family, {**proposal.params, **fold.constraints}, fold.X, fold.y, objective.task, objective.classes,
                     metric, objective.seed, objective.threads,
                     weights=weights, groups=fold.groups, valid=valid, stop=budget.stop, keep=False,
+                    valid_weights=fold.valid_weights, counts=fold.weights,
                 )
             )  # fmt: skip
             predictions.append(predict(models[-1], fold.valid_X))

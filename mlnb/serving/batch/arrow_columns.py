@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 
 from mlnb.methods.contracts.table_formats import MISSING_WORDS
 from mlnb.methods.tables.column_formats import read_cells
-from mlnb.methods.tables.columns import Column, to_array
+from mlnb.methods.tables.columns import Column, to_array, without_sentinels
 from mlnb.methods.tables.values import REFUSALS, fits
 
 LONGEST = max(map(len, MISSING_WORDS))
@@ -50,7 +50,7 @@ def read_column(array: pa.Array | None, column: Column, rows: int, text: bool) -
     if not text and formatted and _holds_text(array.type):  # text in a typed file, as in training
         array, text = array.cast(pa.string()), True
     if text:
-        array = _blank_missing(array)
+        array = _blank_missing(array, column.missing_words)
         if column.format is not None:
             return _read_formatted(array, column)
         if column.kind == "number":
@@ -91,9 +91,11 @@ def _to_instants(array: pa.Array, column: Column) -> np.ndarray:
     return instants
 
 
-def _blank_missing(array: pa.Array) -> pa.Array:
-    """Return cells of CSV without surrounding blanks, and null for the words that mean a missing value."""
+def _blank_missing(array: pa.Array, declared: tuple[str, ...]) -> pa.Array:
+    """Return cells of CSV without surrounding blanks; null for words and declared texts of a missing value."""
     trimmed = pc.utf8_trim_whitespace(array)
+    if declared:
+        trimmed = pc.if_else(pc.is_in(trimmed, pa.array(declared)), pa.scalar(None, trimmed.type), trimmed)
     short = pc.less_equal(pc.utf8_length(trimmed), LONGEST)
     if not pc.any(short).as_py():
         return trimmed
@@ -109,7 +111,7 @@ def _read_formatted(array: pa.Array, column: Column) -> ColumnValues:
     values = read_cells(cells, column.format)
     wrong = np.append(np.isnan(values), False)
     codes = encoded.indices.fill_null(len(cells)).to_numpy(zero_copy_only=False)
-    read = np.append(to_array(values, column) if column.kind == "number" else values, np.nan)
+    read = np.append(without_sentinels(values, column), np.nan)
     return ColumnValues(read, codes, wrong[codes] if wrong.any() else None)
 
 

@@ -20,6 +20,7 @@ from mlnb.serving.batch.compiled.compiled_models import CompiledModel, compile_m
 from mlnb.serving.batch.compiled.verification import Verification, verify
 from mlnb.serving.batch.encoded_columns import EncodedColumn
 from mlnb.serving.batch.job_checkpoints import BadRow
+from mlnb.serving.batch.personal_columns import protect_columns, protection_of
 from mlnb.serving.runtime.model_parts import ModelParts, Row, read_record
 from mlnb.serving.runtime.parity import find_difference
 from mlnb.serving.runtime.served_tasks import find_served_task
@@ -74,6 +75,7 @@ class Scorer:
                 "send the service all the rows of a series or a query in one request."
             )
         self.schema = self.parts.schema
+        self.protection = protection_of(self.schema)
         self.ignore_unknown, self.fill_missing = ignore_unknown, fill_missing
         self.keep: tuple[str, ...] = ()
         encoder = Encoder.from_json(self.parts.encoder)
@@ -99,6 +101,7 @@ class Scorer:
             first: number of the table's first row.
             texts: columns whose values are all text, as in CSV.
         """
+        table = protect_columns(table, self.protection)
         columns = self._read(table, texts)
         flags = [values.bad for values in columns.values() if values.bad is not None]
         bad = np.logical_or.reduce(flags) if flags else np.zeros(len(table), dtype=bool)

@@ -194,16 +194,19 @@ def _describe_columns(encoder: Encoder, schema: Schema) -> list[JsonObject]:
         column: JsonObject = {**fields, "width": len(codec.names)}
         if isinstance(codec, CategoryCodec):
             column = {name: fields[name] for name in ("column", "code", "missing", "categories", "unseen")}
-            column |= _tabulate(codec)
+            column |= _tabulate(codec, schema.column(codec.column).missing_words)
         named = schema.column(codec.column)
-        described.append(column | {"sentinels": list(named.sentinels), "local": named.local})
+        words = list(named.missing_words)
+        column |= {"sentinels": list(named.sentinels), "missing_words": words, "local": named.local}
+        described.append(column)
     return described
 
 
-def _tabulate(codec: CategoryCodec) -> JsonObject:
+def _tabulate(codec: CategoryCodec, missing: tuple[str, ...]) -> JsonObject:
     """Return the encoded numbers of each category, of an unseen one and of a missing one, and their index."""
     table = np.empty((len(codec.categories) + 2, len(codec.names)))
     codec.fill(np.array([*codec.categories, "\0", None], dtype=object), table)
     if codec.unseen == "missing":
         table[-2] = table[-1]
-    return {"table": table.tolist(), "index": {level: number for number, level in enumerate(codec.categories)}}
+    index = {level: number for number, level in enumerate(codec.categories)}
+    return {"table": table.tolist(), "index": index | dict.fromkeys(missing, len(codec.categories) + 1)}

@@ -39,7 +39,7 @@ from mlnb.serving.runtime.prediction_log import PredictionLog
 from mlnb.serving.runtime.prometheus_metrics import count_classes, service_metrics
 from mlnb.serving.runtime.request_bodies import BadRequest, Body, too_large
 from mlnb.serving.runtime.response_bodies import encode_responses, to_values
-from mlnb.serving.runtime.sliced_requests import Outcome, SlicedRequest
+from mlnb.serving.runtime.sliced_requests import Outcome, SlicedRequest, encode_rows
 from mlnb.serving.runtime.structured_logs import log_event
 from mlnb.serving.runtime.table_decoder import MAX_TABLE_ROWS, TableDecoder
 from mlnb.serving.runtime.traffic_routing import TrafficRouter
@@ -260,9 +260,11 @@ class Endpoint:
 def _predict(model: LoadedModel, body: Body, options: RequestOptions) -> Outcome:
     """Return the responses to a small JSON body."""
     predictor = model.predictor
-    rows = read_rows(body)
+    rows = predictor.protection.rows(read_rows(body))
     responses = predictor.respond(rows)
     explanations = predictor.explain(rows) if options.explain else ()
     counts: dict[str, int] = {}
     count_classes(responses, counts)
-    return Outcome(encode_responses(responses, explanations), JSON, counts, len(responses), rows, responses)
+    encoded = encode_responses(responses, explanations)
+    logged = encode_rows(rows) if predictor.protection else b""  # the body holds what must not be logged
+    return Outcome(encoded, JSON, counts, len(responses), rows, responses, logged)

@@ -4,8 +4,9 @@ import json
 from collections.abc import Collection, Iterator, Sequence
 
 from mlnb.codec import JsonObject
+from mlnb.methods.contracts.responses import MASKED
 from mlnb.serving.runtime.json_rows import read_slices
-from mlnb.serving.runtime.request_bodies import MASKED, Body
+from mlnb.serving.runtime.request_bodies import Body
 
 PART = 2**20  # bytes of a text that are copied at a time
 ROWS = 512  # rows encoded at a time

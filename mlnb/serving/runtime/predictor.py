@@ -8,6 +8,7 @@ from mlnb.codec import Json
 from mlnb.methods.contracts.responses import Explanation, Golden, Response, to_wire
 from mlnb.serving.runtime.model_parts import ModelParts, Row, read_record
 from mlnb.serving.runtime.parity import Difference, find_difference
+from mlnb.serving.runtime.personal_data import RowProtection
 from mlnb.serving.runtime.request_handler import RequestHandler
 from mlnb.serving.runtime.served_tasks import make_handler
 from mlnb.serving.runtime.table_bodies import TableSlice
@@ -21,11 +22,13 @@ class Predictor:
         parts: what was read from the bundle.
         handler: what responds to rows.
         golden: held-out rows and the notebook's predictions for them.
+        protection: what becomes of personal data in requests.
     """
 
     parts: ModelParts
     handler: RequestHandler
     golden: Golden
+    protection: RowProtection
 
     @classmethod
     def load(cls, folder: Path) -> "Predictor":
@@ -36,23 +39,24 @@ class Predictor:
             ValueError: a file is damaged.
         """
         parts = ModelParts.load(folder)
-        return cls(parts, make_handler(parts), read_record(Golden, folder / "golden.json"))
+        golden = read_record(Golden, folder / "golden.json")
+        return cls(parts, make_handler(parts), golden, RowProtection(parts.schema))
 
     def respond(self, rows: list[Row]) -> Sequence[Response]:
         """Return the responses to a request's rows. Raises `BadRows` when one does not fit the schema."""
-        return self.handler.respond(rows)
+        return self.handler.respond(self.protection.rows(rows))
 
     def predict(self, rows: list[Row]) -> list[dict[str, Json]]:
         """Return the responses as the JSON objects that a client receives. Raises `BadRows` as `respond`."""
-        return to_wire(self.handler.respond(rows))
+        return to_wire(self.respond(rows))
 
     def respond_to_table(self, table: TableSlice) -> Sequence[Response]:
         """Return the responses to a table, the same as to its rows. Raises `BadRows` as `respond`."""
-        return self.handler.respond_to_table(table)
+        return self.handler.respond_to_table(self.protection.table(table))
 
     def explain(self, rows: list[Row]) -> Sequence[Explanation]:
         """Return one explanation a response. Raises `BadRequest` for models that have none."""
-        return self.handler.explain(rows)
+        return self.handler.explain(self.protection.rows(rows))
 
     def replay(self) -> Difference | None:
         """Return the first difference to the notebook's predictions for the golden rows; None when identical."""

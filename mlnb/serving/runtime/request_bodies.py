@@ -7,11 +7,10 @@ import msgspec
 
 from mlnb.codec import Record, replace
 from mlnb.errors import UsageError
-from mlnb.methods.contracts.responses import RowProblem
+from mlnb.methods.contracts.responses import MASKED, RowProblem
 
 MAX_ROWS = 10_000  # rows of one request; more are a job for batch scoring
 MAX_BYTES = 64 * 2**20  # bytes of one body
-MASKED = "masked"  # stands for the values of a masked column in every log
 SHOWN = 20  # problems that are collected and listed in one response
 
 Body = bytes | bytearray  # of a request

@@ -27,7 +27,12 @@ ROW_BYTES, VALUE_BYTES = 250, 100  # that a row and each of its values take as P
 WRITTEN = 4_096  # responses encoded at a time
 LOGGED = 512  # rows encoded for the log at a time
 
-_encode_rows = json.JSONEncoder(separators=(",", ":"), default=str).encode
+_encode = json.JSONEncoder(separators=(",", ":"), default=str).encode
+
+
+def encode_rows(rows: Sequence[Row]) -> bytes:
+    """Return rows as JSON text for the log."""
+    return _encode(rows).encode()
 
 
 class Slice(msgspec.Struct):
@@ -89,11 +94,13 @@ class SlicedRequest:
         self.logged, self.shadowed, self.table_rows = logged, shadowed, table_rows
         self.is_table = options.kind != JSON
         self.kind = options.kind if self.is_table and JSON not in options.accept else JSON
+        self.rewritten = self.is_table or bool(predictor.protection)  # whether the body cannot be logged as it is
 
     def respond(self, body: Body, decoder: TableDecoder) -> Outcome:
         """Return the responses. Raises `BadRequest` for a body that cannot be read or takes too much memory or time."""
         if not self.is_table:
-            return self._respond((Slice(rows) for rows in read_slices(body)), JsonWriter())
+            protect = self.predictor.protection.rows
+            return self._respond((Slice(protect(rows)) for rows in read_slices(body)), JsonWriter())
         schema = self.predictor.handler.request_columns
         with decoder.open(body, self.options.kind, schema, self.table_rows, self.deadline) as table:
             check_columns(table.names, table.unread, schema)
@@ -102,7 +109,8 @@ class SlicedRequest:
 
     def _read_tables(self, tables: Iterator[TableSlice]) -> Iterator[Slice]:
         needs_rows = self.logged or self.shadowed or self.options.explain or not self.predictor.handler.independent
-        for table in tables:
+        for unprotected in tables:
+            table = self.predictor.protection.table(unprotected)
             yield Slice(to_rows(table) if needs_rows else [], table)
 
     def _respond(self, slices: Iterator[Slice], writer: ResponseWriter) -> Outcome:
@@ -123,13 +131,13 @@ class SlicedRequest:
             else:
                 if not problems:
                     self._write(outcome, part, responses, explanations, writer)
-                    if self.logged and self.is_table:
+                    if self.logged and self.rewritten:
                         self._log(part, responses, logged_rows, logged_responses)
             first += size
         if problems:
             raise BadRows(problems[:SHOWN])
         outcome.body = writer.finish()
-        if self.logged and self.is_table:
+        if self.logged and self.rewritten:
             outcome.logged_rows = logged_rows.finish()
             outcome.logged_responses = b"" if self.kind == JSON else logged_responses.finish()
         return outcome
@@ -167,7 +175,7 @@ class SlicedRequest:
 
     def _log(self, part: Slice, responses: Sequence[Response], rows: JsonWriter, values: JsonWriter) -> None:
         for start in range(0, len(part.rows), LOGGED):
-            self.reservation.take(rows.add_text(_encode_rows(part.rows[start : start + LOGGED]).encode()))
+            self.reservation.take(rows.add_text(encode_rows(part.rows[start : start + LOGGED])))
         for start in range(0, len(responses) if self.kind != JSON else 0, LOGGED):
             self.reservation.take(values.add(responses[start : start + LOGGED]))
 

@@ -22,11 +22,11 @@ def write_encoder(graph: Graph, encoder: Encoder, schema: Schema) -> str:
                 f"Column {codec.column!r} holds {kinds[codec.column]}, whose words are split by Unicode's rules and "
                 "hashed: ONNX has no operators for that. Export with --to text, or train without the column."
             )
-        value = graph.read(codec.column, isinstance(codec, CategoryCodec))
-        for sentinel in schema.column(codec.column).sentinels:
+        value, column = graph.read(codec.column, isinstance(codec, CategoryCodec)), schema.column(codec.column)
+        for sentinel in column.sentinels:
             value = graph.op("Where", graph.op("Equal", value, float(sentinel)), float("nan"), value)
         if isinstance(codec, CategoryCodec):
-            parts += _category(graph, codec, value)
+            parts += _category(graph, codec, value, column.missing_words)
             continue
         columns = _date(graph, codec, value) if isinstance(codec, DateCodec) else [value]
         flag = [graph.double(graph.op("IsNaN", columns[0]))] if codec.missing else []
@@ -34,7 +34,7 @@ def write_encoder(graph: Graph, encoder: Encoder, schema: Schema) -> str:
     return graph.op("Concat", *parts, axis=1)
 
 
-def _category(graph: Graph, codec: CategoryCodec, value: str) -> list[str]:
+def _category(graph: Graph, codec: CategoryCodec, value: str, declared: tuple[str, ...]) -> list[str]:
     """Return the row of the look-up table of each category, and whether it is missing; an empty text is missing."""
     categories = np.array([*codec.categories, None], dtype=object)
     table = np.empty((len(codec.categories) + 2, len(codec.names)))
@@ -48,6 +48,7 @@ def _category(graph: Graph, codec: CategoryCodec, value: str) -> list[str]:
         "",
         "NaN",
         "NaT",
+        *declared,
     }
     missing = sorted(spellings - set(codec.categories))
     indices = [*range(len(codec.categories)), *[len(codec.categories) + 1] * len(missing)]

@@ -25,6 +25,7 @@ class Codec(TypedDict):
     code: str  # number, category, date or text
     missing: bool  # whether a flag for missing values follows
     sentinels: Numbers
+    missing_words: list[str]
     local: bool  # dates: whether they are local days, whose offset is left out
     width: int
     categories: list[str]
@@ -117,6 +118,8 @@ def encode(row: Row, columns: list[Codec]) -> Numbers:
         words = MODEL["missing"] if code in ("category", "text") else [""]
         if value != value or value in codec["sentinels"] or (isinstance(value, str) and value.strip().lower() in words):
             value = None
+        if code == "text" and value is not None and str(value).strip() in codec["missing_words"]:
+            value = None
         if code == "number":
             value = float(value.strip().lower() in TRUE) if isinstance(value, str) else value
             numbers = [NAN if value is None else float(value)]
@@ -138,7 +141,7 @@ def encode(row: Row, columns: list[Codec]) -> Numbers:
                 moment = moment.replace(tzinfo=UTC) if local else moment.astimezone(UTC)
                 elapsed = moment - datetime(1970, 1, 1, tzinfo=UTC)
                 seconds = ((elapsed.days * 86400 + elapsed.seconds) * 10**6 + elapsed.microseconds) / 1e6
-                if -9214560000.0 <= seconds < 9214646400.0:
+                if -9214560000.0 <= seconds < 9214646400.0 and seconds not in codec["sentinels"]:
                     day = moment.timetuple()
                     values = (day.tm_year, day.tm_mon, day.tm_mday, day.tm_wday, day.tm_yday, day.tm_hour, day.tm_min)
                     parts = dict(zip(PARTS, map(float, values), strict=True))

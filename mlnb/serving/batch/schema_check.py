@@ -1,0 +1,126 @@
+"""Files to score against the project's Pandera schema, read as scoring reads them."""
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+
+from mlnb.errors import DataError
+from mlnb.methods.contracts.findings import Finding
+from mlnb.methods.tables.columns import Column, Schema
+from mlnb.serving.batch.arrow_columns import ColumnValues, read_column
+from mlnb.serving.batch.input_files import InputFile, find_files
+from mlnb.serving.batch.input_units import split_files
+from mlnb.serving.batch.personal_columns import protect_columns, protection_of
+from mlnb.serving.batch.unit_tables import all_names, read_tables, text_names
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pandera.pandas as pandera
+
+SHOWN = 8  # violations that a message lists
+
+
+def check_files(
+    sources: Sequence[str],
+    schema: Schema,
+    expected: "pandera.DataFrameSchema",
+    features_only: bool = False,
+    sheet: str = "",
+) -> list[Finding]:
+    """Return the violations of the rows of files.
+
+    Args:
+        sources: files, globs, folders or URLs.
+        schema: of the model, by which values are read.
+        expected: the project's schema.
+        features_only: whether only the values of features are checked: unknown and absent columns, and values that do
+            not fit their column, are left to scoring.
+        sheet: Excel: name of the sheet; empty: the one with the model's columns.
+
+    Raises:
+        UsageError: a file cannot be read.
+    """
+    from mlnb.methods.audit.project_schema import SchemaCheck  # pandera, which takes a second to import
+    from mlnb.methods.tables.type_inference import finding
+
+    files = find_files(list(sources), schema.layout, schema.names, sheet)
+    names = [column.name for column in schema.columns]
+    check = SchemaCheck(expected, [column.name for column in schema.features] if features_only else names)
+    for file in files if not features_only else ():
+        present = all_names(file, names)
+        for unknown in [name for name in present if name not in expected.columns]:
+            message = f"found column {unknown!r}, expected no such column"
+            check.note(finding("schema", "error", unknown, None, message, "leave it out"))
+        for column in schema.features:
+            if column.name not in present and column.name in expected.columns:
+                message = f"found no column {column.name!r}, expected the column"
+                check.note(finding("schema", "error", column.name, None, message, "add it"))
+    for file, table in _read(files, names):
+        table = protect_columns(table, protection_of(schema))
+        typed, wrong = _type_rows(table, schema, text_names(file, table))
+        for name, (rows, example) in wrong.items() if not features_only else ():
+            message = f"found {example!r}, expected the type {schema.column(name).kind}"
+            check.note(finding("schema", "error", name, rows, message, "correct the data"))
+        check.add(typed)
+    return check.findings()
+
+
+def refuse_violations(findings: Sequence[Finding], file: str) -> None:
+    """Raise `DataError` that lists the violations of a file; nothing without any."""
+    if not findings:
+        return
+    lines = [f"  {describe_violation(one)}" for one in findings[:SHOWN]]
+    lines += [f"  and {len(findings) - SHOWN} more"] * (len(findings) > SHOWN)
+    raise DataError(
+        f"{file} violates the project's schema:\n"
+        + "\n".join(lines)
+        + "\nCorrect the data, edit schema.yaml, or ignore "
+        "it: --ignore-schema"
+    )
+
+
+def describe_violation(finding: Finding) -> str:
+    """Return a violation as a line: column, what was found, what was expected, rows."""
+    rows = f" ({finding.rows:,} rows)" if finding.rows else ""
+    return f"{finding.column or 'table'}: {finding.message}{rows}"
+
+
+def _read(files: Sequence[InputFile], names: list[str]) -> Iterator[tuple[InputFile, pa.Table]]:
+    """Yield the rows of the files in parts."""
+    for unit in split_files(list(files), (0, 0), 1):
+        file = files[unit.file]
+        for table in read_tables(file, unit, (), names):
+            yield file, table
+
+
+def _type_rows(
+    table: pa.Table, schema: Schema, text: Sequence[str]
+) -> "tuple[pd.DataFrame, dict[str, tuple[int, object]]]":
+    """Return the typed rows whose values fit; and of each column the number of those that do not, and the first."""
+    import pandas as pd
+
+    columns, wrong, fits = {}, dict[str, tuple[int, object]](), np.ones(len(table), dtype=bool)
+    for column in schema.columns:
+        if column.name not in table.column_names:
+            continue
+        array = table.column(column.name).combine_chunks()
+        values = read_column(array, column, len(table), column.name in text)
+        columns[column.name] = _to_pandas(values, column)
+        if values.bad is not None and values.bad.any():
+            wrong[column.name] = int(values.bad.sum()), array[int(np.flatnonzero(values.bad)[0])].as_py()
+            fits &= ~values.bad
+    return pd.DataFrame(columns)[fits], wrong
+
+
+def _to_pandas(values: ColumnValues, column: Column) -> "pd.Series":
+    """Return values as a column of a typed table."""
+    import pandas as pd
+
+    rows = values.values if values.codes is None else values.values[values.codes]
+    if column.kind == "date":
+        return pd.Series(pd.to_datetime(rows, unit="s").to_numpy("datetime64[us]"))
+    if column.kind == "boolean":
+        return pd.Series(pd.array([None if value != value else bool(value) for value in rows], dtype="boolean"))
+    return pd.Series(rows)

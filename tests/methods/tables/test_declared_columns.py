@@ -1,0 +1,168 @@
+"""Column declarations: every reader applies them as training did, and contradictions are typed errors."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mlnb.codec import encode
+from mlnb.errors import DataError, DeclarationError
+from mlnb.methods.contracts.declarations import ColumnDeclaration, Declarations
+from mlnb.methods.encoding.row_encoder import compile_row
+from mlnb.methods.encoding.table_encoder import Encoder
+from mlnb.methods.evaluation.test_evaluation import json_rows
+from mlnb.methods.problem.problem_contract import state
+from mlnb.methods.tables.column_declarations import match_declarations, parse_declarations, read_declarations
+from mlnb.methods.tables.columns import Schema, to_arrays
+from mlnb.methods.tables.data_sources import read_table
+from mlnb.methods.tables.formatted_columns import read_as_trained
+from mlnb.methods.tables.type_inference import clean
+from mlnb.serving.batch.arrow_columns import read_column
+from mlnb.stages.validate import type_table
+
+CELLS = {  # kind -> cells, and those that may be declared missing
+    "number": (["1.5", "2", "30", " 4 ", "-1", "1e3"], ["-1", "gone", "n.k."]),
+    "category": (["007", "12", "red", "Blue ", "-1"], ["-1", "gone"]),
+    "text": (["a long story", "two words", "once upon a time"], ["gone", "two words"]),
+    "date": (["05/02/2024", "28/02/2023", "01/01/1900"], ["01/01/1900", "gone"]),
+}
+
+
+@st.composite
+def tables(draw):
+    """A raw table of text with a declaration for each column."""
+    rows = draw(st.integers(3, 12))
+    raw, columns = {}, {}
+    for kind in draw(st.lists(st.sampled_from(sorted(CELLS)), min_size=1, max_size=4, unique=True)):
+        values, missing = CELLS[kind]
+        absent = tuple(draw(st.lists(st.sampled_from(missing), max_size=2, unique=True)))
+        cells = draw(st.lists(st.sampled_from([*values, *absent, ""]), min_size=rows, max_size=rows))
+        raw[f"a {kind}"] = cells
+        columns[f"a {kind}"] = ColumnDeclaration(
+            kind=kind, role=("feature",), missing=absent, format="%d/%m/%Y" if kind == "date" else ""
+        )
+    return pd.DataFrame(raw), columns
+
+
+@given(tables())
+@settings(max_examples=60, deadline=None)
+def test_all_readers_encode_the_training_rows_alike(table):
+    raw, declared = table
+    typed, schema, _ = clean(raw, declarations=declared)
+    assert [column.declared for column in schema.columns] == list(declared.values())
+    assert Schema.from_json(json.loads(json.dumps(schema.to_json()))) == schema
+    if not schema.features:
+        return
+    arrays = to_arrays(typed, schema)
+    encoder = Encoder.fit(arrays, schema)
+    trained = encoder.transform(arrays)
+    batch, missing = {}, {}
+    for column in schema.features:
+        cells = pa.array(raw[column.name].tolist(), pa.string())
+        read = read_column(cells, column, len(raw), text=True)
+        assert read.bad is None, column
+        batch[column.name] = read.values if read.codes is None else read.values[read.codes]
+        missing[column.name] = read_as_trained(raw, schema)[column.name].replace("", None).isna().tolist()
+    assert encoder.transform(batch).tobytes() == trained.tobytes()
+    assert missing == {column.name: typed[column.name].isna().tolist() for column in schema.features}
+    encode_row = compile_row(schema, encoder)
+    for index, row in enumerate(json_rows(typed, schema)):
+        assert encode_row(row).tobytes() == trained[index].tobytes()
+    for index in range(len(raw)):  # values that requests can spell: declared missing ones too
+        row = {name: raw[name][index] for name, each in declared.items() if each.kind in ("category", "text")}
+        spelled = {**json_rows(typed.iloc[index : index + 1], schema)[0], **row}
+        request = {name: value for name, value in spelled.items() if schema.column(name).role == "feature"}
+        assert encode_row(request).tobytes() == trained[index].tobytes()
+
+
+def test_a_declared_missing_date_is_missing_in_requests():
+    declared = {"day": ColumnDeclaration(kind="date", format="%d/%m/%Y", missing=("01/01/1900",))}
+    raw = pd.DataFrame({"day": ["01/01/1900", "03/01/2024", "04/01/2024"]})
+    typed, schema, _ = clean(raw, declarations=declared)
+    encoder = Encoder.fit(to_arrays(typed, schema), schema)
+    expected = encoder.transform(to_arrays([{"day": None}], schema)).tobytes()
+    assert encoder.transform(to_arrays([{"day": "1900-01-01"}], schema)).tobytes() == expected
+    assert compile_row(schema, encoder)({"day": "1900-01-01"}).tobytes() == expected
+    days = pd.DataFrame({"day": pd.to_datetime(["1900-01-01", "2024-01-03"])})
+    assert clean(days, declarations=declared)[0]["day"].isna().tolist() == [True, False]
+
+
+def test_declarations_override_inference():
+    rows = 60
+    raw = pd.DataFrame({
+        "id": [f"C{i}" for i in range(rows)], "zip": [str(10000 + i % 7) for i in range(rows)],
+        "code": [i % 4 for i in range(rows)], "when": [20240101 + i % 20 for i in range(rows)],
+        "y": [str(i % 3) for i in range(rows)], "z": [str(i % 2) for i in range(rows)],
+    })  # fmt: skip
+    text = """
+        [columns]
+        id = {role = "feature"}
+        zip = {kind = "category"}
+        code = {kind = "category"}
+        y = {kind = "category", role = "target"}
+    """
+    declared = match_declarations(parse_declarations(text), raw.columns)
+    contract, schema, table, findings = type_table(raw, state(), {}, declarations=declared)
+    kinds = {column.name: (column.kind, column.role) for column in schema.columns}
+    assert kinds["id"] == ("category", "feature") and kinds["zip"][0] == kinds["code"][0] == "category"
+    assert contract.task == "multiclass" and table["code"].tolist()[:2] == ["0", "1"]
+    assert [finding.column for finding in findings if finding.check == "declared"] == ["id", "zip", "code", "y"]
+    number = Declarations(columns={"z": ColumnDeclaration(kind="number", role=("target",), unit="kg")})
+    contract = type_table(raw, state(), {}, declarations=number)[0]
+    assert (contract.task, contract.unit) == ("regression", "kg")
+
+
+@pytest.mark.parametrize(
+    ("cells", "declared", "message"),
+    [
+        ([True, False], {"kind": "number"}, "declared number"),
+        (["1 EUR", "2 USD"], {"kind": "number"}, "mixed currencies"),
+        (["1", "x"], {"kind": "number", "missing": ("y",)}, "such as 'x' in row 1"),
+        (["2024-01-31", "soon"], {"kind": "date"}, "declared date"),
+        ([1.5, 2.0], {"kind": "date", "format": "%Y"}, "the source stores numbers"),
+        ([1, 2], {"kind": "text"}, "declared text"),
+    ],
+)
+def test_values_that_contradict_the_declared_kind_are_an_error(cells, declared, message):
+    with pytest.raises(DataError, match=message):
+        clean(pd.DataFrame({"x": cells}), declarations={"x": ColumnDeclaration(**declared)})
+
+
+def test_list_columns_are_declared_once(tmp_path):
+    path = tmp_path / "x.parquet"
+    pd.DataFrame({"emb": [[1.0, -1.0], [0.5, 2.0]], "odd": [[1.0], [1.0, 2.0]]}).to_parquet(path)
+    raw, provenance = read_table(str(path))
+    declared = parse_declarations("[columns]\nemb = {kind = 'vector', missing = -1}\nodd = {kind = 'ignore'}")
+    matched = match_declarations(declared, provenance["columns"], provenance["unusable"])
+    assert list(matched.columns) == ["emb[0]", "emb[1]"]
+    assert clean(raw, declarations=matched.columns)[0].isna().sum().tolist() == [0, 1]
+    for text, message in [
+        ("emb = {kind = 'number'}", "expected the kind vector or ignore"),
+        ("odd = {kind = 'vector'}", "all of one length"),
+        ("om = {}", "is not in the table"),
+    ]:
+        with pytest.raises(DeclarationError, match=message):
+            match_declarations(parse_declarations(f"[columns]\n{text}"), provenance["columns"], provenance["unusable"])
+
+
+def test_a_file_is_read_as_toml_or_as_the_artifact_of_a_run(tmp_path):
+    path = tmp_path / "columns.toml"
+    assert read_declarations(path) == Declarations()
+    path.write_text("[columns.'größe']\nunit = 'm²'", encoding="utf-8-sig")
+    declared = read_declarations(path)
+    assert declared.columns["größe"].unit == "m²"
+    (tmp_path / "object").write_bytes(encode(declared))
+    assert read_declarations(tmp_path / "object") == declared
+    path.write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(DeclarationError, match="not UTF-8"):
+        read_declarations(path)
+
+
+def test_numbers_are_declared_missing_whatever_their_type():
+    declared = {"x": ColumnDeclaration(missing=("-1", "0.5"))}
+    for cells in ([-1, 2], [-1.0, 2.0], ["-1", "2"], np.array([0.5, 2.0], dtype=np.float32)):
+        assert clean(pd.DataFrame({"x": cells}), declarations=declared)[0]["x"].isna().tolist() == [True, False]

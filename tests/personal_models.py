@@ -1,0 +1,35 @@
+"""Small model folders whose requests may hold personal data."""
+
+import json
+from pathlib import Path
+
+from small_models import make_model, make_rows
+
+from mlnb.codec import to_json
+from mlnb.methods.contracts.declarations import ColumnDeclaration
+from mlnb.methods.tables.columns import Column
+from mlnb.methods.tables.pseudonyms import check_value
+
+KEY = "a key for tests, of 32 characters"
+SECRETS = ("ada@example.org", "1815-12-10", "Countess")
+PERSONAL = {"mail": SECRETS[0], "born": SECRETS[1], "nick": SECRETS[2]}
+
+
+def make_personal_model(folder: Path) -> Path:
+    """Return the folder of a model with a pseudonymized, a dropped and a masked column."""
+    make_model(folder)
+    path = folder / "schema.json"
+    schema = json.loads(path.read_text())
+    for name, personal in (("mail", "pseudonymize"), ("born", "drop"), ("nick", "mask")):
+        declared = ColumnDeclaration(personal=personal, key=check_value(KEY.encode()) * (personal == "pseudonymize"))
+        schema["columns"].append(Column(name, "category", "dropped", declared=declared).to_json())
+    assert to_json(declared)["personal"] == "mask"
+    path.write_text(json.dumps(schema))
+    return folder
+
+
+def personal_rows(count: int) -> list[dict[str, object]]:
+    """Return rows of requests with personal data."""
+    return [
+        {name: value for name, value in row.items() if name != "note"} | PERSONAL for row in make_rows(count, seed=5)
+    ]
