@@ -49,7 +49,8 @@ def parser(p: argparse.ArgumentParser) -> None:
         "true value for every forecast of that timestamp. Adding the same labels again changes nothing; a label that\n"
         "differs from an existing one is reported as a conflict and ignored without --replace. Labels of classes that\n"
         "the model does not know are added and reported: they are misspelled, or the model needs to be trained anew.\n"
-        "Where the project has a schema.yaml (see `mlnb schema`), labels that violate it are listed and nothing is added."
+        "Where the project has a schema.yaml (see `mlnb schema`), labels that violate it are listed, and nothing is\n"
+        "added."
     )
 
 
