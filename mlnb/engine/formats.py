@@ -92,7 +92,8 @@ def _read_table(store: Store, digest: str) -> Any:
         columns = {}
         for name in names:  # one after the other: neither Arrow's form of all of them nor a copy is ever in memory
             file.seek(0)
-            part = pandas.read_parquet(file, columns=[name])
+            # In other threads Arrow would keep what each of them took, out of reach of `release_unused`.
+            part = pandas.read_parquet(file, columns=[name], use_threads=False, to_pandas_kwargs={"use_threads": False})
             columns[name] = part[name]
             _release_arrow_memory()
     table = pandas.DataFrame(columns, copy=False)

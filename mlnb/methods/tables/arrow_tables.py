@@ -7,6 +7,7 @@ __all__ = ['LARGEST', 'read_arrow', 'is_vector', 'expand_vector', 'expand_column
            'split_vectors', 'vector_names', 'expand_names', 'release_memory']
 
 # %% ../../../nbs/methods/tables/arrow_tables.ipynb #c06
+import ctypes
 import io
 import re
 from collections.abc import Collection, Iterable
@@ -197,5 +198,9 @@ def expand_names(names: Iterable[str], sizes: dict[str, int]) -> list[str]:
 
 
 def release_memory() -> None:
-    """Return the memory of texts that were let go to the system: Arrow keeps what the columns of a table took."""
+    """Return the memory of columns that were let go to the system: Arrow and the C library keep it for later ones."""
     pa.default_memory_pool().release_unused()
+    try:
+        ctypes.CDLL(None).malloc_trim(0)
+    except (AttributeError, OSError, TypeError):
+        return  # another C library than glibc

@@ -190,7 +190,7 @@ def _read_columns(parquet: pq.ParquetFile) -> tuple[pd.DataFrame, dict[str, str]
     """The usable columns of a file, read one after the other, and the type of each that is left out."""
     columns, unusable = dict[str, pd.Series](), dict[str, str]()
     for name in parquet.schema_arrow.names:
-        expanded, left_out = expand_columns(parquet.read([name]).select([name]))
+        expanded, left_out = expand_columns(parquet.read([name], use_threads=False).select([name]))
         unusable |= left_out
         for each in expanded.column_names:
             if each in columns:
