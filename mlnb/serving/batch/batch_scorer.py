@@ -20,7 +20,7 @@ from mlnb.serving.batch.compiled.compiled_models import CompiledModel, compile_m
 from mlnb.serving.batch.compiled.verification import Verification, verify
 from mlnb.serving.batch.encoded_columns import EncodedColumn
 from mlnb.serving.batch.job_checkpoints import BadRow
-from mlnb.serving.batch.personal_columns import protect_columns, protection_of
+from mlnb.serving.batch.protected_tables import protect_columns, protection_of
 from mlnb.serving.runtime.model_parts import ModelParts, Row, read_record
 from mlnb.serving.runtime.parity import find_difference
 from mlnb.serving.runtime.served_tasks import find_served_task

@@ -12,7 +12,7 @@ from mlnb.methods.tables.columns import Column, Schema
 from mlnb.serving.batch.arrow_columns import ColumnValues, read_column
 from mlnb.serving.batch.input_files import InputFile, find_files
 from mlnb.serving.batch.input_units import split_files
-from mlnb.serving.batch.personal_columns import protect_columns, protection_of
+from mlnb.serving.batch.protected_tables import protect_columns, protection_of
 from mlnb.serving.batch.unit_tables import all_names, read_tables, text_names
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from mlnb.codec import Json
 from mlnb.methods.contracts.responses import Explanation, Golden, Response, to_wire
 from mlnb.serving.runtime.model_parts import ModelParts, Row, read_record
 from mlnb.serving.runtime.parity import Difference, find_difference
-from mlnb.serving.runtime.personal_data import RowProtection
 from mlnb.serving.runtime.request_handler import RequestHandler
+from mlnb.serving.runtime.row_protection import RowProtection
 from mlnb.serving.runtime.served_tasks import make_handler
 from mlnb.serving.runtime.table_bodies import TableSlice
 

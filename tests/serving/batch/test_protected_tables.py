@@ -8,7 +8,7 @@ from personal_models import KEY, SECRETS, make_personal_model, personal_rows
 from mlnb.errors import SettingsError
 from mlnb.methods.tables.pseudonyms import is_pseudonym
 from mlnb.serving.batch.batch_job import JobOptions, run_job
-from mlnb.serving.batch.personal_columns import protect_columns, protection_of
+from mlnb.serving.batch.protected_tables import protect_columns, protection_of
 from mlnb.serving.runtime.model_parts import ModelParts
 
 
