@@ -85,7 +85,7 @@ def convert(folder: Path) -> tuple[int, float]:
     rows = sum(len(log_segments.read_lines(path)[0]) for path in left)
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     for path in left:
-        subprocess.run([*COMMAND, path], check=True)
+        subprocess.run([*COMMAND, path], input=b"", check=True)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return rows, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 

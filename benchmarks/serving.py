@@ -13,6 +13,7 @@ import ctypes
 import json
 import math
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -28,7 +29,7 @@ from typing import Any
 
 import numpy as np
 import psutil
-from peers.load import ask, measure
+from peers.load import ask, measure, measure_mixed
 from peers.material import make
 
 from mlnb.serving.packaging.bento_server import Server, free_port, serving
@@ -192,18 +193,30 @@ def mixed_load(bento: Path, bundle: Path, seconds: float) -> None:
         stop = threading.Event()
         watcher = threading.Thread(target=lambda: watch(server, sizes, stop))
         watcher.start()
-        seen = asyncio.run(ask(port, mixed_requests(bundle), seconds))
+        requests = mixed_requests(bundle)
+        if shutil.which("wrk"):
+            answered, refused, errors, slow = measure_mixed(port, requests[0][0], requests[-1][0], seconds)
+            print(
+                f"\nwrk, {seconds:.0f} s, 16 connections: {answered:,} answered, {refused:,} bad ones refused", end=""
+            )
+            print(f", {errors} errors; p99 {slow:.1f} ms\n  memory of the worker {describe_growth(sizes)}")
+            sizes.clear()
+        seen = asyncio.run(ask(port, requests, seconds))
         stop.set()
         watcher.join()
-        third = max(1, len(sizes) // 3)
-        early, late = np.median(sizes[third : 2 * third]), np.median(sizes[-third:])
         done = f"{seen.good:,} answered right, {seen.bad:,} bad ones refused by column"
         print(f"\nMixed load, {seconds:.0f} s: {done}, {len(seen.wrong)} wrong, {seen.broken} cut", end="")
         print(f"; p99 {seen.percentile(0.99):.1f} ms with a client in Python on the same machine")
-        in_words = f"{early / 2**20:.1f} MiB, then {late / 2**20:.1f} MiB: {100 * (late / early - 1):+.2f} %"
-        print(f"  memory of the worker {in_words}")
+        print(f"  memory of the worker {describe_growth(sizes)}")
         print(*seen.wrong[:3], sep="\n", end="")
         asyncio.run(kill_under_load(server, mixed_requests(bundle)))
+
+
+def describe_growth(sizes: list[float]) -> str:
+    """Return the memory in the second and in the last third of a load."""
+    third = max(1, len(sizes) // 3)
+    early, late = np.median(sizes[third : 2 * third]), np.median(sizes[-third:])
+    return f"{early / 2**20:.1f} MiB, then {late / 2**20:.1f} MiB: {100 * (late / early - 1):+.2f} %"
 
 
 def watch(server: Server, sizes: list[float], stop: threading.Event) -> None:

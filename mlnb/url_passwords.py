@@ -26,6 +26,11 @@ def hide_passwords(text: str) -> str:
     return _LITERAL.sub(lambda match: f"{match['before']}${{{_variable(match['password'])}}}", text)
 
 
+def expand_url(setting: str) -> str:
+    """Return a URL of the settings with `${NAME}` from the environment; a password in it is reported once."""
+    return os.path.expandvars(hide_passwords(setting))
+
+
 def mask_passwords(text: str) -> str:
     """Return a text to be shown, with each password in a URL masked."""
     return _LITERAL.sub(lambda match: match["before"] + MASK, text)

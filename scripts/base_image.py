@@ -9,7 +9,9 @@ import sysconfig
 from collections.abc import Callable
 from pathlib import Path
 
-SMALL = "base-files base-passwd libc6 libc-bin dash bash coreutils passwd netbase ca-certificates libgomp1 libstdc++6"
+SMALL = (
+    "base-files base-passwd libc6 libc-bin dash bash coreutils passwd netbase mawk ca-certificates libgomp1 libstdc++6"
+)
 SHARED = (
     "libssl3 libffi8 libsqlite3-0 libbz2-1.0 liblzma5 libreadline8 zlib1g libuuid1 libexpat1 libncursesw6 libnsl2 "
     "libcrypt1"
@@ -36,6 +38,7 @@ def make_base(folder: Path, podman: Callable[..., str]) -> str:
     program = f"/usr/bin/python{version}" if debian else f"/usr/local/bin/python{version}"
     (root / program.lstrip("/")).with_name("python3").unlink(missing_ok=True)
     (root / program.lstrip("/")).with_name("python3").symlink_to(f"python{version}")
+    (root / "usr/bin/awk").symlink_to("mawk")  # as the package's own script would; BentoML compares versions with it
     _run("ldconfig", "-r", str(root))
     _run("chroot", str(root), program, "-c", MODULES)
     library = f"{'/usr/lib' if debian else '/usr/local/lib'}/python{version}"

@@ -250,6 +250,7 @@ def mixed_decimals(style: Style, rows: int) -> Column:
 def mixed_percent(style: Style, rows: int) -> Column:
     values = _numbers(style, rows, 0, 1, 3)
     signed = [style.rng.random() < 0.5 for _ in values]
+    signed[0], signed[-1] = True, False  # otherwise all may have the sign, and are points
     spelled = [style.number(100 * v, 1) + "%" if s else style.number(v, 3) for v, s in zip(values, signed, strict=True)]
     return spelled, list(values)
 

@@ -21,6 +21,27 @@ done = function(summary, latency, requests)
     latency:percentile(50) / 1e3, latency:percentile(99) / 1e3, errors))
 end
 """
+MIXED = """
+local bodies = {[0] = [==[%s]==], [1] = [==[%s]==]}
+local count = 0
+good, refused, other = 0, 0, 0
+local threads = {}
+function setup(thread) table.insert(threads, thread) end
+function request()
+  count = count + 1
+  local body = bodies[count %% 100 == 0 and 1 or 0]
+  return wrk.format("POST", nil, {["Content-Type"] = "application/json"}, body)
+end
+function response(status)
+  if status == 200 then good = good + 1 elseif status == 422 then refused = refused + 1 else other = other + 1 end
+end
+done = function(summary, latency, requests)
+  local thread = threads[1]
+  local errors = summary.errors.connect + summary.errors.read + summary.errors.write + summary.errors.timeout
+  io.write(string.format("\\n@ %%d %%d %%d %%f\\n", thread:get("good"), thread:get("refused"),
+    thread:get("other") + errors, latency:percentile(99) / 1e3))
+end
+"""
 
 
 @dataclass
@@ -57,6 +78,18 @@ def measure(port: int, rows: list[dict[str, Any]], seconds: float) -> tuple[floa
     seen = asyncio.run(ask(port, [(body, 200, None)], seconds))
     assert not seen.wrong, seen.wrong[:3]
     return seen.good / seconds, seen.percentile(0.5), seen.percentile(0.99)
+
+
+def measure_mixed(port: int, good: str, bad: str, seconds: float) -> tuple[int, int, int, float]:
+    """Return what wrk got for 99 good requests and a bad one in turn: answers, refusals, errors, p99 in ms."""
+    with tempfile.NamedTemporaryFile("w", suffix=".lua") as script:
+        script.write(MIXED % (good, bad))
+        script.flush()
+        url = f"http://127.0.0.1:{port}/predict"
+        command = ["wrk", "-t1", "--timeout", "30s", f"-c{CLIENTS}", f"-d{seconds:.0f}s", "-s", script.name, url]
+        output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    answered, refused, errors, late = output.rpartition("@ ")[2].split()
+    return int(answered), int(refused), int(errors), float(late)
 
 
 async def ask(port: int, requests: list[tuple[str, int, str | None]], seconds: float, clients: int = CLIENTS) -> Seen:

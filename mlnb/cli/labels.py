@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,7 @@ from mlnb.monitoring.prediction_table import read_log
 from mlnb.registry.registry import Registry
 from mlnb.serving.batch.schema_check import refuse_violations
 from mlnb.settings import ProcessSettings
+from mlnb.suggestions import did_you_mean
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -45,8 +47,9 @@ def parser(p: argparse.ArgumentParser) -> None:
         "The request id is the header X-Request-Id of the response. A label of a ranking may name its item instead of\n"
         "the row; one of a forecast names the series and the timestamp (or `step`), and without a request it is the\n"
         "true value for every forecast of that timestamp. Adding the same labels again changes nothing; a label that\n"
-        "differs from an existing one is reported as a conflict and ignored without --replace. Where the project has\n"
-        "a schema.yaml (see `mlnb schema`), labels that violate it are listed and nothing is added."
+        "differs from an existing one is reported as a conflict and ignored without --replace. Labels of classes that\n"
+        "the model does not know are added and reported: they are misspelled, or the model needs to be trained anew.\n"
+        "Where the project has a schema.yaml (see `mlnb schema`), labels that violate it are listed and nothing is added."
     )
 
 
@@ -69,8 +72,13 @@ def main(args: argparse.Namespace) -> int:
             _check_schema(project.root / SCHEMA_FILE, frame[label], str(contract.target), args.file.name)
         labeled_rows: list[dict[str, Any]] = frame.to_dict("records")
         rows = label_rows(labeled_rows, contract, args.request, label, args.row)
-        added = add_labels(database, rows, time.time(), args.file.name, args.replace, set(log["request"]))
+        requests = set(log["request"])
+        added = add_labels(database, rows, time.time(), args.file.name, args.replace, requests, contract.classes)
         print(json.dumps(vars(added), ensure_ascii=False) if args.json else _added_text(added))
+        for name, count in added.new_classes.items():
+            hint = did_you_mean(name, contract.classes or ())
+            classes = ", ".join(contract.classes or ())
+            print(f"{count} labels are {name!r}; the classes of the model are {classes}.{hint}", file=sys.stderr)
         return 0
     log, damaged = read_log(log_folder(project, version.model))
     predicted = _predicted_rows(log, contract)

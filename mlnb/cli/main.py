@@ -162,6 +162,15 @@ def _run_command(arguments: Sequence[str] | None) -> int:
     except MlnbError as error:
         print(_without_passwords(f"mlnb {name}: {error}"), file=sys.stderr)
         return error.exit_code
+    except OSError as error:
+        if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS) or not error.filename:
+            raise
+        print(
+            f"mlnb {name}: {error.filename}: {error.strerror}. Expected a project whose files you may read and write, "
+            "such as a copy.",
+            file=sys.stderr,
+        )
+        return 2
     except KeyboardInterrupt:
         print(f"mlnb {name}: interrupted.", file=sys.stderr)
         return INTERRUPTED

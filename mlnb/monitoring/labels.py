@@ -2,7 +2,7 @@
 
 import re
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,6 +33,7 @@ class Added:
         conflicts: request, position, existing label and label that was refused.
         empty: number without a value.
         unknown: requests that are not in the prediction log; their labels are added all the same.
+        new_classes: number of labels by class that the model does not know; they are added all the same.
     """
 
     new: int = 0
@@ -41,6 +42,7 @@ class Added:
     conflicts: list[tuple[str, LabelPosition, str, str]] = field(default_factory=list)
     empty: int = 0
     unknown: list[str] = field(default_factory=list)
+    new_classes: dict[str, int] = field(default_factory=dict)
 
 
 def add_labels(
@@ -50,6 +52,7 @@ def add_labels(
     origin: str = "",
     replace: bool = False,
     requests: set[str] | None = None,
+    classes: Collection[str] | None = None,
 ) -> Added:
     """Add labels in one transaction: all of them, or after a failure none; the same labels again change nothing.
 
@@ -60,8 +63,10 @@ def add_labels(
         origin: where they come from, such as the file's name.
         replace: whether a label that differs replaces the existing one.
         requests: those of the prediction log; None: not checked.
+        classes: of the model; None: not checked, as labels are numbers.
     """
     added = Added()
+    expected = None if classes is None else set(map(as_text, classes))
     unknown: dict[str, None] = {}
     make_folder(database.parent)
     if not database.exists():
@@ -76,6 +81,8 @@ def add_labels(
                     added.empty += 1
                     continue
                 label = as_text(value)
+                if expected is not None and label not in expected:
+                    added.new_classes[label] = added.new_classes.get(label, 0) + 1
                 if requests is not None and request and request not in requests:
                     unknown[request] = None
                 result = connection.execute(

@@ -1,12 +1,11 @@
 """Where a project stores prediction logs and labels."""
 
-import os
 from pathlib import Path
 
 from mlnb.engine.project import Project
 from mlnb.monitoring.prediction_table import mirror
 from mlnb.settings import ServiceSettings
-from mlnb.url_passwords import hide_passwords
+from mlnb.url_passwords import expand_url
 
 
 def log_folder(project: Project, model: str) -> Path:
@@ -20,7 +19,7 @@ def log_folder(project: Project, model: str) -> Path:
 
 def shipped(project: Project, model: str) -> str:
     """Return the URL of finished segments in object storage, by the setting `predictions`; empty: none."""
-    base = os.path.expandvars(hide_passwords(project.settings.predictions)).rstrip("/")
+    base = expand_url(project.settings.predictions).rstrip("/")
     return f"{base}/{model}" if base else ""
 
 

@@ -1,6 +1,5 @@
 """The registry's database: four tables, one writer at a time, and an append-only log."""
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,7 +10,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from mlnb.engine.files import PRIVATE, make_folder
 from mlnb.engine.project import Project
 from mlnb.errors import MissingExtra, RegistryError
-from mlnb.url_passwords import hide_passwords
+from mlnb.url_passwords import expand_url
 
 PATIENCE = 30  # seconds to wait for another writer
 
@@ -59,12 +58,8 @@ EXECUTE FUNCTION mlnb_refuse()""",
 
 
 def database_url(project: Project) -> str:
-    """Return where the registry is: the setting, `${NAME}` taken from the environment, or a file in the store.
-
-    A password that is written out is reported once, and redacted from messages.
-    """
-    stated = os.path.expandvars(hide_passwords(project.settings.registry))
-    return stated or f"sqlite:///{project.store_root / 'registry.db'}"
+    """Return where the registry is: the setting, `${NAME}` taken from the environment, or a file in the store."""
+    return expand_url(project.settings.registry) or f"sqlite:///{project.store_root / 'registry.db'}"
 
 
 def open_database(url: str, create: bool = True) -> sa.Engine:

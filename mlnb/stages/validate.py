@@ -26,7 +26,8 @@ from ..methods.tables.columns import Schema
 from ..methods.tables.duplicates import find_copies
 from ..methods.tables.column_profiles import choose_role, describe_column
 from ..methods.problem.declared_roles import declare_problem
-from ..methods.problem.target_inference import resolve_target
+from ..methods.problem.goal_text import NAMED
+from ..methods.problem.target_inference import match_columns, resolve_target
 from ..methods.problem.task_contracts import set_roles
 from ..methods.tasks.problem_strategies import NOTHING_DECLARED, problem_strategy
 from ..methods.audit.data_validation import condense, drop_unlabelled, drop_weightless
@@ -53,16 +54,17 @@ def type_table(
         declarations: from the stage ingest.
 
     Raises:
-        ValueError: when there is no such target.
+        DataError: when there is no such target.
         DeclarationError: the declarations contradict the problem.
     """
     problem = declare_problem(problem, declarations)
     strategy = problem_strategy(problem.task)
+    problem = match_columns(problem, list(map(str, raw.columns)))
     raw, problem, reported = strategy.read(raw, problem, stated_spelling(provenance), declarations)
     declared = {} if problem.cut else declarations.columns  # candidates of a log have other columns than the log
     names = [str(name) for name in raw.columns]
     if (kind := provenance.get("unusable", {}).get(problem.target)) is not None:
-        raise ValueError(f"the target {problem.target!r} holds {kind}; expected numbers or text, one value per row")
+        raise DataError(f"the target {problem.target!r} holds {kind}; expected numbers or text, one value per row")
     target, source = resolve_target(problem.target, names, provenance.get("target"), strategy.needs_target)
     table, schema, findings = clean(raw, target, stated_spelling(provenance), use_up, declared)
     table, weightless = drop_weightless(table, problem.weight)
@@ -168,13 +170,14 @@ def declare_absent(schema: Schema, rule: str = "learned") -> Schema:
 
 # %% ../../nbs/stages/20_validate.ipynb #c13
 def table_contract(contract: ProblemContract) -> pd.DataFrame:
-    """The fields that decide, with their values and where each came from.
+    """The fields that decide, and those that the goal names, with their values and where each came from.
 
     Args:
         contract: from `type_table`
     """
-    fields: list[str] = ["target", "task", "positive", "metric", "bound", *["weight"] * (contract.weight is not None)]
-    fields = [field for field in fields if field in contract.sources]
+    deciding = ("target", "task", "positive", "metric", "bound", *["weight"] * (contract.weight is not None))
+    named = [field for field, source in contract.sources.items() if source == NAMED and field not in deciding]
+    fields = [field for field in (*deciding, *named) if field in contract.sources]
     rows = [[field, str(getattr(contract, field)), contract.sources[field]] for field in fields]
     return pd.DataFrame(rows, columns=["field", "value", "source"])
 

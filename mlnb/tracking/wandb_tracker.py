@@ -12,6 +12,7 @@ import re
 import tempfile
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from mlnb.engine.runs import Run
 from mlnb.methods.contracts.findings import Finding, FindingList
 from mlnb.tracking import run_results
 from mlnb.tracking.artifact_views import BestTrial, load_optional, load_record, load_view
-from mlnb.tracking.notebook_plots import read_plots
+from mlnb.tracking.notebook_plots import Plot, read_plots
 
 # What a run sets for the settings that neither the environment nor a settings file of W&B sets.
 DEFAULTS: dict[str, Any] = {
@@ -47,6 +48,7 @@ CHILD_RUNS = 300  # trials with a separate W&B run: 3 s of writing in the backgr
 Scalar = str | int | float | bool | None
 _open_trackers = 0  # W&B's own process is shared by all trackers of this process, and ended with the last one
 _lock = threading.Lock()
+_images = threading.Lock()
 
 
 class WandbTracker:
@@ -123,9 +125,8 @@ class WandbTracker:
             return
         with tempfile.TemporaryDirectory() as folder:
             for number, plot in enumerate(read_plots(notebook)):
-                path = Path(folder, f"{number}.png")
-                path.write_bytes(plot.png)
-                row[f"{stage}/{_name(plot.title)}"] = wandb.Image(str(path), caption=plot.title)
+                if picture := to_image(plot, Path(folder, f"{number}.png")):
+                    row[f"{stage}/{_name(plot.title)}"] = picture
             if row:  # W&B copies a picture when it is logged, so the folder must still exist
                 self.run.log(row.copy())
                 row.clear()
@@ -200,6 +201,17 @@ class WandbTracker:
         self.run.summary.update(summary)
         self.run.finish(exit_code=run_results.exit_code(record))
         self.run = None
+
+
+def to_image(plot: Plot, path: Path) -> wandb.Image | None:
+    """Return a plot as an image of W&B, with its bytes at `path`; None when they are damaged.
+
+    One thread at a time: Pillow knows no format while another thread loads the first.
+    """
+    path.write_bytes(plot.png)
+    with _images, suppress(OSError, SyntaxError):
+        return wandb.Image(str(path), caption=plot.title)
+    return None
 
 
 def _config(run: Run) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""mlnb runs where its installation cannot be written: system-wide, on a hub, in an image."""
+"""mlnb runs where its installation cannot be written: system-wide, on a hub, in an image; projects may be read-only."""
 
 import os
 import shutil
@@ -31,13 +31,13 @@ def installation(tmp_path_factory: pytest.TempPathFactory) -> Path:
         path.chmod(0o755)
 
 
-def as_another_user(folder: Path) -> list[str]:
-    """Return how a command is run that may read everything and write only a folder."""
+def as_another_user(folder: Path | None = None) -> list[str]:
+    """Return how a command is run that may read everything and write only a folder, or nothing."""
     if os.getuid() != 0:
         return []
     if shutil.which("setpriv") is None:
         pytest.skip("root writes everywhere, and there is no setpriv to become another user")
-    for path in (folder, *folder.rglob("*")):
+    for path in (folder, *folder.rglob("*")) if folder else ():
         os.chown(path, OTHER, OTHER)
     ids = [f"--reuid={OTHER}", f"--regid={OTHER}", "--clear-groups"]
     return ["setpriv", *ids, "--inh-caps=+dac_read_search", "--ambient-caps=+dac_read_search"]
@@ -72,3 +72,35 @@ def test_a_run_writes_nothing_into_the_installation(installation: Path, tmp_path
         assert not again or "Nothing to do" in done.stdout
     assert sorted(installation.rglob("*")) == before
     assert (work / ".mlnb").is_dir() and (work / "runs" / "latest.json").exists()
+
+
+def test_a_read_only_project_can_be_looked_at(tmp_path: Path) -> None:
+    """What only reads works; what has to write names the file, without a traceback."""
+    root, home = toys.chain(tmp_path / "project"), tmp_path / "home"
+    toys.mlnb(root, "run")
+    toys.mlnb(root, "kernels", "stop")
+    home.mkdir()
+    command = [*as_another_user(), sys.executable, "-B", "-m", "mlnb.cli.main"]
+    if os.getuid() == 0:
+        os.chown(home, OTHER, OTHER)
+    else:
+        for path in (root, *root.rglob("*")):
+            path.chmod(0o555 if path.is_dir() else 0o444)
+    environment = {**os.environ, "HOME": str(home), "MLNB_KERNELS_IDLE": "2"}
+    expected = {
+        ("runs",): 0,
+        ("show",): 0,
+        ("plan",): 0,
+        ("stages",): 0,
+        ("run",): 0,  # there is nothing to do
+        ("clean",): 0,
+        ("run", "--force", "total"): 2,
+        ("report",): 2,
+        ("models",): 3,
+    }
+    for arguments, code in expected.items():
+        done = subprocess.run([*command, *arguments], cwd=root, env=environment, capture_output=True, text=True)
+        assert (done.returncode, "Traceback" in done.stderr) == (code, False), (arguments, done.stderr)
+        assert code == 0 or (str(root) in done.stderr and "Permission denied" in done.stderr), done.stderr
+    for path in (root, *root.rglob("*")):
+        path.chmod(0o755)

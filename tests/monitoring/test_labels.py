@@ -50,3 +50,11 @@ def test_a_failure_adds_no_label(tmp_path):
 
 def test_labels_as_text():
     assert [as_text(v) for v in (True, 3.0, 2.5, "yes", "1.0", 7)] == ["true", "3", "2.5", "yes", "1", "7"]
+
+
+def test_labels_of_unknown_classes_are_counted_and_stored(tmp_path):
+    database = tmp_path / "labels.db"
+    rows = [("a", 0, "Yes"), ("a", 1, 1.0), ("a", 2, "Yes"), ("a", 3, None), ("a", 4, "no")]
+    added = add_labels(database, rows, 1.0, classes=("no", "1", "2"))
+    assert added.new_classes == {"Yes": 2} and len(read_labels(database)) == 4
+    assert add_labels(database, rows, 1.0).new_classes == {}

@@ -18,14 +18,15 @@ from ...codec import replace
 from ..contracts.findings import Finding
 from ..contracts.problems import Problem, ProblemContract, name_sources
 from ..tasks.task_traits import Task, traits_of
-from ..series.calendars import LENGTHS, MONTHS, Frequency, infer_frequency, read_frequency
+from ..series.calendars import Frequency, infer_frequency, read_frequency
 from ..tables.type_inference import finding
 from ..tables.columns import Column, Schema, nearest, to_array
 from ..metrics.goals import METRIC_TASKS, check_metric
 from ..series.time_series import ForecastSpec, describe_histories, build_histories
 from .contract_requirements import complete_requirements
 from ..tables.plot_style import MUTED, PALETTE, use_style
-from .goal_text import read_goal
+from .goal_horizon import goal_horizon
+from .goal_text import NAMED, read_goal
 from .target_inference import name_classes
 from ..tables.values import to_label
 
@@ -187,9 +188,10 @@ def complete_forecast(
     histories = build_histories(arrays, time, target, keys, frequency)
     metadata = describe_histories(histories, len(table))
     ahead = read_goal(contract.goal, [target, *contract.protected], stated=True).ahead
-    stated = contract.horizon if ahead is None else _goal_horizon(ahead, frequency, contract.horizon)
+    stated = contract.horizon if ahead is None else goal_horizon(ahead, frequency, contract.horizon)
     horizon, source = _choose_horizon(stated, frequency, metadata["longest"])
-    sources["horizon"] = source if contract.horizon or ahead is None else "inferred: named in the goal"
+    named = ahead is not None or sources.get("horizon") == NAMED
+    sources["horizon"] = NAMED if named else source
     lengths = np.array([h.length for h in histories])
     findings += _check_series(metadata, frequency, time, int((lengths < 3 * horizon).sum()), horizon)
     if metadata["longest"] < 3 * horizon:
@@ -204,36 +206,6 @@ def complete_forecast(
         sources=dict(sorted(sources.items())),
     )  # fmt: skip
     return settled, table, Schema(columns, len(table)), findings
-
-
-def _goal_horizon(ahead: tuple[int, str], frequency: Frequency, stated: int | None) -> int:
-    """Return the periods ahead that a goal states.
-
-    Args:
-        ahead: number and unit, from `read_goal`.
-        frequency: of the series.
-        stated: problem.horizon, which may not differ.
-
-    Raises:
-        DataError: they are no whole number of periods, or differ from the stated horizon.
-    """
-    count, unit = ahead
-    scale, period = (MONTHS, frequency.unit) if frequency.unit in MONTHS else (LENGTHS, frequency.unit)
-    if frequency.unit == "B" and unit in ("D", "W"):
-        horizon = float(count * (5 if unit == "W" else 1)) / frequency.factor
-    elif unit in scale and period in scale:
-        horizon = count * scale[unit] / (scale[period] * frequency.factor)
-    else:
-        horizon = 0.0
-    if horizon < 1 or horizon != int(horizon):
-        raise DataError(
-            f"the goal names {count} {unit} ahead, but a period is {frequency}; state problem.horizon in periods"
-        )
-    if stated is not None and stated != horizon:
-        raise DataError(
-            f"the goal names {int(horizon)} periods ahead, but problem.horizon is {stated}; state one of them"
-        )
-    return int(horizon)
 
 
 def _choose_horizon(stated: int | None, frequency: Frequency, longest: int) -> tuple[int, str]:

@@ -20,6 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ...codec import to_json
+from ...errors import DataError
 from ..contracts.table_formats import Layout
 from .arrow_tables import expand_columns, read_arrow
 from .columns import nearest, take_columns
@@ -262,11 +263,11 @@ def read_table(
         the raw table, one type per column, and its provenance.
 
     Raises:
-        ValueError: or OSError name what is wrong with the source and what to do.
+        DataError: or OSError name what is wrong with the source and what to do.
     """
     shown, source = hide_secrets(name or source), _place(source, folder)
     if decimal not in ("auto", ".", ","):
-        raise ValueError(f"unknown decimal separator {decimal!r}; expected auto, '.' or ','")
+        raise DataError(f"unknown decimal separator {decimal!r}; expected auto, '.' or ','")
     options = {"separator": separator, "header": header, "encoding": encoding, "sheet": sheet, "expected": expected}
     try:
         if source.startswith("sklearn:"):
@@ -281,12 +282,12 @@ def read_table(
     except (OSError, ImportError):
         raise
     except Exception as error:
-        raise ValueError(f"{shown}: {error}") from None
+        raise DataError(f"{shown}: {error}") from None
     if not isinstance(table.index, pd.RangeIndex):
         table = table.reset_index(drop=all(level is None for level in table.index.names))
     table.columns = name_columns([str(column) for column in table.columns])
     if table.shape[0] == 0 or table.shape[1] == 0:
-        raise ValueError(f"{shown}: the table has {table.shape[0]} rows and {table.shape[1]} columns; expected some")
+        raise DataError(f"{shown}: the table has {table.shape[0]} rows and {table.shape[1]} columns; expected some")
     table = _in_one_type(table)
     read = {"digest": read.get("digest") or digest_table(table), "decimal": decimal} | read
     read |= {key: value for key, value in (metadata or {}).items() if value}

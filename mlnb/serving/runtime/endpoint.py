@@ -70,7 +70,6 @@ class Endpoint:
         self.access, self.metrics = AccessControl.from_settings(settings), service_metrics()
         follow = Path(settings.follow) if settings.follow else None
         self.reloader = ModelReloader(folder, follow, self.metrics.switch_version, self.metrics.count_refused_model)
-        self.masked = frozenset(settings.log_mask)  # in the service's log, too
         self.log = PredictionLog.from_settings(settings, self.metrics.count_logged)
         log_shadow = self._log_shadow if self.log else None
         self.router = TrafficRouter.from_settings(settings, folder, self.metrics, log_shadow)
@@ -182,13 +181,12 @@ class Endpoint:
             self.metrics.count_rejected(error.problems, frozenset(model.predictor.parts.schema.names), model.version)
             if self.log is not None:
                 self.log.record_refusal(options.request_id, model.version, error.problems, options.event_time)
-            log_text = error.refusal(self.masked).encode() if self.masked else b""
-            return Reply(error.status, error.refusal().encode(), model.version, log_text=log_text)
+            return Reply(error.status, error.refusal().encode(), model.version, log_text=error.log_text())
         except MemoryError:
             refused = too_large("a request for which there is no memory", "fewer rows in one request")
             return Reply(refused.status, refused.refusal().encode(), model.version)
         except Exception as error:  # noqa: BLE001 -- a fault of the service: the log has the cause, the client need not
-            log_event("request failed", logging.ERROR, error, model_version=model.version)
+            log_event("request failed", logging.ERROR, error, hidden=True, model_version=model.version)
             return refuse(500, "a fault of the service; its log has the cause", "a prediction", model.version)
 
     def ready(self) -> bool:
@@ -224,7 +222,7 @@ class Endpoint:
                 return self.respond(body, options)
             return await self._respond_in_thread(body, options, version)
         except BadRequest as error:
-            return Reply(error.status, error.refusal().encode(), version)
+            return Reply(error.status, error.refusal().encode(), version, log_text=error.log_text())
         finally:
             reservation.close()
 

@@ -1,7 +1,7 @@
 """The limits of a request's body, and the errors that a client receives."""
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 
 import msgspec
 
@@ -41,13 +41,16 @@ class BadRequest(UsageError):
         self.problems = problems
         self.status = status
 
-    def refusal(self, masked: Collection[str] = ()) -> Refusal:
-        """Return the body of the response: the message and the first problems, without values of `masked` columns."""
-        problems = self.problems[:SHOWN]
-        if not any(problem.column in masked for problem in self.problems):
-            return Refusal(error=str(self), problems=problems)
-        hidden = [replace(problem, found=MASKED) if problem.column in masked else problem for problem in problems]
-        return Refusal(error="values of masked columns do not fit", problems=hidden)
+    def refusal(self) -> Refusal:
+        """Return the body of the response: the message and the first problems."""
+        return Refusal(error=str(self), problems=self.problems[:SHOWN])
+
+    def log_text(self) -> bytes:
+        """Return what the service's log has of the response: places and expectations, but no values."""
+        if self.status not in (400, 422):  # sizes and types of bodies
+            return self.refusal().encode()
+        hidden = [replace(problem, found=MASKED) for problem in self.problems[:SHOWN]]
+        return Refusal(error="the request does not fit", problems=hidden).encode()
 
 
 class BadRows(BadRequest):

@@ -3,6 +3,7 @@
 import json
 import logging
 import sys
+import traceback
 from datetime import UTC, datetime
 
 from mlnb.codec import Json
@@ -24,6 +25,9 @@ class JsonFormatter(logging.Formatter):
         }
         if record.exc_info:
             line["error"] = self.formatException(record.exc_info)
+            if getattr(record, "hidden", False):
+                kind, _, trace = record.exc_info
+                line["error"] = "".join(traceback.format_tb(trace)) + getattr(kind, "__name__", "")
         return json.dumps(line, ensure_ascii=False, default=str)
 
 
@@ -38,7 +42,17 @@ def configure_logging() -> None:
     LOG.setLevel(logging.INFO)
 
 
-def log_event(event: str, level: int = logging.INFO, error: BaseException | None = None, **fields: Json) -> None:
-    """Log an event with its fields."""
+def log_event(
+    event: str, level: int = logging.INFO, error: BaseException | None = None, hidden: bool = False, **fields: Json
+) -> None:
+    """Log an event with its fields.
+
+    Args:
+        event: what happened.
+        level: of the logging module.
+        error: its traceback is logged.
+        hidden: leave out the message of `error`, which may quote values of a request.
+        fields: further fields of the line.
+    """
     if LOG.isEnabledFor(level):
-        LOG.log(level, event, extra={"fields": fields}, exc_info=error)
+        LOG.log(level, event, extra={"fields": fields, "hidden": hidden}, exc_info=error)

@@ -149,7 +149,8 @@ class Shadow:
                 shadow_responses = model.predictor.respond(rows)
             except Exception as error:  # noqa: BLE001 -- whatever a shadow does, the service goes on
                 self.metrics.count("shadowed", "failed", model.version)
-                log_event("shadow failed", logging.WARNING, error, model_version=model.version, request_id=request)
+                names = {"model_version": model.version, "request_id": request}
+                log_event("shadow failed", logging.WARNING, error, hidden=True, **names)
                 continue
             for one, other in zip(shadow_responses, responses, strict=True):
                 same = getattr(one, "prediction", None) == getattr(other, "prediction", None)

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from mlnb.errors import DataError
 from mlnb.methods.tables.data_sources import read_table
 from mlnb.methods.tables.type_inference import clean
 
@@ -167,3 +168,44 @@ def test_duckdb_reads_queries_over_files(tmp_path):
     assert table["id"].tolist() == [2, 3]
     with pytest.raises(ValueError, match="DuckDB rejects"):
         read_table("duckdb://::select nothing from 'p.parquet'", folder=str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.csv", "when,value\n"),
+        ("a.csv", " \n"),
+        ("a.jsonl", "[1]"),
+        ("a.parquet", "PAR1"),
+        ("a.db", "x"),
+        ("a.xls", "x"),
+    ],
+)
+def test_a_source_that_holds_no_table_is_a_typed_error(tmp_path, name, content):
+    (tmp_path / name).write_text(content)
+    with pytest.raises(DataError, match=name):
+        read_table(str(tmp_path / name))
+
+
+def test_a_long_file_is_read_column_by_column_with_the_same_values(tmp_path, monkeypatch):
+    table = pa.table({
+        "vector": pa.array([[0.5, 1.0], None, [2.0, 3.0]], pa.list_(pa.float32())),
+        "price": [decimal.Decimal("1.50"), None, decimal.Decimal("2.25")],
+        "truth": [True, None, False],
+        "count": pa.array([2**60, None, 3]),
+        "text": ["a", None, "é"],
+        "level": pa.array(["x", "y", None]).dictionary_encode(),
+        "day": [datetime.date(2024, 2, 29), None, datetime.date(2024, 3, 1)],
+        "zoned": pa.array([1_719_784_800_000_000, None, 1_719_871_200_000_000], pa.timestamp("us", "Europe/Berlin")),
+        "photo": [b"x", None, b"y"],
+        "a": [1, 2, 3],
+        "a.b": [4, 5, 6],
+        "": [7.0, None, 8.0],
+    })  # fmt: skip
+    pq.write_table(table, tmp_path / "x.parquet", row_group_size=2)
+    short, described = read_table(str(tmp_path / "x.parquet"))
+    for module in ("data_sources", "one_type"):
+        monkeypatch.setattr(f"mlnb.methods.tables.{module}.LONG", 1)
+    long, same = read_table(str(tmp_path / "x.parquet"))
+    pd.testing.assert_frame_equal(long, short)
+    assert same == described and list(described["unusable"]) == ["photo"] and {"a", "a.b", "vector[1]"} <= set(long)

@@ -158,21 +158,30 @@ def test_requests_are_counted(endpoint):
     assert value(metrics.loaded, model_version=version) == 1
 
 
-def test_refusals_are_logged_as_json_lines(endpoint, capsys, monkeypatch):
+def test_refusals_are_logged_as_json_lines_without_values(endpoint, capsys, monkeypatch):
     from mlnb.serving.runtime.structured_logs import LOG, JsonFormatter
 
     handler = logging.StreamHandler()
     handler.setFormatter(JsonFormatter())
     LOG.addHandler(handler)
     try:
-        ask(endpoint, body([{**GOOD, "age": "x"}]), [("x-request-id", "abc")])
-        monkeypatch.setattr(endpoint, "masked", frozenset({"age"}))
-        answered = ask(endpoint, body([{**GOOD, "age": "sixty-four"}]))[1]
+        answered = ask(endpoint, body([{**GOOD, "age": "sixty-four"}]), [("x-request-id", "abc")])[1]
+        for wrong in (b'"sixty-four"', b"sixty-four", body({"sixty-four": 1}), body([["sixty-four"]])):
+            assert ask(endpoint, wrong)[0] == 400
+
+        def broken(*_):
+            raise RuntimeError(json.dumps(answered))
+
+        monkeypatch.setattr(module, "_predict", broken)
+        assert ask(endpoint, body([GOOD]))[0] == 500
     finally:
         LOG.removeHandler(handler)
-    first, second = capsys.readouterr().err.splitlines()[-2:]
-    assert "sixty-four" in str(answered) and "sixty-four" not in second
-    assert json.loads(json.loads(second)["response"])["problems"][0]["found"] == "masked"
-    line = json.loads(first)
+    printed = capsys.readouterr().err
+    assert "sixty-four" in str(answered) and "sixty-four" not in printed
+    lines = [json.loads(each) for each in printed.splitlines()]
+    (failed,) = [each for each in lines if each["event"] == "request failed"]
+    assert "in broken" in failed["error"] and failed["error"].endswith("RuntimeError")
+    line = next(each for each in lines if each["event"] == "request refused")
+    assert json.loads(line["response"])["problems"][0]["found"] == "masked"
     assert (line["event"], line["status"], line["request_id"]) == ("request refused", 422, "abc")
-    assert "'age'" in line["response"] and line["level"] == "warning" and line["time"].endswith("+00:00")
+    assert '"age"' in line["response"] and line["level"] == "warning" and line["time"].endswith("+00:00")
