@@ -37,7 +37,8 @@ def test_methods_are_part_of_a_stage_key_and_the_engine_is_not(tmp_path: Path) -
         tmp_path, "mlnb.open_stage", "mlnb.settings.ServiceSettings", "mlnb.methods.tables.columns.Schema"
     )
     packages = {"mlnb.methods", "mlnb.methods.tables", "mlnb.methods.contracts"}
-    records = {"mlnb.codec", "mlnb.methods.contracts.table_formats", "mlnb.methods.contracts.responses"}
+    contracts = {f"mlnb.methods.contracts.{name}" for name in ("declarations", "responses", "table_formats")}
+    records = {"mlnb.codec", *contracts}
     assert set(modules) == packages | records | {"mlnb.methods.tables.columns", "mlnb.methods.tables.values"}
     assert "numpy" in libraries
 

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from ..contracts.problems import ProblemContract
+from ..contracts.responses import series_field
 from ..models.anomaly_detection import reference_flags
 from mlnb.methods.operations.labeled_feedback import (
     alert_truth,
@@ -263,7 +264,8 @@ def _read_steps(contract: ProblemContract, requests: Sequence[Sequence[Response]
             continue
         table = pd.DataFrame(list(responses))
         periods = spec.frequency.periods(np.array([parse_date(text) for text in table["time"]]))
-        for name, period, value in zip(name_series(table, list(spec.keys)), periods, table["prediction"], strict=True):
+        named = name_series(table, [series_field(key) for key in spec.keys])
+        for name, period, value in zip(named, periods, table["prediction"], strict=True):
             forecasts[number, name, int(period)] = value
     return forecasts
 

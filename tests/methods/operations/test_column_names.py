@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from mlnb.methods.contracts.problems import ProblemContract, Ruler
+from mlnb.methods.contracts.responses import series_field
 from mlnb.methods.operations.challenge_pairs import FreshResponses, pair_steps
 from mlnb.methods.operations.labeled_feedback import logged_values, series_scales, step_truth, steps_of
 from mlnb.methods.operations.logged_data import new_periods
@@ -29,7 +30,9 @@ def example(names):
     parts = [pd.DataFrame({time: days, key: name, target: np.arange(12.0), other: 1.5}) for name in ("north", "south")]
     table = pd.concat(parts, ignore_index=True)
     sent = table.add_prefix("in.").assign(request="a", time=1.0, model="v1", row=range(len(table)))
-    forecasts = pd.DataFrame({"out.time": "2024-01-12", f"out.{key}": ["north", "south"], "out.prediction": [9.0, 8.0]})
+    forecasts = pd.DataFrame(
+        {"out.time": "2024-01-12", f"out.{series_field(key)}": ["north", "south"], "out.prediction": [9.0, 8.0]}
+    )
     log = pd.concat([sent, forecasts.assign(request="b", time=2.0, model="v1", row=[0, 1])], ignore_index=True)
     return contract, table[table[time] <= "2024-01-08"], table[table[time] > "2024-01-08"], log
 
@@ -41,7 +44,7 @@ def outcomes(names):
     truth = step_truth(steps, values, [None, "10.5"], contract.target)
     scales = series_scales(["north", "new"], ENCODER, values, contract.target)
     rows, periods = new_periods(log, steps, [None, "10.5"], contract, history)
-    responses = [[{"time": "2024-01-09", names[1]: key, "prediction": 8.5} for key in ("north", "south")]]
+    responses = [[{"time": "2024-01-09", series_field(names[1]): key, "prediction": 8.5} for key in ("north", "south")]]
     pair = pair_steps(contract, history, fresh, FreshResponses(responses, responses, 0.0, 0.0, ENCODER))
     columns = rows[list(names)].astype(str).to_numpy().tolist()
     return truth.tolist(), scales.tolist(), columns, periods.tolist(), pair.y.tolist(), pair.champion.tolist()
