@@ -23,8 +23,10 @@ import pandas as pd
 import pyarrow as pa
 from pyarrow import orc
 
+from mlnb.methods.operations.logged_data import match_columns
 from mlnb.methods.tables.columns import Schema, column_array
 from mlnb.methods.tables.data_sources import read_table
+from mlnb.methods.tables.formatted_columns import read_history
 from mlnb.methods.tables.source_findings import source_findings
 from mlnb.methods.tables.spellings import stated_spelling
 from mlnb.methods.tables.type_inference import clean
@@ -33,7 +35,8 @@ from mlnb.serving.batch.arrow_columns import read_column
 from mlnb.serving.batch.input_files import find_files
 from mlnb.serving.batch.input_units import split_files
 from mlnb.serving.batch.unit_tables import all_names, read_tables, text_names
-from mlnb.stages.validate import keep_layout
+from mlnb.stages.collect import format_provenance
+from mlnb.stages.validate import keep_formats
 
 NBSP = "\u00a0"
 WORDS = {  # by encoding: words of a category, and a name of a column
@@ -422,8 +425,8 @@ def judge(generated: Generated, folder: Path) -> Result:
     for name in names:
         if name.startswith("placeholders") and name not in warned:
             wrong.append(f"{name}: 1900-01-01 is not reported")
-    settled = Schema.from_json(keep_layout(schema, provenance).to_json())
-    wrong += score_as_trained(str(path), settled, table)
+    settled = Schema.from_json(keep_formats(schema, provenance).to_json())
+    wrong += score_as_trained(str(path), settled, table) + retrain_as_trained(raw, settled, table)
     if wrong:
         return Result("wrong", wrong + doubts)
     return Result("warned", doubts) if doubts else Result("right")
@@ -442,6 +445,33 @@ def _compare(column: object, expected: list[object], kind: str) -> str:
         if not same:
             return f"row {row} is {value!r} ({kind}), expected {truth!r}"
     return ""
+
+
+def retrain_as_trained(raw: pd.DataFrame, schema: Schema, table: pd.DataFrame) -> list[str]:
+    """Return how the rows and formats that a challenger is trained with differ from the champion's.
+
+    Args:
+        raw: as the stage ingest stored it.
+        schema: of the champion, after it was stored and read.
+        table: typed rows of the champion.
+    """
+    history, formatted = read_history(raw, schema), [column for column in schema.columns if column.format is not None]
+    sent = pd.DataFrame({column.name: _as_sent(table[column.name].iloc[:2]) for column in formatted})
+    again, learned, _ = clean(pd.concat([history, match_columns(sent, history)], ignore_index=True), None)
+    restored, wrong = keep_formats(learned, format_provenance(schema)), []
+    for column in formatted:
+        old, new = pd.concat([table[column.name], table[column.name].iloc[:2]], ignore_index=True), again[column.name]
+        if not ((old.isna() == new.isna()).all() and (old.dropna() == new.dropna()).all()):
+            wrong.append(f"{column.name}: retraining reads {new.tolist()[:3]}, expected {old.tolist()[:3]}")
+        if restored.column(column.name).format != column.format:
+            wrong.append(f"{column.name}: the challenger has another format, {restored.column(column.name)}")
+    return wrong
+
+
+def _as_sent(values: pd.Series) -> list[object]:
+    """Return typed values as a request has them."""
+    present = [None if is_missing(value) else value for value in values.tolist()]
+    return [value.isoformat() if isinstance(value, pd.Timestamp) else value for value in present]
 
 
 def score_as_trained(source: str, schema: Schema, table: pd.DataFrame) -> list[str]:

@@ -134,6 +134,7 @@ def challenger_parameters(project: Project, run: Run, champion: ModelVersion, po
         "log": str(log_folder(project, champion.model)),
         "labels": str(labels) if (labels := label_database(project, champion.model)).exists() else "",
         "contract": _path_of(project, run, "contract"),
+        "schema": _path_of(project, run, "schema"),
         **({"declarations": _path_of(project, run, "declarations")} if run.output("declarations") else {}),
         "policy": policy,
     }

@@ -16,7 +16,7 @@ from mlnb.methods.tables.data_sources import read_table
 from mlnb.methods.tables.spellings import stated_spelling
 from mlnb.methods.tables.type_inference import clean
 from mlnb.serving.batch.input_files import find_files
-from mlnb.stages.validate import keep_layout
+from mlnb.stages.validate import keep_formats
 
 
 def make_table(rows=60, seed=0):
@@ -144,7 +144,7 @@ def test_scoring_the_training_source_reads_the_training_rows(kind, tmp_path):
     table, schema, _ = clean(raw, None, stated_spelling(provenance))
     if "rent" in table:
         assert table["rent"].max() > 300 and table["day"].dtype.kind == "M"
-    assert score_as_trained(source, keep_layout(schema, provenance), table) == []
+    assert score_as_trained(source, keep_formats(schema, provenance), table) == []
 
 
 @pytest.mark.parametrize("kind", ["parquet", "json lines", "excel", "hive partitions", "database file"])
@@ -160,7 +160,7 @@ def test_another_format_is_read_by_the_formats_of_a_csv_file(kind, tmp_path):
     if kind == "hive partitions":
         order = table.assign(year=np.arange(60) % 2).reset_index().sort_values(["year", "new", "index"])["index"]
         cleaned = cleaned.iloc[order].reset_index(drop=True)
-    trained = keep_layout(schema, provenance)
+    trained = keep_formats(schema, provenance)
     differences = score_as_trained(source, trained, cleaned)
     assert [text for text in differences if "unknown columns ['vector" not in text and "'state'" not in text] == []
 
