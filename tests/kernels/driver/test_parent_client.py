@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from waiting import wait_for
 
 from kernels.projects import find_parents, run
 from kernels.protocol.test_messages import START
@@ -103,6 +104,7 @@ def test_a_long_log_is_moved_when_a_parent_starts(project: Path, monkeypatch: py
     run(project, "1")
     (paths,) = find_parents(project)
     parent_client.stop(paths)
+    wait_for(lambda: "ends: stopped" in paths.log_path.read_text(), 10, "the last line of the parent")
     paths.log_path.write_text("long\n")
     monkeypatch.setattr(parent_client, "LONGEST_LOG", 4)
     run(project, "1")
