@@ -7,7 +7,6 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mlnb.cli.schema import FILE as SCHEMA_FILE
 from mlnb.cli.text_tables import table
 from mlnb.engine.project import Project
 from mlnb.engine.runs import open_run
@@ -21,7 +20,7 @@ from mlnb.monitoring.labels import Added, add_labels, read_labels
 from mlnb.monitoring.monitoring_paths import label_database, log_folder
 from mlnb.monitoring.prediction_table import read_log
 from mlnb.registry.registry import Registry
-from mlnb.serving.batch.schema_check import refuse_violations
+from mlnb.serving.batch.schema_check import SCHEMA_FILE, read_project_schema, refuse_violations
 from mlnb.settings import ProcessSettings
 from mlnb.suggestions import did_you_mean
 
@@ -127,16 +126,14 @@ def _check_schema(path: Path, labels: "pd.Series", target: str, file: str) -> No
         target: the column of the schema that they are values of.
         file: name of the file, for the message.
     """
-    if not path.exists():
+    expected = read_project_schema(path)
+    if expected is None or target not in expected.columns:
         return
     import pandas as pd
 
-    from mlnb.methods.audit.project_schema import SchemaCheck, read_schema
+    from mlnb.methods.audit.project_schema import SchemaCheck
     from mlnb.methods.tables.values import to_label
 
-    expected = read_schema(path)
-    if expected is None or target not in expected.columns:
-        return
     present = labels.dropna()
     values = present.map(to_label)
     if str(expected.columns[target].dtype or "").startswith("float"):

@@ -11,8 +11,7 @@ from mlnb.engine.project import Project
 from mlnb.engine.runs import Run, newest_run_with, open_run
 from mlnb.errors import UsageError
 from mlnb.methods.tables.columns import Schema
-
-FILE = "schema.yaml"
+from mlnb.serving.batch.schema_check import SCHEMA_FILE, check_files, read_project_schema
 
 
 def parser(p: argparse.ArgumentParser) -> None:
@@ -34,15 +33,14 @@ def parser(p: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> int:
     """Write the file and return 0, or check a file and return 1 for a violation."""
     project = Project.find()
-    path = project.root / FILE
+    path = project.root / SCHEMA_FILE
     if args.check is None:
         return _write(project, path, args)
-    from mlnb.methods.audit.project_schema import infer_schema, read_schema
-    from mlnb.serving.batch.schema_check import check_files
+    from mlnb.methods.audit.project_schema import infer_schema
 
     run = _find_run(project, args.run)
     schema = Schema.from_json(run.load("schema"))
-    expected = read_schema(path)
+    expected = read_project_schema(path)
     if expected is None:
         expected = infer_schema(run.load("table"), schema)
     findings = check_files([args.check], schema, expected)
@@ -52,7 +50,7 @@ def main(args: argparse.Namespace) -> int:
         rows = [_row(finding.message, finding.column, finding.rows) for finding in findings]
         print(table(["column", "found", "expected", "rows"], rows, right=("rows",)))
     else:
-        print(f"{args.check} conforms to {FILE if path.exists() else 'the schema of run ' + run.id}.")
+        print(f"{args.check} conforms to {SCHEMA_FILE if path.exists() else 'the schema of run ' + run.id}.")
     return 1 if findings else 0
 
 
@@ -73,12 +71,14 @@ def _write(project: Project, path: Path, args: argparse.Namespace) -> int:
     from mlnb.methods.audit.project_schema import infer_schema, schema_text
 
     if path.exists() and not args.force:
-        raise UsageError(f"{FILE} exists already and is yours; check a file against it with --check, or use --force.")
+        raise UsageError(
+            f"{SCHEMA_FILE} exists already and is yours; check a file against it with --check, or use --force."
+        )
     run = _find_run(project, args.run)
     text = schema_text(infer_schema(run.load("table"), Schema.from_json(run.load("schema"))))
     write_whole(path, text.encode())
     if args.json:
-        print(json.dumps({"file": FILE, "run": run.id}))
+        print(json.dumps({"file": SCHEMA_FILE, "run": run.id}))
     else:
-        print(f"{FILE}  written from run {run.id}; edit and commit it. Data is checked against it from now on.")
+        print(f"{SCHEMA_FILE}  written from run {run.id}; edit and commit it. Data is checked against it from now on.")
     return 0

@@ -6,12 +6,12 @@ import sys
 import time
 from pathlib import Path
 
-from mlnb.cli.schema import FILE as SCHEMA_FILE
 from mlnb.engine.digests import digest_value
 from mlnb.engine.project import Project
 from mlnb.errors import UsageError
 from mlnb.serving.batch.batch_job import JobOptions, count_cores, run_job
 from mlnb.serving.batch.job_checkpoints import Counts
+from mlnb.serving.batch.schema_check import SCHEMA_FILE, check_files, read_project_schema, refuse_violations
 from mlnb.serving.packaging.bundles import Bundle
 from mlnb.serving.packaging.packaged_runs import LATEST, find_packaged_run
 from mlnb.serving.runtime.model_parts import ModelParts
@@ -90,15 +90,10 @@ def main(args: argparse.Namespace) -> int:
 
 def _check_schema(project: Project, bundle: Bundle, sources: list[str], sheet: str) -> None:
     """Raise `DataError` when rows violate the schema that the project owns; nothing without one."""
-    path = project.root / SCHEMA_FILE
-    if not path.exists():
+    expected = read_project_schema(project.root / SCHEMA_FILE)
+    if expected is None:
         return
-    from mlnb.methods.audit.project_schema import read_schema  # pandera, which takes a second to import
-    from mlnb.serving.batch.schema_check import check_files, refuse_violations
-
     schema = ModelParts.load(bundle.folder / "model").schema
-    expected = read_schema(path)
-    assert expected is not None
     refuse_violations(check_files(sources, schema, expected, features_only=True, sheet=sheet), ", ".join(sources))
 
 

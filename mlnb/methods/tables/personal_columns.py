@@ -6,12 +6,13 @@
 __all__ = ['protect_table', 'protect_columns']
 
 # %% ../../../nbs/methods/tables/personal_columns.ipynb #c03
+import numpy as np
 import pandas as pd
 
 from ...codec import replace
 from ..contracts.declarations import ColumnDeclaration, Declarations
 from .columns import each_once
-from .pseudonyms import Protection, check_key, check_value
+from .pseudonyms import Protection, check_key, with_check_value
 
 
 def protect_table(table: pd.DataFrame, declarations: Declarations, key: str = "") -> tuple[pd.DataFrame, Declarations]:
@@ -27,9 +28,9 @@ def protect_table(table: pd.DataFrame, declarations: Declarations, key: str = ""
     """
     hashed = [name for name, each in declarations.columns.items() if each.personal == "pseudonymize"]
     if hashed:
-        value = check_value(check_key(key, f"{declarations.file}: column {hashed[0]!r}, which is pseudonymized,"))
-        columns = {name: replace(each, key=value * (name in hashed)) for name, each in declarations.columns.items()}
-        declarations = replace(declarations, columns=columns)
+        secret = check_key(key, f"{declarations.file}: column {hashed[0]!r}, which is pseudonymized,")
+        checked = {name: with_check_value(declarations.columns[name], secret) for name in hashed}
+        declarations = replace(declarations, columns={**declarations.columns, **checked})
     return protect_columns(table, Protection(declarations.columns, key)), declarations
 
 
@@ -49,7 +50,6 @@ def protect_columns(table: pd.DataFrame, protection: Protection) -> pd.DataFrame
 
 def _protect(values: pd.Series, name: str, protection: Protection) -> pd.Series:
     """A column without personal data, as text."""
-    import numpy as np
 
     def convert(cells: list[object]) -> np.ndarray:
         """Convert the different values."""

@@ -16,6 +16,7 @@ from ...codec import replace
 from ...errors import SettingsError
 from ..contracts.declarations import ColumnDeclaration
 from ..contracts.responses import MASKED
+from .columns import Schema
 from .values import to_level
 
 LEAST_KEY = 16  # characters of a key: shorter ones can be guessed
@@ -70,6 +71,16 @@ class Protection:
             name: each for name, each in columns.items() if each.personal in ("drop", "mask", "pseudonymize")
         }
         self._setting, self._key = key, b""
+
+    @classmethod
+    def of(cls, schema: Schema, key: str) -> "Protection":
+        """Return the protection of a model's columns.
+
+        Args:
+            schema: of the model, with what was declared about its columns.
+            key: the setting `personal_key`.
+        """
+        return cls({column.name: column.declared for column in schema.columns if column.declared is not None}, key)
 
     def __bool__(self) -> bool:
         """Return whether there is personal data."""

@@ -14,16 +14,18 @@ from mlnb.methods.contracts.responses import Golden
 from mlnb.methods.encoding.table_encoder import Encoder
 from mlnb.methods.models.fitted_models import predict
 from mlnb.methods.tables.columns import check_rows, nearest
+from mlnb.methods.tables.pseudonyms import Protection
 from mlnb.methods.tasks.responders import respond_by_column
 from mlnb.serving.batch.arrow_columns import ColumnValues, read_column, to_list
 from mlnb.serving.batch.compiled.compiled_models import CompiledModel, compile_model
 from mlnb.serving.batch.compiled.verification import Verification, verify
 from mlnb.serving.batch.encoded_columns import EncodedColumn
 from mlnb.serving.batch.job_checkpoints import BadRow
-from mlnb.serving.batch.protected_tables import protect_columns, protection_of
+from mlnb.serving.batch.protected_tables import protect_rows
 from mlnb.serving.runtime.model_parts import ModelParts, Row, read_record
 from mlnb.serving.runtime.parity import find_difference
 from mlnb.serving.runtime.served_tasks import find_served_task
+from mlnb.settings import ProcessSettings
 
 LOG = logging.getLogger("mlnb.serving.batch")
 RESERVED = ("row", "file")  # columns of the output that are no predictions
@@ -75,7 +77,7 @@ class Scorer:
                 "send the service all the rows of a series or a query in one request."
             )
         self.schema = self.parts.schema
-        self.protection = protection_of(self.schema)
+        self.protection = Protection.of(self.schema, ProcessSettings().personal_key)
         self.ignore_unknown, self.fill_missing = ignore_unknown, fill_missing
         self.keep: tuple[str, ...] = ()
         encoder = Encoder.from_json(self.parts.encoder)
@@ -101,7 +103,7 @@ class Scorer:
             first: number of the table's first row.
             texts: columns whose values are all text, as in CSV.
         """
-        table = protect_columns(table, self.protection)
+        table = protect_rows(table, self.protection)
         columns = self._read(table, texts)
         flags = [values.bad for values in columns.values() if values.bad is not None]
         bad = np.logical_or.reduce(flags) if flags else np.zeros(len(table), dtype=bool)

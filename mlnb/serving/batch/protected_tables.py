@@ -5,19 +5,11 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mlnb.methods.tables.columns import Schema
 from mlnb.methods.tables.pseudonyms import Protection
 from mlnb.serving.batch.arrow_columns import to_list
-from mlnb.settings import ProcessSettings
 
 
-def protection_of(schema: Schema) -> Protection:
-    """Return what becomes of personal data in the columns of a model."""
-    declared = {column.name: column.declared for column in schema.columns if column.declared is not None}
-    return Protection(declared, ProcessSettings().personal_key)
-
-
-def protect_columns(table: pa.Table, protection: Protection) -> pa.Table:
+def protect_rows(table: pa.Table, protection: Protection) -> pa.Table:
     """Return a table without personal data; the table itself where there is none.
 
     Args:

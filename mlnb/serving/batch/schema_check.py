@@ -1,6 +1,7 @@
 """Files to score against the project's Pandera schema, read as scoring reads them."""
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -9,17 +10,36 @@ import pyarrow as pa
 from mlnb.errors import DataError
 from mlnb.methods.contracts.findings import Finding
 from mlnb.methods.tables.columns import Column, Schema
+from mlnb.methods.tables.pseudonyms import Protection
 from mlnb.serving.batch.arrow_columns import ColumnValues, read_column
 from mlnb.serving.batch.input_files import InputFile, find_files
 from mlnb.serving.batch.input_units import split_files
-from mlnb.serving.batch.protected_tables import protect_columns, protection_of
+from mlnb.serving.batch.protected_tables import protect_rows
 from mlnb.serving.batch.unit_tables import all_names, read_tables, text_names
+from mlnb.settings import ProcessSettings
 
 if TYPE_CHECKING:
     import pandas as pd
     import pandera.pandas as pandera
 
+SCHEMA_FILE = "schema.yaml"  # in a project's folder
 SHOWN = 8  # violations that a message lists
+
+
+def read_project_schema(path: Path) -> "pandera.DataFrameSchema | None":
+    """Return the Pandera schema that a project owns; None where it has none.
+
+    Args:
+        path: the file SCHEMA_FILE of its folder.
+
+    Raises:
+        SchemaError: the file is no Pandera schema.
+    """
+    if not path.exists():
+        return None
+    from mlnb.methods.audit.project_schema import read_schema  # pandera, which takes a second to import
+
+    return read_schema(path)
 
 
 def check_files(
@@ -48,21 +68,25 @@ def check_files(
     files = find_files(list(sources), schema.layout, schema.names, sheet)
     names = [column.name for column in schema.columns]
     check = SchemaCheck(expected, [column.name for column in schema.features] if features_only else names)
-    for file in files if not features_only else ():
+
+    def note(column: str, rows: int | None, message: str, action: str) -> None:
+        if not features_only:
+            check.note(finding("schema", "error", column, rows, message, action))
+
+    for file in [] if features_only else files:
         present = all_names(file, names)
         for unknown in [name for name in present if name not in expected.columns]:
-            message = f"found column {unknown!r}, expected no such column"
-            check.note(finding("schema", "error", unknown, None, message, "leave it out"))
-        for column in schema.features:
-            if column.name not in present and column.name in expected.columns:
-                message = f"found no column {column.name!r}, expected the column"
-                check.note(finding("schema", "error", column.name, None, message, "add it"))
+            note(unknown, None, f"found column {unknown!r}, expected no such column", "leave it out")
+        features = [column.name for column in schema.features if column.name in expected.columns]
+        for absent in [name for name in features if name not in present]:
+            note(absent, None, f"found no column {absent!r}, expected the column", "add it")
+    protection = Protection.of(schema, ProcessSettings().personal_key)
     for file, table in _read(files, names):
-        table = protect_columns(table, protection_of(schema))
-        typed, wrong = _type_rows(table, schema, text_names(file, table))
-        for name, (rows, example) in wrong.items() if not features_only else ():
-            message = f"found {example!r}, expected the type {schema.column(name).kind}"
-            check.note(finding("schema", "error", name, rows, message, "correct the data"))
+        protected = protect_rows(table, protection)
+        typed, wrong = _type_rows(protected, schema, text_names(file, protected))
+        for name, (rows, example) in wrong.items():
+            kind = schema.column(name).kind
+            note(name, rows, f"found {example!r}, expected the type {kind}", "correct the data")
         check.add(typed)
     return check.findings()
 
@@ -74,10 +98,8 @@ def refuse_violations(findings: Sequence[Finding], file: str) -> None:
     lines = [f"  {describe_violation(one)}" for one in findings[:SHOWN]]
     lines += [f"  and {len(findings) - SHOWN} more"] * (len(findings) > SHOWN)
     raise DataError(
-        f"{file} violates the project's schema:\n"
-        + "\n".join(lines)
-        + "\nCorrect the data, edit schema.yaml, or ignore "
-        "it: --ignore-schema"
+        "\n".join([f"{file} violates the project's schema:", *lines])
+        + f"\nCorrect the data, edit {SCHEMA_FILE}, or ignore it: --ignore-schema"
     )
 
 

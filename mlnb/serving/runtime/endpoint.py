@@ -261,8 +261,8 @@ def _predict(model: LoadedModel, body: Body, options: RequestOptions) -> Outcome
     """Return the responses to a small JSON body."""
     predictor = model.predictor
     rows = predictor.protection.rows(read_rows(body))
-    responses = predictor.respond(rows)
-    explanations = predictor.explain(rows) if options.explain else ()
+    responses = predictor.handler.respond(rows)
+    explanations = predictor.handler.explain(rows) if options.explain else ()
     counts: dict[str, int] = {}
     count_classes(responses, counts)
     encoded = encode_responses(responses, explanations)

@@ -11,7 +11,6 @@ from mlnb.serving.runtime.parity import Difference, find_difference
 from mlnb.serving.runtime.request_handler import RequestHandler
 from mlnb.serving.runtime.row_protection import RowProtection
 from mlnb.serving.runtime.served_tasks import make_handler
-from mlnb.serving.runtime.table_bodies import TableSlice
 
 
 @dataclass(frozen=True)
@@ -49,10 +48,6 @@ class Predictor:
     def predict(self, rows: list[Row]) -> list[dict[str, Json]]:
         """Return the responses as the JSON objects that a client receives. Raises `BadRows` as `respond`."""
         return to_wire(self.respond(rows))
-
-    def respond_to_table(self, table: TableSlice) -> Sequence[Response]:
-        """Return the responses to a table, the same as to its rows. Raises `BadRows` as `respond`."""
-        return self.handler.respond_to_table(self.protection.table(table))
 
     def explain(self, rows: list[Row]) -> Sequence[Explanation]:
         """Return one explanation a response. Raises `BadRequest` for models that have none."""

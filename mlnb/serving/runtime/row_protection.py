@@ -22,8 +22,7 @@ class RowProtection:
     """
 
     def __init__(self, schema: Schema) -> None:
-        declared = {column.name: column.declared for column in schema.columns if column.declared is not None}
-        self._protection = Protection(declared, ProcessSettings().personal_key)
+        self._protection = Protection.of(schema, ProcessSettings().personal_key)
 
     def __bool__(self) -> bool:
         """Return whether requests may hold personal data."""

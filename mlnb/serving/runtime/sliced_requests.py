@@ -150,11 +150,9 @@ class SlicedRequest:
         return Slice(rows)
 
     def _predict(self, part: Slice) -> tuple[Sequence[Response], Sequence[Explanation]]:
-        if part.table is not None:
-            responses = self.predictor.respond_to_table(part.table)
-        else:
-            responses = self.predictor.respond(part.rows)
-        return responses, self.predictor.explain(part.rows) if self.options.explain else ()
+        handler = self.predictor.handler  # the slices are without personal data
+        responses = handler.respond(part.rows) if part.table is None else handler.respond_to_table(part.table)
+        return responses, handler.explain(part.rows) if self.options.explain else ()
 
     def _write(
         self,

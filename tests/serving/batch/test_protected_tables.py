@@ -6,10 +6,11 @@ import pytest
 from personal_models import KEY, SECRETS, make_personal_model, personal_rows
 
 from mlnb.errors import SettingsError
-from mlnb.methods.tables.pseudonyms import is_pseudonym
+from mlnb.methods.tables.pseudonyms import Protection, is_pseudonym
 from mlnb.serving.batch.batch_job import JobOptions, run_job
-from mlnb.serving.batch.protected_tables import protect_columns, protection_of
+from mlnb.serving.batch.protected_tables import protect_rows
 from mlnb.serving.runtime.model_parts import ModelParts
+from mlnb.settings import ProcessSettings
 
 
 @pytest.fixture(scope="module")
@@ -40,12 +41,12 @@ def test_output_and_refused_rows_hold_no_personal_data(folder, tmp_path, monkeyp
 
 def test_a_key_is_needed_for_values_that_are_no_pseudonyms(folder, monkeypatch):
     monkeypatch.delenv("MLNB_PERSONAL_KEY", raising=False)
-    protection = protection_of(ModelParts.load(folder).schema)
+    protection = Protection.of(ModelParts.load(folder).schema, ProcessSettings().personal_key)
     table = pa.table({"mail": pa.array(["a", None, "a"]), "age": [1, 2, 3]})
     with pytest.raises(SettingsError, match="column 'mail', which is pseudonymized, needs a key"):
-        protect_columns(table, protection)
+        protect_rows(table, protection)
     monkeypatch.setenv("MLNB_PERSONAL_KEY", KEY)
-    protection = protection_of(ModelParts.load(folder).schema)
-    protected = protect_columns(table, protection)
+    protection = Protection.of(ModelParts.load(folder).schema, ProcessSettings().personal_key)
+    protected = protect_rows(table, protection)
     assert protected.column("age") == table.column("age") and protected.column("mail").null_count == 1
-    assert protect_columns(protected, protection).column("mail").to_pylist() == protected.column("mail").to_pylist()
+    assert protect_rows(protected, protection).column("mail").to_pylist() == protected.column("mail").to_pylist()
