@@ -15,11 +15,12 @@ import numpy as np
 
 from ..contracts.decisions import Measured, StepInterval, ValueInterval
 from ..contracts.evaluations import BinCoverage, Estimate, IntervalCheck
-from ..metrics.exact_intervals import effective_rows, share_interval
+from ..metrics.exact_intervals import share_interval
 from ..contracts.gates import GateLine
 from ..contracts.problems import ProblemContract
 from ..decisions.decision_rules import bound_values, interpolate
 from ..decisions.step_intervals import bound_steps, local_spread
+from ..tables.sample_weights import effective_rows, select_rows, weighted_average
 
 PARTS = 5  # folds of the comparison of forms
 BINS = 12  # maximum number of knots of the scale
@@ -60,20 +61,15 @@ def fit_scale(
     Returns:
         knots, ascending, and the mean absolute error at each.
     """
-    overall = _mean(np.abs(errors), weights)
+    overall = weighted_average(np.abs(errors), weights)
     bins = min(BINS, len(values) // MIN_BIN_ROWS)
     parts = np.array_split(np.argsort(values, kind="stable"), max(1, bins))
-    heavy = [None if weights is None else weights[part] for part in parts]
-    x = np.array([_mean(values[part], each) for part, each in zip(parts, heavy, strict=True)])
-    typical = [_mean(np.abs(errors[part]), each) for part, each in zip(parts, heavy, strict=True)]
+    heavy = [select_rows(weights, part) for part in parts]
+    x = np.array([weighted_average(values[part], each) for part, each in zip(parts, heavy, strict=True)])
+    typical = [weighted_average(np.abs(errors[part]), each) for part, each in zip(parts, heavy, strict=True)]
     y = np.array([max(each, MIN_SCALE * overall) for each in typical])
     x, first = np.unique(x, return_index=True)
     return x.tolist(), y[first].tolist()
-
-
-def _mean(values: np.ndarray, weights: np.ndarray | None) -> float:
-    """Return the weighted mean of values (n,)."""
-    return float(values.mean() if weights is None else np.average(values, weights=weights))
 
 
 def fit_interval(
@@ -144,7 +140,7 @@ def learn_interval(
     if not 0 < coverage < 1:
         raise ValueError(f"found a coverage of {coverage:g}, expected a share above 0 and below 1, such as 0.9")
     present = np.isfinite(values)
-    values, y, weights = values[present], y[present], None if weights is None else weights[present]
+    values, y, weights = values[present], y[present], select_rows(weights, present)
     forms = [form for form in FORMS if form == "constant" or len(y) >= 2 * PARTS * MIN_BIN_ROWS]
     if len(y) * (1 - 1 / PARTS) < 2 / (1 - coverage):
         why = f"{len(y)} held-out rows are too few for intervals with a coverage of {coverage:.3g}"
@@ -155,22 +151,22 @@ def learn_interval(
     for form in forms:
         for number in range(PARTS):
             inside = part == number
-            heavy = None if weights is None else weights[~inside]
+            heavy = select_rows(weights, ~inside)
             learned = fit_interval(form, values[~inside], y[~inside], coverage, heavy)
             out_of_fold[form][inside] = bound_values(values[inside], learned)
         scores[form] = interval_scores(y, out_of_fold[form], coverage)
     best, why = "constant", "the constant form; " + ("too few rows for others" if len(forms) == 1 else "none is better")
     for form in forms[1:]:
         gain = scores[best] - scores[form]
-        error, mean = float(gain.std(ddof=1) / np.sqrt(len(gain))), _mean(gain, weights)
+        error, mean = float(gain.std(ddof=1) / np.sqrt(len(gain))), weighted_average(gain, weights)
         if mean > 2 * error:
             best, why = form, f"its interval score is {mean:.3g} ± {error:.2g} less than of the {best} form"
     ends = out_of_fold[best]
     measured = Measured(
         rows=len(y),
-        covered=_mean((ends[:, 0] <= y) & (y <= ends[:, 1]), weights),
-        width=_mean(ends[:, 1] - ends[:, 0], weights),
-        scores={form: _mean(score, weights) for form, score in scores.items()},
+        covered=weighted_average((ends[:, 0] <= y) & (y <= ends[:, 1]), weights),
+        width=weighted_average(ends[:, 1] - ends[:, 0], weights),
+        scores={form: weighted_average(score, weights) for form, score in scores.items()},
         reason=why,
     )
     return fit_interval(best, values, y, coverage, weights), measured
@@ -186,13 +182,13 @@ def check_interval(y: np.ndarray, ends: np.ndarray, nominal: float, weights: np.
         weights: sample weights (n,); the interval is that of the effective number of rows.
     """
     n, inside = effective_rows(len(y), weights), (ends[:, 0] <= y) & (y <= ends[:, 1])
-    share = _mean(inside, weights)
+    share = weighted_average(inside, weights)
     low, high = share_interval(float(inside.sum()) if weights is None else share * n, n)
     return IntervalCheck(
         nominal=nominal,
         coverage=Estimate(value=share, low=low, high=high),
-        width=_mean(ends[:, 1] - ends[:, 0], weights),
-        score=_mean(interval_scores(y, ends, nominal), weights),
+        width=weighted_average(ends[:, 1] - ends[:, 0], weights),
+        score=weighted_average(interval_scores(y, ends, nominal), weights),
         passed=high >= nominal,
     )
 

@@ -16,6 +16,7 @@ from ...codec import Record, replace
 from ..contracts.decisions import Beta, Calibration, Isotonic, Measured, Sigmoid, Temperature
 from ..metrics.classification_metrics import EPSILON
 from ..decisions.decision_rules import CLIP, calibrate
+from ..tables.sample_weights import select_rows, weighted_average
 
 PARTS = 5  # folds of the comparison
 MIN_ROWS = 50  # minimum rows to fit and validate a map
@@ -88,7 +89,7 @@ def fit_temperature(p: np.ndarray, y: np.ndarray, weights: Weights = None) -> Te
     low, high, ratio = np.log(0.05), np.log(20.0), (np.sqrt(5) - 1) / 2
 
     def loss(log_t: float) -> float:
-        return _mean(_losses(calibrate(p, Temperature(temperature=float(np.exp(log_t)))), y), weights)
+        return weighted_average(_losses(calibrate(p, Temperature(temperature=float(np.exp(log_t)))), y), weights)
 
     for _ in range(40):
         left, right = high - ratio * (high - low), low + ratio * (high - low)
@@ -99,11 +100,6 @@ def fit_temperature(p: np.ndarray, y: np.ndarray, weights: Weights = None) -> Te
 def _losses(p: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Return the log loss of each row (n,), in nats."""
     return np.asarray(-np.log(np.clip(p[np.arange(len(y)), y], EPSILON, 1.0)))
-
-
-def _mean(values: np.ndarray, weights: Weights) -> float:
-    """Return the weighted mean of values (n,)."""
-    return float(values.mean() if weights is None else np.average(values, weights=weights))
 
 # %% ../../../nbs/methods/calibration/probability_calibration.ipynb #c08
 def fit_isotonic(p: np.ndarray, y: np.ndarray, weights: Weights = None) -> Isotonic:
@@ -126,7 +122,7 @@ def fit_isotonic(p: np.ndarray, y: np.ndarray, weights: Weights = None) -> Isoto
     starts = np.flatnonzero(np.r_[True, np.diff(steps) > 0])
     rows = np.add.reduceat(size, starts)
     centers = np.add.reduceat(indices * size, starts) / rows
-    heights = (steps[starts] * rows + _mean(hit, None if weights is None else counted)) / (rows + 1)
+    heights = (steps[starts] * rows + weighted_average(hit, None if weights is None else counted)) / (rows + 1)
     knots_x, knots_y = np.r_[0.0, centers, 1.0], np.r_[heights[0] / 2, heights, (1 + heights[-1]) / 2]
     knots_x, keep = np.unique(knots_x, return_index=True)
     knots_y = np.maximum.accumulate(knots_y[keep])
@@ -159,11 +155,11 @@ def learn_calibration(
         the map or None; the measurements with the reason.
     """
     present = np.isfinite(p).all(axis=1)
-    p, y, weights = p[present], y[present], _at(weights, present)
+    p, y, weights = p[present], y[present], select_rows(weights, present)
     random = np.random.default_rng(seed)
     if len(y) > MAX_ROWS:
         some = np.sort(random.choice(len(y), MAX_ROWS, replace=False))
-        p, y, weights = p[some], y[some], _at(weights, some)
+        p, y, weights = p[some], y[some], select_rows(weights, some)
     counts = np.bincount(y, minlength=p.shape[1])
     if len(y) < MIN_ROWS or np.sort(counts)[-2] < MIN_CLASS_ROWS:
         why = f"{len(y)} held-out rows with {counts.tolist()} of each class are too few to fit and validate a map"
@@ -173,19 +169,20 @@ def learn_calibration(
     part = np.empty(len(y), dtype=int)
     part[np.lexsort((random.random(len(y)), y))] = np.arange(len(y)) % PARTS  # stratified
     raw = _losses(p, y)
-    losses = {"none": _mean(raw, weights)}
+    losses = {"none": weighted_average(raw, weights)}
     gains: dict[str, tuple[float, float]] = {}
     for name in names:
         mapped = np.empty_like(p)
         for number in range(PARTS):
             held_out = part == number
-            mapped[held_out] = calibrate(p[held_out], FITS[name](p[~held_out], y[~held_out], _at(weights, ~held_out)))
+            learned = FITS[name](p[~held_out], y[~held_out], select_rows(weights, ~held_out))
+            mapped[held_out] = calibrate(p[held_out], learned)
         gain = raw - _losses(mapped, y)
-        losses[name] = _mean(raw, weights) - _mean(gain, weights)
+        losses[name] = weighted_average(raw, weights) - weighted_average(gain, weights)
         error = float(gain.std(ddof=1) / np.sqrt(len(gain)))
         if weights is not None:
-            error = float(np.sqrt((weights**2 * (gain - _mean(gain, weights)) ** 2).sum()) / weights.sum())
-        gains[name] = (_mean(gain, weights), error)
+            error = float(np.sqrt((weights**2 * (gain - weighted_average(gain, weights)) ** 2).sum()) / weights.sum())
+        gains[name] = (weighted_average(gain, weights), error)
     best = max(names, key=lambda name: gains[name][0])
     gain, error = gains[best]
     measured = Measured(rows=len(y), losses=losses, gain=gain, gain_error=error, reason="")
@@ -194,11 +191,6 @@ def learn_calibration(
         return None, replace(measured, reason=f"no map improves the log loss by more than its standard error: {change}")
     why = f"{best} lowers the log loss by {gain:.2g} ± {error:.2g}, the most of {len(names)} maps"
     return FITS[best](p, y, weights), replace(measured, reason=why)
-
-
-def _at(weights: Weights, rows: np.ndarray) -> Weights:
-    """Return the weights of some rows."""
-    return None if weights is None else weights[rows]
 
 # %% ../../../nbs/methods/calibration/probability_calibration.ipynb #c16
 def calibration_error(y: np.ndarray, p: np.ndarray, bins: int = 10, weights: Weights = None) -> float:

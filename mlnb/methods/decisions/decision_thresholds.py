@@ -15,6 +15,7 @@ import numpy as np
 from ..contracts.decisions import Measured
 from ..tables.columns import nearest
 from .decision_rules import choose_classes
+from ..tables.sample_weights import effective_rows, select_rows
 
 NAMES = {"true_negative": (0, 0), "false_positive": (0, 1), "false_negative": (1, 0), "true_positive": (1, 1)}
 PARTS = 5  # folds of the comparison of an empirical threshold with the formula
@@ -194,11 +195,11 @@ def _cross_validated_gain(
     predicted = np.empty(len(y), dtype=int)
     for number in range(PARTS):
         held_out = part == number
-        heavy = None if weights is None else weights[~held_out]
+        heavy = select_rows(weights, ~held_out)
         predicted[held_out] = p[held_out, 1] >= _search(goal, y[~held_out], p[~held_out], start, heavy)
     cells = np.bincount(4 * (p[:, 1] >= start) + 2 * y + predicted, weights, 8)  # sufficient for resampling
-    rows = len(y) if weights is None else int(weights.sum() ** 2 / (weights**2).sum())  # effective number: Kish, 1965
-    drawn = np.vstack([cells, random.multinomial(rows, cells / cells.sum(), RESAMPLES)]).reshape(-1, 2, 2, 2)
+    resampled = random.multinomial(effective_rows(len(y), weights), cells / cells.sum(), RESAMPLES)
+    drawn = np.vstack([cells, resampled]).reshape(-1, 2, 2, 2)
     before = drawn.sum(3).transpose(2, 1, 0).reshape(4, -1)  # true class, then the class predicted with `start`
     after = drawn.sum(1).reshape(-1, 4).T
     gains = _objective(goal, after) - _objective(goal, before)
@@ -262,7 +263,7 @@ def learn_threshold(
         the threshold, None for one half; the measurements with the reason.
     """
     present = np.isfinite(p).all(axis=1)
-    p, y, weights = p[present], y[present], None if weights is None else weights[present]
+    p, y, weights = p[present], y[present], select_rows(weights, present)
     rates = {name: bound for name, bound in (limits or {}).items() if name in LIMIT_METRICS}
     base, _, share = metric.partition("@")
     goal: Goal

@@ -16,6 +16,7 @@ import pandas as pd
 from ..metrics.weighted_metrics import METRICS, score
 from ..models.fitted_models import Model, is_booster, predict
 from ..models.shap_values import AVERAGED_FAMILIES, compute_shap_values
+from ..tables.sample_weights import select_rows
 
 EVALUATIONS = (
     50_000_000  # largest number of tree evaluations, over all rows and shuffles: about five seconds of one core
@@ -155,7 +156,7 @@ def permutation_importance(
             reached = np.cumsum(np.bincount(groups)[names])
             some = np.flatnonzero(np.isin(groups, names[: max(1, int((reached <= rows).sum()))]))
         X, y = X[some], y[some]
-        groups, weights = (None if values is None else values[some] for values in (groups, weights))
+        groups, weights = select_rows(groups, some), select_rows(weights, some)
     sign, whole = METRICS[metric].sign, score(metric, y, predict(model, X), groups, weights)
     result = []
     for column in columns:

@@ -35,6 +35,7 @@ from ..metrics.weighted_metrics import METRICS
 from ..tables.columns import Schema, to_arrays
 from ..training_data.training_examples import objective
 from ..tuning.tuning_plots import plot_importance
+from ..tables.sample_weights import select_rows
 
 REPORTED = 20  # number of columns whose importance is part of the metrics
 
@@ -142,7 +143,7 @@ def check_robustness(
     def measure(columns: Mapping[str, np.ndarray], rows: np.ndarray) -> float:
         """The deciding metric of perturbed test rows; larger is better."""
         prediction = pipeline.predict(encoder.transform(columns))
-        heavy = None if test_set.weights is None else test_set.weights[rows]
+        heavy = select_rows(test_set.weights, rows)
         scored = measure_rows(metric, test_set.y[rows], prediction, pipeline.one_hot(prediction), heavy)
         return sign * scored(np.ones(len(rows), dtype=bool))
 

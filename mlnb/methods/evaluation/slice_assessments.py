@@ -17,6 +17,7 @@ from ..contracts.evaluations import Slice, SliceReport
 from ..tables.columns import Schema, nearest, to_array
 from ..metrics.weighted_metrics import METRICS, score
 from .slices import Conditions, confirm_slices, find_slices, mask_of, parse_slice
+from ..tables.sample_weights import select_rows
 
 YEAR = 365.2425 * 86400  # seconds
 
@@ -96,4 +97,4 @@ def measure_rows(
         weights: sample weights of the test rows (n,).
     """
     chosen = labels if labels is not None and METRICS[metric].needs == "label" else prediction
-    return lambda mask: score(metric, y[mask], chosen[mask], None, None if weights is None else weights[mask])
+    return lambda mask: score(metric, y[mask], chosen[mask], None, select_rows(weights, mask))

@@ -20,9 +20,10 @@ from ..contracts.problems import ProblemContract
 from ..tables.columns import Schema
 from ..tasks.task_traits import traits_of
 from ..metrics.decision_metrics import full_name, short_name
-from ..metrics.exact_intervals import counted_units, effective_rows, rarest_units, widen
+from ..metrics.exact_intervals import counted_units, rarest_units, widen
 from ..metrics.weighted_metrics import METRICS, metrics_of, score, score_many
 from ..tables.values import is_missing
+from ..tables.sample_weights import effective_rows
 
 Cell = str | int | float | bool | None  # a value of a row in JSON
 LEVEL = 0.95  # confidence level

@@ -38,6 +38,7 @@ from ..metrics.decision_metrics import full_name, short_name
 from ..models.fitted_models import predict
 from ..series.forecast_windows import Windows
 from ..tables.row_copies import group_copies
+from ..tables.sample_weights import select_rows
 
 TIMED_ROWS = 50  # rows of the latency measurement
 TITLES = {
@@ -189,7 +190,7 @@ def collect_golden(test_set: ScoredTestSet, indices: np.ndarray) -> Golden:
         indices: of the rows, ascending.
     """
     contract = test_set.pipeline.contract
-    groups = None if test_set.groups is None else test_set.groups[indices]
+    groups = select_rows(test_set.groups, indices)
     also = [contract.query] if contract.query else []
     return Golden(
         rows=json_rows(test_set.rows.iloc[indices], test_set.pipeline.schema, also),

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from .numpy_models import MAX_Z
+from ..tables.sample_weights import select_rows
 
 STEP, NAIVE = 0, 1  # columns of the step and of the seasonal-naive value
 LEVELS = slice(1, 6)  # columns of the levels: naive, seasonal mean, three weighted means; that of the last cycle is 0
@@ -55,7 +56,7 @@ def fit_forecaster(
         rest = y - shared.predict(Z)
         for index, step in enumerate(steps):
             rows = X[:, STEP] == step
-            step_weights = None if weights is None else weights[rows]
+            step_weights = select_rows(weights, rows)
             deviation = Ridge(alpha=params["step_alpha"]).fit(Z[rows], rest[rows], step_weights)
             beta[index] = shared.coef_ + deviation.coef_
             start[index] = shared.intercept_ + deviation.intercept_

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from ..metrics.ranking_metrics import LARGEST_GRADE
+from ..tables.sample_weights import select_rows
 
 RANKERS = {"lambdarank": "lambdarank", "rank_xendcg": "rank_xendcg"}  # family -> LightGBM's objective
 MAX_GRADES = 31  # grades that LightGBM distinguishes
@@ -138,7 +139,7 @@ def fit_ranker(
             rows[order],
             to_grades(truth, ends)[order],
             reference=reference,
-            weight=None if heavy is None else heavy[order],
+            weight=select_rows(heavy, order),
             group=query_sizes(query[order]),
             params={"verbosity": -1, "force_row_wise": True},
         )

@@ -24,6 +24,7 @@ from .learning_to_rank import RANKERS, fit_ranker
 from .numpy_models import MAX_VALUE, fit_linear, fit_knn, fit_mlp
 from .search_spaces import check_families
 from .tree_conversion import to_lightgbm
+from ..tables.sample_weights import select_rows
 
 # %% ../../../nbs/methods/models/model_families.ipynb #c05
 ROUNDS = 2000  # maximum number of boosting rounds
@@ -115,7 +116,7 @@ def _fit_lightgbm(
         rows = np.linspace(0, len(X) - 1, LOSS_ROWS).astype(np.int64)
         evaluated, names = [training], ["training"]
         if len(X) > LOSS_ROWS:
-            heavy = None if weights is None else weights[rows]
+            heavy = select_rows(weights, rows)
             evaluated = [lightgbm.Dataset(X[rows], y[rows], reference=training, weight=heavy, params=options)]
         callbacks = [lightgbm.record_evaluation(record)]
     if valid is not None:
@@ -193,7 +194,7 @@ def _fit_bag(
 
     def fit_one(bag: int) -> Model:
         rows = np.flatnonzero(parts != bag)
-        queries, heavy = (None if values is None else values[rows] for values in (groups, weights))
+        queries, heavy = select_rows(groups, rows), select_rows(weights, rows)
         return fit_model(
             family,
             params,

@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from ..metrics.weighted_metrics import METRICS, score
+from ..tables.sample_weights import select_rows
 
 GREEDY_STEPS = 10  # trials that a greedy selection adds, with replacement
 BOOTSTRAP_DRAWS = 20  # least number of bagged selections
@@ -66,7 +67,7 @@ class OutOfFold:
             at = np.flatnonzero(self.fold == fold)
             if rows and self.groups is None and len(at) > rows:
                 at = at[np.linspace(0, len(at) - 1, rows).astype(np.int64)]
-            groups, weights = (None if values is None else values[at] for values in (self.groups, self.weights))
+            groups, weights = select_rows(self.groups, at), select_rows(self.weights, at)
             scores.append(score(self.metric, self.y[at], prediction[at], groups, weights))
         present = [value for value in scores if not np.isnan(value)]
         return METRICS[self.metric].sign * float(np.mean(present)) if present else -np.inf
@@ -196,8 +197,8 @@ def _average_weights(
     random = np.random.default_rng([seed, fold]) if len(truth.y) <= BAGGED_ROWS else None
     for _ in range(draws):
         at = _draw_rows(truth, others, random)
-        groups, weights_at = (None if each is None else each[at] for each in (truth.groups, truth.weights))
-        drawn = OutOfFold(truth.metric, truth.y[at], truth.fold[at], groups, weights=weights_at)
+        groups, heavy = select_rows(truth.groups, at), select_rows(truth.weights, at)
+        drawn = OutOfFold(truth.metric, truth.y[at], truth.fold[at], groups, weights=heavy)
         total += greedy_weights([p[at] for p in predictions], partial(drawn.score, folds=others))
     return total / draws
 

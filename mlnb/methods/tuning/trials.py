@@ -20,6 +20,7 @@ from ..metrics.weighted_metrics import METRICS, score
 from ..models.fitted_models import Model, predict
 from .trial_proposals import SAMPLE_ROWS, TrialProposal
 from .final_fit import BOOSTED, row_weights
+from ..tables.sample_weights import select_rows
 
 LEAST_PEERS = 3  # finished trials of a family from which a trial can be pruned
 LEAST_SCORED_ROWS = 100  # validation rows from which a trial can be pruned: on fewer, scores differ by chance
@@ -105,9 +106,6 @@ def sample_fold(fold: Fold, seed: int = 0, rows: int = SAMPLE_ROWS) -> Fold:
         filled = np.cumsum(np.bincount(codes)[order])
         return np.flatnonzero(np.isin(codes, order[: max(1, int(np.searchsorted(filled, rows, side="right")))]))
 
-    def cut(array: np.ndarray | None, at: np.ndarray) -> np.ndarray | None:
-        return None if array is None else array[at]
-
     training = sample(len(fold.y), fold.groups, 0)
     validation = sample(len(fold.valid_y), fold.valid_groups, 1)
     return Fold(
@@ -115,12 +113,12 @@ def sample_fold(fold: Fold, seed: int = 0, rows: int = SAMPLE_ROWS) -> Fold:
         fold.y[training],
         fold.valid_X[validation],
         fold.valid_y[validation],
-        groups=cut(fold.groups, training),
-        valid_groups=cut(fold.valid_groups, validation),
-        weights=cut(fold.weights, training),
-        rows=cut(fold.rows, validation),
+        groups=select_rows(fold.groups, training),
+        valid_groups=select_rows(fold.valid_groups, validation),
+        weights=select_rows(fold.weights, training),
+        rows=select_rows(fold.rows, validation),
         constraints=fold.constraints,
-        valid_weights=cut(fold.valid_weights, validation),
+        valid_weights=select_rows(fold.valid_weights, validation),
     )
 
 
