@@ -108,8 +108,8 @@ class ScoredTextCodec:
         """Write the numbers of one text into `out` (2 + scores,)."""
         vocabulary: Vocabulary = self._vocabulary  # type: ignore[attr-defined]
         words, ngrams, counts = count_ngrams(text, self.characters)
-        places, weights = vocabulary.weigh(ngrams, counts)
-        terms = self._weights[:, places] * weights  # type: ignore[attr-defined]
+        columns, weights = vocabulary.weigh(ngrams, counts)
+        terms = self._weights[:, columns] * weights  # type: ignore[attr-defined]
         out[0], out[1] = len(text), words
         for j, start in enumerate(self.intercepts):
             out[2 + j] = self.scale * math.fsum(terms[j].tolist()) + start
@@ -151,10 +151,10 @@ class ScoredTextCodec:
         """
         vocabulary: Vocabulary = self._vocabulary  # type: ignore[attr-defined]
         _, ngrams, counts = count_ngrams(text, self.characters)
-        places, weights = vocabulary.weigh(ngrams, counts)
-        terms = self.scale * self._weights[score, places] * weights  # type: ignore[attr-defined]
-        times = counts[np.isin(ngrams, vocabulary.ngrams[places])]
-        each = dict(zip(vocabulary.ngrams[places].tolist(), (terms / times).tolist(), strict=True))
+        columns, weights = vocabulary.weigh(ngrams, counts)
+        terms = self.scale * self._weights[score, columns] * weights  # type: ignore[attr-defined]
+        times = counts[np.isin(ngrams, vocabulary.ngrams[columns])]
+        each = dict(zip(vocabulary.ngrams[columns].tolist(), (terms / times).tolist(), strict=True))
         words, runs = split_text(text)
         hashes, shares = hash_words(words), dict.fromkeys(words, 0.0)
         for word, ngram in zip(words, hashes.tolist(), strict=True):

@@ -84,7 +84,7 @@ class _WordHashes(dict[str, int]):
 
 
 class _CharacterHashes(dict[str, np.ndarray]):
-    """Run -> CRC-32, with the start value 1, of each of its n-grams of characters, by length and place."""
+    """Run -> CRC-32, with the start value 1, of each of its n-grams of characters, by length and position."""
 
     def __missing__(self, run: str) -> np.ndarray:
         if len(self) >= REMEMBERED:
@@ -118,7 +118,7 @@ def hash_pairs(hashes: np.ndarray) -> np.ndarray:
 
 
 def hash_characters(run: str) -> np.ndarray:
-    """Return the hash of each n-gram of characters, uint32: by length, and for each length by place.
+    """Return the hash of each n-gram of characters, uint32: by length, and for each length by position.
 
     Args:
         run: from `split_text`.

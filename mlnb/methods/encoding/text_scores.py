@@ -47,7 +47,7 @@ class Vocabulary:
     idf: np.ndarray
 
     def weigh(self, ngrams: np.ndarray, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return the vector of a text: places in the vocabulary, ascending, and weights of length 1.
+        """Return the vector of a text: columns of the vocabulary, ascending, and weights of length 1.
 
         Args:
             ngrams: hashes (m,), ascending.
@@ -55,12 +55,12 @@ class Vocabulary:
         """
         if not len(self.ngrams):
             return np.zeros(0, dtype=np.int64), np.zeros(0)
-        places = np.minimum(np.searchsorted(self.ngrams, ngrams), len(self.ngrams) - 1)
-        known = self.ngrams[places] == ngrams
-        places = places[known]
-        weights = LOGS[np.minimum(counts[known], MOST_COUNT)] * self.idf[places]
+        columns = np.minimum(np.searchsorted(self.ngrams, ngrams), len(self.ngrams) - 1)
+        matches = self.ngrams[columns] == ngrams
+        columns = columns[matches]
+        weights = LOGS[np.minimum(counts[matches], MOST_COUNT)] * self.idf[columns]
         length = math.sqrt(math.fsum((weights * weights).tolist()))
-        return places, weights / length if length else weights
+        return columns, weights / length if length else weights
 
 
 def score_targets(y: np.ndarray, classes: int) -> np.ndarray | None:
@@ -129,14 +129,14 @@ def vectorize(texts: Sequence[str], vocabulary: Vocabulary) -> Any:
     """
     from scipy.sparse import csr_matrix
 
-    places, weights, ends = [np.zeros(0, dtype=np.int64)], [np.zeros(0)], [0]
+    columns, weights, ends = [np.zeros(0, dtype=np.int64)], [np.zeros(0)], [0]
     for text in texts:
-        place, weight = vocabulary.weigh(*TRAINING_COUNTS.count(text, vocabulary.characters))
-        places.append(place.astype(np.int32))
+        column, weight = vocabulary.weigh(*TRAINING_COUNTS.count(text, vocabulary.characters))
+        columns.append(column.astype(np.int32))
         weights.append(weight)
-        ends.append(ends[-1] + len(place))
+        ends.append(ends[-1] + len(column))
     return csr_matrix(
-        (np.concatenate(weights), np.concatenate(places), np.array(ends)), (len(texts), len(vocabulary.ngrams))
+        (np.concatenate(weights), np.concatenate(columns), np.array(ends)), (len(texts), len(vocabulary.ngrams))
     )
 
 

@@ -36,9 +36,9 @@ class Codec(TypedDict):
 
 
 class Vocabulary(TypedDict):
-    """Decoded numbers of a scored text: place of each n-gram, and its weights."""
+    """Decoded numbers of a scored text: index of each n-gram, and its weights."""
 
-    places: dict[int, int]
+    index: dict[int, int]
     idf: Numbers
     weights: list[Numbers]
 
@@ -76,14 +76,14 @@ def encode_scores(value: str, codec: Codec) -> Numbers:
     words, runs = split(value, codec)
     counts = dict[int, int]()
     for ngram in hash_ngrams(words, runs if codec["characters"] else [], codec):
-        place = vocabulary["places"].get(ngram)
-        if place is not None:
-            counts[place] = counts.get(place, 0) + 1
-    places = sorted(counts)
-    weights = [(1.0 + math.log(min(counts[at], codec["most"]))) * vocabulary["idf"][at] for at in places]
+        column = vocabulary["index"].get(ngram)
+        if column is not None:
+            counts[column] = counts.get(column, 0) + 1
+    columns = sorted(counts)
+    weights = [(1.0 + math.log(min(counts[at], codec["most"]))) * vocabulary["idf"][at] for at in columns]
     length = math.sqrt(math.fsum(weight * weight for weight in weights)) or 1.0
     unit = [weight / length for weight in weights]
-    sums = [math.fsum(line[at] * x for at, x in zip(places, unit, strict=True)) for line in vocabulary["weights"]]
+    sums = [math.fsum(line[at] * x for at, x in zip(columns, unit, strict=True)) for line in vocabulary["weights"]]
     scores = [codec["scale"] * total + start for total, start in zip(sums, codec["intercepts"], strict=True)]
     return [float(len(value)), float(len(words)), *scores]
 
@@ -94,7 +94,7 @@ def decode(codec: Codec) -> Vocabulary:
     size, idf = len(ngrams) // 4, base64.b64decode(str(codec["idf"]))
     flat = struct.unpack(f"<{len(weights) // 2}e", weights)
     DECODED[codec["column"]] = {
-        "places": {ngram: at for at, ngram in enumerate(struct.unpack(f"<{size}I", ngrams))},
+        "index": {ngram: at for at, ngram in enumerate(struct.unpack(f"<{size}I", ngrams))},
         "idf": list(struct.unpack(f"<{size}f", idf)),
         "weights": [list(flat[at : at + size]) for at in range(0, len(flat), size)],
     }
