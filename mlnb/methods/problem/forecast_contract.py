@@ -129,7 +129,9 @@ def start_forecast(problem: Problem, values: pd.Series, source: str, columns: li
     """
     name, metric, values = str(values.name), problem.metric, values.dropna()
     if not len(values):
-        raise DataError(f"the target {name!r} has no values: all are missing")
+        raise DataError(
+            f"the target {name!r} has no values: all are missing; fill it in, or state another problem.target"
+        )
     if not pd.api.types.is_numeric_dtype(values) or pd.api.types.is_bool_dtype(values):
         raise DataError(
             f"the task is forecasting, but the target {name!r} holds values such as {to_label(values.iloc[0])!r}; "

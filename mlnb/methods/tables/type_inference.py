@@ -28,7 +28,7 @@ from .number_formats import classify, find_evidence, find_signs, parse_with
 from .parsing import find_codes, find_sentinels, parse_booleans, parse_clocks
 from .spellings import AUTOMATIC, Spelling, look_at_texts
 from .column_profiles import DECLARED, choose_role, describe_column
-from .declared_columns import blank_missing, declared_sentinels, read_declared
+from .declared_columns import blank_missing, check_unit, declared_sentinels, read_declared
 from .one_type import LONG, join_columns, one_type
 
 PLACEHOLDERS = np.array(
@@ -121,6 +121,7 @@ class _Cleaner:
         self.note("declared", "info", None, f"declared {describe_declaration(declared)}", "as stated in columns.toml")
         if declared.kind in ("", "ignore") or declared.personal in ("drop", "mask"):
             kind, values = self.clean(raw)
+            check_unit(raw, declared, kind, self.format)
             self.sentinels = declared_sentinels(declared, kind, self.format)
             if kind == "number" and not declared.missing:
                 values = self.drop_sentinels(values)
