@@ -15,7 +15,7 @@ from ..contracts.findings import Finding
 from ..contracts.problems import ProblemContract, required
 from ..tasks.task_traits import traits_of
 from ..tables.type_inference import finding
-from ..tables.columns import Schema, nearest
+from ..tables.columns import Schema, nearest, with_columns
 from ..tables.duplicates import equal_columns, find_copies, group_equal
 from ..tables.column_profiles import MOST_CATEGORIES
 from ..problem.target_inference import name_classes
@@ -163,7 +163,7 @@ def drop_unlabelled(table: pd.DataFrame, contract: ProblemContract) -> tuple[pd.
     """
     if not traits_of(contract.task).supervised:  # rows without a label are training rows too
         if contract.target is not None:
-            table = table.assign(**{contract.target: name_classes(table[contract.target])})
+            table = with_columns(table, {contract.target: name_classes(table[contract.target])})
         return table, []
     target, findings = required(contract.target, "target"), []
     missing = table[target].isna()
@@ -187,7 +187,7 @@ def drop_unlabelled(table: pd.DataFrame, contract: ProblemContract) -> tuple[pd.
                     "rows dropped; collect more rows of these classes",
                 )
             )
-        table = table.assign(**{target: labels})
+        table = with_columns(table, {target: labels})
         retained &= ~rare
     return table[retained].reset_index(drop=True), findings
 

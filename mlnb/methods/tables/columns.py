@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['KINDS', 'ROLES', 'Column', 'Schema', 'find_name', 'nearest', 'to_array', 'without_sentinels', 'each_once',
-           'column_array', 'to_arrays', 'take_columns', 'TableArrays', 'check_rows']
+           'column_array', 'to_arrays', 'with_columns', 'take_columns', 'TableArrays', 'check_rows']
 
 # %% ../../../nbs/methods/tables/columns.ipynb #c02
 import difflib
@@ -310,6 +310,19 @@ def to_arrays(table: Any, schema: Schema) -> dict[str, np.ndarray]:
             raise ValueError(f"column {column.name!r} is missing{hint}")
         arrays[column.name] = to_array(values, column)
     return arrays
+
+
+def with_columns(table: Any, columns: Mapping[str, Any]) -> Any:
+    """A table with columns added or replaced; `assign` takes no column of the name `self`.
+
+    Args:
+        table: a pandas DataFrame of n rows, which stays as it is.
+        columns: name -> values (n,), or one value.
+    """
+    result = table.copy(deep=False)
+    for name, values in columns.items():
+        result[name] = values
+    return result
 
 
 def take_columns(table: Any) -> dict[Any, Any]:

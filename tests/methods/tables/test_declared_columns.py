@@ -20,8 +20,10 @@ from mlnb.methods.tables.column_declarations import match_declarations, parse_de
 from mlnb.methods.tables.columns import Schema, to_arrays
 from mlnb.methods.tables.data_sources import read_table
 from mlnb.methods.tables.formatted_columns import read_as_trained
+from mlnb.methods.tables.personal_columns import protect_table
 from mlnb.methods.tables.type_inference import clean
 from mlnb.serving.batch.arrow_columns import read_column
+from mlnb.stages.collect import fill_weights
 from mlnb.stages.validate import type_table
 
 CELLS = {  # kind -> cells, and those that may be declared missing
@@ -234,6 +236,29 @@ def test_a_target_that_is_declared_something_else_is_an_error(declared, target):
     raw = pd.DataFrame({"x": range(60), "y": ["yes", "no", "no"] * 20})
     with pytest.raises(DeclarationError, match=r"'y' has .* but is problem.target"):
         type_table(raw, state(target), {}, declarations=Declarations(columns={"y": declared}))
+
+
+@pytest.mark.parametrize("name", ["self", "cls", "columns", "index", "data", "copy", "values", "\u0000", "a.b", "T"])
+def test_any_name_may_have_any_role(name):
+    rows = 60
+    given = {
+        "x": np.arange(rows) * 0.5,
+        "mail": ["a@b.example", "c@d.example"] * 30,
+        "w": 2,
+        "y": ["yes", "no", "no"] * 20,
+    }
+    for old, role in (("y", "target"), ("w", "weight"), ("mail", "personal"), ("mail", "group")):
+        raw = pd.DataFrame(given).rename(columns={old: name})
+        declared = Declarations(columns={name: ColumnDeclaration(role=(role,), personal="drop" * (role == "personal"))})
+        protected, declared = protect_table(raw, declared)
+        contract, schema, table, _ = type_table(
+            protected, state(name if old == "y" else "y"), {}, declarations=declared
+        )
+        assert len(table) == rows and (contract.target == name if old == "y" else contract.target == "y")
+        assert name in schema.names and read_as_trained(raw, schema)[name].notna().all() == (role != "personal")
+    weighted = Declarations(columns={name: ColumnDeclaration(role=("weight",))})
+    logged = pd.DataFrame({name: [1.0, np.nan, 3.0]})
+    assert fill_weights(logged, weighted)[name].tolist() == [1.0, 2.0, 3.0]
 
 
 def test_numbers_are_declared_missing_whatever_their_type():
