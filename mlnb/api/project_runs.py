@@ -161,7 +161,7 @@ def _conclude(run: Run, report: bool) -> RecordedRun:
     cell = f", cell {failure.cell}" if failure.cell is not None else ""
     notebook = f" The executed notebook: {run.folder / failure.notebook}." if failure.notebook else ""
     message = f"Run {run.id}: stage {failure.stage}{cell} failed: {failure.message}.{notebook}"
-    raised = error_class(failure.error)
+    raised = StageError if failure.error == KeyboardInterrupt.__name__ else error_class(failure.error)
     raise (StageError if issubclass(raised, UsageError) else raised)(message)
 
 
