@@ -3,7 +3,8 @@
 import argparse
 import json
 
-from mlnb.cli.arguments import add_options, make_planners, plan_lines
+from mlnb.api.run_request import plan_request
+from mlnb.cli.arguments import add_options, plan_lines, read_request
 from mlnb.codec import to_json
 from mlnb.engine.project import Project
 
@@ -18,7 +19,7 @@ def parser(p: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> int:
     """Print the plan of every combination of the grid; return 0."""
     project = Project.find()
-    for planner, grid in make_planners(project, args):
+    for planner, grid in plan_request(project, read_request(args)):
         steps = planner.plan()
         if args.json:
             values = {
