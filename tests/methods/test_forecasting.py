@@ -31,7 +31,7 @@ def encoder_of(unit: str, horizon: int) -> Windows:
     arrays = {"at": seconds, "v": 10 + np.sin(np.arange(60.0))}
     return Windows.fit(
         arrays, SCHEMA, time="at", target="v", keys=(), frequency=frequency, horizon=horizon,
-        shape=choose_shape(frequency, horizon, 60),
+        shape=choose_shape(frequency, horizon, 60) | {"width": 20},
     )  # fmt: skip
 
 

@@ -198,7 +198,8 @@ def fold_fans(
     arrays = to_arrays(training, requested)
     histories = encoder.histories(arrays)
     origins = choose_origins(histories, encoder.least, encoder.horizon)
-    learned = np.isfinite(encoder.transform(histories, origins).y)
+    local = encoder.forecast_locally(histories, origins)  # the same in every fold
+    learned = np.isfinite(encoder.transform(histories, origins, local).y)
     out = []
     for number in np.unique(fold_of_row[fold_of_row >= 0]):
         block = periods[fold_of_row == number]
@@ -208,7 +209,7 @@ def fold_fans(
             fitted = encoder.refit({name: values[before] for name, values in arrays.items()}, requested)
         except ValueError:  # too little history before this block: later ones have more
             continue
-        fan = fitted.transform(histories, origins).pick(learned)
+        fan = fitted.transform(histories, origins, local).pick(learned)
         inside = (fan.period >= first) & (fan.period <= last) & (fan.period - fan.step >= first - 1)
         earlier = fan.period < first
         if earlier.sum() >= 2 and inside.any():

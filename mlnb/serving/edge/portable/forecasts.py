@@ -4,6 +4,8 @@ import math
 from bisect import bisect_left
 from collections.abc import Callable, Iterable
 from datetime import UTC, date, datetime, timedelta, timezone
+from pathlib import Path
+from runpy import run_path
 from typing import NamedTuple, TypedDict
 
 DAY, NAN = 86400.0, math.nan
@@ -48,6 +50,7 @@ class Windows(TypedDict):
     ahead: list[Codec]
     behind: list[Codec]
     memories: list[Numbers]
+    local_models: list[str]
     sentinels: Numbers
     cycles: int
     missing: list[str]
@@ -68,6 +71,7 @@ class Past(NamedTuple):
 
     recent: Numbers  # the newest first
     memories: Numbers
+    local: list[Numbers]  # forecasts of each local model by step
     features: Numbers
 
 
@@ -154,6 +158,7 @@ def look_back(series: Series, learned: tuple[float, float] | None, windows: Wind
         if window[j] != window[j]:
             before = window[j - season] if j >= season else NAN
             window[j] = window[j - 1] if before != before else before
+    ahead = forecast_locally(window, windows) if windows["local_models"] else {}
     window.reverse()
     cycle = [v for v in window[:season] if v == v]
     level = sum_of(cycle) / len(cycle)
@@ -169,7 +174,15 @@ def look_back(series: Series, learned: tuple[float, float] | None, windows: Wind
         count, average = max(len(plain), 1), sum_of(plain) / max(len(plain), 1)
         deviation = math.sqrt(max(sum_of(v * v for v in plain) / count - average * average, 0.0))
         past += [average, deviation, min(plain, default=NAN), max(plain, default=NAN)]
-    return level, scale, Past(recent, memories, [*past, (level - mean) / scale, share])
+    local = [[(v - level) / scale for v in ahead[name]] for name in windows["local_models"]]
+    return level, scale, Past(recent, memories, local, [*past, (level - mean) / scale, share])
+
+
+def forecast_locally(window: Numbers, windows: Windows) -> dict[str, Numbers]:
+    """Return the forecasts of the local models by name."""
+    models = run_path(str(Path(__file__).with_name("local_forecasts.py")))
+    forecasts: dict[str, Numbers] = models["local_forecasts"](window, windows["season"], windows["horizon"])
+    return forecasts
 
 
 def size_of(window: Numbers, season: int) -> tuple[float, float]:
@@ -190,6 +203,7 @@ def example(series: Series, step: int, past: Past, windows: Windows, encode: Enc
     finite = [v for v in cycles if math.isfinite(v)]
     naive = cycles[0] if cycles and math.isfinite(cycles[0]) else recent[0]
     x = [float(step), naive, sum_of(finite) / len(finite) if finite else naive, *past.memories]
+    x += [ahead[step - 1] if math.isfinite(ahead[step - 1]) else naive for ahead in past.local]
     x += calendar(stamp(series.last + step, windows), windows) + past.features
     for columns, period in ((windows["ahead"], series.last + step), (windows["behind"], series.last)):
         row = dict(series.rows.get(period, {}))
