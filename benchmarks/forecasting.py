@@ -13,7 +13,7 @@ error over that of the seasonal-naive forecast in training (MASE): lower is bett
 forecasts of AutoETS, AutoARIMA, AutoTheta and CES at each step; with a ratio below 1 mlnb is more accurate. `covered`
 is the share of true values inside mlnb's 90 % interval.
 
---peers: the Python of an environment of the peers' own, which is not mlnb's:
+--peers: the Python of a separate environment with the peers:
     python -m venv peers-env && peers-env/bin/pip install statsforecast mlforecast lightgbm
 Without it mlnb is compared with the seasonal-naive forecast alone.
 """
@@ -121,10 +121,10 @@ def compete(
     lags = np.arange(ahead) % season
     methods = {"mlnb": forecasts}
     methods["naive"] = np.array([_last_cycle(values[: at + 1], season)[lags] for at in last])
-    found = run_peers(peers, values, frequency.season, ahead, [at + 1 for at in last])
-    methods |= found
-    if found:
-        methods["median"] = np.median([found[name] for name in PEERS], axis=0)
+    peers_forecasts = run_peers(peers, values, frequency.season, ahead, [at + 1 for at in last])
+    methods |= peers_forecasts
+    if peers_forecasts:
+        methods["median"] = np.median([peers_forecasts[name] for name in PEERS], axis=0)
     errors = {name: float(np.nanmean(np.abs(result - truth)) / scale) for name, result in methods.items()}
     inside = (ends[..., 0] <= truth) & (truth <= ends[..., 1])
     reference = errors.get("median", errors["naive"])

@@ -252,9 +252,9 @@ def _golden_rows(
         last = int(max(ends))
         chosen = _newest_values(usable, last)
     rows = np.zeros(len(table), dtype=bool)
-    for code, end in list(chosen.items())[: max(1, GOLDEN // encoder.width)]:
+    for code, end in list(chosen.items())[: max(1, GOLDEN // encoder.reach)]:
         stop = last + encoder.horizon if encoder.learned["known"] else last  # the future as far as it is known ahead
-        rows |= (codes == code) & (periods > end - encoder.width) & (periods <= stop)
+        rows |= (codes == code) & (periods > end - encoder.reach) & (periods <= stop)
     future = periods > last
     return json_rows(table.assign(**{encoder.target: table[encoder.target].mask(future)})[rows], requested)
 

@@ -80,6 +80,7 @@ class Windows:
         self.columns = [e for e in (self.ahead, self.behind) if e is not None]
         self.others = [c.column for e in self.columns for c in e.codecs if c.column not in self.keys]
         self.local: tuple[str, ...] = tuple(learned.get("local", ()))  # encoders of earlier versions have none
+        self.reach: int = max(self.width, learned.get("reach", 0))  # periods that are read
         means = ["seasonal naive", "seasonal mean", *(f"weighted mean {memory}" for memory in MEMORIES), *self.local]
         names = ["step", *means, *calendar_names(self.frequency, bool(learned["holidays"]))]
         dated = [self.target if name in means else self.time for name in names]
@@ -120,7 +121,7 @@ class Windows:
             horizon: steps ahead [1..].
             known_ahead: columns whose future values are known.
             holidays: from `holiday_days`
-            shape: season, lags, spans, width, least, local; None: chosen from the data.
+            shape: the values named in SHAPE; None: chosen from the data.
 
         Raises:
             DataError: no series is long or dense enough.
@@ -177,7 +178,7 @@ class Windows:
     def forecast_locally(self, histories: Sequence[History], origins: Sequence[np.ndarray]) -> list[np.ndarray]:
         """Return the forecasts of the local models at each origin, in the target's unit, each (n, horizon, models).
 
-        They depend on season, width and horizon, not on what else was learned.
+        They depend on season, reach and horizon, not on what else was learned.
 
         Args:
             histories: the series.
@@ -218,9 +219,9 @@ class Windows:
 
     def _read(self, history: History, origins: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the periods before each origin with gaps filled (n, width), and the share of known ones (n,)."""
-        padded = np.concatenate([np.full(self.width, np.nan), history.values])
-        window = np.lib.stride_tricks.sliding_window_view(padded, self.width)[origins].copy()
-        share = np.cumsum(np.isfinite(window), axis=1)[:, -1] / self.width
+        padded = np.concatenate([np.full(self.reach, np.nan), history.values])
+        window = np.lib.stride_tricks.sliding_window_view(padded, self.reach)[origins].copy()
+        share = np.cumsum(np.isfinite(window[:, -self.width :]), axis=1)[:, -1] / self.width
         fill_gaps(window, self.season)
         return window, share
 
@@ -232,7 +233,7 @@ class Windows:
             return empty
         scale, mean = self._size(history)
         window, share = self._read(history, origins)
-        newest = window[:, ::-1]
+        newest = window[:, : -width - 1 : -1]
         available = np.isfinite(newest[:, :season])
         level = (
             np.cumsum(np.where(available, newest[:, :season], 0.0), axis=1)[:, -1] / np.cumsum(available, axis=1)[:, -1]

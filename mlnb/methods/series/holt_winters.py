@@ -33,7 +33,7 @@ class Parameters(NamedTuple):
 
 
 class State(NamedTuple):
-    """Level and trend (n, k), and the index of each place in the cycle from the end of the window, each (n, k)."""
+    """Level and trend (n, k), and the index of each position in the cycle from the end of the window, each (n, k)."""
 
     level: np.ndarray
     trend: np.ndarray
@@ -61,8 +61,8 @@ def smooth(
     for at in order:
         if not some[at]:
             continue
-        values, place = windows[:, at : at + 1], (width - 1 - at) % len(cycle)
-        damped, index = phi * trend, cycle[place]
+        values, position = windows[:, at : at + 1], (width - 1 - at) % len(cycle)
+        damped, index = phi * trend, cycle[position]
         base = level + damped
         if multiplicative:
             base = np.maximum(base, LEAST_BASE)
@@ -72,14 +72,14 @@ def smooth(
                 error = np.where(present[:, at : at + 1], error, 0.0)
             relative, step = error / forecast, error / index
             squares += relative * relative
-            cycle[place] = np.maximum(index + gamma * (error / base), LEAST_INDEX)
+            cycle[position] = np.maximum(index + gamma * (error / base), LEAST_INDEX)
         else:
             step = values - (base + index)
             if not every[at]:
                 step = np.where(present[:, at : at + 1], step, 0.0)
             squares += step * step
             if len(cycle) > 1:
-                cycle[place] = index + gamma * step
+                cycle[position] = index + gamma * step
         base += alpha * step
         damped += beta * step
         if every[at]:
@@ -94,9 +94,9 @@ def _start(windows: np.ndarray, indices: np.ndarray, wide: int, multiplicative: 
     """Return the state that the backward run starts with: the adjusted mean of the last cycle, and no trend."""
     season, width = indices.shape[1], windows.shape[1]
     total, count = np.zeros(len(windows)), np.zeros(len(windows))
-    for place in range(min(season, width)):
-        values = windows[:, width - 1 - place]
-        adjusted = values / indices[:, place] if multiplicative else values - indices[:, place]
+    for position in range(min(season, width)):
+        values = windows[:, width - 1 - position]
+        adjusted = values / indices[:, position] if multiplicative else values - indices[:, position]
         present = np.isfinite(values)
         total, count = total + np.where(present, adjusted, 0.0), count + present
     level = np.repeat((total / np.maximum(count, 1.0))[:, None], wide, axis=1)

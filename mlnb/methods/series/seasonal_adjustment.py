@@ -46,7 +46,7 @@ def has_season(windows: np.ndarray, season: int) -> np.ndarray:
 
 
 def seasonal_indices(windows: np.ndarray, season: int, multiplicative: bool) -> np.ndarray:
-    """Return the seasonal indices of each window by place from its end (n, season); neutral below two cycles.
+    """Return the seasonal indices of each window by position from its end (n, season); neutral below two cycles.
 
     Args:
         windows: (n, width), oldest first, NaN before the first value only; above 0 when multiplicative.
@@ -61,7 +61,7 @@ def seasonal_indices(windows: np.ndarray, season: int, multiplicative: bool) -> 
     running = np.concatenate([np.zeros((n, 1)), np.cumsum(np.nan_to_num(windows), axis=1)], axis=1)
     total, count = np.zeros((n, season)), np.zeros((n, season))
     for at in range(half, width - half):
-        place = (width - 1 - at) % season
+        position = (width - 1 - at) % season
         average = running[:, at + half + 1 - (season % 2 == 0)] - running[:, at - half]
         if season % 2 == 0:
             average = (average + (running[:, at + half + 1] - running[:, at - half + 1])) / 2.0
@@ -69,8 +69,8 @@ def seasonal_indices(windows: np.ndarray, season: int, multiplicative: bool) -> 
         inside = at - half >= first
         average = np.where(inside, average, 1.0)
         rest = windows[:, at] / average if multiplicative else windows[:, at] - average
-        total[:, place] += np.where(inside, rest, 0.0)
-        count[:, place] += inside
+        total[:, position] += np.where(inside, rest, 0.0)
+        count[:, position] += inside
     index = total / np.maximum(count, 1.0)
     mean = np.cumsum(index, axis=1)[:, -1:] / season
     usable = (width - first > 2 * season)[:, None]

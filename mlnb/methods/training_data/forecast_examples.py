@@ -270,7 +270,7 @@ def verify_windows(
         if not np.isfinite(history.values[:present]).any():
             continue
         whole = encoder.transform([history], [np.array([present])])
-        first = max(0, present - encoder.width)
+        first = max(0, present - encoder.reach)
         columns = {name: values[first:] for name, values in history.columns.items()}
         values = np.concatenate([history.values[first:present], np.full(len(history.values) - present, np.nan)])
         window = History(history.key, history.first + first, values, columns)

@@ -20,7 +20,7 @@ Numbers = list[float]
 
 
 class State(NamedTuple):
-    """Level, trend and the index of each place in the cycle from the end of the window."""
+    """Level, trend and the index of each position in the cycle from the end of the window."""
 
     level: float
     trend: float
@@ -90,19 +90,19 @@ def has_season(values: Numbers, season: int) -> bool:
 
 
 def seasonal_indices(values: Numbers, season: int, multiplicative: bool) -> Numbers:
-    """Return the seasonal indices by place from the end; neutral up to two cycles."""
+    """Return the seasonal indices by position from the end; neutral up to two cycles."""
     width, half, even = len(values), season // 2, season % 2 == 0
     if season < 2 or width <= 2 * season:
         return [1.0 if multiplicative else 0.0] * season
     sums, total, count = running(values), [0.0] * season, [0] * season
     for at in range(half, width - half):
-        place = (width - 1 - at) % season
+        position = (width - 1 - at) % season
         average = sums[at + half + 1 - even] - sums[at - half]
         if even:
             average = (average + (sums[at + half + 1] - sums[at - half + 1])) / 2.0
         average = average / season
-        total[place] += values[at] / average if multiplicative else values[at] - average
-        count[place] += 1
+        total[position] += values[at] / average if multiplicative else values[at] - average
+        count[position] += 1
     index = [t / max(c, 1) for t, c in zip(total, count, strict=True)]
     mean = running(index)[-1] / season
     return [i / mean if multiplicative else i - mean for i in index]
@@ -116,8 +116,8 @@ def smooth(
     level, trend, cycle = state.level, state.trend, list(state.cycle)
     squares, season, width = 0.0, len(cycle), len(values)
     for at in range(width - 1, -1, -1) if backwards else range(width):
-        place = (width - 1 - at) % season
-        damped, index = phi * trend, cycle[place]
+        position = (width - 1 - at) % season
+        damped, index = phi * trend, cycle[position]
         base = level + damped
         if multiplicative:
             base = max(base, LEAST_BASE)
@@ -125,12 +125,12 @@ def smooth(
             error = values[at] - forecast
             relative, step = error / forecast, error / index
             squares += relative * relative
-            cycle[place] = max(index + gamma * (error / base), LEAST_INDEX)
+            cycle[position] = max(index + gamma * (error / base), LEAST_INDEX)
         else:
             step = values[at] - (base + index)
             squares += step * step
             if season > 1:
-                cycle[place] = index + gamma * step
+                cycle[position] = index + gamma * step
         level, trend = base + alpha * step, damped + beta * step
     return State(level, trend, cycle), squares
 
@@ -171,8 +171,8 @@ def holt_winters(values: Numbers, season: int, horizon: int, multiplicative: boo
 
 def smallest(errors: Numbers) -> int:
     """Return the index of the first smallest error; NaN counts as infinite."""
-    known = [math.inf if error != error else error for error in errors]
-    return known.index(min(known))
+    ranked = [math.inf if error != error else error for error in errors]
+    return ranked.index(min(ranked))
 
 
 def expect(line: Line, alpha: float, weight: float) -> float:
