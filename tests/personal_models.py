@@ -8,7 +8,7 @@ from small_models import make_model, make_rows
 from mlnb.codec import to_json
 from mlnb.methods.contracts.declarations import ColumnDeclaration
 from mlnb.methods.tables.columns import Column
-from mlnb.methods.tables.pseudonyms import check_value
+from mlnb.methods.tables.pseudonyms import key_check_value
 
 KEY = "a key for tests, of 32 characters"
 SECRETS = ("ada@example.org", "1815-12-10", "Countess")
@@ -21,7 +21,9 @@ def make_personal_model(folder: Path) -> Path:
     path = folder / "schema.json"
     schema = json.loads(path.read_text())
     for name, personal in (("mail", "pseudonymize"), ("born", "drop"), ("nick", "mask")):
-        declared = ColumnDeclaration(personal=personal, key=check_value(KEY.encode()) * (personal == "pseudonymize"))
+        declared = ColumnDeclaration(
+            personal=personal, key=key_check_value(KEY.encode()) * (personal == "pseudonymize")
+        )
         schema["columns"].append(Column(name, "category", "dropped", declared=declared).to_json())
     assert to_json(declared)["personal"] == "mask"
     path.write_text(json.dumps(schema))

@@ -27,7 +27,7 @@ from ..methods.tables.duplicates import find_copies
 from ..methods.tables.column_profiles import choose_role, describe_column
 from ..methods.problem.declared_roles import declare_problem
 from ..methods.problem.goal_text import NAMED
-from ..methods.problem.target_inference import match_columns, resolve_target
+from ..methods.problem.target_inference import match_stated_columns, resolve_target
 from ..methods.problem.task_contracts import set_roles
 from ..methods.tasks.problem_strategies import NOTHING_DECLARED, problem_strategy
 from ..methods.audit.data_validation import condense, drop_unlabelled, drop_weightless
@@ -59,7 +59,7 @@ def type_table(
     """
     problem = declare_problem(problem, declarations)
     strategy = problem_strategy(problem.task)
-    problem = match_columns(problem, list(map(str, raw.columns)))
+    problem = match_stated_columns(problem, list(map(str, raw.columns)))
     raw, problem, reported = strategy.read(raw, problem, stated_spelling(provenance), declarations)
     declared = {} if problem.cut else declarations.columns  # candidates of a log have other columns than the log
     names = [str(name) for name in raw.columns]

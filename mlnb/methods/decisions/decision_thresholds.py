@@ -178,10 +178,15 @@ def _objective(goal: Goal, counts: np.ndarray) -> np.ndarray:
     return np.asarray(np.nan_to_num(value, nan=-1.0))
 
 
+def _candidates(p: np.ndarray, start: float) -> np.ndarray:
+    """Return `start` and the thresholds between the quantiles of the probabilities (m,)."""
+    x = np.unique(np.quantile(p[:, 1], np.linspace(0, 1, GRID), method="nearest"))
+    return np.asarray(np.r_[start, (x[1:] + x[:-1]) / 2])
+
+
 def _search(goal: Goal, y: np.ndarray, p: np.ndarray, start: float, weights: np.ndarray | None = None) -> float:
     """Return the best threshold on these rows; `start` when none is better."""
-    x = np.unique(np.quantile(p[:, 1], np.linspace(0, 1, GRID), method="nearest"))
-    grid = np.r_[start, (x[1:] + x[:-1]) / 2]
+    grid = _candidates(p, start)
     return float(grid[_objective(goal, _counts(y, p, grid, weights)).argmax()])
 
 
@@ -220,8 +225,7 @@ def _limited_threshold(
     Returns:
         None when no threshold meets the limits.
     """
-    x = np.unique(np.quantile(p[:, 1], np.linspace(0, 1, GRID), method="nearest"))
-    grid = np.r_[0.5, (x[1:] + x[:-1]) / 2]
+    grid = _candidates(p, 0.5)
     counts = _counts(y, p, grid, weights)
     tn, fp, fn, tp = counts
     score = _objective("f1", counts)
@@ -273,10 +277,8 @@ def learn_threshold(
         cut = float(np.quantile(p[:, 1], 1 - float(share), method="inverted_cdf", weights=weights))
         return cut, Measured(rows=len(y), reason=f"the probability that {float(share):.3g} of the held-out rows exceed")
     elif rates and len(np.unique(y)) == 2:
-        limited, named = (
-            _limited_threshold(y, p, rates, weights),
-            ", ".join(f"{name} {bound:g}" for name, bound in rates.items()),
-        )
+        limited = _limited_threshold(y, p, rates, weights)
+        named = ", ".join(f"{name} {bound:g}" for name, bound in rates.items())
         if limited is not None:
             share_positive = float((p[:, 1] >= limited).mean())
             why = f"the best F1 on the held-out rows among the thresholds that meet {named}"

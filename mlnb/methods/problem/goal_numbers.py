@@ -114,14 +114,11 @@ def bind_numbers(goal: str, names: Sequence[str] = ()) -> tuple[list[Token], lis
             statements.append(Statement(tokens[owner], amount, sign, quote, any(t.key == "top" for t in between)))
         elif UNITS.get(amount.unit.lower()) == "ms" and sign == "<=":
             statements.append(Statement(Token("limit", "", amount.start, "latency_ms"), amount, sign, quote))
+        elif re.search(r"\bby\b", quote, re.I):
+            raise _change(goal, quote)
         else:
-            raise (
-                _change(goal, quote)
-                if re.search(r"\bby\b", quote, re.I)
-                else unreadable(
-                    goal, quote, f"{amount.text} belongs to no metric and to no limit", "one of them before the number"
-                )
-            )
+            problem = f"{amount.text} belongs to no metric and to no limit"
+            raise unreadable(goal, quote, problem, "one of them before the number")
     _check_enumerations(goal, tokens, set(taken.values()))
     return tokens, statements
 

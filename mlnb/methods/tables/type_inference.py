@@ -116,7 +116,7 @@ class _Cleaner:
             return "number", pd.Series(self._finite(raw.to_numpy(np.float64, na_value=np.nan)), raw.index)
         return self._clean_text(raw)
 
-    def read_declared(self, raw: pd.Series, declared: ColumnDeclaration) -> tuple[str, pd.Series]:
+    def clean_declared(self, raw: pd.Series, declared: ColumnDeclaration) -> tuple[str, pd.Series]:
         """The kind and the values of a column in its declared kind; of one without a kind, as inferred."""
         self.note("declared", "info", None, f"declared {describe_declaration(declared)}", "as stated in columns.toml")
         if declared.kind in ("", "ignore") or declared.personal in ("drop", "mask"):
@@ -356,7 +356,7 @@ def clean(
         cleaner.number = numbers.get(str(name), NumberFormat())
         declared = declarations.get(str(name))
         cells = one_type(given.pop(name))
-        kind, values = cleaner.clean(cells) if declared is None else cleaner.read_declared(cells, declared)
+        kind, values = cleaner.clean(cells) if declared is None else cleaner.clean_declared(cells, declared)
         if spelling.typed and cleaner.format is None and cells.dtype.kind not in "biufMm":
             cleaner.format = PLAIN_FORMATS.get(kind)
         values = cleaner.drop_sentinels(values) if kind == "number" and declared is None else values
