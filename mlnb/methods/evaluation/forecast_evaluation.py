@@ -183,7 +183,9 @@ def evaluate_forecaster(
     ends, interval = None, decision.interval
     if isinstance(interval, StepInterval):
         ends = bound_steps(forecasts["model"], fan.X, interval)
-        metrics = replace(metrics, interval=check_interval(fan.y, ends, interval.coverage))
+        blocks = len(np.unique(np.stack([fan.series, fan.period // block]), axis=1).T)
+        check = check_interval(fan.y, ends, interval.coverage, blocks=blocks)
+        metrics = replace(metrics, interval=check)
         errors = replace(
             errors, intervals=evaluate_intervals(fan.y, ends[:, 0], ends[:, 1], fan.step, interval.coverage)
         )
