@@ -49,7 +49,7 @@ def prediction_ms(family: str, params: Mapping[str, Any], rows: int, columns: in
         classes: number of classes; 0 for numbers.
     """
     outputs = classes if classes > 2 else 1
-    if family in BOOSTED:
+    if family in (*BOOSTED, "residual_lightgbm"):
         return 0.05 + 0.0005 * outputs * float(params.get("rounds", 100)) * float(params.get("bags", 1))
     if family in ("random_forest", "extra_trees", "hist_gradient_boosting"):
         return 0.05 + 0.0005 * outputs * float(params.get("max_iter", 200))
