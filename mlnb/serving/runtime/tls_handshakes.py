@@ -1,7 +1,7 @@
 """TLS handshakes of a worker: limits of time and number, before there is a connection that could send a request.
 
 An event loop that gets a TLS context accepts any number of connections, and each takes a file and memory until the time
-limit of its handshake. `HandshakeServer` accepts no more than it has space for.
+limit of its handshake. `HandshakeServer` accepts only as many as it has space for.
 """
 
 import asyncio
@@ -45,12 +45,12 @@ class HandshakeServer:
         self.accepting = asyncio.get_running_loop().create_task(self._accept(listening))
 
     def close(self) -> None:
-        """Accept no more connections."""
+        """Stop accepting connections."""
         self.accepting.cancel()
         self.sockets[0].close()
 
     async def wait_closed(self) -> None:
-        """Return when no more connections are accepted."""
+        """Return when no connections are accepted any longer."""
         with suppress(asyncio.CancelledError):
             await self.accepting
 

@@ -141,8 +141,8 @@ def test_connections_that_never_send_a_request_make_room_first(monkeypatch):
     monkeypatch.setattr(module, "HEADER_SECONDS", 60.0)
     monkeypatch.setattr(module, "LEAST_IDLE_SECONDS", 0.0)
     with serving(limit=60) as (port, server):
-        kept = [connect(port) for _ in range(10)]
-        for each in kept:
+        older = [connect(port) for _ in range(10)]
+        for each in older:
             each.sendall(REQUEST)
             read_reply(each)
         silent = [connect(port) for _ in range(50)]
@@ -154,10 +154,10 @@ def test_connections_that_never_send_a_request_make_room_first(monkeypatch):
             each.sendall(REQUEST)
             assert read_reply(each).startswith(b"HTTP/1.1 200 ")
         assert len(server.server_state.connections) == 60
-        for each in kept:
+        for each in older:
             each.sendall(REQUEST)
             assert read_reply(each).startswith(b"HTTP/1.1 200 "), "it has sent a request before"
-        for each in [*kept, *silent, *more]:
+        for each in [*older, *silent, *more]:
             each.close()
 
 
