@@ -21,7 +21,7 @@ TOGETHER = {
     ),
     "cli/test_reading_runs.py": (
         "the commands list, show, compare and report the same runs",
-        "cli/main cli/report cli/run_comparison cli/runs cli/show cli/text_tables",
+        "cli/main cli/report cli/run_comparison cli/runs cli/show",
     ),
     "cli/test_upgrade.py": (
         "an upgrade is tested as a whole, from the template to the journal",

@@ -4,6 +4,7 @@ import argparse
 import json
 
 from mlnb.cli.arguments import add_options, make_planners, plan_lines
+from mlnb.cli.last_run import use_last_data
 from mlnb.codec import to_json
 from mlnb.engine.project import Project
 
@@ -18,6 +19,7 @@ def parser(p: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> int:
     """Print the plan of every combination of the grid; return 0."""
     project = Project.find()
+    use_last_data(project, args)
     for planner, grid in make_planners(project, args):
         steps = planner.plan()
         if args.json:

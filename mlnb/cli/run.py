@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mlnb.cli.arguments import GridPlan, add_options, make_planners, pipeline_name
+from mlnb.cli.last_run import use_last_data
 from mlnb.cli.run_summary import failure_summary, result_summary
 from mlnb.engine.plan import matching_run
 from mlnb.engine.project import Project
@@ -46,6 +47,7 @@ def main(args: argparse.Namespace) -> int:
     workers = project.settings.workers if args.workers is None else args.workers
     if workers < 1:
         raise UsageError(f"--workers is {workers}; expected 1 or more.")
+    use_last_data(project, args)
     waiting: list[GridPlan] = []
     codes = [0]
     for plan in make_planners(project, args):
@@ -80,7 +82,7 @@ def _run_all(project: Project, args: argparse.Namespace, plans: list[GridPlan], 
             for planner, grid in plans:
                 options = RunOptions(
                     pipeline=pipeline_name(project, args),
-                    command=("mlnb", *sys.argv[1:]),
+                    command=_command(args),
                     profile=args.profile,
                     group=group,
                     grid=dict(grid),
@@ -101,7 +103,7 @@ def _conclude(args: argparse.Namespace, run: Run) -> int:
     if code == 0:
         _print_result(args, result_summary(run, args, None if args.no_report else _write_report(run)), run)
         return code
-    print(failure_summary(run, shlex.join(["mlnb", *sys.argv[1:]]), _debug_command(run)), file=sys.stderr)
+    print(failure_summary(run, shlex.join(_command(args)), _debug_command(run)), file=sys.stderr)
     report = None if args.no_report else _write_report(run)
     if report:
         print(f"  report    {report}", file=sys.stderr)
@@ -174,6 +176,11 @@ def _print_result(args: argparse.Namespace, text: str, run: Run) -> None:
         print(json.dumps({"event": "result", "run": run.id, "state": run.record.state}))
     else:
         print(text)
+
+
+def _command(args: argparse.Namespace) -> tuple[str, ...]:
+    """Return the words of this command, with the data and target that it took from the last run."""
+    return ("mlnb", *sys.argv[1:], *args.from_last_run)
 
 
 def _debug_command(run: Run) -> str:
