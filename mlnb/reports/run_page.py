@@ -204,8 +204,10 @@ def _trials(run: Run, contract: ProblemContract | None) -> TrialSection | None:
     complete = sorted((item for item in scored if is_complete(item[0])), key=lambda item: item[1])
     ranked = complete if _direction(contract) == "minimize" else complete[::-1]
     points = [TrialPoint(trial.number, score, is_complete(trial)) for trial, score in scored]
+    figure = draw_history(points, _direction(contract))
     return TrialSection(
-        figure=draw_history(points, _direction(contract)),
+        figure=figure,
+        outside=figure.count('class="point outside'),
         metric=best.metric if best and best.metric else contract.metric if contract else None,
         counts=", ".join(
             [formatting.count(len(trials), "trial"), *(f"{states.count(name)} {name}" for name in sorted(set(states)))]

@@ -88,9 +88,10 @@ class TrialRow(NamedTuple):
 
 
 class TrialSection(NamedTuple):
-    """The hyperparameter search: figure, metric, counts by state, and the best trials."""
+    """The hyperparameter search: figure, trials outside of its scale, metric, counts by state, and the best trials."""
 
     figure: Markup
+    outside: int
     metric: str | None
     counts: str
     best: list[TrialRow]

@@ -1,6 +1,7 @@
 """`mlnb run` without --data: the data and target of the folder's last run, or those that the user has stated."""
 
 import argparse
+import sys
 
 import pytest
 
@@ -57,6 +58,9 @@ def test_the_last_run_supplies_data_and_target(folder, capsys):
     args = parse()
     last_run.use_last_data(Project.find(), args)
     stated = parse(*WORDS[2:])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", ["mlnb", "run", "-p", "seed", "1"])
+        assert run._command(args) == ("mlnb", "run", "-p", "seed", "1", *WORDS[2:]), "the command to continue with"
     first, second = ([plan.planner.values for plan in make_planners(Project.find(), one)] for one in (args, stated))
     assert first == second
 
