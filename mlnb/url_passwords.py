@@ -51,7 +51,7 @@ def hidden_passwords() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if name.startswith(VARIABLE)}
 
 
-def explain(name: str) -> str:
+def explain_password(name: str) -> str:
     """Return the message about a password that became a variable."""
     return (
         f"a URL has a password; everything that mlnb writes has ${{{name}}} in its place. Keep it in the environment: "
@@ -65,7 +65,7 @@ def _variable(password: str) -> str:
         name = f"{VARIABLE}{number}"
         if name not in os.environ:
             os.environ[name] = password
-            warnings.warn(explain(name), PasswordWarning, stacklevel=4)
+            warnings.warn(explain_password(name), PasswordWarning, stacklevel=4)
         if os.environ[name] == password:
             return name
     raise AssertionError

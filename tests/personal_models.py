@@ -9,7 +9,7 @@ from small_models import make_model, make_rows
 from mlnb.codec import to_json
 from mlnb.methods.contracts.declarations import ColumnDeclaration
 from mlnb.methods.tables.columns import Column
-from mlnb.methods.tables.pseudonyms import check_value
+from mlnb.methods.tables.pseudonyms import key_check_value
 
 KEY = "a key for tests, of 32 characters"
 SECRETS = ("ada@example.org", "1815-12-10", "Countess")
@@ -28,7 +28,9 @@ def with_personal_columns(schema: dict[str, Any]) -> dict[str, Any]:
     """Return a schema with a pseudonymized, a dropped and a masked column."""
     columns = [*schema["columns"]]
     for name, personal in (("mail", "pseudonymize"), ("born", "drop"), ("nick", "mask")):
-        declared = ColumnDeclaration(personal=personal, key=check_value(KEY.encode()) * (personal == "pseudonymize"))
+        declared = ColumnDeclaration(
+            personal=personal, key=key_check_value(KEY.encode()) * (personal == "pseudonymize")
+        )
         columns.append(Column(name, "category", "dropped", declared=declared).to_json())
     assert to_json(declared)["personal"] == "mask"
     return {**schema, "columns": columns}

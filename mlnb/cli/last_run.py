@@ -1,13 +1,13 @@
 """The data and target of a folder's last run, which `mlnb run` and `mlnb plan` use where no others are stated."""
 
-import argparse
 import os
 import shlex
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from mlnb.cli.arguments import pipeline_name
+from mlnb.api.run_request import RunRequest, pipeline_name
 from mlnb.engine.notebook import read_notebooks
 from mlnb.engine.project import Project, builtin_folder
 from mlnb.engine.run_records import ParameterValue
@@ -18,46 +18,47 @@ NAMES = ("data", "target", "known_column")  # parameters that --data and --targe
 OPTION = "-p"  # origin of their values
 
 
-def use_last_data(project: Project, args: argparse.Namespace) -> None:
-    """Set `--data` and `--target` to those of the last run and print that, unless any are stated.
+def with_last_data(project: Project, request: RunRequest) -> tuple[RunRequest, tuple[str, ...]]:
+    """Return a request with the data and target of the last run, and these as options; print them to standard error.
 
-    A project whose notebooks, profile or file of parameters name the data has stated them.
+    A request that states data is returned as it is; so is one for a project whose notebooks, profile or file of
+    parameters name the data.
 
     Args:
         project: The project.
-        args: The arguments of `mlnb run` or `mlnb plan`; they are changed, and get the words `from_last_run`.
+        request: The options of `mlnb run` or `mlnb plan`.
     """
-    args.from_last_run = ()
-    if args.data is not None or _states_data(project, args):
-        return
-    run = _last_run(project, pipeline_name(project, args))
+    if request.data is not None or _states_data(project, request):
+        return request, ()
+    run = _last_run(project, pipeline_name(project, request))
     values = _requested(run) if run else {}
     if run is None or "data" not in values or not _names_example(project):
-        return
-    args.data = _from_here(project, str(values["data"]))
-    words = ["--data", args.data]
+        return request, ()
+    changes: dict[str, Any] = {"data": _from_here(project, str(values["data"]))}
+    words = ["--data", str(changes["data"])]
     target, column = values.get("target"), values.get("known_column")
-    if args.target is None and target is not None and not _states(args, "target"):
+    if request.target is None and target is not None and not _states(request, "target"):
         if column in (target, None):
-            args.target = str(target)
-            words += ["--target", args.target]
+            changes["target"] = str(target)
+            words += ["--target", str(target)]
         else:
-            args.parameter = [["problem.target", str(target)], *args.parameter]
+            changes["pairs"] = [("problem.target", str(target)), *request.pairs]
             words += ["-p", "problem.target", str(target)]
-    args.from_last_run = tuple(words)
     print(f"As in the last run, {run.id}: {shlex.join(words)}", file=sys.stderr)
+    return replace(request, **changes), tuple(words)
 
 
-def _states(args: argparse.Namespace, name: str) -> bool:
-    """Return whether -p or -g sets a parameter in any stage."""
-    grid = [text.partition("=")[0].strip() for text in args.grid]
-    return any(one.rpartition(".")[2] == name for one in [*(pair[0] for pair in args.parameter), *grid])
+def _states(request: RunRequest, name: str) -> bool:
+    """Return whether a parameter is set in any stage."""
+    grid = [text.partition("=")[0].strip() for text in request.grid]
+    names = [*(pair[0] for pair in request.pairs), *request.values, *grid]
+    return any(one.rpartition(".")[2] == name for one in names)
 
 
-def _states_data(project: Project, args: argparse.Namespace) -> bool:
-    profile = project.profiles.get(args.profile or "", {})
+def _states_data(project: Project, request: RunRequest) -> bool:
+    profile = project.profiles.get(request.profile or "", {})
     in_profile = any(name.rpartition(".")[2] == "data" for name in profile)
-    return in_profile or bool(args.file) or _states(args, "data")
+    return in_profile or bool(request.files) or _states(request, "data")
 
 
 def _last_run(project: Project, pipeline: str) -> Run | None:

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from mlnb import __version__
 from mlnb.errors import FileWarning, MlnbError, PasswordWarning, StoreFull
-from mlnb.url_passwords import explain, has_password, hidden_passwords, hide_passwords, reveal_passwords
+from mlnb.url_passwords import explain_password, has_password, hidden_passwords, hide_passwords, reveal_passwords
 
 
 class Command(NamedTuple):
@@ -185,7 +185,7 @@ def _hide_command_line() -> None:
         before = hidden_passwords()
         words = [sys.orig_argv[0], *map(hide_passwords, sys.orig_argv[1:])]
     for variable in sorted(hidden_passwords().keys() - before.keys()):
-        print(f"mlnb: {explain(variable)}", file=sys.stderr, flush=True)
+        print(f"mlnb: {explain_password(variable)}", file=sys.stderr, flush=True)
     os.execv(sys.executable, words)
 
 

@@ -1,9 +1,10 @@
 """The last lines of `mlnb run`: the result and the next commands, or the error and how to continue."""
 
-import argparse
 import shlex
+from dataclasses import replace
 from pathlib import Path
 
+from mlnb.api.run_request import RunRequest
 from mlnb.cli.result_lines import result_lines
 from mlnb.engine.run_records import RunState, StageState
 from mlnb.engine.runs import Run
@@ -13,12 +14,12 @@ WIDEST_FINDING = 160  # characters; longer findings are cut, and the report has 
 WIDEST_COMMAND = 44  # characters; longer commands get a separate line for the description
 
 
-def result_summary(run: Run, args: argparse.Namespace, report: Path | None = None, nothing_to_do: bool = False) -> str:
+def result_summary(run: Run, request: RunRequest, report: Path | None = None, nothing_to_do: bool = False) -> str:
     """Return the lines about a finished run: winner, metric, gate, bento, report and next commands.
 
     Args:
         run: The run.
-        args: The arguments of `mlnb run`, which the next commands repeat.
+        request: What it was to do, which the next commands repeat.
         report: Path of its report, if there is one.
         nothing_to_do: Whether the run is an earlier one, as nothing has changed since.
     """
@@ -27,7 +28,7 @@ def result_summary(run: Run, args: argparse.Namespace, report: Path | None = Non
     lines += findings_lines(run)
     if report:
         lines.append(f"  report    {report}")
-    return "\n".join([*lines, "", "next:", *next_commands(run, args, run.has("certificate"))])
+    return "\n".join([*lines, "", "next:", *next_commands(run, request, run.has("certificate"))])
 
 
 def findings_lines(run: Run) -> list[str]:
@@ -47,19 +48,19 @@ def findings_lines(run: Run) -> list[str]:
     return lines
 
 
-def next_commands(run: Run, args: argparse.Namespace, servable: bool) -> list[str]:
+def next_commands(run: Run, request: RunRequest, servable: bool) -> list[str]:
     """Return the lines with the commands to try after a finished run; each works as printed.
 
     Args:
         run: The run.
-        args: The arguments of `mlnb run`: data, target and parameters are repeated.
+        request: What it was to do: data, target and parameters are repeated.
         servable: Whether the run ended with a verified service.
     """
     commands = [("mlnb show", "show the run, stage by stage")]
     if servable:
         commands.insert(0, ("mlnb serve", "serve the model at http://127.0.0.1:3000/predict"))
     if "tune" in run.stages:
-        commands.append((repeated_command(args, "tune.trials", "60"), "search longer; the other stages are reused"))
+        commands.append((repeated_command(request, "tune.trials", "60"), "search longer; the other stages are reused"))
     edit = ("mlnb new my_project", "copy the notebooks to a new project")
     commands.append(edit if run.project.is_builtin else ("mlnb lab", "open the notebooks"))
     width = max(len(command) for command, _ in commands)
@@ -68,22 +69,16 @@ def next_commands(run: Run, args: argparse.Namespace, servable: bool) -> list[st
     return [line for command, text in commands for line in (f"  # {text}", f"  {command}")]
 
 
-def repeated_command(args: argparse.Namespace, name: str, value: str) -> str:
+def repeated_command(request: RunRequest, name: str, value: str) -> str:
     """Return the `mlnb run` command with the same data, target and parameters, but another value of one parameter.
 
     Args:
-        args: The arguments of `mlnb run`. Selections of stages and the grid are not repeated.
+        request: What the run was to do. Selections of stages and the grid are not repeated.
         name: The parameter, as `stage.name`.
         value: Its new value.
     """
-    words = ["mlnb", "run", *([args.pipeline] if args.pipeline else [])]
-    for option, text in (("--data", args.data), ("--target", args.target), ("--profile", args.profile)):
-        words += [option, text] if text is not None else []
-    for path in args.file:
-        words += ["-f", str(path)]
-    for other, text in args.parameter:
-        words += ["-p", other, text] if other != name else []
-    return shlex.join([*words, "-p", name, value])
+    pairs = [pair for pair in request.pairs if pair[0] != name]
+    return shlex.join(replace(request, pairs=[*pairs, (name, value)]).command())
 
 
 def failure_summary(run: Run, command: str, debug_command: str = "") -> str:

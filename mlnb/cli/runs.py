@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
-from mlnb.cli.run_comparison import all_metrics, compare_runs, comparison_text
+from mlnb.cli.comparison_text import comparison_text
 from mlnb.cli.text_tables import table
 from mlnb.codec import to_json
 from mlnb.engine.project import Project
@@ -17,6 +17,7 @@ from mlnb.errors import UsageError
 from mlnb.reports import formatting
 from mlnb.suggestions import did_you_mean
 from mlnb.tracking import run_results
+from mlnb.tracking.run_comparison import all_metrics, compare_runs
 
 NEWEST = 20  # runs that are shown without options
 SMALLER_IS_BETTER = {"log_loss", "brier_score", "rmse", "mae", "mape", "seconds"}

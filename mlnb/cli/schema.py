@@ -11,7 +11,7 @@ from mlnb.engine.project import Project
 from mlnb.engine.runs import Run, newest_run_with, open_run
 from mlnb.errors import UsageError
 from mlnb.methods.tables.columns import Schema
-from mlnb.serving.batch.schema_check import SCHEMA_FILE, check_files, read_project_schema
+from mlnb.serving.batch.schema_check import SCHEMA_FILE, find_violations, read_project_schema
 
 
 def parser(p: argparse.ArgumentParser) -> None:
@@ -43,7 +43,7 @@ def main(args: argparse.Namespace) -> int:
     expected = read_project_schema(path)
     if expected is None:
         expected = infer_schema(run.load("table"), schema)
-    findings = check_files([args.check], schema, expected)
+    findings = find_violations([args.check], schema, expected)
     if args.json:
         print(json.dumps([to_json(finding) for finding in findings], ensure_ascii=False))
     elif findings:

@@ -11,7 +11,7 @@ from mlnb.engine.project import Project
 from mlnb.errors import UsageError
 from mlnb.serving.batch.batch_job import JobOptions, count_cores, run_job
 from mlnb.serving.batch.job_checkpoints import Counts
-from mlnb.serving.batch.schema_check import SCHEMA_FILE, check_files, read_project_schema, refuse_violations
+from mlnb.serving.batch.schema_check import SCHEMA_FILE, find_violations, read_project_schema, refuse_violations
 from mlnb.serving.packaging.bundles import Bundle
 from mlnb.serving.packaging.packaged_runs import LATEST, find_packaged_run
 from mlnb.serving.runtime.model_parts import ModelParts
@@ -94,7 +94,7 @@ def _check_schema(project: Project, bundle: Bundle, sources: list[str], sheet: s
     if expected is None:
         return
     schema = ModelParts.load(bundle.folder / "model").schema
-    refuse_violations(check_files(sources, schema, expected, features_only=True, sheet=sheet), ", ".join(sources))
+    refuse_violations(find_violations(sources, schema, expected, features_only=True, sheet=sheet), ", ".join(sources))
 
 
 class Progress:

@@ -1,12 +1,13 @@
 """`mlnb run` without --data: the data and target of the folder's last run, or those that the user has stated."""
 
 import argparse
-import sys
 
 import pytest
 
-from mlnb.cli import last_run, run
-from mlnb.cli.arguments import make_planners
+from mlnb.api.run_request import plan_request
+from mlnb.cli import run
+from mlnb.cli.arguments import read_request
+from mlnb.cli.last_run import with_last_data
 from mlnb.cli.new import create
 from mlnb.codec import replace
 from mlnb.engine.project import Project
@@ -18,14 +19,13 @@ WORDS = ("mlnb", "run", "--data", "titanic.csv", "--target", "survived")
 def parse(*options):
     parser = argparse.ArgumentParser()
     run.parser(parser)
-    return parser.parse_args(options)
+    return read_request(parser.parse_args(options))
 
 
 def applied(*options, capsys):
     """Return data, target, added words and what was printed, for the options of `mlnb run`."""
-    args = parse(*options)
-    last_run.use_last_data(Project.find(), args)
-    return args.data, args.target, args.from_last_run, capsys.readouterr().err
+    request, words = with_last_data(Project.find(), parse(*options))
+    return request.data, request.target, words, capsys.readouterr().err
 
 
 @pytest.fixture
@@ -55,13 +55,9 @@ def test_the_last_run_supplies_data_and_target(folder, capsys):
     data, target, words, printed = applied("-p", "seed", "1", capsys=capsys)
     assert (data, target) == ("titanic.csv", "survived") and words == WORDS[2:]
     assert printed == f"As in the last run, {folder.id}: --data titanic.csv --target survived\n"
-    args = parse()
-    last_run.use_last_data(Project.find(), args)
+    request, _ = with_last_data(Project.find(), parse())
     stated = parse(*WORDS[2:])
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", ["mlnb", "run", "-p", "seed", "1"])
-        assert run._command(args) == ("mlnb", "run", "-p", "seed", "1", *WORDS[2:]), "the command to continue with"
-    first, second = ([plan.planner.values for plan in make_planners(Project.find(), one)] for one in (args, stated))
+    first, second = ([plan.planner.values for plan in plan_request(Project.find(), one)] for one in (request, stated))
     assert first == second
 
 

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from mlnb.cli.arguments import add_options, make_planners
+from mlnb.api.run_request import plan_request
+from mlnb.cli.arguments import add_options, read_request
 from mlnb.cli.main import main
 from mlnb.cli.new import create, library_name
 from mlnb.engine.notebook import read_notebooks
@@ -88,7 +89,7 @@ def test_data_and_target_are_written_into_the_notebooks(tmp_path, monkeypatch, c
         monkeypatch.chdir(tmp_path / name)
         parser = argparse.ArgumentParser()
         add_options(parser)
-        (plan,) = make_planners(Project.find(), parser.parse_args(options))
+        (plan,) = plan_request(Project.find(), read_request(parser.parse_args(options)))
         values.append({s: {n: v.value for n, v in items.items()} for s, items in plan.planner.values.items()})
     own, stated = (values[number]["ingest"].pop("data") for number in (0, 1))
     assert (tmp_path / "shop" / own).samefile(stated) and not Path(own).is_absolute()

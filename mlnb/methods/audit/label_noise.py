@@ -113,8 +113,8 @@ def find_label_suspects(
         clear = int((p[rows, codes] - p[rows, labels[rows]] >= least).sum())
         doubtful = int((lead < least).sum()) if typical >= SURE else len(lead)  # rows between the classes
     else:
-        rows, far = noisy_numbers(y, held_out.reshape(len(y), -1)[:, 0])
         predicted = held_out.reshape(len(y), -1)[:, 0]
+        rows, far = noisy_numbers(y, predicted)
         suspects = tuple(
             LabelSuspect(
                 row=int(numbers[i]), given=f"{y[i]:g}", suggested=f"{predicted[i]:.4g}", deviation=round(float(z), 2)

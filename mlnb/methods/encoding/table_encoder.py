@@ -15,6 +15,7 @@ import numpy as np
 
 from ...codec import Record, convert
 from ...codec import to_json as record_json
+from ...errors import DataError, ParameterError
 from .column_encoders import CategoryCodec, DateCodec, NumberCodec
 from ..tables.compact_matrix import Compact, shrink
 from ..tables.columns import Schema, nearest
@@ -75,7 +76,7 @@ class Encoder:
             ValueError: when there is no feature.
         """
         if not codecs:
-            raise ValueError("found no feature column; expected at least one with the role 'feature' in the schema")
+            raise DataError("found no feature column; expected at least one with the role 'feature' in the schema")
         self.codecs, self.options = tuple(codecs), options
         names: list[str] = []
         sources: list[str] = []
@@ -250,20 +251,20 @@ def _check_options(options: Mapping[str, Any], schema: Schema) -> EncoderOptions
     """
     for name in options:
         if name not in EncoderOptions.__struct_fields__:
-            raise ValueError(f"unknown option {name!r}{nearest(name, EncoderOptions.__struct_fields__)}")
+            raise ParameterError(f"unknown option {name!r}{nearest(name, EncoderOptions.__struct_fields__)}")
     chosen = convert(dict(options), EncoderOptions, "the options of the encoder")
     if chosen.unseen not in UNSEEN:
-        raise ValueError(f"found unseen {chosen.unseen!r}, expected one of {', '.join(UNSEEN)}")
+        raise ParameterError(f"found unseen {chosen.unseen!r}, expected one of {', '.join(UNSEEN)}")
     for name, least in (("one_hot", 0), ("buckets", 1), ("words", 0), ("components", 0), ("smoothing", 0)):
         if not (value := getattr(chosen, name)) >= least:
-            raise ValueError(f"found {name} {value}, expected at least {least}")
+            raise ParameterError(f"found {name} {value}, expected at least {least}")
     kinds = {column.name: column.kind for column in schema.features}
     for name, direction in chosen.monotone.items():
         if name not in kinds:
-            raise ValueError(f"monotone: found the unknown feature {name!r}{nearest(name, list(kinds))}")
+            raise ParameterError(f"monotone: found the unknown feature {name!r}{nearest(name, list(kinds))}")
         if kinds[name] not in ("number", "boolean", "date") or direction not in (1, -1):
             result = f"{direction!r} for {name!r}, which holds {kinds[name]} values"
-            raise ValueError(f"monotone: found {result}; expected 1 or -1 for a number, a boolean or a date")
+            raise ParameterError(f"monotone: found {result}; expected 1 or -1 for a number, a boolean or a date")
     return chosen
 
 

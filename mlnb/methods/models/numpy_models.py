@@ -13,14 +13,18 @@ from typing import Any
 
 import numpy as np
 
+from ..tables.sample_weights import select_rows
+
 MAX_VALUE = 1.0e30  # larger values are clipped: scikit-learn's trees use 32-bit floats
 MAX_Z = 50.0  # standardized values are clipped to this many standard deviations
 SMOOTH_CLIP = 3.0  # limit, in standard deviations, of the smooth clipping of MLP and kNN
 KNOTS = 101  # quantiles per column
 
 # %% ../../../nbs/methods/models/numpy_models.ipynb #c05
-def _weighted_median(values: np.ndarray, counts: np.ndarray) -> float:
-    """Return the median of values (n,), each of which counts as many times as `counts` (n,)."""
+def _median(values: np.ndarray, counts: np.ndarray | None) -> float:
+    """Return the median of values (n,), each of which counts as many times as `counts` (n,); of no values 0."""
+    if counts is None or not len(values):
+        return float(np.median(values)) if len(values) else 0.0
     order = np.argsort(values, kind="stable")
     total = np.cumsum(counts[order])
     ends = [np.searchsorted(total, total[-1] / 2, side=side) for side in ("left", "right")]
@@ -43,11 +47,7 @@ def fit_scaler(
     from scipy.special import ndtri
 
     present = ~np.isnan(X)
-    if counts is None:
-        fill = np.array([np.median(X[k, j]) if k.any() else 0.0 for j, k in enumerate(present.T)])
-    else:
-        columns = enumerate(present.T)
-        fill = np.array([_weighted_median(X[k, j], counts[k]) if k.any() else 0.0 for j, k in columns])
+    fill = np.array([_median(X[k, j], select_rows(counts, k)) for j, k in enumerate(present.T)])
     X = np.clip(np.where(present, X, fill), -MAX_VALUE, MAX_VALUE)
     learned = {"fill": fill}
     if quantile_transform:
@@ -58,12 +58,17 @@ def fit_scaler(
         ranks = np.clip((first + last - 1) / 2.0 / (KNOTS - 1), 0.5 / KNOTS, 1.0 - 0.5 / KNOTS)
         learned["knots"] = np.stack([at, ndtri(ranks)])
         X = _to_normal_scores(learned["knots"], X)
-    mean, scale = X.mean(axis=0), X.std(axis=0)
-    if counts is not None:
-        mean = np.average(X, axis=0, weights=counts)
-        scale = np.sqrt(np.average((X - mean) ** 2, axis=0, weights=counts))
+    mean, scale = _moments(X, counts)
     constant = scale <= 1e-12 * np.abs(mean)  # apart from rounding
     return {**learned, "mean": mean, "scale": np.where(constant | (scale == 0), 1.0, scale)}
+
+
+def _moments(values: np.ndarray, counts: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+    """Return mean and standard deviation of values (n,), or of the columns of (n, d)."""
+    if counts is None:
+        return values.mean(axis=0), values.std(axis=0)
+    mean = np.average(values, axis=0, weights=counts)
+    return mean, np.sqrt(np.average((values - mean) ** 2, axis=0, weights=counts))
 
 
 def _quantiles(X: np.ndarray, shares: np.ndarray, counts: np.ndarray | None) -> np.ndarray:
@@ -214,10 +219,8 @@ def fit_mlp(
 
     learned = fit_scaler(X, bool(params.get("quantile_transform")), counts)
     Z = scale_columns(learned, X, smooth_clip=True)
-    middle, spread = (0.0, 1.0) if classes else (float(np.mean(y)), float(np.std(y)) or 1.0)
-    if counts is not None and not classes:
-        middle = float(np.average(y, weights=counts))
-        spread = float(np.sqrt(np.average((y - middle) ** 2, weights=counts))) or 1.0
+    middle, spread = (0.0, 1.0) if classes else map(float, _moments(np.asarray(y), counts))
+    spread = spread or 1.0
     kind = MLPClassifier if classes else MLPRegressor
     epochs = int(np.clip(UPDATES * BATCH // len(Z), 5, EPOCHS))
     width = int(params["width"])

@@ -58,13 +58,20 @@ class InputSample:
     until: float
 
 
+def _blank_masked(
+    before: Mapping[str, np.ndarray], after: Mapping[str, np.ndarray], window: ProductionWindow
+) -> dict[str, np.ndarray]:
+    """Return the training values of masked columns, missing as they are in the window, so that they never drift."""
+    masked = [name for name in window.production.masked if name in before]
+    return {name: after[name][:1].repeat(len(before[name])) for name in masked}
+
+
 def sample_rows(model: MonitoredModel, window: ProductionWindow) -> InputSample:
     """Return the features of training rows and window, for problems with independent rows or queries."""
     schema = model.schema
     before, after = to_arrays(model.training, schema), to_arrays(input_rows(window.rows, schema), schema)
-    masked = window.production.masked
-    before |= {name: after[name][:1].repeat(len(before[name])) for name in masked if name in before}
-    kinds = {name: kind for name, kind in kinds_of(schema).items() if name not in masked}
+    before |= _blank_masked(before, after, window)
+    kinds = {name: kind for name, kind in kinds_of(schema).items() if name not in window.production.masked}
     return InputSample(schema, before, after, before, after, kinds, True, window.until)
 
 
@@ -82,10 +89,9 @@ def sample_series(model: MonitoredModel, window: ProductionWindow) -> InputSampl
     recent = values[(times > until - window.days * DAY) & (times <= until)].reset_index(drop=True)
     schema = Schema(tuple(c for c in model.schema.columns if c.name != contract.time), model.schema.rows)
     before, after = to_arrays(model.training, schema), to_arrays(input_rows(recent, schema), schema)
-    masked = window.production.masked
-    before |= {name: after[name][:1].repeat(len(before[name])) for name in masked if name in before}
+    before |= _blank_masked(before, after, window)
     numeric = {name: kind for name, kind in kinds_of(schema).items() if kind in ("number", "boolean")}
-    kinds = {name: kind for name, kind in numeric.items() if name not in masked}
+    kinds = {name: kind for name, kind in numeric.items() if name not in window.production.masked}
     old = name_series(model.training, keys), periods_of(model.training, contract)
     new = recent["series"].tolist(), recent["period"].to_numpy()
     means = [

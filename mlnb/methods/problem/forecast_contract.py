@@ -20,7 +20,7 @@ from ..contracts.problems import Problem, ProblemContract, name_sources
 from ..tasks.task_traits import Task, traits_of
 from ..series.calendars import Frequency, infer_frequency, read_frequency
 from ..tables.type_inference import finding
-from ..tables.columns import Column, Schema, nearest, to_array
+from ..tables.columns import Column, Schema, nearest, to_array, with_columns
 from ..metrics.goals import METRIC_TASKS, check_metric
 from ..series.time_series import ForecastSpec, describe_histories, build_histories
 from .contract_requirements import complete_requirements
@@ -129,7 +129,9 @@ def start_forecast(problem: Problem, values: pd.Series, source: str, columns: li
     """
     name, metric, values = str(values.name), problem.metric, values.dropna()
     if not len(values):
-        raise DataError(f"the target {name!r} has no values: all are missing")
+        raise DataError(
+            f"the target {name!r} has no values: all are missing; fill it in, or state another problem.target"
+        )
     if not pd.api.types.is_numeric_dtype(values) or pd.api.types.is_bool_dtype(values):
         raise DataError(
             f"the task is forecasting, but the target {name!r} holds values such as {to_label(values.iloc[0])!r}; "
@@ -163,7 +165,7 @@ def complete_forecast(
     """
     target, sources = str(contract.target), dict(contract.sources)
     time, sources["time"] = find_time(table, schema, contract.time, target)
-    table = table.assign(**{time: _as_dates(table[time], schema.column(time))})
+    table = with_columns(table, {time: _as_dates(table[time], schema.column(time))})
     findings, undated = [], table[time].isna()
     if undated.all():
         raise DataError(f"no row has a timestamp in {time!r}; expected dates from 1678 to 2261, or whole years")
@@ -173,7 +175,7 @@ def complete_forecast(
         table = table[~undated]
     keys, sources["series"] = find_series(table, schema, contract.series, time, target)
     for name in keys:
-        table = table.assign(**{name: name_classes(table[name])})
+        table = with_columns(table, {name: name_classes(table[name])})
     table = table.sort_values([time, *keys], kind="stable").reset_index(drop=True)
     seconds = to_array(table[time].to_numpy(), Column(time, "date"))
     codes = table.groupby(keys, sort=False, dropna=False).ngroup().to_numpy() if keys else None

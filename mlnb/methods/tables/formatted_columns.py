@@ -44,8 +44,7 @@ def read_as_trained(
         if column is not None and column.declared is not None:
             protection = Protection({str(name): column.declared}, key)
             values = blank_missing(protect_columns(table[[name]], protection)[name], column.declared)
-        textual = column is not None and column.format is not None and values.dtype.kind not in "biufMm"
-        columns[name] = _read(values, column) if column is not None and textual else values
+        columns[name] = _read(values, column)
     return pd.DataFrame(columns)
 
 
@@ -68,14 +67,14 @@ def read_history(table: pd.DataFrame, schema: Schema) -> pd.DataFrame:
         column, values = formatted.get(str(name)), table[name]
         if column is not None and column.declared is not None:
             values = blank_missing(values, column.declared)
-        textual = column is not None and values.dtype.kind not in "biufMm"
-        columns[name] = _read(values, column, strict=False) if column is not None and textual else values
+        columns[name] = _read(values, column, strict=False)
     return pd.DataFrame(columns)
 
 
-def _read(values: pd.Series, column: Column, strict: bool = True) -> pd.Series:
-    """The values of a column of text in a format; strict: a cell that does not fit is an error."""
-    assert column.format is not None
+def _read(values: pd.Series, column: Column | None, strict: bool = True) -> pd.Series:
+    """The values of a column of text in its format, others as they are; strict: a cell that does not fit fails."""
+    if column is None or column.format is None or values.dtype.kind in "biufMm":
+        return values
     texts = values.astype("str").str.strip()
     present = values.notna().to_numpy() & ~texts.str.lower().isin(list(MISSING_WORDS)).to_numpy(dtype=bool)
     read = read_cells(texts[present].tolist(), column.format)

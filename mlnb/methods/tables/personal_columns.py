@@ -11,8 +11,8 @@ import pandas as pd
 
 from ...codec import replace
 from ..contracts.declarations import ColumnDeclaration, Declarations
-from .columns import each_once
-from .pseudonyms import Protection, check_key, with_check_value
+from .columns import each_once, with_columns
+from .pseudonyms import Protection, check_key, with_key_check
 
 
 def protect_table(table: pd.DataFrame, declarations: Declarations, key: str = "") -> tuple[pd.DataFrame, Declarations]:
@@ -29,7 +29,7 @@ def protect_table(table: pd.DataFrame, declarations: Declarations, key: str = ""
     hashed = [name for name, each in declarations.columns.items() if each.personal == "pseudonymize"]
     if hashed:
         secret = check_key(key, f"{declarations.file}: column {hashed[0]!r}, which is pseudonymized,")
-        checked = {name: with_check_value(declarations.columns[name], secret) for name in hashed}
+        checked = {name: with_key_check(declarations.columns[name], secret) for name in hashed}
         declarations = replace(declarations, columns={**declarations.columns, **checked})
     return protect_columns(table, Protection(declarations.columns, key)), declarations
 
@@ -45,7 +45,7 @@ def protect_columns(table: pd.DataFrame, protection: Protection) -> pd.DataFrame
         SettingsError: a pseudonym is needed, and there is no key or another one.
     """
     columns = {name: _protect(table[name], name, protection) for name in table.columns if name in protection.columns}
-    return table.assign(**columns) if columns else table
+    return with_columns(table, columns) if columns else table
 
 
 def _protect(values: pd.Series, name: str, protection: Protection) -> pd.Series:

@@ -28,7 +28,7 @@ from .number_formats import classify, find_evidence, find_signs, parse_with
 from .parsing import find_codes, find_sentinels, parse_booleans, parse_clocks
 from .spellings import AUTOMATIC, Spelling, look_at_texts
 from .column_profiles import DECLARED, choose_role, describe_column
-from .declared_columns import blank_missing, declared_sentinels, read_declared
+from .declared_columns import blank_missing, check_unit, declared_sentinels, read_declared
 from .one_type import LONG, join_columns, one_type
 
 PLACEHOLDERS = np.array(
@@ -116,11 +116,12 @@ class _Cleaner:
             return "number", pd.Series(self._finite(raw.to_numpy(np.float64, na_value=np.nan)), raw.index)
         return self._clean_text(raw)
 
-    def read_declared(self, raw: pd.Series, declared: ColumnDeclaration) -> tuple[str, pd.Series]:
+    def clean_declared(self, raw: pd.Series, declared: ColumnDeclaration) -> tuple[str, pd.Series]:
         """The kind and the values of a column in its declared kind; of one without a kind, as inferred."""
         self.note("declared", "info", None, f"declared {describe_declaration(declared)}", "as stated in columns.toml")
         if declared.kind in ("", "ignore") or declared.personal in ("drop", "mask"):
             kind, values = self.clean(raw)
+            check_unit(raw, declared, kind, self.format)
             self.sentinels = declared_sentinels(declared, kind, self.format)
             if kind == "number" and not declared.missing:
                 values = self.drop_sentinels(values)
@@ -356,7 +357,7 @@ def clean(
         cleaner.number = numbers.get(str(name), NumberFormat())
         declared = declarations.get(str(name))
         cells = one_type(given.pop(name))
-        kind, values = cleaner.clean(cells) if declared is None else cleaner.read_declared(cells, declared)
+        kind, values = cleaner.clean(cells) if declared is None else cleaner.clean_declared(cells, declared)
         if spelling.typed and cleaner.format is None and cells.dtype.kind not in "biufMm":
             cleaner.format = PLAIN_FORMATS.get(kind)
         values = cleaner.drop_sentinels(values) if kind == "number" and declared is None else values

@@ -17,12 +17,11 @@ import pyarrow as pa
 from mlnb.engine.parameter_values import SECRET
 from mlnb.errors import UsageError
 from mlnb.methods.contracts.table_formats import Layout
-from mlnb.methods.tables.data_sources import hide_secrets
+from mlnb.methods.tables.data_sources import HEAD, hide_secrets
 from mlnb.methods.tables.file_kinds import find_kind, find_member
 from mlnb.methods.tables.file_sets import find_parts, name_of, partition_of
 from mlnb.serving.batch.csv_files import read_layout
 
-HEAD = 8192  # bytes by which the format of a file is recognized
 GZIP = b"\x1f\x8b\x08"
 COMPRESSIONS = {".gz": "gzip", ".bz2": "bz2", ".xz": "xz", ".zst": "zstd", ".zip": "zip"}
 STREAMED = {"parquet": b"PAR1", "arrow": b"ARROW1", "orc": b"ORC"}  # formats read in parts: their first bytes

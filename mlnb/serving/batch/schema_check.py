@@ -42,7 +42,7 @@ def read_project_schema(path: Path) -> "pandera.DataFrameSchema | None":
     return read_schema(path)
 
 
-def check_files(
+def find_violations(
     sources: Sequence[str],
     schema: Schema,
     expected: "pandera.DataFrameSchema",

@@ -42,7 +42,7 @@ def column_names(file: InputFile) -> list[str]:
         return list(schema.names)
 
 
-def read_groups(
+def read_group(
     file: InputFile, group: int, bounds: tuple[int, int], names: Sequence[str], coded: Sequence[str], rows: int
 ) -> Iterator[pa.Table]:
     """Yield the rows of a group, at most `rows` at a time.

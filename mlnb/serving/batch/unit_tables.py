@@ -10,7 +10,7 @@ from mlnb.methods.tables.delimited import cut_cells, repair_rows
 from mlnb.methods.tables.layouts import BLANKS, columns_of
 from mlnb.serving.batch.input_files import InputFile
 from mlnb.serving.batch.input_units import Unit
-from mlnb.serving.batch.typed_files import column_names, read_groups
+from mlnb.serving.batch.typed_files import column_names, read_group
 
 ROWS = 65_536  # scored at a time: enough that the cost of a call is small
 
@@ -31,7 +31,7 @@ def read_tables(file: InputFile, unit: Unit, keep: tuple[str, ...], features: li
     if unit.body is not None:
         tables = _read_csv(file, unit.body, set(wanted))
     else:
-        tables = read_groups(file, unit.group, unit.slice, wanted, features, ROWS)
+        tables = read_group(file, unit.group, unit.slice, wanted, features, ROWS)
     partition = [(name, value) for name, value in file.partition if name in wanted]
     for table in tables:
         for name, value in partition:

@@ -59,7 +59,7 @@ class PredictionService(bentoml.Service):  # type: ignore[misc]
                 check_exposure(host)
             except UsageError as error:
                 raise SystemExit(str(error)) from None  # before there is a supervisor that would restart workers
-            supervisor.install()
+            supervisor.install_supervisor()
 
     def __call__(self) -> Any:
         """Return the instance of the class that is served, and keep it for `RequestRouter`."""

@@ -33,6 +33,6 @@ def make_supervisor(watchers: list[Any], *, threaded: bool = False, **options: A
     return supervisor
 
 
-def install() -> None:
+def install_supervisor() -> None:
     """Make BentoML use this supervisor."""
     circus.create_standalone_arbiter = make_supervisor

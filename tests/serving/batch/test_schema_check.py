@@ -7,7 +7,7 @@ from mlnb.errors import DataError
 from mlnb.methods.audit.project_schema import infer_schema
 from mlnb.methods.tables.type_inference import clean
 from mlnb.serving.batch import schema_check, unit_tables
-from mlnb.serving.batch.schema_check import check_files, refuse_violations
+from mlnb.serving.batch.schema_check import find_violations, refuse_violations
 
 
 @pytest.fixture
@@ -40,19 +40,19 @@ def test_violations_are_listed_with_column_found_and_expected(trained, tmp_path,
         rows.to_csv(path, index=False)
         return str(path)
 
-    assert check_files([write(table)], schema, expected) == []
-    assert check_files([write(table.drop(columns="y"))], schema, expected) == []
+    assert find_violations([write(table)], schema, expected) == []
+    assert find_violations([write(table.drop(columns="y"))], schema, expected) == []
     rows = table.drop(columns="paid").assign(extra="1")
     rows.loc[[3, 40, 41], "age"] = ["99", "17", "old"]
     rows.loc[[5, 50], "plan"] = "gold"
-    assert listed(check_files([write(rows)], schema, expected)) == [
+    assert listed(find_violations([write(rows)], schema, expected)) == [
         ("age", 1, "found 'old', expected the type number"),
         ("age", 2, "found 99.0, expected values from 20.0 to 59.0"),
         ("extra", None, "found column 'extra', expected no such column"),
         ("paid", None, "found no column 'paid', expected the column"),
         ("plan", 2, "found 'gold', expected one of ['basic', 'plus']"),
     ]
-    assert [one.column for one in check_files([str(path)], schema, expected, features_only=True)] == ["age", "plan"]
+    assert [one.column for one in find_violations([str(path)], schema, expected, features_only=True)] == ["age", "plan"]
 
 
 def test_freshness_is_that_of_the_newest_row_of_all_parts(trained, tmp_path, monkeypatch):
@@ -62,7 +62,7 @@ def test_freshness_is_that_of_the_newest_row_of_all_parts(trained, tmp_path, mon
     table.sort_values("since", ascending=False).to_csv(path, index=False)
     for now, late in (("2024-09-25", False), ("2024-10-25", True)):
         monkeypatch.setattr("mlnb.methods.audit.project_schema.current_time", lambda now=now: pd.Timestamp(now))
-        findings = check_files([path], schema, expected)
+        findings = find_violations([path], schema, expected)
         assert [one.column for one in findings] == ["since"] * late
         assert all("expected a value of the last" in one.message for one in findings)
 
@@ -71,7 +71,7 @@ def test_a_refusal_lists_the_most_and_counts_the_rest(trained, tmp_path, monkeyp
     table, schema, expected = trained
     path = str(tmp_path / "rows.csv")
     table.assign(age="1", plan="none such").to_csv(path, index=False)
-    findings = check_files([path], schema, expected, features_only=True)
+    findings = find_violations([path], schema, expected, features_only=True)
     refuse_violations([], "rows.csv")
     monkeypatch.setattr(schema_check, "SHOWN", 1)
     with pytest.raises(

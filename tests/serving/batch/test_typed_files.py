@@ -7,7 +7,7 @@ from pyarrow import ipc
 
 from mlnb.errors import UsageError
 from mlnb.serving.batch.input_files import find_files
-from mlnb.serving.batch.typed_files import column_names, count_groups, read_groups
+from mlnb.serving.batch.typed_files import column_names, count_groups, read_group
 
 
 def test_record_batches_are_read_alone_and_in_slices(tmp_path):
@@ -16,7 +16,7 @@ def test_record_batches_are_read_alone_and_in_slices(tmp_path):
         writer.write_table(table, max_chunksize=6)
     (file,) = find_files([str(tmp_path / "x.arrow")])
     assert file.kind == "arrow" and count_groups(file) == [6, 4] and column_names(file) == ["x", "other"]
-    parts = list(read_groups(file, 1, (1, 4), ["x"], [], 2))
+    parts = list(read_group(file, 1, (1, 4), ["x"], [], 2))
     assert [part.to_pydict() for part in parts] == [{"x": [7]}, {"x": [8, 9]}]
 
 
@@ -37,4 +37,4 @@ def test_two_sheets_with_the_columns_of_the_model_need_a_name(tmp_path):
     with pytest.raises(UsageError, match="the sheets 'May' and 'June' have the model's columns; state one: --sheet"):
         column_names(file)
     (file,) = find_files([str(tmp_path / "x.xlsx")], None, ("x", "y"), "June")
-    assert next(read_groups(file, 0, (0, 0), ["x"], [], 9)).to_pydict() == {"x": [6, 6]}
+    assert next(read_group(file, 0, (0, 0), ["x"], [], 9)).to_pydict() == {"x": [6, 6]}

@@ -9,7 +9,7 @@ from personal_models import KEY, PERSONAL, SECRETS, make_personal_model, persona
 
 from mlnb.cli.serve import check_personal_key
 from mlnb.errors import SettingsError
-from mlnb.methods.tables.pseudonyms import check_value, is_pseudonym, pseudonym
+from mlnb.methods.tables.pseudonyms import is_pseudonym, key_check_value, pseudonym
 from mlnb.monitoring.prediction_table import read_log
 from mlnb.serving.packaging.bundles import Bundle
 from mlnb.serving.runtime.endpoint import Endpoint
@@ -77,7 +77,7 @@ def test_a_service_without_the_key_refuses_what_it_cannot_pseudonymize(folder, m
     monkeypatch.setenv("MLNB_PERSONAL_KEY", KEY[::-1])
     with pytest.raises(BadRows, match="lacks the key of training") as e:
         Predictor.load(folder).respond(rows)
-    assert check_value(KEY.encode()) not in str(e.value), "clients could try keys against it"
+    assert key_check_value(KEY.encode()) not in str(e.value), "clients could try keys against it"
 
 
 def test_another_key_is_refused_before_anything_starts(folder, monkeypatch, caplog, capsys):

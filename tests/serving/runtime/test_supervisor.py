@@ -25,5 +25,5 @@ def test_sockets_are_in_a_private_folder_that_is_removed(threaded: bool) -> None
 
 def test_bentoml_starts_this_supervisor(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(circus, "create_standalone_arbiter", None)
-    supervisor.install()
+    supervisor.install_supervisor()
     assert circus.create_standalone_arbiter is supervisor.make_supervisor
