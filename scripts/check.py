@@ -34,6 +34,8 @@ def tool(*command: str, cwd: Path = ROOT) -> Check:
 
     def run() -> str:
         program, *arguments = command
+        if not (BIN / program).exists():
+            raise Wrong(f"found no {program} in {BIN}, expected the programs of requirements-dev.txt: make check")
         done = subprocess.run([str(BIN / program), *arguments], cwd=cwd, capture_output=True, text=True)
         if done.returncode:
             raise Wrong((done.stdout + done.stderr).strip())
@@ -126,6 +128,7 @@ CHECKS: dict[str, Check] = {
     ),
     "stages": tool("mlnb", "check"),
     "readme": tool("python", "scripts/readme.py", "--check"),
+    "workflows": tool("zizmor", "--offline", "--no-progress", "--quiet", ".github"),
     "constraints": tool("python", "scripts/constraints.py", "--check"),
     "length": short_modules,
     "figures": measured_code,
