@@ -152,20 +152,20 @@ class TrainingCounts:
     """The n-grams of training texts, kept in memory: each fold of a cross-validation counts the same texts again."""
 
     def __init__(self) -> None:
-        self._counts: dict[tuple[str, bool], tuple[np.ndarray, np.ndarray]] = {}
+        self._counts: dict[tuple[str, bool], tuple[int, np.ndarray, np.ndarray]] = {}
         self._size = 0
 
-    def count(self, text: str, characters: bool) -> tuple[np.ndarray, np.ndarray]:
-        """Return hashes and counts as `count_ngrams` does; arguments as there."""
-        cached = self._counts.get((text, characters))
-        if cached is not None:
-            return cached
-        _, ngrams, counts = count_ngrams(text, characters)
-        counted = ngrams, counts.astype(np.uint32)
-        if self._size + len(ngrams) <= CACHED:
-            self._size += len(ngrams)
-            self._counts[text, characters] = counted
+    def count(self, text: str, characters: bool) -> tuple[int, np.ndarray, np.ndarray]:
+        """Return what `count_ngrams` returns, and keep it; arguments as there."""
+        counted = self.recall(text, characters)
+        if (text, characters) not in self._counts and self._size + len(counted[1]) <= CACHED:
+            self._size += len(counted[1])
+            self._counts[text, characters] = counted[0], counted[1], counted[2].astype(np.uint32)
         return counted
+
+    def recall(self, text: str, characters: bool) -> tuple[int, np.ndarray, np.ndarray]:
+        """Return what `count_ngrams` returns, from memory where it is there; arguments as there."""
+        return self._counts.get((text, characters)) or count_ngrams(text, characters)
 
     def clear(self) -> None:
         """Forget all texts."""

@@ -106,7 +106,7 @@ def fit_vocabulary(texts: Sequence[str], outputs: int) -> Vocabulary:
     """
     characters = counts_characters(texts, outputs)
     some = _spread(len(texts), MOST_TEXTS)
-    counted = [TRAINING_COUNTS.count(texts[i], characters)[0] for i in some]
+    counted = [TRAINING_COUNTS.count(texts[i], characters)[1] for i in some]
     ngrams, rows = np.unique(np.concatenate(counted), return_counts=True)
     most = min(MOST_NGRAMS, MOST_WEIGHTS // outputs)
     frequent = np.flatnonzero(rows >= 2)
@@ -131,7 +131,7 @@ def vectorize(texts: Sequence[str], vocabulary: Vocabulary) -> Any:
 
     columns, weights, ends = [np.zeros(0, dtype=np.int64)], [np.zeros(0)], [0]
     for text in texts:
-        column, weight = vocabulary.weigh(*TRAINING_COUNTS.count(text, vocabulary.characters))
+        column, weight = vocabulary.weigh(*TRAINING_COUNTS.count(text, vocabulary.characters)[1:])
         columns.append(column.astype(np.int32))
         weights.append(weight)
         ends.append(ends[-1] + len(column))
