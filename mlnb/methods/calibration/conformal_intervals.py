@@ -30,13 +30,16 @@ MARGIN = 0.03  # that the coverage of forecasts may be below a nominal coverage 
 MIN_SCALE = 0.05  # lower bound of the scale, relative to the mean absolute error
 
 # %% ../../../nbs/methods/calibration/conformal_intervals.ipynb #c05
-def conformal_quantile(scores: np.ndarray, level: float, weights: np.ndarray | None = None) -> float:
+def conformal_quantile(
+    scores: np.ndarray, level: float, weights: np.ndarray | None = None, independent: float | None = None
+) -> float:
     """Return the conformal quantile: a new, exchangeable score is at most this with probability of at least `level`.
 
     Args:
         scores: conformity scores (n,).
         level: probability (0..1).
         weights: sample weights (n,); the new score has their mean.
+        independent: number of independent scores that have the information of these; None: all are.
 
     Returns:
         the quantile; inf when n is too small for the level.
@@ -46,7 +49,8 @@ def conformal_quantile(scores: np.ndarray, level: float, weights: np.ndarray | N
         share = np.cumsum(weights[order]) / (weights.sum() + weights.mean())
         first = int(np.searchsorted(share, level - 1e-12))
         return float(scores[order][first]) if first < len(scores) else math.inf
-    index = math.ceil((len(scores) + 1) * level - 1e-9)
+    spare = 1.0 if independent is None else len(scores) / max(independent, 1.0)
+    index = math.ceil((len(scores) + spare) * level - 1e-9)
     return float(np.sort(scores)[index - 1]) if index <= len(scores) else math.inf
 
 
@@ -295,7 +299,8 @@ def learn_step_interval(
         while (near := np.abs(X[:, 0] - ahead) <= reach).sum() < MIN_STEP_ERRORS and reach < horizon:
             reach += 1
         for side, signed in (("low", -scores[near]), ("high", scores[near])):
-            end = min(conformal_quantile(signed, 1 - (1 - coverage) / 2), float(np.abs(scores).max()))
+            quantile = conformal_quantile(signed, 1 - (1 - coverage) / 2, independent=near.sum() / ahead)
+            end = min(quantile, float(np.abs(scores).max()))
             ends[side].append(-end if side == "low" else end)
     interval = StepInterval(
         coverage=coverage, low=tuple(ends["low"]), high=tuple(ends["high"]), columns=tuple(columns), typical=typical

@@ -93,6 +93,7 @@ class SelectionPlan:
         sampler: tpe or random, for the record.
         seed: random seed.
         stopped_by: "trials" or "seconds": the budget that ended the search.
+        tolerance: standard errors by which an ensemble may be worse than the best trial on the folds left out.
     """
 
     metric: str
@@ -106,6 +107,7 @@ class SelectionPlan:
     sampler: str = "tpe"
     seed: int = 0
     stopped_by: str = "trials"
+    tolerance: float = 1.0
 
 
 def _member(trial: TrialResult, members: int, plan: SelectionPlan, most: int = 99) -> EnsembleMember:
@@ -228,7 +230,12 @@ def choose_winner(
     weights, nested = np.eye(len(trials))[0], dict[str, float]()
     if several:
         weights, nested = choose_ensemble(
-            predictions, truth, lambda w: selection.affordable(w) is not None, rows=plan.rows, seed=plan.seed
+            predictions,
+            truth,
+            lambda w: selection.affordable(w) is not None,
+            rows=plan.rows,
+            seed=plan.seed,
+            tolerance=plan.tolerance,
         )
     pairs = selection.affordable(weights) or selection.members(weights, 1)
     needed = selection.seconds(pairs)
