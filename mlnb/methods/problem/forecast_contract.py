@@ -53,7 +53,8 @@ def find_time(table: pd.DataFrame, schema: Schema, stated: str | None, target: s
         if _as_dates(table[stated], schema.column(stated)) is None:
             raise DataError(
                 f"the time column {stated!r} holds {schema.column(stated).kind} values such as "
-                f"{schema.column(stated).example!r}; expected dates, or whole years"
+                f"{schema.column(stated).example!r}; expected dates, or whole years: of other spellings declare kind "
+                "and format in columns.toml, as in kind = 'date', format = '%d%m%Y'"
             )
         return stated, "stated"
     dates = [c.name for c in schema.columns if c.kind == "date" and c.name != target]
@@ -64,7 +65,9 @@ def find_time(table: pd.DataFrame, schema: Schema, stated: str | None, target: s
     if len(named) == 1:
         return named[0], "inferred: the only date column with a typical name" if dates else "inferred: whole years"
     result = f"{len(dates)} columns of dates ({', '.join(dates)})" if dates else "no column of dates"
-    raise DataError(f"found {result}; expected one: state it with -p problem.time NAME")
+    raise DataError(
+        f"found {result}; expected one: state it with -p problem.time NAME, or declare a format in columns.toml"
+    )
 
 
 def _as_dates(values: pd.Series, column: Column) -> pd.Series | None:
