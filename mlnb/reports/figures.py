@@ -9,6 +9,8 @@ from markupsafe import Markup
 
 from mlnb.reports.formatting import number
 
+LETTER = 7.2  # width of a letter of a label
+
 
 class IntervalRow(NamedTuple):
     """A labeled value with the ends of its interval, where it has one; `best` rows are emphasized."""
@@ -55,7 +57,7 @@ def draw_intervals(rows: Sequence[IntervalRow], bound: float | None = None) -> M
     low, high = min(values), max(values)
     pad = (high - low or abs(high) or 1.0) * 0.06
     low, high = low - pad, high + pad
-    left, right, step = 118, 548, 34
+    left, right, step = 14 + max(60, math.ceil(LETTER * max(len(row.label) for row, _ in points))), 548, 34
     height = step * len(points) + 30
 
     def x(value: float) -> float:
