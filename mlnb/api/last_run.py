@@ -1,4 +1,4 @@
-"""Data and target of a folder's last run: what `mlnb run`, `mlnb plan` and `mlnb.run` use where no others are stated."""
+"""Data and target of a folder's last run: used by `mlnb run`, `mlnb plan` and `mlnb.run` when no others are stated."""
 
 import os
 import shlex
