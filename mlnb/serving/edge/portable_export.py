@@ -79,7 +79,7 @@ def export_text(folder: Path, out: Path) -> ExportResult:
     document["members"] = [member.to_json(file) for file, member in zip(files, members, strict=True)]
     code = ["scorer.py", *sorted({member.numbers.code for member in members if member.numbers is not None})]
     if traits_of(parts.contract.task).unit == "history":
-        code.append("forecasts.py")
+        code += ["forecasts.py", "series_models.py", "time_grid.py"]
     if holds_text(document):
         code.append("texts.py")
     out.mkdir(parents=True, exist_ok=True)
@@ -194,6 +194,7 @@ def _describe_windows(windows: Windows, schema: Schema) -> JsonObject:
     for name, columns in (("ahead", windows.ahead), ("behind", windows.behind)):
         described[name] = [] if columns is None else _describe_columns(columns, schema)
     described["memories"] = [((1.0 - memory) ** np.arange(windows.width)).tolist() for memory in MEMORIES]
+    described |= {"local_models": list(windows.local), "reach": windows.reach}
     described["sentinels"] = list(schema.column(windows.target).sentinels)
     described |= {"fields": list(map(series_field, windows.keys)), "local": schema.column(windows.time).local}
     described |= {"cycles": CYCLES, "missing": sorted(MISSING_WORDS), "frequency": windows.frequency.to_json()}
