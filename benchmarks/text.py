@@ -3,10 +3,10 @@
     python benchmarks/text.py [--seconds 60] [--sets documents,docstrings] [--data FILE.csv]
 
 Sets: `documents`, 2,000 generated documents of two classes and about 650 words, 1,500 of them for training;
-`spaceless`, the same without spaces and shorter (the peers use pairs of characters); `docstrings`, 10,000 short texts of 20 classes, the installed package
-that a docstring comes from; `mixed`, short documents with a number: text, number, and both. `documents` and
-`docstrings` were used while the method was developed: judge it by others. --data: any CSV file with the columns `text`
-and `target`.
+`spaceless`, the same without spaces and shorter (the peers use pairs of characters); `docstrings`, 10,000 short texts
+of 20 classes, the installed package that a docstring comes from; `mixed`, short documents with a number: text, number,
+and both. `documents` and `docstrings` were used while the method was developed: judge it by others. --data: any CSV
+file with the columns `text` and `target`.
 
 Every side gets the same rows. mlnb runs the functions that its stages call, from reading the file to the refit of the
 winner; the time of one row is that of encoding its text, as a service does. The ratio compares errors (1 - accuracy):
