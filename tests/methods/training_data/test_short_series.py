@@ -1,4 +1,4 @@
-"""Short, constant, intermittent and negative series: a forecast, or an error that says what to change."""
+"""Short, constant, intermittent and negative series: a forecast, or an error that names what to change."""
 
 import warnings
 
@@ -11,7 +11,6 @@ from mlnb.methods.contracts.decisions import Decision
 from mlnb.methods.evaluation.forecast_responses import respond_to_request
 from mlnb.methods.evaluation.test_evaluation import json_rows
 from mlnb.methods.models.model_families import fit_model
-from mlnb.methods.models.search_spaces import default_params
 from mlnb.methods.problem.problem_contract import state
 from mlnb.methods.series.forecast_windows import request_schema
 from mlnb.methods.series.local_forecasts import LOCAL
@@ -29,7 +28,7 @@ FAMILIES = ["seasonal_naive", "mean_level", "autoregression", "residual_autoregr
 
 
 def forecast(values: np.ndarray, horizon: int, start: str = "2020-01-01", unit: str = "MS") -> list[float]:
-    """Return the forecasts of the winner, from the file to the response; the steps of the pipeline without a project."""
+    """Return the forecasts of the winner, from the file to the response, without a project."""
     days = pd.date_range(start, periods=len(values), freq=unit).strftime("%Y-%m-%d")
     raw = pd.DataFrame({"day": days, "v": values})
     contract, schema, table, _ = type_table(raw, state("v", task="forecasting", details={"horizon": horizon}), {})
