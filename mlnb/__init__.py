@@ -2,18 +2,29 @@
 
 __version__ = "0.1.0"
 
-from typing import TYPE_CHECKING, Any
+from importlib import import_module
+from typing import Any
 
-if TYPE_CHECKING:
-    from mlnb.engine.session import open_stage as open_stage
-
-__all__ = ["__version__", "open_stage"]
+# Public names and where they are; __init__.pyi has their types.
+PUBLIC = {
+    "latest": ("mlnb.api.project_runs", "latest"),
+    "load_model": ("mlnb.api.project_runs", "load_model"),
+    "open_run": ("mlnb.api.project_runs", "open_recorded_run"),
+    "open_stage": ("mlnb.engine.session", "open_stage"),
+    "run": ("mlnb.api.project_runs", "run"),
+    "runs": ("mlnb.api.project_runs", "runs"),
+}
+__all__ = ["__version__", "latest", "load_model", "open_run", "open_stage", "run", "runs"]
 
 
 def __getattr__(name: str) -> Any:
-    """Import `open_stage` at first use, so that `import mlnb` costs next to nothing."""
-    if name == "open_stage":
-        from mlnb.engine.session import open_stage
+    """Import a public name at first use, so that `import mlnb` costs next to nothing."""
+    if name not in PUBLIC:
+        raise AttributeError(f"module 'mlnb' has no attribute {name!r}")
+    module, attribute = PUBLIC[name]
+    return getattr(import_module(module), attribute)
 
-        return open_stage
-    raise AttributeError(f"module 'mlnb' has no attribute {name!r}")
+
+def __dir__() -> list[str]:
+    """Return the public names, also those not imported yet."""
+    return sorted({*globals(), *PUBLIC})

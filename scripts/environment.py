@@ -132,6 +132,8 @@ def main() -> None:
     create()
     for old in VENV.glob(".ready-*"):
         old.unlink()
+    for old in ROOT.glob("*.egg-info"):  # of an earlier build: Python would take its versions for the installed ones
+        shutil.rmtree(old)
     install()
     if args.stamp:
         args.stamp.touch()

@@ -21,7 +21,7 @@ TOGETHER = {
     ),
     "cli/test_reading_runs.py": (
         "the commands list, show, compare and report the same runs",
-        "cli/main cli/report cli/run_comparison cli/runs cli/show cli/text_tables",
+        "cli/comparison_text cli/main cli/report cli/runs cli/show tracking/run_comparison",
     ),
     "cli/test_upgrade.py": (
         "an upgrade is tested as a whole, from the template to the journal",
@@ -29,7 +29,8 @@ TOGETHER = {
     ),
     "engine/test_pipeline.py": (
         "a run is tested from the command to its record",
-        "cli/arguments cli/plan cli/progress cli/run cli/stages engine/initial_record "
+        "api/progress api/run_execution api/run_request cli/arguments cli/plan cli/run cli/stages "
+        "engine/initial_record "
         "engine/job_factory engine/pipeline_stage engine/plan engine/runs engine/session engine/stage_jobs",
     ),
     "engine/test_pipeline_failures.py": (

@@ -3,7 +3,9 @@
 import argparse
 import json
 
-from mlnb.cli.arguments import add_options, make_planners, plan_lines
+from mlnb.api.run_request import plan_request
+from mlnb.cli.arguments import add_options, plan_lines, read_request
+from mlnb.cli.last_run import with_last_data
 from mlnb.codec import to_json
 from mlnb.engine.project import Project
 
@@ -18,7 +20,8 @@ def parser(p: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> int:
     """Print the plan of every combination of the grid; return 0."""
     project = Project.find()
-    for planner, grid in make_planners(project, args):
+    request, _ = with_last_data(project, read_request(args))
+    for planner, grid in plan_request(project, request):
         steps = planner.plan()
         if args.json:
             values = {

@@ -1,49 +1,34 @@
 """The last lines of `mlnb run`: the result and the next commands, or the error and how to continue."""
 
-import argparse
 import shlex
-from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
+from mlnb.api.run_request import RunRequest
+from mlnb.cli.result_lines import result_lines
 from mlnb.engine.run_records import RunState, StageState
 from mlnb.engine.runs import Run
-from mlnb.methods.contracts.certificates import ParityCertificate
-from mlnb.methods.contracts.evaluations import Metrics
-from mlnb.methods.contracts.gates import Gate
-from mlnb.tracking.artifact_views import BestTrial, load_findings, load_record, load_view
+from mlnb.tracking.artifact_views import load_findings
 
 WIDEST_FINDING = 160  # characters; longer findings are cut, and the report has them in full
 WIDEST_COMMAND = 44  # characters; longer commands get a separate line for the description
 
 
-def result_summary(run: Run, args: argparse.Namespace, report: Path | None = None, nothing_to_do: bool = False) -> str:
+def result_summary(run: Run, request: RunRequest, report: Path | None = None, nothing_to_do: bool = False) -> str:
     """Return the lines about a finished run: winner, metric, gate, bento, report and next commands.
 
     Args:
         run: The run.
-        args: The arguments of `mlnb run`, which the next commands repeat.
+        request: What it was to do, which the next commands repeat.
         report: Path of its report, if there is one.
         nothing_to_do: Whether the run is an earlier one, as nothing has changed since.
     """
     lines = [f"Nothing to do: run {run.id} is up to date." if nothing_to_do else ""]
-    best = load_view(run, "best", BestTrial)
-    test = load_record(run, "metrics", Metrics)
-    gate = load_record(run, "gate", Gate)
-    certificate = load_record(run, "certificate", ParityCertificate)
-    if best:
-        lines.append(f"  winner    {best.family}" + (f"  {_short(best.params)}" if best.params else ""))
-    if test:
-        lines += _metric_lines(test)
-    for line in gate.lines if gate else ():
-        mark = "pass" if line.passed else "FAIL"
-        lines.append(f"  gate      {mark}  {line.check}: {line.found} (required: {line.required})")
-    if certificate:
-        lines.append(f"  bento     {certificate.bento}  ({certificate.rows} rows verified over HTTP)")
+    lines += result_lines(run, indent="  ")
     lines += findings_lines(run)
     if report:
         lines.append(f"  report    {report}")
-    return "\n".join([*lines, "", "next:", *next_commands(run, args, certificate is not None)])
+    return "\n".join([*lines, "", "next:", *next_commands(run, request, run.has("certificate"))])
 
 
 def findings_lines(run: Run) -> list[str]:
@@ -63,37 +48,23 @@ def findings_lines(run: Run) -> list[str]:
     return lines
 
 
-def _metric_lines(test: Metrics) -> list[str]:
-    deciding, references = test.deciding, []
-    for label in ("champion", "linear", "ets", "dummy"):
-        if label in test.references:
-            note = ", which may have been trained on these rows"
-            unsure = label == "champion" and test.champion_seen != 0
-            score = _figure(test.reference_score(label, deciding.name))
-            references.append(f"{label} {score}{note if unsure else ''}")
-    interval = f"  [{_figure(deciding.low)}, {_figure(deciding.high)}]" if deciding.low is not None else ""
-    others = f"   ({', '.join(references)})" if references else ""
-    return [f"  test      {deciding.name} {_figure(deciding.value)}{interval}{others}"]
-
-
-def _figure(value: float | None) -> str:
-    return "undefined on these rows" if value is None else f"{value:.4g}"
-
-
-def next_commands(run: Run, args: argparse.Namespace, servable: bool) -> list[str]:
+def next_commands(run: Run, request: RunRequest, servable: bool) -> list[str]:
     """Return the lines with the commands to try after a finished run; each works as printed.
 
     Args:
         run: The run.
-        args: The arguments of `mlnb run`: data, target and parameters are repeated.
+        request: What it was to do: data, target and parameters are repeated.
         servable: Whether the run ended with a verified service.
     """
     commands = [("mlnb show", "show the run, stage by stage")]
     if servable:
         commands.insert(0, ("mlnb serve", "serve the model at http://127.0.0.1:3000/predict"))
     if "tune" in run.stages:
-        commands.append((repeated_command(args, "tune.trials", "60"), "search longer; the other stages are reused"))
-    edit = ("mlnb new my_project", "copy the notebooks to a new project")
+        commands.append((repeated_command(request, "tune.trials", "60"), "search longer; the other stages are reused"))
+    words = ["mlnb", "new", "my_project"]
+    for option, text in (("--data", request.data), ("--target", request.target)):
+        words += [option, text] if text is not None else []
+    edit = (shlex.join(words), "copy the notebooks to a new project")
     commands.append(edit if run.project.is_builtin else ("mlnb lab", "open the notebooks"))
     width = max(len(command) for command, _ in commands)
     if width <= WIDEST_COMMAND:
@@ -101,22 +72,16 @@ def next_commands(run: Run, args: argparse.Namespace, servable: bool) -> list[st
     return [line for command, text in commands for line in (f"  # {text}", f"  {command}")]
 
 
-def repeated_command(args: argparse.Namespace, name: str, value: str) -> str:
+def repeated_command(request: RunRequest, name: str, value: str) -> str:
     """Return the `mlnb run` command with the same data, target and parameters, but another value of one parameter.
 
     Args:
-        args: The arguments of `mlnb run`. Selections of stages and the grid are not repeated.
+        request: What the run was to do. Selections of stages and the grid are not repeated.
         name: The parameter, as `stage.name`.
         value: Its new value.
     """
-    words = ["mlnb", "run", *([args.pipeline] if args.pipeline else [])]
-    for option, text in (("--data", args.data), ("--target", args.target), ("--profile", args.profile)):
-        words += [option, text] if text is not None else []
-    for path in args.file:
-        words += ["-f", str(path)]
-    for other, text in args.parameter:
-        words += ["-p", other, text] if other != name else []
-    return shlex.join([*words, "-p", name, value])
+    pairs = [pair for pair in request.pairs if pair[0] != name]
+    return shlex.join(replace(request, pairs=[*pairs, (name, value)]).command())
 
 
 def failure_summary(run: Run, command: str, debug_command: str = "") -> str:
@@ -146,13 +111,3 @@ def failure_summary(run: Run, command: str, debug_command: str = "") -> str:
     lines += [f"  debug     {debug_command}"] if debug_command else []
     lines.append(f"  continue  {command}")
     return "\n".join(lines)
-
-
-def _short(params: Mapping[str, Any]) -> str:
-    parts = [
-        f"{name}={value:.3g}" if isinstance(value, float) else f"{name}={value}"
-        for name, value in params.items()
-        if not isinstance(value, dict)
-    ]
-    text = ", ".join(parts)
-    return text if len(text) <= 90 else text[:87] + "..."

@@ -25,6 +25,7 @@ from mlnb.monitoring.labels import add_labels
 from mlnb.monitoring.monitoring_paths import label_database, log_folder
 from mlnb.monitoring.prediction_table import read_log
 from mlnb.registry.registry import Registry
+from mlnb.settings import ProcessSettings
 
 DAY = 86_400.0
 FIRST = 1_767_225_600.0  # 1 January 2026, UTC: the start of day 0
@@ -132,8 +133,9 @@ def table_days(run: Run, args: argparse.Namespace) -> Iterator[Day]:
     """
     from mlnb.methods.evaluation.test_evaluation import json_rows
     from mlnb.methods.operations.synthetic_data import replay_days
-    from mlnb.methods.tables.columns import Schema, nearest
+    from mlnb.methods.tables.columns import Schema, nearest, with_columns
     from mlnb.methods.tables.data_sources import read_table
+    from mlnb.methods.tables.formatted_columns import read_as_trained
     from mlnb.methods.tables.spellings import stated_spelling
     from mlnb.methods.tables.type_inference import clean
 
@@ -146,20 +148,22 @@ def table_days(run: Run, args: argparse.Namespace) -> Iterator[Day]:
     try:
         stated = {name: provenance[name] for name in ("thousands", "dayfirst") if name in provenance}
         raw, read = read_table(str(args.data.absolute()), decimal=provenance.get("decimal", "auto"), metadata=stated)
-        features, target = Schema.from_json(schema).features, str(contract.target)
+        trained = Schema.from_json(schema)
+        features, target = trained.features, str(contract.target)
         for column in (target, args.time, *(feature.name for feature in features)):
             if column not in raw:
                 raise ValueError(f"it has no column {column!r}{nearest(column, [str(name) for name in raw])}")
+        raw = read_as_trained(raw, trained, key=ProcessSettings().personal_key)
         typed = clean(raw, target, stated_spelling(read))[0]
         if typed[args.time].dtype.kind not in "fiuM":
             raise ValueError(f"column {args.time!r} holds {typed[args.time].iloc[0]!r}, expected dates or numbers")
         texts = [f.name for f in features if f.kind in ("category", "text") and typed[f.name].dtype != object]
-        typed = typed.assign(**{name: raw[name] for name in texts})
+        typed = with_columns(typed, {name: raw[name] for name in texts})
         complete = typed[typed[args.time].notna() & typed[target].notna()]
         if len(complete) < len(typed):
             print(f"{len(typed) - len(complete)} of {len(typed)} rows without {args.time} or {target} are omitted")
         for part in replay_days(complete, args.time, args.days):
-            yield Day(json_rows(part, Schema.from_json(schema)), part[target].tolist(), [args.delay] * len(part))
+            yield Day(json_rows(part, trained), part[target].tolist(), [args.delay] * len(part))
     except (OSError, ValueError) as error:
         text = str(error)
         raise UsageError(f"{args.data} cannot be replayed: {text}{'' if text.endswith('?') else '.'}") from error

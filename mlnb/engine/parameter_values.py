@@ -1,4 +1,4 @@
-"""The value of every parameter and its origin: notebook default < profile < -f file < -p < -g."""
+"""The value of every parameter and its origin: notebook default < profile < -f file < -p < values from Python < -g."""
 
 import itertools
 import os
@@ -28,6 +28,7 @@ class RequestedValues(NamedTuple):
         files: YAML or JSON files of values.
         pairs: Names and texts of `-p`.
         grid: Names and texts of one combination of `-g`.
+        values: Typed values by name, from Python code.
     """
 
     profile: str | None = None
@@ -35,6 +36,7 @@ class RequestedValues(NamedTuple):
     files: Sequence[Path] = ()
     pairs: Sequence[tuple[str, str]] = ()
     grid: Sequence[tuple[str, str]] = ()
+    values: Mapping[str, object] = {}
 
 
 def resolve_values(notebooks: Mapping[str, StageNotebook], names: Sequence[str], requested: RequestedValues) -> Values:
@@ -63,6 +65,8 @@ def resolve_values(notebooks: Mapping[str, StageNotebook], names: Sequence[str],
             _assign(values, notebooks, name, item, f"-f {path.name}", any_stage=True, typed=True)
     for name, text in requested.pairs:
         _assign(values, notebooks, name, text, "-p")
+    for name, item in requested.values.items():
+        _assign(values, notebooks, name, item, "params", typed=True)
     for name, text in requested.grid:
         _assign(values, notebooks, name, text, "-g")
     _hide_passwords(values)

@@ -15,7 +15,7 @@ import pandas as pd
 from ..methods.contracts.declarations import ColumnDeclaration, Declarations
 from ..methods.operations.logged_data import CollectedData
 from ..codec import to_json
-from ..methods.tables.columns import Schema
+from ..methods.tables.columns import Schema, with_columns
 from ..methods.tables.data_sources import digest_table
 from ..methods.tables.declared_columns import read_declared
 
@@ -30,7 +30,7 @@ def fill_weights(rows: pd.DataFrame, declarations: Declarations) -> pd.DataFrame
     for name in declarations.with_role("weight"):
         weights = read_declared(rows[name], ColumnDeclaration(kind="number")).values
         mean = float(weights.mean()) if weights.notna().any() else 1.0
-        rows = rows.assign(**{name: weights.fillna(mean)})
+        rows = with_columns(rows, {name: weights.fillna(mean)})
     return rows
 
 

@@ -25,7 +25,7 @@ from ..methods.tables.type_inference import clean, finding
 from ..methods.tables.columns import Schema
 from ..methods.tables.duplicates import find_copies
 from ..methods.tables.column_profiles import choose_role, describe_column
-from ..methods.problem.declared_roles import declare_problem
+from ..methods.problem.declared_roles import check_stated_roles, declare_problem
 from ..methods.problem.goal_text import NAMED
 from ..methods.problem.target_inference import match_stated_columns, resolve_target
 from ..methods.problem.task_contracts import set_roles
@@ -57,15 +57,15 @@ def type_table(
         DataError: when there is no such target.
         DeclarationError: the declarations contradict the problem.
     """
-    problem = declare_problem(problem, declarations)
+    problem = declare_problem(match_stated_columns(problem, list(map(str, raw.columns))), declarations)
     strategy = problem_strategy(problem.task)
-    problem = match_stated_columns(problem, list(map(str, raw.columns)))
     raw, problem, reported = strategy.read(raw, problem, stated_spelling(provenance), declarations)
     declared = {} if problem.cut else declarations.columns  # candidates of a log have other columns than the log
     names = [str(name) for name in raw.columns]
     if (kind := provenance.get("unusable", {}).get(problem.target)) is not None:
         raise DataError(f"the target {problem.target!r} holds {kind}; expected numbers or text, one value per row")
     target, source = resolve_target(problem.target, names, provenance.get("target"), strategy.needs_target)
+    check_stated_roles(problem, target, declarations)
     table, schema, findings = clean(raw, target, stated_spelling(provenance), use_up, declared)
     table, weightless = drop_weightless(table, problem.weight)
     contract = strategy.complete(problem, table, target, source)

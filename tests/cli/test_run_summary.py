@@ -6,7 +6,8 @@ import shlex
 
 import pytest
 
-from mlnb.cli.arguments import make_planners
+from mlnb.api.run_request import plan_request
+from mlnb.cli.arguments import read_request
 from mlnb.cli.main import COMMANDS
 from mlnb.cli.run_summary import WIDEST_FINDING, findings_lines, next_commands, repeated_command
 from mlnb.engine.project import Project
@@ -22,7 +23,7 @@ def parse(line: str):
 
 
 def values_of(args):
-    (plan,) = make_planners(Project.find(), args)
+    (plan,) = plan_request(Project.find(), read_request(args))
     return {(stage, name): value.value for stage, items in plan.planner.values.items() for name, value in items.items()}
 
 
@@ -46,7 +47,7 @@ def folder(tmp_path, monkeypatch):
 )
 def test_the_suggested_command_changes_nothing_but_its_parameter(folder, options):
     args = parse(f"mlnb run {options}")
-    before, after = values_of(args), values_of(parse(repeated_command(args, "tune.trials", "60")))
+    before, after = values_of(args), values_of(parse(repeated_command(read_request(args), "tune.trials", "60")))
     assert after[("tune", "trials")] == 60
     changed = {key for key in before if before[key] != after[key]}
     assert changed <= {("tune", "trials")} and before.keys() == after.keys()
@@ -55,7 +56,7 @@ def test_the_suggested_command_changes_nothing_but_its_parameter(folder, options
 @pytest.mark.parametrize("options", ["", "--data 'my data.csv' --target grown --profile smoke"])
 def test_every_suggested_command_is_one_that_can_be_parsed(folder, example, options):
     run = example.make_run(example.make_project(folder / "project"))
-    lines = [line.strip() for line in next_commands(run, parse(f"mlnb run {options}"), servable=True)]
+    lines = [line.strip() for line in next_commands(run, read_request(parse(f"mlnb run {options}")), servable=True)]
     commands = [line.split("   ")[0] for line in lines if line.startswith("mlnb")]
     assert [command.split()[1] for command in commands][:3] == ["serve", "show", "run"]
     assert all(parse(command) for command in commands)

@@ -87,6 +87,23 @@ def test_a_table_is_replayed_with_the_column_types_of_the_model(table, capsys):
     assert "2 of 6 rows without ordered at or late are omitted" in capsys.readouterr().out
 
 
+def test_a_table_is_read_in_the_formats_of_training(table):
+    path, run = table
+    path.write_text(
+        CSV.replace("amount", "size").replace("3,5;red;9", "3,5;red;1.009").replace("size;late", "amount;late")
+    )
+    training = clean(read_table(str(path))[0], "late")[1].to_json()
+    for column in training["columns"]:
+        column["role"] = {"late": "target", "id": "identifier", "ordered at": "dropped"}.get(column["name"], "feature")
+    artifacts = {"contract": run.load("contract"), "schema": training, "provenance": {}}
+    run = SimpleNamespace(load=lambda name, kind=None: artifacts[name])
+    path.write_text(
+        'id,ordered at,size,colour,amount,late\n4,2026-02-09,"1,5",red,1.009,no\n1,2026-01-07,,red,1.480,no\n'
+    )
+    first, second = table_days(run, arguments("--data", path, "--time", "ordered at", "--days", 2))
+    assert [first.rows[0]["amount"], second.rows[0]["amount"]] == [1480, 1009]
+
+
 @pytest.mark.parametrize(
     ("time", "days", "change", "message"),
     [

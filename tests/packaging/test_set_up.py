@@ -124,6 +124,17 @@ def test_an_environment_created_by_hand_is_kept(environment: ModuleType) -> None
     assert (environment.VENV / "mine").exists()
 
 
+def test_metadata_of_an_earlier_build_is_removed(environment: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    old = environment.ROOT / "mlnb.egg-info"
+    old.mkdir()
+    (environment.VENV / "bin").mkdir(parents=True)
+    environment.PYTHON.symlink_to(sys.executable)
+    monkeypatch.setattr(sys, "argv", ["environment.py"])
+    monkeypatch.setattr(environment, "install", lambda: None)
+    environment.main()
+    assert not old.exists() and not environment.UNFINISHED.exists()
+
+
 @pytest.mark.parametrize(
     ("settings", "expected"), [({}, None), ({"index-url": "https://a.example/"}, "https://a.example/")]
 )

@@ -54,7 +54,11 @@ def infer_schema(table: pd.DataFrame, schema: Schema, now: pd.Timestamp | None =
     changes: dict[str, dict[str, object]] = {}
     for column in schema.columns:
         values = table[column.name].dropna()
-        if column.role == "identifier" and len(values) > 1 and values.is_unique:
+        if column.has_role("weight"):
+            changes[column.name] = {"checks": [pa.Check.greater_than_or_equal_to(0)], "nullable": False}
+        elif column.declared is not None and column.declared.personal == "pseudonymize":
+            changes[column.name] = {"checks": []}  # new persons are no violation
+        elif column.role == "identifier" and len(values) > 1 and values.is_unique:
             changes[column.name] = {"unique": True}
         elif column.kind == "date" and len(values):
             age = max(0.0, (now - values.max()) / pd.Timedelta(days=1))

@@ -11,6 +11,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
+from ...errors import ParameterError
 from ..contracts.findings import Finding
 from ..contracts.problems import ProblemContract
 from ..tables.type_inference import finding
@@ -106,10 +107,10 @@ def find_leaks(
         policy: drop, stop or keep.
 
     Raises:
-        ValueError: an unknown policy.
+        ParameterError: an unknown policy.
     """
     if policy not in ("drop", "stop", "keep"):
-        raise ValueError(f"unknown leakage policy {policy!r}; expected drop, stop or keep")
+        raise ParameterError(f"unknown leakage policy {policy!r}; expected drop, stop or keep")
     findings, dropped = [], dict[str, str]()
     skills = score_features(table, schema, contract)
     left = len(skills)

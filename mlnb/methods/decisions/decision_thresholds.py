@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from ...errors import ParameterError
 from ..contracts.decisions import Measured
 from ..tables.columns import nearest
 from .decision_rules import choose_classes
@@ -43,7 +44,7 @@ def state_costs(
         as stated: by outcome, or by classes; None when nothing was.
 
     Raises:
-        ValueError: for a cost that is not finite, or costs that are stated in both ways.
+        ParameterError: for a cost that is not finite, or costs that are stated in both ways.
     """
     named = {
         "false_positive": false_positive,
@@ -53,14 +54,16 @@ def state_costs(
     }
     given: dict[str, float | dict[str, float]] = {name: float(cost) for name, cost in named.items() if cost is not None}
     if costs and given:
-        raise ValueError(f"found costs by outcome ({', '.join(given)}) and by classes; expected only one of the two")
+        raise ParameterError(
+            f"found costs by outcome ({', '.join(given)}) and by classes; expected only one of the two"
+        )
     if costs:
         if not all(isinstance(row, Mapping) for row in costs.values()):
-            raise ValueError(f'found costs {dict(costs)}, expected {{"true class": {{"predicted class": cost}}}}')
+            raise ParameterError(f'found costs {dict(costs)}, expected {{"true class": {{"predicted class": cost}}}}')
         given = {str(true): {str(predicted): float(c) for predicted, c in row.items()} for true, row in costs.items()}
     flat = [c for row in given.values() for c in (row.values() if isinstance(row, dict) else [row])]
     if not all(map(math.isfinite, flat)):
-        raise ValueError(f"found a cost that is not finite in {given}, expected numbers")
+        raise ParameterError(f"found a cost that is not finite in {given}, expected numbers")
     return given or None
 
 
@@ -77,12 +80,12 @@ def cost_matrix(
         cost by true class and predicted class (k, k).
 
     Raises:
-        ValueError: for an unknown class, or when one class is always the best decision.
+        ParameterError: for an unknown class, or when one class is always the best decision.
     """
     matrix = 1.0 - np.eye(len(classes))
     by_outcome = all(not isinstance(cost, Mapping) for cost in stated.values())
     if by_outcome and len(classes) != 2:
-        raise ValueError(
+        raise ParameterError(
             f"found costs of {', '.join(stated)} for {len(classes)} classes; expected "
             f'{{"true class": {{"predicted class": cost}}}} with classes such as {classes[0]!r}'
         )
@@ -93,18 +96,18 @@ def cost_matrix(
         for predicted, cost in row.items():
             for name in (true, predicted):
                 if name not in classes:
-                    raise ValueError(f"found costs of an unknown class {name!r}{nearest(name, list(classes))}")
+                    raise ParameterError(f"found costs of an unknown class {name!r}{nearest(name, list(classes))}")
             matrix[list(classes).index(true), list(classes).index(predicted)] = cost
     for position, name in enumerate(classes):
         if (matrix[:, [position]] <= matrix).all():
-            raise ValueError(
+            raise ParameterError(
                 f"found costs with which every decision is the same: predicting {name!r} never costs more than another "
                 f"class; the matrix is {matrix.tolist()} (true by predicted). Check the costs, or use no model"
             )
     for position, name in enumerate(classes):
         if matrix[position].argmin() != position and matrix[position].min() < matrix[position, position]:
             better = classes[int(matrix[position].argmin())]
-            raise ValueError(
+            raise ParameterError(
                 f"found costs that favor an error: where {name!r} is true, predicting {better!r} costs less; "
                 f"the matrix is {matrix.tolist()} (true by predicted). Check the costs"
             )

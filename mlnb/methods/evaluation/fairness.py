@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
+from ...errors import ParameterError
 from ..contracts.evaluations import Estimate, FairnessAssessment, GroupDifference, GroupRates
 from ..contracts.gates import GateLine
 from ..contracts.problems import ProblemContract
@@ -109,7 +110,7 @@ def compare_groups(
         ValueError: an unknown measure.
     """
     if measure not in FAIRNESS:
-        raise ValueError(f"unknown fairness measure {measure!r}, expected one of {', '.join(FAIRNESS)}")
+        raise ParameterError(f"unknown fairness measure {measure!r}, expected one of {', '.join(FAIRNESS)}")
     names, index = np.unique(groups.astype(str), return_inverse=True)
     rates = _rates(measure, y, predicted)
     k = len(names)
@@ -177,7 +178,7 @@ def _by_group(rates: Mapping[str, tuple[np.ndarray, np.ndarray]], groups: np.nda
         return float(top.sum() / over.sum()) if over.sum() else float("nan")
 
     return {
-        name: MetricFrame(metrics=mean, y_true=top, y_pred=over, sensitive_features=groups).by_group
+        name: MetricFrame(metrics=mean, y_true=top, y_pred=over, sensitive_features=pd.Series(groups)).by_group
         for name, (top, over) in rates.items()
     }
 

@@ -31,7 +31,7 @@ from .forecast_responses import respond_to_request, build_responses
 from ..metrics.forecasting_metrics import SCALED, evaluate_intervals, grouped_errors
 from ..training_data.forecast_examples import learn_fan, periods_of, test_fan
 from ..series.time_series import History
-from ..tables.columns import Schema
+from ..tables.columns import Schema, with_columns
 from ..models.fitted_models import Model, predict
 from ..models.ets import fit_ets, forecast_ets
 from ..models.search_spaces import default_params
@@ -258,7 +258,7 @@ def _golden_rows(
         stop = last + encoder.horizon if encoder.learned["known"] else last  # the future as far as it is known ahead
         rows |= (codes == code) & (periods > end - encoder.reach) & (periods <= stop)
     future = periods > last
-    return json_rows(table.assign(**{encoder.target: table[encoder.target].mask(future)})[rows], requested)
+    return json_rows(with_columns(table, {encoder.target: table[encoder.target].mask(future)})[rows], requested)
 
 
 def _newest_values(usable: Mapping[int, tuple[np.ndarray, np.ndarray]], last: int) -> dict[int, int]:

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from ...codec import replace
+from ...errors import ParameterError
 from ..contracts.evaluations import Slice, SliceReport
 from ..tables.columns import Schema, nearest, to_array
 from ..metrics.weighted_metrics import METRICS, score
@@ -34,12 +35,12 @@ def readable_columns(table: pd.DataFrame, schema: Schema, also: Sequence[str] = 
         column -> (n,): floats with NaN, or texts with None; dates are decimal years.
 
     Raises:
-        ValueError: the table does not have one of them.
+        ParameterError: the table does not have one of them.
     """
     out = {}
     for column in [*schema.features, *(schema.column(name) for name in also if name not in _names(schema))]:
         if column.name not in table.columns:
-            raise ValueError(f"there is no column {column.name!r}{nearest(column.name, list(table.columns))}")
+            raise ParameterError(f"there is no column {column.name!r}{nearest(column.name, list(table.columns))}")
         if column.kind == "text" and column.name not in also:
             continue
         values = to_array(table[column.name].to_numpy(), column)

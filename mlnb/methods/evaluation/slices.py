@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from ...codec import replace
+from ...errors import ParameterError
 from ..contracts.evaluations import Slice
 from ..tables.columns import nearest
 
@@ -131,7 +132,7 @@ def parse_slice(text: str, columns: Mapping[str, np.ndarray]) -> list[Conditions
         columns: column -> values (n,).
 
     Raises:
-        ValueError: an unknown column, or a value of another type.
+        ParameterError: an unknown column, or a value of another type.
     """
     if text.strip() in columns:
         return [(condition,) for condition in groups_of(text.strip(), columns[text.strip()])]
@@ -140,19 +141,21 @@ def parse_slice(text: str, columns: Mapping[str, np.ndarray]) -> list[Conditions
         match = _PART.match(part)
         name = match[1] if match else part.strip()
         if name not in columns:
-            raise ValueError(f"there is no column {name!r} for the slice {text!r}{nearest(name, tuple(columns))}")
+            raise ParameterError(f"there is no column {name!r} for the slice {text!r}{nearest(name, tuple(columns))}")
         if not match:
-            raise ValueError(f"found the slice {text!r}, expected a column, or conditions such as 'age < 18'")
+            raise ParameterError(f"found the slice {text!r}, expected a column, or conditions such as 'age < 18'")
         sign, value = ("=" if match[2] == "==" else match[2]), match[3].strip("'\"")
         if columns[name].dtype == object:
             if sign not in ("=", "!="):
-                raise ValueError(f"found the slice {text!r}, but {name!r} holds texts; expected = or !=")
+                raise ParameterError(f"found the slice {text!r}, but {name!r} holds texts; expected = or !=")
             conditions.append(Condition(name, sign, value))
             continue
         try:
             conditions.append(Condition(name, sign, float(value)))
         except ValueError:
-            raise ValueError(f"found the slice {text!r}, but {name!r} holds numbers and {value!r} is not one") from None
+            raise ParameterError(
+                f"found the slice {text!r}, but {name!r} holds numbers and {value!r} is not one"
+            ) from None
     return [tuple(conditions)]
 
 # %% ../../../nbs/methods/evaluation/slices.ipynb #c11

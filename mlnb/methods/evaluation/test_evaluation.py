@@ -105,7 +105,7 @@ def evaluate(
         sample_weights: weight of each row (n,), above 0; None: each counts once.
 
     Raises:
-        ValueError: the metric is undefined for these rows, or there are none.
+        ValueError: there are no rows, or a prediction is not finite.
     """
     labeled = metric != "stability"  # without labels, stability is the only metric
     names = [name for name in metrics_of(task) if name != "stability"] if labeled else [metric]

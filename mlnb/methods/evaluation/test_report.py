@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from ...codec import replace
+from ...errors import DataError
 from ..calibration.conformal_intervals import check_interval, coverage_line
 from ..calibration.probability_calibration import calibration_error
 from ..contracts.decisions import ValueInterval
@@ -79,6 +80,9 @@ def measure_test_set(
         family: model family, for the record.
         resamples: bootstrap resamples [1..].
         seed: of the bootstrap.
+
+    Raises:
+        DataError: the deciding metric is undefined on the test rows.
     """
     pipeline, y, prediction = test_set.pipeline, test_set.y, test_set.prediction
     contract, decision = pipeline.contract, pipeline.decision
@@ -91,6 +95,11 @@ def measure_test_set(
             y, {"model": prediction, **references.predictions}, contract.task, contract.metric, resamples, seed,
             test_set.groups, labels, _contract_metrics(contract), _copies(test_set), test_set.weights,
         )  # fmt: skip
+    if metrics.deciding.value is None:
+        raise DataError(
+            f"{short_name(metrics.deciding.name)} is undefined on the {metrics.rows} test rows: they do not differ; "
+            "state a larger split.test_share or another problem.metric, or add rows"
+        )
     metrics = replace(metrics, family=family, champion_seen=references.champion_seen)
     if contract.classes:
         metrics = replace(metrics, calibration_error=calibration_error(y, prediction, weights=test_set.weights))
@@ -135,7 +144,8 @@ def describe_results(metrics: Metrics, score: float, deviation: float) -> list[s
         f"{short_name(metrics.deciding.name)}: {format_estimate(metrics.deciding)}; "
         f"cross-validation: {score:.4g} ± {deviation:.2g}"
     ]
-    for who, title in TITLES.items():
+    titles = TITLES | ({"dummy": "the seasonal naive forecast"} if metrics.forecast is not None else {})
+    for who, title in titles.items():
         if who in metrics.references:
             lines.append(f"better than {title} by {format_estimate(metrics.references[who].difference)}")
     if "champion" in metrics.references:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from ...errors import ParameterError
 from .classification_metrics import divide, weighted_mean
 from ..contracts.decisions import Decision
 from ..decisions.decision_rules import choose_classes
@@ -29,10 +30,10 @@ def precision_at(share: float) -> Function:
         function of class codes (n,), probabilities (n, 2), weights (B, n) -> (B,).
 
     Raises:
-        ValueError: for an invalid share.
+        ParameterError: for an invalid share.
     """
     if not 0 < share <= 1:
-        raise ValueError(f"found a top share of {share:g}, expected more than 0 and at most 1, as in 0.05 for 5 %")
+        raise ParameterError(f"found a top share of {share:g}, expected more than 0 and at most 1, as in 0.05 for 5 %")
 
     def measure(y: np.ndarray, p: np.ndarray, weights: np.ndarray) -> np.ndarray:
         """Return the precision at the top share (B,)."""
@@ -59,17 +60,17 @@ def mean_cost(costs: Sequence[Sequence[float]]) -> Function:
         function of class codes (n,), probabilities or labels as 0 and 1 (n, k), weights (B, n) -> (B,).
 
     Raises:
-        ValueError: unless the matrix is square and finite.
+        ParameterError: unless the matrix is square and finite.
     """
     C = np.asarray(costs, dtype=np.float64)
     if C.ndim != 2 or len(C) < 2 or C.shape[0] != C.shape[1] or not np.isfinite(C).all():
-        raise ValueError(f"found costs {costs}, expected a finite number for each true and each predicted class")
+        raise ParameterError(f"found costs {costs}, expected a finite number for each true and each predicted class")
     cheapest = Decision(costs=tuple(tuple(row) for row in C.tolist()))
 
     def measure(y: np.ndarray, p: np.ndarray, weights: np.ndarray) -> np.ndarray:
         """Return the mean cost per row (B,), in the unit of the costs."""
         if p.shape[1] != len(C):
-            raise ValueError(
+            raise ParameterError(
                 f"found costs of {len(C)} classes and probabilities of {p.shape[1]}, expected equal numbers"
             )
         return weighted_mean(C[y, choose_classes(p, cheapest)], weights)
@@ -86,15 +87,15 @@ def full_name(base: str, top: float | None = None, costs: Sequence[Sequence[floa
         costs: mean_cost: cost matrix (k, k).
 
     Raises:
-        ValueError: when the parameter is not stated.
+        ParameterError: when the parameter is not stated.
     """
     if base == "precision_at":
         if top is None:
-            raise ValueError("found no top share, which the metric precision_at needs; set problem.top, as in 0.05")
+            raise ParameterError("found no top share, which the metric precision_at needs; set problem.top, as in 0.05")
         return f"precision_at@{top:g}"
     if base == "mean_cost":
         if costs is None:
-            raise ValueError(
+            raise ParameterError(
                 "found no costs, which the metric mean_cost needs; "
                 "set problem.cost_false_positive and problem.cost_false_negative"
             )
@@ -122,7 +123,7 @@ def make_metric(name: str) -> Function | None:
         the metric; None for a name without a parameter.
 
     Raises:
-        ValueError: for an invalid parameter.
+        ParameterError: for an invalid parameter.
     """
     base, _, text = name.partition("@")
     if base not in PARAMETRIC or not text:
@@ -130,5 +131,5 @@ def make_metric(name: str) -> Function | None:
     try:
         number = json.loads(text)
     except ValueError:
-        raise ValueError(f"found the metric {name!r}, expected JSON after the @") from None
+        raise ParameterError(f"found the metric {name!r}, expected JSON after the @") from None
     return precision_at(number) if base == "precision_at" else mean_cost(number)

@@ -8,6 +8,7 @@ __all__ = ['METRIC_GROUPS', 'METRIC_TASKS', 'METRIC_LIMITS', 'suited_tasks', 'ba
 # %% ../../../nbs/methods/metrics/goals.ipynb #c02
 import math
 
+from ...errors import ParameterError
 from ..tasks.task_traits import TRAITS
 from ..tables.columns import nearest
 from ..decisions.decision_thresholds import LIMIT_METRICS
@@ -96,20 +97,20 @@ def check_metric(metric: str, task: str = "auto", deciding: bool = True) -> str:
         the same name.
 
     Raises:
-        ValueError: for an unknown metric, or one that does not support the task or cannot decide.
+        ParameterError: for an unknown metric, or one that does not support the task or cannot decide.
     """
     base = base_name(metric)
     if base not in METRIC_TASKS:
         alias = _ALIASES.get(metric.lower().replace("-", "_").replace(" ", "_"))
         hint = f"; did you mean {alias!r}?" if alias else nearest(metric, tuple(METRIC_TASKS))
-        raise ValueError(f"unknown metric {metric!r}{hint}")
+        raise ParameterError(f"unknown metric {metric!r}{hint}")
     if task != "auto" and task not in suited_tasks(base):
         suitable = ", ".join(
             n for n in METRIC_GROUPS if task in suited_tasks(n) and not (deciding and n in LIMIT_METRICS)
         )
-        raise ValueError(f"the metric {metric!r} does not support the task {task}; expected one of {suitable}")
+        raise ParameterError(f"the metric {metric!r} does not support the task {task}; expected one of {suitable}")
     if deciding and base in LIMIT_METRICS:
-        raise ValueError(
+        raise ParameterError(
             f"found the metric {metric!r}, which one decision for all rows makes perfect; state it as a limit, as in "
             f"problem.limits={{{metric!r}: 0.8}}, and a deciding metric such as roc_auc or average_precision"
         )
@@ -124,10 +125,10 @@ def check_bound(metric: str, bound: float) -> float:
         bound: value that the metric has to reach.
 
     Raises:
-        ValueError: when the bound is outside the limits of the metric.
+        ParameterError: when the bound is outside the limits of the metric.
     """
     low, high = METRIC_LIMITS[base_name(metric)]
     if not math.isfinite(bound) or not low <= bound <= high:
         hint = f"; did you mean {bound / 100:g}?" if 1 < bound <= 100 and high == 1 else ""
-        raise ValueError(f"found the bound {bound:g}, expected a value of {metric} from {low:g} to {high:g}{hint}")
+        raise ParameterError(f"found the bound {bound:g}, expected a value of {metric} from {low:g} to {high:g}{hint}")
     return float(bound)

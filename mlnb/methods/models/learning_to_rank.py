@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ...errors import DataError, ParameterError
 from ..metrics.ranking_metrics import LARGEST_GRADE
 from ..tables.sample_weights import select_rows
 
@@ -39,7 +40,7 @@ def learn_grades(y: np.ndarray) -> tuple[np.ndarray, list[float]]:
     values = np.unique(np.asarray(y, dtype=np.float64))
     if not len(values) or values[0] < 0 or values[-1] > LARGEST_GRADE:
         limits = f"from {values[0]:g} to {values[-1]:g}" if len(values) else "of no row"
-        raise ValueError(f"found a relevance {limits}, expected 0 (not relevant) to {LARGEST_GRADE:g}; rescale it")
+        raise DataError(f"found a relevance {limits}, expected 0 (not relevant) to {LARGEST_GRADE:g}; rescale it")
     if len(values) > MAX_GRADES:
         values = np.unique(np.quantile(y, np.linspace(0, 1, MAX_GRADES), method="lower"))
     return values, (np.exp2(values) - 1.0).tolist()
@@ -114,7 +115,7 @@ def fit_ranker(
     import lightgbm
 
     if groups is None:
-        raise ValueError(f"{family}: found no query of the rows, expected one for each; set problem.query")
+        raise ParameterError(f"{family}: found no query of the rows, expected one for each; set problem.query")
     ends, gains = learn_grades(y)
     cutoff = int(metric.partition("@")[2] or 10)
     settings = {

@@ -10,6 +10,7 @@ __all__ = ['SPACES', 'FAMILIES', 'SEARCHED', 'FAMILY_SETS', 'MLP_ROWS', 'MLP_COL
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ...errors import ParameterError
 from ..tasks.task_traits import traits_of
 from .autoregression import FORECASTERS
 from ..tables.columns import nearest
@@ -147,16 +148,18 @@ def check_families(families: list[str], task: str = "") -> list[str]:
         the same names without duplicates.
 
     Raises:
-        ValueError: for an unknown family, one that does not support the task, or an empty list.
+        ParameterError: for an unknown family, one that does not support the task, or an empty list.
     """
     if not families:
-        raise ValueError(f"found no model family, expected at least one of {', '.join(FAMILIES)}")
+        raise ParameterError(f"found no model family, expected at least one of {', '.join(FAMILIES)}")
     for family in families:
         if family not in SPACES:
-            raise ValueError(f"unknown model family {family!r}{nearest(family, tuple(SPACES))}")
+            raise ParameterError(f"unknown model family {family!r}{nearest(family, tuple(SPACES))}")
         supported = ("baseline", *(searched_families(task) if task else SPACES))
         if family not in supported:
-            raise ValueError(f"the family {family!r} does not support {task}; expected one of {', '.join(supported)}")
+            raise ParameterError(
+                f"the family {family!r} does not support {task}; expected one of {', '.join(supported)}"
+            )
     return list(dict.fromkeys(families))
 
 

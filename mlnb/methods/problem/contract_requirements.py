@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ...codec import replace
+from ...errors import ParameterError
 from ..contracts.problems import Problem, ProblemContract, start_contract
 from ..tasks.task_traits import Task, traits_of
 from ..tables.columns import nearest
@@ -34,7 +35,7 @@ def _between(name: str, value: float | None, low: float, high: float, example: s
     if value is None:
         return None
     if not (math.isfinite(value) and low < value < high):
-        raise ValueError(
+        raise ParameterError(
             f"found {name} {value:g}, expected a number above {low:g} and below {high:g}, such as {example}"
         )
     return float(value)
@@ -71,12 +72,10 @@ def state_requirements(
         limits: metrics besides the deciding one -> the value that each has to reach.
 
     Raises:
-        ValueError: a value is invalid.
+        ParameterError: a value is invalid.
     """
     if fairness_metric != "auto" and fairness_metric not in FAIRNESS:
-        raise ValueError(f"unknown fairness metric {fairness_metric!r}{nearest(fairness_metric, tuple(FAIRNESS))}")
-    if fairness_limit is not None and not protected:
-        raise ValueError(f"found a fairness limit of {fairness_limit:g}, but no protected columns; state protected")
+        raise ParameterError(f"unknown fairness metric {fairness_metric!r}{nearest(fairness_metric, tuple(FAIRNESS))}")
     gains = {"true_positive": gain_true_positive, "true_negative": gain_true_negative}
     return Problem(
         costs=state_costs(cost_false_positive, cost_false_negative, **gains, costs=costs),
@@ -102,36 +101,44 @@ def complete_requirements(
         columns: columns of the table; None: not checked.
 
     Raises:
-        ValueError: a requirement does not suit the task or the data.
+        ParameterError: a requirement does not suit the task or the data.
     """
     contract = start_contract(problem, task, None if classes is None else tuple(classes))
     changes: dict[str, Any] = {}
     sources, traits = dict(problem.sources), traits_of(task)
     if problem.costs is not None:
         if not classes:
-            raise ValueError(f"costs of decisions were stated, but the task is {task}; expected classes")
+            raise ParameterError(f"costs of decisions were stated, but the task is {task}; expected classes")
         changes["costs"] = cost_matrix(problem.costs, classes)
         if len(classes) == 2 and len(problem.costs) < 4:
             sources["costs"] = "stated; default for the others: 1 for an error, 0 for a correct prediction"
     if problem.top is not None and not traits.two_classes:
-        raise ValueError(
+        raise ParameterError(
             f"the share acted upon (top {problem.top:g}) was stated, but the task is {task}; expected binary"
         )
     if problem.coverage is not None and classes:
-        raise ValueError(f"a coverage of {problem.coverage:g} was stated, but the task is {task}; expected numbers")
+        raise ParameterError(f"a coverage of {problem.coverage:g} was stated, but the task is {task}; expected numbers")
     if problem.coverage is None and traits.has_interval:
         changes["coverage"], sources["coverage"] = COVERAGE, "default: nine true values in ten"
+    if problem.fairness_limit is not None and not problem.protected:
+        limit = problem.fairness_limit
+        raise ParameterError(f"found a fairness limit of {limit:g}, but no protected columns; state protected")
     for column in problem.protected:
         if columns is not None and column not in columns:
-            raise ValueError(f"there is no protected column {column!r}{nearest(column, tuple(columns))}")
+            raise ParameterError(f"there is no protected column {column!r}{nearest(column, tuple(columns))}")
     for name in problem.limits:
         check_metric(name, task, deciding=False)
         full_name(name, problem.top, changes.get("costs"))
     if problem.protected:
         chosen = problem.fairness_metric or next(iter(traits.fairness), None)
         if chosen is None or chosen not in traits.fairness:
-            suitable = ", ".join(traits.fairness) or "none"
-            raise ValueError(f"fairness by {chosen} does not suit the task {task}; expected one of: {suitable}")
+            names = ", ".join(problem.protected)
+            if not traits.fairness:
+                raise ParameterError(
+                    f"groups of {names} are not compared for the task {task}; leave out protected columns"
+                )
+            suitable = ", ".join(traits.fairness)
+            raise ParameterError(f"fairness by {chosen} does not suit the task {task}; expected one of: {suitable}")
         if problem.fairness_metric is None:
             sources["fairness_metric"] = f"default: for the task {task}"
         changes["fairness_metric"] = chosen

@@ -20,7 +20,7 @@ from ..contracts.problems import Problem, ProblemContract, name_sources
 from ..tasks.task_traits import Task, traits_of
 from ..series.calendars import Frequency, infer_frequency, read_frequency
 from ..tables.type_inference import finding
-from ..tables.columns import Column, Schema, nearest, to_array
+from ..tables.columns import Column, Schema, nearest, to_array, with_columns
 from ..metrics.goals import METRIC_TASKS, check_metric
 from ..series.time_series import ForecastSpec, describe_histories, build_histories
 from .contract_requirements import complete_requirements
@@ -53,7 +53,8 @@ def find_time(table: pd.DataFrame, schema: Schema, stated: str | None, target: s
         if _as_dates(table[stated], schema.column(stated)) is None:
             raise DataError(
                 f"the time column {stated!r} holds {schema.column(stated).kind} values such as "
-                f"{schema.column(stated).example!r}; expected dates, or whole years"
+                f"{schema.column(stated).example!r}; expected dates, or whole years: of other spellings declare kind "
+                "and format in columns.toml, as in kind = 'date', format = '%d%m%Y'"
             )
         return stated, "stated"
     dates = [c.name for c in schema.columns if c.kind == "date" and c.name != target]
@@ -64,7 +65,9 @@ def find_time(table: pd.DataFrame, schema: Schema, stated: str | None, target: s
     if len(named) == 1:
         return named[0], "inferred: the only date column with a typical name" if dates else "inferred: whole years"
     result = f"{len(dates)} columns of dates ({', '.join(dates)})" if dates else "no column of dates"
-    raise DataError(f"found {result}; expected one: state it with -p problem.time NAME")
+    raise DataError(
+        f"found {result}; expected one: state it with -p problem.time NAME, or declare a format in columns.toml"
+    )
 
 
 def _as_dates(values: pd.Series, column: Column) -> pd.Series | None:
@@ -129,7 +132,9 @@ def start_forecast(problem: Problem, values: pd.Series, source: str, columns: li
     """
     name, metric, values = str(values.name), problem.metric, values.dropna()
     if not len(values):
-        raise DataError(f"the target {name!r} has no values: all are missing")
+        raise DataError(
+            f"the target {name!r} has no values: all are missing; fill it in, or state another problem.target"
+        )
     if not pd.api.types.is_numeric_dtype(values) or pd.api.types.is_bool_dtype(values):
         raise DataError(
             f"the task is forecasting, but the target {name!r} holds values such as {to_label(values.iloc[0])!r}; "
@@ -163,7 +168,7 @@ def complete_forecast(
     """
     target, sources = str(contract.target), dict(contract.sources)
     time, sources["time"] = find_time(table, schema, contract.time, target)
-    table = table.assign(**{time: _as_dates(table[time], schema.column(time))})
+    table = with_columns(table, {time: _as_dates(table[time], schema.column(time))})
     findings, undated = [], table[time].isna()
     if undated.all():
         raise DataError(f"no row has a timestamp in {time!r}; expected dates from 1678 to 2261, or whole years")
@@ -173,7 +178,7 @@ def complete_forecast(
         table = table[~undated]
     keys, sources["series"] = find_series(table, schema, contract.series, time, target)
     for name in keys:
-        table = table.assign(**{name: name_classes(table[name])})
+        table = with_columns(table, {name: name_classes(table[name])})
     table = table.sort_values([time, *keys], kind="stable").reset_index(drop=True)
     seconds = to_array(table[time].to_numpy(), Column(time, "date"))
     codes = table.groupby(keys, sort=False, dropna=False).ngroup().to_numpy() if keys else None

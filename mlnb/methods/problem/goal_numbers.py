@@ -16,7 +16,12 @@ from .goal_tokens import UNITS, Token, split_goal, unreadable
 
 # %% ../../../nbs/methods/problem/goal_numbers.ipynb #c04
 _AFTER = ("of", "in", "the", "for", "a", "an")  # words between an amount and the phrase after it
-_SUFFIX = re.compile(r"or |and |\+|min|max", re.I)  # comparators after an amount, as in "0.9 or more"
+_SUFFIX = re.compile(r"or |and |\+|min|max|at ", re.I)  # comparators after an amount, as in "0.9 or more"
+_OTHER_METRIC = re.compile(  # words before a metric that make it another one
+    r"macro|micro|weighted|training|train|validation|adjusted|normali[sz]ed|relative|scaled|partial|median|squared|log|"
+    r"in-sample|(?:per-|top-)\w+|(?:class|group)-wise|lower|upper",
+    re.I,
+)
 
 
 @dataclass(frozen=True)
@@ -101,11 +106,10 @@ def bind_numbers(goal: str, names: Sequence[str] = ()) -> tuple[list[Token], lis
         before, between = _phrase_before(tokens, i, taken)
         after = _phrase_after(tokens, i, taken)
         follows = [tokens[j + 1] for j in (i, after) if j is not None and j + 1 < len(tokens)]
-        if any(re.search(r"\bthan$", token.text) for token in follows) or any(
-            t.text.lower() == "from" for t in between
-        ):
+        if _is_change(tokens, follows, between):
             raise _change(goal, quote)
-        sign = _comparator(goal, quote, [*between, *(token for token in follows if _SUFFIX.match(token.text))])
+        suffixes = [token for token in follows if _SUFFIX.match(token.text) and not _precedes_amount(tokens, token)]
+        sign = _comparator(goal, quote, [*between, *suffixes])
         nearer = after == i + 1 and between and not sign  # "recall at 80 % precision"
         order = (after, before) if nearer else (before, after)
         owner = next((j for j in order if j is not None and _suits(tokens[j], amount)), None)
@@ -119,8 +123,23 @@ def bind_numbers(goal: str, names: Sequence[str] = ()) -> tuple[list[Token], lis
         else:
             problem = f"{amount.text} belongs to no metric and to no limit"
             raise unreadable(goal, quote, problem, "one of them before the number")
-    _check_enumerations(goal, tokens, set(taken.values()))
+    _check_enumerations(goal, tokens, taken)
+    _check_other_metrics(goal, tokens, taken)
     return tokens, statements
+
+
+def _precedes_amount(tokens: Sequence[Token], comparator: Token) -> bool:
+    """Return whether a comparator belongs to the amount after it."""
+    after = tokens[tokens.index(comparator) + 1 :]
+    return bool(after) and next((t.kind for t in after if t.kind != "filler"), "") == "amount"
+
+
+def _is_change(tokens: Sequence[Token], follows: Sequence[Token], between: Sequence[Token]) -> bool:
+    """Return whether an amount is a difference from something, as in "0.05 below the champion" and "+ 3 %"."""
+    if any(token.text.lower() in ("from", "+") for token in between):
+        return True
+    compared = [t for t in follows if t.kind == "compare" and not _SUFFIX.match(t.text)]
+    return any(not _precedes_amount(tokens, token) for token in compared)
 
 
 def _change(goal: str, quote: str) -> ParameterError:
@@ -139,11 +158,36 @@ def _comparator(goal: str, quote: str, tokens: Sequence[Token]) -> str:
     return next(iter(signs), "")
 
 
-def _check_enumerations(goal: str, tokens: Sequence[Token], bound: set[int]) -> None:
-    """Raise `ParameterError` for two metrics that share a number, as in "precision and recall of at least 0.8"."""
+def _check_enumerations(goal: str, tokens: Sequence[Token], taken: Mapping[int, int]) -> None:
+    """Raise `ParameterError` for metrics that share a number ("precision and recall of 0.8"), and for alternatives."""
+    separators = ("and", "or", ",", "/")
+    bound = set(taken.values())
     for j in bound:
-        if j >= 2 and tokens[j - 1].text.lower() in ("and", "or", ",", "/") and tokens[j].kind == "metric":
-            other = tokens[j - 2]
-            if other.kind == "metric" and j - 2 not in bound and not other.has_value:
-                part = goal[other.start : tokens[j].stop]
-                raise unreadable(goal, part, "two metrics with one number", "a number for each")
+        others = [k for k in range(j) if all(_separates(token, separators) for token in tokens[k + 1 : j])]
+        alone = [k for k in others if tokens[k].kind == "metric" and k not in bound and not tokens[k].has_value]
+        if alone and tokens[j].kind == "metric":
+            part = goal[tokens[alone[0]].start : tokens[j].stop]
+            raise unreadable(goal, part, "two metrics with one number", "a number for each")
+    for i, owner in taken.items():
+        end = max(i, owner) + 1
+        if owner < i and end < len(tokens) and tokens[end].kind == "metric" and end not in bound:
+            raise unreadable(
+                goal, goal[tokens[owner].start : tokens[end].stop], "two metrics with one number", "a comma"
+            )
+        if len(taken) > 1 and end < len(tokens) and tokens[end].text.lower() == "or" and end + 1 < len(tokens):
+            part = goal[tokens[owner].start : tokens[end + 1].stop]
+            raise unreadable(goal, part, "an alternative", "one of them; all that a goal states is required")
+
+
+def _separates(token: Token, words: Sequence[str]) -> bool:
+    """Return whether a token is one of some words, or a filler word."""
+    return token.text.lower() in words or token.kind == "filler"
+
+
+def _check_other_metrics(goal: str, tokens: Sequence[Token], taken: Mapping[int, int]) -> None:
+    """Raise `ParameterError` for a metric that a word before it makes another one, as in "macro recall over 0.8"."""
+    for j in set(taken.values()):
+        before = [token for token in tokens[:j] if token.kind != "filler"]
+        if tokens[j].kind == "metric" and before and _OTHER_METRIC.fullmatch(before[-1].text):
+            part = goal[before[-1].start : tokens[j].stop]
+            raise unreadable(goal, part, "another metric than the one it names", "a metric that is supported")

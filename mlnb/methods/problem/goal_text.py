@@ -24,6 +24,13 @@ _IMPROVE = re.compile(
 )
 _MILLISECONDS = {"ms": 1.0, "s": 1000.0, "min": 60_000.0}
 _SHARE_FIELDS = ("top", "coverage", "contamination")
+_SIGNS = {  # field -> comparators that it allows
+    "coverage": ("", ">="),
+    "alert_budget": ("", "<="),
+    "fairness_limit": ("", "<="),
+    "contamination": ("", "<="),
+    "top": ("", "<="),
+}
 _CUTOFF = "10"  # default of ranking metrics
 NAMED = "inferred: named in the goal"  # source of a field
 STEP = "step"  # unit of a horizon in periods of the series
@@ -84,6 +91,8 @@ def read_goal(goal: str, names: Sequence[str] = (), stated: bool = False) -> Sta
             bounds.append(one)
             continue
         if key == "horizon":
+            if ahead is not None:
+                raise unreadable(goal, one.quote, "two times ahead", "one of them")
             ahead = _read_ahead(goal, one)
             fields |= {"horizon": ahead[0]} if ahead[1] == STEP else {}
             continue
@@ -93,11 +102,18 @@ def read_goal(goal: str, names: Sequence[str] = (), stated: bool = False) -> Sta
             value = _read_latency(goal, one)
         elif amount.unit and not key.startswith(("cost", "gain")):
             raise unreadable(goal, one.quote, f"{key} has no unit", "a number or a percentage")
+        elif amount.percent and key.startswith(("cost", "gain", "alert")):
+            raise unreadable(goal, one.quote, f"{key} is no share", "a number")
+        elif one.sign not in _SIGNS.get(key, ("",)):
+            raise unreadable(goal, one.quote, f"{key} allows no such limit", f"{key.replace('_', ' ')} {amount.text}")
         elif key in _SHARE_FIELDS and not 0 < value < 1:
             raise unreadable(goal, one.quote, f"{amount.text} is no share", "a percentage, or a number from 0 to 1")
         if fields.setdefault(key, value) != value:
             raise unreadable(goal, one.quote, f"{fields[key]:g} and {value:g} for {key}", "one of them")
     named = [_metric_bound(goal, one, fields) for one in bounds]
+    for one, bound in zip(bounds, named, strict=True):
+        if len({other.bound for other in named if other.metric == bound.metric}) > 1:
+            raise unreadable(goal, one.quote, f"two bounds of {bound.metric}", "one of them")
     units = [one.amount.unit for one in bounds if one.amount.unit]
     fields |= {"unit": units[0]} if units else {}
     return StatedGoal(tuple(named), fields, None if ahead is not None and ahead[1] == STEP else ahead)
@@ -132,8 +148,8 @@ def _metric_bound(goal: str, one: Statement, fields: Mapping[str, Any]) -> Metri
         expected = ", ".join(sorted(metric for metric in METRIC_TASKS if "@" in metric))
         raise unreadable(goal, one.quote, f"there is no metric {name!r}", f"one of {expected}")
     direction, value = METRIC_TASKS[name][1], amount.value
-    if name == "recall" and one.topped:
-        raise unreadable(goal, one.quote, "the recall of a top share is no metric", "precision in the top share")
+    if one.topped and "top" in fields and name != "precision_at":
+        raise unreadable(goal, one.quote, f"the {name} of a top share is no metric", "precision in the top share")
     low, high = METRIC_LIMITS[name]
     if amount.percent and high > 1 and name not in SHARES:
         raise unreadable(goal, one.quote, f"{name} is no share, so that percent are no bound", "a number with its unit")
@@ -141,6 +157,8 @@ def _metric_bound(goal: str, one: Statement, fields: Mapping[str, Any]) -> Metri
         raise unreadable(goal, one.quote, f"{name} is a share", f"{value:g} % or {value / 100:g}")
     if amount.unit and METRIC_LIMITS[name][1] <= 2:
         raise unreadable(goal, one.quote, f"{name} has no unit", f"a number from {low:g} to {high:g}")
+    if amount.percent and value < 1 and direction == "maximize" and not one.owner.flipped:
+        raise unreadable(goal, one.quote, f"less than 1 % of {name}", f"{value:g} or {value * 100:g} %")
     value = value / 100 if amount.percent else value
     value, sign = (1 - value, _OPPOSITE[one.sign]) if one.owner.flipped else (value, one.sign)
     if sign and sign != (">=" if direction == "maximize" else "<="):

@@ -60,7 +60,10 @@ LIMIT_PHRASES = (
     (r"(?:gains? of (?:an? |each |every )?true negatives?|true negatives? (?:gain|earn)s?)", "gain_true_negative"),
     (r"(?:top|acted upon|most likely)", "top"),
 )  # fmt: skip
-PARTS = {"half": 0.5, "quartile": 0.25, "quintile": 0.2, "decile": 0.1, "percentile": 0.01}  # of "top decile"
+PARTS = {  # of "top decile"
+    "half": 0.5, "third": 1 / 3, "quartile": 0.25, "quarter": 0.25, "quintile": 0.2, "fifth": 0.2, "decile": 0.1,
+    "tenth": 0.1, "percentile": 0.01,
+}  # fmt: skip
 _LARGER, _SMALLER = (
     r"(?:more|higher|greater|larger|bigger|better)",
     r"(?:less|lower|fewer|smaller|shorter|faster|worse)",
@@ -82,7 +85,8 @@ FILLER = frozenset(
     we our want required roc test set data held-out equal equals from""".split()
 )
 MULTIPLIERS = frozenset(
-    "thousand thousands million millions billion hundred dozen fold times points point sigma".split()
+    """k tsd thousand thousands m mn mio million millions bn billion billions lakh crore hundred dozen fold times points
+    point pp sigma basis bp bps permille permil ppm ‰ ‱""".split()
 )
 UNITS = {
     "ms": "ms", "msec": "ms", "millisecond": "ms", "milliseconds": "ms", "second": "s", "seconds": "s", "sec": "s",
@@ -94,12 +98,23 @@ UNITS = {
 # %% ../../../nbs/methods/problem/goal_tokens.ipynb #c06
 _AMOUNT = re.compile(r"([$€£¥]\s*)?((?<![\w])[-−+](?=[.\d]))?(\d+(?:[.,]\d+)*|\.\d+)(e[-+]?\d+)?", re.I)
 _PERCENT = re.compile(r"\s*(?:%|percent\b|per ?cent\b|pct\b)", re.I)
+_DIGITS = r"(?:zero|one|two|three|four|five|six|seven|eight|nine)"
+_NUMBERS = (
+    r"(?:zero|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|(?:thir|four|fif|six|seven|eigh|nine)teen|"
+    r"twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety|hundred|thousand|million|billion|dozen|couple of|fortnight|"
+    rf"point(?= {_DIGITS}\b)|half|halve|double|twice|triple|(?:a|one) (?:third|quarter|fifth|tenth)(?= of|$)|"
+    r"one(?=(?: in| out of)\b| (?:%|per|pct|second|minute|hour|day|week|month|quarter|year)))"
+)
+_PERIODS = r"(?:second|minute|hour|day|week|month|quarter|year)"
 _SPELLED = re.compile(
-    r"(?:one|two|three|four|five|ten|twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety|hundred)"
-    r"(?:[ -]\w+)?\s*(?:%|percent\b|per ?cent\b|pct\b|milliseconds?\b|ms\b|seconds?\b)", re.I,
-)  # fmt: skip
+    rf"{_NUMBERS}(?![^\W_])(?!-(?!{_NUMBERS}|{_DIGITS}|{_PERIODS}))(?:[ -](?!and\b|or\b|with\b)\w+)?(?:\s*%)?", re.I
+)
 _QUOTED = re.compile(r"\"[^\"]*\"|“[^”]*”|`[^`]*`|(?<!\w)'[^']*'(?!\w)")
-_POSITIVE = re.compile(r"positive class(?: (?:is|of)\b|\s*[:=])?\s*(\"[^\"]+\"|'[^']+'|`[^`]+`|[^\s,;.]+)", re.I)
+_TEXT = r"\"[^\"]+\"|'[^']+'|`[^`]+`"
+_POSITIVE = re.compile(
+    rf"(?<!false )(?<!true )positive(?: (?:class|label|outcome)(?: (?:is|of)\b|\s*[:=])?\s*({_TEXT}|[^\s,;.]+)|"
+    rf"(?: (?:is|means)\b|\s*[:=])\s*({_TEXT}))", re.I,
+)  # fmt: skip
 _WORD = re.compile(r"[^\W\d_]\w*(?:[-'’][^\W\d_]+)*|_\w*")
 _PRECISION_AT = re.compile(r"precision(?:[ _]at)?\s*@\s*(\d+(?:[.,]\d+)?)(?!\w|[.,]\d)(\s*(?:%|percent\b))?", re.I)
 _TOP_PART = re.compile(rf"top[ -]({'|'.join(PARTS)})\b", re.I)
@@ -153,8 +168,8 @@ def read_number(text: str) -> float | None:
         text: digits with points and commas.
     """
     marks = re.findall(r"[.,]", text)
-    whole, _, digits = text.partition(",")
-    if len(marks) > 1 or (marks == [","] and len(digits) == 3 and whole.strip("0")):
+
+    if len(marks) > 1 or (marks and re.fullmatch(r"0*[1-9]\d{0,2}[.,]\d{3}", text)):
         return None
     return float(text.replace(",", "."))
 
@@ -183,7 +198,7 @@ def split_goal(goal: str, names: Sequence[str] = ()) -> list[Token]:
 def _token_at(goal: str, at: int, names: Sequence[str]) -> Token:
     """Return the token that starts at a position."""
     if match := _POSITIVE.match(goal, at):
-        return Token("positive", match[0], at, match[1].strip("\"'`"))
+        return Token("positive", match[0], at, (match[1] or match[2]).strip("\"'`"))
     for name in sorted(filter(None, names), key=len, reverse=True):
         if goal[at : at + len(name)].lower() == name.lower() and re.search(r"\d", name):
             if not re.match(r"\w", goal[at + len(name) : at + len(name) + 1]):
@@ -204,37 +219,38 @@ def _token_at(goal: str, at: int, names: Sequence[str]) -> Token:
     for pattern, kind, key, flipped in _PATTERNS:
         if match := pattern.match(goal, at):
             return Token(kind, match[0], at, key, flipped)
+    character = goal[at]
+    if character.isnumeric() or character in "‰‱":
+        raise unreadable(goal, character, "a fraction, or a digit of another script", "a decimal number of 0 to 9")
     if match := _WORD.match(goal, at):
         return _word(goal, at, match[0])
-    character = goal[at]
     ends = character in ".;!?\n" and not goal[at + 1 : at + 2].strip()
     kind = (
         "end"
         if ends or character == ";"
         else {",": "comma"}.get(character, "filler" if character in "():=" else "other")
     )
-    if character.isdigit():
-        raise unreadable(goal, character, "a digit of another script", "0 to 9")
     return Token(kind, character, at)
 
 
 def _amount(goal: str, at: int, match: re.Match[str]) -> Token:
     """Return the amount that starts at a position, with percent sign and unit."""
     currency, sign, digits, exponent = (part or "" for part in match.groups())
-    number = read_number(digits)
-    if number is None:
-        raise unreadable(goal, match[0].strip(), "a number that can be read in two ways", "a decimal point only")
     stop = match.end()
     percent = _PERCENT.match(goal, stop)
+    number = float(digits) if percent and "," not in digits else read_number(digits)
+    if number is None:
+        expected = "another number of decimals, or problem.bound"
+        raise unreadable(goal, match[0].strip(), "a number that can be read in two ways", expected)
     stop = percent.end() if percent else stop
-    unit = re.compile(r"(\s*[- ]?)([^\W\d_]+|[$€£¥])").match(goal, stop)
+    unit = re.compile(r"(\s*[- ]?)([^\W\d_]+|[$€£¥‰‱])").match(goal, stop)
     named, spelled = currency.strip(), unit[2].lower() if unit else ""
     if spelled in MULTIPLIERS:
         raise unreadable(goal, goal[at : unit.end()] if unit else digits, "a multiple or a difference", "the number")
     if unit and (spelled in UNITS or not spelled.isalpha() or unit[2] in ("EUR", "USD", "GBP", "CHF", "kg", "km")):
         named, stop = named or unit[2], unit.end()
-    elif unit and not unit[1]:
-        raise unreadable(goal, goal[at : unit.end()], "a number joined to letters", "a number and a known unit")
+    elif joined := re.compile(r"[\w'’]+").match(goal, stop):
+        raise unreadable(goal, goal[at : joined.end()], "a number joined to letters", "a number and a known unit")
     value = float(f"{number}{exponent}") * (-1 if sign in ("-", "−") else 1)
     return Token("amount", goal[at:stop], at, value=value, percent=percent is not None, unit=named)
 

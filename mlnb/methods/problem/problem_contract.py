@@ -45,15 +45,19 @@ def check_details(details: dict[str, Any], task: str) -> dict[str, Any]:
     present = {field: owner for owner, fields in DETAILS.items() for field in fields}
     for field, value in details.items():
         if field not in present:
-            raise ValueError(f"unknown field {field!r}{nearest(field, tuple(present))}")
+            raise ParameterError(f"unknown field {field!r}{nearest(field, tuple(present))}")
         if value not in (None, "", []) and task != "auto" and field not in DETAILS.get(task, ()):
-            raise ValueError(f"{field} ({value!r}) belongs to the task {present[field]}, but the stated task is {task}")
+            raise ParameterError(
+                f"{field} ({value!r}) belongs to the task {present[field]}, but the stated task is {task}"
+            )
     for field in ("horizon", "at"):
         if details.get(field) is not None and details[field] < 1:
-            raise ValueError(f"found {field} {details[field]}, expected 1 or more")
+            raise ParameterError(f"found {field} {details[field]}, expected 1 or more")
     share = details.get("contamination")
     if share is not None and not 0 < share < 0.5:
-        raise ValueError(f"found a contamination of {share:g}, expected a share above 0 and below 0.5, such as 0.01")
+        raise ParameterError(
+            f"found a contamination of {share:g}, expected a share above 0 and below 0.5, such as 0.01"
+        )
     return {field: None if details.get(field) in ("", []) else details.get(field) for field in present}
 
 
@@ -73,7 +77,9 @@ def _implied_task(
         tasks = [task for task, fields in DETAILS.items() if set(stated) <= set(fields)]
         if not tasks:
             names = ", ".join(stated)
-            raise ValueError(f"found {names}; expected the details of one task: leave out others, or state the task")
+            raise ParameterError(
+                f"found {names}; expected the details of one task: leave out others, or state the task"
+            )
         return tasks[-1], f"inferred: {stated[0]} is stated"
     suits = suited_tasks(base_name(metric)) if metric != "auto" else ()
     if len(suits) == 1 and suits[0] in DETAILS:
@@ -110,7 +116,7 @@ def state(
     """
     if task != "auto" and task not in TRAITS:
         names = tuple(map(str, TRAITS))
-        raise ValueError(f"unknown task {task!r}{nearest(task, names)}; expected auto, {', '.join(names)}")
+        raise ParameterError(f"unknown task {task!r}{nearest(task, names)}; expected auto, {', '.join(names)}")
     details, requirements = dict(details or {}), dict(requirements or {})
     if metric != "auto":
         check_metric(metric, task)
@@ -124,11 +130,11 @@ def state(
     if metric != "auto":
         check_metric(metric, task)
     if bound is not None and metric == "auto":
-        raise ValueError(f"the bound {bound:g} has no metric; state the metric too, such as roc_auc or rmse")
+        raise ParameterError(f"the bound {bound:g} has no metric; state the metric too, such as roc_auc or rmse")
     if bound is not None:
         bound = check_bound(metric, bound)
     if positive is not None and task != "auto" and traits_of(task).supervised and not traits_of(task).two_classes:
-        raise ValueError(
+        raise ParameterError(
             f"a positive class ({positive!r}) is only used for the tasks binary and anomaly, not for {task}"
         )
     details_of_tasks = {field for fields in DETAILS.values() for field in fields} | {*details}
@@ -191,7 +197,9 @@ def complete(
     values = values.dropna()
     different = int(values.nunique())
     if len(values) == 0:
-        raise DataError(f"the target {name!r} has no values: all are missing")
+        raise DataError(
+            f"the target {name!r} has no values: all are missing; fill it in, or state another problem.target"
+        )
     if different == 1:
         raise DataError(f"the target {name!r} has one value only, {to_label(values.iloc[0])!r}; expected at least two")
     task, metric, positive = problem.task, problem.metric, problem.positive

@@ -18,7 +18,7 @@ from ...codec import replace
 from ...errors import DataError
 from ..contracts.problems import Problem
 from ..tasks.task_traits import traits_of
-from ..tables.columns import each_once, nearest
+from ..tables.columns import each_once, find_name, nearest
 from ..tables.values import to_label
 
 # %% ../../../nbs/methods/problem/target_inference.ipynb #c04
@@ -35,18 +35,14 @@ def match_stated_columns(problem: Problem, names: Sequence[str]) -> Problem:
         problem: as stated, with the names in the source.
         names: columns of the table.
     """
-
-    def match(stated: str) -> str:
-        unnamed = [name for position, name in enumerate(names, 1) if name == f"column_{position}"]
-        similar = unnamed if not stated.strip() else [stated.strip()]
-        return similar[0] if stated not in names and len(similar) == 1 and similar[0] in names else stated
-
-    changed: dict[str, Any] = {name: match(value) for name in STATED if (value := getattr(problem, name)) is not None}
+    changed: dict[str, Any] = {
+        field: find_name(value, names) for field in STATED if (value := getattr(problem, field)) is not None
+    }
     if problem.target is not None:
-        changed["target"] = match(problem.target)
+        changed["target"] = find_name(problem.target, names)
     for several in ("series", "protected"):
         if getattr(problem, several):
-            changed[several] = tuple(map(match, getattr(problem, several)))
+            changed[several] = tuple(find_name(each, names) for each in getattr(problem, several))
     return replace(problem, **changed)
 
 

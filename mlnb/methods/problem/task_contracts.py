@@ -70,7 +70,9 @@ def complete_ranking(problem: Problem, table: pd.DataFrame, target: str, source:
         raise DataError(f"{table[query].isna().sum()} rows have no value in the query column {query!r}; fill them")
     values = table[[query, target]].dropna()
     if not len(values):
-        raise DataError(f"the target {target!r} has no values: all are missing")
+        raise DataError(
+            f"the target {target!r} has no values: all are missing; fill it in, or state another problem.target"
+        )
     if not pd.api.types.is_numeric_dtype(values[target]):
         first = to_label(values[target].iloc[0])
         raise DataError(f"the target {target!r} holds texts such as {first!r}; expected grades of relevance: 0, 1 ...")

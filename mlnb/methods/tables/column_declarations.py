@@ -7,6 +7,7 @@ __all__ = ['KINDS', 'ROLES', 'PERSONAL', 'HASHED', 'ALONE', 'ONCE', 'KEYS', 'NAM
            'parse_declarations', 'match_declarations']
 
 # %% ../../../nbs/methods/tables/column_declarations.ipynb #c06
+import re
 import tomllib
 from collections.abc import Collection, Mapping
 from pathlib import Path
@@ -18,7 +19,7 @@ from ...codec import decode, replace
 from ...errors import DeclarationError
 from ..contracts.declarations import ColumnDeclaration, Declarations
 from .arrow_tables import vector_names
-from .columns import nearest
+from .columns import find_name, nearest
 from .date_formats import ISO, QUARTER, WEEK
 from .values import to_label
 
@@ -79,8 +80,9 @@ def parse_declarations(text: str, name: str = "columns.toml") -> Declarations:
     try:
         content = tomllib.loads(text)
     except (tomllib.TOMLDecodeError, RecursionError) as error:
-        hint = 'Names with other characters than a-z, 0-9, - and _ need quotes: [columns."Größe"].'
-        raise DeclarationError(f"{name} is not TOML: {error}. {hint}") from None
+        hint = ' Names with other characters than a-z, 0-9, - and _ need quotes: [columns."Größe"].'
+        twice = re.search(r"twice|overwrite|already", str(error))
+        raise DeclarationError(f"{name} is not TOML: {error}.{'' if twice else hint}") from None
     for key, value in content.items():
         if key != "columns":
             wanted = f" Write [columns.{key}]." if isinstance(value, dict) else ""
@@ -111,9 +113,12 @@ def _read_column(where: str, values: Any) -> ColumnDeclaration:
         if not isinstance(values.get(key, ""), str):
             raise DeclarationError(f"{where}: found {key} = {values[key]!r}, expected a text.")
     role = values.get("role", [])
+    roles = role if isinstance(role, list) else [role]
+    if not all(isinstance(each, str) for each in roles):
+        raise DeclarationError(f"{where}: found role = {role!r}, expected a text, or a list of texts.")
     declared = ColumnDeclaration(
         kind=values.get("kind", ""),
-        role=tuple(role) if isinstance(role, list) else (role,),
+        role=tuple(roles),
         format=values.get("format", ""),
         missing=_read_missing(where, values.get("missing", [])),
         unit=values.get("unit", "").strip(),
@@ -195,8 +200,11 @@ def match_declarations(
         DeclarationError: a declared column does not exist, or is no vector, or is declared otherwise and is one.
     """
     columns: dict[str, ColumnDeclaration] = {}
-    for name, declared in declarations.columns.items():
+    for stated, declared in declarations.columns.items():
+        name = find_name(stated, names)
         where, positions = f"{declarations.file}: column {name!r}", _positions(name, names)
+        if name in columns or name != stated and name in declarations.columns:
+            raise DeclarationError(f"{where} is declared twice, as {stated!r}, too; declare it once.")
         if name in names:
             if declared.kind == "vector":
                 raise DeclarationError(f"{where} is declared a vector, but holds no lists; state its kind.")

@@ -23,7 +23,7 @@ from ...codec import to_json
 from ...errors import DataError
 from ..contracts.table_formats import Layout
 from .arrow_tables import expand_columns, read_arrow
-from .columns import nearest, take_columns
+from .columns import nearest, take_columns, with_columns
 from .databases import read_database, read_database_file
 from .delimited import read_delimited
 from .file_kinds import find_kind, unpack
@@ -161,7 +161,7 @@ def _read_part(part: Part, source: str, options: Mapping[str, Any]) -> tuple[pd.
         arrow, unusable = expand_columns(read_arrow(data, kind))
         table = arrow.to_pandas()
         read |= {"unusable": unusable} if unusable else {}
-    return table.assign(**part.partition), read
+    return with_columns(table, part.partition), read
 
 
 def _read_long(part: Part, source: str) -> tuple[pd.DataFrame, dict[str, Any]] | None:
@@ -183,7 +183,7 @@ def _read_long(part: Part, source: str) -> tuple[pd.DataFrame, dict[str, Any]] |
     except pa.ArrowException as error:
         raise ValueError(f"the file cannot be read as parquet: {error}") from None
     described = {"unusable": unusable} if unusable else {}
-    return table.assign(**part.partition), {**read, "bytes": path.stat().st_size, **described}
+    return with_columns(table, part.partition), {**read, "bytes": path.stat().st_size, **described}
 
 
 def _read_columns(parquet: pq.ParquetFile) -> tuple[pd.DataFrame, dict[str, str]]:

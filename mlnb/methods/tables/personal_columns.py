@@ -11,7 +11,7 @@ import pandas as pd
 
 from ...codec import replace
 from ..contracts.declarations import ColumnDeclaration, Declarations
-from .columns import each_once
+from .columns import each_once, with_columns
 from .pseudonyms import Protection, check_key, with_key_check
 
 
@@ -45,7 +45,7 @@ def protect_columns(table: pd.DataFrame, protection: Protection) -> pd.DataFrame
         SettingsError: a pseudonym is needed, and there is no key or another one.
     """
     columns = {name: _protect(table[name], name, protection) for name in table.columns if name in protection.columns}
-    return table.assign(**columns) if columns else table
+    return with_columns(table, columns) if columns else table
 
 
 def _protect(values: pd.Series, name: str, protection: Protection) -> pd.Series:

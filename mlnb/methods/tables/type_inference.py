@@ -28,7 +28,7 @@ from .number_formats import classify, find_evidence, find_signs, parse_with
 from .parsing import find_codes, find_sentinels, parse_booleans, parse_clocks
 from .spellings import AUTOMATIC, Spelling, look_at_texts
 from .column_profiles import DECLARED, choose_role, describe_column
-from .declared_columns import blank_missing, declared_sentinels, read_declared
+from .declared_columns import blank_missing, check_unit, declared_sentinels, read_declared
 from .one_type import LONG, join_columns, one_type
 
 PLACEHOLDERS = np.array(
@@ -121,6 +121,7 @@ class _Cleaner:
         self.note("declared", "info", None, f"declared {describe_declaration(declared)}", "as stated in columns.toml")
         if declared.kind in ("", "ignore") or declared.personal in ("drop", "mask"):
             kind, values = self.clean(raw)
+            check_unit(raw, declared, kind, self.format)
             self.sentinels = declared_sentinels(declared, kind, self.format)
             if kind == "number" and not declared.missing:
                 values = self.drop_sentinels(values)
@@ -190,6 +191,8 @@ class _Cleaner:
         """The kind and values of a column of text."""
         plain = self.number is not None and self.number.decimal == "."
         if plain and (quick := _plain_numbers(raw)) is not None and not self._are_days(quick):
+            if self.number is not None and not self.number.certain:
+                self._note_uncertain(raw.dropna().astype("str").tolist(), self.number, len(raw))
             return "number", pd.Series(self._finite(quick), raw.index)
         codes, different = pd.factorize(raw.astype("str"), use_na_sentinel=True)
         texts = pd.Series(different, dtype="str").str.strip()

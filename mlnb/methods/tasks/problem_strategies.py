@@ -9,6 +9,7 @@ __all__ = ['NOTHING_DECLARED', 'CHECKED_ROWS', 'Findings', 'STRATEGIES', 'Proble
 # %% ../../../nbs/methods/tasks/problem_strategies.ipynb #c02
 import pandas as pd
 
+from ...errors import ParameterError
 from ..audit.data_validation import audit, check_table, pandera_schema
 from ..audit.split_proposals import propose_splits
 from ..audit.target_leakage import find_leaks
@@ -59,7 +60,7 @@ class ProblemStrategy:
             source: where the choice of the target came from.
 
         Raises:
-            ValueError: when the table cannot serve the problem.
+            ParameterError: when the table cannot serve the problem.
         """
         name = self.require_target(target)
         return complete(problem, table[name], source, list(table.columns))
@@ -67,7 +68,7 @@ class ProblemStrategy:
     def require_target(self, target: str | None) -> str:
         """Return the target. Raises `ValueError` when there is none."""
         if target is None:
-            raise ValueError("no target stated; name the column to predict")
+            raise ParameterError("no target stated; name the column to predict")
         return target
 
     def target_kind(self, contract: ProblemContract) -> str:

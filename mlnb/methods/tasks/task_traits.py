@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal, TypeVar
 
+from ...errors import ParameterError
+
 T = TypeVar("T")
 
 
@@ -173,7 +175,7 @@ def traits_of(task: str) -> TaskTraits:
     try:
         return TRAITS[task]
     except KeyError:
-        raise ValueError(f"found task {str(task)!r}, expected one of {', '.join(map(str, TRAITS))}") from None
+        raise ParameterError(f"found task {str(task)!r}, expected one of {', '.join(map(str, TRAITS))}") from None
 
 
 def choose(strategies: Mapping[str, T], task: str) -> T:

@@ -168,6 +168,11 @@ def _check_parts(table: pd.DataFrame, contract: ProblemContract, training: np.nd
     if not traits_of(contract.task).supervised and (len(training) < 2 * MIN_ROWS or len(test) < least):
         counts = f"{len(training)} training rows and {len(test)} test rows"
         raise DataError(f"found {counts}, expected {2 * MIN_ROWS} and {least} to know what is normal; add more rows")
+    if traits_of(contract.task).unit == "query":
+        for rows, what in ((training, "training"), (test, "test")):
+            if not (table[contract.target].iloc[rows] > 0).any():
+                expected = "state another split.test_share, or add queries with relevant rows"
+                raise DataError(f"no {what} row is relevant: all have a relevance of 0; {expected}")
     if not has_classes(contract):
         return
     labels = _labels(table, contract)

@@ -20,6 +20,7 @@ from ..tasks.task_traits import traits_of
 from ..models.anomaly_detection import reference_flags
 from ..tables.arrow_tables import release_memory
 from ..tables.columns import Schema, TableArrays, to_arrays
+from ..tables.sample_weights import scale_weights
 from ..encoding.table_encoder import Encoder
 from .cross_validation import Fold, encode_folds
 from ..metrics.forecasting_metrics import PROXIES
@@ -99,7 +100,7 @@ def read_weights(contract: ProblemContract, table: pd.DataFrame) -> np.ndarray |
         contract: completed problem contract.
         table: n typed rows.
     """
-    return None if contract.weight is None else table[contract.weight].to_numpy(dtype=np.float64)
+    return None if contract.weight is None else scale_weights(table[contract.weight].to_numpy(dtype=np.float64))
 
 
 def learn_examples(

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from ...errors import ParameterError
 from ..contracts.candidates import TrialResult
 from ..training_data.cross_validation import Fold
 from ..metrics.weighted_metrics import METRICS
@@ -187,7 +188,7 @@ def tune(
         clock: returns the time in seconds.
 
     Raises:
-        ValueError: a setting is invalid, or no trial finished.
+        ParameterError: a setting is invalid, or no trial finished.
     """
     from threadpoolctl import threadpool_limits
 
@@ -249,9 +250,9 @@ def _check_settings(
     families = check_families(list(families or searched_families(task)), task)
     for name, value, allowed in [("sampler", sampler, SAMPLERS), ("class_weight", class_weight, CLASS_WEIGHTS)]:
         if value not in allowed:
-            raise ValueError(f"found {name} {value!r}, expected one of {', '.join(allowed)}")
+            raise ParameterError(f"found {name} {value!r}, expected one of {', '.join(allowed)}")
     if trials < 1 or metric not in METRICS or task not in METRICS[metric].tasks:
-        raise ValueError(f"found {trials} trials of {metric!r}, expected at least 1 of a metric that suits {task}")
+        raise ParameterError(f"found {trials} trials of {metric!r}, expected at least 1 of a metric that suits {task}")
     return families
 
 

@@ -28,6 +28,14 @@ def test_small_groups_are_not_compared() -> None:
     assert compare_groups(Y, PREDICTED, np.full(N, "all", dtype=object), "accuracy").difference.value is None
 
 
+@pytest.mark.parametrize("rows", [1, 2, 3])
+@pytest.mark.parametrize("measure", ["equalized_odds", "demographic_parity", "accuracy", "mae"])
+def test_a_few_rows_are_not_compared(measure: str, rows: int) -> None:
+    for groups in (["a"] * rows, [*"abc"][:rows]):
+        compared = compare_groups(Y[:rows], PREDICTED[:rows], np.array(groups, dtype=object), measure)
+        assert compared.difference.value is None and sum(group.rows for group in compared.groups) == rows
+
+
 def test_one_class_leaves_one_rate() -> None:
     negatives = compare_groups(np.zeros(N, dtype=int), PREDICTED, SEX, "equalized_odds")
     assert negatives.groups[0].rates["true_positive"] is None and negatives.difference.value > 0

@@ -159,9 +159,27 @@ def test_a_weight_is_no_feature_and_is_used_by_folds_and_final_fit():
         assert value == pytest.approx(measured)
 
 
+@pytest.mark.parametrize("family", ["linear", "lightgbm", "mlp", "knn"])
+@pytest.mark.parametrize("factor", [1e-300, 1e-6, 1e6, 1e300])
+def test_the_scale_of_relative_weights_changes_nothing(family, factor):
+    relative = WEIGHTS + 0.5
+    predictions = []
+    for weights in (relative, relative * factor):
+        contract, schema, table, _ = weighted_table(weights)
+        encoder = Encoder.fit({"x": table["x"].to_numpy()}, schema)
+        learned = training_examples.learn_examples(contract, schema, encoder, table)
+        given = {"weights": learned.weights, "counts": learned.weights}
+        fitted = fit_model(family, default_params(family), learned.X, learned.y, "binary", 2, **given)
+        predictions.append(predict(fitted, learned.X))
+        assert np.ptp(predictions[-1][:, 1]) > 0.1, "nothing was learned"
+    np.testing.assert_allclose(*predictions, rtol=1e-6, atol=1e-6)
+
+
 @pytest.mark.parametrize(
     ("weights", "message"),
     [
+        (np.r_[1e300, WEIGHTS[1:]], "240 rows with a weight in 'w' count as much as 1: the largest weight is 1e.300"),
+        (np.r_[1e9, 2e9, WEIGHTS[2:]], "count as much as 1"),
         (np.r_[np.nan, WEIGHTS[1:]], "1 of 240 rows have no or an infinite weight in 'w', the first is row 0"),
         (np.r_[np.inf, WEIGHTS[1:]], "no or an infinite weight"),
         (np.r_[-1.0, WEIGHTS[1:]], "a negative weight"),

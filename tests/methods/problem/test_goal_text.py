@@ -69,6 +69,34 @@ def test_phrasings(words: str, value: float, style: str, position: str, data: st
     assert (bound.metric, bound.bound) == (metric, pytest.approx(1 - value if flipped else value)), goal
 
 
+@settings(max_examples=100, deadline=None)
+@given(
+    metric=st.sampled_from(sorted(METRICS)),
+    first=st.sampled_from(
+        ["two", "seven", "twelve", "thirteen", "ninety", "half", "hundred", "ninety-five", "one in ten"]
+    ),
+    template=st.sampled_from(
+        ["{m} of {w}", "{w} percent {m}", "{m} above {w}", "forecast {w} days ahead", "within {w} ms"]
+    ),
+)
+def test_numbers_in_words_are_refused(metric: str, first: str, template: str) -> None:
+    with pytest.raises(ParameterError, match="a number in words"):
+        read_goal(template.format(m=metric, w=first), stated=True)
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    metric=st.sampled_from(sorted(METRICS)),
+    other=st.sampled_from(
+        ["training", "macro", "weighted", "median", "relative", "adjusted", "per-class", "lower bound of"]
+    ),
+    between=st.sampled_from([" ", " (", ": "]),
+)
+def test_metrics_of_another_meaning_are_refused(metric: str, other: str, between: str) -> None:
+    with pytest.raises(ParameterError, match=f"found .{other.split()[0]}"):
+        read_goal(f"{other}{between}{metric} of 0.5", stated=True)
+
+
 WORDS = [
     "precision", "recall", "AUC", "accuracy", "MAE", "F1", "top", "next", "under", "at", "least", "most", "of",
     "by", "in", "the", "percent", "ms", "days", "alerts", "day", "a", "coverage", "customers", "cost", "costs",
@@ -117,6 +145,10 @@ def test_no_number_is_dropped(goal: str) -> None:
         ("a false negative costs 50", [], {"cost_false_negative": 50.0}),
         ("recall at 80 % precision", [("precision", 0.8)], {}),
         ("recall over 0.9, positive class 'left'", [("recall", 0.9)], {"positive": "left"}),
+        ("recall over 0.9, positive: 'left'", [("recall", 0.9)], {"positive": "left"}),
+        ("AUC 0.8 in under 50 ms", [("roc_auc", 0.8)], {"latency_ms": 50.0}),
+        ("one AUC of 0.8 for each data point", [("roc_auc", 0.8)], {}),
+        ("precision in the top tenth of 0.6", [("precision_at", 0.6)], {"top": 0.1}),
         ("groups differ by at most 0.1", [], {"fairness_limit": 0.1}),
         ("predict `size 7` with an accuracy of 0.9", [("accuracy", 0.9)], {}),
     ],
@@ -139,6 +171,26 @@ def test_understood(goal: str, bounds: list[tuple[str, float]], fields: dict[str
         ("MAE under 3 %", "MAE under 3 %"),
         ("precision and recall of at least 0.8", "precision and recall"),
         ("in the top 100 customers", "top 100"),
+        ("forecast two weeks ahead", "two weeks"),
+        ("accuracy over ninety", "ninety"),
+        ("accuracy of at least ¾", "¾"),
+        ("false positive rate under 1 ‰", "1 ‰"),
+        ("RMSE below 1_500", "1_500"),
+        ("RMSE below 12.500", "12.500"),
+        ("RMSE below 15 k", "15 k"),
+        ("AUC 0.05 below the champion", "AUC 0.05 below"),
+        ("accuracy + 3 %", "accuracy + 3 %"),
+        ("0.8 AUC at most", "0.8 AUC at most"),
+        ("AUC accuracy 0.9", "AUC accuracy"),
+        ("AUC 0.9 accuracy 0.8 recall", "AUC 0.9 accuracy"),
+        ("AUC 0.8 or accuracy 0.9", "AUC 0.8 or accuracy"),
+        ("AUC over 0.8 and AUC over 0.9", "AUC over 0.8"),
+        ("accuracy in the top 5 % of at least 0.6", "at least 0.6"),
+        ("macro recall over 0.8", "macro recall"),
+        ("lower bound of AUC over 0.8", "lower bound of AUC"),
+        ("accuracy over 0.9 %", "accuracy over 0.9 %"),
+        ("coverage of at most 90 %", "at most 90 %"),
+        ("a false positive costs 5 %", "costs 5 %"),
     ],
 )
 def test_rejected(goal: str, quoted: str) -> None:

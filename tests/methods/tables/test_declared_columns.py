@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlnb.codec import encode
-from mlnb.errors import DataError, DeclarationError
+from mlnb.errors import DataError, DeclarationError, ParameterError
 from mlnb.methods.contracts.declarations import ColumnDeclaration, Declarations
 from mlnb.methods.encoding.row_encoder import compile_row
 from mlnb.methods.encoding.table_encoder import Encoder
@@ -20,8 +20,10 @@ from mlnb.methods.tables.column_declarations import match_declarations, parse_de
 from mlnb.methods.tables.columns import Schema, to_arrays
 from mlnb.methods.tables.data_sources import read_table
 from mlnb.methods.tables.formatted_columns import read_as_trained
+from mlnb.methods.tables.personal_columns import protect_table
 from mlnb.methods.tables.type_inference import clean
 from mlnb.serving.batch.arrow_columns import read_column
+from mlnb.stages.collect import fill_weights
 from mlnb.stages.validate import type_table
 
 CELLS = {  # kind -> cells, and those that may be declared missing
@@ -125,11 +127,59 @@ def test_declarations_override_inference():
         (["2024-01-31", "soon"], {"kind": "date"}, "declared date"),
         ([1.5, 2.0], {"kind": "date", "format": "%Y"}, "the source stores numbers"),
         ([1, 2], {"kind": "text"}, "declared text"),
+        (["1 kg", "2 kg"], {"unit": "g"}, "its unit is 'g' and not 'kg'"),
+        (["€1", "€2"], {"kind": "number", "unit": "USD"}, "its unit is 'USD' and not '€'"),
+        (["1 %", "2 %"], {"unit": "kg"}, "its unit is 'kg' and not '%'"),
+        (["a", "b"], {"unit": "kg"}, "holds category values"),
     ],
 )
 def test_values_that_contradict_the_declared_kind_are_an_error(cells, declared, message):
     with pytest.raises(DataError, match=message):
         clean(pd.DataFrame({"x": cells}), declarations={"x": ColumnDeclaration(**declared)})
+
+
+@pytest.mark.parametrize("unit", ["EUR", "€", "euro"])
+def test_a_currency_is_declared_by_its_sign_or_code(unit):
+    for cells in (["€1", "€2"], ["1 EUR", "2 EUR"], ["1", "2"]):
+        declared = {"x": ColumnDeclaration(kind="number", unit=unit)}
+        if unit == "euro" and cells[0] == "1 EUR":
+            continue
+        assert clean(pd.DataFrame({"x": cells}), declarations=declared)[0]["x"].tolist() == [1.0, 2.0]
+
+
+@pytest.mark.parametrize("stated", ["größe", "gro\u0308ße", " größe ", "\tgro\u0308ße"])
+@pytest.mark.parametrize("present", ["größe", "gro\u0308ße"])
+def test_names_are_those_of_the_table_however_they_are_spelled(stated, present):
+    declared = Declarations(columns={stated: ColumnDeclaration(kind="category")})
+    assert list(match_declarations(declared, [present, "x"]).columns) == [present]
+    both = Declarations(columns={present: ColumnDeclaration(), f" {present}": ColumnDeclaration(kind="category")})
+    with pytest.raises(DeclarationError, match="is declared twice"):
+        match_declarations(both, [present, "x"])
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(["kind", "role", "missing", "unit", "format", "personal"]),
+        st.recursive(
+            st.sampled_from(["number", "feature", "kg", "", "drop"]) | st.integers(-1, 1) | st.booleans() | st.floats(),
+            lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.sampled_from("ab"), inner, max_size=1),
+            max_leaves=4,
+        ),
+    )
+)
+@settings(max_examples=150, deadline=None)
+def test_values_of_any_type_are_a_declaration_or_an_error(values):
+    def toml(value):
+        if isinstance(value, dict):
+            return "{" + ", ".join(f"{key} = {toml(each)}" for key, each in value.items()) + "}"
+        if isinstance(value, list):
+            return "[" + ", ".join(map(toml, value)) + "]"
+        return repr(value).lower() if not isinstance(value, str) else json.dumps(value)
+
+    try:
+        parse_declarations(f"[columns]\nx = {toml(values)}")
+    except DeclarationError as error:
+        assert "columns.toml" in str(error)
 
 
 def test_list_columns_are_declared_once(tmp_path):
@@ -160,6 +210,55 @@ def test_a_file_is_read_as_toml_or_as_the_artifact_of_a_run(tmp_path):
     path.write_bytes(b"\xff\xfe\x00")
     with pytest.raises(DeclarationError, match="not UTF-8"):
         read_declarations(path)
+
+
+def test_a_fairness_limit_holds_for_declared_columns():
+    raw = pd.DataFrame({"x": range(60), "sex": ["f", "m"] * 30, "y": ["yes", "no", "no"] * 20})
+    declared = Declarations(columns={"sex": ColumnDeclaration(role=("protected",))})
+    problem = state("y", requirements={"fairness_limit": 0.1})
+    assert type_table(raw, problem, {}, declarations=declared)[0].protected == ("sex",)
+    with pytest.raises(ParameterError, match="no protected columns"):
+        type_table(raw, problem, {})
+
+
+@pytest.mark.parametrize(
+    "declared",
+    [
+        ColumnDeclaration(kind="ignore"),
+        ColumnDeclaration(kind="identifier"),
+        ColumnDeclaration(role=("feature",)),
+        ColumnDeclaration(role=("weight",)),
+        ColumnDeclaration(personal="drop"),
+    ],
+)
+@pytest.mark.parametrize("target", ["y", " y", "2"])
+def test_a_target_that_is_declared_something_else_is_an_error(declared, target):
+    raw = pd.DataFrame({"x": range(60), "y": ["yes", "no", "no"] * 20})
+    with pytest.raises(DeclarationError, match=r"'y' has .* but is problem.target"):
+        type_table(raw, state(target), {}, declarations=Declarations(columns={"y": declared}))
+
+
+@pytest.mark.parametrize("name", ["self", "cls", "columns", "index", "data", "copy", "values", "\u0000", "a.b", "T"])
+def test_any_name_may_have_any_role(name):
+    rows = 60
+    given = {
+        "x": np.arange(rows) * 0.5,
+        "mail": ["a@b.example", "c@d.example"] * 30,
+        "w": 2,
+        "y": ["yes", "no", "no"] * 20,
+    }
+    for old, role in (("y", "target"), ("w", "weight"), ("mail", "personal"), ("mail", "group")):
+        raw = pd.DataFrame(given).rename(columns={old: name})
+        declared = Declarations(columns={name: ColumnDeclaration(role=(role,), personal="drop" * (role == "personal"))})
+        protected, declared = protect_table(raw, declared)
+        contract, schema, table, _ = type_table(
+            protected, state(name if old == "y" else "y"), {}, declarations=declared
+        )
+        assert len(table) == rows and (contract.target == name if old == "y" else contract.target == "y")
+        assert name in schema.names and read_as_trained(raw, schema)[name].notna().all() == (role != "personal")
+    weighted = Declarations(columns={name: ColumnDeclaration(role=("weight",))})
+    logged = pd.DataFrame({name: [1.0, np.nan, 3.0]})
+    assert fill_weights(logged, weighted)[name].tolist() == [1.0, 2.0, 3.0]
 
 
 def test_numbers_are_declared_missing_whatever_their_type():

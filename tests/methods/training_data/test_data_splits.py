@@ -36,6 +36,18 @@ def test_stated_kinds_that_contradict_the_table(options: dict[str, str], message
         choose_kind(BINARY, SCHEMA, **options)
 
 
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 1)), min_size=6, max_size=20), st.floats(0.1, 0.5))
+def test_both_parts_of_a_ranking_have_relevant_rows(rows: list[tuple[int, int]], share: float) -> None:
+    table = pd.DataFrame(rows, columns=["who", "y"])
+    contract = ProblemContract(task="ranking", target="y", query="who")
+    try:
+        parts = split_rows(table, contract, "group", share, column="who")
+    except DataError:
+        return
+    assert all(table["y"].iloc[part].sum() > 0 for part in parts)
+
+
 def test_groups_and_time_are_stated_together() -> None:
     assert choose_kind(BINARY, SCHEMA, group="who", time="day")[0] == "group_time"
     assert choose_kind(BINARY, SCHEMA, "group_time", group="who", time="day")[0] == "group_time"

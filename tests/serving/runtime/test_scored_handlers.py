@@ -1,8 +1,10 @@
 """Anomalies are scored row by row, rankings query by query."""
 
 import numpy as np
+import pyarrow as pa
 import pytest
-from small_models import make_model
+from decoded_tables import decoding
+from small_models import make_model, make_rows
 
 from mlnb.codec import replace
 from mlnb.methods.models.fitted_models import Model
@@ -52,6 +54,18 @@ def test_ranks_are_within_a_query(ranking):
     assert sorted(response.rank for response in alone) == [1, 2, 3, 4]
     for response, why in zip(responses, ranking.explain(rows), strict=True):
         assert response.score == pytest.approx(why.base + sum(why.columns.values()))
+
+
+@pytest.mark.parametrize("task", ["anomalies", "ranking"])
+def test_tables_get_the_responses_of_rows(request, task):
+    handler = request.getfixturevalue(task)
+    rows = [{name: row[name] for name in row if name != "note"} for row in make_rows(24)]
+    rows = [row | ({"visit": f"visit {number // 8}"} if task == "ranking" else {}) for number, row in enumerate(rows)]
+    with decoding() as read:
+        (table,) = read(pa.Table.from_pylist(rows), handler.request_columns)
+        (ungrouped,) = read(pa.Table.from_pylist(ROWS), handler.request_columns)
+    assert handler.respond_to_table(table) == handler.respond(rows)
+    assert handler.respond_to_table(ungrouped) == handler.respond(ROWS)
 
 
 @pytest.mark.parametrize(("query", "description"), [(None, "nothing"), (["a"], "an object"), ({"a": 1}, "an object")])

@@ -4,12 +4,10 @@ from typing import Any
 
 from msgspec import field
 
-from mlnb.cli.text_tables import shorten, table
 from mlnb.codec import Record
 from mlnb.engine.run_records import StageState
 from mlnb.engine.runs import Run
 from mlnb.methods.contracts.evaluations import Metrics
-from mlnb.reports import formatting
 from mlnb.tracking import run_results
 from mlnb.tracking.artifact_views import load_record
 
@@ -51,36 +49,11 @@ def compare_runs(first: Run, second: Run) -> RunComparison:
     )
 
 
-def comparison_text(comparison: RunComparison) -> str:
-    """Return a comparison as text."""
-    (first, second), states = comparison.runs, comparison.states
-    parts = [f"A  {first}  {states[0]}\nB  {second}  {states[1]}"]
-    parts += _section("parameters", comparison.parameters) or ["parameters: the same"]
-    if comparison.metrics:
-        rows = [
-            [name, formatting.number(a), formatting.number(b), formatting.number(b - a) if _numbers(a, b) else ""]
-            for name, (a, b) in comparison.metrics.items()
-        ]
-        heads = ["metrics", "A", "B", "B − A"]
-        parts.append(table(heads, rows, right=heads[1:]))
-    else:
-        parts.append("metrics: the same")
-    parts += _section("versions", comparison.versions)
-    rows = [[name, stage.outputs, *stage.states] for name, stage in comparison.stages.items()]
-    parts.append(table(["stages", "outputs", "A", "B"], rows))
-    return "\n\n".join(parts)
-
-
 def all_metrics(run: Run) -> dict[str, float | None]:
     """Return the logged numbers of a run and its test metrics, as `stage.name`."""
     test = load_record(run, "metrics", Metrics)
     standard = {f"evaluate.{name}": item.value for name, item in (test.estimates() if test else {}).items()}
     return {**run_results.metrics(run), **standard}
-
-
-def _section(title: str, differing: dict[str, Pair]) -> list[str]:
-    rows = [[name, _text(title, a), _text(title, b)] for name, (a, b) in differing.items()]
-    return [table([title, "A", "B"], rows)] if rows else []
 
 
 def _differing(first: dict[str, Any], second: dict[str, Any]) -> dict[str, Pair]:
@@ -97,11 +70,3 @@ def _compare_stage(name: str, first: Run, second: Run) -> StageComparison:
         for r in records
     ]
     return StageComparison(outputs=same if all(digests) else "–", states=(states[0], states[1]))
-
-
-def _numbers(*values: Any) -> bool:
-    return all(isinstance(value, int | float) for value in values)
-
-
-def _text(title: str, value: Any) -> str:
-    return "–" if value is None and title == "versions" else shorten(formatting.parameter(value), 48)

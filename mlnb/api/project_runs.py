@@ -1,0 +1,169 @@
+"""The runs and models of a project, by reference."""
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mlnb.api.progress import progress_listener
+from mlnb.api.recorded_run import RecordedRun, RunList
+from mlnb.api.run_execution import run_plans, start_listeners, write_run_report
+from mlnb.api.run_request import RunRequest, pipeline_name, plan_request
+from mlnb.engine.plan import matching_run
+from mlnb.engine.project import Project
+from mlnb.engine.run_records import RunState
+from mlnb.engine.runs import Run, list_runs, open_run, set_latest
+from mlnb.errors import StageError, UsageError, error_class
+from mlnb.registry.registry import run_reference
+from mlnb.serving.packaging.packaged_runs import LATEST, find_packaged_run
+
+if TYPE_CHECKING:
+    from mlnb.api.loaded_model import LoadedModel
+
+
+def run(
+    pipeline: str | None = None,
+    *,
+    data: Path | str | None = None,
+    target: str | None = None,
+    params: Mapping[str, object] | None = None,
+    profile: str | None = None,
+    upto: str | None = None,
+    force: Sequence[str] | None = None,
+    workers: int | None = None,
+    report: bool = True,
+    progress: bool = True,
+    folder: Path | str | None = None,
+) -> RecordedRun:
+    """Run a pipeline as `mlnb run` does: unchanged stages are reused, and without changes nothing runs.
+
+    Args:
+        pipeline: name of a pipeline of settings.ini; None: the setting `pipeline`.
+        data: data set: a file, a URL, SQL, or sklearn:NAME; None: that of the parameters cell.
+        target: column to predict; None: that of the parameters cell.
+        params: values by name, as {"tune.trials": 60, "seed": 7}; a name without a stage sets it in every stage.
+        profile: name of a profile of settings.ini, such as "smoke".
+        upto: a stage: it and the stages it depends on are run.
+        force: stages that run though unchanged; an empty list: all.
+        workers: number of stages that run at once; None: the setting.
+        report: whether to write the HTML report.
+        progress: whether to print a line per stage.
+        folder: as for `runs`.
+
+    Returns:
+        The finished run; an earlier one when nothing has changed since.
+
+    Raises:
+        UsageError: the project, a name or a value is wrong; nothing was run.
+        GateFailed: the model does not meet a requirement of its gate.
+        StageError: a stage failed (`CellFailed`: by an exception); the message names cell and executed notebook.
+        KeyboardInterrupt: the run was interrupted; finished stages are kept.
+    """
+    project = _project(folder)
+    number = project.settings.workers if workers is None else workers
+    if number < 1:
+        raise UsageError(f"workers is {number}; expected 1 or more.")
+    request = RunRequest(
+        pipeline=pipeline,
+        data=None if data is None else str(data),
+        target=target,
+        values=params or {},
+        profile=profile,
+        upto=upto,
+        force=force,
+    )
+    (plan,) = plan_request(project, request)
+    finished = matching_run(project, pipeline_name(project, request), plan.planner.plan())
+    if finished is not None:
+        set_latest(finished)
+        return RecordedRun(finished)
+    listeners = start_listeners(project, progress_listener(as_json=False) if progress else None)
+    conclude = partial(_conclude, report=report)
+    (recorded,) = run_plans(project, request, [plan], listeners, conclude, request.command(), number)
+    return recorded
+
+
+def runs(folder: Path | str | None = None) -> RunList:
+    """Return the runs of a project, newest first.
+
+    Args:
+        folder: the project's folder or one below it; None: the working directory.
+
+    Raises:
+        ProjectError: the settings of the project cannot be read.
+    """
+    return RunList([RecordedRun(run) for run in list_runs(_project(folder))])
+
+
+def latest(folder: Path | str | None = None) -> RecordedRun:
+    """Return the latest run of a project.
+
+    Args:
+        folder: as for `runs`.
+
+    Raises:
+        UnknownRun: there is none.
+    """
+    return open_recorded_run(LATEST, folder)
+
+
+def open_recorded_run(reference: str, folder: Path | str | None = None) -> RecordedRun:
+    """Return a run.
+
+    Args:
+        reference: an id, a unique start or end of one, "latest", or a version such as "@champion".
+        folder: as for `runs`.
+
+    Raises:
+        UnknownRun: no run, or more than one, has that id.
+    """
+    project = _project(folder)
+    return RecordedRun(open_run(project, run_reference(project, reference)))
+
+
+def load_model(model: "str | Path | RecordedRun" = LATEST, folder: Path | str | None = None) -> "LoadedModel":
+    """Return a packaged model, which predicts data frames with the numbers of its service.
+
+    Args:
+        model: "latest" (the newest packaged run), a run's id, a version such as "@champion" or "churn-classifier:3",
+            a run, or the folder of a service bundle or of its model.
+        folder: as for `runs`; not used for a run or a path.
+
+    Raises:
+        UnknownRun: there is no such run, or it has no packaged model.
+        UsageError: a path is not the folder of a model.
+        ServingError: the model does not return the notebook's predictions in this process.
+    """
+    if isinstance(model, RecordedRun):
+        return model.load_model()
+    if isinstance(model, Path):
+        from mlnb.api.loaded_model import LoadedModel
+
+        contents = next((path for path in (model, model / "model") if (path / "contract.json").is_file()), None)
+        if contents is None:
+            raise UsageError(
+                f"{model} holds no model; expected the folder of a service bundle, with model/contract.json."
+            )
+        return LoadedModel(contents)
+    project = _project(folder)
+    return RecordedRun(find_packaged_run(project, run_reference(project, model))).load_model()
+
+
+def _conclude(run: Run, report: bool) -> RecordedRun:
+    """Return a finished run; raise the error of one that failed."""
+    if report:
+        write_run_report(run)
+    if run.record.state == RunState.INTERRUPTED:
+        raise KeyboardInterrupt(f"Run {run.id} was interrupted; the same call continues it.")
+    failure = run.record.failure
+    if run.record.state == RunState.FINISHED or failure is None:
+        return RecordedRun(run)
+    cell = f", cell {failure.cell}" if failure.cell is not None else ""
+    notebook = f" The executed notebook: {run.folder / failure.notebook}." if failure.notebook else ""
+    message = f"Run {run.id}: stage {failure.stage}{cell} failed: {failure.message}.{notebook}"
+    raised = StageError if failure.error == KeyboardInterrupt.__name__ else error_class(failure.error)
+    raise (StageError if issubclass(raised, UsageError) else raised)(message)
+
+
+def _project(folder: Path | str | None) -> Project:
+    return Project.find(None if folder is None else Path(folder))

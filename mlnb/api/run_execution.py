@@ -1,0 +1,128 @@
+"""Running plans: one executor for all of them, then registration and report of each run."""
+
+import contextlib
+import os
+import threading
+import warnings
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from mlnb.api.run_request import GridPlan, RunRequest, pipeline_name
+from mlnb.engine.project import Project
+from mlnb.engine.run_records import RunState
+from mlnb.engine.runs import Run
+from mlnb.errors import MlnbError
+
+if TYPE_CHECKING:
+    from mlnb.engine.events import Listener
+    from mlnb.engine.pipeline import Pipeline
+
+T = TypeVar("T")
+
+
+def run_plans(
+    project: Project,
+    request: RunRequest,
+    plans: Sequence[GridPlan],
+    listeners: "Sequence[Listener]",
+    conclude: Callable[[Run], T],
+    command: Sequence[str],
+    workers: int,
+) -> list[T]:
+    """Run several plans on one executor; what they have in common is executed once.
+
+    Args:
+        project: The project.
+        request: What they were made from.
+        plans: From `plan_request`.
+        listeners: Receive the events; those with a method `close` are closed at the end.
+        conclude: Called with each run when all have ended, before the listeners are closed: a tracker takes its time.
+        command: The command line, for the records.
+        workers: Number of stages that run at once.
+    """
+    from mlnb.engine.events import EventDispatcher
+    from mlnb.engine.initial_record import RunOptions
+    from mlnb.engine.pipeline import Pipeline
+    from mlnb.executors.local import LocalExecutor
+
+    executor = LocalExecutor(workers)
+    executor.warm(1)
+    dispatch = EventDispatcher(listeners)
+    group: str | None = None
+    pipelines: list[Pipeline] = []
+    with contextlib.ExitStack() as stack:
+        for listener in listeners:
+            stack.callback(getattr(listener, "close", lambda: None))
+        with contextlib.closing(executor):
+            for planner, grid in plans:
+                options = RunOptions(
+                    pipeline=pipeline_name(project, request),
+                    command=tuple(command),
+                    profile=request.profile,
+                    group=group,
+                    grid=dict(grid),
+                )
+                pipeline = Pipeline(planner, executor, dispatch, options, workers)
+                if len(plans) > 1 and group is None:
+                    group = f"grid-{pipeline.run.id}"
+                    pipeline.run.update(group=group)
+                pipelines.append(pipeline)
+            _execute(pipelines)
+        for pipeline in pipelines:
+            register_run(pipeline.run)
+        return [conclude(pipeline.run) for pipeline in pipelines]
+
+
+def start_listeners(project: Project, progress: "Listener | None") -> "list[Listener]":
+    """Return what receives the events of a run: what shows the progress, and the tracker of the settings, if any."""
+    from mlnb.tracking.tracker import open_tracker
+
+    return [listener for listener in (progress, open_tracker(project)) if listener is not None]
+
+
+def _execute(pipelines: "Sequence[Pipeline]") -> None:
+    """Execute one pipeline here, or several in a thread each; Ctrl-C ends all of them."""
+    if len(pipelines) == 1:
+        pipelines[0].execute()
+        return
+    from mlnb.engine.interrupts import on_next_interrupt
+
+    threads = [threading.Thread(target=pipeline.execute) for pipeline in pipelines]
+    for thread in threads:
+        thread.start()
+    try:
+        for thread in threads:
+            thread.join()
+    except KeyboardInterrupt:
+        with on_next_interrupt(pipelines[0].executor.interrupt):
+            pipelines[0].interrupt()  # the executor is the same
+            for pipeline in pipelines[1:]:
+                pipeline.cancelled.set()
+            for thread in threads:
+                thread.join()
+
+
+def register_run(run: Run) -> None:
+    """Register the verified model of a run; an error is a warning, as every command of the registry tries again."""
+    if run.record.state != RunState.FINISHED or not run.has("certificate"):
+        return
+    from mlnb.registry.registry import Registry
+
+    try:
+        Registry(run.project).register(run)
+    except MlnbError as error:
+        warnings.warn(f"run {run.id} is not registered yet: {error}", RuntimeWarning, stacklevel=2)
+
+
+def write_run_report(run: Run) -> Path | None:
+    """Write the report; an error is a warning, as the run itself is finished."""
+    from mlnb.reports.run_report import write_report
+
+    try:
+        return Path(os.path.relpath(write_report(run)))
+    except Exception as error:  # noqa: BLE001 -- no error of a report may change the result of a run
+        warnings.warn(
+            f"the report could not be written: {error!r}; `mlnb report` tries again", RuntimeWarning, stacklevel=2
+        )
+        return None

@@ -1,0 +1,165 @@
+"""What a run is to do, as options of `mlnb run` or arguments of `mlnb.run` state it, and its plan."""
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+from mlnb.engine.graph import Graph, build_graph
+from mlnb.engine.notebook import StageNotebook, read_notebooks
+from mlnb.engine.parameter_values import DEFAULT, RequestedValues, Values, combinations, resolve_values
+from mlnb.engine.plan import Planner
+from mlnb.engine.plan_steps import select
+from mlnb.engine.project import Project
+from mlnb.engine.run_records import Outputs
+from mlnb.engine.runs import newest_run_with, open_run
+from mlnb.engine.snapshot_keys import LiveSnapshots
+from mlnb.engine.upgrade_journal import unfinished
+from mlnb.errors import ParameterError, ProjectError
+from mlnb.registry.champion import fill_champion
+from mlnb.suggestions import did_you_mean
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunRequest:
+    """What a run is to do.
+
+    Attributes:
+        pipeline: name of a pipeline of settings.ini; None: the setting `pipeline`.
+        data: data set: a file, a URL, SQL, or sklearn:NAME.
+        target: column to predict: its name or, without a header, its position.
+        pairs: names and texts of parameters; a name without a stage sets it in every stage that has it.
+        values: typed values of parameters by name; they override `pairs`.
+        files: YAML or JSON files of parameters.
+        grid: "name=a,b" each: one run per combination of values.
+        inputs_from: run or version that supplies inputs of another pipeline; None: the newest with all of them.
+        profile: name of a profile of settings.ini.
+        upto: a stage: it and the stages it depends on are run.
+        since: a stage: it and the stages that depend on it are run.
+        only: stages: no others are run.
+        force: stages that run though unchanged; empty: all; None: none.
+    """
+
+    pipeline: str | None = None
+    data: str | None = None
+    target: str | None = None
+    pairs: Sequence[tuple[str, str]] = ()
+    values: Mapping[str, object] = field(default_factory=dict)
+    files: Sequence[Path] = ()
+    grid: Sequence[str] = ()
+    inputs_from: str | None = None
+    profile: str | None = None
+    upto: str | None = None
+    since: str | None = None
+    only: Sequence[str] = ()
+    force: Sequence[str] | None = None
+
+    def command(self) -> tuple[str, ...]:
+        """Return the words of the `mlnb run` command with the same data, target and parameters.
+
+        Selections of stages and the grid are not part of it.
+        """
+        words = ["mlnb", "run", *([self.pipeline] if self.pipeline else [])]
+        for option, text in (("--data", self.data), ("--target", self.target), ("--profile", self.profile)):
+            words += [option, text] if text is not None else []
+        for path in self.files:
+            words += ["-f", str(path)]
+        texts = {name: item if isinstance(item, str) else json.dumps(item) for name, item in self.values.items()}
+        for name, text in (*self.pairs, *texts.items()):
+            words += ["-p", name, text]
+        return tuple(words)
+
+
+class GridPlan(NamedTuple):
+    """A planner, and the combination of grid values that it is for."""
+
+    planner: Planner
+    grid: tuple[tuple[str, str], ...]
+
+
+def plan_request(project: Project, request: RunRequest) -> list[GridPlan]:
+    """Return a planner for every combination of the grids.
+
+    Raises:
+        UsageError: The request names something that does not exist or has a wrong value.
+    """
+    for message in unfinished(project.root, project.store_root):
+        raise ProjectError(message)
+    notebooks = read_notebooks(project.notebooks, project.source_cache)
+    names = project.pipeline(request.pipeline)
+    graph = build_graph(notebooks, names, pipeline_inputs(project, notebooks, names, request))
+    selection = select(graph, request.upto, request.since, request.only, request.force)
+    pairs = list(request.pairs)
+    if request.target is not None:
+        pairs.insert(0, ("target", request.target))
+        ingest = graph.stages.get("ingest")
+        if ingest is not None and any(one.name == "known_column" for one in ingest.parameters):
+            pairs.insert(0, ("ingest.known_column", request.target))
+    if request.data is not None:
+        pairs.insert(0, ("data", request.data))
+    pairs = [(name, _relative_to_root(project, name, text)) for name, text in pairs]
+    plans = []
+    for grid in combinations(request.grid):
+        requested = RequestedValues(
+            request.profile, project.profile(request.profile), request.files, pairs, grid, request.values
+        )
+        values = fill_champion(project, resolve_values(notebooks, list(graph.stages), requested))
+        check_files(project, graph, values)
+        plans.append(GridPlan(Planner(project, graph, values, selection, find_snapshots), grid))
+    return plans
+
+
+def pipeline_name(project: Project, request: RunRequest) -> str:
+    """Return the name of the selected pipeline."""
+    return str(request.pipeline or project.settings.pipeline)
+
+
+def pipeline_inputs(
+    project: Project, notebooks: Mapping[str, StageNotebook], names: Sequence[str], request: RunRequest
+) -> Outputs:
+    """Return the artifacts that the pipeline takes from a run of another one: that of `inputs_from`, or the newest."""
+    pipeline = pipeline_name(project, request)
+    produced = {artifact for name in names if name in notebooks for artifact in notebooks[name].writes}
+    missing = {artifact for name in names if name in notebooks for artifact in notebooks[name].reads} - produced
+    if not missing or not (request.inputs_from or pipeline in project.input_pipelines):
+        return {}
+    if request.inputs_from:
+        from mlnb.registry.registry import run_reference  # a database, which only few runs need
+
+        run = open_run(project, run_reference(project, request.inputs_from))
+    else:
+        run = newest_run_with(project, project.input_pipelines[pipeline], missing)
+    return {artifact: output for artifact in missing if (output := run.output(artifact)) is not None}
+
+
+def find_snapshots(project: Project) -> LiveSnapshots:
+    """Return the snapshots that a run could continue from."""
+    from mlnb.executors import live_snapshots  # a run with nothing to do needs none
+
+    return live_snapshots.find_usable(project)
+
+
+def check_files(project: Project, graph: Graph, values: Values) -> None:
+    """Raise `ParameterError` for a parameter that names a missing file, before anything is started."""
+    for name, stage in graph.stages.items():
+        for parameter in stage.parameters:
+            value = values[name].get(parameter.name)
+            if value is None or value.origin == DEFAULT or not parameter.is_file or not isinstance(value.value, str):
+                continue
+            path = project.root / value.value
+            if value.value and ":" not in value.value and "${" not in value.value and not path.exists():
+                files = sorted(other.name for other in path.parent.iterdir()) if path.parent.is_dir() else []
+                raise ParameterError(
+                    f"{value.origin} {name}.{parameter.name}: no file {value.value!r}." + did_you_mean(path.name, files)
+                )
+
+
+def _relative_to_root(project: Project, name: str, text: str) -> str:
+    """Return the path of a data file relative to the project, from one relative to the working directory."""
+    path = Path(text)
+    if name.rpartition(".")[2] != "data" or "://" in text or not path.exists():
+        return text
+    absolute = Path(os.path.abspath(path))
+    return absolute.relative_to(project.root).as_posix() if absolute.is_relative_to(project.root) else str(absolute)
