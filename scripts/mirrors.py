@@ -21,7 +21,7 @@ TOGETHER = {
     ),
     "cli/test_reading_runs.py": (
         "the commands list, show, compare and report the same runs",
-        "cli/comparison_text cli/main cli/report cli/runs cli/show cli/text_tables tracking/run_comparison",
+        "cli/comparison_text cli/main cli/report cli/runs cli/show tracking/run_comparison",
     ),
     "cli/test_upgrade.py": (
         "an upgrade is tested as a whole, from the template to the journal",

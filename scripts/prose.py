@@ -1,8 +1,7 @@
 """Find terms that the field has a standard name for, in text and in names: what `make check` calls as `prose`.
 
-python scripts/prose.py               findings in packages that are converted; exit code 1 if there is one
-python scripts/prose.py --counts      findings per package, converted or not
-python scripts/prose.py nbs/stages    all findings of some packages or files
+python scripts/prose.py               all findings; exit code 1 if there is one
+python scripts/prose.py nbs/stages    findings in some packages or files
 """
 
 import ast
@@ -12,7 +11,6 @@ import re
 import subprocess
 import sys
 import tokenize
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatch
@@ -23,12 +21,6 @@ from terms import ALLOWED, NAMES, TERMS, VALUES
 
 ROOT = Path(__file__).resolve().parent.parent
 
-# Packages that are not converted yet, called as `--counts` prints them. A finding anywhere else fails `make check`.
-# A package is removed from here once it has none.
-NOT_CONVERTED: tuple[str, ...] = ()
-
-# Folders whose files are counted together; anything else counts under its first folder, or by its own name.
-PACKAGES = ("mlnb/serving/*/", "mlnb/*/", "nbs/methods/*/", "nbs/*/")
 GENERATED = ("mlnb/methods/*", "mlnb/stages/*", "mlnb/_modidx.py", "constraints.txt")
 SKIPPED = (*GENERATED, "LICENSE", "scripts/terms.py", "tests/scripts/test_prose.py")  # the last two hold the terms
 TEXTS = (".md", ".html", ".ini", ".toml", ".yaml", ".yml", ".in", "Makefile", ".ci/run", ".importlinter")
@@ -47,16 +39,6 @@ class Finding:
 
     def __str__(self) -> str:
         return f"{self.path}:{self.line}: found {self.text!r}, use {self.instead}"
-
-
-def package_of(path: str) -> str:
-    """Return the package that a file's findings are counted under."""
-    for pattern in PACKAGES:
-        depth = pattern.count("/")
-        folder = "/".join(path.split("/")[:depth]) + "/"
-        if path.count("/") >= depth and fnmatch(folder, pattern):
-            return folder
-    return path.partition("/")[0] + "/" if "/" in path else path
 
 
 def search_text(path: str, line: int, text: str) -> Iterator[Finding]:
@@ -164,35 +146,14 @@ def files(within: tuple[str, ...] = ("",)) -> list[str]:
     ]
 
 
-def unfinished() -> list[Finding]:
-    """Return the findings in packages that are converted."""
-    return [finding for path in files() if package_of(path) not in NOT_CONVERTED for finding in search_file(path)]
-
-
-def counts() -> dict[str, tuple[int, int]]:
-    """Return the number of terms and of names that were found in each package, 0 included."""
-    numbers: Counter[tuple[str, bool]] = Counter()
-    for path in files():
-        for finding in search_file(path):
-            numbers[package_of(path), finding.is_name] += 1
-    return {package: (numbers[package, False], numbers[package, True]) for package in map(package_of, files())}
-
-
-def print_counts() -> None:
-    """Print the number of findings per package, the most first."""
-    numbers = counts()
-    print("terms  names  package (*: converted)")
-    for package, (terms, names) in sorted(numbers.items(), key=lambda item: (-sum(item[1]), item[0])):
-        print(f"{terms:5}  {names:5}  {package}{'' if package in NOT_CONVERTED else ' *'}")
-    print("{:5}  {:5}  in all".format(*map(sum, zip(*numbers.values(), strict=True))))
+def find(within: tuple[str, ...] = ("",)) -> list[Finding]:
+    """Return the findings in the files whose path starts with one of `within`."""
+    return [finding for path in files(within) for finding in search_file(path)]
 
 
 def main(arguments: list[str]) -> int:
-    """Print the findings; return 1 when a converted package, or one that was named, has a finding."""
-    if arguments == ["--counts"]:
-        print_counts()
-        return 0
-    findings = [one for path in files(tuple(arguments)) for one in search_file(path)] if arguments else unfinished()
+    """Print the findings; return 1 when there is one."""
+    findings = find(tuple(arguments) or ("",))
     print("\n".join(map(str, findings)))
     return 1 if findings else 0
 

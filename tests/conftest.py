@@ -12,7 +12,18 @@ os.environ.setdefault("MLNB_KERNELS_IDLE", "5")
 os.environ.setdefault("MLNB_SNAPSHOT_MINUTES", "0.2")
 
 # The longest files start first, so that no worker process is busy long after the others; one process runs a file.
-LONGEST = ("test_loop.py", "test_task_loops.py", "kernels/test_fidelity.py")
+LONGEST = (
+    "test_loop.py",
+    "test_task_loops.py",
+    "kernels/test_fidelity.py",
+    "engine/test_pipeline_failures.py",
+    "test_column_names.py",
+    "test_any_table.py",
+    "reports/test_run_report.py",
+    "methods/test_tuning_resume.py",
+    "faults/test_secrets.py",
+    "tracking/test_wandb_tracker.py",
+)
 
 
 @pytest.hookimpl(trylast=True)

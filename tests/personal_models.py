@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 from small_models import make_model, make_rows
 
@@ -19,15 +20,20 @@ def make_personal_model(folder: Path) -> Path:
     """Return the folder of a model with a pseudonymized, a dropped and a masked column."""
     make_model(folder)
     path = folder / "schema.json"
-    schema = json.loads(path.read_text())
+    path.write_text(json.dumps(with_personal_columns(json.loads(path.read_text()))))
+    return folder
+
+
+def with_personal_columns(schema: dict[str, Any]) -> dict[str, Any]:
+    """Return a schema with a pseudonymized, a dropped and a masked column."""
+    columns = [*schema["columns"]]
     for name, personal in (("mail", "pseudonymize"), ("born", "drop"), ("nick", "mask")):
         declared = ColumnDeclaration(
             personal=personal, key=key_check_value(KEY.encode()) * (personal == "pseudonymize")
         )
-        schema["columns"].append(Column(name, "category", "dropped", declared=declared).to_json())
+        columns.append(Column(name, "category", "dropped", declared=declared).to_json())
     assert to_json(declared)["personal"] == "mask"
-    path.write_text(json.dumps(schema))
-    return folder
+    return {**schema, "columns": columns}
 
 
 def personal_rows(count: int) -> list[dict[str, object]]:

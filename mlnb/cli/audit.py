@@ -53,7 +53,7 @@ def main(args: argparse.Namespace) -> int:
         print(f"The audit log was altered, {len(faults)} faults:", file=sys.stderr)
         print("\n".join(f"  {fault}" for fault in faults), file=sys.stderr)
     else:
-        print(f"{count} entries, unaltered; the registry agrees with them.\nhead {head}")
+        print(f"{count} {'entry' if count == 1 else 'entries'}, unaltered; the registry agrees with them.\nhead {head}")
     return ALTERED if faults else 0
 
 
@@ -73,4 +73,5 @@ def _listing(log: list[Entry]) -> str:
         rows.append(
             [str(entry.number), when, entry.who, entry.what, version, moved, shorten(entry.why), entry.digest[:12]]
         )
-    return table(["#", "time (UTC)", "actor", "change", "version", "alias", "reason", "digest"], rows, right=("#",))
+    heads = ["#", "time (UTC)", "actor", "change", "version", "alias", "reason", "digest"]
+    return table(heads, rows, right=("#",), optional=("digest",))

@@ -11,6 +11,7 @@ from mlnb.engine.project import Project
 from mlnb.engine.run_records import OutputRecord
 from mlnb.engine.upgrade_journal import unfinished
 from mlnb.errors import NotebookError, UsageError
+from mlnb.reports.formatting import count
 
 
 def parser(p: argparse.ArgumentParser) -> None:
@@ -27,7 +28,7 @@ def main(args: argparse.Namespace) -> int:
     if problems:
         print(f"{len(problems)} problem{'s' * (len(problems) > 1)} in {project.notebooks}")
         return UsageError.exit_code
-    names = ", ".join(f"{name} ({len(stages)} stages)" for name, stages in project.pipelines.items())
+    names = ", ".join(f"{name} ({count(len(stages), 'stage')})" for name, stages in project.pipelines.items())
     print(f"{len(list(_paths(project)))} stage notebooks, no problems; pipelines: {names or 'none'}.")
     return 0
 

@@ -61,7 +61,8 @@ def main(args: argparse.Namespace) -> int:
         live_snapshots.drop_all(project)  # a snapshot may refer to artifacts that are deleted
         for path in paths:
             shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink(missing_ok=True)
-    print(f"{'would delete' if args.dry_run else 'deleted'} {len(paths)} entries, {size / 1e6:.1f} MB")
+    entries = f"{len(paths)} {'entry' if len(paths) == 1 else 'entries'}"
+    print(f"{'would delete' if args.dry_run else 'deleted'} {entries}, {size / 1e6:.1f} MB")
     if damaged := len(list((project.store_root / "quarantine").glob("*"))):
         print(f"kept {damaged} damaged entries in {project.store_root / 'quarantine'}; delete them when you are done")
     return 0

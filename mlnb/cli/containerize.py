@@ -12,7 +12,7 @@ from mlnb.serving.deploy.container_engines import CHECKS, find_engine
 from mlnb.serving.deploy.container_images import build_image, default_base
 from mlnb.serving.deploy.image_contents import check_pins, probe_image
 from mlnb.serving.packaging.packaged_runs import LATEST, build_packaged_run, find_packaged_run
-from mlnb.settings import ServiceSettings
+from mlnb.settings import ProcessSettings, ServiceSettings
 
 
 def parser(p: argparse.ArgumentParser) -> None:
@@ -32,7 +32,8 @@ def parser(p: argparse.ArgumentParser) -> None:
         "  mlnb containerize --opt no-cache --opt build-arg=UV_INDEX_URL=https://mirror.example/simple\n\n"
         "The image has only the serving libraries, at the versions that the model was verified with; the digests of\n"
         "their files are compared. It runs as a numeric user and can run with a read-only root, without capabilities\n"
-        "and without network.\n\n"
+        "and without network. It holds no secrets: -e MLNB_API_KEY passes the variable of the shell, and\n"
+        "-e MLNB_PERSONAL_KEY the key of pseudonyms, if the model needs it.\n\n"
         "exit codes: 0 built, 2 usage error, 3 no build tool works here, or the image could not be built"
     )
 
@@ -61,7 +62,10 @@ def main(args: argparse.Namespace) -> int:
     print("\nnext:")
     program = "podman" if engine.name == "buildah" else engine.name
     print(f"  {program} run --rm -p 127.0.0.1:3000:3000 --read-only --tmpfs /tmp --cap-drop all \\")
-    print(f"    --security-opt no-new-privileges -e {ServiceSettings.api_key.variable} {tag}")
+    secrets = [ServiceSettings.api_key.variable]
+    secrets += [ProcessSettings.personal_key.variable] * bool(bundle.protection().pseudonymized)
+    variables = " ".join(f"-e {variable}" for variable in secrets)  # the values are those of the shell
+    print(f"    --security-opt no-new-privileges {variables} {tag}")
     print(f"  mlnb deploy kubernetes --image {tag}")
     return 0
 

@@ -19,6 +19,7 @@ from mlnb.serving.packaging.bento_server import serving
 from mlnb.serving.packaging.bundles import Bundle
 from mlnb.serving.packaging.library_requirements import check_shipping, is_remote
 from mlnb.serving.packaging.packaged_runs import LATEST, build_packaged_run, find_packaged_run
+from mlnb.settings import ProcessSettings
 from mlnb.url_passwords import has_password, mask_passwords
 
 NAME = re.compile(r"[a-z]([a-z0-9-]{0,57}[a-z0-9])?")  # 63 characters at most, with room for "-key"
@@ -40,7 +41,8 @@ def parser(p: argparse.ArgumentParser) -> None:
             "  kubectl create secret generic churn-classifier-key --from-literal=key=...   once, first\n"
             "  kubectl apply -k dist/kubernetes\n\n"
             "Without --memory the service is started here, and its memory after some requests is the request; the\n"
-            "limit is 1.5 times as much. The secret NAME-key has the API key.\n\n"
+            "limit is 1.5 times as much. The secret NAME-key has the API key; the secret NAME-personal has the key of\n"
+            "pseudonyms (MLNB_PERSONAL_KEY), if the model needs it.\n\n"
             "The pods have no egress. If the setting `predictions` names object storage, they copy the prediction log\n"
             "there and have egress to port 443 and to the DNS of the cluster; --egress allows other destinations.\n"
             "Credentials of the storage, such as AWS_ACCESS_KEY_ID, come from the secret NAME-store, if it exists."
@@ -71,7 +73,8 @@ def parser(p: argparse.ArgumentParser) -> None:
             "  mlnb deploy lambda 20260102-0304 --out churn.zip\n\n"
             "The package has the handler, the request path, the model and this environment's libraries: build it on\n"
             "the architecture of the function. It is verified on golden rows from its own files. With MLNB_API_KEY in\n"
-            "the environment of the function requests need the key; otherwise AWS alone authorizes them."
+            "the environment of the function requests need the key; otherwise AWS alone authorizes them. A model with\n"
+            "pseudonyms needs MLNB_PERSONAL_KEY there, the key of training."
         ),
     )
     function.add_argument(
@@ -120,7 +123,7 @@ def to_kubernetes(args: argparse.Namespace) -> int:
     check_shipping((bundle.folder / "requirements.txt").read_text("utf-8"), log_to)
     deployed = KubernetesDeployment(
         name, image, built.model_tag, memory, args.namespace, args.replicas, args.max_replicas,
-        log_to=log_to, masked=masked, egress=tuple(args.egress),
+        log_to=log_to, masked=masked, egress=tuple(args.egress), pseudonyms=bool(bundle.protection().pseudonymized),
     )  # fmt: skip
     out = args.out or project.root / "dist" / "kubernetes"
     for file, document in make_manifests(deployed).items():
@@ -128,6 +131,9 @@ def to_kubernetes(args: argparse.Namespace) -> int:
     source = "measured here" if args.memory is None else "from --memory"
     print(f"{out}  (image {image}, {memory / 2**20:.0f} MiB {source}, from run {run.id})\n\nnext:")
     print(f"  kubectl -n {args.namespace} create secret generic {name}-key --from-literal=key=...")
+    if deployed.pseudonyms:
+        variable = ProcessSettings.personal_key.variable
+        print(f"  kubectl -n {args.namespace} create secret generic {name}-personal --from-file=key=...  # {variable}")
     if log_to:
         print(f"  kubectl -n {args.namespace} create secret generic {name}-store --from-env-file=...  # {log_to}")
     print(f"  kubectl apply -k {out}")
@@ -152,4 +158,7 @@ def to_lambda(args: argparse.Namespace) -> int:
         f"\nnext:\n  aws lambda create-function --function-name {name} --handler handler.handle --runtime {runtime} \\"
     )
     print(f"    --architectures {machine} --memory-size {memory} --timeout 30 --role ARN --zip-file {what}")
+    if columns := bundle.protection().pseudonymized:
+        variable = ProcessSettings.personal_key.variable
+        print(f"  set {variable} of the function from a secret: the key of training, for {', '.join(columns)}")
     return 0

@@ -53,7 +53,7 @@ def _listing(versions: list[ModelVersion]) -> str:
         people = ", ".join(version.approved_by)
         rows.append([version.name, ", ".join(version.aliases), *result, people, when, version.run])
     heads = ["version", "alias", "metric", "test", "interval", "gate", "approved by", "created", "run"]
-    return table(heads, rows, right=("test",))
+    return table(heads, rows, right=("test",), optional=("created", "approved by"))
 
 
 def _in_full(version: ModelVersion, as_json: bool) -> str:

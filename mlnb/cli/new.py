@@ -2,13 +2,18 @@
 
 import argparse
 import importlib.util
+import os
 import re
+import shlex
 import sys
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
+from mlnb.engine.notebook_document import set_defaults
 from mlnb.engine.project_template import installed_template, write_template
-from mlnb.errors import ProjectError
+from mlnb.errors import ParameterError, ProjectError
+from mlnb.suggestions import did_you_mean
 
 IGNORED = ".venv/\nruns/\n.mlnb/\nwandb/\n__pycache__/\n.ipynb_checkpoints/\n"
 
@@ -48,27 +53,40 @@ and declare columns in `columns.toml`.
 def parser(p: argparse.ArgumentParser) -> None:
     """Declare the arguments of `mlnb new`."""
     p.add_argument("folder", type=Path, metavar="NAME", help="folder to create; its name is the name of the project")
-    p.epilog = "examples:\n  mlnb new churn && cd churn && mlnb run --data churn.csv --target Churn"
+    p.add_argument("--data", metavar="DATA", help="data set, written into the notebook of stage ingest")
+    p.add_argument("--target", metavar="COLUMN", help="column to predict, written into that of stage problem")
+    p.epilog = (
+        "examples:\n  mlnb new churn --data churn.csv --target Churn && cd churn && mlnb run\n"
+        "  mlnb new my_project                     with the data of the built-in example"
+    )
 
 
 def main(args: argparse.Namespace) -> int:
     """Create the project and print the next commands; return 0."""
     folder = args.folder.expanduser().resolve()
-    library = create(folder)
+    library = create(folder, args.data, args.target)
     path = _display_path(folder)
+    about = args.data or "the built-in example"
     print(f"Created {path}: stage notebooks in {path}/nbs/stages, exported functions in {path}/{library}.\n")
     print(
-        f"next:\n  cd {path}\n  mlnb run    run the pipeline on the built-in example\n  mlnb lab    open the notebooks"
+        f"next:\n  cd {shlex.quote(path)}\n  mlnb run    run the pipeline on {about}\n  mlnb lab    open the notebooks"
     )
     return 0
 
 
-def create(folder: Path) -> str:
+def create(folder: Path, data: str | None = None, target: str | None = None) -> str:
     """Create a project in `folder`, completely or not at all; return the name of its library.
+
+    Args:
+        folder: The new folder.
+        data: Data set for the notebooks; a file is named relative to the folder. None: that of the example.
+        target: Column to predict; None: that of the example.
 
     Raises:
         ProjectError: The folder is not empty or cannot be created.
+        ParameterError: There is no such file of data.
     """
+    values = {"data": data if data is None else _from_folder(data, folder), "target": target, "known_column": target}
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         state = "not empty" if folder.is_dir() else "a file"
         raise ProjectError(f"{_display_path(folder)} is {state}; expected a new folder: mlnb new {folder.name}_2")
@@ -77,7 +95,7 @@ def create(folder: Path) -> str:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as temporary:
             project = Path(temporary, "project")
-            _fill(project, folder.name, library)
+            _fill(project, folder.name, library, {name: text for name, text in values.items() if text is not None})
             if folder.exists():
                 folder.rmdir()
             project.rename(folder)
@@ -95,7 +113,18 @@ def library_name(name: str) -> str:
     return f"{library}_project" if taken else library
 
 
-def _fill(project: Path, name: str, library: str) -> None:
+def _from_folder(data: str, folder: Path) -> str:
+    """Return a data set as the stages in a folder name it. Raises `ParameterError` for a file that does not exist."""
+    path = Path(data).expanduser()
+    if path.exists():
+        return os.path.relpath(path.resolve(), folder)
+    if ":" not in data and "${" not in data and not set(data) & set("*?["):
+        files = sorted(other.name for other in path.parent.iterdir()) if path.parent.is_dir() else []
+        raise ParameterError(f"--data: no file {data!r}." + did_you_mean(path.name, files))
+    return data
+
+
+def _fill(project: Path, name: str, library: str, values: Mapping[str, str]) -> None:
     template = installed_template(name, library)
     texts = {
         "README.md": README.format(name=name, library=library),
@@ -106,6 +135,8 @@ def _fill(project: Path, name: str, library: str) -> None:
     for path, data in {**template.files, **{path: text.encode() for path, text in texts.items()}}.items():
         (project / path).parent.mkdir(parents=True, exist_ok=True)
         (project / path).write_bytes(data)
+    for notebook in sorted((project / "nbs" / "stages").glob("*.ipynb")) if values else ():
+        notebook.write_bytes(set_defaults(notebook.read_bytes(), values))
     write_template(project, template)
 
 

@@ -3,6 +3,7 @@
 import argparse
 import json
 
+from mlnb.api.last_run import with_last_data
 from mlnb.api.run_request import plan_request
 from mlnb.cli.arguments import add_options, plan_lines, read_request
 from mlnb.codec import to_json
@@ -19,7 +20,8 @@ def parser(p: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> int:
     """Print the plan of every combination of the grid; return 0."""
     project = Project.find()
-    for planner, grid in plan_request(project, read_request(args)):
+    request, _ = with_last_data(project, read_request(args))
+    for planner, grid in plan_request(project, request):
         steps = planner.plan()
         if args.json:
             values = {

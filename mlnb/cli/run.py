@@ -8,9 +8,10 @@ import sys
 from functools import partial
 from pathlib import Path
 
+from mlnb.api.last_run import with_last_data
 from mlnb.api.progress import progress_listener
 from mlnb.api.run_execution import run_plans, start_listeners, write_run_report
-from mlnb.api.run_request import GridPlan, pipeline_name, plan_request
+from mlnb.api.run_request import GridPlan, RunRequest, pipeline_name, plan_request
 from mlnb.cli.arguments import add_options, read_request
 from mlnb.cli.run_summary import failure_summary, result_summary
 from mlnb.engine.plan import matching_run
@@ -42,7 +43,8 @@ def main(args: argparse.Namespace) -> int:
         raise UsageError(f"--workers is {workers}; expected 1 or more.")
     waiting: list[GridPlan] = []
     codes = [0]
-    request = read_request(args)
+    request, words = with_last_data(project, read_request(args))
+    command = ("mlnb", *sys.argv[1:], *words)
     for plan in plan_request(project, request):
         finished = matching_run(project, pipeline_name(project, request), plan.planner.plan())
         if finished is None:
@@ -51,20 +53,20 @@ def main(args: argparse.Namespace) -> int:
             set_latest(finished)
             _print_result(args, result_summary(finished, request, _report_path(finished), nothing_to_do=True), finished)
     if waiting:
-        command = ("mlnb", *sys.argv[1:])
         listeners = start_listeners(project, progress_listener(args.json))
-        codes += run_plans(project, request, waiting, listeners, partial(_conclude, args), command, workers)
+        conclude = partial(_conclude, args, request, shlex.join(command))
+        codes += run_plans(project, request, waiting, listeners, conclude, command, workers)
     return max(codes)
 
 
-def _conclude(args: argparse.Namespace, run: Run) -> int:
+def _conclude(args: argparse.Namespace, request: RunRequest, command: str, run: Run) -> int:
     """Write the report of a run and print its result; return its exit code."""
     code = exit_code(run.record)
     if code == 0:
         report = None if args.no_report else write_run_report(run)
-        _print_result(args, result_summary(run, read_request(args), report), run)
+        _print_result(args, result_summary(run, request, report), run)
         return code
-    print(failure_summary(run, shlex.join(["mlnb", *sys.argv[1:]]), _debug_command(run)), file=sys.stderr)
+    print(failure_summary(run, command, _debug_command(run)), file=sys.stderr)
     report = None if args.no_report else write_run_report(run)
     if report:
         print(f"  report    {report}", file=sys.stderr)

@@ -1,18 +1,14 @@
 """The last lines of `mlnb run`: the result and the next commands, or the error and how to continue."""
 
 import shlex
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from mlnb.api.run_request import RunRequest
+from mlnb.cli.result_lines import result_lines
 from mlnb.engine.run_records import RunState, StageState
 from mlnb.engine.runs import Run
-from mlnb.methods.contracts.certificates import ParityCertificate
-from mlnb.methods.contracts.evaluations import Metrics
-from mlnb.methods.contracts.gates import Gate
-from mlnb.tracking.artifact_views import BestTrial, load_findings, load_record, load_view
+from mlnb.tracking.artifact_views import load_findings
 
 WIDEST_FINDING = 160  # characters; longer findings are cut, and the report has them in full
 WIDEST_COMMAND = 44  # characters; longer commands get a separate line for the description
@@ -28,23 +24,11 @@ def result_summary(run: Run, request: RunRequest, report: Path | None = None, no
         nothing_to_do: Whether the run is an earlier one, as nothing has changed since.
     """
     lines = [f"Nothing to do: run {run.id} is up to date." if nothing_to_do else ""]
-    best = load_view(run, "best", BestTrial)
-    test = load_record(run, "metrics", Metrics)
-    gate = load_record(run, "gate", Gate)
-    certificate = load_record(run, "certificate", ParityCertificate)
-    if best:
-        lines.append(f"  winner    {best.family}" + (f"  {_short(best.params)}" if best.params else ""))
-    if test:
-        lines += _metric_lines(test)
-    for line in gate.lines if gate else ():
-        mark = "pass" if line.passed else "FAIL"
-        lines.append(f"  gate      {mark}  {line.check}: {line.found} (required: {line.required})")
-    if certificate:
-        lines.append(f"  bento     {certificate.bento}  ({certificate.rows} rows verified over HTTP)")
+    lines += result_lines(run, indent="  ")
     lines += findings_lines(run)
     if report:
         lines.append(f"  report    {report}")
-    return "\n".join([*lines, "", "next:", *next_commands(run, request, certificate is not None)])
+    return "\n".join([*lines, "", "next:", *next_commands(run, request, run.has("certificate"))])
 
 
 def findings_lines(run: Run) -> list[str]:
@@ -64,23 +48,6 @@ def findings_lines(run: Run) -> list[str]:
     return lines
 
 
-def _metric_lines(test: Metrics) -> list[str]:
-    deciding, references = test.deciding, []
-    for label in ("champion", "linear", "ets", "dummy"):
-        if label in test.references:
-            note = ", which may have been trained on these rows"
-            unsure = label == "champion" and test.champion_seen != 0
-            score = _figure(test.reference_score(label, deciding.name))
-            references.append(f"{label} {score}{note if unsure else ''}")
-    interval = f"  [{_figure(deciding.low)}, {_figure(deciding.high)}]" if deciding.low is not None else ""
-    others = f"   ({', '.join(references)})" if references else ""
-    return [f"  test      {deciding.name} {_figure(deciding.value)}{interval}{others}"]
-
-
-def _figure(value: float | None) -> str:
-    return "undefined on these rows" if value is None else f"{value:.4g}"
-
-
 def next_commands(run: Run, request: RunRequest, servable: bool) -> list[str]:
     """Return the lines with the commands to try after a finished run; each works as printed.
 
@@ -94,7 +61,10 @@ def next_commands(run: Run, request: RunRequest, servable: bool) -> list[str]:
         commands.insert(0, ("mlnb serve", "serve the model at http://127.0.0.1:3000/predict"))
     if "tune" in run.stages:
         commands.append((repeated_command(request, "tune.trials", "60"), "search longer; the other stages are reused"))
-    edit = ("mlnb new my_project", "copy the notebooks to a new project")
+    words = ["mlnb", "new", "my_project"]
+    for option, text in (("--data", request.data), ("--target", request.target)):
+        words += [option, text] if text is not None else []
+    edit = (shlex.join(words), "copy the notebooks to a new project")
     commands.append(edit if run.project.is_builtin else ("mlnb lab", "open the notebooks"))
     width = max(len(command) for command, _ in commands)
     if width <= WIDEST_COMMAND:
@@ -141,13 +111,3 @@ def failure_summary(run: Run, command: str, debug_command: str = "") -> str:
     lines += [f"  debug     {debug_command}"] if debug_command else []
     lines.append(f"  continue  {command}")
     return "\n".join(lines)
-
-
-def _short(params: Mapping[str, Any]) -> str:
-    parts = [
-        f"{name}={value:.3g}" if isinstance(value, float) else f"{name}={value}"
-        for name, value in params.items()
-        if not isinstance(value, dict)
-    ]
-    text = ", ".join(parts)
-    return text if len(text) <= 90 else text[:87] + "..."

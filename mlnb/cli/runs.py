@@ -39,7 +39,7 @@ EPILOG = """examples:
   mlnb runs compare latest 20260314-0915         compare two runs
 
 names: any metric (roc_auc, metrics.roc_auc, evaluate.roc_auc), any parameter (tune.trials, trials),
-       and id, state, pipeline, profile, group, started, seconds, winner, gate
+       and id, state, data, target, pipeline, profile, group, started, seconds, winner, gate
 """
 
 
@@ -85,12 +85,12 @@ def main(args: argparse.Namespace) -> int:
     elif not runs:
         print(f"No runs in {project.runs}. Start one: `mlnb run`.")
     elif not rows:
-        print(f"None of {len(runs)} runs matches the filter. `mlnb runs` lists all.")
+        print(f"None of {formatting.count(len(runs), 'run')} matches the filter. `mlnb runs` lists all.")
     else:
         filtered = [condition(expression, names)[0] for expression in args.filter]
         print(listing(rows, [name for name in [args.sort, *filtered] if name]))
         if last and len(runs) > last:
-            print(f"\n{len(runs) - last} older runs: `mlnb runs --last {len(runs)}`")
+            print(f"\n{formatting.count(len(runs) - last, 'older run')}: `mlnb runs --last {len(runs)}`")
     return 0
 
 
@@ -103,6 +103,7 @@ def describe(run: Run) -> RunRow:
     for full_name, value in all_metrics(run).items():
         name = full_name.partition(".")[2]
         values.update({full_name: value, name: value, f"metrics.{name}": value, f"metrics.{full_name}": value})
+    values |= {"data": values.get("ingest.data"), "target": values.get("problem.target")}
     values |= {"pipeline": record.pipeline, "profile": record.profile, "group": record.group}
     values |= {"started": record.started, "seconds": record.seconds, "id": run.id, "state": run.state}
     return RunRow(run, verdict, values | to_json(verdict))
@@ -141,17 +142,25 @@ def condition(expression: str, names: Iterable[str]) -> tuple[str, Callable[[Any
 
 def listing(rows: Sequence[RunRow], extra: Sequence[str] = ()) -> str:
     """Return a line per run, with a column for each name in `extra` that is not shown anyway."""
-    heads = ["run", "state", "started", "duration", "winner", "metric", "test", "interval", "gate"]
-    shown = (*heads, "id", "value", "seconds", "started")
+    heads = ["run", "state", "duration", "data", "target", "winner", "metric", "test", "interval", "gate"]
+    shown = (*heads, "id", "value", "seconds")
     extra = [name for name in dict.fromkeys(name.removeprefix("metrics.") for name in extra) if name not in shown]
     lines = []
     for run, verdict, values in rows:
         gate = {True: "passed", False: "failed", None: ""}[verdict.gate]
-        started = formatting.moment(run.record.started).replace(" UTC", "")
-        about = [run.id, run.state, started, formatting.seconds(run.record.seconds), verdict.winner or ""]
+        about = [run.id, run.state, formatting.seconds(run.record.seconds)]
+        about += [short_data(values.get("data")), str(values.get("target") or ""), verdict.winner or ""]
         result = [verdict.metric or "", formatting.number(verdict.value), formatting.interval(verdict), gate]
         lines.append([*about, *result, *(formatting.number(values.get(name)) for name in extra)])
-    return table([*heads, *extra], lines, right=("duration", "test", *extra))
+    return table(
+        [*heads, *extra], lines, right=("duration", "test", *extra), optional=("interval", "duration", "metric", "gate")
+    )
+
+
+def short_data(data: object) -> str:
+    """Return the end of a data set's name: a file without its folders, other sources as they are."""
+    text = str(data or "")
+    return text if "://" in text or text.endswith(("/", "\\")) else text.replace("\\", "/").rpartition("/")[2]
 
 
 def as_json(row: RunRow) -> dict[str, Any]:

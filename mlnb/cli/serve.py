@@ -12,6 +12,7 @@ from pathlib import Path
 from mlnb.engine.files import write_whole
 from mlnb.engine.project import Project
 from mlnb.errors import MlnbError, ServingError, UsageError
+from mlnb.methods.tables.pseudonyms import Protection
 from mlnb.monitoring.monitoring_paths import log_environment
 from mlnb.registry.registry import run_reference
 from mlnb.serving.packaging.bento_server import Server, free_port, serving
@@ -19,7 +20,7 @@ from mlnb.serving.packaging.bento_stores import last_lines
 from mlnb.serving.packaging.bundles import curl
 from mlnb.serving.packaging.packaged_runs import LATEST, build_packaged_run, find_packaged_run
 from mlnb.serving.packaging.tls_certificates import Certificates
-from mlnb.settings import ServiceSettings
+from mlnb.settings import ProcessSettings, ServiceSettings
 
 POLL = 1.0  # seconds between two resolutions of the references
 PATIENCE = 40.0  # seconds until the requests in progress must be complete
@@ -80,6 +81,7 @@ def main(args: argparse.Namespace) -> int:
     if not args.no_log:
         for name, value in log_environment(project, bundle.name).items():
             os.environ.setdefault(name, value)
+    check_personal_key(bundle.protection())
     golden = bundle.read_golden()
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C
@@ -94,6 +96,24 @@ def main(args: argparse.Namespace) -> int:
             print("\nStopped.")
             return 0
     raise ServingError(f"The service ended unexpectedly with exit code {code}:\n{last_lines(server.output())}")
+
+
+def check_personal_key(protection: Protection) -> None:
+    """Print a warning when pseudonyms need a key and there is none: clients may send pseudonyms.
+
+    Raises:
+        SettingsError: the key is another one than that of training, or too short.
+    """
+    variable = ProcessSettings.personal_key.variable
+    if protection.pseudonymized and not ProcessSettings().personal_key:
+        columns = ", ".join(protection.pseudonymized)
+        print(
+            f"mlnb serve: {variable} is not set: requests with values of {columns} are refused, unless they are "
+            f"pseudonyms. Set {variable} to the key of training.",
+            file=sys.stderr,
+        )
+    else:
+        protection.check()
 
 
 def wait(server: Server, project: Project, pointers: Mapping[Path, str], reported: dict[Path, str]) -> int:

@@ -2,22 +2,21 @@
 
 import argparse
 import json
+import textwrap
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from mlnb.cli.result_lines import WIDTH, result_lines
 from mlnb.cli.text_tables import shorten, table
 from mlnb.codec import to_json
 from mlnb.engine.project import Project
 from mlnb.engine.run_records import StageState
 from mlnb.engine.runs import Run, open_run
 from mlnb.errors import UnknownRun
-from mlnb.methods.contracts.certificates import ParityCertificate
-from mlnb.methods.contracts.gates import Gate
 from mlnb.reports import formatting
 from mlnb.suggestions import did_you_mean
 from mlnb.tracking import run_results
-from mlnb.tracking.artifact_views import load_record
 from mlnb.tracking.source_formats import read_formats
 
 ROWS = 20  # of a table artifact
@@ -73,7 +72,7 @@ def run_text(run: Run) -> str:
     record = run.record
     parts = [f"{run.id}  {run.state}  {formatting.moment(record.started)}  {formatting.seconds(record.seconds)}"]
     rows = []
-    for name, stage in run.stages.items():
+    for name, stage in run_results.shown_stages(run).items():
         duration = "" if stage.state == StageState.REUSED else formatting.seconds(stage.seconds)
         rows.append([name, stage.state, duration, shorten(stage.reason, 80), ", ".join(stage.outputs)])
     parts.append(table(["stage", "state", "duration", "reason", "artifacts"], rows, right=("duration",)))
@@ -81,7 +80,7 @@ def run_text(run: Run) -> str:
         parts.append(f"{error.stage} failed: {error.message}\n  notebook  {run.folder / str(error.notebook)}")
     parts += _formats(run, FORMATS)
     parts += _metrics(run_results.metrics(run))
-    if lines := _result(run):
+    if lines := result_lines(run):
         parts.append("\n".join(lines))
     parts.append("\n".join(_paths(run)))
     return "\n\n".join(parts)
@@ -89,8 +88,9 @@ def run_text(run: Run) -> str:
 
 def stage_text(run: Run, name: str) -> str:
     """Return a stage as text: state, parameters with their origin, reads, outputs and metrics."""
-    stage = run.stages[name]
-    head = f"{name}  {stage.state}  {formatting.seconds(stage.seconds)}\n{stage.description}\n{stage.reason}"
+    stage = run_results.shown_stages(run)[name]
+    about = textwrap.fill(stage.description, WIDTH)
+    head = f"{name}  {stage.state}  {formatting.seconds(stage.seconds)}\n{about}\n{stage.reason}"
     parts = [head.rstrip()]
     if stage.state == StageState.REUSED:
         parts.append(f"made in {stage.from_run}")
@@ -167,23 +167,6 @@ def _table_text(content: run_results.Table) -> str:
 def _array_text(value: Any) -> str:
     shape = getattr(value, "shape", None)
     return f"{type(value).__name__}{'' if shape is None else f' {shape} {value.dtype}'}\n{value}"
-
-
-def _result(run: Run) -> list[str]:
-    verdict = run_results.verdict(run)
-    lines = []
-    if verdict.winner:
-        lines.append(f"winner    {formatting.family(verdict.winner)}")
-    if verdict.value is not None:
-        value, interval = formatting.number(verdict.value), formatting.interval(verdict)
-        lines.append(f"test      {verdict.metric} {value} {interval}".rstrip())
-    gate = load_record(run, "gate", Gate)
-    for line in gate.lines if gate else ():
-        mark = "pass" if line.passed else "FAIL"
-        lines.append(f"gate      {mark}  {line.check}: {line.found} (required: {line.required})")
-    if certificate := load_record(run, "certificate", ParityCertificate):
-        lines.append(f"bento     {certificate.bento}")
-    return lines
 
 
 def _paths(run: Run) -> list[str]:

@@ -1,12 +1,13 @@
 """A notebook file as typed cells: read from JSON, and written in the layout that nbdev uses."""
 
+import ast
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 import msgspec
 
-from mlnb.engine.digests import digest_value
+from mlnb.engine.digests import digest_value, parse_python
 from mlnb.errors import NotebookError
 
 CONFLICT_TAG = "conflict"
@@ -89,6 +90,32 @@ def write_document(document: Document) -> bytes:
         return text.encode()
     except UnicodeEncodeError:  # half of a surrogate pair can be written as an escape only
         return (json.dumps(value, sort_keys=True, indent=1) + "\n").encode()
+
+
+def set_defaults(data: bytes, values: Mapping[str, str]) -> bytes:
+    """Return a notebook whose parameters cell has other defaults; the bytes as they are when it has none of them.
+
+    Args:
+        data: Bytes of a notebook file.
+        values: Text by name of a parameter.
+    """
+    document = read_document(data, "the notebook")
+    cells = tuple(
+        msgspec.structs.replace(cell, source=_with_defaults(cell.source, values)) if "parameters" in cell.tags else cell
+        for cell in document.cells
+    )
+    return data if cells == document.cells else write_document(Document(cells, document.metadata))
+
+
+def _with_defaults(source: str, values: Mapping[str, str]) -> str:
+    """Return the source of a parameters cell with other defaults; comments stay."""
+    for node in reversed(parse_python(source).body):
+        if isinstance(node, ast.AnnAssign) and node.value and getattr(node.target, "id", None) in values:
+            default = ast.get_source_segment(source, node.value) or ""
+            line = ast.get_source_segment(source, node) or ""
+            text = json.dumps(values[node.target.id], ensure_ascii=False)  # type: ignore[union-attr]
+            source = source.replace(line, line.removesuffix(default) + text, 1)
+    return source
 
 
 def _cell_value(cell: DocumentCell) -> Json:

@@ -22,6 +22,8 @@ ACTIONS = {  # by commit: a tag can be moved to other code
     "actions/setup-python": "5fda3b95a4ea91299a34e894583c3862153e4b97 # v7.0.0",
     "actions/cache": "55cc8345863c7cc4c66a329aec7e433d2d1c52a9 # v6.1.0",
 }
+SECRETS_FILE = ".config/mlnb-loop.env"  # in the home folder, lines NAME=value, for cron and systemd
+SECRETS = (ProcessSettings.personal_key.variable, ProcessSettings.webhook_secret.variable)
 REPORTED = (10, 11, 12, 13)  # exit codes of results: watch, retrain, roll back, approval needed; no failures
 
 
@@ -97,8 +99,13 @@ def _program() -> str:
 
 
 def _cron(scheduled: ScheduledCommand) -> str:
-    line = f"cd {shlex.quote(str(scheduled.root))} && {_command(scheduled, _program())}".replace("%", r"\%")
-    return f"# Install with: crontab -l | cat - {NAME}.cron | crontab -\n{scheduled.when} {line}\n"
+    secrets = f'set -a; [ ! -r "$HOME/{SECRETS_FILE}" ] || . "$HOME/{SECRETS_FILE}"; set +a'
+    line = f"{secrets}; cd {shlex.quote(str(scheduled.root))} && {_command(scheduled, _program())}".replace("%", r"\%")
+    return (
+        f"# Install with: crontab -l | cat - {NAME}.cron | crontab -\n"
+        f"# Secrets, such as {SECRETS[0]}=..., belong into ~/{SECRETS_FILE}, readable by you alone.\n"
+        f"{scheduled.when} {line}\n"
+    )
 
 
 def _service(scheduled: ScheduledCommand) -> str:
@@ -107,6 +114,8 @@ def _service(scheduled: ScheduledCommand) -> str:
     return (
         f"[Unit]\nDescription=Monitoring cycle of {name}: monitor, retrain if necessary\n\n"
         f"[Service]\nType=oneshot\nWorkingDirectory={root}\nExecStart={command}\n"
+        f"# secrets, such as {SECRETS[0]}=...: a file that only its owner can read\n"
+        f"EnvironmentFile=-%h/{SECRETS_FILE}\n"
         "# watch, retrain, roll back, approval needed: results, no failures\n"
         f"SuccessExitStatus={' '.join(map(str, REPORTED))}\n"
     )
@@ -167,7 +176,10 @@ def _workflow(scheduled: ScheduledCommand) -> str:
         {"uses": "actions/cache/restore", "with": {**retained, "restore-keys": f"{NAME}-"}},
         {
             "run": _tolerant(_command(scheduled, "mlnb")),
-            "env": {ProcessSettings.actor.variable: "${{ github.workflow }}"},
+            "env": {
+                ProcessSettings.actor.variable: "${{ github.workflow }}",
+                **{name: f"${{{{ secrets.{name} }}}}" for name in SECRETS},
+            },
         },
         {"uses": "actions/cache/save", "if": "always()", "with": retained},
     ]
@@ -197,6 +209,7 @@ def cron_job(scheduled: ScheduledCommand, image: str) -> dict[str, Any]:
         "command": ["sh", "-c", _tolerant(_command(scheduled, "mlnb"))],
         "workingDir": "/project",
         "env": [{"name": ProcessSettings.actor.variable, "value": NAME}],
+        "envFrom": [{"secretRef": {"name": f"{NAME}-secrets", "optional": True}}],  # by variable
         "resources": {"requests": {"cpu": "1", "memory": "1Gi"}, "limits": {"memory": "4Gi"}},
         "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
         "volumeMounts": [{"name": "project", "mountPath": "/project"}],

@@ -9,6 +9,8 @@ from markupsafe import Markup
 
 from mlnb.reports.formatting import number
 
+LETTER = 7.2  # width of a letter of a label
+
 
 class IntervalRow(NamedTuple):
     """A labeled value with the ends of its interval, where it has one; `best` rows are emphasized."""
@@ -55,7 +57,7 @@ def draw_intervals(rows: Sequence[IntervalRow], bound: float | None = None) -> M
     low, high = min(values), max(values)
     pad = (high - low or abs(high) or 1.0) * 0.06
     low, high = low - pad, high + pad
-    left, right, step = 118, 548, 34
+    left, right, step = 14 + max(60, math.ceil(LETTER * max(len(row.label) for row, _ in points))), 548, 34
     height = step * len(points) + 30
 
     def x(value: float) -> float:
@@ -77,14 +79,16 @@ def draw_intervals(rows: Sequence[IntervalRow], bound: float | None = None) -> M
             f'<circle class="point {kind}" cx="{x(value)}" cy="{y}" r="{5 if row.best else 4}">'
             f"<title>{escape(f'{row.label}: {number(value)}')}</title></circle>"
         )
-    return svg("intervals", 572, height, parts)
+    text = ", ".join(f"{row.label} {number(value)}" for row, value in points)
+    return svg("intervals", f"metric on the test set: {text}", 572, height, parts)
 
 
 def draw_history(trials: Sequence[TrialPoint], direction: str) -> Markup:
     """Return the score of every trial by its number, with the best so far as a line; empty for fewer than two trials.
 
     Args:
-        trials: The trials; incomplete ones are hollow and never the best.
+        trials: The trials; incomplete ones are hollow and never the best. A trial far from the others is a triangle at
+            the edge, as its score would flatten the differences between them.
         direction: "maximize" or "minimize".
     """
     points = sorted(trials)
@@ -92,7 +96,7 @@ def draw_history(trials: Sequence[TrialPoint], direction: str) -> Markup:
         return Markup("")
     scores = sorted(point.score for point in points)
     low, high, median = scores[0], scores[-1], scores[len(scores) // 2]
-    if direction == "maximize":  # trials far below the rest would flatten the differences between the others
+    if direction == "maximize":
         low = max(low, median - 2.5 * ((high - median) or 1e-9))
     else:
         high = min(high, median + 2.5 * ((median - low) or 1e-9))
@@ -103,7 +107,7 @@ def draw_history(trials: Sequence[TrialPoint], direction: str) -> Markup:
         return round(left + 8 + (trial - first) / (last - first or 1) * (width - left - 20), 1)
 
     def y(score: float) -> float:
-        share = (min(max(score, low), high) - low) / ((high - low) or 1.0)
+        share = (score - low) / ((high - low) or 1.0)
         return round(bottom - share * (bottom - top - 6), 1)
 
     parts = []
@@ -115,21 +119,32 @@ def draw_history(trials: Sequence[TrialPoint], direction: str) -> Markup:
             parts.append(f'<text class="tick" x="{x(int(tick))}" y="{height - 8}">{int(tick)}</text>')
     best: float | None = None
     path = ""
+    shown = [min(max(point.score, low), high) for point in points]
     better = max if direction == "maximize" else min
     for point in points:
         if point.complete:
             before, best = best, point.score if best is None else better(best, point.score)
             at = x(point.number)
-            path += f"M{at} {y(best)}" if before is None else f"L{at} {y(before)}L{at} {y(best)}"
-    parts.append(f'<path class="best" d="{path + f"L{x(last)} {y(best)}" if best is not None else ""}"/>')
-    for point in points:
+            if low <= best <= high:
+                connected = before is not None and low <= before <= high
+                path += f"L{at} {y(before)}L{at} {y(best)}" if connected and before is not None else f"M{at} {y(best)}"
+    parts.append(f'<path class="best" d="{path + f"L{x(last)} {y(best)}" if best is not None and path else ""}"/>')
+    for point, value in zip(points, shown, strict=True):
         kind = "pruned" if not point.complete else "best" if point.score == best else "other"
+        tip = f"trial {point.number}: {number(point.score)}"
+        at, height_of = x(point.number), y(value)
+        if value != point.score:
+            down = 1 if point.score < low else -1
+            parts.append(
+                f'<path class="point outside {kind}" d="M{at - 4} {height_of - 4 * down}h8l-4 {8 * down}z">'
+                f"<title>{tip}, outside of the scale</title></path>"
+            )
+            continue
         radius = 5 if kind == "best" else 3
         parts.append(
-            f'<circle class="point {kind}" cx="{x(point.number)}" cy="{y(point.score)}" r="{radius}">'
-            f"<title>trial {point.number}: {number(point.score)}</title></circle>"
+            f'<circle class="point {kind}" cx="{at}" cy="{height_of}" r="{radius}"><title>{tip}</title></circle>'
         )
-    return svg("history", width, height, parts)
+    return svg("history", "score of each trial, and the best so far", width, height, parts)
 
 
 def _tick(value: float, span: float) -> str:
@@ -139,7 +154,7 @@ def _tick(value: float, span: float) -> str:
     return "0" if text in ("-0", "") else text.replace("-", "−")
 
 
-def svg(name: str, width: float, height: float, parts: Sequence[str]) -> Markup:
-    """Return a figure with a name, a size and its SVG elements."""
-    head = f'<svg class="figure {name}" viewBox="0 0 {width} {height}" role="img" aria-label="{name}">'
+def svg(name: str, label: str, width: float, height: float, parts: Sequence[str]) -> Markup:
+    """Return a figure with a class, a text for those who cannot see it, a size and its SVG elements."""
+    head = f'<svg class="figure {name}" viewBox="0 0 {width} {height}" role="img" aria-label="{escape(label)}">'
     return Markup(head + "".join(parts) + "</svg>")

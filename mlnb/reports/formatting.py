@@ -2,6 +2,8 @@
 
 import json
 import math
+import shlex
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
@@ -41,6 +43,11 @@ def number(value: Any) -> str:
     else:
         text = f"{value:#.4g}".rstrip(".")
     return text.replace("-", "−")
+
+
+def count(value: int, noun: str) -> str:
+    """Return a number with its noun, which has an s unless the number is 1: "1 stage", "1,200 rows"."""
+    return f"{value:,} {noun}{'' if value == 1 else 's'}"
 
 
 class HasInterval(Protocol):
@@ -97,6 +104,11 @@ def moment(text: Any) -> str:
     return f"{at.day} {at:%B %Y, %H:%M} UTC"
 
 
+def command(words: Sequence[str]) -> str:
+    """Return a command line that a shell reads as these words; `mlnb run` without any."""
+    return shlex.join(words) or "mlnb run"
+
+
 def day(stamp: float) -> str:
     """Return seconds since 1970 as "14 Mar 2026", UTC."""
     at = datetime.fromtimestamp(stamp, UTC)
@@ -139,6 +151,23 @@ def metric(name: Any) -> str:
     if base == "mean_cost":
         return "mean cost"
     return METRICS.get(str(name), str(name or "").replace("_", " "))
+
+
+class HasMembers(Protocol):
+    """What won a search: a family, and the weight of each family of an ensemble."""
+
+    @property
+    def family(self) -> str:
+        """The model family, or "ensemble"."""
+
+    def weights(self) -> dict[str, float]:
+        """Return the weight of each family of an ensemble; empty for a single model."""
+
+
+def winner(best: HasMembers) -> str:
+    """Return the usual name of a model family; of an ensemble with the families in it and their weights."""
+    shares = [f"{family(name)} {100 * weight:.0f} %" for name, weight in best.weights().items()]
+    return f"{family(best.family)} ({', '.join(shares)})" if shares else family(best.family)
 
 
 def family(name: Any) -> str:

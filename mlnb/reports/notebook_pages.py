@@ -6,6 +6,7 @@ nbconvert needs 1.5 s for its import and 320 KB per page; this takes millisecond
 import base64
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,7 +18,7 @@ from pygments.lexers import PythonLexer
 from mlnb.engine.files import warn_damaged
 from mlnb.reports.markdown import to_html
 from mlnb.reports.sanitizer import sanitize
-from mlnb.tracking.notebook_plots import joined
+from mlnb.tracking.notebook_plots import HEADING, MARK, joined
 
 ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 DIRECTIVE = re.compile(r"^#\|.*\n?", re.MULTILINE)
@@ -39,7 +40,7 @@ def read_cells(notebook: Path) -> list[PageCell]:
     """Return the cells of a notebook that show something; [] when it is missing, with a warning when it is damaged."""
     try:
         cells = json.loads(notebook.read_bytes())["cells"]
-        return [ready for cell in cells if (ready := _read_cell(cell))]
+        return [ready for cell, title in _with_titles(cells) if (ready := _read_cell(cell, title))]
     except FileNotFoundError:
         return []
     except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
@@ -47,7 +48,16 @@ def read_cells(notebook: Path) -> list[PageCell]:
         return []
 
 
-def _read_cell(cell: Any) -> PageCell | None:
+def _with_titles(cells: Any) -> Iterator[tuple[Any, str]]:
+    """Yield each cell with the heading above it."""
+    title = "plot"
+    for cell in cells:
+        if cell["cell_type"] == "markdown" and (headings := HEADING.findall(joined(cell.get("source", "")))):
+            title = MARK.sub("", headings[-1])
+        yield cell, title
+
+
+def _read_cell(cell: Any, title: str) -> PageCell | None:
     source = joined(cell.get("source", ""))
     tags = cell.get("metadata", {}).get("tags", [])
     if cell["cell_type"] == "markdown":
@@ -55,7 +65,7 @@ def _read_cell(cell: Any) -> PageCell | None:
     if cell["cell_type"] != "code":
         return None
     code = DIRECTIVE.sub("", source).strip("\n")
-    outputs = [part for output in cell.get("outputs", []) if (part := show_output(output))]
+    outputs = [part for output in cell.get("outputs", []) if (part := show_output(output, title))]
     if not code and not outputs:
         return None
     body = Markup(highlight(code, LEXER, FORMATTER)) if code else Markup("")
@@ -64,11 +74,12 @@ def _read_cell(cell: Any) -> PageCell | None:
     return PageCell("failed code" if failed else "code", label, body, outputs)
 
 
-def show_output(output: Any) -> Markup | None:
+def show_output(output: Any, title: str = "plot") -> Markup | None:
     """Return one output of a cell as HTML: the richest form, without what runs or loads; None when it shows nothing.
 
     Args:
         output: An output in the notebook format.
+        title: What an image shows, for those who cannot see it.
     """
     kind = output["output_type"]
     if kind == "stream":
@@ -86,7 +97,7 @@ def show_output(output: Any) -> Markup | None:
             body = joined(data[image])
             if image == "image/svg+xml":
                 body = base64.b64encode(body.encode()).decode()
-            return Markup('<img alt="plot" src="data:{};base64,{}">').format(image, body.replace("\n", ""))
+            return Markup('<img alt="{}" src="data:{};base64,{}">').format(title, image, body.replace("\n", ""))
     if "text/markdown" in data:
         return Markup('<div class="prose">{}</div>').format(to_html(joined(data["text/markdown"])))
     text = terminal_text(_shorten(joined(data.get("text/plain", ""))))

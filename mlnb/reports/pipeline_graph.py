@@ -71,7 +71,7 @@ def draw_graph(stages: Mapping[str, StageRecord]) -> Markup:
     width, height = COLUMN * (columns - 1) + WIDTH + 4, ROW * (rows - 1) + HEIGHT + 4
     parts = [_arrow(layout, edge, way) for edge, way in layout.arrows.items()]
     parts += [_box(name, stages[name], layout.places[name]) for name in stages]
-    head = f'<svg class="graph" viewBox="0 0 {width} {height}" style="width:{width}px" role="img"'
+    head = f'<svg class="graph" viewBox="0 0 {width} {height}" style="width:{width}px" role="group"'
     return Markup(head + ' aria-label="graph of the stages">' + "".join(parts) + "</svg>")
 
 

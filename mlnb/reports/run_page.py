@@ -13,6 +13,7 @@ from mlnb.methods.contracts.findings import Finding
 from mlnb.methods.contracts.gates import Gate
 from mlnb.methods.contracts.problems import ProblemContract
 from mlnb.reports import formatting
+from mlnb.reports.competitors import comparison_lines, coverage_line, rank_competitors
 from mlnb.reports.figures import IntervalRow, TrialPoint, draw_history, draw_intervals
 from mlnb.reports.markdown import to_html
 from mlnb.reports.pipeline_graph import draw_graph
@@ -61,12 +62,13 @@ def collect_page(run: Run) -> RunPage:
         failure=record.failure,
         result=_result(run, contract, test),
         stages=_stages(run),
-        graph=draw_graph(run.stages),
+        graph=draw_graph(run_results.shown_stages(run)),
         changed_parameters=[row for row in parameters if row.origin != "default"],
         default_parameters=[row for row in parameters if row.origin == "default"],
         findings=_findings(run),
         formats=read_formats(run),
         metrics=_metrics(contract, test),
+        references=[one.title for one in rank_competitors(test)] if test else [],
         plots=_plots(run),
         trials=_trials(run, contract),
         card=_card(run),
@@ -100,27 +102,23 @@ def _head(run: Run) -> list[tuple[str, str]]:
     return [(name, value) for name, value in items if value]
 
 
-REFERENCES = {"dummy": "no features", "linear": "linear model", "ets": "exponential smoothing"}
-
-
 def _result(run: Run, contract: ProblemContract | None, test: Metrics | None) -> ResultSection | None:
     verdict = run_results.verdict(run)
     if verdict.winner is None and verdict.value is None:
         return None
-    name = verdict.metric or ""
-    references = (
-        [(REFERENCES.get(who, who), reference.scores.get(name)) for who, reference in test.references.items()]
-        if test is not None
-        else []
-    )
-    rows = [IntervalRow(label, value) for label, value in references]
+    rows = [IntervalRow(one.title, one.score) for one in reversed(rank_competitors(test))] if test is not None else []
     winner = formatting.family(verdict.winner) or "model"
     rows.append(IntervalRow(winner, verdict.value, verdict.low, verdict.high, best=True))
     certificate = load_record(run, "certificate", ParityCertificate)
     best = load_view(run, "best", BestTrial)
+    interval = test.interval if test else None
     evaluate = run.stages.get("evaluate")
     return ResultSection(
         verdict=verdict,
+        winner=formatting.winner(best) if best else winner,
+        comparison=comparison_lines(test) if test else [],
+        coverage=coverage_line(interval),
+        coverage_missed=interval is not None and not interval.passed,
         rows=test.rows if test else None,
         level=test.level if test else 0.95,
         direction="lower is better" if _direction(contract) == "minimize" else "higher is better",
@@ -142,7 +140,7 @@ def _stages(run: Run) -> list[StageRow]:
             page=page_name(record.notebook) if record.notebook else None,
             share=(record.seconds or 0) / longest * 100 if record.state == StageState.FINISHED else 0,
         )
-        for name, record in run.stages.items()
+        for name, record in run_results.shown_stages(run).items()
     ]
 
 
@@ -170,8 +168,7 @@ def _metrics(contract: ProblemContract | None, test: Metrics | None) -> list[Met
             low=estimate.low,
             high=estimate.high,
             decides=name == decides,
-            linear=test.reference_score("linear", name),
-            dummy=test.reference_score("dummy", name),
+            references=[test.reference_score(one.key, name) for one in rank_competitors(test)],
         )
         for name, estimate in test.estimates().items()
     ]
@@ -207,10 +204,14 @@ def _trials(run: Run, contract: ProblemContract | None) -> TrialSection | None:
     complete = sorted((item for item in scored if is_complete(item[0])), key=lambda item: item[1])
     ranked = complete if _direction(contract) == "minimize" else complete[::-1]
     points = [TrialPoint(trial.number, score, is_complete(trial)) for trial, score in scored]
+    figure = draw_history(points, _direction(contract))
     return TrialSection(
-        figure=draw_history(points, _direction(contract)),
+        figure=figure,
+        outside=figure.count('class="point outside'),
         metric=best.metric if best and best.metric else contract.metric if contract else None,
-        counts=", ".join([f"{len(trials)} trials", *(f"{states.count(name)} {name}" for name in sorted(set(states)))]),
+        counts=", ".join(
+            [formatting.count(len(trials), "trial"), *(f"{states.count(name)} {name}" for name in sorted(set(states)))]
+        ),
         best=[
             TrialRow(trial.number, trial.family, score, _hyperparameters(trial.params))
             for trial, score in ranked[:TRIALS]

@@ -18,6 +18,10 @@ class ResultSection(Record, frozen=True, kw_only=True):
     """The result: winner, deciding metric with interval, references, gate and verified bento."""
 
     verdict: run_results.Verdict
+    winner: str
+    comparison: list[str]
+    coverage: str
+    coverage_missed: bool
     rows: int | None
     level: float
     direction: str
@@ -48,15 +52,14 @@ class ParameterRow(NamedTuple):
 
 
 class MetricRow(NamedTuple):
-    """A metric of the model and of two references."""
+    """A metric of the model, and the value of each reference."""
 
     name: str
     value: float | None
     low: float | None
     high: float | None
     decides: bool
-    linear: float | None
-    dummy: float | None
+    references: list[float | None]
 
 
 class PlotImage(NamedTuple):
@@ -85,9 +88,10 @@ class TrialRow(NamedTuple):
 
 
 class TrialSection(NamedTuple):
-    """The hyperparameter search: figure, metric, counts by state, and the best trials."""
+    """The hyperparameter search: figure, trials outside of its scale, metric, counts by state, and the best trials."""
 
     figure: Markup
+    outside: int
     metric: str | None
     counts: str
     best: list[TrialRow]
@@ -119,6 +123,7 @@ class RunPage(Record, frozen=True, kw_only=True):
     findings: list[Finding]
     formats: list[FormatRow]
     metrics: list[MetricRow]
+    references: list[str]
     plots: list[PlotGroup]
     trials: TrialSection | None
     card: Markup | None

@@ -79,7 +79,7 @@ def draw_timeline(results: Sequence[MonitoringResult], names: Mapping[str, str])
             parts.append(f'<text class="tick{side}" x="{left}" y="{HEIGHT - 4}">{formatting.day(result.until)}</text>')
             last_date = at
         parts += _point(result, at, y)
-    return svg("timeline", WIDTH, HEIGHT, parts)
+    return svg("timeline", "metric of the champion in each monitoring window", WIDTH, HEIGHT, parts)
 
 
 def _ends(result: MonitoringResult) -> list[float]:

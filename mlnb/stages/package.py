@@ -24,7 +24,7 @@ def refusal(gate: Gate) -> str:
     checks = [f"  {line.check}: found {line.found}, required {line.required}" for line in failed]
     next_steps = [
         "Improve the model (more trials, other features, more data) or the contract (problem.metric,",
-        "problem.bound), or package it anyway: mlnb run -p package.require_gate false",
+        "problem.bound), or package it anyway: add -p package.require_gate false to the command",
     ]
     return "\n".join(["The model misses its contract, so no bento was built.", *checks, *next_steps])
 

@@ -18,13 +18,27 @@ class View(Record, frozen=True, kw_only=True, forbid_unknown_fields=False):
 V = TypeVar("V", bound=View)
 
 
+class MemberView(View, frozen=True, kw_only=True):
+    """A model of an ensemble: its family, and its weight in (0, 1]."""
+
+    family: str
+    weight: float = 1.0
+
+
 class BestTrial(View, frozen=True, kw_only=True):
-    """Artifact `best`: the family and hyperparameters that won the search."""
+    """Artifact `best`: the family and hyperparameters that won the search, and the models of an ensemble."""
 
     family: str
     metric: str | None = None
     score: float | None = None
     params: dict[str, Any] = field(default_factory=dict)
+    members: tuple[MemberView, ...] = ()
+
+    def weights(self) -> dict[str, float]:
+        """Return the weight of each family of an ensemble, the largest first; empty for a single model."""
+        families = [one.family for one in self.members] if len(self.members) > 1 else []
+        totals = {family: sum(one.weight for one in self.members if one.family == family) for family in families}
+        return dict(sorted(totals.items(), key=lambda item: -item[1]))
 
 
 class DataFindings(View, frozen=True, kw_only=True):

@@ -4,8 +4,8 @@ import io
 import math
 from typing import Any, NamedTuple
 
-from mlnb.codec import Record, convert
-from mlnb.engine.run_records import ParameterValue, RunRecord, RunState
+from mlnb.codec import Record, convert, replace
+from mlnb.engine.run_records import ParameterValue, RunRecord, RunState, StageRecord, StageState
 from mlnb.engine.runs import Run
 from mlnb.errors import SchemaError, StageError, StoreCorrupted, UsageError, error_class
 from mlnb.methods.contracts.evaluations import Metrics
@@ -45,6 +45,16 @@ def parameters(run: Run) -> dict[str, ParameterValue]:
     """Return every parameter as `stage.name`."""
     return {
         f"{stage}.{name}": value for stage, record in run.stages.items() for name, value in record.parameters.items()
+    }
+
+
+def shown_stages(run: Run) -> dict[str, StageRecord]:
+    """Return the stages of a run; those that wait in a run that has ended are skipped, as they will never start."""
+    if run.state == RunState.RUNNING:
+        return run.stages
+    return {
+        name: replace(record, state=StageState.SKIPPED) if record.state == StageState.WAITING else record
+        for name, record in run.stages.items()
     }
 
 

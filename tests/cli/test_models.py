@@ -29,6 +29,12 @@ def project(tmp_path, example, monkeypatch):
     return project
 
 
+@pytest.fixture(autouse=True)
+def wide(monkeypatch):
+    """A terminal in which all tables fit."""
+    monkeypatch.setenv("COLUMNS", "200")
+
+
 def shown(capsys, *arguments, code=0):
     assert main(list(arguments)) == code
     captured = capsys.readouterr()

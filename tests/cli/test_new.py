@@ -1,15 +1,18 @@
 """`mlnb new`: a complete project, or no files at all."""
 
+import argparse
 import configparser
 from pathlib import Path
 
 import pytest
 
+from mlnb.api.run_request import plan_request
+from mlnb.cli.arguments import add_options, read_request
 from mlnb.cli.main import main
 from mlnb.cli.new import create, library_name
 from mlnb.engine.notebook import read_notebooks
 from mlnb.engine.project import Project, builtin_folder
-from mlnb.errors import ProjectError
+from mlnb.errors import ParameterError, ProjectError
 from mlnb.methods.contracts.declarations import Declarations
 from mlnb.methods.tables.column_declarations import parse_declarations
 
@@ -71,3 +74,30 @@ def test_a_project_that_cannot_be_written_leaves_nothing(tmp_path: Path) -> None
 )
 def test_a_library_name_does_not_collide_with_other_packages(name: str, library: str) -> None:
     assert library_name(name) == library
+
+
+def test_data_and_target_are_written_into_the_notebooks(tmp_path, monkeypatch, capsys):
+    """The plan of `mlnb run` is that of `mlnb run --data --target` with the example's notebooks."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "my data.csv").write_text("kind,grown\na,1\nb,2\n")
+    target = 'how "big" \\ größe'
+    assert main(["new", "shop", "--data", "my data.csv", "--target", target]) == 0
+    assert "mlnb run    run the pipeline on my data.csv" in capsys.readouterr().out
+    create(tmp_path / "plain")
+    values = []
+    for name, options in (("shop", []), ("plain", ["--data", "../my data.csv", "--target", target])):
+        monkeypatch.chdir(tmp_path / name)
+        parser = argparse.ArgumentParser()
+        add_options(parser)
+        (plan,) = plan_request(Project.find(), read_request(parser.parse_args(options)))
+        values.append({s: {n: v.value for n, v in items.items()} for s, items in plan.planner.values.items()})
+    own, stated = (values[number]["ingest"].pop("data") for number in (0, 1))
+    assert (tmp_path / "shop" / own).samefile(stated) and not Path(own).is_absolute()
+    assert values[0] == values[1] and values[0]["problem"]["target"] == target
+    assert main(["check"]) == 0
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ParameterError, match=r"no file 'my dat.csv'. Did you mean 'my data.csv'"):
+        create(tmp_path / "wrong", "my dat.csv")
+    assert not (tmp_path / "wrong").exists()
+    create(tmp_path / "table", "sklearn:wine")
+    assert '"sklearn:wine\\"' in (tmp_path / "table" / "nbs" / "stages" / "10_ingest.ipynb").read_text()

@@ -26,6 +26,12 @@ def project(tmp_path, example, monkeypatch):
     return project
 
 
+@pytest.fixture(autouse=True)
+def wide(monkeypatch):
+    """A terminal in which all tables fit."""
+    monkeypatch.setenv("COLUMNS", "200")
+
+
 def shown(capsys, *arguments, code=0):
     assert main(list(arguments)) == code
     captured = capsys.readouterr()
@@ -48,6 +54,19 @@ def test_runs_are_listed_newest_first(project, capsys):
     text = shown(capsys, "runs")
     assert order(text) == [C, B, A]
     assert "failed" in text and "ensemble" in text and interval(project, A) in text
+
+
+def test_runs_show_their_data_and_target(project, capsys, monkeypatch):
+    text = shown(capsys, "runs")
+    (line,) = [line for line in text.splitlines() if line.startswith(A)]
+    assert text.splitlines()[0].split()[3:5] == ["data", "target"] and " titanic.csv  survived " in line
+    monkeypatch.setenv("COLUMNS", "80")
+    for command in (["runs"], ["runs", "--sort", "roc_auc"], ["show", A], ["show", A, "evaluate"],
+                    ["show", A, "--artifact", "predictions"], ["runs", "compare", "a1b2", "c3d4"]):  # fmt: skip
+        text = shown(capsys, *command)
+        tables = [block for block in text.split("\n\n") if "  " in block and "/" not in block]
+        assert tables and max(len(line) for block in tables for line in block.splitlines()) <= 80, text
+    assert order(shown(capsys, "runs")) == [C, B, A] and " titanic" in shown(capsys, "runs")
 
 
 def test_without_runs_the_first_command_is_shown(tmp_path, monkeypatch, capsys):

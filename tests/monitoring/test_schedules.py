@@ -14,7 +14,15 @@ from mlnb.cli import loop
 from mlnb.engine.files import try_lock
 from mlnb.errors import UsageError
 from mlnb.monitoring.alerts import CODES
-from mlnb.monitoring.schedules import NAME, ScheduledCommand, on_calendar, run_times, write_schedule
+from mlnb.monitoring.schedules import (
+    NAME,
+    SECRETS_FILE,
+    TARGETS,
+    ScheduledCommand,
+    on_calendar,
+    run_times,
+    write_schedule,
+)
 
 SCHEDULED = ScheduledCommand("17 3 * * 1-5", ("loop", "--once", "--promote"), Path("/srv/my models"))
 
@@ -29,8 +37,30 @@ def test_cron_expressions_give_times():
 
 def test_crontab():
     (text,) = write_schedule(SCHEDULED, "cron").values()
-    line = text.splitlines()[1]
-    assert line.startswith("17 3 * * 1-5 cd '/srv/my models' && ") and line.endswith("mlnb loop --once --promote")
+    *comments, line = text.splitlines()
+    assert all(comment.startswith("#") for comment in comments)
+    assert line.startswith("17 3 * * 1-5 ") and "; cd '/srv/my models' && " in line
+    assert line.endswith("mlnb loop --once --promote")
+
+
+def test_every_schedule_passes_secrets_without_their_values(tmp_path, monkeypatch):
+    """Commands see the key of pseudonyms; no file that is written has its value."""
+    monkeypatch.setenv("MLNB_PERSONAL_KEY", "a key for tests, of 32 characters")
+    texts = {to: "".join(write_schedule(SCHEDULED, to, "mlnb:1").values()) for to in TARGETS}
+    assert not any("a key for tests" in text for text in texts.values())
+    (container,) = yaml.safe_load(texts["kubernetes"])["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"]
+    assert container["envFrom"] == [{"secretRef": {"name": f"{NAME}-secrets", "optional": True}}]
+    assert f"EnvironmentFile=-%h/{SECRETS_FILE}\n" in texts["systemd"]
+    assert "MLNB_PERSONAL_KEY: ${{ secrets.MLNB_PERSONAL_KEY }}" in texts["github-actions"]
+    (text,) = write_schedule(ScheduledCommand("1 2 * * *", ("loop",), tmp_path), "cron").values()
+    command = text.splitlines()[-1].removeprefix("1 2 * * * ")
+    environment = {"HOME": str(tmp_path), "PATH": "/usr/bin:/bin"}
+    for secrets, output in [("", "[]"), ("MLNB_PERSONAL_KEY='it is $secret'\n", "[it is $secret]")]:
+        (tmp_path / SECRETS_FILE).parent.mkdir(exist_ok=True)
+        (tmp_path / SECRETS_FILE).write_text(secrets)
+        shown = command.rpartition("&& ")[0] + """&& sh -c 'echo "[$MLNB_PERSONAL_KEY]"'"""
+        done = subprocess.run(["sh", "-c", shown], env=environment, capture_output=True, text=True, check=True)
+        assert done.stdout.strip() == output and done.stderr == ""
 
 
 def test_systemd_units(tmp_path):

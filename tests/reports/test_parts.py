@@ -1,5 +1,7 @@
 """The parts of a page: words, layout of the graph, figures, outputs of cells."""
 
+import re
+
 import pytest
 
 from mlnb.engine.run_records import StageRecord, StageState
@@ -7,6 +9,7 @@ from mlnb.reports import formatting
 from mlnb.reports.figures import IntervalRow, TrialPoint, draw_history, draw_intervals, ticks
 from mlnb.reports.notebook_pages import read_cells, show_output, terminal_text
 from mlnb.reports.pipeline_graph import draw_graph, lay_out
+from mlnb.reports.run_report import style
 
 
 @pytest.mark.parametrize(
@@ -70,7 +73,7 @@ def test_figures_leave_out_what_is_not_there():
     assert draw_history([TrialPoint(0, 0.5)], "maximize") == ""
     for direction in ("maximize", "minimize"):
         drawn = draw_history([TrialPoint(n, s) for n, s in enumerate([0.5, 0.4, -1e9, 0.6, 0.6])], direction)
-        assert "nan" not in drawn and drawn.count("<circle") == 5
+        assert "nan" not in drawn and drawn.count("<circle") + drawn.count('class="point outside') == 5
 
 
 def test_ticks_are_round_and_inside():
@@ -101,3 +104,33 @@ def test_cells_without_anything_to_show_are_left_out(tmp_path):
     )
     assert read_cells(path) == []
     assert read_cells(tmp_path / "none") == []
+
+
+@pytest.mark.parametrize(("direction", "outlier"), [("maximize", 0.1), ("minimize", 9.0)])
+def test_trials_outside_of_the_scale_are_marked_and_not_moved(direction, outlier):
+    """A trial that is far from the others is no point among them, and the page counts it."""
+    drawn = draw_history([TrialPoint(n, s) for n, s in enumerate([outlier, 0.81, 0.82, 0.83, 0.84])], direction)
+    assert drawn.count("<circle") == 4 and drawn.count('class="point outside') == 1
+    assert f"trial 0: {formatting.number(outlier)}, outside of the scale" in drawn
+
+
+def luminance(color):
+    """Return the relative luminance of a color: https://www.w3.org/TR/WCAG21/#dfn-relative-luminance."""
+    digits = color.lstrip("#")
+    digits = "".join(2 * digit for digit in digits) if len(digits) == 3 else digits
+    parts = [int(digits[at : at + 2], 16) / 255 for at in (0, 2, 4)]
+    red, green, blue = (part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+def test_texts_have_enough_contrast():
+    """At least 4.5:1 (WCAG 2.1, AA) in light, dark and print."""
+    blocks = re.findall(r":root {(.*?)}", style(), re.DOTALL)
+    palettes = [dict(re.findall(r"--([a-z-]+): (#[0-9a-f]+)", block)) for block in blocks]
+    assert len(palettes) == 3
+    for palette in palettes:
+        for text in ("ink", "soft", "faint", "accent", "good", "bad", "warn"):
+            for ground in ("paper", "raised", f"{text}-tint"):
+                pair = sorted((luminance(palette[text]), luminance(palette.get(ground, palette["paper"]))))
+                assert (pair[1] + 0.05) / (pair[0] + 0.05) >= 4.5, (text, ground, palette)
+    assert not re.search(r"(\.name|\.time|\.waiting|\.skipped|\.label)[^{]*{[^}]*opacity", style())

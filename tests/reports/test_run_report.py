@@ -127,7 +127,8 @@ def test_a_finished_run_says_everything(project, example):
     assert max(map(reader.words.index, warnings)) < reader.words.index("further than 3 interquartile ranges")
     plots = [plot for path in sorted((run.folder / "notebooks").glob("*.ipynb")) for plot in read_plots(path)]
     assert len([link for link in reader.links if link.startswith("data:image/png")]) == len(plots) > 10
-    assert all(f'alt="{escape(plot.title)}"' in reader.page for plot in plots)
+    assert all(f': {escape(plot.title)}"' in reader.page for plot in plots)
+    assert not any(alt in reader.page for alt in ('alt=""', 'alt="plot"', 'label="history"', 'label="intervals"'))
 
 
 def test_a_pruned_trial_is_shown_but_never_the_best(project, example):

@@ -97,22 +97,9 @@ def test_code_in_markdown_is_left_out_and_lines_stay():
     assert [(one.line, one.text) for one in prose.search_text("a.md", 1, text)] == [(5, "duel")]
 
 
-@pytest.mark.parametrize(
-    "path, package",
-    [
-        ("mlnb/engine/runs.py", "mlnb/engine/"),
-        ("mlnb/serving/edge/onnx/onnx_trees.py", "mlnb/serving/edge/"),
-        ("mlnb/errors.py", "mlnb/"),
-        ("nbs/methods/tables/columns.ipynb", "nbs/methods/tables/"),
-        ("nbs/stages/05_problem.ipynb", "nbs/stages/"),
-        ("nbs/index.ipynb", "nbs/"),
-        ("README.md", "README.md"),
-        (".ci/run", ".ci/"),
-    ],
-)
-def test_files_are_counted_by_package(path, package):
-    assert prose.package_of(path) == package
-
-
-def test_packages_that_are_converted_have_no_finding():
-    assert prose.unfinished() == []
+def test_a_finding_in_any_file_fails_the_check(monkeypatch, capsys):
+    monkeypatch.setattr(prose, "files", lambda within: ["a.md", "b.md"])
+    monkeypatch.setattr(prose, "search_file", lambda path: prose.search_text(path, 1, {"a.md": "a duel"}.get(path, "")))
+    assert prose.main([]) == 1 and "a.md:1: found 'duel'" in capsys.readouterr().out
+    monkeypatch.setattr(prose, "files", lambda within: ["b.md"])
+    assert prose.main(["b.md"]) == 0

@@ -117,10 +117,12 @@ def _draw_distribution(axes: Axes, values: pd.Series, column: Column) -> None:
             axes.hist(numbers, bins=min(30, max(8, int(len(numbers) ** 0.5))), color=PALETTE[0])
             if column.kind == "date":
                 _dates(axes)
+        axes.set_ylabel("rows", fontsize=8)
         axes.grid(axis="x", visible=False)
     elif column.kind == "text":
         axes.hist(present.astype(str).str.len(), bins=20, color=PALETTE[0])
         axes.set_xlabel("characters", fontsize=8)
+        axes.set_ylabel("rows", fontsize=8)
         axes.grid(axis="x", visible=False)
     else:
         top = _top(values)
@@ -133,6 +135,7 @@ def _draw_distribution(axes: Axes, values: pd.Series, column: Column) -> None:
         axes.barh(range(len(labels)), heights, color=colors)
         axes.set_yticks(range(len(labels)), labels, fontsize=7.5)
         axes.invert_yaxis()
+        axes.set_xlabel("rows", fontsize=8)
         axes.grid(axis="y", visible=False)
     axes.tick_params(labelsize=7.5)
 
@@ -149,7 +152,6 @@ def plot_distributions(table: pd.DataFrame, schema: Schema, names: list[str]) ->
     figure, panels = _panels(max(len(names), 1))
     for axes, name in zip(panels, names, strict=False):
         _draw_distribution(axes, rows[name], schema.column(name))
-    figure.supylabel("rows", fontsize=9)
     return figure
 
 # %% ../../../nbs/methods/audit/data_plots.ipynb #c09

@@ -144,7 +144,8 @@ def describe_results(metrics: Metrics, score: float, deviation: float) -> list[s
         f"{short_name(metrics.deciding.name)}: {format_estimate(metrics.deciding)}; "
         f"cross-validation: {score:.4g} ± {deviation:.2g}"
     ]
-    for who, title in TITLES.items():
+    titles = TITLES | ({"dummy": "the seasonal naive forecast"} if metrics.forecast is not None else {})
+    for who, title in titles.items():
         if who in metrics.references:
             lines.append(f"better than {title} by {format_estimate(metrics.references[who].difference)}")
     if "champion" in metrics.references:

@@ -86,6 +86,20 @@ class Protection:
         """Return whether there is personal data."""
         return bool(self.columns)
 
+    @property
+    def pseudonymized(self) -> list[str]:
+        """Names of the columns whose values are replaced by a keyed hash."""
+        return [name for name, each in self.columns.items() if each.personal == "pseudonymize"]
+
+    def check(self) -> None:
+        """Check that there is a key where one is needed.
+
+        Raises:
+            SettingsError: a column is pseudonymized, and there is no key or another one.
+        """
+        for name in self.pseudonymized:
+            self._find_key(name)
+
     def value(self, name: str, value: Any) -> Any:
         """Return a value without personal data; lists and objects, which fit no column, become None.
 
@@ -112,7 +126,10 @@ class Protection:
         if not self._key:
             key = check_key(self._setting, f"column {name!r}, which is pseudonymized,")
             if (trained := self.columns[name].key) not in ("", key_check_value(key)):
-                raise SettingsError(f"{VARIABLE} is another key than that of training, whose check value is {trained}.")
+                raise SettingsError(
+                    f"{VARIABLE} has the check value {key_check_value(key)}, expected {trained}, that of training: "
+                    f"set {VARIABLE} to the key that the model was trained with."
+                )
             self._key = key
         return self._key
 

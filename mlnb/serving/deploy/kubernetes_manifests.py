@@ -10,7 +10,7 @@ from mlnb.codec import Json, JsonObject
 from mlnb.errors import UsageError
 from mlnb.serving.deploy.container_images import USER
 from mlnb.serving.packaging.bento_server import Server, send_request
-from mlnb.settings import ServiceSettings
+from mlnb.settings import ProcessSettings, ServiceSettings
 
 PORT = 3000
 LEAVE_SECONDS = 5  # between the removal of a pod from its service and SIGTERM
@@ -42,6 +42,7 @@ class KubernetesDeployment:
         log_to: folder in object storage that the prediction log is copied to; empty: nothing is logged.
         masked: columns whose values the log omits, separated by commas.
         egress: allowed egress in addition to the DNS of the cluster: PORT, or CIDR:PORT.
+        pseudonyms: whether the service needs the key of pseudonyms.
     """
 
     name: str
@@ -55,6 +56,7 @@ class KubernetesDeployment:
     log_to: str = ""
     masked: str = ""
     egress: tuple[str, ...] = ()
+    pseudonyms: bool = False
 
 
 def measure_memory(server: Server, rows: Sequence[JsonObject]) -> int:
@@ -106,6 +108,17 @@ def _probe(path: str, **times: int) -> JsonObject:
     return {"httpGet": {"path": path, "port": "http"}, "timeoutSeconds": 5, **times}
 
 
+def _secret_environment(deployment: KubernetesDeployment) -> list[Json]:
+    """Return the variables whose values are in secrets; a pod does not start without them."""
+    secrets = {ServiceSettings.api_key.variable: "key"}
+    if deployment.pseudonyms:
+        secrets[ProcessSettings.personal_key.variable] = "personal"
+    return [
+        {"name": variable, "valueFrom": {"secretKeyRef": {"name": f"{deployment.name}-{secret}", "key": "key"}}}
+        for variable, secret in secrets.items()
+    ]
+
+
 def _log_environment(deployment: KubernetesDeployment) -> list[Json]:
     if not deployment.log_to:
         return []
@@ -120,7 +133,6 @@ def _log_environment(deployment: KubernetesDeployment) -> list[Json]:
 
 
 def _container(deployment: KubernetesDeployment) -> JsonObject:
-    key = {"name": f"{deployment.name}-key", "key": "key"}
     log_memory = LOG_MEMORY if deployment.log_to else 0
     credentials: JsonObject = {"envFrom": [{"secretRef": {"name": f"{deployment.name}-store", "optional": True}}]}
     return {
@@ -128,10 +140,7 @@ def _container(deployment: KubernetesDeployment) -> JsonObject:
         "image": deployment.image,
         "imagePullPolicy": deployment.pull,
         "ports": [{"name": "http", "containerPort": PORT, "protocol": "TCP"}],
-        "env": [
-            {"name": ServiceSettings.api_key.variable, "valueFrom": {"secretKeyRef": key}},
-            *_log_environment(deployment),
-        ],
+        "env": [*_secret_environment(deployment), *_log_environment(deployment)],
         **(credentials if deployment.log_to else {}),
         "resources": {
             "requests": {"cpu": "250m", "memory": _mebibytes(deployment.memory + log_memory)},

@@ -17,10 +17,13 @@ from mlnb.engine.project import Project, builtin_folder
 from mlnb.errors import ServingError
 from mlnb.methods.contracts.problems import ProblemContract
 from mlnb.methods.contracts.responses import Golden
+from mlnb.methods.tables.columns import Schema
+from mlnb.methods.tables.pseudonyms import Protection
 from mlnb.methods.tasks.task_traits import traits_of
 from mlnb.serving.packaging.imported_modules import follow_imports
 from mlnb.serving.packaging.library_requirements import pin, required_libraries, system_packages
 from mlnb.serving.runtime.model_parts import read_record
+from mlnb.settings import ProcessSettings
 
 VERSION_DIGITS = 12  # hexadecimal digits of a digest in a version
 LONGEST_NAME = 40  # characters; BentoML allows 63
@@ -68,6 +71,11 @@ class Bundle:
                 f"{folder} holds no service bundle ({error}); run `mlnb run --force package`."
             ) from error
         return cls(folder, manifest.name, digest_tree(folder)[:VERSION_DIGITS], model_version)
+
+    def protection(self) -> Protection:
+        """Return what becomes of personal data in requests, with the key of this process."""
+        schema = Schema.from_json(json.loads((self.folder / "model" / "schema.json").read_text("utf-8")))
+        return Protection.of(schema, ProcessSettings().personal_key)
 
     def read_golden(self) -> Golden:
         """Return the rows and predictions that the service is verified with."""
@@ -152,7 +160,8 @@ def make_bundle(
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source, folder / path)
     (folder / MANIFEST).write_bytes(encode(BundleManifest(name=name, service=service.name)))
-    (folder / "README.md").write_text(_readme(name, contract, golden), "utf-8")
+    bundle = Bundle.read(folder)
+    (folder / "README.md").write_text(_readme(name, contract, golden, bundle.protection().pseudonymized), "utf-8")
     return Bundle.read(folder)
 
 
@@ -197,7 +206,7 @@ def _fill_settings(service: Path, name: str, model_tag: str, pinned: str, system
     return Template((service / "bentofile.yaml").read_text("utf-8")).substitute(values)
 
 
-def _readme(name: str, contract: ProblemContract, golden: Golden) -> str:
+def _readme(name: str, contract: ProblemContract, golden: Golden, pseudonymized: list[str]) -> str:
     response = json.dumps(golden.predictions[:1], ensure_ascii=False)
     target = contract.target or "anomaly"
     summary = f"Predicts `{target}` from the other columns of a row."
@@ -207,7 +216,9 @@ def _readme(name: str, contract: ProblemContract, golden: Golden) -> str:
     if traits_of(contract.task).unit == "history":
         summary = f"Forecasts `{target}`: {contract.horizon} periods of {contract.frequency} ahead of a history."
         usage = "`POST /predict` takes a history, JSON objects by column name, and returns the steps that follow it:"
-    return README.format(name=name, summary=summary, usage=usage, curl=curl(golden), response=response)
+    columns = ", ".join(f"`{column}`" for column in pseudonymized)
+    key = PERSONAL_KEY.format(columns=columns, variable=ProcessSettings.personal_key.variable) if columns else ""
+    return README.format(name=name, key=key, summary=summary, usage=usage, curl=curl(golden), response=response)
 
 
 README = """# {name}
@@ -218,7 +229,7 @@ README = """# {name}
 
 On another address, that of a container included, it needs a key: `MLNB_API_KEY` in its environment, which clients send
 as `Authorization: Bearer ...` or `X-API-Key: ...`; or `MLNB_ALLOW_ANONYMOUS=1`, to serve anyone.
-
+{key}
 {usage}
 
     {curl}
@@ -228,6 +239,11 @@ Rows that do not fit are refused with status 422 and a list of problems, each wi
 `expected`; a body that is not a JSON list of objects with 400, too many rows with 413. The header `X-Model-Version`
 names the model. `GET /livez` shows that the process lives, `GET /readyz` that the model still gives the held-out rows
 the notebook's predictions, `GET /metrics` is for Prometheus, `GET /docs.json` describes the columns.
+"""
+
+PERSONAL_KEY = """
+Values of {columns} become pseudonyms, for which the key of training must be in `{variable}`: with another key the
+service does not start, and without one it refuses requests that hold values instead of pseudonyms.
 """
 
 

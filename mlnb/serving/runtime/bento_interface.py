@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from mlnb.codec import JsonObject
-from mlnb.errors import UsageError
+from mlnb.errors import SettingsError, UsageError
 from mlnb.methods.contracts.problems import ProblemContract
 from mlnb.methods.contracts.responses import Golden
 from mlnb.methods.tables.columns import Schema
@@ -26,6 +26,7 @@ from mlnb.serving.runtime.http_messages import Receive, Reply, Scope, Send, disc
 from mlnb.serving.runtime.model_parts import read_json, read_record
 from mlnb.serving.runtime.request_bodies import MAX_BYTES
 from mlnb.serving.runtime.response_schemas import describe_responses, describe_rows, describe_service
+from mlnb.serving.runtime.row_protection import RowProtection
 from mlnb.serving.runtime.row_scorers import import_lightgbm_alone
 from mlnb.serving.runtime.served_tasks import find_served_task
 from mlnb.serving.runtime.service_page import POLICY, make_page
@@ -184,13 +185,20 @@ class ResponseBody(IORootModel[Any]):  # type: ignore[misc]
 def describe_model(folder: Path) -> tuple[type[RequestBody], type[ResponseBody]]:
     """Return the types of request and response for the model in `folder`, with its columns, classes and an example.
 
-    They are classes with a class attribute, because BentoML takes a schema from a type only.
+    They are classes with a class attribute, because BentoML takes a schema from a type only. A service whose key for
+    pseudonyms is not that of training does not start.
     """
     contract = read_record(ProblemContract, folder / "contract.json")
-    golden, schema = read_record(Golden, folder / "golden.json"), read_json(folder / "schema.json")
+    golden, schema = read_record(Golden, folder / "golden.json"), Schema.from_json(read_json(folder / "schema.json"))
+    if bound_host() is not None:
+        configure_logging()
+        try:
+            RowProtection(schema).check_key()
+        except SettingsError as error:
+            raise SystemExit(str(error)) from None  # before there is a supervisor that would restart workers
     served = find_served_task(contract)
     shown = None if served.whole else 1
-    rows = describe_rows(served.columns(Schema.from_json(schema), contract), golden.rows[:shown])
+    rows = describe_rows(served.columns(schema, contract), golden.rows[:shown])
     responses = describe_responses(contract, golden.predictions[:shown])
     return type("Rows", (RequestBody,), {"described": rows}), type(
         "Predictions", (ResponseBody,), {"described": responses}

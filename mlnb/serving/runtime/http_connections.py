@@ -8,7 +8,6 @@ import asyncio
 import logging
 import socket
 from contextlib import suppress
-from functools import partial
 from time import monotonic
 from typing import Any
 
@@ -17,6 +16,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from mlnb.serving.runtime.http_messages import Receive, Scope, Send, refuse
 from mlnb.serving.runtime.structured_logs import log_event
+from mlnb.serving.runtime.tls_handshakes import HANDSHAKES, limit_handshakes
 
 MAX_HEADER_BYTES = 65_536  # of one request, with its first line
 HEADER_SECONDS = 10.0  # until the headers of a request must be complete
@@ -25,6 +25,7 @@ BODY_RATE = 10_000  # bytes a second that a body must have on average after that
 SEND_SECONDS = 60.0  # until a client must have read more of a response
 IDLE_SECONDS = 75  # that a connection is kept without a request: longer than proxies keep theirs
 LEAST_IDLE_SECONDS = 5.0  # that a connection is kept when all are taken
+FIRST_SECONDS = 1.0  # that a connection has for the headers of its first request when all are taken
 DRAIN_SECONDS = 2.0  # that idle connections are kept at the end, for requests that are on their way
 SHUTDOWN_SECONDS = 25  # until requests must be complete at the end
 CONNECTIONS = 1_000  # of a worker; further ones get status 503
@@ -118,18 +119,27 @@ class LimitedConnection(HttpToolsProtocol):
         """Return whether there is no request, complete or not."""
         return self.in_headers and not self.header_bytes and (self.cycle is None or self.cycle.response_complete)
 
+    def may_be_closed(self, now: float) -> bool:
+        """Return whether the connection may be closed for a new one: it never sent a request, or none for long."""
+        if self.draining:  # it is above the limit itself
+            return False
+        if self.cycle is None and self.in_headers:
+            return now - self.waiting_since > FIRST_SECONDS
+        return self.is_idle() and now - self.waiting_since > LEAST_IDLE_SECONDS
+
     def _head_size(self) -> int:
         """Return the bytes of the headers that are complete; others may have come with them."""
         return len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
 
     def _make_room(self) -> bool:
-        """Close the connection that has been idle for longest; return whether there was one."""
-        idle = [each for each in self.connections if isinstance(each, LimitedConnection) and each.is_idle()]
-        oldest = min(idle, key=lambda each: each.waiting_since)
-        if monotonic() - oldest.waiting_since < LEAST_IDLE_SECONDS:
+        """Close the oldest connection without a request, one that never sent any first; return whether one was."""
+        now, mine = monotonic(), (each for each in self.connections if isinstance(each, LimitedConnection))
+        idle = [each for each in mine if each.may_be_closed(now)]
+        if not idle:
             return False
+        oldest = min(idle, key=lambda each: (each.cycle is not None, each.waiting_since))
         self.connections.discard(oldest)
-        oldest.transport.close()
+        oldest._refuse(TIMED_OUT if oldest.header_bytes else b"")
         return True
 
     def _check_sending(self, now: float) -> None:
@@ -161,11 +171,8 @@ class LimitedServer(uvicorn.Server):
         super().__init__(config)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Listen; a TLS handshake must be complete within HEADER_SECONDS, and uvicorn has no option for it."""
-        loop = asyncio.get_running_loop()
-        if self.config.ssl is not None:
-            limited = partial(loop.create_server, ssl_handshake_timeout=HEADER_SECONDS)
-            loop.create_server = limited  # type: ignore[method-assign]
+        """Listen; TLS handshakes have limits that uvicorn has no option for."""
+        limit_handshakes(asyncio.get_running_loop())
         await super().startup(sockets)
 
     async def on_tick(self, counter: int) -> bool:
@@ -218,7 +225,8 @@ def allow_connections() -> int:
     with suppress(OSError, ValueError):
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    allowed = CONNECTIONS if files == resource.RLIM_INFINITY else min(CONNECTIONS, files - OTHER_FILES - REFUSED)
+    spare = files - OTHER_FILES - REFUSED - HANDSHAKES
+    allowed = CONNECTIONS if files == resource.RLIM_INFINITY else min(CONNECTIONS, spare)
     if allowed < CONNECTIONS:
         log_event("few files may be open", logging.WARNING, limit=files, connections=max(1, allowed))
     return max(1, allowed)

@@ -1,5 +1,6 @@
 """Personal data in requests: dropped, masked or pseudonymized before anything else sees a row, as in training."""
 
+import logging
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from mlnb.methods.tables.columns import Schema
 from mlnb.methods.tables.pseudonyms import Protection
 from mlnb.serving.runtime.model_parts import Row
 from mlnb.serving.runtime.request_bodies import SHOWN, BadRows
+from mlnb.serving.runtime.structured_logs import log_event
 from mlnb.serving.runtime.table_bodies import TableSlice
 from mlnb.settings import ProcessSettings
 
@@ -24,6 +26,19 @@ class RowProtection:
     def __init__(self, schema: Schema) -> None:
         self._protection = Protection.of(schema, ProcessSettings().personal_key)
 
+    def check_key(self) -> None:
+        """Log a warning when pseudonyms need a key and there is none: requests may hold pseudonyms already.
+
+        Raises:
+            SettingsError: the key is another one than that of training, or too short.
+        """
+        if self._protection.pseudonymized and not ProcessSettings().personal_key:
+            message = "no key for pseudonyms: requests with personal data are refused"
+            columns = ", ".join(self._protection.pseudonymized)
+            log_event(message, logging.WARNING, columns=columns, variable=ProcessSettings.personal_key.variable)
+            return
+        self._protection.check()
+
     def __bool__(self) -> bool:
         """Return whether requests may hold personal data."""
         return bool(self._protection)
@@ -37,8 +52,8 @@ class RowProtection:
         for number, row in enumerate(rows):
             try:
                 protected.append(self._protection.row(row))
-            except SettingsError as error:
-                problems.append(self._problem(number, row, error))
+            except SettingsError:
+                problems.append(self._problem(number, row))
                 if len(problems) == SHOWN:
                     break
         if problems:
@@ -56,15 +71,15 @@ class RowProtection:
             values, codes = table.coded[name] if name in table.coded else _distinct(table.numbers[name])
             try:
                 coded[name] = [self._protection.value(name, value) for value in values], codes
-            except SettingsError as error:
-                raise BadRows([self._problem(0, {name: ""}, error)]) from None
+            except SettingsError:
+                raise BadRows([self._problem(0, {name: ""})]) from None
         return TableSlice(table.rows, numbers, coded)
 
-    def _problem(self, number: int, row: Row, error: SettingsError) -> RowProblem:
-        """Return the problem of a row, without its values."""
-        hashed = [name for name in row if name in self._protection.columns]
-        column = next((name for name in hashed if self._protection.columns[name].personal == "pseudonymize"), None)
-        return RowProblem(row=number, column=column, found="personal data", expected=f"a pseudonym: {error}")
+    def _problem(self, number: int, row: Row) -> RowProblem:
+        """Return the problem of a row, without its values and without anything that depends on a key."""
+        column = next((name for name in row if name in self._protection.pseudonymized), None)
+        expected = f"a pseudonym: the service lacks the key of training ({ProcessSettings.personal_key.variable})"
+        return RowProblem(row=number, column=column, found="personal data", expected=expected)
 
 
 def _distinct(numbers: np.ndarray) -> tuple[list[Any], np.ndarray]:

@@ -111,6 +111,18 @@ def test_the_pod_has_no_privileges(documents):
     assert container["env"][0]["valueFrom"]["secretKeyRef"] == {"name": "churn-key", "key": "key"}
 
 
+def test_a_model_with_pseudonyms_gets_their_key_from_a_secret():
+    """As with the API key, a pod does not start without it, and no document has its value."""
+    documents = make_manifests(replace(DEPLOYED, pseudonyms=True))
+    (container,) = documents["deployment"]["spec"]["template"]["spec"]["containers"]
+    secrets = {entry["name"]: entry["valueFrom"]["secretKeyRef"] for entry in container["env"]}
+    assert secrets == {
+        "MLNB_API_KEY": {"name": "churn-key", "key": "key"},
+        "MLNB_PERSONAL_KEY": {"name": "churn-personal", "key": "key"},
+    }
+    assert kubernetes_validate.validate(documents["deployment"], "1.34", strict=True)
+
+
 def test_limits_follow_from_measured_usage(documents):
     resources = documents["deployment"]["spec"]["template"]["spec"]["containers"][0]["resources"]
     assert resources == {"requests": {"cpu": "250m", "memory": "160Mi"}, "limits": {"memory": "256Mi"}}

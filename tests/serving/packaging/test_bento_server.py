@@ -11,6 +11,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from personal_models import with_personal_columns
 from waiting import wait_for
 
 from mlnb.errors import ServingError, UsageError
@@ -67,6 +68,26 @@ def test_a_server_and_its_workers_end_with_the_block(quick, tmp_path):
         ]
         assert len(family) == 3  # a supervisor and two workers
     assert gone(family, 1)
+
+
+def test_a_service_without_the_key_of_training_is_reported(material, tmp_path):
+    """With another key it does not start; without one it starts, refuses personal data, and its log has the reason."""
+    parts = material("linear")
+    bundle = parts.bundle(tmp_path / "service", name="personal", schema=with_personal_columns(parts.schema))
+    assert "the key of training must be in `MLNB_PERSONAL_KEY`" in (bundle.folder / "README.md").read_text()
+    path, other = build_bento(bundle).path, {"MLNB_PERSONAL_KEY": "another key for tests, long enough"}
+    with (
+        pytest.raises(ServingError, match="set MLNB_PERSONAL_KEY to the key that the model was trained with"),
+        serving(path, tmp_path / "log", environment=other) as running,
+    ):
+        running.wait()
+    with serving(path, tmp_path / "log", environment={"MLNB_PERSONAL_KEY": ""}) as running:
+        running.wait()
+        row = {**parts.golden.rows[0], "mail": "ada@example.org"}
+        status, body, _ = bento_server.send_request(running.host, running.port, "POST", "/predict", [row])
+        assert status == 422 and b"the service lacks the key of training (MLNB_PERSONAL_KEY)" in body
+        warnings = [line for line in running.output().splitlines() if "no key for pseudonyms" in line]
+        assert json.loads(warnings[0])["columns"] == "mail" and "ada@" not in running.output()
 
 
 def test_a_model_that_cannot_be_loaded_is_reported_immediately(material, tmp_path):

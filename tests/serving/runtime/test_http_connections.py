@@ -1,75 +1,19 @@
 """Connections of a worker: limits of time, size and number, and an end that loses no request."""
 
-import asyncio
 import http.client
 import re
-import shutil
 import socket
-import ssl
-import subprocess
 import threading
 import time
-from contextlib import contextmanager
 
 import pytest
-import uvicorn
+from limited_servers import connect, read_all, serving
 from waiting import wait_for
 
 from mlnb.serving.runtime import http_connections as module
-from mlnb.serving.runtime.http_connections import LimitedConnection, LimitedServer, allow_connections
+from mlnb.serving.runtime.http_connections import allow_connections
 
 REQUEST = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
-
-
-async def respond(scope, receive, send):
-    """Read the body, take as long as the path states, and respond with the number of bytes."""
-    if scope["type"] != "http":
-        return
-    size, more = 0, True
-    while more:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            return
-        size, more = size + len(message["body"]), message.get("more_body", False)
-    await asyncio.sleep(float(scope["path"][1:] or 0))
-    body = b"%d" % size if scope["query_string"] == b"" else b"x" * int(scope["query_string"])
-    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"%d" % len(body))]})
-    await send({"type": "http.response.body", "body": body})
-
-
-@contextmanager
-def serving(limit: int | None = None, **options):
-    """Yield the port and the server of an application that runs in a thread."""
-    listening = socket.create_server(("127.0.0.1", 0), backlog=128)
-    server = LimitedServer(uvicorn.Config(respond, log_config=None, lifespan="off", **options))
-    if limit is not None:
-        LimitedConnection.limit = limit
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
-    thread.start()
-    try:
-        wait_for(lambda: server.started, 20, "the server")
-        yield listening.getsockname()[1], server
-    finally:
-        server.should_exit = True
-        thread.join(20)
-        assert not thread.is_alive()
-
-
-def connect(port: int) -> socket.socket:
-    return socket.create_connection(("127.0.0.1", port), timeout=20)
-
-
-def read_all(connection: socket.socket) -> bytes:
-    """Return what a server sends until it closes the connection."""
-    parts = []
-    while True:
-        try:
-            part = connection.recv(65_536)
-        except ConnectionResetError:
-            part = b""
-        if not part:
-            return b"".join(parts)
-        parts.append(part)
 
 
 def read_reply(connection: socket.socket) -> bytes:
@@ -85,7 +29,8 @@ def read_reply(connection: socket.socket) -> bytes:
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
     """Short limits."""
-    for name in ("HEADER_SECONDS", "BODY_SECONDS", "SEND_SECONDS", "DRAIN_SECONDS", "LEAST_IDLE_SECONDS"):
+    seconds = ("HEADER_SECONDS", "BODY_SECONDS", "SEND_SECONDS", "DRAIN_SECONDS", "LEAST_IDLE_SECONDS", "FIRST_SECONDS")
+    for name in seconds:
         monkeypatch.setattr(module, name, 0.5)
     monkeypatch.setattr(module, "CHECK", 1)
 
@@ -102,28 +47,6 @@ def test_headers_that_are_too_large_are_refused(pieces):
                 break
             time.sleep(0.001)
         assert read_all(client).startswith(b"HTTP/1.1 431 ")
-
-
-@pytest.mark.skipif(not shutil.which("openssl"), reason="needs openssl")
-@pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
-def test_a_handshake_that_is_never_complete_is_closed(tmp_path, loop):
-    certificate, key = tmp_path / "service.pem", tmp_path / "service.key"
-    names = ("-nodes", "-subj", "/CN=x", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", key, "-out", certificate)
-    subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", *names], check=True, capture_output=True)
-    trusting = ssl.create_default_context(cafile=str(certificate))
-    with serving(ssl_certfile=str(certificate), ssl_keyfile=str(key), loop=loop) as (port, _):
-        started = time.monotonic()
-        half_open = [connect(port) for _ in range(50)]
-        for number, each in enumerate(half_open):
-            each.sendall(b"\x16\x03\x01\x02\x00"[: number % 6])
-        client = http.client.HTTPSConnection("127.0.0.1", port, timeout=20, context=trusting)
-        client.request("GET", "/")
-        assert client.getresponse().status == 200
-        client.close()
-        for each in half_open:
-            assert read_all(each) == b""
-            each.close()
-        assert time.monotonic() - started < 5
 
 
 def test_headers_without_end_are_refused():
@@ -210,6 +133,31 @@ def test_the_oldest_idle_connection_makes_room():
         assert ask(port).startswith(b"HTTP/1.1 200 ")
         assert taken[0].recv(10) == b""
         for each in taken:
+            each.close()
+
+
+def test_connections_that_never_send_a_request_make_room_first(monkeypatch):
+    """Whoever opens connections without requests, or with parts of them, shuts out nobody for longer than a second."""
+    monkeypatch.setattr(module, "HEADER_SECONDS", 60.0)
+    monkeypatch.setattr(module, "LEAST_IDLE_SECONDS", 0.0)
+    with serving(limit=60) as (port, server):
+        older = [connect(port) for _ in range(10)]
+        for each in older:
+            each.sendall(REQUEST)
+            read_reply(each)
+        silent = [connect(port) for _ in range(50)]
+        for number, each in enumerate(silent):
+            each.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n"[: number % 20])
+        time.sleep(0.8)
+        more = [connect(port) for _ in range(40)]
+        for each in more:
+            each.sendall(REQUEST)
+            assert read_reply(each).startswith(b"HTTP/1.1 200 ")
+        assert len(server.server_state.connections) == 60
+        for each in older:
+            each.sendall(REQUEST)
+            assert read_reply(each).startswith(b"HTTP/1.1 200 "), "it has sent a request before"
+        for each in [*older, *silent, *more]:
             each.close()
 
 

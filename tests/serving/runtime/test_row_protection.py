@@ -7,8 +7,11 @@ import numpy as np
 import pytest
 from personal_models import KEY, PERSONAL, SECRETS, make_personal_model, personal_rows
 
-from mlnb.methods.tables.pseudonyms import is_pseudonym, pseudonym
+from mlnb.cli.serve import check_personal_key
+from mlnb.errors import SettingsError
+from mlnb.methods.tables.pseudonyms import is_pseudonym, key_check_value, pseudonym
 from mlnb.monitoring.prediction_table import read_log
+from mlnb.serving.packaging.bundles import Bundle
 from mlnb.serving.runtime.endpoint import Endpoint
 from mlnb.serving.runtime.predictor import Predictor
 from mlnb.serving.runtime.request_bodies import BadRows
@@ -64,7 +67,7 @@ def test_a_service_without_the_key_refuses_what_it_cannot_pseudonymize(folder, m
     assert predictor.replay() is None, "golden rows need no key"
     rows = personal_rows(2)
     with pytest.raises(
-        BadRows, match=r"column 'mail': found personal data, expected a pseudonym.*MLNB_PERSONAL_KEY"
+        BadRows, match=r"column 'mail': found personal data, expected a pseudonym.*key of training.*MLNB_PERSONAL_KEY"
     ) as e:
         predictor.respond(rows)
     assert not any(secret in str(e.value) for secret in SECRETS)
@@ -72,8 +75,30 @@ def test_a_service_without_the_key_refuses_what_it_cannot_pseudonymize(folder, m
     assert len(predictor.respond([{**row, "mail": hashed} for row in rows])) == 2
     assert len(predictor.respond([{**row, "mail": None} for row in rows])) == 2
     monkeypatch.setenv("MLNB_PERSONAL_KEY", KEY[::-1])
-    with pytest.raises(BadRows, match="another key than that of training"):
+    with pytest.raises(BadRows, match="lacks the key of training") as e:
         Predictor.load(folder).respond(rows)
+    assert key_check_value(KEY.encode()) not in str(e.value), "clients could try keys against it"
+
+
+def test_another_key_is_refused_before_anything_starts(folder, monkeypatch, caplog, capsys):
+    """Without a key a service starts, as requests may hold pseudonyms."""
+    bundle = Bundle(folder.parent, "n", "v", "m")
+    for key in (KEY[::-1], "short"):
+        monkeypatch.setenv("MLNB_PERSONAL_KEY", key)
+        with pytest.raises(SettingsError, match="MLNB_PERSONAL_KEY"):
+            Predictor.load(folder).protection.check_key()
+        with pytest.raises(SettingsError, match="MLNB_PERSONAL_KEY"):
+            check_personal_key(bundle.protection())
+    assert caplog.text == capsys.readouterr().err == ""
+    monkeypatch.delenv("MLNB_PERSONAL_KEY")
+    Predictor.load(folder).protection.check_key()
+    check_personal_key(bundle.protection())
+    assert "no key for pseudonyms" in caplog.text
+    assert "Set MLNB_PERSONAL_KEY to the key of training" in capsys.readouterr().err
+    monkeypatch.setenv("MLNB_PERSONAL_KEY", KEY)
+    Predictor.load(folder).protection.check_key()
+    check_personal_key(bundle.protection())
+    assert capsys.readouterr().err == ""
 
 
 def test_tables_are_protected_as_rows_are(folder, key):

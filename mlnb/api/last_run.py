@@ -1,0 +1,104 @@
+"""Data and target of a folder's last run: used by `mlnb run`, `mlnb plan` and `mlnb.run` when no others are stated."""
+
+import os
+import shlex
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from mlnb.api.run_request import RunRequest, pipeline_name
+from mlnb.engine.notebook import read_notebooks
+from mlnb.engine.project import Project, builtin_folder
+from mlnb.engine.run_records import ParameterValue
+from mlnb.engine.runs import Run, read_run
+from mlnb.errors import SchemaError
+
+NAMES = ("data", "target", "known_column")  # parameters that --data and --target set
+OPTION = "-p"  # origin of their values
+
+
+def with_last_data(project: Project, request: RunRequest) -> tuple[RunRequest, tuple[str, ...]]:
+    """Return a request with the data and target of the last run, and these as options; print them to standard error.
+
+    A request that states data is returned as it is; so is one for a project whose notebooks, profile or file of
+    parameters name the data.
+
+    Args:
+        project: The project.
+        request: The options of `mlnb run` or `mlnb plan`.
+    """
+    if request.data is not None or _states_data(project, request):
+        return request, ()
+    run = _last_run(project, pipeline_name(project, request))
+    values = _requested(run) if run else {}
+    if run is None or "data" not in values or not _names_example(project):
+        return request, ()
+    changes: dict[str, Any] = {"data": _from_here(project, str(values["data"]))}
+    words = ["--data", str(changes["data"])]
+    target, column = values.get("target"), values.get("known_column")
+    if request.target is None and target is not None and not _states(request, "target"):
+        if column in (target, None):
+            changes["target"] = str(target)
+            words += ["--target", str(target)]
+        else:
+            changes["pairs"] = [("problem.target", str(target)), *request.pairs]
+            words += ["-p", "problem.target", str(target)]
+    print(f"As in the last run, {run.id}: {shlex.join(words)}", file=sys.stderr)
+    return replace(request, **changes), tuple(words)
+
+
+def _states(request: RunRequest, name: str) -> bool:
+    """Return whether a parameter is set in any stage."""
+    grid = [text.partition("=")[0].strip() for text in request.grid]
+    names = [*(pair[0] for pair in request.pairs), *request.values, *grid]
+    return any(one.rpartition(".")[2] == name for one in names)
+
+
+def _states_data(project: Project, request: RunRequest) -> bool:
+    profile = project.profiles.get(request.profile or "", {})
+    in_profile = any(name.rpartition(".")[2] == "data" for name in profile)
+    return in_profile or bool(request.files) or _states(request, "data")
+
+
+def _last_run(project: Project, pipeline: str) -> Run | None:
+    """Return the newest run of a pipeline that `mlnb run` started; None without one."""
+    folders = project.runs.glob("*-*") if project.runs.is_dir() else ()
+    for folder in sorted(folders, key=lambda path: path.name, reverse=True):
+        try:
+            run = read_run(project, folder)
+        except (OSError, SchemaError):  # other commands report it
+            continue
+        if run.record.pipeline == pipeline and run.record.command[:2] == ("mlnb", "run"):
+            return run
+    return None
+
+
+def _requested(run: Run) -> dict[str, Any]:
+    """Return the values of NAMES that options of the command set."""
+    values: dict[str, ParameterValue] = {}
+    for stage in run.stages.values():
+        values |= {name: value for name, value in stage.parameters.items() if name in NAMES}
+    return {name: value.value for name, value in values.items() if value.origin == OPTION}
+
+
+def _names_example(project: Project) -> bool:
+    """Return whether the parameters cells still name the data of the built-in example."""
+    if project.is_builtin:
+        return True
+    example = read_notebooks(builtin_folder() / "nbs" / "stages")
+    notebooks = read_notebooks(project.notebooks, project.source_cache)
+    for name, notebook in notebooks.items():
+        parameter = notebook.parameter("data")
+        built_in = example[name].parameter("data") if name in example else None
+        if parameter and (built_in is None or parameter.default != built_in.default):
+            return False
+    return True
+
+
+def _from_here(project: Project, data: str) -> str:
+    """Return a recorded path, which is relative to the project, relative to the working directory."""
+    path = project.root / data
+    if "://" in data or Path(data).is_absolute() or not path.exists():
+        return data
+    return os.path.relpath(path)
