@@ -44,8 +44,9 @@ def respond_to_fresh(
             f"found task {tasks[0]!s} of the champion and {tasks[1]!s} of the challenger; expected the same"
         )
     if history is not None:
-        width = max(convert(model.parts.encoder["width"], int) for model in models.values())
-        requests = forecast_requests(history, fresh, contract, width)
+        encoders = [model.parts.encoder for model in models.values()]
+        reach = max(convert(encoder.get("reach", encoder["width"]), int) for encoder in encoders)
+        requests = forecast_requests(history, fresh, contract, reach)
     else:
         requests = [plain_rows(fresh, set(fresh.columns) - {contract.target})]
     sent = {name: _known_columns(model, requests) for name, model in models.items()}

@@ -29,9 +29,10 @@ def encoder_of(unit: str, horizon: int) -> Windows:
     frequency = Frequency(unit)
     seconds = frequency.stamps(np.arange(60))
     arrays = {"at": seconds, "v": 10 + np.sin(np.arange(60.0))}
+    shape = choose_shape(frequency, horizon, 60)
     return Windows.fit(
         arrays, SCHEMA, time="at", target="v", keys=(), frequency=frequency, horizon=horizon,
-        shape=choose_shape(frequency, horizon, 60),
+        shape=shape | {"reach": shape["width"]},
     )  # fmt: skip
 
 
@@ -45,11 +46,11 @@ def test_only_periods_of_the_window_are_read(
 ) -> None:
     encoder = ENCODERS[unit]
     values = np.array([np.nan if v is None else v for v in past])
-    if not np.isfinite(values[max(0, origin - encoder.width) : origin]).any():
+    if not np.isfinite(values[max(0, origin - encoder.reach) : origin]).any():
         return
     changed = values.copy()
     changed[origin:] = np.resize([np.nan if v is None else v for v in other], len(changed) - origin)
-    start = max(0, origin - encoder.width)
+    start = max(0, origin - encoder.reach)
     ways = [
         (History((), first, values, {}), origin),
         (History((), first, changed, {}), origin),

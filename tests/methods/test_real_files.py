@@ -58,6 +58,9 @@ def text(separator=",", **columns):
         (text("|", größe=X).encode("utf-16-le"), ["größe", "y"]),
         (text(z=X, x=[f'"{i % 4}\nlines, ""quoted"""' for i in range(ROWS)]), ["z", "x", "y"]),
         ("x,y\n" + "\n".join(f"{i},{X[i]},{LABELS[i]}" for i in range(ROWS)), ["column_1", "x", "y"]),
+        (text(x=X, z=X[::-1]).replace("y\n", "y,\n", 1), ["x", "z", "y"]),
+        (text(";", x=X, z=X[::-1]).replace("y\n", "y;;;\n", 1), ["x", "z", "y"]),
+        ("\ufeff\ufeff" + text(**{"\u200b x\u200e ": X, "z\u00a0\u2060": X[::-1]}), ["x", "z", "y"]),
     ],
 )  # fmt: skip
 def test_files_are_parsed_into_columns(read, content, columns):
@@ -95,11 +98,39 @@ def test_column_types_are_inferred(read, spelling, kind):
 
 @pytest.mark.parametrize(
     "form",
-    ["%Y-%m-%d", "%m/%d/%Y", "%d.%m.%Y", "%d %b %Y", "%Y%m%d", "%d/%m/%y", "%A %d %B %Y", "%Y/%m/%d", "%b %d, %Y"],
+    [
+        "%Y-%m-%d",
+        "%m/%d/%Y",
+        "%d.%m.%Y",
+        "%d %b %Y",
+        "%d%b%Y",
+        "%Y%m%d",
+        "%d/%m/%y",
+        "%A %d %B %Y",
+        "%Y/%m/%d",
+        "%b %d, %Y",
+    ],
 )
 def test_dates_in_many_formats(read, form):
     _, table, _ = read(text("\t", day=[day.strftime(form) for day in DAYS], x=X))
     assert table["day"].dt.date.tolist() == [day.date() for day in DAYS]
+
+
+@pytest.mark.parametrize("form", ["%m/%Y", "%m-%Y", "%Y/%m", "%b %Y"])
+def test_months_in_many_formats(read, form):
+    _, table, _ = read(text("\t", month=[day.strftime(form) for day in DAYS], x=X))
+    assert table["month"].dt.strftime("%Y-%m-%d").tolist() == [f"{day:%Y-%m}-01" for day in DAYS]
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t", "|"])
+@pytest.mark.parametrize("point", [".", ","])
+def test_numbers_that_can_be_read_both_ways_are_a_warning(read, separator, point):
+    cells = [f'"{i + 1}{point}{i * 7 % 900 + 100}"' for i in range(ROWS)]
+    *_, findings = read(
+        text(separator, rent=cells, kind=LABELS[::-1]), separator={"\t": "tab"}.get(separator, separator)
+    )
+    (warning,) = [each for each in findings if each.check == "number format" and each.severity == "warning"]
+    assert "ingest.decimal or ingest.thousands" in warning.action
 
 
 @pytest.mark.parametrize("form", ["%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%d %H:%M", "%m/%d/%Y %I:%M %p", "%d.%m.%Y %H:%M"])

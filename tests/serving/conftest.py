@@ -77,9 +77,9 @@ def make_material(folder: Path, family: str, task: str) -> Material:
         "regression": 2.5 * fare + women,
     }[task]
     arrays = to_arrays(rows, SCHEMA)
-    encoder = Encoder.fit(arrays, SCHEMA)
-    encoded = encoder.transform(arrays)
     count = len(classes or ())
+    encoder = Encoder.fit(arrays, SCHEMA, y, classes=count)
+    encoded = encoder.transform(arrays)
     model = fit_model(family, default_params(family), encoded, y, task, count, threads=1)
     contract = ProblemContract(task=Task(task), target="survived", classes=classes)
     golden = Golden(rows=rows[:25], predictions=to_wire(respond(predict(model, encoded[:25]), contract)))

@@ -16,6 +16,7 @@ import numpy as np
 from .column_encoders import DAY, PARTS, CategoryCodec, DateCodec, NumberCodec
 from ..tables.columns import Schema
 from .table_encoder import Encoder
+from .scored_text import ScoredTextCodec
 from .text_encoding import TextCodec
 from ..tables.values import BOOLEAN_WORDS, REFUSALS, fits, to_level, to_seconds
 
@@ -139,9 +140,10 @@ def _write_date(codec: DateCodec, at: int, flag: int, sentinels: tuple[float, ..
     return write
 
 
-def _write_text(codec: TextCodec, at: int, flag: int, missing: tuple[str, ...]) -> Write:
+def _write_text(codec: TextCodec | ScoredTextCodec, at: int, flag: int, missing: tuple[str, ...]) -> Write:
     """Return the closure of a text; the texts `missing` are missing values."""
     stop = at + len(codec.names)
+    gone = stop if isinstance(codec, ScoredTextCodec) else at + 2  # end of the columns that are NaN for a missing text
 
     def write(value: Any, out: np.ndarray) -> bool:
         if value is not None and not isinstance(value, str):
@@ -150,7 +152,7 @@ def _write_text(codec: TextCodec, at: int, flag: int, missing: tuple[str, ...]) 
         if text is not None and text not in missing:
             codec.write(text, out[at:stop])
             return False
-        out[at] = out[at + 1] = math.nan
+        out[at:gone] = math.nan
         if flag:
             out[flag] = 1.0
         return False

@@ -19,6 +19,7 @@ from ...errors import DataError, ParameterError
 from .column_encoders import CategoryCodec, DateCodec, NumberCodec
 from ..tables.compact_matrix import Compact, shrink
 from ..tables.columns import Schema, nearest
+from .scored_text import ScoredTextCodec
 from .target_encoding import target_columns
 from .text_encoding import TextCodec
 
@@ -33,6 +34,7 @@ class EncoderOptions(Record, frozen=True, kw_only=True):
         buckets: buckets that words are hashed to [1..].
         words: number of buckets with a column, those that vary most [0..].
         components: SVD components of the words; 0: none, each selected bucket has a column [0..].
+        text_scores: whether texts are encoded by scores for the target instead of by words.
         unseen: encoding of unseen categories: one of UNSEEN.
         target_means: whether many categories are also encoded by their target mean.
         smoothing: weight of the overall mean in a target mean, in rows [0..].
@@ -44,6 +46,7 @@ class EncoderOptions(Record, frozen=True, kw_only=True):
     buckets: int = 4096
     words: int = 64
     components: int = 0
+    text_scores: bool = True
     unseen: str = "other"
     target_means: bool = True
     smoothing: float = 10.0
@@ -51,7 +54,13 @@ class EncoderOptions(Record, frozen=True, kw_only=True):
     classes: int = 0
 
 # %% ../../../nbs/methods/encoding/table_encoder.ipynb #c05
-CODECS = {"number": NumberCodec, "category": CategoryCodec, "date": DateCodec, "text": TextCodec}
+CODECS = {
+    "number": NumberCodec,
+    "category": CategoryCodec,
+    "date": DateCodec,
+    "text": TextCodec,
+    "scored text": ScoredTextCodec,
+}
 
 
 class Encoder:
@@ -104,7 +113,7 @@ class Encoder:
         Args:
             arrays: feature -> array (n,), from `to_arrays`, training rows only.
             schema: columns with the kind of each feature.
-            y: (n,): class codes, or values; None: no target means.
+            y: (n,): class codes, or values; None: no target means and no text scores.
             options: fields of `EncoderOptions` that differ from their defaults.
 
         Raises:
@@ -125,8 +134,7 @@ class Encoder:
             elif column.kind == "date":
                 codecs.append(DateCodec.fit(column.name, values))
             else:
-                sizes = (chosen.buckets, chosen.words, chosen.components)
-                codecs.append(TextCodec.fit(column.name, values, *sizes))
+                codecs.append(_fit_text(column.name, values, y, chosen))
         return cls(tuple(codecs), chosen)
 
     def refit(self, arrays: Mapping[str, np.ndarray], schema: Schema, y: np.ndarray | None = None) -> "Encoder":
@@ -154,7 +162,7 @@ class Encoder:
         return self._encode(arrays, None)
 
     def transform_training(self, arrays: Mapping[str, np.ndarray], y: np.ndarray) -> np.ndarray:
-        """Encode the training rows, with cross-fitted target means.
+        """Encode the training rows, with cross-fitted target means and text scores.
 
         Args:
             arrays: feature -> array (n,): the rows that the encoder was fitted on.
@@ -163,7 +171,7 @@ class Encoder:
         Returns:
             float64, shape (n, d), C-contiguous, NaN for missing.
         """
-        return self._encode(arrays, target_columns(y, self.options.classes))
+        return self._encode(arrays, y)
 
     def pack_training(self, arrays: Mapping[str, np.ndarray], y: np.ndarray) -> Compact:
         """Return the matrix of `transform_training`, bit for bit, with compact column types.
@@ -175,16 +183,16 @@ class Encoder:
         Returns:
             of shape (n, d).
         """
-        targets, columns = target_columns(y, self.options.classes), []
+        columns = []
         for codec, start, stop in self.positions:
             values = _array(arrays, codec.column)
             block = np.empty((len(values), stop - start + codec.missing))
-            self._fill(codec, values, block, stop - start, targets)
+            self._fill(codec, values, block, stop - start, y)
             columns += [shrink(block[:, index].copy()) for index in range(block.shape[1])]
         return Compact(columns)
 
-    def _encode(self, arrays: Mapping[str, np.ndarray], targets: np.ndarray | None) -> np.ndarray:
-        """Encode rows; with `targets`, encode them as training rows."""
+    def _encode(self, arrays: Mapping[str, np.ndarray], y: np.ndarray | None) -> np.ndarray:
+        """Encode rows; with their targets `y`, encode them as training rows."""
         out = np.empty((0, 0))
         for codec, start, stop in self.positions:
             values = _array(arrays, codec.column)  # only one column in memory: it may be created on access
@@ -194,18 +202,21 @@ class Encoder:
                 raise ValueError(
                     f"column {codec.column!r}: found {len(values)} values, expected {len(out)} as in the others"
                 )
-            self._fill(codec, values, out[:, start : stop + codec.missing], stop - start, targets)
+            self._fill(codec, values, out[:, start : stop + codec.missing], stop - start, y)
         return out
 
-    def _fill(self, codec: Any, values: np.ndarray, out: np.ndarray, width: int, targets: np.ndarray | None) -> None:
+    def _fill(self, codec: Any, values: np.ndarray, out: np.ndarray, width: int, y: np.ndarray | None) -> None:
         """Write the columns of a codec, and its missing indicator."""
         part = out[:, :width]
         if isinstance(codec, CategoryCodec):
-            codec.fill_training(values, part, targets)
+            codec.fill_training(values, part, None if y is None else target_columns(y, self.options.classes))
             if codec.missing:
                 out[:, width] = codec.absent(values)
             return
-        codec.fill(values, part)
+        if isinstance(codec, ScoredTextCodec) and y is not None:
+            codec.fill_training(values, part, y)
+        else:
+            codec.fill(values, part)
         part[np.isinf(part)] = np.nan
         if codec.missing:
             out[:, width] = np.isnan(part[:, 0])
@@ -241,6 +252,14 @@ class Encoder:
                 raise ValueError(f"column {column.get('column')!r}: found code {code!r}, expected {', '.join(CODECS)}")
             codecs.append(CODECS[code](**{k: tuple(v) if isinstance(v, list) else v for k, v in column.items()}))
         return cls(tuple(codecs), convert(values["options"], EncoderOptions, "the options of the encoder"))
+
+
+def _fit_text(column: str, values: np.ndarray, y: np.ndarray | None, options: EncoderOptions) -> Any:
+    """Return the codec of a text: with scores where there is a target that they can predict."""
+    scored = None
+    if y is not None and options.text_scores:
+        scored = ScoredTextCodec.fit(column, values, y, options.classes)
+    return scored or TextCodec.fit(column, values, options.buckets, options.words, options.components)
 
 
 def _check_options(options: Mapping[str, Any], schema: Schema) -> EncoderOptions:

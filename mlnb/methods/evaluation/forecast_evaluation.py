@@ -183,7 +183,9 @@ def evaluate_forecaster(
     ends, interval = None, decision.interval
     if isinstance(interval, StepInterval):
         ends = bound_steps(forecasts["model"], fan.X, interval)
-        metrics = replace(metrics, interval=check_interval(fan.y, ends, interval.coverage))
+        blocks = len(np.unique(np.stack([fan.series, fan.period // block]), axis=1).T)
+        check = check_interval(fan.y, ends, interval.coverage, blocks=blocks)
+        metrics = replace(metrics, interval=check)
         errors = replace(
             errors, intervals=evaluate_intervals(fan.y, ends[:, 0], ends[:, 1], fan.step, interval.coverage)
         )
@@ -252,9 +254,9 @@ def _golden_rows(
         last = int(max(ends))
         chosen = _newest_values(usable, last)
     rows = np.zeros(len(table), dtype=bool)
-    for code, end in list(chosen.items())[: max(1, GOLDEN // encoder.width)]:
+    for code, end in list(chosen.items())[: max(1, GOLDEN // encoder.reach)]:
         stop = last + encoder.horizon if encoder.learned["known"] else last  # the future as far as it is known ahead
-        rows |= (codes == code) & (periods > end - encoder.width) & (periods <= stop)
+        rows |= (codes == code) & (periods > end - encoder.reach) & (periods <= stop)
     future = periods > last
     return json_rows(with_columns(table, {encoder.target: table[encoder.target].mask(future)})[rows], requested)
 

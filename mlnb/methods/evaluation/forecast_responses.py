@@ -51,13 +51,13 @@ def find_problems(rows: Any, schema: Schema, encoder: Windows) -> list[RowProble
         if len(recent) < encoder.least:
             name = f" of the series {', '.join(key)}" if key else ""
             result = f"{len(recent)} known values{name} in its last {encoder.width} periods of {encoder.frequency}"
-            least = f"{encoder.least} at least, and best {encoder.width}"
+            least = f"{encoder.least} at least, and best {encoder.reach}"
             problems.append(RowProblem(row=None, column=encoder.target, found=result, expected=least))
     return problems
 
 
 def read_histories(rows: Sequence[Mapping[str, Any]], schema: Schema, encoder: Windows) -> list[History]:
-    """Return the series of a request, by key: the last `width` periods with a value, and the horizon after them.
+    """Return the series of a request, by key: the last `reach` periods with a value, and the horizon after them.
 
     Args:
         rows: a request without problems.
@@ -72,7 +72,7 @@ def read_histories(rows: Sequence[Mapping[str, Any]], schema: Schema, encoder: W
     present = np.isfinite(arrays[encoder.target])
     last = np.full(len(index), np.iinfo(np.int64).min)
     np.maximum.at(last, codes[present], periods[present])
-    retained = (periods > last[codes] - encoder.width) & (periods <= last[codes] + encoder.horizon)
+    retained = (periods > last[codes] - encoder.reach) & (periods <= last[codes] + encoder.horizon)
     return encoder.histories({name: values[retained] for name, values in arrays.items()})
 
 

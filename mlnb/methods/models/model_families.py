@@ -22,6 +22,7 @@ from .anomaly_detectors import fit_detector
 from .fitted_models import Model, is_booster
 from .learning_to_rank import RANKERS, fit_ranker
 from .numpy_models import MAX_VALUE, fit_linear, fit_knn, fit_mlp
+from .residual_models import RESIDUAL, split_base
 from .search_spaces import check_families
 from .tree_conversion import to_lightgbm
 from ..tables.sample_weights import select_rows
@@ -286,6 +287,11 @@ def fit_model(
             f"found a monotonic constraint for the family {family}, which has none; "
             f"search {' and '.join(MONOTONE_FAMILIES[:2])}"
         )
+    if family in RESIDUAL:
+        native, base, chosen = split_base(chosen, X)
+        first = Model("seasonal_naive", task, 0, X.shape[1], native)
+        rest = fit_model(RESIDUAL[family], chosen, X, y - base, task, 0, metric, seed, threads, weights, stop=stop)
+        return Model("ensemble", task, 0, X.shape[1], {"members": [first, rest], "weights": [1.0, 1.0]})
     if int(chosen.get("bags", 1)) > 1 and family in ("lightgbm", *RANKERS):
         return _fit_bag(family, chosen, X, y, groups, weights, spec, valid, valid_weights, record, stop)
     if classes and (family == "baseline" or len(np.unique(y)) == 1):

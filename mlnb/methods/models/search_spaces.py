@@ -16,6 +16,8 @@ from .autoregression import FORECASTERS
 from ..tables.columns import nearest
 from .anomaly_detectors import DETECTORS
 from .learning_to_rank import RANKERS
+from .residual_models import BASES, RESIDUAL
+from ..series.local_forecasts import LOCAL
 
 # %% ../../../nbs/methods/models/search_spaces.ipynb #c05
 @dataclass(frozen=True)
@@ -94,6 +96,25 @@ SPACES |= {
     "mean_level": {},
     "seasonal_naive": {},
 }
+SPACES |= dict.fromkeys(LOCAL, {})
+_BASE = {"base": Range(0, len(BASES) - 1, BASES.index("local_median"), integer=True)}
+SPACES |= {
+    "residual_autoregression": {
+        **_BASE,
+        "alpha": Range(1.0, 1e5, 1000.0, log=True),
+        "step_alpha": Range(1.0, 1e5, 1000.0, log=True),
+    },
+    "residual_lightgbm": {
+        **_BASE,
+        "rounds": Range(20, 400, 80, log=True, integer=True),
+        "learning_rate": Range(0.01, 0.1, 0.04, log=True),
+        "num_leaves": Range(4, 64, 8, log=True, integer=True),
+        "min_child_samples": Range(5, 100, 20, log=True, integer=True),
+        "feature_fraction": Range(0.2, 1.0, 0.5),
+        "bagging_fraction": Range(0.5, 1.0, 0.7),
+        "lambda_l2": Range(1e-8, 30.0, 1.0, log=True),
+    },
+}
 _NEAR = {"n_neighbors": Range(5, 60, 20, log=True, integer=True)}
 SPACES |= {
     "detector_ensemble": _NEAR,
@@ -107,7 +128,7 @@ FAMILY_SETS: dict[str, tuple[str, ...]] = {  # families to search, by the trait 
     "tabular": SEARCHED,
     "detectors": DETECTORS,
     "rankers": (*RANKERS, *SEARCHED),
-    "forecasters": (*FORECASTERS, *SEARCHED),
+    "forecasters": (*FORECASTERS, *RESIDUAL, *SEARCHED),
 }
 
 

@@ -53,7 +53,8 @@ def find_time(table: pd.DataFrame, schema: Schema, stated: str | None, target: s
         if _as_dates(table[stated], schema.column(stated)) is None:
             raise DataError(
                 f"the time column {stated!r} holds {schema.column(stated).kind} values such as "
-                f"{schema.column(stated).example!r}; expected dates, or whole years"
+                f"{schema.column(stated).example!r}; expected dates, or whole years: of other spellings declare kind "
+                "and format in columns.toml, as in kind = 'date', format = '%d%m%Y'"
             )
         return stated, "stated"
     dates = [c.name for c in schema.columns if c.kind == "date" and c.name != target]
@@ -64,7 +65,9 @@ def find_time(table: pd.DataFrame, schema: Schema, stated: str | None, target: s
     if len(named) == 1:
         return named[0], "inferred: the only date column with a typical name" if dates else "inferred: whole years"
     result = f"{len(dates)} columns of dates ({', '.join(dates)})" if dates else "no column of dates"
-    raise DataError(f"found {result}; expected one: state it with -p problem.time NAME")
+    raise DataError(
+        f"found {result}; expected one: state it with -p problem.time NAME, or declare a format in columns.toml"
+    )
 
 
 def _as_dates(values: pd.Series, column: Column) -> pd.Series | None:
@@ -196,10 +199,10 @@ def complete_forecast(
     sources["horizon"] = NAMED if named else source
     lengths = np.array([h.length for h in histories])
     findings += _check_series(metadata, frequency, time, int((lengths < 3 * horizon).sum()), horizon)
-    if metadata["longest"] < 3 * horizon:
+    if metadata["longest"] < 2 * horizon:
         raise DataError(
             f"the longest series has {metadata['longest']} periods of {frequency}, and the horizon is {horizon}; "
-            f"expected at least {3 * horizon}: one horizon each for the test, the validation and the training rows. "
+            f"expected at least {2 * horizon}: one horizon each for the test and the training rows. "
             "State a shorter problem.horizon"
         )
     columns = tuple(_settled(c, time, keys, table) for c in schema.columns)
@@ -250,7 +253,13 @@ def _check_series(counts: dict[str, int], frequency: Frequency, time: str, short
         message = f"{counts['gaps']} of {counts['periods']} periods of {frequency} have no value ({share:.1%})"
         action = "filled from the past in windows; not used as targets"
         out.append(finding("gaps", "warning" if share > 0.1 else "info", time, counts["gaps"], message, action))
-    if 0 < short < counts["series"]:
+    if counts["longest"] < 3 * horizon:
+        message = f"the longest series has {counts['longest']} periods of {frequency}, less than three horizons"
+        action = (
+            f"validated on blocks of less than {horizon} periods; add older rows, or state a shorter problem.horizon"
+        )
+        out.append(finding("short series", "warning", time, counts["series"], message, action))
+    elif short:
         message = f"{short} of {counts['series']} series are shorter than three horizons of {horizon}"
         out.append(
             finding("short series", "warning", time, short, message, "kept; they add few training and test rows")

@@ -19,6 +19,7 @@ from ..tables.columns import Column, Schema
 from ..encoding.table_encoder import Encoder
 from .time_series import History, build_histories, series_names
 from .lag_features import CYCLES, MEMORIES, SHAPE, choose_shape, fill_gaps, look_back, seasonal_scale
+from .local_forecasts import LOCAL, local_forecasts
 
 NAIVE = 1  # column of the seasonal-naive value; the step is column 0
 
@@ -78,7 +79,9 @@ class Windows:
         self._sizes = {tuple(key): (scale, mean) for *key, scale, mean in learned["sizes"]}
         self.columns = [e for e in (self.ahead, self.behind) if e is not None]
         self.others = [c.column for e in self.columns for c in e.codecs if c.column not in self.keys]
-        means = ["seasonal naive", "seasonal mean", *(f"weighted mean {memory}" for memory in MEMORIES)]
+        self.local: tuple[str, ...] = tuple(learned.get("local", ()))  # encoders of earlier versions have none
+        self.reach: int = max(self.width, learned.get("reach", 0))  # periods that are read
+        means = ["seasonal naive", "seasonal mean", *(f"weighted mean {memory}" for memory in MEMORIES), *self.local]
         names = ["step", *means, *calendar_names(self.frequency, bool(learned["holidays"]))]
         dated = [self.target if name in means else self.time for name in names]
         names += [f"lag {lag}" for lag in learned["lags"]]
@@ -118,7 +121,7 @@ class Windows:
             horizon: steps ahead [1..].
             known_ahead: columns whose future values are known.
             holidays: from `holiday_days`
-            shape: season, lags, spans, width, least; None: chosen from the data.
+            shape: the values named in SHAPE; None: chosen from the data.
 
         Raises:
             DataError: no series is long or dense enough.
@@ -165,23 +168,43 @@ class Windows:
             horizon=self.horizon,
             known_ahead=self.learned["known"],
             holidays=self.learned["holidays"],
-            shape={n: self.learned[n] for n in SHAPE},
+            shape={n: self.learned[n] for n in SHAPE if n in self.learned},
         )
 
     def histories(self, arrays: Mapping[str, np.ndarray]) -> list[History]:
         """Return the series of rows, sorted by key, with the columns that are read."""
         return build_histories(arrays, self.time, self.target, self.keys, self.frequency, self.others)
 
-    def transform(self, histories: Sequence[History], origins: Sequence[np.ndarray]) -> Fan:
-        """Return the examples of every step of every origin; an empty fan where there are no origins.
+    def forecast_locally(self, histories: Sequence[History], origins: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """Return the forecasts of the local models at each origin, in the target's unit, each (n, horizon, models).
+
+        They depend on season, reach and horizon, not on what else was learned.
 
         Args:
             histories: the series.
             origins: for each history: the number of periods before each origin [1..].
         """
-        parts = [
-            self._fan(h, np.asarray(o, np.int64), i) for i, (h, o) in enumerate(zip(histories, origins, strict=True))
-        ]
+        counts = [len(o) for o in origins]
+        if not self.local or not sum(counts):
+            return [np.empty((count, self.horizon, 0)) for count in counts]
+        windows = [self._read(h, np.asarray(o, np.int64))[0] for h, o in zip(histories, origins, strict=True)]
+        ahead = local_forecasts(np.concatenate(windows), self.season, self.horizon)
+        chosen = ahead[:, :, [LOCAL.index(name) for name in self.local]]
+        return np.split(chosen, np.cumsum(counts)[:-1])
+
+    def transform(
+        self, histories: Sequence[History], origins: Sequence[np.ndarray], local: Sequence[np.ndarray] | None = None
+    ) -> Fan:
+        """Return the examples of every step of every origin; an empty fan where there are no origins.
+
+        Args:
+            histories: the series.
+            origins: for each history: the number of periods before each origin [1..].
+            local: from `forecast_locally`; None: computed here.
+        """
+        local = self.forecast_locally(histories, origins) if local is None else local
+        given = zip(histories, origins, local, strict=True)
+        parts = [self._fan(h, np.asarray(o, np.int64), i, own) for i, (h, o, own) in enumerate(given)]
         parts = [part for part in parts if len(part.y)]
         if not parts:
             return Fan(np.zeros((0, len(self.names))), *(np.zeros(0) for _ in range(3)), *[np.zeros(0, np.int64)] * 3)
@@ -194,18 +217,23 @@ class Windows:
         values = history.values[: history.length][-self.width :]
         return seasonal_scale(values, self.season), float(np.nanmean(values))
 
-    def _fan(self, history: History, origins: np.ndarray, index: int) -> Fan:
-        """Return the examples of one history."""
+    def _read(self, history: History, origins: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the periods before each origin with gaps filled (n, width), and the share of known ones (n,)."""
+        padded = np.concatenate([np.full(self.reach, np.nan), history.values])
+        window = np.lib.stride_tricks.sliding_window_view(padded, self.reach)[origins].copy()
+        share = np.cumsum(np.isfinite(window[:, -self.width :]), axis=1)[:, -1] / self.width
+        fill_gaps(window, self.season)
+        return window, share
+
+    def _fan(self, history: History, origins: np.ndarray, index: int, local: np.ndarray) -> Fan:
+        """Return the examples of one history; `local` has the forecasts of the local models (n, horizon, models)."""
         n, h, width, season = len(origins), self.horizon, self.width, self.season
         empty = Fan(np.zeros((0, 0)), *(np.zeros(0) for _ in range(3)), *[np.zeros(0, np.int64)] * 3)
         if not n:
             return empty
         scale, mean = self._size(history)
-        padded = np.concatenate([np.full(width, np.nan), history.values])
-        window = np.lib.stride_tricks.sliding_window_view(padded, width)[origins].copy()
-        share = np.cumsum(np.isfinite(window), axis=1)[:, -1] / width
-        fill_gaps(window, season)
-        newest = window[:, ::-1]
+        window, share = self._read(history, origins)
+        newest = window[:, : -width - 1 : -1]
         available = np.isfinite(newest[:, :season])
         level = (
             np.cumsum(np.where(available, newest[:, :season], 0.0), axis=1)[:, -1] / np.cumsum(available, axis=1)[:, -1]
@@ -227,7 +255,10 @@ class Windows:
         dates = calendar(self.frequency.stamps(timestamps), self.frequency, self.learned["holidays"])
         past = look_back(recent, self.learned["lags"], self.learned["spans"])
         past, X[:, :, 3 : 3 + len(MEMORIES)] = past[:, : -len(MEMORIES)], past[:, None, -len(MEMORIES) :]
-        start, at = 3 + len(MEMORIES), 3 + len(MEMORIES) + dates.shape[1]
+        start = 3 + len(MEMORIES)
+        ahead = (local - level[:, None, None]) / scale
+        X[:, :, start : start + len(self.local)] = np.where(np.isfinite(ahead), ahead, naive[:, :, None])
+        start, at = start + len(self.local), start + len(self.local) + dates.shape[1]
         X[:, :, start:at] = dates[spot.reshape(n, h)]
         past = np.concatenate([past, ((level - mean) / scale)[:, None], share[:, None]], axis=1)
         X[:, :, at : at + past.shape[1]] = past[:, None]

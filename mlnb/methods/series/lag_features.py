@@ -12,11 +12,12 @@ from typing import Any
 import numpy as np
 
 from .calendars import Frequency
+from .local_forecasts import LOCAL
 
 MEMORIES = (0.1, 0.3, 0.6)  # smoothing factors of the exponentially weighted means
 CYCLES = 4  # values averaged at the target's place in the cycle
 WIDEST = 400  # maximum number of periods that a forecast reads
-SHAPE = ("season", "lags", "spans", "width", "least")
+SHAPE = ("season", "lags", "spans", "width", "least", "local", "reach")
 
 # %% ../../../nbs/methods/series/lag_features.ipynb #c05
 def fill_gaps(windows: np.ndarray, season: int) -> None:
@@ -81,7 +82,7 @@ def seasonal_scale(values: np.ndarray, season: int) -> float:
 
 # %% ../../../nbs/methods/series/lag_features.ipynb #c09
 def choose_shape(frequency: Frequency, horizon: int, longest: int) -> dict[str, Any]:
-    """Return lags and windows: two cycles of lags, windows up to eight cycles, all within a third of the history.
+    """Return lags, windows and local models: two cycles of lags, windows up to eight, within a third of the history.
 
     Args:
         frequency: the time grid.
@@ -89,7 +90,7 @@ def choose_shape(frequency: Frequency, horizon: int, longest: int) -> dict[str, 
         longest: number of values of the longest training series.
 
     Returns:
-        season, lags, spans, width, least.
+        season, lags, spans, width, least; local: names of local models; reach: periods that they read.
     """
     season = frequency.season if longest >= 2 * frequency.season + 1 else 1
     most = max(2, min(WIDEST, longest // 3))
@@ -101,5 +102,5 @@ def choose_shape(frequency: Frequency, horizon: int, longest: int) -> dict[str, 
         lags, spans = [*lags, 7 * season - 1, 7 * season, 7 * season + 1], [*spans, 7 * season]
     lags, spans = sorted({lag for lag in lags if lag <= most}), sorted(set(spans))
     width = max([*lags, *spans, min(CYCLES * season, most)])
-    least = max(2, min(season, longest // 3))
-    return {"season": season, "lags": lags, "spans": spans, "width": width, "least": least}
+    shape = {"season": season, "lags": lags, "spans": spans, "width": width}
+    return {**shape, "least": max(2, min(season, longest // 3)), "local": list(LOCAL), "reach": WIDEST}

@@ -15,6 +15,7 @@ from collections.abc import Collection, Iterator, Sequence
 
 from ...codec import replace
 from ..contracts.table_formats import Layout
+from .columns import trim_name
 
 SEPARATORS = {",": ",", ";": ";", "tab": "\t", "|": "|", "^": "^"}
 BLANKS = "blanks"  # any run of blanks and tabs, quotes kept together
@@ -244,7 +245,7 @@ def _is_padded_note(rows: Rows, index: int, cells: list[str]) -> bool:
 
 # %% ../../../nbs/methods/tables/layouts.ipynb #c18
 def name_columns(first: Sequence[str]) -> list[str]:
-    """Return the names without blanks around them, `column_3` where there is none.
+    """Return the names without blanks and invisible characters around them, `column_3` where there is none.
 
     Args:
         first: the header's cells.
@@ -252,7 +253,7 @@ def name_columns(first: Sequence[str]) -> list[str]:
     Raises:
         ValueError: when one occurs twice.
     """
-    names = [name.strip() or f"column_{position}" for position, name in enumerate(first, 1)]
+    names = [trim_name(name) or f"column_{position}" for position, name in enumerate(first, 1)]
     for name, count in Counter(names).items():
         if count > 1:
             at = ", ".join(str(position) for position, other in enumerate(names, 1) if other == name)
@@ -325,6 +326,8 @@ def find_layout(
         raise ValueError(
             f"separator {separator!r} gives one column, but the lines look cut by {spelled!r}; state that or auto"
         )
+    while len(rows) > 1 and len(rows[0]) > 1 and not rows[0][-1].strip() and max(map(len, rows[1:])) < len(rows[0]):
+        rows[0] = rows[0][:-1]  # a separator at the end of the header alone
     extra = _find_extra(rows) if header != "no" else ""
     present = bool({cell.strip() for cell in rows[0]} & set(expected))
     named = bool(extra) or present or (find_header(rows) if header == "auto" else header == "yes")

@@ -159,7 +159,7 @@ def choose_separators(
             grouped = not each.whole and each.numbers > each.open_point + each.open_comma
             if each.open_point:
                 sign = "," if grouped or prefer_comma else "."
-                certain = sign == "."  # as a program writes it
+                certain = sign == "." and each.open_point < each.numbers
             else:
                 sign, certain = ("," if prefer_comma and not grouped else "."), False
         group = "." if sign == "," else ","

@@ -191,6 +191,8 @@ class _Cleaner:
         """The kind and values of a column of text."""
         plain = self.number is not None and self.number.decimal == "."
         if plain and (quick := _plain_numbers(raw)) is not None and not self._are_days(quick):
+            if self.number is not None and not self.number.certain:
+                self._note_uncertain(raw.dropna().astype("str").tolist(), self.number, len(raw))
             return "number", pd.Series(self._finite(quick), raw.index)
         codes, different = pd.factorize(raw.astype("str"), use_na_sentinel=True)
         texts = pd.Series(different, dtype="str").str.strip()

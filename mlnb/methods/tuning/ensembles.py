@@ -222,6 +222,7 @@ def choose_ensemble(
     affordable: Callable[[np.ndarray], bool] = lambda weights: True,
     rows: int = 0,
     seed: int = 0,
+    tolerance: float = 1.0,
 ) -> tuple[np.ndarray, dict[str, float]]:
     """Return ensemble weights; those of the best trial alone where it is better on the folds left out.
 
@@ -231,6 +232,7 @@ def choose_ensemble(
         affordable: whether an ensemble with these weights is within the latency and time budgets.
         rows: number of training rows, for the shrinkage; 0: the number of validation rows. Rankings count queries.
         seed: of the bootstrap samples.
+        tolerance: standard errors by which the ensemble may be worse than the best trial on the folds left out.
 
     Returns:
         weights (m,), and the scores of "single" and "ensemble" on the folds left out, larger is better.
@@ -262,13 +264,12 @@ def choose_ensemble(
     pairs = (("single", single), ("ensemble", combined))
     scores = {name: float(np.mean(np.array(result)[present])) if present.any() else 0.0 for name, result in pairs}
     served = [truth.score(blend(predictions, weights), [fold]) - truth.score(predictions[0], [fold]) for fold in folds]
-    worse = _significantly_worse(np.array(combined)[present] - np.array(single)[present]) or _significantly_worse(
-        np.array(served)[present], STANDARD_ERRORS
-    )
+    gains = np.array(combined)[present] - np.array(single)[present]
+    worse = _significantly_worse(gains, tolerance) or _significantly_worse(np.array(served)[present], STANDARD_ERRORS)
     return (alone if worse else weights), scores
 
 
-def _significantly_worse(differences: np.ndarray, errors: float = 1.0) -> bool:
+def _significantly_worse(differences: np.ndarray, errors: float) -> bool:
     """Return whether the mean difference is below 0 by more than a number of standard errors."""
     if len(differences) < 2:
         return bool((differences < 0).any())

@@ -72,8 +72,12 @@ def fit_winner(
         )  # fmt: skip
     if len(fitted) == 1:
         return fitted[0]
-    native = {"members": fitted, "weights": [member.weight for member in best.models]}
-    return Model("ensemble", task, classes, X.shape[1], native)
+    members, shares = list[Model](), list[float]()
+    for model, weight in zip(fitted, [member.weight for member in best.models], strict=True):
+        additive = isinstance(model.native, dict) and "members" in model.native  # a residual model: base and difference
+        members += model.native["members"] if additive else [model]
+        shares += [weight * share for share in model.native["weights"]] if additive else [weight]
+    return Model("ensemble", task, classes, X.shape[1], {"members": members, "weights": shares})
 
 
 def row_weights(y: np.ndarray, classes: int, class_weight: str, weights: np.ndarray | None = None) -> np.ndarray | None:

@@ -43,7 +43,8 @@ from mlnb.methods.tuning.trials import (
     run_trial,
     sample_fold,
 )
-from .ensembles import PredictionStore
+from ..tasks.task_traits import traits_of
+from .ensembles import STANDARD_ERRORS, PredictionStore
 from .model_selection import SelectionPlan, TuningResult, bag_size, choose_winner
 
 SAMPLERS = ("tpe", "random")
@@ -205,6 +206,8 @@ def tune(
         fold_ratio=max(1.0, all_rows / rows),
         sample_rows=len(sample_fold(folds[0], seed).y) if search.large else rows,
         ensemble=ensemble, latency_ms=latency_ms, sampler=sampler, seed=seed,
+        # the folds of a series are alike, and combined forecasts are the safer ones when the future is not
+        tolerance=STANDARD_ERRORS if traits_of(task).unit == "history" else 1.0,
     )  # fmt: skip
     name = study_name(folds, _identity(search, task, classes, metric, len(folds)))
     study = open_study(storage, name, "maximize" if sign > 0 else "minimize")

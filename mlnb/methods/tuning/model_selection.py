@@ -49,7 +49,7 @@ def prediction_ms(family: str, params: Mapping[str, Any], rows: int, columns: in
         classes: number of classes; 0 for numbers.
     """
     outputs = classes if classes > 2 else 1
-    if family in BOOSTED:
+    if family in (*BOOSTED, "residual_lightgbm"):
         return 0.05 + 0.0005 * outputs * float(params.get("rounds", 100)) * float(params.get("bags", 1))
     if family in ("random_forest", "extra_trees", "hist_gradient_boosting"):
         return 0.05 + 0.0005 * outputs * float(params.get("max_iter", 200))
@@ -93,6 +93,7 @@ class SelectionPlan:
         sampler: tpe or random, for the record.
         seed: random seed.
         stopped_by: "trials" or "seconds": the budget that ended the search.
+        tolerance: standard errors by which an ensemble may be worse than the best trial on the folds left out.
     """
 
     metric: str
@@ -106,6 +107,7 @@ class SelectionPlan:
     sampler: str = "tpe"
     seed: int = 0
     stopped_by: str = "trials"
+    tolerance: float = 1.0
 
 
 def _member(trial: TrialResult, members: int, plan: SelectionPlan, most: int = 99) -> EnsembleMember:
@@ -228,7 +230,12 @@ def choose_winner(
     weights, nested = np.eye(len(trials))[0], dict[str, float]()
     if several:
         weights, nested = choose_ensemble(
-            predictions, truth, lambda w: selection.affordable(w) is not None, rows=plan.rows, seed=plan.seed
+            predictions,
+            truth,
+            lambda w: selection.affordable(w) is not None,
+            rows=plan.rows,
+            seed=plan.seed,
+            tolerance=plan.tolerance,
         )
     pairs = selection.affordable(weights) or selection.members(weights, 1)
     needed = selection.seconds(pairs)

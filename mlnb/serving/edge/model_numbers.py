@@ -35,6 +35,8 @@ def to_numbers(model: Model) -> ModelNumbers:
         return ModelNumbers("constant", model.classes, "families.py", _to_lists(native))
     if isinstance(native, dict) and "scorers" in native:
         return ModelNumbers(model.family, model.classes, "detectors.py", _to_lists(_describe_detector(native)))
+    if isinstance(native, dict) and "column" in native:
+        return ModelNumbers("column", model.classes, "families.py", _to_lists(native))
     if model.family == "mlp":
         native = native | {"networks": [_transpose_layers(arrays) for arrays in native["layers"]], "layers": None}
     elif model.family == "knn":

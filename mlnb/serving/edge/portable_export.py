@@ -17,7 +17,10 @@ from mlnb.methods.contracts.responses import Golden, series_field
 from mlnb.methods.contracts.table_formats import MISSING_WORDS
 from mlnb.methods.decisions.decision_rules import find_limit
 from mlnb.methods.encoding.column_encoders import CategoryCodec
+from mlnb.methods.encoding.scored_text import ScoredTextCodec
 from mlnb.methods.encoding.table_encoder import Encoder
+from mlnb.methods.encoding.text_ngrams import describe_splitting
+from mlnb.methods.encoding.text_scores import MOST_COUNT
 from mlnb.methods.models.fitted_models import Model, is_booster
 from mlnb.methods.series.forecast_windows import Windows, request_schema
 from mlnb.methods.series.lag_features import CYCLES, MEMORIES
@@ -76,7 +79,9 @@ def export_text(folder: Path, out: Path) -> ExportResult:
     document["members"] = [member.to_json(file) for file, member in zip(files, members, strict=True)]
     code = ["scorer.py", *sorted({member.numbers.code for member in members if member.numbers is not None})]
     if traits_of(parts.contract.task).unit == "history":
-        code.append("forecasts.py")
+        code += ["forecasts.py", "series_models.py", "time_grid.py"]
+    if holds_text(document):
+        code.append("texts.py")
     out.mkdir(parents=True, exist_ok=True)
     for name, text in texts.items():
         (out / name).write_text(text, "utf-8")
@@ -88,6 +93,14 @@ def export_text(folder: Path, out: Path) -> ExportResult:
     largest = verify_scorer(out, golden.rows, golden.predictions)
     size = sum((out / name).stat().st_size for name in ("model.json", *texts, *code))
     return ExportResult(len(golden.rows), largest, TOLERANCE, size)
+
+
+def holds_text(document: JsonObject) -> bool:
+    """Return whether a text is encoded somewhere in what `_describe` returned."""
+    if isinstance(document.get("code"), str):
+        return document["code"] in ("text", "scored text")
+    lists = [value if isinstance(value, list) else [value] for value in document.values()]
+    return any(isinstance(value, dict) and holds_text(value) for values in lists for value in values)
 
 
 def verify_scorer(out: Path, rows: Sequence[Row], expected: Sequence[Row]) -> float:
@@ -181,6 +194,7 @@ def _describe_windows(windows: Windows, schema: Schema) -> JsonObject:
     for name, columns in (("ahead", windows.ahead), ("behind", windows.behind)):
         described[name] = [] if columns is None else _describe_columns(columns, schema)
     described["memories"] = [((1.0 - memory) ** np.arange(windows.width)).tolist() for memory in MEMORIES]
+    described |= {"local_models": list(windows.local), "reach": windows.reach}
     described["sentinels"] = list(schema.column(windows.target).sentinels)
     described |= {"fields": list(map(series_field, windows.keys)), "local": schema.column(windows.time).local}
     described |= {"cycles": CYCLES, "missing": sorted(MISSING_WORDS), "frequency": windows.frequency.to_json()}
@@ -195,6 +209,8 @@ def _describe_columns(encoder: Encoder, schema: Schema) -> list[JsonObject]:
         if isinstance(codec, CategoryCodec):
             column = {name: fields[name] for name in ("column", "code", "missing", "categories", "unseen")}
             column |= _tabulate(codec, schema.column(codec.column).missing_words)
+        elif isinstance(codec, ScoredTextCodec):
+            column |= describe_splitting() | {"most": MOST_COUNT}
         named = schema.column(codec.column)
         words = list(named.missing_words)
         column |= {"sentinels": list(named.sentinels), "missing_words": words, "local": named.local}

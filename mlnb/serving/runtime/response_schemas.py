@@ -62,6 +62,11 @@ EXPLANATION: JsonObject = {
         "score": {"type": "number"},
         "base": {"type": "number"},
         "columns": {"type": "object", "additionalProperties": {"type": "number"}},
+        "words": {
+            "type": "object",
+            "description": "of each text: the words with the largest contributions to its own score for that class",
+            "additionalProperties": {"type": "object", "additionalProperties": {"type": "number"}},
+        },
     },
 }
 OPTIONAL = {"interval"}  # properties that a response need not have

@@ -5,10 +5,19 @@ from dataclasses import replace
 from typing import ClassVar
 
 import numpy as np
+from msgspec import UNSET
 
 from mlnb.codec import Json
 from mlnb.methods.contracts.problems import ProblemContract
-from mlnb.methods.contracts.responses import AnomalyExplanation, Explanation, Response, RowProblem, SumExplanation
+from mlnb.methods.contracts.responses import (
+    AnomalyExplanation,
+    Explanation,
+    Response,
+    RowProblem,
+    SumExplanation,
+    Words,
+)
+from mlnb.methods.encoding.scored_text import explain_texts
 from mlnb.methods.encoding.table_encoder import Encoder
 from mlnb.methods.models.anomaly_detectors import drivers
 from mlnb.methods.models.fitted_models import predict
@@ -87,9 +96,12 @@ class RankingHandler(AnomalyHandler):
         except ValueError as error:
             raise BadRequest(f"this model's predictions cannot be explained: {error}", []) from None
         scores = (contributions.sum(axis=1) + base).tolist()
+        words: Sequence[Words] = explain_texts(self.encoder.codecs, to_arrays(rows, self.parts.schema)) or [
+            UNSET
+        ] * len(rows)
         return [
-            SumExplanation(score=score, base=start, columns=dict(zip(columns, shares, strict=True)))
-            for score, start, shares in zip(scores, base.tolist(), contributions.tolist(), strict=True)
+            SumExplanation(score=score, base=start, columns=dict(zip(columns, shares, strict=True)), words=each)
+            for score, start, shares, each in zip(scores, base.tolist(), contributions.tolist(), words, strict=True)
         ]
 
 

@@ -4,10 +4,12 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 import numpy as np
+from msgspec import UNSET
 
-from mlnb.methods.contracts.responses import Response, SumExplanation
+from mlnb.methods.contracts.responses import Response, SumExplanation, Words
 from mlnb.methods.decisions.decision_rules import choose_classes, decide
 from mlnb.methods.encoding.row_encoder import compile_row
+from mlnb.methods.encoding.scored_text import explain_texts
 from mlnb.methods.encoding.table_encoder import Encoder
 from mlnb.methods.models.fitted_models import predict
 from mlnb.methods.models.shap_values import compute_shap_values
@@ -60,7 +62,7 @@ class TabularHandler(RequestHandler):
         return to_arrays(rows, self.parts.schema)
 
     def explain(self, rows: list[Row]) -> Sequence[SumExplanation]:
-        """Return what each column added to each row's raw score.
+        """Return what each column added to each row's raw score, and the words that count in its texts.
 
         Raises:
             BadRows: a row does not fit the schema.
@@ -82,7 +84,12 @@ class TabularHandler(RequestHandler):
         except ValueError as error:
             raise BadRequest(f"this model's predictions cannot be explained: {error}", []) from None
         scores = (contributions.sum(axis=1) + base).tolist()
+        words: Sequence[Words] = explain_texts(self.encoder.codecs, arrays, labels) or [UNSET] * len(rows)
         return [
-            SumExplanation(class_name=name, score=score, base=start, columns=dict(zip(columns, shares, strict=True)))
-            for name, score, start, shares in zip(names, scores, base.tolist(), contributions.tolist(), strict=True)
+            SumExplanation(
+                class_name=name, score=score, base=start, columns=dict(zip(columns, shares, strict=True)), words=each
+            )
+            for name, score, start, shares, each in zip(
+                names, scores, base.tolist(), contributions.tolist(), words, strict=True
+            )
         ]

@@ -36,3 +36,25 @@ def test_five_rows_are_too_few_for_a_classifier(related):
 def test_an_infinite_effect_has_no_number_in_json():
     one = compare_column("a", "number", np.zeros(100), np.ones(100))
     assert one.size == np.inf and to_json(one)["effect"] is None
+
+
+def documents(kind, seed, count=80, words=200):
+    """Texts of random words of one vocabulary."""
+    random = np.random.default_rng(seed)
+    texts = [" ".join(f"{kind}{i}" for i in random.zipf(1.3, words) % 3000) for _ in range(count)]
+    return np.array(texts, dtype=object)
+
+
+@pytest.mark.parametrize("words", [3, 200])
+def test_new_words_of_a_text_are_drift_and_other_texts_of_the_same_kind_are_not(words):
+    before, same, other = documents("a", 1, 200, words), documents("a", 2, words=words), documents("b", 3, words=words)
+    (quiet,) = compare_columns({"t": before}, {"t": same}, {"t": "text"})
+    (loud,) = compare_columns({"t": before}, {"t": other}, {"t": "text"})
+    assert not quiet.drifted and loud.drifted and loud.size > 0.5
+
+
+@pytest.mark.parametrize("text", ["\ud800", "\x00", "", "我爱编程", "x" * 1_000_000])
+def test_odd_texts_are_compared(text):
+    texts = np.array(["red wine", text] * 40, dtype=object)
+    for sides in ((texts, texts[:60]), (texts, np.array([text] * 60, dtype=object))):
+        assert 0.0 <= compare_column("t", "text", *sides).p <= 1.0

@@ -59,6 +59,10 @@ def test_explanations_come_with_their_responses():
     price = SumExplanation(score=2.0, base=0.5, columns={"size": 1.5})
     (value,) = json.loads(encode_responses([ValueResponse(prediction=2.0)], [price]))
     assert value["explanation"] == {"class": None, "score": 2.0, "base": 0.5, "columns": {"size": 1.5}}
+    words = {"note": {"new": 0.25}}
+    noted = SumExplanation(score=2.0, base=0.5, columns={"note": 1.5}, words=words)
+    (value,) = json.loads(encode_responses([ValueResponse(prediction=2.0)], [noted]))
+    assert value["explanation"]["words"] == words
     rare = AnomalyExplanation(columns={"size": 3.0})
     (alert,) = to_values([AnomalyResponse(prediction="anomaly", score=3.0)], [rare])
     assert alert == {"prediction": "anomaly", "score": 3.0, "explanation": {"columns": {"size": 3.0}}}

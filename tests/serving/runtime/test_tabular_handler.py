@@ -65,7 +65,14 @@ def test_explanations_add_up(tasks):
         for row, why in zip(ROW, task.explain(ROW), strict=True):
             assert why.score == pytest.approx(why.base + sum(why.columns.values()))
             assert set(why.columns) == set(row)
+            assert set(why.words["note"]) == {"crew"}
     assert tasks[0].explain([]) == []
+
+
+def test_a_row_without_its_text_is_explained_without_words(tasks):
+    for task in tasks:
+        (why,) = task.explain([{**ROW[0], "note": None}])
+        assert why.words == {"note": {}}
 
 
 ROW = [{"age": 31, "fare paid €": 7.25, "sex": "f", "note": "crew", "ok": True, "day": "2020-05-01"}]

@@ -7,6 +7,7 @@ import numpy as np
 
 from mlnb.methods.models.autoregression import LEVELS, STEP
 from mlnb.methods.models.numpy_models import MAX_VALUE, MAX_Z, PRIOR, SMOOTH_CLIP
+from mlnb.methods.series.local_forecasts import LOCAL
 from mlnb.serving.edge.onnx.onnx_graph import Graph
 
 COLUMNS = np.array([1])  # the axis that is summed
@@ -117,7 +118,7 @@ def _fill_zero(graph: Graph, X: str, columns: list[int]) -> str:
     return graph.op("Where", graph.op("IsNaN", picked), 0.0, picked)
 
 
-def _seasonal_naive(graph: Graph, native: Mapping[str, Any], X: str, classes: int) -> str:
+def _column(graph: Graph, native: Mapping[str, Any], X: str, classes: int) -> str:
     return _fill_zero(graph, X, [int(native["column"])])
 
 
@@ -142,7 +143,7 @@ FAMILIES: dict[str, Callable[[Graph, Mapping[str, Any], str, int], str]] = {
     "linear": _linear,
     "mlp": _mlp,
     "knn": _knn,
-    "seasonal_naive": _seasonal_naive,
     "mean_level": _mean_level,
     "autoregression": _autoregression,
+    **dict.fromkeys(("seasonal_naive", *LOCAL), _column),
 }

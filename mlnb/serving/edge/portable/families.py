@@ -94,8 +94,8 @@ def knn(native: Native, x: Numbers, classes: int) -> Numbers:
     return [t / mass for t in total] if mass > 0 else list(native["shares"])
 
 
-def seasonal_naive(native: Native, x: Numbers, classes: int) -> Numbers:
-    """Return the value of the last cycle."""
+def column(native: Native, x: Numbers, classes: int) -> Numbers:
+    """Return a forecast that is a column of the example: seasonal naive, or of a local model."""
     return [fill_zero(x[native["column"]])]
 
 
@@ -163,5 +163,5 @@ def probabilities(scores: Numbers) -> Numbers:
 
 
 FAMILIES = {
-    function.__name__: function for function in (constant, linear, mlp, knn, seasonal_naive, mean_level, autoregression)
+    function.__name__: function for function in (constant, linear, mlp, knn, column, mean_level, autoregression)
 }

@@ -1,14 +1,13 @@
 """Forecasts from a history: an example for each step ahead, and its prediction; `scorer.py` reads this file."""
 
 import math
-from bisect import bisect_left
 from collections.abc import Callable, Iterable
-from datetime import UTC, date, datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
+from runpy import run_path
 from typing import NamedTuple, TypedDict
 
 DAY, NAN = 86400.0, math.nan
-LENGTHS = {"s": 1.0, "min": 60.0, "h": 3600.0, "D": DAY, "W": 7 * DAY}  # seconds
-MONTHS = {"M": 1, "Q": 3, "Y": 12}
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 EARLIEST, LATEST = -9214560000.0, 9214646400.0  # 1678 to 2261, in seconds
 Value = bool | int | float | str | None
@@ -18,15 +17,6 @@ Codec = dict[str, object]  # how `encode` encodes a column
 Numbers = list[float]
 Encode = Callable[[Row, list[Codec]], Numbers]  # `scorer.encode`
 Example = tuple[dict[str, str], Numbers, float, float]  # timestamp and key, encoded numbers, level, scale
-
-
-class Frequency(TypedDict):
-    """The time grid."""
-
-    unit: str
-    factor: int
-    phase: float  # seconds from the start of a period to its timestamp
-    end: bool  # whether the timestamp is the last day of a month or a longer period
 
 
 class Windows(TypedDict):
@@ -39,7 +29,8 @@ class Windows(TypedDict):
     local: bool  # whether timestamps are local days: their offset is left out
     season: int
     horizon: int
-    width: int  # periods that are looked back
+    width: int  # periods that features look back
+    reach: int  # periods that are read
     least: int  # known values that a history needs in them
     lags: list[int]
     spans: list[int]
@@ -48,10 +39,11 @@ class Windows(TypedDict):
     ahead: list[Codec]
     behind: list[Codec]
     memories: list[Numbers]
+    local_models: list[str]
     sentinels: Numbers
     cycles: int
     missing: list[str]
-    frequency: Frequency
+    frequency: dict[str, object]  # read by `time_grid.py`
 
 
 class Series(NamedTuple):
@@ -68,6 +60,7 @@ class Past(NamedTuple):
 
     recent: Numbers  # the newest first
     memories: Numbers
+    local: list[Numbers]  # forecasts of each local model by step
     features: Numbers
 
 
@@ -85,6 +78,10 @@ class Model(TypedDict):
 
     decision: dict[str, Interval | None]
     windows: Windows
+
+
+GRID = run_path(str(Path(__file__).with_name("time_grid.py")))
+calendar, number_of, timestamp = GRID["calendar"], GRID["number_of"], GRID["timestamp"]
 
 
 def respond(rows: list[Row], model: Model, encode: Encode, predict: Callable[[Numbers], Numbers]) -> list[Response]:
@@ -111,7 +108,7 @@ def examples(rows: list[Row], windows: Windows, encode: Encode) -> list[Example]
     for series in read_histories(rows, windows):
         level, scale, past = look_back(series, sizes.get(series.key), windows)
         for step in range(1, windows["horizon"] + 1):
-            stamped = {"time": stamp_text(stamp(series.last + step, windows), windows, zone)}
+            stamped = {"time": stamp_text(timestamp(series.last + step, windows), windows, zone)}
             stamped |= dict(zip(windows["fields"], series.key, strict=True))
             out.append((stamped, example(series, step, past, windows, encode), level, scale))
     return out
@@ -146,15 +143,16 @@ def read_histories(rows: list[Row], windows: Windows) -> list[Series]:
 
 def look_back(series: Series, learned: tuple[float, float] | None, windows: Windows) -> tuple[float, float, Past]:
     """Return level and scale of a series, and the features of its values up to the last."""
-    width, season, last = windows["width"], windows["season"], series.last
-    window = [series.values.get(period, NAN) for period in range(last - width + 1, last + 1)]
-    scale, mean = learned or size_of(window, season)
-    share = sum(v == v for v in window) / width
-    for j in range(1, width):  # gaps: from one cycle before, else from the last value
+    width, reach, season, last = windows["width"], windows["reach"], windows["season"], series.last
+    window = [series.values.get(period, NAN) for period in range(last - reach + 1, last + 1)]
+    scale, mean = learned or size_of(window[-width:], season)
+    share = sum(v == v for v in window[-width:]) / width
+    for j in range(1, reach):  # gaps: from one cycle before, else from the last value
         if window[j] != window[j]:
             before = window[j - season] if j >= season else NAN
             window[j] = window[j - 1] if before != before else before
-    window.reverse()
+    ahead = forecast_locally(window, windows) if windows["local_models"] else {}
+    window = window[: -width - 1 : -1]
     cycle = [v for v in window[:season] if v == v]
     level = sum_of(cycle) / len(cycle)
     recent = [(v - level) / scale for v in window]
@@ -169,7 +167,15 @@ def look_back(series: Series, learned: tuple[float, float] | None, windows: Wind
         count, average = max(len(plain), 1), sum_of(plain) / max(len(plain), 1)
         deviation = math.sqrt(max(sum_of(v * v for v in plain) / count - average * average, 0.0))
         past += [average, deviation, min(plain, default=NAN), max(plain, default=NAN)]
-    return level, scale, Past(recent, memories, [*past, (level - mean) / scale, share])
+    local = [[(v - level) / scale for v in ahead[name]] for name in windows["local_models"]]
+    return level, scale, Past(recent, memories, local, [*past, (level - mean) / scale, share])
+
+
+def forecast_locally(window: Numbers, windows: Windows) -> dict[str, Numbers]:
+    """Return the forecasts of the local models by name."""
+    models = run_path(str(Path(__file__).with_name("series_models.py")))
+    forecasts: dict[str, Numbers] = models["local_forecasts"](window, windows["season"], windows["horizon"])
+    return forecasts
 
 
 def size_of(window: Numbers, season: int) -> tuple[float, float]:
@@ -190,68 +196,13 @@ def example(series: Series, step: int, past: Past, windows: Windows, encode: Enc
     finite = [v for v in cycles if math.isfinite(v)]
     naive = cycles[0] if cycles and math.isfinite(cycles[0]) else recent[0]
     x = [float(step), naive, sum_of(finite) / len(finite) if finite else naive, *past.memories]
-    x += calendar(stamp(series.last + step, windows), windows) + past.features
+    x += [ahead[step - 1] if math.isfinite(ahead[step - 1]) else naive for ahead in past.local]
+    x += calendar(timestamp(series.last + step, windows), windows) + past.features
     for columns, period in ((windows["ahead"], series.last + step), (windows["behind"], series.last)):
         row = dict(series.rows.get(period, {}))
         row.update({name: part or None for name, part in zip(windows["keys"], series.key, strict=True)})
         x += encode(row, columns)
     return [v if math.isfinite(v) else NAN for v in x]
-
-
-def calendar(when: float, windows: Windows) -> Numbers:
-    """Return the calendar features of a timestamp."""
-    unit, out = windows["frequency"]["unit"], Numbers()
-    day, within = math.floor(when / DAY), when % DAY / DAY
-    moment = date(1970, 1, 1) + timedelta(days=day)
-    if unit != "Y":
-        leap = moment.year % 4 == 0 and (moment.year % 100 != 0 or moment.year % 400 == 0)
-        out += waves((moment.timetuple().tm_yday - 1 + within) / (365.0 + leap), 3)
-    if unit in ("s", "min", "h", "D", "B"):
-        out += waves((moment.day - 1 + within) / 30.4375, 1)
-        out += [float(moment.weekday() == d) for d in range(5 if unit == "B" else 7)]
-    if unit in ("s", "min", "h"):
-        out += waves(within, 3)
-    if days := windows["holidays"]:
-        if day > days[-1]:
-            last = date(1970, 1, 1) + timedelta(days=days[-1])
-            raise ValueError(
-                f"found a timestamp after {last}, the end of the known holidays; train again with later holidays"
-            )
-        for near in (day, day + 1, day - 1):
-            index = bisect_left(days, near)
-            out.append(float(index < len(days) and days[index] == near))
-    return out
-
-
-def waves(share: float, pairs: int) -> Numbers:
-    """Return sines and cosines of a share of a cycle."""
-    return [wave(2 * math.pi * k * share) for k in range(1, pairs + 1) for wave in (math.sin, math.cos)]
-
-
-def number_of(when: float, windows: Windows) -> int:
-    """Return the number of the period of a timestamp in seconds since 1970."""
-    grid = windows["frequency"]
-    unit, factor, phase = grid["unit"], grid["factor"], grid["phase"]
-    if unit in MONTHS:
-        moment = EPOCH + timedelta(days=math.floor(when / DAY))
-        return ((moment.year - 1970) * 12 + moment.month - 1) // (MONTHS[unit] * factor)
-    if unit == "B":  # weekday 0 of week 0 is Monday, 29 December 1969; a weekend counts as its Friday
-        week, weekday = divmod(math.floor((when - phase) / DAY) + 3, 7)
-        return (week * 5 + min(weekday, 4) - 3) // factor
-    return math.floor((when - phase) / (LENGTHS[unit] * factor))
-
-
-def stamp(period: int, windows: Windows) -> float:
-    """Return the timestamp of a period in seconds since 1970."""
-    grid = windows["frequency"]
-    unit, factor, phase, end = grid["unit"], grid["factor"], grid["phase"], grid["end"]
-    if unit in MONTHS:
-        year, month = divmod((period + end) * MONTHS[unit] * factor, 12)
-        return ((date(1970 + year, month + 1, 1) - date(1970, 1, 1)).days - end) * DAY + phase
-    if unit == "B":
-        week, weekday = divmod(period * factor + 3, 5)
-        return (week * 7 + weekday - 3) * DAY + phase
-    return period * (LENGTHS[unit] * factor) + phase
 
 
 def stamp_text(when: float, windows: Windows, zone: timezone | None) -> str:

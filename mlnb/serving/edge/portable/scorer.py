@@ -5,7 +5,6 @@ import math
 import re
 import sys
 import unicodedata
-import zlib
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,7 +21,7 @@ class Codec(TypedDict):
     """How one column of the table is encoded; which fields are there depends on `code`."""
 
     column: str
-    code: str  # number, category, date or text
+    code: str  # number, category, date, text or scored text
     missing: bool  # whether a flag for missing values follows
     sentinels: Numbers
     missing_words: list[str]
@@ -34,10 +33,6 @@ class Codec(TypedDict):
     unseen: str
     parts: list[str]
     origin: float
-    selected: list[int]
-    buckets: int
-    idf: Numbers
-    components: Numbers
 
 
 class Member(TypedDict):
@@ -107,6 +102,8 @@ MODEL: Model = json.loads((HERE / "model.json").read_text("utf-8"))
 TREE_FIELDS = ("split_feature", "threshold", "decision_type", "left_child", "right_child", "leaf_value")
 PARTS = ("year", "month", "day", "weekday", "yearday", "hour", "minute")
 TRUE = ("true", "t", "yes", "y", "on", "1")
+TEXTS = ("text", "scored text")  # codes of the columns that `texts.py` encodes
+ENCODERS = dict[str, Callable[[str, Codec], Numbers]]()  # "text", from `texts.py`
 NAN = math.nan
 
 
@@ -115,10 +112,10 @@ def encode(row: Row, columns: list[Codec]) -> Numbers:
     out, numbers = Numbers(), Numbers()
     for codec in columns:
         value, code = row.get(codec["column"]), codec["code"]
-        words = MODEL["missing"] if code in ("category", "text") else [""]
+        words = MODEL["missing"] if code in ("category", *TEXTS) else [""]
         if value != value or value in codec["sentinels"] or (isinstance(value, str) and value.strip().lower() in words):
             value = None
-        if code == "text" and value is not None and str(value).strip() in codec["missing_words"]:
+        if code in TEXTS and value is not None and str(value).strip() in codec["missing_words"]:
             value = None
         if code == "number":
             value = float(value.strip().lower() in TRUE) if isinstance(value, str) else value
@@ -147,28 +144,11 @@ def encode(row: Row, columns: list[Codec]) -> Numbers:
                     parts = dict(zip(PARTS, map(float, values), strict=True))
                     numbers = [*(parts[name] for name in codec["parts"]), (seconds - codec["origin"]) / 86400.0]
         else:
-            numbers = [NAN, NAN] if value is None else encode_text(str(value).strip(), codec)
-            numbers += [0.0] * (codec["width"] - len(numbers))
+            text = unicodedata.normalize("NFC", str(value)).strip()
+            numbers = [NAN, NAN] if value is None else ENCODERS["text"](text, codec)
+            numbers += [NAN if code == "scored text" else 0.0] * (codec["width"] - len(numbers))
         out += [*numbers, float(numbers[0] != numbers[0])] if codec["missing"] else numbers
     return out
-
-
-def encode_text(value: str, codec: Codec) -> Numbers:
-    """Return the number of characters and words, and the weight of each kept word or component."""
-    words = re.findall(r"\w+", unicodedata.normalize("NFKC", value).lower())
-    index, counts = {bucket: j for j, bucket in enumerate(codec["selected"])}, dict[int, int]()
-    for word in words:
-        j = index.get(zlib.crc32(word.encode("utf-8", "surrogatepass")) % codec["buckets"])
-        if j is not None:
-            counts[j] = counts.get(j, 0) + 1
-    weights = [(j, counts[j] * codec["idf"][j]) for j in sorted(counts)]
-    length = math.sqrt(sum(weight * weight for _, weight in weights))
-    width = codec["width"] - 2
-    out = [0.0] * width
-    for j, weight in weights:
-        for k in range(width) if codec["components"] else [j]:
-            out[k] += weight / length * (codec["components"][j * width + k] if codec["components"] else 1.0)
-    return [float(len(value)), float(len(words)), *out]
 
 
 def read_trees(path: Path) -> tuple[dict[str, str], list[Tree]]:
@@ -291,6 +271,8 @@ for model in MODEL["members"]:
         model["header"], model["trees"] = read_trees(HERE / model["file"])
     else:
         model["predict"] = run_path(str(HERE / model["code"]))["predict"]
+if (HERE / "texts.py").exists():
+    ENCODERS["text"] = run_path(str(HERE / "texts.py"))["encode_text"]
 if __name__ == "__main__":
     request = json.load(sys.stdin)
     if MODEL["contract"]["task"] == "forecasting":  # rows are histories, responses the steps that follow
