@@ -5,6 +5,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mlnb.api.last_run import with_last_data
 from mlnb.api.progress import progress_listener
 from mlnb.api.recorded_run import RecordedRun, RunList
 from mlnb.api.run_execution import run_plans, start_listeners, write_run_report
@@ -39,8 +40,8 @@ def run(
 
     Args:
         pipeline: name of a pipeline of settings.ini; None: the setting `pipeline`.
-        data: data set: a file, a URL, SQL, or sklearn:NAME; None: that of the parameters cell.
-        target: column to predict; None: that of the parameters cell.
+        data: data set: a file, a URL, SQL, or sklearn:NAME; None: as `mlnb run` without --data.
+        target: column to predict; None: as `mlnb run` without --target.
         params: values by name, as {"tune.trials": 60, "seed": 7}; a name without a stage sets it in every stage.
         profile: name of a profile of settings.ini, such as "smoke".
         upto: a stage: it and the stages it depends on are run.
@@ -72,6 +73,7 @@ def run(
         upto=upto,
         force=force,
     )
+    request, _ = with_last_data(project, request)
     (plan,) = plan_request(project, request)
     finished = matching_run(project, pipeline_name(project, request), plan.planner.plan())
     if finished is not None:

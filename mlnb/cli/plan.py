@@ -3,9 +3,9 @@
 import argparse
 import json
 
+from mlnb.api.last_run import with_last_data
 from mlnb.api.run_request import plan_request
 from mlnb.cli.arguments import add_options, plan_lines, read_request
-from mlnb.cli.last_run import with_last_data
 from mlnb.codec import to_json
 from mlnb.engine.project import Project
 

@@ -8,11 +8,11 @@ import sys
 from functools import partial
 from pathlib import Path
 
+from mlnb.api.last_run import with_last_data
 from mlnb.api.progress import progress_listener
 from mlnb.api.run_execution import run_plans, start_listeners, write_run_report
 from mlnb.api.run_request import GridPlan, RunRequest, pipeline_name, plan_request
 from mlnb.cli.arguments import add_options, read_request
-from mlnb.cli.last_run import with_last_data
 from mlnb.cli.run_summary import failure_summary, result_summary
 from mlnb.engine.plan import matching_run
 from mlnb.engine.project import Project

@@ -35,7 +35,7 @@ def title(test: Metrics, key: str) -> str:
 
 def rank_competitors(test: Metrics) -> list[Competitor]:
     """Return the references, the one with the best score in the deciding metric first; those without a score last."""
-    found = [
+    competitors = [
         Competitor(
             key,
             title(test, key),
@@ -46,7 +46,7 @@ def rank_competitors(test: Metrics) -> list[Competitor]:
         for key, reference in test.references.items()
     ]
     sign = -1 if test.deciding.direction == "maximize" else 1
-    return sorted(found, key=lambda one: (one.score is None, sign * (one.score or 0.0)))
+    return sorted(competitors, key=lambda one: (one.score is None, sign * (one.score or 0.0)))
 
 
 def is_clear(difference: Estimate) -> bool:
@@ -87,5 +87,5 @@ def coverage_line(check: IntervalCheck | None) -> str:
     low, high = check.coverage.low, check.coverage.high
     ends = "" if low is None or high is None else f" [{100 * low:.3g} %, {100 * high:.3g} %]"
     verdict = "" if check.passed else ", missed: the intervals are too narrow"
-    found, expected = f"{100 * check.coverage.value:.3g} %{ends}", f"{100 * check.nominal:.3g} % expected"
-    return f"{found} of true values in their interval, {expected}{verdict}"
+    result, expected = f"{100 * check.coverage.value:.3g} %{ends}", f"{100 * check.nominal:.3g} % expected"
+    return f"{result} of true values in their interval, {expected}{verdict}"

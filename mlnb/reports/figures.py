@@ -126,8 +126,8 @@ def draw_history(trials: Sequence[TrialPoint], direction: str) -> Markup:
             before, best = best, point.score if best is None else better(best, point.score)
             at = x(point.number)
             if low <= best <= high:
-                known = before is not None and low <= before <= high
-                path += f"L{at} {y(before)}L{at} {y(best)}" if known and before is not None else f"M{at} {y(best)}"
+                connected = before is not None and low <= before <= high
+                path += f"L{at} {y(before)}L{at} {y(best)}" if connected and before is not None else f"M{at} {y(best)}"
     parts.append(f'<path class="best" d="{path + f"L{x(last)} {y(best)}" if best is not None and path else ""}"/>')
     for point, value in zip(points, shown, strict=True):
         kind = "pruned" if not point.complete else "best" if point.score == best else "other"

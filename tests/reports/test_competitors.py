@@ -20,11 +20,11 @@ EXPECTED = "of true values in their interval, 90 % expected"
 def measured(direction="maximize", **references):
     """Return metrics with references as `who=(score, difference, low, high)`."""
     deciding = DecidingMetric(name="m", direction=direction, value=0.9, low=0.8, high=0.95)
-    found = {
+    compared = {
         who: Reference(scores={"m": score}, difference=Estimate(value=value, low=low, high=high))
         for who, (score, value, low, high) in references.items()
     }
-    return Metrics(rows=50, resamples=100, level=0.95, deciding=deciding, scores={}, references=found)
+    return Metrics(rows=50, resamples=100, level=0.95, deciding=deciding, scores={}, references=compared)
 
 
 def as_forecast(metrics):

@@ -1,4 +1,4 @@
-"""The data and target of a folder's last run, which `mlnb run` and `mlnb plan` use where no others are stated."""
+"""Data and target of a folder's last run: used by `mlnb run`, `mlnb plan` and `mlnb.run` when no others are stated."""
 
 import os
 import shlex

@@ -4,10 +4,10 @@ import argparse
 
 import pytest
 
+from mlnb.api.last_run import with_last_data
 from mlnb.api.run_request import plan_request
 from mlnb.cli import run
 from mlnb.cli.arguments import read_request
-from mlnb.cli.last_run import with_last_data
 from mlnb.cli.new import create
 from mlnb.codec import replace
 from mlnb.engine.project import Project
@@ -32,23 +32,23 @@ def applied(*options, capsys):
 def folder(example, tmp_path, monkeypatch):
     """A folder whose last run had other data than the example; it has the file."""
     project = example.make_project(tmp_path / "shop")
-    made = example.make_run(project)
+    recorded = example.make_run(project)
     (project.root / "titanic.csv").touch()
     monkeypatch.chdir(project.root)
-    record(made)
-    return made
+    record(recorded)
+    return recorded
 
 
-def record(made, command=WORDS, **values):
+def record(recorded, command=WORDS, **values):
     """Change a run's command, and parameters as `stage__name=value`; None: the default."""
-    stages = dict(made.record.stages)
+    stages = dict(recorded.record.stages)
     for full_name, value in {"ingest__data": "titanic.csv", "problem__target": "survived",
                              "ingest__known_column": "survived", **values}.items():  # fmt: skip
         stage, name = full_name.split("__")
         changed = ParameterValue(value=value, origin="default" if value is None else "-p")
         stages[stage] = replace(stages[stage], parameters={**stages[stage].parameters, name: changed})
-    made.update(command=command, stages=stages)
-    made.save()
+    recorded.update(command=command, stages=stages)
+    recorded.save()
 
 
 def test_the_last_run_supplies_data_and_target(folder, capsys):
