@@ -50,7 +50,7 @@ def main(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps({"verified": not faults, "entries": count, "head": head, "faults": faults}))
     elif faults:
-        print(f"The audit log was altered, {len(faults)} faults:", file=sys.stderr)
+        print(f"The audit log was altered, {formatting.count(len(faults), 'fault')}:", file=sys.stderr)
         print("\n".join(f"  {fault}" for fault in faults), file=sys.stderr)
     else:
         print(f"{count} {'entry' if count == 1 else 'entries'}, unaltered; the registry agrees with them.\nhead {head}")

@@ -11,7 +11,7 @@ from mlnb.engine.project import Project
 from mlnb.engine.run_records import OutputRecord, RunState
 from mlnb.engine.runs import Run
 from mlnb.engine.stage_files import REPORT, StageReport, read_record
-from mlnb.errors import ProjectError, StoreCorrupted
+from mlnb.errors import ProjectError, StoreCorrupted, UsageError
 from mlnb.executors import live_snapshots
 from mlnb.registry.known_head import registry_exists
 from mlnb.registry.registry import Registry
@@ -28,6 +28,8 @@ def parser(p: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> int:
     """Delete runs beyond those to keep, then every object that no remaining run refers to; return 0."""
+    if args.runs is not None and args.runs < 0:
+        raise UsageError(f"--runs is {args.runs}; expected 0 or more runs to keep. Nothing was deleted.")
     project = Project.find()
     remaining, problems = runs.read_runs(project)
     if problems:
@@ -38,8 +40,8 @@ def main(args: argparse.Namespace) -> int:
     _refuse_running(remaining)
     paths: list[Path] = []
     if args.runs is not None:
-        paths += [run.folder for run in remaining[max(args.runs, 0) :]]
-        remaining = remaining[: max(args.runs, 0)]
+        paths += [run.folder for run in remaining[args.runs :]]
+        remaining = remaining[: args.runs]
     stages = [stage for run in remaining for stage in run.stages.values()]
     keys = {stage.key for stage in stages}
     files = {path.stem: path for path in (project.store_root / "keys").glob("*.json")}

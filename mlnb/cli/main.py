@@ -11,7 +11,7 @@ import threading
 import warnings
 from collections.abc import Sequence
 from types import FrameType, ModuleType, TracebackType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 from mlnb import __version__
 from mlnb.errors import FileWarning, MlnbError, PasswordWarning, StoreFull
@@ -104,6 +104,23 @@ def overview() -> str:
     )
 
 
+class CommandParser(argparse.ArgumentParser):
+    """Reports a wrong option in one line, with the closest one and where all of them are."""
+
+    def error(self, message: str) -> NoReturn:
+        """Print what is wrong and end with exit code 2."""
+        from mlnb.suggestions import did_you_mean
+
+        hint = ""
+        _, unknown, words = message.partition("unrecognized arguments: ")
+        if unknown and words.startswith("-"):
+            options = [name for action in self._actions for name in action.option_strings]
+            hint = did_you_mean(words.split()[0].partition("=")[0], options)
+        text = message.rstrip(".")
+        print(f"{self.prog}: {text}.{hint} `{self.prog} --help` shows options and examples.", file=sys.stderr)
+        raise SystemExit(2)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; return its exit code.
 
@@ -146,7 +163,7 @@ def _run_command(arguments: Sequence[str] | None) -> int:
         print(f"mlnb: unknown command {name!r}.{hint} `mlnb --help` lists the commands.", file=sys.stderr)
         return 2
     module = _import_command(name)
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         prog=f"mlnb {name}",
         description=COMMANDS[name].help,
         formatter_class=HelpFormatter,

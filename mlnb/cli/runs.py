@@ -69,6 +69,8 @@ def main(args: argparse.Namespace) -> int:
     project = Project.find()
     if args.compare:
         return _compare(project, args)
+    if args.last is not None and args.last < 1:
+        raise UsageError(f"--last is {args.last}; expected 1 or more.")
     runs = list_runs(project)
     last = args.last if args.last is not None else None if args.sort or args.filter else NEWEST
     rows = [describe(run) for run in (runs[:last] if last else runs)]

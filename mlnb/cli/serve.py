@@ -57,6 +57,10 @@ def parser(p: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> int:
     """Serve until Ctrl-C; return 0."""
+    if args.workers < 1:
+        raise UsageError(f"--workers is {args.workers}; expected 1 or more.")
+    if not 0 <= args.port < 65536:
+        raise UsageError(f"--port is {args.port}; expected 1 to 65535, or 0 for a free one.")
     project = Project.find()
     run = find_packaged_run(project, run_reference(project, args.run))
     bundle, built = build_packaged_run(run)

@@ -1,6 +1,7 @@
 """CSV files to score: cut into cells as the training file was, and read as UTF-8 lines whatever their encoding."""
 
 import codecs
+import csv
 from collections.abc import Iterator, Sequence
 from typing import IO
 
@@ -22,7 +23,7 @@ def read_layout(file: IO[bytes], url: str, trained: Layout | None, expected: Seq
         expected: names of the model's columns.
 
     Raises:
-        UsageError: the file is empty, or names of columns occur twice.
+        UsageError: the file is empty or no text, or names of columns occur twice.
     """
     head = file.read(HEAD)
     try:
@@ -35,6 +36,11 @@ def read_layout(file: IO[bytes], url: str, trained: Layout | None, expected: Seq
         return find_layout(text, "auto", "auto", expected, encoding, least_rows=0)
     except ValueError as error:
         raise UsageError(f"{url}: {error}.") from None
+    except csv.Error:
+        raise UsageError(
+            f"{url}: found lines that cannot be cut into cells, expected delimited text; the file may be damaged, or "
+            "of another format than its name states."
+        ) from None
 
 
 def _decode_head(head: bytes, file: IO[bytes], trained: Layout | None) -> tuple[str, str]:
@@ -56,7 +62,7 @@ def _try_layout(text: str, separator: str, header: str, expected: Sequence[str],
     """Return the layout with this separator; None when the text is not cut by it."""
     try:
         return find_layout(text, separator, header, expected, encoding, least_rows=0)
-    except ValueError:
+    except (ValueError, csv.Error):
         return None
 
 
