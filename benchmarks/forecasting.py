@@ -1,6 +1,6 @@
 """mlnb and statsforecast's automatic models on the same rolling origins of the same series.
 
-    python benchmarks/forecasting.py [--peers PYTHON] [--seconds 30] [--csv temps.csv Temp ...]
+    python benchmarks/forecasting.py [--peers PYTHON] [--csv temps.csv Temp ...]
 
 17 series: statsmodels' own data (sunspots, Nile, copper, CO2, El Niño, electrical equipment, and four American
 quarterly series), and generated series of known structure: a trend times a season, a random walk, intermittent demand,
@@ -46,6 +46,7 @@ from mlnb.methods.training_data.forecast_examples import assign_periods, fit_win
 from mlnb.methods.training_data.training_examples import learn_examples
 from mlnb.methods.tuning.ensembles import order_out_of_fold
 from mlnb.methods.tuning.hyperparameter_search import tune
+from mlnb.stages.split import plan_table
 from mlnb.stages.train import fit_best
 
 ORIGINS, FOLDS = 5, 5
@@ -69,6 +70,7 @@ def forecast_origins(
     encoder = fit_windows(contract, schema, training)
     folds = fold_fans(contract, schema, encoder, training, assign_periods(training, contract, FOLDS)[0])
     examples = learn_examples(contract, schema, encoder, training)
+    trials = trials or plan_table(training, schema, contract).trials
     tuned = tune(folds, "forecasting", "mase", trials=trials, seconds=seconds, examples=len(examples.y))
     model = fit_best(tuned.best, contract, examples)
     held_out = order_out_of_fold(tuned.predictions, tuned.rows, len(examples.y))
@@ -144,8 +146,8 @@ def main() -> None:
     """Run every series and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--peers", default="", help="Python of an environment with statsforecast")
-    parser.add_argument("--seconds", type=float, default=30.0, help="budget of mlnb's search on each series")
-    parser.add_argument("--trials", type=int, default=24)
+    parser.add_argument("--seconds", type=float, default=0.0, help="budget of mlnb's search on each series; 0: none")
+    parser.add_argument("--trials", type=int, default=0, help="of mlnb's search; 0: as the plan of the split stage")
     parser.add_argument("--horizon", type=int, help="steps ahead; default: the frequency's own")
     parser.add_argument("--csv", nargs=2, action="append", default=[], metavar=("FILE", "TARGET"))
     parser.add_argument("--only", default="", help="names of series that contain one of these, separated by commas")

@@ -89,7 +89,7 @@ GENERATED: dict[str, tuple[Made, str, str, int]] = {  # name -> function, first 
     "intermittent, D": (intermittent, "2022-01-01", "D", 400),
     "level shifts, D": (shifting, "2022-01-01", "D", 420),
     "saturating, Q": (saturating, "1990-01-01", "QS", 130),
-    "day and week, h": (nested, "2024-01-01", "h", 24 * 28),
+    "day and week, h": (nested, "2024-01-01", "h", 24 * 16),
     "cycles, M": (cycling, "1990-01-01", "MS", 300),
 }
 

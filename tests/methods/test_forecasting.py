@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from mlnb.methods.problem.problem_contract import state
 from mlnb.methods.series.calendars import Frequency
 from mlnb.methods.series.forecast_windows import NAIVE, Windows
-from mlnb.methods.series.lag_features import choose_shape
+from mlnb.methods.series.lag_features import SHAPE, choose_shape
 from mlnb.methods.series.time_series import History
 from mlnb.methods.tables.columns import Column, Schema
 from mlnb.methods.training_data.forecast_examples import learn_fan
@@ -147,3 +147,13 @@ def test_a_series_that_ends_early_is_reported() -> None:
     two = pd.concat([daily().assign(shop="a"), daily(9).assign(shop="b")], ignore_index=True)
     contract, _, _, findings = typed(two, horizon=7)
     assert contract.series == ("shop",) and "short series" in {f.check for f in findings}
+
+
+def test_an_encoder_without_local_models_has_its_columns_as_before() -> None:
+    new, history = ENCODERS["M"], History((), 0, 10 + np.sin(np.arange(50.0)), {})
+    old = Windows.from_json({name: value for name, value in new.to_json().items() if name not in ("local", "reach")})
+    assert old.reach == old.width and not old.local and old.refit_shape().keys() == set(SHAPE) - {"local", "reach"}
+    examples = new.transform([history], [np.array([30, 50])])
+    kept = [column for column, name in enumerate(new.names) if name not in new.local]
+    assert [new.names[column] for column in kept] == list(old.names)
+    assert old.transform([history], [np.array([30, 50])]).X.tobytes() == examples.X[:, kept].tobytes()

@@ -168,8 +168,12 @@ class Windows:
             horizon=self.horizon,
             known_ahead=self.learned["known"],
             holidays=self.learned["holidays"],
-            shape={n: self.learned[n] for n in SHAPE if n in self.learned},
+            shape=self.refit_shape(),
         )
+
+    def refit_shape(self) -> dict[str, Any]:
+        """Return what `refit` keeps: season, lags, windows, local models; encoders of earlier versions have fewer."""
+        return {name: self.learned[name] for name in SHAPE if name in self.learned}
 
     def histories(self, arrays: Mapping[str, np.ndarray]) -> list[History]:
         """Return the series of rows, sorted by key, with the columns that are read."""

@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from mlnb.errors import ServingError, UsageError
+from mlnb.methods.contracts.format_descriptions import describe_format
 from mlnb.methods.contracts.responses import Golden
 from mlnb.methods.encoding.table_encoder import Encoder
 from mlnb.methods.models.fitted_models import predict
@@ -224,6 +225,8 @@ class Scorer:
                 problem = problems.get(name)
                 value = repr(row[name]) if problem is None else problem.found
                 expected = "a value that fits" if problem is None else problem.expected
+                if name in texts and (written := self.schema.column(name).format) is not None:
+                    expected += f" as in training: {describe_format(written)}"
                 described.append(BadRow(first + number, name, value, expected, row))
         return described
 

@@ -1,4 +1,4 @@
-"""Short, constant, intermittent and negative series: a forecast, or an error that states what to change."""
+"""Short, constant, intermittent and negative series: a forecast, or an error that names what to change."""
 
 import warnings
 
@@ -28,7 +28,7 @@ FAMILIES = ["seasonal_naive", "mean_level", "autoregression", "residual_autoregr
 
 
 def forecast(values: np.ndarray, horizon: int, start: str = "2020-01-01", unit: str = "MS") -> list[float]:
-    """Return the forecasts of the winner, from the file to the response, by the steps of the pipeline."""
+    """Return the forecasts of the winner, from the file to the response, without a project."""
     days = pd.date_range(start, periods=len(values), freq=unit).strftime("%Y-%m-%d")
     raw = pd.DataFrame({"day": days, "v": values})
     contract, schema, table, _ = type_table(raw, state("v", task="forecasting", details={"horizon": horizon}), {})

@@ -11,6 +11,7 @@ import pytest
 from small_models import make_model, make_rows
 
 from mlnb.errors import ServingError, UsageError
+from mlnb.methods.contracts.table_formats import ColumnFormat, NumberFormat
 from mlnb.serving.batch.batch_scorer import Scorer, name_retained
 from mlnb.serving.batch.compiled import compiled_linear, compiled_trees, large_tree_layout
 from mlnb.serving.batch.compiled.compiled_trees import CompiledTrees
@@ -25,6 +26,16 @@ def test_typed_files_follow_the_service_s_rules(model, score, tmp_path):
     table = pa.table({"age": [1.0, np.inf, np.nan], "ok": pa.array([True, None, False]), "town": ["x", None, " "]})
     scored = scorer.score(table, 10)
     assert (scored.good["row"].to_pylist(), [bad.row for bad in scored.bad]) == ([10, 12], [11])
+
+
+def test_a_cell_in_another_format_is_described_with_that_of_training(model):
+    scorer = Scorer(model)
+    written = ColumnFormat(number=NumberFormat(decimal=",", thousands="."))
+    columns = [replace(one, format=written) if one.name == "age" else one for one in scorer.schema.columns]
+    scorer.schema = replace(scorer.schema, columns=tuple(columns))
+    rows = pa.table({"age": ["12,5", "1.009,5", "12.5"], "town": ["a", "b", "c"]})
+    (bad,) = scorer.score(rows, 0, texts={"age", "town"}).bad
+    assert (bad.row, bad.expected) == (2, "a finite number as in training: decimal ',', thousands '.'")
 
 
 def test_golden_rows_with_other_predictions_are_an_error(tmp_path):

@@ -15,6 +15,9 @@ THETA_ALPHAS = (0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.99)
 THETAS = (1.0, 1.5, 2.0, 3.0, 6.0)
 BURN_IN = 3
 DEMAND_ALPHAS = (0.02, 0.05, 0.1, 0.2, 0.4)
+REAL = (1.1, 1.4, 1.7, 1.95)
+GROWTH = (-0.05, -0.02, -0.01, -0.004, 0.0, 0.004, 0.01, 0.02, 0.05)
+NEAR_REAL, NEAR_GROWTH, LEAST_CHANGE, RECENT = 0.12, 0.35, 0.001, 3
 CRITICAL, REACH = 1.645, 3.0
 Numbers = list[float]
 
@@ -53,12 +56,15 @@ def local_forecasts(window: Numbers, season: int, horizon: int) -> dict[str, Num
     spread = [indices[(len(scaled) - 1 - at) % season] for at in range(len(scaled))]
     plain = [v / index if multiplicative else v - index for v, index in zip(scaled, spread, strict=True)]
     adjusted = {"damped_trend": holt_winters(plain, 1, horizon, False), "theta": theta(plain, horizon)}
+    adjusted["ces"] = complex_smoothing(plain, 1, horizon)
     ahead = [indices[-step % season] for step in range(1, horizon + 1)]
     for name, steps in adjusted.items():
         models[name] = [v * i if multiplicative else v + i for v, i in zip(steps, ahead, strict=True)]
-    four = [sorted(steps) for steps in zip(*models.values(), strict=True)]
+    seasonal = complex_smoothing(scaled, season, horizon) if season > 1 and len(scaled) > 2 * season else []
+    models["seasonal_ces"] = [c if s != s else s for c, s in zip(models["ces"], seasonal or models["ces"], strict=True)]
+    five = [steps for name, steps in models.items() if name != "ces"]
+    models["local_median"] = [sorted(steps)[2] for steps in zip(*five, strict=True)]
     models["tsb"] = [tsb(scaled)] * horizon
-    models["local_median"] = [(values[1] + values[2]) / 2.0 for values in four]
     reach = REACH * (high - low)
     least, most = (max(low - reach, 0.0) if low >= 0 else low - reach), high + reach
     return {name: [min(max(v, least), most) * unit for v in steps] for name, steps in models.items()}
@@ -208,6 +214,47 @@ def theta(values: Numbers, horizon: int) -> Numbers:
     for step in range(1, horizon + 1):
         out.append(expect(line, alpha, weight))
         line = update(line, out[-1], len(values) + step, alpha)
+    return out
+
+
+def smooth_complex(
+    values: Numbers, levels: Numbers, potentials: Numbers, real: float, growth: float, backwards: bool
+) -> float:
+    """Change level and potential of each position by all values; return the sum of squared one-step errors."""
+    squares, season, width = 0.0, len(levels), len(values)
+    rest, gain, push = 1.0 - real, real - 1.0 - growth, real + 1.0 + growth
+    for at in range(width - 1, -1, -1) if backwards else range(width):
+        position = (width - 1 - at) % season
+        level, potential = levels[position], potentials[position]
+        error = values[at] - level
+        squares += error * error
+        levels[position] = level + growth * potential + gain * error
+        potentials[position] = level + rest * potential + push * error
+    return squares
+
+
+def complex_smoothing(values: Numbers, season: int, horizon: int) -> Numbers:
+    """Return the forecasts of complex exponential smoothing; a season needs more than two cycles."""
+    newest = values[::-1][: season if season > 1 else RECENT]
+    first = newest if season > 1 else [running(newest)[-1] / len(newest)]
+
+    def fit(real: float, growth: float) -> tuple[Numbers, Numbers, float]:
+        levels, potentials = list(first), [level / real for level in first]
+        smooth_complex(values, levels, potentials, real, growth, True)
+        return levels, potentials, smooth_complex(values, levels, potentials, real, growth, False)
+
+    pairs = [(real, growth) for real in REAL for growth in GROWTH]
+    best, slope = pairs[smallest([fit(*pair)[2] for pair in pairs])]
+    change = max(abs(slope), LEAST_CHANGE / NEAR_GROWTH)
+    near = [(r, g) for r in (-NEAR_REAL, 0.0, NEAR_REAL) for g in (-NEAR_GROWTH, 0.0, NEAR_GROWTH)]
+    pairs = [(best + r, slope + g * change) for r, g in near]
+    real, growth = pairs[smallest([fit(*pair)[2] for pair in pairs])]
+    (levels, potentials, _), out = fit(real, growth), Numbers()
+    for step in range(1, horizon + 1):
+        position = -step % season
+        level, potential = levels[position], potentials[position]
+        out.append(level)
+        levels[position], potentials[position] = level + growth * potential, level + (1.0 - real) * potential
     return out
 
 
