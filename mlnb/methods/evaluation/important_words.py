@@ -43,14 +43,14 @@ def sum_contributions(codec: ScoredTextCodec, texts: Sequence[str], score: int) 
     return pd.DataFrame(frequent, columns=["word", "contribution", "texts"])
 
 
-def important_words(test_set: ScoredTestSet) -> pd.DataFrame:
+def important_words(test_set: ScoredTestSet) -> pd.DataFrame | None:
     """Return the most important words of the text columns, for each score.
 
     Args:
         test_set: the test rows.
 
     Returns:
-        column, score (name of the class, or the target), word, contribution, texts; empty without text scores.
+        column, score (name of the class, or the target), word, contribution, texts; None without text scores.
     """
     pipeline, parts = test_set.pipeline, []
     contract, encoder = pipeline.contract, pipeline.encoder
@@ -65,4 +65,4 @@ def important_words(test_set: ScoredTestSet) -> pd.DataFrame:
             words = sum_contributions(codec, texts, score).head(WORDS_OF_SEVERAL if several else WORDS)
             parts.append(words.assign(column=codec.column, score=name))
     columns = ["column", "score", "word", "contribution", "texts"]
-    return pd.concat(parts, ignore_index=True)[columns] if parts else pd.DataFrame(columns=columns)
+    return pd.concat(parts, ignore_index=True)[columns].round(3) if parts else None
