@@ -26,8 +26,7 @@ from .date_formats import infer_date_format, parse_dates_with
 from ..contracts.format_descriptions import describe_format
 from .number_formats import classify, find_evidence, find_signs, parse_with
 from .parsing import find_codes, find_sentinels, parse_booleans, parse_clocks
-from .spellings import AUTOMATIC, Spelling, look_at_texts
-from .values import SPACELESS_SCRIPTS, SPACELESS_WORD
+from .spellings import AUTOMATIC, Spelling, count_words, look_at_texts
 from .column_profiles import DECLARED, choose_role, describe_column
 from .declared_columns import blank_missing, check_unit, declared_sentinels, read_declared
 from .one_type import LONG, join_columns, one_type
@@ -130,16 +129,17 @@ class _Cleaner:
         read = read_declared(raw, declared, self.number, self.order, self.is_target)
         self.format, self.sentinels = read.format, read.sentinels
         if read.format is not None and read.format.number is not None:
-            self._note_uncertain(raw, read.format.number, len(raw))
+            self._note_uncertain(raw.dropna().astype("str").tolist(), read.format.number, len(raw))
         return read.kind, read.values
 
-    def _note_uncertain(self, raw: pd.Series, number: NumberFormat, total: int) -> None:
+    def _note_uncertain(self, cells: list[str], number: NumberFormat, total: int) -> None:
         """Report numbers whose separators can be read both ways."""
-        if number.certain or not (cells := raw.dropna().astype("str").tolist()):
+        if number.certain or not cells:
             return
         cut = next((text for text in cells if classify(text.strip("+-")) in ("open_point", "open_comma")), cells[0])
+        read = parse_with([cut], number)[0]
         message = f"{cut!r} can be read with a decimal or with a thousands separator"
-        action = f"read as {parse_with([cut], number)[0]:g}; if that is wrong, state ingest.decimal or ingest.thousands"
+        action = f"read as {read:g}; if that is wrong, state ingest.decimal or ingest.thousands"
         self.note("number format", "warning", total, message, action)
 
     def drop_sentinels(self, numbers: pd.Series) -> pd.Series:
@@ -189,9 +189,10 @@ class _Cleaner:
 
     def _clean_text(self, raw: pd.Series) -> tuple[str, pd.Series]:
         """The kind and values of a column of text."""
-        number = self.number if self.number is not None and self.number.decimal == "." else None
-        if number and (quick := _plain_numbers(raw)) is not None and not self._are_days(quick):
-            self._note_uncertain(raw, number, len(raw))
+        plain = self.number is not None and self.number.decimal == "."
+        if plain and (quick := _plain_numbers(raw)) is not None and not self._are_days(quick):
+            if self.number is not None and not self.number.certain:
+                self._note_uncertain(raw.dropna().astype("str").tolist(), self.number, len(raw))
             return "number", pd.Series(self._finite(quick), raw.index)
         codes, different = pd.factorize(raw.astype("str"), use_na_sentinel=True)
         texts = pd.Series(different, dtype="str").str.strip()
@@ -237,7 +238,7 @@ class _Cleaner:
         if self.format is not None and self.format.number not in PLAIN_NUMBERS:
             predicted = describe_format(self.format)
             self.note("number format", "info", total, f"numbers such as {_quote(texts)}", f"read with {predicted}")
-        self._note_uncertain(pd.Series(cells, dtype="str"), signs, total)
+        self._note_uncertain(cells, signs, total)
         if not numeric.all():
             others = counts[~numeric].sum()
             message = f"mostly numbers, and {others} texts such as {_quote(texts[~numeric])}"
@@ -318,8 +319,7 @@ class _Cleaner:
             self.note("mixed types", "warning", others, message, "kept as a category; correct it in the source")
         self.format = None
         values = texts.to_numpy(object)
-        spaceless = texts.str.count(f"[{SPACELESS_SCRIPTS}]").to_numpy() / SPACELESS_WORD
-        word_count = texts.str.count(r"\s+").to_numpy() + 1 + spaceless
+        word_count = count_words(texts)
         spread = len(texts) > max(20, 0.5 * total)
         wordy = np.average(word_count, weights=counts) >= 2 or np.average(texts.str.len(), weights=counts) > 50
         return ("text" if spread and wordy and not self.is_target else "category"), values
