@@ -154,6 +154,6 @@ def test_an_encoder_without_local_models_has_its_columns_as_before() -> None:
     old = Windows.from_json({name: value for name, value in new.to_json().items() if name not in ("local", "reach")})
     assert old.reach == old.width and not old.local and old.refit_shape().keys() == set(SHAPE) - {"local", "reach"}
     examples = new.transform([history], [np.array([30, 50])])
-    kept = [column for column, name in enumerate(new.names) if name not in new.local]
-    assert [new.names[column] for column in kept] == list(old.names)
-    assert old.transform([history], [np.array([30, 50])]).X.tobytes() == examples.X[:, kept].tobytes()
+    retained = [column for column, name in enumerate(new.names) if name not in new.local]
+    assert [new.names[column] for column in retained] == list(old.names)
+    assert old.transform([history], [np.array([30, 50])]).X.tobytes() == examples.X[:, retained].tobytes()
