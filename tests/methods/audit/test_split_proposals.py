@@ -1,4 +1,4 @@
-"""Data validation: copies that differ in a unique column alone are reported, and ordinary rows are not."""
+"""Split proposals: copies that differ in a unique column alone are reported, and ordinary rows are not."""
 
 import numpy as np
 import pandas as pd
