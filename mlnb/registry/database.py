@@ -10,6 +10,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from mlnb.engine.files import PRIVATE, make_folder
 from mlnb.engine.project import Project
 from mlnb.errors import MissingExtra, RegistryError
+from mlnb.sqlite_urls import sqlite_url
 from mlnb.url_passwords import expand_url
 
 PATIENCE = 30  # seconds to wait for another writer
@@ -59,7 +60,7 @@ EXECUTE FUNCTION mlnb_refuse()""",
 
 def database_url(project: Project) -> str:
     """Return where the registry is: the setting, `${NAME}` taken from the environment, or a file in the store."""
-    return expand_url(project.settings.registry) or f"sqlite:///{project.store_root / 'registry.db'}"
+    return expand_url(project.settings.registry) or sqlite_url(project.store_root / "registry.db")
 
 
 def open_database(url: str, create: bool = True) -> sa.Engine:

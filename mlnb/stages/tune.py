@@ -14,6 +14,7 @@ from ..methods.contracts.candidates import Candidate
 from ..methods.contracts.split_plans import SplitPlan
 from ..methods.models.model_families import MONOTONE_FAMILIES
 from ..methods.training_data.cross_validation import Fold
+from ..sqlite_urls import sqlite_url
 from tqdm import tqdm
 
 
@@ -24,7 +25,7 @@ def storage_url(storage: str, scratch: Path) -> str:
         storage: an Optuna storage URL, or empty.
         scratch: folder that survives a kill.
     """
-    return storage or f"sqlite:///{(scratch / 'study.db').absolute().as_posix()}"
+    return storage or sqlite_url(scratch / "study.db")
 
 # %% ../../nbs/stages/50_tune.ipynb #c08
 def choose_search(
