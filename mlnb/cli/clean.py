@@ -19,7 +19,7 @@ from mlnb.registry.registry import Registry
 
 def parser(p: argparse.ArgumentParser) -> None:
     """Declare the arguments of `mlnb clean`."""
-    p.add_argument("--runs", type=int, metavar="KEEP", help="delete all runs but the newest KEEP")
+    p.add_argument("--runs", type=int, metavar="KEEP", help="delete all runs but the newest KEEP and the champion's")
     p.add_argument("--dry-run", action="store_true", help="print what would be deleted, delete nothing")
     p.epilog = (
         "examples:\n  mlnb clean --dry-run\n  mlnb clean --runs 20     keep the newest 20 runs and all they need\n"
@@ -40,8 +40,10 @@ def main(args: argparse.Namespace) -> int:
     _refuse_running(remaining)
     paths: list[Path] = []
     if args.runs is not None:
-        paths += [run.folder for run in remaining[args.runs :]]
-        remaining = remaining[: args.runs]
+        used = runs_in_use(project)
+        old = [run for run in remaining[args.runs :] if run.id not in used]
+        paths += [run.folder for run in old]
+        remaining = [run for run in remaining if run not in old]
     stages = [stage for run in remaining for stage in run.stages.values()]
     keys = {stage.key for stage in stages}
     files = {path.stem: path for path in (project.store_root / "keys").glob("*.json")}
@@ -101,6 +103,12 @@ def needed_objects(project: Project, outputs: Iterable[OutputRecord]) -> set[str
                 "delete its run and quarantine/ in the store."
             ) from error
     return needed
+
+
+def runs_in_use(project: Project) -> set[str]:
+    """Return the ids of the runs of versions with an alias, such as the champion, which monitoring reads."""
+    versions = Registry(project).versions() if registry_exists(project) else []
+    return {version.run for version in versions if version.aliases}
 
 
 def registered_objects(project: Project) -> set[str]:

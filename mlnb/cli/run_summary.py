@@ -1,6 +1,9 @@
 """The last lines of `mlnb run`: the result and the next commands, or the error and how to continue."""
 
+import os
 import shlex
+import shutil
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -66,10 +69,19 @@ def next_commands(run: Run, request: RunRequest, servable: bool) -> list[str]:
         words += [option, text] if text is not None else []
     edit = (shlex.join(words), "copy the notebooks to a new project")
     commands.append(edit if run.project.is_builtin else ("mlnb lab", "open the notebooks"))
+    commands = [(as_found(command), text) for command, text in commands]
     width = max(len(command) for command, _ in commands)
     if width <= WIDEST_COMMAND:
         return [f"  {command:<{width}}   {text}" for command, text in commands]
     return [line for command, text in commands for line in (f"  # {text}", f"  {command}")]
+
+
+def as_found(command: str) -> str:
+    """Return a command as a shell finds it: with the path of the program where `mlnb` is not on the PATH."""
+    program = Path(sys.argv[0])
+    if shutil.which("mlnb") or program.name != "mlnb" or not program.exists():
+        return command
+    return shlex.quote(os.path.relpath(program)) + command.removeprefix("mlnb")
 
 
 def repeated_command(request: RunRequest, name: str, value: str) -> str:
@@ -108,6 +120,6 @@ def failure_summary(run: Run, command: str, debug_command: str = "") -> str:
         where = f" in {', '.join(stages)}" if stages else ""
         lines.append(f"\nInterrupted{where}.")
     lines.append(f"  kept      {', '.join(finished) or 'no stage was finished'}")
-    lines += [f"  debug     {debug_command}"] if debug_command else []
-    lines.append(f"  continue  {command}")
+    lines += [f"  debug     {as_found(debug_command)}"] if debug_command else []
+    lines.append(f"  continue  {as_found(command)}")
     return "\n".join(lines)

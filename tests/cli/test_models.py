@@ -7,7 +7,7 @@ import pytest
 
 from mlnb.cli.main import main
 from mlnb.engine.formats import save_object
-from mlnb.engine.runs import open_run
+from mlnb.engine.runs import list_runs, open_run
 
 A, B = "20260314-091500-train-a1b2", "20260314-101500-train-c3d4"
 
@@ -108,3 +108,11 @@ def test_clean_keeps_artifacts_of_model_versions(project, capsys):
     shown(capsys, "clean", "--runs", "0")
     assert all(project.store.intact(digest, tree=True) for digest in digests)
     assert "survived-classifier:2" in shown(capsys, "models")
+
+
+def test_clean_keeps_the_runs_of_versions_with_an_alias(project, capsys):
+    """Monitoring and retraining read the run of the champion."""
+    shown(capsys, "promote", "1", "--reason", "first")
+    shown(capsys, "clean", "--runs", "0")
+    assert [run.id for run in list_runs(project)] == [A]
+    assert "survived-classifier:1" in shown(capsys, "models")

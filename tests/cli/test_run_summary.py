@@ -3,13 +3,14 @@
 import argparse
 import importlib
 import shlex
+import sys
 
 import pytest
 
 from mlnb.api.run_request import plan_request
 from mlnb.cli.arguments import read_request
 from mlnb.cli.main import COMMANDS
-from mlnb.cli.run_summary import WIDEST_FINDING, findings_lines, next_commands, repeated_command
+from mlnb.cli.run_summary import WIDEST_FINDING, as_found, findings_lines, next_commands, repeated_command
 from mlnb.engine.project import Project
 
 DATA = "kind,size,grown\n" + "".join(f"{'ab'[row % 2]},{row},{row % 3}\n" for row in range(30))
@@ -61,6 +62,18 @@ def test_every_suggested_command_is_one_that_can_be_parsed(folder, example, opti
     assert [command.split()[1] for command in commands][:3] == ["serve", "show", "run"]
     assert all(parse(command) for command in commands)
     assert all(len(line) <= 100 for line in lines if not line.startswith("mlnb run"))
+
+
+def test_commands_have_the_path_of_a_program_that_the_shell_does_not_find(tmp_path, monkeypatch):
+    """As after `make run`, whose environment is in .venv."""
+    (tmp_path / ".venv" / "bin").mkdir(parents=True)
+    (tmp_path / ".venv" / "bin" / "mlnb").touch(mode=0o755)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", [str(tmp_path / ".venv" / "bin" / "mlnb"), "run"])
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert as_found("mlnb serve @champion") == ".venv/bin/mlnb serve @champion"
+    monkeypatch.setenv("PATH", str(tmp_path / ".venv" / "bin"))
+    assert as_found("mlnb serve") == "mlnb serve"
 
 
 def finding(severity: str, rows: int, message: str) -> dict[str, object]:

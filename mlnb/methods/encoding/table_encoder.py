@@ -191,6 +191,11 @@ class Encoder:
             columns += [shrink(block[:, index].copy()) for index in range(block.shape[1])]
         return Compact(columns)
 
+    @property
+    def scores_texts(self) -> bool:
+        """Return whether a text column is encoded by scores."""
+        return any(isinstance(codec, ScoredTextCodec) for codec in self.codecs)
+
     def _encode(self, arrays: Mapping[str, np.ndarray], y: np.ndarray | None) -> np.ndarray:
         """Encode rows; with their targets `y`, encode them as training rows."""
         out = np.empty((0, 0))

@@ -15,6 +15,8 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from ..tables.values import SPACELESS_SCRIPTS
+
 READ = 100_000  # characters of a text that are read
 SIZES = (3, 4, 5)  # lengths of the n-grams of characters
 REMEMBERED = 100_000  # words whose hashes are kept in memory
@@ -26,13 +28,9 @@ _MARKS = (  # combining marks and joiners, which are parts of words
     "\u06df-\u06e8\u06ea-\u06ed\u0711\u0730-\u074a\u0900-\u0963\u0966-\u0dff\u0e31-\u0e4e\u0eb1-\u0ece\u102b-\u103e"
     "\u1056-\u1059\u17b4-\u17d3\u200c\u200d"
 )
-_SPACELESS = (  # Thai, Lao, Burmese, Khmer; Han characters and kana
-    "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u2e80-\u2fdf\u3005-\u3007\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff"
-    "\uf900-\ufaff\U00020000-\U0003ffff"
-)
-SPACELESS = re.compile(f"[{_SPACELESS}]")  # a character of a script without spaces between words
+SPACELESS = re.compile(f"[{SPACELESS_SCRIPTS}]")  # a character of a script without spaces between words
 _ASCII_WORD, _WORD = re.compile(r"\w+"), re.compile(rf"[\w{_MARKS}]+")
-_CHARACTER, _RUN = (re.compile(f"[{_SPACELESS}]{repeat}|[^{_SPACELESS}]+") for repeat in ("", "+"))
+_CHARACTER, _RUN = (re.compile(f"[{SPACELESS_SCRIPTS}]{repeat}|[^{SPACELESS_SCRIPTS}]+") for repeat in ("", "+"))
 _MIX = np.uint32(0x9E3779B1)  # multiplier of the first word of a pair (Knuth's multiplicative hashing)
 
 

@@ -27,6 +27,7 @@ from mlnb.methods.evaluation.explanations import (
     shap_rows,
 )
 from .robustness import COLUMNS, ROWS, perturb
+from .important_words import describe_words, important_words
 from .scored_test_set import ScoredTestSet
 from .slice_assessments import assess_slices, measure_rows, readable_columns
 from .slices import row_losses
@@ -92,6 +93,10 @@ def explain_model(test_set: ScoredTestSet, repeats: int = 5, seed: int = 0) -> C
         f"{len(importance):,} of {len(set(sources)):,} columns were shuffled, "
         f"among {importance['rows'].iloc[0]:,} of {len(X):,} examples"
     )
+    if len(words := important_words(test_set)):
+        text = (
+            f"Words with the largest contributions to text scores (number of texts):\n{describe_words(words)}\n{text}"
+        )
     if not explains(model):
         return ColumnEffects(metric, importance, (), np.zeros((0, 0)), np.zeros((0, 0)), f"{text}.")
     some = X[np.unique(np.linspace(0, len(X) - 1, shap_rows(model)).astype(int))]

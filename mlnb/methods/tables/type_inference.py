@@ -26,7 +26,7 @@ from .date_formats import infer_date_format, parse_dates_with
 from ..contracts.format_descriptions import describe_format
 from .number_formats import classify, find_evidence, find_signs, parse_with
 from .parsing import find_codes, find_sentinels, parse_booleans, parse_clocks
-from .spellings import AUTOMATIC, Spelling, look_at_texts
+from .spellings import AUTOMATIC, Spelling, count_words, look_at_texts
 from .column_profiles import DECLARED, choose_role, describe_column
 from .declared_columns import blank_missing, check_unit, declared_sentinels, read_declared
 from .one_type import LONG, join_columns, one_type
@@ -319,7 +319,7 @@ class _Cleaner:
             self.note("mixed types", "warning", others, message, "kept as a category; correct it in the source")
         self.format = None
         values = texts.to_numpy(object)
-        word_count = texts.str.count(r"\s+").to_numpy() + 1
+        word_count = count_words(texts)
         spread = len(texts) > max(20, 0.5 * total)
         wordy = np.average(word_count, weights=counts) >= 2 or np.average(texts.str.len(), weights=counts) > 50
         return ("text" if spread and wordy and not self.is_target else "category"), values

@@ -25,7 +25,7 @@ from mlnb.methods.evaluation.task_evaluation import (
     most_anomalous_rows,
     whole_queries,
 )
-from ..evaluation.test_report import collect_golden, measure_test_set, worst_predictions
+from ..evaluation.test_report import collect_golden, measure_test_set, short_rows, worst_predictions
 from ..evaluation.test_report_plots import plot_test_set
 from ..series.forecast_windows import Windows
 from .task_traits import choose
@@ -48,7 +48,7 @@ class EvaluationStrategy:
 
     def golden(self, test_set: ScoredTestSet, forecasts: ForecastEvaluation | None = None, limit: int = 500) -> Golden:
         """Return test rows as JSON with the responses that any service has to give: evenly spread, at most `limit`."""
-        return collect_golden(test_set, even_rows(len(test_set.rows), limit))
+        return collect_golden(test_set, short_rows(test_set, even_rows(len(test_set.rows), limit)))
 
     def plot(
         self, test_set: ScoredTestSet, references: References, forecasts: ForecastEvaluation | None = None

@@ -9,12 +9,20 @@ from typing import Any
 
 STYLE = """
 :root { color-scheme: light dark; }
-body { font: 16px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 56rem; padding: 0 1rem; }
+body { background: #fff; color: #1f2933; font: 16px/1.5 system-ui, sans-serif; margin: 2rem auto; padding: 0 1rem; }
+main { margin: 0 auto; max-width: 56rem; }
+a { color: #0b63a5; }
+.wide { overflow-x: auto; }
 table { border-collapse: collapse; width: 100%; }
 th, td { border-bottom: 1px solid #8884; padding: .3rem .6rem; text-align: left; vertical-align: top; }
 textarea { box-sizing: border-box; font: 14px/1.4 ui-monospace, monospace; height: 14rem; width: 100%; }
-pre { background: #8882; overflow: auto; padding: .6rem; white-space: pre-wrap; }
+pre { background: #f3f4f6; overflow: auto; padding: .6rem; white-space: pre-wrap; overflow-wrap: anywhere; }
 label, button { margin-right: 1rem; }
+@media (prefers-color-scheme: dark) {
+  body { background: #14181c; color: #e4e7eb; }
+  a { color: #6cb2e6; }
+  pre { background: #1b2025; }
+}
 """
 SCRIPT = """
 const form = document.querySelector("form"), output = document.querySelector("output");
@@ -66,12 +74,13 @@ def make_page(document: Any, route: str) -> str:
     )
     return f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>{title}</title>
-<meta name="viewport" content="width=device-width, initial-scale=1"><style>{STYLE}</style></head><body>
+<meta name="viewport" content="width=device-width, initial-scale=1"><style>{STYLE}</style></head><body><main>
 <h1>{title}</h1>
 <p>{_with_code(parts[1])}</p>
 <p>{escape(str(operation.get("description", "")))}</p>
 <h2>Columns</h2>
-<table><tr><th>Name</th><th>Type</th><th>Required</th><th>Description</th></tr>{columns}</table>
+<div class="wide" tabindex="0"><table><tr><th>Name</th><th>Type</th><th>Required</th><th>Description</th></tr>{columns}
+</table></div>
 <h2>Try it</h2>
 <form data-route="{escape(route)}"><textarea name="rows" spellcheck="false" aria-label="rows">{example}</textarea>
 <p><label>API key <input name="key" type="password" autocomplete="off"></label>
@@ -80,7 +89,7 @@ def make_page(document: Any, route: str) -> str:
 <h2>Command line</h2><pre id="curl"></pre>
 <h2>Responses</h2><table>{statuses}</table>
 <p>OpenAPI: <a href="docs.json">docs.json</a></p>
-<script>{SCRIPT}</script></body></html>
+</main><script>{SCRIPT}</script></body></html>
 """
 
 

@@ -71,7 +71,7 @@ def encode_words(value: str, codec: Codec) -> Numbers:
 
 
 def encode_scores(value: str, codec: Codec) -> Numbers:
-    """Return the number of characters and words, and the score of each linear model."""
+    """Return the logarithms of the numbers of characters and words, and the score of each linear model."""
     vocabulary = DECODED.get(codec["column"]) or decode(codec)
     words, runs = split(value, codec)
     counts = dict[int, int]()
@@ -85,7 +85,7 @@ def encode_scores(value: str, codec: Codec) -> Numbers:
     unit = [weight / length for weight in weights]
     sums = [math.fsum(line[at] * x for at, x in zip(columns, unit, strict=True)) for line in vocabulary["weights"]]
     scores = [codec["scale"] * total + start for total, start in zip(sums, codec["intercepts"], strict=True)]
-    return [float(len(value)), float(len(words)), *scores]
+    return [math.log1p(len(value)), math.log1p(len(words)), *scores]
 
 
 def decode(codec: Codec) -> Vocabulary:
