@@ -1,4 +1,4 @@
-"""SQLAlchemy URLs of SQLite files: the file is made where its path is, whatever the name of its folder."""
+"""SQLAlchemy URLs of SQLite files: the file is made where its path states, whatever the name of its folder."""
 
 from pathlib import Path
 
