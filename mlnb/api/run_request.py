@@ -21,6 +21,8 @@ from mlnb.errors import ParameterError, ProjectError
 from mlnb.registry.champion import fill_champion
 from mlnb.suggestions import did_you_mean
 
+RUN = ("mlnb", "run")
+
 
 @dataclass(frozen=True, kw_only=True)
 class RunRequest:
@@ -40,6 +42,7 @@ class RunRequest:
         since: a stage: it and the stages that depend on it are run.
         only: stages: no others are run.
         force: stages that run though unchanged; empty: all; None: none.
+        program: words of the command that makes such requests; others than `mlnb run` choose pipeline and files.
     """
 
     pipeline: str | None = None
@@ -55,16 +58,18 @@ class RunRequest:
     since: str | None = None
     only: Sequence[str] = ()
     force: Sequence[str] | None = None
+    program: Sequence[str] = RUN
 
     def command(self) -> tuple[str, ...]:
-        """Return the words of the `mlnb run` command with the same data, target and parameters.
+        """Return the words of the command with the same data, target and parameters.
 
         Selections of stages and the grid are not part of it.
         """
-        words = ["mlnb", "run", *([self.pipeline] if self.pipeline else [])]
+        own = self.program == RUN
+        words = [*self.program, *([self.pipeline] if self.pipeline and own else [])]
         for option, text in (("--data", self.data), ("--target", self.target), ("--profile", self.profile)):
             words += [option, text] if text is not None else []
-        for path in self.files:
+        for path in self.files if own else ():
             words += ["-f", str(path)]
         texts = {name: item if isinstance(item, str) else json.dumps(item) for name, item in self.values.items()}
         for name, text in (*self.pairs, *texts.items()):

@@ -2,12 +2,14 @@
 
 import argparse
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from mlnb.cli import run as run_verb
+from mlnb.cli.arguments import read_request
 from mlnb.cli.audit import change_text
 from mlnb.cli.text_tables import table
 from mlnb.codec import to_json
@@ -70,7 +72,9 @@ def main(args: argparse.Namespace) -> int:
             arguments += ["-p", name, value]
         inner = argparse.ArgumentParser()
         run_verb.parser(inner)
-        code = run_verb.main(inner.parse_args(arguments))
+        options = inner.parse_args(arguments)
+        request = replace(read_request(options), program=command_words(args))
+        code = run_verb.run_request(project, request, options)
     if code:
         return code
     trained = open_run(project)
@@ -91,6 +95,13 @@ def main(args: argparse.Namespace) -> int:
     elif result.decision == "promote":
         print(f"It can be promoted: mlnb promote {challenger.name} --reason 'better on new rows'")
     return 0
+
+
+def command_words(args: argparse.Namespace) -> tuple[str, ...]:
+    """Return the words of the command without profile and parameters."""
+    words = ["mlnb", "retrain", *([args.version] if args.version else []), "--policy", args.policy]
+    words += ["--promote"] * args.promote + (["--reason", args.reason] if args.reason else [])
+    return tuple(words)
 
 
 def challenger_parameters(project: Project, run: Run, champion: ModelVersion, policy: str) -> dict[str, dict[str, Any]]:

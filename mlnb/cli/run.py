@@ -5,6 +5,7 @@ import json
 import os
 import shlex
 import sys
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
@@ -38,12 +39,27 @@ def main(args: argparse.Namespace) -> int:
         project = project.with_settings(tracker=args.tracker)
     if args.clean:
         args.force = []
+    request, words = with_last_data(project, read_request(args))
+    return run_request(project, request, args, words)
+
+
+def run_request(project: Project, request: RunRequest, args: argparse.Namespace, words: Sequence[str] = ()) -> int:
+    """Run every combination of a request; return the highest exit code.
+
+    Args:
+        project: The project.
+        request: What to run.
+        args: Options of the output, as `parser` declares them.
+        words: Options that the user did not state, for the record and for the command that continues.
+
+    Raises:
+        UsageError: The number of workers is below 1, or the request is wrong.
+    """
     workers = project.settings.workers if args.workers is None else args.workers
     if workers < 1:
         raise UsageError(f"--workers is {workers}; expected 1 or more.")
     waiting: list[GridPlan] = []
     codes = [0]
-    request, words = with_last_data(project, read_request(args))
     command = ("mlnb", *sys.argv[1:], *words)
     for plan in plan_request(project, request):
         finished = matching_run(project, pipeline_name(project, request), plan.planner.plan())

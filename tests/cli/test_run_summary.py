@@ -7,9 +7,10 @@ import sys
 
 import pytest
 
-from mlnb.api.run_request import plan_request
+from mlnb.api.run_request import RunRequest, plan_request
 from mlnb.cli.arguments import read_request
 from mlnb.cli.main import COMMANDS
+from mlnb.cli.retrain import command_words
 from mlnb.cli.run_summary import WIDEST_FINDING, as_found, findings_lines, next_commands, repeated_command
 from mlnb.engine.project import Project
 
@@ -90,3 +91,12 @@ def test_findings_are_counted_and_the_two_most_severe_are_shown(folder, example)
     assert third.strip().startswith("a b: many many") and len(third.strip()) == WIDEST_FINDING
     run = example.make_run(example.make_project(folder / "other"), change={"findings": lambda r: {**r, "findings": []}})
     assert findings_lines(run) == []
+
+
+def test_the_suggestion_after_a_retraining_is_a_retraining(tmp_path):
+    args = parse("mlnb retrain churn-classifier:3 --policy sliding -p collect.window 500")
+    pairs = [tuple(pair) for pair in args.parameter]
+    request = RunRequest(pipeline="retrain", files=[tmp_path / "values.yaml"], pairs=pairs, program=command_words(args))
+    again = parse(repeated_command(request, "tune.trials", "60"))
+    assert (again.version, again.policy) == (args.version, args.policy)
+    assert again.parameter == [["collect.window", "500"], ["tune.trials", "60"]]
