@@ -22,7 +22,7 @@ exit codes: 0 done or nothing to do, 1 an upgrade is available (--check) or conf
             2 usage error, such as uncommitted changes in the files to upgrade
 """
 COUNTED = (Status.KEPT, Status.UPDATED, Status.ADDED, Status.REMOVED, Status.CONFLICT)
-HEADS = ("file", "kept", "updated", "added", "removed", "conflicts", "note")
+HEADS = ("file", "kept", "updated", "added", "removed", "conflicts")
 
 
 def parser(p: argparse.ArgumentParser) -> None:
@@ -75,9 +75,11 @@ def _plan(root: Path) -> UpgradePlan:
 
 
 def report(plan: UpgradePlan) -> str:
-    """Return the upgrade as a table with a line for each file that changes or needs a remark, then its conflicts."""
+    """Return the upgrade: a line for each file that changes or needs a remark, then notes and conflicts."""
     rows = [_row(file) for file in plan.files if file.data is not None or file.delete or file.note]
-    lines = [_versions(plan), "", table(HEADS, rows, right=HEADS[1:-1])] if rows else [_versions(plan)]
+    lines = [_versions(plan), "", table(HEADS, rows, right=HEADS[1:])] if rows else [_versions(plan)]
+    if notes := [f"  {file.path.as_posix()}: {file.note}" for file in plan.files if file.note]:
+        lines += ["", "notes:", *notes]
     if plan.conflicts:
         lines += ["", "conflicts:", *(f"  {conflict}" for conflict in plan.conflicts)]
     return "\n".join(lines)
@@ -88,7 +90,7 @@ def _row(file: FileUpgrade) -> list[str]:
         numbers = [str(file.counts.get(status, 0)) for status in COUNTED]
     else:
         numbers = ["", "", "", "", str(len(file.conflicts)) if file.data is not None else ""]
-    return [file.path.as_posix(), *numbers, file.note]
+    return [file.path.as_posix(), *numbers]
 
 
 def _versions(plan: UpgradePlan) -> str:
