@@ -146,7 +146,7 @@ def _formats(run: Run, most: int | None = None) -> list[str]:
     rows = read_formats(run)
     cells = [[shorten(row.column) if row.column is not None else "", row.setting, row.value] for row in rows[:most]]
     more = f"\n… {len(rows) - len(cells)} more: mlnb show {run.id} validate" if len(rows) > len(cells) else ""
-    return [table(["read as: column", "setting", "value"], cells) + more] if cells else []
+    return [table(["read as: column", "setting", "value"], cells, whole=("value",)) + more] if cells else []
 
 
 def _metrics(values: Mapping[str, float]) -> list[str]:

@@ -11,7 +11,11 @@ UNKNOWN = (80, 24)  # size of what is no terminal; the variable COLUMNS sets ano
 
 
 def table(
-    heads: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[str] = (), optional: Sequence[str] = ()
+    heads: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    right: Sequence[str] = (),
+    optional: Sequence[str] = (),
+    whole: Sequence[str] = (),
 ) -> str:
     """Return rows of text under their heads, within the width of the terminal.
 
@@ -22,18 +26,20 @@ def table(
         rows: The cells of each row.
         right: Heads of the columns that are aligned to the right.
         optional: Heads of the columns that are left out first, in this order.
+        whole: Heads of the columns that are neither cut nor left out.
     """
     width = shutil.get_terminal_size(UNKNOWN).columns
     shown = list(range(len(heads)))
     widths = [max(len(row[column]) for row in [heads, *rows]) for column in shown]
-    flexible = [column for column in shown[1:] if any(not NUMBERS.fullmatch(row[column]) for row in rows)]
+    cut = [column for column in shown[1:] if heads[column] not in whole]
+    flexible = [column for column in cut if any(not NUMBERS.fullmatch(row[column]) for row in rows)]
     _shrink(widths, shown, flexible, width, NARROW)
     for head in optional:
         if _total(widths, shown) > width and head in heads:
             shown.remove(heads.index(head))
     _shrink(widths, shown, flexible, width, NARROWEST)
     dropped = 0
-    while _total(widths, shown) > width and len(shown) > 2:
+    while _total(widths, shown) > width and len(shown) > 2 and heads[shown[-1]] not in whole:
         shown.pop()
         dropped += 1
     lines = []

@@ -19,6 +19,7 @@ HANDSHAKES = 500  # of a worker that may be in progress
 HANDSHAKE_SECONDS = 10.0  # until a handshake must be complete
 LEAST_SECONDS = 1.0  # that a handshake may take when HANDSHAKES are in progress
 RETRY_SECONDS = 1.0  # after a connection could not be accepted, as too many files are open
+STEPS = 2  # of the event loop until a handshake can be cancelled: asyncio loses the socket of one that has not begun
 
 
 class HandshakeServer:
@@ -69,6 +70,8 @@ class HandshakeServer:
             task = loop.create_task(self._shake_hands(connection))
             self.pending[task] = monotonic()
             task.add_done_callback(self._forget)
+            for _ in range(STEPS):
+                await asyncio.sleep(0)
 
     async def _make_room(self) -> None:
         """Return when another handshake may start; meanwhile clients wait in the backlog."""
