@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from waiting import wait_for
 
-from kernels.projects import find_parents, run
+from kernels.projects import find_parents, parent_process, run
 from kernels.protocol.test_messages import START
 from mlnb.kernels.driver import parent_client
 from mlnb.kernels.driver.parent_client import ParentUnavailable
@@ -103,8 +103,9 @@ def test_a_parent_is_stopped(project: Path) -> None:
 def test_a_long_log_is_moved_when_a_parent_starts(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run(project, "1")
     (paths,) = find_parents(project)
+    parent = parent_process(project)
     parent_client.stop(paths)
-    wait_for(lambda: "ends: stopped" in paths.log_path.read_text(), 10, "the last line of the parent")
+    wait_for(lambda: not parent.is_running(), 10, "the end of the parent, which writes a last line")
     paths.log_path.write_text("long\n")
     monkeypatch.setattr(parent_client, "LONGEST_LOG", 4)
     run(project, "1")
