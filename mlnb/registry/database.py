@@ -10,7 +10,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from mlnb.engine.files import PRIVATE, make_folder
 from mlnb.engine.project import Project
 from mlnb.errors import MissingExtra, RegistryError
-from mlnb.sqlite_urls import sqlite_url
+from mlnb.methods.tables.sqlite_urls import sqlite_url
 from mlnb.url_passwords import expand_url
 
 PATIENCE = 30  # seconds to wait for another writer

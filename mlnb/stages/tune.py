@@ -14,7 +14,7 @@ from ..methods.contracts.candidates import Candidate
 from ..methods.contracts.split_plans import SplitPlan
 from ..methods.models.model_families import MONOTONE_FAMILIES
 from ..methods.training_data.cross_validation import Fold
-from ..sqlite_urls import sqlite_url
+from ..methods.tables.sqlite_urls import sqlite_url
 from tqdm import tqdm
 
 

@@ -80,7 +80,7 @@ def test_stage_imports_only_what_it_may(path: Path) -> None:
     stage = read_notebook(path)
     for cell in stage.cells:
         names = {name for name in imported_names(ast.parse(cell.source)) if name.partition(".")[0] == "mlnb"}
-        allowed = ("mlnb.methods", "mlnb.stages", "mlnb.errors", "mlnb.codec", "mlnb.sqlite_urls")  # without an engine
+        allowed = ("mlnb.methods", "mlnb.stages", "mlnb.errors", "mlnb.codec")
         if cell.has("stage"):
             allowed = ("mlnb.methods", "mlnb.stages")
         if cell.has("stage"):

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+from mlnb.methods.tables.sqlite_urls import sqlite_url
 from mlnb.registry.database import open_database
-from mlnb.sqlite_urls import sqlite_url
 from mlnb.stages.tune import storage_url
 
 
