@@ -75,7 +75,8 @@ def attack(endpoint: Endpoint, bodies, kind="application/json", query=b"", heade
 def attack_again(endpoint: Endpoint, bodies, limit: float, kind="application/json") -> Seen:
     """Send bodies up to three times, until the event loop is blocked for less than `limit` seconds; return the last.
 
-    A machine that is slow for a moment makes one attack longer; what the endpoint does takes as long in each.
+    A machine that is slow for a moment makes one attack longer; what the endpoint does takes as long in each. In
+    exchange the limit is to be lower than that of a single attack.
     """
     for _ in range(3):
         seen = attack(endpoint, bodies, kind)

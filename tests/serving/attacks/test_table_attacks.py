@@ -135,9 +135,9 @@ def test_a_million_rows_are_answered_in_slices(endpoint):
     sex = pa.DictionaryArray.from_arrays(pa.array(np.arange(count, dtype=np.int32) % 2), pa.array(["f", "m"]))
     body = parquet({"fare paid €": pa.array(np.arange(count) % 300.0), "sex": sex})
     with Memory() as memory:
-        seen = attack_again(endpoint, [body], 0.05, PARQUET)
+        seen = attack_again(endpoint, [body], 0.025, PARQUET)
     assert seen.statuses[0] in (200, 504)  # the second on a machine that is busy
-    assert seen.blocked < 0.05 and memory.most < LIMIT
+    assert seen.blocked < 0.025 and memory.most < LIMIT
     if seen.statuses[0] == 200:
         assert pq.ParquetFile(io.BytesIO(seen.replies[0][1])).metadata.num_rows == count
 

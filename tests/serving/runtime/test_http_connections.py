@@ -137,7 +137,7 @@ def test_the_oldest_idle_connection_makes_room():
 
 
 def test_connections_that_never_send_a_request_make_room_first(monkeypatch):
-    """Whoever opens connections without requests, or with parts of them, shuts out nobody for longer than a second."""
+    """Connections without a complete request delay other clients by a second at most."""
     monkeypatch.setattr(module, "HEADER_SECONDS", 60.0)
     monkeypatch.setattr(module, "LEAST_IDLE_SECONDS", 0.0)
     with serving(limit=60) as (port, server):

@@ -68,7 +68,7 @@ def test_a_handshake_that_is_never_complete_is_closed(tls, loop, monkeypatch):
 
 
 def test_half_open_handshakes_are_limited(tls, loop, monkeypatch):
-    """Hundreds of them keep nobody out for longer than a moment, and take only as many files as the limit allows."""
+    """With hundreds of them other clients are answered within a moment, and files stay within their limit."""
     monkeypatch.setattr(module, "HANDSHAKES", 30)
     monkeypatch.setattr(module, "LEAST_SECONDS", 0.01)
     options, trusted = tls
