@@ -18,6 +18,7 @@ import numpy as np
 
 from .target_encoding import PARTS, assign_parts
 from .text_ngrams import SPACELESS, TRAINING_COUNTS, split_text
+from ..tables.sample_weights import even_rows
 
 MOST_CLASSES = 100  # maximum number of classes that texts are scored for
 MOST_NGRAMS = 100_000  # maximum number of n-grams with a weight
@@ -105,7 +106,7 @@ def fit_vocabulary(texts: Sequence[str], outputs: int) -> Vocabulary:
         outputs: number of scores.
     """
     characters = counts_characters(texts, outputs)
-    some = _spread(len(texts), MOST_TEXTS)
+    some = even_rows(len(texts), MOST_TEXTS)
     counted = [TRAINING_COUNTS.count(texts[i], characters)[1] for i in some]
     ngrams, rows = np.unique(np.concatenate(counted), return_counts=True)
     most = min(MOST_NGRAMS, MOST_WEIGHTS // outputs)
@@ -113,11 +114,6 @@ def fit_vocabulary(texts: Sequence[str], outputs: int) -> Vocabulary:
     frequent = np.sort(frequent[np.argsort(-rows[frequent], kind="stable")[:most]])
     idf = [math.log((1 + len(some)) / (1 + count)) + 1 for count in rows[frequent].tolist()]
     return Vocabulary(characters, ngrams[frequent], np.array(idf, dtype=np.float32))
-
-
-def _spread(rows: int, most: int) -> np.ndarray:
-    """Return at most `most` of the indices 0..rows - 1, evenly spaced."""
-    return np.unique(np.linspace(0, max(rows - 1, 0), min(rows, most)).astype(np.int64))
 
 
 def vectorize(texts: Sequence[str], vocabulary: Vocabulary) -> Any:
@@ -161,7 +157,7 @@ def fit_scores(X: Any, targets: np.ndarray, classes: bool) -> TextScores:
         targets: (n, k), from `score_targets`.
         classes: whether the targets are indicators of classes.
     """
-    some = _spread(len(targets), max(2, int(len(targets) * MOST_WORK / max(1, X.nnz * targets.shape[1]))))
+    some = even_rows(len(targets), max(2, int(len(targets) * MOST_WORK / max(1, X.nnz * targets.shape[1]))))
     if len(some) < len(targets):
         X, targets = X[some], targets[some]
     fit = _fit_class if classes else _fit_value

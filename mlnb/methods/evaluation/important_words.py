@@ -16,6 +16,7 @@ from ..encoding.scored_text import ScoredTextCodec
 from .scored_test_set import ScoredTestSet
 from ..series.forecast_windows import Windows
 from ..tables.columns import to_arrays
+from ..tables.sample_weights import even_rows
 
 TEXTS = 500  # texts that are read, evenly spaced
 WORDS, WORDS_OF_SEVERAL = 20, 5  # words that are listed for a score: of the only one, of one of several
@@ -55,7 +56,7 @@ def important_words(test_set: ScoredTestSet) -> pd.DataFrame:
     pipeline, parts = test_set.pipeline, []
     contract, encoder = pipeline.contract, pipeline.encoder
     codecs = [] if isinstance(encoder, Windows) else [c for c in encoder.codecs if isinstance(c, ScoredTextCodec)]
-    some = np.unique(np.linspace(0, len(test_set.rows) - 1, TEXTS).astype(int))
+    some = even_rows(len(test_set.rows), TEXTS)
     arrays = to_arrays(test_set.rows.iloc[some], pipeline.schema) if codecs else {}
     for codec in codecs:
         texts = [text for text in arrays[codec.column].tolist() if text is not None]

@@ -36,7 +36,7 @@ from ..metrics.weighted_metrics import METRICS
 from ..tables.columns import Schema, to_arrays
 from ..training_data.training_examples import objective
 from ..tuning.tuning_plots import plot_importance
-from ..tables.sample_weights import select_rows
+from ..tables.sample_weights import even_rows, select_rows
 
 REPORTED = 20  # number of columns whose importance is part of the metrics
 
@@ -99,7 +99,7 @@ def explain_model(test_set: ScoredTestSet, repeats: int = 5, seed: int = 0) -> C
         )
     if not explains(model):
         return ColumnEffects(metric, importance, (), np.zeros((0, 0)), np.zeros((0, 0)), f"{text}.")
-    some = X[np.unique(np.linspace(0, len(X) - 1, shap_rows(model)).astype(int))]
+    some = X[even_rows(len(X), shap_rows(model))]
     shap, columns = contributions(model, some, sources)
     shades = some[:, [sources.index(column) for column in columns]]
     shades[:, _unordered(pipeline.schema, columns)] = np.nan

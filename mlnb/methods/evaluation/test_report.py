@@ -34,13 +34,12 @@ from .model_footprint import Latency, latency_line, time_responses
 from .reference_models import References
 from .scored_test_set import ScoredTestSet
 from .slice_assessments import readable_columns
-from .task_evaluation import even_rows
 from .test_evaluation import evaluate, format_estimate, json_rows, make_gate, worst_rows
 from ..metrics.decision_metrics import full_name, short_name
 from ..models.fitted_models import predict
 from ..series.forecast_windows import Windows
 from ..tables.row_copies import group_copies
-from ..tables.sample_weights import select_rows
+from ..tables.sample_weights import even_rows, select_rows
 
 TIMED_ROWS = 50  # rows of the latency measurement
 TITLES = {

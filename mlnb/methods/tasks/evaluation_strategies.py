@@ -20,7 +20,6 @@ from ..evaluation.scored_test_set import ScoredTestSet
 from mlnb.methods.evaluation.task_evaluation import (
     CUT,
     count_alerts,
-    even_rows,
     plot_alerts,
     most_anomalous_rows,
     whole_queries,
@@ -28,6 +27,7 @@ from mlnb.methods.evaluation.task_evaluation import (
 from ..evaluation.test_report import collect_golden, measure_test_set, short_rows, worst_predictions
 from ..evaluation.test_report_plots import plot_test_set
 from ..series.forecast_windows import Windows
+from ..tables.sample_weights import even_rows
 from .task_traits import choose
 
 # %% ../../../nbs/methods/tasks/evaluation_strategies.ipynb #c03

@@ -20,7 +20,7 @@ from ..tasks.task_traits import traits_of
 from ..models.anomaly_detection import reference_flags
 from ..tables.arrow_tables import release_memory
 from ..tables.columns import Schema, TableArrays, to_arrays
-from ..tables.sample_weights import scale_weights
+from ..tables.sample_weights import even_rows, scale_weights
 from ..encoding.table_encoder import Encoder
 from .cross_validation import Fold, encode_folds
 from ..metrics.forecasting_metrics import PROXIES
@@ -147,7 +147,7 @@ def sample_rows(y: np.ndarray, classes: int) -> np.ndarray:
     if size > LONG:
         rarest = np.bincount(y, minlength=classes).min() / len(y) if classes else 1.0
         size = min(len(y), max(SAMPLE, int(RARE / max(rarest, 1 / len(y)))))
-    return np.unique(np.linspace(0, len(y) - 1, size).astype(np.int64))
+    return even_rows(len(y), size)
 
 
 def count_examples(contract: ProblemContract, schema: Schema, encoder: Any, training: pd.DataFrame) -> int:

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from ..metrics.weighted_metrics import METRICS, score
-from ..tables.sample_weights import select_rows
+from ..tables.sample_weights import even_rows, select_rows
 
 GREEDY_STEPS = 10  # trials that a greedy selection adds, with replacement
 BOOTSTRAP_DRAWS = 20  # least number of bagged selections
@@ -66,7 +66,7 @@ class OutOfFold:
         for fold in folds:
             at = np.flatnonzero(self.fold == fold)
             if rows and self.groups is None and len(at) > rows:
-                at = at[np.linspace(0, len(at) - 1, rows).astype(np.int64)]
+                at = at[even_rows(len(at), rows)]
             groups, weights = select_rows(self.groups, at), select_rows(self.weights, at)
             scores.append(score(self.metric, self.y[at], prediction[at], groups, weights))
         present = [value for value in scores if not np.isnan(value)]
@@ -184,7 +184,7 @@ def _draw_rows(truth: OutOfFold, folds: Sequence[int], random: np.random.Generat
     for fold in folds:
         at = np.flatnonzero(truth.fold == fold)
         if truth.groups is None and len(at) > SCORED_ROWS:
-            at = at[np.linspace(0, len(at) - 1, SCORED_ROWS).astype(np.int64)]
+            at = at[even_rows(len(at), SCORED_ROWS)]
         parts.append(at if random is None or truth.groups is not None else np.sort(random.choice(at, len(at))))
     return np.concatenate(parts)
 

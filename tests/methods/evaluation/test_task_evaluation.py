@@ -8,13 +8,13 @@ from mlnb.methods.contracts.evaluations import AlertCounts
 from mlnb.methods.contracts.problems import ProblemContract
 from mlnb.methods.evaluation.task_evaluation import (
     count_alerts,
-    even_rows,
     most_anomalous_rows,
     plot_alerts,
     popularity_baseline,
     whole_queries,
 )
 from mlnb.methods.models.fitted_models import Model
+from mlnb.methods.tables.sample_weights import even_rows
 
 ROWS = pd.DataFrame({"q": list("aaabbb"), "item": list("xyzxyz"), "x": np.arange(6.0)})
 Y = np.array([2.0, 0, 1, 1, 0, 0])
