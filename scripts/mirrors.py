@@ -100,6 +100,10 @@ TOGETHER = {
         "rows are followed from the log of the service to a table",
         "monitoring/monitoring_paths monitoring/prediction_table serving/runtime/log_segments",
     ),
+    "serving/runtime/test_scored_handlers.py": (
+        "rows are explained by the handlers that score them",
+        "serving/runtime/sum_explanations",
+    ),
     "serving/runtime/test_served_tasks.py": ("handlers exist for tasks only", "serving/runtime/request_handler"),
     "test_loop.py": (
         "the monitoring cycle is tested as a whole",

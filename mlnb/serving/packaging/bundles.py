@@ -74,8 +74,7 @@ class Bundle:
 
     def protection(self) -> Protection:
         """Return what becomes of personal data in requests, with the key of this process."""
-        schema = Schema.from_json(json.loads((self.folder / "model" / "schema.json").read_text("utf-8")))
-        return Protection.of(schema, ProcessSettings().personal_key)
+        return _protection(json.loads((self.folder / "model" / "schema.json").read_text("utf-8")))
 
     def read_golden(self) -> Golden:
         """Return the rows and predictions that the service is verified with."""
@@ -160,8 +159,8 @@ def make_bundle(
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source, folder / path)
     (folder / MANIFEST).write_bytes(encode(BundleManifest(name=name, service=service.name)))
-    bundle = Bundle.read(folder)
-    (folder / "README.md").write_text(_readme(name, contract, golden, bundle.protection().pseudonymized), "utf-8")
+    readme = _readme(name, contract, golden, _protection(schema).pseudonymized)
+    (folder / "README.md").write_text(readme, "utf-8")
     return Bundle.read(folder)
 
 
@@ -245,6 +244,10 @@ PERSONAL_KEY = """
 Values of {columns} become pseudonyms, for which the key of training must be in `{variable}`: with another key the
 service does not start, and without one it refuses requests that hold values instead of pseudonyms.
 """
+
+
+def _protection(schema: JsonObject) -> Protection:
+    return Protection.of(Schema.from_json(schema), ProcessSettings().personal_key)
 
 
 def _copy_tree(source: Path, target: Path) -> None:

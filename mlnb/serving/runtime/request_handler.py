@@ -4,10 +4,13 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import ClassVar
 
+import numpy as np
+
 from mlnb.methods.contracts.responses import Explanation, Response
-from mlnb.methods.tables.columns import Schema
+from mlnb.methods.tables.columns import Schema, to_arrays
 from mlnb.serving.runtime.model_parts import ModelParts, Row
-from mlnb.serving.runtime.request_bodies import BadRequest
+from mlnb.serving.runtime.request_bodies import BadRequest, BadRows
+from mlnb.serving.runtime.row_checks import find_row_problems
 from mlnb.serving.runtime.table_bodies import TableSlice, to_rows
 
 
@@ -27,6 +30,13 @@ class RequestHandler(ABC):
     def request_columns(self) -> Schema:
         """The columns that a request may have."""
         return self.parts.schema
+
+    def read(self, rows: list[Row]) -> dict[str, np.ndarray]:
+        """Return the features of rows as columns. Raises `BadRows` when a row does not fit the schema."""
+        problems = find_row_problems(rows, self.parts.schema)
+        if problems:
+            raise BadRows(problems)
+        return to_arrays(rows, self.parts.schema)
 
     @abstractmethod
     def respond(self, rows: list[Row]) -> Sequence[Response]:

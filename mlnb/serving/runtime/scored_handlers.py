@@ -5,29 +5,19 @@ from dataclasses import replace
 from typing import ClassVar
 
 import numpy as np
-from msgspec import UNSET
 
 from mlnb.codec import Json
 from mlnb.methods.contracts.problems import ProblemContract
-from mlnb.methods.contracts.responses import (
-    AnomalyExplanation,
-    Explanation,
-    Response,
-    RowProblem,
-    SumExplanation,
-    Words,
-)
-from mlnb.methods.encoding.scored_text import explain_texts
+from mlnb.methods.contracts.responses import AnomalyExplanation, Explanation, Response, RowProblem
 from mlnb.methods.encoding.table_encoder import Encoder
 from mlnb.methods.models.anomaly_detectors import drivers
 from mlnb.methods.models.fitted_models import predict
-from mlnb.methods.models.shap_values import compute_shap_values
-from mlnb.methods.tables.columns import Schema, to_arrays
+from mlnb.methods.tables.columns import Schema
 from mlnb.methods.tasks.responders import respond
 from mlnb.serving.runtime.model_parts import ModelParts, Row
 from mlnb.serving.runtime.request_bodies import SHOWN, BadRequest, BadRows
 from mlnb.serving.runtime.request_handler import RequestHandler
-from mlnb.serving.runtime.row_checks import find_row_problems
+from mlnb.serving.runtime.sum_explanations import explain_sums
 
 
 class AnomalyHandler(RequestHandler):
@@ -48,10 +38,7 @@ class AnomalyHandler(RequestHandler):
 
     def encode(self, rows: list[Row]) -> np.ndarray:
         """Return the rows as a matrix (n, d). Raises `BadRows` when one does not fit the schema."""
-        problems = find_row_problems(rows, self.parts.schema)
-        if problems:
-            raise BadRows(problems)
-        return self.encoder.transform(to_arrays(rows, self.parts.schema))
+        return self.encoder.transform(self.read(rows))
 
     def groups(self, rows: list[Row]) -> np.ndarray | None:
         """Return the number of each row's query (n,); None where rows do not compete."""
@@ -90,19 +77,8 @@ class RankingHandler(AnomalyHandler):
 
     def explain(self, rows: list[Row]) -> Sequence[Explanation]:
         """Return what each column added to each row's score. Raises `BadRequest` where the score is not a sum."""
-        encoded = self.encode(rows)
-        try:
-            contributions, base, columns = compute_shap_values(self.parts.model, encoded, self.encoder.sources, None)
-        except ValueError as error:
-            raise BadRequest(f"this model's predictions cannot be explained: {error}", []) from None
-        scores = (contributions.sum(axis=1) + base).tolist()
-        words: Sequence[Words] = explain_texts(self.encoder.codecs, to_arrays(rows, self.parts.schema)) or [
-            UNSET
-        ] * len(rows)
-        return [
-            SumExplanation(score=score, base=start, columns=dict(zip(columns, shares, strict=True)), words=each)
-            for score, start, shares, each in zip(scores, base.tolist(), contributions.tolist(), words, strict=True)
-        ]
+        arrays = self.read(rows)
+        return explain_sums(self.parts.model, self.encoder, arrays, self.encoder.transform(arrays))
 
 
 def number_queries(names: Sequence[Json]) -> np.ndarray:

@@ -4,22 +4,17 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 import numpy as np
-from msgspec import UNSET
 
-from mlnb.methods.contracts.responses import Response, SumExplanation, Words
+from mlnb.methods.contracts.responses import Response, SumExplanation
 from mlnb.methods.decisions.decision_rules import choose_classes, decide
 from mlnb.methods.encoding.row_encoder import compile_row
-from mlnb.methods.encoding.scored_text import explain_texts
 from mlnb.methods.encoding.table_encoder import Encoder
 from mlnb.methods.models.fitted_models import predict
-from mlnb.methods.models.shap_values import compute_shap_values
-from mlnb.methods.tables.columns import to_arrays
 from mlnb.methods.tasks.responders import compile_responder, respond
 from mlnb.serving.runtime.model_parts import ModelParts, Row
-from mlnb.serving.runtime.request_bodies import BadRequest, BadRows
 from mlnb.serving.runtime.request_handler import RequestHandler
-from mlnb.serving.runtime.row_checks import find_row_problems
 from mlnb.serving.runtime.row_scorers import compile_scorer
+from mlnb.serving.runtime.sum_explanations import explain_sums
 from mlnb.serving.runtime.table_bodies import TableSlice, read_columns
 
 FEW = 16  # rows up to which scoring one by one is as fast as one call with a matrix
@@ -54,13 +49,6 @@ class TabularHandler(RequestHandler):
     def _respond_to_matrix(self, encoded: np.ndarray) -> list[Response]:
         return respond(predict(self.parts.model, encoded), self.parts.contract, self.parts.decision)
 
-    def read(self, rows: list[Row]) -> dict[str, np.ndarray]:
-        """Return the rows as columns. Raises `BadRows` when one does not fit the schema."""
-        problems = find_row_problems(rows, self.parts.schema)
-        if problems:
-            raise BadRows(problems)
-        return to_arrays(rows, self.parts.schema)
-
     def explain(self, rows: list[Row]) -> Sequence[SumExplanation]:
         """Return what each column added to each row's raw score, and the words that count in its texts.
 
@@ -73,23 +61,8 @@ class TabularHandler(RequestHandler):
             return []
         encoded = self.encoder.transform(arrays)
         contract, model = self.parts.contract, self.parts.model
-        labels: np.ndarray | None = None
-        names: list[str | None] = [None] * len(rows)
-        if contract.classes:
-            final = decide(predict(model, encoded), self.parts.decision, contract)
-            labels = choose_classes(final, self.parts.decision)
-            names = [contract.classes[1 if len(contract.classes) == 2 else label] for label in labels.tolist()]
-        try:
-            contributions, base, columns = compute_shap_values(model, encoded, self.encoder.sources, labels)
-        except ValueError as error:
-            raise BadRequest(f"this model's predictions cannot be explained: {error}", []) from None
-        scores = (contributions.sum(axis=1) + base).tolist()
-        words: Sequence[Words] = explain_texts(self.encoder.codecs, arrays, labels) or [UNSET] * len(rows)
-        return [
-            SumExplanation(
-                class_name=name, score=score, base=start, columns=dict(zip(columns, shares, strict=True)), words=each
-            )
-            for name, score, start, shares, each in zip(
-                names, scores, base.tolist(), contributions.tolist(), words, strict=True
-            )
-        ]
+        if not contract.classes:
+            return explain_sums(model, self.encoder, arrays, encoded)
+        labels = choose_classes(decide(predict(model, encoded), self.parts.decision, contract), self.parts.decision)
+        names = [contract.classes[1 if len(contract.classes) == 2 else label] for label in labels.tolist()]
+        return explain_sums(model, self.encoder, arrays, encoded, labels, names)
