@@ -34,18 +34,17 @@ def with_last_data(project: Project, request: RunRequest) -> tuple[RunRequest, t
     values = _requested(run) if run else {}
     if run is None or "data" not in values or not _names_example(project):
         return request, ()
-    changes: dict[str, Any] = {"data": _from_here(project, str(values["data"]))}
-    words = ["--data", str(changes["data"])]
+    last = RunRequest(data=_from_here(project, str(values["data"])), program=())
     target, column = values.get("target"), values.get("known_column")
     if request.target is None and target is not None and not _states(request, "target"):
         if column in (target, None):
-            changes["target"] = str(target)
-            words += ["--target", str(target)]
+            last = replace(last, target=str(target))
         else:
-            changes["pairs"] = [("problem.target", str(target)), *request.pairs]
-            words += ["-p", "problem.target", str(target)]
+            last = replace(last, pairs=[("problem.target", str(target))])
+    words = last.command()
     print(f"As in the last run, {run.id}: {shlex.join(words)}", file=sys.stderr)
-    return replace(request, **changes), tuple(words)
+    target = request.target if last.target is None else last.target
+    return replace(request, data=last.data, target=target, pairs=[*last.pairs, *request.pairs]), words
 
 
 def _states(request: RunRequest, name: str) -> bool:

@@ -19,7 +19,7 @@ from mlnb.registry.registry import run_reference
 from mlnb.serving.packaging.packaged_runs import LATEST, find_packaged_run
 
 if TYPE_CHECKING:
-    from mlnb.api.loaded_model import LoadedModel
+    from mlnb.api.packaged_model import PackagedModel
 
 
 def run(
@@ -123,7 +123,7 @@ def open_recorded_run(reference: str, folder: Path | str | None = None) -> Recor
     return RecordedRun(open_run(project, run_reference(project, reference)))
 
 
-def load_model(model: "str | Path | RecordedRun" = LATEST, folder: Path | str | None = None) -> "LoadedModel":
+def load_model(model: "str | Path | RecordedRun" = LATEST, folder: Path | str | None = None) -> "PackagedModel":
     """Return a packaged model, which predicts data frames with the numbers of its service.
 
     Args:
@@ -139,14 +139,14 @@ def load_model(model: "str | Path | RecordedRun" = LATEST, folder: Path | str | 
     if isinstance(model, RecordedRun):
         return model.load_model()
     if isinstance(model, Path):
-        from mlnb.api.loaded_model import LoadedModel
+        from mlnb.api.packaged_model import PackagedModel
 
         contents = next((path for path in (model, model / "model") if (path / "contract.json").is_file()), None)
         if contents is None:
             raise UsageError(
                 f"{model} holds no model; expected the folder of a service bundle, with model/contract.json."
             )
-        return LoadedModel(contents)
+        return PackagedModel(contents)
     project = _project(folder)
     return RecordedRun(find_packaged_run(project, run_reference(project, model))).load_model()
 

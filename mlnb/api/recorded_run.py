@@ -16,7 +16,7 @@ from mlnb.tracking.run_comparison import all_metrics, compare_runs
 if TYPE_CHECKING:
     import pandas as pd
 
-    from mlnb.api.loaded_model import LoadedModel
+    from mlnb.api.packaged_model import PackagedModel
 
 
 class RecordedRun:
@@ -102,18 +102,18 @@ class RecordedRun:
         numbers = frame.map(lambda value: value if isinstance(value, int | float) else None).astype(float)
         return frame.assign(difference=numbers.iloc[:, 1] - numbers.iloc[:, 0])
 
-    def load_model(self) -> "LoadedModel":
+    def load_model(self) -> "PackagedModel":
         """Return the packaged model of the run.
 
         Raises:
             UnknownRun: the run has no packaged model: it was stopped before the end of stage `package`.
             ServingError: the model does not return the notebook's predictions in this process.
         """
-        from mlnb.api.loaded_model import LoadedModel
+        from mlnb.api.packaged_model import PackagedModel
 
         if not self._run.has("certificate"):
             raise UnknownRun(f"Run {self.id} has no packaged model: it is {self.state}. `mlnb run` continues it.")
-        return LoadedModel(self._run.load("service") / "model")
+        return PackagedModel(self._run.load("service") / "model")
 
     def __repr__(self) -> str:
         """Return id, state and result."""

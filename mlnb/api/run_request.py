@@ -19,7 +19,7 @@ from mlnb.engine.snapshot_keys import LiveSnapshots
 from mlnb.engine.upgrade_journal import unfinished
 from mlnb.errors import ParameterError, ProjectError
 from mlnb.registry.champion import fill_champion
-from mlnb.suggestions import did_you_mean
+from mlnb.suggestions import similar_file
 
 RUN = ("mlnb", "run")
 
@@ -155,10 +155,8 @@ def check_files(project: Project, graph: Graph, values: Values) -> None:
                 continue
             path = project.root / value.value
             if value.value and ":" not in value.value and "${" not in value.value and not path.exists():
-                files = sorted(other.name for other in path.parent.iterdir()) if path.parent.is_dir() else []
-                raise ParameterError(
-                    f"{value.origin} {name}.{parameter.name}: no file {value.value!r}." + did_you_mean(path.name, files)
-                )
+                missing = f"{value.origin} {name}.{parameter.name}: no file {value.value!r}."
+                raise ParameterError(missing + similar_file(path))
 
 
 def _relative_to_root(project: Project, name: str, text: str) -> str:

@@ -53,7 +53,8 @@ def main(args: argparse.Namespace) -> int:
         print(f"The audit log was altered, {formatting.count(len(faults), 'fault')}:", file=sys.stderr)
         print("\n".join(f"  {fault}" for fault in faults), file=sys.stderr)
     else:
-        print(f"{count} {'entry' if count == 1 else 'entries'}, unaltered; the registry agrees with them.\nhead {head}")
+        entries = formatting.count(count, "entry", "entries")
+        print(f"{entries}, unaltered; the registry agrees with them.\nhead {head}")
     return ALTERED if faults else 0
 
 

@@ -26,7 +26,7 @@ def main(args: argparse.Namespace) -> int:
     for problem in problems:
         print(f"  {problem}")
     if problems:
-        print(f"{len(problems)} problem{'s' * (len(problems) > 1)} in {project.notebooks}")
+        print(f"{count(len(problems), 'problem')} in {project.notebooks}")
         return UsageError.exit_code
     names = ", ".join(f"{name} ({count(len(stages), 'stage')})" for name, stages in project.pipelines.items())
     print(f"{len(list(_paths(project)))} stage notebooks, no problems; pipelines: {names or 'none'}.")

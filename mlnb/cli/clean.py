@@ -15,6 +15,7 @@ from mlnb.errors import ProjectError, StoreCorrupted, UsageError
 from mlnb.executors import live_snapshots
 from mlnb.registry.known_head import registry_exists
 from mlnb.registry.registry import Registry
+from mlnb.reports.formatting import count
 
 
 def parser(p: argparse.ArgumentParser) -> None:
@@ -65,7 +66,7 @@ def main(args: argparse.Namespace) -> int:
         live_snapshots.drop_all(project)  # a snapshot may refer to artifacts that are deleted
         for path in paths:
             shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink(missing_ok=True)
-    entries = f"{len(paths)} {'entry' if len(paths) == 1 else 'entries'}"
+    entries = count(len(paths), "entry", "entries")
     print(f"{'would delete' if args.dry_run else 'deleted'} {entries}, {size / 1e6:.1f} MB")
     if damaged := len(list((project.store_root / "quarantine").glob("*"))):
         print(f"kept {damaged} damaged entries in {project.store_root / 'quarantine'}; delete them when you are done")

@@ -13,7 +13,7 @@ from pathlib import Path
 from mlnb.engine.notebook_document import set_defaults
 from mlnb.engine.project_template import installed_template, write_template
 from mlnb.errors import ParameterError, ProjectError
-from mlnb.suggestions import did_you_mean
+from mlnb.suggestions import similar_file
 
 IGNORED = ".venv/\nruns/\n.mlnb/\nwandb/\n__pycache__/\n.ipynb_checkpoints/\n"
 
@@ -119,8 +119,7 @@ def _from_folder(data: str, folder: Path) -> str:
     if path.exists():
         return os.path.relpath(path.resolve(), folder)
     if ":" not in data and "${" not in data and not set(data) & set("*?["):
-        files = sorted(other.name for other in path.parent.iterdir()) if path.parent.is_dir() else []
-        raise ParameterError(f"--data: no file {data!r}." + did_you_mean(path.name, files))
+        raise ParameterError(f"--data: no file {data!r}." + similar_file(path))
     return data
 
 

@@ -8,7 +8,7 @@ from mlnb.engine.runs import Run
 from mlnb.methods.contracts.certificates import ParityCertificate
 from mlnb.methods.contracts.evaluations import Metrics
 from mlnb.methods.contracts.gates import Gate
-from mlnb.reports.competitors import comparison_lines, coverage_line, rank_competitors
+from mlnb.reports.competitors import comparison_lines, describe_coverage, rank_competitors
 from mlnb.reports.formatting import count, interval, number, winner
 from mlnb.tracking.artifact_views import BestTrial, load_record, load_view
 
@@ -46,7 +46,7 @@ def _test_items(test: Metrics) -> list[tuple[str, str]]:
     references = [f"{one.title} {_figure(one.score)}" for one in rank_competitors(test)]
     items += [("", ", ".join(references))] if references else []
     items += [("compared", line) for line in comparison_lines(test)]
-    coverage = coverage_line(test.interval)
+    coverage = describe_coverage(test.interval)
     return items + ([("coverage", coverage)] if coverage else [])
 
 

@@ -64,10 +64,8 @@ def next_commands(run: Run, request: RunRequest, servable: bool) -> list[str]:
         commands.insert(0, ("mlnb serve", "serve the model at http://127.0.0.1:3000/predict"))
     if "tune" in run.stages:
         commands.append((repeated_command(request, "tune.trials", "60"), "search longer; the other stages are reused"))
-    words = ["mlnb", "new", "my_project"]
-    for option, text in (("--data", request.data), ("--target", request.target)):
-        words += [option, text] if text is not None else []
-    edit = (shlex.join(words), "copy the notebooks to a new project")
+    new = RunRequest(data=request.data, target=request.target, program=("mlnb", "new", "my_project"))
+    edit = (shlex.join(new.command()), "copy the notebooks to a new project")
     commands.append(edit if run.project.is_builtin else ("mlnb lab", "open the notebooks"))
     commands = [(as_found(command), text) for command, text in commands]
     width = max(len(command) for command, _ in commands)

@@ -4,6 +4,8 @@ import re
 import shutil
 from collections.abc import Sequence
 
+from mlnb.reports.formatting import count
+
 GAP = 2  # spaces between two columns
 NARROW, NARROWEST = 20, 8  # characters that a column of text keeps before others are left out, and at last
 NUMBERS = re.compile(r"[\d\s.,%:\[\]−–+-]*")  # a number, an interval or a time
@@ -48,7 +50,7 @@ def table(
         texts = [_cut(text, size).rjust(size) if ends else _cut(text, size).ljust(size) for text, size, ends in cells]
         lines.append((" " * GAP).join(texts).rstrip())
     if dropped:
-        lines.append(f"… {dropped} more column{'s' * (dropped > 1)}: COLUMNS=200 shows them")
+        lines.append(f"… {count(dropped, 'more column')}: COLUMNS=200 shows them")
     return "\n".join(lines)
 
 

@@ -80,7 +80,7 @@ def comparison_lines(test: Metrics) -> list[str]:
     return [describe_difference(test, one) for one in shown]
 
 
-def coverage_line(check: IntervalCheck | None) -> str:
+def describe_coverage(check: IntervalCheck | None) -> str:
     """Return the share of true values inside their prediction interval, and whether it is too low; empty without."""
     if check is None or check.coverage.value is None:
         return ""

@@ -45,9 +45,15 @@ def number(value: Any) -> str:
     return text.replace("-", "−")
 
 
-def count(value: int, noun: str) -> str:
-    """Return a number with its noun, which has an s unless the number is 1: "1 stage", "1,200 rows"."""
-    return f"{value:,} {noun}{'' if value == 1 else 's'}"
+def count(value: int, noun: str, plural: str = "") -> str:
+    """Return a number with its noun, in the plural unless the number is 1: "1 stage", "1,200 rows", "2 entries".
+
+    Args:
+        value: The number.
+        noun: In the singular.
+        plural: Empty: the noun with an s.
+    """
+    return f"{value:,} {noun if value == 1 else plural or noun + 's'}"
 
 
 class HasInterval(Protocol):
@@ -104,7 +110,7 @@ def moment(text: Any) -> str:
     return f"{at.day} {at:%B %Y, %H:%M} UTC"
 
 
-def command(words: Sequence[str]) -> str:
+def command_line(words: Sequence[str]) -> str:
     """Return a command line that a shell reads as these words; `mlnb run` without any."""
     return shlex.join(words) or "mlnb run"
 

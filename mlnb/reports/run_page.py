@@ -13,7 +13,7 @@ from mlnb.methods.contracts.findings import Finding
 from mlnb.methods.contracts.gates import Gate
 from mlnb.methods.contracts.problems import ProblemContract
 from mlnb.reports import formatting
-from mlnb.reports.competitors import comparison_lines, coverage_line, rank_competitors
+from mlnb.reports.competitors import comparison_lines, describe_coverage, rank_competitors
 from mlnb.reports.figures import IntervalRow, TrialPoint, draw_history, draw_intervals
 from mlnb.reports.markdown import to_html
 from mlnb.reports.pipeline_graph import draw_graph
@@ -117,7 +117,7 @@ def _result(run: Run, contract: ProblemContract | None, test: Metrics | None) ->
         verdict=verdict,
         winner=formatting.winner(best) if best else winner,
         comparison=comparison_lines(test) if test else [],
-        coverage=coverage_line(interval),
+        coverage=describe_coverage(interval),
         coverage_missed=interval is not None and not interval.passed,
         rows=test.rows if test else None,
         level=test.level if test else 0.95,

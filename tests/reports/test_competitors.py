@@ -12,7 +12,7 @@ from mlnb.methods.contracts.evaluations import (
     Metrics,
     Reference,
 )
-from mlnb.reports.competitors import comparison_lines, coverage_line, rank_competitors, title
+from mlnb.reports.competitors import comparison_lines, describe_coverage, rank_competitors, title
 
 EXPECTED = "of true values in their interval, 90 % expected"
 
@@ -83,5 +83,8 @@ def test_undefined_scores_are_not_compared():
 def test_missed_coverage_is_stated(coverage, passed, expected):
     value, low, high = coverage
     estimate = Estimate(value=value, low=low, high=high)
-    assert coverage_line(IntervalCheck(nominal=0.9, coverage=estimate, width=1.0, score=1.0, passed=passed)) == expected
-    assert coverage_line(None) == ""
+    assert (
+        describe_coverage(IntervalCheck(nominal=0.9, coverage=estimate, width=1.0, score=1.0, passed=passed))
+        == expected
+    )
+    assert describe_coverage(None) == ""

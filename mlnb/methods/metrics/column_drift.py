@@ -14,7 +14,7 @@ import numpy as np
 
 from ...codec import replace
 from ..contracts.monitoring_records import ColumnDrift
-from .text_drift import compare_unknown_words, count_words
+from .text_drift import compare_unknown_words, count_word_buckets
 from ..tables.columns import Schema
 from ..tables.values import is_missing
 
@@ -174,7 +174,7 @@ def compare_column(column: str, kind: str, before: np.ndarray, after: np.ndarray
 
 def _compare_texts(result: ColumnDrift, old: np.ndarray, new: np.ndarray) -> ColumnDrift:
     """Return the result with the larger change of a text: of word frequencies, or of the share of unknown words."""
-    counts = count_words(old.tolist()), count_words(new.tolist())
+    counts = count_word_buckets(old.tolist()), count_word_buckets(new.tolist())
     if min(side.sum() for side in counts) == 0:
         return replace(result, test="none: no words")
     distance, index, p = jensen_shannon(*counts), stability_index(*counts), _chi_square(*counts)

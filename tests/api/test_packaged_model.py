@@ -1,4 +1,4 @@
-"""A loaded model gives data frames and rows the numbers of its service, for every task."""
+"""A packaged model gives data frames and rows the numbers of its service, for every task."""
 
 import datetime
 
@@ -9,7 +9,7 @@ from personal_models import KEY, make_personal_model, personal_rows
 from small_forecasts import make_forecaster
 from small_models import make_model, make_rows
 
-from mlnb.api.loaded_model import LoadedModel
+from mlnb.api.packaged_model import PackagedModel
 from mlnb.errors import SchemaError, ServingError, UsageError
 from mlnb.serving.runtime.model_parts import read_json
 from mlnb.serving.runtime.predictor import Predictor
@@ -44,7 +44,7 @@ def without(rows, *names):
 
 @pytest.mark.parametrize("task", ["binary", "multiclass", "regression", "anomaly", "ranking", "forecasting"])
 def test_rows_and_frames_get_the_responses_of_the_service(folders, task):
-    predictor, model = Predictor.load(folders[task]), LoadedModel(folders[task])
+    predictor, model = Predictor.load(folders[task]), PackagedModel(folders[task])
     rows = predictor.golden.rows if task in ("ranking", "forecasting") else make_rows(150, seed=1)
     rows = rows if task == "regression" else without(rows, *([] if task == "forecasting" else ["note"]))
     expected = [flat(response) for response in predictor.predict(rows)]
@@ -61,7 +61,7 @@ def test_rows_and_frames_get_the_responses_of_the_service(folders, task):
 
 
 def test_many_rows_are_scored_in_slices_and_errors_name_their_rows(folders):
-    model, rows = LoadedModel(folders["binary"]), without(make_rows(9_000, seed=2), "note")
+    model, rows = PackagedModel(folders["binary"]), without(make_rows(9_000, seed=2), "note")
     frame = pd.DataFrame(rows)
     expected = [flat(response) for response in Predictor.load(folders["binary"]).predict(rows)]
     assert model.predict_table(frame).to_dict("records") == expected
@@ -70,17 +70,17 @@ def test_many_rows_are_scored_in_slices_and_errors_name_their_rows(folders):
 
 
 def test_probabilities_are_in_the_order_of_the_classes(folders):
-    model, rows = LoadedModel(folders["multiclass"]), without(make_rows(5), "note")
+    model, rows = PackagedModel(folders["multiclass"]), without(make_rows(5), "note")
     probabilities = model.predict_proba(rows)
     assert tuple(probabilities) == model.classes == ("a", "b", "c")
     assert np.allclose(probabilities.sum(axis=1), 1.0)
     with pytest.raises(UsageError, match=r"A regression model has no probabilities; `predict_table` returns all"):
-        LoadedModel(folders["regression"]).predict_proba(make_rows(5))
+        PackagedModel(folders["regression"]).predict_proba(make_rows(5))
 
 
 @pytest.mark.parametrize("task", ["binary", "regression", "ranking"])
 def test_contributions_add_up_to_the_raw_score(folders, task):
-    model = LoadedModel(folders[task])
+    model = PackagedModel(folders[task])
     rows = model._predictor.golden.rows[:8]
     why = model.explain(pd.DataFrame(rows, index=range(10, 18)))
     assert np.allclose(why.contributions.sum(axis=1) + why.base, why.score)
@@ -90,25 +90,25 @@ def test_contributions_add_up_to_the_raw_score(folders, task):
 
 
 def test_an_anomaly_is_explained_by_its_columns(folders):
-    why = LoadedModel(folders["anomaly"]).explain(without(make_rows(6), "note"))
+    why = PackagedModel(folders["anomaly"]).explain(without(make_rows(6), "note"))
     assert why.base is None and why.score is None and len(why.contributions) == 6
 
 
 def test_a_forecast_is_not_explained(folders):
-    model = LoadedModel(folders["forecasting"])
+    model = PackagedModel(folders["forecasting"])
     with pytest.raises(UsageError, match="forecasts are not explained"):
         model.explain(model._predictor.golden.rows)
 
 
 def test_keys_of_series_may_be_called_like_columns_of_an_interval(tmp_path):
-    model = LoadedModel(make_forecaster(tmp_path / "model", "linear", renamed={"shop": "low", "unit": "prediction"}))
+    model = PackagedModel(make_forecaster(tmp_path / "model", "linear", renamed={"shop": "low", "unit": "prediction"}))
     table = model.predict(pd.DataFrame(model._predictor.golden.rows))
     assert {"series.low", "series.prediction", "low", "high", "prediction"} < set(table)
     assert set(table["series.low"]) == {"north", "2"} and (table["low"] < table["prediction"]).all()
 
 
 def test_values_of_other_libraries_are_read_as_json_has_them(folders):
-    model = LoadedModel(folders["binary"])
+    model = PackagedModel(folders["binary"])
     row = {"age": 31, "fare paid €": None, "sex": "f", "town": "town 1", "ok": True, "day": "2020-05-01"}
     numpy = {"age": np.int64(31), "fare paid €": np.float32("nan"), "ok": np.bool_(True), "town": pd.NA}
     days = ({"day": datetime.date(2020, 5, 1)}, {"day": pd.Timestamp("2020-05-01")}, {"day": pd.NaT})
@@ -132,12 +132,12 @@ def test_values_of_other_libraries_are_read_as_json_has_them(folders):
 def test_data_that_do_not_fit_are_an_error_that_says_so(folders, change, message):
     frame = pd.DataFrame(without(make_rows(3), "note"))
     with pytest.raises(UsageError, match=message):
-        LoadedModel(folders["binary"]).predict(change(frame))
+        PackagedModel(folders["binary"]).predict(change(frame))
 
 
 @pytest.mark.parametrize("task", ["binary", "multiclass", "regression", "anomaly"])
 def test_no_rows_give_no_predictions(folders, task):
-    model = LoadedModel(folders[task])
+    model = PackagedModel(folders[task])
     frame = pd.DataFrame(make_rows(2))[list(model.features)]
     assert len(model.predict(frame.iloc[:0])) == 0 == len(model.predict([]))
 
@@ -145,7 +145,7 @@ def test_no_rows_give_no_predictions(folders, task):
 def test_personal_data_are_protected_as_in_the_service(tmp_path, monkeypatch):
     monkeypatch.setenv("MLNB_PERSONAL_KEY", KEY)
     folder, rows = make_personal_model(tmp_path / "model"), personal_rows(4)
-    model, plain = LoadedModel(folder), without(rows, "mail", "born", "nick")
+    model, plain = PackagedModel(folder), without(rows, "mail", "born", "nick")
     assert model.predict_table(pd.DataFrame(rows)).equals(model.predict_table(plain))
     assert model.predict_table(rows).equals(model.predict_table(plain))
 
@@ -156,16 +156,16 @@ def test_a_model_that_differs_from_its_notebook_is_not_loaded(folders, tmp_path)
     probability = read_json(folder / "golden.json")["predictions"][0]["probabilities"]["yes"]
     (folder / "golden.json").write_text(golden.replace(repr(probability), repr(np.nextafter(probability, 1).item())))
     with pytest.raises(ServingError, match=r"row 0, probabilities.yes: found .* libraries of this environment"):
-        LoadedModel(folder)
+        PackagedModel(folder)
     (folder / "golden.json").write_text("[1]")
     with pytest.raises(SchemaError, match=r"golden\.json"):
-        LoadedModel(folder)
+        PackagedModel(folder)
 
 
 def test_a_model_describes_itself(folders):
-    model = LoadedModel(folders["binary"])
+    model = PackagedModel(folders["binary"])
     assert (model.task, model.target, model.classes) == ("binary", "survived", ("no", "yes"))
     assert model.features["town"] == "category" and model.version == "small:0123456789ab"
-    assert LoadedModel(folders["ranking"]).features["visit"] == "category"
-    assert repr(model) == "<LoadedModel small:0123456789ab: binary of 'survived', 6 features>"
+    assert PackagedModel(folders["ranking"]).features["visit"] == "category"
+    assert repr(model) == "<PackagedModel small:0123456789ab: binary of 'survived', 6 features>"
     assert "<td style='text-align:left'>survived</td>" in model._repr_html_()

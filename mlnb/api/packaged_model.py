@@ -42,7 +42,7 @@ class ModelExplanation:
     classes: "pd.Series[str] | None" = None
 
 
-class LoadedModel:
+class PackagedModel:
     """A packaged model.
 
     Args:
@@ -159,7 +159,7 @@ class LoadedModel:
     def __repr__(self) -> str:
         """Return version, task and target."""
         about = f"{self.task} of {self.target!r}" if self.target else self.task
-        return f"<LoadedModel {self.version}: {about}, {len(self.features)} features>"
+        return f"<PackagedModel {self.version}: {about}, {len(self.features)} features>"
 
     def _repr_html_(self) -> str:
         """Return a table for notebooks."""
