@@ -11,6 +11,7 @@ from mlnb.serving.runtime.endpoint import Endpoint
 
 CHUNK = 65_536  # bytes of a body that ASGI delivers at a time
 BEAT = 0.002  # seconds between two beats
+BLOCKED = 0.05  # seconds
 GOOD = {"age": 31.0, "fare paid €": 7.25, "sex": "f", "note": "crew", "ok": True, "day": "2020-05-01"}
 
 
@@ -65,22 +66,24 @@ def attack(endpoint: Endpoint, bodies, kind="application/json", query=b"", heade
 
     async def run():
         beating = asyncio.ensure_future(beat())
+        await asyncio.sleep(0)  # the first beat starts before the first request
         await asyncio.gather(*map(ask, bodies))
+        await asyncio.sleep(2 * BEAT)  # the last beat ends after the last request
         beating.cancel()
 
     asyncio.run(run())
     return seen
 
 
-def attack_again(endpoint: Endpoint, bodies, limit: float, kind="application/json") -> Seen:
-    """Send bodies up to three times, until the event loop is blocked for less than `limit` seconds; return the last.
+def attack_again(endpoint: Endpoint, bodies, kind="application/json") -> Seen:
+    """Send bodies up to three times, until the event loop is blocked for less than `BLOCKED`; return the last.
 
-    A machine that is slow for a moment makes one attack longer; what the endpoint does takes as long in each. In
-    exchange the limit is to be lower than that of a single attack.
+    A machine that is slow for a moment makes one attack longer; what the endpoint does takes as long in each: on an
+    idle machine at most 18 ms in every attack of this test suite, and next to two busy processes 40 ms.
     """
     for _ in range(3):
         seen = attack(endpoint, bodies, kind)
-        if seen.blocked < limit:
+        if seen.blocked < BLOCKED:
             break
     return seen
 
