@@ -5,9 +5,9 @@ from typing import ClassVar
 
 from mlnb.methods.contracts.problems import ProblemContract
 from mlnb.methods.contracts.responses import Explanation, Response, RowProblem
-from mlnb.methods.evaluation.forecast_responses import find_problems, respond_to_request
+from mlnb.methods.evaluation.forecast_responses import find_history_problems, respond_to_request
 from mlnb.methods.series.forecast_windows import Windows, request_schema
-from mlnb.methods.tables.columns import Schema
+from mlnb.methods.tables.columns import Schema, to_arrays
 from mlnb.serving.runtime.model_parts import ModelParts, Row
 from mlnb.serving.runtime.request_bodies import BadRequest, BadRows
 from mlnb.serving.runtime.request_handler import RequestHandler
@@ -31,11 +31,16 @@ class ForecastHandler(RequestHandler):
 
     def respond(self, rows: list[Row]) -> Sequence[Response]:
         """Return the horizon of each series, by key and time. Raises `BadRows` when a history cannot be used."""
-        problems = find_row_problems(rows, self.schema) or find_problems(rows, self.schema, self.encoder)
-        if problems:
+        if problems := find_row_problems(rows, self.schema):
             raise BadRows(problems)
+        if not rows:
+            return []
+        arrays = to_arrays(rows, self.schema)
+        if problems := find_history_problems(rows, arrays, self.encoder):
+            raise BadRows(problems)
+        model, decision = self.parts.model, self.parts.decision
         try:
-            return respond_to_request(rows, self.schema, self.encoder, self.parts.model, self.parts.decision)
+            return respond_to_request(rows, self.schema, self.encoder, model, decision, arrays)
         except ValueError as error:  # a timestamp after the last holiday that training knew
             expected = "timestamps within the calendar that the model was trained with"
             problem = RowProblem(row=None, column=self.encoder.time, found=str(error), expected=expected)
