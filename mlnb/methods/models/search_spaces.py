@@ -4,13 +4,15 @@
 
 # %% auto #0
 __all__ = ['SPACES', 'FAMILIES', 'SEARCHED', 'FAMILY_SETS', 'MLP_ROWS', 'MLP_COLUMNS', 'KNN_CELLS', 'LEAF_ROWS', 'PORTFOLIO',
-           'Range', 'searched_families', 'check_families', 'default_params', 'is_affordable', 'first_trials']
+           'searched_families', 'add_family', 'check_families', 'default_params', 'is_affordable', 'first_trials']
 
 # %% ../../../nbs/methods/models/search_spaces.ipynb #c03
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from ...errors import ParameterError
+from .custom_families import CustomFamily, custom_names, find_custom, register_custom
+from .family_interface import Range
+from .optional_families import OPTIONAL_FAMILIES
 from ..tasks.task_traits import traits_of
 from .autoregression import FORECASTERS
 from ..tables.columns import nearest
@@ -20,23 +22,6 @@ from .residual_models import BASES, RESIDUAL
 from ..series.local_forecasts import LOCAL
 
 # %% ../../../nbs/methods/models/search_spaces.ipynb #c05
-@dataclass(frozen=True)
-class Range:
-    """One dimension of a search space.
-
-    Attributes:
-        high: inclusive.
-        default: the first trial's value.
-        log: searched on a logarithmic scale.
-    """
-
-    low: float
-    high: float
-    default: float
-    log: bool = False
-    integer: bool = False
-
-
 SPACES: dict[str, dict[str, Range]] = {
     "lightgbm": {
         "learning_rate": Range(0.01, 0.2, 0.05, log=True),
@@ -124,6 +109,7 @@ SPACES |= {
     "mahalanobis": {},
     "ecod": {},
 }
+SPACES |= {name: dict(family.space) for name, family in OPTIONAL_FAMILIES.items()}
 FAMILY_SETS: dict[str, tuple[str, ...]] = {  # families to search, by the trait `families` of the task
     "tabular": SEARCHED,
     "detectors": DETECTORS,
@@ -133,8 +119,22 @@ FAMILY_SETS: dict[str, tuple[str, ...]] = {  # families to search, by the trait 
 
 
 def searched_families(task: str) -> tuple[str, ...]:
-    """Return the families that are searched for a task, without the baseline."""
-    return FAMILY_SETS[traits_of(task).families]
+    """Return the families that are searched for a task, those of the project included, without the baseline."""
+    return (*FAMILY_SETS[traits_of(task).families], *custom_names(task, optional=False))
+
+
+def add_family(source: CustomFamily) -> None:
+    """Register a family of the project, or its new version, with its search space.
+
+    Raises:
+        ModelFamilyError: another family has that name.
+    """
+    present = find_custom(source.name)
+    if source.name in SPACES and (present is None or present.file != source.file):
+        taken = f"{present.file} has" if present is not None and present.file else "mlnb has"
+        raise source.broken(f"{taken} a family of that name already", "choose another `name` in the class")
+    register_custom(source)
+    SPACES[source.name] = dict(source.family.space)
 
 
 def check_families(families: list[str], task: str = "") -> list[str]:
@@ -155,10 +155,10 @@ def check_families(families: list[str], task: str = "") -> list[str]:
     for family in families:
         if family not in SPACES:
             raise ParameterError(f"unknown model family {family!r}{nearest(family, tuple(SPACES))}")
-        supported = ("baseline", *(searched_families(task) if task else SPACES))
+        supported = ("baseline", *((*searched_families(task), *custom_names(task)) if task else SPACES))
         if family not in supported:
             raise ParameterError(
-                f"the family {family!r} does not support {task}; expected one of {', '.join(supported)}"
+                f"the family {family!r} does not support {task}; expected one of {', '.join(dict.fromkeys(supported))}"
             )
     return list(dict.fromkeys(families))
 
