@@ -134,7 +134,10 @@ class CatBoost(ModelFamily):
             | {"iterations": int(params["rounds"]), "loss_function": loss, "random_seed": spec.seed}
             | {"thread_count": 1, "allow_writing_files": False, "logging_level": "Silent"}
         )
-        return _FittedCatBoost(model.fit(catboost.Pool(X, y, weight=weights)), spec.classes)
+        metadata = model.fit(catboost.Pool(X, y, weight=weights)).get_metadata()
+        metadata["train_finish_time"] = metadata["model_guid"] = ""  # differ between equal fits
+        metadata["training"] = "{}"  # the loss of each round
+        return _FittedCatBoost(model, spec.classes)
 
     def load(self, data: bytes) -> FittedFamily:
         """Return the model that `save` wrote."""
