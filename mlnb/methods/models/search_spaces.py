@@ -10,7 +10,7 @@ __all__ = ['SPACES', 'FAMILIES', 'SEARCHED', 'FAMILY_SETS', 'MLP_ROWS', 'MLP_COL
 from collections.abc import Sequence
 
 from ...errors import ParameterError
-from .custom_families import CustomFamily, custom_names, find_custom, register_custom
+from .custom_families import CustomFamily, custom_names, register_custom
 from .family_interface import Range
 from .optional_families import OPTIONAL_FAMILIES
 from ..tasks.task_traits import traits_of
@@ -127,12 +127,10 @@ def add_family(source: CustomFamily) -> None:
     """Register a family of the project, or its new version, with its search space.
 
     Raises:
-        ModelFamilyError: another family has that name.
+        ModelFamilyError: a family of mlnb has that name.
     """
-    present = find_custom(source.name)
-    if source.name in SPACES and (present is None or present.file != source.file):
-        taken = f"{present.file} has" if present is not None and present.file else "mlnb has"
-        raise source.broken(f"{taken} a family of that name already", "choose another `name` in the class")
+    if source.name in SPACES and source.name not in custom_names(optional=False):
+        raise source.broken("mlnb has a family of that name already", "choose another `name` in the class")
     register_custom(source)
     SPACES[source.name] = dict(source.family.space)
 
