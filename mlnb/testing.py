@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 
 from mlnb.errors import ModelFamilyError
-from mlnb.methods.models.custom_families import CustomFamily, declare_family, find_custom, load_family
+from mlnb.methods.models.custom_families import CustomFamily, custom_names, declare_family, find_custom, load_family
 from mlnb.methods.models.family_checks import ROWS, check_family, make_subject
 from mlnb.methods.models.family_interface import ModelFamily
 from mlnb.methods.models.fitted_models import predict
+from mlnb.methods.models.optional_families import OPTIONAL_FAMILIES
 from mlnb.methods.models.project_families import read_family_code
-from mlnb.methods.models.search_spaces import add_family
+from mlnb.methods.models.search_spaces import set_families
 
 TIMED = 30  # predictions of one row, of which the median is printed
 
@@ -37,14 +38,20 @@ def check_model_family(
         ModelFamilyError: a check failed; the message lists what was found and what to do.
         MissingExtra: the library of an optional family is not installed.
     """
-    source = _find(family)
-    problems = []
-    for task in tasks or source.family.tasks:
-        checks = check_family(source.name, task, params, ranges=True)
-        failed = [check for check in checks if not check.passed]
-        problems += [f"{task}, {check.check}: {check.found}; {check.remedy}" for check in failed]
-        if not failed:
-            print(f"{source.name}, {task}: {len(checks)} checks passed; {_describe_latency(source.name, task, params)}")
+    source, problems = _find(family), list[str]()
+    registered = [find_custom(name) for name in custom_names(optional=False)]
+    if source.name not in OPTIONAL_FAMILIES:
+        set_families([source])
+    try:
+        for task in tasks or source.family.tasks:
+            checks = check_family(source.name, task, params, ranges=True)
+            failed = [check for check in checks if not check.passed]
+            problems += [f"{task}, {check.check}: {check.found}; {check.remedy}" for check in failed]
+            if not failed:
+                latency = _describe_latency(source.name, task, params)
+                print(f"{source.name}, {task}: {len(checks)} checks passed; {latency}")
+    finally:
+        set_families([one for one in registered if one is not None])
     if problems:
         where = f"{source.file}: " if source.file else ""
         lines = "\n  ".join(problems)
@@ -52,16 +59,13 @@ def check_model_family(
 
 
 def _find(family: type[ModelFamily] | ModelFamily | Path | str) -> CustomFamily:
-    """Return the family, registered under its name. Raises `ModelFamilyError`."""
+    """Return the family. Raises `ModelFamilyError`."""
     if isinstance(family, str) and (present := find_custom(family)) is not None:
         return present
     if isinstance(family, str | Path):
         path = Path(family).resolve()
-        source = load_family(*read_family_code(path, path.parent.parent.parent))
-    else:
-        source = declare_family(family)
-    add_family(source)
-    return source
+        return load_family(*read_family_code(path, path.parent.parent.parent))
+    return declare_family(family)
 
 
 def _describe_latency(name: str, task: str, params: Mapping[str, Any] | None) -> str:

@@ -7,16 +7,16 @@ import pytest
 from custom_families import CODE, FAULTS, write_family
 
 from mlnb.errors import MissingExtra, ModelFamilyError
-from mlnb.methods.models.custom_families import load_family
+from mlnb.methods.models.custom_families import custom_names, load_family
 from mlnb.methods.models.family_checks import check_family
 from mlnb.methods.models.optional_families import OPTIONAL_FAMILIES
 from mlnb.methods.models.search_spaces import SEARCHED
 from mlnb.testing import check_model_family
 
 FAST = {
-    "lightgbm": {"rounds": 15},
+    "lightgbm": {"rounds": 5},
     "hist_gradient_boosting": {"max_iter": 15},
-    "mlp": {"width": 8, "bags": 1},
+    "mlp": {"width": 4, "bags": 1},
     "random_forest": {"n_estimators": 5},
     "extra_trees": {"n_estimators": 5},
 }
@@ -51,6 +51,7 @@ def test_a_broken_contract_is_named(fault: str, tmp_path: Path) -> None:
     path = write_family(tmp_path, code=CODE.replace(old, new))
     with pytest.raises(ModelFamilyError) as caught:
         check_model_family(path, tasks=["binary"])
+    assert custom_names(optional=False) == ()  # it is registered during the checks alone
     message = str(caught.value)
     assert message.startswith("nbs/models/halves.ipynb: model family 'halves' fails") and expected in message, message
 

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['CODE_FILE', 'MODEL_FILE', 'NAME', 'ROW_COST', 'SUM_TOLERANCE', 'CustomFamily', 'CustomModel', 'load_family',
-           'declare_family', 'fit_custom', 'predict_custom', 'find_custom', 'custom_names', 'register_custom',
+           'declare_family', 'fit_custom', 'predict_custom', 'find_custom', 'custom_names', 'replace_custom',
            'save_custom', 'load_custom', 'imported_libraries']
 
 # %% ../../../nbs/methods/models/custom_families.ipynb #f6b186a4
@@ -14,7 +14,7 @@ import importlib.metadata
 import re
 import sys
 import traceback
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -283,9 +283,11 @@ def custom_names(task: str = "", optional: bool = True) -> tuple[str, ...]:
     return tuple(source.name for source in present if optional or source.name not in OPTIONAL_FAMILIES)
 
 
-def register_custom(source: CustomFamily) -> None:
-    """Register a family, or its new version. `search_spaces.add_family` calls it after checking the name."""
-    _REGISTERED[source.name] = source
+def replace_custom(sources: Sequence[CustomFamily]) -> None:
+    """Register families in place of all but the optional ones; `search_spaces.set_families` checks their names."""
+    for name in custom_names(optional=False):
+        del _REGISTERED[name]
+    _REGISTERED.update({source.name: source for source in sources if source.name not in OPTIONAL_FAMILIES})
 
 # %% ../../../nbs/methods/models/custom_families.ipynb #fb6d623f
 def save_custom(model: CustomModel, folder: Path) -> dict[str, Any]:

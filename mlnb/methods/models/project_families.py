@@ -16,7 +16,7 @@ from ...errors import ModelFamilyError
 from ...exported_code import read_exported_code
 from .custom_families import CustomFamily, load_family
 from .family_checks import check_family
-from .search_spaces import add_family
+from .search_spaces import set_families
 
 # %% ../../../nbs/methods/models/project_families.ipynb #f3833847
 def family_notebooks(folder: Path) -> list[Path]:
@@ -81,8 +81,7 @@ def register_families(folder: Path, root: Path, task: str = "") -> list[CustomFa
         if source.name in files:
             raise source.broken(f"{files[source.name]} has that name, too", "choose another `name` in one of them")
         files[source.name] = source.file
-    for source in sources:
-        add_family(source)
+    set_families(sources)
     return [source for source in sources if source.supports(task)]
 
 # %% ../../../nbs/methods/models/project_families.ipynb #fb1631f5

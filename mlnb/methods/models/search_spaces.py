@@ -4,13 +4,13 @@
 
 # %% auto #0
 __all__ = ['SPACES', 'FAMILIES', 'SEARCHED', 'FAMILY_SETS', 'MLP_ROWS', 'MLP_COLUMNS', 'KNN_CELLS', 'LEAF_ROWS', 'PORTFOLIO',
-           'searched_families', 'add_family', 'check_families', 'default_params', 'is_affordable', 'first_trials']
+           'searched_families', 'set_families', 'check_families', 'default_params', 'is_affordable', 'first_trials']
 
 # %% ../../../nbs/methods/models/search_spaces.ipynb #c03
 from collections.abc import Sequence
 
 from ...errors import ParameterError
-from .custom_families import CustomFamily, custom_names, register_custom
+from .custom_families import CustomFamily, custom_names, replace_custom
 from .family_interface import Range
 from .optional_families import OPTIONAL_FAMILIES
 from ..tasks.task_traits import traits_of
@@ -123,16 +123,20 @@ def searched_families(task: str) -> tuple[str, ...]:
     return (*FAMILY_SETS[traits_of(task).families], *custom_names(task, optional=False))
 
 
-def add_family(source: CustomFamily) -> None:
-    """Register a family of the project, or its new version, with its search space.
+def set_families(sources: Sequence[CustomFamily]) -> None:
+    """Register the families of a project, with their search spaces, in place of those that were registered before.
 
     Raises:
-        ModelFamilyError: a family of mlnb has that name.
+        ModelFamilyError: a family of mlnb has the name of one of them.
     """
-    if source.name in SPACES and source.name not in custom_names(optional=False):
-        raise source.broken("mlnb has a family of that name already", "choose another `name` in the class")
-    register_custom(source)
-    SPACES[source.name] = dict(source.family.space)
+    for name in custom_names(optional=False):
+        del SPACES[name]
+    replace_custom(sources)
+    for source in sources:
+        if source.name in SPACES:
+            replace_custom([])
+            raise source.broken("mlnb has a family of that name already", "choose another `name` in the class")
+    SPACES.update({source.name: dict(source.family.space) for source in sources})
 
 
 def check_families(families: list[str], task: str = "") -> list[str]:
