@@ -46,7 +46,7 @@ def check_model_family(
         for task in tasks or source.family.tasks:
             checks = check_family(source.name, task, params, ranges=True)
             failed = [check for check in checks if not check.passed]
-            problems += [f"{task}, {check.check}: {check.found}; {check.remedy}" for check in failed]
+            problems += [f"{task}, {check.check}: {check.problem}; {check.remedy}" for check in failed]
             if not failed:
                 latency = _describe_latency(source.name, task, params)
                 print(f"{source.name}, {task}: {len(checks)} checks passed; {latency}")

@@ -40,7 +40,7 @@ class HalvesFamily(ModelFamily):
     def load(self, data):
         return Halves(*json.loads(data))
 """
-# What a family can do wrong: a change of the code, and what the error says.
+# What a family can do wrong: a change of the code, and the text of the error.
 FAULTS = {
     "NaN": ("return p if self.classes", "p = p / (X[:, :1] - X[:, :1])\n        return p if self.classes", "NaN"),
     "shape": ("p if self.classes else p[:, 0]", "p[:, 0] if self.classes else p", "array of shape"),

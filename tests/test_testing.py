@@ -25,7 +25,7 @@ FAST = {
 @pytest.mark.parametrize("task", ["multiclass", "regression"])
 @pytest.mark.parametrize("family", SEARCHED)
 def test_the_families_of_mlnb_pass(family: str, task: str) -> None:
-    assert {check.check: check.found for check in check_family(family, task, FAST.get(family)) if check.found} == {}
+    assert {check.check: check.problem for check in check_family(family, task, FAST.get(family)) if check.problem} == {}
 
 
 @pytest.mark.parametrize("family", OPTIONAL_FAMILIES)

@@ -63,10 +63,10 @@ class CustomFamily:
         """Return whether the family supports a problem type; an empty one: True."""
         return not task or task in self.family.tasks
 
-    def broken(self, found: str, remedy: str) -> ModelFamilyError:
+    def broken(self, problem: str, remedy: str) -> ModelFamilyError:
         """Return the error for a family that breaks its contract."""
         where = f"{self.file}: " if self.file else ""
-        return ModelFamilyError(f"{where}model family {self.name!r}: {found}; {remedy}.")
+        return ModelFamilyError(f"{where}model family {self.name!r}: {problem}; {remedy}.")
 
 
 @dataclass(frozen=True)
@@ -118,9 +118,9 @@ def load_family(code: str, file: str) -> CustomFamily:
         if isinstance(value, type) and issubclass(value, ModelFamily) and value.__module__ == module.__name__
     ]
     if len(classes) != 1:
-        found = ", ".join(one.__name__ for one in classes) or "none"
+        problem = ", ".join(one.__name__ for one in classes) or "none"
         raise ModelFamilyError(
-            f"{file} exports {len(classes)} model families ({found}); expected one class derived from ModelFamily "
+            f"{file} exports {len(classes)} model families ({problem}); expected one class derived from ModelFamily "
             "in an `#| export` cell."
         )
     return declare_family(classes[0], file, code)
@@ -140,8 +140,8 @@ def declare_family(family: type[ModelFamily] | ModelFamily, file: str = "", code
     kind = family if isinstance(family, type) else type(family)
     file = file or kind.__name__
 
-    def refuse(found: str, expected: str) -> ModelFamilyError:
-        return ModelFamilyError(f"{file}: class {kind.__name__} {found}; expected {expected}.")
+    def refuse(problem: str, expected: str) -> ModelFamilyError:
+        return ModelFamilyError(f"{file}: class {kind.__name__} {problem}; expected {expected}.")
 
     if unfinished := sorted(getattr(kind, "__abstractmethods__", ())):
         raise refuse(f"does not define {' and '.join(unfinished)}", "the methods fit and load")
@@ -158,10 +158,10 @@ def declare_family(family: type[ModelFamily] | ModelFamily, file: str = "", code
             rule = "low <= default <= high, and low > 0 on a logarithmic scale"
             raise refuse(f"has the range {parameter} = {one}", rule)
     try:
-        made = kind() if isinstance(family, type) else family
+        instance = kind() if isinstance(family, type) else family
     except Exception as error:
         raise refuse(f"cannot be created: {_describe(error, file, code)}", "a class without arguments") from None
-    return CustomFamily(made, file, code)
+    return CustomFamily(instance, file, code)
 
 
 def _describe(error: BaseException, file: str, code: str) -> str:
@@ -207,12 +207,12 @@ def fit_custom(
     except MlnbError:
         raise
     except Exception as error:
-        found = f"fit raised {_describe(error, source.file, source.code)}"
-        raise source.broken(found, "check it with mlnb.testing.check_model_family") from None
+        problem = f"fit raised {_describe(error, source.file, source.code)}"
+        raise source.broken(problem, "check it with mlnb.testing.check_model_family") from None
     missing = [name for name in ("predict", "save") if not callable(getattr(fitted, name, None))]
     if missing:
-        found = f"fit returned {type(fitted).__name__} without {' and '.join(missing)}"
-        raise source.broken(found, "return an object with predict(X) and save()")
+        problem = f"fit returned {type(fitted).__name__} without {' and '.join(missing)}"
+        raise source.broken(problem, "return an object with predict(X) and save()")
     return CustomModel(source, fitted, tuple(seen.tolist()))
 
 
@@ -239,8 +239,8 @@ def predict_custom(model: CustomModel, X: np.ndarray, classes: int) -> np.ndarra
     except MlnbError:
         raise
     except Exception as error:
-        found = f"predict raised {_describe(error, source.file, source.code)}"
-        raise source.broken(found, "check it with mlnb.testing.check_model_family") from None
+        problem = f"predict raised {_describe(error, source.file, source.code)}"
+        raise source.broken(problem, "check it with mlnb.testing.check_model_family") from None
     expected = (len(X), len(model.seen)) if classes else (len(X),)
     if p.shape != expected:
         what = "the probability of each class in each row" if classes else "a value for each row"
@@ -332,7 +332,7 @@ def load_custom(name: str, native: Mapping[str, Any], folder: Path) -> CustomMod
     """
     metadata = native["custom"]
     source = find_custom(name)
-    if source is None or source.code or source.file != metadata["file"]:  # it has code of its own
+    if source is None or source.code or source.file != metadata["file"]:  # it was saved with its code
         source = load_family(_read(folder / CODE_FILE).decode(), metadata["file"])
     data = _read(folder / MODEL_FILE)
     try:
@@ -340,8 +340,8 @@ def load_custom(name: str, native: Mapping[str, Any], folder: Path) -> CustomMod
     except MlnbError:
         raise
     except Exception as error:
-        found = f"load raised {_describe(error, source.file, source.code)}"
-        raise source.broken(found, "check it with mlnb.testing.check_model_family") from None
+        problem = f"load raised {_describe(error, source.file, source.code)}"
+        raise source.broken(problem, "check it with mlnb.testing.check_model_family") from None
 
 
 def _read(path: Path) -> bytes:

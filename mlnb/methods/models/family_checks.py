@@ -28,18 +28,18 @@ class FamilyCheck:
 
     Attributes:
         check: its name.
-        found: what was found; empty when it passed.
+        problem: what is wrong; empty when it passed.
         remedy: what to do.
     """
 
     check: str
-    found: str
+    problem: str
     remedy: str
 
     @property
     def passed(self) -> bool:
-        """Whether nothing was found."""
-        return not self.found
+        """Whether nothing is wrong."""
+        return not self.problem
 
 
 @dataclass(frozen=True)
@@ -214,8 +214,8 @@ def check_family(
     results = []
     for name, check, remedy in (*CHECKS, *[RANGES] * ranges):
         try:
-            found = check(subject)
+            problem = check(subject)
         except Exception as error:
-            found = str(error) or type(error).__name__
-        results.append(FamilyCheck(name, found, remedy))
+            problem = str(error) or type(error).__name__
+        results.append(FamilyCheck(name, problem, remedy))
     return results

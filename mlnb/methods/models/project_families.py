@@ -103,7 +103,7 @@ def verify_families(families: Sequence[CustomFamily], task: str, chosen: Sequenc
             continue
         checks = check_family(source.name, task)
         for failed in (check for check in checks if not check.passed):
-            raise source.broken(f"{failed.check}: {failed.found}", failed.remedy)
+            raise source.broken(f"{failed.check}: {failed.problem}", failed.remedy)
         lines.append(f"{source.name} ({source.file}) is searched, too; {len(checks)} checks passed")
     return lines
 
