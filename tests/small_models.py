@@ -67,7 +67,10 @@ def make_model(
     text: bool = False,
     quantiles: bool = False,
 ) -> Path:
-    """Return the `model` folder of a bundle; the family "ensemble" is one of boosters, "mixed" has a linear member."""
+    """Return the `model` folder of a bundle; the family "ensemble" is one of boosters, "mixed" has a linear member.
+
+    "skewed" is one of models of a skewed target, and "poisson" is one linear model of it.
+    """
     columns = (*COLUMNS, *[TEXT] * text, *[QUERY] * (task == "ranking"))
     schema, names = Schema(columns, rows=400), {column.name for column in columns}
     rows = _choose(400, 7, names)
@@ -80,11 +83,17 @@ def make_model(
     count = len(classes or ())
     encoder = Encoder.fit(arrays, schema, y, classes=count)
     X = encoder.transform(arrays)
-    families = {"ensemble": ["lightgbm", "random_forest"], "mixed": ["lightgbm", "linear"]}.get(family, [family])
-    members = [_fit(each, X, y, task, count, quantiles) for each in families]
+    families = {"ensemble": ["lightgbm", "random_forest"], "mixed": ["lightgbm", "linear"]}
+    families |= {
+        "skewed": ["lightgbm tweedie", "linear poisson", "extra_trees log-normal"],
+        "poisson": ["linear poisson"],
+    }
+    members = [_fit(each, X, y, task, count, quantiles) for each in families.get(family, [family])]
     model = members[0]
     if len(members) > 1:
-        model = Model("ensemble", task, count, X.shape[1], {"members": members, "weights": [0.7, 0.3]})
+        model = Model(
+            "ensemble", task, count, X.shape[1], {"members": members, "weights": [0.7, 0.3, 0.4][: len(members)]}
+        )
     contract = ProblemContract(task=Task(task), target="survived", classes=classes, contamination=0.2, query="visit")
     held_out = _choose(40, 8, names)
     held_out[3]["town"] = "a town that nobody saw"
@@ -108,7 +117,10 @@ def _choose(count: int, seed: int, names: set[str]) -> list[dict[str, Any]]:
 
 
 def _fit(family: str, X: np.ndarray, y: np.ndarray, task: str, classes: int, quantiles: bool) -> Model:
-    more = {"rounds": 20} if family in ("lightgbm", "lambdarank") else {}
+    family, _, distribution = family.partition(" ")
+    more: dict[str, Any] = {"rounds": 20} if family in ("lightgbm", "lambdarank") else {}
     more |= {"quantile_transform": True} if quantiles else {}
+    more |= {"target_distribution": distribution, "smearing": 1.1} if distribution == "log-normal" else {}
+    more |= {"target_distribution": distribution} if distribution in ("poisson", "tweedie") else {}
     groups = np.arange(len(X)) // 8 if task == "ranking" else None
     return fit_model(family, {**default_params(family), **more}, X, y, task, classes, threads=1, groups=groups)
