@@ -69,7 +69,7 @@ def make_model(
 ) -> Path:
     """Return the `model` folder of a bundle; the family "ensemble" is one of boosters, "mixed" has a linear member.
 
-    "skewed" is one of models of a skewed target, and "poisson" is one linear model of it.
+    "skewed" is from `fit_skewed`, and "poisson" its linear member.
     """
     columns = (*COLUMNS, *[TEXT] * text, *[QUERY] * (task == "ranking"))
     schema, names = Schema(columns, rows=400), {column.name for column in columns}
@@ -83,17 +83,12 @@ def make_model(
     count = len(classes or ())
     encoder = Encoder.fit(arrays, schema, y, classes=count)
     X = encoder.transform(arrays)
-    families = {"ensemble": ["lightgbm", "random_forest"], "mixed": ["lightgbm", "linear"]}
-    families |= {
-        "skewed": ["lightgbm tweedie", "linear poisson", "extra_trees log-normal"],
-        "poisson": ["linear poisson"],
-    }
-    members = [_fit(each, X, y, task, count, quantiles) for each in families.get(family, [family])]
-    model = members[0]
+    families = {"ensemble": ["lightgbm", "random_forest"], "mixed": ["lightgbm", "linear"]}.get(family, [family])
+    skewed = fit_skewed(X, y) if family in ("skewed", "poisson") else None
+    members = [_fit(each, X, y, task, count, quantiles) for each in families] if skewed is None else []
+    model = members[0] if skewed is None else skewed if family == "skewed" else skewed.native["members"][1]
     if len(members) > 1:
-        model = Model(
-            "ensemble", task, count, X.shape[1], {"members": members, "weights": [0.7, 0.3, 0.4][: len(members)]}
-        )
+        model = Model("ensemble", task, count, X.shape[1], {"members": members, "weights": [0.7, 0.3]})
     contract = ProblemContract(task=Task(task), target="survived", classes=classes, contamination=0.2, query="visit")
     held_out = _choose(40, 8, names)
     held_out[3]["town"] = "a town that nobody saw"
@@ -110,6 +105,19 @@ def make_model(
     return folder
 
 
+def fit_skewed(X: np.ndarray, y: np.ndarray) -> Model:
+    """Return an ensemble of regression models of a skewed target, one for each way to predict it."""
+    members = [
+        fit_model(family, default_params(family) | more, X, y, "regression", metric="rmse", threads=1)
+        for family, more in (
+            ("lightgbm", {"rounds": 20, "target_distribution": "tweedie"}),
+            ("linear", {"target_distribution": "poisson"}),
+            ("extra_trees", {"n_estimators": 20, "target_distribution": "log-normal", "smearing": 1.1}),
+        )
+    ]
+    return Model("ensemble", "regression", 0, X.shape[1], {"members": members, "weights": [0.5, 0.3, 0.2]})
+
+
 def _choose(count: int, seed: int, names: set[str]) -> list[dict[str, Any]]:
     """Return rows with the columns of these names; eight rows are of one visit."""
     rows = [{**row, "visit": f"visit {number // 8}"} for number, row in enumerate(make_rows(count, seed))]
@@ -117,10 +125,7 @@ def _choose(count: int, seed: int, names: set[str]) -> list[dict[str, Any]]:
 
 
 def _fit(family: str, X: np.ndarray, y: np.ndarray, task: str, classes: int, quantiles: bool) -> Model:
-    family, _, distribution = family.partition(" ")
-    more: dict[str, Any] = {"rounds": 20} if family in ("lightgbm", "lambdarank") else {}
+    more = {"rounds": 20} if family in ("lightgbm", "lambdarank") else {}
     more |= {"quantile_transform": True} if quantiles else {}
-    more |= {"target_distribution": distribution, "smearing": 1.1} if distribution == "log-normal" else {}
-    more |= {"target_distribution": distribution} if distribution in ("poisson", "tweedie") else {}
     groups = np.arange(len(X)) // 8 if task == "ranking" else None
     return fit_model(family, {**default_params(family), **more}, X, y, task, classes, threads=1, groups=groups)
