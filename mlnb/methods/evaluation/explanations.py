@@ -15,7 +15,7 @@ import pandas as pd
 
 from ..metrics.weighted_metrics import METRICS, score
 from ..models.custom_families import CustomModel
-from ..models.fitted_models import Model, is_booster, predict
+from ..models.fitted_models import Model, inner_model, is_booster, predict
 from ..models.shap_values import AVERAGED_FAMILIES, compute_shap_values
 from ..tables.sample_weights import select_rows
 
@@ -37,6 +37,7 @@ def built_in_importance(model: Model, sources: Sequence[str]) -> pd.DataFrame:
     Returns:
         column, importance in [0, 1], most important first; empty when the model has no built-in importance.
     """
+    model = inner_model(model)
     native = model.native
     if isinstance(native, dict) and "members" in native:
         tables = [
@@ -115,10 +116,10 @@ def _row_cost(model: Model) -> int:
 
 
 def _single_models(model: Model) -> list[Model]:
-    """Return the members of an ensemble, or the single model."""
+    """Return the members of an ensemble, or the single model; of transformed models the inner ones."""
     if isinstance(model.native, dict) and "members" in model.native:
         return [one for member in model.native["members"] for one in _single_models(member)]
-    return [model]
+    return [inner_model(model)]
 
 
 def permutation_importance(
@@ -199,7 +200,7 @@ def _to_prediction(model: Model, parts: np.ndarray, base: np.ndarray, p: np.ndar
 
 
 def contributions(model: Model, X: np.ndarray, sources: Sequence[str]) -> tuple[np.ndarray, list[str]]:
-    """Return the SHAP values of each column: of the raw score, or for an ensemble of the prediction.
+    """Return the SHAP values of each column: of the raw score; of the prediction for ensembles and regression.
 
     Args:
         model: the fitted model; of several classes the predicted one is explained.

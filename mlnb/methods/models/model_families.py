@@ -21,11 +21,20 @@ from ..tables.compact_matrix import Compact
 from .anomaly_detectors import fit_detector
 from .custom_families import find_custom, fit_custom
 from .family_interface import FitSpec
-from .fitted_models import Model, is_booster
+from .fitted_models import TRANSFORMED, Model, inner_model, is_booster
 from .learning_to_rank import RANKERS, fit_ranker
 from .numpy_models import MAX_VALUE, fit_linear, fit_knn, fit_mlp
 from .residual_models import RESIDUAL, split_base
 from .search_spaces import check_families
+from mlnb.methods.models.skewed_targets import (
+    DISTRIBUTION,
+    FOR_MEANS,
+    FOR_MEDIANS,
+    LOG_NORMAL,
+    NORMAL,
+    learn_log,
+    to_log,
+)
 from .tree_conversion import to_lightgbm
 from ..tables.sample_weights import select_rows
 
@@ -226,7 +235,8 @@ def fit_model(
 
     Args:
         family: key of SPACES.
-        params: hyperparameters of the family; lightgbm also rounds and bags, mlp also bags, baseline also statistic.
+        params: hyperparameters of the family; lightgbm also rounds and bags, mlp also bags, baseline also statistic;
+            for a skewed target target_distribution and smearing.
         X: encoded training rows, float64 (n, d), NaN for missing; or a Compact.
         y: (n,): class codes 0..classes-1, or values.
         task: the problem type.
@@ -270,6 +280,24 @@ def fit_model(
             f"found a monotonic constraint for the family {family}, which has none; "
             f"search {' and '.join(MONOTONE_FAMILIES[:2])}"
         )
+    if (kind := str(chosen.pop(DISTRIBUTION, NORMAL))) != NORMAL:
+        if kind not in (*FOR_MEANS.get(family, ()), *FOR_MEDIANS.get(family, ())):
+            raise ValueError(
+                f"found {DISTRIBUTION} {kind!r} for the family {family}, which does not have it; use normal"
+            )
+        log = learn_log(y, float(chosen.pop("smearing", 1.0)), None if kind == LOG_NORMAL else 0.0)
+        if kind == LOG_NORMAL:
+            inner = fit_model(
+                family, chosen, X, to_log(log, y), task, classes, "mae" if metric == "mape" else metric, seed, threads,
+                weights=weights, valid=None if valid is None else (valid[0], to_log(log, valid[1])), record=record,
+                stop=stop, keep=keep, valid_weights=valid_weights, counts=counts,
+            )  # fmt: skip
+            return Model(TRANSFORMED, task, 0, X.shape[1], {"inner": inner, "transform": log})
+        if family == "linear":
+            native = fit_linear({**chosen, DISTRIBUTION: kind}, X, y, weights, classes, counts)
+            inner = Model(family, task, 0, X.shape[1], native)
+            return Model(TRANSFORMED, task, 0, X.shape[1], {"inner": inner, "transform": log})
+        chosen |= {"objective": kind, "metric": "rmse"}  # LightGBM has the link; the deciding metric ends boosting
     if family in RESIDUAL:
         native, base, chosen = split_base(chosen, X)
         first = Model("seasonal_naive", task, 0, X.shape[1], native)
@@ -307,6 +335,7 @@ def fit_model(
 
 def rounds_of(model: Model) -> int | None:
     """Return the number of boosting rounds of a LightGBM model, None for any other."""
+    model = inner_model(model)
     return (
         model.native.num_trees() // max(1, model.classes if traits_of(model.task).classes == "several" else 1)
         if (model.family == "lightgbm" and not isinstance(model.native, dict))

@@ -44,6 +44,7 @@ from mlnb.methods.tuning.trials import (
     run_trial,
     sample_fold,
 )
+from ..models.skewed_targets import is_skewed, target_distributions
 from ..tasks.task_traits import traits_of
 from .ensembles import STANDARD_ERRORS, PredictionStore
 from .model_selection import SelectionPlan, TuningResult, bag_size, choose_winner
@@ -86,7 +87,8 @@ class _SearchLoop:
             if index not in present:
                 proposal = propose(index, self.results, self.search)
                 configuration = (proposal.family, proposal.params, proposal.class_weight, proposal.all_rows)
-                enqueue_trial(self.study, index, *configuration, self.search.families, proposal.origin)
+                targets = self.search.targets.get(proposal.family, ())
+                enqueue_trial(self.study, index, *configuration, self.search.families, proposal.origin, targets)
         while len(self.running) < workers and (trial := take_trial(self.study)) is not None:
             (family, params), index = proposed_params(trial), trial.user_attrs["index"]
             all_rows = trial.user_attrs["all_rows"]
@@ -197,9 +199,10 @@ def tune(
     budget, used = TimeBudget(seconds, clock), folds_used(folds)
     rows, columns = max(len(fold.y) for fold in folds), folds[0].X.shape[1]
     weighting = class_weight if classes else "none"
-    first = read_warm_start(warm or {}, families, trials)
+    targets = _target_distributions(families, task, metric, folds[0].y)
+    first = read_warm_start(warm or {}, families, trials, targets)
     sign = METRICS[metric].sign
-    search = SearchSettings(tuple(families), rows, columns, sampler, weighting, seed, sign, trials, first)
+    search = SearchSettings(tuple(families), rows, columns, sampler, weighting, seed, sign, trials, first, targets)
     objective = Objective(task, classes, metric, seed, max(1, threads // workers))
     all_rows = examples or round(1.25 * rows)
     plan = SelectionPlan(
@@ -257,6 +260,13 @@ def _check_settings(
     return families
 
 
+def _target_distributions(families: list[str], task: str, metric: str, y: np.ndarray) -> dict[str, tuple[str, ...]]:
+    """Return the target distributions of each family besides the normal one; none unless the target is skewed."""
+    if task != "regression" or not is_skewed(y):
+        return {}
+    return {family: kinds for family in families if (kinds := target_distributions(family, metric))}
+
+
 def _identity(search: SearchSettings, task: str, classes: int, metric: str, folds: int) -> dict[str, Any]:
     """Return what distinguishes a study from others in the same storage, as JSON values."""
     identity: dict[str, Any] = {
@@ -266,6 +276,8 @@ def _identity(search: SearchSettings, task: str, classes: int, metric: str, fold
     custom = [find_custom(family) for family in search.families]
     if code := {source.name: source.digest for source in custom if source is not None and source.digest}:
         identity["code"] = code
+    if search.targets:
+        identity["targets"] = {family: list(kinds) for family, kinds in search.targets.items()}
     if search.warm:
         identity["warm"] = [[one.family, one.params, one.class_weight, one.origin] for one in search.warm]
     return identity
