@@ -306,7 +306,9 @@ def fit_model(
             raise ValueError(
                 f"found {DISTRIBUTION} {kind!r} for the family {family}, which does not have it; use normal"
             )
-        log = learn_log(y, float(chosen.pop("smearing", 1.0)), None if kind == LOG_NORMAL else 0.0)
+        if not np.average(y, weights=weights):
+            raise ValueError(f"found targets that are all 0, expected a positive one for {DISTRIBUTION} {kind}")
+        log = learn_log(y, float(chosen.pop("smearing", 1.0)), None if kind == LOG_NORMAL else 0.0, counts)
         if kind == LOG_NORMAL:
             inner = fit_model(
                 family, chosen, X, to_log(log, y), task, classes, "mae" if metric == "mape" else metric, seed, threads,

@@ -76,9 +76,11 @@ def test_any_target_gives_finite_predictions_in_its_range(values, logs):
 
 
 @pytest.mark.parametrize(("family", "kind"), dict.fromkeys(MODELS))
-def test_a_negative_target_is_refused(family, kind):
+def test_a_target_outside_the_domain_is_refused(family, kind):
     with pytest.raises(ValueError, match=r"found a target of -1, .*use target_distribution normal"):
         fit(family, kind, np.r_[-1.0, SKEWED[1:]])
+    with pytest.raises(ValueError, match="found targets that are all 0"):
+        fit(family, kind, 0.0 * SKEWED)
 
 
 def test_a_family_without_the_distribution_is_refused():
