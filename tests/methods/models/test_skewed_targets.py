@@ -136,3 +136,16 @@ def test_a_target_beyond_the_range_of_one_family_is_fitted_by_others():
     assert "the range of LightGBM" in tuned.trials["error"].iloc[0]
     model = fit_winner(tuned.best, "regression", 0, "rmse", X, y)
     assert tuned.best.family == "linear" and np.isfinite(predict(model, X)).all()
+
+
+@pytest.mark.parametrize("kind", ["poisson", "log-normal"])
+def test_weight_two_is_a_row_twice(kind):
+    y, weights = np.floor(SKEWED), np.where(X[:, 1] > 0, 2.0, 1.0)
+    twice, params = (
+        np.repeat(np.arange(150), weights.astype(int)),
+        default_params("linear") | {"target_distribution": kind},
+    )
+    weighted = fit_model("linear", params, X, y, "regression", metric="rmse", weights=weights, counts=weights)
+    repeated = fit_model("linear", params, X[twice], y[twice], "regression", metric="rmse")
+    np.testing.assert_allclose(predict(weighted, X), predict(repeated, X), rtol=2e-3)
+    assert smearing_factor(y, SKEWED, weights) == pytest.approx(smearing_factor(y[twice], SKEWED[twice]))
