@@ -87,7 +87,7 @@ class LogTransform(Record, frozen=True, kw_only=True):
 
 
 def _median(values: np.ndarray, counts: np.ndarray | None) -> float:
-    """Return the median of values (n,), a value of which counts as often as `counts` (n,) says."""
+    """Return the median of values (n,), each counted as often as `counts` (n,) states."""
     return float(np.quantile(values, 0.5, weights=counts, method="inverted_cdf"))
 
 

@@ -275,7 +275,7 @@ def _check_settings(
 
 def _target_distributions(families: list[str], task: str, metric: str, y: np.ndarray) -> dict[str, tuple[str, ...]]:
     """Return the target distributions of each family besides the normal one; none unless the target is skewed."""
-    if task != "regression" or not is_skewed(y):
+    if traits_of(task).response != "value" or not is_skewed(y):
         return {}
     return {family: kinds for family in families if (kinds := target_distributions(family, metric))}
 
