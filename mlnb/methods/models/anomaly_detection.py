@@ -15,7 +15,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from ..metrics.anomaly_metrics import flag_top
-from .anomaly_detectors import drivers, fit_detector, score_rows
+from .anomaly_detectors import COLUMN_SCORERS, drivers, fit_detector, score_rows
 from ..tables.plot_style import MUTED, PALETTE, use_style
 
 # %% ../../../nbs/methods/models/anomaly_detection.ipynb #c04
@@ -60,7 +60,7 @@ def list_anomalies(
     """
     order = np.argsort(-scores, kind="stable")[:most]
     why: list[dict[str, float]] = [{}] * len(order)
-    if "ecod" in native.get("scorers", {}):
+    if not set(COLUMN_SCORERS).isdisjoint(native.get("scorers", {})):
         why = drivers(native, X[order], sources)
     reasons = [", ".join(f"{name} ({value:.1f})" for name, value in row.items()) or "combination" for row in why]
     result = pd.DataFrame({"score": np.round(scores[order], 3), "why": reasons})
