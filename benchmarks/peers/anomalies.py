@@ -29,7 +29,7 @@ def rare_class(name: str, rare: int, keep: int, without: tuple[int, ...] = ()) -
 def survey(
     name: str, label: Callable[[pd.DataFrame], pd.Series], drop: tuple[str, ...], most: int
 ) -> Callable[[], Table]:
-    """Return what reads at most `most` rows of a set of statsmodels'; `label` says which are anomalies."""
+    """Return what reads at most `most` rows of a set of statsmodels'; `label` returns which are anomalies."""
 
     def read() -> Table:
         import statsmodels.api as sm

@@ -370,7 +370,7 @@ def column_scores(native: Mapping[str, Any], X: np.ndarray) -> np.ndarray:
     scorers = [native["scorers"][name] for name in COLUMN_SCORERS if name in native["scorers"]]
     if not scorers:
         names, expected = ", ".join(native["scorers"]), " or ".join(COLUMN_SCORERS)
-        raise DataError(f"found the scorers {names}, expected {expected} among them, as in the family detector_ensemble")
+        raise DataError(f"found the scorers {names}, expected {expected} among them, as in detector_ensemble")
     return _column_tails(_standardize(X, native), scorers[0]["fitted"])
 
 
