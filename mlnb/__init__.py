@@ -7,6 +7,8 @@ from typing import Any
 
 # Public names and where they are; __init__.pyi has their types.
 PUBLIC = {
+    "TableClassifier": ("mlnb.api.estimators", "TableClassifier"),
+    "TableRegressor": ("mlnb.api.estimators", "TableRegressor"),
     "latest": ("mlnb.api.project_runs", "latest"),
     "load_model": ("mlnb.api.project_runs", "load_model"),
     "open_run": ("mlnb.api.project_runs", "open_recorded_run"),
@@ -14,7 +16,17 @@ PUBLIC = {
     "run": ("mlnb.api.project_runs", "run"),
     "runs": ("mlnb.api.project_runs", "runs"),
 }
-__all__ = ["__version__", "latest", "load_model", "open_run", "open_stage", "run", "runs"]
+__all__ = [
+    "TableClassifier",
+    "TableRegressor",
+    "__version__",
+    "latest",
+    "load_model",
+    "open_run",
+    "open_stage",
+    "run",
+    "runs",
+]
 
 
 def __getattr__(name: str) -> Any:

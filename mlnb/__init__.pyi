@@ -1,3 +1,5 @@
+from mlnb.api.estimators import TableClassifier as TableClassifier
+from mlnb.api.estimators import TableRegressor as TableRegressor
 from mlnb.api.project_runs import latest as latest
 from mlnb.api.project_runs import load_model as load_model
 from mlnb.api.project_runs import open_recorded_run as open_run
@@ -6,4 +8,14 @@ from mlnb.api.project_runs import runs as runs
 from mlnb.engine.session import open_stage as open_stage
 
 __version__: str
-__all__ = ["__version__", "latest", "load_model", "open_run", "open_stage", "run", "runs"]
+__all__ = [
+    "TableClassifier",
+    "TableRegressor",
+    "__version__",
+    "latest",
+    "load_model",
+    "open_run",
+    "open_stage",
+    "run",
+    "runs",
+]

@@ -98,7 +98,7 @@ def test_monitoring_cycle_from_the_first_model_to_promotion_and_rollback(root, p
         while not done.wait(0.05):
             statuses.append(status(port, "POST", "/predict", row)[0])
 
-    replay = ["simulate", "--url", f"http://127.0.0.1:{port}", "--days", "24", "--customers", "120", "--delay", "1"]
+    replay = ["simulate", "--url", f"http://127.0.0.1:{port}", "--days", "20", "--customers", "120", "--delay", "1"]
     replay += ["--broken", "5", "--recovered", "7", "--drift", "10", "--cycle", "4", "--", *TURNS]
     output = toys.mlnb(root, *replay, timeout=800)
     days = {line.split()[0]: line for line in output.splitlines() if line[:4].strip().isdigit()}

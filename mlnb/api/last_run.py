@@ -1,4 +1,7 @@
-"""Data and target of a folder's last run: used by `mlnb run`, `mlnb plan` and `mlnb.run` when no others are stated."""
+"""Data and target of a folder's last run: used by `mlnb run`, `mlnb plan` and `mlnb.run` when no others are stated.
+
+Only a run that could read both counts, so that a mistyped name is not repeated.
+"""
 
 import os
 import shlex
@@ -10,19 +13,21 @@ from typing import Any
 from mlnb.api.run_request import RunRequest, pipeline_name
 from mlnb.engine.notebook import read_notebooks
 from mlnb.engine.project import Project, builtin_folder
-from mlnb.engine.run_records import ParameterValue
+from mlnb.engine.run_records import ParameterValue, RunState
 from mlnb.engine.runs import Run, read_run
 from mlnb.errors import SchemaError
 
 NAMES = ("data", "target", "known_column")  # parameters that --data and --target set
 OPTION = "-p"  # origin of their values
+READ = "contract"  # artifact of the stage that has read the data and found the target
 
 
 def with_last_data(project: Project, request: RunRequest) -> tuple[RunRequest, tuple[str, ...]]:
     """Return a request with the data and target of the last run, and these as options; print them to standard error.
 
-    A request that states data is returned as it is; so is one for a project whose notebooks, profile or file of
-    parameters name the data.
+    Runs that failed before their data was read and their target was found are passed over, and named. A request that
+    states data is returned as it is; so is one for a project whose notebooks, profile or file of parameters name the
+    data.
 
     Args:
         project: The project.
@@ -30,9 +35,11 @@ def with_last_data(project: Project, request: RunRequest) -> tuple[RunRequest, t
     """
     if request.data is not None or _states_data(project, request):
         return request, ()
-    run = _last_run(project, pipeline_name(project, request))
+    run, unread = _last_run(project, pipeline_name(project, request))
     values = _requested(run) if run else {}
     if run is None or "data" not in values or not _names_example(project):
+        if unread:
+            print(f"The last run, {unread}, has not read its data and target: it supplies neither.", file=sys.stderr)
         return request, ()
     last = RunRequest(data=_from_here(project, str(values["data"])), program=())
     target, column = values.get("target"), values.get("known_column")
@@ -42,7 +49,8 @@ def with_last_data(project: Project, request: RunRequest) -> tuple[RunRequest, t
         else:
             last = replace(last, pairs=[("problem.target", str(target))])
     words = last.command()
-    print(f"As in the last run, {run.id}: {shlex.join(words)}", file=sys.stderr)
+    passed = f" ({unread} has not read its data and target)" if unread else ""
+    print(f"As in the last run, {run.id}{passed}: {shlex.join(words)}", file=sys.stderr)
     target = request.target if last.target is None else last.target
     return replace(request, data=last.data, target=target, pairs=[*last.pairs, *request.pairs]), words
 
@@ -60,8 +68,17 @@ def _states_data(project: Project, request: RunRequest) -> bool:
     return in_profile or bool(request.files) or _states(request, "data")
 
 
-def _last_run(project: Project, pipeline: str) -> Run | None:
-    """Return the newest run of a pipeline that `mlnb run` started; None without one."""
+def _last_run(project: Project, pipeline: str) -> tuple[Run | None, str]:
+    """Return the newest run that `mlnb run` started and that read its data, and the id of a newer one that did not.
+
+    Args:
+        project: The project.
+        pipeline: Of the runs.
+
+    Returns:
+        None without such a run; an empty id when the newest run is such a run.
+    """
+    unread = ""
     folders = project.runs.glob("*-*") if project.runs.is_dir() else ()
     for folder in sorted(folders, key=lambda path: path.name, reverse=True):
         try:
@@ -69,8 +86,15 @@ def _last_run(project: Project, pipeline: str) -> Run | None:
         except (OSError, SchemaError):  # other commands report it
             continue
         if run.record.pipeline == pipeline and run.record.command[:2] == ("mlnb", "run"):
-            return run
-    return None
+            if _has_read(run):
+                return run, unread
+            unread = unread or run.id
+    return None, unread
+
+
+def _has_read(run: Run) -> bool:
+    """Return whether a run read its data and found its target, or finished without these stages."""
+    return run.has(READ) or run.state == RunState.FINISHED
 
 
 def _requested(run: Run) -> dict[str, Any]:

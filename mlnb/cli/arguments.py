@@ -18,8 +18,8 @@ EXAMPLES = """examples:
   mlnb run --upto features                        stop after a stage; see also --from, --only and --force
   mlnb run -p ingest.data 'postgresql://u:${DB_PASSWORD}@host/db::customers'   the secret is not stored
 
-Without --data, the data and target of the folder's last run are used and printed, unless notebooks, profile or -f name
-the data.
+Without --data, the data and target of the folder's last run that could read both are used and printed, unless
+notebooks, profile or -f name the data.
 columns.toml in the project folder declares columns: kind, role, date format, missing values, unit.
 Precedence of values: notebook < --profile < -f < --data, --target and -p < -g.
 `mlnb stages NAME` lists the parameters of a stage.

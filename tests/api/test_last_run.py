@@ -11,7 +11,7 @@ from mlnb.cli.arguments import read_request
 from mlnb.cli.new import create
 from mlnb.codec import replace
 from mlnb.engine.project import Project
-from mlnb.engine.run_records import ParameterValue
+from mlnb.engine.run_records import ParameterValue, RunState
 
 WORDS = ("mlnb", "run", "--data", "titanic.csv", "--target", "survived")
 
@@ -88,6 +88,34 @@ def test_runs_of_other_commands_and_with_the_example_supply_nothing(folder, exam
     assert applied(capsys=capsys) == (None, None, (), "")
     (again.folder / "run.json").write_text("{")
     assert applied(capsys=capsys)[0] == "titanic.csv"
+
+
+@pytest.mark.parametrize("state", [RunState.FAILED, RunState.INTERRUPTED, RunState.RUNNING])
+def test_a_run_that_has_not_read_its_data_and_target_supplies_nothing(folder, example, state, capsys):
+    latest = example.make_run(folder.project, "20260315-091500-train-a1b2", upto="ingest", minute=40)
+    latest.update(state=state)
+    record(latest, problem__target="mistyped", ingest__known_column="mistyped")
+    data, target, words, printed = applied(capsys=capsys)
+    assert (data, target, words) == ("titanic.csv", "survived", WORDS[2:])
+    assert printed.startswith(f"As in the last run, {folder.id} ({latest.id} has not read its data and target): --data")
+    later = example.make_run(folder.project, "20260316-091500-train-a1b2", upto="features", minute=50)
+    later.update(state=state)
+    record(later, problem__target="sex", ingest__known_column="sex")
+    assert applied(capsys=capsys)[1] == "sex"
+
+
+def test_a_first_run_that_has_not_read_its_data_is_named(tmp_path, example, monkeypatch, capsys):
+    project = example.make_project(tmp_path / "shop")
+    monkeypatch.chdir(project.root)
+    failed = example.make_run(project, upto="ingest")
+    failed.update(state=RunState.FAILED)
+    record(failed)
+    *request, printed = applied(capsys=capsys)
+    assert request == [None, None, ()]
+    assert printed == f"The last run, {failed.id}, has not read its data and target: it supplies neither.\n"
+    failed.update(state=RunState.FINISHED)
+    failed.save()
+    assert applied(capsys=capsys)[1] == "survived"  # finished without these stages, as with --upto ingest
 
 
 def test_a_file_is_found_from_any_folder_of_a_project(tmp_path, example, monkeypatch, capsys):
