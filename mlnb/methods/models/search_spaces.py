@@ -126,6 +126,8 @@ SPACES |= {
     "lof": _NEAR,
     "mahalanobis": {},
     "ecod": {},
+    "copod": {},
+    "hbos": {},
 }
 FAMILY_SETS: dict[str, tuple[str, ...]] = {  # families to search, by the trait `families` of the task
     "tabular": SEARCHED,
