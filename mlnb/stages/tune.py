@@ -17,6 +17,7 @@ from ..methods.models.search_spaces import searched_families
 from ..methods.models.skewed_targets import is_skewed, skewness, target_distributions
 from ..methods.training_data.cross_validation import Fold
 from ..methods.tables.sqlite_urls import sqlite_url
+from ..methods.tasks.task_traits import traits_of
 import numpy as np
 from tqdm import tqdm
 
@@ -67,7 +68,7 @@ def describe_target(task: str, metric: str, families: Sequence[str], y: np.ndarr
         families: model families that are searched; none: those that suit the task.
         y: training targets of the first fold (n,).
     """
-    if task != "regression" or not is_skewed(y):
+    if traits_of(task).response != "value" or not is_skewed(y):
         return []
     searched = families or searched_families(task)
     kinds = dict.fromkeys(kind for family in searched for kind in target_distributions(family, metric))

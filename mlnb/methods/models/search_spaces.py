@@ -111,6 +111,8 @@ SPACES |= {
     "lof": _NEAR,
     "mahalanobis": {},
     "ecod": {},
+    "copod": {},
+    "hbos": {},
 }
 SPACES |= {name: dict(family.space) for name, family in OPTIONAL_FAMILIES.items()}
 FAMILY_SETS: dict[str, tuple[str, ...]] = {  # families to search, by the trait `families` of the task

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from ...codec import Record
+from ..tables.sample_weights import select_rows
 
 LARGEST = 700.0  # logarithm of the largest prediction
 LEAST_VALUES = 10  # different targets from which other distributions are tried
@@ -85,13 +86,21 @@ class LogTransform(Record, frozen=True, kw_only=True):
     smearing: float = 1.0
 
 
-def learn_log(y: np.ndarray, smearing: float = 1.0, shift: float | None = None) -> LogTransform:
+def _median(values: np.ndarray, counts: np.ndarray | None) -> float:
+    """Return the median of values (n,), each counted as often as `counts` (n,) states."""
+    return float(np.quantile(values, 0.5, weights=counts, method="inverted_cdf"))
+
+
+def learn_log(
+    y: np.ndarray, smearing: float = 1.0, shift: float | None = None, counts: np.ndarray | None = None
+) -> LogTransform:
     """Return the transform for these targets.
 
     Args:
         y: training targets (n,), at least 0.
         smearing: from `smearing_factor`.
         shift: added before the logarithm; None: by the rule for zeros.
+        counts: how often each row counts (n,); None: once.
 
     Raises:
         ValueError: a target is negative.
@@ -101,8 +110,8 @@ def learn_log(y: np.ndarray, smearing: float = 1.0, shift: float | None = None) 
         raise ValueError(f"found a target of {least:g}, expected at least 0 for a logarithm; use {DISTRIBUTION} normal")
     if shift is None:
         shift = 0.0
-        if least <= float(np.median(y)) / 1000:
-            shift = float(np.median(y[y > 0])) / 10 if most > 0 else 1.0
+        if least <= _median(y, counts) / 1000:
+            shift = _median(y[y > 0], select_rows(counts, y > 0)) / 10 if most > 0 else 1.0
     high = min(float(np.log(most + shift)) + float(np.log(2.0)), LARGEST) if most + shift > 0 else 0.0
     low = float(np.log(least + shift)) if least + shift > 0 else -LARGEST
     return LogTransform(shift=shift, low=low, high=high, smearing=smearing)

@@ -81,7 +81,7 @@ def _describe_detector(native: Mapping[str, Any]) -> dict[str, object]:
         elif name == "isolation_forest":
             trees = [_mark_leaves(fitted, number) for number in range(len(fitted["feature"]))]
             fitted = {"norm": fitted["norm"], "trees": trees}
-        scorers[name] = {"fitted": fitted, "tail": scorer["tail"]}
+        scorers[name] = {**scorer, "fitted": fitted}
     shared = {name: native[name] for name in ("centre", "scale", "tail")}
     return {**shared, "rows": rows, "scorers": scorers}
 

@@ -76,9 +76,11 @@ def test_any_target_gives_finite_predictions_in_its_range(values, logs):
 
 
 @pytest.mark.parametrize(("family", "kind"), dict.fromkeys(MODELS))
-def test_a_negative_target_is_refused(family, kind):
+def test_a_target_outside_the_domain_is_refused(family, kind):
     with pytest.raises(ValueError, match=r"found a target of -1, .*use target_distribution normal"):
         fit(family, kind, np.r_[-1.0, SKEWED[1:]])
+    with pytest.raises(ValueError, match="found targets that are all 0"):
+        fit(family, kind, 0.0 * SKEWED)
 
 
 def test_a_family_without_the_distribution_is_refused():
@@ -121,12 +123,29 @@ def test_the_mean_of_a_logarithm_is_corrected_out_of_fold():
     assert np.allclose(predict(whole, X), squared.scores.smearing * predict(model, X))
 
 
-def test_one_enormous_value_gives_a_finite_model_or_a_clear_error():
-    y = SKEWED.copy()
-    y[3] = 1e300
-    try:
-        tuned = tune(folds(y), **SEARCH)
-    except ValueError as error:
-        assert "found" in str(error) and "expected" in str(error)
-    else:
-        assert np.isfinite(predict(fit_winner(tuned.best, "regression", 0, "rmse", X, y), X)).all()
+@pytest.mark.parametrize("outlier", [1e300, -1e300])
+def test_one_enormous_value_is_refused_with_a_clear_error(outlier):
+    y = np.r_[outlier, SKEWED[1:]]
+    with pytest.raises(ValueError, match=r"found a target of 1e\+300, expected at most 1e\+150.*remove the row"):
+        tune(folds(y), **SEARCH | {"trials": 4})
+
+
+def test_a_target_beyond_the_range_of_one_family_is_fitted_by_others():
+    y = np.r_[1e40, SKEWED[1:]]
+    tuned = tune(folds(y), **SEARCH | {"families": ["lightgbm", "linear"], "trials": 4})
+    assert "the range of LightGBM" in tuned.trials["error"].iloc[0]
+    model = fit_winner(tuned.best, "regression", 0, "rmse", X, y)
+    assert tuned.best.family == "linear" and np.isfinite(predict(model, X)).all()
+
+
+@pytest.mark.parametrize("kind", ["poisson", "log-normal"])
+def test_weight_two_is_a_row_twice(kind):
+    y, weights = np.floor(SKEWED), np.where(X[:, 1] > 0, 2.0, 1.0)
+    twice, params = (
+        np.repeat(np.arange(150), weights.astype(int)),
+        default_params("linear") | {"target_distribution": kind},
+    )
+    weighted = fit_model("linear", params, X, y, "regression", metric="rmse", weights=weights, counts=weights)
+    repeated = fit_model("linear", params, X[twice], y[twice], "regression", metric="rmse")
+    np.testing.assert_allclose(predict(weighted, X), predict(repeated, X), rtol=2e-3)
+    assert smearing_factor(y, SKEWED, weights) == pytest.approx(smearing_factor(y[twice], SKEWED[twice]))
