@@ -1,4 +1,4 @@
-"""The example of `mlnb new --with-model`: it wins a search, is stored with the model, and reruns two stages alone."""
+"""The example of `mlnb new --with-model`: it wins, is stored, and reruns two stages; a fault names its file."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -33,7 +33,7 @@ def test_the_example_passes_its_own_checks(tmp_path: Path) -> None:
     path.parent.mkdir(parents=True)
     path.write_bytes(notebook_bytes())
     assert notebook_bytes() == notebook_bytes() and "pickled = True" in read_exported_code(path, FILE)
-    check_model_family(path, tasks=["regression"], params={"n_estimators": 10})
+    check_model_family(path, tasks=["binary"], params={"n_estimators": 10})
 
 
 def test_a_family_wins_and_reruns_tuning_and_training_alone(
@@ -56,6 +56,10 @@ def test_a_family_wins_and_reruns_tuning_and_training_alone(
     steps = plan(root, capsys)
     assert {name for name, line in steps.items() if line.split()[1] == "run"} == {"tune", "train"}
     assert f"{FILE} changed" in steps["tune"] and f"{FILE} changed" in steps["train"]
+    write_family(root, code=CODE.replace("p[:, 0]", "p[:, 0] * np.nan", 1))
+    output = mlnb_in_process(root, *RUN[:6], "tune", *RUN[7:], *VALUES, code=None)
+    assert "nbs/models/halves.ipynb: model family 'halves'" in output and "NaN" in output, output
+    assert "Traceback" not in output, output
 
 
 def plan(root: Path, capsys: pytest.CaptureFixture[str]) -> dict[str, str]:
@@ -64,12 +68,3 @@ def plan(root: Path, capsys: pytest.CaptureFixture[str]) -> dict[str, str]:
     assert main(["plan", *RUN[1:7], *VALUES, "-p", "tune.families", "gradient_boosting"]) == 0
     lines = [line for line in capsys.readouterr().out.split("values that")[0].splitlines() if line.startswith("  ")]
     return {line.split()[0]: line for line in lines}
-
-
-def test_a_broken_family_ends_the_run_with_its_file(tmp_path: Path) -> None:
-    assert main(["new", str(tmp_path / "shop")]) == 0
-    root = tmp_path / "shop"
-    cars("weight", 60).to_csv(root / "cars.csv", index=False)
-    path = write_family(root, code=CODE.replace("p[:, 0]", "p[:, 0] * np.nan", 1))
-    output = mlnb_in_process(root, *RUN[:6], "tune", *RUN[7:], *VALUES, code=None)
-    assert f"nbs/models/{path.name}" in output and "Traceback" not in output, output
