@@ -25,8 +25,9 @@ READ = "contract"  # artifact of the stage that has read the data and found the 
 def with_last_data(project: Project, request: RunRequest) -> tuple[RunRequest, tuple[str, ...]]:
     """Return a request with the data and target of the last run, and these as options; print them to standard error.
 
-    Runs that failed before their data was read and their target was found are passed over, and named. A request that states data is returned as it is; so is one for a project whose notebooks, profile or file of
-    parameters name the data.
+    Runs that failed before their data was read and their target was found are passed over, and named. A request that
+    states data is returned as it is; so is one for a project whose notebooks, profile or file of parameters name the
+    data.
 
     Args:
         project: The project.

@@ -72,7 +72,8 @@ def list_limitations(
         sentences.append("No row was labeled: stability means that alerts are reproducible, not that they are correct.")
     if contract.bound is None:
         sentences.append(
-            "No bound was stated for the deciding metric: the gate only requires more than the dummy baseline."
+            "No bound was stated for the deciding metric: the gate only requires the model to be better than "
+            f"{metrics.reference_name('dummy', article=True)}."
         )
     warnings = sum(finding.severity == "warning" for finding in findings)
     if warnings:
@@ -206,19 +207,20 @@ def describe_search(best: Candidate, trials: pd.DataFrame) -> str:
 
 
 def describe_metrics(metrics: Metrics) -> str:
-    """Return a table of test metrics, of the model, the linear baseline and the dummy baseline.
+    """Return a table of test metrics, of the model, the linear baseline and the dummy or seasonal-naive one.
 
     Args:
         metrics: from the stage evaluate.
     """
     deciding = metrics.deciding.name
+    compared = ("linear", "dummy")
     names = [deciding] * (deciding in metrics.scores) + [name for name in metrics.scores if name != deciding]
     rows = []
     for name in names:
         label = f"**{plain(short_name(name))}**" if name == deciding else plain(short_name(name))
-        others = [figure(metrics.reference_score(who, name)) for who in ("linear", "dummy")]
+        others = [figure(metrics.reference_score(who, name)) for who in compared]
         rows.append([label, spread(metrics.scores[name]), *others])
-    return markdown_table(["metric", "model", "linear baseline", "dummy baseline"], rows)
+    return markdown_table(["metric", "model", *map(metrics.reference_name, compared)], rows)
 
 
 def describe_gate(gate: Gate) -> str:
