@@ -111,7 +111,7 @@ def describe_contract(contract: ProblemContract) -> str:
         value = [f"{name} {bound:g}" for name, bound in value.items()] if isinstance(value, dict) else value
         text = ", ".join(map(str, value)) if isinstance(value, list | tuple) else value
         rows.append([label, figure(text), plain(sources.get(field, ""))])
-    return markdown_table(["", "", "from"], rows)
+    return markdown_table(["field", "value", "source"], rows)
 
 
 def describe_data(provenance: Mapping[str, Any], schema: Schema) -> str:
@@ -130,7 +130,7 @@ def describe_data(provenance: Mapping[str, Any], schema: Schema) -> str:
     present = {
         name: value for name, value in provenance.items() if isinstance(value, str | int | float) and value != ""
     }
-    parts = [markdown_table(["", ""], [[plain(name.replace("_", " ")), figure(present[name])] for name in present])]
+    parts = [markdown_table(["field", "value"], [[plain(name.replace("_", " ")), figure(present[name])] for name in present])]
     parts.append(f"The model uses {len(features)} columns ({counts})." if features else "The model uses no column.")
     gaps = sorted((c for c in features if c.missing), key=lambda c: (-c.missing, c.name))[:10]
     if gaps:
@@ -233,7 +233,7 @@ def describe_gate(gate: Gate) -> str:
         ["passed" if line.passed else "**failed**", *map(plain, (line.check, line.found, line.required))]
         for line in gate.lines
     ]
-    return markdown_table(["", "check", "found", "required"], rows) or "The gate has no checks."
+    return markdown_table(["result", "check", "found", "required"], rows) or "The gate has no checks."
 
 # %% ../../../nbs/methods/documentation/model_card.ipynb #c10
 @dataclass(frozen=True)
