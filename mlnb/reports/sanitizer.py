@@ -30,7 +30,7 @@ STYLES = {  # properties whose values name no resource
     *("margin-bottom", "border", "border-collapse", "border-color", "border-spacing", "border-left", "border-right"),
     *("border-top", "border-bottom", "display", "overflow-x", "opacity"),
 }
-_EMPTY_HEAD = re.compile(r"<th(?: [^>]*)?>\s*</th>")  # above row labels, as pandas writes it
+_EMPTY_HEAD = re.compile(r"<th(?: [^>]*)?>(?:\s|&nbsp;)*</th>")  # above row labels, as pandas writes it
 _LINK = re.compile(r"(https?://|mailto:|#)", re.IGNORECASE)
 _PICTURE = re.compile(r"data:image/(png|jpeg|gif|webp|svg\+xml)[;,]", re.IGNORECASE)
 

@@ -130,7 +130,8 @@ def describe_data(provenance: Mapping[str, Any], schema: Schema) -> str:
     present = {
         name: value for name, value in provenance.items() if isinstance(value, str | int | float) and value != ""
     }
-    parts = [markdown_table(["field", "value"], [[plain(name.replace("_", " ")), figure(present[name])] for name in present])]
+    source = [[plain(name.replace("_", " ")), figure(present[name])] for name in present]
+    parts = [markdown_table(["field", "value"], source)]
     parts.append(f"The model uses {len(features)} columns ({counts})." if features else "The model uses no column.")
     gaps = sorted((c for c in features if c.missing), key=lambda c: (-c.missing, c.name))[:10]
     if gaps:
