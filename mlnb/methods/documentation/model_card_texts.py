@@ -52,8 +52,13 @@ def markdown_table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """Return a Markdown table without a final newline; empty without rows.
 
     Args:
-        heads: column heads, Markdown.
+        heads: column heads, Markdown; none is empty, as screen readers read them with each cell.
         rows: cells, Markdown, one for each head.
+
+    Raises:
+        ValueError: a head is empty.
     """
+    if not all(head.strip() for head in heads):
+        raise ValueError(f"found the column heads {list(heads)}, expected a text in each")
     lines = ["| " + " | ".join(row) + " |" for row in rows]
     return "\n".join(["| " + " | ".join(heads) + " |", "|" + "---|" * len(heads), *lines]) if lines else ""

@@ -157,7 +157,7 @@ def evaluate(
 
 # %% ../../../nbs/methods/evaluation/test_evaluation.ipynb #c12
 def make_gate(contract: ProblemContract, metrics: Metrics, more: Sequence[GateLine] = ()) -> Gate:
-    """Return the gate: the bounds, the difference to the dummy baseline, and the other requirements.
+    """Return the gate: the bounds, the difference to the dummy or seasonal-naive baseline, and the other requirements.
 
     Args:
         contract: metric, direction, bound and limits.
@@ -184,7 +184,7 @@ def make_gate(contract: ProblemContract, metrics: Metrics, more: Sequence[GateLi
     better = metrics.references["dummy"].difference
     lines.append(
         GateLine(
-            check=f"{short_name(deciding.name)} better than the dummy baseline",
+            check=f"{short_name(deciding.name)} better than {metrics.reference_name('dummy', article=True)}",
             found=f"better by {format_estimate(better)}" if better.value is not None else format_estimate(better),
             required=f"above 0 with the whole {metrics.level:.0%} interval",
             passed=better.low is not None and better.low > 0,

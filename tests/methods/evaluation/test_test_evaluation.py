@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mlnb.codec import replace
-from mlnb.methods.contracts.evaluations import Metrics
+from mlnb.methods.contracts.evaluations import ForecastErrors, GroupErrors, Metrics
 from mlnb.methods.contracts.problems import ProblemContract
 from mlnb.methods.evaluation.test_evaluation import evaluate, format_estimate, make_gate
 from mlnb.methods.metrics.weighted_metrics import metrics_of
@@ -63,6 +63,9 @@ def test_gate_of_losses_and_equal_models(result: Metrics) -> None:
     same = evaluate(Y, {"model": BOTH["dummy"], "dummy": BOTH["dummy"]}, "binary", "roc_auc", resamples=50)
     gate = make_gate(CONTRACT, same)
     assert not gate.passed and gate.lines[0].check.endswith("better than the dummy baseline")
+    empty = GroupErrors(groups=(), mase={})
+    forecast = replace(same, forecast=ForecastErrors(origins=1, by_step=empty, by_series=empty))
+    assert make_gate(CONTRACT, forecast).lines[0].check.endswith("better than the seasonal-naive forecast")
     undefined = replace(result, deciding=replace(result.deciding, value=None))
     assert not make_gate(replace(CONTRACT, bound=0.1), undefined).passed
 
