@@ -26,6 +26,7 @@ from ..tasks.task_traits import traits_of
 from .model_card_assessments import describe_decision, describe_robustness, describe_groups
 from .model_card_texts import figure, markdown_table, plain, spread
 from ..metrics.decision_metrics import short_name
+from ..models.skewed_targets import describe_distribution
 from ..tables.columns import Schema
 from .open_questions import QUESTIONS, completeness
 
@@ -206,6 +207,8 @@ def describe_search(best: Candidate, trials: pd.DataFrame) -> str:
         parts.append(
             "Hyperparameters: " + ", ".join(f"{plain(name)} {figure(params[name])}" for name in sorted(params)) + "."
         )
+    kinds = dict.fromkeys((member.family, describe_distribution(member.params)) for member in best.models)
+    parts += [f"{plain(family)}: {plain(text)}" for family, text in kinds if text]
     return "\n\n".join(part for part in parts if part)
 
 

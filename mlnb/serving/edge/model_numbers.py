@@ -9,6 +9,7 @@ import numpy as np
 from mlnb.errors import UsageError
 from mlnb.methods.models.autoregression import FORECASTERS
 from mlnb.methods.models.fitted_models import NUMPY_MODELS, Model
+from mlnb.serving.edge.exports import describe_native
 
 
 @dataclass(frozen=True)
@@ -44,9 +45,8 @@ def to_numbers(model: Model) -> ModelNumbers:
         native = native | {"shares": (weights[:, None] * targets).sum(axis=0) / weights.sum()}
     elif model.family not in (*NUMPY_MODELS, *FORECASTERS):
         raise UsageError(
-            f"A model of the family {model.family!r} is a pickle of {type(native).__name__}, which Python alone cannot "
-            "read: only the families of this project have a text form. Use mlnb serve, mlnb containerize or mlnb score "
-            "instead."
+            f"A model of the family {model.family!r} is {describe_native(native)}, which Python alone cannot read: "
+            "only the families of mlnb have a text form. Use mlnb serve, mlnb containerize or mlnb score instead."
         )
     return ModelNumbers(model.family, model.classes, "families.py", _to_lists(native))
 
