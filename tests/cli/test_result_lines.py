@@ -37,3 +37,23 @@ def test_ensembles_comparison_and_coverage_are_named(example, tmp_path):
     assert "gate pass roc_auc better than the dummy baseline" in text and "row verified" not in text
     assert max(map(len, lines)) <= WIDTH
     assert " ".join(" ".join(result_lines(run)).split()) == text
+
+
+def test_without_labels_accuracy_is_unknown(example, tmp_path):
+    line = {
+        "check": "accuracy of the alerts",
+        "found": "unknown",
+        "required": "labels",
+        "passed": True,
+        "measured": False,
+    }
+    run = example.make_run(
+        example.make_project(tmp_path / "project"),
+        change={
+            "metrics": lambda metrics: {**metrics, "deciding": {**metrics["deciding"], "name": "stability"}},
+            "gate": lambda gate: {**gate, "lines": [line]},
+        },
+    )
+    text = " ".join(" ".join(result_lines(run)).split())
+    assert "test accuracy unknown: no row has a label test stability 0." in text
+    assert "gate unknown accuracy of the alerts" in text and "compared" not in text and "pass" not in text

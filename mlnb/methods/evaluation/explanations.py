@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from ..metrics.weighted_metrics import METRICS, score
+from ..models.custom_families import CustomModel
 from ..models.fitted_models import Model, inner_model, is_booster, predict
 from ..models.shap_values import AVERAGED_FAMILIES, compute_shap_values
 from ..tables.sample_weights import select_rows
@@ -104,7 +105,14 @@ def _count_leaves(model: Model) -> int:
 
 def _count_trees(model: Model) -> int:
     """Return the number of trees evaluated for one row, at least one."""
-    return sum(max(1, one.native.num_trees()) if is_booster(one) else 1 for one in _single_models(model))
+    return sum(_row_cost(one) for one in _single_models(model))
+
+
+def _row_cost(model: Model) -> int:
+    """Return the number of trees evaluated for one row by a single model; of a custom model the equivalent."""
+    if isinstance(model.native, CustomModel):
+        return model.native.row_cost
+    return max(1, model.native.num_trees()) if is_booster(model) else 1
 
 
 def _single_models(model: Model) -> list[Model]:

@@ -24,6 +24,14 @@ from ...codec import Record, convert, decode, encode, to_json
 from ..tasks.task_traits import traits_of
 from .autoregression import FORECASTERS, predict_forecaster
 from .anomaly_detectors import prepare, score_rows
+from mlnb.methods.models.custom_families import (
+    CODE_FILE,
+    MODEL_FILE,
+    CustomModel,
+    load_custom,
+    predict_custom,
+    save_custom,
+)
 from .skewed_targets import LogTransform, from_log
 from .numpy_models import MAX_VALUE, scale_columns, predict_linear, predict_knn, predict_mlp
 
@@ -40,8 +48,8 @@ class Model:
         task: one of problems.TASKS.
         classes: number of classes, 0 for regression.
         features: number of columns of the encoded matrix.
-        native: a LightGBM Booster, a dict (numbers and arrays; members and weights; or inner and transform), or an
-            estimator of scikit-learn.
+        native: a LightGBM Booster, a dict (numbers and arrays; members and weights; or inner and transform), a
+            CustomModel, or an estimator of scikit-learn.
     """
 
     family: str
@@ -113,6 +121,9 @@ def _predict(model: Model, X: np.ndarray) -> np.ndarray:
         return np.stack([1.0 - p, p], axis=1) if traits_of(model.task).two_classes else p
     if model.family in FORECASTERS:
         return predict_forecaster(native, X)
+    if isinstance(native, CustomModel):
+        with _threads(1 if len(X) < 1024 else None):
+            return predict_custom(native, X, model.classes)
     if model.family in NUMPY_MODELS:
         p, seen = NUMPY_MODELS[model.family](native, X), native.get("classes")
     else:
@@ -236,7 +247,7 @@ def save_model(model: Model, folder: Path) -> Path:
         the folder.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    for name in ("model.txt", "model.pkl"):
+    for name in ("model.txt", "model.pkl", CODE_FILE, MODEL_FILE):
         (folder / name).unlink(missing_ok=True)
     for index in folder.glob("[0-9]*"):
         shutil.rmtree(index)
@@ -250,6 +261,8 @@ def save_model(model: Model, folder: Path) -> Path:
         numbers = {"transform": to_json(native["transform"])}
     elif isinstance(native, dict):
         numbers = _pack(native)
+    elif isinstance(native, CustomModel):
+        numbers = save_custom(native, folder)
     elif is_booster(model):
         (folder / "model.txt").write_bytes(native.model_to_string().encode())
     else:
@@ -276,6 +289,9 @@ def load_model(folder: Path) -> Model:
         metadata = decode(ModelFile, (folder / "model.json").read_bytes(), str(folder / "model.json"))
     except FileNotFoundError:
         raise ValueError(f"found no model.json in {folder}, expected a folder that save_model wrote") from None
+    if metadata.native is not None and "custom" in metadata.native:
+        custom = load_custom(metadata.family, metadata.native, folder)
+        return Model(metadata.family, metadata.task, metadata.classes, metadata.features, custom)
     native = _unpack(metadata.native)
     if native is not None and "scorers" in native:
         native = prepare(native)

@@ -4,12 +4,12 @@
 
 # %% auto #0
 __all__ = ['ROUNDS', 'PATIENCE', 'TREES', 'LARGEST_TARGET', 'SAMPLE', 'MONOTONE_FAMILIES', 'LOSS_ROWS', 'SMALL', 'OBJECTIVES',
-           'LossRecord', 'FitSpec', 'fit_model', 'rounds_of', 'balanced_weights']
+           'LossRecord', 'fit_model', 'rounds_of', 'balanced_weights']
 
 # %% ../../../nbs/methods/models/model_families.ipynb #c03
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,8 @@ from .autoregression import FORECASTERS, fit_forecaster
 from .bagging import assign_bags, merge_boosters
 from ..tables.compact_matrix import Compact
 from .anomaly_detectors import fit_detector
+from .custom_families import find_custom, fit_custom
+from .family_interface import FitSpec
 from .fitted_models import TRANSFORMED, Model, inner_model, is_booster
 from .learning_to_rank import RANKERS, fit_ranker
 from .numpy_models import MAX_VALUE, fit_linear, fit_knn, fit_mlp
@@ -49,25 +51,6 @@ OBJECTIVES = {"mae": "regression_l1", "mape": "mape"}
 
 
 LossRecord = dict[str, dict[str, list[float]]]  # data set -> metric -> loss of each boosting round
-
-
-@dataclass(frozen=True)
-class FitSpec:
-    """The settings of a fit that do not depend on the family.
-
-    Attributes:
-        task: the problem type.
-        classes: number of classes, 0 for regression.
-        metric: the primary metric; it selects the loss where there are several.
-        seed: random seed.
-        threads: maximum number of threads.
-    """
-
-    task: str
-    classes: int = 0
-    metric: str = ""
-    seed: int = 0
-    threads: int = 2
 
 
 def _objective(spec: FitSpec) -> str:
@@ -349,6 +332,8 @@ def fit_model(
         native = fit_mlp(chosen, X, y, weights, classes, seed, counts)
     elif family == "knn":
         native = fit_knn(chosen, X, y, weights, classes, counts)
+    elif (custom := find_custom(family)) is not None:
+        native = fit_custom(custom, chosen, X, y, weights, spec)
     else:
         native = _fit_trees(family, chosen, X, y, weights, spec, keep)
     return Model(family, task, classes, X.shape[1], native)

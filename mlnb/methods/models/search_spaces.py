@@ -4,14 +4,16 @@
 
 # %% auto #0
 __all__ = ['SPACES', 'FAMILIES', 'SEARCHED', 'FAMILY_SETS', 'MLP_ROWS', 'MLP_COLUMNS', 'KNN_CELLS', 'LEAF_ROWS', 'PORTFOLIO',
-           'SKEWED_AFTER', 'CHEAP', 'CHEAP_AFTER', 'SKEWED_CHANGES', 'Range', 'searched_families', 'check_families',
-           'default_params', 'is_affordable', 'first_trials']
+           'SKEWED_AFTER', 'CHEAP', 'CHEAP_AFTER', 'SKEWED_CHANGES', 'searched_families', 'set_families',
+           'check_families', 'default_params', 'is_affordable', 'first_trials']
 
 # %% ../../../nbs/methods/models/search_spaces.ipynb #c03
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from ...errors import ParameterError
+from .custom_families import CustomFamily, custom_names, replace_custom
+from .family_interface import Range
+from .optional_families import OPTIONAL_FAMILIES
 from ..tasks.task_traits import traits_of
 from ..contracts.candidates import Params
 from .autoregression import FORECASTERS
@@ -23,23 +25,6 @@ from .skewed_targets import DISTRIBUTION, NORMAL
 from ..series.local_forecasts import LOCAL
 
 # %% ../../../nbs/methods/models/search_spaces.ipynb #c05
-@dataclass(frozen=True)
-class Range:
-    """One dimension of a search space.
-
-    Attributes:
-        high: inclusive.
-        default: the first trial's value.
-        log: searched on a logarithmic scale.
-    """
-
-    low: float
-    high: float
-    default: float
-    log: bool = False
-    integer: bool = False
-
-
 SPACES: dict[str, dict[str, Range]] = {
     "lightgbm": {
         "learning_rate": Range(0.01, 0.2, 0.05, log=True),
@@ -126,7 +111,10 @@ SPACES |= {
     "lof": _NEAR,
     "mahalanobis": {},
     "ecod": {},
+    "copod": {},
+    "hbos": {},
 }
+SPACES |= {name: dict(family.space) for name, family in OPTIONAL_FAMILIES.items()}
 FAMILY_SETS: dict[str, tuple[str, ...]] = {  # families to search, by the trait `families` of the task
     "tabular": SEARCHED,
     "detectors": DETECTORS,
@@ -136,8 +124,24 @@ FAMILY_SETS: dict[str, tuple[str, ...]] = {  # families to search, by the trait 
 
 
 def searched_families(task: str) -> tuple[str, ...]:
-    """Return the families that are searched for a task, without the baseline."""
-    return FAMILY_SETS[traits_of(task).families]
+    """Return the families that are searched for a task, those of the project included, without the baseline."""
+    return (*FAMILY_SETS[traits_of(task).families], *custom_names(task, optional=False))
+
+
+def set_families(sources: Sequence[CustomFamily]) -> None:
+    """Register the families of a project, with their search spaces, in place of those that were registered before.
+
+    Raises:
+        ModelFamilyError: a family of mlnb has the name of one of them.
+    """
+    for name in custom_names(optional=False):
+        del SPACES[name]
+    replace_custom(sources)
+    for source in sources:
+        if source.name in SPACES:
+            replace_custom([])
+            raise source.broken("mlnb has a family of that name already", "choose another `name` in the class")
+    SPACES.update({source.name: dict(source.family.space) for source in sources})
 
 
 def check_families(families: list[str], task: str = "") -> list[str]:
@@ -158,10 +162,10 @@ def check_families(families: list[str], task: str = "") -> list[str]:
     for family in families:
         if family not in SPACES:
             raise ParameterError(f"unknown model family {family!r}{nearest(family, tuple(SPACES))}")
-        supported = ("baseline", *(searched_families(task) if task else SPACES))
+        supported = ("baseline", *((*searched_families(task), *custom_names(task)) if task else SPACES))
         if family not in supported:
             raise ParameterError(
-                f"the family {family!r} does not support {task}; expected one of {', '.join(supported)}"
+                f"the family {family!r} does not support {task}; expected one of {', '.join(dict.fromkeys(supported))}"
             )
     return list(dict.fromkeys(families))
 

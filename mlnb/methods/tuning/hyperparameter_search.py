@@ -20,6 +20,7 @@ from ..contracts.candidates import TrialResult
 from ..training_data.cross_validation import Fold
 from ..metrics.weighted_metrics import METRICS
 from .trial_proposals import TrialProposal, SearchSettings, propose, read_warm_start
+from ..models.custom_families import find_custom
 from ..models.search_spaces import check_families, searched_families
 from mlnb.methods.tuning.studies import (
     BATCH,
@@ -286,6 +287,9 @@ def _identity(search: SearchSettings, task: str, classes: int, metric: str, fold
         "task": task, "classes": classes, "metric": metric, "families": search.families, "seed": search.seed,
         "sampler": search.sampler, "folds": folds, "class_weight": search.class_weight, "sample": search.large,
     }  # fmt: skip
+    custom = [find_custom(family) for family in search.families]
+    if code := {source.name: source.digest for source in custom if source is not None and source.digest}:
+        identity["code"] = code
     if search.targets:
         identity["targets"] = {family: list(kinds) for family, kinds in search.targets.items()}
     if search.warm:

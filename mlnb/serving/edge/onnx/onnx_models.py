@@ -8,6 +8,7 @@ from mlnb.methods.decisions.decision_rules import CLIP
 from mlnb.methods.models.fitted_models import Model, is_booster
 from mlnb.methods.models.skewed_targets import LogTransform
 from mlnb.methods.tasks.task_traits import traits_of
+from mlnb.serving.edge.exports import describe_native
 from mlnb.serving.edge.lightgbm_text import BoostedTrees, read_booster
 from mlnb.serving.edge.onnx.onnx_detectors import write_detector
 from mlnb.serving.edge.onnx.onnx_graph import Graph
@@ -37,8 +38,8 @@ def write_model(graph: Graph, model: Model, X: str) -> str:
     if model.family in FAMILIES:
         return write_numpy_model(graph, model.family, native, X, model.classes)
     raise UsageError(
-        f"A model of the family {model.family!r} is a pickle of {type(native).__name__}, which has no ONNX form: "
-        "only the families of this project have one. Use mlnb serve, mlnb containerize or mlnb score instead."
+        f"A model of the family {model.family!r} is {describe_native(native)}, which has no ONNX form: "
+        "only the families of mlnb have one. Use mlnb serve, mlnb containerize or mlnb score instead."
     )
 
 
