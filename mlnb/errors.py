@@ -7,6 +7,7 @@ MlnbError
 │   ├── NotebookError                  a stage notebook breaks the contract of stage notebooks
 │   ├── ParameterError                 an unknown name, a wrong type, a value out of range
 │   ├── GraphError                     two producers, no producer, or a cycle
+│   ├── ModelFamilyError               a custom model family breaks its contract
 │   ├── DeclarationError               a column declaration is unknown, or contradicts another one or the table
 │   ├── UnknownRun (LookupError)       no run, stage or artifact of that name
 │   ├── SchemaError                    a file of another schema version, or that does not match its schema
@@ -61,6 +62,10 @@ class DeclarationError(UsageError):
 
 class GraphError(UsageError):
     """The stages' reads and writes do not form a graph that can be run."""
+
+
+class ModelFamilyError(UsageError):
+    """A custom model family cannot be loaded, or breaks its contract; the message names its file."""
 
 
 class UnknownRun(UsageError, LookupError):

@@ -26,7 +26,8 @@ ROOT = Path(__file__).resolve().parent.parent
 APART = "bench_requirements"  # what the benchmarks compare with need not fit the rest
 STORAGE = ("s3_requirements", "gcs_requirements", "azure_requirements")
 IMAGES = ("serving_requirements", "modelling_requirements", *STORAGE)
-DRIVERS = (*STORAGE, "bigquery_requirements")  # large, and no test needs them
+LEARNERS = ("xgboost_requirements", "catboost_requirements")
+DRIVERS = (*STORAGE, *LEARNERS, "bigquery_requirements")  # large, and no test needs them
 OLDEST, NEWEST = "3.11", "3.13"
 LINE = re.compile(r"^[a-z0-9-]+==[A-Za-z0-9.+!]+( ; [^#/\\@]+)?$")
 HASHES = re.compile(r"( \\\n    --hash=sha256:[0-9a-f]{64})+$")

@@ -17,5 +17,7 @@ MODELS = [
     ("linear", "ranking", "plain"),
     ("mixed", "binary", "plain"),
     ("knn", "regression", "interval"),
+    ("skewed", "regression", "interval"),
+    ("poisson", "regression", "plain"),
     *[(family, "anomaly", "plain") for family in DETECTORS],
 ]

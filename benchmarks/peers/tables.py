@@ -1,4 +1,4 @@
-"""Real tables that need no download: scikit-learn's, statsmodels', and CSV files of a folder."""
+"""Tables that need no download: scikit-learn's, statsmodels', CSV files of a folder, and generated skewed targets."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+KINDS = ("prices", "counts", "durations", "claims", "incomes")  # of generated skewed targets
 MOST_CLASSES = 10  # different whole numbers up to which they are classes
 
 
@@ -53,6 +54,40 @@ def filed(
     return read
 
 
+def skewed(kind: str, rows: int) -> Callable[[Path | None], pd.DataFrame]:
+    """Return what generates a table with a skewed positive target of a known structure, the same at every call.
+
+    Args:
+        kind: prices (effects multiply, log-normal noise), counts (Poisson), durations (Weibull, one effect that bends),
+            claims (most are zero, gamma amounts otherwise), or incomes (effects add, log-normal noise).
+        rows: number of rows.
+    """
+
+    def read(_: Path | None) -> pd.DataFrame:
+        random = np.random.default_rng(KINDS.index(kind))
+        size, age, score = random.lognormal(3, 0.5, rows), random.integers(0, 60, rows), random.normal(size=rows)
+        town, grade = random.integers(0, 12, rows), random.integers(0, 4, rows)
+        level = random.normal(0, 0.4, 12)[town] + 0.25 * grade
+        rate = np.exp(0.8 * np.log(size / 20) - 0.015 * age + level + 0.2 * score * (grade > 1))
+        values = {
+            "prices": 1e5 * rate * random.lognormal(0, 0.25, rows),
+            "counts": random.poisson(2 * rate).astype(float),
+            "durations": 10 * random.weibull(1.3, rows) * np.exp(0.5 * level + np.abs(score) / 2),
+            "claims": 800 * (random.random(rows) < np.minimum(0.1 * rate, 0.9)) * random.gamma(1.5, 1 + grade, rows),
+            "incomes": 1e3 * (size + 2 * grade * size**0.5 + 5 * np.maximum(score, 0)) * random.lognormal(0, 0.4, rows),
+        }
+        table = {
+            "size": size,
+            "age": age,
+            "score": score,
+            "town": [f"town {number}" for number in town],
+            "grade": grade,
+        }
+        return pd.DataFrame(table).round(3).assign(target=values[kind].round(4))
+
+    return read
+
+
 def read_found(folder: Path | None) -> dict[str, tuple[str, Callable[[Path | None], pd.DataFrame]]]:
     """Return the other CSV files of the folder that have a column `target`: name -> task, and what reads it."""
     sets = {}
@@ -79,6 +114,14 @@ SETS: dict[str, tuple[str, Callable[[Path | None], pd.DataFrame]]] = {
     "randhie": ("regression", statistical("randhie", "mdvis")),
     "visits": ("binary", statistical("randhie", "mdvis", label=True)),
     "star98": ("regression", statistical("star98", "NABOVE")),
+    "affairs": ("regression", statistical("fair", "affairs")),
+    "grunfeld": ("regression", statistical("grunfeld", "invest")),
+    "ccard": ("regression", statistical("ccard", "AVGEXP")),
+    "prices": ("regression", skewed("prices", 1500)),
+    "counts": ("regression", skewed("counts", 1500)),
+    "durations": ("regression", skewed("durations", 800)),
+    "claims": ("regression", skewed("claims", 3000)),
+    "incomes": ("regression", skewed("incomes", 200)),
     "titanic": ("binary", filed("titanic", "survived", drop=("alive",))),
     "horse-colic": ("multiclass", filed("horse-colic", 22, header=False, drop=("c2",))),
     "mpg": ("regression", filed("mpg", "mpg")),

@@ -1,6 +1,7 @@
 """`mlnb check`: check notebooks, pipelines and profiles of the project; nothing is run."""
 
 import argparse
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -36,7 +37,7 @@ def main(args: argparse.Namespace) -> int:
 def find_problems(project: Project) -> list[str]:
     """Return one message per problem: in a notebook, between notebooks, or in settings.ini."""
     stages: dict[str, StageNotebook] = {}
-    problems = unfinished(project.root, project.store_root)
+    problems = [*unfinished(project.root, project.store_root), *family_problems(project)]
     for path in _paths(project):
         try:
             stages[path.stem] = read_notebook(path)
@@ -68,6 +69,26 @@ def find_problems(project: Project) -> list[str]:
         except UsageError as error:
             problems.append(f"[profile {name}] {error}")
     return problems
+
+
+def family_problems(project: Project) -> Iterator[str]:
+    """Yield problems of the notebooks with the project's model families; their code is not run."""
+    paths = sorted(path for path in project.models.glob("*.ipynb") if not path.name.startswith("."))
+    if not paths:
+        return
+    from mlnb.methods.models.project_families import read_family_code  # few projects have any
+
+    for path in paths:
+        try:
+            read_family_code(path, project.root)
+        except UsageError as error:
+            yield str(error)
+    stages = [path.read_text("utf-8", errors="replace") for path in _paths(project)]
+    if stages and not any("register_families(" in text for text in stages):
+        yield (
+            f"{os.path.relpath(project.models, project.root)} has model families, which no stage reads; expected "
+            "`register_families` in the stages tune and train: mlnb upgrade"
+        )
 
 
 def notebook_problems(stage: StageNotebook) -> Iterator[str]:

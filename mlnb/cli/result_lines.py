@@ -8,7 +8,7 @@ from mlnb.engine.runs import Run
 from mlnb.methods.contracts.certificates import ParityCertificate
 from mlnb.methods.contracts.evaluations import Metrics
 from mlnb.methods.contracts.gates import Gate
-from mlnb.reports.competitors import comparison_lines, describe_coverage, rank_competitors
+from mlnb.reports.competitors import comparison_lines, describe_coverage, describe_unlabeled, rank_competitors
 from mlnb.reports.formatting import count, interval, number, winner
 from mlnb.tracking.artifact_views import BestTrial, load_record, load_view
 
@@ -33,8 +33,7 @@ def result_lines(run: Run, indent: str = "") -> list[str]:
     if test:
         items += _test_items(test)
     for line in gate.lines if gate else ():
-        mark = "pass" if line.passed else "FAIL"
-        items.append(("gate", f"{mark}  {line.check}: {line.found} (required: {line.required})"))
+        items.append(("gate", f"{line.mark}  {line.check}: {line.found} (required: {line.required})"))
     if certificate:
         items.append(("bento", f"{certificate.bento}  ({count(certificate.rows, 'row')} verified over HTTP)"))
     return [line for label, text in items for line in _wrap(f"{indent}{label:<{LABEL}}", text)]
@@ -42,6 +41,8 @@ def result_lines(run: Run, indent: str = "") -> list[str]:
 
 def _test_items(test: Metrics) -> list[tuple[str, str]]:
     deciding = test.deciding
+    if not test.labeled:
+        return [("test", line) for line in describe_unlabeled(test)]
     items = [("test", f"{deciding.name} {_figure(deciding.value)} {interval(deciding)}".rstrip())]
     references = [f"{one.title} {_figure(one.score)}" for one in rank_competitors(test)]
     items += [("", ", ".join(references))] if references else []

@@ -11,7 +11,8 @@ from mlnb.api.run_request import RunRequest
 from mlnb.cli.result_lines import result_lines
 from mlnb.engine.run_records import RunState, StageState
 from mlnb.engine.runs import Run
-from mlnb.tracking.artifact_views import load_findings
+from mlnb.methods.contracts.evaluations import Metrics
+from mlnb.tracking.artifact_views import load_findings, load_record
 
 WIDEST_FINDING = 160  # characters; longer findings are cut, and the report has them in full
 WIDEST_COMMAND = 44  # characters; longer commands get a separate line for the description
@@ -52,7 +53,7 @@ def findings_lines(run: Run) -> list[str]:
 
 
 def next_commands(run: Run, request: RunRequest, servable: bool) -> list[str]:
-    """Return the lines with the commands to try after a finished run; each works as printed.
+    """Return the lines with the commands to try after a finished run; each works as printed, once its data exist.
 
     Args:
         run: The run.
@@ -62,7 +63,10 @@ def next_commands(run: Run, request: RunRequest, servable: bool) -> list[str]:
     commands = [("mlnb show", "show the run, stage by stage")]
     if servable:
         commands.insert(0, ("mlnb serve", "serve the model at http://127.0.0.1:3000/predict"))
-    if "tune" in run.stages:
+    test = load_record(run, "metrics", Metrics)
+    if test is not None and not test.labeled:
+        commands += _labeling_commands(request, servable)
+    elif "tune" in run.stages:
         commands.append((repeated_command(request, "tune.trials", "60"), "search longer; the other stages are reused"))
     new = RunRequest(data=request.data, target=request.target, program=("mlnb", "new", "my_project"))
     edit = (shlex.join(new.command()), "copy the notebooks to a new project")
@@ -72,6 +76,15 @@ def next_commands(run: Run, request: RunRequest, servable: bool) -> list[str]:
     if width <= WIDEST_COMMAND:
         return [f"  {command:<{width}}   {text}" for command, text in commands]
     return [line for command, text in commands for line in (f"  # {text}", f"  {command}")]
+
+
+def _labeling_commands(request: RunRequest, servable: bool) -> list[tuple[str, str]]:
+    """Return the commands that measure the accuracy of alerts: score, and train with labels of the highest scores."""
+    score = shlex.join(["mlnb", "score", request.data or "rows.csv", "scored.csv"])
+    pairs = [pair for pair in request.pairs if pair[0] != "problem.metric"]
+    labeled = shlex.join(replace(request, data="labeled.csv", target="label", pairs=pairs).command())
+    commands = [(score, "score all rows; review those with the highest scores")] if servable else []
+    return [*commands, (labeled, "measure accuracy, once rows have a label: anomaly, normal, or blank")]
 
 
 def as_found(command: str) -> str:

@@ -7,9 +7,12 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import mlnb
-from mlnb.engine.digests import StatCache, digest_code, parse_python
+from mlnb.engine.digests import StatCache, digest_code, parse_cell, parse_python
 from mlnb.engine.notebook import imported_names
 from mlnb.engine.project import Project
+from mlnb.exported_code import read_exported_code
+
+PROJECT_FAMILIES = "mlnb.methods.models.project_families"  # a stage that imports it reads the model families
 
 # Not part of a stage key: a new version of the engine must not rerun every stage.
 ENGINE_MODULES = (
@@ -20,6 +23,7 @@ ENGINE_MODULES = (
     "mlnb.reports",
     "mlnb.cli",
     "mlnb.errors",
+    "mlnb.exported_code",
     "mlnb.environment",
     "mlnb.settings",
     "mlnb.redaction",
@@ -71,6 +75,8 @@ class CodeSources:
                 modules[module], inner = self._read(module, path)
                 waiting.extend(inner)
                 waiting.append(module.rpartition(".")[0] or module)  # importing a module runs its package's __init__
+                if module == PROJECT_FAMILIES:
+                    waiting.extend(self._read_families(modules))
         versions = {name: self.version(name) for name in libraries if name not in sys.stdlib_module_names}
         return dict(sorted(modules.items())), dict(sorted(versions.items()))
 
@@ -87,6 +93,18 @@ class CodeSources:
                     cache.put(folder, values | {library: version})
             self._versions[library] = version
         return self._versions[library]
+
+    def _read_families(self, modules: dict[str, str]) -> set[str]:
+        """Add the digests of the project's model families to those of modules; return what the families import."""
+        names: set[str] = set()
+        folder = self.project.models
+        for name in sorted(self._listing(str(folder))):
+            if name.endswith(".ipynb") and not name.startswith("."):
+                label = os.path.relpath(folder / name, self.project.root)
+                code = read_exported_code(folder / name, label)
+                modules[label] = digest_code([code])
+                names |= imported_names(parse_cell(code))
+        return names
 
     def _is_ours(self, name: str) -> bool:
         return name.partition(".")[0] == "mlnb"

@@ -96,6 +96,11 @@ class Project(msgspec.Struct, frozen=True, dict=True):
         return self.home / self.settings.notebooks
 
     @property
+    def models(self) -> Path:
+        """The folder of the notebooks with the project's model families; it need not exist."""
+        return self.notebooks.parent / "models"
+
+    @property
     def runs(self) -> Path:
         """The folder of the run records."""
         return self.root / self.settings.runs

@@ -7,10 +7,10 @@ from pathlib import Path
 import pandas as pd
 
 from mlnb.codec import convert
+from mlnb.methods.contracts.evaluations import UNLABELED_METRIC
 from mlnb.methods.contracts.problems import ProblemContract
 from mlnb.methods.operations.challenge_pairs import FreshResponses, Response, Rows, forecast_requests
 from mlnb.methods.operations.logged_data import plain_rows
-from mlnb.methods.operations.window_performance import UNLABELED_METRIC
 from mlnb.serving.runtime.model_parts import Row
 from mlnb.serving.runtime.predictor import Predictor
 from mlnb.serving.runtime.request_bodies import BadRows

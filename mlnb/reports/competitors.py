@@ -60,9 +60,23 @@ def describe_difference(test: Metrics, competitor: Competitor) -> str:
 
 def comparison_lines(test: Metrics) -> list[str]:
     """Return the comparison with the strongest reference, and with the linear baseline unless it is clearly worse."""
+    if not test.labeled:
+        return describe_unlabeled(test)
     ranked = [one for one in rank_competitors(test) if one.score is not None]
     shown = ranked[:1] + [one for one in ranked[1:] if one.key == "linear" and not is_clear(one.difference)]
     return [describe_difference(test, one) for one in shown]
+
+
+def describe_unlabeled(test: Metrics) -> list[str]:
+    """Return that the accuracy of alerts without labels is unknown, and what their stability shows."""
+    chance = test.reference_score("dummy", test.deciding.name)
+    usual = "" if chance is None else f", {formatting.number(chance)} by chance"
+    stability = f"{formatting.number(test.deciding.value or 0.0)} {formatting.interval(test.deciding)}{usual}"
+    return [
+        "accuracy unknown: no row has a label",
+        f"stability {stability}: the share of the alerts of a second detector that this one raises, too; it does not "
+        "show that they are anomalies",
+    ]
 
 
 def describe_coverage(check: IntervalCheck | None) -> str:

@@ -15,6 +15,7 @@ from ..methods.contracts.problems import ProblemContract
 from ..methods.evaluation.explanations import affordable_rows
 from ..methods.training_data.training_examples import Examples, objective
 from ..methods.models.fitted_models import Model, predict
+from ..methods.models.skewed_targets import describe_distribution
 from ..methods.tuning.final_fit import fit_winner
 
 
@@ -58,6 +59,8 @@ def describe_fit(best: Candidate, examples: Examples) -> list[str]:
     members = best.members if best.is_ensemble else ()
     lines = [f"{best.family} on {rows:,} rows and {columns} encoded columns: {best.params or len(members)}"]
     lines += [f"  {member.weight:.0%} {member.family}: {member.params}" for member in members]
+    kinds = dict.fromkeys((member.family, describe_distribution(member.params)) for member in best.models)
+    lines += [f"{family}: {text}" for family, text in kinds if text]
     if best.rows:
         lines.append(
             f"It is fitted on {best.rows:,} of the {rows:,} rows, evenly spaced, to stay within the time budget."

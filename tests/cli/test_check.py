@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+from custom_families import write_family
 
 from mlnb.cli.check import find_problems
 from mlnb.cli.main import main
@@ -98,3 +99,14 @@ def test_remarks_on_valid_notebooks(folder: Path, parameters: str, message: str)
     problems = find_problems(Project.find(folder))
     assert len(problems) == 1
     assert message in problems[0]
+
+
+def test_problems_of_model_families_are_found_without_running_them(folder: Path) -> None:
+    write_family(folder, code="#| export\n1 / 0")
+    (problem,) = find_problems(Project.find(folder))
+    assert problem.startswith("nbs/models has model families, which no stage reads") and "mlnb upgrade" in problem
+    save(folder, "10_one.ipynb", "[]", '{"a": "a number"}', parameters="size: int = 1  # register_families()")
+    assert find_problems(Project.find(folder)) == []
+    write_family(folder, code="#| export\nimport one two")
+    (problem,) = find_problems(Project.find(folder))
+    assert problem.startswith("nbs/models/halves.ipynb: found a syntax error")

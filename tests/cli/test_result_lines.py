@@ -60,3 +60,23 @@ def test_the_readme_shows_what_a_run_prints(example, tmp_path):
 def labels(lines):
     """Return the labels at the starts of lines, each once."""
     return {line.split()[0] for line in lines if not line.startswith("   ")}
+
+
+def test_without_labels_accuracy_is_unknown(example, tmp_path):
+    line = {
+        "check": "accuracy of the alerts",
+        "found": "unknown",
+        "required": "labels",
+        "passed": True,
+        "measured": False,
+    }
+    run = example.make_run(
+        example.make_project(tmp_path / "project"),
+        change={
+            "metrics": lambda metrics: {**metrics, "deciding": {**metrics["deciding"], "name": "stability"}},
+            "gate": lambda gate: {**gate, "lines": [line]},
+        },
+    )
+    text = " ".join(" ".join(result_lines(run)).split())
+    assert "test accuracy unknown: no row has a label test stability 0." in text
+    assert "gate unknown accuracy of the alerts" in text and "compared" not in text and "pass" not in text

@@ -65,6 +65,19 @@ def test_every_suggested_command_is_one_that_can_be_parsed(folder, example, opti
     assert all(len(line) <= 100 for line in lines if not line.startswith("mlnb run"))
 
 
+def test_without_labels_the_next_step_is_to_label(folder, example):
+    stable = {"metrics": lambda metrics: {**metrics, "deciding": {**metrics["deciding"], "name": "stability"}}}
+    run = example.make_run(example.make_project(folder / "project"), change=stable)
+    request = read_request(parse("mlnb run --data 'my data.csv' -p problem.task anomaly"))
+    lines = [line.strip() for line in next_commands(run, request, servable=True)]
+    commands = [line for line in lines if line.startswith("mlnb")]
+    score, labeled = commands[2:4]
+    assert score == "mlnb score 'my data.csv' scored.csv"
+    assert labeled == "mlnb run --data labeled.csv --target label -p problem.task anomaly"
+    assert not any("trials" in line for line in lines) and all(parse(command) for command in commands)
+    assert score not in [line.strip() for line in next_commands(run, request, servable=False)]
+
+
 def test_commands_have_the_path_of_a_program_that_the_shell_does_not_find(tmp_path, monkeypatch):
     """As after `make run`, whose environment is in .venv."""
     (tmp_path / ".venv" / "bin").mkdir(parents=True)

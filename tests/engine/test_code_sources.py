@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import toys
+from custom_families import CODE, FILE, write_family
 
 from mlnb.engine.code_sources import CodeSources, python_version
 from mlnb.engine.project import Project
@@ -49,3 +50,14 @@ def test_versions_are_the_installed_ones(tmp_path: Path) -> None:
     sources = CodeSources(Project.find(tmp_path))
     assert sources.version("sklearn") == sklearn.__version__ and sources.version("no_such_library") == "none"
     assert python_version().startswith("3.")
+
+
+def test_model_families_are_part_of_the_stages_that_read_them(tmp_path: Path) -> None:
+    root = toys.chain(tmp_path)
+    write_family(root, code=CODE.replace("import json", "import json\nimport shapely"))
+    readers = "mlnb.methods.models.project_families.register_families"
+    modules, libraries = behind(root, readers)
+    assert FILE in modules and "shapely" in libraries
+    assert FILE not in behind(root, "mlnb.methods.models.custom_families.load_family")[0]
+    write_family(root, code=CODE)
+    assert behind(root, readers)[0][FILE] != modules[FILE]

@@ -31,6 +31,8 @@ UNSEEN = {
     "openpyxl": "pandas reads Excel files with it",
     "cffi": "LightGBM takes a long table's columns from Arrow with it",
     "pyarrow": "pandas reads and writes Parquet with it",
+    "xgboost": "an optional model family imports it by name",
+    "catboost": "an optional model family imports it by name",
     "psycopg": "SQLAlchemy reaches PostgreSQL with it",
     "sqlalchemy-bigquery": "SQLAlchemy reaches BigQuery with it",
     "s3fs": "fsspec reads s3:// with it",

@@ -79,6 +79,16 @@ def test_undefined_scores_are_not_compared():
     assert comparison_lines(measured()) == []
 
 
+def test_without_labels_no_comparison_is_a_success():
+    stable = DecidingMetric(name="stability", direction="maximize", value=1.0, low=0.48, high=1.0)
+    chance = Reference(scores={"stability": 0.05}, difference=Estimate(value=0.95, low=0.43, high=0.95))
+    metrics = replace(measured(), deciding=stable, references={"dummy": chance})
+    unknown, meaning = comparison_lines(metrics)
+    assert unknown == "accuracy unknown: no row has a label"
+    assert meaning.startswith("stability 1.000 [0.4800, 1.000], 0.05000 by chance")
+    assert "does not show that they are anomalies" in meaning
+
+
 @pytest.mark.parametrize(
     ("coverage", "passed", "expected"),
     [

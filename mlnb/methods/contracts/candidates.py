@@ -21,6 +21,7 @@ class TrialScores(Record, frozen=True, kw_only=True):
         score: mean over the folds; None when the trial failed.
         fold_scores: score of each fold; None where it is undefined.
         rounds: boosting rounds, the mean over the folds; None for families that do not boost.
+        smearing: factor of inverted predictions of a log-normal target; None: there is none.
         error: type and message of the exception; empty without one.
         seconds: duration of the trial.
     """
@@ -28,6 +29,7 @@ class TrialScores(Record, frozen=True, kw_only=True):
     score: float | None = None
     fold_scores: tuple[float | None, ...] = ()
     rounds: int | None = None
+    smearing: float | None = None
     error: str = ""
     seconds: float = 0.0
 
@@ -46,6 +48,7 @@ class TrialResult(Record, frozen=True, kw_only=True):
         score: mean over the folds; NaN when the trial failed.
         fold_scores: score of each fold; None where it is undefined.
         rounds: boosting rounds, the mean over the folds.
+        smearing: factor of inverted predictions; None: there is none.
         error: type and message of the exception; empty without one.
         seconds: duration; only a budget in seconds may depend on it.
         origin: earlier study and trial with the same configuration, such as "churn:3, trial 7"; empty: none.
@@ -61,6 +64,7 @@ class TrialResult(Record, frozen=True, kw_only=True):
     score: float = float("nan")
     fold_scores: tuple[float | None, ...] = ()
     rounds: int | None = None
+    smearing: float | None = None
     error: str = ""
     seconds: float = 0.0
     origin: str = ""
@@ -76,7 +80,7 @@ class EnsembleMember(Record, frozen=True, kw_only=True):
 
     Args:
         family: model family, key of SPACES.
-        params: hyperparameters; of boosted models also rounds and bags.
+        params: hyperparameters; of boosted models also rounds and bags, of log-normal ones smearing.
         class_weight: none or balanced.
         weight: weight of its predictions in the ensemble (0..1]; the weights of all members add up to 1.
         number: index of the trial that it comes from.

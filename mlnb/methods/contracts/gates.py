@@ -12,7 +12,7 @@ from typing import ClassVar
 from ...codec import Record
 
 
-class GateLine(Record, frozen=True, kw_only=True):
+class GateLine(Record, frozen=True, kw_only=True, omit_defaults=True):
     """One requirement.
 
     Args:
@@ -20,12 +20,19 @@ class GateLine(Record, frozen=True, kw_only=True):
         found: the measured value, as text ready to print.
         required: the required value, as text ready to print.
         passed: whether it is met.
+        measured: whether it could be measured; one that could not is unknown, and does not fail the gate.
     """
 
     check: str
     found: str
     required: str
     passed: bool
+    measured: bool = True
+
+    @property
+    def mark(self) -> str:
+        """Return "pass", "FAIL" or "unknown"."""
+        return ("pass" if self.passed else "FAIL") if self.measured else "unknown"
 
 
 class Gate(Record, frozen=True, kw_only=True):
@@ -35,6 +42,12 @@ class Gate(Record, frozen=True, kw_only=True):
 
     passed: bool
     lines: tuple[GateLine, ...]
+
+    @property
+    def outcome(self) -> str:
+        """Return "passed" or "failed", and what is unknown."""
+        unknown = ", ".join(line.check for line in self.lines if not line.measured)
+        return ("passed" if self.passed else "failed") + (f", with unknown {unknown}" if unknown else "")
 
     @classmethod
     def of(cls, lines: Iterable[GateLine]) -> "Gate":

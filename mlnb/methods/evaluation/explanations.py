@@ -14,7 +14,8 @@ import numpy as np
 import pandas as pd
 
 from ..metrics.weighted_metrics import METRICS, score
-from ..models.fitted_models import Model, is_booster, predict
+from ..models.custom_families import CustomModel
+from ..models.fitted_models import Model, inner_model, is_booster, predict
 from ..models.shap_values import AVERAGED_FAMILIES, compute_shap_values
 from ..tables.sample_weights import select_rows
 
@@ -36,6 +37,7 @@ def built_in_importance(model: Model, sources: Sequence[str]) -> pd.DataFrame:
     Returns:
         column, importance in [0, 1], most important first; empty when the model has no built-in importance.
     """
+    model = inner_model(model)
     native = model.native
     if isinstance(native, dict) and "members" in native:
         tables = [
@@ -103,14 +105,21 @@ def _count_leaves(model: Model) -> int:
 
 def _count_trees(model: Model) -> int:
     """Return the number of trees evaluated for one row, at least one."""
-    return sum(max(1, one.native.num_trees()) if is_booster(one) else 1 for one in _single_models(model))
+    return sum(_row_cost(one) for one in _single_models(model))
+
+
+def _row_cost(model: Model) -> int:
+    """Return the number of trees evaluated for one row by a single model; of a custom model the equivalent."""
+    if isinstance(model.native, CustomModel):
+        return model.native.row_cost
+    return max(1, model.native.num_trees()) if is_booster(model) else 1
 
 
 def _single_models(model: Model) -> list[Model]:
-    """Return the members of an ensemble, or the single model."""
+    """Return the members of an ensemble, or the single model; of transformed models the inner ones."""
     if isinstance(model.native, dict) and "members" in model.native:
         return [one for member in model.native["members"] for one in _single_models(member)]
-    return [model]
+    return [inner_model(model)]
 
 
 def permutation_importance(
@@ -191,7 +200,7 @@ def _to_prediction(model: Model, parts: np.ndarray, base: np.ndarray, p: np.ndar
 
 
 def contributions(model: Model, X: np.ndarray, sources: Sequence[str]) -> tuple[np.ndarray, list[str]]:
-    """Return the SHAP values of each column: of the raw score, or for an ensemble of the prediction.
+    """Return the SHAP values of each column: of the raw score; of the prediction for ensembles and regression.
 
     Args:
         model: the fitted model; of several classes the predicted one is explained.

@@ -53,19 +53,35 @@ def find_history_problems(
         problems.append(RowProblem(row=row, column=encoder.time, found=result, expected=expected))
     if problems:
         return problems
+    index, codes, periods = _read_keys(arrays, encoder)
     present = np.isfinite(arrays[encoder.target])
-    periods = encoder.frequency.periods(arrays[encoder.time])
-    seen: dict[tuple[str, ...], set[int]] = {}
-    for key, period, finite in zip(series_names(arrays, encoder.keys), periods.tolist(), present.tolist(), strict=True):
-        seen.setdefault(key, set()).update([period] if finite else [])
-    for key, values in seen.items():
-        recent = [period for period in values if period > max(values) - encoder.width]
-        if len(recent) < encoder.least:
+    codes, periods = codes[present], periods[present]
+    recent = periods > _last_periods(codes, periods, len(index))[codes] - encoder.width
+    different = np.unique(np.column_stack([codes[recent], periods[recent]]), axis=0)
+    counts = np.bincount(different[:, 0], minlength=len(index)).tolist()
+    for key, count in zip(index, counts, strict=True):
+        if count < encoder.least:
             name = f" of the series {', '.join(key)}" if key else ""
-            result = f"{len(recent)} known values{name} in its last {encoder.width} periods of {encoder.frequency}"
+            result = f"{count} known values{name} in its last {encoder.width} periods of {encoder.frequency}"
             least = f"{encoder.least} at least, and best {encoder.reach}"
             problems.append(RowProblem(row=None, column=encoder.target, found=result, expected=least))
     return problems
+
+
+def _read_keys(
+    arrays: Mapping[str, np.ndarray], encoder: Windows
+) -> tuple[dict[tuple[str, ...], int], np.ndarray, np.ndarray]:
+    """Return the code of each key of a series, in the order of the rows; and code and period of each row (n,)."""
+    index: dict[tuple[str, ...], int] = {}
+    codes = [index.setdefault(key, len(index)) for key in series_names(arrays, encoder.keys)]
+    return index, np.array(codes, dtype=np.int64), encoder.frequency.periods(arrays[encoder.time])
+
+
+def _last_periods(codes: np.ndarray, periods: np.ndarray, count: int) -> np.ndarray:
+    """Return the last period of each of `count` series; the smallest integer for one without."""
+    last = np.full(count, np.iinfo(np.int64).min)
+    np.maximum.at(last, codes, periods)
+    return last
 
 
 def read_histories(rows: Sequence[Mapping[str, Any]], schema: Schema, encoder: Windows) -> list[History]:
@@ -86,13 +102,9 @@ def recent_histories(arrays: Mapping[str, np.ndarray], encoder: Windows) -> list
         arrays: of its rows, from `to_arrays`.
         encoder: the fitted windows.
     """
-    names = series_names(arrays, encoder.keys)
-    index = {key: code for code, key in enumerate(sorted(set(names)))}
-    codes = np.array([index[name] for name in names], dtype=np.int64)
-    periods = encoder.frequency.periods(arrays[encoder.time])
+    index, codes, periods = _read_keys(arrays, encoder)
     present = np.isfinite(arrays[encoder.target])
-    last = np.full(len(index), np.iinfo(np.int64).min)
-    np.maximum.at(last, codes[present], periods[present])
+    last = _last_periods(codes[present], periods[present], len(index))
     retained = (periods > last[codes] - encoder.reach) & (periods <= last[codes] + encoder.horizon)
     return encoder.histories({name: values[retained] for name, values in arrays.items()})
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ..contracts.evaluations import DecidingMetric, Estimate, Metrics, Reference
+from ..contracts.evaluations import UNLABELED_METRIC, DecidingMetric, Estimate, Metrics, Reference
 from ..contracts.gates import Gate, GateLine
 from ..contracts.problems import ProblemContract
 from ..tables.columns import Schema
@@ -107,8 +107,8 @@ def evaluate(
     Raises:
         ValueError: there are no rows, or a prediction is not finite.
     """
-    labeled = metric != "stability"  # without labels, stability is the only metric
-    names = [name for name in metrics_of(task) if name != "stability"] if labeled else [metric]
+    labeled = metric != UNLABELED_METRIC  # without labels, it is the only metric
+    names = [name for name in metrics_of(task) if name != UNLABELED_METRIC] if labeled else [metric]
     names = list(dict.fromkeys([*names, metric, *also]))
     used = max(min(resamples, LEAST), min(resamples, WORK // max(1, len(y) * len(names))))
 
@@ -179,6 +179,8 @@ def make_gate(contract: ProblemContract, metrics: Metrics, more: Sequence[GateLi
         check = f"{short_name(deciding.name)} on {metrics.rows:,} test rows"
         lines.append(GateLine(check=check, found=format_estimate(deciding), required=required, passed=bool(passed)))
     lines += [_limit_line(name, value, contract, metrics) for name, value in contract.limits.items()]
+    if not metrics.labeled:
+        return Gate.of([*_unlabeled_lines(metrics), *lines, *more])
     better = metrics.references["dummy"].difference
     lines.append(
         GateLine(
@@ -189,6 +191,27 @@ def make_gate(contract: ProblemContract, metrics: Metrics, more: Sequence[GateLi
         )
     )
     return Gate.of([*lines, *more])
+
+
+def _unlabeled_lines(metrics: Metrics) -> list[GateLine]:
+    """Return the gate lines of alerts without labels: their accuracy is unknown, and whether they are reproducible."""
+    stability, dummy = metrics.deciding, metrics.references["dummy"]
+    low, chance = dummy.difference.low, dummy.scores.get(stability.name) or 0.0
+    return [
+        GateLine(
+            check="accuracy of the alerts",
+            found="unknown: no row has a label",
+            required="labels of the rows with the highest scores",
+            passed=True,
+            measured=False,
+        ),
+        GateLine(
+            check="the alerts are reproducible, correct or not",
+            found=f"stability {format_estimate(stability)}, {chance:.2g} by chance",
+            required=f"above chance with the whole {metrics.level:.0%} interval",
+            passed=low is not None and low > 0,
+        ),
+    ]
 
 
 def _limit_line(name: str, bound: float, contract: ProblemContract, metrics: Metrics) -> GateLine:

@@ -137,8 +137,11 @@ def describe_results(metrics: Metrics, score: float, deviation: float) -> list[s
         f"{short_name(metrics.deciding.name)}: {format_estimate(metrics.deciding)}; "
         f"cross-validation: {score:.4g} ± {deviation:.2g}"
     ]
+    if not metrics.labeled:
+        lines.insert(0, "accuracy: unknown, as no row has a label")
+        lines.append("stability only shows that a second detector raises the same alerts, not that they are anomalies")
     for who in REFERENCES:
-        if who in metrics.references:
+        if who in metrics.references and metrics.labeled:
             name = metrics.reference_name(who, article=True)
             lines.append(f"better than {name} by {format_estimate(metrics.references[who].difference)}")
     if "champion" in metrics.references:
@@ -181,8 +184,8 @@ def decide_gate(contract: ProblemContract, metrics: Metrics, latency: Latency | 
 
 def describe_gate(gate: Gate) -> list[str]:
     """Return the gate as lines of text."""
-    lines = [f"{'pass' if x.passed else 'FAIL'}  {x.check}: found {x.found}, required {x.required}" for x in gate.lines]
-    return [*lines, f"The gate has {'passed.' if gate.passed else 'failed: the package stage rejects this model.'}"]
+    lines = [f"{x.mark}  {x.check}: found {x.found}, required {x.required}" for x in gate.lines]
+    return [*lines, f"The gate has {gate.outcome}{'.' if gate.passed else ': the package stage rejects this model.'}"]
 
 # %% ../../../nbs/methods/evaluation/test_report.ipynb #c10
 LONGEST = 100_000  # characters in the texts of a golden row, far below what a request may have

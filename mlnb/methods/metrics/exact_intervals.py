@@ -15,7 +15,9 @@ from scipy.special import betaincinv, ndtri
 from ..contracts.evaluations import Estimate
 
 FEW = 100  # rows up to which the interval of a proportion is exact
-PROPORTIONS = ("accuracy", "precision", "recall", "false_positive_rate", "precision_at", "precision_at_k")
+PROPORTIONS = (
+    "accuracy", "precision", "recall", "false_positive_rate", "precision_at", "precision_at_k", "stability"
+)  # fmt: skip
 BOUNDED = (  # other metrics from 0 to 1
     "roc_auc", "average_precision", "balanced_accuracy", "f1", "f1_macro", "ndcg", "map", "mrr", "recall", "hit_rate",
 )  # fmt: skip
@@ -93,7 +95,7 @@ def counted_units(name: str, y: np.ndarray, prediction: np.ndarray, units: np.nd
     base, _, share = name.partition("@")
     if name == "precision":
         units = units[prediction.argmax(axis=1) == 1]
-    elif name in ("recall", "precision_at_k"):
+    elif name in ("recall", "precision_at_k", "stability"):
         units = units[y == 1]
     elif name == "false_positive_rate":
         units = units[y == 0]

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from .skewed_targets import DISTRIBUTION
 from ..tables.sample_weights import select_rows
 
 MAX_VALUE = 1.0e30  # larger values are clipped: scikit-learn's trees use 32-bit floats
@@ -139,10 +140,10 @@ def fit_linear(
     classes: int,
     counts: np.ndarray | None = None,
 ) -> dict[str, Any]:
-    """Fit a logistic or ridge regression.
+    """Fit a logistic, ridge or Poisson regression.
 
     Args:
-        params: alpha, quantile_transform.
+        params: alpha, quantile_transform; target_distribution poisson: the score is the logarithm of the mean.
         X: (n, d), NaN for missing.
         y: (n,): class codes, or values.
         weights: sample weights (n,).
@@ -153,16 +154,21 @@ def fit_linear(
         plain lists: fill, mean, scale, coefficients (outputs, d), intercepts, classes in y, knots.
     """
     from sklearn.exceptions import ConvergenceWarning
-    from sklearn.linear_model import LogisticRegression, Ridge
+    from sklearn.linear_model import LogisticRegression, PoissonRegressor, Ridge
     from threadpoolctl import threadpool_limits
 
     learned = fit_scaler(X, bool(params.get("quantile_transform")), counts)
     Z, alpha = scale_columns(learned, X), params["alpha"]
+    seen: list[int] = []
     with threadpool_limits(1), warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # max_iter is the limit
-        if not classes:
+        if params.get(DISTRIBUTION) == "poisson":
+            mean, total = float(np.average(y, weights=weights)), len(y) if weights is None else float(weights.sum())
+            glm = PoissonRegressor(alpha=alpha / total, max_iter=300).fit(Z, y / mean, weights)
+            beta, start = glm.coef_[None], np.array([glm.intercept_ + np.log(mean)])
+        elif not classes:
             fitted = Ridge(alpha=alpha).fit(Z, y, weights)
-            seen, beta, start = [], fitted.coef_[None], np.array([fitted.intercept_])
+            beta, start = fitted.coef_[None], np.array([fitted.intercept_])
         else:
             fitted = LogisticRegression(C=1.0 / alpha, max_iter=1000).fit(Z, y, weights)
             seen, beta, start = fitted.classes_.tolist(), fitted.coef_, fitted.intercept_

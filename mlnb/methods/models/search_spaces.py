@@ -4,39 +4,27 @@
 
 # %% auto #0
 __all__ = ['SPACES', 'FAMILIES', 'SEARCHED', 'FAMILY_SETS', 'MLP_ROWS', 'MLP_COLUMNS', 'KNN_CELLS', 'LEAF_ROWS', 'PORTFOLIO',
-           'Range', 'searched_families', 'check_families', 'default_params', 'is_affordable', 'first_trials']
+           'SKEWED_AFTER', 'SKEWED_CHANGES', 'searched_families', 'set_families', 'check_families', 'default_params',
+           'is_affordable', 'first_trials']
 
 # %% ../../../nbs/methods/models/search_spaces.ipynb #c03
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 
 from ...errors import ParameterError
+from .custom_families import CustomFamily, custom_names, replace_custom
+from .family_interface import Range
+from .optional_families import OPTIONAL_FAMILIES
 from ..tasks.task_traits import traits_of
+from ..contracts.candidates import Params
 from .autoregression import FORECASTERS
 from ..tables.columns import nearest
 from .anomaly_detectors import DETECTORS
 from .learning_to_rank import RANKERS
 from .residual_models import BASES, RESIDUAL
+from .skewed_targets import DISTRIBUTION, NORMAL
 from ..series.local_forecasts import LOCAL
 
 # %% ../../../nbs/methods/models/search_spaces.ipynb #c05
-@dataclass(frozen=True)
-class Range:
-    """One dimension of a search space.
-
-    Attributes:
-        high: inclusive.
-        default: the first trial's value.
-        log: searched on a logarithmic scale.
-    """
-
-    low: float
-    high: float
-    default: float
-    log: bool = False
-    integer: bool = False
-
-
 SPACES: dict[str, dict[str, Range]] = {
     "lightgbm": {
         "learning_rate": Range(0.01, 0.2, 0.05, log=True),
@@ -123,7 +111,10 @@ SPACES |= {
     "lof": _NEAR,
     "mahalanobis": {},
     "ecod": {},
+    "copod": {},
+    "hbos": {},
 }
+SPACES |= {name: dict(family.space) for name, family in OPTIONAL_FAMILIES.items()}
 FAMILY_SETS: dict[str, tuple[str, ...]] = {  # families to search, by the trait `families` of the task
     "tabular": SEARCHED,
     "detectors": DETECTORS,
@@ -133,8 +124,24 @@ FAMILY_SETS: dict[str, tuple[str, ...]] = {  # families to search, by the trait 
 
 
 def searched_families(task: str) -> tuple[str, ...]:
-    """Return the families that are searched for a task, without the baseline."""
-    return FAMILY_SETS[traits_of(task).families]
+    """Return the families that are searched for a task, those of the project included, without the baseline."""
+    return (*FAMILY_SETS[traits_of(task).families], *custom_names(task, optional=False))
+
+
+def set_families(sources: Sequence[CustomFamily]) -> None:
+    """Register the families of a project, with their search spaces, in place of those that were registered before.
+
+    Raises:
+        ModelFamilyError: a family of mlnb has the name of one of them.
+    """
+    for name in custom_names(optional=False):
+        del SPACES[name]
+    replace_custom(sources)
+    for source in sources:
+        if source.name in SPACES:
+            replace_custom([])
+            raise source.broken("mlnb has a family of that name already", "choose another `name` in the class")
+    SPACES.update({source.name: dict(source.family.space) for source in sources})
 
 
 def check_families(families: list[str], task: str = "") -> list[str]:
@@ -155,10 +162,10 @@ def check_families(families: list[str], task: str = "") -> list[str]:
     for family in families:
         if family not in SPACES:
             raise ParameterError(f"unknown model family {family!r}{nearest(family, tuple(SPACES))}")
-        supported = ("baseline", *(searched_families(task) if task else SPACES))
+        supported = ("baseline", *((*searched_families(task), *custom_names(task)) if task else SPACES))
         if family not in supported:
             raise ParameterError(
-                f"the family {family!r} does not support {task}; expected one of {', '.join(supported)}"
+                f"the family {family!r} does not support {task}; expected one of {', '.join(dict.fromkeys(supported))}"
             )
     return list(dict.fromkeys(families))
 
@@ -199,6 +206,12 @@ PORTFOLIO: tuple[tuple[str, dict[str, float]], ...] = (
     ("baseline", {}),
 )
 
+SKEWED_AFTER = 4  # trials of the portfolio before those of other target distributions
+SKEWED_CHANGES: dict[str, dict[str, float]] = {  # parameters of these trials
+    "lightgbm": {"learning_rate": 0.03, "num_leaves": 8, "min_child_samples": 10, "feature_fraction": 0.6},
+    "linear": {"quantile_transform": 1},
+}
+
 
 def is_affordable(family: str, rows: int, columns: int) -> bool:
     """Return whether a family can be fitted in reasonable time and memory.
@@ -213,23 +226,37 @@ def is_affordable(family: str, rows: int, columns: int) -> bool:
     return family != "knn" or rows * columns <= KNN_CELLS
 
 
-def first_trials(families: Sequence[str], rows: int, columns: int) -> list[tuple[str, dict[str, float]]]:
+def first_trials(
+    families: Sequence[str], rows: int, columns: int, targets: Mapping[str, Sequence[str]] | None = None
+) -> list[tuple[str, Params]]:
     """Return the portfolio entries of some families; they include the defaults of each family.
 
     Args:
         families: families to search.
         rows: number of training rows.
         columns: number of encoded columns.
+        targets: family -> target distributions besides the normal one, for a skewed target; None: none.
 
     Returns:
         family and parameters, in the order in which they are tried.
     """
     requested = [family for family in families if is_affordable(family, rows, columns)] or list(families)
     present = {family for family, _ in PORTFOLIO}
-    entries = [*((family, {}) for family in families if family not in present), *PORTFOLIO]
+    entries: list[tuple[str, Params]] = [(family, {}) for family in families if family not in present]
+    entries += [(family, dict(changes)) for family, changes in PORTFOLIO]
+    if targets:
+        entries = [
+            (family, {**changes, **({DISTRIBUTION: NORMAL} if family in targets else {})})
+            for family, changes in entries
+        ]
+        entries[SKEWED_AFTER:SKEWED_AFTER] = [
+            (family, {**SKEWED_CHANGES.get(family, {}), DISTRIBUTION: kind})
+            for family in targets
+            for kind in targets[family]
+        ]
     tried = [(family, {**default_params(family), **changes}) for family, changes in entries if family in requested]
     least = min(20, 1 + rows // LEAF_ROWS)
     for family, params in tried:
         if family in ("random_forest", "extra_trees"):
-            params["min_samples_leaf"] = max(least, params["min_samples_leaf"])
+            params["min_samples_leaf"] = max(least, int(params["min_samples_leaf"]))
     return tried

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ..contracts.evaluations import UNLABELED_METRIC
 from ..contracts.problems import ProblemContract
 from ..contracts.responses import series_field
 from ..models.anomaly_detection import reference_flags
@@ -26,7 +27,6 @@ from mlnb.methods.operations.labeled_feedback import (
 )
 from .logged_data import plain_rows
 from .monitoring_verdict import as_scored
-from .window_performance import UNLABELED_METRIC
 from ..problem.problem_contract import encode_target
 from ..series.time_series import ForecastSpec
 from ..tables.columns import Column, to_array

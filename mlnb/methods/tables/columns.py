@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['KINDS', 'ROLES', 'Column', 'Schema', 'find_name', 'trim_name', 'nearest', 'to_array', 'without_sentinels',
-           'each_once', 'column_array', 'to_arrays', 'with_columns', 'take_columns', 'TableArrays', 'check_rows']
+           'each_once', 'column_array', 'to_arrays', 'with_columns', 'take_columns', 'TableArrays', 'check_rows',
+           'rows_fit']
 
 # %% ../../../nbs/methods/tables/columns.ipynb #c02
 import difflib
@@ -21,6 +22,7 @@ from ...codec import from_json, to_json
 from ..contracts.declarations import ColumnDeclaration
 from ..contracts.table_formats import ColumnFormat, Layout
 from ..contracts.responses import RowProblem
+from .value_lists import all_fit, convert_once, to_numbers
 from mlnb.methods.tables.values import (
     CONVERT,
     EARLIEST,
@@ -234,7 +236,13 @@ def to_array(values: Any, column: Column) -> np.ndarray:
     if column.kind in ("category", "text"):
         out = np.empty(len(values), dtype=object)
         name = to_label if column.role == "target" else to_level  # a class may well be called "none"
-        out[:] = [None if (label := name(v)) in column.missing_words else label for v in values]
+        words = column.missing_words
+
+        def to_text(value: Any) -> str | None:
+            return None if (label := name(value)) in words else label
+
+        once = convert_once(values, to_text) if isinstance(values, list) else None
+        out[:] = once if once is not None else [to_text(value) for value in values]
         return out
     if dtype is not None and dtype.kind == "M" and column.kind == "date":
         seconds = np.where(np.isnat(values), np.nan, values.astype("datetime64[us]").astype(np.int64) / 1e6)
@@ -242,6 +250,8 @@ def to_array(values: Any, column: Column) -> np.ndarray:
     if dtype is not None and dtype.kind in ("fiub" if column.kind == "number" else "b") and column.kind != "date":
         return without_sentinels(values.astype(np.float64), column)
     convert = partial(to_seconds, local=True) if column.local else CONVERT[column.kind]
+    if isinstance(values, list) and (fast := _convert_list(values, column.kind, convert)) is not None:
+        return without_sentinels(fast, column)
     out = np.empty(len(values), dtype=np.float64)
     for row, value in enumerate(values):
         try:
@@ -250,6 +260,17 @@ def to_array(values: Any, column: Column) -> np.ndarray:
             expected = EXPECTED[column.kind]
             raise ValueError(f"column {column.name!r}, row {row}: found {value!r}, expected {expected}") from None
     return without_sentinels(out, column)
+
+
+def _convert_list(values: list[Any], kind: str, convert: Callable[[Any], float]) -> np.ndarray | None:
+    """Return numbers or instants (n,); None where only one value at a time will do."""
+    if kind == "number":
+        return to_numbers(values)
+    try:
+        once = convert_once(values, convert)
+    except REFUSALS:
+        return None  # one by one, the first value that does not fit is found
+    return None if once is None else np.array(once, dtype=np.float64)
 
 
 def without_sentinels(numbers: np.ndarray, column: Column) -> np.ndarray:
@@ -394,6 +415,8 @@ def check_rows(rows: Any, schema: Schema) -> list[RowProblem]:
     if not isinstance(rows, Sequence) or isinstance(rows, str | bytes):
         note(None, None, _shown(rows), "a list of JSON objects by column name")
         return problems
+    if rows_fit(rows, schema):
+        return []
     present = set(schema.names)
     for index, row in enumerate(rows):
         if not isinstance(row, Mapping):
@@ -410,6 +433,23 @@ def check_rows(rows: Any, schema: Schema) -> list[RowProblem]:
             elif not fits(row.get(column.name), column.kind):
                 note(index, column.name, _shown(row[column.name]), expected)
     return problems
+
+
+def rows_fit(rows: Sequence[Any], schema: Schema) -> bool:
+    """Return whether rows certainly have no problem; False means that `check_rows` has to look at each.
+
+    Args:
+        rows: JSON objects by column name.
+        schema: what they should look like.
+    """
+    if not set(map(type, rows)) <= {dict} or not all(map(frozenset(schema.names).issuperset, rows)):
+        return False
+    for column in schema.features:
+        if not column.nullable and not all(column.name in row for row in rows):
+            return False
+        if not all_fit([row.get(column.name) for row in rows], column.kind):
+            return False
+    return True
 
 
 def _shown(value: Any) -> str:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from ..contracts.evaluations import UNLABELED_METRIC
 from ..contracts.problems import ProblemContract
 from ..operations.drift_report import InputSample, sample_rows, sample_series
 from ..operations.label_matching import find_labels
@@ -30,7 +31,6 @@ from mlnb.methods.operations.labeled_feedback import (
 from ..operations.monitoring_verdict import as_scored
 from ..operations.production_window import DAY, MonitoredModel, ProductionWindow, output_array
 from mlnb.methods.operations.window_performance import (
-    UNLABELED_METRIC,
     LabeledWindow,
     is_alert,
     list_unknown_classes,

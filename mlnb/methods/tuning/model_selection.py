@@ -20,6 +20,7 @@ from ...codec import replace
 from ..contracts.candidates import Candidate, EnsembleMember, TrialResult
 from .ensembles import OutOfFold, blend, candidates, choose_ensemble
 from ..metrics.weighted_metrics import METRICS
+from ..models.skewed_targets import DISTRIBUTION, NORMAL
 from .final_fit import BOOSTED
 
 BAG_SIZES = ((20_000, 8), (60_000, 4), (200_000, 2))  # (training rows up to, boosters in a bag); above: one
@@ -115,6 +116,8 @@ def _member(trial: TrialResult, members: int, plan: SelectionPlan, most: int = 9
     params = dict(trial.params)
     if trial.rounds is not None:
         params["rounds"] = trial.rounds
+    if trial.smearing is not None:
+        params["smearing"] = trial.smearing
     if (bags := min(most, bag_size(trial.family, plan.rows, members))) > 1:
         params["bags"] = bags
     if trial.family == "baseline":
@@ -220,7 +223,8 @@ def choose_winner(
     sign = METRICS[plan.metric].sign
     level = max((trial.all_rows, len(trial.fold_scores)) for trial in complete)
     equal = [trial for trial in complete if (trial.all_rows, len(trial.fold_scores)) == level]
-    indices = candidates([sign * trial.score for trial in equal], [trial.family for trial in equal])
+    kinds = [f"{trial.family} {trial.params.get(DISTRIBUTION, NORMAL)}" for trial in equal]
+    indices = candidates([sign * trial.score for trial in equal], kinds)
     several = level[0] and level[1] == len(np.unique(truth.fold)) and plan.ensemble
     need = [refit_seconds(equal[index], _member(equal[index], 99, plan), level[1], 1.0) for index in indices]
     alone = next((index for index, seconds in zip(indices, need, strict=True) if seconds <= left), indices[0])

@@ -9,7 +9,7 @@ __all__ = ['RANDOM_TRIALS', 'LARGE_ROWS', 'SAMPLE_ROWS', 'WARM_START_TRIALS', 'T
 # %% ../../../nbs/methods/tuning/trial_proposals.ipynb #c03
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -17,6 +17,7 @@ import pandas as pd
 
 from ..contracts.candidates import Candidate, Params, TrialResult
 from ..models.search_spaces import SPACES, default_params, first_trials
+from ..models.skewed_targets import DISTRIBUTION, NORMAL
 from .studies import BATCH, distributions
 import optuna  # after studies, which silences a warning of its import
 
@@ -59,6 +60,7 @@ class SearchSettings:
         sign: 1 when a larger score is better, -1 when a smaller one is.
         trials: number of trials; a short search does not use a sample.
         warm: from `read_warm_start`: they go before the portfolio.
+        targets: family -> target distributions besides the normal one, for a skewed target.
     """
 
     families: tuple[str, ...]
@@ -70,12 +72,14 @@ class SearchSettings:
     sign: float = 1.0
     trials: int = 24
     warm: tuple[TrialProposal, ...] = ()
+    targets: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def first(self) -> tuple[TrialProposal, ...]:
         """The proposals that depend on no result: the warm start, then the portfolio."""
         plain = "balanced" if self.class_weight == "balanced" else "none"
-        rest = [TrialProposal(*entry, plain) for entry in first_trials(self.families, self.rows, self.columns)]
+        entries = first_trials(self.families, self.rows, self.columns, self.targets)
+        rest = [TrialProposal(*entry, plain) for entry in entries]
         present = [replace(proposal, origin="") for proposal in self.warm]
         return (*self.warm, *(proposal for proposal in rest if proposal not in present))
 
@@ -108,7 +112,7 @@ def draw_params(family: str, results: Sequence[TrialResult], search: SearchSetti
         search: sampler and direction.
         seed: of this draw.
     """
-    spaces = distributions(family)
+    spaces = distributions(family, search.targets.get(family, ()))
     present = [t for t in results if t.family == family and t.state == "complete" and set(t.params) == set(spaces)]
     direction: Literal["maximize", "minimize"] = "maximize" if search.sign > 0 else "minimize"
     sampler: Any = optuna.samplers.RandomSampler(seed=seed)
@@ -187,13 +191,19 @@ def warm_start_trials(
     }
 
 
-def read_warm_start(warm: Mapping[str, Any], families: Sequence[str], trials: int) -> tuple[TrialProposal, ...]:
+def read_warm_start(
+    warm: Mapping[str, Any],
+    families: Sequence[str],
+    trials: int,
+    targets: Mapping[str, tuple[str, ...]] | None = None,
+) -> tuple[TrialProposal, ...]:
     """Return the proposals of a warm start, in its order.
 
     Args:
         warm: from `warm_start_trials`; empty: none.
         families: model families of the new study.
         trials: number of trials of the new study [1..]; at most half of them, but at least one, are used.
+        targets: family -> target distributions besides the normal one; None: none.
 
     Raises:
         ValueError: the parameter has another form.
@@ -202,6 +212,7 @@ def read_warm_start(warm: Mapping[str, Any], families: Sequence[str], trials: in
     for entry in warm.get("trials", []):
         try:
             family, stated, weight = entry["family"], dict(entry["params"]), entry.get("class_weight", "none")
+            kind = str(stated.pop(DISTRIBUTION, NORMAL))
             numbers = {name: float(value) for name, value in stated.items()}
         except (KeyError, TypeError, ValueError, AttributeError):
             raise ValueError(
@@ -211,9 +222,11 @@ def read_warm_start(warm: Mapping[str, Any], families: Sequence[str], trials: in
             raise ValueError(f"found class_weight {weight!r} in a warm-start trial, expected none or balanced")
         if family not in families:
             continue
-        params = default_params(family)
+        params: Params = dict(default_params(family))
+        if present := (targets or {}).get(family):
+            params[DISTRIBUTION] = kind if kind in present else NORMAL
         for name, space in SPACES[family].items():
-            value = min(max(numbers.get(name, float(params[name])), space.low), space.high)
+            value = min(max(numbers.get(name, float(space.default)), space.low), space.high)
             params[name] = round(value) if space.integer else value
         origin = f"{warm.get('from', 'an earlier study')}, trial {entry.get('number', '?')}"
         proposals.append(TrialProposal(family, params, weight, origin=origin))

@@ -17,7 +17,8 @@ from .ensembles import OutOfFold
 from ..models.model_families import fit_model, rounds_of
 from ..training_data.cross_validation import Fold
 from ..metrics.weighted_metrics import METRICS, score
-from ..models.fitted_models import Model, predict
+from ..models.fitted_models import Model, inner_model, predict
+from ..models.skewed_targets import DISTRIBUTION, LOG_NORMAL, MEAN_METRICS, smearing_factor
 from .trial_proposals import SAMPLE_ROWS, TrialProposal
 from .final_fit import BOOSTED, row_weights
 from ..tables.sample_weights import select_rows
@@ -205,7 +206,26 @@ def _shorter(model: Model, rounds: int) -> Model:
     """Return the model with the first rounds of its booster."""
     from lightgbm import Booster
 
-    return replace(model, native=Booster(model_str=model.native.model_to_string(num_iteration=rounds)))
+    inner = inner_model(model)
+    shorter = replace(inner, native=Booster(model_str=inner.native.model_to_string(num_iteration=rounds)))
+    return shorter if inner is model else replace(model, native={**model.native, "inner": shorter})
+
+
+def _smear(predictions: list[np.ndarray], folds: Sequence[Fold]) -> float:
+    """Multiply the predictions of each fold by the smearing factor of the other folds; return that of all folds."""
+
+    def factor(some: list[int]) -> float:
+        heavy = [folds[at].valid_weights for at in some]
+        weights = None if heavy[0] is None else np.concatenate([w for w in heavy if w is not None])
+        y = np.concatenate([folds[at].valid_y for at in some])
+        return smearing_factor(y, np.concatenate([predictions[at] for at in some]), weights)
+
+    indices = list(range(len(predictions)))
+    factors = [factor([other for other in indices if other != at] or [at]) for at in indices]
+    whole = factor(indices)
+    for at, multiplier in zip(indices, factors, strict=True):
+        predictions[at] = predictions[at] * multiplier
+    return whole
 
 
 def run_trial(
@@ -232,6 +252,8 @@ def run_trial(
     models: list[Model] = []
     predictions: list[np.ndarray] = []
     scores: list[float | None] = []
+    smearing: float | None = None
+    smears = proposal.params.get(DISTRIBUTION) == LOG_NORMAL and metric in MEAN_METRICS  # medians become means
 
     def score_fold(fold: Fold, prediction: np.ndarray) -> float | None:
         value = score(metric, fold.valid_y, prediction, fold.valid_groups, fold.valid_weights)
@@ -241,7 +263,12 @@ def run_trial(
         present = [value for value in scores if value is not None]
         mean = float(np.mean(present)) if present else None
         measured = TrialScores(
-            score=mean, fold_scores=tuple(scores), rounds=rounds, error=error, seconds=budget.clock() - started
+            score=mean,
+            fold_scores=tuple(scores),
+            rounds=rounds,
+            smearing=smearing,
+            error=error,
+            seconds=budget.clock() - started,
         )
         return TrialOutcome(state, measured, np.concatenate(predictions) if state == "complete" else None)
 
@@ -263,7 +290,10 @@ def run_trial(
             )  # fmt: skip
             predictions.append(predict(models[-1], fold.valid_X))
             budget.record(family, fold.X.size, budget.clock() - fit_started)
-            scores.append(score_fold(fold, predictions[-1]))
+            seen = predictions[-1:]
+            if smears:  # until the other folds are predicted, by this fold alone
+                seen = [seen[0] * smearing_factor(fold.valid_y, seen[0], fold.valid_weights)]
+            scores.append(score_fold(fold, seen[0]))
             enough = sum(map(len, predictions)) >= LEAST_SCORED_ROWS and len(models) < len(folds)
             if enough and is_prunable(scores, family, peers, METRICS[metric].sign):
                 return outcome("pruned")
@@ -273,6 +303,9 @@ def run_trial(
             if rounds is not None and (rounds_of(model) or 0) > rounds:
                 predictions[index] = predict(_shorter(model, rounds), fold.valid_X)
                 scores[index] = score_fold(fold, predictions[index])
+        if smears:
+            smearing = _smear(predictions, folds)
+            scores[:] = [score_fold(fold, p) for fold, p in zip(folds, predictions, strict=False)]
     except (ValueError, LookupError, ArithmeticError, RuntimeError, MemoryError) as error:
         return outcome("fail", error=f"{type(error).__name__}: {error}")
     if all(value is None for value in scores):

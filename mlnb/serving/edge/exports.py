@@ -1,6 +1,8 @@
-"""The result of an export, whatever its form."""
+"""The result of an export, whatever its form, and the description of a model that has none."""
 
 from dataclasses import dataclass
+
+from mlnb.methods.models.custom_families import CustomModel
 
 
 @dataclass(frozen=True)
@@ -18,3 +20,8 @@ class ExportResult:
     largest_difference: float
     tolerance: float
     bytes: int
+
+
+def describe_native(native: object) -> str:
+    """Return what a model consists of, for the message that it cannot be exported."""
+    return str(native) if isinstance(native, CustomModel) else f"a pickle of {type(native).__name__}"

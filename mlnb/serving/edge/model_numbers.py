@@ -9,6 +9,7 @@ import numpy as np
 from mlnb.errors import UsageError
 from mlnb.methods.models.autoregression import FORECASTERS
 from mlnb.methods.models.fitted_models import NUMPY_MODELS, Model
+from mlnb.serving.edge.exports import describe_native
 
 
 @dataclass(frozen=True)
@@ -44,9 +45,8 @@ def to_numbers(model: Model) -> ModelNumbers:
         native = native | {"shares": (weights[:, None] * targets).sum(axis=0) / weights.sum()}
     elif model.family not in (*NUMPY_MODELS, *FORECASTERS):
         raise UsageError(
-            f"A model of the family {model.family!r} is a pickle of {type(native).__name__}, which Python alone cannot "
-            "read: only the families of this project have a text form. Use mlnb serve, mlnb containerize or mlnb score "
-            "instead."
+            f"A model of the family {model.family!r} is {describe_native(native)}, which Python alone cannot read: "
+            "only the families of mlnb have a text form. Use mlnb serve, mlnb containerize or mlnb score instead."
         )
     return ModelNumbers(model.family, model.classes, "families.py", _to_lists(native))
 
@@ -81,7 +81,7 @@ def _describe_detector(native: Mapping[str, Any]) -> dict[str, object]:
         elif name == "isolation_forest":
             trees = [_mark_leaves(fitted, number) for number in range(len(fitted["feature"]))]
             fitted = {"norm": fitted["norm"], "trees": trees}
-        scorers[name] = {"fitted": fitted, "tail": scorer["tail"]}
+        scorers[name] = {**scorer, "fitted": fitted}
     shared = {name: native[name] for name in ("centre", "scale", "tail")}
     return {**shared, "rows": rows, "scorers": scorers}
 

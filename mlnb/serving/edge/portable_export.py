@@ -21,7 +21,8 @@ from mlnb.methods.encoding.scored_text import ScoredTextCodec
 from mlnb.methods.encoding.table_encoder import Encoder
 from mlnb.methods.encoding.text_ngrams import describe_splitting
 from mlnb.methods.encoding.text_scores import MOST_COUNT
-from mlnb.methods.models.fitted_models import Model, is_booster
+from mlnb.methods.models.fitted_models import Model, inner_model, is_booster
+from mlnb.methods.models.skewed_targets import LogTransform
 from mlnb.methods.series.forecast_windows import Windows, request_schema
 from mlnb.methods.series.lag_features import CYCLES, MEMORIES
 from mlnb.methods.tables.columns import Schema
@@ -45,16 +46,19 @@ class PortableMember:
         weight: of its predictions.
         text: LightGBM's text; None for a model that is numbers.
         numbers: None for trees.
+        transform: what turns its logarithms into predictions; None: it predicts them.
     """
 
     weight: float
     text: str | None = None
     numbers: ModelNumbers | None = None
+    transform: LogTransform | None = None
 
     def to_json(self, file: str) -> JsonObject:
         """Return what model.json has of it; `file` holds its text."""
         described = {"file": file} if self.numbers is None else dict(vars(self.numbers))
-        return {"weight": self.weight, **described}
+        inverse = {} if self.transform is None else {"transform": to_json(self.transform)}
+        return {"weight": self.weight, **described, **inverse}
 
 
 def export_text(folder: Path, out: Path) -> ExportResult:
@@ -160,13 +164,15 @@ def _split_members(model: Model) -> list[PortableMember]:
     if isinstance(model.native, dict) and "members" in model.native:
         members, weights = list(model.native["members"]), [float(w) for w in model.native["weights"]]
     described = list[PortableMember]()
-    for member, weight in zip(members, weights, strict=True):
+    for each, weight in zip(members, weights, strict=True):
+        member = inner_model(each)
+        transform = None if member is each else each.native["transform"]
         if is_booster(member):
             text = member.native.model_to_string()
             read_booster(text)  # refuses what the scorer does not support
-            described.append(PortableMember(weight, text=text))
+            described.append(PortableMember(weight, text=text, transform=transform))
         else:
-            described.append(PortableMember(weight, numbers=to_numbers(member)))
+            described.append(PortableMember(weight, numbers=to_numbers(member), transform=transform))
     return described
 
 

@@ -17,6 +17,7 @@ from mlnb.engine.project import Project, builtin_folder
 from mlnb.errors import ServingError
 from mlnb.methods.contracts.problems import ProblemContract
 from mlnb.methods.contracts.responses import Golden
+from mlnb.methods.models.custom_families import CODE_FILE
 from mlnb.methods.tables.columns import Schema
 from mlnb.methods.tables.pseudonyms import Protection
 from mlnb.methods.tasks.task_traits import traits_of
@@ -155,7 +156,10 @@ def make_bundle(
     (folder / "requirements.txt").write_text(pinned, "utf-8")
     settings = _fill_settings(service, name, model_tag, pinned, system_packages(needed))
     (folder / "bentofile.yaml").write_text(settings, "utf-8")
-    for path, source in follow_imports(service / "service.py", project).items():
+    modules = follow_imports(service / "service.py", project)
+    for code in sorted(model.rglob(CODE_FILE)):  # custom model families may import modules of mlnb
+        modules |= follow_imports(code)
+    for path, source in modules.items():
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source, folder / path)
     (folder / MANIFEST).write_bytes(encode(BundleManifest(name=name, service=service.name)))

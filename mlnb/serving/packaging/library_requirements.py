@@ -1,14 +1,17 @@
 """The libraries that a service needs, pinned to the versions that it was verified with."""
 
+import json
 import re
 from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
+from typing import Any
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from mlnb.errors import MissingExtra, UsageError
+from mlnb.methods.models.custom_families import MODEL_FILE
 
 RUNTIME = ("msgspec", "numpy")  # of the request path: enough for models that are numbers in JSON
 SERVER = ("bentoml", "httptools", "uvloop")  # of a service over HTTP
@@ -33,11 +36,18 @@ def required_libraries(model: Path, further: Iterable[str] = ()) -> tuple[str, .
     """
     files = {path.name for path in model.rglob("model.*")}
     names = [*BASE, *(library for name, library in BY_FILE.items() if name in files)]
+    for path in sorted(model.rglob(MODEL_FILE)):
+        names += _custom_libraries(json.loads(path.with_name("model.json").read_bytes()))
     for text in further:
         if not NAME.fullmatch(text):
             raise UsageError(f"Found library {text!r}, expected a name alone: the version is the one installed here.")
         names.append(canonicalize_name(text))
     return tuple(dict.fromkeys(names))
+
+
+def _custom_libraries(metadata: dict[str, Any]) -> list[str]:
+    """Return the libraries of a custom model family, which the file model.json lists."""
+    return [canonicalize_name(name) for name in metadata["native"]["custom"]["libraries"]]
 
 
 def imported_versions(requirements: str) -> dict[str, str]:

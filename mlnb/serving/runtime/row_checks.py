@@ -1,14 +1,15 @@
 """Request validation: the problems of the rows, as many as a response lists, found in bounded time."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from mlnb.codec import JsonObject, replace
 from mlnb.methods.contracts.responses import RowProblem
-from mlnb.methods.tables.columns import Schema, check_rows
+from mlnb.methods.tables.columns import Schema, check_rows, rows_fit
 from mlnb.serving.runtime.request_bodies import SHOWN
 
-CHUNK = 64  # rows checked at a time
+BLOCK = 4_096  # rows checked at a time, column by column
+CHUNK = 64  # rows of a block with a problem that are checked one by one, at a time
 LONGEST_NAME = 100  # characters of an unknown column's name in a problem
 
 
@@ -16,7 +17,7 @@ def find_row_problems(rows: Sequence[JsonObject], schema: Schema, limit: int = S
     """Return the first `limit` problems of the rows; a problem quotes numbers, texts and booleans only."""
     names = frozenset(schema.names)
     problems: list[RowProblem] = []
-    for start in range(0, len(rows), CHUNK):
+    for start in _chunks_to_check(rows, schema):
         unknown = limit
         chunk = []
         for row in rows[start : start + CHUNK]:
@@ -28,6 +29,13 @@ def find_row_problems(rows: Sequence[JsonObject], schema: Schema, limit: int = S
             if len(problems) == limit:
                 return problems
     return problems
+
+
+def _chunks_to_check(rows: Sequence[JsonObject], schema: Schema) -> Iterator[int]:
+    """Yield the first row of each chunk whose rows have to be checked one by one."""
+    for begin in range(0, len(rows), BLOCK):
+        if not rows_fit(rows[begin : begin + BLOCK], schema):
+            yield from range(begin, min(begin + BLOCK, len(rows)), CHUNK)
 
 
 def shift_rows(problems: Sequence[RowProblem], first: int) -> list[RowProblem]:

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from mlnb.methods.models.fitted_models import Model, is_booster, predict
+from mlnb.methods.models.skewed_targets import LogTransform, from_log
 from mlnb.methods.tasks.task_traits import traits_of
 
 RowScorer = Callable[[np.ndarray], list[float]]  # encoded row (d,) -> probabilities (k,), or one value
@@ -31,6 +32,8 @@ def compile_scorer(model: Model) -> RowScorer:
     native = model.native
     if isinstance(native, dict) and "members" in native:
         return _score_ensemble([compile_scorer(member) for member in native["members"]], native["weights"])
+    if isinstance(native, dict) and "inner" in native:
+        return _score_transformed(compile_scorer(native["inner"]), native["transform"])
     return _score_matrix(model)
 
 
@@ -70,6 +73,16 @@ def _score_ensemble(members: Sequence[RowScorer], weights: Sequence[float]) -> R
         for member, weight in zip(members[1:], weights[1:], strict=True):
             total = [so_far + weight * value for so_far, value in zip(total, member(row), strict=True)]
         return total
+
+    return score
+
+
+def _score_transformed(inner: RowScorer, transform: LogTransform) -> RowScorer:
+    """Return the inverted prediction of an inner model, computed by the same function as that of many rows."""
+
+    def score(row: np.ndarray) -> list[float]:
+        values: list[float] = from_log(transform, np.array(inner(row))).tolist()
+        return values
 
     return score
 

@@ -79,6 +79,8 @@ def test_rates_of_few_negative_rows_and_alerts() -> None:
     labels, scores = y[::-1].astype(float), y[::-1].astype(float)
     result = evaluate(1 - labels, {"model": 1 - scores, "dummy": scores}, "anomaly", "precision_at_k", resamples=100)
     assert (result.deciding.value, result.deciding.low) == (1.0, EIGHT)
+    stable = evaluate(1 - labels, {"model": 1 - scores, "dummy": scores}, "anomaly", "stability", resamples=100)
+    assert (stable.deciding.value, stable.deciding.low) == (1.0, EIGHT)
     assert (alert_precision(np.ones(8), np.ones(8, dtype=bool)).low) == EIGHT
     assert check_interval(np.zeros(8), np.tile([-1.0, 1.0], (8, 1)), 0.9).coverage.low == EIGHT
 

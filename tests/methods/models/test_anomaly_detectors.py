@@ -5,8 +5,9 @@ import pytest
 from sklearn.ensemble import IsolationForest
 from sklearn.neighbors import LocalOutlierFactor
 
+from mlnb.errors import DataError
 from mlnb.methods.models import anomaly_detectors
-from mlnb.methods.models.anomaly_detectors import DETECTORS, fit_detector, score_rows
+from mlnb.methods.models.anomaly_detectors import DETECTORS, MEMBERS, fit_detector, prepare, score_rows
 from mlnb.methods.models.fitted_models import Model, load_model, save_model
 
 RANDOM = np.random.default_rng(0)
@@ -64,3 +65,47 @@ def test_the_local_outlier_factor_is_scikit_learn_s(rows):
     fitted = anomaly_detectors._fit_lof(Z, {}, 1)
     assert np.allclose(anomaly_detectors._score_lof(Z + 0.01, fitted), -expected.score_samples(Z + 0.01))
     assert np.allclose(anomaly_detectors._score_lof(Z, fitted, itself=True), -expected.negative_outlier_factor_)
+
+
+def rank_anomalies(family, training, strange):
+    """Return the mean share of training rows with a lower score than an anomaly."""
+    native = fit_detector(family, {}, training)
+    return np.mean(score_rows(native, training)[None] < score_rows(native, strange)[:, None])
+
+
+def test_the_ensemble_does_not_hide_what_one_detector_sees():
+    random = np.random.default_rng(2)
+    hidden = random.normal(size=(500, 2))
+    dependent = hidden @ random.normal(size=(2, 6)) + 0.1 * random.normal(size=(500, 6))
+    strange = np.stack([random.permutation(dependent[:, j])[:40] for j in range(6)], axis=1)  # each value is usual
+    tails = random.standard_t(5, (500, 6))
+    far = random.standard_t(5, (40, 6))
+    far[:, 0], far[:, 3] = 2 * tails[:, 0].max(), 2 * tails[:, 3].min()
+    for training, anomalies in ((dependent, strange), (tails, far)):
+        alone = {name: rank_anomalies(name, training, anomalies) for name in MEMBERS}
+        together = rank_anomalies("detector_ensemble", training, anomalies)
+        assert together > max(alone.values()) - 0.05 and together > np.mean(list(alone.values())), alone
+
+
+@pytest.mark.parametrize("family", DETECTORS)
+def test_units_and_origins_of_columns_change_no_order(family, rows):
+    training, new = rows
+    factors, shift = 2.0 ** np.arange(-3, 3), 8.0 * np.arange(6)
+    before = score_rows(fit_detector(family, {}, training), new)
+    after = score_rows(fit_detector(family, {}, training * factors + shift), new * factors + shift)
+    assert np.corrcoef(before, after)[0, 1] > 0.999
+
+
+def test_some_rows_far_away_do_not_hide_the_others(rows):
+    training, new = rows
+    spoiled = np.r_[training, np.full((len(training) // 25, 6), 1e6)]
+    before = score_rows(fit_detector("detector_ensemble", {}, training), new)
+    scores = score_rows(fit_detector("detector_ensemble", {}, spoiled), new)
+    assert (scores[300:] > np.median(scores)).mean() > 0.8 and np.corrcoef(before, scores)[0, 1] > 0.7
+
+
+def test_a_detector_of_an_earlier_version_is_refused(rows):
+    native = fit_detector("ecod", {}, rows[0])
+    before = {name: {"fitted": scorer["fitted"]} for name, scorer in native["scorers"].items()}
+    with pytest.raises(DataError, match="earlier version of mlnb"):
+        prepare({**native, "scorers": before})

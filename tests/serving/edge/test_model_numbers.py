@@ -4,11 +4,14 @@ import json
 
 import numpy as np
 import pytest
+from custom_families import CODE
 from numpy_families import fit_family
 
 from mlnb.errors import UsageError
+from mlnb.methods.models.custom_families import CustomFamily, CustomModel, load_family
 from mlnb.methods.models.fitted_models import NUMPY_MODELS, Model
 from mlnb.methods.models.model_families import fit_model
+from mlnb.methods.models.optional_families import OPTIONAL_FAMILIES
 from mlnb.methods.models.search_spaces import default_params
 from mlnb.serving.edge.model_numbers import to_numbers
 
@@ -41,3 +44,12 @@ def test_a_constant_is_a_family():
 def test_other_estimators_are_refused():
     with pytest.raises(UsageError, match="family 'own' is a pickle of object, which Python alone cannot read"):
         to_numbers(Model("own", "regression", 0, 2, object()))
+
+
+def test_custom_families_are_refused():
+    native = CustomModel(load_family(CODE, "nbs/models/halves.ipynb"), object())
+    with pytest.raises(UsageError, match="family 'halves' is code of the project, which Python alone cannot read"):
+        to_numbers(Model("halves", "regression", 0, 2, native))
+    native = CustomModel(CustomFamily(OPTIONAL_FAMILIES["xgboost"]), object())
+    with pytest.raises(UsageError, match="family 'xgboost' is a model of another library"):
+        to_numbers(Model("xgboost", "regression", 0, 2, native))

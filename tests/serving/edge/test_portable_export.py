@@ -20,6 +20,7 @@ from mlnb.serving.edge.portable_export import TOLERANCE, export_text
         ("ensemble", "binary", {"model-0.txt", "model-1.txt"}),
         ("mixed", "binary", {"model-0.txt", "families.py"}),
         ("linear", "regression", {"families.py"}),
+        ("skewed", "regression", {"model-0.txt", "model-2.txt", "families.py"}),
         ("detector_ensemble", "anomaly", {"detectors.py"}),
     ],
 )

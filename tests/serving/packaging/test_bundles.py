@@ -1,15 +1,21 @@
 import json
+import os
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 import yaml
+from custom_families import CODE
 
 from mlnb.codec import replace
 from mlnb.engine.project import Project
 from mlnb.errors import ServingError
 from mlnb.methods.contracts.problems import ProblemContract
 from mlnb.methods.contracts.responses import Golden
+from mlnb.methods.models.custom_families import fit_custom, load_family
+from mlnb.methods.models.family_interface import FitSpec
+from mlnb.methods.models.fitted_models import Model, save_model
 from mlnb.methods.tasks.task_traits import Task
 from mlnb.serving.packaging.bundles import Bundle, curl, default_name, digest_tree, find_service, tag_name, tree_files
 
@@ -114,3 +120,25 @@ def test_byte_code_does_not_count(bundle):
     before = digest_tree(bundle.folder)
     subprocess.run([sys.executable, "-m", "compileall", "-q", str(bundle.folder / "mlnb")], check=True)
     assert digest_tree(bundle.folder) == before
+
+
+def test_a_custom_family_brings_its_code_and_libraries(material, tmp_path):
+    """The model is loaded from the bundle alone, without the project and without mlnb next to it."""
+    code = CODE.replace(
+        "import json\n", "import json\nfrom mlnb.methods.metrics import decision_metrics\nimport yaml\n", 1
+    )
+    family = load_family(code, "nbs/models/halves.ipynb")
+    features = json.loads((material().model / "model.json").read_text())["features"]
+    X, y = np.random.default_rng(0).normal(size=(40, features)), np.arange(40) % 2
+    native = fit_custom(family, {"quantile": 0.5}, X, y, None, FitSpec("binary", 2))
+    folder = save_model(Model("halves", "binary", 2, features, native), tmp_path / "model")
+    bundle = material().bundle(tmp_path / "bundle", model=folder)
+    requirements = (bundle.folder / "requirements.txt").read_text()
+    assert "pyyaml==" in requirements and "lightgbm" not in requirements
+    assert (bundle.folder / "mlnb" / "methods" / "metrics" / "decision_metrics.py").is_file()
+    load = "from mlnb.methods.models.fitted_models import load_model; from pathlib import Path; import mlnb; "
+    load += "print(mlnb.__file__, load_model(Path('model/fitted')).native.source.name)"
+    command = [sys.executable, "-c", load]
+    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(bundle.folder)}
+    done = subprocess.run(command, cwd=bundle.folder, env=environment, capture_output=True, text=True)
+    assert done.stdout.split() == [str(bundle.folder / "mlnb" / "__init__.py"), "halves"], done.stderr

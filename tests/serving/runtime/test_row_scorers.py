@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from mlnb.methods.models.fitted_models import Model, load_model, predict
+from mlnb.methods.models.skewed_targets import LogTransform
 from mlnb.serving.runtime.row_scorers import compile_scorer
 
 KINDS = [
@@ -39,6 +40,13 @@ def test_an_ensemble_is_scored_as_in_a_matrix(models):
     together = Model("ensemble", "binary", 2, first.features, {"members": [first, last], "weights": [0.3, 0.7]})
     X = encoded(first)
     assert [compile_scorer(together)(row) for row in X] == predict(together, X).tolist()
+
+
+def test_an_inverted_logarithm_is_scored_as_in_a_matrix(models):
+    transform = LogTransform(shift=0.3, low=-1.0, high=2.0, smearing=1.1)
+    skewed = Model("transformed", "regression", 0, models[2].features, {"inner": models[2], "transform": transform})
+    X = encoded(skewed, 200)
+    assert [value for (value,) in map(compile_scorer(skewed), X)] == predict(skewed, X).tolist()
 
 
 def test_threads_do_not_share_a_buffer(models):

@@ -37,7 +37,7 @@ def test_a_row_is_scored_as_among_others(anomalies):
 
 def test_an_anomaly_without_column_scores_is_not_explained(anomalies):
     native = anomalies.parts.model.native
-    scorers = {name: scorer for name, scorer in native["scorers"].items() if name != "ecod"}
+    scorers = {name: scorer for name, scorer in native["scorers"].items() if name != "copod"}
     model = Model("detector_ensemble", "anomaly", 0, anomalies.parts.model.features, {**native, "scorers": scorers})
     with pytest.raises(BadRequest, match="cannot be explained"):
         AnomalyHandler(replace(anomalies.parts, model=model)).explain(ROWS)

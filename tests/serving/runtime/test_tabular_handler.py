@@ -16,6 +16,7 @@ KINDS = [
     ("random_forest", "multiclass"),
     ("hist_gradient_boosting", "regression"),
     ("linear", "binary"),
+    ("skewed", "regression"),
 ]
 VALUES = {
     "age": st.none() | st.floats(allow_nan=False, allow_infinity=False),

@@ -1,12 +1,12 @@
 """Anomaly detectors as ONNX operators: `anomaly_detectors.score_rows`, step by step."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from mlnb.methods.models.anomaly_detectors import TINY
+from mlnb.methods.models.anomaly_detectors import LOG_FLOOR, TINY
 from mlnb.methods.models.numpy_models import MAX_Z
 from mlnb.serving.edge.lightgbm_text import BoostedTrees, Tree
 from mlnb.serving.edge.onnx.onnx_graph import Graph
@@ -19,11 +19,21 @@ def write_detector(graph: Graph, native: Mapping[str, Any], X: str) -> str:
     centre, scale = (np.asarray([native[name]], dtype=np.float64) for name in ("centre", "scale"))
     filled = graph.op("Where", graph.op("IsNaN", X), centre, X)
     Z = graph.op("Clip", graph.op("Div", graph.op("Sub", filled, centre), scale), -MAX_Z, MAX_Z)
-    each = [
-        _tail_score(graph, SCORERS[name](graph, Z, scorer["fitted"]), scorer["tail"])
-        for name, scorer in native["scorers"].items()
-    ]
-    return _tail_score(graph, graph.op("Div", graph.op("Sum", *each), float(len(each))), native["tail"])
+    raw = [SCORERS[name](graph, Z, scorer["fitted"]) for name, scorer in native["scorers"].items()]
+    combined = raw[0] if len(raw) == 1 else _combine(graph, raw, list(native["scorers"].values()))
+    return _tail_score(graph, combined, native["tail"])
+
+
+def _combine(graph: Graph, raw: Sequence[str], scorers: Sequence[Mapping[str, Any]]) -> str:
+    """Return the power mean of what the detectors' scores are above their medians (n, 1)."""
+    powers = []
+    for scores, scorer in zip(raw, scorers, strict=True):
+        logarithm = graph.op("Log", graph.op("Add", scores, LOG_FLOOR))
+        above = graph.op("Max", graph.op("Sub", logarithm, float(scorer["middle"])), 0.0)
+        square = graph.op("Mul", *[graph.op("Div", above, float(scorer["spread"]))] * 2)
+        powers.append(graph.op("Mul", graph.op("Mul", square, square), float(scorer["weight"])))
+    weights = float(sum(scorer["weight"] for scorer in scorers))
+    return graph.op("Sqrt", graph.op("Sqrt", graph.op("Div", graph.op("Sum", *powers), weights)))
 
 
 def _tail_score(graph: Graph, scores: str, tail: Mapping[str, np.ndarray]) -> str:
@@ -87,7 +97,16 @@ def _mahalanobis(graph: Graph, Z: str, fitted: Mapping[str, Any]) -> str:
 
 
 def _ecod(graph: Graph, Z: str, fitted: Mapping[str, Any]) -> str:
-    least, each = 1.0 / (float(fitted["count"]) + 1.0), []
+    each = []
+    for shares in _tail_shares(graph, Z, fitted):
+        rare = graph.op("Mul", graph.op("Min", *shares), 2.0)
+        each.append(_log10(graph, graph.op("Min", rare, 1.0)))
+    return graph.op("Neg", graph.op("Sum", *each))
+
+
+def _tail_shares(graph: Graph, Z: str, fitted: Mapping[str, Any]) -> list[list[str]]:
+    """Return for each column the shares of training rows at most and at least as large, above 0, each (n, 1)."""
+    least, columns = 1.0 / (float(fitted["count"]) + 1.0), []
     for j, column in enumerate(fitted["columns"]):
         value = graph.op("Gather", Z, np.array([j]), axis=1)
         knots = np.asarray(column["x"], dtype=np.float64)[None]
@@ -97,10 +116,30 @@ def _ecod(graph: Graph, Z: str, fitted: Mapping[str, Any]) -> str:
             ("Greater", np.r_[column["high"], 0.0]),
         ):
             count = graph.op("ReduceSum", graph.double(graph.op(compare, value, knots)), COLUMNS, keepdims=1)
-            shares.append(graph.op("Gather", heights, graph.integer(count)))
-        rare = graph.op("Max", graph.op("Min", *shares), least)
-        each.append(_log10(graph, graph.op("Min", graph.op("Mul", rare, 2.0), 1.0)))
+            shares.append(graph.op("Max", graph.op("Gather", heights, graph.integer(count)), least))
+        columns.append(shares)
+    return columns
+
+
+def _copod(graph: Graph, Z: str, fitted: Mapping[str, Any]) -> str:
+    each = []
+    for skewed_left, shares in zip(fitted["skewed_left"], _tail_shares(graph, Z, fitted), strict=True):
+        low, high = (_log10(graph, share) for share in shares)
+        middle = graph.op("Div", graph.op("Add", low, high), 2.0)
+        each.append(graph.op("Min", low if skewed_left else high, middle))
     return graph.op("Neg", graph.op("Sum", *each))
+
+
+def _hbos(graph: Graph, Z: str, fitted: Mapping[str, Any]) -> str:
+    each = []
+    for j, (edges, rarity) in enumerate(zip(np.asarray(fitted["edges"]), np.asarray(fitted["rarity"]), strict=True)):
+        value = graph.op("Gather", Z, np.array([j]), axis=1)
+        inside = graph.op(
+            "ReduceSum", graph.double(graph.op("GreaterOrEqual", value, edges[None, :-1])), COLUMNS, keepdims=1
+        )
+        index = graph.op("Add", inside, graph.double(graph.op("Greater", value, float(edges[-1]))))
+        each.append(graph.op("Gather", rarity, graph.integer(index)))
+    return graph.op("Sum", *each)
 
 
 SCORERS: dict[str, Callable[[Graph, str, Mapping[str, Any]], str]] = {
@@ -109,4 +148,6 @@ SCORERS: dict[str, Callable[[Graph, str, Mapping[str, Any]], str]] = {
     "lof": _lof,
     "mahalanobis": _mahalanobis,
     "ecod": _ecod,
+    "copod": _copod,
+    "hbos": _hbos,
 }

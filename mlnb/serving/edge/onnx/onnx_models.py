@@ -6,7 +6,9 @@ from mlnb.errors import UsageError
 from mlnb.methods.contracts.decisions import Calibration, Decision, Isotonic, Sigmoid, Temperature
 from mlnb.methods.decisions.decision_rules import CLIP
 from mlnb.methods.models.fitted_models import Model, is_booster
+from mlnb.methods.models.skewed_targets import LogTransform
 from mlnb.methods.tasks.task_traits import traits_of
+from mlnb.serving.edge.exports import describe_native
 from mlnb.serving.edge.lightgbm_text import BoostedTrees, read_booster
 from mlnb.serving.edge.onnx.onnx_detectors import write_detector
 from mlnb.serving.edge.onnx.onnx_graph import Graph
@@ -23,6 +25,8 @@ def write_model(graph: Graph, model: Model, X: str) -> str:
             for member, weight in zip(native["members"], native["weights"], strict=True)
         ]
         return graph.op("Sum", *terms)
+    if isinstance(native, dict) and "inner" in native:
+        return _from_log(graph, write_model(graph, native["inner"], X), native["transform"])
     if isinstance(native, dict) and "constant" in native:
         first = graph.op("Mul", graph.double(graph.op("Shape", X, start=0, end=1)), 0.0)
         zeros = graph.op("Expand", graph.op("Reshape", first, np.array([1, 1])), _rows(graph, X))
@@ -34,9 +38,15 @@ def write_model(graph: Graph, model: Model, X: str) -> str:
     if model.family in FAMILIES:
         return write_numpy_model(graph, model.family, native, X, model.classes)
     raise UsageError(
-        f"A model of the family {model.family!r} is a pickle of {type(native).__name__}, which has no ONNX form: "
-        "only the families of this project have one. Use mlnb serve, mlnb containerize or mlnb score instead."
+        f"A model of the family {model.family!r} is {describe_native(native)}, which has no ONNX form: "
+        "only the families of mlnb have one. Use mlnb serve, mlnb containerize or mlnb score instead."
     )
+
+
+def _from_log(graph: Graph, z: str, transform: LogTransform) -> str:
+    """Return predictions (n, 1) in the unit of the target from logarithms (n, 1)."""
+    inverted = graph.op("Exp", graph.op("Clip", z, transform.low, transform.high))
+    return graph.op("Mul", graph.op("Max", graph.op("Sub", inverted, transform.shift), 0.0), transform.smearing)
 
 
 def _rows(graph: Graph, X: str) -> str:

@@ -5,7 +5,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable
 from typing import TypedDict
 
-MAX_Z, TINY = 50.0, 1e-10
+MAX_Z, TINY, LOG_FLOOR = 50.0, 1e-10, 1e-6
 Numbers = list[float]
 
 
@@ -36,13 +36,18 @@ class Fitted(TypedDict):
     whitening: list[Numbers]
     count: int
     columns: list[Column]
+    skewed_left: Numbers
+    edges: list[Numbers]
+    rarity: list[Numbers]
 
 
 class Scorer(TypedDict):
-    """A scorer with the distribution of its scores."""
+    """A scorer with its weight, and the median and the spread of the logarithms of its scores."""
 
     fitted: Fitted
-    tail: Tail
+    weight: float
+    middle: float
+    spread: float
 
 
 class Native(TypedDict):
@@ -67,8 +72,18 @@ def predict(member: Member, x: Numbers) -> Numbers:
     parts = zip(x, native["centre"], native["scale"], strict=True)
     z = [0.0 if v != v else min(max((v - middle) / size, -MAX_Z), MAX_Z) for v, middle, size in parts]
     scorers = [(score, native["scorers"][name]) for name, score in SCORERS.items() if name in native["scorers"]]
-    each = [tail_score(score(z, scorer["fitted"], native), scorer["tail"]) for score, scorer in scorers]
-    return [tail_score(mean(each), native["tail"])]
+    raw = [score(z, scorer["fitted"], native) for score, scorer in scorers]
+    combined = raw[0] if len(raw) == 1 else combine(raw, [scorer for _, scorer in scorers])
+    return [tail_score(combined, native["tail"])]
+
+
+def combine(raw: Numbers, scorers: list[Scorer]) -> float:
+    """Return the power mean of what the scores are above their medians."""
+    powers = []
+    for score, scorer in zip(raw, scorers, strict=True):
+        z = max((math.log(score + LOG_FLOOR) - scorer["middle"]) / scorer["spread"], 0.0)
+        powers.append(scorer["weight"] * (z * z) * (z * z))
+    return math.sqrt(math.sqrt(sum_of(powers) / sum_of(scorer["weight"] for scorer in scorers)))
 
 
 def tail_score(score: float, tail: Tail) -> float:
@@ -123,11 +138,32 @@ def mahalanobis(z: Numbers, fitted: Fitted, native: Native) -> float:
 
 def ecod(z: Numbers, fitted: Fitted, native: Native) -> float:
     """Return the sum of -log10 of each number's tail probability in its column."""
-    least, each = 1.0 / (fitted["count"] + 1.0), []
+    return sum_of(-math.log10(min(1.0, 2.0 * min(low, high))) for low, high in tail_shares(z, fitted))
+
+
+def tail_shares(z: Numbers, fitted: Fitted) -> Iterable[tuple[float, float]]:
+    """Yield for each column the shares of training rows at most and at least as large, above 0."""
+    least = 1.0 / (fitted["count"] + 1.0)
     for v, column in zip(z, fitted["columns"], strict=True):
         low = [0.0, *column["low"]][bisect_right(column["x"], v)]
         high = [*column["high"], 0.0][bisect_left(column["x"], v)]
-        each.append(-math.log10(min(1.0, 2.0 * max(min(low, high), least))))
+        yield max(low, least), max(high, least)
+
+
+def copod(z: Numbers, fitted: Fitted, native: Native) -> float:
+    """Return the sum of -log10 of each number's share in the longer tail of its column, or of the mean of both."""
+    each = []
+    for skewed_left, shares in zip(fitted["skewed_left"], tail_shares(z, fitted), strict=True):
+        low, high = (-math.log10(share) for share in shares)
+        each.append(max(low if skewed_left else high, (low + high) / 2.0))
+    return sum_of(each)
+
+
+def hbos(z: Numbers, fitted: Fitted, native: Native) -> float:
+    """Return the sum of -log10 of the share of rows in each number's bin."""
+    each = []
+    for v, edges, rarity in zip(z, fitted["edges"], fitted["rarity"], strict=True):
+        each.append(rarity[bisect_right(edges[:-1], v) + (v > edges[-1])])
     return sum_of(each)
 
 
@@ -144,4 +180,6 @@ def sum_of(terms: Iterable[float]) -> float:
     return total
 
 
-SCORERS = {function.__name__: function for function in (isolation_forest, knn_distance, lof, mahalanobis, ecod)}
+SCORERS = {
+    function.__name__: function for function in (isolation_forest, knn_distance, lof, mahalanobis, ecod, copod, hbos)
+}

@@ -35,12 +35,22 @@ class Codec(TypedDict):
     origin: float
 
 
+class Transform(TypedDict):
+    """What turns the logarithm that a model predicts into its prediction."""
+
+    shift: float
+    low: float
+    high: float
+    smearing: float
+
+
 class Member(TypedDict):
     """One model: trees in a file of LightGBM's, or numbers and the code that reads them."""
 
     weight: float
     file: NotRequired[str]
     code: NotRequired[str]
+    transform: NotRequired[Transform]
     header: NotRequired[dict[str, str]]
     trees: NotRequired[list[Tree]]
     predict: NotRequired[Callable[["Member", Numbers], Numbers]]
@@ -201,9 +211,16 @@ def predict(x: Numbers) -> Numbers:
     total = Numbers()
     for member in MODEL["members"]:
         each = predict_trees(member["header"], member["trees"], x) if "file" in member else member["predict"](member, x)
+        each = [from_log(member["transform"], n) for n in each] if "transform" in member else each
         each = [member["weight"] * n for n in each] if len(MODEL["members"]) > 1 else each
         total = [a + b for a, b in zip(total, each, strict=True)] if total else each
     return total
+
+
+def from_log(transform: Transform, z: float) -> float:
+    """Return the prediction whose logarithm a model predicts."""
+    inverted = math.exp(min(max(z, transform["low"]), transform["high"])) - transform["shift"]
+    return max(inverted, 0.0) * transform["smearing"]
 
 
 def respond(row: Row) -> Response:
