@@ -11,7 +11,7 @@ import math
 import re
 from collections.abc import Iterable, Sequence
 
-from ..contracts.evaluations import Estimate
+from ..contracts.evaluations import Estimate, format_number
 
 # %% ../../../nbs/methods/documentation/model_card_texts.ipynb #c05
 def plain(value: object) -> str:
@@ -34,7 +34,7 @@ def figure(value: object) -> str:
         return plain(value)
     if not math.isfinite(value):
         return "–"
-    return f"{value:,}" if isinstance(value, int) else f"{value:.4g}"
+    return f"{value:,}" if isinstance(value, int) else format_number(value)
 
 
 def spread(estimate: Estimate) -> str:
