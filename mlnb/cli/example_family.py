@@ -31,12 +31,14 @@ from sklearn.impute import SimpleImputer
 from sklearn.pipeline import make_pipeline
 
 from mlnb.methods.models.family_interface import ModelFamily, Range
+from mlnb.methods.models.fitted_models import to_bytes
 
 %% md
 ## The family
 
 `pickled = True` states that a pickle is saved. Loading one can run code, so a family that can save numbers or the
-format of its library should do so.
+format of its library should do so. `to_bytes` pickles estimators of scikit-learn to the same bytes each time, which
+`pickle.dumps` does not: it includes unused memory of the trees.
 
 %% code
 #| export
@@ -51,8 +53,8 @@ class FittedGradientBoosting:
         return self.pipeline.predict_proba(X) if hasattr(self.pipeline, "predict_proba") else self.pipeline.predict(X)
 
     def save(self) -> bytes:
-        """Return the pickled pipeline."""
-        return pickle.dumps(self.pipeline, protocol=4)
+        """Return the pickled pipeline, the same bytes for the same fit."""
+        return to_bytes(self.pipeline)
 
 
 class GradientBoosting(ModelFamily):

@@ -190,7 +190,11 @@ def _check_ranges(subject: _Subject) -> str:
 CHECKS: tuple[tuple[str, Callable[[_Subject], str], str], ...] = (
     ("shape", _check_shape, "return the probability of each class, or one value for each row"),
     ("missing values", _check_missing, "handle NaN in X, for example by SimpleImputer(keep_empty_features=True)"),
-    ("same seed, same bytes", _check_seed, "pass spec.seed to all random generators, or use one thread"),
+    (
+        "same seed, same bytes",
+        _check_seed,
+        "pass spec.seed to all random generators, use one thread, and pickle with fitted_models.to_bytes",
+    ),
     ("saved and loaded", _check_saved, "save everything that predict uses"),
     ("one row = batch", _check_rows, "state `rowwise = True` in the class, which predicts each row alone (slow)"),
     ("absent class", _check_absent, "fit the classes that occur, 0..spec.classes-1"),
