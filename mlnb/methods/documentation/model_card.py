@@ -76,7 +76,8 @@ def list_limitations(
         )
     if contract.bound is None:
         sentences.append(
-            "No bound was stated for the deciding metric: the gate only requires more than the dummy baseline."
+            "No bound was stated for the deciding metric: the gate only requires the model to be better than "
+            f"{metrics.reference_name('dummy', article=True)}."
         )
     warnings = sum(finding.severity == "warning" for finding in findings)
     if warnings:
@@ -115,7 +116,7 @@ def describe_contract(contract: ProblemContract) -> str:
         value = [f"{name} {bound:g}" for name, bound in value.items()] if isinstance(value, dict) else value
         text = ", ".join(map(str, value)) if isinstance(value, list | tuple) else value
         rows.append([label, figure(text), plain(sources.get(field, ""))])
-    return markdown_table(["", "", "from"], rows)
+    return markdown_table(["field", "value", "source"], rows)
 
 
 def describe_data(provenance: Mapping[str, Any], schema: Schema) -> str:
@@ -134,7 +135,8 @@ def describe_data(provenance: Mapping[str, Any], schema: Schema) -> str:
     present = {
         name: value for name, value in provenance.items() if isinstance(value, str | int | float) and value != ""
     }
-    parts = [markdown_table(["", ""], [[plain(name.replace("_", " ")), figure(present[name])] for name in present])]
+    source = [[plain(name.replace("_", " ")), figure(present[name])] for name in present]
+    parts = [markdown_table(["field", "value"], source)]
     parts.append(f"The model uses {len(features)} columns ({counts})." if features else "The model uses no column.")
     gaps = sorted((c for c in features if c.missing), key=lambda c: (-c.missing, c.name))[:10]
     if gaps:
@@ -213,19 +215,20 @@ def describe_search(best: Candidate, trials: pd.DataFrame) -> str:
 
 
 def describe_metrics(metrics: Metrics) -> str:
-    """Return a table of test metrics, of the model, the linear baseline and the dummy baseline.
+    """Return a table of test metrics, of the model, the linear baseline and the dummy or seasonal-naive one.
 
     Args:
         metrics: from the stage evaluate.
     """
     deciding = metrics.deciding.name
+    compared = ("linear", "dummy")
     names = [deciding] * (deciding in metrics.scores) + [name for name in metrics.scores if name != deciding]
     rows = []
     for name in names:
         label = f"**{plain(short_name(name))}**" if name == deciding else plain(short_name(name))
-        others = [figure(metrics.reference_score(who, name)) for who in ("linear", "dummy")]
+        others = [figure(metrics.reference_score(who, name)) for who in compared]
         rows.append([label, spread(metrics.scores[name]), *others])
-    return markdown_table(["metric", "model", "linear baseline", "dummy baseline"], rows)
+    return markdown_table(["metric", "model", *map(metrics.reference_name, compared)], rows)
 
 
 def describe_gate(gate: Gate) -> str:
@@ -235,7 +238,7 @@ def describe_gate(gate: Gate) -> str:
         gate: from the stage evaluate.
     """
     rows = [[MARKS[line.mark], *map(plain, (line.check, line.found, line.required))] for line in gate.lines]
-    return markdown_table(["", "check", "found", "required"], rows) or "The gate has no checks."
+    return markdown_table(["result", "check", "found", "required"], rows) or "The gate has no checks."
 
 # %% ../../../nbs/methods/documentation/model_card.ipynb #c10
 @dataclass(frozen=True)

@@ -250,8 +250,8 @@ def first_trials(
             (family, {**changes, **({DISTRIBUTION: NORMAL} if family in targets else {})})
             for family, changes in entries
         ]
-        for place, chosen in ((SKEWED_AFTER, [f for f in targets if f not in CHEAP]), (CHEAP_AFTER, CHEAP)):
-            entries[place:place] = [
+        for position, chosen in ((SKEWED_AFTER, [f for f in targets if f not in CHEAP]), (CHEAP_AFTER, CHEAP)):
+            entries[position:position] = [
                 (family, {**SKEWED_CHANGES.get(family, {}), DISTRIBUTION: kind})
                 for family in chosen
                 for kind in targets.get(family, ())
