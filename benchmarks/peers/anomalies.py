@@ -1,7 +1,8 @@
 """Tables with labeled anomalies, in two groups: those that the method was developed on, and those that judge it.
 
 No set needs a download: scikit-learn's and statsmodels' tables with one class made rare, and generated tables of known
-structure. The generated tables of the two groups differ in their structure, not only in their seed.
+structure. Five generated structures occur in the judging group alone; five occur in both, with other sizes and seeds.
+Wine and digits occur in both with other rare classes.
 """
 
 from collections.abc import Callable
@@ -260,4 +261,14 @@ JUDGING: dict[str, Callable[[], Table]] = {
     "small far cluster": far_cluster(1500, 8, 23),
     "inflated counts": inflated_counts(2000, 10, 24),
     "sensors of machines": machine_sensors(2000, 25),
+    "inside a ring, 8 of noise": inside_ring(1500, 8, 31),
+    "scattered, 30 columns": scattered(1500, 30, 32),
+    "small far cluster, 15 columns": far_cluster(1500, 15, 33),
+    "inflated counts, 20 columns": inflated_counts(1500, 20, 34),
+    "sensors, other machines": machine_sensors(1200, 35),
+    "local outliers, 10 clusters": local_outliers(2000, 6, 10, 36),
+    "curved dependency, 8 columns": broken_dependency(1500, 8, True, 37),
+    "skewed tails, 6 columns": heavy_tails(1500, 6, True, 38),
+    "rare levels, 10 groups": mixed_categories(1500, 10, False, 39),
+    "copies, 8 columns": duplicated_rows(1500, 8, 40),
 }

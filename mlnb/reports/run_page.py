@@ -116,6 +116,7 @@ def _result(run: Run, contract: ProblemContract | None, test: Metrics | None) ->
     return ResultSection(
         verdict=verdict,
         winner=formatting.winner(best) if best else winner,
+        labeled=test is None or test.labeled,
         comparison=comparison_lines(test) if test else [],
         coverage=describe_coverage(interval),
         coverage_missed=interval is not None and not interval.passed,

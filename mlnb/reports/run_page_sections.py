@@ -19,6 +19,7 @@ class ResultSection(Record, frozen=True, kw_only=True):
 
     verdict: run_results.Verdict
     winner: str
+    labeled: bool
     comparison: list[str]
     coverage: str
     coverage_missed: bool

@@ -183,6 +183,17 @@ def test_a_missed_gate_is_marked(project, example):
     assert 'class="missed"' in reader.page and "required: 0.9" in reader.words
 
 
+def test_without_labels_stability_is_no_headline(project, example):
+    line = {"check": "accuracy", "found": "unknown", "required": "labels", "passed": True, "measured": False}
+    change = {
+        "metrics": lambda metrics: {**metrics, "deciding": {**metrics["deciding"], "name": "stability"}},
+        "gate": lambda gate: {**gate, "lines": [line]},
+    }
+    page = write_report(example.make_run(project, change=change)).read_text(encoding="utf-8")
+    assert '<div class="big">unknown</div>' in page and "Accuracy unknown: no row has a label" in page
+    assert '<li class="unknown"><span class="mark" aria-label="unknown">?</span>' in page
+
+
 def test_other_problems_have_a_page_without_being_known(project, example):
     values = {
         "contract": ProblemContract(task="ranking", target="clicked", metric="ndcg_at_10"),

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['CODE_FILE', 'MODEL_FILE', 'RESERVED', 'NAME', 'ROW_COST', 'SUM_TOLERANCE', 'CustomFamily', 'CustomModel',
            'load_family', 'declare_family', 'fit_custom', 'predict_custom', 'find_custom', 'custom_names',
-           'replace_custom', 'save_custom', 'load_custom', 'imported_libraries']
+           'replace_custom', 'save_custom', 'load_custom']
 
 # %% ../../../nbs/methods/models/custom_families.ipynb #f6b186a4
 import ast
@@ -319,7 +319,7 @@ def save_custom(model: CustomModel, folder: Path) -> dict[str, Any]:
     (folder / MODEL_FILE).write_bytes(data)
     if source.code:
         (folder / CODE_FILE).write_text(source.code, "utf-8")
-    return {"custom": {"file": source.file, "seen": list(model.seen), "libraries": imported_libraries(source)}}
+    return {"custom": {"file": source.file, "seen": list(model.seen), "libraries": _imported_libraries(source)}}
 
 
 def load_custom(name: str, native: Mapping[str, Any], folder: Path) -> CustomModel:
@@ -358,7 +358,7 @@ def _read(path: Path) -> bytes:
         ) from None
 
 
-def imported_libraries(source: CustomFamily) -> list[str]:
+def _imported_libraries(source: CustomFamily) -> list[str]:
     """Return the distributions that the code of a family imports, and those that the family declares."""
     names = set(source.family.libraries)
     modules = set[str]()
