@@ -247,7 +247,7 @@ def _audit_table(table: pd.DataFrame, schema: Schema, target: str | None) -> lis
     """Return findings on size, missing values, duplicates and copies."""
     findings, features = [], [c.name for c in schema.features]
     if len(table) < 50 or len(table) <= len(features):
-        message = f"{len(table)} rows for {len(features)} features"
+        message = f"{count(len(table), 'row')} for {count(len(features), 'feature')}"
         findings.append(
             finding(
                 "small", "warning", None, len(table), message, "expect wide confidence intervals; collect more rows"
