@@ -11,7 +11,7 @@ __all__ = ['SPACES', 'FAMILIES', 'SEARCHED', 'FAMILY_SETS', 'MLP_ROWS', 'MLP_COL
 from collections.abc import Mapping, Sequence
 
 from ...errors import ParameterError
-from .custom_families import CustomFamily, custom_names, replace_custom
+from .custom_families import COMPOSED, CustomFamily, custom_names, replace_custom
 from .family_interface import Range
 from .optional_families import OPTIONAL_FAMILIES
 from ..tasks.task_traits import traits_of
@@ -138,7 +138,7 @@ def set_families(sources: Sequence[CustomFamily]) -> None:
         del SPACES[name]
     replace_custom(sources)
     for source in sources:
-        if source.name in SPACES:
+        if source.name in (*SPACES, *COMPOSED):
             replace_custom([])
             raise source.broken("mlnb has a family of that name already", "choose another `name` in the class")
     SPACES.update({source.name: dict(source.family.space) for source in sources})
