@@ -17,7 +17,7 @@ import pandas as pd
 from ..contracts.candidates import Candidate
 from ..contracts.certificates import ParityCertificate
 from ..contracts.decisions import FittedDecision
-from ..contracts.findings import Finding
+from ..contracts.findings import Finding, count
 from ..audit.exploration import Exploration
 from ..contracts.evaluations import Metrics
 from ..contracts.gates import Gate
@@ -137,7 +137,8 @@ def describe_data(provenance: Mapping[str, Any], schema: Schema) -> str:
     }
     source = [[plain(name.replace("_", " ")), figure(present[name])] for name in present]
     parts = [markdown_table(["field", "value"], source)]
-    parts.append(f"The model uses {len(features)} columns ({counts})." if features else "The model uses no column.")
+    used = f"{count(len(features), 'column')} ({counts})" if features else "no column"
+    parts.append(f"The model uses {used}.")
     gaps = sorted((c for c in features if c.missing), key=lambda c: (-c.missing, c.name))[:10]
     if gaps:
         text = ", ".join(f"{plain(column.name)} {column.missing:.1%}" for column in gaps)
@@ -181,7 +182,7 @@ def describe_findings(findings: Sequence[Finding]) -> str:
     rows = [[f.severity, plain(f.column), plain(f.message), plain(f.action)] for f in serious]
     notes = len(findings) - len(serious)
     parts = [markdown_table(["severity", "column", "finding", "action"], rows) or "No errors and no warnings."]
-    return "\n\n".join([*parts, f"{notes} further findings are in the report."] if notes else parts)
+    return "\n\n".join([*parts, f"The report has {count(notes, 'further finding')}."] if notes else parts)
 
 
 def describe_search(best: Candidate, trials: pd.DataFrame) -> str:
@@ -200,7 +201,7 @@ def describe_search(best: Candidate, trials: pd.DataFrame) -> str:
         rows.append([plain(family), f"{len(chosen):,}", figure(better(scores)) if scores else "–"])
     deviation = "" if best.deviation is None else f" ± {figure(best.deviation)} between folds"
     parts = [
-        f"**{plain(best.family)}** was selected among {len(trials):,} trials with {plain(best.metric)} "
+        f"**{plain(best.family)}** was selected among {count(len(trials), 'trial')} with {plain(best.metric)} "
         f"{figure(best.score)}{deviation} in cross-validation, and fitted again on all training rows.",
         markdown_table(["family", "trials", f"best {plain(best.metric)}"], rows),
     ]
