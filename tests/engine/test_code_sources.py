@@ -40,7 +40,8 @@ def test_methods_are_part_of_a_stage_key_and_the_engine_is_not(tmp_path: Path) -
     packages = {"mlnb.methods", "mlnb.methods.tables", "mlnb.methods.contracts"}
     contracts = {f"mlnb.methods.contracts.{name}" for name in ("declarations", "responses", "table_formats")}
     records = {"mlnb.codec", *contracts}
-    assert set(modules) == packages | records | {"mlnb.methods.tables.columns", "mlnb.methods.tables.values"}
+    tables = {f"mlnb.methods.tables.{name}" for name in ("columns", "value_lists", "values")}
+    assert set(modules) == packages | records | tables
     assert "numpy" in libraries
 
 
