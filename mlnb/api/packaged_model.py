@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import pandas as pd
+import pyarrow as pa
 
-from mlnb.api.table_slices import slice_frame, to_json_value
+from mlnb.api.table_slices import slice_frame, to_frame, to_json_value
 from mlnb.errors import ServingError, UsageError
 from mlnb.methods.contracts.responses import AnomalyExplanation, Explanation, SumExplanation, to_wire
 from mlnb.methods.tasks.task_traits import traits_of
@@ -19,7 +20,8 @@ from mlnb.serving.runtime.row_checks import shift_rows
 from mlnb.serving.runtime.served_tasks import find_served_task
 from mlnb.serving.runtime.table_bodies import TableSlice, to_rows
 
-Data: TypeAlias = "pd.DataFrame | Sequence[Mapping[str, Any]]"  # rows, as a frame or as JSON objects
+Data: TypeAlias = "pd.DataFrame | pa.Table | Sequence[Mapping[str, Any]]"  # rows, as a frame or as JSON objects
+Rows: TypeAlias = "pd.DataFrame | Sequence[Mapping[str, Any]]"
 BOUNDS = ("low", "high")  # columns of an interval
 PROBABILITY = "probability "  # and the name of the class: a column of `predict_table`, as in files of `mlnb score`
 
@@ -90,7 +92,8 @@ class PackagedModel:
         """Return the predictions.
 
         Args:
-            data: rows; of a ranking all rows of each query, of a forecaster the history of each series.
+            data: rows, as a data frame of pandas or polars, an Arrow table, or a list of dicts; of a ranking all rows
+                of each query, of a forecaster the history of each series.
 
         Returns:
             A series (n,) with the index of the data: class names, numbers, "normal" or "anomaly", or the scores of a
@@ -118,6 +121,9 @@ class PackagedModel:
     def predict_table(self, data: Data) -> pd.DataFrame:
         """Return everything that the service returns, a row per response.
 
+        Args:
+            data: as for `predict`.
+
         Returns:
             A frame with the index of the data, and the columns that `mlnb score` writes: `prediction`,
             `probability <class>`, `low` and `high` of the interval, `score`, `rank`. Of a forecaster a row per series
@@ -126,6 +132,7 @@ class PackagedModel:
         Raises:
             UsageError: as `predict`.
         """
+        data = _as_rows(data)
         responses = []
         handler, protection = self._predictor.handler, self._predictor.protection
         for first, part in self._parts(data):
@@ -143,6 +150,7 @@ class PackagedModel:
         Raises:
             UsageError: the data do not fit, or the model's predictions cannot be explained.
         """
+        data = _as_rows(data)
         explanations = list[Explanation]()
         for first, part in self._parts(data):
             with _RowNumbers(first):
@@ -182,25 +190,33 @@ class PackagedModel:
     def _unit(self) -> str:
         return str(traits_of(self._predictor.parts.contract.task).unit)
 
-    def _parts(self, data: Data) -> Iterator[tuple[int, TableSlice | list[Row]]]:
+    def _parts(self, data: Rows) -> Iterator[tuple[int, TableSlice | list[Row]]]:
         """Yield the data in parts that are scored at a time, with the number of the first row of each."""
         handler, first = self._predictor.handler, 0
         if isinstance(data, pd.DataFrame):
             for table in slice_frame(data, handler.request_columns, not handler.independent):
                 yield first, table
                 first += table.rows
-        elif isinstance(data, Sequence) and all(isinstance(row, Mapping) for row in data):
-            yield 0, [{str(name): to_json_value(value) for name, value in row.items()} for row in data]
         else:
-            raise UsageError(
-                f"Found {type(data).__name__}; expected a data frame or a list of rows, each a dict by column name."
-            )
+            yield 0, [{str(name): to_json_value(value) for name, value in row.items()} for row in data]
 
     def _columns(self, responses: Sequence[object]) -> list[str] | None:
         """Return the columns of `predict_table` where there is no response to take them from."""
         if responses:
             return None
         return ["prediction", *(PROBABILITY + name for name in self.classes)] if self.classes else ["prediction"]
+
+
+def _as_rows(data: Data) -> Rows:
+    """Return the data as a data frame or as rows. Raises `UsageError` for anything else."""
+    frame = to_frame(data)
+    if frame is not None:
+        return frame
+    if isinstance(data, Sequence) and all(isinstance(row, Mapping) for row in data):
+        return data
+    raise UsageError(
+        f"Found {type(data).__name__}; expected a data frame or a list of rows, each a dict by column name."
+    )
 
 
 class _RowNumbers:

@@ -14,7 +14,7 @@ from mlnb.engine.plan import matching_run
 from mlnb.engine.project import Project
 from mlnb.engine.run_records import RunState
 from mlnb.engine.runs import Run, list_runs, open_run, set_latest
-from mlnb.errors import StageError, UsageError, error_class
+from mlnb.errors import ProjectError, StageError, UsageError, error_class
 from mlnb.registry.registry import run_reference
 from mlnb.serving.packaging.packaged_runs import LATEST, find_packaged_run
 
@@ -60,6 +60,9 @@ def run(
         StageError: a stage failed (`CellFailed`: by an exception); the message names cell and executed notebook.
         KeyboardInterrupt: the run was interrupted; finished stages are kept.
     """
+    _check_type("data", data, (str, Path), "a path, a URL or the name of a data set (save a data frame as a file)")
+    _check_type("target", target, str, "the name of a column, or its position as text, counted from 1")
+    _check_type("params", params, Mapping, "a dict of values by name")
     project = _project(folder)
     number = project.settings.workers if workers is None else workers
     if number < 1:
@@ -92,7 +95,7 @@ def runs(folder: Path | str | None = None) -> RunList:
         folder: the project's folder or one below it; None: the working directory.
 
     Raises:
-        ProjectError: the settings of the project cannot be read.
+        ProjectError: the folder does not exist, or the settings of the project cannot be read.
     """
     return RunList([RecordedRun(run) for run in list_runs(_project(folder))])
 
@@ -118,7 +121,9 @@ def open_recorded_run(reference: str, folder: Path | str | None = None) -> Recor
 
     Raises:
         UnknownRun: no run, or more than one, has that id.
+        UsageError: the reference is no text, or the folder does not exist.
     """
+    _check_reference(reference)
     project = _project(folder)
     return RecordedRun(open_run(project, run_reference(project, reference)))
 
@@ -147,6 +152,7 @@ def load_model(model: "str | Path | RecordedRun" = LATEST, folder: Path | str | 
                 f"{model} holds no model; expected the folder of a service bundle, with model/contract.json."
             )
         return PackagedModel(contents)
+    _check_reference(model)
     project = _project(folder)
     return RecordedRun(find_packaged_run(project, run_reference(project, model))).load_model()
 
@@ -168,4 +174,19 @@ def _conclude(run: Run, report: bool) -> RecordedRun:
 
 
 def _project(folder: Path | str | None) -> Project:
+    if folder is not None and not Path(folder).is_dir():
+        raise ProjectError(f"folder: there is no folder {str(folder)!r}; expected that of a project, or one below it.")
     return Project.find(None if folder is None else Path(folder))
+
+
+def _check_reference(reference: object) -> None:
+    expected = 'the id of a run, "latest", or a version such as "@champion"'
+    if reference is None:
+        raise UsageError(f"Found None; expected {expected}.")
+    _check_type("reference", reference, str, expected)
+
+
+def _check_type(name: str, value: object, kinds: type | tuple[type, ...], expected: str) -> None:
+    """Raise `UsageError` for an argument that is neither None nor of some types."""
+    if value is not None and not isinstance(value, kinds):
+        raise UsageError(f"{name} is of type {type(value).__name__}; expected {expected}.")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, overload
 
 from mlnb.codec import to_json
 from mlnb.engine.runs import Run
-from mlnb.errors import UnknownRun
+from mlnb.errors import UnknownRun, UsageError
 from mlnb.reports import formatting
 from mlnb.tracking import run_results
 from mlnb.tracking.artifact_views import load_findings
@@ -89,8 +89,14 @@ class RecordedRun:
         Returns:
             A frame indexed by kind ("parameter", "metric" or "version") and name, with a column per run, and
             `difference`: the other's number minus this run's.
+
+        Raises:
+            UsageError: the other is no run.
         """
         import pandas as pd
+
+        if not isinstance(other, RecordedRun):
+            raise UsageError(f"Found {type(other).__name__}; expected a run, such as mlnb.runs()[1].")
 
         comparison = compare_runs(self._run, other._run)
         kinds = {"parameter": comparison.parameters, "metric": comparison.metrics, "version": comparison.versions}

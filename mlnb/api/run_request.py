@@ -154,7 +154,7 @@ def check_files(project: Project, graph: Graph, values: Values) -> None:
             if value is None or value.origin == DEFAULT or not parameter.is_file or not isinstance(value.value, str):
                 continue
             path = project.root / value.value
-            if value.value and ":" not in value.value and "${" not in value.value and not path.exists():
+            if value.value and ":" not in value.value and "${" not in value.value and not os.path.exists(path):
                 missing = f"{value.origin} {name}.{parameter.name}: no file {value.value!r}."
                 raise ParameterError(missing + similar_file(path))
 
@@ -162,7 +162,7 @@ def check_files(project: Project, graph: Graph, values: Values) -> None:
 def _relative_to_root(project: Project, name: str, text: str) -> str:
     """Return the path of a data file relative to the project, from one relative to the working directory."""
     path = Path(text)
-    if name.rpartition(".")[2] != "data" or "://" in text or not path.exists():
+    if name.rpartition(".")[2] != "data" or "://" in text or not os.path.exists(path):
         return text
     absolute = Path(os.path.abspath(path))
     return absolute.relative_to(project.root).as_posix() if absolute.is_relative_to(project.root) else str(absolute)

@@ -44,13 +44,32 @@ def slice_frame(frame: pd.DataFrame, schema: Schema, whole: bool) -> Iterator[Ta
         yield table
 
 
+def to_frame(data: object) -> pd.DataFrame | None:
+    """Return a table of another library as a data frame, by the Arrow PyCapsule interface; None for other data.
+
+    Args:
+        data: a `pyarrow.Table`, a `polars.DataFrame`, or rows in another form; an index that pandas wrote is restored.
+    """
+    if isinstance(data, pd.DataFrame):
+        return data
+    if not hasattr(data, "__arrow_c_stream__") and not hasattr(data, "__arrow_c_array__"):
+        return None
+    try:
+        table = pa.table(data)
+    except (pa.ArrowInvalid, ValueError, TypeError):  # a column, for example
+        return None
+    views = {pa.string_view(): pa.large_string(), pa.binary_view(): pa.large_binary()}
+    fields = [field.with_type(views.get(field.type, field.type)) for field in table.schema]
+    return table.cast(pa.schema(fields, table.schema.metadata)).to_pandas(types_mapper=pd.ArrowDtype)
+
+
 def _to_arrow(values: "pd.Series[Any]") -> pa.Array | None:
     """Return a column as an array; None for one with values of several types, which Arrow would turn into one type."""
     if values.dtype == object and len(set(map(type, values.dropna()))) > 1:
         return None
     try:
         array = pa.array(values, from_pandas=True)
-    except (pa.ArrowInvalid, pa.ArrowTypeError):
+    except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError):  # integers beyond 64 bits among them
         return None
     return array.combine_chunks() if isinstance(array, pa.ChunkedArray) else array
 

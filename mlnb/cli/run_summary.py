@@ -15,6 +15,7 @@ from mlnb.methods.contracts.evaluations import Metrics
 from mlnb.tracking.artifact_views import load_findings, load_record
 
 WIDEST_FINDING = 160  # characters; longer findings are cut, and the report has them in full
+LEAST_TRIALS = 60  # of the suggested search
 WIDEST_COMMAND = 44  # characters; longer commands get a separate line for the description
 
 
@@ -67,7 +68,8 @@ def next_commands(run: Run, request: RunRequest, servable: bool) -> list[str]:
     if test is not None and not test.labeled:
         commands += _labeling_commands(request, servable)
     elif "tune" in run.stages:
-        commands.append((repeated_command(request, "tune.trials", "60"), "search longer; the other stages are reused"))
+        longer = repeated_command(_without_time_limit(request), "tune.trials", str(_more_trials(run)))
+        commands.append((longer, "search longer; the other stages are reused"))
     new = RunRequest(data=request.data, target=request.target, program=("mlnb", "new", "my_project"))
     edit = (shlex.join(new.command()), "copy the notebooks to a new project")
     commands.append(edit if run.project.is_builtin else ("mlnb lab", "open the notebooks"))
@@ -85,6 +87,16 @@ def _labeling_commands(request: RunRequest, servable: bool) -> list[tuple[str, s
     labeled = shlex.join(replace(request, data="labeled.csv", target="label", pairs=pairs).command())
     commands = [(score, "score all rows; review those with the highest scores")] if servable else []
     return [*commands, (labeled, "measure accuracy, once rows have a label: anomaly, normal, or blank")]
+
+
+def _more_trials(run: Run) -> int:
+    """Return a number of trials that is at least twice the one of a run."""
+    return max(LEAST_TRIALS, 2 * int(run.stages["tune"].metrics.get("trials", 0)))
+
+
+def _without_time_limit(request: RunRequest) -> RunRequest:
+    """Return a request without the time limit of the search, which would end a longer one as early."""
+    return replace(request, pairs=[pair for pair in request.pairs if pair[0] not in ("tune.seconds", "seconds")])
 
 
 def as_found(command: str) -> str:

@@ -6,16 +6,6 @@ from typing import NamedTuple
 from mlnb.methods.contracts.evaluations import Estimate, IntervalCheck, Metrics
 from mlnb.reports import formatting
 
-TITLES = {"dummy": "no features", "linear": "linear model", "ets": "exponential smoothing", "champion": "champion"}
-FORECAST_TITLES = {"dummy": "seasonal naive"}  # instead of the above
-PHRASES = {
-    "dummy": "a model without features",
-    "linear": "the linear model",
-    "ets": "exponential smoothing",
-    "champion": "the champion",
-}
-FORECAST_PHRASES = {"dummy": "the seasonal naive forecast"}
-
 
 class Competitor(NamedTuple):
     """A reference: its key and name, its score, the difference to the model, and whether it may know the test rows."""
@@ -27,18 +17,12 @@ class Competitor(NamedTuple):
     may_know_rows: bool = False
 
 
-def title(test: Metrics, key: str) -> str:
-    """Return how a reference is called."""
-    titles = TITLES | (FORECAST_TITLES if test.forecast is not None else {})
-    return titles.get(key, key.replace("_", " "))
-
-
 def rank_competitors(test: Metrics) -> list[Competitor]:
     """Return the references, the one with the best score in the deciding metric first; those without a score last."""
     competitors = [
         Competitor(
             key,
-            title(test, key),
+            test.reference_name(key),
             test.reference_score(key, test.deciding.name),
             reference.difference,
             key == "champion" and test.champion_seen != 0,
@@ -58,23 +42,24 @@ def is_clear(difference: Estimate) -> bool:
 def describe_difference(test: Metrics, competitor: Competitor) -> str:
     """Return whether the model is better than a reference, with the interval of the difference."""
     value, low, high = competitor.difference.value, competitor.difference.low, competitor.difference.high
-    phrases = PHRASES | (FORECAST_PHRASES if test.forecast is not None else {})
-    name = phrases.get(competitor.key, competitor.title)
+    name = test.reference_name(competitor.key, article=True)
     if value is None or not math.isfinite(value):
         return f"not comparable with {name}"
-    if is_clear(competitor.difference):
-        text = f"better than {name} by {formatting.number(value)}"
-    elif value < 0:
-        text = f"worse than {name} by {formatting.number(-value)}"
+    if value < 0:
         low, high = (None, None) if low is None or high is None else (-high, -low)
+    amount = formatting.number(abs(value))
+    if is_clear(competitor.difference):
+        text = f"better than {name} by {amount}"
+    elif value < 0 and (low is None or low > 0):
+        text = f"worse than {name} by {amount}"
     else:
-        text = f"not clearly better than {name}: by {formatting.number(value)}"
+        text = f"not clearly better than {name}: {'worse ' * (value < 0)}by {amount}"
     unsure = ", which may have been trained on these rows" if competitor.may_know_rows else ""
     return f"{text} {formatting.interval(Estimate(value=None, low=low, high=high))}".rstrip() + unsure
 
 
 def comparison_lines(test: Metrics) -> list[str]:
-    """Return the comparison with the strongest reference, and with the linear model where that is not clearly worse."""
+    """Return the comparison with the strongest reference, and with the linear baseline unless it is clearly worse."""
     if not test.labeled:
         return describe_unlabeled(test)
     ranked = [one for one in rank_competitors(test) if one.score is not None]

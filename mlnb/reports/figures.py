@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from mlnb.reports.formatting import number
 
-LETTER = 7.2  # width of a letter of a label
+LETTER, BOLD = 9.0, 10.4  # width of a letter of a label at 15 px, its size on phones
 
 
 class IntervalRow(NamedTuple):
@@ -57,7 +57,8 @@ def draw_intervals(rows: Sequence[IntervalRow], bound: float | None = None) -> M
     low, high = min(values), max(values)
     pad = (high - low or abs(high) or 1.0) * 0.06
     low, high = low - pad, high + pad
-    left, right, step = 14 + max(60, math.ceil(LETTER * max(len(row.label) for row, _ in points))), 548, 34
+    widest = max(len(row.label) * (BOLD if row.best else LETTER) for row, _ in points)
+    left, right, step = 14 + max(60, math.ceil(widest)), 548, 34
     height = step * len(points) + 30
 
     def x(value: float) -> float:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
+from mlnb.methods.contracts.findings import count as count
 from mlnb.methods.tasks.task_traits import TRAITS
 
 METRICS = {
@@ -43,17 +44,6 @@ def number(value: Any) -> str:
     else:
         text = f"{value:#.4g}".rstrip(".")
     return text.replace("-", "−")
-
-
-def count(value: int, noun: str, plural: str = "") -> str:
-    """Return a number with its noun, in the plural unless the number is 1: "1 stage", "1,200 rows", "2 entries".
-
-    Args:
-        value: The number.
-        noun: In the singular.
-        plural: Empty: the noun with an s.
-    """
-    return f"{value:,} {noun if value == 1 else plural or noun + 's'}"
 
 
 class HasInterval(Protocol):

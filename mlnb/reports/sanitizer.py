@@ -30,12 +30,15 @@ STYLES = {  # properties whose values name no resource
     *("margin-bottom", "border", "border-collapse", "border-color", "border-spacing", "border-left", "border-right"),
     *("border-top", "border-bottom", "display", "overflow-x", "opacity"),
 }
+_EMPTY_HEAD = re.compile(r"<th(?: [^>]*)?>(?:\s|&nbsp;)*</th>")  # above row labels, as pandas writes it
 _LINK = re.compile(r"(https?://|mailto:|#)", re.IGNORECASE)
 _PICTURE = re.compile(r"data:image/(png|jpeg|gif|webp|svg\+xml)[;,]", re.IGNORECASE)
 
 
 def sanitize(html: str) -> Markup:
     """Return HTML without scripts, frames, forms, styles of the page and anything that a browser would load.
+
+    Table heads without a text become cells, as screen readers read a head with each cell of its column.
 
     Pictures stay when their data is in the page; links stay, as nothing is requested before a click.
     """
@@ -48,7 +51,7 @@ def sanitize(html: str) -> Markup:
         url_schemes={"http", "https", "mailto", "data"},
         link_rel="noopener noreferrer nofollow",
     )
-    return Markup(clean)
+    return Markup(_EMPTY_HEAD.sub("<td></td>", clean))
 
 
 def _filter(tag: str, attribute: str, value: str) -> str | None:

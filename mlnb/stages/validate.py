@@ -16,7 +16,7 @@ from ..errors import DataError
 from ..codec import from_json, replace
 from ..methods.contracts.declarations import Declarations
 from ..methods.contracts.table_formats import ColumnFormat, Layout
-from ..methods.contracts.findings import Finding
+from ..methods.contracts.findings import Finding, count
 from ..methods.contracts.problems import Problem, ProblemContract
 from ..methods.tables.source_findings import source_findings, spelling_findings
 from ..methods.tables.record_tables import records_table
@@ -74,7 +74,7 @@ def type_table(
     findings += source_findings(provenance) + reported + weightless + dropped
     findings += spelling_findings(str(contract.target), contract.classes or ())
     if duplicates == "drop" and (copies := find_copies(table)).any():
-        message = f"{copies.sum()} rows equal an earlier one in every column"
+        message = f"{count(int(copies.sum()), 'row')} equal to an earlier one in every column"
         findings.append(finding("duplicates", "warning", None, copies.sum(), message, "rows dropped"))
         table = table[~copies].reset_index(drop=True)
     schema = _settle(table, schema, contract)

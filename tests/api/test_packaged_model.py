@@ -4,6 +4,7 @@ import datetime
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from personal_models import KEY, make_personal_model, personal_rows
 from small_forecasts import make_forecaster
@@ -38,6 +39,13 @@ def flat(response):
     return rest | probabilities | response.get("interval", {})
 
 
+class OtherLibrary:
+    """A table of another library, such as polars."""
+
+    def __init__(self, table):
+        self.__arrow_c_stream__ = table.__arrow_c_stream__
+
+
 def without(rows, *names):
     return [{name: value for name, value in row.items() if name not in names} for row in rows]
 
@@ -58,6 +66,35 @@ def test_rows_and_frames_get_the_responses_of_the_service(folders, task):
     else:
         assert list(main.index) == list(frame.index)
         assert main.tolist() == [row["score" if task == "ranking" else "prediction"] for row in expected]
+
+
+@pytest.mark.parametrize("task", ["binary", "ranking", "forecasting"])
+def test_tables_of_other_libraries_are_data_frames(folders, task):
+    model = PackagedModel(folders[task])
+    frame = pd.DataFrame(model._predictor.golden.rows)
+    texts = [name for name in frame if frame[name].dtype == object]  # a type a column, as Arrow has it
+    frame[texts] = frame[texts].astype("str")
+    frame.index = [f"row {number}" for number in range(len(frame))]
+    arrow, expected = pa.Table.from_pandas(frame), model.predict_table(frame)
+    text = (pa.string(), pa.large_string())
+    fields = [field.with_type(pa.string_view()) if field.type in text else field for field in arrow.schema]
+    views = arrow.cast(pa.schema(fields, arrow.schema.metadata))
+    assert any(field.type == pa.string_view() for field in views.schema)
+    for data in (
+        arrow,
+        arrow.to_batches()[0],
+        frame.convert_dtypes(dtype_backend="pyarrow"),
+        views,
+        OtherLibrary(views),
+    ):
+        assert model.predict_table(data).equals(expected)
+
+
+def test_integers_beyond_64_bits_are_numbers_as_in_the_service(folders):
+    predictor, rows = Predictor.load(folders["binary"]), without(make_rows(3), "note")
+    rows = [{**row, "age": 10**power} for row, power in zip(rows, (3, 19, 30), strict=True)]
+    expected = [flat(response) for response in predictor.predict(rows)]
+    assert PackagedModel(folders["binary"]).predict_table(pd.DataFrame(rows)).to_dict("records") == expected
 
 
 def test_many_rows_are_scored_in_slices_and_errors_name_their_rows(folders):
@@ -126,6 +163,9 @@ def test_values_of_other_libraries_are_read_as_json_has_them(folders):
         (lambda frame: frame.assign(age=np.inf), r"row 0, column 'age': found inf"),
         (lambda frame: frame.to_numpy(), "Found ndarray; expected a data frame or a list of rows"),
         (lambda frame: frame.to_dict(), "Found dict; expected a data frame or a list of rows"),
+        (lambda frame: pa.array([1, 2]), "Found Int64Array; expected a data frame or a list of rows"),
+        (lambda frame: frame["age"], "Found Series; expected a data frame or a list of rows"),
+        (lambda frame: frame.assign(age=10**400), r"row 0, column 'age': found 1000"),
         (lambda frame: [1, 2], "Found list; expected a data frame or a list of rows"),
     ],
 )

@@ -62,6 +62,27 @@ def test_wrong_references_are_errors_that_say_what_to_do(here, tmp_path):
         mlnb.load_model(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: mlnb.run(data=pd.DataFrame({"a": [1]})), r"data is of type DataFrame; expected a path, .*save a data"),
+        (lambda: mlnb.run(data="x" * 5000), "no file 'xxx"),
+        (lambda: mlnb.run(data=__file__, target=3), "target is of type int; expected the name of a column"),
+        (lambda: mlnb.run(params=["tune.trials"]), "params is of type list; expected a dict"),
+        (lambda: mlnb.open_run(5), "reference is of type int; expected the id of a run"),
+        (lambda: mlnb.open_run(None), "Found None; expected the id of a run"),
+        (lambda: mlnb.load_model(3), "reference is of type int; expected the id of a run"),
+        (lambda: mlnb.latest().compare("earlier"), "Found str; expected a run"),
+        (lambda: mlnb.run(folder="gone"), "there is no folder 'gone'"),
+        (lambda: mlnb.runs("gone"), "there is no folder 'gone'"),
+    ],
+)
+def test_arguments_of_wrong_types_and_missing_folders_are_usage_errors(here, call, message):
+    with pytest.raises(UsageError, match=message):
+        call()
+    assert not (here / "gone").exists()
+
+
 @pytest.fixture
 def chain(tmp_path, monkeypatch):
     """A project of four small stages, whose cells are executed in this process."""

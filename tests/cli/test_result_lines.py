@@ -1,5 +1,8 @@
 """The result of a run in the terminal: the same lines in `mlnb run` and `mlnb show`."""
 
+import re
+from pathlib import Path
+
 from mlnb.cli.result_lines import WIDTH, result_lines
 
 
@@ -28,11 +31,11 @@ def test_ensembles_comparison_and_coverage_are_named(example, tmp_path):
     assert lines[0] == "  winner    ensemble (LightGBM 70 %, linear 30 %)"
     assert (
         lines[1].startswith("  test      roc_auc 0.")
-        and "linear model 0.99" in lines[2]
-        and "no features 0.5" in lines[2]
+        and "linear baseline 0.99" in lines[2]
+        and "dummy baseline 0.5" in lines[2]
     )
     text = " ".join(" ".join(lines).split())
-    assert "compared worse than the linear model by 0.01000 [−0.02000, 0.04000]" in text
+    assert "compared not clearly better than the linear baseline: worse by 0.01000 [−0.02000, 0.04000]" in text
     assert "coverage 79 % [70 %, 86 %] of true values in their interval, 90 % expected, missed" in text
     assert "gate pass roc_auc better than the dummy baseline" in text and "row verified" not in text
     assert max(map(len, lines)) <= WIDTH
@@ -57,3 +60,23 @@ def test_without_labels_accuracy_is_unknown(example, tmp_path):
     text = " ".join(" ".join(result_lines(run)).split())
     assert "test accuracy unknown: no row has a label test stability 0." in text
     assert "gate unknown accuracy of the alerts" in text and "compared" not in text and "pass" not in text
+
+
+def test_the_readme_shows_what_a_run_prints(example, tmp_path):
+    """The numbers and the winner differ; labels, names and widths do not."""
+    readme = Path(__file__).parents[2] / "README.md"
+    (shown,) = (
+        block for block in readme.read_text(encoding="utf-8").split("```") if block.startswith("text\n  winner")
+    )
+    printed = result_lines(example.make_run(example.make_project(tmp_path / "project")), indent="  ")
+    lines = [line for line in shown.splitlines()[1:] if not line.startswith("  report")]
+    assert labels(lines) == labels(printed) and max(map(len, lines)) <= WIDTH
+    first, second = (re.sub(r"[\d.]+", "0", next(line for line in text if "test" in line)) for text in (lines, printed))
+    assert first == second
+    for name in ("linear baseline", "dummy baseline"):
+        assert name in " ".join(lines) and name in " ".join(printed)
+
+
+def labels(lines):
+    """Return the labels at the starts of lines, each once."""
+    return {line.split()[0] for line in lines if not line.startswith("   ")}

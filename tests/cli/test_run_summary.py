@@ -78,6 +78,16 @@ def test_without_labels_the_next_step_is_to_label(folder, example):
     assert score not in [line.strip() for line in next_commands(run, request, servable=False)]
 
 
+@pytest.mark.parametrize(("trials", "expected"), [(8, "60"), (100, "200")])
+def test_the_suggested_search_is_longer_than_the_one_before(folder, example, trials, expected):
+    run = example.make_run(example.make_project(folder / "project"))
+    run.update_stage("tune", metrics={**run.stages["tune"].metrics, "trials": float(trials)})
+    request = read_request(parse(f"mlnb run -p tune.seconds 5 -p tune.trials {trials} -p seed 3"))
+    (line,) = (line for line in next_commands(run, request, servable=True) if "mlnb run" in line)
+    again = parse(line.split("   ")[0].strip())
+    assert again.parameter == [["seed", "3"], ["tune.trials", expected]]
+
+
 def test_commands_have_the_path_of_a_program_that_the_shell_does_not_find(tmp_path, monkeypatch):
     """As after `make run`, whose environment is in .venv."""
     (tmp_path / ".venv" / "bin").mkdir(parents=True)

@@ -1,6 +1,8 @@
 """The strongest reference is named, whatever it is, and a difference that may be chance is called so."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mlnb.codec import replace
 from mlnb.methods.contracts.evaluations import (
@@ -12,7 +14,7 @@ from mlnb.methods.contracts.evaluations import (
     Metrics,
     Reference,
 )
-from mlnb.reports.competitors import comparison_lines, describe_coverage, rank_competitors, title
+from mlnb.reports.competitors import comparison_lines, describe_coverage, rank_competitors
 
 EXPECTED = "of true values in their interval, 90 % expected"
 
@@ -46,29 +48,34 @@ def test_a_model_that_is_not_clearly_better_than_linear_is_called_so():
     )
     first, second = comparison_lines(metrics)
     assert first.startswith("not clearly better than exponential smoothing")
-    assert second == "not clearly better than the linear model: by 0.01000 [−0.1000, 0.2000]"
+    assert second == "not clearly better than the linear baseline: by 0.01000 [−0.1000, 0.2000]"
     clear = measured(dummy=(0.5, 0.4, 0.3, 0.5), linear=(0.85, 0.05, 0.01, 0.09))
-    assert comparison_lines(clear) == ["better than the linear model by 0.05000 [0.01000, 0.09000]"]
+    assert comparison_lines(clear) == ["better than the linear baseline by 0.05000 [0.01000, 0.09000]"]
 
 
 def test_a_worse_model_is_called_so_with_the_interval_of_how_much():
-    (line,) = comparison_lines(measured(dummy=(0.95, -0.05, -0.09, 0.01)))
-    assert line == "worse than a model without features by 0.05000 [−0.01000, 0.09000]"
+    (line,) = comparison_lines(measured(dummy=(0.95, -0.05, -0.09, -0.01)))
+    assert line == "worse than the dummy baseline by 0.05000 [0.01000, 0.09000]"
+    (line,) = comparison_lines(measured(dummy=(0.95, -0.05, None, None)))
+    assert line == "worse than the dummy baseline by 0.05000"
+
+
+@given(st.floats(-1, 1), st.floats(0, 1), st.floats(0, 1))
+def test_only_an_interval_on_one_side_of_zero_decides(value, below, above):
+    low, high = value - below, value + above
+    (line,) = comparison_lines(measured(dummy=(0.5, value, low, high)))
+    assert line.startswith("better than") == (low > 0) and line.startswith("worse than") == (high < 0)
 
 
 def test_references_of_forecasts_have_their_names():
     metrics = as_forecast(measured(dummy=(0.95, -0.05, -0.09, -0.01), ets=(0.5, 0.4, 0.1, 0.5)))
-    assert [title(metrics, who) for who in ("dummy", "ets", "own")] == [
-        "seasonal naive",
-        "exponential smoothing",
-        "own",
-    ]
-    assert comparison_lines(metrics) == ["worse than the seasonal naive forecast by 0.05000 [0.01000, 0.09000]"]
+    assert [one.title for one in rank_competitors(metrics)] == ["seasonal-naive forecast", "exponential smoothing"]
+    assert comparison_lines(metrics) == ["worse than the seasonal-naive forecast by 0.05000 [0.01000, 0.09000]"]
 
 
 def test_undefined_scores_are_not_compared():
     metrics = measured(dummy=(None, None, None, None), linear=(0.8, None, None, None))
-    assert comparison_lines(metrics) == ["not comparable with the linear model"]
+    assert comparison_lines(metrics) == ["not comparable with the linear baseline"]
     assert comparison_lines(measured()) == []
 
 

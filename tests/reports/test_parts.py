@@ -3,6 +3,8 @@
 import re
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mlnb.engine.run_records import StageRecord, StageState
 from mlnb.reports import formatting
@@ -74,6 +76,15 @@ def test_figures_leave_out_what_is_not_there():
     for direction in ("maximize", "minimize"):
         drawn = draw_history([TrialPoint(n, s) for n, s in enumerate([0.5, 0.4, -1e9, 0.6, 0.6])], direction)
         assert "nan" not in drawn and drawn.count("<circle") + drawn.count('class="point outside') == 5
+
+
+@given(st.lists(st.tuples(st.text("abcdefg hijk", min_size=1, max_size=30), st.booleans()), min_size=1, max_size=5))
+def test_labels_have_room_in_the_larger_font_of_phones(labels):
+    drawn = draw_intervals([IntervalRow(label, 1.0 + n, best=best) for n, (label, best) in enumerate(labels)])
+    starts = [float(x) for x in re.findall(r'class="label \w+" x="([\d.]+)"', drawn)]
+    assert len(starts) == len(labels)
+    for start, (label, best) in zip(starts, labels, strict=True):
+        assert start >= 15 * len(label) * (0.69 if best else 0.6)
 
 
 def test_ticks_are_round_and_inside():

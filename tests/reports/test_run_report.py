@@ -19,11 +19,12 @@ EMPTY = {"meta", "link", "br", "hr", "img", "input", "circle", "line", "rect", "
 
 
 class Reader(html.parser.HTMLParser):
-    """Collects tags, ids, links and text, and checks that every tag is closed in order."""
+    """Collects tags, ids, links, text and tables that no key scrolls; checks that every tag is closed in order."""
 
     def __init__(self, page):
         super().__init__()
         self.open, self.tags, self.ids, self.links, self.text = [], [], set(), [], []
+        self.focusable, self.still = [False], []
         self.feed(page)
         assert self.open == []
 
@@ -37,15 +38,20 @@ class Reader(html.parser.HTMLParser):
         assert not [name for name in values if name.startswith("on")]
         if tag not in EMPTY:
             self.open.append(tag)
+            self.focusable.append(self.focusable[-1] or values.get("tabindex") == "0")
+            if tag == "table" and not self.focusable[-1]:
+                self.still.append(attributes)
 
     def handle_endtag(self, tag):
         if tag not in EMPTY:
             assert self.open.pop() == tag
+            self.focusable.pop()
 
     def handle_startendtag(self, tag, attributes):
         self.handle_starttag(tag, attributes)
         if tag not in EMPTY:
             self.open.pop()
+            self.focusable.pop()
 
     def handle_data(self, data):
         self.text.append(data)
@@ -87,6 +93,8 @@ def test_every_page_is_whole_and_makes_no_request(project, example, situation):
         assert not {"script", "iframe", "object", "embed", "link", "form"} & set(reader.tags)
         assert "default-src 'none'" in reader.page
         assert not re.findall(r"url\(|@import|https?://", reader.page.split("</style>")[0])
+        assert not re.findall(r"<th[^>]*>\s*</th>", reader.page)  # screen readers read a head with each cell
+        assert reader.still == []
         for link in reader.links:
             target, _, anchor = link.partition("#")
             assert target.startswith("data:image/") or not target or (page.parent / target).is_file(), link

@@ -42,6 +42,7 @@ def test_no_markup_leaves_code_or_a_request(markup: str) -> None:
     "markup",
     [
         "<table><tbody><tr><td>1</td></tr></tbody></table>",
+        "<table><tbody><tr><th>1</th></tr></tbody></table>",
         '<img src="data:image/png;base64,AA==" alt="a">',
         '<span style="color:red">a</span>',
         "<p>a &lt; b</p>",
@@ -49,3 +50,9 @@ def test_no_markup_leaves_code_or_a_request(markup: str) -> None:
 )
 def test_text_tables_and_inline_pictures_stay(markup: str) -> None:
     assert sanitize(markup) == markup
+
+
+@pytest.mark.parametrize("head", ["<th></th>", '<th style="color:red"> \n</th>', "<th>\xa0</th>"])
+def test_heads_without_a_text_become_cells(head: str) -> None:
+    clean = sanitize(f"<table><tbody><tr>{head}<th>a</th></tr></tbody></table>")
+    assert clean == "<table><tbody><tr><td></td><th>a</th></tr></tbody></table>"

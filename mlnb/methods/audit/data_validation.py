@@ -12,7 +12,7 @@ import pandera.pandas as pa
 
 from ...errors import DataError
 from .split_proposals import find_near_copies
-from ..contracts.findings import Finding
+from ..contracts.findings import Finding, count
 from ..contracts.problems import ProblemContract, required
 from ..tasks.task_traits import traits_of
 from ..tables.type_inference import finding
@@ -86,9 +86,9 @@ def check_table(
                 examples = f"no {examples}" if check == "column_in_dataframe" else examples
             elif check.startswith("newest_within"):
                 examples = f"{table[column].max()} as the newest"
-            count = int(rows["index"].notna().sum()) or None
+            failed = int(rows["index"].notna().sum()) or None
             message = f"found {examples}, expected {_describe_check(str(check))}"
-            result.append(finding("schema", "error", name, count, message, action))
+            result.append(finding("schema", "error", name, failed, message, action))
         return result
     return []
 
@@ -202,14 +202,14 @@ def _audit_number(name: str, values: pd.Series) -> list[Finding]:
     for extreme in (numbers.min(), numbers.max()):
         others = numbers[numbers != extreme] if extreme in _PLACEHOLDERS else numbers[:0]
         if len(others) > 1 and np.min(np.abs(others - extreme)) > np.ptp(others) > 0:
-            count = int((numbers == extreme).sum())
+            rows = int((numbers == extreme).sum())
             message = f"{extreme:g} is far from all other values"
             findings.append(
                 finding(
                     "placeholder",
                     "warning",
                     name,
-                    count,
+                    rows,
                     message,
                     "set missing in the source if it means missing",
                 )
@@ -247,7 +247,7 @@ def _audit_table(table: pd.DataFrame, schema: Schema, target: str | None) -> lis
     """Return findings on size, missing values, duplicates and copies."""
     findings, features = [], [c.name for c in schema.features]
     if len(table) < 50 or len(table) <= len(features):
-        message = f"{len(table)} rows for {len(features)} features"
+        message = f"{count(len(table), 'row')} for {count(len(features), 'feature')}"
         findings.append(
             finding(
                 "small", "warning", None, len(table), message, "expect wide confidence intervals; collect more rows"
@@ -256,11 +256,12 @@ def _audit_table(table: pd.DataFrame, schema: Schema, target: str | None) -> lis
     some = [c.name for c in schema.features if 0 < table[c.name].isna().mean() < 0.5]
     if some:
         rows = table[some].isna().any(axis=1).sum()
-        message = f"{len(some)} features have missing values: {', '.join(some[:6])}" + (" ..." if len(some) > 6 else "")
+        names = ", ".join(some[:6]) + (" ..." if len(some) > 6 else "")
+        message = f"{count(len(some), 'feature')} with missing values: {names}"
         findings.append(finding("missing", "info", None, rows, message, "kept; the encoder marks missing values"))
     copies = find_copies(table)
     if copies.any():
-        message = f"{copies.sum()} rows equal an earlier one in every column"
+        message = f"{count(int(copies.sum()), 'row')} equal to an earlier one in every column"
         findings.append(
             finding("duplicates", "warning", None, copies.sum(), message, "kept unless duplicates=drop is stated")
         )

@@ -17,7 +17,7 @@ import pandas as pd
 from ..contracts.candidates import Candidate
 from ..contracts.certificates import ParityCertificate
 from ..contracts.decisions import FittedDecision
-from ..contracts.findings import Finding
+from ..contracts.findings import Finding, count
 from ..audit.exploration import Exploration
 from ..contracts.evaluations import Metrics
 from ..contracts.gates import Gate
@@ -76,7 +76,8 @@ def list_limitations(
         )
     if contract.bound is None:
         sentences.append(
-            "No bound was stated for the deciding metric: the gate only requires more than the dummy baseline."
+            "No bound was stated for the deciding metric: the gate only requires the model to be better than "
+            f"{metrics.reference_name('dummy', article=True)}."
         )
     warnings = sum(finding.severity == "warning" for finding in findings)
     if warnings:
@@ -115,7 +116,7 @@ def describe_contract(contract: ProblemContract) -> str:
         value = [f"{name} {bound:g}" for name, bound in value.items()] if isinstance(value, dict) else value
         text = ", ".join(map(str, value)) if isinstance(value, list | tuple) else value
         rows.append([label, figure(text), plain(sources.get(field, ""))])
-    return markdown_table(["", "", "from"], rows)
+    return markdown_table(["field", "value", "source"], rows)
 
 
 def describe_data(provenance: Mapping[str, Any], schema: Schema) -> str:
@@ -134,8 +135,10 @@ def describe_data(provenance: Mapping[str, Any], schema: Schema) -> str:
     present = {
         name: value for name, value in provenance.items() if isinstance(value, str | int | float) and value != ""
     }
-    parts = [markdown_table(["", ""], [[plain(name.replace("_", " ")), figure(present[name])] for name in present])]
-    parts.append(f"The model uses {len(features)} columns ({counts})." if features else "The model uses no column.")
+    source = [[plain(name.replace("_", " ")), figure(present[name])] for name in present]
+    parts = [markdown_table(["field", "value"], source)]
+    used = f"{count(len(features), 'column')} ({counts})" if features else "no column"
+    parts.append(f"The model uses {used}.")
     gaps = sorted((c for c in features if c.missing), key=lambda c: (-c.missing, c.name))[:10]
     if gaps:
         text = ", ".join(f"{plain(column.name)} {column.missing:.1%}" for column in gaps)
@@ -179,7 +182,7 @@ def describe_findings(findings: Sequence[Finding]) -> str:
     rows = [[f.severity, plain(f.column), plain(f.message), plain(f.action)] for f in serious]
     notes = len(findings) - len(serious)
     parts = [markdown_table(["severity", "column", "finding", "action"], rows) or "No errors and no warnings."]
-    return "\n\n".join([*parts, f"{notes} further findings are in the report."] if notes else parts)
+    return "\n\n".join([*parts, f"The report has {count(notes, 'further finding')}."] if notes else parts)
 
 
 def describe_search(best: Candidate, trials: pd.DataFrame) -> str:
@@ -198,7 +201,7 @@ def describe_search(best: Candidate, trials: pd.DataFrame) -> str:
         rows.append([plain(family), f"{len(chosen):,}", figure(better(scores)) if scores else "–"])
     deviation = "" if best.deviation is None else f" ± {figure(best.deviation)} between folds"
     parts = [
-        f"**{plain(best.family)}** was selected among {len(trials):,} trials with {plain(best.metric)} "
+        f"**{plain(best.family)}** was selected among {count(len(trials), 'trial')} with {plain(best.metric)} "
         f"{figure(best.score)}{deviation} in cross-validation, and fitted again on all training rows.",
         markdown_table(["family", "trials", f"best {plain(best.metric)}"], rows),
     ]
@@ -213,19 +216,20 @@ def describe_search(best: Candidate, trials: pd.DataFrame) -> str:
 
 
 def describe_metrics(metrics: Metrics) -> str:
-    """Return a table of test metrics, of the model, the linear baseline and the dummy baseline.
+    """Return a table of test metrics, of the model, the linear baseline and the dummy or seasonal-naive one.
 
     Args:
         metrics: from the stage evaluate.
     """
     deciding = metrics.deciding.name
+    compared = ("linear", "dummy")
     names = [deciding] * (deciding in metrics.scores) + [name for name in metrics.scores if name != deciding]
     rows = []
     for name in names:
         label = f"**{plain(short_name(name))}**" if name == deciding else plain(short_name(name))
-        others = [figure(metrics.reference_score(who, name)) for who in ("linear", "dummy")]
+        others = [figure(metrics.reference_score(who, name)) for who in compared]
         rows.append([label, spread(metrics.scores[name]), *others])
-    return markdown_table(["metric", "model", "linear baseline", "dummy baseline"], rows)
+    return markdown_table(["metric", "model", *map(metrics.reference_name, compared)], rows)
 
 
 def describe_gate(gate: Gate) -> str:
@@ -235,7 +239,7 @@ def describe_gate(gate: Gate) -> str:
         gate: from the stage evaluate.
     """
     rows = [[MARKS[line.mark], *map(plain, (line.check, line.found, line.required))] for line in gate.lines]
-    return markdown_table(["", "check", "found", "required"], rows) or "The gate has no checks."
+    return markdown_table(["result", "check", "found", "required"], rows) or "The gate has no checks."
 
 # %% ../../../nbs/methods/documentation/model_card.ipynb #c10
 @dataclass(frozen=True)

@@ -72,10 +72,10 @@ def describe_groups(metrics: Metrics) -> str:
     """
     result = metrics.slices
     shown = [one for one in result.slices if one.origin == "requested" or one.confirmed][:SLICES]
-    heads = ["slice", "rows", "metric", "mean loss", "mean loss of other rows", ""]
+    heads = ["slice", "rows", "metric", "mean loss", "mean loss of other rows", "result"]
     table = [
         [plain(one.name), figure(one.rows), *map(figure, (one.metric, one.loss, one.rest_loss))]
-        + ["**worse**" if one.confirmed else ""]
+        + ["**worse**" if one.confirmed else "not confirmed"]
         for one in shown
     ]
     parts = [markdown_table(heads, table)]

@@ -11,7 +11,7 @@ import math
 import re
 from collections.abc import Iterable, Sequence
 
-from ..contracts.evaluations import Estimate
+from ..contracts.evaluations import Estimate, format_number
 
 # %% ../../../nbs/methods/documentation/model_card_texts.ipynb #c05
 def plain(value: object) -> str:
@@ -34,7 +34,7 @@ def figure(value: object) -> str:
         return plain(value)
     if not math.isfinite(value):
         return "–"
-    return f"{value:,}" if isinstance(value, int) else f"{value:.4g}"
+    return f"{value:,}" if isinstance(value, int) else format_number(value)
 
 
 def spread(estimate: Estimate) -> str:
@@ -52,8 +52,13 @@ def markdown_table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """Return a Markdown table without a final newline; empty without rows.
 
     Args:
-        heads: column heads, Markdown.
+        heads: column heads, Markdown; none is empty, as screen readers read them with each cell.
         rows: cells, Markdown, one for each head.
+
+    Raises:
+        ValueError: a head is empty.
     """
+    if not all(head.strip() for head in heads):
+        raise ValueError(f"found the column heads {list(heads)}, expected a text in each")
     lines = ["| " + " | ".join(row) + " |" for row in rows]
     return "\n".join(["| " + " | ".join(heads) + " |", "|" + "---|" * len(heads), *lines]) if lines else ""

@@ -13,7 +13,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 
-from ..contracts.evaluations import Metrics
+from ..contracts.evaluations import REFERENCES, Metrics
 from ..metrics.classification_metrics import confusion
 from ..metrics.decision_metrics import short_name
 from ..metrics.weighted_metrics import METRICS
@@ -37,7 +37,7 @@ def plot_metrics(metrics: Metrics) -> Figure:
     figure, axes = plt.subplots(height, width, figsize=size, sharey=True, squeeze=False)
     for axis in axes.flat:
         axis.set_visible(False)
-    who = [name for name in ("dummy", "linear", "ets", "champion") if name in metrics.references]
+    who = [name for name in REFERENCES if name in metrics.references]
     for axis, name in zip(axes.flat, names, strict=False):
         axis.set_visible(True)
         result, top = metrics.scores[name], len(who)
@@ -48,7 +48,7 @@ def plot_metrics(metrics: Metrics) -> Figure:
         if result.low is not None:
             axis.plot([result.low, result.high], [top, top], color=PALETTE[0], linewidth=3, solid_capstyle="round")
         axis.scatter([result.value], [top], color=PALETTE[0], s=44, zorder=3)
-        axis.set_yticks(range(top + 1), [*who, "model"])
+        axis.set_yticks(range(top + 1), [*map(metrics.reference_name, who), "model"])
         axis.set_ylim(-0.6, top + 0.6)
         arrow = "↑" if METRICS[name].sign > 0 else "↓"
         decides = " decides" if name == metrics.deciding.name else ""

@@ -14,7 +14,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ..contracts.evaluations import UNLABELED_METRIC, DecidingMetric, Estimate, Metrics, Reference
+from mlnb.methods.contracts.evaluations import (
+    UNLABELED_METRIC,
+    DecidingMetric,
+    Estimate,
+    Metrics,
+    Reference,
+    format_number,
+)
 from ..contracts.gates import Gate, GateLine
 from ..contracts.problems import ProblemContract
 from ..tables.columns import Schema
@@ -157,7 +164,7 @@ def evaluate(
 
 # %% ../../../nbs/methods/evaluation/test_evaluation.ipynb #c12
 def make_gate(contract: ProblemContract, metrics: Metrics, more: Sequence[GateLine] = ()) -> Gate:
-    """Return the gate: the bounds, the difference to the dummy baseline, and the other requirements.
+    """Return the gate: the bounds, the difference to the dummy or seasonal-naive baseline, and the other requirements.
 
     Args:
         contract: metric, direction, bound and limits.
@@ -175,7 +182,7 @@ def make_gate(contract: ProblemContract, metrics: Metrics, more: Sequence[GateLi
     if bound is not None:
         up = contract.direction == "maximize"
         passed = value is not None and (value >= bound if up else value <= bound)
-        required = f"{'at least' if up else 'at most'} {bound:.4g}"
+        required = f"{'at least' if up else 'at most'} {format_number(bound)}"
         check = f"{short_name(deciding.name)} on {metrics.rows:,} test rows"
         lines.append(GateLine(check=check, found=format_estimate(deciding), required=required, passed=bool(passed)))
     lines += [_limit_line(name, value, contract, metrics) for name, value in contract.limits.items()]
@@ -184,7 +191,7 @@ def make_gate(contract: ProblemContract, metrics: Metrics, more: Sequence[GateLi
     better = metrics.references["dummy"].difference
     lines.append(
         GateLine(
-            check=f"{short_name(deciding.name)} better than the dummy baseline",
+            check=f"{short_name(deciding.name)} better than {metrics.reference_name('dummy', article=True)}",
             found=f"better by {format_estimate(better)}" if better.value is not None else format_estimate(better),
             required=f"above 0 with the whole {metrics.level:.0%} interval",
             passed=better.low is not None and better.low > 0,
@@ -222,7 +229,7 @@ def _limit_line(name: str, bound: float, contract: ProblemContract, metrics: Met
     return GateLine(
         check=f"{short_name(full)} on {metrics.rows:,} test rows",
         found=format_estimate(estimate),
-        required=f"{'at least' if up else 'at most'} {bound:.4g}",
+        required=f"{'at least' if up else 'at most'} {format_number(bound)}",
         passed=value is not None and (value >= bound if up else value <= bound),
     )
 
@@ -236,8 +243,8 @@ def format_estimate(estimate: Estimate) -> str:
     if estimate.value is None:
         return "undefined on these rows"
     if estimate.low is None or estimate.high is None:
-        return f"{estimate.value:.4g}"
-    return f"{estimate.value:.4g} [{estimate.low:.4g}, {estimate.high:.4g}]"
+        return format_number(estimate.value)
+    return f"{format_number(estimate.value)} [{format_number(estimate.low)}, {format_number(estimate.high)}]"
 
 # %% ../../../nbs/methods/evaluation/test_evaluation.ipynb #c15
 def json_rows(table: pd.DataFrame, schema: Schema, also: Sequence[str] = ()) -> list[dict[str, Cell]]:

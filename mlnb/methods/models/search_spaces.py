@@ -4,14 +4,14 @@
 
 # %% auto #0
 __all__ = ['SPACES', 'FAMILIES', 'SEARCHED', 'FAMILY_SETS', 'MLP_ROWS', 'MLP_COLUMNS', 'KNN_CELLS', 'LEAF_ROWS', 'PORTFOLIO',
-           'SKEWED_AFTER', 'SKEWED_CHANGES', 'searched_families', 'set_families', 'check_families', 'default_params',
-           'is_affordable', 'first_trials']
+           'SKEWED_AFTER', 'CHEAP', 'CHEAP_AFTER', 'SKEWED_CHANGES', 'searched_families', 'set_families',
+           'check_families', 'default_params', 'is_affordable', 'first_trials']
 
 # %% ../../../nbs/methods/models/search_spaces.ipynb #c03
 from collections.abc import Mapping, Sequence
 
 from ...errors import ParameterError
-from .custom_families import CustomFamily, custom_names, replace_custom
+from .custom_families import COMPOSED, CustomFamily, custom_names, replace_custom
 from .family_interface import Range
 from .optional_families import OPTIONAL_FAMILIES
 from ..tasks.task_traits import traits_of
@@ -138,7 +138,7 @@ def set_families(sources: Sequence[CustomFamily]) -> None:
         del SPACES[name]
     replace_custom(sources)
     for source in sources:
-        if source.name in SPACES:
+        if source.name in (*SPACES, *COMPOSED):
             replace_custom([])
             raise source.broken("mlnb has a family of that name already", "choose another `name` in the class")
     SPACES.update({source.name: dict(source.family.space) for source in sources})
@@ -207,6 +207,7 @@ PORTFOLIO: tuple[tuple[str, dict[str, float]], ...] = (
 )
 
 SKEWED_AFTER = 4  # trials of the portfolio before those of other target distributions
+CHEAP, CHEAP_AFTER = ("linear",), 2  # families whose trials of other distributions take little time, and go first
 SKEWED_CHANGES: dict[str, dict[str, float]] = {  # parameters of these trials
     "lightgbm": {"learning_rate": 0.03, "num_leaves": 8, "min_child_samples": 10, "feature_fraction": 0.6},
     "linear": {"quantile_transform": 1},
@@ -249,11 +250,12 @@ def first_trials(
             (family, {**changes, **({DISTRIBUTION: NORMAL} if family in targets else {})})
             for family, changes in entries
         ]
-        entries[SKEWED_AFTER:SKEWED_AFTER] = [
-            (family, {**SKEWED_CHANGES.get(family, {}), DISTRIBUTION: kind})
-            for family in targets
-            for kind in targets[family]
-        ]
+        for position, chosen in ((SKEWED_AFTER, [f for f in targets if f not in CHEAP]), (CHEAP_AFTER, CHEAP)):
+            entries[position:position] = [
+                (family, {**SKEWED_CHANGES.get(family, {}), DISTRIBUTION: kind})
+                for family in chosen
+                for kind in targets.get(family, ())
+            ]
     tried = [(family, {**default_params(family), **changes}) for family, changes in entries if family in requested]
     least = min(20, 1 + rows // LEAF_ROWS)
     for family, params in tried:

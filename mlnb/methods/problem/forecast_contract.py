@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 
 from ...errors import DataError
 from ...codec import replace
-from ..contracts.findings import Finding
+from ..contracts.findings import Finding, count
 from ..contracts.problems import Problem, ProblemContract, name_sources
 from ..tasks.task_traits import Task, traits_of
 from ..series.calendars import Frequency, infer_frequency, read_frequency
@@ -173,7 +173,7 @@ def complete_forecast(
     if undated.all():
         raise DataError(f"no row has a timestamp in {time!r}; expected dates from 1678 to 2261, or whole years")
     if undated.any():
-        message = f"{undated.sum()} rows have no timestamp, or one outside 1678 to 2261"
+        message = f"{count(int(undated.sum()), 'row')} without a timestamp, or with one outside 1678 to 2261"
         findings.append(finding("undated", "warning", time, undated.sum(), message, "rows dropped; fix the source"))
         table = table[~undated]
     keys, sources["series"] = find_series(table, schema, contract.series, time, target)
@@ -245,7 +245,7 @@ def _check_series(counts: dict[str, int], frequency: Frequency, time: str, short
     """Return findings on duplicate timestamps, gaps and short series."""
     out = []
     if counts["duplicates"]:
-        message = f"{counts['duplicates']} rows are in a period of {frequency} that already has a row"
+        message = f"{count(counts['duplicates'], 'row')} in a period of {frequency} that already has a row"
         action = "targets averaged; state problem.series if they are different series"
         out.append(finding("duplicate timestamps", "warning", time, counts["duplicates"], message, action))
     if counts["gaps"]:

@@ -45,7 +45,7 @@ def test_contract_hides_fields_without_value() -> None:
 def test_data_escapes_names() -> None:
     columns = (Column("age", "number", missing=0.2), Column("a|b", "text", "dropped", reason="target leakage"))
     data = describe_data({"source": "titanic.csv", "rows": 891, "columns": ["age", "a|b"]}, Schema(columns, 891))
-    assert "| rows | 891 |" in data and "1 columns (1 number)" in data and "age 20.0%" in data
+    assert "| rows | 891 |" in data and "The model uses 1 column (1 number)." in data and "age 20.0%" in data
     assert "| a\\|b | target leakage |" in data
     assert describe_data({}, Schema((), 0)) == "The model uses no column."
 
@@ -56,7 +56,7 @@ def test_findings_are_listed_by_severity() -> None:
         Finding(check="missing", severity="info"),
     ]
     result = describe_findings(findings)
-    assert "| warning | age | odd | – |" in result and "1 further findings" in result
+    assert "| warning | age | odd | – |" in result and "The report has 1 further finding." in result
     assert describe_findings([]) == "No errors and no warnings."
 
 

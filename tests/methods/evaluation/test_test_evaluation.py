@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mlnb.codec import replace
-from mlnb.methods.contracts.evaluations import Metrics
+from mlnb.methods.contracts.evaluations import ForecastErrors, GroupErrors, Metrics, format_number
 from mlnb.methods.contracts.problems import ProblemContract
 from mlnb.methods.evaluation.test_evaluation import evaluate, format_estimate, make_gate
 from mlnb.methods.metrics.weighted_metrics import metrics_of
@@ -63,8 +63,18 @@ def test_gate_of_losses_and_equal_models(result: Metrics) -> None:
     same = evaluate(Y, {"model": BOTH["dummy"], "dummy": BOTH["dummy"]}, "binary", "roc_auc", resamples=50)
     gate = make_gate(CONTRACT, same)
     assert not gate.passed and gate.lines[0].check.endswith("better than the dummy baseline")
+    empty = GroupErrors(groups=(), mase={})
+    forecast = replace(same, forecast=ForecastErrors(origins=1, by_step=empty, by_series=empty))
+    assert make_gate(CONTRACT, forecast).lines[0].check.endswith("better than the seasonal-naive forecast")
     undefined = replace(result, deciding=replace(result.deciding, value=None))
     assert not make_gate(replace(CONTRACT, bound=0.1), undefined).passed
+
+
+@pytest.mark.parametrize("value", [0.0, 0.98765, 999.94, 1000.4, 126_765.8, -19_284.2, 123_456_789.0, 3e15, -1e-9])
+def test_numbers_of_prices_are_written_out(value: float) -> None:
+    text = format_number(value)
+    assert np.isclose(float(text.replace(",", "")), value, rtol=6e-4)
+    assert ("e" in text) == (abs(value) >= 1e15 or 0 < abs(value) < 1e-4)
 
 
 def test_gate_of_another_metric(result: Metrics) -> None:
