@@ -310,10 +310,10 @@ def fit_detector(family: str, params: Mapping[str, Any], X: np.ndarray, seed: in
 
 
 def _fit_level(raw: np.ndarray) -> dict[str, float]:
-    """Return the median of the logarithms of a detector's scores, and their spread between it and the 95 % quantile."""
+    """Return the median of the logarithms of a detector's scores, and their spread between it and the 90 % quantile."""
     logarithms = np.log(raw + LOG_FLOOR)
-    middle, high = np.quantile(logarithms, [0.5, 0.95])
-    spreads = ((high - middle) / 1.6449, float(logarithms.std()), 1.0)  # a normal distribution's standard deviation
+    middle, high = np.quantile(logarithms, [0.5, 0.9])
+    spreads = ((high - middle) / 1.2816, float(logarithms.std()), 1.0)  # a normal distribution's standard deviation
     return {"middle": float(middle), "spread": float(next(spread for spread in spreads if spread > LOG_FLOOR))}
 
 
