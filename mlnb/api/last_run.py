@@ -71,12 +71,14 @@ def _states_data(project: Project, request: RunRequest) -> bool:
 def _last_run(project: Project, pipeline: str) -> tuple[Run | None, str]:
     """Return the newest run that `mlnb run` started and that read its data, and the id of a newer one that did not.
 
+    A newer run without the option --data has no id here: it would have supplied nothing.
+
     Args:
         project: The project.
         pipeline: Of the runs.
 
     Returns:
-        None without such a run; an empty id when the newest run is such a run.
+        None without such a run; an empty id without such a newer one.
     """
     unread = ""
     folders = project.runs.glob("*-*") if project.runs.is_dir() else ()
@@ -88,7 +90,7 @@ def _last_run(project: Project, pipeline: str) -> tuple[Run | None, str]:
         if run.record.pipeline == pipeline and run.record.command[:2] == ("mlnb", "run"):
             if _has_read(run):
                 return run, unread
-            unread = unread or run.id
+            unread = unread or (run.id if "data" in _requested(run) else "")
     return None, unread
 
 

@@ -118,6 +118,16 @@ def test_a_first_run_that_has_not_read_its_data_is_named(tmp_path, example, monk
     assert applied(capsys=capsys)[1] == "survived"  # finished without these stages, as with --upto ingest
 
 
+def test_an_interrupted_run_without_data_is_not_named(tmp_path, example, monkeypatch, capsys):
+    project = example.make_project(tmp_path / "shop")
+    killed = example.make_run(project, upto="ingest", reused=())
+    record(killed, ("mlnb", "run"), ingest__data=None, problem__target=None, ingest__known_column=None)
+    killed.update(state=RunState.KILLED)
+    killed.save()
+    monkeypatch.chdir(project.root)
+    assert applied(capsys=capsys) == (None, None, (), "")
+
+
 def test_a_file_is_found_from_any_folder_of_a_project(tmp_path, example, monkeypatch, capsys):
     create(tmp_path / "shop")
     (tmp_path / "shop" / "titanic.csv").touch()
