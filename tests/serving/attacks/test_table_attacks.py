@@ -150,7 +150,7 @@ def test_more_rows_than_the_log_takes_are_refused_at_once(endpoint, monkeypatch)
 
 
 def test_a_process_that_hangs_is_killed(endpoint, monkeypatch):
-    monkeypatch.setattr(table_decoder, "SLICE_SECONDS", 0.2)
+    monkeypatch.setattr(table_decoder, "START_SECONDS", 0.2)  # the limit of a table's first slice
     process = endpoint.decoder.process
     process.send_signal(signal.SIGSTOP)
     body = write_body(pa.Table.from_pylist([GOOD]), ARROW)
