@@ -73,18 +73,18 @@ def find_problems(project: Project) -> list[str]:
 
 def family_problems(project: Project) -> Iterator[str]:
     """Yield problems of the notebooks with the project's model families; their code is not run."""
-    paths = sorted(path for path in project.models.glob("*.ipynb") if not path.name.startswith("."))
-    if not paths:
+    if not project.models.is_dir():
         return
-    from mlnb.methods.models.project_families import read_family_code  # few projects have any
+    from mlnb.methods.models.project_families import family_notebooks, read_family_code  # few projects have any
 
+    paths = family_notebooks(project.models)
     for path in paths:
         try:
             read_family_code(path, project.root)
         except UsageError as error:
             yield str(error)
     stages = [path.read_text("utf-8", errors="replace") for path in _paths(project)]
-    if stages and not any("register_families(" in text for text in stages):
+    if paths and stages and not any("register_families(" in text for text in stages):
         yield (
             f"{os.path.relpath(project.models, project.root)} has model families, which no stage reads; expected "
             "`register_families` in the stages tune and train: mlnb upgrade"

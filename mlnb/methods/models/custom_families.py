@@ -10,11 +10,11 @@ __all__ = ['CODE_FILE', 'MODEL_FILE', 'COMPOSED', 'RESERVED', 'NAME', 'ROW_COST'
 # %% ../../../nbs/methods/models/custom_families.ipynb #f6b186a4
 import ast
 import hashlib
-import importlib.metadata
 import re
 import sys
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -177,6 +177,20 @@ def _describe(error: BaseException, file: str, code: str) -> str:
     text = f"{type(error).__name__}: {error}"
     return f"{text}, in `{lines[number - 1].strip()}`" if number and number <= len(lines) else text
 
+
+@contextmanager
+def _calls(
+    source: CustomFamily, method: str, remedy: str = "check it with mlnb.testing.check_model_family"
+) -> Iterator[None]:
+    """Turn what a method of a family raises into a `ModelFamilyError`; errors of mlnb stay as they are."""
+    try:
+        yield
+    except MlnbError:
+        raise
+    except Exception as error:
+        problem = f"{method} raised {_describe(error, source.file, source.code)}"
+        raise source.broken(problem, remedy) from None
+
 # %% ../../../nbs/methods/models/custom_families.ipynb #f6c7cc65
 def fit_custom(
     source: CustomFamily,
@@ -206,14 +220,9 @@ def fit_custom(
         target, spec = codes, replace(spec, classes=len(seen))
     bounded = np.clip(X, -MAX_VALUE, MAX_VALUE)
     own_weights = None if weights is None else np.array(weights, dtype=np.float64)
-    try:
-        chosen = {name: value for name, value in params.items() if name in family.space}
+    chosen = {name: value for name, value in params.items() if name in family.space}
+    with _calls(source, "fit"):
         fitted = family.fit(bounded, target, own_weights, chosen, spec)
-    except MlnbError:
-        raise
-    except Exception as error:
-        problem = f"fit raised {_describe(error, source.file, source.code)}"
-        raise source.broken(problem, "check it with mlnb.testing.check_model_family") from None
     missing = [name for name in ("predict", "save") if not callable(getattr(fitted, name, None))]
     if missing:
         problem = f"fit returned {type(fitted).__name__} without {' and '.join(missing)}"
@@ -236,16 +245,11 @@ def predict_custom(model: CustomModel, X: np.ndarray, classes: int) -> np.ndarra
         ModelFamilyError: `predict` raised an exception, or returned NaN or another shape.
     """
     source, bounded = model.source, np.clip(X, -MAX_VALUE, MAX_VALUE)
-    try:
+    with _calls(source, "predict"):
         if source.family.rowwise:
             p = np.concatenate([np.asarray(model.fitted.predict(row[None]), dtype=np.float64) for row in bounded])
         else:
             p = np.asarray(model.fitted.predict(bounded), dtype=np.float64)
-    except MlnbError:
-        raise
-    except Exception as error:
-        problem = f"predict raised {_describe(error, source.file, source.code)}"
-        raise source.broken(problem, "check it with mlnb.testing.check_model_family") from None
     expected = (len(X), len(model.seen)) if classes else (len(X),)
     if p.shape != expected:
         what = "the probability of each class in each row" if classes else "a value for each row"
@@ -306,12 +310,8 @@ def save_custom(model: CustomModel, folder: Path) -> dict[str, Any]:
         ModelFamilyError: `save` failed, returned something else than bytes, or a pickle that is not declared.
     """
     source = model.source
-    try:
+    with _calls(source, "save", "return bytes"):
         data = model.fitted.save()
-    except MlnbError:
-        raise
-    except Exception as error:
-        raise source.broken(f"save raised {_describe(error, source.file, source.code)}", "return bytes") from None
     if not isinstance(data, bytes):
         raise source.broken(f"save returned {type(data).__name__}", "return bytes")
     if data[:1] == b"\x80" and data[-1:] == b"." and not source.family.pickled:
@@ -340,13 +340,8 @@ def load_custom(name: str, native: Mapping[str, Any], folder: Path) -> CustomMod
     if source is None or source.code or source.file != metadata["file"]:  # it was saved with its code
         source = load_family(_read(folder / CODE_FILE).decode(), metadata["file"])
     data = _read(folder / MODEL_FILE)
-    try:
+    with _calls(source, "load"):
         return CustomModel(source, source.family.load(data), tuple(metadata["seen"]))
-    except MlnbError:
-        raise
-    except Exception as error:
-        problem = f"load raised {_describe(error, source.file, source.code)}"
-        raise source.broken(problem, "check it with mlnb.testing.check_model_family") from None
 
 
 def _read(path: Path) -> bytes:
@@ -375,4 +370,6 @@ def _imported_libraries(source: CustomFamily) -> list[str]:
 @cache
 def _distribution(module: str) -> str:
     """Return the name of the distribution that installs a module; empty when there is none."""
+    import importlib.metadata  # takes 17 ms, and a service needs it for nothing else
+
     return importlib.metadata.packages_distributions().get(module, [""])[0]
