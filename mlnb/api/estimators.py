@@ -33,16 +33,7 @@ NUMBER = ColumnDeclaration(kind="number", role=("feature",))  # numbers are feat
 
 
 class _TableEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
-    """What both estimators share.
-
-    Args:
-        metric: metric to optimize, such as "roc_auc", "log_loss" or "mae"; "auto": that of a run.
-        families: model families to search; empty: those that suit the task.
-        trials: number of trials; None: as many as a run plans for a table of this size.
-        seconds: time limit of the search; 0: none, so that the result does not depend on the machine.
-        random_state: seed of folds, search and fits.
-        n_jobs: number of threads, and of trials at the same time.
-    """
+    """What both estimators share; they describe the parameters."""
 
     def __init__(
         self,
