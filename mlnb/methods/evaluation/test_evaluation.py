@@ -202,8 +202,8 @@ def make_gate(contract: ProblemContract, metrics: Metrics, more: Sequence[GateLi
 
 def _unlabeled_lines(metrics: Metrics) -> list[GateLine]:
     """Return the gate lines of alerts without labels: their accuracy is unknown, and whether they are reproducible."""
-    stability, dummy = metrics.deciding, metrics.references["dummy"]
-    low, chance = dummy.difference.low, dummy.scores.get(stability.name) or 0.0
+    measured, dummy = metrics.deciding, metrics.references["dummy"]
+    better, chance = dummy.difference, dummy.scores.get(measured.name) or 0.0
     return [
         GateLine(
             check="accuracy of the alerts",
@@ -214,9 +214,9 @@ def _unlabeled_lines(metrics: Metrics) -> list[GateLine]:
         ),
         GateLine(
             check="the alerts are reproducible, correct or not",
-            found=f"stability {format_estimate(stability)}, {chance:.2g} by chance",
-            required=f"above chance with the whole {metrics.level:.0%} interval",
-            passed=low is not None and low > 0,
+            found=f"stability {format_estimate(measured)}, by chance {chance:.2g}: better by {format_estimate(better)}",
+            required=f"better by more than 0 with the whole {metrics.level:.0%} interval",
+            passed=better.low is not None and better.low > 0,
         ),
     ]
 
