@@ -8,6 +8,7 @@ __all__ = ['EVALUATIONS', 'USUAL_LEAVES', 'ROWS', 'LEAST', 'FEWEST_COLUMNS', 'SH
            'contributions', 'name_reasons']
 
 # %% ../../../nbs/methods/evaluation/explanations.ipynb #c03
+import math
 import re
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
@@ -121,8 +122,8 @@ def _row_cost(model: Model) -> int:
         return model.native.row_cost
     if not is_booster(model):
         return 1
-    size = max(1.0, _mean_leaves(model.native) / USUAL_LEAVES) ** 0.5
-    return max(1, round(size * model.native.num_trees()))
+    size = math.sqrt(max(1.0, _mean_leaves(model.native) / USUAL_LEAVES))
+    return max(1, round(size * int(model.native.num_trees())))
 
 
 def _single_models(model: Model) -> list[Model]:
