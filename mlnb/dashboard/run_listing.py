@@ -171,6 +171,6 @@ def _offered(rows: Sequence[RunRow], query: RunQuery) -> dict[str, list[str]]:
             values.setdefault(name, set()).add(formatting.parameter(value))
     differing = {name for name, texts in values.items() if len(texts) > 1}
     return {
-        "parameters that differ": sorted(differing | (set(query.columns) & values.keys())),
+        "parameters that differ": sorted((differing | (set(query.columns) & values.keys())) - metrics),
         "metrics": sorted(metrics),
     }

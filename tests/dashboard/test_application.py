@@ -62,7 +62,7 @@ def test_runs_are_listed_and_damaged_ones_are_named(client):
         ("state=failed", [C]),
         ("pipeline=other", []),
         ("q=c3d4&target=survived", [B]),
-        ("reverse=1&q=-1", [A, B, C]),
+        ("reverse=1&q=-1", [B, C, str(escape(NAMED))]),
         ("sort=value&q=value>0", None),
         ("last=1", [str(escape(NAMED))]),
     ],
@@ -238,7 +238,7 @@ def running(tmp_path, example):
 def test_a_run_is_followed_until_its_end(running):
     client, address = open_client(running.project), f"/p/live/runs/{A}"
     folder = running.folder / "stages"
-    folder.mkdir(exist_ok=True)
+    progress_path(folder, "tune").unlink()
     page = text(client, address)
     assert 'data-running="1"' in page and "running, 6 of 11 stages have their results; tune: starts" in page
     write_cell(folder, "tune", CellNote(cell=4, cells=14, heading="Search <all>"))
