@@ -27,13 +27,13 @@ def add_models(run: Run, names: list[str], outcome: str = "keep") -> None:
     registry = Registry(run.project, "ann")
     first = registry.register(run)
     for name in names:
-        made = _copy(run, f"{run.id}-{name}")
+        copy = _copy(run, f"{run.id}-{name}")
         tag = f"{name}:abc"
         metadata = replace(first.metadata, certificate=replace(first.metadata.certificate, model=tag))
         text = json.dumps(to_json(metadata))
         with writing(registry.engine) as connection:
             service = f"{name:0>64}"[:64]
-            values = {"model": name, "number": 1, "service": service, "run": made.id, "metadata": text}
+            values = {"model": name, "number": 1, "service": service, "run": copy.id, "metadata": text}
             connection.execute(VERSIONS.insert().values(**values))
         add_check(run, tag, outcome)
     registry.engine.dispose()

@@ -143,7 +143,7 @@ def _row(view: ProjectView, version: ModelVersion, check: Run | None, now: datet
 def _run(view: ProjectView, version: ModelVersion) -> Run | None:
     try:
         return view.run(version.run)
-    except SchemaError:  # its page says what is damaged
+    except SchemaError:  # its page reports what is damaged
         return None
 
 

@@ -201,12 +201,9 @@ def list_runs(project: Project) -> list[Run]:
 def read_runs(
     project: Project, pattern: str = "*-*", read: Callable[[Project, Path], Run] = read_run
 ) -> tuple[list[Run], list[str]]:
-    """Return the runs, newest first, and one message for each run whose run.json is damaged or missing.
+    """Return the runs, newest first, and one message for each whose run.json is damaged or missing.
 
-    Args:
-        project: The project.
-        pattern: Matches the names of the folders.
-        read: Returns the run in a folder, as `read_run`; it may know those that have not changed.
+    `pattern` matches the names of their folders; `read` returns the run in one, such as from a cache.
     """
     runs, problems = [], []
     for folder in project.runs.glob(pattern) if project.runs.is_dir() else ():

@@ -43,21 +43,21 @@ def test_the_lines_of_all_changes_lead_from_one_notebook_to_the_other(before, af
     for cell in changed_cells(old, new):
         sources = ["\n".join(line.text for line in cell.lines if line.sign != sign) for sign in "+-"]
         allowed = [["", *before], ["", *after]]
-        for source, known_sources in zip(sources, allowed, strict=True):
-            assert source.splitlines() in [text.strip("\n").splitlines() for text in known_sources]
+        for source, contents in zip(sources, allowed, strict=True):
+            assert source.splitlines() in [text.strip("\n").splitlines() for text in contents]
 
 
 def run(project, source, module="aa"):
-    made = planted.plant_run(project, {}, notebook="notebooks/50_tune.ipynb")
+    planned = planted.plant_run(project, {}, notebook="notebooks/50_tune.ipynb")
     keys = KeyInputs(
         contract="", code=source, parameters={}, modules={"shop.prices": module}, libraries={}, python="3.13", inputs={}
     )
-    made.record = replace(made.record, stages={"tune": replace(made.stages["tune"], key_inputs=keys)})
+    planned.record = replace(planned.record, stages={"tune": replace(planned.stages["tune"], key_inputs=keys)})
     injected = {"cell_type": "code", "source": f"trials = {source!r}", "metadata": {"tags": ["injected-parameters"]}}
     cells = [injected, {"cell_type": "code", "source": source, "metadata": {}, "outputs": []}]
-    (made.folder / "notebooks" / "50_tune.ipynb").write_text(json.dumps({"cells": cells, "nbformat": 4}))
-    made.save()
-    return made
+    (planned.folder / "notebooks" / "50_tune.ipynb").write_text(json.dumps({"cells": cells, "nbformat": 4}))
+    planned.save()
+    return planned
 
 
 def test_stages_with_the_same_code_are_left_out_and_parameters_are_no_code(tmp_path):
