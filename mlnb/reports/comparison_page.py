@@ -19,7 +19,7 @@ from mlnb.reports.run_report import environment, style
 from mlnb.tracking import run_results
 from mlnb.tracking.artifact_views import load_record
 from mlnb.tracking.cell_changes import StageChanges, changed_code
-from mlnb.tracking.notebook_plots import read_plots
+from mlnb.tracking.notebook_plots import Plot, read_plots
 from mlnb.tracking.run_comparison import RunComparison, compare_runs
 
 MOST = 6  # runs that a page has columns for
@@ -61,11 +61,14 @@ class DifferenceText(NamedTuple):
 
 
 class PlotRow(NamedTuple):
-    """A plot of several runs: the stage, its title, the image of each run, and whether all are the same bytes."""
+    """Plots under one heading: the stage, the title, the images of each run, and whether all are the same bytes.
+
+    Each run has one image, unless the runs have different numbers of plots under the heading, which cannot be paired.
+    """
 
     stage: str
     title: str
-    images: list[PlotImage | None]
+    images: list[list[PlotImage]]
     same: bool
 
 
@@ -85,6 +88,7 @@ class ComparisonPage(Record, frozen=True, kw_only=True):
     different: list[ComparedValue]
     same: list[ComparedValue]
     metrics: list[ComparedMetric]
+    logged: list[ComparedMetric]
     differences: list[DifferenceText]
     versions: list[ComparedValue]
     plots: list[PlotRow]
@@ -123,6 +127,7 @@ def collect_comparison(compared: Sequence[Run], difference: Difference = run_dif
     comparison = compare_runs(*compared)
     columns = [run_results.parameter_values(run) for run in compared]
     names = sorted({name for column in columns for name in column} - comparison.parameters.keys())
+    metrics = _metrics(compared)
     letters = [chr(ord("A") + index) for index in range(len(compared))]
     return ComparisonPage(
         title=f"Comparison of {len(compared)} runs",
@@ -130,7 +135,8 @@ def collect_comparison(compared: Sequence[Run], difference: Difference = run_dif
         comparison=comparison,
         different=[_texts(name, values) for name, values in sorted(comparison.parameters.items())],
         same=[_texts(name, [columns[0].get(name)]) for name in names],
-        metrics=_metrics(compared),
+        metrics=metrics,
+        logged=_logged(compared, metrics),
         differences=[_difference(letter, compared[0], run, difference) for letter, run in _others(letters, compared)],
         versions=[
             ComparedValue(name, [str(value or "–") for value in values])
@@ -161,13 +167,19 @@ def _texts(name: str, values: Sequence[object]) -> ComparedValue:
 
 
 def _metrics(compared: Sequence[Run]) -> list[ComparedMetric]:
-    """Return every test metric with its interval, the deciding one first, then the numbers that stages logged."""
+    """Return every test metric with its interval, the deciding one first."""
     tests = [load_record(run, "metrics", Metrics) for run in compared]
     estimates = [test.estimates() if test else {} for test in tests]
     deciding = [test.deciding for test in tests if test]
-    rows = [_metric(name, estimates, deciding) for name in dict.fromkeys(name for own in estimates for name in own)]
-    logged = [{name: Estimate(value=value) for name, value in run_results.metrics(run).items()} for run in compared]
-    return rows + [_metric(name, logged, []) for name in dict.fromkeys(name for own in logged for name in own)]
+    return [_metric(name, estimates, deciding) for name in dict.fromkeys(name for own in estimates for name in own)]
+
+
+def _logged(compared: Sequence[Run], tested: Sequence[ComparedMetric]) -> list[ComparedMetric]:
+    """Return the numbers that stages logged, without test metrics; those that differ first."""
+    columns = [{name: Estimate(value=value) for name, value in run_results.metrics(run).items()} for run in compared]
+    repeated = {f"evaluate.test_{metric.name}" for metric in tested}
+    names = dict.fromkeys(name for column in columns for name in column if name not in repeated)
+    return sorted((_metric(name, columns, []) for name in names), key=lambda row: not row.differs)
 
 
 def _metric(name: str, columns: Sequence[dict[str, Estimate]], deciding: Sequence[DecidingMetric]) -> ComparedMetric:
@@ -193,17 +205,26 @@ def _difference(letter: str, first: Run, other: Run, difference: Difference) -> 
 
 
 def _plots(compared: Sequence[Run]) -> list[PlotRow]:
-    """Return the plots by stage and title; those that differ first."""
-    rows = []
+    """Return the plots by stage and heading, in pairs where the runs have equally many; those that differ first."""
+    rows: list[PlotRow] = []
     for name in dict.fromkeys(name for run in compared for name in run.stages):
-        columns = []
-        for run in compared:
-            notebook = run.notebook_file(name) if name in run.stages else None
-            columns.append({plot.title: plot for plot in (read_plots(notebook) if notebook else [])})
-        titles = dict.fromkeys(title for column in columns for title in column)
+        columns = [_by_heading(run, name) for run in compared]
         stage = next(run.stages[name].title for run in compared if name in run.stages) or name
-        for title in titles:
-            plots = [column.get(title) for column in columns]
-            same = all(plot is not None and plots[0] is not None and plot.png == plots[0].png for plot in plots)
-            rows.append(PlotRow(stage, title, [show_plot(plot) if plot else None for plot in plots], same))
+        for heading in dict.fromkeys(heading for column in columns for heading in column):
+            plots = [column.get(heading, []) for column in columns]
+            if len({len(column) for column in plots}) > 1:
+                rows.append(PlotRow(stage, heading, [list(map(show_plot, column)) for column in plots], False))
+                continue
+            for pair in zip(*plots, strict=True):
+                same = all(plot.png == pair[0].png for plot in pair)
+                rows.append(PlotRow(stage, pair[0].title, [[show_plot(plot)] for plot in pair], same))
     return sorted(rows, key=lambda row: row.same)
+
+
+def _by_heading(run: Run, stage: str) -> dict[str, list[Plot]]:
+    """Return the plots of a stage's executed notebook by the heading above them."""
+    notebook = run.notebook_file(stage) if stage in run.stages else None
+    plots: dict[str, list[Plot]] = {}
+    for plot in read_plots(notebook) if notebook else ():
+        plots.setdefault(plot.heading, []).append(plot)
+    return plots

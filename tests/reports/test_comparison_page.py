@@ -1,5 +1,6 @@
 """The comparison of runs as one file, and the index of all runs."""
 
+import json
 import re
 
 import pytest
@@ -32,8 +33,9 @@ def test_metrics_have_intervals_and_the_deciding_one_comes_first(runs, page):
     assert first.name == "roc_auc" and first.decides and first.differs
     assert [estimate.low is not None for estimate in first.estimates] == [True, True]
     assert first.change == pytest.approx(0.91 - first.estimates[0].value)
-    names = [metric.name for metric in page.metrics]
-    assert len(names) == len(set(names)) and "tune.trials" in names
+    names = [metric.name for metric in page.metrics + page.logged]
+    assert len(names) == len(set(names)) and "tune.trials" in names and "evaluate.test_roc_auc" not in names
+    assert [row.differs for row in page.logged] == sorted((row.differs for row in page.logged), reverse=True)
 
 
 def test_all_parameters_are_shown_those_that_differ_first(runs, page):
@@ -52,9 +54,21 @@ def test_two_runs_on_the_same_test_rows_have_the_interval_of_their_difference(tm
     assert texts == ["No confidence interval of the difference: a reason."]
 
 
-def test_plots_that_differ_come_in_pairs(page):
-    assert page.plots and all(len(row.images) == 2 for row in page.plots)
+def test_plots_that_differ_come_first_in_pairs(page):
+    assert page.plots and all(list(map(len, row.images)) == [1, 1] for row in page.plots)
     assert [row.same for row in page.plots] == sorted(row.same for row in page.plots)
+
+
+def test_plots_that_cannot_be_paired_are_shown_in_one_row(tmp_path, example):
+    project = example.make_project(tmp_path / "titanic")
+    both = example.make_run(project, A), example.make_run(project, B, minute=20)
+    notebook = both[1].folder / "notebooks" / "25_explore.ipynb"
+    cells = json.loads(notebook.read_text())["cells"]
+    plotted = [cell for cell in cells if any("image/png" in out.get("data", {}) for out in cell.get("outputs", []))]
+    plotted[0]["outputs"] *= 2
+    notebook.write_text(json.dumps({"cells": cells, "nbformat": 4}))
+    row = collect_comparison(both).plots[0]
+    assert not row.same and len(row.images[1]) > len(row.images[0]) > 0
 
 
 def test_the_file_is_self_contained_and_names_are_escaped(runs):
