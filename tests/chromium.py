@@ -18,6 +18,14 @@ OPTIONS = ("--headless", "--no-sandbox", "--disable-gpu", "--remote-debugging-pi
 TIMEOUT = 30.0  # seconds for one response
 
 
+def chromium() -> str:
+    """Return the program; the test is skipped where there is none."""
+    program = next(filter(None, map(shutil.which, PROGRAMS)), None)
+    if program is None:
+        pytest.skip("no Chromium here")
+    return program
+
+
 class Browser:
     """One page of a browser; `requests` has the address of everything that it loaded."""
 
@@ -96,9 +104,7 @@ class Browser:
 @contextlib.contextmanager
 def open_browser() -> Iterator[Browser]:
     """Yield a browser with a new profile; the test is skipped where there is no Chromium."""
-    program = next(filter(None, map(shutil.which, PROGRAMS)), None)
-    if program is None:
-        pytest.skip("no Chromium here")
+    program = chromium()
     to_browser, from_browser = os.pipe(), os.pipe()
 
     def connect() -> None:  # the browser reads from 3 and writes to 4

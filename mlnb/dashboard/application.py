@@ -27,9 +27,11 @@ from mlnb.engine.project import Project
 from mlnb.engine.runs import Run, open_run
 from mlnb.errors import FileWarning, MlnbError, UnknownRun, UsageError
 from mlnb.methods.contracts.evaluations import Metrics
+from mlnb.registry.known_head import registry_exists
 from mlnb.registry.model_versions import output_digest
 from mlnb.registry.version_comparison import MetricDifference, run_difference
 from mlnb.reports.comparison_page import collect_comparison
+from mlnb.reports.monitoring_page import render_monitoring_report
 from mlnb.reports.run_page import page_name
 from mlnb.reports.run_report import environment, render_notebook, render_report, style
 from mlnb.tracking import run_results
@@ -67,6 +69,7 @@ class Dashboard:
             Route("/p/{project}/compare", self.compare),
             Route("/p/{project}/studies", self.studies),
             Route("/p/{project}/registry", self.registry),
+            Route("/p/{project}/monitoring.html", self.monitoring),
             Route("/p/{project}/runs/{run}", self.run),
             Route("/p/{project}/runs/{run}/live", self.live),
             Route("/p/{project}/runs/{run}/report.html", self.report),
@@ -128,6 +131,13 @@ class Dashboard:
         """Return the registry of a project."""
         view = self._view(request)
         return self._page("registry.html", view, "registry", lambda: {"registry": read_registry(view.project)})
+
+    def monitoring(self, request: Request) -> Response:
+        """Return the monitoring report of a project as it is now."""
+        project = self._view(request).project
+        if not registry_exists(project):
+            raise HTTPException(404, f"{project.name} has no registered model that could be monitored.")
+        return _document(partial(render_monitoring_report, project, remember=False))
 
     def report(self, request: Request) -> Response:
         """Return the report of a run as it is now."""

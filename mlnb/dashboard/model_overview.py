@@ -84,10 +84,9 @@ def overview(views: Iterable[ProjectView], now: datetime | None = None) -> Overv
         if not versions:
             notes.append(f"{view.name} has no registered model: `mlnb run` trains one and registers it.")
             continue
-        checks = newest_checks(view)
-        rows += [
-            _row(view, version, checks.get(version.metadata.certificate.model), now) for version in shown(versions)
-        ]
+        chosen = shown(versions)
+        checks = newest_checks(view, [version.metadata.certificate.model for version in chosen])
+        rows += [_row(view, version, checks.get(version.metadata.certificate.model), now) for version in chosen]
     rows.sort(key=lambda row: (ORDER.index(row.outcome), row.view.name, row.version.model))
     return Overview(rows=rows, notes=notes)
 
@@ -98,24 +97,33 @@ def shown(versions: Sequence[ModelVersion]) -> list[ModelVersion]:
     for version in versions:
         if version.model not in chosen or CHAMPION not in chosen[version.model].aliases:
             chosen[version.model] = version
-        if CHAMPION in version.aliases:
-            chosen[version.model] = version
     return list(chosen.values())
 
 
-def newest_checks(view: ProjectView) -> dict[str, Run]:
-    """Return the newest finished monitoring run of each version, as `model:tag`."""
+def newest_checks(view: ProjectView, versions: Sequence[str]) -> dict[str, Run]:
+    """Return the newest finished monitoring run of each version that has one.
+
+    Args:
+        view: The project; of its monitoring runs, the newest are read until each version has one.
+        versions: The versions, as `model:tag`.
+    """
     checks: dict[str, Run] = {}
-    for run in view.runs(f"*-{PIPELINE}-*")[0]:
-        if run.record.pipeline == PIPELINE and run.state == RunState.FINISHED and run.has("verdict"):
-            version = run_results.parameter_values(run).get("monitor.version")
-            if isinstance(version, str):
-                checks.setdefault(version, run)
+    wanted = set(versions)
+    for name in view.run_names(f"*-{PIPELINE}-*"):
+        if not wanted:
+            break
+        run = _readable(view, name)
+        if run is None or run.record.pipeline != PIPELINE or run.state != RunState.FINISHED or not run.has("verdict"):
+            continue
+        version = run_results.parameter_values(run).get("monitor.version")
+        if version in wanted:
+            wanted.remove(version)
+            checks[version] = run
     return checks
 
 
 def _row(view: ProjectView, version: ModelVersion, check: Run | None, now: datetime) -> ModelRow:
-    run, result = _run(view, version), _result(check)
+    run, result = _readable(view, version.run), _result(check)
     contract = load_record(run, "contract", ProblemContract) if run else None
     values = run_results.parameter_values(run) if run else {}
     finished = moment(version.metadata.finished)
@@ -140,9 +148,10 @@ def _row(view: ProjectView, version: ModelVersion, check: Run | None, now: datet
     )
 
 
-def _run(view: ProjectView, version: ModelVersion) -> Run | None:
+def _readable(view: ProjectView, name: str) -> Run | None:
+    """Return the run with an id; None when there is none, or its record is damaged."""
     try:
-        return view.run(version.run)
+        return view.run(name)
     except SchemaError:  # its page reports what is damaged
         return None
 

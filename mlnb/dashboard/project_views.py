@@ -11,8 +11,6 @@ from mlnb.engine.project import Project
 from mlnb.engine.runs import Run, read_run, read_runs
 from mlnb.tracking.run_table import RunRow, describe
 
-ALL = "*-*"  # pattern of the folders of all runs
-
 
 class Signature(NamedTuple):
     """What changes when run.json is written: its inode, time of modification and size."""
@@ -44,9 +42,14 @@ class ProjectView:
         """Return the address of a run's page."""
         return self.url("runs", run.id)
 
-    def runs(self, pattern: str = ALL) -> tuple[list[Run], list[str]]:
-        """Return the runs whose folders match, newest first, and one message for each damaged one."""
-        return read_runs(self.project, pattern, self._read)
+    def runs(self) -> tuple[list[Run], list[str]]:
+        """Return all runs, newest first, and one message for each damaged one."""
+        return read_runs(self.project, self._read)
+
+    def run_names(self, pattern: str) -> list[str]:
+        """Return the names of the folders of runs that match, newest first: they begin with the time."""
+        folder = self.project.runs
+        return sorted((path.name for path in folder.glob(pattern)), reverse=True) if folder.is_dir() else []
 
     def run(self, name: str) -> Run | None:
         """Return the run with an id; None when there is none. Raises `SchemaError` when its run.json is damaged."""

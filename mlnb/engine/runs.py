@@ -198,15 +198,13 @@ def list_runs(project: Project) -> list[Run]:
     return runs
 
 
-def read_runs(
-    project: Project, pattern: str = "*-*", read: Callable[[Project, Path], Run] = read_run
-) -> tuple[list[Run], list[str]]:
-    """Return the runs, newest first, and one message for each whose run.json is damaged or missing.
+def read_runs(project: Project, read: Callable[[Project, Path], Run] = read_run) -> tuple[list[Run], list[str]]:
+    """Return all runs, newest first, and one message for each run whose run.json is damaged or missing.
 
-    `pattern` matches the names of their folders; `read` returns the run in one, such as from a cache.
+    `read` returns the run in a folder, such as from a cache.
     """
     runs, problems = [], []
-    for folder in project.runs.glob(pattern) if project.runs.is_dir() else ():
+    for folder in project.runs.glob("*-*") if project.runs.is_dir() else ():
         try:
             runs.append(read(project, folder))
         except SchemaError as error:

@@ -213,6 +213,16 @@ def test_a_model_has_what_its_run_and_its_last_check_know(forty):
     assert (row.data, row.target, row.age, row.champion) == ("titanic.csv", "survived", "3 days", False)
 
 
+def test_the_monitoring_report_is_shown_and_nothing_is_written(forty, empty):
+    before = sorted(path.name for path in forty[1].store_root.iterdir())
+    page = text(open_client(*forty), "/p/loud/monitoring.html")
+    assert "Model monitoring" in page and "age has drifted" in page
+    assert sorted(path.name for path in forty[1].store_root.iterdir()) == before
+    key = next(iter(view_projects([empty])))
+    assert "no registered model" in text(open_client(empty), f"/p/{key}/monitoring.html", 404)
+    assert not empty.store_root.exists()
+
+
 def test_a_model_whose_run_was_deleted_is_still_shown(forty):
     (forty[0].runs / f"{A}-calm-03" / "run.json").rename(forty[0].root / "gone")
     try:
