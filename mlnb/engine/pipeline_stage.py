@@ -64,6 +64,10 @@ class PipelineStage(Stage):
         """A folder for files that should survive a kill: the same in every attempt, deleted when one succeeds."""
         return self.project.store.scratch(self.inputs.scratch)
 
+    @property
+    def _purpose(self) -> str:
+        return self.inputs.key
+
     def _find(self, artifact: str) -> OutputRecord:
         return self.inputs.inputs[artifact]
 
@@ -97,6 +101,7 @@ class PipelineStage(Stage):
                 attempt=self.inputs.attempt,
                 outputs=self.outputs,
                 metrics=self.metrics,
+                held_out=self.held_out,
                 closed=closed,
             )
             write_record(report_path(self.folder, self.name), report)

@@ -6,6 +6,7 @@ from mlnb.codec import Record
 from mlnb.engine.formats import load_object
 from mlnb.engine.project import Project
 from mlnb.errors import StoreCorrupted
+from mlnb.methods.contracts.holdout_reuse import HoldoutReuse
 from mlnb.methods.tasks.task_traits import traits_of
 from mlnb.registry.model_versions import ModelVersion
 
@@ -44,6 +45,7 @@ class VersionComparison(Record, frozen=True, kw_only=True):
         libraries: versions of the libraries that differ.
         difference: of the deciding metric; None where it has no interval.
         why: why there is no interval; empty otherwise.
+        reuse: how many test rows of each were opened before.
     """
 
     versions: tuple[str, str]
@@ -53,6 +55,7 @@ class VersionComparison(Record, frozen=True, kw_only=True):
     libraries: dict[str, tuple[str | None, str | None]]
     difference: MetricDifference | None
     why: str = ""
+    reuse: tuple[HoldoutReuse | None, HoldoutReuse | None] = (None, None)
 
 
 def compare_versions(project: Project, first: ModelVersion, second: ModelVersion) -> VersionComparison:
@@ -77,6 +80,7 @@ def compare_versions(project: Project, first: ModelVersion, second: ModelVersion
         },
         difference=None if isinstance(difference, str) else difference,
         why=difference if isinstance(difference, str) else "",
+        reuse=(one.reuse, other.reuse),
     )
 
 

@@ -8,6 +8,7 @@ from mlnb.codec import Record
 from mlnb.engine.run_records import StageState
 from mlnb.engine.runs import Run
 from mlnb.methods.contracts.evaluations import Metrics
+from mlnb.methods.contracts.holdout_reuse import HoldoutReuse
 from mlnb.tracking import run_results
 from mlnb.tracking.artifact_views import load_record
 
@@ -22,7 +23,7 @@ class StageComparison(Record, frozen=True, kw_only=True):
 
 
 class RunComparison(Record, frozen=True, kw_only=True):
-    """What differs between two runs."""
+    """What differs between two runs, and how many test rows of each were opened before."""
 
     runs: tuple[str, str]
     states: tuple[str, str]
@@ -31,6 +32,7 @@ class RunComparison(Record, frozen=True, kw_only=True):
     metrics: dict[str, Pair] = field(default_factory=dict)
     versions: dict[str, Pair] = field(default_factory=dict)
     stages: dict[str, StageComparison] = field(default_factory=dict)
+    reuse: tuple[HoldoutReuse | None, HoldoutReuse | None] = (None, None)
 
 
 def compare_runs(first: Run, second: Run) -> RunComparison:
@@ -45,6 +47,7 @@ def compare_runs(first: Run, second: Run) -> RunComparison:
         parameters=_differing(*parameters),
         metrics=_differing(all_metrics(first), all_metrics(second)),
         versions=_differing(run_results.versions(first), run_results.versions(second)),
+        reuse=(_reuse(first), _reuse(second)),
         stages={name: _compare_stage(name, first, second) for name in second.stages | first.stages},
     )
 
@@ -54,6 +57,11 @@ def all_metrics(run: Run) -> dict[str, float | None]:
     test = load_record(run, "metrics", Metrics)
     standard = {f"evaluate.{name}": item.value for name, item in (test.estimates() if test else {}).items()}
     return {**run_results.metrics(run), **standard}
+
+
+def _reuse(run: Run) -> HoldoutReuse | None:
+    test = load_record(run, "metrics", Metrics)
+    return test.reuse if test else None
 
 
 def _differing(first: dict[str, Any], second: dict[str, Any]) -> dict[str, Pair]:
