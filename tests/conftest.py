@@ -3,6 +3,8 @@
 import os
 from pathlib import Path
 
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # before anything loads OpenMP: tests share the cores
+
 import pytest
 from example_run import Example
 from shared import shared_folder

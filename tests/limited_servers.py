@@ -8,7 +8,8 @@ from contextlib import contextmanager
 import uvicorn
 from waiting import wait_for
 
-from mlnb.serving.runtime.http_connections import LimitedConnection, LimitedServer
+from mlnb.serving.runtime.http_connections import LimitedConnection
+from mlnb.serving.runtime.http_server import LimitedServer
 
 
 async def respond(scope, receive, send):
@@ -28,10 +29,10 @@ async def respond(scope, receive, send):
 
 
 @contextmanager
-def serving(limit: int | None = None, **options):
+def serving(limit: int | None = None, application=respond, **options):
     """Yield the port and the server of an application that runs in a thread."""
     listening = socket.create_server(("127.0.0.1", 0), backlog=128)
-    server = LimitedServer(uvicorn.Config(respond, log_config=None, lifespan="off", **options))
+    server = LimitedServer(uvicorn.Config(application, log_config=None, lifespan="off", **options))
     if limit is not None:
         LimitedConnection.limit = limit
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})

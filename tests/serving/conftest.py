@@ -1,6 +1,5 @@
 """A small model of each task with the files of a service, and one built bento that several tests query."""
 
-import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -8,8 +7,6 @@ from typing import Any
 import numpy as np
 import pytest
 from small_models import fit_skewed
-
-os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # before anything loads OpenMP: tests share the cores
 
 from mlnb.engine.project import Project
 from mlnb.methods.contracts.problems import ProblemContract

@@ -21,8 +21,8 @@ from mlnb.methods.contracts.responses import Golden
 from mlnb.methods.tables.columns import Schema
 from mlnb.serving.runtime import supervisor
 from mlnb.serving.runtime.access import PROBES, AccessControl, bound_host, check_exposure
-from mlnb.serving.runtime.http_connections import install
-from mlnb.serving.runtime.http_messages import Receive, Reply, Scope, Send, discard_body
+from mlnb.serving.runtime.http_messages import ROUTE, DirectReply, Headers, Receive, Reply, Scope, Send, discard_body
+from mlnb.serving.runtime.http_server import install
 from mlnb.serving.runtime.model_parts import read_json, read_record
 from mlnb.serving.runtime.request_bodies import MAX_BYTES
 from mlnb.serving.runtime.response_schemas import describe_responses, describe_rows, describe_service
@@ -33,7 +33,6 @@ from mlnb.serving.runtime.service_page import POLICY, make_page
 from mlnb.serving.runtime.structured_logs import configure_logging
 from mlnb.settings import ServiceSettings
 
-ROUTE = "/predict"
 OTHERS = frozenset({"/metrics", "/schema.json", *PROBES})  # paths that BentoML responds to
 CORS_HEADERS = ["Authorization", "Content-Type", "X-API-Key", "X-Request-Id", "X-Routing-Key"]
 
@@ -119,6 +118,10 @@ class RequestRouter:
         elif scope["type"] == "websocket":
             return  # uvicorn responds with status 500 to a connection that nothing accepts
         await app(scope, receive, send)
+
+    def respond_directly(self, headers: Headers, body: bytes) -> DirectReply | None:
+        """Return the response to a small request for predictions; None: it needs ASGI."""
+        return self.service.instance.endpoint.respond_directly(headers, body)  # type: ignore[no-any-return]
 
     async def _other(self, scope: Scope, receive: Receive) -> Response | None:
         """Return the response to a request for another path; None: BentoML responds."""

@@ -20,6 +20,7 @@ from mlnb.serving.runtime.access import AccessControl
 from mlnb.serving.runtime.http_messages import (
     JSON,
     ClientGone,
+    DirectReply,
     Headers,
     Receive,
     Reply,
@@ -54,6 +55,7 @@ READY_SECONDS = 10.0  # between two predictions for the golden rows
 SWITCH_SECONDS = 0.001  # after which a thread lets another run: batches must not delay the event loop
 LONGEST_ID = 128  # characters of a request id that is passed through
 DEFAULTS = RequestOptions()
+MORE_HEADERS = {401: (b"www-authenticate", b"Bearer"), 405: (b"allow", b"POST"), 503: (b"retry-after", b"1")}
 LOGGED = 2000  # bytes of a refusal in the service's log
 
 
@@ -94,33 +96,28 @@ class Endpoint:
             reply = await self._handle(scope, headers, receive, request_id.decode())
         except ClientGone:
             return
-        out = [
-            (b"content-type", reply.kind.encode()),
-            (b"content-length", str(len(reply.body)).encode()),
-            (b"x-model-version", reply.version.encode()),
-            (b"x-request-id", request_id),
-        ]
-        if reply.status == 401:
-            out.append((b"www-authenticate", b"Bearer"))
-        elif reply.status == 405:
-            out.append((b"allow", b"POST"))
-        elif reply.status == 503:
-            out.append((b"retry-after", b"1"))
-        await send({"type": "http.response.start", "status": reply.status, "headers": out})
+        await send({"type": "http.response.start", "status": reply.status, "headers": _head(reply, request_id)})
         await send({"type": "http.response.body", "body": reply.body})
-        seconds = perf_counter() - start
-        self.metrics.observe_seconds(seconds)
-        self.metrics.count("requests", str(reply.status), reply.version)
-        if reply.status >= 400:
-            log_event(
-                "request refused",
-                logging.WARNING,
-                status=reply.status,
-                request_id=request_id.decode(),
-                milliseconds=round(1000 * seconds, 3),
-                model_version=reply.version,
-                response=(reply.log_text or reply.body)[:LOGGED].decode("utf-8", "replace"),
-            )
+        self._count_request(reply, request_id, perf_counter() - start)
+
+    def respond_directly(self, headers: Headers, body: bytes) -> DirectReply | None:
+        """Return status, headers and body of the response to a small POST without a query; None: it needs ASGI.
+
+        The response is the one that the same request gets over ASGI.
+        """
+        start = perf_counter()
+        if not self.access.allows(headers):
+            return None
+        request_id = self._request_id(headers)
+        try:
+            options = read_options(b"", headers, request_id.decode())
+        except BadRequest:
+            return None
+        if not self._is_small(body, options):
+            return None
+        reply = self.respond(body, options)
+        self._count_request(reply, request_id, perf_counter() - start)
+        return reply.status, _head(reply, request_id), reply.body
 
     def respond(self, body: Body, options: RequestOptions = DEFAULTS, deadline: float = math.inf) -> Reply:
         """Return the reply to a body: predictions, or what has to change; `deadline` is of `perf_counter`."""
@@ -206,6 +203,20 @@ class Endpoint:
         if self.log is not None:
             self.log.close()
 
+    def _count_request(self, reply: Reply, request_id: bytes, seconds: float) -> None:
+        self.metrics.observe_seconds(seconds)
+        self.metrics.count("requests", str(reply.status), reply.version)
+        if reply.status >= 400:
+            log_event(
+                "request refused",
+                logging.WARNING,
+                status=reply.status,
+                request_id=request_id.decode(),
+                milliseconds=round(1000 * seconds, 3),
+                model_version=reply.version,
+                response=(reply.log_text or reply.body)[:LOGGED].decode("utf-8", "replace"),
+            )
+
     async def _handle(self, scope: Scope, headers: Headers, receive: Receive, request_id: str) -> Reply:
         version = self.reloader.current.version
         if not self.access.allows(headers):
@@ -216,7 +227,7 @@ class Endpoint:
             return refuse(405, f"method {scope['method']}", "POST", version)
         reservation = Reservation(self.budget)
         try:
-            options = read_options(scope, headers, request_id)
+            options = read_options(scope.get("query_string", b""), headers, request_id)
             body = await read_body(headers, receive, reservation)
             if self._is_small(body, options):
                 return self.respond(body, options)
@@ -255,6 +266,19 @@ class Endpoint:
         if request_id and len(request_id) <= LONGEST_ID and request_id.isascii() and request_id.decode().isprintable():
             return request_id
         return f"{self.prefix}-{next(self.number):x}".encode()
+
+
+def _head(reply: Reply, request_id: bytes) -> list[tuple[bytes, bytes]]:
+    """Return the headers of a response."""
+    head = [
+        (b"content-type", reply.kind.encode()),
+        (b"content-length", b"%d" % len(reply.body)),
+        (b"x-model-version", reply.version.encode()),
+        (b"x-request-id", request_id),
+    ]
+    if reply.status in MORE_HEADERS:
+        head.append(MORE_HEADERS[reply.status])
+    return head
 
 
 def _predict(model: LoadedModel, body: Body, options: RequestOptions) -> Outcome:

@@ -1,22 +1,14 @@
 """The HTTP connections of a worker: limits of time, size and number, and an end that loses no request.
 
-BentoML starts uvicorn without these limits and has no options for most of them: `install` replaces uvicorn's server by
-one that has them. It relies on `uvicorn.Server` and on the attributes of `HttpToolsProtocol` that are used below.
+They rely on the attributes of `HttpToolsProtocol` that are used below.
 """
 
-import asyncio
-import logging
-import socket
-from contextlib import suppress
 from time import monotonic
 from typing import Any
 
-import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from mlnb.serving.runtime.http_messages import Receive, Scope, Send, refuse
-from mlnb.serving.runtime.structured_logs import log_event
-from mlnb.serving.runtime.tls_handshakes import HANDSHAKES, limit_handshakes
 
 MAX_HEADER_BYTES = 65_536  # of one request, with its first line
 HEADER_SECONDS = 10.0  # until the headers of a request must be complete
@@ -27,11 +19,8 @@ IDLE_SECONDS = 75  # that a connection is kept without a request: longer than pr
 LEAST_IDLE_SECONDS = 5.0  # that a connection is kept when all are taken
 FIRST_SECONDS = 1.0  # that a connection has for the headers of its first request when all are taken
 DRAIN_SECONDS = 2.0  # that idle connections are kept at the end, for requests that are on their way
-SHUTDOWN_SECONDS = 25  # until requests must be complete at the end
 CONNECTIONS = 1_000  # of a worker; further ones get status 503
 REFUSED = 200  # connections that may get status 503 at a time
-OTHER_FILES = 100  # files of a worker that are no connections
-CHECK = 10  # ticks of uvicorn, of 0.1 s, between two checks of all connections
 
 HEADERS_TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 TIMED_OUT = b"HTTP/1.1 408 Request Timeout\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
@@ -53,6 +42,7 @@ class LimitedConnection(HttpToolsProtocol):
         self.body_bytes = 0
         self.waiting_since = self.last_read = self.last_sent = monotonic()
         self.unsent = 0
+        self.requests = 0  # that were complete
         self.in_headers = True  # or between two requests
         self.draining = False
 
@@ -84,8 +74,7 @@ class LimitedConnection(HttpToolsProtocol):
         app = self.app
         if self.header_bytes > MAX_HEADER_BYTES and self._head_size() > MAX_HEADER_BYTES:
             self.app, self.draining = refuse_headers, True
-        self.in_headers, self.header_bytes, self.body_bytes = False, 0, 0
-        self.last_read = self.waiting_since
+        self.expect_body()
         super().on_headers_complete()
         self.app = app
         if self.draining and self.cycle is not None:
@@ -93,8 +82,18 @@ class LimitedConnection(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """Note that the next bytes belong to another request."""
-        self.in_headers, self.header_bytes = True, 0
+        self.expect_headers()
         super().on_message_complete()
+
+    def expect_body(self) -> None:
+        """Note that the headers of a request are complete."""
+        self.in_headers, self.header_bytes, self.body_bytes = False, 0, 0
+        self.last_read = self.waiting_since
+
+    def expect_headers(self) -> None:
+        """Note that a request is complete."""
+        self.in_headers, self.header_bytes = True, 0
+        self.requests += 1
 
     def shutdown(self) -> None:
         """Respond to the request in progress, or to one that arrives soon, then close."""
@@ -112,7 +111,7 @@ class LimitedConnection(HttpToolsProtocol):
             allowed = BODY_SECONDS + self.body_bytes / BODY_RATE
             if now - self.last_read > BODY_SECONDS or now - self.waiting_since > allowed:
                 self._refuse(TIMED_OUT)
-        elif (self.header_bytes or self.cycle is None) and now - self.waiting_since > HEADER_SECONDS:
+        elif (self.header_bytes or not self.requests) and now - self.waiting_since > HEADER_SECONDS:
             self._refuse(TIMED_OUT if self.header_bytes else b"")
 
     def is_idle(self) -> bool:
@@ -123,7 +122,7 @@ class LimitedConnection(HttpToolsProtocol):
         """Return whether the connection may be closed for a new one: it never sent a request, or none for long."""
         if self.draining:  # it is above the limit itself
             return False
-        if self.cycle is None and self.in_headers:
+        if not self.requests and self.in_headers:
             return now - self.waiting_since > FIRST_SECONDS
         return self.is_idle() and now - self.waiting_since > LEAST_IDLE_SECONDS
 
@@ -137,7 +136,7 @@ class LimitedConnection(HttpToolsProtocol):
         idle = [each for each in mine if each.may_be_closed(now)]
         if not idle:
             return False
-        oldest = min(idle, key=lambda each: (each.cycle is not None, each.waiting_since))
+        oldest = min(idle, key=lambda each: (each.requests > 0, each.waiting_since))
         self.connections.discard(oldest)
         oldest._refuse(TIMED_OUT if oldest.header_bytes else b"")
         return True
@@ -158,38 +157,6 @@ class LimitedConnection(HttpToolsProtocol):
             if self.cycle is None or self.cycle.response_complete or not self.cycle.response_started:
                 self.transport.write(response)
             self.transport.close()
-
-
-class LimitedServer(uvicorn.Server):
-    """A server that checks its connections and stops listening before it closes them."""
-
-    def __init__(self, config: uvicorn.Config) -> None:
-        config.http = LimitedConnection
-        config.timeout_keep_alive = IDLE_SECONDS
-        config.timeout_graceful_shutdown = config.timeout_graceful_shutdown or SHUTDOWN_SECONDS
-        LimitedConnection.limit = allow_connections()
-        super().__init__(config)
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Listen; TLS handshakes have limits that uvicorn has no option for."""
-        limit_handshakes(asyncio.get_running_loop())
-        await super().startup(sockets)
-
-    async def on_tick(self, counter: int) -> bool:
-        """Check all connections every second."""
-        if counter % CHECK == 0:
-            now = monotonic()
-            for connection in list(self.server_state.connections):
-                if isinstance(connection, LimitedConnection):
-                    connection.check(now)
-        return await super().on_tick(counter)
-
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Stop listening in all processes that share the sockets, then respond to what was sent."""
-        for listening in sockets or []:
-            with suppress(OSError):
-                listening.shutdown(socket.SHUT_RDWR)  # a connection that is tried from now on is refused, not reset
-        await super().shutdown(sockets)
 
 
 async def refuse_connection(scope: Scope, receive: Receive, send: Send) -> None:
@@ -213,25 +180,3 @@ async def _refuse(send: Send, status: int, found: str, expected: str) -> None:
         headers.append((b"retry-after", b"1"))
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": reply.body})
-
-
-def allow_connections() -> int:
-    """Return how many connections may be served at a time, once this process may open as many files as possible."""
-    try:
-        import resource
-    except ImportError:  # Windows has no such limit
-        return CONNECTIONS
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    with suppress(OSError, ValueError):
-        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    spare = files - OTHER_FILES - REFUSED - HANDSHAKES
-    allowed = CONNECTIONS if files == resource.RLIM_INFINITY else min(CONNECTIONS, spare)
-    if allowed < CONNECTIONS:
-        log_event("few files may be open", logging.WARNING, limit=files, connections=max(1, allowed))
-    return max(1, allowed)
-
-
-def install() -> None:
-    """Make BentoML's workers use these connections."""
-    uvicorn.Server = LimitedServer  # type: ignore[misc]

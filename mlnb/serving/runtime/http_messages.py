@@ -16,7 +16,9 @@ Scope = MutableMapping[str, Any]  # ASGI's types: https://asgi.readthedocs.io/en
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 Headers = dict[bytes, bytes]  # names in lower case
+DirectReply = tuple[int, list[tuple[bytes, bytes]], bytes]  # status, headers and body of a response
 
+ROUTE = "/predict"  # of requests for predictions
 JSON = "application/json"
 KINDS = (JSON, ARROW, PARQUET, "", "text/plain", "application/x-www-form-urlencoded")  # the last is curl's default
 LENGTH_DIGITS = 20  # of Content-Length that are read
@@ -106,7 +108,7 @@ async def discard_body(receive: Receive) -> None:
         left, more = left - len(message.get("body", b"")), message.get("more_body", False)
 
 
-def read_options(scope: Scope, headers: Headers, request_id: str) -> RequestOptions:
+def read_options(query: bytes, headers: Headers, request_id: str) -> RequestOptions:
     """Return what headers and query state.
 
     Raises:
@@ -124,7 +126,7 @@ def read_options(scope: Scope, headers: Headers, request_id: str) -> RequestOpti
     return RequestOptions(
         kind=content_type if content_type in (ARROW, PARQUET) else JSON,
         accept=headers.get(b"accept", b"").decode("latin-1"),
-        explain=_read_explain(query) if (query := scope.get("query_string")) else False,
+        explain=_read_explain(query) if query else False,
         request_id=request_id,
         key=routing_key(headers, request_id),
         event_time=headers.get(b"x-event-time", b""),

@@ -11,7 +11,7 @@ from limited_servers import connect, read_all, serving
 from waiting import wait_for
 
 from mlnb.serving.runtime import http_connections as module
-from mlnb.serving.runtime.http_connections import allow_connections
+from mlnb.serving.runtime import http_server
 
 REQUEST = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 
@@ -32,7 +32,7 @@ def quick(monkeypatch):
     seconds = ("HEADER_SECONDS", "BODY_SECONDS", "SEND_SECONDS", "DRAIN_SECONDS", "LEAST_IDLE_SECONDS", "FIRST_SECONDS")
     for name in seconds:
         monkeypatch.setattr(module, name, 0.5)
-    monkeypatch.setattr(module, "CHECK", 1)
+    monkeypatch.setattr(http_server, "CHECK", 1)
 
 
 @pytest.mark.parametrize("pieces", [1, 50])
@@ -212,13 +212,3 @@ def send_slow(port):
         time.sleep(0.3)
         client.sendall(b"abc")
         return read_all(client)
-
-
-def test_the_limit_leaves_files_for_others(monkeypatch):
-    import resource
-
-    monkeypatch.setattr(resource, "getrlimit", lambda _: (256, 512))
-    monkeypatch.setattr(resource, "setrlimit", lambda *_: None)
-    assert allow_connections() == 1
-    monkeypatch.setattr(resource, "getrlimit", lambda _: (4096, 4096))
-    assert allow_connections() == module.CONNECTIONS

@@ -27,16 +27,16 @@ def receiving(*parts):
 
 def test_options_come_from_headers_and_query():
     headers = {b"content-type": b"Application/JSON; charset=utf-8", b"accept": b"*/*", b"x-routing-key": b"customer 7"}
-    options = read_options({"query_string": b"a=1&EXPLAIN=true"}, headers, "r1")
+    options = read_options(b"a=1&EXPLAIN=true", headers, "r1")
     assert options == RequestOptions(accept="*/*", explain=True, request_id="r1", key="customer 7")
-    assert read_options({}, {b"content-type": ARROW.encode()}, "r2") == RequestOptions(
+    assert read_options(b"", {b"content-type": ARROW.encode()}, "r2") == RequestOptions(
         kind=ARROW, request_id="r2", key="r2"
     )
 
 
 def test_a_type_that_is_not_read_is_refused():
     with pytest.raises(BadRequest, match="found a body of type 'text/csv', expected application/json") as caught:
-        read_options({}, {b"content-type": b"text/csv"}, "r")
+        read_options(b"", {b"content-type": b"text/csv"}, "r")
     assert caught.value.status == 415
 
 
