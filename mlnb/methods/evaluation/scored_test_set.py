@@ -15,6 +15,7 @@ from ..contracts.holdout_reuse import HoldoutReuse
 from ..contracts.problems import ProblemContract
 from ..tasks.task_traits import traits_of
 from .fitted_pipeline import FittedPipeline
+from ..metrics.decision_metrics import short_name
 from ..models.fitted_models import predict
 from ..training_data.training_examples import Examples, learn_examples, test_examples
 
@@ -95,6 +96,10 @@ class ScoredTestSet:
     raw: np.ndarray
     prediction: np.ndarray
     weights: np.ndarray | None = None
+
+    def describe(self, family: str) -> str:
+        """Return the number of rows, the model family and the deciding metric, as one line."""
+        return f"{len(self.rows):,} held-out test rows, {family}, decided by {short_name(self.pipeline.contract.metric)}"
 
     @property
     def chosen(self) -> np.ndarray:
