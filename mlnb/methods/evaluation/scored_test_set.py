@@ -99,7 +99,9 @@ class ScoredTestSet:
 
     def describe(self, family: str) -> str:
         """Return the number of rows, the model family and the deciding metric, as one line."""
-        return f"{len(self.rows):,} held-out test rows, {family}, decided by {short_name(self.pipeline.contract.metric)}"
+        return (
+            f"{len(self.rows):,} held-out test rows, {family}, decided by {short_name(self.pipeline.contract.metric)}"
+        )
 
     @property
     def chosen(self) -> np.ndarray:
