@@ -73,8 +73,11 @@ def _hash_column(column: Any) -> "Hashes":
     elif kinds.is_numeric_dtype(column.dtype) and not kinds.is_complex_dtype(column.dtype):
         hashes = _hash_bits(column.to_numpy(np.float64, na_value=np.nan) + 0.0)  # -0.0 becomes 0.0
     else:
-        texts = np.array([value if isinstance(value, str) else str(value) for value in column], dtype=object)
-        hashes = _hash_texts(texts)
+        texts = column if isinstance(column.dtype, pd.StringDtype) else column.map(str)
+        codes, distinct = pd.factorize(texts)
+        hashes = _hash_texts(np.append(np.asarray(distinct, dtype=object), ""))[
+            codes
+        ]  # the code of a missing one is -1
     return np.where(missing, np.uint64(MISSING), hashes)
 
 
@@ -89,7 +92,7 @@ def _hash_texts(texts: Any) -> "Hashes":
     """Return the hash of each text; SipHash, which pandas computes."""
     import pandas as pd
 
-    hashes: Hashes = pd.util.hash_array(texts, categorize=True)
+    hashes: Hashes = pd.util.hash_array(texts, categorize=False)
     return hashes
 
 

@@ -252,3 +252,13 @@ def test_a_project_without_runs_or_registry(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.chdir(tmp_path)
     assert main(["verify", "all"]) == 0 and "nothing to verify" in capsys.readouterr().out
     assert main(["verify"]) == 2 and "No runs in" in capsys.readouterr().err
+    assert main(["verify", "@champion"]) == 2 and "no version @champion" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_damaged_record_of_a_run_is_a_result(run: Run) -> None:
+    (run.folder / "run.json").write_text("{")
+    for reference in (run.id, "@champion", "all"):
+        assert any(
+            check.state == CheckState.ALTERED and "run.json" in check.detail for check in problems(run, reference)
+        )
