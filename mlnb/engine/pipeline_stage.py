@@ -22,6 +22,7 @@ from mlnb.engine.stage_files import (
     write_error,
     write_record,
 )
+from mlnb.engine.test_set_access import Access, record_access
 from mlnb.errors import MlnbError
 from mlnb.settings import ProcessSettings
 
@@ -56,6 +57,9 @@ class PipelineStage(Stage):
         if inputs is None or inputs.attempt != process.attempt:
             return False
         self.inputs, self.folder, self.run = inputs, folder, process.run
+        self._reader = process.run
+        for digest in self.held_out.values():  # loaded by the run whose snapshot was restored
+            record_access(self.project.store.root, Access(digest, self._reader, self._purpose))
         reserve_error(folder, self.name)
         return True
 

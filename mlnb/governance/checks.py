@@ -57,11 +57,10 @@ class SignaturePolicy(NamedTuple):
             return ok(subject, f"signed by {signed.who}")
         if signed.state == SignatureState.INVALID:
             return Check(subject, CheckState.ALTERED, f"{signed.state}, which has the key of {signed.who}")
-        key = f" {signed.who}" if signed.who else ""
         required = self.strict or self.trusted.requires_signature(when)
-        detail = f"{signed.state}{key}" if signed.state == SignatureState.UNTRUSTED else ""
-        detail += ", " * bool(detail and required) + "a signature of a trusted key is required" * required
-        return Check(subject, CheckState.UNSIGNED, detail, passed=not required)
+        reasons = [f"{signed.state} {signed.who}" if signed.state == SignatureState.UNTRUSTED else signed.who]
+        reasons += ["a signature of a trusted key is required"] * required
+        return Check(subject, CheckState.UNSIGNED, ", ".join(filter(None, reasons)), passed=not required)
 
 
 def ok(subject: str, detail: str = "") -> Check:

@@ -20,9 +20,10 @@ from mlnb.governance.run_manifest import (
     read_manifest,
 )
 from mlnb.governance.stored_objects import check_access, check_artifact, check_result, find_digest
-from mlnb.signing.envelopes import IN_TOTO, check_signatures
+from mlnb.signing.envelopes import IN_TOTO, SignatureCheck, SignatureState, check_signatures
 
 ARTIFACTS = "artifacts/"
+NO_MANIFEST = SignatureCheck(SignatureState.UNSIGNED, "no manifest, as of runs that were killed or of earlier versions")
 
 
 def verify_run(run: Run, policy: SignaturePolicy, registered: str = "") -> Iterator[Check]:
@@ -37,7 +38,7 @@ def verify_run(run: Run, policy: SignaturePolicy, registered: str = "") -> Itera
     try:
         payload, statement, signatures = read_manifest(run)
     except OSError:
-        yield missing(where, "runs of earlier versions of mlnb have none" * (not registered))
+        yield missing(where) if registered else policy.check(where, run.record.started, NO_MANIFEST)
         statement = {"subject": []}
     except SchemaError as error:
         yield altered(where, str(error))

@@ -43,7 +43,12 @@ class SignatureState(StrEnum):
 
 
 class SignatureCheck(NamedTuple):
-    """Whether something is signed, and by whom: the owner of a trusted key, or the id of another one."""
+    """Whether something is signed, and by whom: the owner of a trusted key, or the id of another one.
+
+    Args:
+        state: Whether it is signed.
+        who: Owner or id of the key; where nothing is signed, the reason.
+    """
 
     state: SignatureState
     who: str = ""

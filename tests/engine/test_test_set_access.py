@@ -11,7 +11,10 @@ import pytest
 import toys
 
 from mlnb.engine.formats import save_object
+from mlnb.engine.pipeline_stage import PipelineStage
+from mlnb.engine.project import Project
 from mlnb.engine.run_records import RunRecord, StageRecord
+from mlnb.engine.stage_files import StageInputs, StageReport, inputs_path, read_record, report_path, write_record
 from mlnb.engine.store import Store
 from mlnb.engine.test_set_access import (
     Access,
@@ -117,6 +120,30 @@ def test_a_deleted_counter_is_noticed_and_its_rows_still_count(evaluations: Eval
     rows_path(root, digest).unlink()
     evaluations.store.path(digest).unlink()
     assert count_opened(evaluations.store, test, own, recorded) == (0, 1, 1)
+
+
+def test_a_run_that_continues_from_a_snapshot_has_an_access_too(
+    evaluations: Evaluations, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = Project(tmp_path, tmp_path)
+    output = save_object(project.store, evaluations.split(0)[0], "held-out: rows")
+    for run in ("run-0", "run-1"):
+        folder = project.runs / run / "stages"
+        inputs = StageInputs(attempt=run, key=f"key of {run}", parameters={}, inputs={"test": output}, scratch="")
+        write_record(inputs_path(folder, "evaluate"), inputs)
+    monkeypatch.setenv("MLNB_ATTEMPT", "run-0")
+    monkeypatch.setattr("mlnb.engine.pipeline_stage.on_cell_error", lambda call: None)
+    inputs = read_record(StageInputs, inputs_path(project.runs / "run-0" / "stages", "evaluate"))
+    assert inputs is not None
+    stage = PipelineStage(project, "evaluate", "run-0", ["test"], {}, inputs)
+    stage.load("test")
+    monkeypatch.setenv("MLNB_ATTEMPT", "run-1")  # as in a process that was restored from the snapshot
+    monkeypatch.setenv("MLNB_RUN", "run-1")
+    stage.close()
+    report = read_record(StageReport, report_path(project.runs / "run-1" / "stages", "evaluate"))
+    assert report is not None and report.held_out == {"test": output.digest}
+    accesses = [Access(output.digest, run, f"key of {run}") for run in ("run-0", "run-1")]
+    assert read_accesses(project.store.root) == accesses
 
 
 @pytest.fixture(scope="module")

@@ -202,6 +202,16 @@ def test_a_manifest_without_a_signature_fails_where_keys_are_trusted(run: Run, m
     assert passed(verify_run(run, SignaturePolicy(TrustedKeys())))
 
 
+def test_a_run_without_a_manifest_is_unsigned_unless_it_is_registered(run: Run) -> None:
+    manifest_path(run).unlink()
+    policy = SignaturePolicy(TrustedKeys())
+    (check,) = [check for check in verify_run(run, policy) if check.state != CheckState.OK]
+    assert (check.state, check.passed) == (CheckState.UNSIGNED, True) and "no manifest" in check.detail
+    assert not passed(verify_run(run, SignaturePolicy(TrustedKeys(), strict=True)))
+    (check,) = [check for check in verify_run(run, policy, "a" * 64) if check.state != CheckState.OK]
+    assert (check.state, check.passed) == (CheckState.MISSING, False)
+
+
 def test_without_keys_all_is_unsigned_and_passes_unless_strict(run: Run) -> None:
     keys_path(run.project).unlink()
     results = problems(run, strict=False)
