@@ -4,7 +4,7 @@ from typing import Any
 
 from mlnb.cli.text_tables import shorten, table
 from mlnb.reports import formatting
-from mlnb.tracking.run_comparison import Pair, RunComparison
+from mlnb.tracking.run_comparison import RunComparison, Values
 
 
 def comparison_text(comparison: RunComparison) -> str:
@@ -27,7 +27,7 @@ def comparison_text(comparison: RunComparison) -> str:
     return "\n\n".join(parts)
 
 
-def _section(title: str, differing: dict[str, Pair]) -> list[str]:
+def _section(title: str, differing: dict[str, Values]) -> list[str]:
     rows = [[name, _text(title, a), _text(title, b)] for name, (a, b) in differing.items()]
     return [table([title, "A", "B"], rows)] if rows else []
 
