@@ -17,6 +17,7 @@ import pandas as pd
 from ...codec import replace
 from ..calibration.decision_plots import plot_groups, plot_robustness, plot_slices
 from ..contracts.evaluations import ColumnImportance, Metrics, RobustnessCheck, SliceReport
+from ..contracts.holdout_reuse import HoldoutReuse
 from ..encoding.table_encoder import Encoder
 from .evaluation_plots import plot_contributions
 from mlnb.methods.evaluation.explanations import (
@@ -210,9 +211,19 @@ def plot_groups_and_slices(metrics: Metrics, report: SliceReport) -> None:
 
 
 def add_inspection(
-    metrics: Metrics, effects: ColumnEffects, robustness: RobustnessReport, slices: SliceReport, model_bytes: int
+    metrics: Metrics,
+    effects: ColumnEffects,
+    robustness: RobustnessReport,
+    slices: SliceReport,
+    model_bytes: int,
+    reuse: HoldoutReuse | None = None,
 ) -> Metrics:
-    """Return the metrics with importance, robustness, slices and the size of the model in bytes."""
+    """Return the metrics with importance, robustness, slices, size of the model, and reuse of the test rows."""
     return replace(
-        metrics, importance=effects.records, robustness=robustness.checks, slices=slices, model_bytes=model_bytes
+        metrics,
+        importance=effects.records,
+        robustness=robustness.checks,
+        slices=slices,
+        model_bytes=model_bytes,
+        reuse=reuse,
     )

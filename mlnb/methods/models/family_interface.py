@@ -35,11 +35,11 @@ class Range:
 
     def find_unmet(self) -> str:
         """Return a condition of a range that this one does not meet; empty for one that can be searched."""
-        numbers: tuple[Any, ...] = (self.low, self.high, self.default)  # whatever a family states
-        flags: tuple[Any, ...] = (self.log, self.integer)
-        if not all(isinstance(flag, bool) for flag in flags):
+        numbers: tuple[Any, ...] = (self.low, self.high, self.default)
+        if not all(isinstance(flag, bool) for flag in (self.log, self.integer)):
             return "log and integer that are True or False"
-        if not all(isinstance(n, int | float | np.integer | np.floating) and -LARGEST <= n <= LARGEST for n in numbers):
+        kinds = int | float | np.integer | np.floating
+        if not all(isinstance(n, kinds) and -LARGEST <= n <= LARGEST for n in numbers):
             return f"numbers low, high and default of at most {LARGEST:g}"
         if any(isinstance(n, bool) for n in numbers) or self.integer and not all(n == int(n) for n in numbers):
             return "whole numbers low, high and default, as integer=True states"
