@@ -32,6 +32,7 @@ class ResultSection(Record, frozen=True, kw_only=True):
     bento: str | None
     verified_rows: int | None
     score: float | None
+    profile: str
     test_set_accesses: int
     reuse: HoldoutReuse | None
 

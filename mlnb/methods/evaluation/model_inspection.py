@@ -79,13 +79,14 @@ class ColumnEffects:
         )
 
 
-def explain_model(test_set: ScoredTestSet, repeats: int = 5, seed: int = 0) -> ColumnEffects:
+def explain_model(test_set: ScoredTestSet, repeats: int = 5, seed: int = 0, shap: bool = True) -> ColumnEffects:
     """Return the permutation importance of every column and, where the model is additive, SHAP values of some rows.
 
     Args:
         test_set: the test rows.
         repeats: shuffles of each column [1..].
         seed: of the shuffles.
+        shap: whether SHAP values are computed where the model has them.
     """
     pipeline, X = test_set.pipeline, test_set.X
     metric, sources, model = objective(pipeline.contract), pipeline.encoder.sources, pipeline.model
@@ -102,14 +103,14 @@ def explain_model(test_set: ScoredTestSet, repeats: int = 5, seed: int = 0) -> C
         text = (
             f"Words with the largest contributions to text scores (number of texts):\n{describe_words(words)}\n{text}"
         )
-    if not explains(model):
+    if not (shap and explains(model)):
         return ColumnEffects(metric, importance, (), np.zeros((0, 0)), np.zeros((0, 0)), f"{text}.")
     some = X[even_rows(len(X), shap_rows(model))]
-    shap, columns = contributions(model, some, sources)
+    values, columns = contributions(model, some, sources)
     shades = some[:, [sources.index(column) for column in columns]]
     shades[:, _unordered(pipeline.schema, columns)] = np.nan
     text = f"{text}, SHAP values were computed for {len(some):,}."
-    return ColumnEffects(metric, importance, tuple(columns), shap, shades, text)
+    return ColumnEffects(metric, importance, tuple(columns), values, shades, text)
 
 
 def _unordered(schema: Schema, columns: Sequence[str]) -> list[bool]:
