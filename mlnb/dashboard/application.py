@@ -18,6 +18,7 @@ from starlette.routing import Route
 from mlnb.dashboard.access_control import DOCUMENT_POLICY, AccessControl
 from mlnb.dashboard.live_run import describe_live
 from mlnb.dashboard.model_overview import overview
+from mlnb.dashboard.optuna_pages import ADDRESS, OptunaPages
 from mlnb.dashboard.project_views import ProjectView, view_projects
 from mlnb.dashboard.registry_view import read_registry
 from mlnb.dashboard.run_listing import RunQuery, list_rows
@@ -57,11 +58,13 @@ class Dashboard:
 
     def __init__(self, projects: Sequence[Project]) -> None:
         self.views = view_projects(projects)
+        self.charts = OptunaPages(self.views).routes()
         self.differences: dict[tuple[str | None, ...], MetricDifference | str] = {}  # by predictions
 
     def routes(self) -> list[Route]:
         """Return the routes; all of them are read-only."""
         return [
+            *self.charts,
             Route("/", self.models),
             Route("/dashboard.js", self.script),
             Route("/p/{project}", self.project),
@@ -125,7 +128,12 @@ class Dashboard:
     def studies(self, request: Request) -> Response:
         """Return the hyperparameter searches of a project."""
         view = self._view(request)
-        return self._page("studies.html", view, "studies", lambda: {"studies": newest_studies(view)})
+        return self._page(
+            "studies.html",
+            view,
+            "studies",
+            lambda: {"studies": newest_studies(view), "charts": ADDRESS if self.charts else ""},
+        )
 
     def registry(self, request: Request) -> Response:
         """Return the registry of a project."""
