@@ -96,9 +96,10 @@ def add_study(storage: "optuna.storages.InMemoryStorage", name: str, direction: 
         trials: Its trials; a pruned one is shown with the score of its first folds.
     """
     from optuna import create_study
+    from optuna.study import StudyDirection
     from optuna.trial import TrialState, create_trial
 
-    study = create_study(storage=storage, study_name=name, direction=direction)
+    study = create_study(storage=storage, study_name=name, direction=StudyDirection[direction.upper()])
     rows = [_parameters(trial) for trial in trials]
     distributions = _distributions(rows)
     for trial, row in zip(trials, rows, strict=True):
