@@ -24,6 +24,9 @@ class ProjectSettings(SettingsGroup):
         choices=("offline", "online", "disabled", "shared"),
     )
     registry = Setting("", "SQLAlchemy URL of the model registry, ${NAME} from the environment; empty: in the store.")
+    audit_anchor = Setting(
+        "", "Folder or fsspec URL that gets each head of the audit log, such as a folder in git; empty: none."
+    )
     approvals = Setting(0, "Number of people who must approve a version before it is promoted.", low=0)
     predictions = Setting("", "fsspec URL that finished segments of the prediction log are copied to; empty: nowhere.")
     predictions_masked = Setting[tuple[str, ...]](
@@ -104,6 +107,10 @@ class ProcessSettings(SettingsGroup):
     run = Setting("", "Id of the run that a notebook's kernel belongs to; set by mlnb.", variable="MLNB_RUN")
     attempt = Setting("", "Attempt that a notebook's kernel belongs to; set by mlnb.", variable="MLNB_ATTEMPT")
     actor = Setting("", "Who changes the registry, for the audit log; empty: the user.", variable="MLNB_ACTOR")
+    config = Setting("", "Folder of this user's signing key; empty: ~/.config/mlnb.", variable="MLNB_CONFIG")
+    signing_key = Setting(
+        "", "Private key (PEM) that signs manifests and the audit log.", variable="MLNB_SIGNING_KEY", secret=True
+    )
     webhook_secret = Setting(
         "", "Key that signs the body of alerts (HMAC-SHA256).", variable="MLNB_WEBHOOK_SECRET", secret=True
     )

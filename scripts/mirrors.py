@@ -47,6 +47,12 @@ TOGETHER = {
         "the merges of an upgrade share their cases",
         "engine/cell_matching engine/parameter_merge engine/settings_merge engine/text_merge",
     ),
+    "governance/test_run_manifest.py": ("the manifest has the environment", "governance/run_environment"),
+    "governance/test_project_verification.py": (
+        "one changed byte in each kind of file is found by the parts together",
+        "cli/verify governance/checks governance/registry_verification governance/run_verification "
+        "governance/stored_objects registry/entry_signatures",
+    ),
     "kernels/driver/test_warm_engine.py": ("a record of options without code", "kernels/driver/execution"),
     "kernels/kernel/test_state_snapshot.py": (
         "the sockets exist only in a kernel restored for Jupyter",
@@ -64,7 +70,7 @@ TOGETHER = {
     ),
     "registry/test_registry.py": (
         "versions and champions exist only in a registry",
-        "registry/champion registry/model_versions registry/version_comparison",
+        "registry/champion registry/model_versions registry/version_comparison registry/version_table",
     ),
     "reports/test_comparison_page.py": ("both pages link reports", "reports/run_index"),
     "reports/test_monitoring_page.py": (

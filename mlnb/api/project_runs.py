@@ -1,14 +1,13 @@
 """The runs and models of a project, by reference."""
 
 from collections.abc import Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mlnb.api.last_run import with_last_data
 from mlnb.api.progress import progress_listener
 from mlnb.api.recorded_run import RecordedRun, RunList
-from mlnb.api.run_execution import run_plans, start_listeners, write_run_report
+from mlnb.api.run_execution import run_plans, start_listeners
 from mlnb.api.run_request import RunRequest, pipeline_name, plan_request
 from mlnb.engine.plan import matching_run
 from mlnb.engine.project import Project
@@ -83,8 +82,7 @@ def run(
         set_latest(finished)
         return RecordedRun(finished)
     listeners = start_listeners(project, progress_listener(as_json=False) if progress else None)
-    conclude = partial(_conclude, report=report)
-    (recorded,) = run_plans(project, request, [plan], listeners, conclude, request.command(), number)
+    (recorded,) = run_plans(project, request, [plan], listeners, _conclude, request.command(), number, report)
     return recorded
 
 
@@ -157,10 +155,8 @@ def load_model(model: "str | Path | RecordedRun" = LATEST, folder: Path | str | 
     return RecordedRun(find_packaged_run(project, run_reference(project, model))).load_model()
 
 
-def _conclude(run: Run, report: bool) -> RecordedRun:
+def _conclude(run: Run, report: Path | None) -> RecordedRun:
     """Return a finished run; raise the error of one that failed."""
-    if report:
-        write_run_report(run)
     if run.record.state == RunState.INTERRUPTED:
         raise KeyboardInterrupt(f"Run {run.id} was interrupted; the same call continues it.")
     failure = run.record.failure

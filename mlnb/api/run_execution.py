@@ -1,4 +1,4 @@
-"""Running plans: one executor for all of them, then registration and report of each run."""
+"""Running plans: one executor for all of them, then report, manifest and registration of each run."""
 
 import contextlib
 import os
@@ -26,9 +26,10 @@ def run_plans(
     request: RunRequest,
     plans: Sequence[GridPlan],
     listeners: "Sequence[Listener]",
-    conclude: Callable[[Run], T],
+    conclude: Callable[[Run, Path | None], T],
     command: Sequence[str],
     workers: int,
+    report: bool = True,
 ) -> list[T]:
     """Run several plans on one executor; what they have in common is executed once.
 
@@ -37,9 +38,11 @@ def run_plans(
         request: What they were made from.
         plans: From `plan_request`.
         listeners: Receive the events; those with a method `close` are closed at the end.
-        conclude: Called with each run when all have ended, before the listeners are closed: a tracker takes its time.
+        conclude: Called with each run and its report when all have ended, before the listeners are closed: a tracker
+            takes its time.
         command: The command line, for the records.
         workers: Number of stages that run at once.
+        report: Whether to write the HTML report of each run.
     """
     from mlnb.engine.events import EventDispatcher
     from mlnb.engine.initial_record import RunOptions
@@ -69,9 +72,7 @@ def run_plans(
                     pipeline.run.update(group=group)
                 pipelines.append(pipeline)
             _execute(pipelines)
-        for pipeline in pipelines:
-            register_run(pipeline.run)
-        return [conclude(pipeline.run) for pipeline in pipelines]
+        return [conclude(pipeline.run, _record_run(pipeline.run, report)) for pipeline in pipelines]
 
 
 def start_listeners(project: Project, progress: "Listener | None") -> "list[Listener]":
@@ -103,7 +104,25 @@ def _execute(pipelines: "Sequence[Pipeline]") -> None:
                 thread.join()
 
 
-def register_run(run: Run) -> None:
+def _record_run(run: Run, report: bool) -> Path | None:
+    """Write the report and the manifest of a run, and register its model; return the path of the report."""
+    path = write_run_report(run) if report else None
+    _write_run_manifest(run)
+    _register_run(run)
+    return path
+
+
+def _write_run_manifest(run: Run) -> None:
+    """Write the manifest of a run; an error is a warning, as the run itself is finished."""
+    from mlnb.governance.run_manifest import write_manifest
+
+    try:
+        write_manifest(run)
+    except (MlnbError, OSError, ValueError) as error:
+        warnings.warn(f"the manifest of run {run.id} could not be written: {error}", RuntimeWarning, stacklevel=2)
+
+
+def _register_run(run: Run) -> None:
     """Register the verified model of a run; an error is a warning, as every command of the registry tries again."""
     if run.record.state != RunState.FINISHED or not run.has("certificate"):
         return

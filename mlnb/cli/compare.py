@@ -3,6 +3,7 @@
 import argparse
 import json
 
+from mlnb.cli.comparison_text import reuse_lines
 from mlnb.cli.text_tables import table
 from mlnb.codec import to_json
 from mlnb.engine.project import Project
@@ -38,6 +39,7 @@ def _comparison_text(comparison: VersionComparison) -> str:
     rows = [[name, formatting.number(a), formatting.number(b)] for name, (a, b) in comparison.metrics.items()]
     parts = [table(["metric", *versions], rows, right=versions)]
     parts.append("\n".join(f"{name}: {'the same' if same else 'different'}" for name, same in comparison.same.items()))
+    parts += reuse_lines(versions, comparison.reuse)
     if comparison.libraries:
         changed = [[name, a or "–", b or "–"] for name, (a, b) in comparison.libraries.items()]
         parts.append(table(["library", *versions], changed))

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from mlnb.api.last_run import with_last_data
 from mlnb.api.progress import progress_listener
-from mlnb.api.run_execution import run_plans, start_listeners, write_run_report
+from mlnb.api.run_execution import run_plans, start_listeners
 from mlnb.api.run_request import GridPlan, RunRequest, pipeline_name, plan_request
 from mlnb.cli.arguments import add_options, read_request
 from mlnb.cli.run_summary import failure_summary, result_summary
@@ -71,19 +71,17 @@ def run_request(project: Project, request: RunRequest, args: argparse.Namespace,
     if waiting:
         listeners = start_listeners(project, progress_listener(args.json))
         conclude = partial(_conclude, args, request, shlex.join(command))
-        codes += run_plans(project, request, waiting, listeners, conclude, command, workers)
+        codes += run_plans(project, request, waiting, listeners, conclude, command, workers, report=not args.no_report)
     return max(codes)
 
 
-def _conclude(args: argparse.Namespace, request: RunRequest, command: str, run: Run) -> int:
-    """Write the report of a run and print its result; return its exit code."""
+def _conclude(args: argparse.Namespace, request: RunRequest, command: str, run: Run, report: Path | None) -> int:
+    """Print the result of a run; return its exit code."""
     code = exit_code(run.record)
     if code == 0:
-        report = None if args.no_report else write_run_report(run)
         _print_result(args, result_summary(run, request, report), run)
         return code
     print(failure_summary(run, command, _debug_command(run)), file=sys.stderr)
-    report = None if args.no_report else write_run_report(run)
     if report:
         print(f"  report    {report}", file=sys.stderr)
     return code

@@ -55,7 +55,7 @@ class InteractiveStage(Stage):
         """Report nothing: the notebook shows its own progress bars."""
 
     def _report(self) -> None:
-        report = StageReport(outputs=self.outputs, metrics=self.metrics, closed=True)
+        report = StageReport(outputs=self.outputs, metrics=self.metrics, held_out=self.held_out, closed=True)
         write_record(report_path(self.folder, self.name), report)
         self.project.store.digests.save()
         shutil.rmtree(self.folder / f"{self.name}.scratch", ignore_errors=True)

@@ -255,12 +255,7 @@ class Pipeline:
         self.run.update_stage(
             name,
             state=state,
-            outputs=result.outputs,
-            metrics=result.metrics,
-            from_run=result.run,
-            started=result.started,
-            finished=result.finished,
-            seconds=result.seconds,
+            **result.record_fields(),
             notebook=self._notebook(name),
             reads=self._artifacts.input_digests(name),
             error=None,

@@ -22,6 +22,7 @@ from mlnb.engine.stage_files import (
     write_error,
     write_record,
 )
+from mlnb.engine.test_set_access import Access, record_access
 from mlnb.errors import MlnbError
 from mlnb.settings import ProcessSettings
 
@@ -56,6 +57,9 @@ class PipelineStage(Stage):
         if inputs is None or inputs.attempt != process.attempt:
             return False
         self.inputs, self.folder, self.run = inputs, folder, process.run
+        self._reader = process.run
+        for digest in self.held_out.values():  # loaded by the run whose snapshot was restored
+            record_access(self.project.store.root, Access(digest, self._reader, self._purpose))
         reserve_error(folder, self.name)
         return True
 
@@ -63,6 +67,10 @@ class PipelineStage(Stage):
     def scratch(self) -> Path:
         """A folder for files that should survive a kill: the same in every attempt, deleted when one succeeds."""
         return self.project.store.scratch(self.inputs.scratch)
+
+    @property
+    def _purpose(self) -> str:
+        return self.inputs.key
 
     def _find(self, artifact: str) -> OutputRecord:
         return self.inputs.inputs[artifact]
@@ -97,6 +105,7 @@ class PipelineStage(Stage):
                 attempt=self.inputs.attempt,
                 outputs=self.outputs,
                 metrics=self.metrics,
+                held_out=self.held_out,
                 closed=closed,
             )
             write_record(report_path(self.folder, self.name), report)

@@ -145,6 +145,7 @@ class StageRecord(Record, frozen=True, kw_only=True):
         producers: Stage that makes each artifact that it reads.
         outputs: Artifacts that it made.
         metrics: Numbers that it logged.
+        held_out: Digest of each held-out artifact that the execution loaded.
         from_run: Run whose execution made the outputs.
         error: Why it failed.
     """
@@ -164,6 +165,7 @@ class StageRecord(Record, frozen=True, kw_only=True):
     producers: dict[str, str] = field(default_factory=dict)
     outputs: Outputs = field(default_factory=dict)
     metrics: dict[str, float] = field(default_factory=dict)
+    held_out: dict[str, str] = field(default_factory=dict)
     from_run: str | None = None
     error: StageFailure | None = None
 
@@ -219,7 +221,7 @@ class RunRecord(Record, frozen=True, kw_only=True):
         return next((stage.error for stage in self.stages.values() if stage.error is not None), None)
 
 
-class StageResult(Record, frozen=True, kw_only=True):
+class StageResult(Record, frozen=True, kw_only=True, omit_defaults=True):
     """What the execution of a stage key made.
 
     Args:
@@ -229,6 +231,7 @@ class StageResult(Record, frozen=True, kw_only=True):
         run: Id of the run that executed it.
         started, finished: ISO 8601 in UTC.
         seconds: Duration.
+        held_out: Digest of each held-out artifact that it loaded.
     """
 
     outputs: Outputs
@@ -238,6 +241,19 @@ class StageResult(Record, frozen=True, kw_only=True):
     started: str
     finished: str
     seconds: float
+    held_out: dict[str, str] = field(default_factory=dict)
+
+    def record_fields(self) -> dict[str, Any]:
+        """Return the fields of a `StageRecord` that the result determines."""
+        return {
+            "outputs": self.outputs,
+            "metrics": self.metrics,
+            "held_out": self.held_out,
+            "from_run": self.run,
+            "started": self.started,
+            "finished": self.finished,
+            "seconds": self.seconds,
+        }
 
 
 class StoredResult(Record, frozen=True, kw_only=True):

@@ -11,8 +11,17 @@ from mlnb.engine.formats import load_object, save_object
 from mlnb.engine.parameter_values import SECRET
 from mlnb.engine.project import Project
 from mlnb.engine.run_records import OutputRecord, Outputs
+from mlnb.engine.runs import list_runs
 from mlnb.engine.stage_files import ProgressNote
-from mlnb.engine.test_set_access import is_held_out, record_access
+from mlnb.engine.test_set_access import (
+    Access,
+    OpenedRows,
+    count_opened,
+    is_held_out,
+    record_access,
+    record_rows,
+    recorded_accesses,
+)
 from mlnb.errors import ContractBroken, GateFailed, ParameterError
 from mlnb.redaction import redact
 from mlnb.settings import ProcessSettings
@@ -28,6 +37,7 @@ class Stage(ABC):
         metrics: Numbers that were logged.
         outputs: Records of the artifacts that were saved.
         test_set_accesses: For each held-out artifact that was loaded, the number of runs that have loaded it so far.
+        held_out: Digest of each held-out artifact that was loaded.
     """
 
     def __init__(
@@ -51,6 +61,7 @@ class Stage(ABC):
         self.metrics: dict[str, float] = {}
         self.outputs: Outputs = {}
         self.test_set_accesses: dict[str, int] = {}
+        self.held_out: dict[str, str] = {}
         self._reader = reader
         self._last_note = 0.0
         self._secrets: dict[str, str] = {}
@@ -78,10 +89,24 @@ class Stage(ABC):
                 f"add it there, so that the graph has it.{did_you_mean(artifact, self.reads)}"
             )
         output = self._find(artifact)
-        if is_held_out(output.description):
-            self.test_set_accesses[artifact] = record_access(self.project.store.root, output.digest, self._reader)
-        where = f"artifact {artifact!r}"
-        return load_object(self.project.store, output.format, output.digest, kind, where, unpickle=True)
+        held_out, store = is_held_out(output.description), self.project.store
+        if held_out:
+            access = Access(output.digest, self._reader, self._purpose)
+            self.test_set_accesses[artifact] = record_access(store.root, access)
+            self.held_out[artifact] = output.digest
+        value = load_object(store, output.format, output.digest, kind, f"artifact {artifact!r}", unpickle=True)
+        if held_out:
+            record_rows(store.root, output.digest, value)
+        return value
+
+    def count_opened(self, table: Any) -> OpenedRows:
+        """Return how many rows of a table are in a held-out artifact that another evaluation has loaded before.
+
+        Args:
+            table: A data frame (n, m); the order of its rows and columns does not matter.
+        """
+        recorded = recorded_accesses(run.record for run in list_runs(self.project))
+        return count_opened(self.project.store, table, Access("", self._reader, self._purpose), recorded)
 
     def save(self, artifact: str, value: Any) -> None:
         """Save an artifact that the stage declares to write.
@@ -137,6 +162,11 @@ class Stage(ABC):
     def personal_key(self) -> str:
         """The key of the pseudonyms of personal data, from the environment; empty where it is not set."""
         return ProcessSettings().personal_key
+
+    @property
+    def _purpose(self) -> str:
+        """The stage key, by which the same evaluation is recognized; empty in an interactive session."""
+        return ""
 
     @property
     @abstractmethod

@@ -49,6 +49,7 @@ class StageReport(Record, frozen=True, kw_only=True):
         attempt: Id of the attempt; empty in an interactive session.
         outputs: Artifacts that it has saved.
         metrics: Numbers that it has logged.
+        held_out: Digest of each held-out artifact that it has loaded.
         closed: Whether the stage is closed, which means that the report is complete.
     """
 
@@ -57,6 +58,7 @@ class StageReport(Record, frozen=True, kw_only=True):
     attempt: str = ""
     outputs: Outputs = field(default_factory=dict)
     metrics: dict[str, float] = field(default_factory=dict)
+    held_out: dict[str, str] = field(default_factory=dict)
     closed: bool = False
 
 

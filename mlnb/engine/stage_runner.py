@@ -103,6 +103,7 @@ class StageRunner:
         result = StageResult(
             outputs=report.outputs,
             metrics=report.metrics,
+            held_out=report.held_out,
             notebook=notebook,
             run=self.run.id,
             started=started,

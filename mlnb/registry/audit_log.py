@@ -11,8 +11,11 @@ from mlnb.codec import Record, convert, to_json
 from mlnb.engine.digests import digest_value
 from mlnb.errors import RegistryError
 from mlnb.methods.contracts.evaluations import DecidingMetric
+from mlnb.methods.contracts.holdout_reuse import HoldoutReuse
 from mlnb.registry.database import LOG
+from mlnb.registry.entry_signatures import sign_entry
 from mlnb.settings import ProcessSettings
+from mlnb.signing.signing_keys import find_key
 
 ORIGIN = "0" * 64  # digest that the first entry has as that of the one before
 
@@ -23,6 +26,13 @@ def actor() -> str:
         return ProcessSettings().actor or getpass.getuser()
     except (KeyError, OSError):
         return "unknown"
+
+
+class LoggedAccess(Record, frozen=True, kw_only=True):
+    """An access to a held-out artifact: the digest of the artifact, and the run that loaded it."""
+
+    digest: str
+    run: str
 
 
 class Evidence(Record, omit_defaults=True, frozen=True, kw_only=True):
@@ -38,6 +48,9 @@ class Evidence(Record, omit_defaults=True, frozen=True, kw_only=True):
         approved_by: people who approved it.
         forced_past: reasons against the promotion that --force has overridden.
         from_version: version that the alias pointed to before a rollback.
+        reuse: how many test rows other evaluations had loaded before.
+        accesses: the accesses to held-out artifacts on which the version's evaluation is based.
+        manifest: digest of the statement in the manifest of its run.
     """
 
     run: str = ""
@@ -49,6 +62,9 @@ class Evidence(Record, omit_defaults=True, frozen=True, kw_only=True):
     approved_by: tuple[str, ...] = ()
     forced_past: tuple[str, ...] = ()
     from_version: str = ""
+    reuse: HoldoutReuse | None = None
+    accesses: tuple[LoggedAccess, ...] = ()
+    manifest: str = ""
 
 
 class Entry(Record, frozen=True, kw_only=True):
@@ -86,12 +102,17 @@ class Entry(Record, frozen=True, kw_only=True):
 
 
 def append(connection: sa.Connection, when: str, who: str, **change: Any) -> Entry:
-    """Add an entry inside a writing transaction and return it; `change` has the other fields of an `Entry`."""
+    """Add an entry inside a writing transaction, signed when this user has a key, and return it.
+
+    `change` has the other fields of an `Entry`.
+    """
     last = connection.execute(sa.select(LOG.c.number, LOG.c.digest).order_by(LOG.c.number.desc()).limit(1)).first()
     number, previous = (last.number + 1, last.digest) if last else (1, ORIGIN)
     entry = Entry(number=number, when=when, who=who, previous=previous, **change)
     text = json.dumps(to_json(entry), sort_keys=True, ensure_ascii=False)
     connection.execute(LOG.insert().values(number=number, entry=text, digest=entry.digest))
+    if (key := find_key()) is not None:
+        sign_entry(connection, number, text, key)
     return entry
 
 

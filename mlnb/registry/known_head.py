@@ -22,6 +22,11 @@ def known_head(project: Project, url: str) -> str:
     return _read(project).get(_key(url), "")
 
 
+def known_heads(project: Project) -> set[str]:
+    """Return the heads of all registries that the project has seen, also under another path of the project."""
+    return set(_read(project).values())
+
+
 def remember_head(project: Project, url: str, head: str) -> None:
     """Write the head of a registry's audit log, for `known_head`."""
     heads = _read(project)

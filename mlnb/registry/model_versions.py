@@ -11,6 +11,7 @@ from mlnb.errors import UsageError
 from mlnb.methods.contracts.certificates import ParityCertificate
 from mlnb.methods.contracts.evaluations import DecidingMetric, Metrics
 from mlnb.methods.contracts.gates import Gate
+from mlnb.methods.contracts.holdout_reuse import HoldoutReuse
 from mlnb.methods.contracts.problems import ProblemContract
 from mlnb.methods.tasks.task_traits import Task
 
@@ -54,6 +55,7 @@ class VersionMetadata(Record, frozen=True, kw_only=True):
         certificate: result of the parity check.
         bento: tag of its bento.
         service: the artifact that its bento is built from.
+        reuse: how many test rows other evaluations had loaded before.
     """
 
     SCHEMA: ClassVar[str] = "version-metadata"
@@ -73,6 +75,7 @@ class VersionMetadata(Record, frozen=True, kw_only=True):
     certificate: ParityCertificate
     bento: str
     service: OutputRecord
+    reuse: HoldoutReuse | None = None
 
 
 class ModelVersion(Record, frozen=True, kw_only=True):
@@ -131,6 +134,7 @@ def describe_version(run: Run) -> VersionMetadata:
         certificate=certificate,
         bento=certificate.bento,
         service=run.require_output("service"),
+        reuse=metrics.reuse,
     )
 
 

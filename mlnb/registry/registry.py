@@ -7,11 +7,13 @@ from functools import cached_property
 
 import sqlalchemy as sa
 
-from mlnb.codec import decode, to_json
+from mlnb.codec import to_json
 from mlnb.engine import runs
 from mlnb.engine.project import Project
+from mlnb.engine.test_set_access import recorded_accesses
 from mlnb.errors import GateFailed, MlnbError, RegistryError, UnknownRun, UsageError
 from mlnb.registry import audit_log
+from mlnb.registry.anchored_heads import anchor_head
 from mlnb.registry.database import (
     ALIASES,
     APPROVALS,
@@ -26,12 +28,13 @@ from mlnb.registry.known_head import known_head, remember_head
 from mlnb.registry.model_versions import (
     REQUIRED,
     ModelVersion,
-    VersionMetadata,
     check_alias,
     describe_version,
     split_reference,
 )
 from mlnb.registry.registry_state import compare_states, metadata_digest, read_state, replay
+from mlnb.registry.version_table import read_versions
+from mlnb.signing.envelopes import IN_TOTO, MANIFEST, payload_digest
 from mlnb.suggestions import did_you_mean
 
 CHAMPION = "champion"
@@ -64,8 +67,9 @@ class Registry:
         return engine
 
     def _remember(self, entry: audit_log.Entry) -> audit_log.Entry:
-        """Keep the digest of a new entry, by which a lost registry is noticed; return the entry."""
+        """Keep and anchor the digest of a new entry, by which a lost or rewritten log is noticed; return the entry."""
         remember_head(self.project, database_url(self.project), entry.digest)
+        anchor_head(self.project, entry.number, entry.digest)
         return entry
 
     def register(self, run: runs.Run) -> ModelVersion:
@@ -83,7 +87,18 @@ class Registry:
                 values = {"model": model, "number": present, "service": service, "run": run.id, "metadata": text}
                 connection.execute(VERSIONS.insert().values(**values))
                 digest = metadata_digest(run.id, service, text)
-                evidence = audit_log.Evidence(run=run.id, service=service, metadata=digest)
+                accesses = tuple(
+                    audit_log.LoggedAccess(digest=access.digest, run=access.reader)
+                    for access in sorted(recorded_accesses([run.record]))
+                )
+                evidence = audit_log.Evidence(
+                    run=run.id,
+                    service=service,
+                    metadata=digest,
+                    reuse=metadata.reuse,
+                    accesses=accesses,
+                    manifest=payload_digest(run.folder / MANIFEST, IN_TOTO),
+                )
                 change = {"what": "registered", "model": model, "version": present, "evidence": evidence}
                 entry = audit_log.append(connection, runs.now(), self.who, **change)
         if entry is not None:
@@ -111,7 +126,7 @@ class Registry:
     def versions(self, model: str = "") -> list[ModelVersion]:
         """Return all versions, or those of one model, in the order of registration."""
         with reading(self.engine) as connection:
-            return _versions(connection, model)
+            return read_versions(connection, model)
 
     def find(self, reference: str) -> ModelVersion:
         """Return the version of a reference: model:3, model@alias, or 3 and @alias where there is only one model.
@@ -251,30 +266,6 @@ class Registry:
         if len(version.approved_by) < needed:
             doubts.append(f"approved by {len(version.approved_by)} of {needed} people: `mlnb approve {version.name}`")
         return doubts
-
-
-def _versions(connection: sa.Connection, model: str) -> list[ModelVersion]:
-    aliases: dict[tuple[str, int], list[str]] = {}
-    for line in connection.execute(sa.select(ALIASES).order_by(ALIASES.c.alias)):
-        aliases.setdefault((line.model, line.number), []).append(line.alias)
-    approvals: dict[tuple[str, int], list[str]] = {}
-    for line in connection.execute(sa.select(APPROVALS).order_by(APPROVALS.c.who)):
-        approvals.setdefault((line.model, line.number), []).append(line.who)
-    result = []
-    for line in connection.execute(sa.select(VERSIONS).order_by(VERSIONS.c.model, VERSIONS.c.number)):
-        if not model or line.model == model:
-            key = (line.model, line.number)
-            version = ModelVersion(
-                model=line.model,
-                number=line.number,
-                run=line.run,
-                service=line.service,
-                metadata=decode(VersionMetadata, line.metadata.encode(), f"version {line.model}:{line.number}"),
-                aliases=tuple(aliases.get(key, ())),
-                approved_by=tuple(approvals.get(key, ())),
-            )
-            result.append(version)
-    return result
 
 
 def _choose(model: str, models: Iterable[str]) -> str:

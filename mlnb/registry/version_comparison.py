@@ -7,6 +7,7 @@ from mlnb.engine.formats import load_object
 from mlnb.engine.project import Project
 from mlnb.engine.runs import Run
 from mlnb.errors import SchemaError, StoreCorrupted
+from mlnb.methods.contracts.holdout_reuse import HoldoutReuse
 from mlnb.methods.contracts.problems import ProblemContract
 from mlnb.methods.tasks.task_traits import traits_of
 from mlnb.registry.model_versions import ModelVersion, ProblemSummary, output_digest, summarize_problem
@@ -46,6 +47,7 @@ class VersionComparison(Record, frozen=True, kw_only=True):
         libraries: versions of the libraries that differ.
         difference: of the deciding metric; None where it has no interval.
         why: why there is no interval; empty otherwise.
+        reuse: how many test rows of each were opened before.
     """
 
     versions: tuple[str, str]
@@ -55,6 +57,7 @@ class VersionComparison(Record, frozen=True, kw_only=True):
     libraries: dict[str, tuple[str | None, str | None]]
     difference: MetricDifference | None
     why: str = ""
+    reuse: tuple[HoldoutReuse | None, HoldoutReuse | None] = (None, None)
 
 
 class EvaluatedModel(NamedTuple):
@@ -87,6 +90,7 @@ def compare_versions(project: Project, first: ModelVersion, second: ModelVersion
         },
         difference=None if isinstance(difference, str) else difference,
         why=difference if isinstance(difference, str) else "",
+        reuse=(one.reuse, other.reuse),
     )
 
 

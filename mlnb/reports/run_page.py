@@ -129,6 +129,7 @@ def _result(run: Run, contract: ProblemContract | None, test: Metrics | None) ->
         verified_rows=certificate.rows if certificate and certificate.identical else None,
         score=best.score if best else None,
         test_set_accesses=int(evaluate.metrics.get("test_set_accesses", 0)) if evaluate else 0,
+        reuse=test.reuse if test else None,
     )
 
 

@@ -10,12 +10,13 @@ from mlnb.engine.runs import Run
 from mlnb.methods.contracts.findings import Finding
 from mlnb.methods.contracts.format_descriptions import FormatRow
 from mlnb.methods.contracts.gates import Gate
+from mlnb.methods.contracts.holdout_reuse import HoldoutReuse
 from mlnb.methods.contracts.problems import ProblemContract
 from mlnb.tracking import run_results
 
 
 class ResultSection(Record, frozen=True, kw_only=True):
-    """The result: winner, deciding metric with interval, references, gate and verified bento."""
+    """The result: winner, deciding metric with interval, references, test-set accesses, gate and verified bento."""
 
     verdict: run_results.Verdict
     winner: str
@@ -32,6 +33,7 @@ class ResultSection(Record, frozen=True, kw_only=True):
     verified_rows: int | None
     score: float | None
     test_set_accesses: int
+    reuse: HoldoutReuse | None
 
 
 class StageRow(NamedTuple):

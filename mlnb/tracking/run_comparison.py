@@ -9,6 +9,7 @@ from mlnb.codec import Record
 from mlnb.engine.run_records import StageState
 from mlnb.engine.runs import Run
 from mlnb.methods.contracts.evaluations import Metrics
+from mlnb.methods.contracts.holdout_reuse import HoldoutReuse
 from mlnb.tracking import run_results
 from mlnb.tracking.artifact_views import load_record
 
@@ -23,7 +24,7 @@ class StageComparison(Record, frozen=True, kw_only=True):
 
 
 class RunComparison(Record, frozen=True, kw_only=True):
-    """What differs between runs."""
+    """What differs between runs, and how many test rows of each were opened before."""
 
     runs: tuple[str, ...]
     states: tuple[str, ...]
@@ -32,6 +33,7 @@ class RunComparison(Record, frozen=True, kw_only=True):
     metrics: dict[str, Values] = field(default_factory=dict)
     versions: dict[str, Values] = field(default_factory=dict)
     stages: dict[str, StageComparison] = field(default_factory=dict)
+    reuse: tuple[HoldoutReuse | None, ...] = ()
 
 
 def compare_runs(*compared: Run) -> RunComparison:
@@ -43,6 +45,7 @@ def compare_runs(*compared: Run) -> RunComparison:
         parameters=_differing([run_results.parameter_values(run) for run in compared]),
         metrics=_differing([all_metrics(run) for run in compared]),
         versions=_differing([run_results.versions(run) for run in compared]),
+        reuse=tuple(_reuse(run) for run in compared),
         stages={name: _compare_stage(name, compared) for name in _names([run.stages for run in compared[::-1]])},
     )
 
@@ -52,6 +55,11 @@ def all_metrics(run: Run) -> dict[str, float | None]:
     test = load_record(run, "metrics", Metrics)
     standard = {f"evaluate.{name}": item.value for name, item in (test.estimates() if test else {}).items()}
     return {**run_results.metrics(run), **standard}
+
+
+def _reuse(run: Run) -> HoldoutReuse | None:
+    test = load_record(run, "metrics", Metrics)
+    return test.reuse if test else None
 
 
 def _names(columns: Sequence[Mapping[str, Any]]) -> list[str]:

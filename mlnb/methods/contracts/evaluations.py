@@ -12,6 +12,7 @@ __all__ = ['UNLABELED_METRIC', 'REFERENCES', 'format_number', 'Estimate', 'Decid
 from typing import ClassVar
 
 from ...codec import Record
+from .holdout_reuse import HoldoutReuse
 
 UNLABELED_METRIC = "stability"  # that of anomalies without labels: it compares the alerts of two detectors
 
@@ -263,11 +264,19 @@ class RobustnessCheck(Record, frozen=True, kw_only=True):
 
 
 class ColumnImportance(Record, frozen=True, kw_only=True):
-    """The permutation importance of a column: the loss of the metric when it is shuffled, over `rows` test rows."""
+    """The permutation importance of a column.
+
+    Args:
+        column: the column of the table.
+        importance: loss of the metric when it is shuffled, in the metric's unit.
+        rows: test rows that were shuffled.
+        repeats: number of shuffles; None in the records of earlier versions.
+    """
 
     column: str
     importance: float
     rows: int
+    repeats: int | None = None
 
 # %% ../../../nbs/methods/contracts/evaluations.ipynb #c10
 REFERENCES = {
@@ -299,6 +308,7 @@ class Metrics(Record, frozen=True, kw_only=True):
         robustness: perturbed inputs, the unperturbed ones first.
         importance: permutation importance, most important first.
         model_bytes: size of the model's files.
+        reuse: how many test rows other evaluations have loaded before; None where that was not counted.
     """
 
     SCHEMA: ClassVar[str] = "metrics"
@@ -320,6 +330,7 @@ class Metrics(Record, frozen=True, kw_only=True):
     robustness: tuple[RobustnessCheck, ...] = ()
     importance: tuple[ColumnImportance, ...] = ()
     model_bytes: int | None = None
+    reuse: HoldoutReuse | None = None
 
     @property
     def labeled(self) -> bool:

@@ -297,13 +297,14 @@ def model_card(inputs: CardInputs, answers: Mapping[str, str]) -> str:
         f"The gate has {gate.outcome}."
     )
     data = describe_data(inputs.provenance, inputs.schema)
+    reuse = f"{metrics.reuse.describe()} " if metrics.reuse else ""
     sections = {
         "Intended use": describe_contract(contract),
         "Data": f"{data}\n\n{describe_associations(inputs.exploration)}".strip(),
         "Data validation": describe_findings(inputs.findings),
         "Model": describe_search(best, inputs.trials),
         "Evaluation": f"Measured on {figure(metrics.rows)} held-out rows; every access to them is counted in the "
-        f"run's report. {metrics.level:.0%} bootstrap intervals.\n\n" + describe_metrics(metrics),
+        f"run's report. {reuse}{metrics.level:.0%} bootstrap intervals.\n\n{describe_metrics(metrics)}",
         "Decision": describe_decision(contract, inputs.decision, metrics),
         "Slices and fairness": describe_groups(metrics),
         "Robustness": describe_robustness(metrics),
@@ -312,11 +313,24 @@ def model_card(inputs: CardInputs, answers: Mapping[str, str]) -> str:
         "Open questions": f"{sum(map(bool, answers.values()))} of {len(answers)} answered; "
         f"the card is {share:.0%} complete.\n\n" + "\n".join(questions),
         "Service": _describe_service(inputs.certificate),
-        "Reproducibility": "`mlnb run` with the same data, parameters, code and versions gives the same bytes; "
-        "`mlnb show` lists them with their digests.",
+        "Reproducibility": _describe_reproducibility(best),
     }
     body = "\n\n".join(f"## {title}\n\n{text}" for title, text in sections.items() if text)
     return f"# Model card: {plain(contract.target)}\n\n> {summary}\n\n{body}\n"
+
+
+def _describe_reproducibility(best: Candidate) -> str:
+    """Return whether another run gives the same bytes: not when the clock has changed the search or the final fit."""
+    if best.timed_out:
+        return (
+            f"The time budget has cut the search or the final fit (after {count(best.trials, 'trial')}): another run "
+            "with the same data, parameters, code and versions may give another model. `-p tune.seconds 0` removes the "
+            "budget."
+        )
+    return (
+        "`mlnb run` with the same data, parameters, code and versions gives the same bytes, unless a time budget cuts "
+        "the search, which it did not here. `mlnb show` lists them with their digests; `mlnb verify` verifies them."
+    )
 
 
 def _describe_service(certificate: ParityCertificate | None) -> str:

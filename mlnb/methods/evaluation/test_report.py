@@ -20,6 +20,7 @@ from ..calibration.probability_calibration import calibration_error
 from ..contracts.decisions import ValueInterval
 from ..contracts.evaluations import REFERENCES, Metrics
 from ..contracts.gates import Gate
+from ..contracts.holdout_reuse import HoldoutReuse, reuse_line
 from ..contracts.responses import Golden, to_wire
 from ..contracts.problems import ProblemContract
 from ..decisions.decision_rules import bound_values
@@ -170,16 +171,24 @@ def measure_latency(test_set: ScoredTestSet, forecasts: ForecastEvaluation | Non
     return time_responses(respond_to_row, json_rows(test_set.rows.iloc[:TIMED_ROWS], pipeline.schema))
 
 
-def decide_gate(contract: ProblemContract, metrics: Metrics, latency: Latency | None = None) -> Gate:
-    """Return the gate: metric, coverage, fairness and latency.
+def decide_gate(
+    contract: ProblemContract,
+    metrics: Metrics,
+    latency: Latency | None = None,
+    reuse: HoldoutReuse | None = None,
+    reuse_limit: float = 1.0,
+) -> Gate:
+    """Return the gate: metric, coverage, fairness, latency, and test rows that were opened before.
 
     Args:
         contract: problem contract.
         metrics: from `measure_test_set`
         latency: from `measure_latency`, where the contract has a budget.
+        reuse: how many test rows other evaluations have loaded before; None: not counted.
+        reuse_limit: largest share of the test rows that other evaluations may have loaded before, in [0, 1].
     """
     more = [*coverage_line(contract, metrics.interval), *fairness_lines(metrics.fairness)]
-    return make_gate(contract, metrics, [*more, *latency_line(contract, latency)])
+    return make_gate(contract, metrics, [*more, *latency_line(contract, latency), *reuse_line(reuse, reuse_limit)])
 
 
 def describe_gate(gate: Gate) -> list[str]:

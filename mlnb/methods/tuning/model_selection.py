@@ -171,6 +171,7 @@ class _Selection:
 
     def __init__(self, trials: Sequence[TrialResult], fits: int, plan: SelectionPlan, left: float) -> None:
         self.trials, self.fits, self.plan, self.left = trials, fits, plan, left
+        self.timed_out = False  # whether the time budget has excluded members
         # a fit on a sample took less time than one on all rows will
         self.ratio = plan.fold_ratio if trials[0].all_rows else plan.rows / plan.sample_rows
 
@@ -190,8 +191,11 @@ class _Selection:
         for most in range(BAG_SIZES[0][1], 0, -1):
             members = self.members(weights, most)
             cost = sum(prediction_ms(m.family, m.params, plan.rows, plan.columns, plan.classes) for _, m in members)
-            if cost <= (plan.latency_ms or DEFAULT_LATENCY_MS) and self.seconds(members) <= self.left:
+            if cost > (plan.latency_ms or DEFAULT_LATENCY_MS):
+                continue
+            if self.seconds(members) <= self.left:
                 return members
+            self.timed_out = True
         return None
 
 
@@ -246,6 +250,8 @@ def choose_winner(
     prediction = blend(predictions, weights)
     best = _describe(pairs, truth, prediction, plan)
     best = replace(best, nested_scores=nested, **_count(results))
+    timed_out = plan.stopped_by == "seconds" or selection.timed_out or needed > left or need[0] > left
+    best = replace(best, timed_out=timed_out)
     if needed > left:  # fewer rows, but at least as many as the trial was fitted on
         best = replace(best, rows=int(plan.rows * max(left / needed, 1.0 / selection.ratio)))
     return TuningResult(best, trials_table(results), prediction)

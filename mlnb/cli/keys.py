@@ -1,0 +1,82 @@
+"""`mlnb keys`: create this user's signing key, list the keys that the project trusts, or trust another one."""
+
+import argparse
+import json
+from pathlib import Path
+
+from mlnb.cli.text_tables import table
+from mlnb.codec import to_json
+from mlnb.engine.project import Project
+from mlnb.errors import UsageError
+from mlnb.registry.audit_log import actor
+from mlnb.reports import formatting
+from mlnb.signing.signing_keys import create_key, find_key, key_file
+from mlnb.signing.trusted_keys import FILE, ROLES, TrustedKey, keys_path, read_trusted_keys, trust_key
+
+
+def parser(p: argparse.ArgumentParser) -> None:
+    """Declare the arguments of `mlnb keys`."""
+    p.add_argument("action", nargs="?", choices=("list", "new", "trust"), default="list", help="default: %(default)s")
+    p.add_argument("public", nargs="?", help="trust: the public key that `mlnb keys new` printed, or a file with it")
+    p.add_argument("--name", default="", help="owner of the key (new: MLNB_ACTOR or the user)")
+    p.add_argument("--role", choices=ROLES, default="author", help="role of the owner (default: %(default)s)")
+    p.add_argument("--json", action="store_true", help="list: print JSON lines")
+    p.epilog = (
+        "examples:\n  mlnb keys new                            create a key, and trust it in this project\n"
+        "  mlnb keys trust 9kf0…= --name ann --role approver\n  mlnb keys\n\n"
+        "The private key is in ~/.config/mlnb (MLNB_CONFIG names another folder), readable by you alone; in CI, the\n"
+        "environment variable MLNB_SIGNING_KEY has it. Manifests of runs and entries of the audit log are signed when\n"
+        f"there is one. The project trusts the public keys in {FILE}: commit this file."
+    )
+
+
+def main(args: argparse.Namespace) -> int:
+    """Create, list or trust keys; return 0."""
+    project = Project.find()
+    if args.public and args.action != "trust":
+        raise UsageError(f"`mlnb keys {args.action}` takes no public key; `mlnb keys trust {args.public}` adds it.")
+    if args.action == "new":
+        key = create_key()
+        _print_trusted(trust_key(project, key.public, args.name or actor(), args.role))
+        print(f"private key  {key_file()}\npublic key   {key.public}")
+    elif args.action == "trust":
+        if not args.public:
+            raise UsageError("Found no public key; expected the one that `mlnb keys new` printed: mlnb keys trust KEY")
+        path = Path(args.public)
+        public = path.read_text(encoding="utf-8").strip() if path.is_file() else args.public
+        _print_trusted(trust_key(project, public, args.name, args.role))
+    else:
+        _list(project, args.json)
+    return 0
+
+
+def _print_trusted(key: TrustedKey) -> None:
+    print(f"{FILE} trusts {key.keyid[:12]}, the key of {key.name} ({key.role}); commit this file.")
+
+
+def _list(project: Project, as_json: bool) -> None:
+    trusted, own = read_trusted_keys(keys_path(project)), find_key()
+    mine = own.keyid if own else ""
+    if as_json:
+        for key in trusted.keys:
+            print(json.dumps(to_json(key) | {"keyid": key.keyid, "own": key.keyid == mine}, ensure_ascii=False))
+        return
+    rows = [
+        [
+            key.name,
+            key.role,
+            key.keyid[:12],
+            formatting.moment(key.since),
+            "yes" if key.keyid == mine else "",
+            key.public,
+        ]
+        for key in trusted.keys
+    ]
+    if rows:
+        print(table(["name", "role", "key", "since", "yours", "public key"], rows, optional=("public key",)))
+    else:
+        print("This project trusts no key: signatures are not required.")
+    if own is None:
+        print("You have no key: `mlnb keys new` creates one. What you do is unsigned.")
+    elif trusted.find(own.keyid) is None:
+        print(f"Your key is not trusted here: mlnb keys trust {own.public} --name NAME")

@@ -1,0 +1,1 @@
+"""Evidence about runs: the run manifest, and its verification."""
