@@ -33,6 +33,7 @@ UNSEEN = {
     "pyarrow": "pandas reads and writes Parquet with it",
     "xgboost": "an optional model family imports it by name",
     "catboost": "an optional model family imports it by name",
+    "optuna-dashboard": "an optional page of mlnb ui",
     "psycopg": "SQLAlchemy reaches PostgreSQL with it",
     "sqlalchemy-bigquery": "SQLAlchemy reaches BigQuery with it",
     "s3fs": "fsspec reads s3:// with it",
