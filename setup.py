@@ -61,7 +61,7 @@ setup(
     python_requires=f">={ABOUT['min_python']}",
     packages=find_packages(include=["mlnb", "mlnb.*"]),
     cmdclass={"build_py": BuildWithProject},
-    package_data={"mlnb": ["py.typed", "__init__.pyi"], "": ["*.html", "*.css", "library_hashes.txt"]},
+    package_data={"mlnb": ["py.typed", "__init__.pyi"], "": ["*.html", "*.css", "*.js", "library_hashes.txt"]},
     install_requires=[*requirements("serving"), *requirements("modelling"), *requirements("notebook")],
     extras_require={name: requirements(name) for name in SETS if name not in ("modelling", "notebook")},
     entry_points={

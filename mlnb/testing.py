@@ -40,7 +40,7 @@ def check_model_family(
     """
     source, problems = _find(family), list[str]()
     registered = [find_custom(name) for name in custom_names(optional=False)]
-    if source.name not in OPTIONAL_FAMILIES:
+    if type(OPTIONAL_FAMILIES.get(source.name)) is not type(source.family):
         set_families([source])
     try:
         for task in tasks or source.family.tasks:

@@ -21,7 +21,12 @@ TOGETHER = {
     ),
     "cli/test_reading_runs.py": (
         "the commands list, show, compare and report the same runs",
-        "cli/comparison_text cli/main cli/report cli/runs cli/show tracking/run_comparison",
+        "cli/comparison_text cli/main cli/report cli/runs cli/show tracking/run_comparison tracking/run_table",
+    ),
+    "dashboard/test_application.py": (
+        "a page is tested as a reader sees it",
+        "dashboard/live_run dashboard/model_overview dashboard/project_views dashboard/registry_view "
+        "dashboard/run_listing dashboard/stage_timeline dashboard/study_page",
     ),
     "cli/test_upgrade.py": (
         "an upgrade is tested as a whole, from the template to the journal",
@@ -68,6 +73,7 @@ TOGETHER = {
         "versions and champions exist only in a registry",
         "registry/champion registry/model_versions registry/version_comparison registry/version_table",
     ),
+    "reports/test_comparison_page.py": ("both pages link reports", "reports/run_index"),
     "reports/test_monitoring_page.py": (
         "the page shows the timeline and the results",
         "reports/monitoring_results reports/timeline",

@@ -58,6 +58,11 @@ def test_a_broken_contract_is_named(fault: str, tmp_path: Path) -> None:
     assert message.startswith("nbs/models/halves.ipynb: model family 'halves' fails") and expected in message, message
 
 
+def test_the_name_of_an_optional_family_is_taken(tmp_path: Path) -> None:
+    with pytest.raises(ModelFamilyError, match="'xgboost': mlnb has a family of that name"):
+        check_model_family(write_family(tmp_path, code=CODE.replace('"halves"', '"xgboost"')))
+
+
 def test_an_unknown_name_is_a_path_that_does_not_exist() -> None:
     with pytest.raises(ValueError, match="no_such_family is not a notebook that can be read"):
         check_model_family("no_such_family")

@@ -6,9 +6,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
-from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
+from sklearn.utils.validation import check_is_fitted
 
+from mlnb.api.estimator_arguments import (
+    SearchOptions,
+    read_classes,
+    read_numbers,
+    read_options,
+    read_weights,
+)
+from mlnb.api.estimator_frames import check_training_rows, read_frame, to_columns
 from mlnb.api.table_slices import slice_frame
 from mlnb.codec import replace
 from mlnb.errors import DataError, UsageError
@@ -29,6 +36,7 @@ from mlnb.stages.split import plan_table
 from mlnb.stages.train import fit_best
 from mlnb.stages.validate import type_table
 
+TYPED = {"format": "a data frame"}  # as the provenance of a file of typed columns
 NUMBER = ColumnDeclaration(kind="number", role=("feature",))  # numbers are features, also if they look like row numbers
 
 
@@ -42,8 +50,8 @@ class _TableEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has 
         families: tuple[str, ...] = (),
         trials: int | None = None,
         seconds: float = 0.0,
-        random_state: int = 0,
-        n_jobs: int = 2,
+        random_state: int | np.random.RandomState | np.random.Generator | None = 0,
+        n_jobs: int | None = 2,
     ) -> None:
         self.metric = metric
         self.families = families
@@ -64,38 +72,32 @@ class _TableEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has 
         """Return what is pickled: what is compiled from the fitted parts is compiled again."""
         return {name: value for name, value in super().__getstate__().items() if name != "_handler"}
 
-    def _frame(self, X: Any, reset: bool) -> pd.DataFrame:
-        """Return X as a frame whose columns have text names. Raises `ValueError` for another number of columns."""
-        if not isinstance(X, pd.DataFrame):
-            array = validate_data(self, X, reset=reset, dtype=None, ensure_all_finite="allow-nan")
-            return pd.DataFrame(array, columns=[f"x{index}" for index in range(array.shape[1])])
-        validate_data(self, X, reset=reset, skip_check_array=True)
-        if not X.shape[0] or not X.shape[1]:
-            raise UsageError(f"Found a frame of shape {X.shape}; expected at least one row and one column.")
-        return X.set_axis([str(name) for name in X.columns], axis=1)
-
-    def _search(self, X: pd.DataFrame, y: np.ndarray, task: str, sample_weight: Any) -> None:
+    def _search(
+        self, X: pd.DataFrame, y: np.ndarray, task: str, weights: np.ndarray | None, options: SearchOptions
+    ) -> None:
         """Search and fit; set the fitted attributes.
 
         Args:
             X: rows (n, d).
             y: names of the classes, or numbers (n,).
             task: binary, multiclass or regression.
-            sample_weight: weights (n,), or None.
+            weights: sample weights (n,), or None.
+            options: from `read_options`.
         """
-        if len(X) != len(y):
-            raise UsageError(f"Found {len(X)} rows of X and {len(y)} of y; expected as many of both.")
         if len(X) < 2:
             raise DataError("Found 1 sample; expected as many rows as folds need, at least 2.")
         target, weight = _free_names(X, ("target", "weight"))
         raw = X.reset_index(drop=True).assign(**{target: y})
         declared = {name: NUMBER for name in X.columns if X[name].dtype.kind in "iuf"}
-        if sample_weight is not None:
-            raw[weight] = _check_weights(sample_weight, len(X))
+        if weights is not None:
+            raw[weight] = weights
             declared[weight] = ColumnDeclaration(kind="number", role=("weight",))
-        problem = state(target=target, task=task, metric=self.metric)
-        contract, schema, table, _ = type_table(raw, problem, {}, declarations=Declarations(columns=declared))
-        plan, seed = plan_table(table, schema, contract), int(self.random_state or 0)
+        problem = state(target=target, task=task, metric=options.metric)
+        contract, schema, table, _ = type_table(raw, problem, TYPED, declarations=Declarations(columns=declared))
+        if not schema.features:
+            raise DataError("Found no column with different values; expected at least one to learn from.")
+        check_training_rows(X, schema)
+        plan, seed = plan_table(table, schema, contract), options.seed
         kind, _ = choose_kind(contract, schema, "stratified" if traits_of(task).has_classes else "random")
         fold_of_row, _ = make_folds(table, contract, kind, plan.folds, seed, repeats=plan.repeats)
         codes, classes = read_target(contract, table), len(contract.classes or ())
@@ -105,16 +107,16 @@ class _TableEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has 
             task,
             objective(contract),
             classes,
-            list(self.families) or None,
-            trials=self.trials or plan.trials,
-            seconds=self.seconds,
+            list(options.families) or None,
+            trials=options.trials or plan.trials,
+            seconds=options.seconds,
             examples=len(table),
             seed=seed,
-            threads=self.n_jobs,
-            workers=self.n_jobs,
+            threads=options.jobs,
+            workers=options.jobs,
         )
         examples = learn_examples(contract, schema, encoder, table)
-        model = fit_best(tuned.best, contract, examples, seed, self.n_jobs)
+        model = fit_best(tuned.best, contract, examples, seed, options.jobs)
         rows = np.arange(len(tuned.predictions)) if tuned.rows is None else tuned.rows
         held_out = order_out_of_fold(tuned.predictions, rows, len(examples.y))
         fitted = learn_decision(contract, held_out, examples.y, seed, weights=examples.weights)
@@ -122,12 +124,13 @@ class _TableEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has 
         decision = replace(fitted.decision, threshold=None, costs=None)
         self.parts_ = ModelParts(contract, schema, encoder.to_json(), model, decision)
         self.best_ = tuned.best
+        self.columns_ = tuple(X.columns)
         self._handler = make_handler(self.parts_)
 
     def _respond(self, X: Any) -> list[dict[str, Any]]:
         """Return the responses that a service of this model would return, one a row."""
         check_is_fitted(self)
-        frame = self._frame(X, reset=False)
+        frame = read_frame(to_columns(self, X, reset=False), self.parts_.schema)
         if not hasattr(self, "_handler"):
             self._handler = make_handler(self.parts_)
         responses: list[dict[str, Any]] = []
@@ -147,12 +150,13 @@ class TableClassifier(ClassifierMixin, _TableEstimator):  # type: ignore[misc]
         families: model families to search; empty: those that suit the task.
         trials: number of trials; None: as many as a run plans for a table of this size.
         seconds: time limit of the search; 0: none, so that the result does not depend on the machine.
-        random_state: seed of folds, search and fits.
-        n_jobs: number of threads, and of trials at the same time.
+        random_state: seed of folds, search and fits; None: 0. A random generator of numpy draws one at each fit.
+        n_jobs: number of threads, and of trials at the same time; -1: all processors, None: 1.
 
     Attributes:
         classes_: the classes (k,), ascending.
         best_: the selected candidate: family, hyperparameters, members of an ensemble, score over the folds.
+        columns_: names of the columns, in their order.
         parts_: problem contract, schema, encoder, fitted model and decision.
     """
 
@@ -169,13 +173,10 @@ class TableClassifier(ClassifierMixin, _TableEstimator):  # type: ignore[misc]
         Raises:
             ValueError: X or y cannot be learned from; the message names the reason.
         """
-        frame, y = self._frame(X, reset=True), column_or_1d(y, warn=True)
-        check_classification_targets(y)
-        self.classes_, codes = np.unique(y, return_inverse=True)
-        if len(self.classes_) < 2:
-            raise DataError(f"Found one class, {self.classes_.tolist()[0]!r}; expected at least two classes.")
-        task = "binary" if len(self.classes_) == 2 else "multiclass"
-        self._search(frame, np.array([_class_name(code) for code in codes]), task, sample_weight)
+        options, frame = read_options(self), to_columns(self, X, reset=True)
+        weights = read_weights(sample_weight, len(frame))
+        self.classes_, codes, task = read_classes(y, len(frame), weights)
+        self._search(frame, np.array([_class_name(code) for code in codes]), task, weights, options)
         learned = self.parts_.contract.classes or ()
         if rare := [each for code, each in enumerate(self.classes_.tolist()) if _class_name(code) not in learned]:
             shown = ", ".join(map(repr, rare[:5]))
@@ -205,11 +206,12 @@ class TableRegressor(RegressorMixin, _TableEstimator):  # type: ignore[misc]
         families: model families to search; empty: those that suit the task.
         trials: number of trials; None: as many as a run plans for a table of this size.
         seconds: time limit of the search; 0: none, so that the result does not depend on the machine.
-        random_state: seed of folds, search and fits.
-        n_jobs: number of threads, and of trials at the same time.
+        random_state: seed of folds, search and fits; None: 0. A random generator of numpy draws one at each fit.
+        n_jobs: number of threads, and of trials at the same time; -1: all processors, None: 1.
 
     Attributes:
         best_: the selected candidate: family, hyperparameters, members of an ensemble, score over the folds.
+        columns_: names of the columns, in their order.
         parts_: problem contract, schema, encoder, fitted model and decision.
     """
 
@@ -224,8 +226,8 @@ class TableRegressor(RegressorMixin, _TableEstimator):  # type: ignore[misc]
         Raises:
             ValueError: X or y cannot be learned from; the message names the reason.
         """
-        frame = self._frame(X, reset=True)
-        self._search(frame, column_or_1d(y, dtype=np.float64, warn=True), "regression", sample_weight)
+        options, frame = read_options(self), to_columns(self, X, reset=True)
+        self._search(frame, read_numbers(y, len(frame)), "regression", read_weights(sample_weight, len(frame)), options)
         return self
 
     def predict(self, X: Any) -> np.ndarray:
@@ -246,18 +248,6 @@ class TableRegressor(RegressorMixin, _TableEstimator):  # type: ignore[misc]
 def _class_name(code: int) -> str:
     """Return the name of a class in the problem contract: text, whatever type the classes have."""
     return f"class {code}"
-
-
-def _check_weights(sample_weight: Any, rows: int) -> np.ndarray:
-    """Return sample weights as numbers (n,). Raises `ValueError` for weights that no table may have."""
-    weights = column_or_1d(sample_weight, dtype=np.float64)
-    if len(weights) != rows:
-        raise UsageError(f"Found {len(weights)} sample weights and {rows} rows; expected one for each row.")
-    if not np.isfinite(weights).all() or (weights < 0).any():
-        raise UsageError("Found sample weights that are negative or not finite; expected numbers of at least 0.")
-    if not weights.any():
-        raise UsageError("Found sample weights that are all zero; expected a weight above 0.")
-    return np.asarray(weights)
 
 
 def _free_names(X: pd.DataFrame, wanted: tuple[str, ...]) -> list[str]:

@@ -43,7 +43,7 @@ class RecordedRun:
     @property
     def parameters(self) -> dict[str, Any]:
         """The value of each parameter, as `stage.name`."""
-        return {name: parameter.value for name, parameter in run_results.parameters(self._run).items()}
+        return run_results.parameter_values(self._run)
 
     @property
     def metrics(self) -> dict[str, float | None]:

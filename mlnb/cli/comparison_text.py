@@ -6,7 +6,7 @@ from typing import Any
 from mlnb.cli.text_tables import shorten, table
 from mlnb.methods.contracts.holdout_reuse import HoldoutReuse
 from mlnb.reports import formatting
-from mlnb.tracking.run_comparison import Pair, RunComparison
+from mlnb.tracking.run_comparison import RunComparison, Values
 
 
 def comparison_text(comparison: RunComparison) -> str:
@@ -38,7 +38,7 @@ def reuse_lines(names: Sequence[str], counts: Sequence[HoldoutReuse | None]) -> 
     return ["\n".join(f"{name}: {reuse.describe()}" for name, reuse in counted)]
 
 
-def _section(title: str, differing: dict[str, Pair]) -> list[str]:
+def _section(title: str, differing: dict[str, Values]) -> list[str]:
     rows = [[name, _text(title, a), _text(title, b)] for name, (a, b) in differing.items()]
     return [table([title, "A", "B"], rows)] if rows else []
 

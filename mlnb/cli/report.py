@@ -1,30 +1,38 @@
-"""`mlnb report`: write the report of a run and print its path."""
+"""`mlnb report`: write the report of a run, a comparison of runs or an index of all runs, and print its path."""
 
 import argparse
 import os
+from pathlib import Path
 
 from mlnb.engine.project import Project
 from mlnb.engine.runs import open_run
+from mlnb.reports.comparison_page import write_comparison
 from mlnb.reports.monitoring_page import write_monitoring_report
+from mlnb.reports.run_index import write_index
 from mlnb.reports.run_report import write_report
 
 
 def parser(p: argparse.ArgumentParser) -> None:
     """Declare the arguments of `mlnb report`."""
     p.add_argument("run", nargs="?", default="latest", help="id of a run, a unique part of one, or latest (default)")
-    p.add_argument("--monitoring", action="store_true", help="write the monitoring report of the project instead")
+    other = p.add_mutually_exclusive_group()
+    other.add_argument("--compare", nargs="+", metavar="RUN", help="write a comparison of these runs instead")
+    other.add_argument("--all", action="store_true", help="write an index of all runs with links to their reports")
+    other.add_argument("--monitoring", action="store_true", help="write the monitoring report of the project instead")
     p.add_argument("--open", action="store_true", help="open the report in the browser")
     p.epilog = (
         "examples:\n  mlnb report                 write the report of the latest run\n"
         "  mlnb report --open          write it and open it in the browser\n"
         "  mlnb report --monitoring    write the monitoring report: versions, metrics, drift, decisions\n"
+        "  mlnb report --compare latest 20260314-0915    one file: parameters, metrics, plots, changed cells\n"
+        "  mlnb report --all           write runs/index.html\n"
     )
 
 
 def main(args: argparse.Namespace) -> int:
     """Write the report and print its path; return 0."""
     project = Project.find()
-    path = write_monitoring_report(project) if args.monitoring else write_report(open_run(project, args.run))
+    path = _write(project, args)
     print(os.path.relpath(path))
     if args.open:
         import webbrowser
@@ -32,3 +40,12 @@ def main(args: argparse.Namespace) -> int:
         if not webbrowser.open(path.as_uri()):
             print("No browser can be started here; open the file yourself.")
     return 0
+
+
+def _write(project: Project, args: argparse.Namespace) -> Path:
+    """Write what the arguments request; return its path."""
+    if args.compare:
+        return write_comparison([open_run(project, reference) for reference in args.compare])
+    if args.all:
+        return write_index(project)
+    return write_monitoring_report(project) if args.monitoring else write_report(open_run(project, args.run))

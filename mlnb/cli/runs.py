@@ -1,36 +1,22 @@
 """`mlnb runs`: runs sorted and filtered by any metric or parameter, and two runs side by side."""
 
 import argparse
-import ast
 import json
-import operator
-import re
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import Any
 
 from mlnb.cli.comparison_text import comparison_text
 from mlnb.cli.text_tables import table
 from mlnb.codec import to_json
 from mlnb.engine.project import Project
-from mlnb.engine.runs import Run, list_runs, open_run
+from mlnb.engine.runs import list_runs, open_run
 from mlnb.errors import UsageError
 from mlnb.reports import formatting
-from mlnb.suggestions import did_you_mean
 from mlnb.tracking import run_results
-from mlnb.tracking.run_comparison import all_metrics, compare_runs
+from mlnb.tracking.run_comparison import compare_runs
+from mlnb.tracking.run_table import RunRow, check_name, condition, describe, short_data, sort_rows
 
 NEWEST = 20  # runs that are shown without options
-SMALLER_IS_BETTER = {"log_loss", "brier_score", "rmse", "mae", "mape", "seconds"}
-COMPARISON = re.compile(r"^\s*([^\s<>=!]+)\s*(>=|<=|!=|==|=|>|<)\s*(.*?)\s*$")
-OPERATORS: dict[str, Callable[[Any, Any], Any]] = {
-    ">=": operator.ge,
-    "<=": operator.le,
-    "!=": operator.ne,
-    "==": operator.eq,
-    "=": operator.eq,
-    ">": operator.gt,
-    "<": operator.lt,
-}
 EPILOG = """examples:
   mlnb runs                                      list the newest runs
   mlnb runs --sort roc_auc --last 50             sort the last fifty, the best first
@@ -41,14 +27,6 @@ EPILOG = """examples:
 names: any metric (roc_auc, metrics.roc_auc, evaluate.roc_auc), any parameter (tune.trials, trials),
        and id, state, data, target, pipeline, profile, group, started, seconds, winner, gate
 """
-
-
-class RunRow(NamedTuple):
-    """A run, its verdict, and everything that it can be sorted and filtered by."""
-
-    run: Run
-    verdict: run_results.Verdict
-    values: dict[str, Any]
 
 
 def parser(p: argparse.ArgumentParser) -> None:
@@ -79,7 +57,7 @@ def main(args: argparse.Namespace) -> int:
         name, holds = condition(expression, names)
         rows = [row for row in rows if name in row.values and holds(row.values[name])]
     if args.sort:
-        rows = _sorted(rows, _check_name(args.sort, names), args.reverse)
+        rows = sort_rows(rows, check_name(args.sort, names), args.reverse)
     elif args.reverse:
         rows.reverse()
     if args.json:
@@ -94,52 +72,6 @@ def main(args: argparse.Namespace) -> int:
         if last and len(runs) > last:
             print(f"\n{formatting.count(len(runs) - last, 'older run')}: `mlnb runs --last {len(runs)}`")
     return 0
-
-
-def describe(run: Run) -> RunRow:
-    """Return a run with everything that it can be sorted and filtered by, under each of its names."""
-    record, verdict = run.record, run_results.verdict(run)
-    values: dict[str, Any] = {}
-    for full_name, parameter in run_results.parameters(run).items():
-        values[full_name.partition(".")[2]] = values[full_name] = parameter.value
-    for full_name, value in all_metrics(run).items():
-        name = full_name.partition(".")[2]
-        values.update({full_name: value, name: value, f"metrics.{name}": value, f"metrics.{full_name}": value})
-    values |= {"data": values.get("ingest.data"), "target": values.get("problem.target")}
-    values |= {"pipeline": record.pipeline, "profile": record.profile, "group": record.group}
-    values |= {"started": record.started, "seconds": record.seconds, "id": run.id, "state": run.state}
-    return RunRow(run, verdict, values | to_json(verdict))
-
-
-def condition(expression: str, names: Iterable[str]) -> tuple[str, Callable[[Any], bool]]:
-    """Return the name of an expression such as "metrics.roc_auc>0.9", and its test.
-
-    Args:
-        expression: The filter.
-        names: The names that any run has.
-
-    Raises:
-        UsageError: The expression cannot be parsed, or no run has that name.
-    """
-    match = COMPARISON.match(expression)
-    if match is None:
-        raise UsageError(f"--filter {expression!r}: expected a name, one of > < >= <= = != and a value.")
-    name, sign, text = match.groups()
-    name = _check_name(name, names)
-    try:
-        expected = ast.literal_eval(text)
-    except (ValueError, SyntaxError):
-        expected = {"true": True, "false": False, "none": None, "null": None}.get(text.lower(), text)
-
-    def holds(value: Any) -> bool:
-        if isinstance(value, str) != isinstance(expected, str) and sign in ("=", "==", "!="):
-            return bool(OPERATORS[sign](str(value), str(expected)))
-        try:
-            return bool(OPERATORS[sign](value, expected))
-        except TypeError:
-            return False
-
-    return name, holds
 
 
 def listing(rows: Sequence[RunRow], extra: Sequence[str] = ()) -> str:
@@ -159,12 +91,6 @@ def listing(rows: Sequence[RunRow], extra: Sequence[str] = ()) -> str:
     )
 
 
-def short_data(data: object) -> str:
-    """Return the end of a data set's name: a file without its folders, other sources as they are."""
-    text = str(data or "")
-    return text if "://" in text or text.endswith(("/", "\\")) else text.replace("\\", "/").rpartition("/")[2]
-
-
 def as_json(row: RunRow) -> dict[str, Any]:
     """Return a run as a JSON object: identity, verdict, parameters and metrics."""
     run, record = row.run, to_json(row.run.record)
@@ -174,7 +100,7 @@ def as_json(row: RunRow) -> dict[str, Any]:
         "state": run.state,
         **{name: record[name] for name in names},
         **to_json(row.verdict),
-        "parameters": {name: parameter.value for name, parameter in run_results.parameters(run).items()},
+        "parameters": run_results.parameter_values(run),
         "metrics": run_results.metrics(run),
         "stages": {name: stage.state for name, stage in run.stages.items()},
     }
@@ -192,19 +118,3 @@ def _compare(project: Project, args: argparse.Namespace) -> int:
     else:
         print(comparison_text(comparison))
     return 0
-
-
-def _check_name(name: str, names: Iterable[str]) -> str:
-    names = sorted(names)
-    if name not in names and names:
-        raise UsageError(f"No run has a metric or parameter {name!r}." + did_you_mean(name, names))
-    return name
-
-
-def _sorted(rows: list[RunRow], name: str, reverse: bool) -> list[RunRow]:
-    numbers = [row for row in rows if isinstance(row.values.get(name), int | float)]
-    others = [row for row in rows if not isinstance(row.values.get(name), int | float)]
-    smaller = name.rpartition(".")[2] in SMALLER_IS_BETTER
-    numbers.sort(key=lambda row: row.values[name], reverse=smaller == reverse)
-    others.sort(key=lambda row: str(row.values.get(name)), reverse=reverse)
-    return numbers + others

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import mlnb
-from mlnb.engine.digests import StatCache, digest_code, parse_cell, parse_python
+from mlnb.engine.digests import StatCache, digest_code, digest_module, parse_cell, parse_python
 from mlnb.engine.notebook import imported_names
 from mlnb.engine.project import Project
 from mlnb.exported_code import read_exported_code
@@ -42,6 +42,7 @@ class CodeSources:
         self.project = project
         self.package = Path(mlnb.__file__).parent
         self._modules: dict[Path, tuple[str, frozenset[str]]] = {}
+        self._dependencies: dict[frozenset[str], tuple[dict[str, str], dict[str, str]]] = {}
         self._versions: dict[str, str] = {}
         self._listings: dict[str, frozenset[str]] = {}
         self._located: dict[str, tuple[str, Path] | None] = {}
@@ -56,6 +57,13 @@ class CodeSources:
         Returns:
             The digest of the code of each project module, and the version of each library.
         """
+        names = frozenset(imports)
+        if names not in self._dependencies:
+            self._dependencies[names] = self._follow(names)
+        return self._dependencies[names]
+
+    def _follow(self, imports: Iterable[str]) -> tuple[dict[str, str], dict[str, str]]:
+        """Return the digests of modules and the versions of libraries that names import, directly or not."""
         modules: dict[str, str] = {}
         libraries: set[str] = set()
         waiting = list(imports)
@@ -145,11 +153,11 @@ class CodeSources:
             if cached is None or not _is_digest_with_names(cached):
                 source = path.read_text(encoding="utf-8")
                 try:
+                    tree = parse_python(source)
                     package = module if path.name == "__init__.py" else module.rpartition(".")[0]
-                    names = imported_names(parse_python(source), package)
+                    cached = [digest_module(tree), sorted(imported_names(tree, package))]
                 except SyntaxError:
-                    names = set()
-                cached = [digest_code([source]), sorted(names)]
+                    cached = [digest_code([source]), []]
                 cache.put(path, cached)
             self._modules[path] = (cached[0], frozenset(cached[1]))
         return self._modules[path]

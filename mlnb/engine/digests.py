@@ -7,7 +7,8 @@ import os
 import re
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from io import BufferedReader
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from typing import Any
 from mlnb.engine.files import PRIVATE, read_json, warn_damaged, write_json
 
 PARSING = threading.Lock()
+STATEMENT_FIELDS = ("body", "orelse", "finalbody", "handlers", "cases")  # of syntax trees
 RACE = 2_000_000_000  # ns: a file that changed this recently may change again within the same clock tick
 
 
@@ -81,18 +83,38 @@ def parse_cell(source: str) -> ast.Module | None:
 
 def digest_code(sources: Iterable[str]) -> str:
     """Return one digest for cells of code; comments, layout, empty cells and docstrings are ignored."""
-    parts = []
-    for source in sources:
-        tree = parse_cell(source)
-        if tree is None:
-            parts.append(source)
-        elif tree.body:
-            parts.append(ast.dump(_without_docstrings(tree)))
-    return digest_value(parts)
+    return digest_value([text for source in sources if (text := canonical_code(source)) is not None])
+
+
+@lru_cache(maxsize=1024)
+def canonical_code(source: str) -> str | None:
+    """Return the text of a cell's code that its digest depends on; None when there is no code."""
+    tree = parse_cell(source)
+    return source if tree is None else _canonical_tree(tree)
+
+
+def digest_module(tree: ast.Module) -> str:
+    """Return the digest of a parsed module, which is that of its source; its docstrings are removed."""
+    text = _canonical_tree(tree)
+    return digest_value([] if text is None else [text])
+
+
+def _canonical_tree(tree: ast.Module) -> str | None:
+    return ast.dump(_without_docstrings(tree)) if tree.body else None
+
+
+def walk_statements(tree: ast.AST) -> Iterator[ast.AST]:
+    """Yield the tree and the statements in it, without their expressions, which are most of a tree's nodes."""
+    waiting = [tree]
+    while waiting:
+        node = waiting.pop()
+        yield node
+        for name in STATEMENT_FIELDS:
+            waiting += getattr(node, name, ())
 
 
 def _without_docstrings(tree: ast.Module) -> ast.Module:
-    for node in ast.walk(tree):
+    for node in walk_statements(tree):
         if isinstance(node, ast.Module | ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) and len(node.body) > 1:
             first = node.body[0]
             if (

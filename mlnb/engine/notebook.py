@@ -6,6 +6,7 @@ import os
 import re
 import sys
 import warnings
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,7 +15,7 @@ import msgspec
 from mlnb.codec import Record
 from mlnb.engine import digests, parameters
 from mlnb.engine.confined_names import is_plain_name
-from mlnb.engine.digests import StatCache, digest_code, digest_value, parse_cell
+from mlnb.engine.digests import StatCache, digest_code, digest_value, parse_cell, walk_statements
 from mlnb.engine.notebook_document import CONFLICT_TAG, read_document, refuse_conflicts
 from mlnb.engine.parameters import Parameter, read_parameters
 from mlnb.errors import IgnoredFileWarning, NotebookError
@@ -80,7 +81,7 @@ class StageNotebook(Record, frozen=True, kw_only=True):
 def imported_names(tree: ast.AST | None, package: str = "") -> set[str]:
     """Return the dotted names that a syntax tree imports anywhere; `package` is the one that `from .` refers to."""
     names: set[str] = set()
-    for node in ast.walk(tree) if tree else ():
+    for node in walk_statements(tree) if tree else ():
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
@@ -88,6 +89,12 @@ def imported_names(tree: ast.AST | None, package: str = "") -> set[str]:
             base = ".".join([*above, *([node.module] if node.module else [])])
             names |= {f"{base}.{alias.name}" for alias in node.names}
     return names
+
+
+@lru_cache(maxsize=1024)
+def cell_imports(source: str) -> frozenset[str]:
+    """Return the dotted names that a cell imports."""
+    return frozenset(imported_names(parse_cell(source)))
 
 
 def read_notebook(path: Path) -> StageNotebook:
@@ -114,7 +121,7 @@ def read_notebook(path: Path) -> StageNotebook:
         )
     declared = read_parameters(tagged[0].source, where)
     reads, writes = _read_contract(cells, stem[2], where)
-    imports = frozenset(name for cell in cells for name in imported_names(parse_cell(cell.source)))
+    imports = frozenset(name for cell in cells for name in cell_imports(cell.source))
     return StageNotebook(
         name=stem[2],
         number=int(stem[1]),

@@ -2,7 +2,7 @@
 
 import os
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, overload
@@ -198,12 +198,15 @@ def list_runs(project: Project) -> list[Run]:
     return runs
 
 
-def read_runs(project: Project) -> tuple[list[Run], list[str]]:
-    """Return all runs, newest first, and one message for each run whose run.json is damaged or missing."""
+def read_runs(project: Project, read: Callable[[Project, Path], Run] = read_run) -> tuple[list[Run], list[str]]:
+    """Return all runs, newest first, and one message for each run whose run.json is damaged or missing.
+
+    `read` returns the run in a folder, such as from a cache.
+    """
     runs, problems = [], []
     for folder in project.runs.glob("*-*") if project.runs.is_dir() else ():
         try:
-            runs.append(read_run(project, folder))
+            runs.append(read(project, folder))
         except SchemaError as error:
             problems.append(str(error))
         except OSError as error:

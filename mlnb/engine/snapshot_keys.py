@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping
 
 from mlnb.codec import Record, to_json
 from mlnb.engine.code_sources import CodeSources
-from mlnb.engine.digests import digest_code, digest_value, parse_cell
-from mlnb.engine.notebook import StageNotebook, imported_names
+from mlnb.engine.digests import canonical_code, digest_code, digest_value
+from mlnb.engine.notebook import StageNotebook, cell_imports
 from mlnb.engine.project import Project
 from mlnb.engine.run_records import KeyInputs
 from mlnb.engine.runs import Run
@@ -57,7 +57,7 @@ class SnapshotKeys(Record, frozen=True, kw_only=True):
 
 def snapshot_keys(stage: StageNotebook, inputs: KeyInputs, sources: CodeSources) -> SnapshotKeys:
     """Return the snapshot keys of a stage: before each `#| stage` cell, starting with the one that opens the stage."""
-    code_cells = tuple(cell.index for cell in stage.cells if (tree := parse_cell(cell.source)) is None or tree.body)
+    code_cells = tuple(cell.index for cell in stage.cells if canonical_code(cell.source) is not None)
     values = to_json(inputs)
     family = digest_value([stage.name, values["parameters"], values["inputs"], values["python"]])
     before: dict[int, str] = {}
@@ -70,7 +70,7 @@ def snapshot_keys(stage: StageNotebook, inputs: KeyInputs, sources: CodeSources)
             before[cell.index] = digest_value([family, digest_code(earlier), *sources.dependencies(imports)])
         if "parameters" not in cell.tags:
             earlier.append(cell.source)
-        imports |= imported_names(parse_cell(cell.source))
+        imports |= cell_imports(cell.source)
     return SnapshotKeys(family=family, before=before, code_cells=code_cells)
 
 

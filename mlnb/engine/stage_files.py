@@ -2,7 +2,8 @@
 
 They are in runs/<id>/stages: `<stage>.inputs.json` is read when the notebook opens the stage, `<stage>.report.json` has
 what it saved and logged, `<stage>.error.json` the class of the exception that it raised. A random attempt id separates
-the files of different attempts: it is in the environment of the notebook's kernel (MLNB_ATTEMPT).
+the files of different attempts: it is in the environment of the notebook's kernel (MLNB_ATTEMPT). Other processes can
+follow a run by `<stage>.cell.json` and `<stage>.progress.json`, which have the cell and the progress of a stage.
 """
 
 from contextlib import suppress
@@ -69,6 +70,14 @@ class ProgressNote(Record, frozen=True, kw_only=True):
     text: str
 
 
+class CellNote(Record, frozen=True, kw_only=True):
+    """Which cell of a stage is executed: its index from 0, the number of cells, and the heading above it."""
+
+    cell: int
+    cells: int
+    heading: str
+
+
 class ErrorNote(Record, frozen=True, kw_only=True):
     """The exception of a cell: the attempt, and the name of its class in `mlnb.errors` (empty for any other class)."""
 
@@ -93,6 +102,17 @@ def report_path(folder: Path, stage: str) -> Path:
 def progress_path(folder: Path, stage: str) -> Path:
     """Return the file of a stage's progress."""
     return folder / f"{stage}.progress.json"
+
+
+def cell_path(folder: Path, stage: str) -> Path:
+    """Return the file of a stage's `CellNote`."""
+    return folder / f"{stage}.cell.json"
+
+
+def write_cell(folder: Path, stage: str, note: CellNote) -> None:
+    """Write which cell of a stage is executed; an `OSError` is ignored, as a run does not depend on it."""
+    with suppress(OSError):
+        write_private(cell_path(folder, stage), encode(note))
 
 
 def error_path(folder: Path, stage: str) -> Path:

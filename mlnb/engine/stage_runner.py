@@ -2,6 +2,7 @@
 
 import threading
 import time
+from functools import partial
 from pathlib import Path
 
 from mlnb.codec import Record, replace
@@ -12,6 +13,7 @@ from mlnb.engine.plan import Planner
 from mlnb.engine.plan_steps import Step
 from mlnb.engine.run_records import Outputs, StageResult
 from mlnb.engine.snapshot_keys import snapshot_request
+from mlnb.engine.stage_files import CellNote, write_cell
 from mlnb.engine.stage_jobs import Executor, Outcome, OutcomeState
 from mlnb.engine.store import LINKED
 from mlnb.errors import ContractBroken
@@ -82,9 +84,7 @@ class StageRunner:
             job = replace(job, snapshots=snapshot_request(self.run, name, step.snapshots, scratch, restored))
         job.target.unlink(missing_ok=True)  # of an attempt before: it may be a link to an object of the store
         started, start = runs.now(), time.monotonic()
-        outcome = self.executor.execute(
-            job, lambda cell, cells, heading: self.dispatch(CellStarted(self.run, name, cell, cells, heading))
-        )
+        outcome = self.executor.execute(job, partial(self._on_cell, name))
         if restored and not outcome.restored:
             self.run.update_stage(name, reason=f"{step.reason}, which has ended: starts at the first cell")
         if outcome.state == OutcomeState.FAILED:
@@ -113,3 +113,8 @@ class StageRunner:
         self.store.put_result(key, result)
         self.store.clear_scratch(scratch)
         return Computed(result=result)
+
+    def _on_cell(self, name: str, cell: int, cells: int, heading: str) -> None:
+        """Report that the execution of a cell has started: to listeners, and to processes that follow the run."""
+        self.dispatch(CellStarted(self.run, name, cell, cells, heading))
+        write_cell(self.jobs.folder, name, CellNote(cell=cell, cells=cells, heading=heading))

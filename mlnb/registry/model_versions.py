@@ -119,21 +119,15 @@ def describe_version(run: Run) -> VersionMetadata:
     return VersionMetadata(
         pipeline=record.pipeline,
         finished=record.finished,
-        data=_digest(run, "raw"),
-        test=_digest(run, "test"),
-        predictions=_digest(run, "predictions"),
+        data=output_digest(run, "raw"),
+        test=output_digest(run, "test"),
+        predictions=output_digest(run, "predictions"),
         code=digest_value(code),
         git=record.git,
         environment=Environment(
             python=record.python_version, mlnb=record.mlnb_version, libraries=dict(sorted(libraries.items()))
         ),
-        problem=ProblemSummary(
-            target=contract.target,
-            task=contract.task,
-            metric=contract.metric,
-            direction=contract.direction,
-            bound=contract.bound,
-        ),
+        problem=summarize_problem(contract),
         deciding=metrics.deciding,
         metrics={name: score.value for name, score in metrics.scores.items()},
         gate=run.load("gate", Gate).passed,
@@ -144,7 +138,19 @@ def describe_version(run: Run) -> VersionMetadata:
     )
 
 
-def _digest(run: Run, artifact: str) -> str | None:
+def summarize_problem(contract: ProblemContract) -> ProblemSummary:
+    """Return the fields of a contract that must agree for two models to be compared."""
+    return ProblemSummary(
+        target=contract.target,
+        task=contract.task,
+        metric=contract.metric,
+        direction=contract.direction,
+        bound=contract.bound,
+    )
+
+
+def output_digest(run: Run, artifact: str) -> str | None:
+    """Return the digest of an artifact; None when the run has none of that name."""
     output = run.output(artifact)
     return output.digest if output else None
 

@@ -222,10 +222,12 @@ class Registry:
         with reading(self.engine) as connection:
             return audit_log.read(audit_log.entries(connection))
 
-    def verify(self, head: str = "") -> tuple[list[str], int, str]:
+    def verify(self, head: str = "", remember: bool = True) -> tuple[list[str], int, str]:
         """Return every fault of log and tables as text, the number of entries, and the digest of the last.
 
-        Without a `head`, the last one that this project has read must be in the log.
+        Args:
+            head: Digest that must be in the log; empty: the last one that this project has read.
+            remember: Whether the digest of the last entry is written, for the next verification.
         """
         head = head or known_head(self.project, database_url(self.project))
         with reading(self.engine) as connection:
@@ -233,7 +235,7 @@ class Registry:
             faults = audit_log.verify(lines, head)
             if not audit_log.verify(lines):
                 faults += compare_states(replay(audit_log.read(lines)), read_state(connection))
-        if lines and not faults:
+        if remember and lines and not faults:
             remember_head(self.project, database_url(self.project), lines[-1][2])
         return faults, len(lines), lines[-1][2] if lines else audit_log.ORIGIN
 

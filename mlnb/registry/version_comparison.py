@@ -1,14 +1,16 @@
 """Two model versions compared; where both were tested on the same rows, with the interval of their difference."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from mlnb.codec import Record
 from mlnb.engine.formats import load_object
 from mlnb.engine.project import Project
-from mlnb.errors import StoreCorrupted
+from mlnb.engine.runs import Run
+from mlnb.errors import SchemaError, StoreCorrupted
 from mlnb.methods.contracts.holdout_reuse import HoldoutReuse
+from mlnb.methods.contracts.problems import ProblemContract
 from mlnb.methods.tasks.task_traits import traits_of
-from mlnb.registry.model_versions import ModelVersion
+from mlnb.registry.model_versions import ModelVersion, ProblemSummary, output_digest, summarize_problem
 
 RESAMPLES = 2000
 SEED = 0
@@ -58,11 +60,19 @@ class VersionComparison(Record, frozen=True, kw_only=True):
     reuse: tuple[HoldoutReuse | None, HoldoutReuse | None] = (None, None)
 
 
+class EvaluatedModel(NamedTuple):
+    """What a model was evaluated on: its problem, and the digests of test rows and predictions."""
+
+    problem: ProblemSummary
+    test: str | None
+    predictions: str | None
+
+
 def compare_versions(project: Project, first: ModelVersion, second: ModelVersion) -> VersionComparison:
     """Return what differs between two versions, and the difference of their deciding metric."""
     one, other = first.metadata, second.metadata
     libraries = one.environment.libraries, other.environment.libraries
-    difference = _difference(project, first, second)
+    difference = _difference(project, *(EvaluatedModel(m.problem, m.test, m.predictions) for m in (one, other)))
     return VersionComparison(
         versions=(first.name, second.name),
         runs=(first.run, second.run),
@@ -84,9 +94,22 @@ def compare_versions(project: Project, first: ModelVersion, second: ModelVersion
     )
 
 
-def _difference(project: Project, first: ModelVersion, second: ModelVersion) -> MetricDifference | str:
+def run_difference(first: Run, second: Run) -> MetricDifference | str:
+    """Return the difference of the deciding metric of two runs of a project, or as text why there is none."""
+    models = []
+    for run in (first, second):
+        if not (run.has("contract") and run.has("predictions")):
+            return f"run {run.id} was not evaluated on its test rows"
+        try:
+            problem = summarize_problem(run.load("contract", ProblemContract))
+        except (StoreCorrupted, SchemaError):
+            return f"the problem contract of run {run.id} is damaged or no longer in the store"
+        models.append(EvaluatedModel(problem, output_digest(run, "test"), output_digest(run, "predictions")))
+    return _difference(first.project, *models)
+
+
+def _difference(project: Project, one: EvaluatedModel, other: EvaluatedModel) -> MetricDifference | str:
     """Return the difference of the deciding metric, or as text why there is none."""
-    one, other = first.metadata, second.metadata
     problem = one.problem
     if problem != other.problem:
         return "their problems differ: target, task, metric or bound"
@@ -95,7 +118,7 @@ def _difference(project: Project, first: ModelVersion, second: ModelVersion) -> 
     if not traits_of(problem.task).independent_rows:
         return f"the task {problem.task} has no independent rows that could be resampled in pairs"
     try:
-        tables = [load_object(project.store, "table", str(metadata.predictions)) for metadata in (one, other)]
+        tables = [load_object(project.store, "table", str(result.predictions)) for result in (one, other)]
     except StoreCorrupted:
         return "the predictions of one are no longer in the store"
     import numpy as np

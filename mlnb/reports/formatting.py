@@ -100,6 +100,15 @@ def moment(text: Any) -> str:
     return f"{at.day} {at:%B %Y, %H:%M} UTC"
 
 
+def age(value: Any) -> str:
+    """Return a number of seconds as minutes, hours or days: "12 min", "5 h", "3 days"; a dash for None."""
+    if not isinstance(value, int | float):
+        return "–"
+    if value < 3600:
+        return f"{max(0, int(value // 60))} min"
+    return f"{int(value // 3600)} h" if value < 2 * 86_400 else count(int(value // 86_400), "day")
+
+
 def command_line(words: Sequence[str]) -> str:
     """Return a command line that a shell reads as these words; `mlnb run` without any."""
     return shlex.join(words) or "mlnb run"

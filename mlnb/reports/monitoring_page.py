@@ -91,8 +91,15 @@ def write_monitoring_report(project: Project) -> Path:
     Raises:
         StoreFull: The disk is full.
     """
+    path = project.runs / "monitoring.html"
+    write_whole(path, render_monitoring_report(project).encode(), PRIVATE)
+    return path
+
+
+def render_monitoring_report(project: Project, remember: bool = True) -> str:
+    """Return the monitoring report as HTML; `remember` as for `Registry.verify`."""
     registry = Registry(project)
-    faults, count, _ = registry.verify()
+    faults, count, _ = registry.verify(remember=remember)
     names = {
         version.metadata.certificate.model: VersionName(version.model, f"version {version.number}")
         for version in registry.versions()
@@ -100,7 +107,7 @@ def write_monitoring_report(project: Project) -> Path:
     results, entries = find_results(project), []
     with suppress(RegistryError):  # an unreadable log is among the faults
         entries = registry.log()
-    page = (
+    return (
         environment()
         .get_template("monitoring.html")
         .render(
@@ -113,9 +120,6 @@ def write_monitoring_report(project: Project) -> Path:
             style=style(),
         )
     )
-    path = project.runs / "monitoring.html"
-    write_whole(path, page.encode(), PRIVATE)
-    return path
 
 
 def _by_model(

@@ -57,13 +57,14 @@ def find_results(project: Project) -> list[MonitoringResult]:
     results: list[MonitoringResult] = []
     for run in runs.list_runs(project):
         if run.record.pipeline == PIPELINE and run.state == RunState.FINISHED and run.has("verdict"):
-            results.append(_read_result(run))
+            results.append(read_result(run))
         if len(results) == NEWEST:
             break
     return sorted(results, key=lambda result: result.until)
 
 
-def _read_result(run: Run) -> MonitoringResult:
+def read_result(run: Run) -> MonitoringResult:
+    """Return what a finished monitoring run found. Raises `SchemaError` when its artifacts cannot be read."""
     verdict = load_record(run, "verdict", MonitoringVerdict)
     performance = load_record(run, "performance", Performance)
     drift = load_record(run, "drift", DriftReport)

@@ -70,7 +70,7 @@ def collect_page(run: Run) -> RunPage:
         metrics=_metrics(contract, test),
         references=[one.title for one in rank_competitors(test)] if test else [],
         plots=_plots(run),
-        trials=_trials(run, contract),
+        trials=collect_trials(run, contract),
         card=_card(run),
         artifacts=[
             ArtifactRow(artifact, name, output)
@@ -183,18 +183,20 @@ def _plots(run: Run) -> list[PlotGroup]:
         plots = read_plots(notebook) if notebook else []
         headings: dict[str, list[PlotImage]] = {}
         for plot in plots:
-            headings.setdefault(plot.heading, []).append(_image(plot))
+            headings.setdefault(plot.heading, []).append(show_plot(plot))
         if headings:
             groups.append(PlotGroup(record.title or name, headings))
     return groups
 
 
-def _image(plot: Plot) -> PlotImage:
+def show_plot(plot: Plot) -> PlotImage:
+    """Return a plot as it is printed, at the scale of every plot."""
     width, height = plot.size
     return PlotImage(plot.title, base64.b64encode(plot.png).decode(), round(width * SCALE), round(height * SCALE))
 
 
-def _trials(run: Run, contract: ProblemContract | None) -> TrialSection | None:
+def collect_trials(run: Run, contract: ProblemContract | None) -> TrialSection | None:
+    """Return the hyperparameter search of a run; None when it has none."""
     trials = run_results.read_trials(run)
     if not trials:
         return None

@@ -12,6 +12,7 @@ from mlnb.reports.notebook_pages import read_cells
 from mlnb.reports.run_page import collect_page, page_name
 
 HERE = Path(__file__).parent
+REPORT = "report.html"  # its name in the folder of the run
 
 
 def write_report(run: Run) -> Path:
@@ -23,21 +24,29 @@ def write_report(run: Run) -> Path:
     Raises:
         StoreFull: The disk is full.
     """
-    _write_notebooks(run)
-    page = environment().get_template("report.html").render(page=collect_page(run), style=style())
-    path = run.folder / "report.html"
-    write_whole(path, page.encode(errors="backslashreplace"), PRIVATE)
+    for name, record in run.stages.items():
+        if record.notebook is not None and run.notebook_file(name) is not None:
+            _write(run.folder / page_name(record.notebook), render_notebook(run, name))
+    path = run.folder / REPORT
+    _write(path, render_report(run))
     return path
 
 
-def _write_notebooks(run: Run) -> None:
+def render_report(run: Run) -> str:
+    """Return the report of a run in any state as HTML."""
+    return environment().get_template("report.html").render(page=collect_page(run), style=style())
+
+
+def render_notebook(run: Run, stage: str) -> str:
+    """Return the page of a stage's executed notebook as HTML."""
+    source = run.notebook_file(stage)
+    cells = read_cells(source) if source else []
     template = environment().get_template("notebook.html")
-    for name, record in run.stages.items():
-        source = run.notebook_file(name)
-        if source is None or record.notebook is None:
-            continue
-        page = template.render(run=run, stage=name, record=record, cells=read_cells(source), style=style())
-        write_whole(run.folder / page_name(record.notebook), page.encode(errors="backslashreplace"), PRIVATE)
+    return template.render(run=run, stage=stage, record=run.stages[stage], cells=cells, style=style())
+
+
+def _write(path: Path, page: str) -> None:
+    write_whole(path, page.encode(errors="backslashreplace"), PRIVATE)
 
 
 @cache

@@ -1,5 +1,6 @@
-"""Two runs side by side: differing parameters, metrics and versions, and which stages made the same bytes."""
+"""Runs side by side: differing parameters, metrics and versions, and which stages made the same bytes."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from msgspec import field
@@ -12,43 +13,40 @@ from mlnb.methods.contracts.holdout_reuse import HoldoutReuse
 from mlnb.tracking import run_results
 from mlnb.tracking.artifact_views import load_record
 
-Pair = tuple[Any, Any]  # the values of the first and the second run; None where a run has none
+Values = tuple[Any, ...]  # the value of each run; None where a run has none
 
 
 class StageComparison(Record, frozen=True, kw_only=True):
-    """A stage of two runs: whether the outputs are the same bytes, and its state in each."""
+    """A stage of several runs: whether the outputs are the same bytes, and its state in each."""
 
     outputs: str
-    states: tuple[str, str]
+    states: tuple[str, ...]
 
 
 class RunComparison(Record, frozen=True, kw_only=True):
-    """What differs between two runs, and how many test rows of each were opened before."""
+    """What differs between runs, and how many test rows of each were opened before."""
 
-    runs: tuple[str, str]
-    states: tuple[str, str]
-    verdicts: tuple[run_results.Verdict, run_results.Verdict]
-    parameters: dict[str, Pair] = field(default_factory=dict)
-    metrics: dict[str, Pair] = field(default_factory=dict)
-    versions: dict[str, Pair] = field(default_factory=dict)
+    runs: tuple[str, ...]
+    states: tuple[str, ...]
+    verdicts: tuple[run_results.Verdict, ...]
+    parameters: dict[str, Values] = field(default_factory=dict)
+    metrics: dict[str, Values] = field(default_factory=dict)
+    versions: dict[str, Values] = field(default_factory=dict)
     stages: dict[str, StageComparison] = field(default_factory=dict)
-    reuse: tuple[HoldoutReuse | None, HoldoutReuse | None] = (None, None)
+    reuse: tuple[HoldoutReuse | None, ...] = ()
 
 
-def compare_runs(first: Run, second: Run) -> RunComparison:
-    """Return what differs between two runs."""
-    parameters = [
-        {name: parameter.value for name, parameter in run_results.parameters(run).items()} for run in (first, second)
-    ]
+def compare_runs(*compared: Run) -> RunComparison:
+    """Return what differs between two or more runs."""
     return RunComparison(
-        runs=(first.id, second.id),
-        states=(first.state, second.state),
-        verdicts=(run_results.verdict(first), run_results.verdict(second)),
-        parameters=_differing(*parameters),
-        metrics=_differing(all_metrics(first), all_metrics(second)),
-        versions=_differing(run_results.versions(first), run_results.versions(second)),
-        reuse=(_reuse(first), _reuse(second)),
-        stages={name: _compare_stage(name, first, second) for name in second.stages | first.stages},
+        runs=tuple(run.id for run in compared),
+        states=tuple(str(run.state) for run in compared),
+        verdicts=tuple(run_results.verdict(run) for run in compared),
+        parameters=_differing([run_results.parameter_values(run) for run in compared]),
+        metrics=_differing([all_metrics(run) for run in compared]),
+        versions=_differing([run_results.versions(run) for run in compared]),
+        reuse=tuple(map(_reuse, compared)),
+        stages={name: _compare_stage(name, compared) for name in _names([run.stages for run in compared[::-1]])},
     )
 
 
@@ -64,17 +62,26 @@ def _reuse(run: Run) -> HoldoutReuse | None:
     return test.reuse if test else None
 
 
-def _differing(first: dict[str, Any], second: dict[str, Any]) -> dict[str, Pair]:
-    names = list(first | second)
-    return {name: (first.get(name), second.get(name)) for name in names if first.get(name) != second.get(name)}
+def _names(columns: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return the names that any of the mappings has, in their order."""
+    return list(dict.fromkeys(name for column in columns for name in column))
 
 
-def _compare_stage(name: str, first: Run, second: Run) -> StageComparison:
-    records = [run.stages.get(name) for run in (first, second)]
+def _differing(columns: Sequence[Mapping[str, Any]]) -> dict[str, Values]:
+    values = {name: tuple(column.get(name) for column in columns) for name in _names(columns)}
+    return {name: row for name, row in values.items() if any(value != row[0] for value in row[1:])}
+
+
+def _compare_stage(name: str, compared: Sequence[Run]) -> StageComparison:
+    records = [run.stages.get(name) for run in compared]
     digests = [{key: output.digest for key, output in r.outputs.items()} if r else {} for r in records]
-    same = "the same" if digests[0] == digests[1] else "differ"
+    same = "the same" if all(digest == digests[0] for digest in digests) else "differ"
     states = [
-        "not in this run" if r is None else f"reused from {r.from_run}" if r.state == StageState.REUSED else r.state
+        "not in this run"
+        if r is None
+        else f"reused from {r.from_run}"
+        if r.state == StageState.REUSED
+        else str(r.state)
         for r in records
     ]
-    return StageComparison(outputs=same if all(digests) else "–", states=(states[0], states[1]))
+    return StageComparison(outputs=same if all(digests) else "–", states=tuple(states))

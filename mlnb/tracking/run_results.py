@@ -48,6 +48,11 @@ def parameters(run: Run) -> dict[str, ParameterValue]:
     }
 
 
+def parameter_values(run: Run) -> dict[str, Any]:
+    """Return the value of every parameter by `stage.name`."""
+    return {name: parameter.value for name, parameter in parameters(run).items()}
+
+
 def shown_stages(run: Run) -> dict[str, StageRecord]:
     """Return the stages of a run; those that wait in a run that has ended are skipped, as they will never start."""
     if run.state == RunState.RUNNING:

@@ -110,9 +110,3 @@ def test_row_numbers_of_an_array_are_a_feature():
 def test_bad_input_gets_a_clear_error(X, y, options, message):
     with pytest.raises(ValueError, match=message):
         mlnb.TableClassifier(**{**FAST, **options}).fit(X, y)
-
-
-@pytest.mark.parametrize("weights", [[1.0], [-1.0] * 12, [np.nan] * 12, [0.0] * 12])
-def test_bad_sample_weights_get_a_clear_error(weights):
-    with pytest.raises(ValueError, match="expected"):
-        clone(CLASSIFIER).fit(np.arange(12.0).reshape(-1, 1), list("ab") * 6, sample_weight=weights)

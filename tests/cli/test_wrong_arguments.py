@@ -22,7 +22,8 @@ WRONG = (
     "containerize --opt =x", "deploy kubernetes --name A_B", "deploy kubernetes --replicas 5 --max-replicas 2",
     "score missing.csv out.csv", "score table.csv out.xyz", "score noise.csv out.csv", "score zero.csv out.csv",
     "score empty.csv out.csv", "score table.csv out.csv --keep nope", "score table.csv out.csv --workers 0", "new .",
-    "new table.csv", "new fresh --data tabel.csv", "upgrade", "clean --runs -1",
+    "new table.csv", "new fresh --data tabel.csv", "upgrade", "ui --port 99999", "ui --project nope",
+    "report --compare latest", "report --compare latest nope", "clean --runs -1",
 )  # fmt: skip
 
 

@@ -8,7 +8,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mlnb.engine import digests
-from mlnb.engine.digests import StatCache, digest_bytes, digest_code, digest_file, digest_value, parse_cell
+from mlnb.engine.digests import (
+    StatCache,
+    digest_bytes,
+    digest_code,
+    digest_file,
+    digest_module,
+    digest_value,
+    parse_cell,
+    parse_python,
+)
+from mlnb.engine.notebook import imported_names
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=5),
@@ -72,3 +82,39 @@ def test_a_file_that_has_just_changed_is_not_cached(tmp_path: Path) -> None:
     path.write_bytes(b"one")
     cache.digest(path)
     assert cache.get(path) is None
+
+
+NESTED = '''
+"""Module."""
+import a
+async def f():
+    """Function."""
+    with open("x") as file:
+        from b import c
+    match file:
+        case 1:
+            import d.e
+try:
+    pass
+except ValueError:
+    import g
+else:
+    class C:
+        """Class."""
+        def m(self):
+            """Method."""
+            from . import h
+            return lambda: (1 if self else 2)
+finally:
+    while True:
+        from ..i import j
+'''
+
+
+def test_a_module_has_the_digest_of_its_source_and_all_its_imports_are_found() -> None:
+    tree = parse_python(NESTED)
+    assert imported_names(tree, "p.q") == {"a", "b.c", "d.e", "g", "p.q.h", "p.i.j"}
+    assert digest_module(tree) == digest_code([NESTED])
+    comments = NESTED.replace('"""Method."""', '"""Another text."""').replace('"""Class."""', '"""Text."""')
+    assert digest_code([comments]) == digest_code([NESTED]) != digest_code([NESTED.replace("import g", "import k")])
+    assert digest_module(parse_python("# only a comment")) == digest_code(["# only a comment"]) == digest_code([])

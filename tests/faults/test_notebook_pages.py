@@ -2,7 +2,6 @@
 
 import json
 import re
-import shutil
 import subprocess
 import threading
 from html.parser import HTMLParser
@@ -12,6 +11,7 @@ from typing import Any
 
 import planted
 import pytest
+from chromium import chromium
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -144,9 +144,7 @@ def test_a_whole_page_has_a_policy_and_nothing_else(tmp_path: Path) -> None:
 
 
 def test_chromium_requests_nothing(tmp_path: Path) -> None:
-    browser = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    if browser is None:
-        pytest.skip("no Chromium here")
+    browser = chromium()
     requests: list[str] = []
 
     class Handler(BaseHTTPRequestHandler):

@@ -38,6 +38,7 @@ UNSEEN = {
     "s3fs": "fsspec reads s3:// with it",
     "gcsfs": "fsspec reads gs:// with it",
     "adlfs": "fsspec reads abfs:// with it",
+    "axe-core-python": "tests read the script in it that checks pages for accessibility",
     "awslambdaric": "tests answer Lambda's runtime interface with it",
     "kubernetes-validate": "manifests are held against Kubernetes' schemas in tests",
     "build": "makes the wheel in .ci/run",

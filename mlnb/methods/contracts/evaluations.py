@@ -264,11 +264,19 @@ class RobustnessCheck(Record, frozen=True, kw_only=True):
 
 
 class ColumnImportance(Record, frozen=True, kw_only=True):
-    """The permutation importance of a column: the loss of the metric when it is shuffled, over `rows` test rows."""
+    """The permutation importance of a column.
+
+    Args:
+        column: the column of the table.
+        importance: loss of the metric when it is shuffled, in the metric's unit.
+        rows: test rows that were shuffled.
+        repeats: number of shuffles; None in the records of earlier versions.
+    """
 
     column: str
     importance: float
     rows: int
+    repeats: int | None = None
 
 # %% ../../../nbs/methods/contracts/evaluations.ipynb #c10
 REFERENCES = {

@@ -7,7 +7,7 @@ __all__ = ['REPORTED', 'ColumnEffects', 'explain_model', 'plot_effects', 'Robust
            'report_slices', 'describe_slices', 'plot_groups_and_slices', 'add_inspection']
 
 # %% ../../../nbs/methods/evaluation/model_inspection.ipynb #c03
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import matplotlib.pyplot as plt
@@ -24,10 +24,11 @@ from mlnb.methods.evaluation.explanations import (
     contributions,
     explains,
     permutation_importance,
+    predict_parts,
     affordable_rows,
     shap_rows,
 )
-from .robustness import COLUMNS, ROWS, perturb
+from .robustness import COLUMNS, ROWS, Columns, perturb
 from .important_words import describe_words, important_words
 from .scored_test_set import ScoredTestSet
 from .slice_assessments import assess_slices, measure_rows, readable_columns
@@ -72,8 +73,10 @@ class ColumnEffects:
         """The most important columns, for the metrics."""
         table = self.importance[:REPORTED]
         rounded = table["importance"].round(12)
-        rows = zip(table["column"], rounded, table["rows"], strict=True)
-        return tuple(ColumnImportance(column=str(c), importance=float(v), rows=int(n)) for c, v, n in rows)
+        rows = zip(table["column"], rounded, table["rows"], table["repeats"], strict=True)
+        return tuple(
+            ColumnImportance(column=str(c), importance=float(v), rows=int(n), repeats=int(r)) for c, v, n, r in rows
+        )
 
 
 def explain_model(test_set: ScoredTestSet, repeats: int = 5, seed: int = 0) -> ColumnEffects:
@@ -90,8 +93,9 @@ def explain_model(test_set: ScoredTestSet, repeats: int = 5, seed: int = 0) -> C
     importance = permutation_importance(
         model, X, test_set.y, metric, sources, repeats, seed, groups=groups, weights=heavy
     )
+    done = importance["repeats"].iloc[0]
     text = (
-        f"{len(importance):,} of {len(set(sources)):,} columns were shuffled, "
+        f"{len(importance):,} of {len(set(sources)):,} columns were shuffled, {done} of {repeats} times, "
         f"among {importance['rows'].iloc[0]:,} of {len(X):,} examples"
     )
     if len(words := important_words(test_set)):
@@ -146,12 +150,13 @@ def check_robustness(
         return RobustnessReport()
     sign = METRICS[metric].sign
 
-    def measure(columns: Mapping[str, np.ndarray], rows: np.ndarray) -> float:
-        """The deciding metric of perturbed test rows; larger is better."""
-        prediction = pipeline.predict(encoder.transform(columns))
+    def measure(tables: Iterable[Columns], rows: np.ndarray) -> Iterator[float]:
+        """Yield the deciding metric of perturbed test rows; larger is better."""
         heavy = select_rows(test_set.weights, rows)
-        scored = measure_rows(metric, test_set.y[rows], prediction, pipeline.one_hot(prediction), heavy)
-        return sign * scored(np.ones(len(rows), dtype=bool))
+        for raw in predict_parts(pipeline.model, map(encoder.transform, tables)):
+            prediction = pipeline.decide(raw)
+            scored = measure_rows(metric, test_set.y[rows], prediction, pipeline.one_hot(prediction), heavy)
+            yield sign * scored(np.ones(len(rows), dtype=bool))
 
     dummy = metrics.reference_score("dummy", metric)
     worst = np.nan if dummy is None else sign * dummy

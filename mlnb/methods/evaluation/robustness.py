@@ -6,7 +6,7 @@
 __all__ = ['ROWS', 'COLUMNS', 'Columns', 'remove_values', 'add_noise', 'exchange_rows', 'perturb']
 
 # %% ../../../nbs/methods/evaluation/robustness.ipynb #c03
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 
@@ -75,7 +75,7 @@ def exchange_rows(
 # %% ../../../nbs/methods/evaluation/robustness.ipynb #c08
 def perturb(
     columns: Mapping[str, np.ndarray],
-    measure: Callable[[Columns, np.ndarray], float],
+    measure: Callable[[Iterable[Columns], np.ndarray], Iterable[float]],
     worst: float,
     important: Sequence[str] = (),
     seed: int = 0,
@@ -85,7 +85,8 @@ def perturb(
 
     Args:
         columns: columns of the test rows, before the encoder (n,).
-        measure: returns the score of columns and their row indices, larger is better.
+        measure: returns the scores of several tables, given their columns and the row indices that they share; larger
+            is better.
         worst: score of the dummy baseline.
         important: columns, most important first.
         seed: random seed.
@@ -111,9 +112,9 @@ def perturb(
         perturbed.append((f"{name} missing", remove_values(columns, 1.0, seed, only=[name])))
         perturbed.append((f"{name} shuffled", exchange_rows(columns, 1.0, seed, only=[name])))
     checks = []
-    whole = measure(perturbed[0][1], rows)
-    for inputs, given in perturbed:
-        score = whole if inputs == perturbed[0][0] else measure(given, rows)
+    scores = list(measure((given for _, given in perturbed), rows))
+    whole = scores[0]
+    for (inputs, _), score in zip(perturbed, scores, strict=True):
         lost = whole - score
         present = np.isfinite(lost)
         share = lost / (whole - worst) if present and np.isfinite(worst) and whole > worst else None

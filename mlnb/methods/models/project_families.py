@@ -46,7 +46,11 @@ def read_family_code(path: Path, root: Path) -> tuple[str, str]:
         tree = ast.parse(code)
     except SyntaxError as error:
         line = (code.splitlines()[(error.lineno or 1) - 1 :] or [""])[0].strip()
-        raise ModelFamilyError(f"{file}: found a syntax error ({error.msg}) in `{line}`; correct it there.") from None
+        message = f"{file}: found a syntax error ({error.msg}) in `{line[:100]}`; correct it there."
+        raise ModelFamilyError(message) from None
+    except (ValueError, MemoryError, RecursionError) as error:
+        message = f"{file} is no Python that can be read ({type(error).__name__}: {error}); correct it there."
+        raise ModelFamilyError(message) from None
     names = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
     imports = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
     names |= {"." * node.level + (node.module or "") for node in imports}

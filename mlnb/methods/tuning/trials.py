@@ -306,7 +306,9 @@ def run_trial(
         if smears:
             smearing = _smear(predictions, folds)
             scores[:] = [score_fold(fold, p) for fold, p in zip(folds, predictions, strict=False)]
-    except (ValueError, LookupError, ArithmeticError, RuntimeError, MemoryError) as error:
+    except BudgetExceeded:
+        raise
+    except Exception as error:  # noqa: BLE001 -- libraries have exceptions of their own; the trial reports it
         return outcome("fail", error=f"{type(error).__name__}: {error}")
     if all(value is None for value in scores):
         undefined = f"ValueError: {metric} is undefined in every fold, expected folds in which all classes occur"

@@ -34,7 +34,8 @@ def test_exchanged_values(clean: Columns) -> None:
 
 
 def test_undefined_scores_and_large_tables(clean: Columns) -> None:
-    undefined = perturb(clean, lambda columns, rows: float("nan"), 0.0)
+    undefined = perturb(clean, lambda tables, rows: [float("nan") for _ in tables], 0.0)
     assert undefined[1].score is None and undefined[1].share_lost is None
-    assert perturb({"x": np.arange(20_000.0)}, lambda columns, rows: float(len(rows)), 0.0)[0].score == ROWS
-    assert perturb({}, lambda columns, rows: 0.0, 0.0) == ()
+    checks = perturb({"x": np.arange(20_000.0)}, lambda tables, rows: [float(len(rows)) for _ in tables], 0.0)
+    assert checks[0].score == ROWS
+    assert perturb({}, lambda tables, rows: [], 0.0) == ()

@@ -14,11 +14,19 @@ from hypothesis import strategies as st
 
 from mlnb.errors import DataError, MissingExtra, ModelFamilyError, ParameterError
 from mlnb.methods.evaluation.explanations import affordable_rows, built_in_importance, explains, permutation_importance
-from mlnb.methods.models.custom_families import CustomModel, fit_custom, load_family, predict_custom
-from mlnb.methods.models.family_interface import FitSpec
+from mlnb.methods.models.custom_families import (
+    CustomModel,
+    declare_family,
+    fit_custom,
+    load_custom,
+    load_family,
+    predict_custom,
+    save_custom,
+)
+from mlnb.methods.models.family_interface import FitSpec, Range
 from mlnb.methods.models.fitted_models import Model, load_model, predict, save_model
 from mlnb.methods.models.model_families import fit_model
-from mlnb.methods.models.project_families import describe_failures, register_families
+from mlnb.methods.models.project_families import describe_failures, read_family_code, register_families
 from mlnb.methods.models.search_spaces import (
     check_families,
     default_params,
@@ -29,6 +37,7 @@ from mlnb.methods.models.search_spaces import (
 from mlnb.methods.training_data.cross_validation import Fold
 from mlnb.methods.tuning.final_fit import fit_winner
 from mlnb.methods.tuning.hyperparameter_search import tune
+from mlnb.methods.tuning.trial_proposals import SearchSettings, draw_params
 
 HALVES = load_family(CODE, FILE)
 
@@ -147,3 +156,86 @@ def test_codes_are_consecutive_and_absent_classes_have_probability_zero(data: st
     rowwise = load_family(CODE.replace('    name = "halves"', '    name = "halves"\n    rowwise = True'), FILE)
     alone = predict_custom(CustomModel(rowwise, model.fitted, model.seen), X, classes)
     assert alone.tobytes() == p.tobytes()
+
+
+NUMBERS = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(-5, 2**70),
+    st.floats(),
+    st.sampled_from([10**400, "a", 1j, np.float32(0.5), np.int64(3), np.array([1.0, 2.0])]),
+)
+FLAGS = st.sampled_from([True, False, None, "yes", 1, np.array([1, 2])])
+NAMES = st.one_of(st.text(max_size=4), st.sampled_from(["depth", "a b", "a" * 101, "\ud800", "", 1, None]))
+JUNK = st.one_of(NUMBERS, st.text(max_size=5), st.lists(NUMBERS, max_size=2), st.just({}), st.just([["binary"]]))
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.data())
+def test_any_declaration_is_refused_or_can_be_searched(data: st.DataObject) -> None:
+    space = data.draw(
+        st.dictionaries(NAMES, st.builds(Range, NUMBERS, NUMBERS, NUMBERS, log=FLAGS, integer=FLAGS), max_size=2)
+    )
+    changed = data.draw(st.dictionaries(st.sampled_from(["name", "tasks", "pickled", "rowwise", "libraries"]), JUNK))
+    kind = type("Changed", (type(HALVES.family),), {"space": space, **changed})
+    try:
+        source = declare_family(kind)
+    except ModelFamilyError as error:
+        assert str(error).startswith("Changed: class Changed ") and "; expected " in str(error)
+    else:
+        set_families([source])
+        proposed = draw_params(source.name, [], SearchSettings((source.name,), 50, 3), seed=1)
+        assert all(space[name].low <= value <= space[name].high for name, value in proposed.items())
+        assert all(space[name].low <= value <= space[name].high for name, value in default_params(source.name).items())
+
+
+EXCEPTIONS = [
+    "SystemExit(3)",
+    "ValueError",
+    "ValueError('line\\n' * 999)",
+    "type('Own', (Exception,), {})('x')",
+    "MemoryError",
+]
+
+
+@pytest.mark.parametrize("raised", [*EXCEPTIONS, "type('Own', (Exception,), {'__str__': lambda self: 1 / 0})()"])
+@pytest.mark.parametrize(
+    "method", ["cut = float(", "p = np.array(", "return json.dumps(", "return Halves(*", "import json\n"]
+)
+def test_whatever_a_family_raises_is_an_error_with_its_file(raised: str, method: str, tmp_path: Path) -> None:
+    X, y = table(classes=0)
+    with pytest.raises(ModelFamilyError) as caught:
+        source = load_family(CODE.replace(method, f"raise {raised}; {method}", 1), FILE)
+        model = CustomModel(source, None)
+        if "Halves(*" not in method:
+            model = fit_custom(source, {"quantile": 0.5}, X, y, None, FitSpec("regression"))
+            predict_custom(model, X, 0)
+            save_custom(model, tmp_path)
+        (tmp_path / "family.bin").write_bytes(b"[]")
+        (tmp_path / "family.py").write_text(source.code)
+        load_custom("halves", {"custom": {"file": FILE, "seen": []}}, tmp_path)
+    assert FILE in str(caught.value) and len(str(caught.value)) < 700 and "\n" not in str(caught.value)
+
+
+NO_FAMILY = [
+    *("def f(:", "  x = 1", "x = '\0'", "%matplotlib inline", "await f()", "return 3", "from . import x", "x = 1"),
+    *("x = " + "(" * 300, "x = " + "-" * 99999 + "1", "x = '\ud800'", "x = " + "1" * 9999, "import no_such_library"),
+    *("1 / 0", "raise SystemExit", CODE + "\nclass Other(HalvesFamily):\n    name = 'other'"),
+    CODE.replace("(ModelFamily)", ""),
+]
+
+
+@pytest.mark.parametrize("code", NO_FAMILY, ids=range(len(NO_FAMILY)))
+def test_code_that_defines_no_family_is_an_error_with_its_file(code: str, tmp_path: Path) -> None:
+    path = write_family(tmp_path, code="#| export\n" + code)
+    with pytest.raises(ModelFamilyError, match=FILE) as caught:
+        load_family(*read_family_code(path, tmp_path))
+    assert len(str(caught.value)) < 700
+
+
+def test_an_alias_and_a_base_class_are_no_other_families() -> None:
+    base = "class Base(ModelFamily):\n    pickled = False\n\n\n"
+    code = (
+        CODE.replace("class HalvesFamily(ModelFamily)", base + "class HalvesFamily(Base)") + "\nAlias = HalvesFamily\n"
+    )
+    assert load_family(code, FILE).name == "halves"

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mlnb.errors import DataError, ParameterError
 from mlnb.methods.models.fitted_models import load_model, predict, save_model
 from mlnb.methods.models.model_families import fit_model
 from mlnb.methods.models.search_spaces import default_params
@@ -149,3 +150,44 @@ def test_weight_two_is_a_row_twice(kind):
     repeated = fit_model("linear", params, X[twice], y[twice], "regression", metric="rmse")
     np.testing.assert_allclose(predict(weighted, X), predict(repeated, X), rtol=2e-3)
     assert smearing_factor(y, SKEWED, weights) == pytest.approx(smearing_factor(y[twice], SKEWED[twice]))
+
+
+SCALES = [1e-320, 1e-160, 1e-149, 1e-60, 1e-30, 1e30, 1e60, 1e149, 1e160, 1e300]
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.parametrize("scale", SCALES)
+def test_a_search_does_not_depend_on_the_unit_of_the_target(scale):
+    search = SEARCH | {"trials": 4, "families": ["linear", "lightgbm"]}
+    try:
+        best = tune(folds(SKEWED * scale), **search).best
+    except DataError as error:
+        assert ("at most" in str(error) and "unit" in str(error)) and not 1e-150 < scale < 1e148
+    else:
+        kind = next(iter(best.models)).params.get("target_distribution")
+        assert np.isclose(
+            best.score / scale, tune(folds(SKEWED), **search | {"families": ["linear"]}).best.score, rtol=0.1
+        )
+        assert kind in ("normal", "poisson", None)
+
+
+def test_an_exception_of_a_library_fails_the_trial_and_not_the_search(monkeypatch):
+    class LibraryError(Exception):
+        """Of a library, derived from no exception that Python has."""
+
+    def fit_or_fail(family, *arguments, **options):
+        if family == "lightgbm":
+            raise LibraryError("sum of labels is zero")
+        return fit_model(family, *arguments, **options)
+
+    monkeypatch.setattr("mlnb.methods.tuning.trials.fit_model", fit_or_fail)
+    trials = tune(folds(SKEWED), **SEARCH | {"trials": 4, "families": ["linear", "lightgbm"]}).trials
+    assert set(trials.loc[trials["family"] == "lightgbm", "error"]) == {"LibraryError: sum of labels is zero"}
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"workers": 0}, {"workers": -1}, {"threads": 0}, {"seconds": -1.0}, {"seconds": np.nan}]
+)
+def test_a_search_without_workers_or_time_is_refused(wrong):
+    with pytest.raises(ParameterError, match=f"{next(iter(wrong))}, expected"):
+        tune(folds(SKEWED), **SEARCH | wrong)
