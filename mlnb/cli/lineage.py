@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 
 from mlnb.codec import to_json
 from mlnb.engine.project import Project
-from mlnb.governance.lineage import DataLineage, Lineage, trace
 from mlnb.governance.logged_requests import LoggedRequest
+from mlnb.governance.version_lineage import DataLineage, Lineage, trace
 from mlnb.reports import formatting
 
 WIDTH = 11  # columns of the names

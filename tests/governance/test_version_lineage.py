@@ -12,7 +12,7 @@ from mlnb.cli.main import main
 from mlnb.engine.project import Project
 from mlnb.engine.runs import Run
 from mlnb.errors import UnknownRun
-from mlnb.governance.lineage import Lineage, trace
+from mlnb.governance.version_lineage import Lineage, trace
 from mlnb.monitoring.labels import add_labels
 from mlnb.monitoring.monitoring_paths import label_database
 from mlnb.registry.registry import Registry
