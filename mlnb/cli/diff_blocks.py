@@ -71,6 +71,8 @@ def diff_blocks(diff: RevisionDiff) -> list[Block]:
             blocks.append(Paragraph("No run of this revision is in the project; make one:", (revision.make_run,)))
     if diff.results is not None:
         blocks += _result_blocks(diff.results)
+    elif diff.head.run is not None and diff.head.run == diff.base.run:
+        blocks.append(Paragraph("Both revisions have the same run, so that no result differs."))
     blocks += _stage_blocks(diff)
     return blocks + _notebook_blocks(diff)
 
@@ -93,19 +95,23 @@ def _verdict(revision: ComparedRevision) -> tuple[str, str, str, str]:
 
 
 def _result_blocks(results: RunChanges) -> list[Block]:
-    blocks: list[Block] = [Heading("Results")]
-    numbers = [*results.metrics, *results.numbers]
+    blocks: list[Block] = []
+    numbers = [(formatting.metric(one.name), one) for one in results.metrics]
+    numbers += [(one.name, one) for one in results.numbers]
     if numbers:
+        blocks.append(Heading("Results"))
         blocks.append(
             Rows(
                 ("number", "base", "head", "change"),
-                tuple((one.name, _estimate(one, one.base), _estimate(one, one.head), _change(one)) for one in numbers),
+                tuple(
+                    (name, _estimate(one, one.base), _estimate(one, one.head), _change(one)) for name, one in numbers
+                ),
                 ("base", "head", "change"),
             )
         )
     if results.difference is not None:
         blocks.append(Paragraph(*_difference(results.difference)))
-    elif results.why:
+    elif results.metrics:
         blocks.append(Paragraph("No confidence interval of the difference:", (results.why,)))
     if any(one.unit == "ms" for one in results.numbers):
         blocks.append(Paragraph("Latency is that of the machine of each run, and varies with its load."))
@@ -131,7 +137,7 @@ def _difference(gap: MetricDifference) -> tuple[str, tuple[str, ...]]:
         f"Head minus base: {formatting.number(gap.value)} {formatting.interval(gap)}, "
         f"95 % interval on the same {formatting.count(gap.rows, 'test row')} ({better} is better); head is better in "
         f"{gap.second_better:.0%} of the resamples. Deciding metric:",
-        (gap.metric,),
+        (formatting.metric(gap.metric),),
     )
 
 

@@ -6,9 +6,11 @@ any in them.
 """
 
 import re
+import textwrap
 from collections.abc import Sequence
 
 from mlnb.cli.diff_blocks import MOST_ROWS, Block, CellDiff, Heading, Paragraph, Rows
+from mlnb.cli.result_lines import WIDTH
 from mlnb.cli.text_tables import shorten, table
 from mlnb.reports.formatting import count
 
@@ -16,7 +18,7 @@ COMMENT_BYTES = 60_000  # GitHub accepts 65,536 characters, and Linux 131,072 by
 MARKER = "<!-- mlnb diff -->"  # by which the workflow finds the comment that it updates
 LONGEST_LINE = 200  # characters of a line of a cell
 LONGEST_VALUE = 200  # characters of a value
-PLAIN = re.compile(r"[^\w ,;=%/()'.-]|_|(?<=[wW])\.")  # everything else is written as an entity
+SPECIAL = re.compile(r"(?!: )[^\w ,;=%/()'.-]|_|(?<=[wW])\.")  # characters that are written as an entity
 FENCE = re.compile(r"`+")
 
 
@@ -57,7 +59,9 @@ def _text(block: Block) -> str:
         case Heading(text):
             return f"{text}\n{'-' * len(text)}"
         case Paragraph(text, values):
-            return " ".join([text, *map(visible, values)])
+            lines = textwrap.wrap(text, WIDTH, break_long_words=False, break_on_hyphens=False)
+            shown = " ".join(map(visible, values))
+            return "\n".join(lines) + (" " if len(lines[-1]) + len(shown) < WIDTH else "\n  ") * bool(shown) + shown
         case Rows(heads, rows):
             cells = [[visible(shorten(cell, LONGEST_VALUE)) for cell in row] for row in rows]
             return table(heads, cells, right=block.numbers if "change" in heads else ())
@@ -98,4 +102,4 @@ def shortened(line: str) -> str:
 def _code(value: str) -> str:
     """Return a value from elsewhere as code in which nothing is Markdown or HTML; empty for an empty one."""
     text = visible(shorten(value, LONGEST_VALUE))
-    return f"<code>{PLAIN.sub(lambda match: f'&#{ord(match[0])};', text)}</code>" if text else ""
+    return f"<code>{SPECIAL.sub(lambda match: f'&#{ord(match[0])};', text)}</code>" if text else ""

@@ -35,7 +35,7 @@ class RevisionDiff(Record, frozen=True, kw_only=True):
     Args:
         base, head: the revisions.
         gate: result of the second revision's run: "passed", "failed", "none" in its pipeline, "unknown" without a run.
-        results: what differs between the results of the runs; None unless both revisions have one.
+        results: what differs between the results of the runs; None unless each revision has its own.
         stages: the stages that the second revision invalidates.
         stages_by: what that is known by: "runs", "plan", "notebooks", or empty when it is not known.
         notebooks: the notebooks with code cells that differ.
@@ -87,7 +87,7 @@ def compare_revisions(project: Project, text: str, pipeline: str | None = None) 
         base=_describe(revisions[0], base, finder.pipeline),
         head=_describe(revisions[1], head, finder.pipeline),
         gate="unknown" if head is None else {True: "passed", False: "failed", None: "none"}[passed],
-        results=compare_results(base, head) if base is not None and head is not None else None,
+        results=compare_results(base, head) if base and head and base.id != head.id else None,
         stages=stages or [],
         stages_by=stages_by,
         notebooks=changed_notebooks(before, after),
