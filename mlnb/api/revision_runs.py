@@ -146,18 +146,18 @@ def invalidated_stages(
         base, head: What each stage's key is the digest of; None where it is not known.
         parents: The stages whose artifacts each stage reads.
     """
-    found: dict[str, str] = {}
+    invalid: dict[str, str] = {}
     for stage, inputs in head.items():
         before = base.get(stage)
-        waiting = [parent for parent in parents.get(stage, ()) if parent in found]
+        waiting = [parent for parent in parents.get(stage, ()) if parent in invalid]
         if inputs is not None and before is not None and (reason := explain(before, inputs)):
-            found[stage] = reason
+            invalid[stage] = reason
         elif stage not in base:
-            found[stage] = "new stage"
+            invalid[stage] = "new stage"
         elif waiting:
-            found[stage] = f"after {', '.join(waiting)}"
-    found |= {stage: "removed" for stage in base if stage not in head}
-    return [InvalidatedStage(stage=stage, reason=reason) for stage, reason in found.items()]
+            invalid[stage] = f"after {', '.join(waiting)}"
+    invalid |= {stage: "removed" for stage in base if stage not in head}
+    return [InvalidatedStage(stage=stage, reason=reason) for stage, reason in invalid.items()]
 
 
 def changed_notebook_code(
@@ -177,16 +177,16 @@ def changed_notebook_code(
     except UsageError:
         return None
     parents = _parents(new)
-    found: dict[str, str] = {}
+    invalid: dict[str, str] = {}
     for name, stage in new.items():
         before = old.get(name)
         reasons = ["new stage"] if before is None else _differences(before, stage)
-        waiting = [parent for parent in parents[name] if parent in found]
+        waiting = [parent for parent in parents[name] if parent in invalid]
         reasons = reasons or ([f"after {', '.join(waiting)}"] if waiting else [])
         if reasons:
-            found[name] = "; ".join(reasons)
-    found |= {name: "removed" for name in old if name not in new}
-    return [InvalidatedStage(stage=name, reason=reason) for name, reason in found.items()]
+            invalid[name] = "; ".join(reasons)
+    invalid |= {name: "removed" for name in old if name not in new}
+    return [InvalidatedStage(stage=name, reason=reason) for name, reason in invalid.items()]
 
 
 def _read_stages(project: Project, files: Mapping[str, bytes]) -> dict[str, StageNotebook]:

@@ -86,12 +86,14 @@ def _revisions(diff: RevisionDiff) -> Rows:
 
 
 def _verdict(revision: ComparedRevision) -> tuple[str, str, str, str]:
-    found = revision.verdict
-    if found is None:
+    result = revision.verdict
+    if result is None:
         return "", "", "", ""
-    value = f"{formatting.number(found.value)} {formatting.interval(found)}".strip() if found.value is not None else ""
-    gate = {True: "passed", False: "failed", None: ""}[found.gate]
-    return found.winner or "", formatting.metric(found.metric) if found.metric else "", value, gate
+    value = (
+        f"{formatting.number(result.value)} {formatting.interval(result)}".strip() if result.value is not None else ""
+    )
+    gate = {True: "passed", False: "failed", None: ""}[result.gate]
+    return result.winner or "", formatting.metric(result.metric) if result.metric else "", value, gate
 
 
 def _result_blocks(results: RunChanges) -> list[Block]:

@@ -70,8 +70,8 @@ class GitRepository:
             UsageError: there is no such revision.
         """
         for separator in ("...", ".."):
-            base, found, head = text.partition(separator)
-            if found:
+            base, dots, head = text.partition(separator)
+            if dots:
                 names = base or "HEAD", head or "HEAD"
                 first, second = (self.resolve(name) for name in names)
                 if separator == "...":

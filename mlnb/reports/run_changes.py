@@ -177,5 +177,5 @@ def _group_difference(assessment: FairnessAssessment | None) -> Estimate:
 
 def _without(findings: Sequence[Finding], others: Sequence[Finding]) -> list[Finding]:
     """Return the findings whose check, severity and column no other finding has."""
-    known = {(one.check, one.severity, one.column) for one in others}
-    return [one for one in findings if (one.check, one.severity, one.column) not in known]
+    existing = {(one.check, one.severity, one.column) for one in others}
+    return [one for one in findings if (one.check, one.severity, one.column) not in existing]

@@ -41,16 +41,16 @@ def changed_notebooks(before: Mapping[str, bytes], after: Mapping[str, bytes]) -
             continue
         old = before[old_path] if old_path is not None else None
         change = "added" if old is None else "changed" if old_path == path else "renamed"
-        found = _compare(path, change, old, data, f"from {old_path}" if change == "renamed" else "")
-        changes += [found] if found.cells or found.note or change != "changed" else []
+        compared = _compare(path, change, old, data, f"from {old_path}" if change == "renamed" else "")
+        changes += [compared] if compared.cells or compared.note or change != "changed" else []
     changes += [_compare(path, "removed", before[path], None) for path in former.values()]
     return sorted(changes, key=lambda one: one.path)
 
 
 def code_differs(old: bytes, new: bytes) -> bool:
     """Return whether code cells of two notebooks differ; a file that is no notebook differs from every other."""
-    found = _compare("", "changed", old, new)
-    return bool(found.cells or found.note)
+    compared = _compare("", "changed", old, new)
+    return bool(compared.cells or compared.note)
 
 
 def _compare(path: str, change: str, old: bytes | None, new: bytes | None, note: str = "") -> NotebookChanges:

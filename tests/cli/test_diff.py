@@ -50,7 +50,12 @@ def tested(tmp_path_factory: pytest.TempPathFactory, example: Example) -> Projec
     (project.root / "rows.csv").write_text("a\n1\n")
     _belongs_to(example.make_run(project, FIRST), commit(project.root, "One"))
     (project.root / "rows.csv").write_text("a\n2\n")
-    change = {"gate": _fail_gate, "metrics": _change_fairness, "findings": _change_findings}
+    change = {
+        "gate": _fail_gate,
+        "metrics": _change_fairness,
+        "findings": _change_findings,
+        "decision": _change_threshold,
+    }
     _belongs_to(example.make_run(project, SECOND, minute=20, change=change), commit(project.root, "Two"))
     return project
 
@@ -77,9 +82,13 @@ def _change_fairness(metrics: dict[str, Any]) -> dict[str, Any]:
     return metrics | {"fairness": [assessment], "model_bytes": 2 * metrics["model_bytes"]}
 
 
-def _change_findings(found: dict[str, Any]) -> dict[str, Any]:
+def _change_threshold(fitted: dict[str, Any]) -> dict[str, Any]:
+    return fitted | {"decision": fitted["decision"] | {"threshold": 0.4}}
+
+
+def _change_findings(findings: dict[str, Any]) -> dict[str, Any]:
     new = {"check": "drift", "severity": "warning", "column": HOSTILE[1], "message": HOSTILE[0]}
-    return found | {"findings": [new, *(one for one in found["findings"] if one["severity"] == "info")]}
+    return findings | {"findings": [new, *(one for one in findings["findings"] if one["severity"] == "info")]}
 
 
 def diffed(root: Path, capsys: pytest.CaptureFixture[str], *arguments: str, code: int = 0) -> str:
@@ -156,7 +165,11 @@ def test_results_of_both_runs_are_side_by_side(tested: Project, capsys: Any) -> 
     text = diffed(tested.root, capsys, "HEAD~1..HEAD", code=4)
     assert text.splitlines()[2] == "The gate failed."
     assert FIRST in text and SECOND in text and "Head minus base: 0 [0, 0]" in text
-    assert re.search(r"model size .*\+100 %", text) and "decision threshold" in text and "latency, median" in text
+    assert (
+        re.search(r"model size .*\+100 %", text)
+        and re.search(r"decision threshold +– +0.4000", text)
+        and "latency, median" in text
+    )
     assert re.search(r"pass .*FAIL ", text), "the line of the gate that changed"
     assert "sex<b>: equal_opportunity" in text and "0.3100 [0.2000, 0.4000]" in text
     assert "New findings" in text and "Resolved findings" in text

@@ -70,10 +70,10 @@ def test_notebooks_of_a_commit_and_of_the_working_tree(folder: Path) -> None:
     scratch = folder / "nbs" / "20_new.ipynb"
     scratch.write_text("not added yet")
     try:
-        found = repository.notebooks(Revision("working tree", first.commit, True))
+        notebooks = repository.notebooks(Revision("working tree", first.commit, True))
     finally:
         scratch.unlink()
-    assert found == {"nbs/10_a.ipynb": b"second", "nbs/20_new.ipynb": b"not added yet"}
+    assert notebooks == {"nbs/10_a.ipynb": b"second", "nbs/20_new.ipynb": b"not added yet"}
 
 
 def test_many_objects_are_read_as_they_are(tmp_path: Path) -> None:
