@@ -6,7 +6,7 @@
 prints the seconds of tune, those from its end to the end of the run, and their ratio; the limit is 15 % of the search
 or 10 s. `quick` runs the profile on a table of 10,000 rows, 10 columns and two classes in an empty project: `cold`
 without a warm parent, `warm` in another empty project after it; the limit is 10 s. Each line ends with the load of the
-machine, as times of a busy machine are too long. Ends with 1 when a limit is missed though the machine was idle.
+machine: times of a busy machine are no evidence. Ends with 1 when a limit is missed though the machine was idle.
 """
 
 import argparse

@@ -47,6 +47,10 @@ TOGETHER = {
         "the merges of an upgrade share their cases",
         "engine/cell_matching engine/parameter_merge engine/settings_merge engine/text_merge",
     ),
+    "governance/test_version_lineage.py": (
+        "the command prints what the modules trace",
+        "cli/lineage governance/logged_requests",
+    ),
     "governance/test_run_manifest.py": ("the manifest has the environment", "governance/run_environment"),
     "governance/test_project_verification.py": (
         "one changed byte in each kind of file is found by the parts together",

@@ -49,6 +49,7 @@ COMMANDS = {
     "simulate": Command("simulate", "send simulated traffic and labels to the service"),
     "audit": Command("audit", "show or verify the audit log of the registry"),
     "verify": Command("verify", "verify runs, versions and the audit log"),
+    "lineage": Command("lineage", "trace a request or a version to its data"),
     "keys": Command("keys", "create, list and trust signing keys"),
     "schema": Command("schema", "write the project's data schema, or check a file"),
     "containerize": Command("containerize", "build the container image of a run's model"),

@@ -116,6 +116,8 @@ def read_labels(database: Path) -> dict[tuple[str, LabelPosition], tuple[str, fl
     if not database.exists():
         return {}
     with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True, timeout=30)) as connection:
+        if connection.execute("SELECT 1 FROM sqlite_master WHERE name='labels'").fetchone() is None:
+            return {}  # the first labels were refused
         lines = connection.execute("SELECT request, row, label, arrived FROM labels").fetchall()
     return {(request, row): (label, arrived) for request, row, label, arrived in lines}
 

@@ -117,6 +117,16 @@ def test_invalid_options_of_runs_are_refused(project, capsys, arguments, words):
     assert words in shown(capsys, "runs", *arguments, code=2)
 
 
+def test_compare_counts_test_rows_that_were_opened_before(project, example, capsys):
+    assert "opened before" not in shown(capsys, "runs", "compare", A, B)
+    reuse = {"rows": 60, "opened": 11, "trained": 49, "unknown": 0, "lost": 0}
+    reused = "20260314-121500-train-a7b8"
+    example.make_run(project, reused, minute=30, change={"metrics": lambda metrics: {**metrics, "reuse": reuse}})
+    lines = shown(capsys, "runs", "compare", A, reused).splitlines()
+    assert "A: None of the 60 test rows was in a test set opened before." in lines
+    assert any(line.startswith("B: 11 of 60 test rows were in a test set opened before, and 49") for line in lines)
+
+
 def test_compare_shows_differences(project, example, capsys):
     text = shown(capsys, "runs", "compare", "a1b2", "c3d4")
     assert "parameters: the same" in text

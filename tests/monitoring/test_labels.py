@@ -15,6 +15,16 @@ def test_equal_labels_are_added_once(tmp_path):
     assert read_labels(database) == {("a", 0): ("yes", 10.0), ("a", 1): ("no", 10.0), ("b", 0): ("1", 20.0)}
 
 
+def test_a_database_whose_first_labels_were_refused_has_none(tmp_path):
+    def refused():
+        raise UsageError("no column 'y'")
+        yield
+
+    with pytest.raises(UsageError):
+        add_labels(tmp_path / "labels.db", refused(), 1.0)
+    assert read_labels(tmp_path / "labels.db") == {} == read_labels(tmp_path / "none.db")
+
+
 def test_a_different_label_is_a_conflict_unless_replacing(tmp_path):
     database = tmp_path / "labels.db"
     add_labels(database, [("a", 0, "yes")], 10.0)

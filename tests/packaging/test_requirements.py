@@ -100,6 +100,7 @@ def test_every_import_is_declared() -> None:
     declared = names([r for name, chosen in sets().items() for r in chosen if name not in ("dev", "bench")])
     needed = imported(("mlnb", "nbs", "bentos"))
     through = {"starlette", "pydantic", "jupyter-client", "scipy", "ipython", "cycler", "threadpoolctl", "markupsafe"}
+    through |= {"joblib"}  # whose reading of n_jobs scikit-learn uses
     through |= {"click", "prometheus-client"}  # BentoML's command line, and what its metrics are made of
     through |= {"pyzmq", "tornado", "traitlets"}  # what ipykernel, whose parts the warm kernels are made of, stands on
     assert needed - declared - through == set(), "declare it in settings.ini, then make constraints"

@@ -61,6 +61,15 @@ def test_two_runs_on_the_same_test_rows_have_the_interval_of_their_difference(sa
     assert texts == ["No confidence interval of the difference: a reason."]
 
 
+def test_test_rows_that_were_opened_before_are_counted(tmp_path, example):
+    project = example.make_project(tmp_path / "titanic")
+    reuse = {"rows": 60, "opened": 11, "trained": 49, "unknown": 0, "lost": 0}
+    change = {"metrics": lambda metrics: {**metrics, "reuse": reuse}}
+    both = example.make_run(project, A), example.make_run(project, B, minute=20, change=change)
+    text = write_comparison(both).read_text(encoding="utf-8")
+    assert "<p>B: 11 of 60 test rows were in a test set opened before" in text and "<p>A: " not in text
+
+
 def test_plots_that_differ_come_first_in_pairs(page):
     assert page.plots and all(list(map(len, row.images)) == [1, 1] for row in page.plots)
     assert [row.same for row in page.plots] == sorted(row.same for row in page.plots)

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['REPORTED', 'ColumnEffects', 'explain_model', 'plot_effects', 'RobustnessReport', 'check_robustness', 'plot_checks',
-           'report_slices', 'describe_slices', 'plot_groups_and_slices', 'add_inspection']
+           'report_slices', 'describe_slices', 'table_slices', 'plot_groups_and_slices', 'add_inspection']
 
 # %% ../../../nbs/methods/evaluation/model_inspection.ipynb #c03
 from collections.abc import Iterable, Iterator, Sequence
@@ -38,6 +38,7 @@ from ..metrics.weighted_metrics import METRICS
 from ..tables.columns import Schema, to_arrays
 from ..training_data.training_examples import objective
 from ..tuning.tuning_plots import plot_importance
+from ..tables.record_tables import records_table
 from ..tables.sample_weights import even_rows, select_rows
 
 REPORTED = 20  # number of columns whose importance is part of the metrics
@@ -133,6 +134,11 @@ class RobustnessReport:
     checks: tuple[RobustnessCheck, ...] = ()
     rows: int = 0
 
+    @property
+    def table(self) -> pd.DataFrame:
+        """One row a check."""
+        return records_table(self.checks)
+
 
 def check_robustness(
     test_set: ScoredTestSet, metrics: Metrics, important: Sequence[str], seed: int = 0
@@ -201,6 +207,11 @@ def describe_slices(report: SliceReport) -> str:
     confirmed = sum(one.confirmed for one in report.slices)
     tested = f"{len(report.slices)} tested here, {confirmed} confirmed to be worse"
     return f"{report.searched:,} slices of the training rows were searched; {tested}"
+
+
+def table_slices(report: SliceReport) -> pd.DataFrame:
+    """Return the tested slices, one row each."""
+    return records_table(report.slices)
 
 
 def plot_groups_and_slices(metrics: Metrics, report: SliceReport) -> None:
