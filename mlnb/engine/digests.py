@@ -158,6 +158,10 @@ class StatCache:
             self._entries[str(path)] = [_signature(stat), value]
             self._changed = True
 
+    def clear(self) -> None:
+        """Forget all values."""
+        self._entries, self._changed = {}, True
+
     def digest(self, path: Path) -> str:
         """Return the digest of the file's bytes; they are read only when the file may have changed."""
         cached = self.get(path)
@@ -169,9 +173,15 @@ class StatCache:
             self.put(path, digest)
         return digest
 
-    def save(self) -> None:
-        """Write the cache file when an entry was added; an error is ignored, as the cache only saves time."""
+    def save(self, prune: bool = False) -> None:
+        """Write the cache file when an entry was added; an error is ignored, as the cache only saves time.
+
+        Args:
+            prune: whether entries of files that do not exist any more are removed.
+        """
         if self._changed:
+            if prune:
+                self._entries = {name: entry for name, entry in self._entries.items() if os.path.exists(name)}
             try:
                 write_json(self.path, self._entries, PRIVATE)
             except OSError:

@@ -10,6 +10,7 @@ import msgspec
 import mlnb
 from mlnb.engine.confined_names import is_plain_name
 from mlnb.engine.digests import StatCache
+from mlnb.engine.source_cache import SourceCache, shared_cache_path
 from mlnb.engine.store import Store
 from mlnb.errors import ProjectError
 from mlnb.settings import ProcessSettings, ProjectSettings
@@ -116,9 +117,9 @@ class Project(msgspec.Struct, frozen=True, dict=True):
         return Store(self.store_root)
 
     @cached_property
-    def source_cache(self) -> StatCache:
+    def source_cache(self) -> SourceCache:
         """Values derived from source files."""
-        return StatCache(self.store_root / "cache" / "sources.json")
+        return SourceCache(self.store_root / "cache" / "sources.json", shared_cache_path())
 
     @cached_property
     def file_cache(self) -> StatCache:

@@ -168,7 +168,7 @@ def declare_family(family: type[ModelFamily] | ModelFamily, file: str = "", code
     for flag in ("pickled", "rowwise"):
         if not isinstance(getattr(kind, flag), bool):
             raise refuse(f"has {flag} = {getattr(kind, flag)!r}", "True or False")
-    libraries = kind.libraries
+    libraries: Any = kind.libraries
     if not isinstance(libraries, tuple | list) or not all(
         isinstance(library, str) and DISTRIBUTION_NAME.fullmatch(library) for library in libraries
     ):

@@ -9,7 +9,7 @@ __all__ = ['LARGEST', 'Range', 'FitSpec', 'FittedFamily', 'ModelFamily']
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
@@ -35,10 +35,11 @@ class Range:
 
     def find_unmet(self) -> str:
         """Return a condition of a range that this one does not meet; empty for one that can be searched."""
-        numbers = (self.low, self.high, self.default)
+        numbers: tuple[Any, ...] = (self.low, self.high, self.default)
         if not all(isinstance(flag, bool) for flag in (self.log, self.integer)):
             return "log and integer that are True or False"
-        if not all(isinstance(n, int | float | np.integer | np.floating) and abs(n) <= LARGEST for n in numbers):
+        kinds = int | float | np.integer | np.floating
+        if not all(isinstance(n, kinds) and -LARGEST <= n <= LARGEST for n in numbers):
             return f"numbers low, high and default of at most {LARGEST:g}"
         if any(isinstance(n, bool) for n in numbers) or self.integer and not all(n == int(n) for n in numbers):
             return "whole numbers low, high and default, as integer=True states"

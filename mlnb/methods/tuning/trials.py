@@ -308,7 +308,7 @@ def run_trial(
             scores[:] = [score_fold(fold, p) for fold, p in zip(folds, predictions, strict=False)]
     except BudgetExceeded:
         raise
-    except Exception as error:  # noqa: BLE001 -- libraries have exceptions of their own; the trial reports it
+    except Exception as error:  # noqa: BLE001 -- libraries have their own exceptions; the trial reports it
         return outcome("fail", error=f"{type(error).__name__}: {error}")
     if all(value is None for value in scores):
         undefined = f"ValueError: {metric} is undefined in every fold, expected folds in which all classes occur"

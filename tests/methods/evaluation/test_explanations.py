@@ -42,8 +42,8 @@ def test_importance_is_that_of_predicting_every_shuffled_copy(seed: int) -> None
     for model in (boosted, linear, both):
         table = permutation_importance(model, X, y, "log_loss", sources, repeats=3, seed=seed).set_index("column")
         expected = shuffle_all(model, X, y, sources, 3, seed)
-        found = {name: (row["importance"], row["deviation"]) for name, row in table.iterrows()}
-        assert found == expected
+        measured = {name: (row["importance"], row["deviation"]) for name, row in table.iterrows()}
+        assert measured == expected
         assert (table["rows"] == n).all() and (table["repeats"] == 3).all()
 
 
