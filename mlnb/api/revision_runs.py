@@ -143,7 +143,8 @@ def invalidated_stages(
     """Return the stages whose key differs, in the order of `head`.
 
     Args:
-        base, head: What each stage's key is the digest of; None where it is not known.
+        base, head: What each stage's key is the digest of; None where it is not known. While inputs are missing, a
+            stage waits for those before it; with all inputs and the same key, its stored result holds.
         parents: The stages whose artifacts each stage reads.
     """
     invalid: dict[str, str] = {}
@@ -154,7 +155,7 @@ def invalidated_stages(
             invalid[stage] = reason
         elif stage not in base:
             invalid[stage] = "new stage"
-        elif waiting:
+        elif waiting and (inputs is None or before is None or inputs.inputs.keys() != before.inputs.keys()):
             invalid[stage] = f"after {', '.join(waiting)}"
     invalid |= {stage: "removed" for stage in base if stage not in head}
     return [InvalidatedStage(stage=stage, reason=reason) for stage, reason in invalid.items()]
