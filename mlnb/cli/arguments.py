@@ -11,6 +11,7 @@ from mlnb.engine.plan_steps import Step
 EXAMPLES = """examples:
   mlnb run                                        run the default pipeline; unchanged stages are reused
   mlnb run --data churn.csv --target Churn        run it on another file
+  mlnb run --profile quick                        a verified service within seconds, from two trials
   mlnb run --profile smoke                        a short run that checks that everything works
   mlnb run -p tune.trials 50 -p seed 7            set parameters; a name without a stage sets it in every stage
   mlnb run -f params.yaml                         set many, as `tune.trials: 50` or nested by stage
@@ -21,6 +22,8 @@ EXAMPLES = """examples:
 Without --data, the data and target of the folder's last run that could read both are used and printed, unless
 notebooks, profile or -f name the data.
 columns.toml in the project folder declares columns: kind, role, date format, missing values, unit.
+Profiles are sets of parameters in settings.ini; `mlnb stages` lists them. `quick` trains LightGBM and a linear model
+with their default parameters on three folds and draws no figures; packaging and parity check are complete.
 Precedence of values: notebook < --profile < -f < --data, --target and -p < -g.
 `mlnb stages NAME` lists the parameters of a stage.
 """
@@ -45,7 +48,7 @@ def add_options(p: argparse.ArgumentParser) -> None:
         "-g", "--grid", action="append", default=[], metavar="NAME=A,B", help="one run per combination of values"
     )
     p.add_argument("--inputs-from", metavar="RUN", help="run or version that supplies missing inputs")
-    p.add_argument("--profile", help="profile of settings.ini")
+    p.add_argument("--profile", help="profile of settings.ini, such as quick")
     p.add_argument("--upto", metavar="STAGE", help="run this stage and the stages it depends on")
     p.add_argument("--from", dest="since", metavar="STAGE", help="run this stage and the stages that depend on it")
     p.add_argument("--only", nargs="+", default=[], metavar="STAGE", help="run these stages only")

@@ -11,6 +11,7 @@ from mlnb.methods.contracts.gates import Gate
 from mlnb.reports.competitors import comparison_lines, describe_coverage, describe_unlabeled, rank_competitors
 from mlnb.reports.formatting import count, interval, number, winner
 from mlnb.tracking.artifact_views import BestTrial, load_record, load_view
+from mlnb.tracking.run_results import profile_values
 
 WIDTH = 80  # characters of a line
 LABEL = 10  # characters of the label at its start
@@ -34,6 +35,8 @@ def result_lines(run: Run, indent: str = "") -> list[str]:
         items += _test_items(test)
     for line in gate.lines if gate else ():
         items.append(("gate", f"{line.mark}  {line.check}: {line.found} (required: {line.required})"))
+    if run.record.profile:
+        items.append(("profile", f"{run.record.profile}: {profile_values(run)}"))
     if certificate:
         items.append(("bento", f"{certificate.bento}  ({count(certificate.rows, 'row')} verified over HTTP)"))
     return [line for label, text in items for line in _wrap(f"{indent}{label:<{LABEL}}", text)]

@@ -67,6 +67,9 @@ def next_commands(run: Run, request: RunRequest, servable: bool) -> list[str]:
     test = load_record(run, "metrics", Metrics)
     if test is not None and not test.labeled:
         commands += _labeling_commands(request, servable)
+    elif "tune" in run.stages and request.profile:
+        command = shlex.join(replace(request, profile=None).command())
+        commands.append((command, f"run without the profile {request.profile}: search longer"))
     elif "tune" in run.stages:
         longer = repeated_command(_without_time_limit(request), "tune.trials", str(_more_trials(run)))
         commands.append((longer, "search longer; the other stages are reused"))

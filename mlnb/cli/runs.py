@@ -26,6 +26,7 @@ EPILOG = """examples:
 
 names: any metric (roc_auc, metrics.roc_auc, evaluate.roc_auc), any parameter (tune.trials, trials),
        and id, state, data, target, pipeline, profile, group, started, seconds, winner, gate
+`mlnb report --compare A B` writes a page with plots and changed cells as well; `mlnb ui` shows it in the browser.
 """
 
 

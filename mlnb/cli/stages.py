@@ -36,6 +36,8 @@ def main(args: argparse.Namespace) -> int:
             print(f"{stage.number:>3}  {stage.name:<{width}}  {stage.description}")
         for name, members in project.pipelines.items():
             print(f"\npipeline {name}: {' '.join(members)}")
+        for name, values in project.profiles.items():
+            print(f"\nprofile {name}: {', '.join(f'{key} = {text}' for key, text in values.items())}")
     return 0
 
 

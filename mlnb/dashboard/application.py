@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cache, partial
 from pathlib import Path
 from typing import NamedTuple, TypeVar
+from urllib.parse import quote
 
 from jinja2 import ChoiceLoader, Environment, FileSystemLoader
 from starlette.applications import Starlette
@@ -18,6 +19,7 @@ from starlette.routing import Route
 from mlnb.dashboard.access_control import DOCUMENT_POLICY, AccessControl
 from mlnb.dashboard.live_run import describe_live
 from mlnb.dashboard.model_overview import overview
+from mlnb.dashboard.optuna_pages import ADDRESS, OptunaPages
 from mlnb.dashboard.project_views import ProjectView, view_projects
 from mlnb.dashboard.registry_view import read_registry
 from mlnb.dashboard.run_listing import RunQuery, list_rows
@@ -41,6 +43,7 @@ from mlnb.tracking.run_table import short_data
 T = TypeVar("T")
 HERE = Path(__file__).parent
 ROWS = 20_000  # test rows up to which a page resamples them in pairs
+EVALUATED = ("contract", "test", "predictions")  # artifacts that the difference of two runs depends on
 RENDERING = threading.Lock()  # a page at a time: the warnings of a page are collected for the whole process
 
 
@@ -57,11 +60,13 @@ class Dashboard:
 
     def __init__(self, projects: Sequence[Project]) -> None:
         self.views = view_projects(projects)
-        self.differences: dict[tuple[str | None, ...], MetricDifference | str] = {}  # by predictions
+        self.charts = OptunaPages(self.views).routes()
+        self.differences: dict[tuple[str | None, ...], MetricDifference | str] = {}  # by digests
 
     def routes(self) -> list[Route]:
         """Return the routes; all of them are read-only."""
         return [
+            *self.charts,
             Route("/", self.models),
             Route("/dashboard.js", self.script),
             Route("/p/{project}", self.project),
@@ -125,7 +130,12 @@ class Dashboard:
     def studies(self, request: Request) -> Response:
         """Return the hyperparameter searches of a project."""
         view = self._view(request)
-        return self._page("studies.html", view, "studies", lambda: {"studies": newest_studies(view)})
+        return self._page(
+            "studies.html",
+            view,
+            "studies",
+            lambda: {"studies": newest_studies(view), "charts": ADDRESS if self.charts else ""},
+        )
 
     def registry(self, request: Request) -> Response:
         """Return the registry of a project."""
@@ -155,7 +165,7 @@ class Dashboard:
             if wanted == page_name(record.notebook):
                 return _document(partial(render_notebook, run, stage))
             if wanted == record.notebook:
-                disposition = f'attachment; filename="{path.name}"' if path.name.isascii() else "attachment"
+                disposition = f"attachment; filename*=UTF-8''{quote(path.name, safe='')}"
                 headers = {"Content-Disposition": disposition, "Content-Security-Policy": DOCUMENT_POLICY}
                 return Response(path.read_bytes(), media_type="application/x-ipynb+json", headers=headers)
         raise HTTPException(404, f"Run {run.id} has no executed notebook of that name.")
@@ -177,7 +187,7 @@ class Dashboard:
 
     def _difference(self, first: Run, other: Run) -> MetricDifference | str:
         """Return the difference of two runs, computed once; as text why it takes a page too long."""
-        key = output_digest(first, "predictions"), output_digest(other, "predictions")
+        key = tuple(output_digest(run, artifact) for run in (first, other) for artifact in EVALUATED)
         if None in key or key not in self.differences:
             test = load_record(first, "metrics", Metrics)
             if test is not None and test.rows > ROWS:

@@ -12,7 +12,12 @@
         const response = await fetch(`${live.dataset.url}?version=${live.dataset.version}`);
         if (response.status === 200) {
           const focused = document.activeElement && document.activeElement.id;
+          const scrolled = [...live.querySelectorAll(".wide")].map((region) => [region.id, region.scrollLeft]);
           live.innerHTML = await response.text();
+          for (const [id, left] of scrolled) {
+            const region = document.getElementById(id);
+            if (region) region.scrollLeft = left;
+          }
           live.dataset.version = response.headers.get("X-Version");
           if (announced.textContent !== head().dataset.status) announced.textContent = head().dataset.status;
           if (focused && document.getElementById(focused)) document.getElementById(focused).focus();

@@ -5,6 +5,7 @@ import shutil
 import socket
 import tempfile
 import threading
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from html import escape
@@ -63,6 +64,7 @@ def serve(projects: Sequence[Project], port: int | None, started: Callable[[str]
     Raises:
         UsageError: The port is out of range or in use.
     """
+    warnings.filterwarnings("ignore", module=r"optuna\.")  # optuna-dashboard rates parameters by few trials, too
     opened, token = listen(port), secrets.token_urlsafe(32)
     with opened:
         address = f"http://{HOST}:{opened.getsockname()[1]}/?{PARAMETER}={token}"

@@ -21,17 +21,20 @@ class Study(NamedTuple):
 
 
 def newest_studies(view: ProjectView) -> list[Study]:
-    """Return the newest searches; runs that reused the trials of another one are left out."""
-    studies: list[Study] = []
-    seen: set[str] = set()
-    for run in view.runs()[0]:
-        output = run.output("trials")
-        if output is None or output.digest in seen:
-            continue
-        seen.add(output.digest)
+    """Return the newest searches."""
+    studies = []
+    for run in runs_with_trials(view):
         trials = collect_trials(run, load_record(run, "contract", ProblemContract))
         if trials is not None:
             studies.append(Study(run, view.run_url(run), trials))
-        if len(studies) == NEWEST:
-            break
     return studies
+
+
+def runs_with_trials(view: ProjectView) -> list[Run]:
+    """Return the newest runs that have trials; those that reused the trials of another one are left out."""
+    chosen: dict[str, Run] = {}
+    for run in view.runs()[0]:
+        output = run.output("trials")
+        if output is not None:
+            chosen[output.digest] = run  # the oldest one made them
+    return list(chosen.values())[:NEWEST]

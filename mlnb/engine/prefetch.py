@@ -4,6 +4,7 @@ Imports, definitions and assertions depend on no artifact; the kernel that has e
 """
 
 import secrets
+from collections import Counter
 from collections.abc import Collection
 from contextlib import suppress
 
@@ -14,6 +15,7 @@ from mlnb.engine.plan_steps import Step, StepAction
 from mlnb.engine.stage_jobs import Executor
 from mlnb.errors import NotebookError
 
+MOST_TRIES = 10  # in as many polls: the executor refuses a job until the stage prepared before has taken its worker
 CodeVersion = tuple[str, dict[str, str], dict[str, str]]
 
 
@@ -28,7 +30,7 @@ class Prefetcher:
         self._stage: str | None = None
         self._attempt = ""
         self._code: CodeVersion | None = None
-        self._tried: set[str] = set()
+        self._tried: Counter[str] = Counter()  # times that each stage was chosen
 
     def choose(self, pending: Collection[str], running: Collection[str], artifacts: RunArtifacts) -> None:
         """Prepare the stage of the highest priority whose last inputs are being made.
@@ -45,22 +47,24 @@ class Prefetcher:
             return
         if not all(self.graph.stages[name].reads for name in running):
             return  # a stage that reads data may need all memory
-        candidates = self.planner.selection.selected - self._tried
+        candidates = {name for name in self.planner.selection.selected if self._tried[name] < MOST_TRIES}
         for name in self.graph.by_priority(candidates.intersection(pending)):
             parents = set(self.graph.parents(name))
             if not parents.intersection(running) or parents.intersection(pending):
                 continue
-            self._tried.add(name)
+            self._tried[name] += 1
             with suppress(NotebookError):  # reported when the stage is to run
                 self.planner.refresh(name)
                 step = self.planner.step(name, artifacts.parent_outputs(name))
                 if step.action in (StepAction.RUN, StepAction.PENDING):
                     self._prepare(name, _code_version(step))
                     return
+            self._tried[name] = MOST_TRIES
 
     def _prepare(self, name: str, code: CodeVersion | None) -> None:
         attempt = secrets.token_hex(8)
         if self.executor.prepare(self.jobs.job(self.graph.stages[name], attempt)):
+            self._tried[name] = MOST_TRIES
             self._stage, self._attempt, self._code = name, attempt, code
 
     def take(self, step: Step) -> str:

@@ -5,9 +5,11 @@ Nothing is deleted that does not match its digest: it is moved to `quarantine/`.
 
 import json
 import os
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from io import BufferedReader
 from pathlib import Path
+from typing import TypeVar
 
 from mlnb.codec import decode, encode
 from mlnb.engine.confined_names import is_confined, is_digest, is_plain_name
@@ -30,6 +32,9 @@ from mlnb.errors import ContractBroken, SchemaError, StoreCorrupted
 
 READ_ONLY = 0o400
 LINKED = 1 << 20  # bytes from which on a copy of an object is a hard link
+THREADS = 8  # files of a folder that are written at a time: each write waits for the disk
+T = TypeVar("T")
+R = TypeVar("R")
 
 
 class Store:
@@ -95,7 +100,7 @@ class Store:
                 raise ContractBroken(
                     f"{folder} has a file {name!r}; expected a name of printable characters without \\."
                 )
-        listing = {name: self.put_file(path) for path, name in names.items()}
+        listing = dict(zip(names.values(), _in_threads(self.put_file, files), strict=True))
         return self.put_bytes(json.dumps(listing, sort_keys=True, ensure_ascii=False).encode())
 
     def read(self, digest: str) -> bytes:
@@ -156,8 +161,7 @@ class Store:
         temporary.mkdir(0o700)
         try:
             with full_disk_explained(folder):
-                for name, part in listing.items():
-                    write_whole(temporary / name, self.read(part), READ_ONLY)
+                _in_threads(lambda name: write_whole(temporary / name, self.read(listing[name]), READ_ONLY), listing)
             try:
                 os.replace(temporary, folder)
             except OSError:  # another process unpacked it first
@@ -235,6 +239,14 @@ class Store:
         if not is_plain_name(key[:size]):
             raise StoreCorrupted(f"Found {key[:80]!r} as a stage key, expected a SHA-256.")
         return self.root / kind / key[:size]
+
+
+def _in_threads(function: Callable[[T], R], items: Iterable[T]) -> list[R]:
+    """Return what a function returns for each item; threads wait for the disk at the same time."""
+    from concurrent.futures import ThreadPoolExecutor  # here, as a run with nothing to do needs none
+
+    with ThreadPoolExecutor(THREADS) as pool:
+        return list(pool.map(function, items))
 
 
 def _checked_listing(data: bytes, digest: str) -> dict[str, str]:

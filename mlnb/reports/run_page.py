@@ -129,6 +129,7 @@ def _result(run: Run, contract: ProblemContract | None, test: Metrics | None) ->
         bento=certificate.bento if certificate else None,
         verified_rows=certificate.rows if certificate and certificate.identical else None,
         score=best.score if best else None,
+        profile=f"{run.record.profile}: {run_results.profile_values(run)}" if run.record.profile else "",
         access=_describe_access(evaluate, test.reuse if test else None) if evaluate else "",
     )
 

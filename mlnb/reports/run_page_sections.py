@@ -31,6 +31,7 @@ class ResultSection(Record, frozen=True, kw_only=True):
     bento: str | None
     verified_rows: int | None
     score: float | None
+    profile: str
     access: str
 
 

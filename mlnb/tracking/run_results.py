@@ -1,6 +1,7 @@
 """The results of a run, as trackers, reports and commands show them."""
 
 import io
+import json
 import math
 from typing import Any, NamedTuple
 
@@ -51,6 +52,20 @@ def parameters(run: Run) -> dict[str, ParameterValue]:
 def parameter_values(run: Run) -> dict[str, Any]:
     """Return the value of every parameter by `stage.name`."""
     return {name: parameter.value for name, parameter in parameters(run).items()}
+
+
+def profile_values(run: Run) -> str:
+    """Return the parameters that a run has from its profile, such as `tune.trials = 2, plots = false`; empty for none.
+
+    A parameter that several stages have from the profile is named once, without a stage.
+    """
+    origin, stages = f"profile {run.record.profile}", dict[tuple[str, str], list[str]]()
+    for full_name, one in parameters(run).items():
+        if one.origin == origin:
+            stage, _, name = full_name.partition(".")
+            stages.setdefault((name, json.dumps(one.value)), []).append(stage)
+    names = {key: key[0] if len(owners) > 1 else f"{owners[0]}.{key[0]}" for key, owners in stages.items()}
+    return ", ".join(f"{name} = {key[1]}" for key, name in names.items())
 
 
 def shown_stages(run: Run) -> dict[str, StageRecord]:

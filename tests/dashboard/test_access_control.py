@@ -1,7 +1,7 @@
 """Access: token and cookie, Host header, methods, security headers."""
 
 import pytest
-from dashboard_clients import ADDRESS, TOKEN, TestClient
+from dashboard_clients import ADDRESS, TOKEN, TestClient, open_client
 
 from mlnb.dashboard.access_control import is_local
 from mlnb.dashboard.application import create_application
@@ -60,8 +60,8 @@ def test_nothing_can_be_changed(stranger, method):
 
 
 @pytest.mark.parametrize("path", ["/", "/nowhere", "/?token=wrong", "/dashboard.js"])
-def test_every_response_has_the_security_headers(client, path):
-    headers = client.get(path).headers
+def test_every_response_has_the_security_headers(empty, path):
+    headers = open_client(empty).get(path).headers
     policy = headers["content-security-policy"]
     assert "default-src 'none'" in policy and "script-src 'self'" in policy and "frame-ancestors 'none'" in policy
     assert headers["x-content-type-options"] == "nosniff" and headers["cache-control"] == "no-store"

@@ -120,7 +120,7 @@ def test_reports_and_notebooks_run_nothing(client):
         response = client.get(f"{RUNS}/runs/{A}/{name}")
         assert response.status_code == 200
         assert response.headers["content-security-policy"].startswith("sandbox allow-same-origin; default-src 'none'")
-    assert response.headers["content-disposition"] == 'attachment; filename="50_tune.ipynb"'
+    assert response.headers["content-disposition"] == "attachment; filename*=UTF-8''50_tune.ipynb"
     assert json.loads(response.content)["nbformat"] == 4
 
 

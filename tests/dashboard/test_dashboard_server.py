@@ -112,12 +112,15 @@ def test_runs_are_compared_with_the_keyboard(browser, address):
 def test_a_run_is_updated_without_a_reload(browser, address, live):
     browser.open(f"{address}/p/live/runs/{A}")
     browser.evaluate("window.samePage = true; document.querySelector('#notebook-tune').focus()")
+    browser.look(390)
+    browser.evaluate("document.querySelector('#graph').scrollLeft = 40")
     assert "running" in browser.evaluate("document.querySelector('#live-status').textContent")
     live.update_stage("document", state=StageState.FINISHED)
     live.update(state=RunState.FINISHED, seconds=75.0)
     live.save()
     browser.wait("document.querySelector('#live-status').textContent.startsWith('finished, 11 of 11')")
     assert browser.evaluate("samePage && document.activeElement.id === 'notebook-tune'")
+    assert browser.evaluate("document.querySelector('#graph').scrollLeft") == 40
     assert "1 min 15 s" in browser.evaluate("document.querySelector('#live-head').textContent")
 
 

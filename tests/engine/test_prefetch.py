@@ -3,7 +3,8 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 import toys
@@ -20,7 +21,8 @@ from mlnb.engine.notebook import read_notebooks
 from mlnb.engine.parameter_values import RequestedValues, resolve_values
 from mlnb.engine.pipeline import Pipeline
 from mlnb.engine.plan import Planner
-from mlnb.engine.plan_steps import select
+from mlnb.engine.plan_steps import Step, StepAction, select
+from mlnb.engine.prefetch import Prefetcher
 from mlnb.engine.project import Project
 from mlnb.engine.stage_files import StageInputs, StageReport, inputs_path, read_record, report_path, write_record
 from mlnb.engine.stage_jobs import Job, OnCell, Outcome, OutcomeState
@@ -232,3 +234,27 @@ def test_readers_of_a_large_artifact_wait_for_the_end_of_its_producer(tmp_path: 
     stages = toys.record(root)["stages"]
     assert stages["second"]["started"] >= stages["first"]["finished"]
     assert runs.open_run(Project.find(root)).load("second") == LARGE // 8
+
+
+def test_a_stage_that_the_executor_refuses_is_tried_again() -> None:
+    readers: dict[str, tuple[str, ...]] = {"zero": (), "first": (), "second": ("first",)}
+    graph = SimpleNamespace(
+        stages={name: SimpleNamespace(reads=[*parents, "data"]) for name, parents in readers.items()},
+        parents=readers.__getitem__,
+        by_priority=sorted,
+    )
+    step = Step(name="second", action=StepAction.RUN, reason="")
+    planner = SimpleNamespace(
+        graph=graph,
+        selection=SimpleNamespace(selected=set(readers)),
+        refresh=lambda name: None,
+        step=lambda name, outputs: step,
+    )
+    refusals = iter([False, True])
+    executor = SimpleNamespace(prepare=lambda job: next(refusals))
+    jobs = SimpleNamespace(job=lambda stage, attempt: attempt)
+    artifacts = SimpleNamespace(any_large=False, parent_outputs=lambda name: {})
+    prefetcher = Prefetcher(cast(Any, executor), cast(Any, jobs), cast(Any, planner))
+    for _ in range(4):  # the third and the fourth time there is nothing left to prepare
+        prefetcher.choose({"second"}, {"first"}, cast(Any, artifacts))
+    assert next(refusals, None) is None and prefetcher.take(step)

@@ -7,14 +7,17 @@ import pytest
 from mlnb.engine.run_records import OutputRecord
 from mlnb.engine.stage_files import (
     ERROR_BYTES,
+    CellNote,
     StageInputs,
     StageReport,
+    cell_path,
     error_path,
     inputs_path,
     read_error,
     read_record,
     report_path,
     reserve_error,
+    write_cell,
     write_error,
     write_record,
 )
@@ -54,3 +57,12 @@ def test_an_error_note_fits_the_reserved_bytes(tmp_path: Path, error: type[MlnbE
 def test_an_error_that_cannot_be_written_is_ignored(tmp_path: Path) -> None:
     write_error(tmp_path, "tune", "1", GateFailed)
     assert not error_path(tmp_path, "tune").exists()
+
+
+def test_other_processes_can_follow_the_cell_of_a_stage(tmp_path: Path) -> None:
+    note = CellNote(cell=4, cells=14, heading="Search")
+    write_cell(tmp_path, "tune", note)
+    assert read_record(CellNote, cell_path(tmp_path, "tune")) == note
+    assert cell_path(tmp_path, "tune").stat().st_mode & 0o077 == 0
+    write_cell(tmp_path / "missing", "tune", note)  # a full disk or a deleted folder ends no run
+    assert read_record(CellNote, cell_path(tmp_path / "missing", "tune")) is None

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from mlnb.engine.files import delete_folder
 from mlnb.engine.run_records import StageResult
 from mlnb.engine.store import Store
 from mlnb.errors import DamagedFileWarning, StoreCorrupted
@@ -54,3 +55,20 @@ def test_a_key_has_one_holder_at_a_time(store: Store) -> None:
         assert first and not second
     with store.lock("k") as again:
         assert again
+
+
+def test_a_folder_of_many_files_is_stored_and_unpacked(tmp_path: Path) -> None:
+    contents = {f"{n % 5}/inner/{n}.txt": f"text {n % 7}".encode() for n in range(40)}  # some equal, in new folders
+    for name, data in contents.items():
+        (tmp_path / "folder" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "folder" / name).write_bytes(data)
+    store = Store(tmp_path / "store")
+    digest = store.put_tree(tmp_path / "folder")
+    assert store.intact(digest, tree=True) and list(store.read_listing(digest)) == sorted(contents)
+    unpacked = store.unpack(digest)
+    assert {name: (unpacked / name).read_bytes() for name in contents} == contents
+    store.path(store.read_listing(digest)["0/inner/0.txt"]).unlink()
+    delete_folder(unpacked)
+    with pytest.raises(StoreCorrupted, match="missing in the store"):
+        store.unpack(digest)
+    assert not unpacked.exists()

@@ -33,6 +33,7 @@ UNSEEN = {
     "pyarrow": "pandas reads and writes Parquet with it",
     "xgboost": "an optional model family imports it by name",
     "catboost": "an optional model family imports it by name",
+    "optuna-dashboard": "an optional page of mlnb ui",
     "psycopg": "SQLAlchemy reaches PostgreSQL with it",
     "sqlalchemy-bigquery": "SQLAlchemy reaches BigQuery with it",
     "s3fs": "fsspec reads s3:// with it",
@@ -99,6 +100,7 @@ def test_every_import_is_declared() -> None:
     declared = names([r for name, chosen in sets().items() for r in chosen if name not in ("dev", "bench")])
     needed = imported(("mlnb", "nbs", "bentos"))
     through = {"starlette", "pydantic", "jupyter-client", "scipy", "ipython", "cycler", "threadpoolctl", "markupsafe"}
+    through |= {"joblib"}  # whose reading of n_jobs scikit-learn uses
     through |= {"click", "prometheus-client"}  # BentoML's command line, and what its metrics are made of
     through |= {"pyzmq", "tornado", "traitlets"}  # what ipykernel, whose parts the warm kernels are made of, stands on
     assert needed - declared - through == set(), "declare it in settings.ini, then make constraints"

@@ -24,6 +24,14 @@ def runs(tmp_path_factory, example):
 
 
 @pytest.fixture(scope="module")
+def same(tmp_path_factory, example):
+    """Three runs that differ in nothing but their ids and times."""
+    project = example.make_project(tmp_path_factory.mktemp("same") / "titanic")
+    ids = [f"20260314-{hour}1500-train-a1b2" for hour in ("09", "10", "11")]
+    return [example.make_run(project, name, minute=number) for number, name in enumerate(ids)]
+
+
+@pytest.fixture(scope="module")
 def page(runs):
     return collect_comparison(runs)
 
@@ -43,9 +51,8 @@ def test_all_parameters_are_shown_those_that_differ_first(runs, page):
     assert {row.name for row in page.same} == set(run_results.parameter_values(runs[0]))
 
 
-def test_two_runs_on_the_same_test_rows_have_the_interval_of_their_difference(tmp_path, example):
-    project = example.make_project(tmp_path / "titanic")
-    both = example.make_run(project, A), example.make_run(project, B, minute=20)
+def test_two_runs_on_the_same_test_rows_have_the_interval_of_their_difference(same):
+    both = same[:2]
     page = collect_comparison(both)
     (difference,) = page.differences
     assert re.search(r"ROC AUC \(larger is better\), B minus A: 0 \[0, 0\] on the same 60 test rows", difference.text)
@@ -68,15 +75,15 @@ def test_plots_that_differ_come_first_in_pairs(page):
     assert [row.same for row in page.plots] == sorted(row.same for row in page.plots)
 
 
-def test_plots_that_cannot_be_paired_are_shown_in_one_row(tmp_path, example):
-    project = example.make_project(tmp_path / "titanic")
-    both = example.make_run(project, A), example.make_run(project, B, minute=20)
-    notebook = both[1].folder / "notebooks" / "25_explore.ipynb"
-    cells = json.loads(notebook.read_text())["cells"]
+def test_plots_that_cannot_be_paired_are_shown_in_one_row(same):
+    notebook = same[2].folder / "notebooks" / "25_explore.ipynb"
+    before = notebook.read_bytes()
+    cells = json.loads(before)["cells"]
     plotted = [cell for cell in cells if any("image/png" in out.get("data", {}) for out in cell.get("outputs", []))]
     plotted[0]["outputs"] *= 2
     notebook.write_text(json.dumps({"cells": cells, "nbformat": 4}))
-    row = collect_comparison(both).plots[0]
+    row = collect_comparison([same[0], same[2]]).plots[0]
+    notebook.write_bytes(before)
     assert not row.same and len(row.images[1]) > len(row.images[0]) > 0
 
 
@@ -96,10 +103,8 @@ def test_other_numbers_of_runs_are_refused(runs, chosen):
         collect_comparison([runs[index] for index in chosen])
 
 
-def test_more_than_two_runs_are_compared_with_the_first(tmp_path, example):
-    project = example.make_project(tmp_path / "titanic")
-    ids = [f"20260314-{hour}1500-train-a1b2" for hour in ("09", "10", "11")]
-    page = collect_comparison([example.make_run(project, name, minute=n) for n, name in enumerate(ids)])
+def test_more_than_two_runs_are_compared_with_the_first(same):
+    page = collect_comparison(same)
     assert [one.letter for one in page.differences] == ["B", "C"] and len(page.metrics[0].estimates) == 3
 
 

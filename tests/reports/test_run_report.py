@@ -121,6 +121,7 @@ def test_a_finished_run_says_everything(project, example):
         "4cf0cc7f4cf0 with changes",
         findings["missing"],
         "profile smoke",
+        "Run with the profile smoke: tune.trials = 4",
         "parameters with their defaults",
         "4 trials",
         "num_leaves",

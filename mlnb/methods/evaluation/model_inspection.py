@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['REPORTED', 'ColumnEffects', 'explain_model', 'plot_effects', 'RobustnessReport', 'check_robustness', 'plot_checks',
-           'report_slices', 'describe_slices', 'plot_groups_and_slices', 'add_inspection']
+           'report_slices', 'describe_slices', 'table_slices', 'plot_groups_and_slices', 'add_inspection']
 
 # %% ../../../nbs/methods/evaluation/model_inspection.ipynb #c03
 from collections.abc import Iterable, Iterator, Sequence
@@ -38,6 +38,7 @@ from ..metrics.weighted_metrics import METRICS
 from ..tables.columns import Schema, to_arrays
 from ..training_data.training_examples import objective
 from ..tuning.tuning_plots import plot_importance
+from ..tables.record_tables import records_table
 from ..tables.sample_weights import even_rows, select_rows
 
 REPORTED = 20  # number of columns whose importance is part of the metrics
@@ -79,13 +80,14 @@ class ColumnEffects:
         )
 
 
-def explain_model(test_set: ScoredTestSet, repeats: int = 5, seed: int = 0) -> ColumnEffects:
+def explain_model(test_set: ScoredTestSet, repeats: int = 5, seed: int = 0, shap: bool = True) -> ColumnEffects:
     """Return the permutation importance of every column and, where the model is additive, SHAP values of some rows.
 
     Args:
         test_set: the test rows.
         repeats: shuffles of each column [1..].
         seed: of the shuffles.
+        shap: whether SHAP values are computed where the model has them.
     """
     pipeline, X = test_set.pipeline, test_set.X
     metric, sources, model = objective(pipeline.contract), pipeline.encoder.sources, pipeline.model
@@ -102,14 +104,14 @@ def explain_model(test_set: ScoredTestSet, repeats: int = 5, seed: int = 0) -> C
         text = (
             f"Words with the largest contributions to text scores (number of texts):\n{describe_words(words)}\n{text}"
         )
-    if not explains(model):
+    if not (shap and explains(model)):
         return ColumnEffects(metric, importance, (), np.zeros((0, 0)), np.zeros((0, 0)), f"{text}.")
     some = X[even_rows(len(X), shap_rows(model))]
-    shap, columns = contributions(model, some, sources)
+    values, columns = contributions(model, some, sources)
     shades = some[:, [sources.index(column) for column in columns]]
     shades[:, _unordered(pipeline.schema, columns)] = np.nan
     text = f"{text}, SHAP values were computed for {len(some):,}."
-    return ColumnEffects(metric, importance, tuple(columns), shap, shades, text)
+    return ColumnEffects(metric, importance, tuple(columns), values, shades, text)
 
 
 def _unordered(schema: Schema, columns: Sequence[str]) -> list[bool]:
@@ -131,6 +133,11 @@ class RobustnessReport:
 
     checks: tuple[RobustnessCheck, ...] = ()
     rows: int = 0
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """One row a check."""
+        return records_table(self.checks)
 
 
 def check_robustness(
@@ -200,6 +207,11 @@ def describe_slices(report: SliceReport) -> str:
     confirmed = sum(one.confirmed for one in report.slices)
     tested = f"{len(report.slices)} tested here, {confirmed} confirmed to be worse"
     return f"{report.searched:,} slices of the training rows were searched; {tested}"
+
+
+def table_slices(report: SliceReport) -> pd.DataFrame:
+    """Return the tested slices, one row each."""
+    return records_table(report.slices)
 
 
 def plot_groups_and_slices(metrics: Metrics, report: SliceReport) -> None:

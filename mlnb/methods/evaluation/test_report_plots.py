@@ -58,14 +58,14 @@ def describe_alerts(metrics: Metrics, contamination: float | None) -> list[str]:
     return [f"{metrics.alerts.alerts} of {metrics.rows:,} test rows are alerts{budget}"]
 
 
-def table_series(metrics: Metrics, most: int = 30) -> pd.DataFrame:
-    """Return the MASE of the model and the baselines for each series; empty for other tasks.
+def table_series(metrics: Metrics, most: int = 30) -> list[pd.DataFrame]:
+    """Return a table with the MASE of the model and the baselines for each series; of other tasks none.
 
     Args:
         metrics: of a forecast.
         most: largest number of series.
     """
     if metrics.forecast is None:
-        return pd.DataFrame()
+        return []
     result = metrics.forecast.by_series
-    return pd.DataFrame(result.mase, index=pd.Index(result.groups, name="series")).round(3).head(most)
+    return [pd.DataFrame(result.mase, index=pd.Index(result.groups, name="series")).round(3).head(most)]

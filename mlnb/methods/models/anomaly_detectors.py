@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['DETECTORS', 'MEMBERS', 'COLUMN_SCORERS', 'TREES', 'SAMPLE', 'REFERENCE_ROWS', 'REFERENCE_CELLS', 'N_NEIGHBORS',
-           'NEAREST', 'KNOTS', 'MAX_COLUMNS', 'MIN_ROWS', 'CHUNK', 'TINY', 'LOG_FLOOR', 'BINS', 'BIN_FLOOR', 'SCORERS',
-           'fit_tail', 'tail_score', 'fit_detector', 'score_rows', 'column_scores', 'drivers', 'prepare']
+           'NEAREST', 'KNOTS', 'MAX_COLUMNS', 'MIN_ROWS', 'CHUNK', 'TINY', 'SMALLEST', 'LOG_FLOOR', 'BINS', 'BIN_FLOOR',
+           'SCORERS', 'fit_tail', 'tail_score', 'fit_detector', 'score_rows', 'column_scores', 'drivers', 'prepare']
 
 # %% ../../../nbs/methods/models/anomaly_detectors.ipynb #c03
 from collections.abc import Callable, Mapping, Sequence
@@ -32,6 +32,7 @@ MAX_COLUMNS = 200  # the ensemble leaves out the covariance of more columns
 MIN_ROWS = 10  # training rows
 CHUNK = 1024  # rows scored at a time
 TINY = 1e-10  # added to denominators
+SMALLEST = 1e-150  # columns of smaller values, or larger ones than its inverse, are scaled before they are squared
 LOG_FLOOR = 1e-6  # added to raw scores before their logarithm
 BINS = 10  # of the histograms of HBOS
 BIN_FLOOR = 0.1  # added to the share of rows in a bin
@@ -283,11 +284,14 @@ def fit_detector(family: str, params: Mapping[str, Any], X: np.ndarray, seed: in
     present = np.where(np.isfinite(X), X, np.nan)
     empty = np.isnan(present).all(axis=0)
     present[:, empty] = 0.0
+    largest = np.nanmax(np.abs(present), axis=0)
+    unit = np.where((largest > 1 / SMALLEST) | ((largest > 0) & (largest < SMALLEST)), largest, 1.0)
+    present /= unit
     low, middle, high = np.nanquantile(present, [0.01, 0.5, 0.99], axis=0)
     spread = np.maximum(np.nanstd(present, axis=0), 0.1 * (np.nanmax(present, axis=0) - np.nanmin(present, axis=0)))
     inner = np.nanstd(np.clip(present, low, high), axis=0)
     scale = np.where(inner > 0, inner, np.where(spread > 0, spread, 1.0))
-    native: dict[str, Any] = {"centre": middle, "scale": np.where(np.isfinite(scale), scale, 1.0)}
+    native: dict[str, Any] = {"centre": middle * unit, "scale": np.where(np.isfinite(scale), scale, 1.0) * unit}
     Z = _standardize(X, native)
     retained = min(len(Z), REFERENCE_ROWS, max(SAMPLE, REFERENCE_CELLS // Z.shape[1]))
     rows = np.sort(np.random.default_rng(seed).choice(len(Z), retained, replace=False))

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['SEPARATORS', 'BLANKS', 'Rows', 'TOTALS', 'TAIL', 'find_separator', 'find_header', 'find_second_header',
-           'find_preamble', 'cut_footer', 'name_columns', 'split_blanks', 'find_layout', 'columns_of']
+           'find_preamble', 'count_names', 'cut_footer', 'name_columns', 'split_blanks', 'find_layout', 'columns_of']
 
 # %% ../../../nbs/methods/tables/layouts.ipynb #c06
 import csv
@@ -162,7 +162,7 @@ def find_preamble(text: str, separator: str, expected: Collection[str] = ()) -> 
     top = [next(csv.reader([line], delimiter=separator), []) for line in lines[: _SEARCHED + 1]]
     for index, line in enumerate(lines[:_SEARCHED]):
         cells = [cell.strip() for cell in top[index]]
-        matches.append(max(len({*cells} & {*expected}), _count_joined(top[index : index + 2], expected)))
+        matches.append(max(count_names(cells, expected), _count_joined(top[index : index + 2], expected)))
         filled = sum(map(bool, cells))
         title = len(cells) <= 1 or (line.startswith("#") and len(cells) != width)
         title = title or (filled <= 1 and (width > 2 or _are_names(top[index + 1 :])))
@@ -174,11 +174,29 @@ def find_preamble(text: str, separator: str, expected: Collection[str] = ()) -> 
     return count if count < min(len(lines), _SEARCHED) else 0
 
 
+def count_names(cells: Sequence[str], expected: Collection[str]) -> int:
+    """Return how many expected names a row has.
+
+    Args:
+        cells: of a row, stripped.
+        expected: names that columns should have. A number among them may be the position of a column: it counts in rows
+            whose numbers are all expected, or consecutive as in the header of an array, and not in rows of values.
+    """
+    present = {*cells} & {*expected}
+    numbers = [cell for cell in cells if _NUMBER.fullmatch(cell)]
+    if {*numbers} <= present or not present & {*numbers}:
+        return len(present)
+    whole = all(number.isdecimal() for number in numbers)
+    if whole and [*map(int, numbers)] == list(range(int(numbers[0]), int(numbers[0]) + len(numbers))):
+        return len(present)
+    return len(present - {*numbers})
+
+
 def _count_joined(rows: Rows, expected: Collection[str]) -> int:
     """How many expected names two rows of a header have when they are joined."""
     if len(rows) < 2 or len(rows[0]) != len(rows[1]):
         return 0
-    return len({*_join(rows[0], rows[1])} & {*expected})
+    return count_names(_join(rows[0], rows[1]), expected)
 
 
 def _are_names(rows: Rows) -> bool:
@@ -329,11 +347,11 @@ def find_layout(
     while len(rows) > 1 and len(rows[0]) > 1 and not rows[0][-1].strip() and max(map(len, rows[1:])) < len(rows[0]):
         rows[0] = rows[0][:-1]  # a separator at the end of the header alone
     extra = _find_extra(rows) if header != "no" else ""
-    present = bool({cell.strip() for cell in rows[0]} & set(expected))
-    named = bool(extra) or present or (find_header(rows) if header == "auto" else header == "yes")
+    present = count_names([cell.strip() for cell in rows[0]], expected)
+    named = bool(extra) or present > 0 or (find_header(rows) if header == "auto" else header == "yes")
     width = Counter(map(len, rows)).most_common(1)[0][0]
     second = find_second_header(_align(rows, extra)) if named or header == "auto" else ""
-    if _count_joined(rows[:2], expected) > len({cell.strip() for cell in rows[0]} & {*expected}):
+    if _count_joined(rows[:2], expected) > present:
         second = "names"
     named = named or second == "names"
     below = lines[1 if second else 0] - 1 if named else 0

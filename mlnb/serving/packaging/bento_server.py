@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +20,7 @@ import yaml
 
 from mlnb.codec import Json
 from mlnb.errors import ServingError, UsageError
-from mlnb.serving.packaging.bento_stores import bentoml_environment, last_lines
+from mlnb.serving.packaging.bento_stores import bentoml_environment, last_lines, run_in_fork
 from mlnb.serving.packaging.tls_certificates import Certificates
 from mlnb.serving.runtime.access import check_exposure
 
@@ -133,6 +133,15 @@ class Launcher:
     environment: dict[str, str]
     log: Path
     own: Path | None = None
+
+    def run(self, program: Path, arguments: Sequence[str]) -> "subprocess.CompletedProcess[str] | None":
+        """Run a program that uses BentoML in a fork of the process; None where the process has ended.
+
+        Args:
+            program: a Python file.
+            arguments: of its command line.
+        """
+        return run_in_fork(self.process, program, arguments)
 
     def serve(
         self, bento: Path, host: str, port: int, workers: int, certificates: Certificates | None = None

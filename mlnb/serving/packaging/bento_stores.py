@@ -5,8 +5,9 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,7 @@ from mlnb.serving.packaging.bundles import Bundle, tree_files
 BUILDER = Path(__file__).with_name("bento_builder.py")
 CERTIFICATE = "certificate.json"
 REWRITTEN = "bentofile.yaml"  # BentoML writes its form of it into the bento
+RunProgram = Callable[[Path, Sequence[str]], "subprocess.CompletedProcess[str] | None"]
 
 
 @dataclass(frozen=True)
@@ -64,10 +66,14 @@ def find_bento(bundle: Bundle) -> BuiltBento | None:
     return BuiltBento(bundle.tag, bundle.model_tag, bento, True)
 
 
-def build_bento(bundle: Bundle) -> BuiltBento:
+def build_bento(bundle: Bundle, run: RunProgram | None = None) -> BuiltBento:
     """Return the bento of a bundle, built if it does not exist; nothing is downloaded.
 
     The version is the digest of the bundle: the same bundle is always the same bento.
+
+    Args:
+        bundle: the bundle.
+        run: runs the builder where BentoML is imported already, such as `Launcher.run`; None: in a new process.
 
     Raises:
         ServingError: BentoML cannot build it; the message is the end of BentoML's output.
@@ -81,17 +87,47 @@ def build_bento(bundle: Bundle) -> BuiltBento:
         if model.exists() and not ((model / "model.yaml").is_file() and _has_copies(model, bundle.folder / "model")):
             shutil.rmtree(model)
         arguments = [str(bundle.folder), bundle.name, bundle.version, bundle.model_version]
-        done = subprocess.run(
-            [sys.executable, "-P", str(BUILDER), *arguments],
-            env=bentoml_environment(),
-            capture_output=True,
-            text=True,
-            stdin=subprocess.DEVNULL,
-        )
+        done = run(BUILDER, arguments) if run is not None else None
+        if done is None:
+            done = subprocess.run(
+                [sys.executable, "-P", str(BUILDER), *arguments],
+                env=bentoml_environment(),
+                capture_output=True,
+                text=True,
+                stdin=subprocess.DEVNULL,
+            )
         if done.returncode != 0:
             raise ServingError(f"BentoML could not build {bundle.tag}:\n{last_lines(done.stderr or done.stdout)}")
         path = Path(json.loads(done.stdout.splitlines()[-1])["bento"])
         return BuiltBento(bundle.tag, bundle.model_tag, path, False)
+
+
+def run_in_fork(
+    launcher: "subprocess.Popen[bytes]", program: Path, arguments: Sequence[str]
+) -> "subprocess.CompletedProcess[str] | None":
+    """Run a Python program in a fork of a waiting launcher; None where the launcher has ended.
+
+    Args:
+        launcher: a process of bento_launcher.py that has no options yet.
+        program: a Python file.
+        arguments: of its command line.
+    """
+    assert launcher.stdin is not None
+    with tempfile.TemporaryDirectory(prefix="mlnb-build-") as folder:
+        out, errors, code = (Path(folder, name) for name in ("stdout", "stderr", "code"))
+        request = {"program": str(program), "arguments": [*arguments], "environment": bentoml_environment()}
+        request |= {"stdout": str(out), "stderr": str(errors), "code": str(code)}
+        try:
+            launcher.stdin.write(json.dumps({"build": request}).encode() + b"\n")
+            launcher.stdin.flush()
+        except (OSError, ValueError):
+            return None
+        while not code.exists():
+            if launcher.poll() is not None:
+                return None
+            time.sleep(0.01)
+        texts = (path.read_text("utf-8", "replace") for path in (out, errors))
+        return subprocess.CompletedProcess([str(program), *arguments], int(code.read_text()), *texts)
 
 
 def write_certificate(built: BuiltBento, certificate: ParityCertificate) -> None:

@@ -109,3 +109,12 @@ def test_a_detector_of_an_earlier_version_is_refused(rows):
     before = {name: {"fitted": scorer["fitted"]} for name, scorer in native["scorers"].items()}
     with pytest.raises(DataError, match="earlier version of mlnb"):
         prepare({**native, "scorers": before})
+
+
+@pytest.mark.parametrize("family", ["detector_ensemble", "ecod"])
+@pytest.mark.parametrize("exponent", [-970, 1019])
+def test_scores_do_not_depend_on_the_unit_of_a_column(family, exponent):
+    training = RANDOM.normal(size=(60, 3))
+    unit = np.array([1.0, 2.0**exponent, 1.0])
+    plain, scaled = (score_rows(fit_detector(family, {}, rows), rows) for rows in (training, training * unit))
+    assert np.allclose(plain, scaled, rtol=1e-6)

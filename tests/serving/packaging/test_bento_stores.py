@@ -5,6 +5,7 @@ import sys
 import pytest
 
 from mlnb.errors import ServingError
+from mlnb.serving.packaging.bento_server import start_launcher
 from mlnb.serving.packaging.bento_stores import bentoml_environment, bentoml_home, build_bento, find_bento
 
 
@@ -48,6 +49,21 @@ def test_a_service_that_cannot_be_imported_is_explained(material, tmp_path):
     with pytest.raises(ServingError, match="no_such_module"):
         build_bento(bundle)
     assert not (bentoml_home() / "bentos" / "broken" / bundle.version / "bento.yaml").exists()
+
+
+def test_a_bento_is_built_in_a_fork_of_a_waiting_launcher(material, tmp_path):
+    launcher = start_launcher(tmp_path / "log")
+    bundle = material().bundle(tmp_path / "service", name="forked")
+    service = (bundle.folder / "service.py").read_text()
+    (bundle.folder / "service.py").write_text("import no_such_module\n")
+    with pytest.raises(ServingError, match="no_such_module"):
+        build_bento(bundle, launcher.run)
+    (bundle.folder / "service.py").write_text(service)
+    built = build_bento(bundle, launcher.run)
+    assert not built.existed and find_bento(bundle).path == built.path
+    launcher.process.stdin.close()
+    assert launcher.process.wait(20) == 0 and (tmp_path / "log").read_text() == ""
+    assert launcher.run(tmp_path / "program.py", []) is None  # then a new process builds
 
 
 def test_building_uses_no_network(material, tmp_path, monkeypatch):
