@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import mlnb
-from mlnb.engine.digests import StatCache, digest_code, digest_module, parse_cell, parse_python
+from mlnb.engine.digests import StatCache, WatchedPaths, digest_code, digest_module, parse_cell, parse_python
 from mlnb.engine.notebook import imported_names
 from mlnb.engine.project import Project
 from mlnb.exported_code import read_exported_code
@@ -36,7 +36,7 @@ DISTRIBUTIONS = {"sklearn": "scikit-learn", "PIL": "pillow", "yaml": "PyYAML", "
 
 
 class CodeSources:
-    """Finds and digests the modules and libraries that code imports; one instance per plan, as it reads files once."""
+    """Finds and digests the modules and libraries that code imports; it reads each file once, see `is_current`."""
 
     def __init__(self, project: Project) -> None:
         self.project = project
@@ -46,6 +46,7 @@ class CodeSources:
         self._versions: dict[str, str] = {}
         self._listings: dict[str, frozenset[str]] = {}
         self._located: dict[str, tuple[str, Path] | None] = {}
+        self._watched = WatchedPaths()
         self._site_packages = [Path(folder) for folder in site.getsitepackages() if os.path.isdir(folder)]
 
     def dependencies(self, imports: Iterable[str]) -> tuple[dict[str, str], dict[str, str]]:
@@ -61,6 +62,10 @@ class CodeSources:
         if names not in self._dependencies:
             self._dependencies[names] = self._follow(names)
         return self._dependencies[names]
+
+    def is_current(self) -> bool:
+        """Return whether no file has changed since it was read; else a new instance is needed."""
+        return self._watched.are_unchanged()
 
     def _follow(self, imports: Iterable[str]) -> tuple[dict[str, str], dict[str, str]]:
         """Return the digests of modules and the versions of libraries that names import, directly or not."""
@@ -92,6 +97,8 @@ class CodeSources:
         """Return the installed version of an importable library; "none" when it is not installed."""
         if library not in self._versions:
             cache = self.project.source_cache
+            for folder in self._site_packages:
+                self._watched.add(str(folder))
             cached = [(folder, _names(cache.get(folder))) for folder in self._site_packages]
             versions = {values.get(library) for _, values in cached}
             version = versions.pop() if len(versions) == 1 else None  # None: unknown, or a folder has changed
@@ -109,6 +116,7 @@ class CodeSources:
         for name in sorted(self._listing(str(folder))):
             if name.endswith(".ipynb") and not name.startswith("."):
                 label = os.path.relpath(folder / name, self.project.root)
+                self._watched.add(str(folder / name))
                 code = read_exported_code(folder / name, label)
                 modules[label] = digest_code([code])
                 names |= imported_names(parse_cell(code))
@@ -140,6 +148,7 @@ class CodeSources:
     def _listing(self, folder: str) -> frozenset[str]:
         """Return the names in a folder; empty when it does not exist."""
         if folder not in self._listings:
+            self._watched.add(folder)
             try:
                 self._listings[folder] = frozenset(os.listdir(folder))
             except OSError:
@@ -148,6 +157,7 @@ class CodeSources:
 
     def _read(self, module: str, path: Path) -> tuple[str, frozenset[str]]:
         if path not in self._modules:
+            self._watched.add(str(path))
             cache: StatCache = self.project.source_cache
             cached = cache.get(path)
             if cached is None or not _is_digest_with_names(cached):

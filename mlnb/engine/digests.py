@@ -189,5 +189,31 @@ class StatCache:
             self._changed = False
 
 
+class WatchedPaths:
+    """The files and folders that something was read from, and whether any has changed since."""
+
+    def __init__(self) -> None:
+        self._seen: dict[str, Signature | None] = {}  # None: it did not exist
+        self._settled = True
+
+    def add(self, path: str) -> None:
+        """Note a file or folder before it is read."""
+        if path not in self._seen:
+            self._seen[path] = signature = _signature_of(path)
+            # What changed this recently may change again without a difference.
+            self._settled &= signature is None or time.time_ns() - max(signature[1:3]) > RACE
+
+    def are_unchanged(self) -> bool:
+        """Return whether all of them are certainly as they were."""
+        return self._settled and all(_signature_of(path) == seen for path, seen in self._seen.items())
+
+
+def _signature_of(path: str) -> Signature | None:
+    try:
+        return _signature(os.stat(path))
+    except OSError:
+        return None
+
+
 def _signature(stat: os.stat_result) -> Signature:
     return [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino]

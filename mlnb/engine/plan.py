@@ -81,7 +81,8 @@ class Planner:
                 "Run the command again; finished stages are reused."
             )
         self.graph.stages[name] = current
-        self.sources = CodeSources(self.project)
+        if not self.sources.is_current():
+            self.sources = CodeSources(self.project)
         self._dependencies.pop(name, None)
 
     def step(self, name: str, outputs: Mapping[str, Outputs | None], ignore_store: bool = False) -> Step:

@@ -45,7 +45,7 @@ def compare_runs(*compared: Run) -> RunComparison:
         parameters=_differing([run_results.parameter_values(run) for run in compared]),
         metrics=_differing([all_metrics(run) for run in compared]),
         versions=_differing([run_results.versions(run) for run in compared]),
-        reuse=tuple(map(_reuse, compared)),
+        reuse=tuple(_reuse(run) for run in compared),
         stages={name: _compare_stage(name, compared) for name in _names([run.stages for run in compared[::-1]])},
     )
 

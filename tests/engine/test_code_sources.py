@@ -1,10 +1,14 @@
 """The sources of a stage are the modules that it imports, in any form of import, and no others."""
 
+import os
+from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 import toys
 from custom_families import CODE, FILE, write_family
 
+from mlnb.engine import digests
 from mlnb.engine.code_sources import CodeSources, python_version
 from mlnb.engine.project import Project
 
@@ -62,3 +66,44 @@ def test_model_families_are_part_of_the_stages_that_read_them(tmp_path: Path) ->
     assert FILE not in behind(root, "mlnb.methods.models.custom_families.load_family")[0]
     write_family(root, code=CODE)
     assert behind(root, readers)[0][FILE] != modules[FILE]
+
+
+def _write(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+
+
+CHANGES: dict[str, Callable[[Path], object]] = {
+    "a module is edited": lambda root: _write(root / "lib" / "b.py", "y = 22\n"),
+    "a module is edited, with size and time kept": lambda root: _keep_time(root / "lib" / "b.py", "y = 3\n"),
+    "a module is deleted": lambda root: (root / "lib" / "b.py").unlink(),
+    "a module is added": lambda root: _write(root / "lib" / "extra.py", "import scipy\n"),
+    "a package hides a library": lambda root: _write(root / "shapely" / "__init__.py", ""),
+    "a family is added": lambda root: write_family(root, code=CODE),
+}
+
+
+def _keep_time(path: Path, text: str) -> None:
+    stat = path.stat()
+    path.write_text(text)
+    os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_sources_are_current_until_something_changes(
+    tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = toys.chain(tmp_path)
+    _write(root / "lib" / "__init__.py", "")
+    _write(root / "lib" / "a.py", "from lib import b, extra\nimport shapely\n")
+    _write(root / "lib" / "b.py", "y = 2\n")
+    imports = ("lib.a", "mlnb.methods.models.project_families.register_families")
+    sources = CodeSources(Project.find(root))
+    before = sources.dependencies(imports)
+    assert not sources.is_current()  # files that have just changed may change again without a difference
+    monkeypatch.setattr(digests, "RACE", 0)
+    sources = CodeSources(Project.find(root))
+    assert sources.dependencies(imports) == before and sources.is_current()
+    CHANGES[name](root)
+    assert not sources.is_current()
+    assert CodeSources(Project.find(root)).dependencies(imports) != before
