@@ -61,6 +61,7 @@ def test_every_suggested_command_is_one_that_can_be_parsed(folder, example, opti
     lines = [line.strip() for line in next_commands(run, read_request(parse(f"mlnb run {options}")), servable=True)]
     commands = [line.split("   ")[0] for line in lines if line.startswith("mlnb")]
     assert [command.split()[1] for command in commands][:3] == ["serve", "show", "run"]
+    assert parse(commands[2]).profile is None  # that of a short run would search as little again
     assert all(parse(command) for command in commands)
     assert all(len(line) <= 100 for line in lines if not line.startswith("mlnb run"))
 

@@ -157,6 +157,7 @@ def tune(
     sampler: str = "tpe",
     class_weight: str = "none",
     ensemble: bool = True,
+    bagging: bool = True,
     warm: Mapping[str, Any] | None = None,
     examples: int = 0,
     latency_ms: float | None = None,
@@ -181,6 +182,7 @@ def tune(
         sampler: one of SAMPLERS.
         class_weight: one of CLASS_WEIGHTS; classification only.
         ensemble: whether an ensemble may be selected.
+        bagging: whether boosters and MLPs are fitted several times, each without a part of the rows, and averaged.
         warm: warm-start trials, from `warm_start_trials`
         examples: training rows of the final fit; 0: estimated from the folds.
         latency_ms: latency budget of one prediction, in milliseconds; None: DEFAULT_LATENCY_MS.
@@ -219,7 +221,7 @@ def tune(
         metric, classes, all_rows, columns,
         fold_ratio=max(1.0, all_rows / rows),
         sample_rows=len(sample_fold(folds[0], seed).y) if search.large else rows,
-        ensemble=ensemble, latency_ms=latency_ms, sampler=sampler, seed=seed,
+        ensemble=ensemble, bagging=bagging, latency_ms=latency_ms, sampler=sampler, seed=seed,
         # the folds of a series are alike, and combined forecasts are the safer ones when the future is not
         tolerance=STANDARD_ERRORS if traits_of(task).unit == "history" else 1.0,
     )  # fmt: skip

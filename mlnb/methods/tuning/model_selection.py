@@ -90,6 +90,7 @@ class SelectionPlan:
         fold_ratio: rows of the final fit divided by those of a fold.
         sample_rows: training rows of a trial on a sample.
         ensemble: whether an ensemble may be selected.
+        bagging: whether boosters and MLPs are fitted several times, each without a part of the rows, and averaged.
         latency_ms: latency budget of one prediction, in milliseconds; None: DEFAULT_LATENCY_MS.
         sampler: tpe or random, for the record.
         seed: random seed.
@@ -104,6 +105,7 @@ class SelectionPlan:
     fold_ratio: float = 1.25
     sample_rows: int = 0
     ensemble: bool = True
+    bagging: bool = True
     latency_ms: float | None = None
     sampler: str = "tpe"
     seed: int = 0
@@ -188,7 +190,7 @@ class _Selection:
     def affordable(self, weights: np.ndarray) -> list[tuple[TrialResult, EnsembleMember]] | None:
         """Return the members with the largest bags within the latency and time budgets; None when none are."""
         plan = self.plan
-        for most in range(BAG_SIZES[0][1], 0, -1):
+        for most in range(BAG_SIZES[0][1] if plan.bagging else 1, 0, -1):
             members = self.members(weights, most)
             cost = sum(prediction_ms(m.family, m.params, plan.rows, plan.columns, plan.classes) for _, m in members)
             if cost > (plan.latency_ms or DEFAULT_LATENCY_MS):

@@ -126,7 +126,7 @@ class Launcher:
         process: the waiting process.
         environment: of that process.
         log: file that it prints to.
-        own: temporary folder of the log; None when the caller named the log.
+        own: temporary folder of the log and of the process; None when the caller named the log.
     """
 
     process: "subprocess.Popen[bytes]"
@@ -176,7 +176,7 @@ def start_launcher(log: Path | None = None, extra: Mapping[str, str] | None = No
     environment = bentoml_environment() | dict(extra or {})
     log.parent.mkdir(parents=True, exist_ok=True)
     # BentoML deletes the metrics in its home when a server starts: each server has a separate home.
-    environment["BENTOML_HOME"] = str(log.absolute().with_suffix(".home"))
+    environment |= {"BENTOML_HOME": str(log.absolute().with_suffix(".home")), **({"TMPDIR": str(own)} if own else {})}
     log.unlink(missing_ok=True)
     with open(log, "ab", opener=_open_private) as output:
         process = subprocess.Popen(

@@ -91,7 +91,7 @@ def verify_bento(bundle: Bundle, built: BuiltBento, launcher: Launcher) -> Parit
             milliseconds.append(1000 * (time.perf_counter() - start))
         status, _, _ = send_request(server.host, server.port, "GET", "/readyz")
     finally:
-        server.stop()
+        server.stop(patience=0.0)  # it has nothing to finish, and its temporary files are removed with the folder
         if launcher.own is not None:
             shutil.rmtree(launcher.own, ignore_errors=True)
     predictions = {TOGETHER: together} | ({ALONE: alone} if independent else {})

@@ -61,6 +61,10 @@ def test_without_ensemble(results: dict[int, TrialResult]) -> None:
     assert best.family in ("lightgbm", "linear") and len(best.members) == 1
 
 
+def test_without_bagging(results: dict[int, TrialResult]) -> None:
+    assert select({0: results[0]}, replace(PLAN, bagging=False)).best.params == {"rounds": 40}
+
+
 def test_latency_budget_limits_the_members(results: dict[int, TrialResult]) -> None:
     assert len(select(results, replace(PLAN, latency_ms=0.08)).best.members) == 1
 
