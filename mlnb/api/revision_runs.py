@@ -21,6 +21,7 @@ from mlnb.tracking.notebook_changes import code_differs
 NO_EFFECT = (".md", ".txt", ".rst")  # suffixes of prose, which no stage key depends on
 NO_EFFECT_FOLDERS = (".github/", "tests/", "docs/")
 MOST_PLANS = 5  # runs whose parameters are planned with
+MOST_COMMITS = 50  # the newest with runs, whose files are compared with those of a revision
 REGISTRY = "registry"  # origin of values that a plan finds itself
 
 
@@ -85,8 +86,10 @@ class RevisionRuns:
         for run, commit in clean:
             if commit == revision.commit:
                 return run
-        equal = {commit: self._has_same_code(commit, revision) for commit in {commit for _, commit in clean}}
-        return next((run for run, commit in clean if equal[commit]), None)
+        for commit in list(dict.fromkeys(commit for _, commit in clean))[:MOST_COMMITS]:
+            if self._has_same_code(commit, revision):
+                return next(run for run, of in clean if of == commit)
+        return None
 
     def _has_same_code(self, commit: str, revision: Revision) -> bool:
         """Return whether a commit differs from a revision only in what no stage key depends on."""
