@@ -172,8 +172,8 @@ def test_a_stage_whose_inputs_are_the_same_bytes_is_not_invalidated(tmp_path: Pa
     planned = json.loads(diffed(root, capsys, "HEAD", "--format", "json", code=2))
     assert [stage["stage"] for stage in planned["stages"]] == ["double", "total"], "before it runs, nobody knows"
     mlnb_in_process(root, "run", "--no-report")
-    made = json.loads(diffed(root, capsys, "HEAD", "--format", "json"))
-    assert made["stages"] == [{"stage": "double", "reason": "its code changed"}]
+    finished = json.loads(diffed(root, capsys, "HEAD", "--format", "json"))
+    assert finished["stages"] == [{"stage": "double", "reason": "its code changed"}]
 
 
 def test_results_of_both_runs_are_side_by_side(tested: Project, capsys: Any) -> None:
