@@ -45,11 +45,16 @@ class Paragraph:
 
 @dataclass(frozen=True)
 class Rows:
-    """A table; the cells of the columns in `numbers` are texts of mlnb, all others are values from elsewhere."""
+    """A table; the cells of the columns in `numbers` are texts of mlnb, all others are values from elsewhere.
+
+    In a narrow terminal, the columns in `whole` are not cut, and those in `optional` are left out first.
+    """
 
     heads: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     numbers: tuple[str, ...] = ()
+    whole: tuple[str, ...] = ()
+    optional: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -82,7 +87,8 @@ def _revisions(diff: RevisionDiff) -> Rows:
         (which, one.name, one.run or "no run", *_verdict(one))
         for which, one in (("base", diff.base), ("head", diff.head))
     ]
-    return Rows(("", "revision", "run", "winner", "metric", "test", "gate"), tuple(rows), ("", "test", "gate"))
+    heads = ("", "revision", "run", "winner", "metric", "test", "gate")
+    return Rows(heads, tuple(rows), ("", "test", "gate"), ("run",), ("winner", "metric"))
 
 
 def _verdict(revision: ComparedRevision) -> tuple[str, str, str, str]:

@@ -62,9 +62,9 @@ def _text(block: Block) -> str:
             lines = textwrap.wrap(text, WIDTH, break_long_words=False, break_on_hyphens=False)
             shown = " ".join(map(visible, values))
             return "\n".join(lines) + (" " if len(lines[-1]) + len(shown) < WIDTH else "\n  ") * bool(shown) + shown
-        case Rows(heads, rows):
+        case Rows(heads=heads, rows=rows):
             cells = [[visible(shorten(cell, LONGEST_VALUE)) for cell in row] for row in rows]
-            return table(heads, cells, right=block.numbers if "change" in heads else ())
+            return table(heads, cells, block.numbers if "change" in heads else (), block.optional, block.whole)
         case CellDiff(title, lines):
             return "\n".join([f"  {visible(title)}", *(f"    {visible(line)}" for line in lines)])
 
