@@ -15,6 +15,11 @@ TOGETHER = {
         "snapshots of a project exist only while a failed run is kept in memory",
         "executors/live_snapshots",
     ),
+    "cli/test_diff.py": (
+        "a diff is tested as a reader sees it, on one repository with runs",
+        "api/revision_runs cli/diff_blocks cli/diff_formats cli/revision_diff reports/run_changes "
+        "tracking/notebook_changes",
+    ),
     "cli/test_models.py": (
         "the commands of the registry act on shared state",
         "cli/approve cli/audit cli/compare cli/promote cli/rollback",
@@ -68,6 +73,7 @@ TOGETHER = {
     ),
     "monitoring/test_collect.py": ("the stage reads what the module returns", "monitoring/production_data"),
     "monitoring/test_schedules.py": ("the command prints the files of the module", "cli/schedule"),
+    "packaging/test_workflows.py": ("every workflow meets the same rules", "cli/ci_workflow"),
     "registry/test_ledger.py": (
         "the audit log is a table of the database, and its last entry is remembered",
         "registry/audit_log registry/database registry/known_head registry/registry_state",

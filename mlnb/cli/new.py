@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from mlnb.cli import example_family
+from mlnb.cli.ci_workflow import WORKFLOW_FILE, workflow_text
 from mlnb.engine.notebook_document import set_defaults
 from mlnb.engine.project_template import installed_template, write_template
 from mlnb.errors import ParameterError, ProjectError
@@ -40,11 +41,13 @@ README = """\
 
 A project of [mlnb](https://example.org/mlnb). Edit the stage notebooks in `nbs/stages`,
 declare columns in `columns.toml`, and add model families in `nbs/models`.
+`.github/workflows/mlnb.yml` runs the pipeline on pull requests and comments with what they change.
 
     mlnb run --data churn.csv --target Churn    run the pipeline; unchanged stages are reused
     mlnb lab                                    open the notebooks in JupyterLab; a draft reads the latest run
     mlnb check                                  check the stage notebooks
     mlnb serve                                  serve the model over HTTP
+    mlnb diff                                   show what the changes since the default branch do
     mlnb upgrade --dry-run                      show what a newer mlnb would change in the notebooks
     nbdev_test                                  run the notebooks' examples and assertions
     nbdev_export                                write their exported functions to {library}/
@@ -139,6 +142,7 @@ def _fill(project: Path, name: str, library: str, values: Mapping[str, str]) -> 
         ".gitignore": IGNORED,
         "columns.toml": COLUMNS,
         f"{library}/__init__.py": '__version__ = "0.1.0"\n',
+        WORKFLOW_FILE: workflow_text(),
     }
     for path, data in {**template.files, **{path: text.encode() for path, text in texts.items()}}.items():
         (project / path).parent.mkdir(parents=True, exist_ok=True)

@@ -5,12 +5,13 @@ import json
 
 from markupsafe import Markup
 
-from mlnb.engine.run_records import StageState
+from mlnb.engine.run_records import StageRecord, StageState
 from mlnb.engine.runs import Run
 from mlnb.methods.contracts.certificates import ParityCertificate
 from mlnb.methods.contracts.evaluations import Metrics
 from mlnb.methods.contracts.findings import Finding
 from mlnb.methods.contracts.gates import Gate
+from mlnb.methods.contracts.holdout_reuse import HoldoutReuse
 from mlnb.methods.contracts.problems import ProblemContract
 from mlnb.reports import formatting
 from mlnb.reports.competitors import comparison_lines, describe_coverage, rank_competitors
@@ -129,9 +130,21 @@ def _result(run: Run, contract: ProblemContract | None, test: Metrics | None) ->
         verified_rows=certificate.rows if certificate and certificate.identical else None,
         score=best.score if best else None,
         profile=f"{run.record.profile}: {run_results.profile_values(run)}" if run.record.profile else "",
-        test_set_accesses=int(evaluate.metrics.get("test_set_accesses", 0)) if evaluate else 0,
-        reuse=test.reuse if test else None,
+        access=_describe_access(evaluate, test.reuse if test else None) if evaluate else "",
     )
+
+
+def _describe_access(evaluate: StageRecord, reuse: HoldoutReuse | None) -> str:
+    """Return how often the test set was loaded, and how many of its rows were before; empty if unknown."""
+    accesses = int(evaluate.metrics.get("test_set_accesses", 0))
+    if not accesses:
+        return ""
+    again = accesses > 1 or (reuse is not None and reuse.opened > 0)
+    first = (
+        f"Access {accesses} to this test set." if accesses > 1 else "" if again else "First access to this test set."
+    )
+    bias = "The best of several results is biased upwards." if again else ""
+    return " ".join(filter(None, (first, reuse.describe() if reuse else "", bias)))
 
 
 def _stages(run: Run) -> list[StageRow]:

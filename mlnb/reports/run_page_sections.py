@@ -10,7 +10,6 @@ from mlnb.engine.runs import Run
 from mlnb.methods.contracts.findings import Finding
 from mlnb.methods.contracts.format_descriptions import FormatRow
 from mlnb.methods.contracts.gates import Gate
-from mlnb.methods.contracts.holdout_reuse import HoldoutReuse
 from mlnb.methods.contracts.problems import ProblemContract
 from mlnb.tracking import run_results
 
@@ -33,8 +32,7 @@ class ResultSection(Record, frozen=True, kw_only=True):
     verified_rows: int | None
     score: float | None
     profile: str
-    test_set_accesses: int
-    reuse: HoldoutReuse | None
+    access: str
 
 
 class StageRow(NamedTuple):

@@ -1,6 +1,7 @@
 """Workflows run only code that a commit names, and have no rights that they do not need."""
 
 import re
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
+from mlnb.cli.ci_workflow import WORKFLOW_FILE, workflow_text
 from mlnb.monitoring.schedules import ScheduledCommand, write_schedule
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -15,13 +17,17 @@ COMMIT = re.compile(r"uses: ([\w.-]+/[\w.-]+)(?:/[\w./-]+)?@([0-9a-f]{40}) # (v\
 
 
 def workflows() -> dict[str, str]:
-    """Return the text of each workflow of the project, and of the one that `mlnb schedule` writes."""
+    """Return the text of each workflow of the project, and of those that `mlnb schedule` and `mlnb new` write."""
     texts = {path.name: path.read_text(encoding="utf-8") for path in (ROOT / ".github/workflows").glob("*.yml")}
     written = write_schedule(ScheduledCommand("17 3 * * 1-5", ("loop", "--once"), Path("/project")), "github-actions")
-    return texts | written
+    return texts | written | {WORKFLOW_FILE: workflow_text()}
 
 
 WORKFLOWS = workflows()
+JOB_WORDS = {"file", "printf", "mine", "select", "startswith", "id", "gh", "head", "if", "then", "else", "fi"}
+COMMENTS = {
+    "comment": {"pull-requests": "write"}
+}  # of the job that posts what `mlnb diff` wrote, and does nothing else
 every_workflow = pytest.mark.parametrize("text", WORKFLOWS.values(), ids=WORKFLOWS)
 
 
@@ -50,9 +56,28 @@ def test_all_workflows_use_the_same_release_of_an_action() -> None:
 def test_workflows_may_only_read(text: str) -> None:
     workflow = yaml.safe_load(text)
     assert workflow["permissions"] == {"contents": "read"}
-    assert not any("permissions" in job for job in workflow["jobs"].values())
+    granted = {name: job["permissions"] for name, job in workflow["jobs"].items() if "permissions" in job}
+    assert granted == (COMMENTS if text == workflow_text() else {})
     assert not {"pull_request_target", "workflow_run"} & set(workflow.get("on", workflow.get(True)))
     assert all("timeout-minutes" in job for job in workflow["jobs"].values())
+
+
+def test_a_job_that_may_write_runs_no_code_of_a_pull_request() -> None:
+    """It installs and checks out nothing, posts a text by its name, and leaves forks alone."""
+    job = yaml.safe_load(workflow_text())["jobs"]["comment"]
+    (step,) = job["steps"]
+    words = re.findall(r"(?:^|[|(;] *|then |else |\$\()\s*([a-z]+)\b", step["run"], re.MULTILINE)
+    assert "uses" not in step and set(words) <= JOB_WORDS
+    assert "head.repo.full_name == github.repository" in job["if"]
+    assert set(job["env"]) == {"GH_TOKEN", "COMMENT", "NUMBER"}
+    runner = yaml.safe_load(workflow_text())["jobs"]["run"]
+    assert not any("GH_TOKEN" in str(step) or "github.token" in str(step) for step in runner["steps"])
+
+
+def test_shells_can_read_the_scripts_that_are_written() -> None:
+    for step in steps(workflow_text()):
+        if "run" in step:
+            subprocess.run(["bash", "-n"], input=step["run"], text=True, check=True)
 
 
 @every_workflow
