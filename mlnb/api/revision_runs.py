@@ -21,6 +21,7 @@ from mlnb.tracking.notebook_changes import code_differs
 NO_EFFECT = (".md", ".txt", ".rst")  # suffixes of prose, which no stage key depends on
 NO_EFFECT_FOLDERS = (".github/", "tests/", "docs/")
 MOST_PLANS = 5  # runs whose parameters are planned with
+MOST_COMMITS = 50  # the newest with runs, whose files are compared with those of a revision
 REGISTRY = "registry"  # origin of values that a plan finds itself
 
 
@@ -85,8 +86,10 @@ class RevisionRuns:
         for run, commit in clean:
             if commit == revision.commit:
                 return run
-        equal = {commit: self._has_same_code(commit, revision) for commit in {commit for _, commit in clean}}
-        return next((run for run, commit in clean if equal[commit]), None)
+        for commit in list(dict.fromkeys(commit for _, commit in clean))[:MOST_COMMITS]:
+            if self._has_same_code(commit, revision):
+                return next(run for run, of in clean if of == commit)
+        return None
 
     def _has_same_code(self, commit: str, revision: Revision) -> bool:
         """Return whether a commit differs from a revision only in what no stage key depends on."""
@@ -143,7 +146,8 @@ def invalidated_stages(
     """Return the stages whose key differs, in the order of `head`.
 
     Args:
-        base, head: What each stage's key is the digest of; None where it is not known.
+        base, head: What each stage's key is the digest of; None where it is not known. While inputs are missing, a
+            stage waits for those before it; with all inputs and the same key, its stored result holds.
         parents: The stages whose artifacts each stage reads.
     """
     invalid: dict[str, str] = {}
@@ -154,7 +158,7 @@ def invalidated_stages(
             invalid[stage] = reason
         elif stage not in base:
             invalid[stage] = "new stage"
-        elif waiting:
+        elif waiting and (inputs is None or before is None or inputs.inputs.keys() != before.inputs.keys()):
             invalid[stage] = f"after {', '.join(waiting)}"
     invalid |= {stage: "removed" for stage in base if stage not in head}
     return [InvalidatedStage(stage=stage, reason=reason) for stage, reason in invalid.items()]

@@ -40,14 +40,14 @@ def parser(p: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> int:
     """Print or write what differs; return the exit code of the second revision's gate."""
-    if args.output is not None and not args.output.absolute().parent.is_dir():
-        raise UsageError(f"--output: no folder {str(args.output.parent)!r}; expected an existing one: mkdir it first.")
+    if args.output is not None and (args.output.is_dir() or not args.output.absolute().parent.is_dir()):
+        raise UsageError(f"--output: {str(args.output)!r} is no file in an existing folder; expected one, as diff.md.")
     diff = compare_revisions(Project.find(), args.revisions, args.pipeline)
-    text = diff_as(diff, args.format).rstrip("\n") + "\n"
+    data = f"{diff_as(diff, args.format).rstrip()}\n".encode(errors="backslashreplace")
     if args.output is None:
-        print(text, end="")
+        print(data.decode(), end="")
     else:
-        write_whole(args.output, text.encode(errors="backslashreplace"))
+        write_whole(args.output, data)
         print(args.output)
     return diff.exit_code
 

@@ -26,7 +26,9 @@ class Revision(NamedTuple):
     def __str__(self) -> str:
         """Return the name with the short id of the commit."""
         short = self.commit[:8]
-        return self.name if self.is_working_tree or self.commit.startswith(self.name) else f"{self.name} ({short})"
+        if self.is_working_tree:
+            return self.name
+        return short if self.commit.startswith(self.name) else f"{self.name} ({short})"
 
 
 class GitRepository:

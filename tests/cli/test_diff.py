@@ -27,6 +27,7 @@ HOSTILE = [
     "@someone #1 https://example.org www.example.org [x](javascript:alert(1)) ![x](y) :smile:",
     "\x1b[31mred\x1b[0m \u202eesrever\u202c \x07 \\| \\` ~~~ **bold** _it_ &lt;",
     "x" * 5_000,
+    "half of a pair: \ud800",
 ]
 FIRST, SECOND = "20260314-091500-train-a1b2", "20260314-101500-train-c3d4"
 
@@ -133,6 +134,8 @@ def test_without_any_run_the_notebooks_are_compared(toy: Path, tmp_path: Path, c
     (stages / "25_note.ipynb").rename(stages / "26_note.ipynb")
     text = diffed(tmp_path / "clone", capsys, "HEAD", code=2)
     assert "number changed: 3 -> 4" in text and "Notebook renamed: nbs/stages/26_note.ipynb from" in text
+    edit(tmp_path / "clone", "26_note", 'stage.save("note",', '"\ud800"\nstage.save("note",')
+    assert "\\ud800" in diffed(tmp_path / "clone", capsys, "HEAD", "--format", "json", code=2)
     (stages / "10_number.ipynb").write_text("{}")
     text = diffed(tmp_path / "clone", capsys, "HEAD", code=2)
     assert "breaks the contract" in text and "10_number.ipynb is not a notebook" in text
@@ -159,6 +162,18 @@ def test_the_run_of_what_is_checked_out_has_the_keys_of_its_plan(toy: Path, tmp_
     edit(root, "30_total", "+ 2", "+ 3")
     assert json.loads(diffed(root, capsys, "--format", "json", code=2))["head"]["run"] is None, "a changed tree"
     assert json.loads(diffed(root, capsys, "HEAD~3..HEAD~2", "--format", "json"))["head"]["run"], "a commit with prose"
+
+
+def test_a_stage_whose_inputs_are_the_same_bytes_is_not_invalidated(tmp_path: Path, capsys: Any) -> None:
+    root = chain(tmp_path / "project")
+    commit(root, "One")
+    mlnb_in_process(root, "run", "--no-report")
+    edit(root, "20_double", 'stage.save("double",', 'print(1)\nstage.save("double",')
+    planned = json.loads(diffed(root, capsys, "HEAD", "--format", "json", code=2))
+    assert [stage["stage"] for stage in planned["stages"]] == ["double", "total"], "before it runs, nobody knows"
+    mlnb_in_process(root, "run", "--no-report")
+    made = json.loads(diffed(root, capsys, "HEAD", "--format", "json"))
+    assert made["stages"] == [{"stage": "double", "reason": "its code changed"}]
 
 
 def test_results_of_both_runs_are_side_by_side(tested: Project, capsys: Any) -> None:
@@ -243,7 +258,8 @@ def test_a_comment_has_a_limit(capsys: Any) -> None:
 
 def test_wrong_arguments_are_explained(toy: Path, tmp_path: Path, capsys: Any) -> None:
     assert "No commit 'no-such-branch'" in diffed(toy, capsys, "no-such-branch..HEAD", code=2)
-    assert "no folder" in diffed(toy, capsys, "HEAD", "--output", "no/such/file.md", code=2)
+    for output in ("no/such/file.md", "nbs"):
+        assert "is no file in an existing folder" in diffed(toy, capsys, "HEAD", "--output", output, code=2)
     assert "No pipeline 'tarin'" in diffed(toy, capsys, "HEAD", "--pipeline", "tarin", code=2)
     assert "is in no git repository" in diffed(tmp_path, capsys, code=2)
 

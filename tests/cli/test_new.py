@@ -8,6 +8,7 @@ import pytest
 
 from mlnb.api.run_request import plan_request
 from mlnb.cli.arguments import add_options, read_request
+from mlnb.cli.ci_workflow import WORKFLOW_FILE, workflow_text
 from mlnb.cli.main import main
 from mlnb.cli.new import create, library_name
 from mlnb.engine.notebook import read_notebooks
@@ -27,6 +28,7 @@ def test_a_new_project_is_complete(tmp_path: Path, capsys: pytest.CaptureFixture
     assert list(read_notebooks(project.notebooks)) == list(read_notebooks(builtin.notebooks))
     assert (project.pipelines, project.profiles) == (builtin.pipelines, builtin.profiles)
     assert (folder / "bentos" / "tabular" / "service.py").is_file()
+    assert (folder / WORKFLOW_FILE).read_text() == workflow_text()
     settings = configparser.ConfigParser()
     settings.read(folder / "settings.ini")
     assert settings["DEFAULT"]["lib_name"] == "shop_1"

@@ -51,6 +51,12 @@ def test_revisions_are_named_as_in_git(folder: Path, text: str, subjects: list[s
     assert GitRepository(folder).revisions(text)[1].is_working_tree == (".." not in text)
 
 
+def test_a_revision_is_shown_with_a_short_id(folder: Path) -> None:
+    commit_id = git(folder, "rev-parse", "HEAD")
+    shown = [str(one) for one in GitRepository(folder).revisions(f"v1..{commit_id}")]
+    assert shown == [f"v1 ({git(folder, 'rev-parse', 'v1')[:8]})", commit_id[:8]]
+
+
 def test_an_unknown_revision_is_reported_with_the_closest_name(folder: Path) -> None:
     repository = GitRepository(folder)
     with pytest.raises(UsageError, match=r"No commit 'mian' .*expected a branch, a tag .*'main'"):
