@@ -46,7 +46,7 @@ def fit_best(
 
 # %% ../../nbs/stages/60_train.ipynb #c08
 SCORED_ROWS = 20_000  # rows of a long table on which the fitted model is scored and read again, evenly spaced
-SCORED_TIMES = 5  # share of the time for explanations that each of both predictions may take, as a divisor
+SCORED_TIMES = 5  # a prediction of the scored rows takes at most a fifth of the time of an explanation
 
 
 def describe_fit(best: Candidate, examples: Examples) -> list[str]:
