@@ -5,6 +5,7 @@ import os
 import threading
 import warnings
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -46,6 +47,7 @@ def run_plans(
     """
     from mlnb.engine.events import EventDispatcher
     from mlnb.engine.initial_record import RunOptions
+    from mlnb.engine.interrupts import on_next_interrupt
     from mlnb.engine.pipeline import Pipeline
     from mlnb.executors.local import LocalExecutor
 
@@ -54,6 +56,7 @@ def run_plans(
     dispatch = EventDispatcher(listeners)
     group: str | None = None
     pipelines: list[Pipeline] = []
+    writing = threading.Event()
     with contextlib.ExitStack() as stack:
         for listener in listeners:
             stack.callback(getattr(listener, "close", lambda: None))
@@ -72,7 +75,9 @@ def run_plans(
                     pipeline.run.update(group=group)
                 pipelines.append(pipeline)
             _execute(pipelines)
-        return [conclude(pipeline.run, _record_run(pipeline.run, report)) for pipeline in pipelines]
+            if any(pipeline.cancelled.is_set() for pipeline in pipelines):
+                stack.enter_context(on_next_interrupt(partial(_skip_report, writing)))
+        return [conclude(pipeline.run, _record_run(pipeline.run, report, writing)) for pipeline in pipelines]
 
 
 def start_listeners(project: Project, progress: "Listener | None") -> "list[Listener]":
@@ -104,12 +109,29 @@ def _execute(pipelines: "Sequence[Pipeline]") -> None:
                 thread.join()
 
 
-def _record_run(run: Run, report: bool) -> Path | None:
-    """Write the report and the manifest of a run, and register its model; return the path of the report."""
-    path = write_run_report(run) if report else None
-    _write_run_manifest(run)
+def _record_run(run: Run, report: bool, writing: threading.Event) -> Path | None:
+    """Write the report and the manifest of a run, and register its model; return the path of the report.
+
+    The report of an interrupted run is left out at the next Ctrl-C.
+    """
+    path = None
+    try:
+        writing.set()
+        path = write_run_report(run) if report else None
+        _write_run_manifest(run)
+    except KeyboardInterrupt:
+        if run.record.state != RunState.INTERRUPTED:
+            raise
+    finally:
+        writing.clear()
     _register_run(run)
     return path
+
+
+def _skip_report(writing: threading.Event) -> None:
+    """Handle a further Ctrl-C after a run was interrupted: its record and the command to continue with still matter."""
+    if writing.is_set():
+        raise KeyboardInterrupt
 
 
 def _write_run_manifest(run: Run) -> None:

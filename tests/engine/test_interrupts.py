@@ -18,8 +18,10 @@ while True:
 """
 
 
-@pytest.mark.parametrize("times", [1, 2])
-def test_ctrl_c_keeps_the_record_and_the_command(tmp_path: Path, times: int) -> None:
+@pytest.mark.parametrize(
+    "pauses", [(0.2,), (0.2, 0.2), (0.5, 0.05, 0.1)]
+)  # after each Ctrl-C; the report takes a moment
+def test_ctrl_c_keeps_the_record_and_the_command(tmp_path: Path, pauses: tuple[float, ...]) -> None:
     root = toys.chain(tmp_path)
     toys.edit(root, "20_double", 'stage.save("double"', f'{STUBBORN}stage.save("double"')
     command = [sys.executable, "-m", "mlnb.cli.main", "run"]
@@ -28,9 +30,9 @@ def test_ctrl_c_keeps_the_record_and_the_command(tmp_path: Path, times: int) -> 
         next(line for line in process.stdout if "double" in line)
         time.sleep(1)
         started = time.monotonic()
-        for _ in range(times):
+        for pause in pauses:
             process.send_signal(signal.SIGINT)
-            time.sleep(0.2)
+            time.sleep(pause)
         text = process.stdout.read()
         process.wait()
     assert time.monotonic() - started < 10
