@@ -12,7 +12,7 @@ from shared import shared_folder
 # Each small project of a test starts a warm parent, which must not stay long after the test.
 os.environ.setdefault("MLNB_KERNELS_IDLE", "5")
 os.environ.setdefault("MLNB_SNAPSHOT_MINUTES", "0.2")
-os.environ["MLNB_CONFIG"] = str(Path(__file__).parent / "no_such_folder")  # no signing key of whoever runs the tests
+os.environ["MLNB_CONFIG"] = str(Path(__file__).parent / "no_such_folder")  # tests do not use the user's signing key
 
 # The longest files start first, so that no worker process is busy long after the others; one process runs a file.
 LONGEST = (

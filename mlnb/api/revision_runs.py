@@ -15,7 +15,7 @@ from mlnb.engine.plan_steps import Step
 from mlnb.engine.project import Project
 from mlnb.engine.run_records import KeyInputs, RunState
 from mlnb.engine.runs import Run, list_runs
-from mlnb.errors import GateFailed, UsageError
+from mlnb.errors import UsageError
 from mlnb.tracking.notebook_changes import code_differs
 
 NO_EFFECT = (".md", ".txt", ".rst")  # suffixes of prose, which no stage key depends on
@@ -128,10 +128,7 @@ class RevisionRuns:
 
 def is_complete(run: Run) -> bool:
     """Return whether a run went to its end: it finished, or its gate failed."""
-    failure = run.record.failure
-    return run.state == RunState.FINISHED or (
-        run.state == RunState.FAILED and failure is not None and failure.error == GateFailed.__name__
-    )
+    return run.state == RunState.FINISHED or (run.state == RunState.FAILED and run.record.failed_gate)
 
 
 def changed_between(base: Run, head: Run) -> list[InvalidatedStage]:

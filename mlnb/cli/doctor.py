@@ -16,6 +16,7 @@ from mlnb import environment
 from mlnb.cli.text_tables import table
 from mlnb.engine.project import Project
 from mlnb.errors import UsageError
+from mlnb.machine import usable_cores
 from mlnb.settings import GROUPS, ProcessSettings, ServiceSettings, unknown_variables
 from mlnb.suggestions import did_you_mean
 
@@ -167,11 +168,6 @@ def machine(project: Project) -> Iterator[Finding]:
     yield Finding("note" if advice else "ok", "memory", result, advice)
     yield Finding("ok", "cores", f"{usable_cores()} for {project.settings.workers} stages at once")
     yield from threads(os.environ, usable_cores())
-
-
-def usable_cores() -> int:
-    """Return the number of cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def threads(variables: Mapping[str, str], cores: int) -> Iterator[Finding]:

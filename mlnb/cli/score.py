@@ -9,7 +9,8 @@ from pathlib import Path
 from mlnb.engine.digests import digest_value
 from mlnb.engine.project import Project
 from mlnb.errors import UsageError
-from mlnb.serving.batch.batch_job import JobOptions, count_cores, run_job
+from mlnb.machine import usable_cores
+from mlnb.serving.batch.batch_job import JobOptions, run_job
 from mlnb.serving.batch.job_checkpoints import Counts
 from mlnb.serving.batch.schema_check import SCHEMA_FILE, find_violations, read_project_schema, refuse_violations
 from mlnb.serving.packaging.bundles import Bundle
@@ -30,7 +31,7 @@ def parser(p: argparse.ArgumentParser) -> None:
     )
     p.add_argument("--quarantine", metavar="FILE", help="write invalid rows there as JSON lines, and continue")
     p.add_argument(
-        "--workers", type=int, default=count_cores(), help="number of processes (default: one per core, %(default)s)"
+        "--workers", type=int, default=usable_cores(), help="number of processes (default: one per core, %(default)s)"
     )
     p.add_argument("--sheet", default="", help="Excel: name of the sheet (default: the one with the columns)")
     p.add_argument("--ignore-unknown", action="store_true", help="leave out columns that the model does not know")

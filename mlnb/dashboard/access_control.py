@@ -1,4 +1,4 @@
-"""Who may read the dashboard: whoever has its token, from this machine; with the security headers of every page.
+"""Access to the dashboard: with its token, from this machine; and the security headers of every page.
 
 The token comes once, in the address that `mlnb ui` prints, and is exchanged for a cookie that scripts cannot read and
 that is not sent with what pages of other sites embed. A request whose Host header names another machine is refused, so

@@ -25,6 +25,7 @@ ENGINE_MODULES = (
     "mlnb.errors",
     "mlnb.exported_code",
     "mlnb.environment",
+    "mlnb.machine",
     "mlnb.settings",
     "mlnb.redaction",
     "mlnb.url_passwords",

@@ -158,9 +158,10 @@ class StatCache:
             self._entries[str(path)] = [_signature(stat), value]
             self._changed = True
 
-    def clear(self) -> None:
-        """Forget all values."""
-        self._entries, self._changed = {}, True
+    def forget(self, folder: str) -> None:
+        """Forget the values of the files whose path begins with that of a folder."""
+        self._entries = {name: entry for name, entry in self._entries.items() if not name.startswith(folder)}
+        self._changed = True
 
     def digest(self, path: Path) -> str:
         """Return the digest of the file's bytes; they are read only when the file may have changed."""

@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 from msgspec import field
 
 from mlnb.codec import Record
+from mlnb.errors import GateFailed
 
 
 class RunState(StrEnum):
@@ -219,6 +220,11 @@ class RunRecord(Record, frozen=True, kw_only=True):
     def failure(self) -> StageFailure | None:
         """The error of the first stage that failed, or None."""
         return next((stage.error for stage in self.stages.values() if stage.error is not None), None)
+
+    @property
+    def failed_gate(self) -> bool:
+        """Whether the run ended because its gate failed."""
+        return self.failure is not None and self.failure.error == GateFailed.__name__
 
 
 class StageResult(Record, frozen=True, kw_only=True, omit_defaults=True):

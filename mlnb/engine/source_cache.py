@@ -12,8 +12,9 @@ from typing import Any
 import mlnb
 from mlnb.engine import digests
 from mlnb.engine.digests import StatCache
+from mlnb.machine import cache_folder
 
-PACKAGE = str(Path(mlnb.__file__).parent)
+PACKAGE = f"{Path(mlnb.__file__).parent}{os.sep}"
 HERE = Path(digests.__file__).parent
 DERIVING = (HERE / "digests.py", HERE / "notebook.py", HERE / "code_sources.py")  # what derives the values
 VALID = "valid"  # value of these files, while the values are what they derive
@@ -31,7 +32,7 @@ class SourceCache(StatCache):
         super().__init__(path)
         self.shared = StatCache(shared) if shared is not None else None
         if self.shared is not None and any(self.shared.get(file) != VALID for file in DERIVING):
-            self.shared.clear()
+            self.shared.forget(PACKAGE)
             for file in DERIVING:
                 self.shared.put(file, VALID)
 
@@ -58,7 +59,7 @@ class SourceCache(StatCache):
 def shared_cache_path() -> Path | None:
     """Return the file of this user's cache for this version of Python; None where this user cannot write one."""
     with suppress(RuntimeError, OSError):  # no home folder, or one that cannot be written
-        folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mlnb"
+        folder = cache_folder()
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         if os.access(folder, os.W_OK) and folder.stat().st_uid == os.getuid():
             return folder / f"sources-{sys.implementation.cache_tag}.json"
@@ -66,4 +67,4 @@ def shared_cache_path() -> Path | None:
 
 
 def _is_ours(path: Path) -> bool:
-    return str(path).startswith(PACKAGE + os.sep)
+    return str(path).startswith(PACKAGE)

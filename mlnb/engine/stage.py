@@ -99,14 +99,14 @@ class Stage(ABC):
             record_rows(store.root, output.digest, value)
         return value
 
-    def count_opened(self, table: Any) -> OpenedRows:
-        """Return how many rows of a table are in a held-out artifact that another evaluation has loaded before.
+    def count_opened(self, *tables: Any) -> list[OpenedRows]:
+        """Return for each table how many rows are in a held-out artifact that another evaluation has loaded before.
 
         Args:
-            table: A data frame (n, m); the order of its rows and columns does not matter.
+            tables: Data frames (n, m); the order of their rows and columns does not matter.
         """
         recorded = recorded_accesses(run.record for run in list_runs(self.project))
-        return count_opened(self.project.store, table, Access("", self._reader, self._purpose), recorded)
+        return count_opened(self.project.store, tables, Access("", self._reader, self._purpose), recorded)
 
     def save(self, artifact: str, value: Any) -> None:
         """Save an artifact that the stage declares to write.

@@ -131,14 +131,14 @@ def lost_accesses(root: Path, recorded: Iterable[Access]) -> list[Access]:
     return sorted(access for access in recorded if not access_path(root, access.digest, access.reader).exists())
 
 
-def count_opened(store: Store, value: Any, own: Access, recorded: Iterable[Access]) -> OpenedRows:
-    """Return how many rows of a table other evaluations have loaded before.
+def count_opened(store: Store, tables: Iterable[Any], own: Access, recorded: Iterable[Access]) -> list[OpenedRows]:
+    """Return for each table how many of its rows other evaluations have loaded before.
 
     The same evaluation, executed again, is no other one: it reveals nothing new about the test set.
 
     Args:
         store: The store.
-        value: The table.
+        tables: The tables.
         own: The access of this evaluation; its digest is not used.
         recorded: Accesses in the records of runs.
     """
@@ -152,9 +152,10 @@ def count_opened(store: Store, value: Any, own: Access, recorded: Iterable[Acces
     }
     parts = [_read_rows(store, digest) for digest in sorted(others)]
     opened = [part for part in parts if part is not None]
-    hashes = row_hashes(value) if opened else None
-    count = count_shared(hashes, np.unique(np.concatenate(opened))) if hashes is not None else 0
-    return OpenedRows(count, unknown=len(parts) - len(opened), lost=len(lost))
+    every = np.unique(np.concatenate(opened)) if opened else None
+    hashes = [row_hashes(table) if every is not None else None for table in tables]
+    counts = [count_shared(each, every) if each is not None and every is not None else 0 for each in hashes]
+    return [OpenedRows(count, unknown=len(parts) - len(opened), lost=len(lost)) for count in counts]
 
 
 def _read_rows(store: Store, digest: str) -> "Hashes | None":

@@ -9,7 +9,7 @@ from mlnb.signing.trusted_keys import TrustedKeys
 
 
 class CheckState(StrEnum):
-    """What verification signed."""
+    """The result of verifying a subject."""
 
     OK = "ok"
     ALTERED = "altered"
@@ -23,7 +23,7 @@ class Check(NamedTuple):
 
     Args:
         subject: Path in the project, or what else was verified.
-        state: What was signed.
+        state: The result.
         detail: Why; empty where the state is enough.
         passed: Whether it is no failure: it is ok, or unsigned where no signature is required.
     """

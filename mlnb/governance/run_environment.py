@@ -9,6 +9,7 @@ from pathlib import Path
 
 from mlnb.codec import Record
 from mlnb.engine.digests import StatCache
+from mlnb.machine import usable_cores
 
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS", "OMP_DYNAMIC")
 INFO = ".dist-info"
@@ -54,14 +55,13 @@ class RunEnvironment(Record, frozen=True, kw_only=True):
 
 def describe_environment(cache: StatCache) -> RunEnvironment:
     """Return the environment of this process; digests come from the cache when their files have not changed."""
-    available = getattr(os, "sched_getaffinity", None)
     return RunEnvironment(
         python=platform.python_version(),
         implementation=platform.python_implementation(),
         system=f"{platform.system()} {platform.release()}, {' '.join(platform.libc_ver())}".rstrip(", "),
         machine=platform.machine(),
         processor=_processor(),
-        cores=len(available(0)) if available else os.cpu_count() or 1,
+        cores=usable_cores(),
         blas=_blas(),
         threads={name: os.environ[name] for name in THREADS if name in os.environ},
         packages=_packages(cache),

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 from mlnb.codec import Record
 from mlnb.engine.runs import Run
-from mlnb.errors import GateFailed
 from mlnb.methods.contracts.decisions import FittedDecision
 from mlnb.methods.contracts.evaluations import Estimate, FairnessAssessment, Metrics
 from mlnb.methods.contracts.findings import Finding
@@ -90,8 +89,7 @@ def compare_results(base: Run, head: Run) -> RunChanges:
 
 def gate_result(run: Run) -> bool | None:
     """Return whether the gate of a run passed; None when its pipeline has none."""
-    failure = run.record.failure
-    if failure is not None and failure.error == GateFailed.__name__:
+    if run.record.failed_gate:
         return False
     gate = load_record(run, "gate", Gate)
     return gate.passed if gate else None

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from mlnb.engine.digests import digest_bytes
 from mlnb.engine.files import PRIVATE, make_folder
 from mlnb.errors import MissingExtra, SettingsError, UsageError
+from mlnb.machine import config_folder
 from mlnb.settings import ProcessSettings
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ def key_file() -> Path:
     folder = ProcessSettings().config
     if folder:
         return Path(folder).expanduser() / FILE
-    return Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "mlnb" / FILE
+    return config_folder() / FILE
 
 
 def find_key() -> SigningKey | None:
@@ -91,7 +92,7 @@ def find_key() -> SigningKey | None:
 
 
 def create_key() -> SigningKey:
-    """Create the private key of this user, readable by nobody else. Raises `UsageError` when there is one already."""
+    """Create the private key of this user, in a file of mode 0600. Raises `UsageError` when there is one already."""
     ed25519, serialization = _library()
     path = key_file()
     if path.exists():

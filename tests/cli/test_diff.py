@@ -170,7 +170,7 @@ def test_a_stage_whose_inputs_are_the_same_bytes_is_not_invalidated(tmp_path: Pa
     mlnb_in_process(root, "run", "--no-report")
     edit(root, "20_double", 'stage.save("double",', 'print(1)\nstage.save("double",')
     planned = json.loads(diffed(root, capsys, "HEAD", "--format", "json", code=2))
-    assert [stage["stage"] for stage in planned["stages"]] == ["double", "total"], "before it runs, nobody knows"
+    assert [stage["stage"] for stage in planned["stages"]] == ["double", "total"], "outputs are unknown before a run"
     mlnb_in_process(root, "run", "--no-report")
     finished = json.loads(diffed(root, capsys, "HEAD", "--format", "json"))
     assert finished["stages"] == [{"stage": "double", "reason": "its code changed"}]

@@ -54,8 +54,12 @@ def test_values_of_other_code_are_not_used(tmp_path, monkeypatch, own_file):
     cache = SourceCache(tmp_path / "sources.json", shared)
     cache.put(OURS, "digest")
     cache.save()
-    monkeypatch.setattr(source_cache, "DERIVING", (*DERIVING, own_file))
-    assert SourceCache(tmp_path / "sources.json", shared).get(OURS) is None
+    cache.shared.put(own_file, "of another installation")
+    cache.save()
+    monkeypatch.setattr(source_cache, "DERIVING", (*DERIVING, own_file.parent / "new.py"))
+    (own_file.parent / "new.py").touch()
+    changed = SourceCache(tmp_path / "sources.json", shared)
+    assert changed.get(OURS) is None and changed.shared.get(own_file) == "of another installation"
 
 
 def test_a_damaged_shared_file_is_reported_and_replaced(tmp_path):

@@ -69,7 +69,7 @@ class Evaluations:
 
     def count(self, table: pd.DataFrame, own: Access, recorded: Iterable[Access] = ()) -> int:
         """Return how many rows were opened before."""
-        return count_opened(self.store, table, own, recorded).rows
+        return count_opened(self.store, [table], own, recorded)[0].rows
 
     def open(self, seed: int, run: str) -> tuple[int, int]:
         """Open the test set of a seed; return the test rows and the training rows that were opened before."""
@@ -116,10 +116,10 @@ def test_a_deleted_counter_is_noticed_and_its_rows_still_count(evaluations: Eval
     rows_path(root, digest).unlink()
     assert lost_accesses(root, recorded) == list(recorded)
     test, own = evaluations.split(0)[0], Access(digest, "run-1", "another key")
-    assert count_opened(evaluations.store, test, own, recorded) == (600, 0, 1)  # read again from the store
+    assert count_opened(evaluations.store, [test], own, recorded) == [(600, 0, 1)]  # read again from the store
     rows_path(root, digest).unlink()
     evaluations.store.path(digest).unlink()
-    assert count_opened(evaluations.store, test, own, recorded) == (0, 1, 1)
+    assert count_opened(evaluations.store, [test], own, recorded) == [(0, 1, 1)]
 
 
 def test_a_run_that_continues_from_a_snapshot_has_an_access_too(

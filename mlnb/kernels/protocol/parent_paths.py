@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from mlnb.kernels.protocol.messages import MessageError, PreloadRecord, decode, encode
+from mlnb.machine import cache_folder
 from mlnb.settings import ProjectSettings
 from mlnb.settings_file import read_sections
 
@@ -74,7 +75,7 @@ def _runtime_folder() -> Path:
     if runtime := os.environ.get("XDG_RUNTIME_DIR"):
         candidates.append(Path(runtime) / "mlnb-kernels")
     with contextlib.suppress(RuntimeError):  # this user has no home
-        candidates.append(Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mlnb" / "kernels")
+        candidates.append(cache_folder() / "kernels")
     temporary = Path(os.environ.get("TMPDIR") or "/tmp") / f"mlnb-kernels-{os.getuid()}"
     return next(filter(_may_hold_state, candidates), temporary)
 

@@ -1,6 +1,5 @@
 """A whole job: read, score, write; stop at a bad row or put it aside; continue after a kill."""
 
-import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -173,8 +172,3 @@ def _refuse(bad: BadRow, file: str, first: int) -> UsageError:
         f"{file}, row {bad.row + first}, column {bad.column!r}: found {bad.found}, expected {bad.expected}. "
         "Correct it and run the same command again, or put such rows aside: --quarantine bad.jsonl"
     )
-
-
-def count_cores() -> int:
-    """Return how many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,0 +1,19 @@
+"""What this process may use of the machine: cores, and the folders of its user."""
+
+import os
+from pathlib import Path
+
+
+def usable_cores() -> int:
+    """Return the number of cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def cache_folder() -> Path:
+    """Return mlnb's folder in this user's cache. Raises `RuntimeError` for a user without a home folder."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mlnb"
+
+
+def config_folder() -> Path:
+    """Return mlnb's folder in this user's configuration. Raises `RuntimeError` for a user without a home folder."""
+    return Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "mlnb"
