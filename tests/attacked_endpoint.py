@@ -92,6 +92,7 @@ class Memory:
     """The most memory in bytes that this process and its children take inside a `with` block, above the start.
 
     Of children only the pages count that they do not share: a child that was just forked shares all of its parent's.
+    A child that has not started its program yet (vfork) runs in the memory of its parent, and does not count.
     """
 
     def __enter__(self):
@@ -111,10 +112,13 @@ class Memory:
             self.most = max(self.most, self._now() - self.start)
 
     def _now(self):
-        total = psutil.Process().memory_info().rss
-        for child in psutil.Process().children(recursive=True):
+        parent = psutil.Process()
+        total, command = parent.memory_info().rss, parent.cmdline()
+        for child in parent.children(recursive=True):
             try:
-                total += child.memory_full_info().uss
+                memory = child.memory_full_info()
+                if memory.vms != parent.memory_info().vms or child.cmdline() != command:
+                    total += memory.uss
             except psutil.NoSuchProcess:
                 continue
         return total
