@@ -12,7 +12,7 @@ from mlnb.methods.contracts.certificates import ParityCertificate
 from mlnb.methods.contracts.evaluations import DecidingMetric, Metrics
 from mlnb.methods.contracts.gates import Gate
 from mlnb.methods.contracts.holdout_reuse import HoldoutReuse
-from mlnb.methods.contracts.problems import ProblemContract
+from mlnb.methods.contracts.problems import MetricCode, ProblemContract
 from mlnb.methods.tasks.task_traits import Task
 
 ALIAS = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
@@ -30,13 +30,18 @@ class Environment(Record, frozen=True, kw_only=True):
 
 
 class ProblemSummary(Record, frozen=True, kw_only=True):
-    """The fields of the problem contract that must agree for two versions to be compared."""
+    """The fields of the problem contract that must agree for two versions to be compared.
+
+    Args:
+        custom_metric: code of the deciding metric where the project defines it.
+    """
 
     target: str | None
     task: Task
     metric: str
     direction: str
     bound: float | None
+    custom_metric: MetricCode | None = None
 
 
 class VersionMetadata(Record, frozen=True, kw_only=True):
@@ -157,6 +162,7 @@ def summarize_problem(contract: ProblemContract) -> ProblemSummary:
         metric=contract.metric,
         direction=contract.direction,
         bound=contract.bound,
+        custom_metric=next((one for one in contract.custom_metrics if one.name == contract.metric), None),
     )
 
 
