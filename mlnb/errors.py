@@ -27,6 +27,7 @@ MlnbError
 ├── StoreCorrupted (OSError)           stored bytes do not match their digest
 ├── StoreFull (OSError)                no space left on the disk: exit code 6
 ├── MissingExtra (ImportError)         an optional library is not installed: exit code 2
+├── NotReproducible (RuntimeError)     what a reproduction needs is missing: exit code 7
 ├── ServingError (RuntimeError)        a bento cannot be built, started or verified: exit code 3
 └── RegistryError (OSError)            the model registry cannot be opened, read or written: exit code 3
 """
@@ -162,6 +163,12 @@ class MissingExtra(MlnbError, ImportError):
     """An optional library is not installed; the message names the `pip install` command."""
 
     exit_code = 2
+
+
+class NotReproducible(MlnbError, RuntimeError):
+    """A run cannot be reproduced, as something that it needs is missing; the message names all of it."""
+
+    exit_code = 7
 
 
 class ServingError(MlnbError, RuntimeError):

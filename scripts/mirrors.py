@@ -56,6 +56,10 @@ TOGETHER = {
         "the merges of an upgrade share their cases",
         "engine/cell_matching engine/parameter_merge engine/settings_merge engine/text_merge",
     ),
+    "governance/test_reproduction.py": (
+        "a reproduction is tested as a whole, on one small project",
+        "cli/reproduce governance/reproduction_project governance/reproduction_run governance/reproduction_stages",
+    ),
     "governance/test_version_lineage.py": (
         "the command prints what the modules trace",
         "cli/lineage governance/logged_requests",

@@ -16,6 +16,7 @@ from mlnb.methods.contracts.problems import MetricCode, ProblemContract
 from mlnb.methods.tasks.task_traits import Task
 
 ALIAS = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
+SHORTEST_DIGEST = 12  # characters of the digest of a service that name a version
 REQUIRED = ("certificate", "service", "contract", "metrics", "gate")  # artifacts that a registered run has
 REFERENCE = re.compile(r"(?P<model>[^:@]*)(?:(?P<sign>[:@])(?P<rest>.+))?")
 
@@ -111,6 +112,16 @@ class ModelVersion(Record, frozen=True, kw_only=True):
         """Its reference: model:number."""
         return f"{self.model}:{self.number}"
 
+    def is_called(self, reference: str) -> bool:
+        """Return whether a reference is one of its ids.
+
+        Args:
+            reference: model:3, the tag of a model or bento, the id of a run, or the digest of a service or its first
+                SHORTEST_DIGEST characters or more.
+        """
+        ids = (self.name, self.metadata.certificate.model, self.metadata.bento, self.run, self.service)
+        return reference in ids or (len(reference) >= SHORTEST_DIGEST and self.service.startswith(reference))
+
 
 def describe_version(run: Run) -> VersionMetadata:
     """Return the metadata of the version that a run made. Raises `UsageError` for a run without a verified bento."""
@@ -180,4 +191,6 @@ def split_reference(reference: str) -> tuple[str, int | None, str]:
         return model, None, check_alias(str(rest))
     if model and not sign:
         return model, None, ""
-    raise UsageError(f"{reference!r} names no version; expected model:3, model@champion, @champion or 3.")
+    raise UsageError(
+        f"{reference!r} names no version; expected model:3, model@champion, @champion or 3, or the tag of a model."
+    )
