@@ -7,7 +7,11 @@ MlnbError
 │   ├── NotebookError                  a stage notebook breaks the contract of stage notebooks
 │   ├── ParameterError                 an unknown name, a wrong type, a value out of range
 │   ├── GraphError                     two producers, no producer, or a cycle
-│   ├── ModelFamilyError               a custom model family breaks its contract
+│   ├── ExtensionError                 a class of the project breaks its contract
+│   │   ├── ModelFamilyError           a custom model family
+│   │   ├── MetricError                a custom metric
+│   │   ├── ColumnEncoderError         a custom encoder
+│   │   └── DataSourceError            a custom source
 │   ├── DeclarationError               a column declaration is unknown, or contradicts another one or the table
 │   ├── UnknownRun (LookupError)       no run, stage or artifact of that name
 │   ├── SchemaError                    a file of another schema version, or that does not match its schema
@@ -65,8 +69,24 @@ class GraphError(UsageError):
     """The stages' reads and writes do not form a graph that can be run."""
 
 
-class ModelFamilyError(UsageError):
-    """A custom model family cannot be loaded, or breaks its contract; the message names its file."""
+class ExtensionError(UsageError):
+    """A class of the project cannot be loaded, or breaks its contract; the message names its file."""
+
+
+class ModelFamilyError(ExtensionError):
+    """A custom model family cannot be loaded, or breaks its contract."""
+
+
+class MetricError(ExtensionError):
+    """A custom metric cannot be loaded, or breaks its contract."""
+
+
+class ColumnEncoderError(ExtensionError):
+    """A custom encoder cannot be loaded, or breaks its contract."""
+
+
+class DataSourceError(ExtensionError):
+    """A custom source cannot be loaded, or breaks its contract."""
 
 
 class UnknownRun(UsageError, LookupError):

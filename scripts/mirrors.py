@@ -20,6 +20,10 @@ TOGETHER = {
         "api/revision_runs cli/diff_blocks cli/diff_formats cli/revision_diff reports/run_changes "
         "tracking/notebook_changes",
     ),
+    "cli/test_example_notebooks.py": (
+        "the examples of a new project are tested alike",
+        "cli/example_metric",
+    ),
     "cli/test_models.py": (
         "the commands of the registry act on shared state",
         "cli/approve cli/audit cli/compare cli/promote cli/rollback",

@@ -8,12 +8,11 @@ from pathlib import Path
 
 from mlnb.cli.text_tables import table
 from mlnb.codec import to_json
-from mlnb.engine import runs
 from mlnb.engine.project import Project
 from mlnb.errors import NotReproducible, UsageError
 from mlnb.governance.output_comparison import StageComparison
 from mlnb.governance.reproduction import Reproduction, ReproductionOptions, Verdict, reproduce
-from mlnb.registry.registry import run_reference
+from mlnb.registry.run_references import open_referenced
 
 DIGITS = 12  # of a digest in the table
 DIFFERENCES = 10  # of the environment that are printed
@@ -50,7 +49,7 @@ def main(args: argparse.Namespace) -> int:
             f"--wheels {args.wheels}: no such folder. Fill one: pip download -r requirements.txt -d wheels"
         )
     project = Project.find()
-    run = runs.open_run(project, run_reference(project, args.run))
+    run = open_referenced(project, args.run)
     options = ReproductionOptions(
         here=args.here,
         wheels=args.wheels.resolve() if args.wheels else None,
