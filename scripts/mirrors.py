@@ -67,7 +67,8 @@ TOGETHER = {
     "governance/test_run_manifest.py": ("the manifest has the environment", "governance/run_environment"),
     "governance/test_project_verification.py": (
         "one changed byte in each kind of file is found by the parts together",
-        "cli/verify governance/checks governance/registry_verification governance/run_verification "
+        "cli/verify governance/checks governance/production_verification governance/registry_verification "
+        "governance/run_verification monitoring/production_heads "
         "governance/stored_objects registry/entry_signatures",
     ),
     "kernels/driver/test_warm_engine.py": ("a record of options without code", "kernels/driver/execution"),
