@@ -9,13 +9,13 @@ from typing import NoReturn
 from mlnb import environment
 from mlnb.cli import lab
 from mlnb.engine.project import Project
-from mlnb.engine.runs import open_run
 from mlnb.engine.snapshot_keys import LiveSnapshot
 from mlnb.errors import ProjectError
 from mlnb.executors import live_snapshots
 from mlnb.executors.failed_stages import failed_stage, find_snapshot
 from mlnb.kernels.driver import jupyter_kernel
 from mlnb.lab.jupyter_files import KERNEL, SHARE
+from mlnb.registry.run_references import open_referenced
 from mlnb.settings import ProcessSettings
 
 EXAMPLES = """The state before each `#| stage` cell of a failed stage is kept in memory for some time (settings
@@ -33,7 +33,7 @@ examples:
 
 def parser(p: argparse.ArgumentParser) -> None:
     """Declare the arguments of `mlnb debug`."""
-    p.add_argument("run", nargs="?", default="latest", help="id of a run, a unique part of one, or latest (default)")
+    p.add_argument("run", nargs="?", default="latest", help="run, version such as @champion, or latest (default)")
     p.add_argument("stage", nargs="?", help="stage (default: the one that failed)")
     p.add_argument("--lab", action="store_true", help="open the notebook in JupyterLab")
     p.add_argument("--cell", type=int, metavar="N", help="open the state before this cell of the executed notebook")
@@ -45,7 +45,7 @@ def parser(p: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> int:
     """Open a snapshot; return the exit code of the session. Raises `UnknownRun` when there is no snapshot."""
     project = Project.find()
-    run = open_run(project, args.run)
+    run = open_referenced(project, args.run)
     stage = args.stage or failed_stage(run.record)
     snapshot = find_snapshot(project, run, stage, args.cell)
     notebook = next(path for path in project.notebooks.glob("*.ipynb") if path.stem.partition("_")[2] == stage)

@@ -14,7 +14,7 @@ from mlnb.engine.project import Project
 from mlnb.errors import MlnbError, ServingError, UsageError
 from mlnb.methods.tables.pseudonyms import Protection
 from mlnb.monitoring.monitoring_paths import log_environment
-from mlnb.registry.registry import run_reference
+from mlnb.registry.run_references import run_reference
 from mlnb.serving.packaging.bento_server import Server, free_port, serving
 from mlnb.serving.packaging.bento_stores import last_lines
 from mlnb.serving.packaging.bundles import curl
@@ -86,14 +86,15 @@ def main(args: argparse.Namespace) -> int:
         for name, value in log_environment(project, bundle.name).items():
             os.environ.setdefault(name, value)
     check_personal_key(bundle.protection())
-    golden = bundle.read_golden()
+    example = bundle.read_example()
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C
     with serving(built.path, log, host, port, args.workers, certificates=certificates) as server:
         try:
             server.wait()
             print(f"{built.tag} of run {run.id} serves on {server.address}  (log: {log})\n")
-            print(f"  {curl(golden, server.address)}\n\nCtrl-C stops the server.", flush=True)
+            request = f"  {curl(example, server.address)}\n\n" if example.rows else ""
+            print(f"{request}Ctrl-C stops the server.", flush=True)
             code = wait(server, project, pointers, reported)
         except KeyboardInterrupt:
             server.stop(PATIENCE)

@@ -6,17 +6,22 @@
 __all__ = ['SHOWN_ROWS', 'show_columns']
 
 # %% ../../nbs/stages/10_ingest.ipynb #c05
+from collections.abc import Collection
+
 import pandas as pd
+
+from ..methods.contracts.responses import MASKED
 
 SHOWN_ROWS = 100_000  # rows of a long table that are looked at, evenly spaced
 
 
-def show_columns(raw: pd.DataFrame, most: int = 4) -> pd.DataFrame:
+def show_columns(raw: pd.DataFrame, most: int = 4, hidden: Collection[str] = ()) -> pd.DataFrame:
     """One line a column of a raw table; of a long one an even sample of the rows is counted.
 
     Args:
         raw: n rows.
         most: example values a column.
+        hidden: columns with personal data, whose values are not shown.
 
     Returns:
         one row a column: type, filled (share), different, examples.
@@ -26,7 +31,8 @@ def show_columns(raw: pd.DataFrame, most: int = 4) -> pd.DataFrame:
         values = raw[name]
         filled = values.dropna()
         filled = filled[filled.astype("str").str.strip() != ""]
-        examples = ", ".join(str(value)[:30] for value in pd.unique(filled.head(1000))[:most])
+        shown = [MASKED] if name in hidden else pd.unique(filled.head(1000))[:most]
+        examples = ", ".join(str(value)[:30] for value in shown)
         share = round(len(filled) / max(len(values), 1), 3)
         lines.append([position, name, str(values.dtype), share, int(filled.nunique()), examples])
     return pd.DataFrame(lines, columns=["position", "column", "type", "filled", "different", "examples"])

@@ -66,6 +66,7 @@ PURPOSES = {
     "model/schema.json": "the columns that a request is checked against",
     "model/encoder.json": "columns to numbers, fitted on the training rows",
     "model/golden.json": "held-out rows and their predictions, for readiness",
+    "model/example.json": "a row of typical values and its prediction, for the documentation",
     "model/version.txt": "name and version of the model",
 }
 

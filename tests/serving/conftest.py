@@ -12,6 +12,8 @@ from mlnb.engine.project import Project
 from mlnb.methods.contracts.problems import ProblemContract
 from mlnb.methods.contracts.responses import Golden, to_wire
 from mlnb.methods.encoding.table_encoder import Encoder
+from mlnb.methods.evaluation.fitted_pipeline import assemble_pipeline
+from mlnb.methods.evaluation.golden_rows import make_example
 from mlnb.methods.models.fitted_models import predict, save_model
 from mlnb.methods.models.model_families import fit_model
 from mlnb.methods.models.search_spaces import default_params
@@ -45,6 +47,7 @@ class Material:
     encoder: dict[str, Any]
     model: Path
     golden: Golden
+    example: Golden
 
     def bundle(self, folder: Path, **changes: Any) -> Bundle:
         """Return the bundle in `folder`."""
@@ -84,7 +87,8 @@ def make_material(folder: Path, family: str, task: str) -> Material:
     contract = ProblemContract(task=Task(task), target="survived", classes=classes)
     golden = Golden(rows=rows[:25], predictions=to_wire(respond(predict(model, encoded[:25]), contract)))
     folder = save_model(model, folder / "model")
-    return Material(contract, SCHEMA.to_json(), encoder.to_json(), folder, golden)
+    example = make_example(assemble_pipeline(contract, SCHEMA.to_json(), encoder.to_json(), folder), golden)
+    return Material(contract, SCHEMA.to_json(), encoder.to_json(), folder, golden, example)
 
 
 @pytest.fixture(scope="session")

@@ -13,6 +13,7 @@ import pandas as pd
 
 from ..contracts.declarations import ColumnDeclaration
 from .columns import Column
+from .typical_values import common_categories, typical_value
 
 MOST_CATEGORIES = 1000  # categories that a schema lists
 IDENTIFIER_ROWS = 20  # rows from which a column of different values is taken for an identifier
@@ -47,7 +48,7 @@ def find_role(name: str, kind: str, values: pd.Series) -> tuple[str, str]:
         return "dropped", "all values are missing"
     first = present.iloc[0]
     if 1 < rows == len(values) and present.iloc[-1] == first == present.iloc[rows // 2] and (present == first).all():
-        return "dropped", f"constant: always {_example(kind, present)!r}"
+        return "dropped", f"constant: always {_plain(kind, first)!r}"
     if rows < IDENTIFIER_ROWS or kind in ("boolean", "date", "text"):
         return "feature", ""
     named = is_name_of_id(name)
@@ -92,21 +93,11 @@ def choose_role(name: str, kind: str, values: pd.Series, declared: ColumnDeclara
     return ("feature", "") if stated and values.notna().any() else (role, reason)
 
 
-def _example(kind: str, present: pd.Series, counts: pd.Series | None = None) -> Any:
-    """A typical value as JSON: the middle number or date, the most frequent category, the first text."""
-    if len(present) == 0:
-        return None
-    if kind == "text":
-        return str(present.iloc[0])
-    if kind in ("number", "date"):
-        array, middle = present.to_numpy(), (len(present) - 1) // 2
-        middle = np.partition(array, middle)[middle]
-        if kind == "date":
-            return str(pd.Timestamp(middle).isoformat())
-        return int(middle) if float(middle).is_integer() and abs(middle) < 2**53 else float(middle)
-    counts = present.value_counts(sort=False) if counts is None else counts
-    top = min(counts.index[counts.to_numpy() == counts.max()], key=str)
-    return bool(top) if kind == "boolean" else str(top)
+def _plain(kind: str, value: Any) -> Any:
+    """Return a value as JSON."""
+    if kind == "number":
+        return int(value) if float(value).is_integer() and abs(value) < 2**53 else float(value)
+    return bool(value) if kind == "boolean" else value.isoformat() if kind == "date" else str(value)
 
 
 def describe_column(
@@ -133,6 +124,7 @@ def describe_column(
     elif kind == "category" and counts is not None:
         labels, frequent = counts.index.astype(str).to_numpy(dtype=object), -counts.to_numpy()
         metadata = {"categories": tuple(sorted(labels[np.lexsort((labels, frequent))][:MOST_CATEGORIES].tolist()))}
+        metadata["common"] = common_categories(counts)
     missing = 1 - len(present) / len(values) if len(values) else 0.0
-    metadata |= {"missing": missing, "example": _example(kind, present, counts), "sentinels": sentinels}
+    metadata |= {"missing": missing, "example": typical_value(kind, present, counts), "sentinels": sentinels}
     return Column(name, kind, role, len(present) < len(values), reason=reason, **metadata)

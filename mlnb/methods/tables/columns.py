@@ -54,7 +54,9 @@ class Column:
         categories: categories: the most frequent, at most 1,000, sorted.
         sentinels: numbers: those that stand for a missing value, such as -999; dates: in seconds since 1970.
         missing: share of missing values [0..1].
-        example: a typical value, as JSON.
+        example: a typical value that no single row is recognized by, as JSON; None where there is none.
+        common: categories: those that several rows have, the most frequent first; they may be shown.
+        personal: what personal data it holds or looks like; its values are not shown.
         reason: why it is dropped or an identifier.
         format: how its cells are read where the table is text; None where they stand as they are.
         declared: what the project declares about it; None where everything is inferred.
@@ -71,6 +73,8 @@ class Column:
     sentinels: tuple[float, ...] = ()
     missing: float = 0.0
     example: Any = None
+    common: tuple[str, ...] | None = None
+    personal: str = ""
     reason: str = ""
     format: ColumnFormat | None = None
     declared: ColumnDeclaration | None = None
@@ -98,22 +102,23 @@ class Column:
 
     def to_json(self) -> dict[str, Any]:
         """The column as plain JSON values."""
-        listed = None if self.categories is None else list(self.categories)
-        values = {**vars(self), "categories": listed, "sentinels": list(self.sentinels)}
+        values = {**vars(self), "sentinels": list(self.sentinels)}
+        values |= {name: None if values[name] is None else list(values[name]) for name in ("categories", "common")}
         records = {"format": self.format, "declared": self.declared}
         return values | {name: None if record is None else to_json(record) for name, record in records.items()}
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> "Column":
         """The column that `to_json` wrote."""
-        listed, sentinels = values.get("categories"), tuple(values.get("sentinels", ()))
+        sentinels = tuple(values.get("sentinels", ()))
         records: dict[str, Any] = {}
         for field, kind in (("format", ColumnFormat), ("declared", ColumnDeclaration)):
             present = values.get(field)
             where = f"the field {field} of column {values.get('name')!r}"
             records[field] = None if present is None else from_json(kind, present, where)
-        listed = None if listed is None else tuple(listed)
-        return cls(**{**values, "categories": listed, "sentinels": sentinels, **records})
+        for field in ("categories", "common"):
+            records[field] = None if values.get(field) is None else tuple(values[field])
+        return cls(**{**values, "sentinels": sentinels, **records})
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,7 @@ from mlnb.methods.tuning.studies import (
     abandon_trial,
     enqueue_trial,
     finished_trials,
+    open_storage,
     open_study,
     open_trials,
     proposed_params,
@@ -226,10 +227,14 @@ def tune(
         tolerance=STANDARD_ERRORS if traits_of(task).unit == "history" else 1.0,
     )  # fmt: skip
     name = study_name(folds, _identity(search, task, classes, metric, len(folds)))
-    study = open_study(storage, name, "maximize" if sign > 0 else "minimize")
     predictions = PredictionStore(folder, name)
-    loop = _SearchLoop(study, used, search, objective, plan, budget)
-    with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(max(1, workers)) as pool:
+    with (
+        open_storage(storage) as database,
+        threadpool_limits(1, user_api="blas"),
+        ThreadPoolExecutor(max(1, workers)) as pool,
+    ):
+        study = open_study(database, name, "maximize" if sign > 0 else "minimize")
+        loop = _SearchLoop(study, used, search, objective, plan, budget)
         budget.has_result = any(result.state == "complete" for result in loop.results.values())
         while len(loop.results.keys() | loop.late) < trials or loop.running:
             if (loop.results or loop.late) and budget.left() <= 0 and not loop.running:

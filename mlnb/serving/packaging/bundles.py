@@ -23,7 +23,7 @@ from mlnb.methods.tables.pseudonyms import Protection
 from mlnb.methods.tasks.task_traits import traits_of
 from mlnb.serving.packaging.imported_modules import follow_imports
 from mlnb.serving.packaging.library_requirements import pin, required_libraries, system_packages
-from mlnb.serving.runtime.model_parts import read_record
+from mlnb.serving.runtime.model_parts import EXAMPLE, read_example, read_record
 from mlnb.settings import ProcessSettings
 
 VERSION_DIGITS = 12  # hexadecimal digits of a digest in a version
@@ -81,6 +81,10 @@ class Bundle:
         """Return the rows and predictions that the service is verified with."""
         return read_record(Golden, self.folder / "model" / "golden.json")
 
+    def read_example(self) -> Golden:
+        """Return a request of no real row, and its response; empty in bundles of earlier versions."""
+        return read_example(self.folder / "model")
+
     @property
     def tag(self) -> str:
         """The tag of the bento."""
@@ -117,6 +121,7 @@ def make_bundle(
     encoder: JsonObject,
     model: Path,
     golden: Golden,
+    example: Golden,
     project: Path | None = None,
     further: Iterable[str] = (),
 ) -> Bundle:
@@ -131,6 +136,7 @@ def make_bundle(
         encoder: fitted encoder, as JSON.
         model: folder of the fitted model.
         golden: rows and predictions that the service is verified with.
+        example: a request of no real row, and its response, for documentation.
         project: folder whose modules the service may import.
         further: names of libraries that it needs in addition to those of the model.
 
@@ -149,6 +155,7 @@ def make_bundle(
     _copy_tree(model, inside / "fitted")
     model_tag = f"{name}:{digest_tree(inside)[:VERSION_DIGITS]}"
     (inside / "version.txt").write_text(f"{model_tag}\n", "utf-8")
+    (inside / EXAMPLE).write_bytes(encode(example))
 
     needed = required_libraries(model, further)
     _copy_tree(service, folder)
@@ -163,7 +170,7 @@ def make_bundle(
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source, folder / path)
     (folder / MANIFEST).write_bytes(encode(BundleManifest(name=name, service=service.name)))
-    readme = _readme(name, contract, golden, _protection(schema).pseudonymized)
+    readme = _readme(name, contract, example, _protection(schema).pseudonymized)
     (folder / "README.md").write_text(readme, "utf-8")
     return Bundle.read(folder)
 
@@ -190,11 +197,9 @@ def tree_files(folder: Path) -> list[Path]:
     return sorted(p for p in folder.rglob("*") if p.is_file() and "__pycache__" not in p.relative_to(folder).parts)
 
 
-def curl(golden: Golden, address: str = "http://127.0.0.1:3000") -> str:
-    """Return a command line that requests the prediction of the first golden row; for a forecast the whole history."""
-    forecast = any("time" in prediction for prediction in golden.predictions[:1])
-    rows = golden.rows if forecast else golden.rows[:1]
-    body = json.dumps(rows, ensure_ascii=False).replace("'", "'\\''")
+def curl(example: Golden, address: str = "http://127.0.0.1:3000") -> str:
+    """Return a command line that requests the predictions of an example."""
+    body = json.dumps(example.rows, ensure_ascii=False).replace("'", "'\\''")
     return f"curl -s {address}/predict -d '{body}'"
 
 
@@ -209,8 +214,8 @@ def _fill_settings(service: Path, name: str, model_tag: str, pinned: str, system
     return Template((service / "bentofile.yaml").read_text("utf-8")).substitute(values)
 
 
-def _readme(name: str, contract: ProblemContract, golden: Golden, pseudonymized: list[str]) -> str:
-    response = json.dumps(golden.predictions[:1], ensure_ascii=False)
+def _readme(name: str, contract: ProblemContract, example: Golden, pseudonymized: list[str]) -> str:
+    response = json.dumps(example.predictions[:1], ensure_ascii=False)
     target = contract.target or "anomaly"
     summary = f"Predicts `{target}` from the other columns of a row."
     usage = (
@@ -221,7 +226,7 @@ def _readme(name: str, contract: ProblemContract, golden: Golden, pseudonymized:
         usage = "`POST /predict` takes a history, JSON objects by column name, and returns the steps that follow it:"
     columns = ", ".join(f"`{column}`" for column in pseudonymized)
     key = PERSONAL_KEY.format(columns=columns, variable=ProcessSettings.personal_key.variable) if columns else ""
-    return README.format(name=name, key=key, summary=summary, usage=usage, curl=curl(golden), response=response)
+    return README.format(name=name, key=key, summary=summary, usage=usage, curl=curl(example), response=response)
 
 
 README = """# {name}
@@ -237,6 +242,8 @@ as `Authorization: Bearer ...` or `X-API-Key: ...`; or `MLNB_ALLOW_ANONYMOUS=1`,
 
     {curl}
     {response}
+
+The request is synthetic: its values are typical ones, and not those of a single row.
 
 Rows that do not fit are refused with status 422 and a list of problems, each with `row`, `column`, `found` and
 `expected`; a body that is not a JSON list of objects with 400, too many rows with 413. The header `X-Model-Version`

@@ -15,6 +15,7 @@ from mlnb.engine.digests import digest_value
 from mlnb.errors import ServingError
 from mlnb.methods.contracts.certificates import ParityCertificate, VerifiedDigests
 from mlnb.methods.contracts.problems import ProblemContract
+from mlnb.methods.contracts.responses import Golden
 from mlnb.serving.packaging.bento_server import Launcher, Server, free_port, send_request, start_launcher
 from mlnb.serving.packaging.bento_stores import BuiltBento, write_certificate
 from mlnb.serving.packaging.bundles import Bundle, digest_tree
@@ -58,20 +59,21 @@ def start_verification() -> Launcher:
     return start_launcher(extra=ISOLATED)
 
 
-def verify_bento(bundle: Bundle, built: BuiltBento, launcher: Launcher) -> ParityCheck:
+def verify_bento(bundle: Bundle, built: BuiltBento, launcher: Launcher, golden: Golden | None = None) -> ParityCheck:
     """Send the golden rows over HTTP, all together and each alone where rows are independent; write the certificate.
 
     Args:
         bundle: that the bento was built from.
         built: the bento.
         launcher: from `start_verification`.
+        golden: rows and the notebook's predictions; None: those that the bundle stores.
 
     Raises:
         ServingError: a prediction differs, with the first row and field; or the service does not start or respond,
             with the end of its log.
     """
     model = bundle.folder / "model"
-    golden, contract = bundle.read_golden(), read_record(ProblemContract, model / "contract.json")
+    golden, contract = golden or bundle.read_golden(), read_record(ProblemContract, model / "contract.json")
     rows, expected = golden.rows, golden.predictions
     independent = find_served_task(contract).handler.independent
     if launcher.process.poll() is not None:  # it ended with a kernel that was resumed from a snapshot

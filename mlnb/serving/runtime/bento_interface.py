@@ -17,13 +17,12 @@ from starlette.responses import JSONResponse, Response
 from mlnb.codec import JsonObject
 from mlnb.errors import SettingsError, UsageError
 from mlnb.methods.contracts.problems import ProblemContract
-from mlnb.methods.contracts.responses import Golden
 from mlnb.methods.tables.columns import Schema
 from mlnb.serving.runtime import supervisor
 from mlnb.serving.runtime.access import PROBES, AccessControl, bound_host, check_exposure
 from mlnb.serving.runtime.http_messages import ROUTE, DirectReply, Headers, Receive, Reply, Scope, Send, discard_body
 from mlnb.serving.runtime.http_server import install
-from mlnb.serving.runtime.model_parts import read_json, read_record
+from mlnb.serving.runtime.model_parts import read_example, read_json, read_record
 from mlnb.serving.runtime.request_bodies import MAX_BYTES
 from mlnb.serving.runtime.response_schemas import describe_responses, describe_rows, describe_service
 from mlnb.serving.runtime.row_protection import RowProtection
@@ -192,7 +191,7 @@ def describe_model(folder: Path) -> tuple[type[RequestBody], type[ResponseBody]]
     pseudonyms is not that of training does not start.
     """
     contract = read_record(ProblemContract, folder / "contract.json")
-    golden, schema = read_record(Golden, folder / "golden.json"), Schema.from_json(read_json(folder / "schema.json"))
+    example, schema = read_example(folder), Schema.from_json(read_json(folder / "schema.json"))
     if bound_host() is not None:
         configure_logging()
         try:
@@ -200,9 +199,8 @@ def describe_model(folder: Path) -> tuple[type[RequestBody], type[ResponseBody]]
         except SettingsError as error:
             raise SystemExit(str(error)) from None  # before there is a supervisor that would restart workers
     served = find_served_task(contract)
-    shown = None if served.whole else 1
-    rows = describe_rows(served.columns(schema, contract), golden.rows[:shown])
-    responses = describe_responses(contract, golden.predictions[:shown])
+    rows = describe_rows(served.columns(schema, contract), example.rows)
+    responses = describe_responses(contract, example.predictions)
     return type("Rows", (RequestBody,), {"described": rows}), type(
         "Predictions", (ResponseBody,), {"described": responses}
     )

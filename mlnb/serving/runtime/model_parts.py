@@ -8,10 +8,12 @@ from typing import Any, TypeVar
 from mlnb.codec import JsonObject, Record, decode
 from mlnb.methods.contracts.decisions import Decision
 from mlnb.methods.contracts.problems import ProblemContract
+from mlnb.methods.contracts.responses import Golden
 from mlnb.methods.decisions.decision_rules import read_decision
 from mlnb.methods.models.fitted_models import Model, load_model
 from mlnb.methods.tables.columns import Schema
 
+EXAMPLE = "example.json"  # file of a bundle's folder `model`
 R = TypeVar("R", bound=Record)
 Row = JsonObject  # one row of a table: values by name of the column
 
@@ -56,6 +58,12 @@ def read_record(cls: type[R], path: Path) -> R:
         SchemaError: it holds something else, or another version; the message names the file and the field.
     """
     return decode(cls, path.read_bytes(), str(path))
+
+
+def read_example(folder: Path) -> Golden:
+    """Return a request of no real row, and its response; empty in bundles of earlier versions."""
+    path = folder / EXAMPLE
+    return read_record(Golden, path) if path.exists() else Golden(rows=[], predictions=[])
 
 
 def read_json(path: Path) -> Any:

@@ -1,7 +1,8 @@
 """JSON Schema for the rows and the responses of one model, as the service's OpenAPI page shows them."""
 
 import copy
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from mlnb.codec import Json, JsonObject
@@ -70,7 +71,6 @@ EXPLANATION: JsonObject = {
     },
 }
 OPTIONAL = {"interval"}  # properties that a response need not have
-LISTED = 20  # categories named in a description
 
 
 def describe_rows(schema: Schema, example: Sequence[JsonObject]) -> JsonObject:
@@ -89,12 +89,13 @@ def describe_column(column: Column) -> JsonObject:
     if column.example is not None:
         described["example"] = column.example
     notes = []
-    if column.minimum is not None and column.maximum is not None:
+    if not column.personal and column.minimum is not None and column.maximum is not None:
         whole = "whole, " if column.integer else ""
-        notes.append(f"{whole}{_short(column.minimum)} to {_short(column.maximum)} in training")
-    if column.categories:
-        more = f" and {len(column.categories) - LISTED} more" if len(column.categories) > LISTED else ""
-        notes.append(f"seen in training: {', '.join(column.categories[:LISTED])}{more}")
+        low, high = _outward(column.minimum, math.floor), _outward(column.maximum, math.ceil)
+        notes.append(f"{whole}about {low} to {high} in training")
+    if column.common:
+        more = max(0, len(column.categories or ()) - len(column.common))
+        notes.append(f"seen in training: {', '.join(column.common)}{f' and {more} more' if more else ''}")
     if column.nullable:
         notes.append("may be left out")
     if notes:
@@ -137,5 +138,11 @@ def describe_service(document: Any, route: str) -> Any:
     return document
 
 
-def _short(value: float | str) -> str:
-    return value if isinstance(value, str) else f"{value:.6g}"
+def _outward(value: float | str, towards: Callable[[float], int]) -> str:
+    """Return the end of a range rounded outwards, so that it is no single row's value: of dates the year."""
+    if isinstance(value, str):
+        return value[:4]
+    if not value or not math.isfinite(value):
+        return f"{value:g}"
+    unit = 10.0 ** (math.floor(math.log10(abs(value))) - 1)
+    return f"{towards(round(value / unit, 9)) * unit:.6g}"

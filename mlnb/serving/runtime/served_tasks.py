@@ -28,19 +28,17 @@ class ServedTask:
     Attributes:
         handler: the class that responds to requests.
         columns: schema, contract -> columns of a request.
-        whole: whether the example of a request is all golden rows instead of one.
     """
 
     handler: type[RequestHandler]
     columns: Callable[[Schema, ProblemContract], Schema] = feature_columns
-    whole: bool = False
 
 
 SERVED = {  # by the trait `kind` of the task
     "table": ServedTask(TabularHandler),
     "alerts": ServedTask(AnomalyHandler),
     "query": ServedTask(RankingHandler, query_columns),
-    "history": ServedTask(ForecastHandler, history_columns, whole=True),
+    "history": ServedTask(ForecastHandler, history_columns),
 }
 
 

@@ -26,6 +26,6 @@ def test_roles(name, kind, values, role):
 def test_entries_of_the_schema():
     column = describe_column("x", "number", pd.Series([3.0, 1.0, None]), "feature", sentinels=(-999.0,))
     assert column.sentinels == (-999.0,) and column.nullable
-    named = describe_column("y", "category", pd.Series(["b", "a", None, "b"]), "feature")
+    named = describe_column("y", "category", pd.Series(["b", "a", None, "b"] * 5), "feature")
     assert named.categories == ("a", "b") and named.example == "b" and named.missing == 0.25
     assert describe_column("z", "boolean", pd.Series([None, None], dtype="boolean"), "dropped").example is None

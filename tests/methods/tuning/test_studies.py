@@ -2,6 +2,7 @@
 
 import json
 import socket
+import sqlite3
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from mlnb.methods.tuning.studies import (
     enqueue_trial,
     finished_trials,
     is_dead,
+    open_storage,
     open_study,
     open_trials,
     read_trial,
@@ -50,12 +52,29 @@ def test_the_database_returns_the_parameters_that_were_enqueued(tmp_path: Path) 
     for family, space in SPACES.items():  # whole numbers at the ends of continuous ranges
         entries += [(family, {name: int(one.high) if one.high % 1 == 0 else one.high for name, one in space.items()})]
     in_memory = open_study(None, "example", "minimize")
-    stored = open_study(f"sqlite:///{tmp_path}/study.db", "example", "minimize")
-    for study in (in_memory, stored):
-        for index, (family, params) in enumerate(entries):
-            enqueue_trial(study, index, family, params, "none", True, list(SPACES))
-    for one, other in zip(in_memory.trials, stored.trials, strict=True):
-        assert json.dumps(one.params) == json.dumps(other.params)
+    with open_storage(f"sqlite:///{tmp_path}/study.db") as storage:
+        stored = open_study(storage, "example", "minimize")
+        for study in (in_memory, stored):
+            for index, (family, params) in enumerate(entries):
+                enqueue_trial(study, index, family, params, "none", True, list(SPACES))
+        for one, other in zip(in_memory.trials, stored.trials, strict=True):
+            assert json.dumps(one.params) == json.dumps(other.params)
+
+
+@pytest.mark.filterwarnings("error")
+def test_the_end_of_a_search_closes_its_connections(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[sqlite3.Connection] = []
+    connect = sqlite3.dbapi2.connect
+    monkeypatch.setattr(
+        sqlite3.dbapi2, "connect", lambda *args, **how: opened.append(connect(*args, **how)) or opened[-1]
+    )
+    with open_storage(f"sqlite:///{tmp_path}/study.db") as storage:
+        study = open_study(storage, "example", "minimize")
+        enqueue_trial(study, 0, "baseline", {}, "none", True, FAMILIES)
+    assert opened
+    for connection in opened:
+        with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+            connection.total_changes  # noqa: B018 -- raises once it is closed
 
 
 def test_duplicates_and_abandoned_trials_do_not_count() -> None:

@@ -62,7 +62,8 @@ def test_the_parts_are_there(bundle, material):
     assert settings["docker"]["system_packages"] == ["libgomp1"]
     assert bundle.read_golden() == material().golden
     assert "lightgbm==" in (bundle.folder / "requirements.txt").read_text()
-    assert curl(material().golden) in (bundle.folder / "README.md").read_text()
+    assert bundle.read_example() == material().example
+    assert curl(material().example) in (bundle.folder / "README.md").read_text()
     assert (bundle.folder / "mlnb" / "methods" / "models" / "fitted_models.py").is_file()
 
 

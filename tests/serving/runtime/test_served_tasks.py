@@ -5,6 +5,8 @@ from small_forecasts import make_forecaster
 from small_models import make_model
 
 from mlnb.methods.contracts.problems import ProblemContract
+from mlnb.methods.evaluation.fitted_pipeline import read_pipeline
+from mlnb.methods.evaluation.golden_rows import make_example
 from mlnb.methods.tasks.task_traits import Task
 from mlnb.serving.runtime.forecast_handler import ForecastHandler
 from mlnb.serving.runtime.model_parts import ModelParts
@@ -35,7 +37,8 @@ def test_every_task_is_served(task, tmp_path):
     assert type(predictor.handler) is HANDLERS[task] is served.handler
     assert predictor.replay() is None
     assert served.handler.independent == (task not in (Task.FORECASTING, Task.RANKING))
-    assert served.whole == forecasts
+    example = make_example(read_pipeline(tmp_path / "model"), predictor.golden)
+    assert predictor.predict(example.rows) == example.predictions and example.predictions
     names = served.columns(predictor.parts.schema, predictor.parts.contract).names
     assert set(predictor.golden.rows[0]) <= set(names)
 
