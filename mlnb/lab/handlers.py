@@ -138,7 +138,7 @@ class PageHandler(PanelHandler):
             self.finish(sent.encode(errors="backslashreplace"), set_content_type="text/html; charset=utf-8")
 
 
-ACTIONS = ("start", "stop", "debug")
+ACTIONS = ("start", "stop", "debug", "parameters")
 
 
 def routes(app: "ServerApp", kernels: Path) -> list[tuple[str, type[PanelHandler], dict[str, Any]]]:

@@ -4,6 +4,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from msgspec import field
+
 from mlnb.codec import Record, from_json, to_json
 from mlnb.dashboard.project_views import ProjectView
 from mlnb.engine.digests import digest_bytes
@@ -12,9 +14,10 @@ from mlnb.errors import ProjectError
 from mlnb.lab.failed_cell import open_session
 from mlnb.lab.open_notebook import describe_notebook
 from mlnb.lab.panel_state import describe_panel, find_running
+from mlnb.lab.parameter_form import fill_form
 from mlnb.lab.run_pages import RunPages, find_run
 from mlnb.lab.run_process import RunProcess
-from mlnb.lab.stage_views import plan_steps, run_options, run_request
+from mlnb.lab.stage_views import plan_steps, planned_values, run_options, run_request
 
 
 class StartRequest(Record, frozen=True, kw_only=True):
@@ -30,6 +33,22 @@ class DebugRequest(Record, frozen=True, kw_only=True):
 
     run: str
     stage: str = ""
+
+
+class FormRequest(Record, frozen=True, kw_only=True):
+    """A parameters cell, what was typed by name of the parameter, and the profile of the next run.
+
+    Args:
+        path: Of the notebook, relative to the server's folder.
+        source: Of the cell, which may not be saved yet.
+        profile: The selected profile; empty: none.
+        texts: What was typed; empty: nothing yet.
+    """
+
+    path: str
+    source: str
+    profile: str = ""
+    texts: dict[str, str] = field(default_factory=dict)
 
 
 class PanelService:
@@ -106,3 +125,10 @@ class PanelService:
         request = from_json(DebugRequest, body, "the request")
         run = find_run(self.view, request.run)
         return to_json(open_session(self.folder, self.kernels, run, request.stage))
+
+    def parameters(self, body: object) -> dict[str, Any]:
+        """Return the form of a parameters cell, and the cell with the values that were typed."""
+        form = from_json(FormRequest, body, "the request")
+        path = self.folder / form.path
+        planned = planned_values(self.view.project, path, form.profile)
+        return to_json(fill_form(form.source, form.texts, planned, path.name))

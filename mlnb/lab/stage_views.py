@@ -11,8 +11,9 @@ from mlnb.engine.files import read_json
 from mlnb.engine.notebook import StageNotebook
 from mlnb.engine.plan_steps import Step, StepAction
 from mlnb.engine.project import Project
-from mlnb.engine.run_records import RunState, StageRecord, StageState
+from mlnb.engine.run_records import ParameterValue, RunState, StageRecord, StageState
 from mlnb.engine.runs import Run
+from mlnb.errors import MlnbError
 from mlnb.reports import formatting
 
 NEVER = "never run"
@@ -85,6 +86,22 @@ def plan_steps(project: Project, request: RunRequest) -> tuple[list[Step], str]:
     last = last_data(project, request)
     (plan,) = plan_request(project, last.request)
     return plan.planner.plan(), last.note
+
+
+def planned_values(project: Project, path: Path, profile: str) -> Mapping[str, ParameterValue]:
+    """Return the parameters of a stage in the next run; empty when there is no plan, or the stage is not in it.
+
+    Args:
+        project: The project.
+        path: The stage's notebook.
+        profile: The selected profile; empty: none.
+    """
+    try:
+        (plan,) = plan_request(project, last_data(project, run_request(profile)).request)
+    except MlnbError:  # the panel shows it
+        return {}
+    stages = plan.planner.graph.stages.values()
+    return next((plan.planner.values[stage.name] for stage in stages if stage.path == path), {})
 
 
 def live_stages(folder: Path, live: LiveRun, notebooks: Mapping[str, StageNotebook]) -> list[StageView]:

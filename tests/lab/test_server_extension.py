@@ -223,3 +223,21 @@ def test_an_error_is_a_sentence(browser, root):
     (root / "settings.ini").write_text(settings)
     refresh(browser)
     browser.wait("document.querySelector('#mlnb-panel [role=alert]').hidden")
+
+
+def test_a_parameter_is_written_into_its_cell(browser, root):
+    change = "(field, value) => { field.value = value; field.dispatchEvent(new Event('change')); }"
+    click(browser, "#mlnb-open-double")
+    browser.wait("!!document.querySelector('#mlnb-parameter-factor')")
+    assert text(browser, ".mlnb-parameters summary") == "Parameters of 20_double.ipynb"
+    assert axe(browser, ".mlnb-parameters") == []
+    for value in ("-1", "2.5"):
+        browser.evaluate(f"({change})(document.querySelector('#mlnb-parameter-factor'), '{value}')")
+        browser.wait(
+            f"!!document.querySelector('#mlnb-parameter-factor[aria-invalid]') === {str(value == '-1').lower()}"
+        )
+    wait_for(
+        lambda: "factor: float = 2.5  # times what" in (root / "nbs/stages/20_double.ipynb").read_text(), 20, "saved"
+    )
+    browser.wait("document.querySelector('[data-stage=double] .mlnb-reason').textContent.includes('2.0 -> 2.5')")
+    run(browser, "application:close")

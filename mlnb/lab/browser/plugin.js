@@ -4,6 +4,7 @@ import { Api } from "./api.js";
 import { element } from "./dom.js";
 import { NotebookMarks, debugRun } from "./notebook_marks.js";
 import { Panel } from "./panel.js";
+import { ParameterForm } from "./parameters.js";
 
 const NAME = "mlnb";
 const SHOW = "mlnb:show-panel";
@@ -56,8 +57,13 @@ function activate(libraries, { app, shell, tracker, restorer, palette, tiles }) 
       await debugRun(api, app, libraries.apputils, run, stage);
       await marks.refresh();
     },
-    changed: () => marks.refresh(),
+    changed: () => {
+      marks.refresh();
+      form.refresh();
+    },
   });
+  const form = new ParameterForm(api, tracker, () => panel.state?.profile ?? "");
+  panel.sections.append(form.node);
   const marks = new NotebookMarks(api, tracker, widgets.Widget, panel.actions);
   const widget = new widgets.Widget({ node: panel.node });
   widget.id = "mlnb-panel";
