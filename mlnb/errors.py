@@ -7,7 +7,11 @@ MlnbError
 │   ├── NotebookError                  a stage notebook breaks the contract of stage notebooks
 │   ├── ParameterError                 an unknown name, a wrong type, a value out of range
 │   ├── GraphError                     two producers, no producer, or a cycle
-│   ├── ModelFamilyError               a custom model family breaks its contract
+│   ├── ExtensionError                 a class of the project breaks its contract
+│   │   ├── ModelFamilyError           a custom model family
+│   │   ├── MetricError                a custom metric
+│   │   ├── ColumnEncoderError         a custom encoder
+│   │   └── DataSourceError            a custom source
 │   ├── DeclarationError               a column declaration is unknown, or contradicts another one or the table
 │   ├── UnknownRun (LookupError)       no run, stage or artifact of that name
 │   ├── SchemaError                    a file of another schema version, or that does not match its schema
@@ -23,6 +27,7 @@ MlnbError
 ├── StoreCorrupted (OSError)           stored bytes do not match their digest
 ├── StoreFull (OSError)                no space left on the disk: exit code 6
 ├── MissingExtra (ImportError)         an optional library is not installed: exit code 2
+├── NotReproducible (RuntimeError)     what a reproduction needs is missing: exit code 7
 ├── ServingError (RuntimeError)        a bento cannot be built, started or verified: exit code 3
 └── RegistryError (OSError)            the model registry cannot be opened, read or written: exit code 3
 """
@@ -64,8 +69,24 @@ class GraphError(UsageError):
     """The stages' reads and writes do not form a graph that can be run."""
 
 
-class ModelFamilyError(UsageError):
-    """A custom model family cannot be loaded, or breaks its contract; the message names its file."""
+class ExtensionError(UsageError):
+    """A class of the project cannot be loaded, or breaks its contract; the message names its file."""
+
+
+class ModelFamilyError(ExtensionError):
+    """A custom model family cannot be loaded, or breaks its contract."""
+
+
+class MetricError(ExtensionError):
+    """A custom metric cannot be loaded, or breaks its contract."""
+
+
+class ColumnEncoderError(ExtensionError):
+    """A custom encoder cannot be loaded, or breaks its contract."""
+
+
+class DataSourceError(ExtensionError):
+    """A custom source cannot be loaded, or breaks its contract."""
 
 
 class UnknownRun(UsageError, LookupError):
@@ -142,6 +163,12 @@ class MissingExtra(MlnbError, ImportError):
     """An optional library is not installed; the message names the `pip install` command."""
 
     exit_code = 2
+
+
+class NotReproducible(MlnbError, RuntimeError):
+    """A run cannot be reproduced, as something that it needs is missing; the message names all of it."""
+
+    exit_code = 7
 
 
 class ServingError(MlnbError, RuntimeError):

@@ -7,13 +7,23 @@ from typing import Any
 
 import numpy as np
 
-from mlnb.errors import ModelFamilyError
-from mlnb.methods.models.custom_families import CustomFamily, custom_names, declare_family, find_custom, load_family
+from mlnb.methods.extensions.extension_classes import ExtensionKind
+from mlnb.methods.extensions.extension_notebooks import read_code
+from mlnb.methods.metrics import metric_checks
+from mlnb.methods.metrics.custom_metrics import METRIC, declare_metric, load_metric
+from mlnb.methods.metrics.metric_interface import CustomMetric
+from mlnb.methods.models.custom_families import (
+    FAMILY,
+    CustomFamily,
+    custom_names,
+    declare_family,
+    find_custom,
+    load_family,
+)
 from mlnb.methods.models.family_checks import ROWS, check_family, make_subject
 from mlnb.methods.models.family_interface import ModelFamily
 from mlnb.methods.models.fitted_models import predict
 from mlnb.methods.models.optional_families import OPTIONAL_FAMILIES
-from mlnb.methods.models.project_families import read_family_code
 from mlnb.methods.models.search_spaces import set_families
 
 TIMED = 30  # predictions of one row, of which the median is printed
@@ -52,10 +62,45 @@ def check_model_family(
                 print(f"{source.name}, {task}: {len(checks)} checks passed; {latency}")
     finally:
         set_families([one for one in registered if one is not None])
+    _require(FAMILY, source.name, source.file, problems)
+
+
+def check_metric(metric: type[CustomMetric] | CustomMetric | Path | str) -> None:
+    """Check a metric on small synthetic rows, and print the result and the time of one score.
+
+    Checked are finite scores in the range, the same score for the same rows, the direction, one constant answer for
+    all rows, and weights.
+
+    Args:
+        metric: its class, an object of it, or the path of its notebook.
+
+    Raises:
+        MetricError: a check failed; the message lists what was found and what to do.
+    """
+    source = load_metric(*_read(METRIC, metric)) if isinstance(metric, str | Path) else declare_metric(metric)
+    problems = list[str]()
+    for task in source.metric.tasks:
+        checks = metric_checks.check_custom(source, task)
+        failed = [check for check in checks if not check.passed]
+        problems += [f"{task}, {check.check}: {check.problem}; {check.remedy}" for check in failed]
+        if not failed:
+            seconds = metric_checks.measure_time(source, task)
+            print(f"{source.name}, {task}: {len(checks)} checks passed; a score in {1000 * seconds:.2f} ms")
+    _require(METRIC, source.name, source.file, problems)
+
+
+def _read(kind: ExtensionKind, notebook: Path | str) -> tuple[str, str]:
+    """Return the code of a notebook in a folder such as `nbs/metrics`, and its name."""
+    path = Path(notebook).resolve()
+    return read_code(kind, path, path.parent.parent.parent)
+
+
+def _require(kind: ExtensionKind, name: str, file: str, problems: Sequence[str]) -> None:
+    """Raise the kind's error when there are problems."""
     if problems:
-        where = f"{source.file}: " if source.file else ""
+        where = f"{file}: " if file else ""
         lines = "\n  ".join(problems)
-        raise ModelFamilyError(f"{where}model family {source.name!r} fails {len(problems)} checks:\n  {lines}")
+        raise kind.error(f"{where}{kind.title} {name!r} fails {len(problems)} checks:\n  {lines}")
 
 
 def _find(family: type[ModelFamily] | ModelFamily | Path | str) -> CustomFamily:
@@ -63,8 +108,7 @@ def _find(family: type[ModelFamily] | ModelFamily | Path | str) -> CustomFamily:
     if isinstance(family, str) and (present := find_custom(family)) is not None:
         return present
     if isinstance(family, str | Path):
-        path = Path(family).resolve()
-        return load_family(*read_family_code(path, path.parent.parent.parent))
+        return load_family(*_read(FAMILY, family))
     return declare_family(family)
 
 

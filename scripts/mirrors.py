@@ -20,6 +20,10 @@ TOGETHER = {
         "api/revision_runs cli/diff_blocks cli/diff_formats cli/revision_diff reports/run_changes "
         "tracking/notebook_changes",
     ),
+    "cli/test_example_notebooks.py": (
+        "the examples of a new project are tested alike",
+        "cli/example_metric",
+    ),
     "cli/test_models.py": (
         "the commands of the registry act on shared state",
         "cli/approve cli/audit cli/compare cli/promote cli/rollback",
@@ -51,6 +55,10 @@ TOGETHER = {
     "engine/test_three_way.py": (
         "the merges of an upgrade share their cases",
         "engine/cell_matching engine/parameter_merge engine/settings_merge engine/text_merge",
+    ),
+    "governance/test_reproduction.py": (
+        "a reproduction is tested as a whole, on one small project",
+        "cli/reproduce governance/reproduction_project governance/reproduction_run governance/reproduction_stages",
     ),
     "governance/test_version_lineage.py": (
         "the command prints what the modules trace",

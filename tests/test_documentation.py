@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from mlnb.cli import example_family
+from mlnb.cli.example_notebooks import EXAMPLES
 from mlnb.cli.main import COMMANDS
 from mlnb.engine.notebook import read_notebooks
 
@@ -18,7 +18,8 @@ ROOT = Path(__file__).resolve().parents[1]
 GUIDES = sorted((ROOT / "nbs" / "guides").glob("*.ipynb"))
 PAGES = [ROOT / "README.md", ROOT / "SECURITY.md", ROOT / "nbs" / "index.ipynb", *GUIDES]
 STAGES = read_notebooks(ROOT / "nbs" / "stages")
-IN_PROJECTS = (example_family.FILE, str(Path(example_family.FILE).parent))  # `mlnb new --with-model` writes them
+# `mlnb new --with-model` and the like write them.
+IN_PROJECTS = [path for one in EXAMPLES.values() for path in (one.file, str(Path(one.file).parent))]
 PLACEHOLDERS = ("COMMAND", "VERB", "X")
 
 pages = pytest.mark.parametrize("page", PAGES, ids=[page.name for page in PAGES])

@@ -3,15 +3,18 @@
 import importlib.util
 from pathlib import Path
 
+import custom_metrics
+import numpy as np
 import pytest
 from custom_families import CODE, FAULTS, write_family
 
-from mlnb.errors import MissingExtra, ModelFamilyError
+from mlnb.errors import MetricError, MissingExtra, ModelFamilyError
+from mlnb.methods.metrics.custom_metrics import load_metric
 from mlnb.methods.models.custom_families import custom_names, load_family
 from mlnb.methods.models.family_checks import check_family
 from mlnb.methods.models.optional_families import OPTIONAL_FAMILIES
 from mlnb.methods.models.search_spaces import SEARCHED
-from mlnb.testing import check_model_family
+from mlnb.testing import check_metric, check_model_family
 
 FAST = {
     "lightgbm": {"rounds": 5},
@@ -66,3 +69,20 @@ def test_the_name_of_an_optional_family_is_taken(tmp_path: Path) -> None:
 def test_an_unknown_name_is_a_path_that_does_not_exist() -> None:
     with pytest.raises(ValueError, match="no_such_family is not a notebook that can be read"):
         check_model_family("no_such_family")
+
+
+def test_a_metric_passes_as_notebook_and_as_class(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    check_metric(custom_metrics.write_metric(tmp_path))
+    check_metric(type(load_metric(custom_metrics.CODE, custom_metrics.FILE).metric))
+    assert capsys.readouterr().out.count("profit, binary: 5 checks passed; a score in ") == 2
+
+
+@pytest.mark.parametrize("fault", custom_metrics.FAULTS)
+def test_a_broken_metric_is_named(fault: str, tmp_path: Path) -> None:
+    old, new, expected = custom_metrics.FAULTS[fault]
+    assert old in custom_metrics.CODE
+    path = custom_metrics.write_metric(tmp_path, code=custom_metrics.CODE.replace(old, new))
+    with pytest.raises(MetricError) as caught, np.errstate(all="ignore"):
+        check_metric(path)
+    message = str(caught.value)
+    assert message.startswith("nbs/metrics/profit.ipynb: metric 'profit' fails") and expected in message, message

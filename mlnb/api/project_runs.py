@@ -12,9 +12,9 @@ from mlnb.api.run_request import RunRequest, pipeline_name, plan_request
 from mlnb.engine.plan import matching_run
 from mlnb.engine.project import Project
 from mlnb.engine.run_records import RunState
-from mlnb.engine.runs import Run, list_runs, open_run, set_latest
+from mlnb.engine.runs import Run, list_runs, set_latest
 from mlnb.errors import ProjectError, StageError, UsageError, error_class
-from mlnb.registry.registry import run_reference
+from mlnb.registry.run_references import open_referenced, run_reference
 from mlnb.serving.packaging.packaged_runs import LATEST, find_packaged_run
 
 if TYPE_CHECKING:
@@ -123,7 +123,7 @@ def open_recorded_run(reference: str, folder: Path | str | None = None) -> Recor
     """
     _check_reference(reference)
     project = _project(folder)
-    return RecordedRun(open_run(project, run_reference(project, reference)))
+    return RecordedRun(open_referenced(project, reference))
 
 
 def load_model(model: "str | Path | RecordedRun" = LATEST, folder: Path | str | None = None) -> "PackagedModel":

@@ -14,7 +14,7 @@ from mlnb.engine.plan import Planner
 from mlnb.engine.plan_steps import select
 from mlnb.engine.project import Project
 from mlnb.engine.run_records import Outputs
-from mlnb.engine.runs import newest_run_with, open_run
+from mlnb.engine.runs import newest_run_with
 from mlnb.engine.snapshot_keys import LiveSnapshots
 from mlnb.engine.upgrade_journal import unfinished
 from mlnb.errors import ParameterError, ProjectError
@@ -131,9 +131,9 @@ def pipeline_inputs(
     if not missing or not (request.inputs_from or pipeline in project.input_pipelines):
         return {}
     if request.inputs_from:
-        from mlnb.registry.registry import run_reference  # a database, which only few runs need
+        from mlnb.registry.run_references import open_referenced  # versions, which only few runs refer to
 
-        run = open_run(project, run_reference(project, request.inputs_from))
+        run = open_referenced(project, request.inputs_from)
     else:
         run = newest_run_with(project, project.input_pipelines[pipeline], missing)
     return {artifact: output for artifact in missing if (output := run.output(artifact)) is not None}

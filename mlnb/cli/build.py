@@ -4,7 +4,7 @@ import argparse
 import json
 
 from mlnb.engine.project import Project
-from mlnb.registry.registry import run_reference
+from mlnb.registry.run_references import run_reference
 from mlnb.serving.packaging.packaged_runs import LATEST, build_packaged_run, find_packaged_run
 
 

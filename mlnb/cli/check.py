@@ -1,6 +1,7 @@
 """`mlnb check`: check notebooks, pipelines and profiles of the project; nothing is run."""
 
 import argparse
+import importlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +13,14 @@ from mlnb.engine.project import Project
 from mlnb.engine.run_records import OutputRecord
 from mlnb.engine.upgrade_journal import unfinished
 from mlnb.errors import NotebookError, UsageError
+from mlnb.methods.extensions.extension_classes import ExtensionKind
 from mlnb.reports.formatting import count
+
+# Folder of notebooks -> module and name of their kind, and the function that reads them, with the stages that call it.
+EXTENSIONS = {
+    "models": ("mlnb.methods.models.custom_families", "FAMILY", "register_families", "the stages tune and train"),
+    "metrics": ("mlnb.methods.metrics.custom_metrics", "METRIC", "read_metrics", "the stage problem"),
+}
 
 
 def parser(p: argparse.ArgumentParser) -> None:
@@ -37,7 +45,7 @@ def main(args: argparse.Namespace) -> int:
 def find_problems(project: Project) -> list[str]:
     """Return one message per problem: in a notebook, between notebooks, or in settings.ini."""
     stages: dict[str, StageNotebook] = {}
-    problems = [*unfinished(project.root, project.store_root), *family_problems(project)]
+    problems = [*unfinished(project.root, project.store_root), *extension_problems(project)]
     for path in _paths(project):
         try:
             stages[path.stem] = read_notebook(path)
@@ -71,24 +79,29 @@ def find_problems(project: Project) -> list[str]:
     return problems
 
 
-def family_problems(project: Project) -> Iterator[str]:
-    """Yield problems of the notebooks with the project's model families; their code is not run."""
-    if not project.models.is_dir():
-        return
-    from mlnb.methods.models.project_families import family_notebooks, read_family_code  # few projects have any
+def extension_problems(project: Project) -> Iterator[str]:
+    """Yield problems of the notebooks with the project's models, metrics and other classes; their code is not run."""
+    stages = None
+    for folder, (module, kind, reader, readers) in EXTENSIONS.items():
+        path = project.notebooks.parent / folder
+        if not path.is_dir():
+            continue
+        from mlnb.methods.extensions.extension_notebooks import extension_notebooks, read_code  # few projects have any
 
-    paths = family_notebooks(project.models)
-    for path in paths:
-        try:
-            read_family_code(path, project.root)
-        except UsageError as error:
-            yield str(error)
-    stages = [path.read_text("utf-8", errors="replace") for path in _paths(project)]
-    if paths and stages and not any("register_families(" in text for text in stages):
-        yield (
-            f"{os.path.relpath(project.models, project.root)} has model families, which no stage reads; expected "
-            "`register_families` in the stages tune and train: mlnb upgrade"
-        )
+        notebooks = extension_notebooks(path)
+        described: ExtensionKind = getattr(importlib.import_module(module), kind)
+        for notebook in notebooks:
+            try:
+                read_code(described, notebook, project.root)
+            except UsageError as error:
+                yield str(error)
+        if stages is None:
+            stages = [one.read_text("utf-8", errors="replace") for one in _paths(project)]
+        if notebooks and stages and not any(f"{reader}(" in text for text in stages):
+            yield (
+                f"{os.path.relpath(path, project.root)} has {described.plural}, which no stage reads; expected "
+                f"`{reader}` in {readers}: mlnb upgrade"
+            )
 
 
 def notebook_problems(stage: StageNotebook) -> Iterator[str]:

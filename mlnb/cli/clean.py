@@ -6,13 +6,16 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from mlnb.engine import runs
+from mlnb.engine.files import try_lock
 from mlnb.engine.interactive_stage import FOLDER as INTERACTIVE
 from mlnb.engine.project import Project
 from mlnb.engine.run_records import OutputRecord, RunState
 from mlnb.engine.runs import Run
 from mlnb.engine.stage_files import REPORT, StageReport, read_record
-from mlnb.errors import ProjectError, StoreCorrupted, UsageError
+from mlnb.errors import ProjectError, SchemaError, StoreCorrupted, UsageError
 from mlnb.executors import live_snapshots
+from mlnb.governance.reproduction_project import FOLDER as REPRODUCTIONS
+from mlnb.governance.run_manifest import read_manifest, source_archives
 from mlnb.registry.known_head import registry_exists
 from mlnb.registry.registry import Registry
 from mlnb.reports.formatting import count
@@ -51,6 +54,7 @@ def main(args: argparse.Namespace) -> int:
     paths += [path for key, path in files.items() if key not in keys]
     needed = draft_objects(project) | registered_objects(project)
     needed |= needed_objects(project, [output for stage in stages for output in stage.outputs.values()])
+    needed |= {digest for run in remaining for digest in _archives(run)}
     for key in keys & files.keys():
         result = project.store.result(key) if key else None
         if result is not None:
@@ -58,6 +62,7 @@ def main(args: argparse.Namespace) -> int:
     objects = project.store_root / "objects"
     paths += [path for path in objects.glob("*/*") if path.parent.name + path.name not in needed]
     paths += [path for path in (project.store_root / "trees").glob("*") if path.name not in needed]
+    paths += [path for path in (project.store_root / REPRODUCTIONS).glob("*") if not _is_locked(path / "lock")]
     unfinished = {key[:32] for key in keys - files.keys() if key}  # stages that may continue with their scratch folder
     paths += [path for path in (project.store_root / "scratch").glob("*") if path.name not in unfinished]
     size = sum(part.stat().st_size for path in paths for part in [path, *path.rglob("*")] if part.is_file())
@@ -104,6 +109,20 @@ def needed_objects(project: Project, outputs: Iterable[OutputRecord]) -> set[str
                 "delete its run and quarantine/ in the store."
             ) from error
     return needed
+
+
+def _is_locked(path: Path) -> bool:
+    """Return whether another process holds a lock."""
+    with try_lock(path) as held:
+        return not held
+
+
+def _archives(run: Run) -> list[str]:
+    """Return the digests of the archives of a run's source code."""
+    try:
+        return source_archives(read_manifest(run)[1])
+    except (OSError, SchemaError):  # `mlnb verify` reports it
+        return []
 
 
 def runs_in_use(project: Project) -> set[str]:

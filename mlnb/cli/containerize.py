@@ -7,6 +7,7 @@ from pathlib import Path
 from mlnb.engine.files import write_json
 from mlnb.engine.project import Project
 from mlnb.errors import UsageError
+from mlnb.registry.run_references import run_reference
 from mlnb.serving.deploy.bill_of_materials import bill_of_materials
 from mlnb.serving.deploy.container_engines import CHECKS, find_engine
 from mlnb.serving.deploy.container_images import build_image, default_base
@@ -17,7 +18,9 @@ from mlnb.settings import ProcessSettings, ServiceSettings
 
 def parser(p: argparse.ArgumentParser) -> None:
     """Declare the arguments of `mlnb containerize`."""
-    p.add_argument("run", nargs="?", default=LATEST, help="id of a run, or its start (default: newest verified run)")
+    p.add_argument(
+        "run", nargs="?", default=LATEST, help="run, or version such as @champion (default: newest verified run)"
+    )
     p.add_argument("-t", "--tag", help="name of the image (default: that of the bento)")
     p.add_argument("--engine", choices=list(CHECKS), help="build tool (default: the first that works)")
     p.add_argument("--base", default=default_base(), help="base image (default: %(default)s)")
@@ -43,7 +46,7 @@ def main(args: argparse.Namespace) -> int:
     engine = find_engine(args.engine)
     options = read_options(args.opt)
     project = Project.find()
-    run = find_packaged_run(project, args.run)
+    run = find_packaged_run(project, run_reference(project, args.run))
     bundle, built = build_packaged_run(run)
     tag = args.tag or built.tag
     image = build_image(engine, bundle, built, tag, args.base, options)

@@ -10,11 +10,12 @@ from mlnb import environment
 from mlnb.cli import lab
 from mlnb.engine.project import Project
 from mlnb.engine.run_records import RunRecord
-from mlnb.engine.runs import Run, open_run
+from mlnb.engine.runs import Run
 from mlnb.engine.snapshot_keys import LiveSnapshot
 from mlnb.engine.stage_files import StageInputs, inputs_path, read_record
 from mlnb.errors import ProjectError, UnknownRun
 from mlnb.executors import live_snapshots
+from mlnb.registry.run_references import open_referenced
 from mlnb.settings import ProcessSettings
 from mlnb.suggestions import did_you_mean
 
@@ -33,7 +34,7 @@ examples:
 
 def parser(p: argparse.ArgumentParser) -> None:
     """Declare the arguments of `mlnb debug`."""
-    p.add_argument("run", nargs="?", default="latest", help="id of a run, a unique part of one, or latest (default)")
+    p.add_argument("run", nargs="?", default="latest", help="run, version such as @champion, or latest (default)")
     p.add_argument("stage", nargs="?", help="stage (default: the one that failed)")
     p.add_argument("--lab", action="store_true", help="open the notebook in JupyterLab")
     p.add_argument("--cell", type=int, metavar="N", help="open the state before this cell of the executed notebook")
@@ -45,7 +46,7 @@ def parser(p: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> int:
     """Open a snapshot; return the exit code of the session. Raises `UnknownRun` when there is no snapshot."""
     project = Project.find()
-    run = open_run(project, args.run)
+    run = open_referenced(project, args.run)
     stage = args.stage or failed_stage(run.record)
     snapshot = find_snapshot(project, run, stage, args.cell)
     notebook = next(path for path in project.notebooks.glob("*.ipynb") if path.stem.partition("_")[2] == stage)

@@ -13,6 +13,7 @@ from mlnb.engine.files import write_whole
 from mlnb.engine.project import Project
 from mlnb.errors import UsageError
 from mlnb.monitoring.monitoring_paths import shipped
+from mlnb.registry.run_references import run_reference
 from mlnb.serving.deploy.kubernetes_manifests import KubernetesDeployment, make_manifests, measure_memory
 from mlnb.serving.deploy.lambda_package import MOST_UNZIPPED, MOST_UPLOADED, build_lambda_package
 from mlnb.serving.packaging.bento_server import serving
@@ -49,7 +50,7 @@ def parser(p: argparse.ArgumentParser) -> None:
         ),
     )
     cluster.add_argument(
-        "run", nargs="?", default=LATEST, help="id of a run, or its start (default: newest verified run)"
+        "run", nargs="?", default=LATEST, help="run, or version such as @champion (default: newest verified run)"
     )
     cluster.add_argument("--image", help="name of the image in the registry (default: that of the bento)")
     cluster.add_argument("--name", help="name of all objects (default: that of the bento)")
@@ -78,7 +79,7 @@ def parser(p: argparse.ArgumentParser) -> None:
         ),
     )
     function.add_argument(
-        "run", nargs="?", default=LATEST, help="id of a run, or its start (default: newest verified run)"
+        "run", nargs="?", default=LATEST, help="run, or version such as @champion (default: newest verified run)"
     )
     function.add_argument("--out", type=Path, help="file (default: dist/lambda/<name>.zip)")
     function.set_defaults(write=to_lambda)
@@ -94,7 +95,7 @@ def main(args: argparse.Namespace) -> int:
 def to_kubernetes(args: argparse.Namespace) -> int:
     """Write the make_manifests, one per file, and print how to apply them; return 0."""
     project = Project.find()
-    run = find_packaged_run(project, args.run)
+    run = find_packaged_run(project, run_reference(project, args.run))
     bundle, built = build_packaged_run(run)
     name = args.name or bundle.name.replace(".", "-")
     for option, text in (("--name", name), ("--namespace", args.namespace)):
@@ -143,7 +144,7 @@ def to_kubernetes(args: argparse.Namespace) -> int:
 def to_lambda(args: argparse.Namespace) -> int:
     """Write the package, and print its sizes and how to create the function; return 0."""
     project = Project.find()
-    run = find_packaged_run(project, args.run)
+    run = find_packaged_run(project, run_reference(project, args.run))
     bundle = Bundle.read(run.load("service"))
     package = build_lambda_package(bundle, args.out or project.root / "dist" / "lambda" / f"{bundle.name}.zip")
     print(f"{package.file}  ({package.zipped / 2**20:.1f} MB, {bundle.model_tag} of run {run.id})")

@@ -1,12 +1,7 @@
 """The example of a model family that `mlnb new --with-model` writes."""
 
-import hashlib
-import json
-import re
-
 FILE = "nbs/models/gradient_boosting.ipynb"
 
-# Cells of the notebook: "%% md" or "%% code", and the source.
 CELLS = '''\
 %% md
 # Gradient boosting of scikit-learn
@@ -91,18 +86,3 @@ from mlnb.testing import check_model_family
 
 check_model_family(GradientBoosting, params={"n_estimators": 30})
 '''
-
-
-def notebook_bytes() -> bytes:
-    """Return the notebook; the same bytes each time."""
-    cells = list[dict[str, object]]()
-    for kind, text in re.findall(r"^%% (md|code)\n(.*?)(?=^%% |\Z)", CELLS, re.MULTILINE | re.DOTALL):
-        source = text.strip("\n").splitlines(keepends=True)
-        number = hashlib.sha256(f"{len(cells)} {text}".encode()).hexdigest()[:8]
-        cell: dict[str, object] = {"cell_type": "markdown", "id": number, "metadata": {}, "source": source}
-        if kind == "code":
-            cell |= {"cell_type": "code", "execution_count": None, "outputs": []}
-        cells.append(cell)
-    kernel = {"display_name": "python3", "language": "python", "name": "python3"}
-    document = {"cells": cells, "metadata": {"kernelspec": kernel}, "nbformat": 4, "nbformat_minor": 5}
-    return json.dumps(document, indent=1, sort_keys=True, ensure_ascii=False).encode() + b"\n"

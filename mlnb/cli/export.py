@@ -7,6 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from mlnb.engine.project import Project
+from mlnb.registry.run_references import run_reference
 from mlnb.serving.edge.exports import ExportResult
 from mlnb.serving.packaging.bundles import Bundle
 from mlnb.serving.packaging.packaged_runs import LATEST, find_packaged_run
@@ -19,7 +20,9 @@ EXPORTERS = {  # module of mlnb.serving.edge, and function
 
 def parser(p: argparse.ArgumentParser) -> None:
     """Declare the arguments of `mlnb export`."""
-    p.add_argument("run", nargs="?", default=LATEST, help="id of a run, or its start (default: newest verified run)")
+    p.add_argument(
+        "run", nargs="?", default=LATEST, help="run, or version such as @champion (default: newest verified run)"
+    )
     p.add_argument("--to", required=True, choices=list(EXPORTERS), help="one ONNX graph, or text files with a scorer")
     p.add_argument("--out", type=Path, help="file, or folder for text (default: in dist/edge)")
     p.add_argument("--json", action="store_true", help="print one JSON object")
@@ -38,7 +41,7 @@ def parser(p: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> int:
     """Export and verify the model; return 0."""
     project = Project.find()
-    run = find_packaged_run(project, args.run)
+    run = find_packaged_run(project, run_reference(project, args.run))
     bundle = Bundle.read(run.load("service"))
     default = f"{bundle.name}.onnx" if args.to == "onnx" else bundle.name
     out = args.out or project.root / "dist" / "edge" / default

@@ -50,6 +50,7 @@ COMMANDS = {
     "simulate": Command("simulate", "send simulated traffic and labels to the service"),
     "audit": Command("audit", "show or verify the audit log of the registry"),
     "verify": Command("verify", "verify runs, versions and the audit log"),
+    "reproduce": Command("reproduce", "execute a run again and compare its outputs"),
     "lineage": Command("lineage", "trace a request or a version to its data"),
     "keys": Command("keys", "create, list and trust signing keys"),
     "schema": Command("schema", "write the project's data schema, or check a file"),
@@ -76,7 +77,7 @@ EXAMPLES = """examples:
   mlnb serve                                        serve the latest model on 127.0.0.1
 
 exit codes: 0 success, 1 unexpected error, 2 usage error, 3 a stage failed, 4 the gate failed, 5 timeout,
-            6 disk full, 130 interrupted
+            6 disk full, 7 a run cannot be reproduced, 130 interrupted
 """
 
 

@@ -7,11 +7,11 @@ import re
 import shlex
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from mlnb.cli import example_family
 from mlnb.cli.ci_workflow import WORKFLOW_FILE, workflow_text
+from mlnb.cli.example_notebooks import EXAMPLES
 from mlnb.engine.notebook_document import set_defaults
 from mlnb.engine.project_template import installed_template, write_template
 from mlnb.errors import ParameterError, ProjectError
@@ -40,7 +40,7 @@ README = """\
 # {name}
 
 A project of [mlnb](https://example.org/mlnb). Edit the stage notebooks in `nbs/stages`,
-declare columns in `columns.toml`, and add model families in `nbs/models`.
+declare columns in `columns.toml`, and add model families in `nbs/models` and metrics in `nbs/metrics`.
 `.github/workflows/mlnb.yml` runs the pipeline on pull requests and comments with what they change.
 
     mlnb run --data churn.csv --target Churn    run the pipeline; unchanged stages are reused
@@ -60,6 +60,7 @@ def parser(p: argparse.ArgumentParser) -> None:
     p.add_argument("--data", metavar="DATA", help="data set, written into the notebook of stage ingest")
     p.add_argument("--target", metavar="COLUMN", help="column to predict, written into that of stage problem")
     p.add_argument("--with-model", action="store_true", help="add an example of a custom model family in nbs/models")
+    p.add_argument("--with-metric", action="store_true", help="add an example of a custom metric in nbs/metrics")
     p.epilog = (
         "examples:\n  mlnb new churn --data churn.csv --target Churn && cd churn && mlnb run\n"
         "  mlnb new churn --with-model             with a scikit-learn estimator that the search tries, too\n"
@@ -70,26 +71,27 @@ def parser(p: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> int:
     """Create the project and print the next commands; return 0."""
     folder = args.folder.expanduser().resolve()
-    library = create(folder, args.data, args.target, args.with_model)
+    examples = [kind for kind in EXAMPLES if getattr(args, f"with_{kind}")]
+    library = create(folder, args.data, args.target, examples)
     path = _display_path(folder)
     about = args.data or "the built-in example"
     print(f"Created {path}: stage notebooks in {path}/nbs/stages, exported functions in {path}/{library}.\n")
-    if args.with_model:
-        print(f"{path}/{example_family.FILE} is the example of a model family; the search tries it, too.\n")
+    for kind in examples:
+        print(f"{path}/{EXAMPLES[kind].file} is the example of {EXAMPLES[kind].title}.\n")
     print(
         f"next:\n  cd {shlex.quote(path)}\n  mlnb run    run the pipeline on {about}\n  mlnb lab    open the notebooks"
     )
     return 0
 
 
-def create(folder: Path, data: str | None = None, target: str | None = None, with_model: bool = False) -> str:
+def create(folder: Path, data: str | None = None, target: str | None = None, examples: Sequence[str] = ()) -> str:
     """Create a project in `folder`, completely or not at all; return the name of its library.
 
     Args:
         folder: The new folder.
         data: Data set for the notebooks; a file is named relative to the folder. None: that of the example.
         target: Column to predict; None: that of the example.
-        with_model: Whether it gets an example of a model family.
+        examples: Kinds of the examples that it gets, keys of EXAMPLES.
 
     Raises:
         ProjectError: The folder is not empty or cannot be created.
@@ -105,9 +107,9 @@ def create(folder: Path, data: str | None = None, target: str | None = None, wit
         with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as temporary:
             project = Path(temporary, "project")
             _fill(project, folder.name, library, {name: text for name, text in values.items() if text is not None})
-            if with_model:
-                (project / example_family.FILE).parent.mkdir(parents=True)
-                (project / example_family.FILE).write_bytes(example_family.notebook_bytes())
+            for example in (EXAMPLES[kind] for kind in examples):
+                (project / example.file).parent.mkdir(parents=True)
+                (project / example.file).write_bytes(example.notebook_bytes())
             if folder.exists():
                 folder.rmdir()
             project.rename(folder)

@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 
 from mlnb.engine.project import Project
-from mlnb.engine.runs import open_run
+from mlnb.registry.run_references import open_referenced
 from mlnb.reports.comparison_page import write_comparison
 from mlnb.reports.monitoring_page import write_monitoring_report
 from mlnb.reports.run_documents import write_documents
@@ -15,7 +15,7 @@ from mlnb.reports.run_report import write_report
 
 def parser(p: argparse.ArgumentParser) -> None:
     """Declare the arguments of `mlnb report`."""
-    p.add_argument("run", nargs="?", default="latest", help="id of a run, a unique part of one, or latest (default)")
+    p.add_argument("run", nargs="?", default="latest", help="run, version such as @champion, or latest (default)")
     other = p.add_mutually_exclusive_group()
     other.add_argument("--compare", nargs="+", metavar="RUN", help="write a comparison of these runs instead")
     other.add_argument("--all", action="store_true", help="write an index of all runs with links to their reports")
@@ -46,11 +46,11 @@ def main(args: argparse.Namespace) -> int:
 def _write(project: Project, args: argparse.Namespace) -> Path:
     """Write what the arguments request; return its path."""
     if args.compare:
-        return write_comparison([open_run(project, reference) for reference in args.compare])
+        return write_comparison([open_referenced(project, reference) for reference in args.compare])
     if args.all:
         return write_index(project)
     if args.monitoring:
         return write_monitoring_report(project)
-    run = open_run(project, args.run)
+    run = open_referenced(project, args.run)
     write_documents(run)
     return write_report(run)

@@ -9,8 +9,9 @@ from mlnb.cli.comparison_text import comparison_text
 from mlnb.cli.text_tables import table
 from mlnb.codec import to_json
 from mlnb.engine.project import Project
-from mlnb.engine.runs import list_runs, open_run
+from mlnb.engine.runs import list_runs
 from mlnb.errors import UsageError
+from mlnb.registry.run_references import open_referenced
 from mlnb.reports import formatting
 from mlnb.tracking import run_results
 from mlnb.tracking.run_comparison import compare_runs
@@ -112,7 +113,7 @@ def _compare(project: Project, args: argparse.Namespace) -> int:
         raise UsageError(
             f"Found `mlnb runs {' '.join(args.compare)}`; expected `mlnb runs` or `mlnb runs compare A B`."
         )
-    first, second = (open_run(project, reference) for reference in args.compare[1:])
+    first, second = (open_referenced(project, reference) for reference in args.compare[1:])
     comparison = compare_runs(first, second)
     if args.json:
         print(json.dumps(to_json(comparison), ensure_ascii=False, indent=1))

@@ -8,9 +8,10 @@ from mlnb.cli.text_tables import table
 from mlnb.codec import to_json
 from mlnb.engine.files import write_whole
 from mlnb.engine.project import Project
-from mlnb.engine.runs import Run, newest_run_with, open_run
+from mlnb.engine.runs import Run, newest_run_with
 from mlnb.errors import UsageError
 from mlnb.methods.tables.columns import Schema
+from mlnb.registry.run_references import open_referenced
 from mlnb.serving.batch.schema_check import SCHEMA_FILE, find_violations, read_project_schema
 
 
@@ -57,7 +58,7 @@ def main(args: argparse.Namespace) -> int:
 def _find_run(project: Project, reference: str) -> Run:
     """Return the run, or the newest one of the default pipeline that has typed rows."""
     pipeline = project.settings.pipeline
-    return open_run(project, reference) if reference else newest_run_with(project, pipeline, {"schema", "table"})
+    return open_referenced(project, reference) if reference else newest_run_with(project, pipeline, {"schema", "table"})
 
 
 def _row(message: str, column: str | None, rows: int | None) -> list[str]:

@@ -10,6 +10,7 @@ from mlnb.engine.digests import digest_value
 from mlnb.engine.project import Project
 from mlnb.errors import UsageError
 from mlnb.machine import usable_cores
+from mlnb.registry.run_references import run_reference
 from mlnb.serving.batch.batch_job import JobOptions, run_job
 from mlnb.serving.batch.job_checkpoints import Counts
 from mlnb.serving.batch.schema_check import SCHEMA_FILE, find_violations, read_project_schema, refuse_violations
@@ -25,7 +26,7 @@ def parser(p: argparse.ArgumentParser) -> None:
     """Declare the arguments of `mlnb score`."""
     p.add_argument("sources", nargs="+", metavar="IN", help="whatever --data of `mlnb run` reads, and several of them")
     p.add_argument("output", metavar="OUT", help="a .parquet or .csv file, or its URL")
-    p.add_argument("--run", default=LATEST, help="id of a run, or its start (default: newest verified run)")
+    p.add_argument("--run", default=LATEST, help="run, or version such as @champion (default: newest verified run)")
     p.add_argument(
         "--keep", nargs="+", default=[], metavar="COLUMN", help="input columns that are written to the output"
     )
@@ -58,7 +59,7 @@ def main(args: argparse.Namespace) -> int:
     if args.workers < 1:
         raise UsageError(f"--workers is {args.workers}; expected 1 or more.")
     project = Project.find()
-    run = find_packaged_run(project, args.run)
+    run = find_packaged_run(project, run_reference(project, args.run))
     bundle = Bundle.read(run.load("service"))
     options = JobOptions(
         args.sources,

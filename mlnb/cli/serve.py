@@ -14,7 +14,7 @@ from mlnb.engine.project import Project
 from mlnb.errors import MlnbError, ServingError, UsageError
 from mlnb.methods.tables.pseudonyms import Protection
 from mlnb.monitoring.monitoring_paths import log_environment
-from mlnb.registry.registry import run_reference
+from mlnb.registry.run_references import run_reference
 from mlnb.serving.packaging.bento_server import Server, free_port, serving
 from mlnb.serving.packaging.bento_stores import last_lines
 from mlnb.serving.packaging.bundles import curl

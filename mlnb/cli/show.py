@@ -14,6 +14,7 @@ from mlnb.engine.project import Project
 from mlnb.engine.run_records import StageState
 from mlnb.engine.runs import Run, open_run
 from mlnb.errors import UnknownRun
+from mlnb.registry.run_references import open_referenced
 from mlnb.reports import formatting
 from mlnb.suggestions import did_you_mean
 from mlnb.tracking import run_results
@@ -31,7 +32,7 @@ EPILOG = """examples:
 
 def parser(p: argparse.ArgumentParser) -> None:
     """Declare the arguments of `mlnb show`."""
-    p.add_argument("run", nargs="?", default="latest", help="id of a run, a unique part of one, or latest (default)")
+    p.add_argument("run", nargs="?", default="latest", help="run, version such as @champion, or latest (default)")
     p.add_argument("stage", nargs="?", help="a stage, shown in full")
     p.add_argument("--artifact", metavar="NAME", help="print an artifact")
     p.add_argument("--json", action="store_true", help="print JSON")
@@ -54,7 +55,7 @@ def main(args: argparse.Namespace) -> int:
 def find(project: Project, reference: str, stage: str | None) -> tuple[Run, str | None]:
     """Return a run and one of its stages; `mlnb show tune` is that stage of the latest run. Raises `UnknownRun`."""
     try:
-        run = open_run(project, reference)
+        run = open_referenced(project, reference)
     except UnknownRun:
         run = open_run(project)
         if stage is not None or reference not in run.stages:

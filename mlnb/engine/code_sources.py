@@ -12,7 +12,11 @@ from mlnb.engine.notebook import imported_names
 from mlnb.engine.project import Project
 from mlnb.exported_code import read_exported_code
 
-PROJECT_FAMILIES = "mlnb.methods.models.project_families"  # a stage that imports it reads the model families
+# A stage that imports the module reads the notebooks of the folder next to the stages.
+EXTENSIONS = {
+    "mlnb.methods.models.project_families": "models",
+    "mlnb.methods.metrics.project_metrics": "metrics",
+}
 
 # Not part of a stage key: a new version of the engine must not rerun every stage.
 ENGINE_MODULES = (
@@ -89,8 +93,8 @@ class CodeSources:
                 modules[module], inner = self._read(module, path)
                 waiting.extend(inner)
                 waiting.append(module.rpartition(".")[0] or module)  # importing a module runs its package's __init__
-                if module == PROJECT_FAMILIES:
-                    waiting.extend(self._read_families(modules))
+                if module in EXTENSIONS:
+                    waiting.extend(self._read_extensions(EXTENSIONS[module], modules))
         versions = {name: self.version(name) for name in libraries if name not in sys.stdlib_module_names}
         return dict(sorted(modules.items())), dict(sorted(versions.items()))
 
@@ -110,10 +114,10 @@ class CodeSources:
             self._versions[library] = version
         return self._versions[library]
 
-    def _read_families(self, modules: dict[str, str]) -> set[str]:
-        """Add the digests of the project's model families to those of modules; return what the families import."""
+    def _read_extensions(self, kind: str, modules: dict[str, str]) -> set[str]:
+        """Add the digests of the notebooks in a folder, such as models, to those of modules; return their imports."""
         names: set[str] = set()
-        folder = self.project.models
+        folder = self.project.notebooks.parent / kind
         for name in sorted(self._listing(str(folder))):
             if name.endswith(".ipynb") and not name.startswith("."):
                 label = os.path.relpath(folder / name, self.project.root)

@@ -102,6 +102,11 @@ class Project(msgspec.Struct, frozen=True, dict=True):
         return self.notebooks.parent / "models"
 
     @property
+    def metrics(self) -> Path:
+        """The folder of the notebooks with the project's metrics; it need not exist."""
+        return self.notebooks.parent / "metrics"
+
+    @property
     def runs(self) -> Path:
         """The folder of the run records."""
         return self.root / self.settings.runs

@@ -25,6 +25,7 @@ from mlnb.errors import SchemaError, UnknownRun
 from mlnb.suggestions import did_you_mean
 
 DRAFT = "draft"
+SHORTEST = 4  # characters of a start or end of an id
 
 
 def now() -> str:
@@ -222,7 +223,7 @@ def open_run(project: Project, reference: str = "latest") -> Run:
 
     Args:
         project: The project.
-        reference: An id, a unique start or end of one, or "latest".
+        reference: An id, a unique start or end of one with at least SHORTEST characters, or "latest".
 
     Raises:
         UnknownRun: No run, or more than one, has that id.
@@ -243,7 +244,8 @@ def open_run(project: Project, reference: str = "latest") -> Run:
         raise UnknownRun(f"No runs in {project.runs}. Start one: `mlnb run`.")
     if reference == "latest":
         return runs[0]
-    matches = [run for run in runs if run.id.startswith(reference) or run.id.endswith(reference)]
+    ends = [run for run in runs if run.id.startswith(reference) or run.id.endswith(reference)]
+    matches = ends if len(reference) >= SHORTEST else []
     if len(matches) != 1:
         ids = [run.id for run in runs]
         count = f"{len(matches)} runs match" if matches else "No run is called"

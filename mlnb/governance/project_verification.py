@@ -10,7 +10,7 @@ from mlnb.governance.document_verification import check_document_sources, check_
 from mlnb.governance.registry_verification import RegistryContents, open_registry, verify_registry, verify_version
 from mlnb.governance.run_verification import check_sources, verify_run
 from mlnb.registry.known_head import registry_exists
-from mlnb.registry.registry import run_reference
+from mlnb.registry.run_references import names_version, open_referenced
 from mlnb.signing.trusted_keys import TrustedKeys, keys_path, read_trusted_keys
 
 ALL = "all"
@@ -33,10 +33,10 @@ def verify(project: Project, reference: str = "latest", strict: bool = False) ->
 
 def _open_run(project: Project, reference: str) -> runs.Run | Check:
     """Return a run, or what is wrong with its record. Raises `UnknownRun`."""
-    if set(":@").intersection(reference) and not registry_exists(project):
+    if names_version(reference) and not registry_exists(project):
         raise UnknownRun(f"There is no version {reference}, as no model is registered. `mlnb run` trains one.")
     try:
-        return runs.open_run(project, run_reference(project, reference))
+        return open_referenced(project, reference)
     except SchemaError as error:
         return altered(f"run {reference}", str(error))
 

@@ -6,12 +6,14 @@ from typing import Any
 
 from mlnb.codec import to_json
 from mlnb.engine.confined_names import is_digest
-from mlnb.engine.digests import digest_bytes, digest_file
+from mlnb.engine.digests import StatCache, digest_bytes, digest_file
 from mlnb.engine.files import PRIVATE, write_whole
+from mlnb.engine.project import Project
 from mlnb.engine.run_records import StageRecord
 from mlnb.engine.runs import Run
 from mlnb.errors import SchemaError
 from mlnb.governance.run_environment import describe_environment
+from mlnb.governance.source_archive import store_sources
 from mlnb.signing.canonical_json import LARGEST, canonical_json
 from mlnb.signing.envelopes import IN_TOTO, MANIFEST, Signature, make_envelope, open_envelope
 from mlnb.signing.signing_keys import find_key
@@ -41,6 +43,11 @@ def manifest_path(run: Run) -> Path:
     return run.folder / MANIFEST
 
 
+def manifest_cache(project: Project) -> StatCache:
+    """Return the digests of packages and source files; not those of data, which every plan reads."""
+    return StatCache(project.store_root / "cache" / "manifest.json")
+
+
 def write_manifest(run: Run) -> None:
     """Write the manifest of a run that has ended and whose report is written, signed when this user has a key.
 
@@ -48,14 +55,15 @@ def write_manifest(run: Run) -> None:
         SettingsError, MissingExtra: The key cannot be used.
         StoreFull: The disk is full.
     """
-    cache = run.project.file_cache
+    cache = manifest_cache(run.project)
     environment = to_json(describe_environment(cache))
+    sources = to_json(store_sources(run, cache))
     cache.save()
     statement = {
         "_type": STATEMENT,
         "subject": [{"name": name, "digest": {"sha256": digest}} for name, digest in sorted(subjects(run).items())],
         "predicateType": PREDICATE,
-        "predicate": {**derived_predicate(run), "environment": environment},
+        "predicate": {**derived_predicate(run), "environment": environment, "sources": sources},
     }
     payload = canonical_json(_plain(statement))
     write_whole(manifest_path(run), make_envelope(IN_TOTO, payload, find_key()), PRIVATE)
@@ -80,6 +88,12 @@ def read_manifest(run: Run) -> tuple[bytes, dict[str, Any], tuple[Signature, ...
     if not complete:
         raise SchemaError(f"{path} is no in-toto statement about a run, as this version of mlnb writes it.")
     return payload, statement, signatures
+
+
+def source_archives(statement: dict[str, Any]) -> list[str]:
+    """Return the digests of the archives of source code that a statement names; earlier versions have stored none."""
+    digests = statement.get("predicate", {}).get("sources", {}).values()
+    return [digest for digest in digests if is_digest(digest)]
 
 
 def subjects(run: Run) -> dict[str, str]:

@@ -8,7 +8,7 @@ from mlnb.engine.confined_names import is_confined
 from mlnb.engine.digests import digest_bytes
 from mlnb.engine.notebook import read_notebook
 from mlnb.engine.plan import stage_key
-from mlnb.engine.run_records import KeyInputs
+from mlnb.engine.run_records import KeyInputs, OutputRecord
 from mlnb.engine.runs import Run
 from mlnb.engine.test_set_access import recorded_accesses
 from mlnb.errors import SchemaError, UsageError
@@ -18,6 +18,7 @@ from mlnb.governance.run_manifest import (
     derived_predicate,
     manifest_path,
     read_manifest,
+    source_archives,
 )
 from mlnb.governance.stored_objects import check_access, check_artifact, check_result, find_digest
 from mlnb.signing.envelopes import IN_TOTO, SignatureCheck, SignatureState, check_signatures
@@ -51,6 +52,9 @@ def verify_run(run: Run, policy: SignaturePolicy, registered: str = "") -> Itera
         yield from files
     expected = {subject["name"]: subject["digest"]["sha256"] for subject in statement["subject"]}
     yield from _check_artifacts(run, expected)
+    for digest in source_archives(statement):
+        archive = OutputRecord(digest=digest, format="file", bytes=0, description="")
+        yield from check_artifact(run.project, f"source code {digest[:12]}", archive)
     for stage in run.stages.values():
         yield from check_result(run.project, stage.key)
     for access in sorted(recorded_accesses([run.record])):

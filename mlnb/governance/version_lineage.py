@@ -16,8 +16,6 @@ from mlnb.registry.known_head import registry_exists
 from mlnb.registry.model_versions import ModelVersion
 from mlnb.registry.registry import Registry
 
-SHORTEST = 12  # characters of a digest that name a version
-
 
 class DataLineage(Record, frozen=True, kw_only=True):
     """The data that a model was trained and tested on.
@@ -111,12 +109,7 @@ def trace(project: Project, reference: str) -> list[Lineage]:
 
 def _find_versions(registry: Registry, versions: Iterable[ModelVersion], reference: str) -> list[ModelVersion]:
     """Return the versions that a reference names, by any of their ids; several may share the tag of a model."""
-    matches = []
-    for version in versions:
-        metadata = version.metadata
-        ids = (version.name, metadata.certificate.model, metadata.bento, version.run, version.service)
-        if reference in ids or (len(reference) >= SHORTEST and version.service.startswith(reference)):
-            matches.append(version)
+    matches = [version for version in versions if version.is_called(reference)]
     if not matches:
         with suppress(UnknownRun, UsageError):
             matches.append(registry.find(reference))

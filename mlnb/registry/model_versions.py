@@ -12,10 +12,11 @@ from mlnb.methods.contracts.certificates import ParityCertificate
 from mlnb.methods.contracts.evaluations import DecidingMetric, Metrics
 from mlnb.methods.contracts.gates import Gate
 from mlnb.methods.contracts.holdout_reuse import HoldoutReuse
-from mlnb.methods.contracts.problems import ProblemContract
+from mlnb.methods.contracts.problems import MetricCode, ProblemContract
 from mlnb.methods.tasks.task_traits import Task
 
 ALIAS = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
+SHORTEST_DIGEST = 12  # characters of the digest of a service that name a version
 REQUIRED = ("certificate", "service", "contract", "metrics", "gate")  # artifacts that a registered run has
 REFERENCE = re.compile(r"(?P<model>[^:@]*)(?:(?P<sign>[:@])(?P<rest>.+))?")
 
@@ -29,13 +30,18 @@ class Environment(Record, frozen=True, kw_only=True):
 
 
 class ProblemSummary(Record, frozen=True, kw_only=True):
-    """The fields of the problem contract that must agree for two versions to be compared."""
+    """The fields of the problem contract that must agree for two versions to be compared.
+
+    Args:
+        custom_metric: code of the deciding metric where the project defines it.
+    """
 
     target: str | None
     task: Task
     metric: str
     direction: str
     bound: float | None
+    custom_metric: MetricCode | None = None
 
 
 class VersionMetadata(Record, frozen=True, kw_only=True):
@@ -106,6 +112,16 @@ class ModelVersion(Record, frozen=True, kw_only=True):
         """Its reference: model:number."""
         return f"{self.model}:{self.number}"
 
+    def is_called(self, reference: str) -> bool:
+        """Return whether a reference is one of its ids.
+
+        Args:
+            reference: model:3, the tag of a model or bento, the id of a run, or the digest of a service or its first
+                SHORTEST_DIGEST characters or more.
+        """
+        ids = (self.name, self.metadata.certificate.model, self.metadata.bento, self.run, self.service)
+        return reference in ids or (len(reference) >= SHORTEST_DIGEST and self.service.startswith(reference))
+
 
 def describe_version(run: Run) -> VersionMetadata:
     """Return the metadata of the version that a run made. Raises `UsageError` for a run without a verified bento."""
@@ -146,6 +162,7 @@ def summarize_problem(contract: ProblemContract) -> ProblemSummary:
         metric=contract.metric,
         direction=contract.direction,
         bound=contract.bound,
+        custom_metric=next((one for one in contract.custom_metrics if one.name == contract.metric), None),
     )
 
 
@@ -174,4 +191,6 @@ def split_reference(reference: str) -> tuple[str, int | None, str]:
         return model, None, check_alias(str(rest))
     if model and not sign:
         return model, None, ""
-    raise UsageError(f"{reference!r} names no version; expected model:3, model@champion, @champion or 3.")
+    raise UsageError(
+        f"{reference!r} names no version; expected model:3, model@champion, @champion or 3, or the tag of a model."
+    )

@@ -40,13 +40,6 @@ from mlnb.suggestions import did_you_mean
 CHAMPION = "champion"
 
 
-def run_reference(project: Project, reference: str) -> str:
-    """Return the id of the run of a version reference such as @champion; any other reference unchanged."""
-    if ":" in reference or "@" in reference:
-        return Registry(project).find(reference).run
-    return reference
-
-
 class Registry:
     """The registered versions of a project; every method is one transaction."""
 
@@ -131,10 +124,14 @@ class Registry:
     def find(self, reference: str) -> ModelVersion:
         """Return the version of a reference: model:3, model@alias, or 3 and @alias where there is only one model.
 
+        Any other id of a version names it, too (`ModelVersion.is_called`); of several the newest one is returned.
+
         Raises `UnknownRun` when there is no such version, `UsageError` when there are several models.
         """
-        model, number, alias = split_reference(reference)
         every = self.versions()
+        if called := [version for version in every if version.is_called(reference)]:
+            return called[-1]
+        model, number, alias = split_reference(reference)
         model = _choose(model, sorted({version.model for version in every}))
         mine = [version for version in every if version.model == model]
         if number is None and not alias:

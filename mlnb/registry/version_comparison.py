@@ -123,11 +123,14 @@ def _difference(project: Project, one: EvaluatedModel, other: EvaluatedModel) ->
         return "the predictions of one are no longer in the store"
     import numpy as np
 
+    from mlnb.methods.metrics.custom_metrics import use_metrics
     from mlnb.methods.metrics.weighted_metrics import METRICS, score_many
 
     if not (tables[0]["truth"] == tables[1]["truth"]).all():
         return "they were tested against different true values"
-    truth, arrays = _arrays(tables[0])[0], [_arrays(table)[1] for table in tables]
+    use_metrics([problem.custom_metric] if problem.custom_metric else [])
+    by_label = METRICS[problem.metric].needs == "label"
+    truth, arrays = _arrays(tables[0], by_label)[0], [_arrays(table, by_label)[1] for table in tables]
     weights = np.random.default_rng(SEED).multinomial(len(truth), np.full(len(truth), 1 / len(truth)), RESAMPLES)
     drawn = [score_many(problem.metric, truth, array, weights.astype(np.float64)) for array in arrays]
     whole = [float(score_many(problem.metric, truth, array, np.ones((1, len(truth))))[0]) for array in arrays]
@@ -144,10 +147,22 @@ def _difference(project: Project, one: EvaluatedModel, other: EvaluatedModel) ->
     )
 
 
-def _arrays(table: Any) -> tuple[Any, Any]:
-    """Return the true values (n,) as codes or values, and the predictions (n, k) or (n,), of a table of predictions."""
+def _arrays(table: Any, by_label: bool) -> tuple[Any, Any]:
+    """Return true values and predictions of a table of predictions.
+
+    Args:
+        table: the artifact `predictions`.
+        by_label: whether the metric evaluates the decided classes, not the probabilities.
+
+    Returns:
+        codes or values (n,); probabilities, labels as 0 and 1 (n, k), or values (n,).
+    """
     classes = [name.removeprefix("p ") for name in table.columns if name.startswith("p ")]
     if not classes:
         return table["truth"].to_numpy(), table["prediction"].to_numpy()
     codes = {name: code for code, name in enumerate(classes)}
-    return table["truth"].map(codes).to_numpy(dtype="int64"), table[[f"p {name}" for name in classes]].to_numpy()
+    truth = table["truth"].map(codes).to_numpy(dtype="int64")
+    if not by_label:
+        return truth, table[[f"p {name}" for name in classes]].to_numpy()
+    decided = table["prediction"].map(codes).to_numpy(dtype="int64")
+    return truth, (decided[:, None] == range(len(classes))).astype("float64")

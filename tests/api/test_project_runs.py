@@ -39,6 +39,8 @@ def test_runs_of_the_working_folder_newest_first(here, tmp_path):
     assert mlnb.latest().id == RUN == mlnb.open_run("091500-train-a1b2").id
     assert mlnb.open_run(EARLIER, here).id == EARLIER
     assert len(mlnb.runs(tmp_path)) == 0
+    with pytest.raises(UnknownRun, match="No model is registered"):  # a version, and not the start of an id
+        mlnb.open_run("2", here)
     with pytest.raises(UnknownRun, match="No runs in"):
         mlnb.latest(tmp_path)
 

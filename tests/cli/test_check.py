@@ -110,3 +110,8 @@ def test_problems_of_model_families_are_found_without_running_them(folder: Path)
     write_family(folder, code="#| export\nimport one two")
     (problem,) = find_problems(Project.find(folder))
     assert problem.startswith("nbs/models/halves.ipynb: found a syntax error")
+    write_family(folder, "nbs/metrics/profit.ipynb", "#| export\n1 / 0")
+    assert (
+        "nbs/metrics has metrics, which no stage reads; expected `read_metrics` in the"
+        in find_problems(Project.find(folder))[1]
+    )

@@ -20,7 +20,7 @@ from mlnb.engine.runs import Run, read_run
 from mlnb.engine.test_set_access import access_path, rows_path
 from mlnb.governance import project_verification
 from mlnb.governance.checks import Check, CheckState, SignaturePolicy, passed
-from mlnb.governance.run_manifest import manifest_path, write_manifest
+from mlnb.governance.run_manifest import manifest_path, read_manifest, source_archives, write_manifest
 from mlnb.governance.run_verification import check_sources, verify_run
 from mlnb.registry.audit_log import ORIGIN, Entry
 from mlnb.registry.known_head import head_path
@@ -106,6 +106,10 @@ FILES: dict[str, tuple[Callable[[Run], Path], str]] = {
     ),
     "test-set access": (lambda run: access_path(run.project.store_root, *held_out(run)), "/test_set_accesses/"),
     "hashes of test rows": (lambda run: rows_path(run.project.store_root, held_out(run)[0]), ".rows"),
+    "source code": (
+        lambda run: run.project.store.path(source_archives(read_manifest(run)[1])[0]),
+        "source code",
+    ),
     "known head": (lambda run: head_path(run.project), "audit_head.json"),
     "anchored head": (lambda run: min((run.project.root / "audit_heads").iterdir()), "audit_heads/"),
     "trusted keys": (lambda run: keys_path(run.project), "trusted_keys.json"),

@@ -49,9 +49,10 @@ def measure_gain(pair: PairedPredictions, metric: str, resamples: int = 2000, se
     predictions = pair.champion, pair.challenger
     values = [float(score_many(metric, pair.y, p, weights[None], pair.groups)[0]) for p in predictions]
     drawn = resample(len(pair.y), resamples, seed, pair.units, pair.weights)
+    scored = [[score_many(metric, pair.y, p, part, pair.groups) for p in predictions] for part in drawn]
+    champion, challenger = np.concatenate(scored, axis=1)
     sign = METRICS[metric].sign
-    scores = [score_many(metric, pair.y, p, drawn, pair.groups) for p in predictions]
-    differences = sign * (scores[1] - scores[0])
+    differences = sign * (challenger - champion)
     differences = differences[np.isfinite(differences)]
     if not np.isfinite(values).all() or len(differences) < resamples / 2 or units < LEAST:
         fault = f"{units} bootstrap units" if units < LEAST else f"{metric} undefined"

@@ -108,7 +108,7 @@ def score_evidence(evidence: Evidence, metric: str, seed: int = 0) -> WindowScor
     every = np.ones((1, len(y))) if weights is None else weights[None]
     whole = float(score_many(metric, y, evidence.prediction, every, evidence.groups)[0])
     drawn = resample(len(y), RESAMPLES, seed, evidence.units, weights)
-    values = score_many(metric, y, evidence.prediction, drawn, evidence.groups)
+    values = np.concatenate([score_many(metric, y, evidence.prediction, part, evidence.groups) for part in drawn])
     values = values[np.isfinite(values)]
     if not np.isfinite(whole) or len(values) < RESAMPLES / 2:
         return WindowScore(rows=len(y), value=None)

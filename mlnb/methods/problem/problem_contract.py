@@ -15,7 +15,7 @@ import pandas as pd
 
 from ...errors import DataError, ParameterError
 from ...codec import replace
-from ..contracts.problems import Problem, ProblemContract, name_sources
+from ..contracts.problems import MetricCode, Problem, ProblemContract, name_sources
 from ..tasks.task_traits import TRAITS, Task, traits_of
 from ..tables.columns import nearest
 from ..metrics.decision_metrics import full_name
@@ -96,6 +96,7 @@ def state(
     goal: str = "",
     details: dict[str, Any] | None = None,
     requirements: dict[str, Any] | None = None,
+    custom_metrics: Sequence[MetricCode] = (),
     **texts: str,
 ) -> Problem:
     """Return the stated problem, checked as far as possible without data.
@@ -109,6 +110,7 @@ def state(
         goal: the goal as text; each number in it is read, or is an error.
         details: fields of DETAILS, empty or None where not stated.
         requirements: arguments of `state_requirements`
+        custom_metrics: metrics of the project, which are registered.
         texts: owner, intended_use, excluded_uses, risk, unit, prediction ....
 
     Raises:
@@ -160,10 +162,12 @@ def state(
         positive=positive,
         goal=goal,
         series=None if series is None else tuple(series),
+        custom_metrics=tuple(custom_metrics),
         **details,
         **{name: str(text) for name, text in texts.items()},
     )
-    stated = {name: "stated" for name in Problem.__struct_fields__ if getattr(problem, name) not in (None, "", (), {})}
+    present = [name for name in Problem.__struct_fields__ if getattr(problem, name) not in (None, "", (), {})]
+    stated = {name: "stated" for name in present if name != "custom_metrics"}
     return replace(problem, sources={**stated, **sources})
 
 # %% ../../../nbs/methods/problem/problem_contract.ipynb #c08

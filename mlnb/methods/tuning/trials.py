@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 import numpy as np
 
+from ...errors import MetricError
 from ..contracts.candidates import TrialResult, TrialScores
 from .ensembles import OutOfFold
 from ..models.model_families import fit_model, rounds_of
@@ -246,6 +247,7 @@ def run_trial(
 
     Raises:
         BudgetExceeded: the trial would not end in time, and another one has finished.
+        MetricError: a metric of the project has no finite score.
     """
     budget = budget or TimeBudget()
     family, metric, started = proposal.family, objective.metric, budget.clock()
@@ -306,7 +308,7 @@ def run_trial(
         if smears:
             smearing = _smear(predictions, folds)
             scores[:] = [score_fold(fold, p) for fold, p in zip(folds, predictions, strict=False)]
-    except BudgetExceeded:
+    except (BudgetExceeded, MetricError):
         raise
     except Exception as error:  # noqa: BLE001 -- libraries have their own exceptions; the trial reports it
         return outcome("fail", error=f"{type(error).__name__}: {error}")

@@ -14,7 +14,9 @@ from hypothesis import strategies as st
 
 from mlnb.errors import DataError, MissingExtra, ModelFamilyError, ParameterError
 from mlnb.methods.evaluation.explanations import affordable_rows, built_in_importance, explains, permutation_importance
+from mlnb.methods.extensions.extension_notebooks import read_code
 from mlnb.methods.models.custom_families import (
+    FAMILY,
     CustomModel,
     declare_family,
     fit_custom,
@@ -26,7 +28,7 @@ from mlnb.methods.models.custom_families import (
 from mlnb.methods.models.family_interface import FitSpec, Range
 from mlnb.methods.models.fitted_models import Model, load_model, predict, save_model
 from mlnb.methods.models.model_families import fit_model
-from mlnb.methods.models.project_families import describe_failures, read_family_code, register_families
+from mlnb.methods.models.project_families import describe_failures, register_families
 from mlnb.methods.models.search_spaces import (
     check_families,
     default_params,
@@ -229,7 +231,7 @@ NO_FAMILY = [
 def test_code_that_defines_no_family_is_an_error_with_its_file(code: str, tmp_path: Path) -> None:
     path = write_family(tmp_path, code="#| export\n" + code)
     with pytest.raises(ModelFamilyError, match=FILE) as caught:
-        load_family(*read_family_code(path, tmp_path))
+        load_family(*read_code(FAMILY, path, tmp_path))
     assert len(str(caught.value)) < 700
 
 

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from mlnb.methods.contracts.problems import ProblemContract, Ruler
+from mlnb.methods.operations import labeled_feedback
 from mlnb.methods.operations.labeled_feedback import (
     alert_precision,
     alert_truth,
@@ -176,3 +177,13 @@ def test_a_log_without_inputs_has_no_values(log):
 def test_a_log_of_another_task_is_refused(log):
     with pytest.raises(ValueError, match=r"out\.time"):
         steps_of(log[["request", "time"]], DAILY)
+
+
+@pytest.mark.parametrize("cells", [1, 70, 701, 10**6])
+def test_the_chunks_of_a_bootstrap_are_small_and_do_not_change_the_draws(monkeypatch, cells):
+    rows, units, weights = 70, np.arange(70) // 3, np.linspace(0, 5, 70)
+    (whole,) = labeled_feedback.resample(rows, 40, 7, units, weights)
+    monkeypatch.setattr(labeled_feedback, "CELLS", cells)
+    parts = list(labeled_feedback.resample(rows, 40, 7, units, weights))
+    assert np.array_equal(np.concatenate(parts), whole)
+    assert max(part.size for part in parts) <= max(cells, rows)
