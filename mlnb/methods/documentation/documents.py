@@ -6,11 +6,13 @@
 __all__ = ['READ', 'TEMPLATES', 'FILES', 'CARD_QUESTIONS', 'render_documents']
 
 # %% ../../../nbs/methods/documentation/documents.ipynb #c03
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 
+from ...codec import Record, encode
 from .data_sheet import DATA_SHEET
 from .document_macros import MACROS
 from .document_parts import DocumentParts
@@ -44,7 +46,7 @@ def render_documents(artifacts: Mapping[str, Any]) -> tuple[dict[str, str], Evid
     """Return the documents as Markdown by the name of their artifact, and their evidence.
 
     Args:
-        artifacts: those in READ and `answers`, as JSON; a table as a data frame.
+        artifacts: those in READ and `answers`, as JSON or typed records; a table as a data frame.
 
     Raises:
         FreeNumber: a template shows a number that is no reference to an artifact.
@@ -59,7 +61,9 @@ def render_documents(artifacts: Mapping[str, Any]) -> tuple[dict[str, str], Evid
 
 
 def _as_json(value: Any) -> Any:
-    return value.to_dict("records") if isinstance(value, pd.DataFrame) else value
+    if isinstance(value, pd.DataFrame):
+        return value.to_dict("records")
+    return json.loads(encode(value)) if isinstance(value, Record) else value
 
 
 def _make_renderer(values: Mapping[str, Any]) -> DocumentRenderer:

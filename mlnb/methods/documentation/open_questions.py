@@ -16,7 +16,7 @@ import yaml
 from ...codec import Record
 from ...errors import DeclarationError
 from ..contracts.problems import ProblemContract
-from ...suggestions import did_you_mean
+from ..tables.columns import nearest
 
 QUESTIONS: dict[str, str] = {
     "owner": "Who owns this model and is responsible for it?",
@@ -106,10 +106,7 @@ def read_answers(path: Path, name: str = "") -> dict[str, Answer]:
 
 def _read_answer(question: str, value: Any, name: str) -> Answer:
     if question not in QUESTIONS:
-        hint = did_you_mean(question, QUESTIONS)
-        raise DeclarationError(
-            f"{name}: no question is called {question!r}, expected one of {', '.join(QUESTIONS)}.{hint}"
-        )
+        raise DeclarationError(f"{name}: no question is called {question!r}{nearest(question, list(QUESTIONS))}")
     fields = value if isinstance(value, dict) else {"text": value}
     if not fields.keys() <= {"text", "source"} or not all(isinstance(part, str | None) for part in fields.values()):
         raise DeclarationError(f"{name}: {question} has {value!r}, expected a text, or a text and its source")

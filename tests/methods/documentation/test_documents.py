@@ -54,8 +54,7 @@ def artifacts(**changes: Any) -> dict[str, Any]:
         "answers": answer_questions(),
         **changes,
     }
-    plain = (str, int, float, list, dict, pd.DataFrame, type(None))
-    return {name: value if isinstance(value, plain) else json.loads(encode(value)) for name, value in values.items()}
+    return values
 
 
 def card(**changes: Any) -> str:
