@@ -11,6 +11,7 @@ from mlnb.engine.files import PRIVATE, write_whole
 from mlnb.engine.project import Project
 from mlnb.engine.run_records import StageRecord
 from mlnb.engine.runs import Run
+from mlnb.engine.source_cache import shared_cache_path
 from mlnb.errors import SchemaError
 from mlnb.governance.run_environment import describe_environment
 from mlnb.governance.source_archive import store_sources
@@ -44,8 +45,9 @@ def manifest_path(run: Run) -> Path:
 
 
 def manifest_cache(project: Project) -> StatCache:
-    """Return the digests of packages and source files; not those of data, which every plan reads."""
-    return StatCache(project.store_root / "cache" / "manifest.json")
+    """Return the digests of packages and source files, which the projects of a user share; not those of data."""
+    shared = shared_cache_path()
+    return StatCache(shared.with_name(f"manifest-{shared.name}") if shared else project.store_root / "cache" / MANIFEST)
 
 
 def write_manifest(run: Run) -> None:
@@ -58,7 +60,7 @@ def write_manifest(run: Run) -> None:
     cache = manifest_cache(run.project)
     environment = to_json(describe_environment(cache))
     sources = to_json(store_sources(run, cache))
-    cache.save()
+    cache.save(prune=True)  # of installations and projects that were deleted
     statement = {
         "_type": STATEMENT,
         "subject": [{"name": name, "digest": {"sha256": digest}} for name, digest in sorted(subjects(run).items())],
