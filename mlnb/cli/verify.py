@@ -1,4 +1,4 @@
-"""`mlnb verify`: verify runs, versions and the audit log against what was recorded; nothing is changed."""
+"""`mlnb verify`: verify runs, registry, logs and labels against what was recorded; nothing is changed."""
 
 import argparse
 import json
@@ -22,10 +22,12 @@ def parser(p: argparse.ArgumentParser) -> None:
         "examples:\n  mlnb verify                     the latest run and the audit log\n"
         "  mlnb verify @champion --strict  every part is signed, and no document has open points\n"
         "  mlnb verify all --problems\n\n"
-        "A line per subject: ok, altered, missing, unsigned, or stale (the code has changed since the run; of all\n"
-        "runs only the latest is compared with the code). Unsigned subjects pass, unless --strict is given or they\n"
-        "were made after the project trusted its first key (`mlnb keys`). Each figure of a run's documents is\n"
-        "compared with its artifact; with --strict, a document with unanswered questions is open, and fails.\n\n"
+        "Verified are the registry with its audit log, finished segments of prediction logs, labels, and the files,\n"
+        "artifacts and code of runs. A line per subject: ok, altered, missing, unsigned, or stale (the code has\n"
+        "changed since the run; of all runs only the latest is compared with the code). Unsigned subjects pass,\n"
+        "unless --strict is given or they were made after the project trusted its first key (`mlnb keys`). Each\n"
+        "figure of a run's documents is compared with its artifact; with --strict, a document with unanswered\n"
+        "questions is open, and fails.\n\n"
         "exit codes: 0 verified, 1 anything else"
     )
 

@@ -1,4 +1,4 @@
-"""Verification of a project: the registry, and one run, the run of a version, or all runs; nothing is changed."""
+"""Verification of a project: registry, logs and labels, and one run or all runs; nothing is changed."""
 
 from collections.abc import Iterable, Iterator
 
@@ -7,6 +7,7 @@ from mlnb.engine.project import Project
 from mlnb.errors import MlnbError, SchemaError, UnknownRun
 from mlnb.governance.checks import Check, SignaturePolicy, altered, missing
 from mlnb.governance.document_verification import check_document_sources, check_documents
+from mlnb.governance.production_verification import verify_production
 from mlnb.governance.registry_verification import RegistryContents, open_registry, verify_registry, verify_version
 from mlnb.governance.run_verification import check_sources, verify_run
 from mlnb.registry.known_head import registry_exists
@@ -17,7 +18,7 @@ ALL = "all"
 
 
 def verify(project: Project, reference: str = "latest", strict: bool = False) -> Iterator[Check]:
-    """Yield a result for each subject: audit log and registry, and the files, artifacts and code of runs.
+    """Yield a result for each subject: registry, prediction logs, labels, and the files, artifacts and code of runs.
 
     Args:
         project: The project.
@@ -55,6 +56,7 @@ def _verify(project: Project, selected: runs.Run | Check | None, strict: bool) -
         yield missing("audit log", str(error))
     if contents is not None:
         yield from verify_registry(contents, policy)
+    yield from verify_production(project, contents.entries if contents else (), strict)
     yield from _verify_runs(project, selected, policy, contents)
 
 

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 
-from ..contracts.problems import required
 from ..contracts.responses import Golden, to_wire
 from .fitted_pipeline import FittedPipeline
 from .forecast_responses import respond_to_request
@@ -40,8 +39,8 @@ def respond_to_rows(pipeline: FittedPipeline, rows: Rows) -> list[dict[str, Any]
         return to_wire(respond_to_request(rows, requested, encoder, model, pipeline.decision))
     groups = None
     if _has_query(pipeline):
-        query = required(contract.query, "query")
-        groups = np.unique(np.asarray([str(row.get(query)) for row in rows]), return_inverse=True)[1]
+        queries = np.array([str(row.get(str(contract.query))) for row in rows])
+        groups = np.unique(queries, return_inverse=True)[1]
     raw = predict(model, encoder.transform(to_arrays(list(rows), pipeline.schema)))
     return to_wire(respond(raw, contract, pipeline.decision, groups))
 
