@@ -73,13 +73,14 @@ def hide_persons(pipeline: FittedPipeline, golden: Golden) -> Golden:
     if not hidden or (isinstance(pipeline.encoder, Windows) and pipeline.encoder.time in hidden):
         return golden
     numbers: dict[str, dict[Any, int]] = {name: {} for name in hidden}
+    keys = {pipeline.contract.query, *pipeline.contract.series}
     rows = []
     for row in golden.rows:
         changed = dict(row)
         for name in hidden:
             if row.get(name) is not None:
                 code = numbers[name].setdefault(row[name], len(numbers[name]) + 1)
-                category = personal[name].kind in ("category", "text") or name == pipeline.contract.query
+                category = personal[name].kind in ("category", "text") or name in keys
                 changed[name] = f"{name} {code}" if category else OTHERS[personal[name].kind]
         rows.append(changed)
     return Golden(rows=rows, predictions=respond_to_rows(pipeline, rows))
