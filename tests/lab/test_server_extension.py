@@ -19,6 +19,7 @@ from waiting import wait_for
 
 from mlnb.engine.project import Project
 from mlnb.engine.runs import list_runs
+from mlnb.lab.clean_notebook import clean_bytes
 
 TOKEN = "the-token"
 LAB = [
@@ -241,3 +242,38 @@ def test_a_parameter_is_written_into_its_cell(browser, root):
     )
     browser.wait("document.querySelector('[data-stage=double] .mlnb-reason').textContent.includes('2.0 -> 2.5')")
     run(browser, "application:close")
+
+
+def test_a_saved_notebook_has_no_traces_of_the_editor(browser, root):
+    path = root / "nbs/stages/25_note.ipynb"
+    path.write_bytes(clean_bytes(path.read_bytes(), path.parent))
+    before = path.read_bytes()
+    click(browser, "#mlnb-open-note")
+    browser.wait("jupyterapp.shell.currentWidget?.context?.path === 'nbs/stages/25_note.ipynb'")
+    notebook = "jupyterapp.shell.currentWidget"
+    browser.wait(f"{notebook}.sessionContext.kernelDisplayName === 'Python 3 (mlnb, warm)' && !!{notebook}.model")
+    browser.wait(f"!!{notebook}.model.sharedModel.getMetadata('language_info')")
+    browser.evaluate(f"{notebook}.context.save().then(() => 0)")
+    assert path.read_bytes() == before
+    source = '{"execution_count": 3, "outputs": [{"output_type": "stream", "name": "stdout", "text": "kept"}]}'
+    cell = f"{notebook}.content.widgets[1].model"
+    browser.evaluate(f"{cell}.outputs.fromJSON({source}.outputs); {cell}.executionCount = 3; 0")
+    browser.evaluate(f"{notebook}.context.save().then(() => 0)")
+    assert '"kept"' in path.read_text() and '"execution_count": 3' not in path.read_text()
+    assert clean_bytes(path.read_bytes(), path.parent) == before
+    run(browser, "application:close")
+
+
+def test_mlnb_is_on_the_path_of_terminals(browser, address):
+    script = """new Promise((resolve, reject) => {
+      const terminals = jupyterapp.serviceManager.terminals;
+      terminals.startNew().then(session => {
+        let text = "";
+        session.messageReceived.connect((_, message) => {
+          if (message.type === "stdout") text += message.content.join("");
+          if (/FOUND.*END/s.test(text)) { session.shutdown(); resolve(text); }
+        });
+        session.send({ type: "stdin", content: ["echo FOUN''D :$PATH: EN''D\\n"] });
+      }).catch(reject);
+    })"""
+    assert f":{Path(sys.executable).parent}:" in browser.evaluate(script).rpartition("FOUND")[2]
