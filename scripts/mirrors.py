@@ -22,7 +22,7 @@ TOGETHER = {
     ),
     "cli/test_example_notebooks.py": (
         "the examples of a new project are tested alike",
-        "cli/example_metric",
+        "cli/example_encoder cli/example_metric",
     ),
     "cli/test_models.py": (
         "the commands of the registry act on shared state",
@@ -71,7 +71,8 @@ TOGETHER = {
     "governance/test_run_manifest.py": ("the manifest has the environment", "governance/run_environment"),
     "governance/test_project_verification.py": (
         "one changed byte in each kind of file is found by the parts together",
-        "cli/verify governance/checks governance/registry_verification governance/run_verification "
+        "cli/verify governance/checks governance/production_verification governance/registry_verification "
+        "governance/run_verification monitoring/production_heads "
         "governance/stored_objects registry/entry_signatures",
     ),
     "kernels/driver/test_warm_engine.py": ("a record of options without code", "kernels/driver/execution"),

@@ -42,7 +42,7 @@ README = """\
 # {name}
 
 A project of [mlnb](https://example.org/mlnb). Edit the stage notebooks in `nbs/stages`,
-declare columns in `columns.toml`, and add model families in `nbs/models` and metrics in `nbs/metrics`.
+declare columns in `columns.toml`, and add classes of the project in `nbs/models`, `nbs/metrics` and `nbs/encoders`.
 `.github/workflows/mlnb.yml` runs the pipeline on pull requests and comments with what they change.
 
     mlnb run --data churn.csv --target Churn    run the pipeline; unchanged stages are reused
@@ -62,6 +62,7 @@ def parser(p: argparse.ArgumentParser) -> None:
     p.add_argument("--data", metavar="DATA", help="data set, written into the notebook of stage ingest")
     p.add_argument("--target", metavar="COLUMN", help="column to predict, written into that of stage problem")
     p.add_argument("--with-model", action="store_true", help="add an example of a custom model family in nbs/models")
+    p.add_argument("--with-encoder", action="store_true", help="add an example of an encoder in nbs/encoders")
     p.add_argument("--with-metric", action="store_true", help="add an example of a custom metric in nbs/metrics")
     p.epilog = (
         "examples:\n  mlnb new churn --data churn.csv --target Churn && cd churn && mlnb run\n"
