@@ -12,7 +12,7 @@ import pytest
 import toys
 
 from mlnb.engine.run_records import RunState, StageState
-from mlnb.engine.runs import list_runs
+from mlnb.engine.runs import list_runs, process_start
 from mlnb.engine.stage_files import CellNote, write_cell
 from mlnb.errors import MlnbError, ProjectError, UnknownRun, UsageError
 from mlnb.lab.panel_service import PanelService
@@ -183,9 +183,28 @@ def test_a_run_is_started_as_a_command_and_stopped_by_ctrl_c(service, root, monk
     assert (tmp_path / "words").read_text() == "-m mlnb.cli.main run --profile=quick --upto=double\n"
     assert os.getsid(service.process.pid) != os.getsid(0)
     service.stop({})
-    assert service.process._process.wait(10) == -signal.SIGINT
+    assert service.process._process.wait(10) == -signal.SIGTERM
     with pytest.raises(UsageError, match="No run goes on"):
         service.stop({})
+
+
+@pytest.mark.parametrize(
+    ("words", "number"),
+    [(["-m", "mlnb.cli.main", "run"], signal.SIGTERM), (["-m", "ipykernel_launcher"], signal.SIGINT)],
+)
+def test_a_run_of_another_process_is_stopped(service, monkeypatch, words, number):
+    run = list_runs(service.view.project)[0]
+    code = "import time; print(flush=True); time.sleep(60)"
+    with subprocess.Popen([sys.executable, "-c", code, *words], stdout=subprocess.PIPE) as process:
+        process.stdout.readline()
+        run.update(state=RunState.RUNNING, pid=process.pid, pid_started=process_start(process.pid))
+        run.save()
+        sent = []
+        monkeypatch.setattr(os, "kill", lambda pid, signal_number: sent.append((pid, signal_number)))
+        service.stop({})
+        monkeypatch.undo()
+        process.kill()
+    assert sent[-1] == (process.pid, number)
 
 
 def test_a_command_that_fails_without_a_run_shows_its_output(service, monkeypatch, tmp_path):
