@@ -38,7 +38,7 @@ def parser(p: argparse.ArgumentParser) -> None:
     p.add_argument("--request", default="request", metavar="COLUMN", help="column of the request id (%(default)s)")
     p.add_argument("--label", default="", metavar="COLUMN", help="column of the label (default: the target)")
     p.add_argument("--row", default="row", metavar="COLUMN", help="column of the row number in its request")
-    p.add_argument("--replace", action="store_true", help="replace existing labels that differ")
+    p.add_argument("--replace", action="store_true", help="add labels that differ as corrections")
     p.add_argument("--ignore-schema", action="store_true", help="do not check the labels against schema.yaml")
     p.add_argument("--json", action="store_true", help="print JSON")
     p.epilog = (
@@ -147,7 +147,7 @@ def _added_text(added: Added) -> str:
     rows = [
         ("new", added.new),
         ("unchanged", added.unchanged),
-        ("replaced", added.changed),
+        ("corrected", added.changed),
         ("empty", added.empty),
         ("conflicts, ignored", len(added.conflicts)),
         ("of requests that are not in the log, kept", len(added.unknown)),

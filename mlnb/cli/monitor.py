@@ -9,12 +9,13 @@ from mlnb.cli import run as run_verb
 from mlnb.codec import JsonObject, to_json
 from mlnb.engine.project import Project
 from mlnb.engine.runs import open_run
-from mlnb.errors import UsageError
+from mlnb.errors import RegistryError, UsageError
 from mlnb.methods.contracts.monitoring_records import MonitoringVerdict
 from mlnb.monitoring.alerts import CODES, alert_rules, notify
 from mlnb.monitoring.evidently import render
 from mlnb.monitoring.monitoring_paths import label_database, log_folder
 from mlnb.monitoring.prediction_table import convert_finished, read_log
+from mlnb.monitoring.production_heads import record_heads
 from mlnb.registry.registry import Registry
 
 
@@ -50,6 +51,10 @@ def main(args: argparse.Namespace) -> int:
     if not log.is_dir():
         raise UsageError(f"{version.model} has no prediction log in {log}; `mlnb serve` writes one.")
     convert_finished(log)
+    try:
+        record_heads(project, registry, version, log)
+    except RegistryError as error:  # what is in production is to be monitored all the same
+        print(f"mlnb monitor: the heads of log and labels are not recorded: {error}", file=sys.stderr)
     parameters: dict[str, str | float | Path] = {
         "monitor.log": log,
         "monitor.labels": labels if (labels := label_database(project, version.model)).exists() else "",

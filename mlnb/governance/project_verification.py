@@ -1,4 +1,4 @@
-"""Verification of a project: the registry, and one run, the run of a version, or all runs; nothing is changed."""
+"""Verification of a project: registry, logs and labels, and one run or all runs; nothing is changed."""
 
 from collections.abc import Iterable, Iterator
 
@@ -6,6 +6,8 @@ from mlnb.engine import runs
 from mlnb.engine.project import Project
 from mlnb.errors import MlnbError, SchemaError, UnknownRun
 from mlnb.governance.checks import Check, SignaturePolicy, altered, missing
+from mlnb.governance.document_verification import check_document_sources, check_documents
+from mlnb.governance.production_verification import verify_production
 from mlnb.governance.registry_verification import RegistryContents, open_registry, verify_registry, verify_version
 from mlnb.governance.run_verification import check_sources, verify_run
 from mlnb.registry.known_head import registry_exists
@@ -16,7 +18,7 @@ ALL = "all"
 
 
 def verify(project: Project, reference: str = "latest", strict: bool = False) -> Iterator[Check]:
-    """Yield a result for each subject: audit log and registry, and the files, artifacts and code of runs.
+    """Yield a result for each subject: registry, prediction logs, labels, and the files, artifacts and code of runs.
 
     Args:
         project: The project.
@@ -54,6 +56,7 @@ def _verify(project: Project, selected: runs.Run | Check | None, strict: bool) -
         yield missing("audit log", str(error))
     if contents is not None:
         yield from verify_registry(contents, policy)
+    yield from verify_production(project, contents.entries if contents else (), strict)
     yield from _verify_runs(project, selected, policy, contents)
 
 
@@ -67,16 +70,20 @@ def _verify_runs(
         return
     if selected is not None:
         yield from verify_run(selected, policy, registered.get(selected.id, ""))
+        yield from check_documents(selected, policy.strict)
         yield from check_sources(selected)
+        yield from check_document_sources(selected)
         return
     every, problems = runs.read_runs(project)
     yield from (altered("runs", problem) for problem in problems)
     for run in every:
         yield from verify_run(run, policy, registered.get(run.id, ""))
+        yield from check_documents(run, policy.strict)
     for version in contents.versions if contents else ():
         yield from verify_version(project, version)
     if every:
         yield from check_sources(every[0])
+        yield from check_document_sources(every[0])
 
 
 def _distinct(checks: Iterable[Check]) -> Iterator[Check]:

@@ -119,7 +119,8 @@ def _find_versions(registry: Registry, versions: Iterable[ModelVersion], referen
 def _describe(
     project: Project, version: ModelVersion, log: Iterable[Entry], requests: Iterable[LoggedRequest] = ()
 ) -> Lineage:
-    changes = tuple(entry for entry in log if (entry.model, entry.version) == (version.model, version.number))
+    own = [entry for entry in log if (entry.model, entry.version) == (version.model, version.number)]
+    changes = tuple(entry for entry in own if not entry.evidence.production)  # monitoring changes nothing
     run = open_exact(project, version.run)
     metadata = version.metadata
     return Lineage(

@@ -5,16 +5,20 @@ from pathlib import Path
 from typing import Any
 
 from mlnb.engine.files import PRIVATE, make_folder, warn_damaged
-from mlnb.serving.runtime.log_segments import COLUMNS, convert_segment, read_lines, to_table
+from mlnb.serving.runtime.log_segments import CHAIN, COLUMNS, convert_segment, read_lines, to_table
 
 
 def mirror(url: str, folder: Path) -> int:
-    """Copy the segments in object storage that are missing in a folder; return how many were copied."""
+    """Copy the segments in object storage that are missing in a folder; return how many were copied.
+
+    Their chains grow, and are copied whenever they are longer than here.
+    """
     import fsspec
 
     storage, index = fsspec.core.url_to_fs(url)
     storage.invalidate_cache()  # a cached listing would hide newer segments
     make_folder(folder)
+    _mirror_chains(storage, index, folder)  # before the segments: all that they name must be there
     copied = 0
     for name in storage.glob(f"{index.rstrip('/')}/*.parquet") if storage.exists(index) else ():
         target = folder / Path(name).name
@@ -26,6 +30,16 @@ def mirror(url: str, folder: Path) -> int:
             target.with_suffix(".shipped").touch()
             copied += 1
     return copied
+
+
+def _mirror_chains(storage: Any, index: str, folder: Path) -> None:
+    for name in storage.glob(f"{index.rstrip('/')}/*{CHAIN}") if storage.exists(index) else ():
+        target = folder / Path(name).name
+        if not target.exists() or target.stat().st_size < storage.size(name):
+            part = target.with_suffix(".part")
+            part.touch(PRIVATE)
+            storage.get_file(name, str(part))
+            part.replace(target)
 
 
 def convert_finished(folder: Path) -> list[Path]:

@@ -35,6 +35,22 @@ class LoggedAccess(Record, frozen=True, kw_only=True):
     run: str
 
 
+class ProductionHead(Record, frozen=True, kw_only=True):
+    """The last entry of a chain of the prediction log, or the last event of the labels; it covers all before it.
+
+    Args:
+        file: path in the store.
+        count: number of entries or events up to it.
+        digest: its digest.
+        store: identity of the store, as projects that share a registry have a separate log.
+    """
+
+    file: str
+    count: int
+    digest: str
+    store: str
+
+
 class Evidence(Record, omit_defaults=True, frozen=True, kw_only=True):
     """What a change was based on; fields that do not apply are left out.
 
@@ -51,6 +67,7 @@ class Evidence(Record, omit_defaults=True, frozen=True, kw_only=True):
         reuse: how many test rows other evaluations had loaded before.
         accesses: the accesses to held-out artifacts on which the version's evaluation is based.
         manifest: digest of the statement in the manifest of its run.
+        production: heads of prediction log and labels that were new when the version was monitored.
     """
 
     run: str = ""
@@ -65,6 +82,7 @@ class Evidence(Record, omit_defaults=True, frozen=True, kw_only=True):
     reuse: HoldoutReuse | None = None
     accesses: tuple[LoggedAccess, ...] = ()
     manifest: str = ""
+    production: tuple[ProductionHead, ...] = ()
 
 
 class Entry(Record, frozen=True, kw_only=True):
@@ -74,7 +92,7 @@ class Entry(Record, frozen=True, kw_only=True):
         number: from 1, without a gap.
         when: ISO 8601, UTC.
         who: the person or CI job.
-        what: registered, promoted, rolled back, approved or removed.
+        what: registered, promoted, rolled back, approved, removed or monitored.
         model, version: the version that it concerns.
         alias: that was moved; empty where none was.
         before: version that the alias pointed to.

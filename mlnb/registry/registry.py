@@ -214,6 +214,14 @@ class Registry:
             entry = audit_log.append(connection, runs.now(), self.who, evidence=evidence, **change)
         return self._remember(entry)
 
+    def record_production(self, version: ModelVersion, heads: tuple[audit_log.ProductionHead, ...]) -> audit_log.Entry:
+        """Record the heads of prediction log and labels that a version was monitored with; return the entry."""
+        change = {"what": "monitored", "model": version.model, "version": version.number}
+        evidence = audit_log.Evidence(production=heads)
+        with writing(self.engine) as connection:
+            entry = audit_log.append(connection, runs.now(), self.who, evidence=evidence, **change)
+        return self._remember(entry)
+
     def log(self) -> list[audit_log.Entry]:
         """Return the entries of the audit log, oldest first. Raises `RegistryError` for one that is damaged."""
         with reading(self.engine) as connection:

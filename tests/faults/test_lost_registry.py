@@ -57,4 +57,5 @@ def test_the_file_is_a_database_again_after_it_was_restored(project: Project) ->
     path.write_bytes(data)
     with sqlite3.connect(path) as connection:
         connection.execute("INSERT INTO mlnb_log VALUES (1, '{}', ?)", ("0" * 64,))
+    connection.close()
     assert "cannot be read" in mlnb_in_process(project.root, "audit", code=3)

@@ -8,6 +8,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as parquet
 import pytest
 from example_run import Example
 from recorded_runs import flip, recorded_run, snapshot
@@ -20,10 +21,16 @@ from mlnb.engine.runs import Run, read_run
 from mlnb.engine.test_set_access import access_path, rows_path
 from mlnb.governance import project_verification
 from mlnb.governance.checks import Check, CheckState, SignaturePolicy, passed
+from mlnb.governance.production_verification import verify_production
 from mlnb.governance.run_manifest import manifest_path, read_manifest, source_archives, write_manifest
 from mlnb.governance.run_verification import check_sources, verify_run
+from mlnb.monitoring.labels import add_labels
+from mlnb.monitoring.monitoring_paths import label_database, log_folder
+from mlnb.monitoring.production_heads import record_heads, store_identity
 from mlnb.registry.audit_log import ORIGIN, Entry
 from mlnb.registry.known_head import head_path
+from mlnb.registry.registry import Registry
+from mlnb.serving.runtime.log_segments import convert_segment
 from mlnb.signing.envelopes import IN_TOTO, open_envelope
 from mlnb.signing.signing_keys import create_key
 from mlnb.signing.trusted_keys import FILE, TrustedKey, TrustedKeys, keys_path, read_trusted_keys
@@ -37,13 +44,35 @@ def original(tmp_path_factory: pytest.TempPathFactory, example: Example) -> Iter
         patch.setenv("MLNB_CONFIG", str(root / "config"))
         key = TrustedKey(name="ann", role="ci", public=create_key().public, since="2026-01-01")
         write_whole(root / "project" / FILE, encode(TrustedKeys(keys=(key,))))
-        yield recorded_run(example, root / "project")
+        run = recorded_run(example, root / "project")
+        add_production_data(run)
+        yield run
+
+
+def add_production_data(run: Run) -> None:
+    """Write two finished segments and labels with a correction, as far as `mlnb monitor` has recorded their heads."""
+    registry = Registry(run.project, "ann")
+    (version,) = registry.versions()
+    folder = log_folder(run.project, version.model)
+    folder.mkdir(parents=True)
+    for number in (1, 2):
+        line = {"id": f"request-{number}", "time": 1000.0, "model": "m", "ms": 1.0, "rows": [{"fare": 7.0}]}
+        segment = folder / f"20260314T091500-17-ab-{number}.jsonl"
+        segment.write_text(json.dumps({**line, "responses": [{"prediction": "1"}]}) + "\n")
+        convert_segment(segment)
+    database = label_database(run.project, version.model)
+    add_labels(database, [("request-1", 0, "1"), ("request-2", 0, "0")], 1.0)
+    add_labels(database, [("request-2", 0, "1")], 2.0, replace=True)
+    assert record_heads(run.project, registry, version, folder) is not None
+    assert record_heads(run.project, registry, version, folder) is None  # nothing has been added since
+    registry.engine.dispose()
 
 
 @pytest.fixture
 def run(original: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     """A copy of the run and its project."""
-    monkeypatch.setattr(project_verification, "check_sources", lambda run: ())  # it reads all of the library
+    for name in ("check_sources", "check_document_sources"):
+        monkeypatch.setattr(project_verification, name, lambda run: ())  # it reads all of the library
     root = tmp_path / "project"
     shutil.copytree(original.project.root, root)
     project = Project(root, root).with_settings(audit_anchor="audit_heads")
@@ -76,6 +105,10 @@ def held_out(run: Run) -> tuple[str, str]:
     return digest, str(run.stages["evaluate"].from_run)
 
 
+def predictions(run: Run) -> Path:
+    return run.project.store_root / "predictions" / "survived-classifier"
+
+
 # Kind of file: which file, and what the result is called.
 FILES: dict[str, tuple[Callable[[Run], Path], str]] = {
     "record of the run": (lambda run: run.folder / "run.json", "/run.json"),
@@ -91,6 +124,10 @@ FILES: dict[str, tuple[Callable[[Run], Path], str]] = {
     "gate": (lambda run: stored(run, "gate"), "artifact gate"),
     "predictions": (lambda run: stored(run, "predictions"), "artifact predictions"),
     "model card": (lambda run: stored(run, "card"), "artifact card"),
+    "file of the model card": (lambda run: run.folder / "documents/model_card.md", "/model_card.md"),
+    "page of the data sheet": (lambda run: run.folder / "documents/data_sheet.html", "/data_sheet.html"),
+    "evidence": (lambda run: run.folder / "documents/evidence.json", "/evidence.json"),
+    "answers": (lambda run: stored(run, "answers"), "artifact answers"),
     "list of a folder's files": (lambda run: stored(run, "service"), "artifact service"),
     "file of the model": (lambda run: part_of(run, "model"), "artifact model"),
     "file of the service": (lambda run: part_of(run, "service"), "artifact service"),
@@ -105,6 +142,8 @@ FILES: dict[str, tuple[Callable[[Run], Path], str]] = {
         lambda run: run.project.store.path(source_archives(read_manifest(run)[1])[0]),
         "source code",
     ),
+    "finished segment": (lambda run: min(predictions(run).glob("*.parquet")), "-17-ab-1.parquet"),
+    "chain of segments": (lambda run: predictions(run) / "17-ab.chain", "17-ab.chain"),
     "known head": (lambda run: head_path(run.project), "audit_head.json"),
     "anchored head": (lambda run: min((run.project.root / "audit_heads").iterdir()), "audit_heads/"),
     "trusted keys": (lambda run: keys_path(run.project), "trusted_keys.json"),
@@ -165,6 +204,82 @@ def test_a_changed_table_of_the_registry_is_found(run: Run, kind: str) -> None:
     assert any(text in line for line in results), results
 
 
+LABELS = {
+    "label": ("UPDATE label_events SET label = '0' WHERE number = 1", "event 1: request 'request-1', row 0"),
+    "position of a label": ("UPDATE label_events SET row = 1 WHERE number = 2", "event 2: request 'request-2', row 1"),
+    "time of a label": ("UPDATE label_events SET arrived = 9 WHERE number = 3", "event 3: request"),
+    "deleted label": ("DELETE FROM label_events WHERE number = 2", "event 2"),
+    "deleted correction": ("DELETE FROM label_events WHERE number = 3", "of the audit log has another head"),
+    "all labels": ("DROP TABLE label_events", "of the audit log has another head"),
+}
+
+
+@pytest.mark.parametrize("kind", LABELS)
+def test_a_label_that_was_changed_by_sql_is_named(run: Run, kind: str) -> None:
+    statement, text = LABELS[kind]
+    database = run.project.store_root / "labels" / "survived-classifier.db"
+    with closing(sqlite3.connect(database)) as connection, connection:
+        if "label_events SET" in statement or "DELETE" in statement:
+            with pytest.raises(sqlite3.IntegrityError, match="append-only"):
+                connection.execute(statement)
+            for verb in ("UPDATE", "DELETE"):
+                connection.execute(f"DROP TRIGGER label_events_{verb}")
+        connection.execute(statement)
+    results = [check for check in problems(run, strict=False) if not check.passed]
+    assert any(text in f"{check.subject}: {check.detail}".replace("db, ", "") for check in results), results
+    assert all("labels/survived-classifier.db" in check.subject for check in results)
+    database.unlink()
+    (check,) = [check for check in problems(run, strict=False) if not check.passed]
+    assert (check.state, check.subject) == (CheckState.MISSING, ".mlnb/labels/survived-classifier.db")
+
+
+def test_a_chain_that_was_written_again_with_a_changed_row_fails_by_the_recorded_head_alone(run: Run) -> None:
+    folder = predictions(run)
+    (folder / "17-ab.chain").unlink()
+    for number, path in enumerate(sorted(folder.glob("*.parquet")), start=1):
+        table = parquet.read_table(path).to_pandas()
+        line = {"id": f"request-{number}", "time": 1000.0, "model": "m", "ms": 1.0, "rows": [{"fare": 8.0}]}
+        assert table["in.fare"].tolist() == [7.0]
+        path.unlink()
+        path.with_suffix(".jsonl").write_text(json.dumps({**line, "responses": [{"prediction": "1"}]}) + "\n")
+        convert_segment(path.with_suffix(".jsonl"))
+    (check,) = [check for check in problems(run, strict=False) if not check.passed]
+    assert check.subject.endswith("17-ab.chain") and "of the audit log has another head" in check.detail
+    chain = folder / "17-ab.chain"
+    chain.write_bytes(chain.read_bytes().splitlines(keepends=True)[1])
+    details = {check.detail for check in problems(run, strict=False) if not check.passed}
+    assert "entry 1 does not follow the entry before" in details
+
+
+def test_projects_that_share_a_registry_have_a_log_of_their_own(run: Run) -> None:
+    registry = Registry(run.project)
+    (entry,) = [entry for entry in registry.log() if entry.what == "monitored"]
+    registry.engine.dispose()
+    assert {head.file for head in entry.evidence.production} == {
+        "predictions/survived-classifier/17-ab.chain",
+        "labels/survived-classifier.db",
+    }
+    shared = run.project.with_settings(registry="postgresql://host/registry")
+    own = store_identity(shared)  # the registry was copied from another folder
+    heads = tuple(replace(head, digest="0" * 64, store=own) for head in entry.evidence.production)
+    other = tuple(replace(head, store="another") for head in heads)
+    for production, faults in ((heads, 2), (other, 0)):
+        changed = replace(entry, evidence=replace(entry.evidence, production=production))
+        assert sum(not check.passed for check in verify_production(shared, [changed], strict=True)) == faults
+
+
+def test_segments_without_a_chain_pass_unless_strict(run: Run) -> None:
+    path = predictions(run) / "20260314T091500-18-cd-1.jsonl"
+    line = {"id": "other", "time": 1.0, "model": "m", "ms": 1.0, "rows": [{}], "responses": [{}]}
+    path.write_text(json.dumps(line) + "\n")
+    convert_segment(path)
+    assert problems(run, strict=True) == []
+    (predictions(run) / "18-cd.chain").unlink()
+    (check,) = problems(run, strict=False)
+    assert (check.state, check.passed) == (CheckState.UNSIGNED, True) and check.subject.endswith("18-cd-1.parquet")
+    assert not passed(problems(run, strict=True))
+
+
 def rechain(run: Run) -> None:
     """Write the log again with another actor and valid digests throughout; the signatures are left."""
     with closing(sqlite3.connect(run.project.store_root / "registry.db")) as connection:
@@ -184,8 +299,8 @@ def test_a_log_that_was_chained_again_fails_by_its_signatures_alone(run: Run) ->
     rechain(run)
     without = Run(run.project.with_settings(audit_anchor=""), run.folder, run.record)
     results = problems(without)
-    assert [check.detail for check in results] == ["the signature does not match, which has the key of ann"] * 2
-    assert {check.subject for check in results} == {"audit log, entry 1", "audit log, entry 2"}
+    assert [check.detail for check in results] == ["the signature does not match, which has the key of ann"] * 3
+    assert {check.subject for check in results} == {f"audit log, entry {number}" for number in (1, 2, 3)}
 
 
 def test_a_log_that_was_chained_again_fails_by_its_anchored_heads_alone(run: Run) -> None:
@@ -194,7 +309,7 @@ def test_a_log_that_was_chained_again_fails_by_its_anchored_heads_alone(run: Run
     with closing(sqlite3.connect(run.project.store_root / "registry.db")) as connection, connection:
         connection.execute("DELETE FROM mlnb_signatures")
     results = [check for check in problems(run, strict=False) if not check.passed]
-    assert len(results) == 2 and all("of the anchored head" in check.detail for check in results)
+    assert len(results) == 3 and all("of the anchored head" in check.detail for check in results)
 
 
 def test_a_manifest_without_a_signature_fails_where_keys_are_trusted(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -219,7 +334,7 @@ def test_a_run_without_a_manifest_is_unsigned_unless_it_is_registered(run: Run) 
 def test_without_keys_all_is_unsigned_and_passes_unless_strict(run: Run) -> None:
     keys_path(run.project).unlink()
     results = problems(run, strict=False)
-    assert {check.state for check in results} == {CheckState.UNSIGNED} and passed(results) and len(results) == 3
+    assert {check.state for check in results} == {CheckState.UNSIGNED} and passed(results) and len(results) == 4
     assert all("not trusted" in check.detail for check in results)
     assert not passed(problems(run, strict=True))
 

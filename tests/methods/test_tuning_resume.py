@@ -14,6 +14,7 @@ from mlnb.methods.models.fitted_models import save_model
 from mlnb.methods.training_data.cross_validation import Fold
 from mlnb.methods.tuning.final_fit import fit_winner
 from mlnb.methods.tuning.hyperparameter_search import tune
+from mlnb.methods.tuning.studies import open_storage, worker_name
 
 TRIALS = 12
 SEARCH = """
@@ -78,8 +79,9 @@ def test_a_killed_and_resumed_study_equals_an_uninterrupted_one(uninterrupted, t
     assert done and done[0] > finished  # what was finished was not done again
     assert resumed.trials.equals(uninterrupted.trials)
     assert resumed.best == uninterrupted.best
-    study = optuna.load_study(study_name=None, storage=storage)
-    assert not study.get_trials(states=(optuna.trial.TrialState.RUNNING,))
+    with open_storage(storage) as opened:
+        study = optuna.load_study(study_name=None, storage=opened)
+        assert not study.get_trials(states=(optuna.trial.TrialState.RUNNING,))
 
 
 def test_workers_and_processes_share_one_reproducible_study(uninterrupted, tmp_path):
@@ -146,18 +148,18 @@ def test_other_settings_are_another_study_in_the_same_storage(uninterrupted, tmp
     other = search(storage, trials=5, seed=6)
     same = search(storage, trials=5)
     assert same.trials.equals(uninterrupted.trials[:5])
-    assert len(other.trials) == 5 and len(optuna.get_all_study_names(storage)) == 2
+    with open_storage(storage) as opened:
+        assert len(other.trials) == 5 and len(optuna.get_all_study_names(opened)) == 2
 
 
 def test_a_trial_of_a_living_process_is_left_alone(tmp_path):
     storage = f"sqlite:///{tmp_path}/study.db"
     search(storage, trials=2)
-    from mlnb.methods.tuning.studies import worker_name
-
-    study = optuna.load_study(study_name=None, storage=storage)
-    study.ask().set_user_attr("worker", worker_name())
-    search(storage, trials=3)
-    states = [trial.state.name for trial in study.get_trials()]
+    with open_storage(storage) as opened:
+        study = optuna.load_study(study_name=None, storage=opened)
+        study.ask().set_user_attr("worker", worker_name())
+        search(storage, trials=3)
+        states = [trial.state.name for trial in study.get_trials()]
     assert states.count("RUNNING") == 1 and len(states) == 4
 
 

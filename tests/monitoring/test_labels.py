@@ -1,9 +1,12 @@
 """Delayed labels: equal ones are added once, different ones are a conflict, and a failure adds none."""
 
+import sqlite3
+from contextlib import closing
+
 import pytest
 
 from mlnb.errors import UsageError
-from mlnb.monitoring.labels import add_labels, as_text, read_labels
+from mlnb.monitoring.labels import ORIGIN, LabelHead, add_labels, as_text, read_events, read_head, read_labels
 
 
 def test_equal_labels_are_added_once(tmp_path):
@@ -68,3 +71,43 @@ def test_labels_of_unknown_classes_are_counted_and_stored(tmp_path):
     added = add_labels(database, rows, 1.0, classes=("no", "1", "2"))
     assert added.new_classes == {"Yes": 2} and len(read_labels(database)) == 4
     assert add_labels(database, rows, 1.0).new_classes == {}
+
+
+def test_corrections_are_new_events_and_the_last_one_counts(tmp_path):
+    database = tmp_path / "labels.db"
+    add_labels(database, [("a", 0, "yes"), ("a", "x", "no")], 10.0, "june.csv")
+    assert read_head(tmp_path / "none.db") == LabelHead() and read_head(database).number == 2
+    add_labels(database, [("a", 0, "no"), ("a", "x", "no")], 20.0, "july.csv", replace=True)
+    events = read_events(database)
+    assert [event[:6] for event in events] == [
+        (1, "a", 0, "yes", 10.0, "june.csv"),
+        (2, "a", "x", "no", 10.0, "june.csv"),
+        (3, "a", 0, "no", 20.0, "july.csv"),
+    ]
+    previous = [ORIGIN, *(event.digest for event in events)]
+    assert all(event.digest == event.expected_digest(before) for event, before in zip(events, previous, strict=False))
+    assert read_head(database) == LabelHead(number=3, digest=events[2].digest)
+    assert read_labels(database) == {("a", 0): ("no", 20.0), ("a", "x"): ("no", 10.0)}
+    with closing(sqlite3.connect(database)) as connection:
+        for statement in ("UPDATE label_events SET label = 'no'", "DELETE FROM label_events"):
+            with pytest.raises(sqlite3.IntegrityError, match="append-only"):
+                connection.execute(statement)
+
+
+def test_labels_of_an_earlier_version_become_events(tmp_path):
+    database = tmp_path / "a#1?.db"  # a name that a URL has to quote
+    with closing(sqlite3.connect(database)) as connection, connection:
+        connection.execute("CREATE TABLE labels (request TEXT, row, label TEXT, arrived REAL, origin TEXT)")
+        connection.execute("CREATE TABLE changed (request TEXT, row, before TEXT, after TEXT, at REAL, origin TEXT)")
+        connection.execute("INSERT INTO labels VALUES ('a', 0, 'no', 30.0, 'july.csv'), ('b', 1, 'yes', 10.0, '')")
+        connection.execute("INSERT INTO changed VALUES ('a', 0, 'yes', 'no', 30.0, 'july.csv')")
+    before = read_labels(database)
+    assert before == {("a", 0): ("no", 30.0), ("b", 1): ("yes", 10.0)} and read_events(database) == []
+    assert add_labels(database, [("a", 0, "no"), ("c", 0, "yes")], 40.0).unchanged == 1
+    assert read_labels(database) == {**before, ("c", 0): ("yes", 40.0)}
+    assert [(event.request, event.label, event.origin) for event in read_events(database)] == [
+        ("a", "yes", "before a correction, july.csv"),
+        ("b", "yes", ""),
+        ("a", "no", "july.csv"),
+        ("c", "yes", ""),
+    ]

@@ -1,10 +1,14 @@
 """Segments of the prediction log: JSON lines while they are written; Parquet, one row a predicted row, once they end.
 
+The finished segments of a process are entries of a chain, `<process>-<token>.chain`: each entry has the digest and the
+number of rows of its segment, and the digest of the entry before, so that every later change is found.
+
 This file also runs as a script, `python log_segments.py SEGMENT` with the URL to copy to as its input, which may have a
 password; it imports nothing of mlnb for that.
 """
 
 import gc
+import hashlib
 import itertools
 import json
 import os
@@ -20,6 +24,8 @@ if TYPE_CHECKING:
 COLUMNS = ("request", "row", "time", "model", "milliseconds", "shadow", "refused")  # of every predicted row
 _SHARED = ("request", "time", "model", "milliseconds", "shadow", "refused", "row")  # the order they are collected in
 INPUT, OUTPUT = "in.", "out."  # prefixes of the columns of rows and responses
+CHAIN = ".chain"  # suffix of the files with the digests of finished segments
+ORIGIN = "0" * 64  # digest that the first entry of a chain has as that of the one before
 
 Group = tuple[list[int], list[tuple[Any, ...]]]  # positions in the table, and the values there
 
@@ -46,6 +52,42 @@ class LogRecord(NamedTuple):
     responses: "Sequence[JsonObject]"
     shadow: bool = False
     refused: Sequence[str] | None = None
+
+
+class ChainEntry(NamedTuple):
+    """A finished segment in the chain of its process.
+
+    Attributes:
+        segment: name of its file.
+        rows: in it.
+        digest: SHA-256 of its bytes.
+        previous: digest of the entry before, `ORIGIN` for the first.
+    """
+
+    segment: str
+    rows: int
+    digest: str
+    previous: str
+
+    @property
+    def own_digest(self) -> str:
+        """SHA-256 of everything above."""
+        return hashlib.sha256(self.line()).hexdigest()
+
+    def line(self) -> bytes:
+        """Return the entry as a line of JSON."""
+        return json.dumps(self._asdict(), sort_keys=True).encode() + b"\n"
+
+
+def parse_entry(line: bytes) -> ChainEntry:
+    """Return the entry of a line. Raises `ValueError` when it is not what `ChainEntry.line` has written."""
+    try:
+        entry = ChainEntry(**json.loads(line))
+    except TypeError as error:
+        raise ValueError(str(error)) from None
+    if list(map(type, entry)) != [str, int, str, str] or entry.line() != line:
+        raise ValueError("its fields are not those of an entry")
+    return entry
 
 
 def read_lines(path: Path) -> tuple[list[LogRecord], int]:
@@ -178,12 +220,49 @@ def convert_segment(path: Path) -> Path | None:
             parquet.write_table(table, file, compression="zstd")
             file.flush()
             os.fsync(file.fileno())
-        part.replace(target)
+        _add_to_chain(part, target, table.num_rows)
     if damaged:
         with open(path.with_suffix(".damaged"), "ab", opener=_open_private) as file:
             file.writelines(damaged)
     path.unlink(missing_ok=True)
     return target if table.num_rows else None
+
+
+def chain_path(segment: Path) -> Path:
+    """Return the file of the chain that a segment belongs to: that of the process which has written it."""
+    writer = segment.stem.partition("-")[2].rpartition("-")[0]
+    return segment.with_name((writer or "segments") + CHAIN)
+
+
+def _add_to_chain(part: Path, target: Path, rows: int) -> None:
+    """Rename a finished file to a segment, and add it to its chain; one that is there already stays as it is."""
+    digest = _digest(part)
+    with open(chain_path(target), "a+b", opener=_open_private) as file:
+        with suppress(ImportError):  # Windows has no flock
+            import fcntl
+
+            fcntl.flock(file, fcntl.LOCK_EX)
+        file.seek(0)
+        lines = [line for line in file if line.endswith(b"\n")]  # a killed process may have left a part of a line
+        entries = []
+        for line in lines:
+            with suppress(ValueError):  # an altered line is reported by those who verify the chain
+                entries.append(parse_entry(line))
+        present = [entry.digest for entry in entries if entry.segment == target.name]
+        if present and target.exists() and _digest(target) == present[0]:  # a process was killed after it was written
+            part.unlink()
+            return
+        part.replace(target)
+        if not present:
+            file.truncate(sum(map(len, lines)))
+            file.write(ChainEntry(target.name, rows, digest, entries[-1].own_digest if entries else ORIGIN).line())
+            file.flush()
+            os.fsync(file.fileno())
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def convert_and_ship(path: Path, url: str) -> Path | None:
@@ -204,6 +283,9 @@ def convert_and_ship(path: Path, url: str) -> Path | None:
         if not mark.exists():
             storage.put_file(str(segment), f"{folder.rstrip('/')}/{segment.name}")
             mark.touch()
+    if converted:
+        chain = chain_path(converted)
+        storage.put_file(str(chain), f"{folder.rstrip('/')}/{chain.name}")
     return converted
 
 

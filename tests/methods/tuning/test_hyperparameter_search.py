@@ -13,6 +13,7 @@ from sklearn.datasets import load_wine
 from mlnb.methods.training_data.cross_validation import Fold
 from mlnb.methods.tuning.hyperparameter_search import best_line, tune
 from mlnb.methods.tuning.model_selection import TuningResult
+from mlnb.methods.tuning.studies import open_storage
 from mlnb.methods.tuning.trial_proposals import warm_start_trials
 
 SETTINGS: dict[str, Any] = {
@@ -39,8 +40,9 @@ def tuned(folds: list[Fold]) -> TuningResult:
 def test_trial_of_a_dead_process_is_repeated(folds: list[Fold], tuned: TuningResult, tmp_path: Path) -> None:
     storage, stored = f"sqlite:///{tmp_path}/study.db", tmp_path / "predictions"
     tune(folds, trials=7, storage=storage, folder=stored, **SETTINGS)
-    study = optuna.load_study(study_name=None, storage=storage)
-    study.ask().set_user_attr("worker", f"{socket.gethostname()}:999999999:1")
+    with open_storage(storage) as opened:
+        study = optuna.load_study(study_name=None, storage=opened)
+        study.ask().set_user_attr("worker", f"{socket.gethostname()}:999999999:1")
     resumed = tune(folds, trials=10, storage=storage, folder=stored, **SETTINGS)
     assert resumed.trials.equals(tuned.trials) and resumed.best == tuned.best
     assert tune(folds, trials=10, storage=storage, **SETTINGS).best == tuned.best  # predictions are computed again
@@ -50,7 +52,8 @@ def test_trial_of_a_dead_process_is_repeated(folds: list[Fold], tuned: TuningRes
 def test_warm_start_is_part_of_the_study(folds: list[Fold], tuned: TuningResult, tmp_path: Path) -> None:
     warm, storage = warm_start_trials(tuned.best, tuned.trials, "wine:1"), f"sqlite:///{tmp_path}/study.db"
     started = tune(folds, trials=8, storage=storage, warm=warm, **SETTINGS)
-    trials = optuna.load_study(study_name=None, storage=storage).trials
+    with open_storage(storage) as opened:
+        trials = optuna.load_study(study_name=None, storage=opened).trials
     origins = [trial.user_attrs.get("origin", "") for trial in trials]
     winner = tuned.trials.set_index("number").loc[tuned.best.number]
     columns = ["family", "params", "score"]

@@ -3,6 +3,7 @@
 import gzip
 import sqlite3
 import zipfile
+from contextlib import closing
 
 import numpy as np
 import pandas as pd
@@ -84,7 +85,7 @@ def write_workbook(folder, table):
 
 
 def write_database(folder, table):
-    with sqlite3.connect(folder / "rents.db") as connection:
+    with closing(sqlite3.connect(folder / "rents.db")) as connection:
         table.to_sql("rents", connection, index=False)
     return folder / "rents.db"
 

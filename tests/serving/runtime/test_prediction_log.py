@@ -1,5 +1,6 @@
 """The prediction log: the segments that a service writes, after a kill too, and the table read from them."""
 
+import hashlib
 import json
 import os
 import shutil
@@ -22,7 +23,16 @@ from mlnb.methods.contracts.responses import RowProblem
 from mlnb.monitoring.monitoring_paths import log_environment
 from mlnb.monitoring.prediction_table import convert_finished, mirror, read_log
 from mlnb.serving.runtime.endpoint import Endpoint
-from mlnb.serving.runtime.log_segments import LogRecord, convert_and_ship, convert_segment, read_lines, to_table
+from mlnb.serving.runtime.log_segments import (
+    ORIGIN,
+    LogRecord,
+    chain_path,
+    convert_and_ship,
+    convert_segment,
+    parse_entry,
+    read_lines,
+    to_table,
+)
 from mlnb.serving.runtime.prediction_log import LogPolicy, PredictionLog, convert_in_process
 from mlnb.settings import ServiceSettings
 
@@ -40,7 +50,7 @@ def test_from_the_service_to_a_table(tmp_path):
     log.record("r2", "v2", [ROW], [RESPONSE], 0.001)
     log.close()
     assert (log.recorded, log.dropped, log.failure) == (3, 0, "")
-    assert [path.suffix for path in tmp_path.iterdir()] == [".parquet"]
+    assert sorted(path.suffix for path in tmp_path.iterdir()) == [".chain", ".parquet"]
     table, damaged = read_log(tmp_path)
     assert damaged == 0 and table["in.age"].tolist() == [41.0, 7.5, 41.0]
     assert table["request"].tolist() == ["r1", "r1", "r2"] and table["row"].tolist() == [0, 1, 0]
@@ -130,7 +140,7 @@ def test_the_last_segment_is_converted_at_the_end(tmp_path):
     log = PredictionLog(tmp_path, convert=convert_in_process)
     log.record("r1", "v", [ROW], [RESPONSE], 0.001)
     log.close()
-    assert [path.suffix for path in tmp_path.iterdir()] == [".parquet"]
+    assert sorted(path.suffix for path in tmp_path.iterdir()) == [".chain", ".parquet"]
     assert len(read_log(tmp_path)[0]) == 1
 
 
@@ -318,7 +328,8 @@ def test_an_object_store_takes_segments_and_duckdb_reads_them_there(tmp_path):
         log.record(f"r{number}", "v", [ROW], [RESPONSE], 0.001)
         log.close()
     before = {name: storage.info(name)["created"] for name in storage.glob("/bucket/churn/*")}
-    assert len(before) == 3 and all(name.endswith(".parquet") for name in before)  # whole files alone, and no marks
+    # whole files and the chain of the process alone, and no marks
+    assert sorted(name.rpartition(".")[2] for name in before) == ["chain", "parquet", "parquet", "parquet"]
     (tmp_path / "here" / "20260101T000000-1-1.jsonl").write_text("")
     convert_and_ship(tmp_path / "here" / "20260101T000000-1-1.jsonl", url)
     assert {name: storage.info(name)["created"] for name in storage.glob("/bucket/churn/*")} == before  # each once
@@ -329,6 +340,10 @@ def test_an_object_store_takes_segments_and_duckdb_reads_them_there(tmp_path):
         duckdb.unregister_filesystem("memory")
     assert requests == [("r0",), ("r1",), ("r2",)]
     assert mirror(url, tmp_path / "there") == 3 and len(read_log(tmp_path / "there")[0]) == 3
+    (chain,) = (tmp_path / "there").glob("*.chain")
+    assert len(chain.read_bytes().splitlines()) == 3
+    chain.write_bytes(chain.read_bytes().splitlines(keepends=True)[0])  # as it was at an earlier time
+    assert mirror(url, tmp_path / "there") == 0 and len(chain.read_bytes().splitlines()) == 3
     storage.rm("/bucket", recursive=True)
 
 
@@ -384,3 +399,47 @@ def test_a_storage_that_refuses_loses_nothing(tmp_path):
     log.close()
     assert log.recorded == 1 and "was not converted" in log.failure and len(read_log(tmp_path / "here")[0]) == 1
     assert PredictionLog.from_settings(ServiceSettings(environment={})) is None
+
+
+def make_segment(folder, number, *requests):
+    """Write a segment of JSON lines as a service does, and convert it."""
+    path = folder / f"20260314T091500-17-ab-{number}.jsonl"
+    shared = {"time": 1000.0, "model": "v", "ms": 1.0, "rows": [ROW], "responses": [RESPONSE]}
+    path.write_text("".join(json.dumps({"id": request, **shared}) + "\n" for request in requests))
+    return path
+
+
+def test_a_chain_has_digest_and_rows_of_each_finished_segment(tmp_path):
+    paths = [make_segment(tmp_path, number, *"abc"[:number]) for number in (1, 2)]
+    first, second = map(convert_segment, paths)
+    chain = chain_path(first)
+    assert chain.name == "17-ab.chain" and chain.stat().st_mode & 0o777 == 0o600
+    one, two = map(parse_entry, chain.read_bytes().splitlines(keepends=True))
+    assert (one.segment, one.rows, one.previous) == (first.name, 1, ORIGIN)
+    assert (two.segment, two.rows, two.previous) == (second.name, 2, one.own_digest)
+    assert one.digest == hashlib.sha256(first.read_bytes()).hexdigest()
+    for line in (b"{}", b"[]", b"x", one.line().replace(b" ", b""), one.line().replace(b": 1", b": true")):
+        with pytest.raises(ValueError):
+            parse_entry(line)
+
+
+def test_a_segment_is_in_its_chain_once_wherever_its_conversion_was_killed(tmp_path):
+    path = make_segment(tmp_path, 1, "a")
+    lines = path.read_bytes()
+    target = convert_segment(path)
+    chain, before = chain_path(target), target.read_bytes()
+    entry = chain.read_bytes()
+    for remaining in (
+        b"",
+        entry[:20],
+        entry,
+    ):  # of the chain, when the process was killed before the lines were removed
+        path.write_bytes(lines)
+        chain.write_bytes(remaining)
+        assert convert_segment(path) == target and not path.exists()
+        assert chain.read_bytes() == entry and target.read_bytes() == before
+    path.write_bytes(lines)
+    target.write_bytes(b"cut")
+    assert convert_segment(path) == target and target.read_bytes() == before and chain.read_bytes() == entry
+    convert_segment(make_segment(tmp_path, 2, "b"))
+    assert len(chain.read_bytes().splitlines()) == 2 and not list(tmp_path.glob("*.part"))
