@@ -74,11 +74,8 @@ def hide_persons(pipeline: FittedPipeline, golden: Golden) -> Golden:
     if not hidden or (isinstance(pipeline.encoder, Windows) and pipeline.encoder.time in hidden):
         return golden
     numbers: dict[str, dict[Any, int]] = {name: {} for name in hidden}
-<<<<<<< HEAD
     encoded = _encoder_examples(pipeline)
-=======
     keys = {pipeline.contract.query, *pipeline.contract.series}
->>>>>>> main
     rows = []
     for row in golden.rows:
         changed = dict(row)
