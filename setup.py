@@ -2,10 +2,11 @@
 
 import configparser
 import re
+import runpy
 import shutil
 from pathlib import Path
 
-from setuptools import find_packages, setup
+from setuptools import Distribution, find_packages, setup
 from setuptools.command.build_py import build_py
 
 ROOT = Path(__file__).parent
@@ -46,6 +47,19 @@ class BuildWithProject(build_py):
         return super().get_outputs(include_bytecode) + ([] if self.editable_mode else list(self.builtin()))
 
 
+class InstallJupyterFiles(Distribution().get_command_class("install_data")):
+    """Install the JupyterLab extension and the configuration of its server, which `mlnb.lab.labextension` makes."""
+
+    def run(self) -> None:
+        """Write the files below the environment's folder."""
+        extension = runpy.run_path(str(ROOT / "mlnb" / "lab" / "labextension.py"))
+        for name, data in extension["data_files"](ABOUT["version"]).items():
+            target = Path(self.install_dir, name)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(data)
+            self.outfiles.append(str(target))
+
+
 setup(
     name=ABOUT["lib_name"],
     version=ABOUT["version"],
@@ -60,8 +74,13 @@ setup(
     keywords=ABOUT["keywords"].split(),
     python_requires=f">={ABOUT['min_python']}",
     packages=find_packages(include=["mlnb", "mlnb.*"]),
-    cmdclass={"build_py": BuildWithProject},
-    package_data={"mlnb": ["py.typed", "__init__.pyi"], "": ["*.html", "*.css", "*.js", "library_hashes.txt"]},
+    cmdclass={"build_py": BuildWithProject, "install_data": InstallJupyterFiles},
+    data_files=[("", [])],  # makes the wheel run InstallJupyterFiles
+    package_data={
+        "mlnb": ["py.typed", "__init__.pyi"],
+        "mlnb.lab": ["browser/*"],
+        "": ["*.html", "*.css", "*.js", "library_hashes.txt"],
+    },
     install_requires=[*requirements("serving"), *requirements("modelling"), *requirements("notebook")],
     extras_require={name: requirements(name) for name in SETS if name not in ("modelling", "notebook")},
     entry_points={

@@ -104,6 +104,11 @@ class ProcessSettings(SettingsGroup):
     """Settings of a process, from the environment alone; mlnb sets most of them for the processes that it starts."""
 
     root = Setting("", "Folder of the project; empty: found from the working directory.", variable="MLNB_ROOT")
+    files = Setting(
+        "",
+        "Folder of files that models or rows name; empty: the project, or the working directory.",
+        variable="MLNB_FILES",
+    )
     run = Setting("", "Id of the run that a notebook's kernel belongs to; set by mlnb.", variable="MLNB_RUN")
     attempt = Setting("", "Attempt that a notebook's kernel belongs to; set by mlnb.", variable="MLNB_ATTEMPT")
     actor = Setting("", "Who changes the registry, for the audit log; empty: the user.", variable="MLNB_ACTOR")

@@ -7,6 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from mlnb.methods.encoding import encoder_checks
+from mlnb.methods.encoding.custom_encoders import ENCODER, declare_encoder, load_column_encoder, read_files
+from mlnb.methods.encoding.encoder_interface import ColumnEncoder
 from mlnb.methods.extensions.extension_classes import ExtensionKind
 from mlnb.methods.extensions.extension_notebooks import read_code
 from mlnb.methods.metrics import metric_checks
@@ -87,6 +90,38 @@ def check_metric(metric: type[CustomMetric] | CustomMetric | Path | str) -> None
             seconds = metric_checks.measure_time(source, task)
             print(f"{source.name}, {task}: {len(checks)} checks passed; a score in {1000 * seconds:.2f} ms")
     _require(METRIC, source.name, source.file, problems)
+
+
+def check_column_encoder(
+    encoder: type[ColumnEncoder] | ColumnEncoder | Path | str, root: Path | str | None = None
+) -> None:
+    """Check an encoder on its examples, and print the result and the latency of one value.
+
+    Checked are the numbers of known and unknown values, the same encoder for the same rows, saved and loaded encoders,
+    one row against a batch, and that the values are left as they are.
+
+    Args:
+        encoder: its class, an object of it, or the path of its notebook.
+        root: folder of the project, where the encoder's files are; None: that of the notebook, or this folder.
+
+    Raises:
+        ColumnEncoderError: a check failed; the message lists what was found and what to do.
+    """
+    is_notebook = isinstance(encoder, str | Path)
+    source = (
+        load_column_encoder(*_read(ENCODER, encoder)) if isinstance(encoder, str | Path) else declare_encoder(encoder)
+    )
+    home = Path(root) if root is not None else Path(str(encoder)).resolve().parents[2] if is_notebook else Path.cwd()
+    files = {name: (home / file.path).read_bytes() for name, file in read_files(source, home).items()}
+    problems = list[str]()
+    for kind in source.encoder.kinds:
+        checks = encoder_checks.check_custom(source, kind, files)
+        failed = [check for check in checks if not check.passed]
+        problems += [f"{kind}, {check.check}: {check.problem}; {check.remedy}" for check in failed]
+        if not failed:
+            seconds = encoder_checks.measure_time(source, kind, files)
+            print(f"{source.name}, {kind}: {len(checks)} checks passed; one value in {1000 * seconds:.2f} ms")
+    _require(ENCODER, source.name, source.file, problems)
 
 
 def _read(kind: ExtensionKind, notebook: Path | str) -> tuple[str, str]:

@@ -22,7 +22,7 @@ TOGETHER = {
     ),
     "cli/test_example_notebooks.py": (
         "the examples of a new project are tested alike",
-        "cli/example_metric",
+        "cli/example_encoder cli/example_metric",
     ),
     "cli/test_models.py": (
         "the commands of the registry act on shared state",
@@ -34,8 +34,9 @@ TOGETHER = {
     ),
     "dashboard/test_application.py": (
         "a page is tested as a reader sees it",
-        "dashboard/live_run dashboard/model_overview dashboard/project_views dashboard/registry_view "
-        "dashboard/run_listing dashboard/stage_timeline dashboard/study_page",
+        "dashboard/file_warnings dashboard/live_run dashboard/model_overview dashboard/project_views "
+        "dashboard/registry_view dashboard/run_differences dashboard/run_listing "
+        "dashboard/stage_timeline dashboard/study_page",
     ),
     "cli/test_upgrade.py": (
         "an upgrade is tested as a whole, from the template to the journal",
@@ -51,7 +52,10 @@ TOGETHER = {
         "they report the failures of notebooks, which need a kernel",
         "engine/notebook_shell engine/stage_runner",
     ),
-    "engine/test_stage.py": ("the base class is tested by this subclass", "engine/interactive_stage"),
+    "engine/test_stage.py": (
+        "the base class is tested by this subclass",
+        "engine/draft_artifacts engine/interactive_stage",
+    ),
     "engine/test_three_way.py": (
         "the merges of an upgrade share their cases",
         "engine/cell_matching engine/parameter_merge engine/settings_merge engine/text_merge",
@@ -76,6 +80,12 @@ TOGETHER = {
         "the sockets exist only in a kernel restored for Jupyter",
         "kernels/kernel/jupyter_sockets",
     ),
+    "lab/test_panel_service.py": (
+        "requests are answered by the parts together, about one project with runs",
+        "executors/failed_stages lab/failed_cell lab/open_notebook lab/panel_state lab/run_pages lab/run_process "
+        "lab/stage_views",
+    ),
+    "lab/test_server_extension.py": ("JupyterLab is started with the files", "lab/jupyter_files"),
     "monitoring/test_monitor.py": (
         "an optional report of one call; the library is not among the requirements of the tests",
         "monitoring/evidently",

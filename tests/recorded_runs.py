@@ -12,6 +12,7 @@ from mlnb.engine.runs import Run
 from mlnb.engine.test_set_access import record_access, record_rows, recorded_accesses
 from mlnb.governance.run_manifest import write_manifest
 from mlnb.registry.registry import Registry
+from mlnb.reports.run_documents import write_documents
 from mlnb.reports.run_report import write_report
 
 
@@ -36,6 +37,7 @@ def recorded_run(example: Example, root: Path) -> Run:
         project.store.put_result(stage.key, result)
     project.store.unpack(run.require_output("service").digest)
     write_report(run)
+    write_documents(run)
     write_manifest(run)
     registry = Registry(project, "ann")
     registry.register(run)

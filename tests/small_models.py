@@ -1,6 +1,7 @@
 """Small model folders of every task, as in a bundle, for tests of exports and deployments."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from mlnb.methods.contracts.declarations import ColumnDeclaration
 from mlnb.methods.contracts.problems import ProblemContract
 from mlnb.methods.contracts.responses import Golden, to_wire
 from mlnb.methods.decisions.decision_rules import write_decision
+from mlnb.methods.encoding.custom_encoders import EncoderCode
 from mlnb.methods.encoding.table_encoder import Encoder
 from mlnb.methods.models.fitted_models import Model, predict, save_model
 from mlnb.methods.models.model_families import fit_model
@@ -66,6 +68,7 @@ def make_model(
     decision: str = "plain",
     text: bool = False,
     quantiles: bool = False,
+    encoders: Mapping[str, EncoderCode] | None = None,
 ) -> Path:
     """Return the `model` folder of a bundle; the family "ensemble" is one of boosters, "mixed" has a linear member.
 
@@ -81,7 +84,7 @@ def make_model(
     y = targets.get(task, np.zeros(400)).astype(int if task in CLASSES else float)
     classes = CLASSES.get(task)
     count = len(classes or ())
-    encoder = Encoder.fit(arrays, schema, y, classes=count)
+    encoder = Encoder.fit(arrays, schema, y, classes=count, encoders=encoders or {})
     X = encoder.transform(arrays)
     families = {"ensemble": ["lightgbm", "random_forest"], "mixed": ["lightgbm", "linear"]}.get(family, [family])
     skewed = fit_skewed(X, y) if family in ("skewed", "poisson") else None

@@ -83,16 +83,21 @@ class StageCells:
         """Make the bundle, load its predictor and let it answer the golden rows; return the predictor."""
         from mlnb.methods.contracts.problems import ProblemContract
         from mlnb.methods.contracts.responses import Golden
+        from mlnb.methods.evaluation.fitted_pipeline import assemble_pipeline
+        from mlnb.methods.evaluation.golden_rows import make_example
         from mlnb.serving.packaging.bundles import find_service, make_bundle
         from mlnb.serving.runtime.predictor import Predictor
         from mlnb.stages.package import choose_golden
 
+        contract, schema, encoder = self.load("contract", ProblemContract), self.load("schema"), self.load("encoder")
+        golden = choose_golden(self.load("golden", Golden), 20)
+        example = make_example(assemble_pipeline(contract, schema, encoder, self.load("model")), golden)
         bundle = make_bundle(
-            self.project.root / "bundle", service=find_service("tabular", self.project), name="",
-            contract=self.load("contract", ProblemContract), schema=self.load("schema"), encoder=self.load("encoder"),
-            model=self.load("model"), golden=choose_golden(self.load("golden", Golden), 20),
+            self.project.root / "bundle", service=find_service("tabular", self.project), name="", contract=contract,
+            schema=schema, encoder=encoder, model=self.load("model"), golden=golden, example=example,
         )  # fmt: skip
         predictor = Predictor.load(bundle.folder / "model")
+        assert predictor.predict(example.rows) == example.predictions
         difference = predictor.replay()
         assert difference is None, difference
         return predictor

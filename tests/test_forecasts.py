@@ -18,6 +18,7 @@ from mlnb.methods.contracts.evaluations import Metrics
 from mlnb.methods.contracts.findings import FindingList
 from mlnb.methods.contracts.problems import ProblemContract
 from mlnb.methods.tasks.task_traits import Task
+from mlnb.serving.runtime.model_parts import read_example
 from mlnb.serving.runtime.predictor import Predictor
 from mlnb.serving.runtime.request_bodies import BadRows
 from mlnb.serving.runtime.response_schemas import describe_responses, describe_rows
@@ -107,8 +108,10 @@ def test_the_service_takes_history_and_answers_the_horizon(run: runs.Run) -> Non
             predictor.predict(wrong)
     parts = predictor.parts
     kind = find_served_task(parts.contract)
-    described = describe_rows(kind.columns(parts.schema, parts.contract), predictor.golden.rows)
-    assert kind.whole and set(described["items"]["properties"]) == {"day", "shop", "price", "sold"}
+    example = read_example(folder)
+    assert predictor.predict(example.rows) == example.predictions and {row["shop"] for row in example.rows} == {"1"}
+    described = describe_rows(kind.columns(parts.schema, parts.contract), example.rows)
+    assert set(described["items"]["properties"]) == {"day", "shop", "price", "sold"}
     assert described["items"]["required"] == ["day", "shop"]
     answer = describe_responses(parts.contract, responses[:1])["items"]
     assert {"time", "shop", "prediction", "interval"} <= set(answer["properties"])

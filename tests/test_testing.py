@@ -3,18 +3,20 @@
 import importlib.util
 from pathlib import Path
 
+import custom_encoders
 import custom_metrics
 import numpy as np
 import pytest
 from custom_families import CODE, FAULTS, write_family
 
-from mlnb.errors import MetricError, MissingExtra, ModelFamilyError
+from mlnb.errors import ColumnEncoderError, MetricError, MissingExtra, ModelFamilyError
+from mlnb.methods.encoding.custom_encoders import load_column_encoder
 from mlnb.methods.metrics.custom_metrics import load_metric
 from mlnb.methods.models.custom_families import custom_names, load_family
 from mlnb.methods.models.family_checks import check_family
 from mlnb.methods.models.optional_families import OPTIONAL_FAMILIES
 from mlnb.methods.models.search_spaces import SEARCHED
-from mlnb.testing import check_metric, check_model_family
+from mlnb.testing import check_column_encoder, check_metric, check_model_family
 
 FAST = {
     "lightgbm": {"rounds": 5},
@@ -86,3 +88,20 @@ def test_a_broken_metric_is_named(fault: str, tmp_path: Path) -> None:
         check_metric(path)
     message = str(caught.value)
     assert message.startswith("nbs/metrics/profit.ipynb: metric 'profit' fails") and expected in message, message
+
+
+def test_an_encoder_passes_as_notebook_and_as_class(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    check_column_encoder(custom_encoders.write_encoder(tmp_path))
+    check_column_encoder(type(load_column_encoder(custom_encoders.CODE, custom_encoders.FILE).encoder))
+    assert capsys.readouterr().out.count("moments, date: 5 checks passed; one value in ") == 2
+
+
+@pytest.mark.parametrize("fault", custom_encoders.FAULTS)
+def test_a_broken_encoder_is_named(fault: str, tmp_path: Path) -> None:
+    old, new, expected = custom_encoders.FAULTS[fault]
+    assert old in custom_encoders.CODE
+    path = custom_encoders.write_encoder(tmp_path, code=custom_encoders.CODE.replace(old, new))
+    with pytest.raises(ColumnEncoderError) as caught:
+        check_column_encoder(path)
+    message = str(caught.value)
+    assert message.startswith("nbs/encoders/moments.ipynb: encoder 'moments'") and expected in message, message

@@ -37,6 +37,8 @@ def make_bundle_in(folder: Path, rows: list[dict[str, Any]], y: np.ndarray) -> A
     """Return the bundle of a LightGBM model, as stage `package` makes it."""
     from mlnb.engine.project import Project
     from mlnb.methods.encoding.table_encoder import Encoder
+    from mlnb.methods.evaluation.fitted_pipeline import assemble_pipeline
+    from mlnb.methods.evaluation.golden_rows import make_example
     from mlnb.methods.models.fitted_models import predict, save_model
     from mlnb.methods.models.model_families import fit_model
     from mlnb.methods.tables.columns import Column, Schema, to_arrays
@@ -58,9 +60,11 @@ def make_bundle_in(folder: Path, rows: list[dict[str, Any]], y: np.ndarray) -> A
     model = fit_model("lightgbm", {"rounds": ROUNDS, "num_leaves": LEAVES}, X, y, "binary", 2)
     contract = ProblemContract(task=Task.BINARY, target="churned", classes=("no", "yes"))
     golden = Golden(rows=rows[:100], predictions=to_wire(respond(predict(model, X[:100]), contract)))
-    parts = {"contract": contract, "schema": schema.to_json(), "encoder": encoder.to_json(), "golden": golden}
+    parts: dict[str, Any] = {"contract": contract, "schema": schema.to_json(), "encoder": encoder.to_json()}
     service = find_service("tabular", Project.find(Path(__file__).parent))
     fitted = save_model(model, folder / "fitted")
+    example = make_example(assemble_pipeline(contract, parts["schema"], parts["encoder"], fitted), golden)
+    parts |= {"golden": golden, "example": example}
     return make_bundle(folder / "bundle", service=service, name="churned", model=fitted, **parts)
 
 

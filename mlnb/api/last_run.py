@@ -8,7 +8,7 @@ import shlex
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from mlnb.api.run_request import RunRequest, pipeline_name
 from mlnb.engine.notebook import read_notebooks
@@ -22,8 +22,24 @@ OPTION = "-p"  # origin of their values
 READ = "contract"  # artifact of the stage that has read the data and found the target
 
 
+class LastData(NamedTuple):
+    """A request, the options that were added to it, and a note about them; empty without any."""
+
+    request: RunRequest
+    words: tuple[str, ...] = ()
+    note: str = ""
+
+
 def with_last_data(project: Project, request: RunRequest) -> tuple[RunRequest, tuple[str, ...]]:
-    """Return a request with the data and target of the last run, and these as options; print them to standard error.
+    """Return what `last_data` does, with the options alone; print its note to standard error."""
+    last = last_data(project, request)
+    if last.note:
+        print(last.note, file=sys.stderr)
+    return last.request, last.words
+
+
+def last_data(project: Project, request: RunRequest) -> LastData:
+    """Return a request with the data and target of the last run, these as options, and a note about them.
 
     Runs that failed before their data was read and their target was found are passed over, and named. A request that
     states data is returned as it is; so is one for a project whose notebooks, profile or file of parameters name the
@@ -34,13 +50,12 @@ def with_last_data(project: Project, request: RunRequest) -> tuple[RunRequest, t
         request: The options of `mlnb run` or `mlnb plan`.
     """
     if request.data is not None or _states_data(project, request):
-        return request, ()
+        return LastData(request)
     run, unread = _last_run(project, pipeline_name(project, request))
     values = _requested(run) if run else {}
     if run is None or "data" not in values or not _names_example(project):
-        if unread:
-            print(f"The last run, {unread}, has not read its data and target: it supplies neither.", file=sys.stderr)
-        return request, ()
+        note = f"The last run, {unread}, has not read its data and target: it supplies neither." if unread else ""
+        return LastData(request, note=note)
     last = RunRequest(data=_from_here(project, str(values["data"])), program=())
     target, column = values.get("target"), values.get("known_column")
     if request.target is None and target is not None and not _states(request, "target"):
@@ -50,9 +65,10 @@ def with_last_data(project: Project, request: RunRequest) -> tuple[RunRequest, t
             last = replace(last, pairs=[("problem.target", str(target))])
     words = last.command()
     passed = f" ({unread} has not read its data and target)" if unread else ""
-    print(f"As in the last run, {run.id}{passed}: {shlex.join(words)}", file=sys.stderr)
+    note = f"As in the last run, {run.id}{passed}: {shlex.join(words)}"
     target = request.target if last.target is None else last.target
-    return replace(request, data=last.data, target=target, pairs=[*last.pairs, *request.pairs]), words
+    whole = replace(request, data=last.data, target=target, pairs=[*last.pairs, *request.pairs])
+    return LastData(whole, words, note)
 
 
 def _states(request: RunRequest, name: str) -> bool:

@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 import pandas as pd
 import pyarrow as pa
 
-from mlnb.api.table_slices import slice_frame, to_frame, to_json_value
+from mlnb.api.table_slices import expand_vectors, slice_frame, to_frame, to_json_value
 from mlnb.errors import ServingError, UsageError
 from mlnb.methods.contracts.responses import AnomalyExplanation, Explanation, SumExplanation, to_wire
 from mlnb.methods.tasks.task_traits import traits_of
@@ -194,6 +194,7 @@ class PackagedModel:
         """Yield the data in parts that are scored at a time, with the number of the first row of each."""
         handler, first = self._predictor.handler, 0
         if isinstance(data, pd.DataFrame):
+            data = expand_vectors(data, self._predictor.protection.vectors)
             for table in slice_frame(data, handler.request_columns, not handler.independent):
                 yield first, table
                 first += table.rows

@@ -158,10 +158,13 @@ def _register_run(run: Run) -> None:
 
 def write_run_report(run: Run) -> Path | None:
     """Write the report; an error is a warning, as the run itself is finished."""
+    from mlnb.reports.run_documents import write_documents
     from mlnb.reports.run_report import write_report
 
     try:
-        return Path(os.path.relpath(write_report(run)))
+        path = write_report(run)
+        write_documents(run)
+        return Path(os.path.relpath(path))
     except Exception as error:  # noqa: BLE001 -- no error of a report may change the result of a run
         warnings.warn(
             f"the report could not be written: {error!r}; `mlnb report` tries again", RuntimeWarning, stacklevel=2

@@ -1,6 +1,6 @@
 """Data frames as the slices of rows that a service reads from an Arrow body, so that both get the same numbers."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import date
 from typing import Any
 
@@ -42,6 +42,32 @@ def slice_frame(frame: pd.DataFrame, schema: Schema, whole: bool) -> Iterator[Ta
         for name, values in mixed.items():
             table.coded[name] = _encode(values.iloc[start : start + rows])
         yield table
+
+
+def expand_vectors(frame: pd.DataFrame, sizes: Mapping[str, int]) -> pd.DataFrame:
+    """Return a data frame with the columns that a model has of its vector columns instead of their lists.
+
+    Args:
+        frame: rows (n, d).
+        sizes: vector columns, and how many numbers each has.
+
+    Raises:
+        BadRows: a list has another length, or what is there is no list.
+    """
+    for name in [name for name in sizes if name in frame.columns]:
+        missing = np.full(sizes[name], np.nan)
+        lists = [missing if value is None or value is pd.NA else np.asarray(value) for value in frame[name]]
+        for row, values in enumerate(lists):
+            if values.shape != (sizes[name],) or values.dtype.kind not in "fiub":
+                problem = RowProblem(
+                    row=row, column=name, found=f"{type(frame[name].iloc[row]).__name__} of shape {values.shape}",
+                    expected=f"a list of {sizes[name]} numbers",
+                )  # fmt: skip
+                raise BadRows([problem])
+        numbers = np.array(lists, dtype=np.float64).reshape(len(frame), sizes[name])
+        expanded = pd.DataFrame(numbers, frame.index, [f"{name}[{position}]" for position in range(sizes[name])])
+        frame = pd.concat([frame.drop(columns=name), expanded], axis=1)
+    return frame
 
 
 def to_frame(data: object) -> pd.DataFrame | None:
@@ -95,6 +121,8 @@ def _encode(values: "pd.Series[Any]") -> tuple[list[Any], np.ndarray]:
 
 def to_json_value(value: Any) -> Any:
     """Return a value as JSON has it: numpy's numbers as Python's, instants as ISO 8601, None for missing values."""
+    if isinstance(value, list | np.ndarray):
+        return [to_json_value(one) for one in value]
     if value is pd.NA or value is pd.NaT:
         return None
     if isinstance(value, date):

@@ -19,6 +19,7 @@ from mlnb.reports.formatting import count
 # Folder of notebooks -> module and name of their kind, and the function that reads them, with the stages that call it.
 EXTENSIONS = {
     "models": ("mlnb.methods.models.custom_families", "FAMILY", "register_families", "the stages tune and train"),
+    "encoders": ("mlnb.methods.encoding.custom_encoders", "ENCODER", "read_encoders", "the stage features"),
     "metrics": ("mlnb.methods.metrics.custom_metrics", "METRIC", "read_metrics", "the stage problem"),
 }
 

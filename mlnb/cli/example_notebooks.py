@@ -5,7 +5,7 @@ import json
 import re
 from typing import NamedTuple
 
-from mlnb.cli import example_family, example_metric
+from mlnb.cli import example_encoder, example_family, example_metric
 
 
 class ExampleNotebook(NamedTuple):
@@ -38,6 +38,9 @@ class ExampleNotebook(NamedTuple):
 
 EXAMPLES = {
     "model": ExampleNotebook("a model family; the search tries it, too", example_family.FILE, example_family.CELLS),
+    "encoder": ExampleNotebook(
+        "an encoder; `-p features.encoders` assigns it to columns", example_encoder.FILE, example_encoder.CELLS
+    ),
     "metric": ExampleNotebook(
         "a metric; each run reports it, and `-p problem.metric detection_profit` decides by it",
         example_metric.FILE,

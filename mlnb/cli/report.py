@@ -8,6 +8,7 @@ from mlnb.engine.project import Project
 from mlnb.registry.run_references import open_referenced
 from mlnb.reports.comparison_page import write_comparison
 from mlnb.reports.monitoring_page import write_monitoring_report
+from mlnb.reports.run_documents import write_documents
 from mlnb.reports.run_index import write_index
 from mlnb.reports.run_report import write_report
 
@@ -48,4 +49,8 @@ def _write(project: Project, args: argparse.Namespace) -> Path:
         return write_comparison([open_referenced(project, reference) for reference in args.compare])
     if args.all:
         return write_index(project)
-    return write_monitoring_report(project) if args.monitoring else write_report(open_referenced(project, args.run))
+    if args.monitoring:
+        return write_monitoring_report(project)
+    run = open_referenced(project, args.run)
+    write_documents(run)
+    return write_report(run)

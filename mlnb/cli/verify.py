@@ -15,17 +15,19 @@ FAILED = 1  # exit code when anything is not as it was recorded
 def parser(p: argparse.ArgumentParser) -> None:
     """Declare the arguments of `mlnb verify`."""
     p.add_argument("reference", nargs="?", default="latest", help="run, version, latest (default) or all")
-    p.add_argument("--strict", action="store_true", help="fail when anything has no signature of a trusted key")
+    p.add_argument("--strict", action="store_true", help="fail without a trusted signature, and on open points")
     p.add_argument("--problems", action="store_true", help="print only what is not ok")
     p.add_argument("--json", action="store_true", help="print JSON lines")
     p.epilog = (
         "examples:\n  mlnb verify                     the latest run and the audit log\n"
-        "  mlnb verify @champion --strict  every part has to be signed with a trusted key\n"
+        "  mlnb verify @champion --strict  every part is signed, and no document has open points\n"
         "  mlnb verify all --problems\n\n"
         "Verified are the registry with its audit log, finished segments of prediction logs, labels, and the files,\n"
         "artifacts and code of runs. A line per subject: ok, altered, missing, unsigned, or stale (the code has\n"
         "changed since the run; of all runs only the latest is compared with the code). Unsigned subjects pass,\n"
-        "unless --strict is given or they were made after the project trusted its first key (`mlnb keys`).\n\n"
+        "unless --strict is given or they were made after the project trusted its first key (`mlnb keys`). Each\n"
+        "figure of a run's documents is compared with its artifact; with --strict, a document with unanswered\n"
+        "questions is open, and fails.\n\n"
         "exit codes: 0 verified, 1 anything else"
     )
 

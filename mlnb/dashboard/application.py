@@ -1,11 +1,9 @@
 """The dashboard as a Starlette application: routes, pages, errors."""
 
-import threading
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache, partial
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 from urllib.parse import quote
 
 from jinja2 import ChoiceLoader, Environment, FileSystemLoader
@@ -17,34 +15,28 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from mlnb.dashboard.access_control import DOCUMENT_POLICY, AccessControl
+from mlnb.dashboard.file_warnings import collect_warnings
 from mlnb.dashboard.live_run import describe_live
 from mlnb.dashboard.model_overview import overview
 from mlnb.dashboard.optuna_pages import ADDRESS, OptunaPages
 from mlnb.dashboard.project_views import ProjectView, view_projects
 from mlnb.dashboard.registry_view import read_registry
+from mlnb.dashboard.run_differences import RunDifferences
 from mlnb.dashboard.run_listing import RunQuery, list_rows
 from mlnb.dashboard.study_page import newest_studies
 from mlnb.engine.digests import digest_bytes
 from mlnb.engine.project import Project
 from mlnb.engine.runs import Run, open_run
-from mlnb.errors import FileWarning, MlnbError, UnknownRun, UsageError
-from mlnb.methods.contracts.evaluations import Metrics
+from mlnb.errors import MlnbError, UnknownRun, UsageError
 from mlnb.registry.known_head import registry_exists
-from mlnb.registry.model_versions import output_digest
-from mlnb.registry.version_comparison import MetricDifference, run_difference
 from mlnb.reports.comparison_page import collect_comparison
 from mlnb.reports.monitoring_page import render_monitoring_report
 from mlnb.reports.run_page import page_name
 from mlnb.reports.run_report import environment, render_notebook, render_report, style
 from mlnb.tracking import run_results
-from mlnb.tracking.artifact_views import load_record
 from mlnb.tracking.run_table import short_data
 
-T = TypeVar("T")
 HERE = Path(__file__).parent
-ROWS = 20_000  # test rows up to which a page resamples them in pairs
-EVALUATED = ("contract", "test", "predictions")  # artifacts that the difference of two runs depends on
-RENDERING = threading.Lock()  # a page at a time: the warnings of a page are collected for the whole process
 
 
 class Site(NamedTuple):
@@ -61,7 +53,7 @@ class Dashboard:
     def __init__(self, projects: Sequence[Project]) -> None:
         self.views = view_projects(projects)
         self.charts = OptunaPages(self.views).routes()
-        self.differences: dict[tuple[str | None, ...], MetricDifference | str] = {}  # by digests
+        self.differences = RunDifferences()
 
     def routes(self) -> list[Route]:
         """Return the routes; all of them are read-only."""
@@ -123,7 +115,7 @@ class Dashboard:
 
         def values() -> Mapping[str, object]:
             compared = [view.run(name) or open_run(view.project, name) for name in names]
-            return {"page": collect_comparison(compared, self._difference), "run_url": view.run_url}
+            return {"page": collect_comparison(compared, self.differences), "run_url": view.run_url}
 
         return self._page("comparison.html", view, "compare", values)
 
@@ -185,19 +177,6 @@ class Dashboard:
             status = 400
         return self._page("error.html", None, "", lambda: {"text": text}, status)
 
-    def _difference(self, first: Run, other: Run) -> MetricDifference | str:
-        """Return the difference of two runs, computed once; as text why it takes a page too long."""
-        key = tuple(output_digest(run, artifact) for run in (first, other) for artifact in EVALUATED)
-        if None in key or key not in self.differences:
-            test = load_record(first, "metrics", Metrics)
-            if test is not None and test.rows > ROWS:
-                return (
-                    f"{test.rows:,} test rows take too long for a page; "
-                    f"`mlnb report --compare {first.id} {other.id}` computes it"
-                )
-            self.differences[key] = run_difference(first, other)
-        return self.differences[key]
-
     def _view(self, request: Request) -> ProjectView:
         name = request.path_params["project"]
         if name not in self.views:
@@ -226,7 +205,7 @@ class Dashboard:
         self, template: str, view: ProjectView | None, section: str, values: Callable[[], Mapping[str, object]]
     ) -> str:
         """Return a page; it starts with the warnings that reading its values gave."""
-        content, notes = _collect_warnings(values)
+        content, notes = collect_warnings(values)
         site = Site(list(self.views.values()), view, section)
         return templates().get_template(template).render(site=site, style=_styles(), notes=notes, **content)
 
@@ -264,17 +243,9 @@ def _script() -> str:
     return (HERE / "dashboard.js").read_text(encoding="utf-8")
 
 
-def _collect_warnings(values: Callable[[], T]) -> tuple[T, list[str]]:
-    """Return what a function returns, and each warning about a file that it gave, once."""
-    with RENDERING, warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", FileWarning)
-        result = values()
-    return result, list(dict.fromkeys(str(one.message) for one in caught if issubclass(one.category, FileWarning)))
-
-
 def _document(render: Callable[[], str]) -> Response:
     """Return a report or notebook under a policy by which nothing in it runs."""
-    page, _ = _collect_warnings(render)
+    page, _ = collect_warnings(render)
     headers = {"Content-Security-Policy": DOCUMENT_POLICY}
     return HTMLResponse(page.encode(errors="backslashreplace"), headers=headers)
 

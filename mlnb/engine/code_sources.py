@@ -1,5 +1,6 @@
 """The dependencies of a stage's code: project modules that it imports, directly or not, and library versions."""
 
+import ast
 import os
 import site
 import sys
@@ -7,7 +8,15 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import mlnb
-from mlnb.engine.digests import StatCache, WatchedPaths, digest_code, digest_module, parse_cell, parse_python
+from mlnb.engine.digests import (
+    StatCache,
+    WatchedPaths,
+    digest_code,
+    digest_file,
+    digest_module,
+    parse_cell,
+    parse_python,
+)
 from mlnb.engine.notebook import imported_names
 from mlnb.engine.project import Project
 from mlnb.exported_code import read_exported_code
@@ -15,6 +24,7 @@ from mlnb.exported_code import read_exported_code
 # A stage that imports the module reads the notebooks of the folder next to the stages.
 EXTENSIONS = {
     "mlnb.methods.models.project_families": "models",
+    "mlnb.methods.encoding.project_encoders": "encoders",
     "mlnb.methods.metrics.project_metrics": "metrics",
 }
 
@@ -124,8 +134,23 @@ class CodeSources:
                 self._watched.add(str(folder / name))
                 code = read_exported_code(folder / name, label)
                 modules[label] = digest_code([code])
-                names |= imported_names(parse_cell(code))
+                names |= imported_names(tree := parse_cell(code))
+                for path in declared_files(tree):
+                    modules[path] = self._file_digest(self.project.root / path)
         return names
+
+    def _file_digest(self, path: Path) -> str:
+        """Return the digest of a file that a class needs; "none" when it cannot be read."""
+        self._watched.add(str(path))
+        cache: StatCache = self.project.source_cache
+        cached = cache.get(path)
+        if not isinstance(cached, str):
+            try:
+                cached = digest_file(path)
+            except OSError:
+                return "none"
+            cache.put(path, cached)
+        return cached
 
     def _is_ours(self, name: str) -> bool:
         return name.partition(".")[0] == "mlnb"
@@ -176,6 +201,18 @@ class CodeSources:
                 cache.put(path, cached)
             self._modules[path] = (cached[0], frozenset(cached[1]))
         return self._modules[path]
+
+
+def declared_files(tree: ast.Module | None) -> list[str]:
+    """Return the paths in the literal `files` of the classes of a notebook, such as {"model": "models/cnn.onnx"}."""
+    paths = list[str]()
+    for defined in (node for node in ast.walk(tree or ast.Module([], [])) if isinstance(node, ast.ClassDef)):
+        for node in defined.body:
+            named = isinstance(node, ast.Assign) and any(ast.unparse(target) == "files" for target in node.targets)
+            if named and isinstance(node, ast.Assign) and isinstance(node.value, ast.Dict):
+                constants = [one.value for one in node.value.values if isinstance(one, ast.Constant)]
+                paths += [value for value in constants if isinstance(value, str)]
+    return paths
 
 
 def _names(cached: object) -> dict[str, str]:

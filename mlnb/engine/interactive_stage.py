@@ -4,11 +4,12 @@ import shutil
 from pathlib import Path
 
 from mlnb.engine import runs
+from mlnb.engine.draft_artifacts import newest_draft
 from mlnb.engine.files import make_folder
 from mlnb.engine.project import Project
 from mlnb.engine.run_records import OutputRecord
 from mlnb.engine.stage import Stage
-from mlnb.engine.stage_files import REPORT, ProgressNote, StageReport, read_record, report_path, write_record
+from mlnb.engine.stage_files import ProgressNote, StageReport, report_path, write_record
 from mlnb.engine.test_set_access import interactive_reader
 from mlnb.errors import UnknownRun
 
@@ -38,12 +39,10 @@ class InteractiveStage(Stage):
     def _find(self, artifact: str) -> OutputRecord:
         if self.source is not None:
             return self.source.require_output(artifact)
-        drafts = sorted(self.folder.glob(f"*{REPORT}"), key=lambda path: path.stat().st_mtime_ns, reverse=True)
-        for path in drafts:
-            report = read_record(StageReport, path)
-            if report is not None and artifact in report.outputs:
-                print(f"{artifact}: from the draft of {path.name.removesuffix(REPORT)}")
-                return report.outputs[artifact]
+        draft = newest_draft(self.folder, artifact)
+        if draft is not None:
+            print(f"{artifact}: from the draft of {draft.stage}")
+            return draft.output
         latest = runs.latest_output(self.project, artifact)
         if latest is None:
             raise UnknownRun(f"No run has made {artifact!r}. Run the stage that makes it: `mlnb run --upto STAGE`.")

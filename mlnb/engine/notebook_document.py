@@ -1,9 +1,11 @@
 """A notebook file as typed cells: read from JSON, and written in the layout that nbdev uses."""
 
 import ast
+import itertools
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
 import msgspec
 
@@ -101,21 +103,41 @@ def set_defaults(data: bytes, values: Mapping[str, str]) -> bytes:
     """
     document = read_document(data, "the notebook")
     cells = tuple(
-        msgspec.structs.replace(cell, source=_with_defaults(cell.source, values)) if "parameters" in cell.tags else cell
+        msgspec.structs.replace(cell, source=with_defaults(cell.source, values)) if "parameters" in cell.tags else cell
         for cell in document.cells
     )
     return data if cells == document.cells else write_document(Document(cells, document.metadata))
 
 
-def _with_defaults(source: str, values: Mapping[str, str]) -> str:
-    """Return the source of a parameters cell with other defaults; comments stay."""
+def with_defaults(source: str, values: Mapping[str, Any]) -> str:
+    """Return the source of a parameters cell with other defaults; comments and all other lines stay.
+
+    Args:
+        source: The source.
+        values: Values by name of a parameter; other names are ignored.
+    """
+    lines = [line.encode() for line in source.splitlines(keepends=True)]
+    starts = list(itertools.accumulate(map(len, lines), initial=0))
+    text = source.encode()
     for node in reversed(parse_python(source).body):
-        if isinstance(node, ast.AnnAssign) and node.value and getattr(node.target, "id", None) in values:
-            default = ast.get_source_segment(source, node.value) or ""
-            line = ast.get_source_segment(source, node) or ""
-            text = json.dumps(values[node.target.id], ensure_ascii=False)  # type: ignore[union-attr]
-            source = source.replace(line, line.removesuffix(default) + text, 1)
-    return source
+        if not (isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.value):
+            continue
+        if node.target.id in values:
+            start = starts[node.value.lineno - 1] + node.value.col_offset
+            end = starts[(node.value.end_lineno or 1) - 1] + (node.value.end_col_offset or 0)
+            text = text[:start] + literal(values[node.target.id]).encode() + text[end:]
+    return text.decode()
+
+
+def literal(value: Any) -> str:
+    """Return a value of a parameter as Python source, with double quotes."""
+    if isinstance(value, str):
+        return json.dumps(value, ensure_ascii=False)
+    if isinstance(value, list):
+        return f"[{', '.join(map(literal, value))}]"
+    if isinstance(value, dict):
+        return f"{{{', '.join(f'{literal(name)}: {literal(item)}' for name, item in value.items())}}}"
+    return repr(value)
 
 
 def _cell_value(cell: DocumentCell) -> Json:

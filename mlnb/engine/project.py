@@ -102,6 +102,11 @@ class Project(msgspec.Struct, frozen=True, dict=True):
         return self.notebooks.parent / "models"
 
     @property
+    def encoders(self) -> Path:
+        """The folder of the notebooks with the project's encoders; it need not exist."""
+        return self.notebooks.parent / "encoders"
+
+    @property
     def metrics(self) -> Path:
         """The folder of the notebooks with the project's metrics; it need not exist."""
         return self.notebooks.parent / "metrics"

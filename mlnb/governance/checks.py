@@ -16,6 +16,7 @@ class CheckState(StrEnum):
     MISSING = "missing"
     UNSIGNED = "unsigned"
     STALE = "stale"
+    OPEN = "open"
 
 
 class Check(NamedTuple):

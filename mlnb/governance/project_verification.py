@@ -6,6 +6,7 @@ from mlnb.engine import runs
 from mlnb.engine.project import Project
 from mlnb.errors import MlnbError, SchemaError, UnknownRun
 from mlnb.governance.checks import Check, SignaturePolicy, altered, missing
+from mlnb.governance.document_verification import check_document_sources, check_documents
 from mlnb.governance.production_verification import verify_production
 from mlnb.governance.registry_verification import RegistryContents, open_registry, verify_registry, verify_version
 from mlnb.governance.run_verification import check_sources, verify_run
@@ -69,16 +70,20 @@ def _verify_runs(
         return
     if selected is not None:
         yield from verify_run(selected, policy, registered.get(selected.id, ""))
+        yield from check_documents(selected, policy.strict)
         yield from check_sources(selected)
+        yield from check_document_sources(selected)
         return
     every, problems = runs.read_runs(project)
     yield from (altered("runs", problem) for problem in problems)
     for run in every:
         yield from verify_run(run, policy, registered.get(run.id, ""))
+        yield from check_documents(run, policy.strict)
     for version in contents.versions if contents else ():
         yield from verify_version(project, version)
     if every:
         yield from check_sources(every[0])
+        yield from check_document_sources(every[0])
 
 
 def _distinct(checks: Iterable[Check]) -> Iterator[Check]:

@@ -11,9 +11,8 @@ from mlnb.engine.files import PRIVATE, write_whole
 from mlnb.engine.project import Project
 from mlnb.engine.run_records import StageRecord
 from mlnb.engine.runs import Run
-from mlnb.engine.source_cache import shared_cache_path
 from mlnb.errors import SchemaError
-from mlnb.governance.run_environment import describe_environment
+from mlnb.governance.run_environment import describe_environment, package_cache
 from mlnb.governance.source_archive import store_sources
 from mlnb.signing.canonical_json import LARGEST, canonical_json
 from mlnb.signing.envelopes import IN_TOTO, MANIFEST, Signature, make_envelope, open_envelope
@@ -21,7 +20,7 @@ from mlnb.signing.signing_keys import find_key
 
 STATEMENT = "https://in-toto.io/Statement/v1"
 PREDICATE = "https://example.org/mlnb/run-manifest/v1"
-PAGES = ("run.json", "report.html", "notebooks/*.ipynb", "notebooks/*.html")
+PAGES = ("run.json", "report.html", "notebooks/*.ipynb", "notebooks/*.html", "documents/*")
 RUN = [
     "id",
     "pipeline",
@@ -45,9 +44,8 @@ def manifest_path(run: Run) -> Path:
 
 
 def manifest_cache(project: Project) -> StatCache:
-    """Return the digests of packages and source files, which the projects of a user share; not those of data."""
-    shared = shared_cache_path()
-    return StatCache(shared.with_name(f"manifest-{shared.name}") if shared else project.store_root / "cache" / MANIFEST)
+    """Return the digests of source files; not those of data, which every plan reads."""
+    return StatCache(project.store_root / "cache" / "manifest.json")
 
 
 def write_manifest(run: Run) -> None:
@@ -58,9 +56,9 @@ def write_manifest(run: Run) -> None:
         StoreFull: The disk is full.
     """
     cache = manifest_cache(run.project)
-    environment = to_json(describe_environment(cache))
+    environment = to_json(describe_environment(package_cache(run.project)))
     sources = to_json(store_sources(run, cache))
-    cache.save(prune=True)  # of installations and projects that were deleted
+    cache.save()
     statement = {
         "_type": STATEMENT,
         "subject": [{"name": name, "digest": {"sha256": digest}} for name, digest in sorted(subjects(run).items())],

@@ -102,13 +102,21 @@ def write_comparison(compared: Sequence[Run]) -> Path:
         UsageError: There are fewer than two different runs, or too many.
         StoreFull: The disk is full.
     """
-    page = collect_comparison(compared)
-    template = environment().get_template("comparison.html")
-    text = template.render(page=page, run_url=partial(report_link, base="../"), site=None, style=style())
+    text = render_comparison(collect_comparison(compared), partial(report_link, base="../"))
     folder = compared[0].project.runs / "comparisons"
     path = folder / ("--".join(run.id for run in compared)[:200] + ".html")
     write_whole(path, text.encode(errors="backslashreplace"), PRIVATE)
     return path
+
+
+def render_comparison(page: ComparisonPage, run_url: Callable[[Run], str]) -> str:
+    """Return a comparison as HTML.
+
+    Args:
+        page: Its content.
+        run_url: Returns the address of a run's report; empty for none.
+    """
+    return environment().get_template("comparison.html").render(page=page, run_url=run_url, site=None, style=style())
 
 
 def collect_comparison(compared: Sequence[Run], difference: Difference = run_difference) -> ComparisonPage:

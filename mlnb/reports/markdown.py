@@ -9,6 +9,7 @@ from mlnb.reports.sanitizer import sanitize
 
 _RENDER = mistune.create_markdown(escape=True, plugins=["table", "strikethrough", "footnotes", "url"])
 _FRONT_MATTER = re.compile(r"\A---\n.*?\n---\n", re.DOTALL)
+_ENTITY = re.compile(r"&amp;(amp|lt|gt);")
 _SCROLLING = {
     Markup("<table>"): Markup('<div class="wide" tabindex="0"><table>'),
     Markup("</table>"): Markup("</table></div>"),
@@ -24,6 +25,7 @@ def to_html(text: str) -> Markup:
     screens, also with the keyboard.
     """
     html = sanitize(_RELATIVE_LINK.sub(r"\1", str(_RENDER(_FRONT_MATTER.sub("", text)))))
+    html = Markup(_ENTITY.sub(r"&\1;", str(html)))  # an entity of the text was escaped again
     for plain, scrolling in _SCROLLING.items():
         html = html.replace(plain, scrolling)
     return html

@@ -1,12 +1,13 @@
 """Slices of data frames hold what the rows hold, whatever the types of the columns."""
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mlnb.api.table_slices import slice_frame
+from mlnb.api.table_slices import expand_vectors, slice_frame, to_json_value
 from mlnb.methods.tables.columns import Column, Schema
 from mlnb.serving.runtime.request_bodies import BadRows
 from mlnb.serving.runtime.table_bodies import to_rows
@@ -48,3 +49,15 @@ def test_instants_that_python_has_no_values_for_are_refused():
     schema = Schema((Column("day", "date"),), rows=1)
     with pytest.raises(BadRows, match=r"column 'day': found values of type timestamp.*expected dates from 1678"):
         list(slice_frame(pd.DataFrame({"day": years}), schema, whole=False))
+
+
+def test_lists_of_vector_columns_become_numbers():
+    frame = pd.DataFrame({"e": [[1, 2.5], None, np.array([3, np.nan])], "a": [1, 2, 3]}, index=[7, 8, 9])
+    expanded = expand_vectors(frame, {"e": 2, "other": 3})
+    assert list(expanded.columns) == ["a", "e[0]", "e[1]"] and expanded.index.tolist() == [7, 8, 9]
+    assert expanded["e[0]"].tolist()[::2] == [1.0, 3.0] and expanded["e[1]"].isna().tolist() == [False, True, True]
+    assert expand_vectors(frame[["a"]], {"e": 2}).equals(frame[["a"]])
+    assert to_json_value(np.array([3, np.nan])) == to_json_value([np.float32(3), None]) == [3.0, None]
+    for wrong in ([1.0], "ab", [[1.0, 2.0]], ["a", "b"]):
+        with pytest.raises(BadRows, match=r"row 0, column 'e': found .* expected a list of 2 numbers"):
+            expand_vectors(pd.DataFrame({"e": [wrong]}), {"e": 2})

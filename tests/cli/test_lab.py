@@ -23,7 +23,7 @@ def test_jupyterlab_runs_in_the_project(tmp_path: Path, monkeypatch: pytest.Monk
     (tmp_path / "settings.ini").write_text("[mlnb]\n")
     seen = []
     monkeypatch.setattr(os, "execv", lambda program, command: seen.append((program, command)))
-    for name in ("MLNB_ROOT", "DO_NOT_TRACK"):
+    for name in ("MLNB_ROOT", "DO_NOT_TRACK", "JUPYTER_PATH", "JUPYTER_CONFIG_PATH", "PATH"):
         monkeypatch.setenv(name, os.environ.get(name, ""))
     monkeypatch.setenv("MLNB_ROOT", str(tmp_path))
     main_args = ["lab", "--no-browser", "--port", "9001", "--", "--debug"]
@@ -33,7 +33,12 @@ def test_jupyterlab_runs_in_the_project(tmp_path: Path, monkeypatch: pytest.Monk
     assert program == sys.executable
     assert f"--ServerApp.root_dir={tmp_path}" in command
     assert "--LabApp.news_url=None" in command
+    assert "--LabApp.default_url=/lab/tree/nbs/stages" in command
     assert command[-2:] == ["--no-browser", "--debug"]
+    assert os.environ["PATH"].startswith(f"{Path(sys.executable).parent}{os.pathsep}")
+    share = Path(os.environ["JUPYTER_PATH"].partition(os.pathsep)[0])
+    assert share == tmp_path / ".mlnb" / "jupyter" / "share" / "jupyter"
+    assert "mlnb.kernels.driver.jupyter_kernel" in (share / "kernels" / "python3" / "kernel.json").read_text()
 
 
 def test_the_options_are_ones_that_jupyterlab_has(tmp_path: Path) -> None:
@@ -41,7 +46,7 @@ def test_the_options_are_ones_that_jupyterlab_has(tmp_path: Path) -> None:
     from jupyterlab.labapp import LabApp
 
     (tmp_path / "settings.ini").write_text("[mlnb]\n")
-    command = lab.command(Project.find(tmp_path), 8888, True, [])
+    command = lab.command(Project.find(tmp_path), 8888, True, "nbs/stages", [])
     traits = LabApp.class_traits()
     for option in (word for word in command if word.startswith("--LabApp.")):
         assert option.removeprefix("--LabApp.").partition("=")[0] in traits

@@ -68,6 +68,17 @@ def test_model_families_are_part_of_the_stages_that_read_them(tmp_path: Path) ->
     assert behind(root, readers)[0][FILE] != modules[FILE]
 
 
+def test_files_of_an_encoder_are_part_of_the_stage_that_reads_it(tmp_path: Path) -> None:
+    root, readers = toys.chain(tmp_path), "mlnb.methods.encoding.project_encoders.read_encoders"
+    code = "#| export\nclass A:\n    files = {'model': 'net.bin'}\n    x = files['model']\n"
+    write_family(root, "nbs/encoders/a.ipynb", code)
+    keys = [behind(root, readers)[0]["net.bin"]]
+    for data in (b"1", b"2"):
+        (root / "net.bin").write_bytes(data)
+        keys.append(behind(root, readers)[0]["net.bin"])
+    assert keys[0] == "none" and len(set(keys)) == 3
+
+
 def _write(path: Path, text: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text)

@@ -71,7 +71,8 @@ def add_production_data(run: Run) -> None:
 @pytest.fixture
 def run(original: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     """A copy of the run and its project."""
-    monkeypatch.setattr(project_verification, "check_sources", lambda run: ())  # it reads all of the library
+    for name in ("check_sources", "check_document_sources"):
+        monkeypatch.setattr(project_verification, name, lambda run: ())  # it reads all of the library
     root = tmp_path / "project"
     shutil.copytree(original.project.root, root)
     project = Project(root, root).with_settings(audit_anchor="audit_heads")
@@ -123,6 +124,10 @@ FILES: dict[str, tuple[Callable[[Run], Path], str]] = {
     "gate": (lambda run: stored(run, "gate"), "artifact gate"),
     "predictions": (lambda run: stored(run, "predictions"), "artifact predictions"),
     "model card": (lambda run: stored(run, "card"), "artifact card"),
+    "file of the model card": (lambda run: run.folder / "documents/model_card.md", "/model_card.md"),
+    "page of the data sheet": (lambda run: run.folder / "documents/data_sheet.html", "/data_sheet.html"),
+    "evidence": (lambda run: run.folder / "documents/evidence.json", "/evidence.json"),
+    "answers": (lambda run: stored(run, "answers"), "artifact answers"),
     "list of a folder's files": (lambda run: stored(run, "service"), "artifact service"),
     "file of the model": (lambda run: part_of(run, "model"), "artifact model"),
     "file of the service": (lambda run: part_of(run, "service"), "artifact service"),

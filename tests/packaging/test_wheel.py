@@ -10,6 +10,9 @@ from pathlib import Path
 
 import pytest
 
+import mlnb
+from mlnb.lab.labextension import data_files
+
 ROOT = Path(__file__).resolve().parents[2]
 SKIPPED = shutil.ignore_patterns(
     ".venv",
@@ -67,10 +70,18 @@ def test_the_wheel_contains_all_modules_and_no_development_files(wheel: Path) ->
     names = zipfile.ZipFile(wheel).namelist()
     files = [path for path in (ROOT / "mlnb").rglob("*") if path.is_file() and "__pycache__" not in path.parts]
     assert {str(path.relative_to(ROOT)) for path in files} <= set(names)
-    tops = {name.partition("/")[0] for name in names if ".dist-info/" not in name}
+    tops = {name.partition("/")[0] for name in names if ".dist-info/" not in name and ".data/" not in name}
     assert tops == {"mlnb"}
     assert "mlnb/py.typed" in names
     assert not [name for name in names if "__pycache__" in name or name.endswith(".ipynb_checkpoints")]
+
+
+def test_the_wheel_installs_the_jupyterlab_extension(wheel: Path) -> None:
+    archive = zipfile.ZipFile(wheel)
+    inside = {
+        name.partition(".data/data/")[2]: archive.read(name) for name in archive.namelist() if ".data/data/" in name
+    }
+    assert inside == data_files(mlnb.__version__)
 
 
 def test_the_wheel_has_the_entry_point_and_requirements(wheel: Path) -> None:

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 
 from .column_encoders import DAY, PARTS, CategoryCodec, DateCodec, NumberCodec
-from ..tables.columns import Schema
+from .custom_encoders import CustomCodec
+from ..tables.columns import Column, Schema
 from .table_encoder import Encoder
 from .scored_text import ScoredTextCodec
 from .text_encoding import TextCodec
@@ -160,6 +161,45 @@ def _write_text(codec: TextCodec | ScoredTextCodec, at: int, flag: int, missing:
     return write
 
 # %% ../../../nbs/methods/encoding/row_encoder.ipynb #c07
+def _write_custom(codec: CustomCodec, at: int, flag: int, column: Column) -> Write:
+    """Return the closure of a column that an encoder of the project encodes."""
+    stop, kind, scratch = at + len(codec.names), column.kind, np.zeros(1)
+    number = _write_number(0, 0, column.sentinels) if kind == "number" else _write_boolean(0, 0)
+
+    def read(value: Any) -> Any:
+        """Return the value as the table encoder gives it to the codec, None for a missing one. Raises `ValueError`."""
+        if kind in ("number", "boolean"):
+            if number(value, scratch):
+                raise ValueError
+            return None if math.isnan(scratch[0]) else float(scratch[0])
+        if kind == "date":
+            seconds = to_seconds(value)
+            if seconds != seconds or seconds in column.sentinels:
+                if value is not None and not fits(value, "date"):
+                    raise ValueError
+                return None
+            return float(seconds)
+        if value is not None and not (isinstance(value, str) or (kind == "category" and fits(value, "category"))):
+            raise ValueError
+        text = to_level(value)
+        return None if text in column.missing_words else text
+
+    def write(value: Any, out: np.ndarray) -> bool:
+        try:
+            given = read(value)
+        except REFUSALS:
+            return True
+        if given is None:
+            out[at:stop] = math.nan
+        else:
+            codec.write(given, out[at:stop])
+        if flag and math.isnan(out[at]):
+            out[flag] = 1.0
+        return False
+
+    return write
+
+
 _NOTHING = object()  # value of a required feature that is absent
 
 
@@ -188,6 +228,8 @@ def compile_row(schema: Schema, encoder: Encoder) -> Callable[[Mapping[str, Any]
             write = _write_category(codec, at, flag, column.missing_words)
         elif isinstance(codec, DateCodec):
             write = _write_date(codec, at, flag, column.sentinels)
+        elif isinstance(codec, CustomCodec):
+            write = _write_custom(codec, at, flag, column)
         else:
             write = _write_text(codec, at, flag, column.missing_words)
         steps.append((column.name, None if column.nullable else _NOTHING, write))

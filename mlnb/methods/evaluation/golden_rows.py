@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 
-from ..contracts.problems import required
 from ..contracts.responses import Golden, to_wire
 from .fitted_pipeline import FittedPipeline
 from .forecast_responses import respond_to_request
@@ -40,8 +39,8 @@ def respond_to_rows(pipeline: FittedPipeline, rows: Rows) -> list[dict[str, Any]
         return to_wire(respond_to_request(rows, requested, encoder, model, pipeline.decision))
     groups = None
     if _has_query(pipeline):
-        query = required(contract.query, "query")
-        groups = np.unique(np.asarray([str(row.get(query)) for row in rows]), return_inverse=True)[1]
+        queries = np.array([str(row.get(str(contract.query))) for row in rows])
+        groups = np.unique(queries, return_inverse=True)[1]
     raw = predict(model, encoder.transform(to_arrays(list(rows), pipeline.schema)))
     return to_wire(respond(raw, contract, pipeline.decision, groups))
 
@@ -74,13 +73,14 @@ def hide_persons(pipeline: FittedPipeline, golden: Golden) -> Golden:
     if not hidden or (isinstance(pipeline.encoder, Windows) and pipeline.encoder.time in hidden):
         return golden
     numbers: dict[str, dict[Any, int]] = {name: {} for name in hidden}
+    keys = {pipeline.contract.query, *pipeline.contract.series}
     rows = []
     for row in golden.rows:
         changed = dict(row)
         for name in hidden:
             if row.get(name) is not None:
                 code = numbers[name].setdefault(row[name], len(numbers[name]) + 1)
-                category = personal[name].kind in ("category", "text") or name == pipeline.contract.query
+                category = personal[name].kind in ("category", "text") or name in keys
                 changed[name] = f"{name} {code}" if category else OTHERS[personal[name].kind]
         rows.append(changed)
     return Golden(rows=rows, predictions=respond_to_rows(pipeline, rows))

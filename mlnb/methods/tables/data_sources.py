@@ -27,6 +27,7 @@ from .columns import nearest, take_columns, with_columns
 from .databases import read_database, read_database_file
 from .delimited import read_delimited
 from .file_kinds import find_kind, unpack
+from .numpy_files import read_numpy
 from .file_sets import Part, digest_parts, find_parts, name_of, one_kind, read_bytes
 from .layouts import SEPARATORS, name_columns
 from .one_type import LONG, join_columns, one_type, table_of_rows
@@ -158,7 +159,7 @@ def _read_part(part: Part, source: str, options: Mapping[str, Any]) -> tuple[pd.
             raise ValueError("a database is read from a local file that is not compressed")
         table = read_database_file(part.path, kind)
     else:
-        arrow, unusable = expand_columns(read_arrow(data, kind))
+        arrow, unusable = expand_columns(read_numpy(data) if kind == "numpy" else read_arrow(data, kind))
         table = arrow.to_pandas()
         read |= {"unusable": unusable} if unusable else {}
     return with_columns(table, part.partition), read

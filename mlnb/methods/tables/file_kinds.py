@@ -17,11 +17,12 @@ KINDS = {
     ".csv": "csv", ".tsv": "csv", ".txt": "csv", ".data": "csv", ".parquet": "parquet", ".pq": "parquet",
     ".jsonl": "json", ".ndjson": "json", ".json": "json", ".xlsx": "excel", ".xlsm": "excel",
     ".feather": "arrow", ".arrow": "arrow", ".ipc": "arrow", ".orc": "orc", ".db": "sqlite", ".sqlite": "sqlite",
-    ".sqlite3": "sqlite", ".duckdb": "duckdb",
+    ".sqlite3": "sqlite", ".duckdb": "duckdb", ".npy": "numpy", ".npz": "numpy",
 }  # fmt: skip
 PACKED = (".gz", ".bz2", ".xz", ".zip")
 _STARTS = {  # first bytes of a file: its kind
     b"PAR1": "parquet", b"ARROW1": "arrow", b"FEA1": "arrow", b"ORC": "orc", b"SQLite format 3\0": "sqlite",
+    b"\x93NUMPY": "numpy",
 }  # fmt: skip
 _CONVERT = "read it with {} and save it as Parquet (DataFrame.to_parquet)"
 _SPREADSHEET = "save it as .xlsx or .csv in a spreadsheet program"
@@ -31,8 +32,8 @@ _REJECTED = {
     ".dta": _CONVERT.format("pandas.read_stata"), ".sas7bdat": _CONVERT.format("pandas.read_sas"),
     ".xpt": _CONVERT.format("pandas.read_sas"), ".h5": _CONVERT.format("pandas.read_hdf"),
     ".hdf5": _CONVERT.format("pandas.read_hdf"), ".pkl": _CONVERT.format("pandas.read_pickle"),
-    ".pickle": _CONVERT.format("pandas.read_pickle"), ".npy": "save it as Parquet with named columns",
-    ".npz": "save it as Parquet with named columns", ".rds": "save it as Parquet or CSV in R (arrow::write_parquet)",
+    ".pickle": _CONVERT.format("pandas.read_pickle"),
+    ".rds": "save it as Parquet or CSV in R (arrow::write_parquet)",
     ".rda": "save it as Parquet or CSV in R (arrow::write_parquet)", ".rdata": "save it as Parquet or CSV in R",
     ".avro": "save it as Parquet", ".arff": "save it as CSV", ".mdb": "export its table as CSV",
     ".accdb": "export its table as CSV", ".xml": "save it as CSV or JSON lines", ".pdf": "export its table as CSV",
@@ -43,7 +44,7 @@ _OLD_EXCEL = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 
 
 def find_kind(name: str, data: bytes) -> str:
-    """Return what a file holds: csv, parquet, json, excel, arrow, orc, sqlite or duckdb.
+    """Return what a file holds: csv, parquet, json, excel, arrow, orc, numpy, sqlite or duckdb.
 
     Args:
         name: of the file.

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from mlnb.errors import UsageError
+from mlnb.methods.encoding.custom_encoders import CustomCodec
 from mlnb.methods.models.custom_families import CustomModel
 
 
@@ -20,6 +22,14 @@ class ExportResult:
     largest_difference: float
     tolerance: float
     bytes: int
+
+
+def custom_refusal(codec: CustomCodec, form: str) -> UsageError:
+    """Return the error for a column that an encoder of the project encodes, in a form that cannot run its code."""
+    return UsageError(
+        f"Column {codec.column!r} is encoded by {codec.source.name!r} of {codec.source.file}, code of the project that "
+        f"{form} cannot run. Use mlnb serve, mlnb containerize or mlnb score instead, or train without the encoder."
+    )
 
 
 def describe_native(native: object) -> str:

@@ -17,6 +17,7 @@ from mlnb.methods.contracts.responses import Golden, series_field
 from mlnb.methods.contracts.table_formats import MISSING_WORDS
 from mlnb.methods.decisions.decision_rules import find_limit
 from mlnb.methods.encoding.column_encoders import CategoryCodec
+from mlnb.methods.encoding.custom_encoders import CustomCodec
 from mlnb.methods.encoding.scored_text import ScoredTextCodec
 from mlnb.methods.encoding.table_encoder import Encoder
 from mlnb.methods.encoding.text_ngrams import describe_splitting
@@ -27,7 +28,7 @@ from mlnb.methods.series.forecast_windows import Windows, request_schema
 from mlnb.methods.series.lag_features import CYCLES, MEMORIES
 from mlnb.methods.tables.columns import Schema
 from mlnb.methods.tasks.task_traits import traits_of
-from mlnb.serving.edge.exports import ExportResult
+from mlnb.serving.edge.exports import ExportResult, custom_refusal
 from mlnb.serving.edge.lightgbm_text import read_booster
 from mlnb.serving.edge.model_numbers import ModelNumbers, to_numbers
 from mlnb.serving.runtime.model_parts import ModelParts, Row, read_record
@@ -211,6 +212,8 @@ def _describe_columns(encoder: Encoder, schema: Schema) -> list[JsonObject]:
     """Return what the scorer needs of each column: a finished table of a category, the other codecs as learned."""
     described = list[JsonObject]()
     for codec, fields in zip(encoder.codecs, encoder.to_json()["columns"], strict=True):
+        if isinstance(codec, CustomCodec):
+            raise custom_refusal(codec, "Python alone")
         column: JsonObject = {**fields, "width": len(codec.names)}
         if isinstance(codec, CategoryCodec):
             column = {name: fields[name] for name in ("column", "code", "missing", "categories", "unseen")}

@@ -17,11 +17,12 @@ from mlnb.engine.project import Project, builtin_folder
 from mlnb.errors import ServingError
 from mlnb.methods.contracts.problems import ProblemContract
 from mlnb.methods.contracts.responses import Golden
+from mlnb.methods.encoding.table_encoder import read_options
 from mlnb.methods.models.custom_families import CODE_FILE
 from mlnb.methods.tables.columns import Schema
 from mlnb.methods.tables.pseudonyms import Protection
 from mlnb.methods.tasks.task_traits import traits_of
-from mlnb.serving.packaging.imported_modules import follow_imports
+from mlnb.serving.packaging.imported_modules import follow_code, follow_imports
 from mlnb.serving.packaging.library_requirements import pin, required_libraries, system_packages
 from mlnb.serving.runtime.model_parts import EXAMPLE, read_example, read_record
 from mlnb.settings import ProcessSettings
@@ -157,7 +158,8 @@ def make_bundle(
     (inside / "version.txt").write_text(f"{model_tag}\n", "utf-8")
     (inside / EXAMPLE).write_bytes(encode(example))
 
-    needed = required_libraries(model, further)
+    encoders = list(read_options(encoder).encoders.values()) if "options" in encoder else []
+    needed = required_libraries(model, [*further, *(name for one in encoders for name in one.libraries)])
     _copy_tree(service, folder)
     pinned = pin(needed)
     (folder / "requirements.txt").write_text(pinned, "utf-8")
@@ -166,6 +168,8 @@ def make_bundle(
     modules = follow_imports(service / "service.py", project)
     for code in sorted(model.rglob(CODE_FILE)):  # custom model families may import modules of mlnb
         modules |= follow_imports(code)
+    for custom in encoders:
+        modules |= follow_code(custom.code.encode())
     for path, source in modules.items():
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source, folder / path)

@@ -21,15 +21,21 @@ def follow_imports(entry: Path, project: Path | None = None) -> dict[str, Path]:
     Returns:
         the path of each file relative to the script -> the file.
     """
+    modules = follow_code(entry.read_bytes(), project)
+    return {target: file for target, file in modules.items() if file != entry}
+
+
+def follow_code(source: bytes, project: Path | None = None) -> dict[str, Path]:
+    """Return the modules of mlnb and of the project that code imports, as `follow_imports`."""
     modules: dict[str, Path] = {}
-    waiting = [(entry, "")]
+    waiting = [(source, "", False)]
     while waiting:
-        path, package = waiting.pop()
-        for name in _imported_names(path.read_bytes(), package, path.name == "__init__.py"):
+        for name in _imported_names(*waiting.pop()):
             for target, file in _files_of(name, project):
-                if target not in modules and file != entry:
+                if target not in modules:
                     modules[target] = file
-                    waiting.append((file, ".".join(Path(target).parent.parts)))
+                    package = ".".join(Path(target).parent.parts)
+                    waiting.append((file.read_bytes(), package, file.name == "__init__.py"))
     return dict(sorted(modules.items()))
 
 

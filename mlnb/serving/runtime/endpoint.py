@@ -16,6 +16,7 @@ from pathlib import Path
 from time import monotonic, perf_counter
 
 from mlnb.methods.contracts.responses import Response
+from mlnb.methods.encoding.encoder_interface import UnusableValue
 from mlnb.serving.runtime.access import AccessControl
 from mlnb.serving.runtime.http_messages import (
     JSON,
@@ -38,7 +39,7 @@ from mlnb.serving.runtime.model_parts import Row
 from mlnb.serving.runtime.model_reloader import LoadedModel, ModelReloader
 from mlnb.serving.runtime.prediction_log import PredictionLog
 from mlnb.serving.runtime.prometheus_metrics import count_classes, service_metrics
-from mlnb.serving.runtime.request_bodies import BadRequest, Body, too_large
+from mlnb.serving.runtime.request_bodies import BadRequest, Body, refuse_value, too_large
 from mlnb.serving.runtime.response_bodies import encode_responses, to_values
 from mlnb.serving.runtime.sliced_requests import Outcome, SlicedRequest, encode_rows
 from mlnb.serving.runtime.structured_logs import log_event
@@ -174,7 +175,8 @@ class Endpoint:
             if shadow is not None:
                 shadow.submit(options.request_id, outcome.rows, outcome.responses, model.version)
             return Reply(200, outcome.body, model.version, outcome.kind)
-        except BadRequest as error:
+        except (BadRequest, UnusableValue) as raised:
+            error = raised if isinstance(raised, BadRequest) else refuse_value(raised)
             self.metrics.count_rejected(error.problems, frozenset(model.predictor.parts.schema.names), model.version)
             if self.log is not None:
                 self.log.record_refusal(options.request_id, model.version, error.problems, options.event_time)

@@ -8,6 +8,7 @@ import msgspec
 from mlnb.codec import Record, replace
 from mlnb.errors import UsageError
 from mlnb.methods.contracts.responses import MASKED, RowProblem
+from mlnb.methods.encoding.encoder_interface import UnusableValue
 
 MAX_ROWS = 10_000  # rows of one request; more are a job for batch scoring
 MAX_BYTES = 64 * 2**20  # bytes of one body
@@ -63,6 +64,11 @@ class BadRows(BadRequest):
         super().__init__(f"{first}{more}", problems, 422)
         self.row, self.column = first.row, first.column
         self.found, self.expected = first.found, first.expected
+
+
+def refuse_value(error: UnusableValue) -> BadRows:
+    """Return the error for rows with a value that an encoder of the project cannot read."""
+    return BadRows([RowProblem(row=None, column=error.column, found=error.actual, expected=error.expected)])
 
 
 def too_large(found: str, expected: str) -> BadRequest:

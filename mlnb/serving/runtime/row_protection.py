@@ -11,6 +11,7 @@ from mlnb.methods.tables.columns import Schema
 from mlnb.methods.tables.pseudonyms import Protection
 from mlnb.serving.runtime.model_parts import Row
 from mlnb.serving.runtime.request_bodies import SHOWN, BadRows
+from mlnb.serving.runtime.row_vectors import split_rows, vector_sizes
 from mlnb.serving.runtime.structured_logs import log_event
 from mlnb.serving.runtime.table_bodies import TableSlice
 from mlnb.settings import ProcessSettings
@@ -19,12 +20,15 @@ from mlnb.settings import ProcessSettings
 class RowProtection:
     """Removes personal data from the rows of requests; a request that needs a key which the service lacks is refused.
 
+    Lists of vector columns become the columns that the model has of them.
+
     Args:
         schema: of the model, with what was declared about its columns.
     """
 
     def __init__(self, schema: Schema) -> None:
         self._protection = Protection.of(schema, ProcessSettings().personal_key)
+        self.vectors, self._names = vector_sizes(schema), frozenset(schema.names)
 
     def check_key(self) -> None:
         """Log a warning when pseudonyms need a key and there is none: requests may hold pseudonyms already.
@@ -40,11 +44,13 @@ class RowProtection:
         self._protection.check()
 
     def __bool__(self) -> bool:
-        """Return whether requests may hold personal data."""
-        return bool(self._protection)
+        """Return whether rows may be changed: requests may hold personal data or vectors."""
+        return bool(self._protection) or bool(self.vectors)
 
     def rows(self, rows: list[Row]) -> list[Row]:
-        """Return rows without personal data; the rows themselves where there is none. Raises `BadRows`."""
+        """Return rows without personal data and lists; the rows themselves where there are none. Raises `BadRows`."""
+        if self.vectors:
+            rows = split_rows(rows, self.vectors, self._names)
         if not self._protection:
             return rows
         problems: list[RowProblem] = []

@@ -94,7 +94,7 @@ def test_numbers_in_words_are_refused(metric: str, first: str, template: str) ->
 )
 def test_metrics_of_another_meaning_are_refused(metric: str, other: str, between: str) -> None:
     goal = f"{other}{between}{metric} of 0.5"
-    if goal == "macro F1 score of 0.5":  # a metric of its own
+    if goal == "macro F1 score of 0.5":  # a separate metric
         assert [bound.metric for bound in read_goal(goal, stated=True).bounds] == ["f1_macro"]
         return
     with pytest.raises(ParameterError, match=f"found .{other.split()[0]}"):

@@ -8,9 +8,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from custom_encoders import moments
 from small_models import make_model, make_rows
 
-from mlnb.errors import ServingError, UsageError
+from mlnb.errors import ColumnEncoderError, ServingError, UsageError
 from mlnb.methods.contracts.table_formats import ColumnFormat, NumberFormat
 from mlnb.serving.batch.batch_scorer import Scorer, name_retained
 from mlnb.serving.batch.compiled import compiled_linear, compiled_trees, large_tree_layout
@@ -36,6 +37,15 @@ def test_a_cell_in_another_format_is_described_with_that_of_training(model):
     rows = pa.table({"age": ["12,5", "1.009,5", "12.5"], "town": ["a", "b", "c"]})
     (bad,) = scorer.score(rows, 0, texts={"age", "town"}).bad
     assert (bad.row, bad.expected) == (2, "a finite number as in training: decimal ',', thousands '.'")
+
+
+def test_encoders_of_the_project_score_batches(tmp_path):
+    encoders = {"note": moments(), "age": moments(), "day": moments()}
+    scorer = Scorer(make_model(tmp_path / "model", text=True, encoders=encoders))  # gives the golden predictions
+    rows = pa.table({"age": [1.0, np.nan], "note": ["a", None]})
+    assert len(scorer.score(rows, 0).good) == 2
+    with pytest.raises(ColumnEncoderError, match="column 'note': found an unusable text"):
+        scorer.score(pa.table({"note": ["unusable"]}), 0)
 
 
 def test_golden_rows_with_other_predictions_are_an_error(tmp_path):

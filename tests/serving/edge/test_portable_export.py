@@ -4,12 +4,14 @@ import json
 
 import numpy as np
 import pytest
+from custom_encoders import moments
 from sklearn.linear_model import Ridge
 from small_models import make_model
 
 from mlnb.errors import ServingError, UsageError
 from mlnb.methods.models.fitted_models import Model, save_model
 from mlnb.serving.edge import portable_export
+from mlnb.serving.edge.onnx.onnx_export import export_onnx
 from mlnb.serving.edge.portable_export import TOLERANCE, export_text
 
 
@@ -46,6 +48,16 @@ def test_a_model_without_a_text_form_is_refused_with_the_reason(tmp_path):
     save_model(Model("ridge", "regression", 0, features, estimator), folder / "fitted")
     with pytest.raises(UsageError, match=r"family 'ridge' is a pickle of Ridge.*Use mlnb serve"):
         export_text(folder, tmp_path / "no")
+    assert not (tmp_path / "no").exists()
+
+
+def test_an_encoder_of_the_project_is_refused_by_name(tmp_path):
+    folder = make_model(tmp_path / "model", "linear", "regression", text=True, encoders={"note": moments()})
+    for export, form in ((export_text, "Python alone"), (export_onnx, "ONNX")):
+        with pytest.raises(
+            UsageError, match=rf"'note' is encoded by 'moments' of nbs/encoders.* that {form} cannot run"
+        ):
+            export(folder, tmp_path / "no")
     assert not (tmp_path / "no").exists()
 
 

@@ -6,6 +6,7 @@ import sys
 import numpy as np
 import pytest
 import yaml
+from custom_encoders import moments
 from custom_families import CODE
 
 from mlnb.codec import replace
@@ -13,9 +14,11 @@ from mlnb.engine.project import Project
 from mlnb.errors import ServingError
 from mlnb.methods.contracts.problems import ProblemContract
 from mlnb.methods.contracts.responses import Golden
+from mlnb.methods.encoding.table_encoder import Encoder
 from mlnb.methods.models.custom_families import fit_custom, load_family
 from mlnb.methods.models.family_interface import FitSpec
 from mlnb.methods.models.fitted_models import Model, save_model
+from mlnb.methods.tables.columns import Column, Schema
 from mlnb.methods.tasks.task_traits import Task
 from mlnb.serving.packaging.bundles import Bundle, curl, default_name, digest_tree, find_service, tag_name, tree_files
 
@@ -121,6 +124,23 @@ def test_byte_code_does_not_count(bundle):
     before = digest_tree(bundle.folder)
     subprocess.run([sys.executable, "-m", "compileall", "-q", str(bundle.folder / "mlnb")], check=True)
     assert digest_tree(bundle.folder) == before
+
+
+def test_an_encoder_of_the_project_brings_its_modules_and_libraries(material, tmp_path):
+    code = moments(**{"import math\n": "import math\nimport yaml\nfrom mlnb.methods.metrics import decision_metrics\n"})
+    arrays = {"note": np.array(["a", "bc"], dtype=object)}
+    schema = Schema((Column("note", "text"),))
+    encoder = Encoder.fit(arrays, schema, encoders={"note": replace(code, libraries=("PyYAML",))})
+    bundle = material().bundle(tmp_path / "bundle", encoder=encoder.to_json(), schema=schema.to_json())
+    assert "pyyaml==" in (bundle.folder / "requirements.txt").read_text()
+    assert (bundle.folder / "mlnb" / "methods" / "metrics" / "decision_metrics.py").is_file()
+    load = "from mlnb.methods.encoding.table_encoder import Encoder; import json, sys; import mlnb; "
+    load += "print(mlnb.__file__, Encoder.from_json(json.load(open('model/encoder.json'))).codecs[0].source.name)"
+    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(bundle.folder)}
+    done = subprocess.run(
+        [sys.executable, "-c", load], cwd=bundle.folder, env=environment, capture_output=True, text=True
+    )
+    assert done.stdout.split() == [str(bundle.folder / "mlnb" / "__init__.py"), "moments"], done.stderr
 
 
 def test_a_custom_family_brings_its_code_and_libraries(material, tmp_path):

@@ -6,6 +6,8 @@ import json
 import logging
 
 import pytest
+from custom_encoders import moments
+from small_models import make_model
 
 from mlnb.serving.runtime import endpoint as module
 from mlnb.serving.runtime import http_messages
@@ -185,3 +187,19 @@ def test_refusals_are_logged_as_json_lines_without_values(endpoint, capsys, monk
     assert json.loads(line["response"])["problems"][0]["found"] == "masked"
     assert (line["event"], line["status"], line["request_id"]) == ("request refused", 422, "abc")
     assert '"age"' in line["response"] and line["level"] == "warning" and line["time"].endswith("+00:00")
+
+
+def test_a_value_that_an_encoder_of_the_project_cannot_read_is_refused(tmp_path):
+    created = Endpoint(make_model(tmp_path / "model", text=True, encoders={"note": moments(), "age": moments()}))
+    try:
+        rows = [{"age": 31.0, "note": "first class"}, {"age": None, "note": None}]
+        status, answers, _ = ask(created, body(rows))
+        assert (status, len(answers)) == (200, 2) and created.ready()
+        assert ask(created, body(rows[:1]))[1] == answers[:1]
+        for bad in ([{"note": "unusable"}], [*rows * 20, {"note": "unusable"}]):
+            status, refusal, _ = ask(created, body(bad))
+            assert status == 422
+            problem = {"row": None, "column": "note", "found": "an unusable text", "expected": "another one"}
+            assert refusal["problems"] == [problem]
+    finally:
+        created.close()
