@@ -10,6 +10,7 @@ from urllib.parse import quote
 from mlnb import environment
 from mlnb.engine.project import Project
 from mlnb.errors import ProjectError
+from mlnb.lab.git_filter import configure_git
 from mlnb.lab.jupyter_files import prepare
 
 OPTIONS = (
@@ -56,6 +57,7 @@ def start(project: Project, port: int, no_browser: bool, path: str, options: lis
         first: Folders in which JupyterLab finds kernels before those of any `mlnb lab`.
     """
     environment.apply()
+    configure_git(project)
     os.environ.update(prepare(project, *first))
     sys.stdout.flush()
     os.execv(sys.executable, command(project, port, no_browser, path, options))

@@ -13,8 +13,10 @@ from pathlib import Path
 from mlnb.cli.ci_workflow import WORKFLOW_FILE, workflow_text
 from mlnb.cli.example_notebooks import EXAMPLES
 from mlnb.engine.notebook_document import set_defaults
+from mlnb.engine.project import Project
 from mlnb.engine.project_template import installed_template, write_template
 from mlnb.errors import ParameterError, ProjectError
+from mlnb.lab.git_filter import attributes_text, configure_git
 from mlnb.suggestions import similar_file
 
 IGNORED = ".venv/\nruns/\n.mlnb/\nwandb/\n__pycache__/\n.ipynb_checkpoints/\n"
@@ -74,6 +76,7 @@ def main(args: argparse.Namespace) -> int:
     folder = args.folder.expanduser().resolve()
     examples = [kind for kind in EXAMPLES if getattr(args, f"with_{kind}")]
     library = create(folder, args.data, args.target, examples)
+    configure_git(Project.find(folder))
     path = _display_path(folder)
     about = args.data or "the built-in example"
     print(f"Created {path}: stage notebooks in {path}/nbs/stages, exported functions in {path}/{library}.\n")
@@ -143,6 +146,7 @@ def _fill(project: Path, name: str, library: str, values: Mapping[str, str]) -> 
     texts = {
         "README.md": README.format(name=name, library=library),
         ".gitignore": IGNORED,
+        ".gitattributes": attributes_text(),
         "columns.toml": COLUMNS,
         f"{library}/__init__.py": '__version__ = "0.1.0"\n',
         WORKFLOW_FILE: workflow_text(),

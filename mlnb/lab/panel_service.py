@@ -10,10 +10,10 @@ from mlnb.codec import Record, from_json, to_json
 from mlnb.dashboard.project_views import ProjectView
 from mlnb.engine.digests import digest_bytes
 from mlnb.engine.project import Project
-from mlnb.errors import ProjectError
+from mlnb.errors import MlnbError, ProjectError
 from mlnb.lab.failed_cell import open_session
-from mlnb.lab.open_notebook import describe_notebook
-from mlnb.lab.panel_state import describe_panel, find_running
+from mlnb.lab.open_notebook import OpenNotebook, describe_notebook
+from mlnb.lab.panel_state import PanelState, describe_panel, find_running
 from mlnb.lab.parameter_form import fill_form
 from mlnb.lab.run_pages import RunPages, find_run
 from mlnb.lab.run_process import RunProcess
@@ -95,17 +95,24 @@ class PanelService:
             profile: The selected profile; empty: none; None: that of the last run.
             version: Of the state that the panel shows.
         """
-        values = to_json(describe_panel(self.folder, self.view, self.process, profile))
+        try:
+            shown = describe_panel(self.folder, self.view, self.process, profile)
+        except MlnbError as error:  # there is no project, or its settings are wrong
+            shown = PanelState(project="", problem=str(error))
+        values = to_json(shown)
         current = digest_bytes(json.dumps(values).encode())[:16]
         return None if current == version else {"version": current, **values}
 
     def notebook(self, path: str) -> dict[str, Any]:
-        """Return what is shown in an open notebook.
+        """Return what is shown in an open notebook; nothing where there is no project.
 
         Args:
             path: Of the notebook, relative to the server's folder.
         """
-        return to_json(describe_notebook(self.folder, self.view, path))
+        try:
+            return to_json(describe_notebook(self.folder, self.view, path))
+        except MlnbError:  # the panel shows it
+            return to_json(OpenNotebook())
 
     def start(self, body: object) -> dict[str, Any]:
         """Start a run, after checking that it can be planned; return an empty object."""

@@ -126,16 +126,24 @@ def _describe(folder: Path, view: ProjectView, process: RunProcess, profile: str
     except MlnbError as error:
         return replace(state, problem=str(error), status="There is no plan.")
     stages = planned_stages(folder, steps, notebooks, last)
-    status = _status(stages, running, state.running)
+    recorded = any(run.record.pid == process.pid for run in runs[:RUNS])
+    status = _status(stages, running, process.is_alive(), recorded)
     return replace(state, notes=(*damaged, *filter(None, [note])), stages=tuple(stages), status=status)
 
 
-def _status(stages: list[StageView], other: Run | None, starts: bool) -> str:
-    """Return a sentence about stages that do not run now."""
+def _status(stages: list[StageView], other: Run | None, alive: bool, recorded: bool) -> str:
+    """Return a sentence about stages that do not run now.
+
+    Args:
+        stages: The stages.
+        other: A run of another pipeline that goes on.
+        alive: Whether the process that the panel has started goes on.
+        recorded: Whether it has made a run.
+    """
     if other is not None:
         return f"Run {other.id} of pipeline {other.record.pipeline} goes on."
-    if starts:
-        return "A run starts."
+    if alive:
+        return "The run ends; its report is written." if recorded else "A run starts."
     current = sum(stage.state == "up to date" for stage in stages)
     return (
         "All stages are up to date." if current == len(stages) else f"{current} of {len(stages)} stages are up to date."

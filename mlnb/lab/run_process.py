@@ -67,6 +67,9 @@ class RunProcess:
     def stop(self, running: Run | None) -> None:
         """Interrupt a run as Ctrl-C does; a second time ends it at once.
 
+        Commands handle SIGTERM as Ctrl-C, also those that a shell started in the background, which ignore SIGINT. Other
+        processes, such as kernels that call `mlnb.run`, get SIGINT.
+
         Args:
             running: A run that goes on, of whichever process; None: the one that was started here.
 
@@ -74,9 +77,10 @@ class RunProcess:
             UsageError: No run goes on.
         """
         if running is not None and running.state == RunState.RUNNING:
-            os.kill(running.record.pid, signal.SIGINT)
+            pid = running.record.pid
+            os.kill(pid, signal.SIGTERM if pid == self.pid or is_command(pid) else signal.SIGINT)
         elif self._process is not None and self.is_alive():
-            self._process.send_signal(signal.SIGINT)
+            self._process.terminate()
         else:
             raise UsageError("No run goes on; it has ended already.")
 
@@ -92,3 +96,12 @@ class RunProcess:
             return self.log.read_text(encoding="utf-8", errors="replace")[-TAIL:].strip()
         except OSError:
             return f"`mlnb run` has ended with exit code {self._process.returncode}."
+
+
+def is_command(pid: int) -> bool:
+    """Return whether a process runs the command `mlnb`; False where that cannot be read."""
+    try:
+        words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    except OSError:
+        return False
+    return b"mlnb.cli.main" in words or b"mlnb" in [Path(os.fsdecode(word)).name.encode() for word in words[:3]]

@@ -19,6 +19,7 @@ from waiting import wait_for
 
 from mlnb.engine.project import Project
 from mlnb.engine.runs import list_runs
+from mlnb.lab.clean_notebook import clean_bytes
 
 TOKEN = "the-token"
 LAB = [
@@ -183,7 +184,7 @@ def test_two_runs_are_compared_with_the_keyboard(browser, root):
         browser.evaluate(f"[...{page}.querySelector('table').querySelectorAll('td.mono')].map(one => one.textContent)")
         == newest[1::-1]
     )
-    run(browser, "application:close")
+    browser.evaluate("jupyterapp.shell.currentWidget.dispose()")
 
 
 def test_the_draft_and_the_failed_cell_are_marked_and_debugged(browser, root):
@@ -225,6 +226,14 @@ def test_an_error_is_a_sentence(browser, root):
     browser.wait("document.querySelector('#mlnb-panel [role=alert]').hidden")
 
 
+def test_other_notebooks_have_no_form(browser, root):
+    (root / "mine.ipynb").write_bytes((root / "nbs/stages/10_number.ipynb").read_bytes())
+    run(browser, "docmanager:open", path="mine.ipynb")
+    browser.wait("jupyterapp.shell.currentWidget?.context?.path === 'mine.ipynb'")
+    browser.wait("document.querySelector('.mlnb-parameters').hidden")
+    browser.evaluate("jupyterapp.shell.currentWidget.dispose()")
+
+
 def test_a_parameter_is_written_into_its_cell(browser, root):
     change = "(field, value) => { field.value = value; field.dispatchEvent(new Event('change')); }"
     click(browser, "#mlnb-open-double")
@@ -240,4 +249,39 @@ def test_a_parameter_is_written_into_its_cell(browser, root):
         lambda: "factor: float = 2.5  # times what" in (root / "nbs/stages/20_double.ipynb").read_text(), 20, "saved"
     )
     browser.wait("document.querySelector('[data-stage=double] .mlnb-reason').textContent.includes('2.0 -> 2.5')")
-    run(browser, "application:close")
+    browser.evaluate("jupyterapp.shell.currentWidget.dispose()")
+
+
+def test_a_saved_notebook_has_no_traces_of_the_editor(browser, root):
+    path = root / "nbs/stages/25_note.ipynb"
+    path.write_bytes(clean_bytes(path.read_bytes(), path.parent))
+    before = path.read_bytes()
+    click(browser, "#mlnb-open-note")
+    browser.wait("jupyterapp.shell.currentWidget?.context?.path === 'nbs/stages/25_note.ipynb'")
+    notebook = "jupyterapp.shell.currentWidget"
+    browser.wait(f"{notebook}.sessionContext.kernelDisplayName === 'Python 3 (mlnb, warm)' && !!{notebook}.model")
+    browser.wait(f"!!{notebook}.model.sharedModel.getMetadata('language_info')")
+    browser.evaluate(f"{notebook}.context.save().then(() => 0)")
+    assert path.read_bytes() == before
+    source = '{"execution_count": 3, "outputs": [{"output_type": "stream", "name": "stdout", "text": "kept"}]}'
+    cell = f"{notebook}.content.widgets[1].model"
+    browser.evaluate(f"{cell}.outputs.fromJSON({source}.outputs); {cell}.executionCount = 3; 0")
+    browser.evaluate(f"{notebook}.context.save().then(() => 0)")
+    assert '"kept"' in path.read_text() and '"execution_count": 3' not in path.read_text()
+    assert clean_bytes(path.read_bytes(), path.parent) == before
+    browser.evaluate("jupyterapp.shell.currentWidget.dispose()")
+
+
+def test_mlnb_is_on_the_path_of_terminals(browser, address):
+    script = """new Promise((resolve, reject) => {
+      const terminals = jupyterapp.serviceManager.terminals;
+      terminals.startNew().then(session => {
+        let text = "";
+        session.messageReceived.connect((_, message) => {
+          if (message.type === "stdout") text += message.content.join("");
+          if (/FOUND.*END/s.test(text)) { session.shutdown(); resolve(text); }
+        });
+        session.send({ type: "stdin", content: ["echo FOUN''D :$PATH: EN''D\\n"] });
+      }).catch(reject);
+    })"""
+    assert f":{Path(sys.executable).parent}:" in browser.evaluate(script).rpartition("FOUND")[2]

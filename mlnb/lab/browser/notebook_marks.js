@@ -5,7 +5,7 @@ import { button, element } from "./dom.js";
 const FAILED = "mlnb-failed-cell";
 
 export class NotebookMarks {
-  /** `actions` has report(id), debug(run, stage) and failed(message). */
+  /** `actions` has report(id), debug(run, stage) and stage(panel), with null for a notebook that is no stage. */
   constructor(api, tracker, Widget, actions) {
     this.api = api;
     this.tracker = tracker;
@@ -18,7 +18,7 @@ export class NotebookMarks {
   /** Show what is about the current notebook. */
   async refresh() {
     const panel = this.tracker.currentWidget;
-    if (!panel || panel.isDisposed) return;
+    if (!panel || panel.isDisposed) return this.actions.stage(null);
     const asked = (this.asked = {});
     let found = { stage: "", inputs: [], failed: null };
     try {
@@ -30,6 +30,7 @@ export class NotebookMarks {
     if (asked !== this.asked || panel.isDisposed) return;
     this.showBanner(panel, found);
     this.markFailed(panel, found.failed);
+    this.actions.stage(found.stage ? panel : null);
   }
 
   showBanner(panel, { stage, inputs }) {

@@ -6,6 +6,7 @@ import { stageList } from "./stages.js";
 
 const LIVE = 1000; // milliseconds between two requests while a run goes on
 const IDLE = 5000;
+const OUTSIDE = 60000; // where there is no project
 
 export class Panel {
   /** `actions` has open(path), debug(run, stage), page(path, query, title) and changed(state). */
@@ -51,7 +52,12 @@ export class Panel {
       this.version = "";
       this.report(error.message);
     }
-    this.timer = setTimeout(() => this.refresh(), this.state?.running ? LIVE : IDLE);
+    this.timer = setTimeout(() => this.refresh(), this.interval());
+  }
+
+  interval() {
+    if (this.state?.running) return LIVE;
+    return this.state && !this.state.project ? OUTSIDE : IDLE;
   }
 
   /** Send a button's request, then show what has changed. */
@@ -80,7 +86,8 @@ export class Panel {
     this.version = state.version;
     if (this.announced.textContent !== state.status) this.announced.textContent = state.status;
     this.report(this.error || state.problem);
-    update(this.body, this.head(), stageList(state, this.actions), this.runs());
+    if (state.project) update(this.body, this.head(), stageList(state, this.actions), this.runs());
+    else update(this.body);
     this.actions.changed(state);
   }
 

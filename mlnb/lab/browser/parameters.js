@@ -6,9 +6,9 @@ const PAUSE = 400; // milliseconds after which an edit of the cell is read
 
 export class ParameterForm {
   /** `profile` returns the selected profile. */
-  constructor(api, tracker, profile) {
+  constructor(api, profile) {
     this.api = api;
-    this.tracker = tracker;
+    this.panel = null; // of the open stage notebook
     this.profile = profile;
     this.fields = element("div", {});
     this.summary = element("summary", { id: "mlnb-parameters-summary" }, "Parameters");
@@ -19,13 +19,17 @@ export class ParameterForm {
       clearTimeout(this.timer);
       this.timer = setTimeout(() => this.refresh(), PAUSE);
     };
-    tracker.currentChanged.connect(() => this.refresh());
   }
 
-  /** Read the parameters cell of the current notebook again, and write what was typed into it. */
+  /** Show the parameters of a stage notebook; null: of none. */
+  open(panel) {
+    this.panel = panel;
+    return this.refresh();
+  }
+
+  /** Read the parameters cell again, and write what was typed into it. */
   async refresh() {
-    const panel = this.tracker.currentWidget;
-    await panel?.context.ready;
+    const { panel } = this;
     const cell = panel && !panel.isDisposed ? parametersCell(panel) : null;
     this.follow(cell);
     this.node.hidden = !cell;

@@ -57,14 +57,14 @@ function activate(libraries, { app, shell, tracker, restorer, palette, tiles }) 
       await debugRun(api, app, libraries.apputils, run, stage);
       await marks.refresh();
     },
-    changed: () => {
-      marks.refresh();
-      form.refresh();
-    },
+    changed: () => marks.refresh(),
   });
-  const form = new ParameterForm(api, tracker, () => panel.state?.profile ?? "");
+  const form = new ParameterForm(api, () => panel.state?.profile ?? "");
   panel.sections.append(form.node);
-  const marks = new NotebookMarks(api, tracker, widgets.Widget, panel.actions);
+  const marks = new NotebookMarks(api, tracker, widgets.Widget, {
+    ...panel.actions,
+    stage: (opened) => form.open(opened),
+  });
   const widget = new widgets.Widget({ node: panel.node });
   widget.id = "mlnb-panel";
   widget.title.caption = "mlnb pipeline";
