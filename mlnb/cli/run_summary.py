@@ -11,7 +11,9 @@ from mlnb.api.run_request import RunRequest
 from mlnb.cli.result_lines import result_lines
 from mlnb.engine.run_records import RunState, StageState
 from mlnb.engine.runs import Run
+from mlnb.governance.document_evidence import FOLDER
 from mlnb.methods.contracts.evaluations import Metrics
+from mlnb.reports.formatting import count
 from mlnb.tracking.artifact_views import load_findings, load_record
 
 WIDEST_FINDING = 160  # characters; longer findings are cut, and the report has them in full
@@ -33,7 +35,23 @@ def result_summary(run: Run, request: RunRequest, report: Path | None = None, no
     lines += findings_lines(run)
     if report:
         lines.append(f"  report    {report}")
+        lines += document_lines(run, report.parent)
     return "\n".join([*lines, "", "next:", *next_commands(run, request, run.has("certificate"))])
+
+
+def document_lines(run: Run, folder: Path) -> list[str]:
+    """Return where the documents of a run are, and how many questions in them are open; nothing without documents.
+
+    Args:
+        run: The run.
+        folder: Its folder, as it is shown.
+    """
+    if not (run.folder / FOLDER).is_dir():
+        return []
+    record = run.stages.get("document")
+    questions = int(record.metrics.get("open_questions", 0)) if record else 0
+    note = f"  ({count(questions, 'open question')}: answer in answers.yaml)" if questions else ""
+    return [f"  documents {folder / FOLDER}{note}"]
 
 
 def findings_lines(run: Run) -> list[str]:
@@ -46,7 +64,7 @@ def findings_lines(run: Run) -> list[str]:
     if not doubts:
         return []
     counts = [(level, sum(one.severity == level for one in doubts)) for level in order]
-    lines = ["  data      " + ", ".join(f"{count} {level}{'s' * (count > 1)}" for level, count in counts if count)]
+    lines = ["  data      " + ", ".join(count(number, level) for level, number in counts if number)]
     for one in doubts[:2]:
         text = " ".join(str(one).split())
         lines.append(f"            {text if len(text) <= WIDEST_FINDING else text[: WIDEST_FINDING - 1] + '…'}")

@@ -15,7 +15,7 @@ from mlnb.serving.batch.batch_job import JobOptions, run_job
 from mlnb.serving.batch.job_checkpoints import Counts
 from mlnb.serving.batch.schema_check import SCHEMA_FILE, find_violations, read_project_schema, refuse_violations
 from mlnb.serving.packaging.bundles import Bundle
-from mlnb.serving.packaging.packaged_runs import LATEST, find_packaged_run
+from mlnb.serving.packaging.packaged_runs import LATEST, find_packaged_run, use_project_files
 from mlnb.serving.runtime.model_parts import ModelParts
 from mlnb.serving.runtime.row_scorers import import_lightgbm_alone
 
@@ -73,6 +73,7 @@ def main(args: argparse.Namespace) -> int:
         fill_missing=args.fill_missing,
         sheet=args.sheet,
     )
+    use_project_files(project)
     if not args.ignore_schema:
         _check_schema(project, bundle, args.sources, args.sheet)
     scratch = project.store_root / "score" / digest_value([args.sources, args.output])[:12]

@@ -18,7 +18,7 @@ from mlnb.registry.run_references import run_reference
 from mlnb.serving.packaging.bento_server import Server, free_port, serving
 from mlnb.serving.packaging.bento_stores import last_lines
 from mlnb.serving.packaging.bundles import curl
-from mlnb.serving.packaging.packaged_runs import LATEST, build_packaged_run, find_packaged_run
+from mlnb.serving.packaging.packaged_runs import LATEST, build_packaged_run, find_packaged_run, use_project_files
 from mlnb.serving.packaging.tls_certificates import Certificates
 from mlnb.settings import ProcessSettings, ServiceSettings
 
@@ -86,6 +86,7 @@ def main(args: argparse.Namespace) -> int:
         for name, value in log_environment(project, bundle.name).items():
             os.environ.setdefault(name, value)
     check_personal_key(bundle.protection())
+    use_project_files(project)
     example = bundle.read_example()
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C

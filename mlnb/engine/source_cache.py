@@ -56,13 +56,13 @@ class SourceCache(StatCache):
             self.shared.save(prune=True)  # of installations that were deleted
 
 
-def shared_cache_path() -> Path | None:
-    """Return the file of this user's cache for this version of Python; None where this user cannot write one."""
+def shared_cache_path(name: str = "sources") -> Path | None:
+    """Return a file of this user's cache for this version of Python; None where this user cannot write one."""
     with suppress(RuntimeError, OSError):  # no home folder, or one that cannot be written
         folder = cache_folder()
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         if os.access(folder, os.W_OK) and folder.stat().st_uid == os.getuid():
-            return folder / f"sources-{sys.implementation.cache_tag}.json"
+            return folder / f"{name}-{sys.implementation.cache_tag}.json"
     return None
 
 

@@ -41,6 +41,9 @@ def check_documents(run: Run, strict: bool = False) -> Iterator[Check]:
     """
     if not _has_documents(run):
         return
+    if not (run.folder / FOLDER).is_dir():
+        yield from _check_open(run, strict)
+        return
     path = run.folder / FOLDER / EVIDENCE
     where = path.relative_to(run.project.root).as_posix()
     try:
@@ -73,17 +76,17 @@ def check_document_sources(run: Run) -> Iterator[Check]:
     for name, document in evidence.documents.items():
         used = sorted({span.artifact for span in document.spans} & stale.keys())
         if used:
-            where = document_path(run, name).relative_to(run.project.root).as_posix()
+            where = _subject(run, name)
             reasons = [f"{artifact}: {stale[artifact]}" for artifact in used]
             yield Check(where, CheckState.STALE, "; ".join(reasons[:SHOWN]))
 
 
 def _has_documents(run: Run) -> bool:
     """Return whether a run has documents, and all artifacts that they need are as they were."""
+    if not run.has("evidence"):
+        return False
     from mlnb.methods.documentation.documents import READ, TEMPLATES  # needs Jinja and pandas, which only this does
 
-    if not (run.folder / FOLDER).is_dir():
-        return False
     outputs = [run.output(name) for name in (*READ, *TEMPLATES, "answers", "evidence")]
     return all(
         output is not None and find_digest(run.project.store.path(output.digest)) == output.digest for output in outputs
@@ -108,8 +111,7 @@ def _changed_since(run: Run, stage: str) -> str | None:
 
 def _check_document(run: Run, name: str, evidence: DocumentEvidence, again: str | None, strict: bool) -> Check:
     """Return the result for one document."""
-    path = document_path(run, name)
-    where = path.relative_to(run.project.root).as_posix()
+    path, where = document_path(run, name), _subject(run, name)
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
@@ -124,10 +126,28 @@ def _check_document(run: Run, name: str, evidence: DocumentEvidence, again: str 
         return altered(where, "it is not the document of the run")
     if again is not None and again != text:
         return Check(where, CheckState.STALE, "its templates have changed since: this version renders another text")
+    return _check_points(where, evidence, strict)
+
+
+def _check_open(run: Run, strict: bool) -> Iterator[Check]:
+    """Yield a result for each document of a run without files, as of `mlnb run --no-report`."""
+    for name, evidence in collect_evidence(run).documents.items():
+        yield _check_points(_subject(run, name), evidence, strict)
+
+
+def _check_points(where: str, evidence: DocumentEvidence, strict: bool) -> Check:
+    """Return the result for a document whose text is as it was."""
     count = len(evidence.open_points)
     if count and strict:
         return Check(where, CheckState.OPEN, f"open: {'; '.join(evidence.open_points)}")
     return ok(where, f"{len(evidence.spans)} references" + f", {count} open points" * bool(count))
+
+
+def _subject(run: Run, name: str) -> str:
+    """Return what a document is called: its file, or the artifact where no file was written."""
+    if not (run.folder / FOLDER).is_dir():
+        return f"document {name} of {run.id}"
+    return document_path(run, name).relative_to(run.project.root).as_posix()
 
 
 def _describe(text: str, span: Span) -> str:

@@ -11,7 +11,7 @@ from mlnb.governance.checks import Check, CheckState, altered, compare_digest, m
 from mlnb.governance.stored_objects import find_digest
 from mlnb.monitoring.labels import ORIGIN as FIRST_LABEL
 from mlnb.monitoring.labels import LabelEvent, read_events
-from mlnb.monitoring.production_heads import read_chain
+from mlnb.monitoring.production_heads import is_own, read_chain
 from mlnb.registry.audit_log import Entry
 from mlnb.serving.runtime.log_segments import CHAIN, ORIGIN
 
@@ -36,7 +36,7 @@ def verify_production(project: Project, entries: Iterable[Entry], strict: bool) 
     heads: dict[Path, list[RecordedHead]] = {}
     for entry in entries:
         for head in entry.evidence.production:
-            if is_confined(head.file):
+            if is_confined(head.file) and is_own(project, head):
                 heads.setdefault(root / head.file, []).append(RecordedHead(entry.number, head.count, head.digest))
     chains = {*(root / "predictions").glob(f"*/*{CHAIN}"), *(path for path in heads if path.suffix == CHAIN)}
     named: set[Path] = set()

@@ -17,8 +17,8 @@ from mlnb.governance.output_comparison import StageComparison, compare_outputs, 
 from mlnb.governance.reproduction_project import reproduction_folder, write_history, write_project
 from mlnb.governance.reproduction_run import StageProcess, environment_variables, run_stages
 from mlnb.governance.reproduction_stages import select_stages, with_outputs
-from mlnb.governance.run_environment import RunEnvironment, describe_environment
-from mlnb.governance.run_manifest import manifest_cache, read_manifest
+from mlnb.governance.run_environment import RunEnvironment, describe_environment, package_cache
+from mlnb.governance.run_manifest import read_manifest
 from mlnb.governance.source_archive import SourceArchives
 
 
@@ -41,6 +41,7 @@ class Reproduction(Record, frozen=True, kw_only=True):
         difference: The first difference, explained.
         environment: In what the environment differs from the recorded one.
         notes: What else the reader should know.
+        missing: What is missing, where it is impossible.
         folder: Where it was executed, if that is kept.
     """
 
@@ -50,6 +51,7 @@ class Reproduction(Record, frozen=True, kw_only=True):
     difference: tuple[str, ...] = ()
     environment: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    missing: str = ""
     folder: str = ""
 
 
@@ -88,7 +90,7 @@ def reproduce(run: runs.Run, options: ReproductionOptions) -> Reproduction:
             python, notes = build_environment(recorded, folder.environment, options.wheels, library, options.report)
         variables = environment_variables(recorded, folder, options.here)
         reproduced = run_stages(run, project, selection, StageProcess(python, variables, options.report))
-        current = replace(describe_environment(manifest_cache(run.project)), threads=recorded.threads)
+        current = replace(describe_environment(package_cache(run.project)), threads=recorded.threads)
         if not options.here:  # its packages were verified
             current = replace(current, python=_version(python), packages=recorded.packages, blas=recorded.blas)
         stages = compare_outputs(run, reproduced, names, selection.stored)
@@ -104,7 +106,7 @@ def reproduce(run: runs.Run, options: ReproductionOptions) -> Reproduction:
             environment=tuple(differences(recorded, current)),
             notes=(
                 *selection.notes,
-                *(f"{stage} is {state}: not compared" for stage, state in selection.left_out.items()),
+                *(f"{stage} ({state}) has no outputs to compare" for stage, state in selection.left_out.items()),
                 *notes,
             ),
             folder=str(folder.root) if options.keep else "",

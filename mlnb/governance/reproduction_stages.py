@@ -1,5 +1,6 @@
 """The stages of a run that a reproduction repeats, with which values, and what is missing."""
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -16,7 +17,8 @@ from mlnb.engine.runs import Run, list_runs
 from mlnb.errors import NotReproducible, UsageError
 
 ORIGIN = "reproduction"  # of values that differ from those of the run
-LOCAL = ("sqlite:///", "duckdb:")  # URLs of files on this machine
+URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+LOCAL = re.compile(r"sqlite:///|duckdb:(?!.*://)", re.DOTALL)  # files on this machine
 
 
 class StageSelection(Record, frozen=True, kw_only=True):
@@ -163,9 +165,14 @@ def _external(record: StageRecord, notebook: StageNotebook) -> str:
     """Return from where else than this machine a stage reads; empty when it does not."""
     for parameter in notebook.parameters:
         value = record.parameters[parameter.name].value if parameter.is_file else None
-        if isinstance(value, str) and (SECRET.search(value) or ("://" in value and not value.startswith(LOCAL))):
+        if isinstance(value, str) and _is_remote(value):
             return f"{parameter.name} is {value.partition('?')[0]}, which is not read again"
     return ""
+
+
+def _is_remote(source: str) -> bool:
+    """Return whether a source is read over a network, or with a secret."""
+    return bool(SECRET.search(source) or ("://" in source and URL.match(source) and not LOCAL.match(source)))
 
 
 def _data_problem(planner: Planner, name: str, records: Mapping[str, StageRecord]) -> str:

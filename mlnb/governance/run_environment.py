@@ -1,7 +1,7 @@
 """The environment of a run: packages with the digests of their wheels, processor, BLAS, and limits of threads."""
 
 import csv
-import importlib
+import importlib.util
 import os
 import platform
 import sys
@@ -11,10 +11,13 @@ from pathlib import Path
 
 from mlnb.codec import Record
 from mlnb.engine.digests import StatCache, digest_bytes, digest_value
+from mlnb.engine.project import Project
+from mlnb.engine.source_cache import shared_cache_path
 from mlnb.machine import usable_cores
 
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS", "OMP_DYNAMIC")
 INFO = ".dist-info"
+CACHE = "packages-1"  # name of the cache; the number rises with a change of what is in it
 INSTALLED = ("INSTALLER", "REQUESTED", "RECORD", "direct_url.json", "uv_build.json", "uv_cache.json")  # by installers
 
 
@@ -66,19 +69,30 @@ class RunEnvironment(Record, frozen=True, kw_only=True):
     packages: dict[str, Package]
 
 
+def package_cache(project: Project) -> StatCache:
+    """Return the digests of installed packages: this user's, as projects share them, or else the project's."""
+    return StatCache(shared_cache_path(CACHE) or project.store_root / "cache" / f"{CACHE}.json")
+
+
 def describe_environment(cache: StatCache) -> RunEnvironment:
-    """Return the environment of this process; digests come from the cache when their files have not changed."""
-    return RunEnvironment(
+    """Return the environment of this process; digests come from the cache when their files have not changed.
+
+    Args:
+        cache: From `package_cache`; what is new is saved.
+    """
+    environment = RunEnvironment(
         python=platform.python_version(),
         implementation=platform.python_implementation(),
         system=f"{platform.system()} {platform.release()}, {' '.join(platform.libc_ver())}".rstrip(", "),
         machine=platform.machine(),
         processor=_processor(),
         cores=usable_cores(),
-        blas=_blas(),
+        blas=_blas(cache),
         threads={name: os.environ[name] for name in THREADS if name in os.environ},
         packages=installed_packages(sys.path, cache),
     )
+    cache.save(prune=True)  # of environments that were deleted
+    return environment
 
 
 def installed_packages(folders: Iterable[str], cache: StatCache) -> dict[str, Package]:
@@ -102,7 +116,8 @@ def wheel_files(record: str) -> Iterator[InstalledFile]:
     Args:
         record: Text of the RECORD.
     """
-    for line in csv.reader(record.splitlines()):
+    rows = record.splitlines()
+    for line in csv.reader(rows) if '"' in record else (row.split(",") for row in rows):
         path, digest = (*line, "", "")[:2]
         outside = path.startswith("..")
         inside = path.replace("../", "").partition("/")[0]
@@ -147,10 +162,16 @@ def _processor() -> str:
     return platform.processor()
 
 
-def _blas() -> str:
+def _blas(cache: StatCache) -> str:
     """Return the BLAS of numpy, from the file that its build wrote."""
     try:
+        spec = importlib.util.find_spec("numpy")
+        path = Path(str(spec.origin)).with_name("__config__.py") if spec else Path()
+        if isinstance(cached := cache.get(path), str):
+            return cached
         build = importlib.import_module("numpy.__config__").CONFIG["Build Dependencies"]["blas"]
-    except (ImportError, AttributeError, KeyError):
+        blas = f"{build.get('name', '')} {build.get('version', '')}".strip()
+        cache.put(path, blas)
+    except (ImportError, AttributeError, KeyError, OSError, ValueError):
         return ""
-    return f"{build.get('name', '')} {build.get('version', '')}".strip()
+    return blas

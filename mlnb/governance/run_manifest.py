@@ -12,7 +12,7 @@ from mlnb.engine.project import Project
 from mlnb.engine.run_records import StageRecord
 from mlnb.engine.runs import Run
 from mlnb.errors import SchemaError
-from mlnb.governance.run_environment import describe_environment
+from mlnb.governance.run_environment import describe_environment, package_cache
 from mlnb.governance.source_archive import store_sources
 from mlnb.signing.canonical_json import LARGEST, canonical_json
 from mlnb.signing.envelopes import IN_TOTO, MANIFEST, Signature, make_envelope, open_envelope
@@ -44,7 +44,7 @@ def manifest_path(run: Run) -> Path:
 
 
 def manifest_cache(project: Project) -> StatCache:
-    """Return the digests of packages and source files; not those of data, which every plan reads."""
+    """Return the digests of source files; not those of data, which every plan reads."""
     return StatCache(project.store_root / "cache" / "manifest.json")
 
 
@@ -56,7 +56,7 @@ def write_manifest(run: Run) -> None:
         StoreFull: The disk is full.
     """
     cache = manifest_cache(run.project)
-    environment = to_json(describe_environment(cache))
+    environment = to_json(describe_environment(package_cache(run.project)))
     sources = to_json(store_sources(run, cache))
     cache.save()
     statement = {

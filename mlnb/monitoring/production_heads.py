@@ -1,10 +1,12 @@
 """The heads of a model's prediction log and labels, which `mlnb monitor` records in the audit log."""
 
+import platform
 import sqlite3
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
+from mlnb.engine.digests import digest_value
 from mlnb.engine.project import Project
 from mlnb.monitoring.labels import read_head
 from mlnb.monitoring.monitoring_paths import label_database
@@ -26,10 +28,16 @@ def record_heads(project: Project, registry: Registry, version: ModelVersion, lo
     Raises:
         RegistryError: The registry cannot be read or written.
     """
-    recorded = {head.file: head.count for entry in registry.log() for head in entry.evidence.production}
+    own = [head for entry in registry.log() for head in entry.evidence.production if is_own(project, head)]
+    recorded = {head.file: head.count for head in own}
     current = _current_heads(project, version.model, log)
     heads = tuple(head for head in current if head.count > recorded.get(head.file, 0))
     return registry.record_production(version, heads) if heads else None
+
+
+def is_own(project: Project, head: ProductionHead) -> bool:
+    """Return whether a head is of this project's store; of a registry that only this project uses, every head is."""
+    return not project.settings.registry or head.store == store_identity(project)
 
 
 def read_chain(path: Path) -> list[ChainEntry]:
@@ -53,13 +61,19 @@ def _current_heads(project: Project, model: str, log: Path) -> Iterator[Producti
     for path in sorted(log.glob(f"*{CHAIN}")):
         with suppress(ValueError, OSError):
             if entries := read_chain(path):
-                yield ProductionHead(file=_name(project, path), count=len(entries), digest=entries[-1].own_digest)
+                yield _make_head(project, path, len(entries), entries[-1].own_digest)
     database = label_database(project, model)
     with suppress(sqlite3.DatabaseError):
         head = read_head(database)
         if head.number:
-            yield ProductionHead(file=_name(project, database), count=head.number, digest=head.digest)
+            yield _make_head(project, database, head.number, head.digest)
 
 
-def _name(project: Project, path: Path) -> str:
-    return path.relative_to(project.store_root).as_posix()
+def _make_head(project: Project, path: Path, count: int, digest: str) -> ProductionHead:
+    file = path.relative_to(project.store_root).as_posix()
+    return ProductionHead(file=file, count=count, digest=digest, store=store_identity(project))
+
+
+def store_identity(project: Project) -> str:
+    """Return what distinguishes a store from those of other projects: this machine, and the folder."""
+    return digest_value([platform.node(), str(project.store_root)])[:12]

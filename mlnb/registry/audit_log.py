@@ -42,11 +42,13 @@ class ProductionHead(Record, frozen=True, kw_only=True):
         file: path in the store.
         count: number of entries or events up to it.
         digest: its digest.
+        store: identity of the store, as projects that share a registry have a separate log.
     """
 
     file: str
     count: int
     digest: str
+    store: str
 
 
 class Evidence(Record, omit_defaults=True, frozen=True, kw_only=True):

@@ -3,7 +3,6 @@
 from mlnb.codec import encode
 from mlnb.engine.files import PRIVATE, write_whole
 from mlnb.engine.runs import Run
-from mlnb.governance.document_evidence import EVIDENCE, FILES, FOLDER, collect_evidence, document_path
 from mlnb.reports.markdown import to_html
 from mlnb.reports.run_report import environment, style
 
@@ -16,6 +15,9 @@ def write_documents(run: Run) -> None:
     """
     if not run.has("evidence"):
         return
+    # numpy, which the report of a run without documents does not need
+    from mlnb.governance.document_evidence import EVIDENCE, FILES, FOLDER, collect_evidence, document_path
+
     evidence = collect_evidence(run)
     for name in FILES:
         text = str(run.load(name))

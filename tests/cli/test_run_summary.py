@@ -11,7 +11,14 @@ from mlnb.api.run_request import RunRequest, plan_request
 from mlnb.cli.arguments import read_request
 from mlnb.cli.main import COMMANDS
 from mlnb.cli.retrain import command_words
-from mlnb.cli.run_summary import WIDEST_FINDING, as_found, findings_lines, next_commands, repeated_command
+from mlnb.cli.run_summary import (
+    WIDEST_FINDING,
+    as_found,
+    document_lines,
+    findings_lines,
+    next_commands,
+    repeated_command,
+)
 from mlnb.engine.project import Project
 
 DATA = "kind,size,grown\n" + "".join(f"{'ab'[row % 2]},{row},{row % 3}\n" for row in range(30))
@@ -124,3 +131,13 @@ def test_the_suggestion_after_a_retraining_is_a_retraining(tmp_path):
     again = parse(repeated_command(request, "tune.trials", "60"))
     assert (again.version, again.policy) == (args.version, args.policy)
     assert again.parameter == [["collect.window", "500"], ["tune.trials", "60"]]
+
+
+def test_documents_are_named_with_their_open_questions(folder, example):
+    run = example.make_run(example.make_project(folder / "project"))
+    assert document_lines(run, run.folder) == []
+    (run.folder / "documents").mkdir()
+    assert document_lines(run, run.folder) == [f"  documents {run.folder / 'documents'}"]
+    record = run.stages["document"]
+    run.update_stage("document", metrics={**record.metrics, "open_questions": 2.0})
+    assert document_lines(run, run.folder)[0].endswith("(2 open questions: answer in answers.yaml)")

@@ -21,11 +21,12 @@ from mlnb.engine.runs import Run, read_run
 from mlnb.engine.test_set_access import access_path, rows_path
 from mlnb.governance import project_verification
 from mlnb.governance.checks import Check, CheckState, SignaturePolicy, passed
+from mlnb.governance.production_verification import verify_production
 from mlnb.governance.run_manifest import manifest_path, read_manifest, source_archives, write_manifest
 from mlnb.governance.run_verification import check_sources, verify_run
 from mlnb.monitoring.labels import add_labels
 from mlnb.monitoring.monitoring_paths import label_database, log_folder
-from mlnb.monitoring.production_heads import record_heads
+from mlnb.monitoring.production_heads import record_heads, store_identity
 from mlnb.registry.audit_log import ORIGIN, Entry
 from mlnb.registry.known_head import head_path
 from mlnb.registry.registry import Registry
@@ -248,6 +249,23 @@ def test_a_chain_that_was_written_again_with_a_changed_row_fails_by_the_recorded
     chain.write_bytes(chain.read_bytes().splitlines(keepends=True)[1])
     details = {check.detail for check in problems(run, strict=False) if not check.passed}
     assert "entry 1 does not follow the entry before" in details
+
+
+def test_projects_that_share_a_registry_have_a_log_of_their_own(run: Run) -> None:
+    registry = Registry(run.project)
+    (entry,) = [entry for entry in registry.log() if entry.what == "monitored"]
+    registry.engine.dispose()
+    assert {head.file for head in entry.evidence.production} == {
+        "predictions/survived-classifier/17-ab.chain",
+        "labels/survived-classifier.db",
+    }
+    shared = run.project.with_settings(registry="postgresql://host/registry")
+    own = store_identity(shared)  # the registry was copied from another folder
+    heads = tuple(replace(head, digest="0" * 64, store=own) for head in entry.evidence.production)
+    other = tuple(replace(head, store="another") for head in heads)
+    for production, faults in ((heads, 2), (other, 0)):
+        changed = replace(entry, evidence=replace(entry.evidence, production=production))
+        assert sum(not check.passed for check in verify_production(shared, [changed], strict=True)) == faults
 
 
 def test_segments_without_a_chain_pass_unless_strict(run: Run) -> None:

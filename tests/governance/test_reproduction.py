@@ -18,11 +18,13 @@ from mlnb.cli.main import main
 from mlnb.codec import replace
 from mlnb.engine.project import Project
 from mlnb.engine.runs import Run, open_run
+from mlnb.engine.test_set_access import Access, read_accesses, record_access, rows_path
 from mlnb.errors import NotReproducible
 from mlnb.governance.output_comparison import StageComparison
 from mlnb.governance.reproduction import Reproduction, ReproductionOptions, Verdict, reproduce
-from mlnb.governance.reproduction_project import KEPT, reproduction_folder
+from mlnb.governance.reproduction_project import KEPT, reproduction_folder, write_history
 from mlnb.governance.reproduction_run import StageProcess
+from mlnb.governance.reproduction_stages import _is_remote
 from mlnb.governance.run_manifest import manifest_path, read_manifest
 
 SEARCH = """import os
@@ -154,6 +156,53 @@ def test_code_and_data_that_have_changed_since_come_from_the_store(run: Run) -> 
     impossible(run, "stage read: rows.csv (data) has changed since", "not in the store")
 
 
+@pytest.mark.parametrize(
+    ("source", "remote"),
+    [
+        ("rows.csv", False),
+        ("https://host/rows.csv?key=1", True),
+        ("postgresql://user:${PASSWORD}@host/db::rows", True),
+        ("${FOLDER}/rows.csv", True),
+        ("sqlite:///rows.db::rows", False),
+        ("duckdb:///rows.duckdb::SELECT 1", False),
+        ("duckdb://::SELECT * FROM read_csv('s3://bucket/rows.csv')", True),
+        ('{"source": "https://host/rows.csv"}', False),  # a JSON text
+        ("sklearn:iris", False),
+    ],
+)
+def test_sources_beyond_this_machine_are_not_read_again(source: str, remote: bool) -> None:
+    assert _is_remote(source) == remote
+
+
+def test_artifacts_of_another_pipeline_come_from_the_run_that_has_made_them(run: Run) -> None:
+    root = run.project.root
+    stages = root / "nbs" / "stages" / "40_after.ipynb"
+    after = toys.stage("after", 'stage.save("after", stage.load("best"))', reads=["best"], writes={"after": "a copy"})
+    stages.write_text(json.dumps(after))
+    settings = root / "settings.ini"
+    settings.write_text(settings.read_text() + "\n[pipeline next]\nstages = after\ninputs_from = train\n")
+    run_in(root, "run", "next", "--no-report")
+    later = open_run(Project.find(root))
+    assert here(later).verdict == Verdict.IDENTICAL
+    run.project.store.path(run.require_output("best").digest).unlink()
+    impossible(later, "the artifacts best, which another run has made")
+
+
+def test_test_set_accesses_from_before_the_run_are_those_of_the_reproduction(run: Run, tmp_path: Path) -> None:
+    digest = run.require_output("raw").digest
+    run.update_stage("predict", held_out={"raw": digest}, started="2026-03-14T09:15:00.000Z")
+    earlier = ("20260314-080000-train-0000", f"interactive-{1773475200 * 10**9:x}-1")  # at 8:00
+    for reader in (*earlier, "20260314-100000-train-0000", run.id, "other"):
+        record_access(run.project.store_root, Access(digest, reader, "purpose"))
+    rows_path(run.project.store_root, digest).write_bytes(b"hashes")
+    root = toys.project(tmp_path / "other", {})
+    project = Project.find(root)
+    write_history(run, project, [], [])
+    assert {access.reader for access in read_accesses(project.store_root)} == set(earlier)
+    assert rows_path(project.store_root, digest).read_bytes() == b"hashes"
+    assert all(not stage.held_out for stage in open_run(project).stages.values())
+
+
 def _without_archive(run: Run) -> str:
     digest = read_manifest(run)[1]["predicate"]["sources"]["project"]
     run.project.store.path(digest).unlink()
@@ -247,7 +296,8 @@ def test_the_command(run: Run, capsys: Any, tmp_path: Path, monkeypatch: pytest.
     monkeypatch.undo()
     manifest_path(run).unlink()
     assert main_in(run, "reproduce", "--here") == 7
-    assert capsys.readouterr().out.splitlines()[-1] == "verdict: impossible"
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[2].startswith("missing: the manifest of run") and lines[-1] == "verdict: impossible"
     assert main_in(run, "reproduce", "--here", "--wheels", str(tmp_path)) == 2
     assert main_in(run, "reproduce", "--wheels", "nowhere") == 2 and "no such folder" in capsys.readouterr().err
 

@@ -72,3 +72,4 @@ def test_the_environment_names_packages_processor_and_blas(tmp_path: Path) -> No
     assert environment.packages["msgspec"].version and len(environment.packages["msgspec"].record or "") == 64
     assert environment.cores >= 1 and environment.machine and environment.python.startswith("3.")
     assert describe_environment(cache) == environment
+    assert describe_environment(StatCache(tmp_path / "cache.json")) == environment  # another project of this user

@@ -11,6 +11,7 @@ import signal
 import sys
 import threading
 import warnings
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 from mlnb.kernels.driver.worker_process import descendants
@@ -46,6 +47,7 @@ def main() -> None:
     warnings.simplefilter("ignore")
     for name in UNUSED_MODULES:
         sys.modules[name] = None  # type: ignore[assignment]
+    sys.modules["requests"] = ModuleType("requests")  # with which papermill would read notebooks from web servers
     import papermill  # noqa: F401 -- before the first job arrives: it takes a third of a second
 
     from mlnb.kernels.driver.execution import Execution

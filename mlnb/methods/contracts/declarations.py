@@ -51,6 +51,10 @@ class Declarations(Record, frozen=True, kw_only=True):
         """Return the names of the columns that have a role, sorted."""
         return tuple(name for name, declared in sorted(self.columns.items()) if role in declared.role)
 
+    def with_kind(self, kind: str) -> tuple[str, ...]:
+        """Return the names of the columns that have a kind, sorted."""
+        return tuple(name for name, declared in sorted(self.columns.items()) if declared.kind == kind)
+
 
 def describe_declaration(declared: ColumnDeclaration) -> str:
     """Return a declaration in words, for the report."""

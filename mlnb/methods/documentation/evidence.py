@@ -7,12 +7,12 @@ __all__ = ['Span', 'DocumentEvidence', 'Evidence', 'find_free_numbers', 'find_al
            'value_of', 'pairs']
 
 # %% ../../../nbs/methods/documentation/evidence.ipynb #c03
+import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 from ...codec import Record
-from ..tables.values import is_missing
 
 
 class Span(Record, frozen=True, kw_only=True):
@@ -92,7 +92,7 @@ def resolve_pointer(value: Any, pointer: str) -> Any:
             value = value[int(key)] if key.isdecimal() and int(key) < len(value) else None
         else:
             value = value.get(key) if isinstance(value, Mapping) else None
-    return None if is_missing(value) else value
+    return None if isinstance(value, float) and math.isnan(value) else value
 
 # %% ../../../nbs/methods/documentation/evidence.ipynb #c06
 class Source:

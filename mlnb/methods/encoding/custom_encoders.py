@@ -351,6 +351,11 @@ class CustomCodec:
             codec.fill(values[inside], block := np.empty((len(inside), len(self.names))))
             out[inside] = block
 
+    def example(self, kind: str) -> Any:
+        """Return an example of a value that the encoder reads, as its class gives it, for a column of a kind."""
+        loaded: LoadedEncoder = self._loaded  # type: ignore[attr-defined]
+        return loaded.encoder.examples(kind)[0]
+
     def write(self, value: Any, out: np.ndarray) -> None:
         """Write the numbers of one value, which is not missing, into `out` (k,). Raises `UnusableValue`."""
         values = np.empty(1, dtype=np.float64 if isinstance(value, float) else object)

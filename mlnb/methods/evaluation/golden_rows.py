@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from ..contracts.problems import required
 from ..contracts.responses import Golden, to_wire
+from ..encoding.custom_encoders import CustomCodec
 from .fitted_pipeline import FittedPipeline
 from .forecast_responses import respond_to_request
 from ..models.fitted_models import predict
@@ -40,8 +40,8 @@ def respond_to_rows(pipeline: FittedPipeline, rows: Rows) -> list[dict[str, Any]
         return to_wire(respond_to_request(rows, requested, encoder, model, pipeline.decision))
     groups = None
     if _has_query(pipeline):
-        query = required(contract.query, "query")
-        groups = np.unique(np.asarray([str(row.get(query)) for row in rows]), return_inverse=True)[1]
+        queries = np.array([str(row.get(str(contract.query))) for row in rows])
+        groups = np.unique(queries, return_inverse=True)[1]
     raw = predict(model, encoder.transform(to_arrays(list(rows), pipeline.schema)))
     return to_wire(respond(raw, contract, pipeline.decision, groups))
 
@@ -74,22 +74,33 @@ def hide_persons(pipeline: FittedPipeline, golden: Golden) -> Golden:
     if not hidden or (isinstance(pipeline.encoder, Windows) and pipeline.encoder.time in hidden):
         return golden
     numbers: dict[str, dict[Any, int]] = {name: {} for name in hidden}
+    encoded = _encoder_examples(pipeline)
+    keys = {pipeline.contract.query, *pipeline.contract.series}
     rows = []
     for row in golden.rows:
         changed = dict(row)
         for name in hidden:
             if row.get(name) is not None:
                 code = numbers[name].setdefault(row[name], len(numbers[name]) + 1)
-                category = personal[name].kind in ("category", "text") or name == pipeline.contract.query
+                category = personal[name].kind in ("category", "text") or name in keys
                 changed[name] = f"{name} {code}" if category else OTHERS[personal[name].kind]
+                changed[name] = encoded.get(name, changed[name])
         rows.append(changed)
     return Golden(rows=rows, predictions=respond_to_rows(pipeline, rows))
 
 
 def _example_row(pipeline: FittedPipeline) -> dict[str, Any]:
     """Return one row of typical values."""
-    row = {column.name: _example_value(column) for column in pipeline.schema.features}
+    row = {column.name: _example_value(column) for column in pipeline.schema.features} | _encoder_examples(pipeline)
     return {str(pipeline.contract.query): "1", **row} if _has_query(pipeline) else row
+
+
+def _encoder_examples(pipeline: FittedPipeline) -> dict[str, Any]:
+    """Return an example of each text or category that an encoder of the project encodes: it may read no other text."""
+    encoder = pipeline.encoder
+    codecs = [] if isinstance(encoder, Windows) else [one for one in encoder.codecs if isinstance(one, CustomCodec)]
+    kinds = {one.column: pipeline.schema.column(one.column).kind for one in codecs}
+    return {one.column: one.example(kinds[one.column]) for one in codecs if kinds[one.column] in ("text", "category")}
 
 
 def _has_query(pipeline: FittedPipeline) -> bool:

@@ -10,7 +10,7 @@ import hashlib
 import importlib
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -135,7 +135,7 @@ def _describe_layout(layout: Layout) -> dict[str, Any]:
 
 def _read_part(part: Part, source: str, options: Mapping[str, Any]) -> tuple[pd.DataFrame, dict[str, Any]]:
     """The table in one file, and how it was read: format, digest, bytes."""
-    long = _read_long(part, source)
+    long = _read_long(part, source, options["binary"])
     if long is not None:
         return long
     packed = read_bytes(part.path)
@@ -159,13 +159,15 @@ def _read_part(part: Part, source: str, options: Mapping[str, Any]) -> tuple[pd.
             raise ValueError("a database is read from a local file that is not compressed")
         table = read_database_file(part.path, kind)
     else:
-        arrow, unusable = expand_columns(read_numpy(data) if kind == "numpy" else read_arrow(data, kind))
+        arrow, unusable = expand_columns(
+            read_numpy(data) if kind == "numpy" else read_arrow(data, kind), options["binary"]
+        )
         table = arrow.to_pandas()
         read |= {"unusable": unusable} if unusable else {}
     return with_columns(table, part.partition), read
 
 
-def _read_long(part: Part, source: str) -> tuple[pd.DataFrame, dict[str, Any]] | None:
+def _read_long(part: Part, source: str, binary: Collection[str]) -> tuple[pd.DataFrame, dict[str, Any]] | None:
     """The rows of a long local Parquet file, read column by column, which takes the memory of one; None for others."""
     path = Path(part.path)
     if "://" in part.path or not path.is_file() or path.stat().st_size < LONG:
@@ -180,18 +182,18 @@ def _read_long(part: Part, source: str) -> tuple[pd.DataFrame, dict[str, Any]] |
             names = parquet.schema_arrow.names
             if parquet.metadata.num_rows < LONG or len(set(names)) < len(names):
                 return None
-            table, unusable = _read_columns(parquet)
+            table, unusable = _read_columns(parquet, binary)
     except pa.ArrowException as error:
         raise ValueError(f"the file cannot be read as parquet: {error}") from None
     described = {"unusable": unusable} if unusable else {}
     return with_columns(table, part.partition), {**read, "bytes": path.stat().st_size, **described}
 
 
-def _read_columns(parquet: pq.ParquetFile) -> tuple[pd.DataFrame, dict[str, str]]:
+def _read_columns(parquet: pq.ParquetFile, binary: Collection[str]) -> tuple[pd.DataFrame, dict[str, str]]:
     """The usable columns of a file, read one after the other, and the type of each that is left out."""
     columns, unusable = dict[str, pd.Series](), dict[str, str]()
     for name in parquet.schema_arrow.names:
-        expanded, left_out = expand_columns(parquet.read([name], use_threads=False).select([name]))
+        expanded, left_out = expand_columns(parquet.read([name], use_threads=False).select([name]), binary)
         unusable |= left_out
         for each in expanded.column_names:
             if each in columns:
@@ -245,6 +247,7 @@ def read_table(
     name: str = "",
     metadata: Mapping[str, Any] | None = None,
     expected: Sequence[str] = (),
+    binary: Collection[str] = (),
 ) -> tuple[pd.DataFrame, dict[str, Any]]:
     """Return the raw table and its provenance.
 
@@ -259,6 +262,7 @@ def read_table(
         name: the source as the user wrote it, with `${NAME}` for secrets; empty: `source`
         metadata: owner, licence ...: kept in the provenance.
         expected: names that columns should have: the row that holds most of them is the header.
+        binary: columns of bytes that are read, as base64; others are left out.
 
     Returns:
         the raw table, one type per column, and its provenance.
@@ -270,6 +274,7 @@ def read_table(
     if decimal not in ("auto", ".", ","):
         raise DataError(f"unknown decimal separator {decimal!r}; expected auto, '.' or ','")
     options = {"separator": separator, "header": header, "encoding": encoding, "sheet": sheet, "expected": expected}
+    options |= {"binary": tuple(binary)}
     try:
         if source.startswith("sklearn:"):
             table = _read_sklearn(source.removeprefix("sklearn:"))

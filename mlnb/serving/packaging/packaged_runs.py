@@ -1,11 +1,15 @@
 """Runs that packaged a model: which one a reference names, and its bento, built again when BentoML's store lost it."""
 
+import os
+from pathlib import Path
+
 from mlnb.engine import runs
 from mlnb.engine.project import Project
 from mlnb.errors import UnknownRun
 from mlnb.methods.contracts.certificates import ParityCertificate
 from mlnb.serving.packaging.bento_stores import BuiltBento, build_bento, write_certificate
 from mlnb.serving.packaging.bundles import Bundle
+from mlnb.settings import ProcessSettings
 
 LATEST = "latest"
 
@@ -36,3 +40,9 @@ def build_packaged_run(run: runs.Run) -> tuple[Bundle, BuiltBento]:
     built = build_bento(bundle)
     write_certificate(built, run.load("certificate", ParityCertificate))
     return bundle, built
+
+
+def use_project_files(project: Project) -> None:
+    """Let this process and its children read files that models or rows name: in `MLNB_FILES`, else in the project."""
+    folder = Path(ProcessSettings().files or project.root).absolute()  # a service has another working directory
+    os.environ[ProcessSettings.files.variable] = str(folder)

@@ -1,16 +1,19 @@
 """The request path without HTTP: rows in, responses out, with nothing loaded but what the model needs."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from mlnb.codec import Json
 from mlnb.methods.contracts.responses import Explanation, Golden, Response, to_wire
+from mlnb.methods.encoding.encoder_interface import UnusableValue
 from mlnb.serving.runtime.model_parts import ModelParts, Row, read_record
 from mlnb.serving.runtime.parity import Difference, find_difference
 from mlnb.serving.runtime.request_handler import RequestHandler
 from mlnb.serving.runtime.row_protection import RowProtection
 from mlnb.serving.runtime.served_tasks import make_handler
+from mlnb.serving.runtime.structured_logs import log_event
 
 
 @dataclass(frozen=True)
@@ -55,4 +58,8 @@ class Predictor:
 
     def replay(self) -> Difference | None:
         """Return the first difference to the notebook's predictions for the golden rows; None when identical."""
-        return find_difference(self.predict([*self.golden.rows]), self.golden.predictions)
+        try:
+            return find_difference(self.predict([*self.golden.rows]), self.golden.predictions)
+        except UnusableValue as error:  # files that the golden rows name are not here
+            log_event("golden rows cannot be read", logging.ERROR, column=str(error.column), found=error.actual)
+            return Difference(0, str(error.column), error.actual, error.expected)

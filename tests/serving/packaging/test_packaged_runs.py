@@ -18,7 +18,7 @@ from mlnb.errors import UnknownRun
 from mlnb.methods.contracts.certificates import ParityCertificate, VerifiedDigests
 from mlnb.serving.packaging.bento_server import free_port, send_request
 from mlnb.serving.packaging.bento_stores import bentoml_environment, bentoml_home
-from mlnb.serving.packaging.packaged_runs import find_packaged_run
+from mlnb.serving.packaging.packaged_runs import find_packaged_run, use_project_files
 
 
 @pytest.fixture(scope="module")
@@ -120,3 +120,12 @@ def test_without_a_model_the_next_command_is_shown(tmp_path):
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 2
     assert "`mlnb run`" in errors
+
+
+def test_files_are_read_in_the_project_unless_another_folder_is_named(tmp_path, monkeypatch):
+    project = Project.find(tmp_path)
+    for stated, expected in (("", tmp_path), ("files", tmp_path / "files")):
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setenv("MLNB_FILES", stated)
+        use_project_files(project)
+        assert os.environ["MLNB_FILES"] == str(expected)

@@ -201,5 +201,8 @@ def test_a_value_that_an_encoder_of_the_project_cannot_read_is_refused(tmp_path)
             assert status == 422
             problem = {"row": None, "column": "note", "found": "an unusable text", "expected": "another one"}
             assert refusal["problems"] == [problem]
+        created.reloader.current.predictor.golden.rows[0]["note"] = "unusable"
+        created.checked = None
+        assert not created.ready()  # the log has the column
     finally:
         created.close()

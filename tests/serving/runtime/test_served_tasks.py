@@ -1,12 +1,14 @@
 """Every kind of problem has a handler, and its golden rows get the notebook's predictions."""
 
+from dataclasses import replace
+
 import pytest
 from small_forecasts import make_forecaster
 from small_models import make_model
 
 from mlnb.methods.contracts.problems import ProblemContract
 from mlnb.methods.evaluation.fitted_pipeline import read_pipeline
-from mlnb.methods.evaluation.golden_rows import make_example
+from mlnb.methods.evaluation.golden_rows import hide_persons, make_example
 from mlnb.methods.tasks.task_traits import Task
 from mlnb.serving.runtime.forecast_handler import ForecastHandler
 from mlnb.serving.runtime.model_parts import ModelParts
@@ -28,6 +30,16 @@ HANDLERS = {
 }
 
 
+def mark_keys(pipeline):
+    """Mark the categories, the query and the keys of series as personal columns."""
+    keys = {pipeline.contract.query, *pipeline.contract.series}
+    columns = [
+        replace(column, personal="names") if column.kind == "category" or column.name in keys else column
+        for column in pipeline.schema.columns
+    ]
+    return replace(pipeline, schema=replace(pipeline.schema, columns=tuple(columns)))
+
+
 @pytest.mark.parametrize("task", list(Task))
 def test_every_task_is_served(task, tmp_path):
     forecasts = task == Task.FORECASTING
@@ -39,6 +51,9 @@ def test_every_task_is_served(task, tmp_path):
     assert served.handler.independent == (task not in (Task.FORECASTING, Task.RANKING))
     example = make_example(read_pipeline(tmp_path / "model"), predictor.golden)
     assert predictor.predict(example.rows) == example.predictions and example.predictions
+    hidden = hide_persons(mark_keys(read_pipeline(tmp_path / "model")), predictor.golden)
+    assert predictor.predict(hidden.rows) == hidden.predictions and len(hidden.rows) == len(predictor.golden.rows)
+    assert hidden.rows != predictor.golden.rows
     names = served.columns(predictor.parts.schema, predictor.parts.contract).names
     assert set(predictor.golden.rows[0]) <= set(names)
 
