@@ -11,6 +11,7 @@ GENERATED = ("methods", "stages")
 
 # Modules that are tested in another file. Test file: (reason, the modules).
 TOGETHER = {
+    "cli/test_lab.py": ("the command starts JupyterLab with the files", "lab/jupyter_files"),
     "cli/test_debug.py": (
         "snapshots of a project exist only while a failed run is kept in memory",
         "executors/live_snapshots",
@@ -85,7 +86,6 @@ TOGETHER = {
         "executors/failed_stages lab/failed_cell lab/open_notebook lab/panel_state lab/run_pages lab/run_process "
         "lab/stage_views",
     ),
-    "lab/test_server_extension.py": ("JupyterLab is started with the files", "lab/jupyter_files"),
     "monitoring/test_monitor.py": (
         "an optional report of one call; the library is not among the requirements of the tests",
         "monitoring/evidently",

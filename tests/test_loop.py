@@ -27,7 +27,7 @@ def root(tmp_path_factory):
     """A folder with synthetic data and a run of the pipeline on it."""
     root = tmp_path_factory.mktemp("loop")
     toys.mlnb(root, "simulate", "--history", "past.csv", "--days", "12", "--customers", "120", "--delay", "1")
-    toys.mlnb(root, "run", "--data", "past.csv", "--target", "churn", "--no-report", *SMALL, timeout=300)
+    toys.mlnb(root, "run", "--data", "past.csv", "--target", "churn", *SMALL, timeout=300)
     return root
 
 
@@ -85,6 +85,15 @@ def test_example_runs_of_other_tests_equal_runs_of_the_command(root, tmp_path, e
     """`example_run.py` executes the stage notebooks without kernels."""
     (real,) = runs.list_runs(Project.find(root))
     assert declared(example.make_run(example.make_project(tmp_path / "titanic"), reused=())) == declared(real)
+
+
+def test_a_report_written_again_has_the_same_bytes(root):
+    (run,) = runs.list_runs(Project.find(root))
+    pages = [run.folder / "report.html", *(run.folder / "documents").iterdir()]
+    before = {page: page.read_bytes() for page in pages}
+    toys.mlnb(root, "report")
+    assert len(pages) > 1 and {page: page.read_bytes() for page in pages} == before
+    toys.mlnb(root, "verify")
 
 
 @pytest.mark.timeout(900)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 from mlnb.api.run_request import GridPlan, RunRequest, pipeline_name
 from mlnb.engine.project import Project
 from mlnb.engine.run_records import RunState
-from mlnb.engine.runs import Run
+from mlnb.engine.runs import Run, read_run
 from mlnb.errors import MlnbError
 
 if TYPE_CHECKING:
@@ -162,8 +162,9 @@ def write_run_report(run: Run) -> Path | None:
     from mlnb.reports.run_report import write_report
 
     try:
-        path = write_report(run)
-        write_documents(run)
+        stored = read_run(run.project, run.folder)  # as `mlnb report` reads it, so that it writes the same bytes
+        path = write_report(stored)
+        write_documents(stored)
         return Path(os.path.relpath(path))
     except Exception as error:  # noqa: BLE001 -- no error of a report may change the result of a run
         warnings.warn(

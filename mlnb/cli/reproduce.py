@@ -59,7 +59,7 @@ def main(args: argparse.Namespace) -> int:
     try:
         result = reproduce(run, options)
     except NotReproducible as error:
-        result = Reproduction(run=run.id, verdict=Verdict.IMPOSSIBLE, notes=(f"missing: {error}",))
+        result = Reproduction(run=run.id, verdict=Verdict.IMPOSSIBLE, missing=str(error))
     print(json.dumps(to_json(result), ensure_ascii=False, indent=1) if args.json else _text(result))
     codes = {Verdict.DIFFERENT: 1, Verdict.IMPOSSIBLE: NotReproducible.exit_code}
     return codes.get(result.verdict, 0)
@@ -79,6 +79,7 @@ def _text(result: Reproduction) -> str:
         lines += ["", "environment, recorded -> now:", *(f"  {line}" for line in result.environment[:DIFFERENCES])]
         lines += [f"  and {more} more: --json lists them"] if more > 0 else []
     lines += ["", *(f"note: {note}" for note in result.notes)] if result.notes else []
+    lines += ["", f"missing: {result.missing}"] if result.missing else []
     lines += [f"kept: {result.folder}"] if result.folder else []
     return "\n".join([*lines, "", f"verdict: {result.verdict}"])
 

@@ -41,6 +41,7 @@ class Reproduction(Record, frozen=True, kw_only=True):
         difference: The first difference, explained.
         environment: In what the environment differs from the recorded one.
         notes: What else the reader should know.
+        missing: What is missing, where it is impossible.
         folder: Where it was executed, if that is kept.
     """
 
@@ -50,6 +51,7 @@ class Reproduction(Record, frozen=True, kw_only=True):
     difference: tuple[str, ...] = ()
     environment: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    missing: str = ""
     folder: str = ""
 
 
@@ -104,7 +106,7 @@ def reproduce(run: runs.Run, options: ReproductionOptions) -> Reproduction:
             environment=tuple(differences(recorded, current)),
             notes=(
                 *selection.notes,
-                *(f"{stage} is {state}: not compared" for stage, state in selection.left_out.items()),
+                *(f"{stage} ({state}) has no outputs to compare" for stage, state in selection.left_out.items()),
                 *notes,
             ),
             folder=str(folder.root) if options.keep else "",

@@ -114,7 +114,7 @@ def write_project(run: Run, sources: SourceArchives, folder: ReproductionFolder,
     lines = ["[mlnb]", *(f"{name} = {value}" for name, value in values.items())]
     lines += ["", f"[pipeline {run.record.pipeline}]", f"stages = {' '.join(stages)}", ""]
     (root / "settings.ini").write_text("\n".join(lines))
-    _link_files(run, root, stages)
+    _link_files(run, folder, stages)
     return Project.find(root)
 
 
@@ -166,16 +166,15 @@ def write_history(run: Run, project: Project, stored: Iterable[str], inputs: Ite
     _copy_accesses(run, project)
 
 
-def _link_files(run: Run, root: Path, stages: Iterable[str]) -> None:
-    """Link the files that parameters name, at the same paths; the source code is there already."""
+def _link_files(run: Run, folder: ReproductionFolder, stages: Iterable[str]) -> None:
+    """Link the files that parameters name, at the same paths; those of the built-in project are with the library."""
+    tops = (run.project.root, folder.library, run.project.home)
     for stage in stages:
         record = run.stages[stage]
         for name, fingerprint in record.key_inputs.parameters.items() if record.key_inputs else ():
             for path in _named_files(str(record.parameters[name].value), fingerprint):
-                source = next(
-                    (one for top in (run.project.root, run.project.home) if (one := top / path).exists()), None
-                )
-                target = root / path
+                source = next((one for top in tops if (one := top / path).exists()), None)
+                target = folder.project / path
                 if is_confined(path) and source is not None and not os.path.lexists(target):
                     make_folder(target.parent)
                     target.symlink_to(source.resolve())

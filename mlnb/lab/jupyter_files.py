@@ -37,6 +37,8 @@ def prepare(project: Project, *first: Path) -> dict[str, str]:
     _write_files(folder, {**data_files(mlnb.__version__), PAGE_CONFIG: json.dumps(QUIET).encode()})
     if project.settings.kernels == "warm":
         jupyter_kernel.install(folder, KERNEL, "Python 3 (mlnb, warm)")
+    else:
+        shutil.rmtree(folder / SHARE / "kernels", ignore_errors=True)
     return {
         ProcessSettings.root.variable: str(project.root),
         "JUPYTER_PATH": first_on_path("JUPYTER_PATH", *first, folder / SHARE),

@@ -9,6 +9,8 @@ import pytest
 from mlnb.cli import lab
 from mlnb.cli.main import main
 from mlnb.engine.project import Project
+from mlnb.lab.jupyter_files import prepare
+from mlnb.lab.labextension import SOURCES
 
 
 def test_without_a_project_the_command_to_create_one_is_shown(
@@ -51,3 +53,18 @@ def test_the_options_are_ones_that_jupyterlab_has(tmp_path: Path) -> None:
     for option in (word for word in command if word.startswith("--LabApp.")):
         assert option.removeprefix("--LabApp.").partition("=")[0] in traits
     assert f"{NeverCheckForUpdate.__module__}.{NeverCheckForUpdate.__name__}" in " ".join(command)
+
+
+def test_the_files_of_jupyter_follow_version_and_settings(tmp_path: Path) -> None:
+    (tmp_path / "settings.ini").write_text("[mlnb]\n")
+    variables = prepare(Project.find(tmp_path), tmp_path / "first")
+    assert variables["JUPYTER_PATH"].split(os.pathsep)[0] == str(tmp_path / "first")
+    folder = tmp_path / ".mlnb" / "jupyter"
+    entry = next(folder.glob("share/jupyter/labextensions/mlnb/static/*/remote_entry.js"))
+    entry.write_text("// of another version")
+    kernel = folder / "share" / "jupyter" / "kernels" / "python3" / "kernel.json"
+    assert kernel.is_file()
+    (tmp_path / "settings.ini").write_text("[mlnb]\nkernels = standard\n")
+    prepare(Project.find(tmp_path))
+    assert entry.read_bytes() == (SOURCES / "remote_entry.js").read_bytes() and not kernel.exists()
+    assert "announcements" in (folder / "etc" / "jupyter" / "labconfig" / "page_config.json").read_text()

@@ -296,7 +296,8 @@ def test_the_command(run: Run, capsys: Any, tmp_path: Path, monkeypatch: pytest.
     monkeypatch.undo()
     manifest_path(run).unlink()
     assert main_in(run, "reproduce", "--here") == 7
-    assert capsys.readouterr().out.splitlines()[-1] == "verdict: impossible"
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[2].startswith("missing: the manifest of run") and lines[-1] == "verdict: impossible"
     assert main_in(run, "reproduce", "--here", "--wheels", str(tmp_path)) == 2
     assert main_in(run, "reproduce", "--wheels", "nowhere") == 2 and "no such folder" in capsys.readouterr().err
 
