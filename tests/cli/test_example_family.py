@@ -1,10 +1,12 @@
-"""The example of `mlnb new --with-model`: it wins, is stored, and reruns two stages; a fault names its file."""
+"""The example of `mlnb new --with-model`, with a metric and an encoder: it wins, is stored, and reruns two stages."""
 
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from custom_encoders import write_encoder
 from custom_families import CODE, write_family
+from custom_metrics import write_metric
 from example_run import cars
 from in_process import mlnb_in_process
 
@@ -14,10 +16,23 @@ from mlnb.cli.main import main
 from mlnb.engine import runs
 from mlnb.engine.project import Project
 from mlnb.exported_code import read_exported_code
+from mlnb.methods.metrics.custom_metrics import use_metrics
 from mlnb.methods.models.fitted_models import load_model
 from mlnb.methods.models.search_spaces import set_families
 from mlnb.testing import check_model_family
 
+WITHIN = """#| export
+import numpy as np
+from mlnb.methods.metrics.metric_interface import CustomMetric
+
+
+class Within(CustomMetric):
+    name, tasks, direction, needs = "within", ("regression",), "maximize", "value"
+
+    def score(self, y, prediction, weights):
+        return np.average(np.abs(y - prediction) <= 3.0, weights=weights)
+"""
+OTHERS = ("-p", "problem.metric", "within", "-p", "features.encoders", '{"origin": "moments"}')
 RUN = ("run", "--data", "cars.csv", "--target", "mpg", "--upto", "train", "--tracker", "local", "--no-report")
 VALUES = ("-p", "explore.most", "2", "-p", "split.folds", "2", "-p", "tune.trials", "1", "-p", "tune.seconds", "0")
 
@@ -27,6 +42,7 @@ def forget() -> Iterator[None]:
     """Forget the families that stages registered in this process."""
     yield
     set_families([])
+    use_metrics([])
 
 
 def test_the_example_passes_its_own_checks(tmp_path: Path) -> None:
@@ -47,11 +63,15 @@ def test_a_family_wins_and_reruns_tuning_and_training_alone(
     cars("weight", 80).to_csv(root / "cars.csv", index=False)
     monkeypatch.chdir(root)
     assert main(["check"]) == 0
-    mlnb_in_process(root, *RUN, *VALUES, "-p", "tune.families", "gradient_boosting")
+    write_encoder(root)
+    write_metric(root, code=WITHIN)
+    mlnb_in_process(root, *RUN, *VALUES, *OTHERS, "-p", "tune.families", "gradient_boosting")
     run = runs.list_runs(Project.find(root))[0]
     assert run.load("best")["family"] == "gradient_boosting"
     assert load_model(run.load("model")).family == "gradient_boosting"
     assert (run.load("model") / "family.py").read_text() == read_exported_code(root / FILE, FILE)
+    assert run.load("contract")["metric"] == "within" and run.load("contract")["direction"] == "maximize"
+    assert run.load("encoder")["options"]["encoders"]["origin"]["name"] == "moments"
     assert {line.split()[1] for line in plan(root, capsys).values()} == {"reuse", "-"}
     (root / FILE).write_text((root / FILE).read_text().replace('max_depth\\": Range(1', 'max_depth\\": Range(2'))
     steps = plan(root, capsys)
@@ -66,6 +86,6 @@ def test_a_family_wins_and_reruns_tuning_and_training_alone(
 def plan(root: Path, capsys: pytest.CaptureFixture[str]) -> dict[str, str]:
     """Return the line of each stage in the plan of the run."""
     capsys.readouterr()
-    assert main(["plan", *RUN[1:7], *VALUES, "-p", "tune.families", "gradient_boosting"]) == 0
+    assert main(["plan", *RUN[1:7], *VALUES, *OTHERS, "-p", "tune.families", "gradient_boosting"]) == 0
     lines = [line for line in capsys.readouterr().out.split("values that")[0].splitlines() if line.startswith("  ")]
     return {line.split()[0]: line for line in lines}

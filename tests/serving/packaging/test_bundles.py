@@ -21,6 +21,7 @@ from mlnb.methods.models.fitted_models import Model, save_model
 from mlnb.methods.tables.columns import Column, Schema
 from mlnb.methods.tasks.task_traits import Task
 from mlnb.serving.packaging.bundles import Bundle, curl, default_name, digest_tree, find_service, tag_name, tree_files
+from mlnb.serving.packaging.library_requirements import imported_versions
 
 
 def contents(folder):
@@ -132,7 +133,8 @@ def test_an_encoder_of_the_project_brings_its_modules_and_libraries(material, tm
     schema = Schema((Column("note", "text"),))
     encoder = Encoder.fit(arrays, schema, encoders={"note": replace(code, libraries=("PyYAML",))})
     bundle = material().bundle(tmp_path / "bundle", encoder=encoder.to_json(), schema=schema.to_json())
-    assert "pyyaml==" in (bundle.folder / "requirements.txt").read_text()
+    requirements = (bundle.folder / "requirements.txt").read_text()
+    assert "pyyaml" in imported_versions(requirements)  # an image keeps such libraries whole
     assert (bundle.folder / "mlnb" / "methods" / "metrics" / "decision_metrics.py").is_file()
     load = "from mlnb.methods.encoding.table_encoder import Encoder; import json, sys; import mlnb; "
     load += "print(mlnb.__file__, Encoder.from_json(json.load(open('model/encoder.json'))).codecs[0].source.name)"
