@@ -49,6 +49,8 @@ def _lines(lineage: Lineage) -> list[str]:
         alias = f" as {entry.alias}" if entry.alias else ""
         why = f": {entry.why}" if entry.why else ""
         when = formatting.moment(entry.when)
+        named = [f"{name.replace('_', ' ')} {digest[:12]}" for name, digest in sorted(entry.evidence.documents.items())]
+        why += f", with {' and '.join(named)}" if named else ""
         lines.append(_line(entry.what, f"{when} by {entry.who}{alias}{why} (entry {entry.number} of the audit log)"))
     lines.append(_line("run", lineage.run + ("" if lineage.data else ", which was deleted")))
     if lineage.command:

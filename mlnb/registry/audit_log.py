@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import sqlalchemy as sa
+from msgspec import field
 
 from mlnb.codec import Record, convert, to_json
 from mlnb.engine.digests import digest_value
@@ -68,6 +69,7 @@ class Evidence(Record, omit_defaults=True, frozen=True, kw_only=True):
         accesses: the accesses to held-out artifacts on which the version's evaluation is based.
         manifest: digest of the statement in the manifest of its run.
         production: heads of prediction log and labels that were new when the version was monitored.
+        documents: digest of each document that an approval is about, by the name of its artifact.
     """
 
     run: str = ""
@@ -83,6 +85,7 @@ class Evidence(Record, omit_defaults=True, frozen=True, kw_only=True):
     accesses: tuple[LoggedAccess, ...] = ()
     manifest: str = ""
     production: tuple[ProductionHead, ...] = ()
+    documents: dict[str, str] = field(default_factory=dict)
 
 
 class Entry(Record, frozen=True, kw_only=True):

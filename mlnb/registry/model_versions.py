@@ -18,6 +18,7 @@ from mlnb.methods.tasks.task_traits import Task
 ALIAS = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
 SHORTEST_DIGEST = 12  # characters of the digest of a service that name a version
 REQUIRED = ("certificate", "service", "contract", "metrics", "gate")  # artifacts that a registered run has
+DOCUMENTS = ("card", "technical_documentation")  # artifacts whose digests an approval records
 REFERENCE = re.compile(r"(?P<model>[^:@]*)(?:(?P<sign>[:@])(?P<rest>.+))?")
 
 
@@ -170,6 +171,12 @@ def output_digest(run: Run, artifact: str) -> str | None:
     """Return the digest of an artifact; None when the run has none of that name."""
     output = run.output(artifact)
     return output.digest if output else None
+
+
+def document_digests(run: Run | None) -> dict[str, str]:
+    """Return the digest of each document of a run that an approval is about; none of a run that is gone."""
+    digests = {name: output_digest(run, name) for name in DOCUMENTS} if run else {}
+    return {name: digest for name, digest in digests.items() if digest}
 
 
 def check_alias(alias: str) -> str:

@@ -30,6 +30,7 @@ from mlnb.registry.model_versions import (
     ModelVersion,
     check_alias,
     describe_version,
+    document_digests,
     split_reference,
 )
 from mlnb.registry.registry_state import compare_states, metadata_digest, read_state, replay
@@ -210,7 +211,8 @@ class Registry:
         with writing(self.engine) as connection:
             connection.execute(APPROVALS.insert().values(model=version.model, number=version.number, who=self.who))
             change = {"what": "approved", "model": version.model, "version": version.number, "why": why}
-            evidence = audit_log.Evidence(service=version.service)
+            documents = document_digests(runs.open_exact(self.project, version.run))
+            evidence = audit_log.Evidence(service=version.service, documents=documents)
             entry = audit_log.append(connection, runs.now(), self.who, evidence=evidence, **change)
         return self._remember(entry)
 

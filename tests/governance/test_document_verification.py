@@ -28,9 +28,10 @@ def original(tmp_path_factory: pytest.TempPathFactory, example: Example) -> Run:
 
 @pytest.fixture
 def run(original: Run, tmp_path: Path) -> Run:
-    """A copy of it."""
+    """A copy of it, with the same store, which no test changes."""
     root = tmp_path / "project"
-    shutil.copytree(original.project.root, root)
+    shutil.copytree(original.folder, root / "runs" / original.id)
+    (root / ".mlnb").symlink_to(original.project.store_root)
     project = Project(root, root)
     return read_run(project, project.runs / original.id)
 

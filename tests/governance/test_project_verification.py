@@ -280,6 +280,21 @@ def test_segments_without_a_chain_pass_unless_strict(run: Run) -> None:
     assert not passed(problems(run, strict=True))
 
 
+def test_an_approval_is_about_the_documents_that_were_approved(run: Run) -> None:
+    registry = Registry(run.project, "bob")
+    documents = registry.approve("1", "report read").evidence.documents
+    registry.engine.dispose()
+    assert documents == {name: run.require_output(name).digest for name in ("card", "technical_documentation")}
+    assert not any("approval" in check.subject for check in problems(run, strict=False))
+    record = run.stages["document"]
+    other = replace(record.outputs["card"], digest=record.outputs["data_sheet"].digest)
+    run.update_stage("document", outputs={**record.outputs, "card": other})
+    run.save()
+    subject = "approval of survived-classifier:1 by bob"
+    results = [check for check in problems(run, strict=False) if check.subject == subject]
+    assert [(check.state, check.detail) for check in results] == [(CheckState.ALTERED, "it is about another card")]
+
+
 def rechain(run: Run) -> None:
     """Write the log again with another actor and valid digests throughout; the signatures are left."""
     with closing(sqlite3.connect(run.project.store_root / "registry.db")) as connection:

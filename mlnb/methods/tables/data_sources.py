@@ -135,7 +135,7 @@ def _describe_layout(layout: Layout) -> dict[str, Any]:
 
 def _read_part(part: Part, source: str, options: Mapping[str, Any]) -> tuple[pd.DataFrame, dict[str, Any]]:
     """The table in one file, and how it was read: format, digest, bytes."""
-    long = _read_long(part, source, options["binary"])
+    long = _read_long(part, source, options["byte_columns"])
     if long is not None:
         return long
     packed = read_bytes(part.path)
@@ -160,7 +160,7 @@ def _read_part(part: Part, source: str, options: Mapping[str, Any]) -> tuple[pd.
         table = read_database_file(part.path, kind)
     else:
         arrow, unusable = expand_columns(
-            read_numpy(data) if kind == "numpy" else read_arrow(data, kind), options["binary"]
+            read_numpy(data) if kind == "numpy" else read_arrow(data, kind), options["byte_columns"]
         )
         table = arrow.to_pandas()
         read |= {"unusable": unusable} if unusable else {}
@@ -274,7 +274,7 @@ def read_table(
     if decimal not in ("auto", ".", ","):
         raise DataError(f"unknown decimal separator {decimal!r}; expected auto, '.' or ','")
     options = {"separator": separator, "header": header, "encoding": encoding, "sheet": sheet, "expected": expected}
-    options |= {"binary": tuple(binary)}
+    options |= {"byte_columns": tuple(binary)}
     try:
         if source.startswith("sklearn:"):
             table = _read_sklearn(source.removeprefix("sklearn:"))
