@@ -28,6 +28,8 @@ from mlnb.methods.models.family_interface import ModelFamily
 from mlnb.methods.models.fitted_models import predict
 from mlnb.methods.models.optional_families import OPTIONAL_FAMILIES
 from mlnb.methods.models.search_spaces import set_families
+from mlnb.methods.tables.project_sources import SOURCE, check_source, declare_source, load_source
+from mlnb.methods.tables.source_interface import DataSource
 
 TIMED = 30  # predictions of one row, of which the median is printed
 
@@ -122,6 +124,29 @@ def check_column_encoder(
             seconds = encoder_checks.measure_time(source, kind, files)
             print(f"{source.name}, {kind}: {len(checks)} checks passed; one value in {1000 * seconds:.2f} ms")
     _require(ENCODER, source.name, source.file, problems)
+
+
+def check_data_source(source: type[DataSource] | DataSource | Path | str, root: Path | str | None = None) -> None:
+    """Check a source by reading it several times, and print the result with its rows and the time of a read.
+
+    Checked are the version, the same rows for the same version, and that each column has values of one type.
+
+    Args:
+        source: its class, an object of it, or the path of its notebook.
+        root: folder of the project; None: that of the notebook, or this folder.
+
+    Raises:
+        DataSourceError: a check failed; the message lists what was found and what to do.
+    """
+    is_notebook = isinstance(source, str | Path)
+    loaded = load_source(*_read(SOURCE, source)) if isinstance(source, str | Path) else declare_source(source)
+    home = Path(root) if root is not None else Path(str(source)).resolve().parents[2] if is_notebook else Path.cwd()
+    checks = check_source(loaded, home)
+    problems = [f"{check.check}: {check.problem}; {check.remedy}" for check in checks if not check.passed]
+    _require(SOURCE, loaded.name, loaded.file, problems)
+    started = time.perf_counter()
+    rows = len(loaded.read(home))
+    print(f"{loaded.name}: {len(checks)} checks passed; {rows:,} rows in {time.perf_counter() - started:.2f} s")
 
 
 def _read(kind: ExtensionKind, notebook: Path | str) -> tuple[str, str]:

@@ -23,7 +23,7 @@ TOGETHER = {
     ),
     "cli/test_example_notebooks.py": (
         "the examples of a new project are tested alike",
-        "cli/example_encoder cli/example_metric",
+        "cli/example_encoder cli/example_metric cli/example_source",
     ),
     "cli/test_models.py": (
         "the commands of the registry act on shared state",

@@ -39,7 +39,7 @@ def run(
 
     Args:
         pipeline: name of a pipeline of settings.ini; None: the setting `pipeline`.
-        data: data set: a file, a URL, SQL, or sklearn:NAME; None: as `mlnb run` without --data.
+        data: data set: a file, a URL, SQL, sklearn:NAME or source:NAME; None: as `mlnb run` without --data.
         target: column to predict; None: as `mlnb run` without --target.
         params: values by name, as {"tune.trials": 60, "seed": 7}; a name without a stage sets it in every stage.
         profile: name of a profile of settings.ini, such as "smoke".

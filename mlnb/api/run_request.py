@@ -30,7 +30,7 @@ class RunRequest:
 
     Attributes:
         pipeline: name of a pipeline of settings.ini; None: the setting `pipeline`.
-        data: data set: a file, a URL, SQL, or sklearn:NAME.
+        data: data set: a file, a URL, SQL, sklearn:NAME or source:NAME.
         target: column to predict: its name or, without a header, its position.
         pairs: names and texts of parameters; a name without a stage sets it in every stage that has it.
         values: typed values of parameters by name; they override `pairs`.

@@ -32,7 +32,7 @@ Precedence of values: notebook < --profile < -f < --data, --target and -p < -g.
 def add_options(p: argparse.ArgumentParser) -> None:
     """Add the options that select pipeline, stages and parameters."""
     p.add_argument("pipeline", nargs="?", help="pipeline of settings.ini (default: the setting `pipeline`)")
-    p.add_argument("--data", metavar="DATA", help="data set: a file, a URL, SQL, or sklearn:NAME")
+    p.add_argument("--data", metavar="DATA", help="data set: a file, a URL, SQL, sklearn:NAME or source:NAME")
     p.add_argument("--target", metavar="COLUMN", help="column to predict: its name or, without a header, its position")
     p.add_argument(
         "-p",

@@ -21,6 +21,7 @@ EXTENSIONS = {
     "models": ("mlnb.methods.models.custom_families", "FAMILY", "register_families", "the stages tune and train"),
     "encoders": ("mlnb.methods.encoding.custom_encoders", "ENCODER", "read_encoders", "the stage features"),
     "metrics": ("mlnb.methods.metrics.custom_metrics", "METRIC", "read_metrics", "the stage problem"),
+    "sources": ("mlnb.methods.tables.project_sources", "SOURCE", "read_source", "the stage ingest"),
 }
 
 

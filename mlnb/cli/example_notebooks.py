@@ -5,7 +5,7 @@ import json
 import re
 from typing import NamedTuple
 
-from mlnb.cli import example_encoder, example_family, example_metric
+from mlnb.cli import example_encoder, example_family, example_metric, example_source
 
 
 class ExampleNotebook(NamedTuple):
@@ -45,5 +45,8 @@ EXAMPLES = {
         "a metric; each run reports it, and `-p problem.metric detection_profit` decides by it",
         example_metric.FILE,
         example_metric.CELLS,
+    ),
+    "source": ExampleNotebook(
+        "a source; `--data source:visits --target bought` reads it", example_source.FILE, example_source.CELLS
     ),
 }

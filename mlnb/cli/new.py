@@ -42,7 +42,8 @@ README = """\
 # {name}
 
 A project of [mlnb](https://example.org/mlnb). Edit the stage notebooks in `nbs/stages`,
-declare columns in `columns.toml`, and add classes of the project in `nbs/models`, `nbs/metrics` and `nbs/encoders`.
+declare columns in `columns.toml`, and add classes of the project in `nbs/models`, `nbs/metrics`, `nbs/encoders` and
+`nbs/sources`.
 `.github/workflows/mlnb.yml` runs the pipeline on pull requests and comments with what they change.
 
     mlnb run --data churn.csv --target Churn    run the pipeline; unchanged stages are reused
@@ -64,6 +65,7 @@ def parser(p: argparse.ArgumentParser) -> None:
     p.add_argument("--with-model", action="store_true", help="add an example of a custom model family in nbs/models")
     p.add_argument("--with-encoder", action="store_true", help="add an example of an encoder in nbs/encoders")
     p.add_argument("--with-metric", action="store_true", help="add an example of a custom metric in nbs/metrics")
+    p.add_argument("--with-source", action="store_true", help="add an example of a custom source in nbs/sources")
     p.epilog = (
         "examples:\n  mlnb new churn --data churn.csv --target Churn && cd churn && mlnb run\n"
         "  mlnb new churn --with-model             with a scikit-learn estimator that the search tries, too\n"

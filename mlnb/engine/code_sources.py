@@ -26,6 +26,7 @@ EXTENSIONS = {
     "mlnb.methods.models.project_families": "models",
     "mlnb.methods.encoding.project_encoders": "encoders",
     "mlnb.methods.metrics.project_metrics": "metrics",
+    "mlnb.methods.tables.project_sources": "sources",
 }
 
 # Not part of a stage key: a new version of the engine must not rerun every stage.

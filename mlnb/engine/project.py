@@ -112,6 +112,11 @@ class Project(msgspec.Struct, frozen=True, dict=True):
         return self.notebooks.parent / "metrics"
 
     @property
+    def sources(self) -> Path:
+        """The folder of the notebooks with the project's sources; it need not exist."""
+        return self.notebooks.parent / "sources"
+
+    @property
     def runs(self) -> Path:
         """The folder of the run records."""
         return self.root / self.settings.runs

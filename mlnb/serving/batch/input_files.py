@@ -17,7 +17,7 @@ import pyarrow as pa
 from mlnb.engine.parameter_values import SECRET
 from mlnb.errors import UsageError
 from mlnb.methods.contracts.table_formats import Layout
-from mlnb.methods.tables.data_sources import HEAD, hide_secrets
+from mlnb.methods.tables.data_sources import HEAD, PROJECT_SOURCE, hide_secrets
 from mlnb.methods.tables.file_kinds import find_kind, find_member
 from mlnb.methods.tables.file_sets import find_parts, name_of, partition_of
 from mlnb.serving.batch.csv_files import read_layout
@@ -96,6 +96,10 @@ def find_files(
     """
     files: list[InputFile] = []
     for pattern in patterns:
+        if pattern.startswith(PROJECT_SOURCE):
+            raise UsageError(
+                f"{pattern}: a source of the project is read by its stage ingest; write its rows to a file."
+            )
         if pattern.startswith("sklearn:") or ("://" in pattern and "::" in pattern):
             files.append(InputFile(pattern, "whole", None, "", trained, expected))
             continue

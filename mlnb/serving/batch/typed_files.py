@@ -108,11 +108,13 @@ def _read_whole(file: InputFile) -> tuple[pa.Table, list[str]]:
     """Return the rows of a file that is read at once, and the names of all its columns."""
     try:
         frame, provenance = read_table(
-            file.source, sheet=file.sheet, name=file.url, expected=file.expected, binary=file.expected
+            file.source, sheet=file.sheet, name=file.url, expected=file.expected, base64_columns=file.expected
         )
         needed = set(file.expected) & set(map(str, frame.columns))
         for sheet in [] if file.sheet else provenance.get("other_sheets", []):
-            other, _ = read_table(file.source, sheet=sheet, name=file.url, expected=file.expected, binary=file.expected)
+            other, _ = read_table(
+                file.source, sheet=sheet, name=file.url, expected=file.expected, base64_columns=file.expected
+            )
             if needed and needed <= set(map(str, other.columns)):
                 chosen = provenance["sheet"]
                 raise UsageError(

@@ -23,8 +23,8 @@ def test_lists_become_the_columns_that_the_model_has() -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "actual"), [([1, 2], "a list of 2"), (3, "no list"), ("123", "no list"), ({}, "no list")]
+    ("value", "reason"), [([1, 2], "a list of 2"), (3, "no list"), ("123", "no list"), ({}, "no list")]
 )
-def test_other_values_are_refused_by_row(value: object, actual: str) -> None:
-    with pytest.raises(BadRows, match=f"row 1, column 'e': found {actual}, expected a list of 3 numbers"):
+def test_other_values_are_refused_by_row(value: object, reason: str) -> None:
+    with pytest.raises(BadRows, match=f"row 1, column 'e': found {reason}, expected a list of 3 numbers"):
         split_rows([{"e": [1, 2, 3]}, {"e": value}], {"e": 3}, NAMES)
