@@ -30,7 +30,7 @@ run: $(READY)  ## run the pipeline on an example data set, or yours: ARGS="--dat
 
 test: $(READY)  ## run the notebooks' cells, then pytest
 	$(BIN)/nbdev_test --n_workers 2 --do_print
-	$(BIN)/python -m pytest -n 3 $(ARGS)
+	$(BIN)/python -m pytest -n 4 $(ARGS)
 
 coverage: $(READY)  ## run pytest with coverage measured; fails below the floor
 	@$(BIN)/python scripts/measure_coverage.py $(ARGS)

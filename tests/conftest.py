@@ -18,13 +18,18 @@ os.environ["MLNB_CONFIG"] = str(Path(__file__).parent / "no_such_folder")  # tes
 LONGEST = (
     "test_loop.py",
     "test_task_loops.py",
-    "kernels/test_fidelity.py",
     "engine/test_pipeline_failures.py",
-    "test_column_names.py",
-    "test_any_table.py",
-    "reports/test_run_report.py",
+    "kernels/test_fidelity.py",
     "methods/test_tuning_resume.py",
     "faults/test_secrets.py",
+    "serving/packaging/test_bento_server.py",
+    "test_column_names.py",
+    "test_any_table.py",
+    "engine/test_pipeline.py",
+    "engine/test_prefetch.py",
+    "serving/attacks/test_table_attacks.py",
+    "serving/edge/portable/test_forecasts.py",
+    "reports/test_run_report.py",
     "tracking/test_wandb_tracker.py",
 )
 

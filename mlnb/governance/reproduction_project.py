@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -67,8 +67,10 @@ def reproduction_folder(project: Project, run: str, keep: bool) -> Iterator[Repr
             return
 
 
-def write_project(run: Run, sources: SourceArchives, folder: ReproductionFolder, stages: Iterable[str]) -> Project:
+def write_project(run: Run, sources: SourceArchives, folder: ReproductionFolder, stages: Collection[str]) -> Project:
     """Write the project that repeats stages of a run; return it.
+
+    It is as many folders deeper as parameters name files above the project, so that `../rows.csv` is found again.
 
     Args:
         run: The run.
@@ -79,7 +81,8 @@ def write_project(run: Run, sources: SourceArchives, folder: ReproductionFolder,
     Raises:
         NotReproducible: An archive is missing, or an executed notebook.
     """
-    root, settings = folder.project, run.project.settings
+    settings, parameters = run.project.settings, _parameter_files(run, stages)
+    root = folder.project.joinpath(*_folders_above(run.project, parameters))
     notebooks = settings.notebooks if is_confined(settings.notebooks) else "nbs/stages"
     make_folder(root / notebooks)
     missing = []
@@ -114,7 +117,7 @@ def write_project(run: Run, sources: SourceArchives, folder: ReproductionFolder,
     lines = ["[mlnb]", *(f"{name} = {value}" for name, value in values.items())]
     lines += ["", f"[pipeline {run.record.pipeline}]", f"stages = {' '.join(stages)}", ""]
     (root / "settings.ini").write_text("\n".join(lines))
-    _link_files(run, folder, stages)
+    _link_files(run.project, root, folder, parameters)
     return Project.find(root)
 
 
@@ -166,18 +169,37 @@ def write_history(run: Run, project: Project, stored: Iterable[str], inputs: Ite
     _copy_accesses(run, project)
 
 
-def _link_files(run: Run, folder: ReproductionFolder, stages: Iterable[str]) -> None:
-    """Link the files that parameters name, at the same paths; those of the built-in project are with the library."""
-    tops = (run.project.root, folder.library, run.project.home)
-    for stage in stages:
-        record = run.stages[stage]
-        for name, fingerprint in record.key_inputs.parameters.items() if record.key_inputs else ():
-            for path in _named_files(str(record.parameters[name].value), fingerprint):
-                source = next((one for top in tops if (one := top / path).exists()), None)
-                target = folder.project / path
-                if is_confined(path) and source is not None and not os.path.lexists(target):
-                    make_folder(target.parent)
-                    target.symlink_to(source.resolve())
+def _parameter_files(run: Run, stages: Iterable[str]) -> list[str]:
+    """Return the paths of the files that parameters of stages have named, relative to the project, or absolute."""
+    return [
+        path
+        for record in map(run.stages.__getitem__, stages)
+        for name, fingerprint in (record.key_inputs.parameters.items() if record.key_inputs else ())
+        for path in _named_files(str(record.parameters[name].value), fingerprint)
+    ]
+
+
+def _folders_above(project: Project, paths: Iterable[str]) -> tuple[str, ...]:
+    """Return the names of the last folders of a project's path, as many as the files above it need."""
+    depth = max((Path(os.path.normpath(path)).parts.count("..") for path in paths), default=0)
+    return project.root.parts[1:][-depth:] if depth else ()
+
+
+def _link_files(project: Project, root: Path, folder: ReproductionFolder, paths: Iterable[str]) -> None:
+    """Link files at the same relative paths; those of the built-in project are with the library.
+
+    Args:
+        project: The project of the run.
+        root: The project of the reproduction.
+        folder: The folder that links stay inside of.
+        paths: The files; absolute ones are read where they are.
+    """
+    for path in paths:
+        source = next((one for top in (project.root, folder.library, project.home) if (one := top / path).exists()), None)
+        target = Path(os.path.normpath(root / path))
+        if source is not None and target.is_relative_to(folder.project) and not os.path.lexists(target):
+            make_folder(target.parent)
+            target.symlink_to(source.resolve())
 
 
 def _named_files(text: str, fingerprint: ParameterFingerprint) -> list[str]:

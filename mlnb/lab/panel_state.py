@@ -58,7 +58,7 @@ class PanelState(Record, frozen=True, kw_only=True):
         command: What the button Run runs.
         status: One sentence about the run that goes on, or the stages.
         running: Whether a run goes on or starts.
-        failed: Id of the last run when it has failed; empty otherwise.
+        failed: Id of the run whose failed stages are shown; empty when none failed.
         problem: Why there is no plan, or why the last command ended without a run.
         notes: What the user should know: files that are not used, options that the last run supplies.
         stages: The stages of the pipeline, in order.
@@ -121,7 +121,9 @@ def _describe(folder: Path, view: ProjectView, process: RunProcess, profile: str
         notebooks = read_notebooks(project.notebooks, project.source_cache)
         if running is not None and running in own:
             live = describe_live(view, running)
-            return replace(state, status=live.status, stages=tuple(live_stages(folder, live, notebooks)))
+            return replace(
+                state, failed=running.id, status=live.status, stages=tuple(live_stages(folder, live, notebooks))
+            )
         steps, note = plan_steps(project, run_request(profile))
     except MlnbError as error:
         return replace(state, problem=str(error), status="There is no plan.")

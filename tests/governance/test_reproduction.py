@@ -174,6 +174,17 @@ def test_sources_beyond_this_machine_are_not_read_again(source: str, remote: boo
     assert _is_remote(source) == remote
 
 
+@pytest.mark.parametrize("path", ["./rows.csv", "../rows.csv", "../../other folder/rows.csv", "{root}/../rows.csv"])
+def test_data_are_read_again_wherever_the_parameter_has_them(run: Run, path: str) -> None:
+    root = run.project.root
+    path = path.format(root=root)
+    (root / path).parent.mkdir(exist_ok=True)
+    shutil.copy(root / "rows.csv", root / path) if path != "./rows.csv" else None
+    run_in(root, "run", "-p", "read.data", path, "--no-report")
+    result = here(open_run(run.project))
+    assert (result.verdict, [stage.stored for stage in result.stages]) == (Verdict.IDENTICAL, ["", "", ""])
+
+
 def test_artifacts_of_another_pipeline_come_from_the_run_that_has_made_them(run: Run) -> None:
     root = run.project.root
     stages = root / "nbs" / "stages" / "40_after.ipynb"

@@ -68,6 +68,7 @@ def test_a_run_that_goes_on_is_shown_cell_by_cell(service):
     run.save()
     write_cell(run.folder / "stages", "total", CellNote(cell=6, cells=10, heading="Work"))
     shown = state(service)
+    assert shown["failed"] == run.id
     assert shown["running"] and "total: cell 7 of 10, Work" in shown["status"]
     assert stages(service)["total"]["activity"] == "cell 7 of 10, Work" and states(service)["number"] == "reused"
     service.process.start = None  # the button is not what is tested

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ..contracts.responses import MASKED
 from .columns import Column, Schema
 
 LEAST_ROWS = 5  # rows that must share a value before it is shown
@@ -97,12 +98,18 @@ def hide_columns(schema: Schema, personal: Mapping[str, str]) -> Schema:
         personal: name of the column -> what personal data it holds.
     """
     columns = [
-        replace(column, personal=personal[column.name], example=None, common=None)
-        if column.name in personal
-        else column
-        for column in schema.columns
+        _hide(column, personal[column.name]) if column.name in personal else column for column in schema.columns
     ]
     return replace(schema, columns=tuple(columns))
+
+
+def _hide(column: Column, holds: str) -> Column:
+    """Return a personal column without examples, and without values if no model uses it, such as an identifier."""
+    hidden = replace(column, personal=holds, example=None, common=None)
+    if column.role in ("feature", "target"):
+        return hidden
+    omitted = tuple(value for value in column.categories or () if value == MASKED)
+    return replace(hidden, categories=omitted or None, minimum=None, maximum=None)
 
 
 def _next_example(column: Column) -> Any:
