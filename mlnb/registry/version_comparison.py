@@ -72,7 +72,7 @@ def compare_versions(project: Project, first: ModelVersion, second: ModelVersion
     """Return what differs between two versions, and the difference of their deciding metric."""
     one, other = first.metadata, second.metadata
     libraries = one.environment.libraries, other.environment.libraries
-    difference = _difference(project, *(EvaluatedModel(m.problem, m.test, m.predictions) for m in (one, other)))
+    difference = _difference(project, True, *(EvaluatedModel(m.problem, m.test, m.predictions) for m in (one, other)))
     return VersionComparison(
         versions=(first.name, second.name),
         runs=(first.run, second.run),
@@ -105,14 +105,27 @@ def run_difference(first: Run, second: Run) -> MetricDifference | str:
         except (StoreCorrupted, SchemaError):
             return f"the problem contract of run {run.id} is damaged or no longer in the store"
         models.append(EvaluatedModel(problem, output_digest(run, "test"), output_digest(run, "predictions")))
-    return _difference(first.project, *models)
+    return _difference(first.project, False, *models)
 
 
-def _difference(project: Project, one: EvaluatedModel, other: EvaluatedModel) -> MetricDifference | str:
-    """Return the difference of the deciding metric, or as text why there is none."""
+def _difference(
+    project: Project, runs_code: bool, one: EvaluatedModel, other: EvaluatedModel
+) -> MetricDifference | str:
+    """Return the difference of the deciding metric, or as text why there is none.
+
+    Args:
+        project: whose store has the predictions.
+        runs_code: whether the code of a metric of the project may be run: looking at runs of others never does.
+        one: the first model.
+        other: the second model.
+    """
     problem = one.problem
     if problem != other.problem:
         return "their problems differ: target, task, metric or bound"
+    if problem.custom_metric is not None and not runs_code:
+        return (
+            f"{problem.metric} is code of a project, which is not run to look at runs; mlnb compare compares versions"
+        )
     if one.test is None or one.test != other.test:
         return "they were tested on different rows"
     if not traits_of(problem.task).independent_rows:

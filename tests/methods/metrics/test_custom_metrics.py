@@ -1,6 +1,7 @@
 """Metrics of a project: in search, threshold, intervals, gate, monitoring and comparison; faults name them."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlnb.codec import decode, encode
+from mlnb.engine.project import Project
 from mlnb.errors import MetricError, ParameterError
 from mlnb.methods.contracts.problems import MetricCode, ProblemContract
 from mlnb.methods.decisions.decision_thresholds import learn_threshold
@@ -25,6 +27,7 @@ from mlnb.methods.training_data.cross_validation import Fold
 from mlnb.methods.tuning.hyperparameter_search import tune
 from mlnb.methods.tuning.trials import Objective, TrialProposal, run_trial
 from mlnb.registry.model_versions import summarize_problem
+from mlnb.registry.version_comparison import EvaluatedModel, _difference
 
 PROFIT = MetricCode(name="profit", file=FILE, code=CODE)
 NAN = MetricCode(name="profit", file=FILE, code=CODE.replace("np.average(gain, weights=weights)", "np.nan"))
@@ -94,6 +97,14 @@ def test_other_code_of_the_same_name_is_another_problem() -> None:
     contracts = [ProblemContract(task=Task.BINARY, metric="profit", custom_metrics=(one,)) for one in (PROFIT, NAN)]
     assert summarize_problem(contracts[0]) != summarize_problem(contracts[1])
     assert summarize_problem(contracts[0]) == summarize_problem(contracts[0])
+
+
+def test_looking_at_runs_runs_no_code(tmp_path: Path) -> None:
+    broken = MetricCode(name="profit", file=FILE, code="1 / 0")
+    contract = ProblemContract(task=Task.BINARY, metric="profit", custom_metrics=(broken,))
+    model = EvaluatedModel(summarize_problem(contract), "digest", "digest")
+    reason = _difference(Project.find(tmp_path), False, model, model)
+    assert "profit is code of a project, which is not run to look at runs" in str(reason)
 
 
 def test_a_stated_metric_of_another_task_or_out_of_range_is_refused() -> None:
