@@ -194,8 +194,9 @@ def _link_files(project: Project, root: Path, folder: ReproductionFolder, paths:
         folder: The folder that links stay inside of.
         paths: The files; absolute ones are read where they are.
     """
+    tops = (project.root, folder.library, project.home)
     for path in paths:
-        source = next((one for top in (project.root, folder.library, project.home) if (one := top / path).exists()), None)
+        source = next((one for top in tops if (one := top / path).exists()), None)
         target = Path(os.path.normpath(root / path))
         if source is not None and target.is_relative_to(folder.project) and not os.path.lexists(target):
             make_folder(target.parent)
