@@ -10,7 +10,7 @@ from typing import Any
 
 from mlnb.codec import Record, encode, replace
 from mlnb.engine.confined_names import is_confined
-from mlnb.engine.files import delete_folder, make_folder, try_lock
+from mlnb.engine.files import delete_folder, full_disk_explained, make_folder, try_lock
 from mlnb.engine.project import Project
 from mlnb.engine.run_records import OutputRecord, ParameterFingerprint, RunState, StageResult
 from mlnb.engine.runs import Run
@@ -58,7 +58,8 @@ def reproduction_folder(project: Project, run: str, keep: bool) -> Iterator[Repr
             if not held:  # another process has taken it for abandoned
                 continue
             try:
-                yield ReproductionFolder(root=root)
+                with full_disk_explained(root):
+                    yield ReproductionFolder(root=root)
             finally:
                 if keep:
                     (root / KEPT).touch()
@@ -97,12 +98,13 @@ def write_project(run: Run, sources: SourceArchives, folder: ReproductionFolder,
     for stage in stages:
         path = run.notebook_file(stage)
         try:
-            document = json.loads(path.read_bytes() if path else b"")
-            (root / notebooks / str(path and path.name)).write_text(json.dumps(source_notebook(document)))
+            source = json.dumps(source_notebook(json.loads(path.read_bytes() if path else b"")))
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             missing.append(
                 f"the executed notebook of stage {stage}: {path or 'not in the folder of the run'} ({error})"
             )
+        else:
+            (root / notebooks / str(path and path.name)).write_text(source)
     if missing:
         raise NotReproducible("; ".join(missing))
     values = {
@@ -194,8 +196,9 @@ def _link_files(project: Project, root: Path, folder: ReproductionFolder, paths:
         folder: The folder that links stay inside of.
         paths: The files; absolute ones are read where they are.
     """
+    tops = (project.root, folder.library, project.home)
     for path in paths:
-        source = next((one for top in (project.root, folder.library, project.home) if (one := top / path).exists()), None)
+        source = next((one for top in tops if (one := top / path).exists()), None)
         target = Path(os.path.normpath(root / path))
         if source is not None and target.is_relative_to(folder.project) and not os.path.lexists(target):
             make_folder(target.parent)
@@ -254,7 +257,7 @@ def _started(reader: str) -> str:
 
 def _delete_abandoned(path: Path) -> None:
     """Delete the folder of a process that was killed; that of one that still runs is locked."""
-    if (path / KEPT).exists():
+    if not path.is_dir() or (path / KEPT).exists():
         return
     with try_lock(path / "lock") as held:
         if held:

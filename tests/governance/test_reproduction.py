@@ -1,5 +1,6 @@
 """Reproduction of runs of a small project: verdicts, what is missing, and what is left in the project."""
 
+import errno
 import json
 import os
 import shutil
@@ -19,7 +20,7 @@ from mlnb.codec import replace
 from mlnb.engine.project import Project
 from mlnb.engine.runs import Run, open_run
 from mlnb.engine.test_set_access import Access, read_accesses, record_access, rows_path
-from mlnb.errors import NotReproducible
+from mlnb.errors import NotReproducible, StoreFull
 from mlnb.governance.output_comparison import StageComparison
 from mlnb.governance.reproduction import Reproduction, ReproductionOptions, Verdict, reproduce
 from mlnb.governance.reproduction_project import KEPT, reproduction_folder, write_history
@@ -270,7 +271,9 @@ def test_a_stage_that_fails_is_different(run: Run, monkeypatch: pytest.MonkeyPat
 def test_the_folder_is_kept_on_request_and_those_of_killed_processes_are_deleted(run: Run) -> None:
     folder = run.project.store_root / "reproductions"
     (folder / "killed-0000").mkdir(parents=True)
+    (folder / ".DS_Store").touch()
     result = here(run, keep=True)
+    (folder / ".DS_Store").unlink()
     assert [str(path) for path in folder.iterdir()] == [result.folder] and (Path(result.folder) / KEPT).exists()
     again = Project.find(Path(result.folder) / "project")
     assert again.settings.tracker == "local" and again.settings.registry == ""
@@ -279,6 +282,16 @@ def test_the_folder_is_kept_on_request_and_those_of_killed_processes_are_deleted
             assert first.root.exists()
         assert main_in(run, "clean") == 0 and first.root.exists()
     assert list(folder.iterdir()) == []
+
+
+def test_a_full_disk_is_explained_and_nothing_stays(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Path, "write_text", fail)
+    with pytest.raises(StoreFull, match=r"writing .*reproductions"):
+        here(run)
+    assert list((run.project.store_root / "reproductions").iterdir()) == []
 
 
 def main_in(run: Run, *arguments: str) -> int:

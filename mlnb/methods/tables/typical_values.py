@@ -97,9 +97,7 @@ def hide_columns(schema: Schema, personal: Mapping[str, str]) -> Schema:
         schema: of a table.
         personal: name of the column -> what personal data it holds.
     """
-    columns = [
-        _hide(column, personal[column.name]) if column.name in personal else column for column in schema.columns
-    ]
+    columns = [_hide(column, personal[column.name]) if column.name in personal else column for column in schema.columns]
     return replace(schema, columns=tuple(columns))
 
 
