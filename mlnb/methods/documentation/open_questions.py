@@ -117,8 +117,8 @@ def _read_answer(question: str, value: Any, name: str) -> Answer:
         raise DeclarationError(f"{name}: no question is called {question!r}{nearest(question, list(QUESTIONS))}")
     fields = value if isinstance(value, dict) else {"text": value}
     if not fields.keys() <= {"text", "source"} or not all(isinstance(part, str | None) for part in fields.values()):
-        shown = reprlib.repr(value)[:LONGEST]
-        raise DeclarationError(f"{name}: {question} has {shown}, expected a text, or a text and its source")
+        quoted = reprlib.repr(value)[:LONGEST]
+        raise DeclarationError(f"{name}: {question} has {quoted}, expected a text, or a text and its source")
     text, source = (" ".join(str(fields.get(part) or "").split()) for part in ("text", "source"))
     if CONTROL.search(text + source):
         raise DeclarationError(f"{name}: {question} has control characters, expected a text: {reprlib.repr(text)}")
