@@ -82,10 +82,12 @@ def read_manifest(run: Run) -> tuple[bytes, dict[str, Any], tuple[Signature, ...
         statement = json.loads(payload)
         names = [(subject["name"], subject["digest"]["sha256"]) for subject in statement["subject"]]
         typed = statement["_type"] == STATEMENT and statement["predicateType"] == PREDICATE
-        complete = typed and all(is_digest(digest) for _, digest in names) and {*DERIVED} <= {*statement["predicate"]}
-    except (ValueError, RecursionError, KeyError, TypeError) as error:
+        named = all(isinstance(name, str) and is_digest(digest) for name, digest in names)
+        predicate = statement["predicate"]
+        complete = {*DERIVED} <= {*predicate} and all(isinstance(part, dict) for part in predicate.values())
+    except (ValueError, RecursionError, KeyError, TypeError, AttributeError) as error:
         raise SchemaError(f"{path} is damaged: {error!r}; expected an in-toto statement about a run.") from None
-    if not complete:
+    if not (typed and named and complete):
         raise SchemaError(f"{path} is no in-toto statement about a run, as this version of mlnb writes it.")
     return payload, statement, signatures
 

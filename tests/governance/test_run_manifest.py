@@ -66,6 +66,18 @@ def test_another_payload_is_refused(run: Run, tmp_path: Path) -> None:
             read_manifest(other)
 
 
+@pytest.mark.parametrize("value", [None, 5, "text", [], ["run", "stages", "budgets", "test_set_accesses"]])
+def test_parts_of_another_type_are_refused(run: Run, tmp_path: Path, value: object) -> None:
+    other, statement = Run(run.project, tmp_path, run.record), read_manifest(run)[1]
+    predicate = statement["predicate"]
+    parts = [statement | {"predicate": predicate | {name: value}} for name in predicate]
+    parts += [statement | {"predicate": value}, statement | {"subject": [{"name": 5, "digest": {"sha256": "a" * 64}}]}]
+    for part in parts:
+        manifest_path(other).write_bytes(make_envelope(IN_TOTO, canonical_json(part), None))
+        with pytest.raises(SchemaError, match=r"manifest\.json"):
+            read_manifest(other)
+
+
 def test_the_environment_names_packages_processor_and_blas(tmp_path: Path) -> None:
     cache = StatCache(tmp_path / "cache.json")
     environment = describe_environment(cache)
