@@ -180,7 +180,7 @@ def test_two_runs_are_compared_with_the_keyboard(browser, root):
     browser.evaluate("document.querySelector('#mlnb-compare').focus()")
     browser.press("Enter")
     page = "document.querySelector('iframe.mlnb-page').contentDocument"
-    browser.wait(f"{page}?.title === 'Comparison of 2 runs'")
+    browser.wait(f"{page}?.readyState === 'complete' && {page}.title === 'Comparison of 2 runs'")
     assert (
         browser.evaluate(f"[...{page}.querySelector('table').querySelectorAll('td.mono')].map(one => one.textContent)")
         == newest[1::-1]
