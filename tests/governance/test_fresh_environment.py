@@ -44,7 +44,7 @@ def environment(**fields: Any) -> RunEnvironment:
     return RunEnvironment(**{**default, "python": python, "cores": 2, "threads": {}, "packages": {}, **fields})
 
 
-def test_contents_are_equal_whoever_has_installed_them(tmp_path: Path) -> None:
+def test_contents_are_equal_for_every_installer(tmp_path: Path) -> None:
     install(tmp_path / "a", "box", "x = 1\n")
     install(tmp_path / "b", "box", "x = 1\n", installer="uv")
     first, second = packages(tmp_path / "a")["box"], packages(tmp_path / "b")["box"]
