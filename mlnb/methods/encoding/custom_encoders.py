@@ -13,17 +13,17 @@ import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from ...codec import Record
-from ...errors import ColumnEncoderError, ExtensionError
+from ...errors import ColumnEncoderError
 from .encoder_interface import KINDS, ColumnEncoder, EncoderSpec, FittedEncoder, UnusableValue
 from .target_encoding import PARTS, assign_parts
-from ..extensions.extension_classes import ExtensionKind, calls, create, find_unmet, load_class
+from ..extensions.extension_classes import ExtensionKind, LoadedExtension, create, find_unmet, load_class
 
 ENCODER = ExtensionKind(
     "encoder", "encoders", ColumnEncoder, ColumnEncoderError, "mlnb_encoder", "check_column_encoder"
@@ -63,7 +63,7 @@ class EncoderCode(Record, frozen=True, kw_only=True):
 
 
 @dataclass(frozen=True)
-class LoadedEncoder:
+class LoadedEncoder(LoadedExtension):
     """An encoder and where it comes from.
 
     Attributes:
@@ -72,6 +72,7 @@ class LoadedEncoder:
         code: the exported cells of the notebook.
     """
 
+    kind: ClassVar[ExtensionKind] = ENCODER
     encoder: ColumnEncoder
     file: str = ""
     code: str = ""
@@ -80,10 +81,6 @@ class LoadedEncoder:
     def name(self) -> str:
         """The name of the encoder."""
         return self.encoder.name
-
-    def broken(self, problem: str, remedy: str) -> ExtensionError:
-        """Return the error for an encoder that breaks its contract."""
-        return ENCODER.broken(self.name, self.file, problem, remedy)
 
     def fit(self, values: np.ndarray, y: np.ndarray | None, classes: int, files: Mapping[str, bytes]) -> str:
         """Return what the encoder learns from values as JSON text.
@@ -98,13 +95,13 @@ class LoadedEncoder:
             ColumnEncoderError: `fit` or `save` failed, or what was learned is no JSON.
         """
         spec = EncoderSpec(classes if self.encoder.supervised else 0, files)
-        with calls(ENCODER, self.name, self.file, self.code, "fit"):
+        with self.calls("fit"):
             fitted = self.encoder.fit(values.copy(), y if self.encoder.supervised else None, spec)
         return self.save(fitted)
 
     def save(self, fitted: FittedEncoder) -> str:
         """Return what an encoder has learned as JSON text. Raises `ColumnEncoderError`."""
-        with calls(ENCODER, self.name, self.file, self.code, "save", "return JSON values, as by array.tolist()"):
+        with self.calls("save", "return JSON values, as by array.tolist()"):
             return json.dumps(fitted.save(), sort_keys=True, allow_nan=False)
 
     def load(self, state: str, files: Mapping[str, bytes]) -> FittedEncoder:
@@ -117,7 +114,7 @@ class LoadedEncoder:
         Raises:
             ColumnEncoderError: `load` failed, or what it returned has no names, or no `transform` and `save`.
         """
-        with calls(ENCODER, self.name, self.file, self.code, "load"):
+        with self.calls("load"):
             fitted = self.encoder.load(json.loads(state), files)
             names: Any = getattr(fitted, "names", None)
             methods = [name for name in ("transform", "save") if not callable(getattr(fitted, name, None))]
@@ -139,7 +136,7 @@ class LoadedEncoder:
             UnusableValue: a value cannot be read.
             ColumnEncoderError: `transform` failed, or returned another shape.
         """
-        with calls(ENCODER, self.name, self.file, self.code, "transform"):
+        with self.calls("transform"):
             if self.encoder.rowwise and len(values) > 1:
                 parts = [np.asarray(fitted.transform(values[i : i + 1]), dtype=np.float64) for i in range(len(values))]
                 numbers = np.concatenate(parts)
@@ -180,9 +177,7 @@ def declare_encoder(encoder: type[ColumnEncoder] | ColumnEncoder, file: str = ""
     """
     kind = encoder if isinstance(encoder, type) else type(encoder)
     file = file or kind.__name__
-
-    def refuse(problem: str, expected: str) -> ColumnEncoderError:
-        return ColumnEncoderError(f"{file}: class {kind.__name__} {problem}; expected {expected}.")
+    refuse = partial(ENCODER.refuse, kind, file)
 
     if unmet := find_unmet(kind, ("fit", "load")):
         raise refuse(*unmet)

@@ -9,15 +9,15 @@ __all__ = ['METRIC', 'TOLERANCE', 'LoadedMetric', 'load_metric', 'declare_metric
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
-from typing import Any
+from functools import cache, partial
+from typing import Any, ClassVar
 
 import numpy as np
 
-from ...errors import ExtensionError, MetricError
+from ...errors import MetricError
 from ..contracts.problems import MetricCode
 from ..decisions.decision_thresholds import set_label_goals
-from ..extensions.extension_classes import ExtensionKind, calls, create, find_unmet, load_class
+from ..extensions.extension_classes import ExtensionKind, LoadedExtension, create, find_unmet, load_class
 from .goals import METRIC_GROUPS, set_custom_goals
 from .metric_interface import DIRECTIONS, NEEDS, CustomMetric
 from .weighted_metrics import Metric, set_custom_metrics
@@ -28,7 +28,7 @@ TOLERANCE = 1e-9  # by which a score may be outside of its range, relative to th
 
 
 @dataclass(frozen=True)
-class LoadedMetric:
+class LoadedMetric(LoadedExtension):
     """A metric and where it comes from.
 
     Attributes:
@@ -37,6 +37,7 @@ class LoadedMetric:
         code: the exported cells of the notebook.
     """
 
+    kind: ClassVar[ExtensionKind] = METRIC
     metric: CustomMetric
     file: str = ""
     code: str = ""
@@ -50,10 +51,6 @@ class LoadedMetric:
     def sign(self) -> float:
         """Return 1 when larger is better, -1 when smaller is."""
         return 1.0 if self.metric.direction == "maximize" else -1.0
-
-    def broken(self, problem: str, remedy: str) -> ExtensionError:
-        """Return the error for a metric that breaks its contract."""
-        return METRIC.broken(self.name, self.file, problem, remedy)
 
     def score(self, y: np.ndarray, prediction: np.ndarray, weights: np.ndarray) -> float:
         """Return the checked score of the rows with a weight above 0; NaN when there are none.
@@ -73,7 +70,7 @@ class LoadedMetric:
         given = [array.view() for array in arrays]
         for array in given:
             array.flags.writeable = False
-        with calls(METRIC, self.name, self.file, self.code, "score"):
+        with self.calls("score"):
             value: Any = self.metric.score(*given)
             number = float(value)
         low, high = self.metric.low, self.metric.high
@@ -130,9 +127,7 @@ def declare_metric(metric: type[CustomMetric] | CustomMetric, file: str = "", co
     """
     kind = metric if isinstance(metric, type) else type(metric)
     file = file or kind.__name__
-
-    def refuse(problem: str, expected: str) -> MetricError:
-        return MetricError(f"{file}: class {kind.__name__} {problem}; expected {expected}.")
+    refuse = partial(METRIC.refuse, kind, file)
 
     if unmet := find_unmet(kind, ("score",)):
         raise refuse(*unmet)

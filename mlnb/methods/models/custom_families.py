@@ -10,18 +10,17 @@ __all__ = ['CODE_FILE', 'MODEL_FILE', 'FAMILY', 'COMPOSED', 'RESERVED', 'PARAMET
 # %% ../../../nbs/methods/models/custom_families.ipynb #f6b186a4
 import re
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
-from ...errors import ExtensionError, ModelFamilyError
+from ...errors import ModelFamilyError
 from mlnb.methods.extensions.extension_classes import (
     ExtensionKind,
-    calls,
+    LoadedExtension,
     create,
     digest_of,
     find_unmet,
@@ -45,7 +44,7 @@ SUM_TOLERANCE = 1e-4  # of the probabilities of a row: libraries compute with 32
 
 
 @dataclass(frozen=True)
-class CustomFamily:
+class CustomFamily(LoadedExtension):
     """A family and where it comes from.
 
     Attributes:
@@ -54,6 +53,7 @@ class CustomFamily:
         code: the exported cells of the notebook; empty for the optional families.
     """
 
+    kind: ClassVar[ExtensionKind] = FAMILY
     family: ModelFamily
     file: str = ""
     code: str = ""
@@ -71,14 +71,6 @@ class CustomFamily:
     def supports(self, task: str) -> bool:
         """Return whether the family supports a problem type; an empty one: True."""
         return not task or task in self.family.tasks
-
-    def broken(self, problem: str, remedy: str) -> ExtensionError:
-        """Return the error for a family that breaks its contract."""
-        return FAMILY.broken(self.name, self.file, problem, remedy)
-
-    def calls(self, method: str, remedy: str = "") -> AbstractContextManager[None]:
-        """Return the context in which a method of the family is called: what it raises is a `ModelFamilyError`."""
-        return calls(FAMILY, self.name, self.file, self.code, method, remedy)
 
 
 @dataclass(frozen=True)
@@ -131,9 +123,7 @@ def declare_family(family: type[ModelFamily] | ModelFamily, file: str = "", code
     """
     kind = family if isinstance(family, type) else type(family)
     file = file or kind.__name__
-
-    def refuse(problem: str, expected: str) -> ModelFamilyError:
-        return ModelFamilyError(f"{file}: class {kind.__name__} {problem}; expected {expected}.")
+    refuse = partial(FAMILY.refuse, kind, file)
 
     if unmet := find_unmet(kind, ("fit", "load")):
         raise refuse(*unmet)

@@ -13,15 +13,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pandas as pd
 import pyarrow as pa
 
-from ...errors import DataSourceError, ExtensionError, ParameterError
+from ...errors import DataSourceError, ParameterError
 from ..contracts.declarations import Declarations
 from ..extensions.extension_checks import ExtensionCheck, run_checks
-from ..extensions.extension_classes import ExtensionKind, calls, create, digest_of, find_unmet, load_class
+from mlnb.methods.extensions.extension_classes import (
+    ExtensionKind,
+    LoadedExtension,
+    create,
+    digest_of,
+    find_unmet,
+    load_class,
+)
 from ..extensions.extension_notebooks import extension_notebooks, read_code
 from .columns import nearest
 from .data_sources import PROJECT_SOURCE, describe_source, digest_table
@@ -31,7 +38,7 @@ SOURCE = ExtensionKind("source", "sources", DataSource, DataSourceError, "mlnb_s
 
 
 @dataclass(frozen=True)
-class LoadedSource:
+class LoadedSource(LoadedExtension):
     """A source and where it comes from.
 
     Attributes:
@@ -40,6 +47,7 @@ class LoadedSource:
         code: the exported cells of the notebook.
     """
 
+    kind: ClassVar[ExtensionKind] = SOURCE
     source: DataSource
     file: str = ""
     code: str = ""
@@ -49,13 +57,9 @@ class LoadedSource:
         """The name of the source."""
         return self.source.name
 
-    def broken(self, problem: str, remedy: str) -> ExtensionError:
-        """Return the error for a source that breaks its contract."""
-        return SOURCE.broken(self.name, self.file, problem, remedy)
-
     def version(self, root: Path) -> str:
         """Return the version of the data. Raises `DataSourceError` when it fails or is no text."""
-        with calls(SOURCE, self.name, self.file, self.code, "version"):
+        with self.calls("version"):
             version: Any = self.source.version(root)
         if not isinstance(version, str):
             raise self.broken(f"version returned {type(version).__name__}", "return a text, as in '2026-11-29'")
@@ -63,7 +67,7 @@ class LoadedSource:
 
     def read(self, root: Path) -> pd.DataFrame:
         """Return the rows. Raises `DataSourceError` when `read` fails or returns no table that can be stored."""
-        with calls(SOURCE, self.name, self.file, self.code, "read", "correct it there"):
+        with self.calls("read", "correct it there"):
             table: Any = self.source.read(root)
         if not isinstance(table, pd.DataFrame):
             raise self.broken(f"read returned {type(table).__name__}", "return a pandas DataFrame")
@@ -103,7 +107,7 @@ def declare_source(source: type[DataSource] | DataSource, file: str = "", code: 
     kind = source if isinstance(source, type) else type(source)
     file = file or kind.__name__
     if unmet := find_unmet(kind, ("read",)):
-        raise DataSourceError(f"{file}: class {kind.__name__} {unmet[0]}; expected {unmet[1]}.")
+        raise SOURCE.refuse(kind, file, *unmet)
     return LoadedSource(create(SOURCE, source, file, code), file, code)
 
 # %% ../../../nbs/methods/tables/project_sources.ipynb #fe8ccccb
