@@ -19,11 +19,7 @@ DATA_SHEET = """\
 
 ## Composition
 
-| field | value |
-|---|---|
-{% for field in parts.provenance() %}
-| {{ field.label }} | {{ field.value }} |
-{% endfor %}
+{{ provenance_table() }}
 
 | column | kind | role | missing |
 |---|---|---|---|
@@ -56,16 +52,7 @@ No column is declared to hold personal data, and none was recognized by its valu
 ## Preparation and validation
 
 {{ used_columns() }}
-{% if parts.excluded() %}
-
-Excluded columns:
-
-| column | reason |
-|---|---|
-{% for column in parts.excluded() %}
-| {{ column.name }} | {% if column.reason %}{{ column.reason }}{% else %}{{ column.role }}{% endif %} |
-{% endfor %}
-{% endif %}
+{{ excluded_columns() }}
 
 {{ findings_table() }}
 

@@ -14,6 +14,25 @@ no column.{% endif %}
 {% endmacro %}
 {% macro outcome() %}{% if gate.passed %}passed{% else %}failed{% endif %}{% for line in gate.lines if line.measured \
 == false %}{{ ", with unknown " if loop.first else ", " }}{{ line.check }}{% endfor %}{% endmacro %}
+{% macro provenance_table() %}
+| field | value |
+|---|---|
+{% for field in parts.provenance() %}
+| {{ field.label }} | {{ field.value }} |
+{% endfor %}
+{% endmacro %}
+{% macro excluded_columns() %}
+{% if parts.excluded() %}
+
+Excluded columns:
+
+| column | reason |
+|---|---|
+{% for column in parts.excluded() %}
+| {{ column.name }} | {% if column.reason %}{{ column.reason }}{% else %}{{ column.role }}{% endif %} |
+{% endfor %}
+{% endif %}
+{% endmacro %}
 {% macro findings_table() %}
 {% set serious = parts.findings("error", "warning") %}
 {% if serious %}

@@ -24,11 +24,7 @@ outcome() }}.
 
 ## Data
 
-| field | value |
-|---|---|
-{% for field in parts.provenance() %}
-| {{ field.label }} | {{ field.value }} |
-{% endfor %}
+{{ provenance_table() }}
 
 {{ used_columns() }}
 {% if parts.gaps() %}
@@ -36,16 +32,7 @@ outcome() }}.
 Missing values, largest share first: {% for column in parts.gaps() %}{{ column.name }} {{ column.missing | \
 fine_percent }}{{ "" if loop.last else ", " }}{% endfor %}.
 {% endif %}
-{% if parts.excluded() %}
-
-Excluded columns:
-
-| column | reason |
-|---|---|
-{% for column in parts.excluded() %}
-| {{ column.name }} | {% if column.reason %}{{ column.reason }}{% else %}{{ column.role }}{% endif %} |
-{% endfor %}
-{% endif %}
+{{ excluded_columns() }}
 {% if parts.strongest() %}
 
 Association with the target, from none to complete, strongest first: {% for name, value in parts.strongest() %}{{ \
