@@ -1,8 +1,8 @@
 """The audit log: each entry has the digest of the one before, so that every change, deletion or move is found."""
 
-import getpass
 import json
 from collections.abc import Iterable
+from itertools import accumulate
 from typing import Any
 
 import sqlalchemy as sa
@@ -11,6 +11,7 @@ from msgspec import field
 from mlnb.codec import Record, convert, to_json
 from mlnb.engine.digests import digest_value
 from mlnb.errors import RegistryError
+from mlnb.machine import user_name
 from mlnb.methods.contracts.evaluations import DecidingMetric
 from mlnb.methods.contracts.holdout_reuse import HoldoutReuse
 from mlnb.registry.database import LOG
@@ -23,10 +24,7 @@ ORIGIN = "0" * 64  # digest that the first entry has as that of the one before
 
 def actor() -> str:
     """Return the name for the audit log: MLNB_ACTOR, which CI sets, or the user of this machine."""
-    try:
-        return ProcessSettings().actor or getpass.getuser()
-    except (KeyError, OSError):
-        return "unknown"
+    return ProcessSettings().actor or user_name()
 
 
 class LoggedAccess(Record, frozen=True, kw_only=True):
@@ -70,6 +68,7 @@ class Evidence(Record, omit_defaults=True, frozen=True, kw_only=True):
         manifest: digest of the statement in the manifest of its run.
         production: heads of prediction log and labels that were new when the version was monitored.
         documents: digest of each document that an approval is about, by the name of its artifact.
+        authors: ids of the keys that have signed the manifest of the run.
     """
 
     run: str = ""
@@ -86,6 +85,7 @@ class Evidence(Record, omit_defaults=True, frozen=True, kw_only=True):
     manifest: str = ""
     production: tuple[ProductionHead, ...] = ()
     documents: dict[str, str] = field(default_factory=dict)
+    authors: tuple[str, ...] = ()
 
 
 class Entry(Record, frozen=True, kw_only=True):
@@ -160,6 +160,16 @@ def read(lines: Iterable[tuple[int, str, str]]) -> list[Entry]:
                 "`mlnb audit verify` lists every fault."
             ) from error
     return result
+
+
+def signing_times(log: Iterable[Entry]) -> dict[int, str]:
+    """Return when each entry was signed at the earliest, by its number: an entry is not older than those before it.
+
+    An entry with an earlier time than one before it does not make a signature older than that: a key that was revoked
+    in between cannot be used by dating an entry back.
+    """
+    log = list(log)
+    return dict(zip([entry.number for entry in log], accumulate((entry.when for entry in log), max), strict=True))
 
 
 def _parse(text: str) -> Entry:
