@@ -114,6 +114,7 @@ TOGETHER = {
         "a page is tested as a reader sees it",
         "reports/markdown reports/run_page reports/run_page_sections",
     ),
+    "registry/test_database_roles.py": ("the command prints and executes the SQL", "cli/registry_roles"),
     "registry/test_verified_approvals.py": (
         "an approval is tested from the key of the approver to its verification",
         "governance/approval_verification registry/required_signer registry/version_requirements",

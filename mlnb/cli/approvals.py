@@ -38,8 +38,9 @@ def main(args: argparse.Namespace) -> int:
             print(json.dumps(to_json(approval), ensure_ascii=False))
     else:
         if approvals:
-            heads = ["approver", "verified", "role", "key", "time (UTC)", "documents", "reason", "#"]
-            print(table(heads, [_row(approval) for approval in approvals], right=("#",), optional=("documents",)))
+            heads = ["approver", "verified", "role", "key", "database user", "time (UTC)", "documents", "reason", "#"]
+            optional = ("documents", "database user")
+            print(table(heads, [_row(approval) for approval in approvals], right=("#",), optional=optional))
         names = f": {', '.join(people)}" if people else ""
         required = f"; {needed} required" if needed else ""
         print(f"{version.name}: {formatting.count(len(people), 'verified approval')}{names}{required}.")
@@ -55,6 +56,7 @@ def _row(approval: Approval) -> list[str]:
         verified,
         approval.role or "–",
         approval.key[:12] or "–",
+        approval.database_user,
         when,
         documents,
         shorten(approval.why),

@@ -50,6 +50,7 @@ COMMANDS = {
     "schedule": Command("schedule", "write the schedule of monitoring cycles"),
     "simulate": Command("simulate", "send simulated traffic and labels to the service"),
     "audit": Command("audit", "show or verify the audit log of the registry"),
+    "registry": Command("registry_roles", "create or list the database roles of the registry"),
     "verify": Command("verify", "verify runs, versions and the audit log"),
     "reproduce": Command("reproduce", "execute a run again and compare its outputs"),
     "lineage": Command("lineage", "trace a request or a version to its data"),

@@ -10,7 +10,7 @@ from mlnb.codec import to_json
 from mlnb.engine import runs
 from mlnb.engine.project import Project
 from mlnb.engine.test_set_access import recorded_accesses
-from mlnb.errors import GateFailed, MlnbError, RegistryError, UsageError
+from mlnb.errors import AccessDenied, GateFailed, MlnbError, RegistryError, UsageError
 from mlnb.registry import audit_log
 from mlnb.registry.anchored_heads import anchor_head
 from mlnb.registry.database import (
@@ -90,8 +90,8 @@ class Registry:
                     manifest=payload_digest(run.folder / MANIFEST, IN_TOTO),
                     authors=signing_keys(run.folder / MANIFEST, IN_TOTO),
                 )
-                change = {"what": "registered", "model": model, "version": present, "evidence": evidence}
-                entry = audit_log.append(connection, runs.now(), self.who, **change)
+                change = {"what": "registered", "model": model, "version": present}
+                entry = audit_log.append(connection, runs.now(), self.who, evidence, **change)
         if entry is not None:
             self._remember(entry)
         return self.find(f"{model}:{present}")
@@ -108,6 +108,9 @@ class Registry:
             try:
                 new.append(self.register(run))
                 present.add(output.digest)
+            except AccessDenied as error:  # those who only read or approve register nothing
+                warnings.warn(f"run {run.id} is not registered: {error}", RuntimeWarning, stacklevel=2)
+                return new
             except RegistryError:
                 raise
             except (MlnbError, KeyError, OSError) as error:  # a run that is damaged must not hide the others

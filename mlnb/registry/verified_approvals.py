@@ -29,6 +29,7 @@ class Approval(Record, frozen=True, kw_only=True):
         role: role of this key; empty where the project does not trust it.
         verified: whether it counts: signed by a trusted approver other than the author, about documents.
         problem: why it does not count; empty when it does.
+        database_user: user who was logged in to the database server; empty for a registry in a file.
     """
 
     who: str
@@ -40,6 +41,7 @@ class Approval(Record, frozen=True, kw_only=True):
     role: str
     verified: bool
     problem: str = ""
+    database_user: str = ""
 
     def describe(self) -> str:
         """Return who has approved, for lists of names: marked where it is not verified."""
@@ -106,6 +108,7 @@ def find_approvals(
             role=key.role if key else "",
             verified=not problem,
             problem=problem,
+            database_user=entry.evidence.database_user,
         )
         result[named] = (*result.get(named, ()), approval)
     return result
