@@ -2,12 +2,14 @@
 
 import argparse
 import json
+from collections.abc import Mapping
 
 from mlnb.cli.text_tables import table
 from mlnb.codec import to_json
 from mlnb.engine.project import Project
 from mlnb.registry.model_versions import ModelVersion
 from mlnb.registry.registry import Registry
+from mlnb.registry.verified_approvals import Approval, Named, name_people
 from mlnb.reports import formatting
 
 
@@ -25,20 +27,24 @@ def main(args: argparse.Namespace) -> int:
     """List the versions, or show one; return 0."""
     registry = Registry(Project.find())
     registry.sync()
+    approvals = registry.approvals()
     if args.version:
-        print(_in_full(registry.find(args.version), args.json))
+        version = registry.find(args.version)
+        given = approvals.get((version.model, version.number), ())
+        print(_json(version, given) if args.json else _in_full(version, given))
         return 0
     versions = registry.versions()
     if args.json:
-        print(json.dumps([to_json(version) for version in versions], ensure_ascii=False, indent=1))
+        items = [_json(version, approvals.get((version.model, version.number), ())) for version in versions]
+        print(f"[{', '.join(items)}]")
     elif not versions:
         print("No model is registered. `mlnb run` trains one and registers it.")
     else:
-        print(_listing(versions))
+        print(_listing(versions, approvals))
     return 0
 
 
-def _listing(versions: list[ModelVersion]) -> str:
+def _listing(versions: list[ModelVersion], approvals: Mapping[Named, tuple[Approval, ...]]) -> str:
     rows = []
     for version in reversed(versions):
         metadata, deciding = version.metadata, version.metadata.deciding
@@ -50,20 +56,24 @@ def _listing(versions: list[ModelVersion]) -> str:
             formatting.interval(deciding),
             gate,
         ]
-        people = ", ".join(version.approved_by)
+        people = name_people(approvals.get((version.model, version.number), ()))
         rows.append([version.name, ", ".join(version.aliases), *result, people, when, version.run])
     heads = ["version", "alias", "metric", "test", "interval", "gate", "approved by", "created", "run"]
     return table(heads, rows, right=("test",), optional=("created", "approved by"))
 
 
-def _in_full(version: ModelVersion, as_json: bool) -> str:
-    if as_json:
-        return json.dumps(to_json(version), ensure_ascii=False, indent=1)
+def _json(version: ModelVersion, approvals: tuple[Approval, ...]) -> str:
+    return json.dumps(
+        to_json(version) | {"approvals": [to_json(approval) for approval in approvals]}, ensure_ascii=False, indent=1
+    )
+
+
+def _in_full(version: ModelVersion, approvals: tuple[Approval, ...]) -> str:
     metadata = version.metadata
     rows = [
         ["version", version.name],
         ["alias", ", ".join(version.aliases) or "–"],
-        ["approved by", ", ".join(version.approved_by) or "–"],
+        ["approved by", name_people(approvals) or "–"],
         ["run", version.run],
         ["bento", metadata.bento],
         ["gate", "passed" if metadata.gate else "failed"],

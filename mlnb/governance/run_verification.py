@@ -47,7 +47,8 @@ def verify_run(run: Run, policy: SignaturePolicy, registered: str = "") -> Itera
     else:
         files = list(_check_files(run, statement))
         faults = _manifest_faults(run, payload, statement, registered) if all(file.passed for file in files) else []
-        signed = policy.check(where, run.record.started, check_signatures(signatures, IN_TOTO, payload, policy.trusted))
+        when = run.record.finished or run.record.started
+        signed = policy.check(where, when, check_signatures(signatures, IN_TOTO, payload, policy.trusted, when))
         yield altered(where, "; ".join(faults)) if faults else signed
         yield from files
     expected = {subject["name"]: subject["digest"]["sha256"] for subject in statement["subject"]}
