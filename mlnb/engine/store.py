@@ -28,7 +28,7 @@ from mlnb.engine.files import (
     write_whole,
 )
 from mlnb.engine.run_records import StageResult, StoredResult
-from mlnb.engine.tombstones import refuse_erased
+from mlnb.engine.tombstones import erased_object, refuse_erased
 from mlnb.errors import ContractBroken, SchemaError, StoreCorrupted
 
 READ_ONLY = 0o400
@@ -136,7 +136,10 @@ class Store:
         try:
             return path.open("rb")
         except FileNotFoundError as error:
-            raise StoreCorrupted(f"Object {digest[:12]} is missing in the store; `mlnb run` makes it again.") from error
+            why = "is missing in the store"
+            if (erasure := erased_object(self.root, digest)) is not None:
+                why = f"was erased on {erasure.describe()}"
+            raise StoreCorrupted(f"Object {digest[:12]} {why}; `mlnb run` makes it again.") from error
         except OSError as error:
             raise StoreCorrupted(f"{path} cannot be read: {error.strerror}; make it readable.") from error
 

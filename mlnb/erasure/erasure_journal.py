@@ -3,19 +3,17 @@
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import ClassVar
 
-from msgspec import field
-
-from mlnb.codec import Record, decode, encode
+from mlnb.codec import decode
 from mlnb.engine.digests import digest_bytes, digest_file
-from mlnb.engine.files import PRIVATE, delete_folder, flush_folder, full_disk_explained, make_folder, write_whole
+from mlnb.engine.files import PRIVATE, delete_folder, flush_folder, full_disk_explained, make_folder
 from mlnb.engine.project import Project
 from mlnb.engine.project_lock import JOURNAL, journal_folder, pending_journals
 from mlnb.engine.row_hashes import row_hashes
 from mlnb.engine.runs import now
 from mlnb.engine.test_set_access import rows_path
-from mlnb.engine.tombstones import ErasedFile, Erasure, erasure_path, marker_path
+from mlnb.engine.tombstones import Erasure, erasure_path, marker_path
+from mlnb.erasure.erasure_changes import MARKERS, RECORD, ChainChange, FileChange, Journal, LabelChange, Staging
 from mlnb.erasure.erasure_plan import ErasurePlan
 from mlnb.erasure.file_contents import read_rows
 from mlnb.erasure.file_search import Action
@@ -25,95 +23,8 @@ from mlnb.governance.production_verification import verify_production
 from mlnb.monitoring.labels import read_head
 from mlnb.monitoring.monitoring_paths import shipped
 from mlnb.monitoring.production_heads import make_head, store_identity
-from mlnb.registry.audit_log import ErasureEvidence, Evidence, HeadLink, ProductionHead, actor
+from mlnb.registry.audit_log import ErasureEvidence, Evidence, HeadLink, actor
 from mlnb.registry.registry import Registry
-
-RECORD, MARKERS = "erasure.json", "markers"
-
-
-class FileChange(Record, frozen=True, kw_only=True):
-    """A file that is removed, or replaced by a staged one.
-
-    Args:
-        path: Absolute path of a file or folder.
-        staged: Name of the file with the new bytes; empty: it is removed.
-    """
-
-    path: str
-    staged: str = ""
-
-
-class ChainChange(Record, frozen=True, kw_only=True):
-    """A chain of a prediction log, and rows and digest of its segments that are replaced."""
-
-    path: str
-    segments: dict[str, tuple[int, str]]
-
-
-class LabelChange(Record, frozen=True, kw_only=True):
-    """Labels of a model: request and position of the events that are removed."""
-
-    database: str
-    gone: tuple[tuple[str, int | str], ...]
-
-
-class Journal(Record, frozen=True, kw_only=True):
-    """All changes of an erasure; each can be repeated.
-
-    Args:
-        id: Name of the erasure.
-        what: erased or expired, in the audit log.
-        files, chains, labels: The changes.
-        heads: The heads before, of what is written again.
-        uploads: Model by the path of each segment and chain that is copied to object storage again.
-    """
-
-    SCHEMA: ClassVar[str] = "erasure-journal"
-
-    id: str
-    what: str
-    files: tuple[FileChange, ...]
-    chains: tuple[ChainChange, ...] = ()
-    labels: tuple[LabelChange, ...] = ()
-    heads: tuple[ProductionHead, ...] = ()
-    uploads: dict[str, str] = field(default_factory=dict)
-
-
-class Staging:
-    """The folder in which an erasure is prepared; until its journal is written, it can be deleted without a trace."""
-
-    def __init__(self, project: Project, name: str) -> None:
-        self.project = project
-        self.folder = journal_folder(project) / name
-        self.files: list[FileChange] = []
-        self.erased: list[ErasedFile] = []
-        make_folder(self.folder / MARKERS)
-
-    def remove(self, path: Path, before: str = "") -> None:
-        """Remove a file or folder; with a digest, a tombstone names it."""
-        self.files.append(FileChange(path=str(path)))
-        if before:
-            self.erased.append(ErasedFile(path=self._where(path), before=before))
-
-    def replace(self, path: Path, data: bytes, before: str) -> None:
-        """Replace the bytes of a file."""
-        name = f"{len(self.files)}.new"
-        write_whole(self.folder / name, data, PRIVATE)
-        self.files.append(FileChange(path=str(path), staged=name))
-        self.erased.append(ErasedFile(path=self._where(path), before=before, after=digest_bytes(data)))
-
-    def mark(self, digest: str) -> None:
-        """Mark an object, so that it is not stored again."""
-        write_whole(self.folder / MARKERS / digest, b"", PRIVATE)
-
-    def commit(self, erasure: Erasure, journal: Journal) -> None:
-        """Write the record and the journal: from now on the erasure is carried out, also after a kill."""
-        write_whole(self.folder / RECORD, encode(erasure), PRIVATE)
-        write_whole(self.folder / JOURNAL, encode(journal), PRIVATE)
-
-    def _where(self, path: Path) -> str:
-        root = self.project.root
-        return path.relative_to(root).as_posix() if path.is_relative_to(root) else str(path)
 
 
 def erase(project: Project, plan: ErasurePlan, reason: str) -> Erasure:
@@ -186,7 +97,7 @@ def _prepare(project: Project, plan: ErasurePlan, staging: Staging, name: str) -
     for digest in plan.stored.tables:
         _stage_hashes(project, plan, staging, digest)
     for location in plan.files:
-        if location.action == Action.REDACT and location.new is not None:
+        if location.new is not None:
             staging.replace(location.path, location.new, location.before)
         elif location.action == Action.DELETE:
             staging.remove(location.path, location.before)

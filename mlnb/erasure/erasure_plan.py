@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mlnb.engine.digests import digest_bytes
 from mlnb.engine.project import Project
 from mlnb.engine.runs import Run, read_runs
 from mlnb.erasure.conditions import Selection
@@ -14,6 +15,7 @@ from mlnb.erasure.production_rows import Position, SegmentRows, find_labels, fin
 from mlnb.erasure.search_terms import SearchTerms
 from mlnb.erasure.stored_rows import StoredRows, find_stored_rows, find_tables, object_paths, stage_uses
 from mlnb.errors import MlnbError, ProjectError
+from mlnb.governance.document_evidence import FOLDER
 from mlnb.methods.contracts.certificates import ParityCertificate
 from mlnb.monitoring.labels import read_events
 from mlnb.monitoring.prediction_table import convert_finished
@@ -23,6 +25,11 @@ from mlnb.registry.registry import Registry
 
 if TYPE_CHECKING:
     import pandas as pd
+
+CARD = "model_card"  # name of its files
+STATE = "Marked for retraining: rows that this model was trained on were erased (see `mlnb models`)."
+MARKDOWN = f"\n> **{STATE}**\n".encode()
+HTML = f'<p role="note"><strong>{STATE.replace("`", "")}</strong></p>'.encode()
 
 
 @dataclass
@@ -118,6 +125,7 @@ def plan_erasure(project: Project, selection: Selection) -> ErasurePlan:
     plan.sources = _sources(runs, stored)
     plan.trained = [version.name for version in versions if _is_trained(version, runs, stored)]
     plan.unservable = [version.name for version in versions if _service_parts(project, version) & stored.objects]
+    plan.files += _marked_cards(project, versions, plan)
     return plan
 
 
@@ -169,6 +177,20 @@ def _service_parts(project: Project, version: ModelVersion) -> set[str]:
         return {*project.store.read_listing(version.metadata.service.digest).values()}
     except (MlnbError, OSError):
         return set()
+
+
+def _marked_cards(project: Project, versions: Iterable[ModelVersion], plan: ErasurePlan) -> Iterable[Location]:
+    """Yield the model cards of versions that are to be trained again, with their state."""
+    runs = {version.run for version in versions if version.name in plan.versions}
+    changed = {location.path for location in plan.files}
+    for folder in (project.runs / run / FOLDER for run in sorted(runs)):
+        for path, start, note in ((folder / f"{CARD}.md", b"\n", MARKDOWN), (folder / f"{CARD}.html", b"</h1>", HTML)):
+            if path in changed or not path.is_file():
+                continue
+            data = path.read_bytes()
+            head, found, rest = data.partition(start)
+            if found and note not in data:
+                yield Location(path, "model card", Action.REWRITE, digest_bytes(data), head + found + note + rest)
 
 
 def _sources(runs: Iterable[Run], stored: StoredRows) -> list[str]:
