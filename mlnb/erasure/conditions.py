@@ -20,7 +20,7 @@ EXAMPLE = "--where 'id = 42' or --where 'mail = \"ann@example.org\" and born = 1
 DECLARATIONS = "columns.toml"
 PREFIXES = ("", "in.", "out.")  # of a column in tables, and in segments of the prediction log
 _CONDITION = re.compile(
-    r"""\s*(?P<column>"[^"]+"|'[^']+'|[^=<>!"']+?)\s*={1,2}\s*(?P<value>"[^"]*"|'[^']*'|[^"']+?)\s*"""
+    r"""\s*(?P<column>"[^"]+"|'[^']+'|[^=<>!"']+?)\s*={1,2}\s*(?P<value>"[^"]*"|'[^']*'|[^"'\s][^"']*?)\s*"""
 )
 _AND = re.compile(r"""\s+and\s+(?=(?:[^"']|"[^"]*"|'[^']*')*$)""", re.IGNORECASE)  # outside of quotes
 
@@ -138,7 +138,7 @@ def _parse(text: str) -> Conditions:
     conditions = []
     for part in _AND.split(text):
         match = _CONDITION.fullmatch(part)
-        if match is None:
+        if match is None or match["value"].lower().endswith((" and", " or")):
             raise UsageError(f"Found the condition {part!r}; expected column = value, such as {EXAMPLE}.")
         conditions.append(Condition(_unquoted(match["column"]), (_unquoted(match["value"]),)))
     return tuple(conditions)

@@ -50,6 +50,7 @@ class Journal(Record, frozen=True, kw_only=True):
         what: erased or expired, in the audit log.
         files, chains, labels: The changes.
         heads: The heads before, of what is written again.
+        removals: Model by the path of each segment that is deleted from object storage, too.
         uploads: Model by the path of each segment and chain that is copied to object storage again.
     """
 
@@ -61,6 +62,7 @@ class Journal(Record, frozen=True, kw_only=True):
     chains: tuple[ChainChange, ...] = ()
     labels: tuple[LabelChange, ...] = ()
     heads: tuple[ProductionHead, ...] = ()
+    removals: dict[str, str] = field(default_factory=dict)
     uploads: dict[str, str] = field(default_factory=dict)
 
 

@@ -205,8 +205,8 @@ def _links(project: Project, journal: Journal) -> Iterator[HeadLink]:
 
 
 def _upload(project: Project, journal: Journal) -> None:
-    """Copy segments and chains that were written again to object storage."""
-    if not journal.uploads:
+    """Copy segments and chains that were written again to object storage, and delete those that were deleted."""
+    if not journal.uploads and not journal.removals:
         return
     import fsspec
 
@@ -214,6 +214,11 @@ def _upload(project: Project, journal: Journal) -> None:
         for path, model in journal.uploads.items():
             storage, folder = fsspec.core.url_to_fs(shipped(project, model))
             storage.put_file(path, f"{folder.rstrip('/')}/{Path(path).name}")
+        for path, model in journal.removals.items():
+            storage, folder = fsspec.core.url_to_fs(shipped(project, model))
+            target = f"{folder.rstrip('/')}/{Path(path).name}"
+            if storage.exists(target):
+                storage.rm_file(target)
     except Exception as error:  # each file system raises other errors
         raise ProjectError(
             f"The rows are erased here, but object storage has them still: {error}. `mlnb erase --resume` tries again."

@@ -2,22 +2,19 @@
 
 import errno
 import os
-import shutil
 import sqlite3
 from contextlib import closing
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
-from erased_people import LETTER, NEIGHBOR, PERSON, copy_project, holders, make_project
-from example_run import Example
+from erased_people import LETTER, NEIGHBOR, PERSON, holders
 from recorded_runs import snapshot
 
 from mlnb.engine import files
 from mlnb.engine.project import Project
 from mlnb.engine.project_lock import lock_project, pending_journals, use_project
-from mlnb.engine.runs import Run, open_run
+from mlnb.engine.runs import open_run
 from mlnb.engine.tombstones import read_erasures
 from mlnb.erasure import erasure_journal
 from mlnb.erasure.conditions import Condition, Selection
@@ -33,20 +30,6 @@ from mlnb.registry.retraining_marks import retraining_marks
 from mlnb.serving.packaging.bento_stores import bentoml_home
 
 SELECTION = Selection([(Condition("name", (PERSON,)),)])
-
-
-@pytest.fixture(scope="module")
-def original(tmp_path_factory: pytest.TempPathFactory, example: Example) -> Run:
-    return make_project(example, tmp_path_factory.mktemp("erasure") / "project")
-
-
-@pytest.fixture
-def project(original: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
-    for name in ("check_sources", "check_document_sources"):
-        monkeypatch.setattr(project_verification, name, lambda run: ())  # it reads all of the library
-    monkeypatch.setenv("BENTOML_HOME", str(tmp_path / "bentoml"))
-    shutil.copytree(original.project.root.parent / "bentoml", tmp_path / "bentoml")
-    return copy_project(original, tmp_path / "project")
 
 
 def problems(project: Project) -> list[Check]:
@@ -105,9 +88,7 @@ def test_a_person_is_nowhere_after_the_erasure_and_everybody_else_is_where_they_
 
 
 def test_listing_changes_nothing(project: Project) -> None:
-    plan_erasure(
-        project, Selection([(Condition("no such column", ("17",)),)])
-    )  # ends the killed segment
+    plan_erasure(project, Selection([(Condition("no such column", ("17",)),)]))  # ends the killed segment
     before = snapshot(project)
     assert plan_erasure(project, SELECTION).changes > 10
     assert plan_erasure(project, Selection([(Condition("name", ("passenger 999",)),)])).changes == 0
