@@ -51,7 +51,7 @@ def main(args: argparse.Namespace) -> int:
     _refuse_running(remaining)
     used = runs_in_use(project)
     expired = find_expired(project, remaining, used)
-    if (expired.found or args.runs is not None) and not args.dry_run:
+    if (expired.exists or args.runs is not None) and not args.dry_run:
         refuse_held(project)
     paths: list[Path] = []
     if args.runs is not None:

@@ -60,18 +60,18 @@ class Selection:
         """Return for each row whether it is selected; None when no list has all of its columns in the table."""
         import numpy as np
 
-        result, known = np.zeros(len(table), dtype=bool), False
+        result, has_columns = np.zeros(len(table), dtype=bool), False
         names = {str(name): position for position, name in reversed([*enumerate(table.columns)])}
         for conditions in self.alternatives:
             columns = [[names[p + each.column] for p in PREFIXES if p + each.column in names] for each in conditions]
             if not all(columns):
                 continue
-            known, whole = True, np.ones(len(table), dtype=bool)
+            has_columns, whole = True, np.ones(len(table), dtype=bool)
             for each, positions in zip(conditions, columns, strict=True):
                 parts = [equal_values(table.iloc[:, position], each.values) for position in positions]
                 whole &= np.logical_or.reduce(parts)
             result |= whole
-        return result if known else None
+        return result if has_columns else None
 
 
 def equal_values(column: "pd.Series", values: Iterable[str]) -> "Matches":
@@ -83,8 +83,8 @@ def equal_values(column: "pd.Series", values: Iterable[str]) -> "Matches":
         numbers = [number for text in texts if (number := _as_number(text)) is not None]
         equal: Matches = column.isin(numbers).to_numpy(dtype=bool, na_value=False)
         return equal
-    found: Matches = column.map(as_text).isin(texts).to_numpy(dtype=bool)
-    return found
+    as_texts: Matches = column.map(as_text).isin(texts).to_numpy(dtype=bool)
+    return as_texts
 
 
 def _texts(values: Iterable[str]) -> set[str]:

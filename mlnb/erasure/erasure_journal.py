@@ -108,9 +108,9 @@ def _prepare(project: Project, plan: ErasurePlan, staging: Staging, name: str) -
         for segment in model.segments:
             data = without_rows(segment)
             staging.replace(segment.path, data, digest_file(segment.path))
-            kept = int((~segment.matches).sum())
+            remaining = int((~segment.matches).sum())
             if (chain := chain_of(segment.path)) is not None:
-                chains.setdefault(str(chain), {})[segment.path.name] = (kept, digest_bytes(data))
+                chains.setdefault(str(chain), {})[segment.path.name] = (remaining, digest_bytes(data))
                 uploads |= {str(chain): model.model} if url else {}
             uploads |= {str(segment.path): model.model} if url else {}
         if model.labels:

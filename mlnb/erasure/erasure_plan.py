@@ -188,9 +188,9 @@ def _marked_cards(project: Project, versions: Iterable[ModelVersion], plan: Eras
             if path in changed or not path.is_file():
                 continue
             data = path.read_bytes()
-            head, found, rest = data.partition(start)
-            if found and note not in data:
-                yield Location(path, "model card", Action.REWRITE, digest_bytes(data), head + found + note + rest)
+            head, separator, rest = data.partition(start)
+            if separator and note not in data:
+                yield Location(path, "model card", Action.REWRITE, digest_bytes(data), head + separator + note + rest)
 
 
 def _sources(runs: Iterable[Run], stored: StoredRows) -> list[str]:

@@ -11,7 +11,7 @@ from mlnb.engine.files import read_json
 from mlnb.engine.project import Project
 from mlnb.engine.tombstones import FOLDER as ERASURES
 from mlnb.erasure.file_contents import ContentSearch
-from mlnb.erasure.redaction import PAGE, redact_notebook
+from mlnb.erasure.notebook_redaction import PAGE, redact_notebook
 from mlnb.erasure.stored_rows import StoredRows
 from mlnb.serving.packaging.bento_stores import bentoml_home
 

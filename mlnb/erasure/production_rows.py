@@ -182,14 +182,14 @@ def remove_labels(database: Path, requests: Iterable[Position], names: Iterable[
 def _rewrite_events(connection: sqlite3.Connection, gone: set[Position], named: set[str]) -> None:
     lines = connection.execute(f"SELECT * FROM {EVENTS} ORDER BY number").fetchall()
     events = [LabelEvent(*line) for line in lines]
-    kept = [event for event in events if (event.request, event.row) not in gone and event.row not in named]
-    if len(kept) == len(events):
+    remaining = [event for event in events if (event.request, event.row) not in gone and event.row not in named]
+    if len(remaining) == len(events):
         return
     connection.execute(f"DROP TABLE {EVENTS}")  # with its triggers, which refuse changes
     for statement in TABLES:
         connection.execute(statement)
     previous = ORIGIN
-    for number, event in enumerate(kept, start=1):
+    for number, event in enumerate(remaining, start=1):
         renumbered = event._replace(number=number)
         previous = renumbered.expected_digest(previous)
         connection.execute(f"INSERT INTO {EVENTS} VALUES (?, ?, ?, ?, ?, ?, ?)", (*renumbered[:-1], previous))

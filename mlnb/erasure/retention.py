@@ -33,7 +33,7 @@ class Expired:
     segments: list[Path] = field(default_factory=list)
 
     @property
-    def found(self) -> bool:
+    def exists(self) -> bool:
         """Whether there is anything."""
         return bool(self.runs or self.segments)
 
@@ -69,7 +69,7 @@ def delete_expired(project: Project, expired: Expired) -> None:
 
     The chain of a prediction log keeps the digest and the number of rows of a segment that was deleted.
     """
-    if not expired.found:
+    if not expired.exists:
         return
     name = f"{now()[:19].replace(':', '')}-{os.urandom(3).hex()}"
     staging = Staging(project, name)

@@ -48,10 +48,10 @@ def production(project: Project) -> pd.DataFrame:
 
 def test_a_person_is_nowhere_after_the_erasure_and_everybody_else_is_where_they_were(project: Project) -> None:
     assert problems(project) == []
-    before, found = snapshot(project), where(project)
+    before, holding = snapshot(project), where(project)
     objects = {path: path.read_bytes() for path in (project.store_root / "objects").rglob("*") if path.is_file()}
     logged, raw = production(project), project.store.read(open_run(project).require_output("raw").digest)
-    assert {name.split("/")[0] for name in found} >= {".mlnb", "runs", "wandb", "bentos", "survivors.csv"}, found
+    assert {name.split("/")[0] for name in holding} >= {".mlnb", "runs", "wandb", "bentos", "survivors.csv"}, holding
     plan = plan_erasure(project, SELECTION)
     assert plan.trained == ["survived-classifier:1"] and plan.rows == 2
     erasure = erase(project, plan, "request of 3 May")

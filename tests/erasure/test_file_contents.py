@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from mlnb.erasure.conditions import Condition, Selection
 from mlnb.erasure.file_contents import ContentSearch
-from mlnb.erasure.redaction import NOTE, redact_notebook
+from mlnb.erasure.notebook_redaction import NOTE, redact_notebook
 from mlnb.erasure.search_terms import SearchTerms
 
 NOTE_TEXT = 'Zürich & <Klara>: "4711"'
@@ -132,11 +132,11 @@ def test_of_a_notebook_only_outputs_that_may_show_the_rows_are_removed() -> None
         "figure": {"output_type": "display_data", "metadata": {}, "data": {"image/png": "aGVsbG8="}},
         "other": {"output_type": "stream", "name": "stdout", "text": "300 rows\n"},
     }
-    for shows_rows, kept in ((False, ["table", "figure", "other"]), (True, ["other"])):
+    for shows_rows, harmless in ((False, ["table", "figure", "other"]), (True, ["other"])):
         cell = {"cell_type": "code", "source": "x", "metadata": {}, "outputs": [*outputs.values()]}
         notebook = {"cells": [cell], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
         data = redact_notebook(json.dumps(notebook).encode(), search.terms, shows_rows)
         assert data is not None
         (*left, note) = json.loads(data)["cells"][0]["outputs"]
-        assert left == [outputs[name] for name in kept] and note["text"] == [NOTE]
+        assert left == [outputs[name] for name in harmless] and note["text"] == [NOTE]
         assert redact_notebook(data, search.terms, shows_rows) is None

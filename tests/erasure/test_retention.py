@@ -24,7 +24,7 @@ def test_old_segments_and_runs_are_deleted_and_recorded(project: Project, tmp_pa
     (bucket / folder.name).mkdir(parents=True)
     (bucket / folder.name / first.name).write_bytes(first.read_bytes())
     runs, _ = read_runs(project)
-    assert not find_expired(project, runs, {runs[0].id}, at=1001.0 + 2 * DAY).found
+    assert not find_expired(project, runs, {runs[0].id}, at=1001.0 + 2 * DAY).exists
     expired = find_expired(project, runs, {runs[0].id}, at=1002.5 + 2 * DAY)
     assert (expired.runs, expired.segments) == ([], [first, second])
     assert "last row 1970-01-01, retention_log_days = 2" in next(expired.describe(project))

@@ -37,11 +37,11 @@ def redact_notebook(data: bytes, terms: SearchTerms, shows_rows: bool) -> bytes 
 
 def _redact_outputs(cell: dict[str, Any], terms: SearchTerms, shows_rows: bool) -> int:
     """Replace the outputs of a cell that may show rows; return how many were."""
-    kept = [output for output in cell["outputs"] if not _may_show(output, terms, shows_rows)]
-    removed = len(cell["outputs"]) - len(kept)
+    harmless = [output for output in cell["outputs"] if not _may_show(output, terms, shows_rows)]
+    removed = len(cell["outputs"]) - len(harmless)
     if removed:
         note = {"name": "stdout", "output_type": "stream", "text": [NOTE]}
-        cell["outputs"] = [*kept, note]
+        cell["outputs"] = [*harmless, note]
     return removed
 
 
