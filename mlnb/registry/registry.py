@@ -3,6 +3,7 @@
 import json
 import warnings
 from functools import cached_property
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -230,9 +231,15 @@ class Registry:
     def record_production(self, version: ModelVersion, heads: tuple[audit_log.ProductionHead, ...]) -> audit_log.Entry:
         """Record the heads of prediction log and labels that a version was monitored with; return the entry."""
         change = {"what": "monitored", "model": version.model, "version": version.number}
-        evidence = audit_log.Evidence(production=heads)
+        return self._append(evidence=audit_log.Evidence(production=heads), **change)
+
+    def record_change(self, what: str, why: str, evidence: audit_log.Evidence) -> audit_log.Entry:
+        """Record a change that concerns the project: rows were erased or expired, a hold was placed or removed."""
+        return self._append(what=what, model="", version=0, why=why, evidence=evidence)
+
+    def _append(self, **change: Any) -> audit_log.Entry:
         with writing(self.engine) as connection:
-            entry = audit_log.append(connection, runs.now(), self.who, evidence=evidence, **change)
+            entry = audit_log.append(connection, runs.now(), self.who, **change)
         return self._remember(entry)
 
     def log(self) -> list[audit_log.Entry]:
@@ -272,8 +279,7 @@ class Registry:
             if before == version.number:
                 raise UsageError(f"{alias} of {version.model} is version {before} already.")
             if before is None:
-                values = {"model": version.model, "alias": alias, "number": version.number}
-                connection.execute(ALIASES.insert().values(**values))
+                connection.execute(ALIASES.insert().values(model=version.model, alias=alias, number=version.number))
             else:
                 connection.execute(ALIASES.update().where(*here).values(number=version.number))
             change = {"what": what, "model": version.model, "version": version.number, "alias": alias}
