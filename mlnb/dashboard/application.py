@@ -163,7 +163,7 @@ class Dashboard:
         raise HTTPException(404, f"Run {run.id} has no executed notebook of that name.")
 
     def script(self, request: Request) -> Response:
-        """Return the script that updates the page of a run while it goes on."""
+        """Return the script of all pages: interactive charts, and the page of a run while it goes on."""
         return Response(_script(), media_type="text/javascript")
 
     def failed(self, request: Request, error: Exception) -> Response:
@@ -235,12 +235,13 @@ def templates() -> Environment:
 
 @cache
 def _styles() -> str:
-    return style() + (HERE / "dashboard.css").read_text(encoding="utf-8")
+    return style() + "".join((HERE / name).read_text(encoding="utf-8") for name in ("uplot.min.css", "dashboard.css"))
 
 
 @cache
 def _script() -> str:
-    return (HERE / "dashboard.js").read_text(encoding="utf-8")
+    names = ("uplot.min.js", "dashboard.js", "charts.js")
+    return "\n".join((HERE / name).read_text(encoding="utf-8") for name in names)
 
 
 def _document(render: Callable[[], str]) -> Response:

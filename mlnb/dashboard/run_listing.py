@@ -8,9 +8,11 @@ from msgspec import field
 from starlette.datastructures import QueryParams
 
 from mlnb.codec import Record, replace
+from mlnb.dashboard.metric_history import metric_history
 from mlnb.dashboard.project_views import ProjectView
 from mlnb.errors import UsageError
 from mlnb.reports import formatting
+from mlnb.reports.charts import Chart
 from mlnb.tracking import run_results
 from mlnb.tracking.run_comparison import all_metrics
 from mlnb.tracking.run_table import COMPARISON, SMALLER_IS_BETTER, RunRow, check_name, condition, sort_rows
@@ -94,6 +96,7 @@ class RunListing(Record, frozen=True, kw_only=True):
         choices: The values of each filter.
         offered: Names of parameters that differ, and of metrics, that can be columns.
         problems: A message for each damaged run.
+        history: The test metric of these runs over time; None for fewer than two.
         mistake: Why the filter or the order is not used; empty otherwise.
     """
 
@@ -104,6 +107,7 @@ class RunListing(Record, frozen=True, kw_only=True):
     choices: dict[str, list[str]]
     offered: dict[str, list[str]]
     problems: list[str]
+    history: Chart | None = None
     mistake: str = ""
 
 
@@ -125,6 +129,7 @@ def list_rows(view: ProjectView, query: RunQuery) -> RunListing:
         choices=choices,
         offered=_offered(rows, query),
         problems=problems,
+        history=metric_history(view, shown),
         mistake=mistake,
     )
 

@@ -12,8 +12,10 @@ from mlnb.errors import UsageError
 from mlnb.methods.contracts.evaluations import DecidingMetric, Estimate, Metrics
 from mlnb.registry.version_comparison import MetricDifference, run_difference
 from mlnb.reports import formatting
+from mlnb.reports.charts import Chart
+from mlnb.reports.prediction_charts import calibration_chart, read_scored, threshold_charts
+from mlnb.reports.run_details import show_plot
 from mlnb.reports.run_index import report_link
-from mlnb.reports.run_page import show_plot
 from mlnb.reports.run_page_sections import PlotImage
 from mlnb.reports.run_report import environment, style
 from mlnb.tracking import run_results
@@ -91,6 +93,7 @@ class ComparisonPage(Record, frozen=True, kw_only=True):
     logged: list[ComparedMetric]
     differences: list[DifferenceText]
     versions: list[ComparedValue]
+    curves: list[Chart]
     plots: list[PlotRow]
     code: list[CodeChanges]
 
@@ -150,6 +153,7 @@ def collect_comparison(compared: Sequence[Run], difference: Difference = run_dif
             ComparedValue(name, [str(value or "–") for value in values])
             for name, values in sorted(comparison.versions.items())
         ],
+        curves=_curves(letters, compared),
         plots=_plots(compared),
         code=[
             CodeChanges(letter, changes)
@@ -210,6 +214,15 @@ def _difference(letter: str, first: Run, other: Run, difference: Difference) -> 
         f"{gap.second_better:.0%} of the resamples"
     )
     return DifferenceText(letter, text, gap.low > 0 or gap.high < 0)
+
+
+def _curves(letters: Sequence[str], compared: Sequence[Run]) -> list[Chart]:
+    """Return calibration and threshold curves of the runs, each a line; [] for fewer than two of one kind."""
+    scored = [(letter, rows) for letter, run in zip(letters, compared, strict=True) if (rows := read_scored(run))]
+    if len(scored) < 2 or len({(rows.positive, rows.target) for _, rows in scored}) > 1:
+        return []
+    calibration = calibration_chart(scored)
+    return [*([calibration] if calibration else []), *threshold_charts(scored)]
 
 
 def _plots(compared: Sequence[Run]) -> list[PlotRow]:
