@@ -1,6 +1,7 @@
 """The table of runs: filter, order and chosen columns are in the address, so that it can be bookmarked."""
 
 from collections.abc import Sequence
+from itertools import islice
 from typing import NamedTuple
 from urllib.parse import urlencode
 
@@ -18,6 +19,7 @@ from mlnb.tracking.run_comparison import all_metrics
 from mlnb.tracking.run_table import COMPARISON, SMALLER_IS_BETTER, RunRow, check_name, condition, sort_rows
 
 NEWEST = 200  # runs that are shown without `last`
+OFFERED = 20  # runs of another project to compare with
 CHOICES = ("state", "pipeline", "data", "target")  # filters with a list of values
 SEARCHED = ("id", "state", "pipeline", "data", "target", "winner", "profile", "group")
 FIXED = {  # the columns of every table: name of the value, head, whether it is a number
@@ -132,6 +134,12 @@ def list_rows(view: ProjectView, query: RunQuery) -> RunListing:
         history=metric_history(view, shown),
         mistake=mistake,
     )
+
+
+def newest_results(view: ProjectView) -> list[RunRow]:
+    """Return the newest runs of a project that have a test metric, at most `OFFERED`."""
+    rows = (view.row(run) for run in view.runs()[0])
+    return list(islice((row for row in rows if row.verdict.value is not None), OFFERED))
 
 
 def _filtered(rows: Sequence[RunRow], query: RunQuery) -> list[RunRow]:

@@ -85,6 +85,7 @@ class ComparisonPage(Record, frozen=True, kw_only=True):
     """Everything that the template of a comparison prints."""
 
     title: str
+    projects: list[str]
     runs: list[ComparedRun]
     comparison: RunComparison
     different: list[ComparedValue]
@@ -132,7 +133,7 @@ def collect_comparison(compared: Sequence[Run], difference: Difference = run_dif
     Raises:
         UsageError: There are fewer than two different runs, or too many.
     """
-    if not 2 <= len({run.id for run in compared}) == len(compared) <= MOST:
+    if not 2 <= len({(run.project.root, run.id) for run in compared}) == len(compared) <= MOST:
         ids = ", ".join(run.id for run in compared) or "none"
         raise UsageError(f"The runs to compare are {ids}; expected 2 to {MOST} different ones.")
     comparison = compare_runs(*compared)
@@ -142,6 +143,7 @@ def collect_comparison(compared: Sequence[Run], difference: Difference = run_dif
     letters = [chr(ord("A") + index) for index in range(len(compared))]
     return ComparisonPage(
         title=f"Comparison of {len(compared)} runs",
+        projects=list(dict.fromkeys(run.project.name for run in compared)),
         runs=[_column(letter, run) for letter, run in zip(letters, compared, strict=True)],
         comparison=comparison,
         different=[_texts(name, values) for name, values in sorted(comparison.parameters.items())],

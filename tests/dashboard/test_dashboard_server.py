@@ -23,7 +23,7 @@ COMPARISON, RUNS, STUDIES = f"/p/shop-b/compare?run={A}&run={B}", "/p/shop-b/run
 def live(tmp_path_factory, example):
     """A run that goes on, in a project with three models."""
     run = example.make_run(example.make_project(tmp_path_factory.mktemp("served") / "live"), A)
-    add_models(run, ["first", "second", "third"], "watch")
+    add_models(run, ["first", "customers-who-leave-west", "third"], "watch")
     run.update(state=RunState.RUNNING)
     run.update_stage("document", state=StageState.RUNNING)
     run.save()
@@ -152,6 +152,26 @@ def test_without_scripts_charts_are_drawn_on_the_page(browser, address):
         assert browser.evaluate("document.querySelector('.plotted')") is None
     finally:
         browser.call("Emulation.setScriptExecutionDisabled", value=False)
+
+
+def test_the_table_of_models_fits_a_laptop(browser, address):
+    browser.open(f"{address}/")
+    region = "document.querySelector('main .wide')"
+    assert browser.evaluate(f"{region}.scrollWidth <= {region}.clientWidth")
+    assert browser.evaluate("document.querySelectorAll('table.models tbody tr').length") == 5
+
+
+def test_runs_of_two_projects_are_compared_from_the_overview(browser, address):
+    browser.open(f"{address}/")
+    browser.evaluate(
+        "for (const one of document.querySelectorAll('input'))"
+        f"  if (['shop-b/{A}', 'live/{A}'].includes(one.value)) one.click();"
+        "document.querySelector('form button').click(); 0"
+    )
+    browser.wait("location.pathname === '/compare' && document.title === 'Comparison of 2 runs'")
+    links = browser.evaluate("[...document.querySelectorAll('main table a')].slice(0, 2).map(one => one.pathname)")
+    assert sorted(links) == [f"/p/live/runs/{A}", f"{RUNS}/{A}"]
+    assert browser.evaluate("document.querySelectorAll('#curves figure.interactive').length") == 3
 
 
 def test_a_run_is_updated_without_a_reload(browser, address, live):
