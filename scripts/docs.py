@@ -38,6 +38,7 @@ DOCUMENTS = {
     "CONTRIBUTING.md": "contributing.md",
     "SECURITY.md": "security.md",
     "LICENSE": "license.md",
+    "THIRD_PARTY_NOTICES.md": "third_party_notices.md",
 }
 PICTURES = (".svg", ".png", ".jpg", ".gif", ".webp")
 SUMMARY = re.compile(r"^> (.+?)(?:\n\n|\Z)", re.DOTALL | re.MULTILINE)

@@ -42,9 +42,6 @@ mlnb monitor --alert-rules
 mlnb schedule --to cron
 mlnb schedule --to github-actions
 mlnb schedule --to kubernetes --image registry.internal/mlnb:1 -- --promote --rollback
-mlnb deploy kubernetes
-mlnb deploy kubernetes --image registry.internal/churn:7
-mlnb deploy kubernetes --image registry.example/churn:7 --namespace shop
 mlnb export --to text
 mlnb build
 mlnb score june.csv scored.parquet
@@ -66,7 +63,7 @@ ELSEWHERE = {
     "compare": "cli/test_models.py",
     "containerize": "serving/deploy/test_container_images.py",
     "debug": "cli/test_debug.py",
-    "deploy": "serving/deploy/test_lambda_package.py",
+    "deploy": "serving/deploy/test_kubernetes_manifests.py",
     "diff": "cli/test_diff.py",
     "export": "cli/test_export.py",
     "kernels": "cli/test_kernels.py",
