@@ -11,9 +11,11 @@ from pathlib import Path
 import pytest
 
 import mlnb
+from mlnb.build_revision import FILE
 from mlnb.lab.labextension import data_files
 
 ROOT = Path(__file__).resolve().parents[2]
+COMMIT = "0123456789ab"
 SKIPPED = shutil.ignore_patterns(
     ".venv",
     ".venv-docs",
@@ -53,6 +55,7 @@ def build(source: Path, out: Path, kind: str) -> Path:
 def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("source") / "mlnb"
     shutil.copytree(ROOT, folder, ignore=SKIPPED)
+    (folder / "mlnb" / FILE).write_text(f"{COMMIT}\n")  # as in a source distribution; the copy has no git
     return folder
 
 
@@ -67,6 +70,13 @@ def test_the_wheel_contains_the_built_in_project(wheel: Path) -> None:
     wanted = [Path("settings.ini"), *Path(ROOT).glob("nbs/stages/*.ipynb")]
     wanted += [path for path in (ROOT / "bentos").rglob("*") if path.is_file() and "__pycache__" not in path.parts]
     assert inside == {str(path.relative_to(ROOT) if path.is_absolute() else path) for path in wanted}
+
+
+def test_the_wheel_has_its_commit_and_notebooks_without_links_to_methods(wheel: Path) -> None:
+    archive = zipfile.ZipFile(wheel)
+    assert archive.read(f"mlnb/{FILE}").decode().strip() == COMMIT
+    notebooks = [name for name in archive.namelist() if name.startswith("mlnb/builtin/nbs/stages/")]
+    assert notebooks and not [name for name in notebooks if b"](../" in archive.read(name)]
 
 
 def test_the_wheel_contains_all_modules_and_no_development_files(wheel: Path) -> None:
