@@ -1,4 +1,4 @@
-"""Writes the documents of a run: runs/<id>/documents with Markdown, HTML that prints well, and the evidence."""
+"""Writes the documents of a run: runs/<id>/documents with Markdown, HTML, the evidence, and machine-readable forms."""
 
 from mlnb.codec import encode
 from mlnb.engine.files import PRIVATE, write_whole
@@ -8,7 +8,9 @@ from mlnb.reports.run_report import environment, style
 
 
 def write_documents(run: Run) -> None:
-    """Write each document of a run as Markdown and HTML, and their evidence; nothing for a run without documents.
+    """Write each document of a run as Markdown and HTML, their evidence, and what other programs read.
+
+    Nothing is written for a run without documents.
 
     Raises:
         StoreFull: The disk is full.
@@ -17,6 +19,7 @@ def write_documents(run: Run) -> None:
         return
     # numpy, which the report of a run without documents does not need
     from mlnb.governance.document_evidence import EVIDENCE, FILES, FOLDER, collect_evidence, document_path
+    from mlnb.governance.machine_readable import machine_readable
 
     evidence = collect_evidence(run)
     for name in FILES:
@@ -25,6 +28,8 @@ def write_documents(run: Run) -> None:
         page = render_document(run, text, evidence.documents[name].open_points)
         write_whole(document_path(run, name, ".html"), page.encode(errors="backslashreplace"), PRIVATE)
     write_whole(run.folder / FOLDER / EVIDENCE, encode(evidence), PRIVATE)
+    for file, text in machine_readable(run).items():
+        write_whole(run.folder / FOLDER / file, text.encode(errors="backslashreplace"), PRIVATE)
 
 
 def render_document(run: Run, text: str, open_points: tuple[str, ...] = ()) -> str:
