@@ -27,7 +27,7 @@ APART = "bench_requirements"  # what the benchmarks compare with need not fit th
 STORAGE = ("s3_requirements", "gcs_requirements", "azure_requirements")
 IMAGES = ("serving_requirements", "modelling_requirements", *STORAGE)
 LEARNERS = ("xgboost_requirements", "catboost_requirements")
-DRIVERS = (*STORAGE, *LEARNERS, "bigquery_requirements")  # large, and no test needs them
+DRIVERS = (*STORAGE, *LEARNERS, "bigquery_requirements", "model-signing_requirements")  # no test needs them
 OLDEST, NEWEST = "3.11", "3.13"
 LINE = re.compile(r"^[a-z0-9-]+==[A-Za-z0-9.+!]+( ; [^#/\\@]+)?$")
 HASHES = re.compile(r"( \\\n    --hash=sha256:[0-9a-f]{64})+$")
