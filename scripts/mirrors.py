@@ -116,7 +116,7 @@ TOGETHER = {
     ),
     "reports/test_run_report.py": (
         "a page is tested as a reader sees it",
-        "reports/markdown reports/run_page reports/run_page_sections",
+        "reports/document_links reports/markdown reports/run_page reports/run_page_sections",
     ),
     "registry/test_database_roles.py": ("the command prints and executes the SQL", "cli/registry_roles"),
     "registry/test_verified_approvals.py": (

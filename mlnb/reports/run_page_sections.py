@@ -11,6 +11,7 @@ from mlnb.methods.contracts.findings import Finding
 from mlnb.methods.contracts.format_descriptions import FormatRow
 from mlnb.methods.contracts.gates import Gate
 from mlnb.methods.contracts.problems import ProblemContract
+from mlnb.reports.document_links import DocumentLink
 from mlnb.tracking import run_results
 
 
@@ -129,5 +130,6 @@ class RunPage(Record, frozen=True, kw_only=True):
     plots: list[PlotGroup]
     trials: TrialSection | None
     card: Markup | None
+    documents: list[DocumentLink]
     artifacts: list[ArtifactRow]
     versions: dict[str, str]
