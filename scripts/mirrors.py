@@ -39,6 +39,12 @@ TOGETHER = {
         "dashboard/registry_view dashboard/run_differences dashboard/run_listing "
         "dashboard/stage_timeline dashboard/study_page",
     ),
+    "erasure/test_erasure_journal.py": (
+        "an erasure is tested as a whole, from the command to the audit log",
+        "cli/erase cli/hold engine/project_lock engine/tombstones erasure/erasure_changes erasure/erasure_plan "
+        "erasure/file_search erasure/notebook_redaction erasure/production_rows erasure/stored_rows "
+        "registry/legal_holds registry/retraining_marks",
+    ),
     "cli/test_upgrade.py": (
         "an upgrade is tested as a whole, from the template to the journal",
         "engine/project_template engine/project_upgrade engine/upgrade_journal",

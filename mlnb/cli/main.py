@@ -54,6 +54,8 @@ COMMANDS = {
     "verify": Command("verify", "verify runs, versions and the audit log"),
     "reproduce": Command("reproduce", "execute a run again and compare its outputs"),
     "lineage": Command("lineage", "trace a request or a version to its data"),
+    "erase": Command("erase", "find and erase the rows of a person"),
+    "hold": Command("hold", "add, list or remove a legal hold"),
     "keys": Command("keys", "create, list, trust and revoke signing keys"),
     "schema": Command("schema", "write the project's data schema, or check a file"),
     "containerize": Command("containerize", "build the container image of a run's model"),
@@ -66,7 +68,7 @@ COMMANDS = {
     "check": Command("check", "check the stage notebooks without running them"),
     "doctor": Command("doctor", "check the machine, the installation and the settings"),
     "kernels": Command("kernels", "show or stop warm parents and their snapshots"),
-    "clean": Command("clean", "delete artifacts that no run needs"),
+    "clean": Command("clean", "delete what no run needs or retention ends"),
 }
 WITH_PARAMETERS = ("run", "plan", "debug", "retrain", "monitor", "loop", "schedule")  # `${NAME}` in them is a secret
 INTERRUPTED = 130

@@ -7,8 +7,10 @@ from collections.abc import Mapping
 from mlnb.cli.text_tables import table
 from mlnb.codec import to_json
 from mlnb.engine.project import Project
+from mlnb.registry.audit_log import Entry
 from mlnb.registry.model_versions import ModelVersion
 from mlnb.registry.registry import Registry
+from mlnb.registry.retraining_marks import describe_mark, retraining_marks
 from mlnb.registry.verified_approvals import Approval, Named, name_people
 from mlnb.reports import formatting
 
@@ -19,7 +21,8 @@ def parser(p: argparse.ArgumentParser) -> None:
     p.add_argument("--json", action="store_true", help="print JSON")
     p.epilog = (
         "examples:\n  mlnb models\n  mlnb models @champion\n  mlnb models churn-classifier:3 --json\n\n"
-        "Every run with a verified bento is registered as a version; the same bytes are the same version."
+        "Every run with a verified bento is registered as a version; the same bytes are the same version.\n"
+        "The state `retrain` is that of a version that was trained on rows that were erased (`mlnb erase`)."
     )
 
 
@@ -31,7 +34,7 @@ def main(args: argparse.Namespace) -> int:
     if args.version:
         version = registry.find(args.version)
         given = approvals.get((version.model, version.number), ())
-        print(_json(version, given) if args.json else _in_full(version, given))
+        print(_json(version, given) if args.json else _in_full(version, given, retraining_marks(registry.log())))
         return 0
     versions = registry.versions()
     if args.json:
@@ -40,11 +43,13 @@ def main(args: argparse.Namespace) -> int:
     elif not versions:
         print("No model is registered. `mlnb run` trains one and registers it.")
     else:
-        print(_listing(versions, approvals))
+        print(_listing(versions, approvals, retraining_marks(registry.log())))
     return 0
 
 
-def _listing(versions: list[ModelVersion], approvals: Mapping[Named, tuple[Approval, ...]]) -> str:
+def _listing(
+    versions: list[ModelVersion], approvals: Mapping[Named, tuple[Approval, ...]], marks: Mapping[str, Entry]
+) -> str:
     rows = []
     for version in reversed(versions):
         metadata, deciding = version.metadata, version.metadata.deciding
@@ -57,9 +62,14 @@ def _listing(versions: list[ModelVersion], approvals: Mapping[Named, tuple[Appro
             gate,
         ]
         people = name_people(approvals.get((version.model, version.number), ()))
-        rows.append([version.name, ", ".join(version.aliases), *result, people, when, version.run])
-    heads = ["version", "alias", "metric", "test", "interval", "gate", "approved by", "created", "run"]
-    return table(heads, rows, right=("test",), optional=("created", "approved by"))
+        state = "retrain" if version.name in marks else ""
+        rows.append([version.name, ", ".join(version.aliases), state, *result, people, when, version.run])
+    heads = ["version", "alias", "state", "metric", "test", "interval", "gate", "approved by", "created", "run"]
+    if not marks:
+        heads.remove("state")
+        rows = [[*row[:2], *row[3:]] for row in rows]
+    notes = [f"{name}: {describe_mark(entry)}." for name, entry in marks.items()]
+    return "\n".join([table(heads, rows, right=("test",), optional=("created", "approved by")), *notes])
 
 
 def _json(version: ModelVersion, approvals: tuple[Approval, ...]) -> str:
@@ -68,12 +78,13 @@ def _json(version: ModelVersion, approvals: tuple[Approval, ...]) -> str:
     )
 
 
-def _in_full(version: ModelVersion, approvals: tuple[Approval, ...]) -> str:
+def _in_full(version: ModelVersion, approvals: tuple[Approval, ...], marks: Mapping[str, Entry]) -> str:
     metadata = version.metadata
     rows = [
         ["version", version.name],
         ["alias", ", ".join(version.aliases) or "–"],
         ["approved by", name_people(approvals) or "–"],
+        *([["state", f"retrain: {describe_mark(marks[version.name])}"]] if version.name in marks else []),
         ["run", version.run],
         ["bento", metadata.bento],
         ["gate", "passed" if metadata.gate else "failed"],

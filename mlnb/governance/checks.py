@@ -16,6 +16,7 @@ class CheckState(StrEnum):
     MISSING = "missing"
     UNSIGNED = "unsigned"
     STALE = "stale"
+    ERASED = "erased"
     OPEN = "open"
 
 
@@ -81,6 +82,11 @@ def altered(subject: str, detail: str = "") -> Check:
 def missing(subject: str, detail: str = "") -> Check:
     """Return the result for a subject that does not exist."""
     return Check(subject, CheckState.MISSING, detail)
+
+
+def erased(subject: str, detail: str) -> Check:
+    """Return the result for a subject that was erased on purpose."""
+    return Check(subject, CheckState.ERASED, detail, passed=True)
 
 
 def compare_digest(subject: str, digest: str | None, expected: str) -> Check:

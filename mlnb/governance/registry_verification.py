@@ -3,12 +3,15 @@
 from collections.abc import Iterator
 
 from mlnb.engine.project import Project
+from mlnb.engine.project_lock import pending_journals
 from mlnb.engine.run_records import OutputRecord
 from mlnb.engine.test_set_access import Access
+from mlnb.engine.tombstones import erasure_path, read_erasures
 from mlnb.errors import RegistryError
 from mlnb.governance.approval_verification import check_approvals
-from mlnb.governance.checks import Check, CheckState, SignaturePolicy, altered, missing, ok
-from mlnb.governance.stored_objects import check_access, check_artifact
+from mlnb.governance.checks import Check, CheckState, SignaturePolicy, altered, compare_digest, missing, ok
+from mlnb.governance.stored_objects import check_access, check_artifact, find_digest
+from mlnb.monitoring.production_heads import store_identity
 from mlnb.registry import audit_log
 from mlnb.registry.anchored_heads import missing_anchors, read_anchors
 from mlnb.registry.database import database_url, open_database, reading
@@ -75,6 +78,7 @@ def verify_registry(contents: RegistryContents, policy: SignaturePolicy) -> Iter
         for access in entry.evidence.accesses:
             yield from check_access(project, Access(access.digest, access.run))
     yield from check_approvals(project, lines, contents.entries, contents.signatures, contents.versions, policy)
+    yield from _check_erasures(contents)
 
 
 def verify_version(project: Project, version: ModelVersion) -> Iterator[Check]:
@@ -113,6 +117,30 @@ def _check_signatures(contents: RegistryContents, policy: SignaturePolicy) -> It
         yield policy.check(f"{LOG}, entry {number}", times.get(number, "9999"), signed)
     if count:
         yield ok(f"{LOG}, signatures", f"{count} of {len(contents.lines)} entries are signed")
+
+
+def _check_erasures(contents: RegistryContents) -> Iterator[Check]:
+    """Yield a result for the record of each erasure by the digest in the log, and for one that the log lacks."""
+    root = contents.project.store_root
+    own = [entry for entry in contents.entries if entry.evidence.erasure is not None]
+    named = {
+        each.evidence.erasure.id: (each.number, each.evidence.erasure.digest)
+        for each in own
+        if each.evidence.erasure is not None and each.evidence.erasure.store == store_identity(contents.project)
+    }
+    present = {stored.path.stem: stored.path for stored in read_erasures(root)}
+    for name in sorted({*named, *present}):
+        path = present.get(name, erasure_path(root, name))
+        where = path.relative_to(contents.project.root).as_posix()
+        number, digest = named.get(name, (0, ""))
+        if not digest:
+            yield altered(where, "the audit log does not name this erasure")
+            continue
+        check = compare_digest(where, find_digest(path), digest)
+        yield check._replace(detail=f"entry {number} of the audit log has another record" * (not check.passed))
+    for journal in pending_journals(contents.project):
+        where = journal.parent.relative_to(contents.project.root).as_posix()
+        yield altered(where, "an erasure was interrupted; `mlnb erase --resume` finishes it")
 
 
 def _check_anchors(project: Project, lines: Lines) -> Iterator[Check]:

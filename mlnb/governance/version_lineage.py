@@ -129,7 +129,11 @@ def _find_versions(registry: Registry, versions: Iterable[ModelVersion], referen
 def _describe(
     project: Project, version: ModelVersion, log: VersionLog, requests: Iterable[LoggedRequest] = ()
 ) -> Lineage:
-    own = [entry for entry in log.entries if (entry.model, entry.version) == (version.model, version.number)]
+    own = [
+        entry
+        for entry in log.entries
+        if (entry.model, entry.version) == (version.model, version.number) or _is_erasure(entry, version)
+    ]
     changes = tuple(entry for entry in own if not entry.evidence.production)  # monitoring changes nothing
     run = open_exact(project, version.run)
     metadata = version.metadata
@@ -149,6 +153,11 @@ def _describe(
         data=_describe_data(run) if run else None,
         requests=tuple(requests),
     )
+
+
+def _is_erasure(entry: Entry, version: ModelVersion) -> bool:
+    """Return whether an entry is the erasure of rows that a version was trained on."""
+    return entry.evidence.erasure is not None and version.name in entry.evidence.erasure.retrain
 
 
 def _describe_data(run: Run) -> DataLineage:

@@ -50,6 +50,36 @@ class ProductionHead(Record, frozen=True, kw_only=True):
     store: str
 
 
+class HeadLink(Record, frozen=True, kw_only=True):
+    """A chain of the prediction log or the labels that was written again: its head before and after.
+
+    Args:
+        before: the head that it had; heads that were recorded earlier are of the chain up to it.
+        after: the head that it has now.
+    """
+
+    before: ProductionHead
+    after: ProductionHead
+
+
+class ErasureEvidence(Record, frozen=True, kw_only=True):
+    """An erasure of rows, or a deletion by a retention setting.
+
+    Args:
+        id: name of its record in the store, which lists objects and files.
+        digest: SHA-256 of that record.
+        store: identity of the store.
+        links: chains and labels that were written again.
+        retrain: versions that were trained on the rows, or that can no longer be served.
+    """
+
+    id: str
+    digest: str
+    store: str
+    links: tuple[HeadLink, ...] = ()
+    retrain: tuple[str, ...] = ()
+
+
 class Evidence(Record, omit_defaults=True, frozen=True, kw_only=True):
     """What a change was based on; fields that do not apply are left out.
 
@@ -70,6 +100,8 @@ class Evidence(Record, omit_defaults=True, frozen=True, kw_only=True):
         documents: digest of each document that an approval is about, by the name of its artifact.
         authors: ids of the keys that have signed the manifest of the run.
         database_user: user who was logged in to the database server; empty for a registry in a file.
+        erasure: what was erased.
+        hold: entry that has placed the hold which was removed.
     """
 
     run: str = ""
@@ -88,6 +120,8 @@ class Evidence(Record, omit_defaults=True, frozen=True, kw_only=True):
     documents: dict[str, str] = field(default_factory=dict)
     authors: tuple[str, ...] = ()
     database_user: str = ""
+    erasure: ErasureEvidence | None = None
+    hold: int | None = None
 
 
 NO_EVIDENCE = Evidence()
@@ -100,8 +134,8 @@ class Entry(Record, frozen=True, kw_only=True):
         number: from 1, without a gap.
         when: ISO 8601, UTC.
         who: the person or CI job.
-        what: registered, promoted, rolled back, approved, removed or monitored.
-        model, version: the version that it concerns.
+        what: registered, promoted, rolled back, approved, removed, monitored, erased, expired, held or released.
+        model, version: the version that it concerns; empty and 0 where it concerns the project.
         alias: that was moved; empty where none was.
         before: version that the alias pointed to.
         why: the reason that was stated.
@@ -125,6 +159,11 @@ class Entry(Record, frozen=True, kw_only=True):
     def digest(self) -> str:
         """SHA-256 of everything above."""
         return digest_value(to_json(self))
+
+    @property
+    def subject(self) -> str:
+        """The version that it concerns, as model:number, or the project."""
+        return f"{self.model}:{self.version}" if self.model else "project"
 
 
 def append(connection: sa.Connection, when: str, who: str, evidence: Evidence = NO_EVIDENCE, **change: Any) -> Entry:
@@ -206,7 +245,7 @@ def verify(lines: Iterable[tuple[int, str, str]], head: str = "") -> list[str]:
         if entry.number != number:
             faults.append(f"moved: entry {number} was written as entry {entry.number}")
         if entry.digest != digest:
-            faults.append(f"altered: entry {number} ({entry.what} {entry.model}:{entry.version}, {entry.when})")
+            faults.append(f"altered: entry {number} ({entry.what} {entry.subject}, {entry.when})")
         if entry.previous != previous and number == expected:
             faults.append(f"broken: entry {number} does not follow entry {number - 1} as that is now")
         expected, previous = number + 1, digest

@@ -3,6 +3,7 @@
 import json
 import warnings
 from functools import cached_property
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -64,7 +65,7 @@ class Registry:
 
     def register(self, run: runs.Run) -> ModelVersion:
         """Return the version of a verified run; it is created when the model has none with the same bytes."""
-        metadata, entry = describe_version(run), None
+        metadata, recorded, entry = describe_version(run), recorded_accesses([run.record]), None
         who = acting_person(self.project, self.who)
         model, service = metadata.certificate.model.partition(":")[0], metadata.service.digest
         with writing(self.engine) as connection:
@@ -78,16 +79,13 @@ class Registry:
                 values = {"model": model, "number": present, "service": service, "run": run.id, "metadata": text}
                 connection.execute(VERSIONS.insert().values(**values))
                 digest = metadata_digest(run.id, service, text)
-                accesses = tuple(
-                    audit_log.LoggedAccess(digest=access.digest, run=access.reader)
-                    for access in sorted(recorded_accesses([run.record]))
-                )
+                accesses = [audit_log.LoggedAccess(digest=one.digest, run=one.reader) for one in sorted(recorded)]
                 evidence = audit_log.Evidence(
                     run=run.id,
                     service=service,
                     metadata=digest,
                     reuse=metadata.reuse,
-                    accesses=accesses,
+                    accesses=tuple(accesses),
                     manifest=payload_digest(run.folder / MANIFEST, IN_TOTO),
                     authors=signing_keys(run.folder / MANIFEST, IN_TOTO),
                 )
@@ -231,10 +229,16 @@ class Registry:
     def record_production(self, version: ModelVersion, heads: tuple[audit_log.ProductionHead, ...]) -> audit_log.Entry:
         """Record the heads of prediction log and labels that a version was monitored with; return the entry."""
         change = {"what": "monitored", "model": version.model, "version": version.number}
-        evidence = audit_log.Evidence(production=heads)
+        return self._append(evidence=audit_log.Evidence(production=heads), **change)
+
+    def record_change(self, what: str, why: str, evidence: audit_log.Evidence) -> audit_log.Entry:
+        """Record a change that concerns the project: rows were erased or expired, a hold was placed or removed."""
+        return self._append(what=what, model="", version=0, why=why, evidence=evidence)
+
+    def _append(self, **change: Any) -> audit_log.Entry:
         with writing(self.engine) as connection:
             who = acting_person(self.project, self.who)
-            entry = audit_log.append(connection, runs.now(), who, evidence=evidence, **change)
+            entry = audit_log.append(connection, runs.now(), who, **change)
         return self._remember(entry)
 
     def log(self) -> list[audit_log.Entry]:
@@ -274,8 +278,7 @@ class Registry:
             if before == version.number:
                 raise UsageError(f"{alias} of {version.model} is version {before} already.")
             if before is None:
-                values = {"model": version.model, "alias": alias, "number": version.number}
-                connection.execute(ALIASES.insert().values(**values))
+                connection.execute(ALIASES.insert().values(model=version.model, alias=alias, number=version.number))
             else:
                 connection.execute(ALIASES.update().where(*here).values(number=version.number))
             change = {"what": what, "model": version.model, "version": version.number, "alias": alias}
