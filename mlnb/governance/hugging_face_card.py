@@ -4,14 +4,7 @@ import yaml
 
 from mlnb.codec import Json, JsonObject
 from mlnb.governance.document_inputs import DocumentInputs
-from mlnb.methods.tasks.task_traits import Task
-
-PIPELINES = {
-    Task.BINARY: "tabular-classification",
-    Task.MULTICLASS: "tabular-classification",
-    Task.REGRESSION: "tabular-regression",
-    Task.FORECASTING: "time-series-forecasting",
-}  # tasks that Hugging Face has; others have none
+from mlnb.methods.tasks.task_traits import TaskTraits, traits_of
 
 
 def hugging_face_card(inputs: DocumentInputs, card: str) -> str:
@@ -28,7 +21,7 @@ def hugging_face_card(inputs: DocumentInputs, card: str) -> str:
 def card_metadata(inputs: DocumentInputs) -> JsonObject:
     """Return the metadata of the card; undefined scores and the licence of the model are left out."""
     task, metrics = inputs.contract.task, inputs.metrics
-    pipeline = PIPELINES.get(task)
+    pipeline = _pipeline_tag(traits_of(task))
     values = {name: score.value for name, score in metrics.estimates().items() if score.value is not None}
     result: JsonObject = {
         "task": {"type": pipeline or str(task), "name": str(task)},
@@ -41,3 +34,12 @@ def card_metadata(inputs: DocumentInputs) -> JsonObject:
     metadata["metrics"] = list(values)
     metadata["model-index"] = [{"name": inputs.model[0], "results": [result]}] if values else []
     return metadata
+
+
+def _pipeline_tag(traits: TaskTraits) -> str:
+    """Return what Hugging Face calls a problem type; empty where it has no name for it."""
+    if traits.unit == "history":
+        return "time-series-forecasting"
+    if traits.classes != "none":
+        return "tabular-classification"
+    return "tabular-regression" if traits.response == "value" else ""
