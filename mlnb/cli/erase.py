@@ -92,6 +92,7 @@ def _print_plan(project: Project, plan: ErasurePlan, as_json: bool) -> None:
     lines = [*_lines(project, plan)]
     if as_json:
         values = {
+            "notes": [*plan.selection.notes, *plan.selection.unknown_columns()],
             "rows": plan.rows,
             "locations": [line._asdict() for line in lines],
             "sources": plan.sources,
@@ -100,7 +101,7 @@ def _print_plan(project: Project, plan: ErasurePlan, as_json: bool) -> None:
         }
         print(json.dumps(values, ensure_ascii=False, indent=1))
         return
-    for note in plan.selection.notes:
+    for note in (*plan.selection.notes, *plan.selection.unknown_columns()):
         print(note)
     if not lines:
         print("No location has these rows.")
