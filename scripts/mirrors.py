@@ -27,7 +27,7 @@ TOGETHER = {
     ),
     "cli/test_models.py": (
         "the commands of the registry act on shared state",
-        "cli/approve cli/audit cli/compare cli/promote cli/rollback",
+        "cli/approvals cli/approve cli/audit cli/compare cli/promote cli/rollback",
     ),
     "cli/test_reading_runs.py": (
         "the commands list, show, compare and report the same runs",
@@ -119,6 +119,11 @@ TOGETHER = {
     "reports/test_run_report.py": (
         "a page is tested as a reader sees it",
         "reports/markdown reports/run_page reports/run_page_sections",
+    ),
+    "registry/test_database_roles.py": ("the command prints and executes the SQL", "cli/registry_roles"),
+    "registry/test_verified_approvals.py": (
+        "an approval is tested from the key of the approver to its verification",
+        "governance/approval_verification registry/required_signer registry/version_requirements",
     ),
     "serving/attacks/test_json_attacks.py": (
         "slices matter for requests that are large",

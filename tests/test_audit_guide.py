@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from example_run import RUN, Example
 from recorded_runs import recorded_run
+from signing_people import People
 
 from mlnb.cli.main import main
 from mlnb.codec import encode
@@ -40,7 +41,10 @@ def run(tmp_path_factory: pytest.TempPathFactory, example: Example) -> Run:
         key = TrustedKey(name="ann", role="ci", public=create_key().public, since="2026-01-01")
         write_whole(root / "project" / FILE, encode(TrustedKeys(keys=(key,))))
         run = recorded_run(example, root / "project")
-        registry = Registry(run.project, "bob")
+        people = People(run.project, patch)
+        people.trust("bob", "approver")
+        people.act("bob")
+        registry = Registry(run.project)
         registry.approve("1", "report and technical documentation read")
         (version,) = registry.versions()
         registry.engine.dispose()

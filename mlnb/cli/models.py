@@ -11,6 +11,7 @@ from mlnb.registry.audit_log import Entry
 from mlnb.registry.model_versions import ModelVersion
 from mlnb.registry.registry import Registry
 from mlnb.registry.retraining_marks import describe_mark, retraining_marks
+from mlnb.registry.verified_approvals import Approval, Named, name_people
 from mlnb.reports import formatting
 
 
@@ -29,20 +30,26 @@ def main(args: argparse.Namespace) -> int:
     """List the versions, or show one; return 0."""
     registry = Registry(Project.find())
     registry.sync()
+    approvals = registry.approvals()
     if args.version:
-        print(_in_full(registry.find(args.version), retraining_marks(registry.log()), args.json))
+        version = registry.find(args.version)
+        given = approvals.get((version.model, version.number), ())
+        print(_json(version, given) if args.json else _in_full(version, given, retraining_marks(registry.log())))
         return 0
     versions = registry.versions()
     if args.json:
-        print(json.dumps([to_json(version) for version in versions], ensure_ascii=False, indent=1))
+        items = [_json(version, approvals.get((version.model, version.number), ())) for version in versions]
+        print(f"[{', '.join(items)}]")
     elif not versions:
         print("No model is registered. `mlnb run` trains one and registers it.")
     else:
-        print(_listing(versions, retraining_marks(registry.log())))
+        print(_listing(versions, approvals, retraining_marks(registry.log())))
     return 0
 
 
-def _listing(versions: list[ModelVersion], marks: Mapping[str, Entry]) -> str:
+def _listing(
+    versions: list[ModelVersion], approvals: Mapping[Named, tuple[Approval, ...]], marks: Mapping[str, Entry]
+) -> str:
     rows = []
     for version in reversed(versions):
         metadata, deciding = version.metadata, version.metadata.deciding
@@ -54,7 +61,7 @@ def _listing(versions: list[ModelVersion], marks: Mapping[str, Entry]) -> str:
             formatting.interval(deciding),
             gate,
         ]
-        people = ", ".join(version.approved_by)
+        people = name_people(approvals.get((version.model, version.number), ()))
         state = "retrain" if version.name in marks else ""
         rows.append([version.name, ", ".join(version.aliases), state, *result, people, when, version.run])
     heads = ["version", "alias", "state", "metric", "test", "interval", "gate", "approved by", "created", "run"]
@@ -65,14 +72,18 @@ def _listing(versions: list[ModelVersion], marks: Mapping[str, Entry]) -> str:
     return "\n".join([table(heads, rows, right=("test",), optional=("created", "approved by")), *notes])
 
 
-def _in_full(version: ModelVersion, marks: Mapping[str, Entry], as_json: bool) -> str:
-    if as_json:
-        return json.dumps(to_json(version), ensure_ascii=False, indent=1)
+def _json(version: ModelVersion, approvals: tuple[Approval, ...]) -> str:
+    return json.dumps(
+        to_json(version) | {"approvals": [to_json(approval) for approval in approvals]}, ensure_ascii=False, indent=1
+    )
+
+
+def _in_full(version: ModelVersion, approvals: tuple[Approval, ...], marks: Mapping[str, Entry]) -> str:
     metadata = version.metadata
     rows = [
         ["version", version.name],
         ["alias", ", ".join(version.aliases) or "–"],
-        ["approved by", ", ".join(version.approved_by) or "–"],
+        ["approved by", name_people(approvals) or "–"],
         *([["state", f"retrain: {describe_mark(marks[version.name])}"]] if version.name in marks else []),
         ["run", version.run],
         ["bento", metadata.bento],

@@ -5,10 +5,10 @@ from collections.abc import Iterator
 from mlnb.engine.project import Project
 from mlnb.engine.project_lock import pending_journals
 from mlnb.engine.run_records import OutputRecord
-from mlnb.engine.runs import open_exact
 from mlnb.engine.test_set_access import Access
 from mlnb.engine.tombstones import erasure_path, read_erasures
-from mlnb.errors import RegistryError, SchemaError
+from mlnb.errors import RegistryError
+from mlnb.governance.approval_verification import check_approvals
 from mlnb.governance.checks import Check, CheckState, SignaturePolicy, altered, compare_digest, missing, ok
 from mlnb.governance.stored_objects import check_access, check_artifact, find_digest
 from mlnb.monitoring.production_heads import store_identity
@@ -17,7 +17,7 @@ from mlnb.registry.anchored_heads import missing_anchors, read_anchors
 from mlnb.registry.database import database_url, open_database, reading
 from mlnb.registry.entry_signatures import KIND, read_signatures
 from mlnb.registry.known_head import head_path, known_heads, registry_exists
-from mlnb.registry.model_versions import ModelVersion, document_digests
+from mlnb.registry.model_versions import ModelVersion
 from mlnb.registry.registry_state import compare_states, read_state, replay
 from mlnb.registry.version_table import read_versions
 from mlnb.signing.envelopes import Signature, SignatureState, check_signatures
@@ -77,7 +77,7 @@ def verify_registry(contents: RegistryContents, policy: SignaturePolicy) -> Iter
     for entry in contents.entries:
         for access in entry.evidence.accesses:
             yield from check_access(project, Access(access.digest, access.run))
-    yield from _check_approvals(contents)
+    yield from check_approvals(project, lines, contents.entries, contents.signatures, contents.versions, policy)
     yield from _check_erasures(contents)
 
 
@@ -106,34 +106,17 @@ def _check_head_file(project: Project, lines: Lines) -> Iterator[Check]:
 
 def _check_signatures(contents: RegistryContents, policy: SignaturePolicy) -> Iterator[Check]:
     """Yield a result for each entry whose signature is invalid or missing; one for all that are signed."""
-    count = 0
+    count, times = 0, audit_log.signing_times(contents.entries)
     for number, text, _ in contents.lines:
         signature = contents.signatures.get(number)
         given = (signature,) if signature else ()
-        signed = check_signatures(given, KIND, text.encode(), policy.trusted)
+        signed = check_signatures(given, KIND, text.encode(), policy.trusted, times.get(number, ""))
         if signed.state == SignatureState.SIGNED:
             count += 1
             continue
-        entry = next((entry for entry in contents.entries if entry.number == number), None)
-        yield policy.check(f"{LOG}, entry {number}", entry.when if entry else "9999", signed)
+        yield policy.check(f"{LOG}, entry {number}", times.get(number, "9999"), signed)
     if count:
         yield ok(f"{LOG}, signatures", f"{count} of {len(contents.lines)} entries are signed")
-
-
-def _check_approvals(contents: RegistryContents) -> Iterator[Check]:
-    """Yield a result for each approval whose run no longer has the documents that were approved."""
-    named = {(version.model, version.number): version for version in contents.versions}
-    for entry in contents.entries:
-        version = named.get((entry.model, entry.version))
-        if version is None or not entry.evidence.documents:
-            continue
-        try:
-            present = document_digests(open_exact(contents.project, version.run))
-        except SchemaError:
-            continue  # the run has a separate result
-        changed = [name for name, digest in entry.evidence.documents.items() if present.get(name, digest) != digest]
-        if changed:
-            yield altered(f"approval of {version.name} by {entry.who}", f"it is about another {', '.join(changed)}")
 
 
 def _check_erasures(contents: RegistryContents) -> Iterator[Check]:

@@ -49,7 +49,8 @@ def verify_run(run: Run, policy: SignaturePolicy, registered: str = "") -> Itera
         redacted = any(file.state == CheckState.ERASED for file in files)
         sound = all(file.passed for file in files)
         faults = _manifest_faults(run, payload, statement, registered, redacted) if sound else []
-        signed = policy.check(where, run.record.started, check_signatures(signatures, IN_TOTO, payload, policy.trusted))
+        when = run.record.finished or run.record.started
+        signed = policy.check(where, when, check_signatures(signatures, IN_TOTO, payload, policy.trusted, when))
         yield altered(where, "; ".join(faults)) if faults else signed
         yield from files
     expected = {subject["name"]: subject["digest"]["sha256"] for subject in statement["subject"]}
