@@ -144,7 +144,7 @@ def _grouped(lines: Iterable[Line]) -> Iterator[Line]:
     """Yield notebooks and pages of a folder as one line."""
     groups: dict[tuple[str, ...], list[Line]] = {}
     for line in lines:
-        folder = str(Path(line.where).parent) if line.what in ("notebook", "page") else line.where
+        folder = str(Path(line.where).parent) if line.what in ("notebook", "page") and "/" in line.where else line.where
         groups.setdefault((folder, line.what, line.action), []).append(line)
     for (folder, _, _), members in groups.items():
         yield members[0] if len(members) == 1 else members[0]._replace(where=f"{folder}: {len(members)} files")

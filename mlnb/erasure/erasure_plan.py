@@ -123,7 +123,7 @@ def plan_erasure(project: Project, selection: Selection) -> ErasurePlan:
     copies = {each.before for each in files if each.action == Action.REDACT} & object_paths(project).keys()
     for digest in copies - stored.objects:  # executed notebooks are in the store, too
         stored.derived.add(digest)
-        stored.names[digest] = ["executed notebook"]
+        stored.names[digest] = [f"object {digest[:12]}: executed notebook"]
     plan = ErasurePlan(selection, stored, files, [*_production(project, logs, selection)])
     plan.sources = _sources(runs, stored)
     plan.trained = [version.name for version in versions if _is_trained(version, runs, stored)]

@@ -140,6 +140,8 @@ def test_an_erasure_that_is_killed_again_and_again_is_finished(
     registry = Registry(project)
     assert [entry.what for entry in registry.log()].count("erased") == 1
     registry.engine.dispose()
+    erase(project, plan_erasure(project, Selection([(Condition("name", (NEIGHBOR,)),)])), "another request")
+    assert problems(project) == [] and len([*read_erasures(project.store_root)]) == 2
 
 
 @pytest.mark.parametrize("step", [0, 40])
