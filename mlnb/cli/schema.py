@@ -83,9 +83,10 @@ def _write(project: Project, path: Path, args: argparse.Namespace) -> int:
     write_whole(path, text.encode())
     for column in schema.columns:
         if column.personal and not (column.declared and column.declared.personal):
+            quoted = json.dumps(column.name, ensure_ascii=False)
             print(
                 f"{column.name} looks like personal data ({column.personal}) and is not declared: add to columns.toml "
-                f'[columns.{json.dumps(column.name, ensure_ascii=False)}] personal = "drop", "mask", "pseudonymize" or "keep".',
+                f'[columns.{quoted}] personal = "drop", "mask", "pseudonymize" or "keep".',
                 file=sys.stderr,
             )
     if args.json:
