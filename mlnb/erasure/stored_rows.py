@@ -178,8 +178,8 @@ def _derived(project: Project, uses: list[StageUse], holding: set[str], paths: d
     while changed:
         changed = False
         for use in uses:
-            made = {output.digest for output in use.outputs.values()}
-            near = affected if use.reads is None else affected & {*use.reads, *made}
+            outputs = {output.digest for output in use.outputs.values()}
+            near = affected if use.reads is None else affected & {*use.reads, *outputs}
             counts = {count for digest in near if (count := length(digest)) is not None}
             if not counts:
                 continue
