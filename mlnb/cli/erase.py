@@ -71,11 +71,13 @@ def main(args: argparse.Namespace) -> int:
     if args.confirm and not args.reason.strip():
         raise UsageError("A reason is needed for the audit log: mlnb erase … --confirm --reason 'request of 3 May'")
     selection = read_selection(project, args.where, args.values)
-    if args.confirm:
-        refuse_held(project)
+    if not args.confirm:
+        _print_plan(project, plan_erasure(project, selection), args.json)
+        return 0
+    refuse_held(project)
     with lock_project(project):
         plan = plan_erasure(project, selection)
-        if not args.confirm or not plan.changes:
+        if not plan.changes:
             _print_plan(project, plan, args.json)
             return 0
         live_snapshots.drop_all(project)  # their memory may have the rows
