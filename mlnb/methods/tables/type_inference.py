@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from .arrow_tables import release_memory
-from .columns import Schema, take_columns
+from .columns import Schema
 from ...codec import replace
 from ..contracts.declarations import ColumnDeclaration, describe_declaration
 from ..contracts.findings import Finding
@@ -28,8 +28,10 @@ from .number_formats import classify, find_evidence, find_signs, parse_with
 from .parsing import find_codes, find_sentinels, parse_booleans, parse_clocks
 from .spellings import AUTOMATIC, Spelling, count_words, look_at_texts
 from .column_profiles import DECLARED, choose_role, describe_column
-from .declared_columns import blank_missing, check_unit, declared_sentinels, read_declared
-from .one_type import LONG, join_columns, one_type
+from .declared_columns import check_unit, declared_sentinels, read_declared
+from .one_type import LONG, join_columns
+from .raw_columns import RawColumns
+from ...parquet_table import ParquetTable
 
 PLACEHOLDERS = np.array(
     ["1753-01-01", "1899-12-30", "1899-12-31", "1900-01-01", "1970-01-01", "2099-12-31", "9999-12-31"],
@@ -326,7 +328,7 @@ class _Cleaner:
 
 # %% ../../../nbs/methods/tables/type_inference.ipynb #c07
 def clean(
-    raw: pd.DataFrame,
+    raw: pd.DataFrame | ParquetTable,
     target: str | None = None,
     spelling: Spelling = AUTOMATIC,
     use_up: bool = False,
@@ -335,7 +337,7 @@ def clean(
     """The typed table, its schema and every decision as a finding; all rows and columns are kept.
 
     Args:
-        raw: n rows of raw values, from `read_table`
+        raw: n rows of raw values, from `read_table` or `read_long_table`
         target: the column to predict: its words stay class names.
         spelling: what was stated about numbers and dates in text.
         use_up: whether columns leave `raw` as they are typed: half of the memory for a long table.
@@ -349,16 +351,13 @@ def clean(
     """
     columns, typed, findings = [], {}, []
     names, rows = list(raw.columns), len(raw)
-    given = take_columns(raw) if use_up else {name: raw[name] for name in names}
-    for name in names:
-        if (declared := declarations.get(str(name))) is not None and declared.missing:
-            given[name] = blank_missing(one_type(given[name]), declared)
-    numbers, orders = look_at_texts({str(name): given[name] for name in names}, spelling)
+    given = RawColumns(raw, declarations, use_up)
+    numbers, orders = look_at_texts(given, spelling)
     for name in names:
         cleaner = _Cleaner(str(name), name == target, orders.get(str(name), (spelling.european, False)))
         cleaner.number = numbers.get(str(name), NumberFormat())
         declared = declarations.get(str(name))
-        cells = one_type(given.pop(name))
+        cells = given.pop(name)
         kind, values = cleaner.clean(cells) if declared is None else cleaner.clean_declared(cells, declared)
         if spelling.typed and cleaner.format is None and cells.dtype.kind not in "biufMm":
             cleaner.format = PLAIN_FORMATS.get(kind)
