@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ...errors import DataError
-from .arrow_tables import expand_columns, read_arrow
+from .arrow_tables import expand_columns, read_arrow, restore_codes
 from .columns import nearest, take_columns, with_columns
 from .databases import read_database, read_database_file
 from .delimited import describe_layout, read_delimited
@@ -28,7 +28,7 @@ from .file_kinds import find_kind, unpack
 from .numpy_files import read_numpy
 from .file_sets import Part, digest_parts, find_parts, name_of, one_kind, read_bytes
 from .layouts import name_columns
-from .one_type import LONG, join_columns, one_type, table_of_rows
+from .one_type import LONG, has_coded_categories, join_columns, join_rows, label_codes, one_type, table_of_rows
 from .workbooks import read_workbook
 
 SKLEARN = ("breast_cancer", "diabetes", "digits", "iris", "wine")
@@ -190,7 +190,8 @@ def _read_columns(parquet: pq.ParquetFile, binary: Collection[str]) -> tuple[pd.
     """The usable columns of a file, read one after the other, and the type of each that is left out."""
     columns, unusable = dict[str, pd.Series](), dict[str, str]()
     for name in parquet.schema_arrow.names:
-        expanded, left_out = expand_columns(parquet.read([name], use_threads=False).select([name]), binary)
+        column = parquet.read([name], use_threads=False).select([name])
+        expanded, left_out = expand_columns(restore_codes(column, parquet.metadata), binary)
         unusable |= left_out
         for each in expanded.column_names:
             if each in columns:
@@ -230,7 +231,7 @@ def _read_files(source: str, options: Mapping[str, Any]) -> tuple[pd.DataFrame, 
     if "layout" in read:
         counts = {key: sum(each["layout"][key] for each in reads.values()) for key in ("short_rows", "footer")}
         read["layout"] = {**read["layout"], **counts}
-    return pd.concat(tables, ignore_index=True), read
+    return join_rows(tables), read
 
 
 def read_table(
@@ -310,7 +311,9 @@ def describe_source(
     table.columns = name_columns([str(column) for column in table.columns])
     if table.shape[0] == 0 or table.shape[1] == 0:
         raise DataError(f"{shown}: the table has {table.shape[0]} rows and {table.shape[1]} columns; expected some")
-    table = _in_one_type(table)
+    coded = [name for name in table.columns if has_coded_categories(table[name])]
+    table = _in_one_type(with_columns(table, {name: label_codes(table[name]) for name in coded}) if coded else table)
+    read = {**read, "categories": coded} if coded else read
     described = {"digest": read.get("digest") or digest_table(table)} | dict(read)
     described |= {key: value for key, value in (metadata or {}).items() if value}
     return table, {"source": shown, "rows": len(table), "columns": list(map(str, table.columns)), **described}

@@ -29,7 +29,7 @@ from .parsing import find_codes, find_sentinels, parse_booleans, parse_clocks
 from .spellings import AUTOMATIC, Spelling, count_words, look_at_texts
 from .column_profiles import DECLARED, choose_role, describe_column
 from .declared_columns import check_unit, declared_sentinels, read_declared
-from .one_type import LONG, join_columns
+from .one_type import LONG, has_coded_categories, join_columns, label_codes
 from .raw_columns import RawColumns
 from ...parquet_table import ParquetTable
 
@@ -97,6 +97,7 @@ class _Cleaner:
         self.format: ColumnFormat | None = None
         self.notes: list[Finding] = []
         self.sentinels: tuple[float, ...] = ()
+        self.coded = False  # whether its values are categories of the source, though they are numbers
 
     def note(self, check: str, severity: str, rows: int | None, message: str, action: str) -> None:
         """Remember a finding."""
@@ -104,6 +105,9 @@ class _Cleaner:
 
     def clean(self, raw: pd.Series) -> tuple[str, pd.Series]:
         """The column's kind and its typed values."""
+        if self.coded:
+            self._say_codes(raw.notna(), "categories of the source")
+            return "category", label_codes(raw)
         kind = raw.dtype.kind
         if isinstance(raw.dtype, pd.BooleanDtype) or kind == "b":
             return "boolean", raw.astype("boolean")
@@ -128,6 +132,7 @@ class _Cleaner:
             if kind == "number" and not declared.missing:
                 values = self.drop_sentinels(values)
             return kind, values.mask(np.isin(values, self.sentinels)) if kind == "number" and self.sentinels else values
+        raw = label_codes(raw) if has_coded_categories(raw) else raw
         read = read_declared(raw, declared, self.number, self.order, self.is_target)
         self.format, self.sentinels = read.format, read.sentinels
         if read.format is not None and read.format.number is not None:
@@ -358,6 +363,7 @@ def clean(
         cleaner.number = numbers.get(str(name), NumberFormat())
         declared = declarations.get(str(name))
         cells = given.pop(name)
+        cleaner.coded = str(name) in spelling.categories or has_coded_categories(cells)
         kind, values = cleaner.clean(cells) if declared is None else cleaner.clean_declared(cells, declared)
         if spelling.typed and cleaner.format is None and cells.dtype.kind not in "biufMm":
             cleaner.format = PLAIN_FORMATS.get(kind)
