@@ -69,7 +69,7 @@ setup(
     author=ABOUT["author"],
     author_email=ABOUT["author_email"],
     license="Apache-2.0",
-    license_files=["LICENSE"],
+    license_files=["LICENSE", "THIRD_PARTY_NOTICES.md"],
     url=ABOUT["git_url"],
     keywords=ABOUT["keywords"].split(),
     python_requires=f">={ABOUT['min_python']}",
@@ -79,7 +79,7 @@ setup(
     package_data={
         "mlnb": ["py.typed", "__init__.pyi"],
         "mlnb.lab": ["browser/*"],
-        "": ["*.html", "*.css", "*.js", "library_hashes.txt"],
+        "": ["*.html", "*.css", "*.js", "*.LICENSE.txt", "library_hashes.txt"],
     },
     install_requires=[*requirements("serving"), *requirements("modelling"), *requirements("notebook")],
     extras_require={name: requirements(name) for name in SETS if name not in ("modelling", "notebook")},

@@ -1,13 +1,19 @@
 """What tests of several packages share."""
 
 import os
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # before anything loads OpenMP: tests share the cores
 
 import pytest
+import toys
 from example_run import Example
 from shared import shared_folder
+
+# A module that jsonschema imports if it can: it takes 1.5 s to read a grammar, for a format that no schema here has.
+sys.modules["rfc3987_syntax"] = None  # type: ignore[assignment]
 
 # Each small project of a test starts a warm parent, which must not stay long after the test.
 os.environ.setdefault("MLNB_KERNELS_IDLE", "5")
@@ -45,3 +51,23 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def example(tmp_path_factory: pytest.TempPathFactory) -> Example:
     """Makes projects and runs, for those who read runs."""
     return Example(shared_folder(tmp_path_factory) / "example")
+
+
+@pytest.fixture(scope="session")
+def reused_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The folder of `toy_root`."""
+    folder = tmp_path_factory.mktemp("toys")
+    yield folder
+    toys.empty(folder)
+    toys.mlnb(folder, "kernels", "stop", "--now")
+
+
+@pytest.fixture
+def toy_root(reused_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder for a small project, the same for each test of a process.
+
+    A project in the same folder as the one before it has the same warm parent, which is expensive to start.
+    """
+    toys.empty(reused_folder)
+    monkeypatch.setenv("MLNB_KERNELS_IDLE", "60")
+    return reused_folder

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from contextlib import suppress
@@ -75,6 +76,13 @@ def project(root: Path, stages: dict[str, dict[str, Any]], settings: str = "", p
     for stem, document in stages.items():
         (folder / f"{stem}.ipynb").write_text(json.dumps(document))
     return root
+
+
+def empty(root: Path) -> None:
+    """Delete all files of a project but those of its warm parent."""
+    for path in [*root.glob("*"), *(root / ".mlnb").glob("*")]:
+        if path.name not in (".mlnb", "kernels"):
+            shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
 
 
 def chain(root: Path, settings: str = "") -> Path:

@@ -22,7 +22,7 @@ from mlnb.dashboard.optuna_pages import ADDRESS, OptunaPages
 from mlnb.dashboard.project_views import ProjectView, view_projects
 from mlnb.dashboard.registry_view import read_registry
 from mlnb.dashboard.run_differences import RunDifferences
-from mlnb.dashboard.run_listing import RunQuery, list_rows
+from mlnb.dashboard.run_listing import RunQuery, list_rows, newest_results
 from mlnb.dashboard.study_page import newest_studies
 from mlnb.engine.digests import digest_bytes
 from mlnb.engine.project import Project
@@ -60,6 +60,7 @@ class Dashboard:
         return [
             *self.charts,
             Route("/", self.models),
+            Route("/compare", self.compare),
             Route("/dashboard.js", self.script),
             Route("/p/{project}", self.project),
             Route("/p/{project}/runs", self.runs),
@@ -84,9 +85,13 @@ class Dashboard:
     def runs(self, request: Request) -> Response:
         """Return the table of a project's runs."""
         view, query = self._view(request), RunQuery.read(request.query_params)
-        return self._page(
-            "runs.html", view, "runs", lambda: {"listing": list_rows(view, query), "short_data": short_data}
-        )
+
+        def values() -> Mapping[str, object]:
+            others = [other for other in self.views.values() if other is not view]
+            choices = {other: newest_results(other) for other in others}
+            return {"listing": list_rows(view, query), "choices": choices, "short_data": short_data}
+
+        return self._page("runs.html", view, "runs", values)
 
     def run(self, request: Request) -> Response:
         """Return the page of a run."""
@@ -109,13 +114,15 @@ class Dashboard:
         return HTMLResponse(page.encode(errors="backslashreplace"), headers={"X-Version": version})
 
     def compare(self, request: Request) -> Response:
-        """Return the comparison of the runs that the address names."""
-        view = self._view(request)
+        """Return the comparison of the runs that the address names, those of other projects as `project/run`."""
+        view = self._view(request) if "project" in request.path_params else None
         names = request.query_params.getlist("run")
 
         def values() -> Mapping[str, object]:
-            compared = [view.run(name) or open_run(view.project, name) for name in names]
-            return {"page": collect_comparison(compared, self.differences), "run_url": view.run_url}
+            compared = [self._named(view, name) for name in names if name]
+            addresses = {(run.project.root, run.id): owner.run_url(run) for owner, run in compared}
+            page = collect_comparison([run for _, run in compared], self.differences)
+            return {"page": page, "run_url": lambda run: addresses[run.project.root, run.id]}
 
         return self._page("comparison.html", view, "compare", values)
 
@@ -163,7 +170,7 @@ class Dashboard:
         raise HTTPException(404, f"Run {run.id} has no executed notebook of that name.")
 
     def script(self, request: Request) -> Response:
-        """Return the script that updates the page of a run while it goes on."""
+        """Return the script of all pages: interactive charts, and the page of a run while it goes on."""
         return Response(_script(), media_type="text/javascript")
 
     def failed(self, request: Request, error: Exception) -> Response:
@@ -177,8 +184,19 @@ class Dashboard:
             status = 400
         return self._page("error.html", None, "", lambda: {"text": text}, status)
 
+    def _named(self, view: ProjectView | None, name: str) -> tuple[ProjectView, Run]:
+        """Return the run that a name in an address means: `project/run`, or an id in the project of the page."""
+        key, separated, own = name.partition("/")
+        if separated:
+            view, name = self._project(key), own
+        if view is None:
+            raise UsageError(f"The run to compare is {name!r}; expected its project and its id, such as churn/{name}.")
+        return view, view.run(name) or open_run(view.project, name)
+
     def _view(self, request: Request) -> ProjectView:
-        name = request.path_params["project"]
+        return self._project(request.path_params["project"])
+
+    def _project(self, name: str) -> ProjectView:
         if name not in self.views:
             raise HTTPException(404, f"No project {name!r}; there is {', '.join(self.views)}.")
         return self.views[name]
@@ -235,12 +253,13 @@ def templates() -> Environment:
 
 @cache
 def _styles() -> str:
-    return style() + (HERE / "dashboard.css").read_text(encoding="utf-8")
+    return style() + "".join((HERE / name).read_text(encoding="utf-8") for name in ("uplot.min.css", "dashboard.css"))
 
 
 @cache
 def _script() -> str:
-    return (HERE / "dashboard.js").read_text(encoding="utf-8")
+    names = ("uplot.min.js", "dashboard.js", "charts.js")
+    return "\n".join((HERE / name).read_text(encoding="utf-8") for name in names)
 
 
 def _document(render: Callable[[], str]) -> Response:

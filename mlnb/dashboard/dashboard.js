@@ -18,6 +18,7 @@
             const region = document.getElementById(id);
             if (region) region.scrollLeft = left;
           }
+          document.dispatchEvent(new Event("mlnb-update"));
           live.dataset.version = response.headers.get("X-Version");
           if (announced.textContent !== head().dataset.status) announced.textContent = head().dataset.status;
           if (focused && document.getElementById(focused)) document.getElementById(focused).focus();

@@ -15,9 +15,11 @@ from mlnb.engine.run_records import RunState, StageFailure, StageRecord, StageSt
 from mlnb.engine.runs import Run
 from mlnb.engine.stage_files import CellNote, ProgressNote, cell_path, progress_path, read_record
 from mlnb.methods.contracts.evaluations import Metrics
+from mlnb.methods.contracts.problems import ProblemContract
 from mlnb.reports.competitors import comparison_lines
 from mlnb.reports.notebook_pages import terminal_text
 from mlnb.reports.pipeline_graph import draw_graph
+from mlnb.reports.run_details import RunDetails, collect_details
 from mlnb.reports.run_page import page_name
 from mlnb.tracking import run_results
 from mlnb.tracking.artifact_views import load_record
@@ -51,6 +53,7 @@ class LiveRun(Record, frozen=True, kw_only=True):
         failure: Why it failed.
         verdict: Its result.
         comparison: How the result compares with its references.
+        details: Evaluation, explanations and data; None while it goes on.
     """
 
     run: Run
@@ -63,6 +66,7 @@ class LiveRun(Record, frozen=True, kw_only=True):
     failure: StageFailure | None
     verdict: run_results.Verdict
     comparison: list[str]
+    details: RunDetails | None
 
 
 def describe_live(view: ProjectView, run: Run) -> LiveRun:
@@ -76,6 +80,7 @@ def describe_live(view: ProjectView, run: Run) -> LiveRun:
     done = sum(stage.record.state.has_outputs for stage in stages)
     status = f"{run.state}, {done} of {len(stages)} stages have their results"
     test = None if running else load_record(run, "metrics", Metrics)
+    contract = None if running else load_record(run, "contract", ProblemContract)
     return LiveRun(
         run=run,
         running=running,
@@ -87,6 +92,7 @@ def describe_live(view: ProjectView, run: Run) -> LiveRun:
         failure=run.record.failure,
         verdict=run_results.verdict(run),
         comparison=comparison_lines(test) if test else [],
+        details=None if running else collect_details(run, contract, test),
     )
 
 

@@ -17,7 +17,7 @@ from starlette.types import Message, Receive, Scope, Send
 from mlnb.dashboard.project_views import ProjectView
 from mlnb.dashboard.study_page import runs_with_trials
 from mlnb.methods.contracts.problems import ProblemContract
-from mlnb.reports.run_page import is_complete
+from mlnb.reports.trial_chart import is_complete
 from mlnb.tracking import run_results
 from mlnb.tracking.artifact_views import Trial, load_record
 

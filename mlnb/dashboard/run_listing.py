@@ -1,6 +1,7 @@
 """The table of runs: filter, order and chosen columns are in the address, so that it can be bookmarked."""
 
 from collections.abc import Sequence
+from itertools import islice
 from typing import NamedTuple
 from urllib.parse import urlencode
 
@@ -8,14 +9,17 @@ from msgspec import field
 from starlette.datastructures import QueryParams
 
 from mlnb.codec import Record, replace
+from mlnb.dashboard.metric_history import metric_history
 from mlnb.dashboard.project_views import ProjectView
 from mlnb.errors import UsageError
 from mlnb.reports import formatting
+from mlnb.reports.charts import Chart
 from mlnb.tracking import run_results
 from mlnb.tracking.run_comparison import all_metrics
 from mlnb.tracking.run_table import COMPARISON, SMALLER_IS_BETTER, RunRow, check_name, condition, sort_rows
 
 NEWEST = 200  # runs that are shown without `last`
+OFFERED = 20  # runs of another project to compare with
 CHOICES = ("state", "pipeline", "data", "target")  # filters with a list of values
 SEARCHED = ("id", "state", "pipeline", "data", "target", "winner", "profile", "group")
 FIXED = {  # the columns of every table: name of the value, head, whether it is a number
@@ -94,6 +98,7 @@ class RunListing(Record, frozen=True, kw_only=True):
         choices: The values of each filter.
         offered: Names of parameters that differ, and of metrics, that can be columns.
         problems: A message for each damaged run.
+        history: The test metric of these runs over time; None for fewer than two.
         mistake: Why the filter or the order is not used; empty otherwise.
     """
 
@@ -104,6 +109,7 @@ class RunListing(Record, frozen=True, kw_only=True):
     choices: dict[str, list[str]]
     offered: dict[str, list[str]]
     problems: list[str]
+    history: Chart | None = None
     mistake: str = ""
 
 
@@ -125,8 +131,15 @@ def list_rows(view: ProjectView, query: RunQuery) -> RunListing:
         choices=choices,
         offered=_offered(rows, query),
         problems=problems,
+        history=metric_history(view, shown),
         mistake=mistake,
     )
+
+
+def newest_results(view: ProjectView) -> list[RunRow]:
+    """Return the newest runs of a project that have a test metric, at most `OFFERED`."""
+    rows = (view.row(run) for run in view.runs()[0])
+    return list(islice((row for row in rows if row.verdict.value is not None), OFFERED))
 
 
 def _filtered(rows: Sequence[RunRow], query: RunQuery) -> list[RunRow]:

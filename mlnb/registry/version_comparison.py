@@ -61,8 +61,9 @@ class VersionComparison(Record, frozen=True, kw_only=True):
 
 
 class EvaluatedModel(NamedTuple):
-    """What a model was evaluated on: its problem, and the digests of test rows and predictions."""
+    """What a model was evaluated on: its project and problem, and the digests of test rows and predictions."""
 
+    project: Project
     problem: ProblemSummary
     test: str | None
     predictions: str | None
@@ -72,7 +73,8 @@ def compare_versions(project: Project, first: ModelVersion, second: ModelVersion
     """Return what differs between two versions, and the difference of their deciding metric."""
     one, other = first.metadata, second.metadata
     libraries = one.environment.libraries, other.environment.libraries
-    difference = _difference(project, True, *(EvaluatedModel(m.problem, m.test, m.predictions) for m in (one, other)))
+    models = (EvaluatedModel(project, m.problem, m.test, m.predictions) for m in (one, other))
+    difference = _difference(True, *models)
     return VersionComparison(
         versions=(first.name, second.name),
         runs=(first.run, second.run),
@@ -95,7 +97,7 @@ def compare_versions(project: Project, first: ModelVersion, second: ModelVersion
 
 
 def run_difference(first: Run, second: Run) -> MetricDifference | str:
-    """Return the difference of the deciding metric of two runs of a project, or as text why there is none."""
+    """Return the difference of the deciding metric of two runs, also of two projects, or as text why there is none."""
     models = []
     for run in (first, second):
         if not (run.has("contract") and run.has("predictions")):
@@ -104,17 +106,15 @@ def run_difference(first: Run, second: Run) -> MetricDifference | str:
             problem = summarize_problem(run.load("contract", ProblemContract))
         except (StoreCorrupted, SchemaError):
             return f"the problem contract of run {run.id} is damaged or no longer in the store"
-        models.append(EvaluatedModel(problem, output_digest(run, "test"), output_digest(run, "predictions")))
-    return _difference(first.project, False, *models)
+        digests = output_digest(run, "test"), output_digest(run, "predictions")
+        models.append(EvaluatedModel(run.project, problem, *digests))
+    return _difference(False, *models)
 
 
-def _difference(
-    project: Project, runs_code: bool, one: EvaluatedModel, other: EvaluatedModel
-) -> MetricDifference | str:
+def _difference(runs_code: bool, one: EvaluatedModel, other: EvaluatedModel) -> MetricDifference | str:
     """Return the difference of the deciding metric, or as text why there is none.
 
     Args:
-        project: whose store has the predictions.
         runs_code: whether the code of a metric of the project may be run: looking at runs of others never does.
         one: the first model.
         other: the second model.
@@ -131,7 +131,7 @@ def _difference(
     if not traits_of(problem.task).independent_rows:
         return f"the task {problem.task} has no independent rows that could be resampled in pairs"
     try:
-        tables = [load_object(project.store, "table", str(result.predictions)) for result in (one, other)]
+        tables = [load_object(model.project.store, "table", str(model.predictions)) for model in (one, other)]
     except StoreCorrupted:
         return "the predictions of one are no longer in the store"
     import numpy as np

@@ -12,8 +12,10 @@ from mlnb.errors import UsageError
 from mlnb.methods.contracts.evaluations import DecidingMetric, Estimate, Metrics
 from mlnb.registry.version_comparison import MetricDifference, run_difference
 from mlnb.reports import formatting
+from mlnb.reports.charts import Chart
+from mlnb.reports.prediction_charts import calibration_chart, read_scored, threshold_charts
+from mlnb.reports.run_details import show_plot
 from mlnb.reports.run_index import report_link
-from mlnb.reports.run_page import show_plot
 from mlnb.reports.run_page_sections import PlotImage
 from mlnb.reports.run_report import environment, style
 from mlnb.tracking import run_results
@@ -83,6 +85,7 @@ class ComparisonPage(Record, frozen=True, kw_only=True):
     """Everything that the template of a comparison prints."""
 
     title: str
+    projects: list[str]
     runs: list[ComparedRun]
     comparison: RunComparison
     different: list[ComparedValue]
@@ -91,6 +94,7 @@ class ComparisonPage(Record, frozen=True, kw_only=True):
     logged: list[ComparedMetric]
     differences: list[DifferenceText]
     versions: list[ComparedValue]
+    curves: list[Chart]
     plots: list[PlotRow]
     code: list[CodeChanges]
 
@@ -129,7 +133,7 @@ def collect_comparison(compared: Sequence[Run], difference: Difference = run_dif
     Raises:
         UsageError: There are fewer than two different runs, or too many.
     """
-    if not 2 <= len({run.id for run in compared}) == len(compared) <= MOST:
+    if not 2 <= len({(run.project.root, run.id) for run in compared}) == len(compared) <= MOST:
         ids = ", ".join(run.id for run in compared) or "none"
         raise UsageError(f"The runs to compare are {ids}; expected 2 to {MOST} different ones.")
     comparison = compare_runs(*compared)
@@ -139,6 +143,7 @@ def collect_comparison(compared: Sequence[Run], difference: Difference = run_dif
     letters = [chr(ord("A") + index) for index in range(len(compared))]
     return ComparisonPage(
         title=f"Comparison of {len(compared)} runs",
+        projects=list(dict.fromkeys(run.project.name for run in compared)),
         runs=[_column(letter, run) for letter, run in zip(letters, compared, strict=True)],
         comparison=comparison,
         different=[_texts(name, values) for name, values in sorted(comparison.parameters.items())],
@@ -150,6 +155,7 @@ def collect_comparison(compared: Sequence[Run], difference: Difference = run_dif
             ComparedValue(name, [str(value or "–") for value in values])
             for name, values in sorted(comparison.versions.items())
         ],
+        curves=_curves(letters, compared),
         plots=_plots(compared),
         code=[
             CodeChanges(letter, changes)
@@ -210,6 +216,15 @@ def _difference(letter: str, first: Run, other: Run, difference: Difference) -> 
         f"{gap.second_better:.0%} of the resamples"
     )
     return DifferenceText(letter, text, gap.low > 0 or gap.high < 0)
+
+
+def _curves(letters: Sequence[str], compared: Sequence[Run]) -> list[Chart]:
+    """Return calibration and threshold curves of the runs, each a line; [] for fewer than two of one kind."""
+    scored = [(letter, rows) for letter, run in zip(letters, compared, strict=True) if (rows := read_scored(run))]
+    if len(scored) < 2 or len({(rows.positive, rows.target) for _, rows in scored}) > 1:
+        return []
+    calibration = calibration_chart(scored)
+    return [*([calibration] if calibration else []), *threshold_charts(scored)]
 
 
 def _plots(compared: Sequence[Run]) -> list[PlotRow]:

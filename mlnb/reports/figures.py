@@ -9,6 +9,7 @@ from markupsafe import Markup
 
 from mlnb.reports.formatting import number
 
+FEWEST = 5  # trials from which a score can be called far from the others
 LETTER, BOLD = 9.0, 10.4  # width of a letter of a label at 15 px, its size on phones
 
 
@@ -67,7 +68,7 @@ def draw_intervals(rows: Sequence[IntervalRow], bound: float | None = None) -> M
     parts = []
     for tick in ticks(low, high):
         parts.append(f'<line class="grid" x1="{x(tick)}" x2="{x(tick)}" y1="4" y2="{height - 26}"/>')
-        parts.append(f'<text class="tick" x="{x(tick)}" y="{height - 8}">{_tick(tick, high - low)}</text>')
+        parts.append(f'<text class="tick" x="{x(tick)}" y="{height - 8}">{tick_text(tick, high - low)}</text>')
     if bound is not None:
         parts.append(f'<line class="bound" x1="{x(bound)}" x2="{x(bound)}" y1="4" y2="{height - 26}"/>')
     for index, (row, value) in enumerate(points):
@@ -84,6 +85,22 @@ def draw_intervals(rows: Sequence[IntervalRow], bound: float | None = None) -> M
     return svg("intervals", f"metric on the test set: {text}", 572, height, parts)
 
 
+def history_limits(trials: Sequence[TrialPoint], direction: str) -> tuple[float, float]:
+    """Return the ends of the axis of scores: those of all trials, except, among five or more, of poor ones far away.
+
+    Args:
+        trials: At least one trial.
+        direction: "maximize" or "minimize".
+    """
+    scores = sorted(point.score for point in trials)
+    low, high, median = scores[0], scores[-1], scores[len(scores) // 2]
+    if len(scores) < FEWEST:
+        return low, high
+    if direction == "maximize":
+        return max(low, median - 2.5 * ((high - median) or 1e-9)), high
+    return low, min(high, median + 2.5 * ((median - low) or 1e-9))
+
+
 def draw_history(trials: Sequence[TrialPoint], direction: str) -> Markup:
     """Return the score of every trial by its number, with the best so far as a line; empty for fewer than two trials.
 
@@ -95,12 +112,7 @@ def draw_history(trials: Sequence[TrialPoint], direction: str) -> Markup:
     points = sorted(trials)
     if len(points) < 2:
         return Markup("")
-    scores = sorted(point.score for point in points)
-    low, high, median = scores[0], scores[-1], scores[len(scores) // 2]
-    if direction == "maximize":
-        low = max(low, median - 2.5 * ((high - median) or 1e-9))
-    else:
-        high = min(high, median + 2.5 * ((median - low) or 1e-9))
+    low, high = history_limits(points, direction)
     width, height, left, top, bottom = 1040, 190, 56, 10, 162
     first, last = points[0].number, points[-1].number
 
@@ -114,7 +126,7 @@ def draw_history(trials: Sequence[TrialPoint], direction: str) -> Markup:
     parts = []
     for tick in ticks(low, high, 4):
         parts.append(f'<line class="grid" x1="{left}" x2="{width}" y1="{y(tick)}" y2="{y(tick)}"/>')
-        parts.append(f'<text class="tick end" x="{left - 8}" y="{y(tick) + 4}">{_tick(tick, high - low)}</text>')
+        parts.append(f'<text class="tick end" x="{left - 8}" y="{y(tick) + 4}">{tick_text(tick, high - low)}</text>')
     for tick in ticks(first, last, 8):
         if tick == int(tick):
             parts.append(f'<text class="tick" x="{x(int(tick))}" y="{height - 8}">{int(tick)}</text>')
@@ -148,7 +160,8 @@ def draw_history(trials: Sequence[TrialPoint], direction: str) -> Markup:
     return svg("history", "score of each trial, and the best so far", width, height, parts)
 
 
-def _tick(value: float, span: float) -> str:
+def tick_text(value: float, span: float) -> str:
+    """Return the text of a tick of an axis that is `span` long."""
     digits = max(0, 1 - math.floor(math.log10(span / 5))) if span > 0 else 2
     text = f"{value:,.{min(digits, 6)}f}" if abs(value) < 1e9 else f"{value:.2e}"
     text = text.rstrip("0").rstrip(".") if "." in text else text

@@ -1,15 +1,11 @@
 """The content of a run's report, from its record and artifacts; what is missing is left out."""
 
-import base64
-import json
-
 from markupsafe import Markup
 
 from mlnb.engine.run_records import StageRecord, StageState
 from mlnb.engine.runs import Run
 from mlnb.methods.contracts.certificates import ParityCertificate
 from mlnb.methods.contracts.evaluations import Metrics
-from mlnb.methods.contracts.findings import Finding
 from mlnb.methods.contracts.gates import Gate
 from mlnb.methods.contracts.holdout_reuse import HoldoutReuse
 from mlnb.methods.contracts.problems import ProblemContract
@@ -18,33 +14,26 @@ from mlnb.reports.competitors import comparison_lines, describe_coverage, rank_c
 from mlnb.reports.figures import IntervalRow, TrialPoint, draw_history, draw_intervals
 from mlnb.reports.markdown import to_html
 from mlnb.reports.pipeline_graph import draw_graph
+from mlnb.reports.run_details import collect_details
 from mlnb.reports.run_page_sections import (
     ArtifactRow,
-    MetricRow,
     ParameterRow,
-    PlotGroup,
-    PlotImage,
     ResultSection,
     RunPage,
     StageRow,
     TrialRow,
     TrialSection,
 )
+from mlnb.reports.trial_chart import hyperparameters, is_complete, trial_chart
 from mlnb.tracking import run_results
 from mlnb.tracking.artifact_views import (
     BestTrial,
-    Trial,
-    load_findings,
     load_optional,
     load_record,
     load_view,
 )
-from mlnb.tracking.notebook_plots import Plot, read_plots
-from mlnb.tracking.source_formats import read_formats
 
-SEVERITIES = ("error", "warning", "info")
 TRIALS = 10  # rows of the table of trials
-SCALE = 0.72  # of every plot, so that two fit side by side and all have the same font size
 
 
 def collect_page(run: Run) -> RunPage:
@@ -52,7 +41,7 @@ def collect_page(run: Run) -> RunPage:
     record = run.record
     contract = load_record(run, "contract", ProblemContract)
     test = load_record(run, "metrics", Metrics)
-    parameters = _parameters(run)
+    parameters, details = _parameters(run), collect_details(run, contract, test)
     return RunPage(
         run=run,
         record=record,
@@ -66,11 +55,10 @@ def collect_page(run: Run) -> RunPage:
         graph=draw_graph(run_results.shown_stages(run)),
         changed_parameters=[row for row in parameters if row.origin != "default"],
         default_parameters=[row for row in parameters if row.origin == "default"],
-        findings=_findings(run),
-        formats=read_formats(run),
-        metrics=_metrics(contract, test),
-        references=[one.title for one in rank_competitors(test)] if test else [],
-        plots=_plots(run),
+        evaluation=details.evaluation,
+        explanations=details.explanations,
+        data=details.data,
+        plots=details.plots,
         trials=collect_trials(run, contract),
         card=_card(run),
         artifacts=[
@@ -168,47 +156,6 @@ def _parameters(run: Run) -> list[ParameterRow]:
     return rows
 
 
-def _findings(run: Run) -> list[Finding]:
-    order = {severity: index for index, severity in enumerate(SEVERITIES)}
-    return sorted(load_findings(run), key=lambda finding: order.get(finding.severity, len(order)))
-
-
-def _metrics(contract: ProblemContract | None, test: Metrics | None) -> list[MetricRow]:
-    if test is None:
-        return []
-    decides = contract.metric if contract else test.deciding.name
-    return [
-        MetricRow(
-            name=name,
-            value=estimate.value,
-            low=estimate.low,
-            high=estimate.high,
-            decides=name == decides,
-            references=[test.reference_score(one.key, name) for one in rank_competitors(test)],
-        )
-        for name, estimate in test.estimates().items()
-    ]
-
-
-def _plots(run: Run) -> list[PlotGroup]:
-    groups = []
-    for name, record in run.stages.items():
-        notebook = run.notebook_file(name)
-        plots = read_plots(notebook) if notebook else []
-        headings: dict[str, list[PlotImage]] = {}
-        for plot in plots:
-            headings.setdefault(plot.heading, []).append(show_plot(plot))
-        if headings:
-            groups.append(PlotGroup(record.title or name, headings))
-    return groups
-
-
-def show_plot(plot: Plot) -> PlotImage:
-    """Return a plot as it is printed, at the scale of every plot."""
-    width, height = plot.size
-    return PlotImage(plot.title, base64.b64encode(plot.png).decode(), round(width * SCALE), round(height * SCALE))
-
-
 def collect_trials(run: Run, contract: ProblemContract | None) -> TrialSection | None:
     """Return the hyperparameter search of a run; None when it has none."""
     trials = run_results.read_trials(run)
@@ -225,13 +172,14 @@ def collect_trials(run: Run, contract: ProblemContract | None) -> TrialSection |
     figure = draw_history(points, _direction(contract))
     return TrialSection(
         figure=figure,
+        chart=trial_chart([trial for trial, _ in scored], contract) if figure else None,
         outside=figure.count('class="point outside'),
         metric=best.metric if best and best.metric else contract.metric if contract else None,
         counts=", ".join(
             [formatting.count(len(trials), "trial"), *(f"{states.count(name)} {name}" for name in sorted(set(states)))]
         ),
         best=[
-            TrialRow(trial.number, trial.family, score, _hyperparameters(trial.params))
+            TrialRow(trial.number, trial.family, score, hyperparameters(trial.params))
             for trial, score in ranked[:TRIALS]
         ],
     )
@@ -239,22 +187,6 @@ def collect_trials(run: Run, contract: ProblemContract | None) -> TrialSection |
 
 def _direction(contract: ProblemContract | None) -> str:
     return contract.direction if contract else "maximize"
-
-
-def is_complete(trial: Trial) -> bool:
-    """Return whether a trial was evaluated on all folds: the mean of a pruned one is over easier or harder ones."""
-    return trial.state.lower() in ("complete", "finished")
-
-
-def _hyperparameters(text: str | None) -> str:
-    try:
-        values = json.loads(text or "{}")
-    except ValueError:
-        return str(text)
-    if not isinstance(values, dict):
-        return str(text)
-    plain = {name: f"{value:.4g}" if isinstance(value, float) else value for name, value in values.items()}
-    return ", ".join(f"{name} {value}" for name, value in plain.items())
 
 
 def _card(run: Run) -> Markup | None:

@@ -11,6 +11,9 @@ from mlnb.methods.contracts.findings import Finding
 from mlnb.methods.contracts.format_descriptions import FormatRow
 from mlnb.methods.contracts.gates import Gate
 from mlnb.methods.contracts.problems import ProblemContract
+from mlnb.reports.charts import Chart
+from mlnb.reports.dependence_charts import DependenceGroup
+from mlnb.reports.prediction_charts import ThresholdRow
 from mlnb.tracking import run_results
 
 
@@ -80,6 +83,34 @@ class PlotGroup(NamedTuple):
     headings: dict[str, list[PlotImage]]
 
 
+class EvaluationSection(NamedTuple):
+    """The evaluation on the test set: family, metrics with the titles of the references, calibration, and plots."""
+
+    winner: str | None
+    metrics: list[MetricRow]
+    references: list[str]
+    calibration: Chart | None
+    plots: list[PlotGroup]
+
+
+class ExplanationSection(NamedTuple):
+    """What the predictions depend on: importance and SHAP values, partial dependence by class, and thresholds."""
+
+    importance: list[PlotImage]
+    dependence: list[DependenceGroup]
+    thresholds: list[ThresholdRow]
+    curves: list[Chart]
+    positive: str
+
+
+class DataSection(NamedTuple):
+    """The data: findings, formats of its source, and plots."""
+
+    findings: list[Finding]
+    formats: list[FormatRow]
+    plots: list[PlotGroup]
+
+
 class TrialRow(NamedTuple):
     """A trial: its number, family, score, and hyperparameters as text."""
 
@@ -90,9 +121,10 @@ class TrialRow(NamedTuple):
 
 
 class TrialSection(NamedTuple):
-    """The hyperparameter search: figure, trials outside of its scale, metric, counts by state, and the best trials."""
+    """The hyperparameter search: figure, its values, trials outside its scale, metric, counts, best trials."""
 
     figure: Markup
+    chart: Chart | None
     outside: int
     metric: str | None
     counts: str
@@ -122,10 +154,9 @@ class RunPage(Record, frozen=True, kw_only=True):
     graph: Markup
     changed_parameters: list[ParameterRow]
     default_parameters: list[ParameterRow]
-    findings: list[Finding]
-    formats: list[FormatRow]
-    metrics: list[MetricRow]
-    references: list[str]
+    evaluation: EvaluationSection | None
+    explanations: ExplanationSection | None
+    data: DataSection | None
     plots: list[PlotGroup]
     trials: TrialSection | None
     card: Markup | None

@@ -141,7 +141,7 @@ def test_a_notebook_that_leads_out_of_the_run_is_not_served(shop, client):
 def test_the_registry_shows_champion_approvals_and_log(client, shop):
     before = sorted(path.name for path in shop.store_root.iterdir()), read_json(shop.store_root / "audit_head.json")
     page = text(client, f"{RUNS}/registry")
-    assert "champion" in page and "1 of 1" in page and "unaltered" in page
+    assert "champion" in page and "1 of 1" in page and "(not verified)" in page and "unaltered" in page
     assert escape(HOSTILE) in page and "champion: – → 1" in page
     after = sorted(path.name for path in shop.store_root.iterdir()), read_json(shop.store_root / "audit_head.json")
     assert before == after
@@ -152,6 +152,21 @@ def test_a_comparison_has_parameters_metrics_and_plots(client):
     assert "B minus A" in page and "ROC AUC" in page and "data:image/png" in page
     same = text(client, f"{RUNS}/compare?run=a1b2&run=c3d4")
     assert same.partition("<h1>")[2] == page.partition("<h1>")[2]
+
+
+def test_runs_of_two_projects_are_compared(shop, forty):
+    client = open_client(shop, *forty)
+    page = text(client, f"{RUNS}/compare?run={B}&run=calm/{A}")
+    assert "<th>project</th>" in page and f'href="/p/calm/runs/{A}"' in page and f'href="{RUNS}/runs/{B}"' in page
+    assert "0.9100" in page and "shop &lt;b&gt;, calm" in page
+    runs = text(client, f"{RUNS}/runs")
+    assert f'<option value="calm/{A}-calm-19">' in runs and '<option value="shop-b/' not in runs
+    assert text(client, f"/compare?run=shop-b/{A}&run=calm/{A}&run=") == text(
+        client, f"/compare?run=shop-b/{A}&run=calm/{A}"
+    )
+    assert "expected its project and its id" in text(client, f"/compare?run={A}&run=calm/{A}", 400)
+    assert "No project &#39;x&#39;" in text(client, f"/compare?run=x/{A}&run=calm/{A}", 404)
+    assert "No run is called" in text(client, f"/compare?run=calm/nope&run=calm/{A}", 404)
 
 
 def test_an_empty_project_says_what_to_do(empty):
@@ -196,7 +211,7 @@ def test_forty_models_are_shown_the_urgent_ones_first(forty):
     page = text(open_client(*forty), "/")
     assert "42 models of 2 projects, 20 alerts" in page
     assert page.index("loud-00:1") < page.index("loud-19:1") < page.index("calm-00:1")
-    assert "age has drifted" in page and "1 of 2 columns" in page and "14 Mar 2026" in page
+    assert "age has drifted" in page and "drift in 1 of 2 columns" in page and "14 Mar 2026" in page
 
 
 def test_a_model_has_what_its_run_and_its_last_check_know(forty):

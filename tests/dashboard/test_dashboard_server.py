@@ -16,14 +16,14 @@ from mlnb.dashboard.dashboard_server import create_server, forwarding_file, list
 from mlnb.engine.run_records import RunState, StageState
 from mlnb.errors import UsageError
 
-COMPARISON, RUNS = f"/p/shop-b/compare?run={A}&run={B}", "/p/shop-b/runs"
+COMPARISON, RUNS, STUDIES = f"/p/shop-b/compare?run={A}&run={B}", "/p/shop-b/runs", "/p/shop-b/studies"
 
 
 @pytest.fixture(scope="module")
 def live(tmp_path_factory, example):
     """A run that goes on, in a project with three models."""
     run = example.make_run(example.make_project(tmp_path_factory.mktemp("served") / "live"), A)
-    add_models(run, ["first", "second", "third"], "watch")
+    add_models(run, ["first", "customers-who-leave-west", "third"], "watch")
     run.update(state=RunState.RUNNING)
     run.update_stage("document", state=StageState.RUNNING)
     run.save()
@@ -60,7 +60,15 @@ def wide(request):
 
 @pytest.mark.parametrize(
     ("path", "dark"),
-    [("/", False), ("/", True), (COMPARISON, False), (COMPARISON, True), (RUNS, False), (f"{RUNS}/{A}", True)],
+    [
+        ("/", False),
+        ("/", True),
+        (COMPARISON, False),
+        (COMPARISON, True),
+        (RUNS, False),
+        (f"{RUNS}/{A}", True),
+        (STUDIES, True),
+    ],
 )
 def test_axe_finds_nothing(browser, address, path, dark):
     package = importlib.util.find_spec("axe_core_python")
@@ -109,6 +117,63 @@ def test_runs_are_compared_with_the_keyboard(browser, address):
     browser.wait("location.pathname === '/p/shop-b/compare' && document.title === 'Comparison of 2 runs'")
 
 
+KEY = "(key) => holder.dispatchEvent(new KeyboardEvent('keydown', {key}))"
+READ = f"(() => {{ const holder = document.querySelector('.plotted'); const press = {KEY}; holder.focus(); "
+
+
+def test_charts_are_read_with_the_arrow_keys_and_lead_to_runs(browser, address):
+    browser.open(address + STUDIES)
+    first = browser.evaluate(READ + "press('ArrowRight'); return document.querySelector('output').textContent })()")
+    assert first.startswith("trial 0: 0.") and "LightGBM" in first
+    browser.open(f"{address}{RUNS}?q=profile%3Dsmoke")
+    keys = "press('Home'); press('ArrowRight'); "
+    second = browser.evaluate(READ + keys + "return document.querySelector('output').textContent })()")
+    assert second.startswith(f"{B}; ROC AUC 0.9100")
+    assert browser.evaluate("document.activeElement.getAttribute('aria-label')").startswith("ROC AUC of 3 runs")
+    browser.evaluate(READ + keys + "press('Enter'); return 0 })()")
+    browser.wait(f"location.pathname.endsWith('/runs/{B}')")
+
+
+def test_two_runs_are_compared_in_one_chart_with_both_values(browser, address):
+    browser.open(address + COMPARISON)
+    read = browser.evaluate(
+        READ + "press('End'); press('ArrowLeft'); return document.querySelector('output').textContent })()"
+    )
+    assert read.startswith("predicted probability of 1 0.8500; A ") and "; B " in read
+    browser.look(390, dark=True)
+    browser.wait("document.querySelector('.plotted canvas').getBoundingClientRect().width <= 390")
+
+
+def test_without_scripts_charts_are_drawn_on_the_page(browser, address):
+    browser.call("Emulation.setScriptExecutionDisabled", value=True)
+    try:
+        browser.open(address + STUDIES)
+        assert browser.evaluate("document.querySelector('figure.chart svg').getBoundingClientRect().width") > 300
+        assert browser.evaluate("document.querySelector('.plotted')") is None
+    finally:
+        browser.call("Emulation.setScriptExecutionDisabled", value=False)
+
+
+def test_the_table_of_models_fits_a_laptop(browser, address):
+    browser.open(f"{address}/")
+    region = "document.querySelector('main .wide')"
+    assert browser.evaluate(f"{region}.scrollWidth <= {region}.clientWidth")
+    assert browser.evaluate("document.querySelectorAll('table.models tbody tr').length") == 5
+
+
+def test_runs_of_two_projects_are_compared_from_the_overview(browser, address):
+    browser.open(f"{address}/")
+    browser.evaluate(
+        "for (const one of document.querySelectorAll('input'))"
+        f"  if (['shop-b/{A}', 'live/{A}'].includes(one.value)) one.click();"
+        "document.querySelector('form button').click(); 0"
+    )
+    browser.wait("location.pathname === '/compare' && document.title === 'Comparison of 2 runs'")
+    links = browser.evaluate("[...document.querySelectorAll('main table a')].slice(0, 2).map(one => one.pathname)")
+    assert sorted(links) == [f"/p/live/runs/{A}", f"{RUNS}/{A}"]
+    assert browser.evaluate("document.querySelectorAll('#curves figure.interactive').length") == 3
+
+
 def test_a_run_is_updated_without_a_reload(browser, address, live):
     browser.open(f"{address}/p/live/runs/{A}")
     browser.evaluate("window.samePage = true; document.querySelector('#notebook-tune').focus()")
@@ -126,11 +191,11 @@ def test_a_run_is_updated_without_a_reload(browser, address, live):
 
 def test_links_in_a_report_lead_to_its_notebooks(browser, address):
     browser.open(f"{address}{RUNS}/{A}/report.html")
+    browser.call("Emulation.setDeviceMetricsOverride", width=1280, height=9000, deviceScaleFactor=1, mobile=False)
     link = browser.evaluate(
         "document.querySelector('a[href=\"notebooks/50_tune.html\"]').getBoundingClientRect().toJSON()"
     )
     at = {"x": link["x"] + 5, "y": link["y"] + 5, "button": "left", "clickCount": 1}
-    browser.call("Emulation.setDeviceMetricsOverride", width=1280, height=3000, deviceScaleFactor=1, mobile=False)
     for kind in ("mousePressed", "mouseReleased"):
         browser.call("Input.dispatchMouseEvent", type=kind, **at)
     browser.wait("location.pathname.endsWith('/notebooks/50_tune.html') && document.title.startsWith('tune')")

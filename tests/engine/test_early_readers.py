@@ -34,22 +34,22 @@ def early(root: Path, after: str) -> Path:
     )  # fmt: skip
 
 
-def test_a_reader_of_a_stage_that_fails_is_not_finished(tmp_path: Path) -> None:
-    root = early(tmp_path, 'raise ValueError("no metrics")')
+def test_a_reader_of_a_stage_that_fails_is_not_finished(toy_root: Path) -> None:
+    root = early(toy_root, 'raise ValueError("no metrics")')
     text = toys.mlnb(root, "run", code=3)
     assert "no metrics" in text and (root / "b.txt").exists()
     assert toys.states(root) == {"a": "failed", "b": "waiting", "c": "waiting"}
 
 
-def test_a_reader_is_finished_after_the_stage_that_it_reads_from(tmp_path: Path) -> None:
-    root = early(tmp_path, "")
+def test_a_reader_is_finished_after_the_stage_that_it_reads_from(toy_root: Path) -> None:
+    root = early(toy_root, "")
     text = toys.mlnb(root, "run")
     assert toys.states(root) == {"a": "finished", "b": "finished", "c": "finished"}
     assert text.index("✓ a") < text.index("✓ b") < text.index("✓ c")
 
 
-def test_in_one_process_a_reader_of_a_stage_that_fails_is_not_finished(tmp_path: Path) -> None:
-    root = early(tmp_path, 'raise ValueError("no metrics")')
+def test_in_one_process_a_reader_of_a_stage_that_fails_is_not_finished(toy_root: Path) -> None:
+    root = early(toy_root, 'raise ValueError("no metrics")')
     (root / "b.txt").touch()
     mlnb_in_process(root, "run", "--no-report", code=3)
     assert toys.states(root)["a"] == "failed" and toys.states(root)["b"] == "waiting"

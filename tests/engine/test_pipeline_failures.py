@@ -65,9 +65,9 @@ def two(tmp_path: Path, body: str, settings: str = "", reads: str = "first") -> 
     ],
 )
 def test_a_failed_stage_is_reported_with_its_exit_code(
-    tmp_path: Path, body: str, settings: str, code: int, message: str
+    toy_root: Path, body: str, settings: str, code: int, message: str
 ) -> None:
-    root = two(tmp_path, body, settings)
+    root = two(toy_root, body, settings)
     text = toys.mlnb(root, "run", "--no-report", code=code)
     assert message in text and "stage second" in text and "kept      first" in text
     record = toys.record(root)
@@ -78,22 +78,22 @@ def test_a_failed_stage_is_reported_with_its_exit_code(
     assert toys.states(root) == {"first": "reused", "second": "finished"}
 
 
-def test_the_failed_notebook_shows_papermills_banner(tmp_path: Path) -> None:
-    root = two(tmp_path, "raise ValueError('too few rows')")
+def test_the_failed_notebook_shows_papermills_banner(toy_root: Path) -> None:
+    root = two(toy_root, "raise ValueError('too few rows')")
     text = toys.mlnb(root, "run", "--no-report", code=3)
     path = next(line.split()[1] for line in text.splitlines() if line.startswith("  notebook"))
     assert "papermill-error-cell-tag" in (root / path).read_text() and "too few rows" in (root / path).read_text()
     assert "(Work)" in text, "the heading above the failing cell is named"
 
 
-def test_parameters_assigned_again_in_the_notebook_are_reported(tmp_path: Path) -> None:
-    root = two(tmp_path, "stage.save('second', 1)")
+def test_parameters_assigned_again_in_the_notebook_are_reported(toy_root: Path) -> None:
+    root = two(toy_root, "stage.save('second', 1)")
     toys.edit(root, "20_second", "#| export\nimport math", "seconds = 5.0")
     assert "the run planned 0.0" in toys.mlnb(root, "run", "--no-report", code=3)
 
 
-def test_damaged_artifacts_are_recomputed(tmp_path: Path) -> None:
-    root = toys.chain(tmp_path)
+def test_damaged_artifacts_are_recomputed(toy_root: Path) -> None:
+    root = toys.chain(toy_root)
     toys.mlnb(root, "run", "--no-report")
     record = toys.record(root)
     store = Project.find(root).store
@@ -118,14 +118,14 @@ def test_damaged_artifacts_are_recomputed(tmp_path: Path) -> None:
     assert states["number"] == "finished" and states["double"] == "finished"
 
 
-def test_a_full_disk_is_reported_and_finished_stages_are_kept(tmp_path: Path) -> None:
+def test_a_full_disk_is_reported_and_finished_stages_are_kept(toy_root: Path) -> None:
     body = (
         "import errno, os\n"
         "def full(handle): raise OSError(errno.ENOSPC, 'No space left on device')\n"
         "os.fsync = full\n"
         "stage.save('second', 'x' * 100)"
     )
-    root = two(tmp_path, body)
+    root = two(toy_root, body)
     text = toys.mlnb(root, "run", "--no-report", code=6)
     assert "No space left while writing" in text and "mlnb clean" in text
     assert toys.states(root) == {"first": "finished", "second": "failed"}
@@ -197,8 +197,8 @@ def test_kill_9_at_any_time_loses_no_finished_stage(tmp_path: Path) -> None:
     assert "killed" in {run.state for run in runs.list_runs(Project.find(root))} or len(finished) == 4
 
 
-def test_two_runs_at_once_share_the_work(tmp_path: Path) -> None:
-    root = two(tmp_path, "import time\ntime.sleep(2)\nstage.save('second', 1)")
+def test_two_runs_at_once_share_the_work(toy_root: Path) -> None:
+    root = two(toy_root, "import time\ntime.sleep(2)\nstage.save('second', 1)")
     command = [sys.executable, "-m", "mlnb.cli.main", "run", "--no-report"]
     both = [subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE, stderr=subprocess.PIPE) for _ in range(2)]
     for process in both:

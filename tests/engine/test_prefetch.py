@@ -50,9 +50,9 @@ def two(root: Path, first: str, second: str = 'stage.save("second", stage.load("
     )
 
 
-def test_a_stage_starts_once_what_it_reads_is_saved(tmp_path: Path) -> None:
+def test_a_stage_starts_once_what_it_reads_is_saved(toy_root: Path) -> None:
     first = 'stage.save("first", 1)' + wait("second")  # ends only when the second has run
-    root = two(tmp_path, first, 'stage.save("second", stage.load("first") + 1)\n' + touch("second"))
+    root = two(toy_root, first, 'stage.save("second", stage.load("first") + 1)\n' + touch("second"))
     toys.mlnb(root, "run", "--no-report")
     stages = toys.record(root)["stages"]
     assert toys.states(root) == {"zero": "finished", "first": "finished", "second": "finished"}
@@ -61,16 +61,16 @@ def test_a_stage_starts_once_what_it_reads_is_saved(tmp_path: Path) -> None:
     assert "Nothing to do" in toys.mlnb(root, "run", "--no-report")
 
 
-def test_one_worker_runs_one_stage_at_a_time(tmp_path: Path) -> None:
-    root = two(tmp_path, 'stage.save("first", 1)\nimport time; time.sleep(1)')
+def test_one_worker_runs_one_stage_at_a_time(toy_root: Path) -> None:
+    root = two(toy_root, 'stage.save("first", 1)\nimport time; time.sleep(1)')
     toys.mlnb(root, "run", "--no-report", "--workers", "1")
     stages = toys.record(root)["stages"]
     assert stages["second"]["started"] >= stages["first"]["finished"]
 
 
-def test_artifacts_saved_before_a_failure_are_kept(tmp_path: Path) -> None:
+def test_artifacts_saved_before_a_failure_are_kept(toy_root: Path) -> None:
     first = f'stage.save("first", 1){wait("second")}1 / 0'
-    root = two(tmp_path, first, 'stage.save("second", stage.load("first") + 1)\n' + touch("second"))
+    root = two(toy_root, first, 'stage.save("second", stage.load("first") + 1)\n' + touch("second"))
     text = toys.mlnb(root, "run", "--no-report", code=3)
     assert "stage first" in text and "ZeroDivisionError" in text
     assert toys.states(root) == {"zero": "finished", "first": "failed", "second": "waiting"}  # its producer failed
@@ -80,13 +80,13 @@ def test_artifacts_saved_before_a_failure_are_kept(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("engine", ["warm", "standard"])
-def test_a_notebook_starts_before_its_inputs_exist(tmp_path: Path, engine: str) -> None:
+def test_a_notebook_starts_before_its_inputs_exist(toy_root: Path, engine: str) -> None:
     first = wait("begun") + 'stage.save("first", 1)'  # is saved only when the second notebook has begun
-    root = two(tmp_path, first, functions=touch("begun"))
+    root = two(toy_root, first, functions=touch("begun"))
     toys.mlnb(root, "run", "--no-report", env={"MLNB_KERNELS": engine})
     record = toys.record(root)
     assert set(toys.states(root).values()) == {"finished"}
-    cells = json.loads((tmp_path / "runs" / record["id"] / "notebooks" / "20_second.ipynb").read_text())["cells"]
+    cells = json.loads((toy_root / "runs" / record["id"] / "notebooks" / "20_second.ipynb").read_text())["cells"]
     counts = [cell["execution_count"] for cell in cells if cell["cell_type"] == "code"]
     assert counts == list(range(1, len(counts) + 1))
     began = next(cell["metadata"]["papermill"] for cell in cells if "begun" in "".join(cell["source"]))
@@ -94,19 +94,19 @@ def test_a_notebook_starts_before_its_inputs_exist(tmp_path: Path, engine: str) 
     assert not toys.kernels(root)
 
 
-def test_a_prefetched_notebook_that_is_not_needed_is_ended(tmp_path: Path) -> None:
-    root = two(tmp_path, 'stage.save("first", 1)', functions="import pathlib; pathlib.Path('begun').touch()")
+def test_a_prefetched_notebook_that_is_not_needed_is_ended(toy_root: Path) -> None:
+    root = two(toy_root, 'stage.save("first", 1)', functions="import pathlib; pathlib.Path('begun').touch()")
     toys.mlnb(root, "run", "--no-report")
-    (tmp_path / "nbs" / "stages" / "begun").unlink()
+    (toy_root / "nbs" / "stages" / "begun").unlink()
     toys.edit(root, "10_first", 'stage.save("first", 1)', wait("begun") + 'stage.save("first", 1)')
     toys.mlnb(root, "run", "--no-report")
     assert toys.states(root) == {"zero": "reused", "first": "finished", "second": "reused"}
     assert not toys.kernels(root)
 
 
-def test_a_failure_before_the_opening_cell_fails_the_stage(tmp_path: Path) -> None:
+def test_a_failure_before_the_opening_cell_fails_the_stage(toy_root: Path) -> None:
     first = wait("begun") + 'stage.save("first", 1)'
-    root = two(tmp_path, first, functions=touch("begun") + "\n1 / 0")
+    root = two(toy_root, first, functions=touch("begun") + "\n1 / 0")
     text = toys.mlnb(root, "run", "--no-report", code=3)
     assert "stage second" in text and "ZeroDivisionError" in text and not toys.kernels(root)
     assert toys.states(root) == {"zero": "finished", "first": "finished", "second": "failed"}
@@ -115,10 +115,10 @@ def test_a_failure_before_the_opening_cell_fails_the_stage(tmp_path: Path) -> No
     assert toys.states(root) == {"zero": "reused", "first": "reused", "second": "finished"}
 
 
-def test_snapshots_start_at_the_opening_cell(tmp_path: Path) -> None:
+def test_snapshots_start_at_the_opening_cell(toy_root: Path) -> None:
     first = wait("begun") + 'stage.save("first", 1)'
     second = 'stage.save("second", stage.load("first") / 0)'
-    root = two(tmp_path, first, second, functions=touch("begun"))
+    root = two(toy_root, first, second, functions=touch("begun"))
     text = toys.mlnb(root, "run", "--no-report", code=3)
     assert "mlnb debug" in text
     toys.edit(root, "20_second", "/ 0", "+ 1")
@@ -173,8 +173,8 @@ class Twice:
         """Nothing runs for long."""
 
 
-def test_readers_of_an_artifact_that_was_saved_again_rerun(tmp_path: Path) -> None:
-    root = two(tmp_path, "pass")
+def test_readers_of_an_artifact_that_was_saved_again_rerun(toy_root: Path) -> None:
+    root = two(toy_root, "pass")
     project, executor = Project.find(root), Twice(root)
     graph = build_graph(read_notebooks(project.notebooks), ["zero", "first", "second"])
     planner = Planner(
@@ -203,8 +203,8 @@ def edit(old: str, new: str) -> str:
     return EDIT.format(old=old, new=new) + 'stage.save("first", 1)'
 
 
-def test_a_notebook_edited_during_a_run_is_executed_as_edited(tmp_path: Path) -> None:
-    root = two(tmp_path, wait("begun") + edit("+ 1)", "+ 2)"), functions=touch("begun"))
+def test_a_notebook_edited_during_a_run_is_executed_as_edited(toy_root: Path) -> None:
+    root = two(toy_root, wait("begun") + edit("+ 1)", "+ 2)"), functions=touch("begun"))
     toys.mlnb(root, "run", "--no-report")
     record = toys.record(root)
     assert runs.open_run(Project.find(root)).load("second") == 3
@@ -216,9 +216,9 @@ def test_a_notebook_edited_during_a_run_is_executed_as_edited(tmp_path: Path) ->
     assert toys.record(root)["stages"]["second"]["key"] != record["stages"]["second"]["key"]
 
 
-def test_an_edit_that_breaks_the_graph_of_a_run_is_reported(tmp_path: Path) -> None:
+def test_an_edit_that_breaks_the_graph_of_a_run_is_reported(toy_root: Path) -> None:
     second = 'stage.save("second", stage.load("first") + 1)'
-    root = two(tmp_path, edit("reads=['first']", "reads=['first', 'zero']"), second)
+    root = two(toy_root, edit("reads=['first']", "reads=['first', 'zero']"), second)
     text = toys.mlnb(root, "run", "--no-report", code=3)
     assert "20_second.ipynb: its parameters, reads or writes were changed during the run" in text
     assert toys.states(root) == {"zero": "finished", "first": "finished", "second": "failed"}
@@ -227,9 +227,9 @@ def test_an_edit_that_breaks_the_graph_of_a_run_is_reported(tmp_path: Path) -> N
     assert set(toys.states(root).values()) <= {"finished", "reused"}
 
 
-def test_readers_of_a_large_artifact_wait_for_the_end_of_its_producer(tmp_path: Path) -> None:
+def test_readers_of_a_large_artifact_wait_for_the_end_of_its_producer(toy_root: Path) -> None:
     first = f"import numpy as np, time\nstage.save('first', np.zeros({LARGE // 8}))\ntime.sleep(1)"
-    root = two(tmp_path, first, 'stage.save("second", len(stage.load("first")))', functions="import math")
+    root = two(toy_root, first, 'stage.save("second", len(stage.load("first")))', functions="import math")
     toys.mlnb(root, "run", "--no-report")
     stages = toys.record(root)["stages"]
     assert stages["second"]["started"] >= stages["first"]["finished"]

@@ -14,7 +14,7 @@ from mlnb.methods.models.fitted_models import save_model
 from mlnb.methods.training_data.cross_validation import Fold
 from mlnb.methods.tuning.final_fit import fit_winner
 from mlnb.methods.tuning.hyperparameter_search import tune
-from mlnb.methods.tuning.studies import open_storage, worker_name
+from mlnb.methods.tuning.studies import open_storage, open_trials, worker_name
 
 TRIALS = 12
 SEARCH = """
@@ -97,6 +97,24 @@ def test_workers_and_processes_share_one_reproducible_study(uninterrupted, tmp_p
     assert [process.returncode for process in others] == [0, 0]
     assert mine.trials.equals(uninterrupted.trials) and mine.best == uninterrupted.best
     assert mine.predictions.tobytes() == uninterrupted.predictions.tobytes()
+
+
+def test_a_trial_abandoned_before_it_has_a_worker_is_tried_again(uninterrupted, tmp_path, monkeypatch):
+    """Another process that meets a trial between `ask` and the name of its worker takes it for a killed one's."""
+    ask, met = optuna.Study.ask, []
+
+    def ask_and_be_met(study, *arguments, **named):
+        trial = ask(study, *arguments, **named)
+        if trial.number in (2, 5) and not met.append(trial.number):
+            open_trials(study)
+        return trial
+
+    monkeypatch.setattr(optuna.Study, "ask", ask_and_be_met)
+    storage = f"sqlite:///{tmp_path}/study.db"
+    assert search(storage, trials=6).trials.equals(uninterrupted.trials[:6]) and met == [2, 5]
+    with open_storage(storage) as opened:
+        study = optuna.load_study(study_name=None, storage=opened)
+        assert [trial.number for trial in study.get_trials(states=(optuna.trial.TrialState.FAIL,))] == [2, 5]
 
 
 def test_one_worker_and_two_write_equal_model_files(tmp_path):

@@ -144,4 +144,7 @@ def test_texts_have_enough_contrast():
             for ground in ("paper", "raised", f"{text}-tint"):
                 pair = sorted((luminance(palette[text]), luminance(palette.get(ground, palette["paper"]))))
                 assert (pair[1] + 0.05) / (pair[0] + 0.05) >= 4.5, (text, ground, palette)
+        for line in "abcdef":
+            pair = sorted((luminance(palette[f"line-{line}"]), luminance(palette["paper"])))
+            assert (pair[1] + 0.05) / (pair[0] + 0.05) >= 4.5, (line, palette)
     assert not re.search(r"(\.name|\.time|\.waiting|\.skipped|\.label)[^{]*{[^}]*opacity", style())

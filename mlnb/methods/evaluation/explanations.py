@@ -70,21 +70,24 @@ def _ranked(table: pd.DataFrame) -> pd.DataFrame:
     return table.sort_values("importance", ascending=False, kind="stable", ignore_index=True)
 
 
-def affordable_rows(model: Model, predictions: int, repeats: int = 1, rows: int = ROWS) -> tuple[int, int]:
-    """Return the number of rows and shuffles within EVALUATIONS; shuffles are reduced to two, then rows to LEAST.
+def affordable_rows(
+    model: Model, predictions: int, repeats: int = 1, rows: int = ROWS, least: int = LEAST
+) -> tuple[int, int]:
+    """Return the number of rows and shuffles within EVALUATIONS; shuffles are reduced to two, then rows.
 
     Args:
         model: the fitted model.
         predictions: predictions of each row for one shuffle.
         repeats: requested number of shuffles.
         rows: requested number of rows.
+        least: number of rows that is not reduced further.
 
     Returns:
         rows, shuffles.
     """
     each = EVALUATIONS // (max(1, predictions) * _count_trees(model))  # rows times shuffles
     repeats = max(min(2, repeats), min(repeats, each // rows))
-    return min(rows, max(LEAST, each // repeats)), repeats
+    return min(rows, max(least, each // repeats)), repeats
 
 
 def shap_rows(model: Model, rows: int = SHAP_ROWS) -> int:

@@ -269,7 +269,10 @@ def take_trial(study: optuna.Study) -> Any:
     while study.get_trials(deepcopy=False, states=(TrialState.WAITING,)):
         trial = study.ask()
         index = trial.user_attrs.get("index")
-        trial.set_user_attr("worker", worker_name())
+        try:
+            trial.set_user_attr("worker", worker_name())
+        except optuna.exceptions.UpdateFinishedTrialError:  # another process saw it without a worker: abandoned
+            continue
         earlier = study.get_trials(deepcopy=False)[: trial.number]
         if index is None or any(_counts(t) and t.user_attrs.get("index") == index for t in earlier):
             abandon_trial(study, trial.number)

@@ -102,8 +102,8 @@ def test_other_code_of_the_same_name_is_another_problem() -> None:
 def test_looking_at_runs_runs_no_code(tmp_path: Path) -> None:
     broken = MetricCode(name="profit", file=FILE, code="1 / 0")
     contract = ProblemContract(task=Task.BINARY, metric="profit", custom_metrics=(broken,))
-    model = EvaluatedModel(summarize_problem(contract), "digest", "digest")
-    reason = _difference(Project.find(tmp_path), False, model, model)
+    model = EvaluatedModel(Project.find(tmp_path), summarize_problem(contract), "digest", "digest")
+    reason = _difference(False, model, model)
     assert "profit is code of a project, which is not run to look at runs" in str(reason)
 
 
