@@ -28,7 +28,15 @@ from .file_kinds import find_kind, unpack
 from .numpy_files import read_numpy
 from .file_sets import Part, digest_parts, find_parts, name_of, one_kind, read_bytes
 from .layouts import name_columns
-from .one_type import LONG, has_coded_categories, join_columns, join_rows, label_codes, one_type, table_of_rows
+from mlnb.methods.tables.one_type import (
+    LONG,
+    has_coded_categories,
+    join_columns,
+    join_rows,
+    label_codes,
+    one_type,
+    table_of_rows,
+)
 from .workbooks import read_workbook
 
 SKLEARN = ("breast_cancer", "diabetes", "digits", "iris", "wine")

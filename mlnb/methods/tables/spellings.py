@@ -76,7 +76,11 @@ def look_at_texts(
     evidence: dict[str, Evidence] = {}
     orders: dict[str, DayOrder] = {}
     for name, values in ((str(name), values) for name, values in columns.items()):
-        if name in spelling.categories or values.dtype.kind in "biufMm" or not (values.dtype == object or pd.api.types.is_string_dtype(values.dtype)):
+        if (
+            name in spelling.categories
+            or values.dtype.kind in "biufMm"
+            or not (values.dtype == object or pd.api.types.is_string_dtype(values.dtype))
+        ):
             continue
         quick = _certain_point(values)
         if quick is not None:

@@ -25,7 +25,7 @@ from .column_formats import PLAIN_FORMATS, PLAIN_NUMBERS, simplify
 from .date_formats import infer_date_format, parse_dates_with
 from ..contracts.format_descriptions import describe_format
 from .number_formats import classify, find_evidence, find_signs, parse_with
-from .parsing import find_codes, find_sentinels, parse_booleans, parse_clocks
+from .parsing import find_codes, find_sentinels, parse_booleans, parse_clocks, parse_plain_dates
 from .spellings import AUTOMATIC, Spelling, count_words, look_at_texts
 from .column_profiles import DECLARED, choose_role, describe_column
 from .declared_columns import check_unit, declared_sentinels, read_declared
@@ -75,17 +75,6 @@ def _plain_numbers(raw: pd.Series) -> np.ndarray | None:
     if numbers.null_count == len(numbers) or pc.any(pc.match_substring_regex(texts, code)).as_py():
         return None
     return np.asarray(numbers.to_numpy(zero_copy_only=False))
-
-
-def _plain_dates(texts: pd.Series) -> np.ndarray | None:
-    """The dates of texts that are all plain ISO 8601 without a time zone; None when anything else is among them."""
-    if not texts.head(9).str.fullmatch(r"\d{4}-\d\d-\d\d([T ][\d:.]+)?").all():
-        return None
-    try:
-        dates = pc.cast(pa.array(texts, pa.string(), from_pandas=True), pa.timestamp("us"))
-    except pa.ArrowInvalid:
-        return None
-    return np.asarray(dates.to_numpy(zero_copy_only=False))
 
 
 class _Cleaner:
@@ -310,7 +299,7 @@ class _Cleaner:
                 others = f"mostly times, and {rows} texts such as {_quote(texts[np.isnan(seconds)])}"
                 self.note("mixed types", "warning", rows, others, "the texts set missing; correct them in the source")
             return "number", seconds
-        if not self.is_target and (quick := _plain_dates(texts)) is not None:
+        if not self.is_target and (quick := parse_plain_dates(texts)) is not None:
             self._note_placeholders(quick, counts)
             return "date", self._in_range(pd.Series(quick), counts).to_numpy()
         numbers = self._read_numbers(texts, counts)
