@@ -31,13 +31,13 @@ from ..methods.problem.target_inference import match_stated_columns, resolve_tar
 from ..methods.problem.task_contracts import set_roles
 from ..methods.tasks.problem_strategies import NOTHING_DECLARED, problem_strategy
 from ..methods.audit.data_validation import condense, drop_unlabelled, drop_weightless
-from ..parquet_table import ParquetTable
+from ..methods.tables.raw_columns import RawTable
 
 Findings = list[Finding]
 
 
 def type_table(
-    raw: pd.DataFrame | ParquetTable,
+    raw: RawTable,
     problem: Problem,
     provenance: dict[str, Any],
     duplicates: str = "keep",

@@ -30,8 +30,7 @@ from .spellings import AUTOMATIC, Spelling, count_words, look_at_texts
 from .column_profiles import DECLARED, choose_role, describe_column
 from .declared_columns import check_unit, declared_sentinels, read_declared
 from .one_type import LONG, has_coded_categories, join_columns, label_codes
-from .raw_columns import RawColumns
-from ...parquet_table import ParquetTable
+from .raw_columns import RawColumns, RawTable
 
 PLACEHOLDERS = np.array(
     ["1753-01-01", "1899-12-30", "1899-12-31", "1900-01-01", "1970-01-01", "2099-12-31", "9999-12-31"],
@@ -322,7 +321,7 @@ class _Cleaner:
 
 # %% ../../../nbs/methods/tables/type_inference.ipynb #c07
 def clean(
-    raw: pd.DataFrame | ParquetTable,
+    raw: RawTable,
     target: str | None = None,
     spelling: Spelling = AUTOMATIC,
     use_up: bool = False,

@@ -23,7 +23,7 @@ from ..tables.columns import Schema
 from ..tables.spellings import AUTOMATIC, Spelling
 from ..tables.type_inference import clean, finding
 from .task_traits import choose
-from ...parquet_table import ParquetTable
+from ..tables.raw_columns import RawTable
 
 NOTHING_DECLARED = Declarations()
 CHECKED_ROWS = 100_000  # rows that are held against the schema which was learned from all of them
@@ -41,11 +41,11 @@ class ProblemStrategy:
 
     def read(
         self,
-        raw: pd.DataFrame | ParquetTable,
+        raw: RawTable,
         problem: Problem,
         spelling: Spelling = AUTOMATIC,
         declarations: Declarations = NOTHING_DECLARED,
-    ) -> tuple[pd.DataFrame | ParquetTable, Problem, Findings]:
+    ) -> tuple[RawTable, Problem, Findings]:
         """Return the rows to learn from, their problem and findings: the raw rows as they are."""
         return raw, problem, []
 
@@ -115,11 +115,11 @@ class RankingStrategy(ProblemStrategy):
 
     def read(
         self,
-        raw: pd.DataFrame | ParquetTable,
+        raw: RawTable,
         problem: Problem,
         spelling: Spelling = AUTOMATIC,
         declarations: Declarations = NOTHING_DECLARED,
-    ) -> tuple[pd.DataFrame | ParquetTable, Problem, Findings]:
+    ) -> tuple[RawTable, Problem, Findings]:
         """Return the rows to rank: where only items are stated, the candidates of a log."""
         if problem.item and problem.target is None:
             return read_interactions(clean(raw, None, spelling, declarations=declarations.columns)[0], problem)
