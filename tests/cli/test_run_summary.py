@@ -73,6 +73,17 @@ def test_every_suggested_command_is_one_that_can_be_parsed(folder, example, opti
     assert all(len(line) <= 100 for line in lines if not line.startswith("mlnb run"))
 
 
+def test_a_new_project_repeats_the_parameters_of_the_run(folder, example, monkeypatch):
+    monkeypatch.setattr(Project, "is_builtin", True)
+    run = example.make_run(example.make_project(folder / "project"))
+    options = "--data sales.csv --target units --profile smoke -p problem.task forecasting -p tune.trials 3"
+    lines = next_commands(run, read_request(parse(f"mlnb run {options}")), servable=True)
+    assert any(
+        "mlnb new my_project --data sales.csv --target units -p problem.task forecasting -p tune.trials 3" in line
+        for line in lines
+    )
+
+
 def test_without_labels_the_next_step_is_to_label(folder, example):
     stable = {"metrics": lambda metrics: {**metrics, "deciding": {**metrics["deciding"], "name": "stability"}}}
     run = example.make_run(example.make_project(folder / "project"), change=stable)
