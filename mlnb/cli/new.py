@@ -1,13 +1,13 @@
 """`mlnb new`: create a project with the stage notebooks and services to edit."""
 
 import argparse
-import importlib.util
 import os
 import re
 import shlex
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 
 from mlnb.cli.ci_workflow import project_template
@@ -99,6 +99,8 @@ def main(args: argparse.Namespace) -> int:
     print(
         f"next:\n  cd {shlex.quote(path)}\n  mlnb run    run the pipeline on {about}\n  mlnb lab    open the notebooks"
     )
+    if find_spec("nbdime") is None:
+        print("\nFor git diffs and merges of notebooks by cell: pip install nbdime, then mlnb lab")
     return 0
 
 
@@ -151,7 +153,7 @@ def library_name(name: str) -> str:
     library = re.sub(r"\W+", "_", name.lower(), flags=re.ASCII).strip("_") or "project"
     if library[0].isdigit():
         library = f"project_{library}"
-    taken = library in sys.stdlib_module_names or importlib.util.find_spec(library) is not None
+    taken = library in sys.stdlib_module_names or find_spec(library) is not None
     return f"{library}_project" if taken else library
 
 

@@ -45,7 +45,7 @@ def test_parameters_are_written_into_the_notebooks_of_their_stages(tmp_path):
     values = {f"{stage}.{one.name}": one.default for stage, book in notebooks.items() for one in book.parameters}
     assert values["problem.task"] == "forecasting" and values["tune.families"] == ["ets"]
     assert {value for name, value in values.items() if name.endswith(".seed")} == {7}
-    with pytest.raises(ParameterError, match="Did you mean 'problem.task'"):
+    with pytest.raises(ParameterError, match=r"Did you mean 'problem\.task'"):
         create(tmp_path / "wrong", pairs=[("problem.tsk", "forecasting")])
     with pytest.raises(ParameterError, match=r"tune\.trials"):
         create(tmp_path / "wrong", pairs=[("tune.trials", "many")])
