@@ -32,10 +32,10 @@ def stage_graph(names: Sequence[str], notebooks: Mapping[str, StageNotebook]) ->
         names: The stages, in an order in which they can run.
         notebooks: All stages of the project.
     """
-    known = [name for name in names if name in notebooks]
-    producers = {artifact: name for name in known for artifact in notebooks[name].writes}
+    present = [name for name in names if name in notebooks]
+    producers = {artifact: name for name in present for artifact in notebooks[name].writes}
     parents: dict[str, list[str]] = {}
-    for name in known:
+    for name in present:
         read = (producers.get(artifact) for artifact in notebooks[name].reads)
         parents[name] = [one for one in dict.fromkeys(read) if one in parents]
     layout = lay_out(parents)
@@ -47,5 +47,5 @@ def stage_graph(names: Sequence[str], notebooks: Mapping[str, StageNotebook]) ->
         arrows=tuple(
             (layout.places[first], *lanes, layout.places[second]) for (first, second), lanes in layout.arrows.items()
         ),
-        parents={name: tuple(direct.get(name, ())) for name in known},
+        parents={name: tuple(direct.get(name, ())) for name in present},
     )

@@ -264,7 +264,7 @@ def test_the_workflow_is_upgraded_too_and_edits_are_kept(project: Path, monkeypa
     )
     assert main(["upgrade", "--force"]) == 1
     assert f"{WORKFLOW_FILE}: 1 conflict, each between" in capsys.readouterr().out
-    assert main(["check"]) == 2 and "an unresolved conflict of `mlnb upgrade`" in capsys.readouterr().err
+    assert main(["check"]) == 2 and "an unresolved conflict of `mlnb upgrade`" in capsys.readouterr().out
 
 
 def test_a_project_from_before_keeps_its_workflow(project: Path, capsys) -> None:
