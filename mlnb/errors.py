@@ -30,6 +30,7 @@ MlnbError
 ├── NotReproducible (RuntimeError)     what a reproduction needs is missing: exit code 7
 ├── ServingError (RuntimeError)        a bento cannot be built, started or verified: exit code 3
 └── RegistryError (OSError)            the model registry cannot be opened, read or written: exit code 3
+    └── AccessDenied (PermissionError) this user or key may not do it
 """
 
 
@@ -181,6 +182,10 @@ class RegistryError(MlnbError, OSError):
     """The model registry cannot be opened, read or written."""
 
     exit_code = 3
+
+
+class AccessDenied(RegistryError, PermissionError):
+    """This user of the database, or the owner of this key, may not change the registry so."""
 
 
 def own_error_class(raised: type[BaseException]) -> type[MlnbError] | None:

@@ -1,5 +1,6 @@
 """What this process may use of the machine: cores, and the folders of its user."""
 
+import getpass
 import os
 from pathlib import Path
 
@@ -17,3 +18,11 @@ def cache_folder() -> Path:
 def config_folder() -> Path:
     """Return mlnb's folder in this user's configuration. Raises `RuntimeError` for a user without a home folder."""
     return Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "mlnb"
+
+
+def user_name() -> str:
+    """Return the name of this machine's user; "unknown" where it has none, as in some containers."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return "unknown"

@@ -32,6 +32,12 @@ class ProjectSettings(SettingsGroup):
     predictions_masked = Setting[tuple[str, ...]](
         (), "Columns whose values the prediction log omits, comma-separated.", separator=","
     )
+    retention_log_days = Setting(
+        0.0, "Days after which `mlnb clean` deletes finished segments of the prediction log; 0: never.", low=0
+    )
+    retention_runs_days = Setting(
+        0.0, "Days after which `mlnb clean` deletes runs, but not those of versions with an alias; 0: never.", low=0
+    )
     workers = Setting(2, "Number of stages that run at once.", low=1)
     cell_timeout = Setting(1800.0, "Time limit of one cell in seconds; 0: none.", low=0)
     stage_timeout = Setting(3600.0, "Time limit of one stage in seconds; 0: none.", low=0)

@@ -27,7 +27,7 @@ TOGETHER = {
     ),
     "cli/test_models.py": (
         "the commands of the registry act on shared state",
-        "cli/approve cli/audit cli/compare cli/promote cli/rollback",
+        "cli/approvals cli/approve cli/audit cli/compare cli/promote cli/rollback",
     ),
     "cli/test_reading_runs.py": (
         "the commands list, show, compare and report the same runs",
@@ -38,6 +38,12 @@ TOGETHER = {
         "dashboard/file_warnings dashboard/live_run dashboard/model_overview dashboard/project_views "
         "dashboard/registry_view dashboard/run_differences dashboard/run_listing "
         "dashboard/stage_timeline dashboard/study_page",
+    ),
+    "erasure/test_erasure_journal.py": (
+        "an erasure is tested as a whole, from the command to the audit log",
+        "cli/erase cli/hold engine/project_lock engine/tombstones erasure/erasure_changes erasure/erasure_plan "
+        "erasure/file_search erasure/notebook_redaction erasure/production_rows erasure/stored_rows "
+        "registry/legal_holds registry/retraining_marks",
     ),
     "cli/test_upgrade.py": (
         "an upgrade is tested as a whole, from the template to the journal",
@@ -113,6 +119,11 @@ TOGETHER = {
     "reports/test_run_report.py": (
         "a page is tested as a reader sees it",
         "reports/markdown reports/run_page reports/run_page_sections",
+    ),
+    "registry/test_database_roles.py": ("the command prints and executes the SQL", "cli/registry_roles"),
+    "registry/test_verified_approvals.py": (
+        "an approval is tested from the key of the approver to its verification",
+        "governance/approval_verification registry/required_signer registry/version_requirements",
     ),
     "serving/attacks/test_json_attacks.py": (
         "slices matter for requests that are large",

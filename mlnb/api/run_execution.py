@@ -49,10 +49,9 @@ def run_plans(
     from mlnb.engine.initial_record import RunOptions
     from mlnb.engine.interrupts import on_next_interrupt
     from mlnb.engine.pipeline import Pipeline
+    from mlnb.engine.project_lock import use_project
     from mlnb.executors.local import LocalExecutor
 
-    executor = LocalExecutor(workers)
-    executor.warm(1)
     dispatch = EventDispatcher(listeners)
     group: str | None = None
     pipelines: list[Pipeline] = []
@@ -60,6 +59,9 @@ def run_plans(
     with contextlib.ExitStack() as stack:
         for listener in listeners:
             stack.callback(getattr(listener, "close", lambda: None))
+        stack.enter_context(use_project(project))
+        executor = LocalExecutor(workers)
+        executor.warm(1)
         with contextlib.closing(executor):
             for planner, grid in plans:
                 options = RunOptions(

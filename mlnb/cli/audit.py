@@ -62,7 +62,7 @@ def change_text(entry: Entry) -> str:
     """Return one sentence about a change."""
     before = f", which was version {entry.before}" if entry.before is not None else ""
     where = f" as {entry.alias}{before}" if entry.alias else ""
-    return f"{entry.model}:{entry.version} {entry.what}{where}. Entry {entry.number} of the audit log, by {entry.who}."
+    return f"{entry.subject} {entry.what}{where}. Entry {entry.number} of the audit log, by {entry.who}."
 
 
 def _listing(log: list[Entry]) -> str:
@@ -70,9 +70,17 @@ def _listing(log: list[Entry]) -> str:
     for entry in log:
         moved = f"{entry.alias}: {entry.before or '–'} → {entry.version}" if entry.alias else ""
         when = formatting.moment(entry.when).replace(" UTC", "")
-        version = f"{entry.model}:{entry.version}"
         rows.append(
-            [str(entry.number), when, entry.who, entry.what, version, moved, shorten(entry.why), entry.digest[:12]]
+            [
+                str(entry.number),
+                when,
+                entry.who,
+                entry.what,
+                entry.subject,
+                moved,
+                shorten(entry.why),
+                entry.digest[:12],
+            ]
         )
     heads = ["#", "time (UTC)", "actor", "change", "version", "alias", "reason", "digest"]
     return table(heads, rows, right=("#",), optional=("digest",))

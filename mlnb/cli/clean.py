@@ -1,4 +1,4 @@
-"""`mlnb clean`: delete artifacts that no run needs; `--runs KEEP` deletes old runs first."""
+"""`mlnb clean`: delete artifacts that no run needs; first old runs, by `--runs KEEP` or a retention setting."""
 
 import argparse
 import shutil
@@ -9,14 +9,17 @@ from mlnb.engine import runs
 from mlnb.engine.files import try_lock
 from mlnb.engine.interactive_stage import FOLDER as INTERACTIVE
 from mlnb.engine.project import Project
+from mlnb.engine.project_lock import lock_project
 from mlnb.engine.run_records import OutputRecord, RunState
 from mlnb.engine.runs import Run
 from mlnb.engine.stage_files import REPORT, StageReport, read_record
+from mlnb.erasure.retention import delete_expired, find_expired
 from mlnb.errors import ProjectError, SchemaError, StoreCorrupted, UsageError
 from mlnb.executors import live_snapshots
 from mlnb.governance.reproduction_project import FOLDER as REPRODUCTIONS
 from mlnb.governance.run_manifest import read_manifest, source_archives
 from mlnb.registry.known_head import registry_exists
+from mlnb.registry.legal_holds import refuse_held
 from mlnb.registry.registry import Registry
 from mlnb.reports.formatting import count
 
@@ -26,7 +29,11 @@ def parser(p: argparse.ArgumentParser) -> None:
     p.add_argument("--runs", type=int, metavar="KEEP", help="delete all runs but the newest KEEP and the champion's")
     p.add_argument("--dry-run", action="store_true", help="print what would be deleted, delete nothing")
     p.epilog = (
-        "examples:\n  mlnb clean --dry-run\n  mlnb clean --runs 20     keep the newest 20 runs and all they need\n"
+        "examples:\n  mlnb clean --dry-run\n  mlnb clean --runs 20     keep the newest 20 runs and all they need\n\n"
+        "Settings: retention_runs_days deletes runs that are older, but not those of versions with an alias;\n"
+        "retention_log_days deletes finished segments of the prediction log whose last row is older. Both are\n"
+        "recorded in the audit log. A legal hold (`mlnb hold`) blocks both, and --runs. Labels stay: `mlnb erase`\n"
+        "removes those of a person.\n"
     )
 
 
@@ -42,12 +49,16 @@ def main(args: argparse.Namespace) -> int:
             "folder of the run out of the project."
         )
     _refuse_running(remaining)
+    used = runs_in_use(project)
+    expired = find_expired(project, remaining, used)
+    if (expired.exists or args.runs is not None) and not args.dry_run:
+        refuse_held(project)
     paths: list[Path] = []
     if args.runs is not None:
-        used = runs_in_use(project)
         old = [run for run in remaining[args.runs :] if run.id not in used]
-        paths += [run.folder for run in old]
+        paths += [run.folder for run in old if run not in expired.runs]
         remaining = [run for run in remaining if run not in old]
+    remaining = [run for run in remaining if run not in expired.runs]
     stages = [stage for run in remaining for stage in run.stages.values()]
     keys = {stage.key for stage in stages}
     files = {path.stem: path for path in (project.store_root / "keys").glob("*.json")}
@@ -65,13 +76,19 @@ def main(args: argparse.Namespace) -> int:
     paths += [path for path in (project.store_root / REPRODUCTIONS).glob("*") if not _is_locked(path / "lock")]
     unfinished = {key[:32] for key in keys - files.keys() if key}  # stages that may continue with their scratch folder
     paths += [path for path in (project.store_root / "scratch").glob("*") if path.name not in unfinished]
+    paths += [run.folder for run in expired.runs]
     size = sum(part.stat().st_size for path in paths for part in [path, *path.rglob("*")] if part.is_file())
+    size += sum(path.stat().st_size for path in expired.segments)
+    for line in expired.describe(project):
+        print(line)
     if not args.dry_run:
-        _refuse_running(runs.read_runs(project)[0])  # one may have been started since
-        live_snapshots.drop_all(project)  # a snapshot may refer to artifacts that are deleted
-        for path in paths:
-            shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink(missing_ok=True)
-    entries = count(len(paths), "entry", "entries")
+        with lock_project(project):
+            _refuse_running(runs.read_runs(project)[0])  # one may have been started since
+            live_snapshots.drop_all(project)  # a snapshot may refer to artifacts that are deleted
+            delete_expired(project, expired)
+            for path in paths:
+                shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink(missing_ok=True)
+    entries = count(len(paths) + len(expired.segments), "entry", "entries")
     print(f"{'would delete' if args.dry_run else 'deleted'} {entries}, {size / 1e6:.1f} MB")
     if damaged := len(list((project.store_root / "quarantine").glob("*"))):
         print(f"kept {damaged} damaged entries in {project.store_root / 'quarantine'}; delete them when you are done")

@@ -45,12 +45,16 @@ def _lines(lineage: Lineage) -> list[str]:
         _line("bento", lineage.bento),
         _line("service", lineage.service),
     ]
+    approvals = {approval.entry: approval for approval in lineage.approvals}
     for entry in lineage.changes:
         alias = f" as {entry.alias}" if entry.alias else ""
         why = f": {entry.why}" if entry.why else ""
         when = formatting.moment(entry.when)
         named = [f"{name.replace('_', ' ')} {digest[:12]}" for name, digest in sorted(entry.evidence.documents.items())]
         why += f", with {' and '.join(named)}" if named else ""
+        if (approval := approvals.get(entry.number)) is not None:
+            signed = f"verified, key {approval.key[:12]}"
+            why += f"; {signed if approval.verified else f'not verified: {approval.problem}'}"
         lines.append(_line(entry.what, f"{when} by {entry.who}{alias}{why} (entry {entry.number} of the audit log)"))
     lines.append(_line("run", lineage.run + ("" if lineage.data else ", which was deleted")))
     if lineage.command:

@@ -41,6 +41,7 @@ COMMANDS = {
     "promote": Command("promote", "promote a version to champion"),
     "rollback": Command("rollback", "restore the previous champion"),
     "approve": Command("approve", "approve a version for promotion"),
+    "approvals": Command("approvals", "show who has approved a version, verified by key"),
     "compare": Command("compare", "compare two model versions"),
     "labels": Command("labels", "add ground-truth labels, or count them"),
     "monitor": Command("monitor", "evaluate the model in production"),
@@ -49,10 +50,13 @@ COMMANDS = {
     "schedule": Command("schedule", "write the schedule of monitoring cycles"),
     "simulate": Command("simulate", "send simulated traffic and labels to the service"),
     "audit": Command("audit", "show or verify the audit log of the registry"),
+    "registry": Command("registry_roles", "create or list the database roles of the registry"),
     "verify": Command("verify", "verify runs, versions and the audit log"),
     "reproduce": Command("reproduce", "execute a run again and compare its outputs"),
     "lineage": Command("lineage", "trace a request or a version to its data"),
-    "keys": Command("keys", "create, list and trust signing keys"),
+    "erase": Command("erase", "find and erase the rows of a person"),
+    "hold": Command("hold", "add, list or remove a legal hold"),
+    "keys": Command("keys", "create, list, trust and revoke signing keys"),
     "schema": Command("schema", "write the project's data schema, or check a file"),
     "containerize": Command("containerize", "build the container image of a run's model"),
     "deploy": Command("deploy", "write Kubernetes manifests or an AWS Lambda package"),
@@ -64,7 +68,7 @@ COMMANDS = {
     "check": Command("check", "check the stage notebooks without running them"),
     "doctor": Command("doctor", "check the machine, the installation and the settings"),
     "kernels": Command("kernels", "show or stop warm parents and their snapshots"),
-    "clean": Command("clean", "delete artifacts that no run needs"),
+    "clean": Command("clean", "delete what no run needs or retention ends"),
 }
 WITH_PARAMETERS = ("run", "plan", "debug", "retrain", "monitor", "loop", "schedule")  # `${NAME}` in them is a secret
 INTERRUPTED = 130

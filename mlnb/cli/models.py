@@ -2,12 +2,16 @@
 
 import argparse
 import json
+from collections.abc import Mapping
 
 from mlnb.cli.text_tables import table
 from mlnb.codec import to_json
 from mlnb.engine.project import Project
+from mlnb.registry.audit_log import Entry
 from mlnb.registry.model_versions import ModelVersion
 from mlnb.registry.registry import Registry
+from mlnb.registry.retraining_marks import describe_mark, retraining_marks
+from mlnb.registry.verified_approvals import Approval, Named, name_people
 from mlnb.reports import formatting
 
 
@@ -17,7 +21,8 @@ def parser(p: argparse.ArgumentParser) -> None:
     p.add_argument("--json", action="store_true", help="print JSON")
     p.epilog = (
         "examples:\n  mlnb models\n  mlnb models @champion\n  mlnb models churn-classifier:3 --json\n\n"
-        "Every run with a verified bento is registered as a version; the same bytes are the same version."
+        "Every run with a verified bento is registered as a version; the same bytes are the same version.\n"
+        "The state `retrain` is that of a version that was trained on rows that were erased (`mlnb erase`)."
     )
 
 
@@ -25,20 +30,26 @@ def main(args: argparse.Namespace) -> int:
     """List the versions, or show one; return 0."""
     registry = Registry(Project.find())
     registry.sync()
+    approvals = registry.approvals()
     if args.version:
-        print(_in_full(registry.find(args.version), args.json))
+        version = registry.find(args.version)
+        given = approvals.get((version.model, version.number), ())
+        print(_json(version, given) if args.json else _in_full(version, given, retraining_marks(registry.log())))
         return 0
     versions = registry.versions()
     if args.json:
-        print(json.dumps([to_json(version) for version in versions], ensure_ascii=False, indent=1))
+        items = [_json(version, approvals.get((version.model, version.number), ())) for version in versions]
+        print(f"[{', '.join(items)}]")
     elif not versions:
         print("No model is registered. `mlnb run` trains one and registers it.")
     else:
-        print(_listing(versions))
+        print(_listing(versions, approvals, retraining_marks(registry.log())))
     return 0
 
 
-def _listing(versions: list[ModelVersion]) -> str:
+def _listing(
+    versions: list[ModelVersion], approvals: Mapping[Named, tuple[Approval, ...]], marks: Mapping[str, Entry]
+) -> str:
     rows = []
     for version in reversed(versions):
         metadata, deciding = version.metadata, version.metadata.deciding
@@ -50,20 +61,30 @@ def _listing(versions: list[ModelVersion]) -> str:
             formatting.interval(deciding),
             gate,
         ]
-        people = ", ".join(version.approved_by)
-        rows.append([version.name, ", ".join(version.aliases), *result, people, when, version.run])
-    heads = ["version", "alias", "metric", "test", "interval", "gate", "approved by", "created", "run"]
-    return table(heads, rows, right=("test",), optional=("created", "approved by"))
+        people = name_people(approvals.get((version.model, version.number), ()))
+        state = "retrain" if version.name in marks else ""
+        rows.append([version.name, ", ".join(version.aliases), state, *result, people, when, version.run])
+    heads = ["version", "alias", "state", "metric", "test", "interval", "gate", "approved by", "created", "run"]
+    if not marks:
+        heads.remove("state")
+        rows = [[*row[:2], *row[3:]] for row in rows]
+    notes = [f"{name}: {describe_mark(entry)}." for name, entry in marks.items()]
+    return "\n".join([table(heads, rows, right=("test",), optional=("created", "approved by")), *notes])
 
 
-def _in_full(version: ModelVersion, as_json: bool) -> str:
-    if as_json:
-        return json.dumps(to_json(version), ensure_ascii=False, indent=1)
+def _json(version: ModelVersion, approvals: tuple[Approval, ...]) -> str:
+    return json.dumps(
+        to_json(version) | {"approvals": [to_json(approval) for approval in approvals]}, ensure_ascii=False, indent=1
+    )
+
+
+def _in_full(version: ModelVersion, approvals: tuple[Approval, ...], marks: Mapping[str, Entry]) -> str:
     metadata = version.metadata
     rows = [
         ["version", version.name],
         ["alias", ", ".join(version.aliases) or "–"],
-        ["approved by", ", ".join(version.approved_by) or "–"],
+        ["approved by", name_people(approvals) or "–"],
+        *([["state", f"retrain: {describe_mark(marks[version.name])}"]] if version.name in marks else []),
         ["run", version.run],
         ["bento", metadata.bento],
         ["gate", "passed" if metadata.gate else "failed"],

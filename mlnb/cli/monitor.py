@@ -3,6 +3,7 @@
 import argparse
 import json
 import sys
+import time
 from pathlib import Path
 
 from mlnb.cli import run as run_verb
@@ -10,13 +11,16 @@ from mlnb.codec import JsonObject, to_json
 from mlnb.engine.project import Project
 from mlnb.engine.runs import open_run
 from mlnb.errors import RegistryError, UsageError
-from mlnb.methods.contracts.monitoring_records import MonitoringVerdict
+from mlnb.methods.contracts.monitoring_records import MonitoringVerdict, MonitoringWindow, Reason
 from mlnb.monitoring.alerts import CODES, alert_rules, notify
 from mlnb.monitoring.evidently import render
 from mlnb.monitoring.monitoring_paths import label_database, log_folder
 from mlnb.monitoring.prediction_table import convert_finished, read_log
 from mlnb.monitoring.production_heads import record_heads
+from mlnb.registry.audit_log import Entry
+from mlnb.registry.model_versions import ModelVersion
 from mlnb.registry.registry import Registry
+from mlnb.registry.retraining_marks import describe_mark, retraining_marks
 
 
 def parser(p: argparse.ArgumentParser) -> None:
@@ -47,6 +51,9 @@ def main(args: argparse.Namespace) -> int:
     registry = Registry(project)
     registry.sync()
     version = registry.find_or_champion(args.version)
+    mark = retraining_marks(registry.log()).get(version.name)
+    if mark is not None:
+        return _end_with(_marked_verdict(version, mark, args.days), version, args)
     log = log_folder(project, version.model)
     if not log.is_dir():
         raise UsageError(f"{version.model} has no prediction log in {log}; `mlnb serve` writes one.")
@@ -79,6 +86,21 @@ def main(args: argparse.Namespace) -> int:
     if code:
         return code
     verdict = open_run(project).load("verdict", MonitoringVerdict)
+    if args.evidently:
+        window = read_log(log)[0].rename(columns=lambda name: str(name).removeprefix("in."))
+        print(render(open_run(project, version.run).load("training"), window, args.evidently), file=sys.stderr)
+    return _end_with(verdict, version, args)
+
+
+def _marked_verdict(version: ModelVersion, mark: Entry, days: float) -> MonitoringVerdict:
+    """Return the verdict on a version whose data was erased in part, so that nothing can be compared with it."""
+    reason = Reason(outcome="retrain", kind="erased rows", text=describe_mark(mark))
+    window = MonitoringWindow(version=version.metadata.certificate.model, rows=0, until=time.time(), days=days)
+    return MonitoringVerdict(outcome="retrain", reasons=(reason,), window=window)
+
+
+def _end_with(verdict: MonitoringVerdict, version: ModelVersion, args: argparse.Namespace) -> int:
+    """Print a verdict and send it; return its exit code."""
     message = to_json(verdict) | {"model": version.name}
     if args.json:
         print(json.dumps(message, ensure_ascii=False))
@@ -86,9 +108,6 @@ def main(args: argparse.Namespace) -> int:
         print(f"\n{version.name}: {verdict.outcome}")
         for reason in verdict.reasons:
             print(f"  {reason.outcome:<9} {reason.text}")
-    if args.evidently:
-        window = read_log(log)[0].rename(columns=lambda name: str(name).removeprefix("in."))
-        print(render(open_run(project, version.run).load("training"), window, args.evidently), file=sys.stderr)
     if args.webhook and verdict.outcome != "keep":
         send_verdict(args.webhook, message)
     return CODES[verdict.outcome]

@@ -23,11 +23,11 @@ def parser(p: argparse.ArgumentParser) -> None:
         "  mlnb verify @champion --strict  every part is signed, and no document has open points\n"
         "  mlnb verify all --problems\n\n"
         "Verified are the registry with its audit log, finished segments of prediction logs, labels, and the files,\n"
-        "artifacts and code of runs. A line per subject: ok, altered, missing, unsigned, or stale (the code has\n"
-        "changed since the run; of all runs only the latest is compared with the code). Unsigned subjects pass,\n"
-        "unless --strict is given or they were made after the project trusted its first key (`mlnb keys`). Each\n"
-        "figure of a run's documents is compared with its artifact; with --strict, a document with unanswered\n"
-        "questions is open, and fails.\n\n"
+        "artifacts and code of runs. A line per subject: ok, altered, missing, unsigned, erased (by `mlnb erase`), or\n"
+        "stale (the code has changed since the run; of all runs only the latest is compared with the code). Erased\n"
+        "subjects pass; unsigned ones do, unless --strict is given or they were made after the project trusted its\n"
+        "first key (`mlnb keys`). Each figure of a run's documents is compared with its artifact; with --strict, a\n"
+        "document with unanswered questions is open, and fails.\n\n"
         "exit codes: 0 verified, 1 anything else"
     )
 

@@ -10,6 +10,7 @@ from mlnb.registry.audit_log import Entry
 from mlnb.registry.known_head import registry_exists
 from mlnb.registry.model_versions import ModelVersion
 from mlnb.registry.registry import Registry
+from mlnb.registry.verified_approvals import name_people
 
 ENTRIES = 500  # entries of the audit log that are shown, the newest ones
 
@@ -19,6 +20,7 @@ class RegistryView(Record, frozen=True, kw_only=True):
 
     Args:
         models: The versions of each model, newest first.
+        approvals: Who has approved each version that anybody has, and the number of people who count, by its name.
         needed: Number of approvals that a promotion needs.
         log: The newest entries of the audit log, newest first.
         entries: Number of all entries.
@@ -26,6 +28,7 @@ class RegistryView(Record, frozen=True, kw_only=True):
     """
 
     models: dict[str, list[ModelVersion]]
+    approvals: dict[str, tuple[str, int]]
     needed: int
     log: list[Entry]
     entries: int
@@ -37,6 +40,7 @@ def read_registry(project: Project) -> RegistryView:
     models: dict[str, list[ModelVersion]] = {}
     log: list[Entry] = []
     faults: list[str] = []
+    approvals: dict[str, tuple[str, int]] = {}
     entries = 0
     with _opened(project) as registry:
         if registry is not None:
@@ -45,13 +49,24 @@ def read_registry(project: Project) -> RegistryView:
             faults, entries, _ = registry.verify(remember=False)
             with suppress(RegistryError):  # an entry that cannot be read is among the faults
                 log = registry.log()[::-1][:ENTRIES]
+                approvals = _name_approvals(registry, models)
     return RegistryView(
         models=dict(sorted(models.items())),
+        approvals=approvals,
         needed=project.settings.approvals,
         log=log,
         entries=entries,
         faults=faults,
     )
+
+
+def _name_approvals(registry: Registry, models: dict[str, list[ModelVersion]]) -> dict[str, tuple[str, int]]:
+    given = registry.approvals()
+    approved = [version for versions in models.values() for version in versions if version.approved_by]
+    return {
+        version.name: (name_people(given.get((version.model, version.number), ())), len(registry.people(version)))
+        for version in approved
+    }
 
 
 def read_versions(project: Project) -> list[ModelVersion]:

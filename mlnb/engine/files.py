@@ -151,23 +151,28 @@ def quarantine(root: Path, path: Path) -> str:
 
 
 @contextmanager
-def try_lock(path: Path) -> Iterator[bool]:
-    """Hold an exclusive lock on `path` inside the block; yields False at once when another process holds it."""
+def try_lock(path: Path, share: bool = False) -> Iterator[bool]:
+    """Hold a lock on `path` inside the block; yields False at once when another process holds it.
+
+    Args:
+        path: A file, which is created.
+        share: Whether others may hold it at the same time, if they share it, too.
+    """
     make_folder(path.parent)
     handle = os.open(path, os.O_RDWR | os.O_CREAT, PRIVATE)
     try:
-        yield _flock(handle)
+        yield _flock(handle, share)
     finally:
         os.close(handle)
 
 
-def _flock(handle: int) -> bool:
+def _flock(handle: int, share: bool) -> bool:
     try:
         import fcntl
     except ImportError:  # Windows has no flock; two runs at once then compute the same stage twice, to the same bytes
         return True
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(handle, (fcntl.LOCK_SH if share else fcntl.LOCK_EX) | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     return True

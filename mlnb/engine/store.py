@@ -28,6 +28,7 @@ from mlnb.engine.files import (
     write_whole,
 )
 from mlnb.engine.run_records import StageResult, StoredResult
+from mlnb.engine.tombstones import erased_object, refuse_erased
 from mlnb.errors import ContractBroken, SchemaError, StoreCorrupted
 
 READ_ONLY = 0o400
@@ -55,16 +56,18 @@ class Store:
         return self.root / "objects" / digest[:2] / digest[2:]
 
     def put_bytes(self, data: bytes | memoryview) -> str:
-        """Store `data`; return its digest."""
+        """Store `data`; return its digest. Raises `DataError` for an object that was erased."""
         digest = digest_bytes(data)
         if not self.intact(digest):
+            refuse_erased(self.root, digest)
             write_whole(self.path(digest), data, READ_ONLY)
         return digest
 
     def put_file(self, source: Path) -> str:
-        """Store a copy of a file's bytes; return their digest."""
+        """Store a copy of a file's bytes; return their digest. Raises `DataError` for one that was erased."""
         digest = digest_file(source)
         if not self.intact(digest):
+            refuse_erased(self.root, digest)
             copy_whole(source, self.path(digest), READ_ONLY)
         return digest
 
@@ -133,7 +136,10 @@ class Store:
         try:
             return path.open("rb")
         except FileNotFoundError as error:
-            raise StoreCorrupted(f"Object {digest[:12]} is missing in the store; `mlnb run` makes it again.") from error
+            why = "is missing in the store"
+            if (erasure := erased_object(self.root, digest)) is not None:
+                why = f"was erased on {erasure.describe()}"
+            raise StoreCorrupted(f"Object {digest[:12]} {why}; `mlnb run` makes it again.") from error
         except OSError as error:
             raise StoreCorrupted(f"{path} cannot be read: {error.strerror}; make it readable.") from error
 

@@ -16,6 +16,7 @@ class CheckState(StrEnum):
     MISSING = "missing"
     UNSIGNED = "unsigned"
     STALE = "stale"
+    ERASED = "erased"
     OPEN = "open"
 
 
@@ -46,6 +47,10 @@ class SignaturePolicy(NamedTuple):
     trusted: TrustedKeys
     strict: bool = False
 
+    def requires_signature(self, when: str) -> bool:
+        """Return whether something of that time has to be signed."""
+        return self.strict or self.trusted.requires_signature(when)
+
     def check(self, subject: str, when: str, signed: SignatureCheck) -> Check:
         """Return the result for a subject with a signature, none, or an invalid one.
 
@@ -58,8 +63,8 @@ class SignaturePolicy(NamedTuple):
             return ok(subject, f"signed by {signed.who}")
         if signed.state == SignatureState.INVALID:
             return Check(subject, CheckState.ALTERED, f"{signed.state}, which has the key of {signed.who}")
-        required = self.strict or self.trusted.requires_signature(when)
-        reasons = [f"{signed.state} {signed.who}" if signed.state == SignatureState.UNTRUSTED else signed.who]
+        required = self.requires_signature(when)
+        reasons = [signed.who if signed.state == SignatureState.UNSIGNED else f"{signed.state} {signed.who}"]
         reasons += ["a signature of a trusted key is required"] * required
         return Check(subject, CheckState.UNSIGNED, ", ".join(filter(None, reasons)), passed=not required)
 
@@ -77,6 +82,11 @@ def altered(subject: str, detail: str = "") -> Check:
 def missing(subject: str, detail: str = "") -> Check:
     """Return the result for a subject that does not exist."""
     return Check(subject, CheckState.MISSING, detail)
+
+
+def erased(subject: str, detail: str) -> Check:
+    """Return the result for a subject that was erased on purpose."""
+    return Check(subject, CheckState.ERASED, detail, passed=True)
 
 
 def compare_digest(subject: str, digest: str | None, expected: str) -> Check:

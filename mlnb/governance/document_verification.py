@@ -16,7 +16,7 @@ from mlnb.governance.document_evidence import (
     collect_evidence,
     document_path,
 )
-from mlnb.governance.stored_objects import find_digest
+from mlnb.governance.stored_objects import check_file, find_digest
 from mlnb.methods.documentation.evidence import (
     DocumentEvidence,
     Evidence,
@@ -112,6 +112,9 @@ def _changed_since(run: Run, stage: str) -> str | None:
 def _check_document(run: Run, name: str, evidence: DocumentEvidence, again: str | None, strict: bool) -> Check:
     """Return the result for one document."""
     path, where = document_path(run, name), _subject(run, name)
+    marked = check_file(run.project, where, run.require_output(name).digest)
+    if marked.state == CheckState.ERASED:
+        return marked
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:

@@ -7,12 +7,12 @@ from typing import NamedTuple
 
 from mlnb.engine.confined_names import is_confined, is_plain_name
 from mlnb.engine.project import Project
-from mlnb.governance.checks import Check, CheckState, altered, compare_digest, missing, ok
-from mlnb.governance.stored_objects import find_digest
+from mlnb.governance.checks import Check, CheckState, altered, missing, ok
+from mlnb.governance.stored_objects import check_file
 from mlnb.monitoring.labels import ORIGIN as FIRST_LABEL
 from mlnb.monitoring.labels import LabelEvent, read_events
 from mlnb.monitoring.production_heads import is_own, read_chain
-from mlnb.registry.audit_log import Entry
+from mlnb.registry.audit_log import Entry, HeadLink
 from mlnb.serving.runtime.log_segments import CHAIN, ORIGIN
 
 
@@ -38,6 +38,9 @@ def verify_production(project: Project, entries: Iterable[Entry], strict: bool) 
         for head in entry.evidence.production:
             if is_confined(head.file) and is_own(project, head):
                 heads.setdefault(root / head.file, []).append(RecordedHead(entry.number, head.count, head.digest))
+        for link in entry.evidence.erasure.links if entry.evidence.erasure else ():
+            if is_confined(link.after.file) and is_own(project, link.after):
+                _follow(heads.setdefault(root / link.after.file, []), link, entry.number)
     chains = {*(root / "predictions").glob(f"*/*{CHAIN}"), *(path for path in heads if path.suffix == CHAIN)}
     named: set[Path] = set()
     for path in sorted(chains):
@@ -47,6 +50,15 @@ def verify_production(project: Project, entries: Iterable[Entry], strict: bool) 
         yield Check(_where(project, path), CheckState.UNSIGNED, detail, passed=not strict)
     for path in sorted({*(root / "labels").glob("*.db"), *(path for path in heads if path.suffix == ".db")}):
         yield from _check_labels(project, path, heads.get(path, []), strict)
+
+
+def _follow(heads: list[RecordedHead], link: HeadLink, entry: int) -> None:
+    """Replace the heads of what was written again by the new one; those that it does not cover stay, and are faults."""
+    before = link.before
+    covered = [head for head in heads if head.size < before.count or head[1:] == (before.count, before.digest)]
+    heads[:] = [head for head in heads if head not in covered]
+    if link.after.count:
+        heads.append(RecordedHead(entry, link.after.count, link.after.digest))
 
 
 def _check_chain(project: Project, path: Path, heads: Sequence[RecordedHead], named: set[Path]) -> Iterator[Check]:
@@ -70,7 +82,7 @@ def _check_chain(project: Project, path: Path, heads: Sequence[RecordedHead], na
             faults.append(altered(where, f"entry {number} names {entry.segment[:80]!r}, as an entry before does"))
             continue
         named.add(segment)
-        check = compare_digest(_where(project, segment), find_digest(segment), entry.digest)
+        check = check_file(project, _where(project, segment), entry.digest)
         faults += [] if check.passed else [check]
     faults += _head_faults(where, [entry.own_digest for entry in entries], heads)
     yield from faults

@@ -3,18 +3,21 @@
 from collections.abc import Iterator
 
 from mlnb.engine.project import Project
+from mlnb.engine.project_lock import pending_journals
 from mlnb.engine.run_records import OutputRecord
-from mlnb.engine.runs import open_exact
 from mlnb.engine.test_set_access import Access
-from mlnb.errors import RegistryError, SchemaError
-from mlnb.governance.checks import Check, CheckState, SignaturePolicy, altered, missing, ok
-from mlnb.governance.stored_objects import check_access, check_artifact
+from mlnb.engine.tombstones import erasure_path, read_erasures
+from mlnb.errors import RegistryError
+from mlnb.governance.approval_verification import check_approvals
+from mlnb.governance.checks import Check, CheckState, SignaturePolicy, altered, compare_digest, missing, ok
+from mlnb.governance.stored_objects import check_access, check_artifact, find_digest
+from mlnb.monitoring.production_heads import store_identity
 from mlnb.registry import audit_log
 from mlnb.registry.anchored_heads import missing_anchors, read_anchors
 from mlnb.registry.database import database_url, open_database, reading
 from mlnb.registry.entry_signatures import KIND, read_signatures
 from mlnb.registry.known_head import head_path, known_heads, registry_exists
-from mlnb.registry.model_versions import ModelVersion, document_digests
+from mlnb.registry.model_versions import ModelVersion
 from mlnb.registry.registry_state import compare_states, read_state, replay
 from mlnb.registry.version_table import read_versions
 from mlnb.signing.envelopes import Signature, SignatureState, check_signatures
@@ -74,7 +77,8 @@ def verify_registry(contents: RegistryContents, policy: SignaturePolicy) -> Iter
     for entry in contents.entries:
         for access in entry.evidence.accesses:
             yield from check_access(project, Access(access.digest, access.run))
-    yield from _check_approvals(contents)
+    yield from check_approvals(project, lines, contents.entries, contents.signatures, contents.versions, policy)
+    yield from _check_erasures(contents)
 
 
 def verify_version(project: Project, version: ModelVersion) -> Iterator[Check]:
@@ -102,34 +106,41 @@ def _check_head_file(project: Project, lines: Lines) -> Iterator[Check]:
 
 def _check_signatures(contents: RegistryContents, policy: SignaturePolicy) -> Iterator[Check]:
     """Yield a result for each entry whose signature is invalid or missing; one for all that are signed."""
-    count = 0
+    count, times = 0, audit_log.signing_times(contents.entries)
     for number, text, _ in contents.lines:
         signature = contents.signatures.get(number)
         given = (signature,) if signature else ()
-        signed = check_signatures(given, KIND, text.encode(), policy.trusted)
+        signed = check_signatures(given, KIND, text.encode(), policy.trusted, times.get(number, ""))
         if signed.state == SignatureState.SIGNED:
             count += 1
             continue
-        entry = next((entry for entry in contents.entries if entry.number == number), None)
-        yield policy.check(f"{LOG}, entry {number}", entry.when if entry else "9999", signed)
+        yield policy.check(f"{LOG}, entry {number}", times.get(number, "9999"), signed)
     if count:
         yield ok(f"{LOG}, signatures", f"{count} of {len(contents.lines)} entries are signed")
 
 
-def _check_approvals(contents: RegistryContents) -> Iterator[Check]:
-    """Yield a result for each approval whose run no longer has the documents that were approved."""
-    named = {(version.model, version.number): version for version in contents.versions}
-    for entry in contents.entries:
-        version = named.get((entry.model, entry.version))
-        if version is None or not entry.evidence.documents:
+def _check_erasures(contents: RegistryContents) -> Iterator[Check]:
+    """Yield a result for the record of each erasure by the digest in the log, and for one that the log lacks."""
+    root = contents.project.store_root
+    own = [entry for entry in contents.entries if entry.evidence.erasure is not None]
+    named = {
+        each.evidence.erasure.id: (each.number, each.evidence.erasure.digest)
+        for each in own
+        if each.evidence.erasure is not None and each.evidence.erasure.store == store_identity(contents.project)
+    }
+    present = {stored.path.stem: stored.path for stored in read_erasures(root)}
+    for name in sorted({*named, *present}):
+        path = present.get(name, erasure_path(root, name))
+        where = path.relative_to(contents.project.root).as_posix()
+        number, digest = named.get(name, (0, ""))
+        if not digest:
+            yield altered(where, "the audit log does not name this erasure")
             continue
-        try:
-            present = document_digests(open_exact(contents.project, version.run))
-        except SchemaError:
-            continue  # the run has a separate result
-        changed = [name for name, digest in entry.evidence.documents.items() if present.get(name, digest) != digest]
-        if changed:
-            yield altered(f"approval of {version.name} by {entry.who}", f"it is about another {', '.join(changed)}")
+        check = compare_digest(where, find_digest(path), digest)
+        yield check._replace(detail=f"entry {number} of the audit log has another record" * (not check.passed))
+    for journal in pending_journals(contents.project):
+        where = journal.parent.relative_to(contents.project.root).as_posix()
+        yield altered(where, "an erasure was interrupted; `mlnb erase --resume` finishes it")
 
 
 def _check_anchors(project: Project, lines: Lines) -> Iterator[Check]:

@@ -12,7 +12,7 @@ from mlnb.engine.run_records import KeyInputs, OutputRecord
 from mlnb.engine.runs import Run
 from mlnb.engine.test_set_access import recorded_accesses
 from mlnb.errors import SchemaError, UsageError
-from mlnb.governance.checks import Check, CheckState, SignaturePolicy, altered, compare_digest, missing, ok
+from mlnb.governance.checks import Check, CheckState, SignaturePolicy, altered, missing, ok
 from mlnb.governance.run_manifest import (
     DERIVED,
     derived_predicate,
@@ -20,7 +20,7 @@ from mlnb.governance.run_manifest import (
     read_manifest,
     source_archives,
 )
-from mlnb.governance.stored_objects import check_access, check_artifact, check_result, find_digest
+from mlnb.governance.stored_objects import check_access, check_artifact, check_file, check_result
 from mlnb.signing.envelopes import IN_TOTO, SignatureCheck, SignatureState, check_signatures
 
 ARTIFACTS = "artifacts/"
@@ -46,8 +46,11 @@ def verify_run(run: Run, policy: SignaturePolicy, registered: str = "") -> Itera
         statement = {"subject": []}
     else:
         files = list(_check_files(run, statement))
-        faults = _manifest_faults(run, payload, statement, registered) if all(file.passed for file in files) else []
-        signed = policy.check(where, run.record.started, check_signatures(signatures, IN_TOTO, payload, policy.trusted))
+        redacted = any(file.state == CheckState.ERASED for file in files)
+        sound = all(file.passed for file in files)
+        faults = _manifest_faults(run, payload, statement, registered, redacted) if sound else []
+        when = run.record.finished or run.record.started
+        signed = policy.check(where, when, check_signatures(signatures, IN_TOTO, payload, policy.trusted, when))
         yield altered(where, "; ".join(faults)) if faults else signed
         yield from files
     expected = {subject["name"]: subject["digest"]["sha256"] for subject in statement["subject"]}
@@ -67,20 +70,31 @@ def _check_files(run: Run, statement: Mapping[str, Any]) -> Iterator[Check]:
     for subject in statement["subject"]:
         name, digest = subject["name"], subject["digest"]["sha256"]
         if not name.startswith(ARTIFACTS):
-            digest_now = find_digest(run.folder / name) if is_confined(name) else None
-            yield compare_digest(f"{folder}/{name}", digest_now, digest)
+            where = f"{folder}/{name}"
+            yield check_file(run.project, where, digest) if is_confined(name) else missing(where)
 
 
-def _manifest_faults(run: Run, payload: bytes, statement: Mapping[str, Any], registered: str) -> list[str]:
-    """Return in what a manifest differs from the run's files, which it describes, and from the audit log."""
+def _manifest_faults(
+    run: Run, payload: bytes, statement: Mapping[str, Any], registered: str, redacted: bool
+) -> list[str]:
+    """Return in what a manifest differs from the run's files, which it describes, and from the audit log.
+
+    The cells of executed notebooks are left out when outputs were erased: the digest of each other file was compared.
+    """
     faults = []
     if registered and digest_bytes(payload) != registered:
         faults.append("it is not the manifest that the audit log names")
     derived, predicate = derived_predicate(run), statement["predicate"]
+    if redacted:
+        derived, predicate = ({**each, "stages": _without_cells(each["stages"])} for each in (derived, predicate))
     differing = [part for part in DERIVED if predicate[part] != derived[part]]
     if differing:
         faults.append(f"{', '.join(differing)}: not what the files of the run have")
     return faults
+
+
+def _without_cells(stages: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: {key: value for key, value in stage.items() if key != "cells"} for name, stage in stages.items()}
 
 
 def _check_artifacts(run: Run, expected: Mapping[str, str]) -> Iterator[Check]:

@@ -11,8 +11,9 @@ from mlnb.engine.project import Project
 from mlnb.engine.row_hashes import row_hashes
 from mlnb.engine.run_records import OutputRecord, StoredResult
 from mlnb.engine.test_set_access import Access, access_path, rows_path
+from mlnb.engine.tombstones import erased_file, erased_object
 from mlnb.errors import SchemaError
-from mlnb.governance.checks import Check, CheckState, altered, compare_digest, missing, ok
+from mlnb.governance.checks import Check, CheckState, altered, compare_digest, erased, missing, ok
 
 
 def find_digest(path: Path) -> str | None:
@@ -26,21 +27,36 @@ def find_digest(path: Path) -> str | None:
 def check_artifact(project: Project, subject: str, output: OutputRecord) -> Iterator[Check]:
     """Yield the result for an artifact, and for each file of a folder that is not as it was."""
     path = project.store.path(output.digest)
-    check = compare_digest(subject, find_digest(path), output.digest)
-    if output.format != "tree" or not check.passed:
+    check = _check_object(project, subject, output.digest)
+    if output.format != "tree" or check.state != CheckState.OK:
         yield check
         return
     listing = json.loads(path.read_bytes())
-    parts = [
-        compare_digest(f"{subject}/{name}", find_digest(project.store.path(part)), part)
-        for name, part in listing.items()
-        if is_digest(part)
-    ]
+    parts = [_check_object(project, f"{subject}/{name}", part) for name, part in listing.items() if is_digest(part)]
     yield check
-    yield from (part for part in parts if not part.passed)
+    yield from (part for part in parts if part.state != CheckState.OK)
     folder = project.store_root / "trees" / output.digest
     if folder.exists():
         yield from _check_folder(folder, listing, project)
+
+
+def _check_object(project: Project, subject: str, digest: str) -> Check:
+    """Return the result for an object of the store."""
+    check = compare_digest(subject, find_digest(project.store.path(digest)), digest)
+    if check.state == CheckState.MISSING and (erasure := erased_object(project.store_root, digest)) is not None:
+        return erased(subject, f"{digest[:12]}, {erasure.describe()}")
+    return check
+
+
+def check_file(project: Project, path: str, before: str) -> Check:
+    """Return the result for a file of the project, by the digest that it had; `path` is relative to the project."""
+    file = project.root / path
+    now = find_digest(file)
+    check = compare_digest(path, now, before)
+    if not check.passed and not file.is_symlink():
+        erasure = erased_file(project.store_root, path, before, now)
+        return check if erasure is None else erased(path, erasure.describe())
+    return check
 
 
 def _check_folder(folder: Path, listing: dict[str, str], project: Project) -> Iterator[Check]:

@@ -1,8 +1,8 @@
 """The lineage of a model version: from its aliases and approvals to its run, training rows and raw data."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from typing import Any
+from typing import Any, NamedTuple
 
 from mlnb.codec import Record
 from mlnb.engine.project import Project
@@ -15,6 +15,7 @@ from mlnb.registry.audit_log import Entry
 from mlnb.registry.known_head import registry_exists
 from mlnb.registry.model_versions import ModelVersion
 from mlnb.registry.registry import Registry
+from mlnb.registry.verified_approvals import Approval, Named
 
 
 class DataLineage(Record, frozen=True, kw_only=True):
@@ -47,6 +48,7 @@ class Lineage(Record, frozen=True, kw_only=True):
         bento: tag of its bento.
         service: digest of what the bento is built from.
         changes: entries of the audit log about the version: its registration, promotions and approvals.
+        approvals: its approvals, and whether each is verified.
         run: id of the run that made it.
         command, git: how the run was started, and on which commit; empty when the run was deleted.
         manifest: digest of the statement in the run's manifest, as the audit log has it.
@@ -61,6 +63,7 @@ class Lineage(Record, frozen=True, kw_only=True):
     bento: str
     service: str
     changes: tuple[Entry, ...]
+    approvals: tuple[Approval, ...]
     run: str
     command: tuple[str, ...]
     git: GitState | None
@@ -68,6 +71,13 @@ class Lineage(Record, frozen=True, kw_only=True):
     reuse: HoldoutReuse | None
     data: DataLineage | None
     requests: tuple[LoggedRequest, ...] = ()
+
+
+class VersionLog(NamedTuple):
+    """The audit log, and the approvals of each version that has any."""
+
+    entries: Sequence[Entry]
+    approvals: Mapping[Named, tuple[Approval, ...]]
 
 
 def trace(project: Project, reference: str) -> list[Lineage]:
@@ -86,7 +96,7 @@ def trace(project: Project, reference: str) -> list[Lineage]:
     """
     registry = Registry(project) if registry_exists(project) else None
     versions = registry.versions() if registry else []
-    log = registry.log() if registry else []
+    log = VersionLog(registry.log(), registry.approvals()) if registry else VersionLog([], {})
     named = _find_versions(registry, versions, reference) if registry else []
     if named:
         return [_describe(project, version, log) for version in named]
@@ -117,9 +127,13 @@ def _find_versions(registry: Registry, versions: Iterable[ModelVersion], referen
 
 
 def _describe(
-    project: Project, version: ModelVersion, log: Iterable[Entry], requests: Iterable[LoggedRequest] = ()
+    project: Project, version: ModelVersion, log: VersionLog, requests: Iterable[LoggedRequest] = ()
 ) -> Lineage:
-    own = [entry for entry in log if (entry.model, entry.version) == (version.model, version.number)]
+    own = [
+        entry
+        for entry in log.entries
+        if (entry.model, entry.version) == (version.model, version.number) or _is_erasure(entry, version)
+    ]
     changes = tuple(entry for entry in own if not entry.evidence.production)  # monitoring changes nothing
     run = open_exact(project, version.run)
     metadata = version.metadata
@@ -130,6 +144,7 @@ def _describe(
         bento=metadata.bento,
         service=version.service,
         changes=changes,
+        approvals=log.approvals.get((version.model, version.number), ()),
         run=version.run,
         command=run.record.command if run else (),
         git=metadata.git,
@@ -138,6 +153,11 @@ def _describe(
         data=_describe_data(run) if run else None,
         requests=tuple(requests),
     )
+
+
+def _is_erasure(entry: Entry, version: ModelVersion) -> bool:
+    """Return whether an entry is the erasure of rows that a version was trained on."""
+    return entry.evidence.erasure is not None and version.name in entry.evidence.erasure.retrain
 
 
 def _describe_data(run: Run) -> DataLineage:

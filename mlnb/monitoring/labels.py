@@ -21,7 +21,7 @@ from mlnb.methods.operations.label_matching import LabelPosition
 WHOLE = re.compile(r"-?\d+\.0+")  # a class that a spreadsheet saved as a number
 ORIGIN = "0" * 64  # digest that the first event has as that of the one before
 EVENTS = "label_events"
-_TABLES = (
+TABLES = (
     f"""CREATE TABLE IF NOT EXISTS {EVENTS} (
     number INTEGER PRIMARY KEY, request TEXT NOT NULL, row NOT NULL, label TEXT NOT NULL, arrived REAL NOT NULL,
     origin TEXT NOT NULL, digest TEXT NOT NULL
@@ -159,7 +159,7 @@ def read_labels(database: Path) -> dict[tuple[str, LabelPosition], tuple[str, fl
     if not database.exists():
         return {}
     with closing(_open_read_only(database)) as connection:
-        table = next((name for name in (EVENTS, "labels") if _has_table(connection, name)), None)
+        table = next((name for name in (EVENTS, "labels") if has_table(connection, name)), None)
         if table is None:
             return {}  # the first labels were refused
         order = "ORDER BY number" if table == EVENTS else ""
@@ -176,7 +176,7 @@ def read_events(database: Path) -> list[LabelEvent]:
     if not database.exists():
         return []
     with closing(_open_read_only(database)) as connection:
-        if not _has_table(connection, EVENTS):
+        if not has_table(connection, EVENTS):
             return []
         return [LabelEvent(*line) for line in connection.execute(f"SELECT * FROM {EVENTS} ORDER BY number")]
 
@@ -186,24 +186,25 @@ def read_head(database: Path) -> LabelHead:
     if not database.exists():
         return LabelHead()
     with closing(_open_read_only(database)) as connection:
-        return _head(connection) if _has_table(connection, EVENTS) else LabelHead()
+        return _head(connection) if has_table(connection, EVENTS) else LabelHead()
 
 
 def _open_read_only(database: Path) -> sqlite3.Connection:
     return sqlite3.connect(f"file:{quote(str(database))}?mode=ro", uri=True, timeout=30)
 
 
-def _has_table(connection: sqlite3.Connection, name: str) -> bool:
+def has_table(connection: sqlite3.Connection, name: str) -> bool:
+    """Return whether a database has a table."""
     line = connection.execute("SELECT 1 FROM sqlite_master WHERE type='table' AND name=?", (name,))
     return line.fetchone() is not None
 
 
 def _open_events(connection: sqlite3.Connection) -> LabelHead:
     """Create the table of events where there is none, with the labels of an earlier version; return the last event."""
-    for statement in _TABLES:
+    for statement in TABLES:
         connection.execute(statement)
     head = _head(connection)
-    if _has_table(connection, "labels"):
+    if has_table(connection, "labels"):
         for query in _EARLIER.values():
             for line in connection.execute(query).fetchall():
                 head = _append(connection, head, line)

@@ -28,8 +28,11 @@ def record_heads(project: Project, registry: Registry, version: ModelVersion, lo
     Raises:
         RegistryError: The registry cannot be read or written.
     """
-    own = [head for entry in registry.log() for head in entry.evidence.production if is_own(project, head)]
-    recorded = {head.file: head.count for head in own}
+    recorded: dict[str, int] = {}
+    for entry in registry.log():
+        links = entry.evidence.erasure.links if entry.evidence.erasure else ()
+        heads_then = (*entry.evidence.production, *(link.after for link in links))
+        recorded |= {head.file: head.count for head in heads_then if is_own(project, head)}
     current = _current_heads(project, version.model, log)
     heads = tuple(head for head in current if head.count > recorded.get(head.file, 0))
     return registry.record_production(version, heads) if heads else None
@@ -61,15 +64,16 @@ def _current_heads(project: Project, model: str, log: Path) -> Iterator[Producti
     for path in sorted(log.glob(f"*{CHAIN}")):
         with suppress(ValueError, OSError):
             if entries := read_chain(path):
-                yield _make_head(project, path, len(entries), entries[-1].own_digest)
+                yield make_head(project, path, len(entries), entries[-1].own_digest)
     database = label_database(project, model)
     with suppress(sqlite3.DatabaseError):
         head = read_head(database)
         if head.number:
-            yield _make_head(project, database, head.number, head.digest)
+            yield make_head(project, database, head.number, head.digest)
 
 
-def _make_head(project: Project, path: Path, count: int, digest: str) -> ProductionHead:
+def make_head(project: Project, path: Path, count: int, digest: str) -> ProductionHead:
+    """Return the head of a chain or of labels."""
     file = path.relative_to(project.store_root).as_posix()
     return ProductionHead(file=file, count=count, digest=digest, store=store_identity(project))
 

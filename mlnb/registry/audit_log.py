@@ -1,16 +1,17 @@
 """The audit log: each entry has the digest of the one before, so that every change, deletion or move is found."""
 
-import getpass
 import json
 from collections.abc import Iterable
+from itertools import accumulate
 from typing import Any
 
 import sqlalchemy as sa
 from msgspec import field
 
-from mlnb.codec import Record, convert, to_json
+from mlnb.codec import Record, convert, replace, to_json
 from mlnb.engine.digests import digest_value
 from mlnb.errors import RegistryError
+from mlnb.machine import user_name
 from mlnb.methods.contracts.evaluations import DecidingMetric
 from mlnb.methods.contracts.holdout_reuse import HoldoutReuse
 from mlnb.registry.database import LOG
@@ -23,10 +24,7 @@ ORIGIN = "0" * 64  # digest that the first entry has as that of the one before
 
 def actor() -> str:
     """Return the name for the audit log: MLNB_ACTOR, which CI sets, or the user of this machine."""
-    try:
-        return ProcessSettings().actor or getpass.getuser()
-    except (KeyError, OSError):
-        return "unknown"
+    return ProcessSettings().actor or user_name()
 
 
 class LoggedAccess(Record, frozen=True, kw_only=True):
@@ -52,6 +50,36 @@ class ProductionHead(Record, frozen=True, kw_only=True):
     store: str
 
 
+class HeadLink(Record, frozen=True, kw_only=True):
+    """A chain of the prediction log or the labels that was written again: its head before and after.
+
+    Args:
+        before: the head that it had; heads that were recorded earlier are of the chain up to it.
+        after: the head that it has now.
+    """
+
+    before: ProductionHead
+    after: ProductionHead
+
+
+class ErasureEvidence(Record, frozen=True, kw_only=True):
+    """An erasure of rows, or a deletion by a retention setting.
+
+    Args:
+        id: name of its record in the store, which lists objects and files.
+        digest: SHA-256 of that record.
+        store: identity of the store.
+        links: chains and labels that were written again.
+        retrain: versions that were trained on the rows, or that can no longer be served.
+    """
+
+    id: str
+    digest: str
+    store: str
+    links: tuple[HeadLink, ...] = ()
+    retrain: tuple[str, ...] = ()
+
+
 class Evidence(Record, omit_defaults=True, frozen=True, kw_only=True):
     """What a change was based on; fields that do not apply are left out.
 
@@ -70,6 +98,10 @@ class Evidence(Record, omit_defaults=True, frozen=True, kw_only=True):
         manifest: digest of the statement in the manifest of its run.
         production: heads of prediction log and labels that were new when the version was monitored.
         documents: digest of each document that an approval is about, by the name of its artifact.
+        authors: ids of the keys that have signed the manifest of the run.
+        database_user: user who was logged in to the database server; empty for a registry in a file.
+        erasure: what was erased.
+        hold: entry that has placed the hold which was removed.
     """
 
     run: str = ""
@@ -86,6 +118,13 @@ class Evidence(Record, omit_defaults=True, frozen=True, kw_only=True):
     manifest: str = ""
     production: tuple[ProductionHead, ...] = ()
     documents: dict[str, str] = field(default_factory=dict)
+    authors: tuple[str, ...] = ()
+    database_user: str = ""
+    erasure: ErasureEvidence | None = None
+    hold: int | None = None
+
+
+NO_EVIDENCE = Evidence()
 
 
 class Entry(Record, frozen=True, kw_only=True):
@@ -95,8 +134,8 @@ class Entry(Record, frozen=True, kw_only=True):
         number: from 1, without a gap.
         when: ISO 8601, UTC.
         who: the person or CI job.
-        what: registered, promoted, rolled back, approved, removed or monitored.
-        model, version: the version that it concerns.
+        what: registered, promoted, rolled back, approved, removed, monitored, erased, expired, held or released.
+        model, version: the version that it concerns; empty and 0 where it concerns the project.
         alias: that was moved; empty where none was.
         before: version that the alias pointed to.
         why: the reason that was stated.
@@ -113,7 +152,7 @@ class Entry(Record, frozen=True, kw_only=True):
     alias: str = ""
     before: int | None = None
     why: str = ""
-    evidence: Evidence = Evidence()
+    evidence: Evidence = NO_EVIDENCE
     previous: str
 
     @property
@@ -121,15 +160,23 @@ class Entry(Record, frozen=True, kw_only=True):
         """SHA-256 of everything above."""
         return digest_value(to_json(self))
 
+    @property
+    def subject(self) -> str:
+        """The version that it concerns, as model:number, or the project."""
+        return f"{self.model}:{self.version}" if self.model else "project"
 
-def append(connection: sa.Connection, when: str, who: str, **change: Any) -> Entry:
+
+def append(connection: sa.Connection, when: str, who: str, evidence: Evidence = NO_EVIDENCE, **change: Any) -> Entry:
     """Add an entry inside a writing transaction, signed when this user has a key, and return it.
 
     `change` has the other fields of an `Entry`.
     """
     last = connection.execute(sa.select(LOG.c.number, LOG.c.digest).order_by(LOG.c.number.desc()).limit(1)).first()
     number, previous = (last.number + 1, last.digest) if last else (1, ORIGIN)
-    entry = Entry(number=number, when=when, who=who, previous=previous, **change)
+    if connection.dialect.name == "postgresql":
+        user = connection.execute(sa.text("SELECT session_user")).scalar()
+        evidence = replace(evidence, database_user=str(user))
+    entry = Entry(number=number, when=when, who=who, evidence=evidence, previous=previous, **change)
     text = json.dumps(to_json(entry), sort_keys=True, ensure_ascii=False)
     connection.execute(LOG.insert().values(number=number, entry=text, digest=entry.digest))
     if (key := find_key()) is not None:
@@ -162,6 +209,16 @@ def read(lines: Iterable[tuple[int, str, str]]) -> list[Entry]:
     return result
 
 
+def signing_times(log: Iterable[Entry]) -> dict[int, str]:
+    """Return when each entry was signed at the earliest, by its number: an entry is not older than those before it.
+
+    An entry with an earlier time than one before it does not make a signature older than that: a key that was revoked
+    in between cannot be used by dating an entry back.
+    """
+    log = list(log)
+    return dict(zip([entry.number for entry in log], accumulate((entry.when for entry in log), max), strict=True))
+
+
 def _parse(text: str) -> Entry:
     """Return the entry of a line. Raises `ValueError` when it cannot be read."""
     return convert(json.loads(text), Entry, "the entry")
@@ -188,7 +245,7 @@ def verify(lines: Iterable[tuple[int, str, str]], head: str = "") -> list[str]:
         if entry.number != number:
             faults.append(f"moved: entry {number} was written as entry {entry.number}")
         if entry.digest != digest:
-            faults.append(f"altered: entry {number} ({entry.what} {entry.model}:{entry.version}, {entry.when})")
+            faults.append(f"altered: entry {number} ({entry.what} {entry.subject}, {entry.when})")
         if entry.previous != previous and number == expected:
             faults.append(f"broken: entry {number} does not follow entry {number - 1} as that is now")
         expected, previous = number + 1, digest

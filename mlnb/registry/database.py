@@ -1,5 +1,6 @@
 """The registry's database: four tables, one writer at a time, and an append-only log."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,11 +10,18 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from mlnb.engine.files import PRIVATE, make_folder
 from mlnb.engine.project import Project
-from mlnb.errors import MissingExtra, RegistryError
+from mlnb.errors import AccessDenied, MissingExtra, RegistryError
 from mlnb.methods.tables.sqlite_urls import sqlite_url
 from mlnb.url_passwords import expand_url
 
 PATIENCE = 30  # seconds to wait for another writer
+INSUFFICIENT_PRIVILEGE = "42501"  # state of PostgreSQL
+WRITERS = {  # table -> role that may write it
+    "mlnb_log": "mlnb_registrar",
+    "mlnb_versions": "mlnb_registrar",
+    "mlnb_approvals": "mlnb_approver",
+    "mlnb_aliases": "mlnb_promoter",
+}
 
 METADATA = sa.MetaData()
 LOG = sa.Table(
@@ -126,7 +134,8 @@ def _prepare(connection: sa.Connection) -> None:
 def writing(engine: sa.Engine) -> Iterator[sa.Connection]:
     """Yield the only connection that may write; all of its changes are committed, or none.
 
-    Raises `RegistryError` when another writer holds the registry for longer than `PATIENCE`.
+    Raises `RegistryError` when another writer holds the registry for longer than `PATIENCE`, `AccessDenied` when the
+    user of the database may not write.
     """
     try:
         with engine.connect() as connection:
@@ -145,6 +154,8 @@ def writing(engine: sa.Engine) -> Iterator[sa.Connection]:
                         connection.exec_driver_sql("SELECT pg_advisory_xact_lock(7236821)")
                     yield connection
     except DBAPIError as error:
+        if _is_denied(error):
+            raise _access_denied(engine, error) from error
         raise RegistryError(
             f"The registry could not be written: {_short(error)}. The change was rolled back; try it again."
         ) from error
@@ -164,6 +175,8 @@ def reading(engine: sa.Engine) -> Iterator[sa.Connection]:
             else:
                 yield connection.execution_options(isolation_level="REPEATABLE READ")
     except DBAPIError as error:
+        if _is_denied(error):
+            raise _access_denied(engine, error) from error
         raise RegistryError(f"The registry could not be read: {_short(error)}.") from error
 
 
@@ -181,6 +194,23 @@ def shown_url(url: str) -> str:
         return sa.make_url(url).render_as_string(hide_password=True)
     except (sa.exc.ArgumentError, ValueError):
         return f"{url.partition(':')[0]}:…"
+
+
+def _is_denied(error: DBAPIError) -> bool:
+    return getattr(error.orig, "sqlstate", None) == INSUFFICIENT_PRIVILEGE
+
+
+def _access_denied(engine: sa.Engine, error: DBAPIError) -> AccessDenied:
+    """Return the error of a user without the right, which names the missing role."""
+    user, text = engine.url.username or "this user", str(error.orig).splitlines()[0]
+    statement = (error.statement or "").lstrip().upper()
+    named = re.search(r"mlnb_(reader|registrar|approver|promoter)", text)
+    table = re.search(r"for table (mlnb_\w+)", text)
+    reads = statement.startswith("SELECT")
+    role = named[0] if named else "mlnb_reader" if reads else WRITERS.get(table[1], "") if table else ""
+    who = f"An administrator grants it: GRANT {role} TO {user}" if role else "`mlnb registry users` lists who has roles"
+    needs = f" It needs the role {role}." if role else ""
+    return AccessDenied(f"The database user {user} may not do this: {text}.{needs} {who}. Nothing was changed.")
 
 
 def _short(error: Exception) -> str:

@@ -2,8 +2,8 @@
 
 import json
 import warnings
-from collections.abc import Iterable
 from functools import cached_property
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -11,7 +11,7 @@ from mlnb.codec import to_json
 from mlnb.engine import runs
 from mlnb.engine.project import Project
 from mlnb.engine.test_set_access import recorded_accesses
-from mlnb.errors import GateFailed, MlnbError, RegistryError, UnknownRun, UsageError
+from mlnb.errors import AccessDenied, GateFailed, MlnbError, RegistryError, UsageError
 from mlnb.registry import audit_log
 from mlnb.registry.anchored_heads import anchor_head
 from mlnb.registry.database import (
@@ -24,19 +24,16 @@ from mlnb.registry.database import (
     reading,
     writing,
 )
+from mlnb.registry.entry_signatures import read_signatures
 from mlnb.registry.known_head import known_head, remember_head
-from mlnb.registry.model_versions import (
-    REQUIRED,
-    ModelVersion,
-    check_alias,
-    describe_version,
-    document_digests,
-    split_reference,
-)
+from mlnb.registry.model_versions import REQUIRED, ModelVersion, check_alias, describe_version, document_digests
 from mlnb.registry.registry_state import compare_states, metadata_digest, read_state, replay
-from mlnb.registry.version_table import read_versions
-from mlnb.signing.envelopes import IN_TOTO, MANIFEST, payload_digest
-from mlnb.suggestions import did_you_mean
+from mlnb.registry.required_signer import APPROVER, find_signer
+from mlnb.registry.verified_approvals import Approval, find_approvals, find_authors, verified_people
+from mlnb.registry.version_requirements import check_approver, unmet_requirements
+from mlnb.registry.version_table import choose_model, find_version, read_versions
+from mlnb.signing.envelopes import IN_TOTO, MANIFEST, payload_digest, signing_keys
+from mlnb.signing.trusted_keys import TrustedKey, keys_path, read_trusted_keys
 
 CHAMPION = "champion"
 
@@ -92,9 +89,10 @@ class Registry:
                     reuse=metadata.reuse,
                     accesses=accesses,
                     manifest=payload_digest(run.folder / MANIFEST, IN_TOTO),
+                    authors=signing_keys(run.folder / MANIFEST, IN_TOTO),
                 )
-                change = {"what": "registered", "model": model, "version": present, "evidence": evidence}
-                entry = audit_log.append(connection, runs.now(), self.who, **change)
+                change = {"what": "registered", "model": model, "version": present}
+                entry = audit_log.append(connection, runs.now(), self.who, evidence, **change)
         if entry is not None:
             self._remember(entry)
         return self.find(f"{model}:{present}")
@@ -111,6 +109,9 @@ class Registry:
             try:
                 new.append(self.register(run))
                 present.add(output.digest)
+            except AccessDenied as error:  # those who only read or approve register nothing
+                warnings.warn(f"run {run.id} is not registered: {error}", RuntimeWarning, stacklevel=2)
+                return new
             except RegistryError:
                 raise
             except (MlnbError, KeyError, OSError) as error:  # a run that is damaged must not hide the others
@@ -129,28 +130,14 @@ class Registry:
 
         Raises `UnknownRun` when there is no such version, `UsageError` when there are several models.
         """
-        every = self.versions()
-        if called := [version for version in every if version.is_called(reference)]:
-            return called[-1]
-        model, number, alias = split_reference(reference)
-        model = _choose(model, sorted({version.model for version in every}))
-        mine = [version for version in every if version.model == model]
-        if number is None and not alias:
-            return mine[-1]
-        for version in mine:
-            if version.number == number or (alias and alias in version.aliases):
-                return version
-        present = sorted({name for version in mine for name in version.aliases})
-        what = f"version {number}; it has 1 to {mine[-1].number}" if number is not None else f"alias {alias!r}"
-        hint = did_you_mean(alias, present) if alias else ""
-        raise UnknownRun(f"{model} has no {what}.{hint} `mlnb models` lists all versions.")
+        return find_version(self.versions(), reference)
 
     def find_or_champion(self, reference: str = "") -> ModelVersion:
         """Return the version of a reference; without one the champion, else the newest. Raises as `find`."""
         if reference:
             return self.find(reference)
         versions = self.versions()
-        model = _choose("", sorted({version.model for version in versions}))
+        model = choose_model("", {version.model for version in versions})
         champion = [version for version in versions if CHAMPION in version.aliases]
         return champion[0] if champion else self.find(model)
 
@@ -166,10 +153,14 @@ class Registry:
         Raises:
             GateFailed: the gate failed or approvals are missing, without `force`.
             UsageError: there is no reason, or the alias points there already.
+            AccessDenied: approvals are needed, the project trusts keys, and this user has none of them.
         """
         version, alias = self.find(reference), check_alias(alias)
         why = _reason(why, f"mlnb promote {version.name}")
-        doubts = self._doubts(version)
+        needed = self.project.settings.approvals
+        signer = find_signer(self.project, self.who, "A promotion that needs approvals") if needed else None
+        approved_by = self.people(version)
+        doubts = unmet_requirements(version, len(approved_by), needed)
         if doubts and not force:
             raise GateFailed(
                 f"{version.name} is not promoted: {'; '.join(doubts)}. --force promotes it, and is logged."
@@ -180,10 +171,10 @@ class Registry:
             gate=metadata.gate,
             bento=metadata.bento,
             deciding=metadata.deciding,
-            approved_by=version.approved_by,
+            approved_by=approved_by,
             forced_past=tuple(doubts),
         )
-        return self._move("promoted", version, alias, why, evidence)
+        return self._move("promoted", version, alias, why, evidence, signer)
 
     def rollback(self, model: str = "", alias: str = CHAMPION, why: str = "") -> audit_log.Entry:
         """Point an alias to its previous version and return the entry. Raises `UsageError` without one."""
@@ -203,25 +194,52 @@ class Registry:
         return self._move("rolled back", target, alias, why, evidence)
 
     def approve(self, reference: str, why: str = "") -> audit_log.Entry:
-        """Record that a person approves a version. Raises `UsageError` without a reason or for a second time."""
+        """Record that a person approves a version.
+
+        Where the project trusts keys, the person is the owner of the key that signs the approval.
+
+        Raises:
+            UsageError: there is no reason, or this person has approved the version already.
+            AccessDenied: the key does not count, it is that of the version's author, or the version has no documents.
+        """
         version = self.find(reference)
         why = _reason(why, f"mlnb approve {version.name}")
-        if self.who in version.approved_by:
-            raise UsageError(f"{self.who} has approved {version.name} already.")
+        signer = find_signer(self.project, self.who, "An approval", (APPROVER,))
+        who = signer.name if signer else self.who
+        documents = document_digests(runs.open_exact(self.project, version.run))
+        if signer is not None:
+            with reading(self.engine) as connection:
+                lines, signatures = audit_log.entries(connection), read_signatures(connection)
+            authors = find_authors(version, lines, signatures, read_trusted_keys(keys_path(self.project)))
+            check_approver(version, signer, authors, documents)
+        if who in self.people(version):
+            raise UsageError(f"{who} has approved {version.name} already.")
         with writing(self.engine) as connection:
-            connection.execute(APPROVALS.insert().values(model=version.model, number=version.number, who=self.who))
+            if who not in version.approved_by:  # by an approval that was not verified
+                connection.execute(APPROVALS.insert().values(model=version.model, number=version.number, who=who))
             change = {"what": "approved", "model": version.model, "version": version.number, "why": why}
-            documents = document_digests(runs.open_exact(self.project, version.run))
             evidence = audit_log.Evidence(service=version.service, documents=documents)
-            entry = audit_log.append(connection, runs.now(), self.who, evidence=evidence, **change)
+            entry = audit_log.append(connection, runs.now(), who, evidence=evidence, **change)
         return self._remember(entry)
+
+    def approvals(self) -> dict[tuple[str, int], tuple[Approval, ...]]:
+        """Return the approvals of each version that has any, by model and number, and whether each is verified."""
+        trusted = read_trusted_keys(keys_path(self.project))
+        with reading(self.engine) as connection:
+            return find_approvals(audit_log.entries(connection), read_signatures(connection), trusted)
 
     def record_production(self, version: ModelVersion, heads: tuple[audit_log.ProductionHead, ...]) -> audit_log.Entry:
         """Record the heads of prediction log and labels that a version was monitored with; return the entry."""
         change = {"what": "monitored", "model": version.model, "version": version.number}
-        evidence = audit_log.Evidence(production=heads)
+        return self._append(evidence=audit_log.Evidence(production=heads), **change)
+
+    def record_change(self, what: str, why: str, evidence: audit_log.Evidence) -> audit_log.Entry:
+        """Record a change that concerns the project: rows were erased or expired, a hold was placed or removed."""
+        return self._append(what=what, model="", version=0, why=why, evidence=evidence)
+
+    def _append(self, **change: Any) -> audit_log.Entry:
         with writing(self.engine) as connection:
-            entry = audit_log.append(connection, runs.now(), self.who, evidence=evidence, **change)
+            entry = audit_log.append(connection, runs.now(), self.who, **change)
         return self._remember(entry)
 
     def log(self) -> list[audit_log.Entry]:
@@ -247,7 +265,13 @@ class Registry:
         return faults, len(lines), lines[-1][2] if lines else audit_log.ORIGIN
 
     def _move(
-        self, what: str, version: ModelVersion, alias: str, why: str, evidence: audit_log.Evidence
+        self,
+        what: str,
+        version: ModelVersion,
+        alias: str,
+        why: str,
+        evidence: audit_log.Evidence,
+        signer: TrustedKey | None = None,
     ) -> audit_log.Entry:
         here = (ALIASES.c.model == version.model, ALIASES.c.alias == alias)
         with writing(self.engine) as connection:
@@ -255,35 +279,19 @@ class Registry:
             if before == version.number:
                 raise UsageError(f"{alias} of {version.model} is version {before} already.")
             if before is None:
-                values = {"model": version.model, "alias": alias, "number": version.number}
-                connection.execute(ALIASES.insert().values(**values))
+                connection.execute(ALIASES.insert().values(model=version.model, alias=alias, number=version.number))
             else:
                 connection.execute(ALIASES.update().where(*here).values(number=version.number))
             change = {"what": what, "model": version.model, "version": version.number, "alias": alias}
-            entry = audit_log.append(
-                connection, runs.now(), self.who, before=before, why=why, evidence=evidence, **change
-            )
+            who = signer.name if signer else self.who
+            entry = audit_log.append(connection, runs.now(), who, before=before, why=why, evidence=evidence, **change)
         return self._remember(entry)
 
-    def _doubts(self, version: ModelVersion) -> list[str]:
-        needed = self.project.settings.approvals
-        doubts = [] if version.metadata.gate else ["its gate has failed"]
-        if not version.metadata.certificate.identical:
-            doubts.append("its bento was not verified to respond as the notebook did")
-        if len(version.approved_by) < needed:
-            doubts.append(f"approved by {len(version.approved_by)} of {needed} people: `mlnb approve {version.name}`")
-        return doubts
-
-
-def _choose(model: str, models: Iterable[str]) -> str:
-    names = list(models)
-    if not names:
-        raise UnknownRun("No model is registered yet. `mlnb run` trains one and registers it.")
-    if not model and len(names) > 1:
-        raise UsageError(f"There are {len(names)} models: {', '.join(names[:10])}. Name one, such as {names[0]}:1.")
-    if model and model not in names:
-        raise UnknownRun(f"No model is called {model!r}; there is {', '.join(names[:10])}.{did_you_mean(model, names)}")
-    return model or names[0]
+    def people(self, version: ModelVersion) -> tuple[str, ...]:
+        """Return whose approvals of a version count; where the project trusts keys, by verified key."""
+        if not read_trusted_keys(keys_path(self.project)).keys:
+            return version.approved_by
+        return verified_people(self.approvals().get((version.model, version.number), ()))
 
 
 def _reason(why: str, command: str) -> str:

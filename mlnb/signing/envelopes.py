@@ -39,6 +39,7 @@ class SignatureState(StrEnum):
     SIGNED = "signed"
     UNSIGNED = "unsigned"
     UNTRUSTED = "signed with a key that is not trusted"
+    LAPSED = "signed with a key that had expired or was revoked"
     INVALID = "the signature does not match"
 
 
@@ -92,20 +93,39 @@ def payload_digest(path: Path, kind: str) -> str:
         return ""
 
 
+def signing_keys(path: Path, kind: str) -> tuple[str, ...]:
+    """Return the ids of the keys that an envelope's file names; none when it is missing, damaged or unsigned."""
+    try:
+        return tuple(signature.keyid for signature in open_envelope(path.read_bytes(), kind, str(path))[1])
+    except (OSError, SchemaError):
+        return ()
+
+
 def check_signatures(
-    signatures: tuple[Signature, ...], kind: str, payload: bytes, trusted: TrustedKeys
+    signatures: tuple[Signature, ...], kind: str, payload: bytes, trusted: TrustedKeys, when: str
 ) -> SignatureCheck:
-    """Return whether a payload has a valid signature of a trusted key; an invalid one of such a key counts first."""
-    owners = []
+    """Return whether a payload has a valid signature of a trusted key; an invalid one of such a key counts first.
+
+    Args:
+        signatures: The signatures.
+        kind: Media type of the payload.
+        payload: What is signed.
+        trusted: The keys that the project trusts.
+        when: When it was signed, ISO 8601 in UTC: a key must not have expired or been revoked by then.
+    """
+    owners, lapsed = list[str](), list[str]()
     for signature in signatures:
         key = trusted.find(signature.keyid)
         if key is None:
             continue
         if not is_valid(key.public, signed_bytes(kind, payload), signature.sig):
             return SignatureCheck(SignatureState.INVALID, key.name)
-        owners.append(f"{key.name} ({key.role})")
+        reason = key.why_invalid(when)
+        (lapsed if reason else owners).append(f"{key.name} ({reason or key.role})")
     if owners:
         return SignatureCheck(SignatureState.SIGNED, ", ".join(owners))
+    if lapsed:
+        return SignatureCheck(SignatureState.LAPSED, ", ".join(lapsed))
     if signatures:
         return SignatureCheck(SignatureState.UNTRUSTED, signatures[0].keyid[:12])
     return SignatureCheck(SignatureState.UNSIGNED)

@@ -52,8 +52,21 @@ def test_the_key_of_another_person_is_trusted(project: Path, monkeypatch: pytest
         (["trust", "abc", "--name", "bob"], "is no public key"),
         (["list", "abc"], "takes no public key"),
         (["new", "abc"], "takes no public key"),
+        (["new", "--until", "soon"], "is no date"),
+        (["revoke"], "Found no key"),
+        (["revoke", "0123456789"], "0 trusted keys are called '0123456789'"),
+        (["list", "--since", "2026-01-01"], "--since for `mlnb keys revoke`"),
     ],
 )
 def test_wrong_arguments_are_explained(arguments: list[str], message: str, capsys: Any) -> None:
     assert main(["keys", *arguments]) == 2
     assert message in capsys.readouterr().err
+
+
+def test_a_key_expires_and_is_revoked(project: Path, capsys: Any) -> None:
+    assert main(["keys", "new", "--until", "2999-01-31"]) == 0
+    capsys.readouterr()
+    assert main(["keys"]) == 0 and "valid until 2999-01-31" in capsys.readouterr().out
+    assert main(["keys", "revoke", "ann", "--since", "2026-02-03"]) == 0
+    assert "the key of ann, as of 2026-02-03" in capsys.readouterr().out
+    assert main(["keys"]) == 0 and "was revoked as of 2026-02-03" in capsys.readouterr().out

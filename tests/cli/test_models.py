@@ -1,9 +1,10 @@
-"""`mlnb models`, `promote`, `rollback`, `approve`, `compare` and `audit`: output and exit codes."""
+"""`mlnb models`, `promote`, `rollback`, `approve`, `approvals`, `compare` and `audit`: output and exit codes."""
 
 import json
 import sqlite3
 
 import pytest
+from signing_people import People
 
 from mlnb.cli.main import main
 from mlnb.engine.formats import save_object
@@ -57,6 +58,33 @@ def test_from_registration_to_rollback(project, capsys):
     assert "6 entries" in shown(capsys, "audit", "verify")
     lines = [json.loads(line) for line in shown(capsys, "audit", "--json").splitlines()]
     assert [line["what"] for line in lines][2:] == ["promoted", "promoted", "rolled back", "approved"]
+
+
+def test_approvals_are_listed_with_whether_a_key_verifies_them(project, capsys, monkeypatch):
+    people = People(project, monkeypatch)
+    shown(capsys, "models")
+    shown(capsys, "approve", "1", "--reason", "my own")
+    assert "0 verified approvals." in (text := shown(capsys, "approvals", "1")) and "the project trusts no key" in text
+    assert "ann (not verified)" in shown(capsys, "models") and "ann (not verified)" in shown(capsys, "models", "1")
+    assert "not verified: the project trusts no key" in shown(capsys, "lineage", "1")
+    (project.root / "settings.ini").write_text("[mlnb]\napprovals = 1\n[pipeline train]\nstages = problem\n")
+    key = people.trust("bob", "approver")
+    assert main(["approvals", "1"]) == 1 and "1 required" in capsys.readouterr().out
+    people.act("bob")
+    assert "by bob" in shown(capsys, "approve", "1", "--reason", "report read")
+    text = shown(capsys, "approvals", "1")
+    assert "1 verified approval: bob; 1 required." in text and key.keyid[:12] in text and "approver" in text
+    lines = [json.loads(line) for line in shown(capsys, "approvals", "1", "--json").splitlines()]
+    assert [(line["who"], line["verified"]) for line in lines] == [("ann", False), ("bob", True)]
+    assert json.loads(shown(capsys, "models", "1", "--json"))["approvals"] == lines
+    assert f"verified, key {key.keyid[:12]}" in shown(capsys, "lineage", "1")
+    assert "promoted as champion" in shown(capsys, "promote", "1", "--reason", "approved")
+    assert "your key is that of bob" in _refused(capsys, people, "the CEO")
+
+
+def _refused(capsys, people, actor):
+    people.act("bob", actor)
+    return shown(capsys, "approve", "2", "--reason", "mine", code=3)
 
 
 def test_one_version_is_shown_and_two_are_compared(project, capsys):

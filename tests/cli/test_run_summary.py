@@ -106,6 +106,16 @@ def test_a_new_project_repeats_the_parameters_of_the_run(folder, example, monkey
     )
 
 
+def test_a_new_project_has_no_parameters_of_another_pipeline(folder, example, monkeypatch):
+    monkeypatch.setattr(Project, "is_builtin", True)
+    run = example.make_run(example.make_project(folder / "project"))
+    run.update(pipeline="monitor")
+    lines = next_commands(run, read_request(parse("mlnb run monitor -p monitor.days 7")), servable=False)
+    assert any(
+        line.strip() == "mlnb new my_project" or line.strip().startswith("mlnb new my_project  ") for line in lines
+    )
+
+
 def test_without_labels_the_next_step_is_to_label(folder, example):
     stable = {"metrics": lambda metrics: {**metrics, "deciding": {**metrics["deciding"], "name": "stability"}}}
     run = example.make_run(example.make_project(folder / "project"), change=stable)

@@ -141,7 +141,7 @@ def test_a_notebook_that_leads_out_of_the_run_is_not_served(shop, client):
 def test_the_registry_shows_champion_approvals_and_log(client, shop):
     before = sorted(path.name for path in shop.store_root.iterdir()), read_json(shop.store_root / "audit_head.json")
     page = text(client, f"{RUNS}/registry")
-    assert "champion" in page and "1 of 1" in page and "unaltered" in page
+    assert "champion" in page and "1 of 1" in page and "(not verified)" in page and "unaltered" in page
     assert escape(HOSTILE) in page and "champion: – → 1" in page
     after = sorted(path.name for path in shop.store_root.iterdir()), read_json(shop.store_root / "audit_head.json")
     assert before == after

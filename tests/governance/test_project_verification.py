@@ -12,6 +12,7 @@ import pyarrow.parquet as parquet
 import pytest
 from example_run import Example
 from recorded_runs import flip, recorded_run, snapshot
+from signing_people import People
 
 from mlnb.cli.main import main
 from mlnb.codec import convert, encode, replace
@@ -280,8 +281,11 @@ def test_segments_without_a_chain_pass_unless_strict(run: Run) -> None:
     assert not passed(problems(run, strict=True))
 
 
-def test_an_approval_is_about_the_documents_that_were_approved(run: Run) -> None:
-    registry = Registry(run.project, "bob")
+def test_an_approval_is_about_the_documents_that_were_approved(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    people = People(run.project, monkeypatch)
+    people.trust("bob", "approver")
+    people.act("bob")
+    registry = Registry(run.project)
     documents = registry.approve("1", "report read").evidence.documents
     registry.engine.dispose()
     assert documents == {name: run.require_output(name).digest for name in ("card", "technical_documentation")}

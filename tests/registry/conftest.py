@@ -3,15 +3,14 @@
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
-import pandas as pd
 import pytest
+from verified_runs import make_verified_run
 
-from mlnb.engine.formats import save_object
 from mlnb.engine.project import Project
 from mlnb.engine.runs import Run
-from mlnb.methods.contracts.gates import Gate
 from mlnb.registry.registry import Registry
 
 
@@ -38,26 +37,7 @@ def project(tmp_path, example) -> Project:
 def verified_run(project, example) -> Callable[..., Run]:
     """Make a run with a verified bento: its number, its score, and its predictions of the test rows."""
 
-    def make(number: int, score: float = 0.86, passed: bool = True, p: list[float] | None = None) -> Run:
-        run = example.make_run(project, f"20260314-09{number:02d}00-train-a1b2", minute=number, score=score)
-        folder = project.root / f"service-{number}"
-        folder.mkdir()
-        (folder / "model.txt").write_text(f"model {number}")
-        truth = ["0", "1"] * 20
-        p = p or [0.3, 0.7] * 20
-        predictions = pd.DataFrame({"truth": truth, "prediction": truth, "p 0": [1 - x for x in p], "p 1": p})
-        gate = Gate(passed=passed, lines=())
-        for stage, artifact, value in [
-            ("package", "service", folder),
-            ("evaluate", "predictions", predictions),
-            ("evaluate", "gate", gate),
-        ]:
-            output = save_object(project.store, value, artifact)
-            run.update_stage(stage, outputs={**run.stages[stage].outputs, artifact: output})
-        run.save()
-        return run
-
-    return make
+    return partial(make_verified_run, project, example)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from mlnb.codec import replace
 from mlnb.errors import SchemaError
 from mlnb.signing.envelopes import (
     SignatureState,
@@ -14,11 +15,13 @@ from mlnb.signing.envelopes import (
     open_envelope,
     payload_digest,
     signed_bytes,
+    signing_keys,
 )
 from mlnb.signing.signing_keys import SigningKey, create_key
 from mlnb.signing.trusted_keys import TrustedKey, TrustedKeys
 
 KIND = "application/example"
+NOW = "2026-06-01"
 
 
 @pytest.fixture
@@ -38,12 +41,30 @@ def test_the_signed_bytes_are_those_of_the_specification() -> None:
 
 def test_a_signature_is_checked_against_the_trusted_keys(key: SigningKey) -> None:
     payload, signatures = open_envelope(make_envelope(KIND, b"{}", key), KIND, "a file")
-    assert check_signatures(signatures, KIND, payload, trusting(key)) == (SignatureState.SIGNED, "ann (ci)")
-    assert check_signatures(signatures, KIND, b"{ }", trusting(key)).state == SignatureState.INVALID
-    assert check_signatures(signatures, "other", payload, trusting(key)).state == SignatureState.INVALID
-    assert check_signatures(signatures, KIND, payload, TrustedKeys()).state == SignatureState.UNTRUSTED
+    assert check_signatures(signatures, KIND, payload, trusting(key), NOW) == (SignatureState.SIGNED, "ann (ci)")
+    assert check_signatures(signatures, KIND, b"{ }", trusting(key), NOW).state == SignatureState.INVALID
+    assert check_signatures(signatures, "other", payload, trusting(key), NOW).state == SignatureState.INVALID
+    assert check_signatures(signatures, KIND, payload, TrustedKeys(), NOW).state == SignatureState.UNTRUSTED
     _, none = open_envelope(make_envelope(KIND, b"{}", None), KIND, "a file")
-    assert check_signatures(none, KIND, payload, trusting(key)).state == SignatureState.UNSIGNED
+    assert check_signatures(none, KIND, payload, trusting(key), NOW).state == SignatureState.UNSIGNED
+
+
+@pytest.mark.parametrize(("until", "revoked"), [("2026-05-01", ""), ("", "2026-05-01"), (NOW, NOW)])
+def test_an_expired_or_revoked_key_does_not_count_from_then_on(key: SigningKey, until: str, revoked: str) -> None:
+    payload, signatures = open_envelope(make_envelope(KIND, b"{}", key), KIND, "a file")
+    (trusted,) = trusting(key).keys
+    keys = TrustedKeys(keys=(replace(trusted, until=until, revoked=revoked),))
+    check = check_signatures(signatures, KIND, payload, keys, NOW)
+    assert check.state == SignatureState.LAPSED and ("revoked" if revoked else "expired") in check.who
+    assert check_signatures(signatures, KIND, payload, keys, "2026-04-30").state == SignatureState.SIGNED
+    assert check_signatures(signatures, KIND, b"{ }", keys, NOW).state == SignatureState.INVALID
+
+
+def test_an_envelope_names_its_keys(key: SigningKey, tmp_path: Path) -> None:
+    path = tmp_path / "file.json"
+    assert signing_keys(path, KIND) == ()
+    path.write_bytes(make_envelope(KIND, b"{}", key))
+    assert signing_keys(path, KIND) == (key.keyid,) and signing_keys(path, "another/type") == ()
 
 
 def test_a_third_party_reads_the_envelope(key: SigningKey) -> None:

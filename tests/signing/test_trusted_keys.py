@@ -8,7 +8,14 @@ import toys
 from mlnb.engine.project import Project
 from mlnb.errors import SchemaError, UsageError
 from mlnb.signing.signing_keys import create_key
-from mlnb.signing.trusted_keys import TrustedKeys, keys_path, read_trusted_keys, trust_key
+from mlnb.signing.trusted_keys import (
+    TrustedKeys,
+    keys_path,
+    parse_time,
+    read_trusted_keys,
+    revoke_key,
+    trust_key,
+)
 
 
 @pytest.fixture
@@ -39,3 +46,28 @@ def test_what_is_no_key_or_trusted_already_is_refused(project: Project) -> None:
     keys_path(project).write_text("{}")
     with pytest.raises(SchemaError, match=r"trusted_keys\.json"):
         read_trusted_keys(keys_path(project))
+
+
+def test_a_revoked_key_counts_for_earlier_times_and_is_not_trusted_again(project: Project) -> None:
+    key = create_key()
+    trust_key(project, key.public, "ann", "approver", "2999-01-31")
+    with pytest.raises(UsageError, match="0 trusted keys are called 'bob'"):
+        revoke_key(project, "bob")
+    revoked = revoke_key(project, key.keyid[:12], "2026-03-01T02:00:00+02:00")
+    assert revoked.revoked == "2026-03-01T00:00:00.000Z"
+    assert read_trusted_keys(keys_path(project)).find(key.keyid) == revoked
+    assert revoked.why_invalid("2026-02-28T23:59:59.999Z") == ""
+    assert "was revoked as of 2026-03-01" in revoked.why_invalid("2026-03-01T00:00:00.000Z")
+    with pytest.raises(UsageError, match=r"was revoked as of .* already"):
+        revoke_key(project, "ann")
+    assert revoke_key(project, "ann", "2026-01-01").revoked < revoked.revoked  # it was stolen earlier
+    with pytest.raises(UsageError, match="was revoked; `mlnb keys new`"):
+        trust_key(project, key.public, "ann", "approver")
+
+
+def test_a_key_expires(project: Project) -> None:
+    key = trust_key(project, create_key().public, "ann", "approver", "2026-03-01")
+    assert "expired on 2026-03-01" in key.why_invalid("2026-03-01T00:00:00.000Z")
+    assert key.why_invalid("2026-02-28T23:00:00.000Z") == ""
+    with pytest.raises(UsageError, match="is no date"):
+        parse_time("soon")

@@ -122,6 +122,11 @@ metrics.interval.passed %}as required{% else %}**below the nominal coverage**{% 
 
 {{ gate_table() }}
 
+## Approvals
+
+`mlnb approvals` lists who has approved the model. An approval is about the digest of this card, which is why the \
+card does not list it. Where the project trusts no key, an approval is a name, and is not verified.
+
 ## Limitations
 
 {{ limitations() }}

@@ -1,0 +1,1 @@
+"""Erase the rows of a person from everything that a project stores, with tombstones, a journal and holds."""
