@@ -2,7 +2,7 @@
 #   make run ARGS='--data churn.csv --target Churn'     pass options
 #   make test PYTHON=python3.13                          choose a Python
 .DEFAULT_GOAL := help
-.PHONY: help run test coverage check lab serve bench constraints readme clean
+.PHONY: help run test coverage check docs lab serve bench constraints readme clean
 unexport PYTHONDONTWRITEBYTECODE
 SHELL := /bin/sh
 ARGS ?=
@@ -21,6 +21,9 @@ ifeq ($(wildcard $(BIN)/python),)
   .PHONY: $(READY)
 endif
 
+# The tools of the documentation site have an environment that no test needs.
+DOCS_READY := .venv-docs/.ready-$(shell cksum < requirements-docs.txt | tr ' \t' '--')
+
 help:  ## list the targets
 	@echo 'make <target> [ARGS="..."] [PYTHON=python3.12]'; echo
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  \1	\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -38,6 +41,9 @@ coverage: $(READY)  ## run pytest with coverage measured; fails below the floor
 check: $(READY)  ## run linters, type checks, import rules and checks of generated files
 	@$(BIN)/python scripts/check.py $(ARGS)
 
+docs: $(READY) $(DOCS_READY)  ## build the documentation site in _docs; ARGS=--fast executes no notebook
+	@$(BIN)/python scripts/docs.py $(ARGS)
+
 lab: $(READY)  ## open the notebooks in JupyterLab
 	@$(BIN)/mlnb lab $(ARGS)
 
@@ -54,7 +60,7 @@ readme: $(READY)  ## write README.md from nbs/index.ipynb
 	@$(BIN)/python scripts/readme.py
 
 clean:  ## delete generated files except runs and the artifact store
-	rm -rf .venv build dist _docs _proc *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv .venv-docs build dist _docs _proc *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find mlnb tests scripts benchmarks bentos nbs -name __pycache__ -type d -prune -exec rm -rf {} +
 	find nbs -name .ipynb_checkpoints -type d -prune -exec rm -rf {} +
 
@@ -66,3 +72,9 @@ $(READY):
 	  fi; \
 	done; \
 	echo 'No Python 3.11 or newer found$(if $(PYTHON),$(comma) $(PYTHON) is not one): install one, or set its path: make PYTHON=/path/to/python3.12' >&2; exit 2
+
+$(DOCS_READY): | $(READY)
+	@rm -rf .venv-docs
+	@$(BIN)/python -m venv .venv-docs
+	@.venv-docs/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements-docs.txt
+	@touch $@

@@ -4,21 +4,49 @@ import configparser
 import re
 import runpy
 import shutil
+import subprocess
 from pathlib import Path
 
 from setuptools import Distribution, find_packages, setup
 from setuptools.command.build_py import build_py
+from setuptools.command.sdist import sdist
 
 ROOT = Path(__file__).parent
 SETTINGS = configparser.ConfigParser()
 SETTINGS.read(ROOT / "settings.ini", encoding="utf-8")
 ABOUT = SETTINGS["DEFAULT"]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
 SETS = [key.removesuffix("_requirements") for key in ABOUT if key.endswith("_requirements")]
 
 
 def requirements(name: str) -> list[str]:
     """Return the requirements of one set in settings.ini, such as `serving`."""
     return ABOUT[f"{name}_requirements"].split()
+
+
+COMMIT = Path("mlnb", "build_commit.txt")  # read by mlnb/build_revision.py
+
+
+def write_commit(folder: Path) -> None:
+    """Write the commit of this checkout below a folder; a source distribution has the file and no git."""
+    git = ["git", "-C", str(ROOT), "rev-parse", "--short=12", "HEAD"]
+    if (ROOT / COMMIT).is_file():
+        commit = (ROOT / COMMIT).read_text(encoding="ascii")
+    elif (ROOT / ".git").exists() and shutil.which("git"):
+        commit = subprocess.run(git, capture_output=True, text=True).stdout
+    else:
+        commit = ""
+    if commit.strip():
+        (folder / COMMIT).write_text(commit, encoding="ascii")
+
+
+class SourceWithCommit(sdist):
+    """Add the commit to the source distribution."""
+
+    def make_release_tree(self, base_dir: str, files: list[str]) -> None:
+        """Copy the files, then write the commit next to them."""
+        super().make_release_tree(base_dir, files)
+        write_commit(Path(base_dir))
 
 
 class BuildWithProject(build_py):
@@ -41,6 +69,16 @@ class BuildWithProject(build_py):
         for target, source in self.builtin().items():
             self.mkpath(str(Path(target).parent))
             self.copy_file(source, target)
+        self.resolve_links()
+        write_commit(Path(self.build_lib))
+
+    def resolve_links(self) -> None:
+        """Let links of the stage notebooks lead to the documentation site, or turn them into text."""
+        links = runpy.run_path(str(ROOT / "mlnb" / "engine" / "documentation_links.py"))
+        address = links["documentation_address"]((ROOT / "settings.ini").read_text(encoding="utf-8"))
+        for path in Path(self.build_lib, "mlnb", "builtin", "nbs", "stages").glob("*.ipynb"):
+            text = links["resolve_links"](path.read_text(encoding="utf-8"), address)
+            path.write_text(text, encoding="utf-8")
 
     def get_outputs(self, include_bytecode: bool = True) -> list[str]:
         """Return all built files, including those of the project."""
@@ -64,7 +102,7 @@ setup(
     name=ABOUT["lib_name"],
     version=ABOUT["version"],
     description=ABOUT["description"],
-    long_description=re.sub(r"\]\((?!https?:|#)[^)]*\)", "]", (ROOT / "README.md").read_text(encoding="utf-8")),
+    long_description=re.sub(r"\]\((?!https?:|#)[^)]*\)", "]", re.sub(r"!\[[^]]*\]\([^)]*\)\n*", "", README)),
     long_description_content_type="text/markdown",
     author=ABOUT["author"],
     author_email=ABOUT["author_email"],
@@ -74,7 +112,7 @@ setup(
     keywords=ABOUT["keywords"].split(),
     python_requires=f">={ABOUT['min_python']}",
     packages=find_packages(include=["mlnb", "mlnb.*"]),
-    cmdclass={"build_py": BuildWithProject, "install_data": InstallJupyterFiles},
+    cmdclass={"build_py": BuildWithProject, "install_data": InstallJupyterFiles, "sdist": SourceWithCommit},
     data_files=[("", [])],  # makes the wheel run InstallJupyterFiles
     package_data={
         "mlnb": ["py.typed", "__init__.pyi"],

@@ -18,6 +18,7 @@ import figures
 import lengths
 import mirrors
 import prose
+import release
 import task_names
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -115,6 +116,13 @@ def mirrored_tests() -> str:
     return ""
 
 
+def ready_to_release() -> str:
+    """Check the form of the changelog, the citation, and that all files have the same version."""
+    if lines := release.problems():
+        raise Wrong("\n".join(lines))
+    return ""
+
+
 CHECKS: dict[str, Check] = {
     "mypy": tool("mypy"),
     "ruff": tool("ruff", "check", "."),
@@ -135,6 +143,7 @@ CHECKS: dict[str, Check] = {
     "prose": standard_terms,
     "tasks": no_task_names,
     "mirrors": mirrored_tests,
+    "release": ready_to_release,
 }
 
 

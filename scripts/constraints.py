@@ -4,10 +4,11 @@ python scripts/constraints.py              resolve again, keeping the versions t
 python scripts/constraints.py --upgrade    resolve again, taking the newest versions that fit
 python scripts/constraints.py --check      print what is out of step, and exit with 1 if anything is
 
-It writes three files:
+It writes four files:
 - constraints.txt: one version of each library in any set, for `pip install -c`;
 - requirements-dev.txt: what `make` and CI install, with the SHA-256 digest of each file that may be installed;
-- mlnb/serving/packaging/library_hashes.txt: the same for the libraries of services, which images install.
+- mlnb/serving/packaging/library_hashes.txt: the same for the libraries of services, which images install;
+- requirements-docs.txt: the same for the tools that build the documentation site, which `make docs` installs.
 """
 
 import argparse
@@ -27,11 +28,16 @@ APART = "bench_requirements"  # what the benchmarks compare with need not fit th
 STORAGE = ("s3_requirements", "gcs_requirements", "azure_requirements")
 IMAGES = ("serving_requirements", "modelling_requirements", *STORAGE)
 LEARNERS = ("xgboost_requirements", "catboost_requirements")
-DRIVERS = (*STORAGE, *LEARNERS, "bigquery_requirements")  # large, and no test needs them
+DOCS = "docs_requirements"
+UNTESTED = (*STORAGE, *LEARNERS, "bigquery_requirements", "model-signing_requirements", DOCS)  # no test needs them
 OLDEST, NEWEST = "3.11", "3.13"
 LINE = re.compile(r"^[a-z0-9-]+==[A-Za-z0-9.+!]+( ; [^#/\\@]+)?$")
 HASHES = re.compile(r"( \\\n    --hash=sha256:[0-9a-f]{64})+$")
-HASHED = {"requirements-dev.txt": "development", "mlnb/serving/packaging/library_hashes.txt": "images"}
+HASHED = {
+    "requirements-dev.txt": "development",
+    "mlnb/serving/packaging/library_hashes.txt": "images",
+    "requirements-docs.txt": "docs",
+}
 
 
 def declared(settings: Path, group: str = "all") -> list[str]:
@@ -39,13 +45,13 @@ def declared(settings: Path, group: str = "all") -> list[str]:
 
     Args:
         settings: the file.
-        group: all; development: what `make` installs; images: what services may need.
+        group: all; development: what `make` installs; images: what services may need; docs: what builds the site.
     """
     parser = configparser.ConfigParser()
     parser.read(settings, encoding="utf-8")
     keys = [key for key in parser["DEFAULT"] if key.endswith("_requirements") and key != APART]
-    if group != "all":
-        keys = [key for key in keys if (key in IMAGES if group == "images" else key not in DRIVERS)]
+    groups = {"images": IMAGES, "docs": (DOCS,), "development": [key for key in keys if key not in UNTESTED]}
+    keys = [key for key in keys if key in groups.get(group, keys)]
     return list(dict.fromkeys(line for key in keys for line in parser["DEFAULT"][key].split()))
 
 

@@ -163,7 +163,10 @@ def _run_command(arguments: Sequence[str] | None) -> int:
         print(overview())
         return 0
     if arguments[0] in ("-V", "--version"):
-        print(f"mlnb {__version__}")
+        from mlnb.build_revision import build_revision
+
+        commit = build_revision()
+        print(f"mlnb {__version__}" + (f" (commit {commit})" if commit else ""))
         return 0
     name = arguments[0]
     if name not in COMMANDS:

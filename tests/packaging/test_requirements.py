@@ -13,11 +13,17 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parents[2]
-HASHED = (ROOT / "requirements-dev.txt", ROOT / "mlnb/serving/packaging/library_hashes.txt")
+HASHED = tuple(
+    ROOT / name
+    for name in ("requirements-dev.txt", "requirements-docs.txt", "mlnb/serving/packaging/library_hashes.txt")
+)
 OWN = {"mlnb", "tests", "service", "setup"}
 # Declared without an import of ours, and why.
 UNSEEN = {
     "coverage": "make coverage runs it as a module",
+    "latex2mathml": "make docs: formulas",
+    "mkdocs": "make docs",
+    "mkdocs-material": "make docs: theme and search",
     "zizmor": "make check audits the workflows with it",
     "execnb": "a cap: nbdev 2.4 fails at import with newer ones",
     "fastcore": "a cap: as execnb",
@@ -33,6 +39,8 @@ UNSEEN = {
     "pyarrow": "pandas reads and writes Parquet with it",
     "xgboost": "an optional model family imports it by name",
     "catboost": "an optional model family imports it by name",
+    "model-signing": "mlnb export --to signed imports it by name",
+    "pyopenssl": "model-signing imports it without requiring it",
     "optuna-dashboard": "an optional page of mlnb ui",
     "psycopg": "SQLAlchemy reaches PostgreSQL with it",
     "sqlalchemy-bigquery": "SQLAlchemy reaches BigQuery with it",

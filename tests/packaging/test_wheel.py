@@ -16,6 +16,9 @@ from mlnb.lab.labextension import data_files
 ROOT = Path(__file__).resolve().parents[2]
 SKIPPED = shutil.ignore_patterns(
     ".venv",
+    ".venv-docs",
+    "_docs",
+    "_proc",
     ".git",
     "runs",
     ".mlnb",

@@ -25,9 +25,20 @@ def workflows() -> dict[str, str]:
 
 WORKFLOWS = workflows()
 JOB_WORDS = {"file", "printf", "mine", "select", "startswith", "id", "gh", "head", "if", "then", "else", "fi"}
-COMMENTS = {
-    "comment": {"pull-requests": "write"}
-}  # of the job that posts what `mlnb diff` wrote, and does nothing else
+# Jobs that may write, by workflow. None of them checks out or installs anything.
+GRANTED: dict[str, dict[str, dict[str, str]]] = {
+    WORKFLOW_FILE: {"comment": {"pull-requests": "write"}},  # posts what `mlnb diff` wrote
+    "docs.yml": {"publish": {"pages": "write", "id-token": "write"}},
+    "release.yml": {
+        "attest": {"id-token": "write", "attestations": "write"},
+        "publish": {"id-token": "write"},
+    },
+}
+PINNED = {
+    *("actions/checkout", "actions/setup-python", "actions/upload-artifact", "actions/download-artifact"),
+    *("actions/cache", "actions/upload-pages-artifact", "actions/deploy-pages", "actions/attest"),
+    "pypa/gh-action-pypi-publish",
+}
 every_workflow = pytest.mark.parametrize("text", WORKFLOWS.values(), ids=WORKFLOWS)
 
 
@@ -49,7 +60,7 @@ def test_all_workflows_use_the_same_release_of_an_action() -> None:
         if match := COMMIT.search(line):
             pins.setdefault(match[1], set()).add(f"{match[2]} {match[3]}")
     assert {action: commits for action, commits in pins.items() if len(commits) > 1} == {}
-    assert {"actions/checkout", "actions/setup-python", "actions/upload-artifact", "actions/cache"} == set(pins)
+    assert set(pins) == PINNED
 
 
 @every_workflow
@@ -57,7 +68,7 @@ def test_workflows_may_only_read(text: str) -> None:
     workflow = yaml.safe_load(text)
     assert workflow["permissions"] == {"contents": "read"}
     granted = {name: job["permissions"] for name, job in workflow["jobs"].items() if "permissions" in job}
-    assert granted == (COMMENTS if text == workflow_text() else {})
+    assert granted == GRANTED.get(next(name for name, one in WORKFLOWS.items() if one == text), {})
     assert not {"pull_request_target", "workflow_run"} & set(workflow.get("on", workflow.get(True)))
     assert all("timeout-minutes" in job for job in workflow["jobs"].values())
 
@@ -72,6 +83,22 @@ def test_a_job_that_may_write_runs_no_code_of_a_pull_request() -> None:
     assert set(job["env"]) == {"GH_TOKEN", "COMMENT", "NUMBER"}
     runner = yaml.safe_load(workflow_text())["jobs"]["run"]
     assert not any("GH_TOKEN" in str(step) or "github.token" in str(step) for step in runner["steps"])
+
+
+def test_jobs_that_may_write_run_actions_of_a_short_list_and_no_code() -> None:
+    for name in ("docs.yml", "release.yml"):
+        for job in GRANTED[name]:
+            uses = [step["uses"].partition("@")[0] for step in yaml.safe_load(WORKFLOWS[name])["jobs"][job]["steps"]]
+            assert set(uses) <= PINNED - {"actions/checkout", "actions/setup-python", "actions/cache"}
+
+
+def test_the_site_is_published_from_main_and_tags_only_and_pypi_from_tags() -> None:
+    docs, release = (yaml.safe_load(WORKFLOWS[name]) for name in ("docs.yml", "release.yml"))
+    assert "github.event_name != 'pull_request'" in docs["jobs"]["publish"]["if"]
+    assert "refs/heads/main" in docs["jobs"]["publish"]["if"] and "refs/tags/v" in docs["jobs"]["publish"]["if"]
+    assert release[True] == {"push": {"tags": ["v*"]}}  # YAML reads the key `on` as true
+    assert [release["jobs"][job].get("needs") for job in ("attest", "publish")] == ["build", "attest"]
+    assert all(job.get("environment") for name, job in release["jobs"].items() if name == "publish")
 
 
 def test_shells_can_read_the_scripts_that_are_written() -> None:
