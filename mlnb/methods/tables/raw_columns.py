@@ -8,7 +8,7 @@ __all__ = ['RawTable', 'sample_raw', 'RawColumns']
 # %% ../../../nbs/methods/tables/raw_columns.ipynb #c05
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeAlias
 
 import pandas as pd
 
@@ -18,7 +18,7 @@ from .declared_columns import blank_missing
 from .one_type import one_type
 from ...parquet_table import ParquetTable
 
-RawTable = pd.DataFrame | ParquetTable  # a raw table as `read_long_table` returns it
+RawTable: TypeAlias = pd.DataFrame | ParquetTable  # a raw table as `read_long_table` returns it
 
 
 def sample_raw(raw: RawTable, step: int) -> pd.DataFrame:
