@@ -15,6 +15,7 @@ ROOT = Path(__file__).parent
 SETTINGS = configparser.ConfigParser()
 SETTINGS.read(ROOT / "settings.ini", encoding="utf-8")
 ABOUT = SETTINGS["DEFAULT"]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
 SETS = [key.removesuffix("_requirements") for key in ABOUT if key.endswith("_requirements")]
 
 
@@ -101,7 +102,7 @@ setup(
     name=ABOUT["lib_name"],
     version=ABOUT["version"],
     description=ABOUT["description"],
-    long_description=re.sub(r"\]\((?!https?:|#)[^)]*\)", "]", (ROOT / "README.md").read_text(encoding="utf-8")),
+    long_description=re.sub(r"\]\((?!https?:|#)[^)]*\)", "]", re.sub(r"!\[[^]]*\]\([^)]*\)\n*", "", README)),
     long_description_content_type="text/markdown",
     author=ABOUT["author"],
     author_email=ABOUT["author_email"],

@@ -8,8 +8,9 @@ one trial in two folds, no tuning, including type inference, data findings, leak
 model as reference, slices, explanations and robustness.
 Each side runs in separate processes, one after the other. Prints wall and processor seconds (the latter depend less on
 other load), the peak memory of all processes together (proportional set size), and the ratios to the hand-written
-version and to the table in memory. With --alone there is no hand-written version, which needs more memory than
-most machines have for ten million rows; those stay within 6 GB: `--rows 10000000 --format parquet --alone`.
+version and to the table in memory, and seconds and peak memory of each stage. With --alone there is no hand-written
+version, which needs more memory than most machines have for ten million rows; those stay within 6 GB in both formats:
+`--rows 10000000 --format csv --alone`.
 """
 
 import argparse

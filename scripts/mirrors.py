@@ -75,6 +75,10 @@ TOGETHER = {
         "the command prints what the modules trace",
         "cli/lineage governance/logged_requests",
     ),
+    "governance/test_machine_readable.py": (
+        "each document is validated against its format",
+        "governance/croissant_metadata governance/document_inputs governance/hugging_face_card governance/model_bill",
+    ),
     "governance/test_run_manifest.py": ("the manifest has the environment", "governance/run_environment"),
     "governance/test_project_verification.py": (
         "one changed byte in each kind of file is found by the parts together",
@@ -118,7 +122,7 @@ TOGETHER = {
     ),
     "reports/test_run_report.py": (
         "a page is tested as a reader sees it",
-        "reports/markdown reports/run_page reports/run_page_sections",
+        "reports/document_links reports/markdown reports/run_page reports/run_page_sections",
     ),
     "registry/test_database_roles.py": ("the command prints and executes the SQL", "cli/registry_roles"),
     "registry/test_verified_approvals.py": (

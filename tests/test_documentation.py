@@ -114,7 +114,7 @@ def test_every_script_target_and_folder_exists(page: Path) -> None:
 
 
 def test_the_readme_lists_every_guide() -> None:
-    listed = re.findall(r"\]\(nbs/guides/([^)]+)\)", (ROOT / "README.md").read_text(encoding="utf-8"))
+    listed = re.findall(r"\]\(nbs/guides/([^)]+\.ipynb)\)", (ROOT / "README.md").read_text(encoding="utf-8"))
     assert sorted(set(listed)) == [guide.name for guide in GUIDES]
 
 

@@ -39,8 +39,14 @@ def main(args: argparse.Namespace) -> int:
     else:
         if approvals:
             heads = ["approver", "verified", "role", "key", "database user", "time (UTC)", "documents", "reason", "#"]
-            optional = ("documents", "database user")
-            print(table(heads, [_row(approval) for approval in approvals], right=("#",), optional=optional))
+            hidden = [] if any(approval.database_user for approval in approvals) else ["database user"]
+            rows = [_row(approval) for approval in approvals]
+            shown = [index for index, head in enumerate(heads) if head not in hidden]
+            rows = [[row[index] for index in shown] for row in rows]
+            print(table([heads[index] for index in shown], rows, right=("#",), optional=("documents", "database user")))
+        for approval in approvals:
+            if not approval.verified:
+                print(f"Entry {approval.entry} by {approval.who} is not verified: {approval.problem}.")
         names = f": {', '.join(people)}" if people else ""
         required = f"; {needed} required" if needed else ""
         print(f"{version.name}: {formatting.count(len(people), 'verified approval')}{names}{required}.")
@@ -50,7 +56,7 @@ def main(args: argparse.Namespace) -> int:
 def _row(approval: Approval) -> list[str]:
     when = formatting.moment(approval.when).replace(" UTC", "")
     documents = ", ".join(f"{name} {digest[:8]}" for name, digest in sorted(approval.documents.items()))
-    verified = "yes" if approval.verified else f"no: {approval.problem}"
+    verified = "yes" if approval.verified else "no"
     return [
         approval.who,
         verified,

@@ -7,6 +7,7 @@ Two jobs share the work, so that no code of a pull request runs with a token tha
 
 from mlnb import __version__
 from mlnb.cli.diff_formats import MARKER
+from mlnb.engine.project_template import ProjectTemplate, installed_template
 from mlnb.monitoring.schedules import ACTIONS
 
 WORKFLOW_FILE = ".github/workflows/mlnb.yml"
@@ -108,6 +109,11 @@ jobs:
             gh api --silent --method POST "$issues/$NUMBER/comments" -F "body=@$file"
           fi
 """
+
+
+def project_template(name: str, library: str) -> ProjectTemplate:
+    """Return the template of the installed mlnb for a project of that name, with the workflow."""
+    return installed_template(name, library, {WORKFLOW_FILE: workflow_text().encode()})
 
 
 def workflow_text() -> str:

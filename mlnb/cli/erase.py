@@ -71,11 +71,13 @@ def main(args: argparse.Namespace) -> int:
     if args.confirm and not args.reason.strip():
         raise UsageError("A reason is needed for the audit log: mlnb erase … --confirm --reason 'request of 3 May'")
     selection = read_selection(project, args.where, args.values)
-    if args.confirm:
-        refuse_held(project)
+    if not args.confirm:
+        _print_plan(project, plan_erasure(project, selection), args.json)
+        return 0
+    refuse_held(project)
     with lock_project(project):
         plan = plan_erasure(project, selection)
-        if not args.confirm or not plan.changes:
+        if not plan.changes:
             _print_plan(project, plan, args.json)
             return 0
         live_snapshots.drop_all(project)  # their memory may have the rows
@@ -92,6 +94,7 @@ def _print_plan(project: Project, plan: ErasurePlan, as_json: bool) -> None:
     lines = [*_lines(project, plan)]
     if as_json:
         values = {
+            "notes": [*plan.selection.notes, *plan.selection.unknown_columns()],
             "rows": plan.rows,
             "locations": [line._asdict() for line in lines],
             "sources": plan.sources,
@@ -100,7 +103,7 @@ def _print_plan(project: Project, plan: ErasurePlan, as_json: bool) -> None:
         }
         print(json.dumps(values, ensure_ascii=False, indent=1))
         return
-    for note in plan.selection.notes:
+    for note in (*plan.selection.notes, *plan.selection.unknown_columns()):
         print(note)
     if not lines:
         print("No location has these rows.")
@@ -143,7 +146,7 @@ def _grouped(lines: Iterable[Line]) -> Iterator[Line]:
     """Yield notebooks and pages of a folder as one line."""
     groups: dict[tuple[str, ...], list[Line]] = {}
     for line in lines:
-        folder = str(Path(line.where).parent) if line.what in ("notebook", "page") else line.where
+        folder = str(Path(line.where).parent) if line.what in ("notebook", "page") and "/" in line.where else line.where
         groups.setdefault((folder, line.what, line.action), []).append(line)
     for (folder, _, _), members in groups.items():
         yield members[0] if len(members) == 1 else members[0]._replace(where=f"{folder}: {len(members)} files")

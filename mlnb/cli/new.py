@@ -1,20 +1,22 @@
 """`mlnb new`: create a project with the stage notebooks and services to edit."""
 
 import argparse
-import importlib.util
 import os
 import re
 import shlex
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 
-from mlnb.cli.ci_workflow import WORKFLOW_FILE, workflow_text
+from mlnb.cli.ci_workflow import project_template
 from mlnb.cli.example_notebooks import EXAMPLES
+from mlnb.cli.new_defaults import check_target, default_values
+from mlnb.engine.notebook import read_notebooks
 from mlnb.engine.notebook_document import set_defaults
 from mlnb.engine.project import Project
-from mlnb.engine.project_template import installed_template, write_template
+from mlnb.engine.project_template import write_template
 from mlnb.errors import ParameterError, ProjectError
 from mlnb.lab.git_filter import attributes_text, configure_git
 from mlnb.suggestions import similar_file
@@ -62,12 +64,22 @@ def parser(p: argparse.ArgumentParser) -> None:
     p.add_argument("folder", type=Path, metavar="NAME", help="folder to create; its name is the name of the project")
     p.add_argument("--data", metavar="DATA", help="data set, written into the notebook of stage ingest")
     p.add_argument("--target", metavar="COLUMN", help="column to predict, written into that of stage problem")
+    p.add_argument(
+        "-p",
+        dest="parameter",
+        nargs=2,
+        action="append",
+        default=[],
+        metavar=("NAME", "VALUE"),
+        help="parameter, written into the notebook of its stage",
+    )
     p.add_argument("--with-model", action="store_true", help="add an example of a custom model family in nbs/models")
     p.add_argument("--with-encoder", action="store_true", help="add an example of an encoder in nbs/encoders")
     p.add_argument("--with-metric", action="store_true", help="add an example of a custom metric in nbs/metrics")
     p.add_argument("--with-source", action="store_true", help="add an example of a custom source in nbs/sources")
     p.epilog = (
         "examples:\n  mlnb new churn --data churn.csv --target Churn && cd churn && mlnb run\n"
+        "  mlnb new sales --data sales.csv --target units -p problem.task forecasting\n"
         "  mlnb new churn --with-model             with a scikit-learn estimator that the search tries, too\n"
         "  mlnb new my_project                     with the data of the built-in example"
     )
@@ -77,7 +89,7 @@ def main(args: argparse.Namespace) -> int:
     """Create the project and print the next commands; return 0."""
     folder = args.folder.expanduser().resolve()
     examples = [kind for kind in EXAMPLES if getattr(args, f"with_{kind}")]
-    library = create(folder, args.data, args.target, examples)
+    library = create(folder, args.data, args.target, examples, args.parameter)
     configure_git(Project.find(folder))
     path = _display_path(folder)
     about = args.data or "the built-in example"
@@ -87,10 +99,18 @@ def main(args: argparse.Namespace) -> int:
     print(
         f"next:\n  cd {shlex.quote(path)}\n  mlnb run    run the pipeline on {about}\n  mlnb lab    open the notebooks"
     )
+    if find_spec("nbdime") is None:
+        print("\nFor git diffs and merges of notebooks by cell: pip install nbdime, then mlnb lab")
     return 0
 
 
-def create(folder: Path, data: str | None = None, target: str | None = None, examples: Sequence[str] = ()) -> str:
+def create(
+    folder: Path,
+    data: str | None = None,
+    target: str | None = None,
+    examples: Sequence[str] = (),
+    pairs: Sequence[Sequence[str]] = (),
+) -> str:
     """Create a project in `folder`, completely or not at all; return the name of its library.
 
     Args:
@@ -98,12 +118,15 @@ def create(folder: Path, data: str | None = None, target: str | None = None, exa
         data: Data set for the notebooks; a file is named relative to the folder. None: that of the example.
         target: Column to predict; None: that of the example.
         examples: Kinds of the examples that it gets, keys of EXAMPLES.
+        pairs: Name and text of each parameter whose value is written into its notebook.
 
     Raises:
         ProjectError: The folder is not empty or cannot be created.
-        ParameterError: There is no such file of data.
+        ParameterError: There is no such file of data, column or parameter.
     """
     values = {"data": data if data is None else _from_folder(data, folder), "target": target, "known_column": target}
+    if data is not None and target is not None:
+        check_target(Path(data).expanduser(), target)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         state = "not empty" if folder.is_dir() else "a file"
         raise ProjectError(f"{_display_path(folder)} is {state}; expected a new folder: mlnb new {folder.name}_2")
@@ -112,7 +135,8 @@ def create(folder: Path, data: str | None = None, target: str | None = None, exa
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as temporary:
             project = Path(temporary, "project")
-            _fill(project, folder.name, library, {name: text for name, text in values.items() if text is not None})
+            _fill(project, folder.name, library)
+            _set_values(project, {name: text for name, text in values.items() if text is not None}, pairs)
             for example in (EXAMPLES[kind] for kind in examples):
                 (project / example.file).parent.mkdir(parents=True)
                 (project / example.file).write_bytes(example.notebook_bytes())
@@ -129,7 +153,7 @@ def library_name(name: str) -> str:
     library = re.sub(r"\W+", "_", name.lower(), flags=re.ASCII).strip("_") or "project"
     if library[0].isdigit():
         library = f"project_{library}"
-    taken = library in sys.stdlib_module_names or importlib.util.find_spec(library) is not None
+    taken = library in sys.stdlib_module_names or find_spec(library) is not None
     return f"{library}_project" if taken else library
 
 
@@ -143,22 +167,28 @@ def _from_folder(data: str, folder: Path) -> str:
     return data
 
 
-def _fill(project: Path, name: str, library: str, values: Mapping[str, str]) -> None:
-    template = installed_template(name, library)
+def _fill(project: Path, name: str, library: str) -> None:
+    template = project_template(name, library)
     texts = {
         "README.md": README.format(name=name, library=library),
         ".gitignore": IGNORED,
         ".gitattributes": attributes_text(),
         "columns.toml": COLUMNS,
         f"{library}/__init__.py": '__version__ = "0.1.0"\n',
-        WORKFLOW_FILE: workflow_text(),
     }
     for path, data in {**template.files, **{path: text.encode() for path, text in texts.items()}}.items():
         (project / path).parent.mkdir(parents=True, exist_ok=True)
         (project / path).write_bytes(data)
-    for notebook in sorted((project / "nbs" / "stages").glob("*.ipynb")) if values else ():
-        notebook.write_bytes(set_defaults(notebook.read_bytes(), values))
     write_template(project, template)
+
+
+def _set_values(project: Path, values: Mapping[str, str], pairs: Sequence[Sequence[str]]) -> None:
+    """Write values of parameters into the notebooks: those of every stage by name, and those of pairs."""
+    notebooks = read_notebooks(project / "nbs" / "stages") if values or pairs else {}
+    stated = default_values(notebooks, pairs)
+    for name, notebook in notebooks.items():
+        data = notebook.path.read_bytes()
+        notebook.path.write_bytes(set_defaults(data, {**values, **stated.get(name, {})}))
 
 
 def _display_path(path: Path) -> str:

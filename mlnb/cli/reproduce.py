@@ -71,7 +71,7 @@ def _text(result: Reproduction) -> str:
     if result.stages:
         rows = [_row(stage) for stage in result.stages]
         heads = ["stage", "recorded", "reproduced", "result"]
-        lines += ["", table(heads, rows, whole=heads[:3])]
+        lines += ["", table(heads, rows, whole=heads)]
     if result.difference:
         lines += ["", "first difference:", *(f"  {line}" for line in result.difference)]
     if result.environment:

@@ -91,7 +91,9 @@ def next_commands(run: Run, request: RunRequest, servable: bool) -> list[str]:
     elif "tune" in run.stages:
         longer = repeated_command(_without_time_limit(request), "tune.trials", str(_more_trials(run)))
         commands.append((longer, "search longer; the other stages are reused"))
-    new = RunRequest(data=request.data, target=request.target, program=("mlnb", "new", "my_project"))
+    new = replace(request, program=("mlnb", "new", "my_project"), profile=None)
+    if run.record.pipeline != run.project.settings.pipeline:  # its parameters are those of one monitoring run
+        new = replace(new, pairs=(), values={})
     edit = (shlex.join(new.command()), "copy the notebooks to a new project")
     commands.append(edit if run.project.is_builtin else ("mlnb lab", "open the notebooks"))
     commands = [(as_found(command), text) for command, text in commands]

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import sys
 from pathlib import Path
 
 from mlnb.cli.text_tables import table
@@ -27,6 +28,7 @@ def parser(p: argparse.ArgumentParser) -> None:
         "The file is a Pandera schema in YAML, in the project folder: types, ranges, categories, missing values,\n"
         "uniqueness and freshness (newest_within: days). Edit it and commit it. Where it exists, `mlnb run`,\n"
         "`mlnb retrain`, `mlnb score` and `mlnb labels add` check their data against it.\n\n"
+        "Columns that look like personal data and are not declared are named when the file is written.\n\n"
         "exit codes: 0 no violation, 1 a violation, 2 usage error"
     )
 
@@ -76,8 +78,17 @@ def _write(project: Project, path: Path, args: argparse.Namespace) -> int:
             f"{SCHEMA_FILE} exists already and is yours; check a file against it with --check, or use --force."
         )
     run = _find_run(project, args.run)
-    text = schema_text(infer_schema(run.load("table"), Schema.from_json(run.load("schema"))))
+    schema = Schema.from_json(run.load("schema"))
+    text = schema_text(infer_schema(run.load("table"), schema))
     write_whole(path, text.encode())
+    for column in schema.columns:
+        if column.personal and not (column.declared and column.declared.personal):
+            quoted = json.dumps(column.name, ensure_ascii=False)
+            print(
+                f"{column.name} looks like personal data ({column.personal}) and is not declared: add to columns.toml "
+                f'[columns.{quoted}] personal = "drop", "mask", "pseudonymize" or "keep".',
+                file=sys.stderr,
+            )
     if args.json:
         print(json.dumps({"file": SCHEMA_FILE, "run": run.id}))
     else:

@@ -1,12 +1,13 @@
-"""`mlnb upgrade`: the installed version's notebooks and settings, merged into the project's edited copies."""
+"""`mlnb upgrade`: the installed version's notebooks, settings and workflow, merged into the project's edited copies."""
 
 import argparse
 import subprocess
 from collections.abc import Iterable
 from pathlib import Path
 
+from mlnb.cli.ci_workflow import WORKFLOW_FILE, project_template
 from mlnb.cli.text_tables import table
-from mlnb.engine.project_template import TEMPLATE_FILE, find_root, installed_template, read_template
+from mlnb.engine.project_template import TEMPLATE_FILE, find_root, read_template
 from mlnb.engine.project_upgrade import SETTINGS, FileUpgrade, UpgradePlan, plan_upgrade, project_folders
 from mlnb.engine.three_way import Status
 from mlnb.engine.upgrade_journal import apply_changes, complete_changes, pending_folder, previous_files, upgrade_lock
@@ -55,9 +56,8 @@ def main(args: argparse.Namespace) -> int:
         if not plan.available:
             print(_up_to_date(plan))
             return 0
-        dirty = (
-            [] if args.force else uncommitted(root, [notebooks, Path(SETTINGS), Path("bentos"), Path(TEMPLATE_FILE)])
-        )
+        upgraded = [notebooks, *map(Path, (SETTINGS, "bentos", WORKFLOW_FILE, TEMPLATE_FILE))]
+        dirty = [] if args.force else uncommitted(root, upgraded)
         if dirty:
             raise ProjectError(
                 f"Uncommitted changes in {', '.join(dirty[:3])}{f' and {len(dirty) - 3} more' * (len(dirty) > 3)}; "
@@ -71,7 +71,7 @@ def main(args: argparse.Namespace) -> int:
 
 def _plan(root: Path) -> UpgradePlan:
     base = read_template(root)
-    return plan_upgrade(root, base, installed_template(base.name, base.library))
+    return plan_upgrade(root, base, project_template(base.name, base.library))
 
 
 def report(plan: UpgradePlan) -> str:

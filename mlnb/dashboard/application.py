@@ -31,6 +31,7 @@ from mlnb.errors import MlnbError, UnknownRun, UsageError
 from mlnb.registry.known_head import registry_exists
 from mlnb.reports.comparison_page import collect_comparison
 from mlnb.reports.monitoring_page import render_monitoring_report
+from mlnb.reports.run_documents import render_file
 from mlnb.reports.run_page import page_name
 from mlnb.reports.run_report import environment, render_notebook, render_report, style
 from mlnb.tracking import run_results
@@ -72,6 +73,7 @@ class Dashboard:
             Route("/p/{project}/runs/{run}/live", self.live),
             Route("/p/{project}/runs/{run}/report.html", self.report),
             Route("/p/{project}/runs/{run}/notebooks/{name}", self.notebook),
+            Route("/p/{project}/runs/{run}/documents/{name}", self.document),
         ]
 
     def models(self, request: Request) -> Response:
@@ -168,6 +170,11 @@ class Dashboard:
                 headers = {"Content-Disposition": disposition, "Content-Security-Policy": DOCUMENT_POLICY}
                 return Response(path.read_bytes(), media_type="application/x-ipynb+json", headers=headers)
         raise HTTPException(404, f"Run {run.id} has no executed notebook of that name.")
+
+    def document(self, request: Request) -> Response:
+        """Return a document of a run as it is now."""
+        _, run = self._run(request)
+        return _document(partial(render_file, run, request.path_params["name"]))
 
     def script(self, request: Request) -> Response:
         """Return the script of all pages: interactive charts, and the page of a run while it goes on."""

@@ -11,6 +11,7 @@ from mlnb.codec import Record, decode, encode
 from mlnb.engine.run_records import OutputRecord
 from mlnb.engine.store import Store
 from mlnb.errors import ContractBroken, MlnbError, SchemaError
+from mlnb.parquet_table import ParquetTable
 
 LONG = 100_000  # rows of a table from which it is read column by column
 
@@ -18,8 +19,8 @@ LONG = 100_000  # rows of a table from which it is read column by column
 def save_object(store: Store, value: Any, description: str = "") -> OutputRecord:
     """Store an object; return its record.
 
-    DataFrame -> table (Parquet), ndarray -> array (.npy), str -> text, Record/dict/list/number/bool/None -> json,
-    Path of a folder -> tree, Path of a file -> file, anything else -> pickle.
+    DataFrame or ParquetTable -> table (Parquet), ndarray -> array (.npy), str -> text, Record/dict/list/number/bool/
+    None -> json, Path of a folder -> tree, Path of a file -> file, anything else -> pickle.
 
     Raises:
         ContractBroken: The path does not exist, the value has no JSON form, or its class is defined in the notebook,
@@ -33,6 +34,9 @@ def save_object(store: Store, value: Any, description: str = "") -> OutputRecord
             raise ContractBroken(f"No file or folder {value}; expected the path of an existing one.")
         size = value.stat().st_size
         return OutputRecord(digest=store.put_file(value), format="file", bytes=size, description=description)
+    if isinstance(value, ParquetTable):
+        size, digest = value.path.stat().st_size, store.put_file(value.path)
+        return OutputRecord(digest=digest, format="table", bytes=size, description=description)
     kind, data = _encode(value)
     return OutputRecord(digest=store.put_bytes(data), format=kind, bytes=len(data), description=description)
 
@@ -78,35 +82,25 @@ def load_object(
 
 
 def _read_table(store: Store, digest: str) -> Any:
+    table = open_table(store, digest)
+    return table.to_pandas() if isinstance(table, ParquetTable) else table
+
+
+def open_table(store: Store, digest: str) -> Any:
+    """Return a stored table: a long one as a `ParquetTable`, from which columns are read, others as a DataFrame.
+
+    Raises:
+        StoreCorrupted: The bytes do not match the digest.
+    """
     import pandas
-    from pyarrow import parquet
 
     with store.open(digest) as file:
-        metadata = parquet.read_metadata(file)
-        names = metadata.schema.to_arrow_schema().names
-        if metadata.num_rows < LONG or not _is_plain(metadata.metadata or {}) or len(set(names)) < len(names):
-            file.seek(0)
-            table = pandas.read_parquet(file)
-            _release_arrow_memory()
+        table = ParquetTable(store.path(digest))
+        if len(table) >= LONG and table.is_plain:
             return table
-        columns = {}
-        for name in names:  # one after the other: neither Arrow's form of all of them nor a copy is ever in memory
-            file.seek(0)
-            # In other threads Arrow would keep what each of them took, out of reach of `release_unused`.
-            part = pandas.read_parquet(file, columns=[name], use_threads=False, to_pandas_kwargs={"use_threads": False})
-            columns[name] = part[name]
-            _release_arrow_memory()
-    table = pandas.DataFrame(columns, copy=False)
-    table.attrs = part.attrs
-    return table
-
-
-def _is_plain(metadata: dict[bytes, bytes]) -> bool:
-    """Return whether a table has the index 0 to n - 1, and texts as names of its columns."""
-    described = json.loads(metadata.get(b"pandas", b"{}"))
-    index = described.get("index_columns", [None])
-    plain = len(index) == 1 and isinstance(index[0], dict) and (index[0]["start"], index[0]["step"]) == (0, 1)
-    return plain and [each["pandas_type"] for each in described["column_indexes"]] == ["unicode"]
+        frame = pandas.read_parquet(file)
+        _release_arrow_memory()
+    return frame
 
 
 def _read_array(store: Store, digest: str) -> Any:

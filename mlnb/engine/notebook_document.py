@@ -94,12 +94,12 @@ def write_document(document: Document) -> bytes:
         return (json.dumps(value, sort_keys=True, indent=1) + "\n").encode()
 
 
-def set_defaults(data: bytes, values: Mapping[str, str]) -> bytes:
+def set_defaults(data: bytes, values: Mapping[str, Any]) -> bytes:
     """Return a notebook whose parameters cell has other defaults; the bytes as they are when it has none of them.
 
     Args:
         data: Bytes of a notebook file.
-        values: Text by name of a parameter.
+        values: Values by name of a parameter.
     """
     document = read_document(data, "the notebook")
     cells = tuple(

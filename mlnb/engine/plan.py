@@ -17,6 +17,7 @@ from mlnb.engine.project import Project
 from mlnb.engine.run_records import KeyInputs, Outputs, ParameterFingerprint, ParameterValue, RunState
 from mlnb.engine.snapshot_keys import FindSnapshots, LiveSnapshot, LiveSnapshots, latest_cell, snapshot_keys
 from mlnb.engine.source_files import source_files
+from mlnb.engine.tombstones import erased_object
 from mlnb.errors import NotebookError, SchemaError, UnknownRun
 
 
@@ -111,7 +112,10 @@ class Planner:
         if result is None:
             return self._with_snapshots(replace(run, reason=self._changes(name, inputs) or "never finished"), inputs)
         if not self.project.store.is_complete(result):
-            return self._with_snapshots(replace(run, reason="artifacts are missing or damaged in the store"), inputs)
+            root, digests = self.project.store_root, [output.digest for output in result.outputs.values()]
+            erased = any(erased_object(root, digest) for digest in (result.notebook, *digests))
+            reason = "artifacts were erased" if erased else "artifacts are missing or damaged in the store"
+            return self._with_snapshots(replace(run, reason=reason), inputs)
         return replace(run, action=StepAction.REUSE, reason="unchanged", result=result)
 
     def _with_snapshots(self, step: Step, inputs: KeyInputs, restore: bool = True) -> Step:

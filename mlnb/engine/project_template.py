@@ -60,7 +60,7 @@ clear_all = False
 
 @dataclass(frozen=True)
 class ProjectTemplate:
-    """The files of a new project: settings.ini, nbs/stages and bentos, as bytes by path."""
+    """The files of a new project that upgrades change: settings, stages, bentos and the workflow, as bytes by path."""
 
     version: str  # of mlnb
     name: str  # of the project
@@ -68,13 +68,19 @@ class ProjectTemplate:
     files: Mapping[str, bytes]
 
 
-def installed_template(name: str, library: str) -> ProjectTemplate:
-    """Return the template of the installed mlnb for a project of that name; its links lead to files that exist."""
+def installed_template(name: str, library: str, more: Mapping[str, bytes] | None = None) -> ProjectTemplate:
+    """Return the template of the installed mlnb for a project of that name; its links lead to files that exist.
+
+    Args:
+        name: of the project.
+        library: the project's Python package.
+        more: files of the project that are generated, as bytes by path.
+    """
     source = builtin_folder()
     settings = (source / "settings.ini").read_text(encoding="utf-8")
     address = documentation_address(settings)
     text = DEFAULT.format(name=name, library=library) + settings[settings.index("[mlnb]") :]
-    files = {"settings.ini": text.encode()}
+    files = {"settings.ini": text.encode(), **(more or {})}
     for folder in ("nbs/stages", "bentos"):
         for path in sorted((source / folder).rglob("*")):
             if path.is_file() and not SKIPPED & set(path.parts):

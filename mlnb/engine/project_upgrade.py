@@ -156,6 +156,8 @@ def _upgrade_text(root: Path, name: str, base: bytes | None, new: bytes | None) 
         return FileUpgrade(path)
     if ours is None:
         return FileUpgrade(path, new, "new file") if base is None else FileUpgrade(path, note="deleted in this project")
+    if base is None and path.parts[0] != "bentos":  # the project was made before its template had this file
+        return FileUpgrade(path, note="yours is kept; merged from the next version on")
     if new is None:
         return FileUpgrade(path, note="removed in the new version; yours is kept")
     try:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, overload
 
 from mlnb.codec import R
-from mlnb.engine.formats import load_object, save_object
+from mlnb.engine.formats import load_object, open_table, save_object
 from mlnb.engine.parameter_values import SECRET
 from mlnb.engine.project import Project
 from mlnb.engine.run_records import OutputRecord, Outputs
@@ -83,12 +83,7 @@ class Stage(ABC):
             ContractBroken: The artifact is not declared.
             SchemaError: A record of another schema or version.
         """
-        if artifact not in self.reads:
-            raise ContractBroken(
-                f"Stage {self.name!r} loads {artifact!r} but declares reads={self.reads}; "
-                f"add it there, so that the graph has it.{did_you_mean(artifact, self.reads)}"
-            )
-        output = self._find(artifact)
+        output = self._find_declared(artifact)
         held_out, store = is_held_out(output.description), self.project.store
         if held_out:
             access = Access(output.digest, self._reader, self._purpose)
@@ -98,6 +93,23 @@ class Stage(ABC):
         if held_out:
             record_rows(store.root, output.digest, value)
         return value
+
+    def open_table(self, artifact: str) -> Any:
+        """Return a table that the stage declares to read; of a long one, columns are read when they are used.
+
+        Args:
+            artifact: Its name, one of `reads`.
+
+        Returns:
+            A DataFrame, or from 100,000 rows a `ParquetTable`, from which `table[name]` reads a column.
+
+        Raises:
+            ContractBroken: The artifact is not declared, or held out: that one is loaded.
+        """
+        output = self._find_declared(artifact)
+        if output.format != "table" or is_held_out(output.description):
+            raise ContractBroken(f"Stage {self.name!r} opens {artifact!r}; load it: stage.load({artifact!r}).")
+        return open_table(self.project.store, output.digest)
 
     def count_opened(self, *tables: Any) -> list[OpenedRows]:
         """Return for each table how many rows are in a held-out artifact that another evaluation has loaded before.
@@ -180,6 +192,15 @@ class Stage(ABC):
             )
         self._secrets[name] = os.environ[name]
         return os.environ[name]
+
+    def _find_declared(self, artifact: str) -> OutputRecord:
+        """Return the record of an artifact. Raises `ContractBroken` for one that is not declared."""
+        if artifact not in self.reads:
+            raise ContractBroken(
+                f"Stage {self.name!r} loads {artifact!r} but declares reads={self.reads}; "
+                f"add it there, so that the graph has it.{did_you_mean(artifact, self.reads)}"
+            )
+        return self._find(artifact)
 
     @abstractmethod
     def _find(self, artifact: str) -> OutputRecord:

@@ -136,10 +136,10 @@ class Store:
         try:
             return path.open("rb")
         except FileNotFoundError as error:
-            why = "is missing in the store"
+            why = "is missing in the store; `mlnb run` makes it again"
             if (erasure := erased_object(self.root, digest)) is not None:
-                why = f"was erased on {erasure.describe()}"
-            raise StoreCorrupted(f"Object {digest[:12]} {why}; `mlnb run` makes it again.") from error
+                why = f"was erased on {erasure.describe()}; `mlnb run` trains without the erased rows"
+            raise StoreCorrupted(f"Object {digest[:12]} {why}.") from error
         except OSError as error:
             raise StoreCorrupted(f"{path} cannot be read: {error.strerror}; make it readable.") from error
 

@@ -95,7 +95,7 @@ def erased_object(root: Path, digest: str) -> Erasure | None:
 
 
 def erased_file(root: Path, path: str, before: str, now: str | None) -> Erasure | None:
-    """Return the erasure that left a file as it is; None when none did.
+    """Return the last erasure of those that left a file as it is; None when they did not.
 
     Args:
         root: Folder of the store.
@@ -103,11 +103,16 @@ def erased_file(root: Path, path: str, before: str, now: str | None) -> Erasure 
         before: Digest that it had.
         now: Digest that it has; None: there is no file.
     """
-    for stored in read_erasures(root):
-        for file in stored.erasure.files if stored.erasure else ():
-            if (file.path, file.after) == (path, now or "") and file.before == before:
-                return stored.erasure
-    return None
+    steps = {
+        file.before: (file.after, stored.erasure)
+        for stored in read_erasures(root)
+        for file in (stored.erasure.files if stored.erasure else ())
+        if file.path == path
+    }
+    last: Erasure | None = None
+    while before in steps:  # several erasures may have changed it, one after the other
+        before, last = steps.pop(before)
+    return last if before == (now or "") else None
 
 
 def refuse_erased(root: Path, digest: str) -> None:

@@ -104,6 +104,7 @@ def unfinished(root: Path, store: Path) -> list[str]:
     if pending_folder(store).is_dir():
         return ["An upgrade was interrupted; `mlnb upgrade` completes it."]
     paths = [path for path in (root / "bentos").glob("*/*") if path.suffix in (".py", ".yaml")]
+    paths += (root / ".github" / "workflows").glob("*.yml")
     texts = {path: path.read_text(encoding="utf-8", errors="replace") for path in paths}
     return [
         f"{path.relative_to(root)}, line {line}: an unresolved conflict of `mlnb upgrade`; "

@@ -1,7 +1,7 @@
 """Conditions of an erasure: which rows of a table belong to the person."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -9,6 +9,7 @@ from mlnb.engine.project import Project
 from mlnb.errors import UsageError
 from mlnb.methods.tables.pseudonyms import check_key, pseudonym
 from mlnb.settings import ProcessSettings
+from mlnb.suggestions import did_you_mean
 
 if TYPE_CHECKING:
     import numpy as np
@@ -41,16 +42,24 @@ class Selection:
     Attributes:
         alternatives: the lists.
         notes: sentences for the user, about columns with personal data.
+        seen: columns of the tables that were searched.
     """
 
     def __init__(self, alternatives: Sequence[Conditions], notes: Sequence[str] = ()) -> None:
         self.alternatives = tuple(alternatives)
         self.notes = tuple(notes)
+        self.seen: set[str] = set()
 
     @property
     def columns(self) -> tuple[str, ...]:
         """The columns of the conditions."""
         return tuple(dict.fromkeys(each.column for conditions in self.alternatives for each in conditions))
+
+    def unknown_columns(self) -> Iterator[str]:
+        """Yield a sentence for each column of a condition that no table had, with the closest name."""
+        for column in self.columns:
+            if column not in self.seen:
+                yield f"No table or prediction log has a column {column!r}.{did_you_mean(column, sorted(self.seen))}"
 
     def values(self) -> set[str]:
         """Return the texts of all conditions."""
@@ -61,6 +70,7 @@ class Selection:
         import numpy as np
 
         result, has_columns = np.zeros(len(table), dtype=bool), False
+        self.seen |= {str(name).removeprefix("in.") for name in table.columns}
         names = {str(name): position for position, name in reversed([*enumerate(table.columns)])}
         for conditions in self.alternatives:
             columns = [[names[p + each.column] for p in PREFIXES if p + each.column in names] for each in conditions]

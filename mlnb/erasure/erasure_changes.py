@@ -20,7 +20,7 @@ class FileChange(Record, frozen=True, kw_only=True):
     """A file that is removed, or replaced by a staged one.
 
     Args:
-        path: Absolute path of a file or folder.
+        path: Path of a file or folder in the project; outside of it, the whole path.
         staged: Name of the file with the new bytes; empty: it is removed.
     """
 
@@ -78,16 +78,16 @@ class Staging:
 
     def remove(self, path: Path, before: str = "") -> None:
         """Remove a file or folder; with a digest, a tombstone names it."""
-        self.files.append(FileChange(path=str(path)))
+        self.files.append(FileChange(path=self.where(path)))
         if before:
-            self.erased.append(ErasedFile(path=self._where(path), before=before))
+            self.erased.append(ErasedFile(path=self.where(path), before=before))
 
     def replace(self, path: Path, data: bytes, before: str) -> None:
         """Replace the bytes of a file."""
         name = f"{len(self.files)}.new"
         write_whole(self.folder / name, data, PRIVATE)
-        self.files.append(FileChange(path=str(path), staged=name))
-        self.erased.append(ErasedFile(path=self._where(path), before=before, after=digest_bytes(data)))
+        self.files.append(FileChange(path=self.where(path), staged=name))
+        self.erased.append(ErasedFile(path=self.where(path), before=before, after=digest_bytes(data)))
 
     def mark(self, digest: str) -> None:
         """Mark an object, so that it is not stored again."""
@@ -98,6 +98,7 @@ class Staging:
         write_whole(self.folder / RECORD, encode(erasure), PRIVATE)
         write_whole(self.folder / JOURNAL, encode(journal), PRIVATE)
 
-    def _where(self, path: Path) -> str:
+    def where(self, path: Path) -> str:
+        """Return a path relative to the project, which may be moved before an erasure is continued."""
         root = self.project.root
         return path.relative_to(root).as_posix() if path.is_relative_to(root) else str(path)

@@ -13,7 +13,7 @@ from mlnb.engine.row_hashes import row_hashes
 from mlnb.engine.runs import now
 from mlnb.engine.test_set_access import rows_path
 from mlnb.engine.tombstones import Erasure, erasure_path, marker_path
-from mlnb.erasure.erasure_changes import MARKERS, RECORD, ChainChange, FileChange, Journal, LabelChange, Staging
+from mlnb.erasure.erasure_changes import MARKERS, RECORD, ChainChange, Journal, LabelChange, Staging
 from mlnb.erasure.erasure_plan import ErasurePlan
 from mlnb.erasure.file_contents import read_rows
 from mlnb.erasure.file_search import Action
@@ -110,14 +110,14 @@ def _prepare(project: Project, plan: ErasurePlan, staging: Staging, name: str) -
             staging.replace(segment.path, data, digest_file(segment.path))
             remaining = int((~segment.matches).sum())
             if (chain := chain_of(segment.path)) is not None:
-                chains.setdefault(str(chain), {})[segment.path.name] = (remaining, digest_bytes(data))
-                uploads |= {str(chain): model.model} if url else {}
-            uploads |= {str(segment.path): model.model} if url else {}
+                chains.setdefault(staging.where(chain), {})[segment.path.name] = (remaining, digest_bytes(data))
+                uploads |= {staging.where(chain): model.model} if url else {}
+            uploads |= {staging.where(segment.path): model.model} if url else {}
         if model.labels:
-            labels.append(LabelChange(database=str(model.database), gone=tuple(dict.fromkeys(model.labels))))
+            labels.append(LabelChange(database=staging.where(model.database), gone=tuple(dict.fromkeys(model.labels))))
             head = read_head(model.database)
             heads.append(make_head(project, model.database, head.number, head.digest))
-    heads += [make_head(project, Path(path), *chain_head(Path(path))) for path in chains]
+    heads += [make_head(project, project.root / path, *chain_head(project.root / path)) for path in chains]
     written = tuple(ChainChange(path=path, segments=segments) for path, segments in chains.items())
     return Journal(
         id=name,
@@ -149,12 +149,12 @@ def finish(project: Project, folder: Path) -> Erasure:
     for marker in sorted((folder / MARKERS).glob("*")):
         _move(marker, marker_path(project.store_root, marker.name))
     for change in journal.files:
-        _apply(change, folder)
+        _apply(project.root / change.path, change.staged, folder)
     for number, chain in enumerate(journal.chains):
-        rewrite_chain(Path(chain.path), chain.segments, folder / f"{number}.chain")
+        rewrite_chain(project.root / chain.path, chain.segments, folder / f"{number}.chain")
     for label in journal.labels:
         names = [row for _, row in label.gone if isinstance(row, str)]
-        remove_labels(Path(label.database), label.gone, names)
+        remove_labels(project.root / label.database, label.gone, names)
     if (folder / RECORD).exists():
         _move(folder / RECORD, record)
     erasure = decode(Erasure, record.read_bytes(), str(record))
@@ -179,17 +179,16 @@ def _move(source: Path, target: Path) -> None:
     os.replace(source, target)
 
 
-def _apply(change: FileChange, folder: Path) -> None:
-    """Remove or replace a file; one that was done before a kill stays as it is."""
-    path = Path(change.path)
-    if not change.staged:
+def _apply(path: Path, staged: str, folder: Path) -> None:
+    """Replace a file by a staged one, or remove it without; what was done before a kill stays as it is."""
+    if not staged:
         delete_folder(path) if path.is_dir() and not path.is_symlink() else path.unlink(missing_ok=True)
         if path.exists():
             raise ProjectError(f"{path} cannot be deleted; make it writable. `mlnb erase --resume` continues.")
-    elif (folder / change.staged).exists():
+    elif (folder / staged).exists():
         mode = path.stat().st_mode & 0o777 if path.exists() else PRIVATE
-        os.chmod(folder / change.staged, mode)
-        os.replace(folder / change.staged, path)
+        os.chmod(folder / staged, mode)
+        os.replace(folder / staged, path)
 
 
 def _links(project: Project, journal: Journal) -> Iterator[HeadLink]:
@@ -213,7 +212,7 @@ def _upload(project: Project, journal: Journal) -> None:
     try:
         for path, model in journal.uploads.items():
             storage, folder = fsspec.core.url_to_fs(shipped(project, model))
-            storage.put_file(path, f"{folder.rstrip('/')}/{Path(path).name}")
+            storage.put_file(str(project.root / path), f"{folder.rstrip('/')}/{Path(path).name}")
         for path, model in journal.removals.items():
             storage, folder = fsspec.core.url_to_fs(shipped(project, model))
             target = f"{folder.rstrip('/')}/{Path(path).name}"

@@ -18,6 +18,7 @@ from mlnb.errors import MlnbError, ProjectError
 from mlnb.governance.document_evidence import FOLDER
 from mlnb.methods.contracts.certificates import ParityCertificate
 from mlnb.monitoring.labels import read_events
+from mlnb.monitoring.monitoring_paths import log_folder
 from mlnb.monitoring.prediction_table import convert_finished
 from mlnb.registry.known_head import registry_exists
 from mlnb.registry.model_versions import ModelVersion
@@ -104,6 +105,9 @@ def plan_erasure(project: Project, selection: Selection) -> ErasurePlan:
         raise ProjectError(
             f"{problems[0]} Nothing was erased: repair the file, or move the folder of the run out of the project."
         )
+    versions = Registry(project).versions() if registry_exists(project) else []
+    for model in sorted({version.model for version in versions}):
+        log_folder(project, model)  # gets the segments that are in object storage alone
     logs = sorted(path for path in (project.store_root / "predictions").glob("*") if path.is_dir())
     for log in logs:
         convert_finished(log)
@@ -115,12 +119,11 @@ def plan_erasure(project: Project, selection: Selection) -> ErasurePlan:
     search = ContentSearch(selection, terms)
     uses = stage_uses(project, runs)
     stored = find_stored_rows(project, uses, search, tables)
-    versions = Registry(project).versions() if registry_exists(project) else []
     files = [*find_files(project, search, stored, _tags(runs, versions))]
     copies = {each.before for each in files if each.action == Action.REDACT} & object_paths(project).keys()
     for digest in copies - stored.objects:  # executed notebooks are in the store, too
         stored.derived.add(digest)
-        stored.names[digest] = ["executed notebook"]
+        stored.names[digest] = [f"object {digest[:12]}: executed notebook"]
     plan = ErasurePlan(selection, stored, files, [*_production(project, logs, selection)])
     plan.sources = _sources(runs, stored)
     plan.trained = [version.name for version in versions if _is_trained(version, runs, stored)]

@@ -27,7 +27,8 @@ KEPT = ("run.json", "manifest.json", "latest.json", "registry.db", "registry.db-
 WHOLE = ("trees", "reproductions", "scratch")  # folders of the store whose subfolders are deleted as a whole
 FOREIGN = (".git", ".venv", "venv", "node_modules", "__pycache__", ".ipynb_checkpoints")
 WANDB = "wandb"
-LARGEST = 2 << 30  # bytes of a file that is read
+LARGEST = 256 << 20  # bytes of a file that is decoded; of a larger one only texts are searched
+PART, OVERLAP = 16 << 20, 1 << 16  # bytes of such a file that are searched at a time
 
 
 class Action(StrEnum):
@@ -80,12 +81,25 @@ def find_files(project: Project, search: ContentSearch, stored: StoredRows, tags
 def holds(path: Path, search: ContentSearch, stored: StoredRows) -> bool:
     """Return whether a file holds selected rows, or is a copy of an object that does."""
     try:
-        if path.is_symlink() or path.stat().st_size > LARGEST:
+        if path.is_symlink() or not path.is_file():
             return False
+        if path.stat().st_size > LARGEST:
+            return _holds_in_parts(path, search)
         data = path.read_bytes()
     except OSError:
         return False
     return digest_bytes(data) in stored.objects or search.holds(data, path.name)
+
+
+def _holds_in_parts(path: Path, search: ContentSearch) -> bool:
+    """Return whether a large file holds a text of the selected rows, without reading all of it at once."""
+    with path.open("rb") as file:
+        before = b""
+        while part := file.read(PART):
+            if search.terms.in_bytes(before + part):
+                return True
+            before = part[-OVERLAP:]
+    return False
 
 
 def _walk(root: Path, without: Iterable[Path] = ()) -> Iterator[Path]:

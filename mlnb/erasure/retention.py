@@ -87,7 +87,7 @@ def delete_expired(project: Project, expired: Expired) -> None:
         reason="retention: " + ", ".join(filter(None, (runs, segments))),
         files=tuple(staging.erased),
     )
-    shared = {str(path): path.parent.name for path in expired.segments if shipped(project, path.parent.name)}
+    shared = {staging.where(path): path.parent.name for path in expired.segments if shipped(project, path.parent.name)}
     staging.commit(erasure, Journal(id=name, what="expired", files=tuple(staging.files), removals=shared))
     finish(project, staging.folder)
 

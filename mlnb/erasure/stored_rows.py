@@ -24,12 +24,15 @@ if TYPE_CHECKING:
 LEAST_ALIGNED = 10  # rows from which on a list of as many items is one item per row
 
 
+UNUSED = "not used by a run"
+
+
 class StageUse(NamedTuple):
-    """One execution of a stage: digests that it has read, and what it made."""
+    """One execution of a stage: digests that it has read, None when they are not recorded, and what it made."""
 
     run: str
     stage: str
-    reads: frozenset[str]
+    reads: frozenset[str] | None
     outputs: dict[str, OutputRecord]
 
 
@@ -73,7 +76,7 @@ def stage_uses(project: Project, runs: Iterable[Run]) -> list[StageUse]:
     for path in (path for folder in folders for path in folder.glob(f"*{REPORT}")):
         if (report := read_record(StageReport, path)) is not None:
             where = path.parent.relative_to(project.runs).as_posix()
-            uses.append(StageUse(where, path.name.removesuffix(REPORT), frozenset(), dict(report.outputs)))
+            uses.append(StageUse(where, path.name.removesuffix(REPORT), None, dict(report.outputs)))
     return uses
 
 
@@ -118,14 +121,20 @@ def find_stored_rows(
         for digest, path in paths.items()
         if digest not in tables and search.holds(path.read_bytes(), _last_name(names.get(digest, [])))
     }
-    derived = _derived(project, uses, tables, paths)
-    held = {*tables, *derived}
+    unused = {
+        digest: OutputRecord(digest=digest, format="", bytes=0, description="") for digest in paths.keys() - names
+    }
+    with_rows = {*tables, *(digest for digest in texts if _count(paths[digest]) is not None)}
+    derived = _derived(project, [*uses, StageUse(UNUSED, "", None, unused)], with_rows, paths) - with_rows
+    held = with_rows | derived
     for result in _results(project):
         if held & {output.digest for output in result.outputs.values()} and result.notebook in paths:
             derived.add(result.notebook)
             names.setdefault(result.notebook, []).append(f"{result.run}: executed notebook")
     stages = {
-        (use.run, use.stage) for use in uses if held & {*use.reads, *(each.digest for each in use.outputs.values())}
+        (use.run, use.stage)
+        for use in uses
+        if held & {*(use.reads or ()), *(each.digest for each in use.outputs.values())}
     }
     return StoredRows(tables, derived - texts, texts, names, stages)
 
@@ -153,8 +162,11 @@ def _parts(project: Project, output: OutputRecord) -> Iterator[tuple[str, str]]:
     yield from ((digest, f"/{name}") for name, digest in listing.items())
 
 
-def _derived(project: Project, uses: list[StageUse], tables: dict[str, int], paths: dict[str, Path]) -> set[str]:
-    """Return the objects with as many items as a table with selected rows that their stage has read or made."""
+def _derived(project: Project, uses: list[StageUse], holding: set[str], paths: dict[str, Path]) -> set[str]:
+    """Return the objects with as many items as a table with selected rows that their stage has read or made.
+
+    Where it is not recorded what a stage has read, as of drafts, it may have read every table with selected rows.
+    """
     lengths: dict[str, int | None] = {}
 
     def length(digest: str) -> int | None:
@@ -162,11 +174,12 @@ def _derived(project: Project, uses: list[StageUse], tables: dict[str, int], pat
             lengths[digest] = _count(paths[digest]) if digest in paths else None
         return lengths[digest]
 
-    affected, changed = {*tables}, True
+    affected, changed = {*holding}, True
     while changed:
         changed = False
         for use in uses:
-            near = affected & {*use.reads, *(output.digest for output in use.outputs.values())}
+            outputs = {output.digest for output in use.outputs.values()}
+            near = affected if use.reads is None else affected & {*use.reads, *outputs}
             counts = {count for digest in near if (count := length(digest)) is not None}
             if not counts:
                 continue
@@ -174,11 +187,14 @@ def _derived(project: Project, uses: list[StageUse], tables: dict[str, int], pat
             new = {
                 each
                 for each in parts
-                if each in paths and each not in affected and _is_aligned(paths[each], length(each), counts)
+                if each in paths
+                and each not in affected
+                and (use.run != UNUSED or length(each) is not None)
+                and _is_aligned(paths[each], length(each), counts)
             }
             affected |= new
             changed |= bool(new)
-    return affected - tables.keys()
+    return affected
 
 
 def _count(path: Path) -> int | None:

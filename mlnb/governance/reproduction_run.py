@@ -12,8 +12,9 @@ import yaml
 
 import mlnb
 from mlnb.engine import runs
+from mlnb.engine.files import NO_SPACE
 from mlnb.engine.project import Project
-from mlnb.errors import NotReproducible
+from mlnb.errors import CellTimeout, KernelDied, NotReproducible, StoreFull
 from mlnb.governance.reproduction_project import ReproductionFolder
 from mlnb.governance.reproduction_stages import StageSelection, requested_values
 from mlnb.governance.run_environment import THREADS, RunEnvironment
@@ -79,7 +80,7 @@ def run_stages(run: runs.Run, project: Project, selection: StageSelection, proce
         process: How `mlnb` is started.
 
     Raises:
-        NotReproducible: The run cannot be started.
+        NotReproducible: The run cannot be started, or the machine lacks space, time or memory for it.
     """
     parameters = project.root / "parameters.yaml"
     parameters.write_text(yaml.safe_dump(requested_values(selection)))
@@ -95,7 +96,27 @@ def run_stages(run: runs.Run, project: Project, selection: StageSelection, proce
     created = [one for one in runs.list_runs(project) if one.id not in earlier]
     if not created:
         raise NotReproducible(f"what `mlnb run` needs: {failure}")
+    if reason := _why_unfinished(created[0], failure):
+        raise NotReproducible(reason)
     return created[0]
+
+
+def _why_unfinished(run: runs.Run, failure: str) -> str:
+    """Return what the machine lacked to repeat a run; empty when it ended, or failed for a reason in code or data."""
+    if not failure:
+        return ""
+    cause = run.record.failure
+    if cause is None:
+        return f"a process that ends by itself: {failure}"
+    name, text = cause.error, f"{cause.error}: {cause.message}"
+    if name == StoreFull.__name__ or any(os.strerror(number) in text for number in NO_SPACE):
+        return f"space on the disk ({text})"
+    lacking = {
+        CellTimeout.__name__: "time",
+        KernelDied.__name__: "a kernel that is not killed, such as for its memory",
+        KeyboardInterrupt.__name__: "a run that is not interrupted",
+    }
+    return f"{lacking[name]} ({text})" if name in lacking else ""
 
 
 def environment_variables(recorded: RunEnvironment, folder: ReproductionFolder, here: bool) -> dict[str, str]:

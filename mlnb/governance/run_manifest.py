@@ -20,7 +20,7 @@ from mlnb.signing.signing_keys import find_key
 
 STATEMENT = "https://in-toto.io/Statement/v1"
 PREDICATE = "https://example.org/mlnb/run-manifest/v1"
-PAGES = ("run.json", "report.html", "notebooks/*.ipynb", "notebooks/*.html", "documents/*")
+PAGES = ("run.json", "report.html", "notebooks/*.ipynb", "notebooks/*.html", "documents/*", "stages/*.json*")
 RUN = [
     "id",
     "pipeline",

@@ -131,6 +131,8 @@ class PageHandler(PanelHandler):
             render: Answer = lambda service: service.pages.comparison(service.view, names)  # noqa: E731
         elif page.startswith("notebooks/"):
             render = lambda service: service.pages.notebook(service.view, run, page.partition("/")[2])  # noqa: E731
+        elif page.startswith("documents/"):
+            render = lambda service: service.pages.document(service.view, run, page.partition("/")[2])  # noqa: E731
         else:
             render = lambda service: service.pages.report(service.view, run)  # noqa: E731
         sent = await self.answer(render)
@@ -156,5 +158,5 @@ def routes(app: "ServerApp", kernels: Path) -> list[tuple[str, type[PanelHandler
         *actions,
         (path("notebook"), NotebookHandler, {"worker": worker}),
         (path("compare"), PageHandler, {"worker": worker}),
-        (path(r"runs/([^/]+)/(report\.html|notebooks/[^/]+)"), PageHandler, {"worker": worker}),
+        (path(r"runs/([^/]+)/(report\.html|(?:notebooks|documents)/[^/]+)"), PageHandler, {"worker": worker}),
     ]

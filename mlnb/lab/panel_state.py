@@ -13,6 +13,7 @@ from mlnb.engine.run_records import RunState
 from mlnb.engine.runs import Run
 from mlnb.errors import MlnbError
 from mlnb.lab.run_process import RunProcess
+from mlnb.lab.stage_graph import StageGraph, stage_graph
 from mlnb.lab.stage_views import (
     StageView,
     last_run,
@@ -62,6 +63,7 @@ class PanelState(Record, frozen=True, kw_only=True):
         problem: Why there is no plan, or why the last command ended without a run.
         notes: What the user should know: files that are not used, options that the last run supplies.
         stages: The stages of the pipeline, in order.
+        graph: Where they are drawn.
         result: The last result.
         runs: The newest runs.
     """
@@ -76,6 +78,7 @@ class PanelState(Record, frozen=True, kw_only=True):
     problem: str = ""
     notes: tuple[str, ...] = ()
     stages: tuple[StageView, ...] = ()
+    graph: StageGraph = StageGraph()
     result: ResultView | None = None
     runs: tuple[RunView, ...] = ()
 
@@ -121,16 +124,18 @@ def _describe(folder: Path, view: ProjectView, process: RunProcess, profile: str
         notebooks = read_notebooks(project.notebooks, project.source_cache)
         if running is not None and running in own:
             live = describe_live(view, running)
-            return replace(
-                state, failed=running.id, status=live.status, stages=tuple(live_stages(folder, live, notebooks))
-            )
+            shown = tuple(live_stages(folder, live, notebooks))
+            graph = stage_graph([stage.name for stage in shown], notebooks)
+            return replace(state, failed=running.id, status=live.status, stages=shown, graph=graph)
         steps, note = plan_steps(project, run_request(profile))
     except MlnbError as error:
         return replace(state, problem=str(error), status="There is no plan.")
     stages = planned_stages(folder, steps, notebooks, last)
     recorded = any(run.record.pid == process.pid for run in runs[:RUNS])
     status = _status(stages, running, process.is_alive(), recorded)
-    return replace(state, notes=(*damaged, *filter(None, [note])), stages=tuple(stages), status=status)
+    graph = stage_graph([stage.name for stage in stages], notebooks)
+    notes = (*damaged, *filter(None, [note]))
+    return replace(state, notes=notes, stages=tuple(stages), graph=graph, status=status)
 
 
 def _status(stages: list[StageView], other: Run | None, alive: bool, recorded: bool) -> str:

@@ -9,6 +9,7 @@ from mlnb.dashboard.run_differences import RunDifferences
 from mlnb.engine.runs import Run, open_run
 from mlnb.errors import UnknownRun
 from mlnb.reports.comparison_page import collect_comparison, render_comparison
+from mlnb.reports.run_documents import render_file
 from mlnb.reports.run_page import page_name
 from mlnb.reports.run_report import REPORT, render_notebook, render_report
 
@@ -29,6 +30,10 @@ class RunPages:
         """Return the report of a run. Raises `UnknownRun`."""
         run = find_run(view, run_id)
         return collect_warnings(partial(render_report, run))[0]
+
+    def document(self, view: ProjectView, run_id: str, name: str) -> str:
+        """Return a document of a run. Raises `UnknownRun` when there is no such run or document."""
+        return collect_warnings(partial(render_file, find_run(view, run_id), name))[0]
 
     def notebook(self, view: ProjectView, run_id: str, name: str) -> str:
         """Return the page of an executed notebook.

@@ -16,7 +16,7 @@ from mlnb.registry.entry_signatures import SIGNATURES
 READER, REGISTRAR, APPROVER, PROMOTER = "mlnb_reader", "mlnb_registrar", "mlnb_approver", "mlnb_promoter"
 ROLES = {
     READER: "reads versions, aliases, approvals and the audit log",
-    REGISTRAR: "registers versions and records monitoring: people and jobs that train",
+    REGISTRAR: "registers versions, records monitoring and erasure: people and jobs that train",
     APPROVER: "approves versions that another user has registered",
     PROMOTER: "moves aliases: promotion and rollback",
 }

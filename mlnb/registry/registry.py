@@ -28,7 +28,7 @@ from mlnb.registry.entry_signatures import read_signatures
 from mlnb.registry.known_head import known_head, remember_head
 from mlnb.registry.model_versions import REQUIRED, ModelVersion, check_alias, describe_version, document_digests
 from mlnb.registry.registry_state import compare_states, metadata_digest, read_state, replay
-from mlnb.registry.required_signer import APPROVER, find_signer
+from mlnb.registry.required_signer import APPROVER, acting_person, find_signer
 from mlnb.registry.verified_approvals import Approval, find_approvals, find_authors, verified_people
 from mlnb.registry.version_requirements import check_approver, unmet_requirements
 from mlnb.registry.version_table import choose_model, find_version, read_versions
@@ -65,7 +65,8 @@ class Registry:
 
     def register(self, run: runs.Run) -> ModelVersion:
         """Return the version of a verified run; it is created when the model has none with the same bytes."""
-        metadata, entry = describe_version(run), None
+        metadata, recorded, entry = describe_version(run), recorded_accesses([run.record]), None
+        who = acting_person(self.project, self.who)
         model, service = metadata.certificate.model.partition(":")[0], metadata.service.digest
         with writing(self.engine) as connection:
             present = connection.execute(
@@ -78,21 +79,18 @@ class Registry:
                 values = {"model": model, "number": present, "service": service, "run": run.id, "metadata": text}
                 connection.execute(VERSIONS.insert().values(**values))
                 digest = metadata_digest(run.id, service, text)
-                accesses = tuple(
-                    audit_log.LoggedAccess(digest=access.digest, run=access.reader)
-                    for access in sorted(recorded_accesses([run.record]))
-                )
+                accesses = [audit_log.LoggedAccess(digest=one.digest, run=one.reader) for one in sorted(recorded)]
                 evidence = audit_log.Evidence(
                     run=run.id,
                     service=service,
                     metadata=digest,
                     reuse=metadata.reuse,
-                    accesses=accesses,
+                    accesses=tuple(accesses),
                     manifest=payload_digest(run.folder / MANIFEST, IN_TOTO),
                     authors=signing_keys(run.folder / MANIFEST, IN_TOTO),
                 )
                 change = {"what": "registered", "model": model, "version": present}
-                entry = audit_log.append(connection, runs.now(), self.who, evidence, **change)
+                entry = audit_log.append(connection, runs.now(), who, evidence, **change)
         if entry is not None:
             self._remember(entry)
         return self.find(f"{model}:{present}")
@@ -239,7 +237,8 @@ class Registry:
 
     def _append(self, **change: Any) -> audit_log.Entry:
         with writing(self.engine) as connection:
-            entry = audit_log.append(connection, runs.now(), self.who, **change)
+            who = acting_person(self.project, self.who)
+            entry = audit_log.append(connection, runs.now(), who, **change)
         return self._remember(entry)
 
     def log(self) -> list[audit_log.Entry]:
@@ -283,7 +282,7 @@ class Registry:
             else:
                 connection.execute(ALIASES.update().where(*here).values(number=version.number))
             change = {"what": what, "model": version.model, "version": version.number, "alias": alias}
-            who = signer.name if signer else self.who
+            who = signer.name if signer else acting_person(self.project, self.who)
             entry = audit_log.append(connection, runs.now(), who, before=before, why=why, evidence=evidence, **change)
         return self._remember(entry)
 

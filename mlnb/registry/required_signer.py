@@ -12,6 +12,18 @@ from mlnb.signing.trusted_keys import FILE, ROLES, TrustedKey, keys_path, read_t
 APPROVER = "approver"  # role of a key whose approvals count
 
 
+def acting_person(project: Project, who: str) -> str:
+    """Return who acts: where nobody is stated, the owner of this user's key, if the project trusts it.
+
+    Args:
+        project: The project.
+        who: Who is stated, or the name of this machine's user.
+    """
+    own = find_key() if who == user_name() else None
+    key = read_trusted_keys(keys_path(project)).find(own.keyid) if own else None
+    return key.name if key else who
+
+
 def find_signer(project: Project, who: str, what: str, roles: Container[str] = ROLES) -> TrustedKey | None:
     """Return the trusted key of this user, who is thereby known; None where the project trusts no key.
 

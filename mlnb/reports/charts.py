@@ -116,6 +116,7 @@ class _Drawing:
         widest = max((len(tick_text(tick, self.high - self.low)) for tick in self._y_ticks()), default=1)
         self.left, self.right, self.top = 30 + 7.2 * widest, chart.width - 14, 10
         self.bottom = chart.height - 42
+        self.inset = 28 if chart.names else 8  # names are centered below the first and the last point
 
     def svg(self) -> Markup:
         """Return the figure with a text that has every line's ends."""
@@ -150,7 +151,7 @@ class _Drawing:
 
     def _x(self, value: float) -> float:
         share = (value - self.first) / (self.last - self.first or 1.0)
-        return round(self.left + 8 + min(max(share, 0.0), 1.0) * (self.right - self.left - 16), 1)
+        return round(self.left + self.inset + min(max(share, 0.0), 1.0) * (self.right - self.left - 2 * self.inset), 1)
 
     def _y(self, value: float) -> float:
         share = (value - self.low) / (self.high - self.low or 1.0)

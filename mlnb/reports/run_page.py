@@ -11,6 +11,7 @@ from mlnb.methods.contracts.holdout_reuse import HoldoutReuse
 from mlnb.methods.contracts.problems import ProblemContract
 from mlnb.reports import formatting
 from mlnb.reports.competitors import comparison_lines, describe_coverage, rank_competitors
+from mlnb.reports.document_links import link_documents
 from mlnb.reports.figures import IntervalRow, TrialPoint, draw_history, draw_intervals
 from mlnb.reports.markdown import to_html
 from mlnb.reports.pipeline_graph import draw_graph
@@ -61,6 +62,7 @@ def collect_page(run: Run) -> RunPage:
         plots=details.plots,
         trials=collect_trials(run, contract),
         card=_card(run),
+        documents=link_documents(run),
         artifacts=[
             ArtifactRow(artifact, name, output)
             for name, stage in run.stages.items()

@@ -13,6 +13,7 @@ from mlnb.methods.contracts.gates import Gate
 from mlnb.methods.contracts.problems import ProblemContract
 from mlnb.reports.charts import Chart
 from mlnb.reports.dependence_charts import DependenceGroup
+from mlnb.reports.document_links import DocumentLink
 from mlnb.reports.prediction_charts import ThresholdRow
 from mlnb.tracking import run_results
 
@@ -160,5 +161,6 @@ class RunPage(Record, frozen=True, kw_only=True):
     plots: list[PlotGroup]
     trials: TrialSection | None
     card: Markup | None
+    documents: list[DocumentLink]
     artifacts: list[ArtifactRow]
     versions: dict[str, str]

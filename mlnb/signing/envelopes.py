@@ -39,7 +39,7 @@ class SignatureState(StrEnum):
     SIGNED = "signed"
     UNSIGNED = "unsigned"
     UNTRUSTED = "signed with a key that is not trusted"
-    LAPSED = "signed with a key that had expired or was revoked"
+    LAPSED = "signed with a key that no longer counts, of"
     INVALID = "the signature does not match"
 
 

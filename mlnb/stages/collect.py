@@ -15,7 +15,7 @@ import pandas as pd
 from ..methods.contracts.declarations import ColumnDeclaration, Declarations
 from ..methods.operations.logged_data import CollectedData
 from ..codec import to_json
-from ..methods.tables.columns import Schema, with_columns
+from ..methods.tables.columns import Column, Schema, with_columns
 from ..methods.tables.data_sources import digest_table
 from ..methods.tables.declared_columns import read_declared
 
@@ -44,13 +44,24 @@ def read_trained_schema(path: str) -> Schema:
 
 
 def format_provenance(schema: Schema) -> dict[str, object]:
-    """Return layout and column formats of the champion's source, as fields of `provenance`: the challenger keeps them.
+    """Return layout, formats and codes of the champion's source, as fields of `provenance`: the challenger keeps them.
 
     Args:
         schema: of the champion's run.
     """
-    formats = {column.name: to_json(column.format) for column in schema.columns if column.format is not None}
-    return {"formats": formats, **({"layout": to_json(schema.layout)} if schema.layout is not None else {})}
+    described: dict[str, object] = {
+        "formats": {column.name: to_json(column.format) for column in schema.columns if column.format is not None}
+    }
+    if coded := [column.name for column in schema.columns if _has_codes(column)]:
+        described["categories"] = coded
+    return described if schema.layout is None else {**described, "layout": to_json(schema.layout)}
+
+
+def _has_codes(column: Column) -> bool:
+    """Whether all categories of a column that is not the target are numbers."""
+    if column.kind != "category" or column.role == "target" or not column.categories:
+        return False
+    return all(label.lstrip("-").replace(".", "", 1).isdigit() for label in column.categories)
 
 
 def collection_provenance(collected: CollectedData, policy: str, damaged: int) -> Mapping[str, object]:

@@ -11,11 +11,12 @@ from collections.abc import Collection
 import pandas as pd
 
 from ..methods.contracts.responses import MASKED
+from ..methods.tables.raw_columns import RawTable, sample_raw
 
 SHOWN_ROWS = 100_000  # rows of a long table that are looked at, evenly spaced
 
 
-def show_columns(raw: pd.DataFrame, most: int = 4, hidden: Collection[str] = ()) -> pd.DataFrame:
+def show_columns(raw: RawTable, most: int = 4, hidden: Collection[str] = ()) -> pd.DataFrame:
     """One line a column of a raw table; of a long one an even sample of the rows is counted.
 
     Args:
@@ -26,7 +27,8 @@ def show_columns(raw: pd.DataFrame, most: int = 4, hidden: Collection[str] = ())
     Returns:
         one row a column: type, filled (share), different, examples.
     """
-    lines, raw = [], raw.iloc[:: max(1, len(raw) // SHOWN_ROWS)]
+    step = max(1, len(raw) // SHOWN_ROWS)
+    lines, raw = [], sample_raw(raw, step)
     for position, name in enumerate(raw.columns, 1):
         values = raw[name]
         filled = values.dropna()

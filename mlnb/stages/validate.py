@@ -31,12 +31,13 @@ from ..methods.problem.target_inference import match_stated_columns, resolve_tar
 from ..methods.problem.task_contracts import set_roles
 from ..methods.tasks.problem_strategies import NOTHING_DECLARED, problem_strategy
 from ..methods.audit.data_validation import condense, drop_unlabelled, drop_weightless
+from ..methods.tables.raw_columns import RawTable
 
 Findings = list[Finding]
 
 
 def type_table(
-    raw: pd.DataFrame,
+    raw: RawTable,
     problem: Problem,
     provenance: dict[str, Any],
     duplicates: str = "keep",
@@ -46,7 +47,7 @@ def type_table(
     """Contract, schema, typed rows that have a target, findings.
 
     Args:
-        raw: n raw rows.
+        raw: n raw rows, as a DataFrame or a `ParquetTable`.
         problem: from the stage problem.
         provenance: from the stage ingest.
         duplicates: keep or drop.

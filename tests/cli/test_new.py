@@ -81,8 +81,9 @@ def test_a_library_name_does_not_collide_with_other_packages(name: str, library:
 def test_data_and_target_are_written_into_the_notebooks(tmp_path, monkeypatch, capsys):
     """The plan of `mlnb run` is that of `mlnb run --data --target` with the example's notebooks."""
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "my data.csv").write_text("kind,grown\na,1\nb,2\n")
     target = 'how "big" \\ größe'
+    quoted = target.replace('"', '""')
+    (tmp_path / "my data.csv").write_text(f'kind,"{quoted}"\na,1\nb,2\n')
     assert main(["new", "shop", "--data", "my data.csv", "--target", target]) == 0
     assert "mlnb run    run the pipeline on my data.csv" in capsys.readouterr().out
     create(tmp_path / "plain")

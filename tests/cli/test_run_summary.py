@@ -4,12 +4,13 @@ import argparse
 import importlib
 import shlex
 import sys
+from pathlib import Path
 
 import pytest
 
 from mlnb.api.run_request import RunRequest, plan_request
 from mlnb.cli.arguments import read_request
-from mlnb.cli.main import COMMANDS
+from mlnb.cli.main import COMMANDS, main
 from mlnb.cli.retrain import command_words
 from mlnb.cli.run_summary import (
     WIDEST_FINDING,
@@ -71,6 +72,48 @@ def test_every_suggested_command_is_one_that_can_be_parsed(folder, example, opti
     assert parse(commands[2]).profile is None  # that of a short run would search as little again
     assert all(parse(command) for command in commands)
     assert all(len(line) <= 100 for line in lines if not line.startswith("mlnb run"))
+
+
+def test_what_a_run_prints_works_as_printed(folder, example, monkeypatch, capsys):
+    """A newcomer types the printed commands: show, new, run in the new project; a longer search is planned."""
+    monkeypatch.setattr(Project, "is_builtin", True)
+    run = example.make_run(example.make_project(folder / "project"))
+    request = read_request(parse("mlnb run --data 'my data.csv' --target grown -p split.folds 3"))
+    lines = [line.strip() for line in next_commands(run, request, servable=True)]
+    printed = [shlex.split(line.split("   ")[0]) for line in lines if line.startswith("mlnb")]
+    assert [words[1] for words in printed] == ["serve", "show", "run", "new"]
+    monkeypatch.undo()
+    monkeypatch.chdir(folder)
+    assert main(printed[3][1:]) == 0
+    steps = [line.split("   ")[0].strip() for line in capsys.readouterr().out.partition("next:\n")[2].splitlines()]
+    assert steps[:2] == ["cd my_project", "mlnb run"]
+    monkeypatch.chdir(folder / "my_project")
+    assert main(["plan"]) == 0 and "my data.csv" in Path("nbs/stages/10_ingest.ipynb").read_text()
+    monkeypatch.chdir(folder)
+    assert main(["plan", *printed[2][2:]]) == 0
+    monkeypatch.chdir(folder / "project")
+    assert main(printed[1][1:]) == 0 and run.id in capsys.readouterr().out
+
+
+def test_a_new_project_repeats_the_parameters_of_the_run(folder, example, monkeypatch):
+    monkeypatch.setattr(Project, "is_builtin", True)
+    run = example.make_run(example.make_project(folder / "project"))
+    options = "--data sales.csv --target units --profile smoke -p problem.task forecasting -p tune.trials 3"
+    lines = next_commands(run, read_request(parse(f"mlnb run {options}")), servable=True)
+    assert any(
+        "mlnb new my_project --data sales.csv --target units -p problem.task forecasting -p tune.trials 3" in line
+        for line in lines
+    )
+
+
+def test_a_new_project_has_no_parameters_of_another_pipeline(folder, example, monkeypatch):
+    monkeypatch.setattr(Project, "is_builtin", True)
+    run = example.make_run(example.make_project(folder / "project"))
+    run.update(pipeline="monitor")
+    lines = next_commands(run, read_request(parse("mlnb run monitor -p monitor.days 7")), servable=False)
+    assert any(
+        line.strip() == "mlnb new my_project" or line.strip().startswith("mlnb new my_project  ") for line in lines
+    )
 
 
 def test_without_labels_the_next_step_is_to_label(folder, example):

@@ -18,13 +18,16 @@ def root(tmp_path_factory):
     """A project whose data are typed, with a schema."""
     root = toys.new_project(tmp_path_factory.mktemp("schema"))
     rows = pd.DataFrame({"x": range(80), "plan": ["basic", "plus"] * 40, "y": [0.5, 1.5, 2.5, 3.5] * 20})
+    rows["mail"] = [f"u{number}@example.org" for number in range(80)]
     rows.to_csv(root / "rows.csv", index=False)
     mlnb_in_process(root, *RUN)
     return root
 
 
 def test_the_schema_is_written_checked_and_enforced(root):
-    assert "schema.yaml  written from run" in mlnb_in_process(root, "schema")
+    text = mlnb_in_process(root, "schema")
+    assert "schema.yaml  written from run" in text
+    assert "mail looks like personal data (mail addresses) and is not declared: add to columns.toml" in text
     path = root / "schema.yaml"
     assert "exists already" in mlnb_in_process(root, "schema", code=2)
     assert "conforms to schema.yaml" in mlnb_in_process(root, "schema", "--check", "rows.csv")

@@ -1,5 +1,6 @@
 """`mlnb upgrade` across two versions with local edits: complete or not at all; unresolved conflicts are refused."""
 
+import dataclasses
 import json
 import os
 import shutil
@@ -10,12 +11,14 @@ from pathlib import Path
 
 import pytest
 
+from mlnb.cli.ci_workflow import WORKFLOW_FILE, workflow_text
+from mlnb.cli.ci_workflow import project_template as whole_template
 from mlnb.cli.main import main
 from mlnb.cli.new import create
 from mlnb.engine import project_template, upgrade_journal
 from mlnb.engine.notebook import read_notebook
 from mlnb.engine.project import builtin_folder
-from mlnb.engine.project_template import TEMPLATE_FILE, installed_template, read_template, template_bytes
+from mlnb.engine.project_template import TEMPLATE_FILE, read_template, template_bytes
 from mlnb.errors import NotebookError, ProjectError
 
 Notebook = dict[str, object]
@@ -107,7 +110,7 @@ def test_a_new_project_is_up_to_date(project: Path, capsys: pytest.CaptureFixtur
     assert snapshot(project) == before
     template = read_template(project)
     assert (template.name, template.library) == ("shop", "shop")
-    assert template == installed_template("shop", "shop")
+    assert template == whole_template("shop", "shop")
     assert template_bytes(template) == before[TEMPLATE_FILE], "the same contents are the same bytes"
 
 
@@ -118,7 +121,7 @@ def test_untouched_notebooks_become_the_new_version(project: Path, newer: Versio
     assert main(["upgrade", "--check"]) == 1
     assert main(["upgrade"]) == 0
     assert main(["upgrade", "--check"]) == main(["check"]) == 0
-    for name, data in installed_template("shop", "shop").files.items():
+    for name, data in whole_template("shop", "shop").files.items():
         assert (project / name).read_bytes() == data
 
 
@@ -245,6 +248,33 @@ def test_texts_are_merged_and_their_conflicts_refused(
 def git(*command: str) -> None:
     names = {f"GIT_{who}_{what}": "x@example.org" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
     subprocess.run(["git", *command], check=True, capture_output=True, env={**os.environ, **names})
+
+
+def test_the_workflow_is_upgraded_too_and_edits_are_kept(project: Path, monkeypatch, capsys) -> None:
+    """Lines that the project has edited stay; where the new version changes them, both are marked and refused."""
+    text, file = workflow_text(), project / WORKFLOW_FILE
+    file.write_text(text.replace("timeout-minutes: 120", "timeout-minutes: 30"))
+    newer = text.replace('python-version: "3.12"', 'python-version: "3.13"')
+    monkeypatch.setattr("mlnb.cli.ci_workflow.workflow_text", lambda: newer)
+    assert main(["upgrade", "--force"]) == 0
+    assert f"{WORKFLOW_FILE}: merged" in capsys.readouterr().out
+    assert file.read_text() == newer.replace("timeout-minutes: 120", "timeout-minutes: 30")
+    monkeypatch.setattr(
+        "mlnb.cli.ci_workflow.workflow_text", lambda: newer.replace("timeout-minutes: 120", "timeout-minutes: 240")
+    )
+    assert main(["upgrade", "--force"]) == 1
+    assert f"{WORKFLOW_FILE}: 1 conflict, each between" in capsys.readouterr().out
+    assert main(["check"]) == 2 and "an unresolved conflict of `mlnb upgrade`" in capsys.readouterr().out
+
+
+def test_a_project_from_before_keeps_its_workflow(project: Path, capsys) -> None:
+    template = read_template(project)
+    files = {name: data for name, data in template.files.items() if name != WORKFLOW_FILE}
+    project_template.write_template(project, dataclasses.replace(template, files=files))
+    (project / WORKFLOW_FILE).write_text("name: ours\n")
+    assert main(["upgrade", "--force"]) == 0
+    assert "yours is kept" in capsys.readouterr().out and (project / WORKFLOW_FILE).read_text() == "name: ours\n"
+    assert main(["upgrade", "--check"]) == 0
 
 
 def test_uncommitted_changes_are_refused(project: Path, newer: Version, capsys: pytest.CaptureFixture[str]) -> None:

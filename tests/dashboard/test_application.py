@@ -16,6 +16,7 @@ from mlnb.engine.files import read_json
 from mlnb.engine.run_records import RunState, StageState
 from mlnb.engine.runs import open_run
 from mlnb.engine.stage_files import CellNote, ProgressNote, progress_path, write_cell, write_record
+from mlnb.reports.document_links import link_documents
 
 RUNS = "/p/shop-b"
 
@@ -122,6 +123,20 @@ def test_reports_and_notebooks_run_nothing(client):
         assert response.headers["content-security-policy"].startswith("sandbox allow-same-origin; default-src 'none'")
     assert response.headers["content-disposition"] == "attachment; filename*=UTF-8''50_tune.ipynb"
     assert json.loads(response.content)["nbformat"] == 4
+
+
+def test_the_documents_that_a_report_links_are_served_and_run_nothing(shop, client):
+    links = link_documents(open_run(shop, A))
+    assert len(links) == 7 and all(
+        f'href="{link.file}"' in text(client, f"{RUNS}/runs/{A}/report.html") for link in links
+    )
+    for link in links:
+        response = client.get(f"{RUNS}/runs/{A}/{link.file}")
+        assert response.status_code == 200 and A in response.text
+        assert response.headers["content-security-policy"].startswith("sandbox allow-same-origin; default-src 'none'")
+    assert "&#34;bomFormat&#34;: &#34;CycloneDX&#34;" in text(client, f"{RUNS}/runs/{A}/documents/model.cdx.json")
+    for wrong in ("other.html", "model_card.md", "..%2Frun.json"):
+        assert client.get(f"{RUNS}/runs/{A}/documents/{wrong}").status_code == 404
 
 
 def test_a_notebook_that_leads_out_of_the_run_is_not_served(shop, client):

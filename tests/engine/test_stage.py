@@ -5,12 +5,15 @@ Interactive sessions are used, which need no run.
 
 from pathlib import Path
 
+import pandas
 import pytest
 import toys
 
+from mlnb.engine import formats
 from mlnb.engine.interactive_stage import InteractiveStage
 from mlnb.engine.project import Project
 from mlnb.errors import ContractBroken, UnknownRun
+from mlnb.parquet_table import ParquetTable
 
 
 @pytest.fixture
@@ -62,3 +65,25 @@ def test_scratch_is_deleted_at_the_end(project: Project) -> None:
     (stage.scratch / "half").touch()
     stage.close()
     assert not (stage.folder / "double.scratch").exists()
+
+
+def test_columns_of_a_long_table_are_read_when_they_are_used(
+    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(formats, "LONG", 3)
+    short, long = pandas.DataFrame({"a": [1, 2]}), pandas.DataFrame({"a": [1, 2, 3], "b": ["x", None, "z"]})
+    long.to_parquet(tmp_path / "long.parquet", compression="zstd")
+    writer = open_stage(project, "one", [], {"short": "rows", "long": "rows", "file": "rows", "held": "held-out: rows"})
+    for name, table in (("short", short), ("long", long), ("held", long)):
+        writer.save(name, table)
+    writer.save("file", ParquetTable(tmp_path / "long.parquet"))
+    assert writer.outputs["file"].format == "table" and writer.outputs["file"].digest == writer.outputs["long"].digest
+    writer.close()
+    reader = open_stage(project, "two", ["short", "long", "held"], {})
+    assert reader.open_table("short").equals(short)
+    table = reader.open_table("long")
+    assert isinstance(table, ParquetTable) and table["b"].equals(long["b"]) and reader.load("long").equals(long)
+    with pytest.raises(ContractBroken, match=r"load it: stage.load\('held'\)"):
+        reader.open_table("held")
+    with pytest.raises(ContractBroken, match="Did you mean 'long'"):
+        reader.open_table("lang")

@@ -53,6 +53,10 @@ def test_several_conditions_and_a_file_select_the_rows_of_each(tmp_path: Path) -
     assert (selection.columns, selection.values()) == (("code", "mail"), {"42", "007", "a@b.c"})
     assert selection.matches(PEOPLE).tolist() == [True, False, True]
     assert selection.matches(PEOPLE[["id"]]) is None
+    selection = read_selection(project, ["cod = 42"], None)
+    assert selection.matches(PEOPLE) is None
+    assert [*selection.unknown_columns()] == ["No table or prediction log has a column 'cod'. Did you mean 'code'?"]
+    selection = read_selection(project, ["code = 42"], values)
     assert selection.matches(PEOPLE[["code"]].add_prefix("in.")).tolist() == [False, False, True]
 
 

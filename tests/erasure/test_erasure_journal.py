@@ -1,6 +1,7 @@
 """A person is erased from a project, and from nothing else; kills, full disks and concurrent runs do no harm."""
 
 import errno
+import json
 import os
 import sqlite3
 from contextlib import closing
@@ -11,6 +12,7 @@ import pytest
 from erased_people import LETTER, NEIGHBOR, PERSON, holders
 from recorded_runs import snapshot
 
+from mlnb.cli.main import main
 from mlnb.engine import files
 from mlnb.engine.project import Project
 from mlnb.engine.project_lock import lock_project, pending_journals, use_project
@@ -20,9 +22,11 @@ from mlnb.erasure import erasure_journal
 from mlnb.erasure.conditions import Condition, Selection
 from mlnb.erasure.erasure_journal import erase, resume
 from mlnb.erasure.erasure_plan import plan_erasure
+from mlnb.erasure.file_search import Action
 from mlnb.errors import DataError, ProjectError, StoreFull
 from mlnb.governance import project_verification
 from mlnb.governance.checks import Check, CheckState
+from mlnb.monitoring.alerts import CODES
 from mlnb.monitoring.labels import read_events
 from mlnb.monitoring.prediction_table import read_log
 from mlnb.registry.registry import Registry
@@ -136,6 +140,8 @@ def test_an_erasure_that_is_killed_again_and_again_is_finished(
     registry = Registry(project)
     assert [entry.what for entry in registry.log()].count("erased") == 1
     registry.engine.dispose()
+    erase(project, plan_erasure(project, Selection([(Condition("name", (NEIGHBOR,)),)])), "another request")
+    assert problems(project) == [] and len([*read_erasures(project.store_root)]) == 2
 
 
 @pytest.mark.parametrize("step", [0, 40])
@@ -173,3 +179,30 @@ def test_a_segment_that_is_being_written_and_an_altered_log_are_refused(project:
     )
     with pytest.raises(ProjectError, match=r"A service is writing .*cd-9.jsonl"):
         erase(project, plan_erasure(project, SELECTION), "why")
+
+
+def test_the_command_lists_then_erases_unless_there_is_a_hold(
+    project: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(project.root)
+    where = ["erase", "--where", f"name = '{PERSON}'"]
+    assert main([*where, "--confirm"]) == 2 and "A reason is needed" in capsys.readouterr().err
+    assert main(["hold", "add", "lawsuit 12"]) == 0 and main([*where, "--json"]) == 0
+    listed = json.loads(capsys.readouterr().out.partition("\n")[2])
+    assert (listed["rows"], listed["retrain"], listed["unservable"]) == (2, ["survived-classifier:1"], [])
+    actions = {line["where"]: line["action"] for line in listed["locations"]}
+    assert actions["survivors.csv"] == "remove there yourself" and {*actions.values()} == {*Action}
+    assert main([*where, "--confirm", "--reason", "request"]) == 2
+    assert "Legal hold 4 by" in capsys.readouterr().err
+    assert main(["hold", "remove", "4", "--reason", "ended"]) == 0 and main(["hold"]) == 0
+    assert capsys.readouterr().out.endswith("No legal hold is in force.\n")
+    assert main([*where, "--confirm", "--reason", "request"]) == 0
+    shown = capsys.readouterr().out
+    assert "Marked for retraining: survived-classifier:1." in shown and "Remove the rows yourself from surv" in shown
+    assert main(["monitor", "--json"]) == CODES["retrain"]
+    assert json.loads(capsys.readouterr().out)["reasons"][0]["kind"] == "erased rows"
+    assert main(["models", "1"]) == 0 and "retrain: rows that it was trained on" in capsys.readouterr().out
+    assert main(where) == 0 and "survivors.csv" in capsys.readouterr().out
+    assert main(["erase", "--where", "nam = 'x'"]) == 0
+    assert "has a column 'nam'. Did you mean 'name'?" in capsys.readouterr().out
+    assert main(["erase", "--resume", "--confirm"]) == 2

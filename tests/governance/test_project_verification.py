@@ -115,6 +115,8 @@ FILES: dict[str, tuple[Callable[[Run], Path], str]] = {
     "record of the run": (lambda run: run.folder / "run.json", "/run.json"),
     "executed notebook": (lambda run: run.folder / "notebooks/70_evaluate.ipynb", "/70_evaluate.ipynb"),
     "page of a notebook": (lambda run: run.folder / "notebooks/50_tune.html", "/50_tune.html"),
+    "inputs of a stage": (lambda run: run.folder / "stages/tune.inputs.json", "/stages/tune.inputs.json"),
+    "report of a stage": (lambda run: run.folder / "stages/tune.report.json", "/stages/tune.report.json"),
     "report": (lambda run: run.folder / "report.html", "/report.html"),
     "manifest": (lambda run: run.folder / "manifest.json", "/manifest.json"),
     "data": (lambda run: stored(run, "raw"), "artifact raw"),

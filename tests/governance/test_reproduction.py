@@ -18,7 +18,8 @@ from mlnb.cli import reproduce as command
 from mlnb.cli.main import main
 from mlnb.codec import replace
 from mlnb.engine.project import Project
-from mlnb.engine.runs import Run, open_run
+from mlnb.engine.run_records import StageFailure, StageRecord, StageState
+from mlnb.engine.runs import Run, create_run, open_run
 from mlnb.engine.test_set_access import Access, read_accesses, record_access, rows_path
 from mlnb.errors import NotReproducible, StoreFull
 from mlnb.governance.output_comparison import StageComparison
@@ -268,6 +269,34 @@ def test_a_stage_that_fails_is_different(run: Run, monkeypatch: pytest.MonkeyPat
     impossible(run, "no module named mlnb")
 
 
+@pytest.mark.parametrize(
+    ("error", "message", "lacking"),
+    [
+        ("StoreFull", "writing a file", "space on the disk"),
+        ("CellFailed", f"OSError: {os.strerror(errno.ENOSPC)}", "space on the disk"),
+        ("CellTimeout", "cell 3 took more than 5 s", "time"),
+        ("KernelDied", "signal 9", "memory"),
+        ("KeyboardInterrupt", "", "not interrupted"),
+        ("", "killed by signal 9", "a process that ends"),
+    ],
+)
+def test_what_the_machine_lacks_is_no_difference(
+    run: Run, monkeypatch: pytest.MonkeyPatch, error: str, message: str, lacking: str
+) -> None:
+    def ended(process: StageProcess, folder: Path, arguments: Sequence[str]) -> str:
+        if arguments[0] == "run":
+            repeated = create_run(Project.find(folder), "train")
+            if error:
+                failure = StageFailure(error=error, stage="search", message=message)
+                stage = StageRecord(state=StageState.FAILED, error=failure)
+                repeated.update(order=("search",), stages={"search": stage})
+            repeated.save()
+        return f"exit code 1\n  {message}"
+
+    monkeypatch.setattr(StageProcess, "execute", ended)
+    impossible(run, lacking, message)
+
+
 def test_the_folder_is_kept_on_request_and_those_of_killed_processes_are_deleted(run: Run) -> None:
     folder = run.project.store_root / "reproductions"
     (folder / "killed-0000").mkdir(parents=True)
@@ -302,7 +331,7 @@ def main_in(run: Run, *arguments: str) -> int:
 
 def test_the_command(run: Run, capsys: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     stages = (
-        StageComparison(stage="read", recorded="a" * 64, stored="rows.csv has changed"),
+        StageComparison(stage="read", recorded="a" * 64, stored=f"{'long/' * 30}rows.csv has changed"),
         StageComparison(stage="search", recorded="b" * 64, reproduced="c" * 64, differing=("best",)),
     )
     changes = tuple(f"package{index}: 1 -> 2" for index in range(12))
@@ -312,7 +341,7 @@ def test_the_command(run: Run, capsys: Any, tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setattr(command, "reproduce", lambda run, options: result)
     assert main_in(run, "reproduce", "--here") == 1
     lines = capsys.readouterr().out.splitlines()
-    assert lines[3].split() == ["read", "a" * 12, "-", "stored:", "rows.csv", "has", "changed"]
+    assert lines[3].split() == ["read", "a" * 12, "-", "stored:", f"{'long/' * 30}rows.csv", "has", "changed"]
     assert lines[4].endswith("different: best") and lines[-1] == "verdict: different"
     assert "  and 2 more: --json lists them" in lines
     assert main_in(run, "reproduce", run.id, "--json") == 1

@@ -108,6 +108,8 @@ def test_the_runs_are_listed_and_their_pages_are_rendered(service):
     for name in ("10_other.html", "../run.json"):
         with pytest.raises(UnknownRun):
             service.pages.notebook(service.view, failed["id"], name)
+        with pytest.raises(UnknownRun, match="has no document"):
+            service.pages.document(service.view, failed["id"], name)
     with pytest.raises(UnknownRun):
         service.pages.report(service.view, "../..")
     with pytest.raises(UsageError):

@@ -170,6 +170,19 @@ def test_the_panel_fits_its_width(browser, width):
     browser.wait("innerWidth === 1280")
 
 
+def test_the_graph_leads_to_the_stages_with_the_keyboard(browser):
+    boxes = "[...document.querySelectorAll('.mlnb-box')]"
+    names = browser.evaluate(f"{boxes}.map(one => one.dataset.state + ' ' + one.id)")
+    listed = "[...document.querySelectorAll('.mlnb-stage')]"
+    assert names == browser.evaluate(f"{listed}.map(one => one.dataset.state + ' mlnb-box-' + one.dataset.stage)")
+    assert browser.evaluate("document.querySelectorAll('.mlnb-arrow').length") > 0
+    label = browser.evaluate("document.querySelector('#mlnb-box-total').getAttribute('aria-label')")
+    assert label.startswith("total: failed, after ") and "expected 5" in label
+    browser.evaluate("document.querySelector('#mlnb-box-total').focus()")
+    browser.press("Enter")
+    assert browser.evaluate("document.activeElement.id") == "mlnb-open-total"
+
+
 def test_two_runs_are_compared_with_the_keyboard(browser, root):
     newest = [run.id for run in list_runs(Project.find(root))]
     browser.evaluate("document.querySelector('#mlnb-run-summary').focus()")

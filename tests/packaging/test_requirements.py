@@ -39,6 +39,8 @@ UNSEEN = {
     "pyarrow": "pandas reads and writes Parquet with it",
     "xgboost": "an optional model family imports it by name",
     "catboost": "an optional model family imports it by name",
+    "model-signing": "mlnb export --to signed imports it by name",
+    "pyopenssl": "model-signing imports it without requiring it",
     "optuna-dashboard": "an optional page of mlnb ui",
     "psycopg": "SQLAlchemy reaches PostgreSQL with it",
     "sqlalchemy-bigquery": "SQLAlchemy reaches BigQuery with it",

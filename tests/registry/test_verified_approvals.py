@@ -15,6 +15,7 @@ from mlnb.engine.runs import Run, now, open_run
 from mlnb.errors import AccessDenied, GateFailed, UsageError
 from mlnb.governance.checks import Check, CheckState, SignaturePolicy, passed
 from mlnb.governance.registry_verification import open_registry, verify_registry
+from mlnb.machine import user_name
 from mlnb.registry import audit_log
 from mlnb.registry.database import APPROVALS, writing
 from mlnb.registry.known_head import head_path
@@ -96,6 +97,17 @@ def test_an_approval_of_another_person_counts_by_the_key(registered: People) -> 
     results = checks(registered, strict=True)
     assert passed(results.values()) and len(results) == 2
     assert "1 of 1 verified" in results["promotion of survived-classifier:1 to champion"].detail
+
+
+def test_who_registers_with_a_trusted_key_is_its_owner_unless_an_actor_is_stated(people: People, verified: Run) -> None:
+    people.trust("ann", "author")
+    people.act("ann")
+    opened(people).register(verified)
+    people.act("ann", "nightly")
+    opened(people, 0).promote("1", why="first")
+    people.act("nobody")
+    opened(people, 0).promote("1", "challenger", why="shadow deployment")
+    assert [entry.who for entry in opened(people).log()] == ["ann", "nightly", user_name()]
 
 
 def test_a_spoofed_actor_is_refused(registered: People) -> None:

@@ -11,6 +11,7 @@ from mlnb.methods.contracts.evaluations import DecidingMetric, Estimate, Metrics
 from mlnb.methods.contracts.findings import FindingList
 from mlnb.methods.contracts.gates import Gate, GateLine
 from mlnb.methods.contracts.problems import ProblemContract
+from mlnb.reports.run_documents import write_documents
 from mlnb.reports.run_report import write_report
 from mlnb.tracking.notebook_plots import read_plots
 
@@ -84,7 +85,9 @@ SITUATIONS = {
 def test_every_page_is_whole_and_makes_no_request(project, example, situation):
     run = example.make_run(project, **situation)
     path = write_report(run)
+    write_documents(run)
     assert path == run.folder / "report.html"
+    assert ("documents/data_sheet.html" in read(path).links) == run.has("evidence")
     pages = [path, *sorted((run.folder / "notebooks").glob("*.html"))]
     notebooks = [stage.notebook for stage in run.stages.values() if stage.notebook]
     assert len(pages) == 1 + len(notebooks)

@@ -1,6 +1,7 @@
 // The side panel: requests the state at intervals, shows it, and starts and stops runs.
 
 import { button, element, update } from "./dom.js";
+import { stageGraph } from "./graph.js";
 import { runList } from "./runs.js";
 import { stageList } from "./stages.js";
 
@@ -86,10 +87,17 @@ export class Panel {
     this.version = state.version;
     if (this.announced.textContent !== state.status) this.announced.textContent = state.status;
     this.report(this.error || state.problem);
-    if (state.project) update(this.body, this.head(), stageList(state, this.actions), this.runs());
+    if (state.project) update(this.body, this.head(), stageGraph(state, this.reveal), stageList(state, this.actions), this.runs());
     else update(this.body);
     this.actions.changed(state);
   }
+
+  /** Scroll the list to a stage, and focus it. */
+  reveal = (name) => {
+    const item = this.node.querySelector(`[data-stage="${CSS.escape(name)}"]`);
+    item.scrollIntoView({ block: "nearest" });
+    item.querySelector("button").focus({ preventScroll: true });
+  };
 
   head() {
     const { state } = this;

@@ -20,6 +20,7 @@ from ..tables.columns import Column, Schema
 from ..tables.type_inference import finding
 from ..tables.typical_values import hide_columns
 from ..tables.values import to_label
+from ..tables.raw_columns import RawTable
 
 CHECK = "personal data"  # name of the check in findings
 LOOK = 1000  # different values of a column that are looked at
@@ -97,7 +98,7 @@ def quote_no_values(findings: Sequence[Finding], schema: Schema) -> list[Finding
     ]
 
 
-def find_personal_columns(table: pd.DataFrame, declarations: Declarations) -> set[str]:
+def find_personal_columns(table: RawTable, declarations: Declarations) -> set[str]:
     """Return the columns of a raw table that hold personal data, as declared or by their values.
 
     Args:

@@ -17,7 +17,7 @@ import numpy as np
 from ..tasks.task_traits import traits_of
 from .autoregression import FORECASTERS, fit_forecaster
 from .bagging import assign_bags, merge_boosters
-from ..tables.compact_matrix import Compact
+from ..tables.compact_matrix import Compact, pick_rows
 from .anomaly_detectors import fit_detector
 from .custom_families import find_custom, fit_custom
 from .family_interface import FitSpec
@@ -200,7 +200,7 @@ def _fit_bag(
         return fit_model(
             family,
             params,
-            X[rows],
+            pick_rows(X, rows),
             y[rows],
             spec.task,
             spec.classes,

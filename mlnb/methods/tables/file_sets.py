@@ -15,8 +15,8 @@ import yaml
 
 from ...codec import Record
 from .columns import nearest
-from .databases import missing_driver
 from .file_kinds import KINDS, PACKED, find_remedy
+from .remote_files import find_folder, is_stored, list_files, open_url
 
 
 class Part(Record, frozen=True, kw_only=True):
@@ -46,7 +46,8 @@ def find_parts(source: str) -> list[Part]:
         return [Part(path=follow_pointer(source))]
     if "://" not in source and Path(source + ".dvc").is_file():
         return [Part(path=follow_pointer(source + ".dvc"))]
-    if "://" in source and not source.endswith("/") and not _is_glob(source):
+    single = "://" in source and not source.endswith("/") and not _is_glob(source)
+    if single and not (is_stored(source) and find_folder(source)):
         return [Part(path=source)]
     listed = sorted(_list(source))
     paths = [path for path in listed if _is_data(path)]
@@ -78,16 +79,14 @@ def _is_glob(source: str) -> bool:
 
 def _list(source: str) -> Iterator[str]:
     """Yield the files that a folder or glob names."""
-    try:
-        import fsspec
+    if "://" in source:
+        yield from list_files(source)
+        return
+    import fsspec  # only few sources need it
 
-        system, path = fsspec.core.url_to_fs(source)
-    except ImportError as error:
-        raise missing_driver(source, error) from None
+    system, path = fsspec.core.url_to_fs(source)
     names = system.glob(path) if _is_glob(source) else system.find(path) if system.isdir(path) else []
-    for name in names:
-        if not system.isdir(name):
-            yield str(name) if "://" not in source else system.unstrip_protocol(name)
+    yield from (str(name) for name in names if not system.isdir(name))
 
 
 def _is_data(path: str) -> bool:
@@ -109,17 +108,13 @@ def read_bytes(path: str) -> bytes:
         path: of the file, or its URL.
 
     Raises:
+        OSError: there is no such file or bucket, access is refused, or the server does not answer.
         MissingExtra: the library that reads such a URL is not installed.
     """
     if "://" not in path:
         return Path(path).read_bytes()
-    try:
-        import fsspec
-
-        with fsspec.open(path, "rb") as file:
-            return bytes(file.read())
-    except ImportError as error:
-        raise missing_driver(path, error) from None
+    with open_url(path) as file:
+        return bytes(file.read())
 
 
 def follow_pointer(path: str) -> str:

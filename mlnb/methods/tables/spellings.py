@@ -34,6 +34,7 @@ class Spelling(Record, frozen=True, kw_only=True):
         dayfirst: yes, no or auto.
         european: whether the file looks European otherwise: semicolons between its columns.
         typed: whether the source has types, such as Parquet: its columns of text keep a format though it is plain.
+        categories: columns whose values are categories in the source, and are numbers, such as codes.
     """
 
     decimal: str = "auto"
@@ -41,6 +42,7 @@ class Spelling(Record, frozen=True, kw_only=True):
     dayfirst: str = "auto"
     european: bool = False
     typed: bool = False
+    categories: tuple[str, ...] = ()
 
 
 AUTOMATIC = Spelling()
@@ -54,7 +56,8 @@ def stated_spelling(provenance: Mapping[str, Any]) -> Spelling:
     """
     stated = {name: provenance[name] for name in ("decimal", "thousands", "dayfirst") if name in provenance}
     typed = "format" in provenance and "layout" not in provenance
-    return Spelling(**stated, european=provenance.get("separator") == ";", typed=typed)
+    categories = tuple(provenance.get("categories", ()))
+    return Spelling(**stated, european=provenance.get("separator") == ";", typed=typed, categories=categories)
 
 
 def look_at_texts(
@@ -72,8 +75,12 @@ def look_at_texts(
     """
     evidence: dict[str, Evidence] = {}
     orders: dict[str, DayOrder] = {}
-    for name, values in columns.items():
-        if values.dtype.kind in "biufMm" or not (values.dtype == object or pd.api.types.is_string_dtype(values.dtype)):
+    for name, values in ((str(name), values) for name, values in columns.items()):
+        if (
+            name in spelling.categories
+            or values.dtype.kind in "biufMm"
+            or not (values.dtype == object or pd.api.types.is_string_dtype(values.dtype))
+        ):
             continue
         quick = _certain_point(values)
         if quick is not None:

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from .arrow_tables import release_memory
-from .columns import Schema, take_columns
+from .columns import Schema
 from ...codec import replace
 from ..contracts.declarations import ColumnDeclaration, describe_declaration
 from ..contracts.findings import Finding
@@ -25,11 +25,12 @@ from .column_formats import PLAIN_FORMATS, PLAIN_NUMBERS, simplify
 from .date_formats import infer_date_format, parse_dates_with
 from ..contracts.format_descriptions import describe_format
 from .number_formats import classify, find_evidence, find_signs, parse_with
-from .parsing import find_codes, find_sentinels, parse_booleans, parse_clocks
+from .parsing import find_codes, find_sentinels, parse_booleans, parse_clocks, parse_plain_dates
 from .spellings import AUTOMATIC, Spelling, count_words, look_at_texts
 from .column_profiles import DECLARED, choose_role, describe_column
-from .declared_columns import blank_missing, check_unit, declared_sentinels, read_declared
-from .one_type import LONG, join_columns, one_type
+from .declared_columns import check_unit, declared_sentinels, read_declared
+from .one_type import LONG, has_coded_categories, join_columns, label_codes
+from .raw_columns import RawColumns, RawTable
 
 PLACEHOLDERS = np.array(
     ["1753-01-01", "1899-12-30", "1899-12-31", "1900-01-01", "1970-01-01", "2099-12-31", "9999-12-31"],
@@ -75,17 +76,6 @@ def _plain_numbers(raw: pd.Series) -> np.ndarray | None:
     return np.asarray(numbers.to_numpy(zero_copy_only=False))
 
 
-def _plain_dates(texts: pd.Series) -> np.ndarray | None:
-    """The dates of texts that are all plain ISO 8601 without a time zone; None when anything else is among them."""
-    if not texts.head(9).str.fullmatch(r"\d{4}-\d\d-\d\d([T ][\d:.]+)?").all():
-        return None
-    try:
-        dates = pc.cast(pa.array(texts, pa.string(), from_pandas=True), pa.timestamp("us"))
-    except pa.ArrowInvalid:
-        return None
-    return np.asarray(dates.to_numpy(zero_copy_only=False))
-
-
 class _Cleaner:
     """Cleans one column; its decisions are collected in `notes`."""
 
@@ -95,6 +85,7 @@ class _Cleaner:
         self.format: ColumnFormat | None = None
         self.notes: list[Finding] = []
         self.sentinels: tuple[float, ...] = ()
+        self.coded = False  # whether its values are categories of the source, though they are numbers
 
     def note(self, check: str, severity: str, rows: int | None, message: str, action: str) -> None:
         """Remember a finding."""
@@ -102,6 +93,9 @@ class _Cleaner:
 
     def clean(self, raw: pd.Series) -> tuple[str, pd.Series]:
         """The column's kind and its typed values."""
+        if self.coded:
+            self._say_codes(raw.notna(), "categories of the source")
+            return "category", label_codes(raw)
         kind = raw.dtype.kind
         if isinstance(raw.dtype, pd.BooleanDtype) or kind == "b":
             return "boolean", raw.astype("boolean")
@@ -126,6 +120,7 @@ class _Cleaner:
             if kind == "number" and not declared.missing:
                 values = self.drop_sentinels(values)
             return kind, values.mask(np.isin(values, self.sentinels)) if kind == "number" and self.sentinels else values
+        raw = label_codes(raw) if has_coded_categories(raw) else raw
         read = read_declared(raw, declared, self.number, self.order, self.is_target)
         self.format, self.sentinels = read.format, read.sentinels
         if read.format is not None and read.format.number is not None:
@@ -303,7 +298,7 @@ class _Cleaner:
                 others = f"mostly times, and {rows} texts such as {_quote(texts[np.isnan(seconds)])}"
                 self.note("mixed types", "warning", rows, others, "the texts set missing; correct them in the source")
             return "number", seconds
-        if not self.is_target and (quick := _plain_dates(texts)) is not None:
+        if not self.is_target and (quick := parse_plain_dates(texts)) is not None:
             self._note_placeholders(quick, counts)
             return "date", self._in_range(pd.Series(quick), counts).to_numpy()
         numbers = self._read_numbers(texts, counts)
@@ -326,7 +321,7 @@ class _Cleaner:
 
 # %% ../../../nbs/methods/tables/type_inference.ipynb #c07
 def clean(
-    raw: pd.DataFrame,
+    raw: RawTable,
     target: str | None = None,
     spelling: Spelling = AUTOMATIC,
     use_up: bool = False,
@@ -335,7 +330,7 @@ def clean(
     """The typed table, its schema and every decision as a finding; all rows and columns are kept.
 
     Args:
-        raw: n rows of raw values, from `read_table`
+        raw: n rows of raw values, from `read_table` or `read_long_table`
         target: the column to predict: its words stay class names.
         spelling: what was stated about numbers and dates in text.
         use_up: whether columns leave `raw` as they are typed: half of the memory for a long table.
@@ -349,16 +344,14 @@ def clean(
     """
     columns, typed, findings = [], {}, []
     names, rows = list(raw.columns), len(raw)
-    given = take_columns(raw) if use_up else {name: raw[name] for name in names}
-    for name in names:
-        if (declared := declarations.get(str(name))) is not None and declared.missing:
-            given[name] = blank_missing(one_type(given[name]), declared)
-    numbers, orders = look_at_texts({str(name): given[name] for name in names}, spelling)
+    given = RawColumns(raw, declarations, use_up)
+    numbers, orders = look_at_texts(given, spelling)
     for name in names:
         cleaner = _Cleaner(str(name), name == target, orders.get(str(name), (spelling.european, False)))
         cleaner.number = numbers.get(str(name), NumberFormat())
         declared = declarations.get(str(name))
-        cells = one_type(given.pop(name))
+        cells = given.pop(name)
+        cleaner.coded = str(name) in spelling.categories or has_coded_categories(cells)
         kind, values = cleaner.clean(cells) if declared is None else cleaner.clean_declared(cells, declared)
         if spelling.typed and cleaner.format is None and cells.dtype.kind not in "biufMm":
             cleaner.format = PLAIN_FORMATS.get(kind)

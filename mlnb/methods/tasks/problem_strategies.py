@@ -23,6 +23,7 @@ from ..tables.columns import Schema
 from ..tables.spellings import AUTOMATIC, Spelling
 from ..tables.type_inference import clean, finding
 from .task_traits import choose
+from ..tables.raw_columns import RawTable
 
 NOTHING_DECLARED = Declarations()
 CHECKED_ROWS = 100_000  # rows that are held against the schema which was learned from all of them
@@ -40,11 +41,11 @@ class ProblemStrategy:
 
     def read(
         self,
-        raw: pd.DataFrame,
+        raw: RawTable,
         problem: Problem,
         spelling: Spelling = AUTOMATIC,
         declarations: Declarations = NOTHING_DECLARED,
-    ) -> tuple[pd.DataFrame, Problem, Findings]:
+    ) -> tuple[RawTable, Problem, Findings]:
         """Return the rows to learn from, their problem and findings: the raw rows as they are."""
         return raw, problem, []
 
@@ -114,11 +115,11 @@ class RankingStrategy(ProblemStrategy):
 
     def read(
         self,
-        raw: pd.DataFrame,
+        raw: RawTable,
         problem: Problem,
         spelling: Spelling = AUTOMATIC,
         declarations: Declarations = NOTHING_DECLARED,
-    ) -> tuple[pd.DataFrame, Problem, Findings]:
+    ) -> tuple[RawTable, Problem, Findings]:
         """Return the rows to rank: where only items are stated, the candidates of a log."""
         if problem.item and problem.target is None:
             return read_interactions(clean(raw, None, spelling, declarations=declarations.columns)[0], problem)

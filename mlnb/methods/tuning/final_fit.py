@@ -15,6 +15,7 @@ from ..contracts.candidates import Candidate
 from ..models.model_families import balanced_weights, fit_model
 from ..models.fitted_models import Model
 from ..models.learning_to_rank import RANKERS
+from ..tables.compact_matrix import pick_rows
 from ..tables.sample_weights import select_rows
 
 BOOSTED = ("lightgbm", *RANKERS)  # families whose number of boosting rounds is found by early stopping
@@ -57,7 +58,7 @@ def fit_winner(
         unit = np.arange(len(y)) if groups is None else np.unique(groups, return_inverse=True)[1]  # queries stay whole
         share = best.rows / len(y)
         some = np.flatnonzero(np.floor((unit + 1) * share) > np.floor(unit * share))
-        X, y = X[some], y[some]
+        X, y = pick_rows(X, some), y[some]
         weights, groups = select_rows(weights, some), select_rows(groups, some)
     fitted: list[Model] = []
     for member in best.models:

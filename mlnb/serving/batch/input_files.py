@@ -20,6 +20,7 @@ from mlnb.methods.contracts.table_formats import Layout
 from mlnb.methods.tables.data_sources import HEAD, PROJECT_SOURCE, hide_secrets
 from mlnb.methods.tables.file_kinds import find_kind, find_member
 from mlnb.methods.tables.file_sets import find_parts, name_of, partition_of
+from mlnb.methods.tables.remote_files import storage_options
 from mlnb.serving.batch.csv_files import read_layout
 
 GZIP = b"\x1f\x8b\x08"
@@ -105,7 +106,7 @@ def find_files(
             continue
         try:
             parts = find_parts(pattern)
-        except (FileNotFoundError, ValueError) as error:
+        except (OSError, ValueError) as error:
             raise UsageError(f"{pattern}: {error}.") from None
         for part in parts:
             named = {name: value for name, value in partition_of(part.path).items() if name in expected}
@@ -117,7 +118,7 @@ def find_files(
 
 def _inspect(path: str, pattern: str) -> tuple[str, str | None, str]:
     """Return how a file is read, its compression, and its version."""
-    system, inner = fsspec.core.url_to_fs(path)
+    system, inner = fsspec.core.url_to_fs(path, **storage_options(path))
     try:
         metadata = system.info(inner)
         version = repr(tuple(str(metadata.get(field)) for field in ("size", "mtime", "LastModified", "ETag", "etag")))
@@ -149,14 +150,14 @@ def _open(url: str, compression: str | None) -> AbstractContextManager[IO[bytes]
     """Return a file, unpacked, opened for reading in a `with` statement."""
     if compression == "zip":
         return _open_member(url)
-    opened: AbstractContextManager[IO[bytes]] = fsspec.open(url, "rb", compression=compression)
+    opened: AbstractContextManager[IO[bytes]] = fsspec.open(url, "rb", compression=compression, **storage_options(url))
     return opened
 
 
 @contextmanager
 def _open_member(url: str) -> Iterator[IO[bytes]]:
     """Open the only file of a zip archive."""
-    with fsspec.open(url, "rb") as file, zipfile.ZipFile(file) as archive:
+    with fsspec.open(url, "rb", **storage_options(url)) as file, zipfile.ZipFile(file) as archive:
         member = archive.open(find_member(archive, re.sub(r".*/", "", url)))
         with member:
             yield member

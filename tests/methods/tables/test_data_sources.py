@@ -11,7 +11,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from mlnb.errors import DataError
+from mlnb.methods.contracts.declarations import ColumnDeclaration
+from mlnb.methods.tables import data_sources
+from mlnb.methods.tables.columns import to_arrays
 from mlnb.methods.tables.data_sources import read_table
+from mlnb.methods.tables.spellings import stated_spelling
 from mlnb.methods.tables.type_inference import clean
 
 PEOPLE = pd.DataFrame({"id": [1, 2, 3], "height": [1.5, 1.75, None], "name": ["Zoë", "Bo, Jr.", None]})
@@ -209,3 +213,31 @@ def test_a_long_file_is_read_column_by_column_with_the_same_values(tmp_path, mon
     long, same = read_table(str(tmp_path / "x.parquet"))
     pd.testing.assert_frame_equal(long, short)
     assert same == described and list(described["unusable"]) == ["photo"] and {"a", "a.b", "vector[1]"} <= set(long)
+
+
+@pytest.mark.parametrize("suffix", ["parquet", "feather", "folder"])
+def test_categories_that_are_numbers_stay_categories_in_training_and_scoring(tmp_path, suffix, monkeypatch):
+    zips, sizes, y = [8001, 9000, 8001, 7, 9000] * 6, [1.0, None, 2.5, 1.0, 1.0] * 6, [0, 1, 1, 0, 1] * 6
+    frame = pd.DataFrame({"zip": pd.Categorical(zips), "size": pd.Categorical(sizes), "y": pd.Categorical(y)})
+    source = tmp_path / f"x.{suffix}"
+    if suffix == "folder":
+        source.mkdir()
+        for number, rows in enumerate((frame[:3], frame[3:])):
+            rows.assign(zip=rows["zip"].cat.remove_unused_categories()).to_parquet(source / f"{number}.parquet")
+    else:
+        (frame.to_parquet if suffix == "parquet" else frame.to_feather)(source)
+    labels = {"zip": ("7", "8001", "9000"), "size": ("1", "2.5"), "y": ("0", "1")}
+    for rows in (10**6, 1):  # at once, and column by column
+        monkeypatch.setattr(data_sources, "LONG", rows)
+        raw, provenance = read_table(str(source))
+        assert provenance["categories"] == ["zip", "size", "y"]
+        table, schema, _ = clean(raw, "y", stated_spelling(provenance))
+        assert {column.name: column.categories for column in schema.columns} == labels
+        assert table["zip"].tolist()[:4] == ["8001", "9000", "8001", "7"] and table["size"].isna().sum() == 6
+        plain = pd.DataFrame({"zip": zips, "size": sizes, "y": y})
+        for scored in (raw, frame, plain, [{"zip": 8001, "size": 1}, {"zip": "9000"}]):
+            arrays = to_arrays(scored, schema)
+            assert [arrays[name][0] for name in arrays] == ["8001", "1"] and arrays["size"][1] is None
+    assert clean(frame, "y")[1].column("zip").kind == "category"
+    number = clean(raw, "y", stated_spelling(provenance), declarations={"zip": ColumnDeclaration(kind="number")})
+    assert number[0]["zip"].tolist()[:2] == [8001.0, 9000.0]

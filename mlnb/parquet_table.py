@@ -1,0 +1,172 @@
+"""A long table in a Parquet file: each column is read when it is used, which takes the memory of one, not of all."""
+
+import json
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pandas
+    import pyarrow
+
+GROUP = 1 << 20  # rows of a row group, as pandas writes them
+
+
+class ParquetTable:
+    """A table of n rows by m columns.
+
+    Attributes:
+        path: The file.
+        columns: Names of the columns.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Read the footer of a file.
+
+        Args:
+            path: Of a file that pandas or `write_texts` wrote.
+        """
+        from pyarrow import parquet  # here and below: few commands read tables
+
+        with path.open("rb") as file:  # a path would be searched for partitions
+            metadata = parquet.read_metadata(file)
+        self.path = path
+        self.columns: list[str] = metadata.schema.to_arrow_schema().names
+        self._rows: int = metadata.num_rows
+        self._described: dict[str, Any] = json.loads((metadata.metadata or {}).get(b"pandas", b"{}"))
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+        return self._rows
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """The number of rows and of columns."""
+        return self._rows, len(self.columns)
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether the index is 0 to n - 1, and the columns have different names, all of them texts."""
+        index = self._described.get("index_columns", [None])
+        ranged = len(index) == 1 and isinstance(index[0], dict) and (index[0]["start"], index[0]["step"]) == (0, 1)
+        if not ranged or len(set(self.columns)) < len(self.columns):
+            return False
+        return [each["pandas_type"] for each in self._described["column_indexes"]] == ["unicode"]
+
+    def __getitem__(self, name: str) -> "pandas.Series[Any]":
+        """Return a column (n,). Raises `KeyError` for an unknown name."""
+        if name not in self.columns:
+            raise KeyError(name)
+        column: pandas.Series[Any] = self._read(name)[name]
+        return column
+
+    def to_pandas(self) -> "pandas.DataFrame":
+        """Return the whole table, read column by column: neither Arrow's form of all nor a copy is ever in memory."""
+        import pandas
+
+        columns, attrs = dict[str, Any](), dict[Any, Any]()
+        for name in self.columns:
+            part = self._read(name)
+            columns[name], attrs = part[name], part.attrs
+        table = pandas.DataFrame(columns, copy=False)
+        table.attrs = attrs
+        return table
+
+    def sample(self, step: int) -> "pandas.DataFrame":
+        """Return every `step`-th row, with its number as index."""
+        import pandas
+
+        return pandas.DataFrame({name: self[name].iloc[::step].copy() for name in self.columns})
+
+    def head(self, rows: int = 5) -> "pandas.DataFrame":
+        """Return the first rows."""
+        return next(self._groups()).head(rows)
+
+    def rewrite(self, path: Path, convert: Callable[["pandas.DataFrame"], "pandas.DataFrame"]) -> "ParquetTable":
+        """Write the table with converted values to another file, and delete this one.
+
+        Args:
+            path: Of the file to write.
+            convert: Rows -> rows of the same columns, each value converted for itself.
+        """
+        import pyarrow
+
+        groups = map(convert, self._groups())
+        first = next(groups)
+        schema = pyarrow.Table.from_pandas(first).schema
+        for position, field in enumerate(schema):
+            if pyarrow.types.is_null(field.type):  # the first rows are missing, others may be text
+                schema = schema.set(position, field.with_type(pyarrow.string()))
+        schema = _of_length(schema, self._rows)
+        tables = (pyarrow.Table.from_pandas(each, schema=schema) for each in (first, *groups))
+        _write(path, schema, tables)
+        self.path.unlink()
+        return ParquetTable(path)
+
+    def _read(self, name: str) -> "pandas.DataFrame":
+        import pandas
+        import pyarrow
+
+        with self.path.open("rb") as file:
+            # In other threads Arrow would keep what each of them took, out of reach of `release_unused`.
+            part = pandas.read_parquet(file, columns=[name], use_threads=False, to_pandas_kwargs={"use_threads": False})
+        pyarrow.default_memory_pool().release_unused()
+        return part
+
+    def _groups(self) -> Iterator["pandas.DataFrame"]:
+        from pyarrow import parquet
+
+        with parquet.ParquetFile(self.path) as file:
+            for group in range(file.num_row_groups):
+                yield file.read_row_group(group, use_threads=False).to_pandas()
+
+
+def write_texts(path: Path, names: list[str], rows: int, batches: Iterable["pyarrow.Table"]) -> ParquetTable:
+    """Write a table of texts as pandas would write it, to the byte, without ever having all of it in memory.
+
+    Args:
+        path: Of the file.
+        names: Of the columns.
+        rows: Number of all rows.
+        batches: Rows in order, columns of type large_string.
+    """
+    import pandas
+    import pyarrow
+
+    empty = pandas.DataFrame({name: pandas.Series([], dtype="str") for name in names})
+    _write(path, schema := _of_length(pyarrow.Schema.from_pandas(empty), rows), _grouped(batches, schema))
+    return ParquetTable(path)
+
+
+def _grouped(batches: Iterable["pyarrow.Table"], schema: "pyarrow.Schema") -> Iterator["pyarrow.Table"]:
+    """Yield the rows in tables of GROUP rows, the last one shorter."""
+    import pyarrow
+
+    held, rows = list[Any](), 0
+    for batch in batches:
+        held.append(batch.replace_schema_metadata(schema.metadata))
+        rows += len(batch)
+        while rows >= GROUP:
+            table = pyarrow.concat_tables(held)
+            yield table.slice(0, GROUP)
+            held, rows = [table.slice(GROUP)], rows - GROUP
+    if rows:
+        yield pyarrow.concat_tables(held)
+
+
+def _of_length(schema: "pyarrow.Schema", rows: int) -> "pyarrow.Schema":
+    """Return the schema of a table whose index is 0 to `rows` - 1."""
+    described = json.loads(schema.metadata[b"pandas"])
+    described["index_columns"][0]["stop"] = rows
+    return schema.with_metadata({b"pandas": json.dumps(described).encode()})
+
+
+def _write(path: Path, schema: "pyarrow.Schema", groups: Iterable["pyarrow.Table"]) -> None:
+    """Write tables of at most GROUP rows, each as a row group."""
+    import pyarrow
+    from pyarrow import parquet
+
+    with parquet.ParquetWriter(path, schema, compression="zstd") as file:
+        for group in groups:
+            file.write_table(group, row_group_size=GROUP)
+            pyarrow.default_memory_pool().release_unused()

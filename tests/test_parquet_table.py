@@ -1,0 +1,59 @@
+"""Tables in Parquet files: written in groups as pandas writes them, read column by column."""
+
+import io
+
+import pandas
+import pyarrow
+import pytest
+
+from mlnb import parquet_table
+from mlnb.parquet_table import ParquetTable, write_texts
+
+
+@pytest.mark.parametrize("sizes", [[20], [7, 7, 6], [3, 11, 1, 5], [14]])
+def test_texts_are_written_as_pandas_writes_them(tmp_path, monkeypatch, sizes):
+    monkeypatch.setattr(parquet_table, "GROUP", 7)
+    rows = sum(sizes)
+    frame = pandas.DataFrame({"é": [f"x{n}" for n in range(rows)], "b": pandas.Series([""] * rows, dtype="str")})
+    buffer = io.BytesIO()
+    frame.to_parquet(buffer, compression="zstd", row_group_size=7)
+    starts = [sum(sizes[:position]) for position in range(len(sizes))]
+    text = pyarrow.large_string()
+    batches = [
+        pyarrow.table({name: pyarrow.array(frame[name][at : at + size].tolist(), text) for name in frame})
+        for at, size in zip(starts, sizes, strict=True)
+    ]
+    table = write_texts(tmp_path / "x.parquet", list(frame), rows, batches)
+    assert table.is_plain and table.shape == (rows, 2) and table.to_pandas().equals(frame)
+    assert len(table.path.read_bytes()) == len(buffer.getvalue()) and table.path.read_bytes() == buffer.getvalue()
+    assert table["b"].equals(frame["b"]) and table.head(3).equals(frame.head(3))
+    assert table.sample(4).equals(frame.iloc[::4])
+    with pytest.raises(KeyError, match="c"):
+        table["c"]
+
+
+def test_a_rewritten_table_has_the_index_and_the_types_of_the_values(tmp_path, monkeypatch):
+    monkeypatch.setattr(parquet_table, "GROUP", 2)
+    frame = pandas.DataFrame({"a": ["x", "y", "z"], "b": ["1", "2", "3"]})
+    frame.to_parquet(tmp_path / "x.parquet", row_group_size=2)
+
+    def convert(rows: pandas.DataFrame) -> pandas.DataFrame:
+        masked = pandas.Series([None if cell in "xy" else cell for cell in rows["a"]], rows.index, object)
+        return rows.assign(a=masked)
+
+    table = ParquetTable(tmp_path / "x.parquet").rewrite(tmp_path / "y.parquet", convert)
+    assert not (tmp_path / "x.parquet").exists() and table.is_plain
+    assert table["a"].isna().tolist() == [True, True, False] and table["a"][2] == "z"
+    assert table["b"].equals(frame["b"])
+
+
+def test_another_index_and_other_names_are_not_plain(tmp_path):
+    for number, frame in enumerate(
+        [
+            pandas.DataFrame({"a": [1, 2]}, index=[5, 6]),
+            pandas.DataFrame({"a": [1, 2]}, index=range(1, 3)),
+            pandas.DataFrame({0: [1, 2]}),
+        ]
+    ):
+        frame.to_parquet(tmp_path / f"{number}.parquet")
+        assert not ParquetTable(tmp_path / f"{number}.parquet").is_plain
