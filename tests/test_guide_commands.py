@@ -58,6 +58,7 @@ INSIDE = ("check", "upgrade")  # of the new project `churn`
 
 # Commands that take long, need a service, a browser or two versions. Verb: the test that executes it.
 ELSEWHERE = {
+    "approvals": "registry/test_verified_approvals.py",
     "approve": "registry/test_registry.py",
     "audit": "registry/test_ledger.py",
     "compare": "cli/test_models.py",
@@ -65,7 +66,9 @@ ELSEWHERE = {
     "debug": "cli/test_debug.py",
     "deploy": "serving/deploy/test_kubernetes_manifests.py",
     "diff": "cli/test_diff.py",
+    "erase": "erasure/test_erasure_journal.py",
     "export": "cli/test_export.py",
+    "hold": "erasure/test_erasure_journal.py",
     "kernels": "cli/test_kernels.py",
     "keys": "cli/test_keys.py",
     "lab": "cli/test_lab.py",
@@ -75,6 +78,7 @@ ELSEWHERE = {
     "monitor": "monitoring/test_monitor.py",
     "new": "cli/test_new.py",
     "promote": "cli/test_models.py",
+    "registry": "registry/test_database_roles.py",
     "report": "reports/test_comparison_page.py",
     "reproduce": "governance/test_reproduction.py",
     "retrain": "test_loop.py",
