@@ -12,6 +12,7 @@ import base64
 import contextlib
 import os
 import re
+import signal
 import subprocess
 import sys
 import tempfile
@@ -82,7 +83,12 @@ def started(folder: Path, *arguments: str, wait: str) -> Iterator[str]:
     """Start a server; yield what it printed once an address answers."""
     with tempfile.TemporaryFile("w+") as log:
         process = subprocess.Popen(
-            [*MLNB, *arguments], cwd=folder, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT
+            [*MLNB, *arguments],
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
         )
         try:
             end = time.monotonic() + 90
@@ -95,7 +101,8 @@ def started(folder: Path, *arguments: str, wait: str) -> Iterator[str]:
             process.terminate()
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(60)  # JupyterLab ends its kernels first
-            process.kill()
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
 
 
 def answers(address: str) -> bool:
