@@ -22,7 +22,7 @@ ifeq ($(wildcard $(BIN)/python),)
 endif
 
 # The tools of the documentation site have an environment that no test needs.
-DOCS_READY := .venv-docs/.ready-$(shell cksum < requirements-docs.txt | tr ' \t' '--')
+DOCS_READY := .venv-docs/.ready-$(shell cat requirements-docs.txt 2>/dev/null | cksum | tr ' \t' '--')
 
 help:  ## list the targets
 	@echo 'make <target> [ARGS="..."] [PYTHON=python3.12]'; echo

@@ -81,7 +81,7 @@ def main(args: argparse.Namespace) -> int:
     size += sum(path.stat().st_size for path in expired.segments)
     for line in expired.describe(project):
         print(line)
-    if not args.dry_run:
+    if (paths or expired.exists) and not args.dry_run:
         with lock_project(project):
             _refuse_running(runs.read_runs(project)[0])  # one may have been started since
             live_snapshots.drop_all(project)  # a snapshot may refer to artifacts that are deleted
