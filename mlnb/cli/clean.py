@@ -3,6 +3,7 @@
 import argparse
 import shutil
 from collections.abc import Iterable
+from contextlib import nullcontext
 from pathlib import Path
 
 from mlnb.engine import runs
@@ -81,8 +82,9 @@ def main(args: argparse.Namespace) -> int:
     size += sum(path.stat().st_size for path in expired.segments)
     for line in expired.describe(project):
         print(line)
-    if (paths or expired.exists) and not args.dry_run:
-        with lock_project(project):
+    if not args.dry_run:
+        changes = bool(paths or expired.exists)  # without any, a project may be read-only
+        with lock_project(project) if changes else nullcontext():
             _refuse_running(runs.read_runs(project)[0])  # one may have been started since
             live_snapshots.drop_all(project)  # a snapshot may refer to artifacts that are deleted
             delete_expired(project, expired)
