@@ -13,14 +13,13 @@ from ...errors import ParameterError
 from mlnb.methods.encoding.custom_encoders import (
     ENCODER,
     EncoderCode,
-    LoadedEncoder,
     load_column_encoder,
     load_files,
     read_files,
 )
 from .encoder_checks import check_custom
 from ..extensions.extension_classes import imported_libraries
-from ..extensions.extension_notebooks import extension_notebooks, read_code
+from ..extensions.extension_notebooks import load_extensions
 from ..tables.columns import nearest
 
 
@@ -42,12 +41,7 @@ def read_encoders(
     """
     if columns and not independent:
         raise ParameterError("encoders: found columns of a forecast, whose encoder makes windows; expected none")
-    loaded: dict[str, LoadedEncoder] = {}
-    for path in extension_notebooks(folder):
-        one = load_column_encoder(*read_code(ENCODER, path, root))
-        if one.name in loaded:
-            raise one.broken(f"{loaded[one.name].file} has that name, too", "choose another `name` in one of them")
-        loaded[one.name] = one
+    loaded = load_extensions(ENCODER, folder, root, load_column_encoder)
     codes, lines = dict[str, EncoderCode](), []
     for name in dict.fromkeys(columns.values()):
         if name not in loaded:

@@ -9,8 +9,8 @@ __all__ = ['read_metrics']
 from pathlib import Path
 
 from ..contracts.problems import MetricCode
-from ..extensions.extension_notebooks import extension_notebooks, read_code
-from .custom_metrics import METRIC, LoadedMetric, load_metric, register_metrics
+from ..extensions.extension_notebooks import load_extensions
+from .custom_metrics import METRIC, load_metric, register_metrics
 from .metric_checks import check_custom
 
 
@@ -25,13 +25,9 @@ def read_metrics(folder: Path, root: Path) -> tuple[tuple[MetricCode, ...], list
         NotebookError: a file is no notebook.
         MetricError: the code fails, its declaration is wrong, a check failed, or two have the same name.
     """
-    loaded: dict[str, LoadedMetric] = {}
+    loaded = load_extensions(METRIC, folder, root, load_metric)
     lines = []
-    for path in extension_notebooks(folder):
-        one = load_metric(*read_code(METRIC, path, root))
-        if one.name in loaded:
-            raise one.broken(f"{loaded[one.name].file} has that name, too", "choose another `name` in one of them")
-        loaded[one.name] = one
+    for one in loaded.values():
         checks = [check for task in one.metric.tasks for check in check_custom(one, task)]
         for failed in (check for check in checks if not check.passed):
             raise one.broken(f"{failed.check}: {failed.problem}", failed.remedy)

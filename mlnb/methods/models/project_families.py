@@ -12,7 +12,7 @@ from pathlib import Path
 import pandas as pd
 
 from ...errors import ModelFamilyError
-from ..extensions.extension_notebooks import extension_notebooks, read_code
+from ..extensions.extension_notebooks import load_extensions
 from .custom_families import FAMILY, CustomFamily, load_family
 from .family_checks import check_family
 from .search_spaces import set_families
@@ -33,12 +33,7 @@ def register_families(folder: Path, root: Path, task: str = "") -> list[CustomFa
         NotebookError: a file is no notebook.
         ModelFamilyError: the code fails, its declaration is wrong, or its name is taken.
     """
-    sources = [load_family(*read_code(FAMILY, path, root)) for path in extension_notebooks(folder)]
-    files: dict[str, str] = {}
-    for source in sources:
-        if source.name in files:
-            raise source.broken(f"{files[source.name]} has that name, too", "choose another `name` in one of them")
-        files[source.name] = source.file
+    sources = list(load_extensions(FAMILY, folder, root, load_family).values())
     set_families(sources)
     return [source for source in sources if source.supports(task)]
 

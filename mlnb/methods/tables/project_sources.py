@@ -29,7 +29,7 @@ from mlnb.methods.extensions.extension_classes import (
     find_unmet,
     load_class,
 )
-from ..extensions.extension_notebooks import extension_notebooks, read_code
+from ..extensions.extension_notebooks import load_extensions
 from .columns import nearest
 from .data_sources import PROJECT_SOURCE, describe_source, digest_table
 from .source_interface import DataSource
@@ -128,12 +128,7 @@ def read_source(
         NotebookError: a file is no notebook.
         DataSourceError: the code fails, or breaks the contract of a source.
     """
-    loaded: dict[str, LoadedSource] = {}
-    for path in extension_notebooks(folder):
-        one = load_source(*read_code(SOURCE, path, root))
-        if one.name in loaded:
-            raise one.broken(f"{loaded[one.name].file} has that name, too", "choose another `name` in one of them")
-        loaded[one.name] = one
+    loaded = load_extensions(SOURCE, folder, root, load_source)
     name = data.removeprefix(PROJECT_SOURCE)
     if name not in loaded:
         hint = nearest(name, list(loaded)) if loaded else "; nbs/sources has none"
