@@ -5,6 +5,7 @@ service finds the bento's copy. `own` is a folder that is removed when no option
 before the options runs the builder in a fork of this process, which has imported BentoML already.
 """
 
+import gc
 import json
 import os
 import runpy
@@ -74,8 +75,12 @@ if __name__ == "__main__":
     signal.signal(signal.SIGTERM, leave)
     if not has_parent(int(sys.argv[1])):
         leave()
+    gc.disable()  # an import creates many objects and hardly any garbage
     import bentoml
     from bentoml_cli.cli import cli
+
+    gc.freeze()
+    gc.enable()
 
     options: dict[str, Any] = {"build": True}
     while "build" in options:

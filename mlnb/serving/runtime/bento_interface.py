@@ -57,6 +57,8 @@ class PredictionService(bentoml.Service):  # type: ignore[misc]
                 check_exposure(host)
             except UsageError as error:
                 raise SystemExit(str(error)) from None  # before there is a supervisor that would restart workers
+            if find_spec("lightgbm"):
+                import_lightgbm_alone()  # once for all workers
             supervisor.install_supervisor()
 
     def __call__(self) -> Any:

@@ -2,10 +2,12 @@
 
 from collections.abc import Iterable, Mapping
 from functools import cache
-
-from prometheus_client import Counter, Gauge, Histogram
+from typing import TYPE_CHECKING
 
 from mlnb.methods.contracts.responses import AnomalyResponse, ClassResponse, Response, RowProblem
+
+if TYPE_CHECKING:
+    pass
 
 SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0)
 NAMED = (ClassResponse, AnomalyResponse)  # responses whose prediction is a name
@@ -19,6 +21,9 @@ class ServiceMetrics:
     """
 
     def __init__(self) -> None:
+        # Imported in a worker: the import chooses between values of one process and of all workers.
+        from prometheus_client import Counter, Gauge, Histogram
+
         self.requests = Counter(
             "mlnb_requests_total", "Requests for predictions, by status and version.", ["status", "model_version"]
         )
