@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
+from mlnb.engine.files import relative_name
 from mlnb.engine.graph import Graph, build_graph
 from mlnb.engine.notebook import StageNotebook, read_notebooks
 from mlnb.engine.parameter_values import DEFAULT, RequestedValues, Values, combinations, resolve_values
@@ -164,5 +165,4 @@ def _relative_to_root(project: Project, name: str, text: str) -> str:
     path = Path(text)
     if name.rpartition(".")[2] != "data" or "://" in text or not os.path.exists(path):
         return text
-    absolute = Path(os.path.abspath(path))
-    return absolute.relative_to(project.root).as_posix() if absolute.is_relative_to(project.root) else str(absolute)
+    return relative_name(Path(os.path.abspath(path)), project.root)

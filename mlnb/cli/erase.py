@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from mlnb.cli.text_tables import table
 from mlnb.codec import to_json
+from mlnb.engine.files import relative_name
 from mlnb.engine.project import Project
 from mlnb.engine.project_lock import lock_project, pending_journals
 from mlnb.engine.tombstones import Erasure
@@ -133,13 +134,13 @@ def _lines(project: Project, plan: ErasurePlan) -> Iterator[Line]:
             names[0] + more if names else f"object {digest[:12]}", what, stored.tables.get(digest), Action.DELETE
         )
     for location in plan.files:
-        yield Line(_shown(project, location.path), location.what, None, location.action)
+        yield Line(relative_name(location.path, project.root), location.what, None, location.action)
     for model in plan.production:
         for segment in model.segments:
             what = "open segment" if segment.is_open else "prediction log"
-            yield Line(_shown(project, segment.path), what, int(segment.matches.sum()), Action.REWRITE)
+            yield Line(relative_name(segment.path, project.root), what, int(segment.matches.sum()), Action.REWRITE)
         if model.events:
-            yield Line(_shown(project, model.database), "labels", len(model.events), Action.REWRITE)
+            yield Line(relative_name(model.database, project.root), "labels", len(model.events), Action.REWRITE)
 
 
 def _grouped(lines: Iterable[Line]) -> Iterator[Line]:
@@ -152,13 +153,9 @@ def _grouped(lines: Iterable[Line]) -> Iterator[Line]:
         yield members[0] if len(members) == 1 else members[0]._replace(where=f"{folder}: {len(members)} files")
 
 
-def _shown(project: Project, path: Path) -> str:
-    return path.relative_to(project.root).as_posix() if path.is_relative_to(project.root) else str(path)
-
-
 def _by_hand(project: Project, plan: ErasurePlan) -> Iterator[str]:
     """Yield what is left to the user."""
-    own = [_shown(project, each.path) for each in plan.files if each.action == Action.BY_HAND]
+    own = [relative_name(each.path, project.root) for each in plan.files if each.action == Action.BY_HAND]
     names = list(dict.fromkeys([*own, *plan.sources]))
     if names:
         yield f"Remove the rows yourself from {', '.join(names)}, then run `mlnb run`, which trains without them."

@@ -12,9 +12,10 @@ from pathlib import Path
 
 from mlnb.cli.ci_workflow import project_template
 from mlnb.cli.example_notebooks import EXAMPLES
-from mlnb.cli.new_defaults import check_target, default_values
+from mlnb.cli.new_target import check_target
 from mlnb.engine.notebook import read_notebooks
 from mlnb.engine.notebook_document import set_defaults
+from mlnb.engine.parameter_values import read_pairs
 from mlnb.engine.project import Project
 from mlnb.engine.project_template import write_template
 from mlnb.errors import ParameterError, ProjectError
@@ -89,7 +90,7 @@ def main(args: argparse.Namespace) -> int:
     """Create the project and print the next commands; return 0."""
     folder = args.folder.expanduser().resolve()
     examples = [kind for kind in EXAMPLES if getattr(args, f"with_{kind}")]
-    library = create(folder, args.data, args.target, examples, args.parameter)
+    library = create(folder, args.data, args.target, examples, [(name, text) for name, text in args.parameter])
     configure_git(Project.find(folder))
     path = _display_path(folder)
     about = args.data or "the built-in example"
@@ -109,7 +110,7 @@ def create(
     data: str | None = None,
     target: str | None = None,
     examples: Sequence[str] = (),
-    pairs: Sequence[Sequence[str]] = (),
+    pairs: Sequence[tuple[str, str]] = (),
 ) -> str:
     """Create a project in `folder`, completely or not at all; return the name of its library.
 
@@ -182,13 +183,14 @@ def _fill(project: Path, name: str, library: str) -> None:
     write_template(project, template)
 
 
-def _set_values(project: Path, values: Mapping[str, str], pairs: Sequence[Sequence[str]]) -> None:
+def _set_values(project: Path, values: Mapping[str, str], pairs: Sequence[tuple[str, str]]) -> None:
     """Write values of parameters into the notebooks: those of every stage by name, and those of pairs."""
     notebooks = read_notebooks(project / "nbs" / "stages") if values or pairs else {}
-    stated = default_values(notebooks, pairs)
+    stated = read_pairs(notebooks, pairs)
     for name, notebook in notebooks.items():
         data = notebook.path.read_bytes()
-        notebook.path.write_bytes(set_defaults(data, {**values, **stated.get(name, {})}))
+        own = {parameter: item.value for parameter, item in stated.get(name, {}).items()}
+        notebook.path.write_bytes(set_defaults(data, {**values, **own}))
 
 
 def _display_path(path: Path) -> str:

@@ -58,6 +58,11 @@ def writing(path: Path, mode: int = 0o644) -> Iterator[BinaryIO]:
         flush_folder(path.parent)
 
 
+def relative_name(path: Path, root: Path) -> str:
+    """Return a path with slashes, relative to `root` when it is below it."""
+    return path.relative_to(root).as_posix() if path.is_relative_to(root) else str(path)
+
+
 def make_folder(folder: Path, mode: int = PRIVATE_FOLDER) -> None:
     """Create a folder and its missing parents, each with a mode, so that they survive a power failure."""
     try:

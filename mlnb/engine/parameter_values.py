@@ -50,14 +50,7 @@ def resolve_values(notebooks: Mapping[str, StageNotebook], names: Sequence[str],
     Raises:
         ParameterError: An unknown name, a wrong type, a value out of range, or a secret that is not set.
     """
-    values: Values = {
-        name: {
-            parameter.name: ParameterValue(value=parameter.default, origin=DEFAULT)
-            for parameter in notebooks[name].parameters
-            if parameter.name != "run"
-        }
-        for name in names
-    }
+    values = _defaults(notebooks, names)
     for name, text in requested.profile_values.items():
         _assign(values, notebooks, name, text, f"profile {requested.profile}", any_stage=True)
     for path in requested.files:
@@ -72,6 +65,35 @@ def resolve_values(notebooks: Mapping[str, StageNotebook], names: Sequence[str],
     _hide_passwords(values)
     read_secrets(values)
     return values
+
+
+def read_pairs(notebooks: Mapping[str, StageNotebook], pairs: Sequence[tuple[str, str]]) -> Values:
+    """Return the values that names and texts of `-p` state, without the defaults of other parameters.
+
+    Args:
+        notebooks: All stages of the project.
+        pairs: Names and texts of `-p`.
+
+    Raises:
+        ParameterError: An unknown name, a wrong type, or a value out of range.
+    """
+    values = _defaults(notebooks, list(notebooks))
+    for name, text in pairs:
+        _assign(values, notebooks, name, text, "-p")
+    _hide_passwords(values)
+    stated = {stage: {n: v for n, v in items.items() if v.origin != DEFAULT} for stage, items in values.items()}
+    return {stage: items for stage, items in stated.items() if items}
+
+
+def _defaults(notebooks: Mapping[str, StageNotebook], names: Sequence[str]) -> Values:
+    return {
+        name: {
+            parameter.name: ParameterValue(value=parameter.default, origin=DEFAULT)
+            for parameter in notebooks[name].parameters
+            if parameter.name != "run"
+        }
+        for name in names
+    }
 
 
 def _hide_passwords(values: Values) -> None:

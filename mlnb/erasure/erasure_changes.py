@@ -7,7 +7,7 @@ from msgspec import field
 
 from mlnb.codec import Record, encode
 from mlnb.engine.digests import digest_bytes
-from mlnb.engine.files import PRIVATE, make_folder, write_whole
+from mlnb.engine.files import PRIVATE, make_folder, relative_name, write_whole
 from mlnb.engine.project import Project
 from mlnb.engine.project_lock import JOURNAL, journal_folder
 from mlnb.engine.tombstones import ErasedFile, Erasure
@@ -100,5 +100,4 @@ class Staging:
 
     def where(self, path: Path) -> str:
         """Return a path relative to the project, which may be moved before an erasure is continued."""
-        root = self.project.root
-        return path.relative_to(root).as_posix() if path.is_relative_to(root) else str(path)
+        return relative_name(path, self.project.root)

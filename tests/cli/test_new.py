@@ -104,3 +104,18 @@ def test_data_and_target_are_written_into_the_notebooks(tmp_path, monkeypatch, c
     assert not (tmp_path / "wrong").exists()
     create(tmp_path / "table", "sklearn:wine")
     assert '"sklearn:wine\\"' in (tmp_path / "table" / "nbs" / "stages" / "10_ingest.ipynb").read_text()
+
+
+def test_parameters_are_written_into_the_notebooks_of_their_stages(tmp_path):
+    create(tmp_path / "sales", pairs=[("problem.task", "forecasting"), ("seed", "7"), ("tune.families", '["ets"]')])
+    notebooks = read_notebooks(tmp_path / "sales" / "nbs" / "stages")
+    values = {f"{stage}.{one.name}": one.default for stage, book in notebooks.items() for one in book.parameters}
+    assert values["problem.task"] == "forecasting" and values["tune.families"] == ["ets"]
+    assert {value for name, value in values.items() if name.endswith(".seed")} == {7}
+    with pytest.raises(ParameterError, match=r"Stage 'problem' has no parameter 'tsk'\. Did you mean 'task'"):
+        create(tmp_path / "wrong", pairs=[("problem.tsk", "forecasting")])
+    with pytest.raises(ParameterError, match="`run` is set by mlnb itself"):
+        create(tmp_path / "wrong", pairs=[("run", "draft")])
+    with pytest.raises(ParameterError, match=r"tune\.trials"):
+        create(tmp_path / "wrong", pairs=[("tune.trials", "many")])
+    assert not (tmp_path / "wrong").exists()

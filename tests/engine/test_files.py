@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mlnb.engine.files import copy_whole, read_json, write_json, write_whole
+from mlnb.engine.files import copy_whole, read_json, relative_name, write_json, write_whole
 from mlnb.errors import DamagedFileWarning, StoreFull
 
 
@@ -60,3 +60,8 @@ def test_a_copy_has_the_same_bytes_and_its_mode(tmp_path: Path) -> None:
     copy_whole(tmp_path / "a", tmp_path / "b", 0o444)
     assert (tmp_path / "b").read_bytes() == (tmp_path / "a").read_bytes()
     assert (tmp_path / "b").stat().st_mode & 0o777 == 0o444
+
+
+def test_names_are_relative_inside_of_a_folder_only(tmp_path: Path) -> None:
+    assert relative_name(tmp_path / "runs" / "run.json", tmp_path) == "runs/run.json"
+    assert relative_name(tmp_path.parent / "other", tmp_path) == str(tmp_path.parent / "other")

@@ -8,7 +8,7 @@ import pytest
 import toys
 
 from mlnb.engine.notebook import StageNotebook, read_notebooks
-from mlnb.engine.parameter_values import RequestedValues, combinations, read_secrets, resolve_values
+from mlnb.engine.parameter_values import RequestedValues, combinations, read_pairs, read_secrets, resolve_values
 from mlnb.errors import ParameterError
 
 
@@ -92,3 +92,11 @@ def test_grids_are_combined() -> None:
     for wrong in ("a", "=1", "a=", "a=,"):
         with pytest.raises(ParameterError, match="expected `name=value,value`"):
             combinations([wrong])
+
+
+def test_pairs_alone_leave_out_defaults(notebooks: Mapping[str, StageNotebook]) -> None:
+    values = read_pairs(notebooks, [("factor", "4")])
+    assert {(stage, name): item.value for stage, items in values.items() for name, item in items.items()} == {
+        ("double", "factor"): 4.0
+    }
+    assert read_pairs(notebooks, []) == {}

@@ -1,13 +1,11 @@
-"""What `mlnb new` writes into the notebooks: columns that exist, and parameters that are accepted."""
+"""`mlnb new` writes only the name of a column that the data has."""
 
 from pathlib import Path
 
 import pytest
 
 from mlnb.cli.main import main
-from mlnb.cli.new import create
-from mlnb.cli.new_defaults import HEAD, check_target
-from mlnb.engine.notebook import read_notebooks
+from mlnb.cli.new_target import HEAD, check_target
 from mlnb.errors import ParameterError
 
 
@@ -24,7 +22,7 @@ def test_a_column_that_does_not_exist_is_refused_with_the_closest_name(tmp_path,
 
 
 def test_large_files_are_checked_by_their_head_and_other_sources_by_the_stage(tmp_path, monkeypatch):
-    monkeypatch.setattr("mlnb.cli.new_defaults.WHOLE", 100)
+    monkeypatch.setattr("mlnb.cli.new_target.WHOLE", 100)
     large = tmp_path / "large.csv"
     large.write_text("age,churn\n" + "31,yes\n" * 200)
     assert large.stat().st_size < HEAD
@@ -37,16 +35,3 @@ def test_large_files_are_checked_by_their_head_and_other_sources_by_the_stage(tm
     broken = tmp_path / "broken.parquet"
     broken.write_bytes(b"PAR1")
     check_target(broken, "chrun")
-
-
-def test_parameters_are_written_into_the_notebooks_of_their_stages(tmp_path):
-    create(tmp_path / "sales", pairs=[("problem.task", "forecasting"), ("seed", "7"), ("tune.families", '["ets"]')])
-    notebooks = read_notebooks(tmp_path / "sales" / "nbs" / "stages")
-    values = {f"{stage}.{one.name}": one.default for stage, book in notebooks.items() for one in book.parameters}
-    assert values["problem.task"] == "forecasting" and values["tune.families"] == ["ets"]
-    assert {value for name, value in values.items() if name.endswith(".seed")} == {7}
-    with pytest.raises(ParameterError, match=r"Did you mean 'problem\.task'"):
-        create(tmp_path / "wrong", pairs=[("problem.tsk", "forecasting")])
-    with pytest.raises(ParameterError, match=r"tune\.trials"):
-        create(tmp_path / "wrong", pairs=[("tune.trials", "many")])
-    assert not (tmp_path / "wrong").exists()
