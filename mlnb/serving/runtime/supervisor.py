@@ -22,7 +22,6 @@ from contextlib import ExitStack, suppress
 from types import FrameType
 from typing import Any, NoReturn
 
-import click
 from _bentoml_impl.worker.service import main as serve_as_worker
 from bentoml._internal import log
 from bentoml._internal.utils import circus
@@ -70,14 +69,15 @@ class ForkingSupervisor:
         """
         with self.exit_stack:
             for listening in self._sockets:
-                self.exit_stack.callback(listening.close)
                 listening.bind_and_listen()
             self.running = True
             if self._watcher.numprocesses == 1 and not self._watcher.respawn:  # nothing to supervise
                 if cb is not None:
                     cb(self)
-                self._serve(1)
+                self._serve(1)  # uvicorn closes the socket
             else:
+                for listening in self._sockets:
+                    self.exit_stack.callback(listening.close)
                 self._supervise(cb)
             self.running = False
         if self._code:
@@ -159,8 +159,9 @@ class ForkingSupervisor:
         values = {f"$(circus.sockets.{listening.name})": listening.fileno() for listening in self._sockets}
         values["$(CIRCUS.WID)"] = worker
         _, _, *arguments = self._watcher.args  # after `-m` and the module
-        with suppress(KeyboardInterrupt, click.Abort):  # uvicorn repeats a signal once it has ended
-            serve_as_worker([str(values.get(argument, argument)) for argument in arguments], standalone_mode=False)
+        for number in (signal.SIGINT, signal.SIGTERM):  # before uvicorn handles them, and once it has ended
+            signal.signal(number, _end)
+        serve_as_worker([str(values.get(argument, argument)) for argument in arguments], standalone_mode=False)
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         self.stop()
@@ -173,6 +174,10 @@ class ForkingSupervisor:
         for process in list(self._workers):
             with suppress(ProcessLookupError):
                 os.kill(process, number)
+
+
+def _end(number: int, frame: FrameType | None) -> NoReturn:
+    raise SystemExit(0)
 
 
 def make_supervisor(

@@ -174,6 +174,16 @@ def test_in_a_container_the_service_ends_with_its_worker(scenarios, tmp_path, wo
 
 
 @linux
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_in_a_container_the_only_process_ends_with_0(scenarios, tmp_path, number):
+    running = scenarios.start(tmp_path / "first", respawn=False)
+    assert workers_of(tmp_path / "first") == [running.pid]
+    running.send_signal(number)
+    assert exit_code(tmp_path / "first") == 0
+    assert log_of(tmp_path / "first").split() == ["bound", "end"]  # uvicorn closes the socket
+
+
+@linux
 def test_a_worker_that_does_not_end_is_killed(scenarios, tmp_path):
     running = scenarios.start(tmp_path / "stubborn", worker="stubborn")
     (worker,) = workers_of(tmp_path / "stubborn")
