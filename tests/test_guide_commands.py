@@ -14,7 +14,8 @@ from mlnb.cli.main import COMMANDS, main
 
 TESTS = Path(__file__).resolve().parent
 # The commands as the pages have them, in an order in which they can be executed.
-EXECUTED = """
+EXECUTED = (
+    """
 mlnb stages ingest
 mlnb show
 mlnb show latest
@@ -23,6 +24,7 @@ mlnb runs
 mlnb runs --sort roc_auc
 mlnb plan
 mlnb plan -p split.folds 10
+mlnb plan train
 mlnb report
 mlnb report --all
 mlnb report --monitoring
@@ -42,6 +44,11 @@ mlnb monitor --alert-rules
 mlnb schedule --to cron
 mlnb schedule --to github-actions
 mlnb schedule --to kubernetes --image registry.internal/mlnb:1 -- --promote --rollback
+mlnb schedule --to airflow --write dags
+mlnb schedule --to airflow --by stage --when '0 3 * * 1' --write dags -- --data sales.parquet --target sold
+mlnb schedule --to argo --image registry.internal/sales@sha256:DIGEST --write argo
+mlnb schedule --to kubeflow --image registry.internal/sales@sha256:DIGEST --write kubeflow
+mlnb schedule --to github-actions --pipeline train --write .
 mlnb export --to text
 mlnb build
 mlnb score june.csv scored.parquet
@@ -53,7 +60,10 @@ mlnb new shop --with-metric
 mlnb check
 mlnb upgrade --dry-run
 mlnb upgrade --check
-""".strip().splitlines()
+""".strip()
+    .replace("DIGEST", "0123456789abcdef" * 4)
+    .splitlines()
+)
 INSIDE = ("check", "upgrade")  # of the new project `churn`
 
 # Commands that take long, need a service, a browser or two versions. Verb: the test that executes it.

@@ -2,12 +2,20 @@
 
 import argparse
 import json
+from collections.abc import Sequence
+from pathlib import Path
 
 from mlnb.api.last_run import with_last_data
 from mlnb.api.run_request import plan_request
 from mlnb.cli.arguments import add_options, plan_lines, read_request
 from mlnb.codec import to_json
+from mlnb.engine.confined_names import is_plain_name
+from mlnb.engine.files import write_whole
+from mlnb.engine.plan_steps import Step, StepAction
 from mlnb.engine.project import Project
+from mlnb.errors import UsageError
+from mlnb.orchestration.task_graphs import task_actions
+from mlnb.suggestions import did_you_mean
 
 
 def parser(p: argparse.ArgumentParser) -> None:
@@ -15,14 +23,27 @@ def parser(p: argparse.ArgumentParser) -> None:
     add_options(p)
     p.add_argument("--all-values", action="store_true", help="show every parameter with its value and origin")
     p.add_argument("--json", action="store_true", help="print one JSON object per combination")
+    p.add_argument(
+        "--group",
+        action="append",
+        default=[],
+        metavar="NAME=STAGE,STAGE",
+        help="for orchestrators: print whether a group of stages would `run`, or be a `reuse` as a whole",
+    )
+    p.add_argument("--actions", type=Path, metavar="FOLDER", help="write these words into a file per group")
 
 
 def main(args: argparse.Namespace) -> int:
     """Print the plan of every combination of the grid; return 0."""
+    groups = _read_groups(args.group)
     project = Project.find()
     request, _ = with_last_data(project, read_request(args))
     for planner, grid in plan_request(project, request):
         steps = planner.plan()
+        actions = _actions(groups, steps)
+        if args.actions is not None:
+            for name, action in actions.items():
+                write_whole(args.actions / name, action.encode())
         if args.json:
             values = {
                 stage: {name: to_json(value) for name, value in items.items()}
@@ -31,14 +52,37 @@ def main(args: argparse.Namespace) -> int:
             stages = [
                 {"stage": step.name, "action": step.action, "reason": step.reason, "key": step.key} for step in steps
             ]
-            print(json.dumps({"grid": dict(grid), "stages": stages, "values": values}, ensure_ascii=False))
+            tasks = {"tasks": actions} if actions else {}
+            print(json.dumps({"grid": dict(grid), "stages": stages, "values": values, **tasks}, ensure_ascii=False))
             continue
         if grid:
             print(" ".join(f"{name}={text}" for name, text in grid))
         print("\n".join(plan_lines(planner, steps)))
+        if actions:
+            print("\ngroups:", *(f"{name} {action}" for name, action in actions.items()), sep="\n  ")
         if args.all_values:
             print("\nvalues:")
             for stage, items in planner.values.items():
                 for name, value in items.items():
                     print(f"  {stage}.{name} = {value.value!r}   ({value.origin})")
     return 0
+
+
+def _read_groups(texts: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """Return the stages of each group. Raises `UsageError` for another form."""
+    groups: dict[str, tuple[str, ...]] = {}
+    for text in texts:
+        name, equals, stages = text.partition("=")
+        if not equals or not is_plain_name(name) or not all(stages.split(",")):
+            raise UsageError(f"--group {text!r}: expected NAME=STAGE,STAGE, as in --group prepare=ingest,validate.")
+        groups[name] = tuple(stages.split(","))
+    return groups
+
+
+def _actions(groups: dict[str, tuple[str, ...]], steps: Sequence[Step]) -> dict[str, str]:
+    names = [step.name for step in steps]
+    for name, stages in groups.items():
+        for stage in stages:
+            if stage not in names:
+                raise UsageError(f"--group {name}: no stage {stage!r} in this pipeline.{did_you_mean(stage, names)}")
+    return task_actions(groups, [step.name for step in steps if step.action == StepAction.REUSE])
