@@ -216,6 +216,7 @@ def _link_objects(source: Project, target: Project, outputs: Iterable[OutputReco
     """Link artifacts from one store into another; those that are missing are found by the run that needs them."""
     digests = set()
     for output in outputs:
+        source.store.fetch_outputs({"": output})
         digests.add(output.digest)
         if output.format == "tree" and source.store.path(output.digest).exists():
             digests |= set(source.store.read_listing(output.digest).values())

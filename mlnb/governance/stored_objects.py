@@ -41,7 +41,9 @@ def check_artifact(project: Project, subject: str, output: OutputRecord) -> Iter
 
 
 def _check_object(project: Project, subject: str, digest: str) -> Check:
-    """Return the result for an object of the store."""
+    """Return the result for an object of the store; one that was not pulled yet is pulled."""
+    if is_digest(digest):
+        project.store.fetch([digest])
     check = compare_digest(subject, find_digest(project.store.path(digest)), digest)
     if check.state == CheckState.MISSING and (erasure := erased_object(project.store_root, digest)) is not None:
         return erased(subject, f"{digest[:12]}, {erasure.describe()}")
