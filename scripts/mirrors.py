@@ -59,6 +59,10 @@ TOGETHER = {
         "they report the failures of notebooks, which need a kernel",
         "engine/notebook_shell engine/stage_runner",
     ),
+    "api/test_planned_stages.py": (
+        "a worker is tested from the command to the pushed result",
+        "cli/stage remote/shared_plans",
+    ),
     "engine/test_remote_link.py": (
         "the remote store is tested as clones use it, with a server that has faults",
         "engine/finished_runs engine/recipe_keys engine/remote_messages remote/entries remote/helper remote/probe "

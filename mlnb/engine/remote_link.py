@@ -17,12 +17,15 @@ from mlnb.engine.recipe_keys import KeyedGraph, recipe_keys
 from mlnb.engine.remote_messages import (
     CheckResult,
     Erase,
+    FindPlan,
     FindRun,
     FindStages,
     ListRuns,
+    PlannedRun,
     Probe,
     Pull,
     PullRun,
+    PushPlan,
     PushRun,
     PushStage,
     Reply,
@@ -170,6 +173,19 @@ class RemoteLink:
     def pull_run(self, run: SharedRun) -> bool:
         """Write the files of a run into its folder; return whether they are there."""
         return not self.down and not self._request(PullRun(run=run)).failed
+
+    def push_plan(self, plan: PlannedRun) -> None:
+        """Push a plan, when the results before are pushed.
+
+        Raises:
+            RemoteError: The store cannot be used, only be read, or must not be written to.
+        """
+        if not self.writable or not self._required(PushPlan(plan=plan)).pushed:
+            raise RemoteError(f"The plan is not pushed: {self.url} can only be read; see `mlnb doctor --remote`.")
+
+    def find_plan(self, recipe: str) -> PlannedRun | None:
+        """Return the plan with a recipe; None when there is none. Raises `RemoteError`."""
+        return self._required(FindPlan(recipe=recipe)).plan
 
     def list_runs(self, count: int) -> tuple[SharedRun, ...]:
         """Return the newest runs. Raises `RemoteError` when the store cannot be used."""

@@ -1,9 +1,11 @@
 """Messages between a process that uses the remote store and the helper process that holds the client; JSON lines."""
 
+from typing import ClassVar
+
 from msgspec import field, json
 
 from mlnb.codec import Record
-from mlnb.engine.run_records import StageResult
+from mlnb.engine.run_records import KeyInputs, Outputs, ParameterValue, StageResult
 
 
 class SharedStage(Record, frozen=True, kw_only=True):
@@ -89,6 +91,40 @@ class PushRun(Record, frozen=True, kw_only=True, tag=True):
     objects: tuple[str, ...] = ()
 
 
+class PlannedRun(Record, frozen=True, kw_only=True):
+    """A plan whose stages can be run on other machines.
+
+    Args:
+        pipeline: Name of the pipeline.
+        values: Value and origin of each parameter, by stage.
+        inputs: Artifacts that a run of another pipeline supplies.
+        files: Digest of each file of the project that the stages need, by path.
+        recipes: Recipe of each stage, by which it is requested.
+        key_inputs: What is known of each stage's key before any stage has run.
+    """
+
+    SCHEMA: ClassVar[str] = "planned-run"
+
+    pipeline: str
+    values: dict[str, dict[str, ParameterValue]]
+    inputs: Outputs
+    files: dict[str, str]
+    recipes: dict[str, str]
+    key_inputs: dict[str, KeyInputs]
+
+
+class PushPlan(Record, frozen=True, kw_only=True, tag=True):
+    """Push a plan with the files of its project, when the results before are pushed."""
+
+    plan: PlannedRun
+
+
+class FindPlan(Record, frozen=True, kw_only=True, tag=True):
+    """Return the plan with a recipe."""
+
+    recipe: str
+
+
 class FindRun(Record, frozen=True, kw_only=True, tag=True):
     """Return the run with an id, a part of one, or the digest of its stage keys."""
 
@@ -118,7 +154,7 @@ class Probe(Record, frozen=True, kw_only=True, tag=True):
     """Check what the remote store supports."""
 
 
-Request = FindStages | Pull | PushStage | PushRun | FindRun | PullRun | ListRuns | Erase | Probe
+Request = FindStages | Pull | PushStage | PushRun | PushPlan | FindPlan | FindRun | PullRun | ListRuns | Erase | Probe
 
 
 class Numbered(Record, frozen=True, kw_only=True):
@@ -140,6 +176,7 @@ class Reply(Record, frozen=True, kw_only=True):
         runs: Runs that were found.
         pushed: Number of stages and runs that were pushed since the last reply to `PushRun`.
         checks: Results of a probe.
+        plan: The plan that was requested; None when there is none.
     """
 
     number: int
@@ -150,6 +187,7 @@ class Reply(Record, frozen=True, kw_only=True):
     runs: tuple[SharedRun, ...] = ()
     pushed: int = 0
     checks: tuple[CheckResult, ...] = ()
+    plan: PlannedRun | None = None
 
 
 requests = json.Decoder(Numbered)

@@ -5,6 +5,7 @@ stages/PLATFORM/KEY         result of a stage key, written after its objects and
 recipes/PLATFORM/RECIPE     stage key that a recipe has led to, which saves round trips
 runs/ID                     a run: who has run it, and the digests of its files
 plans/PLATFORM/DIGEST       id of a finished run with these stage keys
+planned/RECIPE              digest of the plan with this recipe: its project, parameters and recipes
 erased/DIGEST               mark of an object that must not be pushed again
 """
 
@@ -13,7 +14,7 @@ from typing import ClassVar, TypeVar
 from mlnb.codec import Record, decode, encode
 from mlnb.engine.confined_names import is_confined, is_digest, is_plain_name
 from mlnb.engine.project import Project
-from mlnb.engine.remote_messages import SharedRun, SharedStage
+from mlnb.engine.remote_messages import PlannedRun, SharedRun, SharedStage
 from mlnb.engine.runs import now
 from mlnb.errors import SchemaError
 from mlnb.signing.envelopes import SignatureState, check_signatures, make_envelope, open_envelope
@@ -40,6 +41,14 @@ class RunEntry(Record, frozen=True, kw_only=True):
     run: SharedRun
 
 
+class PlanEntry(Record, frozen=True, kw_only=True):
+    """The object of a plan."""
+
+    SCHEMA: ClassVar[str] = "remote-plan"
+
+    plan: PlannedRun
+
+
 class Entries:
     """Wraps and opens the entries of a project, with the user's key and the keys that the project trusts."""
 
@@ -53,7 +62,7 @@ class Entries:
         self._key = find_key()
         self._trusted = read_trusted_keys(keys_path(project))
 
-    def wrap(self, entry: StageEntry | RunEntry) -> bytes:
+    def wrap(self, entry: StageEntry | RunEntry | PlanEntry) -> bytes:
         """Return the bytes of an entry, signed when this user has a key."""
         return make_envelope(_kind(type(entry)), encode(entry), self._key)
 
@@ -77,6 +86,14 @@ class Entries:
         if run.id != name or not is_plain_name(name) or not confined or "run.json" not in run.files:
             raise SchemaError(f"The remote run {name} has a name that leaves its folder, or lacks its record.")
         return run
+
+    def open_plan(self, data: bytes, recipe: str) -> PlannedRun:
+        """Return a plan from the bytes of its entry. Raises `SchemaError` for one that is not to be used."""
+        plan = self._open(PlanEntry, data, f"the plan of {recipe[:12]}").plan
+        confined = all(is_confined(path) and is_digest(digest) for path, digest in plan.files.items())
+        if recipe not in plan.recipes.values() or not confined:
+            raise SchemaError(f"The plan of {recipe[:12]} is another one, or has a name that leaves its folder.")
+        return plan
 
     def _open(self, kind: type[E], data: bytes, where: str) -> E:
         payload, signatures = open_envelope(data, _kind(kind), where)
@@ -114,6 +131,11 @@ def run_name(run: str) -> str:
 def plan_name(platform: str, plan: str) -> str:
     """Return the name of the object with the id of a run."""
     return f"plans/{platform}/{plan}"
+
+
+def planned_name(recipe: str) -> str:
+    """Return the name of the object with the digest of a plan."""
+    return f"planned/{recipe}"
 
 
 def erased_name(digest: str) -> str:

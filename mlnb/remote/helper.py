@@ -14,6 +14,7 @@ from typing import BinaryIO
 from mlnb.engine.project import Project
 from mlnb.engine.remote_messages import (
     Erase,
+    FindPlan,
     FindRun,
     FindStages,
     ListRuns,
@@ -21,6 +22,7 @@ from mlnb.engine.remote_messages import (
     Probe,
     Pull,
     PullRun,
+    PushPlan,
     PushRun,
     PushStage,
     Reply,
@@ -34,6 +36,7 @@ from mlnb.remote.probe import creates_only, probe
 from mlnb.remote.pulling import find_stages, pull_objects
 from mlnb.remote.pushing import Pusher
 from mlnb.remote.remote_session import RemoteSession
+from mlnb.remote.shared_plans import find_plan, push_plan
 from mlnb.remote.shared_runs import find_runs, newest_runs, pull_run, push_run
 
 REQUESTS = 8  # answered at once
@@ -78,7 +81,13 @@ class Helper:
             runs=reply.runs,
             pushed=reply.pushed,
             checks=reply.checks,
+            plan=reply.plan,
         )
+
+    def _wait_for_pushes(self) -> int:
+        """Return the number of stages that were pushed since the last call."""
+        waiting, self._pushing = self._pushing, []
+        return sum(future.result() for future in waiting)
 
     @singledispatchmethod
     def answer(self, request: Request) -> Reply:
@@ -104,13 +113,23 @@ class Helper:
 
     @answer.register
     def _(self, request: PushRun) -> Reply:
-        waiting, self._pushing = self._pushing, []
-        stages = sum(future.result() for future in waiting)
-        pusher = self._find_pusher()
+        stages, pusher = self._wait_for_pushes(), self._find_pusher()
         if pusher is None:
             return Reply(number=0)
         push_run(self.session, pusher, request)
         return Reply(number=0, pushed=stages + 1)
+
+    @answer.register
+    def _(self, request: PushPlan) -> Reply:
+        stages, pusher = self._wait_for_pushes(), self._find_pusher()
+        if pusher is None:
+            return Reply(number=0)
+        push_plan(self.session, pusher, request)
+        return Reply(number=0, pushed=stages + 1)
+
+    @answer.register
+    def _(self, request: FindPlan) -> Reply:
+        return Reply(number=0, plan=find_plan(self.session, request.recipe))
 
     @answer.register
     def _(self, request: FindRun) -> Reply:

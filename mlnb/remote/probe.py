@@ -4,7 +4,8 @@ import statistics
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from importlib.metadata import version
+
+import obstore
 
 import mlnb
 from mlnb.engine.remote_messages import CheckResult
@@ -35,7 +36,7 @@ def probe(session: RemoteSession) -> Iterator[CheckResult]:
     """Yield the results of all checks."""
     settings = session.project.settings
     yield CheckResult(state="ok", topic="platform", result=f"{session.platform}: only its results are reused")
-    yield CheckResult(state="ok", topic="versions", result=f"mlnb {mlnb.__version__}, obstore {version('obstore')}")
+    yield CheckResult(state="ok", topic="versions", result=f"mlnb {mlnb.__version__}, obstore {obstore.__version__}")
     try:
         yield _latency(session)
         if settings.remote_mode != "rw":
