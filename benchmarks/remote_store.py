@@ -70,7 +70,7 @@ def plan_and_hit(folder: Path, server: S3Server) -> dict[str, float]:
     parts = []
     for clone in clones[:3]:
         begin = time.perf_counter()
-        process = RemoteProcess(clone)
+        process = RemoteProcess(clone, {})
         stages = process.request(FindStages(keys=(keys[0],), recipes=tuple(recipes))).stages
         parts.append(time.perf_counter() - begin)
         process.close()
@@ -112,7 +112,7 @@ def large_objects(folder: Path, server: S3Server, gigabytes: float) -> dict[str,
     )  # fmt: skip
     digests = (*store.read_listing(outputs["parts"].digest).values(), outputs["parts"].digest, notebook)
     digests = (*dict.fromkeys(digests), outputs["large"].digest)
-    begin, process = time.perf_counter(), RemoteProcess(source)
+    begin, process = time.perf_counter(), RemoteProcess(source, {})
     process.request(PushStage(key="k" * 64, recipe="r" * 64, result=result))
     while not any("/stages/" in name and name.endswith("k" * 64) for name in server.buckets["b"]):
         time.sleep(0.05)
@@ -122,7 +122,7 @@ def large_objects(folder: Path, server: S3Server, gigabytes: float) -> dict[str,
     for cut in (0.0, 0.4):
         shutil.rmtree(target / ".mlnb", ignore_errors=True)
         server.cut = cut
-        begin, process = time.perf_counter(), RemoteProcess(target)
+        begin, process = time.perf_counter(), RemoteProcess(target, {})
         reply = process.request(Pull(digests=digests))
         took = time.perf_counter() - begin
         memory.append(peak(process))

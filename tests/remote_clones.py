@@ -3,7 +3,7 @@
 import atexit
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -25,7 +25,8 @@ MADE: list[tuple[Path, dict[str, bytes]]] = []  # the first clone with its run, 
 class HelperHere:
     """Answers requests as the helper process does, in this one."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, settings: Mapping[str, str]) -> None:
+        assert settings["MLNB_REMOTE"]
         try:
             self.helper: Helper | None = Helper(Project.find(root))
         except MlnbError as error:

@@ -78,6 +78,11 @@ class RemoteLink:
         self.down = ""
         self._root = root
         self._store = store
+        self._settings = {
+            setting.variable: setting.show(getattr(settings, name))
+            for name, setting in settings.declared().items()
+            if name.startswith("remote")
+        } | {ProjectSettings.remote.variable: settings.remote}
         self._folder = remote_cache(store.root, settings.remote)
         self._once = bool(ProcessSettings().kernel)  # a kernel forks for snapshots: the helper ends before that
         self._process: RemoteProcess | None = None
@@ -155,6 +160,13 @@ class RemoteLink:
         """Return whether a run is to be pushed."""
         return self.writable and not self.down and not run_path(self._folder, run).exists()
 
+    def runner(self, run: str) -> str:
+        """Return who has run a run that was pulled or pushed; empty for another one."""
+        try:
+            return run_path(self._folder, run).read_text()
+        except (OSError, UnicodeDecodeError):
+            return ""
+
     def share(self, run: str, plan: str = "", objects: Iterable[str] = ()) -> int:
         """Push the files of a run when its stages are pushed; return the number of stages and runs that were pushed.
 
@@ -226,7 +238,7 @@ class RemoteLink:
 
     def _request(self, request: Request) -> Reply:
         if self._process is None:
-            self._process = RemoteProcess(self._root)
+            self._process = RemoteProcess(self._root, self._settings)
             self._end = weakref.finalize(self, self._process.close)
         reply = self._process.request(request)
         if self._once:
@@ -261,5 +273,5 @@ def entry_path(folder: Path, key: str) -> Path:
 
 
 def run_path(folder: Path, run: str) -> Path:
-    """Return the file that shows that the remote store has a run."""
+    """Return the file with who has run a run that the remote store has."""
     return folder / "runs" / run

@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 import threading
+from collections.abc import Mapping
 from concurrent.futures import Future
 from contextlib import suppress
 from pathlib import Path
@@ -26,18 +27,19 @@ class RemoteProcess:
         pid: Its process id.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, settings: Mapping[str, str]) -> None:
         """Start the process.
 
         Args:
             root: Folder of the project.
+            settings: Environment variables with the settings of the remote store.
         """
         self._process = subprocess.Popen(
             [sys.executable, "-m", MODULE, str(root)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            env={**os.environ, "PYTHONUNBUFFERED": "1"},
+            env={**os.environ, **settings},
             start_new_session=True,  # a terminal's Ctrl-C reaches mlnb first
         )
         self.pid = self._process.pid

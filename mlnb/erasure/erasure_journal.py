@@ -172,13 +172,13 @@ def finish(project: Project, folder: Path) -> Erasure:
         registry.record_change(journal.what, erasure.reason, Evidence(erasure=evidence))
     _upload(project, journal)
     if journal.what == "erased":  # what expires here is kept there
-        _erase_remote(project, erasure)
+        erase_remote(project, erasure)
     delete_folder(folder)
     flush_folder(folder.parent)
     return erasure
 
 
-def _erase_remote(project: Project, erasure: Erasure) -> None:
+def erase_remote(project: Project, erasure: Erasure) -> None:
     """Delete from the remote store what was erased here: objects, and the files of runs as they were before."""
     remote = project.store.remote
     digests = {*erasure.objects, *(file.before for file in erasure.files)}

@@ -174,7 +174,10 @@ def serve(root: Path, source: BinaryIO, target: BinaryIO) -> None:
     with ThreadPoolExecutor(REQUESTS) as pool:
 
         def answer(message: Numbered) -> None:
-            reply = helper.reply(message) if helper else Reply(number=message.number, down=problem)
+            try:
+                reply = helper.reply(message) if helper else Reply(number=message.number, down=problem)
+            except Exception as error:  # noqa: BLE001 -- without a reply the other process would wait for ever
+                reply = Reply(number=message.number, down=f"an unexpected error in its helper process: {error!r}")
             with lock:
                 target.write(line(reply))
                 target.flush()

@@ -24,10 +24,8 @@ class Pusher:
     def push_stage(self, request: PushStage) -> bool:
         """Push the result of a stage key; return whether it is there. Raises `RemoteError`."""
         session, result = self.session, request.result
-        digests = digests_of(result)
-        for output in result.outputs.values():
-            if output.format == "tree":
-                digests |= set(session.store.read_listing(output.digest).values())
+        if (digests := self._local_objects(result)) is None:
+            return False
         if erased := self.erased & digests:
             session.warn(f"{_of(result)} is not pushed: object {min(erased)[:12]} was erased from the remote store.")
             return False
@@ -39,6 +37,16 @@ class Pusher:
         session.objects.create(recipe_name(session.platform, request.recipe), request.key.encode())
         session.remember(entry_path(session.cache, request.key), encode(stage))
         return True
+
+    def _local_objects(self, result: StageResult) -> set[str] | None:
+        """Return the digests of all objects of a result; None when one is not here, as it was reused unread."""
+        store, digests = self.session.store, digests_of(result)
+        if not all(store.path(digest).exists() for digest in digests):
+            return None
+        for output in result.outputs.values():
+            if output.format == "tree":
+                digests |= set(store.read_listing(output.digest).values())
+        return digests if all(store.path(digest).exists() for digest in digests) else None
 
     def push_objects(self, digests: set[str]) -> None:
         """Push objects of the local store that the remote store lacks, or has damaged. Raises `RemoteError`."""

@@ -33,6 +33,7 @@ class RemoteSession:
         settings = project.settings
         self.project = project
         self.store = project.store
+        self.store.remote = None  # what is missing in the local store is no reason for another helper process
         self.objects = ObjectStore(settings.remote, settings.remote_timeout)
         self.entries = Entries(project)
         self.cache = remote_cache(project.store_root, settings.remote)

@@ -34,7 +34,7 @@ def push_run(session: RemoteSession, pusher: Pusher, request: PushRun) -> None:
     session.objects.replace(run_name(run.id), session.entries.wrap(entry))
     if request.plan:
         session.objects.replace(plan_name(session.platform, request.plan), run.id.encode())
-    session.remember(run_path(session.cache, run.id), b"")
+    session.remember(run_path(session.cache, run.id), session.person.encode())
 
 
 def _describe(session: RemoteSession, run: Run, files: dict[str, str]) -> SharedRun:
@@ -111,7 +111,7 @@ def pull_run(session: RemoteSession, run: SharedRun) -> dict[str, str]:
         delete_folder(temporary)
     for access in recorded_accesses([record]):  # or they would count as deleted
         record_access(session.store.root, access)
-    session.remember(run_path(session.cache, run.id), b"")
+    session.remember(run_path(session.cache, run.id), run.person.encode())
     return {}
 
 

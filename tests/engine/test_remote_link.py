@@ -9,10 +9,12 @@ import toys
 from in_process import mlnb_in_process
 from remote_clones import Clones, output, run, shared_clones, states, stored
 
+from mlnb.engine.digests import digest_file
 from mlnb.engine.project import Project
 from mlnb.engine.remote_link import check_url
-from mlnb.engine.tombstones import marker_path
-from mlnb.errors import RemoteError, SettingsError
+from mlnb.engine.tombstones import ErasedFile, Erasure, marker_path
+from mlnb.erasure.erasure_journal import erase_remote
+from mlnb.errors import ProjectError, RemoteError, SettingsError
 from mlnb.remote import remote_session
 from mlnb.remote.entries import object_name
 from mlnb.signing import signing_keys
@@ -35,7 +37,7 @@ def test_a_clone_reuses_what_another_ran_and_pulls_what_is_read(clones: Clones) 
     assert plan.count(f"reuse   run {first.id} by ana") == 4
     assert len(clones.server.requests) == 2 * 4 and clones.server.count("GET") == 8  # two rounds, nothing is listed
     text, same = run(bob)
-    assert f"Nothing to do: run {first.id}" in text and same.record == first.record
+    assert f"Nothing to do: run {first.id} by ana is up to date" in text and same.record == first.record
     artifacts = {output.digest for stage in first.stages.values() for output in stage.outputs.values()}
     assert not stored(bob) & artifacts
     assert json.loads(mlnb_in_process(bob, "show", "--artifact", "total")) == {"total": 7.0, "note": "number 3"}
@@ -182,6 +184,32 @@ def test_what_was_erased_is_never_pulled_nor_pushed_again(clones: Clones) -> Non
     assert not clones.named(object_name(digest)) and clones.named(f"erased/{digest}")
     text, _ = run(clones.clone("carl"), "--force", "--only", "number")
     assert f"object {digest[:12]} was erased" in text and not clones.named(object_name(digest))
+
+
+def test_another_remote_store_gets_what_is_here(clones: Clones) -> None:
+    _, first = clones.first_run()
+    bob = clones.clone("bob")
+    run(bob)  # pulls the run without its artifacts
+    clones.patch.setenv("MLNB_REMOTE", "s3://b/other")
+    text, _ = run(bob, "-p", "double.factor", "3")
+    assert "is not used" not in text and len(clones.named("other/stages/")) == 4  # what it has read, or run
+    assert clones.named("other/runs/") and first.id not in "".join(clones.named("other/runs/"))
+
+
+def test_an_erasure_deletes_from_the_remote_store(clones: Clones) -> None:
+    ana, first = clones.first_run()
+    project, report = Project.find(ana), digest_file(ana / "runs" / first.id / "run.json")
+    changed = ErasedFile(path=f"runs/{first.id}/run.json", before=report)
+    erasure = Erasure(id="e", when="", who="", reason="", objects=(output(first, "number"),), files=(changed,))
+    for digest in (report, output(first, "number")):
+        assert clones.named(object_name(digest))
+    clones.patch.setenv("MLNB_REMOTE_MODE", "r")
+    with pytest.raises(ProjectError, match=r"the remote store may have them still.*mlnb erase --resume"):
+        erase_remote(Project.find(ana), erasure)
+    erase_remote(project, erasure)
+    for digest in (report, output(first, "number")):
+        assert not clones.named(object_name(digest)) and clones.named(f"erased/{digest}")
+    erase_remote(project.with_settings(remote=""), erasure)
 
 
 def test_a_url_of_another_kind_is_refused() -> None:

@@ -5,16 +5,15 @@ import signal
 import threading
 from pathlib import Path
 
-import pytest
 import toys
 
 from mlnb.engine.remote_messages import FindStages, Probe
 from mlnb.engine.remote_process import GONE, RemoteProcess
 
 
-def test_requests_are_answered_until_the_process_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("MLNB_REMOTE", (tmp_path / "share").as_uri())
-    process = RemoteProcess(toys.chain(tmp_path / "project"))
+def test_requests_are_answered_until_the_process_ends(tmp_path: Path) -> None:
+    settings = {"MLNB_REMOTE": (tmp_path / "share").as_uri()}
+    process = RemoteProcess(toys.chain(tmp_path / "project"), settings)
     results: list[str] = []
 
     def request() -> None:
