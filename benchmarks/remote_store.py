@@ -27,7 +27,7 @@ from s3_server import S3Server, client_variables, run_server
 
 from mlnb.engine.digests import digest_file
 from mlnb.engine.project import Project
-from mlnb.engine.remote_messages import FindStages, Pull, PushStage
+from mlnb.engine.remote_messages import Pull, PushStage
 from mlnb.engine.remote_process import RemoteProcess
 from mlnb.engine.run_records import OutputRecord, StageResult
 
@@ -35,6 +35,7 @@ ROOT = Path(__file__).resolve().parent.parent
 LATENCY = 0.03  # seconds
 STAGES = 11
 OBJECTS = 1000
+ROUNDS = 5
 BUSY = 0.02  # seconds that a Python doing nothing takes at most on a machine that can be judged by
 LIMITS = {"plan, remote part": 0.5, "full hit": 3.0, "dead store": 15.0, "memory in MB": 200.0, "no remote, ms": 5.0}
 MLNB = [sys.executable, "-m", "mlnb.cli.main"]
@@ -63,32 +64,29 @@ def plan_and_hit(folder: Path, server: S3Server) -> dict[str, float]:
     """Return the seconds of the remote part of a plan, and of a run of which another clone has run everything."""
     first = project(folder / "first")
     seconds(first, "run")
-    clones = [project(folder / f"clone{number}") for number in range(5)]
-    keys = [name.rpartition("/")[2] for name in server.buckets["b"] if "/stages/" in name]
-    recipes = [name.rpartition("/")[2] for name in server.buckets["b"] if "/recipes/" in name]
-    assert len(keys) == len(recipes) == STAGES
-    parts = []
-    for clone in clones[:3]:
-        begin = time.perf_counter()
-        process = RemoteProcess(clone, {})
-        stages = process.request(FindStages(keys=(keys[0],), recipes=tuple(recipes))).stages
-        parts.append(time.perf_counter() - begin)
-        process.close()
-        assert len(stages) == STAGES
+    with_remote, alone = [], []
+    for number in range(ROUNDS):
+        for name, url, times in (("with", "s3://b/team", with_remote), ("alone", "", alone)):
+            clone = project(folder / f"{name}{number}")
+            seconds(clone, "stages", env={"MLNB_REMOTE": ""})  # the first command of a folder digests mlnb
+            times.append(seconds(clone, "plan", env={"MLNB_REMOTE": url}))
+    own, local = statistics.median(with_remote), statistics.median(alone)
+    print(f"plan of a fresh clone: {own:.2f} s, without a remote store {local:.2f} s")
+    part = own - local
+    last = project(folder / "last")
     server.requests.clear()
-    hit = seconds(clones[3], "run")
-    record = next((clones[3] / "runs").glob("*/run.json"))
+    hit = seconds(last, "run")
+    record = next((last / "runs").glob("*/run.json"))
     outputs = [stage["outputs"] for stage in json.loads(record.read_bytes())["stages"].values()]
     digests = {output["digest"] for each in outputs for output in each.values()}
-    pulled = [path for path in (clones[3] / ".mlnb" / "objects").glob("*/*") if path.parent.name + path.name in digests]
+    pulled = [path for path in (last / ".mlnb" / "objects").glob("*/*") if path.parent.name + path.name in digests]
     print(f"full hit: {len(server.requests)} requests, {len(pulled)} of {len(digests)} artifacts pulled")
-    local = seconds(clones[3], "run")
-    print(f"full hit with everything local: {local:.2f} s")
+    print(f"full hit with everything local: {seconds(last, 'run'):.2f} s")
     read_only = project(folder / "reader")
     server.requests.clear()
     seconds(read_only, "run", "--force", "s10", env={"MLNB_REMOTE_MODE": "r"})
     print(f"read-only run: {server.count('PUT') + server.count('POST')} writes, {server.count('GET')} reads")
-    return {"plan, remote part": statistics.median(parts), "full hit": hit}
+    return {"plan, remote part": part, "full hit": hit}
 
 
 def large_objects(folder: Path, server: S3Server, gigabytes: float) -> dict[str, float]:

@@ -92,6 +92,12 @@ class RemoteLink:
         self._promised: set[str] = set()  # digests of objects of results that were returned
         self._broken: set[str] = set()  # those among them that are missing or damaged in the remote store
 
+    def start(self) -> None:
+        """Start the helper process in advance, so that its imports overlap with planning."""
+        if self._process is None:
+            self._process = RemoteProcess(self._root, self._settings)
+            self._end = weakref.finalize(self, self._process.close)
+
     def stage(self, key: str, plan: KeyedGraph) -> SharedStage | None:
         """Return the result of a stage key whose objects can be pulled, and store it locally; None when there is none.
 
@@ -151,7 +157,8 @@ class RemoteLink:
             return
         path = entry_path(self._folder, key)
         if (shared := read_record(SharedStage, path)) is not None:
-            if self._broken.isdisjoint(digests_of(shared.result)):
+            broken = not self._broken.isdisjoint(digests_of(shared.result))
+            if not broken and shared.result.outputs == result.outputs:
                 return
             path.unlink(missing_ok=True)
         self._request(PushStage(key=key, recipe=recipe_keys(plan)[name], result=result))
@@ -237,9 +244,8 @@ class RemoteLink:
         return reply
 
     def _request(self, request: Request) -> Reply:
-        if self._process is None:
-            self._process = RemoteProcess(self._root, self._settings)
-            self._end = weakref.finalize(self, self._process.close)
+        self.start()
+        assert self._process is not None
         reply = self._process.request(request)
         if self._once:
             self.close()

@@ -193,6 +193,9 @@ def test_another_remote_store_gets_what_is_here(clones: Clones) -> None:
     clones.patch.setenv("MLNB_REMOTE", "s3://b/other")
     text, _ = run(bob, "-p", "double.factor", "3")
     assert "is not used" not in text and len(clones.named("other/stages/")) == 4  # what it has read, or run
+    before = len(clones.objects)
+    assert "deleted" in mlnb_in_process(bob, "clean", "--runs", "0") and len(clones.objects) == before
+    assert not list((bob / ".mlnb" / "remote").glob("*/stages/*"))
     assert clones.named("other/runs/") and first.id not in "".join(clones.named("other/runs/"))
 
 
