@@ -61,7 +61,7 @@ TOGETHER = {
     ),
     "api/test_planned_stages.py": (
         "a worker is tested from the command to the pushed result",
-        "cli/stage remote/shared_plans",
+        "cli/run_stage remote/shared_plans",
     ),
     "engine/test_remote_link.py": (
         "the remote store is tested as clones use it, with a server that has faults",
