@@ -17,7 +17,7 @@ from obstore.store import LocalStore, from_url
 from mlnb.errors import RemoteError
 
 ATTEMPTS = 14  # of one request whose connection is cut
-FIRST_SECONDS = 1.7  # times the time limit, for the first response of a store
+FIRST, LATER = 1.7, 5.0  # times the time limit: for the first response of a store, and for a later one
 WAIT, LONGEST_WAIT = 0.02, 1.0  # seconds between two attempts
 BLOCK = 4 << 20  # bytes of a download that are in memory at a time
 PART = 8 << 20  # bytes of a part of an upload
@@ -172,8 +172,8 @@ class ObjectStore:
             except REFUSED as error:
                 raise self._stop(f"access was refused ({_first_line(error)})") from error
             except exceptions.BaseError as error:
-                late = time.monotonic() - begin > FIRST_SECONDS * self._seconds and not self._responded.is_set()
-                if attempt == ATTEMPTS or late:
+                limit = (LATER if self._responded.is_set() else FIRST) * self._seconds
+                if attempt == ATTEMPTS or time.monotonic() - begin > limit:
                     raise self._stop(_first_line(error)) from error
                 time.sleep(wait)
                 wait = min(2 * wait, LONGEST_WAIT)

@@ -63,18 +63,18 @@ def _pull_object(session: RemoteSession, digest: str) -> str:
     if path.exists():
         return ""
     make_folder(path.parent)
-    temporary = temporary_path(path.parent)
+    temporary, reason = temporary_path(path.parent), ""
     try:
         with full_disk_explained(path), temporary.open("x+b") as file:
             if not session.objects.download(object_name(digest), cast(BinaryIO, file)):
                 reason = "is missing in the remote store"
             elif _digest(file) != digest:
                 reason = "does not match its digest in the remote store"
-            else:
-                os.fchmod(file.fileno(), READ_ONLY)
-                os.replace(temporary, path)
-                flush_folder(path.parent)
-                return ""
+        if not reason:
+            os.chmod(temporary, READ_ONLY)
+            os.replace(temporary, path)
+            flush_folder(path.parent)
+            return ""
     finally:
         temporary.unlink(missing_ok=True)
     session.damaged.add(digest)

@@ -9,12 +9,14 @@ import toys
 from in_process import mlnb_in_process
 from remote_clones import Clones, output, run, shared_clones, states, stored
 
+from mlnb.engine import remote_link
 from mlnb.engine.digests import digest_file
 from mlnb.engine.project import Project
 from mlnb.engine.remote_link import check_url
+from mlnb.engine.test_set_access import count_accesses
 from mlnb.engine.tombstones import ErasedFile, Erasure, marker_path
 from mlnb.erasure.erasure_journal import erase_remote
-from mlnb.errors import ProjectError, RemoteError, SettingsError
+from mlnb.errors import MissingExtra, ProjectError, RemoteError, SettingsError
 from mlnb.remote import remote_session
 from mlnb.remote.entries import object_name
 from mlnb.signing import signing_keys
@@ -213,6 +215,24 @@ def test_an_erasure_deletes_from_the_remote_store(clones: Clones) -> None:
     for digest in (report, output(first, "number")):
         assert not clones.named(object_name(digest)) and clones.named(f"erased/{digest}")
     erase_remote(project.with_settings(remote=""), erasure)
+
+
+def test_accesses_to_test_sets_by_other_clones_count(clones: Clones) -> None:
+    for person in ("ana", "bob"):
+        root = clones.clone(person)
+        toys.edit(root, "20_double", "the number times the factor", "held-out number")
+        _, latest = run(root)
+    digest = output(latest, "double")
+    assert count_accesses(root / ".mlnb", digest) == 1 and latest.record.pipeline == "train"
+    assert (root / ".mlnb" / "test_set_accesses" / digest / latest.id).exists()  # of ana, whose run it is
+    assert "was deleted" not in mlnb_in_process(root, "verify", latest.id, code=None)
+
+
+def test_a_missing_client_names_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(remote_link, "find_spec", lambda name: None)
+    monkeypatch.setenv("MLNB_REMOTE", "s3://b")
+    with pytest.raises(MissingExtra, match=r"pip install 'mlnb\[remote\]'"):
+        _ = Project.find(toys.chain(tmp_path)).store
 
 
 def test_a_url_of_another_kind_is_refused() -> None:
