@@ -13,7 +13,7 @@ from mlnb.api.run_request import GridPlan, RunRequest, pipeline_name
 from mlnb.engine.project import Project
 from mlnb.engine.run_records import RunState
 from mlnb.engine.runs import Run, read_run
-from mlnb.errors import MlnbError
+from mlnb.errors import MlnbError, RemoteWarning
 
 if TYPE_CHECKING:
     from mlnb.engine.events import Listener
@@ -134,12 +134,16 @@ def _record_run(pipeline: "Pipeline", report: bool, writing: threading.Event) ->
 
 def push_run(planner: "Planner", run: Run) -> None:
     """Push a run that has ended to the remote store, if there is one that lacks it."""
-    if run.project.store.remote is None:
+    if run.project.store.remote is None or run.state == RunState.INTERRUPTED:  # who interrupts does not wait
         return
     from mlnb.engine.finished_runs import share_run
     from mlnb.governance.run_manifest import run_archives
 
-    share_run(planner, run, run_archives)
+    try:
+        share_run(planner, run, run_archives)
+    except KeyboardInterrupt:  # the run itself has ended
+        message = f"Run {run.id} is not pushed completely; the same command continues."
+        warnings.warn(message, RemoteWarning, stacklevel=2)
 
 
 def _skip_report(writing: threading.Event) -> None:

@@ -228,6 +228,20 @@ def test_accesses_to_test_sets_by_other_clones_count(clones: Clones) -> None:
     assert "was deleted" not in mlnb_in_process(root, "verify", latest.id, code=None)
 
 
+def test_an_interruption_while_a_run_is_pushed_is_no_failure(clones: Clones) -> None:
+    def interrupted(link: remote_link.RemoteLink, *arguments: object) -> int:
+        raise KeyboardInterrupt
+
+    root = clones.clone("ana")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(remote_link.RemoteLink, "share", interrupted)
+        text, first = run(root, "--upto", "number")
+    assert f"Run {first.id} is not pushed completely" in text and states(first)["number"] == "finished"
+    assert not clones.named("/runs/")
+    run(root, "--upto", "number")
+    assert clones.named(f"/runs/{first.id}")
+
+
 def test_a_missing_client_names_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(remote_link, "find_spec", lambda name: None)
     monkeypatch.setenv("MLNB_REMOTE", "s3://b")
