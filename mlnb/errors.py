@@ -26,6 +26,7 @@ MlnbError
 ├── GateFailed (ValueError)            the model does not meet the requirements of its problem: exit code 4
 ├── StoreCorrupted (OSError)           stored bytes do not match their digest
 ├── StoreFull (OSError)                no space left on the disk: exit code 6
+├── RemoteError (OSError)              the remote store cannot be read or written: exit code 3
 ├── MissingExtra (ImportError)         an optional library is not installed: exit code 2
 ├── NotReproducible (RuntimeError)     what a reproduction needs is missing: exit code 7
 ├── ServingError (RuntimeError)        a bento cannot be built, started or verified: exit code 3
@@ -154,10 +155,20 @@ class DamagedFileWarning(FileWarning):
     """A file is damaged, and is ignored or replaced; the message names it."""
 
 
+class RemoteWarning(FileWarning):
+    """The remote store, or an entry of it, is not used; the message states why."""
+
+
 class StoreFull(MlnbError, OSError):
     """No space is left on the disk."""
 
     exit_code = 6
+
+
+class RemoteError(MlnbError, OSError):
+    """The remote store cannot be read or written."""
+
+    exit_code = 3
 
 
 class MissingExtra(MlnbError, ImportError):

@@ -4,6 +4,8 @@ import getpass
 import os
 from pathlib import Path
 
+from mlnb.settings import ProcessSettings
+
 
 def usable_cores() -> int:
     """Return the number of cores that this process may use."""
@@ -26,3 +28,8 @@ def user_name() -> str:
         return getpass.getuser()
     except (KeyError, OSError):
         return "unknown"
+
+
+def actor() -> str:
+    """Return who acts, for records that others read: MLNB_ACTOR, which CI sets, or the user of this machine."""
+    return ProcessSettings().actor or user_name()

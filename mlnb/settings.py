@@ -23,6 +23,28 @@ class ProjectSettings(SettingsGroup):
         variable="WANDB_MODE",
         choices=("offline", "online", "disabled", "shared"),
     )
+    remote = Setting(
+        "",
+        "URL of the store that clones, CI and workers share: s3://, gs://, az:// or file:///; empty: none.",
+        variable="MLNB_REMOTE",
+    )
+    remote_mode = Setting(
+        "rw",
+        "rw: results are reused from the remote store and pushed to it; r: nothing is written there.",
+        variable="MLNB_REMOTE_MODE",
+        choices=("rw", "r"),
+    )
+    remote_platforms = Setting[tuple[str, ...]](
+        (),
+        "Other platforms whose results are reused, as `mlnb doctor --remote` names them.",
+        variable="MLNB_REMOTE_PLATFORMS",
+    )
+    remote_timeout = Setting(
+        3.0,
+        "Seconds without a response after which a request to the remote store fails.",
+        variable="MLNB_REMOTE_TIMEOUT",
+        low=0.1,
+    )
     registry = Setting("", "SQLAlchemy URL of the model registry, ${NAME} from the environment; empty: in the store.")
     audit_anchor = Setting(
         "", "Folder or fsspec URL that gets each head of the audit log, such as a folder in git; empty: none."

@@ -59,6 +59,16 @@ TOGETHER = {
         "they report the failures of notebooks, which need a kernel",
         "engine/notebook_shell engine/stage_runner",
     ),
+    "api/test_planned_stages.py": (
+        "a worker is tested from the command to the pushed result",
+        "cli/run_stage remote/shared_plans",
+    ),
+    "engine/test_remote_link.py": (
+        "the remote store is tested as clones use it, with a server that has faults",
+        "engine/finished_runs engine/recipe_keys engine/remote_messages remote/entries remote/helper remote/probe "
+        "remote/pulling remote/pushing remote/remote_session remote/shared_runs",
+    ),
+    "engine/test_store.py": ("a folder is stored with its list of files", "engine/store_listings"),
     "engine/test_stage.py": (
         "the base class is tested by this subclass",
         "engine/draft_artifacts engine/interactive_stage",

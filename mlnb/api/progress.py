@@ -86,10 +86,16 @@ class PlainLines:
 def ending(record: StageRecord) -> str:
     """Return how a stage ended, in a few words."""
     if record.state == StageState.REUSED:
-        return f"reused, {record.reason} (of run {record.from_run})"
+        return reused(record)
     if record.state == StageState.FINISHED:
         return f"{record.seconds:.1f} s"
     return record.state
+
+
+def reused(record: StageRecord) -> str:
+    """Return why a stage is reused, and of which run, unless the reason names it."""
+    run = f"run {record.from_run}"
+    return f"reused, {record.reason}" + ("" if record.reason.startswith(run) else f" (of {run})")
 
 
 class _StageKey(NamedTuple):

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 from mlnb.api.last_run import with_last_data
 from mlnb.api.progress import progress_listener
 from mlnb.api.recorded_run import RecordedRun, RunList
-from mlnb.api.run_execution import run_plans, start_listeners
+from mlnb.api.run_execution import push_run, run_plans, start_listeners
 from mlnb.api.run_request import RunRequest, pipeline_name, plan_request
-from mlnb.engine.plan import matching_run
+from mlnb.engine.finished_runs import matching_run
 from mlnb.engine.project import Project
 from mlnb.engine.run_records import RunState
 from mlnb.engine.runs import Run, list_runs, set_latest
@@ -80,6 +80,7 @@ def run(
     finished = matching_run(project, pipeline_name(project, request), plan.planner.plan())
     if finished is not None:
         set_latest(finished)
+        push_run(plan.planner, finished)
         return RecordedRun(finished)
     listeners = start_listeners(project, progress_listener(as_json=False) if progress else None)
     (recorded,) = run_plans(project, request, [plan], listeners, _conclude, request.command(), number, report)

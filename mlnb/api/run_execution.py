@@ -13,11 +13,12 @@ from mlnb.api.run_request import GridPlan, RunRequest, pipeline_name
 from mlnb.engine.project import Project
 from mlnb.engine.run_records import RunState
 from mlnb.engine.runs import Run, read_run
-from mlnb.errors import MlnbError
+from mlnb.errors import MlnbError, RemoteWarning
 
 if TYPE_CHECKING:
     from mlnb.engine.events import Listener
     from mlnb.engine.pipeline import Pipeline
+    from mlnb.engine.plan import Planner
 
 T = TypeVar("T")
 
@@ -79,7 +80,7 @@ def run_plans(
             _execute(pipelines)
             if any(pipeline.cancelled.is_set() for pipeline in pipelines):
                 stack.enter_context(on_next_interrupt(partial(_skip_report, writing)))
-        return [conclude(pipeline.run, _record_run(pipeline.run, report, writing)) for pipeline in pipelines]
+        return [conclude(pipeline.run, _record_run(pipeline, report, writing)) for pipeline in pipelines]
 
 
 def start_listeners(project: Project, progress: "Listener | None") -> "list[Listener]":
@@ -111,12 +112,12 @@ def _execute(pipelines: "Sequence[Pipeline]") -> None:
                 thread.join()
 
 
-def _record_run(run: Run, report: bool, writing: threading.Event) -> Path | None:
-    """Write the report and the manifest of a run, and register its model; return the path of the report.
+def _record_run(pipeline: "Pipeline", report: bool, writing: threading.Event) -> Path | None:
+    """Write the report and the manifest of a run, register its model, and share it; return the path of the report.
 
     The report of an interrupted run is left out at the next Ctrl-C.
     """
-    path = None
+    run, path = pipeline.run, None
     try:
         writing.set()
         path = write_run_report(run) if report else None
@@ -127,7 +128,22 @@ def _record_run(run: Run, report: bool, writing: threading.Event) -> Path | None
     finally:
         writing.clear()
     _register_run(run)
+    push_run(pipeline.planner, run)
     return path
+
+
+def push_run(planner: "Planner", run: Run) -> None:
+    """Push a run that has ended to the remote store, if there is one that lacks it."""
+    if run.project.store.remote is None or run.state == RunState.INTERRUPTED:  # who interrupts does not wait
+        return
+    from mlnb.engine.finished_runs import share_run
+    from mlnb.governance.run_manifest import run_archives
+
+    try:
+        share_run(planner, run, run_archives)
+    except KeyboardInterrupt:  # the run itself has ended
+        message = f"Run {run.id} is not pushed completely; the same command continues."
+        warnings.warn(message, RemoteWarning, stacklevel=2)
 
 
 def _skip_report(writing: threading.Event) -> None:

@@ -93,6 +93,8 @@ def plan_request(project: Project, request: RunRequest) -> list[GridPlan]:
     """
     for message in unfinished(project.root, project.store_root):
         raise ProjectError(message)
+    if project.store.remote is not None and not (project.store_root / "keys").exists():
+        project.store.remote.start()  # a fresh clone has no results
     notebooks = read_notebooks(project.notebooks, project.source_cache)
     names = project.pipeline(request.pipeline)
     graph = build_graph(notebooks, names, pipeline_inputs(project, notebooks, names, request))

@@ -11,14 +11,15 @@ from mlnb.engine.files import try_lock
 from mlnb.engine.interactive_stage import FOLDER as INTERACTIVE
 from mlnb.engine.project import Project
 from mlnb.engine.project_lock import lock_project
+from mlnb.engine.remote_link import FOLDER as REMOTE
 from mlnb.engine.run_records import OutputRecord, RunState
 from mlnb.engine.runs import Run
 from mlnb.engine.stage_files import REPORT, StageReport, read_record
 from mlnb.erasure.retention import delete_expired, find_expired
-from mlnb.errors import ProjectError, SchemaError, StoreCorrupted, UsageError
+from mlnb.errors import ProjectError, StoreCorrupted, UsageError
 from mlnb.executors import live_snapshots
 from mlnb.governance.reproduction_project import FOLDER as REPRODUCTIONS
-from mlnb.governance.run_manifest import read_manifest, source_archives
+from mlnb.governance.run_manifest import run_archives
 from mlnb.registry.known_head import registry_exists
 from mlnb.registry.legal_holds import refuse_held
 from mlnb.registry.registry import Registry
@@ -34,7 +35,7 @@ def parser(p: argparse.ArgumentParser) -> None:
         "Settings: retention_runs_days deletes runs that are older, but not those of versions with an alias;\n"
         "retention_log_days deletes finished segments of the prediction log whose last row is older. Both are\n"
         "recorded in the audit log. A legal hold (`mlnb hold`) blocks both, and --runs. Labels stay: `mlnb erase`\n"
-        "removes those of a person.\n"
+        "removes those of a person. Nothing is deleted from the remote store.\n"
     )
 
 
@@ -64,9 +65,11 @@ def main(args: argparse.Namespace) -> int:
     keys = {stage.key for stage in stages}
     files = {path.stem: path for path in (project.store_root / "keys").glob("*.json")}
     paths += [path for key, path in files.items() if key not in keys]
+    remembered = project.store_root.glob(f"{REMOTE}/*/stages/*.json")  # what the remote store has, which keeps it
+    paths += [path for path in remembered if path.stem not in keys]
     needed = draft_objects(project) | registered_objects(project)
     needed |= needed_objects(project, [output for stage in stages for output in stage.outputs.values()])
-    needed |= {digest for run in remaining for digest in _archives(run)}
+    needed |= {digest for run in remaining for digest in run_archives(run)}
     for key in keys & files.keys():
         result = project.store.result(key) if key else None
         if result is not None:
@@ -134,14 +137,6 @@ def _is_locked(path: Path) -> bool:
     """Return whether another process holds a lock."""
     with try_lock(path) as held:
         return not held
-
-
-def _archives(run: Run) -> list[str]:
-    """Return the digests of the archives of a run's source code."""
-    try:
-        return source_archives(read_manifest(run)[1])
-    except (OSError, SchemaError):  # `mlnb verify` reports it
-        return []
 
 
 def runs_in_use(project: Project) -> set[str]:

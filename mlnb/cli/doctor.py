@@ -43,20 +43,24 @@ class Finding:
 
 def parser(p: argparse.ArgumentParser) -> None:
     """Declare the arguments of `mlnb doctor`."""
+    p.add_argument("--remote", action="store_true", help="check the remote store: conditional writes, latency, clock")
     p.epilog = (
-        "examples:\n  mlnb doctor\n\nexit codes: 0 nothing is wrong (notes are for your judgment), 2 something is wrong"
+        "examples:\n  mlnb doctor\n  mlnb doctor --remote      check the store of the setting `remote`\n\n"
+        "exit codes: 0 nothing is wrong (notes are for your judgment), 2 something is wrong"
     )
 
 
 def main(args: argparse.Namespace) -> int:
     """Print every finding and every setting; return 2 when something is wrong, else 0."""
     project = Project.find()
-    findings = [finding for check in CHECKS for finding in check(project)]
+    checks = (remote,) if args.remote else CHECKS
+    findings = [finding for check in checks for finding in check(project)]
     for finding in findings:
         print(f"{finding.state:6} {finding.topic:13} {finding.result}")
         if finding.advice:
             print(f"{'':20} -> {finding.advice}")
-    print(f"\n{settings_table(project)}")
+    if not args.remote:
+        print(f"\n{settings_table(project)}")
     wrong = sum(finding.state == "wrong" for finding in findings)
     print("\nNothing is wrong." if not wrong else f"\n{wrong} to fix.")
     return UsageError.exit_code if wrong else 0
@@ -185,6 +189,19 @@ def variables(project: Project) -> Iterator[Finding]:
     for name in unknown_variables(list(os.environ)):
         names = [setting.variable for group in GROUPS for setting in group.declared().values() if setting.variable]
         yield Finding("note", "environment", f"{name} is no setting of mlnb", did_you_mean(name, names).strip())
+
+
+def remote(project: Project) -> Iterator[Finding]:
+    """Check the remote store: whether it responds, keeps what is there, and how fast it is."""
+    store = project.store.remote
+    if store is None:
+        yield Finding("note", "remote", "no remote store", "set `remote` in settings.ini, or MLNB_REMOTE")
+        return
+    yield Finding("ok", "remote", store.url)
+    for check in store.probe():
+        yield Finding(check.state, check.topic, check.result, check.advice)
+    if store.down:
+        yield Finding("wrong", "remote", store.down, "check the URL, the network and the credentials")
 
 
 def settings_table(project: Project) -> str:

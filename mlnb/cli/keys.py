@@ -9,7 +9,7 @@ from mlnb.codec import to_json
 from mlnb.engine.project import Project
 from mlnb.engine.runs import now
 from mlnb.errors import UsageError
-from mlnb.registry.audit_log import actor
+from mlnb.machine import actor
 from mlnb.signing.signing_keys import create_key, find_key, key_file
 from mlnb.signing.trusted_keys import (
     FILE,

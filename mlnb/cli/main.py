@@ -29,6 +29,7 @@ COMMANDS = {
     "run": Command("run", "run a pipeline; unchanged stages are reused"),
     "plan": Command("plan", "show which stages `mlnb run` would run, and why"),
     "stages": Command("stages", "list the stages, or show one in full"),
+    "stage": Command("run_stage", "run a stage of a plan from the remote store"),
     "debug": Command("debug", "open the state before the failed cell of a stage"),
     "runs": Command("runs", "list, sort, filter and compare runs"),
     "show": Command("show", "show a run, a stage or an artifact"),

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mlnb.api.last_run import with_last_data
-from mlnb.api.run_request import plan_request
+from mlnb.api.run_request import RunRequest, plan_request
 from mlnb.cli.arguments import add_options, plan_lines, read_request
 from mlnb.codec import to_json
 from mlnb.engine.confined_names import is_plain_name
 from mlnb.engine.files import write_whole
+from mlnb.engine.plan import Planner
 from mlnb.engine.plan_steps import Step, StepAction
 from mlnb.engine.project import Project
 from mlnb.errors import UsageError
@@ -22,6 +23,7 @@ def parser(p: argparse.ArgumentParser) -> None:
     """Declare the arguments of `mlnb plan`."""
     add_options(p)
     p.add_argument("--all-values", action="store_true", help="show every parameter with its value and origin")
+    p.add_argument("--push", action="store_true", help="push the plan to the remote store, for `mlnb stage`")
     p.add_argument("--json", action="store_true", help="print one JSON object per combination")
     p.add_argument(
         "--group",
@@ -44,13 +46,16 @@ def main(args: argparse.Namespace) -> int:
         if args.actions is not None:
             for name, action in actions.items():
                 write_whole(args.actions / name, action.encode())
+        keys = _push(project, request, planner) if args.push else {}
         if args.json:
             values = {
                 stage: {name: to_json(value) for name, value in items.items()}
                 for stage, items in planner.values.items()
             }
             stages = [
-                {"stage": step.name, "action": step.action, "reason": step.reason, "key": step.key} for step in steps
+                {"stage": step.name, "action": step.action, "reason": step.reason, "key": step.key}
+                | ({"worker_key": keys[step.name]} if keys else {})
+                for step in steps
             ]
             tasks = {"tasks": actions} if actions else {}
             print(json.dumps({"grid": dict(grid), "stages": stages, "values": values, **tasks}, ensure_ascii=False))
@@ -60,6 +65,9 @@ def main(args: argparse.Namespace) -> int:
         print("\n".join(plan_lines(planner, steps)))
         if actions:
             print("\ngroups:", *(f"{name} {action}" for name, action in actions.items()), sep="\n  ")
+        if keys:
+            print(f"\npushed to {project.settings.remote}; run a stage on another machine, after those before it:")
+            print("\n".join(f"  mlnb stage {keys[step.name]} --remote {project.settings.remote}" for step in steps))
         if args.all_values:
             print("\nvalues:")
             for stage, items in planner.values.items():
@@ -86,3 +94,10 @@ def _actions(groups: dict[str, tuple[str, ...]], steps: Sequence[Step]) -> dict[
             if stage not in names:
                 raise UsageError(f"--group {name}: no stage {stage!r} in this pipeline.{did_you_mean(stage, names)}")
     return task_actions(groups, [step.name for step in steps if step.action == StepAction.REUSE])
+
+
+def _push(project: Project, request: RunRequest, planner: Planner) -> dict[str, str]:
+    """Push a plan; return the key of each stage for `mlnb stage`."""
+    from mlnb.api.planned_stages import push_plan  # which a plan of this machine alone does not need
+
+    return push_plan(project, request, planner)

@@ -155,7 +155,9 @@ def challenger_parameters(project: Project, run: Run, champion: ModelVersion, po
 
 
 def _path_of(project: Project, run: Run, artifact: str) -> str:
-    return str(project.store.path(run.require_output(artifact).digest))
+    digest = run.require_output(artifact).digest
+    project.store.fetch([digest])
+    return str(project.store.path(digest))
 
 
 def _result_text(result: ChallengeResult) -> str:

@@ -11,11 +11,11 @@ from pathlib import Path
 
 from mlnb.api.last_run import with_last_data
 from mlnb.api.progress import progress_listener
-from mlnb.api.run_execution import run_plans, start_listeners
+from mlnb.api.run_execution import push_run, run_plans, start_listeners
 from mlnb.api.run_request import GridPlan, RunRequest, pipeline_name, plan_request
 from mlnb.cli.arguments import add_options, read_request
 from mlnb.cli.run_summary import failure_summary, result_summary
-from mlnb.engine.plan import matching_run
+from mlnb.engine.finished_runs import matching_run
 from mlnb.engine.project import Project
 from mlnb.engine.runs import Run, set_latest
 from mlnb.errors import UsageError
@@ -67,6 +67,7 @@ def run_request(project: Project, request: RunRequest, args: argparse.Namespace,
             waiting.append(plan)
         else:
             set_latest(finished)
+            push_run(plan.planner, finished)
             _print_result(args, result_summary(finished, request, _report_path(finished), nothing_to_do=True), finished)
     if waiting:
         listeners = start_listeners(project, progress_listener(args.json))

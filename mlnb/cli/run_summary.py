@@ -12,6 +12,7 @@ from mlnb.cli.result_lines import result_lines
 from mlnb.engine.run_records import RunState, StageState
 from mlnb.engine.runs import Run
 from mlnb.governance.document_evidence import FOLDER
+from mlnb.machine import actor
 from mlnb.methods.contracts.evaluations import Metrics
 from mlnb.reports.formatting import count
 from mlnb.tracking.artifact_views import load_findings, load_record
@@ -30,13 +31,20 @@ def result_summary(run: Run, request: RunRequest, report: Path | None = None, no
         report: Path of its report, if there is one.
         nothing_to_do: Whether the run is an earlier one, as nothing has changed since.
     """
-    lines = [f"Nothing to do: run {run.id} is up to date." if nothing_to_do else ""]
+    lines = [f"Nothing to do: run {run.id}{_by_other(run)} is up to date." if nothing_to_do else ""]
     lines += result_lines(run, indent="  ")
     lines += findings_lines(run)
     if report:
         lines.append(f"  report    {report}")
         lines += document_lines(run, report.parent)
     return "\n".join([*lines, "", "next:", *next_commands(run, request, run.has("certificate"))])
+
+
+def _by_other(run: Run) -> str:
+    """Return who has run a run of another clone, as ` by ann`; nothing for a run of this user."""
+    remote = run.project.store.remote
+    person = remote.runner(run.id) if remote is not None else ""
+    return f" by {person}" if person and person != actor() else ""
 
 
 def document_lines(run: Run, folder: Path) -> list[str]:

@@ -24,6 +24,7 @@ EPILOG = """examples:
   mlnb runs --filter 'metrics.roc_auc>0.9' --filter tune.sampler=tpe
   mlnb runs --filter state=failed --json
   mlnb runs compare latest 20260314-0915         compare two runs
+  mlnb runs --remote                             list the runs of all clones; `mlnb show ID` pulls one
 
 names: any metric (roc_auc, metrics.roc_auc, evaluate.roc_auc), any parameter (tune.trials, trials),
        and id, state, data, target, pipeline, profile, group, started, seconds, winner, gate
@@ -40,6 +41,7 @@ def parser(p: argparse.ArgumentParser) -> None:
         "--filter", action="append", default=[], metavar="EXPR", help="show runs with NAME=VALUE, NAME>VALUE ..."
     )
     p.add_argument("--last", type=int, metavar="N", help=f"use the N newest runs (default: {NEWEST}, or all if sorted)")
+    p.add_argument("--remote", action="store_true", help="list the runs in the remote store, and who ran them")
     p.add_argument("--json", action="store_true", help="print JSON")
     p.epilog = EPILOG
 
@@ -51,6 +53,8 @@ def main(args: argparse.Namespace) -> int:
         return _compare(project, args)
     if args.last is not None and args.last < 1:
         raise UsageError(f"--last is {args.last}; expected 1 or more.")
+    if args.remote:
+        return _list_remote(project, args)
     runs = list_runs(project)
     last = args.last if args.last is not None else None if args.sort or args.filter else NEWEST
     rows = [describe(run) for run in (runs[:last] if last else runs)]
@@ -73,6 +77,27 @@ def main(args: argparse.Namespace) -> int:
         print(listing(rows, [name for name in [args.sort, *filtered] if name]))
         if last and len(runs) > last:
             print(f"\n{formatting.count(len(runs) - last, 'older run')}: `mlnb runs --last {len(runs)}`")
+    return 0
+
+
+def _list_remote(project: Project, args: argparse.Namespace) -> int:
+    """Print the newest runs in the remote store; return 0."""
+    if args.sort or args.filter:
+        raise UsageError("--remote lists the newest runs; expected no --sort and no --filter with it.")
+    if project.store.remote is None:
+        raise UsageError("There is no remote store: set `remote` in settings.ini, or MLNB_REMOTE.")
+    runs = list(project.store.remote.list_runs(args.last or NEWEST))
+    if args.reverse:
+        runs.reverse()
+    if args.json:
+        print(json.dumps([to_json(run) for run in runs], ensure_ascii=False, indent=1))
+    elif not runs:
+        print(f"No runs in {project.store.remote.url}. `mlnb run` pushes its run.")
+    else:
+        rows = [
+            [run.id, run.state, run.person, run.pipeline, formatting.seconds(run.seconds), run.platform] for run in runs
+        ]
+        print(table(["run", "state", "person", "pipeline", "duration", "platform"], rows, right=("duration",)))
     return 0
 
 

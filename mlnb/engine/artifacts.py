@@ -91,8 +91,5 @@ class RunArtifacts:
         return [
             ancestor
             for ancestor in self.graph.ancestors(stage)
-            if not all(
-                store.intact(output.digest, output.format == "tree")
-                for output in self._finished.get(ancestor, {}).values()
-            )
+            if not all(map(store.is_usable, self._finished.get(ancestor, {}).values()))
         ]

@@ -23,11 +23,12 @@ from mlnb.engine.events import (
     StageStarted,
 )
 from mlnb.engine.files import PRIVATE, write_whole
+from mlnb.engine.finished_runs import plan_path
 from mlnb.engine.initial_record import RunOptions, initial_record
 from mlnb.engine.interrupts import on_next_interrupt
 from mlnb.engine.job_factory import JobFactory
 from mlnb.engine.parameter_values import read_secrets
-from mlnb.engine.plan import Planner, plan_path
+from mlnb.engine.plan import Planner
 from mlnb.engine.plan_steps import Step, StepAction
 from mlnb.engine.prefetch import Prefetcher
 from mlnb.engine.run_records import RunState, StageFailure, StageResult, StageState
@@ -131,12 +132,17 @@ class Pipeline:
                 except NotebookError as error:
                     return self._fail(name, failed_with(error))
                 step = self.planner.step(name, self._artifacts.parent_outputs(name), name in self._rebuilt)
+                lost = step.result is not None and not self._copy_notebook(name, step.result)
+                if lost and step.action == StepAction.REUSE:
+                    self._rebuilt.add(name)
+                    step = self.planner.step(name, self._artifacts.parent_outputs(name), ignore_store=True)
                 attempt = self._prefetcher.take(step)
                 self.run.update_stage(name, reason=step.reason, key=step.key, key_inputs=step.key_inputs)
                 if step.action == StepAction.SKIP:
                     self.run.update_stage(name, state=StageState.SKIPPED)
                 elif step.result is not None:
-                    self._reuse(step, step.result)
+                    self._artifacts.assign_inputs(name)
+                    self._accept(name, step.result, StageState.REUSED)
                 else:
                     task = self._start_stage(step, attempt, self.graph.has_low_priority(name, unfinished))
                     running[pool.submit(self._runner.compute, task, self.cancelled)] = name
@@ -225,8 +231,7 @@ class Pipeline:
 
     def _rebuild(self, name: str, pending: list[str]) -> bool:
         """Run the ancestors with damaged artifacts again, then the stage itself; return False when there are none."""
-        damaged = self._artifacts.damaged(name, self.project.store)
-        if not damaged or name in self._rebuilt:
+        if not (damaged := set(self._artifacts.damaged(name, self.project.store)) - self._rebuilt):
             return False
         for other in [*damaged, name]:
             self._rebuilt.add(other)
@@ -241,13 +246,12 @@ class Pipeline:
         pending.append(name)
         self.run.update_stage(name, state=StageState.WAITING)
 
-    def _reuse(self, step: Step, result: StageResult) -> None:
-        self._artifacts.assign_inputs(step.name)
-        self._copy_notebook(step.name, result)
-        self._accept(step.name, result, StageState.REUSED)
-
-    def _copy_notebook(self, name: str, result: StageResult) -> None:
+    def _copy_notebook(self, name: str, result: StageResult) -> bool:
+        """Copy the executed notebook of a result into the run; return False when it cannot be pulled."""
+        if self.project.store.remote is not None and not self.project.store.fetch([result.notebook]):
+            return False
         self.project.store.copy_to(result.notebook, self._jobs.target(self.graph.stages[name]))
+        return True
 
     def _accept(self, name: str, result: StageResult, state: StageState) -> list[str]:
         """Record the result of a stage; return the stages that were given other bytes."""
@@ -261,6 +265,7 @@ class Pipeline:
             error=None,
         )
         self.run.save()
+        self.planner.share(name, self.run.stages[name].key or "", result)
         finished = state == StageState.FINISHED
         self.dispatch(StageFinished(self.run, name) if finished else StageReused(self.run, name))
         return misled

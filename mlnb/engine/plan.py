@@ -1,8 +1,8 @@
 """The plan: the key of every stage, whether the stage runs or is reused, and the reason."""
 
 import os
-from collections.abc import Iterable, Mapping
-from pathlib import Path
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from mlnb.codec import replace, to_json
 from mlnb.engine import runs
@@ -14,11 +14,21 @@ from mlnb.engine.parameter_values import Values
 from mlnb.engine.plan_reasons import explain
 from mlnb.engine.plan_steps import Selection, Step, StepAction
 from mlnb.engine.project import Project
-from mlnb.engine.run_records import KeyInputs, Outputs, ParameterFingerprint, ParameterValue, RunState
+from mlnb.engine.run_records import (
+    KeyInputs,
+    Outputs,
+    ParameterFingerprint,
+    ParameterValue,
+    StageResult,
+    digests_of,
+)
 from mlnb.engine.snapshot_keys import FindSnapshots, LiveSnapshot, LiveSnapshots, latest_cell, snapshot_keys
 from mlnb.engine.source_files import source_files
 from mlnb.engine.tombstones import erased_object
-from mlnb.errors import NotebookError, SchemaError, UnknownRun
+from mlnb.errors import NotebookError, UnknownRun
+
+if TYPE_CHECKING:
+    from mlnb.engine.remote_messages import SharedStage
 
 
 def no_snapshots(project: Project) -> LiveSnapshots:
@@ -109,14 +119,35 @@ class Planner:
         if forced:
             return self._with_snapshots(run, inputs, restore=False)
         result = self.project.store.result(key)
+        if result is not None and self.project.store.is_complete(result):
+            return replace(run, action=StepAction.REUSE, reason="unchanged", result=result)
+        if (shared := self._shared(key)) is not None:
+            reason = f"run {shared.result.run} by {shared.person}"
+            return replace(run, action=StepAction.REUSE, reason=reason, result=shared.result)
         if result is None:
             return self._with_snapshots(replace(run, reason=self._changes(name, inputs) or "never finished"), inputs)
-        if not self.project.store.is_complete(result):
-            root, digests = self.project.store_root, [output.digest for output in result.outputs.values()]
-            erased = any(erased_object(root, digest) for digest in (result.notebook, *digests))
-            reason = "artifacts were erased" if erased else "artifacts are missing or damaged in the store"
-            return self._with_snapshots(replace(run, reason=reason), inputs)
-        return replace(run, action=StepAction.REUSE, reason="unchanged", result=result)
+        erased = any(erased_object(self.project.store_root, digest) for digest in digests_of(result))
+        reason = "artifacts were erased" if erased else "artifacts are missing or damaged in the store"
+        return self._with_snapshots(replace(run, reason=reason), inputs)
+
+    def share(self, name: str, key: str, result: StageResult) -> None:
+        """Begin to push the result of a selected stage to the remote store, if there is one that lacks it."""
+        remote = self.project.store.remote
+        if remote is not None and name in self.selection.selected:
+            remote.push(name, key, result, self)
+
+    def _shared(self, key: str) -> "SharedStage | None":
+        """Return the result of a stage key in the remote store; None when it has none, or there is no such store."""
+        remote = self.project.store.remote
+        return None if remote is None else remote.stage(key, self)
+
+    def _available(self, key: str) -> StageResult | None:
+        """Return the result of a stage key whose artifacts are here or in the remote store; None when there is none."""
+        result = self.project.store.result(key)
+        if result is not None and self.project.store.is_complete(result):
+            return result
+        shared = self._shared(key)
+        return shared.result if shared else None
 
     def _with_snapshots(self, step: Step, inputs: KeyInputs, restore: bool = True) -> Step:
         """Return a step that runs with its snapshot keys and, if `restore`, the cell at which it continues."""
@@ -195,16 +226,16 @@ class Planner:
         step = Step(name=name, action=StepAction.INPUT, reason="unchanged")
         if all(output is not None for output in outputs.values()):
             key = stage_key(inputs := self.key_inputs(name, outputs))
-            result = self.project.store.result(key)
-            if result is not None and self.project.store.is_complete(result):
+            result = self._available(key)
+            if result is not None:
                 return replace(step, key=key, key_inputs=inputs, result=result)
         last = runs.latest_stage_record(self._runs(), name)
         if last is None or last.key is None:
             raise UnknownRun(
                 f"Stage {name!r} is not selected, and no run has its artifacts; run it: `mlnb run --upto {name}`."
             )
-        result = self.project.store.result(last.key)
-        if result is None or not self.project.store.is_complete(result):
+        result = self._available(last.key)
+        if result is None:
             raise UnknownRun(
                 f"Stage {name!r} is not selected, and its artifacts are not in the store any more. Select it, too."
             )
@@ -225,23 +256,3 @@ class Planner:
 def stage_key(inputs: KeyInputs) -> str:
     """Return the stage key: the digest of everything that the outputs depend on."""
     return digest_value(to_json(inputs))
-
-
-def matching_run(project: Project, pipeline: str, steps: Iterable[Step]) -> runs.Run | None:
-    """Return a finished run with exactly the stage keys of a plan in which no stage runs; else None."""
-    steps = list(steps)
-    if any(step.action in (StepAction.RUN, StepAction.PENDING) for step in steps):
-        return None
-    keys = {step.name: step.key for step in steps}
-    try:
-        run = runs.open_exact(project, plan_path(project, pipeline, keys).read_text())
-    except (OSError, UnicodeDecodeError, SchemaError):
-        return None
-    if run is None or run.state != RunState.FINISHED:
-        return None
-    return run if {name: stage.key for name, stage in run.stages.items()} == keys else None
-
-
-def plan_path(project: Project, pipeline: str, keys: Mapping[str, str | None]) -> Path:
-    """Return the file that names the run of a pipeline with these stage keys."""
-    return project.store_root / "plans" / digest_value([pipeline, dict(keys)])[:32]

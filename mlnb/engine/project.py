@@ -128,8 +128,13 @@ class Project(msgspec.Struct, frozen=True, dict=True):
 
     @cached_property
     def store(self) -> Store:
-        """The artifact store."""
-        return Store(self.store_root)
+        """The artifact store, with the remote store behind it when the settings name one."""
+        store = Store(self.store_root)
+        if self.settings.remote:
+            from mlnb.engine.remote_link import RemoteLink  # most projects have none
+
+            store.remote = RemoteLink(self.root, store, self.settings)
+        return store
 
     @cached_property
     def source_cache(self) -> SourceCache:

@@ -262,6 +262,11 @@ class StageResult(Record, frozen=True, kw_only=True, omit_defaults=True):
         }
 
 
+def digests_of(result: StageResult) -> set[str]:
+    """Return the digests of a result's notebook and outputs; files of folders are not among them."""
+    return {result.notebook, *(output.digest for output in result.outputs.values())}
+
+
 class StoredResult(Record, frozen=True, kw_only=True):
     """The file of a stage key in the store; the checksum notices damage."""
 

@@ -16,7 +16,7 @@ from mlnb.engine.snapshot_keys import snapshot_request
 from mlnb.engine.stage_files import CellNote, write_cell
 from mlnb.engine.stage_jobs import Executor, Outcome, OutcomeState
 from mlnb.engine.store import LINKED
-from mlnb.errors import ContractBroken
+from mlnb.errors import ContractBroken, StoreCorrupted
 
 POLL = 0.05  # seconds between two attempts to lock a stage key
 
@@ -74,6 +74,9 @@ class StageRunner:
 
     def _execute(self, task: StageTask, key: str) -> Computed | Outcome:
         step, name = task.step, task.step.name
+        if self.store.remote is not None and not self.store.fetch_outputs(task.inputs):
+            message = f"StoreCorrupted: artifacts that {name} reads are missing in the local and the remote store"
+            return Outcome(state=OutcomeState.FAILED, message=message, error=StoreCorrupted)
         restore_key = step.restore_key
         restored = self.planner.live_snapshot(restore_key) if restore_key is not None else None
         scratch = restored.scratch if restored else key

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from io import BufferedReader
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from mlnb.codec import decode, encode
 from mlnb.engine.confined_names import is_confined, is_digest, is_plain_name
@@ -27,9 +27,13 @@ from mlnb.engine.files import (
     warn_damaged,
     write_whole,
 )
-from mlnb.engine.run_records import StageResult, StoredResult
+from mlnb.engine.run_records import OutputRecord, Outputs, StageResult, StoredResult
+from mlnb.engine.store_listings import checked_listing, matches_listing
 from mlnb.engine.tombstones import erased_object, refuse_erased
 from mlnb.errors import ContractBroken, SchemaError, StoreCorrupted
+
+if TYPE_CHECKING:
+    from mlnb.engine.remote_link import RemoteLink
 
 READ_ONLY = 0o400
 LINKED = 1 << 20  # bytes from which on a copy of an object is a hard link
@@ -39,10 +43,17 @@ R = TypeVar("R")
 
 
 class Store:
-    """Objects in `objects/`, results of stage keys in `keys/`, unpacked folders in `trees/`, locks in `locks/`."""
+    """Objects in `objects/`, results of stage keys in `keys/`, unpacked folders in `trees/`, locks in `locks/`.
+
+    Attributes:
+        root: Its folder.
+        digests: Digests of files that have not changed since they were read.
+        remote: The remote store, from which objects that are missing here are pulled; None: there is none.
+    """
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self.remote: RemoteLink | None = None
         self.digests = StatCache(root / "cache" / "objects.json")
 
     def path(self, digest: str) -> Path:
@@ -54,6 +65,31 @@ class Store:
         if not is_digest(digest):
             raise StoreCorrupted(f"Found {str(digest)[:80]!r} as the digest of an artifact, expected a SHA-256.")
         return self.root / "objects" / digest[:2] / digest[2:]
+
+    def fetch(self, digests: Iterable[str]) -> bool:
+        """Pull the objects that are missing here from the remote store, if there is one; return whether all are here.
+
+        Raises:
+            StoreCorrupted: A text is no digest.
+        """
+        missing = [digest for digest in digests if not self.path(digest).exists()]
+        return not missing or (self.remote is not None and self.remote.pull(missing))
+
+    def fetch_outputs(self, outputs: Outputs) -> bool:
+        """Pull artifacts with all files of folders, as `fetch`; return whether all are here."""
+        if not self.fetch(output.digest for output in outputs.values()):
+            return False
+        for tree in [output.digest for output in outputs.values() if output.format == "tree"]:
+            if not self.fetch(self.read_listing(tree).values()):
+                if self.remote is not None:
+                    self.remote.give_up(tree)
+                return False
+        return True
+
+    def is_usable(self, output: OutputRecord) -> bool:
+        """Return whether an artifact is intact, or can be pulled."""
+        promised = self.remote is not None and self.remote.promises(output.digest)
+        return promised or self.intact(output.digest, tree=output.format == "tree")
 
     def put_bytes(self, data: bytes | memoryview) -> str:
         """Store `data`; return its digest. Raises `DataError` for an object that was erased."""
@@ -78,6 +114,7 @@ class Store:
             OSError: The object is missing.
             StoreFull: The disk is full.
         """
+        self.fetch([digest])
         source = self.path(digest)
         if source.stat().st_size >= LINKED:
             temporary = temporary_path(target.parent)
@@ -133,6 +170,7 @@ class Store:
 
     def _open(self, digest: str) -> BufferedReader:
         path = self.path(digest)
+        self.fetch([digest])
         try:
             return path.open("rb")
         except FileNotFoundError as error:
@@ -149,19 +187,20 @@ class Store:
 
     def read_listing(self, digest: str) -> dict[str, str]:
         """Return the digest of each file of a tree, by its path in the tree. Raises `StoreCorrupted`."""
-        return _checked_listing(self.read(digest), digest)
+        return checked_listing(self.read(digest), digest)
 
     def unpack(self, digest: str) -> Path:
         """Return a folder with the verified files of a tree, read-only and shared by all. Raises `StoreCorrupted`."""
         listing = self.read_listing(digest)
         folder = self.root / "trees" / digest
         if os.path.lexists(folder):
-            if _matches(folder, listing):
+            if matches_listing(folder, listing):
                 return folder
             where = quarantine(self.root, folder)
             if folder.exists():
                 raise StoreCorrupted(f"{folder} is damaged and cannot be moved; move it away, then run again.")
             warn_damaged(f"{folder} was damaged ({where}) and is made again.")
+        self.fetch(listing.values())
         make_folder(folder.parent)
         temporary = temporary_path(folder.parent)
         temporary.mkdir(0o700)
@@ -191,7 +230,7 @@ class Store:
             if self.digests.digest(path) != digest and digest_file(path) != digest:  # the cache may be damaged
                 warn_damaged(str(self._damaged(digest)))
                 return False
-            return not tree or all(map(self.intact, _checked_listing(path.read_bytes(), digest).values()))
+            return not tree or all(map(self.intact, checked_listing(path.read_bytes(), digest).values()))
         except OSError:  # missing, unreadable, or a tree whose listing is forged
             return False
 
@@ -253,36 +292,6 @@ def _in_threads(function: Callable[[T], R], items: Iterable[T]) -> list[R]:
 
     with ThreadPoolExecutor(THREADS) as pool:
         return list(pool.map(function, items))
-
-
-def _checked_listing(data: bytes, digest: str) -> dict[str, str]:
-    """Return the listing of a tree. Raises `StoreCorrupted` when it is none, or a name would leave the folder."""
-    try:
-        listing = json.loads(data)
-    except (ValueError, RecursionError):
-        listing = None
-    if not isinstance(listing, dict):
-        raise StoreCorrupted(f"Object {digest[:12]} is no list of files; `mlnb run` makes it again.")
-    for name, part in listing.items():
-        above = name.split("/")[:-1]
-        nested = any("/".join(above[: size + 1]) in listing for size in range(len(above)))
-        if not is_confined(name) or nested or not is_digest(part):
-            raise StoreCorrupted(
-                f"The list of files {digest[:12]} has {name[:80]!r}; expected paths that stay inside its folder, "
-                "each with a digest. It was not made by mlnb: do not use this run."
-            )
-    return listing
-
-
-def _matches(folder: Path, listing: dict[str, str]) -> bool:
-    """Return whether a folder has exactly the files of a listing, with their bytes, and no links."""
-    if folder.is_symlink() or not folder.is_dir():
-        return False
-    present = [path for path in folder.rglob("*") if path.is_symlink() or not path.is_dir()]
-    if any(path.is_symlink() for path in present):
-        return False
-    names = {path.relative_to(folder).as_posix() for path in present}
-    return names == listing.keys() and all(digest_file(folder / name) == part for name, part in listing.items())
 
 
 def _checksum(result: StageResult) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from mlnb.codec import decode
+from mlnb.engine.confined_names import is_digest
 from mlnb.engine.digests import digest_bytes, digest_file
 from mlnb.engine.files import PRIVATE, delete_folder, flush_folder, full_disk_explained, make_folder
 from mlnb.engine.project import Project
@@ -18,12 +19,13 @@ from mlnb.erasure.erasure_plan import ErasurePlan
 from mlnb.erasure.file_contents import read_rows
 from mlnb.erasure.file_search import Action
 from mlnb.erasure.production_rows import chain_head, chain_of, remove_labels, rewrite_chain, without_rows
-from mlnb.errors import ProjectError
+from mlnb.errors import ProjectError, RemoteError
 from mlnb.governance.production_verification import verify_production
+from mlnb.machine import actor
 from mlnb.monitoring.labels import read_head
 from mlnb.monitoring.monitoring_paths import shipped
 from mlnb.monitoring.production_heads import make_head, store_identity
-from mlnb.registry.audit_log import ErasureEvidence, Evidence, HeadLink, actor
+from mlnb.registry.audit_log import ErasureEvidence, Evidence, HeadLink
 from mlnb.registry.registry import Registry
 
 
@@ -169,9 +171,26 @@ def finish(project: Project, folder: Path) -> Erasure:
         )
         registry.record_change(journal.what, erasure.reason, Evidence(erasure=evidence))
     _upload(project, journal)
+    if journal.what == "erased":  # what expires here is kept there
+        erase_remote(project, erasure)
     delete_folder(folder)
     flush_folder(folder.parent)
     return erasure
+
+
+def erase_remote(project: Project, erasure: Erasure) -> None:
+    """Delete from the remote store what was erased here: objects, and the files of runs as they were before."""
+    remote = project.store.remote
+    digests = {*erasure.objects, *(file.before for file in erasure.files)}
+    if remote is None or not digests:
+        return
+    try:
+        remote.erase(sorted(filter(is_digest, digests)))
+    except RemoteError as error:
+        raise ProjectError(
+            f"The rows are erased here, but the remote store may have them still: {error} Set remote_mode = rw with "
+            "credentials that may delete; `mlnb erase --resume` tries again."
+        ) from error
 
 
 def _move(source: Path, target: Path) -> None:

@@ -13,8 +13,8 @@ from mlnb.engine.runs import Run, now
 from mlnb.engine.tombstones import Erasure
 from mlnb.erasure.erasure_changes import Journal, Staging
 from mlnb.erasure.erasure_journal import finish
+from mlnb.machine import actor
 from mlnb.monitoring.monitoring_paths import shipped
-from mlnb.registry.audit_log import actor
 
 DAY = 86400.0  # seconds
 RUNS, LOG = "retention_runs_days", "retention_log_days"

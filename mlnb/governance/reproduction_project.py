@@ -12,11 +12,11 @@ from mlnb.codec import Record, encode, replace
 from mlnb.engine.confined_names import is_confined
 from mlnb.engine.files import delete_folder, full_disk_explained, make_folder, try_lock
 from mlnb.engine.project import Project
-from mlnb.engine.run_records import OutputRecord, ParameterFingerprint, RunState, StageResult
+from mlnb.engine.run_records import OutputRecord, RunState, StageResult
 from mlnb.engine.runs import Run
 from mlnb.engine.test_set_access import rows_path
 from mlnb.errors import NotReproducible, StoreCorrupted
-from mlnb.governance.source_archive import SourceArchives, unpack_sources
+from mlnb.governance.source_archive import SourceArchives, named_files, unpack_sources
 
 FOLDER = "reproductions"  # in the store of the project
 KEPT = "kept"  # file of a folder that is not deleted
@@ -177,7 +177,7 @@ def _parameter_files(run: Run, stages: Iterable[str]) -> list[str]:
         path
         for record in map(run.stages.__getitem__, stages)
         for name, fingerprint in (record.key_inputs.parameters.items() if record.key_inputs else ())
-        for path in _named_files(str(record.parameters[name].value), fingerprint)
+        for path in named_files(str(record.parameters[name].value), fingerprint)
     ]
 
 
@@ -205,17 +205,11 @@ def _link_files(project: Project, root: Path, folder: ReproductionFolder, paths:
             target.symlink_to(source.resolve())
 
 
-def _named_files(text: str, fingerprint: ParameterFingerprint) -> list[str]:
-    """Return the paths of the files that a parameter has named, relative to the project."""
-    if fingerprint.folder is not None:
-        return list(fingerprint.folder) if fingerprint.query else [f"{text}/{name}" for name in fingerprint.folder]
-    return [text.removeprefix("sqlite:///").partition("::")[0]] if fingerprint.file else []
-
-
 def _link_objects(source: Project, target: Project, outputs: Iterable[OutputRecord]) -> None:
     """Link artifacts from one store into another; those that are missing are found by the run that needs them."""
     digests = set()
     for output in outputs:
+        source.store.fetch_outputs({"": output})
         digests.add(output.digest)
         if output.format == "tree" and source.store.path(output.digest).exists():
             digests |= set(source.store.read_listing(output.digest).values())

@@ -98,6 +98,14 @@ def source_archives(statement: dict[str, Any]) -> list[str]:
     return [digest for digest in digests if is_digest(digest)]
 
 
+def run_archives(run: Run) -> list[str]:
+    """Return the digests of the archives of a run's source code; none when its manifest is missing or damaged."""
+    try:
+        return source_archives(read_manifest(run)[1])
+    except (OSError, SchemaError):  # `mlnb verify` reports it
+        return []
+
+
 def subjects(run: Run) -> dict[str, str]:
     """Return the digest of each file of a run, and of each artifact as `artifacts/<name>`."""
     files = [path for pattern in PAGES for path in run.folder.glob(pattern)]

@@ -13,6 +13,7 @@ from mlnb.engine.confined_names import is_confined, is_digest
 from mlnb.engine.digests import StatCache, digest_value
 from mlnb.engine.files import PRIVATE, write_whole
 from mlnb.engine.project import Project, builtin_folder
+from mlnb.engine.run_records import ParameterFingerprint
 from mlnb.engine.runs import Run
 from mlnb.errors import StoreCorrupted
 
@@ -52,7 +53,24 @@ def project_files(run: Run) -> dict[str, Path]:
     The stage notebooks are not among them: the executed notebooks have their code.
     """
     project = run.project
-    names = {name for stage in run.stages.values() if stage.key_inputs for name in stage.key_inputs.modules}
+    files = module_files(
+        project, {name for stage in run.stages.values() if stage.key_inputs for name in stage.key_inputs.modules}
+    )
+    for stage in run.stages.values():
+        for value in stage.parameters.values():
+            if isinstance(value.value, str) and value.value.endswith(CONFIGURATION):
+                files[value.value] = project.root / value.value
+    return {name: path for name, path in files.items() if is_confined(name) and _is_code(path)}
+
+
+def module_files(project: Project, names: Iterable[str]) -> dict[str, Path]:
+    """Return the files of modules of a project, as stage keys name them, and of its services, by path; some may lack.
+
+    Args:
+        project: The project.
+        names: The modules; those of mlnb are left out.
+    """
+    names = set(names)
     files = {name: project.root / name for name in names if name.endswith(".ipynb")}
     for name in names:
         if name.partition(".")[0] == "mlnb":
@@ -61,11 +79,19 @@ def project_files(run: Run) -> dict[str, Path]:
         files |= {path: project.root / path for path in (f"{module}.py", f"{module}/__init__.py")}
     for root in () if project.is_builtin else (project.home,):
         files |= _files_below(root, "bentos")
-    for stage in run.stages.values():
-        for value in stage.parameters.values():
-            if isinstance(value.value, str) and value.value.endswith(CONFIGURATION):
-                files[value.value] = project.root / value.value
-    return {name: path for name, path in files.items() if is_confined(name) and _is_code(path)}
+    return files
+
+
+def named_files(text: str, fingerprint: ParameterFingerprint) -> list[str]:
+    """Return the paths of the files that a parameter names, relative to the project, or absolute.
+
+    Args:
+        text: The value of the parameter.
+        fingerprint: Its part of the stage key.
+    """
+    if fingerprint.folder is not None:
+        return list(fingerprint.folder) if fingerprint.query else [f"{text}/{name}" for name in fingerprint.folder]
+    return [text.removeprefix("sqlite:///").partition("::")[0]] if fingerprint.file else []
 
 
 def library_files() -> dict[str, Path]:

@@ -10,7 +10,7 @@ from mlnb.engine.digests import digest_bytes, digest_file
 from mlnb.engine.project import Project
 from mlnb.engine.row_hashes import row_hashes
 from mlnb.engine.run_records import OutputRecord, StoredResult
-from mlnb.engine.test_set_access import Access, access_path, rows_path
+from mlnb.engine.test_set_access import Access, access_path, record_rows, rows_path
 from mlnb.engine.tombstones import erased_file, erased_object
 from mlnb.errors import SchemaError
 from mlnb.governance.checks import Check, CheckState, altered, compare_digest, erased, missing, ok
@@ -41,7 +41,9 @@ def check_artifact(project: Project, subject: str, output: OutputRecord) -> Iter
 
 
 def _check_object(project: Project, subject: str, digest: str) -> Check:
-    """Return the result for an object of the store."""
+    """Return the result for an object of the store; one that was not pulled yet is pulled."""
+    if is_digest(digest):
+        project.store.fetch([digest])
     check = compare_digest(subject, find_digest(project.store.path(digest)), digest)
     if check.state == CheckState.MISSING and (erasure := erased_object(project.store_root, digest)) is not None:
         return erased(subject, f"{digest[:12]}, {erasure.describe()}")
@@ -108,9 +110,11 @@ def _check_rows(project: Project, digest: str) -> Iterator[Check]:
     import pandas as pd
 
     try:
-        hashes = row_hashes(pd.read_parquet(data))
+        hashes = row_hashes(table := pd.read_parquet(data))
     except (ValueError, OSError):
         return  # no table: it has no rows
+    if project.store.remote is not None:  # another clone may have loaded it: then its rows are counted from now on
+        record_rows(project.store_root, digest, table)
     if not path.is_file():
         yield missing(where, "the rows of the test set were deleted from the counter")
     elif hashes is not None and path.read_bytes() != hashes.astype("<u8").tobytes():

@@ -11,20 +11,13 @@ from msgspec import field
 from mlnb.codec import Record, convert, replace, to_json
 from mlnb.engine.digests import digest_value
 from mlnb.errors import RegistryError
-from mlnb.machine import user_name
 from mlnb.methods.contracts.evaluations import DecidingMetric
 from mlnb.methods.contracts.holdout_reuse import HoldoutReuse
 from mlnb.registry.database import LOG
 from mlnb.registry.entry_signatures import sign_entry
-from mlnb.settings import ProcessSettings
 from mlnb.signing.signing_keys import find_key
 
 ORIGIN = "0" * 64  # digest that the first entry has as that of the one before
-
-
-def actor() -> str:
-    """Return the name for the audit log: MLNB_ACTOR, which CI sets, or the user of this machine."""
-    return ProcessSettings().actor or user_name()
 
 
 class LoggedAccess(Record, frozen=True, kw_only=True):

@@ -43,8 +43,7 @@ def champion_values(project: Project, target: str) -> dict[str, Any]:
     rows = ""
     with suppress(UnknownRun):  # deleted: then its training rows are unknown
         output = open_run(project, champions[0].run).output("training")
-        path = project.store.path(output.digest) if output else None
-        rows = str(path) if path and path.exists() else ""
+        rows = str(project.store.path(output.digest)) if output and project.store.fetch([output.digest]) else ""
     with suppress(StoreCorrupted):
         return {"champion": str(load_object(project.store, "tree", champions[0].service)), "champion_rows": rows}
     return {}

@@ -12,6 +12,7 @@ from mlnb.engine import runs
 from mlnb.engine.project import Project
 from mlnb.engine.test_set_access import recorded_accesses
 from mlnb.errors import AccessDenied, GateFailed, MlnbError, RegistryError, UsageError
+from mlnb.machine import actor
 from mlnb.registry import audit_log
 from mlnb.registry.anchored_heads import anchor_head
 from mlnb.registry.database import (
@@ -43,7 +44,7 @@ class Registry:
 
     def __init__(self, project: Project, who: str = "") -> None:
         self.project = project
-        self.who = who or audit_log.actor()
+        self.who = who or actor()
 
     @cached_property
     def engine(self) -> sa.Engine:

@@ -2,8 +2,10 @@
 
 import re
 
+from mlnb.engine.finished_runs import pull_run
 from mlnb.engine.project import Project
 from mlnb.engine.runs import SHORTEST, Run, open_run
+from mlnb.errors import UnknownRun
 from mlnb.registry.model_versions import SHORTEST_DIGEST
 
 DIGEST = re.compile(rf"[0-9a-f]{{{SHORTEST_DIGEST},}}")
@@ -34,5 +36,14 @@ def run_reference(project: Project, reference: str) -> str:
 
 
 def open_referenced(project: Project, reference: str = "latest") -> Run:
-    """Return the run of a reference to a run or version. Raises as `open_run` and `run_reference`."""
-    return open_run(project, run_reference(project, reference))
+    """Return the run of a reference to a run or version, pulled from the remote store when it is there alone.
+
+    Raises as `open_run` and `run_reference`.
+    """
+    name = run_reference(project, reference)
+    try:
+        return open_run(project, name)
+    except UnknownRun:
+        if name == "latest" or (run := pull_run(project, name)) is None:
+            raise
+        return run

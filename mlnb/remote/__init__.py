@@ -1,0 +1,1 @@
+"""The remote store: the client of object stores, its entries, and the helper process that uses them."""

@@ -1,0 +1,45 @@
+"""The helper process: several requests at once, an end that is noticed, and warm kernels with a remote store."""
+
+import os
+import signal
+import threading
+from pathlib import Path
+
+import toys
+
+from mlnb.engine.remote_messages import FindStages, Probe
+from mlnb.engine.remote_process import GONE, RemoteProcess
+
+
+def test_requests_are_answered_until_the_process_ends(tmp_path: Path) -> None:
+    settings = {"MLNB_REMOTE": (tmp_path / "share").as_uri()}
+    process = RemoteProcess(toys.chain(tmp_path / "project"), settings)
+    results: list[str] = []
+
+    def request() -> None:
+        results.append(process.request(FindStages(keys=("k",))).down)
+
+    threads = [threading.Thread(target=request) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert results == [""] * 4 and len(process.request(Probe()).checks) == 5
+    os.kill(process.pid, signal.SIGKILL)
+    assert process.request(Probe()).down == GONE
+    assert process.request(Probe()).down == GONE
+    process.close()
+
+
+def test_warm_kernels_run_with_a_remote_store(toy_root: Path, tmp_path: Path) -> None:
+    remote = {"MLNB_REMOTE": (tmp_path / "share").as_uri(), "MLNB_ACTOR": "ana"}
+    toys.chain(toy_root)
+    toys.mlnb(toy_root, "run", "--no-report", env=remote)
+    first = toys.record(toy_root)
+    toys.empty(toy_root)
+    toys.chain(toy_root)
+    total = first["stages"]["total"]["outputs"]["total"]["digest"]  # which is not here, and no input
+    toys.edit(toy_root, "20_double", "factor *", f"bool(stage.project.store.read({total!r})) * factor *")
+    text = toys.mlnb(toy_root, "run", "--no-report", env=remote)  # the parent is warm, and the kernels are forked
+    assert f"reused, run {first['id']} by ana" in text and toys.states(toy_root)["double"] == "finished"
+    assert set(toys.states(toy_root).values()) == {"finished", "reused"}
