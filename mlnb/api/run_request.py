@@ -42,6 +42,7 @@ class RunRequest:
         since: a stage: it and the stages that depend on it are run.
         only: stages: no others are run.
         force: stages that run though unchanged; empty: all; None: none.
+        segment: the segment whose model it trains; empty: all rows.
         program: words of the command that makes such requests; others than `mlnb run` choose pipeline and files.
     """
 
@@ -58,6 +59,7 @@ class RunRequest:
     since: str | None = None
     only: Sequence[str] = ()
     force: Sequence[str] | None = None
+    segment: str = ""
     program: Sequence[str] = RUN
 
     def command(self) -> tuple[str, ...]:
