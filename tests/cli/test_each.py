@@ -57,6 +57,15 @@ def test_the_same_command_continues_and_then_computes_nothing(trained: tuple[Pat
     assert len(list_runs(Project.find(root))) == before + 2
 
 
+def test_runs_are_listed_and_shown_with_their_segment(
+    trained: tuple[Path, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "160")
+    text = mlnb_in_process(trained[0], "runs", "--filter", "segment=Köln/Ost")
+    assert "segment" in text.splitlines()[0] and "Köln/Ost" in text and "New York" not in text
+    assert "segment Köln/Ost" in mlnb_in_process(trained[0], "show", runs_of(trained[0], "Köln/Ost")[0].id)
+
+
 def test_the_number_of_models_has_a_limit(trained: tuple[Path, str]) -> None:
     output = mlnb_in_process(trained[0], *EACH, "--most", "1", code=2)
     assert "makes 2 models, more than --most 1" in output and "--most 2" in output
