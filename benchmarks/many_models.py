@@ -83,7 +83,9 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=5000)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--folder", type=Path, help="where to work (default: a temporary folder)")
-    parser.add_argument("options", nargs="*", help="options of mlnb run, after --")
+    parser.add_argument(
+        "options", nargs="*", default=["--profile", "many"], help="of mlnb run, after -- (default: --profile many)"
+    )
     requested = parser.parse_args()
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     with tempfile.TemporaryDirectory() as temporary:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
+from mlnb.engine.code_sources import CodeSources
 from mlnb.engine.graph import Graph, build_graph
 from mlnb.engine.notebook import StageNotebook, read_notebooks
 from mlnb.engine.parameter_values import DEFAULT, RequestedValues, Values, combinations, resolve_values
@@ -86,8 +87,13 @@ class GridPlan(NamedTuple):
     grid: tuple[tuple[str, str], ...]
 
 
-def plan_request(project: Project, request: RunRequest) -> list[GridPlan]:
+def plan_request(project: Project, request: RunRequest, sources: CodeSources | None = None) -> list[GridPlan]:
     """Return a planner for every combination of the grids.
+
+    Args:
+        project: The project.
+        request: What to run.
+        sources: The code as other plans of the project have read it, if it is current; None: it is read.
 
     Raises:
         UsageError: The request names something that does not exist or has a wrong value.
@@ -107,14 +113,14 @@ def plan_request(project: Project, request: RunRequest) -> list[GridPlan]:
     if request.data is not None:
         pairs.insert(0, ("data", request.data))
     pairs = [(name, _relative_to_root(project, name, text)) for name, text in pairs]
-    plans = []
+    plans, sources = [], sources or CodeSources(project)
     for grid in combinations(request.grid):
         requested = RequestedValues(
             request.profile, project.profile(request.profile), request.files, pairs, grid, request.values
         )
         values = fill_champion(project, resolve_values(notebooks, list(graph.stages), requested))
         check_files(project, graph, values)
-        plans.append(GridPlan(Planner(project, graph, values, selection, find_snapshots), grid))
+        plans.append(GridPlan(Planner(project, graph, values, selection, find_snapshots, sources), grid))
     return plans
 
 

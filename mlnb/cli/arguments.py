@@ -31,6 +31,7 @@ notebooks, profile or -f name the data.
 columns.toml in the project folder declares columns: kind, role, date format, missing values, unit.
 Profiles are sets of parameters in settings.ini; `mlnb stages` lists them. `quick` tries two models (of a table LightGBM
 and a linear one, with default parameters) on three folds and draws no figures; packaging and parity check are complete.
+`many` is for many models: a short search, no figures.
 Precedence of values: notebook < --profile < -f < --data, --target and -p < -g.
 `mlnb stages NAME` lists the parameters of a stage.
 """

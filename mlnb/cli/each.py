@@ -17,6 +17,7 @@ from mlnb.api.segment_requests import COLUMN, SegmentRequest, SharedStages, colu
 from mlnb.cli.run_summary import as_found, failure_summary
 from mlnb.cli.segment_table import comparison_table, segment_table
 from mlnb.codec import to_json
+from mlnb.engine.code_sources import CodeSources
 from mlnb.engine.plan import matching_run
 from mlnb.engine.project import Project
 from mlnb.engine.runs import Run, open_run
@@ -151,11 +152,13 @@ class SegmentTraining:
             if segment.request is None:
                 skipped = SegmentState.SKIPPED
                 self._note(SegmentResult(segment=name, state=skipped, rows=segment.rows, note=segment.skipped))
+        sources = CodeSources(self.project)
         for name, segment in self.segments.items():
             if segment.request is None:
                 continue
+            sources = sources if sources.is_current() else CodeSources(self.project)
             try:
-                (plan,) = plan_request(self.project, segment.request)
+                (plan,) = plan_request(self.project, segment.request, sources)
                 pipeline = pipeline_name(self.project, segment.request)
                 finished = matching_run(self.project, pipeline, plan.planner.plan())
             except MlnbError as error:
