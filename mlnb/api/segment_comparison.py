@@ -60,10 +60,7 @@ def compare_segments(whole: Run, runs: Sequence[Run]) -> SegmentComparison:
     """
     import pandas as pd
 
-    contract = whole.load("contract", ProblemContract)
-    if not traits_of(contract.task).independent_rows:
-        raise DataError(f"the task {contract.task} has no independent rows that could be resampled in pairs")
-    problem, everything = summarize_problem(contract), _predictions(whole)
+    problem, everything = summarize_problem(check_task(whole)), _predictions(whole)
     pairs: list[tuple[pd.DataFrame, pd.DataFrame]] = []
     segments = []
     for run in runs:
@@ -77,6 +74,17 @@ def compare_segments(whole: Run, runs: Sequence[Run]) -> SegmentComparison:
     return SegmentComparison(
         segments=tuple(segments), total=SegmentDifference(segment="", difference=_difference(problem, *both))
     )
+
+
+def check_task(run: Run) -> ProblemContract:
+    """Return the problem contract of a run. Raises `DataError` where its rows depend on each other."""
+    contract = run.load("contract", ProblemContract)
+    if not traits_of(contract.task).independent_rows:
+        raise DataError(
+            f"the task {contract.task} has no independent rows that could be resampled in pairs, so models cannot be "
+            "compared with a global one; leave out --with-global"
+        )
+    return contract
 
 
 def recommendation(comparison: SegmentComparison) -> str:

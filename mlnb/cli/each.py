@@ -13,6 +13,7 @@ from dataclasses import replace
 from mlnb.api.progress import progress_listener
 from mlnb.api.run_execution import run_plans, start_listeners
 from mlnb.api.run_request import GridPlan, RunRequest, pipeline_name, plan_request
+from mlnb.api.segment_comparison import check_task, compare_segments, is_comparable
 from mlnb.api.segment_requests import COLUMN, SegmentRequest, SharedStages, column_segments, file_segments, names_files
 from mlnb.cli.run_summary import as_found, failure_summary
 from mlnb.cli.segment_table import comparison_table, segment_table
@@ -66,9 +67,11 @@ def run_each(
         segments = file_segments(project, request, args.each)
     else:
         shared = SharedStages.of(project, request)
-        run = _run_once(project, shared.request(request), args, command, workers)
-        if isinstance(run, int):
-            return run
+        run, code = _run_once(project, shared.request(request), args, command, workers)
+        if code:
+            return code
+        if args.with_global:
+            check_task(run)
         segments = column_segments(shared, request, args.each, run, args.least_rows)
     trained = [segment for segment in segments if segment.request is not None]
     if len(trained) > args.most:
@@ -197,22 +200,18 @@ def _compare_global(
     shared = SharedStages.of(project, request)
     values = {**request.values, f"{shared.selecting}.{COLUMN}": args.each}
     request = replace(request, values=values, force=shared.own_force(request))
-    whole = _run_once(project, request, args, command, workers, report=not args.no_report)
-    if isinstance(whole, int):
-        return whole
-    from mlnb.api.segment_comparison import compare_segments, is_comparable
-
+    whole, code = _run_once(project, request, args, command, workers, report=not args.no_report)
     runs = [open_run(project, result.run) for result in results if result.run]
     runs = [run for run in runs if is_comparable(run)]
     if not runs or not is_comparable(whole):
-        print("\nNothing to compare: the models were not evaluated.")
-        return 0
+        print("\nNothing to compare: the models were not evaluated.", file=sys.stderr)
+        return code
     comparison = compare_segments(whole, runs)
     if args.json:
         print(json.dumps({"event": "comparison", "run": whole.id, **to_json(comparison)}, ensure_ascii=False))
     else:
         print(comparison_table(whole.id, comparison))
-    return 0
+    return code
 
 
 def _run_once(
@@ -222,18 +221,18 @@ def _run_once(
     command: Sequence[str],
     workers: int,
     report: bool = False,
-) -> Run | int:
-    """Return the run of a request, an earlier one if it is up to date, or the exit code when it did not finish."""
+) -> tuple[Run, int]:
+    """Return the run of a request, an earlier one if it is up to date, and its exit code; explain a failure."""
     (plan,) = plan_request(project, request)
     finished = matching_run(project, pipeline_name(project, request), plan.planner.plan())
     if finished is not None:
-        return finished
+        return finished, 0
 
-    def conclude(run: Run, report: object) -> Run | int:
+    def conclude(run: Run, report: object) -> tuple[Run, int]:
         code = exit_code(run.record)
         if code:
             print(failure_summary(run, shlex.join(command)), file=sys.stderr)
-        return code or run
+        return run, code
 
     listeners = start_listeners(project, progress_listener(args.json))
     (ended,) = run_plans(project, request, [plan], listeners, conclude, command, workers, report)

@@ -66,6 +66,17 @@ def test_runs_are_listed_and_shown_with_their_segment(
     assert "segment Köln/Ost" in mlnb_in_process(trained[0], "show", runs_of(trained[0], "Köln/Ost")[0].id)
 
 
+def test_a_global_model_is_compared_on_the_rows_that_all_hold_out(trained: tuple[Path, str]) -> None:
+    text = mlnb_in_process(trained[0], *EACH, "--with-global")
+    lines = [line.split() for line in text.splitlines()]
+    assert ["New", "York", "40", "0.5000", "1.000", "0.5000", "[0.5000,", "0.5000]", "segment"] in lines
+    assert next(line for line in lines if line[:2] == ["in", "all"])[:3] == ["in", "all", "80"]
+    assert "Use one model for each segment: in all they are clearly better" in text
+    event = json.loads(mlnb_in_process(trained[0], *EACH, "--with-global", "--json").splitlines()[-1])
+    assert event["event"] == "comparison" and event["total"]["difference"]["rows"] == 80
+    assert "needs a column" in mlnb_in_process(trained[0], "run", "--each", "*.csv", "--with-global", code=2)
+
+
 def test_the_number_of_models_has_a_limit(trained: tuple[Path, str]) -> None:
     output = mlnb_in_process(trained[0], *EACH, "--most", "1", code=2)
     assert "makes 2 models, more than --most 1" in output and "--most 2" in output
