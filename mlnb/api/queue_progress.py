@@ -70,7 +70,7 @@ class QueueProgress:
         if self._live is None:
             print(line, flush=True)
         else:
-            self._live.console.print(line, markup=False, highlight=False)
+            self._live.console.print(line, markup=False, highlight=False, soft_wrap=True)
 
     def _draw(self) -> Any:
         from rich.text import Text

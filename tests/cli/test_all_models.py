@@ -9,8 +9,11 @@ from many_models import add_models
 from mlnb.cli import loop, promote
 from mlnb.cli.all_models import ModelOutcome, add_filters, for_each_model, selected_models, selects_several
 from mlnb.cli.main import main
+from mlnb.cli.retrain import challenger_parameters
 from mlnb.codec import replace
 from mlnb.engine.project import Project
+from mlnb.engine.run_records import ParameterValue
+from mlnb.engine.runs import open_run
 from mlnb.errors import DataError, UsageError
 from mlnb.registry.registry import Registry
 
@@ -55,6 +58,20 @@ def test_a_segment_selects_its_model(project, monkeypatch):
     segmented = [replace(one, metadata=replace(one.metadata, segment=one.model[6:])) for one in versions]
     monkeypatch.setattr(Registry, "versions", lambda self: segmented)
     assert names(project, "--segment", "k*") == ["churn.koln:1"]
+
+
+def test_the_model_of_a_segment_is_retrained_on_its_rows(project):
+    version = Registry(project).find("survived-classifier")
+    run = open_run(project, version.run)
+    whole = challenger_parameters(project, run, version, "growing")
+    assert "segment" not in whole["collect"]
+    stated = {
+        name: ParameterValue(value=value, origin="params") for name, value in (("each", "city"), ("segment", "7"))
+    }
+    run.update_stage("split", parameters={**run.stages["split"].parameters, **stated})
+    values = challenger_parameters(project, run, version, "growing")
+    for stage in ("collect", "split"):
+        assert (values[stage]["each"], values[stage]["segment"]) == ("city", "7")
 
 
 def test_failures_are_isolated_and_win_over_results(project, capsys):
