@@ -21,6 +21,10 @@ TOGETHER = {
         "api/revision_runs cli/diff_blocks cli/diff_formats cli/revision_diff reports/run_changes "
         "tracking/notebook_changes",
     ),
+    "cli/test_each.py": (
+        "a table is tested with the runs that fill it",
+        "cli/segment_table tracking/segment_results",
+    ),
     "cli/test_example_notebooks.py": (
         "the examples of a new project are tested alike",
         "cli/example_encoder cli/example_metric cli/example_source",

@@ -30,6 +30,7 @@ mlnb report --all
 mlnb report --monitoring
 mlnb models
 mlnb models @champion
+mlnb models --name 'churn-classifier.*'
 mlnb audit
 mlnb audit verify
 mlnb verify

@@ -33,13 +33,20 @@ class InvalidatedStage(Record, frozen=True, kw_only=True):
 
 
 class RevisionRuns:
-    """Finds runs of revisions among those of a pipeline that finished, or ended with a failed gate."""
+    """Finds runs of revisions among those of a pipeline that finished, or ended with a failed gate.
+
+    Runs of one segment are left out: two revisions are compared by models of the same rows.
+    """
 
     def __init__(self, project: Project, repository: GitRepository, pipeline: str | None) -> None:
         self.project = project
         self.repository = repository
         self.pipeline = pipeline_name(project, RunRequest(pipeline=pipeline))
-        self.runs = [run for run in list_runs(project) if run.record.pipeline == self.pipeline and is_complete(run)]
+        self.runs = [
+            run
+            for run in list_runs(project)
+            if run.record.pipeline == self.pipeline and not run.record.segment and is_complete(run)
+        ]
 
     def find(self, revision: Revision) -> Run | None:
         """Return the newest run of a revision; None without one.

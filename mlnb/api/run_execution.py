@@ -71,6 +71,7 @@ def run_plans(
                     profile=request.profile,
                     group=group,
                     grid=dict(grid),
+                    segment=request.segment,
                 )
                 pipeline = Pipeline(planner, executor, dispatch, options, workers)
                 if len(plans) > 1 and group is None:
@@ -80,7 +81,7 @@ def run_plans(
             _execute(pipelines)
             if any(pipeline.cancelled.is_set() for pipeline in pipelines):
                 stack.enter_context(on_next_interrupt(partial(_skip_report, writing)))
-        return [conclude(pipeline.run, _record_run(pipeline, report, writing)) for pipeline in pipelines]
+        return [conclude(pipeline.run, record_run(pipeline, report, writing)) for pipeline in pipelines]
 
 
 def start_listeners(project: Project, progress: "Listener | None") -> "list[Listener]":
@@ -112,12 +113,17 @@ def _execute(pipelines: "Sequence[Pipeline]") -> None:
                 thread.join()
 
 
-def _record_run(pipeline: "Pipeline", report: bool, writing: threading.Event) -> Path | None:
+def record_run(pipeline: "Pipeline", report: bool, writing: threading.Event | None = None) -> Path | None:
     """Write the report and the manifest of a run, register its model, and share it; return the path of the report.
 
     The report of an interrupted run is left out at the next Ctrl-C.
+
+    Args:
+        pipeline: A pipeline that has ended.
+        report: Whether to write its report.
+        writing: Set while files are written that the next Ctrl-C may leave out.
     """
-    run, path = pipeline.run, None
+    run, path, writing = pipeline.run, None, writing or threading.Event()
     try:
         writing.set()
         path = write_run_report(run) if report else None

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
+from mlnb.engine.code_sources import CodeSources
 from mlnb.engine.files import relative_name
 from mlnb.engine.graph import Graph, build_graph
 from mlnb.engine.notebook import StageNotebook, read_notebooks
@@ -43,6 +44,7 @@ class RunRequest:
         since: a stage: it and the stages that depend on it are run.
         only: stages: no others are run.
         force: stages that run though unchanged; empty: all; None: none.
+        segment: the segment whose model it trains; empty: all rows.
         program: words of the command that makes such requests; others than `mlnb run` choose pipeline and files.
     """
 
@@ -59,6 +61,7 @@ class RunRequest:
     since: str | None = None
     only: Sequence[str] = ()
     force: Sequence[str] | None = None
+    segment: str = ""
     program: Sequence[str] = RUN
 
     def command(self) -> tuple[str, ...]:
@@ -85,8 +88,13 @@ class GridPlan(NamedTuple):
     grid: tuple[tuple[str, str], ...]
 
 
-def plan_request(project: Project, request: RunRequest) -> list[GridPlan]:
+def plan_request(project: Project, request: RunRequest, sources: CodeSources | None = None) -> list[GridPlan]:
     """Return a planner for every combination of the grids.
+
+    Args:
+        project: The project.
+        request: What to run.
+        sources: The code as other plans of the project have read it, if it is current; None: it is read.
 
     Raises:
         UsageError: The request names something that does not exist or has a wrong value.
@@ -108,14 +116,14 @@ def plan_request(project: Project, request: RunRequest) -> list[GridPlan]:
     if request.data is not None:
         pairs.insert(0, ("data", request.data))
     pairs = [(name, _relative_to_root(project, name, text)) for name, text in pairs]
-    plans = []
+    plans, sources = [], sources or CodeSources(project)
     for grid in combinations(request.grid):
         requested = RequestedValues(
             request.profile, project.profile(request.profile), request.files, pairs, grid, request.values
         )
         values = fill_champion(project, resolve_values(notebooks, list(graph.stages), requested))
         check_files(project, graph, values)
-        plans.append(GridPlan(Planner(project, graph, values, selection, find_snapshots), grid))
+        plans.append(GridPlan(Planner(project, graph, values, selection, find_snapshots, sources), grid))
     return plans
 
 

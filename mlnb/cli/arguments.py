@@ -16,14 +16,22 @@ EXAMPLES = """examples:
   mlnb run -p tune.trials 50 -p seed 7            set parameters; a name without a stage sets it in every stage
   mlnb run -f params.yaml                         set many, as `tune.trials: 50` or nested by stage
   mlnb run -g tune.sampler=tpe,random -g seed=1,2 four runs; what they have in common runs once
+  mlnb run --data shops.csv --target sold --each store   one model for each store; shared stages run once
+  mlnb run --data shops.csv --target sold --each store --with-global     and one of all rows, compared with them
+  mlnb run --target sold --each 'shops/*.csv'     one model for each file
   mlnb run --upto features                        stop after a stage; see also --from, --only and --force
   mlnb run -p ingest.data 'postgresql://u:${DB_PASSWORD}@host/db::customers'   the secret is not stored
+
+With --each, a segment (a value of the column, or a file) is a run with its record, report, service and registered model
+(sold-regressor.berlin). Segments with few rows or one class are skipped, a failed one leaves the others finished, and
+the same command continues: what is finished is reused. The exit code is the highest one of all segments.
 
 Without --data, the data and target of the folder's last run that could read both are used and printed, unless
 notebooks, profile or -f name the data.
 columns.toml in the project folder declares columns: kind, role, date format, missing values, unit.
 Profiles are sets of parameters in settings.ini; `mlnb stages` lists them. `quick` tries two models (of a table LightGBM
 and a linear one, with default parameters) on three folds and draws no figures; packaging and parity check are complete.
+`many` is for many models: a short search, no figures.
 Precedence of values: notebook < --profile < -f < --data, --target and -p < -g.
 `mlnb stages NAME` lists the parameters of a stage.
 """

@@ -7,11 +7,15 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 
+from mlnb.cli.all_models import FILTERS, ModelOutcome, add_filters, for_each_model, selected_models, selects_several
+from mlnb.cli.retrain import AWAITING
 from mlnb.engine.files import try_lock
 from mlnb.engine.project import Project
 from mlnb.errors import UsageError
 from mlnb.monitoring.alerts import CODES
 from mlnb.monitoring.schedules import run_times
+from mlnb.registry.model_versions import ModelVersion
+from mlnb.registry.registry import Registry
 
 Command = Callable[[list[str]], int]
 
@@ -20,6 +24,7 @@ def parser(p: argparse.ArgumentParser) -> None:
     """Declare the arguments of `mlnb loop`."""
     p.add_argument("--every", default="17 * * * *", metavar="CRON", help="cron expression (default: %(default)s)")
     p.add_argument("--once", action="store_true", help="run one cycle now, end with its exit code")
+    add_filters(p)
     p.add_argument("--promote", action="store_true", help="promote a challenger that wins its evaluation")
     p.add_argument(
         "--rollback", action="store_true", help="restore the previous champion when the verdict is roll back"
@@ -42,9 +47,11 @@ def parser(p: argparse.ArgumentParser) -> None:
     p.epilog = (
         "examples:\n  mlnb loop --promote --rollback\n"
         "  mlnb loop --every '0 3 * * *' --label-delay 14\n"
+        "  mlnb loop --all --promote                      every model; --name and --segment select\n"
         "  mlnb loop --once       one cycle, for cron and CI; see `mlnb schedule`\n\n"
         "Without --promote and --rollback the champion stays; verdicts and challengers are reported.\n\n"
-        "exit codes of --once: those of `mlnb monitor`, or of `mlnb retrain` when a challenger was trained"
+        "exit codes of --once: those of `mlnb monitor`, or of `mlnb retrain` when a challenger was trained\n"
+        f"{FILTERS}"
     )
 
 
@@ -55,7 +62,7 @@ def main(args: argparse.Namespace) -> int:
         if not held:
             raise UsageError("A loop is running in this project already; stop it first.")
         if args.once:
-            return run_cycle(args, _command)
+            return run_cycles(project, args, _command)
         next(run_times(args.every, datetime.now(UTC)))
         try:
             while True:
@@ -63,23 +70,58 @@ def main(args: argparse.Namespace) -> int:
                 print(f"next cycle at {when:%d %B %Y, %H:%M} UTC; Ctrl-C ends the loop", flush=True)
                 while (left := (when - datetime.now(UTC)).total_seconds()) > 0:
                     time.sleep(min(left, 60))  # a change of the clock is noticed within a minute
-                print(f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} cycle ended with {run_cycle(args, _command)}", flush=True)
+                code = run_cycles(project, args, _command)
+                print(f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} cycle ended with {code}", flush=True)
         except KeyboardInterrupt:
             print("\nStopped.")
             return 0
 
 
-def run_cycle(args: argparse.Namespace, command: Command) -> int:
-    """Monitor, then retrain or roll back according to the verdict; return the exit code of the last command."""
-    monitor = ["monitor", "--days", args.days, "--label-delay", args.label_delay, "--tolerance", args.tolerance]
+def run_cycles(project: Project, args: argparse.Namespace, command: Command) -> int:
+    """Run one cycle of the champion, or of each selected model; return the exit code."""
+    if not selects_several(args):
+        return run_cycle(args, command)
+    registry = Registry(project)
+    registry.sync()
+    models = selected_models(registry, args)
+    registry.engine.dispose()  # the commands of a cycle are processes that open it themselves
+    return for_each_model(project, models, lambda version: _cycle_outcome(run_cycle(args, command, version)))
+
+
+def _cycle_outcome(code: int) -> ModelOutcome:
+    results = {
+        0: "done",
+        AWAITING: "approval needed",
+        **{number: outcome for outcome, number in CODES.items() if number},
+    }
+    return ModelOutcome(results.get(code, "failed"), code)
+
+
+def run_cycle(args: argparse.Namespace, command: Command, version: ModelVersion | None = None) -> int:
+    """Monitor, then retrain or roll back according to the verdict; return the exit code of the last command.
+
+    Args:
+        args: The options of the command.
+        command: Runs a command of mlnb.
+        version: The version to monitor; None: the champion of the only model.
+    """
+    named = [] if version is None else [version.name]
+    monitor = ["monitor", *named, "--days", args.days, "--label-delay", args.label_delay, "--tolerance", args.tolerance]
     code = command([*monitor, *(["--webhook", args.webhook] if args.webhook else [])])
     if code == CODES["roll back"] and args.rollback:
-        return command(["rollback", "--reason", "monitoring: worse than the previous version"])
+        return command(
+            [
+                "rollback",
+                *([version.model] if version else []),
+                "--reason",
+                "monitoring: worse than the previous version",
+            ]
+        )
     if code in (CODES["retrain"], CODES["roll back"]):
         options = ["--profile", args.profile] if args.profile else []
         for name, value in [("collect.label_delay", args.label_delay), *args.parameter]:
             options += ["-p", name, value]
-        return command(["retrain", "--policy", args.policy, *options, *(["--promote"] if args.promote else [])])
+        return command(["retrain", *named, "--policy", args.policy, *options, *(["--promote"] if args.promote else [])])
     return code
 
 

@@ -4,6 +4,7 @@ import argparse
 import json
 from collections.abc import Mapping
 
+from mlnb.cli.all_models import add_filters, selected, selects_several
 from mlnb.cli.text_tables import table
 from mlnb.codec import to_json
 from mlnb.engine.project import Project
@@ -18,9 +19,11 @@ from mlnb.reports import formatting
 def parser(p: argparse.ArgumentParser) -> None:
     """Declare the arguments of `mlnb models`."""
     p.add_argument("version", nargs="?", help="version, shown in full: model:3, model@champion, @champion or 3")
+    add_filters(p, all_models=False)
     p.add_argument("--json", action="store_true", help="print JSON")
     p.epilog = (
-        "examples:\n  mlnb models\n  mlnb models @champion\n  mlnb models churn-classifier:3 --json\n\n"
+        "examples:\n  mlnb models\n  mlnb models @champion\n  mlnb models churn-classifier:3 --json\n"
+        "  mlnb models --name 'churn-classifier.*'     the versions of these models; or --segment Berlin\n\n"
         "Every run with a verified bento is registered as a version; the same bytes are the same version.\n"
         "The state `retrain` is that of a version that was trained on rows that were erased (`mlnb erase`)."
     )
@@ -31,15 +34,18 @@ def main(args: argparse.Namespace) -> int:
     registry = Registry(Project.find())
     registry.sync()
     approvals = registry.approvals()
+    selects_several(args, args.version or "")
     if args.version:
         version = registry.find(args.version)
         given = approvals.get((version.model, version.number), ())
         print(_json(version, given) if args.json else _in_full(version, given, retraining_marks(registry.log())))
         return 0
-    versions = registry.versions()
+    versions = selected(registry.versions(), args)
     if args.json:
         items = [_json(version, approvals.get((version.model, version.number), ())) for version in versions]
         print(f"[{', '.join(items)}]")
+    elif not versions and selects_several(args):
+        print("No model is selected. `mlnb models` lists all.")
     elif not versions:
         print("No model is registered. `mlnb run` trains one and registers it.")
     else:
@@ -85,6 +91,7 @@ def _in_full(version: ModelVersion, approvals: tuple[Approval, ...], marks: Mapp
         ["alias", ", ".join(version.aliases) or "–"],
         ["approved by", name_people(approvals) or "–"],
         *([["state", f"retrain: {describe_mark(marks[version.name])}"]] if version.name in marks else []),
+        *([["segment", metadata.segment]] if metadata.segment else []),
         ["run", version.run],
         ["bento", metadata.bento],
         ["gate", "passed" if metadata.gate else "failed"],

@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 from mlnb.cli import run as run_verb
+from mlnb.cli.all_models import FILTERS, ModelOutcome, add_filters, for_each_model, selected_models, selects_several
 from mlnb.codec import JsonObject, to_json
 from mlnb.engine.project import Project
 from mlnb.engine.runs import open_run
@@ -26,6 +27,7 @@ from mlnb.registry.retraining_marks import describe_mark, retraining_marks
 def parser(p: argparse.ArgumentParser) -> None:
     """Declare the arguments of `mlnb monitor`."""
     p.add_argument("version", nargs="?", default="", help="model:3, model@champion ... (default: the champion)")
+    add_filters(p)
     p.add_argument("--days", type=float, default=7.0, help="length of the window in days (default: %(default)s)")
     p.add_argument("--label-delay", type=float, default=0.0, metavar="DAYS", help="usual delay of labels")
     p.add_argument("--tolerance", type=float, default=0.0, help="tolerated loss of the deciding metric")
@@ -36,21 +38,36 @@ def parser(p: argparse.ArgumentParser) -> None:
     codes = ", ".join(f"{code} {outcome}" for outcome, code in CODES.items())
     p.epilog = (
         "examples:\n  mlnb monitor\n  mlnb monitor churn@champion --days 1 --label-delay 14\n"
-        "  mlnb monitor --webhook https://chat.internal/hook\n\n"
-        f"exit codes: {codes}; others as for `mlnb run`\n"
+        "  mlnb monitor --webhook https://chat.internal/hook\n"
+        "  mlnb monitor --all                      every model; --name 'churn*' and --segment Berlin select\n\n"
+        f"exit codes: {codes}; others as for `mlnb run`\n{FILTERS}\n"
         "MLNB_WEBHOOK_SECRET signs the body of the webhook with HMAC-SHA256, in the header X-Mlnb-Signature."
     )
 
 
 def main(args: argparse.Namespace) -> int:
-    """Run the pipeline `monitor` on the prediction log; return the exit code of the verdict."""
+    """Monitor a version, or one version of each selected model; return the exit code."""
     if args.alert_rules:
         print(alert_rules(), end="")
         return 0
     project = Project.find()
     registry = Registry(project)
     registry.sync()
-    version = registry.find_or_champion(args.version)
+    if selects_several(args, args.version):
+        models = selected_models(registry, args)
+        return for_each_model(
+            project, models, lambda one: _monitored(monitor_version(project, registry, one, args)), args.json
+        )
+    return monitor_version(project, registry, registry.find_or_champion(args.version), args)
+
+
+def _monitored(code: int) -> ModelOutcome:
+    outcome = next((outcome for outcome, number in CODES.items() if number == code), "failed")
+    return ModelOutcome(outcome, code)
+
+
+def monitor_version(project: Project, registry: Registry, version: ModelVersion, args: argparse.Namespace) -> int:
+    """Run the pipeline `monitor` on the prediction log of one model; return the exit code of the verdict."""
     mark = retraining_marks(registry.log()).get(version.name)
     if mark is not None:
         return _end_with(_marked_verdict(version, mark, args.days), version, args)

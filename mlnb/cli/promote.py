@@ -1,28 +1,51 @@
 """`mlnb promote`: promote a version to champion."""
 
 import argparse
+from functools import partial
 
+from mlnb.cli.all_models import FILTERS, ModelOutcome, add_filters, for_each_model, selected_models, selects_several
 from mlnb.cli.audit import change_text
 from mlnb.engine.project import Project
+from mlnb.errors import UsageError
+from mlnb.registry.model_versions import ModelVersion
 from mlnb.registry.registry import CHAMPION, Registry
 
 
 def parser(p: argparse.ArgumentParser) -> None:
     """Declare the arguments of `mlnb promote`."""
-    p.add_argument("version", help="model:3, model@challenger, @challenger, or 3 when there is one model")
+    p.add_argument(
+        "version", nargs="?", default="", help="model:3, model@challenger, @challenger, or 3 when there is one model"
+    )
+    add_filters(p)
     p.add_argument("--as", dest="alias", default=CHAMPION, metavar="ALIAS", help="alias to move (default: %(default)s)")
     p.add_argument("--reason", default="", help="reason for the audit log (required)")
     p.add_argument("--force", action="store_true", help="promote despite a failed gate or missing approvals; logged")
     p.epilog = (
         "examples:\n  mlnb promote 3 --reason 'better on the rows of June'\n"
-        "  mlnb promote churn-classifier:4 --as challenger --reason 'shadow deployment'\n\n"
+        "  mlnb promote churn-classifier:4 --as challenger --reason 'shadow deployment'\n"
+        "  mlnb promote --name 'churn-classifier.*' --reason 'report read'     the newest version of each\n\n"
+        f"{FILTERS}\n"
         "The audit log names MLNB_ACTOR from the environment, or the user of this machine."
     )
 
 
 def main(args: argparse.Namespace) -> int:
-    """Move the alias and print the change; return 0."""
-    registry = Registry(Project.find())
+    """Move the alias of a version, or of the newest one of each selected model, and print the change; return 0."""
+    project = Project.find()
+    registry = Registry(project)
     registry.sync()
+    if selects_several(args, args.version):
+        models = selected_models(registry, args, alias="")
+        return for_each_model(project, models, partial(_promoted, registry, args), needs_run=False)
+    if not args.version:
+        raise UsageError("No version is named; expected one such as model:3, or --all, --name or --segment.")
     print(change_text(registry.promote(args.version, args.alias, args.reason, args.force)))
     return 0
+
+
+def _promoted(registry: Registry, args: argparse.Namespace, version: ModelVersion) -> ModelOutcome:
+    if args.alias in version.aliases:
+        return ModelOutcome("unchanged", note=f"{args.alias} already")
+    return ModelOutcome(
+        "promoted", note=change_text(registry.promote(version.name, args.alias, args.reason, args.force))
+    )

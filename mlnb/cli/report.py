@@ -2,9 +2,14 @@
 
 import argparse
 import os
+from functools import partial
 from pathlib import Path
 
+from mlnb.cli.all_models import ModelOutcome, add_filters, for_each_model, selected_models
 from mlnb.engine.project import Project
+from mlnb.engine.runs import open_run
+from mlnb.registry.model_versions import ModelVersion
+from mlnb.registry.registry import Registry
 from mlnb.registry.run_references import open_referenced
 from mlnb.reports.comparison_page import write_comparison
 from mlnb.reports.monitoring_page import write_monitoring_report
@@ -20,6 +25,7 @@ def parser(p: argparse.ArgumentParser) -> None:
     other.add_argument("--compare", nargs="+", metavar="RUN", help="write a comparison of these runs instead")
     other.add_argument("--all", action="store_true", help="write an index of all runs with links to their reports")
     other.add_argument("--monitoring", action="store_true", help="write the monitoring report of the project instead")
+    add_filters(p, all_models=False)
     p.add_argument("--open", action="store_true", help="open the report in the browser")
     p.epilog = (
         "examples:\n  mlnb report                 write the report of the latest run\n"
@@ -27,20 +33,34 @@ def parser(p: argparse.ArgumentParser) -> None:
         "  mlnb report --monitoring    write the monitoring report: versions, metrics, drift, decisions\n"
         "  mlnb report --compare latest 20260314-0915    one file: parameters, metrics, plots, changed cells\n"
         "  mlnb report --all           write runs/index.html\n"
+        "  mlnb report --name 'churn*' write the reports of the champions of these models, and runs/index.html\n"
     )
 
 
 def main(args: argparse.Namespace) -> int:
-    """Write the report and print its path; return 0."""
+    """Write the report, or those of several models, and print the path; return the exit code."""
     project = Project.find()
-    path = _write(project, args)
+    code = 0
+    if args.name or args.segment:
+        registry = Registry(project)
+        registry.sync()
+        code = for_each_model(project, selected_models(registry, args), partial(_write_report, project))
+        path = write_index(project)
+    else:
+        path = _write(project, args)
     print(os.path.relpath(path))
     if args.open:
         import webbrowser
 
         if not webbrowser.open(path.as_uri()):
             print("No browser can be started here; open the file yourself.")
-    return 0
+    return code
+
+
+def _write_report(project: Project, version: ModelVersion) -> ModelOutcome:
+    run = open_run(project, version.run)
+    write_documents(run)
+    return ModelOutcome("written", note=os.path.relpath(write_report(run)))
 
 
 def _write(project: Project, args: argparse.Namespace) -> Path:

@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 from mlnb.cli import run as run_verb
+from mlnb.cli.all_models import FILTERS, ModelOutcome, add_filters, for_each_model, selected_models, selects_several
 from mlnb.cli.arguments import read_request
 from mlnb.cli.audit import change_text
 from mlnb.cli.text_tables import table
@@ -34,6 +35,7 @@ AWAITING = 13  # exit code when a person has to approve
 def parser(p: argparse.ArgumentParser) -> None:
     """Declare the arguments of `mlnb retrain`."""
     p.add_argument("version", nargs="?", default="", help="version to replace (default: the champion)")
+    add_filters(p)
     p.add_argument("--policy", choices=("growing", "sliding", "since_last"), default="growing", help="training rows")
     p.add_argument("--promote", action="store_true", help="promote the challenger when it wins")
     p.add_argument("--reason", default="", help="reason for the audit log (default: the result)")
@@ -42,22 +44,34 @@ def parser(p: argparse.ArgumentParser) -> None:
         "-p", "--parameter", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"), help="set a parameter"
     )
     p.epilog = (
-        "examples:\n  mlnb retrain\n  mlnb retrain --policy sliding -p collect.window 50000 --promote\n\n"
+        "examples:\n  mlnb retrain\n  mlnb retrain --policy sliding -p collect.window 50000 --promote\n"
+        "  mlnb retrain --all                      every model; --name 'churn*' and --segment Berlin select\n\n"
         "Problem, metric and parameters are those of the champion's run; -p sets others. The search starts with\n"
         "the champion's best trials; -p tune.warm '{}' starts without. The challenger gets the alias `challenger`.\n"
         "It wins when the confidence interval of its gain on rows new to both models is above zero, its gate\n"
         "passes and it is not slower. When more predictions change than challenge.most_changed, a person must\n"
         "approve: `mlnb promote @challenger`.\n\n"
-        f"exit codes: {AWAITING} approval needed; others as for `mlnb run`"
+        f"exit codes: {AWAITING} approval needed; others as for `mlnb run`\n{FILTERS}"
     )
 
 
 def main(args: argparse.Namespace) -> int:
-    """Run the pipeline `retrain`, register the challenger, and promote it with --promote; return the exit code."""
+    """Retrain a version, or that of each selected model; return the exit code."""
     project = Project.find()
     registry = Registry(project)
     registry.sync()
-    champion = registry.find_or_champion(args.version)
+    if selects_several(args, args.version):
+        models = selected_models(registry, args)
+        return for_each_model(project, models, lambda one: _retrained(retrain_version(project, registry, one, args)))
+    return retrain_version(project, registry, registry.find_or_champion(args.version), args)
+
+
+def _retrained(code: int) -> ModelOutcome:
+    return ModelOutcome({0: "trained", AWAITING: "approval needed"}.get(code, "failed"), code)
+
+
+def retrain_version(project: Project, registry: Registry, champion: ModelVersion, args: argparse.Namespace) -> int:
+    """Run the pipeline `retrain`, register the challenger, and promote it with --promote; return the exit code."""
     run = open_run(project, champion.run)
     labels = label_database(project, champion.model)
     if not labels.exists() and traits_of(run.load("contract", ProblemContract).task).needs_labels:
@@ -73,7 +87,8 @@ def main(args: argparse.Namespace) -> int:
         inner = argparse.ArgumentParser()
         run_verb.parser(inner)
         options = inner.parse_args(arguments)
-        request = replace(read_request(options), program=command_words(args))
+        segment = champion.metadata.segment
+        request = replace(read_request(options), program=command_words(args, champion), segment=segment)
         code = run_verb.run_request(project, request, options)
     if code:
         return code
@@ -97,9 +112,11 @@ def main(args: argparse.Namespace) -> int:
     return 0
 
 
-def command_words(args: argparse.Namespace) -> tuple[str, ...]:
-    """Return the words of the command without profile and parameters."""
-    words = ["mlnb", "retrain", *([args.version] if args.version else []), "--policy", args.policy]
+def command_words(args: argparse.Namespace, champion: ModelVersion) -> tuple[str, ...]:
+    """Return the words of the command for one model, without profile and parameters."""
+    several = selects_several(args)
+    version = champion.name if several else args.version
+    words = ["mlnb", "retrain", *([version] if version else []), "--policy", args.policy]
     words += ["--promote"] * args.promote + (["--reason", args.reason] if args.reason else [])
     return tuple(words)
 
@@ -149,6 +166,8 @@ def challenger_parameters(project: Project, run: Run, champion: ModelVersion, po
         **({"declarations": _path_of(project, run, "declarations")} if run.output("declarations") else {}),
         "policy": policy,
     }
+    selected: dict[str, Any] = values.get("split", {})
+    values["collect"] |= {name: selected[name] for name in ("each", "segment") if name in selected}
     service: Path = load_object(project.store, "tree", champion.service)
     values["challenge"] |= {"champion": str(service)}
     return {stage: items for stage, items in values.items() if items}

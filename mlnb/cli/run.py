@@ -13,6 +13,8 @@ from mlnb.api.last_run import with_last_data
 from mlnb.api.progress import progress_listener
 from mlnb.api.run_execution import push_run, run_plans, start_listeners
 from mlnb.api.run_request import GridPlan, RunRequest, pipeline_name, plan_request
+from mlnb.api.segment_requests import names_files
+from mlnb.cli import each
 from mlnb.cli.arguments import add_options, read_request
 from mlnb.cli.run_summary import failure_summary, result_summary
 from mlnb.engine.finished_runs import matching_run
@@ -30,6 +32,7 @@ def parser(p: argparse.ArgumentParser) -> None:
     p.add_argument("--clean", action="store_true", help="reuse nothing: run all selected stages")
     p.add_argument("--no-report", action="store_true", help="write no HTML report")
     p.add_argument("--json", action="store_true", help="print events as JSON lines")
+    each.add_options(p)
 
 
 def main(args: argparse.Namespace) -> int:
@@ -39,7 +42,10 @@ def main(args: argparse.Namespace) -> int:
         project = project.with_settings(tracker=args.tracker)
     if args.clean:
         args.force = []
-    request, words = with_last_data(project, read_request(args))
+    request = read_request(args)
+    if args.each is not None and names_files(args.each):
+        return run_request(project, request, args)  # the files are the data
+    request, words = with_last_data(project, request)
     return run_request(project, request, args, words)
 
 
@@ -58,6 +64,8 @@ def run_request(project: Project, request: RunRequest, args: argparse.Namespace,
     workers = project.settings.workers if args.workers is None else args.workers
     if workers < 1:
         raise UsageError(f"--workers is {workers}; expected 1 or more.")
+    if args.each is not None:
+        return each.run_each(project, request, args, workers, words)
     waiting: list[GridPlan] = []
     codes = [0]
     command = ("mlnb", *sys.argv[1:], *words)

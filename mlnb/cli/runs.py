@@ -27,7 +27,7 @@ EPILOG = """examples:
   mlnb runs --remote                             list the runs of all clones; `mlnb show ID` pulls one
 
 names: any metric (roc_auc, metrics.roc_auc, evaluate.roc_auc), any parameter (tune.trials, trials),
-       and id, state, data, target, pipeline, profile, group, started, seconds, winner, gate
+       and id, state, data, target, segment, pipeline, profile, group, started, seconds, winner, gate
 `mlnb report --compare A B` writes a page with plots and changed cells as well; `mlnb ui` shows it in the browser.
 """
 
@@ -103,14 +103,16 @@ def _list_remote(project: Project, args: argparse.Namespace) -> int:
 
 def listing(rows: Sequence[RunRow], extra: Sequence[str] = ()) -> str:
     """Return a line per run, with a column for each name in `extra` that is not shown anyway."""
-    heads = ["run", "state", "duration", "data", "target", "winner", "metric", "test", "interval", "gate"]
+    segmented = ["segment"] if any(row.run.record.segment for row in rows) else []
+    heads = ["run", "state", "duration", "data", *segmented, "target", "winner", "metric", "test", "interval", "gate"]
     shown = (*heads, "id", "value", "seconds")
     extra = [name for name in dict.fromkeys(name.removeprefix("metrics.") for name in extra) if name not in shown]
     lines = []
     for run, verdict, values in rows:
         gate = {True: "passed", False: "failed", None: ""}[verdict.gate]
         about = [run.id, run.state, formatting.seconds(run.record.seconds)]
-        about += [short_data(values.get("data")), str(values.get("target") or ""), verdict.winner or ""]
+        about += [short_data(values.get("data")), *([run.record.segment] if segmented else [])]
+        about += [str(values.get("target") or ""), verdict.winner or ""]
         result = [verdict.metric or "", formatting.number(verdict.value), formatting.interval(verdict), gate]
         lines.append([*about, *result, *(formatting.number(values.get(name)) for name in extra)])
     return table(
@@ -121,7 +123,18 @@ def listing(rows: Sequence[RunRow], extra: Sequence[str] = ()) -> str:
 def as_json(row: RunRow) -> dict[str, Any]:
     """Return a run as a JSON object: identity, verdict, parameters and metrics."""
     run, record = row.run, to_json(row.run.record)
-    names = ("pipeline", "profile", "group", "started", "finished", "seconds", "git", "mlnb_version", "python_version")
+    names = (
+        "pipeline",
+        "profile",
+        "group",
+        "segment",
+        "started",
+        "finished",
+        "seconds",
+        "git",
+        "mlnb_version",
+        "python_version",
+    )
     return {
         "id": run.id,
         "state": run.state,

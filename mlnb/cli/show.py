@@ -72,6 +72,7 @@ def run_text(run: Run) -> str:
     """Return a run as text: state, stages, metrics, result and paths."""
     record = run.record
     parts = [f"{run.id}  {run.state}  {formatting.moment(record.started)}  {formatting.seconds(record.seconds)}"]
+    parts += [f"segment {record.segment}"] if record.segment else []
     rows = []
     for name, stage in run_results.shown_stages(run).items():
         duration = "" if stage.state == StageState.REUSED else formatting.seconds(stage.seconds)

@@ -21,7 +21,7 @@ from mlnb.tracking.run_table import COMPARISON, SMALLER_IS_BETTER, RunRow, check
 NEWEST = 200  # runs that are shown without `last`
 OFFERED = 20  # runs of another project to compare with
 CHOICES = ("state", "pipeline", "data", "target")  # filters with a list of values
-SEARCHED = ("id", "state", "pipeline", "data", "target", "winner", "profile", "group")
+SEARCHED = ("id", "state", "pipeline", "data", "target", "winner", "profile", "group", "segment")
 FIXED = {  # the columns of every table: name of the value, head, whether it is a number
     "id": ("run", False),
     "state": ("state", False),

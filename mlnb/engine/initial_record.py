@@ -21,6 +21,7 @@ class RunOptions(Record, frozen=True, kw_only=True):
         profile: Name of the profile, if any.
         group: What sibling runs of a grid share.
         grid: The values of this run's combination.
+        segment: The segment whose model it makes; empty: all rows.
     """
 
     pipeline: str
@@ -28,6 +29,7 @@ class RunOptions(Record, frozen=True, kw_only=True):
     profile: str | None = None
     group: str | None = None
     grid: dict[str, str] = field(default_factory=dict)
+    segment: str = ""
 
 
 def initial_record(record: RunRecord, planner: Planner, options: RunOptions) -> RunRecord:
@@ -49,6 +51,7 @@ def initial_record(record: RunRecord, planner: Planner, options: RunOptions) -> 
         profile=options.profile,
         group=options.group,
         grid=options.grid,
+        segment=options.segment,
         mlnb_version=mlnb.__version__,
         python_version=sys.version.split()[0],
         platform=sys.platform,

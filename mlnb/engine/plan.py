@@ -46,6 +46,7 @@ class Planner:
         values: Values,
         selection: Selection,
         find_snapshots: FindSnapshots = no_snapshots,
+        sources: CodeSources | None = None,
     ) -> None:
         """Make a planner.
 
@@ -55,12 +56,13 @@ class Planner:
             values: The parameters of its stages.
             selection: The selected stages.
             find_snapshots: Returns the live snapshots; it is called when the first stage is to run.
+            sources: Those of a planner of the same project, which has read the code; None: it is read when needed.
         """
         self.project = project
         self.graph = graph
         self.values = values
         self.selection = selection
-        self.sources = CodeSources(project)
+        self.sources = sources or CodeSources(project)
         self._find_snapshots = find_snapshots
         self._live: LiveSnapshots | None = None
         self._dependencies: dict[str, tuple[dict[str, str], dict[str, str]]] = {}

@@ -191,6 +191,7 @@ class RunRecord(Record, frozen=True, kw_only=True):
         command: The command line.
         group: What sibling runs of a grid share.
         grid: The values of this run's combination.
+        segment: The segment whose model it made, of a run with `--each`; empty: all rows.
         order: Names of the stages in the order of execution.
         stages: The stages by name, in that order.
     """
@@ -209,6 +210,7 @@ class RunRecord(Record, frozen=True, kw_only=True):
     profile: str | None = None
     group: str | None = None
     grid: dict[str, str] = field(default_factory=dict)
+    segment: str = ""
     mlnb_version: str = ""
     python_version: str = ""
     platform: str = ""

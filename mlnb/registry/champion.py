@@ -16,11 +16,12 @@ ORIGIN = "registry"  # where such a value comes from
 
 
 class Champion(Record, frozen=True, kw_only=True):
-    """A champion: what it predicts, its run, and the digest of what its bento is built from."""
+    """A champion: what it predicts, its run, the digest of what its bento is built from, and its segment, if any."""
 
     target: str | None
     run: str
     service: str
+    segment: str = ""
 
 
 def fill_champion(project: Project, values: Values) -> Values:
@@ -30,14 +31,21 @@ def fill_champion(project: Project, values: Values) -> Values:
     if not stages or not registry_exists(project):
         return values
     target = values["problem"]["target"].value if "target" in values.get("problem", {}) else ""
-    result = champion_values(project, str(target or ""))
+    segment = next((own["segment"].value for own in values.values() if own.get("segment")), "")
+    result = champion_values(project, str(target or ""), str(segment))
     filled = {name: ParameterValue(value=value, origin=ORIGIN) for name, value in result.items()}
     return {name: own | filled if name in stages else own for name, own in values.items()}
 
 
-def champion_values(project: Project, target: str) -> dict[str, Any]:
-    """Return `champion` and `champion_rows` of the only champion for a target (empty: any), or nothing."""
-    champions = [one for one in find_champions(project) if target in ("", one.target)]
+def champion_values(project: Project, target: str, segment: str = "") -> dict[str, Any]:
+    """Return `champion` and `champion_rows` of the only champion for a target (empty: any), or nothing.
+
+    Args:
+        project: The project.
+        target: What it predicts.
+        segment: Whose model it is; empty: that of all rows.
+    """
+    champions = [one for one in find_champions(project) if target in ("", one.target) and one.segment == segment]
     if len(champions) != 1:
         return {}
     rows = ""
@@ -61,7 +69,12 @@ def find_champions(project: Project) -> list[Champion]:
     versions = [version for version in registry.versions() if CHAMPION in version.aliases]
     registry.engine.dispose()
     champions = [
-        Champion(target=version.metadata.problem.target, run=version.run, service=version.service)
+        Champion(
+            target=version.metadata.problem.target,
+            run=version.run,
+            service=version.service,
+            segment=version.metadata.segment,
+        )
         for version in versions
     ]
     if file is not None and file.exists():

@@ -63,6 +63,7 @@ class VersionMetadata(Record, frozen=True, kw_only=True):
         bento: tag of its bento.
         service: the artifact that its bento is built from.
         reuse: how many test rows other evaluations had loaded before.
+        segment: whose model it is; empty: that of all rows.
     """
 
     SCHEMA: ClassVar[str] = "version-metadata"
@@ -83,6 +84,7 @@ class VersionMetadata(Record, frozen=True, kw_only=True):
     bento: str
     service: OutputRecord
     reuse: HoldoutReuse | None = None
+    segment: str = ""
 
 
 class ModelVersion(Record, frozen=True, kw_only=True):
@@ -152,6 +154,7 @@ def describe_version(run: Run) -> VersionMetadata:
         bento=certificate.bento,
         service=run.require_output("service"),
         reuse=metrics.reuse,
+        segment=record.segment,
     )
 
 

@@ -13,6 +13,8 @@ from mlnb.methods.tasks.task_traits import traits_of
 from mlnb.registry.model_versions import ModelVersion, ProblemSummary, output_digest, summarize_problem
 
 RESAMPLES = 2000
+MOST_DRAWN = 20_000_000  # rows drawn in all resamples together; of many rows fewer resamples are drawn
+MOST_WEIGHTS = 2_000_000  # rows drawn at a time, which are in memory
 SEED = 0
 
 
@@ -26,6 +28,7 @@ class MetricDifference(Record, frozen=True, kw_only=True):
         low, high: its 95 % interval.
         second_better: share of the resamples in which the second version is better, in [0, 1].
         rows: test rows.
+        scores: the metric of both versions.
     """
 
     metric: str
@@ -35,6 +38,7 @@ class MetricDifference(Record, frozen=True, kw_only=True):
     high: float
     second_better: float
     rows: int
+    scores: tuple[float, float]
 
 
 class VersionComparison(Record, frozen=True, kw_only=True):
@@ -134,29 +138,46 @@ def _difference(runs_code: bool, one: EvaluatedModel, other: EvaluatedModel) -> 
         tables = [load_object(model.project.store, "table", str(model.predictions)) for model in (one, other)]
     except StoreCorrupted:
         return "the predictions of one are no longer in the store"
+    if not (tables[0]["truth"] == tables[1]["truth"]).all():
+        return "they were tested against different true values"
+    return paired_difference(problem, *tables)
+
+
+def paired_difference(problem: ProblemSummary, one: Any, other: Any) -> MetricDifference:
+    """Return the difference of the deciding metric of two models on the same rows, by a paired bootstrap.
+
+    Args:
+        problem: what both predict; the code of a metric of the project is run.
+        one, other: their artifacts `predictions`, with the same true values in the same order.
+    """
     import numpy as np
 
     from mlnb.methods.metrics.custom_metrics import use_metrics
     from mlnb.methods.metrics.weighted_metrics import METRICS, score_many
 
-    if not (tables[0]["truth"] == tables[1]["truth"]).all():
-        return "they were tested against different true values"
     use_metrics([problem.custom_metric] if problem.custom_metric else [])
-    by_label = METRICS[problem.metric].needs == "label"
+    by_label, tables = METRICS[problem.metric].needs == "label", (one, other)
     truth, arrays = _arrays(tables[0], by_label)[0], [_arrays(table, by_label)[1] for table in tables]
-    weights = np.random.default_rng(SEED).multinomial(len(truth), np.full(len(truth), 1 / len(truth)), RESAMPLES)
-    drawn = [score_many(problem.metric, truth, array, weights.astype(np.float64)) for array in arrays]
+    random, rows = np.random.default_rng(SEED), len(truth)
+    left, parts = min(RESAMPLES, max(RESAMPLES // 10, MOST_DRAWN // rows)), []
+    while left > 0:
+        several = min(left, max(1, MOST_WEIGHTS // rows))
+        weights = random.multinomial(rows, np.full(rows, 1 / rows), several).astype(np.float64)
+        parts.append([score_many(problem.metric, truth, array, weights) for array in arrays])
+        left -= several
+    drawn = np.concatenate(parts, axis=1)
     whole = [float(score_many(problem.metric, truth, array, np.ones((1, len(truth))))[0]) for array in arrays]
     gained = (drawn[1] - drawn[0]) * METRICS[problem.metric].sign
     low, high = np.nanquantile(drawn[1] - drawn[0], [0.025, 0.975])
     return MetricDifference(
         metric=problem.metric,
         direction=METRICS[problem.metric].direction,
+        scores=(whole[0], whole[1]),
         value=whole[1] - whole[0],
         low=float(low),
         high=float(high),
         second_better=float(np.mean(gained > 0)),
-        rows=len(truth),
+        rows=rows,
     )
 
 

@@ -2,7 +2,7 @@
 
 from markupsafe import Markup
 
-from mlnb.engine.run_records import StageRecord, StageState
+from mlnb.engine.run_records import RunRecord, StageRecord, StageState
 from mlnb.engine.runs import Run
 from mlnb.methods.contracts.certificates import ParityCertificate
 from mlnb.methods.contracts.evaluations import Metrics
@@ -47,7 +47,7 @@ def collect_page(run: Run) -> RunPage:
         run=run,
         record=record,
         state=run.state,
-        title=f"Predicting {contract.target}" if contract and contract.target else f"Pipeline {record.pipeline}",
+        title=_title(record, contract),
         contract=contract,
         head=_head(run),
         failure=record.failure,
@@ -77,6 +77,11 @@ def page_name(notebook: str) -> str:
     return notebook.removesuffix(".ipynb") + ".html"
 
 
+def _title(record: RunRecord, contract: ProblemContract | None) -> str:
+    title = f"Predicting {contract.target}" if contract and contract.target else f"Pipeline {record.pipeline}"
+    return f"{title} for {record.segment}" if record.segment else title
+
+
 def _head(run: Run) -> list[tuple[str, str]]:
     record = run.record
     commit = formatting.short(record.git.commit) + " with changes" * record.git.dirty if record.git else None
@@ -87,6 +92,7 @@ def _head(run: Run) -> list[tuple[str, str]]:
         ("pipeline", record.pipeline),
         ("profile", record.profile),
         ("group", record.group),
+        ("segment", record.segment),
         ("commit", commit),
         ("versions", f"mlnb {record.mlnb_version}, Python {record.python_version}"),
     ]

@@ -45,6 +45,7 @@ def describe(run: Run) -> RunRow:
         values.update({full_name: number, name: number, f"metrics.{name}": number, f"metrics.{full_name}": number})
     values |= {"data": values.get("ingest.data"), "target": values.get("problem.target")}
     values |= {"pipeline": record.pipeline, "profile": record.profile, "group": record.group}
+    values |= {"segment": record.segment}
     values |= {"started": record.started, "seconds": record.seconds, "id": run.id, "state": run.state}
     return RunRow(run, verdict, values | to_json(verdict))
 

@@ -92,15 +92,16 @@ class WandbTracker:
         record = run.record
         self.group = self.settings.run_group or record.group or record.pipeline
         tags = [record.pipeline, *([record.profile] if record.profile else []), *(self.settings.run_tags or ())]
-        self.run = self._init(run.id, job_type="pipeline", config=_config(run), tags=tags)
+        title = f"{run.id} {record.segment}".rstrip()
+        self.run = self._init(run.id, title, job_type="pipeline", config=_config(run), tags=tags)
         self.run.define_metric("trial/*", step_metric="trial/number")
 
-    def _init(self, name: str, **more: Any) -> Any:
+    def _init(self, run: str, title: str = "", **more: Any) -> Any:
         chosen = self.settings.model_fields_set
         defaults = {"root_dir": str(self.folder.parent), **DEFAULTS}
         values = {name: value for name, value in defaults.items() if name not in chosen}
         settings = wandb.Settings(**values, mode=self.mode, reinit="create_new")  # type: ignore[arg-type]
-        return wandb.init(settings=settings, project=self.project, id=name, name=name, group=self.group, **more)
+        return wandb.init(settings=settings, project=self.project, id=run, name=title or run, group=self.group, **more)
 
     def _stage(self, run: Run, stage: str, executed: bool) -> None:
         record = run.stages[stage]

@@ -95,7 +95,7 @@ def execute(process: StageProcess, folder: Path, arguments: Sequence[str]) -> st
     """What `StageProcess.execute` does, without a process."""
     if arguments[0] == "run":
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(run_execution, "_record_run", lambda *_: None)  # nothing reads it
+            patch.setattr(run_execution, "record_run", lambda *_: None)  # nothing reads it
             run_in(folder, *arguments, code=None)
     return ""
 

@@ -71,3 +71,13 @@ def test_too_few_rows_are_reported(root):
     met(root, "v1", [{"a": 1.0}] * 30, 1000.0)
     output = gather(root, code=4)
     assert "30 labeled rows of the log, 200 are needed: add labels with `mlnb labels add`" in output
+
+
+def test_the_history_of_a_segment_is_used_alone(root):
+    table = pd.DataFrame({"a": ["1", "2", "3"], "c": ["x", "z", "x "], "y": ["no", "yes", "no"]})
+    table.to_parquet(root / "past.parquet")
+    met(root, "v1", [{"a": float(n)} for n in range(40)], 2000.0)
+    segment = ("-p", "collect.each", "c", "-p", "collect.segment", "x")
+    gather(root, "-p", "collect.least", "20", "-p", "collect.fresh_rows", "20", *segment)
+    raw = runs.open_run(Project.find(root)).load("raw")
+    assert raw["a"].astype(float).tolist()[:2] == [1.0, 3.0] and len(raw) == 2 + 28 and set(raw["c"]) == {"x"}

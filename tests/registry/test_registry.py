@@ -101,6 +101,8 @@ def test_a_champion_is_filled_in_where_a_stage_asks_for_one(registry, verified_r
     assert fill_champion(project, values)["evaluate"]["champion_rows"].value == ""  # what it has learned from is gone
     other = values | {"problem": {"target": ParameterValue(value="fare", origin="-p")}}
     assert fill_champion(project, other) == other  # of another problem
+    segment = values | {"package": {"segment": ParameterValue(value="Berlin", origin="params")}}
+    assert fill_champion(project, segment) == segment  # of all rows
     stated = values | {"evaluate": values["evaluate"] | {"champion": ParameterValue(value="mine", origin="-p")}}
     assert fill_champion(project, stated) == stated
 

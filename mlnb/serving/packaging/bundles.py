@@ -29,6 +29,8 @@ from mlnb.settings import ProcessSettings
 
 VERSION_DIGITS = 12  # hexadecimal digits of a digest in a version
 LONGEST_NAME = 40  # characters; BentoML allows 63
+LONGEST_SEGMENT = 24  # characters of the part of a name that is a segment's
+DIGEST_DIGITS = 6  # hexadecimal digits, for segments whose names differ in characters that are not allowed
 MANIFEST = "bundle.json"
 
 
@@ -125,6 +127,7 @@ def make_bundle(
     example: Golden,
     project: Path | None = None,
     further: Iterable[str] = (),
+    segment: str = "",
 ) -> Bundle:
     """Return the bundle written to `folder`: service, libraries, model, golden rows, and the modules of mlnb.
 
@@ -140,12 +143,13 @@ def make_bundle(
         example: a request of no real row, and its response, for documentation.
         project: folder whose modules the service may import.
         further: names of libraries that it needs in addition to those of the model.
+        segment: whose rows the model is for; its name is part of that of the bento. Empty: all rows.
 
     Raises:
         MissingExtra: a library is not installed.
         UsageError: one of `further` is not a library's name.
     """
-    name = tag_name(name) if name else default_name(contract)
+    name = segment_model(tag_name(name) if name else default_name(contract), segment)
     shutil.rmtree(folder, ignore_errors=True)
     inside = folder / "model"
     inside.mkdir(parents=True)
@@ -189,6 +193,20 @@ def default_name(contract: ProblemContract) -> str:
     """Return a name from what is predicted: `survived-classifier`, `mpg-regressor`, `relevance-ranker`."""
     kind = traits_of(contract.task).model_kind
     return "-".join(part for part in (tag_name(str(contract.target or "")), kind) if part)
+
+
+def segment_model(name: str, segment: str) -> str:
+    """Return the name of the model of a segment: `churn-classifier.berlin`; that of all rows for an empty segment.
+
+    A segment with characters that BentoML does not allow has a digest in its name, so that no other one has the same.
+    """
+    if not segment:
+        return name
+    tag = tag_name(segment)
+    if tag != segment.lower() or len(tag) > LONGEST_SEGMENT:
+        short = tag[: LONGEST_SEGMENT - DIGEST_DIGITS - 1].strip("-.")
+        tag = "-".join(part for part in (short, digest_value(segment)[:DIGEST_DIGITS]) if part)
+    return f"{name[: LONGEST_NAME - 2].strip('-.')}.{tag}"
 
 
 def digest_tree(folder: Path) -> str:

@@ -1,5 +1,6 @@
 import json
 import os
+import re
 import subprocess
 import sys
 
@@ -20,7 +21,16 @@ from mlnb.methods.models.family_interface import FitSpec
 from mlnb.methods.models.fitted_models import Model, save_model
 from mlnb.methods.tables.columns import Column, Schema
 from mlnb.methods.tasks.task_traits import Task
-from mlnb.serving.packaging.bundles import Bundle, curl, default_name, digest_tree, find_service, tag_name, tree_files
+from mlnb.serving.packaging.bundles import (
+    Bundle,
+    curl,
+    default_name,
+    digest_tree,
+    find_service,
+    segment_model,
+    tag_name,
+    tree_files,
+)
 from mlnb.serving.packaging.library_requirements import imported_versions
 
 
@@ -83,6 +93,14 @@ def test_the_parts_are_there(bundle, material):
 )
 def test_names_are_what_bentoml_allows(text, name):
     assert tag_name(text) == name
+
+
+def test_the_name_of_a_segment_is_its_own():
+    names = ["Berlin", "Köln/Ost", "Koln/Ost", "東京", "京都", "New York", "New-York", "x" * 30, "x" * 31]
+    models = [segment_model("churn-classifier", name) for name in names]
+    assert models[0] == "churn-classifier.berlin" and segment_model("churn-classifier", "") == "churn-classifier"
+    assert len(set(models)) == len(names) and all(map(re.compile("[a-z0-9][-.a-z0-9]*[a-z0-9]").fullmatch, models))
+    assert max(len(segment_model("y" * 51, name)) for name in names) <= 63
 
 
 def test_a_name_comes_from_what_is_predicted():
