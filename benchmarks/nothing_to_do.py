@@ -136,10 +136,8 @@ def main() -> int:
     for name, values in times.items():
         low, high = min(values)[0] * 1e3, max(values)[0] * 1e3
         print(f"{name:16} {medians[name] * 1e3:7.0f} ms  ({low:.0f} to {high:.0f}), ", end="")
-        print(f"processor {busiest[name] * 1e3:.0f} ms, ", end="")
-        print(
-            f"ratios {medians[name] / medians['python -c pass']:.1f} and {busiest[name] / busiest['python -c pass']:.1f}"
-        )
+        wall, used = (each[name] / each["python -c pass"] for each in (medians, busiest))
+        print(f"processor {busiest[name] * 1e3:.0f} ms, ratios {wall:.1f} and {used:.1f}")
     print(f"{'imported':16} {', '.join(result) or 'none'} of {', '.join(HEAVY)}")
     ratios = {name: busiest[name] / busiest["python -c pass"] for name in ("again", "first")}
     work = "`mlnb run`, nothing to do, against `python -c pass`"
