@@ -121,8 +121,8 @@ def install() -> None:
 def compile_imports() -> None:
     """Compile the modules that a run imports, in as many processes as there are groups of them.
 
-    The libraries have 34,000 modules, most of which no run imports: to compile all of them took longer than to install them.
-    Python compiles the others when they are imported first.
+    The libraries have 34,000 modules, most of which no run imports: compiling all of them took longer than installing
+    them. Python compiles the others when they are imported first.
     """
     started = [subprocess.Popen([PYTHON, "-c", code], cwd=ROOT, stderr=subprocess.DEVNULL) for code in IMPORTS]
     for process in started:
