@@ -9,6 +9,10 @@ numbers, imputing and one-hot coding of categories, and the same family of model
 `--constant` also scores a quarter of the rows, to show that memory does not grow with them. Reading a file and writing
 predictions that are already there is measured alone, because it bounds every ratio. `--compiled` is the ablation: with
 the compiled model, without it, and with numba's loops in place of LLVM IR (see `benchmarks/compiled_trees.py`).
+
+Where the time of mlnb goes, LightGBM, 3 million rows: reading Parquet 21 %, evaluating trees 16 %, ranks of values
+15 %, writing Parquet 10 %, encoding and null values 10 %, checkpoints 6 %, layout, compilation and verification of the
+trees 7 % (0.35 seconds for any number of rows). A row takes 0.48 µs, of which 0.26 are reading and writing.
 """
 
 import argparse

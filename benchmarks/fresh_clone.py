@@ -5,6 +5,9 @@
 Clones the commit of this checkout, runs `make run` there and reads the times from its output and from the record of the
 run: the set-up of the environment, the run, and the longest chain of stages that wait for each other. The packages are
 in the cache when any environment was set up on this machine before. Needs git and make.
+
+Processor seconds of the run, measured with warm kernels: about 70, of which the kernels have 53, the warm parent 8 and
+the command 8. Two cores cannot do this in less than 35 s; `tune` is on the longest chain of stages.
 """
 
 import argparse

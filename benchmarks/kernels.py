@@ -5,6 +5,9 @@
 Interleaved rounds, each in new processes; medians of wall and processor seconds, and the ratios to one process.
 `warm` finds its warm parent running, `cold` starts it. The standard engine takes most of the time: `--rounds` sets
 the number of repetitions.
+
+A cold run does what one process does (importing pandas, scikit-learn, LightGBM and matplotlib takes 1.5 s of it), and
+imports papermill in the driver (0.4 s) and ipykernel in the warm parent.
 """
 
 import argparse
