@@ -152,6 +152,6 @@ def _write(text: str) -> None:
     with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
         file.write(text)
     os.replace(temporary, path)
-    kept = sorted((entry.stat().st_mtime_ns, entry.path) for entry in os.scandir(folder))
-    for _, old in kept[:-MOST]:
+    by_age = sorted((entry.stat().st_mtime_ns, entry.path) for entry in os.scandir(folder))
+    for _, old in by_age[:-MOST]:
         os.unlink(old)
