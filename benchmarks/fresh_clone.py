@@ -3,7 +3,7 @@
     python benchmarks/fresh_clone.py [--folder DIR]
 
 Clones the commit of this checkout, runs `make run` there and reads the times from its output and from the record of the
-run: the set-up of the environment, the run, and the longest chain of stages that wait for each other. The packages are
+run: the set-up of the environment, the run, and each stage. The packages are
 in the cache when any environment was set up on this machine before. Needs git and make.
 
 Processor seconds of the run: about 70. The kernels have 53 (`tune` 27, `evaluate` 7, `train` 5, `package` 4, `explore`
