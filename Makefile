@@ -50,8 +50,8 @@ lab: $(READY)  ## open the notebooks in JupyterLab
 serve: $(READY)  ## serve predictions of the latest run over HTTP
 	@$(BIN)/mlnb serve $(ARGS)
 
-bench: $(READY)  ## run all benchmarks
-	@for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python $$file $(ARGS) || exit 1; done
+bench: $(READY)  ## run the benchmarks with a target and print their table (ARGS=--every: run all)
+	@$(BIN)/python benchmarks/all.py $(ARGS)
 
 constraints: $(READY)  ## resolve all versions from settings.ini (ARGS=--upgrade: newest versions)
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python scripts/constraints.py $(ARGS)

@@ -29,6 +29,7 @@ from typing import Any
 
 import numpy as np
 import psutil
+from peers import figures
 from peers.load import ask, measure, measure_mixed
 from peers.material import make
 
@@ -72,8 +73,8 @@ def bare_calls(predictor: Predictor, row: np.ndarray) -> tuple[Callable[[], Any]
     return plain, prepared
 
 
-def in_process(folder: Path, rows: list[dict[str, Any]]) -> None:
-    """Print what one row takes without HTTP."""
+def in_process(folder: Path, rows: list[dict[str, Any]]) -> list[figures.Figure]:
+    """Print what one row takes without HTTP; return the figure of the table."""
     os.environ["PEERS"] = str(folder)
     from peers.fastapi_recipe import predict_rows
 
@@ -95,6 +96,7 @@ def in_process(folder: Path, rows: list[dict[str, Any]]) -> None:
         ("DataFrame pipeline", frame),
     ):
         print(f"  {name:32}{took:10.1f} µs {took / bare:8.1f} x the bare call")
+    return [figures.Figure("one row in process, against LightGBM's C call", whole / bare, 1.5)]
 
 
 @contextmanager
@@ -127,8 +129,10 @@ def processor_seconds(process: psutil.Process) -> float:
     return sum(each.user + each.system for each in times)
 
 
-def over_http(folder: Path, bento: Path, rows: list[dict[str, Any]], seconds: float, wanted: str) -> None:
-    """Print requests a second and latencies of the ways to serve one row whose names hold `wanted`."""
+def over_http(
+    folder: Path, bento: Path, rows: list[dict[str, Any]], seconds: float, wanted: str
+) -> list[figures.Figure]:
+    """Print requests a second and latencies of the ways to serve one row whose names hold `wanted`; return figures."""
     layers = [sys.executable, "-m", "bentoml", "serve", "peers.bento_layers:Layers", "--host", "127.0.0.1", "--port"]
     uvicorn = [sys.executable, "-m", "uvicorn", "--log-level", "warning", "--port"]
     ways: dict[str, tuple[list[str], dict[str, str]]] = {
@@ -143,7 +147,7 @@ def over_http(folder: Path, bento: Path, rows: list[dict[str, Any]], seconds: fl
     }
     print(f"\nOver HTTP, one worker, 16 clients, {seconds:.0f} s each")
     print(f"  {'':28}{'requests/s':>12}{'median ms':>11}{'p99 ms':>9}{'CPU µs each':>13}{'x FastAPI':>11}")
-    rates: dict[str, float] = {}
+    rates, latest = dict[str, float](), dict[str, float]()
     for name, (command, environment) in ways.items():
         if wanted not in name:
             continue
@@ -158,11 +162,17 @@ def over_http(folder: Path, bento: Path, rows: list[dict[str, Any]], seconds: fl
             before, began = processor_seconds(process), time.monotonic()
             rate, middle, late = measure(port, rows, seconds)
             used = (processor_seconds(process) - before) / max(rate * (time.monotonic() - began), 1) * 1e6
-        rates[name] = rate
+        rates[name], latest[name] = rate, late
         ratio = rate / rates.get("FastAPI, joblib, DataFrame", math.nan)
         print(f"  {name:28}{rate:12,.0f}{middle:11.2f}{late:9.2f}{used:13,.0f}{ratio:11.1f}", flush=True)
-    if not wanted:
-        print(f"  mlnb is {rates['mlnb bento'] / rates['bare Starlette, same call']:.2f} x bare Starlette")
+    if wanted:
+        return []
+    ratio = rates["mlnb bento"] / rates["bare Starlette, same call"]
+    print(f"  mlnb is {ratio:.2f} x bare Starlette")
+    return [
+        figures.Figure("HTTP, one worker, 16 clients, against bare Starlette", ratio, 1.3, at_least=True),
+        figures.Figure("the same, 99 % of the requests within", latest["mlnb bento"], 5.0, "ms"),
+    ]
 
 
 @contextmanager
@@ -244,6 +254,7 @@ def main() -> None:
     parser.add_argument("--mixed", type=float, default=60, help="seconds of mixed load; 0: none")
     parser.add_argument("--way", default="", help="over HTTP only the ways whose names hold this, such as mlnb")
     parser.add_argument("--only", choices=["process", "http", "mixed"], help="one part alone")
+    figures.add_json(parser)
     arguments = parser.parse_args()
     if not find_spec("fastapi"):
         sys.exit("benchmarks/serving.py compares with FastAPI: pip install 'mlnb[bench]'")
@@ -253,14 +264,16 @@ def main() -> None:
         bundle = make(folder)
         rows = json.loads((folder / "rows.json").read_text())
         bento = build_bento(bundle).path
-        parts: dict[str, Callable[[], None]] = {
+        parts: dict[str, Callable[[], list[figures.Figure] | None]] = {
             "process": lambda: in_process(folder, rows),
             "http": lambda: over_http(folder, bento, rows, arguments.seconds, arguments.way),
             "mixed": lambda: mixed_load(bento, bundle.folder, arguments.mixed),
         }
+        measured: list[figures.Figure] = []
         for name, part in parts.items():
             if arguments.only in (None, name) and (name != "mixed" or arguments.mixed):
-                part()
+                measured += part() or []
+        figures.write(arguments.json, measured)
 
 
 if __name__ == "__main__":

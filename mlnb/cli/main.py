@@ -14,6 +14,7 @@ from types import FrameType, ModuleType, TracebackType
 from typing import Any, NamedTuple, NoReturn
 
 from mlnb import __version__
+from mlnb.cli.kept_result import print_kept
 from mlnb.errors import FileWarning, MlnbError, PasswordWarning, StoreFull
 from mlnb.url_passwords import explain_password, has_password, hidden_passwords, hide_passwords, reveal_passwords
 
@@ -140,6 +141,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     _open_standard_streams()
     if arguments is None:
+        if sys.argv[1:2] == ["run"] and print_kept():
+            return 0
         _hide_command_line()
     try:
         code = _run_command(arguments)
@@ -264,6 +267,7 @@ def _print_warnings(name: str) -> None:
     usual = warnings.showwarning
 
     def show(message: Warning | str, category: type[Warning], *details: Any, **more: Any) -> None:
+        sys.audit("mlnb.warning", category)
         if issubclass(category, FileWarning | PasswordWarning):
             print(f"mlnb {name}: {message}", file=sys.stderr)
         else:

@@ -9,13 +9,14 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from mlnb.api.last_run import with_last_data
+from mlnb.api.last_run import last_data
 from mlnb.api.progress import progress_listener
 from mlnb.api.run_execution import push_run, run_plans, start_listeners
 from mlnb.api.run_request import GridPlan, RunRequest, pipeline_name, plan_request
 from mlnb.api.segment_requests import names_files
 from mlnb.cli import each
 from mlnb.cli.arguments import add_options, read_request
+from mlnb.cli.kept_result import Recording, start_recording
 from mlnb.cli.run_summary import failure_summary, result_summary
 from mlnb.engine.finished_runs import matching_run
 from mlnb.engine.project import Project
@@ -37,6 +38,7 @@ def parser(p: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> int:
     """Run every combination of the grid; return the highest exit code."""
+    recording = start_recording() if args.each is None else None
     project = Project.find()
     if args.tracker:
         project = project.with_settings(tracker=args.tracker)
@@ -45,11 +47,20 @@ def main(args: argparse.Namespace) -> int:
     request = read_request(args)
     if args.each is not None and names_files(args.each):
         return run_request(project, request, args)  # the files are the data
-    request, words = with_last_data(project, request)
-    return run_request(project, request, args, words)
+    last = last_data(project, request)
+    if last.note:
+        print(last.note, file=sys.stderr)
+    return run_request(project, last.request, args, last.words, recording, last.note)
 
 
-def run_request(project: Project, request: RunRequest, args: argparse.Namespace, words: Sequence[str] = ()) -> int:
+def run_request(
+    project: Project,
+    request: RunRequest,
+    args: argparse.Namespace,
+    words: Sequence[str] = (),
+    recording: Recording | None = None,
+    note: str = "",
+) -> int:
     """Run every combination of a request; return the highest exit code.
 
     Args:
@@ -57,6 +68,8 @@ def run_request(project: Project, request: RunRequest, args: argparse.Namespace,
         request: What to run.
         args: Options of the output, as `parser` declares them.
         words: Options that the user did not state, for the record and for the command that continues.
+        recording: What has been read so far; it keeps the output when there is nothing to do.
+        note: What was printed to standard error.
 
     Raises:
         UsageError: The number of workers is below 1, or the request is wrong.
@@ -67,7 +80,7 @@ def run_request(project: Project, request: RunRequest, args: argparse.Namespace,
     if args.each is not None:
         return each.run_each(project, request, args, workers, words)
     waiting: list[GridPlan] = []
-    codes = [0]
+    codes, printed = [0], list[str]()
     command = ("mlnb", *sys.argv[1:], *words)
     for plan in plan_request(project, request):
         finished = matching_run(project, pipeline_name(project, request), plan.planner.plan())
@@ -76,7 +89,10 @@ def run_request(project: Project, request: RunRequest, args: argparse.Namespace,
         else:
             set_latest(finished)
             push_run(plan.planner, finished)
-            _print_result(args, result_summary(finished, request, _report_path(finished), nothing_to_do=True), finished)
+            summary = result_summary(finished, request, _report_path(finished), nothing_to_do=True)
+            printed.append(_print_result(args, summary, finished))
+    if recording is not None:
+        recording.end(None if waiting else str(project.root), "\n".join(printed), note)
     if waiting:
         listeners = start_listeners(project, progress_listener(args.json))
         conclude = partial(_conclude, args, request, shlex.join(command))
@@ -101,11 +117,11 @@ def _report_path(run: Run) -> Path | None:
     return Path(os.path.relpath(path)) if path.exists() else None
 
 
-def _print_result(args: argparse.Namespace, text: str, run: Run) -> None:
+def _print_result(args: argparse.Namespace, text: str, run: Run) -> str:
     if args.json:
-        print(json.dumps({"event": "result", "run": run.id, "state": run.record.state}))
-    else:
-        print(text)
+        text = json.dumps({"event": "result", "run": run.id, "state": run.record.state})
+    print(text)
+    return text
 
 
 def _debug_command(run: Run) -> str:

@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import re
+import sys
 import threading
 import time
 from collections.abc import Iterable, Iterator
@@ -146,6 +147,7 @@ class StatCache:
 
     def get(self, path: Path) -> Any | None:
         """Return the cached value of `path`; None when there is none or the file has changed since."""
+        sys.audit("mlnb.stat", path)
         entry = self._entries.get(str(path))
         if not isinstance(entry, list) or len(entry) != 2:  # none, or in the layout of another version
             return None
@@ -200,6 +202,7 @@ class WatchedPaths:
     def add(self, path: str) -> None:
         """Note a file or folder before it is read."""
         if path not in self._seen:
+            sys.audit("mlnb.stat", path)
             self._seen[path] = signature = _signature_of(path)
             # What changed this recently may change again without a difference.
             self._settled &= signature is None or time.time_ns() - max(signature[1:3]) > RACE

@@ -27,6 +27,7 @@ KEPT = ("run.json", "manifest.json", "latest.json", "registry.db", "registry.db-
 WHOLE = ("trees", "reproductions", "scratch")  # folders of the store whose subfolders are deleted as a whole
 FOREIGN = (".git", ".venv", "venv", "node_modules", "__pycache__", ".ipynb_checkpoints")
 WANDB = "wandb"
+FIGURES = {"images", "html"}  # folders of plots in a W&B run
 LARGEST = 256 << 20  # bytes of a file that is decoded; of a larger one only texts are searched
 PART, OVERLAP = 16 << 20, 1 << 16  # bytes of such a file that are searched at a time
 
@@ -167,7 +168,9 @@ def _find_wandb(project: Project, search: ContentSearch, stored: StoredRows) -> 
     affected = {run for run, _ in stored.stages}
     for folder in sorted(path for path in root.glob("*run-*") if path.is_dir() and not path.is_symlink()):
         files = [*_walk(folder)]
-        has_figures = any(run in folder.name for run in affected) and any("images" in path.parts for path in files)
+        has_figures = any(run in folder.name for run in affected) and any(
+            FIGURES.intersection(path.parts) for path in files
+        )
         if has_figures or any(holds(path, search, stored) for path in files):
             yield Location(folder, "W&B run", Action.DELETE)
     for path in _walk(root, root.glob("*run-*")):

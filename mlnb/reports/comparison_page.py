@@ -239,7 +239,7 @@ def _plots(compared: Sequence[Run]) -> list[PlotRow]:
                 rows.append(PlotRow(stage, heading, [list(map(show_plot, column)) for column in plots], False))
                 continue
             for pair in zip(*plots, strict=True):
-                same = all(plot.png == pair[0].png for plot in pair)
+                same = all(plot.image == pair[0].image for plot in pair)
                 rows.append(PlotRow(stage, pair[0].title, [[show_plot(plot)] for plot in pair], same))
     return sorted(rows, key=lambda row: row.same)
 

@@ -3,7 +3,6 @@
 nbconvert needs 1.5 s for its import and 320 KB per page; this takes milliseconds and looks like the report.
 """
 
-import base64
 import json
 import re
 from collections.abc import Iterator
@@ -17,6 +16,7 @@ from pygments.lexers import PythonLexer
 
 from mlnb.engine.files import warn_damaged
 from mlnb.reports.markdown import to_html
+from mlnb.reports.plot_images import svg_source
 from mlnb.reports.sanitizer import sanitize
 from mlnb.tracking.notebook_plots import HEADING, MARK, joined
 
@@ -24,7 +24,7 @@ ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 DIRECTIVE = re.compile(r"^#\|.*\n?", re.MULTILINE)
 LEXER, FORMATTER = PythonLexer(), HtmlFormatter(nowrap=True)
 LONGEST = 200_000  # characters of an output that a page shows; all of it is in the notebook
-IMAGES = ("image/png", "image/jpeg", "image/gif", "image/svg+xml")
+IMAGES = ("image/svg+xml", "image/png", "image/jpeg", "image/gif")
 
 
 class PageCell(NamedTuple):
@@ -96,7 +96,7 @@ def show_output(output: Any, title: str = "plot") -> Markup | None:
         if image in data:
             body = joined(data[image])
             if image == "image/svg+xml":
-                body = base64.b64encode(body.encode()).decode()
+                return Markup('<img alt="{}" src="{}">').format(title, svg_source(body))
             return Markup('<img alt="{}" src="data:{};base64,{}">').format(title, image, body.replace("\n", ""))
     if "text/markdown" in data:
         return Markup('<div class="prose">{}</div>').format(to_html(joined(data["text/markdown"])))

@@ -1,6 +1,5 @@
 """The sections of a run's report after its result: evaluation, explanations, data, and the other plots."""
 
-import base64
 from typing import NamedTuple
 
 from mlnb.engine.runs import Run
@@ -9,6 +8,7 @@ from mlnb.methods.contracts.findings import Finding
 from mlnb.methods.contracts.problems import ProblemContract
 from mlnb.reports.competitors import rank_competitors
 from mlnb.reports.dependence_charts import dependence_charts
+from mlnb.reports.plot_images import image_source
 from mlnb.reports.prediction_charts import calibration_chart, read_scored, threshold_charts, threshold_table
 from mlnb.reports.run_page_sections import (
     DataSection,
@@ -110,4 +110,4 @@ def _plots(run: Run) -> dict[str, PlotGroup]:
 def show_plot(plot: Plot) -> PlotImage:
     """Return a plot as it is printed, at the scale of every plot."""
     width, height = plot.size
-    return PlotImage(plot.title, base64.b64encode(plot.png).decode(), round(width * SCALE), round(height * SCALE))
+    return PlotImage(plot.title, image_source(plot.image), round(width * SCALE), round(height * SCALE))

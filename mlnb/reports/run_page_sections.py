@@ -69,10 +69,10 @@ class MetricRow(NamedTuple):
 
 
 class PlotImage(NamedTuple):
-    """A plot: its title, its PNG as Base64, and its size in pixels."""
+    """A plot: its title, its address with its data, and its size in pixels."""
 
     title: str
-    data: str
+    source: Markup
     width: int
     height: int
 

@@ -126,7 +126,7 @@ class WandbTracker:
             return
         with tempfile.TemporaryDirectory() as folder:
             for number, plot in enumerate(read_plots(notebook)):
-                if picture := to_image(plot, Path(folder, f"{number}.png")):
+                if picture := to_media(plot, Path(folder, f"{number}.png")):
                     row[f"{stage}/{_name(plot.title)}"] = picture
             if row:  # W&B copies a picture when it is logged, so the folder must still exist
                 self.run.log(row.copy())
@@ -204,12 +204,14 @@ class WandbTracker:
         self.run = None
 
 
-def to_image(plot: Plot, path: Path) -> wandb.Image | None:
-    """Return a plot as an image of W&B, with its bytes at `path`; None when they are damaged.
+def to_media(plot: Plot, path: Path) -> wandb.Image | wandb.Html | None:
+    """Return a plot as W&B shows it: SVG as HTML, PNG as an image with its bytes at `path`; None when damaged.
 
     One thread at a time: Pillow knows no format while another thread loads the first.
     """
-    path.write_bytes(plot.png)
+    if plot.is_svg:
+        return wandb.Html(plot.image.decode(errors="replace"), inject=False)
+    path.write_bytes(plot.image)
     with _images, suppress(OSError, SyntaxError):
         return wandb.Image(str(path), caption=plot.title)
     return None

@@ -1,12 +1,13 @@
 """The set-up by `make`: which Python, when it is repeated, and how it recovers."""
 
+import ast
 import importlib.util
 import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 import pytest
 
@@ -131,8 +132,28 @@ def test_metadata_of_an_earlier_build_is_removed(environment: ModuleType, monkey
     environment.PYTHON.symlink_to(sys.executable)
     monkeypatch.setattr(sys, "argv", ["environment.py"])
     monkeypatch.setattr(environment, "install", lambda: None)
+    monkeypatch.setattr(environment, "compile_imports", lambda: None)
     environment.main()
     assert not old.exists() and not environment.UNFINISHED.exists()
+
+
+def test_modules_that_a_run_imports_are_compiled(environment: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[list[str]] = []
+
+    def start(command: list[str], **_: object) -> subprocess.Popen[bytes]:
+        started.append(command)
+        return subprocess.Popen([sys.executable, "-S", "-c", "raise SystemExit(1)"])
+
+    monkeypatch.setattr(environment, "subprocess", SimpleNamespace(Popen=start, DEVNULL=subprocess.DEVNULL))
+    environment.compile_imports()  # an import that fails is reported by the command that needs it
+    assert [command[-1] for command in started] == list(environment.IMPORTS)
+    names = [alias.name for code in environment.IMPORTS for node in ast.walk(ast.parse(code)) for alias in named(node)]
+    assert "mlnb.cli.run" in names and all(importlib.util.find_spec(name) for name in names)
+    assert [*(ROOT / "mlnb" / "stages").glob("[a-z]*.py")]
+
+
+def named(node: ast.AST) -> list[ast.alias]:
+    return node.names if isinstance(node, ast.Import) else []
 
 
 @pytest.mark.parametrize(

@@ -107,7 +107,7 @@ AT_ONCE = """
 import struct, sys, threading, zlib
 from pathlib import Path
 from mlnb.tracking.notebook_plots import Plot
-from mlnb.tracking.wandb_tracker import to_image
+from mlnb.tracking.wandb_tracker import to_media
 def chunk(kind, data):
     return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 header = chunk(b"IHDR", struct.pack(">IIBBBBB", 2, 2, 8, 2, 0, 0, 0))
@@ -117,20 +117,21 @@ barrier, failures = threading.Barrier(8), []
 def convert(number):
     barrier.wait()
     try:
-        if to_image(Plot("t", png), Path(sys.argv[1], f"{number}.png")) is None:
+        if to_media(Plot("t", png), Path(sys.argv[1], f"{number}.png")) is None:
             failures.append("None")
     except Exception as error:
         failures.append(repr(error))
 threads = [threading.Thread(target=convert, args=(number,)) for number in range(8)]
 [thread.start() for thread in threads]
 [thread.join() for thread in threads]
-print(failures, to_image(Plot("t", png[:20]), Path(sys.argv[1], "damaged.png")))
+drawing = to_media(Plot("t", b"<svg>1</svg>"), Path(sys.argv[1], "drawing.png"))
+print(failures, to_media(Plot("t", png[:20]), Path(sys.argv[1], "damaged.png")), type(drawing).__name__, drawing.html)
 """
 
 
 def test_trackers_of_a_grid_convert_their_first_pictures_at_the_same_time(tmp_path):
     done = subprocess.run([sys.executable, "-c", AT_ONCE, str(tmp_path)], capture_output=True, text=True, timeout=60)
-    assert done.stdout == "[] None\n", done.stdout + done.stderr
+    assert done.stdout == "[] None Html <svg>1</svg>\n", done.stdout + done.stderr
 
 
 def test_data_is_an_input_and_the_model_an_output(tracked, run):

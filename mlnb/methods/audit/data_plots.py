@@ -21,7 +21,7 @@ from matplotlib.figure import Figure
 from collections.abc import Sequence
 from ..contracts.problems import ProblemContract
 from ..tables.columns import Column, Schema
-from ..tables.plot_style import INK, MUTED, PALETTE, SEQUENTIAL, use_style
+from ..tables.plot_style import DENSE, INK, MUTED, PALETTE, SEQUENTIAL, use_style
 from ..problem.target_inference import name_classes
 
 MOST_PANELS, MOST_ROWS, MOST_BARS = 12, 20_000, 10
@@ -210,7 +210,7 @@ def _draw_against_numbers(axes: Axes, values: pd.Series, column: Column, target:
     if column.kind in ("number", "date"):
         keep = values.notna().to_numpy()
         x, y = values.to_numpy()[keep], y[keep]
-        axes.scatter(x, y, s=5, color=MUTED, alpha=0.35, linewidths=0)
+        axes.scatter(x, y, s=5, color=MUTED, alpha=0.35, linewidths=0, rasterized=len(x) >= DENSE)
         for part in np.array_split(np.argsort(x, kind="stable"), 10) if len(x) >= 50 else []:
             middle = x[part][len(part) // 2]
             axes.plot(middle, y[part].mean(), "o", color=PALETTE[1], markersize=4)

@@ -20,7 +20,7 @@ from .conformal_intervals import coverage_by
 from ..metrics.decision_metrics import short_name
 from ..contracts.problems import ProblemContract
 from ..decisions.decision_rules import bound_values, decide
-from ..tables.plot_style import INK, MUTED, PALETTE, use_style
+from ..tables.plot_style import DENSE, INK, MUTED, PALETTE, use_style
 from ..decisions.decision_thresholds import threshold_costs
 
 MAX_POINTS = 3000  # points of a curve or a scatter plot
@@ -147,7 +147,8 @@ def plot_intervals(y: np.ndarray, values: np.ndarray, interval: ValueInterval, n
     order = np.argsort(predicted, kind="stable")
     left.fill_between(predicted[order], *ends[order].T, color=PALETTE[0], alpha=0.18, linewidth=0)
     for chosen, color, label in [(inside, MUTED, "inside"), (~inside, PALETTE[1], "outside")]:
-        left.scatter(predicted[chosen], truth[chosen], s=9, color=color, linewidths=0, label=label)
+        dense = len(predicted) >= DENSE
+        left.scatter(predicted[chosen], truth[chosen], s=9, color=color, linewidths=0, label=label, rasterized=dense)
     left.set(title="True values and intervals", xlabel=f"predicted {name}", ylabel=name)
     left.legend()
     table = coverage_by(y, values, interval)

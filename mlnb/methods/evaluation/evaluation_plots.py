@@ -17,7 +17,7 @@ from ..contracts.evaluations import REFERENCES, Metrics
 from ..metrics.classification_metrics import confusion
 from ..metrics.decision_metrics import short_name
 from ..metrics.weighted_metrics import METRICS
-from ..tables.plot_style import GRID, INK, MUTED, PALETTE, SEQUENTIAL, use_style
+from ..tables.plot_style import DENSE, GRID, INK, MUTED, PALETTE, SEQUENTIAL, use_style
 
 SHOWN = 20  # largest number of classes in a confusion matrix
 CURVES = 6  # largest number of classes with a separate curve
@@ -176,10 +176,11 @@ def plot_residuals(y: np.ndarray, p: np.ndarray, name: str, most: int = 3000) ->
     figure, (left, middle, right) = plt.subplots(1, 3, figsize=(9.6, 3.1))
     ends = [min(y.min(), p.min()), max(y.max(), p.max())]
     left.plot(ends, ends, color=MUTED, linewidth=1, linestyle=":")
-    left.scatter(p[some], y[some], color=PALETTE[0], s=14, alpha=0.6, linewidths=0)
+    dense = len(some) >= DENSE
+    left.scatter(p[some], y[some], color=PALETTE[0], s=14, alpha=0.6, linewidths=0, rasterized=dense)
     left.set(title="True values", xlabel=f"predicted {name}", ylabel=name)
     middle.axhline(0, color=MUTED, linewidth=1, linestyle=":")
-    middle.scatter(p[some], (y - p)[some], color=PALETTE[0], s=14, alpha=0.6, linewidths=0)
+    middle.scatter(p[some], (y - p)[some], color=PALETTE[0], s=14, alpha=0.6, linewidths=0, rasterized=dense)
     middle.set(title="Residuals", xlabel=f"predicted {name}", ylabel="residual")
     right.hist(y - p, bins=min(40, max(5, int(np.sqrt(len(y))))), color=PALETTE[0])
     right.axvline(float(np.median(y - p)), color=PALETTE[1], linewidth=1.2, label="median")
@@ -204,6 +205,7 @@ def plot_contributions(
     some = np.linspace(0, len(values) - 1, min(len(values), points)).astype(int)
     figure, axis = plt.subplots(figsize=(8, 0.9 + 0.34 * len(order)))
     random = np.random.default_rng(0)
+    dense = len(some) * len(order) >= DENSE
     axis.axvline(0, color=GRID, linewidth=1)
     for index, j in enumerate(order):
         present = np.isfinite(X[some, j])
@@ -212,7 +214,15 @@ def plot_contributions(
             values_seen = X[some, j][present]
             rank[present] = np.searchsorted(np.sort(values_seen), values_seen, side="left") / max(1, present.sum() - 1)
         jitter = index + random.uniform(-0.22, 0.22, len(some))
-        axis.scatter(values[some, j][~present], jitter[~present], color=MUTED, s=10, alpha=0.7, linewidths=0)
+        axis.scatter(
+            values[some, j][~present],
+            jitter[~present],
+            color=MUTED,
+            s=10,
+            alpha=0.7,
+            linewidths=0,
+            rasterized=dense,
+        )
         axis.scatter(
             values[some, j][present],
             jitter[present],
@@ -222,6 +232,7 @@ def plot_contributions(
             vmax=1,
             s=10,
             linewidths=0,
+            rasterized=dense,
         )
     names = [columns[j] if len(columns[j]) <= 40 else columns[j][:39] + "…" for j in order]
     axis.set_yticks(range(len(order)), names)
