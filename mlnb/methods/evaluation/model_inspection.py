@@ -187,7 +187,8 @@ def check_robustness(
         heavy = select_rows(test_set.weights, rows)
         for raw in predict_parts(pipeline.model, map(encoder.transform, tables)):
             prediction = pipeline.decide(raw)
-            scored = measure_rows(metric, test_set.y[rows], prediction, pipeline.one_hot(prediction), heavy)
+            labels = pipeline.one_hot(prediction, select_rows(test_set.thresholds, rows))
+            scored = measure_rows(metric, test_set.y[rows], prediction, labels, heavy)
             yield sign * scored(np.ones(len(rows), dtype=bool))
 
     dummy = metrics.reference_score("dummy", metric)

@@ -85,6 +85,7 @@ class ScoredTestSet:
         raw: predictions of the model, (n, k) or (n,).
         prediction: final predictions: calibrated probabilities (n, k), or values (n,).
         weights: sample weights of the test rows (n,); None: each counts once.
+        thresholds: of each row's group (n,); None where the decision does not depend on groups.
     """
 
     pipeline: FittedPipeline
@@ -97,6 +98,7 @@ class ScoredTestSet:
     raw: np.ndarray
     prediction: np.ndarray
     weights: np.ndarray | None = None
+    thresholds: np.ndarray | None = None
 
     def describe(self, family: str) -> str:
         """Return the number of rows, the model family and the deciding metric, as one line."""
@@ -111,12 +113,12 @@ class ScoredTestSet:
     @property
     def chosen(self) -> np.ndarray:
         """The decided class codes (n,), or the values."""
-        return self.pipeline.choose(self.prediction)
+        return self.pipeline.choose(self.prediction, self.thresholds)
 
     @property
     def labels(self) -> np.ndarray | None:
         """1 at each row's decided class (n, k); None without classes."""
-        return self.pipeline.one_hot(self.prediction)
+        return self.pipeline.one_hot(self.prediction, self.thresholds)
 
 
 def score_test_set(pipeline: FittedPipeline, sample: TrainingSample, test: pd.DataFrame) -> ScoredTestSet:
@@ -142,6 +144,7 @@ def score_test_set(pipeline: FittedPipeline, sample: TrainingSample, test: pd.Da
         raw=raw,
         prediction=pipeline.decide(raw),
         weights=held.weights,
+        thresholds=pipeline.thresholds(test),
     )
 
 # %% ../../../nbs/methods/evaluation/scored_test_set.ipynb #c08
