@@ -90,6 +90,7 @@ ELSEWHERE = {
     "serve": "test_loop.py",
     "show": "cli/test_reading_runs.py",
     "simulate": "cli/test_simulate.py",
+    "traffic": "cli/test_traffic.py",
     "ui": "cli/test_ui.py",
     "upgrade": "cli/test_upgrade.py",
     "verify": "governance/test_project_verification.py",

@@ -10,6 +10,7 @@ import pytest
 import toys
 from in_process import mlnb_in_process
 
+from mlnb.api.table_slices import slice_frame
 from mlnb.engine import runs
 from mlnb.engine.project import Project
 from mlnb.errors import ParameterError, UsageError
@@ -21,6 +22,7 @@ from mlnb.serving.batch.batch_scorer import Scorer
 from mlnb.serving.edge.portable_export import export_text
 from mlnb.serving.runtime.predictor import Predictor
 from mlnb.serving.runtime.request_bodies import BadRows
+from mlnb.serving.runtime.response_schemas import describe_rows
 
 SMALL = ["-p", "tune.families", '["linear"]', "-p", "tune.trials", "1", "-p", "evaluate.resamples", "50"]
 SMALL += ["-p", "evaluate.repeats", "1", "-p", "explore.most", "2", "-p", "split.folds", "2", "--no-report"]
@@ -112,7 +114,12 @@ def test_new_groups_have_the_common_threshold_and_wrong_values_are_refused(fair_
         with pytest.raises(BadRows) as refused:
             predictor.predict([row, wrong])
         assert [(one.row, one.column) for one in refused.value.problems] == [(1, expected)]
+    described = describe_rows(predictor.handler.request_columns, [])["items"]
+    assert "d" in described["properties"] and "d" in described["required"]
     table = pa.Table.from_pylist([{**row, "d": group} for group in ("f", "m", "x", None)])
+    slices = slice_frame(table.to_pandas(), predictor.handler.request_columns, whole=False)
+    labels = [one.prediction for part in slices for one in predictor.handler.respond_to_table(part)]
+    assert labels == [one["prediction"] for one in predictor.predict(table.to_pylist())]
     scored = Scorer(folder).score(table, 0).good.column("prediction").to_pylist()
     assert scored == [one["prediction"] for one in predictor.predict(table.to_pylist())]
     with pytest.raises(UsageError, match="Column 'd' is missing"):

@@ -5,13 +5,15 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from mlnb.codec import replace
+from mlnb.methods.contracts.problems import ProblemContract
 from mlnb.methods.contracts.responses import Response, RowProblem, SumExplanation
 from mlnb.methods.decisions.decision_rules import choose_classes, decide
 from mlnb.methods.decisions.group_thresholds import look_up_thresholds
 from mlnb.methods.encoding.row_encoder import compile_row
 from mlnb.methods.encoding.table_encoder import Encoder
 from mlnb.methods.models.fitted_models import predict
-from mlnb.methods.tables.columns import to_array
+from mlnb.methods.tables.columns import Schema, to_array
 from mlnb.methods.tables.values import EXPECTED, fits
 from mlnb.methods.tasks.responders import compile_responder, respond
 from mlnb.serving.runtime.model_parts import ModelParts, Row
@@ -22,6 +24,15 @@ from mlnb.serving.runtime.sum_explanations import explain_sums
 from mlnb.serving.runtime.table_bodies import TableSlice, read_columns, table_values
 
 FEW = 16  # rows up to which scoring one by one is as fast as one call with a matrix
+
+
+def table_columns(schema: Schema, contract: ProblemContract) -> Schema:
+    """Return the columns of a request: the features, and protected columns that decisions depend on."""
+    if contract.fairness_mitigation is None:
+        return schema
+    used = {column.name for column in schema.columns if column.name in contract.protected}
+    columns = [replace(each, role="feature") if each.name in used else each for each in schema.columns]
+    return replace(schema, columns=tuple(columns))
 
 
 class TabularHandler(RequestHandler):
@@ -36,6 +47,11 @@ class TabularHandler(RequestHandler):
         self._score = compile_scorer(parts.model)
         self._respond_one = compile_responder(parts.contract, parts.decision)
         self.groups = parts.decision.groups
+
+    @property
+    def request_columns(self) -> Schema:
+        """The columns that a request may have."""
+        return table_columns(self.parts.schema, self.parts.contract)
 
     def respond(self, rows: list[Row]) -> Sequence[Response]:
         """Return one response a row. Raises `BadRows` when one does not fit the schema."""
