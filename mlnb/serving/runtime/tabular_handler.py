@@ -75,7 +75,7 @@ class TabularHandler(RequestHandler):
             )
         return self._respond_to_matrix(self.encoder.transform(arrays), thresholds)
 
-    def _respond_to_matrix(self, encoded: np.ndarray, thresholds: np.ndarray | None) -> list[Response]:
+    def _respond_to_matrix(self, encoded: np.ndarray, thresholds: np.ndarray | None = None) -> list[Response]:
         prediction = predict(self.parts.model, encoded)
         return respond(prediction, self.parts.contract, self.parts.decision, thresholds)
 
