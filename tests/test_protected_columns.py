@@ -114,6 +114,7 @@ def test_new_groups_have_the_common_threshold_and_wrong_values_are_refused(fair_
         with pytest.raises(BadRows) as refused:
             predictor.predict([row, wrong])
         assert [(one.row, one.column) for one in refused.value.problems] == [(1, expected)]
+        assert refused.value.problems[0].found == ("a list" if "d" in wrong else "nothing")
     described = describe_rows(predictor.handler.request_columns, [])["items"]
     assert "d" in described["properties"] and "d" in described["required"]
     table = pa.Table.from_pylist([{**row, "d": group} for group in ("f", "m", "x", None)])

@@ -39,7 +39,7 @@ def write_traffic(
     random = np.random.default_rng(0)
     now = [0.0]
     log = PredictionLog(folder / "log", convert=convert_segment, clock=lambda: now[0])
-    known: list[tuple[str, int, str]] = []
+    events: list[tuple[str, int, str]] = []
 
     def respond(codes: list[int], skill: float) -> list[dict[str, Any]]:
         responses = []
@@ -58,6 +58,6 @@ def write_traffic(
         if shadow or canary:
             log.record(request, challenger, rows, respond(codes, skills[1]), 0.001, shadow=shadow)
         if random.random() < labels[canary and not shadow]:
-            known += [(request, row, classes[code]) for row, code in enumerate(codes)]
+            events += [(request, row, classes[code]) for row, code in enumerate(codes)]
     log.close()
-    add_labels(folder / "labels.db", known, DAY)
+    add_labels(folder / "labels.db", events, DAY)

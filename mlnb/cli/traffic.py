@@ -40,7 +40,7 @@ def parser(p: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> int:
     """Print the comparison and promote the version if requested; return the exit code of the decision."""
-    from mlnb.monitoring.traffic_comparison import TrafficOptions, compare_traffic  # imports pandas
+    from mlnb.monitoring.shared_traffic import TrafficOptions, compare_traffic  # imports pandas
 
     project = Project.find()
     registry = Registry(project)
@@ -60,8 +60,8 @@ def main(args: argparse.Namespace) -> int:
                 f"{getattr(other, name)!r}; expected the same."
             )
     options = TrafficOptions(args.days, args.label_delay, args.mature, args.least_gain)
-    versions = [one.metadata.certificate.model for one in (champion, challenger)]
-    result = compare_traffic(log, label_database(project, champion.model), contract, *versions, options)
+    before, after = (one.metadata.certificate.model for one in (champion, challenger))
+    result = compare_traffic(log, label_database(project, champion.model), contract, before, after, options)
     print(json.dumps(to_json(result), ensure_ascii=False) if args.json else _text(result))
     if args.promote and result.decision == "promote":
         rows = f"{result.champion.rows + result.challenger.rows:,} responses"

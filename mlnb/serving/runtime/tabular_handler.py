@@ -19,6 +19,7 @@ from mlnb.methods.tasks.responders import compile_responder, respond
 from mlnb.serving.runtime.model_parts import ModelParts, Row
 from mlnb.serving.runtime.request_bodies import BadRows
 from mlnb.serving.runtime.request_handler import RequestHandler
+from mlnb.serving.runtime.row_checks import describe_value
 from mlnb.serving.runtime.row_scorers import compile_scorer
 from mlnb.serving.runtime.sum_explanations import explain_sums
 from mlnb.serving.runtime.table_bodies import TableSlice, read_columns, table_values
@@ -105,9 +106,7 @@ class TabularHandler(RequestHandler):
                 raise BadRows([RowProblem(row=lacking[name], column=name, found="nothing", expected=expected)])
             bad = next((row for row, value in enumerate(values) if not fits(value, column.kind)), None)
             if bad is not None:
-                value = values[bad]
-                shown = repr(value)[:80] if isinstance(value, str | int | float) else f"a {type(value).__name__}"
-                raise BadRows([RowProblem(row=bad, column=name, found=shown, expected=expected)])
+                raise BadRows([RowProblem(row=bad, column=name, found=describe_value(values[bad]), expected=expected)])
             columns[name] = to_array(values, column)
         return look_up_thresholds(columns, self.parts.decision)
 

@@ -31,7 +31,7 @@ class TrafficOptions:
 
     Attributes:
         days: length of the period, up to the newest row that is old enough.
-        label_delay: days after which a label is usually known; younger rows are not judged.
+        label_delay: days after which a label is usually available; younger rows are not judged.
         mature: share of labeled rows of each side that is needed, in [0, 1].
         least_gain: value that the lower end of the gain must exceed, in the metric's unit.
         resamples: of the bootstrap [1..].
@@ -126,9 +126,9 @@ def compare_traffic(
         period = [_last_responses(rows) for rows in sides]
         both = period[0].index.intersection(period[1].index)
         period = [rows.loc[both] for rows in period]
-    known = read_labels(labels)
+    matured = read_labels(labels)
     before, after = (
-        _judge(version, rows.reset_index(drop=True), known, contract)
+        _judge(version, rows.reset_index(drop=True), matured, contract)
         for version, rows in zip((champion, challenger), period, strict=True)
     )
     result = TrafficComparison(

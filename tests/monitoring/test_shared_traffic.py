@@ -8,7 +8,7 @@ from traffic_log import write_traffic
 
 from mlnb.errors import UsageError
 from mlnb.methods.contracts.problems import ProblemContract
-from mlnb.monitoring.traffic_comparison import TrafficOptions, compare_traffic
+from mlnb.monitoring.shared_traffic import TrafficOptions, compare_traffic
 
 CONTRACT = ProblemContract(
     task="binary", target="y", metric="log_loss", direction="minimize", classes=("no", "yes"), positive="yes"
