@@ -104,6 +104,7 @@ ELSEWHERE = {
     "show": "cli/test_reading_runs.py",
     "simulate": "cli/test_simulate.py",
     "stage": "api/test_planned_stages.py",
+    "traffic": "cli/test_traffic.py",
     "ui": "cli/test_ui.py",
     "upgrade": "cli/test_upgrade.py",
     "verify": "governance/test_project_verification.py",

@@ -47,6 +47,7 @@ COMMANDS = {
     "compare": Command("compare", "compare two model versions"),
     "labels": Command("labels", "add ground-truth labels, or count them"),
     "monitor": Command("monitor", "evaluate the model in production"),
+    "traffic": Command("traffic", "compare canary and champion on matured labels"),
     "retrain": Command("retrain", "train and evaluate a challenger on production data"),
     "loop": Command("loop", "run monitoring cycles on a schedule"),
     "schedule": Command("schedule", "write the schedule of monitoring cycles"),

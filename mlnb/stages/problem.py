@@ -7,6 +7,7 @@ __all__ = ['describe_problem', 'describe_requirements']
 
 # %% ../../nbs/stages/05_problem.ipynb #c05
 from ..methods.contracts.problems import Problem
+from ..methods.decisions.group_thresholds import describe_caution
 from ..methods.metrics.goals import METRIC_TASKS, base_name
 
 
@@ -58,6 +59,8 @@ def describe_requirements(problem: Problem) -> list[str]:
         limit = problem.fairness_limit
         most = "" if limit is None else f"; they may differ by {limit:g} at most"
         lines.append(f"Groups compared: by {', '.join(problem.protected)}{most}.")
+    if problem.fairness_mitigation:
+        lines.append(describe_caution(problem.protected))
     if problem.coverage:
         lines.append(f"Intervals hold {problem.coverage:.0%} of the truths.")
     return lines

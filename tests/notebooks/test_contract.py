@@ -18,6 +18,9 @@ METHODS = sorted((NBS / "methods").glob("*/*.ipynb"))
 GUIDES = sorted((NBS / "guides").glob("*.ipynb"))
 # What `#| stage` cells may import from mlnb, in addition to `open_stage`, methods and stages.
 ALSO: dict[str, tuple[str, ...]] = {
+    "evaluate": (
+        "mlnb.serving.batch.compiled.faster_predictions",
+    ),  # predicts with compiled trees, bit by bit the same
     "package": ("mlnb.serving",),  # builds the bento and verifies it over HTTP
     "collect": ("mlnb.monitoring.production_data",),  # reads the files of the prediction log and the labels
     "monitor": ("mlnb.monitoring.production_data",),  # as above

@@ -16,6 +16,7 @@ from ..contracts.decisions import Decision, FittedDecision, Measured
 from ..contracts.problems import ProblemContract
 from ..tasks.task_traits import traits_of
 from ..metrics.anomaly_metrics import top_threshold
+from .fair_thresholds import describe_groups
 from .probability_calibration import learn_calibration
 from .conformal_intervals import learn_interval
 from ..decisions.decision_rules import calibrate
@@ -124,6 +125,8 @@ def explain_decision(fitted: FittedDecision) -> list[DecisionPart]:
             chosen = type(decision.calibration).__name__.lower()
         elif part == "threshold" and decision.threshold is not None:
             chosen = f"{decision.threshold:.4g}"
+        elif part == "groups":
+            chosen = describe_groups(decision)
         elif part == "threshold" and decision.costs is not None:
             chosen = "least expected cost"
         rows.append(DecisionPart(part=part, chosen=chosen, reason=measured.reason))

@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['UNLABELED_METRIC', 'REFERENCES', 'format_number', 'Estimate', 'DecidingMetric', 'Reference', 'IntervalCheck',
            'BinCoverage', 'StepCoverage', 'ForecastIntervals', 'GroupErrors', 'ForecastErrors', 'AlertCounts', 'Slice',
-           'SliceReport', 'GroupRates', 'GroupDifference', 'FairnessAssessment', 'RobustnessCheck', 'ColumnImportance',
-           'Metrics']
+           'SliceReport', 'GroupRates', 'GroupDifference', 'FairnessAssessment', 'FairnessMitigation',
+           'RobustnessCheck', 'ColumnImportance', 'Metrics']
 
 # %% ../../../nbs/methods/contracts/evaluations.ipynb #c03
 from typing import ClassVar
@@ -247,6 +247,29 @@ class FairnessAssessment(GroupDifference, frozen=True, kw_only=True):
     limit: float | None = None
 
 
+class FairnessMitigation(Record, frozen=True, kw_only=True):
+    """The test rows with and without thresholds by group.
+
+    Args:
+        method: key of MITIGATIONS.
+        columns: protected columns that decisions depend on.
+        changed: share of the test rows with another decision than without mitigation, in [0, 1].
+        unknown: share of the test rows whose group has the common threshold, in [0, 1].
+        accuracy_before, accuracy: share of correct decisions without and with mitigation.
+        accuracy_change: the difference of both, on the same resamples.
+        before: the groups of each protected column without mitigation.
+    """
+
+    method: str
+    columns: tuple[str, ...]
+    changed: float
+    unknown: float
+    accuracy_before: Estimate
+    accuracy: Estimate
+    accuracy_change: Estimate
+    before: tuple[FairnessAssessment, ...] = ()
+
+
 class RobustnessCheck(Record, frozen=True, kw_only=True):
     """The primary metric with perturbed inputs.
 
@@ -304,6 +327,7 @@ class Metrics(Record, frozen=True, kw_only=True):
         alerts: anomaly detection with a threshold.
         forecast: forecasting.
         fairness: one assessment for each protected column.
+        mitigation: what thresholds by group change; None without them.
         slices: slices of the test rows.
         robustness: perturbed inputs, the unperturbed ones first.
         importance: permutation importance, most important first.
@@ -326,6 +350,7 @@ class Metrics(Record, frozen=True, kw_only=True):
     alerts: AlertCounts | None = None
     forecast: ForecastErrors | None = None
     fairness: tuple[FairnessAssessment, ...] = ()
+    mitigation: FairnessMitigation | None = None
     slices: SliceReport = SliceReport()
     robustness: tuple[RobustnessCheck, ...] = ()
     importance: tuple[ColumnImportance, ...] = ()

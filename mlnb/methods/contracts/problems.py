@@ -68,6 +68,7 @@ class _Goal(Record, frozen=True, kw_only=True):
     protected: tuple[str, ...] = ()
     fairness_metric: str | None = None
     fairness_limit: float | None = None
+    fairness_mitigation: str | None = None
     coverage: float | None = None
     limits: dict[str, float] = {}
     weight: str | None = None
@@ -100,6 +101,7 @@ class Problem(_Goal, frozen=True, kw_only=True):
         top: share of rows that is acted upon, in (0, 1).
         latency_ms: budget of one response, in milliseconds.
         protected, fairness_metric, fairness_limit: columns whose groups are compared, how, and the largest difference.
+        fairness_mitigation: how differences between groups are reduced, key of MITIGATIONS; None: they are not.
         coverage: nominal coverage of prediction intervals, in (0, 1).
         limits: bounds of metrics in addition to the deciding one, such as {"recall": 0.8}.
         weight: column of sample weights.

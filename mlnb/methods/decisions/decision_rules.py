@@ -123,16 +123,25 @@ def decide(prediction: np.ndarray, decision: Decision, contract: ProblemContract
     return calibrate(prediction, decision.calibration) if contract.classes else prediction
 
 
-def choose_classes(p: np.ndarray, decision: Decision) -> np.ndarray:
+def choose_classes(p: np.ndarray, decision: Decision, thresholds: np.ndarray | None = None) -> np.ndarray:
     """Return the predicted class: by threshold, by least expected cost, or the most probable one.
 
     Args:
         p: calibrated probabilities (n, k), from `decide`.
         decision: the decision.
+        thresholds: threshold of each row's group (n,), from `group_thresholds.find_thresholds`.
 
     Returns:
         (n,) int64, [0..k-1].
+
+    Raises:
+        ValueError: the decision depends on groups, and there are no thresholds.
     """
+    if decision.groups is not None and thresholds is None:
+        names = ", ".join(map(repr, decision.groups.columns))
+        raise ValueError(f"found no groups of the rows; expected values of {names}, which the decision depends on")
+    if thresholds is not None:
+        return (p[:, 1] >= thresholds).astype(np.int64)
     if decision.threshold is not None:
         return (p[:, 1] >= decision.threshold).astype(np.int64)
     if decision.costs is not None:

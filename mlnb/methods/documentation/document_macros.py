@@ -111,6 +111,24 @@ rows: {{ parts.confirmed() }}.
 
 No protected column is declared, so that groups of people were not compared.
 {% endfor %}
+{% if metrics.mitigation %}
+{% set mitigation = metrics.mitigation %}
+
+**Decisions depend on {{ mitigation.columns | listed }}**: each group has its own threshold, so that the fairness \
+measure differs less between groups. This changes {{ mitigation.changed | percent }} of the decisions on the test \
+rows; {{ mitigation.unknown | percent }} of the rows are of groups with the common threshold.
+
+| on the test rows | without thresholds by group | with them |
+|---|---|---|
+| accuracy | {{ mitigation.accuracy_before | spread }} | {{ mitigation.accuracy | spread }} |
+{% for entry in mitigation.before %}
+| {{ entry.measure }}, {{ entry.column }} | {{ entry.difference | spread }} | {{ \
+metrics.fairness[loop.index - one].difference | spread }} |
+{% endfor %}
+
+Treating people differently by a protected attribute can be unlawful, even to reduce differences between groups, for \
+instance in employment or credit. Obtain legal advice before use, and state its result in the answers below.
+{% endif %}
 {% endmacro %}
 {% macro limitations() %}
 - The figures hold for data like the test rows. Performance on data from another place, time or process was not \

@@ -22,6 +22,7 @@ FIELDS = {
     "positive": "positive class", "classes": "classes", "metric": "deciding metric", "bound": "bound",
     "top": "share acted upon", "latency_ms": "latency budget (ms)", "protected": "protected columns",
     "fairness_metric": "fairness measure", "fairness_limit": "largest difference allowed",
+    "fairness_mitigation": "fairness mitigation",
     "coverage": "interval coverage", "limits": "bounds of other metrics",
 }  # fmt: skip
 FEW = 5  # largest number of redundant pairs
@@ -239,4 +240,8 @@ class DocumentParts:
             return self._show(chosen["method"])
         if part == "threshold" and value_of(chosen) is not None:
             return self._show(chosen)
+        if part == "groups" and value_of(chosen) is not None:
+            names = [" / ".join(map(self._show, one["group"])) for one in chosen["thresholds"]]
+            values = [self._show(one["threshold"]) for one in chosen["thresholds"]]
+            return ", ".join(f"{name} {value}" for name, value in zip(names, values, strict=True))
         return "least expected cost" if part == "threshold" and value_of(decision["costs"]) is not None else "none"

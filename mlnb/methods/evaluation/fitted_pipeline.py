@@ -19,6 +19,7 @@ from ..contracts.decisions import Decision
 from ..contracts.problems import ProblemContract
 from ..tasks.task_traits import traits_of
 from ..decisions.decision_rules import choose_classes, decide, read_decision
+from ..decisions.group_thresholds import find_thresholds
 from ..encoding.table_encoder import Encoder
 from ..models.fitted_models import Model, load_model, predict
 from ..series.forecast_windows import Windows
@@ -61,15 +62,28 @@ class FittedPipeline:
         """
         return self.decide(predict(self.model, X))
 
-    def choose(self, prediction: np.ndarray) -> np.ndarray:
-        """Return the decided class codes (n,) of final probabilities (n, k); values are unchanged."""
-        return choose_classes(prediction, self.decision) if self.contract.classes else prediction
+    def thresholds(self, table: Any) -> np.ndarray | None:
+        """Return the threshold of each row's group (n,); None where the decision does not depend on groups.
 
-    def one_hot(self, prediction: np.ndarray) -> np.ndarray | None:
-        """Return 1 at each row's decided class and 0 elsewhere (n, k); None without classes."""
+        Args:
+            table: n typed rows, or a list of n JSON objects by column name.
+        """
+        return find_thresholds(table, self.schema, self.decision)
+
+    def choose(self, prediction: np.ndarray, thresholds: np.ndarray | None = None) -> np.ndarray:
+        """Return the decided class codes (n,) of final probabilities (n, k); values are unchanged.
+
+        Args:
+            prediction: final predictions (n, k) or (n,).
+            thresholds: from `thresholds`, of the same rows.
+        """
+        return choose_classes(prediction, self.decision, thresholds) if self.contract.classes else prediction
+
+    def one_hot(self, prediction: np.ndarray, thresholds: np.ndarray | None = None) -> np.ndarray | None:
+        """Return 1 at each row's decided class and 0 elsewhere (n, k); None without classes. Arguments as `choose`."""
         if not self.contract.classes:
             return None
-        return np.asarray(np.eye(len(self.contract.classes))[self.choose(prediction)])
+        return np.asarray(np.eye(len(self.contract.classes))[self.choose(prediction, thresholds)])
 
     def predict_rows(self, rows: Sequence[Mapping[str, Any]]) -> np.ndarray:
         """Return the final predictions of rows as a client sends them.

@@ -38,7 +38,7 @@ def respond_to_rows(pipeline: FittedPipeline, rows: Rows) -> list[dict[str, Any]
     if isinstance(encoder, Windows):
         requested = request_schema(pipeline.schema, contract)
         return to_wire(respond_to_request(rows, requested, encoder, model, pipeline.decision))
-    groups = None
+    groups = pipeline.thresholds(list(rows))
     if _has_query(pipeline):
         queries = np.array([str(row.get(str(contract.query))) for row in rows])
         groups = np.unique(queries, return_inverse=True)[1]
@@ -91,7 +91,10 @@ def hide_persons(pipeline: FittedPipeline, golden: Golden) -> Golden:
 
 def _example_row(pipeline: FittedPipeline) -> dict[str, Any]:
     """Return one row of typical values."""
+    groups = () if pipeline.decision.groups is None else pipeline.decision.groups.columns
+    protected = {name: _example_value(pipeline.schema.column(name)) for name in groups}
     row = {column.name: _example_value(column) for column in pipeline.schema.features} | _encoder_examples(pipeline)
+    row = protected | row
     return {str(pipeline.contract.query): "1", **row} if _has_query(pipeline) else row
 
 

@@ -115,7 +115,8 @@ def collect_references(
     if not why:
         try:
             predictions["champion"] = predict_champion(champion_pipeline, test_set.rows, test_set.pipeline.schema)
-            decided = champion_pipeline.one_hot(predictions["champion"])
+            thresholds = champion_pipeline.thresholds(test_set.rows)
+            decided = champion_pipeline.one_hot(predictions["champion"], thresholds)
             labels = {} if decided is None else {"champion": decided}
             learned = pd.read_parquet(champion_rows) if champion_rows else None
             seen = count_overlap(learned, test_set.rows, contract.target or "")

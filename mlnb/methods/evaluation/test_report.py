@@ -7,6 +7,7 @@ __all__ = ['TIMED_ROWS', 'LONGEST', 'evaluate_forecasts', 'measure_test_set', 's
            'decide_gate', 'describe_gate', 'short_rows', 'collect_golden', 'table_predictions', 'worst_predictions']
 
 # %% ../../../nbs/methods/evaluation/test_report.ipynb #c03
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -18,17 +19,18 @@ from ...errors import DataError
 from ..calibration.conformal_intervals import check_interval, coverage_line
 from ..calibration.probability_calibration import calibration_error
 from ..contracts.decisions import ValueInterval
-from ..contracts.evaluations import REFERENCES, Metrics
+from ..contracts.evaluations import REFERENCES, FairnessMitigation, Metrics
 from ..contracts.gates import Gate
 from ..contracts.holdout_reuse import HoldoutReuse, reuse_line
 from ..contracts.responses import Golden, to_wire
 from ..contracts.problems import ProblemContract
-from ..decisions.decision_rules import bound_values
+from ..decisions.decision_rules import bound_values, choose_classes
 from ..tasks.responders import respond
 from ..encoding.row_encoder import compile_row
 from .champion_evaluation import describe_overlap
 from .explanations import contributions, explains, name_reasons
-from .fairness import assess_fairness, fairness_lines
+from ..decisions.group_thresholds import group_columns, name_groups
+from .fairness import assess_fairness, assess_mitigation, describe_mitigation, fairness_lines
 from .forecast_evaluation import ForecastEvaluation, evaluate_forecaster
 from .model_footprint import Latency, latency_line, time_responses
 from .reference_models import References
@@ -100,11 +102,28 @@ def measure_test_set(
     if pipeline.tabular:
         columns = readable_columns(test_set.rows, pipeline.schema, contract.protected)
         fairness = assess_fairness(contract, columns, y, test_set.chosen, seed, test_set.weights)
-        metrics = replace(metrics, fairness=fairness)
+        metrics = replace(metrics, fairness=fairness, mitigation=_measure_mitigation(test_set, columns, seed))
         if isinstance(decision.interval, ValueInterval):
             ends, nominal = bound_values(prediction, decision.interval), decision.interval.coverage
             metrics = replace(metrics, interval=check_interval(y, ends, contract.coverage or nominal, test_set.weights))
     return metrics
+
+
+def _measure_mitigation(
+    test_set: ScoredTestSet, columns: Mapping[str, np.ndarray], seed: int
+) -> FairnessMitigation | None:
+    """Return what thresholds by group change; None where the decision does not depend on groups."""
+    pipeline = test_set.pipeline
+    decision = pipeline.decision
+    if decision.groups is None:
+        return None
+    chosen = choose_classes(test_set.prediction, replace(decision, groups=None)), test_set.chosen
+    groups = name_groups(group_columns(test_set.rows, pipeline.schema, decision.groups), decision.groups.edges)
+    covered = np.isin(
+        np.array([json.dumps(group) for group in groups]),
+        [json.dumps(one.group) for one in decision.groups.thresholds],
+    )
+    return assess_mitigation(pipeline.contract, columns, test_set.y, chosen, covered, seed, test_set.weights)
 
 
 def _copies(test_set: ScoredTestSet) -> np.ndarray | None:
@@ -147,7 +166,7 @@ def describe_results(metrics: Metrics, score: float, deviation: float) -> list[s
             lines.append(f"better than {name} by {format_estimate(metrics.references[who].difference)}")
     if "champion" in metrics.references:
         lines[-1] += f"; {describe_overlap(metrics.champion_seen, metrics.rows)}"
-    return lines
+    return lines + describe_mitigation(metrics.mitigation, metrics.fairness)
 
 # %% ../../../nbs/methods/evaluation/test_report.ipynb #c07
 def measure_latency(test_set: ScoredTestSet, forecasts: ForecastEvaluation | None = None) -> Latency | None:
@@ -166,9 +185,11 @@ def measure_latency(test_set: ScoredTestSet, forecasts: ForecastEvaluation | Non
 
     def respond_to_row(row: Mapping[str, Any]) -> object:
         """Return the response to one row."""
-        return respond(predict(pipeline.model, np.asarray(encode(row))[None]), pipeline.contract, pipeline.decision)
+        raw = predict(pipeline.model, np.asarray(encode(row))[None])
+        return respond(raw, pipeline.contract, pipeline.decision, pipeline.thresholds([row]))
 
-    return time_responses(respond_to_row, json_rows(test_set.rows.iloc[:TIMED_ROWS], pipeline.schema))
+    also = list(pipeline.decision.groups.columns if pipeline.decision.groups else ())
+    return time_responses(respond_to_row, json_rows(test_set.rows.iloc[:TIMED_ROWS], pipeline.schema, also))
 
 
 def decide_gate(
@@ -222,12 +243,13 @@ def collect_golden(test_set: ScoredTestSet, indices: np.ndarray) -> Golden:
         test_set: the test rows.
         indices: of the rows, ascending.
     """
-    contract = test_set.pipeline.contract
-    groups = select_rows(test_set.groups, indices)
-    also = [contract.query] if contract.query else []
+    contract, decision = test_set.pipeline.contract, test_set.pipeline.decision
+    by_group = test_set.thresholds if test_set.groups is None else test_set.groups
+    groups = select_rows(by_group, indices)
+    also = [contract.query] if contract.query else list(decision.groups.columns if decision.groups else ())
     return Golden(
         rows=json_rows(test_set.rows.iloc[indices], test_set.pipeline.schema, also),
-        predictions=to_wire(respond(test_set.raw[indices], contract, test_set.pipeline.decision, groups)),
+        predictions=to_wire(respond(test_set.raw[indices], contract, decision, groups)),
     )
 
 

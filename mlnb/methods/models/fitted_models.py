@@ -11,9 +11,9 @@ import base64
 import io
 import pickle
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar
@@ -50,6 +50,8 @@ class Model:
         features: number of columns of the encoded matrix.
         native: a LightGBM Booster, a dict (numbers and arrays; members and weights; or inner and transform), a
             CustomModel, or an estimator of scikit-learn.
+        faster: computes the predictions (n, classes) or (n,) of many rows, bit for bit, such as compiled trees; None:
+            `native` predicts. It is not saved.
     """
 
     family: str
@@ -57,6 +59,7 @@ class Model:
     classes: int
     features: int
     native: Any
+    faster: Callable[[np.ndarray], np.ndarray] | None = field(default=None, compare=False, repr=False)
 
 # %% ../../../nbs/methods/models/fitted_models.ipynb #c05
 NUMPY_MODELS = {"linear": predict_linear, "mlp": predict_mlp, "knn": predict_knn}  # predicted with numpy
@@ -103,6 +106,8 @@ def inner_model(model: Model) -> Model:
 def _predict(model: Model, X: np.ndarray) -> np.ndarray:
     """Return the predictions for a chunk of rows."""
     native = model.native
+    if model.faster is not None:
+        return model.faster(X)
     if isinstance(native, dict) and "members" in native:
         total: Any = 0.0
         for member, weight in zip(native["members"], native["weights"], strict=True):
@@ -264,7 +269,7 @@ def save_model(model: Model, folder: Path) -> Path:
     elif isinstance(native, CustomModel):
         numbers = save_custom(native, folder)
     elif is_booster(model):
-        (folder / "model.txt").write_bytes(native.model_to_string().encode())
+        native.save_model(folder / "model.txt")  # the bytes of `model_to_string`, in half the time
     else:
         (folder / "model.pkl").write_bytes(to_bytes(native))
     metadata = ModelFile(

@@ -22,7 +22,11 @@ ALONE = 16  # rows up to which one thread computes, as in a service
 
 # %% ../../../nbs/methods/models/shap_values.ipynb #c03
 def compute_shap_values(
-    model: Model, X: np.ndarray, sources: Sequence[str], classes: np.ndarray | None = None
+    model: Model,
+    X: np.ndarray,
+    sources: Sequence[str],
+    classes: np.ndarray | None = None,
+    forest_rounds: int | None = None,
 ) -> tuple[np.ndarray, np.ndarray, list[str]]:
     """Return the SHAP values of each row; base value and contributions sum to the score.
 
@@ -36,6 +40,8 @@ def compute_shap_values(
         X: encoded rows (n, d).
         sources: column that each encoded column comes from (d,).
         classes: class code whose score is explained (n,); of two classes always the second.
+        forest_rounds: trees of each output of a forest that are used, the first ones; None: all. They are independent
+            and equally distributed, so that their mean estimates that of all.
 
     Returns:
         contributions (n, columns), base values (n,), names of the columns.
@@ -44,11 +50,11 @@ def compute_shap_values(
         ValueError: for a model whose score is not a sum.
     """
     if isinstance(model.native, dict) and "members" in model.native and not model.classes:
-        each = [compute_shap_values(member, X, sources) for member in model.native["members"]]
+        each = [compute_shap_values(member, X, sources, None, forest_rounds) for member in model.native["members"]]
         weights = model.native["weights"]
         parts = sum(weight * one[0] for weight, one in zip(weights, each, strict=True))
         return np.asarray(parts), np.asarray(sum(w * one[1] for w, one in zip(weights, each, strict=True))), each[0][2]
-    parts, base, columns = _raw_contributions(inner_model(model), X, sources, classes)
+    parts, base, columns = _raw_contributions(inner_model(model), X, sources, classes, forest_rounds)
     if (invert := _inverse_link(model)) is None:
         return parts, base, columns
     moved, start = parts.sum(axis=1), invert(base)
@@ -69,16 +75,18 @@ def _inverse_link(model: Model) -> Callable[[np.ndarray], np.ndarray] | None:
 
 
 def _raw_contributions(
-    model: Model, X: np.ndarray, sources: Sequence[str], classes: np.ndarray | None
+    model: Model, X: np.ndarray, sources: Sequence[str], classes: np.ndarray | None, forest_rounds: int | None
 ) -> tuple[np.ndarray, np.ndarray, list[str]]:
     """Return contributions to the raw score (n, columns), base values (n,) and columns."""
     columns = list(dict.fromkeys(sources))
     if is_booster(model):
         threads = 1 if len(X) <= ALONE else -1
-        raw = model.native.predict(X, pred_contrib=True, num_threads=threads)
+        forest, rounds = model.family in AVERAGED_FAMILIES, model.native.current_iteration()
+        rounds = rounds if forest_rounds is None or not forest else min(rounds, forest_rounds)
+        raw = model.native.predict(X, pred_contrib=True, num_iteration=rounds, num_threads=threads)
         raw = raw.reshape(len(X), -1, X.shape[1] + 1)
-        if model.family in AVERAGED_FAMILIES:
-            raw = raw / (model.native.num_trees() // raw.shape[1])
+        if forest:
+            raw = raw / rounds
     elif isinstance(model.native, dict) and "coefficients" in model.native:
         outputs = range(len(model.native["intercepts"]))
         raw = np.stack([linear_terms(model.native, X, one) for one in outputs], axis=1)

@@ -103,7 +103,7 @@ class ClassForm(ResponseForm):
     ) -> ResponseColumns:
         """Return the columns of n responses."""
         names = required(contract.classes, "classes")
-        return ResponseColumns(labels=choose_classes(final, decision), names=names, probabilities=final)
+        return ResponseColumns(labels=choose_classes(final, decision, groups), names=names, probabilities=final)
 
     def properties(self, contract: ProblemContract) -> JsonObject:
         """Return the JSON Schema properties of one response: the class, and each class's probability."""
@@ -117,7 +117,9 @@ class ClassForm(ResponseForm):
 
     def compile(self, contract: ProblemContract, decision: Decision) -> "Responder | None":
         """Return the function of one row: by threshold, or the most probable class; None for other decisions."""
-        if decision.costs is not None or not isinstance(decision.calibration, Isotonic | None):
+        if decision.costs is not None or decision.groups is not None:
+            return None
+        if not isinstance(decision.calibration, Isotonic | None):
             return None
         return _compile_class(required(contract.classes, "classes"), decision.threshold, decision.calibration)
 
@@ -207,7 +209,8 @@ def respond_by_column(
         prediction: probabilities (n, k), values or scores (n,), from `fitted_models.predict`.
         contract: task, classes, contamination.
         decision: calibration, threshold or costs, interval; None: none of them.
-        groups: ranking: number of each row's query (n,); None: all rows are one query.
+        groups: ranking: number of each row's query (n,), None: all rows are one query; of a decision by group the
+            threshold of each row's group (n,), from `group_thresholds.find_thresholds`.
 
     Raises:
         ValueError: for an anomaly contract without threshold and contamination, or a calibration of another task.

@@ -34,6 +34,10 @@ class ColumnValues:
         """Return the number of rows."""
         return len(self.values if self.codes is None else self.codes)
 
+    def expand(self) -> np.ndarray:
+        """Return the value of each row (n,)."""
+        return self.values if self.codes is None else self.values[self.codes]
+
 
 def read_column(array: pa.Array | None, column: Column, rows: int, text: bool) -> ColumnValues:
     """Return a column's values; rows that the service would refuse are marked bad and hold missing values.

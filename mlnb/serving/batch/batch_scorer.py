@@ -12,6 +12,7 @@ import pyarrow as pa
 from mlnb.errors import ServingError, UsageError
 from mlnb.methods.contracts.format_descriptions import describe_format
 from mlnb.methods.contracts.responses import Golden
+from mlnb.methods.decisions.group_thresholds import look_up_thresholds
 from mlnb.methods.encoding.table_encoder import Encoder
 from mlnb.methods.models.fitted_models import predict
 from mlnb.methods.tables.columns import check_rows, nearest
@@ -80,6 +81,9 @@ class Scorer:
         self.schema = self.parts.schema
         self.protection = Protection.of(self.schema, ProcessSettings().personal_key)
         self.ignore_unknown, self.fill_missing = ignore_unknown, fill_missing
+        groups = self.parts.decision.groups
+        features = [column.name for column in self.schema.features]
+        self.read = list(dict.fromkeys([*features, *(groups.columns if groups is not None else ())]))
         self.keep: tuple[str, ...] = ()
         encoder = Encoder.from_json(self.parts.encoder)
         self.width = len(encoder.names)
@@ -111,7 +115,7 @@ class Scorer:
         good = np.flatnonzero(~bad)
         prediction = self._predict(self._encode(columns, good), len(good))
         output: dict[str, pa.Array] = {"row": pa.array(good + first)}
-        created = self._to_columns(prediction)
+        created = self._to_columns(prediction, self._thresholds(columns, good))
         for name, retained in name_retained(self.keep, (*created, *RESERVED)).items():
             output[retained] = table.column(name).take(pa.array(good))
         output |= created
@@ -119,9 +123,9 @@ class Scorer:
 
     def check_names(self, names: list[str]) -> None:
         """Raise `UsageError` when a column is missing that the model or --keep names, or when one is unknown."""
-        features = [column.name for column in self.schema.features]
+        features = self.read
         unknown = [name for name in names if name not in self.schema.names and name not in self.keep]
-        absent = {c.name for c in self.schema.features if c.nullable and self.fill_missing}
+        absent = {name for name in features if self.schema.column(name).nullable and self.fill_missing}
         for name in (*features, *self.keep):
             if name not in names and (name in self.keep or name not in absent):
                 why = "the model needs it" if name in features else "--keep names it"
@@ -180,7 +184,7 @@ class Scorer:
     def _read(self, table: pa.Table, texts: Collection[str]) -> dict[str, ColumnValues]:
         names = set(table.column_names)
         values = {}
-        for column in self.schema.features:
+        for column in map(self.schema.column, self.read):
             array = table.column(column.name).combine_chunks() if column.name in names else None
             values[column.name] = read_column(array, column, len(table), column.name in texts)
         return values
@@ -188,7 +192,7 @@ class Scorer:
     def _encode(self, columns: dict[str, ColumnValues], good: np.ndarray) -> list[EncodedColumn]:
         """Return the rows `good`, encoded: each distinct value of a column once, by its own encoder."""
         encoded = []
-        for (encoder, _), (name, values) in zip(self.encoders, columns.items(), strict=True):
+        for (encoder, _), (name, values) in zip(self.encoders, columns.items(), strict=False):  # features come first
             codes, numbers = values.codes, values.values
             if len(good) < len(values):
                 codes, numbers = (None, numbers[good]) if codes is None else (codes[good], numbers)
@@ -196,9 +200,16 @@ class Scorer:
             encoded.append(EncodedColumn(encoder.transform({name: numbers}), codes))
         return encoded
 
-    def _to_columns(self, prediction: np.ndarray) -> dict[str, pa.Array]:
+    def _thresholds(self, columns: dict[str, ColumnValues], good: np.ndarray) -> np.ndarray | None:
+        """Return the threshold of the group of each row `good`; None where the decision does not depend on groups."""
+        if self.parts.decision.groups is None:
+            return None
+        protected = {name: columns[name].expand()[good] for name in self.parts.decision.groups.columns}
+        return look_up_thresholds(protected, self.parts.decision)
+
+    def _to_columns(self, prediction: np.ndarray, thresholds: np.ndarray | None) -> dict[str, pa.Array]:
         """Return the responses' columns for the output file."""
-        responses = respond_by_column(prediction, self.parts.contract, self.parts.decision)
+        responses = respond_by_column(prediction, self.parts.contract, self.parts.decision, thresholds)
         output: dict[str, pa.Array] = {}
         if responses.labels is not None:
             output["prediction"] = _to_names(responses.labels.astype(np.int32), responses.names)
@@ -216,7 +227,7 @@ class Scorer:
         if not len(bad):
             return []
         described = list[BadRow]()
-        features = [column.name for column in self.schema.features if column.name in set(table.column_names)]
+        features = [name for name in self.read if name in set(table.column_names)]
         for number, row in zip(bad.tolist(), to_list(table.take(pa.array(bad))), strict=True):
             values = self._read(table.slice(number, 1), texts)
             wrong = [name for name in features if values[name].bad is not None]
@@ -232,8 +243,7 @@ class Scorer:
 
     def _respond(self, rows: Sequence[Row]) -> list[Row]:
         """Return the responses to rows by way of columns, in the service's form."""
-        names = [column.name for column in self.schema.features]
-        arrays = {name: _to_array([row.get(name) for row in rows]) for name in names}
+        arrays = {name: _to_array([row.get(name) for row in rows]) for name in self.read}
         output = self.score(pa.table(arrays), 0).good.drop_columns("row").to_pylist()
         return [self._to_wire(row) for row in output]
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from mlnb.errors import UsageError
+from mlnb.methods.contracts.decisions import Decision
 from mlnb.methods.encoding.custom_encoders import CustomCodec
 from mlnb.methods.models.custom_families import CustomModel
 
@@ -30,6 +31,16 @@ def custom_refusal(codec: CustomCodec, form: str) -> UsageError:
         f"Column {codec.column!r} is encoded by {codec.source.name!r} of {codec.source.file}, code of the project that "
         f"{form} cannot run. Use mlnb serve, mlnb containerize or mlnb score instead, or train without the encoder."
     )
+
+
+def refuse_groups(decision: Decision, form: str) -> None:
+    """Raise `UsageError` for a decision that depends on groups, which a form without the service does not have."""
+    if decision.groups is not None:
+        names = ", ".join(map(repr, decision.groups.columns))
+        raise UsageError(
+            f"Decisions depend on groups of {names}, which {form} does not support. Deploy the service or a container, "
+            "or run again with -p problem.fairness_mitigation none."
+        )
 
 
 def describe_native(native: object) -> str:

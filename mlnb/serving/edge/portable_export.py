@@ -28,7 +28,7 @@ from mlnb.methods.series.forecast_windows import Windows, request_schema
 from mlnb.methods.series.lag_features import CYCLES, MEMORIES
 from mlnb.methods.tables.columns import Schema
 from mlnb.methods.tasks.task_traits import traits_of
-from mlnb.serving.edge.exports import ExportResult, custom_refusal
+from mlnb.serving.edge.exports import ExportResult, custom_refusal, refuse_groups
 from mlnb.serving.edge.lightgbm_text import read_booster
 from mlnb.serving.edge.model_numbers import ModelNumbers, to_numbers
 from mlnb.serving.runtime.model_parts import ModelParts, Row, read_record
@@ -179,6 +179,7 @@ def _split_members(model: Model) -> list[PortableMember]:
 
 def _describe(parts: ModelParts) -> JsonObject:
     """Return what the scorer needs besides the models: contract, decision and encoder."""
+    refuse_groups(parts.decision, "Python alone")
     contract = parts.contract
     fields = ("task", "target", "classes", "query")
     document: JsonObject = {

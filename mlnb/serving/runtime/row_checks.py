@@ -61,4 +61,12 @@ def _found(problem: RowProblem, chunk: Sequence[JsonObject]) -> str:
     if problem.row is None or problem.column is None:
         return problem.found
     value = chunk[problem.row].get(problem.column)
-    return "an object" if isinstance(value, dict) else "a list" if isinstance(value, list) else problem.found
+    return describe_value(value) if isinstance(value, dict | list) else problem.found
+
+
+def describe_value(value: Any) -> str:
+    """Return a value of a request for a problem: numbers, texts and booleans are quoted, within 80 characters."""
+    if isinstance(value, dict | list):
+        return "an object" if isinstance(value, dict) else "a list"
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."

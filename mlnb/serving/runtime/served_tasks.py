@@ -13,7 +13,7 @@ from mlnb.serving.runtime.forecast_handler import ForecastHandler, history_colum
 from mlnb.serving.runtime.model_parts import ModelParts
 from mlnb.serving.runtime.request_handler import RequestHandler
 from mlnb.serving.runtime.scored_handlers import AnomalyHandler, RankingHandler, query_columns
-from mlnb.serving.runtime.tabular_handler import TabularHandler
+from mlnb.serving.runtime.tabular_handler import TabularHandler, table_columns
 
 
 def feature_columns(schema: Schema, contract: ProblemContract) -> Schema:
@@ -35,7 +35,7 @@ class ServedTask:
 
 
 SERVED = {  # by the trait `kind` of the task
-    "table": ServedTask(TabularHandler),
+    "table": ServedTask(TabularHandler, table_columns),
     "alerts": ServedTask(AnomalyHandler),
     "query": ServedTask(RankingHandler, query_columns),
     "history": ServedTask(ForecastHandler, history_columns),

@@ -110,13 +110,19 @@ def read_columns(table: TableSlice, schema: Schema) -> dict[str, np.ndarray]:
     return arrays
 
 
+def table_values(table: TableSlice, name: str) -> list[Any]:
+    """Return the values of a column as JSON holds them; None for NaN, and everywhere without such a column."""
+    if name in table.numbers:
+        return [None if number != number else number for number in table.numbers[name].tolist()]
+    if name not in table.coded:
+        return [None] * table.rows
+    values, codes = table.coded[name]
+    return [values[code] for code in codes.tolist()]
+
+
 def to_rows(table: TableSlice) -> list[JsonObject]:
     """Return a table as rows as JSON holds them: instants as ISO 8601 text, None for NaN."""
-    columns: dict[str, list[Any]] = {}
-    for name, numbers in table.numbers.items():
-        columns[name] = [None if number != number else number for number in numbers.tolist()]
-    for name, (values, codes) in table.coded.items():
-        columns[name] = [values[code] for code in codes.tolist()]
+    columns = {name: table_values(table, name) for name in (*table.numbers, *table.coded)}
     if not columns:
         return [{}] * table.rows
     return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]

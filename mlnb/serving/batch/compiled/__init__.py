@@ -18,4 +18,5 @@ How the modules depend on each other, from the bottom up:
     compiled_linear      a linear model
     compiled_models      either of them, and ensembles of them
     verification         comparison with the original on the job's own rows
+    faster_predictions   a model with compiled trees, for the many predictions of an evaluation
 """

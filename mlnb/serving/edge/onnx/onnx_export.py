@@ -18,7 +18,7 @@ from mlnb.methods.encoding.table_encoder import Encoder
 from mlnb.methods.tables.columns import Schema, to_arrays
 from mlnb.methods.tasks.responders import STATES, respond_by_column
 from mlnb.methods.tasks.task_traits import traits_of
-from mlnb.serving.edge.exports import ExportResult
+from mlnb.serving.edge.exports import ExportResult, refuse_groups
 from mlnb.serving.edge.onnx.onnx_encoder import write_encoder
 from mlnb.serving.edge.onnx.onnx_forecasts import describe_examples, to_examples, write_forecast
 from mlnb.serving.edge.onnx.onnx_graph import Graph
@@ -65,6 +65,7 @@ def export_onnx(folder: Path, file: Path) -> ExportResult:
 
 def make_graph(parts: ModelParts) -> Graph:
     """Return the graph from a row to its prediction. Raises `UsageError` for what has no ONNX form."""
+    refuse_groups(parts.decision, "ONNX")
     contract, graph = parts.contract, Graph()
     response = traits_of(contract.task).response
     if response == "steps":
