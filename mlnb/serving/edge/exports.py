@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from mlnb.errors import UsageError
 from mlnb.methods.encoding.custom_encoders import CustomCodec
+from mlnb.methods.encoding.embedded_text import EmbeddedTextCodec
 from mlnb.methods.models.custom_families import CustomModel
 
 
@@ -29,6 +30,14 @@ def custom_refusal(codec: CustomCodec, form: str) -> UsageError:
     return UsageError(
         f"Column {codec.column!r} is encoded by {codec.source.name!r} of {codec.source.file}, code of the project that "
         f"{form} cannot run. Use mlnb serve, mlnb containerize or mlnb score instead, or train without the encoder."
+    )
+
+
+def embedding_refusal(codec: EmbeddedTextCodec, form: str) -> UsageError:
+    """Return the error for a column with embeddings, in a form that has no sentence model."""
+    return UsageError(
+        f"Column {codec.column!r} is embedded by the model {codec.source.model!r}, which {form} cannot run. Use mlnb "
+        "serve, mlnb containerize or mlnb score instead, or train without features.embeddings."
     )
 
 

@@ -5,7 +5,7 @@ import re
 import shutil
 import sys
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from string import Template
@@ -17,9 +17,10 @@ from mlnb.engine.project import Project, builtin_folder
 from mlnb.errors import ServingError
 from mlnb.methods.contracts.problems import ProblemContract
 from mlnb.methods.contracts.responses import Golden
-from mlnb.methods.encoding.table_encoder import read_options
+from mlnb.methods.encoding.embedding_sources import FOLDER, EmbeddingSource, load_embedder
+from mlnb.methods.encoding.table_encoder import EncoderOptions, read_options
 from mlnb.methods.models.custom_families import CODE_FILE
-from mlnb.methods.tables.columns import Schema
+from mlnb.methods.tables.columns import Schema, to_arrays
 from mlnb.methods.tables.pseudonyms import Protection
 from mlnb.methods.tasks.task_traits import traits_of
 from mlnb.serving.packaging.imported_modules import follow_code, follow_imports
@@ -142,6 +143,7 @@ def make_bundle(
         further: names of libraries that it needs in addition to those of the model.
 
     Raises:
+        EmbeddingError: texts cannot be embedded.
         MissingExtra: a library is not installed.
         UsageError: one of `further` is not a library's name.
     """
@@ -154,12 +156,18 @@ def make_bundle(
     for part, value in {"schema": schema, "encoder": encoder}.items():
         _write_json(inside / f"{part}.json", value)
     _copy_tree(model, inside / "fitted")
+    options = read_options(encoder) if "options" in encoder else EncoderOptions()
+    if options.embeddings is not None:
+        texts = _embedded_texts(options.embeddings, Schema.from_json(schema), [*golden.rows, *example.rows])
+        load_embedder(options.embeddings).record(texts, inside / FOLDER)
     model_tag = f"{name}:{digest_tree(inside)[:VERSION_DIGITS]}"
     (inside / "version.txt").write_text(f"{model_tag}\n", "utf-8")
     (inside / EXAMPLE).write_bytes(encode(example))
 
-    encoders = list(read_options(encoder).encoders.values()) if "options" in encoder else []
-    needed = required_libraries(model, [*further, *(name for one in encoders for name in one.libraries)])
+    encoders = list(options.encoders.values())
+    libraries = [*further, *(name for one in encoders for name in one.libraries)]
+    libraries += () if options.embeddings is None else options.embeddings.libraries
+    needed = required_libraries(model, libraries)
     _copy_tree(service, folder)
     pinned = pin(needed)
     (folder / "requirements.txt").write_text(pinned, "utf-8")
@@ -263,6 +271,13 @@ service does not start, and without one it refuses requests that hold values ins
 
 def _protection(schema: JsonObject) -> Protection:
     return Protection.of(Schema.from_json(schema), ProcessSettings().personal_key)
+
+
+def _embedded_texts(source: EmbeddingSource, schema: Schema, rows: Sequence[JsonObject]) -> list[str]:
+    """Return the texts of rows that are embedded."""
+    names = [column.name for column in schema.features if column.kind == "text" and source.embeds(column.name)]
+    arrays = to_arrays(list(rows), schema)
+    return [text for name in names for text in arrays[name].tolist() if text is not None]
 
 
 def _copy_tree(source: Path, target: Path) -> None:

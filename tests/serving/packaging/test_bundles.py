@@ -1,5 +1,6 @@
 import json
 import os
+import shutil
 import subprocess
 import sys
 
@@ -8,17 +9,19 @@ import pytest
 import yaml
 from custom_encoders import moments
 from custom_families import CODE
+from small_sentence_models import write_sentence_model
 
 from mlnb.codec import replace
 from mlnb.engine.project import Project
-from mlnb.errors import ServingError
+from mlnb.errors import EmbeddingError, ServingError
 from mlnb.methods.contracts.problems import ProblemContract
 from mlnb.methods.contracts.responses import Golden
+from mlnb.methods.encoding.embedding_sources import locate, read_source
 from mlnb.methods.encoding.table_encoder import Encoder
 from mlnb.methods.models.custom_families import fit_custom, load_family
 from mlnb.methods.models.family_interface import FitSpec
 from mlnb.methods.models.fitted_models import Model, save_model
-from mlnb.methods.tables.columns import Column, Schema
+from mlnb.methods.tables.columns import Column, Schema, to_arrays
 from mlnb.methods.tasks.task_traits import Task
 from mlnb.serving.packaging.bundles import Bundle, curl, default_name, digest_tree, find_service, tag_name, tree_files
 from mlnb.serving.packaging.library_requirements import imported_versions
@@ -165,3 +168,27 @@ def test_a_custom_family_brings_its_code_and_libraries(material, tmp_path):
     environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(bundle.folder)}
     done = subprocess.run(command, cwd=bundle.folder, env=environment, capture_output=True, text=True)
     assert done.stdout.split() == [str(bundle.folder / "mlnb" / "__init__.py"), "halves"], done.stderr
+
+
+def test_a_sentence_model_is_stored_with_the_bundle_or_read_where_it_is_mounted(material, tmp_path, monkeypatch):
+    write_sentence_model(tmp_path / "project" / "tiny")
+    schema, rows = Schema((Column("note", "text"),)), [{"note": "first class"}, {"note": "good film"}]
+    for stored in (True, False):
+        monkeypatch.setenv("MLNB_FILES", str(tmp_path / "project"))
+        source = read_source("tiny", tmp_path / "project", schema, stored=stored, components=1)
+        encoder = Encoder.fit(to_arrays(rows, schema), schema, embeddings=source)
+        expected = encoder.transform(to_arrays(rows, schema))
+        bundle = material().bundle(tmp_path / str(stored), encoder=encoder.to_json(), schema=schema.to_json())
+        assert {"onnxruntime", "tokenizers"} <= imported_versions(
+            (bundle.folder / "requirements.txt").read_text()
+        ).keys()
+        assert (bundle.folder / "model/embeddings/onnx/model.onnx").is_file() == stored
+        recorded = json.loads((bundle.folder / "model/embeddings/vectors.json").read_text())
+        assert set(recorded) == {row["note"] for row in [*material().golden.rows, *material().example.rows]}
+        located = locate(json.loads((bundle.folder / "model/encoder.json").read_text()), bundle.folder / "model")
+        monkeypatch.setenv("MLNB_FILES", str(tmp_path / "away"))
+        if not stored:
+            with pytest.raises(EmbeddingError, match=r"away/tiny of the sentence model does not exist; mount"):
+                Encoder.from_json(located)
+            shutil.copytree(tmp_path / "project" / "tiny", tmp_path / "away" / "tiny")
+        assert Encoder.from_json(located).transform(to_arrays(rows, schema)).tobytes() == expected.tobytes()
