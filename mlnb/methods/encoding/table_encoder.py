@@ -258,9 +258,27 @@ class Encoder:
             out[stop - 1] = declared.get(codec.column, 0)  # the number, the boolean, or the elapsed days
         return out
 
+    @property
+    def explained(self) -> tuple[str, ...]:
+        """Return what each encoded column is explained as: its feature, or the embedding of a text (d,)."""
+        groups = list(self.sources)
+        for index, one in enumerate(self.embedded()):
+            if one and (group := f"{groups[index]}: embedding") not in self.sources:
+                groups[index] = group
+        return tuple(groups)
+
+    def embedded(self) -> list[int]:
+        """Return which encoded columns are of embeddings: 1, else 0."""
+        out = [0] * len(self.names)
+        for codec, start, stop in self.positions:
+            if isinstance(codec, EmbeddedTextCodec):
+                out[start + codec.width : stop] = [1] * (stop - start - codec.width)
+        return out
+
     def constraints(self) -> dict[str, list[int]]:
-        """Return the hyperparameters for monotonic constraints: `monotone`, or nothing."""
-        return {"monotone": self.monotone()} if self.options.monotone else {}
+        """Return what every fit is given: monotonic constraints as `monotone`, columns of embeddings as `embedded`."""
+        directions = {"monotone": self.monotone()} if self.options.monotone else {}
+        return directions | ({"embedded": self.embedded()} if self.embedded_texts else {})
 
     def to_json(self) -> dict[str, Any]:
         """Return the encoder as plain JSON values."""

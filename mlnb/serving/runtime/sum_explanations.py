@@ -37,7 +37,7 @@ def explain_sums(
     if not len(encoded):
         return []
     try:
-        contributions, base, columns = compute_shap_values(model, encoded, encoder.sources, labels)
+        contributions, base, columns = compute_shap_values(model, encoded, encoder.explained, labels)
     except ValueError as error:
         raise BadRequest(f"this model's predictions cannot be explained: {error}", []) from None
     scores = (contributions.sum(axis=1) + base).tolist()

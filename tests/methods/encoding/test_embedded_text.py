@@ -52,7 +52,7 @@ def test_row_batch_and_loaded_encoder_have_the_same_bits(root: Path, classes: in
     assert sum("embedding" in name for name in encoder.names) == scores + 3 and encoder.scores_texts
     assert [codec.column for codec in encoder.embedded_texts] == ["review"] and len(encoder.scored_texts) == 2
     again = Encoder.from_json(json.loads(json.dumps(encoder.to_json())))
-    odd = [{"review": text, "title": None} for text in ("", "unheard", "good", "漢字 🎬", "bad " * 250_000)]
+    odd = [{"review": text, "title": None} for text in ("", "nothing else", "good", "漢字 🎬", "bad " * 250_000)]
     whole = again.transform(to_arrays([*rows, *odd], SCHEMA))
     assert whole[:120].tobytes() == encoder.transform(arrays).tobytes()
     encode = compile_row(SCHEMA, again)

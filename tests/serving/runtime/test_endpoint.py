@@ -218,6 +218,8 @@ def test_a_service_with_embeddings_responds_from_a_thread_and_survives_a_failing
         try:
             status, answers, _ = ask(created, body([{"age": 31.0, "note": "a good film"}]))
             assert (status, len(answers)) == (200, 1) and created.ready()
+            explained = ask(created, body([{"note": "a good film"}]), query=b"explain=true")[1][0]["explanation"]
+            assert {"note", "note: embedding"} <= explained["columns"].keys() and "good" not in explained["columns"]
             assert not created._is_small(b"[{}]", DEFAULTS)  # the event loop goes on
             sent = len(server.requests)
             created.checked = None
