@@ -156,8 +156,6 @@ def _find_in_store(project: Project, search: ContentSearch, stored: StoredRows) 
                 else holds(folder, search, stored)
             ):
                 yield Location(folder, "cache", Action.DELETE)
-    if stored.objects and any((root / EMBEDDINGS).glob("*")):
-        yield Location(root / EMBEDDINGS, "cache of embeddings", Action.DELETE)
     for path in _walk(root, [root / name for name in (*SEPARATE, *WHOLE)]):
         if path.name in KEPT or (path.parent.parent == root / "predictions" and path.suffix in (".parquet", ".jsonl")):
             continue
