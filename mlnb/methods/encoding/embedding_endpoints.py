@@ -20,7 +20,6 @@ from typing import Any
 import numpy as np
 
 from ...errors import EmbeddingError
-from ...url_passwords import mask_passwords
 
 URL, KEY = "MLNB_EMBEDDINGS_URL", "MLNB_EMBEDDINGS_KEY"
 CHARACTERS = 8000  # of a text that are sent
@@ -75,8 +74,9 @@ class EmbeddingEndpoint:
 
     @property
     def address(self) -> str:
-        """The URL without its password."""
-        return mask_passwords(self.url)
+        """The URL without what is in front of its host: names and passwords."""
+        scheme, mark, rest = self.url.partition("://")
+        return f"{scheme}{mark}{rest.rpartition('@')[2]}" if mark else self.url
 
     def encode(self, texts: Sequence[str]) -> np.ndarray:
         """Return the vectors of texts, float32 (n, d).
