@@ -30,6 +30,7 @@ MlnbError
 ├── MissingExtra (ImportError)         an optional library is not installed: exit code 2
 ├── NotReproducible (RuntimeError)     what a reproduction needs is missing: exit code 7
 ├── ServingError (RuntimeError)        a bento cannot be built, started or verified: exit code 3
+├── EmbeddingError (RuntimeError)      texts cannot be embedded: no model, or no endpoint: exit code 3
 └── RegistryError (OSError)            the model registry cannot be opened, read or written: exit code 3
     └── AccessDenied (PermissionError) this user or key may not do it
 """
@@ -185,6 +186,12 @@ class NotReproducible(MlnbError, RuntimeError):
 
 class ServingError(MlnbError, RuntimeError):
     """A bento cannot be built, started or verified."""
+
+    exit_code = 3
+
+
+class EmbeddingError(MlnbError, RuntimeError):
+    """Texts cannot be embedded: a sentence model is missing or wrong, or an endpoint does not respond."""
 
     exit_code = 3
 

@@ -150,6 +150,15 @@ class ProcessSettings(SettingsGroup):
     personal_key = Setting(
         "", "Key of the pseudonyms of personal data (HMAC-SHA256).", variable="MLNB_PERSONAL_KEY", secret=True
     )
+    embeddings_url = Setting(
+        "",
+        "OpenAI-compatible endpoint that texts are sent to where features.embeddings names its model; empty: none.",
+        variable="MLNB_EMBEDDINGS_URL",
+    )
+    embeddings_key = Setting("", "Key of that endpoint.", variable="MLNB_EMBEDDINGS_KEY", secret=True)
+    embeddings_cache = Setting(
+        "", "Folder of the vectors of embedded texts; set by mlnb.", variable="MLNB_EMBEDDINGS_CACHE"
+    )
     kernels_output = Setting(
         256 << 20, "Number of characters that one cell may print.", variable="MLNB_KERNELS_OUTPUT", low=0
     )

@@ -26,7 +26,7 @@ from packaging.utils import canonicalize_name
 ROOT = Path(__file__).resolve().parent.parent
 APART = "bench_requirements"  # what the benchmarks compare with need not fit the rest
 STORAGE = ("s3_requirements", "gcs_requirements", "azure_requirements")
-IMAGES = ("serving_requirements", "modelling_requirements", *STORAGE)
+IMAGES = ("serving_requirements", "modelling_requirements", "text_requirements", *STORAGE)
 LEARNERS = ("xgboost_requirements", "catboost_requirements")
 DOCS = "docs_requirements"
 UNTESTED = (*STORAGE, *LEARNERS, "bigquery_requirements", "model-signing_requirements", DOCS)  # no test needs them

@@ -95,6 +95,8 @@ ALLOWED: list[tuple[str, str, str]] = [
     ("nbs/stages/40_features.ipynb", "known", "the parameter: columns that are known ahead"),
     ("nbs/*", "rooms", "the number of rooms of a house is a column of example data"),
     ("mlnb/serving/edge/onnx/*", "gather", "the ONNX operator Gather"),
+    ("nbs/methods/encoding/*", "gather", "the ONNX operator Gather"),
+    ("tests/*", "gather", "the ONNX operator Gather"),
     ("mlnb/serving/batch/job_checkpoints.py", "found", "the key of a line in the quarantine file"),
     ("mlnb/serving/runtime/*", "found", "a problem states what was found and what was expected"),
     ("nbs/methods/contracts/gates.ipynb", "found", "a gate line states what was found and what is required"),

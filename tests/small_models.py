@@ -14,6 +14,7 @@ from mlnb.methods.contracts.problems import ProblemContract
 from mlnb.methods.contracts.responses import Golden, to_wire
 from mlnb.methods.decisions.decision_rules import write_decision
 from mlnb.methods.encoding.custom_encoders import EncoderCode
+from mlnb.methods.encoding.embedding_sources import FOLDER, EmbeddingSource, load_embedder
 from mlnb.methods.encoding.table_encoder import Encoder
 from mlnb.methods.models.fitted_models import Model, predict, save_model
 from mlnb.methods.models.model_families import fit_model
@@ -69,6 +70,7 @@ def make_model(
     text: bool = False,
     quantiles: bool = False,
     encoders: Mapping[str, EncoderCode] | None = None,
+    embeddings: EmbeddingSource | None = None,
 ) -> Path:
     """Return the `model` folder of a bundle; the family "ensemble" is one of boosters, "mixed" has a linear member.
 
@@ -84,7 +86,7 @@ def make_model(
     y = targets.get(task, np.zeros(400)).astype(int if task in CLASSES else float)
     classes = CLASSES.get(task)
     count = len(classes or ())
-    encoder = Encoder.fit(arrays, schema, y, classes=count, encoders=encoders or {})
+    encoder = Encoder.fit(arrays, schema, y, classes=count, encoders=encoders or {}, embeddings=embeddings)
     X = encoder.transform(arrays)
     families = {"ensemble": ["lightgbm", "random_forest"], "mixed": ["lightgbm", "linear"]}.get(family, [family])
     skewed = fit_skewed(X, y) if family in ("skewed", "poisson") else None
@@ -104,6 +106,9 @@ def make_model(
     (folder / "golden.json").write_bytes(encode(Golden(rows=held_out, predictions=to_wire(responses))))
     for name, value in {"schema": schema.to_json(), "encoder": encoder.to_json()}.items():
         (folder / f"{name}.json").write_text(json.dumps(value), "utf-8")
+    if embeddings is not None:
+        texts = [text for text in to_arrays(held_out, schema)["note"].tolist() if text is not None]
+        load_embedder(embeddings).record(texts, folder / FOLDER)
     (folder / "version.txt").write_text("small:0123456789ab\n")
     return folder
 

@@ -2,6 +2,7 @@
 
 import argparse
 import shutil
+import time
 from collections.abc import Iterable
 from contextlib import nullcontext
 from pathlib import Path
@@ -15,6 +16,7 @@ from mlnb.engine.remote_link import FOLDER as REMOTE
 from mlnb.engine.run_records import OutputRecord, RunState
 from mlnb.engine.runs import Run
 from mlnb.engine.stage_files import REPORT, StageReport, read_record
+from mlnb.erasure.file_search import EMBEDDINGS
 from mlnb.erasure.retention import delete_expired, find_expired
 from mlnb.errors import ProjectError, StoreCorrupted, UsageError
 from mlnb.executors import live_snapshots
@@ -24,6 +26,8 @@ from mlnb.registry.known_head import registry_exists
 from mlnb.registry.legal_holds import refuse_held
 from mlnb.registry.registry import Registry
 from mlnb.reports.formatting import count
+
+UNUSED_DAYS = 30  # after which vectors of texts are deleted, which a run can compute again
 
 
 def parser(p: argparse.ArgumentParser) -> None:
@@ -35,7 +39,8 @@ def parser(p: argparse.ArgumentParser) -> None:
         "Settings: retention_runs_days deletes runs that are older, but not those of versions with an alias;\n"
         "retention_log_days deletes finished segments of the prediction log whose last row is older. Both are\n"
         "recorded in the audit log. A legal hold (`mlnb hold`) blocks both, and --runs. Labels stay: `mlnb erase`\n"
-        "removes those of a person. Nothing is deleted from the remote store.\n"
+        "removes those of a person. Vectors of embedded texts go when no run has used them for 30 days. Nothing is\n"
+        "deleted from the remote store.\n"
     )
 
 
@@ -81,6 +86,7 @@ def main(args: argparse.Namespace) -> int:
     unfinished = {key[:32] for key in keys - files.keys() if key}  # stages that may continue with their scratch folder
     paths += [path for path in (project.store_root / "scratch").glob("*") if path.name not in unfinished]
     paths += [run.folder for run in expired.runs]
+    paths += [path for path in (project.store_root / EMBEDDINGS).glob("*") if _is_unused(path)]
     size = sum(part.stat().st_size for path in paths for part in [path, *path.rglob("*")] if part.is_file())
     size += sum(path.stat().st_size for path in expired.segments)
     for line in expired.describe(project):
@@ -131,6 +137,11 @@ def needed_objects(project: Project, outputs: Iterable[OutputRecord]) -> set[str
                 "delete its run and quarantine/ in the store."
             ) from error
     return needed
+
+
+def _is_unused(path: Path) -> bool:
+    """Return whether no run has used the vectors of a file for UNUSED_DAYS."""
+    return path.stat().st_mtime < time.time() - UNUSED_DAYS * 86_400
 
 
 def _is_locked(path: Path) -> bool:

@@ -19,6 +19,7 @@ from mlnb.errors import UsageError
 from mlnb.machine import usable_cores
 from mlnb.settings import GROUPS, ProcessSettings, ServiceSettings, unknown_variables
 from mlnb.suggestions import did_you_mean
+from mlnb.url_passwords import mask_passwords
 
 OLDEST, NEWEST = (3, 11), (3, 13)
 GIGABYTE = 1e9
@@ -127,6 +128,12 @@ def network(project: Project) -> Iterator[Finding]:
         )
     else:
         yield Finding("ok", "wandb", f"{mode}: nothing is sent; `wandb sync` uploads later")
+    if url := ProcessSettings().embeddings_url:
+        advice = f"unset {ProcessSettings.embeddings_url.variable} to send none"
+        result = f"texts of projects whose features.embeddings names an endpoint are sent to {mask_passwords(url)}"
+        yield Finding("note", "embeddings", result, advice)
+    else:
+        yield Finding("ok", "embeddings", "no endpoint: no texts are sent")
     for name, quiet in environment.QUIET.items():
         if "TRACK" in name and os.environ.get(name, quiet).lower() not in ("1", "true", quiet.lower()):
             yield Finding("note", "telemetry", f"{name} is {os.environ[name]!r}", f"unset {name} to send nothing")

@@ -52,6 +52,7 @@ class JobFactory:
                 ProcessSettings.root.variable: str(project.root),
                 ProcessSettings.attempt.variable: attempt,
                 ProcessSettings.run.variable: self.run.id,
+                ProcessSettings.embeddings_cache.variable: str(project.store_root / "embeddings"),
                 ProcessSettings.signing_key.variable: "",  # of the process that signs, not of notebooks
                 ProjectSettings.wandb_mode.variable: project.settings.wandb_mode,
                 **project.import_path(),

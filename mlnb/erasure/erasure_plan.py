@@ -10,7 +10,7 @@ from mlnb.engine.project import Project
 from mlnb.engine.runs import Run, read_runs
 from mlnb.erasure.conditions import Selection
 from mlnb.erasure.file_contents import ContentSearch
-from mlnb.erasure.file_search import Action, Location, find_files
+from mlnb.erasure.file_search import EMBEDDINGS, Action, Location, find_files
 from mlnb.erasure.production_rows import Position, SegmentRows, find_labels, find_segments, positions, read_segment
 from mlnb.erasure.search_terms import SearchTerms
 from mlnb.erasure.stored_rows import StoredRows, find_stored_rows, find_tables, object_paths, stage_uses
@@ -129,6 +129,9 @@ def plan_erasure(project: Project, selection: Selection) -> ErasurePlan:
     plan.trained = [version.name for version in versions if _is_trained(version, runs, stored)]
     plan.unservable = [version.name for version in versions if _service_parts(project, version) & stored.objects]
     plan.files += _marked_cards(project, versions, plan)
+    embeddings = project.store_root / EMBEDDINGS
+    if plan.changes and embeddings.is_dir():  # vectors by digest: it is not stored whose they are
+        plan.files.append(Location(embeddings, "cache of embeddings", Action.DELETE))
     return plan
 
 

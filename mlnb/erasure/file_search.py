@@ -15,6 +15,7 @@ from mlnb.erasure.notebook_redaction import PAGE, redact_notebook
 from mlnb.erasure.stored_rows import StoredRows
 from mlnb.serving.packaging.bento_stores import bentoml_home
 
+EMBEDDINGS = "embeddings"  # folder of the store with the vectors of texts, by digest: whose they are is not stored
 SEPARATE = (
     "objects",
     ERASURES,
@@ -22,6 +23,7 @@ SEPARATE = (
     "labels",
     "locks",
     "test_set_accesses",
+    EMBEDDINGS,
 )  # folders of the store that others search
 KEPT = ("run.json", "manifest.json", "latest.json", "registry.db", "registry.db-journal", "audit_head.json")
 WHOLE = ("trees", "reproductions", "scratch")  # folders of the store whose subfolders are deleted as a whole

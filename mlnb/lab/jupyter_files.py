@@ -41,6 +41,7 @@ def prepare(project: Project, *first: Path) -> dict[str, str]:
         shutil.rmtree(folder / SHARE / "kernels", ignore_errors=True)
     return {
         ProcessSettings.root.variable: str(project.root),
+        ProcessSettings.embeddings_cache.variable: str(project.store_root / "embeddings"),
         "JUPYTER_PATH": first_on_path("JUPYTER_PATH", *first, folder / SHARE),
         "JUPYTER_CONFIG_PATH": first_on_path("JUPYTER_CONFIG_PATH", folder / CONFIG),
         "PATH": first_on_path("PATH", Path(sys.executable).parent),

@@ -58,10 +58,14 @@ def test_a_library_outside_its_version_limits_is_reported(project: Project, monk
 
 
 def test_network_services_are_reported(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert states(doctor.network(project)) == {"wandb": "ok"}
+    monkeypatch.delenv("MLNB_EMBEDDINGS_URL", raising=False)
+    assert states(doctor.network(project)) == {"wandb": "ok", "embeddings": "ok"}
     monkeypatch.setenv("WANDB_MODE", "online")
     monkeypatch.setenv("BENTOML_DO_NOT_TRACK", "False")
-    assert states(doctor.network(Project.find(project.root))) == {"wandb": "note", "telemetry": "note"}
+    monkeypatch.setenv("MLNB_EMBEDDINGS_URL", "https://user:secret@example.org/v1")
+    findings = list(doctor.network(Project.find(project.root)))
+    assert states(iter(findings)) == {"wandb": "note", "embeddings": "note", "telemetry": "note"}
+    assert "example.org" in findings[1].result and "secret" not in findings[1].result
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")

@@ -52,6 +52,10 @@ def production(project: Project) -> pd.DataFrame:
 
 def test_a_person_is_nowhere_after_the_erasure_and_everybody_else_is_where_they_were(project: Project) -> None:
     assert problems(project) == []
+    embeddings = project.store_root / "embeddings"
+    embeddings.mkdir()
+    (embeddings / "vectors.db").write_bytes(b"vectors of texts, by digest")
+    assert plan_erasure(project, Selection([(Condition("name", ("passenger 999",)),)])).changes == 0
     before, holding = snapshot(project), where(project)
     objects = {path: path.read_bytes() for path in (project.store_root / "objects").rglob("*") if path.is_file()}
     logged, raw = production(project), project.store.read(open_run(project).require_output("raw").digest)
@@ -59,7 +63,7 @@ def test_a_person_is_nowhere_after_the_erasure_and_everybody_else_is_where_they_
     plan = plan_erasure(project, SELECTION)
     assert plan.trained == ["survived-classifier:1"] and plan.rows == 2
     erasure = erase(project, plan, "request of 3 May")
-    assert where(project) == ["survivors.csv"]  # the user's own file
+    assert where(project) == ["survivors.csv"] and not embeddings.exists()  # the user's own file
     assert problems(project) == []
     checks = [check for check in project_verification.verify(project, "all") if check.state == CheckState.ERASED]
     assert any(check.subject.startswith("artifact raw") and "request of 3 May" in check.detail for check in checks)

@@ -115,6 +115,7 @@ def test_method_does_not_import_the_engine(path: Path) -> None:
                     "mlnb.codec",
                     "mlnb.decompression",
                     "mlnb.exported_code",
+                    "mlnb.machine",
                     "mlnb.parquet_table",
                 )
             )

@@ -121,7 +121,7 @@ class SumExplanation(Record, rename={"class_name": "class"}, frozen=True, kw_onl
         class_name: the explained class: of two classes the second, of more the predicted one; None for numbers.
         score: raw score, such as log-odds.
         base: base value, the expected score.
-        columns: contribution by column.
+        columns: contribution by column; that of a text's embedding is "COLUMN: embedding".
         words: text column -> word -> contribution to the score that the text has in the encoding, for the explained
             class or the value: the words with the largest contributions; left out where no text has a score.
     """

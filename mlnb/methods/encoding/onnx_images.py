@@ -20,6 +20,7 @@ import numpy as np
 
 from ...errors import ColumnEncoderError, MissingExtra
 from .encoder_interface import ColumnEncoder, EncoderSpec, UnusableValue
+from .onnx_sessions import open_session
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF")  # that are decoded
 MOST_PIXELS = 50_000_000  # of an image
@@ -206,15 +207,4 @@ def load_session(model: bytes) -> Any:
         ColumnEncoderError: the bytes are no model.
         MissingExtra: onnxruntime is not installed.
     """
-    try:
-        import onnxruntime
-    except ImportError:
-        raise MissingExtra('Images need Pillow and onnxruntime: pip install "mlnb[onnx]"') from None
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.log_severity_level = 3
-    try:
-        return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # noqa: BLE001 -- onnxruntime has a class for each status
-        cause = " ".join(str(error).split())[:200]
-        raise ColumnEncoderError(f"the ONNX model cannot be loaded: {cause}; export it again.") from None
+    return open_session(model, "onnx")

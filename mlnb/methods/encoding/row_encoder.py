@@ -17,6 +17,7 @@ from .column_encoders import DAY, PARTS, CategoryCodec, DateCodec, NumberCodec
 from .custom_encoders import CustomCodec
 from ..tables.columns import Column, Schema
 from .table_encoder import Encoder
+from .embedded_text import EmbeddedTextCodec
 from .scored_text import ScoredTextCodec
 from .text_encoding import TextCodec
 from ..tables.values import BOOLEAN_WORDS, REFUSALS, fits, to_level, to_seconds
@@ -141,10 +142,13 @@ def _write_date(codec: DateCodec, at: int, flag: int, sentinels: tuple[float, ..
     return write
 
 
-def _write_text(codec: TextCodec | ScoredTextCodec, at: int, flag: int, missing: tuple[str, ...]) -> Write:
+def _write_text(
+    codec: TextCodec | ScoredTextCodec | EmbeddedTextCodec, at: int, flag: int, missing: tuple[str, ...]
+) -> Write:
     """Return the closure of a text; the texts `missing` are missing values."""
     stop = at + len(codec.names)
-    gone = stop if isinstance(codec, ScoredTextCodec) else at + 2  # end of the columns that are NaN for a missing text
+    absent = np.zeros((1, len(codec.names)))  # the numbers of a missing text
+    codec.fill(np.array([None], dtype=object), absent)
 
     def write(value: Any, out: np.ndarray) -> bool:
         if value is not None and not isinstance(value, str):
@@ -153,7 +157,7 @@ def _write_text(codec: TextCodec | ScoredTextCodec, at: int, flag: int, missing:
         if text is not None and text not in missing:
             codec.write(text, out[at:stop])
             return False
-        out[at:gone] = math.nan
+        out[at:stop] = absent[0]
         if flag:
             out[flag] = 1.0
         return False

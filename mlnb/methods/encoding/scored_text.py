@@ -10,7 +10,6 @@ import base64
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -189,19 +188,18 @@ class ScoredTextCodec:
 
 
 def explain_texts(
-    codecs: Sequence[Any], arrays: Mapping[str, np.ndarray], labels: np.ndarray | None = None
+    scored: Sequence[ScoredTextCodec], arrays: Mapping[str, np.ndarray], labels: np.ndarray | None = None
 ) -> list[dict[str, dict[str, float]]]:
     """Return the words that contribute most to the scores of each row's texts, the largest contribution first.
 
     Args:
-        codecs: of an encoder; those without scores are left out.
+        scored: codecs of an encoder.
         arrays: column -> array (n,), from `to_arrays`.
         labels: class code whose score is explained (n,); of two classes always the second; None for values.
 
     Returns:
         for each row: text column -> word -> contribution, of at most EXPLAINED words; empty without such columns.
     """
-    scored = [codec for codec in codecs if isinstance(codec, ScoredTextCodec)]
     rows: list[dict[str, dict[str, float]]] = [{} for _ in range(len(arrays[scored[0].column]) if scored else 0)]
     for codec in scored:
         for row, text in enumerate(arrays[codec.column].tolist()):

@@ -20,6 +20,8 @@ from .column_encoders import CategoryCodec, DateCodec, NumberCodec
 from ..tables.compact_matrix import Compact, shrink
 from ..tables.columns import Schema, nearest
 from .custom_encoders import CustomCodec, EncoderCode, load_column_encoder
+from .embedded_text import EmbeddedTextCodec
+from .embedding_sources import EmbeddingSource
 from .scored_text import ScoredTextCodec
 from .target_encoding import target_columns
 from .text_encoding import TextCodec
@@ -42,6 +44,7 @@ class EncoderOptions(Record, frozen=True, kw_only=True):
         monotone: monotonic constraints: column -> 1 (increasing) or -1 (decreasing).
         classes: number of classes of the target, 0 for regression.
         encoders: column -> encoder of the project that encodes it.
+        embeddings: where the vectors of texts come from; None: texts are encoded by their words alone.
     """
 
     one_hot: int = 16
@@ -55,6 +58,7 @@ class EncoderOptions(Record, frozen=True, kw_only=True):
     monotone: dict[str, int] = {}
     classes: int = 0
     encoders: dict[str, EncoderCode] = {}
+    embeddings: EmbeddingSource | None = None
 
 # %% ../../../nbs/methods/encoding/table_encoder.ipynb #c05
 CODECS = {
@@ -63,6 +67,7 @@ CODECS = {
     "date": DateCodec,
     "text": TextCodec,
     "scored text": ScoredTextCodec,
+    "embedded text": EmbeddedTextCodec,
     "custom": CustomCodec,
 }
 
@@ -200,8 +205,19 @@ class Encoder:
 
     @property
     def scores_texts(self) -> bool:
-        """Return whether a text column is encoded by scores."""
-        return any(isinstance(codec, ScoredTextCodec) for codec in self.codecs)
+        """Return whether a text column is encoded by scores, of its words or of its embedding."""
+        return bool(self.scored_texts) or any(codec.intercepts for codec in self.embedded_texts)
+
+    @property
+    def scored_texts(self) -> list[ScoredTextCodec]:
+        """Return the codecs of texts whose words have scores."""
+        words = [codec.words if isinstance(codec, EmbeddedTextCodec) else codec for codec in self.codecs]
+        return [codec for codec in words if isinstance(codec, ScoredTextCodec)]
+
+    @property
+    def embedded_texts(self) -> list[EmbeddedTextCodec]:
+        """Return the codecs of texts with embeddings."""
+        return [codec for codec in self.codecs if isinstance(codec, EmbeddedTextCodec)]
 
     def _encode(self, arrays: Mapping[str, np.ndarray], y: np.ndarray | None) -> np.ndarray:
         """Encode rows; with their targets `y`, encode them as training rows."""
@@ -225,7 +241,7 @@ class Encoder:
             if codec.missing:
                 out[:, width] = codec.absent(values)
             return
-        if isinstance(codec, ScoredTextCodec) and y is not None:
+        if isinstance(codec, ScoredTextCodec | EmbeddedTextCodec) and y is not None:
             codec.fill_training(values, part, y)
         elif isinstance(codec, CustomCodec) and y is not None:
             codec.fill_training(values, part, y, self.options.classes)
@@ -242,15 +258,34 @@ class Encoder:
             out[stop - 1] = declared.get(codec.column, 0)  # the number, the boolean, or the elapsed days
         return out
 
+    @property
+    def explained(self) -> tuple[str, ...]:
+        """Return what each encoded column is explained as: its feature, or the embedding of a text (d,)."""
+        groups = list(self.sources)
+        for index, one in enumerate(self.embedded()):
+            if one and (group := f"{groups[index]}: embedding") not in self.sources:
+                groups[index] = group
+        return tuple(groups)
+
+    def embedded(self) -> list[int]:
+        """Return which encoded columns are of embeddings: 1, else 0."""
+        out = [0] * len(self.names)
+        for codec, start, stop in self.positions:
+            if isinstance(codec, EmbeddedTextCodec):
+                out[start + codec.width : stop] = [1] * (stop - start - codec.width)
+        return out
+
     def constraints(self) -> dict[str, list[int]]:
-        """Return the hyperparameters for monotonic constraints: `monotone`, or nothing."""
-        return {"monotone": self.monotone()} if self.options.monotone else {}
+        """Return what every fit is given: monotonic constraints as `monotone`, columns of embeddings as `embedded`."""
+        directions = {"monotone": self.monotone()} if self.options.monotone else {}
+        return directions | ({"embedded": self.embedded()} if self.embedded_texts else {})
 
     def to_json(self) -> dict[str, Any]:
         """Return the encoder as plain JSON values."""
         options = record_json(self.options)
-        if not self.options.encoders:
-            del options["encoders"]
+        for optional in ("encoders", "embeddings"):
+            if not options[optional]:
+                del options[optional]
         return {"options": options, "columns": [_plain(codec) for codec in self.codecs]}
 
     @classmethod
@@ -268,10 +303,7 @@ class Encoder:
         for column in values["columns"]:
             if (code := column.get("code")) not in CODECS:
                 raise ValueError(f"column {column.get('column')!r}: found code {code!r}, expected {', '.join(CODECS)}")
-            learned = {k: tuple(v) if isinstance(v, list) else v for k, v in column.items()}
-            if code == "custom":
-                learned["source"] = options.encoders[column["column"]]
-            codecs.append(CODECS[code](**learned))
+            codecs.append(_read_codec(column, options))
         return cls(tuple(codecs), options)
 
 
@@ -287,12 +319,26 @@ def read_options(values: Mapping[str, Any]) -> EncoderOptions:
     return convert(values["options"], EncoderOptions, "the options of the encoder")
 
 
+def _read_codec(column: Mapping[str, Any], options: EncoderOptions) -> Any:
+    """Return the codec of a column from its JSON values."""
+    learned = {k: tuple(v) if isinstance(v, list) else v for k, v in column.items()}
+    if column["code"] == "custom":
+        learned["source"] = options.encoders[column["column"]]
+    elif column["code"] == "embedded text":
+        learned |= {"source": options.embeddings, "words": _read_codec(column["words"], options)}
+    return CODECS[column["code"]](**learned)
+
+
 def _fit_text(column: str, values: np.ndarray, y: np.ndarray | None, options: EncoderOptions) -> Any:
     """Return the codec of a text: with scores where there is a target that they can predict."""
     scored = None
     if y is not None and options.text_scores:
         scored = ScoredTextCodec.fit(column, values, y, options.classes)
-    return scored or TextCodec.fit(column, values, options.buckets, options.words, options.components)
+    words = scored or TextCodec.fit(column, values, options.buckets, options.words, options.components)
+    source = options.embeddings
+    if source is None or not source.embeds(column):
+        return words
+    return EmbeddedTextCodec.fit(words, source, values, y, options.classes)
 
 
 def _check_options(options: Mapping[str, Any], schema: Schema) -> EncoderOptions:
@@ -340,8 +386,10 @@ def _check_encoder(column: str, encoder: EncoderCode, kinds: Mapping[str, str], 
 
 
 def _plain(codec: Any) -> dict[str, Any]:
-    """Return the fields of a codec with tuples as lists; the code of a custom one is among the options."""
+    """Return the fields of a codec with tuples as lists; the source of a custom or embedded one is an option."""
     values = {field.name: getattr(codec, field.name) for field in fields(codec) if field.name != "source"}
+    if isinstance(codec, EmbeddedTextCodec):
+        values["words"] = _plain(codec.words)
     return {k: list(v) if isinstance(v, tuple) else v for k, v in values.items()}
 
 

@@ -20,6 +20,7 @@ from ..contracts.problems import ProblemContract
 from ..tasks.task_traits import traits_of
 from ..decisions.decision_rules import choose_classes, decide, read_decision
 from ..decisions.group_thresholds import find_thresholds
+from ..encoding.embedding_sources import locate
 from ..encoding.table_encoder import Encoder
 from ..models.fitted_models import Model, load_model, predict
 from ..series.forecast_windows import Windows
@@ -116,7 +117,8 @@ def read_pipeline(folder: Path) -> FittedPipeline:
     """
     path = folder / "contract.json"
     schema, encoder = (json.loads((folder / f"{name}.json").read_text("utf-8")) for name in ("schema", "encoder"))
-    return assemble_pipeline(decode(ProblemContract, path.read_bytes(), str(path)), schema, encoder, folder / "fitted")
+    contract, encoder = decode(ProblemContract, path.read_bytes(), str(path)), locate(encoder, folder)
+    return assemble_pipeline(contract, schema, encoder, folder / "fitted")
 
 
 def assemble_pipeline(

@@ -55,7 +55,7 @@ def important_words(test_set: ScoredTestSet) -> pd.DataFrame:
     """
     pipeline, parts = test_set.pipeline, []
     contract, encoder = pipeline.contract, pipeline.encoder
-    codecs = [] if isinstance(encoder, Windows) else [c for c in encoder.codecs if isinstance(c, ScoredTextCodec)]
+    codecs = [] if isinstance(encoder, Windows) else encoder.scored_texts
     some = even_rows(len(test_set.rows), TEXTS)
     arrays = to_arrays(test_set.rows.iloc[some], pipeline.schema) if codecs else {}
     for codec in codecs:

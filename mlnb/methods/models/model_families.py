@@ -20,6 +20,7 @@ from .bagging import assign_bags, merge_boosters
 from ..tables.compact_matrix import Compact, pick_rows
 from .anomaly_detectors import fit_detector
 from .custom_families import find_custom, fit_custom
+from .embedding_choice import EMBEDDINGS, WITHOUT, CHOOSING, apply_choice
 from .family_interface import FitSpec
 from .fitted_models import TRANSFORMED, Model, inner_model, is_booster
 from .learning_to_rank import RANKERS, fit_ranker
@@ -245,7 +246,7 @@ def fit_model(
     Args:
         family: key of SPACES.
         params: hyperparameters of the family; lightgbm also rounds and bags, mlp also bags, baseline also statistic;
-            for a skewed target target_distribution and smearing.
+            for a skewed target target_distribution and smearing; with embeddings the choice and the columns.
         X: encoded training rows, float64 (n, d), NaN for missing; or a Compact.
         y: (n,): class codes 0..classes-1, or values.
         task: the problem type.
@@ -266,6 +267,9 @@ def fit_model(
         ValueError: for training rows that cannot be fitted.
     """
     check_families([family])
+    if params.get(EMBEDDINGS) == WITHOUT and family not in CHOOSING:
+        raise ValueError(f"found {EMBEDDINGS} {WITHOUT!r} for the family {family}, which always uses them")
+    params, X = apply_choice(params, X)
     y = np.asarray(y)
     if not isinstance(X, Compact):
         X = np.ascontiguousarray(X, dtype=np.float64)

@@ -4,13 +4,14 @@
 
 # %% auto #0
 __all__ = ['SPACES', 'FAMILIES', 'SEARCHED', 'FAMILY_SETS', 'MLP_ROWS', 'MLP_COLUMNS', 'KNN_CELLS', 'LEAF_ROWS', 'PORTFOLIO',
-           'SKEWED_AFTER', 'CHEAP', 'CHEAP_AFTER', 'SKEWED_CHANGES', 'searched_families', 'set_families',
-           'check_families', 'default_params', 'is_affordable', 'first_trials']
+           'REPEATED_AFTER', 'REPEATED', 'SKEWED_AFTER', 'CHEAP', 'CHEAP_AFTER', 'SKEWED_CHANGES', 'searched_families',
+           'set_families', 'check_families', 'default_params', 'is_affordable', 'first_trials']
 
 # %% ../../../nbs/methods/models/search_spaces.ipynb #c03
 from collections.abc import Mapping, Sequence
 
 from ...errors import ParameterError
+from .embedding_choice import CHOOSING, EMBEDDINGS, WITH, WITHOUT
 from .custom_families import COMPOSED, CustomFamily, custom_names, replace_custom
 from .family_interface import Range
 from .optional_families import OPTIONAL_FAMILIES
@@ -206,6 +207,7 @@ PORTFOLIO: tuple[tuple[str, dict[str, float]], ...] = (
     ("baseline", {}),
 )
 
+REPEATED_AFTER, REPEATED = 4, 2  # trials before those that repeat the first ones without embeddings, and their number
 SKEWED_AFTER = 4  # trials of the portfolio before those of other target distributions
 CHEAP, CHEAP_AFTER = ("linear",), 2  # families whose trials of other distributions take little time, and go first
 SKEWED_CHANGES: dict[str, dict[str, float]] = {  # parameters of these trials
@@ -228,7 +230,11 @@ def is_affordable(family: str, rows: int, columns: int) -> bool:
 
 
 def first_trials(
-    families: Sequence[str], rows: int, columns: int, targets: Mapping[str, Sequence[str]] | None = None
+    families: Sequence[str],
+    rows: int,
+    columns: int,
+    targets: Mapping[str, Sequence[str]] | None = None,
+    embedded: bool = False,
 ) -> list[tuple[str, Params]]:
     """Return the portfolio entries of some families; they include the defaults of each family.
 
@@ -237,6 +243,7 @@ def first_trials(
         rows: number of training rows.
         columns: number of encoded columns.
         targets: family -> target distributions besides the normal one, for a skewed target; None: none.
+        embedded: whether texts have embeddings: early trials are then repeated without them.
 
     Returns:
         family and parameters, in the order in which they are tried.
@@ -256,6 +263,11 @@ def first_trials(
                 for family in chosen
                 for kind in targets.get(family, ())
             ]
+    if embedded:
+        used = {family: {EMBEDDINGS: WITH} for family in CHOOSING}
+        entries = [(family, {**changes, **used.get(family, {})}) for family, changes in entries]
+        repeated = [(family, {**changes, EMBEDDINGS: WITHOUT}) for family, changes in entries if family in CHOOSING]
+        entries[REPEATED_AFTER:REPEATED_AFTER] = repeated[:REPEATED]
     tried = [(family, {**default_params(family), **changes}) for family, changes in entries if family in requested]
     least = min(20, 1 + rows // LEAF_ROWS)
     for family, params in tried:

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from ..contracts.monitoring_records import ColumnDrift, DriftReport
+from ..contracts.monitoring_records import ColumnDrift, DriftReport, EmbeddingDrift
 from ..metrics.column_drift import compare_columns, kinds_of
+from .embedding_drift import compare_embeddings
 from .joint_drift import domain_classifier
 from .labeled_feedback import logged_values, name_series, season_means
 from .monitoring_verdict import find_broken
@@ -111,9 +112,10 @@ def report_drift(model: MonitoredModel, window: ProductionWindow, sample: InputS
         sample: from `sample_rows` or `sample_series`.
         seed: of the domain classifier.
     """
-    joint, predictions = None, []
+    joint, predictions, embeddings = None, [], list[EmbeddingDrift]()
     if sample.independent:
         predictions = compare_predictions(model, window)
+        embeddings = compare_embeddings(model.fitted_encoder.embedded_texts, sample.before, sample.after, seed)
         if len(window.rows) >= LEAST:
             encoder = model.fitted_encoder
             joint = domain_classifier(
@@ -124,6 +126,7 @@ def report_drift(model: MonitoredModel, window: ProductionWindow, sample: InputS
         predictions=tuple(predictions),
         broken=tuple(find_broken(sample.before, sample.after, sample.schema)),
         joint=joint,
+        embeddings=tuple(embeddings),
     )
 
 
@@ -158,6 +161,10 @@ def describe_drift(report: DriftReport) -> str:
             f"a classifier separates window and training rows with an area of {report.joint.area:.3f} "
             f"(0.5: not at all), mostly by {columns}"
         )
+    lines += [
+        f"embeddings of {one.column}: area of a classifier {one.area:.3f}, distance of the means {one.distance:.3f}"
+        for one in report.embeddings
+    ]
     return "\n".join(lines) or "no broken column"
 
 

@@ -341,6 +341,10 @@ def _drift_reasons(drift: DriftReport) -> list[Reason]:
     for one in drift.columns:
         if one.drifted and one.column not in names:
             reasons.append(Reason(outcome="watch", kind="drift", text=f"{one.column}: {one.reason}"))
+    for text_column in drift.embeddings:
+        if text_column.drifted and text_column.column not in names:
+            text = f"{text_column.column}: a classifier separates its embeddings with an area of {text_column.area:.2f}"
+            reasons.append(Reason(outcome="watch", kind="drift", text=text))
     if drift.joint is not None and drift.joint.drifted and not names:
         columns = ", ".join(list(drift.joint.columns)[:3])
         text = f"all columns together: a classifier separates them with an area of {drift.joint.area:.2f}, by {columns}"

@@ -46,6 +46,7 @@ from mlnb.methods.tuning.trials import (
     run_trial,
     sample_fold,
 )
+from ..models.embedding_choice import EMBEDDED, EMBEDDINGS
 from ..models.skewed_targets import is_skewed, target_distributions
 from ..tasks.task_traits import traits_of
 from .ensembles import STANDARD_ERRORS, PredictionStore
@@ -90,8 +91,8 @@ class _SearchLoop:
             if index not in present:
                 proposal = propose(index, self.results, self.search)
                 configuration = (proposal.family, proposal.params, proposal.class_weight, proposal.all_rows)
-                targets = self.search.targets.get(proposal.family, ())
-                enqueue_trial(self.study, index, *configuration, self.search.families, proposal.origin, targets)
+                choices = self.search.choices(proposal.family)
+                enqueue_trial(self.study, index, *configuration, self.search.families, proposal.origin, choices)
         while len(self.running) < workers and (trial := take_trial(self.study)) is not None:
             (family, params), index = proposed_params(trial), trial.user_attrs["index"]
             all_rows = trial.user_attrs["all_rows"]
@@ -213,9 +214,12 @@ def tune(
     rows, columns = max(len(fold.y) for fold in folds), folds[0].X.shape[1]
     weighting = class_weight if classes else "none"
     targets = _target_distributions(families, task, metric, folds[0].y)
-    first = read_warm_start(warm or {}, families, trials, targets)
+    embedded = any(folds[0].constraints.get(EMBEDDED, ()))
+    first = read_warm_start(warm or {}, families, trials, targets, embedded)
     sign = METRICS[metric].sign
-    search = SearchSettings(tuple(families), rows, columns, sampler, weighting, seed, sign, trials, first, targets)
+    search = SearchSettings(
+        tuple(families), rows, columns, sampler, weighting, seed, sign, trials, first, targets, embedded
+    )
     objective = Objective(task, classes, metric, seed, max(1, threads // workers))
     all_rows = examples or round(1.25 * rows)
     plan = SelectionPlan(
@@ -310,6 +314,8 @@ def _identity(search: SearchSettings, task: str, classes: int, metric: str, fold
         identity["code"] = code
     if search.targets:
         identity["targets"] = {family: list(kinds) for family, kinds in search.targets.items()}
+    if search.embedded:
+        identity[EMBEDDINGS] = True
     if search.warm:
         identity["warm"] = [[one.family, one.params, one.class_weight, one.origin] for one in search.warm]
     return identity

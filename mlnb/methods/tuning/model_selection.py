@@ -20,6 +20,7 @@ from ...codec import replace
 from ..contracts.candidates import Candidate, EnsembleMember, TrialResult
 from .ensembles import OutOfFold, blend, candidates, choose_ensemble
 from ..metrics.weighted_metrics import METRICS
+from ..models.embedding_choice import EMBEDDINGS, WITH
 from ..models.skewed_targets import DISTRIBUTION, NORMAL
 from .final_fit import BOOSTED
 
@@ -229,7 +230,8 @@ def choose_winner(
     sign = METRICS[plan.metric].sign
     level = max((trial.all_rows, len(trial.fold_scores)) for trial in complete)
     equal = [trial for trial in complete if (trial.all_rows, len(trial.fold_scores)) == level]
-    kinds = [f"{trial.family} {trial.params.get(DISTRIBUTION, NORMAL)}" for trial in equal]
+    choices = ((DISTRIBUTION, NORMAL), (EMBEDDINGS, WITH))
+    kinds = [" ".join([t.family, *(str(t.params.get(name, usual)) for name, usual in choices)]) for t in equal]
     indices = candidates([sign * trial.score for trial in equal], kinds)
     several = level[0] and level[1] == len(np.unique(truth.fold)) and plan.ensemble
     need = [refit_seconds(equal[index], _member(equal[index], 99, plan), level[1], 1.0) for index in indices]

@@ -29,7 +29,6 @@ from ...codec import convert, to_json
 from ..contracts.candidates import Params, TrialResult, TrialScores
 from ..training_data.cross_validation import Fold
 from ..models.search_spaces import SPACES
-from ..models.skewed_targets import DISTRIBUTION, NORMAL
 
 BATCH = 4  # trials that are proposed from the same earlier results
 
@@ -191,12 +190,12 @@ class _NoSampler(optuna.samplers.BaseSampler):
         raise RuntimeError(f"found no value of {param_name}, expected one with each trial")
 
 
-def distributions(family: str, targets: Sequence[str] = ()) -> dict[str, Any]:
+def distributions(family: str, choices: Mapping[str, Sequence[str]] | None = None) -> dict[str, Any]:
     """Return a family's search space as Optuna distributions by hyperparameter.
 
     Args:
         family: key of SPACES.
-        targets: its target distributions besides the normal one, for a skewed target.
+        choices: further hyperparameters that the data allow, and their values.
     """
     out: dict[str, Any] = {}
     for name, r in SPACES[family].items():
@@ -204,8 +203,8 @@ def distributions(family: str, targets: Sequence[str] = ()) -> dict[str, Any]:
             out[name] = optuna.distributions.IntDistribution(int(r.low), int(r.high), log=r.log)
         else:
             out[name] = optuna.distributions.FloatDistribution(r.low, r.high, log=r.log)
-    if targets:
-        out[DISTRIBUTION] = optuna.distributions.CategoricalDistribution([NORMAL, *targets])
+    for name, values in (choices or {}).items():
+        out[name] = optuna.distributions.CategoricalDistribution(values)
     return out
 
 
@@ -229,7 +228,7 @@ def enqueue_trial(
     all_rows: bool,
     families: Sequence[str],
     origin: str = "",
-    targets: Sequence[str] = (),
+    choices: Mapping[str, Sequence[str]] | None = None,
 ) -> None:
     """Add a proposal to the queue.
 
@@ -242,9 +241,9 @@ def enqueue_trial(
         all_rows: whether it is fitted on all rows.
         families: all families of the study.
         origin: earlier study and trial with the same configuration; empty: none.
-        targets: target distributions of the family besides the normal one.
+        choices: further hyperparameters of the family, and their values.
     """
-    named = {f"{family}.{name}": space for name, space in distributions(family, targets).items()}
+    named = {f"{family}.{name}": space for name, space in distributions(family, choices).items()}
     named["family"] = optuna.distributions.CategoricalDistribution(families)
     named["class_weight"] = optuna.distributions.CategoricalDistribution(["none", "balanced"])
     values: dict[str, Any] = {"family": family, "class_weight": class_weight}

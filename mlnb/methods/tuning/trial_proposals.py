@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 
 from ..contracts.candidates import Candidate, Params, TrialResult
+from ..models.embedding_choice import CHOOSING, EMBEDDINGS, WITH, WITHOUT
 from ..models.search_spaces import SPACES, default_params, first_trials
 from ..models.skewed_targets import DISTRIBUTION, NORMAL
 from .studies import BATCH, distributions
@@ -61,6 +62,7 @@ class SearchSettings:
         trials: number of trials; a short search does not use a sample.
         warm: from `read_warm_start`: they go before the portfolio.
         targets: family -> target distributions besides the normal one, for a skewed target.
+        embedded: whether texts have embeddings, so that some families choose between using them or not.
     """
 
     families: tuple[str, ...]
@@ -73,15 +75,22 @@ class SearchSettings:
     trials: int = 24
     warm: tuple[TrialProposal, ...] = ()
     targets: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    embedded: bool = False
 
     @property
     def first(self) -> tuple[TrialProposal, ...]:
         """The proposals that depend on no result: the warm start, then the portfolio."""
         plain = "balanced" if self.class_weight == "balanced" else "none"
-        entries = first_trials(self.families, self.rows, self.columns, self.targets)
+        entries = first_trials(self.families, self.rows, self.columns, self.targets, self.embedded)
         rest = [TrialProposal(*entry, plain) for entry in entries]
         present = [replace(proposal, origin="") for proposal in self.warm]
         return (*self.warm, *(proposal for proposal in rest if proposal not in present))
+
+    def choices(self, family: str) -> dict[str, tuple[str, ...]]:
+        """Return the hyperparameters that a family has on these rows in addition, and their values."""
+        kinds = self.targets.get(family, ())
+        choices = {DISTRIBUTION: (NORMAL, *kinds)} if kinds else {}
+        return choices | ({EMBEDDINGS: (WITH, WITHOUT)} if self.embedded and family in CHOOSING else {})
 
     @property
     def large(self) -> bool:
@@ -112,7 +121,7 @@ def draw_params(family: str, results: Sequence[TrialResult], search: SearchSetti
         search: sampler and direction.
         seed: of this draw.
     """
-    spaces = distributions(family, search.targets.get(family, ()))
+    spaces = distributions(family, search.choices(family))
     present = [t for t in results if t.family == family and t.state == "complete" and set(t.params) == set(spaces)]
     direction: Literal["maximize", "minimize"] = "maximize" if search.sign > 0 else "minimize"
     sampler: Any = optuna.samplers.RandomSampler(seed=seed)
@@ -196,6 +205,7 @@ def read_warm_start(
     families: Sequence[str],
     trials: int,
     targets: Mapping[str, tuple[str, ...]] | None = None,
+    embedded: bool = False,
 ) -> tuple[TrialProposal, ...]:
     """Return the proposals of a warm start, in its order.
 
@@ -204,6 +214,7 @@ def read_warm_start(
         families: model families of the new study.
         trials: number of trials of the new study [1..]; at most half of them, but at least one, are used.
         targets: family -> target distributions besides the normal one; None: none.
+        embedded: whether texts have embeddings.
 
     Raises:
         ValueError: the parameter has another form.
@@ -212,7 +223,7 @@ def read_warm_start(
     for entry in warm.get("trials", []):
         try:
             family, stated, weight = entry["family"], dict(entry["params"]), entry.get("class_weight", "none")
-            kind = str(stated.pop(DISTRIBUTION, NORMAL))
+            kind, use = str(stated.pop(DISTRIBUTION, NORMAL)), stated.pop(EMBEDDINGS, WITH)
             numbers = {name: float(value) for name, value in stated.items()}
         except (KeyError, TypeError, ValueError, AttributeError):
             raise ValueError(
@@ -225,6 +236,8 @@ def read_warm_start(
         params: Params = dict(default_params(family))
         if present := (targets or {}).get(family):
             params[DISTRIBUTION] = kind if kind in present else NORMAL
+        if embedded and family in CHOOSING:
+            params[EMBEDDINGS] = WITHOUT if use == WITHOUT else WITH
         for name, space in SPACES[family].items():
             value = min(max(numbers.get(name, float(space.default)), space.low), space.high)
             params[name] = round(value) if space.integer else value

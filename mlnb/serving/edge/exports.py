@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from mlnb.errors import UsageError
 from mlnb.methods.contracts.decisions import Decision
 from mlnb.methods.encoding.custom_encoders import CustomCodec
+from mlnb.methods.encoding.embedded_text import EmbeddedTextCodec
 from mlnb.methods.models.custom_families import CustomModel
 
 
@@ -41,6 +42,14 @@ def refuse_groups(decision: Decision, form: str) -> None:
             f"Decisions depend on groups of {names}, which {form} does not support. Deploy the service or a container, "
             "or run again with -p problem.fairness_mitigation none."
         )
+
+
+def embedding_refusal(codec: EmbeddedTextCodec, form: str) -> UsageError:
+    """Return the error for a column with embeddings, in a form that has no sentence model."""
+    return UsageError(
+        f"Column {codec.column!r} is embedded by the model {codec.source.model!r}, which {form} cannot run. Use mlnb "
+        "serve, mlnb containerize or mlnb score instead, or train without features.embeddings."
+    )
 
 
 def describe_native(native: object) -> str:

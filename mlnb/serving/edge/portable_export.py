@@ -18,6 +18,7 @@ from mlnb.methods.contracts.table_formats import MISSING_WORDS
 from mlnb.methods.decisions.decision_rules import find_limit
 from mlnb.methods.encoding.column_encoders import CategoryCodec
 from mlnb.methods.encoding.custom_encoders import CustomCodec
+from mlnb.methods.encoding.embedded_text import EmbeddedTextCodec
 from mlnb.methods.encoding.scored_text import ScoredTextCodec
 from mlnb.methods.encoding.table_encoder import Encoder
 from mlnb.methods.encoding.text_ngrams import describe_splitting
@@ -28,7 +29,7 @@ from mlnb.methods.series.forecast_windows import Windows, request_schema
 from mlnb.methods.series.lag_features import CYCLES, MEMORIES
 from mlnb.methods.tables.columns import Schema
 from mlnb.methods.tasks.task_traits import traits_of
-from mlnb.serving.edge.exports import ExportResult, custom_refusal, refuse_groups
+from mlnb.serving.edge.exports import ExportResult, custom_refusal, embedding_refusal, refuse_groups
 from mlnb.serving.edge.lightgbm_text import read_booster
 from mlnb.serving.edge.model_numbers import ModelNumbers, to_numbers
 from mlnb.serving.runtime.model_parts import ModelParts, Row, read_record
@@ -215,6 +216,8 @@ def _describe_columns(encoder: Encoder, schema: Schema) -> list[JsonObject]:
     for codec, fields in zip(encoder.codecs, encoder.to_json()["columns"], strict=True):
         if isinstance(codec, CustomCodec):
             raise custom_refusal(codec, "Python alone")
+        if isinstance(codec, EmbeddedTextCodec):
+            raise embedding_refusal(codec, "Python alone")
         column: JsonObject = {**fields, "width": len(codec.names)}
         if isinstance(codec, CategoryCodec):
             column = {name: fields[name] for name in ("column", "code", "missing", "categories", "unseen")}

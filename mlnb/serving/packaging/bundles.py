@@ -1,11 +1,9 @@
 """The service bundle: one folder with everything a bento is built from; the same inputs give the same bytes."""
 
 import json
-import re
 import shutil
 import sys
-import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from string import Template
@@ -17,20 +15,19 @@ from mlnb.engine.project import Project, builtin_folder
 from mlnb.errors import ServingError
 from mlnb.methods.contracts.problems import ProblemContract
 from mlnb.methods.contracts.responses import Golden
-from mlnb.methods.encoding.table_encoder import read_options
+from mlnb.methods.encoding.embedding_sources import FOLDER, EmbeddingSource, load_embedder
+from mlnb.methods.encoding.table_encoder import EncoderOptions, read_options
 from mlnb.methods.models.custom_families import CODE_FILE
-from mlnb.methods.tables.columns import Schema
+from mlnb.methods.tables.columns import Schema, to_arrays
 from mlnb.methods.tables.pseudonyms import Protection
 from mlnb.methods.tasks.task_traits import traits_of
 from mlnb.serving.packaging.imported_modules import follow_code, follow_imports
 from mlnb.serving.packaging.library_requirements import pin, required_libraries, system_packages
+from mlnb.serving.packaging.model_names import default_name, segment_model, tag_name
 from mlnb.serving.runtime.model_parts import EXAMPLE, read_example, read_record
 from mlnb.settings import ProcessSettings
 
 VERSION_DIGITS = 12  # hexadecimal digits of a digest in a version
-LONGEST_NAME = 40  # characters; BentoML allows 63
-LONGEST_SEGMENT = 24  # characters of the part of a name that is a segment's
-DIGEST_DIGITS = 6  # hexadecimal digits, for segments whose names differ in characters that are not allowed
 MANIFEST = "bundle.json"
 
 
@@ -146,6 +143,7 @@ def make_bundle(
         segment: whose rows the model is for; its name is part of that of the bento. Empty: all rows.
 
     Raises:
+        EmbeddingError: texts cannot be embedded.
         MissingExtra: a library is not installed.
         UsageError: one of `further` is not a library's name.
     """
@@ -158,12 +156,18 @@ def make_bundle(
     for part, value in {"schema": schema, "encoder": encoder}.items():
         _write_json(inside / f"{part}.json", value)
     _copy_tree(model, inside / "fitted")
+    options = read_options(encoder) if "options" in encoder else EncoderOptions()
+    if options.embeddings is not None:
+        texts = _embedded_texts(options.embeddings, Schema.from_json(schema), [*golden.rows, *example.rows])
+        load_embedder(options.embeddings).record(texts, inside / FOLDER)
     model_tag = f"{name}:{digest_tree(inside)[:VERSION_DIGITS]}"
     (inside / "version.txt").write_text(f"{model_tag}\n", "utf-8")
     (inside / EXAMPLE).write_bytes(encode(example))
 
-    encoders = list(read_options(encoder).encoders.values()) if "options" in encoder else []
-    needed = required_libraries(model, [*further, *(name for one in encoders for name in one.libraries)])
+    encoders = list(options.encoders.values())
+    libraries = [*further, *(name for one in encoders for name in one.libraries)]
+    libraries += () if options.embeddings is None else options.embeddings.libraries
+    needed = required_libraries(model, libraries)
     _copy_tree(service, folder)
     pinned = pin(needed)
     (folder / "requirements.txt").write_text(pinned, "utf-8")
@@ -181,32 +185,6 @@ def make_bundle(
     readme = _readme(name, contract, example, _protection(schema).pseudonymized)
     (folder / "README.md").write_text(readme, "utf-8")
     return Bundle.read(folder)
-
-
-def tag_name(text: str) -> str:
-    """Return `text` as BentoML allows it in a name: lower-case letters, digits, dots, dashes; may be empty."""
-    plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
-    return re.sub(r"[^a-z0-9.]+", "-", plain)[:LONGEST_NAME].strip("-.")
-
-
-def default_name(contract: ProblemContract) -> str:
-    """Return a name from what is predicted: `survived-classifier`, `mpg-regressor`, `relevance-ranker`."""
-    kind = traits_of(contract.task).model_kind
-    return "-".join(part for part in (tag_name(str(contract.target or "")), kind) if part)
-
-
-def segment_model(name: str, segment: str) -> str:
-    """Return the name of the model of a segment: `churn-classifier.berlin`; that of all rows for an empty segment.
-
-    A segment with characters that BentoML does not allow has a digest in its name, so that no other one has the same.
-    """
-    if not segment:
-        return name
-    tag = tag_name(segment)
-    if tag != segment.lower() or len(tag) > LONGEST_SEGMENT:
-        short = tag[: LONGEST_SEGMENT - DIGEST_DIGITS - 1].strip("-.")
-        tag = "-".join(part for part in (short, digest_value(segment)[:DIGEST_DIGITS]) if part)
-    return f"{name[: LONGEST_NAME - 2].strip('-.')}.{tag}"
 
 
 def digest_tree(folder: Path) -> str:
@@ -281,6 +259,13 @@ service does not start, and without one it refuses requests that hold values ins
 
 def _protection(schema: JsonObject) -> Protection:
     return Protection.of(Schema.from_json(schema), ProcessSettings().personal_key)
+
+
+def _embedded_texts(source: EmbeddingSource, schema: Schema, rows: Sequence[JsonObject]) -> list[str]:
+    """Return the texts of rows that are embedded."""
+    names = [column.name for column in schema.features if column.kind == "text" and source.embeds(column.name)]
+    arrays = to_arrays(list(rows), schema)
+    return [text for name in names for text in arrays[name].tolist() if text is not None]
 
 
 def _copy_tree(source: Path, target: Path) -> None:

@@ -15,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from time import monotonic, perf_counter
 
+from mlnb.errors import EmbeddingError
 from mlnb.methods.contracts.responses import Response
 from mlnb.methods.encoding.encoder_interface import UnusableValue
 from mlnb.serving.runtime.access import AccessControl
@@ -32,6 +33,7 @@ from mlnb.serving.runtime.http_messages import (
     read_body,
     read_options,
     refuse,
+    response_head,
 )
 from mlnb.serving.runtime.json_rows import SMALL, read_rows
 from mlnb.serving.runtime.memory_budget import MemoryBudget, Reservation
@@ -56,7 +58,6 @@ READY_SECONDS = 10.0  # between two predictions for the golden rows
 SWITCH_SECONDS = 0.001  # after which a thread lets another run: batches must not delay the event loop
 LONGEST_ID = 128  # characters of a request id that is passed through
 DEFAULTS = RequestOptions()
-MORE_HEADERS = {401: (b"www-authenticate", b"Bearer"), 405: (b"allow", b"POST"), 503: (b"retry-after", b"1")}
 LOGGED = 2000  # bytes of a refusal in the service's log
 
 
@@ -97,7 +98,7 @@ class Endpoint:
             reply = await self._handle(scope, headers, receive, request_id.decode())
         except ClientGone:
             return
-        await send({"type": "http.response.start", "status": reply.status, "headers": _head(reply, request_id)})
+        await send({"type": "http.response.start", "status": reply.status, "headers": response_head(reply, request_id)})
         await send({"type": "http.response.body", "body": reply.body})
         self._count_request(reply, request_id, perf_counter() - start)
 
@@ -118,7 +119,7 @@ class Endpoint:
             return None
         reply = self.respond(body, options)
         self._count_request(reply, request_id, perf_counter() - start)
-        return reply.status, _head(reply, request_id), reply.body
+        return reply.status, response_head(reply, request_id), reply.body
 
     def respond(self, body: Body, options: RequestOptions = DEFAULTS, deadline: float = math.inf) -> Reply:
         """Return the reply to a body: predictions, or what has to change; `deadline` is of `perf_counter`."""
@@ -184,6 +185,9 @@ class Endpoint:
         except MemoryError:
             refused = too_large("a request for which there is no memory", "fewer rows in one request")
             return Reply(refused.status, refused.refusal().encode(), model.version)
+        except EmbeddingError as error:
+            log_event("texts cannot be embedded", logging.ERROR, error, model_version=model.version)
+            return refuse(503, "no embedding of a text; the log has the cause", "a prediction", model.version)
         except Exception as error:  # noqa: BLE001 -- a fault of the service: the log has the cause, the client need not
             log_event("request failed", logging.ERROR, error, hidden=True, model_version=model.version)
             return refuse(500, "a fault of the service; its log has the cause", "a prediction", model.version)
@@ -258,6 +262,8 @@ class Endpoint:
         """Return whether a JSON body holds so few rows that the event loop may wait for their predictions."""
         if options.kind != JSON or options.explain or len(body) > SMALL:
             return False
+        if self.reloader.current.predictor.handler.waits:
+            return False
         if len(body) > INLINE_BYTES and body.count(b"{") > INLINE_ROWS:
             return False
         return self.log is None or not self.log.may_wait(INLINE_ROWS)
@@ -268,19 +274,6 @@ class Endpoint:
         if request_id and len(request_id) <= LONGEST_ID and request_id.isascii() and request_id.decode().isprintable():
             return request_id
         return f"{self.prefix}-{next(self.number):x}".encode()
-
-
-def _head(reply: Reply, request_id: bytes) -> list[tuple[bytes, bytes]]:
-    """Return the headers of a response."""
-    head = [
-        (b"content-type", reply.kind.encode()),
-        (b"content-length", b"%d" % len(reply.body)),
-        (b"x-model-version", reply.version.encode()),
-        (b"x-request-id", request_id),
-    ]
-    if reply.status in MORE_HEADERS:
-        head.append(MORE_HEADERS[reply.status])
-    return head
 
 
 def _predict(model: LoadedModel, body: Body, options: RequestOptions) -> Outcome:

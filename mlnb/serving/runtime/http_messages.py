@@ -21,6 +21,7 @@ DirectReply = tuple[int, list[tuple[bytes, bytes]], bytes]  # status, headers an
 ROUTE = "/predict"  # of requests for predictions
 JSON = "application/json"
 KINDS = (JSON, ARROW, PARQUET, "", "text/plain", "application/x-www-form-urlencoded")  # the last is curl's default
+MORE_HEADERS = {401: (b"www-authenticate", b"Bearer"), 405: (b"allow", b"POST"), 503: (b"retry-after", b"1")}
 LENGTH_DIGITS = 20  # of Content-Length that are read
 MAX_FIELDS = 100  # of a query
 
@@ -153,3 +154,16 @@ def refuse(status: int, found: str, expected: str, version: str) -> Reply:
     problem = RowProblem(row=None, column=None, found=found, expected=expected)
     refusal = Refusal(error=f"found {found}, expected {expected}", problems=[problem])
     return Reply(status, refusal.encode(), version)
+
+
+def response_head(reply: Reply, request_id: bytes) -> list[tuple[bytes, bytes]]:
+    """Return the headers of a response."""
+    head = [
+        (b"content-type", reply.kind.encode()),
+        (b"content-length", b"%d" % len(reply.body)),
+        (b"x-model-version", reply.version.encode()),
+        (b"x-request-id", request_id),
+    ]
+    if reply.status in MORE_HEADERS:
+        head.append(MORE_HEADERS[reply.status])
+    return head

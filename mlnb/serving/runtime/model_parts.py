@@ -10,6 +10,7 @@ from mlnb.methods.contracts.decisions import Decision
 from mlnb.methods.contracts.problems import ProblemContract
 from mlnb.methods.contracts.responses import Golden
 from mlnb.methods.decisions.decision_rules import read_decision
+from mlnb.methods.encoding.embedding_sources import locate
 from mlnb.methods.models.fitted_models import Model, load_model
 from mlnb.methods.tables.columns import Schema
 
@@ -47,6 +48,7 @@ class ModelParts:
         contract = read_record(ProblemContract, folder / "contract.json")
         schema, encoder = (read_json(folder / f"{name}.json") for name in ("schema", "encoder"))
         fitted = folder / "fitted"
+        encoder = locate(encoder, folder)
         return cls(contract, Schema.from_json(schema), encoder, load_model(fitted), read_decision(fitted))
 
 

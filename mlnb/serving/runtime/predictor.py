@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mlnb.codec import Json
+from mlnb.errors import EmbeddingError
 from mlnb.methods.contracts.responses import Explanation, Golden, Response, to_wire
 from mlnb.methods.encoding.encoder_interface import UnusableValue
 from mlnb.serving.runtime.model_parts import ModelParts, Row, read_record
@@ -60,6 +61,9 @@ class Predictor:
         """Return the first difference to the notebook's predictions for the golden rows; None when identical."""
         try:
             return find_difference(self.predict([*self.golden.rows]), self.golden.predictions)
+        except EmbeddingError as error:
+            log_event("golden rows cannot be embedded", logging.ERROR, error)
+            return Difference(0, "", str(error), "an embedding of each text")
         except UnusableValue as error:  # files that the golden rows name are not here
             log_event("golden rows cannot be read", logging.ERROR, column=str(error.column), found=error.actual)
             return Difference(0, str(error.column), error.actual, error.expected)

@@ -7,6 +7,7 @@ from typing import ClassVar
 import numpy as np
 
 from mlnb.methods.contracts.responses import Explanation, Response
+from mlnb.methods.encoding.embedding_sources import has_embeddings
 from mlnb.methods.tables.columns import Schema, to_arrays
 from mlnb.serving.runtime.model_parts import ModelParts, Row
 from mlnb.serving.runtime.request_bodies import BadRequest, BadRows
@@ -19,12 +20,15 @@ class RequestHandler(ABC):
 
     Attributes:
         independent: whether a row's response is the same whatever other rows are in the request.
+        waits: whether even one row takes milliseconds or waits for another server: the event loop does not do it.
     """
 
     independent: ClassVar[bool]
+    waits: bool
 
     def __init__(self, parts: ModelParts) -> None:
         self.parts = parts
+        self.waits = has_embeddings(parts.encoder)
 
     @property
     def request_columns(self) -> Schema:

@@ -37,11 +37,11 @@ def explain_sums(
     if not len(encoded):
         return []
     try:
-        contributions, base, columns = compute_shap_values(model, encoded, encoder.sources, labels)
+        contributions, base, columns = compute_shap_values(model, encoded, encoder.explained, labels)
     except ValueError as error:
         raise BadRequest(f"this model's predictions cannot be explained: {error}", []) from None
     scores = (contributions.sum(axis=1) + base).tolist()
-    words: Sequence[Words] = explain_texts(encoder.codecs, arrays, labels) or [UNSET] * len(scores)
+    words: Sequence[Words] = explain_texts(encoder.scored_texts, arrays, labels) or [UNSET] * len(scores)
     shares = [dict(zip(columns, row, strict=True)) for row in contributions.tolist()]
     rows = zip(names or [None] * len(scores), scores, base.tolist(), shares, words, strict=True)
     return [

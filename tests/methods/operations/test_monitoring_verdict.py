@@ -9,6 +9,7 @@ from mlnb.methods.contracts.monitoring_records import (
     ChangedRelation,
     ColumnDrift,
     DriftReport,
+    EmbeddingDrift,
     JointDrift,
     Loss,
     MonitoringWindow,
@@ -107,10 +108,10 @@ def both(p):
     return np.stack([1 - p, p], 1)
 
 
-def decide(inputs=(), broken=(), joint=None, tolerance=0.0, warnings=(), **measured):
+def decide(inputs=(), broken=(), joint=None, tolerance=0.0, warnings=(), embeddings=(), **measured):
     """Return the verdict on a window of which only that is known."""
     service = ServiceBehavior(rows_per_day=24.0, rows_per_day_before=24.0, refused=0.0)
-    report = DriftReport(inputs=tuple(inputs), broken=tuple(broken), joint=joint)
+    report = DriftReport(inputs=tuple(inputs), broken=tuple(broken), joint=joint, embeddings=tuple(embeddings))
     performance = Performance(reference=AUC, service=service, **measured)
     return decide_verdict(report, performance, SPAN, "roc_auc", tolerance, warnings)
 
@@ -278,3 +279,10 @@ def test_joint_drift_names_its_columns():
     joint = JointDrift(area=0.7, p=0.0, drifted=True, columns={"a": 0.6, "b": 0.4})
     verdict = decide([CALM], joint=joint)
     assert verdict.outcome == "watch" and verdict.reasons[0].text.endswith("by a, b")
+
+
+def test_drifted_embeddings_are_watched():
+    changed = EmbeddingDrift(column="note", distance=0.2, area=0.83, p=0.0, drifted=True)
+    verdict = decide(embeddings=[changed])
+    text = "note: a classifier separates its embeddings with an area of 0.83"
+    assert verdict.outcome == "watch" and [reason.text for reason in verdict.reasons] == [text]

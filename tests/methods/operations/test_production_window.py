@@ -3,10 +3,12 @@
 import numpy as np
 import pandas as pd
 import pytest
+from small_sentence_models import make_reviews, write_sentence_model
 
 from mlnb.methods.contracts.problems import ProblemContract
+from mlnb.methods.encoding.embedding_sources import read_source
 from mlnb.methods.encoding.table_encoder import Encoder
-from mlnb.methods.operations.drift_report import report_drift, sample_rows
+from mlnb.methods.operations.drift_report import describe_drift, report_drift, sample_rows
 from mlnb.methods.operations.logged_data import match_columns
 from mlnb.methods.operations.production_window import (
     MonitoredModel,
@@ -88,3 +90,25 @@ def test_a_masked_column_neither_drifts_nor_is_broken():
     omitted = ProductionData(log.drop(columns="in.age"))
     report = report_drift(model, select_window(omitted), sample_rows(model, select_window(omitted)))
     assert [one.column for one in report.broken] == ["age"], "a column that clients no longer send is broken"
+
+
+def test_other_meanings_in_familiar_words_drift_in_the_embeddings(tmp_path, monkeypatch):
+    monkeypatch.setenv("MLNB_FILES", str(tmp_path))
+    write_sentence_model(tmp_path / "tiny")
+    schema = Schema((Column("note", "text", nullable=True),))
+    training = pd.DataFrame({"note": make_reviews(300)[0]})
+    source = read_source("tiny", tmp_path, schema, components=2)
+    encoder = Encoder.fit(to_arrays(training, schema), schema, embeddings=source).to_json()
+    contract, predictions = (
+        ProblemContract(task="regression", target="y", metric="rmse"),
+        pd.DataFrame({"prediction": [0]}),
+    )
+    model = MonitoredModel(contract, schema, encoder, training, predictions, metrics=None)
+    texts, good = make_reviews(600, seed=1)
+    for chosen, drifted in ((texts[:200], False), ([t for t, one in zip(texts, good, strict=True) if one][:200], True)):
+        log = pd.DataFrame({"in.note": chosen, "out.prediction": 0.0, "time": np.arange(200.0), "model": "m:1"})
+        window = select_window(ProductionData(log))
+        report = report_drift(model, window, sample_rows(model, window))
+        (result,) = report.embeddings
+        assert result.column == "note" and result.drifted == drifted and (result.area > 0.7) == drifted
+        assert f"embeddings of note: area of a classifier {result.area:.3f}" in describe_drift(report)

@@ -3,16 +3,22 @@
 import json
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from custom_encoders import moments
 from sklearn.linear_model import Ridge
-from small_models import make_model
+from small_models import TEXT, make_model
+from small_sentence_models import write_sentence_model
 
 from mlnb.errors import ServingError, UsageError
+from mlnb.methods.encoding.embedding_sources import read_source
 from mlnb.methods.models.fitted_models import Model, save_model
+from mlnb.methods.tables.columns import Schema
+from mlnb.serving.batch.batch_scorer import Scorer
 from mlnb.serving.edge import portable_export
 from mlnb.serving.edge.onnx.onnx_export import export_onnx
 from mlnb.serving.edge.portable_export import TOLERANCE, export_text
+from mlnb.serving.runtime.predictor import Predictor
 
 
 @pytest.mark.parametrize(
@@ -49,6 +55,20 @@ def test_a_model_without_a_text_form_is_refused_with_the_reason(tmp_path):
     with pytest.raises(UsageError, match=r"family 'ridge' is a pickle of Ridge.*Use mlnb serve"):
         export_text(folder, tmp_path / "no")
     assert not (tmp_path / "no").exists()
+
+
+def test_a_sentence_model_is_refused_and_scores_batches(tmp_path, monkeypatch):
+    monkeypatch.setenv("MLNB_FILES", str(tmp_path))
+    write_sentence_model(tmp_path / "tiny")
+    source = read_source("tiny", tmp_path, Schema((TEXT,)), components=2)
+    folder = make_model(tmp_path / "model", "linear", "regression", text=True, embeddings=source)
+    for export, form in ((export_text, "Python alone"), (export_onnx, "an exported graph")):
+        with pytest.raises(UsageError, match=f"'note' is embedded by the model 'tiny', which {form} cannot run. Use"):
+            export(folder, tmp_path / "no")
+    assert not (tmp_path / "no").exists()
+    rows = [{"note": text} for text in ("a good film", None, "good", "bad " * 250_000, "漢字")]
+    scored, predictor = Scorer(folder).score(pa.Table.from_pylist(rows), 0).good, Predictor.load(folder)
+    assert scored["prediction"].to_pylist() == [predictor.predict([row])[0]["prediction"] for row in rows]
 
 
 def test_an_encoder_of_the_project_is_refused_by_name(tmp_path):

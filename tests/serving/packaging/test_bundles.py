@@ -1,6 +1,6 @@
 import json
 import os
-import re
+import shutil
 import subprocess
 import sys
 
@@ -9,26 +9,23 @@ import pytest
 import yaml
 from custom_encoders import moments
 from custom_families import CODE
+from small_sentence_models import write_sentence_model
 
 from mlnb.codec import replace
 from mlnb.engine.project import Project
-from mlnb.errors import ServingError
-from mlnb.methods.contracts.problems import ProblemContract
+from mlnb.errors import EmbeddingError, ServingError
 from mlnb.methods.contracts.responses import Golden
+from mlnb.methods.encoding.embedding_sources import locate, read_source
 from mlnb.methods.encoding.table_encoder import Encoder
 from mlnb.methods.models.custom_families import fit_custom, load_family
 from mlnb.methods.models.family_interface import FitSpec
 from mlnb.methods.models.fitted_models import Model, save_model
-from mlnb.methods.tables.columns import Column, Schema
-from mlnb.methods.tasks.task_traits import Task
+from mlnb.methods.tables.columns import Column, Schema, to_arrays
 from mlnb.serving.packaging.bundles import (
     Bundle,
     curl,
-    default_name,
     digest_tree,
     find_service,
-    segment_model,
-    tag_name,
     tree_files,
 )
 from mlnb.serving.packaging.library_requirements import imported_versions
@@ -79,36 +76,6 @@ def test_the_parts_are_there(bundle, material):
     assert bundle.read_example() == material().example
     assert curl(material().example) in (bundle.folder / "README.md").read_text()
     assert (bundle.folder / "mlnb" / "methods" / "models" / "fitted_models.py").is_file()
-
-
-@pytest.mark.parametrize(
-    ("text", "name"),
-    [
-        ("Überlebt / 2", "uberlebt-2"),
-        ("a" * 100, "a" * 40),
-        ("--x.y_z--", "x.y-z"),
-        ("生存", ""),
-        ("median price ($)", "median-price"),
-    ],
-)
-def test_names_are_what_bentoml_allows(text, name):
-    assert tag_name(text) == name
-
-
-def test_the_name_of_a_segment_is_its_own():
-    names = ["Berlin", "Köln/Ost", "Koln/Ost", "東京", "京都", "New York", "New-York", "x" * 30, "x" * 31]
-    models = [segment_model("churn-classifier", name) for name in names]
-    assert models[0] == "churn-classifier.berlin" and segment_model("churn-classifier", "") == "churn-classifier"
-    assert len(set(models)) == len(names) and all(map(re.compile("[a-z0-9][-.a-z0-9]*[a-z0-9]").fullmatch, models))
-    assert max(len(segment_model("y" * 51, name)) for name in names) <= 63
-
-
-def test_a_name_comes_from_what_is_predicted():
-    assert (
-        default_name(ProblemContract(task=Task.BINARY, target="Survived", classes=("no", "yes")))
-        == "survived-classifier"
-    )
-    assert default_name(ProblemContract(task=Task.REGRESSION, target="生存")) == "regressor"
 
 
 def test_a_curl_command_is_quoted_for_the_shell():
@@ -183,3 +150,27 @@ def test_a_custom_family_brings_its_code_and_libraries(material, tmp_path):
     environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(bundle.folder)}
     done = subprocess.run(command, cwd=bundle.folder, env=environment, capture_output=True, text=True)
     assert done.stdout.split() == [str(bundle.folder / "mlnb" / "__init__.py"), "halves"], done.stderr
+
+
+def test_a_sentence_model_is_stored_with_the_bundle_or_read_where_it_is_mounted(material, tmp_path, monkeypatch):
+    write_sentence_model(tmp_path / "project" / "tiny")
+    schema, rows = Schema((Column("note", "text"),)), [{"note": "first class"}, {"note": "good film"}]
+    for stored in (True, False):
+        monkeypatch.setenv("MLNB_FILES", str(tmp_path / "project"))
+        source = read_source("tiny", tmp_path / "project", schema, stored=stored, components=1)
+        encoder = Encoder.fit(to_arrays(rows, schema), schema, embeddings=source)
+        expected = encoder.transform(to_arrays(rows, schema))
+        bundle = material().bundle(tmp_path / str(stored), encoder=encoder.to_json(), schema=schema.to_json())
+        assert {"onnxruntime", "tokenizers"} <= imported_versions(
+            (bundle.folder / "requirements.txt").read_text()
+        ).keys()
+        assert (bundle.folder / "model/embeddings/onnx/model.onnx").is_file() == stored
+        recorded = json.loads((bundle.folder / "model/embeddings/vectors.json").read_text())
+        assert set(recorded) == {row["note"] for row in [*material().golden.rows, *material().example.rows]}
+        located = locate(json.loads((bundle.folder / "model/encoder.json").read_text()), bundle.folder / "model")
+        monkeypatch.setenv("MLNB_FILES", str(tmp_path / "away"))
+        if not stored:
+            with pytest.raises(EmbeddingError, match=r"away/tiny of the sentence model does not exist; mount"):
+                Encoder.from_json(located)
+            shutil.copytree(tmp_path / "project" / "tiny", tmp_path / "away" / "tiny")
+        assert Encoder.from_json(located).transform(to_arrays(rows, schema)).tobytes() == expected.tobytes()

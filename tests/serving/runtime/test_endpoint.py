@@ -8,10 +8,12 @@ import logging
 import pytest
 from custom_encoders import moments
 from small_models import make_model
+from small_sentence_models import run_endpoint
 
+from mlnb.methods.encoding.embedding_sources import EmbeddingSource
 from mlnb.serving.runtime import endpoint as module
 from mlnb.serving.runtime import http_messages
-from mlnb.serving.runtime.endpoint import Endpoint
+from mlnb.serving.runtime.endpoint import DEFAULTS, Endpoint
 from mlnb.serving.runtime.json_rows import SMALL
 from mlnb.serving.runtime.table_decoder import ARROW, PARQUET
 
@@ -206,3 +208,25 @@ def test_a_value_that_an_encoder_of_the_project_cannot_read_is_refused(tmp_path)
         assert not created.ready()  # the log has the column
     finally:
         created.close()
+
+
+def test_a_service_with_embeddings_responds_from_a_thread_and_survives_a_failing_endpoint(tmp_path, monkeypatch):
+    with run_endpoint() as server:
+        monkeypatch.setenv("MLNB_EMBEDDINGS_URL", server.url)
+        source = EmbeddingSource(model="small", endpoint=True, components=1)
+        created = Endpoint(make_model(tmp_path / "model", text=True, embeddings=source))
+        try:
+            status, answers, _ = ask(created, body([{"age": 31.0, "note": "a good film"}]))
+            assert (status, len(answers)) == (200, 1) and created.ready()
+            explained = ask(created, body([{"note": "a good film"}]), query=b"explain=true")[1][0]["explanation"]
+            assert {"note", "note: embedding"} <= explained["columns"].keys() and "good" not in explained["columns"]
+            assert not created._is_small(b"[{}]", DEFAULTS)  # the event loop goes on
+            sent = len(server.requests)
+            created.checked = None
+            assert created.ready() and len(server.requests) == sent  # the golden rows' vectors are in the bundle
+            server.statuses = [400]
+            status, refusal, head = ask(created, body([{"note": "a text of a request"}]))
+            assert status == 503 and "embedding" in refusal["error"] and head["retry-after"] == "1"
+            assert ask(created, body([{"note": "a text of a request"}]))[0] == 200
+        finally:
+            created.close()

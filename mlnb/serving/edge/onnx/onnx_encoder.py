@@ -6,9 +6,10 @@ from mlnb.errors import UsageError
 from mlnb.methods.contracts.table_formats import MISSING_WORDS
 from mlnb.methods.encoding.column_encoders import DAY, CategoryCodec, DateCodec, NumberCodec
 from mlnb.methods.encoding.custom_encoders import CustomCodec
+from mlnb.methods.encoding.embedded_text import EmbeddedTextCodec
 from mlnb.methods.encoding.table_encoder import Encoder
 from mlnb.methods.tables.columns import Schema
-from mlnb.serving.edge.exports import custom_refusal
+from mlnb.serving.edge.exports import custom_refusal, embedding_refusal
 from mlnb.serving.edge.onnx.onnx_graph import ML, Graph
 
 YEAR_400 = 146_097.0  # days of 400 years
@@ -21,6 +22,8 @@ def write_encoder(graph: Graph, encoder: Encoder, schema: Schema) -> str:
     for codec, _, _ in encoder.positions:
         if isinstance(codec, CustomCodec):
             raise custom_refusal(codec, "ONNX")
+        if isinstance(codec, EmbeddedTextCodec):
+            raise embedding_refusal(codec, "an exported graph")
         if not isinstance(codec, NumberCodec | CategoryCodec | DateCodec):
             raise UsageError(
                 f"Column {codec.column!r} holds {kinds[codec.column]}, whose words are split by Unicode's rules and "
