@@ -42,6 +42,7 @@ TOGETHER = {
     "erasure/test_erasure_journal.py": (
         "an erasure is tested as a whole, from the command to the audit log",
         "cli/erase cli/hold engine/project_lock engine/tombstones erasure/erasure_changes erasure/erasure_plan "
+        "erasure/notebook_redaction erasure/production_rows erasure/stored_rows "
         "registry/legal_holds registry/retraining_marks",
     ),
     "cli/test_upgrade.py": (
