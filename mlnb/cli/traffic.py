@@ -61,6 +61,8 @@ def main(args: argparse.Namespace) -> int:
             )
     options = TrafficOptions(args.days, args.label_delay, args.mature, args.least_gain)
     before, after = (one.metadata.certificate.model for one in (champion, challenger))
+    if before == after:
+        raise UsageError(f"{champion.name} and {challenger.name} have the same model {before}; expected two models.")
     result = compare_traffic(log, label_database(project, champion.model), contract, before, after, options)
     print(json.dumps(to_json(result), ensure_ascii=False) if args.json else _text(result))
     if args.promote and result.decision == "promote":
