@@ -24,6 +24,8 @@ from waiting import wait_for
 from mlnb.cli.main import COMMANDS
 from mlnb.serving.packaging.bento_server import free_port
 
+pytestmark = pytest.mark.timeout(900)  # for the flow that the tests share
+
 DATA, TARGET, PROJECT = "Kündigungen März.csv", "Churn", "Große Kunden"
 SMALL = {
     "explore.most": "2",
