@@ -177,7 +177,7 @@ TOGETHER = {
     "serving/runtime/test_served_tasks.py": ("handlers exist for tasks only", "serving/runtime/request_handler"),
     "test_loop.py": (
         "the monitoring cycle is tested as a whole",
-        "cli/labels cli/monitor cli/retrain cli/serve",
+        "cli/labels cli/monitor cli/retrain",
     ),
     "test_settings.py": ("the settings are read by these modules", "settings_file typed_settings"),
     "tracking/test_wandb_tracker.py": ("it chooses and runs a tracker", "tracking/tracker"),

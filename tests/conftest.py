@@ -24,6 +24,7 @@ os.environ["MLNB_CONFIG"] = str(Path(__file__).parent / "no_such_folder")  # tes
 LONGEST = (
     "test_loop.py",
     "test_task_loops.py",
+    "test_printed_commands.py",
     "engine/test_pipeline_failures.py",
     "kernels/test_fidelity.py",
     "methods/test_tuning_resume.py",

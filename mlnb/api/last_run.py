@@ -71,6 +71,13 @@ def last_data(project: Project, request: RunRequest) -> LastData:
     return LastData(whole, words, note)
 
 
+def new_project_command(project: Project) -> str:
+    """Return the command that creates a project with the data and target of the last run, and opens its notebooks."""
+    last = last_data(project, RunRequest(program=()))
+    created = shlex.join(["mlnb", "new", "my_project", *last.words])
+    return f"{created} && cd my_project && mlnb lab"
+
+
 def _states(request: RunRequest, name: str) -> bool:
     """Return whether a parameter is set in any stage."""
     grid = [text.partition("=")[0].strip() for text in request.grid]

@@ -167,7 +167,7 @@ def check_files(project: Project, graph: Graph, values: Values) -> None:
             path = project.root / value.value
             if value.value and ":" not in value.value and "${" not in value.value and not os.path.exists(path):
                 missing = f"{value.origin} {name}.{parameter.name}: no file {value.value!r}."
-                raise ParameterError(missing + similar_file(path))
+                raise ParameterError(missing + similar_file(value.value, project.root))
 
 
 def _relative_to_root(project: Project, name: str, text: str) -> str:

@@ -3,6 +3,7 @@
 import argparse
 import json
 
+from mlnb.cli.found_program import as_found
 from mlnb.engine.project import Project
 from mlnb.registry.run_references import run_reference
 from mlnb.serving.packaging.packaged_runs import LATEST, build_packaged_run, find_packaged_run
@@ -36,5 +37,6 @@ def main(args: argparse.Namespace) -> int:
         print(json.dumps(result))
     else:
         print(f"{built.tag}  ({'exists already' if built.existed else 'built'}, from run {run.id})")
-        print(f"  {built.path}\n\nnext:\n  mlnb serve {run.id}\n  mlnb containerize {run.id}")
+        commands = [as_found(f"mlnb {verb} {run.id}") for verb in ("serve", "containerize")]
+        print("\n  ".join([f"  {built.path}\n\nnext:", *commands]))
     return 0

@@ -2,8 +2,10 @@
 
 import argparse
 import json
+import shlex
 from pathlib import Path
 
+from mlnb.cli.found_program import as_found
 from mlnb.engine.files import write_json
 from mlnb.engine.project import Project
 from mlnb.errors import UsageError
@@ -69,7 +71,8 @@ def main(args: argparse.Namespace) -> int:
     secrets += [ProcessSettings.personal_key.variable] * bool(bundle.protection().pseudonymized)
     variables = " ".join(f"-e {variable}" for variable in secrets)  # the values are those of the shell
     print(f"    --security-opt no-new-privileges {variables} {tag}")
-    print(f"  mlnb deploy kubernetes --image {tag}")
+    deploy = shlex.join(["mlnb", "deploy", "kubernetes", "--image", tag, run.id])
+    print(f"  {as_found(deploy)}")
     return 0
 
 

@@ -3,6 +3,7 @@
 import argparse
 import platform
 import re
+import shlex
 import sys
 import tempfile
 from pathlib import Path
@@ -137,7 +138,7 @@ def to_kubernetes(args: argparse.Namespace) -> int:
         print(f"  kubectl -n {args.namespace} create secret generic {name}-personal --from-file=key=...  # {variable}")
     if log_to:
         print(f"  kubectl -n {args.namespace} create secret generic {name}-store --from-env-file=...  # {log_to}")
-    print(f"  kubectl apply -k {out}")
+    print(f"  kubectl apply -k {shlex.quote(str(out))}")
     return 0
 
 
@@ -154,7 +155,11 @@ def to_lambda(args: argparse.Namespace) -> int:
     name = bundle.name.replace(".", "-")
     runtime = f"python{sys.version_info.major}.{sys.version_info.minor}"
     machine = {"x86_64": "x86_64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
-    what = f"fileb://{package.file}" if package.zipped <= MOST_UPLOADED else "s3://... (over 50 MB goes through S3)"
+    what = (
+        shlex.quote(f"fileb://{package.file}")
+        if package.zipped <= MOST_UPLOADED
+        else "s3://... (over 50 MB goes through S3)"
+    )
     print(
         f"\nnext:\n  aws lambda create-function --function-name {name} --handler handler.handle --runtime {runtime} \\"
     )

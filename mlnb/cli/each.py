@@ -15,7 +15,8 @@ from mlnb.api.run_execution import run_plans, start_listeners
 from mlnb.api.run_request import GridPlan, RunRequest, pipeline_name, plan_request
 from mlnb.api.segment_comparison import check_task, compare_segments, is_comparable
 from mlnb.api.segment_requests import COLUMN, SegmentRequest, SharedStages, column_segments, file_segments, names_files
-from mlnb.cli.run_summary import as_found, failure_summary
+from mlnb.cli.found_program import as_found
+from mlnb.cli.run_summary import failure_summary
 from mlnb.cli.segment_table import comparison_table, segment_table
 from mlnb.codec import to_json
 from mlnb.engine.code_sources import CodeSources

@@ -70,7 +70,7 @@ def main(args: argparse.Namespace) -> int:
     if pending_journals(project):
         raise ProjectError("An erasure was interrupted; `mlnb erase --resume` finishes it, then run again.")
     if args.confirm and not args.reason.strip():
-        raise UsageError("A reason is needed for the audit log: mlnb erase … --confirm --reason 'request of 3 May'")
+        raise UsageError("A reason is needed for the audit log; add --reason 'request of 3 May'")
     selection = read_selection(project, args.where, args.values)
     if not args.confirm:
         _print_plan(project, plan_erasure(project, selection), args.json)

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import shlex
 
 from mlnb.cli.text_tables import table
 from mlnb.codec import to_json
@@ -33,12 +34,13 @@ def main(args: argparse.Namespace) -> int:
         print(f"Hold {entry.number} is in force: {entry.why}. Entry {entry.number} of the audit log, by {entry.who}.")
     elif args.action == "remove":
         if not args.hold.isdecimal():
-            raise UsageError(f"Found {args.hold!r}; expected the number of a hold: mlnb hold remove 7 --reason …")
+            raise UsageError(f"Found {args.hold!r}; expected the number of a hold, as `mlnb hold` lists it")
         entry = remove_hold(project, int(args.hold), args.reason)
         print(f"Hold {args.hold} is removed: {entry.why}. Entry {entry.number} of the audit log, by {entry.who}.")
     else:
         if args.hold:
-            raise UsageError(f"`mlnb hold list` takes no {args.hold!r}; `mlnb hold add {args.hold!r}` places a hold.")
+            added = f"mlnb hold add {shlex.quote(args.hold)}"
+            raise UsageError(f"`mlnb hold list` takes no {args.hold!r}; `{added}` places a hold.")
         _list(project, args.json)
     return 0
 

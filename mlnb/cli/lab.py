@@ -8,6 +8,7 @@ from typing import NoReturn
 from urllib.parse import quote
 
 from mlnb import environment
+from mlnb.api.last_run import new_project_command
 from mlnb.engine.project import Project
 from mlnb.errors import ProjectError
 from mlnb.lab.git_filter import configure_git
@@ -40,7 +41,7 @@ def main(args: argparse.Namespace) -> int:
     if project.is_builtin:
         raise ProjectError(
             f"No project in {project.root} or above; the built-in notebooks cannot be edited. "
-            "Create a project: mlnb new my_project && cd my_project && mlnb lab"
+            f"Create a project: {new_project_command(project)}"
         )
     start(project, args.port, args.no_browser, project.notebooks.relative_to(project.root).as_posix(), args.options)
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from mlnb.cli.ci_workflow import project_template
 from mlnb.cli.example_notebooks import EXAMPLES
+from mlnb.cli.found_program import as_found
 from mlnb.cli.new_target import check_target
 from mlnb.engine.notebook import read_notebooks
 from mlnb.engine.notebook_document import set_defaults
@@ -97,9 +98,8 @@ def main(args: argparse.Namespace) -> int:
     print(f"Created {path}: stage notebooks in {path}/nbs/stages, exported functions in {path}/{library}.\n")
     for kind in examples:
         print(f"{path}/{EXAMPLES[kind].file} is the example of {EXAMPLES[kind].title}.\n")
-    print(
-        f"next:\n  cd {shlex.quote(path)}\n  mlnb run    run the pipeline on {about}\n  mlnb lab    open the notebooks"
-    )
+    run, lab = (as_found(f"mlnb {verb}", folder) for verb in ("run", "lab"))
+    print(f"next:\n  cd {shlex.quote(path)}\n  {run}    run the pipeline on {about}\n  {lab}    open the notebooks")
     if find_spec("nbdime") is None:
         print("\nFor git diffs and merges of notebooks by cell: pip install nbdime, then mlnb lab")
     return 0
@@ -130,7 +130,7 @@ def create(
         check_target(Path(data).expanduser(), target)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         state = "not empty" if folder.is_dir() else "a file"
-        raise ProjectError(f"{_display_path(folder)} is {state}; expected a new folder: mlnb new {folder.name}_2")
+        raise ProjectError(f"{_display_path(folder)} is {state}; expected a new folder, such as {folder.name}_2")
     library = library_name(folder.name)
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -164,7 +164,7 @@ def _from_folder(data: str, folder: Path) -> str:
     if path.exists():
         return os.path.relpath(path.resolve(), folder)
     if ":" not in data and "${" not in data and not set(data) & set("*?["):
-        raise ParameterError(f"--data: no file {data!r}." + similar_file(path))
+        raise ParameterError(f"--data: no file {data!r}." + similar_file(data))
     return data
 
 

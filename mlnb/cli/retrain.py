@@ -103,7 +103,8 @@ def retrain_version(project: Project, registry: Registry, champion: ModelVersion
     if CHALLENGER not in challenger.aliases:
         print(change_text(registry.promote(challenger.name, CHALLENGER, reason, force=True)))
     if result.decision == "approve":
-        print(f"Many predictions change: review them, then run `mlnb promote {challenger.name} --reason …`")
+        command = f"mlnb promote {challenger.name} --reason 'predictions reviewed'"
+        print(f"Many predictions change: review them, then run `{command}`")
         return AWAITING
     if result.decision == "promote" and args.promote:
         print(change_text(registry.promote(challenger.name, CHAMPION, reason)))

@@ -1,13 +1,11 @@
 """The last lines of `mlnb run`: the result and the next commands, or the error and how to continue."""
 
-import os
 import shlex
-import shutil
-import sys
 from dataclasses import replace
 from pathlib import Path
 
 from mlnb.api.run_request import RunRequest
+from mlnb.cli.found_program import as_found
 from mlnb.cli.result_lines import result_lines
 from mlnb.engine.run_records import RunState, StageState
 from mlnb.engine.runs import Run
@@ -128,14 +126,6 @@ def _more_trials(run: Run) -> int:
 def _without_time_limit(request: RunRequest) -> RunRequest:
     """Return a request without the time limit of the search, which would end a longer one as early."""
     return replace(request, pairs=[pair for pair in request.pairs if pair[0] not in ("tune.seconds", "seconds")])
-
-
-def as_found(command: str) -> str:
-    """Return a command as a shell finds it: with the path of the program where `mlnb` is not on the PATH."""
-    program = Path(sys.argv[0])
-    if shutil.which("mlnb") or program.name != "mlnb" or not program.exists():
-        return command
-    return shlex.quote(os.path.relpath(program)) + command.removeprefix("mlnb")
 
 
 def repeated_command(request: RunRequest, name: str, value: str) -> str:

@@ -76,7 +76,7 @@ def main(args: argparse.Namespace) -> int:
         filtered = [condition(expression, names)[0] for expression in args.filter]
         print(listing(rows, [name for name in [args.sort, *filtered] if name]))
         if last and len(runs) > last:
-            print(f"\n{formatting.count(len(runs) - last, 'older run')}: `mlnb runs --last {len(runs)}`")
+            print(f"\n{formatting.count(len(runs) - last, 'older run')}: --last {len(runs)} shows all")
     return 0
 
 

@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -94,7 +95,8 @@ def main(args: argparse.Namespace) -> int:
         try:
             server.wait()
             print(f"{built.tag} of run {run.id} serves on {server.address}  (log: {log})\n")
-            request = f"  {curl(example, server.address)}\n\n" if example.rows else ""
+            request = curl(example, server.address, curl_options(certificates))
+            request = f"  {request}\n\n" if example.rows else ""
             print(f"{request}Ctrl-C stops the server.", flush=True)
             code = wait(server, project, pointers, reported)
         except KeyboardInterrupt:
@@ -102,6 +104,13 @@ def main(args: argparse.Namespace) -> int:
             print("\nStopped.")
             return 0
     raise ServingError(f"The service ended unexpectedly with exit code {code}:\n{last_lines(server.output())}")
+
+
+def curl_options(certificates: Certificates | None) -> list[str]:
+    """Return the options of curl for a service that needs a key, which is not shown, or has a certificate."""
+    variable = ServiceSettings.api_key.variable
+    options = [f'-H "Authorization: Bearer ${{{variable}%%,*}}"'] if ServiceSettings().api_key else []
+    return options + ([f"--cacert {shlex.quote(str(certificates.certificate))}"] if certificates else [])
 
 
 def check_personal_key(protection: Protection) -> None:

@@ -30,7 +30,7 @@ FIXED = {  # the columns of every table: name of the value, head, whether it is 
     "data": ("data", False),
     "target": ("target", False),
     "winner": ("winner", False),
-    "value": ("test metric", True),
+    "value": ("test metric", False),
     "gate": ("gate", False),
 }
 
@@ -44,6 +44,7 @@ class RunQuery(Record, frozen=True, kw_only=True):
         sort: Name of a value; empty: newest first.
         reverse: Whether the order is reversed.
         columns: Names of parameters and metrics with a column, as `stage.name`.
+        shown: Names in `FIXED` that have a column besides `id`; empty: all.
         last: Number of newest runs.
     """
 
@@ -52,6 +53,7 @@ class RunQuery(Record, frozen=True, kw_only=True):
     sort: str = ""
     reverse: bool = False
     columns: tuple[str, ...] = ()
+    shown: tuple[str, ...] = ()
     last: int = NEWEST
 
     @classmethod
@@ -66,13 +68,14 @@ class RunQuery(Record, frozen=True, kw_only=True):
             sort=parameters.get("sort", ""),
             reverse="reverse" in parameters,
             columns=tuple(dict.fromkeys(parameters.getlist("column"))),
+            shown=_chosen_fixed(parameters.getlist("show")),
             last=int(last[:9]),
         )
 
     def address(self) -> str:
         """Return the query of the address of this table, with its question mark."""
         pairs = [("q", self.text), *self.chosen.items(), ("sort", self.sort), ("reverse", "1" * self.reverse)]
-        pairs += [("column", name) for name in self.columns]
+        pairs += [("column", name) for name in self.columns] + [("show", name) for name in self.shown]
         pairs += [("last", str(self.last) if self.last != NEWEST else "")]
         return "?" + urlencode([(name, value) for name, value in pairs if value])
 
@@ -97,6 +100,7 @@ class RunListing(Record, frozen=True, kw_only=True):
         total: Number of runs of the project.
         choices: The values of each filter.
         offered: Names of parameters that differ, and of metrics, that can be columns.
+        fixed: Name and head of the columns of every table that can be left out.
         problems: A message for each damaged run.
         history: The test metric of these runs over time; None for fewer than two.
         mistake: Why the filter or the order is not used; empty otherwise.
@@ -108,6 +112,7 @@ class RunListing(Record, frozen=True, kw_only=True):
     total: int
     choices: dict[str, list[str]]
     offered: dict[str, list[str]]
+    fixed: dict[str, str]
     problems: list[str]
     history: Chart | None = None
     mistake: str = ""
@@ -130,6 +135,7 @@ def list_rows(view: ProjectView, query: RunQuery) -> RunListing:
         total=len(runs),
         choices=choices,
         offered=_offered(rows, query),
+        fixed={name: head for name, (head, _) in FIXED.items() if name != "id"},
         problems=problems,
         history=metric_history(view, shown),
         mistake=mistake,
@@ -140,6 +146,12 @@ def newest_results(view: ProjectView) -> list[RunRow]:
     """Return the newest runs of a project that have a test metric, at most `OFFERED`."""
     rows = (view.row(run) for run in view.runs()[0])
     return list(islice((row for row in rows if row.verdict.value is not None), OFFERED))
+
+
+def _chosen_fixed(names: Sequence[str]) -> tuple[str, ...]:
+    """Return the columns in `FIXED` that an address names besides `id`; empty when it names all or none of them."""
+    chosen = tuple(name for name in FIXED if name in names and name != "id")
+    return chosen if len(chosen) < len(FIXED) - 1 else ()
 
 
 def _filtered(rows: Sequence[RunRow], query: RunQuery) -> list[RunRow]:
@@ -160,7 +172,8 @@ def _ordered(rows: list[RunRow], every: Sequence[RunRow], query: RunQuery) -> li
 
 
 def _heads(rows: Sequence[RunRow], query: RunQuery) -> list[ColumnHead]:
-    columns = FIXED | {name: (name, True) for name in query.columns if name not in FIXED}
+    columns = {name: FIXED[name] for name in FIXED if name == "id" or not query.shown or name in query.shown}
+    columns |= {name: (name, True) for name in query.columns if name not in FIXED}
     return [_head(name, text, number, rows, query) for name, (text, number) in columns.items()]
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from msgspec import field
 
+from mlnb.api.last_run import new_project_command
 from mlnb.codec import Record, from_json, to_json
 from mlnb.dashboard.project_views import ProjectView
 from mlnb.engine.digests import digest_bytes
@@ -73,8 +74,8 @@ class PanelService:
         project = Project.find(self.folder)
         if project.is_builtin:
             raise ProjectError(
-                f"No project in {project.root} or above. Create one in a terminal, `mlnb new my_project`, and open it: "
-                "cd my_project && mlnb lab"
+                f"No project in {project.root} or above. Create one in a terminal, and open it: "
+                f"{new_project_command(project)}"
             )
         key = (str(project.root), (project.root / "settings.ini").stat().st_mtime_ns)
         if self._read is None or self._read[0] != key:

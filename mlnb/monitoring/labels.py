@@ -29,7 +29,7 @@ TABLES = (
     f"CREATE INDEX IF NOT EXISTS label_positions ON {EVENTS} (request, row, number)",
     *(
         f"""CREATE TRIGGER IF NOT EXISTS {EVENTS}_{verb} BEFORE {verb} ON {EVENTS}
-BEGIN SELECT RAISE(ABORT, 'labels are append-only; mlnb labels --replace adds a correction'); END"""
+BEGIN SELECT RAISE(ABORT, 'labels are append-only; mlnb labels add FILE --replace adds a correction'); END"""
         for verb in ("UPDATE", "DELETE")
     ),
 )

@@ -102,7 +102,7 @@ def _cron(scheduled: ScheduledCommand) -> str:
     secrets = f'set -a; [ ! -r "$HOME/{SECRETS_FILE}" ] || . "$HOME/{SECRETS_FILE}"; set +a'
     line = f"{secrets}; cd {shlex.quote(str(scheduled.root))} && {_command(scheduled, _program())}".replace("%", r"\%")
     return (
-        f"# Install with: crontab -l | cat - {NAME}.cron | crontab -\n"
+        f"# Install with, in the folder of this file: crontab -l | cat - {NAME}.cron | crontab -\n"
         f"# Secrets, such as {SECRETS[0]}=..., belong into ~/{SECRETS_FILE}, readable by you alone.\n"
         f"{scheduled.when} {line}\n"
     )

@@ -44,7 +44,7 @@ def remove_hold(project: Project, number: int, reason: str) -> Entry:
         names = ", ".join(map(str, sorted(holds))) or "none"
         raise UsageError(f"There is no hold {number}; in force: {names}. `mlnb hold` lists them.")
     if not reason.strip():
-        raise UsageError(f"A reason is needed for the audit log: mlnb hold remove {number} --reason 'lawsuit ended'")
+        raise UsageError("A reason is needed for the audit log; add --reason 'lawsuit ended'")
     return Registry(project).record_change(REMOVED, reason.strip(), Evidence(hold=number))
 
 
@@ -55,5 +55,5 @@ def refuse_held(project: Project) -> None:
         more = f", and {len(holds) - 1} more" if len(holds) > 1 else ""
         raise ProjectError(
             f"Legal hold {hold.number} by {hold.who} ({hold.reason}){more}: nothing may be erased. "
-            f"`mlnb hold remove {hold.number} --reason …` removes it."
+            f"`mlnb hold remove {hold.number} --reason 'lawsuit ended'` removes it."
         )

@@ -158,6 +158,12 @@ def metric(name: Any) -> str:
     return METRICS.get(str(name), str(name or "").replace("_", " "))
 
 
+def gate_check(check: str, deciding: Any) -> str:
+    """Return what a line of a gate checks, with the usual name of the deciding metric where it starts with it."""
+    start = f"{deciding} "
+    return f"{metric(deciding)} {check.removeprefix(start)}" if deciding and check.startswith(start) else check
+
+
 class HasMembers(Protocol):
     """What won a search: a family, and the weight of each family of an ensemble."""
 

@@ -11,6 +11,7 @@ import os
 import re
 import tempfile
 import threading
+import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -137,7 +138,7 @@ class WandbTracker:
         raw = run.output("raw")
         digest = raw.digest if raw else None
         metadata = {**_scalars(provenance), "digest": digest}
-        artifact = wandb.Artifact(_name(f"{self.project}-data"), "dataset", metadata=metadata)
+        artifact = wandb.Artifact(_artifact_name(f"{self.project}-data"), "dataset", metadata=metadata)
         with artifact.new_file("provenance.json") as file:
             json.dump({"digest": digest, "provenance": provenance}, file, indent=1, sort_keys=True)
         # use_artifact() refuses to work offline and waits for the server online; this is all that it writes: the
@@ -152,7 +153,7 @@ class WandbTracker:
             "family": best.family if best else None,
             "run": run.id,
         }
-        artifact = wandb.Artifact(_name(f"{self.project}-model"), "model", metadata=metadata)
+        artifact = wandb.Artifact(_artifact_name(f"{self.project}-model"), "model", metadata=metadata)
         model = load_optional(run, "model")
         if isinstance(model, Path) and model.is_dir():
             artifact.add_dir(str(model))
@@ -269,6 +270,12 @@ def _hyperparameters(text: Any) -> dict[str, Scalar]:
 def _name(text: str) -> str:
     """Return `text` with the characters that W&B refuses in names (slashes, quotes, colons ...) replaced by dashes."""
     return re.sub(r"[^\w.\- ()]+", "-", text).strip("- ")[:100] or "unnamed"
+
+
+def _artifact_name(text: str) -> str:
+    """Return `text` as W&B allows it for artifacts: ASCII letters, digits, dots, dashes and underscores."""
+    plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
+    return re.sub(r"[^\w.\-]+", "-", plain, flags=re.ASCII).strip("-")[:100] or "unnamed"
 
 
 def _has_key(server: str, warn: Callable[[str], None]) -> bool:

@@ -4,7 +4,7 @@ import argparse
 
 import pytest
 
-from mlnb.api.last_run import with_last_data
+from mlnb.api.last_run import new_project_command, with_last_data
 from mlnb.api.run_request import plan_request
 from mlnb.cli import run
 from mlnb.cli.arguments import read_request
@@ -145,3 +145,10 @@ def test_notebooks_that_name_their_data_count(tmp_path, example, monkeypatch, ca
         project = Project.find()
         record(example.make_run(project))
         assert applied(capsys=capsys)[0] == expected
+
+
+def test_the_command_for_a_new_project_has_the_data_and_target_of_the_last_run(folder):
+    created = "mlnb new my_project --data titanic.csv --target survived && cd my_project && mlnb lab"
+    assert new_project_command(Project.find()) == created
+    record(folder, ("mlnb", "monitor"))
+    assert new_project_command(Project.find()) == "mlnb new my_project && cd my_project && mlnb lab"

@@ -3,7 +3,6 @@
 import argparse
 import importlib
 import shlex
-import sys
 from pathlib import Path
 
 import pytest
@@ -14,7 +13,6 @@ from mlnb.cli.main import COMMANDS, main
 from mlnb.cli.retrain import command_words
 from mlnb.cli.run_summary import (
     WIDEST_FINDING,
-    as_found,
     document_lines,
     findings_lines,
     next_commands,
@@ -137,18 +135,6 @@ def test_the_suggested_search_is_longer_than_the_one_before(folder, example, tri
     (line,) = (line for line in next_commands(run, request, servable=True) if "mlnb run" in line)
     again = parse(line.split("   ")[0].strip())
     assert again.parameter == [["seed", "3"], ["tune.trials", expected]]
-
-
-def test_commands_have_the_path_of_a_program_that_the_shell_does_not_find(tmp_path, monkeypatch):
-    """As after `make run`, whose environment is in .venv."""
-    (tmp_path / ".venv" / "bin").mkdir(parents=True)
-    (tmp_path / ".venv" / "bin" / "mlnb").touch(mode=0o755)
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "argv", [str(tmp_path / ".venv" / "bin" / "mlnb"), "run"])
-    monkeypatch.setenv("PATH", str(tmp_path))
-    assert as_found("mlnb serve @champion") == ".venv/bin/mlnb serve @champion"
-    monkeypatch.setenv("PATH", str(tmp_path / ".venv" / "bin"))
-    assert as_found("mlnb serve") == "mlnb serve"
 
 
 def finding(severity: str, rows: int, message: str) -> dict[str, object]:

@@ -1,6 +1,7 @@
 """Every page of the dashboard: contents, hostile names, damaged and missing runs, filters, many models."""
 
 import json
+import re
 
 import pytest
 from dashboard_clients import DAMAGED, HOSTILE, NAMED, A, B, C, open_client
@@ -11,6 +12,7 @@ from mlnb.codec import replace
 from mlnb.dashboard.live_run import last_line
 from mlnb.dashboard.model_overview import overview
 from mlnb.dashboard.project_views import ProjectView, view_projects
+from mlnb.dashboard.run_listing import FIXED
 from mlnb.dashboard.stage_timeline import draw_stages, moment
 from mlnb.engine.files import read_json
 from mlnb.engine.run_records import RunState, StageState
@@ -81,6 +83,20 @@ def test_chosen_columns_can_be_sorted_in_both_orders(client):
     assert reverse in page
     page = text(client, f"{RUNS}/runs{reverse.replace('&amp;', '&')}")
     assert listed(page).index(B) > listed(page).index(A) and 'aria-sort="ascending"' in page
+
+
+def test_columns_of_the_table_can_be_left_out(client):
+    def heads(query: str) -> list[str]:
+        page = text(client, f"{RUNS}/runs?{query}")
+        return re.findall(r">([^<]+)</a></th>", page)
+
+    every = heads("")
+    assert every == ["run", "state", "started", "duration", "data", "target", "winner", "test metric", "gate"]
+    assert heads("show=gate&show=target&column=tune.trials") == ["run", "target", "gate", "tune.trials"]
+    assert heads("&".join(f"show={name}" for name in FIXED)) == every
+    page = text(client, f"{RUNS}/runs?show=gate&show=nothing")
+    assert 'value="gate" checked' in page and 'value="target" checked' not in page
+    assert "?sort=gate&amp;show=gate" in page and 'data-label="gate"' in page
 
 
 @pytest.mark.parametrize("query", ["sort=roc_acu", "q=roc_acu>0.9"])

@@ -161,6 +161,15 @@ def test_the_table_of_models_fits_a_laptop(browser, address):
     assert browser.evaluate("document.querySelectorAll('table.models tbody tr').length") == 5
 
 
+@pytest.mark.parametrize("width", [1280, 390])
+def test_no_table_of_runs_models_or_versions_scrolls_sideways(browser, address, width):
+    browser.look(width)
+    for path in (RUNS, "/", "/p/shop-b/registry"):
+        browser.open(f"{address}{path}")
+        wider = "[...document.querySelectorAll('.wide')].filter(one => one.scrollWidth > one.clientWidth + 1).length"
+        assert browser.evaluate("document.querySelectorAll('.wide').length") > 0 and browser.evaluate(wider) == 0, path
+
+
 def test_runs_of_two_projects_are_compared_from_the_overview(browser, address):
     browser.open(f"{address}/")
     browser.evaluate(
@@ -171,7 +180,7 @@ def test_runs_of_two_projects_are_compared_from_the_overview(browser, address):
     browser.wait("location.pathname === '/compare' && document.title === 'Comparison of 2 runs'")
     links = browser.evaluate("[...document.querySelectorAll('main table a')].slice(0, 2).map(one => one.pathname)")
     assert sorted(links) == [f"/p/live/runs/{A}", f"{RUNS}/{A}"]
-    assert browser.evaluate("document.querySelectorAll('#curves figure.interactive').length") == 3
+    browser.wait("document.querySelectorAll('#curves figure.interactive').length === 3")
 
 
 def test_a_run_is_updated_without_a_reload(browser, address, live):

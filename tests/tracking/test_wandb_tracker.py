@@ -30,7 +30,7 @@ def _ledger():
 @pytest.fixture(scope="session")
 def tracked(tmp_path_factory, example, replay):
     """The W&B folder of a finished run, and the output of the process."""
-    project = example.make_project(tmp_path_factory.mktemp("finished") / "titanic")
+    project = example.make_project(tmp_path_factory.mktemp("finished") / "Große Titanic")
     example.make_run(project)
     done = replay(project.root)
     assert done.returncode == 0, done.stderr
@@ -76,7 +76,7 @@ def test_one_run_with_parameters_and_where_they_came_from(tracked):
     folder, _ = tracked
     records = ledger.read_ledger(ledger.find_run(folder, RUN))
     (run,) = of(records, "run")
-    assert (run.run_id, run.project, run.run_group, run.job_type) == (RUN, "titanic", "train", "pipeline")
+    assert (run.run_id, run.project, run.run_group, run.job_type) == (RUN, "Große Titanic", "train", "pipeline")
     recorded = config(records)
     assert recorded["tune"]["trials"] == 4
     assert recorded["origins"]["tune.trials"] == "profile smoke"

@@ -256,9 +256,9 @@ def check_port(host: str, port: int) -> None:
         try:
             probe.bind((host, port))
         except (OSError, OverflowError) as error:
-            raise UsageError(
-                f"Cannot listen on {host}:{port} ({error}). Choose another port: mlnb serve --port {port + 1}"
-            ) from error
+            other = port + 1 if port < 65535 else 3000
+            message = f"Cannot listen on {host}:{port} ({error}). Choose another port, such as --port {other}"
+            raise UsageError(message) from error
 
 
 def send_request(

@@ -197,10 +197,16 @@ def tree_files(folder: Path) -> list[Path]:
     return sorted(p for p in folder.rglob("*") if p.is_file() and "__pycache__" not in p.relative_to(folder).parts)
 
 
-def curl(example: Golden, address: str = "http://127.0.0.1:3000") -> str:
-    """Return a command line that requests the predictions of an example."""
+def curl(example: Golden, address: str = "http://127.0.0.1:3000", options: Sequence[str] = ()) -> str:
+    """Return a command line that requests the predictions of an example.
+
+    Args:
+        example: Rows to predict.
+        address: URL of the service.
+        options: Further options of curl, quoted for a shell.
+    """
     body = json.dumps(example.rows, ensure_ascii=False).replace("'", "'\\''")
-    return f"curl -s {address}/predict -d '{body}'"
+    return " ".join(["curl -s", *options, f"{address}/predict -d '{body}'"])
 
 
 def _fill_settings(service: Path, name: str, model_tag: str, pinned: str, system: list[str]) -> str:

@@ -17,7 +17,9 @@ table { border-collapse: collapse; width: 100%; }
 th, td { border-bottom: 1px solid #8884; padding: .3rem .6rem; text-align: left; vertical-align: top; }
 textarea { box-sizing: border-box; font: 14px/1.4 ui-monospace, monospace; height: 14rem; width: 100%; }
 pre { background: #f3f4f6; overflow: auto; padding: .6rem; white-space: pre-wrap; overflow-wrap: anywhere; }
+pre:has(output:empty) { display: none; }
 label, button { margin-right: 1rem; }
+label { white-space: nowrap; }
 @media (prefers-color-scheme: dark) {
   body { background: #14181c; color: #e4e7eb; }
   a { color: #6cb2e6; }
@@ -26,16 +28,22 @@ label, button { margin-right: 1rem; }
 """
 SCRIPT = """
 const form = document.querySelector("form"), output = document.querySelector("output");
-document.querySelector("#curl").textContent =
-  `curl ${location.origin}${form.dataset.route} -H 'Content-Type: application/json' -d '` + form.rows.value + "'";
+const quote = (text) => "'" + text.replaceAll("'", "'\\\\''") + "'";
+const query = () => form.explain.checked ? "?explain=true" : "";
+const show = () => {
+  const key = form.key.value ? ` -H "X-API-Key: $MLNB_API_KEY"` : "";
+  document.querySelector("#curl").textContent = "curl -s " + quote(location.origin + form.dataset.route + query())
+    + ` -H 'Content-Type: application/json'${key} -d ` + quote(form.rows.value);
+};
+form.addEventListener("input", show);
+show();
 form.addEventListener("submit", async (event) => {
   event.preventDefault();
   const headers = { "Content-Type": "application/json" };
   if (form.key.value) headers["X-API-Key"] = form.key.value;
-  const query = form.explain.checked ? "?explain=true" : "";
   output.textContent = "...";
   try {
-    const response = await fetch(form.dataset.route + query, { method: "POST", headers, body: form.rows.value });
+    const response = await fetch(form.dataset.route + query(), { method: "POST", headers, body: form.rows.value });
     const text = await response.text();
     let shown = text;
     try { shown = JSON.stringify(JSON.parse(text), null, 2); } catch { }

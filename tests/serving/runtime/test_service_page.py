@@ -1,5 +1,10 @@
 """The page at `/`: names and descriptions are text, whatever they hold."""
 
+import json
+import shlex
+
+from chromium import open_browser
+
 from mlnb.serving.runtime.service_page import make_page
 
 
@@ -25,3 +30,20 @@ def test_the_target_is_shown_as_code_and_stays_escaped():
     info = {"title": "churn", "description": "# churn\n\nPredicts `<b>` from the other columns of a row."}
     page = make_page({"info": info, "paths": {"/predict": {"post": operation}}}, "/predict")
     assert "<p>Predicts <code>&lt;b&gt;</code> from the other columns of a row.</p>" in page
+
+
+def test_the_shown_command_sends_the_rows_of_the_form_to_the_service(tmp_path):
+    rows = {"items": {"properties": {}}, "example": [{"who's": "it's"}]}
+    operation = {"requestBody": {"content": {"application/json": {"schema": rows}}}, "responses": {}}
+    (tmp_path / "page.html").write_text(make_page({"info": {"title": "a"}, "paths": {"/p": {"post": operation}}}, "/p"))
+    with open_browser() as browser:
+        browser.open(f"file://{tmp_path}/page.html")
+        shown = shlex.split(browser.evaluate("document.querySelector('#curl').textContent"))
+        assert json.loads(shown[-1]) == rows["example"] and shown[2].endswith("/p") and "explain" not in shown[2]
+        assert browser.evaluate("getComputedStyle(document.querySelector('form pre')).display") == "none"
+        browser.evaluate(
+            "const changed = document.querySelector('form'); changed.explain.checked = true;"
+            "changed.key.value = 'secret'; changed.dispatchEvent(new Event('input')); 0"
+        )
+        command = browser.evaluate("document.querySelector('#curl').textContent")
+    assert "/p?explain=true'" in command and '-H "X-API-Key: $MLNB_API_KEY"' in command and "secret" not in command
