@@ -35,7 +35,8 @@ class Range:
 
     def find_unmet(self) -> str:
         """Return a condition of a range that this one does not meet; empty for one that can be searched."""
-        numbers: tuple[Any, ...] = (self.low, self.high, self.default)
+        stated: tuple[Any, ...] = (self.low, self.high, self.default)
+        numbers = tuple(n.item() if isinstance(n, np.generic) else n for n in stated)  # 32 bits do not hold LARGEST
         if not all(isinstance(flag, bool) for flag in (self.log, self.integer)):
             return "log and integer that are True or False"
         kinds = int | float | np.integer | np.floating
