@@ -4,6 +4,7 @@ import argparse
 import importlib
 import shlex
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -156,7 +157,8 @@ def test_findings_are_counted_and_the_two_most_severe_are_shown(folder, example)
 def test_the_suggestion_after_a_retraining_is_a_retraining(tmp_path):
     args = parse("mlnb retrain churn-classifier:3 --policy sliding -p collect.window 500")
     pairs = [tuple(pair) for pair in args.parameter]
-    request = RunRequest(pipeline="retrain", files=[tmp_path / "values.yaml"], pairs=pairs, program=command_words(args))
+    words = command_words(args, SimpleNamespace(name="churn-classifier:3"))
+    request = RunRequest(pipeline="retrain", files=[tmp_path / "values.yaml"], pairs=pairs, program=words)
     again = parse(repeated_command(request, "tune.trials", "60"))
     assert (again.version, again.policy) == (args.version, args.policy)
     assert again.parameter == [["collect.window", "500"], ["tune.trials", "60"]]

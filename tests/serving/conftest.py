@@ -140,11 +140,10 @@ def quick(quick_bundle) -> BuiltBento:
 @pytest.fixture(scope="session")
 def server(built, tmp_path_factory) -> Server:
     """The running bento; a header of its copy of mlnb shows whose code runs."""
-    own = built.path / "src" / "mlnb" / "serving" / "runtime" / "endpoint.py"
-    original = own.read_text()
-    own.write_text(
-        original.replace('(b"x-request-id", request_id),', '(b"x-request-id", request_id), (b"x-code", b"bento"),')
-    )
+    own = built.path / "src" / "mlnb" / "serving" / "runtime" / "http_messages.py"
+    original, header = own.read_text(), '(b"x-request-id", request_id),'
+    assert original.count(header) == 1
+    own.write_text(original.replace(header, f'{header} (b"x-code", b"bento"),'))
     with serving(built.path, tmp_path_factory.mktemp("log") / "service.log") as running:
         running.wait()
         own.write_text(original)
