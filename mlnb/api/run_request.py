@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from mlnb.engine.code_sources import CodeSources
 from mlnb.engine.files import relative_name
-from mlnb.engine.graph import Graph, build_graph
+from mlnb.engine.graph import Graph, build_graph, unproduced
 from mlnb.engine.notebook import StageNotebook, read_notebooks
 from mlnb.engine.parameter_values import DEFAULT, RequestedValues, Values, combinations, resolve_values
 from mlnb.engine.plan import Planner
@@ -137,8 +137,7 @@ def pipeline_inputs(
 ) -> Outputs:
     """Return the artifacts that the pipeline takes from a run of another one: that of `inputs_from`, or the newest."""
     pipeline = pipeline_name(project, request)
-    produced = {artifact for name in names if name in notebooks for artifact in notebooks[name].writes}
-    missing = {artifact for name in names if name in notebooks for artifact in notebooks[name].reads} - produced
+    missing = unproduced(notebooks, names)
     if not missing or not (request.inputs_from or pipeline in project.input_pipelines):
         return {}
     if request.inputs_from:

@@ -111,6 +111,13 @@ def build_graph(
     return Graph({name: notebooks[name] for name in _order(notebooks, names, producers)}, producers, taken)
 
 
+def unproduced(notebooks: Mapping[str, StageNotebook], names: Sequence[str]) -> set[str]:
+    """Return the artifacts that the named stages read and none of them writes."""
+    declared = [notebooks[name] for name in names if name in notebooks]
+    produced = {artifact for notebook in declared for artifact in notebook.writes}
+    return {artifact for notebook in declared for artifact in notebook.reads} - produced
+
+
 def _no_producer(artifact: str, notebooks: Mapping[str, StageNotebook], producers: Mapping[str, str]) -> str:
     makers = [stage.name for stage in notebooks.values() if artifact in stage.writes]
     if makers:

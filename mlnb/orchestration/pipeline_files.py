@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from mlnb.engine.graph import build_graph
+from mlnb.engine.graph import build_graph, unproduced
 from mlnb.engine.notebook import read_notebooks
 from mlnb.engine.project import Project
 from mlnb.engine.run_records import OutputRecord
@@ -78,8 +78,6 @@ def _task_graph(project: Project, request: PipelineFiles) -> TaskGraph:
     pipeline = request.pipeline or project.settings.pipeline
     notebooks = read_notebooks(project.notebooks, project.source_cache)
     names = project.pipeline(pipeline)
-    produced = {artifact for name in names if name in notebooks for artifact in notebooks[name].writes}
-    needed = {artifact for name in names if name in notebooks for artifact in notebooks[name].reads} - produced
-    inputs = needed if pipeline in project.input_pipelines else set()
+    inputs = unproduced(notebooks, names) if pipeline in project.input_pipelines else set()
     graph = build_graph(notebooks, names, dict.fromkeys(inputs, UNKNOWN))
     return make_task_graph(pipeline, graph, request.granularity, request.options)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from mlnb.engine.graph import build_graph
+from mlnb.engine.graph import build_graph, unproduced
 from mlnb.engine.notebook import StageNotebook
 from mlnb.engine.run_records import OutputRecord
 from mlnb.errors import GraphError
@@ -76,3 +76,9 @@ def test_a_pipeline_must_name_existing_stages_and_all_producers() -> None:
         build_graph(notebooks, ["ingest", "trian"])
     with pytest.raises(GraphError, match="producer 'ingest' is not in the pipeline"):
         build_graph(notebooks, ["train"])
+
+
+def test_artifacts_of_other_pipelines_are_those_that_no_named_stage_writes():
+    notebooks = stages(first=([], ["a"]), second=(["a", "b"], ["c"]), third=(["c"], []))
+    assert unproduced(notebooks, ["first", "second", "third", "unknown"]) == {"b"}
+    assert unproduced(notebooks, ["third"]) == {"c"} and unproduced(notebooks, ["first"]) == set()
