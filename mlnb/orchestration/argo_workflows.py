@@ -3,11 +3,8 @@
 from typing import Any
 
 from mlnb.orchestration.readable_yaml import dump_yaml
-from mlnb.orchestration.task_graphs import FINISH, PLAN, Task, TaskGraph
+from mlnb.orchestration.task_graphs import ACTIONS_FOLDER, CLAIM, FINISH, PLAN, PROJECT, SECRET, Task, TaskGraph
 from mlnb.settings import ProcessSettings
-
-ACTIONS_FOLDER = "/tmp/actions"  # has a file for each task, "run" or "reuse"
-PROJECT = "/project"
 
 
 def write_argo(tasks: TaskGraph, image: str, when: str) -> str:
@@ -55,7 +52,7 @@ def workflow_template(tasks: TaskGraph, image: str) -> dict[str, Any]:
                 "fsGroup": 10001,
                 "seccompProfile": {"type": "RuntimeDefault"},
             },
-            "volumes": [{"name": "project", "persistentVolumeClaim": {"claimName": "mlnb-project"}}],
+            "volumes": [{"name": "project", "persistentVolumeClaim": {"claimName": CLAIM}}],
             "templates": templates,
         },
     }
@@ -99,7 +96,7 @@ def _template(name: str, command: tuple[str, ...], image: str) -> dict[str, Any]
             "command": list(command),
             "workingDir": PROJECT,
             "env": [{"name": ProcessSettings.actor.variable, "value": "argo"}],
-            "envFrom": [{"secretRef": {"name": "mlnb-secrets", "optional": True}}],
+            "envFrom": [{"secretRef": {"name": SECRET, "optional": True}}],
             "resources": {"requests": {"cpu": "1", "memory": "1Gi"}, "limits": {"memory": "4Gi"}},
             "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
             "volumeMounts": [{"name": "project", "mountPath": PROJECT}],

@@ -9,12 +9,9 @@ from typing import Any
 
 from mlnb.monitoring.schedules import SECRETS
 from mlnb.orchestration.readable_yaml import dump_yaml
-from mlnb.orchestration.task_graphs import FINISH, PLAN, TaskGraph
+from mlnb.orchestration.task_graphs import ACTIONS_FOLDER, CLAIM, FINISH, PLAN, PROJECT, SECRET, TaskGraph
 from mlnb.settings import ProcessSettings
 
-PROJECT = "/project"
-ACTIONS_FOLDER = "/tmp/actions"
-SECRET = "mlnb-secrets"
 SDK = "kfp-2.17.3"
 CHANNEL = "pipelinechannel--plan-"  # Kubeflow's prefix of a value that one task hands to another
 
@@ -100,7 +97,7 @@ def _plan_container(tasks: TaskGraph, names: Sequence[str], image: str) -> dict[
 
 
 def _platform() -> dict[str, Any]:
-    claim = {"constant": "mlnb-project"}
+    claim = {"constant": CLAIM}
     return {
         "pvcMount": [{**claim, "mountPath": PROJECT, "pvcNameParameter": {"runtimeValue": claim}}],
         "secretAsEnv": [

@@ -9,6 +9,10 @@ from mlnb.engine.graph import Graph
 # The first stages of groups that need other machines: a search many cores, packaging a little of everything.
 GROUP_STARTS = ("tune", "train", "package")
 FIRST_GROUP = "prepare"
+PROJECT = "/project"  # folder of the project in a pod
+CLAIM = "mlnb-project"  # volume claim with that folder
+SECRET = "mlnb-secrets"  # secret of Kubernetes with environment variables
+ACTIONS_FOLDER = "/tmp/actions"  # in the pod of the plan: a file for each task, "run" or "reuse"
 PLAN, FINISH = "plan", "finish"  # names of the tasks before and after those of the stages
 
 

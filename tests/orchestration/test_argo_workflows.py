@@ -11,7 +11,8 @@ import yaml
 from in_process import mlnb_in_process
 from workflow_engine import IMAGE, chain_tasks
 
-from mlnb.orchestration.argo_workflows import ACTIONS_FOLDER, workflow_template, write_argo
+from mlnb.orchestration.argo_workflows import workflow_template, write_argo
+from mlnb.orchestration.task_graphs import ACTIONS_FOLDER
 
 
 def test_documents_have_known_keys_and_valid_references(tmp_path):

@@ -6,7 +6,8 @@ import subprocess
 import yaml
 from workflow_engine import IMAGE, chain_tasks
 
-from mlnb.orchestration.kubeflow_pipelines import ACTIONS_FOLDER, PROJECT, write_kubeflow
+from mlnb.orchestration.kubeflow_pipelines import write_kubeflow
+from mlnb.orchestration.task_graphs import ACTIONS_FOLDER, PROJECT
 
 
 def test_tasks_refer_to_components_and_these_to_executors(tmp_path):
