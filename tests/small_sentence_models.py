@@ -1,14 +1,13 @@
 """Tiny sentence models, and a server of this machine in place of an embedding endpoint."""
 
 import json
-import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from listeners import Quiet, listening
 from onnx import TensorProto, helper, numpy_helper
 from tokenizers import Tokenizer, models, pre_tokenizers
 
@@ -82,7 +81,7 @@ def make_reviews(count: int, seed: int = 0, words: int = 6) -> tuple[list[str], 
     return [f"a {random.choice(kind)} {random.choice(PLAIN)} {random.choice(PLAIN)}" for kind in kinds], y
 
 
-class EndpointHandler(BaseHTTPRequestHandler):
+class EndpointHandler(Quiet):
     """Responds with vectors of GOOD and BAD words, or with the next of the server's statuses."""
 
     def do_POST(self) -> None:
@@ -98,21 +97,10 @@ class EndpointHandler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(server.reply or data)
 
-    def log_message(self, *arguments: object) -> None:
-        """Print nothing."""
-
 
 @contextmanager
 def run_endpoint() -> Iterator[Any]:
     """Run a server with `requests` (key and body of each), `statuses` of the next responses, and a fixed `reply`."""
-    server: Any = ThreadingHTTPServer(("127.0.0.1", 0), EndpointHandler)
-    server.requests, server.statuses, server.reply = [], [], b""
-    server.url = f"http://127.0.0.1:{server.server_port}/v1"
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    try:
+    with listening(EndpointHandler, requests=[], statuses=[], reply=b"") as server:
+        vars(server)["url"] = f"http://127.0.0.1:{server.server_port}/v1"
         yield server
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
