@@ -4,6 +4,7 @@ With `--with-global` one model of all rows is trained, too, and compared on the 
 """
 
 import argparse
+import itertools
 import json
 import shlex
 import sys
@@ -136,7 +137,7 @@ class SegmentTraining:
             options = QueueOptions(command=self._command, workers=self._workers, report=not self._args.no_report)
             listeners = start_listeners(self.project, self._progress)
             queue = RunQueue(self.project, listeners, lambda run, report: self._end(run), options)
-            self.interrupted = not queue.execute(_before(first, plans))
+            self.interrupted = not queue.execute(itertools.chain([first], plans))
         waiting = SegmentState.WAITING
         return [
             self._results.get(name) or SegmentResult(segment=name, state=waiting, rows=segment.rows)
@@ -180,13 +181,6 @@ class SegmentTraining:
     def _note(self, result: SegmentResult) -> None:
         self._results[result.segment] = result
         self._progress.end(result)
-
-
-def _before(
-    first: tuple[RunRequest, GridPlan], others: Iterator[tuple[RunRequest, GridPlan]]
-) -> Iterator[tuple[RunRequest, GridPlan]]:
-    yield first
-    yield from others
 
 
 def _compare_global(

@@ -11,6 +11,8 @@ from functools import cached_property, singledispatchmethod
 from pathlib import Path
 from typing import BinaryIO
 
+from msgspec.structs import replace
+
 from mlnb.engine.project import Project
 from mlnb.engine.remote_messages import (
     Erase,
@@ -72,17 +74,8 @@ class Helper:
             reply = self.answer(message.request)
         except (MlnbError, OSError) as error:
             reply = Reply(number=0, down=str(error).rstrip("."))
-        return Reply(
-            number=message.number,
-            warnings=self.session.take_warnings(),
-            down=reply.down or self.session.objects.down,
-            stages=reply.stages,
-            failed=reply.failed,
-            runs=reply.runs,
-            pushed=reply.pushed,
-            checks=reply.checks,
-            plan=reply.plan,
-        )
+        down = reply.down or self.session.objects.down
+        return replace(reply, number=message.number, warnings=self.session.take_warnings(), down=down)
 
     def _wait_for_pushes(self) -> int:
         """Return the number of stages that were pushed since the last call."""
