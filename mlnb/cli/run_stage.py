@@ -23,8 +23,8 @@ def parser(p: argparse.ArgumentParser) -> None:
         "  mlnb stage KEY --remote s3://bucket/team        on another one: run a stage, push its result\n"
         "  mlnb stage KEY --remote s3://bucket/team --keys trusted_keys.json\n\n"
         "The other machine needs mlnb with the same libraries, and nothing of the project: notebooks, modules, files\n"
-        "and the artifacts that the stage reads are pulled. Stages before it must have run. Without --keys, whoever\n"
-        "can write to the remote store can run code on this machine.\n\n"
+        "and the artifacts that the stage reads are pulled. Stages before it must have run. Without --keys, everyone\n"
+        "with write access to the remote store can run code on this machine.\n\n"
         "exit codes: as `mlnb run`; 0 also when the remote store has the result already"
     )
 
