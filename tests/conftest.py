@@ -10,6 +10,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # before anything loads Ope
 import pytest
 import toys
 from example_run import Example
+from in_process import ReusedWorkers
 from shared import shared_folder
 
 # A module that jsonschema imports if it can: it takes 1.5 s to read a grammar, for a format that no schema here has.
@@ -59,6 +60,7 @@ def reused_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The folder of `toy_root`."""
     folder = tmp_path_factory.mktemp("toys")
     yield folder
+    ReusedWorkers.end_idle()
     toys.empty(folder)
     toys.mlnb(folder, "kernels", "stop", "--now")
 
