@@ -2,7 +2,6 @@
 
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -20,7 +19,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     mlnb_with_kernels(project_root, "run", "--no-report", "-p", "factor", "9")
     mlnb_with_kernels(project_root, "run", "--no-report")
     notebook = project_root / "nbs/stages/20_double.ipynb"
-    command = [sys.executable, "-m", "papermill", str(notebook), str(project_root / "out.ipynb"), "-p", "factor", "11"]
+    command = [*toys.PAPERMILL, str(notebook), str(project_root / "out.ipynb"), "-p", "factor", "11"]
     subprocess.run(command, cwd=project_root, check=True, capture_output=True)
     return project_root
 
@@ -37,7 +36,7 @@ def test_artifacts_of_runs_and_drafts_are_kept(root: Path) -> None:
     assert objects(root) < before and len(runs.list_runs(Project.find(root))) == 1
     assert "Nothing to do" in mlnb_with_kernels(root, "run")
     total = root / "nbs/stages/30_total.ipynb"
-    command = [sys.executable, "-m", "papermill", str(total), str(root / "out.ipynb")]
+    command = [*toys.PAPERMILL, str(total), str(root / "out.ipynb")]
     subprocess.run(command, cwd=root, check=True, capture_output=True)
     assert runs.open_run(Project.find(root)).load("total") == {"total": 7.0, "note": "number 3"}
 

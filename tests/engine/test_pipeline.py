@@ -4,7 +4,6 @@ import json
 import os
 import sqlite3
 import subprocess
-import sys
 from contextlib import closing
 from pathlib import Path
 
@@ -136,12 +135,12 @@ def test_a_stage_run_by_papermill_changes_no_record(root: Path) -> None:
     run = toys.record(root)["id"]
     before = (root / "runs" / run / "run.json").read_bytes()
     source, target = root / "nbs/stages/20_double.ipynb", root / "out.ipynb"
-    command = [sys.executable, "-m", "papermill", str(source), str(target), "-p"]
+    command = [*toys.PAPERMILL, str(source), str(target), "-p"]
     subprocess.run([*command, "run", run], cwd=root, check=True, capture_output=True)
     assert "the same bytes as" in target.read_text()
     subprocess.run([*command, "run", "draft", "-p", "factor", "9"], cwd=root, check=True, capture_output=True)
     subprocess.run(
-        [sys.executable, "-m", "papermill", str(root / "nbs/stages/30_total.ipynb"), str(target)],
+        [*toys.PAPERMILL, str(root / "nbs/stages/30_total.ipynb"), str(target)],
         cwd=root,
         check=True,
         capture_output=True,
