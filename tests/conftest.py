@@ -46,6 +46,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: ranks.get(str(item.path), len(ranks)))
 
 
+def pytest_sessionfinish() -> None:
+    """End the worker processes of `mlnb_with_kernels`."""
+    ReusedWorkers.end_idle()
+
+
 @pytest.fixture(scope="session")
 def example(tmp_path_factory: pytest.TempPathFactory) -> Example:
     """Makes projects and runs, for those who read runs."""
@@ -57,7 +62,6 @@ def reused_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The folder of `toy_root`."""
     folder = tmp_path_factory.mktemp("toys")
     yield folder
-    ReusedWorkers.end_idle()
     toys.empty(folder)
     toys.mlnb(folder, "kernels", "stop", "--now")
 
